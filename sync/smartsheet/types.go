@@ -1,0 +1,65 @@
+package smartsheet
+
+import "time"
+
+// User is a Smartsheet user as GET /users and POST /users/{id}/profileimage
+// describe one. Unknown fields are ignored.
+type User struct {
+	ID              int64 // 64-bit: beyond what a float holds exactly
+	Email           string
+	Name            string
+	FirstName       string
+	LastName        string
+	Status          string // ACTIVE, PENDING, DECLINED, DEACTIVATED; empty when the token may not see it
+	ImageID         string // profileImage.imageId; empty: no picture
+	AlternateEmails []string
+}
+
+// Me is the token's own user, from GET /users/me.
+type Me struct {
+	User
+	Admin       bool
+	AccountID   int64
+	AccountName string
+}
+
+// Image is a picture ready for upload.
+type Image struct {
+	Data        []byte
+	ContentType string // image/jpeg, image/png or image/gif
+	FileName    string // sent URL-encoded in Content-Disposition
+}
+
+// Upload is what became of one SetProfileImage call. Attempts, Earlier and
+// HTTPStatus are filled in for failed calls too.
+type Upload struct {
+	HTTPStatus  int
+	Message     string // SUCCESS or PARTIAL_SUCCESS
+	ResultCode  int    // 0 or 3
+	User        User   // as the answer shows it, from "data" or "result"
+	FailedItems []FailedItem
+	Attempts    int
+	Earlier     []*Error // the attempts that failed before the last one
+}
+
+// Partial reports whether the server said that not everything went well.
+func (u Upload) Partial() bool {
+	return u.Message == "PARTIAL_SUCCESS" || u.ResultCode == 3 || len(u.FailedItems) > 0
+}
+
+// FailedItem is an entry of failedItems in a PARTIAL_SUCCESS answer.
+type FailedItem struct {
+	Index     int
+	ErrorCode int
+	RefID     string
+	Message   string
+}
+
+// Stats counts what a Client did since it was made.
+type Stats struct {
+	Requests    int64 // sent, retries included
+	Retries     int64
+	RateLimited int64         // 429 answers
+	BytesSent   int64         // image bytes in requests that were answered with success
+	Waited      time.Duration // time that callers spent waiting for quota, summed over workers
+}
