@@ -1,0 +1,139 @@
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+// LockedError means that another process has the state open.
+type LockedError struct {
+	Path  string
+	PID   int    // 0: not known
+	Host  string // of the other process
+	Since time.Time
+}
+
+func (e *LockedError) Error() string {
+	if e.PID == 0 {
+		return fmt.Sprintf("open state %q: another run holds it", e.Path)
+	}
+	return fmt.Sprintf("open state %q: held by process %d on %s since %s", e.Path, e.PID, e.Host, e.Since.Format(time.RFC3339))
+}
+
+// Hint says what to do.
+func (e *LockedError) Hint() string {
+	return "wait until the other run has ended, or give each its own state.path"
+}
+
+// AccountError means that the state belongs to another Smartsheet account.
+type AccountError struct {
+	Path       string
+	Have, Want Account
+}
+
+func (e *AccountError) Error() string {
+	return fmt.Sprintf("state %q belongs to account %d %q at %s, but the token to account %d %q at %s",
+		e.Path, e.Have.ID, e.Have.Name, e.Have.Root, e.Want.ID, e.Want.Name, e.Want.Root)
+}
+
+// Hint says what to do.
+func (e *AccountError) Hint() string {
+	return "use the token of that account, or another state.path for this one"
+}
+
+// NewerError means that a newer version of the program wrote the state.
+type NewerError struct {
+	Path    string
+	Version int
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("open state %q: written by a newer photosync (schema %d, this one knows %d)", e.Path, e.Version, schemaVersion)
+}
+
+// Hint says what to do.
+func (e *NewerError) Hint() string { return "run the newer photosync" }
+
+// DamagedError means that the state cannot be read.
+type DamagedError struct {
+	Path string
+	Err  error
+}
+
+func (e *DamagedError) Error() string { return fmt.Sprintf("state %q is damaged: %v", e.Path, e.Err) }
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// Hint says what to do.
+func (e *DamagedError) Hint() string {
+	return "restore it from a backup, or move it away: then every picture is uploaded again"
+}
+
+// AccessError means that the file system would not let the state be read or
+// written.
+type AccessError struct {
+	Path string
+	Err  error
+}
+
+func (e *AccessError) Error() string {
+	err := e.Err
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
+	}
+	return fmt.Sprintf("state %q: %v", e.Path, err)
+}
+func (e *AccessError) Unwrap() error { return e.Err }
+
+// Hint says what to do.
+func (e *AccessError) Hint() string {
+	switch {
+	case errors.Is(e.Err, syscall.ENOSPC):
+		return "make room on that disk; what was uploaded and not recorded is uploaded once more by the next run"
+	case errors.Is(e.Err, fs.ErrPermission):
+		return "give the user that runs photosync read and write access to the file and its folder, or choose another state.path"
+	}
+	return "check state.path: a file on a local, writable disk"
+}
+
+// holder is the note beside a locked state that names who holds it. The lock
+// itself is bbolt's on the file: a note that a crash left behind blocks nobody.
+type holder struct {
+	path string
+
+	PID   int       `json:"pid"`
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"`
+}
+
+func holderPath(path string) string { return path + ".holder" }
+
+// writeHolder leaves the note. Without it a second run still ends, only less
+// clearly: failing to write it is no error.
+func writeHolder(path string) *holder {
+	host, _ := os.Hostname()
+	h := &holder{path: holderPath(path), PID: os.Getpid(), Host: host, Since: time.Now().Truncate(time.Second)}
+	if data, err := json.Marshal(h); err == nil {
+		os.WriteFile(h.path, data, 0o600)
+	}
+	return h
+}
+
+func (h *holder) remove() {
+	if h != nil {
+		os.Remove(h.path)
+	}
+}
+
+func lockedError(path string) error {
+	e := &LockedError{Path: path}
+	var h holder
+	if data, err := os.ReadFile(holderPath(path)); err == nil && json.Unmarshal(data, &h) == nil {
+		e.PID, e.Host, e.Since = h.PID, h.Host, h.Since
+	}
+	return e
+}
