@@ -1,0 +1,233 @@
+package smartsheet
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+const (
+	maxAnswerBytes = 8 << 20
+	maxMessage     = 300 // runes of an error message that are kept
+	// quotaWindow is how long a pause is when a 429 answer does not say: the
+	// documented advice is to wait a minute.
+	quotaWindow = time.Minute
+	// maxThrottled bounds how often one call is sent back by the quota. It is far
+	// above what a shared token needs and only ends calls that can never pass.
+	maxThrottled = 60
+)
+
+// call is one API call, attempts and all.
+type call struct {
+	op     string
+	method string
+	path   string // below the root, with query
+	header http.Header
+	body   []byte
+	units  int
+	upload bool
+}
+
+// attempts is what a call went through.
+type attempts struct {
+	n       int
+	status  int
+	earlier []*Error
+}
+
+// do makes the call until it succeeds or cannot, and hands the answer's body to
+// parse. An answer that parse refuses counts as a failed attempt.
+func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (attempts, error) {
+	var a attempts
+	var waited time.Duration
+	throttled := 0
+	for {
+		if err := c.gate.pass(ctx, q.units); err != nil {
+			return a, &Error{Op: q.op, Err: fmt.Errorf("stopped while waiting for quota: %w", err)}
+		}
+		a.n++
+		retryAfter, e := c.attempt(ctx, q, parse, &a)
+		if e == nil {
+			return a, nil
+		}
+		if ctx.Err() != nil {
+			return a, e
+		}
+		wait := time.Duration(0)
+		switch VerdictOf(e) {
+		case Throttled:
+			c.limited.Add(1)
+			if throttled++; throttled > maxThrottled {
+				return a, e
+			}
+			c.gate.pause(retryAfter)
+			wait = retryAfter
+		case Transient, Maintenance:
+			wait = backoff(len(a.earlier) - throttled)
+			waited += wait
+			if a.n-throttled >= c.o.MaxAttempts || waited > c.o.MaxWait {
+				return a, e
+			}
+		default:
+			return a, e
+		}
+		a.earlier = append(a.earlier, e)
+		c.retries.Add(1)
+		if c.o.Observe != nil {
+			c.o.Observe(e, a.n, wait)
+		}
+		if VerdictOf(e) != Throttled {
+			if err := sleepUntil(ctx, time.Now().Add(wait)); err != nil {
+				return a, fmt.Errorf("stopped before another attempt: %w", errors.Join(err, e))
+			}
+		}
+	}
+}
+
+// backoff doubles from one second up to half a minute, with jitter.
+func backoff(failures int) time.Duration {
+	d := min(time.Second<<min(max(failures, 0), 5), 30*time.Second)
+	return d/2 + rand.N(d/2)
+}
+
+// attempt sends the call once. The wait is what a 429 answer asks for.
+func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, a *attempts) (wait time.Duration, e *Error) {
+	xctx, done := c.exchange(ctx, q.upload)
+	defer done()
+	req, err := http.NewRequestWithContext(xctx, q.method, c.o.BaseURL+q.path, bytes.NewReader(q.body))
+	if err != nil {
+		return 0, &Error{Op: q.op, Err: err}
+	}
+	c.headers(req, q.header)
+	c.requests.Add(1)
+	a.status = 0
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, &Error{Op: q.op, Err: transportCause(xctx, err)}
+	}
+	defer resp.Body.Close()
+	a.status = resp.StatusCode
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
+	switch {
+	case err != nil && resp.StatusCode < 300:
+		return 0, &Error{Op: q.op, Status: resp.StatusCode, Err: fmt.Errorf("answer cut short: %w", err)}
+	case len(body) > maxAnswerBytes:
+		return 0, &Error{Op: q.op, Status: resp.StatusCode, Err: fmt.Errorf("answer of more than %d bytes", maxAnswerBytes)}
+	case resp.StatusCode/100 != 2:
+		return retryAfter(resp.Header.Get("Retry-After"), time.Now()), errorFrom(q.op, resp.StatusCode, body)
+	}
+	if err := parse(body); err != nil {
+		if e, ok := errors.AsType[*Error](err); ok {
+			return 0, e
+		}
+		return 0, &Error{Op: q.op, Status: resp.StatusCode, Err: err}
+	}
+	return 0, nil
+}
+
+// exchange bounds one exchange in time. An upload on the wire outlives ctx by
+// Grace: its answer tells whether the picture arrived.
+func (c *Client) exchange(ctx context.Context, upload bool) (context.Context, func()) {
+	if !upload || c.o.Grace <= 0 {
+		return context.WithTimeout(ctx, c.o.Timeout)
+	}
+	x, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.o.Timeout)
+	finished := make(chan struct{})
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-c.o.Abort:
+			cancel()
+			return
+		case <-finished:
+			return
+		}
+		grace := time.NewTimer(c.o.Grace)
+		defer grace.Stop()
+		select {
+		case <-grace.C:
+		case <-c.o.Abort:
+		case <-finished:
+		}
+		cancel()
+	}()
+	return x, func() { close(finished); cancel() }
+}
+
+func (c *Client) headers(req *http.Request, more http.Header) {
+	for k, v := range more {
+		req.Header[k] = v
+	}
+	req.Header.Set("Authorization", "Bearer "+c.o.Token)
+	req.Header.Set("Accept", "application/json")
+	if c.o.UserAgent != "" {
+		req.Header.Set("User-Agent", c.o.UserAgent)
+	}
+	if c.o.IntegrationSource != "" {
+		req.Header.Set("smartsheet-integration-source", c.o.IntegrationSource)
+	}
+}
+
+// transportCause drops the method and URL that *url.Error repeats, and names a
+// timeout for what it is.
+func transportCause(ctx context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+		return fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}
+
+// errorFrom reads a refusal: Smartsheet's JSON, or whatever a gateway wrote.
+func errorFrom(op string, status int, body []byte) *Error {
+	e := &Error{Op: op, Status: status}
+	var j struct {
+		RefID     string `json:"refId"`
+		ErrorCode int    `json:"errorCode"`
+		Message   string `json:"message"`
+	}
+	if err := json.Unmarshal(body, &j); err == nil && (j.ErrorCode != 0 || j.Message != "" || j.RefID != "") {
+		e.Code, e.RefID, e.Message = j.ErrorCode, oneLine(j.RefID), oneLine(j.Message)
+		return e
+	}
+	e.Message = oneLine(string(body))
+	if e.Message == "" {
+		e.Message = http.StatusText(status)
+	}
+	return e
+}
+
+// oneLine makes foreign text fit for a log line.
+func oneLine(s string) string {
+	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "�"), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+	if r := []rune(s); len(r) > maxMessage {
+		return string(r[:maxMessage]) + "…"
+	}
+	return s
+}
+
+// retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): seconds or
+// a date. Without it, or beyond reason, it is one quota window.
+func retryAfter(h string, now time.Time) time.Duration {
+	d := quotaWindow
+	if s, err := strconv.ParseUint(strings.TrimSpace(h), 10, 31); err == nil {
+		d = time.Duration(s) * time.Second
+	} else if t, err := http.ParseTime(h); err == nil {
+		d = max(t.Sub(now), 0)
+	}
+	return min(d, 15*time.Minute)
+}

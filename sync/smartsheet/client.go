@@ -1,0 +1,142 @@
+package smartsheet
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Roots are the API's addresses by region.
+var Roots = map[string]string{
+	"us":  "https://api.smartsheet.com/2.0",
+	"eu":  "https://api.smartsheet.eu/2.0",
+	"au":  "https://api.smartsheet.au/2.0",
+	"gov": "https://api.smartsheetgov.com/2.0",
+}
+
+// Options configure a Client.
+type Options struct {
+	BaseURL   string            // one of Roots, or another address that ends in /2.0
+	AllowHTTP bool              // plain http to another host than this one
+	Transport http.RoundTripper // nil: NewTransport("")
+
+	Token             string
+	IntegrationSource string // TYPE,Organisation,Name; empty: not sent
+	UserAgent         string
+	AssumeUser        bool // send Assume-User with each upload
+
+	RequestsPerMinute int
+	UploadWeight      int // quota units that an upload takes; at least 1
+
+	Timeout     time.Duration // of one exchange
+	MaxAttempts int           // of one call; at least 1
+	MaxWait     time.Duration // in backoff, of one call; pauses for quota do not count
+
+	// Grace is how long an upload that is already on the wire may take to finish
+	// after its context is done, so that its answer is not lost.
+	Grace time.Duration
+	// Abort, when closed, ends every exchange at once, within Grace too.
+	Abort <-chan struct{}
+	// Observe, if set, is told of every failed attempt that is tried again.
+	Observe func(err *Error, attempt int, wait time.Duration)
+}
+
+// Client is safe for concurrent use.
+type Client struct {
+	o    Options
+	http *http.Client
+	gate *gate
+
+	requests, retries, limited, bytesSent atomic.Int64
+}
+
+// NewTransport returns a transport that trusts the system's certificate
+// authorities, or those in caFile; it honours HTTPS_PROXY.
+func NewTransport(caFile string) (*http.Transport, error) {
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile != "" {
+		pem, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, fmt.Errorf("read smartsheet.ca_file: %w", err)
+		}
+		tlsConfig.RootCAs = x509.NewCertPool()
+		if !tlsConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read smartsheet.ca_file %q: no PEM certificate in it", caFile)
+		}
+	}
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       tlsConfig,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   64,
+		IdleConnTimeout:       90 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}, nil
+}
+
+// New checks o and returns a Client. It contacts nobody.
+func New(o Options) (*Client, error) {
+	u, err := url.Parse(o.BaseURL)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return nil, fmt.Errorf("smartsheet address %q: want https://host/2.0", o.BaseURL)
+	case u.Scheme == "http" && !o.AllowHTTP && !loopback(u.Hostname()):
+		return nil, fmt.Errorf("smartsheet address %q: plain http would show the token to everyone on the way", o.BaseURL)
+	case o.Token == "":
+		return nil, errors.New("smartsheet: no token")
+	case strings.ContainsAny(o.Token+o.IntegrationSource+o.UserAgent, "\r\n\x00"):
+		return nil, errors.New("smartsheet: token, integration source and user agent must be one line each")
+	}
+	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
+	o.UploadWeight, o.MaxAttempts = max(o.UploadWeight, 1), max(o.MaxAttempts, 1)
+	if o.RequestsPerMinute <= 0 || o.Timeout <= 0 {
+		return nil, errors.New("smartsheet: requests per minute and timeout must be above 0")
+	}
+	if o.Transport == nil {
+		if o.Transport, err = NewTransport(""); err != nil {
+			return nil, err
+		}
+	}
+	return &Client{
+		o:    o,
+		gate: newGate(o.RequestsPerMinute, o.UploadWeight),
+		http: &http.Client{Transport: o.Transport, CheckRedirect: sameHost},
+	}, nil
+}
+
+// sameHost refuses redirects that would carry the token elsewhere.
+func sameHost(req *http.Request, via []*http.Request) error {
+	if req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
+		return fmt.Errorf("redirected to %q: refused, the token stays with %q", req.URL.Host, via[0].URL.Host)
+	}
+	if len(via) >= 3 {
+		return errors.New("too many redirects")
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// Stats says what the client has done so far.
+func (c *Client) Stats() Stats {
+	return Stats{
+		Requests: c.requests.Load(), Retries: c.retries.Load(), RateLimited: c.limited.Load(),
+		BytesSent: c.bytesSent.Load(), Waited: c.gate.timeWaited(),
+	}
+}
+
+// Close lets idle connections go.
+func (c *Client) Close() { c.http.CloseIdleConnections() }

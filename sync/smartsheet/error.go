@@ -1,0 +1,178 @@
+package smartsheet
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// errorCodes that decide something (API reference, "Errors").
+const (
+	codeNotAuthorized   = 1004
+	codeNotFound        = 1006
+	codePlanLacks       = 1013
+	codeUserNotFound    = 1020
+	codeCannotAssume    = 1030
+	codeUserInactive    = 1188
+	codeUnexpected      = 4000
+	codeMaintenance     = 4001
+	codeServerTimeout   = 4002
+	codeRateLimit       = 4003
+	codeSaveCollision   = 4004
+	codeVersionRetired  = 4005
+	codeUnsupportedType = 1074
+	codeTooLarge        = 1128
+)
+
+// Error is a call that Smartsheet refused, or that did not get an answer.
+type Error struct {
+	Op      string // "set profile image of user 48569348493401200"
+	Status  int    // HTTP; 0: there was no answer
+	Code    int    // errorCode; 0: none given
+	RefID   string // what Smartsheet support asks for
+	Message string // the server's, shortened and without control characters
+	Err     error  // why there was no answer, or why it is not usable
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op + ":")
+	if e.Status != 0 {
+		fmt.Fprintf(&b, " HTTP %d", e.Status)
+	}
+	if e.Code != 0 {
+		fmt.Fprintf(&b, " errorCode %d", e.Code)
+	}
+	if e.Message != "" {
+		fmt.Fprintf(&b, " %q", e.Message)
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, " %v", e.Err)
+	}
+	if e.RefID != "" {
+		fmt.Fprintf(&b, " (refId %s)", e.RefID)
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Verdict is what a failed call means for the run.
+type Verdict int
+
+const (
+	PersonOnly  Verdict = iota // this person failed; the others may go on
+	Transient                  // the server could not: worth another attempt, or another run
+	Throttled                  // 429: everybody waits
+	StaleID                    // the user id is no longer known: look the email up again
+	Permission                 // not allowed for this user; for everyone, if nobody succeeds
+	Maintenance                // Smartsheet is offline: end the run, to be continued
+	StopRun                    // no other call can succeed
+)
+
+// VerdictOf says what err means for the run. Errors that are no *Error are
+// PersonOnly.
+func VerdictOf(err error) Verdict {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return PersonOnly
+	}
+	switch {
+	case e.Status == 0:
+		return connectionVerdict(e.Err)
+	case e.Status == 401, e.Status == 410, e.Code == codeVersionRetired, e.Code == codeCannotAssume:
+		return StopRun
+	case e.Status == 429, e.Code == codeRateLimit:
+		return Throttled
+	case e.Code == codeMaintenance:
+		return Maintenance
+	case e.Code == codeUnexpected, e.Code == codeServerTimeout, e.Code == codeSaveCollision:
+		return Transient
+	case e.Code == codeNotFound, e.Code == codeUserNotFound, e.Status == 404:
+		return StaleID
+	case e.Code == codeNotAuthorized, e.Code == codePlanLacks, e.Status == 403 && e.Code == 0:
+		return Permission
+	case e.Status >= 500, e.Status == 408, e.Err != nil:
+		return Transient
+	}
+	return PersonOnly
+}
+
+// connectionVerdict is for calls without an answer. A server that cannot be
+// verified, or a name that does not exist, stays so for every other call.
+func connectionVerdict(err error) Verdict {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return StopRun
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return StopRun
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return StopRun
+	}
+	if d, ok := errors.AsType[*net.DNSError](err); ok && d.IsNotFound {
+		return StopRun
+	}
+	if errors.Is(err, context.Canceled) {
+		return PersonOnly
+	}
+	return Transient
+}
+
+// Final reports whether the same bytes would be refused again.
+func (e *Error) Final() bool {
+	switch e.Code {
+	case codeUnsupportedType, 1075, 1091, 1124, codeTooLarge:
+		return true
+	}
+	return false
+}
+
+// Hint says in one line what a human can do.
+func (e *Error) Hint() string {
+	switch VerdictOf(e) {
+	case Throttled:
+		return "retry by itself: the token's quota is used up, perhaps by another integration that shares it"
+	case Maintenance:
+		return "retry by itself: Smartsheet is offline for maintenance; the next run continues"
+	case StaleID:
+		return "fix the user: this person is no longer known to Smartsheet under that id"
+	case Permission:
+		return "fix the rights: the token must belong to a system admin, and the plan must allow profile images"
+	case StopRun:
+		return stopHint(e)
+	}
+	switch {
+	case e.Code == codeUserInactive:
+		return "fix the user: the Smartsheet account is not active"
+	case e.Final():
+		return "fix the photo: Smartsheet refuses this file; it is not sent again until it changes"
+	case e.Status == 0:
+		return "retry by itself: the connection failed; the next run tries again"
+	case e.RefID != "":
+		return "call Smartsheet support with the refId if it does not go away"
+	}
+	return "retry by itself: the next run tries again"
+}
+
+func stopHint(e *Error) string {
+	switch {
+	case e.Code == 1001 || e.Code == 1002:
+		return "check smartsheet.token_file or SMARTSHEET_ACCESS_TOKEN: Smartsheet does not know this token (is the region right?)"
+	case e.Code == 1003:
+		return "the token has expired: create a new one in Smartsheet and replace it"
+	case e.Code == 1005:
+		return "the organisation demands single sign-on: use a token of a user who may log in that way"
+	case e.Code == codeCannotAssume:
+		return "switch smartsheet.assume_user off, or use a system admin's token"
+	case e.Status == 410:
+		return "this version of the API is gone: update photosync"
+	case e.Status == 0:
+		return "check the address, DNS and the server's certificate (smartsheet.region, base_url, ca_file)"
+	}
+	return "check the token and its rights"
+}
