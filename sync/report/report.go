@@ -1,0 +1,181 @@
+// Package report is the account of a run: the model that scripts read, and its
+// writers. The names in it are stable; see schema_version.
+package report
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// SchemaVersion is the version of the JSON. It grows when a field changes its
+// meaning or goes away; new fields may appear without it.
+const SchemaVersion = 1
+
+// Results of a run.
+const (
+	Success     = "success"
+	Partial     = "partial" // done, but some people need attention
+	Failed      = "failed"
+	Held        = "held"
+	Interrupted = "interrupted"
+	NothingToDo = "nothing_to_do"
+)
+
+// Report is one run.
+type Report struct {
+	SchemaVersion int       `json:"schema_version"`
+	RunID         string    `json:"run_id"`
+	Version       string    `json:"version"`
+	Mode          string    `json:"mode"` // sync, plan or apply
+	Result        string    `json:"result"`
+	ExitCode      int       `json:"exit_code"`
+	StartedAt     time.Time `json:"started_at"`
+	FinishedAt    time.Time `json:"finished_at"`
+	PlanID        string    `json:"plan_id"`
+	Error         *Error    `json:"error"`
+
+	Sources         []Source       `json:"sources"`
+	Totals          Totals         `json:"totals"`
+	SkippedByReason map[string]int `json:"skipped_by_reason"`
+	Items           []Item         `json:"items"` // everyone who was not simply unchanged, by email
+}
+
+// Error is why a run failed or stopped as a whole.
+type Error struct {
+	Message    string `json:"message"`
+	Hint       string `json:"hint,omitempty"`
+	HTTPStatus int    `json:"http_status,omitempty"`
+	ErrorCode  int    `json:"error_code,omitempty"`
+	RefID      string `json:"ref_id,omitempty"`
+}
+
+// Source is what a source listed.
+type Source struct {
+	Name      string   `json:"name"`
+	Type      string   `json:"type"`
+	Complete  bool     `json:"complete"`
+	Listed    int      `json:"listed"`     // entries or files looked at
+	WithPhoto int      `json:"with_photo"` // people whose photo comes from here
+	Pages     int      `json:"pages"`
+	Warnings  []string `json:"warnings"`
+}
+
+// Totals counts people by outcome, and what the run cost.
+type Totals struct {
+	People         int   `json:"people"`
+	Planned        int   `json:"planned"` // only in mode plan
+	Uploaded       int   `json:"uploaded"`
+	PartialSuccess int   `json:"partial_success"`
+	Failed         int   `json:"failed"`
+	Skipped        int   `json:"skipped"` // without those unchanged
+	Held           int   `json:"held"`
+	Unfinished     int   `json:"unfinished"`
+	Unchanged      int   `json:"unchanged"`
+	Requests       int64 `json:"requests"`
+	Retries        int64 `json:"retries"`
+	RateLimited    int64 `json:"rate_limited"`
+	BytesUploaded  int64 `json:"bytes_uploaded"`
+	QuotaWaitMS    int64 `json:"quota_wait_ms"` // waiting for quota, summed over workers
+}
+
+// Item is what became of one person. Pointers are null in the JSON where
+// Smartsheet said nothing.
+type Item struct {
+	Email         string         `json:"email"`
+	UserID        int64          `json:"user_id"`
+	Source        string         `json:"source"`
+	Ref           string         `json:"ref"`
+	Reason        string         `json:"reason"`
+	Outcome       string         `json:"outcome"`
+	Code          string         `json:"code,omitempty"` // of a refused picture: empty, truncated, …
+	Attempts      int            `json:"attempts"`
+	HTTPStatus    int            `json:"http_status"`
+	Message       string         `json:"message"`
+	ResultCode    *int           `json:"result_code"`
+	ErrorCode     *int           `json:"error_code"`
+	RefID         *string        `json:"ref_id"`
+	FailedItems   []FailedItem   `json:"failed_items"`
+	EarlierErrors []AttemptError `json:"earlier_errors,omitempty"`
+	Image         *Image         `json:"image,omitempty"`
+	ImageID       string         `json:"image_id,omitempty"`
+	DurationMS    int64          `json:"duration_ms"`
+	Hint          string         `json:"hint,omitempty"`
+	Candidates    []string       `json:"candidates,omitempty"` // of an ambiguous person
+}
+
+// FailedItem is an entry of failedItems in a PARTIAL_SUCCESS answer.
+type FailedItem struct {
+	Index     int    `json:"index"`
+	ErrorCode int    `json:"error_code"`
+	RefID     string `json:"ref_id"`
+	Message   string `json:"message"`
+}
+
+// AttemptError is an attempt that failed before the last one.
+type AttemptError struct {
+	HTTPStatus int    `json:"http_status"`
+	ErrorCode  int    `json:"error_code"`
+	RefID      string `json:"ref_id"`
+	Message    string `json:"message"`
+}
+
+// Image is the picture of an item.
+type Image struct {
+	Format       string   `json:"format"`
+	Width        int      `json:"width"`
+	Height       int      `json:"height"`
+	Bytes        int      `json:"bytes"`
+	SourceSHA256 string   `json:"source_sha256"`
+	UploadSHA256 string   `json:"upload_sha256"`
+	Changes      []string `json:"changes,omitempty"` // what was done to the source's picture
+}
+
+// New begins the report of a run.
+func New(mode, runID, version string, startedAt time.Time) *Report {
+	return &Report{
+		SchemaVersion: SchemaVersion, RunID: runID, Version: version, Mode: mode,
+		StartedAt: startedAt, FinishedAt: startedAt, Sources: []Source{}, SkippedByReason: map[string]int{}, Items: []Item{},
+	}
+}
+
+// Add puts items into the report, sorted, and into its totals.
+func (r *Report) Add(items ...Item) {
+	for _, it := range items {
+		if it.FailedItems == nil {
+			it.FailedItems = []FailedItem{}
+		}
+		r.Items = append(r.Items, it)
+		switch it.Outcome {
+		case "planned":
+			r.Totals.Planned++
+		case "uploaded":
+			r.Totals.Uploaded++
+			if it.Image != nil {
+				r.Totals.BytesUploaded += int64(it.Image.Bytes)
+			}
+		case "partial_success":
+			r.Totals.PartialSuccess++
+		case "failed":
+			r.Totals.Failed++
+		case "held":
+			r.Totals.Held++
+		case "unfinished":
+			r.Totals.Unfinished++
+		case "skipped":
+			r.Totals.Skipped++
+			r.SkippedByReason[it.Reason]++
+		}
+	}
+	slices.SortFunc(r.Items, func(a, b Item) int {
+		return cmp.Or(cmp.Compare(a.Email, b.Email), cmp.Compare(a.Ref, b.Ref))
+	})
+}
+
+// NeedsAttention counts the people whom a human should look at: failed,
+// partially successful, ambiguous or held. What was reported before and has not
+// changed since (known_bad) is not among them.
+func (r *Report) NeedsAttention() int {
+	return r.Totals.Failed + r.Totals.PartialSuccess + r.Totals.Held +
+		r.SkippedByReason["ambiguous"] + r.SkippedByReason["shared_image"]
+}
