@@ -1,0 +1,141 @@
+package plan
+
+import (
+	"strings"
+
+	"photosync/sources"
+)
+
+// NeedsLook tells whether the photo of s must be read before Build can decide.
+func NeedsLook(s Subject, o Options) bool {
+	if s.Ambiguous || excluded(s, o) {
+		return false
+	}
+	return !s.Known || o.Checksum || moved(s, o)
+}
+
+// NeedsUser returns the addresses to look up in Smartsheet for s: those of a
+// person with something to upload whose user is not remembered.
+func NeedsUser(s Subject, o Options) []string {
+	if a := decide(s, o); a.Outcome == Planned && a.User.ID == 0 {
+		return s.Emails
+	}
+	return nil
+}
+
+// decide is the way from what is known of a person to an action, without
+// Smartsheet's side.
+func decide(s Subject, o Options) Action {
+	a := Action{Email: s.Key(), Emails: s.Emails, Record: s.Record}
+	a.User = User{ID: s.Record.UserID, Email: s.Key(), Active: true}
+	at := winner(s, o)
+	a.Candidate, a.Stamp = s.Candidates[at], chainStamp(s, o, at)
+	a.Source = o.Sources[a.Candidate.Source]
+	switch {
+	case s.Ambiguous:
+		for _, c := range s.Candidates {
+			a.Rivals = append(a.Rivals, rival(o.Sources[c.Source], c))
+		}
+		return a.skip(Ambiguous)
+	case excluded(s, o):
+		return a.skip(Excluded)
+	}
+	a.SourceSHA256 = s.Record.SourceSHA256
+	if s.Look != nil {
+		a.SourceSHA256 = s.Look.SHA256
+		a.Settle = true
+		if s.Look.Err != nil {
+			a.Err, a.Settle = s.Look.Err, false
+			return a.upload(newOrChanged(s)) // reading is tried once more; then it fails
+		}
+	}
+	if a.SourceSHA256 == "" {
+		return a.skip(NoPhoto)
+	}
+	return decidePhoto(a, s, o)
+}
+
+// decidePhoto goes on for a person who has a photo.
+func decidePhoto(a Action, s Subject, o Options) Action {
+	same := s.Known && a.SourceSHA256 == s.Record.SourceSHA256
+	rendered := s.Record.Rendering == o.Rendering
+	f := s.Record.Failure
+	switch {
+	case o.Force:
+		return a.upload(Forced)
+	case same && rendered && f != nil && f.Final && f.Hash == a.SourceSHA256:
+		if o.RetryFailed {
+			return a.upload(newOrChanged(s))
+		}
+		return a.skip(KnownBad)
+	case s.Record.UploadSHA256 == "":
+		return a.upload(New)
+	case !same:
+		return a.upload(Changed)
+	case !rendered:
+		return a.upload(RenderingChanged)
+	}
+	return a.skip(Unchanged)
+}
+
+func (a Action) skip(r Reason) Action {
+	a.Reason, a.Outcome = r, Skipped
+	return a
+}
+
+func (a Action) upload(r Reason) Action {
+	a.Reason, a.Outcome = r, Planned
+	return a
+}
+
+func newOrChanged(s Subject) Reason {
+	if s.Record.UploadSHA256 == "" {
+		return New
+	}
+	return Changed
+}
+
+func excluded(s Subject, o Options) bool { return o.Excluded != nil && o.Excluded(s.Key()) }
+
+// moved tells whether the change marks differ from those of the last settled
+// look, or cannot be trusted.
+func moved(s Subject, o Options) bool {
+	stamp := chainStamp(s, o, winner(s, o))
+	return stamp == "" || stamp != s.Record.Stamp
+}
+
+// winner is the candidate whose photo counts: the one just read, the one that the
+// state remembers, or, for a person without a photo, the last one asked.
+func winner(s Subject, o Options) int {
+	switch {
+	case s.Ambiguous:
+		return 0
+	case s.Look != nil:
+		return s.Look.Candidate
+	case s.Record.SourceSHA256 == "":
+		return len(s.Candidates) - 1
+	}
+	for i, c := range s.Candidates {
+		if c.Ref.Name == s.Record.Ref && o.Sources[c.Source] == s.Record.Source {
+			return i
+		}
+	}
+	return 0
+}
+
+// chainStamp is the change mark of a person: those of all candidates up to the
+// one at. A photo that appears in a source of higher precedence changes it too.
+// It is empty if one of them is not known.
+func chainStamp(s Subject, o Options, at int) string {
+	var b strings.Builder
+	for i, c := range s.Candidates[:at+1] {
+		if c.Stamp == "" && c.HasPhoto != sources.Absent {
+			return ""
+		}
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(o.Sources[c.Source] + "=" + c.Stamp)
+	}
+	return b.String()
+}

@@ -1,0 +1,223 @@
+// Package plan decides what a run does: the diff of the people in the sources,
+// what the state remembers of them, and Smartsheet's users. It is plain data and
+// pure functions: no I/O, no logging, no clock. The same input gives the same
+// plan, in the same order.
+package plan
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"photosync/sources"
+	"photosync/state"
+)
+
+// Reason says why a person's picture is uploaded, or why not. The values are
+// stable: they stand in reports, logs and metrics.
+type Reason string
+
+// Reasons to upload.
+const (
+	New              Reason = "new"
+	Changed          Reason = "changed"
+	RenderingChanged Reason = "rendering_changed" // the image settings changed
+	Forced           Reason = "forced"
+)
+
+// Reasons not to upload.
+const (
+	Unchanged       Reason = "unchanged"
+	SamePicture     Reason = "same_picture" // the source changed, what would be sent did not
+	NoPhoto         Reason = "no_photo"
+	NotInSmartsheet Reason = "not_in_smartsheet"
+	InactiveUser    Reason = "inactive_user"
+	Excluded        Reason = "excluded"
+	Ambiguous       Reason = "ambiguous"
+	KnownBad        Reason = "known_bad" // the same bytes were refused before
+	InvalidImage    Reason = "invalid_image"
+)
+
+// Outcome is what became, or will become, of a person in a run.
+type Outcome string
+
+// Outcomes.
+const (
+	Planned        Outcome = "planned"
+	Uploaded       Outcome = "uploaded"
+	PartialSuccess Outcome = "partial_success"
+	Failed         Outcome = "failed"
+	Skipped        Outcome = "skipped"
+	Held           Outcome = "held"
+	Unfinished     Outcome = "unfinished"
+)
+
+// Options are the rules of a plan.
+type Options struct {
+	Rendering   string            // fingerprint of the image settings
+	Force       bool              // upload even what is unchanged
+	Checksum    bool              // do not trust stamps: read everything
+	RetryFailed bool              // send again what was refused for good
+	Excluded    func(string) bool // by email; nil: nobody
+	Sources     []string          // names, by Candidate.Source
+}
+
+// Subject is all that is known of one person before anything is decided.
+type Subject struct {
+	sources.Joined
+	Record state.Record // what the state remembers; zero when Known is false
+	Known  bool
+	Look   *Look // what reading the photo showed; nil when it was not read
+}
+
+// Key is the address under which the state and the report know the person.
+func (s Subject) Key() string { return s.Emails[0] }
+
+// Look is the result of reading a person's candidates in order until one holds a
+// photo.
+type Look struct {
+	Candidate int    // the one that holds the photo, or failed
+	SHA256    string // of the source bytes, hex; empty: no candidate has a photo
+	Err       error  // the photo is there and could not be read
+}
+
+// User is what a plan needs to know of a Smartsheet user.
+type User struct {
+	ID     int64
+	Email  string // canonical
+	Active bool
+}
+
+// Action is what a run does for one person. The order of actions is by email.
+type Action struct {
+	Email   string
+	Emails  []string // all addresses of the person, for another look-up
+	User    User
+	Reason  Reason
+	Outcome Outcome // Planned: to be uploaded; otherwise final
+
+	Candidate    sources.Candidate
+	Source       string // the candidate's source by name
+	Stamp        string // of the whole chain of candidates up to this one
+	SourceSHA256 string // empty when the photo was not read for the plan
+	Record       state.Record
+	Err          error    // why the photo could not be read
+	Rivals       []string // of an ambiguous person: every candidate, "source: ref"
+	// Settle: nothing is uploaded, but the state has something to learn.
+	Settle bool
+}
+
+// Plan is the list of actions of a run.
+type Plan struct {
+	Actions   []Action // everyone who is not simply unchanged
+	Settled   []Action // unchanged, with a new stamp to remember
+	Unchanged int
+	WithPhoto []int // people with a photo, by source
+}
+
+// ID names the plan by what it would do: the same uploads of the same bytes to
+// the same users have the same ID.
+func (p *Plan) ID() string {
+	h := sha256.New()
+	for _, a := range p.Actions {
+		if a.Outcome == Planned {
+			io.WriteString(h, strings.Join([]string{a.Email, fmt.Sprint(a.User.ID), string(a.Reason), a.Source, a.Candidate.Ref.Name, a.SourceSHA256}, "\x00")+"\n")
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:6])
+}
+
+// Uploads returns the actions that upload something.
+func (p *Plan) Uploads() []Action {
+	var up []Action
+	for _, a := range p.Actions {
+		if a.Outcome == Planned {
+			up = append(up, a)
+		}
+	}
+	return up
+}
+
+// Build decides for every subject. Subjects for whom NeedsLook holds must have
+// their Look. users holds Smartsheet's users by canonical email, as far as they
+// were looked up.
+func Build(subjects []Subject, users map[string][]User, o Options) *Plan {
+	p := &Plan{WithPhoto: make([]int, len(o.Sources))}
+	for _, s := range subjects {
+		a := decide(s, o)
+		if a.Outcome == Planned {
+			a = assign(a, users)
+		}
+		if a.SourceSHA256 != "" {
+			p.WithPhoto[a.Candidate.Source]++
+		}
+		switch {
+		case a.Reason != Unchanged:
+			p.Actions = append(p.Actions, a)
+		default:
+			p.Unchanged++
+			if a.Settle {
+				p.Settled = append(p.Settled, a)
+			}
+		}
+	}
+	slices.SortFunc(p.Actions, func(a, b Action) int { return cmp.Compare(a.Email, b.Email) })
+	contest(p.Actions)
+	return p
+}
+
+// assign finds the Smartsheet user of an action.
+func assign(a Action, users map[string][]User) Action {
+	if a.User.ID != 0 { // remembered
+		return a
+	}
+	for _, e := range a.Emails {
+		found := users[e]
+		switch {
+		case len(found) == 0:
+			continue
+		case len(found) > 1:
+			a.Reason, a.Outcome, a.Settle = Ambiguous, Skipped, false
+			for _, u := range found {
+				a.Rivals = append(a.Rivals, fmt.Sprintf("smartsheet: user %d %s", u.ID, u.Email))
+			}
+			return a
+		}
+		a.User = found[0]
+		if !a.User.Active {
+			return a.skip(InactiveUser)
+		}
+		return a
+	}
+	return a.skip(NotInSmartsheet)
+}
+
+// contest takes the uploads of different people to one Smartsheet user out of the
+// plan: only a human can tell whose picture it is.
+func contest(actions []Action) {
+	byUser := map[int64][]int{}
+	for i, a := range actions {
+		if a.Outcome == Planned {
+			byUser[a.User.ID] = append(byUser[a.User.ID], i)
+		}
+	}
+	for _, same := range byUser {
+		if len(same) < 2 {
+			continue
+		}
+		var rivals []string
+		for _, i := range same {
+			rivals = append(rivals, rival(actions[i].Source, actions[i].Candidate))
+		}
+		for _, i := range same {
+			a := &actions[i]
+			a.Reason, a.Outcome, a.Settle, a.Rivals = Ambiguous, Skipped, false, rivals
+		}
+	}
+}
+
+func rival(source string, c sources.Candidate) string { return source + ": " + c.Ref.Name }
