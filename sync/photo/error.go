@@ -1,0 +1,56 @@
+package photo
+
+import "fmt"
+
+// Codes of an Error: stable identifiers, found in reports, logs and metrics.
+const (
+	Empty             = "empty"              // no bytes at all
+	Truncated         = "truncated"          // cut short or damaged
+	UnsupportedFormat = "unsupported_format" // a picture, but not of a kind that can be used
+	TooManyPixels     = "too_many_pixels"    // more than Options.MaxPixels
+	TooLarge          = "too_large"          // more than Options.MaxBytes, whatever is tried
+	NotAnImage        = "not_an_image"       // something else altogether
+)
+
+// Error says why a picture is refused. The same bytes with the same Options
+// are refused again.
+type Error struct {
+	Code   string // one of the constants
+	Detail string // what was found, for a person: `JPEG ends before its end-of-image marker`
+	advice string // instead of the general hint of the code
+}
+
+// Error returns the code and the detail.
+func (e *Error) Error() string {
+	if e.Detail == "" {
+		return e.Code
+	}
+	return e.Code + ": " + e.Detail
+}
+
+// Hint returns one line on what to do about it.
+func (e *Error) Hint() string {
+	if e.advice != "" {
+		return e.advice
+	}
+	switch e.Code {
+	case Empty:
+		return "save the photo again at the source: it has no content"
+	case Truncated:
+		return "save or copy the photo again at the source: part of it is missing or damaged"
+	case UnsupportedFormat:
+		return "save the photo as JPEG or PNG at the source"
+	case TooManyPixels:
+		return "scale the photo down at the source, or raise image.max_pixels"
+	case TooLarge:
+		return "save the photo smaller at the source, or raise image.max_bytes"
+	default:
+		return "replace it with a JPEG or PNG photo at the source"
+	}
+}
+
+// refuse makes an *Error as a plain error, so that no nil *Error is ever
+// mistaken for a failure.
+func refuse(code, format string, args ...any) error {
+	return &Error{Code: code, Detail: fmt.Sprintf(format, args...)}
+}

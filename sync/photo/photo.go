@@ -1,0 +1,148 @@
+package photo
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// version is the version of the code that makes pictures. Raise it when the
+// same bytes with the same Options would give another picture, or when a
+// picture that was refused would pass: people's photos are looked at again.
+const version = 1
+
+// What an Options field means when it is zero.
+const (
+	defaultMaxPixels  = 50_000_000
+	defaultQuality    = 90
+	defaultBackground = "#ffffff"
+)
+
+// Options say what a picture may be like, and what is done to make it so.
+type Options struct {
+	// MaxEdge is the most pixels that either side may have; 0 means any number.
+	MaxEdge int
+	// MaxBytes is the most bytes that the finished picture may have; 0 means
+	// any number.
+	MaxBytes int64
+	// MaxPixels is the most pixels that a picture may have to be looked at at
+	// all. It bounds memory: decoding takes up to 15 bytes a pixel. 0 means 50
+	// million.
+	MaxPixels int64
+	// Crop makes a picture square: "center" keeps the middle, "top" the upper
+	// part of a portrait, where the face is. "none" and "" leave it as it is.
+	Crop string
+	// StripMetadata removes what does not show in the picture: EXIF with its
+	// place and thumbnail, XMP, IPTC, comments. The colour profile stays.
+	StripMetadata bool
+	// Quality is that of a JPEG that has to be encoded, 1 to 100; 0 means 90.
+	Quality int
+	// Background is the colour behind a transparent picture that becomes a
+	// JPEG, "#rrggbb"; "" means white.
+	Background string
+}
+
+var hexColor = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+
+// Validate reports every setting that makes no sense, in one error.
+func (o Options) Validate() error {
+	var faults []string
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Sprintf(format, args...))
+		}
+	}
+	fault(o.MaxEdge < 0 || o.MaxEdge > 0 && o.MaxEdge < minEdge, "max_edge %d: want 0 or at least %d", o.MaxEdge, minEdge)
+	fault(o.MaxBytes < 0 || o.MaxBytes > 0 && o.MaxBytes < minBytes, "max_bytes %d: want 0 or at least %d", o.MaxBytes, minBytes)
+	fault(o.MaxPixels < 0, "max_pixels %d: want 0 or more", o.MaxPixels)
+	fault(o.Crop != "" && o.Crop != "none" && o.Crop != "center" && o.Crop != "top", "crop %q: want none, center or top", o.Crop)
+	fault(o.Quality < 0 || o.Quality > 100, "quality %d: want 1 to 100", o.Quality)
+	fault(o.Background != "" && !hexColor.MatchString(o.Background), "background %q: want #rrggbb", o.Background)
+	if faults == nil {
+		return nil
+	}
+	return fmt.Errorf("check image settings: %s", strings.Join(faults, "; "))
+}
+
+const (
+	minEdge  = 16   // below this nobody is recognised
+	minBytes = 4096 // below this not even a small picture fits
+)
+
+// withDefaults returns o with every zero that means something else replaced.
+func (o Options) withDefaults() Options {
+	if o.MaxPixels == 0 {
+		o.MaxPixels = defaultMaxPixels
+	}
+	if o.Crop == "" {
+		o.Crop = "none"
+	}
+	if o.Quality == 0 {
+		o.Quality = defaultQuality
+	}
+	if o.Background == "" {
+		o.Background = defaultBackground
+	}
+	o.Background = strings.ToLower(o.Background)
+	return o
+}
+
+// Fingerprint returns a short text that changes when o or this code changes in
+// a way that may give another picture from the same bytes.
+func (o Options) Fingerprint() string {
+	o = o.withDefaults()
+	return fmt.Sprintf("v%d edge=%d bytes=%d pixels=%d crop=%s strip=%t quality=%d background=%s",
+		version, o.MaxEdge, o.MaxBytes, o.MaxPixels, o.Crop, o.StripMetadata, o.Quality, o.Background)
+}
+
+// Picture is a picture ready for upload.
+type Picture struct {
+	Data          []byte // what was given itself, if there are no Changes
+	Format        string // "jpeg", "png" or "gif"
+	Width, Height int    // pixels
+
+	SourceWidth, SourceHeight int    // as stored, before it was turned upright
+	SourceFormat              string // what the source's bytes were
+	// Changes says what was done, in order, for people; empty when the bytes
+	// are the source's own.
+	Changes []string
+}
+
+// ContentType returns the media type for the upload.
+func (p Picture) ContentType() string { return "image/" + p.Format }
+
+// Ext returns the extension for a file name, with its dot.
+func (p Picture) Ext() string {
+	if p.Format == formatJPEG {
+		return ".jpg"
+	}
+	return "." + p.Format
+}
+
+// Prepare makes the picture that is to be uploaded for data. Data is not
+// changed, and Picture.Data may share its memory. The error is an *Error when
+// the picture is refused, or that of ctx.
+func Prepare(ctx context.Context, data []byte, o Options) (Picture, error) {
+	if err := ctx.Err(); err != nil {
+		return Picture{}, err
+	}
+	o = o.withDefaults()
+	l, err := read(data)
+	if err != nil {
+		return Picture{}, err
+	}
+	if n := int64(l.width) * int64(l.height); n > o.MaxPixels {
+		return Picture{}, refuse(TooManyPixels, "%d x %d pixels, at most %d are allowed", l.width, l.height, o.MaxPixels)
+	}
+	if _, err := l.decode(ctx); err != nil {
+		return Picture{}, err
+	}
+	if n := int64(len(data)); o.MaxBytes > 0 && n > o.MaxBytes {
+		return Picture{}, refuse(TooLarge, "%d bytes, at most %d are allowed", n, o.MaxBytes)
+	}
+	return Picture{
+		Data: data, Format: l.format, Width: l.width, Height: l.height,
+		SourceWidth: l.width, SourceHeight: l.height, SourceFormat: l.format,
+	}, nil
+}

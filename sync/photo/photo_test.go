@@ -1,0 +1,215 @@
+package photo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// code returns the code of a refusal, and fails if err is anything else.
+func code(t testing.TB, err error) string {
+	t.Helper()
+	if err == nil {
+		return ""
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("error %v is no *Error", err)
+	}
+	if e.Hint() == "" {
+		t.Errorf("%v has no hint", e)
+	}
+	return e.Code
+}
+
+func TestUntouched(t *testing.T) {
+	for format, data := range encoded(t, 96, 64) {
+		got, err := Prepare(t.Context(), data, Options{MaxEdge: 96, MaxBytes: 1 << 20, StripMetadata: true})
+		if err != nil {
+			t.Fatalf("%s: %v", format, err)
+		}
+		want := Picture{Data: data, Format: format, Width: 96, Height: 64, SourceWidth: 96, SourceHeight: 64, SourceFormat: format}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", format, d)
+		}
+		if &got.Data[0] != &data[0] {
+			t.Errorf("%s: bytes were copied", format)
+		}
+	}
+}
+
+func TestContentTypeAndExt(t *testing.T) {
+	for format, want := range map[string][2]string{
+		"jpeg": {"image/jpeg", ".jpg"}, "png": {"image/png", ".png"}, "gif": {"image/gif", ".gif"},
+	} {
+		p := Picture{Format: format}
+		if p.ContentType() != want[0] || p.Ext() != want[1] {
+			t.Errorf("%s: %s %s", format, p.ContentType(), p.Ext())
+		}
+	}
+}
+
+// A copy that broke off is refused, wherever it broke off.
+func TestTruncatedAnywhere(t *testing.T) {
+	for format, data := range encoded(t, 24, 16) {
+		for n := range data {
+			_, err := Prepare(t.Context(), data[:n], Options{})
+			want := Truncated
+			if n == 0 {
+				want = Empty
+			}
+			if got := code(t, err); got != want {
+				t.Errorf("%s cut after %d of %d bytes: %q, want %q", format, n, len(data), got, want)
+			}
+		}
+	}
+}
+
+// A copy that broke off and was closed properly by somebody is refused too.
+func TestTruncatedAndClosed(t *testing.T) {
+	all := encoded(t, 64, 64)
+	j, p, g := all["jpeg"], all["png"], all["gif"]
+	iend := p[len(p)-12:]
+	for name, data := range map[string][]byte{
+		"jpeg": join(j[:len(j)*3/4], []byte{0xff, 0xd9}),
+		"png":  join(p[:33], chunk("IDAT", string(p[41:len(p)*3/4])), iend),
+		"gif":  join(g[:len(g)-40], []byte{0, 0x3b}),
+	} {
+		_, err := Prepare(t.Context(), data, Options{})
+		if got := code(t, err); got != Truncated {
+			t.Errorf("%s: %q, want truncated", name, got)
+		}
+	}
+}
+
+// Cameras and converters leave things behind the end of a picture.
+func TestTrailingBytes(t *testing.T) {
+	for format, data := range encoded(t, 24, 16) {
+		for _, more := range []string{"\x00", "\r\n", strings.Repeat("\x00", 5000), string(data), "\xff\xd8\xff\xe1 cut"} {
+			long := join(data, []byte(more))
+			got, err := Prepare(t.Context(), long, Options{})
+			if err != nil {
+				t.Errorf("%s and %d more bytes: %v", format, len(more), err)
+			} else if !bytes.Equal(got.Data, long) {
+				t.Errorf("%s and %d more bytes: changed without need", format, len(more))
+			}
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	all := encoded(t, 64, 64)
+	flipped := bytes.Clone(all["png"])
+	flipped[len(flipped)/2] ^= 1
+	tests := []struct {
+		name string
+		data string
+		opts Options
+		want string // code, and what the detail says
+	}{
+		{"nothing", "", Options{}, "empty"},
+		{"one byte", "\xff", Options{}, "truncated: nothing but the first 1 bytes of a jpeg"},
+		{"three zeros", "\x00\x00\x00", Options{}, "not_an_image: 3 zero bytes"},
+		{"text", "no photo yet", Options{}, "not_an_image: text"},
+		{"noise", "\x01\x02\x03\xfe\xff\x00", Options{}, "not_an_image: begins with 01 02 03 fe ff 00"},
+		{"web page", "<!DOCTYPE html><h1>404</h1>", Options{}, "not_an_image: HTML"},
+		{"pdf", "%PDF-1.7\n", Options{}, "not_an_image: PDF"},
+		{"iphone", "\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", Options{}, "unsupported_format: HEIC"},
+		{"avif", "\x00\x00\x00\x18ftypavif\x00\x00\x00\x00mif1avif", Options{}, "unsupported_format: AVIF"},
+		{"video", "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42", Options{}, "not_an_image: video"},
+		{"svg", "<svg xmlns='http://www.w3.org/2000/svg'/>", Options{}, "unsupported_format: SVG"},
+		{"flipped bit", string(flipped), Options{}, `truncated: PNG with a damaged "IDAT" chunk`},
+		{"pixels", string(all["jpeg"]), Options{MaxPixels: 4095}, "too_many_pixels: 64 x 64 pixels, at most 4095 are allowed"},
+		{"huge jpeg", string(resized("jpeg", all["jpeg"], 65535, 65535)), Options{}, "too_many_pixels: 65535 x 65535"},
+		{"huge png", string(resized("png", all["png"], 1<<31-1, 1<<31-1)), Options{}, "too_many_pixels: 2147483647 x 2147483647"},
+		{"huge gif", string(resized("gif", all["gif"], 65535, 65535)), Options{}, "too_many_pixels: 65535 x 65535"},
+		{"flat jpeg", string(resized("jpeg", all["jpeg"], 64, 0)), Options{}, "truncated: jpeg of 64x0 pixels"},
+		{"negative png", string(resized("png", all["png"], -1, 5)), Options{}, "truncated: png of -1x5 pixels"},
+		{"arithmetic jpeg", strings.Replace(string(all["jpeg"]), "\xff\xc0", "\xff\xc9", 1), Options{}, "unsupported_format: JPEG with lossless"},
+		{"apple png", "\x89PNG\r\n\x1a\n" + string(chunk("CgBI", "1234")), Options{}, "unsupported_format: PNG in Apple's"},
+		{"many scans", string(join(all["jpeg"][:len(all["jpeg"])-2], bytes.Repeat(segment(0xda, "\x01\x01\x00\x00\x3f\x00"), 200), []byte{0xff, 0xd9})), Options{}, "unsupported_format: JPEG with more than 100 scans"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Prepare(t.Context(), []byte(tt.data), tt.opts)
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+			code(t, err)
+		})
+	}
+}
+
+func TestHeicHint(t *testing.T) {
+	_, err := Prepare(t.Context(), []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00"), Options{})
+	var e *Error
+	if !errors.As(err, &e) || !strings.Contains(e.Hint(), "Most Compatible") {
+		t.Errorf("hint of %v does not say how to get a JPEG", err)
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Prepare(ctx, encoded(t, 8, 8)["jpeg"], Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for _, o := range []Options{{}, {MaxEdge: 1050, MaxBytes: 1 << 20, Crop: "top", Quality: 90, Background: "#A0b1c2"}, {Crop: "none"}, {Crop: "center"}} {
+		if err := o.Validate(); err != nil {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	err := Options{MaxEdge: 3, MaxBytes: -1, MaxPixels: -1, Crop: "left", Quality: 101, Background: "red"}.Validate()
+	if err == nil {
+		t.Fatal("nonsense passes")
+	}
+	for _, want := range []string{"max_edge 3", "max_bytes -1", "max_pixels -1", `crop "left"`, "quality 101", `background "red"`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not name %s", err, want)
+		}
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	if a, b := (Options{}).Fingerprint(), (Options{MaxPixels: 50_000_000, Crop: "none", Quality: 90, Background: "#FFFFFF"}).Fingerprint(); a != b {
+		t.Errorf("defaults spelled out give another fingerprint: %q, %q", a, b)
+	}
+	seen := map[string]bool{}
+	for _, o := range []Options{{}, {MaxEdge: 100}, {MaxBytes: 5000}, {MaxPixels: 7}, {Crop: "top"}, {Crop: "center"}, {StripMetadata: true}, {Quality: 80}, {Background: "#000000"}} {
+		seen[o.Fingerprint()] = true
+	}
+	if len(seen) != 9 {
+		t.Errorf("9 different settings give %d fingerprints", len(seen))
+	}
+}
+
+func FuzzPrepare(f *testing.F) {
+	for _, data := range encoded(f, 24, 16) {
+		f.Add(data)
+		f.Add(data[:len(data)/2])
+		f.Add(join(data, data))
+	}
+	o := Options{MaxEdge: 64, MaxBytes: 1 << 16, MaxPixels: 1 << 16, StripMetadata: true}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		before := bytes.Clone(data)
+		p, err := Prepare(t.Context(), data, o)
+		if !bytes.Equal(before, data) {
+			t.Fatal("the source's bytes were changed")
+		}
+		if err != nil {
+			code(t, err)
+			return
+		}
+		again, err := Prepare(t.Context(), p.Data, o)
+		if err != nil || len(again.Changes) > 0 || again.Width != p.Width || again.Height != p.Height || again.Format != p.Format {
+			t.Fatalf("%v is not done with: %v, %v", p, again, err)
+		}
+	})
+}
