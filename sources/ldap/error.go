@@ -1,0 +1,120 @@
+package ldap
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// Error is what went wrong with a directory.
+type Error struct {
+	Op  string // connect, start TLS, bind, list, read photos
+	URL string
+	Err error
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s %s: %s", e.Op, e.URL, strings.Join(strings.Fields(e.Err.Error()), " "))
+}
+func (e *Error) Unwrap() error { return e.Err }
+
+func (e *Error) code() uint16 {
+	if le, ok := errors.AsType[*ldap.Error](e.Err); ok {
+		return le.ResultCode
+	}
+	return 0
+}
+
+// referralError is an answer that sends us elsewhere for a part of the people.
+type referralError struct{ urls []string }
+
+func (e *referralError) Error() string {
+	return "the server refers to others for a part of the entries, which are not followed: " + strings.Join(e.urls, ", ")
+}
+
+// Hint says what an administrator can do.
+func (e *Error) Hint() string {
+	if h := tlsHint(e.Err); h != "" {
+		return h
+	}
+	if _, ok := errors.AsType[*referralError](e.Err); ok {
+		return "set base_dn to an organisational unit below the domain, or add a source for each server that is referred to"
+	}
+	if _, ok := errors.AsType[*net.OpError](e.Err); ok {
+		return "check the address and port in urls, and that a firewall lets photosync through"
+	}
+	switch e.code() {
+	case ldap.LDAPResultInvalidCredentials:
+		return credentialsHint(e.Err.Error())
+	case ldap.LDAPResultSizeLimitExceeded:
+		return "the server's size limit cuts the listing: on slapd give the bind DN \"limits … size.prtotal=unlimited\", on Active Directory lower page_size to 1000"
+	case ldap.LDAPResultTimeLimitExceeded, ldap.LDAPResultAdminLimitExceeded:
+		return "the server's limits cut the listing: raise them for the bind DN, or narrow the filter"
+	case ldap.LDAPResultNoSuchObject:
+		return "check base_dn: the server knows no such entry, or the bind DN may not see it"
+	case ldap.LDAPResultReferral:
+		return "check base_dn: another server holds it"
+	case ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired:
+		return "the server wants encryption: use ldaps:// or tls.start_tls: true"
+	case ldap.LDAPResultOperationsError, ldap.LDAPResultInsufficientAccessRights:
+		return "the server refuses this search: check bind_dn and its rights"
+	}
+	return "the directory could not be read to its end, so nothing was changed; the next run tries again"
+}
+
+// credentialsHint explains Active Directory's sub-codes of error 49.
+func credentialsHint(message string) string {
+	for code, why := range map[string]string{
+		"data 525": "the bind user does not exist: check bind_dn",
+		"data 532": "the bind user's password has expired",
+		"data 533": "the bind user is disabled",
+		"data 701": "the bind user's account has expired",
+		"data 773": "the bind user must change the password first",
+		"data 775": "the bind user is locked out",
+	} {
+		if strings.Contains(message, code) {
+			return why
+		}
+	}
+	return "check bind_dn and the password in bind_password_file"
+}
+
+func tlsHint(err error) string {
+	if h, ok := errors.AsType[x509.HostnameError](err); ok {
+		names := namesOf(h.Certificate)
+		return fmt.Sprintf("the certificate is for %s, not for %q: correct urls, or set tls.server_name", names, h.Host)
+	}
+	if u, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		issuer := ""
+		if u.Cert != nil {
+			issuer = fmt.Sprintf(" (its issuer is %q)", u.Cert.Issuer)
+		}
+		return "the server's certificate is not from a trusted authority" + issuer + ": name that authority's file in tls.ca_file"
+	}
+	if i, ok := errors.AsType[x509.CertificateInvalidError](err); ok && i.Reason == x509.Expired {
+		return fmt.Sprintf("the server's certificate is not valid now: it runs from %s to %s", i.Cert.NotBefore.Format("2006-01-02"), i.Cert.NotAfter.Format("2006-01-02"))
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "the server's certificate cannot be verified: check tls.ca_file and tls.server_name"
+	}
+	return ""
+}
+
+func namesOf(c *x509.Certificate) string {
+	var names []string
+	for _, n := range c.DNSNames {
+		names = append(names, fmt.Sprintf("%q", n))
+	}
+	for _, ip := range c.IPAddresses {
+		names = append(names, fmt.Sprintf("%q", ip))
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf("no name (CN %q does not count)", c.Subject.CommonName)
+	}
+	return strings.Join(names, ", ")
+}
