@@ -1,0 +1,375 @@
+// Package upload carries a plan out: a pool of workers takes actions, prepares
+// each picture just before it is sent, sends it, and records the confirmed answer
+// before it goes on. An action goes in, exactly one report.Item comes out.
+package upload
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"photosync/sources"
+	"photosync/state"
+	"photosync/sync/photo"
+	"photosync/sync/plan"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+)
+
+// permissionLimit is how many different people in a row, from the first on, may
+// be refused for lack of rights before the run stops: then it is not about them.
+const permissionLimit = 5
+
+// Uploader sends a picture to Smartsheet.
+type Uploader interface {
+	SetProfileImage(ctx context.Context, u smartsheet.User, img smartsheet.Image) (smartsheet.Upload, error)
+}
+
+// Finder looks users up by email.
+type Finder interface {
+	Find(ctx context.Context, emails []string, each func(smartsheet.User) error) error
+}
+
+// Recorder makes records durable.
+type Recorder interface {
+	Put(records ...state.Record) error
+}
+
+// Pool uploads.
+type Pool struct {
+	Sources     []sources.Named
+	Photos      photo.Options
+	Smartsheet  Uploader
+	Users       Finder
+	State       Recorder
+	Concurrency int
+	RunID       string
+	Done        func(report.Item) // called for each item, one call at a time
+
+	mu      sync.Mutex
+	items   []report.Item
+	refused atomic.Int32 // people refused for lack of rights; negative once anybody was not
+}
+
+// Run carries out actions, at most Concurrency at a time. Every action gets an
+// item, those that were not begun too (unfinished). The error is why everything
+// stopped, or nil; ctx being done is one such reason.
+func (p *Pool) Run(ctx context.Context, actions []plan.Action) ([]report.Item, error) {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(p.Concurrency, 1))
+	for _, a := range actions {
+		g.Go(func() error {
+			if gctx.Err() != nil {
+				p.done(unfinished(a))
+				return nil
+			}
+			start := time.Now()
+			it, err := p.one(gctx, a)
+			it.DurationMS = time.Since(start).Milliseconds()
+			p.done(it)
+			return err
+		})
+	}
+	err := g.Wait()
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return p.items, err
+}
+
+func (p *Pool) done(it report.Item) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.items = append(p.items, it)
+	if p.Done != nil {
+		p.Done(it)
+	}
+}
+
+// one carries out one action. Its error stops the whole run.
+func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
+	it := Item(a)
+	pic, src, err := p.prepare(ctx, a)
+	if err != nil {
+		return p.unprepared(ctx, it, a, src, err)
+	}
+	sum := hash(pic.Data)
+	it.Image = &report.Image{
+		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data),
+		SourceSHA256: src, UploadSHA256: sum,
+	}
+	if sum == a.Record.UploadSHA256 && a.Reason != plan.Forced {
+		it.Reason, it.Outcome = string(plan.SamePicture), string(plan.Skipped)
+		return it, p.record(&it, p.settled(a, src))
+	}
+	img := smartsheet.Image{Data: pic.Data, ContentType: pic.ContentType(), FileName: a.Email + pic.Ext()}
+	up, err := p.send(ctx, &it, &a, img)
+	if err != nil {
+		return p.failed(ctx, it, a, src, err)
+	}
+	p.refused.Store(-1)
+	return p.answered(it, a, src, sum, up)
+}
+
+// prepare reads the photo and makes the picture of it. src is the hash of the
+// bytes read, as far as they were.
+func (p *Pool) prepare(ctx context.Context, a plan.Action) (pic photo.Picture, src string, err error) {
+	if a.Err != nil && errors.Is(a.Err, sources.ErrTooLarge) {
+		return pic, a.SourceSHA256, a.Err
+	}
+	var got sources.Photo
+	s := p.Sources[a.Candidate.Source]
+	err = s.Photos(ctx, []sources.Ref{a.Candidate.Ref}, func(ph sources.Photo) error { got = ph; return nil })
+	if err == nil {
+		err = got.Err
+	}
+	if err != nil {
+		return pic, "", err
+	}
+	src = hash(got.Data)
+	pic, err = photo.Prepare(ctx, got.Data, p.Photos)
+	return pic, src, err
+}
+
+// unprepared is the item of a photo that could not be read or is refused.
+func (p *Pool) unprepared(ctx context.Context, it report.Item, a plan.Action, src string, err error) (report.Item, error) {
+	if errors.Is(err, sources.ErrTooLarge) {
+		err = &photo.Error{Code: photo.TooLarge, Detail: err.Error()}
+	}
+	bad, refused := errors.AsType[*photo.Error](err)
+	switch {
+	case ctx.Err() != nil:
+		return unfinished(a), nil
+	case errors.Is(err, sources.ErrNoPhoto), errors.Is(err, sources.ErrGone):
+		it.Reason, it.Outcome, it.Message = string(plan.NoPhoto), string(plan.Skipped), "gone since it was listed"
+		return it, nil // the next run sees what it means
+	case !refused:
+		it.Outcome, it.Message, it.Hint = string(plan.Failed), err.Error(), "fix the source: photosync could not read this photo; the next run tries again"
+		return it, nil
+	}
+	it.Reason, it.Outcome = string(plan.InvalidImage), string(plan.Failed)
+	it.Code, it.Message, it.Hint = bad.Code, bad.Detail, bad.Hint()
+	if src == "" { // too large to be read: there is no hash to know it by
+		return it, nil
+	}
+	r := p.settled(a, src)
+	r.Failure = p.failure(a, src, state.Failure{Code: bad.Code, Message: bad.Detail, Final: true})
+	return it, p.record(&it, r)
+}
+
+// send uploads, and once more under another id when the remembered one is stale.
+func (p *Pool) send(ctx context.Context, it *report.Item, a *plan.Action, img smartsheet.Image) (smartsheet.Upload, error) {
+	u := smartsheet.User{ID: a.User.ID, Email: a.User.Email}
+	up, err := p.Smartsheet.SetProfileImage(ctx, u, img)
+	p.note(it, up)
+	if err == nil || smartsheet.VerdictOf(err) != smartsheet.StaleID || a.Record.UserID == 0 {
+		return up, err
+	}
+	stale, _ := errors.AsType[*smartsheet.Error](err)
+	found, ferr := p.lookUp(ctx, a.Emails)
+	if ferr != nil || found.ID == 0 || found.ID == a.User.ID {
+		return up, errors.Join(err, ferr)
+	}
+	it.EarlierErrors = append(it.EarlierErrors, attemptError(stale))
+	a.User = plan.User{ID: found.ID, Email: a.User.Email, Active: true}
+	it.UserID = found.ID
+	u.ID = found.ID
+	up, err = p.Smartsheet.SetProfileImage(ctx, u, img)
+	p.note(it, up)
+	return up, err
+}
+
+func (p *Pool) lookUp(ctx context.Context, emails []string) (smartsheet.User, error) {
+	byEmail := map[string]smartsheet.User{}
+	err := p.Users.Find(ctx, emails, func(u smartsheet.User) error {
+		if e, err := sources.Email(u.Email); err == nil {
+			byEmail[e] = u
+		}
+		return nil
+	})
+	if err != nil {
+		return smartsheet.User{}, err
+	}
+	for _, e := range emails {
+		if u, ok := byEmail[e]; ok {
+			return u, nil
+		}
+	}
+	return smartsheet.User{}, nil
+}
+
+// note keeps what an upload's attempts were.
+func (p *Pool) note(it *report.Item, up smartsheet.Upload) {
+	it.Attempts += up.Attempts
+	it.HTTPStatus = up.HTTPStatus
+	for _, e := range up.Earlier {
+		it.EarlierErrors = append(it.EarlierErrors, attemptError(e))
+	}
+}
+
+// failed is the item of an upload without a good answer.
+func (p *Pool) failed(ctx context.Context, it report.Item, a plan.Action, src string, err error) (report.Item, error) {
+	verdict := smartsheet.VerdictOf(err)
+	e, answered := errors.AsType[*smartsheet.Error](err)
+	it.Outcome, it.Message = string(plan.Failed), err.Error()
+	if answered {
+		it.Message, it.Hint = e.Message, e.Hint()
+		if it.Message == "" && e.Err != nil {
+			it.Message = e.Err.Error()
+		}
+		if e.Code != 0 {
+			it.ErrorCode = &e.Code
+		}
+		if e.RefID != "" {
+			it.RefID = &e.RefID
+		}
+	}
+	if ctx.Err() != nil && verdict != smartsheet.StopRun && (!answered || e.Status == 0) {
+		it.Outcome, it.Hint = string(plan.Unfinished), "retry by itself: the next run continues"
+		return it, nil
+	}
+	if verdict == smartsheet.Maintenance {
+		it.Outcome = string(plan.Unfinished)
+		return it, err
+	}
+	if verdict == smartsheet.StopRun {
+		return it, err
+	}
+	r := a.Record // not settled: the next run tries again
+	if answered && e.Final() {
+		r = p.settled(a, src)
+	}
+	f := state.Failure{Message: it.Message, Final: answered && e.Final()}
+	if answered {
+		f.Code, f.RefID, f.Status = fmt.Sprint(e.Code), e.RefID, e.Status
+	}
+	r.Email, r.Failure = a.Email, p.failure(a, src, f)
+	if verdict == smartsheet.StaleID || verdict == smartsheet.Permission || (answered && e.Status == 403) {
+		r.UserID = 0 // looked up again next time, with the user's status
+	}
+	if err := p.record(&it, r); err != nil {
+		return it, err
+	}
+	if verdict == smartsheet.Permission && p.refusedOnce() {
+		return it, err
+	}
+	return it, nil
+}
+
+// refusedOnce counts people refused for lack of rights, and tells whether nobody
+// was let through and it is enough.
+func (p *Pool) refusedOnce() bool {
+	for {
+		n := p.refused.Load()
+		if n < 0 {
+			return false
+		}
+		if p.refused.CompareAndSwap(n, n+1) {
+			return n+1 >= permissionLimit
+		}
+	}
+}
+
+// answered is the item of an upload that the server took, wholly or in part.
+func (p *Pool) answered(it report.Item, a plan.Action, src, sum string, up smartsheet.Upload) (report.Item, error) {
+	it.Message, it.ResultCode, it.ImageID = up.Message, &up.ResultCode, up.User.ImageID
+	for _, f := range up.FailedItems {
+		it.FailedItems = append(it.FailedItems, report.FailedItem(f))
+	}
+	if !up.Partial() {
+		it.Outcome = string(plan.Uploaded)
+		r := p.settled(a, src)
+		r.UploadSHA256, r.ImageID, r.UploadedAt, r.RunID, r.Failure = sum, up.User.ImageID, time.Now().UTC(), p.RunID, nil
+		return it, p.record(&it, r)
+	}
+	it.Outcome, it.Hint = string(plan.PartialSuccess), "look at the person's picture in Smartsheet; the next run sends it again"
+	r, f := a.Record, state.Failure{Message: up.Message, Status: up.HTTPStatus}
+	if len(up.FailedItems) > 0 {
+		first := up.FailedItems[0]
+		it.ErrorCode, it.RefID = &first.ErrorCode, &first.RefID
+		e := smartsheet.Error{Status: up.HTTPStatus, Code: first.ErrorCode, RefID: first.RefID, Message: first.Message}
+		f = state.Failure{Code: fmt.Sprint(e.Code), RefID: e.RefID, Status: e.Status, Message: e.Message, Final: e.Final()}
+		if f.Final {
+			r, it.Hint = p.settled(a, src), e.Hint()
+		}
+	}
+	r.Email, r.UserID, r.Failure = a.Email, a.User.ID, p.failure(a, src, f)
+	return it, p.record(&it, r)
+}
+
+// settled is the record of a person whose photo src was looked at for good.
+func (p *Pool) settled(a plan.Action, src string) state.Record {
+	r := Settled(a, p.Photos.Fingerprint())
+	r.SourceSHA256, r.UserID = src, a.User.ID
+	if a.SourceSHA256 != "" && a.SourceSHA256 != src {
+		r.Stamp = "" // it changed after the plan was made: the stamp is not of these bytes
+	}
+	return r
+}
+
+// Settled is a's record as the plan leaves it when nothing is uploaded.
+func Settled(a plan.Action, rendering string) state.Record {
+	r := a.Record
+	r.Email, r.Source, r.Ref, r.Stamp, r.Rendering = a.Email, a.Source, a.Candidate.Ref.Name, a.Stamp, rendering
+	r.SourceSHA256 = a.SourceSHA256
+	if r.Failure != nil && r.Failure.Hash != r.SourceSHA256 {
+		r.Failure = nil
+	}
+	return r
+}
+
+// failure completes f with what all failures have.
+func (p *Pool) failure(a plan.Action, src string, f state.Failure) *state.Failure {
+	f.Hash, f.At, f.RunID, f.Count = src, time.Now().UTC(), p.RunID, 1
+	if old := a.Record.Failure; old != nil && old.Hash == src {
+		f.Count = old.Count + 1
+	}
+	return &f
+}
+
+// record makes r durable. When that fails everything stops: going on would
+// upload what nobody remembers.
+func (p *Pool) record(it *report.Item, r state.Record) error {
+	if err := p.State.Put(r); err != nil {
+		if it.Message != "" {
+			it.Message += "; "
+		}
+		it.Message += "not recorded: " + err.Error()
+		return fmt.Errorf("record %q: %w", r.Email, err)
+	}
+	return nil
+}
+
+// Item is the item of an action before anything was done.
+func Item(a plan.Action) report.Item {
+	return report.Item{
+		Email: a.Email, UserID: a.User.ID, Source: a.Source, Ref: a.Candidate.Ref.Name,
+		Reason: string(a.Reason), Outcome: string(a.Outcome), Candidates: a.Rivals,
+	}
+}
+
+func unfinished(a plan.Action) report.Item {
+	it := Item(a)
+	it.Outcome, it.Message, it.Hint = string(plan.Unfinished), "stopped before this upload", "retry by itself: the next run continues"
+	return it
+}
+
+func attemptError(e *smartsheet.Error) report.AttemptError {
+	msg := e.Message
+	if msg == "" && e.Err != nil {
+		msg = e.Err.Error()
+	}
+	return report.AttemptError{HTTPStatus: e.Status, ErrorCode: e.Code, RefID: e.RefID, Message: msg}
+}
+
+func hash(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
