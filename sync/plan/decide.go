@@ -44,8 +44,9 @@ func decide(s Subject, o Options) Action {
 	if s.Look != nil {
 		a.SourceSHA256 = s.Look.SHA256
 		a.Settle = true
-		if s.Look.Err != nil {
-			a.Err, a.Settle = s.Look.Err, false
+		a.Err = s.Look.Err
+		if a.Err != nil && a.SourceSHA256 == "" {
+			a.Settle = false
 			return a.upload(newOrChanged(s)) // reading is tried once more; then it fails
 		}
 	}

@@ -81,7 +81,7 @@ func (s Subject) Key() string { return s.Emails[0] }
 // photo.
 type Look struct {
 	Candidate int    // the one that holds the photo, or failed
-	SHA256    string // of the source bytes, hex; empty: no candidate has a photo
+	SHA256    string // of the source bytes, hex; empty: no candidate has a photo, or Err
 	Err       error  // the photo is there and could not be read
 }
 

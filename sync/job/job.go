@@ -1,0 +1,215 @@
+// Package job is a run from beginning to end: read, plan, upload, record, report.
+// Run is its table of contents, and the function to read first.
+package job
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"photosync/sources"
+	"photosync/state"
+	"photosync/sync/photo"
+	"photosync/sync/plan"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+	"photosync/sync/upload"
+)
+
+// Modes of a run.
+const (
+	Sync = "sync"
+	Plan = "plan" // the same, and nothing is written
+)
+
+// Smartsheet is what a run asks of Smartsheet.
+type Smartsheet interface {
+	upload.Uploader
+	upload.Finder
+	Me(ctx context.Context) (smartsheet.Me, error)
+	Stats() smartsheet.Stats
+}
+
+// Options of Run.
+type Options struct {
+	Mode    string
+	RunID   string
+	Version string
+
+	Sources     []sources.Named // by precedence
+	State       *state.Store
+	Smartsheet  Smartsheet
+	Root        string // of the API: with the account, what the state is bound to
+	Photos      photo.Options
+	Concurrency int
+
+	Only        func(email string) bool // nil: everyone
+	Excluded    func(email string) bool // nil: nobody
+	Force       bool
+	Checksum    bool
+	RetryFailed bool
+
+	// Hooks for progress and logs; each may be nil.
+	Listed func(report.Source)
+	Made   func(*plan.Plan)
+	Item   func(report.Item)
+}
+
+// Run does what the options say and returns the account of it, complete also
+// when it fails: an error means that the run as a whole failed or was stopped.
+// After ctx is done nothing new is begun; what is on the wire is finished and
+// recorded.
+func Run(ctx context.Context, o Options) (*report.Report, error) {
+	r := &run{o: o, report: report.New(o.Mode, o.RunID, o.Version, time.Now().UTC())}
+	err := r.steps(ctx)
+	r.conclude(err)
+	return r.report, err
+}
+
+type run struct {
+	o        Options
+	report   *report.Report
+	people   []sources.Joined
+	subjects []plan.Subject
+	users    map[string][]plan.User
+	plan     *plan.Plan
+}
+
+// steps is the whole run, in order. Each step leaves in r what the next needs.
+func (r *run) steps(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		r.account,  // whose token is it, and is the state of that account?
+		r.list,     // who is there, without a photo byte
+		r.remember, // what does the state know of them?
+		r.look,     // read and hash the photos whose mark moved
+		r.find,     // Smartsheet's users, for those with something to upload
+		r.decide,   // the plan
+		r.settle,   // remember what was seen and needs no upload
+		r.upload,   // prepare, send, record
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// account binds the state to the token's account, before anything is read.
+func (r *run) account(ctx context.Context) error {
+	me, err := r.o.Smartsheet.Me(ctx)
+	if err != nil {
+		return err
+	}
+	return r.o.State.Bind(state.Account{Root: r.o.Root, ID: me.AccountID, Name: me.AccountName})
+}
+
+func (r *run) decide(context.Context) error {
+	r.plan = plan.Build(r.subjects, r.users, r.planOptions())
+	r.report.PlanID = r.plan.ID()
+	r.report.Totals.People = len(r.subjects)
+	r.report.Totals.Unchanged = r.plan.Unchanged
+	for i := range r.plan.WithPhoto {
+		r.report.Sources[i].WithPhoto = r.plan.WithPhoto[i]
+	}
+	for _, a := range r.plan.Actions {
+		if a.Outcome != plan.Planned || r.o.Mode == Plan {
+			r.report.Add(skipped(a))
+		}
+	}
+	if r.o.Made != nil {
+		r.o.Made(r.plan)
+	}
+	return nil
+}
+
+// settle remembers new marks of what needs no upload, all in one write.
+func (r *run) settle(context.Context) error {
+	if r.o.Mode == Plan {
+		return nil
+	}
+	var records []state.Record
+	for _, as := range [][]plan.Action{r.plan.Settled, r.plan.Actions} {
+		for _, a := range as {
+			if a.Settle && a.Outcome == plan.Skipped {
+				records = append(records, upload.Settled(a, r.o.Photos.Fingerprint()))
+			}
+		}
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	return r.o.State.Put(records...)
+}
+
+func (r *run) upload(ctx context.Context) error {
+	if r.o.Mode == Plan {
+		return nil
+	}
+	pool := upload.Pool{
+		Sources: r.o.Sources, Photos: r.o.Photos, Smartsheet: r.o.Smartsheet, Users: r.o.Smartsheet,
+		State: r.o.State, Concurrency: r.o.Concurrency, RunID: r.o.RunID, Done: r.o.Item,
+	}
+	items, err := pool.Run(ctx, r.plan.Uploads())
+	r.report.Add(items...)
+	return err
+}
+
+// conclude fills in what is known only at the end.
+func (r *run) conclude(err error) {
+	rep, st := r.report, r.o.Smartsheet.Stats()
+	rep.Totals.Requests, rep.Totals.Retries, rep.Totals.RateLimited = st.Requests, st.Retries, st.RateLimited
+	rep.Totals.QuotaWaitMS = st.Waited.Milliseconds()
+	rep.FinishedAt = time.Now().UTC()
+	switch {
+	case Stopped(err):
+		rep.Result = report.Interrupted
+	case err != nil:
+		rep.Result = report.Failed
+	case rep.NeedsAttention() > 0:
+		rep.Result = report.Partial
+	case rep.Totals.Uploaded+rep.Totals.Planned == 0:
+		rep.Result = report.NothingToDo
+	default:
+		rep.Result = report.Success
+	}
+	rep.Error = ErrorOf(err)
+}
+
+// Stopped reports whether err means that a run ended early and the next one
+// continues: a signal, the time budget, or Smartsheet's maintenance.
+func Stopped(err error) bool {
+	return err != nil && (errors.Is(err, ErrSignal) || errors.Is(err, ErrMaxDuration) || errors.Is(err, context.Canceled) ||
+		smartsheet.VerdictOf(err) == smartsheet.Maintenance)
+}
+
+// Causes with which the context of a run is cancelled.
+var (
+	ErrSignal      = errors.New("stopped by a signal")
+	ErrMaxDuration = errors.New("stopped at --max-duration")
+)
+
+// ErrorOf is err as the report shows it; nil for nil.
+func ErrorOf(err error) *report.Error {
+	if err == nil {
+		return nil
+	}
+	out := &report.Error{Message: err.Error(), Hint: Hint(err)}
+	if e, ok := errors.AsType[*smartsheet.Error](err); ok {
+		out.HTTPStatus, out.ErrorCode, out.RefID = e.Status, e.Code, e.RefID
+	}
+	return out
+}
+
+// Hint is the advice that err, or an error in it, gives; empty if none does.
+func Hint(err error) string {
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return h.Hint()
+	}
+	return ""
+}

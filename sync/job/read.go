@@ -1,0 +1,199 @@
+package job
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"photosync/sources"
+	"photosync/sync/plan"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+	"photosync/sync/upload"
+)
+
+func (r *run) planOptions() plan.Options {
+	names := make([]string, len(r.o.Sources))
+	for i, s := range r.o.Sources {
+		names[i] = s.Name
+	}
+	return plan.Options{
+		Rendering: r.o.Photos.Fingerprint(), Force: r.o.Force, Checksum: r.o.Checksum,
+		RetryFailed: r.o.RetryFailed, Excluded: r.o.Excluded, Sources: names,
+	}
+}
+
+// list lists every source and joins their people.
+func (r *run) list(ctx context.Context) error {
+	people, listings, err := sources.Join(ctx, r.o.Sources)
+	for i, l := range listings {
+		src := report.Source{
+			Name: r.o.Sources[i].Name, Type: r.o.Sources[i].Type, Complete: l.Complete,
+			Listed: l.Entries, Pages: l.Pages, Warnings: append([]string{}, l.Warnings...),
+		}
+		r.report.Sources = append(r.report.Sources, src)
+		if r.o.Listed != nil {
+			r.o.Listed(src)
+		}
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	r.people = people
+	return err
+}
+
+// remember looks everyone up in the state.
+func (r *run) remember(context.Context) error {
+	for _, p := range r.people {
+		if r.o.Only != nil && !r.o.Only(p.Emails[0]) {
+			continue
+		}
+		s := plan.Subject{Joined: p}
+		var err error
+		if s.Record, s.Known, err = r.o.State.Lookup(p.Emails[0]); err != nil {
+			return err
+		}
+		r.subjects = append(r.subjects, s)
+	}
+	r.people = nil
+	return nil
+}
+
+// look reads and hashes the photos of those whose mark moved. The first candidate
+// with a photo wins; the bytes are dropped again.
+func (r *run) look(ctx context.Context) error {
+	o := r.planOptions()
+	var open []int // subjects still without an answer
+	for i, s := range r.subjects {
+		if plan.NeedsLook(s, o) {
+			open = append(open, i)
+		}
+	}
+	for round := 0; len(open) > 0; round++ {
+		bySource := make([]map[sources.Ref][]int, len(r.o.Sources))
+		for _, i := range open {
+			c := r.subjects[i].Candidates[round]
+			if c.HasPhoto == sources.Absent {
+				continue
+			}
+			if bySource[c.Source] == nil {
+				bySource[c.Source] = map[sources.Ref][]int{}
+			}
+			bySource[c.Source][c.Ref] = append(bySource[c.Source][c.Ref], i)
+		}
+		for src, want := range bySource {
+			if err := r.lookIn(ctx, src, round, want); err != nil {
+				return err
+			}
+		}
+		open = slices.DeleteFunc(open, func(i int) bool {
+			s := &r.subjects[i]
+			if s.Look == nil && round+1 == len(s.Candidates) {
+				s.Look = &plan.Look{Candidate: round} // none of them has a photo
+			}
+			return s.Look != nil
+		})
+	}
+	return nil
+}
+
+// lookIn reads photos of one source for the subjects that want tells.
+func (r *run) lookIn(ctx context.Context, src, round int, want map[sources.Ref][]int) error {
+	refs := make([]sources.Ref, 0, len(want))
+	for ref := range want {
+		refs = append(refs, ref)
+	}
+	slices.SortFunc(refs, func(a, b sources.Ref) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	err := r.o.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
+		for _, i := range want[ph.Ref] {
+			if l := looked(ph, round, r.subjects[i]); l != nil {
+				r.subjects[i].Look = l
+			}
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("read photos from source %q: %w", r.o.Sources[src].Name, err)
+	}
+	return nil
+}
+
+// looked is what a photo tells; nil when the next candidate must be asked.
+func looked(ph sources.Photo, round int, s plan.Subject) *plan.Look {
+	l := &plan.Look{Candidate: round, Err: ph.Err}
+	switch {
+	case errors.Is(ph.Err, sources.ErrNoPhoto):
+		return nil
+	case errors.Is(ph.Err, sources.ErrTooLarge):
+		// Its bytes are not read, so its mark stands for them: it is reported once,
+		// and not every night.
+		l.SHA256 = sum([]byte("too large\n" + ph.Ref.Name + "\n" + s.Candidates[round].Stamp))
+	case ph.Err == nil:
+		l.SHA256 = sum(ph.Data)
+	}
+	return l
+}
+
+func sum(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
+}
+
+// find looks up the users of those who have something to upload and are not yet
+// known in Smartsheet.
+func (r *run) find(ctx context.Context) error {
+	o := r.planOptions()
+	var emails []string
+	for _, s := range r.subjects {
+		emails = append(emails, plan.NeedsUser(s, o)...)
+	}
+	r.users = map[string][]plan.User{}
+	if len(emails) == 0 {
+		return nil
+	}
+	return r.o.Smartsheet.Find(ctx, emails, func(u smartsheet.User) error {
+		if e, err := sources.Email(u.Email); err == nil {
+			// Without admin rights the status is not shown: then it is taken for active.
+			active := u.Status == "" || u.Status == "ACTIVE"
+			r.users[e] = append(r.users[e], plan.User{ID: u.ID, Email: e, Active: active})
+		}
+		return nil
+	})
+}
+
+// skipped is the item of an action that uploads nothing in this run.
+func skipped(a plan.Action) report.Item {
+	it := upload.Item(a)
+	switch a.Reason {
+	case plan.KnownBad:
+		f := a.Record.Failure
+		it.Message = "refused before and not changed since: " + f.Message
+		it.HTTPStatus = f.Status
+		if code, err := strconv.Atoi(f.Code); err == nil {
+			it.ErrorCode = &code
+		} else {
+			it.Code = f.Code
+		}
+		if f.RefID != "" {
+			it.RefID = &f.RefID
+		}
+		it.Hint = "fix the photo at its source; --retry-failed sends it once more"
+	case plan.Ambiguous:
+		it.Message = fmt.Sprintf("%d candidates, and only a human can tell which is right", len(a.Rivals))
+		it.Hint = "leave only one of the candidates"
+	}
+	return it
+}
