@@ -1,0 +1,258 @@
+// Package config reads the configuration file: strict YAML with defaults and
+// secrets, every fault at once and each with its place. The packages of the sync
+// never see it; the commands hand each its own small option struct.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is the whole file.
+type Config struct {
+	Smartsheet Smartsheet `yaml:"smartsheet"`
+	Sources    []Source   `yaml:"sources"`
+	State      State      `yaml:"state"`
+	Match      Match      `yaml:"match"`
+	Image      Image      `yaml:"image"`
+	Policy     Policy     `yaml:"policy"`
+	Report     Report     `yaml:"report"`
+	Log        Log        `yaml:"log"`
+
+	Warnings []string `yaml:"-"` // what is allowed and not wise
+}
+
+// Smartsheet is the target.
+type Smartsheet struct {
+	Region            string   `yaml:"region"`
+	BaseURL           string   `yaml:"base_url"`
+	AllowHTTP         bool     `yaml:"allow_http"`
+	CAFile            string   `yaml:"ca_file"`
+	TokenFile         string   `yaml:"token_file"`
+	IntegrationSource string   `yaml:"integration_source"`
+	AssumeUser        bool     `yaml:"assume_user"`
+	RequestsPerMinute int      `yaml:"requests_per_minute"`
+	UploadWeight      int      `yaml:"upload_weight"`
+	Concurrency       int      `yaml:"concurrency"`
+	Timeout           Duration `yaml:"timeout"`
+	Retry             Retry    `yaml:"retry"`
+
+	Token Secret `yaml:"-"`
+}
+
+// Retry bounds the attempts of one call.
+type Retry struct {
+	MaxAttempts int      `yaml:"max_attempts"`
+	MaxWait     Duration `yaml:"max_wait"`
+}
+
+// Source is one source of photos: the keys of all types.
+type Source struct {
+	Name string `yaml:"name"`
+	Type string `yaml:"type"` // folder or ldap
+
+	Path      string `yaml:"path"`
+	Recursive bool   `yaml:"recursive"`
+
+	URLs             []string `yaml:"urls"`
+	BindDN           string   `yaml:"bind_dn"`
+	BindPasswordFile string   `yaml:"bind_password_file"`
+	BaseDN           string   `yaml:"base_dn"`
+	Filter           string   `yaml:"filter"`
+	EmailAttributes  []string `yaml:"email_attributes"`
+	PhotoAttributes  []string `yaml:"photo_attributes"`
+	TLS              TLS      `yaml:"tls"`
+	PageSize         int      `yaml:"page_size"`
+	ChangeDetection  string   `yaml:"change_detection"`
+	AllowPlaintext   bool     `yaml:"allow_plaintext"`
+
+	BindPassword Secret `yaml:"-"`
+}
+
+// TLS is how an LDAP server is verified.
+type TLS struct {
+	CAFile     string `yaml:"ca_file"`
+	StartTLS   bool   `yaml:"start_tls"`
+	ServerName string `yaml:"server_name"`
+	CertFile   string `yaml:"cert_file"`
+	KeyFile    string `yaml:"key_file"`
+}
+
+// State is where the state lies.
+type State struct {
+	Path string `yaml:"path"`
+}
+
+// Match is how people are matched and who is left out.
+type Match struct {
+	Domains map[string]string `yaml:"domains"`
+	Include []string          `yaml:"include"`
+	Exclude []string          `yaml:"exclude"`
+}
+
+// Image is what a picture may be like.
+type Image struct {
+	MaxEdge       int    `yaml:"max_edge"`
+	MaxBytes      Size   `yaml:"max_bytes"`
+	MaxPixels     Pixels `yaml:"max_pixels"`
+	Crop          string `yaml:"crop"`
+	StripMetadata bool   `yaml:"strip_metadata"`
+	Quality       int    `yaml:"quality"`
+}
+
+// Policy is when a picture is uploaded.
+type Policy struct {
+	Existing string `yaml:"existing"`
+	Removed  string `yaml:"removed"`
+}
+
+// Report is where reports go.
+type Report struct {
+	Dir     string   `yaml:"dir"`
+	Formats []string `yaml:"formats"`
+}
+
+// Log is how much is logged and how.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// roots are the API's addresses by region.
+var regions = []string{"us", "eu", "au", "gov"}
+
+func defaults() *Config {
+	return &Config{
+		Smartsheet: Smartsheet{
+			RequestsPerMinute: 300, UploadWeight: 1, Concurrency: 4, Timeout: Duration(30 * time.Second),
+			Retry: Retry{MaxAttempts: 6, MaxWait: Duration(5 * time.Minute)},
+		},
+		State:  State{Path: "/var/lib/photosync/state.db"},
+		Image:  Image{MaxBytes: 1_000_000, MaxPixels: 50_000_000, Crop: "none"},
+		Policy: Policy{Existing: "on_source_change", Removed: "report"},
+		Report: Report{Dir: "./reports", Formats: []string{"json"}},
+		Log:    Log{Level: "info", Format: "auto"},
+	}
+}
+
+// Find returns the configuration file to use: the one asked for, that of
+// PHOTOSYNC_CONFIG, ./config.yaml or /etc/photosync/config.yaml.
+func Find(explicit string, env func(string) string) (string, error) {
+	if explicit != "" {
+		return explicit, nil
+	}
+	if p := env("PHOTOSYNC_CONFIG"); p != "" {
+		return p, nil
+	}
+	places := []string{"config.yaml", "/etc/photosync/config.yaml"}
+	for _, p := range places {
+		if _, err := os.Stat(p); !errors.Is(err, fs.ErrNotExist) {
+			return p, nil
+		}
+	}
+	return "", &NotFoundError{places}
+}
+
+// NotFoundError means that there is no configuration file.
+type NotFoundError struct{ Places []string }
+
+func (e *NotFoundError) Error() string {
+	return "no configuration file: looked for " + strings.Join(e.Places, " and ")
+}
+
+// Hint says what to do.
+func (e *NotFoundError) Hint() string {
+	return "name one with --config FILE or PHOTOSYNC_CONFIG; config.example.yaml is a commented start"
+}
+
+// Load reads, checks and completes the file at path. An *Error lists every fault.
+// Relative paths in the file are relative to the working directory.
+func Load(path string, env func(string) string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pe.Err
+		}
+		return nil, &ReadError{path, err}
+	}
+	c := defaults()
+	d := &decoder{places: map[string]place{}}
+	if err := d.decode(data, c); err != nil {
+		return nil, &Error{Path: path, Faults: []Fault{*err}}
+	}
+	for i := range c.Sources {
+		c.Sources[i].defaults()
+	}
+	c.validate(d)
+	c.secrets(d, env)
+	if len(d.faults) > 0 {
+		slices.SortStableFunc(d.faults, func(a, b Fault) int { return a.Line - b.Line })
+		return nil, &Error{Path: path, Faults: d.faults}
+	}
+	return c, nil
+}
+
+// ReadError is a configuration file that cannot be read.
+type ReadError struct {
+	Path string
+	Err  error
+}
+
+func (e *ReadError) Error() string { return fmt.Sprintf("read configuration %q: %v", e.Path, e.Err) }
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// Hint says what to do.
+func (e *ReadError) Hint() string {
+	if errors.Is(e.Err, fs.ErrPermission) {
+		return "give the user that runs photosync the right to read it"
+	}
+	return "check the path given with --config or PHOTOSYNC_CONFIG"
+}
+
+func (s *Source) defaults() {
+	if s.Type != "ldap" {
+		return
+	}
+	if len(s.EmailAttributes) == 0 {
+		s.EmailAttributes = []string{"mail"}
+	}
+	if len(s.PhotoAttributes) == 0 {
+		s.PhotoAttributes = []string{"thumbnailPhoto", "jpegPhoto"}
+	}
+	if s.Filter == "" {
+		s.Filter = "(objectClass=person)"
+	}
+	if s.PageSize == 0 {
+		s.PageSize = 500
+	}
+	if s.ChangeDetection == "" {
+		s.ChangeDetection = "auto"
+	}
+}
+
+// Excluded reports whether match.include and match.exclude leave email out.
+func (m Match) Excluded(email string) bool {
+	if len(m.Include) > 0 && !matchAny(m.Include, email) {
+		return true
+	}
+	return matchAny(m.Exclude, email)
+}
+
+func matchAny(globs []string, email string) bool {
+	return slices.ContainsFunc(globs, func(g string) bool { return Glob(g, email) })
+}
+
+// Glob reports whether email matches a pattern with * and ?, in any case.
+func Glob(pattern, email string) bool {
+	ok, err := path.Match(strings.ToLower(pattern), email)
+	return ok && err == nil
+}
+
+var integrationSource = regexp.MustCompile(`^(AI|SCRIPT|APPLICATION),[^,\pC]+,[^,\pC]+$`)

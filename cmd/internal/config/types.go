@@ -1,0 +1,89 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Secret is a text that shows itself nowhere: every way of printing it gives
+// "[redacted]".
+type Secret string
+
+const redacted = "[redacted]"
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String, GoString, Format, MarshalText and MarshalJSON redact.
+func (s Secret) String() string               { return redacted }
+func (s Secret) GoString() string             { return redacted }
+func (s Secret) Format(f fmt.State, _ rune)   { fmt.Fprint(f, redacted) }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// Duration is written like 30s, 5m or 1h30m.
+type Duration time.Duration
+
+// UnmarshalText reads a duration.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is no duration: write it like 30s, 5m or 1h30m", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Size is a number of bytes, written like 800kB, 1MB (1,000,000) or 1MiB
+// (1,048,576).
+type Size int64
+
+var sizeUnits = []unit{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"B", 1}, {"", 1}}
+
+// UnmarshalText reads a size.
+func (s *Size) UnmarshalText(b []byte) error {
+	n, ok := quantity(string(b), sizeUnits)
+	if !ok {
+		return fmt.Errorf("%q is no size: write it like 800kB, 1MB or 1MiB", b)
+	}
+	*s = Size(n)
+	return nil
+}
+
+// Pixels is a number of pixels, written like 50MP.
+type Pixels int64
+
+var pixelUnits = []unit{{"MP", 1e6}, {"kP", 1e3}, {"", 1}}
+
+// UnmarshalText reads a number of pixels.
+func (p *Pixels) UnmarshalText(b []byte) error {
+	n, ok := quantity(string(b), pixelUnits)
+	if !ok {
+		return fmt.Errorf("%q is no number of pixels: write it like 50MP", b)
+	}
+	*p = Pixels(n)
+	return nil
+}
+
+type unit struct {
+	suffix string
+	factor float64
+}
+
+func quantity(s string, units []unit) (int64, bool) {
+	for _, u := range units {
+		head, found := strings.CutSuffix(s, u.suffix)
+		if !found {
+			continue
+		}
+		v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
+		if err != nil || v < 0 || v*u.factor > math.MaxInt64/2 {
+			return 0, false
+		}
+		return int64(v * u.factor), true
+	}
+	return 0, false
+}

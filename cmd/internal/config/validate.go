@@ -1,0 +1,228 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// validate checks what the types alone do not say.
+func (c *Config) validate(d *decoder) {
+	c.Smartsheet.validate(d)
+	if len(c.Sources) == 0 {
+		d.fault("sources", "there is no source of photos", "add a folder or an LDAP directory: see config.example.yaml")
+	}
+	names := map[string]bool{}
+	for i, s := range c.Sources {
+		at := fmt.Sprintf("sources[%d]", i)
+		if s.Name == "" {
+			d.fault(at+".name", "a source needs a name", "any short one: it stands in reports and logs")
+		} else if names[s.Name] {
+			d.fault(at+".name", fmt.Sprintf("two sources are called %q", s.Name), "give each its own name")
+		}
+		names[s.Name] = true
+		s.validate(d, at)
+	}
+	if c.State.Path == "" {
+		d.fault("state.path", "may not be empty", "the file that remembers what was uploaded, on a local disk")
+	}
+	for key, globs := range map[string][]string{"match.include": c.Match.Include, "match.exclude": c.Match.Exclude} {
+		for i, g := range globs {
+			if _, err := path.Match(g, ""); err != nil {
+				d.fault(fmt.Sprintf("%s[%d]", key, i), fmt.Sprintf("%q is no pattern", g), "* stands for any text, ? for one character")
+			}
+		}
+	}
+	c.Image.validate(d)
+	d.oneOf("policy.existing", c.Policy.Existing, "on_source_change")
+	d.oneOf("policy.removed", c.Policy.Removed, "report")
+	if c.Report.Dir == "" {
+		d.fault("report.dir", "may not be empty", "the folder for reports")
+	}
+	for i, f := range c.Report.Formats {
+		d.oneOf(fmt.Sprintf("report.formats[%d]", i), f, "json")
+	}
+	d.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	d.oneOf("log.format", c.Log.Format, "auto", "console", "json")
+}
+
+func (m Image) validate(d *decoder) {
+	d.between("image.max_edge", m.MaxEdge, 0, 100_000)
+	d.between("image.quality", m.Quality, 0, 100)
+	if m.MaxBytes < 1000 || m.MaxBytes > 30_000_000 {
+		d.fault("image.max_bytes", fmt.Sprintf("%d bytes make no sense", m.MaxBytes), "1kB to 30MB; Smartsheet takes about 1MB")
+	}
+	if m.MaxPixels < 1000 || m.MaxPixels > 1_000_000_000 {
+		d.fault("image.max_pixels", fmt.Sprintf("%d pixels make no sense", m.MaxPixels), "write it like 50MP")
+	}
+	d.oneOf("image.crop", m.Crop, "none", "center", "top")
+}
+
+func (s *Smartsheet) validate(d *decoder) {
+	switch {
+	case s.BaseURL == "" && s.Region == "":
+		s.Region = "us"
+	case s.BaseURL != "" && s.Region != "":
+		d.fault("smartsheet.base_url", "goes not together with region", "keep one of the two")
+	case s.BaseURL != "":
+		s.validateURL(d)
+	}
+	if s.BaseURL == "" {
+		d.oneOf("smartsheet.region", s.Region, regions...)
+	}
+	if s.IntegrationSource != "" && !integrationSource.MatchString(s.IntegrationSource) {
+		d.fault("smartsheet.integration_source", fmt.Sprintf("%q is not TYPE,Organisation,Name", s.IntegrationSource),
+			"like SCRIPT,Example Corp,photosync; TYPE is AI, SCRIPT or APPLICATION")
+	}
+	d.between("smartsheet.requests_per_minute", s.RequestsPerMinute, 1, 100_000)
+	d.between("smartsheet.upload_weight", s.UploadWeight, 1, 100)
+	d.between("smartsheet.concurrency", s.Concurrency, 1, 64)
+	d.between("smartsheet.retry.max_attempts", s.Retry.MaxAttempts, 1, 100)
+	if s.Timeout <= 0 {
+		d.fault("smartsheet.timeout", "must be above 0", "like 30s")
+	}
+}
+
+func (s *Smartsheet) validateURL(d *decoder) {
+	u, err := url.Parse(s.BaseURL)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		d.fault("smartsheet.base_url", fmt.Sprintf("%q is no address", s.BaseURL), "like https://api.smartsheet.com/2.0")
+	case u.User != nil:
+		d.fault("smartsheet.base_url", "may not hold a user or password", "the token goes into smartsheet.token_file")
+	case u.Scheme == "http" && !s.AllowHTTP && !loopback(u.Hostname()):
+		d.fault("smartsheet.base_url", "plain http would show the token to everyone on the way", "use https, or set smartsheet.allow_http: true")
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// keys that only one type of source has.
+var (
+	folderKeys = []string{"path", "recursive"}
+	ldapKeys   = []string{
+		"urls", "bind_dn", "bind_password_file", "base_dn", "filter", "email_attributes", "photo_attributes", "tls",
+		"page_size", "change_detection", "allow_plaintext",
+	}
+)
+
+func (s *Source) validate(d *decoder, at string) {
+	var foreign []string
+	switch s.Type {
+	case "folder":
+		foreign = ldapKeys
+		if s.Path == "" {
+			d.fault(at+".path", "a folder needs a path", "where the files <email>.jpg lie")
+		}
+	case "ldap":
+		foreign = folderKeys
+		s.validateLDAP(d, at)
+	default:
+		d.oneOf(at+".type", s.Type, "folder", "ldap")
+	}
+	for _, key := range foreign {
+		if _, set := d.places[at+"."+key]; set {
+			d.fault(at+"."+key, fmt.Sprintf("a source of type %s has no such key", s.Type), "remove it, or correct the type")
+		}
+	}
+}
+
+func (s *Source) validateLDAP(d *decoder, at string) {
+	if len(s.URLs) == 0 {
+		d.fault(at+".urls", "an LDAP source needs an address", "like [ldaps://dc1.example.com]")
+	}
+	for i, raw := range s.URLs {
+		u, err := url.Parse(raw)
+		key := fmt.Sprintf("%s.urls[%d]", at, i)
+		switch {
+		case err != nil || !slices.Contains([]string{"ldap", "ldaps", "ldapi"}, u.Scheme) || u.Host == "" && u.Scheme != "ldapi":
+			d.fault(key, fmt.Sprintf("%q is no LDAP address", raw), "like ldaps://dc1.example.com")
+		case u.Scheme == "ldap" && s.BindDN != "" && !s.TLS.StartTLS && !s.AllowPlaintext && !loopback(u.Hostname()):
+			d.fault(key, "would send the password in clear", "use ldaps://, or tls.start_tls: true, or allow_plaintext: true")
+		}
+	}
+	if s.BaseDN == "" {
+		d.fault(at+".base_dn", "an LDAP source needs a base DN", "like OU=People,DC=example,DC=com")
+	}
+	if (s.TLS.CertFile == "") != (s.TLS.KeyFile == "") {
+		d.fault(at+".tls", "cert_file and key_file go together", "give both or none")
+	}
+	d.between(at+".page_size", s.PageSize, 1, 10_000)
+	d.oneOf(at+".change_detection", s.ChangeDetection, "auto", "content")
+}
+
+func (d *decoder) between(key string, n, low, high int) {
+	if n < low || n > high {
+		d.fault(key, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("%d to %d", low, high))
+	}
+}
+
+func (d *decoder) oneOf(key, v string, values ...string) {
+	if !slices.Contains(values, v) {
+		d.fault(key, fmt.Sprintf("%q is not possible", v), strings.Join(values, ", "))
+	}
+}
+
+var notInEnvName = regexp.MustCompile(`[^A-Z0-9]+`)
+
+// secrets reads tokens and passwords: the environment wins over the file.
+func (c *Config) secrets(d *decoder, env func(string) string) {
+	s := &c.Smartsheet
+	s.Token = c.secret(d, "smartsheet.token_file", s.TokenFile, env("SMARTSHEET_ACCESS_TOKEN"))
+	if s.Token == "" && s.TokenFile == "" {
+		d.fault("smartsheet.token_file", "there is no Smartsheet token", "name a file that holds it, or set SMARTSHEET_ACCESS_TOKEN")
+	}
+	for i := range c.Sources {
+		src := &c.Sources[i]
+		if src.Type != "ldap" || src.BindDN == "" {
+			continue
+		}
+		at := fmt.Sprintf("sources[%d].bind_password_file", i)
+		name := "LDAP_BIND_PASSWORD_" + notInEnvName.ReplaceAllString(strings.ToUpper(src.Name), "_")
+		value := env(name)
+		if value == "" {
+			value = env("LDAP_BIND_PASSWORD")
+		}
+		src.BindPassword = c.secret(d, at, src.BindPasswordFile, value)
+		if src.BindPassword == "" && src.BindPasswordFile == "" {
+			d.fault(at, fmt.Sprintf("there is no password for %q", src.BindDN), fmt.Sprintf("name a file that holds it, or set %s or LDAP_BIND_PASSWORD", name))
+		}
+	}
+}
+
+func (c *Config) secret(d *decoder, key, file, env string) Secret {
+	if env != "" {
+		return Secret(env)
+	}
+	if file == "" {
+		return ""
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pe.Err
+		}
+		d.fault(key, fmt.Sprintf("read %q: %v", file, err), "a file that the user who runs photosync can read")
+		return ""
+	}
+	if fi, err := os.Stat(file); err == nil && fi.Mode().Perm()&0o004 != 0 && os.PathSeparator == '/' {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: everyone on this machine can read %q (mode %#o): chmod 600 it", key, file, fi.Mode().Perm()))
+	}
+	text := strings.TrimSpace(string(data))
+	if text == "" {
+		d.fault(key, fmt.Sprintf("%q is empty", file), "it must hold the secret and nothing else")
+	} else if strings.ContainsAny(text, "\r\n") {
+		d.fault(key, fmt.Sprintf("%q has more than one line", file), "it must hold the secret and nothing else")
+	}
+	return Secret(text)
+}
