@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// version is set at build time: -ldflags "-X main.version=1.2.3".
+var version = "dev"
+
+// app is what the commands share.
+type app struct {
+	env            func(string) string
+	stdout, stderr io.Writer
+	code           int // of a command that ended without an error
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "photosync",
+		Short: "Copy employee photos from LDAP, Active Directory or a folder to Smartsheet profiles",
+		Long: `Copy employee photos from LDAP, Active Directory or a folder to Smartsheet profiles.
+
+Exit codes: 0 done, 1 the run failed, 2 usage or configuration error (nothing was
+contacted), 3 done but some people need attention, 5 another run holds the state,
+6 stopped early (the next run continues). plan adds 10: there are changes.`,
+		SilenceErrors: true, SilenceUsage: true,
+		// Without a command there is nothing sensible to do but to explain.
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: cobra.NoArgs,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(a.sync(), a.plan(), a.demo(), a.simulate(), a.version())
+	return root
+}
+
+// exit prints err, if any, and returns the exit code.
+func (a *app) exit(err error) int {
+	if err == nil {
+		return a.code
+	}
+	if isUsage(err) {
+		err = usageError{err}
+	}
+	printError(a.stderr, err)
+	return exitCode(nil, err)
+}
+
+// isUsage recognises cobra's own complaints, which have no type: every command
+// that begins its work wraps or types its errors.
+func isUsage(err error) bool {
+	_, typed := errors.AsType[workError](err)
+	return !typed
+}
+
+// workError marks an error that arose after the command line was understood.
+type workError struct{ error }
+
+func (e workError) Unwrap() error { return e.error }
+
+func (a *app) version() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintf(a.stdout, "photosync %s (%s, %s/%s)\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return nil
+		},
+	}
+}
+
+func versionText() string {
+	if bi, ok := debug.ReadBuildInfo(); ok && version == "dev" && bi.Main.Version != "" && bi.Main.Version != "(devel)" {
+		return bi.Main.Version
+	}
+	return version
+}
+
+// logger writes to stderr: for people on a terminal, JSON otherwise. Every line
+// has the run's id.
+func (a *app) logger(level, format, runID string) zerolog.Logger {
+	w := a.stderr
+	f, isFile := w.(*os.File)
+	tty := isFile && term.IsTerminal(int(f.Fd()))
+	if format == "console" || format == "auto" && tty {
+		w = zerolog.ConsoleWriter{Out: w, NoColor: !tty || a.env("NO_COLOR") != "", TimeFormat: time.TimeOnly}
+	}
+	l, err := zerolog.ParseLevel(level)
+	if err != nil {
+		l = zerolog.InfoLevel
+	}
+	return zerolog.New(w).Level(l).With().Timestamp().Str("run_id", runID).Logger()
+}

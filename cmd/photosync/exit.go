@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+
+	"photosync/state"
+	"photosync/sync/job"
+	"photosync/sync/report"
+)
+
+// Exit codes. They are part of the contract with cron jobs and CronJobs.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitAttention   = 3
+	exitLocked      = 5
+	exitInterrupted = 6
+	exitChanges     = 10 // plan only
+)
+
+// usageError is a mistake in the command line or the configuration: nothing was
+// contacted.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// exitCode is the exit code of a run. The report is nil when the run did not get
+// as far as having one.
+func exitCode(r *report.Report, err error) int {
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[*state.LockedError](err); ok {
+		return exitLocked
+	}
+	switch {
+	case job.Stopped(err):
+		return exitInterrupted
+	case err != nil:
+		return exitFailed
+	case r == nil:
+		return exitDone
+	case r.Mode == job.Plan && r.Totals.Planned > 0:
+		return exitChanges
+	case r.NeedsAttention() > 0:
+		return exitAttention
+	}
+	return exitDone
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"github.com/rs/zerolog"
+
+	"photosync/sync/plan"
+	"photosync/sync/report"
+)
+
+// The log lines of a run. They never hold a secret: reports do not.
+
+func logListed(log zerolog.Logger, s report.Source) {
+	log.Info().Str("source", s.Name).Int("listed", s.Listed).Int("pages", s.Pages).Bool("complete", s.Complete).Msg("source listed")
+	for _, w := range s.Warnings {
+		log.Warn().Str("source", s.Name).Msg(w)
+	}
+}
+
+func logPlan(log zerolog.Logger, p *plan.Plan) {
+	log.Info().Str("plan_id", p.ID()).Int("uploads", len(p.Uploads())).Int("unchanged", p.Unchanged).Msg("plan made")
+}
+
+func logItem(log zerolog.Logger, it report.Item) {
+	e := log.Info()
+	if needsAttention(it) {
+		e = log.Warn()
+	} else if it.Outcome == "uploaded" {
+		e = log.Debug()
+	}
+	e.Str("email", it.Email).Str("reason", it.Reason).Str("outcome", it.Outcome).Int64("duration_ms", it.DurationMS)
+	if it.Code != "" {
+		e.Str("code", it.Code)
+	}
+	if it.ErrorCode != nil {
+		e.Int("error_code", *it.ErrorCode)
+	}
+	if it.RefID != nil {
+		e.Str("ref_id", *it.RefID)
+	}
+	e.Msg(it.Message)
+}
+
+func logEnd(log zerolog.Logger, r *report.Report, file string) {
+	e := log.Info()
+	if r.Error != nil {
+		e = log.Error().Str("error", r.Error.Message)
+	}
+	e.Str("result", r.Result).Int("exit_code", r.ExitCode).Int("uploaded", r.Totals.Uploaded).Int("failed", r.Totals.Failed).
+		Int("partial_success", r.Totals.PartialSuccess).Int("skipped", r.Totals.Skipped).Int("unchanged", r.Totals.Unchanged).
+		Int("unfinished", r.Totals.Unfinished).Str("report", file).Msg("run ended")
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photosync/cmd/internal/config"
+	"photosync/sources"
+	"photosync/sources/folder"
+	"photosync/sources/ldap"
+	"photosync/sync/photo"
+	"photosync/sync/smartsheet"
+)
+
+// Here the configuration becomes the small option structs of the packages.
+
+func baseURL(s config.Smartsheet) string {
+	if s.BaseURL != "" {
+		return s.BaseURL
+	}
+	return smartsheet.Roots[s.Region]
+}
+
+func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (*smartsheet.Client, error) {
+	transport, err := smartsheet.NewTransport(s.CAFile)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	c, err := smartsheet.New(smartsheet.Options{
+		BaseURL: baseURL(s), AllowHTTP: s.AllowHTTP, Transport: transport, Token: s.Token.Reveal(),
+		IntegrationSource: s.IntegrationSource, UserAgent: "photosync/" + versionText(), AssumeUser: s.AssumeUser,
+		RequestsPerMinute: s.RequestsPerMinute, UploadWeight: s.UploadWeight,
+		Timeout: time.Duration(s.Timeout), MaxAttempts: s.Retry.MaxAttempts, MaxWait: time.Duration(s.Retry.MaxWait),
+		Grace: grace, Abort: abort,
+		Observe: func(e *smartsheet.Error, attempt int, wait time.Duration) {
+			log.Warn().Str("op", e.Op).Int("http_status", e.Status).Int("error_code", e.Code).Str("ref_id", e.RefID).
+				Int("attempt", attempt).Dur("wait_ms", wait).Msg("trying again: " + e.Error())
+		},
+	})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
+func photoOptions(m config.Image) photo.Options {
+	return photo.Options{
+		MaxEdge: m.MaxEdge, MaxBytes: int64(m.MaxBytes), MaxPixels: int64(m.MaxPixels),
+		Crop: m.Crop, StripMetadata: m.StripMetadata, Quality: m.Quality,
+	}
+}
+
+// openSources makes the sources of the configuration; none is contacted yet.
+func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err error) {
+	var closers []func()
+	closeAll = func() {
+		for _, f := range closers {
+			f()
+		}
+	}
+	for _, s := range c.Sources {
+		var src sources.Source
+		switch s.Type {
+		case "folder":
+			src = folder.New(folder.Options{Path: s.Path, Recursive: s.Recursive})
+		case "ldap":
+			l, err := ldap.New(ldapOptions(s))
+			if err != nil {
+				closeAll()
+				return nil, nil, fmt.Errorf("source %q: %w", s.Name, err)
+			}
+			closers = append(closers, func() { l.Close() })
+			src = l
+		}
+		srcs = append(srcs, sources.Named{Name: s.Name, Type: s.Type, Source: sources.WithDomains(src, c.Match.Domains)})
+	}
+	return srcs, closeAll, nil
+}
+
+func ldapOptions(s config.Source) ldap.Options {
+	return ldap.Options{
+		URLs: s.URLs, BindDN: s.BindDN, Password: s.BindPassword.Reveal(), BaseDN: s.BaseDN, Filter: s.Filter,
+		EmailAttributes: s.EmailAttributes, PhotoAttributes: s.PhotoAttributes, PageSize: s.PageSize,
+		ChangeDetection: s.ChangeDetection, AllowPlaintext: s.AllowPlaintext,
+		TLS: ldap.TLS{
+			CAFile: s.TLS.CAFile, StartTLS: s.TLS.StartTLS, ServerName: s.TLS.ServerName,
+			CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile,
+		},
+	}
+}

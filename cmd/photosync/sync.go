@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"photosync/cmd/internal/config"
+	"photosync/state"
+	"photosync/sync/job"
+	"photosync/sync/plan"
+	"photosync/sync/report"
+)
+
+// grace is how long an upload on the wire may take to finish after a signal:
+// less than the 30 s that Kubernetes gives.
+const grace = 25 * time.Second
+
+// runFlags are the flags of sync and plan.
+type runFlags struct {
+	config, reportDir, output, logLevel, logFormat string
+	only                                           []string
+	force, checksum, retryFailed                   bool
+	maxDuration                                    time.Duration
+}
+
+func (f *runFlags) add(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.config, "config", "", "configuration `FILE` (default: $PHOTOSYNC_CONFIG, ./config.yaml, /etc/photosync/config.yaml)")
+	fs.StringArrayVar(&f.only, "only", nil, "only people whose email matches `EMAIL|GLOB`; may be given several times")
+	fs.BoolVar(&f.force, "force", false, "upload even what is unchanged")
+	fs.BoolVar(&f.checksum, "checksum", false, "read every photo instead of trusting change marks")
+	fs.BoolVar(&f.retryFailed, "retry-failed", false, "send again what was refused before and has not changed")
+	fs.DurationVar(&f.maxDuration, "max-duration", 0, "stop after this time; the next run continues")
+	fs.StringVar(&f.reportDir, "report-dir", "", "`FOLDER` for reports (default: report.dir)")
+	fs.StringVar(&f.output, "output", "text", "summary on stdout: text or json")
+	fs.StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default: log.level)")
+	fs.StringVar(&f.logFormat, "log-format", "", "auto, console or json (default: log.format)")
+}
+
+func (f *runFlags) check() error {
+	if f.output != "text" && f.output != "json" {
+		return fmt.Errorf("--output %q: want text or json", f.output)
+	}
+	if f.logLevel != "" && !strings.Contains(" debug info warn error ", " "+f.logLevel+" ") {
+		return fmt.Errorf("--log-level %q: want debug, info, warn or error", f.logLevel)
+	}
+	if f.logFormat != "" && !strings.Contains(" auto console json ", " "+f.logFormat+" ") {
+		return fmt.Errorf("--log-format %q: want auto, console or json", f.logFormat)
+	}
+	for _, g := range f.only {
+		if _, err := path.Match(g, ""); err != nil {
+			return fmt.Errorf("--only %q: no valid pattern", g)
+		}
+	}
+	if f.maxDuration < 0 {
+		return errors.New("--max-duration: want a time above 0")
+	}
+	return nil
+}
+
+func (a *app) sync() *cobra.Command {
+	f := &runFlags{}
+	cmd := &cobra.Command{
+		Use:   "sync",
+		Short: "Upload the photos that changed",
+		Long: `Upload the photos that changed since they were last uploaded.
+
+A report is written to report.dir in every case, as <run-id>.json and latest.json.
+SIGINT and SIGTERM finish and record what is on the wire; a second one ends that.`,
+		Example: "  photosync sync --config /etc/photosync/config.yaml\n  photosync sync --only ann@example.com --force",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runJob(cmd.Context(), job.Sync, f) },
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func (a *app) plan() *cobra.Command {
+	f := &runFlags{}
+	cmd := &cobra.Command{
+		Use:     "plan",
+		Short:   "Show what sync would do, and write nothing but a report",
+		Long:    "Show what sync would do. Exit code 0: nothing; 10: there are changes.",
+		Example: "  photosync plan --only '*@example.com'",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runJob(cmd.Context(), job.Plan, f) },
+	}
+	f.add(cmd)
+	return cmd
+}
+
+// runJob is sync and plan: configuration, run, report, summary, exit code.
+func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
+	if err := f.check(); err != nil {
+		return usageError{err}
+	}
+	file, err := config.Find(f.config, a.env)
+	if err != nil {
+		return workError{usageError{err}}
+	}
+	c, err := config.Load(file, a.env)
+	if err != nil {
+		return workError{usageError{err}}
+	}
+	f.override(c)
+	if err := report.CheckDir(c.Report.Dir); err != nil {
+		return workError{err}
+	}
+	runID := newRunID(time.Now())
+	log := a.logger(c.Log.Level, c.Log.Format, runID)
+	for _, w := range c.Warnings {
+		log.Warn().Msg(w)
+	}
+	ctx, abort, stop := signals(ctx, f.maxDuration, log)
+	defer stop()
+	log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
+	rep, err := a.perform(ctx, mode, runID, c, f, log, abort)
+	return a.conclude(rep, err, c.Report.Dir, f.output, log)
+}
+
+func (f *runFlags) override(c *config.Config) {
+	for _, o := range []struct {
+		flag string
+		key  *string
+	}{{f.reportDir, &c.Report.Dir}, {f.logLevel, &c.Log.Level}, {f.logFormat, &c.Log.Format}} {
+		if o.flag != "" {
+			*o.key = o.flag
+		}
+	}
+}
+
+// newRunID is a name for a run that sorts by time.
+func newRunID(now time.Time) string {
+	return now.UTC().Format("20060102T150405Z") + "-" + strings.ToLower(rand.Text()[:6])
+}
+
+// signals returns a context that ends with SIGINT, SIGTERM or after limit, and a
+// channel that a second signal closes.
+func signals(parent context.Context, limit time.Duration, log zerolog.Logger) (context.Context, <-chan struct{}, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	abort, done := make(chan struct{}), make(chan struct{})
+	got := make(chan os.Signal, 2)
+	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
+	var timeout <-chan time.Time
+	if limit > 0 {
+		timeout = time.After(limit)
+	}
+	go func() {
+		signalled := false
+		for {
+			select {
+			case s := <-got:
+				if signalled {
+					log.Warn().Stringer("signal", s).Msg("second signal: ending at once")
+					close(abort)
+					return
+				}
+				signalled = true
+				log.Warn().Stringer("signal", s).Msg("stopping: what is on the wire is finished and recorded")
+				cancel(job.ErrSignal)
+			case <-timeout:
+				log.Warn().Msg("stopping: --max-duration is over")
+				cancel(job.ErrMaxDuration)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, abort, func() { signal.Stop(got); close(done); cancel(nil) }
+}
+
+// perform opens everything and runs the job. It returns a report in every case.
+func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config, f *runFlags, log zerolog.Logger, abort <-chan struct{}) (*report.Report, error) {
+	fail := func(err error) (*report.Report, error) {
+		r := report.New(mode, runID, versionText(), time.Now().UTC())
+		r.Result, r.Error = report.Failed, job.ErrorOf(err)
+		return r, err
+	}
+	client, err := newClient(c.Smartsheet, abort, log)
+	if err != nil {
+		return fail(err)
+	}
+	defer client.Close()
+	srcs, closeSources, err := openSources(c)
+	if err != nil {
+		return fail(usageError{err})
+	}
+	defer closeSources()
+	st, err := state.Open(c.State.Path, state.Options{ReadOnly: mode == job.Plan})
+	if err != nil {
+		return fail(err)
+	}
+	o := job.Options{
+		Mode: mode, RunID: runID, Version: versionText(),
+		Sources: srcs, State: st, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photoOptions(c.Image),
+		Concurrency: c.Smartsheet.Concurrency, Excluded: c.Match.Excluded,
+		Force: f.force, Checksum: f.checksum, RetryFailed: f.retryFailed,
+		Listed: func(s report.Source) { logListed(log, s) },
+		Made:   func(p *plan.Plan) { logPlan(log, p) },
+		Item:   func(it report.Item) { logItem(log, it) },
+	}
+	if len(f.only) > 0 {
+		o.Only = func(email string) bool {
+			for _, g := range f.only {
+				if config.Glob(g, email) {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	rep, err := job.Run(ctx, o)
+	if cerr := st.Close(); cerr != nil && err == nil {
+		return fail(fmt.Errorf("close state: %w", cerr))
+	}
+	return rep, err
+}
+
+// conclude writes the report and the summary, and sets the exit code.
+func (a *app) conclude(rep *report.Report, err error, dir, output string, log zerolog.Logger) error {
+	rep.ExitCode = exitCode(rep, err)
+	if rep.FinishedAt.Before(rep.StartedAt) || rep.FinishedAt.Equal(rep.StartedAt) {
+		rep.FinishedAt = time.Now().UTC()
+	}
+	file, werr := report.WriteJSON(dir, rep)
+	a.code = rep.ExitCode
+	if werr != nil && (a.code == exitDone || a.code == exitAttention || a.code == exitChanges) {
+		a.code, rep.ExitCode = exitFailed, exitFailed
+	}
+	logEnd(log, rep, file)
+	if output == "json" {
+		if jerr := json.NewEncoder(a.stdout).Encode(rep); jerr != nil {
+			return workError{jerr}
+		}
+	} else {
+		printSummary(a.stdout, rep)
+		if werr == nil {
+			fmt.Fprintf(a.stdout, "  report  %s\n", file)
+		}
+	}
+	for _, e := range []error{err, werr} {
+		if e != nil {
+			printError(a.stderr, e)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"photosync/sync/job"
+	"photosync/sync/report"
+)
+
+// Everything a person sees on stdout, and every error, is written here.
+
+// printError writes an error and, where there is one, what to do about it.
+func printError(w io.Writer, err error) {
+	fmt.Fprintf(w, "photosync: %s\n", strings.TrimSpace(err.Error()))
+	if h := job.Hint(err); h != "" {
+		fmt.Fprintf(w, "  hint: %s\n", h)
+	}
+}
+
+// verdicts are the results of a run in words.
+var verdicts = map[string]string{
+	report.Success:     "Done.",
+	report.Partial:     "Done, but some people need attention.",
+	report.Failed:      "The run failed.",
+	report.Interrupted: "Stopped early. What was done is recorded; the next run continues.",
+	report.NothingToDo: "Nothing to do.",
+}
+
+// maxListed is how many people who need attention the summary names; the report
+// has them all.
+const maxListed = 20
+
+// printSummary writes what a run did.
+func printSummary(w io.Writer, r *report.Report) {
+	t := r.Totals
+	verdict := verdicts[r.Result]
+	if r.Mode == job.Plan && t.Planned > 0 {
+		verdict = fmt.Sprintf("A sync would upload %s.", count(t.Planned, "picture"))
+	}
+	fmt.Fprintf(w, "%s\n", verdict)
+	for _, s := range r.Sources {
+		complete := ""
+		if !s.Complete {
+			complete = ", INCOMPLETE"
+		}
+		fmt.Fprintf(w, "  source %-12s %d listed, %d with a photo%s\n", s.Name, s.Listed, s.WithPhoto, complete)
+		for _, warning := range s.Warnings {
+			fmt.Fprintf(w, "    %s\n", warning)
+		}
+	}
+	fmt.Fprintf(w, "  people  %d: %d unchanged", t.People, t.Unchanged)
+	for _, c := range []struct {
+		n    int
+		name string
+	}{
+		{t.Planned, "planned"}, {t.Uploaded, "uploaded"}, {t.PartialSuccess, "partially successful"}, {t.Failed, "failed"},
+		{t.Skipped, "skipped"}, {t.Held, "held"}, {t.Unfinished, "unfinished"},
+	} {
+		if c.n > 0 {
+			fmt.Fprintf(w, ", %d %s", c.n, c.name)
+		}
+	}
+	fmt.Fprintf(w, "%s\n", skippedReasons(r))
+	if r.Mode != job.Plan {
+		fmt.Fprintf(w, "  calls   %d to Smartsheet, %d retried, %d rate-limited; %s sent in %s\n", t.Requests, t.Retries, t.RateLimited,
+			size(t.BytesUploaded), r.FinishedAt.Sub(r.StartedAt).Round(100*time.Millisecond))
+	}
+	printAttention(w, r)
+}
+
+func skippedReasons(r *report.Report) string {
+	var parts []string
+	for reason, n := range r.SkippedByReason {
+		parts = append(parts, fmt.Sprintf("%s %d", reason, n))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	slices.Sort(parts)
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// printAttention names the people whom a human should look at, or, for a plan,
+// what would be done.
+func printAttention(w io.Writer, r *report.Report) {
+	n := 0
+	for _, it := range r.Items {
+		if !needsAttention(it) && (r.Mode != job.Plan || it.Outcome != "planned") {
+			continue
+		}
+		if n++; n > maxListed {
+			continue
+		}
+		fmt.Fprintf(w, "  %-8s %s: %s", mark(it), it.Email, it.Reason)
+		if it.Outcome != "planned" {
+			fmt.Fprintf(w, ", %s", it.Outcome)
+		}
+		fmt.Fprintf(w, "%s\n", details(it))
+		if it.Hint != "" && it.Outcome != "planned" {
+			fmt.Fprintf(w, "           hint: %s\n", it.Hint)
+		}
+		for _, c := range it.Candidates {
+			fmt.Fprintf(w, "           %s\n", c)
+		}
+	}
+	if n > maxListed {
+		fmt.Fprintf(w, "  … and %d more: see the report\n", n-maxListed)
+	}
+}
+
+func needsAttention(it report.Item) bool {
+	switch it.Outcome {
+	case "failed", "partial_success", "held":
+		return true
+	}
+	return it.Outcome == "skipped" && (it.Reason == "ambiguous" || it.Reason == "known_bad")
+}
+
+func mark(it report.Item) string {
+	switch it.Outcome {
+	case "planned":
+		return "upload"
+	case "skipped":
+		return "note"
+	}
+	return "look at"
+}
+
+func details(it report.Item) string {
+	var b strings.Builder
+	if it.Code != "" {
+		fmt.Fprintf(&b, " (%s)", it.Code)
+	}
+	if it.ErrorCode != nil {
+		fmt.Fprintf(&b, ", errorCode %d", *it.ErrorCode)
+	}
+	if it.RefID != nil {
+		fmt.Fprintf(&b, ", refId %s", *it.RefID)
+	}
+	if it.Message != "" && it.Outcome != "planned" {
+		fmt.Fprintf(&b, ": %s", it.Message)
+	}
+	for _, f := range it.FailedItems {
+		fmt.Fprintf(&b, ": %s", f.Message)
+	}
+	return b.String()
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func size(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
