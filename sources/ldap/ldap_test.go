@@ -1,0 +1,261 @@
+package ldap
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"photosync/sources"
+	"photosync/sources/ldap/slapdtest"
+	"photosync/sources/sourcetest"
+)
+
+func options(s *slapdtest.Server) Options {
+	return Options{
+		URLs: []string{s.URL}, BindDN: slapdtest.BindDN, Password: slapdtest.Password, BaseDN: slapdtest.BaseDN,
+		Filter: "(objectClass=inetOrgPerson)", EmailAttributes: []string{"mail"}, PhotoAttributes: []string{"thumbnailPhoto", "jpegPhoto"},
+		PageSize: 7, ChangeDetection: "auto",
+	}
+}
+
+func open(t *testing.T, o Options) *Source {
+	t.Helper()
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// place is a slapd as a place for the contract.
+type place struct {
+	t  *testing.T
+	s  *slapdtest.Server
+	ad *ldap.Conn
+}
+
+func newPlace(t *testing.T) sourcetest.Place {
+	s := slapdtest.Start(t, slapdtest.Config{})
+	c, err := ldap.DialURL(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.Bind(slapdtest.BindDN, slapdtest.Password); err != nil {
+		t.Fatal(err)
+	}
+	return &place{t, s, c}
+}
+
+func dn(email string) string {
+	uid, _, _ := strings.Cut(email, "@")
+	return "uid=" + uid + "," + slapdtest.BaseDN
+}
+
+func (p *place) Put(email string, photo []byte) {
+	m := ldap.NewModifyRequest(dn(email), nil)
+	m.Replace("jpegPhoto", []string{string(photo)})
+	err := p.ad.Modify(m)
+	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+		a := ldap.NewAddRequest(dn(email), nil)
+		a.Attribute("objectClass", []string{"inetOrgPerson"})
+		a.Attribute("cn", []string{"x"})
+		a.Attribute("sn", []string{"x"})
+		a.Attribute("mail", []string{email})
+		a.Attribute("jpegPhoto", []string{string(photo)})
+		err = p.ad.Add(a)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *place) Remove(email string) {
+	if err := p.ad.Del(ldap.NewDelRequest(dn(email), nil)); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *place) Settle()                {}
+func (p *place) Source() sources.Source { return open(p.t, options(p.s)) }
+
+func TestContract(t *testing.T) { sourcetest.Run(t, newPlace) }
+
+func TestEdges(t *testing.T) {
+	big := sourcetest.Picture(3, 4_000_000)
+	ldif := "dn: uid=multi," + slapdtest.BaseDN + "\nobjectClass: inetOrgPerson\nobjectClass: adPhoto\nuid: multi\ncn: Multi\nsn: M\nmail: First.Multi@Example.com\nproxyAddresses: smtp:second@example.com\nproxyAddresses: SMTP:third@example.com\nproxyAddresses: X500:/o=x\n" +
+		"jpegPhoto:: " + b64(sourcetest.Picture(1, 100)) + "\njpegPhoto:: " + b64(sourcetest.Picture(2, 300)) + "\n\n" +
+		slapdtest.Entry("nophoto", "nophoto@example.com", nil) +
+		slapdtest.Entry("nomail", "", sourcetest.Picture(4, 100)) +
+		slapdtest.Entry("badmail", "not an address", sourcetest.Picture(4, 100)) +
+		slapdtest.Entry("big", "big@example.com", big) +
+		"dn: uid=thumb," + slapdtest.BaseDN + "\nobjectClass: inetOrgPerson\nobjectClass: adPhoto\nuid: thumb\ncn: T\nsn: T\nmail: thumb@example.com\nthumbnailPhoto:: " + b64([]byte("thumb")) + "\njpegPhoto:: " + b64(sourcetest.Picture(5, 900)) + "\n\n" +
+		"dn: ou=elsewhere," + slapdtest.BaseDN + "\nobjectClass: referral\nobjectClass: extensibleObject\nou: elsewhere\nref: ldap://127.0.0.1:1/ou=x\n\n"
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif})
+	o := options(srv)
+	o.EmailAttributes = []string{"MAIL", "proxyaddresses"}
+	o.PhotoAttributes = []string{"THUMBNAILPHOTO", "jpegphoto"}
+	o.PageSize = 2
+	s := open(t, o)
+
+	var l sources.Listing
+	people := map[string]sources.Person{}
+	l, err := s.List(t.Context(), func(p sources.Person) error { people[p.Emails[0]] = p; return nil })
+	if err != nil || !l.Complete || l.Entries != 6 || l.Pages < 3 || len(people) != 4 {
+		t.Fatalf("listing %+v of %d people, error %v", l, len(people), err)
+	}
+	if w := strings.Join(l.Warnings, "\n"); !strings.Contains(w, "1 entries left out: no email address (first: \"uid=nomail") || !strings.Contains(w, "no valid email address") {
+		t.Errorf("warnings %q", l.Warnings)
+	}
+	if got := fmt.Sprint(people["first.multi@example.com"].Emails); got != "[first.multi@example.com third@example.com second@example.com]" {
+		t.Errorf("emails %s", got)
+	}
+	for email, want := range map[string][]byte{
+		"first.multi@example.com": sourcetest.Picture(2, 300), "big@example.com": big, "thumb@example.com": []byte("thumb"),
+	} {
+		if p := sourcetest.Read(t, s, people[email].Ref); p.Err != nil || !bytes.Equal(p.Data, want) {
+			t.Errorf("photo of %s: %d bytes, error %v; want %d bytes", email, len(p.Data), p.Err, len(want))
+		}
+	}
+	if p := sourcetest.Read(t, s, people["nophoto@example.com"].Ref); !errors.Is(p.Err, sources.ErrNoPhoto) {
+		t.Errorf("photo of a person without one: %v", p.Err)
+	}
+}
+
+func b64(b []byte) string {
+	e := slapdtest.Entry("x", "", b)
+	_, v, _ := strings.Cut(e, "jpegPhoto:: ")
+	return strings.TrimSpace(v)
+}
+
+// Every way in which a listing can fail is an error with a hint, and never a
+// short list.
+func TestFailures(t *testing.T) {
+	var ldif strings.Builder
+	for i := range 60 {
+		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("u%02d", i), fmt.Sprintf("u%02d@example.com", i), []byte{1}))
+	}
+	ldif.WriteString("dn: ou=away," + slapdtest.BaseDN + "\nobjectClass: referral\nobjectClass: extensibleObject\nou: away\nref: ldap://127.0.0.1:1/ou=x\n\n")
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String(), SizeLimit: 30})
+	expired := slapdtest.Start(t, slapdtest.Config{Expired: true})
+	other := slapdtest.Start(t, slapdtest.Config{})
+	cases := map[string]struct {
+		change func(*Options)
+		text   string
+		hint   string
+	}{
+		"wrong password":   {func(o *Options) { o.Password = "hunter2" }, "bind ldap://127", "bind_password_file"},
+		"nobody there":     {func(o *Options) { o.URLs = []string{"ldap://127.0.0.1:1"} }, "connect ldap://127.0.0.1:1", "address and port"},
+		"size limit":       {func(o *Options) { o.BindDN = slapdtest.ReaderDN }, "Size Limit", "prtotal"},
+		"no such base":     {func(o *Options) { o.BaseDN = "ou=nowhere," + slapdtest.Suffix }, "No Such Object", "base_dn"},
+		"base is referral": {func(o *Options) { o.BaseDN = "ou=x,ou=away," + slapdtest.BaseDN }, "", ""},
+		"wrong CA":         {func(o *Options) { o.URLs, o.TLS.CAFile = []string{srv.LDAPSURL}, other.CAFile }, "connect ldaps", "tls.ca_file"},
+		"wrong name": {func(o *Options) {
+			o.URLs, o.TLS.CAFile, o.TLS.ServerName = []string{srv.LDAPSURL}, srv.CAFile, "dc1.example.com"
+		}, "connect ldaps", `the certificate is for "127.0.0.1"`},
+		"expired": {func(o *Options) { o.URLs, o.TLS.CAFile = []string{expired.LDAPSURL}, expired.CAFile }, "connect ldaps", "not valid now"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := options(srv)
+			c.change(&o)
+			l, err := open(t, o).List(t.Context(), func(sources.Person) error { return nil })
+			if err == nil || l.Complete {
+				t.Fatalf("complete %v, error %v; want an error", l.Complete, err)
+			}
+			e, ok := errors.AsType[*Error](err)
+			if !ok || !strings.Contains(err.Error(), c.text) || !strings.Contains(e.Hint(), c.hint) {
+				t.Errorf("error %v, hint %q; want %q and %q", err, e.Hint(), c.text, c.hint)
+			}
+			if strings.Contains(err.Error(), o.Password) {
+				t.Error("the password is in the error")
+			}
+		})
+	}
+}
+
+func TestEncryptedConnectionsAndFailover(t *testing.T) {
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: slapdtest.Entry("a", "a@example.com", []byte{1})})
+	for name, change := range map[string]func(*Options){
+		"ldaps":    func(o *Options) { o.URLs = []string{srv.LDAPSURL} },
+		"StartTLS": func(o *Options) { o.TLS.StartTLS = true },
+		"failover": func(o *Options) { o.URLs = []string{"ldap://127.0.0.1:1", srv.URL} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(srv)
+			o.TLS.CAFile = srv.CAFile
+			change(&o)
+			if got := sourcetest.List(t, open(t, o)); len(got) != 1 {
+				t.Errorf("listed %d people", len(got))
+			}
+		})
+	}
+}
+
+// A server that goes away in the middle of a listing.
+func TestLostInTheMiddle(t *testing.T) {
+	var ldif strings.Builder
+	for i := range 50 {
+		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("u%02d", i), fmt.Sprintf("u%02d@example.com", i), []byte{1}))
+	}
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String()})
+	s := open(t, options(srv))
+	var refs []sources.Ref
+	l, err := s.List(t.Context(), func(p sources.Person) error {
+		if refs = append(refs, p.Ref); len(refs) == 10 {
+			srv.Stop()
+		}
+		return nil
+	})
+	if err == nil || l.Complete {
+		t.Fatalf("listing %+v, error %v; want an error", l, err)
+	}
+	srv.Run()
+	if p := sourcetest.Read(t, s, refs[0]); p.Err != nil {
+		t.Fatal(p.Err)
+	}
+	srv.Stop()
+	srv.Run() // photos are read again over a new connection
+	if p := sourcetest.Read(t, s, refs[1]); p.Err != nil {
+		t.Errorf("after the server was restarted: %v", p.Err)
+	}
+}
+
+func TestStamp(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		attrs map[string][]string
+		want  string
+	}{
+		"entryCSN first": {map[string][]string{"entryCSN": {"x#1"}, "modifyTimestamp": {"20261124110000Z"}}, "entryCSN=x#1"},
+		"old timestamp":  {map[string][]string{"modifyTimestamp": {"20261124110000.0Z"}}, "modifyTimestamp=20261124110000.0Z"},
+		"too young":      {map[string][]string{"modifyTimestamp": {"20261124115959Z"}}, ""},
+		"from ahead":     {map[string][]string{"modifyTimestamp": {"20261124120100Z"}}, ""},
+		"nonsense":       {map[string][]string{"modifyTimestamp": {"yesterday"}}, ""},
+		"nothing":        {nil, ""},
+	} {
+		if got := stamp(ldap.NewEntry("cn=x", c.attrs), now); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestPasswordInClearIsRefused(t *testing.T) {
+	o := Options{
+		URLs: []string{"ldap://dc1.example.com"}, BindDN: "cn=x", Password: "hunter2", Filter: "(a=b)",
+		EmailAttributes: []string{"mail"}, PhotoAttributes: []string{"jpegPhoto"},
+	}
+	if _, err := New(o); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("New: %v", err)
+	}
+	o.AllowPlaintext = true
+	if _, err := New(o); err != nil {
+		t.Errorf("New with allow_plaintext: %v", err)
+	}
+}

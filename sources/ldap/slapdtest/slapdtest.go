@@ -1,0 +1,231 @@
+// Package slapdtest starts a throw-away OpenLDAP server (slapd) on loopback for
+// tests: its own folder, its own port, its own certificate authority. It is
+// stopped by the process that was started, never by name.
+package slapdtest
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The directory's names.
+const (
+	Suffix   = "dc=example,dc=test"
+	BaseDN   = "ou=people," + Suffix
+	BindDN   = "cn=admin," + Suffix // no limits
+	ReaderDN = "cn=reader," + Suffix
+	Password = "correct horse" // of all of them
+)
+
+// Config describes a server.
+type Config struct {
+	LDIF      string // entries below BaseDN
+	SizeLimit int    // for everyone but BindDN, over all pages; 0: none
+	Expired   bool   // the certificate is no longer valid
+}
+
+// Server is a running slapd.
+type Server struct {
+	URL, LDAPSURL string
+	CAFile        string
+
+	t   testing.TB
+	dir string
+	cmd *exec.Cmd
+	log *bytes.Buffer
+}
+
+// Entry is the LDIF of a person; photo may be nil.
+func Entry(uid, mail string, photo []byte) string {
+	s := fmt.Sprintf("dn: uid=%s,%s\nobjectClass: inetOrgPerson\nobjectClass: adPhoto\nuid: %s\ncn: %s\nsn: %s\n", uid, BaseDN, uid, uid, uid)
+	if mail != "" {
+		s += "mail: " + mail + "\n"
+	}
+	if photo != nil {
+		s += "jpegPhoto:: " + base64.StdEncoding.EncodeToString(photo) + "\n"
+	}
+	return s + "\n"
+}
+
+// Start loads the data and starts slapd. It fails the test when it cannot.
+func Start(t testing.TB, c Config) *Server {
+	t.Helper()
+	for _, tool := range []string{"slapd", "slapadd"} {
+		if _, err := exec.LookPath(path(tool)); err != nil {
+			t.Fatalf("%s is missing: run .ci/test, which installs it", tool)
+		}
+	}
+	s := &Server{t: t, dir: t.TempDir()}
+	s.CAFile = s.certificates(c.Expired)
+	s.write("photo.schema", schema)
+	s.write("slapd.conf", s.conf(c))
+	if err := os.Mkdir(filepath.Join(s.dir, "db"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ldif := fmt.Sprintf("dn: %s\nobjectClass: dcObject\nobjectClass: organization\no: x\ndc: example\n\ndn: %s\nobjectClass: organizationalUnit\nou: people\n\n"+
+		"dn: %s\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: reader\nuserPassword: %s\n\n", Suffix, BaseDN, ReaderDN, Password)
+	add := exec.Command(path("slapadd"), "-q", "-f", filepath.Join(s.dir, "slapd.conf"), "-b", Suffix)
+	add.Stdin = strings.NewReader(ldif + c.LDIF)
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("slapadd: %v\n%s", err, out)
+	}
+	s.URL, s.LDAPSURL = "ldap://"+freeAddr(t), "ldaps://"+freeAddr(t)
+	s.Run()
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// path finds Debian's slapd also where /usr/sbin is not on the PATH.
+func path(tool string) string {
+	if _, err := exec.LookPath(tool); err != nil {
+		return "/usr/sbin/" + tool
+	}
+	return tool
+}
+
+func freeAddr(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Run starts the server, again after Stop.
+func (s *Server) Run() {
+	s.t.Helper()
+	s.log = &bytes.Buffer{}
+	// With -d slapd stays in the foreground: the process is ours to stop.
+	s.cmd = exec.Command(path("slapd"), "-d", "0", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", s.URL+" "+s.LDAPSURL)
+	s.cmd.Stderr = s.log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	for range 500 {
+		if c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "ldap://")); err == nil {
+			c.Close()
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // another process: its start cannot be waited for otherwise
+	}
+	s.Stop()
+	s.t.Fatalf("slapd does not listen on %s: %s", s.URL, s.log)
+}
+
+// Stop ends the server; it may be started again with Run.
+func (s *Server) Stop() {
+	if s.cmd == nil {
+		return
+	}
+	s.cmd.Process.Kill()
+	s.cmd.Wait() // it was killed: the error says no more
+	s.cmd = nil
+}
+
+// Modify replaces an attribute of the person uid.
+func (s *Server) Modify(uid, attribute string, value []byte) {
+	s.t.Helper()
+	m := exec.Command("ldapmodify", "-x", "-H", s.URL, "-D", BindDN, "-w", Password)
+	m.Stdin = strings.NewReader(fmt.Sprintf("dn: uid=%s,%s\nchangetype: modify\nreplace: %s\n%s:: %s\n",
+		uid, BaseDN, attribute, attribute, base64.StdEncoding.EncodeToString(value)))
+	if out, err := m.CombinedOutput(); err != nil {
+		s.t.Fatalf("ldapmodify: %v\n%s", err, out)
+	}
+}
+
+func (s *Server) write(name, text string) {
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// schema gives people Active Directory's thumbnailPhoto.
+const schema = `attributetype ( 2.16.840.1.113730.3.1.35 NAME 'thumbnailPhoto'
+  EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40{102400} SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.2.210 NAME 'proxyAddresses'
+  EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+objectclass ( 1.3.6.1.4.1.99999.1.1 NAME 'adPhoto' SUP top AUXILIARY MAY ( thumbnailPhoto $ proxyAddresses ) )
+`
+
+func (s *Server) conf(c Config) string {
+	limits := ""
+	if c.SizeLimit > 0 {
+		limits = fmt.Sprintf("limits dn.exact=%q size.soft=%d size.hard=%d size.prtotal=%d\n", ReaderDN, c.SizeLimit, c.SizeLimit, c.SizeLimit)
+	} else {
+		limits = fmt.Sprintf("limits dn.exact=%q size=unlimited\n", ReaderDN)
+	}
+	return `include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+include ` + s.dir + `/photo.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+loglevel none
+TLSCACertificateFile ` + s.dir + `/ca.pem
+TLSCertificateFile ` + s.dir + `/cert.pem
+TLSCertificateKeyFile ` + s.dir + `/key.pem
+database mdb
+suffix "` + Suffix + `"
+rootdn "` + BindDN + `"
+rootpw "` + Password + `"
+directory ` + s.dir + `/db
+maxsize 4294967296
+dbnosync
+index objectClass,uid,mail,entryUUID eq
+` + limits + `access to attrs=userPassword by anonymous auth by * none
+access to * by users read by * none
+`
+}
+
+// certificates makes an authority and a server certificate for 127.0.0.1.
+func (s *Server) certificates(expired bool) (caFile string) {
+	now := time.Now()
+	must := func(err error) {
+		if err != nil {
+			s.t.Helper()
+			s.t.Fatal(err)
+		}
+	}
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(err)
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "slapdtest CA"}, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(48 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
+	must(err)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(err)
+	cert := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "slapdtest"}, NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if expired {
+		cert.NotAfter = now.Add(-time.Hour)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, cert, ca, key.Public(), caKey)
+	must(err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	must(err)
+	block := func(kind string, b []byte) string { return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b})) }
+	s.write("ca.pem", block("CERTIFICATE", caDER))
+	s.write("cert.pem", block("CERTIFICATE", der))
+	s.write("key.pem", block("PRIVATE KEY", keyDER))
+	return filepath.Join(s.dir, "ca.pem")
+}
