@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"photosync/sources"
@@ -33,6 +34,10 @@ type entry struct {
 func (m *Memory) Put(email string, photo []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.put(email, photo)
+}
+
+func (m *Memory) put(email string, photo []byte) {
 	if m.people == nil {
 		m.people, m.reads = map[string]entry{}, map[string]int{}
 	}
@@ -41,7 +46,11 @@ func (m *Memory) Put(email string, photo []byte) {
 }
 
 // Touch moves a person's stamp and nothing else.
-func (m *Memory) Touch(email string) { m.Put(email, m.people[email].photo) }
+func (m *Memory) Touch(email string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.put(email, m.people[email].photo)
+}
 
 // Remove takes a person out.
 func (m *Memory) Remove(email string) {
@@ -121,9 +130,9 @@ func (m *Memory) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 func (m *Memory) photo(ref sources.Ref) sources.Photo {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	email := ref.Name[len("mem/"):]
+	email := strings.TrimPrefix(ref.Name, "mem/")
 	e, ok := m.people[email]
-	ph := sources.Photo{Ref: ref, Data: e.photo}
+	ph := sources.Photo{Ref: ref, Data: slices.Clone(e.photo)}
 	switch {
 	case !ok:
 		ph.Err = sources.ErrGone

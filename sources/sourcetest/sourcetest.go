@@ -216,8 +216,19 @@ func cancelled(t *testing.T, p Place) {
 		t.Errorf("List with a cancelled context gave %d of 5 and no error", l.Entries)
 	}
 	l, err = p.Source().List(ctx, func(sources.Person) error { return nil })
-	if err == nil || l.Complete {
+	if !errors.Is(err, context.Canceled) || l.Complete {
 		t.Errorf("List with a context cancelled before: complete %v, error %v", l.Complete, err)
+	}
+	s := p.Source()
+	ref := List(t, s)[email(0)].Ref
+	err = s.Photos(ctx, []sources.Ref{ref}, func(ph sources.Photo) error {
+		if ph.Err == nil || errors.Is(ph.Err, sources.ErrGone) || errors.Is(ph.Err, sources.ErrNoPhoto) {
+			t.Errorf("Photos with a cancelled context gave %d bytes, error %v", len(ph.Data), ph.Err)
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Photos with a cancelled context: error %v", err)
 	}
 }
 

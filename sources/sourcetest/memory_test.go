@@ -1,0 +1,55 @@
+package sourcetest
+
+import (
+	"errors"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"photosync/sources"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestMemoryKeepsTheContract(t *testing.T) {
+	Run(t, func(*testing.T) Place { return &Memory{} })
+}
+
+func TestMemoryFailsAsTold(t *testing.T) {
+	broken, unreadable := errors.New("broken"), errors.New("unreadable")
+	m := &Memory{ReadErr: map[string]error{"b@example.com": unreadable}}
+	m.Put("a@example.com", []byte("a"))
+	m.Put("b@example.com", []byte("b"))
+	m.Put("c@example.com", nil)
+	m.Put("d@example.com", []byte{})
+	for name, want := range map[string]error{
+		"mem/a@example.com": nil, "mem/b@example.com": unreadable, "mem/c@example.com": sources.ErrNoPhoto,
+		"mem/d@example.com": nil, "mem/e@example.com": sources.ErrGone, "x": sources.ErrGone,
+	} {
+		if p := Read(t, m, sources.Ref{Name: name}); !errors.Is(p.Err, want) || (p.Err == nil) != (p.Data != nil) {
+			t.Errorf("photo of %q: %q, error %v, want %v", name, p.Data, p.Err, want)
+		}
+	}
+	if m.Reads() != 2 {
+		t.Errorf("Reads() = %d after two photos were given", m.Reads())
+	}
+
+	before := List(t, m)["a@example.com"].Stamp
+	m.Touch("a@example.com")
+	if after := List(t, m)["a@example.com"].Stamp; after == before {
+		t.Errorf("Touch left the stamp at %q", after)
+	}
+
+	for _, after := range []int{0, 2, 4} {
+		m.ListErr, m.ListAfter = broken, after
+		n := 0
+		l, err := m.List(t.Context(), func(sources.Person) error { n++; return nil })
+		if n != after || l.Complete || !errors.Is(err, broken) {
+			t.Errorf("listing that breaks after %d: %d people, complete %v, error %v", after, n, l.Complete, err)
+		}
+	}
+	m.ListErr, m.Incomplete = nil, true
+	if l, err := m.List(t.Context(), func(sources.Person) error { return nil }); l.Complete || err != nil {
+		t.Errorf("incomplete listing: complete %v, error %v", l.Complete, err)
+	}
+}
