@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
 	"strings"
@@ -40,6 +41,11 @@ type Source struct{ o Options }
 // New returns the source; the folder is opened when it is listed or read.
 func New(o Options) *Source { return &Source{o} }
 
+var (
+	errNotFolder = errors.New("not a folder")
+	errNotFile   = errors.New("not a regular file")
+)
+
 // Error is a folder that cannot be read.
 type Error struct {
 	Path string
@@ -66,16 +72,35 @@ func (e *Error) Hint() string {
 // List implements sources.Source. A folder that cannot be read, the top one or
 // one below, is an error that names it.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
-	root, err := os.OpenRoot(s.o.Path)
+	root, err := s.open()
 	if err != nil {
-		return sources.Listing{}, &Error{s.o.Path, err}
+		return sources.Listing{}, err
 	}
 	defer root.Close()
 	w := walk{s: s, root: root, each: each, ignored: map[string]*count{}}
 	err = w.dir(ctx, ".")
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	w.listing.Warnings = w.warnings()
 	w.listing.Complete = err == nil
 	return w.listing, err
+}
+
+// open opens the top folder. It looks first, because opening a FIFO waits.
+func (s *Source) open() (*os.Root, error) {
+	fi, err := os.Stat(s.o.Path)
+	if err == nil && !fi.IsDir() {
+		err = errNotFolder
+	}
+	if err != nil {
+		return nil, &Error{s.o.Path, err}
+	}
+	root, err := os.OpenRoot(s.o.Path)
+	if err != nil {
+		return nil, &Error{s.o.Path, err}
+	}
+	return root, nil
 }
 
 // walk is one listing.
@@ -124,7 +149,8 @@ func (w *walk) warnings() []string {
 
 // dir lists the folder name, relative to the root.
 func (w *walk) dir(ctx context.Context, name string) error {
-	d, err := w.root.Open(name)
+	// Without waiting, should a FIFO have taken the folder's place.
+	d, err := w.root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
 		return &Error{path.Join(w.s.o.Path, name), err}
 	}
@@ -170,11 +196,12 @@ func (w *walk) entry(ctx context.Context, name string, e fs.DirEntry) error {
 		w.ignore(otherType, name)
 		return nil
 	}
-	email, err := sources.Email(strings.TrimSuffix(base, ext))
+	email, err := emailOf(strings.TrimSuffix(base, ext))
 	if err != nil {
 		w.ignore(notEmail, name)
 		return nil
 	}
+	now := time.Now()            // before the look: what is written after it must not seem old
 	fi, err := w.root.Stat(name) // follows links inside the root only
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink == 0:
@@ -189,8 +216,20 @@ func (w *walk) entry(ctx context.Context, name string, e fs.DirEntry) error {
 		return nil
 	}
 	return w.each(sources.Person{
-		Emails: []string{email}, Ref: sources.Ref{Name: name}, Stamp: stamp(fi, time.Now()), HasPhoto: sources.Present,
+		Emails: []string{email}, Ref: sources.Ref{Name: name}, Stamp: stamp(fi, now), HasPhoto: sources.Present,
 	})
+}
+
+// emailOf is the address that a file is named after. Programs that cannot write
+// an @ into a name write %40; a name with an @ is taken as it is, since % may be
+// part of an address.
+func emailOf(name string) (string, error) {
+	if !strings.Contains(name, "@") {
+		if plain, err := url.PathUnescape(name); err == nil {
+			name = plain
+		}
+	}
+	return sources.Email(name)
 }
 
 // stamp is a file's change mark, as git's index and rsync keep one; empty while
@@ -209,9 +248,9 @@ func stamp(fi fs.FileInfo, now time.Time) string {
 
 // Photos implements sources.Source.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
-	root, err := os.OpenRoot(s.o.Path)
+	root, err := s.open()
 	if err != nil {
-		return &Error{s.o.Path, err}
+		return err
 	}
 	defer root.Close()
 	done := make(map[sources.Ref]bool, len(refs))
@@ -265,7 +304,7 @@ func readOnce(root *os.Root, name string) (data []byte, stable bool, err error) 
 	case err != nil:
 		return nil, false, err
 	case !before.Mode().IsRegular():
-		return nil, false, errors.New("not a regular file")
+		return nil, false, errNotFile
 	case before.Size() > sources.MaxPhotoBytes:
 		return nil, false, fmt.Errorf("%w: %d bytes, %d are read at most", sources.ErrTooLarge, before.Size(), sources.MaxPhotoBytes)
 	}
@@ -279,6 +318,11 @@ func readOnce(root *os.Root, name string) (data []byte, stable bool, err error) 
 	if err != nil {
 		return nil, false, err
 	}
-	same := int64(n) == before.Size() && after.Size() == before.Size() && after.ModTime().Equal(before.ModTime())
+	// The change time, too: a program that sets the modification time back
+	// (cp -p, rsync -t) does not hide that it wrote.
+	was, _ := changeTime(before)
+	is, _ := changeTime(after)
+	same := int64(n) == before.Size() && after.Size() == before.Size() &&
+		after.ModTime().Equal(before.ModTime()) && is.Equal(was)
 	return data[:n:n], same, nil
 }

@@ -49,7 +49,7 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "secret@example.com.jpg")
 	files := []string{
 		"Ann.Lee@Example.COM.JPG", "bob+x@example.com.jpeg", "cy@example.com.png", "di@example.com.Gif",
-		"Readme.txt", "no-email.jpg", ".hidden@example.com.jpg", "sub/ed@example.com.jpg", "sub/.git/x@example.com.jpg",
+		"fe%40example.com.jpg", "Readme.txt", "no-email.jpg", ".hidden@example.com.jpg", "sub/ed@example.com.jpg", "sub/.git/x@example.com.jpg",
 	}
 	for _, f := range append(files, outside) {
 		if !filepath.IsAbs(f) {
@@ -69,8 +69,8 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 		recursive bool
 		want      []string
 	}{
-		{false, []string{"ann.lee@example.com", "bob+x@example.com", "cy@example.com", "di@example.com", "link@example.com"}},
-		{true, []string{"ann.lee@example.com", "bob+x@example.com", "cy@example.com", "di@example.com", "ed@example.com", "link@example.com"}},
+		{false, []string{"ann.lee@example.com", "bob+x@example.com", "cy@example.com", "di@example.com", "fe@example.com", "link@example.com"}},
+		{true, []string{"ann.lee@example.com", "bob+x@example.com", "cy@example.com", "di@example.com", "ed@example.com", "fe@example.com", "link@example.com"}},
 	} {
 		var got []string
 		l, err := New(Options{Path: dir, Recursive: c.recursive}).List(t.Context(), func(p sources.Person) error {
@@ -102,6 +102,9 @@ func TestReadingNeverLeavesTheFolderNorWaits(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, "out.jpg")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "empty.jpg"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	makeFIFO(t, filepath.Join(dir, "fifo.jpg")) // has taken a file's place since the listing
 	huge, err := os.Create(filepath.Join(dir, "huge.jpg"))
 	if err != nil {
@@ -117,6 +120,9 @@ func TestReadingNeverLeavesTheFolderNorWaits(t *testing.T) {
 			t.Errorf("read %q: %q, error %v; want an error (%v)", name, p.Data, p.Err, want)
 		}
 	}
+	if p := sourcetest.Read(t, s, sources.Ref{Name: "empty.jpg"}); p.Err != nil || len(p.Data) != 0 {
+		t.Errorf("read an empty file: %q, error %v; want an empty photo", p.Data, p.Err)
+	}
 }
 
 func TestFolderThatCannotBeRead(t *testing.T) {
@@ -124,13 +130,82 @@ func TestFolderThatCannotBeRead(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{filepath.Join(t.TempDir(), "missing"), file} {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	makeFIFO(t, fifo)
+	for _, path := range []string{filepath.Join(t.TempDir(), "missing"), file, fifo} {
 		l, err := New(Options{Path: path}).List(t.Context(), func(sources.Person) error { return nil })
 		e, ok := errors.AsType[*Error](err)
 		if !ok || l.Complete || !strings.Contains(err.Error(), path) || e.Hint() == "" {
 			t.Errorf("List of %q: complete %v, error %v", path, l.Complete, err)
 		}
+		err = New(Options{Path: path}).Photos(t.Context(), []sources.Ref{{Name: "a.jpg"}}, func(p sources.Photo) error {
+			t.Errorf("Photos of %q called back with error %v; a folder that is away has lost no photo", path, p.Err)
+			return nil
+		})
+		if _, ok := errors.AsType[*Error](err); !ok {
+			t.Errorf("Photos of %q: error %v", path, err)
+		}
 	}
+}
+
+func TestTwoFilesForOnePersonAreBothListed(t *testing.T) {
+	dir := t.TempDir()
+	for _, f := range []string{"ann@example.com.jpg", "Ann@example.com.png"} {
+		if err := os.WriteFile(filepath.Join(dir, f), []byte(f), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	people, _, err := sources.Join(t.Context(), []sources.Named{{Name: "f", Source: New(Options{Path: dir})}})
+	if err != nil || len(people) != 1 || !people[0].Ambiguous || len(people[0].Candidates) != 2 {
+		t.Errorf("Join: %+v, error %v; want one ambiguous person with both files", people, err)
+	}
+}
+
+func TestStampSeesWhatSetsTheTimeBack(t *testing.T) {
+	f := filepath.Join(t.TempDir(), "a")
+	if err := os.WriteFile(f, []byte("one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, _ := changeTime(before)
+	for {
+		if err := errors.Join(os.WriteFile(f, []byte("two"), 0o600), os.Chtimes(f, time.Time{}, before.ModTime())); err != nil {
+			t.Fatal(err)
+		}
+		after, err := os.Stat(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is, _ := changeTime(after); is.Equal(was) {
+			continue // the file system's clock has not ticked yet
+		}
+		later := time.Now().Add(time.Hour)
+		if a, b := stamp(before, later), stamp(after, later); a == b {
+			t.Errorf("stamp %q stays after a change with the time set back", a)
+		}
+		return
+	}
+}
+
+func FuzzEmailOf(f *testing.F) {
+	for _, s := range []string{"a@example.com", "a%40example.com", "a%@example.com", "%zz", "a%2540b", "a%40b%40c", "%00@x", "\xff%40x", "..%2f@x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		email, err := emailOf(name)
+		if err != nil {
+			return
+		}
+		if again, err := sources.Email(email); err != nil || again != email {
+			t.Errorf("emailOf(%q) = %q, which is not canonical: %q, %v", name, email, again, err)
+		}
+		if direct, err := sources.Email(name); err == nil && direct != email {
+			t.Errorf("emailOf(%q) = %q, but the name is the address %q", name, email, direct)
+		}
+	})
 }
 
 func TestYoungFilesAreDistrusted(t *testing.T) {
