@@ -156,12 +156,13 @@ func (w *walk) dir(ctx context.Context, name string) error {
 	}
 	defer d.Close()
 	for {
+		now := time.Now() // before the look: what is written after it must not seem old
 		entries, err := d.ReadDir(dirChunk)
 		for _, e := range entries {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err := w.entry(ctx, path.Join(name, e.Name()), e); err != nil {
+			if err := w.entry(ctx, path.Join(name, e.Name()), e, now); err != nil {
 				return err
 			}
 		}
@@ -174,7 +175,7 @@ func (w *walk) dir(ctx context.Context, name string) error {
 	}
 }
 
-func (w *walk) entry(ctx context.Context, name string, e fs.DirEntry) error {
+func (w *walk) entry(ctx context.Context, name string, e fs.DirEntry, now time.Time) error {
 	base := path.Base(name)
 	switch {
 	case strings.HasPrefix(base, "."):
@@ -201,14 +202,20 @@ func (w *walk) entry(ctx context.Context, name string, e fs.DirEntry) error {
 		w.ignore(notEmail, name)
 		return nil
 	}
-	now := time.Now()            // before the look: what is written after it must not seem old
-	fi, err := w.root.Stat(name) // follows links inside the root only
+	// A folder opened through os.Root looks at its entries while it is read: Info
+	// costs nothing more. A link is followed, inside the root only.
+	link := e.Type()&fs.ModeSymlink != 0
+	look := e.Info
+	if link {
+		look = func() (fs.FileInfo, error) { return w.root.Stat(name) }
+	}
+	fi, err := look()
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink == 0:
-		return nil // gone since the folder was read
-	case err != nil && e.Type()&fs.ModeSymlink != 0:
+	case err != nil && link:
 		w.ignore(outsideLink, name)
 		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // gone since the folder was read
 	case err != nil:
 		return &Error{path.Join(w.s.o.Path, name), err}
 	case !fi.Mode().IsRegular():
