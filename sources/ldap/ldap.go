@@ -32,7 +32,7 @@ const (
 	answerTimeout = 2 * time.Minute
 	// photoBatch is how many entries' photos are asked for, and so in memory, at
 	// once.
-	photoBatch = 50
+	photoBatch = 20
 )
 
 // Options describe a directory.
@@ -74,15 +74,15 @@ type Source struct {
 func New(o Options) (*Source, error) {
 	for _, raw := range o.URLs {
 		u, err := url.Parse(raw)
-		if err != nil {
-			return nil, fmt.Errorf("ldap address %q: %w", raw, err)
+		if err != nil || !slices.Contains([]string{"ldap", "ldaps", "ldapi"}, u.Scheme) || u.User != nil {
+			return nil, errors.New("ldap address: want ldap://, ldaps:// or ldapi://, without a user or password in it")
 		}
 		if u.Scheme == "ldap" && o.BindDN != "" && !o.TLS.StartTLS && !o.AllowPlaintext && !loopback(u.Hostname()) {
 			return nil, fmt.Errorf("ldap address %q: would send the password in clear: use ldaps:// or start_tls", raw)
 		}
 	}
-	if len(o.URLs) == 0 || len(o.EmailAttributes) == 0 || len(o.PhotoAttributes) == 0 {
-		return nil, errors.New("ldap: needs an address, an email attribute and a photo attribute")
+	if len(o.URLs) == 0 || len(o.EmailAttributes) == 0 || len(o.PhotoAttributes) == 0 || o.PageSize <= 0 {
+		return nil, errors.New("ldap: needs an address, an email attribute, a photo attribute and a page size")
 	}
 	if _, err := ldap.CompileFilter(o.Filter); err != nil {
 		return nil, fmt.Errorf("ldap filter %q: %w", o.Filter, err)
@@ -147,7 +147,13 @@ func (s *Source) connect(ctx context.Context) (*ldap.Conn, string, error) {
 		if ctx.Err() != nil {
 			return nil, "", context.Cause(ctx)
 		}
-		c, err := s.connectTo(raw)
+		c, err := s.connectTo(ctx, raw)
+		if ctx.Err() != nil {
+			if err == nil {
+				c.Close()
+			}
+			return nil, "", context.Cause(ctx)
+		}
 		if err == nil {
 			return c, raw, nil
 		}
@@ -159,7 +165,9 @@ func (s *Source) connect(ctx context.Context) (*ldap.Conn, string, error) {
 	return nil, "", errors.Join(errs...)
 }
 
-func (s *Source) connectTo(raw string) (*ldap.Conn, error) {
+// connectTo dials and binds. Closing the connection is the only way to end a wait
+// for a server that does not answer.
+func (s *Source) connectTo(ctx context.Context, raw string) (*ldap.Conn, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return nil, &Error{"connect", raw, err}
@@ -172,6 +180,7 @@ func (s *Source) connectTo(raw string) (*ldap.Conn, error) {
 	if err != nil {
 		return nil, &Error{"connect", raw, err}
 	}
+	defer context.AfterFunc(ctx, func() { c.Close() })()
 	c.SetTimeout(answerTimeout)
 	if s.o.TLS.StartTLS && u.Scheme == "ldap" {
 		if err := c.StartTLS(t); err != nil {

@@ -2,8 +2,11 @@ package ldap
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -154,7 +157,7 @@ func TestFailures(t *testing.T) {
 		"nobody there":     {func(o *Options) { o.URLs = []string{"ldap://127.0.0.1:1"} }, "connect ldap://127.0.0.1:1", "address and port"},
 		"size limit":       {func(o *Options) { o.BindDN = slapdtest.ReaderDN }, "Size Limit", "prtotal"},
 		"no such base":     {func(o *Options) { o.BaseDN = "ou=nowhere," + slapdtest.Suffix }, "No Such Object", "base_dn"},
-		"base is referral": {func(o *Options) { o.BaseDN = "ou=x,ou=away," + slapdtest.BaseDN }, "", ""},
+		"base is referral": {func(o *Options) { o.BaseDN = "ou=x,ou=away," + slapdtest.BaseDN }, "Referral", "another server"},
 		"wrong CA":         {func(o *Options) { o.URLs, o.TLS.CAFile = []string{srv.LDAPSURL}, other.CAFile }, "connect ldaps", "tls.ca_file"},
 		"wrong name": {func(o *Options) {
 			o.URLs, o.TLS.CAFile, o.TLS.ServerName = []string{srv.LDAPSURL}, srv.CAFile, "dc1.example.com"
@@ -246,9 +249,34 @@ func TestStamp(t *testing.T) {
 	}
 }
 
+// A server that takes the connection and never answers must not outlast the run.
+func TestCancelledWhileBinding(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	o := Options{
+		URLs: []string{"ldap://" + l.Addr().String()}, BindDN: "cn=x", Password: "x", Filter: "(a=b)", PageSize: 1,
+		EmailAttributes: []string{"mail"}, PhotoAttributes: []string{"jpegPhoto"},
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			defer c.Close()
+			io.ReadFull(c, make([]byte, 1)) // the bind has been sent
+			cancel()
+			<-t.Context().Done()
+		}
+	}()
+	if _, err := open(t, o).List(ctx, func(sources.Person) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that of the context", err)
+	}
+}
+
 func TestPasswordInClearIsRefused(t *testing.T) {
 	o := Options{
-		URLs: []string{"ldap://dc1.example.com"}, BindDN: "cn=x", Password: "hunter2", Filter: "(a=b)",
+		URLs: []string{"ldap://dc1.example.com"}, BindDN: "cn=x", Password: "hunter2", Filter: "(a=b)", PageSize: 1,
 		EmailAttributes: []string{"mail"}, PhotoAttributes: []string{"jpegPhoto"},
 	}
 	if _, err := New(o); err == nil || strings.Contains(err.Error(), "hunter2") {

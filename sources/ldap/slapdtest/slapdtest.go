@@ -223,7 +223,9 @@ func (s *Server) certificates(expired bool) (caFile string) {
 	must(err)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	must(err)
-	block := func(kind string, b []byte) string { return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b})) }
+	block := func(kind string, b []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
+	}
 	s.write("ca.pem", block("CERTIFICATE", caDER))
 	s.write("cert.pem", block("CERTIFICATE", der))
 	s.write("key.pem", block("PRIVATE KEY", keyDER))
