@@ -103,7 +103,7 @@ func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
 	sum := hash(pic.Data)
 	it.Image = &report.Image{
 		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data),
-		SourceSHA256: src, UploadSHA256: sum,
+		SourceSHA256: src, UploadSHA256: sum, Changes: pic.Changes,
 	}
 	if sum == a.Record.UploadSHA256 && a.Reason != plan.Forced {
 		it.Reason, it.Outcome = string(plan.SamePicture), string(plan.Skipped)

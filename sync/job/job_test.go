@@ -1,0 +1,328 @@
+package job
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"photosync/sources"
+	"photosync/sources/sourcetest"
+	"photosync/state"
+	"photosync/sync/photo"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+	"photosync/sync/smartsheet/simulator"
+)
+
+func email(i int) string { return fmt.Sprintf("p%05d@example.com", i) }
+
+func picture(seed int) []byte {
+	img := image.NewRGBA(image.Rect(0, 0, 2, 2))
+	for i := range 4 {
+		img.SetRGBA(i%2, i/2, color.RGBA{uint8(seed), uint8(seed >> 8), uint8(seed>>16 + i), 255})
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// bench is a run's surroundings in memory, but for the state file.
+type bench struct {
+	t    *testing.T
+	mem  sourcetest.Memory
+	more []sources.Named // after mem
+	sim  *simulator.Server
+	st   *state.Store
+}
+
+func newBench(t *testing.T, people int, o simulator.Options) *bench {
+	t.Helper()
+	b := &bench{t: t}
+	for i := range people {
+		o.Users = append(o.Users, smartsheet.User{Email: email(i)})
+		b.mem.Put(email(i), picture(i))
+	}
+	b.sim = simulator.New(o)
+	st, err := state.Open(filepath.Join(t.TempDir(), "state.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	b.st = st
+	return b
+}
+
+func (b *bench) client(rpm int) *smartsheet.Client {
+	c, err := smartsheet.New(smartsheet.Options{
+		BaseURL: "https://api.example.test/2.0", Transport: b.sim.Transport(), Token: "t", RequestsPerMinute: rpm,
+		Timeout: 30 * time.Second, MaxAttempts: 6, MaxWait: 5 * time.Minute, Grace: 25 * time.Second,
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return c
+}
+
+func (b *bench) run(ctx context.Context, rpm int, change func(*Options)) (*report.Report, error) {
+	o := Options{
+		Mode: Sync, RunID: "r", State: b.st, Smartsheet: b.client(rpm), Root: "https://api.example.test/2.0",
+		Sources: append([]sources.Named{{Name: "mem", Type: "memory", Source: &b.mem}}, b.more...), Concurrency: 4,
+		Photos: photo.Options{MaxBytes: 1_000_000},
+	}
+	if change != nil {
+		change(&o)
+	}
+	return Run(ctx, o)
+}
+
+func (b *bench) must(change func(*Options)) *report.Report {
+	b.t.Helper()
+	r, err := b.run(b.t.Context(), 1_000_000, change)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+// A long backlog uses the quota and does not run into it.
+func TestQuotaInVirtualTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 3000, simulator.Options{RequestsPerMinute: 300})
+		start := time.Now()
+		r, err := b.run(t.Context(), 300, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(start)
+		if r.Totals.Uploaded != 3000 || r.Totals.RateLimited != 0 {
+			t.Errorf("totals %+v", r.Totals)
+		}
+		if ideal := 10 * time.Minute; took < ideal*99/100 || took > ideal*101/100 {
+			t.Errorf("3000 uploads at 300 a minute took %v, want %v within 1 %%", took, ideal)
+		}
+	})
+}
+
+// A quota that another client has eaten pauses all workers; nobody fails.
+func TestRateLimitedByOthers(t *testing.T) {
+	for _, form := range []string{"", "seconds", "date"} {
+		t.Run("Retry-After "+form, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, 400, simulator.Options{RequestsPerMinute: 100, RetryAfter: form})
+				r, err := b.run(t.Context(), 300, nil) // believes in more than there is
+				if err != nil || r.Totals.Uploaded != 400 || r.Totals.RateLimited == 0 {
+					t.Fatalf("error %v, totals %+v", err, r.Totals)
+				}
+				// Four workers: at most four 429 answers a window.
+				if r.Totals.RateLimited > 4*6 {
+					t.Errorf("%d 429 answers: the pause does not hold all workers", r.Totals.RateLimited)
+				}
+			})
+		})
+	}
+}
+
+// Every fault, on the first attempt and on each: what becomes of the person.
+func TestFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault      simulator.Fault
+		once, each string // outcome of the person; "" for a failed run
+		stopped    bool
+	}{
+		"reset":        {simulator.Fault{Kind: "reset"}, "uploaded", "failed", false},
+		"hang":         {simulator.Fault{Kind: "hang"}, "uploaded", "failed", false},
+		"html 502":     {simulator.Fault{Kind: "html"}, "uploaded", "failed", false},
+		"truncated":    {simulator.Fault{Kind: "truncate"}, "uploaded", "failed", false},
+		"other user":   {simulator.Fault{Kind: "other-user"}, "uploaded", "failed", false},
+		"no image id":  {simulator.Fault{Kind: "no-image-id"}, "uploaded", "failed", false},
+		"4000":         {simulator.Fault{Kind: "status", Status: 500, Code: 4000}, "uploaded", "failed", false},
+		"4002":         {simulator.Fault{Kind: "status", Status: 500, Code: 4002}, "uploaded", "failed", false},
+		"4004":         {simulator.Fault{Kind: "status", Status: 500, Code: 4004}, "uploaded", "failed", false},
+		"4003":         {simulator.Fault{Kind: "status", Status: 429, Code: 4003}, "uploaded", "failed", false},
+		"4001":         {simulator.Fault{Kind: "status", Status: 503, Code: 4001}, "uploaded", "unfinished", true},
+		"1004":         {simulator.Fault{Kind: "status", Status: 403, Code: 1004}, "failed", "failed", false},
+		"1020":         {simulator.Fault{Kind: "status", Status: 404, Code: 1020}, "failed", "failed", false},
+		"1074":         {simulator.Fault{Kind: "status", Status: 400, Code: 1074}, "failed", "failed", false},
+		"1002":         {simulator.Fault{Kind: "status", Status: 401, Code: 1002}, "", "", true},
+		"4005":         {simulator.Fault{Kind: "status", Status: 410, Code: 4005}, "", "", true},
+		"partial 1004": {simulator.Fault{Kind: "partial", Code: 1004}, "partial_success", "partial_success", false},
+	} {
+		for _, count := range []int{1, 0} {
+			t.Run(fmt.Sprint(name, " count ", count), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newBench(t, 1, simulator.Options{})
+					f := c.fault
+					f.Count = count
+					b.sim.AddFault(f)
+					want := c.once
+					if count == 0 {
+						want = c.each
+					}
+					r, err := b.run(t.Context(), 300, nil)
+					stops := c.stopped && (count == 0 || want == "")
+					if (err != nil) != stops {
+						t.Fatalf("error %v, want one: %v", err, stops)
+					}
+					it := r.Items[0]
+					if want != "" && it.Outcome != want {
+						t.Errorf("outcome %q, want %q: %+v", it.Outcome, want, it)
+					}
+					if f.Code != 0 && it.RefID == nil && len(it.EarlierErrors) == 0 {
+						t.Errorf("the refId is lost: %+v", it)
+					}
+					rec, known, err := b.st.Lookup(email(0))
+					if err != nil || known && (rec.UploadSHA256 != "") != (it.Outcome == "uploaded") {
+						t.Errorf("state after %q: %+v, %v", it.Outcome, rec, err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Rights that nobody has stop the run after five people.
+func TestNoRightsForAnybody(t *testing.T) {
+	b := newBench(t, 50, simulator.Options{})
+	b.sim.AddFault(simulator.Fault{Kind: "status", Status: 403, Code: 1004})
+	r, err := b.run(t.Context(), 1_000_000, nil)
+	if smartsheet.VerdictOf(err) != smartsheet.Permission || b.sim.Counts().ByOp["upload"] > 5+3 {
+		t.Errorf("error %v after %d uploads", err, b.sim.Counts().ByOp["upload"])
+	}
+	if r.Result != report.Failed || r.Error.RefID == "" || len(r.Items) != 50 {
+		t.Errorf("result %q, error %+v, %d items", r.Result, r.Error, len(r.Items))
+	}
+}
+
+// The second source is asked only where the first has no photo, and a photo that
+// appears in the first wins.
+func TestPrecedence(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.mem.Unknown = true
+	b.mem.Put(email(0), nil)
+	second := &sourcetest.Memory{}
+	second.Put(email(0), picture(100))
+	second.Put(email(1), picture(101))
+	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
+	expect := func(i, seed int) {
+		t.Helper()
+		if img, _ := b.sim.Image(email(i)); !bytes.Equal(img.Data, picture(seed)) {
+			t.Errorf("%s has not picture %d", email(i), seed)
+		}
+	}
+	b.must(nil)
+	expect(0, 100)
+	expect(1, 1)
+	reads := b.mem.Reads() + second.Reads()
+	if r := b.must(nil); r.Totals.Unchanged != 3 || b.mem.Reads()+second.Reads() != reads {
+		t.Errorf("a quiet run read %d photos: %+v", b.mem.Reads()+second.Reads()-reads, r.Totals)
+	}
+	b.mem.Put(email(0), picture(50))
+	b.must(nil)
+	expect(0, 50)
+	b.mem.Put(email(0), nil) // and gone again
+	b.must(nil)
+	expect(0, 100)
+}
+
+// An incomplete or failed listing, however it shows, writes nothing.
+func TestListingThatFails(t *testing.T) {
+	down := errors.New("connection reset")
+	for name, spoil := range map[string]func(*sourcetest.Memory){
+		"error at once":   func(m *sourcetest.Memory) { m.ListErr = down },
+		"error in middle": func(m *sourcetest.Memory) { m.ListErr, m.ListAfter = down, 5 },
+		"incomplete":      func(m *sourcetest.Memory) { m.Incomplete = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 10, simulator.Options{})
+			spoil(&b.mem)
+			r, err := b.run(t.Context(), 1_000_000, nil)
+			if err == nil || r.Result != report.Failed || r.Sources[0].Complete {
+				t.Errorf("error %v, report %+v", err, r)
+			}
+			if n := b.sim.Counts().ByOp["upload"]; n != 0 {
+				t.Errorf("%d uploads", n)
+			}
+		})
+	}
+}
+
+// A user id that Smartsheet no longer knows is looked up again once.
+func TestStaleUserID(t *testing.T) {
+	b := newBench(t, 1, simulator.Options{})
+	b.must(nil)
+	rec, _, err := b.st.Lookup(email(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.UserID++ // nobody
+	if err := b.st.Put(rec); err != nil {
+		t.Fatal(err)
+	}
+	b.mem.Put(email(0), picture(7))
+	r := b.must(nil)
+	if it := r.Items[0]; it.Outcome != "uploaded" || len(it.EarlierErrors) != 1 || it.EarlierErrors[0].ErrorCode != 1020 || it.UserID != rec.UserID-1 {
+		t.Errorf("item %+v", it)
+	}
+}
+
+// Two people who lead to one Smartsheet user are for a human to sort out.
+func TestTwoPeopleOneUser(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	r := b.must(nil)
+	first, second := r.Items[0].UserID, r.Items[1]
+	rec, _, err := b.st.Lookup(second.Email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.UserID = first
+	if err := b.st.Put(rec); err != nil {
+		t.Fatal(err)
+	}
+	b.mem.Put(email(0), picture(10))
+	b.mem.Put(email(1), picture(11))
+	if r := b.must(nil); r.SkippedByReason["ambiguous"] != 2 || r.Totals.Uploaded != 0 || len(r.Items[0].Candidates) != 2 {
+		t.Errorf("report %+v", r)
+	}
+}
+
+// Changing the image settings sends pictures again only where they differ.
+func TestOptions(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.must(nil)
+	for name, c := range map[string]struct {
+		change   func(*Options)
+		uploaded int
+	}{
+		"nothing":  {nil, 0},
+		"checksum": {func(o *Options) { o.Checksum = true }, 0},
+		"force":    {func(o *Options) { o.Force = true }, 3},
+		"only one": {func(o *Options) { o.Force, o.Only = true, func(e string) bool { return e == email(1) } }, 1},
+		"excluded": {func(o *Options) { o.Force, o.Excluded = true, func(e string) bool { return e != email(1) } }, 1},
+		"settings": {func(o *Options) { o.Photos.MaxBytes-- }, 0},
+	} {
+		if r := b.must(c.change); r.Totals.Uploaded != c.uploaded || r.Totals.Failed != 0 {
+			t.Errorf("%s: %+v, want %d uploads", name, r.Totals, c.uploaded)
+		}
+	}
+}
+
+// A state of another account is refused before anything is read.
+func TestOtherAccount(t *testing.T) {
+	b := newBench(t, 1, simulator.Options{})
+	b.must(nil)
+	b.sim = simulator.New(simulator.Options{AccountID: 1, AccountName: "Other"})
+	_, err := b.run(t.Context(), 1_000_000, nil)
+	if _, ok := errors.AsType[*state.AccountError](err); !ok || Hint(err) == "" {
+		t.Errorf("error %v", err)
+	}
+}
