@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"photosync/sources"
+	"photosync/state"
+	"photosync/sync/job"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+)
+
+func TestExitCode(t *testing.T) {
+	with := func(mode string, items ...report.Item) *report.Report {
+		r := &report.Report{Mode: mode, SkippedByReason: map[string]int{}}
+		r.Add(items...)
+		return r
+	}
+	skip := func(reason string) report.Item { return report.Item{Outcome: "skipped", Reason: reason} }
+	for name, c := range map[string]struct {
+		r    *report.Report
+		err  error
+		want int
+	}{
+		"nothing to do":      {with(job.Sync), nil, 0},
+		"uploaded":           {with(job.Sync, report.Item{Outcome: "uploaded"}), nil, 0},
+		"normal life":        {with(job.Sync, skip("no_photo"), skip("not_in_smartsheet"), skip("inactive_user"), skip("excluded"), skip("same_picture")), nil, 0},
+		"known before":       {with(job.Sync, skip("known_bad")), nil, 0},
+		"failed":             {with(job.Sync, report.Item{Outcome: "failed"}), nil, 3},
+		"partial":            {with(job.Sync, report.Item{Outcome: "partial_success"}), nil, 3},
+		"ambiguous":          {with(job.Sync, skip("ambiguous")), nil, 3},
+		"plan of nothing":    {with(job.Plan), nil, 0},
+		"plan":               {with(job.Plan, report.Item{Outcome: "planned"}), nil, 10},
+		"source failed":      {with(job.Sync), &sources.ListError{Source: "x", Err: errors.New("y")}, 1},
+		"usage":              {nil, workError{usageError{errors.New("x")}}, 2},
+		"locked":             {with(job.Sync), fmt.Errorf("open: %w", &state.LockedError{}), 5},
+		"other account":      {with(job.Sync), &state.AccountError{}, 1},
+		"signal":             {with(job.Sync), job.ErrSignal, 6},
+		"time is over":       {with(job.Sync), fmt.Errorf("x: %w", job.ErrMaxDuration), 6},
+		"cancelled":          {with(job.Sync), context.Canceled, 6},
+		"maintenance":        {with(job.Sync), &smartsheet.Error{Status: 503, Code: 4001}, 6},
+		"token":              {with(job.Sync), &smartsheet.Error{Status: 401, Code: 1002}, 1},
+		"token while failed": {with(job.Sync, report.Item{Outcome: "failed"}), &smartsheet.Error{Status: 401}, 1},
+	} {
+		if got := exitCode(c.r, c.err); got != c.want {
+			t.Errorf("%s: exit code %d, want %d", name, got, c.want)
+		}
+	}
+}

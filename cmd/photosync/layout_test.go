@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed says which packages of this project each package may import. Arrows
+// never run back up: adapters know neither the plan nor Smartsheet nor each other.
+var allowed = map[string][]string{
+	"cmd/photosync":             {"*"},
+	"cmd/internal/config":       {},
+	"sync/job":                  {"sources", "state", "sync/photo", "sync/plan", "sync/upload", "sync/report", "sync/smartsheet"},
+	"sync/plan":                 {"sources", "state"},
+	"sync/upload":               {"sources", "state", "sync/plan", "sync/photo", "sync/report", "sync/smartsheet"},
+	"sync/photo":                {},
+	"sync/smartsheet":           {},
+	"sync/smartsheet/simulator": {"sync/smartsheet"},
+	"sync/report":               {},
+	"sources":                   {},
+	"sources/folder":            {"sources"},
+	"sources/ldap":              {"sources"},
+	"sources/ldap/slapdtest":    {},
+	"sources/sourcetest":        {"sources"},
+	"state":                     {},
+}
+
+func TestImportDirections(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,GoFiles", "./...")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); seen++ {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, "photosync/")
+		may, known := allowed[name]
+		if !known {
+			t.Errorf("%s is a room that the layout does not know", name)
+		}
+		for _, imp := range p.Imports {
+			own, isOwn := strings.CutPrefix(imp, "photosync/")
+			if isOwn && !slices.Contains(may, own) && !slices.Contains(may, "*") {
+				t.Errorf("%s may not import %s", name, own)
+			}
+			if imp == "github.com/go-ldap/ldap/v3" && name != "sources/ldap" {
+				t.Errorf("%s imports go-ldap: only sources/ldap may", name)
+			}
+		}
+	}
+	if seen != len(allowed) {
+		t.Errorf("%d packages, the layout knows %d", seen, len(allowed))
+	}
+}
+
+// The top level is fixed, and the folders of rooms hold no Go files themselves.
+func TestTopLevel(t *testing.T) {
+	want := []string{"CHANGELOG.md", "Dockerfile", "LICENSE", "README.md", "cmd", "config.example.yaml", "deploy", "go.mod", "go.sum", "sources", "state", "sync"}
+	cmd := exec.Command("git", "ls-files")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for f := range strings.Lines(string(out)) {
+		f = strings.TrimSpace(f)
+		top, _, _ := strings.Cut(f, "/")
+		if !strings.HasPrefix(top, ".") && !slices.Contains(want, top) {
+			t.Errorf("%q at the top level", top)
+		}
+		if dir := filepath.Dir(f); strings.HasSuffix(f, ".go") && (dir == "cmd" || dir == "sync") {
+			t.Errorf("%q: this folder holds rooms only", f)
+		}
+	}
+}

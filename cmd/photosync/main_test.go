@@ -1,0 +1,418 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"photosync/sources/ldap/slapdtest"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+	"photosync/sync/smartsheet/simulator"
+)
+
+// asMain makes the test binary behave as photosync: tests that need a process
+// (signals, memory) start it like that.
+const asMain = "PHOTOSYNC_TEST_AS_MAIN"
+
+// statusFile is where such a process leaves /proc/self/status at its end. The
+// resource usage that the parent sees counts the parent's own memory before exec.
+const statusFile = "PHOTOSYNC_TEST_STATUS"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		debug.SetMemoryLimit(memoryTarget) // as main does
+		code := run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+		if file := os.Getenv(statusFile); file != "" {
+			status, _ := os.ReadFile("/proc/self/status")
+			os.WriteFile(file, status, 0o600)
+		}
+		os.Exit(code)
+	}
+	testscript.Main(m, map[string]func(){"photosync": main})
+}
+
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), asMain+"=1", "SMARTSHEET_ACCESS_TOKEN="+token, "LDAP_BIND_PASSWORD="+slapdtest.Password)
+	return cmd
+}
+
+const token = "test-token"
+
+// site is a folder with everything a run needs, and a Smartsheet.
+type site struct {
+	t      *testing.T
+	dir    string
+	photos string
+	conf   string
+	sim    *simulator.Server
+}
+
+func newSite(t *testing.T, users []smartsheet.User, moreSources string) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir()}
+	s.photos, s.conf = filepath.Join(s.dir, "photos"), filepath.Join(s.dir, "config.yaml")
+	s.sim = simulator.New(simulator.Options{Token: token, Users: users})
+	l, err := s.sim.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	if err := os.Mkdir(s.photos, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	conf := fmt.Sprintf("smartsheet: {base_url: %q, requests_per_minute: 100000, timeout: 5s}\nsources:\n  - {name: hr, type: folder, path: %q}\n%sstate: {path: %q}\nreport: {dir: %q}\n",
+		l.URL(), s.photos, moreSources, filepath.Join(s.dir, "state.db"), filepath.Join(s.dir, "reports"))
+	if err := os.WriteFile(s.conf, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// put writes a person's photo.
+func (s *site) put(email string, photo []byte) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.photos, email+".png"), photo, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// run runs photosync in this process and returns its report.
+func (s *site) run(want int, args ...string) *report.Report {
+	s.t.Helper()
+	var out, errs bytes.Buffer
+	env := func(name string) string {
+		return map[string]string{"SMARTSHEET_ACCESS_TOKEN": token, "LDAP_BIND_PASSWORD": slapdtest.Password}[name]
+	}
+	args = append(args, "--config", s.conf, "--output", "json")
+	if code := run(context.Background(), args, env, &out, &errs); code != want {
+		s.t.Fatalf("photosync %q: exit %d, want %d\n%s\n%s", args, code, want, out.String(), errs.String())
+	}
+	r := &report.Report{}
+	if err := json.Unmarshal(out.Bytes(), r); err != nil {
+		s.t.Fatalf("stdout is no report: %v\n%s", err, out.String())
+	}
+	return r
+}
+
+// picture is a small PNG that differs by seed.
+func picture(seed int) []byte {
+	img := image.NewRGBA(image.Rect(0, 0, 4, 4))
+	for i := range 16 {
+		img.SetRGBA(i%4, i/4, color.RGBA{uint8(seed), uint8(seed >> 8), uint8(seed>>16 + i), 255})
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+func users(n int) []smartsheet.User {
+	us := make([]smartsheet.User, n)
+	for i := range us {
+		us[i].Email = email(i)
+	}
+	return us
+}
+
+func email(i int) string { return fmt.Sprintf("p%05d@example.com", i) }
+
+func ldapSource(srv *slapdtest.Server) string {
+	return fmt.Sprintf("  - {name: ad, type: ldap, urls: [%q], bind_dn: %q, base_dn: %q, filter: (objectClass=inetOrgPerson)}\n", srv.URL, slapdtest.BindDN, slapdtest.BaseDN)
+}
+
+// The main job: two sources that overlap, a first run, a quiet one, one after a
+// few edits, and one after a touch.
+func TestFolderAndDirectory(t *testing.T) {
+	const n = 1000
+	var ldif strings.Builder
+	for i := 500; i < 1500; i++ {
+		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("p%05d", i), email(i), picture(100_000+i)))
+	}
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String()})
+	s := newSite(t, users(1500), ldapSource(srv))
+	want := map[string][]byte{}
+	for i := range 1500 {
+		want[email(i)] = picture(100_000 + i)
+	}
+	for i := range n {
+		want[email(i)] = picture(i)
+		s.put(email(i), want[email(i)])
+	}
+	check := func(uploads int) {
+		t.Helper()
+		total := 0
+		for e, b := range want {
+			img, ok := s.sim.Image(e)
+			if !ok || !bytes.Equal(img.Data, b) {
+				t.Fatalf("%s: the picture in Smartsheet is not the source's", e)
+			}
+			total += img.Uploads
+		}
+		if total != uploads {
+			t.Fatalf("%d uploads so far, want %d", total, uploads)
+		}
+	}
+	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 1500 || r.Sources[1].WithPhoto != 500 || r.Sources[0].WithPhoto != 1000 {
+		t.Fatalf("first run: %+v %+v", r.Totals, r.Sources)
+	}
+	check(1500)
+
+	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 0 || r.Totals.Unchanged != 1500 || r.Totals.Requests > 10 {
+		t.Fatalf("second run: %+v", r.Totals)
+	}
+	for i := range 7 {
+		want[email(i)] = picture(200_000 + i)
+		s.put(email(i), want[email(i)])
+	}
+	for i := 1400; i < 1405; i++ {
+		want[email(i)] = picture(200_000 + i)
+		srv.Modify(fmt.Sprintf("p%05d", i), "jpegPhoto", want[email(i)])
+	}
+	// A touch, and an LDAP edit that leaves the photo alone.
+	now := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(s.photos, email(50)+".png"), now, now); err != nil {
+		t.Fatal(err)
+	}
+	srv.Modify("p01450", "telephoneNumber", []byte("+1 555 0100"))
+	if r := s.run(exitChanges, "plan"); r.Totals.Planned != 12 || len(r.Items) != 12 {
+		t.Fatalf("plan: %+v", r.Totals)
+	}
+	if got := s.sim.Counts().Accepted; got != 1500 {
+		t.Fatalf("the plan uploaded %d pictures", got-1500)
+	}
+	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 12 {
+		t.Fatalf("after 12 edits: %+v", r.Totals)
+	}
+	check(1512)
+	if c := s.sim.Counts(); c.MaxPerUser != 1 {
+		t.Errorf("%d uploads for one user at the same moment", c.MaxPerUser)
+	}
+}
+
+// What went wrong is in the report, all of it and nothing else.
+func TestReportOfTroubles(t *testing.T) {
+	s := newSite(t, users(20), "")
+	for i := range 20 {
+		s.put(email(i), picture(i))
+	}
+	s.put(email(3), picture(3)[:40])
+	s.put("stranger@example.com", picture(99))
+	if err := os.WriteFile(filepath.Join(s.photos, email(8)+".jpg"), picture(8), 0o600); err != nil {
+		t.Fatal(err) // a second file for the same person
+	}
+	s.sim.AddFault(simulator.Fault{Kind: "partial", User: email(5)})
+	s.sim.AddFault(simulator.Fault{Kind: "status", Status: 403, Code: 1188, User: email(6)})
+	s.sim.AddFault(simulator.Fault{Kind: "status", Status: 500, Code: 4004, User: email(7), Count: 1})
+	r := s.run(exitAttention, "sync")
+	got := map[string]string{}
+	for _, it := range r.Items {
+		if it.Outcome == "uploaded" {
+			continue
+		}
+		text := it.Reason + " " + it.Outcome + " " + it.Code
+		if it.ErrorCode != nil {
+			text += fmt.Sprint(" ", *it.ErrorCode, " ", *it.RefID != "")
+		}
+		for _, f := range it.FailedItems {
+			text += fmt.Sprint(" ", f.ErrorCode, " ", f.RefID == *it.RefID)
+		}
+		if it.Outcome != "skipped" && it.Hint == "" {
+			t.Errorf("%s has no hint", it.Email)
+		}
+		got[it.Email] = text
+	}
+	want := map[string]string{
+		email(3): "invalid_image failed truncated", email(5): "new partial_success  1074 true 1074 true",
+		email(6): "new failed  1188 true", email(8): "ambiguous skipped ", "stranger@example.com": "not_in_smartsheet skipped ",
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("items\n%v, want\n%v", got, want)
+	}
+	for _, it := range r.Items {
+		if it.Email == email(7) && (it.Outcome != "uploaded" || it.Attempts != 2 || len(it.EarlierErrors) != 1 || it.EarlierErrors[0].RefID == "") {
+			t.Errorf("the upload that went well at the second attempt: %+v", it)
+		}
+		if it.Email == email(8) && len(it.Candidates) != 2 {
+			t.Errorf("candidates %q, want both", it.Candidates)
+		}
+	}
+	// The same troubles again: those that cannot change by themselves are known.
+	r = s.run(exitAttention, "sync")
+	if r.SkippedByReason["known_bad"] != 2 || r.Totals.Failed != 1 || r.Totals.Uploaded != 0 {
+		t.Errorf("second run: %+v %v", r.Totals, r.SkippedByReason)
+	}
+}
+
+// A run that is killed loses nothing that was recorded and repeats at most what
+// was on the wire.
+func TestKilled(t *testing.T) {
+	const n = 300
+	s := newSite(t, users(n), "")
+	for i := range n {
+		s.put(email(i), picture(i))
+	}
+	for killed := 0; killed < 5; killed++ {
+		cmd := command(t, "sync", "--config", s.conf)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		at := s.sim.Counts().Accepted + 40
+		for s.sim.Counts().Accepted < at && cmd.ProcessState == nil {
+			time.Sleep(time.Millisecond) // another process makes the progress
+		}
+		cmd.Process.Kill()
+		cmd.Wait() // it was killed
+	}
+	s.run(exitDone, "sync")
+	total := 0
+	for i := range n {
+		img, ok := s.sim.Image(email(i))
+		if !ok || !bytes.Equal(img.Data, picture(i)) {
+			t.Fatalf("%s did not arrive", email(i))
+		}
+		if img.Uploads > 2 {
+			t.Errorf("%s was uploaded %d times", email(i), img.Uploads)
+		}
+		total += img.Uploads
+	}
+	if total > n+5*4 {
+		t.Errorf("%d uploads of %d pictures in 5 killed runs: more than 4 repeated each", total, n)
+	}
+}
+
+// SIGTERM lets what is on the wire finish, records it and says so.
+func TestTerminated(t *testing.T) {
+	s := newSite(t, users(100), "")
+	for i := range 100 {
+		s.put(email(i), picture(i))
+	}
+	s.sim.AddFault(simulator.Fault{Kind: "slow", Delay: 300 * time.Millisecond})
+	cmd := command(t, "sync", "--config", s.conf, "--output", "json")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for s.sim.Counts().ByOp["upload"] < 8 {
+		time.Sleep(time.Millisecond)
+	}
+	cmd.Process.Signal(os.Interrupt)
+	cmd.Wait() // the exit code is looked at next
+	r := &report.Report{}
+	if err := json.Unmarshal(out.Bytes(), r); err != nil || cmd.ProcessState.ExitCode() != exitInterrupted || r.Result != report.Interrupted {
+		t.Fatalf("exit %d, result %q, %v\n%s", cmd.ProcessState.ExitCode(), r.Result, err, errs.String())
+	}
+	if r.Totals.Uploaded != s.sim.Counts().Accepted || r.Totals.Uploaded+r.Totals.Unfinished != 100 || r.Totals.Failed != 0 {
+		t.Errorf("%d accepted; report %+v", s.sim.Counts().Accepted, r.Totals)
+	}
+	if _, err := report.Read(filepath.Join(s.dir, "reports", "latest.json")); err != nil {
+		t.Error(err)
+	}
+	before := s.sim.Counts().Accepted
+	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 100-before {
+		t.Errorf("the next run uploaded %d, want the other %d", r.Totals.Uploaded, 100-before)
+	}
+}
+
+// A refused token stops everything at once.
+func TestRefusedToken(t *testing.T) {
+	s := newSite(t, users(50), "")
+	for i := range 50 {
+		s.put(email(i), picture(i))
+	}
+	s.sim.AddFault(simulator.Fault{Kind: "status", Status: 401, Code: 1003, Skip: 10})
+	r := s.run(exitFailed, "sync")
+	if r.Error == nil || r.Error.ErrorCode != 1003 || r.Error.RefID == "" || r.Totals.Uploaded != 10 || r.Totals.Failed > 4 {
+		t.Errorf("error %+v, totals %+v", r.Error, r.Totals)
+	}
+	if n := s.sim.Counts().ByOp["upload"]; n > 14 {
+		t.Errorf("%d uploads were tried, want at most 14", n)
+	}
+}
+
+// Reading a large directory takes little memory: what go-ldap would need for it
+// all at once is 1.4 GB.
+func TestMemoryForALargeDirectory(t *testing.T) {
+	const n = 20_000
+	photo := make([]byte, 20_000)
+	var ldif strings.Builder
+	pic := picture(1)
+	for i := range n {
+		copy(photo, pic)
+		copy(photo[len(pic):], fmt.Sprint(i))
+		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("p%05d", i), email(i), photo))
+	}
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String()})
+	ldif.Reset()
+	s := newSite(t, nil, ldapSource(srv))
+	cmd := command(t, "sync", "--config", s.conf, "--log-level", "error")
+	status := filepath.Join(s.dir, "status")
+	cmd.Env = append(cmd.Env, statusFile+"="+status)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	r, err := report.Read(filepath.Join(s.dir, "reports", "latest.json"))
+	if err != nil || r.SkippedByReason["not_in_smartsheet"] != n {
+		t.Fatalf("%v, %v", err, r.SkippedByReason)
+	}
+	if mb := peakMB(t, status); mb > 100 && !raceEnabled {
+		t.Errorf("peak memory %d MB, want under 100", mb)
+	} else {
+		t.Logf("peak memory %d MB", mb)
+	}
+}
+
+// peakMB reads the most memory that was resident out of a copy of
+// /proc/PID/status (proc(5), VmHWM).
+func peakMB(t *testing.T, file string) int {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kB int
+	_, rest, _ := strings.Cut(string(data), "VmHWM:")
+	if _, err := fmt.Sscan(rest, &kB); err != nil {
+		t.Fatal(err)
+	}
+	return kB >> 10
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(e *testscript.Env) error {
+			sim := simulator.New(simulator.Options{Token: token, Users: users(5)})
+			l, err := sim.Listen("127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			e.Defer(func() { l.Close() })
+			e.Setenv("SMARTSHEET", l.URL())
+			e.Setenv("SMARTSHEET_ACCESS_TOKEN", token)
+			return os.WriteFile(filepath.Join(e.WorkDir, "p00001@example.com.png"), picture(1), 0o600)
+		},
+	})
+}
