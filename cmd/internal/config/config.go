@@ -125,7 +125,7 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
-// roots are the API's addresses by region.
+// regions are those that smartsheet.Roots knows the address of.
 var regions = []string{"us", "eu", "au", "gov"}
 
 func defaults() *Config {
@@ -135,7 +135,7 @@ func defaults() *Config {
 			Retry: Retry{MaxAttempts: 6, MaxWait: Duration(5 * time.Minute)},
 		},
 		State:  State{Path: "/var/lib/photosync/state.db"},
-		Image:  Image{MaxBytes: 1_000_000, MaxPixels: 50_000_000, Crop: "none"},
+		Image:  Image{MaxEdge: 1050, MaxBytes: 1_000_000, MaxPixels: 50_000_000, Crop: "none", StripMetadata: true, Quality: 90},
 		Policy: Policy{Existing: "on_source_change", Removed: "report"},
 		Report: Report{Dir: "./reports", Formats: []string{"json"}},
 		Log:    Log{Level: "info", Format: "auto"},

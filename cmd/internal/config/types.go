@@ -80,7 +80,7 @@ func quantity(s string, units []unit) (int64, bool) {
 			continue
 		}
 		v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
-		if err != nil || v < 0 || v*u.factor > math.MaxInt64/2 {
+		if err != nil || !(v >= 0 && v*u.factor < math.MaxInt64/2) { // so that NaN fails, too
 			return 0, false
 		}
 		return int64(v * u.factor), true

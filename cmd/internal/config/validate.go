@@ -54,10 +54,12 @@ func (c *Config) validate(d *decoder) {
 }
 
 func (m Image) validate(d *decoder) {
-	d.between("image.max_edge", m.MaxEdge, 0, 100_000)
+	if m.MaxEdge != 0 {
+		d.between("image.max_edge", m.MaxEdge, 16, 100_000)
+	}
 	d.between("image.quality", m.Quality, 0, 100)
-	if m.MaxBytes < 1000 || m.MaxBytes > 30_000_000 {
-		d.fault("image.max_bytes", fmt.Sprintf("%d bytes make no sense", m.MaxBytes), "1kB to 30MB; Smartsheet takes about 1MB")
+	if m.MaxBytes < 4096 || m.MaxBytes > 30_000_000 {
+		d.fault("image.max_bytes", fmt.Sprintf("%d bytes make no sense", m.MaxBytes), "4096B to 30MB; Smartsheet takes about 1MB")
 	}
 	if m.MaxPixels < 1000 || m.MaxPixels > 1_000_000_000 {
 		d.fault("image.max_pixels", fmt.Sprintf("%d pixels make no sense", m.MaxPixels), "write it like 50MP")
@@ -215,8 +217,8 @@ func (c *Config) secret(d *decoder, key, file, env string) Secret {
 		d.fault(key, fmt.Sprintf("read %q: %v", file, err), "a file that the user who runs photosync can read")
 		return ""
 	}
-	if fi, err := os.Stat(file); err == nil && fi.Mode().Perm()&0o004 != 0 && os.PathSeparator == '/' {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: everyone on this machine can read %q (mode %#o): chmod 600 it", key, file, fi.Mode().Perm()))
+	if fi, err := os.Stat(file); err == nil && fi.Mode().Perm()&0o044 != 0 && os.PathSeparator == '/' {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: others than its owner can read %q (mode %#o): chmod 600 it", key, file, fi.Mode().Perm()))
 	}
 	text := strings.TrimSpace(string(data))
 	if text == "" {

@@ -1,0 +1,335 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const secret = "hunter2-swordfish"
+
+// minimal is the shortest file that works, given a token.
+const minimal = "sources: [{name: hr, type: folder, path: /photos}]\n"
+
+func env(pairs ...string) func(string) string {
+	return func(name string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+}
+
+var both = env("SMARTSHEET_ACCESS_TOKEN", secret, "LDAP_BIND_PASSWORD", secret)
+
+func write(t testing.TB, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func load(t testing.TB, text string, env func(string) string) (*Config, error) {
+	t.Helper()
+	return Load(write(t, "config.yaml", text), env)
+}
+
+func TestExample(t *testing.T) {
+	c, err := load(t, string(Example()), both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Warnings) > 0 || len(c.Sources) != 2 || c.Sources[1].BindPassword.Reveal() != secret {
+		t.Errorf("unexpected: %+v", c)
+	}
+	root, err := os.ReadFile("../../../config.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(root, Example()) {
+		t.Error("config.example.yaml at the root differs: cp cmd/internal/config/example.yaml config.example.yaml")
+	}
+}
+
+// What the example says about a key that it does not call an example must be the
+// default.
+func TestExampleShowsDefaults(t *testing.T) {
+	lines := strings.Split(string(Example()), "\n")
+	var kept []string
+	for _, l := range lines {
+		if !strings.Contains(l, "example") || strings.Contains(l, "sources:") {
+			kept = append(kept, l)
+		}
+	}
+	text := strings.Join(kept, "\n")
+	// The sources of the example are examples as a whole.
+	text = regexp.MustCompile(`(?s)\nsources:.*?\nstate:`).ReplaceAllString(text, "\n"+minimal+"state:")
+	got, err := load(t, text, both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := load(t, minimal, both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the example differs from the defaults (-default +example):\n%s", d)
+	}
+}
+
+// Every key that there is stands in the example, if only behind a #.
+func TestExampleIsComplete(t *testing.T) {
+	var walk func(reflect.Type)
+	walk = func(ty reflect.Type) {
+		for ty.Kind() == reflect.Slice {
+			ty = ty.Elem()
+		}
+		if ty.Kind() != reflect.Struct {
+			return
+		}
+		for i := range ty.NumField() {
+			name := ty.Field(i).Tag.Get("yaml")
+			if name == "-" {
+				continue
+			}
+			if !regexp.MustCompile(`(?m)^[ #-]*` + name + `:`).Match(Example()) {
+				t.Errorf("%s of %s does not stand in the example", name, ty)
+			}
+			walk(ty.Field(i).Type)
+		}
+	}
+	walk(reflect.TypeFor[Config]())
+}
+
+func TestDefaults(t *testing.T) {
+	c, err := load(t, "sources: [{name: ad, type: ldap, urls: [ldaps://dc], bind_dn: cn=x, base_dn: dc=x}]", both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Smartsheet{
+		Region: "us", RequestsPerMinute: 300, UploadWeight: 1, Concurrency: 4, Timeout: Duration(30 * time.Second),
+		Retry: Retry{6, Duration(5 * time.Minute)}, Token: secret,
+	}
+	if c.Smartsheet != want {
+		t.Errorf("smartsheet: got %+v", c.Smartsheet)
+	}
+	if s := c.Sources[0]; s.PageSize != 500 || s.Filter == "" || s.ChangeDetection != "auto" || len(s.EmailAttributes) == 0 {
+		t.Errorf("source: got %+v", s)
+	}
+}
+
+const ldapStart = "sources: [{name: ad, type: ldap, base_dn: dc=x, "
+
+func TestFaults(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		want       string // "line:column: what it says", with the fault's own words
+	}{
+		{"unknown key", minimal + "smartsheet:\n  requests_per_minut: 3\n", `3:3: smartsheet.requests_per_minut: unknown key (did you mean "requests_per_minute"?)`},
+		{"unknown section", minimal + "smartsheets: {}\n", `2:1: smartsheets: unknown key (did you mean "smartsheet"?)`},
+		{"token inline", minimal + "smartsheet:\n  token: " + secret, "3:3: smartsheet.token: unknown key (put the token into a file"},
+		{"password inline", ldapStart + "urls: [ldaps://x], bind_password: " + secret + "}]", "bind_password: unknown key (put the password into a file"},
+		{"twice", minimal + "log: {level: info}\nlog: {level: warn}\n", "log"},
+		{"no number", minimal + "smartsheet: {concurrency: many}", `2:14: smartsheet.concurrency: want a whole number, not "many"`},
+		{"fraction", minimal + "smartsheet: {concurrency: 1.5}", "want a whole number"},
+		{"no bool", minimal + "smartsheet: {assume_user: 'yes'}", "want true or false"},
+		{"bool as text", minimal + "state: {path: true}", "want a text"},
+		{"list as text", minimal + "state: {path: [a]}", "want one value"},
+		{"text as list", minimal + "report: {formats: json}", "want a list"},
+		{"text as keys", minimal + "report: json", "want keys with values"},
+		{"duration without unit", minimal + "smartsheet: {timeout: 30}", "write it like 30s"},
+		{"negative duration", minimal + "smartsheet: {timeout: -1s}", "write it like 30s"},
+		{"no time", minimal + "smartsheet: {timeout: 0s}", "must be above 0"},
+		{"size", minimal + "image: {max_bytes: 1XB}", "write it like 800kB"},
+		{"endless size", minimal + "image: {max_bytes: NaN}", "write it like 800kB"},
+		{"size too small", minimal + "image: {max_bytes: 5}", "make no sense"},
+		{"edge too small", minimal + "image: {max_edge: 9}", "16 to 100000"},
+		{"pixels", minimal + "image: {max_pixels: 5GP}", "write it like 50MP"},
+		{"quality", minimal + "image: {quality: 101}", "0 to 100"},
+		{"crop", minimal + "image: {crop: middle}", "none, center, top"},
+		{"concurrency", minimal + "smartsheet: {concurrency: 65}", "1 to 64"},
+		{"no quota", minimal + "smartsheet: {requests_per_minute: 0}", "out of range"},
+		{"region", minimal + "smartsheet: {region: mars}", "us, eu, au, gov"},
+		{"region and address", minimal + "smartsheet: {region: us, base_url: 'https://x/2.0'}", "keep one of the two"},
+		{"plain http", minimal + "smartsheet: {base_url: 'http://example.com/2.0'}", "plain http"},
+		{"other scheme", minimal + "smartsheet: {base_url: 'ftp://example.com'}", "no address"},
+		{"integration source", minimal + "smartsheet: {integration_source: photosync}", "TYPE,Organisation,Name"},
+		{"no sources", "log: {level: info}", "there is no source of photos"},
+		{"empty file", "", "there is no source of photos"},
+		{"no name", "sources: [{type: folder, path: x}]", "a source needs a name"},
+		{"same name", "sources: [{name: a, type: folder, path: x}, {name: a, type: folder, path: y}]", `two sources are called "a"`},
+		{"source type", "sources: [{name: a, type: ftp}]", `sources[0].type: "ftp" is not possible (folder, ldap)`},
+		{"no type", "sources: [{name: a}]", "folder, ldap"},
+		{"no path", "sources: [{name: a, type: folder}]", "needs a path"},
+		{"key of the other type", "sources: [{name: a, type: folder, path: x, base_dn: dc=x}]", "a source of type folder has no such key"},
+		{"folder key in ldap", ldapStart + "urls: [ldaps://x], recursive: true}]", "a source of type ldap has no such key"},
+		{"no urls", ldapStart + "}]", "needs an address"},
+		{"http url", ldapStart + "urls: ['https://x']}]", "no LDAP address"},
+		{"password in clear", ldapStart + "bind_dn: cn=x, urls: ['ldap://dc.example.com']}]", "password in clear"},
+		{"page size", ldapStart + "urls: [ldaps://x], page_size: -1}]", "out of range"},
+		{"half a certificate", ldapStart + "urls: [ldaps://x], tls: {cert_file: x}}]", "go together"},
+		{"pattern", minimal + "match: {exclude: ['[']}", "is no pattern"},
+		{"policy", minimal + "policy: {existing: always}", "is not possible"},
+		{"log level", minimal + "log: {level: loud}", "debug, info, warn, error"},
+		{"no YAML", minimal + "log: {level: [", "not valid YAML"},
+		{"two documents", minimal + "---\nlog: {}\n", "more than one YAML document"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := load(t, tt.text, both)
+			e, ok := errors.AsType[*Error](err)
+			if !ok {
+				t.Fatalf("got %v, %v", c, err)
+			}
+			if len(e.Faults) != 1 {
+				t.Errorf("got %d faults, want 1", len(e.Faults))
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got  %s\nwant %s", err, tt.want)
+			}
+			if strings.Contains(err.Error(), secret) {
+				t.Error("shows the secret")
+			}
+		})
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	_, err := load(t, "log: {level: loud}\nsmartsheet: {concurrency: x, regoin: us}\nsources: [{name: a, type: folder}]\n", env())
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range e.Faults {
+		got = append(got, fmt.Sprintf("%d %s", f.Line, f.Key))
+	}
+	want := []string{"1 log.level", "2 smartsheet.concurrency", "2 smartsheet.regoin", "2 smartsheet.token_file", "3 sources[0].path"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	file := write(t, "token", secret+"\r\n")
+	conf := minimal + "smartsheet: {token_file: " + file + "}\n"
+	c, err := load(t, conf, env())
+	if err != nil || c.Smartsheet.Token.Reveal() != secret || len(c.Warnings) > 0 {
+		t.Fatalf("got %+v, %v", c, err)
+	}
+	if c, err = load(t, conf, env("SMARTSHEET_ACCESS_TOKEN", "from-env")); err != nil || c.Smartsheet.Token.Reveal() != "from-env" {
+		t.Errorf("the environment does not win: %v", err)
+	}
+	if err := os.Chmod(file, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = load(t, conf, env()); err != nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], file) {
+		t.Errorf("no warning about a secret that others can read: %v", err)
+	}
+	for name, tt := range map[string]struct{ conf, want string }{
+		"missing": {minimal + "smartsheet: {token_file: /nonexistent/token}", "no such file"},
+		"none":    {minimal, "there is no Smartsheet token"},
+		"empty":   {minimal + "smartsheet: {token_file: " + write(t, "empty", " \n") + "}", "is empty"},
+		"two":     {minimal + "smartsheet: {token_file: " + write(t, "two", secret+"\n"+secret) + "}", "more than one line"},
+	} {
+		_, err := load(t, tt.conf, env())
+		if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestBindPassword(t *testing.T) {
+	conf := "sources: [{name: ad-1.x, type: ldap, urls: [ldaps://x], bind_dn: cn=x, base_dn: dc=x}]"
+	c, err := load(t, conf, env("SMARTSHEET_ACCESS_TOKEN", "t", "LDAP_BIND_PASSWORD", "general", "LDAP_BIND_PASSWORD_AD_1_X", secret))
+	if err != nil || c.Sources[0].BindPassword.Reveal() != secret {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	if _, err := load(t, conf, env("SMARTSHEET_ACCESS_TOKEN", "t")); err == nil || !strings.Contains(err.Error(), "LDAP_BIND_PASSWORD_AD_1_X") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSecretShowsNowhere(t *testing.T) {
+	c := &Config{Smartsheet: Smartsheet{Token: secret}, Sources: []Source{{BindPassword: secret}}}
+	out := fmt.Sprintf("%v %+v %#v %s %q %x %d", c, c, *c, c.Smartsheet.Token, c.Smartsheet.Token, c.Smartsheet.Token, c.Smartsheet.Token)
+	b, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out += string(b)
+	if strings.Contains(out, secret) || strings.Contains(out, fmt.Sprintf("%x", secret)) {
+		t.Error(out)
+	}
+}
+
+func TestUnits(t *testing.T) {
+	c, err := load(t, minimal+"image: {max_bytes: 1.5 MiB, max_pixels: 12MP}\nsmartsheet: {timeout: 1m30s}", both)
+	if err != nil || c.Image.MaxBytes != 3<<19 || c.Image.MaxPixels != 12_000_000 || time.Duration(c.Smartsheet.Timeout) != 90*time.Second {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+func TestFind(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if p, err := Find("a", env("PHOTOSYNC_CONFIG", "b")); p != "a" || err != nil {
+		t.Errorf("got %q, %v", p, err)
+	}
+	if p, err := Find("", env("PHOTOSYNC_CONFIG", "b")); p != "b" || err != nil {
+		t.Errorf("got %q, %v", p, err)
+	}
+	if _, err := Find("", env()); err == nil || !strings.Contains(err.Error(), "/etc/photosync/config.yaml") {
+		t.Errorf("got %v", err)
+	}
+	if err := os.WriteFile("config.yaml", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := Find("", env()); p != "config.yaml" || err != nil {
+		t.Errorf("got %q, %v", p, err)
+	}
+}
+
+func TestUnreadable(t *testing.T) {
+	dir := t.TempDir()
+	for _, p := range []string{filepath.Join(dir, "none.yaml"), dir} {
+		_, err := Load(p, both)
+		if e, ok := errors.AsType[*ReadError](err); !ok || e.Hint() == "" || strings.Count(err.Error(), p) != 1 {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// Load never panics and never shows a secret, whatever the file holds.
+func FuzzLoad(f *testing.F) {
+	f.Add(example)
+	for _, s := range []string{"", "a: &a [*a]", "? [a]\n: b", "<<: {a: b}", "a: !!binary x", "sources:\n- - -", "match: {domains: {1: [2]}}", "sources: [~]", "- a", "a: |\n  b", "smartsheet: {token: " + secret + "}", "smartsheet: {token: " + secret} {
+		f.Add([]byte(s))
+	}
+	file := filepath.Join(f.TempDir(), "config.yaml")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		// Secrets come from the environment only: the file may name other files.
+		if bytes.Contains(data, []byte("_file")) || bytes.Contains(data, []byte(secret)) && !bytes.Contains(data, []byte("token: "+secret)) {
+			return
+		}
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(file, both)
+		if out := fmt.Sprintf("%+v %v", c, err); strings.Contains(out, secret) {
+			t.Errorf("shows the secret: %s", out)
+		}
+	})
+}
