@@ -1,70 +1,158 @@
 package photo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"image"
+	"image/draw"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"io"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
+	"golang.org/x/image/webp"
+	"golang.org/x/sync/semaphore"
 )
 
-// decode returns the pixels; of a GIF, those of its first frame. The caller
-// has checked their number. The error is an *Error or that of ctx.
-func (l *layout) decode(ctx context.Context) (img image.Image, err error) {
-	// Decoders are written for hostile input, yet each has had its panics. None
-	// may end the run for everybody else.
-	defer func() {
-		if p := recover(); p != nil {
-			img, err = nil, refuse(Truncated, "decoding this %s fails: %v", l.format, p)
+// Decoded pixels are what takes memory: a camera's photo a hundred times what
+// its bytes do. All workers together hold as much as decodeMemory at a time,
+// or one picture that needs more, alone; small pictures do not count.
+const (
+	decodeMemory = 64 << 20
+	smallPicture = 4 << 20
+)
+
+var decodeRoom = semaphore.NewWeighted(decodeMemory)
+
+// decoded calls f with the pixels; of a GIF, those of its first frame. The
+// caller has checked their number. The error is an *Error or that of ctx.
+func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
+	if need := min(l.decodeBytes(), decodeMemory); need > smallPicture {
+		if err := decodeRoom.Acquire(ctx, need); err != nil {
+			return err
 		}
-	}()
-	r := &reader{ctx: ctx, Reader: bytes.NewReader(l.data)}
-	switch l.format {
-	case formatJPEG:
-		img, err = jpeg.Decode(r)
-	case formatPNG:
-		img, err = png.Decode(r)
-	case formatGIF:
-		img, err = gif.Decode(r)
-	default:
-		panic("no decoder")
+		defer decodeRoom.Release(need)
 	}
-	if err != nil {
-		return nil, l.decodeError(ctx, err)
-	}
-	return img, nil
+	return l.guard(ctx, func(r *reader) error {
+		m, err := l.decode(r)
+		if err != nil {
+			return err
+		}
+		return f(m)
+	})
 }
 
-// decodeError turns what a decoder says into an *Error, unless ctx is done.
-func (l *layout) decodeError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+// decodeBytes is about what decoding takes at most.
+func (l *layout) decodeBytes() int64 {
+	perPixel := int64(8) // up to four samples of 16 bits
+	switch {
+	case l.progressive:
+		perPixel = 15 // three samples, and a 32-bit coefficient for each
+	case l.format == formatJPEG:
+		perPixel = 4
+	case l.format == formatGIF:
+		perPixel = 5 // indexes, and the canvas
+	}
+	return int64(l.width) * int64(l.height) * perPixel
+}
+
+func (l *layout) decode(r *reader) (image.Image, error) {
+	switch l.format {
+	case formatJPEG:
+		return jpeg.Decode(r)
+	case formatPNG:
+		return png.Decode(r)
+	case formatGIF:
+		m, err := gif.Decode(r)
+		if err != nil {
+			return nil, err
+		}
+		return l.onCanvas(m), nil
+	case formatWebP:
+		return webp.Decode(r)
+	case formatBMP:
+		return bmp.Decode(r)
+	default:
+		return tiff.Decode(r)
+	}
+}
+
+// onCanvas returns a frame in its place on the screen of its GIF, which it may
+// cover in part only.
+func (l *layout) onCanvas(frame image.Image) image.Image {
+	screen := image.Rect(0, 0, l.width, l.height)
+	if frame.Bounds() == screen {
+		return frame
+	}
+	m := image.NewRGBA(screen)
+	draw.Draw(m, frame.Bounds(), frame, frame.Bounds().Min, draw.Src)
+	return m
+}
+
+// guard lets work read the picture, and makes its error an *Error or that of
+// ctx.
+func (l *layout) guard(ctx context.Context, work func(*reader) error) error {
+	err := work(&reader{ctx: ctx, data: l.data, fuel: 4*int64(len(l.data)) + 1<<20})
+	var refused *Error
+	switch {
+	case err == nil, errors.As(err, &refused):
+		return err
+	case ctx.Err() != nil:
 		return ctx.Err()
-	}
-	var jpegUnsupported jpeg.UnsupportedError
-	var pngUnsupported png.UnsupportedError
-	if errors.As(err, &jpegUnsupported) || errors.As(err, &pngUnsupported) {
+	case unsupported(err):
 		return refuse(UnsupportedFormat, "%v", err)
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return refuse(Truncated, "%s ends in the middle of its pixels", l.format)
 	}
 	return refuse(Truncated, "damaged %s: %v", l.format, err)
 }
 
-// reader ends a decoder's work soon after ctx is done: whatever a decoder does,
-// it asks for more input every so many bytes.
-type reader struct {
-	ctx context.Context
-	io.Reader
+// unsupported reports whether a decoder met a kind of picture that it cannot
+// read, as opposed to a damaged one.
+func unsupported(err error) bool {
+	var j jpeg.UnsupportedError
+	var p png.UnsupportedError
+	var t tiff.UnsupportedError
+	return errors.As(err, &j) || errors.As(err, &p) || errors.As(err, &t) || errors.Is(err, bmp.ErrUnsupported)
 }
 
+// reader gives a picture's bytes to a decoder: little at a time, so that it
+// ends soon after ctx is done, and not for ever, since a TIFF can be made to
+// have the same bytes read again for each of its strips.
+type reader struct {
+	ctx  context.Context
+	data []byte
+	pos  int64
+	fuel int64 // bytes that may still be read
+}
+
+var errFuel = errors.New("the same bytes are read again and again")
+
 func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.ReadAt(p[:min(len(p), 4096)], r.pos)
+	r.pos += int64(n)
+	if n > 0 && err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+func (r *reader) ReadAt(p []byte, at int64) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, fmt.Errorf("stop decoding: %w", err)
 	}
-	return r.Reader.Read(p[:min(len(p), 4096)])
+	if at < 0 || at >= int64(len(r.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, r.data[at:])
+	if r.fuel -= int64(n); r.fuel < 0 {
+		return 0, errFuel
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
 }

@@ -9,7 +9,6 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
-	"testing"
 )
 
 // portrait draws a picture with smooth and sharp parts, different in every
@@ -35,7 +34,15 @@ func portrait(w, h int) *image.RGBA {
 	return m
 }
 
-func jpegOf(t testing.TB, m image.Image, quality int) []byte {
+// tester is what *testing.T, *testing.F, *testing.B and *rapid.T have in common.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Errorf(format string, args ...any)
+}
+
+func jpegOf(t tester, m image.Image, quality int) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}); err != nil {
@@ -44,7 +51,7 @@ func jpegOf(t testing.TB, m image.Image, quality int) []byte {
 	return b.Bytes()
 }
 
-func pngOf(t testing.TB, m image.Image) []byte {
+func pngOf(t tester, m image.Image) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := png.Encode(&b, m); err != nil {
@@ -53,7 +60,7 @@ func pngOf(t testing.TB, m image.Image) []byte {
 	return b.Bytes()
 }
 
-func gifOf(t testing.TB, m image.Image) []byte {
+func gifOf(t tester, m image.Image) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := gif.Encode(&b, m, nil); err != nil {
@@ -63,7 +70,7 @@ func gifOf(t testing.TB, m image.Image) []byte {
 }
 
 // encoded returns the same small portrait in the formats that Smartsheet takes.
-func encoded(t testing.TB, w, h int) map[string][]byte {
+func encoded(t tester, w, h int) map[string][]byte {
 	m := portrait(w, h)
 	return map[string][]byte{"jpeg": jpegOf(t, m, 90), "png": pngOf(t, m), "gif": gifOf(t, m)}
 }

@@ -39,7 +39,7 @@ func (e *Error) Hint() string {
 	case Truncated:
 		return "save or copy the photo again at the source: part of it is missing or damaged"
 	case UnsupportedFormat:
-		return "save the photo as JPEG or PNG at the source"
+		return "save the photo as an ordinary JPEG (RGB, 8 bits) or PNG at the source"
 	case TooManyPixels:
 		return "scale the photo down at the source, or raise image.max_pixels"
 	case TooLarge:

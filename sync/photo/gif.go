@@ -20,7 +20,6 @@ func (l *layout) readGIF() error {
 		return errNoTrailer
 	}
 	l.keep(d[:pos])
-	frames := 0
 	for {
 		if pos >= len(d) {
 			return errNoTrailer
@@ -28,7 +27,7 @@ func (l *layout) readGIF() error {
 		end, keep := 0, true
 		switch d[pos] {
 		case 0x3b: // trailer
-			if frames == 0 {
+			if l.frames == 0 {
 				return refuse(Truncated, "GIF without pixels")
 			}
 			l.keep(d[pos : pos+1])
@@ -37,7 +36,7 @@ func (l *layout) readGIF() error {
 			if pos+11 > len(d) {
 				return errNoTrailer
 			}
-			frames++
+			l.frames++
 			end = subBlocks(d, pos+10+colorTable(d[pos+9])+1)
 		case 0x21: // extension
 			end = subBlocks(d, pos+2)

@@ -18,6 +18,7 @@ const (
 	markSOI  = 0xd8
 	markEOI  = 0xd9
 	markSOS  = 0xda
+	markDRI  = 0xdd
 	markAPP0 = 0xe0
 	markAPPF = 0xef
 	markCOM  = 0xfe
@@ -143,6 +144,7 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 	body := s[4:]
 	switch {
 	case marker == markSOF0, marker == markSOF1, marker == markSOF2:
+		l.progressive = marker == markSOF2
 		if err := l.jpegFrame(body); err != nil {
 			return err
 		}
@@ -166,6 +168,11 @@ func (l *layout) jpegFrame(body []byte) error {
 	if l.inks != 0 {
 		return refuse(Truncated, "JPEG with two frames")
 	}
+	for s := body[6:]; len(s) > 0; s = s[3:] {
+		if h, v := s[1]>>4, s[1]&15; h < 1 || h > 4 || v < 1 || v > 4 {
+			return refuse(Truncated, "JPEG with impossible sampling factors %dx%d", h, v)
+		}
+	}
 	if body[0] != 8 {
 		return refuse(UnsupportedFormat, "JPEG with %d bits a sample", body[0])
 	}
@@ -186,9 +193,7 @@ func (l *layout) jpegApp(marker byte, s []byte) {
 	case marker == markAPP0 && bytes.HasPrefix(body, []byte("JFIF\x00")) && len(body) >= 14:
 		l.keepJFIF(s)
 	case marker == markAPP0+1 && bytes.HasPrefix(body, []byte("Exif\x00")) && len(body) >= 6:
-		if l.exif == nil {
-			l.exif = body[6:]
-		}
+		l.turn = readOrientation(body[6:])
 	case marker == markAPP0+2 && bytes.HasPrefix(body, []byte(iccHeader)) && len(body) >= len(iccHeader)+2:
 		// Chunks are numbered; every known encoder writes them in order.
 		l.profile = append(l.profile, body[len(iccHeader)+2:]...)

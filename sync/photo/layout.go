@@ -1,62 +1,77 @@
 package photo
 
-import "bytes"
+import (
+	"bytes"
+	"context"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
+)
 
 // layout is what the container of a picture tells without decoding a pixel.
 type layout struct {
 	data          []byte
+	wrapped       bool // data was in base64
 	format        string
 	width, height int
-	inks          int      // colour components of a JPEG: 1 grey, 3 colour, 4 print inks
-	exif          []byte   // the EXIF block from its TIFF header on, if there is one
-	profile       []byte   // the ICC colour profile, if there is one
-	kept          [][]byte // data without its metadata, in order
+	inks          int         // colour components of a JPEG: 1 grey, 3 colour, 4 print inks
+	progressive   bool        // of a JPEG
+	frames        int         // of a GIF
+	turn          orientation // what brings the stored pixels upright
+	profile       []byte      // the ICC colour profile as it is stored, if there is one
+	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
+	keptBytes     int
 }
 
-// keep adds b to what stays when metadata is stripped, joining neighbours.
+// keep adds b to what stays when metadata is stripped.
 func (l *layout) keep(b []byte) {
-	if len(b) == 0 {
-		return
-	}
-	if n := len(l.kept) - 1; n >= 0 {
-		last := l.kept[n]
-		if c := cap(last) - len(last); c >= len(b) && &last[:cap(last)][len(last)] == &b[0] {
-			l.kept[n] = last[:len(last)+len(b)]
-			return
-		}
-	}
 	l.kept = append(l.kept, b)
+	l.keptBytes += len(b)
 }
+
+// sequential reports whether the picture is a JPEG whose blocks each come at
+// once, not by and by in several scans.
+func (l *layout) sequential() bool { return l.format == formatJPEG && !l.progressive }
+
+// hasMetadata reports whether there is anything to strip.
+func (l *layout) hasMetadata() bool { return l.kept != nil && l.keptBytes < len(l.data) }
 
 // stripped returns the picture without its metadata: the same slice if there
 // is none, else a copy with the same compressed pixels.
 func (l *layout) stripped() []byte {
-	if len(l.kept) == 1 && len(l.kept[0]) == len(l.data) {
+	if !l.hasMetadata() {
 		return l.data
 	}
 	return bytes.Join(l.kept, nil)
 }
 
 // read finds out what data is and checks its container from end to end.
-func read(data []byte) (*layout, error) {
-	format, err := sniff(data)
-	if err != nil {
-		return nil, err
+func read(ctx context.Context, data []byte) (*layout, error) {
+	l := &layout{data: data, turn: 1}
+	var err error
+	if l.format, err = sniff(data); err != nil {
+		if l.data, l.format, err = unwrap(data, err); err != nil {
+			return nil, err
+		}
+		l.wrapped = true
 	}
-	l := &layout{data: data, format: format}
-	switch format {
+	switch l.format {
 	case formatJPEG:
 		err = l.readJPEG()
 	case formatPNG:
 		err = l.readPNG()
 	case formatGIF:
 		err = l.readGIF()
+	case formatWebP:
+		err = l.readWebP(ctx)
+	case formatBMP:
+		err = l.readBounds(ctx, bmp.DecodeConfig)
+	case formatTIFF:
+		l.turn = readOrientation(l.data)
+		err = l.readBounds(ctx, tiff.DecodeConfig)
 	}
-	if err != nil {
-		return nil, err
+	if err == nil && (l.width <= 0 || l.height <= 0) {
+		err = refuse(Truncated, "%s of %dx%d pixels", l.format, l.width, l.height)
 	}
-	if l.width <= 0 || l.height <= 0 {
-		return nil, refuse(Truncated, "%s of %dx%d pixels", l.format, l.width, l.height)
-	}
-	return l, nil
+	return l, err
 }

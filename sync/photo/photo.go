@@ -2,7 +2,9 @@ package photo
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"image"
 	"regexp"
 	"strings"
 )
@@ -123,26 +125,100 @@ func (p Picture) Ext() string {
 // Prepare makes the picture that is to be uploaded for data. Data is not
 // changed, and Picture.Data may share its memory. The error is an *Error when
 // the picture is refused, or that of ctx.
-func Prepare(ctx context.Context, data []byte, o Options) (Picture, error) {
+func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error) {
+	// Decoders are written for hostile input, yet each has had its panics; none
+	// may end the run for everybody else.
+	defer func() {
+		if v := recover(); v != nil {
+			p, err = Picture{}, refuse(Truncated, "decoding it fails: %v", v)
+		}
+	}()
 	if err := ctx.Err(); err != nil {
 		return Picture{}, err
 	}
 	o = o.withDefaults()
-	l, err := read(data)
+	l, err := read(ctx, data)
 	if err != nil {
 		return Picture{}, err
 	}
 	if n := int64(l.width) * int64(l.height); n > o.MaxPixels {
 		return Picture{}, refuse(TooManyPixels, "%d x %d pixels, at most %d are allowed", l.width, l.height, o.MaxPixels)
 	}
-	if _, err := l.decode(ctx); err != nil {
+	if l.sequential() && !l.complete() {
+		return Picture{}, refuse(Truncated, "JPEG with less than its %d x %d pixels", l.width, l.height)
+	}
+	s := o.shape(l)
+	if clean, ok := o.asItIs(l, s); ok {
+		p, err = l.pass(ctx, clean)
+	} else {
+		err = l.decoded(ctx, func(m image.Image) (err error) {
+			p, err = o.render(ctx, l, m, s)
+			return err
+		})
+	}
+	if err != nil {
 		return Picture{}, err
 	}
-	if n := int64(len(data)); o.MaxBytes > 0 && n > o.MaxBytes {
-		return Picture{}, refuse(TooLarge, "%d bytes, at most %d are allowed", n, o.MaxBytes)
+	if l.wrapped {
+		p.Changes = append([]string{"unwrapped from base64"}, p.Changes...)
 	}
-	return Picture{
-		Data: data, Format: l.format, Width: l.width, Height: l.height,
-		SourceWidth: l.width, SourceHeight: l.height, SourceFormat: l.format,
-	}, nil
+	p.SourceWidth, p.SourceHeight, p.SourceFormat = l.width, l.height, l.format
+	return p, nil
+}
+
+// asItIs returns the bytes to upload if no pixel has to be touched. Metadata
+// also goes where that alone makes the picture fit.
+func (o Options) asItIs(l *layout, s shape) (clean []byte, ok bool) {
+	clean = l.data
+	if o.StripMetadata || o.over(len(clean)) {
+		clean = l.stripped()
+	}
+	return clean, l.uploadable() && s.changes == nil && !o.over(len(clean))
+}
+
+// pass returns clean, the picture's bytes or those without its metadata, if the
+// pixels in them are sound.
+func (l *layout) pass(ctx context.Context, clean []byte) (Picture, error) {
+	if err := l.sound(ctx); err != nil {
+		return Picture{}, err
+	}
+	p := Picture{Data: clean, Format: l.format, Width: l.width, Height: l.height}
+	if len(clean) < len(l.data) {
+		p.Changes = []string{"metadata removed"}
+	}
+	return p, nil
+}
+
+// kind names what the picture is stored as, for people.
+func (l *layout) kind() string {
+	if l.inks == 4 {
+		return "CMYK JPEG"
+	}
+	return map[string]string{formatWebP: "WebP", formatBMP: "BMP", formatTIFF: "TIFF"}[l.format]
+}
+
+// uploadable reports whether Smartsheet takes the picture as it is. A JPEG with
+// print inks is one by name, but hardly anything shows its colours right.
+func (l *layout) uploadable() bool {
+	switch l.format {
+	case formatJPEG:
+		return l.inks != 4
+	case formatPNG, formatGIF:
+		return true
+	}
+	return false
+}
+
+// sound checks the pixels of a picture that needs no change. One that only our
+// decoder cannot read is left to Smartsheet.
+func (l *layout) sound(ctx context.Context) error {
+	if l.sequential() {
+		return nil // its blocks have been counted
+	}
+	err := l.decoded(ctx, func(image.Image) error { return nil })
+	var e *Error
+	if errors.As(err, &e) && e.Code == UnsupportedFormat {
+		return nil
+	}
+	return err
 }

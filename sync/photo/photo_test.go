@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // code returns the code of a refusal, and fails if err is anything else.
-func code(t testing.TB, err error) string {
+func code(t tester, err error) string {
 	t.Helper()
 	if err == nil {
 		return ""
@@ -131,6 +132,7 @@ func TestRefused(t *testing.T) {
 		{"negative png", string(resized("png", all["png"], -1, 5)), Options{}, "truncated: png of -1x5 pixels"},
 		{"arithmetic jpeg", strings.Replace(string(all["jpeg"]), "\xff\xc0", "\xff\xc9", 1), Options{}, "unsupported_format: JPEG with lossless"},
 		{"apple png", "\x89PNG\r\n\x1a\n" + string(chunk("CgBI", "1234")), Options{}, "unsupported_format: PNG in Apple's"},
+		{"no samples", strings.Replace(string(all["jpeg"]), "\x01\x22\x00", "\x01\x02\x00", 1), Options{}, "truncated: JPEG with impossible sampling factors 0x2"},
 		{"many scans", string(join(all["jpeg"][:len(all["jpeg"])-2], bytes.Repeat(segment(0xda, "\x01\x01\x00\x00\x3f\x00"), 200), []byte{0xff, 0xd9})), Options{}, "unsupported_format: JPEG with more than 100 scans"},
 	}
 	for _, tt := range tests {
@@ -190,14 +192,53 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-func FuzzPrepare(f *testing.F) {
-	for _, data := range encoded(f, 24, 16) {
-		f.Add(data)
-		f.Add(data[:len(data)/2])
-		f.Add(join(data, data))
+// Whatever happens to a file, the answer is a picture or a reason, soon.
+func TestDamaged(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, name := range files(t) {
+		data := file(t, name)
+		for range 200 {
+			bad := bytes.Clone(data)
+			for range 1 + r.IntN(4) {
+				bad[r.IntN(len(bad))] ^= 1 << r.IntN(8)
+			}
+			if r.IntN(4) == 0 {
+				bad = bad[:r.IntN(len(bad))]
+			}
+			p, err := Prepare(t.Context(), bad, Options{MaxEdge: 30, MaxPixels: 1 << 20})
+			if code(t, err) == "" {
+				pixelsOf(t, p)
+			}
+		}
 	}
-	o := Options{MaxEdge: 64, MaxBytes: 1 << 16, MaxPixels: 1 << 16, StripMetadata: true}
-	f.Fuzz(func(t *testing.T, data []byte) {
+}
+
+// Everything that was cut short is refused, in every format; TIFF may have its
+// pixels before other things.
+func TestTruncatedFiles(t *testing.T) {
+	for _, name := range files(t) {
+		data := file(t, name)
+		if _, err := Prepare(t.Context(), data, Options{}); err != nil || strings.HasSuffix(name, ".tiff") {
+			continue
+		}
+		for n := range data {
+			if _, err := Prepare(t.Context(), data[:n], Options{}); code(t, err) == "" {
+				t.Errorf("%s cut after %d of %d bytes passes", name, n, len(data))
+			}
+		}
+	}
+}
+
+func FuzzPrepare(f *testing.F) {
+	for _, name := range files(f) {
+		f.Add(file(f, name), true)
+		f.Add(file(f, name), false)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, small bool) {
+		o := Options{MaxEdge: 64, MaxBytes: 1 << 16, MaxPixels: 1 << 16, StripMetadata: true}
+		if small {
+			o = Options{MaxEdge: 16, MaxBytes: 4096, MaxPixels: 1 << 16, Crop: "top"}
+		}
 		before := bytes.Clone(data)
 		p, err := Prepare(t.Context(), data, o)
 		if !bytes.Equal(before, data) {

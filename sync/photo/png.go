@@ -46,7 +46,9 @@ func (l *layout) readPNG() error {
 		case name == "IDAT":
 			pixels = true
 		case name == "eXIf":
-			l.exif = body
+			l.turn = readOrientation(body)
+		case name == "iCCP":
+			l.profile = body
 		}
 		if slices.Contains(pngKept, name) || name[0]&0x20 == 0 {
 			l.keep(chunk)

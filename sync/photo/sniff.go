@@ -5,11 +5,15 @@ import (
 	"unicode/utf8"
 )
 
-// The formats that are read. The first three are what Smartsheet takes.
+// The formats that are read. The first three are what Smartsheet takes; the
+// others are converted.
 const (
 	formatJPEG = "jpeg"
 	formatPNG  = "png"
 	formatGIF  = "gif"
+	formatWebP = "webp"
+	formatBMP  = "bmp"
+	formatTIFF = "tiff"
 )
 
 // magics are the first bytes by which the formats that are read are known.
@@ -17,9 +21,11 @@ var magics = []struct {
 	format, magic string
 }{
 	{formatJPEG, "\xff\xd8\xff"},
-	{formatPNG, "\x89PNG\r\n\x1a\n"},
+	{formatPNG, pngSignature},
 	{formatGIF, "GIF87a"},
 	{formatGIF, "GIF89a"},
+	{formatTIFF, "II*\x00"},
+	{formatTIFF, "MM\x00*"},
 }
 
 // sniff returns the format that the first bytes of data show, or says what
@@ -28,10 +34,19 @@ func sniff(data []byte) (string, error) {
 	if len(data) == 0 {
 		return "", &Error{Code: Empty}
 	}
+	if k, found := unusable(data); found {
+		return "", &Error{Code: UnsupportedFormat, Detail: k.name, advice: k.advice}
+	}
 	for _, m := range magics {
 		if bytes.HasPrefix(data, []byte(m.magic)) {
 			return m.format, nil
 		}
+	}
+	switch {
+	case len(data) >= 16 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP":
+		return formatWebP, nil
+	case len(data) >= 18 && string(data[:2]) == "BM" && bytes.Equal(data[6:10], []byte{0, 0, 0, 0}):
+		return formatBMP, nil // the four bytes are reserved; two letters alone may begin a text
 	}
 	for _, m := range magics {
 		if bytes.HasPrefix([]byte(m.magic), data) {
@@ -41,14 +56,8 @@ func sniff(data []byte) (string, error) {
 	return "", recognise(data)
 }
 
-// recognise names what data is, although it cannot be used: a picture of
-// another kind, or no picture.
+// recognise names what data is, although it is no picture.
 func recognise(data []byte) error {
-	for _, k := range pictures {
-		if k.matches(data) {
-			return &Error{Code: UnsupportedFormat, Detail: k.name, advice: k.advice}
-		}
-	}
 	for _, k := range others {
 		if k.matches(data) {
 			return &Error{Code: NotAnImage, Detail: k.name}
@@ -61,6 +70,17 @@ func recognise(data []byte) error {
 		return refuse(NotAnImage, "text")
 	}
 	return refuse(NotAnImage, "begins with % x", data[:min(len(data), 8)])
+}
+
+// unusable returns what kind of picture data is, if it is one that is known
+// but not used.
+func unusable(data []byte) (kind, bool) {
+	for _, k := range pictures {
+		if k.matches(data) {
+			return k, true
+		}
+	}
+	return kind{}, false
 }
 
 // kind is something that is recognised only to be named in a refusal.

@@ -1,0 +1,226 @@
+package photo
+
+import (
+	"bytes"
+	"encoding/base64"
+	"image"
+	"image/color"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// corners are the colours of the pictures in testdata: top left, top right,
+// bottom left, bottom right.
+var corners = [4]color.RGBA{{0xe0, 0x20, 0x20, 255}, {0x20, 0xc0, 0x20, 255}, {0x20, 0x20, 0xe0, 255}, {0x80, 0x80, 0x80, 255}}
+
+func file(t tester, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// files returns the names of all pictures in testdata.
+func files(t tester) []string {
+	t.Helper()
+	all, err := os.ReadDir("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range all {
+		if e.Type().IsRegular() && e.Name() != "make.sh" {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// pixelsOf decodes a finished picture and checks what it says of itself.
+func pixelsOf(t tester, p Picture) image.Image {
+	t.Helper()
+	m, format, err := image.Decode(bytes.NewReader(p.Data))
+	if err != nil {
+		t.Fatalf("the result cannot be decoded: %v", err)
+	}
+	if b := m.Bounds(); format != p.Format || b.Dx() != p.Width || b.Dy() != p.Height {
+		t.Errorf("said to be %s %dx%d, is %s %v", p.Format, p.Width, p.Height, format, b)
+	}
+	return m
+}
+
+// isNear reports whether two colours look the same.
+func isNear(a, b color.Color, tolerance int) bool {
+	near := func(x, y uint32) bool { d := int(x>>8) - int(y>>8); return max(d, -d) <= tolerance }
+	ar, ag, ab, aa := a.RGBA()
+	br, bg, bb, ba := b.RGBA()
+	return near(ar, br) && near(ag, bg) && near(ab, bb) && near(aa, ba)
+}
+
+// checkCorners compares the middle of each quarter of m.
+func checkCorners(t tester, m image.Image, want [4]color.RGBA, tolerance int) {
+	t.Helper()
+	b := m.Bounds()
+	for i, c := range want {
+		x, y := b.Min.X+b.Dx()*(1+2*(i%2))/4, b.Min.Y+b.Dy()*(1+2*(i/2))/4
+		if got := m.At(x, y); !isNear(got, c, tolerance) {
+			t.Errorf("corner %d is %v, want %v", i, color.RGBAModel.Convert(got), c)
+		}
+	}
+}
+
+// Whatever a picture is stored as, its colours come out where they belong.
+func TestFormats(t *testing.T) {
+	grey := [4]color.RGBA{{85, 85, 85, 255}, {125, 125, 125, 255}, {54, 54, 54, 255}, {128, 128, 128, 255}}
+	clear := corners
+	clear[3] = color.RGBA{}
+	tests := []struct {
+		file    string
+		want    [4]color.RGBA
+		changes []string
+	}{
+		{"progressive.jpg", corners, nil},
+		{"restart.jpg", corners, nil},
+		{"444.jpg", corners, nil},
+		{"411.jpg", corners, nil},
+		{"440.jpg", corners, nil},
+		{"rgb.jpg", corners, nil},
+		{"grey.jpg", grey, nil},
+		{"separate.jpg", corners, nil},
+		{"cmyk.jpg", corners, []string{"converted from CMYK JPEG", "encoded as JPEG of quality 90"}},
+		{"16bit.png", corners, nil},
+		{"interlaced.png", corners, nil},
+		{"palette.png", corners, nil},
+		{"alpha.png", clear, nil},
+		{"interlaced.gif", corners, nil},
+		{"animated.gif", corners, nil},
+		{"lossy.webp", corners, []string{"converted from WebP", "encoded as JPEG of quality 90"}},
+		{"lossless.webp", corners, []string{"converted from WebP", "encoded as JPEG of quality 90"}},
+		{"alpha.webp", clear, []string{"converted from WebP", "encoded as PNG"}},
+		{"24bit.bmp", corners, []string{"converted from BMP", "encoded as JPEG of quality 90"}},
+		{"palette.bmp", corners, []string{"converted from BMP", "encoded as JPEG of quality 90"}},
+		{"alpha.bmp", clear, []string{"converted from BMP", "encoded as PNG"}},
+		{"none.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
+		{"lzw.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
+		{"zip.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
+		{"16bit.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
+		{"msb.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.file, func(t *testing.T) {
+			data := file(t, tt.file)
+			p, err := Prepare(t.Context(), data, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tt.changes, p.Changes); d != "" {
+				t.Error(d)
+			}
+			if tt.changes == nil && !bytes.Equal(p.Data, data) {
+				t.Error("changed without a word")
+			}
+			checkCorners(t, pixelsOf(t, p), tt.want, 24)
+
+			// The same through our own pixels, half as large.
+			p, err = Prepare(t.Context(), data, Options{MaxEdge: 24})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Width != 24 || p.Height != 16 || !slices.Contains(p.Changes, "scaled 48x32 -> 24x16") {
+				t.Errorf("scaled to %dx%d: %q", p.Width, p.Height, p.Changes)
+			}
+			checkCorners(t, pixelsOf(t, p), tt.want, 24)
+		})
+	}
+}
+
+// A frame that covers a part of its GIF stays in its place.
+func TestGIFOffset(t *testing.T) {
+	p, err := Prepare(t.Context(), file(t, "offset.gif"), Options{MaxEdge: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := pixelsOf(t, p)
+	for at, want := range map[image.Point]color.RGBA{{1, 1}: {}, {10, 8}: corners[0], {22, 16}: corners[3], {30, 30}: {}} {
+		if got := m.At(at.X, at.Y); !isNear(got, want, 8) {
+			t.Errorf("at %v is %v, want %v", at, got, want)
+		}
+	}
+}
+
+func TestRefusedFormats(t *testing.T) {
+	heic := "\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"
+	tests := []struct {
+		name, data, want string
+	}{
+		{"arithmetic.jpg", "", "unsupported_format: JPEG with lossless, hierarchical or arithmetic coding"},
+		{"animated.webp", "", "unsupported_format: animated WebP"},
+		{"jpeg.tiff", "", "unsupported_format: tiff: unsupported feature"},
+		{"cmyk.tiff", "", "unsupported_format: tiff: unsupported feature"},
+		{"cut bmp", string(file(t, "24bit.bmp")[:3000]), "truncated: bmp ends"},
+		{"cut tiff", string(file(t, "none.tiff")[:3000]), "truncated: "},
+		{"cut webp", string(file(t, "lossy.webp")[:100]), "truncated: WebP of 130 bytes, of which 100 are there"},
+		{"heic in base64", base64.StdEncoding.EncodeToString([]byte(heic)), "unsupported_format: HEIC"},
+		{"cut base64", base64.StdEncoding.EncodeToString(file(t, "444.jpg"))[:333], "truncated: JPEG ends before"},
+		{"base64 of text", base64.StdEncoding.EncodeToString([]byte("forty two is the answer, they say")), "not_an_image: text"},
+		{"words", strings.Repeat("abcdefgh", 100), "not_an_image: text"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			data := []byte(tt.data)
+			if tt.data == "" {
+				data = file(t, tt.name)
+			}
+			_, err := Prepare(t.Context(), data, Options{})
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+			code(t, err)
+		})
+	}
+}
+
+// What only our decoder cannot read may still be uploaded as it is.
+func TestBeyondOurDecoder(t *testing.T) {
+	data := file(t, "311.jpg")
+	p, err := Prepare(t.Context(), data, Options{})
+	if err != nil || !bytes.Equal(p.Data, data) {
+		t.Errorf("not passed on: %v", err)
+	}
+	_, err = Prepare(t.Context(), data, Options{MaxEdge: 32})
+	if got := code(t, err); got != UnsupportedFormat {
+		t.Errorf("scaling it: %v", err)
+	}
+}
+
+func TestBase64(t *testing.T) {
+	data := encoded(t, 24, 16)["jpeg"]
+	text := base64.StdEncoding.EncodeToString(data)
+	var lines strings.Builder
+	for line := range slices.Chunk([]byte(text), 76) {
+		lines.WriteString(" " + string(line) + "\r\n")
+	}
+	for name, wrapped := range map[string]string{
+		"plain":    text,
+		"unpadded": strings.TrimRight(text, "="),
+		"url":      base64.URLEncoding.EncodeToString(data),
+		"lines":    lines.String(),
+		"data url": "data:image/jpeg;base64," + text,
+	} {
+		p, err := Prepare(t.Context(), []byte(wrapped), Options{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if !bytes.Equal(p.Data, data) || !slices.Equal(p.Changes, []string{"unwrapped from base64"}) {
+			t.Errorf("%s: changes %q", name, p.Changes)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package photo
+
+import (
+	"encoding/binary"
+	"image"
+)
+
+// orientation says how the stored pixels must be turned to stand upright, as
+// the tag of that name does (Exif 2.3, table 4; TIFF 6.0, page 36): 1 not at
+// all, 2 to 8 by mirroring and turning.
+type orientation int
+
+// readOrientation finds the tag in the first directory of a TIFF file or of the
+// EXIF block of another, which has the same form. What cannot be read counts
+// as upright, as it does for every viewer.
+func readOrientation(tiff []byte) orientation {
+	if len(tiff) < 8 {
+		return 1
+	}
+	var order binary.ByteOrder
+	switch string(tiff[:4]) {
+	case "II*\x00":
+		order = binary.LittleEndian
+	case "MM\x00*":
+		order = binary.BigEndian
+	default:
+		return 1
+	}
+	start := int64(order.Uint32(tiff[4:]))
+	if start+2 > int64(len(tiff)) {
+		return 1
+	}
+	dir := tiff[start:]
+	entries := dir[2:]
+	for range order.Uint16(dir) {
+		const orientationTag, short, entrySize = 0x0112, 3, 12
+		if len(entries) < entrySize {
+			return 1
+		}
+		if order.Uint16(entries) == orientationTag {
+			if v := orientation(order.Uint16(entries[8:])); order.Uint16(entries[2:]) == short && v >= 1 && v <= 8 {
+				return v
+			}
+			return 1
+		}
+		entries = entries[entrySize:]
+	}
+	return 1
+}
+
+// sideways reports whether width and height change places.
+func (o orientation) sideways() bool { return o >= 5 }
+
+// stored returns where the pixel at x, y of the upright picture is stored,
+// in w x h stored pixels.
+func (o orientation) stored(x, y, w, h int) (int, int) {
+	if o.sideways() {
+		x, y = y, x
+	}
+	switch o {
+	case 2, 3, 7, 8:
+		x = w - 1 - x
+	}
+	switch o {
+	case 3, 4, 6, 7:
+		y = h - 1 - y
+	}
+	return x, y
+}
+
+// storedRect returns where the part r of the upright picture is stored.
+func (o orientation) storedRect(r image.Rectangle, w, h int) image.Rectangle {
+	x0, y0 := o.stored(r.Min.X, r.Min.Y, w, h)
+	x1, y1 := o.stored(r.Max.X-1, r.Max.Y-1, w, h)
+	return image.Rect(min(x0, x1), min(y0, y1), max(x0, x1)+1, max(y0, y1)+1)
+}
+
+// upright returns m turned.
+func (o orientation) upright(m *image.RGBA) *image.RGBA {
+	if o == 1 {
+		return m
+	}
+	w, h := m.Rect.Dx(), m.Rect.Dy()
+	size := image.Rect(0, 0, w, h)
+	if o.sideways() {
+		size = image.Rect(0, 0, h, w)
+	}
+	out := image.NewRGBA(size)
+	for y := range size.Dy() {
+		for x := range size.Dx() {
+			sx, sy := o.stored(x, y, w, h)
+			copy(out.Pix[out.PixOffset(x, y):][:4], m.Pix[m.PixOffset(sx, sy):][:4])
+		}
+	}
+	return out
+}

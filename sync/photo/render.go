@@ -1,0 +1,188 @@
+package photo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/jpeg"
+	"image/png"
+	"slices"
+	"strconv"
+)
+
+// A picture that is too large in bytes is encoded again with less quality, in
+// steps, and below minQuality with fewer pixels.
+const (
+	qualityStep = 10
+	minQuality  = 60
+)
+
+// longestJPEG is what the 16 bits of a frame header hold.
+const longestJPEG = 1<<16 - 1
+
+// shape is what becomes of a picture's outline.
+type shape struct {
+	part          image.Rectangle // what is left of the upright picture
+	width, height int             // of the result
+	changes       []string
+}
+
+func (o Options) shape(l *layout) shape {
+	var s shape
+	change := func(what string, from, to image.Point) {
+		if from != to {
+			s.changes = append(s.changes, fmt.Sprintf("%s %dx%d -> %dx%d", what, from.X, from.Y, to.X, to.Y))
+		}
+	}
+	whole := image.Pt(l.width, l.height)
+	if l.turn.sideways() {
+		whole = image.Pt(l.height, l.width)
+	}
+	if l.turn != 1 {
+		s.changes = append(s.changes, "rotated")
+	}
+	s.part = image.Rectangle{Max: whole}
+	if o.Crop != "none" {
+		s.part = square(whole, o.Crop == "top")
+	}
+	s.width, s.height = fit(s.part.Size(), o.MaxEdge)
+	change("cropped", whole, s.part.Size())
+	change("scaled", s.part.Size(), image.Pt(s.width, s.height))
+	return s
+}
+
+// square returns the largest square in the middle of size; with top, as high up
+// as it goes.
+func square(size image.Point, top bool) image.Rectangle {
+	edge := min(size.X, size.Y)
+	at := size.Sub(image.Pt(edge, edge)).Div(2)
+	if top {
+		at.Y = 0
+	}
+	return image.Rectangle{at, at.Add(image.Pt(edge, edge))}
+}
+
+// fit returns size scaled down so that neither side is over edge; 0 is no
+// limit.
+func fit(size image.Point, edge int) (w, h int) {
+	long := max(size.X, size.Y)
+	if edge == 0 || long <= edge {
+		return size.X, size.Y
+	}
+	scaled := func(n int) int { return max((2*n*edge+long)/(2*long), 1) }
+	return scaled(size.X), scaled(size.Y)
+}
+
+// over reports whether a picture of n bytes is too large.
+func (o Options) over(n int) bool { return o.MaxBytes > 0 && int64(n) > o.MaxBytes }
+
+// render makes the picture anew from the pixels of l: with all the pixels and
+// quality that it may have, or what comes next to that and fits.
+func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) (Picture, error) {
+	profile, space := l.colorProfile()
+	before := s.changes
+	if !l.uploadable() {
+		before = append(before, "converted from "+l.kind())
+	}
+	if l.frames > 1 {
+		before = append(before, fmt.Sprintf("first of %d frames taken", l.frames))
+	}
+	if l.hasMetadata() {
+		before = append(before, "metadata removed")
+	}
+	for edge := min(max(s.width, s.height), longestJPEG); ; edge = edge * 4 / 5 {
+		if err := ctx.Err(); err != nil {
+			return Picture{}, err
+		}
+		w, h := fit(image.Pt(s.width, s.height), edge)
+		p := Picture{Width: w, Height: h, Changes: slices.Clip(before)}
+		if w != s.width || h != s.height {
+			p.Changes = append(p.Changes, fmt.Sprintf("scaled to %dx%d to fit", w, h))
+		}
+		pixels := l.pixels(m, s.part, w, h)
+		if !pixels.Opaque() {
+			if space == "GRAY" {
+				profile, space = nil, "" // the picture is written in colour
+			}
+			p.Format, p.Data = formatPNG, pngWithProfile(encodePNG(pixels), profile)
+			if !o.over(len(p.Data)) {
+				p.Changes = append(p.Changes, "encoded as PNG")
+				return p, nil
+			}
+			pixels = flatten(pixels, o.background())
+			p.Changes = append(p.Changes, "flattened on "+o.Background)
+		}
+		quality := 0
+		p.Format = formatJPEG
+		p.Data, quality = o.encode(pixels, profile, space == "GRAY")
+		if !o.over(len(p.Data)) {
+			p.Changes = append(p.Changes, fmt.Sprintf("encoded as JPEG of quality %d", quality))
+			return p, nil
+		}
+		if edge*4/5 < minEdge {
+			return Picture{}, refuse(TooLarge, "%d bytes even with %dx%d pixels, at most %d are allowed", len(p.Data), w, h, o.MaxBytes)
+		}
+	}
+}
+
+// encode makes a JPEG of the quality asked for, or as much less as is needed
+// and bearable to fit.
+func (o Options) encode(m *image.RGBA, profile []byte, grey bool) (data []byte, quality int) {
+	for quality = o.Quality; ; quality -= qualityStep {
+		data = jpegWithProfile(encodeJPEG(m, grey, quality), profile)
+		if !o.over(len(data)) || quality-qualityStep < minQuality {
+			return data, quality
+		}
+	}
+}
+
+// pixels returns the part of the upright picture with w x h pixels. It is
+// scaled first and turned then, since fewer pixels are to be turned.
+func (l *layout) pixels(m image.Image, part image.Rectangle, w, h int) *image.RGBA {
+	r := l.turn.storedRect(part, l.width, l.height).Add(m.Bounds().Min)
+	if l.turn.sideways() {
+		w, h = h, w
+	}
+	return l.turn.upright(scale(m, r, w, h))
+}
+
+// background returns the colour that Validate has checked.
+func (o Options) background() color.RGBA {
+	n, _ := strconv.ParseUint(o.Background[1:], 16, 32)
+	return color.RGBA{uint8(n >> 16), uint8(n >> 8), uint8(n), 255}
+}
+
+// flatten returns m with a colour behind it.
+func flatten(m *image.RGBA, c color.RGBA) *image.RGBA {
+	flat := image.NewRGBA(m.Rect)
+	draw.Draw(flat, flat.Rect, image.NewUniform(c), image.Point{}, draw.Src)
+	draw.Draw(flat, flat.Rect, m, m.Rect.Min, draw.Over)
+	return flat
+}
+
+func encodePNG(m image.Image) []byte {
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		panic(err) // guarded; memory takes everything, and m has pixels
+	}
+	return b.Bytes()
+}
+
+// encodeJPEG encodes m, with grey for its only component where its profile is
+// for that.
+func encodeJPEG(m *image.RGBA, grey bool, quality int) []byte {
+	var pixels image.Image = m
+	if grey {
+		g := image.NewGray(m.Rect)
+		draw.Draw(g, g.Rect, m, m.Rect.Min, draw.Src)
+		pixels = g
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, pixels, &jpeg.Options{Quality: quality}); err != nil {
+		panic(err) // guarded; memory takes everything, and m fits a JPEG
+	}
+	return b.Bytes()
+}

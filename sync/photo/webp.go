@@ -1,0 +1,47 @@
+package photo
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"image"
+	"io"
+
+	"golang.org/x/image/webp"
+)
+
+// readWebP walks the chunks of a WebP file (RFC 9649, section 2).
+func (l *layout) readWebP(ctx context.Context) error {
+	size := int64(binary.LittleEndian.Uint32(l.data[4:])) + 8
+	if size > int64(len(l.data)) {
+		return refuse(Truncated, "WebP of %d bytes, of which %d are there", size, len(l.data))
+	}
+	for d := l.data[12:max(size, 12)]; len(d) >= 8; {
+		name := string(d[:4])
+		n := int64(binary.LittleEndian.Uint32(d[4:]))
+		if n > int64(len(d)-8) {
+			return refuse(Truncated, "WebP with a %q chunk beyond its end", name)
+		}
+		body := d[8 : 8+n]
+		switch name {
+		case "ANIM", "ANMF":
+			return refuse(UnsupportedFormat, "animated WebP")
+		case "EXIF":
+			// Some writers put JPEG's prefix before the block.
+			l.turn = readOrientation(bytes.TrimPrefix(body, []byte("Exif\x00\x00")))
+		case "ICCP":
+			l.profile = body
+		}
+		d = d[min(8+n+n&1, int64(len(d))):] // chunks begin at even places
+	}
+	return l.readBounds(ctx, webp.DecodeConfig)
+}
+
+// readBounds asks a decoder for the number of pixels.
+func (l *layout) readBounds(ctx context.Context, config func(io.Reader) (image.Config, error)) error {
+	return l.guard(ctx, func(r *reader) error {
+		c, err := config(r)
+		l.width, l.height = c.Width, c.Height
+		return err
+	})
+}
