@@ -1,7 +1,6 @@
 package state
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,7 +19,7 @@ type LockedError struct {
 
 func (e *LockedError) Error() string {
 	if e.PID == 0 {
-		return fmt.Sprintf("open state %q: another run holds it", e.Path)
+		return fmt.Sprintf("open state %q: another run, or a plan, has it open", e.Path)
 	}
 	return fmt.Sprintf("open state %q: held by process %d on %s since %s", e.Path, e.PID, e.Host, e.Since.Format(time.RFC3339))
 }
@@ -61,8 +60,17 @@ func (e *NewerError) Hint() string { return "run the newer photosync" }
 
 // DamagedError means that the state cannot be read.
 type DamagedError struct {
-	Path string
-	Err  error
+	Path   string
+	Backup string // the copy beside it; empty: there is none
+	Err    error
+}
+
+func (s *Store) damaged(err error) *DamagedError {
+	e := &DamagedError{Path: s.path, Err: err}
+	if fi, err := os.Stat(backupPath(s.path)); err == nil && fi.Mode().IsRegular() {
+		e.Backup = backupPath(s.path)
+	}
+	return e
 }
 
 func (e *DamagedError) Error() string { return fmt.Sprintf("state %q is damaged: %v", e.Path, e.Err) }
@@ -70,6 +78,9 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 
 // Hint says what to do.
 func (e *DamagedError) Hint() string {
+	if e.Backup != "" {
+		return fmt.Sprintf("copy %q, the backup of the last good run, over it: only pictures uploaded since are uploaded again", e.Backup)
+	}
 	return "restore it from a backup, or move it away: then every picture is uploaded again"
 }
 
@@ -94,46 +105,12 @@ func (e *AccessError) Hint() string {
 	switch {
 	case errors.Is(e.Err, syscall.ENOSPC):
 		return "make room on that disk; what was uploaded and not recorded is uploaded once more by the next run"
+	case errors.Is(e.Err, syscall.EROFS):
+		return "the disk is mounted read-only: mount it writable, or choose another state.path"
+	case errors.Is(e.Err, syscall.EIO):
+		return "the disk is failing: see the system's log; what was uploaded and not recorded is uploaded once more by the next run"
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "give the user that runs photosync read and write access to the file and its folder, or choose another state.path"
 	}
 	return "check state.path: a file on a local, writable disk"
-}
-
-// holder is the note beside a locked state that names who holds it. The lock
-// itself is bbolt's on the file: a note that a crash left behind blocks nobody.
-type holder struct {
-	path string
-
-	PID   int       `json:"pid"`
-	Host  string    `json:"host"`
-	Since time.Time `json:"since"`
-}
-
-func holderPath(path string) string { return path + ".holder" }
-
-// writeHolder leaves the note. Without it a second run still ends, only less
-// clearly: failing to write it is no error.
-func writeHolder(path string) *holder {
-	host, _ := os.Hostname()
-	h := &holder{path: holderPath(path), PID: os.Getpid(), Host: host, Since: time.Now().Truncate(time.Second)}
-	if data, err := json.Marshal(h); err == nil {
-		os.WriteFile(h.path, data, 0o600)
-	}
-	return h
-}
-
-func (h *holder) remove() {
-	if h != nil {
-		os.Remove(h.path)
-	}
-}
-
-func lockedError(path string) error {
-	e := &LockedError{Path: path}
-	var h holder
-	if data, err := os.ReadFile(holderPath(path)); err == nil && json.Unmarshal(data, &h) == nil {
-		e.PID, e.Host, e.Since = h.PID, h.Host, h.Since
-	}
-	return e
 }

@@ -7,27 +7,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"iter"
 	"os"
-	"path/filepath"
 	"runtime/debug"
-	"time"
+	"strings"
+	"sync/atomic"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 )
 
 // schemaVersion is the version of the file's layout. A program refuses files of
 // a newer one.
 const schemaVersion = 1
 
-// lockWait is how long Open waits for another process to let go of the file: long
-// enough for one that is just ending.
-const lockWait = 300 * time.Millisecond
-
 var (
-	peopleBucket = []byte("people") // email -> Record as JSON
+	peopleBucket = []byte("people") // email -> encoded Record; its sequence is the generation
 	metaBucket   = []byte("meta")   // name -> JSON
 )
 
@@ -43,105 +36,15 @@ type Account struct {
 	Name string `json:"name"`
 }
 
-// Options of Open.
-type Options struct {
-	// ReadOnly opens without writing anything; a missing file reads as empty.
-	ReadOnly bool
-}
-
 // Store is an open state file. It is safe for concurrent use.
 type Store struct {
-	path string
-	db   *bbolt.DB // nil: read-only, and there is no file
-	lock *holder
-}
-
-// Open opens the state at path and creates it, with mode 0600, if it is missing.
-// Only one process may have it open for writing; another gets a *LockedError.
-func Open(path string, o Options) (_ *Store, err error) {
-	// bbolt panics over some damaged files, and reading beyond the end of a file
-	// cut short is a memory fault.
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = &DamagedError{Path: path, Err: fmt.Errorf("%v", p)}
-		}
-	}()
-	s := &Store{path: path}
-	if o.ReadOnly {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return s, nil
-		}
-	} else if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, &AccessError{Path: path, Err: err}
-	}
-	s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, ReadOnly: o.ReadOnly, FreelistType: bbolt.FreelistMapType})
-	if err != nil {
-		return nil, openError(path, err)
-	}
-	if err := s.begin(o.ReadOnly); err != nil {
-		return nil, errors.Join(err, s.db.Close())
-	}
-	if !o.ReadOnly {
-		s.lock = writeHolder(path)
-	}
-	return s, nil
-}
-
-// begin checks the schema, or writes it into a new file.
-func (s *Store) begin(readOnly bool) error {
-	if err := s.checkSize(); err != nil {
-		return err
-	}
-	var version int
-	known, err := s.Meta(schemaKey, &version)
-	switch {
-	case err != nil:
-		return &DamagedError{Path: s.path, Err: err}
-	case version > schemaVersion:
-		return &NewerError{Path: s.path, Version: version}
-	case known:
-		return s.db.View(func(tx *bbolt.Tx) error {
-			if tx.Bucket(peopleBucket) == nil {
-				return &DamagedError{Path: s.path, Err: errors.New("the people are missing")}
-			}
-			return nil
-		})
-	}
-	empty := false
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		k, _ := tx.Cursor().First()
-		empty = k == nil
-		return nil
-	})
-	switch {
-	case err != nil:
-		return &DamagedError{Path: s.path, Err: err}
-	case !empty:
-		return &DamagedError{Path: s.path, Err: errors.New("it is a database of another program")}
-	case readOnly:
-		return nil
-	}
-	return s.db.Update(func(tx *bbolt.Tx) error {
-		if _, err := tx.CreateBucketIfNotExists(peopleBucket); err != nil {
-			return err
-		}
-		return putMeta(tx, schemaKey, schemaVersion)
-	})
-}
-
-// checkSize refuses a file that is shorter than its own account of it.
-func (s *Store) checkSize() error {
-	fi, err := os.Stat(s.path)
-	if err != nil {
-		return &AccessError{Path: s.path, Err: err}
-	}
-	return s.db.View(func(tx *bbolt.Tx) error {
-		if tx.Size() > fi.Size() {
-			return &DamagedError{Path: s.path, Err: fmt.Errorf("it is cut short: %d bytes of %d", fi.Size(), tx.Size())}
-		}
-		return nil
-	})
+	path       string
+	db         *bbolt.DB // nil: read-only, and there is no file
+	file       *os.File  // db's
+	holder     holder
+	group      group
+	generation atomic.Uint64
+	broken     atomic.Bool // bbolt panicked, and may hold its own locks for good
 }
 
 // Close lets go of the file.
@@ -149,13 +52,28 @@ func (s *Store) Close() error {
 	if s.db == nil {
 		return nil
 	}
-	s.lock.remove()
-	return s.db.Close()
+	s.holder.remove(s.path) // while the lock is still ours
+	if err := s.release(); err != nil {
+		return &AccessError{Path: s.path, Err: err}
+	}
+	return nil
+}
+
+// Generation is a number that grows with every write, also across runs. It is 0
+// for a state that does not exist yet.
+func (s *Store) Generation() uint64 { return s.generation.Load() }
+
+// Account returns the account that the state is bound to. It is false before the
+// first Bind.
+func (s *Store) Account() (a Account, bound bool) {
+	bound, err := s.Meta(accountKey, &a)
+	return a, bound && err == nil
 }
 
 // Bind binds a new state to an account, and refuses another one with an
 // *AccountError. A read-only store is compared only.
 func (s *Store) Bind(a Account) error {
+	a.Root = strings.TrimRight(a.Root, "/")
 	var have Account
 	known, err := s.Meta(accountKey, &have)
 	switch {
@@ -163,93 +81,10 @@ func (s *Store) Bind(a Account) error {
 		return err
 	case known && (have.Root != a.Root || have.ID != a.ID):
 		return &AccountError{Path: s.path, Have: have, Want: a}
-	case known || s.db == nil || s.db.IsReadOnly():
+	case known || s.writable() != nil:
 		return nil
 	}
 	return s.SetMeta(accountKey, a)
-}
-
-// Lookup returns what is remembered of the person with this canonical email.
-func (s *Store) Lookup(email string) (r Record, found bool, err error) {
-	if s.db == nil {
-		return Record{}, false, nil
-	}
-	err = s.view(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(peopleBucket)
-		if b == nil {
-			return nil
-		}
-		data := b.Get([]byte(email))
-		if data == nil {
-			return nil
-		}
-		found = true
-		return decode(email, data, &r)
-	})
-	return r, found, err
-}
-
-// Put remembers records; they are durable when it returns. Calls of several
-// workers at the same moment share one write.
-func (s *Store) Put(records ...Record) error {
-	if s.db == nil || s.db.IsReadOnly() {
-		return fmt.Errorf("write state %q: opened read-only", s.path)
-	}
-	write := func(tx *bbolt.Tx) error {
-		b := tx.Bucket(peopleBucket)
-		for _, r := range records {
-			data, err := json.Marshal(r)
-			if err != nil {
-				return err
-			}
-			if err := b.Put([]byte(r.Email), data); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	run := s.db.Batch
-	if len(records) > 1 {
-		run = s.db.Update
-	}
-	if err := run(write); err != nil {
-		return &AccessError{Path: s.path, Err: err}
-	}
-	return nil
-}
-
-// Delete forgets a person.
-func (s *Store) Delete(email string) error {
-	return s.update(func(tx *bbolt.Tx) error { return tx.Bucket(peopleBucket).Delete([]byte(email)) })
-}
-
-// All yields every record by email. The sequence ends after an error.
-func (s *Store) All() iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
-		if s.db == nil {
-			return
-		}
-		stop := errors.New("stop")
-		err := s.view(func(tx *bbolt.Tx) error {
-			b := tx.Bucket(peopleBucket)
-			if b == nil {
-				return nil
-			}
-			return b.ForEach(func(k, v []byte) error {
-				var r Record
-				if err := decode(string(k), v, &r); err != nil {
-					return err
-				}
-				if !yield(r, nil) {
-					return stop
-				}
-				return nil
-			})
-		})
-		if err != nil && err != stop {
-			yield(Record{}, err)
-		}
-	}
 }
 
 // Meta reads a fact about the whole state into v.
@@ -257,84 +92,96 @@ func (s *Store) Meta(name string, v any) (found bool, err error) {
 	if s.db == nil {
 		return false, nil
 	}
-	err = s.view(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(metaBucket)
-		if b == nil {
-			return nil
-		}
-		data := b.Get([]byte(name))
-		if data == nil {
-			return nil
-		}
-		found = true
-		return json.Unmarshal(data, v)
-	})
-	return found, err
-}
-
-// SetMeta remembers a fact about the whole state.
-func (s *Store) SetMeta(name string, v any) error {
-	return s.update(func(tx *bbolt.Tx) error { return putMeta(tx, name, v) })
-}
-
-func putMeta(tx *bbolt.Tx, name string, v any) error {
-	b, err := tx.CreateBucketIfNotExists(metaBucket)
-	if err != nil {
+	err = s.view(func(tx *bbolt.Tx) (err error) {
+		found, err = readMeta(tx, name, v)
 		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("read %q of the state: %w", name, err)
 	}
+	return found, nil
+}
+
+// SetMeta remembers a fact about the whole state; it is durable when SetMeta
+// returns.
+func (s *Store) SetMeta(name string, v any) error {
 	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("write %q of the state: %w", name, err)
+	}
+	return s.update(func(tx *bbolt.Tx) error { return putMeta(tx, name, data) })
+}
+
+func readMeta(tx *bbolt.Tx, name string, v any) (found bool, err error) {
+	b := tx.Bucket(metaBucket)
+	if b == nil {
+		return false, nil
+	}
+	data := b.Get([]byte(name))
+	if data == nil {
+		return false, nil
+	}
+	return true, json.Unmarshal(data, v)
+}
+
+func putMeta(tx *bbolt.Tx, name string, data []byte) error {
+	b, err := tx.CreateBucketIfNotExists(metaBucket)
 	if err != nil {
 		return err
 	}
 	return b.Put([]byte(name), data)
 }
 
-func (s *Store) update(f func(*bbolt.Tx) error) error {
+func (s *Store) writable() error {
 	if s.db == nil || s.db.IsReadOnly() {
 		return fmt.Errorf("write state %q: opened read-only", s.path)
 	}
-	if err := s.db.Update(f); err != nil {
-		return &AccessError{Path: s.path, Err: err}
-	}
 	return nil
 }
 
-// view runs f on a snapshot and turns bbolt's panics over damaged pages into an
-// error.
-func (s *Store) view(f func(*bbolt.Tx) error) (err error) {
+// update runs f in a write transaction, durable when it returns nil.
+func (s *Store) update(f func(*bbolt.Tx) error) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	return s.guard(func() error {
+		var generation uint64
+		err := s.db.Update(func(tx *bbolt.Tx) (err error) {
+			if err := f(tx); err != nil {
+				return err
+			}
+			generation, err = tx.Bucket(peopleBucket).NextSequence()
+			return err
+		})
+		if err != nil {
+			return &AccessError{Path: s.path, Err: err}
+		}
+		// Two writers may come here in either order.
+		for old := s.generation.Load(); old < generation && !s.generation.CompareAndSwap(old, generation); {
+			old = s.generation.Load()
+		}
+		return nil
+	})
+}
+
+// view runs f on a snapshot, guarded.
+func (s *Store) view(f func(*bbolt.Tx) error) error {
+	return s.guard(func() error { return s.db.View(f) })
+}
+
+// guard turns bbolt's panics over damaged pages, and the memory faults of a file
+// that became shorter, into an error; after one of them nothing more is tried. No
+// code of callers may run inside: their panics are their own.
+func (s *Store) guard(f func() error) (err error) {
+	if s.broken.Load() {
+		return s.damaged(errors.New("reading or writing it failed before"))
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = &DamagedError{Path: s.path, Err: fmt.Errorf("%v", p)}
+			s.broken.Store(true)
+			err = s.damaged(fmt.Errorf("%v", p))
 		}
 	}()
-	return s.db.View(f)
-}
-
-func decode(email string, data []byte, r *Record) error {
-	if err := json.Unmarshal(data, r); err != nil {
-		return fmt.Errorf("read record of %q: %w", email, err)
-	}
-	return nil
-}
-
-// openError explains why bbolt could not open the file.
-func openError(path string, err error) error {
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return lockedError(path)
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return &DamagedError{Path: path, Err: err}
-	case tooShort(path):
-		return &DamagedError{Path: path, Err: errors.New("it is cut short")}
-	}
-	return &AccessError{Path: path, Err: err}
-}
-
-// tooShort reports a file without room for bbolt's two meta pages.
-func tooShort(path string) bool {
-	fi, err := os.Stat(path)
-	if err != nil || !fi.Mode().IsRegular() {
-		return false
-	}
-	return fi.Size() > 0 && fi.Size() < int64(2*os.Getpagesize())
+	return f()
 }

@@ -1,0 +1,186 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// lockWait is how long Open waits for another process to let go of the file: long
+// enough for one that is just ending.
+const lockWait = 300 * time.Millisecond
+
+// Options of Open.
+type Options struct {
+	// ReadOnly opens without changing the file; a missing file reads as empty.
+	ReadOnly bool
+}
+
+// Open opens the state at path and creates it, with mode 0600, if it is missing.
+// Only one process may have it open for writing, and none may read meanwhile;
+// another gets a *LockedError. Other errors are *AccessError, *DamagedError and
+// *NewerError.
+func Open(path string, o Options) (*Store, error) {
+	s := &Store{path: path}
+	switch fi, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist) && o.ReadOnly:
+		return s, nil
+	case errors.Is(err, fs.ErrNotExist):
+		if err := create(path); err != nil {
+			return nil, &AccessError{Path: path, Err: err}
+		}
+	case err != nil:
+		return nil, &AccessError{Path: path, Err: err}
+	case fi.IsDir():
+		return nil, &AccessError{Path: path, Err: errors.New("is a directory")}
+	case !fi.Mode().IsRegular(): // opening a FIFO would wait for its other end
+		return nil, &AccessError{Path: path, Err: errors.New("is not a regular file")}
+	case fi.Size() == 0:
+		// bbolt would begin a new database here.
+		return nil, s.damaged(errors.New("it is empty"))
+	}
+	if err := s.open(bbolt.Options{ReadOnly: o.ReadOnly}); err != nil {
+		s.release()
+		return nil, err
+	}
+	s.holder = writeHolder(path)
+	return s, nil
+}
+
+// open opens and checks the file that is there.
+func (s *Store) open(o bbolt.Options) error {
+	o.Timeout = lockWait
+	o.FreelistType = bbolt.FreelistMapType
+	o.NoStatistics = true
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+		// Without O_CREATE: a file that vanished since is not begun anew.
+		f, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
+		s.file = f
+		return f, err
+	}
+	// bbolt panics over some damaged files, and reading beyond the end of a file
+	// cut short is a memory fault.
+	err := s.guard(func() (err error) {
+		s.db, err = bbolt.Open(s.path, 0o600, &o)
+		return err
+	})
+	if err != nil {
+		return s.openError(err)
+	}
+	return s.check()
+}
+
+// release lets go of the file. After a panic it does so without bbolt, whose
+// Close could wait for good; then the lock may last until the process ends.
+func (s *Store) release() error {
+	switch {
+	case s.db != nil && !s.broken.Load():
+		return s.db.Close()
+	case s.file != nil:
+		s.file.Close() // nothing of it is unwritten
+	}
+	return nil
+}
+
+// openError explains why bbolt could not open the file.
+func (s *Store) openError(err error) error {
+	if d, ok := errors.AsType[*DamagedError](err); ok {
+		return d
+	}
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return lockedError(s.path)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return s.damaged(err)
+	}
+	// bbolt says "file size too small" in words only.
+	if fi, statErr := os.Stat(s.path); statErr == nil && fi.Size() < int64(2*os.Getpagesize()) {
+		return s.damaged(errors.New("it is cut short"))
+	}
+	return &AccessError{Path: s.path, Err: err}
+}
+
+// check refuses a file that is cut short, newer or foreign. It reads a few pages
+// only; every record carries its own checksum.
+func (s *Store) check() error {
+	fi, err := s.file.Stat()
+	if err != nil {
+		return &AccessError{Path: s.path, Err: err}
+	}
+	return s.view(func(tx *bbolt.Tx) error {
+		if tx.Size() > fi.Size() {
+			return s.damaged(fmt.Errorf("it is cut short: %d bytes of %d", fi.Size(), tx.Size()))
+		}
+		var version int
+		known, err := readMeta(tx, schemaKey, &version)
+		people := tx.Bucket(peopleBucket)
+		switch {
+		case err != nil:
+			return s.damaged(err)
+		case !known:
+			return s.damaged(errors.New("it is a database of another program"))
+		case version > schemaVersion:
+			return &NewerError{Path: s.path, Version: version}
+		case version < 1 || people == nil:
+			return s.damaged(errors.New("the people are missing"))
+		}
+		s.generation.Store(people.Sequence())
+		return nil
+	})
+}
+
+// create makes a new state and gives it its name only when it is whole: whatever
+// has the name and cannot be read is damaged, and never taken for a new one.
+func create(path string) (err error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	f.Close()
+	defer os.Remove(f.Name())
+	db, err := bbolt.Open(f.Name(), 0o600, nil)
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		if _, err := tx.CreateBucket(peopleBucket); err != nil {
+			return err
+		}
+		return putMeta(tx, schemaKey, strconv.AppendInt(nil, schemaVersion, 10))
+	})
+	if closing := db.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return err
+	}
+	// A link, unlike a rename, never replaces the state that another run has
+	// created since. Some file systems have no links.
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := os.Rename(f.Name(), path); err != nil {
+			return err
+		}
+	}
+	syncDir(dir)
+	return nil
+}
+
+// syncDir makes the names in a folder durable, where the system can (Windows
+// cannot open folders for this; NTFS keeps its own journal).
+func syncDir(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		d.Sync()
+		d.Close()
+	}
+}

@@ -1,0 +1,205 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+
+	"go.etcd.io/bbolt"
+)
+
+// Snapshot is the state as it was at one moment, for many lookups in a row.
+type Snapshot struct {
+	s      *Store
+	people *bbolt.Bucket // nil: nobody
+}
+
+// View calls f with the state as it is now; what is written meanwhile is not
+// seen. f may not write to the store: a write may have to wait for f to end.
+func (s *Store) View(f func(*Snapshot) error) error {
+	if s.db == nil {
+		return f(&Snapshot{s: s})
+	}
+	v := &Snapshot{s: s}
+	var tx *bbolt.Tx
+	err := s.guard(func() (err error) {
+		if tx, err = s.db.Begin(false); err == nil {
+			v.people = tx.Bucket(peopleBucket)
+		}
+		return err
+	})
+	if tx != nil {
+		defer tx.Rollback()
+	}
+	if err != nil {
+		return err
+	}
+	return f(v)
+}
+
+// Lookup returns what is remembered of the person with this canonical email.
+func (v *Snapshot) Lookup(email string) (r Record, found bool, err error) {
+	if v.people == nil {
+		return Record{}, false, nil
+	}
+	err = v.s.guard(func() (err error) {
+		data := v.people.Get([]byte(email))
+		if data == nil {
+			return nil
+		}
+		found = true
+		r, err = v.s.record(email, data)
+		return err
+	})
+	return r, found && err == nil, err
+}
+
+// All yields every record by email. The sequence ends after an error.
+func (v *Snapshot) All() iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		if v.people == nil {
+			return
+		}
+		c := v.people.Cursor()
+		for step := c.First; ; step = c.Next {
+			var r Record
+			var more bool
+			err := v.s.guard(func() (err error) {
+				k, data := step()
+				if more = k != nil; more {
+					r, err = v.s.record(string(k), data)
+				}
+				return err
+			})
+			if err != nil {
+				yield(Record{}, err)
+				return
+			}
+			if !more || !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Lookup returns what is remembered of the person with this canonical email.
+func (s *Store) Lookup(email string) (r Record, found bool, err error) {
+	err = s.View(func(v *Snapshot) (err error) {
+		r, found, err = v.Lookup(email)
+		return err
+	})
+	return r, found, err
+}
+
+// All yields every record by email, as of the moment the loop begins. The
+// sequence ends after an error. The loop may not write to the store, see View.
+func (s *Store) All() iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		err := s.View(func(v *Snapshot) error {
+			v.All()(yield)
+			return nil
+		})
+		if err != nil {
+			yield(Record{}, err)
+		}
+	}
+}
+
+// Len counts the people remembered.
+func (s *Store) Len() (n int, err error) {
+	err = s.View(func(v *Snapshot) error {
+		if v.people == nil {
+			return nil
+		}
+		return s.guard(func() error {
+			n = v.people.Stats().KeyN
+			return nil
+		})
+	})
+	return n, err
+}
+
+// Put remembers records: all of them or, with an error, none. They are durable
+// when it returns. Calls that come while another is being written share the next
+// write, so that workers do not queue for the disk.
+func (s *Store) Put(records ...Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	if err := s.writable(); err != nil {
+		return err
+	}
+	// Whatever can be wrong with a record is found here, before it shares a write.
+	entries := make([]entry, len(records))
+	for i := range records {
+		r := &records[i]
+		if r.Email == "" || len(r.Email) > bbolt.MaxKeySize {
+			return fmt.Errorf("write state %q: %.40q is no email", s.path, r.Email)
+		}
+		entries[i] = entry{[]byte(r.Email), encode(r)}
+	}
+	return s.group.do(entries, func(all []entry) error {
+		return s.update(func(tx *bbolt.Tx) error {
+			b := tx.Bucket(peopleBucket)
+			for _, e := range all {
+				if err := b.Put(e.key, e.value); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// Delete forgets a person. It is no error if nothing was remembered.
+func (s *Store) Delete(email string) error {
+	return s.update(func(tx *bbolt.Tx) error { return tx.Bucket(peopleBucket).Delete([]byte(email)) })
+}
+
+// record decodes what is stored for email.
+func (s *Store) record(email string, data []byte) (Record, error) {
+	r, err := decode(email, data)
+	if err != nil {
+		return Record{}, s.damaged(fmt.Errorf("read record of %.80q: %w", email, err))
+	}
+	return r, nil
+}
+
+type entry struct{ key, value []byte }
+
+// group gathers the entries of concurrent calls into one write.
+type group struct {
+	mu   sync.Mutex
+	next *batch // collects entries for the write after the current one
+
+	writing sync.Mutex
+}
+
+type batch struct {
+	entries []entry
+	done    bool
+	err     error
+}
+
+// do returns when entries have been written, by this call or by another.
+func (g *group) do(entries []entry, write func([]entry) error) error {
+	g.mu.Lock()
+	if g.next == nil {
+		g.next = &batch{err: errors.New("write state: interrupted")}
+	}
+	b := g.next
+	b.entries = append(b.entries, entries...)
+	g.mu.Unlock()
+
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	if !b.done {
+		g.mu.Lock()
+		g.next = nil // what comes from now on goes into another batch
+		g.mu.Unlock()
+		b.done = true
+		b.err = write(b.entries)
+	}
+	return b.err
+}
