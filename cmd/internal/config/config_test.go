@@ -181,6 +181,9 @@ func TestFaults(t *testing.T) {
 		{"http url", ldapStart + "urls: ['https://x']}]", "no LDAP address"},
 		{"password in clear", ldapStart + "bind_dn: cn=x, urls: ['ldap://dc.example.com']}]", "password in clear"},
 		{"page size", ldapStart + "urls: [ldaps://x], page_size: -1}]", "out of range"},
+		{"password in the address", ldapStart + "urls: ['ldaps://u:" + secret + "@x']}]", "may not hold a user or password"},
+		{"password in no address", ldapStart + "urls: ['http://u:" + secret + "@x']}]", "no LDAP address"},
+		{"token in the address", minimal + "smartsheet: {base_url: 'ftp://u:" + secret + "@x'}", "no address"},
 		{"half a certificate", ldapStart + "urls: [ldaps://x], tls: {cert_file: x}}]", "go together"},
 		{"pattern", minimal + "match: {exclude: ['[']}", "is no pattern"},
 		{"policy", minimal + "policy: {existing: always}", "is not possible"},
@@ -241,6 +244,7 @@ func TestSecrets(t *testing.T) {
 	}
 	for name, tt := range map[string]struct{ conf, want string }{
 		"missing": {minimal + "smartsheet: {token_file: /nonexistent/token}", "no such file"},
+		"itself":  {minimal + "smartsheet: {token_file: " + secret + "}", "read the file named here"},
 		"none":    {minimal, "there is no Smartsheet token"},
 		"empty":   {minimal + "smartsheet: {token_file: " + write(t, "empty", " \n") + "}", "is empty"},
 		"two":     {minimal + "smartsheet: {token_file: " + write(t, "two", secret+"\n"+secret) + "}", "more than one line"},

@@ -10,6 +10,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -96,12 +97,20 @@ func (s *Smartsheet) validateURL(d *decoder) {
 	u, err := url.Parse(s.BaseURL)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		d.fault("smartsheet.base_url", fmt.Sprintf("%q is no address", s.BaseURL), "like https://api.smartsheet.com/2.0")
+		d.fault("smartsheet.base_url", quoteURL(s.BaseURL)+" is no address", "like https://api.smartsheet.com/2.0")
 	case u.User != nil:
 		d.fault("smartsheet.base_url", "may not hold a user or password", "the token goes into smartsheet.token_file")
 	case u.Scheme == "http" && !s.AllowHTTP && !loopback(u.Hostname()):
 		d.fault("smartsheet.base_url", "plain http would show the token to everyone on the way", "use https, or set smartsheet.allow_http: true")
 	}
+}
+
+// quoteURL quotes an address for a fault, without a user and password in it.
+func quoteURL(raw string) string {
+	if i := strings.LastIndex(raw, "@"); i >= 0 {
+		raw = "…" + raw[i:]
+	}
+	return strconv.Quote(raw)
 }
 
 func loopback(host string) bool {
@@ -148,7 +157,9 @@ func (s *Source) validateLDAP(d *decoder, at string) {
 		key := fmt.Sprintf("%s.urls[%d]", at, i)
 		switch {
 		case err != nil || !slices.Contains([]string{"ldap", "ldaps", "ldapi"}, u.Scheme) || u.Host == "" && u.Scheme != "ldapi":
-			d.fault(key, fmt.Sprintf("%q is no LDAP address", raw), "like ldaps://dc1.example.com")
+			d.fault(key, quoteURL(raw)+" is no LDAP address", "like ldaps://dc1.example.com")
+		case u.User != nil:
+			d.fault(key, "may not hold a user or password", "they go into bind_dn and bind_password_file")
 		case u.Scheme == "ldap" && s.BindDN != "" && !s.TLS.StartTLS && !s.AllowPlaintext && !loopback(u.Hostname()):
 			d.fault(key, "would send the password in clear", "use ldaps://, or tls.start_tls: true, or allow_plaintext: true")
 		}
@@ -214,7 +225,11 @@ func (c *Config) secret(d *decoder, key, file, env string) Secret {
 		if pe, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pe.Err
 		}
-		d.fault(key, fmt.Sprintf("read %q: %v", file, err), "a file that the user who runs photosync can read")
+		name := strconv.Quote(file)
+		if !strings.ContainsAny(file, `/\.`) {
+			name = "the file named here" // people put the secret itself here
+		}
+		d.fault(key, fmt.Sprintf("read %s: %v", name, err), "name a file that the user who runs photosync can read; it holds the secret")
 		return ""
 	}
 	if fi, err := os.Stat(file); err == nil && fi.Mode().Perm()&0o044 != 0 && os.PathSeparator == '/' {
