@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"unicode"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -18,9 +19,13 @@ type Error struct {
 	Err error
 }
 
+// Error is one line: what a server says may hold several, and Active Directory
+// ends it with a NUL.
 func (e *Error) Error() string {
-	return fmt.Sprintf("%s %s: %s", e.Op, e.URL, strings.Join(strings.Fields(e.Err.Error()), " "))
+	text := strings.FieldsFunc(e.Err.Error(), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+	return fmt.Sprintf("%s %s: %s", e.Op, e.URL, strings.Join(text, " "))
 }
+
 func (e *Error) Unwrap() error { return e.Err }
 
 func (e *Error) code() uint16 {

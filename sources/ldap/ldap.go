@@ -197,8 +197,9 @@ func (s *Source) connectTo(ctx context.Context, raw string) (*ldap.Conn, error) 
 	return c, nil
 }
 
-// attributes of a listing besides the email addresses.
-var listed = []string{"displayName", "cn", "entryUUID", "objectGUID", "entryCSN", "modifyTimestamp"}
+// attributes of a listing besides the email addresses. Only a referral has a ref
+// (RFC 3296, section 2.2).
+var listed = []string{"displayName", "cn", "entryUUID", "objectGUID", "entryCSN", "modifyTimestamp", "ref"}
 
 // List implements sources.Source.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
@@ -210,10 +211,10 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	skipped := skips{}
-	controls := s.optionalControls(c)
+	filter, controls := s.withoutReferrals(c)
 	var cookie []byte
 	for {
-		res, next, err := s.page(c, cookie, controls)
+		res, next, err := s.page(c, filter, cookie, controls)
 		if ctx.Err() != nil {
 			return l, context.Cause(ctx)
 		}
@@ -241,32 +242,35 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	return l, nil
 }
 
-// optionalControls are those that keep referrals out of the answers, where the
-// server says that it knows them.
-func (s *Source) optionalControls(c *ldap.Conn) []ldap.Control {
+// withoutReferrals returns the filter and the controls that keep referrals from
+// ending the listing, where the server says that it knows them. Those of
+// Active Directory lead to partitions without people. Others are asked for as the
+// entries that they are (RFC 3296, section 3), so that they can be reported.
+func (s *Source) withoutReferrals(c *ldap.Conn) (filter string, controls []ldap.Control) {
+	filter = s.o.Filter
 	res, err := c.Search(ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false,
 		"(objectClass=*)", []string{"supportedControl"}, nil))
 	if err != nil || len(res.Entries) != 1 {
-		return nil // the listing itself will tell what is wrong
+		return filter, nil // the listing itself will tell what is wrong
 	}
-	var controls []ldap.Control
 	supported := res.Entries[0].GetEqualFoldAttributeValues("supportedControl")
 	if slices.Contains(supported, ldap.ControlTypeManageDsaIT) {
 		controls = append(controls, ldap.NewControlManageDsaIT(false))
+		filter = "(|" + filter + "(objectClass=referral))"
 	}
 	if slices.Contains(supported, ldap.ControlTypeMicrosoftDomainScope) {
 		controls = append(controls, ldap.NewControlString(ldap.ControlTypeMicrosoftDomainScope, false, ""))
 	}
-	return controls
+	return filter, controls
 }
 
 // page asks for one page with a request of its own: one that is used again keeps
 // the cookie of the search before.
-func (s *Source) page(c *ldap.Conn, cookie []byte, controls []ldap.Control) (*ldap.SearchResult, []byte, error) {
+func (s *Source) page(c *ldap.Conn, filter string, cookie []byte, controls []ldap.Control) (*ldap.SearchResult, []byte, error) {
 	paging := ldap.NewControlPaging(uint32(s.o.PageSize))
 	paging.SetCookie(cookie)
 	req := ldap.NewSearchRequest(s.o.BaseDN, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false,
-		s.o.Filter, slices.Concat(s.o.EmailAttributes, listed), append([]ldap.Control{paging}, controls...))
+		filter, slices.Concat(s.o.EmailAttributes, listed), append([]ldap.Control{paging}, controls...))
 	res, err := c.Search(req)
 	if err != nil {
 		return nil, nil, err
@@ -283,6 +287,9 @@ func (s *Source) page(c *ldap.Conn, cookie []byte, controls []ldap.Control) (*ld
 
 // person makes a Person of an entry, or says why it is none.
 func (s *Source) person(e *ldap.Entry, now time.Time) (p sources.Person, why string) {
+	if len(values(e, "ref")) > 0 {
+		return p, "a referral to another server, which is not followed"
+	}
 	had := false
 	for _, a := range s.o.EmailAttributes {
 		for _, v := range addresses(a, values(e, a)) {

@@ -12,11 +12,14 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+	"go.uber.org/goleak"
 
 	"photosync/sources"
 	"photosync/sources/ldap/slapdtest"
 	"photosync/sources/sourcetest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func options(s *slapdtest.Server) Options {
 	return Options{
@@ -43,8 +46,9 @@ type place struct {
 	ad *ldap.Conn
 }
 
-func newPlace(t *testing.T) sourcetest.Place {
-	s := slapdtest.Start(t, slapdtest.Config{})
+func newPlace(t *testing.T) sourcetest.Place { return edit(t, slapdtest.Start(t, slapdtest.Config{})) }
+
+func edit(t *testing.T, s *slapdtest.Server) *place {
 	c, err := ldap.DialURL(s.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -91,16 +95,20 @@ func (p *place) Source() sources.Source { return open(p.t, options(p.s)) }
 func TestContract(t *testing.T) { sourcetest.Run(t, newPlace) }
 
 func TestEdges(t *testing.T) {
-	big := sourcetest.Picture(3, 4_000_000)
+	big := sourcetest.Picture(3, 9_000_000)
 	ldif := "dn: uid=multi," + slapdtest.BaseDN + "\nobjectClass: inetOrgPerson\nobjectClass: adPhoto\nuid: multi\ncn: Multi\nsn: M\nmail: First.Multi@Example.com\nproxyAddresses: smtp:second@example.com\nproxyAddresses: SMTP:third@example.com\nproxyAddresses: X500:/o=x\n" +
 		"jpegPhoto:: " + b64(sourcetest.Picture(1, 100)) + "\njpegPhoto:: " + b64(sourcetest.Picture(2, 300)) + "\n\n" +
 		slapdtest.Entry("nophoto", "nophoto@example.com", nil) +
 		slapdtest.Entry("nomail", "", sourcetest.Picture(4, 100)) +
 		slapdtest.Entry("badmail", "not an address", sourcetest.Picture(4, 100)) +
 		slapdtest.Entry("big", "big@example.com", big) +
+		slapdtest.Entry("again", "BIG@example.com", nil) +
+		slapdtest.Entry("p1", "p1@example.com", []byte{0}) +
+		slapdtest.Entry("p3", "p3@example.com", []byte("\xff\xd8\xff")) +
 		"dn: uid=thumb," + slapdtest.BaseDN + "\nobjectClass: inetOrgPerson\nobjectClass: adPhoto\nuid: thumb\ncn: T\nsn: T\nmail: thumb@example.com\nthumbnailPhoto:: " + b64([]byte("thumb")) + "\njpegPhoto:: " + b64(sourcetest.Picture(5, 900)) + "\n\n" +
 		"dn: ou=elsewhere," + slapdtest.BaseDN + "\nobjectClass: referral\nobjectClass: extensibleObject\nou: elsewhere\nref: ldap://127.0.0.1:1/ou=x\n\n"
 	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif})
+	edit(t, srv).Put("p0@example.com", []byte{}) // LDIF has no way to write it
 	o := options(srv)
 	o.EmailAttributes = []string{"MAIL", "proxyaddresses"}
 	o.PhotoAttributes = []string{"THUMBNAILPHOTO", "jpegphoto"}
@@ -108,19 +116,31 @@ func TestEdges(t *testing.T) {
 	s := open(t, o)
 
 	var l sources.Listing
-	people := map[string]sources.Person{}
-	l, err := s.List(t.Context(), func(p sources.Person) error { people[p.Emails[0]] = p; return nil })
-	if err != nil || !l.Complete || l.Entries != 6 || l.Pages < 3 || len(people) != 4 {
+	people, n := map[string]sources.Person{}, 0
+	l, err := s.List(t.Context(), func(p sources.Person) error {
+		if _, twice := people[p.Emails[0]]; !twice || p.DisplayName != "again" {
+			people[p.Emails[0]] = p
+		}
+		n++
+		return nil
+	})
+	if err != nil || !l.Complete || l.Entries != 11 || l.Pages < 6 || n != 8 || len(people) != 7 {
 		t.Fatalf("listing %+v of %d people, error %v", l, len(people), err)
 	}
-	if w := strings.Join(l.Warnings, "\n"); !strings.Contains(w, "1 entries left out: no email address (first: \"uid=nomail") || !strings.Contains(w, "no valid email address") {
-		t.Errorf("warnings %q", l.Warnings)
+	for _, want := range []string{
+		`1 entries left out: no email address (first: "uid=nomail`, `1 entries left out: no valid email address (first: "uid=badmail`,
+		`1 entries left out: a referral to another server, which is not followed (first: "ou=elsewhere`,
+	} {
+		if !strings.Contains(strings.Join(l.Warnings, "\n"), want) {
+			t.Errorf("warnings %q, want %q in them", l.Warnings, want)
+		}
 	}
 	if got := fmt.Sprint(people["first.multi@example.com"].Emails); got != "[first.multi@example.com third@example.com second@example.com]" {
 		t.Errorf("emails %s", got)
 	}
 	for email, want := range map[string][]byte{
 		"first.multi@example.com": sourcetest.Picture(2, 300), "big@example.com": big, "thumb@example.com": []byte("thumb"),
+		"p0@example.com": {}, "p1@example.com": {0}, "p3@example.com": []byte("\xff\xd8\xff"),
 	} {
 		if p := sourcetest.Read(t, s, people[email].Ref); p.Err != nil || !bytes.Equal(p.Data, want) {
 			t.Errorf("photo of %s: %d bytes, error %v; want %d bytes", email, len(p.Data), p.Err, len(want))
@@ -285,5 +305,46 @@ func TestPasswordInClearIsRefused(t *testing.T) {
 	o.AllowPlaintext = true
 	if _, err := New(o); err != nil {
 		t.Errorf("New with allow_plaintext: %v", err)
+	}
+}
+
+// What a directory holds may be anything. A person is named by canonical
+// addresses, and a key is always a filter that a server can be asked with.
+func FuzzPerson(f *testing.F) {
+	f.Add("a@example.com", "SMTP:b@example.com", []byte{0, '*', ')'}, "x)(uid=*", "20261124110000Z")
+	f.Add("", "X500:/o=x", []byte(nil), "", "")
+	f.Add("not an address", "smtp:", []byte{0xff}, `\`, "20261124110000.")
+	s := &Source{o: Options{EmailAttributes: []string{"mail", "proxyAddresses"}}}
+	f.Fuzz(func(t *testing.T, mail, proxy string, guid []byte, uuid, modified string) {
+		e := ldap.NewEntry("cn=x", map[string][]string{
+			"mail;lang-de": {mail}, "PROXYADDRESSES": {proxy}, "objectGUID": {string(guid)}, "entryUUID": {uuid}, "modifyTimestamp": {modified},
+		})
+		p, why := s.person(e, time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC))
+		if (len(p.Emails) == 0) != (why != "") {
+			t.Errorf("emails %q, left out because %q", p.Emails, why)
+		}
+		for _, a := range p.Emails {
+			if c, err := sources.Email(a); err != nil || c != a {
+				t.Errorf("email %q is not canonical", a)
+			}
+		}
+		if k := p.Ref.Key; k != "" {
+			if _, err := ldap.CompileFilter(keyFilter(k)); err != nil {
+				t.Errorf("filter %q of key %q: %v", keyFilter(k), k, err)
+			}
+		}
+	})
+}
+
+// Active Directory explains a refused password in a line that ends with a NUL.
+func TestActiveDirectoryErrors(t *testing.T) {
+	for data, hint := range map[string]string{
+		"52e": "bind_password_file", "525": "does not exist", "532": "expired", "533": "disabled", "775": "locked out",
+	} {
+		e := &Error{"bind", "ldaps://dc1.example.com", ldap.NewError(ldap.LDAPResultInvalidCredentials,
+			errors.New("80090308: LdapErr: DSID-0C090439, comment: AcceptSecurityContext error, data "+data+", v4563\x00"))}
+		if !strings.Contains(e.Hint(), hint) || strings.ContainsRune(e.Error(), 0) || !strings.HasSuffix(e.Error(), "v4563") {
+			t.Errorf("error %q, hint %q; want %q", e, e.Hint(), hint)
+		}
 	}
 }
