@@ -64,7 +64,7 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 			return a, e
 		}
 		wait := time.Duration(0)
-		switch VerdictOf(e) {
+		switch v := e.retry(); v {
 		case Throttled:
 			c.limited.Add(1)
 			if throttled++; throttled > maxThrottled {
@@ -75,22 +75,23 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 		case Transient, Maintenance:
 			wait = backoff(len(a.earlier) - throttled)
 			waited += wait
-			if a.n-throttled >= c.o.MaxAttempts || waited > c.o.MaxWait {
+			// Maintenance lasts longer than a few attempts: only MaxWait bounds it.
+			if waited > c.o.MaxWait || v == Transient && a.n-throttled >= c.o.MaxAttempts {
 				return a, e
 			}
 		default:
 			return a, e
 		}
-		a.earlier = append(a.earlier, e)
-		c.retries.Add(1)
 		if c.o.Observe != nil {
 			c.o.Observe(e, a.n, wait)
 		}
-		if VerdictOf(e) != Throttled {
+		if e.retry() != Throttled {
 			if err := sleepUntil(ctx, time.Now().Add(wait)); err != nil {
-				return a, fmt.Errorf("stopped before another attempt: %w", errors.Join(err, e))
+				return a, fmt.Errorf("%w (stopped before another attempt: %w)", e, err)
 			}
 		}
+		a.earlier = append(a.earlier, e)
+		c.retries.Add(1)
 	}
 }
 
@@ -124,7 +125,7 @@ func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, 
 	case len(body) > maxAnswerBytes:
 		return 0, &Error{Op: q.op, Status: resp.StatusCode, Err: fmt.Errorf("answer of more than %d bytes", maxAnswerBytes)}
 	case resp.StatusCode/100 != 2:
-		return retryAfter(resp.Header.Get("Retry-After"), time.Now()), errorFrom(q.op, resp.StatusCode, body)
+		return retryAfter(resp.Header.Get("Retry-After"), time.Now()), c.errorFrom(q.op, resp.StatusCode, body)
 	}
 	if err := parse(body); err != nil {
 		if e, ok := errors.AsType[*Error](err); ok {
@@ -190,8 +191,10 @@ func transportCause(ctx context.Context, err error) error {
 	return err
 }
 
-// errorFrom reads a refusal: Smartsheet's JSON, or whatever a gateway wrote.
-func errorFrom(op string, status int, body []byte) *Error {
+// errorFrom reads a refusal: Smartsheet's JSON, or whatever a gateway wrote. A
+// gateway's page may repeat the request, and with it the token.
+func (c *Client) errorFrom(op string, status int, body []byte) *Error {
+	clean := func(s string) string { return oneLine(strings.ReplaceAll(s, c.o.Token, "[token]")) }
 	e := &Error{Op: op, Status: status}
 	var j struct {
 		RefID     string `json:"refId"`
@@ -199,10 +202,10 @@ func errorFrom(op string, status int, body []byte) *Error {
 		Message   string `json:"message"`
 	}
 	if err := json.Unmarshal(body, &j); err == nil && (j.ErrorCode != 0 || j.Message != "" || j.RefID != "") {
-		e.Code, e.RefID, e.Message = j.ErrorCode, oneLine(j.RefID), oneLine(j.Message)
+		e.Code, e.RefID, e.Message = j.ErrorCode, clean(j.RefID), clean(j.Message)
 		return e
 	}
-	e.Message = oneLine(string(body))
+	e.Message = clean(string(body))
 	if e.Message == "" {
 		e.Message = http.StatusText(status)
 	}

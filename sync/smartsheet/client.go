@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 )
 
 // Roots are the API's addresses by region.
@@ -94,8 +96,11 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("smartsheet address %q: plain http would show the token to everyone on the way", o.BaseURL)
 	case o.Token == "":
 		return nil, errors.New("smartsheet: no token")
-	case strings.ContainsAny(o.Token+o.IntegrationSource+o.UserAgent, "\r\n\x00"):
-		return nil, errors.New("smartsheet: token, integration source and user agent must be one line each")
+	case strings.ContainsFunc(o.Token+o.UserAgent, unicode.IsControl):
+		return nil, errors.New("smartsheet: token and user agent must be one line each")
+	}
+	if err := checkIntegrationSource(o.IntegrationSource); err != nil {
+		return nil, err
 	}
 	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
 	o.UploadWeight, o.MaxAttempts = max(o.UploadWeight, 1), max(o.MaxAttempts, 1)
@@ -116,11 +121,31 @@ func New(o Options) (*Client, error) {
 
 // sameHost refuses redirects that would carry the token elsewhere.
 func sameHost(req *http.Request, via []*http.Request) error {
-	if req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
-		return fmt.Errorf("redirected to %q: refused, the token stays with %q", req.URL.Host, via[0].URL.Host)
+	switch {
+	case req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme:
+		return fmt.Errorf("%w to %q: the token stays with %q", errRedirect, req.URL.Host, via[0].URL.Host)
+	case req.Method != via[0].Method: // 301 to 303 turn an upload into a GET
+		return fmt.Errorf("%w that turns %s into %s", errRedirect, via[0].Method, req.Method)
+	case len(via) >= 3:
+		return fmt.Errorf("%w after %d others", errRedirect, len(via))
 	}
-	if len(via) >= 3 {
-		return errors.New("too many redirects")
+	return nil
+}
+
+// errRedirect is a redirect that is not followed: the address is wrong.
+var errRedirect = errors.New("refused a redirect")
+
+// sourceTypes may begin smartsheet-integration-source (API reference).
+var sourceTypes = []string{"AI", "SCRIPT", "APPLICATION"}
+
+func checkIntegrationSource(s string) error {
+	if s == "" {
+		return nil
+	}
+	parts := strings.Split(s, ",")
+	if len(parts) != 3 || !slices.Contains(sourceTypes, parts[0]) ||
+		strings.TrimSpace(parts[1]) == "" || strings.TrimSpace(parts[2]) == "" || strings.ContainsFunc(s, unicode.IsControl) {
+		return fmt.Errorf("smartsheet integration source %q: want TYPE,Organisation,Name with TYPE one of %s", s, strings.Join(sourceTypes, ", "))
 	}
 	return nil
 }

@@ -7,25 +7,30 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 )
 
 // errorCodes that decide something (API reference, "Errors").
 const (
-	codeNotAuthorized   = 1004
-	codeNotFound        = 1006
-	codePlanLacks       = 1013
-	codeUserNotFound    = 1020
-	codeCannotAssume    = 1030
-	codeUserInactive    = 1188
-	codeUnexpected      = 4000
-	codeMaintenance     = 4001
-	codeServerTimeout   = 4002
-	codeRateLimit       = 4003
-	codeSaveCollision   = 4004
-	codeVersionRetired  = 4005
-	codeUnsupportedType = 1074
-	codeTooLarge        = 1128
+	codeNotAuthorized    = 1004
+	codeNotFound         = 1006
+	codePlanLacks        = 1013
+	codeUserNotFound     = 1020
+	codeCannotAssume     = 1030
+	codeUserInactive     = 1188
+	codeUnexpected       = 4000
+	codeMaintenance      = 4001
+	codeServerTimeout    = 4002
+	codeRateLimit        = 4003
+	codeSaveCollision    = 4004
+	codeVersionRetired   = 4005
+	codeUnsupportedType  = 1074
+	codeSizeMismatch     = 1075
+	codeBadContentType   = 1091
+	codeUnsupportedMedia = 1124
+	codeTooLarge         = 1128
+	codeBadHeader        = 1272
 )
 
 // Error is a call that Smartsheet refused, or that did not get an answer.
@@ -96,15 +101,41 @@ func VerdictOf(err error) Verdict {
 		return StaleID
 	case e.Code == codeNotAuthorized, e.Code == codePlanLacks, e.Status == 403 && e.Code == 0:
 		return Permission
-	case e.Status >= 500, e.Status == 408, e.Err != nil:
+	case e.Status >= 500 && e.Code == 0, e.Status == 408, e.Err != nil:
 		return Transient
 	}
 	return PersonOnly
 }
 
+// retry is e's verdict on its own call: a connection that could not be made is
+// tried again before it stops the run.
+func (e *Error) retry() Verdict {
+	v := VerdictOf(e)
+	if v == StopRun && e.Status == 0 && dialFailed(e.Err) && !unresolvable(e.Err) {
+		return Transient
+	}
+	return v
+}
+
+// dialFailed reports whether there was no connection, to the server or the proxy
+// before it: what is true of one call is true of all.
+func dialFailed(err error) bool {
+	o, ok := errors.AsType[*net.OpError](err)
+	return ok && (o.Op == "dial" || o.Op == "proxyconnect")
+}
+
+func unresolvable(err error) bool {
+	d, ok := errors.AsType[*net.DNSError](err)
+	return ok && d.IsNotFound
+}
+
 // connectionVerdict is for calls without an answer. A server that cannot be
-// verified, or a name that does not exist, stays so for every other call.
+// verified or reached, or a name that does not exist, stays so for every other
+// call.
 func connectionVerdict(err error) Verdict {
+	if errors.Is(err, context.Canceled) {
+		return PersonOnly
+	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return StopRun
 	}
@@ -114,11 +145,8 @@ func connectionVerdict(err error) Verdict {
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return StopRun
 	}
-	if d, ok := errors.AsType[*net.DNSError](err); ok && d.IsNotFound {
+	if unresolvable(err) || dialFailed(err) || errors.Is(err, errRedirect) {
 		return StopRun
-	}
-	if errors.Is(err, context.Canceled) {
-		return PersonOnly
 	}
 	return Transient
 }
@@ -126,8 +154,10 @@ func connectionVerdict(err error) Verdict {
 // Final reports whether the same bytes would be refused again.
 func (e *Error) Final() bool {
 	switch e.Code {
-	case codeUnsupportedType, 1075, 1091, 1124, codeTooLarge:
+	case codeUnsupportedType, codeSizeMismatch, codeBadContentType, codeUnsupportedMedia, codeTooLarge, codeBadHeader:
 		return true
+	case 0: // a gateway's word
+		return e.Status == http.StatusRequestEntityTooLarge || e.Status == http.StatusUnsupportedMediaType
 	}
 	return false
 }

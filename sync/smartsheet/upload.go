@@ -73,8 +73,10 @@ func parseUpload(b []byte, id int64) (Upload, error) {
 	if err != nil {
 		return up, err
 	}
-	if len(users) > 0 {
-		up.User = users[0].user()
+	for i, u := range users {
+		if i == 0 || u.ID == id {
+			up.User = u.user()
+		}
 	}
 	switch {
 	case up.Partial():

@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	pageSize     = 1000 // asked for; the server may give less
-	maxPages     = 100_000
-	maxURLBytes  = 6 << 10 // of a query, below what gateways take
-	filterOfPage = 100     // the server's default page size: a filter of no more fits one page
+	pageSize = 1000 // asked for; the server may give less
+	maxPages = 100_000
+	// maxFilterBytes keeps the whole URL below 6 KB, which gateways take.
+	maxFilterBytes = 6<<10 - 256
 )
 
 // wireUser is a user as the API writes one.
@@ -46,7 +46,7 @@ func (w wireUser) user() User {
 
 // Me asks who the token belongs to (GET /users/me).
 func (c *Client) Me(ctx context.Context) (Me, error) {
-	var w struct {
+	type answer struct {
 		wireUser
 		Admin   bool `json:"admin"`
 		Account struct {
@@ -54,8 +54,10 @@ func (c *Client) Me(ctx context.Context) (Me, error) {
 			Name string `json:"name"`
 		} `json:"account"`
 	}
+	var w answer
 	q := call{op: "ask Smartsheet who the token belongs to", method: http.MethodGet, path: "/users/me", units: 1}
 	_, err := c.do(ctx, q, func(b []byte) error {
+		w = answer{}
 		if err := json.Unmarshal(b, &w); err != nil {
 			return fmt.Errorf("answer is not what /users/me gives: %w", err)
 		}
@@ -69,7 +71,7 @@ func (c *Client) Me(ctx context.Context) (Me, error) {
 
 // Users calls each for every user, once (GET /users, all pages).
 func (c *Client) Users(ctx context.Context, each func(User) error) error {
-	_, err := c.pages(ctx, "", map[int64]bool{}, 0, each)
+	_, err := c.list(ctx, walk{seen: map[int64]bool{}, each: each})
 	return err
 }
 
@@ -82,33 +84,43 @@ func (c *Client) Find(ctx context.Context, emails []string, each func(User) erro
 	fs := filters(emails)
 	if len(fs) > 2 {
 		// One page of the whole list tells how many calls listing everyone takes.
-		if done, err := c.pages(ctx, "", seen, len(fs), each); done || err != nil {
+		if done, err := c.list(ctx, walk{seen: seen, each: each, limit: len(fs)}); done || err != nil {
 			return err
 		}
 	}
 	for _, f := range fs {
-		if _, err := c.pages(ctx, f, seen, 0, each); err != nil {
+		if _, err := c.list(ctx, walk{filter: f.query, most: f.emails, seen: seen, each: each}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// filters packs addresses into email= values that keep the URL short and the
-// answer on one page of the default size.
-func filters(emails []string) []string {
-	var all []string
+// filter is a value of email=, encoded, and how many addresses it holds.
+type filter struct {
+	query  string
+	emails int
+}
+
+// filters packs addresses into as few values as the length of a URL allows.
+func filters(emails []string) []filter {
+	var all []filter
 	var b strings.Builder
 	n := 0
+	flush := func() {
+		if n > 0 {
+			all = append(all, filter{b.String(), n})
+		}
+		b.Reset()
+		n = 0
+	}
 	for _, e := range emails {
 		if e == "" || strings.Contains(e, ",") {
 			continue
 		}
 		q := url.QueryEscape(e)
-		if n > 0 && (n == filterOfPage || b.Len()+len(q)+len("%2C") > maxURLBytes-200) {
-			all = append(all, b.String())
-			b.Reset()
-			n = 0
+		if b.Len()+len(q)+len("%2C") > maxFilterBytes {
+			flush()
 		}
 		if n > 0 {
 			b.WriteString("%2C")
@@ -116,9 +128,7 @@ func filters(emails []string) []string {
 		b.WriteString(q)
 		n++
 	}
-	if n > 0 {
-		all = append(all, b.String())
-	}
+	flush()
 	return all
 }
 
@@ -131,39 +141,71 @@ type page struct {
 	Data       []wireUser `json:"data"`
 }
 
-// pages walks the user list. It ends at a page without anyone new: past the end
-// the API answers with an empty page or repeats the last one, totals may be -1,
-// and people may come and go between pages. With limit > 0 it gives up (done is
-// false) when the first page shows that more than limit pages would be needed.
-func (c *Client) pages(ctx context.Context, filter string, seen map[int64]bool, limit int, each func(User) error) (done bool, err error) {
+// walk is one way through the pages of the user list.
+type walk struct {
+	filter string // value of email=; empty: everyone
+	most   int    // users that the filter can match; 0: no filter
+	limit  int    // pages after which it is given up; 0: none
+	seen   map[int64]bool
+	each   func(User) error
+}
+
+// list walks the pages, and once more when the number of users changed on the
+// way: somebody who left moves everybody behind them forward, some of them onto a
+// page that was already read. It is not done when w.limit ended it.
+func (c *Client) list(ctx context.Context, w walk) (done bool, err error) {
+	done, changed, err := c.pages(ctx, w)
+	if err == nil && done && changed {
+		_, _, err = c.pages(ctx, w)
+	}
+	return done, err
+}
+
+// pages walks the pages once. The totals may be unknown (-1), or be counted in
+// pages of the size asked for and not of the size given; past the end the API
+// answers with an empty page or repeats the last one.
+func (c *Client) pages(ctx context.Context, w walk) (done, changed bool, err error) {
+	entries, total, matched := 0, 0, map[int64]bool{}
+	last := map[int64]bool{} // who was on the page before
 	for n := 1; n <= maxPages; n++ {
-		p, err := c.page(ctx, filter, n)
+		p, err := c.page(ctx, w.filter, n)
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
-		fresh := 0
-		for _, w := range p.Data {
-			if w.ID == 0 || seen[w.ID] {
+		if p.TotalCount > 0 {
+			changed = changed || total > 0 && total != p.TotalCount
+			total = p.TotalCount
+		}
+		repeated := n > 1
+		now := make(map[int64]bool, len(p.Data))
+		for _, x := range p.Data {
+			now[x.ID] = true
+			repeated = repeated && last[x.ID]
+			if w.most > 0 {
+				matched[x.ID] = true
+			}
+			if x.ID == 0 || w.seen[x.ID] {
 				continue
 			}
-			seen[w.ID] = true
-			fresh++
-			if err := each(w.user()); err != nil {
-				return false, err
+			w.seen[x.ID] = true
+			if err := w.each(x.user()); err != nil {
+				return false, changed, err
 			}
 		}
+		entries += len(p.Data)
+		last = now
 		switch {
-		case len(p.Data) == 0, p.TotalPages == n:
-			return true, nil
-		case n > 1 && fresh == 0 && p.TotalPages <= n:
-			return true, nil // the last page again
-		case filter != "" && p.TotalPages <= 0 && len(p.Data) < filterOfPage:
-			return true, nil
-		case limit > 0 && n == 1 && (p.TotalPages <= 0 || p.TotalPages-1 > limit):
-			return false, nil
+		case len(p.Data) == 0, repeated:
+			return true, changed, nil
+		case p.TotalPages > 0 && n >= p.TotalPages && entries >= p.TotalCount:
+			return true, changed, nil
+		case w.most > 0 && len(matched) >= w.most:
+			return true, changed, nil
+		case w.limit > 0 && max(p.TotalPages-1, n) > w.limit:
+			return false, changed, nil
 		}
 	}
-	return false, &Error{Op: "list users", Err: fmt.Errorf("the list does not end after %d pages", maxPages)}
+	return false, false, &Error{Op: "list users", Err: fmt.Errorf("the list does not end after %d pages", maxPages)}
 }
 
 func (c *Client) page(ctx context.Context, filter string, n int) (page, error) {
@@ -191,6 +233,7 @@ func (c *Client) User(ctx context.Context, id int64) (User, error) {
 	var w wireUser
 	q := call{op: fmt.Sprintf("ask for user %d", id), method: http.MethodGet, path: "/users/" + strconv.FormatInt(id, 10), units: 1}
 	_, err := c.do(ctx, q, func(b []byte) error {
+		w = wireUser{}
 		if err := json.Unmarshal(b, &w); err != nil {
 			return fmt.Errorf("answer is not a user: %w", err)
 		}

@@ -1,0 +1,138 @@
+package smartsheet
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestNewRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Options)
+		want   string // part of the error; empty: none
+	}{
+		"good":                 {func(*Options) {}, ""},
+		"http on loopback":     {func(o *Options) { o.BaseURL = "http://127.0.0.1:8080/2.0" }, ""},
+		"http on IPv6":         {func(o *Options) { o.BaseURL = "http://[::1]:8080/2.0" }, ""},
+		"http":                 {func(o *Options) { o.BaseURL = "http://api.example.test/2.0" }, "plain http"},
+		"http to lookalike":    {func(o *Options) { o.BaseURL = "http://127.0.0.1.example.test/2.0" }, "plain http"},
+		"http allowed":         {func(o *Options) { o.BaseURL, o.AllowHTTP = "http://api.example.test/2.0", true }, ""},
+		"no scheme":            {func(o *Options) { o.BaseURL = "api.example.test" }, "want https://"},
+		"no token":             {func(o *Options) { o.Token = "" }, "no token"},
+		"token of two lines":   {func(o *Options) { o.Token += "\n" }, "one line"},
+		"no quota":             {func(o *Options) { o.RequestsPerMinute = 0 }, "above 0"},
+		"source of two parts":  {func(o *Options) { o.IntegrationSource = "SCRIPT,photosync" }, "TYPE,Organisation,Name"},
+		"source of four parts": {func(o *Options) { o.IntegrationSource = "SCRIPT,a,b,c" }, "TYPE,Organisation,Name"},
+		"source of no type":    {func(o *Options) { o.IntegrationSource = "ROBOT,a,b" }, "TYPE,Organisation,Name"},
+		"source with control":  {func(o *Options) { o.IntegrationSource = "AI,a,b\x7f" }, "TYPE,Organisation,Name"},
+		"source":               {func(o *Options) { o.IntegrationSource = "APPLICATION,Example Corp,photosync" }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{BaseURL: Roots["eu"], Token: testToken, RequestsPerMinute: 300, Timeout: time.Second}
+			c.change(&o)
+			_, err := New(o)
+			switch {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("error %v, want %q in it", err, c.want)
+			case err != nil && strings.Contains(err.Error(), testToken):
+				t.Errorf("shows the token: %v", err)
+			}
+		})
+	}
+}
+
+// The token goes nowhere but to the host that it was configured for.
+func TestRedirects(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s %s reached the other host, Authorization %q", r.Method, r.URL, r.Header.Get("Authorization"))
+	}))
+	defer other.Close()
+	var requests []string
+	mux := http.NewServeMux()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests = append(requests, r.Method+" "+r.URL.Path)
+		mux.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	mux.Handle("GET /2.0/users/me", http.RedirectHandler(other.URL, http.StatusFound))
+	mux.Handle("GET /2.0/users/1", http.RedirectHandler("/2.0/moved", http.StatusTemporaryRedirect))
+	mux.HandleFunc("GET /2.0/moved", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+testToken {
+			t.Error("no token on the same host")
+		}
+		w.Write([]byte(`{"id":1}`))
+	})
+	mux.Handle("POST /2.0/users/1/profileimage", http.RedirectHandler("/2.0/moved", http.StatusFound))
+	transport, err := NewTransport("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", transport })
+	defer c.Close()
+	if _, err := c.Me(t.Context()); VerdictOf(err) != StopRun || strings.Contains(err.Error(), testToken) {
+		t.Errorf("to another host: %v", err)
+	}
+	if _, err := c.User(t.Context(), 1); err != nil {
+		t.Errorf("on the same host: %v", err)
+	}
+	if _, err := c.SetProfileImage(t.Context(), User{ID: 1}, picture); VerdictOf(err) != StopRun {
+		t.Errorf("an upload turned into a GET: %v", err)
+	}
+	if len(requests) != 4 {
+		t.Errorf("requests %q", requests)
+	}
+}
+
+// Connections are kept, after refusals too.
+func TestConnectionsAreReused(t *testing.T) {
+	peers := map[string]bool{}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		peers[r.RemoteAddr] = true
+		w.WriteHeader(http.StatusForbidden)
+		w.Write([]byte(strings.Repeat("x", 100_000)))
+	}))
+	defer srv.Close()
+	transport, err := NewTransport("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", transport })
+	defer c.Close()
+	for range 20 {
+		if _, err := c.SetProfileImage(t.Context(), User{ID: 1}, picture); VerdictOf(err) != Permission {
+			t.Fatal(err)
+		}
+	}
+	if len(peers) != 1 {
+		t.Errorf("%d connections for 20 uploads", len(peers))
+	}
+}
+
+// An unknown authority is named at once, not tried again.
+func TestCertificate(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.Config.ErrorLog = quiet
+	srv.StartTLS()
+	defer srv.Close()
+	transport, err := NewTransport("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", transport })
+	defer c.Close()
+	if _, err := c.Me(t.Context()); VerdictOf(err) != StopRun || c.Stats().Requests != 1 {
+		t.Errorf("%v after %d requests", err, c.Stats().Requests)
+	}
+}
+
+var quiet = log.New(io.Discard, "", 0) // for servers whose clients give up
