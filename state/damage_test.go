@@ -166,7 +166,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"text file", write([]byte(strings.Repeat("not a database\n", 5000))), isDamaged, "invalid database"},
 		{"short text file", write([]byte("hello")), isDamaged, "damaged"},
 		{"cut in the meta pages", write(good[:5000]), isDamaged, "damaged"},
-		{"cut in the middle", write(good[:len(good)/2/4096*4096]), isDamaged, "damaged"},
+		{"cut in the middle", write(good[:10*os.Getpagesize()]), isDamaged, "damaged"},
 		{"another program's", database(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("x")); return err }), isDamaged, "another program"},
 		{"newer", database(func(tx *bbolt.Tx) error {
 			if _, err := tx.CreateBucket(peopleBucket); err != nil {

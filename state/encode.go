@@ -149,10 +149,11 @@ func (d *decoder) varint() int64 {
 func (d *decoder) text() string {
 	n := d.uvarint()
 	s := d.take(n >> 1)
-	if n&1 == 1 {
-		return hex.EncodeToString([]byte(s))
+	if n&1 == 0 {
+		return s
 	}
-	return s
+	var digits [64]byte // enough for SHA-256 without another allocation
+	return string(hex.AppendEncode(digits[:0], []byte(s)))
 }
 
 func (d *decoder) flag() bool {
