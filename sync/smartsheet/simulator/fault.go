@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,7 +87,21 @@ func ParseFault(s string) (Fault, error) {
 			return f, fmt.Errorf("fault %q: %s: %w", s, kv, err)
 		}
 	}
-	return f, nil
+	return f, f.check(s)
+}
+
+// check refuses a fault that would never show, which a rehearsal would take for
+// a server without faults.
+func (f Fault) check(text string) error {
+	switch {
+	case !slices.Contains([]string{"upload", "users", "user", "me", "any"}, f.Op):
+		return fmt.Errorf("fault %q: no op %q; there are upload, users, user, me, any", text, f.Op)
+	case f.Skip < 0 || f.Count < 0 || f.Every < 0 || f.Delay < 0:
+		return fmt.Errorf("fault %q: skip, count, every and delay cannot be negative", text)
+	case f.Kind == "slow" && f.Delay == 0:
+		return fmt.Errorf("fault %q: say how slow, like slow,delay=2s", text)
+	}
+	return nil
 }
 
 // fault is a Fault with what it has seen.
@@ -145,10 +160,10 @@ func (f *fault) before(s *Server, w http.ResponseWriter, r *http.Request) (done 
 		if f.RetryAfter != "" {
 			w.Header().Set("Retry-After", f.RetryAfter)
 		}
-		io.Copy(io.Discard, r.Body)
+		drain(r)
 		s.refuse(w, f.Status, f.Code, f.Message)
 	case "html":
-		io.Copy(io.Discard, r.Body)
+		drain(r)
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusBadGateway)
 		io.WriteString(w, "<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>")
@@ -157,7 +172,7 @@ func (f *fault) before(s *Server, w http.ResponseWriter, r *http.Request) (done 
 	case "reset":
 		panic(http.ErrAbortHandler)
 	case "hang":
-		io.Copy(io.Discard, r.Body)
+		drain(r)
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
 	case "slow":
@@ -174,7 +189,7 @@ func (f *fault) before(s *Server, w http.ResponseWriter, r *http.Request) (done 
 
 // partial answers that the request went through and the picture did not.
 func (s *Server) partial(w http.ResponseWriter, r *http.Request, f *fault) {
-	io.Copy(io.Discard, r.Body)
+	drain(r)
 	code := f.Code
 	if code == 0 {
 		code = 1074
@@ -239,13 +254,21 @@ func (t transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	if r.Body != nil {
 		defer r.Body.Close()
 	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
 	in := r.Clone(r.Context())
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}
 	w := httptest.NewRecorder()
 	t.s.ServeHTTP(w, in)
-	return w.Result(), nil
+	if err := r.Context().Err(); err != nil { // the client would not have waited
+		return nil, err
+	}
+	resp = w.Result()
+	resp.Request = r
+	return resp, nil
 }
 
 // SampleUsers returns n active users, user0001@example.com and so on.

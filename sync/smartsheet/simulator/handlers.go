@@ -113,6 +113,7 @@ func (s *Server) byPath(w http.ResponseWriter, r *http.Request) *user {
 	u := s.byID[id]
 	s.mu.Unlock()
 	if err != nil || u == nil {
+		drain(r)
 		s.refuse(w, http.StatusNotFound, 1020, "")
 		return nil
 	}
@@ -159,10 +160,11 @@ func (s *Server) setImage(w http.ResponseWriter, r *http.Request) {
 	contentType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	_, disposition, _ := mime.ParseMediaType(r.Header.Get("Content-Disposition"))
 	switch {
-	case err != nil:
+	case err != nil, r.ContentLength > 0 && int64(len(data)) < min(r.ContentLength, maxImageBytes):
 		s.refuse(w, http.StatusBadRequest, 1075, "")
 		return
 	case len(data) > maxImageBytes:
+		drain(r)
 		s.refuse(w, http.StatusBadRequest, 1128, "")
 		return
 	case contentType == "":
@@ -177,10 +179,9 @@ func (s *Server) setImage(w http.ResponseWriter, r *http.Request) {
 	}
 	name, _ := url.PathUnescape(disposition["filename"])
 	s.mu.Lock()
-	s.imageSeq++
 	s.counts.Accepted++
 	u.image = Image{
-		ID: fmt.Sprintf("I!1!%08x", s.imageSeq), Data: data, ContentType: contentType, FileName: name, Uploads: u.image.Uploads + 1,
+		ID: s.imageID(), Data: data, ContentType: contentType, FileName: name, Uploads: u.image.Uploads + 1,
 	}
 	v := u.view()
 	s.mu.Unlock()
@@ -259,14 +260,23 @@ func (s *Server) gallery(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) imageByID(w http.ResponseWriter, r *http.Request) {
+	img, ok := s.imageWithID(r.PathValue("id"))
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", img.ContentType)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Write(img.Data) // without the lock: a slow browser must not stop the API
+}
+
+func (s *Server) imageWithID(id string) (Image, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, u := range s.users {
-		if u.image.ID != "" && u.image.ID == r.PathValue("id") {
-			w.Header().Set("Content-Type", u.image.ContentType)
-			w.Write(u.image.Data)
-			return
+		if id != "" && u.image.ID == id {
+			return u.image, true
 		}
 	}
-	http.NotFound(w, r)
+	return Image{}, false
 }

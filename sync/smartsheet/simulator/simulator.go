@@ -7,8 +7,10 @@ package simulator
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -65,11 +67,12 @@ type Server struct {
 	mux *http.ServeMux
 
 	mu       sync.Mutex
-	users    []*user // in order of their ids
+	users    []*user // in the order they were added
 	byID     map[int64]*user
 	faults   []*fault
 	windows  map[string]*window // by token
 	counts   Counts
+	nextID   int64 // for a user without one
 	refs     int
 	imageSeq int
 }
@@ -99,25 +102,32 @@ func New(o Options) *Server {
 	}
 	o.UploadWeight = max(o.UploadWeight, 1)
 	s := &Server{o: o, byID: map[int64]*user{}, windows: map[string]*window{}, counts: Counts{ByOp: map[string]int{}}}
-	next := o.FirstUserID
+	s.nextID = o.FirstUserID
+	for _, u := range o.Users { // given ids first: a numbered user never takes one of them
+		if u.ID != 0 {
+			s.byID[u.ID] = nil
+		}
+	}
 	for _, u := range o.Users {
-		if u.ID == 0 {
-			u.ID = next
-			next++
-		}
-		if u.Status == "" {
-			u.Status = "ACTIVE"
-		}
 		s.AddUser(u)
 	}
 	s.routes()
 	return s
 }
 
-// AddUser adds a user with the given ID.
+// AddUser adds a user; ID 0 is numbered, Status "" is ACTIVE.
 func (s *Server) AddUser(u smartsheet.User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for u.ID == 0 {
+		if _, taken := s.byID[s.nextID]; !taken {
+			u.ID = s.nextID
+		}
+		s.nextID++
+	}
+	if u.Status == "" {
+		u.Status = "ACTIVE"
+	}
 	x := &user{User: u}
 	s.users = append(s.users, x)
 	s.byID[u.ID] = x
@@ -132,6 +142,39 @@ func (s *Server) Image(email string) (Image, bool) {
 		return Image{}, false
 	}
 	return u.image, true
+}
+
+// SetImage replaces a user's picture as the user would by hand: with a new image
+// id and without counting an upload. It reports whether there is such a user.
+func (s *Server) SetImage(email string, data []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.find(email)
+	if u == nil {
+		return false
+	}
+	u.image = Image{ID: s.imageID(), Data: data, ContentType: imageType(data), Uploads: u.image.Uploads}
+	return true
+}
+
+// imageID makes up the next image id. The lock is held.
+func (s *Server) imageID() string {
+	s.imageSeq++
+	return fmt.Sprintf("I!1!%08x", s.imageSeq)
+}
+
+// RemoveUser removes the user with this email, so that the id is unknown from
+// then on. It reports whether there was one.
+func (s *Server) RemoveUser(email string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.find(email)
+	if u == nil {
+		return false
+	}
+	delete(s.byID, u.ID)
+	s.users = slices.DeleteFunc(s.users, func(x *user) bool { return x == u })
+	return true
 }
 
 // Counts returns a copy of what was counted so far.
@@ -164,10 +207,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.counts.ByOp[op]++
 	s.mu.Unlock()
 	if code, ok := s.authorized(r); !ok {
+		drain(r)
 		s.refuse(w, http.StatusUnauthorized, code, "")
 		return
 	}
 	if wait, ok := s.spend(r, op); !ok {
+		drain(r)
 		s.rateLimited(w, wait)
 		return
 	}
@@ -177,6 +222,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w = f.wrap(w)
 	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// drain reads the rest of the request: a server that answers and closes while
+// the client still sends makes it see a reset instead of the answer.
+func drain(r *http.Request) {
+	io.Copy(io.Discard, io.LimitReader(r.Body, 2*maxImageBytes)) // the client may be gone
 }
 
 func opOf(r *http.Request) string {
