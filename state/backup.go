@@ -1,8 +1,10 @@
 package state
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -32,9 +34,10 @@ func (s *Store) Backup() (err error) {
 		return &AccessError{Path: target, Err: err}
 	}
 	defer os.Remove(f.Name())
+	w := &writer{w: f}
 	err = s.view(func(tx *bbolt.Tx) error {
-		_, err := tx.WriteTo(f)
-		return err
+		_, err := tx.WriteTo(w)
+		return cmp.Or(w.err, err)
 	})
 	if err == nil {
 		err = f.Sync()
@@ -56,6 +59,19 @@ func (s *Store) Backup() (err error) {
 	}
 	syncDir(filepath.Dir(target))
 	return nil
+}
+
+// writer keeps the error of a failed write, of which bbolt passes on the words
+// only: the hint depends on what it was.
+type writer struct {
+	w   io.Writer
+	err error
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	w.err = err
+	return n, err
 }
 
 // readThrough opens a state for a look, with every record if all, and returns its

@@ -1,0 +1,73 @@
+package state
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// A real small disk, which fills up and is then mounted read-only: the error says
+// so, what was confirmed stays, and the next run goes on.
+func TestFullAndReadOnlyDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=512k"); err != nil {
+		t.Skipf("mount a small disk (needs root): %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	path := filepath.Join(dir, "state.db")
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 100<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
+	n, err := 0, error(nil)
+	for ; err == nil && n < 5000; n++ {
+		err = s.Put(sample(n))
+	}
+	n-- // the last one failed
+	if a, ok := errors.AsType[*AccessError](err); !ok || !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("full disk: %T: %v", err, err)
+	} else {
+		t.Log(a, "—", a.Hint())
+	}
+	if err := s.Backup(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("backup on a full disk: %v", err)
+	}
+	s.Close()
+
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	for i := range n {
+		if _, found, err := s.Lookup(sample(i).Email); !found || err != nil {
+			t.Fatalf("record %d of %d: %v, %v", i, n, found, err)
+		}
+	}
+	put(t, s, sample(n))
+	shut(t, s)
+
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(path, Options{})
+	if a, ok := errors.AsType[*AccessError](err); !ok || !errors.Is(err, syscall.EROFS) {
+		t.Fatalf("read-only disk: %T: %v", err, err)
+	} else {
+		t.Log(a, "—", a.Hint())
+	}
+	r, err := Open(path, Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.Len(); got != n+1 || err != nil {
+		t.Errorf("%d people, %v; want %d", got, err, n+1)
+	}
+	shut(t, r)
+}
