@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"runtime"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
@@ -17,24 +18,42 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Decoded pixels are what takes memory: a camera's photo a hundred times what
-// its bytes do. All workers together hold as much as decodeMemory at a time,
-// or one picture that needs more, alone; small pictures do not count.
+// Decoded pixels are what takes memory: for a camera's photo ten to a hundred
+// times what its bytes do.
 const (
-	decodeMemory = 64 << 20
+	// maxMemory is the most that one picture may take. It is enough for 50
+	// million pixels of a JPEG as cameras write it, and keeps a container's
+	// memory from being used up by a picture made for that.
+	maxMemory = 256 << 20
+	// sharedMemory is what all workers together may take at a time; a picture
+	// that needs more has it for itself.
+	sharedMemory = 64 << 20
+	// smallPicture and what is below does not count.
 	smallPicture = 4 << 20
 )
 
-var decodeRoom = semaphore.NewWeighted(decodeMemory)
+var decodeRoom = semaphore.NewWeighted(sharedMemory)
 
 // decoded calls f with the pixels; of a GIF, those of its first frame. The
 // caller has checked their number. The error is an *Error or that of ctx.
 func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
-	if need := min(l.decodeBytes(), decodeMemory); need > smallPicture {
+	if l.pixels() > maxMemory || l.memory > maxMemory { // the first, in case the second overflowed
+		return &Error{
+			Code:   TooManyPixels,
+			Detail: fmt.Sprintf("decoding %d x %d pixels of this %s takes %d MB of memory, at most %d are used", l.width, l.height, l.format, l.memory>>20, maxMemory>>20),
+			advice: "scale the photo down at the source",
+		}
+	}
+	if need := min(l.memory, sharedMemory); need > smallPicture {
 		if err := decodeRoom.Acquire(ctx, need); err != nil {
 			return err
 		}
 		defer decodeRoom.Release(need)
+	}
+	if l.memory > sharedMemory {
+		// The collector lets garbage grow to what was alive at its last run,
+		// which was this picture. Before the next one comes, it has to go.
+		defer runtime.GC()
 	}
 	return l.guard(ctx, func(r *reader) error {
 		m, err := l.decode(r)
@@ -43,20 +62,6 @@ func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
 		}
 		return f(m)
 	})
-}
-
-// decodeBytes is about what decoding takes at most.
-func (l *layout) decodeBytes() int64 {
-	perPixel := int64(8) // up to four samples of 16 bits
-	switch {
-	case l.progressive:
-		perPixel = 15 // three samples, and a 32-bit coefficient for each
-	case l.format == formatJPEG:
-		perPixel = 4
-	case l.format == formatGIF:
-		perPixel = 5 // indexes, and the canvas
-	}
-	return int64(l.width) * int64(l.height) * perPixel
 }
 
 func (l *layout) decode(r *reader) (image.Image, error) {

@@ -15,6 +15,7 @@ func (l *layout) readGIF() error {
 	}
 	l.width = int(binary.LittleEndian.Uint16(d[6:]))
 	l.height = int(binary.LittleEndian.Uint16(d[8:]))
+	l.memory = 5 * l.pixels() // the indexes, and the screen
 	pos := 13 + colorTable(d[10])
 	if pos > len(d) {
 		return errNoTrailer

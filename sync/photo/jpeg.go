@@ -168,11 +168,6 @@ func (l *layout) jpegFrame(body []byte) error {
 	if l.inks != 0 {
 		return refuse(Truncated, "JPEG with two frames")
 	}
-	for s := body[6:]; len(s) > 0; s = s[3:] {
-		if h, v := s[1]>>4, s[1]&15; h < 1 || h > 4 || v < 1 || v > 4 {
-			return refuse(Truncated, "JPEG with impossible sampling factors %dx%d", h, v)
-		}
-	}
 	if body[0] != 8 {
 		return refuse(UnsupportedFormat, "JPEG with %d bits a sample", body[0])
 	}
@@ -181,6 +176,29 @@ func (l *layout) jpegFrame(body []byte) error {
 	l.inks = int(body[5])
 	if l.inks != 1 && l.inks != 3 && l.inks != 4 {
 		return refuse(UnsupportedFormat, "JPEG with %d colour components", l.inks)
+	}
+	return l.jpegSamples(body[6:])
+}
+
+// jpegSamples checks the sampling factors of the components, and works out the
+// memory: the samples, a coefficient of four bytes for each if they come by and
+// by, and four bytes a pixel for inks.
+func (l *layout) jpegSamples(components []byte) error {
+	var samples, hMax, vMax int64
+	for s := components; len(s) > 0; s = s[3:] {
+		h, v := int64(s[1]>>4), int64(s[1]&15)
+		if h < 1 || h > 4 || v < 1 || v > 4 {
+			return refuse(Truncated, "JPEG with impossible sampling factors %dx%d", h, v)
+		}
+		samples += h * v
+		hMax, vMax = max(hMax, h), max(vMax, v)
+	}
+	l.memory = l.pixels() * samples / (hMax * vMax)
+	if l.progressive {
+		l.memory *= 5
+	}
+	if l.inks == 4 {
+		l.memory += 4 * l.pixels()
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ type layout struct {
 	wrapped       bool // data was in base64
 	format        string
 	width, height int
+	memory        int64       // bytes that decoding takes, about
 	inks          int         // colour components of a JPEG: 1 grey, 3 colour, 4 print inks
 	progressive   bool        // of a JPEG
 	frames        int         // of a GIF
@@ -32,6 +33,9 @@ func (l *layout) keep(b []byte) {
 // sequential reports whether the picture is a JPEG whose blocks each come at
 // once, not by and by in several scans.
 func (l *layout) sequential() bool { return l.format == formatJPEG && !l.progressive }
+
+// pixels returns how many there are.
+func (l *layout) pixels() int64 { return int64(l.width) * int64(l.height) }
 
 // hasMetadata reports whether there is anything to strip.
 func (l *layout) hasMetadata() bool { return l.kept != nil && l.keptBytes < len(l.data) }
@@ -65,10 +69,10 @@ func read(ctx context.Context, data []byte) (*layout, error) {
 	case formatWebP:
 		err = l.readWebP(ctx)
 	case formatBMP:
-		err = l.readBounds(ctx, bmp.DecodeConfig)
+		err = l.readBounds(ctx, 4, bmp.DecodeConfig)
 	case formatTIFF:
 		l.turn = readOrientation(l.data)
-		err = l.readBounds(ctx, tiff.DecodeConfig)
+		err = l.readBounds(ctx, 8, tiff.DecodeConfig) // up to four samples of 16 bits
 	}
 	if err == nil && (l.width <= 0 || l.height <= 0) {
 		err = refuse(Truncated, "%s of %dx%d pixels", l.format, l.width, l.height)

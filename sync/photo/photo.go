@@ -29,8 +29,9 @@ type Options struct {
 	// any number.
 	MaxBytes int64
 	// MaxPixels is the most pixels that a picture may have to be looked at at
-	// all. It bounds memory: decoding takes up to 15 bytes a pixel. 0 means 50
-	// million.
+	// all; 0 means 50 million. Whatever it is, no picture is decoded that takes
+	// more than 256 MB of memory: 170 million pixels of a common JPEG, 67 of a
+	// PNG, 17 at worst.
 	MaxPixels int64
 	// Crop makes a picture square: "center" keeps the middle, "top" the upper
 	// part of a portrait, where the face is. "none" and "" leave it as it is.
@@ -141,7 +142,7 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 	if err != nil {
 		return Picture{}, err
 	}
-	if n := int64(l.width) * int64(l.height); n > o.MaxPixels {
+	if l.pixels() > o.MaxPixels {
 		return Picture{}, refuse(TooManyPixels, "%d x %d pixels, at most %d are allowed", l.width, l.height, o.MaxPixels)
 	}
 	if l.sequential() && !l.complete() {

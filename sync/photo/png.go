@@ -43,6 +43,7 @@ func (l *layout) readPNG() error {
 		case first:
 			l.width = int(int32(binary.BigEndian.Uint32(body)))
 			l.height = int(int32(binary.BigEndian.Uint32(body[4:])))
+			l.memory = l.pixels() * max(4, int64(body[8])/2) // four samples of 8 or 16 bits
 		case name == "IDAT":
 			pixels = true
 		case name == "eXIf":

@@ -102,7 +102,7 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 		if w != s.width || h != s.height {
 			p.Changes = append(p.Changes, fmt.Sprintf("scaled to %dx%d to fit", w, h))
 		}
-		pixels := l.pixels(m, s.part, w, h)
+		pixels := l.upright(m, s.part, w, h)
 		if !pixels.Opaque() {
 			if space == "GRAY" {
 				profile, space = nil, "" // the picture is written in colour
@@ -139,9 +139,9 @@ func (o Options) encode(m *image.RGBA, profile []byte, grey bool) (data []byte, 
 	}
 }
 
-// pixels returns the part of the upright picture with w x h pixels. It is
+// upright returns the part of the upright picture with w x h pixels. It is
 // scaled first and turned then, since fewer pixels are to be turned.
-func (l *layout) pixels(m image.Image, part image.Rectangle, w, h int) *image.RGBA {
+func (l *layout) upright(m image.Image, part image.Rectangle, w, h int) *image.RGBA {
 	r := l.turn.storedRect(part, l.width, l.height).Add(m.Bounds().Min)
 	if l.turn.sideways() {
 		w, h = h, w

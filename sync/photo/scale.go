@@ -37,14 +37,14 @@ func taps(source, n int) []tap {
 			raw[j] = catmullRom((float64(first+j) - center) / wide)
 			sum += raw[j]
 		}
-		ts[i] = fixed(first, raw, sum)
+		ts[i] = tapOf(first, raw, sum)
 	}
 	return ts
 }
 
-// fixed turns weights into fixed-point ones without the zeros at both ends.
+// tapOf turns weights into fixed-point ones without the zeros at both ends.
 // What rounding leaves goes to the heaviest, so that a plain area stays plain.
-func fixed(first int, raw []float64, sum float64) tap {
+func tapOf(first int, raw []float64, sum float64) tap {
 	ws := make([]int32, len(raw))
 	rest, heaviest := int32(1<<weightBits), 0
 	for j, w := range raw {

@@ -34,14 +34,16 @@ func (l *layout) readWebP(ctx context.Context) error {
 		}
 		d = d[min(8+n+n&1, int64(len(d))):] // chunks begin at even places
 	}
-	return l.readBounds(ctx, webp.DecodeConfig)
+	return l.readBounds(ctx, 8, webp.DecodeConfig) // the pixels, and their transformed form
 }
 
-// readBounds asks a decoder for the number of pixels.
-func (l *layout) readBounds(ctx context.Context, config func(io.Reader) (image.Config, error)) error {
+// readBounds asks a decoder for the number of pixels. It needs as many bytes
+// for each.
+func (l *layout) readBounds(ctx context.Context, perPixel int64, config func(io.Reader) (image.Config, error)) error {
 	return l.guard(ctx, func(r *reader) error {
 		c, err := config(r)
 		l.width, l.height = c.Width, c.Height
+		l.memory = perPixel * l.pixels()
 		return err
 	})
 }

@@ -1,0 +1,94 @@
+package photo
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"hash/adler32"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// What would take too much memory is refused before any is taken, even where
+// the number of pixels is allowed.
+func TestMemoryBound(t *testing.T) {
+	progressive := file(t, "progressive.jpg")
+	i := bytes.Index(progressive, []byte{0xff, 0xc2})
+	binary.BigEndian.PutUint16(progressive[i+5:], 6000)
+	binary.BigEndian.PutUint16(progressive[i+7:], 6000)
+	for name, data := range map[string][]byte{
+		"progressive jpeg": progressive,
+		"16-bit png":       resized("png", file(t, "16bit.png"), 7000, 7000),
+		"png":              resized("png", encoded(t, 8, 8)["png"], 1<<31-1, 1<<31-1),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Prepare(t.Context(), data, Options{MaxEdge: 1050, MaxPixels: 1<<63 - 1})
+		runtime.ReadMemStats(&after)
+		if got := code(t, err); got != TooManyPixels {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+			t.Errorf("%s: %d bytes were allocated", name, n)
+		}
+	}
+}
+
+// A TIFF may name the same bytes as the pixels of each of its rows, and fill
+// them with what takes time and gives nothing.
+func TestTIFFReadsNotForEver(t *testing.T) {
+	const rows = 5000
+	row := []byte{1, 2, 3, 4, 5, 6, 7, 8}
+	block := join([]byte{0x78, 0x9c}, bytes.Repeat([]byte{0, 0, 0, 0xff, 0xff}, 100_000), // empty stored blocks
+		[]byte{1, 8, 0, 0xf7, 0xff}, row, binary.BigEndian.AppendUint32(nil, adler32.Checksum(row)))
+	b := binary.LittleEndian.AppendUint32([]byte("II*\x00"), 8)
+	entries := [][4]uint32{ // tag, type, count, value
+		{256, 4, 1, 8}, {257, 4, 1, rows}, {258, 3, 1, 8}, {259, 3, 1, 8}, {262, 3, 1, 1},
+		{273, 4, rows, 0}, {278, 4, 1, 1}, {279, 4, rows, 0},
+	}
+	offsets := uint32(8 + 2 + 12*len(entries) + 4)
+	counts := offsets + 4*rows
+	data := counts + 4*rows
+	entries[5][3], entries[7][3] = offsets, counts
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(entries)))
+	for _, e := range entries {
+		b = binary.LittleEndian.AppendUint16(b, uint16(e[0]))
+		b = binary.LittleEndian.AppendUint16(b, uint16(e[1]))
+		b = binary.LittleEndian.AppendUint32(b, e[2])
+		b = binary.LittleEndian.AppendUint32(b, e[3])
+	}
+	b = append(b, 0, 0, 0, 0)
+	for range rows {
+		b = binary.LittleEndian.AppendUint32(b, data)
+	}
+	for range rows {
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(block)))
+	}
+	_, err := Prepare(t.Context(), append(b, block...), Options{})
+	if err == nil || !strings.Contains(err.Error(), "again and again") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// explosive is a context that panics when it is asked a second time, which is
+// in the middle of decoding.
+type explosive struct {
+	context.Context
+	asked *int
+}
+
+func (e explosive) Err() error {
+	if *e.asked++; *e.asked > 1 {
+		panic("boom")
+	}
+	return nil
+}
+
+// A panic while decoding refuses the picture and ends nothing else.
+func TestPanicIsRefusal(t *testing.T) {
+	_, err := Prepare(explosive{t.Context(), new(int)}, encoded(t, 8, 8)["png"], Options{})
+	if code(t, err) != Truncated || !strings.Contains(err.Error(), "boom") {
+		t.Errorf("got %v", err)
+	}
+}
