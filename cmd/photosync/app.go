@@ -97,5 +97,6 @@ func (a *app) logger(level, format, runID string) zerolog.Logger {
 	if err != nil {
 		l = zerolog.InfoLevel
 	}
-	return zerolog.New(w).Level(l).With().Timestamp().Str("run_id", runID).Logger()
+	// Workers log at the same moment.
+	return zerolog.New(zerolog.SyncWriter(w)).Level(l).With().Timestamp().Str("run_id", runID).Logger()
 }

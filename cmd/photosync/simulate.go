@@ -35,7 +35,9 @@ A --fault is KIND[:DETAIL][,key=value…]:
   status:403/1004,user=ann@example.com   refuse with HTTP 403, errorCode 1004
   status:500/4004,every=7                every 7th upload
   partial,count=1                        answer PARTIAL_SUCCESS once
-  html, reset, hang, truncate, slow      gateways and networks
+  slow,delay=2s                          answer late
+  html, reset, hang, truncate            gateways and networks
+  other-user, no-image-id                a SUCCESS that is none
 Keys: op (upload, users, me, any), user, skip, count, every, delay, retry-after.`,
 		Example: "  photosync simulate --users 200 --rpm 300 --fault partial,user=user0007@example.com",
 		Args:    cobra.NoArgs,

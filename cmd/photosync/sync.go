@@ -222,6 +222,11 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 		}
 	}
 	rep, err := job.Run(ctx, o)
+	if err == nil && mode == job.Sync {
+		if berr := st.Backup(); berr != nil {
+			log.Warn().Err(berr).Msg("the state was not backed up; the run itself is recorded")
+		}
+	}
 	if cerr := st.Close(); cerr != nil && err == nil {
 		return fail(fmt.Errorf("close state: %w", cerr))
 	}
