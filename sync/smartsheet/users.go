@@ -84,7 +84,13 @@ func (c *Client) Find(ctx context.Context, emails []string, each func(User) erro
 	fs := filters(emails)
 	if len(fs) > 2 {
 		// One page of the whole list tells how many calls listing everyone takes.
-		if done, err := c.list(ctx, walk{seen: seen, each: each, limit: len(fs)}); done || err != nil {
+		byFilter := func(pageSize int) (calls int) {
+			for _, f := range fs {
+				calls += (f.emails + pageSize - 1) / pageSize
+			}
+			return calls
+		}
+		if done, err := c.list(ctx, walk{seen: seen, each: each, limit: byFilter}); done || err != nil {
 			return err
 		}
 	}
@@ -143,9 +149,9 @@ type page struct {
 
 // walk is one way through the pages of the user list.
 type walk struct {
-	filter string // value of email=; empty: everyone
-	most   int    // users that the filter can match; 0: no filter
-	limit  int    // pages after which it is given up; 0: none
+	filter string                 // value of email=; empty: everyone
+	most   int                    // users that the filter can match; 0: no filter
+	limit  func(pageSize int) int // pages after which it is given up; nil: none
 	seen   map[int64]bool
 	each   func(User) error
 }
@@ -165,7 +171,7 @@ func (c *Client) list(ctx context.Context, w walk) (done bool, err error) {
 // pages of the size asked for and not of the size given; past the end the API
 // answers with an empty page or repeats the last one.
 func (c *Client) pages(ctx context.Context, w walk) (done, changed bool, err error) {
-	entries, total, matched := 0, 0, map[int64]bool{}
+	total, met := 0, map[int64]bool{}
 	last := map[int64]bool{} // who was on the page before
 	for n := 1; n <= maxPages; n++ {
 		p, err := c.page(ctx, w.filter, n)
@@ -181,9 +187,7 @@ func (c *Client) pages(ctx context.Context, w walk) (done, changed bool, err err
 		for _, x := range p.Data {
 			now[x.ID] = true
 			repeated = repeated && last[x.ID]
-			if w.most > 0 {
-				matched[x.ID] = true
-			}
+			met[x.ID] = true
 			if x.ID == 0 || w.seen[x.ID] {
 				continue
 			}
@@ -192,16 +196,15 @@ func (c *Client) pages(ctx context.Context, w walk) (done, changed bool, err err
 				return false, changed, err
 			}
 		}
-		entries += len(p.Data)
 		last = now
 		switch {
 		case len(p.Data) == 0, repeated:
 			return true, changed, nil
-		case p.TotalPages > 0 && n >= p.TotalPages && entries >= p.TotalCount:
+		case p.TotalPages > 0 && n >= p.TotalPages && len(met) >= p.TotalCount:
 			return true, changed, nil
-		case w.most > 0 && len(matched) >= w.most:
+		case w.most > 0 && len(met) >= w.most:
 			return true, changed, nil
-		case w.limit > 0 && max(p.TotalPages-1, n) > w.limit:
+		case w.limit != nil && max(p.TotalPages-1, n) > w.limit(len(p.Data)):
 			return false, changed, nil
 		}
 	}
