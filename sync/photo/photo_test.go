@@ -197,7 +197,7 @@ func TestDamaged(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, name := range files(t) {
 		data := file(t, name)
-		for range 200 {
+		for range 60 {
 			bad := bytes.Clone(data)
 			for range 1 + r.IntN(4) {
 				bad[r.IntN(len(bad))] ^= 1 << r.IntN(8)
