@@ -1,0 +1,50 @@
+package sources
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+func TestEmail(t *testing.T) {
+	for in, want := range map[string]string{
+		" Ann.Lee@Example.COM ":              "ann.lee@example.com",
+		"ann+photo@example.com":              "ann+photo@example.com",
+		"ANN.O'HARA@example.com":             "ann.o'hara@example.com",
+		"Ju\u0308rgen@example.com":           "j\u00fcrgen@example.com", // NFD
+		"stra\u00dfe@example.com":            "stra\u00dfe@example.com", // not the same as strasse
+		"ann@example.com,b@b.test":           "",
+		"ann":                                "",
+		"@example.com":                       "",
+		"ann@":                               "",
+		"a@b@c.test":                         "",
+		"ann lee@example.com":                "",
+		"ann@example.com.":                   "",
+		"<img src=x>@example.com":            "",
+		"a\x00b@example.com":                 "",
+		"\xff@example.com":                   "",
+		strings.Repeat("a", 250) + "@b.test": "",
+	} {
+		got, err := Email(in)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("Email(%q) = %q, %v; want %q", in, got, err, want)
+		}
+	}
+}
+
+// A canonical address stays as it is: people are matched by it.
+func FuzzEmail(f *testing.F) {
+	for _, s := range []string{"Ann@Example.com", "İ@x.test", "Σς@x.test", "Å@x", "\u1e9b\u0323@x", "a@b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		e, err := Email(s)
+		if err != nil {
+			return
+		}
+		if again, err := Email(e); err != nil || again != e || !norm.NFC.IsNormalString(e) {
+			t.Errorf("Email(%q) = %q, and of that %q, %v", s, e, again, err)
+		}
+	})
+}
