@@ -15,11 +15,11 @@ import (
 func TestMemoryBound(t *testing.T) {
 	progressive := file(t, "progressive.jpg")
 	i := bytes.Index(progressive, []byte{0xff, 0xc2})
-	binary.BigEndian.PutUint16(progressive[i+5:], 6000)
-	binary.BigEndian.PutUint16(progressive[i+7:], 6000)
+	binary.BigEndian.PutUint16(progressive[i+5:], 8000)
+	binary.BigEndian.PutUint16(progressive[i+7:], 8000)
 	for name, data := range map[string][]byte{
 		"progressive jpeg": progressive,
-		"16-bit png":       resized("png", file(t, "16bit.png"), 7000, 7000),
+		"16-bit png":       resized("png", file(t, "16bit.png"), 8000, 8000),
 		"png":              resized("png", encoded(t, 8, 8)["png"], 1<<31-1, 1<<31-1),
 	} {
 		var before, after runtime.MemStats

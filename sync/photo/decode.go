@@ -21,10 +21,10 @@ import (
 // Decoded pixels are what takes memory: for a camera's photo ten to a hundred
 // times what its bytes do.
 const (
-	// maxMemory is the most that one picture may take. It is enough for 50
-	// million pixels of a JPEG as cameras write it, and keeps a container's
+	// maxMemory is the most that one picture may take. It is enough for the 50
+	// million pixels of a JPEG as cameras write it, progressive or not, and keeps
 	// memory from being used up by a picture made for that.
-	maxMemory = 256 << 20
+	maxMemory = 384 << 20
 	// sharedMemory is what all workers together may take at a time; a picture
 	// that needs more has it for itself.
 	sharedMemory = 64 << 20

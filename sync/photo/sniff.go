@@ -32,7 +32,7 @@ var magics = []struct {
 // data is instead.
 func sniff(data []byte) (string, error) {
 	if len(data) == 0 {
-		return "", &Error{Code: Empty}
+		return "", refuse(Empty, "0 bytes")
 	}
 	if k, found := unusable(data); found {
 		return "", &Error{Code: UnsupportedFormat, Detail: k.name, advice: k.advice}
