@@ -19,9 +19,6 @@ import (
 const (
 	maxAnswerBytes = 8 << 20
 	maxMessage     = 300 // runes of an error message that are kept
-	// quotaWindow is how long a pause is when a 429 answer does not say: the
-	// documented advice is to wait a minute.
-	quotaWindow = time.Minute
 	// maxThrottled bounds how often one call is sent back by the quota. It is far
 	// above what a shared token needs and only ends calls that can never pass.
 	maxThrottled = 60
@@ -52,11 +49,14 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 	var waited time.Duration
 	throttled := 0
 	for {
-		if err := c.gate.pass(ctx, q.units); err != nil {
+		ticket, err := c.gate.pass(ctx, q.units)
+		if err != nil {
 			return a, &Error{Op: q.op, Err: fmt.Errorf("stopped while waiting for quota: %w", err)}
 		}
 		a.n++
-		retryAfter, e := c.attempt(ctx, q, parse, &a)
+		asked, e := c.attempt(ctx, q, parse, &a)
+		limited := e != nil && e.retry() == Throttled
+		c.gate.answered(ticket, limited, asked)
 		if e == nil {
 			return a, nil
 		}
@@ -70,8 +70,7 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 			if throttled++; throttled > maxThrottled {
 				return a, e
 			}
-			c.gate.pause(retryAfter)
-			wait = retryAfter
+			wait = asked
 		case Transient, Maintenance:
 			wait = backoff(len(a.earlier) - throttled)
 			waited += wait
@@ -224,13 +223,13 @@ func oneLine(s string) string {
 }
 
 // retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): seconds or
-// a date. Without it, or beyond reason, it is one quota window.
+// a date, at most a quarter of an hour. 0: it does not say.
 func retryAfter(h string, now time.Time) time.Duration {
-	d := quotaWindow
+	var d time.Duration
 	if s, err := strconv.ParseUint(strings.TrimSpace(h), 10, 31); err == nil {
-		d = time.Duration(s) * time.Second
+		d = max(time.Duration(s)*time.Second, time.Second)
 	} else if t, err := http.ParseTime(h); err == nil {
-		d = max(t.Sub(now), 0)
+		d = max(t.Sub(now), time.Second) // the clocks may differ
 	}
 	return min(d, 15*time.Minute)
 }

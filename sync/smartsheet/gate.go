@@ -9,28 +9,66 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// headroom keeps the client a little below the nominal quota, so that clock skew
-// and jitter on the way do not turn into 429 answers.
-const headroom = 0.995
+const (
+	// quotaWindow is what the quota counts in, and how long a pause is when a 429
+	// answer does not say: the documented advice is to wait a minute.
+	quotaWindow = time.Minute
+	// headroom keeps the client a little below the nominal quota, so that clock
+	// skew and jitter on the way do not turn into 429 answers.
+	headroom = 0.995
+	// A rate that held for a while is raised a little, to see whether the other
+	// clients of the token still take their share. Where they do, the next try
+	// comes after twice the time.
+	firstHold = 2 * quotaWindow
+	lastHold  = 32 * quotaWindow
+	raises    = 20 // steps from nothing to the nominal rate, before they grow
+	// deepestCut is the most that one 429 answer takes off: uploads count at most
+	// as ten requests (API reference, "Rate limiting").
+	deepestCut = 10
+	// enough units let through tell the share of the quota; fewer say nothing.
+	enough = 10
+)
 
 // gate is what every attempt of every call passes: the quota of the token, spread
-// evenly over the minute, and the pause that one 429 answer imposes on all.
+// evenly over the minute, and the pause that one 429 answer imposes on all. After
+// a pause one caller goes first, and the others follow when it was let through.
 type gate struct {
 	limiter *rate.Limiter
+	nominal float64 // units a second
 
 	mu     sync.Mutex
-	until  time.Time // nobody passes before
+	until  time.Time     // nobody passes before
+	probe  chan struct{} // closed when the caller that went first has its answer; nil: none
+	first  bool          // the next caller goes first
+	epoch  int           // pauses so far: 429 answers to older requests tell nothing new
+	rate   float64       // units a second, as the limiter has it
+	good   float64       // the rate below it that is known to hold; 0: none
+	step   float64       // of the next raise
+	hold   time.Duration // until the next raise
+	since  time.Time     // when rate was set, or the last pause ended
+	passed units         // let through in the last window
 	waited time.Duration
 }
 
 func newGate(requestsPerMinute, burst int) *gate {
-	perSecond := rate.Limit(float64(requestsPerMinute) / 60 * headroom)
-	return &gate{limiter: rate.NewLimiter(perSecond, max(burst, 1))}
+	perSecond := float64(requestsPerMinute) / 60 * headroom
+	now := time.Now()
+	return &gate{
+		limiter: rate.NewLimiter(rate.Limit(perSecond), max(burst, 1)),
+		nominal: perSecond, rate: perSecond, step: perSecond / raises, hold: firstHold, since: now,
+	}
 }
 
-// pass waits until units of quota are there and no pause holds. Its error is
+// ticket is the right to send one request; its answer goes to gate.answered.
+type ticket struct {
+	epoch int
+	units int
+	probe chan struct{} // not nil: this one goes first after a pause
+}
+
+// pass waits until n units of quota are there and no pause holds. Its error is
 // ctx's.
-func (g *gate) pass(ctx context.Context, units int) error {
+func (g *gate) pass(ctx context.Context, n int) (ticket, error) {
 	start := time.Now()
 	defer func() {
 		g.mu.Lock()
@@ -38,44 +76,157 @@ func (g *gate) pass(ctx context.Context, units int) error {
 		g.mu.Unlock()
 	}()
 	for {
-		if err := sleepUntil(ctx, g.pausedUntil()); err != nil {
-			return err
+		if err := g.sleep(ctx); err != nil {
+			return ticket{}, err
 		}
-		if err := g.limiter.WaitN(ctx, units); err != nil {
+		if err := g.limiter.WaitN(ctx, n); err != nil {
 			if ctx.Err() != nil {
-				return context.Cause(ctx)
+				return ticket{}, context.Cause(ctx)
 			}
 			// The deadline would pass while waiting.
-			return context.DeadlineExceeded
+			return ticket{}, context.DeadlineExceeded
 		}
-		if !time.Now().Before(g.pausedUntil()) {
-			return nil
+		if t, ok := g.enter(n); ok {
+			return t, nil
 		}
 		// A pause began while waiting for quota: wait for that, too.
 	}
 }
 
-// pause holds everybody back for d and some jitter, so that the clients of one
-// token do not come back in the same instant.
-func (g *gate) pause(d time.Duration) {
-	until := time.Now().Add(d + rand.N(time.Second))
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if until.After(g.until) {
-		g.until = until
+// sleep waits for the pause to end, and for the caller that goes first after it.
+func (g *gate) sleep(ctx context.Context) error {
+	for {
+		g.mu.Lock()
+		until, probe := g.until, g.probe
+		g.mu.Unlock()
+		if err := sleepUntil(ctx, until); err != nil {
+			return err
+		}
+		if probe == nil {
+			return nil
+		}
+		select {
+		case <-probe:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
 
-func (g *gate) pausedUntil() time.Time {
+func (g *gate) enter(n int) (ticket, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.until
+	if time.Now().Before(g.until) || g.probe != nil {
+		return ticket{}, false
+	}
+	t := ticket{epoch: g.epoch, units: n}
+	if g.first {
+		g.first = false
+		g.probe = make(chan struct{})
+		t.probe = g.probe
+	}
+	return t, true
+}
+
+// answered takes note of the answer to t's request: limited is a 429, after which
+// nobody passes for the time it asks for (0: it does not say).
+func (g *gate) answered(t ticket, limited bool, asked time.Duration) {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.probe != nil {
+		g.probe = nil
+		close(t.probe)
+	}
+	if !limited {
+		g.passed.add(now, t.units)
+		g.raise(now)
+		return
+	}
+	if t.epoch == g.epoch {
+		g.epoch++
+		if asked == 0 {
+			asked = g.untold(t)
+		}
+		if t.probe == nil {
+			g.cut(now)
+		}
+	} else if asked == 0 {
+		return // the pause that began with another request covers this one
+	}
+	// The clients of one token should not come back in the same instant.
+	if until := now.Add(asked + rand.N(time.Second)); until.After(g.until) {
+		g.until, g.since = until, until
+	}
+	g.first = true
+}
+
+// untold is the pause after a 429 answer that does not say how long. Just above a
+// rate that held, what is left of the server's minute is short.
+func (g *gate) untold(t ticket) time.Duration {
+	if g.good > 0 && t.probe == nil {
+		return quotaWindow / 6
+	}
+	return quotaWindow
+}
+
+// cut lowers the rate: back to the one that held, or by half, or to what was let
+// through in the last minute if that is still less.
+func (g *gate) cut(now time.Time) {
+	if g.good > 0 {
+		g.rate, g.good = g.good, 0
+		g.hold = min(g.hold*2, lastHold)
+	} else {
+		half := g.rate / 2
+		if n := g.passed.within(now); n >= enough {
+			share := float64(n) / quotaWindow.Seconds() * headroom
+			half = min(half, max(share, g.rate/deepestCut))
+		}
+		g.rate = max(half, g.nominal/1000)
+	}
+	g.step = g.nominal / raises
+	g.limiter.SetLimitAt(now, rate.Limit(g.rate))
+}
+
+// raise lifts the rate when it held long enough.
+func (g *gate) raise(now time.Time) {
+	if g.rate >= g.nominal || now.Sub(g.since) < g.hold {
+		return
+	}
+	g.good, g.since = g.rate, now
+	g.rate = min(g.rate+g.step, g.nominal)
+	g.step *= 2
+	g.limiter.SetLimitAt(now, rate.Limit(g.rate))
 }
 
 func (g *gate) timeWaited() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.waited
+}
+
+// units counts what was let through in the last window, by the second.
+type units struct {
+	at [60]int64 // second
+	n  [60]int
+}
+
+func (u *units) add(now time.Time, n int) {
+	s := now.Unix()
+	i := s % int64(len(u.at))
+	if u.at[i] != s {
+		u.at[i], u.n[i] = s, 0
+	}
+	u.n[i] += n
+}
+
+func (u *units) within(now time.Time) (sum int) {
+	for i, s := range u.at {
+		if now.Unix()-s < int64(len(u.at)) {
+			sum += u.n[i]
+		}
+	}
+	return sum
 }
 
 // sleepUntil returns at t or with ctx's error.
