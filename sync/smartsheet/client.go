@@ -82,6 +82,7 @@ func NewTransport(caFile string) (*http.Transport, error) {
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   64,
 		IdleConnTimeout:       90 * time.Second,
+		WriteBufferSize:       64 << 10, // a usual picture and its header leave in one write
 		ExpectContinueTimeout: time.Second,
 	}, nil
 }
