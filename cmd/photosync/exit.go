@@ -14,6 +14,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitAttention   = 3
+	exitHeld        = 4
 	exitLocked      = 5
 	exitInterrupted = 6
 	exitChanges     = 10 // plan only
@@ -36,6 +37,8 @@ func exitCode(r *report.Report, err error) int {
 		return exitLocked
 	}
 	switch {
+	case job.Held(err):
+		return exitHeld
 	case job.Stopped(err):
 		return exitInterrupted
 	case err != nil:

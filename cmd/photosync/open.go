@@ -11,6 +11,7 @@ import (
 	"photosync/sources/folder"
 	"photosync/sources/ldap"
 	"photosync/sync/photo"
+	"photosync/sync/plan"
 	"photosync/sync/smartsheet"
 )
 
@@ -49,6 +50,13 @@ func photoOptions(m config.Image) photo.Options {
 	return photo.Options{
 		MaxEdge: m.MaxEdge, MaxBytes: int64(m.MaxBytes), MaxPixels: int64(m.MaxPixels),
 		Crop: m.Crop, StripMetadata: m.StripMetadata, Quality: m.Quality,
+	}
+}
+
+func guards(g config.Guard) *plan.Guards {
+	return &plan.Guards{
+		MaxReplaced: plan.Limit(g.MaxReplaced), MaxRemoved: plan.Limit(g.MaxRemoved), MinListed: plan.Limit(g.MinListed),
+		MinPeople: g.MinPeople, MaxShared: g.MaxShared,
 	}
 }
 

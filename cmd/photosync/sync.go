@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,7 +32,9 @@ const grace = 25 * time.Second
 type runFlags struct {
 	config, reportDir, output, logLevel, logFormat string
 	only                                           []string
+	source, approve                                string
 	force, checksum, retryFailed                   bool
+	limit                                          int
 	maxDuration                                    time.Duration
 }
 
@@ -42,6 +45,9 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fs.BoolVar(&f.force, "force", false, "upload even what is unchanged")
 	fs.BoolVar(&f.checksum, "checksum", false, "read every photo instead of trusting change marks")
 	fs.BoolVar(&f.retryFailed, "retry-failed", false, "send again what was refused before and has not changed")
+	fs.StringVar(&f.source, "source", "", "only photos of the source with this `NAME`")
+	fs.IntVar(&f.limit, "limit", 0, "upload at most `N` pictures: new people first, then the oldest pictures; 0: all")
+	fs.StringVar(&f.approve, "approve", "", "let the plan with this `PLAN_ID` pass the guards, once")
 	fs.DurationVar(&f.maxDuration, "max-duration", 0, "stop after this time; the next run continues")
 	fs.StringVar(&f.reportDir, "report-dir", "", "`FOLDER` for reports (default: report.dir)")
 	fs.StringVar(&f.output, "output", "text", "summary on stdout: text or json")
@@ -63,6 +69,9 @@ func (f *runFlags) check() error {
 		if _, err := path.Match(g, ""); err != nil {
 			return fmt.Errorf("--only %q: no valid pattern", g)
 		}
+	}
+	if f.limit < 0 {
+		return errors.New("--limit: want a number above 0")
 	}
 	if f.maxDuration < 0 {
 		return errors.New("--max-duration: want a time above 0")
@@ -114,6 +123,9 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	if err != nil {
 		return workError{usageError{err}}
 	}
+	if f.source != "" && !slices.ContainsFunc(c.Sources, func(s config.Source) bool { return s.Name == f.source }) {
+		return workError{usageError{fmt.Errorf("--source %q: the configuration has no such source", f.source)}}
+	}
 	f.override(c)
 	if err := report.CheckDir(c.Report.Dir); err != nil {
 		return workError{err}
@@ -127,7 +139,42 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	defer stop()
 	log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
 	rep, err := a.perform(ctx, mode, runID, c, f, log, abort)
-	return a.conclude(rep, err, c.Report.Dir, f.output, log)
+	if err := a.conclude(rep, err, c.Report.Dir, f.output, log); err != nil {
+		return err
+	}
+	if a.code == exitHeld || mode == job.Plan && len(rep.Guards)+rep.Totals.Held > 0 {
+		printApproval(a.stderr, f.approval(file, rep.PlanID))
+	}
+	return nil
+}
+
+// approval is the command that lets the plan with this id pass: a sync with the
+// flags of this run.
+func (f *runFlags) approval(file, id string) string {
+	args := []string{"photosync", "sync", "--config", file}
+	for _, o := range f.only {
+		args = append(args, "--only", o)
+	}
+	if f.source != "" {
+		args = append(args, "--source", f.source)
+	}
+	if f.limit > 0 {
+		args = append(args, "--limit", fmt.Sprint(f.limit))
+	}
+	for _, o := range []struct {
+		flag string
+		set  bool
+	}{{"--force", f.force}, {"--checksum", f.checksum}, {"--retry-failed", f.retryFailed}} {
+		if o.set {
+			args = append(args, o.flag)
+		}
+	}
+	for i, arg := range args {
+		if strings.ContainsAny(arg, " \t'\"*?[]$&;|<>()`\\") {
+			args[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(args, " ") + " --approve " + id
 }
 
 func (f *runFlags) override(c *config.Config) {
@@ -206,6 +253,7 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 		Mode: mode, RunID: runID, Version: versionText(),
 		Sources: srcs, State: st, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photoOptions(c.Image),
 		Concurrency: c.Smartsheet.Concurrency, Excluded: c.Match.Excluded,
+		Existing: plan.Policy(c.Policy.Existing), Guards: guards(c.Guard), Source: f.source, Limit: f.limit, Approve: f.approve,
 		Force: f.force, Checksum: f.checksum, RetryFailed: f.retryFailed,
 		Listed: func(s report.Source) { logListed(log, s) },
 		Made:   func(p *plan.Plan) { logPlan(log, p) },

@@ -21,6 +21,11 @@ func printError(w io.Writer, err error) {
 	}
 }
 
+// printApproval says how a held plan is let pass.
+func printApproval(w io.Writer, command string) {
+	fmt.Fprintf(w, "  to let exactly this plan pass, once:\n    %s\n", command)
+}
+
 // verdicts are the results of a run in words.
 var verdicts = map[string]string{
 	report.Success:     "Done.",
@@ -28,6 +33,7 @@ var verdicts = map[string]string{
 	report.Failed:      "The run failed.",
 	report.Interrupted: "Stopped early. What was done is recorded; the next run continues.",
 	report.NothingToDo: "Nothing to do.",
+	report.Held:        "Held back by a guard: nothing was written.",
 }
 
 // maxListed is how many people who need attention the summary names; the report
@@ -42,6 +48,9 @@ func printSummary(w io.Writer, r *report.Report) {
 		verdict = fmt.Sprintf("A sync would upload %s.", count(t.Planned, "picture"))
 	}
 	fmt.Fprintf(w, "%s\n", verdict)
+	for _, g := range r.Guards {
+		fmt.Fprintf(w, "  guard   %s: %s\n", g.Guard, g.Message)
+	}
 	for _, s := range r.Sources {
 		complete := ""
 		if !s.Complete {
@@ -96,7 +105,7 @@ func printAttention(w io.Writer, r *report.Report) {
 			continue
 		}
 		fmt.Fprintf(w, "  %-8s %s: %s", mark(it), it.Email, it.Reason)
-		if it.Outcome != "planned" {
+		if it.Outcome != "planned" && it.Outcome != it.Reason {
 			fmt.Fprintf(w, ", %s", it.Outcome)
 		}
 		fmt.Fprintf(w, "%s\n", details(it))

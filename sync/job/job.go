@@ -48,6 +48,11 @@ type Options struct {
 	Force       bool
 	Checksum    bool
 	RetryFailed bool
+	Source      string // only photos of this source; empty: of all
+	Limit       int    // uploads at most; 0: all
+	Existing    plan.Policy
+	Guards      *plan.Guards // nil: none
+	Approve     string       // the ID of the plan that may pass the guards; empty: none
 
 	// Hooks for progress and logs; each may be nil.
 	Listed func(report.Source)
@@ -73,6 +78,11 @@ type run struct {
 	subjects []plan.Subject
 	users    map[string][]plan.User
 	plan     *plan.Plan
+
+	generation uint64 // of the state that the plan rests on
+	past       plan.Past
+	gone       []state.Record // of people who are in no source any more
+	held       error          // why nothing may be written
 }
 
 // steps is the whole run, in order. Each step leaves in r what the next needs.
@@ -84,6 +94,8 @@ func (r *run) steps(ctx context.Context) error {
 		r.look,     // read and hash the photos whose mark moved
 		r.find,     // Smartsheet's users, for those with something to upload
 		r.decide,   // the plan
+		r.guard,    // may it be carried out?
+		r.tell,     // the plan, in the report
 		r.settle,   // remember what was seen and needs no upload
 		r.upload,   // prepare, send, record
 	} {
@@ -107,13 +119,18 @@ func (r *run) account(ctx context.Context) error {
 }
 
 func (r *run) decide(context.Context) error {
-	r.plan = plan.Build(r.subjects, r.users, r.planOptions())
-	r.report.PlanID = r.plan.ID()
+	r.plan = plan.Build(r.subjects, r.gone, r.users, r.planOptions())
+	r.report.PlanID = r.plan.ID
 	r.report.Totals.People = len(r.subjects)
 	r.report.Totals.Unchanged = r.plan.Unchanged
 	for i := range r.plan.WithPhoto {
 		r.report.Sources[i].WithPhoto = r.plan.WithPhoto[i]
 	}
+	return nil
+}
+
+// tell reports what is decided already, and ends a run that is held.
+func (r *run) tell(context.Context) error {
 	for _, a := range r.plan.Actions {
 		if a.Outcome != plan.Planned || r.o.Mode == Plan {
 			r.report.Add(skipped(a))
@@ -122,7 +139,7 @@ func (r *run) decide(context.Context) error {
 	if r.o.Made != nil {
 		r.o.Made(r.plan)
 	}
-	return nil
+	return r.held
 }
 
 // settle remembers new marks of what needs no upload, all in one write.
@@ -138,10 +155,10 @@ func (r *run) settle(context.Context) error {
 			}
 		}
 	}
-	if len(records) == 0 {
-		return nil
+	if err := r.o.State.Put(records...); err != nil {
+		return err
 	}
-	return r.o.State.Put(records...)
+	return r.passed()
 }
 
 func (r *run) upload(ctx context.Context) error {
@@ -152,8 +169,17 @@ func (r *run) upload(ctx context.Context) error {
 		Sources: r.o.Sources, Photos: r.o.Photos, Smartsheet: r.o.Smartsheet, Users: r.o.Smartsheet,
 		State: r.o.State, Concurrency: r.o.Concurrency, RunID: r.o.RunID, Done: r.o.Item,
 	}
-	items, err := pool.Run(ctx, r.plan.Uploads())
+	uploads, later := r.plan.Uploads(), []plan.Action(nil)
+	if r.o.Limit > 0 && len(uploads) > r.o.Limit {
+		uploads, later = uploads[:r.o.Limit], uploads[r.o.Limit:]
+	}
+	items, err := pool.Run(ctx, uploads)
 	r.report.Add(items...)
+	for _, a := range later {
+		it := upload.Item(a)
+		it.Outcome, it.Message, it.Hint = string(plan.Unfinished), "left by --limit", "retry by itself: the next run continues"
+		r.report.Add(it)
+	}
 	return err
 }
 
@@ -164,6 +190,8 @@ func (r *run) conclude(err error) {
 	rep.Totals.QuotaWaitMS = st.Waited.Milliseconds()
 	rep.FinishedAt = time.Now().UTC()
 	switch {
+	case Held(err):
+		rep.Result = report.Held
 	case Stopped(err):
 		rep.Result = report.Interrupted
 	case err != nil:
@@ -176,6 +204,13 @@ func (r *run) conclude(err error) {
 		rep.Result = report.Success
 	}
 	rep.Error = ErrorOf(err)
+}
+
+// Held reports whether err means that a guard held the run back.
+func Held(err error) bool {
+	_, guard := errors.AsType[*HeldError](err)
+	_, approval := errors.AsType[*ApprovalError](err)
+	return guard || approval
 }
 
 // Stopped reports whether err means that a run ended early and the next one

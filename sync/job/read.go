@@ -23,7 +23,8 @@ func (r *run) planOptions() plan.Options {
 	}
 	return plan.Options{
 		Rendering: r.o.Photos.Fingerprint(), Force: r.o.Force, Checksum: r.o.Checksum,
-		RetryFailed: r.o.RetryFailed, Excluded: r.o.Excluded, Sources: names,
+		RetryFailed: r.o.RetryFailed, Excluded: r.o.Excluded, Sources: names, Existing: r.o.Existing, Source: r.o.Source,
+		Generation: r.generation,
 	}
 }
 
@@ -45,23 +46,6 @@ func (r *run) list(ctx context.Context) error {
 	}
 	r.people = people
 	return err
-}
-
-// remember looks everyone up in the state.
-func (r *run) remember(context.Context) error {
-	for _, p := range r.people {
-		if r.o.Only != nil && !r.o.Only(p.Emails[0]) {
-			continue
-		}
-		s := plan.Subject{Joined: p}
-		var err error
-		if s.Record, s.Known, err = r.o.State.Lookup(p.Emails[0]); err != nil {
-			return err
-		}
-		r.subjects = append(r.subjects, s)
-	}
-	r.people = nil
-	return nil
 }
 
 // look reads and hashes the photos of those whose mark moved. The first candidate
@@ -168,7 +152,7 @@ func (r *run) find(ctx context.Context) error {
 		if e, err := sources.Email(u.Email); err == nil {
 			// Without admin rights the status is not shown: then it is taken for active.
 			active := u.Status == "" || u.Status == "ACTIVE"
-			r.users[e] = append(r.users[e], plan.User{ID: u.ID, Email: e, Active: active})
+			r.users[e] = append(r.users[e], plan.User{ID: u.ID, Email: e, Active: active, ImageID: u.ImageID})
 		}
 		return nil
 	})
@@ -191,6 +175,17 @@ func skipped(a plan.Action) report.Item {
 			it.RefID = &f.RefID
 		}
 		it.Hint = "fix the photo at its source; --retry-failed sends it once more"
+	case plan.HeldBack:
+		it.Message = "a guard holds the whole run"
+	case plan.SharedImage:
+		it.Message = fmt.Sprintf("%d people have this identical picture", a.Shared)
+		it.Hint = "if it is right, raise guard.max_shared, or let photosync plan name the plan and approve that with --approve"
+	case plan.UserChanged:
+		it.Message = "policy.existing leaves the picture in Smartsheet alone"
+	case plan.NoPhoto:
+		if a.Gone {
+			it.Message = "in no source any more; the picture in Smartsheet stays"
+		}
 	case plan.Ambiguous:
 		it.Message = fmt.Sprintf("%d candidates, and only a human can tell which is right", len(a.Rivals))
 		it.Hint = "leave only one of the candidates"

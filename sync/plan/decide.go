@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"photosync/sources"
@@ -8,16 +9,20 @@ import (
 
 // NeedsLook tells whether the photo of s must be read before Build can decide.
 func NeedsLook(s Subject, o Options) bool {
-	if s.Ambiguous || excluded(s, o) {
+	if s.Ambiguous || excluded(s, o) || !from(s, o) {
 		return false
 	}
 	return !s.Known || o.Checksum || moved(s, o)
 }
 
 // NeedsUser returns the addresses to look up in Smartsheet for s: those of a
-// person with something to upload whose user is not remembered.
+// person with something to upload whose user is not remembered, or whose picture
+// in Smartsheet the policy has to see.
 func NeedsUser(s Subject, o Options) []string {
-	if a := decide(s, o); a.Outcome == Planned && a.User.ID == 0 {
+	a := decide(s, o)
+	switch {
+	case a.Outcome == Planned && (a.User.ID == 0 || o.Existing.sees()),
+		a.Reason == Unchanged && o.Existing == Enforce:
 		return s.Emails
 	}
 	return nil
@@ -37,7 +42,7 @@ func decide(s Subject, o Options) Action {
 			a.Rivals = append(a.Rivals, rival(o.Sources[c.Source], c))
 		}
 		return a.skip(Ambiguous)
-	case excluded(s, o):
+	case excluded(s, o) || !from(s, o):
 		return a.skip(Excluded)
 	}
 	a.SourceSHA256 = s.Record.SourceSHA256
@@ -49,6 +54,9 @@ func decide(s Subject, o Options) Action {
 			a.Settle = false
 			return a.upload(newOrChanged(s)) // reading is tried once more; then it fails
 		}
+	}
+	if o.Source != "" && a.Source != o.Source {
+		return a.skip(Excluded)
 	}
 	if a.SourceSHA256 == "" {
 		return a.skip(NoPhoto)
@@ -94,6 +102,11 @@ func newOrChanged(s Subject) Reason {
 		return New
 	}
 	return Changed
+}
+
+// from tells whether s may have a photo from the source that the run is limited to.
+func from(s Subject, o Options) bool {
+	return o.Source == "" || slices.ContainsFunc(s.Candidates, func(c sources.Candidate) bool { return o.Sources[c.Source] == o.Source })
 }
 
 func excluded(s Subject, o Options) bool { return o.Excluded != nil && o.Excluded(s.Key()) }

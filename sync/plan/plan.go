@@ -26,6 +26,7 @@ const (
 	New              Reason = "new"
 	Changed          Reason = "changed"
 	RenderingChanged Reason = "rendering_changed" // the image settings changed
+	Drifted          Reason = "drifted"           // the picture in Smartsheet is not the one we uploaded
 	Forced           Reason = "forced"
 )
 
@@ -38,7 +39,10 @@ const (
 	InactiveUser    Reason = "inactive_user"
 	Excluded        Reason = "excluded"
 	Ambiguous       Reason = "ambiguous"
-	KnownBad        Reason = "known_bad" // the same bytes were refused before
+	KnownBad        Reason = "known_bad"    // the same bytes were refused before
+	UserChanged     Reason = "user_changed" // the policy leaves the picture in Smartsheet alone
+	SharedImage     Reason = "shared_image" // one picture for many people
+	HeldBack        Reason = "held"         // by a guard
 	InvalidImage    Reason = "invalid_image"
 )
 
@@ -62,6 +66,9 @@ type Options struct {
 	Force       bool              // upload even what is unchanged
 	Checksum    bool              // do not trust stamps: read everything
 	RetryFailed bool              // send again what was refused for good
+	Existing    Policy            // empty: OnSourceChange
+	Source      string            // only photos of this source; empty: of all
+	Generation  uint64            // of the state that the plan rests on
 	Excluded    func(string) bool // by email; nil: nobody
 	Sources     []string          // names, by Candidate.Source
 }
@@ -87,9 +94,10 @@ type Look struct {
 
 // User is what a plan needs to know of a Smartsheet user.
 type User struct {
-	ID     int64
-	Email  string // canonical
-	Active bool
+	ID      int64
+	Email   string // canonical
+	Active  bool
+	ImageID string // of the picture in Smartsheet; empty: none
 }
 
 // Action is what a run does for one person. The order of actions is by email.
@@ -107,6 +115,9 @@ type Action struct {
 	Record       state.Record
 	Err          error    // why the photo could not be read
 	Rivals       []string // of an ambiguous person: every candidate, "source: ref"
+	Gone         bool     // in no source any more
+	Shared       int      // people with this picture, of one held for it
+
 	// Settle: nothing is uploaded, but the state has something to learn.
 	Settle bool
 }
@@ -117,21 +128,28 @@ type Plan struct {
 	Settled   []Action // unchanged, with a new stamp to remember
 	Unchanged int
 	WithPhoto []int // people with a photo, by source
+
+	// ID names the plan by what it would do and what it rests on: the same uploads
+	// of the same bytes to the same users, on the same state, have the same ID. As
+	// every run that writes moves the state on, an ID is good for one run.
+	ID string
+
+	sources []string
 }
 
-// ID names the plan by what it would do: the same uploads of the same bytes to
-// the same users have the same ID.
-func (p *Plan) ID() string {
+func (p *Plan) id(generation uint64) string {
 	h := sha256.New()
+	fmt.Fprintln(h, generation)
 	for _, a := range p.Actions {
-		if a.Outcome == Planned {
+		if a.Outcome == Planned || a.Reason == NoPhoto && a.Record.SourceSHA256 != "" {
 			io.WriteString(h, strings.Join([]string{a.Email, fmt.Sprint(a.User.ID), string(a.Reason), a.Source, a.Candidate.Ref.Name, a.SourceSHA256}, "\x00")+"\n")
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:6])
 }
 
-// Uploads returns the actions that upload something.
+// Uploads returns the actions that upload something: new people first, then those
+// whose picture is the oldest.
 func (p *Plan) Uploads() []Action {
 	var up []Action
 	for _, a := range p.Actions {
@@ -139,19 +157,18 @@ func (p *Plan) Uploads() []Action {
 			up = append(up, a)
 		}
 	}
+	slices.SortStableFunc(up, func(a, b Action) int { return a.Record.UploadedAt.Compare(b.Record.UploadedAt) })
 	return up
 }
 
 // Build decides for every subject. Subjects for whom NeedsLook holds must have
-// their Look. users holds Smartsheet's users by canonical email, as far as they
-// were looked up.
-func Build(subjects []Subject, users map[string][]User, o Options) *Plan {
-	p := &Plan{WithPhoto: make([]int, len(o.Sources))}
+// their Look. gone are the records of people whose photo we uploaded and who are
+// in no source any more. users holds Smartsheet's users by canonical email, as far
+// as they were looked up.
+func Build(subjects []Subject, gone []state.Record, users map[string][]User, o Options) *Plan {
+	p := &Plan{WithPhoto: make([]int, len(o.Sources)), sources: o.Sources}
 	for _, s := range subjects {
-		a := decide(s, o)
-		if a.Outcome == Planned {
-			a = assign(a, users)
-		}
+		a := settleUser(decide(s, o), users, o)
 		if a.SourceSHA256 != "" {
 			p.WithPhoto[a.Candidate.Source]++
 		}
@@ -165,14 +182,35 @@ func Build(subjects []Subject, users map[string][]User, o Options) *Plan {
 			}
 		}
 	}
+	for _, r := range gone {
+		a := Action{Email: r.Email, Record: r, Source: r.Source, Settle: true, Gone: true, User: User{ID: r.UserID, Email: r.Email}}
+		a.Candidate.Ref.Name = r.Ref
+		p.Actions = append(p.Actions, a.skip(NoPhoto))
+	}
 	slices.SortFunc(p.Actions, func(a, b Action) int { return cmp.Compare(a.Email, b.Email) })
 	contest(p.Actions)
+	p.ID = p.id(o.Generation)
 	return p
 }
 
+// settleUser completes a decision with Smartsheet's side.
+func settleUser(a Action, users map[string][]User, o Options) Action {
+	if a.Reason == Unchanged && o.Existing == Enforce {
+		return a.enforce(users)
+	}
+	if a.Outcome != Planned {
+		return a
+	}
+	a = assign(a, users, o)
+	if a.Outcome == Planned {
+		a = a.respect(o.Existing)
+	}
+	return a
+}
+
 // assign finds the Smartsheet user of an action.
-func assign(a Action, users map[string][]User) Action {
-	if a.User.ID != 0 { // remembered
+func assign(a Action, users map[string][]User, o Options) Action {
+	if a.User.ID != 0 && !o.Existing.sees() { // remembered
 		return a
 	}
 	for _, e := range a.Emails {

@@ -35,6 +35,7 @@ type Report struct {
 	PlanID        string    `json:"plan_id"`
 	Error         *Error    `json:"error"`
 
+	Guards          []Breach       `json:"guards,omitempty"` // that hold the run, or would hold a sync
 	Sources         []Source       `json:"sources"`
 	Totals          Totals         `json:"totals"`
 	SkippedByReason map[string]int `json:"skipped_by_reason"`
@@ -48,6 +49,12 @@ type Error struct {
 	HTTPStatus int    `json:"http_status,omitempty"`
 	ErrorCode  int    `json:"error_code,omitempty"`
 	RefID      string `json:"ref_id,omitempty"`
+}
+
+// Breach is a guard that a plan breaks.
+type Breach struct {
+	Guard   string `json:"guard"` // its key in the configuration
+	Message string `json:"message"`
 }
 
 // Source is what a source listed.

@@ -105,7 +105,7 @@ func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
 		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data),
 		SourceSHA256: src, UploadSHA256: sum, Changes: pic.Changes,
 	}
-	if sum == a.Record.UploadSHA256 && a.Reason != plan.Forced {
+	if sum == a.Record.UploadSHA256 && a.Reason != plan.Forced && a.Reason != plan.Drifted {
 		it.Reason, it.Outcome = string(plan.SamePicture), string(plan.Skipped)
 		return it, p.record(&it, p.settled(a, src))
 	}

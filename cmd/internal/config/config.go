@@ -23,6 +23,7 @@ type Config struct {
 	Match      Match      `yaml:"match"`
 	Image      Image      `yaml:"image"`
 	Policy     Policy     `yaml:"policy"`
+	Guard      Guard      `yaml:"guard"`
 	Report     Report     `yaml:"report"`
 	Log        Log        `yaml:"log"`
 
@@ -113,6 +114,15 @@ type Policy struct {
 	Removed  string `yaml:"removed"`
 }
 
+// Guard bounds what one run may do.
+type Guard struct {
+	MaxReplaced Limit `yaml:"max_replaced"`
+	MaxRemoved  Limit `yaml:"max_removed"`
+	MinListed   Limit `yaml:"min_listed"`
+	MinPeople   int   `yaml:"min_people"`
+	MaxShared   int   `yaml:"max_shared"`
+}
+
 // Report is where reports go.
 type Report struct {
 	Dir     string   `yaml:"dir"`
@@ -137,6 +147,9 @@ func defaults() *Config {
 		State:  State{Path: "/var/lib/photosync/state.db"},
 		Image:  Image{MaxEdge: 1050, MaxBytes: 1_000_000, MaxPixels: 50_000_000, Crop: "none", StripMetadata: true, Quality: 90},
 		Policy: Policy{Existing: "on_source_change", Removed: "report"},
+		Guard: Guard{
+			MaxReplaced: Limit{20, true}, MaxRemoved: Limit{5, true}, MinListed: Limit{80, true}, MinPeople: 10, MaxShared: 10,
+		},
 		Report: Report{Dir: "./reports", Formats: []string{"json"}},
 		Log:    Log{Level: "info", Format: "auto"},
 	}

@@ -53,6 +53,23 @@ func (s *Size) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// Limit is a number of people, like 100, or a percentage, like 20%.
+type Limit struct {
+	N       float64 `yaml:"-"`
+	Percent bool    `yaml:"-"`
+}
+
+// UnmarshalText reads a limit.
+func (l *Limit) UnmarshalText(b []byte) error {
+	head, percent := strings.CutSuffix(strings.TrimSpace(string(b)), "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
+	if err != nil || !(v >= 0) || percent && v > 100 || !percent && v != math.Trunc(v) {
+		return fmt.Errorf("%q is no limit: write a number of people like 100, or a percentage like 20%%", b)
+	}
+	l.N, l.Percent = v, percent
+	return nil
+}
+
 // Pixels is a number of pixels, written like 50MP.
 type Pixels int64
 

@@ -42,8 +42,10 @@ func (c *Config) validate(d *decoder) {
 		}
 	}
 	c.Image.validate(d)
-	d.oneOf("policy.existing", c.Policy.Existing, "on_source_change")
+	d.oneOf("policy.existing", c.Policy.Existing, "on_source_change", "enforce", "respect_user", "fill_empty")
 	d.oneOf("policy.removed", c.Policy.Removed, "report")
+	d.between("guard.min_people", c.Guard.MinPeople, 0, 1_000_000_000)
+	d.between("guard.max_shared", c.Guard.MaxShared, 0, 1_000_000_000)
 	if c.Report.Dir == "" {
 		d.fault("report.dir", "may not be empty", "the folder for reports")
 	}

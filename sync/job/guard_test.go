@@ -1,0 +1,319 @@
+package job
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"photosync/sources"
+	"photosync/sources/sourcetest"
+	"photosync/sync/plan"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+	"photosync/sync/smartsheet/simulator"
+)
+
+var strict = plan.Guards{
+	MaxReplaced: plan.Limit{N: 20, Percent: true}, MaxRemoved: plan.Limit{N: 5, Percent: true},
+	MinListed: plan.Limit{N: 80, Percent: true}, MinPeople: 10, MaxShared: 10,
+}
+
+func guarded(o *Options) { o.Guards = &strict }
+
+func approve(id string) func(*Options) {
+	return func(o *Options) { o.Guards, o.Approve = &strict, id }
+}
+
+// held runs and demands that nothing was written; it returns the report.
+func (b *bench) held(change func(*Options), guards ...string) *report.Report {
+	b.t.Helper()
+	uploads, generation := b.sim.Counts().ByOp["upload"], b.st.Generation()
+	r, err := b.run(b.t.Context(), 1_000_000, change)
+	if !Held(err) || r.Result != report.Held || Hint(err) == "" {
+		b.t.Fatalf("error %v, result %q; want a held run", err, r.Result)
+	}
+	var broken []string
+	for _, g := range r.Guards {
+		broken = append(broken, g.Guard)
+	}
+	if fmt.Sprint(broken) != fmt.Sprint(guards) {
+		b.t.Errorf("held by %v, want %v", r.Guards, guards)
+	}
+	if n := b.sim.Counts().ByOp["upload"]; n != uploads || b.st.Generation() != generation {
+		b.t.Errorf("a held run wrote: %d uploads", n-uploads)
+	}
+	return r
+}
+
+// approveOnce lets the plan of a held run pass, and demands that this works once.
+func (b *bench) approveOnce(r *report.Report) *report.Report {
+	b.t.Helper()
+	done := b.must(approve(r.PlanID))
+	b.held(approve(r.PlanID))
+	if quiet := b.must(guarded); quiet.Result != report.NothingToDo {
+		b.t.Errorf("the run after the approved one: %+v", quiet.Totals)
+	}
+	return done
+}
+
+// A directory that suddenly lists 3 % of its entries.
+func TestHeldShortListing(t *testing.T) {
+	b := newBench(t, 100, simulator.Options{})
+	b.must(guarded) // a first run is not held
+	for i := 3; i < 100; i++ {
+		b.mem.Remove(email(i))
+	}
+	r := b.held(guarded, "max_removed", "min_listed")
+	if again := b.held(guarded, "max_removed", "min_listed"); again.PlanID != r.PlanID {
+		t.Errorf("the same plan is %s and then %s", r.PlanID, again.PlanID)
+	}
+	b.approveOnce(r)
+	if n := b.sim.Counts().ByOp["upload"]; n != 100 {
+		t.Errorf("%d uploads, want those of the first run alone", n)
+	}
+	// They come back: their pictures are still there.
+	for i := 3; i < 100; i++ {
+		b.mem.Put(email(i), picture(i))
+	}
+	if r := b.must(nil); r.Totals.Uploaded != 0 || r.SkippedByReason["same_picture"] != 97 {
+		t.Errorf("totals %+v, skipped %v", r.Totals, r.SkippedByReason)
+	}
+}
+
+// An export that replaces everybody's picture.
+func TestHeldReplacement(t *testing.T) {
+	b := newBench(t, 100, simulator.Options{})
+	b.must(guarded)
+	for i := range 100 {
+		b.mem.Put(email(i), picture(1000+i))
+	}
+	r := b.held(guarded, "max_replaced")
+	if r.Totals.Held != 100 || r.Items[0].Outcome != "held" {
+		t.Errorf("totals %+v, item %+v", r.Totals, r.Items[0])
+	}
+	if p := b.must(func(o *Options) { guarded(o); o.Mode = Plan }); p.PlanID != r.PlanID || len(p.Guards) != 1 {
+		t.Errorf("plan %s with guards %v, want %s", p.PlanID, p.Guards, r.PlanID)
+	}
+	b.held(approve("0123456789ab")) // not this plan
+	b.mem.Put(email(7), picture(5007))
+	moved := b.held(approve(r.PlanID)) // and this plan no more
+	if done := b.approveOnce(moved); done.Totals.Uploaded != 100 {
+		t.Errorf("totals %+v", done.Totals)
+	}
+}
+
+// A server that gives everyone the same silhouette.
+func TestHeldSilhouette(t *testing.T) {
+	b := newBench(t, 100, simulator.Options{})
+	for i := range 50 {
+		b.mem.Put(email(i), picture(7777))
+	}
+	r := b.must(guarded)
+	if r.Totals.Uploaded != 50 || r.Totals.Held != 50 || r.Items[0].Reason != "shared_image" || r.Result != report.Partial {
+		t.Errorf("totals %+v, item %+v", r.Totals, r.Items[0])
+	}
+	p := b.must(func(o *Options) { guarded(o); o.Mode = Plan })
+	if done := b.must(approve(p.PlanID)); done.Totals.Uploaded != 50 {
+		t.Errorf("totals %+v", done.Totals)
+	}
+	if quiet := b.must(guarded); quiet.Result != report.NothingToDo {
+		t.Errorf("result %q: %+v", quiet.Result, quiet.Totals)
+	}
+	for i := range 100 { // later, everyone at once
+		b.mem.Put(email(i), picture(8888))
+	}
+	again := b.held(guarded, "max_replaced")
+	if again.Items[0].Reason != "shared_image" {
+		t.Errorf("item %+v", again.Items[0])
+	}
+	b.approveOnce(again)
+}
+
+// Below min_people a percentage holds nobody; a number does.
+func TestMinPeople(t *testing.T) {
+	b := newBench(t, 20, simulator.Options{})
+	b.must(guarded)
+	for i := range 9 {
+		b.mem.Put(email(i), picture(1000+i))
+	}
+	number := strict
+	number.MaxReplaced = plan.Limit{N: 8}
+	b.held(func(o *Options) { o.Guards = &number }, "max_replaced")
+	b.must(guarded)
+}
+
+// Every policy in every situation: the source changed or not, the picture in
+// Smartsheet changed or not.
+func TestPolicies(t *testing.T) {
+	for _, c := range []struct {
+		policy          plan.Policy
+		source, drifted bool
+		want            string // reason, empty: nothing in the report
+	}{
+		{plan.OnSourceChange, false, false, ""},
+		{plan.OnSourceChange, true, false, "changed"},
+		{plan.OnSourceChange, false, true, ""},
+		{plan.OnSourceChange, true, true, "changed"},
+		{plan.Enforce, false, false, ""},
+		{plan.Enforce, true, false, "changed"},
+		{plan.Enforce, false, true, "drifted"},
+		{plan.Enforce, true, true, "changed"},
+		{plan.RespectUser, false, false, ""},
+		{plan.RespectUser, true, false, "changed"},
+		{plan.RespectUser, false, true, ""},
+		{plan.RespectUser, true, true, "user_changed"},
+		{plan.FillEmpty, false, false, ""},
+		{plan.FillEmpty, true, false, "user_changed"},
+		{plan.FillEmpty, false, true, ""},
+		{plan.FillEmpty, true, true, "user_changed"},
+	} {
+		t.Run(fmt.Sprintf("%s, source %v, drifted %v", c.policy, c.source, c.drifted), func(t *testing.T) {
+			b := newBench(t, 1, simulator.Options{})
+			b.must(nil)
+			if c.source {
+				b.mem.Put(email(0), picture(10))
+			}
+			if c.drifted {
+				b.sim.SetImage(email(0), picture(20))
+			}
+			before, _ := b.sim.Image(email(0))
+			r := b.must(func(o *Options) { o.Existing = c.policy })
+			got := ""
+			if len(r.Items) > 0 {
+				got = r.Items[0].Reason
+			}
+			if got != c.want {
+				t.Errorf("reason %q, want %q", got, c.want)
+			}
+			after, _ := b.sim.Image(email(0))
+			if uploads := c.want == "changed" || c.want == "drifted"; uploads == (after.ID == before.ID) {
+				t.Errorf("image %s became %s", before.ID, after.ID)
+			}
+		})
+	}
+}
+
+// Pictures that were there before the first run.
+func TestPoliciesFirstRun(t *testing.T) {
+	for policy, uploaded := range map[plan.Policy]int{plan.OnSourceChange: 2, plan.Enforce: 2, plan.RespectUser: 1, plan.FillEmpty: 1} {
+		b := newBench(t, 2, simulator.Options{})
+		b.sim.SetImage(email(0), picture(99))
+		r := b.must(func(o *Options) { o.Existing = policy })
+		if r.Totals.Uploaded != uploaded || r.SkippedByReason["user_changed"] != 2-uploaded {
+			t.Errorf("%s: %+v, skipped %v", policy, r.Totals, r.SkippedByReason)
+		}
+	}
+}
+
+// Random edits on both sides over many runs.
+func TestNoHarm(t *testing.T) {
+	policies := []plan.Policy{plan.OnSourceChange, plan.Enforce, plan.RespectUser, plan.FillEmpty}
+	rapid.Check(t, func(rt *rapid.T) {
+		const people = 6
+		b := newBench(t, people, simulator.Options{})
+		defer b.st.Close()
+		policy := rapid.SampledFrom(policies).Draw(rt, "policy")
+		ours := map[string]string{} // image id of our last upload
+		for range rapid.IntRange(1, 6).Draw(rt, "runs") {
+			for range rapid.IntRange(0, 6).Draw(rt, "edits") {
+				edit(rt, b, people)
+			}
+			incomplete := rapid.Bool().Draw(rt, "incomplete")
+			b.mem.Incomplete = incomplete
+			before := b.images(people)
+			r, err := b.run(t.Context(), 1_000_000, func(o *Options) { o.Existing = policy })
+			after := b.images(people)
+			if incomplete && (err == nil || fmt.Sprint(before) != fmt.Sprint(after)) {
+				rt.Fatalf("a run with an incomplete listing: error %v, pictures %v became %v", err, before, after)
+			}
+			if incomplete {
+				continue
+			}
+			if err != nil {
+				rt.Fatal(err)
+			}
+			reasons := map[string]string{}
+			for _, it := range r.Items {
+				if it.Outcome == "uploaded" {
+					reasons[it.Email] = it.Reason
+				}
+			}
+			for i := range people {
+				e := email(i)
+				switch touched := before[e] != after[e]; {
+				case touched != (reasons[e] != ""):
+					rt.Fatalf("%s: picture %q became %q with the reason %q", e, before[e], after[e], reasons[e])
+				case touched && before[e] != "" && policy == plan.FillEmpty,
+					touched && before[e] != ours[e] && policy == plan.RespectUser:
+					rt.Fatalf("%s: %s touched picture %q, ours was %q", e, policy, before[e], ours[e])
+				case touched:
+					ours[e] = after[e]
+				}
+			}
+			second, err := b.run(t.Context(), 1_000_000, func(o *Options) { o.Existing = policy })
+			if err != nil || second.Totals.Uploaded != 0 {
+				rt.Fatalf("the second run: error %v, %+v, items %+v", err, second.Totals, second.Items)
+			}
+		}
+	})
+}
+
+// edit changes one picture or person on either side.
+func edit(rt *rapid.T, b *bench, people int) {
+	e := email(rapid.IntRange(0, people-1).Draw(rt, "person"))
+	pic := picture(rapid.IntRange(0, 8).Draw(rt, "picture"))
+	switch rapid.IntRange(0, 4).Draw(rt, "edit") {
+	case 0, 1:
+		b.mem.Put(e, pic)
+	case 2:
+		b.mem.Put(e, nil)
+	case 3:
+		b.mem.Remove(e)
+	case 4:
+		b.sim.SetImage(e, pic)
+	}
+}
+
+func (b *bench) images(people int) map[string]string {
+	ids := map[string]string{}
+	for i := range people {
+		img, _ := b.sim.Image(email(i))
+		ids[email(i)] = img.ID
+	}
+	return ids
+}
+
+// --limit and --source.
+func TestLimitAndSource(t *testing.T) {
+	b := newBench(t, 10, simulator.Options{})
+	r := b.must(func(o *Options) { o.Limit = 4 })
+	if r.Totals.Uploaded != 4 || r.Totals.Unfinished != 6 {
+		t.Errorf("limit: %+v", r.Totals)
+	}
+	b.mem.Put(email(0), picture(50))
+	r = b.must(func(o *Options) { o.Limit = 6 }) // new people first
+	if img, _ := b.sim.Image(email(0)); r.Totals.Uploaded != 6 || bytes.Equal(img.Data, picture(50)) {
+		t.Errorf("a changed picture went before a new person: %+v", r.Totals)
+	}
+	second := &sourcetest.Memory{}
+	second.Put("other@example.com", picture(60))
+	b.sim.AddUser(smartsheet.User{Email: "other@example.com"})
+	b.more = append(b.more, sources.Named{Name: "second", Type: "memory", Source: second})
+	r = b.must(func(o *Options) { o.Source = "second" })
+	if img, ok := b.sim.Image("other@example.com"); !ok || r.Totals.Uploaded != 1 || !bytes.Equal(img.Data, picture(60)) {
+		t.Errorf("source: %+v", r.Totals)
+	}
+	if r = b.must(nil); r.Totals.Uploaded != 1 {
+		t.Errorf("the rest: %+v", r.Totals)
+	}
+}
+
+func TestHeldErrors(t *testing.T) {
+	err := fmt.Errorf("x: %w", &HeldError{PlanID: "p", Breaches: []plan.Breach{{Guard: "g", Message: "m"}}})
+	if !Held(err) || !Held(&ApprovalError{}) || Held(errors.New("x")) || Held(nil) {
+		t.Error("Held does not tell")
+	}
+}
