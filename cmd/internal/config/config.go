@@ -135,9 +135,6 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
-// regions are those that smartsheet.Roots knows the address of.
-var regions = []string{"us", "eu", "au", "gov"}
-
 func defaults() *Config {
 	return &Config{
 		Smartsheet: Smartsheet{
@@ -182,7 +179,7 @@ func (e *NotFoundError) Error() string {
 
 // Hint says what to do.
 func (e *NotFoundError) Hint() string {
-	return "name one with --config FILE or PHOTOSYNC_CONFIG; config.example.yaml is a commented start"
+	return "name one with --config FILE or PHOTOSYNC_CONFIG; photosync init writes a commented one"
 }
 
 // Load reads, checks and completes the file at path. An *Error lists every fault.
@@ -207,6 +204,7 @@ func Load(path string, env func(string) string) (*Config, error) {
 	c.secrets(d, env)
 	if len(d.faults) > 0 {
 		slices.SortStableFunc(d.faults, func(a, b Fault) int { return a.Line - b.Line })
+		excerpts(data, d.faults)
 		return nil, &Error{Path: path, Faults: d.faults}
 	}
 	return c, nil

@@ -203,7 +203,7 @@ func TestFaults(t *testing.T) {
 			if !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got  %s\nwant %s", err, tt.want)
 			}
-			if strings.Contains(err.Error(), secret) {
+			if strings.Contains(err.Error()+e.Excerpts(), secret) {
 				t.Error("shows the secret")
 			}
 		})
@@ -222,6 +222,47 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 	want := []string{"1 log.level", "2 smartsheet.concurrency", "2 smartsheet.regoin", "2 smartsheet.token_file", "3 sources[0].path"}
 	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// An excerpt shows where the fault is, and of the values only what the fault quotes
+// itself.
+func TestExcerpts(t *testing.T) {
+	text := "smartsheet: {concurrency: many, token: " + secret + "}  # " + secret + "\n" +
+		"sources:\n  - nmae: 'hr'\n    name: hr\n    type: folder\n    path: [ä, b]\n    größe: \"x\"\nconcurrency: 4\n"
+	_, err := load(t, text, both)
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	for _, f := range e.Faults {
+		got.WriteString(f.Instead + "\n" + f.Excerpt)
+	}
+	want := `
+     1 | smartsheet: {concurrency: many, token: …}
+       |              ^
+put the token into a file and name it with token_file, or set SMARTSHEET_ACCESS_TOKEN
+     1 | smartsheet: {concurrency: …, token: …}
+       |                              ^
+did you mean "name"?
+     3 |   - nmae: …
+       |     ^
+
+     6 |     path: […, …]
+       |     ^
+where the files <email>.jpg lie
+     6 |     path: […, …]
+       |     ^
+known here: allow_plaintext, base_dn, bind_dn, bind_password_file, change_detection, email_attributes, filter, name, page_size, path, photo_attributes, recursive, tls, type, urls
+     7 |     größe: …
+       |     ^
+its place is smartsheet.concurrency
+     8 | concurrency: …
+       | ^
+`
+	if d := cmp.Diff(want, got.String()); d != "" {
 		t.Error(d)
 	}
 }
@@ -332,7 +373,11 @@ func FuzzLoad(f *testing.F) {
 			t.Fatal(err)
 		}
 		c, err := Load(file, both)
-		if out := fmt.Sprintf("%+v %v", c, err); strings.Contains(out, secret) {
+		out := fmt.Sprintf("%+v %v", c, err)
+		if e, ok := errors.AsType[*Error](err); ok {
+			out += e.Excerpts()
+		}
+		if strings.Contains(out, secret) {
 			t.Errorf("shows the secret: %s", out)
 		}
 	})

@@ -19,6 +19,7 @@ type Fault struct {
 	Key          string // like sources[1].urls
 	Message      string
 	Instead      string // what to write instead
+	Excerpt      string // the line and a caret below the place; may be empty
 }
 
 // Error is a file with mistakes.
@@ -27,23 +28,38 @@ type Error struct {
 	Faults []Fault
 }
 
+// Error has one line for each fault.
 func (e *Error) Error() string {
 	lines := make([]string, len(e.Faults))
 	for i, f := range e.Faults {
-		lines[i] = e.Path
-		if f.Line > 0 {
-			lines[i] += fmt.Sprintf(":%d:%d", f.Line, f.Column)
-		}
-		lines[i] += ": "
-		if f.Key != "" {
-			lines[i] += f.Key + ": "
-		}
-		lines[i] += f.Message
-		if f.Instead != "" {
-			lines[i] += " (" + f.Instead + ")"
-		}
+		lines[i] = e.line(f)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Excerpts is like Error, with the excerpt below each fault that has one.
+func (e *Error) Excerpts() string {
+	var b strings.Builder
+	for _, f := range e.Faults {
+		b.WriteString(e.line(f) + "\n" + f.Excerpt)
+	}
+	return b.String()
+}
+
+func (e *Error) line(f Fault) string {
+	s := e.Path
+	if f.Line > 0 {
+		s += fmt.Sprintf(":%d:%d", f.Line, f.Column)
+	}
+	s += ": "
+	if f.Key != "" {
+		s += f.Key + ": "
+	}
+	s += f.Message
+	if f.Instead != "" {
+		s += " (" + f.Instead + ")"
+	}
+	return s
 }
 
 // Hint says what to do.
@@ -64,7 +80,7 @@ func (d *decoder) fault(key, message, instead string) {
 		k = k[:max(strings.LastIndexAny(k, ".["), 0)]
 		at = d.places[k]
 	}
-	d.faults = append(d.faults, Fault{at.line, at.column, key, message, instead})
+	d.faults = append(d.faults, Fault{Line: at.line, Column: at.column, Key: key, Message: message, Instead: instead})
 }
 
 // decode returns the fault of a file that is no YAML at all; others are
@@ -130,47 +146,71 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 }
 
 func (d *decoder) structure(node ast.Node, v reflect.Value, key string) {
-	fields := map[string]reflect.Value{}
-	for i := range v.NumField() {
-		if name := v.Type().Field(i).Tag.Get("yaml"); name != "-" {
-			fields[name] = v.Field(i)
-		}
-	}
+	known := keys(v.Type())
 	d.pairs(node, key, func(name string, kv *ast.MappingValueNode) {
 		full := strings.TrimPrefix(key+"."+name, ".")
 		at := kv.Key.GetToken().Position
 		_, twice := d.places[full]
 		d.places[full] = place{at.Line, at.Column}
-		f, known := fields[name]
+		i := slices.Index(known, name)
 		switch {
 		case twice:
 			d.fault(full, "stands here twice", "keep one")
-		case !known:
-			d.fault(full, "unknown key", suggestion(name, fields))
+		case i < 0:
+			d.fault(full, "unknown key", suggestion(name, known))
 		default:
-			d.value(kv.Value, f, full)
+			d.value(kv.Value, v.Field(i), full)
 		}
 	})
 }
 
-// suggestion names the known key nearest to name, or all of them.
-func suggestion(name string, fields map[string]reflect.Value) string {
-	var known []string
-	best, distance := "", 4
-	for k := range fields {
-		known = append(known, k)
-		if n := edits(name, k); n < distance || n == distance && k < best {
-			best, distance = k, n
-		}
+// keys are the keys of a struct's fields in the file, in their order; those of
+// fields that are not in the file are "-".
+func keys(t reflect.Type) []string {
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i] = t.Field(i).Tag.Get("yaml")
 	}
+	return names
+}
+
+// suggestion names the known key nearest to name, or the places where name is
+// known, or all keys that are known here.
+func suggestion(name string, known []string) string {
 	if instead, ok := inlineSecrets[name]; ok {
 		return instead
+	}
+	here := slices.DeleteFunc(slices.Sorted(slices.Values(known)), func(k string) bool { return k == "-" })
+	best, distance := "", min(4, 1+(len(name)+1)/2) // short words all look alike
+	for _, k := range here {
+		if n := edits(name, k); n < distance {
+			best, distance = k, n
+		}
 	}
 	if best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
-	slices.Sort(known)
-	return "known here: " + strings.Join(known, ", ")
+	if elsewhere := places(reflect.TypeFor[Config](), "", name); len(elsewhere) > 0 {
+		return "its place is " + strings.Join(elsewhere, " or ")
+	}
+	return "known here: " + strings.Join(here, ", ")
+}
+
+// places are the full keys below t that end in name.
+func places(t reflect.Type, key, name string) (found []string) {
+	switch t.Kind() {
+	case reflect.Slice:
+		return places(t.Elem(), key+"[]", name)
+	case reflect.Struct:
+		for i, k := range keys(t) {
+			full := strings.TrimPrefix(key+"."+k, ".")
+			if k == name {
+				found = append(found, full)
+			}
+			found = append(found, places(t.Field(i).Type, full, name)...)
+		}
+	}
+	return found
 }
 
 // inlineSecrets are keys that people try, and that would put a secret into the

@@ -42,18 +42,18 @@ func (c *Config) validate(d *decoder) {
 		}
 	}
 	c.Image.validate(d)
-	d.oneOf("policy.existing", c.Policy.Existing, "on_source_change", "enforce", "respect_user", "fill_empty")
-	d.oneOf("policy.removed", c.Policy.Removed, "report")
+	d.oneOf("policy.existing", c.Policy.Existing)
+	d.oneOf("policy.removed", c.Policy.Removed)
 	d.between("guard.min_people", c.Guard.MinPeople, 0, 1_000_000_000)
 	d.between("guard.max_shared", c.Guard.MaxShared, 0, 1_000_000_000)
 	if c.Report.Dir == "" {
 		d.fault("report.dir", "may not be empty", "the folder for reports")
 	}
 	for i, f := range c.Report.Formats {
-		d.oneOf(fmt.Sprintf("report.formats[%d]", i), f, "json")
+		d.oneOf(fmt.Sprintf("report.formats[%d]", i), f)
 	}
-	d.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	d.oneOf("log.format", c.Log.Format, "auto", "console", "json")
+	d.oneOf("log.level", c.Log.Level)
+	d.oneOf("log.format", c.Log.Format)
 }
 
 func (m Image) validate(d *decoder) {
@@ -67,7 +67,7 @@ func (m Image) validate(d *decoder) {
 	if m.MaxPixels < 1000 || m.MaxPixels > 1_000_000_000 {
 		d.fault("image.max_pixels", fmt.Sprintf("%d pixels make no sense", m.MaxPixels), "write it like 50MP")
 	}
-	d.oneOf("image.crop", m.Crop, "none", "center", "top")
+	d.oneOf("image.crop", m.Crop)
 }
 
 func (s *Smartsheet) validate(d *decoder) {
@@ -80,7 +80,7 @@ func (s *Smartsheet) validate(d *decoder) {
 		s.validateURL(d)
 	}
 	if s.BaseURL == "" {
-		d.oneOf("smartsheet.region", s.Region, regions...)
+		d.oneOf("smartsheet.region", s.Region)
 	}
 	if s.IntegrationSource != "" && !integrationSource.MatchString(s.IntegrationSource) {
 		d.fault("smartsheet.integration_source", fmt.Sprintf("%q is not TYPE,Organisation,Name", s.IntegrationSource),
@@ -141,7 +141,7 @@ func (s *Source) validate(d *decoder, at string) {
 		foreign = folderKeys
 		s.validateLDAP(d, at)
 	default:
-		d.oneOf(at+".type", s.Type, "folder", "ldap")
+		d.oneOf(at+".type", s.Type)
 	}
 	for _, key := range foreign {
 		if _, set := d.places[at+"."+key]; set {
@@ -173,7 +173,7 @@ func (s *Source) validateLDAP(d *decoder, at string) {
 		d.fault(at+".tls", "cert_file and key_file go together", "give both or none")
 	}
 	d.between(at+".page_size", s.PageSize, 1, 10_000)
-	d.oneOf(at+".change_detection", s.ChangeDetection, "auto", "content")
+	d.oneOf(at+".change_detection", s.ChangeDetection)
 }
 
 func (d *decoder) between(key string, n, low, high int) {
@@ -182,7 +182,23 @@ func (d *decoder) between(key string, n, low, high int) {
 	}
 }
 
-func (d *decoder) oneOf(key, v string, values ...string) {
+// choices are the possible values of keys that have few.
+var choices = map[string][]string{
+	"smartsheet.region":          {"us", "eu", "au", "gov"}, // those that smartsheet.Roots knows the address of
+	"sources[].type":             {"folder", "ldap"},
+	"sources[].change_detection": {"auto", "content"},
+	"image.crop":                 {"none", "center", "top"},
+	"policy.existing":            {"on_source_change", "enforce", "respect_user", "fill_empty"},
+	"policy.removed":             {"report"},
+	"report.formats[]":           {"json"},
+	"log.level":                  {"debug", "info", "warn", "error"},
+	"log.format":                 {"auto", "console", "json"},
+}
+
+var listIndex = regexp.MustCompile(`\[\d+\]`)
+
+func (d *decoder) oneOf(key, v string) {
+	values := choices[listIndex.ReplaceAllString(key, "[]")]
 	if !slices.Contains(values, v) {
 		d.fault(key, fmt.Sprintf("%q is not possible", v), strings.Join(values, ", "))
 	}
