@@ -28,6 +28,8 @@ import (
 // less than the 30 s that Kubernetes gives.
 const grace = 25 * time.Second
 
+const configUsage = "configuration `FILE` (default: $PHOTOSYNC_CONFIG, ./config.yaml, /etc/photosync/config.yaml)"
+
 // runFlags are the flags of sync and plan.
 type runFlags struct {
 	config, reportDir, output, logLevel, logFormat string
@@ -40,7 +42,7 @@ type runFlags struct {
 
 func (f *runFlags) add(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.StringVar(&f.config, "config", "", "configuration `FILE` (default: $PHOTOSYNC_CONFIG, ./config.yaml, /etc/photosync/config.yaml)")
+	fs.StringVar(&f.config, "config", "", configUsage)
 	fs.StringArrayVar(&f.only, "only", nil, "only people whose email matches `EMAIL|GLOB`; may be given several times")
 	fs.BoolVar(&f.force, "force", false, "upload even what is unchanged")
 	fs.BoolVar(&f.checksum, "checksum", false, "read every photo instead of trusting change marks")

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
 
+	"photosync/cmd/internal/config"
 	"photosync/sync/job"
 	"photosync/sync/report"
 )
@@ -15,7 +17,11 @@ import (
 
 // printError writes an error and, where there is one, what to do about it.
 func printError(w io.Writer, err error) {
-	fmt.Fprintf(w, "photosync: %s\n", strings.TrimSpace(err.Error()))
+	text := err.Error()
+	if e, ok := errors.AsType[*config.Error](err); ok {
+		text = e.Excerpts()
+	}
+	fmt.Fprintf(w, "photosync: %s\n", strings.TrimRight(text, "\n"))
 	if h := job.Hint(err); h != "" {
 		fmt.Fprintf(w, "  hint: %s\n", h)
 	}
@@ -157,6 +163,41 @@ func details(it report.Item) string {
 		fmt.Fprintf(&b, ": %s", f.Message)
 	}
 	return b.String()
+}
+
+// printCheckup writes what a checkup found, and what to do about it.
+func printCheckup(w io.Writer, findings []finding) {
+	width, problems, warnings := 0, 0, 0
+	for _, f := range findings {
+		width = max(width, len([]rune(f.what)))
+		switch f.mark {
+		case bad:
+			problems++
+		case warning:
+			warnings++
+		}
+	}
+	for _, f := range findings {
+		fmt.Fprintf(w, "%s %-*s  %s\n", f.mark, width, f.what, f.detail)
+		if f.remedy != "" {
+			fmt.Fprintf(w, "  %*s  → %s\n", width, "", f.remedy)
+		}
+	}
+	verdict := "A run can begin"
+	if problems > 0 {
+		verdict = "A run would fail: " + count(problems, "problem")
+	}
+	if warnings > 0 {
+		verdict += ", " + count(warnings, "warning")
+	}
+	fmt.Fprintf(w, "%s.\n", verdict)
+}
+
+func countPeople(n int) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return fmt.Sprintf("%d people", n)
 }
 
 func count(n int, noun string) string {

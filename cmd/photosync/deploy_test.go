@@ -1,0 +1,131 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"photosync/cmd/internal/config"
+)
+
+var deployFolder = filepath.Join("..", "..", "deploy")
+
+func deployFile(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(deployFolder, filepath.FromSlash(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// commandLines finds the arguments that photosync is given, in lists of a manifest
+// or in lines that a shell, cron or systemd reads.
+func commandLines(text string) [][]string {
+	var lines [][]string
+	for _, m := range regexp.MustCompile(`args\w* ?[:=] \[(.*)\]`).FindAllStringSubmatch(text, -1) {
+		lines = append(lines, regexp.MustCompile(`[^\s",]+`).FindAllString(m[1], -1))
+	}
+	command := regexp.MustCompile("(?m)(?:^ *|[`/=])photosync ((?:sync|plan|check|init|config)\\b[^`&\n]*)")
+	for _, m := range command.FindAllStringSubmatch(text, -1) {
+		lines = append(lines, strings.Fields(m[1]))
+	}
+	return lines
+}
+
+// Every command and flag that deploy/ uses exists, and takes the value given.
+func TestDeployFlags(t *testing.T) {
+	for file, want := range map[string]int{
+		"kubernetes/cronjob.yaml": 1, "kubernetes/README.md": 2, "systemd/photosync.service": 1, "systemd/README.md": 2,
+	} {
+		lines := commandLines(deployFile(t, file))
+		if len(lines) != want {
+			t.Errorf("%s: found the command lines %q, want %d", file, lines, want)
+		}
+		for _, args := range lines {
+			cmd, rest, err := (&app{env: os.Getenv}).root().Find(args)
+			if err == nil {
+				err = cmd.ParseFlags(rest)
+			}
+			if err != nil || !cmd.HasParent() || !cmd.Runnable() {
+				t.Errorf("%s: photosync %q: %v", file, args, err)
+			}
+		}
+	}
+}
+
+// Every exit code that deploy/ decides about exists, and each is decided about.
+func TestDeployExitCodes(t *testing.T) {
+	sync := []int{exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted}
+	fatal := sync[2:]
+	for _, tt := range []struct {
+		file, pattern string
+		want          []int
+	}{
+		{"kubernetes/cronjob.yaml", `values: \[(.*)\]`, fatal},
+		{"systemd/photosync.service", `ExitStatus=(.*)`, fatal},
+		{"kubernetes/README.md", `(?m)^\| ([\d, ]+) \|`, sync},
+		{"systemd/README.md", `(?m)^\| ([\d, ]+) \|`, sync},
+	} {
+		var got []int
+		for _, m := range regexp.MustCompile(tt.pattern).FindAllStringSubmatch(deployFile(t, tt.file), -1) {
+			for _, n := range regexp.MustCompile(`\d+`).FindAllString(m[1], -1) {
+				code, err := strconv.Atoi(n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, code)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: exit codes %v, want %v", tt.file, got, tt.want)
+		}
+	}
+}
+
+func TestDeployConfig(t *testing.T) {
+	secret := func(name string) string {
+		return map[string]string{"SMARTSHEET_ACCESS_TOKEN": "x", "LDAP_BIND_PASSWORD": "x"}[name]
+	}
+	if _, err := config.Load(filepath.Join(deployFolder, "kubernetes", "config.yaml"), secret); err != nil {
+		t.Error(err)
+	}
+}
+
+// systemd understands the units, and finds little that the service could be denied.
+func TestUnits(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("systemd is Linux's")
+	}
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	self, err := os.Executable() // a command that exists
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	service, timer := filepath.Join(dir, "photosync.service"), filepath.Join(dir, "photosync.timer")
+	text := strings.ReplaceAll(deployFile(t, "systemd/photosync.service"), "/usr/local/bin/photosync", self)
+	for file, text := range map[string]string{service: text, timer: deployFile(t, "systemd/photosync.timer")} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"verify", "--man=no", service, timer},
+		{"security", "--offline=yes", "--threshold=15", "--no-pager", service}, // in tenths: 1.5 of 10
+	} {
+		out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
+		if err != nil || args[0] == "verify" && len(out) > 0 {
+			t.Errorf("systemd-analyze %s: %v\n%s", args[0], err, out)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"photosync/cmd/internal/config"
+)
+
+func (a *app) init() *cobra.Command {
+	return &cobra.Command{
+		Use:   "init [FILE]",
+		Short: "Write a commented configuration to start from",
+		Long: `Write a commented configuration to start from, to ./config.yaml or FILE; "-" prints
+it. A file that is there is left alone.`,
+		Example: "  photosync init /etc/photosync/config.yaml",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			file := "config.yaml"
+			if len(args) == 1 {
+				file = args[0]
+			}
+			if file == "-" {
+				return a.print(config.Example())
+			}
+			if err := writeNew(file, config.Example()); err != nil {
+				return workError{err}
+			}
+			fmt.Fprintf(a.stdout, `Wrote %s. Next:
+  edit it: what is marked "example" is yours to fill in
+  photosync config schema > photosync.schema.json   # beside it, for editors
+  photosync check --config %[1]s
+`, file)
+			return nil
+		},
+	}
+}
+
+func (a *app) config() *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "About the configuration file", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(&cobra.Command{
+		Use:     "schema",
+		Short:   "Print a JSON Schema of the configuration file, for editors",
+		Example: "  photosync config schema > photosync.schema.json",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			b, err := config.Schema()
+			if err != nil {
+				return workError{err}
+			}
+			return a.print(b)
+		},
+	})
+	return cmd
+}
+
+func (a *app) print(b []byte) error {
+	if _, err := a.stdout.Write(b); err != nil {
+		return workError{err}
+	}
+	return nil
+}
+
+// existsError is a file that init leaves alone.
+type existsError struct{ file string }
+
+func (e *existsError) Error() string { return fmt.Sprintf("%q is already there", e.file) }
+
+// Hint says what to do.
+func (e *existsError) Hint() string {
+	return `name another file, or print the example with "photosync init -"`
+}
+
+// writeNew writes a file that is not there yet, whole or not at all.
+func writeNew(file string, data []byte) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return &existsError{file}
+	}
+	if err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(file)
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	return nil
+}
