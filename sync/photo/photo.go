@@ -127,13 +127,7 @@ func (p Picture) Ext() string {
 // changed, and Picture.Data may share its memory. The error is an *Error when
 // the picture is refused, or that of ctx.
 func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error) {
-	// Decoders are written for hostile input, yet each has had its panics; none
-	// may end the run for everybody else.
-	defer func() {
-		if v := recover(); v != nil {
-			p, err = Picture{}, refuse(Truncated, "decoding it fails: %v", v)
-		}
-	}()
+	defer rescue(&err)
 	if err := ctx.Err(); err != nil {
 		return Picture{}, err
 	}
@@ -165,6 +159,14 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 	}
 	p.SourceWidth, p.SourceHeight, p.SourceFormat = l.width, l.height, l.format
 	return p, nil
+}
+
+// rescue turns a panic into a refusal. Decoders are written for hostile input,
+// yet each has had its panics; none may end the run for everybody else.
+func rescue(err *error) {
+	if v := recover(); v != nil {
+		*err = refuse(Truncated, "decoding it fails: %v", v)
+	}
 }
 
 // asItIs returns the bytes to upload if no pixel has to be touched. Metadata
