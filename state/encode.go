@@ -5,59 +5,153 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash/crc32"
+	"strings"
 	"time"
 )
 
-// recordVersion is the first byte of every stored record. A change of the fields
-// takes a new one, so that records of both kinds can live in one file.
-const recordVersion = 1
+// Versions of a stored record: its first byte. Records of all of them live in one
+// file; what is written is of the last one.
+const (
+	recordVersion1 = 1
+	recordVersion  = 2
+)
+
+// What a record has, beside the fields that every record has. A field that comes
+// later takes a new flag, and the schema a new version.
+const (
+	hasPhoto    = 1 << iota // SourceSHA256
+	hasUpload               // UploadSHA256
+	sameBytes               // both are the same
+	placeholder             // Placeholder
+	isMissing               // Missing
+	hasFailure              // Failure
+	isFinal                 // Failure.Final
+	knownFlags  = 1<<iota - 1
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errRecord = errors.New("a record does not add up")
 
-// encode returns a record as it is stored: the version, the fields in order, and
-// a checksum that covers the email too, so that a damaged page can never pass
-// for what is remembered of someone. JSON would take four times as long to read,
-// and the nightly run reads everyone.
-func encode(r *Record) []byte {
+// encode returns a record as it is stored: the version, the fields in order, those
+// first that tell whether anything is to be done, and a checksum that covers the
+// email too, so that a damaged page can never pass for what is remembered of
+// someone. JSON would take four times as long to read, and the nightly run reads
+// everyone.
+func (t *texts) encode(r *Record) []byte {
 	b := append(make([]byte, 0, 256), recordVersion)
+	b = binary.AppendUvarint(b, flagsOf(r))
+	b = t.appendShared(b, r.Source)
+	b = t.appendShared(b, r.Rendering)
+	b = appendRef(b, r.Ref, r.Email)
+	b = appendText(b, r.Stamp)
 	b = binary.AppendVarint(b, r.UserID)
-	for _, s := range []string{r.Source, r.Ref, r.Stamp, r.SourceSHA256, r.Rendering, r.UploadSHA256, r.ImageID, r.RunID} {
-		b = appendText(b, s)
+	if r.Missing != 0 {
+		b = binary.AppendVarint(b, int64(r.Missing))
 	}
+	if r.SourceSHA256 != "" {
+		b = appendText(b, r.SourceSHA256)
+	}
+	if r.UploadSHA256 != "" && r.UploadSHA256 != r.SourceSHA256 {
+		b = appendText(b, r.UploadSHA256)
+	}
+	b = appendText(b, r.ImageID)
+	b = t.appendShared(b, r.RunID)
 	b = appendTime(b, r.UploadedAt)
-	if f := r.Failure; f == nil {
-		b = append(b, 0)
-	} else {
-		b = append(b, 1)
-		for _, s := range []string{f.Code, f.RefID, f.Message, f.Hash, f.RunID} {
+	if f := r.Failure; f != nil {
+		for _, s := range []string{f.Code, f.RefID, f.Message, f.Hash} {
 			b = appendText(b, s)
 		}
+		b = t.appendShared(b, f.RunID)
 		b = binary.AppendVarint(b, int64(f.Status))
 		b = binary.AppendVarint(b, int64(f.Count))
-		b = append(b, map[bool]byte{true: 1}[f.Final])
 		b = appendTime(b, f.At)
 	}
 	return binary.LittleEndian.AppendUint32(b, checksum(r.Email, b))
+}
+
+func flagsOf(r *Record) (flags uint64) {
+	for _, f := range []struct {
+		flag uint64
+		set  bool
+	}{
+		{hasPhoto, r.SourceSHA256 != ""},
+		{hasUpload, r.UploadSHA256 != ""},
+		{sameBytes, r.UploadSHA256 != "" && r.UploadSHA256 == r.SourceSHA256},
+		{placeholder, r.Placeholder},
+		{isMissing, r.Missing != 0},
+		{hasFailure, r.Failure != nil},
+		{isFinal, r.Failure != nil && r.Failure.Final},
+	} {
+		if f.set {
+			flags |= f.flag
+		}
+	}
+	return flags
 }
 
 func checksum(email string, data []byte) uint32 {
 	return crc32.Update(crc32.Checksum([]byte(email), castagnoli), castagnoli, data)
 }
 
-// decode reads what encode wrote for email.
-func decode(email string, data []byte) (Record, error) {
+// decode reads what was written for email, in any version. table holds the texts by
+// number.
+func decode(table []string, email string, data []byte) (Record, error) {
 	n := len(data) - 4
 	if n < 1 || checksum(email, data[:n]) != binary.LittleEndian.Uint32(data[n:]) {
 		return Record{}, errRecord
 	}
-	if data[0] != recordVersion {
+	// One string for all the texts: their parts share its memory.
+	d := decoder{rest: string(data[1:n]), email: email, table: table}
+	var r Record
+	switch data[0] {
+	case recordVersion1:
+		r = d.record1()
+	case recordVersion:
+		r = d.record()
+	default:
 		return Record{}, errors.New("a record is of an unknown version")
 	}
-	// One string for all the texts: their parts share its memory.
-	d := decoder{rest: string(data[1:n])}
-	r := Record{Email: email, UserID: d.varint()}
+	if d.bad || d.rest != "" {
+		return Record{}, errRecord
+	}
+	return r, nil
+}
+
+// record reads the fields of the current version.
+func (d *decoder) record() Record {
+	flags := d.uvarint()
+	d.bad = d.bad || flags&^uint64(knownFlags) != 0
+	r := Record{Email: d.email, Source: d.text(), Rendering: d.text(), Ref: d.text(), Stamp: d.text(), UserID: d.varint()}
+	r.Placeholder = flags&placeholder != 0
+	if flags&isMissing != 0 {
+		r.Missing = int(d.varint())
+	}
+	if flags&hasPhoto != 0 {
+		r.SourceSHA256 = d.text()
+	}
+	switch {
+	case flags&sameBytes != 0:
+		r.UploadSHA256 = r.SourceSHA256
+	case flags&hasUpload != 0:
+		r.UploadSHA256 = d.text()
+	}
+	r.ImageID, r.RunID = d.text(), d.text()
+	r.UploadedAt = d.time()
+	if flags&hasFailure != 0 {
+		f := &Failure{Code: d.text(), RefID: d.text(), Message: d.text(), Hash: d.text(), RunID: d.text()}
+		f.Status, f.Count = int(d.varint()), int(d.varint())
+		f.At = d.time()
+		f.Final = flags&isFinal != 0
+		r.Failure = f
+	}
+	return r
+}
+
+// record1 reads the fields of version 1.
+func (d *decoder) record1() Record {
+	d.plain = true
+	r := Record{Email: d.email, UserID: d.varint()}
 	for _, s := range []*string{&r.Source, &r.Ref, &r.Stamp, &r.SourceSHA256, &r.Rendering, &r.UploadSHA256, &r.ImageID, &r.RunID} {
 		*s = d.text()
 	}
@@ -73,21 +167,47 @@ func decode(email string, data []byte) (Record, error) {
 		f.At = d.time()
 		r.Failure = f
 	}
-	if d.bad || d.rest != "" {
-		return Record{}, errRecord
-	}
-	return r, nil
+	return r
 }
 
-// appendText writes twice the length and the bytes; hex digits, which the hashes
-// are, take half the room, and the odd length says so.
+// The kinds of a stored text: the low bits of the number before it. Version 1 had
+// the first two, and one bit for them.
+const (
+	asBytes   = iota // its length; the bytes follow
+	asHex            // of half its length in bytes: hex digits, which the hashes are
+	asNumber         // in the table of texts
+	withEmail        // the length of what stands before the email; that, and what stands after it as another text
+	kinds
+)
+
 func appendText(b []byte, s string) []byte {
 	if n := len(s) / 2; n >= 16 && isHex(s) {
-		b = binary.AppendUvarint(b, uint64(n)<<1|1)
+		b = binary.AppendUvarint(b, uint64(n)*kinds+asHex)
 		b, _ = hex.AppendDecode(b, []byte(s))
 		return b
 	}
-	return append(binary.AppendUvarint(b, uint64(len(s))<<1), s...)
+	return append(binary.AppendUvarint(b, uint64(len(s))*kinds+asBytes), s...)
+}
+
+// appendShared writes a text that many records have.
+func (t *texts) appendShared(b []byte, s string) []byte {
+	if s != "" {
+		if n, ok := t.number(s); ok {
+			return binary.AppendUvarint(b, n*kinds+asNumber)
+		}
+	}
+	return appendText(b, s)
+}
+
+// appendRef writes a text that may hold the email, as the name of a file does.
+func appendRef(b []byte, s, email string) []byte {
+	at := strings.Index(s, email)
+	if at < 0 || email == "" {
+		return appendText(b, s)
+	}
+	b = binary.AppendUvarint(b, uint64(at)*kinds+withEmail)
+	b = append(b, s[:at]...)
+	return appendText(b, s[at+len(email):])
 }
 
 // isHex reports whether s comes back unchanged from bytes: an even number of
@@ -108,67 +228,4 @@ func appendTime(b []byte, t time.Time) []byte {
 		return append(b, 0)
 	}
 	return binary.AppendVarint(binary.AppendUvarint(b, uint64(t.Nanosecond())+1), t.Unix())
-}
-
-// decoder reads fields off the front of rest; bad sticks.
-type decoder struct {
-	rest string
-	bad  bool
-}
-
-func (d *decoder) take(n uint64) string {
-	if d.bad || n > uint64(len(d.rest)) {
-		d.bad = true
-		return ""
-	}
-	s := d.rest[:n]
-	d.rest = d.rest[n:]
-	return s
-}
-
-func (d *decoder) uvarint() (v uint64) {
-	for shift := 0; shift < 64; shift += 7 {
-		c := d.take(1)
-		if d.bad {
-			return 0
-		}
-		v |= uint64(c[0]&0x7f) << shift
-		if c[0] < 0x80 {
-			return v
-		}
-	}
-	d.bad = true
-	return 0
-}
-
-func (d *decoder) varint() int64 {
-	u := d.uvarint()
-	return int64(u>>1) ^ -int64(u&1)
-}
-
-func (d *decoder) text() string {
-	n := d.uvarint()
-	s := d.take(n >> 1)
-	if n&1 == 0 {
-		return s
-	}
-	var digits [64]byte // enough for SHA-256 without another allocation
-	return string(hex.AppendEncode(digits[:0], []byte(s)))
-}
-
-func (d *decoder) flag() bool {
-	c := d.take(1)
-	if !d.bad && c[0] > 1 {
-		d.bad = true
-	}
-	return !d.bad && c[0] == 1
-}
-
-func (d *decoder) time() time.Time {
-	ns := d.uvarint()
-	if ns == 0 || ns > 1e9 {
-		d.bad = d.bad || ns != 0
-		return time.Time{}
-	}
-	return time.Unix(d.varint(), int64(ns-1)).UTC()
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -49,6 +48,12 @@ func Open(path string, o Options) (*Store, error) {
 	if err := s.open(bbolt.Options{ReadOnly: o.ReadOnly}); err != nil {
 		s.release()
 		return nil, err
+	}
+	if !o.ReadOnly {
+		if err := s.migrate(); err != nil {
+			s.release()
+			return nil, err
+		}
 	}
 	s.holder = writeHolder(path)
 	return s, nil
@@ -131,6 +136,10 @@ func (s *Store) check() error {
 		case version < 1 || people == nil:
 			return s.damaged(errors.New("the people are missing"))
 		}
+		if err := s.texts.load(tx); err != nil {
+			return s.damaged(err)
+		}
+		s.schema = version
 		s.generation.Store(people.Sequence())
 		return nil
 	})
@@ -157,7 +166,7 @@ func create(path string) (err error) {
 		if _, err := tx.CreateBucket(peopleBucket); err != nil {
 			return err
 		}
-		return putMeta(tx, schemaKey, strconv.AppendInt(nil, schemaVersion, 10))
+		return migrate(tx, 0)
 	})
 	if closing := db.Close(); err == nil {
 		err = closing

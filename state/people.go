@@ -15,6 +15,7 @@ type Snapshot struct {
 	s      *Store
 	people *bbolt.Bucket // nil: nobody
 	cursor *bbolt.Cursor // of people, for lookups
+	table  []string      // the texts that its records refer to
 }
 
 // View calls f with the state as it is now; what is written meanwhile is not
@@ -29,6 +30,7 @@ func (s *Store) View(f func(*Snapshot) error) error {
 		if tx, err = s.db.Begin(false); err == nil {
 			v.people = tx.Bucket(peopleBucket)
 			v.cursor = v.people.Cursor()
+			v.table = s.texts.table() // after Begin: those of every record that it sees
 		}
 		return err
 	})
@@ -52,7 +54,7 @@ func (v *Snapshot) Lookup(email string) (r Record, found bool, err error) {
 			return nil
 		}
 		found = true
-		r, err = v.s.record(email, data)
+		r, err = v.record(email, data)
 		return err
 	})
 	return r, found && err == nil, err
@@ -71,7 +73,7 @@ func (v *Snapshot) All() iter.Seq2[Record, error] {
 			err := v.s.guard(func() (err error) {
 				k, data := step()
 				if more = k != nil; more {
-					r, err = v.s.record(string(k), data)
+					r, err = v.record(string(k), data)
 				}
 				return err
 			})
@@ -140,10 +142,14 @@ func (s *Store) Put(records ...Record) error {
 		if r.Email == "" || len(r.Email) > bbolt.MaxKeySize {
 			return fmt.Errorf("write state %q: %.40q is no email", s.path, r.Email)
 		}
-		entries[i] = entry{[]byte(r.Email), encode(r)}
+		entries[i] = entry{[]byte(r.Email), s.texts.encode(r)}
 	}
 	return s.group.do(entries, func(all []entry) error {
-		return s.update(func(tx *bbolt.Tx) error {
+		saved := 0
+		err := s.update(func(tx *bbolt.Tx) (err error) {
+			if saved, err = s.texts.save(tx); err != nil {
+				return err
+			}
 			b := tx.Bucket(peopleBucket)
 			// People come in order of their emails: pages that fill up are not
 			// touched again, and half of each would stay empty.
@@ -155,6 +161,10 @@ func (s *Store) Put(records ...Record) error {
 			}
 			return nil
 		})
+		if err == nil {
+			s.texts.committed(saved)
+		}
+		return err
 	})
 }
 
@@ -164,10 +174,10 @@ func (s *Store) Delete(email string) error {
 }
 
 // record decodes what is stored for email.
-func (s *Store) record(email string, data []byte) (Record, error) {
-	r, err := decode(email, data)
+func (v *Snapshot) record(email string, data []byte) (Record, error) {
+	r, err := decode(v.table, email, data)
 	if err != nil {
-		return Record{}, s.damaged(fmt.Errorf("read record of %.80q: %w", email, err))
+		return Record{}, v.s.damaged(fmt.Errorf("read record of %.80q: %w", email, err))
 	}
 	return r, nil
 }

@@ -23,6 +23,12 @@ type Record struct {
 	UploadedAt   time.Time `json:"uploaded_at,omitzero"`
 	RunID        string    `json:"run_id,omitempty"` // of that upload
 
+	// Missing counts the complete runs in a row in which no source had a photo of
+	// the person. Placeholder: the picture that we uploaded last is a drawn one, in
+	// the place of a photo that was removed.
+	Missing     int  `json:"missing,omitempty"`
+	Placeholder bool `json:"placeholder,omitempty"`
+
 	Failure *Failure `json:"failure,omitempty"` // of the last attempt; nil after a success
 }
 

@@ -15,10 +15,6 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// schemaVersion is the version of the file's layout. A program refuses files of
-// a newer one.
-const schemaVersion = 1
-
 var (
 	peopleBucket = []byte("people") // email -> encoded Record; its sequence is the generation
 	metaBucket   = []byte("meta")   // name -> JSON
@@ -43,6 +39,8 @@ type Store struct {
 	file       *os.File  // db's
 	holder     holder
 	group      group
+	texts      texts
+	schema     int // of the file
 	generation atomic.Uint64
 	broken     atomic.Bool // bbolt panicked, and may hold its own locks for good
 }

@@ -1,0 +1,50 @@
+package state
+
+import (
+	"fmt"
+	"strconv"
+
+	"go.etcd.io/bbolt"
+)
+
+// schemaVersion is the version of the file's layout: 1 is the people and the facts
+// about the whole, 2 has the table of texts too, and records with Missing and
+// Placeholder. A program refuses files of a newer one.
+const schemaVersion = 2
+
+// migrations lead from each version, their index, to the next. Records are not
+// rewritten: each tells its own version, and becomes the current one when it is
+// next written.
+var migrations = [schemaVersion]func(*bbolt.Tx) error{
+	func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(peopleBucket)
+		return err
+	},
+	func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(textsBucket)
+		return err
+	},
+}
+
+// migrate leads a file from a version to the current one.
+func migrate(tx *bbolt.Tx, from int) error {
+	for _, m := range migrations[from:] {
+		if err := m(tx); err != nil {
+			return err
+		}
+	}
+	return putMeta(tx, schemaKey, strconv.AppendInt(nil, schemaVersion, 10))
+}
+
+// migrate brings the open file to the current version, at once or not at all. A
+// file that is only read stays as it is.
+func (s *Store) migrate() error {
+	if s.schema == schemaVersion {
+		return nil
+	}
+	if err := s.update(func(tx *bbolt.Tx) error { return migrate(tx, s.schema) }); err != nil {
+		return fmt.Errorf("migrate the state from schema %d to %d: %w", s.schema, schemaVersion, err)
+	}
+	s.schema = schemaVersion
+	return nil
+}
