@@ -5,6 +5,7 @@ package job
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"photosync/sources"
@@ -185,10 +186,9 @@ func (r *run) upload(ctx context.Context) error {
 
 // conclude fills in what is known only at the end.
 func (r *run) conclude(err error) {
-	rep, st := r.report, r.o.Smartsheet.Stats()
-	rep.Totals.Requests, rep.Totals.Retries, rep.Totals.RateLimited = st.Requests, st.Retries, st.RateLimited
-	rep.Totals.QuotaWaitMS = st.Waited.Milliseconds()
+	rep := r.report
 	rep.FinishedAt = time.Now().UTC()
+	traffic(rep, r.o.Smartsheet.Stats())
 	switch {
 	case Held(err):
 		rep.Result = report.Held
@@ -204,6 +204,19 @@ func (r *run) conclude(err error) {
 		rep.Result = report.Success
 	}
 	rep.Error = ErrorOf(err)
+}
+
+// traffic puts into the report what the calls to Smartsheet were.
+func traffic(rep *report.Report, st smartsheet.Stats) {
+	t := &rep.Totals
+	t.Requests, t.Retries, t.RateLimited, t.QuotaWaitMS = st.Requests, st.Retries, st.RateLimited, st.Waited.Milliseconds()
+	t.ETA = int64(math.Ceil(st.ETA(t.Planned+t.Unfinished, rep.FinishedAt).Seconds()))
+	rep.QuotaPerMinute = st.QuotaPerMinute
+	for _, m := range st.Minutes {
+		rep.Timeline = append(rep.Timeline, report.Minute{
+			Start: m.Start, Requests: m.Requests, RateLimited: m.RateLimited, WaitMS: m.Waited.Milliseconds(),
+		})
+	}
 }
 
 // Held reports whether err means that a guard held the run back.

@@ -132,6 +132,33 @@ func TestRateLimitedByOthers(t *testing.T) {
 	}
 }
 
+// A run that was stopped says how long the rest takes, and when it sent what.
+func TestWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 900, simulator.Options{RequestsPerMinute: 300})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Minute, func() { cancel(ErrMaxDuration) })
+		r, err := b.run(ctx, 300, nil)
+		if !errors.Is(err, ErrMaxDuration) || r.Totals.Unfinished < 550 {
+			t.Fatalf("error %v, totals %+v", err, r.Totals)
+		}
+		if want := int64(r.Totals.Unfinished / 5); r.Totals.ETA < want || r.Totals.ETA > want+2 {
+			t.Errorf("eta %d s for %d people, want %d", r.Totals.ETA, r.Totals.Unfinished, want)
+		}
+		var sum report.Minute
+		for _, m := range r.Timeline {
+			sum.Requests += m.Requests
+			sum.WaitMS += m.WaitMS
+		}
+		if sum.Requests != r.Totals.Requests || sum.WaitMS < r.Totals.QuotaWaitMS-10 || r.QuotaPerMinute != 300 {
+			t.Errorf("timeline %+v, totals %+v, quota %d", r.Timeline, r.Totals, r.QuotaPerMinute)
+		}
+		if r, err = b.run(t.Context(), 300, nil); err != nil || r.Totals.ETA != 0 {
+			t.Errorf("error %v, eta %d s when all is done", err, r.Totals.ETA)
+		}
+	})
+}
+
 // Every fault, on the first attempt and on each: what becomes of the person.
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {

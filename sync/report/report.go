@@ -36,6 +36,8 @@ type Report struct {
 	Error         *Error    `json:"error"`
 
 	Guards          []Breach       `json:"guards,omitempty"` // that hold the run, or would hold a sync
+	QuotaPerMinute  int            `json:"quota_per_minute,omitempty"`
+	Timeline        []Minute       `json:"timeline,omitempty"` // of the last 24 hours of the run
 	Sources         []Source       `json:"sources"`
 	Totals          Totals         `json:"totals"`
 	SkippedByReason map[string]int `json:"skipped_by_reason"`
@@ -84,6 +86,15 @@ type Totals struct {
 	RateLimited    int64 `json:"rate_limited"`
 	BytesUploaded  int64 `json:"bytes_uploaded"`
 	QuotaWaitMS    int64 `json:"quota_wait_ms"` // waiting for quota, summed over workers
+	ETA            int64 `json:"eta"`           // seconds that what is planned or unfinished takes at the pace the quota allows; 0: nothing left
+}
+
+// Minute is the traffic with Smartsheet in one minute of the clock.
+type Minute struct {
+	Start       time.Time `json:"start"`
+	Requests    int64     `json:"requests"`
+	RateLimited int64     `json:"rate_limited"`
+	WaitMS      int64     `json:"wait_ms"` // waiting for quota, summed over workers
 }
 
 // Item is what became of one person. Pointers are null in the JSON where
@@ -106,6 +117,7 @@ type Item struct {
 	EarlierErrors []AttemptError `json:"earlier_errors,omitempty"`
 	Image         *Image         `json:"image,omitempty"`
 	ImageID       string         `json:"image_id,omitempty"`
+	Verified      bool           `json:"verified,omitempty"` // Smartsheet showed this image id when it was asked again
 	DurationMS    int64          `json:"duration_ms"`
 	Hint          string         `json:"hint,omitempty"`
 	Candidates    []string       `json:"candidates,omitempty"` // of an ambiguous person

@@ -49,7 +49,9 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 	var waited time.Duration
 	throttled := 0
 	for {
+		began := time.Now()
 		ticket, err := c.gate.pass(ctx, q.units)
+		c.tally.waited(began, time.Now())
 		if err != nil {
 			return a, &Error{Op: q.op, Err: fmt.Errorf("stopped while waiting for quota: %w", err)}
 		}
@@ -66,7 +68,7 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 		wait := time.Duration(0)
 		switch v := e.retry(); v {
 		case Throttled:
-			c.limited.Add(1)
+			c.tally.limited(time.Now())
 			if throttled++; throttled > maxThrottled {
 				return a, e
 			}
@@ -90,7 +92,7 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 			}
 		}
 		a.earlier = append(a.earlier, e)
-		c.retries.Add(1)
+		c.tally.retried()
 	}
 }
 
@@ -109,7 +111,7 @@ func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, 
 		return 0, &Error{Op: q.op, Err: err}
 	}
 	c.headers(req, q.header)
-	c.requests.Add(1)
+	c.tally.sent(time.Now())
 	a.status = 0
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode"
 )
@@ -53,11 +52,10 @@ type Options struct {
 
 // Client is safe for concurrent use.
 type Client struct {
-	o    Options
-	http *http.Client
-	gate *gate
-
-	requests, retries, limited, bytesSent atomic.Int64
+	o     Options
+	http  *http.Client
+	gate  *gate
+	tally tally
 }
 
 // NewTransport returns a transport that trusts the system's certificate
@@ -156,12 +154,12 @@ func loopback(host string) bool {
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-// Stats says what the client has done so far.
+// Stats says what the client has done so far. It may be asked at any time.
 func (c *Client) Stats() Stats {
-	return Stats{
-		Requests: c.requests.Load(), Retries: c.retries.Load(), RateLimited: c.limited.Load(),
-		BytesSent: c.bytesSent.Load(), Waited: c.gate.timeWaited(),
-	}
+	s := c.tally.stats()
+	s.QuotaPerMinute, s.UploadWeight = c.o.RequestsPerMinute, c.o.UploadWeight
+	s.PerMinute, s.PausedUntil = c.gate.pace(time.Now())
+	return s
 }
 
 // Close lets idle connections go.

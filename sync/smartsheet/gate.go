@@ -47,7 +47,6 @@ type gate struct {
 	hold   time.Duration // until the next raise
 	since  time.Time     // when rate was set, or the last pause ended
 	passed units         // let through in the last window
-	waited time.Duration
 }
 
 func newGate(requestsPerMinute, burst int) *gate {
@@ -69,12 +68,6 @@ type ticket struct {
 // pass waits until n units of quota are there and no pause holds. Its error is
 // ctx's.
 func (g *gate) pass(ctx context.Context, n int) (ticket, error) {
-	start := time.Now()
-	defer func() {
-		g.mu.Lock()
-		g.waited += time.Since(start)
-		g.mu.Unlock()
-	}()
 	for {
 		if err := g.sleep(ctx); err != nil {
 			return ticket{}, err
@@ -199,10 +192,15 @@ func (g *gate) raise(now time.Time) {
 	g.limiter.SetLimitAt(now, rate.Limit(g.rate))
 }
 
-func (g *gate) timeWaited() time.Duration {
+// pace is the rate now, in units a minute, and until when a pause holds; zero: none
+// does.
+func (g *gate) pace(now time.Time) (perMinute float64, until time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.waited
+	if g.until.After(now) {
+		until = g.until
+	}
+	return g.rate * 60, until
 }
 
 // units counts what was let through in the last window, by the second.

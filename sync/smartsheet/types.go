@@ -1,7 +1,5 @@
 package smartsheet
 
-import "time"
-
 // User is a Smartsheet user as GET /users and POST /users/{id}/profileimage
 // describe one. Unknown fields are ignored.
 type User struct {
@@ -53,13 +51,4 @@ type FailedItem struct {
 	ErrorCode int
 	RefID     string
 	Message   string
-}
-
-// Stats counts what a Client did since it was made.
-type Stats struct {
-	Requests    int64 // sent, retries included
-	Retries     int64
-	RateLimited int64         // 429 answers
-	BytesSent   int64         // image bytes in requests that were answered with success
-	Waited      time.Duration // time that callers spent waiting for quota, summed over workers
 }

@@ -32,7 +32,7 @@ func (c *Client) SetProfileImage(ctx context.Context, u User, img Image) (Upload
 		return err
 	})
 	if err == nil {
-		c.bytesSent.Add(int64(len(img.Data)))
+		c.tally.uploaded(len(img.Data))
 	} else {
 		up = Upload{}
 	}

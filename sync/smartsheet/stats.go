@@ -1,0 +1,124 @@
+package smartsheet
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Stats counts what a Client did since it was made, and says how fast it may go.
+type Stats struct {
+	Requests    int64 // sent, retries included
+	Retries     int64
+	RateLimited int64         // 429 answers
+	BytesSent   int64         // image bytes in requests that were answered with success
+	Waited      time.Duration // time that callers spent waiting for quota, summed over workers
+
+	QuotaPerMinute int       // units, as configured
+	PerMinute      float64   // units that the throttle allows now: less when others use the token, too
+	UploadWeight   int       // units that an upload takes
+	PausedUntil    time.Time // after a 429 answer; zero: no pause holds
+
+	Minutes []Minute // of the last 24 hours, in order
+}
+
+// Minute is what happened in one minute of the clock. There is none for a minute
+// in which nothing was sent or waited for.
+type Minute struct {
+	Start       time.Time
+	Requests    int64
+	RateLimited int64
+	Waited      time.Duration // summed over workers
+}
+
+// ETA is how long uploads will take from now on, retries aside.
+func (s Stats) ETA(uploads int, now time.Time) time.Duration {
+	if uploads <= 0 || s.PerMinute <= 0 {
+		return 0
+	}
+	d := time.Duration(float64(uploads*max(s.UploadWeight, 1)) / s.PerMinute * float64(time.Minute))
+	return d + max(s.PausedUntil.Sub(now), 0)
+}
+
+// maxMinutes bounds how much of the past is kept.
+const maxMinutes = 24 * 60
+
+// tally counts what the client does, in all and by the minute.
+type tally struct {
+	mu      sync.Mutex
+	all     Stats
+	minutes map[int64]*Minute // by Unix time in minutes
+}
+
+// minute is the one that t is in. The lock is held.
+func (t *tally) minute(at time.Time) *Minute {
+	key := at.Unix() / 60
+	m := t.minutes[key]
+	if m == nil {
+		if t.minutes == nil {
+			t.minutes = map[int64]*Minute{}
+		}
+		m = &Minute{Start: time.Unix(key*60, 0).UTC()}
+		t.minutes[key] = m
+		for old := range t.minutes {
+			if old <= key-maxMinutes {
+				delete(t.minutes, old)
+			}
+		}
+	}
+	return m
+}
+
+func (t *tally) sent(at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all.Requests++
+	t.minute(at).Requests++
+}
+
+func (t *tally) limited(at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all.RateLimited++
+	t.minute(at).RateLimited++
+}
+
+func (t *tally) retried() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all.Retries++
+}
+
+func (t *tally) uploaded(bytes int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all.BytesSent += int64(bytes)
+}
+
+// waited shares the time from a to b out to the minutes that it touches.
+func (t *tally) waited(a, b time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all.Waited += b.Sub(a)
+	for a.Before(b) {
+		end := time.Unix((a.Unix()/60+1)*60, 0)
+		if end.After(b) {
+			end = b
+		}
+		t.minute(a).Waited += end.Sub(a)
+		a = end
+	}
+}
+
+func (t *tally) stats() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.all
+	s.Minutes = make([]Minute, 0, len(t.minutes))
+	for _, m := range t.minutes {
+		s.Minutes = append(s.Minutes, *m)
+	}
+	slices.SortFunc(s.Minutes, func(a, b Minute) int { return cmp.Compare(a.Start.Unix(), b.Start.Unix()) })
+	return s
+}
