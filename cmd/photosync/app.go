@@ -4,14 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // version is set at build time: -ldflags "-X main.version=1.2.3".
@@ -21,7 +19,8 @@ var version = "dev"
 type app struct {
 	env            func(string) string
 	stdout, stderr io.Writer
-	code           int // of a command that ended without an error
+	code           int  // of a command that ended without an error
+	json           bool // what the command prints is JSON, and so are errors
 }
 
 func (a *app) root() *cobra.Command {
@@ -53,7 +52,11 @@ func (a *app) exit(err error) int {
 		err = usageError{err}
 	}
 	printError(a.stderr, err)
-	return exitCode(nil, err)
+	code := exitCode(nil, err)
+	if a.json {
+		(&lines{w: a.stdout}).error(err, code) // stderr has it in any case
+	}
+	return code
 }
 
 // isUsage recognises cobra's own complaints, which have no type: every command
@@ -85,12 +88,10 @@ func versionText() string {
 	return version
 }
 
-// logger writes to stderr: for people on a terminal, JSON otherwise. Every line
-// has the run's id.
-func (a *app) logger(level, format, runID string) zerolog.Logger {
-	w := a.stderr
-	f, isFile := w.(*os.File)
-	tty := isFile && term.IsTerminal(int(f.Fd()))
+// logger writes to w, which ends at stderr: for people on a terminal, JSON
+// otherwise. Every line has the run's id.
+func (a *app) logger(w io.Writer, level, format, runID string) zerolog.Logger {
+	tty := isTerminal(a.stderr)
 	if format == "console" || format == "auto" && tty {
 		w = zerolog.ConsoleWriter{Out: w, NoColor: !tty || a.env("NO_COLOR") != "", TimeFormat: time.TimeOnly}
 	}

@@ -127,7 +127,7 @@ func (a *app) demoSync(ctx context.Context, conf, reports string, want demoRun) 
 		}
 		return ""
 	}
-	if err := run.runJob(ctx, job.Sync, &runFlags{config: conf, output: "text"}); err != nil {
+	if err := run.runJob(ctx, job.Sync, &runFlags{config: conf, output: "text", progress: "never"}); err != nil {
 		return err
 	}
 	r, err := report.Read(filepath.Join(reports, "latest.json"))

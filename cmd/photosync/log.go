@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	"github.com/rs/zerolog"
 
 	"photosync/sync/plan"
@@ -48,4 +50,14 @@ func logEnd(log zerolog.Logger, r *report.Report, file string) {
 	e.Str("result", r.Result).Int("exit_code", r.ExitCode).Int("uploaded", r.Totals.Uploaded).Int("failed", r.Totals.Failed).
 		Int("partial_success", r.Totals.PartialSuccess).Int("skipped", r.Totals.Skipped).Int("unchanged", r.Totals.Unchanged).
 		Int("unfinished", r.Totals.Unfinished).Str("report", file).Msg("run ended")
+}
+
+func logProgress(log zerolog.Logger, s status) {
+	e := log.Info().Str("phase", s.Phase).Int64("people_listed", s.PeopleListed).Int64("photos_read", s.PhotosRead)
+	if s.Phase == "uploading" {
+		e.Int("done", s.Done).Int("total", s.Total).Int("failed", s.Failed).Float64("requests_per_minute", math.Round(s.PerMinute)).
+			Float64("quota_per_minute", math.Round(s.QuotaPerMinute)).Int64("seconds_remaining", s.SecondsRemaining).
+			Int64("waiting_seconds", s.WaitingSeconds)
+	}
+	e.Msg("progress")
 }

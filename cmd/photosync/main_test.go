@@ -107,11 +107,21 @@ func (s *site) run(want int, args ...string) *report.Report {
 	if code := run(context.Background(), args, env, &out, &errs); code != want {
 		s.t.Fatalf("photosync %q: exit %d, want %d\n%s\n%s", args, code, want, out.String(), errs.String())
 	}
-	r := &report.Report{}
-	if err := json.Unmarshal(out.Bytes(), r); err != nil {
-		s.t.Fatalf("stdout is no report: %v\n%s", err, out.String())
+	return summary(s.t, out.Bytes())
+}
+
+// summary is the report in what --output json printed: its last line.
+func summary(t *testing.T, out []byte) *report.Report {
+	t.Helper()
+	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
+	last := struct {
+		MessageType string `json:"message_type"`
+		report.Report
+	}{}
+	if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil || last.MessageType != "summary" {
+		t.Fatalf("the last line is no summary: %v\n%s", err, out)
 	}
-	return r
+	return &last.Report
 }
 
 // picture is a small PNG that differs by seed.
@@ -319,9 +329,9 @@ func TestTerminated(t *testing.T) {
 	}
 	cmd.Process.Signal(os.Interrupt)
 	cmd.Wait() // the exit code is looked at next
-	r := &report.Report{}
-	if err := json.Unmarshal(out.Bytes(), r); err != nil || cmd.ProcessState.ExitCode() != exitInterrupted || r.Result != report.Interrupted {
-		t.Fatalf("exit %d, result %q, %v\n%s", cmd.ProcessState.ExitCode(), r.Result, err, errs.String())
+	r := summary(t, out.Bytes())
+	if cmd.ProcessState.ExitCode() != exitInterrupted || r.Result != report.Interrupted {
+		t.Fatalf("exit %d, result %q\n%s", cmd.ProcessState.ExitCode(), r.Result, errs.String())
 	}
 	if r.Totals.Uploaded != s.sim.Counts().Accepted || r.Totals.Uploaded+r.Totals.Unfinished != 100 || r.Totals.Failed != 0 {
 		t.Errorf("%d accepted; report %+v", s.sim.Counts().Accepted, r.Totals)

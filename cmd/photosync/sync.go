@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -32,12 +31,12 @@ const configUsage = "configuration `FILE` (default: $PHOTOSYNC_CONFIG, ./config.
 
 // runFlags are the flags of sync and plan.
 type runFlags struct {
-	config, reportDir, output, logLevel, logFormat string
-	only                                           []string
-	source, approve                                string
-	force, checksum, retryFailed                   bool
-	limit                                          int
-	maxDuration                                    time.Duration
+	config, reportDir, output, logLevel, logFormat, progress string
+	only                                                     []string
+	source, approve                                          string
+	force, checksum, retryFailed                             bool
+	limit                                                    int
+	maxDuration                                              time.Duration
 }
 
 func (f *runFlags) add(cmd *cobra.Command) {
@@ -52,7 +51,8 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fs.StringVar(&f.approve, "approve", "", "let the plan with this `PLAN_ID` pass the guards, once")
 	fs.DurationVar(&f.maxDuration, "max-duration", 0, "stop after this time; the next run continues")
 	fs.StringVar(&f.reportDir, "report-dir", "", "`FOLDER` for reports (default: report.dir)")
-	fs.StringVar(&f.output, "output", "text", "summary on stdout: text or json")
+	fs.StringVar(&f.output, "output", "text", "on stdout: text, a summary; or json, lines of which the last one is the report")
+	fs.StringVar(&f.progress, "progress", "auto", "auto: on a terminal a live line, else a line a minute in the log; always or never")
 	fs.StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default: log.level)")
 	fs.StringVar(&f.logFormat, "log-format", "", "auto, console or json (default: log.format)")
 }
@@ -60,6 +60,9 @@ func (f *runFlags) add(cmd *cobra.Command) {
 func (f *runFlags) check() error {
 	if f.output != "text" && f.output != "json" {
 		return fmt.Errorf("--output %q: want text or json", f.output)
+	}
+	if f.progress != "auto" && f.progress != "always" && f.progress != "never" {
+		return fmt.Errorf("--progress %q: want auto, always or never", f.progress)
 	}
 	if f.logLevel != "" && !strings.Contains(" debug info warn error ", " "+f.logLevel+" ") {
 		return fmt.Errorf("--log-level %q: want debug, info, warn or error", f.logLevel)
@@ -114,6 +117,7 @@ func (a *app) plan() *cobra.Command {
 
 // runJob is sync and plan: configuration, run, report, summary, exit code.
 func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
+	a.json = f.output == "json"
 	if err := f.check(); err != nil {
 		return usageError{err}
 	}
@@ -133,15 +137,17 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 		return workError{err}
 	}
 	runID := newRunID(time.Now())
-	log := a.logger(c.Log.Level, c.Log.Format, runID)
-	for _, w := range c.Warnings {
-		log.Warn().Msg(w)
+	w := a.watch(f, c.Log.Level, c.Log.Format, runID)
+	defer w.close()
+	for _, text := range c.Warnings {
+		w.log.Warn().Msg(text)
 	}
-	ctx, abort, stop := signals(ctx, f.maxDuration, log)
+	ctx, abort, stop := signals(ctx, f.maxDuration, w.log)
 	defer stop()
-	log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
-	rep, err := a.perform(ctx, mode, runID, c, f, log, abort)
-	if err := a.conclude(rep, err, c.Report.Dir, f.output, log); err != nil {
+	w.log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
+	rep, err := a.perform(ctx, mode, runID, c, f, w, abort)
+	w.close()
+	if err := a.conclude(rep, err, c.Report.Dir, w); err != nil {
 		return err
 	}
 	if a.code == exitHeld || mode == job.Plan && len(rep.Guards)+rep.Totals.Held > 0 {
@@ -231,22 +237,24 @@ func signals(parent context.Context, limit time.Duration, log zerolog.Logger) (c
 }
 
 // perform opens everything and runs the job. It returns a report in every case.
-func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config, f *runFlags, log zerolog.Logger, abort <-chan struct{}) (*report.Report, error) {
+func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config, f *runFlags, w *watch, abort <-chan struct{}) (*report.Report, error) {
 	fail := func(err error) (*report.Report, error) {
 		r := report.New(mode, runID, versionText(), time.Now().UTC())
 		r.Result, r.Error = report.Failed, job.ErrorOf(err)
 		return r, err
 	}
-	client, err := newClient(c.Smartsheet, abort, log)
+	client, err := newClient(c.Smartsheet, abort, w.log)
 	if err != nil {
 		return fail(err)
 	}
 	defer client.Close()
+	w.follow(client.Stats, c.Smartsheet.UploadWeight)
 	srcs, closeSources, err := openSources(c)
 	if err != nil {
 		return fail(usageError{err})
 	}
 	defer closeSources()
+	w.count(srcs)
 	st, err := state.Open(c.State.Path, state.Options{ReadOnly: mode == job.Plan})
 	if err != nil {
 		return fail(err)
@@ -257,10 +265,8 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 		Concurrency: c.Smartsheet.Concurrency, Excluded: c.Match.Excluded,
 		Existing: plan.Policy(c.Policy.Existing), Guards: guards(c.Guard), Source: f.source, Limit: f.limit, Approve: f.approve,
 		Force: f.force, Checksum: f.checksum, RetryFailed: f.retryFailed,
-		Listed: func(s report.Source) { logListed(log, s) },
-		Made:   func(p *plan.Plan) { logPlan(log, p) },
-		Item:   func(it report.Item) { logItem(log, it) },
 	}
+	w.hook(&o)
 	if len(f.only) > 0 {
 		o.Only = func(email string) bool {
 			for _, g := range f.only {
@@ -274,7 +280,7 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 	rep, err := job.Run(ctx, o)
 	if err == nil && mode == job.Sync {
 		if berr := st.Backup(); berr != nil {
-			log.Warn().Err(berr).Msg("the state was not backed up; the run itself is recorded")
+			w.log.Warn().Err(berr).Msg("the state was not backed up; the run itself is recorded")
 		}
 	}
 	if cerr := st.Close(); cerr != nil && err == nil {
@@ -284,7 +290,7 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 }
 
 // conclude writes the report and the summary, and sets the exit code.
-func (a *app) conclude(rep *report.Report, err error, dir, output string, log zerolog.Logger) error {
+func (a *app) conclude(rep *report.Report, err error, dir string, w *watch) error {
 	rep.ExitCode = exitCode(rep, err)
 	if rep.FinishedAt.Before(rep.StartedAt) || rep.FinishedAt.Equal(rep.StartedAt) {
 		rep.FinishedAt = time.Now().UTC()
@@ -294,9 +300,9 @@ func (a *app) conclude(rep *report.Report, err error, dir, output string, log ze
 	if werr != nil && (a.code == exitDone || a.code == exitAttention || a.code == exitChanges) {
 		a.code, rep.ExitCode = exitFailed, exitFailed
 	}
-	logEnd(log, rep, file)
-	if output == "json" {
-		if jerr := json.NewEncoder(a.stdout).Encode(rep); jerr != nil {
+	logEnd(w.log, rep, file)
+	if w.lines != nil {
+		if jerr := w.lines.summary(rep); jerr != nil {
 			return workError{jerr}
 		}
 	} else {
