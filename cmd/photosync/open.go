@@ -60,6 +60,15 @@ func guards(g config.Guard) *plan.Guards {
 	}
 }
 
+// removedAfter is after how many runs a placeholder takes a removed photo's place;
+// 0: never.
+func removedAfter(p config.Policy) int {
+	if p.Removed != "placeholder" {
+		return 0
+	}
+	return p.RemovedAfter
+}
+
 // openSources makes the sources of the configuration; none is contacted yet.
 func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err error) {
 	var closers []func()

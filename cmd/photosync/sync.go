@@ -263,7 +263,7 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 		Mode: mode, RunID: runID, Version: versionText(),
 		Sources: srcs, State: st, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photoOptions(c.Image),
 		Concurrency: c.Smartsheet.Concurrency, Excluded: c.Match.Excluded,
-		Existing: plan.Policy(c.Policy.Existing), Guards: guards(c.Guard), Source: f.source, Limit: f.limit, Approve: f.approve,
+		Existing: plan.Policy(c.Policy.Existing), RemovedAfter: removedAfter(c.Policy), Guards: guards(c.Guard), Source: f.source, Limit: f.limit, Approve: f.approve,
 		Force: f.force, Checksum: f.checksum, RetryFailed: f.retryFailed,
 	}
 	w.hook(&o)

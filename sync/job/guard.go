@@ -58,6 +58,7 @@ func (r *run) remember(context.Context) error {
 	if _, err := r.o.State.Meta(listedKey, &r.past.Listed); err != nil {
 		return err
 	}
+	o := r.planOptions()
 	for rec, err := range r.o.State.All() {
 		if err != nil {
 			return err
@@ -74,8 +75,8 @@ func (r *run) remember(context.Context) error {
 			people = people[1:]
 			continue
 		}
-		if rec.UploadSHA256 != "" && rec.SourceSHA256 != "" && r.wholeCompany() && !r.excluded(rec.Email) {
-			r.gone = append(r.gone, rec)
+		if plan.Misses(rec, o) {
+			r.subject(plan.Subject{Joined: sources.Joined{Emails: []string{rec.Email}}, Record: rec, Known: true})
 		}
 	}
 	for _, p := range people {
@@ -83,11 +84,6 @@ func (r *run) remember(context.Context) error {
 	}
 	return nil
 }
-
-// wholeCompany tells whether the run is about everyone.
-func (r *run) wholeCompany() bool { return r.o.Only == nil && r.o.Source == "" }
-
-func (r *run) excluded(email string) bool { return r.o.Excluded != nil && r.o.Excluded(email) }
 
 func (r *run) subject(s plan.Subject) {
 	if r.o.Only == nil || r.o.Only(s.Key()) {

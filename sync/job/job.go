@@ -52,8 +52,11 @@ type Options struct {
 	Source      string // only photos of this source; empty: of all
 	Limit       int    // uploads at most; 0: all
 	Existing    plan.Policy
-	Guards      *plan.Guards // nil: none
-	Approve     string       // the ID of the plan that may pass the guards; empty: none
+	// RemovedAfter is after how many complete runs without a photo a placeholder
+	// replaces the picture that we uploaded; 0: it stays.
+	RemovedAfter int
+	Guards       *plan.Guards // nil: none
+	Approve      string       // the ID of the plan that may pass the guards; empty: none
 
 	// Hooks for progress and logs; each may be nil.
 	Listed func(report.Source)
@@ -82,8 +85,7 @@ type run struct {
 
 	generation uint64 // of the state that the plan rests on
 	past       plan.Past
-	gone       []state.Record // of people who are in no source any more
-	held       error          // why nothing may be written
+	held       error // why nothing may be written
 }
 
 // steps is the whole run, in order. Each step leaves in r what the next needs.
@@ -120,7 +122,7 @@ func (r *run) account(ctx context.Context) error {
 }
 
 func (r *run) decide(context.Context) error {
-	r.plan = plan.Build(r.subjects, r.gone, r.users, r.planOptions())
+	r.plan = plan.Build(r.subjects, r.users, r.planOptions())
 	r.report.PlanID = r.plan.ID
 	r.report.Totals.People = len(r.subjects)
 	r.report.Totals.Unchanged = r.plan.Unchanged
@@ -134,7 +136,7 @@ func (r *run) decide(context.Context) error {
 func (r *run) tell(context.Context) error {
 	for _, a := range r.plan.Actions {
 		if a.Outcome != plan.Planned || r.o.Mode == Plan {
-			r.report.Add(skipped(a))
+			r.report.Add(r.skipped(a))
 		}
 	}
 	if r.o.Made != nil {
@@ -151,8 +153,13 @@ func (r *run) settle(context.Context) error {
 	var records []state.Record
 	for _, as := range [][]plan.Action{r.plan.Settled, r.plan.Actions} {
 		for _, a := range as {
-			if a.Settle && a.Outcome == plan.Skipped {
+			switch {
+			case a.Settle && a.Outcome == plan.Skipped:
 				records = append(records, upload.Settled(a, r.o.Photos.Fingerprint()))
+			case a.Missing != a.Record.Missing: // also if the upload does not come about
+				rec := a.Record
+				rec.Missing = a.Missing
+				records = append(records, rec)
 			}
 		}
 	}

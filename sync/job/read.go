@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"photosync/sources"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
-	"photosync/sync/upload"
 )
 
 func (r *run) planOptions() plan.Options {
@@ -24,7 +22,7 @@ func (r *run) planOptions() plan.Options {
 	return plan.Options{
 		Rendering: r.o.Photos.Fingerprint(), Force: r.o.Force, Checksum: r.o.Checksum,
 		RetryFailed: r.o.RetryFailed, Excluded: r.o.Excluded, Sources: names, Existing: r.o.Existing, Source: r.o.Source,
-		Generation: r.generation,
+		RemovedAfter: r.o.RemovedAfter, Generation: r.generation,
 	}
 }
 
@@ -152,43 +150,8 @@ func (r *run) find(ctx context.Context) error {
 		if e, err := sources.Email(u.Email); err == nil {
 			// Without admin rights the status is not shown: then it is taken for active.
 			active := u.Status == "" || u.Status == "ACTIVE"
-			r.users[e] = append(r.users[e], plan.User{ID: u.ID, Email: e, Active: active, ImageID: u.ImageID})
+			r.users[e] = append(r.users[e], plan.User{ID: u.ID, Email: e, Name: u.Name, Active: active, ImageID: u.ImageID})
 		}
 		return nil
 	})
-}
-
-// skipped is the item of an action that uploads nothing in this run.
-func skipped(a plan.Action) report.Item {
-	it := upload.Item(a)
-	switch a.Reason {
-	case plan.KnownBad:
-		f := a.Record.Failure
-		it.Message = "refused before and not changed since: " + f.Message
-		it.HTTPStatus = f.Status
-		if code, err := strconv.Atoi(f.Code); err == nil {
-			it.ErrorCode = &code
-		} else {
-			it.Code = f.Code
-		}
-		if f.RefID != "" {
-			it.RefID = &f.RefID
-		}
-		it.Hint = "fix the photo at its source; --retry-failed sends it once more"
-	case plan.HeldBack:
-		it.Message = "a guard holds the whole run"
-	case plan.SharedImage:
-		it.Message = fmt.Sprintf("%d people have this identical picture", a.Shared)
-		it.Hint = "if it is right, raise guard.max_shared, or let photosync plan name the plan and approve that with --approve"
-	case plan.UserChanged:
-		it.Message = "policy.existing leaves the picture in Smartsheet alone"
-	case plan.NoPhoto:
-		if a.Gone {
-			it.Message = "in no source any more; the picture in Smartsheet stays"
-		}
-	case plan.Ambiguous:
-		it.Message = fmt.Sprintf("%d candidates, and only a human can tell which is right", len(a.Rivals))
-		it.Hint = "leave only one of the candidates"
-	}
-	return it
 }

@@ -9,7 +9,7 @@ import (
 
 // NeedsLook tells whether the photo of s must be read before Build can decide.
 func NeedsLook(s Subject, o Options) bool {
-	if s.Ambiguous || excluded(s, o) || !from(s, o) {
+	if len(s.Candidates) == 0 || s.Ambiguous || o.excluded(s.Key()) || !from(s, o) {
 		return false
 	}
 	return !s.Known || o.Checksum || moved(s, o)
@@ -21,7 +21,7 @@ func NeedsLook(s Subject, o Options) bool {
 func NeedsUser(s Subject, o Options) []string {
 	a := decide(s, o)
 	switch {
-	case a.Outcome == Planned && (a.User.ID == 0 || o.Existing.sees()),
+	case a.Outcome == Planned && (a.User.ID == 0 || o.Existing.sees() || a.Reason == Placeholder),
 		a.Reason == Unchanged && o.Existing == Enforce:
 		return s.Emails
 	}
@@ -31,8 +31,12 @@ func NeedsUser(s Subject, o Options) []string {
 // decide is the way from what is known of a person to an action, without
 // Smartsheet's side.
 func decide(s Subject, o Options) Action {
-	a := Action{Email: s.Key(), Emails: s.Emails, Record: s.Record}
+	a := Action{Email: s.Key(), Emails: s.Emails, Name: s.DisplayName, Record: s.Record, Missing: s.Record.Missing}
 	a.User = User{ID: s.Record.UserID, Email: s.Key(), Active: true}
+	if len(s.Candidates) == 0 {
+		a.Gone, a.Source, a.Candidate.Ref.Name = true, s.Record.Source, s.Record.Ref
+		return a.missing(o)
+	}
 	at := winner(s, o)
 	a.Candidate, a.Stamp = s.Candidates[at], chainStamp(s, o, at)
 	a.Source = o.Sources[a.Candidate.Source]
@@ -42,7 +46,7 @@ func decide(s Subject, o Options) Action {
 			a.Rivals = append(a.Rivals, rival(o.Sources[c.Source], c))
 		}
 		return a.skip(Ambiguous)
-	case excluded(s, o) || !from(s, o):
+	case o.excluded(s.Key()) || !from(s, o):
 		return a.skip(Excluded)
 	}
 	a.SourceSHA256 = s.Record.SourceSHA256
@@ -51,7 +55,7 @@ func decide(s Subject, o Options) Action {
 		a.Settle = true
 		a.Err = s.Look.Err
 		if a.Err != nil && a.SourceSHA256 == "" {
-			a.Settle = false
+			a.Settle, a.Missing = false, 0
 			return a.upload(newOrChanged(s)) // reading is tried once more; then it fails
 		}
 	}
@@ -59,8 +63,9 @@ func decide(s Subject, o Options) Action {
 		return a.skip(Excluded)
 	}
 	if a.SourceSHA256 == "" {
-		return a.skip(NoPhoto)
+		return a.missing(o)
 	}
+	a.Settle, a.Missing = a.Settle || a.Missing > 0, 0
 	return decidePhoto(a, s, o)
 }
 
@@ -68,11 +73,10 @@ func decide(s Subject, o Options) Action {
 func decidePhoto(a Action, s Subject, o Options) Action {
 	same := s.Known && a.SourceSHA256 == s.Record.SourceSHA256
 	rendered := s.Record.Rendering == o.Rendering
-	f := s.Record.Failure
 	switch {
 	case o.Force:
 		return a.upload(Forced)
-	case same && rendered && f != nil && f.Final && f.Hash == a.SourceSHA256:
+	case same && rendered && a.refused():
 		if o.RetryFailed {
 			return a.upload(newOrChanged(s))
 		}
@@ -85,6 +89,12 @@ func decidePhoto(a Action, s Subject, o Options) Action {
 		return a.upload(RenderingChanged)
 	}
 	return a.skip(Unchanged)
+}
+
+// refused tells whether the same bytes were refused for good before.
+func (a Action) refused() bool {
+	f := a.Record.Failure
+	return f != nil && f.Final && f.Hash == a.SourceSHA256
 }
 
 func (a Action) skip(r Reason) Action {
@@ -109,7 +119,7 @@ func from(s Subject, o Options) bool {
 	return o.Source == "" || slices.ContainsFunc(s.Candidates, func(c sources.Candidate) bool { return o.Sources[c.Source] == o.Source })
 }
 
-func excluded(s Subject, o Options) bool { return o.Excluded != nil && o.Excluded(s.Key()) }
+func (o Options) excluded(email string) bool { return o.Excluded != nil && o.Excluded(email) }
 
 // moved tells whether the change marks differ from those of the last settled
 // look, or cannot be trusted.

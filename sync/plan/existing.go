@@ -16,27 +16,31 @@ const (
 func (p Policy) sees() bool { return p == Enforce || p == RespectUser || p == FillEmpty }
 
 // respect takes an upload that the policy forbids out of the plan. The user of a
-// is as Smartsheet shows it now.
+// is as Smartsheet shows it now. A placeholder of ours is no picture of anybody's:
+// the photo that returns replaces it under every policy.
 func (a Action) respect(p Policy) Action {
-	ours := a.Record.UserID == a.User.ID && a.Record.ImageID != ""
-	drifted := ours && a.Record.ImageID != a.User.ImageID
-	foreign := a.User.ImageID != "" && !ours
-	if p == FillEmpty && a.User.ImageID != "" || p == RespectUser && (drifted || foreign) {
+	theirs := a.User.ImageID != "" && !a.ours(a.User)
+	removed := a.Record.UserID == a.User.ID && a.Record.ImageID != "" && a.User.ImageID == ""
+	full := a.User.ImageID != "" && !(a.Record.Placeholder && a.ours(a.User))
+	if p == FillEmpty && full || p == RespectUser && (theirs || removed) {
 		a.Settle = false // under another policy it would still be to be uploaded
 		return a.skip(UserChanged)
 	}
 	return a
 }
 
-// enforce plans the upload of an unchanged picture that drifted.
+// ours tells whether the picture of u is the one that we uploaded.
+func (a Action) ours(u User) bool {
+	return a.Record.UserID == u.ID && a.Record.ImageID != "" && a.Record.ImageID == u.ImageID
+}
+
+// enforce plans the upload of an unchanged picture that drifted, or whose user is
+// another one now.
 func (a Action) enforce(users map[string][]User) Action {
-	for _, e := range a.Emails {
-		for _, u := range users[e] {
-			if u.ID == a.Record.UserID && u.Active && a.Record.ImageID != "" && u.ImageID != a.Record.ImageID {
-				a.User = u
-				return a.upload(Drifted)
-			}
-		}
+	found := a.found(users)
+	if len(found) != 1 || !found[0].Active || a.Record.ImageID == "" || a.ours(found[0]) {
+		return a
 	}
-	return a
+	a.User = found[0]
+	return a.upload(Drifted)
 }

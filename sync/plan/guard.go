@@ -28,7 +28,7 @@ func (l Limit) of(total int) float64 {
 // but for MaxShared.
 type Guards struct {
 	MaxReplaced Limit // people whose picture, uploaded by us, gets another one
-	MaxRemoved  Limit // people whose photo is no longer in the sources
+	MaxRemoved  Limit // people whose photo is no longer in the sources, and placeholders
 	MinListed   Limit // of a source, against its last complete listing
 	MinPeople   int   // percentages hold nobody below this many people affected
 	MaxShared   int   // people with one identical picture; 0: any number
@@ -57,7 +57,7 @@ func (p *Plan) Check(g Guards, past Past, listed map[string]int) []Breach {
 		bs = append(bs, Breach{guard, fmt.Sprintf("%d of %d people known %s; at most %v may", n, past.People, what, limit)})
 	}
 	most("max_replaced", g.MaxReplaced, p.replaced(), "would get another picture")
-	most("max_removed", g.MaxRemoved, p.removed(), "have no photo in the sources any more")
+	most("max_removed", g.MaxRemoved, p.removed(), "have no photo in the sources any more or would get a placeholder")
 	for _, name := range p.sources {
 		before, now := past.Listed[name], listed[name]
 		if before == 0 || float64(now) >= g.MinListed.of(before) || g.MinListed.Percent && before-now < g.MinPeople {
@@ -71,22 +71,27 @@ func (p *Plan) Check(g Guards, past Past, listed map[string]int) []Breach {
 
 func (p *Plan) replaced() (n int) {
 	for _, a := range p.Actions {
-		if a.Outcome == Planned && a.Record.UploadSHA256 != "" {
+		if a.Outcome == Planned && a.Reason != Placeholder && a.Record.UploadSHA256 != "" {
 			n++
 		}
 	}
 	return n
 }
 
-// removed counts people whose uploaded photo was there in the last run. Once that
-// is settled they are not counted again.
+// removed counts people whose uploaded photo was there in the last run, and those
+// who would get a placeholder. Between the two they are not counted again.
 func (p *Plan) removed() (n int) {
 	for _, a := range p.Actions {
-		if a.Reason == NoPhoto && a.Record.SourceSHA256 != "" && a.Record.UploadSHA256 != "" {
+		if a.Outcome == Planned && a.Reason == Placeholder || a.newlyMissing() {
 			n++
 		}
 	}
 	return n
+}
+
+// newlyMissing tells whether the last run still saw the photo that we uploaded.
+func (a Action) newlyMissing() bool {
+	return a.Reason == NoPhoto && a.Record.SourceSHA256 != "" && a.Record.UploadSHA256 != ""
 }
 
 // Hold holds every upload of the plan.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"photosync/sources"
 	"photosync/state"
@@ -28,6 +29,7 @@ const (
 	RenderingChanged Reason = "rendering_changed" // the image settings changed
 	Drifted          Reason = "drifted"           // the picture in Smartsheet is not the one we uploaded
 	Forced           Reason = "forced"
+	Placeholder      Reason = "placeholder" // the photo was removed at its source
 )
 
 // Reasons not to upload.
@@ -62,18 +64,22 @@ const (
 
 // Options are the rules of a plan.
 type Options struct {
-	Rendering   string            // fingerprint of the image settings
-	Force       bool              // upload even what is unchanged
-	Checksum    bool              // do not trust stamps: read everything
-	RetryFailed bool              // send again what was refused for good
-	Existing    Policy            // empty: OnSourceChange
-	Source      string            // only photos of this source; empty: of all
-	Generation  uint64            // of the state that the plan rests on
-	Excluded    func(string) bool // by email; nil: nobody
-	Sources     []string          // names, by Candidate.Source
+	Rendering   string // fingerprint of the image settings
+	Force       bool   // upload even what is unchanged
+	Checksum    bool   // do not trust stamps: read everything
+	RetryFailed bool   // send again what was refused for good
+	Existing    Policy // empty: OnSourceChange
+	// RemovedAfter is how many complete runs in a row a person must be without a
+	// photo before a placeholder replaces the one that we uploaded; 0: never.
+	RemovedAfter int
+	Source       string            // only photos of this source; empty: of all
+	Generation   uint64            // of the state that the plan rests on
+	Excluded     func(string) bool // by email; nil: nobody
+	Sources      []string          // names, by Candidate.Source
 }
 
-// Subject is all that is known of one person before anything is decided.
+// Subject is all that is known of one person before anything is decided. Someone
+// who is in no source any more has no Candidates; see Misses.
 type Subject struct {
 	sources.Joined
 	Record state.Record // what the state remembers; zero when Known is false
@@ -96,6 +102,7 @@ type Look struct {
 type User struct {
 	ID      int64
 	Email   string // canonical
+	Name    string
 	Active  bool
 	ImageID string // of the picture in Smartsheet; empty: none
 }
@@ -104,6 +111,7 @@ type User struct {
 type Action struct {
 	Email   string
 	Emails  []string // all addresses of the person, for another look-up
+	Name    string   // to display; may be empty
 	User    User
 	Reason  Reason
 	Outcome Outcome // Planned: to be uploaded; otherwise final
@@ -116,10 +124,12 @@ type Action struct {
 	Err          error    // why the photo could not be read
 	Rivals       []string // of an ambiguous person: every candidate, "source: ref"
 	Gone         bool     // in no source any more
+	Missing      int      // complete runs in a row without a photo, this one included
 	Shared       int      // people with this picture, of one held for it
 
-	// Settle: nothing is uploaded, but the state has something to learn.
-	Settle bool
+	// Settle: nothing is uploaded, but the state has something to learn. Lost: the
+	// picture that we uploaded is not in Smartsheet any more.
+	Settle, Lost bool
 }
 
 // Plan is the list of actions of a run.
@@ -141,15 +151,16 @@ func (p *Plan) id(generation uint64) string {
 	h := sha256.New()
 	fmt.Fprintln(h, generation)
 	for _, a := range p.Actions {
-		if a.Outcome == Planned || a.Reason == NoPhoto && a.Record.SourceSHA256 != "" {
+		if a.Outcome == Planned || a.newlyMissing() {
 			io.WriteString(h, strings.Join([]string{a.Email, fmt.Sprint(a.User.ID), string(a.Reason), a.Source, a.Candidate.Ref.Name, a.SourceSHA256}, "\x00")+"\n")
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:6])
 }
 
-// Uploads returns the actions that upload something: new people first, then those
-// whose picture is the oldest.
+// Uploads returns the actions that upload something, the most urgent first: new
+// people, then other photos, then placeholders; among equals those for whom nothing
+// was tried for the longest time. So what fails every time keeps nobody waiting.
 func (p *Plan) Uploads() []Action {
 	var up []Action
 	for _, a := range p.Actions {
@@ -157,15 +168,34 @@ func (p *Plan) Uploads() []Action {
 			up = append(up, a)
 		}
 	}
-	slices.SortStableFunc(up, func(a, b Action) int { return a.Record.UploadedAt.Compare(b.Record.UploadedAt) })
+	slices.SortStableFunc(up, func(a, b Action) int {
+		return cmp.Or(cmp.Compare(a.urgency(), b.urgency()), a.tried().Compare(b.tried()))
+	})
 	return up
 }
 
+func (a Action) urgency() int {
+	switch {
+	case a.Reason == Placeholder:
+		return 2
+	case a.Record.UploadSHA256 != "":
+		return 1
+	}
+	return 0
+}
+
+// tried is when something was last sent for the person; zero: never.
+func (a Action) tried() time.Time {
+	if f := a.Record.Failure; f != nil && f.At.After(a.Record.UploadedAt) {
+		return f.At
+	}
+	return a.Record.UploadedAt
+}
+
 // Build decides for every subject. Subjects for whom NeedsLook holds must have
-// their Look. gone are the records of people whose photo we uploaded and who are
-// in no source any more. users holds Smartsheet's users by canonical email, as far
-// as they were looked up.
-func Build(subjects []Subject, gone []state.Record, users map[string][]User, o Options) *Plan {
+// their Look. users holds Smartsheet's users by canonical email, as far as they
+// were looked up.
+func Build(subjects []Subject, users map[string][]User, o Options) *Plan {
 	p := &Plan{WithPhoto: make([]int, len(o.Sources)), sources: o.Sources}
 	for _, s := range subjects {
 		a := settleUser(decide(s, o), users, o)
@@ -182,11 +212,6 @@ func Build(subjects []Subject, gone []state.Record, users map[string][]User, o O
 			}
 		}
 	}
-	for _, r := range gone {
-		a := Action{Email: r.Email, Record: r, Source: r.Source, Settle: true, Gone: true, User: User{ID: r.UserID, Email: r.Email}}
-		a.Candidate.Ref.Name = r.Ref
-		p.Actions = append(p.Actions, a.skip(NoPhoto))
-	}
 	slices.SortFunc(p.Actions, func(a, b Action) int { return cmp.Compare(a.Email, b.Email) })
 	contest(p.Actions)
 	p.ID = p.id(o.Generation)
@@ -195,11 +220,13 @@ func Build(subjects []Subject, gone []state.Record, users map[string][]User, o O
 
 // settleUser completes a decision with Smartsheet's side.
 func settleUser(a Action, users map[string][]User, o Options) Action {
-	if a.Reason == Unchanged && o.Existing == Enforce {
+	switch {
+	case a.Reason == Unchanged && o.Existing == Enforce:
 		return a.enforce(users)
-	}
-	if a.Outcome != Planned {
+	case a.Outcome != Planned:
 		return a
+	case a.Reason == Placeholder:
+		return a.replace(users)
 	}
 	a = assign(a, users, o)
 	if a.Outcome == Planned {
@@ -213,29 +240,52 @@ func assign(a Action, users map[string][]User, o Options) Action {
 	if a.User.ID != 0 && !o.Existing.sees() { // remembered
 		return a
 	}
-	for _, e := range a.Emails {
-		found := users[e]
-		switch {
-		case len(found) == 0:
-			continue
-		case len(found) > 1:
-			a.Reason, a.Outcome, a.Settle = Ambiguous, Skipped, false
-			for _, u := range found {
-				a.Rivals = append(a.Rivals, fmt.Sprintf("smartsheet: user %d %s", u.ID, u.Email))
-			}
-			return a
+	found := a.found(users)
+	switch {
+	case len(found) == 0:
+		return a.unsettle().skip(NotInSmartsheet)
+	case len(found) > 1:
+		for _, u := range found {
+			a.Rivals = append(a.Rivals, fmt.Sprintf("smartsheet: user %d %s", u.ID, u.Email))
 		}
-		a.User = found[0]
-		if !a.User.Active {
-			return a.skip(InactiveUser)
-		}
-		return a
+		a.Settle = false
+		return a.skip(Ambiguous)
 	}
-	return a.skip(NotInSmartsheet)
+	a.User = found[0]
+	if !a.User.Active {
+		return a.unsettle().skip(InactiveUser)
+	}
+	return a
+}
+
+// found returns the Smartsheet users that may be the person: the remembered one,
+// or else those with the most preferred address that any has.
+func (a Action) found(users map[string][]User) []User {
+	for _, e := range a.Emails {
+		for _, u := range users[e] {
+			if u.ID == a.Record.UserID && u.ID != 0 {
+				return []User{u}
+			}
+		}
+	}
+	for _, e := range a.Emails {
+		if len(users[e]) > 0 {
+			return users[e]
+		}
+	}
+	return nil
+}
+
+// unsettle keeps what was uploaded for a person who cannot be reached now: what
+// changed meanwhile must still be new when they are back.
+func (a Action) unsettle() Action {
+	a.Settle = a.Settle && a.Record.UploadSHA256 == ""
+	return a
 }
 
 // contest takes the uploads of different people to one Smartsheet user out of the
-// plan: only a human can tell whose picture it is.
+// plan: only a human can tell whose picture it is. A placeholder only gives way: the
+// person whose photo is there has the user now.
 func contest(actions []Action) {
 	byUser := map[int64][]int{}
 	for i, a := range actions {
@@ -244,6 +294,10 @@ func contest(actions []Action) {
 		}
 	}
 	for _, same := range byUser {
+		if len(same) < 2 {
+			continue
+		}
+		same = yield(actions, same)
 		if len(same) < 2 {
 			continue
 		}
@@ -256,6 +310,19 @@ func contest(actions []Action) {
 			a.Reason, a.Outcome, a.Settle, a.Rivals = Ambiguous, Skipped, false, rivals
 		}
 	}
+}
+
+// yield takes the placeholders among the actions at same out of the plan, and
+// returns the others.
+func yield(actions []Action, same []int) (rest []int) {
+	for _, i := range same {
+		if a := &actions[i]; a.Reason == Placeholder {
+			*a = a.lose(UserChanged)
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	return rest
 }
 
 func rival(source string, c sources.Candidate) string { return source + ": " + c.Ref.Name }

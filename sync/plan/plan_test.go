@@ -62,7 +62,7 @@ func TestDecide(t *testing.T) {
 			t.Errorf("%s: reads the photo: %v, want %v", name, got, c.read)
 		}
 		s.Look = c.look
-		p := Build([]Subject{s}, nil, c.users, c.o)
+		p := Build([]Subject{s}, c.users, c.o)
 		if c.reason == Unchanged {
 			if p.Unchanged != 1 || len(p.Actions) != 0 || (len(p.Settled) == 1) != c.read {
 				t.Errorf("%s: plan %+v", name, p)

@@ -4,6 +4,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -105,7 +106,7 @@ func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
 		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data),
 		SourceSHA256: src, UploadSHA256: sum, Changes: pic.Changes,
 	}
-	if sum == a.Record.UploadSHA256 && a.Reason != plan.Forced && a.Reason != plan.Drifted {
+	if sum == a.Record.UploadSHA256 && a.Reason != plan.Forced && a.Reason != plan.Drifted && a.Reason != plan.Placeholder {
 		it.Reason, it.Outcome = string(plan.SamePicture), string(plan.Skipped)
 		return it, p.record(&it, p.settled(a, src))
 	}
@@ -121,6 +122,10 @@ func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
 // prepare reads the photo and makes the picture of it. src is the hash of the
 // bytes read, as far as they were.
 func (p *Pool) prepare(ctx context.Context, a plan.Action) (pic photo.Picture, src string, err error) {
+	if a.Reason == plan.Placeholder {
+		pic, err = placeholder(a, p.Photos.MaxEdge)
+		return pic, "", err
+	}
 	if a.Err != nil && errors.Is(a.Err, sources.ErrTooLarge) {
 		return pic, a.SourceSHA256, a.Err
 	}
@@ -136,6 +141,19 @@ func (p *Pool) prepare(ctx context.Context, a plan.Action) (pic photo.Picture, s
 	src = hash(got.Data)
 	pic, err = photo.Prepare(ctx, got.Data, p.Photos)
 	return pic, src, err
+}
+
+// placeholderEdge is the size of a placeholder in pixels, where larger ones are
+// allowed: sharp wherever Smartsheet shows people.
+const placeholderEdge = 400
+
+// placeholder draws the picture that stands for a person whose photo was removed.
+func placeholder(a plan.Action, maxEdge int) (photo.Picture, error) {
+	edge := placeholderEdge
+	if maxEdge > 0 {
+		edge = min(edge, maxEdge)
+	}
+	return photo.Initials(cmp.Or(a.User.Name, a.Name), a.Email, edge)
 }
 
 // unprepared is the item of a photo that could not be read or is refused.
@@ -169,8 +187,8 @@ func (p *Pool) send(ctx context.Context, it *report.Item, a *plan.Action, img sm
 	u := smartsheet.User{ID: a.User.ID, Email: a.User.Email}
 	up, err := p.Smartsheet.SetProfileImage(ctx, u, img)
 	p.note(it, up)
-	if err == nil || smartsheet.VerdictOf(err) != smartsheet.StaleID || a.Record.UserID == 0 {
-		return up, err
+	if err == nil || smartsheet.VerdictOf(err) != smartsheet.StaleID || a.Record.UserID == 0 || a.Reason == plan.Placeholder {
+		return up, err // a placeholder is for the user who has our picture, and for nobody else
 	}
 	stale, _ := errors.AsType[*smartsheet.Error](err)
 	found, ferr := p.lookUp(ctx, a.Emails)
@@ -250,8 +268,8 @@ func (p *Pool) failed(ctx context.Context, it report.Item, a plan.Action, src st
 	if answered {
 		f.Code, f.RefID, f.Status = fmt.Sprint(e.Code), e.RefID, e.Status
 	}
-	r.Email, r.Failure = a.Email, p.failure(a, src, f)
-	if verdict == smartsheet.StaleID || verdict == smartsheet.Permission || (answered && e.Status == 403) {
+	r.Email, r.Missing, r.Failure = a.Email, a.Missing, p.failure(a, src, f)
+	if (verdict == smartsheet.StaleID || verdict == smartsheet.Permission || answered && e.Status == 403) && a.Reason != plan.Placeholder {
 		r.UserID = 0 // looked up again next time, with the user's status
 	}
 	if err := p.record(&it, r); err != nil {
@@ -287,6 +305,7 @@ func (p *Pool) answered(it report.Item, a plan.Action, src, sum string, up smart
 		it.Outcome = string(plan.Uploaded)
 		r := p.settled(a, src)
 		r.UploadSHA256, r.ImageID, r.UploadedAt, r.RunID, r.Failure = sum, up.User.ImageID, time.Now().UTC(), p.RunID, nil
+		r.Placeholder = a.Reason == plan.Placeholder
 		return it, p.record(&it, r)
 	}
 	it.Outcome, it.Hint = string(plan.PartialSuccess), "look at the person's picture in Smartsheet; the next run sends it again"
@@ -300,7 +319,7 @@ func (p *Pool) answered(it report.Item, a plan.Action, src, sum string, up smart
 			r, it.Hint = p.settled(a, src), e.Hint()
 		}
 	}
-	r.Email, r.UserID, r.Failure = a.Email, a.User.ID, p.failure(a, src, f)
+	r.Email, r.UserID, r.Missing, r.Failure = a.Email, a.User.ID, a.Missing, p.failure(a, src, f)
 	return it, p.record(&it, r)
 }
 
@@ -318,7 +337,10 @@ func (p *Pool) settled(a plan.Action, src string) state.Record {
 func Settled(a plan.Action, rendering string) state.Record {
 	r := a.Record
 	r.Email, r.Source, r.Ref, r.Stamp, r.Rendering = a.Email, a.Source, a.Candidate.Ref.Name, a.Stamp, rendering
-	r.SourceSHA256 = a.SourceSHA256
+	r.SourceSHA256, r.Missing = a.SourceSHA256, a.Missing
+	if a.Lost {
+		r.UserID, r.UploadSHA256, r.ImageID, r.RunID, r.UploadedAt = 0, "", "", "", time.Time{}
+	}
 	if r.Failure != nil && r.Failure.Hash != r.SourceSHA256 {
 		r.Failure = nil
 	}

@@ -110,8 +110,9 @@ type Image struct {
 
 // Policy is when a picture is uploaded.
 type Policy struct {
-	Existing string `yaml:"existing"`
-	Removed  string `yaml:"removed"`
+	Existing     string `yaml:"existing"`
+	Removed      string `yaml:"removed"`
+	RemovedAfter int    `yaml:"removed_after"`
 }
 
 // Guard bounds what one run may do.
@@ -143,7 +144,7 @@ func defaults() *Config {
 		},
 		State:  State{Path: "/var/lib/photosync/state.db"},
 		Image:  Image{MaxEdge: 1050, MaxBytes: 1_000_000, MaxPixels: 50_000_000, Crop: "none", StripMetadata: true, Quality: 90},
-		Policy: Policy{Existing: "on_source_change", Removed: "report"},
+		Policy: Policy{Existing: "on_source_change", Removed: "report", RemovedAfter: 3},
 		Guard: Guard{
 			MaxReplaced: Limit{20, true}, MaxRemoved: Limit{5, true}, MinListed: Limit{80, true}, MinPeople: 10, MaxShared: 10,
 		},

@@ -44,6 +44,7 @@ func (c *Config) validate(d *decoder) {
 	c.Image.validate(d)
 	d.oneOf("policy.existing", c.Policy.Existing)
 	d.oneOf("policy.removed", c.Policy.Removed)
+	d.between("policy.removed_after", c.Policy.RemovedAfter, 1, 1000)
 	d.between("guard.min_people", c.Guard.MinPeople, 0, 1_000_000_000)
 	d.between("guard.max_shared", c.Guard.MaxShared, 0, 1_000_000_000)
 	if c.Report.Dir == "" {
@@ -189,7 +190,7 @@ var choices = map[string][]string{
 	"sources[].change_detection": {"auto", "content"},
 	"image.crop":                 {"none", "center", "top"},
 	"policy.existing":            {"on_source_change", "enforce", "respect_user", "fill_empty"},
-	"policy.removed":             {"report"},
+	"policy.removed":             {"report", "placeholder"},
 	"report.formats[]":           {"json"},
 	"log.level":                  {"debug", "info", "warn", "error"},
 	"log.format":                 {"auto", "console", "json"},

@@ -1,0 +1,227 @@
+package job
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"photosync/sources"
+	"photosync/sources/sourcetest"
+	"photosync/state"
+	"photosync/sync/photo"
+	"photosync/sync/plan"
+	"photosync/sync/smartsheet"
+	"photosync/sync/smartsheet/simulator"
+)
+
+func placeholders(o *Options) { o.RemovedAfter = 3 }
+
+// record is what the state remembers of person i.
+func (b *bench) record(i int) state.Record {
+	b.t.Helper()
+	r, _, err := b.st.Lookup(email(i))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+// expect demands what the last run did for person i, as "reason outcome", and what
+// is counted; an empty want is a person that the report does not name.
+func (b *bench) expect(change func(*Options), i int, want string, missing int) {
+	b.t.Helper()
+	r := b.must(change)
+	got := ""
+	for _, it := range r.Items {
+		if it.Email == email(i) {
+			got = it.Reason + " " + it.Outcome
+		}
+	}
+	if got != want || b.record(i).Missing != missing {
+		b.t.Fatalf("%q, counted %d; want %q, %d", got, b.record(i).Missing, want, missing)
+	}
+}
+
+// The photo vanishes in either way, is replaced at the third run, and comes back.
+func TestPlaceholder(t *testing.T) {
+	for name, remove := range map[string]func(*bench){
+		"person gone": func(b *bench) { b.mem.Remove(email(0)) },
+		"photo gone":  func(b *bench) { b.mem.Put(email(0), nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 2, simulator.Options{})
+			b.must(placeholders)
+			remove(b)
+			b.expect(placeholders, 0, "no_photo skipped", 1)
+			b.expect(placeholders, 0, "no_photo skipped", 2)
+			if p := b.must(func(o *Options) { o.RemovedAfter, o.Mode = 3, Plan }); p.Totals.Planned != 1 || b.record(0).Missing != 2 {
+				t.Fatalf("plan: %+v", p.Totals)
+			}
+			b.expect(placeholders, 0, "placeholder uploaded", 3)
+			img, _ := b.sim.Image(email(0))
+			drawn, err := photo.Initials("", email(0), 400)
+			if err != nil || !bytes.Equal(img.Data, drawn.Data) {
+				t.Errorf("the picture is not the placeholder: %v", err)
+			}
+			if rec := b.record(0); !rec.Placeholder || rec.ImageID != img.ID || rec.SourceSHA256 != "" {
+				t.Errorf("record %+v", rec)
+			}
+			for range 2 {
+				if r := b.must(placeholders); r.Totals.Uploaded != 0 {
+					t.Errorf("again: %+v", r.Items)
+				}
+			}
+			b.mem.Put(email(0), picture(0)) // the very same photo
+			b.expect(placeholders, 0, "changed uploaded", 0)
+			if rec := b.record(0); rec.Placeholder {
+				t.Errorf("record %+v", rec)
+			}
+			b.expect(placeholders, 0, "", 0)
+		})
+	}
+}
+
+// A photo that is back in time starts the count anew, whatever becomes of its
+// upload.
+func TestPlaceholderCountsInARow(t *testing.T) {
+	b := newBench(t, 1, simulator.Options{})
+	b.must(placeholders)
+	b.mem.Put(email(0), nil)
+	b.expect(placeholders, 0, "no_photo skipped", 1)
+	b.expect(placeholders, 0, "no_photo skipped", 2)
+	b.sim.AddFault(simulator.Fault{Kind: "status", Status: 400, Code: 4999, Count: 1})
+	b.mem.Put(email(0), picture(5))
+	b.expect(placeholders, 0, "changed failed", 0)
+	b.mem.Put(email(0), nil)
+	b.expect(placeholders, 0, "no_photo skipped", 1)
+	b.mem.Put(email(0), picture(0))
+	b.expect(placeholders, 0, "same_picture skipped", 0)
+	b.mem.Remove(email(0))
+	b.expect(placeholders, 0, "no_photo skipped", 1)
+	b.mem.ListErr = fmt.Errorf("down") // says nothing about anybody
+	if _, err := b.run(t.Context(), 1_000_000, placeholders); err == nil || b.record(0).Missing != 1 {
+		t.Errorf("a failed listing: %v, counted %d", err, b.record(0).Missing)
+	}
+}
+
+// Whoever a run is not about is neither counted nor replaced.
+func TestPlaceholderSelection(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	second := &sourcetest.Memory{}
+	second.Put("other@example.com", picture(60))
+	b.sim.AddUser(smartsheet.User{Email: "other@example.com"})
+	b.more = append(b.more, sources.Named{Name: "second", Type: "memory", Source: second})
+	b.must(placeholders)
+	b.mem.Remove(email(0))
+	b.mem.Put(email(1), nil)
+	second.Remove("other@example.com")
+	for name, change := range map[string]func(*Options){
+		"only":     func(o *Options) { o.RemovedAfter, o.Only = 1, func(e string) bool { return e == email(2) } },
+		"source":   func(o *Options) { o.RemovedAfter, o.Source = 1, "second" },
+		"excluded": func(o *Options) { o.RemovedAfter, o.Excluded = 1, func(string) bool { return true } },
+	} {
+		if r := b.must(change); r.Totals.Uploaded != 0 || b.record(0).Missing+b.record(1).Missing != 0 {
+			t.Errorf("%s: %+v", name, r.Items)
+		}
+	}
+	r := b.must(func(o *Options) { o.RemovedAfter, o.Only = 1, func(e string) bool { return e == email(0) } })
+	if r.Totals.Uploaded != 1 || r.Items[0].Email != email(0) {
+		t.Errorf("only the one who is gone: %+v", r.Items)
+	}
+}
+
+// Only our own picture is replaced, whoever has it now.
+func TestPlaceholderOnlyOurs(t *testing.T) {
+	once := func(o *Options) { o.RemovedAfter = 1 }
+	for name, c := range map[string]struct {
+		change func(*bench)
+		want   string
+		lost   bool
+	}{
+		"changed by the user": {func(b *bench) { b.sim.SetImage(email(0), picture(9)) }, "user_changed skipped", true},
+		"inactive": {func(b *bench) {
+			b.rebuild(smartsheet.User{ID: b.record(0).UserID, Email: email(0), Status: "DEACTIVATED", ImageID: b.record(0).ImageID})
+		}, "inactive_user skipped", false},
+		"no user any more": {func(b *bench) { b.rebuild() }, "not_in_smartsheet skipped", true},
+		"another user": {func(b *bench) {
+			b.rebuild(smartsheet.User{ID: 5, Email: email(0), ImageID: b.record(0).ImageID})
+		}, "not_in_smartsheet skipped", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 1, simulator.Options{})
+			b.must(once)
+			c.change(b)
+			b.mem.Remove(email(0))
+			before := b.sim.Counts().ByOp["upload"]
+			missing := 1
+			if c.lost {
+				missing = 0
+			}
+			b.expect(once, 0, c.want, missing)
+			if lost := b.record(0).UploadSHA256 == ""; lost != c.lost {
+				t.Errorf("record %+v", b.record(0))
+			}
+			again := c.want
+			if c.lost {
+				again = ""
+			}
+			b.expect(once, 0, again, missing)
+			if n := b.sim.Counts().ByOp["upload"]; n != before {
+				t.Errorf("%d uploads", n-before)
+			}
+		})
+	}
+}
+
+// rebuild replaces Smartsheet by one of the same account with these users.
+func (b *bench) rebuild(users ...smartsheet.User) {
+	b.sim = simulator.New(simulator.Options{Users: users})
+}
+
+// Somebody renamed keeps the picture that came with the new address.
+func TestPlaceholderRenamed(t *testing.T) {
+	once := func(o *Options) { o.RemovedAfter = 1 }
+	b := newBench(t, 1, simulator.Options{})
+	b.must(once)
+	rec := b.record(0)
+	b.rebuild(smartsheet.User{ID: rec.UserID, Email: email(7), ImageID: rec.ImageID})
+	b.mem.Remove(email(0))
+	b.mem.Put(email(7), picture(0))
+	r := b.must(once)
+	if img, _ := b.sim.Image(email(7)); r.Totals.Uploaded != 1 || !bytes.Equal(img.Data, picture(0)) {
+		t.Errorf("%+v", r.Items)
+	}
+	// With both addresses at one user, the placeholder gives way.
+	p := plan.Build([]plan.Subject{
+		{Joined: sources.Joined{Emails: []string{"a@x"}}, Known: true, Record: state.Record{Email: "a@x", UserID: 7, ImageID: "i", UploadSHA256: "u"}},
+		{Joined: sources.Joined{Emails: []string{"b@x"}, Candidates: []sources.Candidate{{}}}, Look: &plan.Look{SHA256: "s"}},
+	}, map[string][]plan.User{"a@x": {{ID: 7, Active: true, ImageID: "i"}}, "b@x": {{ID: 7, Active: true, ImageID: "i"}}},
+		plan.Options{RemovedAfter: 1, Sources: []string{"s"}})
+	if a, b := p.Actions[0], p.Actions[1]; a.Outcome != plan.Skipped || !a.Lost || b.Outcome != plan.Planned {
+		t.Errorf("actions %+v", p.Actions)
+	}
+}
+
+// Placeholders are held like every removal, and a refused one is not sent again.
+func TestPlaceholderGuardAndRefusal(t *testing.T) {
+	change := func(o *Options) {
+		guarded(o)
+		o.RemovedAfter = 2
+	}
+	b := newBench(t, 100, simulator.Options{})
+	b.must(change)
+	for i := range 20 {
+		b.mem.Remove(email(i))
+	}
+	r := b.held(change, "max_removed")
+	b.must(func(o *Options) { o.Guards, o.RemovedAfter, o.Approve = &strict, 2, r.PlanID })
+	r = b.held(change, "max_removed") // now it is about their pictures
+	b.sim.AddFault(simulator.Fault{Kind: "status", Status: 400, Code: 1074, User: email(3)})
+	done := b.must(func(o *Options) { o.Guards, o.RemovedAfter, o.Approve = &strict, 2, r.PlanID })
+	if done.Totals.Uploaded != 19 || done.Totals.Failed != 1 {
+		t.Errorf("totals %+v", done.Totals)
+	}
+	if quiet := b.must(change); quiet.Totals.Uploaded+quiet.Totals.Failed != 0 || quiet.SkippedByReason["known_bad"] != 1 {
+		t.Errorf("totals %+v, skipped %v", quiet.Totals, quiet.SkippedByReason)
+	}
+}
