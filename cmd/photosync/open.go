@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -30,8 +31,8 @@ func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (
 		return nil, usageError{err}
 	}
 	c, err := smartsheet.New(smartsheet.Options{
-		BaseURL: baseURL(s), AllowHTTP: s.AllowHTTP, Transport: transport, Token: s.Token.Reveal(),
-		IntegrationSource: s.IntegrationSource, UserAgent: "photosync/" + versionText(), AssumeUser: s.AssumeUser,
+		BaseURL: baseURL(s), AllowHTTP: s.AllowHTTP, Transport: transport, Token: s.Token.Reveal(), OAuth2: oauth2Options(s.OAuth2),
+		IntegrationSource: s.IntegrationSource, UserAgent: userAgent(), AssumeUser: s.AssumeUser,
 		RequestsPerMinute: s.RequestsPerMinute, UploadWeight: s.UploadWeight,
 		Timeout: time.Duration(s.Timeout), MaxAttempts: s.Retry.MaxAttempts, MaxWait: time.Duration(s.Retry.MaxWait),
 		Grace: grace, Abort: abort,
@@ -44,6 +45,18 @@ func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (
 		return nil, usageError{err}
 	}
 	return c, nil
+}
+
+// userAgent tells Smartsheet's support what exactly called.
+func userAgent() string {
+	return fmt.Sprintf("photosync/%s (%s; %s) %s", versionText(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+}
+
+func oauth2Options(o config.OAuth2) *smartsheet.OAuth2 {
+	if !o.Set() {
+		return nil
+	}
+	return &smartsheet.OAuth2{ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), RefreshTokenFile: o.RefreshTokenFile}
 }
 
 func photoOptions(m config.Image) photo.Options {

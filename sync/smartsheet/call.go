@@ -39,15 +39,23 @@ type call struct {
 type attempts struct {
 	n       int
 	status  int
+	token   string // of the last one
 	earlier []*Error
+}
+
+// patience is what is left of it for one call.
+type patience struct {
+	failed    int           // attempts, those that met the quota aside
+	throttled int           // attempts that met the quota
+	waited    time.Duration // in backoff
+	renewed   bool          // the access token
 }
 
 // do makes the call until it succeeds or cannot, and hands the answer's body to
 // parse. An answer that parse refuses counts as a failed attempt.
 func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (attempts, error) {
 	var a attempts
-	var waited time.Duration
-	throttled := 0
+	var p patience
 	for {
 		began := time.Now()
 		ticket, err := c.gate.pass(ctx, q.units)
@@ -62,38 +70,49 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 		if e == nil {
 			return a, nil
 		}
+		if limited {
+			c.tally.limited(time.Now())
+		}
 		if ctx.Err() != nil {
 			return a, e
 		}
-		wait := time.Duration(0)
-		switch v := e.retry(); v {
-		case Throttled:
-			c.tally.limited(time.Now())
-			if throttled++; throttled > maxThrottled {
-				return a, e
-			}
-			wait = asked
-		case Transient, Maintenance:
-			wait = backoff(len(a.earlier) - throttled)
-			waited += wait
-			// Maintenance lasts longer than a few attempts: only MaxWait bounds it.
-			if waited > c.o.MaxWait || v == Transient && a.n-throttled >= c.o.MaxAttempts {
-				return a, e
-			}
-		default:
+		wait, again := c.again(e, &a, &p)
+		if !again {
 			return a, e
 		}
 		if c.o.Observe != nil {
-			c.o.Observe(e, a.n, wait)
+			c.o.Observe(e, a.n, wait+asked)
 		}
-		if e.retry() != Throttled {
-			if err := sleepUntil(ctx, time.Now().Add(wait)); err != nil {
-				return a, fmt.Errorf("%w (stopped before another attempt: %w)", e, err)
-			}
+		if err := sleepUntil(ctx, time.Now().Add(wait)); err != nil {
+			return a, fmt.Errorf("%w (stopped before another attempt: %w)", e, err)
 		}
 		a.earlier = append(a.earlier, e)
 		c.tally.retried()
 	}
+}
+
+// again tells whether the call that failed with e is tried again, and after what
+// wait of its own: that for quota holds for all, at the gate.
+func (c *Client) again(e *Error, a *attempts, p *patience) (wait time.Duration, again bool) {
+	switch v := e.retry(); v {
+	case Throttled:
+		p.throttled++
+		return 0, p.throttled <= maxThrottled
+	case Transient, Maintenance:
+		wait = backoff(p.failed)
+		p.failed++
+		p.waited += wait
+		// Maintenance lasts longer than a few attempts: only MaxWait bounds it.
+		return wait, p.waited <= c.o.MaxWait && (v == Maintenance || p.failed < c.o.MaxAttempts)
+	}
+	if c.auth.expired(a.token, e.Code) && !p.renewed {
+		p.renewed = true
+		return 0, true
+	}
+	if e.Status == http.StatusUnauthorized && e.advice == "" {
+		e.advice = c.auth.renewals
+	}
+	return 0, false
 }
 
 // backoff doubles from one second up to half a minute, with jitter.
@@ -104,15 +123,23 @@ func backoff(failures int) time.Duration {
 
 // attempt sends the call once. The wait is what a 429 answer asks for.
 func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, a *attempts) (wait time.Duration, e *Error) {
+	a.status = 0
+	if a.token, e = c.auth.token(ctx); e != nil {
+		return 0, e
+	}
+	if ctx.Err() != nil { // while the token was refreshed
+		return 0, &Error{Op: q.op, Err: context.Cause(ctx)}
+	}
 	xctx, done := c.exchange(ctx, q.upload)
 	defer done()
 	req, err := http.NewRequestWithContext(xctx, q.method, c.o.BaseURL+q.path, bytes.NewReader(q.body))
 	if err != nil {
 		return 0, &Error{Op: q.op, Err: err}
 	}
-	c.headers(req, q.header)
-	c.tally.sent(time.Now())
-	a.status = 0
+	for k, v := range q.header {
+		req.Header[k] = v
+	}
+	req.Header.Set("Authorization", "Bearer "+a.token)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return 0, &Error{Op: q.op, Err: transportCause(xctx, err)}
@@ -126,7 +153,7 @@ func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, 
 	case len(body) > maxAnswerBytes:
 		return 0, &Error{Op: q.op, Status: resp.StatusCode, Err: fmt.Errorf("answer of more than %d bytes", maxAnswerBytes)}
 	case resp.StatusCode/100 != 2:
-		return retryAfter(resp.Header.Get("Retry-After"), time.Now()), c.errorFrom(q.op, resp.StatusCode, body)
+		return retryAfter(resp.Header.Get("Retry-After"), time.Now()), errorFrom(q.op, resp.StatusCode, body, c.auth.secrets.clean)
 	}
 	if err := parse(body); err != nil {
 		if e, ok := errors.AsType[*Error](err); ok {
@@ -166,20 +193,6 @@ func (c *Client) exchange(ctx context.Context, upload bool) (context.Context, fu
 	return x, func() { close(finished); cancel() }
 }
 
-func (c *Client) headers(req *http.Request, more http.Header) {
-	for k, v := range more {
-		req.Header[k] = v
-	}
-	req.Header.Set("Authorization", "Bearer "+c.o.Token)
-	req.Header.Set("Accept", "application/json")
-	if c.o.UserAgent != "" {
-		req.Header.Set("User-Agent", c.o.UserAgent)
-	}
-	if c.o.IntegrationSource != "" {
-		req.Header.Set("smartsheet-integration-source", c.o.IntegrationSource)
-	}
-}
-
 // transportCause drops the method and URL that *url.Error repeats, and names a
 // timeout for what it is.
 func transportCause(ctx context.Context, err error) error {
@@ -193,9 +206,8 @@ func transportCause(ctx context.Context, err error) error {
 }
 
 // errorFrom reads a refusal: Smartsheet's JSON, or whatever a gateway wrote. A
-// gateway's page may repeat the request, and with it the token.
-func (c *Client) errorFrom(op string, status int, body []byte) *Error {
-	clean := func(s string) string { return oneLine(strings.ReplaceAll(s, c.o.Token, "[token]")) }
+// gateway's page may repeat the request, and with it the token: clean takes it out.
+func errorFrom(op string, status int, body []byte, clean func(string) string) *Error {
 	e := &Error{Op: op, Status: status}
 	var j struct {
 		RefID     string `json:"refId"`

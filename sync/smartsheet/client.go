@@ -29,8 +29,9 @@ type Options struct {
 	AllowHTTP bool              // plain http to another host than this one
 	Transport http.RoundTripper // nil: NewTransport("")
 
-	Token             string
-	IntegrationSource string // TYPE,Organisation,Name; empty: not sent
+	Token             string  // of a user, or OAuth2
+	OAuth2            *OAuth2 // nil: Token
+	IntegrationSource string  // TYPE,Organisation,Name; empty: not sent
 	UserAgent         string
 	AssumeUser        bool // send Assume-User with each upload
 
@@ -55,6 +56,7 @@ type Client struct {
 	o     Options
 	http  *http.Client
 	gate  *gate
+	auth  *auth
 	tally tally
 }
 
@@ -93,8 +95,10 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("smartsheet address %q: want https://host/2.0", o.BaseURL)
 	case u.Scheme == "http" && !o.AllowHTTP && !loopback(u.Hostname()):
 		return nil, fmt.Errorf("smartsheet address %q: plain http would show the token to everyone on the way", o.BaseURL)
-	case o.Token == "":
+	case o.Token == "" && o.OAuth2 == nil:
 		return nil, errors.New("smartsheet: no token")
+	case o.Token != "" && o.OAuth2 != nil:
+		return nil, errors.New("smartsheet: a token and OAuth2 do not go together")
 	case strings.ContainsFunc(o.Token+o.UserAgent, unicode.IsControl):
 		return nil, errors.New("smartsheet: token and user agent must be one line each")
 	}
@@ -111,11 +115,33 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{
-		o:    o,
-		gate: newGate(o.RequestsPerMinute, o.UploadWeight),
-		http: &http.Client{Transport: o.Transport, CheckRedirect: sameHost},
-	}, nil
+	c := &Client{o: o, gate: newGate(o.RequestsPerMinute, o.UploadWeight)}
+	c.http = &http.Client{Transport: labelled{c}, CheckRedirect: sameHost}
+	c.auth = newAuth(o, c.http)
+	return c, nil
+}
+
+// labelled counts every request that is sent, and says on each who sends it.
+type labelled struct{ c *Client }
+
+func (l labelled) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Accept", "application/json")
+	if l.c.o.UserAgent != "" {
+		r.Header.Set("User-Agent", l.c.o.UserAgent)
+	}
+	if l.c.o.IntegrationSource != "" {
+		r.Header.Set("smartsheet-integration-source", l.c.o.IntegrationSource)
+	}
+	l.c.tally.sent(time.Now())
+	return l.c.o.Transport.RoundTrip(r)
+}
+
+// CloseIdleConnections is what http.Client.CloseIdleConnections calls.
+func (l labelled) CloseIdleConnections() {
+	if t, ok := l.c.o.Transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
 }
 
 // sameHost refuses redirects that would carry the token elsewhere.

@@ -13,6 +13,10 @@ import (
 
 // errorCodes that decide something (API reference, "Errors").
 const (
+	codeNoToken          = 1001
+	codeTokenInvalid     = 1002
+	codeTokenExpired     = 1003
+	codeSSORequired      = 1005
 	codeNotAuthorized    = 1004
 	codeNotFound         = 1006
 	codePlanLacks        = 1013
@@ -41,6 +45,9 @@ type Error struct {
 	RefID   string // what Smartsheet support asks for
 	Message string // the server's, shortened and without control characters
 	Err     error  // why there was no answer, or why it is not usable
+
+	advice   string // of a call for an access token: without one no other call can succeed
+	hopeless bool   // not worth another attempt, whatever the rest says
 }
 
 func (e *Error) Error() string {
@@ -86,6 +93,15 @@ func VerdictOf(err error) Verdict {
 	if !ok {
 		return PersonOnly
 	}
+	v := e.verdict()
+	if e.advice != "" && v != Maintenance {
+		return StopRun
+	}
+	return v
+}
+
+// verdict is what the answer, or its absence, says by itself.
+func (e *Error) verdict() Verdict {
 	switch {
 	case e.Status == 0:
 		return connectionVerdict(e.Err)
@@ -110,7 +126,10 @@ func VerdictOf(err error) Verdict {
 // retry is e's verdict on its own call: a connection that could not be made is
 // tried again before it stops the run.
 func (e *Error) retry() Verdict {
-	v := VerdictOf(e)
+	v := e.verdict()
+	if e.hopeless {
+		return StopRun
+	}
 	if v == StopRun && e.Status == 0 && dialFailed(e.Err) && !unresolvable(e.Err) {
 		return Transient
 	}
@@ -191,11 +210,13 @@ func (e *Error) Hint() string {
 
 func stopHint(e *Error) string {
 	switch {
-	case e.Code == 1001 || e.Code == 1002:
+	case e.advice != "":
+		return e.advice
+	case e.Code == codeNoToken || e.Code == codeTokenInvalid:
 		return "check smartsheet.token_file or SMARTSHEET_ACCESS_TOKEN: Smartsheet does not know this token (is the region right?)"
-	case e.Code == 1003:
+	case e.Code == codeTokenExpired:
 		return "the token has expired: create a new one in Smartsheet and replace it"
-	case e.Code == 1005:
+	case e.Code == codeSSORequired:
 		return "the organisation demands single sign-on: use a token of a user who may log in that way"
 	case e.Code == codeCannotAssume:
 		return "switch smartsheet.assume_user off, or use a system admin's token"

@@ -93,7 +93,7 @@ func FuzzErrorFrom(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		e := c.errorFrom("op", status, body)
+		e := errorFrom("op", status, body, c.auth.secrets.clean)
 		text := e.Error() + e.Hint() + e.Message + e.RefID
 		if len(text) > 16*maxMessage || strings.ContainsAny(text, "\n\r\x00\x1b") || strings.Contains(text, testToken) {
 			t.Errorf("%q", text)

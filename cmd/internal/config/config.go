@@ -37,6 +37,7 @@ type Smartsheet struct {
 	AllowHTTP         bool     `yaml:"allow_http"`
 	CAFile            string   `yaml:"ca_file"`
 	TokenFile         string   `yaml:"token_file"`
+	OAuth2            OAuth2   `yaml:"oauth2"`
 	IntegrationSource string   `yaml:"integration_source"`
 	AssumeUser        bool     `yaml:"assume_user"`
 	RequestsPerMinute int      `yaml:"requests_per_minute"`
@@ -47,6 +48,18 @@ type Smartsheet struct {
 
 	Token Secret `yaml:"-"`
 }
+
+// OAuth2 is an app that acts for a user, in place of that user's own token.
+type OAuth2 struct {
+	ClientID         string `yaml:"client_id"`
+	ClientSecretFile string `yaml:"client_secret_file"`
+	RefreshTokenFile string `yaml:"refresh_token_file"`
+
+	ClientSecret Secret `yaml:"-"`
+}
+
+// Set reports whether OAuth2 is used.
+func (o OAuth2) Set() bool { return o != OAuth2{} }
 
 // Retry bounds the attempts of one call.
 type Retry struct {

@@ -297,6 +297,35 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+func TestOAuth2(t *testing.T) {
+	file := write(t, "secret", secret+"\n")
+	full := "client_id: app, client_secret_file: " + file + ", refresh_token_file: " + file
+	c, err := load(t, minimal+"smartsheet: {oauth2: {"+full+"}}", env())
+	if err != nil || c.Smartsheet.OAuth2.ClientSecret.Reveal() != secret || c.Smartsheet.Token != "" {
+		t.Fatalf("got %+v, %v", c, err)
+	}
+	c, err = load(t, minimal+"smartsheet: {oauth2: {"+full+"}}", env("SMARTSHEET_CLIENT_SECRET", "from-env"))
+	if err != nil || c.Smartsheet.OAuth2.ClientSecret.Reveal() != "from-env" {
+		t.Errorf("the environment does not win: %v", err)
+	}
+	for name, tt := range map[string]struct{ conf, token, want string }{
+		"with token_file":  {"token_file: " + file + ", oauth2: {" + full + "}", "", "smartsheet.oauth2: goes not together with token_file"},
+		"with a token":     {"oauth2: {" + full + "}", secret, "goes not together with SMARTSHEET_ACCESS_TOKEN"},
+		"no id":            {"oauth2: {client_secret_file: " + file + ", refresh_token_file: " + file + "}", "", "oauth2.client_id: there is no client id"},
+		"no secret":        {"oauth2: {client_id: a, refresh_token_file: " + file + "}", "", "client_secret_file: there is no client secret"},
+		"no refresh token": {"oauth2: {client_id: a, client_secret_file: " + file + "}", "", "refresh_token_file: there is no refresh token"},
+		"missing file":     {"oauth2: {client_id: a, client_secret_file: " + file + ", refresh_token_file: /nonexistent/t}", "", "refresh_token_file: read"},
+		"inline":           {"oauth2: {" + full + ", client_secret: " + secret + "}", "", "unknown key (put the secret into a file"},
+		"inline token":     {"oauth2: {" + full + ", refresh_token: " + secret + "}", "", "unknown key (put the token into a file"},
+		"empty":            {"oauth2: {}", "", "there is no Smartsheet token"},
+	} {
+		_, err := load(t, minimal+"smartsheet: {"+tt.conf+"}", env("SMARTSHEET_ACCESS_TOKEN", tt.token))
+		if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 func TestBindPassword(t *testing.T) {
 	conf := "sources: [{name: ad-1.x, type: ldap, urls: [ldaps://x], bind_dn: cn=x, base_dn: dc=x}]"
 	c, err := load(t, conf, env("SMARTSHEET_ACCESS_TOKEN", "t", "LDAP_BIND_PASSWORD", "general", "LDAP_BIND_PASSWORD_AD_1_X", secret))
@@ -309,7 +338,7 @@ func TestBindPassword(t *testing.T) {
 }
 
 func TestSecretShowsNowhere(t *testing.T) {
-	c := &Config{Smartsheet: Smartsheet{Token: secret}, Sources: []Source{{BindPassword: secret}}}
+	c := &Config{Smartsheet: Smartsheet{Token: secret, OAuth2: OAuth2{ClientSecret: secret}}, Sources: []Source{{BindPassword: secret}}}
 	out := fmt.Sprintf("%v %+v %#v %s %q %x %d", c, c, *c, c.Smartsheet.Token, c.Smartsheet.Token, c.Smartsheet.Token, c.Smartsheet.Token)
 	b, err := json.Marshal(c)
 	if err != nil {

@@ -218,6 +218,8 @@ func places(t reflect.Type, key, name string) (found []string) {
 var inlineSecrets = map[string]string{
 	"token":         "put the token into a file and name it with token_file, or set SMARTSHEET_ACCESS_TOKEN",
 	"bind_password": "put the password into a file and name it with bind_password_file, or set LDAP_BIND_PASSWORD",
+	"client_secret": "put the secret into a file and name it with client_secret_file, or set SMARTSHEET_CLIENT_SECRET",
+	"refresh_token": "put the token into a file and name it with refresh_token_file: it is rewritten whenever the token rotates",
 	"password":      "put the password into a file and name it with bind_password_file, or set LDAP_BIND_PASSWORD",
 }
 

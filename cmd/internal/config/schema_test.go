@@ -74,7 +74,7 @@ func violations(s map[string]any, v any, key string) (found []string) {
 
 // The example fits the schema, with what it shows in comments and without.
 func TestExampleFitsSchema(t *testing.T) {
-	commented := regexp.MustCompile(`(?m)^( +)# (  )?([a-z_]+:)`).ReplaceAllString(string(Example()), "$1$2$3")
+	commented := regexp.MustCompile(`(?m)^( +)# (  )?([a-z0-9_]+:)`).ReplaceAllString(string(Example()), "$1$2$3")
 	for _, text := range []string{string(Example()), commented} {
 		var v any
 		if err := yaml.Unmarshal([]byte(text), &v); err != nil {

@@ -211,7 +211,10 @@ var notInEnvName = regexp.MustCompile(`[^A-Z0-9]+`)
 func (c *Config) secrets(d *decoder, env func(string) string) {
 	s := &c.Smartsheet
 	s.Token = c.secret(d, "smartsheet.token_file", s.TokenFile, env("SMARTSHEET_ACCESS_TOKEN"))
-	if s.Token == "" && s.TokenFile == "" {
+	switch {
+	case s.OAuth2.Set():
+		c.oauth2Secrets(d, env)
+	case s.Token == "" && s.TokenFile == "":
 		d.fault("smartsheet.token_file", "there is no Smartsheet token", "name a file that holds it, or set SMARTSHEET_ACCESS_TOKEN")
 	}
 	for i := range c.Sources {
@@ -230,6 +233,31 @@ func (c *Config) secrets(d *decoder, env func(string) string) {
 			d.fault(at, fmt.Sprintf("there is no password for %q", src.BindDN), fmt.Sprintf("name a file that holds it, or set %s or LDAP_BIND_PASSWORD", name))
 		}
 	}
+}
+
+// oauth2Secrets reads the client secret, and looks whether the refresh token can be
+// read: its value is the client's business, which replaces it.
+func (c *Config) oauth2Secrets(d *decoder, env func(string) string) {
+	const key = "smartsheet.oauth2"
+	s, o := &c.Smartsheet, &c.Smartsheet.OAuth2
+	switch {
+	case s.TokenFile != "":
+		d.fault(key, "goes not together with token_file", "keep one of the two")
+	case s.Token != "":
+		d.fault(key, "goes not together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
+	}
+	if o.ClientID == "" {
+		d.fault(key+".client_id", "there is no client id", "the App client id that Smartsheet's Developer Tools show")
+	}
+	o.ClientSecret = c.secret(d, key+".client_secret_file", o.ClientSecretFile, env("SMARTSHEET_CLIENT_SECRET"))
+	if o.ClientSecret == "" && o.ClientSecretFile == "" {
+		d.fault(key+".client_secret_file", "there is no client secret", "name a file that holds it, or set SMARTSHEET_CLIENT_SECRET")
+	}
+	if o.RefreshTokenFile == "" {
+		d.fault(key+".refresh_token_file", "there is no refresh token", "name a file that holds it; it is rewritten whenever the token rotates")
+		return
+	}
+	c.secret(d, key+".refresh_token_file", o.RefreshTokenFile, "")
 }
 
 func (c *Config) secret(d *decoder, key, file, env string) Secret {
