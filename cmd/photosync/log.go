@@ -42,14 +42,14 @@ func logItem(log zerolog.Logger, it report.Item) {
 	e.Msg(it.Message)
 }
 
-func logEnd(log zerolog.Logger, r *report.Report, file string) {
+func logEnd(log zerolog.Logger, r *report.Report, files []string) {
 	e := log.Info()
 	if r.Error != nil {
 		e = log.Error().Str("error", r.Error.Message)
 	}
 	e.Str("result", r.Result).Int("exit_code", r.ExitCode).Int("uploaded", r.Totals.Uploaded).Int("failed", r.Totals.Failed).
 		Int("partial_success", r.Totals.PartialSuccess).Int("skipped", r.Totals.Skipped).Int("unchanged", r.Totals.Unchanged).
-		Int("unfinished", r.Totals.Unfinished).Str("report", file).Msg("run ended")
+		Int("unfinished", r.Totals.Unfinished).Strs("report", files).Msg("run ended")
 }
 
 func logProgress(log zerolog.Logger, s status) {

@@ -147,13 +147,10 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	w.log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
 	rep, err := a.perform(ctx, mode, runID, c, f, w, abort)
 	w.close()
-	if err := a.conclude(rep, err, c.Report.Dir, w); err != nil {
-		return err
+	if job.Held(err) || mode == job.Plan && len(rep.Guards)+rep.Totals.Held > 0 {
+		rep.Approve = f.approval(file, rep.PlanID)
 	}
-	if a.code == exitHeld || mode == job.Plan && len(rep.Guards)+rep.Totals.Held > 0 {
-		printApproval(a.stderr, f.approval(file, rep.PlanID))
-	}
-	return nil
+	return a.conclude(rep, err, c.Report, w)
 }
 
 // approval is the command that lets the plan with this id pass: a sync with the
@@ -262,7 +259,7 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 	o := job.Options{
 		Mode: mode, RunID: runID, Version: versionText(),
 		Sources: srcs, State: st, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photoOptions(c.Image),
-		Concurrency: c.Smartsheet.Concurrency, Excluded: c.Match.Excluded,
+		Concurrency: c.Smartsheet.Concurrency, Thumbnails: c.Report.Thumbnails, Excluded: c.Match.Excluded,
 		Existing: plan.Policy(c.Policy.Existing), RemovedAfter: removedAfter(c.Policy), Guards: guards(c.Guard), Source: f.source, Limit: f.limit, Approve: f.approve,
 		Force: f.force, Checksum: f.checksum, RetryFailed: f.retryFailed,
 	}
@@ -290,24 +287,27 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 }
 
 // conclude writes the report and the summary, and sets the exit code.
-func (a *app) conclude(rep *report.Report, err error, dir string, w *watch) error {
+func (a *app) conclude(rep *report.Report, err error, to config.Report, w *watch) error {
 	rep.ExitCode = exitCode(rep, err)
 	if rep.FinishedAt.Before(rep.StartedAt) || rep.FinishedAt.Equal(rep.StartedAt) {
 		rep.FinishedAt = time.Now().UTC()
 	}
-	file, werr := report.WriteJSON(dir, rep)
+	files, werr := report.Write(to.Dir, rep, to.Formats)
 	a.code = rep.ExitCode
 	if werr != nil && (a.code == exitDone || a.code == exitAttention || a.code == exitChanges) {
 		a.code, rep.ExitCode = exitFailed, exitFailed
 	}
-	logEnd(w.log, rep, file)
+	if perr := prune(to, rep.RunID, werr); perr != nil {
+		w.log.Warn().Err(perr).Msg("old reports were not removed; the run itself is not affected")
+	}
+	logEnd(w.log, rep, files)
 	if w.lines != nil {
 		if jerr := w.lines.summary(rep); jerr != nil {
 			return workError{jerr}
 		}
 	} else {
 		printSummary(a.stdout, rep)
-		if werr == nil {
+		for _, file := range files {
 			fmt.Fprintf(a.stdout, "  report  %s\n", file)
 		}
 	}
@@ -315,6 +315,9 @@ func (a *app) conclude(rep *report.Report, err error, dir string, w *watch) erro
 		if e != nil {
 			printError(a.stderr, e)
 		}
+	}
+	if rep.Approve != "" {
+		printApproval(a.stderr, rep.Approve)
 	}
 	return nil
 }

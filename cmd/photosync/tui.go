@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"photosync/cmd/internal/config"
 	"photosync/sync/job"
@@ -48,6 +50,7 @@ const maxListed = 20
 
 // printSummary writes what a run did.
 func printSummary(w io.Writer, r *report.Report) {
+	w = plainWriter{w}
 	t := r.Totals
 	verdict := verdicts[r.Result]
 	if r.Mode == job.Plan && t.Planned > 0 {
@@ -85,6 +88,40 @@ func printSummary(w io.Writer, r *report.Report) {
 			size(t.BytesUploaded), r.FinishedAt.Sub(r.StartedAt).Round(100*time.Millisecond))
 	}
 	printAttention(w, r)
+}
+
+// printReport writes the summary of a report that may be from elsewhere, with what
+// sync says on stderr.
+func printReport(w io.Writer, r *report.Report) {
+	w = plainWriter{w}
+	fmt.Fprintf(w, "%s of %s, run %s, exit code %d\n", r.Mode, r.StartedAt.UTC().Format("2006-01-02 15:04:05 MST"), r.RunID, r.ExitCode)
+	printSummary(w, r)
+	if r.Error != nil {
+		fmt.Fprintf(w, "  error   %s\n", r.Error.Message)
+		if r.Error.Hint != "" {
+			fmt.Fprintf(w, "           hint: %s\n", r.Error.Hint)
+		}
+	}
+	if r.Approve != "" {
+		printApproval(w, r.Approve)
+	}
+}
+
+// plainWriter replaces control characters, which could write anything on a
+// terminal, but for the ends of lines.
+type plainWriter struct{ w io.Writer }
+
+func (p plainWriter) Write(b []byte) (int, error) {
+	plain := bytes.Map(func(r rune) rune {
+		if r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return '\uFFFD'
+		}
+		return r
+	}, b)
+	if _, err := p.w.Write(plain); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 func skippedReasons(r *report.Report) string {

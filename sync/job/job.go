@@ -43,6 +43,7 @@ type Options struct {
 	Root        string // of the API: with the account, what the state is bound to
 	Photos      photo.Options
 	Concurrency int
+	Thumbnails  bool // in the report
 
 	Only        func(email string) bool // nil: everyone
 	Excluded    func(email string) bool // nil: nobody
@@ -175,7 +176,7 @@ func (r *run) upload(ctx context.Context) error {
 	}
 	pool := upload.Pool{
 		Sources: r.o.Sources, Photos: r.o.Photos, Smartsheet: r.o.Smartsheet, Users: r.o.Smartsheet,
-		State: r.o.State, Concurrency: r.o.Concurrency, RunID: r.o.RunID, Done: r.o.Item,
+		State: r.o.State, Concurrency: r.o.Concurrency, RunID: r.o.RunID, Thumbnails: r.o.Thumbnails, Done: r.o.Item,
 	}
 	uploads, later := r.plan.Uploads(), []plan.Action(nil)
 	if r.o.Limit > 0 && len(uploads) > r.o.Limit {

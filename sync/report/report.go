@@ -35,7 +35,8 @@ type Report struct {
 	PlanID        string    `json:"plan_id"`
 	Error         *Error    `json:"error"`
 
-	Guards          []Breach       `json:"guards,omitempty"` // that hold the run, or would hold a sync
+	Approve         string         `json:"approve,omitempty"` // the command that lets a plan that guards hold pass
+	Guards          []Breach       `json:"guards,omitempty"`  // that hold the run, or would hold a sync
 	QuotaPerMinute  int            `json:"quota_per_minute,omitempty"`
 	Timeline        []Minute       `json:"timeline,omitempty"` // of the last 24 hours of the run
 	Sources         []Source       `json:"sources"`
@@ -139,15 +140,20 @@ type AttemptError struct {
 	Message    string `json:"message"`
 }
 
-// Image is the picture of an item.
+// Image is the picture of an item, as it is sent and as the source has it.
 type Image struct {
 	Format       string   `json:"format"`
 	Width        int      `json:"width"`
 	Height       int      `json:"height"`
 	Bytes        int      `json:"bytes"`
+	SourceFormat string   `json:"source_format"`
+	SourceWidth  int      `json:"source_width"` // as stored, before it was turned upright
+	SourceHeight int      `json:"source_height"`
+	SourceBytes  int      `json:"source_bytes"`
 	SourceSHA256 string   `json:"source_sha256"`
 	UploadSHA256 string   `json:"upload_sha256"`
-	Changes      []string `json:"changes,omitempty"` // what was done to the source's picture
+	Changes      []string `json:"changes,omitempty"`   // what was done to the source's picture
+	Thumbnail    string   `json:"thumbnail,omitempty"` // of what is sent: a data: URI of a JPEG
 }
 
 // New begins the report of a run.

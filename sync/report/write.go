@@ -1,9 +1,12 @@
 package report
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,25 +56,82 @@ func CheckDir(dir string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// WriteJSON writes r to <dir>/<run-id>.json and latest.json, each whole or not
-// at all, and returns the first one's path.
-func WriteJSON(dir string, r *Report) (string, error) {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return "", fmt.Errorf("encode report: %w", err)
-	}
-	data = append(data, '\n')
-	path := filepath.Join(dir, r.RunID+".json")
-	for _, p := range []string{path, filepath.Join(dir, "latest.json")} {
-		if err := writeFile(p, data); err != nil {
-			return "", err
+// Write writes r to <dir>/<run-id>.<format> and latest.<format> in each of the
+// formats, each file whole or not at all, and returns the paths of the former. A
+// format that fails does not keep the others from being written.
+func Write(dir string, r *Report, formats []string) (paths []string, err error) {
+	for _, format := range formats {
+		path := filepath.Join(dir, r.RunID+"."+format)
+		werr := writeFile(path, func(w io.Writer) error { return r.Encode(w, format) })
+		if werr == nil {
+			paths = append(paths, path)
+			werr = copyFile(path, filepath.Join(dir, "latest."+format))
 		}
+		err = errors.Join(err, werr)
 	}
-	return path, nil
+	return paths, err
+}
+
+// Encode writes r in one of the formats.
+func (r *Report) Encode(w io.Writer, format string) error {
+	switch format {
+	case "json":
+		return encodeJSON(w, r)
+	case "csv":
+		return encodeCSV(w, r)
+	}
+	return fmt.Errorf("encode report: there is no format %q", format)
+}
+
+// encodeJSON writes what json.MarshalIndent would, an item at a time: the report
+// of a first run has one for everybody in the company.
+func encodeJSON(w io.Writer, r *Report) error {
+	head := *r
+	head.Items = []Item{}
+	data, err := json.MarshalIndent(head, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	const end = "]\n}"
+	data, ok := bytes.CutSuffix(data, []byte(end))
+	if !ok {
+		return errors.New("encode report: its last field is not the items")
+	}
+	b := bufio.NewWriter(w)
+	b.Write(data) // Flush has its error, and those that follow
+	for i, it := range r.Items {
+		item, err := json.MarshalIndent(it, "    ", "  ")
+		if err != nil {
+			return fmt.Errorf("encode report: item %d: %w", i, err)
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n    ")
+		b.Write(item)
+	}
+	if len(r.Items) > 0 {
+		b.WriteString("\n  ")
+	}
+	b.WriteString(end + "\n")
+	return b.Flush()
+}
+
+// copyFile makes the file at to a copy of the one at from.
+func copyFile(from, to string) error {
+	return writeFile(to, func(w io.Writer) error {
+		f, err := os.Open(from)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(w, f)
+		return err
+	})
 }
 
 // writeFile replaces the file at path through a synced temporary file beside it.
-func writeFile(path string, data []byte) (err error) {
+func writeFile(path string, fill func(io.Writer) error) (err error) {
 	defer func() {
 		if err != nil {
 			err = &WriteError{Path: path, Err: err}
@@ -86,7 +146,7 @@ func writeFile(path string, data []byte) (err error) {
 		return err
 	}
 	defer os.Remove(f.Name()) // gone after the rename
-	_, err = f.Write(data)
+	err = fill(f)
 	if err := errors.Join(err, f.Chmod(0o640), f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -96,18 +156,43 @@ func writeFile(path string, data []byte) (err error) {
 	return syncDir(dir)
 }
 
-// Read loads a report that WriteJSON wrote.
+// ReadError is a file that cannot be read as a report.
+type ReadError struct {
+	Path string
+	Err  error
+	hint string
+}
+
+func (e *ReadError) Error() string { return fmt.Sprintf("read report %q: %v", e.Path, cause(e.Err)) }
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// Hint says what to do about it.
+func (e *ReadError) Hint() string { return e.hint }
+
+// Read loads a report in JSON.
 func Read(path string) (*Report, error) {
+	fail := func(err error, hint string) (*Report, error) { return nil, &ReadError{path, err, hint} }
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read report: %w", err)
+		return fail(err, "name the JSON file of a run, such as reports/latest.json")
+	}
+	const whole = "name the JSON file of a run; another one, if this is damaged"
+	var v struct {
+		SchemaVersion int `json:"schema_version"`
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return fail(err, whole)
+	}
+	switch {
+	case v.SchemaVersion > SchemaVersion:
+		return fail(fmt.Errorf("schema_version %d, and this photosync reads %d", v.SchemaVersion, SchemaVersion),
+			"a newer photosync wrote this report: use that one, or update this")
+	case v.SchemaVersion < 1:
+		return fail(errors.New("it is no report of photosync: there is no schema_version"), whole)
 	}
 	r := &Report{}
 	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fmt.Errorf("read report %q: %w", path, err)
-	}
-	if r.SchemaVersion != SchemaVersion {
-		return nil, fmt.Errorf("read report %q: schema_version %d, this program reads %d", path, r.SchemaVersion, SchemaVersion)
+		return fail(err, whole)
 	}
 	return r, nil
 }

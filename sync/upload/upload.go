@@ -52,11 +52,13 @@ type Pool struct {
 	State       Recorder
 	Concurrency int
 	RunID       string
+	Thumbnails  bool              // put small pictures of what is sent into the items
 	Done        func(report.Item) // called for each item, one call at a time
 
 	mu      sync.Mutex
 	items   []report.Item
 	refused atomic.Int32 // people refused for lack of rights; negative once anybody was not
+	thumbs  atomic.Int32 // thumbnails made
 }
 
 // Run carries out actions, at most Concurrency at a time. Every action gets an
@@ -99,35 +101,39 @@ func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
 	it := Item(a)
 	pic, src, err := p.prepare(ctx, a)
 	if err != nil {
-		return p.unprepared(ctx, it, a, src, err)
+		return p.unprepared(ctx, it, a, src.sha256, err)
 	}
 	sum := hash(pic.Data)
-	it.Image = &report.Image{
-		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data),
-		SourceSHA256: src, UploadSHA256: sum, Changes: pic.Changes,
-	}
+	it.Image = imageOf(pic, src, sum)
 	if sum == a.Record.UploadSHA256 && a.Reason != plan.Forced && a.Reason != plan.Drifted && a.Reason != plan.Placeholder {
 		it.Reason, it.Outcome = string(plan.SamePicture), string(plan.Skipped)
-		return it, p.record(&it, p.settled(a, src))
+		return it, p.record(&it, p.settled(a, src.sha256))
 	}
+	it.Image.Thumbnail = p.thumbnail(pic)
 	img := smartsheet.Image{Data: pic.Data, ContentType: pic.ContentType(), FileName: a.Email + pic.Ext()}
 	up, err := p.send(ctx, &it, &a, img)
 	if err != nil {
-		return p.failed(ctx, it, a, src, err)
+		return p.failed(ctx, it, a, src.sha256, err)
 	}
 	p.refused.Store(-1)
-	return p.answered(it, a, src, sum, up)
+	return p.answered(it, a, src.sha256, sum, up)
 }
 
-// prepare reads the photo and makes the picture of it. src is the hash of the
-// bytes read, as far as they were.
-func (p *Pool) prepare(ctx context.Context, a plan.Action) (pic photo.Picture, src string, err error) {
+// original is what was read at the source.
+type original struct {
+	sha256 string // empty if it was not read
+	bytes  int
+}
+
+// prepare reads the photo and makes the picture of it. src is about the bytes
+// read, as far as they were.
+func (p *Pool) prepare(ctx context.Context, a plan.Action) (pic photo.Picture, src original, err error) {
 	if a.Reason == plan.Placeholder {
 		pic, err = placeholder(a, p.Photos.MaxEdge)
-		return pic, "", err
+		return pic, src, err
 	}
 	if a.Err != nil && errors.Is(a.Err, sources.ErrTooLarge) {
-		return pic, a.SourceSHA256, a.Err
+		return pic, original{sha256: a.SourceSHA256}, a.Err
 	}
 	var got sources.Photo
 	s := p.Sources[a.Candidate.Source]
@@ -136,9 +142,9 @@ func (p *Pool) prepare(ctx context.Context, a plan.Action) (pic photo.Picture, s
 		err = got.Err
 	}
 	if err != nil {
-		return pic, "", err
+		return pic, src, err
 	}
-	src = hash(got.Data)
+	src = original{hash(got.Data), len(got.Data)}
 	pic, err = photo.Prepare(ctx, got.Data, p.Photos)
 	return pic, src, err
 }

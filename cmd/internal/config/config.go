@@ -139,8 +139,10 @@ type Guard struct {
 
 // Report is where reports go.
 type Report struct {
-	Dir     string   `yaml:"dir"`
-	Formats []string `yaml:"formats"`
+	Dir        string   `yaml:"dir"`
+	Formats    []string `yaml:"formats"`
+	Keep       int      `yaml:"keep"`
+	Thumbnails bool     `yaml:"thumbnails"`
 }
 
 // Log is how much is logged and how.
@@ -161,7 +163,7 @@ func defaults() *Config {
 		Guard: Guard{
 			MaxReplaced: Limit{20, true}, MaxRemoved: Limit{5, true}, MinListed: Limit{80, true}, MinPeople: 10, MaxShared: 10,
 		},
-		Report: Report{Dir: "./reports", Formats: []string{"json"}},
+		Report: Report{Dir: "./reports", Formats: []string{"json"}, Keep: 30, Thumbnails: true},
 		Log:    Log{Level: "info", Format: "auto"},
 	}
 }

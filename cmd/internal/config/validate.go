@@ -47,14 +47,22 @@ func (c *Config) validate(d *decoder) {
 	d.between("policy.removed_after", c.Policy.RemovedAfter, 1, 1000)
 	d.between("guard.min_people", c.Guard.MinPeople, 0, 1_000_000_000)
 	d.between("guard.max_shared", c.Guard.MaxShared, 0, 1_000_000_000)
-	if c.Report.Dir == "" {
-		d.fault("report.dir", "may not be empty", "the folder for reports")
-	}
-	for i, f := range c.Report.Formats {
-		d.oneOf(fmt.Sprintf("report.formats[%d]", i), f)
-	}
+	c.Report.validate(d)
 	d.oneOf("log.level", c.Log.Level)
 	d.oneOf("log.format", c.Log.Format)
+}
+
+func (r Report) validate(d *decoder) {
+	if r.Dir == "" {
+		d.fault("report.dir", "may not be empty", "the folder for reports")
+	}
+	if len(r.Formats) == 0 {
+		d.fault("report.formats", "may not be empty: a run must say what it did", "one or more of "+strings.Join(choices["report.formats[]"], ", "))
+	}
+	for i, f := range r.Formats {
+		d.oneOf(fmt.Sprintf("report.formats[%d]", i), f)
+	}
+	d.between("report.keep", r.Keep, 0, 1_000_000)
 }
 
 func (m Image) validate(d *decoder) {
@@ -191,7 +199,7 @@ var choices = map[string][]string{
 	"image.crop":                 {"none", "center", "top"},
 	"policy.existing":            {"on_source_change", "enforce", "respect_user", "fill_empty"},
 	"policy.removed":             {"report", "placeholder"},
-	"report.formats[]":           {"json"},
+	"report.formats[]":           {"json", "csv"},
 	"log.level":                  {"debug", "info", "warn", "error"},
 	"log.format":                 {"auto", "console", "json"},
 }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"photosync/cmd/internal/config"
+	"photosync/sync/report"
+)
+
+// reportFlags are the flags of report.
+type reportFlags struct {
+	csv         bool
+	output, out string
+}
+
+func (a *app) report() *cobra.Command {
+	f := &reportFlags{}
+	cmd := &cobra.Command{
+		Use:   "report FILE",
+		Short: "Show the report of a run, or turn it into a table",
+		Long: `Show the report of a run from its JSON file, or turn it into a table
+(CSV), on stdout or in the file named with -o.`,
+		Example: `  photosync report /var/lib/photosync/reports/latest.json
+  photosync report latest.json --csv -o report.csv`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			format, err := f.format()
+			if err != nil {
+				return err
+			}
+			if err := a.showReport(args[0], format, f.out); err != nil {
+				return workError{err}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&f.csv, "csv", false, "as a table, a line for each person")
+	cmd.Flags().StringVar(&f.output, "output", "text", "text or json, without --csv")
+	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write to `FILE` instead of stdout")
+	return cmd
+}
+
+// format is the one that the flags ask for.
+func (f *reportFlags) format() (string, error) {
+	switch {
+	case f.csv:
+		return "csv", nil
+	case f.output != "text" && f.output != "json":
+		return "", fmt.Errorf("--output %q: want text or json", f.output)
+	}
+	return f.output, nil
+}
+
+// showReport writes the report at path in a format to the file out, or to stdout.
+func (a *app) showReport(path, format, out string) error {
+	r, err := report.Read(path)
+	if err != nil {
+		return err
+	}
+	write := func(w io.Writer) error {
+		if format == "text" {
+			printReport(w, r)
+			return nil
+		}
+		return r.Encode(w, format)
+	}
+	if out == "" {
+		return write(a.stdout)
+	}
+	f, err := os.OpenFile(out, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640) // as it holds people's names
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	b := bufio.NewWriter(f)
+	if err := errors.Join(write(b), b.Flush(), f.Close()); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// prune removes the reports of old runs, once that of this run is written.
+func prune(c config.Report, runID string, written error) error {
+	if written != nil {
+		return nil
+	}
+	_, err := report.Prune(c.Dir, c.Keep, runID)
+	return err
+}

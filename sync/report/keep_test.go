@@ -1,0 +1,68 @@
+package report
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPrune(t *testing.T) {
+	const (
+		oldest = "20261120T020000Z-aaaaaa"
+		older  = "20261121T020000Z-zzzzzz"
+		old    = "20261121T030000Z-aaaaaa"
+		newest = "20261122T020000Z-aaaaaa"
+	)
+	foreign := []string{
+		"latest.json", "latest.html", "notes.txt", oldest + ".txt", oldest + ".json.bak", oldest, "x" + oldest + ".json", "20261120T020000Z-AAAAAA.json",
+	}
+	files := []string{oldest + ".json", oldest + ".html", oldest + ".csv", oldest + ".plan.json", older + ".html", old + ".json", newest + ".json", newest + ".html"}
+	for _, c := range []struct {
+		name    string
+		keep    int
+		current string
+		removed int
+		gone    []string
+	}{
+		{"all", 0, newest, 0, nil},
+		{"more than there are", 30, newest, 0, nil},
+		{"all but two", 2, newest, 2, files[:5]},
+		{"only this one", 1, newest, 3, files[:6]},
+		{"a clock that went back: this run stays", 1, oldest, 3, files[4:]},
+		{"two, with this one", 2, oldest, 2, files[4:6]},
+		{"this run wrote nothing", 3, "20261123T020000Z-aaaaaa", 1, files[:4]},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			want := map[string]bool{oldest + ".json.d": true}
+			if err := os.MkdirAll(filepath.Join(dir, oldest+".json.d"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range append(append([]string{}, foreign...), files...) {
+				want[f] = true
+				if err := os.WriteFile(filepath.Join(dir, f), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, f := range c.gone {
+				delete(want, f)
+			}
+			removed, err := Prune(dir, c.keep, c.current)
+			if err != nil || removed != c.removed {
+				t.Errorf("removed %d runs, %v, want %d", removed, err, c.removed)
+			}
+			got := map[string]bool{}
+			for _, f := range names(t, dir) {
+				got[f] = true
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("files (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := Prune(filepath.Join(t.TempDir(), "none"), 1, newest); err == nil {
+		t.Error("no error for a folder that is not there")
+	}
+}

@@ -1,0 +1,36 @@
+package upload
+
+import (
+	"encoding/base64"
+
+	"photosync/sync/photo"
+	"photosync/sync/report"
+)
+
+const (
+	thumbnailEdge = 96   // pixels
+	maxThumbnails = 1000 // a report: about 4 kB each
+)
+
+// imageOf is the picture of an item as the report shows it.
+func imageOf(pic photo.Picture, src original, sum string) *report.Image {
+	return &report.Image{
+		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data),
+		SourceFormat: pic.SourceFormat, SourceWidth: pic.SourceWidth, SourceHeight: pic.SourceHeight, SourceBytes: src.bytes,
+		SourceSHA256: src.sha256, UploadSHA256: sum, Changes: pic.Changes,
+	}
+}
+
+// thumbnail is a small picture of pic for the report, as a data: URI; empty when
+// none is wanted, there are enough, or this one cannot be made: nothing depends
+// on it.
+func (p *Pool) thumbnail(pic photo.Picture) string {
+	if !p.Thumbnails || p.thumbs.Add(1) > maxThumbnails {
+		return ""
+	}
+	small, err := photo.Thumbnail(pic, thumbnailEdge)
+	if err != nil {
+		return ""
+	}
+	return "data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(small)
+}
