@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,13 +19,16 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
+// simulateFlags are the flags of simulate that need more than to be handed on.
+type simulateFlags struct {
+	listen, users, others, oauth string
+	tls                          bool
+	tokenTTL                     time.Duration
+	faults, quirks               []string
+}
+
 func (a *app) simulate() *cobra.Command {
-	var o struct {
-		listen, token, users string
-		firstID              int64
-		rpm                  int
-		faults               []string
-	}
+	f, o := &simulateFlags{}, &simulator.Options{}
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Run a stand-in for the Smartsheet API, for rehearsals",
@@ -34,57 +41,157 @@ forgets everything.
 A --fault is KIND[:DETAIL][,key=value…]:
   status:403/1004,user=ann@example.com   refuse with HTTP 403, errorCode 1004
   status:500/4004,every=7                every 7th upload
+  status:400/5029                        a text meant for the user, in their language
+  status:429/4003,retry-after=date:30    out of quota; say so as a date, or retry-after=30
+  maintenance,skip=50,for=2m             after 50 calls, refuse all of them for 2 minutes
   partial,count=1                        answer PARTIAL_SUCCESS once
-  slow,delay=2s                          answer late
-  html, reset, hang, truncate            gateways and networks
+  slow,delay=2s                          answer late, whatever else goes wrong
+  html:502, empty:504                    gateways that answer with a page, or with nothing
+  reset, hang, truncate                  networks
   other-user, no-image-id                a SUCCESS that is none
-Keys: op (upload, users, me, any), user, skip, count, every, delay, retry-after.`,
-		Example: "  photosync simulate --users 200 --rpm 300 --fault partial,user=user0007@example.com",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			users, err := simulatedUsers(o.users)
-			if err != nil {
-				return usageError{err}
-			}
-			if o.token == "" {
-				o.token = "sim-" + rand.Text()
-			}
-			s := simulator.New(simulator.Options{Token: o.token, Users: users, FirstUserID: o.firstID, RequestsPerMinute: o.rpm})
-			for _, text := range o.faults {
-				f, err := simulator.ParseFault(text)
-				if err != nil {
-					return usageError{err}
-				}
-				s.AddFault(f)
-			}
-			l, err := s.Listen(o.listen)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(a.stdout, `A Smartsheet simulator with %s is ready. To use it, put into the configuration:
+Keys: op (upload, users, user, me, imageurls, token, any), user, skip, count, every,
+for, delay, retry-after.
 
-smartsheet:
-  base_url: %s
-and into the environment:
-  SMARTSHEET_ACCESS_TOKEN=%s
+--others N[,burst][,phase=D][,from=D][,to=D] is another client of the token that
+makes N requests a minute, from and to a time after the start, all of a minute at
+once with burst.
 
-Everyone's current picture: %s
-End it with Ctrl-C.
-`, count(len(users), "user"), l.URL(), o.token, l.URL()[:len(l.URL())-len("2.0")])
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			<-ctx.Done()
-			return l.Close()
-		},
+A --quirk is one of: page-cap=N (users on a page), totals-unknown (-1),
+repeat-last-page (instead of an empty one), duplicate-users (on two pages), churn
+(somebody comes or goes between pages), answer-in-result (instead of data),
+sizes-as-text (of pictures).`,
+		Example: `  photosync simulate --users 200 --rpm 300 --fault partial,user=user0007@example.com
+  photosync simulate --rpm 300 --sliding --others 150,from=5m --retry-after seconds
+  photosync simulate --tls --oauth ./secrets --token-ttl 10m`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runSimulator(cmd.Context(), *o, f) },
 	}
-	f := cmd.Flags()
-	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0: any free one")
-	f.StringVar(&o.token, "token", "", "the only token that is accepted (default: a random one)")
-	f.StringVar(&o.users, "users", "100", "how many users there are, or a `FILE` with lines of email,name,status,id")
-	f.Int64Var(&o.firstID, "first-user-id", simulator.FirstUserID, "id of the first user; the others follow")
-	f.IntVar(&o.rpm, "rpm", 300, "requests a minute that a token may make; 0: any number")
-	f.StringArrayVar(&o.faults, "fault", nil, "`FAULT` to provoke; may be given several times")
+	fs := cmd.Flags()
+	fs.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0: any free one")
+	fs.StringVar(&f.users, "users", "100", "how many users there are, or a `FILE` with lines of email,name,status,id,alternate emails")
+	fs.Int64Var(&o.FirstUserID, "first-user-id", simulator.FirstUserID, "id of the first user; the others follow")
+	fs.StringVar(&o.Token, "token", "", "the only token that is accepted (default: a random one)")
+	fs.StringVar(&f.oauth, "oauth", "", "`FOLDER` for a client secret and a refresh token: accept tokens from POST /token, not --token")
+	fs.DurationVar(&f.tokenTTL, "token-ttl", 0, "time after which such a token expires (default: 7 days)")
+	fs.StringSliceVar(&o.Scopes, "scopes", nil, "`SCOPES` of every token, like READ_USERS,WRITE_SHEETS (default: all)")
+	fs.IntVar(&o.RequestsPerMinute, "rpm", 300, "requests a minute that a token may make; 0: any number")
+	fs.BoolVar(&o.Sliding, "sliding", false, "count requests in any 60 seconds, not by the minute")
+	fs.IntVar(&o.UploadWeight, "upload-weight", 1, "requests that an upload counts as")
+	fs.StringVar(&f.others, "others", "", "another `CLIENT` that uses the token, as requests a minute")
+	fs.StringVar(&o.RetryAfter, "retry-after", "", "how an answer out of quota says when to come back: `seconds`, date or not at all")
+	fs.DurationVar(&o.ClockSkew, "clock-skew", 0, "how far its clock is ahead")
+	fs.BoolVar(&f.tls, "tls", false, "HTTPS and HTTP/2, with a certificate made up on the spot")
+	fs.StringArrayVar(&f.faults, "fault", nil, "`FAULT` to provoke; may be given several times")
+	fs.StringArrayVar(&f.quirks, "quirk", nil, "`QUIRK` of the answers; may be given several times")
 	return cmd
+}
+
+func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulateFlags) error {
+	faults, err := f.complete(&o)
+	if err != nil {
+		return usageError{err}
+	}
+	dir, err := os.MkdirTemp("", "photosync-simulate-")
+	if err != nil {
+		return workError{err}
+	}
+	defer os.RemoveAll(dir)
+	s := simulator.New(o)
+	for _, x := range faults {
+		s.AddFault(x)
+	}
+	listen := s.Listen
+	if f.tls {
+		listen = s.ListenTLS
+	}
+	// Before the invitation: who reads it may stop the simulator at once.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	l, err := listen(f.listen)
+	if err != nil {
+		return workError{err}
+	}
+	defer l.Close()
+	lines, err := invitation(o, l, f.oauth, filepath.Join(dir, "ca.pem"))
+	if err != nil {
+		return workError{err}
+	}
+	fmt.Fprintf(a.stdout, "A Smartsheet simulator with %s is ready. To use it, put into the configuration:\n\n%s\nEveryone's current picture: %s\nEnd it with Ctrl-C.\n",
+		count(len(o.Users), "user"), lines, strings.TrimSuffix(l.URL(), "2.0"))
+	<-ctx.Done()
+	return nil
+}
+
+// complete makes options of the flags, and the faults.
+func (f *simulateFlags) complete(o *simulator.Options) (faults []simulator.Fault, err error) {
+	if o.Users, err = simulatedUsers(f.users); err != nil {
+		return nil, err
+	}
+	for _, text := range f.faults {
+		x, err := simulator.ParseFault(text)
+		if err != nil {
+			return nil, err
+		}
+		faults = append(faults, x)
+	}
+	for _, text := range f.quirks {
+		if err := o.AddQuirk(text); err != nil {
+			return nil, err
+		}
+	}
+	if f.others != "" {
+		if o.Others, err = simulator.ParseOthers(f.others); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case o.RetryAfter != "" && o.RetryAfter != "seconds" && o.RetryAfter != "date":
+		return nil, fmt.Errorf("--retry-after %q: want seconds or date", o.RetryAfter)
+	case f.oauth != "" && o.Token != "":
+		return nil, errors.New("--oauth and --token: want one of them")
+	case f.oauth == "" && f.tokenTTL != 0:
+		return nil, errors.New("--token-ttl: a token expires only with --oauth")
+	case f.oauth != "":
+		o.OAuth = &simulator.OAuth{ClientID: "photosync", ClientSecret: rand.Text(), RefreshToken: "refresh-" + rand.Text(), TTL: f.tokenTTL}
+	case o.Token == "":
+		o.Token = "sim-" + rand.Text()
+	}
+	return faults, nil
+}
+
+// invitation is what leads photosync to the simulator. It writes the files that
+// the lines name.
+func invitation(o simulator.Options, l *simulator.Listener, oauth, caFile string) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "smartsheet:\n  base_url: %s\n", l.URL())
+	if o.RequestsPerMinute > 0 {
+		fmt.Fprintf(&b, "  requests_per_minute: %d\n", o.RequestsPerMinute)
+	}
+	if l.CA != nil {
+		if err := os.WriteFile(caFile, l.CA, 0o600); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "  ca_file: %s\n", caFile)
+	}
+	if o.OAuth == nil {
+		fmt.Fprintf(&b, "and into the environment:\n  SMARTSHEET_ACCESS_TOKEN=%s\n", o.Token)
+		return b.String(), nil
+	}
+	folder, err := filepath.Abs(oauth)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return "", err
+	}
+	secret, refresh := filepath.Join(folder, "client-secret"), filepath.Join(folder, "refresh-token")
+	for file, text := range map[string]string{secret: o.OAuth.ClientSecret, refresh: o.OAuth.RefreshToken} {
+		if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+			return "", err
+		}
+	}
+	fmt.Fprintf(&b, "  oauth2: {client_id: %s, client_secret_file: %q, refresh_token_file: %q}\n", o.OAuth.ClientID, secret, refresh)
+	return b.String(), nil
 }
 
 // simulatedUsers reads --users: a number or a file.

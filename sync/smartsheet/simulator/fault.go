@@ -1,105 +1,149 @@
 package simulator
 
 import (
-	"bytes"
 	"fmt"
-	"io"
+	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"photosync/sync/smartsheet"
 )
 
 // Fault is something that goes wrong, for whom and how often.
 type Fault struct {
-	Op   string // "upload" (default), "users", "user", "me" or "any"
+	Op   string // a name of Counts.ByOp or "any"; empty: "upload", of maintenance "any"
 	User string // email or id of an upload's user; empty: any
 
-	Skip  int // matching requests that go well first
-	Count int // requests that fail then; 0: all
-	Every int // only every nth of those; 0: each
+	Skip  int           // matching requests that go well first
+	Count int           // requests that fail then; 0: all
+	Every int           // only every nth of those; 0: each
+	For   time.Duration // from the first that fails on; 0: for ever
 
-	// Kind: "status" refuses with Status and Code; "partial" accepts and answers
-	// PARTIAL_SUCCESS with a failed item; "reset" cuts the connection; "hang" never
-	// answers; "slow" answers after Delay; "truncate" accepts and cuts the answer in half; "html" answers
-	// with a gateway's 502 page; "other-user" and "no-image-id" accept and answer
-	// with a SUCCESS that shows somebody else or no picture.
-	Kind       string
+	Kind       string // one of kinds
 	Status     int
 	Code       int
 	Message    string // empty: the API's own for Code
-	RetryAfter string // header, verbatim
+	RetryAfter string // header, verbatim; "date:N": N seconds from now, as a date
 	Delay      time.Duration
 }
 
-// ParseFault reads the text form: KIND[:DETAIL][,key=value…], where DETAIL of
-// status is HTTP/errorCode and the keys are op, user, skip, count, every, delay
-// and retry-after. Examples: "status:500/4004,every=7", "partial,user=a@b.c",
-// "html,count=1", "slow,delay=2s".
+// kinds of faults, and the status where they have one.
+var kinds = map[string]int{
+	"status":      http.StatusInternalServerError, // refuse with Status and Code
+	"maintenance": http.StatusServiceUnavailable,  // refuse with 4001
+	"html":        http.StatusBadGateway,          // a gateway's page
+	"empty":       http.StatusBadGateway,          // a gateway's answer without a body
+	"partial":     0,                              // accept and answer PARTIAL_SUCCESS with a failed item
+	"reset":       0,                              // cut the connection
+	"hang":        0,                              // never answer
+	"slow":        0,                              // answer after Delay, whatever else goes wrong
+	"truncate":    0,                              // accept and cut the answer in half
+	"other-user":  0,                              // accept, and show somebody else in the SUCCESS
+	"no-image-id": 0,                              // accept, and show no picture in the SUCCESS
+}
+
+// ops are the calls that a Fault can be about.
+var ops = []string{"upload", "users", "user", "me", "imageurls", "token", "any"}
+
+// ParseFault reads the text form: KIND[:DETAIL][,key=value…], where DETAIL is
+// HTTP/errorCode of status and HTTP of html and empty, and the keys are op, user,
+// skip, count, every, for, delay and retry-after. Examples:
+// "status:500/4004,every=7", "partial,user=a@b.c", "html,count=1",
+// "slow,delay=2s", "maintenance,for=10m", "status:429/4003,retry-after=date:30".
 func ParseFault(s string) (Fault, error) {
 	head, rest, _ := strings.Cut(s, ",")
-	kind, detail, _ := strings.Cut(head, ":")
+	kind, detail, detailed := strings.Cut(head, ":")
 	f := Fault{Op: "upload", Kind: kind}
-	var err error
-	switch kind {
-	case "status":
-		status, code, _ := strings.Cut(detail, "/")
-		if f.Status, err = strconv.Atoi(status); err != nil || f.Status < 400 || f.Status > 599 {
-			return f, fmt.Errorf("fault %q: want status:HTTP/errorCode, like status:403/1004", s)
-		}
-		if code != "" {
-			if f.Code, err = strconv.Atoi(code); err != nil {
-				return f, fmt.Errorf("fault %q: errorCode %q is no number", s, code)
-			}
-		}
-	case "partial", "reset", "hang", "slow", "truncate", "html", "other-user", "no-image-id":
-	default:
-		return f, fmt.Errorf("fault %q: no kind %q; there are status, partial, reset, hang, slow, truncate, html, other-user, no-image-id", s, kind)
+	if kind == "maintenance" {
+		f.Op = "any"
+	}
+	if err := f.parseDetail(detail, detailed); err != nil {
+		return f, fmt.Errorf("fault %q: %w", s, err)
 	}
 	for kv := range strings.SplitSeq(rest, ",") {
 		if kv == "" {
 			continue
 		}
 		k, v, _ := strings.Cut(kv, "=")
-		switch k {
-		case "op":
-			f.Op = v
-		case "user":
-			f.User = v
-		case "skip":
-			f.Skip, err = strconv.Atoi(v)
-		case "count":
-			f.Count, err = strconv.Atoi(v)
-		case "every":
-			f.Every, err = strconv.Atoi(v)
-		case "delay":
-			f.Delay, err = time.ParseDuration(v)
-		case "retry-after":
-			f.RetryAfter = v
-		default:
-			err = fmt.Errorf("no key %q; there are op, user, skip, count, every, delay, retry-after", k)
-		}
-		if err != nil {
+		if err := f.set(k, v); err != nil {
 			return f, fmt.Errorf("fault %q: %s: %w", s, kv, err)
 		}
 	}
-	return f, f.check(s)
+	if err := f.check(); err != nil {
+		return f, fmt.Errorf("fault %q: %w", s, err)
+	}
+	return f, nil
+}
+
+// parseDetail reads what stands behind the colon.
+func (f *Fault) parseDetail(detail string, given bool) (err error) {
+	status, known := kinds[f.Kind]
+	switch {
+	case !known:
+		return fmt.Errorf("no kind %q; there are %s", f.Kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+	case f.Kind == "status" && !given:
+		return fmt.Errorf("want status:HTTP/errorCode, like status:403/1004")
+	case f.Kind == "maintenance":
+		f.Code = 4001
+	}
+	f.Status = status
+	if !given {
+		return nil
+	}
+	if status == 0 || f.Kind == "maintenance" {
+		return fmt.Errorf("%s has no detail %q", f.Kind, detail)
+	}
+	text, code, coded := strings.Cut(detail, "/")
+	if f.Status, err = strconv.Atoi(text); err != nil || f.Status < 400 || f.Status > 599 {
+		return fmt.Errorf("%q is no HTTP status of a failure, like 403", text)
+	}
+	if !coded {
+		return nil
+	}
+	if f.Code, err = strconv.Atoi(code); err != nil || f.Kind != "status" {
+		return fmt.Errorf("errorCode %q is no number, or not possible here", code)
+	}
+	return nil
+}
+
+// set sets one key.
+func (f *Fault) set(k, v string) (err error) {
+	switch k {
+	case "op":
+		f.Op = v
+	case "user":
+		f.User = v
+	case "skip":
+		f.Skip, err = strconv.Atoi(v)
+	case "count":
+		f.Count, err = strconv.Atoi(v)
+	case "every":
+		f.Every, err = strconv.Atoi(v)
+	case "for":
+		f.For, err = time.ParseDuration(v)
+	case "delay":
+		f.Delay, err = time.ParseDuration(v)
+	case "retry-after":
+		f.RetryAfter = v
+	default:
+		err = fmt.Errorf("no key %q; there are op, user, skip, count, every, for, delay, retry-after", k)
+	}
+	return err
 }
 
 // check refuses a fault that would never show, which a rehearsal would take for
 // a server without faults.
-func (f Fault) check(text string) error {
+func (f *Fault) check() error {
 	switch {
-	case !slices.Contains([]string{"upload", "users", "user", "me", "any"}, f.Op):
-		return fmt.Errorf("fault %q: no op %q; there are upload, users, user, me, any", text, f.Op)
-	case f.Skip < 0 || f.Count < 0 || f.Every < 0 || f.Delay < 0:
-		return fmt.Errorf("fault %q: skip, count, every and delay cannot be negative", text)
+	case !slices.Contains(ops, f.Op):
+		return fmt.Errorf("no op %q; there are %s", f.Op, strings.Join(ops, ", "))
+	case f.Skip < 0 || f.Count < 0 || f.Every < 0 || f.Delay < 0 || f.For < 0:
+		return fmt.Errorf("skip, count, every, for and delay cannot be negative")
 	case f.Kind == "slow" && f.Delay == 0:
-		return fmt.Errorf("fault %q: say how slow, like slow,delay=2s", text)
+		return fmt.Errorf("say how slow, like slow,delay=2s")
+	case f.Kind != "slow" && f.Delay != 0:
+		return fmt.Errorf("only slow has a delay; it goes together with other faults")
 	}
 	return nil
 }
@@ -108,35 +152,64 @@ func (f Fault) check(text string) error {
 type fault struct {
 	Fault
 	matched, failed int
+	until           time.Time // zero: not begun, or for ever
 }
 
-// AddFault adds f to what goes wrong; of several, the first that applies counts.
+// AddFault adds f to what goes wrong; of several, the first that applies counts,
+// after the delays of all before it.
 func (s *Server) AddFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.Op == "" {
 		f.Op = "upload"
+		if f.Kind == "maintenance" {
+			f.Op = "any"
+		}
+	}
+	if f.Status == 0 {
+		f.Status = kinds[f.Kind]
+	}
+	if f.Kind == "maintenance" {
+		f.Code = 4001
 	}
 	s.faults = append(s.faults, &fault{Fault: f})
 }
 
-// takeFault returns the fault that this request runs into, or nil.
-func (s *Server) takeFault(op string, r *http.Request) *fault {
+// takeFault returns the fault that this request runs into, or nil, and how long
+// it takes before.
+func (s *Server) takeFault(op string, r *http.Request) (delay time.Duration, _ *fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.faults {
-		if f.Op != "any" && f.Op != op || !s.concerns(f, r) {
+		if f.Op != "any" && f.Op != op || !s.concerns(f, r) || !f.due() {
 			continue
 		}
-		f.matched++
-		nth := f.matched - f.Skip
-		if nth <= 0 || f.Count > 0 && f.failed >= f.Count || f.Every > 1 && nth%f.Every != 0 {
-			continue
+		if f.Kind != "slow" {
+			return delay, f
 		}
-		f.failed++
-		return f
+		delay += f.Delay
 	}
-	return nil
+	return delay, nil
+}
+
+// due counts a matching request and tells whether it fails.
+func (f *fault) due() bool {
+	f.matched++
+	nth := f.matched - f.Skip
+	if nth <= 0 || f.Count > 0 && f.failed >= f.Count || f.Every > 1 && nth%f.Every != 0 {
+		return false
+	}
+	if f.For > 0 {
+		now := time.Now()
+		if f.until.IsZero() {
+			f.until = now.Add(f.For)
+		}
+		if !now.Before(f.until) {
+			return false
+		}
+	}
+	f.failed++
+	return true
 }
 
 // concerns tells whether the request is about the fault's user. The lock is held.
@@ -150,135 +223,4 @@ func (s *Server) concerns(f *fault, r *http.Request) bool {
 	}
 	u := s.find(f.User)
 	return u != nil && strconv.FormatInt(u.ID, 10) == id
-}
-
-// before acts instead of, or before, the real handler; done means that the
-// request is over.
-func (f *fault) before(s *Server, w http.ResponseWriter, r *http.Request) (done bool) {
-	switch f.Kind {
-	case "status":
-		if f.RetryAfter != "" {
-			w.Header().Set("Retry-After", f.RetryAfter)
-		}
-		drain(r)
-		s.refuse(w, f.Status, f.Code, f.Message)
-	case "html":
-		drain(r)
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusBadGateway)
-		io.WriteString(w, "<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>")
-	case "partial":
-		s.partial(w, r, f)
-	case "reset":
-		panic(http.ErrAbortHandler)
-	case "hang":
-		drain(r)
-		<-r.Context().Done()
-		panic(http.ErrAbortHandler)
-	case "slow":
-		select {
-		case <-time.After(f.Delay):
-		case <-r.Context().Done():
-		}
-		return false
-	default:
-		return false
-	}
-	return true
-}
-
-// partial answers that the request went through and the picture did not.
-func (s *Server) partial(w http.ResponseWriter, r *http.Request, f *fault) {
-	drain(r)
-	code := f.Code
-	if code == 0 {
-		code = 1074
-	}
-	message := f.Message
-	if message == "" {
-		message = messages[code]
-	}
-	item := map[string]any{"index": 0, "error": map[string]any{"refId": s.refID(), "errorCode": code, "message": message}}
-	res := map[string]any{"message": "PARTIAL_SUCCESS", "resultCode": 3, "failedItems": []any{item}, "data": []any{}}
-	answer(w, http.StatusOK, res)
-}
-
-// wrap changes the answer of the real handler on its way out.
-func (f *fault) wrap(w http.ResponseWriter) http.ResponseWriter {
-	switch f.Kind {
-	case "truncate", "other-user", "no-image-id":
-		return &spoiler{ResponseWriter: w, kind: f.Kind}
-	}
-	return w
-}
-
-// spoiler spoils the body of an answer that the server meant well.
-type spoiler struct {
-	http.ResponseWriter
-	kind string
-}
-
-func (s *spoiler) Write(b []byte) (int, error) {
-	out := b
-	switch s.kind {
-	case "truncate":
-		s.ResponseWriter.Write(b[:len(b)/2])
-		http.NewResponseController(s.ResponseWriter).Flush()
-		panic(http.ErrAbortHandler)
-	case "other-user":
-		out = bytes.ReplaceAll(b, []byte(`"id":`), []byte(`"id":9`))
-	case "no-image-id":
-		out = bytes.ReplaceAll(b, []byte(`"imageId"`), []byte(`"formerImageId"`))
-	}
-	_, err := s.ResponseWriter.Write(out)
-	return len(b), err
-}
-
-// Transport answers requests in this process, without a network: with it, a
-// client and the simulator can run in virtual time (testing/synctest).
-func (s *Server) Transport() http.RoundTripper { return transport{s} }
-
-type transport struct{ s *Server }
-
-func (t transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
-	defer func() {
-		if p := recover(); p == http.ErrAbortHandler {
-			resp, err = nil, io.ErrUnexpectedEOF
-			if r.Context().Err() != nil {
-				err = r.Context().Err()
-			}
-		} else if p != nil {
-			panic(p)
-		}
-	}()
-	if r.Body != nil {
-		defer r.Body.Close()
-	}
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	in := r.Clone(r.Context())
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	w := httptest.NewRecorder()
-	t.s.ServeHTTP(w, in)
-	if err := r.Context().Err(); err != nil { // the client would not have waited
-		return nil, err
-	}
-	resp = w.Result()
-	resp.Request = r
-	return resp, nil
-}
-
-// SampleUsers returns n active users, user0001@example.com and so on.
-func SampleUsers(n int) []smartsheet.User {
-	first := []string{"Ana", "Ben", "Chloé", "Dmitri", "Elif", "Farid", "Grace", "Hùng", "Iris", "João"}
-	last := []string{"Adler", "Brown", "Castro", "Diaz", "Evans", "Fischer", "García", "Hansen", "Ito", "Jansen", "Kim"}
-	users := make([]smartsheet.User, n)
-	for i := range users {
-		f, l := first[i%len(first)], last[i/len(first)%len(last)]
-		users[i] = smartsheet.User{Email: fmt.Sprintf("user%04d@example.com", i+1), FirstName: f, LastName: l, Name: f + " " + l}
-	}
-	return users
 }

@@ -1,14 +1,12 @@
 // Package simulator is a stand-in for the Smartsheet API, faithful enough for
-// rehearsals and tests: the calls around users and profile images, quota,
-// refIds and errors as the API words them, and faults on demand. It keeps the
-// pictures it is given, so that they can be compared.
+// rehearsals and tests: the calls around users and profile images, quota, tokens
+// that rotate, refIds and errors as the API words them, and faults on demand. It
+// keeps the pictures it is given, so that they can be compared.
 package simulator
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,19 +25,28 @@ const maxImageBytes = 30 << 20
 
 // Options describe a Server.
 type Options struct {
-	Token             string            // the accepted token; empty: any
-	Users             []smartsheet.User // ID 0: numbered; Status "": ACTIVE
-	FirstUserID       int64             // 0: FirstUserID
-	RequestsPerMinute int               // quota of each token; 0: none
-	UploadWeight      int               // quota units that an upload takes; 0: 1
-	AccountID         int64
-	AccountName       string
+	Token       string            // the accepted token; empty, without OAuth: any
+	OAuth       *OAuth            // tokens from POST /token are accepted too
+	Scopes      []string          // of every token; empty: all
+	Users       []smartsheet.User // ID 0: numbered; Status "": ACTIVE
+	FirstUserID int64             // 0: FirstUserID
+	AccountID   int64
+	AccountName string
+
+	RequestsPerMinute int           // quota of each token; 0: none
+	Sliding           bool          // the quota counts any 60 s, not windows of a minute
+	UploadWeight      int           // quota units that an upload takes; 0: 1
+	Others            Others        // who else uses each token
+	RetryAfter        string        // sent with 429: "" nothing, "seconds" or "date"
+	ClockSkew         time.Duration // how far the server's clock is ahead
 
 	PageSizeCap    int    // most users on a page; 0: 1000
 	TotalsUnknown  bool   // totalPages and totalCount are -1
 	RepeatLastPage bool   // a page beyond the last repeats it
+	DuplicateUsers bool   // a page begins with the last user of the page before
+	Churn          bool   // a guest comes and goes between pages, and moves all others
 	AnswerShape    string // of an upload: "data" (default) or "result"
-	RetryAfter     string // sent with 429: "" nothing, "seconds" or "date"
+	SizesAsText    bool   // height and width of pictures are strings
 }
 
 // Image is the newest picture of a user.
@@ -54,39 +61,41 @@ type Image struct {
 // Counts says what a Server has seen.
 type Counts struct {
 	Requests    int            // all of them
-	ByOp        map[string]int // "me", "users", "user", "upload", "imageurls", "other"
+	ByOp        map[string]int // "me", "users", "user", "upload", "imageurls", "token", "other"
 	Accepted    int            // uploads
 	RateLimited int
+	Others      int // units that Options.Others got
 	MaxPerUser  int // most uploads for one user at the same moment
 }
 
 // Server answers like the Smartsheet API. It is an http.Handler and safe for
 // concurrent use.
 type Server struct {
-	o   Options
-	mux *http.ServeMux
+	o     Options
+	mux   *http.ServeMux
+	start time.Time
 
 	mu       sync.Mutex
 	users    []*user // in the order they were added
 	byID     map[int64]*user
+	byEmail  map[string][]*user // lower case
+	byImage  map[string]*user
 	faults   []*fault
-	windows  map[string]*window // by token
+	quotas   map[string]*quota // by token
+	oauth    tokens
 	counts   Counts
 	nextID   int64 // for a user without one
 	refs     int
 	imageSeq int
+	changes  int // to users and their pictures
+	removals int // of users
 }
 
 type user struct {
 	smartsheet.User
-	image  Image
-	active int // uploads being answered
-}
-
-// window is the fixed window of a minute in which a token's requests count.
-type window struct {
-	start time.Time
-	used  int
+	image   Image
+	active  int // uploads being answered
+	changed int // the server's changes when this user changed last
 }
 
 // New returns a Server; it listens nowhere yet.
@@ -101,8 +110,13 @@ func New(o Options) *Server {
 		o.PageSizeCap = 1000
 	}
 	o.UploadWeight = max(o.UploadWeight, 1)
-	s := &Server{o: o, byID: map[int64]*user{}, windows: map[string]*window{}, counts: Counts{ByOp: map[string]int{}}}
-	s.nextID = o.FirstUserID
+	s := &Server{
+		o: o, start: time.Now(), byID: map[int64]*user{}, byEmail: map[string][]*user{}, byImage: map[string]*user{},
+		quotas: map[string]*quota{}, counts: Counts{ByOp: map[string]int{}}, nextID: o.FirstUserID,
+	}
+	if o.OAuth != nil {
+		s.oauth = tokens{refresh: o.OAuth.RefreshToken, access: map[string]time.Time{}}
+	}
 	for _, u := range o.Users { // given ids first: a numbered user never takes one of them
 		if u.ID != 0 {
 			s.byID[u.ID] = nil
@@ -119,6 +133,11 @@ func New(o Options) *Server {
 func (s *Server) AddUser(u smartsheet.User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.users = append(s.users, s.join(u))
+}
+
+// join makes u known, but for the list. The lock is held.
+func (s *Server) join(u smartsheet.User) *user {
 	for u.ID == 0 {
 		if _, taken := s.byID[s.nextID]; !taken {
 			u.ID = s.nextID
@@ -129,8 +148,41 @@ func (s *Server) AddUser(u smartsheet.User) {
 		u.Status = "ACTIVE"
 	}
 	x := &user{User: u}
-	s.users = append(s.users, x)
 	s.byID[u.ID] = x
+	key := strings.ToLower(u.Email)
+	s.byEmail[key] = append(s.byEmail[key], x)
+	s.touch(x)
+	return x
+}
+
+// touch notes that u changed. The lock is held.
+func (s *Server) touch(u *user) {
+	s.changes++
+	u.changed = s.changes
+}
+
+// RemoveUser removes the user with this email, so that the id is unknown from
+// then on. It reports whether there was one.
+func (s *Server) RemoveUser(email string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.find(email)
+	if u != nil {
+		s.leave(u)
+	}
+	return u != nil
+}
+
+// leave forgets u. The lock is held.
+func (s *Server) leave(u *user) {
+	is := func(x *user) bool { return x == u }
+	key := strings.ToLower(u.Email)
+	delete(s.byID, u.ID)
+	delete(s.byImage, u.image.ID)
+	s.byEmail[key] = slices.DeleteFunc(s.byEmail[key], is)
+	s.users = slices.DeleteFunc(s.users, is)
+	s.changes++
+	s.removals++
 }
 
 // Image returns the newest picture of the user with this email.
@@ -153,28 +205,18 @@ func (s *Server) SetImage(email string, data []byte) bool {
 	if u == nil {
 		return false
 	}
-	u.image = Image{ID: s.imageID(), Data: data, ContentType: imageType(data), Uploads: u.image.Uploads}
+	s.put(u, Image{Data: data, ContentType: imageType(data), Uploads: u.image.Uploads})
 	return true
 }
 
-// imageID makes up the next image id. The lock is held.
-func (s *Server) imageID() string {
+// put gives u a picture with a new id. The lock is held.
+func (s *Server) put(u *user, img Image) {
 	s.imageSeq++
-	return fmt.Sprintf("I!1!%08x", s.imageSeq)
-}
-
-// RemoveUser removes the user with this email, so that the id is unknown from
-// then on. It reports whether there was one.
-func (s *Server) RemoveUser(email string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.find(email)
-	if u == nil {
-		return false
-	}
-	delete(s.byID, u.ID)
-	s.users = slices.DeleteFunc(s.users, func(x *user) bool { return x == u })
-	return true
+	img.ID = fmt.Sprintf("I!1!%08x", s.imageSeq)
+	delete(s.byImage, u.image.ID)
+	u.image = img
+	s.byImage[img.ID] = u
+	s.touch(u)
 }
 
 // Counts returns a copy of what was counted so far.
@@ -191,13 +233,14 @@ func (s *Server) Counts() Counts {
 
 // find returns the user with this email, or nil. The lock is held.
 func (s *Server) find(email string) *user {
-	for _, u := range s.users {
-		if strings.EqualFold(u.Email, email) {
-			return u
-		}
+	if us := s.byEmail[strings.ToLower(email)]; len(us) > 0 {
+		return us[0]
 	}
 	return nil
 }
+
+// now is what the server's clock shows.
+func (s *Server) now() time.Time { return time.Now().Add(s.o.ClockSkew) }
 
 // ServeHTTP counts, checks token and quota, applies faults, and answers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -206,19 +249,30 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.counts.Requests++
 	s.counts.ByOp[op]++
 	s.mu.Unlock()
-	if code, ok := s.authorized(r); !ok {
-		drain(r)
-		s.refuse(w, http.StatusUnauthorized, code, "")
-		return
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
+	if op != "token" { // which is asked for without one, and does not count
+		if status, code, ok := s.authorized(r, op); !ok {
+			drain(r)
+			s.refuse(w, status, code, "")
+			return
+		}
+		if wait, ok := s.spend(r, op); !ok {
+			drain(r)
+			s.rateLimited(w, wait)
+			return
+		}
 	}
-	if wait, ok := s.spend(r, op); !ok {
-		drain(r)
-		s.rateLimited(w, wait)
-		return
+	delay, f := s.takeFault(op, r)
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-r.Context().Done():
+		}
 	}
-	if f := s.takeFault(op, r); f != nil && f.before(s, w, r) {
-		return
-	} else if f != nil {
+	if f != nil {
+		if f.before(s, w, r) {
+			return
+		}
 		w = f.wrap(w)
 	}
 	s.mux.ServeHTTP(w, r)
@@ -232,6 +286,8 @@ func drain(r *http.Request) {
 
 func opOf(r *http.Request) string {
 	switch p := strings.TrimPrefix(r.URL.Path, "/2.0"); {
+	case p == "/token":
+		return "token"
 	case p == "/users/me":
 		return "me"
 	case p == "/users":
@@ -244,132 +300,4 @@ func opOf(r *http.Request) string {
 		return "imageurls"
 	}
 	return "other"
-}
-
-func (s *Server) authorized(r *http.Request) (code int, ok bool) {
-	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	switch {
-	case !found || token == "":
-		return 1001, false
-	case s.o.Token != "" && token != s.o.Token:
-		return 1002, false
-	}
-	return 0, true
-}
-
-// spend takes the request's quota units from the window of its token.
-func (s *Server) spend(r *http.Request, op string) (wait time.Duration, ok bool) {
-	if s.o.RequestsPerMinute <= 0 {
-		return 0, true
-	}
-	units := 1
-	if op == "upload" {
-		units = s.o.UploadWeight
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	token, now := r.Header.Get("Authorization"), time.Now()
-	win := s.windows[token]
-	if win == nil || now.Sub(win.start) >= time.Minute {
-		win = &window{start: now}
-		s.windows[token] = win
-	}
-	if win.used+units > s.o.RequestsPerMinute {
-		s.counts.RateLimited++
-		return time.Minute - now.Sub(win.start), false
-	}
-	win.used += units
-	return 0, true
-}
-
-func (s *Server) rateLimited(w http.ResponseWriter, wait time.Duration) {
-	switch s.o.RetryAfter {
-	case "seconds":
-		w.Header().Set("Retry-After", fmt.Sprint(int(wait/time.Second)+1))
-	case "date":
-		w.Header().Set("Retry-After", time.Now().Add(wait+time.Second).UTC().Format(http.TimeFormat))
-	}
-	s.refuse(w, http.StatusTooManyRequests, 4003, "")
-}
-
-// messages are the API's own words for its errorCodes.
-var messages = map[int]string{
-	1001: "An Access Token is required.",
-	1002: "Your Access Token is invalid.",
-	1003: "Your Access Token has expired.",
-	1004: "You are not authorized to perform this action.",
-	1005: "Single Sign-On is required for this account.",
-	1006: "Not Found",
-	1013: "The operation you are attempting to perform is not supported by your plan.",
-	1020: "User not found.",
-	1030: "You cannot assume this user.",
-	1074: "Unsupported file type.",
-	1075: "The size of the upload does not match Content-Length.",
-	1091: "The value of the Content-Type header is invalid.",
-	1124: "Invalid Content-Type header. Media type not supported.",
-	1128: "The file is too large.",
-	1188: "The user's account is not active.",
-	4000: "An unexpected error has occurred. Please retry your request. If you encounter this error repeatedly, please contact api@smartsheet.com for assistance and reference this refId.",
-	4001: "Smartsheet.com is currently offline for system maintenance. Please check back again shortly.",
-	4002: "Server timeout exceeded. Request has failed.",
-	4003: "Rate limit exceeded.",
-	4004: "An unexpected error has occurred. Please retry your request.",
-	4005: "This version of the API is no longer supported.",
-}
-
-// refuse answers with an error as the API writes one.
-func (s *Server) refuse(w http.ResponseWriter, status, code int, message string) {
-	if message == "" {
-		message = messages[code]
-	}
-	body := map[string]any{"refId": s.refID(), "message": message}
-	if code != 0 {
-		body["errorCode"] = code
-	}
-	answer(w, status, body)
-}
-
-// refID makes up the next reference id.
-func (s *Server) refID() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refs++
-	return fmt.Sprintf("sim%06d", s.refs)
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) // the client may be gone: its problem
-}
-
-// Listener is a Server that listens on an address.
-type Listener struct {
-	l    net.Listener
-	http *http.Server
-	done chan struct{}
-}
-
-// Listen starts the server on addr ("127.0.0.1:0": any free port).
-func (s *Server) Listen(addr string) (*Listener, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %q: %w", addr, err)
-	}
-	x := &Listener{l: l, http: &http.Server{Handler: s.Page(), ReadHeaderTimeout: 10 * time.Second}, done: make(chan struct{})}
-	go func() {
-		defer close(x.done)
-		x.http.Serve(l) // ends with Close
-	}()
-	return x, nil
-}
-
-// URL is the base address for the client.
-func (x *Listener) URL() string { return "http://" + x.l.Addr().String() + "/2.0" }
-
-// Close stops listening and cuts the connections there are.
-func (x *Listener) Close() error {
-	err := x.http.Close()
-	<-x.done
-	return err
 }

@@ -1,17 +1,12 @@
 package simulator
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -25,20 +20,27 @@ const png = "\x89PNG\r\n\x1a\nrest"
 
 type reply struct {
 	Status int
+	Proto  string
 	Header http.Header
 	Text   string
 	Body   struct {
-		RefID      string
-		ErrorCode  int
-		Message    string
-		TotalPages int
-		TotalCount int
-		PageNumber int
-		Data       []struct {
+		RefID        string
+		ErrorCode    int
+		Message      string
+		Error        string
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
+		TotalPages   int
+		TotalCount   int
+		PageNumber   int
+		Data         []struct {
 			ID           int64
 			Email        string
 			Status       string
-			ProfileImage struct{ ImageID string }
+			ProfileImage struct {
+				ImageID string
+				Height  any
+			}
 		}
 		Result struct{ ID int64 }
 	}
@@ -61,7 +63,7 @@ func call(t *testing.T, rt http.RoundTripper, method, url, body string, header .
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	out := reply{Status: resp.StatusCode, Header: resp.Header, Text: string(b)}
+	out := reply{Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Text: string(b)}
 	json.Unmarshal(b, &out.Body) // some answers are not JSON on purpose
 	return out, err
 }
@@ -94,12 +96,15 @@ func TestRefusals(t *testing.T) {
 		"not what it says":  {"POST", up, png, []string{"Content-Type", "image/jpeg"}, 400, 1074},
 		"not an image":      {"POST", up, "hello", []string{"Content-Type", "image/png"}, 400, 1074},
 		"too large":         {"POST", up, png + strings.Repeat("x", maxImageBytes), []string{"Content-Type", "image/png"}, 400, 1128},
+		"user not active":   {"POST", upload(FirstUserID + 1), png, []string{"Content-Type", "image/png"}, 403, 1188},
+		"assume nobody":     {"POST", up, png, []string{"Content-Type", "image/png", "Assume-User", "x%40b.c"}, 401, 1030},
+		"source header":     {"POST", up, png, []string{"Content-Type", "image/png", "smartsheet-integration-source", "SCRIPT,x"}, 400, 1272},
 		"page 0":            {"GET", "/users?page=0", "", nil, 400, 1018},
 		"no such call":      {"GET", "/sheets", "", nil, 404, 1006},
 		"imageurls no JSON": {"POST", "/imageurls", "{", nil, 400, 1008},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := New(Options{Token: "t", Users: SampleUsers(1)})
+			s := New(Options{Token: "t", Users: append(SampleUsers(1), smartsheet.User{Email: "off@example.com", Status: "DEACTIVATED"})})
 			r := mustCall(t, s, c.method, c.path, c.body, c.header...)
 			if r.Status != c.status || r.Body.ErrorCode != c.code || r.Body.Message == "" || r.Body.RefID != "sim000001" {
 				t.Errorf("got %d %+v, want %d with errorCode %d, a message and a refId", r.Status, r.Body, c.status, c.code)
@@ -173,6 +178,7 @@ func TestPaging(t *testing.T) {
 		"cap":            {Options{PageSizeCap: 60}, "?pageSize=1000", 1, 60, 5},
 		"all":            {Options{}, "?includeAll=true", 1, 250, 1},
 		"unknown totals": {Options{TotalsUnknown: true}, "?page=2", 101, 200, -1},
+		"duplicates":     {Options{DuplicateUsers: true}, "?page=2", 100, 200, 3},
 		"filter":         {Options{}, "?email=USER0007@example.com,nobody@example.com", 7, 7, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,131 +195,49 @@ func TestPaging(t *testing.T) {
 	}
 }
 
-func TestQuota(t *testing.T) {
-	for form, want := range map[string]string{"": "", "seconds": "46", "date": "Sat, 01 Jan 2000 00:01:01 GMT"} {
-		synctest.Test(t, func(t *testing.T) {
-			s := New(Options{RequestsPerMinute: 12, UploadWeight: 10, RetryAfter: form, Users: SampleUsers(1)})
-			status := func(path string) (int, string) {
-				method := "GET"
-				if strings.HasSuffix(path, "profileimage") {
-					method = "POST"
-				}
-				r := mustCall(t, s, method, path, png, "Content-Type", "image/png")
-				return r.Status, r.Header.Get("Retry-After")
-			}
-			var got []int
-			for _, path := range []string{upload(FirstUserID), "/users/me", upload(FirstUserID), "/users/me"} {
-				n, _ := status(path)
-				got = append(got, n)
-			}
-			time.Sleep(15 * time.Second)
-			n, after := status("/users/me")
-			got = append(got, n)
-			time.Sleep(45 * time.Second)
-			n, _ = status("/users/me")
-			got = append(got, n)
-			if d := cmp.Diff([]int{200, 200, 429, 200, 429, 200}, got); d != "" || after != want {
-				t.Errorf("Retry-After %q, want %q; statuses (-want +got):\n%s", after, want, d)
-			}
-			if c := s.Counts(); c.RateLimited != 2 || c.Accepted != 1 {
-				t.Errorf("counts %+v", c)
-			}
-		})
+// A guest who comes and goes moves everybody else from page to page.
+func TestChurn(t *testing.T) {
+	s := New(Options{Users: SampleUsers(4), Churn: true})
+	var got []string
+	for _, query := range []string{"?pageSize=2", "?pageSize=2&page=2", "?email=user0001@example.com", "?pageSize=2&page=2"} {
+		names := ""
+		for _, u := range mustCall(t, s, "GET", "/users"+query, "").Body.Data {
+			names += u.Email[:8] + " "
+		}
+		got = append(got, names)
+	}
+	if d := cmp.Diff([]string{"user0001 user0002 ", "user0002 user0003 ", "user0001 ", "user0003 user0004 "}, got); d != "" {
+		t.Errorf("pages (-want +got):\n%s", d)
 	}
 }
 
-// Each kind of fault as a client on a real connection meets it.
-func TestFaultsOnTheWire(t *testing.T) {
-	for kind, c := range map[string]struct {
-		fault  string
-		status int // 0: no whole answer
-		text   string
-		kept   bool
-	}{
-		"status":   {"status:403/1004,user=user0001@example.com", 403, "not authorized", false},
-		"by id":    {fmt.Sprintf("status:503/4001,user=%d", FirstUserID), 503, "maintenance", false},
-		"other":    {"status:403/1004,user=user0002@example.com", 200, "SUCCESS", true},
-		"partial":  {"partial", 200, "PARTIAL_SUCCESS", false},
-		"html":     {"html", 502, "Bad Gateway", false},
-		"reset":    {"reset", 0, "", false},
-		"truncate": {"truncate", 0, "", true},
-		"person":   {"other-user", 200, fmt.Sprintf(`"id":9%d`, FirstUserID), true},
-		"image":    {"no-image-id", 200, "formerImageId", true},
-	} {
-		t.Run(kind, func(t *testing.T) {
-			s := New(Options{Users: SampleUsers(2)})
-			f, err := ParseFault(c.fault)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.AddFault(f)
-			l, err := s.Listen("127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			rt := &http.Transport{}
-			defer rt.CloseIdleConnections()
-			// Far more than what a server reads for itself after its answer.
-			big := png + strings.Repeat("x", 4<<20)
-			r, err := call(t, rt, "POST", l.URL()+upload(FirstUserID), big, "Content-Type", "image/png")
-			if c.status == 0 && err == nil || c.status != 0 && (err != nil || r.Status != c.status || !strings.Contains(r.Text, c.text)) {
-				t.Errorf("answer %d %q, error %v", r.Status, r.Text, err)
-			}
-			if img, ok := s.Image("user0001@example.com"); ok != c.kept || ok && !bytes.Equal(img.Data, []byte(big)) {
-				t.Errorf("kept the picture: %v, want %v", ok, c.kept)
-			}
-		})
+func TestQuirks(t *testing.T) {
+	var got Options
+	for _, text := range []string{"totals-unknown", "repeat-last-page", "duplicate-users", "churn", "answer-in-result", "sizes-as-text", "page-cap=7"} {
+		if err := got.AddQuirk(text); err != nil {
+			t.Error(err)
+		}
 	}
-}
-
-func TestFaultTiming(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := New(Options{Users: SampleUsers(1)})
-		s.AddFault(Fault{Kind: "status", Op: "me", Status: 500, Code: 4000, Skip: 1, Every: 2, Count: 2})
-		var got []int
-		for range 7 {
-			got = append(got, mustCall(t, s, "GET", "/users/me", "").Status)
-		}
-		if d := cmp.Diff([]int{200, 200, 500, 200, 500, 200, 200}, got); d != "" {
-			t.Errorf("skip 1, every 2nd, twice (-want +got):\n%s", d)
-		}
-		s.AddFault(Fault{Kind: "slow", Op: "users", Delay: 3 * time.Second})
-		begin := time.Now()
-		mustCall(t, s, "GET", "/users", "")
-		if d := time.Since(begin); d != 3*time.Second {
-			t.Errorf("slow took %v", d)
-		}
-		s.AddFault(Fault{Kind: "hang"})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		r, _ := http.NewRequestWithContext(ctx, "POST", "http://sim/2.0"+upload(FirstUserID), strings.NewReader(png))
-		r.Header.Set("Authorization", "Bearer t")
-		if _, err := s.Transport().RoundTrip(r); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("hang: %v", err)
-		}
-	})
-}
-
-func TestParseFaultRefuses(t *testing.T) {
-	for _, text := range []string{"", "stauts:500", "status", "status:200", "status:500/x", "partial,op=uplaod",
-		"partial,every=-1", "partial,count=x", "partial,colour=red", "slow", "slow,delay=5"} {
-		if f, err := ParseFault(text); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
-			t.Errorf("%q: %+v, error %v", text, f, err)
+	want := Options{TotalsUnknown: true, RepeatLastPage: true, DuplicateUsers: true, Churn: true, AnswerShape: "result", SizesAsText: true, PageSizeCap: 7}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("options (-want +got):\n%s", d)
+	}
+	for _, text := range []string{"", "page-cap=0", "page-cap", "strange"} {
+		if err := got.AddQuirk(text); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
 
-func FuzzParseFault(f *testing.F) {
-	for _, s := range []string{"status:500/4004,every=7", "partial,user=a@b.c", "slow,delay=2s", "html,count=1,op=any,skip=3,retry-after=5"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		x, err := ParseFault(text)
-		if err == nil && (x.Skip < 0 || x.Count < 0 || x.Every < 0 || x.Delay < 0) {
-			t.Errorf("%q: %+v", text, x)
+// height and width are numbers in one source and text in another.
+func TestSizes(t *testing.T) {
+	for asText, want := range map[bool]any{false: 1050.0, true: "1050"} {
+		s := New(Options{Users: SampleUsers(1), SizesAsText: asText})
+		s.SetImage("user0001@example.com", []byte(png))
+		if got := mustCall(t, s, "GET", "/users", "").Body.Data[0].ProfileImage.Height; got != want {
+			t.Errorf("height %#v, want %#v", got, want)
 		}
-	})
+	}
 }
 
 // A file may number some users and leave the rest to the server.
@@ -330,8 +254,8 @@ func TestNumbering(t *testing.T) {
 }
 
 func TestReadUsers(t *testing.T) {
-	got, err := ReadUsers(strings.NewReader("# staff\nann@b.c\nbo@b.c, Bo Li, pending, 12\n"))
-	want := []smartsheet.User{{Email: "ann@b.c"}, {Email: "bo@b.c", Name: "Bo Li", FirstName: "Bo", LastName: "Li", Status: "PENDING", ID: 12}}
+	got, err := ReadUsers(strings.NewReader("# staff\nann@b.c\nbo@b.c, Bo Li, pending, 12, b@x.y li@x.y\n"))
+	want := []smartsheet.User{{Email: "ann@b.c"}, {Email: "bo@b.c", Name: "Bo Li", FirstName: "Bo", LastName: "Li", Status: "PENDING", ID: 12, AlternateEmails: []string{"b@x.y", "li@x.y"}}}
 	if err != nil || !cmp.Equal(want, got) {
 		t.Errorf("error %v (-want +got):\n%s", err, cmp.Diff(want, got))
 	}
@@ -342,22 +266,19 @@ func TestReadUsers(t *testing.T) {
 	}
 }
 
-func TestPageEscapes(t *testing.T) {
-	s := New(Options{Users: []smartsheet.User{{Email: `<script>"@b.c`}}})
-	s.SetImage(`<script>"@b.c`, []byte(png))
-	l, err := s.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+func FuzzReadUsers(f *testing.F) {
+	for _, s := range []string{"# staff\nann@b.c\n", "bo@b.c, Bo Li, pending, 12, b@x.y\n", "a@b.c,\"x\ny\",,7", "\"", "a@b.c,,,9223372036854775808"} {
+		f.Add(s)
 	}
-	defer l.Close()
-	rt := &http.Transport{}
-	defer rt.CloseIdleConnections()
-	root := strings.TrimSuffix(l.URL(), "/2.0")
-	r, err := call(t, rt, "GET", root+"/", "")
-	if err != nil || strings.Contains(r.Text, "<script") || !strings.Contains(r.Text, "/images/I!1!00000001") {
-		t.Errorf("page: %v\n%s", err, r.Text)
-	}
-	if r, err := call(t, rt, "GET", root+"/images/I!1!00000001", ""); err != nil || r.Text != png || r.Header.Get("Content-Type") != "image/png" {
-		t.Errorf("image: %v %+v", err, r)
-	}
+	f.Fuzz(func(t *testing.T, text string) {
+		users, err := ReadUsers(strings.NewReader(text))
+		for _, u := range users {
+			if err == nil && (!strings.Contains(u.Email, "@") || u.ID < 0 || strings.TrimSpace(u.Email) != u.Email) {
+				t.Errorf("%q: %+v", text, u)
+			}
+		}
+		if err != nil && users != nil {
+			t.Errorf("%q: users and an error: %v", text, err)
+		}
+	})
 }

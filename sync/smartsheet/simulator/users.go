@@ -11,8 +11,9 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-// ReadUsers reads users from CSV: email, name, status, id a line, all but the
-// email optional. Lines that begin with # are comments.
+// ReadUsers reads users from CSV: email, name, status, id, alternate emails
+// (separated by spaces) a line, all but the email optional. Lines that begin with
+// # are comments.
 func ReadUsers(r io.Reader) ([]smartsheet.User, error) {
 	in := csv.NewReader(r)
 	in.FieldsPerRecord = -1
@@ -28,7 +29,7 @@ func ReadUsers(r io.Reader) ([]smartsheet.User, error) {
 			return nil, fmt.Errorf("read users: %w", err)
 		}
 		line, _ := in.FieldPos(0)
-		rec = append(rec, "", "", "")
+		rec = append(rec, "", "", "", "")
 		u := smartsheet.User{Email: strings.TrimSpace(rec[0]), Name: rec[1], Status: strings.ToUpper(rec[2])}
 		if !strings.Contains(u.Email, "@") {
 			return nil, fmt.Errorf("read users: line %d: %q is no email address", line, u.Email)
@@ -39,6 +40,21 @@ func ReadUsers(r io.Reader) ([]smartsheet.User, error) {
 			}
 		}
 		u.FirstName, u.LastName, _ = strings.Cut(u.Name, " ")
+		if more := strings.Fields(rec[4]); len(more) > 0 {
+			u.AlternateEmails = more
+		}
 		users = append(users, u)
 	}
+}
+
+// SampleUsers returns n active users, user0001@example.com and so on.
+func SampleUsers(n int) []smartsheet.User {
+	first := []string{"Ana", "Ben", "Chloé", "Dmitri", "Elif", "Farid", "Grace", "Hùng", "Iris", "João"}
+	last := []string{"Adler", "Brown", "Castro", "Diaz", "Evans", "Fischer", "García", "Hansen", "Ito", "Jansen", "Kim"}
+	users := make([]smartsheet.User, n)
+	for i := range users {
+		f, l := first[i%len(first)], last[i/len(first)%len(last)]
+		users[i] = smartsheet.User{Email: fmt.Sprintf("user%04d@example.com", i+1), FirstName: f, LastName: l, Name: f + " " + l}
+	}
+	return users
 }

@@ -1,0 +1,73 @@
+package simulator
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+	"strconv"
+)
+
+// shown is how many users the page shows at most.
+const shown = 10_000
+
+//go:embed page
+var pageFiles embed.FS
+
+// Page is an http.Handler for the API and, at its root, a page that shows
+// everyone's current picture.
+func (s *Server) Page() http.Handler {
+	files, err := fs.Sub(pageFiles, "page")
+	if err != nil {
+		panic(err) // the name is not valid: it is ours
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/2.0/", s)
+	mux.HandleFunc("GET /images/{id}", s.imageByID)
+	mux.HandleFunc("GET /changes", s.changesAfter)
+	for _, p := range []string{"GET /{$}", "GET /page.css", "GET /page.js"} {
+		mux.Handle(p, secure(http.FileServerFS(files)))
+	}
+	mux.Handle("/", s)
+	return mux
+}
+
+// secure lets the page use nothing but its own files: names are foreign text.
+func secure(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// shownUser is a user as the page wants one.
+type shownUser struct {
+	ID    string `json:"id"` // JavaScript's numbers do not hold it
+	Name  string `json:"name"`
+	Email string `json:"email"`
+	Image string `json:"image"`
+}
+
+// changesAfter answers who changed since the page looked last; everyone, in order,
+// when it says 0 or somebody was removed.
+func (s *Server) changesAfter(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	after, _ := strconv.Atoi(q.Get("after"))       // 0: everyone
+	removals, _ := strconv.Atoi(q.Get("removals")) // as above
+	users := []shownUser{}
+	s.mu.Lock()
+	all := after == 0 || removals != s.removals
+	for _, u := range s.users[:min(len(s.users), shown)] {
+		if all || u.changed > after {
+			users = append(users, shownUser{strconv.FormatInt(u.ID, 10), u.Name, u.Email, u.image.ID})
+		}
+	}
+	body := map[string]any{
+		"changes": s.changes, "removals": s.removals, "all": all, "total": len(s.users), "pictures": len(s.byImage), "users": users,
+	}
+	s.mu.Unlock()
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	answer(w, http.StatusOK, body)
+}

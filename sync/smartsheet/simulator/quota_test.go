@@ -1,0 +1,136 @@
+package simulator
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestQuota(t *testing.T) {
+	for form, want := range map[string]string{"": "", "seconds": "46", "date": "Sat, 01 Jan 2000 00:01:01 GMT"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := New(Options{RequestsPerMinute: 12, UploadWeight: 10, RetryAfter: form, Users: SampleUsers(1)})
+			status := func(path string) (int, string) {
+				method := "GET"
+				if strings.HasSuffix(path, "profileimage") {
+					method = "POST"
+				}
+				r := mustCall(t, s, method, path, png, "Content-Type", "image/png")
+				return r.Status, r.Header.Get("Retry-After")
+			}
+			var got []int
+			for _, path := range []string{upload(FirstUserID), "/users/me", upload(FirstUserID), "/users/me"} {
+				n, _ := status(path)
+				got = append(got, n)
+			}
+			time.Sleep(15 * time.Second)
+			n, after := status("/users/me")
+			got = append(got, n)
+			time.Sleep(45 * time.Second)
+			n, _ = status("/users/me")
+			got = append(got, n)
+			if d := cmp.Diff([]int{200, 200, 429, 200, 429, 200}, got); d != "" || after != want {
+				t.Errorf("Retry-After %q, want %q; statuses (-want +got):\n%s", after, want, d)
+			}
+			if c := s.Counts(); c.RateLimited != 2 || c.Accepted != 1 {
+				t.Errorf("counts %+v", c)
+			}
+		})
+	}
+}
+
+// How many of a minute's requests are let through, when they come evenly, and how
+// long the first refusal lasts.
+func TestQuotaWindows(t *testing.T) {
+	for name, c := range map[string]struct {
+		o       Options
+		passed  int // of 120 requests in each of three minutes, one each half second
+		refused time.Duration
+	}{
+		"fixed":            {Options{RequestsPerMinute: 60}, 3 * 60, 30 * time.Second},
+		"sliding":          {Options{RequestsPerMinute: 60, Sliding: true}, 3 * 60, 30 * time.Second},
+		"others":           {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 30}}, 144, 24 * time.Second},
+		"others at once":   {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 30, Burst: true}}, 90, 15 * time.Second},
+		"others take all":  {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 60, Burst: true}}, 0, 0},
+		"others come late": {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 60, Burst: true, From: 2 * time.Minute}}, 120, 30 * time.Second},
+		"others go":        {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 60, Burst: true, To: time.Minute}}, 120, 0},
+		"others in phase":  {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 60, Burst: true, Phase: 15 * time.Second}}, 90, 15 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := New(c.o)
+				start, passed, refused := time.Now(), 0, time.Duration(-1)
+				for range 3 * 120 {
+					switch r := mustCall(t, s, "GET", "/users/me", ""); {
+					case r.Status == 200:
+						passed++
+					case refused < 0:
+						refused = time.Since(start)
+					}
+					time.Sleep(time.Second / 2)
+				}
+				if passed != c.passed || refused != c.refused {
+					t.Errorf("%d passed, the first refusal after %v; want %d and %v", passed, refused, c.passed, c.refused)
+				}
+				if got := s.Counts(); got.RateLimited != 360-passed || c.o.Others.PerMinute > 0 && got.Others+passed > 4*60 {
+					t.Errorf("counts %+v", got)
+				}
+			})
+		})
+	}
+}
+
+// A sliding quota never lets more through in any 60 seconds; fixed windows let
+// through twice as much around their edge.
+func TestQuotaEdge(t *testing.T) {
+	for sliding, want := range map[bool]int{false: 20, true: 11} {
+		synctest.Test(t, func(t *testing.T) {
+			s := New(Options{RequestsPerMinute: 10, Sliding: sliding})
+			passed := 0
+			try := func(n int) {
+				for range n {
+					if mustCall(t, s, "GET", "/users/me", "").Status == 200 {
+						passed++
+					}
+				}
+			}
+			try(1)
+			time.Sleep(59 * time.Second)
+			try(9)
+			time.Sleep(time.Second)
+			try(20)
+			if passed != want {
+				t.Errorf("sliding %v: %d passed, want %d", sliding, passed, want)
+			}
+		})
+	}
+}
+
+// The clock of the server is its own: in Date and in Retry-After.
+func TestClockSkew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Options{RequestsPerMinute: 1, RetryAfter: "date", ClockSkew: -time.Hour})
+		mustCall(t, s, "GET", "/users/me", "")
+		r := mustCall(t, s, "GET", "/users/me", "")
+		if got := r.Header.Get("Date") + ", " + r.Header.Get("Retry-After"); got != "Fri, 31 Dec 1999 23:00:00 GMT, Fri, 31 Dec 1999 23:01:01 GMT" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestParseOthers(t *testing.T) {
+	got, err := ParseOthers("150,burst,phase=20s,from=5m,to=15m")
+	want := Others{PerMinute: 150, Burst: true, Phase: 20 * time.Second, From: 5 * time.Minute, To: 15 * time.Minute}
+	if err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, text := range []string{"", "many", "-1", "5,from=late", "5,from=-1s", "5,until=3s", "5,from"} {
+		if o, err := ParseOthers(text); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
+			t.Errorf("%q: %+v, error %v", text, o, err)
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package simulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// messages are the API's own words for its errorCodes.
+var messages = map[int]string{
+	1001: "An Access Token is required.",
+	1002: "Your Access Token is invalid.",
+	1003: "Your Access Token has expired.",
+	1004: "You are not authorized to perform this action.",
+	1005: "Single Sign-On is required for this account.",
+	1006: "Not Found",
+	1008: "Unable to parse request.",
+	1011: "The value of a header is invalid.",
+	1013: "The operation you are attempting to perform is not supported by your plan.",
+	1020: "User not found.",
+	1030: "You cannot assume this user.",
+	1074: "Unsupported file type.",
+	1075: "The size of the upload does not match Content-Length.",
+	1091: "The value of the Content-Type header is invalid.",
+	1124: "Invalid Content-Type header. Media type not supported.",
+	1128: "The file is too large.",
+	1188: "The user's account is not active.",
+	1272: "The value of the header smartsheet-integration-source is not valid.",
+	4000: "An unexpected error has occurred. Please retry your request. If you encounter this error repeatedly, please contact api@smartsheet.com for assistance and reference this refId.",
+	4001: "Smartsheet.com is currently offline for system maintenance. Please check back again shortly.",
+	4002: "Server timeout exceeded. Request has failed.",
+	4003: "Rate limit exceeded.",
+	4004: "An unexpected error has occurred. Please retry your request.",
+	4005: "This version of the API is no longer supported.",
+}
+
+// localized are texts such as the API has for users with errorCodes from 5000 on,
+// in the language of the user (API reference: they are meant to be shown).
+var localized = []string{
+	"Ihr Konto ist gesperrt. Wenden Sie sich an Ihren Systemadministrator („Zurück“ führt zur Anmeldung).",
+	"お使いのアカウントは現在ご利用いただけません。管理者にお問い合わせください。",
+	"Votre compte a été désactivé ; contactez l’administrateur système.",
+	"Su cuenta está bloqueada: póngase en contacto con el administrador.",
+}
+
+// wording is what the API says with a code.
+func wording(code int) string {
+	if code >= 5000 && code < 6000 {
+		return localized[code%len(localized)]
+	}
+	if m, ok := messages[code]; ok {
+		return m
+	}
+	return "An error has occurred."
+}
+
+// refuse answers with an error as the API writes one.
+func (s *Server) refuse(w http.ResponseWriter, status, code int, message string) {
+	if message == "" {
+		message = wording(code)
+	}
+	body := map[string]any{"refId": s.refID(), "message": message}
+	if code != 0 {
+		body["errorCode"] = code
+	}
+	answer(w, status, body)
+}
+
+// refID makes up the next reference id.
+func (s *Server) refID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refs++
+	return fmt.Sprintf("sim%06d", s.refs)
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(body) // the client may be gone: its problem
+}

@@ -1,0 +1,128 @@
+package simulator
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// OAuth describes who may ask for tokens, as an app registered with Smartsheet.
+type OAuth struct {
+	ClientID     string
+	ClientSecret string
+	RefreshToken string        // the first one that is good; each is good once
+	TTL          time.Duration // of an access token; 0: 7 days, as in the API reference
+}
+
+// tokens are those that are good now.
+type tokens struct {
+	refresh string
+	access  map[string]time.Time // until when
+}
+
+// needs names the scope that a call wants (API reference). Of /users/me it is none.
+var needs = map[string]string{"upload": "WRITE_SHEETS", "users": "READ_USERS", "user": "READ_USERS"}
+
+// authorized checks the token and what it may do.
+func (s *Server) authorized(r *http.Request, op string) (status, code int, ok bool) {
+	if code := s.badToken(r); code != 0 {
+		return http.StatusUnauthorized, code, false
+	}
+	if scope := needs[op]; scope != "" && len(s.o.Scopes) > 0 && !slices.Contains(s.o.Scopes, scope) {
+		return http.StatusForbidden, 1004, false
+	}
+	return 0, 0, true
+}
+
+// badToken is the errorCode for a token that is not accepted, or 0.
+func (s *Server) badToken(r *http.Request) int {
+	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !found || token == "" {
+		return 1001
+	}
+	if s.o.OAuth == nil && s.o.Token == "" || s.o.Token != "" && token == s.o.Token {
+		return 0
+	}
+	s.mu.Lock()
+	until, known := s.oauth.access[token]
+	s.mu.Unlock()
+	switch {
+	case !known:
+		return 1002
+	case !time.Now().Before(until):
+		return 1003
+	}
+	return 0
+}
+
+// RefreshToken is the only refresh token that is good now.
+func (s *Server) RefreshToken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.oauth.refresh
+}
+
+// ExpireTokens lets every access token expire at once.
+func (s *Server) ExpireTokens() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t := range s.oauth.access {
+		s.oauth.access[t] = time.Time{}
+	}
+}
+
+// token answers POST /token: a new access token and a new refresh token, which
+// spends the old one.
+func (s *Server) token(w http.ResponseWriter, r *http.Request) {
+	refuse := func(status int, name, words string) {
+		answer(w, status, map[string]any{"error": name, "error_description": words})
+	}
+	o := s.o.OAuth
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	switch err := r.ParseForm(); {
+	case err != nil:
+		refuse(http.StatusBadRequest, "invalid_request", "The request is not form-encoded.")
+		return
+	case o == nil:
+		refuse(http.StatusUnauthorized, "invalid_client", "The client is not known.")
+		return
+	case r.PostForm.Get("grant_type") != "refresh_token":
+		refuse(http.StatusBadRequest, "unsupported_grant_type", "grant_type must equal refresh_token.")
+		return
+	}
+	given := r.PostForm.Get("refresh_token")
+	secret := r.PostForm.Get("client_secret") == o.ClientSecret && o.ClientSecret != "" ||
+		r.PostForm.Get("hash") == hashOf(o.ClientSecret+"|"+given)
+	if r.PostForm.Get("client_id") != o.ClientID || !secret {
+		refuse(http.StatusUnauthorized, "invalid_client", "The client or its secret is not known.")
+		return
+	}
+	ttl := o.TTL
+	if ttl <= 0 {
+		ttl = 7 * 24 * time.Hour
+	}
+	access, refresh := "access-"+rand.Text(), "refresh-"+rand.Text()
+	s.mu.Lock()
+	good := given != "" && given == s.oauth.refresh
+	if good {
+		s.oauth.refresh = refresh
+		s.oauth.access[access] = time.Now().Add(ttl)
+	}
+	s.mu.Unlock()
+	if !good {
+		refuse(http.StatusBadRequest, "invalid_grant", "The refresh token is invalid or was used before.")
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{
+		"access_token": access, "token_type": "bearer", "refresh_token": refresh, "expires_in": int(ttl / time.Second),
+	})
+}
+
+func hashOf(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
