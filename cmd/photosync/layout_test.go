@@ -14,6 +14,7 @@ import (
 var allowed = map[string][]string{
 	"cmd/photosync":             {"*"},
 	"cmd/internal/config":       {},
+	"cmd/internal/notify":       {"sync/report"},
 	"sync/job":                  {"sources", "state", "sync/photo", "sync/plan", "sync/upload", "sync/report", "sync/smartsheet"},
 	"sync/plan":                 {"sources", "state"},
 	"sync/upload":               {"sources", "state", "sync/plan", "sync/photo", "sync/report", "sync/smartsheet"},

@@ -110,6 +110,16 @@ func (s *site) run(want int, args ...string) *report.Report {
 	return summary(s.t, out.Bytes())
 }
 
+// latest is the report that the last run wrote.
+func (s *site) latest() *report.Report {
+	s.t.Helper()
+	r, err := report.Read(filepath.Join(s.dir, "reports", "latest.json"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r
+}
+
 // summary is the report in what --output json printed: its last line.
 func summary(t *testing.T, out []byte) *report.Report {
 	t.Helper()

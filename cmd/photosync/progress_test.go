@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"photosync/cmd/internal/config"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
@@ -61,7 +62,7 @@ func TestProgressInTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		a := &app{env: func(string) string { return "" }, stderr: &log}
-		w := a.watch(&runFlags{output: "text", progress: "auto"}, "info", "json", "test")
+		w := a.watch(&runFlags{output: "text", progress: "auto"}, config.Log{Level: "info", Format: "json"}, "test")
 		client := newPace(w, 1)
 		w.listed.Store(1200)
 		time.Sleep(61 * time.Second)
@@ -101,7 +102,7 @@ func TestProgressAsJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		a := &app{env: func(string) string { return "" }, stdout: &out, stderr: &bytes.Buffer{}}
-		w := a.watch(&runFlags{output: "json", progress: "auto"}, "info", "json", "test")
+		w := a.watch(&runFlags{output: "json", progress: "auto"}, config.Log{Level: "info", Format: "json"}, "test")
 		client := newPace(w, 2)
 		w.made(uploads(30), 20)
 		time.Sleep(6 * time.Second)
@@ -136,7 +137,7 @@ func TestLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var screen bytes.Buffer
 		a := &app{env: func(string) string { return "1" }, stderr: &screen}
-		w := a.watch(&runFlags{output: "text", progress: "always"}, "info", "json", "test")
+		w := a.watch(&runFlags{output: "text", progress: "always"}, config.Log{Level: "info", Format: "json"}, "test")
 		client := newPace(w, 1)
 		w.listed.Store(1)
 		time.Sleep(time.Second)

@@ -137,7 +137,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 		return workError{err}
 	}
 	runID := newRunID(time.Now())
-	w := a.watch(f, c.Log.Level, c.Log.Format, runID)
+	w := a.watch(f, c.Log, runID)
 	defer w.close()
 	for _, text := range c.Warnings {
 		w.log.Warn().Msg(text)
@@ -145,6 +145,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	ctx, abort, stop := signals(ctx, f.maxDuration, w.log)
 	defer stop()
 	w.log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
+	w.announce(mode, c, abort)
 	rep, err := a.perform(ctx, mode, runID, c, f, w, abort)
 	w.close()
 	if job.Held(err) || mode == job.Plan && len(rep.Guards)+rep.Totals.Held > 0 {
@@ -299,6 +300,11 @@ func (a *app) conclude(rep *report.Report, err error, to config.Report, w *watch
 	}
 	if perr := prune(to, rep.RunID, werr); perr != nil {
 		w.log.Warn().Err(perr).Msg("old reports were not removed; the run itself is not affected")
+	}
+	if rep.Warnings = w.finish(rep, err); len(rep.Warnings) > 0 && werr == nil {
+		if _, err := report.Write(to.Dir, rep, to.Formats); err != nil {
+			w.log.Warn().Err(err).Msg("the report was not written again with these warnings")
+		}
 	}
 	logEnd(w.log, rep, files)
 	if w.lines != nil {

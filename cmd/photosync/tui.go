@@ -88,6 +88,9 @@ func printSummary(w io.Writer, r *report.Report) {
 			size(t.BytesUploaded), r.FinishedAt.Sub(r.StartedAt).Round(100*time.Millisecond))
 	}
 	printAttention(w, r)
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(w, "  warning %s\n", warning)
+	}
 }
 
 // printReport writes the summary of a report that may be from elsewhere, with what

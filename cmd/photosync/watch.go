@@ -8,6 +8,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"photosync/cmd/internal/config"
+	"photosync/cmd/internal/notify"
 	"photosync/sync/job"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -28,18 +30,21 @@ type watch struct {
 	lines *lines // --output json; nil: text
 	limit int    // of uploads; 0: none
 	stops []func()
+
+	notices *notify.Notifier // nil: nobody is told how the run came out
+	abort   <-chan struct{}  // closed by a second signal: telling ends at once, too
 }
 
 // watch begins to tell about a run in the ways that the flags ask for.
-func (a *app) watch(f *runFlags, level, format, runID string) *watch {
+func (a *app) watch(f *runFlags, c config.Log, runID string) *watch {
 	w := &watch{progress: newProgress(), limit: f.limit}
 	logTo := a.stderr
-	if f.progress == "always" || f.progress == "auto" && format != "json" && isTerminal(a.stderr) {
+	if f.progress == "always" || f.progress == "auto" && c.Format != "json" && isTerminal(a.stderr) {
 		l := newLive(a.stderr, w.progress, f.progress == "always")
 		logTo = l
 		w.stops = append(w.stops, l.close)
 	}
-	w.log = a.logger(logTo, level, format, runID)
+	w.log = a.logger(logTo, c.Level, c.Format, runID)
 	if f.progress != "never" && len(w.stops) == 0 {
 		w.stops = append(w.stops, w.every(logEvery, func(s status) { logProgress(w.log, s) }))
 	}

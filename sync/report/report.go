@@ -34,6 +34,7 @@ type Report struct {
 	FinishedAt    time.Time `json:"finished_at"`
 	PlanID        string    `json:"plan_id"`
 	Error         *Error    `json:"error"`
+	Warnings      []string  `json:"warnings,omitempty"` // what went wrong beside the run: a notice that could not be sent
 
 	Approve         string         `json:"approve,omitempty"` // the command that lets a plan that guards hold pass
 	Guards          []Breach       `json:"guards,omitempty"`  // that hold the run, or would hold a sync

@@ -25,6 +25,8 @@ type Config struct {
 	Policy     Policy     `yaml:"policy"`
 	Guard      Guard      `yaml:"guard"`
 	Report     Report     `yaml:"report"`
+	Metrics    Metrics    `yaml:"metrics"`
+	Notify     Notify     `yaml:"notify"`
 	Log        Log        `yaml:"log"`
 
 	Warnings []string `yaml:"-"` // what is allowed and not wise
@@ -145,6 +147,21 @@ type Report struct {
 	Thumbnails bool     `yaml:"thumbnails"`
 }
 
+// Metrics is where Prometheus finds the numbers of a run.
+type Metrics struct {
+	Textfile    string `yaml:"textfile"`
+	Pushgateway Secret `yaml:"pushgateway"` // may hold a user and password
+}
+
+// Notify is who is told how a run came out. The addresses are as good as passwords.
+type Notify struct {
+	Webhook         Secret `yaml:"webhook"`
+	WebhookFile     string `yaml:"webhook_file"`
+	When            string `yaml:"when"`
+	Healthcheck     Secret `yaml:"healthcheck"`
+	HealthcheckFile string `yaml:"healthcheck_file"`
+}
+
 // Log is how much is logged and how.
 type Log struct {
 	Level  string `yaml:"level"`
@@ -164,6 +181,7 @@ func defaults() *Config {
 			MaxReplaced: Limit{20, true}, MaxRemoved: Limit{5, true}, MinListed: Limit{80, true}, MinPeople: 10, MaxShared: 10,
 		},
 		Report: Report{Dir: "./reports", Formats: []string{"json"}, Keep: 30, Thumbnails: true},
+		Notify: Notify{When: "attention"},
 		Log:    Log{Level: "info", Format: "auto"},
 	}
 }
@@ -218,6 +236,7 @@ func Load(path string, env func(string) string) (*Config, error) {
 	}
 	c.validate(d)
 	c.secrets(d, env)
+	c.notices(d, path, env)
 	if len(d.faults) > 0 {
 		slices.SortStableFunc(d.faults, func(a, b Fault) int { return a.Line - b.Line })
 		excerpts(data, d.faults)

@@ -200,6 +200,7 @@ var choices = map[string][]string{
 	"policy.existing":            {"on_source_change", "enforce", "respect_user", "fill_empty"},
 	"policy.removed":             {"report", "placeholder"},
 	"report.formats[]":           {"json", "csv"},
+	"notify.when":                {"attention", "always"},
 	"log.level":                  {"debug", "info", "warn", "error"},
 	"log.format":                 {"auto", "console", "json"},
 }
@@ -287,7 +288,7 @@ func (c *Config) secret(d *decoder, key, file, env string) Secret {
 		d.fault(key, fmt.Sprintf("read %s: %v", name, err), "name a file that the user who runs photosync can read; it holds the secret")
 		return ""
 	}
-	if fi, err := os.Stat(file); err == nil && fi.Mode().Perm()&0o044 != 0 && os.PathSeparator == '/' {
+	if fi, err := os.Stat(file); err == nil && readableByOthers(fi) {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: others than its owner can read %q (mode %#o): chmod 600 it", key, file, fi.Mode().Perm()))
 	}
 	text := strings.TrimSpace(string(data))
@@ -297,4 +298,10 @@ func (c *Config) secret(d *decoder, key, file, env string) Secret {
 		d.fault(key, fmt.Sprintf("%q has more than one line", file), "it must hold the secret and nothing else")
 	}
 	return Secret(text)
+}
+
+// readableByOthers tells whether others than the owner can read a file. Windows
+// does not say it like that.
+func readableByOthers(fi fs.FileInfo) bool {
+	return fi.Mode().Perm()&0o044 != 0 && os.PathSeparator == '/'
 }

@@ -1,0 +1,92 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The addresses come from the environment, a file, or the configuration itself, and
+// show themselves nowhere.
+func TestNotices(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "hook")
+	if err := os.WriteFile(file, []byte("https://hooks.example.com/s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"notify: {webhook: 'https://hooks.example.com/s3cret'}": "https://hooks.example.com/s3cret",
+		fmt.Sprintf("notify: {webhook_file: %q}", file):         "https://hooks.example.com/s3cret",
+		"notify: {when: always}":                                "",
+	} {
+		c, err := load(t, minimal+text, both)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Notify.Webhook.Reveal(); got != want {
+			t.Errorf("%s: webhook %q, want %q", text, got, want)
+		}
+		if strings.Contains(fmt.Sprintf("%+v", c), "s3cret") {
+			t.Error("the address shows itself")
+		}
+	}
+	env := func(name string) string {
+		return map[string]string{"PHOTOSYNC_HEALTHCHECK": "https://hc.example.com/env", "PHOTOSYNC_PUSHGATEWAY": "http://gw:9091"}[name] + both(name)
+	}
+	c, err := load(t, minimal+"notify: {healthcheck: 'https://hc.example.com/file'}", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Notify.Healthcheck.Reveal() != "https://hc.example.com/env" || c.Metrics.Pushgateway.Reveal() != "http://gw:9091" {
+		t.Error("the environment does not win")
+	}
+}
+
+func TestNoticeFaults(t *testing.T) {
+	for text, want := range map[string]string{
+		"notify: {webhook: 'hooks.example.com/s3cret'}":                          "notify.webhook: is no address",
+		"notify: {healthcheck: 'ftp://hc.example.com/s3cret'}":                   "notify.healthcheck: is no address",
+		"metrics: {pushgateway: 's3cret'}":                                       "metrics.pushgateway: is no address",
+		"notify: {webhook: 'https://hooks.example.com/s3cret', webhook_file: x}": "notify.webhook: goes not together with notify.webhook_file",
+		"notify: {webhook_file: /nowhere/hook}":                                  "notify.webhook_file: read \"/nowhere/hook\": no such file",
+		"notify: {when: sometimes}":                                              "notify.when: \"sometimes\" is not possible (attention, always)",
+	} {
+		_, err := load(t, minimal+text, both)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+			continue
+		}
+		if e := err.(*Error); strings.Contains(err.Error()+e.Excerpts(), "s3cret") {
+			t.Errorf("%s: the address shows itself: %s", text, e.Excerpts())
+		}
+	}
+}
+
+// A file that others can read is no place for an address that works like a password.
+func TestNoticeWarning(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	for _, c := range []struct {
+		mode    os.FileMode
+		text    string
+		warning bool
+	}{
+		{0o600, "notify: {webhook: 'https://hooks.example.com/s3cret'}", false},
+		{0o644, "notify: {webhook: 'https://hooks.example.com/s3cret'}", true},
+		{0o644, "notify: {when: always}", false},
+	} {
+		if err := os.WriteFile(file, []byte(minimal+c.text), c.mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(file, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Load(file, both)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if warned := strings.Contains(strings.Join(got.Warnings, "\n"), "chmod 600"); warned != c.warning {
+			t.Errorf("%#o %s: warnings %q", c.mode, c.text, got.Warnings)
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"go.uber.org/goleak"
+
+	"photosync/sync/report"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// receiver takes everything that is sent to it.
+type receiver struct {
+	mu       sync.Mutex
+	requests []string // method and path
+	bodies   map[string]string
+	status   int
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body, _ := io.ReadAll(req.Body) // what came of it is looked at
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests = append(r.requests, req.Method+" "+req.URL.Path)
+	r.bodies[req.URL.Path] = string(body)
+	if r.status != 0 {
+		w.WriteHeader(r.status)
+		fmt.Fprintf(w, "no: %s", req.URL.Path)
+	}
+}
+
+func newReceiver(t *testing.T, status int) (*receiver, string) {
+	r := &receiver{bodies: map[string]string{}, status: status}
+	srv := httptest.NewServer(r)
+	t.Cleanup(srv.Close)
+	return r, srv.URL
+}
+
+func run(result string, items ...report.Item) *report.Report {
+	r := report.New("sync", "run", "dev", time.Now())
+	r.Result = result
+	r.Add(items...)
+	return r
+}
+
+func tell(o Options, r *report.Report) []string {
+	n := New(o)
+	n.Start(context.Background())
+	return n.Finish(context.Background(), r, "Done & <fine>.")
+}
+
+func TestEverybodyIsTold(t *testing.T) {
+	to, url := newReceiver(t, 0)
+	file := filepath.Join(t.TempDir(), "photosync.prom")
+	warnings := tell(Options{
+		Textfile: file, Pushgateway: url + "/gateway", Webhook: url + "/hook/secret", Always: true, Healthcheck: url + "/ping/uuid",
+	}, run(report.Success, report.Item{Email: "ann@example.com", Outcome: "uploaded", Image: &report.Image{Width: 96, Thumbnail: "data:"}}))
+	if len(warnings) > 0 {
+		t.Fatal(warnings)
+	}
+	slices.Sort(to.requests)
+	want := []string{"POST /gateway/metrics/job/photosync", "POST /hook/secret", "POST /ping/uuid", "POST /ping/uuid/start"}
+	if !slices.Equal(to.requests, want) {
+		t.Errorf("%q, want %q", to.requests, want)
+	}
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(to.bodies["/gateway/metrics/job/photosync"]))
+	if err != nil || families["photosync_last_success_timestamp_seconds"] == nil {
+		t.Errorf("the gateway got %v, %v", families, err)
+	}
+	var got struct {
+		Text        string        `json:"text"`
+		MessageType string        `json:"message_type"`
+		Result      string        `json:"result"`
+		Items       []report.Item `json:"items"`
+	}
+	if err := json.Unmarshal([]byte(to.bodies["/hook/secret"]), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Text != "Done &amp; &lt;fine&gt;." || got.MessageType != "summary" || got.Result != report.Success || len(got.Items) != 1 ||
+		got.Items[0].Image.Width != 96 || got.Items[0].Image.Thumbnail != "" {
+		t.Errorf("%+v", got)
+	}
+	if to.bodies["/ping/uuid"] != "Done & <fine>." || to.bodies["/ping/uuid/start"] != "" {
+		t.Errorf("%q", to.bodies)
+	}
+}
+
+// Who is told of which result.
+func TestWhen(t *testing.T) {
+	failed := report.Item{Outcome: "failed"}
+	incomplete := run(report.Success)
+	incomplete.Sources = []report.Source{{Name: "ad"}}
+	for _, c := range []struct {
+		r    *report.Report
+		hook bool
+		ping string
+	}{
+		{run(report.Success), false, ""},
+		{run(report.NothingToDo), false, ""},
+		{run(report.Interrupted), false, ""},
+		{run(report.Partial, failed), true, ""},
+		{incomplete, true, ""},
+		{run(report.Failed), true, "/fail"},
+		{run(report.Held), true, "/fail"},
+	} {
+		to, url := newReceiver(t, 0)
+		if warnings := tell(Options{Webhook: url + "/hook", Healthcheck: url + "/ping/"}, c.r); len(warnings) > 0 {
+			t.Fatal(warnings)
+		}
+		_, hook := to.bodies["/hook"]
+		if _, ping := to.bodies["/ping"+c.ping]; hook != c.hook || !ping && c.ping != "" || len(to.bodies) > 3 {
+			t.Errorf("%s: told %q", c.r.Result, to.requests)
+		}
+	}
+}
+
+// What cannot be told is a warning that shows no secret, and takes a bounded time.
+func TestNobodyListens(t *testing.T) {
+	refused := "http://user:hunter2@127.0.0.1:1/hook/s3cret?key=s3cret"
+	_, angry := newReceiver(t, http.StatusForbidden)
+	angry += "/hook/s3cret"
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		o := Options{Pushgateway: refused, Webhook: refused, Always: true, Healthcheck: refused, Textfile: "/nowhere/photosync.prom"}
+		n := New(o)
+		n.http.Transport = unreachable{}
+		n.Start(context.Background())
+		warnings := n.Finish(context.Background(), run(report.Success), "Done.")
+		if len(warnings) != 4 {
+			t.Errorf("%d warnings, want 4: %q", len(warnings), warnings)
+		}
+		for i, want := range []string{"write metrics", "push metrics to http://127.0.0.1:1/…: ", "tell the webhook at http://127.0.0.1:1/…: ", "ping the health check at http://127.0.0.1:1/…: "} {
+			if !strings.HasPrefix(warnings[i], want) || strings.Contains(warnings[i], "s3cret") || strings.Contains(warnings[i], "hunter2") {
+				t.Errorf("%q, want it to begin with %q", warnings[i], want)
+			}
+		}
+		if d := time.Since(start); d > 2*patience {
+			t.Errorf("it took %v", d)
+		}
+	})
+	for _, o := range []Options{{Webhook: angry, Always: true}, {Healthcheck: angry}, {Pushgateway: angry}} {
+		ctx, cancel := context.WithCancel(context.Background())
+		n := New(o)
+		n.http.Transport = once{n.http.Transport, cancel} // no second attempt
+		warnings := n.Finish(ctx, run(report.Success), "Done.")
+		if len(warnings) != 1 || !strings.Contains(warnings[0], "403") || strings.Contains(warnings[0], "s3cret") {
+			t.Errorf("%q", warnings)
+		}
+	}
+}
+
+// unreachable hangs until the request's time is over.
+type unreachable struct{}
+
+func (unreachable) RoundTrip(req *http.Request) (*http.Response, error) {
+	<-req.Context().Done()
+	return nil, fmt.Errorf("dial %s: %w", req.URL.Redacted(), req.Context().Err())
+}
+
+// once ends the telling after the first answer.
+type once struct {
+	http.RoundTripper
+	cancel func()
+}
+
+func (o once) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := o.RoundTripper.RoundTrip(req)
+	if err == nil {
+		body, _ := io.ReadAll(resp.Body) // it is small and local
+		resp.Body = io.NopCloser(strings.NewReader(string(body)))
+	}
+	o.cancel()
+	return resp, err
+}
+
+// A receiver that stumbles gets it at the second attempt.
+func TestAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(Options{Webhook: "http://127.0.0.1:1/hook", Always: true})
+		tries := 0
+		n.http.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
+			status := http.StatusServiceUnavailable
+			if tries++; tries == 2 {
+				status = http.StatusOK
+			}
+			return &http.Response{StatusCode: status, Body: http.NoBody}, nil
+		})
+		if warnings := n.Finish(context.Background(), run(report.Success), "Done."); len(warnings) > 0 || tries != 2 {
+			t.Errorf("%d tries, %q", tries, warnings)
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// A very long report is cut down to those who need a human.
+func TestLongReport(t *testing.T) {
+	r := run(report.Partial)
+	var items []report.Item
+	for i := range 20_000 {
+		it := report.Item{Email: fmt.Sprintf("p%05d@example.com", i), Outcome: "uploaded", Message: "SUCCESS"}
+		if i%10 == 0 {
+			it.Outcome = "failed"
+		}
+		items = append(items, it)
+	}
+	r.Add(items...)
+	body, err := encode(r, "text")
+	if err != nil || len(body) > maxBody {
+		t.Fatalf("%d bytes, %v", len(body), err)
+	}
+	var got struct {
+		Items   []report.Item `json:"items"`
+		Omitted int           `json:"items_omitted"`
+	}
+	if err := json.Unmarshal(body, &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Items) != maxItems || got.Omitted != 19_900 || got.Items[1].Email != "p00010@example.com" || len(r.Items) != 20_000 {
+		t.Errorf("%d items, %d omitted", len(got.Items), got.Omitted)
+	}
+}
