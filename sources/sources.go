@@ -26,8 +26,9 @@ var (
 	ErrGone = errors.New("no longer there")
 	// ErrTooLarge means that the photo has more than MaxPhotoBytes.
 	ErrTooLarge = errors.New("photo too large")
-	// ErrUnstable means that the photo kept changing while it was read.
-	ErrUnstable = errors.New("photo keeps changing while it is read")
+	// ErrUnstable means that the photo is being written: it changed while it was
+	// read, or did so just before. The next run can read it.
+	ErrUnstable = errors.New("it is being written")
 )
 
 // Source is one place that photos come from. Both methods are safe for

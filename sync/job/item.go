@@ -29,6 +29,8 @@ func (r *run) skipped(a plan.Action) report.Item {
 		if a.SourceSHA256 == "" {
 			it.Hint = "--retry-failed sends the placeholder once more"
 		}
+	case plan.BeingWritten:
+		it.Message, it.Hint = a.Err.Error(), upload.WaitHint
 	case plan.HeldBack:
 		it.Message = "a guard holds the whole run"
 	case plan.SharedImage:

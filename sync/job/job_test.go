@@ -353,3 +353,34 @@ func TestOtherAccount(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A photo that cannot be read is an item of the report; one that is being written
+// is left for the next run, which is normal life. Neither is taken for gone, and
+// the mark of neither is remembered.
+func TestPhotosThatCannotBeReadNow(t *testing.T) {
+	b := newBench(t, 5, simulator.Options{})
+	broken := errors.New("input/output error")
+	b.mem.ReadErr = map[string]error{email(1): broken, email(2): fmt.Errorf("read: %w", sources.ErrUnstable)}
+	r := b.must(nil)
+	if r.Totals.Uploaded != 3 || r.Totals.Failed != 1 || r.SkippedByReason["being_written"] != 1 || r.NeedsAttention() != 1 {
+		t.Errorf("first run: totals %+v, skipped %v", r.Totals, r.SkippedByReason)
+	}
+	for _, it := range r.Items {
+		if hint := it.Hint; (it.Email == email(1) || it.Email == email(2)) && (hint == "" || it.Message == "") {
+			t.Errorf("%s: message %q, hint %q", it.Email, it.Message, hint)
+		}
+	}
+	b.mem.ReadErr = nil
+	if r := b.must(nil); r.Totals.Uploaded != 2 || r.Totals.Unchanged != 3 {
+		t.Errorf("when they can be read: totals %+v", r.Totals)
+	}
+	b.mem.Put(email(3), picture(9))
+	b.mem.ReadErr = map[string]error{email(3): sources.ErrUnstable}
+	if r := b.must(nil); r.SkippedByReason["being_written"] != 1 || r.Totals.Unchanged != 4 {
+		t.Errorf("while it is written again: totals %+v, skipped %v", r.Totals, r.SkippedByReason)
+	}
+	b.mem.ReadErr = nil
+	if r := b.must(nil); r.Totals.Uploaded != 1 {
+		t.Errorf("when it is complete: totals %+v", r.Totals)
+	}
+}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -56,6 +57,9 @@ func decide(s Subject, o Options) Action {
 		a.Err = s.Look.Err
 		if a.Err != nil && a.SourceSHA256 == "" {
 			a.Settle, a.Missing = false, 0
+			if errors.Is(a.Err, sources.ErrUnstable) {
+				return a.skip(BeingWritten)
+			}
 			return a.upload(newOrChanged(s)) // reading is tried once more; then it fails
 		}
 	}

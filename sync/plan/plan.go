@@ -46,6 +46,7 @@ const (
 	SharedImage     Reason = "shared_image" // one picture for many people
 	HeldBack        Reason = "held"         // by a guard
 	InvalidImage    Reason = "invalid_image"
+	BeingWritten    Reason = "being_written" // its file is being copied: the next run reads it
 )
 
 // Outcome is what became, or will become, of a person in a run.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"photosync/sources"
@@ -38,6 +39,8 @@ func TestDecide(t *testing.T) {
 		"new, two users":         {state.Record{}, "1", &Look{SHA256: "x"}, Options{}, map[string][]User{"a@x": {{ID: 7, Active: true}, {ID: 8, Active: true}}}, true, Ambiguous, Skipped},
 		"new, no photo":          {state.Record{}, "1", &Look{}, Options{}, users, true, NoPhoto, Skipped},
 		"new, cannot be read":    {state.Record{}, "1", &Look{Err: errors.New("io")}, Options{}, users, true, New, Planned},
+		"new, being written":     {state.Record{}, "", &Look{Err: fmt.Errorf("x: %w", sources.ErrUnstable)}, Options{}, users, true, BeingWritten, Skipped},
+		"being written":          {known, "", &Look{Err: sources.ErrUnstable}, Options{Force: true}, nil, true, BeingWritten, Skipped},
 		"seen, not yet in there": {with(func(r *state.Record) { r.UserID, r.UploadSHA256 = 0, "" }), "1", nil, Options{}, users, false, New, Planned},
 		"unchanged":              {known, "1", nil, Options{}, nil, false, Unchanged, Skipped},
 		"no stamp, same":         {known, "", &Look{SHA256: "old"}, Options{}, nil, true, Unchanged, Skipped},

@@ -162,6 +162,9 @@ func placeholder(a plan.Action, maxEdge int) (photo.Picture, error) {
 	return photo.Initials(cmp.Or(a.User.Name, a.Name), a.Email, edge)
 }
 
+// WaitHint is the hint for a photo whose file is being written.
+const WaitHint = "wait: the next run reads it when its file is complete"
+
 // unprepared is the item of a photo that could not be read or is refused.
 func (p *Pool) unprepared(ctx context.Context, it report.Item, a plan.Action, src string, err error) (report.Item, error) {
 	if errors.Is(err, sources.ErrTooLarge) {
@@ -174,6 +177,9 @@ func (p *Pool) unprepared(ctx context.Context, it report.Item, a plan.Action, sr
 	case errors.Is(err, sources.ErrNoPhoto), errors.Is(err, sources.ErrGone):
 		it.Reason, it.Outcome, it.Message = string(plan.NoPhoto), string(plan.Skipped), "gone since it was listed"
 		return it, nil // the next run sees what it means
+	case errors.Is(err, sources.ErrUnstable):
+		it.Reason, it.Outcome, it.Message, it.Hint = string(plan.BeingWritten), string(plan.Skipped), err.Error(), WaitHint
+		return it, nil
 	case !refused:
 		it.Outcome, it.Message, it.Hint = string(plan.Failed), err.Error(), "fix the source: photosync could not read this photo; the next run tries again"
 		return it, nil
