@@ -62,7 +62,7 @@ func oauth2Options(o config.OAuth2) *smartsheet.OAuth2 {
 func photoOptions(m config.Image) photo.Options {
 	return photo.Options{
 		MaxEdge: m.MaxEdge, MaxBytes: int64(m.MaxBytes), MaxPixels: int64(m.MaxPixels),
-		Crop: m.Crop, StripMetadata: m.StripMetadata, Quality: m.Quality,
+		Crop: m.Crop, StripMetadata: m.StripMetadata, Quality: m.Quality, Background: m.Background,
 	}
 }
 
@@ -94,7 +94,9 @@ func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err e
 		var src sources.Source
 		switch s.Type {
 		case "folder":
-			src = folder.New(folder.Options{Path: s.Path, Recursive: s.Recursive})
+			src = folder.New(folder.Options{
+				Path: s.Path, Recursive: s.Recursive, MappingFile: s.MappingFile, MinAge: time.Duration(s.MinAge),
+			})
 		case "ldap":
 			l, err := ldap.New(ldapOptions(s))
 			if err != nil {

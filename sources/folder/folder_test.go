@@ -4,6 +4,7 @@ package folder
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,14 +52,10 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 		"Ann.Lee@Example.COM.JPG", "bob+x@example.com.jpeg", "cy@example.com.png", "di@example.com.Gif",
 		"fe%40example.com.jpg", "Readme.txt", "no-email.jpg", ".hidden@example.com.jpg", "sub/ed@example.com.jpg", "sub/.git/x@example.com.jpg",
 	}
-	for _, f := range append(files, outside) {
-		if !filepath.IsAbs(f) {
-			f = filepath.Join(dir, f)
-		}
-		if err := errors.Join(os.MkdirAll(filepath.Dir(f), 0o700), os.WriteFile(f, []byte("x"), 0o600)); err != nil {
-			t.Fatal(err)
-		}
+	for _, f := range files {
+		put(t, dir, map[string]string{f: "x"})
 	}
+	put(t, filepath.Dir(outside), map[string]string{filepath.Base(outside): "x"})
 	for link, to := range map[string]string{"link@example.com.jpg": "cy@example.com.png", "out@example.com.jpg": outside, "dangling@example.com.jpg": "nowhere"} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
@@ -161,32 +158,48 @@ func TestTwoFilesForOnePersonAreBothListed(t *testing.T) {
 	}
 }
 
+// lookAt returns what a look at a file tells.
+func lookAt(t *testing.T, name string) facts {
+	t.Helper()
+	fi, err := os.Lstat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return factsOf(fi)
+}
+
 func TestStampSeesWhatSetsTheTimeBack(t *testing.T) {
 	f := filepath.Join(t.TempDir(), "a")
 	if err := os.WriteFile(f, []byte("one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	before, err := os.Stat(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	was, _ := changeTime(before)
+	before := lookAt(t, f)
 	for {
-		if err := errors.Join(os.WriteFile(f, []byte("two"), 0o600), os.Chtimes(f, time.Time{}, before.ModTime())); err != nil {
+		if err := errors.Join(os.WriteFile(f, []byte("two"), 0o600), os.Chtimes(f, time.Time{}, time.Unix(0, before.modified))); err != nil {
 			t.Fatal(err)
 		}
-		after, err := os.Stat(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if is, _ := changeTime(after); is.Equal(was) {
+		after := lookAt(t, f)
+		if after.changed == before.changed {
 			continue // the file system's clock has not ticked yet
 		}
-		later := time.Now().Add(time.Hour)
-		if a, b := stamp(before, later), stamp(after, later); a == b {
+		if a, b := before.stamp("a"), after.stamp("a"); a == b {
 			t.Errorf("stamp %q stays after a change with the time set back", a)
 		}
 		return
+	}
+}
+
+func TestStampMovesWithEveryFact(t *testing.T) {
+	f := facts{0, 1, 2, 3, 4}
+	seen := map[string]bool{f.stamp("a"): true, f.stamp("b"): true, f.stamp(""): true}
+	for _, g := range []facts{{0, 9, 2, 3, 4}, {0, 1, 9, 3, 4}, {0, 1, 2, 9, 4}, {0, 1, 2, 3, 9}, {0, 2, 1, 3, 4}, {0, -1, 2, 3, 4}} {
+		seen[g.stamp("a")] = true
+	}
+	if len(seen) != 9 {
+		t.Errorf("9 files have %d stamps", len(seen))
+	}
+	if f.stamp("a") != "I2fZn6g-EwB1ZuM8" {
+		t.Errorf("stamp is %q: if it changes, every photo is read again", f.stamp("a"))
 	}
 }
 
@@ -208,18 +221,124 @@ func FuzzEmailOf(f *testing.F) {
 	})
 }
 
+func TestAge(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		f    facts
+		want time.Duration
+	}{
+		"old":                       {facts{modified: now.Add(-time.Hour).UnixNano(), changed: now.Add(-time.Hour).UnixNano()}, time.Hour},
+		"copied with its time":      {facts{modified: now.Add(-time.Hour).UnixNano(), changed: now.UnixNano()}, 0},
+		"dated in the future":       {facts{modified: now.Add(time.Hour).UnixNano(), changed: now.Add(-time.Minute).UnixNano()}, time.Minute},
+		"without a time of changes": {facts{modified: now.Add(-time.Minute).UnixNano()}, time.Minute},
+	} {
+		if got := c.f.age(now); got != c.want {
+			t.Errorf("%s: %v old, want %v", name, got, c.want)
+		}
+	}
+}
+
+// A file so young that a further change might not show, or that min_age has wait,
+// has no stamp: it is read.
 func TestYoungFilesAreDistrusted(t *testing.T) {
-	f := filepath.Join(t.TempDir(), "a")
-	if err := os.WriteFile(f, nil, 0o600); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"a@example.com.jpg": "a"})
+	f := lookAt(t, filepath.Join(dir, "a@example.com.jpg"))
+	written := time.Unix(0, max(f.changed, f.modified))
+	for _, c := range []struct {
+		age, minAge time.Duration
+		want        bool
+	}{
+		{0, 0, false}, {time.Second, 0, false}, {-time.Hour, 0, false}, {3 * time.Second, 0, true}, {time.Hour, 0, true},
+		{time.Hour, 2 * time.Hour, false}, {3 * time.Hour, 2 * time.Hour, true},
+	} {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Close()
+		d, err := root.Open(".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		b, err := nextBlock(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := walk{s: New(Options{Path: dir, MinAge: c.minAge}), root: root}
+		for e := range b.entries {
+			stamp, ok, err := w.look(e.name, e, written.Add(c.age))
+			if got := stamp != ""; got != c.want || !ok || err != nil {
+				t.Errorf("a file %v old has a stamp: %v, want %v; listed %v, error %v", c.age, got, c.want, ok, err)
+			}
+		}
 	}
-	fi, err := os.Stat(f)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// A file younger than min_age is listed, so that nobody takes it for gone, and
+// not read.
+func TestMinAge(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"a@example.com.jpg": "half a pict"})
+	s := New(Options{Path: dir, MinAge: time.Hour})
+	p := sourcetest.List(t, s)["a@example.com"]
+	if p.HasPhoto != sources.Present || p.Stamp != "" {
+		t.Errorf("listed as %+v", p)
 	}
-	for age, want := range map[time.Duration]bool{0: false, time.Second: false, -time.Hour: false, 3 * time.Second: true, time.Hour: true} {
-		if got := stamp(fi, fi.ModTime().Add(age)) != ""; got != want {
-			t.Errorf("a file %v old has a stamp: %v, want %v", age, got, want)
+	if ph := sourcetest.Read(t, s, p.Ref); !errors.Is(ph.Err, sources.ErrUnstable) || ph.Data != nil || !strings.Contains(ph.Err.Error(), "min_age is 1h0m0s") {
+		t.Errorf("read %q, error %v", ph.Data, ph.Err)
+	}
+	if ph := sourcetest.Read(t, New(Options{Path: dir}), p.Ref); ph.Err != nil {
+		t.Errorf("without min_age: error %v", ph.Err)
+	}
+}
+
+// put writes files into dir, with the folders they need.
+func put(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, content := range files {
+		name = filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Many folders and folders of many files: everyone is found once, whoever looks.
+func TestWalkFindsEveryone(t *testing.T) {
+	dir := t.TempDir()
+	files, want := map[string]string{}, 0
+	for i := range 1500 {
+		files[fmt.Sprintf("flat/person%04d@example.com.jpg", i)] = ""
+		want++
+	}
+	for i := range 120 {
+		files[fmt.Sprintf("%d/%d/deep/%d@example.org.jpg", i%7, i%11, i)] = ""
+		want++
+	}
+	put(t, dir, files)
+	for range 3 {
+		if got := len(sourcetest.List(t, New(Options{Path: dir, Recursive: true}))); got != want {
+			t.Fatalf("listed %d people, want %d", got, want)
+		}
+	}
+}
+
+// Whatever wrote the name, the person is the same.
+func TestNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"J\u00fcrgen@example.com": "j\u00fcrgen@example.com", "Ju\u0308rgen@example.com": "j\u00fcrgen@example.com",
+		"ANN.LEE@EXAMPLE.COM": "ann.lee@example.com", "ann%40example.com": "ann@example.com", "ann+hr@example.com": "ann+hr@example.com",
+		"ann%2Bhr%40example.com": "ann+hr@example.com", "50%@example.com": "50%@example.com",
+	} {
+		for _, ext := range []string{".jpg", ".JPEG", ".Png", ".gif"} {
+			dir := t.TempDir()
+			put(t, dir, map[string]string{name + ext: ""})
+			people := sourcetest.List(t, New(Options{Path: dir}))
+			if _, ok := people[want]; len(people) != 1 || !ok {
+				t.Errorf("%q is listed as %v, want %q", name+ext, people, want)
+			}
 		}
 	}
 }

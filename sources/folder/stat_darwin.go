@@ -3,16 +3,15 @@ package folder
 import (
 	"io/fs"
 	"syscall"
-	"time"
 )
 
 const nonBlock = syscall.O_NONBLOCK
 
-// changeTime is the inode's change time and number, which a program that resets
-// the modification time cannot hide from.
-func changeTime(fi fs.FileInfo) (time.Time, uint64) {
+// changeTime is the inode's change time in ns, which a program that resets the
+// modification time cannot hide from, and its number.
+func changeTime(fi fs.FileInfo) (int64, uint64) {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return time.Unix(st.Ctimespec.Unix()), st.Ino
+		return st.Ctimespec.Nano(), st.Ino
 	}
-	return time.Time{}, 0
+	return 0, 0
 }

@@ -74,8 +74,10 @@ type Source struct {
 	Name string `yaml:"name"`
 	Type string `yaml:"type"` // folder or ldap
 
-	Path      string `yaml:"path"`
-	Recursive bool   `yaml:"recursive"`
+	Path        string   `yaml:"path"`
+	Recursive   bool     `yaml:"recursive"`
+	MappingFile string   `yaml:"mapping_file"`
+	MinAge      Duration `yaml:"min_age"`
 
 	URLs             []string `yaml:"urls"`
 	BindDN           string   `yaml:"bind_dn"`
@@ -121,6 +123,7 @@ type Image struct {
 	Crop          string `yaml:"crop"`
 	StripMetadata bool   `yaml:"strip_metadata"`
 	Quality       int    `yaml:"quality"`
+	Background    string `yaml:"background"`
 }
 
 // Policy is when a picture is uploaded.
@@ -175,7 +178,7 @@ func defaults() *Config {
 			Retry: Retry{MaxAttempts: 6, MaxWait: Duration(5 * time.Minute)},
 		},
 		State:  State{Path: "/var/lib/photosync/state.db"},
-		Image:  Image{MaxEdge: 1050, MaxBytes: 1_000_000, MaxPixels: 50_000_000, Crop: "none", StripMetadata: true, Quality: 90},
+		Image:  Image{MaxEdge: 1050, MaxBytes: 1_000_000, MaxPixels: 50_000_000, Crop: "none", StripMetadata: true, Quality: 90, Background: "#ffffff"},
 		Policy: Policy{Existing: "on_source_change", Removed: "report", RemovedAfter: 3},
 		Guard: Guard{
 			MaxReplaced: Limit{20, true}, MaxRemoved: Limit{5, true}, MinListed: Limit{80, true}, MinPeople: 10, MaxShared: 10,

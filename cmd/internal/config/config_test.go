@@ -161,6 +161,7 @@ func TestFaults(t *testing.T) {
 		{"pixels", minimal + "image: {max_pixels: 5GP}", "write it like 50MP"},
 		{"quality", minimal + "image: {quality: 101}", "0 to 100"},
 		{"crop", minimal + "image: {crop: middle}", "none, center, top"},
+		{"background", minimal + "image: {background: white}", "write it like '#ffffff', in quotes"},
 		{"concurrency", minimal + "smartsheet: {concurrency: 65}", "1 to 64"},
 		{"no quota", minimal + "smartsheet: {requests_per_minute: 0}", "out of range"},
 		{"region", minimal + "smartsheet: {region: mars}", "us, eu, au, gov"},
@@ -175,6 +176,8 @@ func TestFaults(t *testing.T) {
 		{"source type", "sources: [{name: a, type: ftp}]", `sources[0].type: "ftp" is not possible (folder, ldap)`},
 		{"no type", "sources: [{name: a}]", "folder, ldap"},
 		{"no path", "sources: [{name: a, type: folder}]", "needs a path"},
+		{"min_age without unit", "sources: [{name: a, type: folder, path: x, min_age: 5}]", "write it like 30s"},
+		{"mapping file in ldap", ldapStart + "urls: [ldaps://x], mapping_file: x.csv}]", "a source of type ldap has no such key"},
 		{"key of the other type", "sources: [{name: a, type: folder, path: x, base_dn: dc=x}]", "a source of type folder has no such key"},
 		{"folder key in ldap", ldapStart + "urls: [ldaps://x], recursive: true}]", "a source of type ldap has no such key"},
 		{"no urls", ldapStart + "}]", "needs an address"},
@@ -255,7 +258,7 @@ did you mean "name"?
 where the files <email>.jpg lie
      6 |     path: […, …]
        |     ^
-known here: allow_plaintext, base_dn, bind_dn, bind_password_file, change_detection, email_attributes, filter, name, page_size, path, photo_attributes, recursive, tls, type, urls
+known here: allow_plaintext, base_dn, bind_dn, bind_password_file, change_detection, email_attributes, filter, mapping_file, min_age, name, page_size, path, photo_attributes, recursive, tls, type, urls
      7 |     größe: …
        |     ^
 its place is smartsheet.concurrency

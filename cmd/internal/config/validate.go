@@ -65,6 +65,8 @@ func (r Report) validate(d *decoder) {
 	d.between("report.keep", r.Keep, 0, 1_000_000)
 }
 
+var hexColor = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+
 func (m Image) validate(d *decoder) {
 	if m.MaxEdge != 0 {
 		d.between("image.max_edge", m.MaxEdge, 16, 100_000)
@@ -77,6 +79,9 @@ func (m Image) validate(d *decoder) {
 		d.fault("image.max_pixels", fmt.Sprintf("%d pixels make no sense", m.MaxPixels), "write it like 50MP")
 	}
 	d.oneOf("image.crop", m.Crop)
+	if !hexColor.MatchString(m.Background) {
+		d.fault("image.background", fmt.Sprintf("%q is no colour", m.Background), "write it like '#ffffff', in quotes: # begins a comment")
+	}
 }
 
 func (s *Smartsheet) validate(d *decoder) {
@@ -131,7 +136,7 @@ func loopback(host string) bool {
 
 // keys that only one type of source has.
 var (
-	folderKeys = []string{"path", "recursive"}
+	folderKeys = []string{"path", "recursive", "mapping_file", "min_age"}
 	ldapKeys   = []string{
 		"urls", "bind_dn", "bind_password_file", "base_dn", "filter", "email_attributes", "photo_attributes", "tls",
 		"page_size", "change_detection", "allow_plaintext",

@@ -1,0 +1,206 @@
+//go:build unix
+
+package folder
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"photosync/sources"
+	"photosync/sources/sourcetest"
+)
+
+func TestParseMapping(t *testing.T) {
+	one := map[string]string{"e1": "ann@example.com"}
+	two := map[string]string{"e1": "ann@example.com", "e2.jpg": "bob@example.com"}
+	for name, c := range map[string]struct {
+		in   string
+		want map[string]string
+	}{
+		"plain":            {"E1,Ann@Example.com\nE2.JPG,bob@example.com\n", two},
+		"no end of line":   {"E1,ann@example.com\nE2.jpg,bob@example.com", two},
+		"header":           {"Employee number,E-Mail\nE1,ann@example.com\n", one},
+		"header, umlaut":   {"Schlüssel,Elektronische Postadresse\nE1,ann@example.com\n", one},
+		"byte order mark":  {"\ufeffE1,ann@example.com\n", one},
+		"mark and header":  {"\ufeffkey,email\r\nE1,ann@example.com\r\n", one},
+		"windows":          {"E1,ann@example.com\r\nE2.jpg,bob@example.com\r\n", two},
+		"quotes":           {"\"E1\",\"ann@example.com\"\n\"E2.jpg\",bob@example.com\n", two},
+		"comma in a key":   {"\"Lee, Ann\",ann@example.com\n", map[string]string{"lee, ann": "ann@example.com"}},
+		"semicolons":       {"E1;ann@example.com\nE2.jpg;bob@example.com\n", two},
+		"tabs":             {"E1\tann@example.com\nE2.jpg\tbob@example.com\n", two},
+		"spaces":           {" E1 , ann@example.com \n", one},
+		"empty lines":      {"\n\nE1,ann@example.com\n\n", one},
+		"two for a person": {"E1,ann@example.com\nE2.jpg,ann@example.com\n", map[string]string{"e1": "ann@example.com", "e2.jpg": "ann@example.com"}},
+	} {
+		m, err := parseMapping(strings.NewReader(c.in))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got := map[string]string{}
+		for _, l := range m.lines {
+			got[m.key(l)] = m.email(l)
+		}
+		if !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestMappingFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		in   string
+		want string // the whole error
+	}{
+		"empty":           {"", `line 1: the file names nobody`},
+		"only a header":   {"key,email\n", `line 1: the file names nobody`},
+		"no header again": {"E1,ann@example.com\nkey,email\n", `line 2: email "email": want exactly one @`},
+		"not a header":    {"E1,ann.example.com\n", `line 1: email "ann.example.com": want exactly one @`},
+		"columns":         {"E1,ann@example.com,Ann\nE2\n", `line 1: 3 columns, want 2; line 2: 1 columns, want 2`},
+		"no key":          {",ann@example.com\n", `line 1: no file name or key before the email`},
+		"path":            {"2024/E1.jpg,ann@example.com\n2024\\E2.jpg,bob@example.com\n", `line 1: "2024/E1.jpg" is a path: write the file's name alone; line 2: "2024\\E2.jpg" is a path: write the file's name alone`},
+		"twice":           {"E1,ann@example.com\nE2,bob@example.com\ne1,cy@example.com\n", `line 3: "e1" stands on line 1 already`},
+		"twice the same":  {"E1,ann@example.com\nE1,ann@example.com\n", `line 2: "e1" stands on line 1 already`},
+		"latin 1":         {"J\xfcrgen,j@example.com\n", `line 1: not UTF-8: save the file as CSV in UTF-8`},
+		"utf-16":          {"\xff\xfeE\x001\x00", `line 1: the file is in UTF-16: save it as CSV in UTF-8`},
+		"zero":            {"E\x001,ann@example.com\n", `line 1: "E\x001" holds a control character`},
+		"quote":           {"E1,\"ann@example.com\nE2,bob@example.com\n", `line 2: extraneous or missing " in quoted-field`},
+		"all at once, in order": {
+			"E1,ann@example.com\nE1,bob@example.com\n\"a\"b,cy@example.com\n\nE3,nobody\n\"E4\nx\",di@example.com\n",
+			`line 2: "e1" stands on line 1 already; line 3: extraneous or missing " in quoted-field; line 5: email "nobody": want exactly one @; line 6: "E4\nx" holds a control character`,
+		},
+		"many": {strings.Repeat("x\n", 30), "line 1: " + strings.Repeat("1 columns, want 2; ", 1)},
+	} {
+		m, err := parseMapping(strings.NewReader(c.in))
+		e, ok := errors.AsType[*MappingError](err)
+		if !ok || m != nil && err == nil || e.Hint() == "" {
+			t.Errorf("%s: error %v", name, err)
+			continue
+		}
+		if name == "many" {
+			if len(e.Faults) != 20 || e.More != 10 || !strings.HasSuffix(err.Error(), "; and 10 more") {
+				t.Errorf("30 faults: %v", err)
+			}
+			continue
+		}
+		if got := strings.TrimPrefix(err.Error(), `read mapping file "": `); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
+		}
+	}
+}
+
+func TestMappingFile(t *testing.T) {
+	dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "badges.csv")
+	put(t, dir, map[string]string{
+		"E1.jpg": "ann", "sub/e2.PNG": "bob", "J\u00fcrgen.gif": "j", "E4.jpg": "4", "di@example.com.jpg": "di", "readme.txt": "",
+		"badges.csv": "key,email\nE1,ann@example.com\ne2.png,bob@example.com\nJu\u0308rgen,j@example.com\nE9,nobody@example.com\nE7,none@example.com\n",
+	})
+	inside, err := os.ReadFile(filepath.Join(dir, "badges.csv"))
+	if err := errors.Join(err, os.WriteFile(outside, inside, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"badges.csv", outside} {
+		s := New(Options{Path: dir, Recursive: true, MappingFile: file})
+		refs := map[string]string{}
+		l, err := s.List(t.Context(), func(p sources.Person) error { refs[p.Emails[0]] = p.Ref.Name; return nil })
+		if want := map[string]string{"ann@example.com": "E1.jpg", "bob@example.com": "sub/e2.PNG", "j@example.com": "J\u00fcrgen.gif"}; err != nil || !maps.Equal(refs, want) {
+			t.Errorf("listed %v, error %v; want %v", refs, err, want)
+		}
+		other := `1 ignored: not named .jpg, .jpeg, .png or .gif (first: "readme.txt")`
+		if file == outside {
+			other = `2 ignored: not named .jpg, .jpeg, .png or .gif (first: "badges.csv")`
+		}
+		want := []string{`2 ignored: not in the mapping file (first: "E4.jpg")`, other, `2 keys of the mapping file have no file here (first: "e7")`}
+		if !slices.Equal(l.Warnings, want) {
+			t.Errorf("warnings %q, want %q", l.Warnings, want)
+		}
+	}
+}
+
+// When a key goes to another person, that person's mark is not the one that the
+// state has, whatever it is.
+func TestMappingChangeMovesMarks(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"E1.jpg": "a picture", "E2.jpg": "a picture", "m.csv": "E1,ann@example.com\nE2,bob@example.com\n"})
+	place{t, dir}.Settle()
+	s := New(Options{Path: dir, MappingFile: "m.csv"})
+	before := sourcetest.List(t, s)
+	put(t, dir, map[string]string{"m.csv": "E2,ann@example.com\nE1,bob@example.com\n"})
+	for email, p := range sourcetest.List(t, s) {
+		if was := before[email]; p.Stamp == "" || p.Stamp == was.Stamp || p.Ref == was.Ref {
+			t.Errorf("%s: %v %q after the change, %v %q before", email, p.Ref, p.Stamp, was.Ref, was.Stamp)
+		}
+	}
+}
+
+// Without its mapping file a folder cannot be listed; a part of it is not the
+// whole.
+func TestMappingFileThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"E1.jpg": "a", "bad.csv": "E1\n", "folder/x": ""})
+	makeFIFO(t, filepath.Join(dir, "fifo.csv"))
+	for file, want := range map[string]string{
+		"none.csv": "no such file", "bad.csv": "line 1: 1 columns, want 2", "folder": "not a regular file", "fifo.csv": "not a regular file",
+	} {
+		n := 0
+		l, err := New(Options{Path: dir, MappingFile: file}).List(t.Context(), func(sources.Person) error { n++; return nil })
+		e, ok := errors.AsType[*MappingError](err)
+		if !ok || n > 0 || l.Complete || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) || e.Hint() == "" {
+			t.Errorf("%s: %d people, complete %v, error %v", file, n, l.Complete, err)
+		}
+	}
+}
+
+// A mapping of a million employees takes little more memory than its text.
+func TestMappingIsCompact(t *testing.T) {
+	const n = 10_000
+	var in strings.Builder
+	for i := range n {
+		fmt.Fprintf(&in, "E%07d,person%07d@example.com\n", i*7919%n, i)
+	}
+	var m *mapping
+	per := testing.AllocsPerRun(1, func() {
+		var err error
+		if m, err = parseMapping(strings.NewReader(in.String())); err != nil {
+			t.Fatal(err)
+		}
+	}) / n
+	if size := len(m.text) + 12*len(m.lines); size > 60*n || per > 4 {
+		t.Errorf("%d people take %d bytes, %.1f allocations each", n, size, per)
+	}
+	for i := range n {
+		key := fmt.Sprintf("E%07d", i*7919%n)
+		if email, ok := m.lookUp(key+".jpg", key); !ok || email != fmt.Sprintf("person%07d@example.com", i) {
+			t.Fatalf("%s is %q, %v", key, email, ok)
+		}
+	}
+}
+
+func FuzzMapping(f *testing.F) {
+	for _, s := range []string{
+		"E1,ann@example.com\nE2;bob@example.com\n", "\ufeffkey;email\r\n\"E;1\";a@b\r\n", "\"a", "\xff\xfe", "a,b@c\na,d@e\n", "x\ty@z", ",\n", "\"\"\",a@b",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		m, err := parseMapping(strings.NewReader(in))
+		if err != nil {
+			if e, ok := errors.AsType[*MappingError](err); !ok || len(e.Faults) == 0 {
+				t.Fatalf("%q: %v", in, err)
+			}
+			return
+		}
+		for _, l := range m.lines {
+			email, ok := m.lookUp(m.key(l), m.key(l))
+			if c, err := sources.Email(email); !ok || err != nil || c != email {
+				t.Fatalf("%q: key %q is %q, %v", in, m.key(l), email, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,158 @@
+package folder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"photosync/sources"
+)
+
+const (
+	// readTries is how often a file that changes while it is read is read.
+	readTries = 3
+	// readers is how many files are read at once: on a network share it is the
+	// waiting that takes the time.
+	readers = 8
+	// readAhead is how many bytes of files may be read and not yet taken.
+	readAhead = 2 * sources.MaxPhotoBytes
+)
+
+// Photos implements sources.Source.
+func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	root, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	room := semaphore.NewWeighted(readAhead)
+	todo := distinct(refs)
+	err = gather(ctx, min(readers, len(todo))+1, func(c crew[taken]) error {
+		for _, ref := range todo {
+			c.Go(func() error {
+				if c.ctx.Err() != nil {
+					return context.Cause(c.ctx)
+				}
+				t, err := s.photo(c.ctx, root, ref, room)
+				if err == nil {
+					c.emit(t)
+				}
+				return err
+			})
+		}
+		return nil
+	}, func(t taken) error {
+		defer room.Release(t.held)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return each(t.Photo)
+	})
+	if ctx.Err() != nil && err == nil {
+		err = context.Cause(ctx)
+	}
+	return err
+}
+
+// taken is a photo and the room that its bytes hold.
+type taken struct {
+	sources.Photo
+	held int64
+}
+
+func distinct(refs []sources.Ref) []sources.Ref {
+	done := make(map[sources.Ref]bool, len(refs))
+	var out []sources.Ref
+	for _, ref := range refs {
+		if !done[ref] {
+			done[ref] = true
+			out = append(out, ref)
+		}
+	}
+	return out
+}
+
+// photo reads one file, again if it changed meanwhile. Its error is that of ctx.
+func (s *Source) photo(ctx context.Context, root *os.Root, ref sources.Ref, room *semaphore.Weighted) (taken, error) {
+	t := taken{Photo: sources.Photo{Ref: ref}}
+	for range readTries {
+		t.Err = s.readOnce(ctx, root, &t, room)
+		if ctx.Err() != nil {
+			return t, context.Cause(ctx)
+		}
+		if !errors.Is(t.Err, errChanged) {
+			break
+		}
+		room.Release(t.held)
+		t.held = 0
+	}
+	if t.Err != nil {
+		if !errors.Is(t.Err, sources.ErrGone) {
+			t.Err = cause(t.Err)
+		}
+		t.Data, t.Err = nil, fmt.Errorf("read %q: %w", ref.Name, t.Err)
+	}
+	return t, nil
+}
+
+var errChanged = fmt.Errorf("%w: it changed each of %d times that it was read", sources.ErrUnstable, readTries)
+
+// readOnce reads the file of t and checks that it stayed the same the while. The
+// file is opened without waiting, should a FIFO have taken its place.
+func (s *Source) readOnce(ctx context.Context, root *os.Root, t *taken, room *semaphore.Weighted) error {
+	f, err := root.OpenFile(t.Ref.Name, os.O_RDONLY|nonBlock, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return sources.ErrGone
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	before := factsOf(fi)
+	if err := s.readable(before); err != nil {
+		return err
+	}
+	if err := room.Acquire(ctx, before.size); err != nil {
+		return err
+	}
+	t.held = before.size
+	// One byte more than expected tells a file that grows.
+	data := make([]byte, before.size+1)
+	n, err := io.ReadFull(f, data)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if fi, err = f.Stat(); err != nil {
+		return err
+	}
+	// The change time, too: a program that sets the modification time back
+	// (cp -p, rsync -t) does not hide that it wrote.
+	if int64(n) != before.size || factsOf(fi) != before {
+		return errChanged
+	}
+	t.Data = data[:n:n]
+	return nil
+}
+
+// readable tells whether a file may be read, by what it is.
+func (s *Source) readable(f facts) error {
+	switch age := f.age(time.Now()); {
+	case !f.regular():
+		return errNotFile
+	case f.size > sources.MaxPhotoBytes:
+		return fmt.Errorf("%w: %d bytes, %d are read at most", sources.ErrTooLarge, f.size, sources.MaxPhotoBytes)
+	case age < s.o.MinAge:
+		return fmt.Errorf("%w: it was written %v ago, and min_age is %v", sources.ErrUnstable, max(age, 0).Round(time.Second), s.o.MinAge)
+	}
+	return nil
+}

@@ -1,0 +1,291 @@
+package folder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"photosync/sources"
+)
+
+// List implements sources.Source. A folder that cannot be read, the top one or
+// one below, is an error that names it; a file that cannot is listed without a
+// stamp, so that reading it tells why.
+func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
+	root, err := s.open()
+	if err != nil {
+		return sources.Listing{}, err
+	}
+	defer root.Close()
+	w := walk{s: s, root: root, ignored: map[string]*count{}}
+	if s.o.MappingFile != "" {
+		if w.names, err = loadMapping(s.mappingPath()); err != nil {
+			return sources.Listing{}, err
+		}
+	}
+	// One goroutine more than processors: one may wait for the one that takes.
+	err = gather(ctx, runtime.GOMAXPROCS(0)+1, func(c crew[[]sources.Person]) error {
+		w.crew = c
+		return w.dir(".")
+	}, func(people []sources.Person) error {
+		for _, p := range people {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := each(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if ctx.Err() != nil && err == nil {
+		err = context.Cause(ctx)
+	}
+	w.listing.Warnings = w.warnings(err == nil)
+	w.listing.Complete = err == nil
+	return w.listing, err
+}
+
+// walk is one listing.
+type walk struct {
+	crew[[]sources.Person]
+	s     *Source
+	root  *os.Root
+	names *mapping // nil: files are named after people
+
+	mu      sync.Mutex // guards what follows
+	listing sources.Listing
+	ignored map[string]*count // by why
+}
+
+type count struct {
+	n     int
+	first string
+}
+
+func (w *walk) ignore(why, name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := w.ignored[why]
+	if c == nil {
+		c = &count{first: name}
+		w.ignored[why] = c
+	}
+	c.n++
+	c.first = min(c.first, name)
+}
+
+// Why something in the folder is not a person's photo, in the order of warnings.
+const (
+	notEmail    = "the name is not an email address"
+	notMapped   = "not in the mapping file"
+	otherType   = "not named .jpg, .jpeg, .png or .gif"
+	hidden      = "hidden"
+	notRegular  = "not a regular file"
+	subfolder   = "a subfolder, and recursive is off"
+	outsideLink = "a link that leads out of the folder or nowhere"
+)
+
+func (w *walk) warnings(complete bool) []string {
+	var lines []string
+	for _, why := range []string{notEmail, notMapped, otherType, hidden, notRegular, subfolder, outsideLink} {
+		if c := w.ignored[why]; c != nil {
+			lines = append(lines, fmt.Sprintf("%d ignored: %s (first: %q)", c.n, why, c.first))
+		}
+	}
+	if w.names != nil && complete {
+		if n, first := w.names.unused(); n > 0 {
+			lines = append(lines, fmt.Sprintf("%d keys of the mapping file have no file here (first: %q)", n, first))
+		}
+	}
+	return lines
+}
+
+// dir lists the folder name, relative to the root. What is in its blocks is
+// looked at by others while it reads on, as far as they have nothing to do.
+func (w *walk) dir(name string) error {
+	// Without waiting, should a FIFO have taken the folder's place.
+	d, err := w.root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
+	if err != nil {
+		return &Error{path.Join(w.s.o.Path, name), err}
+	}
+	defer d.Close()
+	var looking sync.WaitGroup // they need d
+	defer looking.Wait()
+	for {
+		if w.ctx.Err() != nil {
+			return context.Cause(w.ctx)
+		}
+		now := time.Now() // before the look: what is written after it must not seem old
+		b, err := nextBlock(d)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return &Error{path.Join(w.s.o.Path, name), err}
+		}
+		looking.Add(1)
+		look := func() error {
+			defer looking.Done()
+			return w.block(name, b, now)
+		}
+		if !w.TryGo(look) {
+			if err := look(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// block looks at a part of the folder dir, and goes on into the folders in it.
+func (w *walk) block(dir string, b block, now time.Time) error {
+	var people []sources.Person
+	var below []string
+	n := 0
+	for e := range b.entries {
+		if e.kind == fs.ModeIrregular { // this file system does not say
+			if f, err := e.look(); err == nil {
+				e.kind = f.kind
+			}
+		}
+		name := e.name
+		if dir != "." {
+			name = dir + "/" + e.name
+		}
+		switch {
+		case name == w.s.mappingName():
+			continue
+		case e.kind.IsDir() && w.s.o.Recursive && !strings.HasPrefix(e.name, "."):
+			below = append(below, name)
+			continue
+		}
+		n++
+		p, ok, err := w.person(name, e, now)
+		if err != nil {
+			return err
+		}
+		if ok {
+			people = append(people, p)
+		}
+	}
+	w.mu.Lock()
+	w.listing.Entries += n
+	w.mu.Unlock()
+	if len(people) > 0 {
+		w.emit(people)
+	}
+	for _, name := range below {
+		if !w.TryGo(func() error { return w.dir(name) }) {
+			if err := w.dir(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// person returns who is on the file called name, if it is anybody's photo.
+func (w *walk) person(name string, e entry, now time.Time) (p sources.Person, ok bool, err error) {
+	if strings.HasPrefix(e.name, ".") {
+		w.ignore(hidden, name)
+		return p, false, nil
+	}
+	if e.kind.IsDir() {
+		w.ignore(subfolder, name)
+		return p, false, nil
+	}
+	stem, ok := photoName(e.name)
+	if !ok {
+		w.ignore(otherType, name)
+		return p, false, nil
+	}
+	email, why := w.who(e.name, stem)
+	if why != "" {
+		w.ignore(why, name)
+		return p, false, nil
+	}
+	stamp, ok, err := w.look(name, e, now)
+	if err != nil || !ok {
+		return p, false, err
+	}
+	return sources.Person{
+		Emails: []string{email}, Ref: sources.Ref{Name: name}, Stamp: stamp, HasPhoto: sources.Present,
+	}, true, nil
+}
+
+// look returns the stamp of the file called name, and whether it is one at all.
+func (w *walk) look(name string, e entry, now time.Time) (stamp string, ok bool, err error) {
+	f, err := e.look()
+	link := err == nil && f.kind&fs.ModeSymlink != 0
+	if link { // it is followed, inside the root only
+		var fi fs.FileInfo
+		if fi, err = w.root.Stat(name); err == nil {
+			f = factsOf(fi)
+		}
+	}
+	switch {
+	case err != nil && link:
+		w.ignore(outsideLink, name)
+		return "", false, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "", false, nil // gone since the folder was read
+	case errors.Is(err, fs.ErrPermission): // of the folder: looking needs none of the file
+		return "", false, &Error{path.Join(w.s.o.Path, path.Dir(name)), err}
+	case err != nil:
+		return "", true, nil // reading it will tell why
+	case !f.regular():
+		w.ignore(notRegular, name)
+		return "", false, nil
+	case f.age(now) < max(clockGranularity, w.s.o.MinAge):
+		return "", true, nil
+	}
+	return f.stamp(name), true, nil
+}
+
+// who returns the address that a file belongs to, or why to nobody's.
+func (w *walk) who(base, stem string) (email, why string) {
+	if w.names != nil {
+		email, ok := w.names.lookUp(base, stem)
+		if !ok {
+			return "", notMapped
+		}
+		return email, ""
+	}
+	email, err := emailOf(stem)
+	if err != nil {
+		return "", notEmail
+	}
+	return email, ""
+}
+
+// photoName returns a file's name without its extension, if that is one of a
+// photo.
+func photoName(base string) (stem string, ok bool) {
+	ext := path.Ext(base)
+	switch strings.ToLower(ext) {
+	case ".jpg", ".jpeg", ".png", ".gif":
+		return strings.TrimSuffix(base, ext), true
+	}
+	return "", false
+}
+
+// emailOf is the address that a file is named after. Programs that cannot write
+// an @ into a name write %40; a name with an @ is taken as it is, since % may be
+// part of an address.
+func emailOf(name string) (string, error) {
+	if !strings.Contains(name, "@") {
+		if plain, err := url.PathUnescape(name); err == nil {
+			name = plain
+		}
+	}
+	return sources.Email(name)
+}
