@@ -46,6 +46,7 @@ func TestExitCode(t *testing.T) {
 		"time is over":       {with(job.Sync), fmt.Errorf("x: %w", job.ErrMaxDuration), 6},
 		"cancelled":          {with(job.Sync), context.Canceled, 6},
 		"maintenance":        {with(job.Sync), &smartsheet.Error{Status: 503, Code: 4001}, 6},
+		"no quota for good":  {with(job.Sync), &smartsheet.Error{Status: 429, Code: 4003}, 6},
 		"token":              {with(job.Sync), &smartsheet.Error{Status: 401, Code: 1002}, 1},
 		"token while failed": {with(job.Sync, report.Item{Outcome: "failed"}), &smartsheet.Error{Status: 401}, 1},
 	} {

@@ -235,10 +235,15 @@ func Held(err error) bool {
 }
 
 // Stopped reports whether err means that a run ended early and the next one
-// continues: a signal, the time budget, or Smartsheet's maintenance.
+// continues: a signal, the time budget, Smartsheet's maintenance, or a quota that
+// others use up for good.
 func Stopped(err error) bool {
-	return err != nil && (errors.Is(err, ErrSignal) || errors.Is(err, ErrMaxDuration) || errors.Is(err, context.Canceled) ||
-		smartsheet.VerdictOf(err) == smartsheet.Maintenance)
+	if err == nil {
+		return false
+	}
+	v := smartsheet.VerdictOf(err)
+	return errors.Is(err, ErrSignal) || errors.Is(err, ErrMaxDuration) || errors.Is(err, context.Canceled) ||
+		v == smartsheet.Maintenance || v == smartsheet.Throttled
 }
 
 // Causes with which the context of a run is cancelled.

@@ -159,64 +159,6 @@ func TestWhatIsLeft(t *testing.T) {
 	})
 }
 
-// Every fault, on the first attempt and on each: what becomes of the person.
-func TestFaults(t *testing.T) {
-	for name, c := range map[string]struct {
-		fault      simulator.Fault
-		once, each string // outcome of the person; "" for a failed run
-		stopped    bool
-	}{
-		"reset":        {simulator.Fault{Kind: "reset"}, "uploaded", "failed", false},
-		"hang":         {simulator.Fault{Kind: "hang"}, "uploaded", "failed", false},
-		"html 502":     {simulator.Fault{Kind: "html"}, "uploaded", "failed", false},
-		"truncated":    {simulator.Fault{Kind: "truncate"}, "uploaded", "failed", false},
-		"other user":   {simulator.Fault{Kind: "other-user"}, "uploaded", "failed", false},
-		"no image id":  {simulator.Fault{Kind: "no-image-id"}, "uploaded", "failed", false},
-		"4000":         {simulator.Fault{Kind: "status", Status: 500, Code: 4000}, "uploaded", "failed", false},
-		"4002":         {simulator.Fault{Kind: "status", Status: 500, Code: 4002}, "uploaded", "failed", false},
-		"4004":         {simulator.Fault{Kind: "status", Status: 500, Code: 4004}, "uploaded", "failed", false},
-		"4003":         {simulator.Fault{Kind: "status", Status: 429, Code: 4003}, "uploaded", "failed", false},
-		"4001":         {simulator.Fault{Kind: "status", Status: 503, Code: 4001}, "uploaded", "unfinished", true},
-		"1004":         {simulator.Fault{Kind: "status", Status: 403, Code: 1004}, "failed", "failed", false},
-		"1020":         {simulator.Fault{Kind: "status", Status: 404, Code: 1020}, "failed", "failed", false},
-		"1074":         {simulator.Fault{Kind: "status", Status: 400, Code: 1074}, "failed", "failed", false},
-		"1002":         {simulator.Fault{Kind: "status", Status: 401, Code: 1002}, "", "", true},
-		"4005":         {simulator.Fault{Kind: "status", Status: 410, Code: 4005}, "", "", true},
-		"partial 1004": {simulator.Fault{Kind: "partial", Code: 1004}, "partial_success", "partial_success", false},
-	} {
-		for _, count := range []int{1, 0} {
-			t.Run(fmt.Sprint(name, " count ", count), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					b := newBench(t, 1, simulator.Options{})
-					f := c.fault
-					f.Count = count
-					b.sim.AddFault(f)
-					want := c.once
-					if count == 0 {
-						want = c.each
-					}
-					r, err := b.run(t.Context(), 300, nil)
-					stops := c.stopped && (count == 0 || want == "")
-					if (err != nil) != stops {
-						t.Fatalf("error %v, want one: %v", err, stops)
-					}
-					it := r.Items[0]
-					if want != "" && it.Outcome != want {
-						t.Errorf("outcome %q, want %q: %+v", it.Outcome, want, it)
-					}
-					if f.Code != 0 && it.RefID == nil && len(it.EarlierErrors) == 0 {
-						t.Errorf("the refId is lost: %+v", it)
-					}
-					rec, known, err := b.st.Lookup(email(0))
-					if err != nil || known && (rec.UploadSHA256 != "") != (it.Outcome == "uploaded") {
-						t.Errorf("state after %q: %+v, %v", it.Outcome, rec, err)
-					}
-				})
-			})
-		}
-	}
-}
-
 // Rights that nobody has stop the run after five people.
 func TestNoRightsForAnybody(t *testing.T) {
 	b := newBench(t, 50, simulator.Options{})

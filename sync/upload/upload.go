@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -265,9 +266,9 @@ func (p *Pool) failed(ctx context.Context, it report.Item, a plan.Action, src st
 		it.Outcome, it.Hint = string(plan.Unfinished), "retry by itself: the next run continues"
 		return it, nil
 	}
-	if verdict == smartsheet.Maintenance {
+	if verdict == smartsheet.Maintenance || verdict == smartsheet.Throttled {
 		it.Outcome = string(plan.Unfinished)
-		return it, err
+		return it, err // it is nobody's fault, and would not end for the others
 	}
 	if verdict == smartsheet.StopRun {
 		return it, err
@@ -278,7 +279,7 @@ func (p *Pool) failed(ctx context.Context, it report.Item, a plan.Action, src st
 	}
 	f := state.Failure{Message: it.Message, Final: answered && e.Final()}
 	if answered {
-		f.Code, f.RefID, f.Status = fmt.Sprint(e.Code), e.RefID, e.Status
+		f.Code, f.RefID, f.Status = codeText(e.Code), e.RefID, e.Status
 	}
 	r.Email, r.Missing, r.Failure = a.Email, a.Missing, p.failure(a, src, f)
 	if (verdict == smartsheet.StaleID || verdict == smartsheet.Permission || answered && e.Status == 403) && a.Reason != plan.Placeholder {
@@ -326,13 +327,21 @@ func (p *Pool) answered(it report.Item, a plan.Action, src, sum string, up smart
 		first := up.FailedItems[0]
 		it.ErrorCode, it.RefID = &first.ErrorCode, &first.RefID
 		e := smartsheet.Error{Status: up.HTTPStatus, Code: first.ErrorCode, RefID: first.RefID, Message: first.Message}
-		f = state.Failure{Code: fmt.Sprint(e.Code), RefID: e.RefID, Status: e.Status, Message: e.Message, Final: e.Final()}
+		f = state.Failure{Code: codeText(e.Code), RefID: e.RefID, Status: e.Status, Message: e.Message, Final: e.Final()}
 		if f.Final {
 			r, it.Hint = p.settled(a, src), e.Hint()
 		}
 	}
 	r.Email, r.UserID, r.Missing, r.Failure = a.Email, a.User.ID, a.Missing, p.failure(a, src, f)
 	return it, p.record(&it, r)
+}
+
+// codeText is an errorCode as the state keeps it; a gateway gives none.
+func codeText(code int) string {
+	if code == 0 {
+		return ""
+	}
+	return strconv.Itoa(code)
 }
 
 // settled is the record of a person whose photo src was looked at for good.

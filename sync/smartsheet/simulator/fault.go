@@ -175,6 +175,13 @@ func (s *Server) AddFault(f Fault) {
 	s.faults = append(s.faults, &fault{Fault: f})
 }
 
+// ClearFaults lets nothing go wrong any more.
+func (s *Server) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
 // takeFault returns the fault that this request runs into, or nil, and how long
 // it takes before.
 func (s *Server) takeFault(op string, r *http.Request) (delay time.Duration, _ *fault) {

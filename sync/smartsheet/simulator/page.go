@@ -64,7 +64,8 @@ func (s *Server) changesAfter(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	body := map[string]any{
-		"changes": s.changes, "removals": s.removals, "all": all, "total": len(s.users), "pictures": len(s.byImage), "users": users,
+		"changes": s.changes, "removals": s.removals, "all": all, "total": len(s.users), "pictures": len(s.byImage),
+		"uploads": s.counts.Accepted, "users": users,
 	}
 	s.mu.Unlock()
 	w.Header().Set("X-Content-Type-Options", "nosniff")

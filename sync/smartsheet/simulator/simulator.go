@@ -65,6 +65,7 @@ type Counts struct {
 	Accepted    int            // uploads
 	RateLimited int
 	Others      int // units that Options.Others got
+	RefIDs      int // given out: sim000001 and so on
 	MaxPerUser  int // most uploads for one user at the same moment
 }
 
@@ -224,6 +225,7 @@ func (s *Server) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.counts
+	c.RefIDs = s.refs
 	c.ByOp = map[string]int{}
 	for k, v := range s.counts.ByOp {
 		c.ByOp[k] = v
