@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -54,9 +55,25 @@ func Open(path string, o Options) (*Store, error) {
 			s.release()
 			return nil, err
 		}
+		sweep(path)
 	}
 	s.holder = writeHolder(path)
 	return s, nil
+}
+
+// sweep removes what runs that were killed left half-written. Only who holds the
+// lock, as the caller does, writes such files.
+func sweep(path string) {
+	dir, base := filepath.Split(path)
+	entries, err := os.ReadDir(filepath.Clean(dir))
+	if err != nil {
+		return // nothing depends on it
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), base+".backup-") || strings.HasPrefix(e.Name(), base+".holder-") {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // open opens and checks the file that is there.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // WriteError is a report that could not be written.
@@ -43,13 +44,30 @@ func cause(err error) error {
 	return err
 }
 
+// abandoned is the age from which a temporary file belongs to no run any more: one
+// that was killed has left it.
+const abandoned = 24 * time.Hour
+
+// temporary is the pattern of names that files have before they are whole.
+const temporary = ".photosync-*.tmp"
+
 // CheckDir makes dir if need be and proves that reports can be written to it, so
-// that a run does not begin that could not say what it did.
+// that a run does not begin that could not say what it did. It removes what runs
+// that were killed left half-written.
 func CheckDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return &WriteError{Path: dir, Err: err}
 	}
-	f, err := os.CreateTemp(dir, ".photosync-*.tmp")
+	entries, _ := os.ReadDir(dir) // what matters is whether it can be written to
+	for _, e := range entries {
+		if ours, _ := filepath.Match(temporary, e.Name()); !ours {
+			continue
+		}
+		if fi, err := e.Info(); err == nil && time.Since(fi.ModTime()) > abandoned {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+	f, err := os.CreateTemp(dir, temporary)
 	if err != nil {
 		return &WriteError{Path: dir, Err: err}
 	}
@@ -141,7 +159,7 @@ func writeFile(path string, fill func(io.Writer) error) (err error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".photosync-*.tmp")
+	f, err := os.CreateTemp(dir, temporary)
 	if err != nil {
 		return err
 	}
