@@ -18,6 +18,37 @@ const maxEmailBytes = 254
 // in lower case. The local part keeps its dots and plus-suffix: two addresses
 // that differ there may be two people. Quoted local parts are not supported.
 func Email(s string) (string, error) {
+	if isPlain(s) {
+		return s, nil
+	}
+	return canonical(s)
+}
+
+// isPlain tells whether s is an address in its canonical form already, as nearly
+// all are: lower-case ASCII with nothing in it that is not allowed. A listing asks
+// a million times.
+func isPlain(s string) bool {
+	at := -1
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '@' && at < 0:
+			at = i
+		case c >= utf8.RuneSelf || !plain[c]:
+			return false
+		}
+	}
+	return at > 0 && at+1 < len(s) && len(s) <= maxEmailBytes && s[at+1] != '.' && s[len(s)-1] != '.'
+}
+
+// plain has the ASCII characters that stay as they are in an address.
+var plain = func() (ok [utf8.RuneSelf]bool) {
+	for c := range ok {
+		ok[c] = c != '@' && !notInEmail(rune(c)) && !unicode.IsUpper(rune(c))
+	}
+	return ok
+}()
+
+func canonical(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", fmt.Errorf("email %q: not valid UTF-8", s)
 	}

@@ -3,6 +3,7 @@ package sources
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,19 @@ type Joined struct {
 	// Ambiguous: the candidates are rivals of one source that claim the same
 	// address, and none of them can be taken.
 	Ambiguous bool
+}
+
+// Clone returns a copy that shares no slice with j.
+func (j Joined) Clone() Joined {
+	j.Emails, j.Candidates = slices.Clone(j.Emails), slices.Clone(j.Candidates)
+	for i := range j.Candidates {
+		if es := &j.Candidates[i].Emails; slices.Equal(*es, j.Emails) {
+			*es = j.Emails
+		} else {
+			*es = slices.Clone(*es)
+		}
+	}
+	return j
 }
 
 // Candidate is a person in one source.
@@ -40,16 +54,16 @@ func (e *ListError) Unwrap() error { return e.Err }
 // Two entries of one source that claim an address both lose it; a person who has
 // no other address left is Ambiguous. People of a later source who share an
 // address with one of an earlier source are further candidates of that person.
-// The result is sorted by key. An incomplete listing is a *ListError: acting on
-// the rest could give a person the photo of a source that does not come first.
-// The listings are returned in every case, as far as they got.
-func Join(ctx context.Context, srcs []Named) ([]Joined, []Listing, error) {
-	j := joiner{owner: map[string]int{}}
+// An incomplete listing is a *ListError: acting on the rest could give a person
+// the photo of a source that does not come first. The listings are returned in
+// every case, as far as they got.
+func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
+	p := &People{}
 	listings := make([]Listing, 0, len(srcs))
-	for i, src := range srcs {
-		var people []Person
+	for _, src := range srcs {
+		r := &roster{}
 		l, err := src.List(ctx, func(p Person) error {
-			people = append(people, p)
+			r.add(p)
 			return nil
 		})
 		if err == nil && !l.Complete {
@@ -60,103 +74,96 @@ func Join(ctx context.Context, srcs []Named) ([]Joined, []Listing, error) {
 			return nil, append(listings, l), &ListError{Source: src.Name, Err: err}
 		}
 		listings = append(listings, l)
-		j.add(i, people)
+		r.finish()
+		p.rosters = append(p.rosters, r)
 	}
-	slices.SortFunc(j.people, func(a, b Joined) int { return strings.Compare(a.Emails[0], b.Emails[0]) })
-	return j.people, listings, nil
+	p.untangle()
+	return p, listings, nil
 }
 
-// joiner collects people source by source.
-type joiner struct {
-	people []Joined
-	owner  map[string]int // email -> index into people
+// People are those of all sources, joined. A million of them take some fifty
+// bytes each: they are kept packed, in sorted runs, and unpacked one by one.
+type People struct {
+	rosters []*roster // by source
+	// tangled are those who share an address that is not the first one of them all,
+	// sorted by key; claimed holds what they are known by.
+	tangled []Joined
+	claimed claims
 }
 
-// add joins the people of source i to those of the sources before it.
-func (j *joiner) add(i int, people []Person) {
-	// A fixed order: what a listing yields first must not decide anything.
-	slices.SortFunc(people, func(a, b Person) int { return strings.Compare(a.Ref.Name, b.Ref.Name) })
-	contested := contestedEmails(people)
-	rivals := map[string][]Candidate{}
-	before := len(j.people)
-	for _, p := range people {
-		var free []string
-		for _, e := range p.Emails {
-			if !contested[e] {
-				free = append(free, e)
+// All yields everyone, sorted by key. The slices of a Joined are good until the
+// next step; Clone keeps them.
+func (p *People) All() iter.Seq[Joined] {
+	return func(yield func(Joined) bool) {
+		tangled := p.tangled
+		for j := range p.plain() {
+			for len(tangled) > 0 && tangled[0].Emails[0] < j.Emails[0] {
+				if !yield(tangled[0]) {
+					return
+				}
+				tangled = tangled[1:]
+			}
+			if !yield(j) {
+				return
 			}
 		}
-		c := Candidate{Source: i, Person: p}
-		if len(free) == 0 {
-			rivals[p.Emails[0]] = append(rivals[p.Emails[0]], c)
-			continue
-		}
-		j.place(c, free, before)
-	}
-	for email, cs := range rivals {
-		if _, taken := j.owner[email]; taken {
-			continue // an earlier source settles it
-		}
-		if len(cs) == 1 { // the others keep another address; name them all the same
-			cs = claimants(people, email, i)
-		}
-		j.owner[email] = len(j.people)
-		j.people = append(j.people, Joined{Emails: []string{email}, DisplayName: cs[0].DisplayName, Candidates: cs, Ambiguous: true})
-	}
-}
-
-// place adds c to the person of an earlier source who owns one of its addresses,
-// or as a new person. People from index before on are of c's own source.
-func (j *joiner) place(c Candidate, free []string, before int) {
-	at := -1
-	for _, e := range free {
-		if o, ok := j.owner[e]; ok && o < before {
-			at = o
-			break
-		}
-	}
-	if at < 0 {
-		at = len(j.people)
-		j.people = append(j.people, Joined{DisplayName: c.DisplayName})
-	}
-	p := &j.people[at]
-	if p.Ambiguous {
-		return // a later source does not settle what an earlier one contests
-	}
-	p.Candidates = append(p.Candidates, c)
-	if p.DisplayName == "" {
-		p.DisplayName = c.DisplayName
-	}
-	for _, e := range free {
-		if _, ok := j.owner[e]; !ok {
-			j.owner[e] = at
-			p.Emails = append(p.Emails, e)
-		}
-	}
-}
-
-// contestedEmails returns the addresses that two or more of people claim.
-func contestedEmails(people []Person) map[string]bool {
-	seen := make(map[string]bool, len(people))
-	contested := map[string]bool{}
-	for _, p := range people {
-		for _, e := range p.Emails {
-			if seen[e] {
-				contested[e] = true
+		for _, j := range tangled {
+			if !yield(j) {
+				return
 			}
-			seen[e] = true
 		}
 	}
-	return contested
 }
 
-// claimants returns everyone who claims email.
-func claimants(people []Person, email string, source int) []Candidate {
-	var cs []Candidate
-	for _, p := range people {
-		if slices.Contains(p.Emails, email) {
-			cs = append(cs, Candidate{Source: source, Person: p})
+// plain yields those who share at most the first address of each of them: all that
+// belong together come in a row.
+func (p *People) plain() iter.Seq[Joined] {
+	return func(yield func(Joined) bool) {
+		var group []Candidate
+		var emails []string
+		for c, last := range p.listed() {
+			if !p.claimed.has(c.Emails) {
+				group = append(group, c)
+			}
+			if !last || len(group) == 0 {
+				continue
+			}
+			j := joinGroup(group, emails)
+			if !yield(j) {
+				return
+			}
+			group, emails = group[:0], j.Emails[:0]
 		}
 	}
-	return cs
+}
+
+// joinGroup joins people with the same first address, who share no other; they are
+// sorted by source. The addresses go into emails.
+func joinGroup(group []Candidate, emails []string) Joined {
+	j := Joined{Emails: emails[:0], Candidates: group[:0]}
+	for len(group) > 0 {
+		n := 1
+		for n < len(group) && group[n].Source == group[0].Source {
+			n++
+		}
+		same := group[:n]
+		group = group[n:]
+		switch {
+		case j.Ambiguous, n > 1 && len(j.Candidates) > 0:
+			continue // an earlier source settles it, or leaves it open
+		case n > 1:
+			slices.SortFunc(same, func(a, b Candidate) int { return strings.Compare(a.Ref.Name, b.Ref.Name) })
+			j.Ambiguous = true
+		}
+		j.Candidates = append(j.Candidates, same...) // in place: never beyond what was read
+		if j.DisplayName == "" {
+			j.DisplayName = same[0].DisplayName
+		}
+		for i, e := range same[0].Emails {
+			if i > 0 || len(j.Emails) == 0 {
+				j.Emails = append(j.Emails, e)
+			}
+		}
+	}
+	return j
 }

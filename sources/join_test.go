@@ -54,7 +54,7 @@ func TestJoin(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, p := range people {
+		for p := range people.All() {
 			s := strings.Join(p.Emails, ",") + ":"
 			if p.Ambiguous {
 				s += " ambiguous"

@@ -14,6 +14,11 @@ type decoder struct {
 	table []string // the texts by number
 }
 
+// newDecoder is at the first field of what is stored for email.
+func newDecoder(table []string, email, data string) decoder {
+	return decoder{rest: data[1 : len(data)-4], email: email, table: table}
+}
+
 func (d *decoder) take(n uint64) string {
 	if d.bad || n > uint64(len(d.rest)) {
 		d.bad = true
@@ -74,6 +79,22 @@ func (d *decoder) textOf(kind, n uint64) string {
 		return d.table[n]
 	}
 	return d.take(n)
+}
+
+// sum reads a hash as Sum gives it.
+func (d *decoder) sum() string {
+	n := d.uvarint()
+	if n%kinds == asHex {
+		return d.take(n / kinds)
+	}
+	return d.textOf(n%kinds, n/kinds)
+}
+
+// flags reads those of a record.
+func (d *decoder) flags() uint64 {
+	f := d.uvarint()
+	d.bad = d.bad || f&^uint64(knownFlags) != 0
+	return f
 }
 
 func (d *decoder) flag() bool {

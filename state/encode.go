@@ -31,7 +31,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-var errRecord = errors.New("a record does not add up")
+var (
+	errRecord  = errors.New("a record does not add up")
+	errVersion = errors.New("a record is of an unknown version")
+)
 
 // encode returns a record as it is stored: the version, the fields in order, those
 // first that tell whether anything is to be done, and a checksum that covers the
@@ -67,7 +70,7 @@ func (t *texts) encode(r *Record) []byte {
 		b = binary.AppendVarint(b, int64(f.Count))
 		b = appendTime(b, f.At)
 	}
-	return binary.LittleEndian.AppendUint32(b, checksum(r.Email, b))
+	return binary.LittleEndian.AppendUint32(b, checksum([]byte(r.Email), b))
 }
 
 func flagsOf(r *Record) (flags uint64) {
@@ -90,19 +93,23 @@ func flagsOf(r *Record) (flags uint64) {
 	return flags
 }
 
-func checksum(email string, data []byte) uint32 {
-	return crc32.Update(crc32.Checksum([]byte(email), castagnoli), castagnoli, data)
+func checksum(email, data []byte) uint32 {
+	return crc32.Update(crc32.Checksum(email, castagnoli), castagnoli, data)
 }
 
-// decode reads what was written for email, in any version. table holds the texts by
-// number.
-func decode(table []string, email string, data []byte) (Record, error) {
+// verify checks what is stored for email against its checksum.
+func verify(email, data []byte) error {
 	n := len(data) - 4
 	if n < 1 || checksum(email, data[:n]) != binary.LittleEndian.Uint32(data[n:]) {
-		return Record{}, errRecord
+		return errRecord
 	}
-	// One string for all the texts: their parts share its memory.
-	d := decoder{rest: string(data[1:n]), email: email, table: table}
+	return nil
+}
+
+// decode reads what was written for email, in any version; it is verified. table
+// holds the texts by number. The texts of the record share data's memory.
+func decode(table []string, email, data string) (Record, error) {
+	d := newDecoder(table, email, data)
 	var r Record
 	switch data[0] {
 	case recordVersion1:
@@ -110,7 +117,7 @@ func decode(table []string, email string, data []byte) (Record, error) {
 	case recordVersion:
 		r = d.record()
 	default:
-		return Record{}, errors.New("a record is of an unknown version")
+		return Record{}, errVersion
 	}
 	if d.bad || d.rest != "" {
 		return Record{}, errRecord
@@ -120,8 +127,7 @@ func decode(table []string, email string, data []byte) (Record, error) {
 
 // record reads the fields of the current version.
 func (d *decoder) record() Record {
-	flags := d.uvarint()
-	d.bad = d.bad || flags&^uint64(knownFlags) != 0
+	flags := d.flags()
 	r := Record{Email: d.email, Source: d.text(), Rendering: d.text(), Ref: d.text(), Stamp: d.text(), UserID: d.varint()}
 	r.Placeholder = flags&placeholder != 0
 	if flags&isMissing != 0 {
@@ -181,8 +187,8 @@ const (
 )
 
 func appendText(b []byte, s string) []byte {
-	if n := len(s) / 2; n >= 16 && isHex(s) {
-		b = binary.AppendUvarint(b, uint64(n)*kinds+asHex)
+	if packs(s) {
+		b = binary.AppendUvarint(b, uint64(len(s)/2)*kinds+asHex)
 		b, _ = hex.AppendDecode(b, []byte(s))
 		return b
 	}
@@ -210,9 +216,12 @@ func appendRef(b []byte, s, email string) []byte {
 	return appendText(b, s[at+len(email):])
 }
 
-// isHex reports whether s comes back unchanged from bytes: an even number of
-// digits, none in upper case.
-func isHex(s string) bool {
+// packs reports whether s is stored as bytes: it is long enough, and comes back
+// unchanged, with an even number of digits, none in upper case.
+func packs(s string) bool {
+	if len(s) < 32 {
+		return false
+	}
 	for i := range len(s) {
 		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
 			return false

@@ -63,25 +63,12 @@ func (v *Snapshot) Lookup(email string) (r Record, found bool, err error) {
 // All yields every record by email. The sequence ends after an error.
 func (v *Snapshot) All() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		if v.people == nil {
-			return
-		}
-		c := v.people.Cursor()
-		for step := c.First; ; step = c.Next {
+		for e, err := range v.Entries() {
 			var r Record
-			var more bool
-			err := v.s.guard(func() (err error) {
-				k, data := step()
-				if more = k != nil; more {
-					r, err = v.record(string(k), data)
-				}
-				return err
-			})
-			if err != nil {
-				yield(Record{}, err)
-				return
+			if err == nil {
+				r, err = e.Record()
 			}
-			if !more || !yield(r, nil) {
+			if !yield(r, err) || err != nil {
 				return
 			}
 		}
@@ -175,11 +162,19 @@ func (s *Store) Delete(email string) error {
 
 // record decodes what is stored for email.
 func (v *Snapshot) record(email string, data []byte) (Record, error) {
-	r, err := decode(v.table, email, data)
+	err := verify([]byte(email), data)
+	var r Record
+	if err == nil {
+		r, err = decode(v.table, email, string(data))
+	}
 	if err != nil {
-		return Record{}, v.s.damaged(fmt.Errorf("read record of %.80q: %w", email, err))
+		return Record{}, v.damaged(email, err)
 	}
 	return r, nil
+}
+
+func (v *Snapshot) damaged(email string, err error) error {
+	return v.s.damaged(fmt.Errorf("read record of %.80q: %w", email, err))
 }
 
 type entry struct{ key, value []byte }

@@ -1,0 +1,148 @@
+package state
+
+import (
+	"encoding/hex"
+	"iter"
+	"strings"
+
+	"go.etcd.io/bbolt"
+)
+
+// Entry is a record read as far as it tells whether there is anything to do, which
+// for nearly everyone there is not. Its texts are parts of a large one: whoever
+// keeps any of them keeps all of that.
+type Entry struct {
+	Email, Source, Rendering, Ref, Stamp string
+
+	Photo    bool   // there was one at the last look
+	Sum      string // Sum(its SourceSHA256)
+	Uploaded bool   // something was
+	Noted    bool   // there is more to know: a failure, a missing photo, a placeholder
+
+	v    *Snapshot
+	data string
+}
+
+// Sum is a hash as an Entry has it: bytes instead of digits.
+func Sum(sha256 string) string {
+	if !packs(sha256) {
+		return sha256
+	}
+	b, err := hex.DecodeString(sha256)
+	if err != nil { // cannot be: packs looked at every digit
+		return sha256
+	}
+	return string(b)
+}
+
+// Record is the whole record, in memory of its own.
+func (e *Entry) Record() (Record, error) {
+	r, err := decode(e.v.table, strings.Clone(e.Email), strings.Clone(e.data))
+	if err != nil {
+		return Record{}, e.v.damaged(e.Email, err)
+	}
+	return r, nil
+}
+
+// Entries yields an Entry for every record, by email; it is the same one each time.
+// The sequence ends after an error.
+func (v *Snapshot) Entries() iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		if v.people == nil {
+			return
+		}
+		w := walker{cursor: v.people.Cursor()}
+		e := &Entry{v: v}
+		for {
+			if err := v.s.guard(w.read); err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(w.ends) == 0 {
+				return
+			}
+			all, at := string(w.data), 0
+			for i := 0; i < len(w.ends); i += 2 {
+				mid, end := w.ends[i], w.ends[i+1]
+				err := verify(w.data[at:mid], w.data[mid:end])
+				if err == nil {
+					err = e.read(all[at:mid], all[mid:end])
+				}
+				if err != nil {
+					yield(nil, v.damaged(all[at:mid], err))
+					return
+				}
+				if at = end; !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+const (
+	walkBytes = 128 << 10 // copied out of the file at once
+	walkPages = 4 << 20   // walked over until the pages are given back
+)
+
+// walker copies records out of the file, many at once: whoever looks at them may
+// take time, or panic, and neither is the file's concern.
+type walker struct {
+	cursor *bbolt.Cursor
+	begun  bool
+	data   []byte
+	ends   []int // of email, record, email, …
+	walked int
+}
+
+// read copies the next records; none at the end. It runs guarded.
+func (w *walker) read() error {
+	w.data, w.ends = w.data[:0], w.ends[:0]
+	for len(w.data) < walkBytes {
+		step := w.cursor.Next
+		if !w.begun {
+			step, w.begun = w.cursor.First, true
+		}
+		k, data := step()
+		if k == nil {
+			break
+		}
+		w.data = append(w.data, k...)
+		w.ends = append(w.ends, len(w.data))
+		w.data = append(w.data, data...)
+		w.ends = append(w.ends, len(w.data))
+	}
+	if w.walked += len(w.data); w.walked >= walkPages || len(w.ends) == 0 {
+		w.walked = 0
+		tx := w.cursor.Bucket().Tx()
+		releasePages(tx.DB().Info().Data, tx.Size())
+	}
+	return nil
+}
+
+// read fills e with what is stored for email.
+func (e *Entry) read(email, data string) error {
+	*e = Entry{v: e.v, Email: email, data: data}
+	if data[0] != recordVersion {
+		r, err := decode(e.v.table, email, data)
+		e.Source, e.Rendering, e.Ref, e.Stamp = r.Source, r.Rendering, r.Ref, r.Stamp
+		e.Photo, e.Sum, e.Uploaded, e.Noted = r.SourceSHA256 != "", Sum(r.SourceSHA256), r.UploadSHA256 != "", r.Failure != nil
+		return err
+	}
+	d := newDecoder(e.v.table, email, data)
+	flags := d.flags()
+	e.Photo, e.Uploaded = flags&hasPhoto != 0, flags&hasUpload != 0
+	e.Noted = flags&(hasFailure|isMissing|placeholder) != 0
+	e.Source, e.Rendering, e.Ref, e.Stamp = d.text(), d.text(), d.text(), d.text()
+	d.varint() // the user's id
+	if flags&isMissing != 0 {
+		d.varint()
+	}
+	if e.Photo {
+		e.Sum = d.sum()
+	}
+	if d.bad {
+		return errRecord
+	}
+	return nil
+}
