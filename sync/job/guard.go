@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"photosync/sources"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 )
@@ -49,48 +48,6 @@ func (e *ApprovalError) Hint() string {
 	return "look at this plan; if it is right, approve it with --approve " + e.PlanID
 }
 
-// remember looks everyone up in the state. Both are in the order of the emails, so
-// one pass over each is enough.
-func (r *run) remember(context.Context) error {
-	var people []sources.Joined
-	people, r.people = r.people, nil
-	r.generation = r.o.State.Generation()
-	if _, err := r.o.State.Meta(listedKey, &r.past.Listed); err != nil {
-		return err
-	}
-	o := r.planOptions()
-	for rec, err := range r.o.State.All() {
-		if err != nil {
-			return err
-		}
-		for len(people) > 0 && people[0].Emails[0] < rec.Email {
-			r.subject(plan.Subject{Joined: people[0]})
-			people = people[1:]
-		}
-		if rec.UploadSHA256 != "" {
-			r.past.People++
-		}
-		if len(people) > 0 && people[0].Emails[0] == rec.Email {
-			r.subject(plan.Subject{Joined: people[0], Record: rec, Known: true})
-			people = people[1:]
-			continue
-		}
-		if plan.Misses(rec, o) {
-			r.subject(plan.Subject{Joined: sources.Joined{Emails: []string{rec.Email}}, Record: rec, Known: true})
-		}
-	}
-	for _, p := range people {
-		r.subject(plan.Subject{Joined: p})
-	}
-	return nil
-}
-
-func (r *run) subject(s plan.Subject) {
-	if r.o.Only == nil || r.o.Only(s.Key()) {
-		r.subjects = append(r.subjects, s)
-	}
-}
-
 // guard looks at the whole plan. A plan that was approved passes, once: letting it
 // pass moves the state on, and with it the ID of the next plan.
 func (r *run) guard(context.Context) error {
@@ -110,7 +67,13 @@ func (r *run) guard(context.Context) error {
 		return nil
 	}
 	bs := r.plan.Check(*r.o.Guards, r.past, r.listed())
-	r.plan.HoldShared(r.subjects, r.o.Guards.MaxShared)
+	if r.o.Guards.MaxShared > 0 {
+		counts := r.plan.Sums()
+		if err := r.countQuiet(counts); err != nil {
+			return err
+		}
+		r.plan.HoldShared(r.subjects, counts, r.o.Guards.MaxShared)
+	}
 	for _, b := range bs {
 		r.report.Guards = append(r.report.Guards, report.Breach(b))
 	}

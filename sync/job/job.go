@@ -79,8 +79,9 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 type run struct {
 	o        Options
 	report   *report.Report
-	people   []sources.Joined
-	subjects []plan.Subject
+	people   *sources.People
+	quiet    quiet          // people for whom there is nothing to do
+	subjects []plan.Subject // the others
 	users    map[string][]plan.User
 	plan     *plan.Plan
 
@@ -125,9 +126,11 @@ func (r *run) account(ctx context.Context) error {
 func (r *run) decide(context.Context) error {
 	r.plan = plan.Build(r.subjects, r.users, r.planOptions())
 	r.report.PlanID = r.plan.ID
-	r.report.Totals.People = len(r.subjects)
+	r.plan.Unchanged += r.quiet.people
+	r.report.Totals.People = len(r.subjects) + r.quiet.people
 	r.report.Totals.Unchanged = r.plan.Unchanged
 	for i := range r.plan.WithPhoto {
+		r.plan.WithPhoto[i] += r.quiet.withPhoto[i]
 		r.report.Sources[i].WithPhoto = r.plan.WithPhoto[i]
 	}
 	return nil

@@ -43,17 +43,18 @@ type bench struct {
 	more []sources.Named // after mem
 	sim  *simulator.Server
 	st   *state.Store
+	dir  string // of the state
 }
 
 func newBench(t *testing.T, people int, o simulator.Options) *bench {
 	t.Helper()
-	b := &bench{t: t}
+	b := &bench{t: t, dir: t.TempDir()}
 	for i := range people {
 		o.Users = append(o.Users, smartsheet.User{Email: email(i)})
 		b.mem.Put(email(i), picture(i))
 	}
 	b.sim = simulator.New(o)
-	st, err := state.Open(filepath.Join(t.TempDir(), "state.db"), state.Options{})
+	st, err := state.Open(filepath.Join(b.dir, "state.db"), state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

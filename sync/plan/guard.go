@@ -103,19 +103,28 @@ func (p *Plan) Hold() {
 	}
 }
 
-// HoldShared holds the uploads of a picture that more than most people have: a
-// silhouette, a logo, a bad import. 0 holds nothing.
-func (p *Plan) HoldShared(subjects []Subject, most int) {
-	if most <= 0 {
-		return
-	}
-	people := map[string]int{} // by hash, of those that are to be uploaded
+// Sums returns the hashes of the pictures that are to be uploaded, for HoldShared.
+func (p *Plan) Sums() map[string]int {
+	people := map[string]int{}
 	for _, a := range p.Actions {
 		if a.Outcome == Planned && a.SourceSHA256 != "" {
 			people[a.SourceSHA256] = 0
 		}
 	}
+	return people
+}
+
+// HoldShared holds the uploads of a picture that more than most people have: a
+// silhouette, a logo, a bad import. 0 holds nothing. people are Sums, with those
+// counted who have the picture and are not among the subjects.
+func (p *Plan) HoldShared(subjects []Subject, people map[string]int, most int) {
+	if most <= 0 {
+		return
+	}
 	for _, s := range subjects {
+		if len(s.Candidates) == 0 {
+			continue // in no source any more
+		}
 		sum := s.Record.SourceSHA256
 		if s.Look != nil {
 			sum = s.Look.SHA256

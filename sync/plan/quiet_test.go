@@ -1,0 +1,72 @@
+package plan
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"photosync/sources"
+	"photosync/state"
+)
+
+// Whoever is called quiet would have been found unchanged; and on a night like any
+// other everyone who would be is called quiet.
+func TestQuietIsUnchanged(t *testing.T) {
+	quiet, loud := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		o := Options{
+			Rendering: "R", Sources: []string{"hr", "ad"},
+			Force:    rapid.IntRange(0, 9).Draw(t, "force") == 0,
+			Checksum: rapid.IntRange(0, 9).Draw(t, "checksum") == 0,
+			Existing: rapid.SampledFrom([]Policy{"", OnSourceChange, Enforce, RespectUser, FillEmpty}).Draw(t, "policy"),
+			Source:   rapid.SampledFrom([]string{"", "", "", "hr", "ad"}).Draw(t, "source"),
+		}
+		if rapid.IntRange(0, 9).Draw(t, "excluded") == 0 {
+			o.Excluded = func(string) bool { return true }
+		}
+		j := sources.Joined{Emails: []string{"a@x"}, Ambiguous: rapid.IntRange(0, 9).Draw(t, "ambiguous") == 0}
+		for i := range rapid.IntRange(1, 2).Draw(t, "candidates") {
+			c := sources.Candidate{Source: i}
+			c.Ref.Name = fmt.Sprint("ref ", rapid.IntRange(0, 1).Draw(t, "ref"))
+			c.Stamp = rapid.SampledFrom([]string{"1", "1", "1\nad=1", "2", ""}).Draw(t, "stamp")
+			c.HasPhoto = rapid.SampledFrom([]sources.Presence{sources.Present, sources.Absent, sources.Unknown}).Draw(t, "presence")
+			j.Candidates = append(j.Candidates, c)
+		}
+		some := func(name, value string) string {
+			return rapid.SampledFrom([]string{value, value, value, value, "", "else"}).Draw(t, name)
+		}
+		r := state.Record{
+			Email: "a@x", Source: some("from", "hr"), Ref: some("ref", "ref 0"), SourceSHA256: some("hash", "h"),
+			UploadSHA256: some("uploaded", "h"), Rendering: some("rendering", "R"), UserID: 7, ImageID: "i",
+			Missing: rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "missing"), Placeholder: rapid.IntRange(0, 9).Draw(t, "placeholder") == 0,
+		}
+		s := Subject{Joined: j, Record: r, Known: true}
+		r.Stamp = rapid.SampledFrom([]string{chainStamp(s, o, winner(s, o)), "hr=1", "hr=1\nad=1", ""}).Draw(t, "remembered")
+		if rapid.IntRange(0, 5).Draw(t, "failed") == 0 {
+			r.Failure = &state.Failure{Final: rapid.Bool().Draw(t, "final"), Hash: "h"}
+		}
+		s.Record = r
+		e := &state.Entry{
+			Email: r.Email, Source: r.Source, Rendering: r.Rendering, Ref: r.Ref, Stamp: r.Stamp, Photo: r.SourceSHA256 != "",
+			Uploaded: r.UploadSHA256 != "", Noted: r.Failure != nil || r.Missing > 0 || r.Placeholder,
+		}
+		source, ok := Quiet(j, e, o)
+		read := NeedsLook(s, o)
+		p := Build([]Subject{s}, nil, o)
+		unchanged := !read && p.Unchanged == 1 && len(p.Settled) == 0
+		switch {
+		case ok && (!unchanged || p.WithPhoto[source] != 1):
+			t.Fatalf("quiet by source %d; read %v, plan %+v", source, read, p)
+		case !ok && unchanged && !e.Noted && o.Source == "" && o.Existing != Enforce && !o.Checksum:
+			t.Fatalf("not quiet, and the plan is %+v", p)
+		case ok:
+			quiet++
+		default:
+			loud++
+		}
+	})
+	if quiet == 0 || loud == 0 {
+		t.Errorf("%d quiet, %d not: this tests nothing", quiet, loud)
+	}
+}
