@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"runtime"
 	"time"
 
@@ -30,6 +31,10 @@ func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (
 	if err != nil {
 		return nil, usageError{err}
 	}
+	return newClientOver(transport, s, abort, log)
+}
+
+func newClientOver(transport http.RoundTripper, s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (*smartsheet.Client, error) {
 	c, err := smartsheet.New(smartsheet.Options{
 		BaseURL: baseURL(s), AllowHTTP: s.AllowHTTP, Transport: transport, Token: s.Token.Reveal(), OAuth2: oauth2Options(s.OAuth2),
 		IntegrationSource: s.IntegrationSource, UserAgent: userAgent(), AssumeUser: s.AssumeUser,

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"photosync/cmd/internal/config"
+	"photosync/sources"
+	"photosync/state"
+	"photosync/sync/job"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+)
+
+func (k *checkup) smartsheet(ctx context.Context, c *config.Config) {
+	// A checkup is not the time to wait for better days.
+	s := c.Smartsheet
+	s.Retry = config.Retry{MaxAttempts: min(2, s.Retry.MaxAttempts), MaxWait: config.Duration(10 * time.Second)}
+	transport, err := smartsheet.NewTransport(s.CAFile)
+	if err != nil {
+		k.fail("smartsheet", err, "")
+		return
+	}
+	clock := &clock{RoundTripper: transport}
+	client, err := newClientOver(clock, s, nil, zerolog.Nop())
+	if err != nil {
+		k.fail("smartsheet", err, "")
+		return
+	}
+	defer client.Close()
+	me, err := client.Me(ctx)
+	k.clock(clock)
+	if err != nil {
+		k.fail("smartsheet", err, "")
+		return
+	}
+	who := fmt.Sprintf("the token belongs to %s of account %q", me.Email, me.AccountName)
+	if me.Admin {
+		k.add(good, "smartsheet", who+", a system admin", "")
+	} else {
+		k.add(bad, "smartsheet", who+", who is no system admin", "use the token of a system admin: nobody else may set other people's pictures")
+	}
+	if want := (state.Account{Root: baseURL(c.Smartsheet), ID: me.AccountID}); k.account != nil && (k.account.ID != want.ID || k.account.Root != want.Root) {
+		k.add(bad, "smartsheet", fmt.Sprintf("the state belongs to account %q at %s", k.account.Name, k.account.Root), "use its token, or another state.path")
+	}
+	k.users(ctx, client)
+	k.quota(client.Stats(), c.Smartsheet.RequestsPerMinute)
+}
+
+// quota tells whether the token is let through.
+func (k *checkup) quota(st smartsheet.Stats, perMinute int) {
+	text := fmt.Sprintf("%d of %s refused by the rate limit; requests_per_minute is %d", st.RateLimited, count(int(st.Requests), "request"), perMinute)
+	if st.RateLimited > 0 {
+		k.add(warning, "quota", text, "something else uses this token now: a run adapts, and takes longer")
+		return
+	}
+	k.add(good, "quota", text, "")
+}
+
+// maxSkew is how far this machine's clock may be from Smartsheet's.
+const maxSkew = time.Minute
+
+// clock is a transport that compares the answers' Date with this machine's clock.
+type clock struct {
+	http.RoundTripper
+	mu   sync.Mutex
+	skew time.Duration // of the last answer; above 0: this machine is ahead
+	told bool          // by some answer
+}
+
+func (c *clock) RoundTrip(req *http.Request) (*http.Response, error) {
+	sent := time.Now()
+	resp, err := c.RoundTripper.RoundTrip(req)
+	if err != nil {
+		return resp, err
+	}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		// The answer was written between sending and now; Date has whole seconds.
+		c.skew, c.told = sent.Add(time.Since(sent)/2).Sub(date.Add(time.Second/2)), true
+	}
+	return resp, nil
+}
+
+func (k *checkup) clock(c *clock) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.told {
+		return
+	}
+	skew := c.skew.Abs().Round(10 * time.Second)
+	switch {
+	case skew < maxSkew:
+		k.add(good, "clock", fmt.Sprintf("within %v of Smartsheet's", maxSkew), "")
+	case c.skew > 0:
+		k.add(warning, "clock", fmt.Sprintf("%v ahead of Smartsheet's", skew), "set it by NTP: certificates, Kerberos and tokens depend on it")
+	default:
+		k.add(warning, "clock", fmt.Sprintf("%v behind Smartsheet's", skew), "set it by NTP: certificates, Kerberos and tokens depend on it")
+	}
+}
+
+// users lists a page of users and looks for the examples of the sources.
+func (k *checkup) users(ctx context.Context, client *smartsheet.Client) {
+	err := client.Users(ctx, func(smartsheet.User) error { return errSeen })
+	if err != nil && !errors.Is(err, errSeen) {
+		k.fail("users", err, "")
+		return
+	}
+	if len(k.examples) == 0 {
+		k.add(good, "users", "can be listed", "")
+		return
+	}
+	var emails []string
+	for e := range k.examples {
+		emails = append(emails, e)
+	}
+	found := 0
+	err = client.Find(ctx, emails, func(u smartsheet.User) error {
+		if e, err := sources.Email(u.Email); err == nil {
+			if seen, wanted := k.examples[e]; wanted && !seen {
+				k.examples[e] = true
+				found++
+			}
+		}
+		return nil
+	})
+	detail := fmt.Sprintf("%d of the %d examples above are Smartsheet users", found, len(emails))
+	switch {
+	case err != nil:
+		k.fail("users", err, "")
+	case found == 0:
+		k.add(warning, "users", detail, "compare the addresses: match.domains rewrites a domain, email_attributes names others")
+	default:
+		k.add(good, "users", detail, "")
+	}
+}
+
+// uploadTest uploads one person's picture, as a sync of nobody else would.
+func (k *checkup) uploadTest(ctx context.Context, a *app, c *config.Config, address string) {
+	if k.count(bad) > 0 {
+		k.add(bad, "upload", "not tried: what is marked ✗ comes first", "")
+		return
+	}
+	email, err := sources.Email(address)
+	if err != nil {
+		k.fail("upload", err, "name a person like ann@example.com")
+		return
+	}
+	f := &runFlags{only: []string{literal(email)}, force: true, limit: 1}
+	w := &watch{progress: newProgress(), log: zerolog.Nop()}
+	rep, err := a.perform(ctx, job.Sync, newRunID(time.Now()), c, f, w, nil)
+	if err != nil {
+		k.fail("upload", err, "")
+		return
+	}
+	i := slices.IndexFunc(rep.Items, func(it report.Item) bool { return it.Email == email })
+	if i < 0 {
+		k.add(bad, "upload", email+" is in none of the sources", "name a person whom a source lists, such as an example above")
+		return
+	}
+	it := rep.Items[i]
+	if it.Outcome != "uploaded" {
+		k.add(bad, "upload", fmt.Sprintf("%s: %s, %s%s", email, it.Reason, it.Outcome, details(it)), it.Hint)
+		return
+	}
+	k.add(good, "upload", fmt.Sprintf("%s: HTTP %d %s, %d x %d %s of %s, image id %s; look at the picture in Smartsheet", email, it.HTTPStatus, it.Message,
+		it.Image.Width, it.Image.Height, it.Image.Format, size(int64(it.Image.Bytes)), it.ImageID), "")
+}
+
+// literal is a pattern that matches text only.
+func literal(text string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(text)
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"photosync/cmd/internal/config"
+	"photosync/sources"
+	"photosync/sync/photo"
+)
+
+func (k *checkup) sources(ctx context.Context, c *config.Config) {
+	srcs, closeAll, err := openSources(c)
+	if err != nil {
+		k.fail("sources", err, "correct the source's tls, filter or base_dn")
+		return
+	}
+	defer closeAll()
+	for i, s := range srcs {
+		k.servers(ctx, c, c.Sources[i])
+		k.source(ctx, s, photoOptions(c.Image))
+	}
+}
+
+// servers tries each address of a source that has several: a run would only find
+// that one is down when it needs it.
+func (k *checkup) servers(ctx context.Context, c *config.Config, s config.Source) {
+	if len(s.URLs) < 2 {
+		return
+	}
+	for _, u := range s.URLs {
+		one, alone := *c, s
+		alone.URLs = []string{u}
+		one.Sources = []config.Source{alone}
+		if err := firstEntry(ctx, &one); err != nil {
+			k.add(warning, "source "+s.Name, fmt.Sprintf("%s: %v", u, err), "a run would go on with the next of its urls: mend or remove this one")
+		}
+	}
+}
+
+// firstEntry connects to the only source of c, binds, and reads an entry.
+func firstEntry(ctx context.Context, c *config.Config) error {
+	srcs, closeAll, err := openSources(c)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	_, err = srcs[0].List(ctx, func(sources.Person) error { return errSeen })
+	if errors.Is(err, errSeen) {
+		return nil
+	}
+	return err
+}
+
+// errSeen ends a listing that has shown enough.
+var errSeen = errors.New("seen")
+
+// sampled is how many photos of a source are read at most.
+const sampled = 100
+
+// source lists s to its end and reads a few photos.
+func (k *checkup) source(ctx context.Context, s sources.Named, o photo.Options) {
+	what := "source " + s.Name
+	people, began := 0, time.Now()
+	var refs []sources.Ref
+	emails := map[sources.Ref]string{}
+	listing, err := s.List(ctx, func(p sources.Person) error {
+		people++
+		if p.HasPhoto != sources.Absent && len(refs) < sampled {
+			refs = append(refs, p.Ref)
+			emails[p.Ref] = p.Emails[0]
+		}
+		return nil
+	})
+	if err != nil {
+		k.fail(what, err, "a run needs the whole list: check that the source can be reached and read")
+		return
+	}
+	for _, w := range listing.Warnings {
+		k.add(warning, what, w, "")
+	}
+	if people == 0 {
+		k.add(bad, what, fmt.Sprintf("%d entries, none of them a person", listing.Entries),
+			"check path and file names, or base_dn, filter and email_attributes")
+		return
+	}
+	detail := countPeople(people)
+	if listing.Pages > 0 {
+		detail += " in " + count(listing.Pages, "page")
+	}
+	detail += fmt.Sprintf(", listed in %s", time.Since(began).Round(100*time.Microsecond))
+	k.photos(ctx, s, o, what, detail, refs, emails)
+}
+
+// sampledPhotos is what a few photos of a source are like.
+type sampledPhotos struct {
+	photos, fine        int
+	examples            []string // of those that are fine, three at most
+	unreadable, refused error    // the last one each
+}
+
+// photos reads refs, and says what is found.
+func (k *checkup) photos(ctx context.Context, s sources.Named, o photo.Options, what, detail string, refs []sources.Ref, emails map[sources.Ref]string) {
+	var got sampledPhotos
+	err := s.Photos(ctx, refs, func(p sources.Photo) error {
+		switch {
+		case p.Err == nil:
+			got.photos++
+			if _, err := photo.Prepare(ctx, p.Data, o); err != nil {
+				got.refused = fmt.Errorf("%s: %w", emails[p.Ref], err)
+			} else if got.fine++; got.fine <= 3 {
+				k.examples[emails[p.Ref]] = false
+				got.examples = append(got.examples, fmt.Sprintf("%s (%s)", emails[p.Ref], size(int64(len(p.Data)))))
+			}
+		case !errors.Is(p.Err, sources.ErrNoPhoto) && !errors.Is(p.Err, sources.ErrGone):
+			got.unreadable = p.Err
+		}
+		return nil
+	})
+	if err != nil {
+		got.unreadable = err
+	}
+	slices.Sort(got.examples)
+	detail += fmt.Sprintf("; of the first %d, %d have a photo", len(refs), got.photos)
+	switch {
+	case got.unreadable != nil:
+		k.add(warning, what, detail, "")
+		k.fail(what, got.unreadable, "check the right to read photos")
+	case got.photos == 0:
+		k.add(warning, what, detail, "check photo_attributes and the right to read them")
+	case got.refused != nil:
+		k.add(warning, what, fmt.Sprintf("%s, and %d of these are no picture that can be sent, like %v", detail, got.photos-got.fine, got.refused),
+			"mend these photos at their source: a run reports each once, and sends the others")
+	default:
+		k.add(good, what, detail+", like "+strings.Join(got.examples, ", "), "")
+	}
+}
