@@ -41,6 +41,6 @@ func (a Action) enforce(users map[string][]User) Action {
 	if len(found) != 1 || !found[0].Active || a.Record.ImageID == "" || a.ours(found[0]) {
 		return a
 	}
-	a.User = found[0]
+	a.User, a.Drift = found[0], true
 	return a.upload(Drifted)
 }

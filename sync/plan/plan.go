@@ -131,7 +131,12 @@ type Action struct {
 	// Settle: nothing is uploaded, but the state has something to learn. Lost: the
 	// picture that we uploaded is not in Smartsheet any more.
 	Settle, Lost bool
+	// Drift: the picture in Smartsheet is known not to be the one that we uploaded.
+	Drift bool
 }
+
+// Anew tells whether the picture is uploaded even if it is the same as last time.
+func (a Action) Anew() bool { return a.Reason == Forced || a.Reason == Placeholder || a.Drift }
 
 // Plan is the list of actions of a run.
 type Plan struct {
@@ -253,6 +258,7 @@ func assign(a Action, users map[string][]User, o Options) Action {
 		return a.skip(Ambiguous)
 	}
 	a.User = found[0]
+	a.Drift = o.Existing.sees() && !a.ours(a.User)
 	if !a.User.Active {
 		return a.unsettle().skip(InactiveUser)
 	}

@@ -105,8 +105,9 @@ func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
 		return p.unprepared(ctx, it, a, src.sha256, err)
 	}
 	sum := hash(pic.Data)
-	it.Image = imageOf(pic, src, sum)
-	if sum == a.Record.UploadSHA256 && a.Reason != plan.Forced && a.Reason != plan.Drifted && a.Reason != plan.Placeholder {
+	if sum == a.Record.UploadSHA256 && !a.Anew() {
+		it.Reason, it.Outcome = string(plan.SamePicture), string(plan.Skipped)
+		return it, p.record(&it, p.settled(a, src.sha256))
 		it.Reason, it.Outcome = string(plan.SamePicture), string(plan.Skipped)
 		return it, p.record(&it, p.settled(a, src.sha256))
 	}

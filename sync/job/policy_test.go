@@ -1,0 +1,112 @@
+package job
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"photosync/sync/plan"
+	"photosync/sync/smartsheet"
+	"photosync/sync/smartsheet/simulator"
+)
+
+// Every policy in every situation, as the README's table says it.
+func TestPolicies(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "| photo at its source |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := strings.Split(table, "\n")
+	if !found || len(rows) != 2+14 {
+		t.Fatalf("the README's table of policies has %d lines", len(rows))
+	}
+	policies := cells("|" + rows[0])[1:]
+	for _, row := range rows[2:] {
+		c := cells(row)
+		for i, policy := range policies {
+			for _, after := range []int{1, 0} {
+				t.Run(fmt.Sprintf("%s, %s, %s, removed after %d", c[0], c[1], policy, after), func(t *testing.T) {
+					cell(t, c[0], c[1], plan.Policy(policy), after, c[2+i])
+				})
+			}
+		}
+	}
+}
+
+// cells are the texts between the bars of a table's row.
+func cells(row string) []string {
+	parts := strings.Split(strings.ReplaceAll(strings.Trim(row, "| "), "`", ""), "|")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return parts
+}
+
+// cell brings about one situation and demands what the table says of it.
+func cell(t *testing.T, source, picture string, policy plan.Policy, after int, want string) {
+	b := newBench(t, 1, simulator.Options{})
+	change := func(o *Options) { o.Existing, o.RemovedAfter = policy, after }
+	if source != "new" {
+		b.must(change)
+	}
+	b.situation(change, source, picture)
+	switch {
+	case source == "removed" && after == 0:
+		want = "no_photo"
+	case source == "back again" && picture == "our placeholder" && after == 0: // there the photo still is
+		want = "same_picture"
+		if policy == plan.FillEmpty {
+			want = "user_changed"
+		}
+	case source == "back again" && policy == plan.OnSourceChange && after == 0:
+		want = "same_picture" // as the last one we uploaded; nobody asks whether it is still there
+	case want == "–":
+		want = ""
+	}
+	uploads := b.sim.Counts().Accepted
+	r, got := b.must(change), ""
+	if len(r.Items) > 0 {
+		got = r.Items[0].Reason
+	}
+	if got != want {
+		t.Errorf("reason %q, want %q", got, want)
+	}
+	sends := map[string]int{"new": 1, "changed": 1, "drifted": 1, "placeholder": 1}[want]
+	if n := b.sim.Counts().Accepted - uploads; n != sends {
+		t.Errorf("%d uploads, want %d", n, sends)
+	}
+}
+
+// situation makes the photo and the picture what a row of the table says.
+func (b *bench) situation(change func(*Options), source, pic string) {
+	b.t.Helper()
+	photo := picture(0)
+	switch source {
+	case "changed":
+		photo = picture(10)
+		b.mem.Put(email(0), photo)
+	case "removed":
+		b.mem.Remove(email(0))
+	case "back again":
+		b.mem.Remove(email(0))
+		b.must(change)
+		b.mem.Put(email(0), photo)
+	case "new", "unchanged":
+	default:
+		b.t.Fatalf("%q is no situation", source)
+	}
+	switch pic {
+	case "another":
+		b.sim.SetImage(email(0), picture(20))
+	case "none":
+		if source != "new" {
+			b.rebuild(smartsheet.User{ID: b.record(0).UserID, Email: email(0)})
+		}
+	case "ours", "our placeholder":
+	default:
+		b.t.Fatalf("%q is no situation", pic)
+	}
+}
