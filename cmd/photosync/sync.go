@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -29,26 +28,25 @@ const grace = 25 * time.Second
 
 const configUsage = "configuration `FILE` (default: $PHOTOSYNC_CONFIG, ./config.yaml, /etc/photosync/config.yaml)"
 
-// runFlags are the flags of sync and plan.
+// runFlags are the flags of sync, plan and apply.
 type runFlags struct {
 	config, reportDir, output, logLevel, logFormat, progress string
 	only                                                     []string
-	source, approve                                          string
+	source, approve, shard                                   string
+	out                                                      string     // of plan: the file to keep it in
+	part                                                     plan.Shard // shard, read
+	made                                                     *plan.File // what is to be kept
+	apply                                                    *plan.File // of apply
+	strict                                                   bool
 	force, checksum, retryFailed                             bool
 	limit                                                    int
 	maxDuration                                              time.Duration
 }
 
+// add adds the flags that all of them have.
 func (f *runFlags) add(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&f.config, "config", "", configUsage)
-	fs.StringArrayVar(&f.only, "only", nil, "only people whose email matches `EMAIL|GLOB`; may be given several times")
-	fs.BoolVar(&f.force, "force", false, "upload even what is unchanged")
-	fs.BoolVar(&f.checksum, "checksum", false, "read every photo instead of trusting change marks")
-	fs.BoolVar(&f.retryFailed, "retry-failed", false, "send again what was refused before and has not changed")
-	fs.StringVar(&f.source, "source", "", "only photos of the source with this `NAME`")
-	fs.IntVar(&f.limit, "limit", 0, "upload at most `N` pictures: new people first, then the oldest pictures; 0: all")
-	fs.StringVar(&f.approve, "approve", "", "let the plan with this `PLAN_ID` pass the guards, once")
 	fs.DurationVar(&f.maxDuration, "max-duration", 0, "stop after this time; the next run continues")
 	fs.StringVar(&f.reportDir, "report-dir", "", "`FOLDER` for reports (default: report.dir)")
 	fs.StringVar(&f.output, "output", "text", "on stdout: text, a summary; or json, lines of which the last one is the report")
@@ -70,18 +68,10 @@ func (f *runFlags) check() error {
 	if f.logFormat != "" && !strings.Contains(" auto console json ", " "+f.logFormat+" ") {
 		return fmt.Errorf("--log-format %q: want auto, console or json", f.logFormat)
 	}
-	for _, g := range f.only {
-		if _, err := path.Match(g, ""); err != nil {
-			return fmt.Errorf("--only %q: no valid pattern", g)
-		}
-	}
-	if f.limit < 0 {
-		return errors.New("--limit: want a number above 0")
-	}
 	if f.maxDuration < 0 {
 		return errors.New("--max-duration: want a time above 0")
 	}
-	return nil
+	return f.checkSelection()
 }
 
 func (a *app) sync() *cobra.Command {
@@ -98,20 +88,26 @@ SIGINT and SIGTERM finish and record what is on the wire; a second one ends that
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runJob(cmd.Context(), job.Sync, f) },
 	}
 	f.add(cmd)
+	f.addSelection(cmd)
 	return cmd
 }
 
 func (a *app) plan() *cobra.Command {
 	f := &runFlags{}
 	cmd := &cobra.Command{
-		Use:     "plan",
-		Short:   "Show what sync would do, and write nothing but a report",
-		Long:    "Show what sync would do. Exit code 0: nothing; 10: there are changes.",
-		Example: "  photosync plan --only '*@example.com'",
+		Use:   "plan",
+		Short: "Show what sync would do, and write nothing but a report",
+		Long: `Show what sync would do. Every picture is prepared, so that what would be refused
+shows, too. Exit code 0: nothing; 10: there are changes.
+
+-o keeps the plan in a file for photosync apply.`,
+		Example: "  photosync plan --only '*@example.com'\n  photosync plan -o plan.json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runJob(cmd.Context(), job.Plan, f) },
 	}
 	f.add(cmd)
+	f.addSelection(cmd)
+	cmd.Flags().StringVarP(&f.out, "out", "o", "", "keep the plan in this `FILE`, for apply")
 	return cmd
 }
 
@@ -132,6 +128,9 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	if f.source != "" && !slices.ContainsFunc(c.Sources, func(s config.Source) bool { return s.Name == f.source }) {
 		return workError{usageError{fmt.Errorf("--source %q: the configuration has no such source", f.source)}}
 	}
+	if err := f.shards(a.env); err != nil {
+		return workError{usageError{err}}
+	}
 	f.override(c)
 	if err := report.CheckDir(c.Report.Dir); err != nil {
 		return workError{err}
@@ -148,39 +147,13 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	w.announce(mode, c, abort)
 	rep, err := a.perform(ctx, mode, runID, c, f, w, abort)
 	w.close()
-	if job.Held(err) || mode == job.Plan && len(rep.Guards)+rep.Totals.Held > 0 {
+	if job.Held(err) && mode == job.Sync || mode == job.Plan && len(rep.Guards)+rep.Totals.Held > 0 {
 		rep.Approve = f.approval(file, rep.PlanID)
 	}
+	if perr := f.writePlan(rep, c.Report.Dir); err == nil {
+		err = perr
+	}
 	return a.conclude(rep, err, c.Report, w)
-}
-
-// approval is the command that lets the plan with this id pass: a sync with the
-// flags of this run.
-func (f *runFlags) approval(file, id string) string {
-	args := []string{"photosync", "sync", "--config", file}
-	for _, o := range f.only {
-		args = append(args, "--only", o)
-	}
-	if f.source != "" {
-		args = append(args, "--source", f.source)
-	}
-	if f.limit > 0 {
-		args = append(args, "--limit", fmt.Sprint(f.limit))
-	}
-	for _, o := range []struct {
-		flag string
-		set  bool
-	}{{"--force", f.force}, {"--checksum", f.checksum}, {"--retry-failed", f.retryFailed}} {
-		if o.set {
-			args = append(args, o.flag)
-		}
-	}
-	for i, arg := range args {
-		if strings.ContainsAny(arg, " \t'\"*?[]$&;|<>()`\\") {
-			args[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(args, " ") + " --approve " + id
 }
 
 func (f *runFlags) override(c *config.Config) {
@@ -192,6 +165,7 @@ func (f *runFlags) override(c *config.Config) {
 			*o.key = o.flag
 		}
 	}
+	c.State.Path = shardPath(c.State.Path, f.part)
 }
 
 // newRunID is a name for a run that sorts by time.
@@ -262,21 +236,12 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 		Sources: srcs, State: st, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photoOptions(c.Image),
 		Concurrency: c.Smartsheet.Concurrency, Thumbnails: c.Report.Thumbnails, Excluded: c.Match.Excluded,
 		Existing: plan.Policy(c.Policy.Existing), RemovedAfter: removedAfter(c.Policy), Guards: guards(c.Guard), Source: f.source, Limit: f.limit, Approve: f.approve,
-		Force: f.force, Checksum: f.checksum, RetryFailed: f.retryFailed,
+		Force: f.force, Checksum: f.checksum, RetryFailed: f.retryFailed, Only: f.match(), Shard: f.part,
+		Apply: f.apply, Strict: f.strict, File: func(p *plan.File) { f.made = p },
 	}
 	w.hook(&o)
-	if len(f.only) > 0 {
-		o.Only = func(email string) bool {
-			for _, g := range f.only {
-				if config.Glob(g, email) {
-					return true
-				}
-			}
-			return false
-		}
-	}
 	rep, err := job.Run(ctx, o)
-	if err == nil && mode == job.Sync {
+	if err == nil && mode != job.Plan {
 		if berr := st.Backup(); berr != nil {
 			w.log.Warn().Err(berr).Msg("the state was not backed up; the run itself is recorded")
 		}
@@ -315,6 +280,9 @@ func (a *app) conclude(rep *report.Report, err error, to config.Report, w *watch
 		printSummary(a.stdout, rep)
 		for _, file := range files {
 			fmt.Fprintf(a.stdout, "  report  %s\n", file)
+		}
+		if rep.PlanFile != "" {
+			fmt.Fprintf(a.stdout, "  plan    %s: photosync apply carries it out\n", rep.PlanFile)
 		}
 	}
 	for _, e := range []error{err, werr} {

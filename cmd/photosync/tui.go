@@ -53,6 +53,9 @@ func printSummary(w io.Writer, r *report.Report) {
 	w = plainWriter{w}
 	t := r.Totals
 	verdict := verdicts[r.Result]
+	if r.Mode == job.Apply && r.Result == report.Held {
+		verdict = "The plan was not applied: nothing was written."
+	}
 	if r.Mode == job.Plan && t.Planned > 0 {
 		verdict = fmt.Sprintf("A sync would upload %s.", count(t.Planned, "picture"))
 	}

@@ -51,9 +51,13 @@ func (e *ApprovalError) Hint() string {
 // guard looks at the whole plan. A plan that was approved passes, once: letting it
 // pass moves the state on, and with it the ID of the next plan.
 func (r *run) guard(context.Context) error {
+	if r.o.Apply != nil {
+		return r.admit()
+	}
 	id := r.plan.ID
 	if r.o.Approve != "" {
 		if r.o.Approve != id {
+			r.file = r.plan.File(r.o.Limit)
 			r.plan.Hold()
 			r.held = &ApprovalError{r.o.Approve, id}
 			return nil
@@ -78,6 +82,7 @@ func (r *run) guard(context.Context) error {
 		r.report.Guards = append(r.report.Guards, report.Breach(b))
 	}
 	if len(bs) > 0 && r.o.Mode != Plan { // a plan shows what there would be to hold
+		r.file = r.plan.File(r.o.Limit)
 		r.plan.Hold()
 		r.held = &HeldError{id, bs}
 	}
@@ -99,7 +104,7 @@ func (r *run) passed() error {
 	for name, n := range now {
 		same = same && r.past.Listed[name] == n
 	}
-	if same {
+	if same || !r.listedAsPlanned() {
 		return nil
 	}
 	return r.o.State.SetMeta(listedKey, now)

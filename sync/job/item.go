@@ -32,7 +32,10 @@ func (r *run) skipped(a plan.Action) report.Item {
 	case plan.BeingWritten:
 		it.Message, it.Hint = a.Err.Error(), upload.WaitHint
 	case plan.HeldBack:
-		it.Message = "a guard holds the whole run"
+		it.Message = "the whole run is held"
+		if a.Why != "" {
+			it.Message, it.Hint = a.Why, "retry by itself: the next sync looks at it"
+		}
 	case plan.SharedImage:
 		it.Message = fmt.Sprintf("%d people have this identical picture", a.Shared)
 		it.Hint = "if it is right, raise guard.max_shared, or let photosync plan name the plan and approve that with --approve"

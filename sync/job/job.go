@@ -19,8 +19,9 @@ import (
 
 // Modes of a run.
 const (
-	Sync = "sync"
-	Plan = "plan" // the same, and nothing is written
+	Sync  = "sync"
+	Plan  = "plan"  // the same, and nothing is written
+	Apply = "apply" // what a plan holds that was made before, and nothing else
 )
 
 // Smartsheet is what a run asks of Smartsheet.
@@ -58,11 +59,15 @@ type Options struct {
 	RemovedAfter int
 	Guards       *plan.Guards // nil: none
 	Approve      string       // the ID of the plan that may pass the guards; empty: none
+	Shard        plan.Shard   // the part of all people that the run is about
+	Apply        *plan.File   // of mode Apply
+	Strict       bool         // do nothing at all if anything moved since Apply was made
 
 	// Hooks for progress and logs; each may be nil.
 	Listed func(report.Source)
 	Made   func(*plan.Plan)
 	Item   func(report.Item)
+	File   func(*plan.File) // the plan of mode Plan, or of a run that is held
 }
 
 // Run does what the options say and returns the account of it, complete also
@@ -85,9 +90,12 @@ type run struct {
 	users    map[string][]plan.User
 	plan     *plan.Plan
 
+	elsewhere  int    // people of other shards
 	generation uint64 // of the state that the plan rests on
 	past       plan.Past
-	held       error // why nothing may be written
+	held       error         // why nothing may be written
+	me         state.Account // that the token belongs to
+	file       *plan.File    // to be kept
 }
 
 // steps is the whole run, in order. Each step leaves in r what the next needs.
@@ -100,6 +108,7 @@ func (r *run) steps(ctx context.Context) error {
 		r.find,     // Smartsheet's users, for those with something to upload
 		r.decide,   // the plan
 		r.guard,    // may it be carried out?
+		r.preview,  // of a plan: what would become of the pictures
 		r.tell,     // the plan, in the report
 		r.settle,   // remember what was seen and needs no upload
 		r.upload,   // prepare, send, record
@@ -120,14 +129,16 @@ func (r *run) account(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.o.State.Bind(state.Account{Root: r.o.Root, ID: me.AccountID, Name: me.AccountName})
+	r.me = state.Account{Root: r.o.Root, ID: me.AccountID, Name: me.AccountName}
+	return r.o.State.Bind(r.me)
 }
 
 func (r *run) decide(context.Context) error {
 	r.plan = plan.Build(r.subjects, r.users, r.planOptions())
 	r.report.PlanID = r.plan.ID
 	r.plan.Unchanged += r.quiet.people
-	r.report.Totals.People = len(r.subjects) + r.quiet.people
+	r.report.Totals.People = len(r.subjects) + r.quiet.people + r.elsewhere
+	r.report.Skip(string(plan.OutOfShard), r.elsewhere)
 	r.report.Totals.Unchanged = r.plan.Unchanged
 	for i := range r.plan.WithPhoto {
 		r.plan.WithPhoto[i] += r.quiet.withPhoto[i]
@@ -139,13 +150,14 @@ func (r *run) decide(context.Context) error {
 // tell reports what is decided already, and ends a run that is held.
 func (r *run) tell(context.Context) error {
 	for _, a := range r.plan.Actions {
-		if a.Outcome != plan.Planned || r.o.Mode == Plan {
+		if a.Outcome != plan.Planned {
 			r.report.Add(r.skipped(a))
 		}
 	}
 	if r.o.Made != nil {
 		r.o.Made(r.plan)
 	}
+	r.keep()
 	return r.held
 }
 
@@ -177,22 +189,22 @@ func (r *run) upload(ctx context.Context) error {
 	if r.o.Mode == Plan {
 		return nil
 	}
-	pool := upload.Pool{
+	pool := r.pool()
+	now, later := r.uploads()
+	items, err := pool.Run(ctx, now)
+	r.report.Add(items...)
+	r.report.Add(later...)
+	if err == nil && r.o.Apply != nil {
+		return r.applied()
+	}
+	return err
+}
+
+func (r *run) pool() *upload.Pool {
+	return &upload.Pool{
 		Sources: r.o.Sources, Photos: r.o.Photos, Smartsheet: r.o.Smartsheet, Users: r.o.Smartsheet,
 		State: r.o.State, Concurrency: r.o.Concurrency, RunID: r.o.RunID, Thumbnails: r.o.Thumbnails, Done: r.o.Item,
 	}
-	uploads, later := r.plan.Uploads(), []plan.Action(nil)
-	if r.o.Limit > 0 && len(uploads) > r.o.Limit {
-		uploads, later = uploads[:r.o.Limit], uploads[r.o.Limit:]
-	}
-	items, err := pool.Run(ctx, uploads)
-	r.report.Add(items...)
-	for _, a := range later {
-		it := upload.Item(a)
-		it.Outcome, it.Message, it.Hint = string(plan.Unfinished), "left by --limit", "retry by itself: the next run continues"
-		r.report.Add(it)
-	}
-	return err
 }
 
 // conclude fills in what is known only at the end.
@@ -230,11 +242,13 @@ func traffic(rep *report.Report, st smartsheet.Stats) {
 	}
 }
 
-// Held reports whether err means that a guard held the run back.
+// Held reports whether err means that the run was held back: by a guard, or
+// because its plan may not be carried out.
 func Held(err error) bool {
 	_, guard := errors.AsType[*HeldError](err)
 	_, approval := errors.AsType[*ApprovalError](err)
-	return guard || approval
+	_, plan := errors.AsType[*PlanError](err)
+	return guard || approval || plan
 }
 
 // Stopped reports whether err means that a run ended early and the next one

@@ -105,8 +105,12 @@ func (m *merge) person(j sources.Joined) {
 		m.unlisted()
 	}
 	known := m.more && m.entry.Email == j.Emails[0]
-	if m.err == nil && m.r.selected(j.Emails[0]) {
+	switch key := j.Emails[0]; {
+	case m.err != nil:
+	case m.r.selected(key):
 		m.subject(j, known)
+	case !m.r.o.Shard.Has(key) && m.r.asked(key):
+		m.r.elsewhere++
 	}
 	if m.err == nil && known {
 		m.pass()
@@ -129,7 +133,10 @@ func (m *merge) subject(j sources.Joined, known bool) {
 }
 
 // selected tells whether the run is about this person.
-func (r *run) selected(email string) bool { return r.o.Only == nil || r.o.Only(email) }
+func (r *run) selected(email string) bool { return r.asked(email) && r.o.Shard.Has(email) }
+
+// asked tells whether the run was asked for this person, in whichever shard.
+func (r *run) asked(email string) bool { return r.o.Only == nil || r.o.Only(email) }
 
 // countQuiet adds to counts, by hash, the people with that picture among those who
 // were dropped.

@@ -47,6 +47,7 @@ const (
 	HeldBack        Reason = "held"         // by a guard
 	InvalidImage    Reason = "invalid_image"
 	BeingWritten    Reason = "being_written" // its file is being copied: the next run reads it
+	OutOfShard      Reason = "out_of_shard"  // another run's part of the people
 )
 
 // Outcome is what became, or will become, of a person in a run.
@@ -133,6 +134,11 @@ type Action struct {
 	Settle, Lost bool
 	// Drift: the picture in Smartsheet is known not to be the one that we uploaded.
 	Drift bool
+
+	// Of a plan that is applied from a File:
+	Exact    bool   // the photo must be the one that was planned
+	Promised string // SHA-256 of the picture that was planned; empty: it was not prepared
+	Why      string // it was left out
 }
 
 // Anew tells whether the picture is uploaded even if it is the same as last time.
@@ -150,12 +156,13 @@ type Plan struct {
 	// every run that writes moves the state on, an ID is good for one run.
 	ID string
 
-	sources []string
+	sources    []string
+	generation uint64
 }
 
-func (p *Plan) id(generation uint64) string {
+func (p *Plan) id() string {
 	h := sha256.New()
-	fmt.Fprintln(h, generation)
+	fmt.Fprintln(h, p.generation)
 	for _, a := range p.Actions {
 		if a.Outcome == Planned || a.newlyMissing() {
 			io.WriteString(h, strings.Join([]string{a.Email, fmt.Sprint(a.User.ID), string(a.Reason), a.Source, a.Candidate.Ref.Name, a.SourceSHA256}, "\x00")+"\n")
@@ -202,7 +209,7 @@ func (a Action) tried() time.Time {
 // their Look. users holds Smartsheet's users by canonical email, as far as they
 // were looked up.
 func Build(subjects []Subject, users map[string][]User, o Options) *Plan {
-	p := &Plan{WithPhoto: make([]int, len(o.Sources)), sources: o.Sources}
+	p := &Plan{WithPhoto: make([]int, len(o.Sources)), sources: o.Sources, generation: o.Generation}
 	for _, s := range subjects {
 		a := settleUser(decide(s, o), users, o)
 		if a.SourceSHA256 != "" {
@@ -220,7 +227,7 @@ func Build(subjects []Subject, users map[string][]User, o Options) *Plan {
 	}
 	slices.SortFunc(p.Actions, func(a, b Action) int { return cmp.Compare(a.Email, b.Email) })
 	contest(p.Actions)
-	p.ID = p.id(o.Generation)
+	p.ID = p.id()
 	return p
 }
 

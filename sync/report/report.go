@@ -36,8 +36,9 @@ type Report struct {
 	Error         *Error    `json:"error"`
 	Warnings      []string  `json:"warnings,omitempty"` // what went wrong beside the run: a notice that could not be sent
 
-	Approve         string         `json:"approve,omitempty"` // the command that lets a plan that guards hold pass
-	Guards          []Breach       `json:"guards,omitempty"`  // that hold the run, or would hold a sync
+	Approve         string         `json:"approve,omitempty"`   // the command that lets a plan that guards hold pass
+	PlanFile        string         `json:"plan_file,omitempty"` // where the plan is kept for photosync apply
+	Guards          []Breach       `json:"guards,omitempty"`    // that hold the run, or would hold a sync
 	QuotaPerMinute  int            `json:"quota_per_minute,omitempty"`
 	Timeline        []Minute       `json:"timeline,omitempty"` // of the last 24 hours of the run
 	Sources         []Source       `json:"sources"`
@@ -196,6 +197,15 @@ func (r *Report) Add(items ...Item) {
 	slices.SortFunc(r.Items, func(a, b Item) int {
 		return cmp.Or(cmp.Compare(a.Email, b.Email), cmp.Compare(a.Ref, b.Ref))
 	})
+}
+
+// Skip counts n people who are skipped for one reason and have no items of their
+// own.
+func (r *Report) Skip(reason string, n int) {
+	if n > 0 {
+		r.Totals.Skipped += n
+		r.SkippedByReason[reason] += n
+	}
 }
 
 // NeedsAttention counts the people whom a human should look at: failed,

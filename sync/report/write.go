@@ -3,6 +3,7 @@ package report
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,13 +14,16 @@ import (
 	"time"
 )
 
-// WriteError is a report that could not be written.
+// WriteError is a report, or what belongs to it, that could not be written.
 type WriteError struct {
 	Path string
 	Err  error
+	what string // empty: a report
 }
 
-func (e *WriteError) Error() string { return fmt.Sprintf("write report %q: %v", e.Path, cause(e.Err)) }
+func (e *WriteError) Error() string {
+	return fmt.Sprintf("write %s %q: %v", cmp.Or(e.what, "report"), e.Path, cause(e.Err))
+}
 func (e *WriteError) Unwrap() error { return e.Err }
 
 // Hint says what to do about it.
@@ -148,13 +152,23 @@ func copyFile(from, to string) error {
 	})
 }
 
-// writeFile replaces the file at path through a synced temporary file beside it.
-func writeFile(path string, fill func(io.Writer) error) (err error) {
-	defer func() {
-		if err != nil {
-			err = &WriteError{Path: path, Err: err}
-		}
-	}()
+// WritePlan writes a plan to path, whole or not at all, for its owner's eyes only.
+func WritePlan(path string, fill func(io.Writer) error) error {
+	if err := replace(path, 0o600, fill); err != nil {
+		return &WriteError{path, err, "plan"}
+	}
+	return nil
+}
+
+func writeFile(path string, fill func(io.Writer) error) error {
+	if err := replace(path, 0o640, fill); err != nil {
+		return &WriteError{Path: path, Err: err}
+	}
+	return nil
+}
+
+// replace replaces the file at path through a synced temporary file beside it.
+func replace(path string, mode fs.FileMode, fill func(io.Writer) error) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
@@ -165,7 +179,7 @@ func writeFile(path string, fill func(io.Writer) error) (err error) {
 	}
 	defer os.Remove(f.Name()) // gone after the rename
 	err = fill(f)
-	if err := errors.Join(err, f.Chmod(0o640), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), path); err != nil {

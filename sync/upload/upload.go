@@ -4,7 +4,6 @@
 package upload
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -66,6 +65,10 @@ type Pool struct {
 // item, those that were not begun too (unfinished). The error is why everything
 // stopped, or nil; ctx being done is one such reason.
 func (p *Pool) Run(ctx context.Context, actions []plan.Action) ([]report.Item, error) {
+	return p.each(ctx, actions, p.one)
+}
+
+func (p *Pool) each(ctx context.Context, actions []plan.Action, one func(context.Context, plan.Action) (report.Item, error)) ([]report.Item, error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(p.Concurrency, 1))
 	for _, a := range actions {
@@ -75,7 +78,7 @@ func (p *Pool) Run(ctx context.Context, actions []plan.Action) ([]report.Item, e
 				return nil
 			}
 			start := time.Now()
-			it, err := p.one(gctx, a)
+			it, err := one(gctx, a)
 			it.DurationMS = time.Since(start).Milliseconds()
 			p.done(it)
 			return err
@@ -99,101 +102,22 @@ func (p *Pool) done(it report.Item) {
 
 // one carries out one action. Its error stops the whole run.
 func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
-	it := Item(a)
-	pic, src, err := p.prepare(ctx, a)
-	if err != nil {
-		return p.unprepared(ctx, it, a, src.sha256, err)
+	r := p.ready(ctx, a)
+	it := r.item
+	switch {
+	case r.learn != nil:
+		return it, p.record(&it, *r.learn)
+	case it.Outcome != string(plan.Planned):
+		return it, nil
 	}
-	sum := hash(pic.Data)
-	if sum == a.Record.UploadSHA256 && !a.Anew() {
-		it.Reason, it.Outcome = string(plan.SamePicture), string(plan.Skipped)
-		return it, p.record(&it, p.settled(a, src.sha256))
-		it.Reason, it.Outcome = string(plan.SamePicture), string(plan.Skipped)
-		return it, p.record(&it, p.settled(a, src.sha256))
-	}
-	it.Image.Thumbnail = p.thumbnail(pic)
-	img := smartsheet.Image{Data: pic.Data, ContentType: pic.ContentType(), FileName: a.Email + pic.Ext()}
+	it.Image.Thumbnail = p.thumbnail(r.pic)
+	img := smartsheet.Image{Data: r.pic.Data, ContentType: r.pic.ContentType(), FileName: a.Email + r.pic.Ext()}
 	up, err := p.send(ctx, &it, &a, img)
 	if err != nil {
-		return p.failed(ctx, it, a, src.sha256, err)
+		return p.failed(ctx, it, a, r.src.sha256, err)
 	}
 	p.refused.Store(-1)
-	return p.answered(it, a, src.sha256, sum, up)
-}
-
-// original is what was read at the source.
-type original struct {
-	sha256 string // empty if it was not read
-	bytes  int
-}
-
-// prepare reads the photo and makes the picture of it. src is about the bytes
-// read, as far as they were.
-func (p *Pool) prepare(ctx context.Context, a plan.Action) (pic photo.Picture, src original, err error) {
-	if a.Reason == plan.Placeholder {
-		pic, err = placeholder(a, p.Photos.MaxEdge)
-		return pic, src, err
-	}
-	if a.Err != nil && errors.Is(a.Err, sources.ErrTooLarge) {
-		return pic, original{sha256: a.SourceSHA256}, a.Err
-	}
-	var got sources.Photo
-	s := p.Sources[a.Candidate.Source]
-	err = s.Photos(ctx, []sources.Ref{a.Candidate.Ref}, func(ph sources.Photo) error { got = ph; return nil })
-	if err == nil {
-		err = got.Err
-	}
-	if err != nil {
-		return pic, src, err
-	}
-	src = original{hash(got.Data), len(got.Data)}
-	pic, err = photo.Prepare(ctx, got.Data, p.Photos)
-	return pic, src, err
-}
-
-// placeholderEdge is the size of a placeholder in pixels, where larger ones are
-// allowed: sharp wherever Smartsheet shows people.
-const placeholderEdge = 400
-
-// placeholder draws the picture that stands for a person whose photo was removed.
-func placeholder(a plan.Action, maxEdge int) (photo.Picture, error) {
-	edge := placeholderEdge
-	if maxEdge > 0 {
-		edge = min(edge, maxEdge)
-	}
-	return photo.Initials(cmp.Or(a.User.Name, a.Name), a.Email, edge)
-}
-
-// WaitHint is the hint for a photo whose file is being written.
-const WaitHint = "wait: the next run reads it when its file is complete"
-
-// unprepared is the item of a photo that could not be read or is refused.
-func (p *Pool) unprepared(ctx context.Context, it report.Item, a plan.Action, src string, err error) (report.Item, error) {
-	if errors.Is(err, sources.ErrTooLarge) {
-		err = &photo.Error{Code: photo.TooLarge, Detail: err.Error()}
-	}
-	bad, refused := errors.AsType[*photo.Error](err)
-	switch {
-	case ctx.Err() != nil:
-		return unfinished(a), nil
-	case errors.Is(err, sources.ErrNoPhoto), errors.Is(err, sources.ErrGone):
-		it.Reason, it.Outcome, it.Message = string(plan.NoPhoto), string(plan.Skipped), "gone since it was listed"
-		return it, nil // the next run sees what it means
-	case errors.Is(err, sources.ErrUnstable):
-		it.Reason, it.Outcome, it.Message, it.Hint = string(plan.BeingWritten), string(plan.Skipped), err.Error(), WaitHint
-		return it, nil
-	case !refused:
-		it.Outcome, it.Message, it.Hint = string(plan.Failed), err.Error(), "fix the source: photosync could not read this photo; the next run tries again"
-		return it, nil
-	}
-	it.Reason, it.Outcome = string(plan.InvalidImage), string(plan.Failed)
-	it.Code, it.Message, it.Hint = bad.Code, bad.Detail, bad.Hint()
-	if src == "" { // too large to be read: there is no hash to know it by
-		return it, nil
-	}
-	r := p.settled(a, src)
-	r.Failure = p.failure(a, src, state.Failure{Code: bad.Code, Message: bad.Detail, Final: true})
-	return it, p.record(&it, r)
+	return p.answered(it, a, r.src.sha256, it.Image.UploadSHA256, up)
 }
 
 // send uploads, and once more under another id when the remembered one is stale.

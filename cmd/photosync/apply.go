@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"photosync/sync/job"
+	"photosync/sync/plan"
+	"photosync/sync/report"
+)
+
+func (a *app) apply() *cobra.Command {
+	f := &runFlags{}
+	cmd := &cobra.Command{
+		Use:   "apply PLAN",
+		Short: "Carry out a plan that plan -o, or a held run, has written",
+		Long: `Carry out a plan that plan -o, or a held run, has written: exactly that plan, once.
+
+Everybody is looked at again. Whose photo, user, picture in Smartsheet or record in the
+state is not what the plan rests on is left out and reported as held (exit code 3); with
+--strict nothing is written at all (exit code 4). Who is not in the plan is left alone.
+Applying a plan is its approval: guards do not hold it. A plan that was stopped on the
+way can be applied again, and goes on.`,
+		Example: "  photosync plan -o plan.json\n  photosync apply plan.json --strict",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := readPlan(args[0])
+			if err != nil {
+				return workError{usageError{err}}
+			}
+			f.apply = p
+			f.selection(p.Selection)
+			return a.runJob(cmd.Context(), job.Apply, f)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&f.strict, "strict", false, "write nothing if anything moved since the plan was made")
+	return cmd
+}
+
+// planFileError is a file that cannot be applied.
+type planFileError struct {
+	path string
+	err  error
+}
+
+func (e *planFileError) Error() string { return fmt.Sprintf("read plan %q: %v", e.path, e.err) }
+func (e *planFileError) Unwrap() error { return e.err }
+func (e *planFileError) Hint() string  { return "photosync plan -o FILE makes a plan" }
+
+func readPlan(path string) (*plan.File, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pe.Err
+		}
+		return nil, &planFileError{path, err}
+	}
+	p, err := plan.Decode(data)
+	if err != nil {
+		return nil, &planFileError{path, err}
+	}
+	return p, nil
+}
+
+// writePlan keeps a plan where -o says, and that of a held run beside its report.
+func (f *runFlags) writePlan(rep *report.Report, dir string) error {
+	path := f.out
+	if rep.Mode != job.Plan {
+		path = filepath.Join(dir, rep.RunID+".plan.json")
+	}
+	if f.made == nil || path == "" {
+		return nil
+	}
+	f.made.Selection = f.selected()
+	if err := report.WritePlan(path, f.made.Encode); err != nil {
+		return err
+	}
+	rep.PlanFile = path
+	return nil
+}
