@@ -40,3 +40,8 @@ func (r rewritten) List(ctx context.Context, each func(Person) error) (Listing, 
 		return each(p)
 	})
 }
+
+// Describe passes the question on.
+func (r rewritten) Describe(ctx context.Context, ref Ref) ([]Fact, error) {
+	return Describe(ctx, r.Source, ref)
+}

@@ -44,3 +44,16 @@ func (a Action) enforce(users map[string][]User) Action {
 	a.User, a.Drift = found[0], true
 	return a.upload(Drifted)
 }
+
+// Picture says whose picture u has.
+func (a Action) Picture(u User) string {
+	switch {
+	case u.ImageID == "":
+		return "none"
+	case !a.ours(u):
+		return "another"
+	case a.Record.Placeholder:
+		return "our placeholder"
+	}
+	return "ours"
+}
