@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -81,14 +82,15 @@ func (c faultCase) String() string {
 // faultBench is a run's surroundings in memory, but for the state file. Its one
 // worker makes the order of attempts exact.
 type faultBench struct {
-	t     *testing.T
-	mem   sourcetest.Memory
-	sim   *simulator.Server
-	state *state.Store
+	t       *testing.T
+	mem     sourcetest.Memory
+	sim     *simulator.Server
+	state   *state.Store
+	timeout time.Duration
 }
 
 func newFaultBench(t *testing.T) *faultBench {
-	b := &faultBench{t: t, sim: simulator.New(simulator.Options{Token: token, Users: users(faulty)})}
+	b := &faultBench{t: t, sim: simulator.New(simulator.Options{Token: token, Users: users(faulty)}), timeout: 30 * time.Second}
 	for i := range faulty {
 		b.mem.Put(email(i), picture(i))
 	}
@@ -101,16 +103,16 @@ func newFaultBench(t *testing.T) *faultBench {
 	return b
 }
 
-func (b *faultBench) run(runID string) (*report.Report, error) {
+func (b *faultBench) run(ctx context.Context, runID string) (*report.Report, error) {
 	b.t.Helper()
 	c, err := smartsheet.New(smartsheet.Options{
 		BaseURL: "https://api.example.test/2.0", Transport: b.sim.Transport(), Token: token, RequestsPerMinute: 300,
-		Timeout: 30 * time.Second, MaxAttempts: 6, MaxWait: 5 * time.Minute, Grace: grace,
+		Timeout: b.timeout, MaxAttempts: 6, MaxWait: 5 * time.Minute, Grace: grace,
 	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return job.Run(b.t.Context(), job.Options{
+	return job.Run(ctx, job.Options{
 		Mode: job.Sync, RunID: runID, State: b.state, Smartsheet: c, Root: "https://api.example.test/2.0", Concurrency: 1,
 		Sources: []sources.Named{{Name: "mem", Type: "memory", Source: &b.mem}}, Photos: photo.Options{MaxBytes: 1_000_000},
 	})
@@ -124,13 +126,13 @@ func (b *faultBench) play(fault, when string) faultCase {
 		b.t.Fatal(err)
 	}
 	b.sim.AddFault(f)
-	r, err := b.run("first")
+	r, err := b.run(b.t.Context(), "first")
 	got := faultCase{fault: fault, when: when, exit: fmt.Sprint(exitCode(r, err)), people: peopleOf(r), state: b.memory(r)}
 	if f.Op == "upload" { // those of other calls are in the log, and the last one in the report
 		b.allRefIDs(r)
 	}
 	b.sim.ClearFaults()
-	r, err = b.run("next")
+	r, err = b.run(b.t.Context(), "next")
 	got.next = "exit " + fmt.Sprint(exitCode(r, err)) + ": " + peopleOf(r)
 	for i := range faulty {
 		if img, ok := b.sim.Image(email(i)); ok && string(img.Data) != string(picture(i)) {

@@ -247,7 +247,8 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 		}
 	}
 	if cerr := st.Close(); cerr != nil && err == nil {
-		return fail(fmt.Errorf("close state: %w", cerr))
+		err = fmt.Errorf("close state: %w", cerr)
+		rep.Result, rep.Error = report.Failed, job.ErrorOf(err)
 	}
 	return rep, err
 }

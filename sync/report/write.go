@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -33,6 +34,12 @@ func (e *WriteError) Hint() string {
 		return "give the user that runs photosync write access to the folder, or choose another with report.dir or --report-dir"
 	case errors.Is(e.Err, fs.ErrExist):
 		return "report.dir must be a folder"
+	case errors.Is(e.Err, syscall.ENOSPC):
+		return "make room on that disk, or choose another with report.dir or --report-dir; what was uploaded is recorded"
+	case errors.Is(e.Err, syscall.EROFS):
+		return "the disk is mounted read-only: mount it writable, or choose another with report.dir or --report-dir"
+	case errors.Is(e.Err, syscall.EIO):
+		return "the disk is failing: see the system's log, and choose another with report.dir or --report-dir; what was uploaded is recorded"
 	}
 	return "check that the folder exists, is writable and has space, or choose another with report.dir or --report-dir"
 }
