@@ -90,6 +90,9 @@ func printSummary(w io.Writer, r *report.Report) {
 		fmt.Fprintf(w, "  calls   %d to Smartsheet, %d retried, %d rate-limited; %s sent in %s\n", t.Requests, t.Retries, t.RateLimited,
 			size(t.BytesUploaded), r.FinishedAt.Sub(r.StartedAt).Round(100*time.Millisecond))
 	}
+	if left := t.Unfinished + t.Planned; left > 0 {
+		fmt.Fprintf(w, "  left    %s: about %s at this quota\n", countPeople(left), time.Duration(max(t.ETA, 1))*time.Second)
+	}
 	printAttention(w, r)
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(w, "  warning %s\n", warning)

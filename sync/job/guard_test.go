@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"photosync/sources"
 	"photosync/sources/sourcetest"
+	"photosync/state"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
@@ -172,5 +175,66 @@ func TestHeldErrors(t *testing.T) {
 	err := fmt.Errorf("x: %w", &HeldError{PlanID: "p", Breaches: []plan.Breach{{Guard: "g", Message: "m"}}})
 	if !Held(err) || !Held(&ApprovalError{}) || Held(errors.New("x")) || Held(nil) {
 		t.Error("Held does not tell")
+	}
+}
+
+// Shards share the people out: each is uploaded once, nobody of another shard is
+// counted or taken for gone, and guards look at the shard's people alone.
+func TestShards(t *testing.T) {
+	const shards = 3
+	b := newBench(t, 60, simulator.Options{})
+	states := make([]*state.Store, shards)
+	for i := range states {
+		st, err := state.Open(filepath.Join(t.TempDir(), "state.db"), state.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { st.Close() })
+		states[i] = st
+	}
+	in := func(i int, more func(*Options)) func(*Options) {
+		return func(o *Options) {
+			o.State, o.Shard, o.RemovedAfter, o.Guards = states[i], plan.Shard{Index: i, Count: shards}, 1, &strict
+			if more != nil {
+				more(o)
+			}
+		}
+	}
+	uploaded := 0
+	for i := range shards {
+		r := b.must(in(i, nil))
+		uploaded += r.Totals.Uploaded
+		out := r.SkippedByReason["out_of_shard"]
+		if r.Totals.People != 60 || r.Totals.Uploaded+out != 60 || r.Totals.Skipped != out || len(r.Items) != r.Totals.Uploaded {
+			t.Errorf("shard %d: totals %+v, skipped %v, %d items", i, r.Totals, r.SkippedByReason, len(r.Items))
+		}
+	}
+	if c := b.sim.Counts(); uploaded != 60 || c.Accepted != 60 {
+		t.Errorf("%d uploads, %d accepted", uploaded, c.Accepted)
+	}
+	var mine []int // of shard 0
+	for i := range 60 {
+		if (plan.Shard{Index: 0, Count: shards}).Has(email(i)) {
+			mine = append(mine, i)
+		}
+	}
+	b.mem.Remove(email(mine[0]))
+	for i := 1; i < shards; i++ {
+		if r := b.must(in(i, nil)); r.Totals.Uploaded != 0 || len(r.Items) != 0 {
+			t.Errorf("shard %d, somebody of another gone: %+v", i, r.Items)
+		}
+	}
+	if r := b.must(in(0, nil)); r.Totals.Uploaded != 1 || r.Items[0].Reason != "placeholder" {
+		t.Errorf("their own shard: %+v", r.Items)
+	}
+	for _, i := range mine[1:11] { // half of the shard, a sixth of all
+		b.mem.Put(email(i), picture(500+i))
+	}
+	_, err := b.run(t.Context(), 1_000_000, in(0, nil))
+	if !Held(err) || !strings.Contains(err.Error(), "max_replaced: 10 of") {
+		t.Errorf("error %v", err)
+	}
+	if r := b.must(in(1, nil)); r.Result != report.NothingToDo {
+		t.Errorf("another shard: %+v", r.Totals)
 	}
 }
