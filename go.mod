@@ -3,6 +3,7 @@ module photosync
 go 1.26.0
 
 require (
+	github.com/bep/imagemeta v1.0.1
 	github.com/go-ldap/ldap/v3 v3.4.15
 	github.com/goccy/go-yaml v1.19.2
 	github.com/google/go-cmp v0.7.0

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"hash/adler32"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // What would take too much memory is refused before any is taken, even where
@@ -71,23 +74,57 @@ func TestTIFFReadsNotForEver(t *testing.T) {
 	}
 }
 
-// explosive is a context that panics when it is asked a second time, which is
-// in the middle of decoding.
-type explosive struct {
-	context.Context
-	asked *int
+// However long a decoder takes, its worker goes on with the next picture.
+func TestTimeBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := read(t.Context(), encoded(t, 24, 16)["png"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		err = l.guard(t.Context(), func(r *reader) error {
+			for { // little by little, for ever
+				time.Sleep(time.Second)
+				if _, err := r.ReadAt(make([]byte, 1), 0); err != nil {
+					return err
+				}
+			}
+		})
+		e, ok := errors.AsType[*Error](err)
+		if took := time.Since(start); code(t, err) != TooSlow || !ok || e.Final() || took > maxTime+2*time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
 }
 
-func (e explosive) Err() error {
-	if *e.asked++; *e.asked > 1 {
-		panic("boom")
-	}
-	return nil
+// Stopping the run is no fault of the picture.
+func TestStoppedWhileDecoding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := read(t.Context(), encoded(t, 24, 16)["png"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err = l.guard(ctx, func(r *reader) error {
+			time.Sleep(2 * time.Second)
+			_, err := r.ReadAt(make([]byte, 1), 0)
+			return err
+		})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	})
 }
+
+// explosive is a context that panics when decoding begins.
+type explosive struct{ context.Context }
+
+func (explosive) Deadline() (time.Time, bool) { panic("boom") }
 
 // A panic while decoding refuses the picture and ends nothing else.
 func TestPanicIsRefusal(t *testing.T) {
-	_, err := Prepare(explosive{t.Context(), new(int)}, encoded(t, 8, 8)["png"], Options{})
+	_, err := Prepare(explosive{t.Context()}, encoded(t, 8, 8)["png"], Options{})
 	if code(t, err) != Truncated || !strings.Contains(err.Error(), "boom") {
 		t.Errorf("got %v", err)
 	}

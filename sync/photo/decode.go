@@ -11,6 +11,7 @@ import (
 	"image/png"
 	"io"
 	"runtime"
+	"time"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
@@ -32,11 +33,17 @@ const (
 	smallPicture = 4 << 20
 )
 
+// maxTime is the most that decoding a picture and making another of its pixels
+// may take: some twenty times what the largest one takes that is allowed. What
+// decoders do is bounded by the pixels already; this is for what nobody thought
+// of. Waiting for memory does not count.
+const maxTime = time.Minute
+
 var decodeRoom = semaphore.NewWeighted(sharedMemory)
 
 // decoded calls f with the pixels; of a GIF, those of its first frame. The
 // caller has checked their number. The error is an *Error or that of ctx.
-func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
+func (l *layout) decoded(ctx context.Context, f func(context.Context, image.Image) error) error {
 	if l.pixels() > maxMemory || l.memory > maxMemory { // the first, in case the second overflowed
 		return &Error{
 			Code:   TooManyPixels,
@@ -60,7 +67,7 @@ func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
 		if err != nil {
 			return err
 		}
-		return f(m)
+		return f(r.ctx, m)
 	})
 }
 
@@ -97,16 +104,20 @@ func (l *layout) onCanvas(frame image.Image) image.Image {
 	return m
 }
 
-// guard lets work read the picture, and makes its error an *Error or that of
-// ctx.
+// guard lets work read the picture for a while, and makes its error an *Error or
+// that of ctx.
 func (l *layout) guard(ctx context.Context, work func(*reader) error) error {
-	err := work(&reader{ctx: ctx, data: l.data, fuel: 4*int64(len(l.data)) + 1<<20})
+	bounded, cancel := context.WithTimeout(ctx, maxTime)
+	defer cancel()
+	err := work(&reader{ctx: bounded, data: l.data, fuel: 4*int64(len(l.data)) + 1<<20})
 	var refused *Error
 	switch {
 	case err == nil, errors.As(err, &refused):
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case bounded.Err() != nil:
+		return refuse(TooSlow, "working on %d x %d pixels of this %s takes more than %v", l.width, l.height, l.format, maxTime)
 	case unsupported(err):
 		return refuse(UnsupportedFormat, "%v", err)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):

@@ -10,10 +10,11 @@ const (
 	TooManyPixels     = "too_many_pixels"    // more than Options.MaxPixels
 	TooLarge          = "too_large"          // more than Options.MaxBytes, whatever is tried
 	NotAnImage        = "not_an_image"       // something else altogether
+	TooSlow           = "too_slow"           // this machine takes too long over it
 )
 
-// Error says why a picture is refused. The same bytes with the same Options
-// are refused again.
+// Error says why a picture is refused. If it is Final, the same bytes with the
+// same Options are refused again.
 type Error struct {
 	Code   string // one of the constants
 	Detail string // what was found, for a person: `JPEG ends before its end-of-image marker`
@@ -27,6 +28,9 @@ func (e *Error) Error() string {
 	}
 	return e.Code + ": " + e.Detail
 }
+
+// Final reports whether trying again is of no use.
+func (e *Error) Final() bool { return e.Code != TooSlow }
 
 // Hint returns one line on what to do about it.
 func (e *Error) Hint() string {
@@ -42,6 +46,8 @@ func (e *Error) Hint() string {
 		return "save the photo as an ordinary JPEG (RGB, 8 bits) or PNG at the source"
 	case TooManyPixels:
 		return "scale the photo down at the source, or raise image.max_pixels"
+	case TooSlow:
+		return "the next run tries again; if that does not help, scale the photo down at the source, or give photosync more processor time"
 	case TooLarge:
 		return "save the photo smaller at the source, or raise image.max_bytes"
 	default:

@@ -10,9 +10,14 @@ import (
 // all, 2 to 8 by mirroring and turning.
 type orientation int
 
-// readOrientation finds the tag in the first directory of a TIFF file or of the
-// EXIF block of another, which has the same form. What cannot be read counts
-// as upright, as it does for every viewer.
+// readOrientation is all that photosync wants of EXIF. A library for metadata, such
+// as github.com/bep/imagemeta, reads it as well, but walks the container once more,
+// which is walked here anyway to strip it and to see that it is whole, and adds a
+// megabyte of tables for all the tags there are. The tests compare with it.
+//
+// It finds the tag in the first directory of a TIFF file, or of the EXIF block of
+// another, which has the same form. What cannot be read counts as upright, as it
+// does for every viewer.
 func readOrientation(tiff []byte) orientation {
 	if len(tiff) < 8 {
 		return 1

@@ -146,7 +146,7 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 	if clean, ok := o.asItIs(l, s); ok {
 		p, err = l.pass(ctx, clean)
 	} else {
-		err = l.decoded(ctx, func(m image.Image) (err error) {
+		err = l.decoded(ctx, func(ctx context.Context, m image.Image) (err error) {
 			p, err = o.render(ctx, l, m, s)
 			return err
 		})
@@ -218,7 +218,7 @@ func (l *layout) sound(ctx context.Context) error {
 	if l.sequential() {
 		return nil // its blocks have been counted
 	}
-	err := l.decoded(ctx, func(image.Image) error { return nil })
+	err := l.decoded(ctx, func(context.Context, image.Image) error { return nil })
 	var e *Error
 	if errors.As(err, &e) && e.Code == UnsupportedFormat {
 		return nil

@@ -23,7 +23,7 @@ func Thumbnail(p Picture, edge int) (data []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = l.decoded(ctx, func(m image.Image) error {
+	err = l.decoded(ctx, func(_ context.Context, m image.Image) error {
 		w, h := fit(m.Bounds().Size(), edge)
 		small := scale(m, m.Bounds(), w, h)
 		data = encodeJPEG(flatten(small, color.RGBA{255, 255, 255, 255}), false, thumbnailQuality)

@@ -126,7 +126,7 @@ func (p *Pool) unprepared(ctx context.Context, it report.Item, a plan.Action, sr
 	}
 	it.Reason, it.Outcome = string(plan.InvalidImage), string(plan.Failed)
 	it.Code, it.Message, it.Hint = bad.Code, bad.Detail, bad.Hint()
-	if src == "" { // too large to be read: there is no hash to know it by
+	if src == "" || !bad.Final() { // too large to be read, so that there is no hash to know it by; or worth another try
 		return ready{item: it}
 	}
 	r := p.settled(a, src)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes the pictures in this folder: one and the same, red, green, blue and
 # grey in its corners, in every form that the tests need and Go cannot write.
-# Needs ImageMagick 6, libjpeg-turbo's tools and libwebp's.
+# Needs ImageMagick 6, libjpeg-turbo's tools, libwebp's, exiftool, and colord's
+# sRGB profile.
 set -eu
 cd "$(dirname "$0")"
 p=$(mktemp --suffix .ppm)
@@ -47,3 +48,21 @@ convert "$p" -compress none -depth 16 16bit.tiff
 convert "$p" -endian MSB -compress none msb.tiff
 convert "$p" -compress jpeg jpeg.tiff
 convert "$p" -colorspace CMYK cmyk.tiff
+
+# As cameras, phones and picture editors leave them: held sideways, where and when,
+# by whom, with a preview, and with the colour profile that has to stay.
+t=$(mktemp --suffix .jpg)
+trap 'rm -f "$p" "$a" "$a.2" "$t"' EXIT
+convert "$p" -resize 12x8! -strip "$t"
+cjpeg -quality 90 "$p" >camera.jpg
+exiftool -q -overwrite_original -n -Orientation=1 -Make=Secret -GPSLatitude=52.52 -GPSLongitude=13.405 \
+	-GPSLatitudeRef=N -GPSLongitudeRef=E -DateTimeOriginal='2024:05:06 07:08:09' "-ThumbnailImage<=$t" \
+	-XMP:Creator=Secret -IPTC:By-line=Secret -Comment=Secret \
+	"-ICC_Profile<=/usr/share/color/icc/colord/sRGB.icc" camera.jpg
+convert "$p" -rotate -90 ppm:- | cjpeg -quality 90 >sideways.jpg
+exiftool -q -overwrite_original -n -Orientation=6 -Make=Secret sideways.jpg
+convert "$p" -strip camera.png
+exiftool -q -overwrite_original -n -Orientation=1 -Make=Secret -GPSLatitude=52.52 -XMP:Creator=Secret -Comment=Secret \
+	"-ICC_Profile<=/usr/share/color/icc/colord/sRGB.icc" camera.png
+cwebp -quiet -q 90 "$p" -o camera.webp
+exiftool -q -overwrite_original -n -Orientation=1 -Make=Secret -GPSLatitude=52.52 -XMP:Creator=Secret camera.webp
