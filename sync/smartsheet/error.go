@@ -23,6 +23,7 @@ const (
 	codeUserNotFound     = 1020
 	codeCannotAssume     = 1030
 	codeUserInactive     = 1188
+	codeHeader           = 1011
 	codeUnexpected       = 4000
 	codeMaintenance      = 4001
 	codeServerTimeout    = 4002
@@ -117,7 +118,7 @@ func (e *Error) verdict() Verdict {
 		return StaleID
 	case e.Code == codeNotAuthorized, e.Code == codePlanLacks, e.Status == 403 && e.Code == 0:
 		return Permission
-	case e.Status >= 500 && e.Code == 0, e.Status == 408, e.Err != nil:
+	case e.Status >= 500, e.Status == 408, e.Err != nil:
 		return Transient
 	}
 	return PersonOnly
@@ -173,7 +174,7 @@ func connectionVerdict(err error) Verdict {
 // Final reports whether the same bytes would be refused again.
 func (e *Error) Final() bool {
 	switch e.Code {
-	case codeUnsupportedType, codeSizeMismatch, codeBadContentType, codeUnsupportedMedia, codeTooLarge, codeBadHeader:
+	case codeUnsupportedType, codeSizeMismatch, codeBadContentType, codeUnsupportedMedia, codeTooLarge, codeHeader, codeBadHeader:
 		return true
 	case 0: // a gateway's word
 		return e.Status == http.StatusRequestEntityTooLarge || e.Status == http.StatusUnsupportedMediaType
@@ -198,6 +199,10 @@ func (e *Error) Hint() string {
 	switch {
 	case e.Code == codeUserInactive:
 		return "fix the user: the Smartsheet account is not active"
+	case e.Code == codeHeader || e.Code == codeBadHeader:
+		return "check smartsheet.integration_source: Smartsheet refuses a header of this request; then send it again with --retry-failed"
+	case e.Code >= 5000 && e.Code < 6000:
+		return "fix the account: the message is what Smartsheet tells its user"
 	case e.Final():
 		return "fix the photo: Smartsheet refuses this file; it is not sent again until it changes"
 	case e.Status == 0:

@@ -18,8 +18,9 @@ func redirect(to string) *http.Response {
 	return r
 }
 
-// The table of the API reference: what each refusal means, whether the same
-// bytes are ever sent again, and how the hint begins.
+// The table of the API reference: what each refusal means for the run, whether the
+// same bytes are ever sent again, and how the hint begins. TestRetry has what is
+// tried again, TestExpiredToken what 1003 means with OAuth2.
 func TestVerdicts(t *testing.T) {
 	for _, c := range []struct {
 		status, code int
@@ -38,13 +39,13 @@ func TestVerdicts(t *testing.T) {
 		{403, 1188, PersonOnly, false, "fix the user"},
 		{404, 1006, StaleID, false, "fix the user"},
 		{404, 1020, StaleID, false, "fix the user"},
-		{400, 1011, PersonOnly, false, "call Smartsheet support"},
+		{400, 1011, PersonOnly, true, "check smartsheet.integration_source"},
 		{400, 1074, PersonOnly, true, "fix the photo"},
 		{400, 1075, PersonOnly, true, "fix the photo"},
 		{400, 1091, PersonOnly, true, "fix the photo"},
 		{415, 1124, PersonOnly, true, "fix the photo"},
 		{400, 1128, PersonOnly, true, "fix the photo"},
-		{400, 1272, PersonOnly, true, "fix the photo"},
+		{400, 1272, PersonOnly, true, "check smartsheet.integration_source"},
 		{413, 0, PersonOnly, true, "fix the photo"},
 		{410, 4005, StopRun, false, "this version of the API is gone"},
 		{429, 4003, Throttled, false, "retry by itself"},
@@ -54,8 +55,10 @@ func TestVerdicts(t *testing.T) {
 		{500, 4002, Transient, false, "call Smartsheet support"},
 		{500, 4004, Transient, false, "call Smartsheet support"},
 		{502, 0, Transient, false, "call Smartsheet support"},
-		{500, 9999, PersonOnly, false, "call Smartsheet support"},
-		{400, 5001, PersonOnly, false, "call Smartsheet support"},
+		{500, 9999, Transient, false, "call Smartsheet support"},
+		{400, 9999, PersonOnly, false, "call Smartsheet support"},
+		{400, 5001, PersonOnly, false, "fix the account"},
+		{408, 0, Transient, false, "call Smartsheet support"},
 	} {
 		t.Run(fmt.Sprint(c.status, "/", c.code), func(t *testing.T) {
 			e := &Error{Op: "op", Status: c.status, Code: c.code, RefID: "r"}

@@ -3,6 +3,7 @@ package smartsheet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -66,7 +67,16 @@ func (c *Client) Me(ctx context.Context) (Me, error) {
 		}
 		return nil
 	})
-	return Me{User: w.user(), Admin: w.Admin, AccountID: w.Account.ID, AccountName: w.Account.Name}, err
+	return Me{User: w.user(), Admin: w.Admin, AccountID: w.Account.ID, AccountName: w.Account.Name}, address(err)
+}
+
+// address marks a 404 answer to a call whose path is always there: the address is
+// not that of the API.
+func address(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound {
+		e.advice = "check the address: this is not the Smartsheet API (smartsheet.region, base_url)"
+	}
+	return err
 }
 
 // Users calls each for every user, once (GET /users, all pages).
@@ -228,7 +238,7 @@ func (c *Client) page(ctx context.Context, filter string, n int) (page, error) {
 		}
 		return nil
 	})
-	return p, err
+	return p, address(err)
 }
 
 // User asks for one user, alternate emails included (GET /users/{id}).

@@ -211,6 +211,17 @@ func TestUsersFailHalfway(t *testing.T) {
 	}
 }
 
+// An address that is not the API's is named as such, not taken for a lost user.
+func TestWrongAddress(t *testing.T) {
+	c := newTest(t, func(*http.Request) (*http.Response, error) { return answer(404, "<html>Not Found"), nil }, nil)
+	_, err := c.Me(t.Context())
+	for _, err := range []error{err, c.Users(t.Context(), func(User) error { return nil })} {
+		if e, ok := errors.AsType[*Error](err); !ok || VerdictOf(err) != StopRun || !strings.HasPrefix(e.Hint(), "check the address") {
+			t.Errorf("%v, verdict %v", err, VerdictOf(err))
+		}
+	}
+}
+
 // A garbled answer leaves nothing behind in the one that follows it.
 func TestMeAndUser(t *testing.T) {
 	n := 0
