@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// quotaWindow is what the quota counts in, and how long a pause is when a 429
-	// answer does not say: the documented advice is to wait a minute.
+	// quotaWindow is what the quota counts in, and the longest pause when a 429 answer
+	// does not say: the documented advice is to wait a minute, or to back off.
 	quotaWindow = time.Minute
 	// headroom keeps the client a little below the nominal quota, so that clock
 	// skew and jitter on the way do not turn into 429 answers.
@@ -36,17 +36,18 @@ type gate struct {
 	limiter *rate.Limiter
 	nominal float64 // units a second
 
-	mu     sync.Mutex
-	until  time.Time     // nobody passes before
-	probe  chan struct{} // closed when the caller that went first has its answer; nil: none
-	first  bool          // the next caller goes first
-	epoch  int           // pauses so far: 429 answers to older requests tell nothing new
-	rate   float64       // units a second, as the limiter has it
-	good   float64       // the rate below it that is known to hold; 0: none
-	step   float64       // of the next raise
-	hold   time.Duration // until the next raise
-	since  time.Time     // when rate was set, or the last pause ended
-	passed units         // let through in the last window
+	mu      sync.Mutex
+	until   time.Time     // nobody passes before
+	probe   chan struct{} // closed when the caller that went first has its answer; nil: none
+	first   bool          // the next caller goes first
+	refused int           // probes in a row
+	epoch   int           // pauses so far: 429 answers to older requests tell nothing new
+	rate    float64       // units a second, as the limiter has it
+	good    float64       // the rate below it that is known to hold; 0: none
+	step    float64       // of the next raise
+	hold    time.Duration // until the next raise
+	since   time.Time     // when rate was set, or the last pause ended
+	passed  units         // let through in the last window
 }
 
 func newGate(requestsPerMinute, burst int) *gate {
@@ -132,6 +133,7 @@ func (g *gate) answered(t ticket, limited bool, asked time.Duration) {
 		close(t.probe)
 	}
 	if !limited {
+		g.refused = 0
 		g.passed.add(now, t.units)
 		g.raise(now)
 		return
@@ -154,13 +156,20 @@ func (g *gate) answered(t ticket, limited bool, asked time.Duration) {
 	g.first = true
 }
 
-// untold is the pause after a 429 answer that does not say how long. Just above a
-// rate that held, what is left of the server's minute is short.
+// untold is the pause after a 429 answer that does not say how long: until the
+// server's window is over, whose end nobody knows. The request that goes first after
+// each pause finds it; where it is refused again and again, it takes its time. Just
+// above a rate that held, what is left of the window is short.
 func (g *gate) untold(t ticket) time.Duration {
-	if g.good > 0 && t.probe == nil {
+	switch {
+	case t.probe != nil:
+		g.refused++
+	case g.good > 0:
 		return quotaWindow / 6
+	default:
+		g.refused = 0
 	}
-	return quotaWindow
+	return min(quotaWindow/4<<min(max(g.refused-1, 0), 2), quotaWindow)
 }
 
 // cut lowers the rate: back to the one that held, or by half, or to what was let
@@ -177,7 +186,7 @@ func (g *gate) cut(now time.Time) {
 		}
 		g.rate = max(half, g.nominal/1000)
 	}
-	g.step = g.nominal / raises
+	g.step = min(g.nominal, 2*g.rate) / raises // a tenth of a slow rate
 	g.limiter.SetLimitAt(now, rate.Limit(g.rate))
 }
 

@@ -1,6 +1,7 @@
 package smartsheet
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -9,62 +10,88 @@ import (
 	"time"
 )
 
-// quota is a server that lets perMinute units through, of which other clients
-// take others, evenly. It says nothing about when to come back.
+// quota is a server that lets perMinute units through, of which another client takes
+// some: evenly, or all of a minute's at once.
 type quota struct {
-	perMinute, others, weight int
-	sliding                   bool
+	perMinute, weight int
+	sliding           bool
+	anchor            time.Duration // how much of the first fixed window is over at the start
+	others            int           // units a minute
+	from, to          time.Duration // when they are taken; to 0: for good
+	burst             bool
+	phase             time.Duration // of the other client's requests
+	tells             bool          // when to come back
 
 	mu      sync.Mutex
 	start   time.Time
-	taken   []time.Time // by this client, one for each unit
-	limited int
+	taken   []time.Time // by this client, one for each upload
+	limited []time.Time
+}
+
+// othersUntil is what the other client has taken by d after the start.
+func (q *quota) othersUntil(d time.Duration) int {
+	if d = max(d, q.from); q.to > 0 {
+		d = min(d, q.to)
+	}
+	every, each := time.Minute/time.Duration(max(q.others, 1)), min(q.others, 1)
+	if q.burst {
+		every, each = time.Minute, q.others
+	}
+	return int((d+q.phase)/every)*each - int((q.from+q.phase)/every)*each
+}
+
+// used is what was taken of the window that now ends, by all.
+func (q *quota) used(begin, end time.Duration) int {
+	n := q.othersUntil(end) - q.othersUntil(begin)
+	for i := len(q.taken) - 1; i >= 0 && q.taken[i].Sub(q.start) >= begin; i-- {
+		n += q.weight
+	}
+	return n
 }
 
 func (q *quota) RoundTrip(*http.Request) (*http.Response, error) {
 	time.Sleep(150 * time.Millisecond)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := time.Now()
-	from, elapsed := now.Add(-time.Minute), time.Minute
+	at := time.Since(q.start)
+	begin := at - time.Minute
 	if !q.sliding {
-		elapsed = now.Sub(q.start) % time.Minute
-		from = now.Add(-elapsed)
+		begin = at - (at+q.anchor)%time.Minute
 	}
-	used := int(float64(q.others) * elapsed.Minutes())
-	for i := len(q.taken) - 1; i >= 0 && q.taken[i].After(from); i-- {
-		used++
+	if q.used(begin, at)+q.weight <= q.perMinute {
+		q.taken = append(q.taken, time.Now())
+		return answer(200, success), nil
 	}
-	if used+q.weight > q.perMinute {
-		q.limited++
-		return refusal(429, 4003, "r"), nil
+	q.limited = append(q.limited, time.Now())
+	r := refusal(429, 4003, "r")
+	if q.tells {
+		wait := time.Minute - (at - begin)
+		for q.sliding && wait < time.Minute && q.used(begin+wait, at+wait)+q.weight > q.perMinute {
+			wait += time.Second
+		}
+		r.Header.Set("Retry-After", fmt.Sprint(int(wait/time.Second)+1))
 	}
-	for range q.weight {
-		q.taken = append(q.taken, now)
-	}
-	return answer(200, success), nil
+	return r, nil
 }
 
-// between counts the uploads let through from a to b after the start.
-func (q *quota) between(a, b time.Duration) (n int) {
-	for _, t := range q.taken {
+// between counts the times from a to b after the start.
+func (q *quota) between(times []time.Time, a, b time.Duration) (n int) {
+	for _, t := range times {
 		if d := t.Sub(q.start); d >= a && d < b {
 			n++
 		}
 	}
-	return n / q.weight
+	return n
 }
 
-// backlog uploads until d is over, by four workers that believe in 300 a minute.
-func (q *quota) backlog(t *testing.T, d time.Duration) (requests int) {
+// backlog uploads as long as more says, by four workers that believe in 300 a minute.
+func (q *quota) backlog(t *testing.T, more func() bool) {
 	q.start = time.Now()
 	c := newTest(t, nil, func(o *Options) { o.Transport, o.RequestsPerMinute = q, 300 })
-	var n atomic.Int64
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for time.Since(q.start) < d {
-				n.Add(1)
+			for more() {
 				if _, err := c.SetProfileImage(t.Context(), User{ID: testID}, picture); err != nil {
 					t.Error(err)
 				}
@@ -72,53 +99,118 @@ func (q *quota) backlog(t *testing.T, d time.Duration) (requests int) {
 		})
 	}
 	wg.Wait()
-	return int(c.Stats().Requests)
 }
 
-// Whoever else uses the token: what is left of the quota is used, and the server
-// seldom has to say no.
-func TestThrottleAdapts(t *testing.T) {
-	for name, c := range map[string]struct {
-		q       *quota
-		settled time.Duration // from then on
-		share   int           // uploads a minute there are
-		least   float64       // of them
-		limited float64       // of all requests, at most
-	}{
-		"alone":                {&quota{perMinute: 300, weight: 1}, 0, 300, 0.99, 0},
-		"alone, sliding":       {&quota{perMinute: 300, weight: 1, sliding: true}, 0, 300, 0.99, 0},
-		"half taken":           {&quota{perMinute: 300, weight: 1, others: 150}, 2 * time.Minute, 150, 0.95, 0.01},
-		"half taken, sliding":  {&quota{perMinute: 300, weight: 1, others: 150, sliding: true}, 2 * time.Minute, 150, 0.95, 0.01},
-		"a third taken":        {&quota{perMinute: 300, weight: 1, others: 100}, 30 * time.Minute, 200, 0.9, 0.01},
-		"unknown weight of 10": {&quota{perMinute: 300, weight: 10}, 5 * time.Minute, 30, 0.9, 0.02},
-	} {
+// during uploads for a while.
+func (q *quota) during(t *testing.T, d time.Duration) {
+	q.backlog(t, func() bool { return time.Since(q.start) < d })
+}
+
+// servers are the ways to count a quota, and to say when there is some again.
+func servers(f func(name string, fresh func() *quota)) {
+	for _, sliding := range []bool{false, true} {
+		for _, tells := range []bool{false, true} {
+			f(fmt.Sprintf("sliding %v, Retry-After %v", sliding, tells), func() *quota {
+				return &quota{perMinute: 300, weight: 1, sliding: sliding, tells: tells}
+			})
+		}
+	}
+}
+
+// Alone, a backlog takes as long as the quota says, and is never refused.
+func TestThrottleAlone(t *testing.T) {
+	servers(func(name string, fresh func() *quota) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const d = time.Hour
-				requests := c.q.backlog(t, d)
-				got := float64(c.q.between(c.settled, d)) / (d - c.settled).Minutes() / float64(c.share)
-				limited := float64(c.q.limited) / float64(requests)
-				t.Logf("%.1f %% of the share, %.2f %% of %d requests refused", 100*got, 100*limited, requests)
-				if got < c.least || limited > c.limited {
-					t.Errorf("want at least %.1f %% and at most %.2f %%", 100*c.least, 100*c.limited)
+				var n atomic.Int64
+				q := fresh()
+				q.anchor = 17 * time.Second
+				q.backlog(t, func() bool { return n.Add(1) <= 10_000 })
+				took, ideal := time.Since(q.start), 10_000*time.Minute/300
+				if took > ideal*101/100 || took < ideal*99/100 || len(q.limited) > 0 || len(q.taken) != 10_000 {
+					t.Errorf("%d uploads took %v, ideal %v; %d refused", len(q.taken), took, ideal, len(q.limited))
 				}
 			})
+		})
+	})
+}
+
+// Whoever else uses the token, in whatever rhythm: what is left of the quota is used,
+// and the server seldom has to say no.
+func TestThrottleAdapts(t *testing.T) {
+	for name, c := range map[string]struct {
+		phases   int // of the other client and of the server's window, that are tried
+		others   int
+		from     time.Duration // when the other client comes
+		settled  time.Duration // from then on
+		until    time.Duration
+		weight   int
+		share    int     // uploads a minute there are
+		least    float64 // of them
+		refusals float64 // of all requests from settled on, at most
+	}{
+		"half taken":               {3, 150, 0, 2 * time.Minute, 12 * time.Minute, 1, 150, 0.95, 0.01},
+		"half taken, for longer":   {1, 150, 0, 2 * time.Minute, 40 * time.Minute, 1, 150, 0.96, 0.005},
+		"half taken in the middle": {2, 150, 10 * time.Minute, 12 * time.Minute, 22 * time.Minute, 1, 150, 0.95, 0.01},
+		"a third taken":            {1, 100, 0, 25 * time.Minute, 40 * time.Minute, 1, 200, 0.9, 0.01},
+		"most taken":               {2, 240, 0, 2 * time.Minute, 22 * time.Minute, 1, 60, 0.7, 0.02},
+		"unknown weight of 10":     {2, 0, 0, 5 * time.Minute, 25 * time.Minute, 10, 30, 0.95, 0.02},
+	} {
+		servers(func(server string, fresh func() *quota) {
+			for _, burst := range []bool{false, true} {
+				if burst && (c.others == 0 || c.phases == 1) {
+					continue
+				}
+				for phase := range c.phases {
+					q := fresh()
+					q.weight, q.others, q.from, q.burst = c.weight, c.others, c.from, burst
+					q.anchor, q.phase = time.Duration(phase)*23*time.Second, time.Duration(phase)*19*time.Second
+					t.Run(fmt.Sprint(name, ", ", server, ", in bursts ", burst, ", phase ", phase), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
+							q.during(t, c.until)
+							got := q.between(q.taken, c.settled, c.until)
+							limited := q.between(q.limited, c.settled, c.until)
+							share := float64(got) / (c.until - c.settled).Minutes() / float64(c.share)
+							refused := float64(limited) / float64(got+limited)
+							if share < c.least || refused > c.refusals {
+								t.Errorf("%.1f %% of the share, %.2f %% refused; want at least %.0f %% and at most %.1f %%",
+									100*share, 100*refused, 100*c.least, 100*c.refusals)
+							}
+						})
+					})
+				}
+			}
 		})
 	}
 }
 
 // When the others leave, the whole quota is used again.
 func TestThrottleRecovers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := &quota{perMinute: 300, weight: 1, others: 150}
-		time.AfterFunc(10*time.Minute, func() {
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			q.others = 0
+	servers(func(name string, fresh func() *quota) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := fresh()
+				q.others, q.to = 150, 10*time.Minute
+				q.during(t, 55*time.Minute)
+				if n := q.between(q.taken, 50*time.Minute, 55*time.Minute); n < 5*297 {
+					t.Errorf("%d uploads in five minutes, want 1500 within 1 %%", n)
+				}
+			})
 		})
-		q.backlog(t, 60*time.Minute)
-		if n := q.between(50*time.Minute, 60*time.Minute); n < 10*297 {
-			t.Errorf("%d uploads in ten minutes, want 3000 within 1 %%", n)
+	})
+}
+
+// A quota that is gone for long is asked for ever more seldom.
+func TestProbesBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &quota{perMinute: 300, weight: 1, others: 300, burst: true, phase: time.Minute - time.Millisecond, to: 10 * time.Minute}
+		q.sliding = true
+		q.during(t, 12*time.Minute)
+		if n := q.between(q.limited, 0, 10*time.Minute); n > 16 || n < 10 {
+			t.Errorf("%d requests into ten minutes without quota, want about one a minute", n)
+		}
+		if n := q.between(q.taken, 11*time.Minute+10*time.Second, 12*time.Minute); n == 0 {
+			t.Error("the quota came back and was not used")
 		}
 	})
 }
