@@ -24,6 +24,9 @@ var (
 	// ErrGone means that the reference no longer exists: it was deleted or
 	// renamed after the listing.
 	ErrGone = errors.New("no longer there")
+	// ErrDenied means that there may be a photo, and the source says that it may not
+	// be read. It is not ErrNoPhoto: rights that are given later change no Stamp.
+	ErrDenied = errors.New("the photo may not be read")
 	// ErrTooLarge means that the photo has more than MaxPhotoBytes.
 	ErrTooLarge = errors.New("photo too large")
 	// ErrUnstable means that the photo is being written: it changed while it was
@@ -80,6 +83,10 @@ type Photo struct {
 	Ref  Ref
 	Data []byte
 	Err  error
+	// Moved means that this is not, or not surely, what the listing's Stamp stands
+	// for: it changed in between, or comes from another server. That Stamp must not
+	// be remembered for it.
+	Moved bool
 }
 
 // Listing is the proof that goes with a list of people.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/go-ldap/ldap/v3"
@@ -14,7 +15,7 @@ import (
 
 // Error is what went wrong with a directory.
 type Error struct {
-	Op  string // connect, start TLS, bind, list, read photos
+	Op  string // connect, start TLS, bind, ask about, list, read photos
 	URL string
 	Err error
 }
@@ -42,13 +43,50 @@ func (e *referralError) Error() string {
 	return "the server refers to others for a part of the entries, which are not followed: " + strings.Join(e.urls, ", ")
 }
 
+// errUnpaged is a listing in one piece: a server that does not know paging may have
+// cut it.
+var errUnpaged = errors.New("the server did not answer page by page, so nothing proves that this is everyone")
+
+// rangeError is an attribute of which the server gave a part only.
+type rangeError struct{ attribute, dn string }
+
+func (e *rangeError) Error() string {
+	return fmt.Sprintf("the server gave only a part of the values of %q: %s", e.dn, e.attribute)
+}
+
+// limitError is a listing that takes longer than it may.
+type limitError struct{ limit time.Duration }
+
+func (e *limitError) Error() string { return fmt.Sprintf("the listing took longer than %s", e.limit) }
+
+// groupError is a group that is not there.
+type groupError struct{ dn string }
+
+func (e *groupError) Error() string { return fmt.Sprintf("there is no group %q", e.dn) }
+
+// hiddenError is a directory in which no photo may be seen.
+type hiddenError struct{ attributes []string }
+
+func (e *hiddenError) Error() string {
+	return "the bind user may read nobody's photo (" + strings.Join(e.attributes, ", ") + ")"
+}
+
+// isRefusal reports an answer that would be the same at every server.
+func isRefusal(err error) bool {
+	_, referral := errors.AsType[*referralError](err)
+	_, ranged := errors.AsType[*rangeError](err)
+	_, group := errors.AsType[*groupError](err)
+	_, hidden := errors.AsType[*hiddenError](err)
+	return referral || ranged || group || hidden || errors.Is(err, errUnpaged)
+}
+
 // Hint says what an administrator can do.
 func (e *Error) Hint() string {
 	if h := tlsHint(e.Err); h != "" {
 		return h
 	}
-	if _, ok := errors.AsType[*referralError](e.Err); ok {
-		return "set base_dn to an organisational unit below the domain, or add a source for each server that is referred to"
+	if h := ownHint(e.Err); h != "" {
+		return h
 	}
 	if _, ok := errors.AsType[*net.OpError](e.Err); ok {
 		return "check the address and port in urls, and that a firewall lets photosync through"
@@ -66,10 +104,41 @@ func (e *Error) Hint() string {
 		return "check base_dn: another server holds it"
 	case ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired:
 		return "the server wants encryption: use ldaps:// or tls.start_tls: true"
+	case ldap.LDAPResultAuthMethodNotSupported, ldap.LDAPResultInappropriateAuthentication:
+		return "the server does not take this way to bind: check auth"
 	case ldap.LDAPResultOperationsError, ldap.LDAPResultInsufficientAccessRights:
 		return "the server refuses this search: check bind_dn and its rights"
 	}
 	return "the directory could not be read to its end, so nothing was changed; the next run tries again"
+}
+
+// ownHint is for what we found ourselves.
+func ownHint(err error) string {
+	if _, ok := errors.AsType[*referralError](err); ok {
+		return "set base_dn to an organisational unit below the domain, or add a source for each server that is referred to"
+	}
+	if _, ok := errors.AsType[*rangeError](err); ok {
+		return "take that attribute out of email_attributes or photo_attributes"
+	}
+	if _, ok := errors.AsType[*limitError](err); ok {
+		return "raise list_timeout, or find out why the server is slow"
+	}
+	if _, ok := errors.AsType[*silentError](err); ok {
+		return "the server is there and does not answer: look at its load, or raise idle_timeout"
+	}
+	if _, ok := errors.AsType[*groupError](err); ok {
+		return "check member_of, and that the bind user may see that entry"
+	}
+	if _, ok := errors.AsType[*hiddenError](err); ok {
+		return "give the bind user the right to read it, or correct photo_attributes"
+	}
+	if _, ok := errors.AsType[*kerberosError](err); ok {
+		return "check kerberos.principal, keytab and config, that the clocks agree, and that the server is called by the name in its service principal"
+	}
+	if errors.Is(err, errMalformed) {
+		return "check address and port in urls: is that an LDAP server, and is TLS meant?"
+	}
+	return ""
 }
 
 // credentialsHint explains Active Directory's sub-codes of error 49.

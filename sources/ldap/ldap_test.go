@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ func open(t *testing.T, o Options) *Source {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.pause = time.Millisecond
 	t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -221,52 +223,81 @@ func TestEncryptedConnectionsAndFailover(t *testing.T) {
 	}
 }
 
-// A server that goes away in the middle of a listing.
-func TestLostInTheMiddle(t *testing.T) {
+func many(n int) string {
 	var ldif strings.Builder
-	for i := range 50 {
-		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("u%02d", i), fmt.Sprintf("u%02d@example.com", i), []byte{1}))
+	for i := range n {
+		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("u%02d", i), fmt.Sprintf("u%02d@example.com", i), sourcetest.Picture(i, 100)))
 	}
-	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String()})
-	s := open(t, options(srv))
-	var refs []sources.Ref
-	l, err := s.List(t.Context(), func(p sources.Person) error {
-		if refs = append(refs, p.Ref); len(refs) == 10 {
-			srv.Stop()
-		}
-		return nil
-	})
-	if err == nil || l.Complete {
-		t.Fatalf("listing %+v, error %v; want an error", l, err)
-	}
-	srv.Run()
-	if p := sourcetest.Read(t, s, refs[0]); p.Err != nil {
-		t.Fatal(p.Err)
-	}
-	srv.Stop()
-	srv.Run() // photos are read again over a new connection
-	if p := sourcetest.Read(t, s, refs[1]); p.Err != nil {
-		t.Errorf("after the server was restarted: %v", p.Err)
+	return ldif.String()
+}
+
+// A server that goes away in the middle of a listing.
+func TestServerGoesAway(t *testing.T) {
+	first, second := slapdtest.Start(t, slapdtest.Config{LDIF: many(50)}), slapdtest.Start(t, slapdtest.Config{LDIF: many(50)})
+	for name, c := range map[string]struct {
+		urls     []string
+		then     func()
+		complete bool
+	}{
+		"for good":                {[]string{first.URL}, func() {}, false},
+		"and is restarted":        {[]string{first.URL}, first.Run, true},
+		"and the second is there": {[]string{first.URL, second.URL}, func() {}, true},
+		"and the second is not":   {[]string{first.URL, "ldap://127.0.0.1:1"}, func() {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(first)
+			o.URLs = c.urls
+			s := open(t, o)
+			times := map[string]int{}
+			l, err := s.List(t.Context(), func(p sources.Person) error {
+				if times[p.Emails[0]]++; len(times) == 10 {
+					first.Stop()
+					c.then()
+				}
+				return nil
+			})
+			first.Stop()
+			first.Run()
+			if c.complete != (err == nil) || c.complete != l.Complete {
+				t.Fatalf("listing %+v of %d people, error %v", l, len(times), err)
+			}
+			if c.complete && (len(times) != 50 || l.Entries != 50) {
+				t.Errorf("%d people, %d entries; want 50", len(times), l.Entries)
+			}
+			for e, n := range times {
+				if n != 1 {
+					t.Errorf("%s was listed %d times", e, n)
+				}
+			}
+		})
 	}
 }
 
-func TestStamp(t *testing.T) {
-	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	for name, c := range map[string]struct {
-		attrs map[string][]string
-		want  string
-	}{
-		"entryCSN first": {map[string][]string{"entryCSN": {"x#1"}, "modifyTimestamp": {"20261124110000Z"}}, "entryCSN=x#1"},
-		"old timestamp":  {map[string][]string{"modifyTimestamp": {"20261124110000.0Z"}}, "modifyTimestamp=20261124110000.0Z"},
-		"too young":      {map[string][]string{"modifyTimestamp": {"20261124115959Z"}}, ""},
-		"from ahead":     {map[string][]string{"modifyTimestamp": {"20261124120100Z"}}, ""},
-		"nonsense":       {map[string][]string{"modifyTimestamp": {"yesterday"}}, ""},
-		"nothing":        {nil, ""},
-	} {
-		if got := stamp(ldap.NewEntry("cn=x", c.attrs), now); got != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
+// Photos are read to the end although the server goes away in between, each once.
+func TestServerGoesAwayBetweenPhotos(t *testing.T) {
+	const n = 120
+	first, second := slapdtest.Start(t, slapdtest.Config{LDIF: many(n)}), slapdtest.Start(t, slapdtest.Config{LDIF: many(n)})
+	o := options(first)
+	o.URLs = append(o.URLs, second.URL)
+	s := open(t, o)
+	var refs []sources.Ref
+	for _, p := range sourcetest.List(t, s) {
+		refs = append(refs, p.Ref)
 	}
+	times, moved := map[sources.Ref]int{}, 0
+	err := s.Photos(t.Context(), refs, func(p sources.Photo) error {
+		if times[p.Ref]++; len(times) == 10 {
+			first.Stop()
+		}
+		if p.Moved || p.Err != nil {
+			moved++
+		}
+		return nil
+	})
+	if err != nil || len(times) != n || moved != 0 {
+		t.Errorf("%d photos, %d moved, error %v", len(times), moved, err)
+	}
+	first.Run()
 }
 
 // A server that takes the connection and never answers must not outlast the run.
@@ -316,10 +347,8 @@ func FuzzPerson(f *testing.F) {
 	f.Add("not an address", "smtp:", []byte{0xff}, `\`, "20261124110000.")
 	s := &Source{o: Options{EmailAttributes: []string{"mail", "proxyAddresses"}}}
 	f.Fuzz(func(t *testing.T, mail, proxy string, guid []byte, uuid, modified string) {
-		e := ldap.NewEntry("cn=x", map[string][]string{
-			"mail;lang-de": {mail}, "PROXYADDRESSES": {proxy}, "objectGUID": {string(guid)}, "entryUUID": {uuid}, "modifyTimestamp": {modified},
-		})
-		p, why := s.person(e, time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC))
+		e := made("cn=x", "mail;lang-de", mail, "PROXYADDRESSES", proxy, "objectGUID", string(guid), "entryUUID", uuid, "modifyTimestamp", modified)
+		p, why := s.person(e, server{}, time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC))
 		if (len(p.Emails) == 0) != (why != "") {
 			t.Errorf("emails %q, left out because %q", p.Emails, why)
 		}
@@ -328,12 +357,22 @@ func FuzzPerson(f *testing.F) {
 				t.Errorf("email %q is not canonical", a)
 			}
 		}
-		if k := p.Ref.Key; k != "" {
+		if k, _ := splitKey(p.Ref); k != "" {
 			if _, err := ldap.CompileFilter(keyFilter(k)); err != nil {
 				t.Errorf("filter %q of key %q: %v", keyFilter(k), k, err)
 			}
 		}
 	})
+}
+
+// made is an entry of names and values in turn.
+func made(dn string, pairs ...string) *entry {
+	e := &entry{dn: dn}
+	for pair := range slices.Chunk(pairs, 2) {
+		name, options, _ := strings.Cut(pair[0], ";")
+		e.attrs = append(e.attrs, attribute{name: name, options: options, values: [][]byte{[]byte(pair[1])}})
+	}
+	return e
 }
 
 // Active Directory explains a refused password in a line that ends with a NUL.

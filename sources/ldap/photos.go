@@ -1,185 +1,300 @@
 package ldap
 
 import (
+	"bytes"
+	"cmp"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
+	"golang.org/x/sync/semaphore"
 
 	"photosync/sources"
 )
 
+const (
+	// photoBatch is how many entries' photos are asked for at once.
+	photoBatch = 50
+	// photosAhead bounds the bytes of photos that are read before anybody takes
+	// them. A larger one is alone.
+	photosAhead = 2 * sources.MaxPhotoBytes
+)
+
 // Photos implements sources.Source: it reads a batch of entries by key in one
-// search. A lost connection is opened again once a batch.
+// search, and the next while the first is taken. After a lost connection it goes
+// on with what is left on the next server.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
-	refs = distinct(refs)
-	for batch := range slices.Chunk(refs, photoBatch) {
-		photos, err := s.batch(ctx, batch)
-		if err != nil {
-			return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	seen := make(map[sources.Ref]bool, len(refs))
+	var left []sources.Ref
+	for _, r := range refs {
+		if !seen[r] {
+			seen[r] = true
+			left = append(left, r)
 		}
-		for _, p := range photos {
+	}
+	given := map[sources.Ref]bool{}
+	return s.withServer(ctx, "read photos", func(ctx context.Context, c *conn) (progress bool, err error) {
+		before := len(given)
+		left = slices.DeleteFunc(left, func(r sources.Ref) bool { return given[r] })
+		err = s.read(ctx, c, left, func(p sources.Photo) error {
+			given[p.Ref] = true
 			if err := each(p); err != nil {
+				return stop{err}
+			}
+			return nil
+		})
+		return len(given) > before, err
+	})
+}
+
+// read reads photos over one connection.
+func (s *Source) read(ctx context.Context, c *conn, refs []sources.Ref, each func(sources.Photo) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	photos, done := make(chan sources.Photo, photoBatch), make(chan error, 1)
+	room := semaphore.NewWeighted(photosAhead)
+	weight := func(p sources.Photo) int64 { return min(int64(len(p.Data)), photosAhead) }
+	b := batch{Source: s, c: c, give: func(p sources.Photo) error {
+		if room.Acquire(ctx, weight(p)) != nil {
+			return context.Cause(ctx)
+		}
+		select {
+		case photos <- p:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}}
+	go func() { done <- b.all(ctx, refs) }()
+	var err error
+	take := func(p sources.Photo) error {
+		defer room.Release(weight(p))
+		return each(p)
+	}
+	for {
+		select {
+		case p := <-photos:
+			if err = take(p); err != nil {
+				cancel() // ends the search, and with it the connection
+				<-done
 				return err
 			}
+		case err = <-done:
+			for len(photos) > 0 && err == nil {
+				err = take(<-photos)
+			}
+			return err
+		}
+	}
+}
+
+// batch reads photos, a few entries in one search.
+type batch struct {
+	*Source
+	c    *conn
+	give func(sources.Photo) error
+}
+
+func (b batch) all(ctx context.Context, refs []sources.Ref) error {
+	for chunk := range slices.Chunk(refs, photoBatch) {
+		if err := b.some(ctx, chunk); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func distinct(refs []sources.Ref) []sources.Ref {
-	seen := make(map[sources.Ref]bool, len(refs))
-	var out []sources.Ref
+// some reads the photos of a few entries.
+func (b batch) some(ctx context.Context, refs []sources.Ref) error {
+	byKey, filters := map[string][]sources.Ref{}, []string(nil)
+	var without []sources.Photo // that may be seen
 	for _, r := range refs {
-		if !seen[r] {
-			seen[r] = true
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
-// batch reads the photos of a few entries, on a connection that may have been
-// lost since it was last used.
-func (s *Source) batch(ctx context.Context, refs []sources.Ref) ([]sources.Photo, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for try := 0; ; try++ {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		fresh := s.conn == nil
-		if fresh {
-			c, _, err := s.connect(ctx)
-			if err != nil {
-				return nil, err
-			}
-			s.conn = c
-		}
-		c := s.conn
-		stop := context.AfterFunc(ctx, func() { c.Close() })
-		photos, err := s.read(c, refs)
-		stop()
-		if err == nil {
-			return photos, nil
-		}
-		s.drop()
+		id, _ := splitKey(r)
 		switch {
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case fresh || try > 0:
-			return nil, &Error{"read photos", strings.Join(s.o.URLs, " "), err}
-		}
-	}
-}
-
-// read asks for the photos of refs on one connection.
-func (s *Source) read(c *ldap.Conn, refs []sources.Ref) ([]sources.Photo, error) {
-	found := map[string]*ldap.Entry{} // by key, or by DN for those without one
-	var byKey []string
-	for _, r := range refs {
-		if r.Key != "" {
-			byKey = append(byKey, keyFilter(r.Key))
-			continue
-		}
-		e, err := s.readDN(c, r.Name)
-		if err != nil {
-			return nil, err
-		}
-		found[r.Name] = e
-	}
-	if len(byKey) > 0 {
-		res, err := c.Search(ldap.NewSearchRequest(s.o.BaseDN, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false,
-			"(|"+strings.Join(byKey, "")+")", s.photoAttributes(), nil))
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range res.Entries {
-			found[key(e)] = e
-		}
-	}
-	photos := make([]sources.Photo, len(refs))
-	for i, r := range refs {
-		id := r.Key
-		if id == "" {
-			id = r.Name
-		}
-		photos[i] = s.photo(r, found[id])
-	}
-	return photos, nil
-}
-
-// readDN reads an entry that has no key; nil: it is gone.
-func (s *Source) readDN(c *ldap.Conn, dn string) (*ldap.Entry, error) {
-	res, err := c.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false,
-		"(objectClass=*)", s.photoAttributes(), nil))
-	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) || err == nil && len(res.Entries) == 0 {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return res.Entries[0], nil
-}
-
-func (s *Source) photoAttributes() []string {
-	return append(slices.Clone(s.o.PhotoAttributes), "entryUUID", "objectGUID")
-}
-
-// keyFilter is the filter for a key made by the function key.
-func keyFilter(k string) string {
-	name, value, _ := strings.Cut(k, "=")
-	if name != "objectGUID" {
-		return fmt.Sprintf("(%s=%s)", name, ldap.EscapeFilter(value))
-	}
-	raw, _ := hex.DecodeString(value) // made by us
-	var b strings.Builder
-	for _, c := range raw {
-		fmt.Fprintf(&b, `\%02x`, c)
-	}
-	return "(objectGUID=" + b.String() + ")"
-}
-
-// photo takes the photo out of an entry: the first attribute that is there, and
-// of several values the largest, because their order is not fixed (RFC 4511,
-// section 4.1.7).
-func (s *Source) photo(r sources.Ref, e *ldap.Entry) sources.Photo {
-	p := sources.Photo{Ref: r}
-	if e == nil {
-		p.Err = fmt.Errorf("entry %q: %w", r.Name, sources.ErrGone)
-		return p
-	}
-	for _, name := range s.o.PhotoAttributes {
-		vs := rawValues(e, name)
-		if len(vs) == 0 {
-			continue
-		}
-		p.Data = slices.MaxFunc(vs, func(a, b []byte) int {
-			if len(a) != len(b) {
-				return len(a) - len(b)
+		case id == "":
+			e, err := b.c.read(ctx, r.Name, b.attributes()...)
+			if err == nil {
+				err = b.photo(e, r, &without)
 			}
-			return slices.Compare(a, b)
-		})
-		if len(p.Data) > sources.MaxPhotoBytes {
-			p.Err = fmt.Errorf("%s of %q: %w: %d bytes", name, r.Name, sources.ErrTooLarge, len(p.Data))
-			p.Data = nil
+			if err != nil {
+				return err
+			}
+		case byKey[id] == nil:
+			filters = append(filters, keyFilter(id))
+			fallthrough
+		default:
+			byKey[id] = append(byKey[id], r)
 		}
-		return p
 	}
-	p.Err = fmt.Errorf("entry %q: %w", r.Name, sources.ErrNoPhoto)
-	return p
+	if len(filters) > 0 {
+		req := request(b.o.BaseDN, ldap.ScopeWholeSubtree, "(|"+strings.Join(filters, "")+")", b.attributes())
+		_, err := b.c.search(ctx, req, func(e *entry) error {
+			id := key(e)
+			for _, r := range byKey[id] {
+				if err := b.photo(e, r, &without); err != nil {
+					return err
+				}
+			}
+			delete(byKey, id)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, rs := range byKey {
+		for _, r := range rs {
+			if err := b.photo(nil, r, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return b.withoutPhoto(ctx, without)
 }
 
-// rawValues is values for binary attributes.
-func rawValues(e *ldap.Entry, name string) [][]byte {
-	var vs [][]byte
-	for _, a := range e.Attributes {
-		if base, _, _ := strings.Cut(a.Name, ";"); strings.EqualFold(base, name) {
-			vs = append(vs, a.ByteValues...)
+// attributes are those of which photos, keys and marks are made.
+func (b batch) attributes() []string {
+	return slices.Concat(b.o.PhotoAttributes, keyAttributes(b.c.server), b.marks.attributes(b.c.server))
+}
+
+// photo gives the photo of an entry; nil: it is gone. One that seems to have none
+// is left for withoutPhoto.
+func (b batch) photo(e *entry, r sources.Ref, without *[]sources.Photo) error {
+	if e == nil {
+		return b.give(sources.Photo{Ref: r, Err: fmt.Errorf("entry %q: %w", r.Name, sources.ErrGone)})
+	}
+	p := sources.Photo{Ref: r}
+	if _, listed := splitKey(r); listed != "" {
+		now, _ := b.marks.of(e, b.c.server, time.Now())
+		p.Moved = now != listed
+	}
+	a, cut := e.ranged()
+	data, dropped := b.choose(e)
+	switch {
+	case cut:
+		p.Err = &rangeError{a.name + ";" + a.options, r.Name}
+	case data != nil:
+		p.Data = data
+	case dropped > 0:
+		p.Err = fmt.Errorf("entry %q: %w: %d bytes", r.Name, sources.ErrTooLarge, dropped)
+	default:
+		*without = append(*without, p)
+		return nil
+	}
+	return b.give(p)
+}
+
+// withoutPhoto tells those who have no photo from those whose photo may not be
+// seen: of these a server cannot say that the attribute is not there, either (RFC
+// 4511, section 4.5.1.7). Attributes that the server does not know at all hide
+// nothing.
+func (b batch) withoutPhoto(ctx context.Context, photos []sources.Photo) error {
+	if len(photos) == 0 {
+		return nil
+	}
+	known, err := b.known(ctx, b.c)
+	if err != nil {
+		return err
+	}
+	none := map[string]bool{}
+	if len(known) > 0 {
+		if none, err = b.none(ctx, photos, "(!("+strings.Join(known, "=*))(!(")+"=*))"); err != nil {
+			return err
 		}
 	}
-	return vs
+	for _, p := range photos {
+		id, _ := splitKey(p.Ref)
+		p.Err = fmt.Errorf("entry %q: %w", p.Ref.Name, sources.ErrNoPhoto)
+		if len(known) > 0 && !none[cmp.Or(id, p.Ref.Name)] {
+			p.Err = fmt.Errorf("entry %q: %w: the bind user needs the right to read %s", p.Ref.Name, sources.ErrDenied, strings.Join(known, ", "))
+		}
+		if err := b.give(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// none returns which of photos' entries, by key or else DN, match a filter.
+func (b batch) none(ctx context.Context, photos []sources.Photo, filter string) (map[string]bool, error) {
+	none, keys := map[string]bool{}, ""
+	for _, p := range photos {
+		if id, _ := splitKey(p.Ref); id != "" {
+			keys += keyFilter(id)
+			continue
+		}
+		es, err := b.c.entries(ctx, request(p.Ref.Name, ldap.ScopeBaseObject, "(&"+filter+")", []string{"1.1"}))
+		if err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+			return nil, err
+		}
+		none[p.Ref.Name] = len(es) > 0
+	}
+	if keys == "" {
+		return none, nil
+	}
+	es, err := b.c.entries(ctx, request(b.o.BaseDN, ldap.ScopeWholeSubtree, "(&(|"+keys+")"+filter+")", keyAttributes(b.c.server)))
+	for _, e := range es {
+		none[key(e)] = true
+	}
+	return none, err
+}
+
+// choose takes the photo out of an entry: of the first attribute that is there, or
+// of all, the largest picture. The order of values is not fixed (RFC 4511, section
+// 4.1.7). nil: there is none, or it had so many bytes that they were dropped.
+func (s *Source) choose(e *entry) (data []byte, dropped int) {
+	for _, name := range s.o.PhotoAttributes {
+		if s.o.PhotoChoice != "largest" && (data != nil || dropped > 0) {
+			break
+		}
+		for _, v := range e.values(name) {
+			if data == nil || better(v, data) {
+				data = v
+			}
+		}
+		for _, a := range e.attrs {
+			if strings.EqualFold(a.name, name) {
+				dropped = max(dropped, a.dropped)
+			}
+		}
+	}
+	return data, dropped
+}
+
+// better prefers what is a picture by its first bytes, then the larger, then an
+// order that is always the same.
+func better(a, b []byte) bool {
+	if pa, pb := isPicture(a), isPicture(b); pa != pb {
+		return pa
+	}
+	if len(a) != len(b) {
+		return len(a) > len(b)
+	}
+	return bytes.Compare(a, b) > 0
+}
+
+// isPicture knows the formats that can be sent or converted, and their beginnings
+// in base64, by their first bytes.
+func isPicture(b []byte) bool {
+	for _, magic := range []string{
+		"\xff\xd8\xff", "\x89PNG\r\n", "GIF8", "BM", "II*\x00", "MM\x00*", "/9j/", "iVBORw0KGgo", "R0lGOD",
+	} {
+		if bytes.HasPrefix(b, []byte(magic)) {
+			return true
+		}
+	}
+	return len(b) > 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP"
+}
+
+// splitKey takes a Ref's key apart: what to find the entry by, and the mark that
+// was listed for it.
+func splitKey(r sources.Ref) (id, mark string) {
+	id, mark, _ = strings.Cut(r.Key, keyMark)
+	return id, mark
 }

@@ -327,3 +327,29 @@ func TestPhotosThatCannotBeReadNow(t *testing.T) {
 		t.Errorf("when it is complete: totals %+v", r.Totals)
 	}
 }
+
+// moving is a source whose photos are not those that its listing stands for.
+type moving struct{ sources.Source }
+
+func (m moving) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	return m.Source.Photos(ctx, refs, func(p sources.Photo) error {
+		p.Moved = true
+		return each(p)
+	})
+}
+
+// A photo that is not what its mark stands for is uploaded, and looked at again in
+// the next run.
+func TestMovedPhoto(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	behind := func(o *Options) { o.Sources[0].Source = moving{&b.mem} }
+	if r := b.must(behind); r.Totals.Uploaded != 3 {
+		t.Fatalf("first run: %+v", r.Totals)
+	}
+	for _, want := range []int{3, 0} {
+		before := b.mem.Reads()
+		if r := b.must(nil); r.Totals.Unchanged != 3 || b.mem.Reads()-before != want {
+			t.Errorf("%d photos were read, want %d; totals %+v", b.mem.Reads()-before, want, r.Totals)
+		}
+	}
+}

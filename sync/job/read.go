@@ -98,6 +98,9 @@ func (r *run) lookIn(ctx context.Context, src, round int, want map[sources.Ref][
 	})
 	err := r.o.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
 		for _, i := range want[ph.Ref] {
+			if ph.Moved {
+				r.subjects[i].Candidates[round].Stamp = "" // it is not of these bytes
+			}
 			if l := looked(ph, round, r.subjects[i]); l != nil {
 				r.subjects[i].Look = l
 			}

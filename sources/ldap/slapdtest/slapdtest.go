@@ -8,6 +8,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -51,9 +52,12 @@ type Server struct {
 	log *bytes.Buffer
 }
 
-// Entry is the LDIF of a person; photo may be nil.
+// Entry is the LDIF of a person; photo may be nil. Two servers that load it are
+// replicas of each other: entryUUID and entryCSN are the same.
 func Entry(uid, mail string, photo []byte) string {
-	s := fmt.Sprintf("dn: uid=%s,%s\nobjectClass: inetOrgPerson\nobjectClass: adPhoto\nuid: %s\ncn: %s\nsn: %s\n", uid, BaseDN, uid, uid, uid)
+	id := sha256.Sum256([]byte(uid))
+	s := fmt.Sprintf("dn: uid=%s,%s\nobjectClass: inetOrgPerson\nobjectClass: adPhoto\nuid: %s\ncn: %s\nsn: %s\n", uid, BaseDN, uid, uid, uid) +
+		fmt.Sprintf("entryUUID: %x-%x-%x-%x-%x\nentryCSN: 20260101000000.000000Z#000000#000#000000\n", id[:4], id[4:6], id[6:8], id[8:10], id[10:16])
 	if mail != "" {
 		s += "mail: " + mail + "\n"
 	}

@@ -1,0 +1,69 @@
+package ldap
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3/gssapi"
+	"github.com/jcmturner/gokrb5/v8/client"
+)
+
+// Ways to bind.
+const (
+	Anonymous = "anonymous"
+	Simple    = "simple"   // DN and password
+	External  = "external" // SASL EXTERNAL: the client certificate, or the user at the other end of a socket
+	GSSAPI    = "gssapi"   // SASL GSSAPI: Kerberos with a keytab
+)
+
+// Kerberos is who binds with GSSAPI.
+type Kerberos struct {
+	Principal string // like photosync@EXAMPLE.COM; without a realm: the default one of Config
+	Keytab    string // file with the principal's key
+	Config    string // krb5.conf
+	Service   string // the server's principal; empty: ldap/ and the host of the URL
+}
+
+// bind says who asks.
+func (s *Source) bind(c *conn) error {
+	switch s.o.Auth {
+	case Simple:
+		return c.Bind(s.o.BindDN, s.o.Password)
+	case External:
+		return c.ExternalBind()
+	case GSSAPI:
+		return s.bindKerberos(c)
+	}
+	return nil
+}
+
+func (s *Source) bindKerberos(c *conn) error {
+	k := s.o.Kerberos
+	name, realm := k.Principal, ""
+	if i := strings.LastIndex(name, "@"); i >= 0 {
+		name, realm = name[:i], name[i+1:]
+	}
+	// Active Directory answers FAST in a way that the client does not understand.
+	krb, err := gssapi.NewClientWithKeytab(name, realm, k.Keytab, k.Config, client.DisablePAFXFAST(true))
+	if err != nil {
+		return &kerberosError{err}
+	}
+	defer krb.Close()
+	service := k.Service
+	if service == "" {
+		service = "ldap/" + c.at.host
+	}
+	if err := c.GSSAPIBind(krb, service, ""); err != nil {
+		if _, answered := resultCode(err); answered {
+			return err
+		}
+		return &kerberosError{fmt.Errorf("%s for %s: %w", k.Principal, service, err)}
+	}
+	return nil
+}
+
+// kerberosError is a ticket that could not be had.
+type kerberosError struct{ err error }
+
+func (e *kerberosError) Error() string { return "kerberos: " + e.err.Error() }
+func (e *kerberosError) Unwrap() error { return e.err }

@@ -1,0 +1,222 @@
+package ldap
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
+)
+
+// dialTimeout bounds the way to a server: TCP, TLS, and StartTLS, each.
+const dialTimeout = 10 * time.Second
+
+// address is where a server listens.
+type address struct {
+	raw     string
+	network string // tcp or unix
+	addr    string
+	host    string // empty for a socket
+	tls     bool
+}
+
+// parseAddress understands ldap://, ldaps:// and ldapi://. The path of a socket
+// stands where a host would, escaped, as OpenLDAP writes it, or as a path.
+func parseAddress(raw string) (address, error) {
+	if path, ok := strings.CutPrefix(raw, "ldapi://"); ok {
+		path, err := url.PathUnescape(path)
+		if err != nil {
+			return address{}, err
+		}
+		if path == "" || path == "/" {
+			path = "/var/run/slapd/ldapi"
+		}
+		return address{raw: raw, network: "unix", addr: path}, nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.User != nil || u.Hostname() == "" || u.Scheme != "ldap" && u.Scheme != "ldaps" {
+		return address{}, errors.New("want ldap://, ldaps:// or ldapi://, without a user or password in it")
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme]
+	}
+	return address{raw, "tcp", net.JoinHostPort(u.Hostname(), port), u.Hostname(), u.Scheme == "ldaps"}, nil
+}
+
+// local reports whether nobody else can listen on the way.
+func (a address) local() bool {
+	ip := net.ParseIP(a.host)
+	return a.network == "unix" || a.host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func tlsConfig(o TLS) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName}
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read tls.ca_file: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read tls.ca_file %q: no PEM certificate in it", o.CAFile)
+		}
+	}
+	if o.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read tls.cert_file: %w", err)
+		}
+		c.Certificates = []tls.Certificate{cert}
+	}
+	return c, nil
+}
+
+// conn is a connection to one server, for one user at a time.
+type conn struct {
+	*ldap.Conn
+	wire   *wire
+	at     address
+	index  int // of at among the addresses
+	server server
+	schema *string // what the server knows of attributes, lower case; nil: not asked yet
+}
+
+// dial connects, encrypts, binds, and asks what kind of server it is.
+func (s *Source) dial(ctx context.Context, index int) (*conn, error) {
+	at := s.addresses[index]
+	nc, err := s.encrypted(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	w := newWire(nc, s.o.IdleTimeout)
+	c := &conn{Conn: ldap.NewConn(w, at.tls), wire: w, at: at, index: index}
+	c.Start()
+	if err := c.do(ctx, nil, func() error { return s.bind(c) }); err != nil {
+		c.Close()
+		return nil, &Error{"bind", at.raw, err}
+	}
+	if c.server, err = c.describe(ctx); err != nil {
+		c.Close()
+		return nil, &Error{"ask about", at.raw, err}
+	}
+	return c, nil
+}
+
+// encrypted makes the connection itself, up to TLS.
+func (s *Source) encrypted(ctx context.Context, at address) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	nc, err := (&net.Dialer{}).DialContext(ctx, at.network, at.addr)
+	if err != nil {
+		return nil, &Error{"connect", at.raw, err}
+	}
+	op := "connect"
+	if s.o.TLS.StartTLS && at.network == "tcp" && !at.tls {
+		op = "start TLS"
+		if err := startTLS(ctx, nc); err != nil {
+			nc.Close()
+			return nil, &Error{op, at.raw, err}
+		}
+	} else if !at.tls {
+		return nc, nil
+	}
+	t := s.tls.Clone()
+	if t.ServerName == "" {
+		t.ServerName = at.host
+	}
+	tc := tls.Client(nc, t)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, &Error{op, at.raw, err}
+	}
+	return tc, nil
+}
+
+// startTLS asks for TLS (RFC 4511, section 4.14). go-ldap would put it between
+// itself and the wire, which then saw nothing.
+func startTLS(ctx context.Context, nc net.Conn) error {
+	defer context.AfterFunc(ctx, func() { nc.SetDeadline(time.Now()) })()
+	req := ber.NewSequence("LDAPMessage")
+	req.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 1, "messageID"))
+	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationExtendedRequest, nil, "ExtendedRequest")
+	op.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, "1.3.6.1.4.1.1466.20037", "StartTLS"))
+	req.AppendChild(op)
+	if _, err := nc.Write(req.Bytes()); err != nil {
+		return err
+	}
+	answer, err := ber.ReadPacket(nc)
+	if err != nil {
+		return err
+	}
+	return ldap.GetLDAPError(answer)
+}
+
+// do runs an operation and gives the connection up when ctx is done: closing it
+// is the only way to end a wait. Entries go to sink.
+func (c *conn) do(ctx context.Context, sink func(*entry) error, op func() error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	c.wire.begin(sink)
+	err := op()
+	why := c.wire.end()
+	stop()
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case why != nil:
+		return why // go-ldap says only that it was lost
+	}
+	return err
+}
+
+// search runs a search. Its entries go to each while they arrive, on another
+// goroutine; the result holds the rest. An error of each ends the connection.
+func (c *conn) search(ctx context.Context, req *ldap.SearchRequest, each func(*entry) error) (res *ldap.SearchResult, err error) {
+	err = c.do(ctx, each, func() error {
+		res, err = c.Conn.Search(req)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// entries runs a search that has few.
+func (c *conn) entries(ctx context.Context, req *ldap.SearchRequest) (es []*entry, err error) {
+	_, err = c.search(ctx, req, func(e *entry) error {
+		es = append(es, e)
+		return nil
+	})
+	return es, err
+}
+
+// read reads one entry; nil: there is none, or it may not be seen.
+func (c *conn) read(ctx context.Context, dn string, attributes ...string) (*entry, error) {
+	es, err := c.entries(ctx, request(dn, ldap.ScopeBaseObject, "(objectClass=*)", attributes))
+	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) || err == nil && len(es) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return es[0], nil
+}
+
+// request is a new search: one that is used again keeps the controls of before.
+func request(base string, scope int, filter string, attributes []string, controls ...ldap.Control) *ldap.SearchRequest {
+	return ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, 0, 0, false, filter, attributes, controls)
+}

@@ -1,0 +1,240 @@
+package ldap
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strings"
+
+	"photosync/sources"
+)
+
+const (
+	// maxEntry bounds the bytes of one entry that are held; values beyond it are
+	// counted and dropped.
+	maxEntry = 4 * sources.MaxPhotoBytes
+	// maxNames bounds the attribute names that are remembered to share them.
+	maxNames = 1000
+)
+
+var errMalformed = errors.New("the server's answer is not LDAP")
+
+// entry is what a search gives for one entry.
+type entry struct {
+	dn    string
+	attrs []attribute
+}
+
+// attribute has the name as the server writes it, its options apart.
+type attribute struct {
+	name, options string
+	values        [][]byte
+	dropped       int // the size of the largest value that was too large to be held; 0: none
+}
+
+// values returns the values of an attribute in any case and with any option
+// (";binary", ";lang-de").
+func (e *entry) values(name string) [][]byte {
+	for i, a := range e.attrs {
+		if !strings.EqualFold(a.name, name) {
+			continue
+		}
+		vs := a.values
+		for _, more := range e.attrs[i+1:] {
+			if strings.EqualFold(more.name, name) {
+				vs = append(vs[:len(vs):len(vs)], more.values...)
+			}
+		}
+		return vs
+	}
+	return nil
+}
+
+// text returns the first value of an attribute; empty: there is none.
+func (e *entry) text(name string) string {
+	if vs := e.values(name); len(vs) > 0 {
+		return string(vs[0])
+	}
+	return ""
+}
+
+// texts returns the values of an attribute.
+func (e *entry) texts(name string) []string {
+	vs := e.values(name)
+	out := make([]string, len(vs))
+	for i, v := range vs {
+		out[i] = string(v)
+	}
+	return out
+}
+
+// ranged returns the first attribute of which the server gave a part only: Active
+// Directory does that with those of many values ([MS-ADTS], section 3.1.1.3.1.3.3).
+func (e *entry) ranged() (attribute, bool) {
+	for _, a := range e.attrs {
+		for o := range strings.SplitSeq(a.options, ";") {
+			if r, ok := strings.CutPrefix(strings.ToLower(o), "range="); ok && !strings.HasSuffix(r, "-*") {
+				return a, true
+			}
+		}
+	}
+	return attribute{}, false
+}
+
+// decoder reads a SearchResultEntry (RFC 4511, section 4.5.2) in the subset of BER
+// that LDAP allows (section 5.1): lengths are definite. After the first error it
+// gives zero values; err says what it was.
+type decoder struct {
+	r      *bufio.Reader
+	left   int // bytes of the message
+	budget int // bytes of values that may still be held
+	names  map[string]string
+	block  []byte // where short values go
+	err    error
+}
+
+// entry reads the entry from its protocolOp on, and the message to its end.
+func (d *decoder) entry() (*entry, error) {
+	d.block = make([]byte, 0, min(d.left, 4096))
+	e := &entry{}
+	end := d.enter(tagEntry)
+	dn, _ := d.octets()
+	e.dn = string(dn)
+	for list := d.enter(0x30); d.more(list); {
+		e.attrs = append(e.attrs, d.attribute())
+	}
+	d.skip(d.left - end)
+	d.skip(d.left) // controls
+	return e, d.err
+}
+
+func (d *decoder) attribute() attribute {
+	var a attribute
+	end := d.enter(0x30)
+	name, _ := d.octets()
+	a.name, a.options, _ = strings.Cut(d.name(name), ";")
+	for set := d.enter(0x31); d.more(set); {
+		v, n := d.octets()
+		if v == nil {
+			a.dropped = max(a.dropped, n)
+			continue
+		}
+		a.values = append(a.values, v)
+	}
+	d.skip(d.left - end)
+	return a
+}
+
+// name shares the string of a name that was seen before.
+func (d *decoder) name(b []byte) string {
+	if s, ok := d.names[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if len(d.names) < maxNames {
+		d.names[s] = s
+	}
+	return s
+}
+
+// enter goes into an element that holds others, and returns how many bytes of the
+// message are left at its end.
+func (d *decoder) enter(tag byte) (end int) {
+	return d.left - d.element(tag)
+}
+
+func (d *decoder) more(end int) bool { return d.err == nil && d.left > end }
+
+// octets reads an OCTET STRING. It is nil, with its length, when it is too large
+// to be held.
+func (d *decoder) octets() ([]byte, int) {
+	n := d.element(0x04)
+	switch {
+	case d.err != nil:
+		return nil, 0
+	case n > sources.MaxPhotoBytes || n > d.budget:
+		d.skip(n)
+		return nil, n
+	}
+	d.budget -= n
+	var b []byte
+	if have := len(d.block); n <= cap(d.block)-have {
+		d.block = d.block[:have+n]
+		b = d.block[have : have+n : have+n]
+	} else {
+		b = make([]byte, n)
+	}
+	d.read(b)
+	return b, n
+}
+
+// element reads a tag, which must be this one, and a length.
+func (d *decoder) element(tag byte) int {
+	got := d.byte()
+	field := [5]byte{d.byte()}
+	if more := int(field[0] & 0x7f); field[0]&0x80 != 0 && more < len(field) {
+		for i := range more {
+			field[1+i] = d.byte()
+		}
+	}
+	n, _, ok := berLength(field[:])
+	if got != tag || !ok || n > d.left {
+		d.fail(errMalformed)
+		return 0
+	}
+	return n
+}
+
+// berLength reads the length field that b begins with, and how many bytes it has
+// (X.690, section 8.1.3).
+func berLength(b []byte) (n, width int, ok bool) {
+	if b[0]&0x80 == 0 {
+		return int(b[0]), 1, true
+	}
+	more := int(b[0] & 0x7f)
+	if more == 0 || more > 4 || more >= len(b) {
+		return 0, 0, false
+	}
+	for _, c := range b[1 : 1+more] {
+		n = n<<8 | int(c)
+	}
+	return n, 1 + more, n >= 0
+}
+
+func (d *decoder) byte() byte {
+	if d.err != nil || d.left < 1 {
+		d.fail(errMalformed)
+		return 0
+	}
+	b, err := d.r.ReadByte()
+	d.left--
+	d.fail(err)
+	return b
+}
+
+func (d *decoder) read(b []byte) {
+	if d.err != nil {
+		return
+	}
+	d.left -= len(b)
+	_, err := io.ReadFull(d.r, b)
+	d.fail(err)
+}
+
+func (d *decoder) skip(n int) {
+	switch {
+	case d.err != nil || n == 0:
+	case n < 0:
+		d.fail(errMalformed)
+	default:
+		d.left -= n
+		_, err := d.r.Discard(n)
+		d.fail(err)
+	}
+}
+
+func (d *decoder) fail(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+}

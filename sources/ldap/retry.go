@@ -1,0 +1,146 @@
+package ldap
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// withServer lets use work with a connection. When that is lost, use is called
+// again with one to the next server, as long as it makes progress or a few times
+// without. An error that the next server would give, too, ends it.
+func (s *Source) withServer(ctx context.Context, op string, use func(context.Context, *conn) (progress bool, err error)) error {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	pause := s.pause
+	for try := 0; ; try++ {
+		c, err := s.take(ctx)
+		connected := err == nil
+		if connected {
+			var progress bool
+			if progress, err = use(ctx, c); progress {
+				try = 0
+			}
+			err = s.put(c, op, err)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case !lost(err) || try == restarts || !connected && try == 0:
+			return unwrapStop(err)
+		}
+		if connected {
+			continue
+		}
+		select { // all servers are away: one may be restarting
+		case <-time.After(pause):
+			pause *= 2
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// take returns a connection that is at rest, or a new one to the first server that
+// answers.
+func (s *Source) take(ctx context.Context) (*conn, error) {
+	s.mu.Lock()
+	for len(s.idle) > 0 {
+		c := s.idle[len(s.idle)-1]
+		s.idle = s.idle[:len(s.idle)-1]
+		if !c.IsClosing() {
+			s.mu.Unlock()
+			return c, nil
+		}
+	}
+	s.mu.Unlock()
+	var errs []error
+	for i := range s.addresses {
+		at := (int(s.first.Load()) + i) % len(s.addresses)
+		c, err := s.dial(ctx, at)
+		if ctx.Err() != nil {
+			if err == nil {
+				c.Close()
+			}
+			return nil, context.Cause(ctx)
+		}
+		if err == nil {
+			s.first.Store(int32(at))
+			return c, nil
+		}
+		errs = append(errs, err)
+		if ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials) {
+			break // another attempt could lock the account
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+// put takes a connection back after use, which returned err: for the next one, or
+// to close it. Then the server after it is tried first.
+func (s *Source) put(c *conn, op string, err error) error {
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.closed {
+			s.idle = append(s.idle, c)
+			return nil
+		}
+		c.Close()
+		return nil
+	}
+	c.Close()
+	if lost(err) {
+		s.first.CompareAndSwap(int32(c.index), int32((c.index+1)%len(s.addresses)))
+	}
+	if _, own := errors.AsType[*Error](err); own || isStop(err) {
+		return err
+	}
+	return &Error{op, c.at.raw, err}
+}
+
+// lost reports whether err is about a connection or a server, so that another one
+// may do better: it did not answer, or said that it cannot now.
+func lost(err error) bool {
+	if isStop(err) || isRefusal(err) {
+		return false
+	}
+	if _, answered := resultCode(err); answered {
+		return ldap.IsErrorAnyOf(err, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable)
+	}
+	return true
+}
+
+// resultCode is what a server answered, if it did: go-ldap's own codes begin at
+// 200.
+func resultCode(err error) (uint16, bool) {
+	e, ok := errors.AsType[*ldap.Error](err)
+	if !ok || e.ResultCode >= ldap.ErrorNetwork || e.ResultCode == ldap.LDAPResultServerDown || e.ResultCode == ldap.LDAPResultConnectError {
+		return 0, false
+	}
+	return e.ResultCode, true
+}
+
+// stop is an error of the one who takes people or photos: it ends everything and
+// is returned as it is.
+type stop struct{ error }
+
+func isStop(err error) bool {
+	_, ok := errors.AsType[stop](err)
+	return ok
+}
+
+func unwrapStop(err error) error {
+	if s, ok := errors.AsType[stop](err); ok {
+		return s.error
+	}
+	return err
+}

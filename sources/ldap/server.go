@@ -1,0 +1,87 @@
+package ldap
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// Capabilities of Active Directory and of its lightweight form ([MS-ADTS],
+// section 3.1.1.3.4.3).
+const (
+	activeDirectory      = "1.2.840.113556.1.4.800"
+	activeDirectoryLight = "1.2.840.113556.1.4.1851"
+)
+
+// server is what a server says of itself (RFC 4512, section 5.1).
+type server struct {
+	ad       bool   // Active Directory, or one that behaves like it
+	dc       string // which domain controller, and which life of its database; empty: not known
+	controls []string
+	contexts []string
+	schema   string // DN of the subschema
+}
+
+func (s server) supports(control string) bool { return slices.Contains(s.controls, control) }
+
+// describe reads the root DSE. One that may not be read describes a server of
+// which nothing is known: the listing then tells what is wrong.
+func (c *conn) describe(ctx context.Context) (server, error) {
+	root, err := c.read(ctx, "", "supportedControl", "supportedCapabilities", "namingContexts", "subschemaSubentry", "dsServiceName")
+	if refused(err) || err == nil && root == nil {
+		return server{}, nil
+	}
+	if err != nil {
+		return server{}, err
+	}
+	s := server{controls: root.texts("supportedControl"), contexts: root.texts("namingContexts"), schema: root.text("subschemaSubentry")}
+	can := root.texts("supportedCapabilities")
+	s.ad = slices.Contains(can, activeDirectory) || slices.Contains(can, activeDirectoryLight)
+	if name := root.text("dsServiceName"); s.ad && name != "" {
+		settings, err := c.read(ctx, name, "invocationId")
+		if err != nil && !refused(err) {
+			return server{}, err
+		}
+		if settings != nil && settings.text("invocationId") != "" {
+			id := sha256.Sum256([]byte(strings.ToLower(name) + "\x00" + settings.text("invocationId")))
+			s.dc = fmt.Sprintf("%x", id[:8])
+		}
+	}
+	return s, nil
+}
+
+// refused reports whether a server answered and would not do it.
+func refused(err error) bool {
+	code, answered := resultCode(err)
+	return answered && !ldap.IsErrorAnyOf(err, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable) && code != ldap.LDAPResultStrongAuthRequired
+}
+
+// knows reports whether the server's schema has an attribute. It is the only way
+// to tell an attribute that may not be seen from one that does not exist.
+func (c *conn) knows(ctx context.Context, attribute string) (bool, error) {
+	if c.schema == nil {
+		text, err := c.attributeTypes(ctx)
+		if err != nil && !refused(err) {
+			return false, err
+		}
+		c.schema = &text
+	}
+	return strings.Contains(*c.schema, "'"+strings.ToLower(attribute)+"'"), nil
+}
+
+// attributeTypes is the server's description of all attributes (RFC 4512, section
+// 4.2.2), where names stand in quotes.
+func (c *conn) attributeTypes(ctx context.Context) (string, error) {
+	if c.server.schema == "" {
+		return "", nil
+	}
+	es, err := c.entries(ctx, request(c.server.schema, ldap.ScopeBaseObject, "(objectClass=subschema)", []string{"attributeTypes"}))
+	if err != nil || len(es) == 0 {
+		return "", err
+	}
+	return strings.ToLower(strings.Join(es[0].texts("attributeTypes"), "\n")), nil
+}
