@@ -1,0 +1,186 @@
+package ldap
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"photosync/sources"
+	"photosync/sources/sourcetest"
+)
+
+func adOptions(ds ...*controller) Options {
+	o := Options{BaseDN: domain, Filter: "(objectClass=user)", EmailAttributes: []string{"mail"}, PhotoAttributes: []string{"thumbnailPhoto"}, PageSize: 2}
+	for _, d := range ds {
+		o.URLs = append(o.URLs, d.url())
+	}
+	return o
+}
+
+// newDomain is a domain of five people; e has no photo.
+func newDomain(t *testing.T) *controller {
+	d := newController(t, 1)
+	for i, name := range []string{"a", "b", "c", "d"} {
+		d.set(name, sourcetest.Picture(i, 200), true)
+	}
+	d.set("e", nil, false)
+	return d
+}
+
+// On Active Directory only a change of the photo moves the mark, and a person who
+// never had one is known to have none.
+func TestActiveDirectory(t *testing.T) {
+	d := newDomain(t)
+	s := open(t, adOptions(d))
+	before := sourcetest.List(t, s)
+	if e := before["e@ad.test"]; len(before) != 5 || e.HasPhoto != sources.Absent || before["a@ad.test"].HasPhoto == sources.Absent {
+		t.Errorf("listed %v", before)
+	}
+	d.set("a", nil, false) // a telephone number
+	d.set("b", sourcetest.Picture(9, 200), true)
+	d.set("c", nil, true) // removed
+	after := sourcetest.List(t, s)
+	for email, want := range map[string]bool{"a@ad.test": false, "b@ad.test": true, "c@ad.test": true, "d@ad.test": false} {
+		if moved := before[email].Stamp != after[email].Stamp; moved != want || before[email].Stamp == "" {
+			t.Errorf("mark of %s moved: %v, want %v", email, moved, want)
+		}
+	}
+	if p := sourcetest.Read(t, s, after["b@ad.test"].Ref); p.Err != nil || p.Moved || !bytes.Equal(p.Data, sourcetest.Picture(9, 200)) {
+		t.Errorf("photo %d bytes, moved %v, error %v", len(p.Data), p.Moved, p.Err)
+	}
+	if p := sourcetest.Read(t, s, after["c@ad.test"].Ref); !errors.Is(p.Err, sources.ErrNoPhoto) {
+		t.Errorf("a photo that was removed: %v", p.Err)
+	}
+	if p := sourcetest.Read(t, s, before["b@ad.test"].Ref); !p.Moved {
+		t.Error("a photo that changed after it was listed has not moved")
+	}
+}
+
+// Two controllers give the photo's own record the same mark, and their change
+// counters different ones.
+func TestMarksOfTwoControllers(t *testing.T) {
+	for _, hidden := range []bool{false, true} {
+		one, two := newDomain(t), newController(t, 2)
+		one.replicate(two)
+		one.noMetaData, two.noMetaData = hidden, hidden
+		a, b := sourcetest.List(t, open(t, adOptions(one))), sourcetest.List(t, open(t, adOptions(two)))
+		for email := range a {
+			if a[email].Stamp == "" || (a[email].Stamp == b[email].Stamp) == hidden {
+				t.Errorf("replPropertyMetaData hidden %v: %s has the marks %q and %q", hidden, email, a[email].Stamp, b[email].Stamp)
+			}
+		}
+	}
+}
+
+// A photo that comes from a controller that is behind is not remembered under the
+// mark that another one gave.
+func TestPhotoFromControllerBehind(t *testing.T) {
+	one, two := newDomain(t), newController(t, 2)
+	one.replicate(two)
+	one.set("a", sourcetest.Picture(9, 200), true)
+	s := open(t, adOptions(one, two))
+	people := sourcetest.List(t, s)
+	one.stop()
+	for email, moved := range map[string]bool{"a@ad.test": true, "b@ad.test": false} {
+		if p := sourcetest.Read(t, s, people[email].Ref); p.Err != nil || p.Moved != moved {
+			t.Errorf("photo of %s: moved %v, want %v; error %v", email, p.Moved, moved, p.Err)
+		}
+	}
+}
+
+// A controller is lost after each number of answers: everyone is listed once all
+// the same, and every photo given once.
+func TestControllerIsLost(t *testing.T) {
+	for lose := 1; lose <= 4; lose++ {
+		one, two := newDomain(t), newController(t, 2)
+		one.replicate(two)
+		one.lose = lose
+		s := open(t, adOptions(one, two))
+		people := sourcetest.List(t, s)
+		var refs []sources.Ref
+		for _, p := range people {
+			refs = append(refs, p.Ref)
+		}
+		two.lose = 1
+		n := 0
+		if err := s.Photos(t.Context(), refs, func(sources.Photo) error { n++; return nil }); err != nil || n != 5 || len(people) != 5 {
+			t.Errorf("lost after %d: %d people, %d photos, error %v", lose, len(people), n, err)
+		}
+	}
+}
+
+// A photo that may not be read is not a photo that is not there.
+func TestHiddenPhotos(t *testing.T) {
+	d := newDomain(t)
+	d.hidden["CN=b,CN=Users,"+domain] = true
+	s := open(t, adOptions(d))
+	people := sourcetest.List(t, s)
+	for email, want := range map[string]error{"a@ad.test": nil, "b@ad.test": sources.ErrDenied, "e@ad.test": sources.ErrNoPhoto} {
+		if p := sourcetest.Read(t, s, people[email].Ref); !errors.Is(p.Err, want) {
+			t.Errorf("photo of %s: %v, want %v", email, p.Err, want)
+		}
+	}
+	for _, p := range d.people {
+		d.hidden[p.dn] = true
+	}
+	l, err := s.List(t.Context(), func(sources.Person) error { return nil })
+	e, ok := errors.AsType[*Error](err)
+	if l.Complete || !ok || !strings.Contains(err.Error(), "nobody's photo (thumbnailPhoto)") || !strings.Contains(e.Hint(), "right to read") {
+		t.Errorf("nobody's photo may be read: %+v, %v", l, err)
+	}
+}
+
+func TestNobodyHasPhoto(t *testing.T) {
+	d := newController(t, 1)
+	d.set("e", nil, false)
+	l, err := open(t, adOptions(d)).List(t.Context(), func(sources.Person) error { return nil })
+	if err != nil || !l.Complete || !strings.Contains(fmt.Sprint(l.Warnings), "nobody has a photo in thumbnailPhoto") {
+		t.Errorf("listing %+v, %v", l, err)
+	}
+}
+
+func TestNestedGroupOnActiveDirectory(t *testing.T) {
+	d := newDomain(t)
+	d.groups["CN=a,CN=Users,"+domain] = "CN=inner," + domain
+	d.groups["CN=inner,"+domain] = "CN=group," + domain
+	d.groups["CN=b,CN=Users,"+domain] = "CN=other," + domain
+	o := adOptions(d)
+	o.MemberOf = "CN=group," + domain
+	if people := sourcetest.List(t, open(t, o)); len(people) != 1 || people["a@ad.test"].Ref.Name == "" {
+		t.Errorf("listed %v", people)
+	}
+	o.MemberOf = "CN=nowhere," + domain
+	if _, err := open(t, o).List(t.Context(), func(sources.Person) error { return nil }); err == nil || !strings.Contains(err.Error(), "there is no group") {
+		t.Errorf("a group that is not there: %v", err)
+	}
+}
+
+// A part of an attribute's values is not taken for all of them.
+func TestRangeIsIncomplete(t *testing.T) {
+	d := newDomain(t)
+	d.ranged = "mail"
+	l, err := open(t, adOptions(d)).List(t.Context(), func(sources.Person) error { return nil })
+	if err == nil || l.Complete || !strings.Contains(err.Error(), "only a part") {
+		t.Errorf("listing %+v, %v", l, err)
+	}
+}
+
+// A server that is there and does not answer is given up.
+func TestSilentServer(t *testing.T) {
+	d := newDomain(t)
+	d.silent = true
+	o := adOptions(d)
+	o.IdleTimeout = 20_000_000 // 20 ms
+	_, err := open(t, o).List(t.Context(), func(sources.Person) error { return nil })
+	e, ok := errors.AsType[*Error](err)
+	if !ok || !strings.Contains(err.Error(), "no answer for 20ms") || !strings.Contains(e.Hint(), "idle_timeout") {
+		t.Errorf("error %v", err)
+	}
+	o.IdleTimeout, o.ListTimeout = 0, 20_000_000
+	l, err := open(t, o).List(t.Context(), func(sources.Person) error { return nil })
+	if e, ok = errors.AsType[*Error](err); !ok || l.Complete || !strings.Contains(err.Error(), "took longer than 20ms") || !strings.Contains(e.Hint(), "list_timeout") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,343 @@
+package ldap
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
+)
+
+// controller is a domain controller as far as a listing sees one. It answers as
+// Samba 4.17 and the documentation of Active Directory do: object GUIDs,
+// replPropertyMetaData, uSNChanged, pages with a cookie, referrals at the domain's
+// root unless they are suppressed, groups in groups, and filters with three values.
+type controller struct {
+	t *testing.T
+	l net.Listener
+
+	mu         sync.Mutex
+	invocation byte
+	usn        uint64
+	people     []*person
+	noMetaData bool              // replPropertyMetaData may not be read
+	hidden     map[string]bool   // DNs whose photo may not be read
+	ranged     string            // an attribute of which a part is given
+	lose       int               // searches until the connection is lost; 0: never
+	silent     bool              // searches are not answered
+	groups     map[string]string // member to group
+	searches   []string          // filters asked with
+	conns      map[net.Conn]bool
+}
+
+type person struct {
+	dn, mail string
+	guid     byte
+	photo    []byte // nil: none
+	records  map[uint32]record
+	changed  uint64
+}
+
+const domain = "DC=ad,DC=test"
+
+func newController(t *testing.T, invocation byte) *controller {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &controller{t: t, l: l, invocation: invocation, usn: 1000 * uint64(invocation), hidden: map[string]bool{}, groups: map[string]string{}, conns: map[net.Conn]bool{}}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			d.mu.Lock()
+			d.conns[c] = true
+			d.mu.Unlock()
+			wg.Go(func() { d.serve(c) })
+		}
+	})
+	t.Cleanup(func() { d.stop(); wg.Wait() })
+	return d
+}
+
+// stop is a controller that is switched off.
+func (d *controller) stop() {
+	d.l.Close()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.conns {
+		c.Close()
+	}
+}
+
+func (d *controller) url() string { return "ldap://" + d.l.Addr().String() }
+
+// set changes a person's photo, or, with photo false, something else. A person who
+// is not there is made.
+func (d *controller) set(name string, data []byte, photo bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i := slices.IndexFunc(d.people, func(p *person) bool { return p.mail == name+"@ad.test" })
+	if i < 0 {
+		i = len(d.people)
+		d.people = append(d.people, &person{dn: "CN=" + name + ",CN=Users," + domain, mail: name + "@ad.test", guid: name[len(name)-1], records: map[uint32]record{}})
+	}
+	p := d.people[i]
+	d.usn++
+	p.changed = d.usn
+	id := uint32(phone)
+	if photo {
+		id, p.photo = thumbnail, data
+	}
+	p.records[id] = record{p.records[id].version + 1, [16]byte{d.invocation}, d.usn}
+}
+
+// replicate makes other have what d has, with the other's own USNs.
+func (d *controller) replicate(other *controller) {
+	other.people = nil
+	for _, p := range d.people {
+		q := *p
+		other.usn++
+		q.changed, q.records = other.usn, maps.Clone(p.records)
+		other.people = append(other.people, &q)
+	}
+}
+
+func (d *controller) serve(c net.Conn) {
+	defer c.Close()
+	for {
+		p, err := ber.ReadPacket(c)
+		if err != nil || len(p.Children) < 2 {
+			return
+		}
+		id, op := p.Children[0].Value.(int64), p.Children[1]
+		switch op.Tag {
+		case ldap.ApplicationBindRequest:
+			c.Write(result(id, ldap.ApplicationBindResponse, 0).Bytes())
+		case ldap.ApplicationSearchRequest:
+			if !d.search(c, id, op, p) {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+func result(id int64, op ber.Tag, code int64) *ber.Packet {
+	m := ber.NewSequence("")
+	m.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, id, ""))
+	r := ber.Encode(ber.ClassApplication, ber.TypeConstructed, op, nil, "")
+	r.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, code, ""))
+	r.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, "", ""))
+	r.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, "", ""))
+	m.AppendChild(r)
+	return m
+}
+
+// search answers one search; false: the connection is lost instead.
+func (d *controller) search(c net.Conn, id int64, op, message *ber.Packet) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	base, scope, filter := op.Children[0].Value.(string), op.Children[1].Value.(int64), op.Children[6]
+	if d.silent && base == domain {
+		return true
+	}
+	if d.lose > 0 && base == domain {
+		if d.lose--; d.lose == 0 {
+			return false
+		}
+	}
+	text, _ := ldap.DecompileFilter(filter)
+	d.searches = append(d.searches, text)
+	var out bytes.Buffer
+	done := result(id, ldap.ApplicationSearchResultDone, 0)
+	switch {
+	case base == "":
+		out.Write(made("", d.root()...).message(id))
+	case strings.HasPrefix(base, "CN=NTDS"):
+		out.Write(made(base, "invocationId", string(bytes.Repeat([]byte{d.invocation}, 16))).message(id))
+	case strings.HasPrefix(base, "CN=Aggregate"):
+		out.Write(made(base, "attributeTypes", "( 2.16.840.1.113730.3.1.35 NAME 'thumbnailPhoto' SYNTAX '1.3.6.1.4.1.1466.115.121.1.40' SINGLE-VALUE )").message(id))
+	case base == domain:
+		done = d.listed(&out, id, filter, op, message)
+	case scope == ldap.ScopeBaseObject && strings.HasPrefix(base, "CN=group"):
+		out.Write(made(base).message(id))
+	default:
+		done = result(id, ldap.ApplicationSearchResultDone, ldap.LDAPResultNoSuchObject)
+	}
+	out.Write(done.Bytes())
+	c.Write(out.Bytes())
+	return true
+}
+
+func (d *controller) root() []string {
+	return []string{
+		"supportedCapabilities", activeDirectory, "supportedControl", ldap.ControlTypeMicrosoftDomainScope, "supportedControl", ldap.ControlTypePaging,
+		"subschemaSubentry", "CN=Aggregate,CN=Schema," + domain, "dsServiceName", fmt.Sprintf("CN=NTDS Settings,CN=DC%d,%s", d.invocation, domain),
+	}
+}
+
+// listed writes a page of people. The cookie is the place of the next one.
+func (d *controller) listed(out *bytes.Buffer, id int64, filter, op, message *ber.Packet) *ber.Packet {
+	var paging *ldap.ControlPaging
+	scoped := false
+	if len(message.Children) > 2 {
+		for _, child := range message.Children[2].Children {
+			ctl, err := ldap.DecodeControl(child)
+			if p, ok := ctl.(*ldap.ControlPaging); ok && err == nil {
+				paging = p
+			}
+			scoped = scoped || err == nil && ctl.GetControlType() == ldap.ControlTypeMicrosoftDomainScope
+		}
+	}
+	from, size := 0, len(d.people)
+	if paging != nil {
+		fmt.Sscan(string(paging.Cookie), &from)
+		size = int(paging.PagingSize)
+	}
+	var wanted []string
+	for _, a := range op.Children[7].Children {
+		wanted = append(wanted, a.Value.(string))
+	}
+	to := min(from+size, len(d.people))
+	for _, p := range d.people[min(from, to):to] {
+		if e := d.entry(p, wanted); d.matches(p, filter) == yes {
+			out.Write(e.message(id))
+		}
+	}
+	if paging == nil && !scoped {
+		ref := ber.NewSequence("")
+		ref.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, id, ""))
+		r := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultReference, nil, "")
+		r.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, "ldap://ad.test/CN=Configuration,"+domain, ""))
+		ref.AppendChild(r)
+		out.Write(ref.Bytes())
+	}
+	done := result(id, ldap.ApplicationSearchResultDone, 0)
+	if paging != nil {
+		answer := ldap.NewControlPaging(0)
+		if to < len(d.people) {
+			answer.SetCookie([]byte(fmt.Sprint(to)))
+		}
+		controls := ber.Encode(ber.ClassContext, ber.TypeConstructed, 0, nil, "")
+		controls.AppendChild(answer.Encode())
+		done.AppendChild(controls)
+	}
+	return done
+}
+
+// entry is a person with the attributes that were asked for.
+func (d *controller) entry(p *person, wanted []string) *entry {
+	have := []string{
+		"mail", p.mail, "cn", strings.TrimPrefix(strings.Split(p.dn, ",")[0], "CN="), "objectGUID", strings.Repeat(string(rune(p.guid)), 16),
+		"uSNChanged", fmt.Sprint(p.changed),
+	}
+	if !d.noMetaData {
+		have = append(have, "replPropertyMetaData", metaData(p.records))
+	}
+	if p.photo != nil && !d.hidden[p.dn] {
+		have = append(have, "thumbnailPhoto", string(p.photo))
+	}
+	e := &entry{dn: p.dn}
+	for pair := range slices.Chunk(have, 2) {
+		if !slices.ContainsFunc(wanted, func(w string) bool { return strings.EqualFold(w, pair[0]) }) {
+			continue
+		}
+		a := attribute{name: pair[0], values: [][]byte{[]byte(pair[1])}}
+		if strings.EqualFold(pair[0], d.ranged) {
+			a.options = "range=0-1499"
+		}
+		e.attrs = append(e.attrs, a)
+	}
+	return e
+}
+
+// The values of a filter (RFC 4511, section 4.5.1.7).
+const (
+	no = iota
+	undefined
+	yes
+)
+
+func (d *controller) matches(p *person, f *ber.Packet) int {
+	truth := func(b bool) int {
+		if b {
+			return yes
+		}
+		return no
+	}
+	switch f.Tag {
+	case ldap.FilterAnd:
+		v := yes
+		for _, c := range f.Children {
+			v = min(v, d.matches(p, c))
+		}
+		return v
+	case ldap.FilterOr:
+		v := no
+		for _, c := range f.Children {
+			v = max(v, d.matches(p, c))
+		}
+		return v
+	case ldap.FilterNot:
+		return yes - d.matches(p, f.Children[0])
+	case ldap.FilterPresent:
+		switch {
+		case f.Data.String() == "objectClass":
+			return yes
+		case d.hidden[p.dn]:
+			return undefined
+		}
+		return truth(f.Data.String() == "thumbnailPhoto" && p.photo != nil)
+	case ldap.FilterExtensibleMatch:
+		group := f.Children[2].Data.String()
+		for g := d.groups[p.dn]; g != ""; g = d.groups[g] {
+			if g == group {
+				return yes
+			}
+		}
+		return no
+	case ldap.FilterEqualityMatch:
+		name, value := f.Children[0].Data.String(), f.Children[1].Data.String()
+		return truth(name == "objectClass" || name == "objectGUID" && value == strings.Repeat(string(rune(p.guid)), 16))
+	}
+	return undefined
+}
+
+// message is an entry as it goes over the wire.
+func (e *entry) message(id int64) []byte {
+	str := func(s string) *ber.Packet {
+		return ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, s, "")
+	}
+	m := ber.NewSequence("")
+	m.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, id, ""))
+	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
+	op.AppendChild(str(e.dn))
+	list := ber.NewSequence("")
+	for _, a := range e.attrs {
+		one, name := ber.NewSequence(""), a.name
+		if a.options != "" {
+			name += ";" + a.options
+		}
+		one.AppendChild(str(name))
+		set := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
+		for _, v := range a.values {
+			set.AppendChild(str(string(v)))
+		}
+		one.AppendChild(set)
+		list.AppendChild(one)
+	}
+	op.AppendChild(list)
+	m.AppendChild(op)
+	return m.Bytes()
+}

@@ -1,0 +1,149 @@
+package ldap
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
+	"pgregory.net/rapid"
+
+	"photosync/sources"
+)
+
+// read lets a wire read bytes to their end and returns the entries and what is
+// left to go-ldap.
+func readWire(b []byte) (es []*entry, rest []byte, err error) {
+	client, server := net.Pipe()
+	go func() {
+		server.Write(b)
+		server.Close()
+	}()
+	w := newWire(client, time.Minute)
+	w.begin(func(e *entry) error {
+		es = append(es, e)
+		return nil
+	})
+	defer client.Close()
+	rest, err = io.ReadAll(w)
+	return es, rest, err
+}
+
+// What is sent arrives: entries as they are, everything else untouched.
+func TestWire(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var sent []*entry
+		var stream, others []byte
+		for range rapid.IntRange(0, 6).Draw(t, "messages") {
+			if rapid.Bool().Draw(t, "other") {
+				m := result(rapid.Int64Range(0, 1<<31-1).Draw(t, "id"), ldap.ApplicationSearchResultDone, 0).Bytes()
+				stream, others = append(stream, m...), append(others, m...)
+				continue
+			}
+			e := &entry{dn: rapid.String().Draw(t, "dn")}
+			for range rapid.IntRange(0, 4).Draw(t, "attributes") {
+				a := attribute{name: rapid.StringMatching(`[a-zA-Z]{1,8}`).Draw(t, "name")}
+				for range rapid.IntRange(0, 3).Draw(t, "values") {
+					n := rapid.SampledFrom([]int{0, 1, 127, 128, 255, 256, 5000, 70_000}).Draw(t, "size")
+					a.values = append(a.values, bytes.Repeat([]byte{byte(n)}, n))
+				}
+				e.attrs = append(e.attrs, a)
+			}
+			sent = append(sent, e)
+			stream = append(stream, e.message(7)...)
+		}
+		got, rest, err := readWire(stream)
+		if err != nil || !bytes.Equal(rest, others) || len(got) != len(sent) {
+			t.Fatalf("%d entries, want %d; %d other bytes, want %d; error %v", len(got), len(sent), len(rest), len(others), err)
+		}
+		for i := range sent {
+			if !bytes.Equal(got[i].message(7), sent[i].message(7)) {
+				t.Fatalf("entry %q is not what was sent", sent[i].dn)
+			}
+		}
+	})
+}
+
+// Whatever bytes come, an entry is what go-ldap's own decoder sees in them.
+func FuzzWire(f *testing.F) {
+	e := made("cn=x", "mail;lang-de", "a@example.com", "jpegPhoto", strings.Repeat("x", 300), "empty", "")
+	f.Add(e.message(1))
+	f.Add(append(e.message(1<<20), result(1, ldap.ApplicationSearchResultDone, 0).Bytes()...))
+	f.Add([]byte{0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0x02, 0x01, 0x01, 0x64})
+	f.Add([]byte{0x30, 0x80, 0x02, 0x01, 0x01, 0x64, 0x00, 0x00})
+	f.Add([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+	f.Add([]byte{0x16, 0x03, 0x01, 0x00, 0x00})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		es, _, _ := readWire(b)
+		for r := bytes.NewReader(b); len(es) > 0; {
+			p, err := ber.ReadPacket(r)
+			if err != nil {
+				t.Fatalf("%d entries in what go-ldap cannot decode: %v", len(es), err)
+			}
+			if op := p.Children[1]; op.Tag == ldap.ApplicationSearchResultEntry {
+				if dn := op.Children[0].Data.String(); dn != es[0].dn || len(op.Children[1].Children) != len(es[0].attrs) {
+					t.Errorf("entry %q with %d attributes, want %q with %d", es[0].dn, len(es[0].attrs), dn, len(op.Children[1].Children))
+				}
+				es = es[1:]
+			}
+		}
+	})
+}
+
+// A value that is too large for a photo is not held, and its size is known.
+func TestWireDropsWhatIsTooLarge(t *testing.T) {
+	big := strings.Repeat("x", sources.MaxPhotoBytes+1)
+	es, _, err := readWire(made("cn=x", "jpegPhoto", big, "mail", "a@example.com").message(1))
+	if err != nil || len(es) != 1 || es[0].text("mail") != "a@example.com" || es[0].values("jpegPhoto") != nil || es[0].attrs[0].dropped != len(big) {
+		t.Errorf("%d entries, error %v", len(es), err)
+	}
+}
+
+// Silence ends a wait, and slowness on either side does not.
+func TestWireWaits(t *testing.T) {
+	const idle = time.Minute
+	for name, c := range map[string]struct {
+		server, client time.Duration // before each entry, after each entry
+		fails          bool
+	}{
+		"a slow server": {idle - time.Second, 0, false}, "a slow client": {0, 10 * idle, false}, "a silent server": {idle + time.Second, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				w := newWire(near, idle)
+				conn := &conn{Conn: ldap.NewConn(w, false), wire: w}
+				conn.Start()
+				time.Sleep(3 * idle) // at rest, silence means nothing
+				var server sync.WaitGroup
+				server.Go(func() {
+					ber.ReadPacket(far)
+					for range 5 {
+						time.Sleep(c.server)
+						far.Write(made("cn=x").message(1))
+					}
+					far.Write(result(1, ldap.ApplicationSearchResultDone, 0).Bytes())
+				})
+				n := 0
+				_, err := conn.search(t.Context(), request("", ldap.ScopeBaseObject, "(a=b)", nil), func(*entry) error {
+					n++
+					time.Sleep(c.client)
+					return nil
+				})
+				if _, silent := errors.AsType[*silentError](err); silent != c.fails || !c.fails && (err != nil || n != 5) {
+					t.Errorf("%d entries, error %v", n, err)
+				}
+				conn.Close()
+				far.Close()
+				server.Wait()
+			})
+		})
+	}
+}
