@@ -118,12 +118,10 @@ func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err e
 
 func ldapOptions(s config.Source) ldap.Options {
 	return ldap.Options{
-		URLs: s.URLs, BindDN: s.BindDN, Password: s.BindPassword.Reveal(), BaseDN: s.BaseDN, Filter: s.Filter,
-		EmailAttributes: s.EmailAttributes, PhotoAttributes: s.PhotoAttributes, PageSize: s.PageSize,
-		ChangeDetection: s.ChangeDetection, AllowPlaintext: s.AllowPlaintext,
-		TLS: ldap.TLS{
-			CAFile: s.TLS.CAFile, StartTLS: s.TLS.StartTLS, ServerName: s.TLS.ServerName,
-			CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile,
-		},
+		URLs: s.URLs, Auth: s.Auth, BindDN: s.BindDN, Password: s.BindPassword.Reveal(), Kerberos: ldap.Kerberos(s.Kerberos),
+		BaseDN: s.BaseDN, Filter: s.Filter, ExcludeFilter: s.ExcludeFilter, MemberOf: s.MemberOf,
+		EmailAttributes: s.EmailAttributes, PhotoAttributes: s.PhotoAttributes, PhotoChoice: s.PhotoChoice,
+		PageSize: s.PageSize, ChangeDetection: s.ChangeDetection, AllowPlaintext: s.AllowPlaintext, TLS: ldap.TLS(s.TLS),
+		IdleTimeout: time.Duration(s.IdleTimeout), ListTimeout: time.Duration(s.ListTimeout),
 	}
 }

@@ -1,7 +1,9 @@
 package ldap
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3/gssapi"
@@ -49,17 +51,44 @@ func (s *Source) bindKerberos(c *conn) error {
 		return &kerberosError{err}
 	}
 	defer krb.Close()
+	if realm == "" {
+		krb.Credentials.SetRealm(krb.Config.LibDefaults.DefaultRealm)
+	}
 	service := k.Service
 	if service == "" {
 		service = "ldap/" + c.at.host
 	}
-	if err := c.GSSAPIBind(krb, service, ""); err != nil {
+	if err := c.GSSAPIBind(rotated{krb}, service, ""); err != nil {
 		if _, answered := resultCode(err); answered {
 			return err
 		}
 		return &kerberosError{fmt.Errorf("%s for %s: %w", k.Principal, service, err)}
 	}
 	return nil
+}
+
+// rotated gives go-ldap's client the last token of the server as Active Directory
+// rotates it, with the checksum first: MIT Kerberos does not rotate, and the client
+// does not look (RFC 4121, section 4.2.5).
+type rotated struct{ *gssapi.Client }
+
+func (r rotated) NegotiateSaslAuth(token []byte, authzid string) ([]byte, error) {
+	return r.Client.NegotiateSaslAuth(rotate(token), authzid)
+}
+
+// rotate turns the data of a wrap token until its checksum comes first: of RRC bytes
+// it is rotated to the right, and should be of EC bytes (RFC 4121, section 4.2.6.2).
+func rotate(token []byte) []byte {
+	const header = 16
+	if len(token) <= header {
+		return token
+	}
+	ec, rrc := int(binary.BigEndian.Uint16(token[4:])), int(binary.BigEndian.Uint16(token[6:]))
+	data := token[header:]
+	at := ((rrc-ec)%len(data) + len(data)) % len(data)
+	out := slices.Concat(token[:header], data[at:], data[:at])
+	binary.BigEndian.PutUint16(out[6:], uint16(ec))
+	return out
 }
 
 // kerberosError is a ticket that could not be had.

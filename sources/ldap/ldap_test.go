@@ -387,3 +387,85 @@ func TestActiveDirectoryErrors(t *testing.T) {
 		}
 	}
 }
+
+// Members of a group, also through groups in it, but for those who do not consent.
+func TestGroupsAndConsent(t *testing.T) {
+	group := func(name, members string) string {
+		return fmt.Sprintf("dn: cn=%s,%s\nobjectClass: groupOfNames\ncn: %s\n%s\n", name, slapdtest.Suffix, name, members)
+	}
+	member := func(uid string) string { return "member: uid=" + uid + "," + slapdtest.BaseDN + "\n" }
+	ldif := many(6) +
+		group("photos", member("u00")+"member: CN=Inner,"+slapdtest.Suffix+"\n") +
+		group("inner", member("U01")+member("u02")+"member: cn=photos,"+slapdtest.Suffix+"\n") + // a circle
+		group("other", member("u03")) +
+		strings.Replace(slapdtest.Entry("u09", "u09@example.com", nil), "\n\n", "\nemployeeType: no photo\n\n", 1)
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif, Access: "access to attrs=telephoneNumber by * none\n"})
+	for name, c := range map[string]struct {
+		change func(*Options)
+		want   string
+	}{
+		"everyone":                    {func(*Options) {}, "[u00 u01 u02 u03 u04 u05 u09]"},
+		"members":                     {func(o *Options) { o.MemberOf = "cn=Photos," + slapdtest.Suffix }, "[u00 u01 u02]"},
+		"those who consent":           {func(o *Options) { o.ExcludeFilter = "(employeeType=no photo)" }, "[u00 u01 u02 u03 u04 u05]"},
+		"nobody, if it can't be told": {func(o *Options) { o.BindDN, o.ExcludeFilter = slapdtest.ReaderDN, "(telephoneNumber=*)" }, "[]"},
+		"a group that is not there":   {func(o *Options) { o.MemberOf = "cn=nowhere," + slapdtest.Suffix }, "there is no group"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(srv)
+			c.change(&o)
+			var got []string
+			l, err := open(t, o).List(t.Context(), func(p sources.Person) error {
+				got = append(got, strings.TrimSuffix(p.Emails[0], "@example.com"))
+				return nil
+			})
+			slices.Sort(got)
+			if text := fmt.Sprint(got, err); !strings.Contains(text, c.want) || l.Complete != (err == nil) {
+				t.Errorf("listed %s, want %s", text, c.want)
+			}
+			if len(got) == 0 && err == nil && !strings.Contains(fmt.Sprint(l.Warnings), "nobody is listed") {
+				t.Errorf("nobody is listed, warnings %q", l.Warnings)
+			}
+		})
+	}
+}
+
+// Which of several values is the photo, and what is no photo at all.
+func TestChoose(t *testing.T) {
+	jpg, small, junk := string(sourcetest.Picture(1, 500)), string(sourcetest.Picture(1, 100)), strings.Repeat("junk", 500)
+	for name, c := range map[string]struct {
+		choice string
+		pairs  []string
+		want   string
+	}{
+		"the first attribute":         {"first", []string{"jpegPhoto", jpg, "thumbnailPhoto", small}, small},
+		"the first, though it is bad": {"first", []string{"jpegPhoto", jpg, "thumbnailPhoto", junk}, junk},
+		"the largest of all":          {"largest", []string{"jpegPhoto", jpg, "thumbnailPhoto", small}, jpg},
+		"the largest picture":         {"largest", []string{"jpegPhoto", jpg, "thumbnailPhoto", junk}, jpg},
+		"the largest value":           {"first", []string{"jpegPhoto", small, "jpegPhoto;lang-de", jpg, "jpegPhoto", junk}, jpg},
+		"base64":                      {"first", []string{"jpegPhoto", junk, "jpegPhoto", "/9j/4AAQ"}, "/9j/4AAQ"},
+		"only junk":                   {"first", []string{"jpegPhoto", "a", "jpegPhoto", "bb"}, "bb"},
+	} {
+		s := &Source{o: Options{PhotoAttributes: []string{"thumbnailPhoto", "jpegPhoto"}, PhotoChoice: c.choice}}
+		if got, _ := s.choose(made("cn=x", c.pairs...)); string(got) != c.want {
+			t.Errorf("%s: %.20q, want %.20q", name, got, c.want)
+		}
+	}
+}
+
+// A photo that may not be read is told from one that is not there, also where a
+// server does not know one of the attributes at all.
+func TestDeniedOnSlapd(t *testing.T) {
+	srv := slapdtest.Start(t, slapdtest.Config{
+		LDIF:   many(3) + slapdtest.Entry("nophoto", "nophoto@example.com", nil),
+		Access: "access to dn.exact=\"uid=u01," + slapdtest.BaseDN + "\" attrs=jpegPhoto by * none\n",
+	})
+	o := options(srv)
+	o.BindDN, o.PhotoAttributes = slapdtest.ReaderDN, []string{"badgePhoto", "jpegPhoto"}
+	s := open(t, o)
+	people := sourcetest.List(t, s)
+	for email, want := range map[string]error{"u00@example.com": nil, "u01@example.com": sources.ErrDenied, "nophoto@example.com": sources.ErrNoPhoto} {
+		if p := sourcetest.Read(t, s, people[email].Ref); !errors.Is(p.Err, want) {
+			t.Errorf("photo of %s: %v, want %v", email, p.Err, want)
+		}
+	}
+}

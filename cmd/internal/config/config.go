@@ -80,27 +80,25 @@ type Source struct {
 	MinAge      Duration `yaml:"min_age"`
 
 	URLs             []string `yaml:"urls"`
+	Auth             string   `yaml:"auth"`
 	BindDN           string   `yaml:"bind_dn"`
 	BindPasswordFile string   `yaml:"bind_password_file"`
+	Kerberos         Kerberos `yaml:"kerberos"`
 	BaseDN           string   `yaml:"base_dn"`
 	Filter           string   `yaml:"filter"`
+	ExcludeFilter    string   `yaml:"exclude_filter"`
+	MemberOf         string   `yaml:"member_of"`
 	EmailAttributes  []string `yaml:"email_attributes"`
 	PhotoAttributes  []string `yaml:"photo_attributes"`
+	PhotoChoice      string   `yaml:"photo_choice"`
 	TLS              TLS      `yaml:"tls"`
 	PageSize         int      `yaml:"page_size"`
 	ChangeDetection  string   `yaml:"change_detection"`
 	AllowPlaintext   bool     `yaml:"allow_plaintext"`
+	IdleTimeout      Duration `yaml:"idle_timeout"`
+	ListTimeout      Duration `yaml:"list_timeout"`
 
 	BindPassword Secret `yaml:"-"`
-}
-
-// TLS is how an LDAP server is verified.
-type TLS struct {
-	CAFile     string `yaml:"ca_file"`
-	StartTLS   bool   `yaml:"start_tls"`
-	ServerName string `yaml:"server_name"`
-	CertFile   string `yaml:"cert_file"`
-	KeyFile    string `yaml:"key_file"`
 }
 
 // State is where the state lies.
@@ -263,27 +261,6 @@ func (e *ReadError) Hint() string {
 		return "give the user that runs photosync the right to read it"
 	}
 	return "check the path given with --config or PHOTOSYNC_CONFIG"
-}
-
-func (s *Source) defaults() {
-	if s.Type != "ldap" {
-		return
-	}
-	if len(s.EmailAttributes) == 0 {
-		s.EmailAttributes = []string{"mail"}
-	}
-	if len(s.PhotoAttributes) == 0 {
-		s.PhotoAttributes = []string{"thumbnailPhoto", "jpegPhoto"}
-	}
-	if s.Filter == "" {
-		s.Filter = "(objectClass=person)"
-	}
-	if s.PageSize == 0 {
-		s.PageSize = 500
-	}
-	if s.ChangeDetection == "" {
-		s.ChangeDetection = "auto"
-	}
 }
 
 // Excluded reports whether match.include and match.exclude leave email out.

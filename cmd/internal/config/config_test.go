@@ -132,6 +132,25 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// What is there says how to bind.
+func TestDefaultAuth(t *testing.T) {
+	for keys, want := range map[string]string{
+		"urls: [ldaps://x]": "anonymous", "urls: [ldaps://x], bind_dn: cn=x": "simple", "urls: ['ldapi:///run/ldapi']": "external",
+		"urls: ['ldapi://%2Frun%2Fldapi']":                                     "external",
+		"urls: [ldaps://x], tls: {cert_file: c, key_file: k}":                  "external",
+		"urls: [ldaps://x], bind_dn: cn=x, tls: {cert_file: c, key_file: k}":   "simple",
+		"urls: [ldap://x], kerberos: {principal: a@B, keytab: k}":              "gssapi",
+		"urls: [ldaps://x], auth: anonymous, tls: {cert_file: c, key_file: k}": "anonymous",
+	} {
+		c, err := load(t, ldapStart+keys+"}]", both)
+		if err != nil {
+			t.Errorf("%s: %v", keys, err)
+		} else if got := c.Sources[0].Auth; got != want {
+			t.Errorf("%s: auth %s, want %s", keys, got, want)
+		}
+	}
+}
+
 const ldapStart = "sources: [{name: ad, type: ldap, base_dn: dc=x, "
 
 func TestFaults(t *testing.T) {
@@ -183,6 +202,16 @@ func TestFaults(t *testing.T) {
 		{"no urls", ldapStart + "}]", "needs an address"},
 		{"http url", ldapStart + "urls: ['https://x']}]", "no LDAP address"},
 		{"password in clear", ldapStart + "bind_dn: cn=x, urls: ['ldap://dc.example.com']}]", "password in clear"},
+		{"certificate in clear", ldapStart + "urls: ['ldap://x'], auth: external, tls: {cert_file: c, key_file: k}}]", "nobody sees the certificate"},
+		{"external without certificate", ldapStart + "urls: ['ldaps://x'], auth: external}]", "needs a client certificate"},
+		{"simple without user", ldapStart + "urls: ['ldaps://x'], auth: simple}]", "bind_dn: auth: simple needs it"},
+		{"user that is not used", ldapStart + "urls: ['ldaps://x'], auth: anonymous, bind_dn: cn=x}]", "does not use it"},
+		{"half of Kerberos", ldapStart + "urls: ['ldaps://x'], kerberos: {principal: a@B}}]", "needs principal and keytab"},
+		{"Kerberos that is not used", ldapStart + "urls: ['ldaps://x'], auth: anonymous, kerberos: {keytab: k}}]", "does not use it"},
+		{"auth", ldapStart + "urls: ['ldaps://x'], auth: ntlm}]", "is not possible (simple, external, gssapi, anonymous)"},
+		{"photo choice", ldapStart + "urls: ['ldaps://x'], photo_choice: best}]", "is not possible (first, largest)"},
+		{"idle timeout", ldapStart + "urls: ['ldaps://x'], idle_timeout: -1s}]", "idle_timeout"},
+		{"socket", ldapStart + "urls: ['ldapi://%zz']}]", "no LDAP address"},
 		{"page size", ldapStart + "urls: [ldaps://x], page_size: -1}]", "out of range"},
 		{"password in the address", ldapStart + "urls: ['ldaps://u:" + secret + "@x']}]", "may not hold a user or password"},
 		{"password in no address", ldapStart + "urls: ['http://u:" + secret + "@x']}]", "no LDAP address"},
@@ -258,7 +287,7 @@ did you mean "name"?
 where the files <email>.jpg lie
      6 |     path: […, …]
        |     ^
-known here: allow_plaintext, base_dn, bind_dn, bind_password_file, change_detection, email_attributes, filter, mapping_file, min_age, name, page_size, path, photo_attributes, recursive, tls, type, urls
+known here: allow_plaintext, auth, base_dn, bind_dn, bind_password_file, change_detection, email_attributes, exclude_filter, filter, idle_timeout, kerberos, list_timeout, mapping_file, member_of, min_age, name, page_size, path, photo_attributes, photo_choice, recursive, tls, type, urls
      7 |     größe: …
        |     ^
 its place is smartsheet.concurrency

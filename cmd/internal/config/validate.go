@@ -138,8 +138,9 @@ func loopback(host string) bool {
 var (
 	folderKeys = []string{"path", "recursive", "mapping_file", "min_age"}
 	ldapKeys   = []string{
-		"urls", "bind_dn", "bind_password_file", "base_dn", "filter", "email_attributes", "photo_attributes", "tls",
-		"page_size", "change_detection", "allow_plaintext",
+		"urls", "auth", "bind_dn", "bind_password_file", "kerberos", "base_dn", "filter", "exclude_filter", "member_of",
+		"email_attributes", "photo_attributes", "photo_choice", "tls", "page_size", "change_detection", "allow_plaintext",
+		"idle_timeout", "list_timeout",
 	}
 )
 
@@ -164,32 +165,6 @@ func (s *Source) validate(d *decoder, at string) {
 	}
 }
 
-func (s *Source) validateLDAP(d *decoder, at string) {
-	if len(s.URLs) == 0 {
-		d.fault(at+".urls", "an LDAP source needs an address", "like [ldaps://dc1.example.com]")
-	}
-	for i, raw := range s.URLs {
-		u, err := url.Parse(raw)
-		key := fmt.Sprintf("%s.urls[%d]", at, i)
-		switch {
-		case err != nil || !slices.Contains([]string{"ldap", "ldaps", "ldapi"}, u.Scheme) || u.Host == "" && u.Scheme != "ldapi":
-			d.fault(key, quoteURL(raw)+" is no LDAP address", "like ldaps://dc1.example.com")
-		case u.User != nil:
-			d.fault(key, "may not hold a user or password", "they go into bind_dn and bind_password_file")
-		case u.Scheme == "ldap" && s.BindDN != "" && !s.TLS.StartTLS && !s.AllowPlaintext && !loopback(u.Hostname()):
-			d.fault(key, "would send the password in clear", "use ldaps://, or tls.start_tls: true, or allow_plaintext: true")
-		}
-	}
-	if s.BaseDN == "" {
-		d.fault(at+".base_dn", "an LDAP source needs a base DN", "like OU=People,DC=example,DC=com")
-	}
-	if (s.TLS.CertFile == "") != (s.TLS.KeyFile == "") {
-		d.fault(at+".tls", "cert_file and key_file go together", "give both or none")
-	}
-	d.between(at+".page_size", s.PageSize, 1, 10_000)
-	d.oneOf(at+".change_detection", s.ChangeDetection)
-}
-
 func (d *decoder) between(key string, n, low, high int) {
 	if n < low || n > high {
 		d.fault(key, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("%d to %d", low, high))
@@ -201,6 +176,8 @@ var choices = map[string][]string{
 	"smartsheet.region":          {"us", "eu", "au", "gov"}, // those that smartsheet.Roots knows the address of
 	"sources[].type":             {"folder", "ldap"},
 	"sources[].change_detection": {"auto", "content"},
+	"sources[].auth":             {"simple", "external", "gssapi", "anonymous"},
+	"sources[].photo_choice":     {"first", "largest"},
 	"image.crop":                 {"none", "center", "top"},
 	"policy.existing":            {"on_source_change", "enforce", "respect_user", "fill_empty"},
 	"policy.removed":             {"report", "placeholder"},
@@ -233,7 +210,7 @@ func (c *Config) secrets(d *decoder, env func(string) string) {
 	}
 	for i := range c.Sources {
 		src := &c.Sources[i]
-		if src.Type != "ldap" || src.BindDN == "" {
+		if src.Type != "ldap" || src.Auth != "simple" || src.BindDN == "" {
 			continue
 		}
 		at := fmt.Sprintf("sources[%d].bind_password_file", i)

@@ -17,6 +17,7 @@ import (
 	"math/big"
 	mrand "math/rand/v2"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,15 +40,19 @@ type Config struct {
 	LDIF      string // entries below BaseDN
 	SizeLimit int    // for everyone but BindDN, over all pages; 0: none
 	Expired   bool   // the certificate is no longer valid
+	Access    string // rules of slapd.access(5) before those that let users read everything
+	KDC       *KDC   // that vouches for users of SASL GSSAPI; nil: none
 }
 
 // Server is a running slapd.
 type Server struct {
-	URL, LDAPSURL string
-	CAFile        string
+	URL, LDAPSURL, SocketURL string
+	CAFile                   string
+	ClientCert, ClientKey    string // of a user with the rights of ReaderDN, as has who comes through the socket
 
 	t   testing.TB
 	dir string
+	kdc *KDC
 	cmd *exec.Cmd
 	log *bytes.Buffer
 }
@@ -75,8 +80,9 @@ func Start(t testing.TB, c Config) *Server {
 			t.Fatalf("%s is missing: run .ci/test, which installs it", tool)
 		}
 	}
-	s := &Server{t: t, dir: t.TempDir()}
-	s.CAFile = s.certificates(c.Expired)
+	s := &Server{t: t, dir: t.TempDir(), kdc: c.KDC}
+	s.certificates(c.Expired)
+	s.CAFile, s.ClientCert, s.ClientKey = s.file("ca.pem"), s.file("client.pem"), s.file("client-key.pem")
 	s.write("photo.schema", schema)
 	s.write("slapd.conf", s.conf(c))
 	if err := os.Mkdir(filepath.Join(s.dir, "db"), 0o700); err != nil {
@@ -89,7 +95,7 @@ func Start(t testing.TB, c Config) *Server {
 	if out, err := add.CombinedOutput(); err != nil {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
-	s.URL, s.LDAPSURL = "ldap://"+freeAddr(t), "ldaps://"+freeAddr(t)
+	s.URL, s.LDAPSURL, s.SocketURL = "ldap://"+freeAddr(t), "ldaps://"+freeAddr(t), "ldapi://"+url.PathEscape(s.file("ldapi"))
 	s.Run()
 	t.Cleanup(s.Stop)
 	return s
@@ -124,7 +130,10 @@ func (s *Server) Run() {
 	s.t.Helper()
 	s.log = &bytes.Buffer{}
 	// With -d slapd stays in the foreground: the process is ours to stop.
-	s.cmd = exec.Command(path("slapd"), "-d", "0", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", s.URL+" "+s.LDAPSURL)
+	s.cmd = exec.Command(path("slapd"), "-d", "0", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", s.URL+" "+s.LDAPSURL+" "+s.SocketURL)
+	if s.kdc != nil {
+		s.cmd.Env = append(os.Environ(), s.kdc.env()...)
+	}
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -161,8 +170,10 @@ func (s *Server) Modify(uid, attribute string, value []byte) {
 	}
 }
 
+func (s *Server) file(name string) string { return filepath.Join(s.dir, name) }
+
 func (s *Server) write(name, text string) {
-	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(s.file(name), []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -192,6 +203,11 @@ loglevel none
 TLSCACertificateFile ` + s.dir + `/ca.pem
 TLSCertificateFile ` + s.dir + `/cert.pem
 TLSCertificateKeyFile ` + s.dir + `/key.pem
+TLSVerifyClient try
+sasl-host 127.0.0.1
+authz-regexp "^cn=photosync$" "` + ReaderDN + `"
+authz-regexp "^gidNumber=[^,]*,cn=peercred,cn=external,cn=auth$" "` + ReaderDN + `"
+authz-regexp "^uid=photosync(,cn=[^,]*)?,cn=gssapi,cn=auth$" "` + ReaderDN + `"
 database mdb
 suffix "` + Suffix + `"
 rootdn "` + BindDN + `"
@@ -201,45 +217,56 @@ maxsize 4294967296
 dbnosync
 index objectClass,uid,mail,entryUUID eq
 ` + limits + `access to attrs=userPassword by anonymous auth by * none
-access to * by users read by * none
+` + c.Access + `access to * by users read by * none
 `
 }
 
-// certificates makes an authority and a server certificate for 127.0.0.1.
-func (s *Server) certificates(expired bool) (caFile string) {
+// certificates makes an authority, a server certificate for 127.0.0.1, and a
+// client certificate.
+func (s *Server) certificates(expired bool) {
 	now := time.Now()
+	caKey, ca := s.certificate("ca", &x509.Certificate{
+		Subject: pkix.Name{CommonName: "slapdtest CA"}, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(48 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}, nil, nil)
+	server := &x509.Certificate{
+		Subject: pkix.Name{CommonName: "slapdtest"}, NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if expired {
+		server.NotAfter = now.Add(-time.Hour)
+	}
+	s.certificate("", server, ca, caKey)
+	s.certificate("client", &x509.Certificate{
+		Subject: pkix.Name{CommonName: "photosync"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, ca, caKey)
+}
+
+// certificate signs c by parent, or by itself, and writes it and its key: name.pem
+// and name-key.pem, those of the server cert.pem and key.pem.
+func (s *Server) certificate(name string, c, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*ecdsa.PrivateKey, *x509.Certificate) {
 	must := func(err error) {
 		if err != nil {
 			s.t.Helper()
 			s.t.Fatal(err)
 		}
 	}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "slapdtest CA"}, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(48 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
-	must(err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
-	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "slapdtest"}, NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	if parent == nil {
+		parent, parentKey = c, key
 	}
-	if expired {
-		cert.NotAfter = now.Add(-time.Hour)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, cert, ca, key.Public(), caKey)
+	c.SerialNumber = big.NewInt(time.Now().UnixNano())
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), parentKey)
 	must(err)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	must(err)
-	block := func(kind string, b []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
+	certFile, keyFile := name+".pem", name+"-key.pem"
+	if name == "" {
+		certFile, keyFile = "cert.pem", "key.pem"
 	}
-	s.write("ca.pem", block("CERTIFICATE", caDER))
-	s.write("cert.pem", block("CERTIFICATE", der))
-	s.write("key.pem", block("PRIVATE KEY", keyDER))
-	return filepath.Join(s.dir, "ca.pem")
+	s.write(certFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	s.write(keyFile, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})))
+	return key, c
 }

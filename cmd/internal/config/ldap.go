@@ -1,0 +1,138 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// TLS is how an LDAP server is verified, and who we are to it.
+type TLS struct {
+	CAFile     string `yaml:"ca_file"`
+	StartTLS   bool   `yaml:"start_tls"`
+	ServerName string `yaml:"server_name"`
+	CertFile   string `yaml:"cert_file"`
+	KeyFile    string `yaml:"key_file"`
+}
+
+// Kerberos is who binds with auth: gssapi.
+type Kerberos struct {
+	Principal string `yaml:"principal"`
+	Keytab    string `yaml:"keytab"`
+	Config    string `yaml:"config"`
+	Service   string `yaml:"service"`
+}
+
+// defaults completes a source of type ldap.
+func (s *Source) defaults() {
+	if s.Type != "ldap" {
+		return
+	}
+	if s.Auth == "" {
+		s.Auth = s.defaultAuth()
+	}
+	if len(s.EmailAttributes) == 0 {
+		s.EmailAttributes = []string{"mail"}
+	}
+	if len(s.PhotoAttributes) == 0 {
+		s.PhotoAttributes = []string{"thumbnailPhoto", "jpegPhoto"}
+	}
+	for value, otherwise := range map[*string]string{
+		&s.Filter: "(objectClass=person)", &s.ChangeDetection: "auto", &s.PhotoChoice: "first", &s.Kerberos.Config: "/etc/krb5.conf",
+	} {
+		if *value == "" {
+			*value = otherwise
+		}
+	}
+	if s.PageSize == 0 {
+		s.PageSize = 500
+	}
+	if s.IdleTimeout == 0 {
+		s.IdleTimeout = Duration(time.Minute)
+	}
+	if s.ListTimeout == 0 {
+		s.ListTimeout = Duration(time.Hour)
+	}
+}
+
+// defaultAuth is the way to bind for which there is something.
+func (s *Source) defaultAuth() string {
+	switch {
+	case s.BindDN != "" || s.BindPasswordFile != "":
+		return "simple"
+	case s.Kerberos.Keytab != "" || s.Kerberos.Principal != "":
+		return "gssapi"
+	case s.TLS.CertFile != "" || len(s.URLs) > 0 && !slices.ContainsFunc(s.URLs, notSocket):
+		return "external"
+	}
+	return "anonymous"
+}
+
+func notSocket(raw string) bool { return !strings.HasPrefix(raw, "ldapi://") }
+
+func (s *Source) validateLDAP(d *decoder, at string) {
+	if len(s.URLs) == 0 {
+		d.fault(at+".urls", "an LDAP source needs an address", "like [ldaps://dc1.example.com]")
+	}
+	for i, raw := range s.URLs {
+		s.validateAddress(d, fmt.Sprintf("%s.urls[%d]", at, i), raw)
+	}
+	if s.BaseDN == "" {
+		d.fault(at+".base_dn", "an LDAP source needs a base DN", "like OU=People,DC=example,DC=com")
+	}
+	if (s.TLS.CertFile == "") != (s.TLS.KeyFile == "") {
+		d.fault(at+".tls", "cert_file and key_file go together", "give both or none")
+	}
+	s.validateAuth(d, at)
+	d.between(at+".page_size", s.PageSize, 1, 10_000)
+	d.oneOf(at+".change_detection", s.ChangeDetection)
+	d.oneOf(at+".photo_choice", s.PhotoChoice)
+	for key, v := range map[string]Duration{"idle_timeout": s.IdleTimeout, "list_timeout": s.ListTimeout} {
+		if v < 0 {
+			d.fault(at+"."+key, "must be above 0", "like 1m")
+		}
+	}
+}
+
+func (s *Source) validateAddress(d *decoder, key, raw string) {
+	if !notSocket(raw) {
+		if _, err := url.PathUnescape(raw); err != nil {
+			d.fault(key, quoteURL(raw)+" is no LDAP address", "like ldapi:///var/run/slapd/ldapi")
+		}
+		return
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Scheme != "ldap" && u.Scheme != "ldaps" || u.Host == "":
+		d.fault(key, quoteURL(raw)+" is no LDAP address", "like ldaps://dc1.example.com")
+	case u.User != nil:
+		d.fault(key, "may not hold a user or password", "they go into bind_dn and bind_password_file")
+	case u.Scheme == "ldap" && s.Auth == "simple" && !s.TLS.StartTLS && !s.AllowPlaintext && !loopback(u.Hostname()):
+		d.fault(key, "would send the password in clear", "use ldaps://, or tls.start_tls: true, or allow_plaintext: true")
+	case u.Scheme == "ldap" && s.Auth == "external" && !s.TLS.StartTLS:
+		d.fault(key, "without TLS nobody sees the certificate of auth: external", "use ldaps://, or tls.start_tls: true")
+	}
+}
+
+// validateAuth checks that there is what the way to bind needs, and nothing that
+// it would ignore.
+func (s *Source) validateAuth(d *decoder, at string) {
+	d.oneOf(at+".auth", s.Auth)
+	krb := s.Kerberos.Principal != "" || s.Kerberos.Keytab != "" || s.Kerberos.Service != ""
+	switch {
+	case s.Auth == "simple" && s.BindDN == "":
+		d.fault(at+".bind_dn", "auth: simple needs it", "the DN of the user who reads the directory")
+	case s.Auth == "gssapi" && (s.Kerberos.Principal == "" || s.Kerberos.Keytab == ""):
+		d.fault(at+".kerberos", "auth: gssapi needs principal and keytab", "like {principal: photosync@EXAMPLE.COM, keytab: /etc/photosync/photosync.keytab}")
+	case s.Auth == "external" && s.TLS.CertFile == "" && slices.ContainsFunc(s.URLs, notSocket):
+		d.fault(at+".tls.cert_file", "auth: external needs a client certificate", "give tls.cert_file and tls.key_file")
+	}
+	if s.Auth != "simple" && s.BindDN != "" {
+		d.fault(at+".bind_dn", fmt.Sprintf("auth: %s does not use it", s.Auth), "remove it, or set auth: simple")
+	}
+	if s.Auth != "gssapi" && krb {
+		d.fault(at+".kerberos", fmt.Sprintf("auth: %s does not use it", s.Auth), "remove it, or set auth: gssapi")
+	}
+}
