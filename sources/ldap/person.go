@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -37,16 +38,26 @@ func (s *Source) person(e *entry, srv server, now time.Time) (p sources.Person, 
 	p.Stamp, p.HasPhoto = s.marks.of(e, srv, now)
 	p.Ref = sources.Ref{Name: e.dn, Key: key(e)}
 	if p.Ref.Key != "" && p.Stamp != "" {
-		p.Ref.Key += keyMark + p.Stamp
-		p.Stamp = p.Ref.Key[len(p.Ref.Key)-len(p.Stamp):] // the same memory
+		p.Ref.Key += keyMark + digest(p.Stamp)
 	}
 	return p, ""
 }
 
-// keyMark separates, in a Ref's key, what the entry is found by from the change
-// mark that was listed: the photo may be read from another server, where it is an
-// older or a newer one.
+// keyMark separates, in a Ref's key, what the entry is found by from a digest of
+// the change mark that was listed: the photo may be read from another server, where
+// it is an older or a newer one.
 const keyMark = " "
+
+// splitKey takes a Ref's key apart.
+func splitKey(r sources.Ref) (id, mark string) {
+	id, mark, _ = strings.Cut(r.Key, keyMark)
+	return id, mark
+}
+
+func digest(mark string) string {
+	sum := sha256.Sum256([]byte(mark))
+	return hex.EncodeToString(sum[:6])
+}
 
 // addresses takes the email addresses out of an attribute's values. Those of
 // proxyAddresses have a type: SMTP for the primary one, smtp for others

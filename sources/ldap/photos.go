@@ -172,7 +172,7 @@ func (b batch) photo(e *entry, r sources.Ref, without *[]sources.Photo) error {
 	p := sources.Photo{Ref: r}
 	if _, listed := splitKey(r); listed != "" {
 		now, _ := b.marks.of(e, b.c.server, time.Now())
-		p.Moved = now != listed
+		p.Moved = digest(now) != listed
 	}
 	a, cut := e.ranged()
 	data, dropped := b.choose(e)
@@ -290,11 +290,4 @@ func isPicture(b []byte) bool {
 		}
 	}
 	return len(b) > 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP"
-}
-
-// splitKey takes a Ref's key apart: what to find the entry by, and the mark that
-// was listed for it.
-func splitKey(r sources.Ref) (id, mark string) {
-	id, mark, _ = strings.Cut(r.Key, keyMark)
-	return id, mark
 }

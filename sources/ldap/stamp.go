@@ -2,7 +2,6 @@ package ldap
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -98,17 +97,14 @@ func (m marks) mark(s string) string { return m.choice + "/" + s }
 // recordMark is the mark of the photo attributes' records. An attribute without
 // one was never written.
 func recordMark(records []record) (string, sources.Presence) {
-	parts, has := make([]string, len(records)), sources.Absent
+	changes, databases, has := make([]string, len(records)), make([]string, len(records)), sources.Absent
 	for i, r := range records {
-		if r.version == 0 {
-			continue
+		if r.version != 0 {
+			changes[i], databases[i] = fmt.Sprintf("%x.%x", r.usn, r.version), fmt.Sprintf("%x", r.invocation)
+			has = sources.Unknown // a removed value leaves its record
 		}
-		has = sources.Unknown // a removed value leaves its record
-		b := binary.LittleEndian.AppendUint32(nil, r.version)
-		b = append(b, r.invocation[:]...)
-		parts[i] = base64.RawStdEncoding.EncodeToString(binary.LittleEndian.AppendUint64(b, r.usn))
 	}
-	return strings.Join(parts, ","), has
+	return strings.Join(changes, ",") + "#" + strings.Join(databases, ","), has
 }
 
 // record says which change an attribute's value is of: the same on every domain
