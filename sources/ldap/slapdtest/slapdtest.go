@@ -58,11 +58,12 @@ type Server struct {
 }
 
 // Entry is the LDIF of a person; photo may be nil. Two servers that load it are
-// replicas of each other: entryUUID and entryCSN are the same.
+// replicas of each other: entryUUID is the same, and so is entryCSN if the rest is.
 func Entry(uid, mail string, photo []byte) string {
 	id := sha256.Sum256([]byte(uid))
+	change := sha256.Sum256([]byte(uid + "\n" + mail + "\n" + string(photo)))
 	s := fmt.Sprintf("dn: uid=%s,%s\nobjectClass: inetOrgPerson\nobjectClass: adPhoto\nuid: %s\ncn: %s\nsn: %s\n", uid, BaseDN, uid, uid, uid) +
-		fmt.Sprintf("entryUUID: %x-%x-%x-%x-%x\nentryCSN: 20260101000000.000000Z#000000#000#000000\n", id[:4], id[4:6], id[6:8], id[8:10], id[10:16])
+		fmt.Sprintf("entryUUID: %x-%x-%x-%x-%x\nentryCSN: 20260101000000.000000Z#%x#000#000000\n", id[:4], id[4:6], id[6:8], id[8:10], id[10:16], change[:3])
 	if mail != "" {
 		s += "mail: " + mail + "\n"
 	}
@@ -162,9 +163,13 @@ func (s *Server) Stop() {
 // Modify replaces an attribute of the person uid.
 func (s *Server) Modify(uid, attribute string, value []byte) {
 	s.t.Helper()
+	line := attribute + ":" // a value of 0 bytes
+	if len(value) > 0 {
+		line += ": " + base64.StdEncoding.EncodeToString(value)
+	}
 	m := exec.Command("ldapmodify", "-x", "-H", s.URL, "-D", BindDN, "-w", Password)
-	m.Stdin = strings.NewReader(fmt.Sprintf("dn: uid=%s,%s\nchangetype: modify\nreplace: %s\n%s:: %s\n",
-		uid, BaseDN, attribute, attribute, base64.StdEncoding.EncodeToString(value)))
+	m.Stdin = strings.NewReader(fmt.Sprintf("dn: uid=%s,%s\nchangetype: modify\nreplace: %s\n%s\n",
+		uid, BaseDN, attribute, line))
 	if out, err := m.CombinedOutput(); err != nil {
 		s.t.Fatalf("ldapmodify: %v\n%s", err, out)
 	}
