@@ -97,7 +97,7 @@ will balk: user0011 (PARTIAL_SUCCESS) and user0017 (an error with a refId).
 	}
 	fmt.Fprintf(a.stdout, `
 Everything lies in %s:
-  reports  %s (latest.json is the newest)
+  reports  %s (open latest.html in a browser)
   state    %s
   photos   %s
 The folder is yours to look at and to delete.
@@ -158,15 +158,15 @@ func drawDemo(dir string) error {
 			return err
 		}
 	}
-	whole := portrait(5, "jpeg")
+	whole := portrait(5, 240, "jpeg")
 	if err := os.WriteFile(filepath.Join(dir, "user0005@example.com.jpg"), whole[:len(whole)/2], 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "newcomer@example.com.png"), portrait(40, "png"), 0o600)
+	return os.WriteFile(filepath.Join(dir, "newcomer@example.com.png"), portrait(40, 240, "png"), 0o600)
 }
 
 // drawPortrait writes user n's portrait, drawn from seed; mostly JPEG, some PNG
-// and GIF.
+// and GIF, and some larger than what is sent.
 func drawPortrait(dir string, n, seed int) error {
 	format, ext := "jpeg", "jpg"
 	switch {
@@ -175,32 +175,36 @@ func drawPortrait(dir string, n, seed int) error {
 	case n%10 == 7 && n != 17:
 		format, ext = "gif", "gif"
 	}
-	return os.WriteFile(filepath.Join(dir, fmt.Sprintf("user%04d@example.com.%s", n, ext)), portrait(seed, format), 0o600)
+	edge := 240
+	if n%9 == 4 {
+		edge = 1260
+	}
+	return os.WriteFile(filepath.Join(dir, fmt.Sprintf("user%04d@example.com.%s", n, ext)), portrait(seed, edge, format), 0o600)
 }
 
 // portrait draws a person without a face: a head and shoulders on a plain ground.
-func portrait(seed int, format string) []byte {
-	const edge = 240
+func portrait(seed, edge int, format string) []byte {
 	img := image.NewRGBA(image.Rect(0, 0, edge, edge))
 	hue := func(i int, light float64) color.RGBA {
 		wave := func(phase float64) uint8 { return uint8(light * (0.6 + 0.4*math.Sin(float64(i)*2.4+phase)) * 255) }
 		return color.RGBA{wave(0), wave(2.1), wave(4.2), 255}
 	}
 	draw.Draw(img, img.Bounds(), image.NewUniform(hue(seed, 0.95)), image.Point{}, draw.Src)
+	unit := float64(edge) / 240
 	ellipse := func(cx, cy, rx, ry float64, c color.RGBA) {
 		for y := range edge {
 			for x := range edge {
-				dx, dy := (float64(x)-cx)/rx, (float64(y)-cy)/ry
+				dx, dy := (float64(x)/unit-cx)/rx, (float64(y)/unit-cy)/ry
 				if dx*dx+dy*dy <= 1 {
 					img.SetRGBA(x, y, c)
 				}
 			}
 		}
 	}
-	ellipse(edge/2, edge*1.05, 90+float64(seed%5)*4, 90, hue(seed+7, 0.6))
+	ellipse(120, 252, 90+float64(seed%5)*4, 90, hue(seed+7, 0.6))
 	skin := uint8(120 + seed*37%110)
-	ellipse(edge/2, edge*0.42, 46+float64(seed%4)*3, 58, color.RGBA{skin, uint8(float64(skin) * 0.8), uint8(float64(skin) * 0.65), 255})
-	ellipse(edge/2, edge*0.24, 48, 26+float64(seed%3)*5, hue(seed+3, 0.35))
+	ellipse(120, 101, 46+float64(seed%4)*3, 58, color.RGBA{skin, uint8(float64(skin) * 0.8), uint8(float64(skin) * 0.65), 255})
+	ellipse(120, 58, 48, 26+float64(seed%3)*5, hue(seed+3, 0.35))
 	var b bytes.Buffer
 	var err error
 	switch format {

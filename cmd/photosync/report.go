@@ -15,7 +15,7 @@ import (
 
 // reportFlags are the flags of report.
 type reportFlags struct {
-	csv         bool
+	html, csv   bool
 	output, out string
 }
 
@@ -23,10 +23,11 @@ func (a *app) report() *cobra.Command {
 	f := &reportFlags{}
 	cmd := &cobra.Command{
 		Use:   "report FILE",
-		Short: "Show the report of a run, or turn it into a table",
-		Long: `Show the report of a run from its JSON file, or turn it into a table
-(CSV), on stdout or in the file named with -o.`,
+		Short: "Show the report of a run, or turn it into a page or a table",
+		Long: `Show the report of a run from its JSON file, or turn it into a page (HTML) or a
+table (CSV), on stdout or in the file named with -o.`,
 		Example: `  photosync report /var/lib/photosync/reports/latest.json
+  photosync report latest.json --html -o report.html
   photosync report latest.json --csv -o report.csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -40,8 +41,9 @@ func (a *app) report() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&f.html, "html", false, "as a page")
 	cmd.Flags().BoolVar(&f.csv, "csv", false, "as a table, a line for each person")
-	cmd.Flags().StringVar(&f.output, "output", "text", "text or json, without --csv")
+	cmd.Flags().StringVar(&f.output, "output", "text", "text or json, without --html and --csv")
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write to `FILE` instead of stdout")
 	return cmd
 }
@@ -49,6 +51,10 @@ func (a *app) report() *cobra.Command {
 // format is the one that the flags ask for.
 func (f *reportFlags) format() (string, error) {
 	switch {
+	case f.html && f.csv:
+		return "", errors.New("--html and --csv: want one of the two")
+	case f.html:
+		return "html", nil
 	case f.csv:
 		return "csv", nil
 	case f.output != "text" && f.output != "json":

@@ -81,7 +81,8 @@ func (a *app) sync() *cobra.Command {
 		Short: "Upload the photos that changed",
 		Long: `Upload the photos that changed since they were last uploaded.
 
-A report is written to report.dir in every case, as <run-id>.json and latest.json.
+A report is written to report.dir in every case, as <run-id>.json and .html,
+and as latest.json and latest.html.
 SIGINT and SIGTERM finish and record what is on the wire; a second one ends that.`,
 		Example: "  photosync sync --config /etc/photosync/config.yaml\n  photosync sync --only ann@example.com --force",
 		Args:    cobra.NoArgs,

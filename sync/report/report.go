@@ -194,9 +194,19 @@ func (r *Report) Add(items ...Item) {
 			r.SkippedByReason[it.Reason]++
 		}
 	}
-	slices.SortFunc(r.Items, func(a, b Item) int {
-		return cmp.Or(cmp.Compare(a.Email, b.Email), cmp.Compare(a.Ref, b.Ref))
-	})
+	order := func(a, b Item) int { return cmp.Or(cmp.Compare(a.Email, b.Email), cmp.Compare(a.Ref, b.Ref)) }
+	if !slices.IsSortedFunc(r.Items[max(len(r.Items)-len(items)-1, 0):], order) { // most come in order, one by one
+		slices.SortFunc(r.Items, order)
+	}
+}
+
+// NeedsAttention reports whether a human should look at this person.
+func (it *Item) NeedsAttention() bool {
+	switch it.Outcome {
+	case "failed", "partial_success", "held":
+		return true
+	}
+	return it.Outcome == "skipped" && (it.Reason == "ambiguous" || it.Reason == "shared_image")
 }
 
 // Skip counts n people who are skipped for one reason and have no items of their

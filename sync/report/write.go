@@ -106,6 +106,8 @@ func (r *Report) Encode(w io.Writer, format string) error {
 	switch format {
 	case "json":
 		return encodeJSON(w, r)
+	case "html":
+		return encodeHTML(w, r)
 	case "csv":
 		return encodeCSV(w, r)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,8 +25,9 @@ func sample(n int) *Report {
 	r.Result, r.PlanID = Partial, "3f1c9a0b77de"
 	r.Sources = []Source{{Name: "hr", Type: "folder", Complete: true, Listed: n, WithPhoto: n, Warnings: []string{"1 ignored"}}}
 	code, refID := 1128, "k3x9"
+	var items []Item
 	for i := range n {
-		it := Item{Email: string(rune('a'+i%26)) + strings.Repeat("x", i/26) + "@example.com", UserID: 48569348493401200, Source: "hr", Ref: "a.png",
+		it := Item{Email: fmt.Sprintf("person%05d@example.com", i), UserID: 48569348493401200, Source: "hr", Ref: "a.png",
 			Reason: "new", Outcome: "uploaded", Attempts: 1, HTTPStatus: 200, Message: "SUCCESS", ImageID: "img",
 			Image: &Image{Format: "jpeg", Width: 788, Height: 1050, Bytes: 96_000, SourceFormat: "png", SourceWidth: 1200, SourceHeight: 1600,
 				SourceBytes: 412_000, Changes: []string{"scaled"}}}
@@ -33,8 +35,9 @@ func sample(n int) *Report {
 			it.Outcome, it.HTTPStatus, it.ErrorCode, it.RefID, it.Message = "failed", 400, &code, &refID, "File too large"
 			it.Hint, it.Image = "fix the photo", nil
 		}
-		r.Add(it)
+		items = append(items, it)
 	}
+	r.Add(items...)
 	return r
 }
 

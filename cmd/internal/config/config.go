@@ -181,7 +181,7 @@ func defaults() *Config {
 		Guard: Guard{
 			MaxReplaced: Limit{20, true}, MaxRemoved: Limit{5, true}, MinListed: Limit{80, true}, MinPeople: 10, MaxShared: 10,
 		},
-		Report: Report{Dir: "./reports", Formats: []string{"json"}, Keep: 30, Thumbnails: true},
+		Report: Report{Dir: "./reports", Formats: []string{"json", "html"}, Keep: 30, Thumbnails: true},
 		Notify: Notify{When: "attention"},
 		Log:    Log{Level: "info", Format: "auto"},
 	}

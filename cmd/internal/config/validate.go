@@ -181,7 +181,7 @@ var choices = map[string][]string{
 	"image.crop":                 {"none", "center", "top"},
 	"policy.existing":            {"on_source_change", "enforce", "respect_user", "fill_empty"},
 	"policy.removed":             {"report", "placeholder"},
-	"report.formats[]":           {"json", "csv"},
+	"report.formats[]":           {"json", "html", "csv"},
 	"notify.when":                {"attention", "always"},
 	"log.level":                  {"debug", "info", "warn", "error"},
 	"log.format":                 {"auto", "console", "json"},

@@ -1,0 +1,77 @@
+package report
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestChart(t *testing.T) {
+	begin := sample(0).StartedAt.Truncate(time.Minute)
+	if newChart(&Report{}) != nil {
+		t.Error("a chart of nothing")
+	}
+	c := newChart(&Report{QuotaPerMinute: 300, Timeline: []Minute{
+		{Start: begin, Requests: 150, WaitMS: 1500}, {Start: begin.Add(2 * time.Minute), Requests: 600, RateLimited: 300, WaitMS: 60_000},
+	}})
+	if len(c.Bars) != 3 || c.Bars[0].Height != 25 || c.Bars[1].Height != 0 || c.Bars[2].Height != 100 || c.Bars[2].Limited != 50 || c.QuotaY != 50 {
+		t.Errorf("bars %+v, quota at %f", c.Bars, c.QuotaY)
+	}
+	const want = "750 requests in 3 minutes; 600 in the busiest minute of 300 allowed. 300 requests were rate-limited. " +
+		"Waiting for quota, summed over the workers: 1 min 1 s."
+	if c.Summary != want || !c.To.Equal(begin.Add(3*time.Minute)) {
+		t.Errorf("summary %q until %s", c.Summary, c.To)
+	}
+}
+
+// However long a run was, its bars are few and inside their box.
+func TestChartFits(t *testing.T) {
+	begin := sample(0).StartedAt
+	rapid.Check(t, func(t *rapid.T) {
+		r := &Report{QuotaPerMinute: rapid.IntRange(0, 1000).Draw(t, "quota")}
+		at := begin
+		for range rapid.IntRange(1, 50).Draw(t, "minutes") {
+			n := rapid.Int64Range(0, 100_000).Draw(t, "requests")
+			r.Timeline = append(r.Timeline, Minute{Start: at, Requests: n, RateLimited: rapid.Int64Range(0, n).Draw(t, "limited")})
+			at = at.Add(time.Duration(rapid.IntRange(1, 120).Draw(t, "gap")) * time.Minute)
+		}
+		c := newChart(r)
+		if len(c.Bars) > maxBars {
+			t.Errorf("%d bars", len(c.Bars))
+		}
+		for _, b := range c.Bars {
+			const much = 1e-6
+			if b.X < 0 || b.X+b.Width > 1000+much || b.Y < -much || b.Y+b.Height > 100+much || b.Limited > b.Height+much {
+				t.Errorf("bar %+v", b)
+			}
+		}
+		if c.QuotaY < 0 || c.QuotaY > 100 {
+			t.Errorf("quota at %f", c.QuotaY)
+		}
+	})
+}
+
+func TestWords(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -999: "-999"} {
+		if got := thousands(n); got != want {
+			t.Errorf("%d is written %q", n, got)
+		}
+	}
+	for d, want := range map[time.Duration]string{
+		0: "0 ms", -time.Second: "0 ms", 340 * time.Millisecond: "340 ms", 72 * time.Second: "1 min 12 s", time.Hour: "1 h", 3*time.Hour + 5*time.Second: "3 h 5 s",
+	} {
+		if got := durationText(d); got != want {
+			t.Errorf("%s is written %q", d, got)
+		}
+	}
+	for n, want := range map[int]string{900: "900 bytes", 4_021: "4 kB", 2_412_000: "2.4 MB", 1_500_000_000: "1.5 GB"} {
+		if got := bytesText(n); got != want {
+			t.Errorf("%d bytes are written %q", n, got)
+		}
+	}
+	if s := reasonTitle("of_tomorrow"); !strings.Contains(s, "of_tomorrow") {
+		t.Errorf("an unknown reason is %q", s)
+	}
+}

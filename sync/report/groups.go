@@ -1,0 +1,170 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// section is a part of the page with people in it.
+type section struct {
+	Kind, Title, Lead string
+	Groups            []*group
+}
+
+// N is how many people are in the section.
+func (s section) N() int {
+	n := 0
+	for _, g := range s.Groups {
+		n += g.N()
+	}
+	return n
+}
+
+// group is people with the same story.
+type group struct {
+	Code, Title, Hint string
+	RefIDs            bool // there are some
+	common            string
+	items             []*Item
+}
+
+// N is how many people are in the group.
+func (g *group) N() int { return len(g.items) }
+
+// Where people stand on the page, from top to bottom.
+const (
+	attention = iota
+	sent
+	later
+	left
+)
+
+// sections sorts everyone in the report by what a human has to do. Empty sections
+// are left out.
+func sections(r *Report) []section {
+	all := []section{
+		attention: {Kind: "attention", Title: "Needs attention"},
+		sent:      {Kind: "sent", Title: "Uploaded"},
+		later:     {Kind: "later", Title: "Left for the next run"},
+		left:      {Kind: "left", Title: "Left alone"},
+	}
+	if r.Mode == "plan" {
+		all[sent].Title = "Would be uploaded"
+	}
+	byKey := map[string]*group{}
+	for i := range r.Items {
+		it := &r.Items[i]
+		at, g := place(it)
+		key := fmt.Sprint(at, "\x00", g.Code, "\x00", g.Title, "\x00", g.Hint)
+		if byKey[key] == nil {
+			g.common = it.text()
+			byKey[key] = &g
+			all[at].Groups = append(all[at].Groups, &g)
+		}
+		byKey[key].add(it)
+	}
+	for at := range all {
+		for _, g := range all[at].Groups {
+			g.tell(at)
+		}
+		slices.SortStableFunc(all[at].Groups, func(a, b *group) int {
+			return cmp.Or(cmp.Compare(a.urgency(), b.urgency()), cmp.Compare(b.N(), a.N()), cmp.Compare(a.Code, b.Code))
+		})
+	}
+	return slices.DeleteFunc(all, func(s section) bool { return len(s.Groups) == 0 })
+}
+
+// place is the section of an item and its group there, still without people.
+func place(it *Item) (at int, g group) {
+	switch {
+	case it.NeedsAttention():
+		return attention, trouble(it)
+	case it.Outcome == "uploaded" || it.Outcome == "planned":
+		return sent, group{}
+	case it.Outcome == "unfinished":
+		return later, group{}
+	}
+	return left, group{Code: it.Reason, Hint: reasonWords[it.Reason].meaning}
+}
+
+// trouble is the group of an item that needs attention: by errorCode, else by what
+// is wrong with the picture, else by reason.
+func trouble(it *Item) group {
+	code := value(it.ErrorCode)
+	switch {
+	case code != 0:
+		return group{Code: fmt.Sprint("errorCode ", code), Hint: it.Hint}
+	case it.Code != "":
+		return group{Code: it.Code, Title: cmp.Or(codeWords[it.Code], it.Code), Hint: it.Hint}
+	case it.HTTPStatus >= 300:
+		return group{Code: fmt.Sprint("HTTP ", it.HTTPStatus), Hint: it.Hint}
+	case it.Outcome == "failed" || it.Outcome == "partial_success":
+		return group{Code: it.Outcome, Hint: it.Hint}
+	}
+	return group{Code: it.Reason, Title: reasonTitle(it.Reason), Hint: cmp.Or(it.Hint, reasonWords[it.Reason].meaning)}
+}
+
+func (g *group) add(it *Item) {
+	if g.common != it.text() {
+		g.common = ""
+	}
+	g.RefIDs = g.RefIDs || len(refs(it)) > 0
+	g.items = append(g.items, it)
+}
+
+// tell gives a group the words that depend on all of its people: what is true of
+// each is said once.
+func (g *group) tell(at int) {
+	switch {
+	case at == left:
+		g.Title = reasonTitle(g.Code)
+		if g.common != "" && g.N() > 1 {
+			g.Hint = g.common
+		} else {
+			g.common = ""
+		}
+	case at == later || at == sent:
+		g.common = ""
+	case g.Title == "" && g.common != "":
+		g.Title = g.common
+	case g.Title == "":
+		g.Title = "Smartsheet or the source did not do what was asked"
+	}
+}
+
+// urgency sorts what goes away by itself behind what does not, and what was
+// refused before what is normal life.
+func (g *group) urgency() int {
+	switch {
+	case strings.HasPrefix(g.Hint, "retry by itself"):
+		return 3
+	case g.Code == "known_bad":
+		return 1
+	}
+	return 2
+}
+
+// text says best what happened to a person.
+func (it *Item) text() string {
+	if len(it.FailedItems) > 0 {
+		return cmp.Or(it.FailedItems[0].Message, it.Message)
+	}
+	return it.Message
+}
+
+// lines are what is to be said of one person in the group.
+func (g *group) lines(it *Item) []string {
+	texts := []string{it.Message}
+	for _, f := range it.FailedItems {
+		texts = append(texts, f.Message)
+	}
+	var out []string
+	for _, text := range texts {
+		if text != "" && text != g.common && text != g.Title && !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return append(out, it.Candidates...)
+}

@@ -1,0 +1,152 @@
+package report
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"sync"
+)
+
+// The page is one file: the style and the script stand in it, and the policy in its
+// head lets nothing else run and nothing be loaded. Rows of people are made here, so
+// that html/template escapes them, and never by the script. Those that are not shown
+// at first lie in <template> elements, which cost the browser next to nothing.
+
+//go:embed page
+var pageFiles embed.FS
+
+const (
+	shownPeople   = 60     // of a group, at first
+	shownPictures = 120    // of the contact sheet, at first
+	maxPeople     = 20_000 // on a page: more is for machines, and in the JSON
+)
+
+// parts are what all pages have in common.
+type parts struct {
+	templates     *template.Template
+	style, script template.HTML
+	policy        string // Content-Security-Policy
+}
+
+// loadParts is called for the first page: commands that write none have no cost.
+var loadParts = sync.OnceValues(func() (*parts, error) {
+	t, err := template.New("").Funcs(pageFuncs).ParseFS(pageFiles, "page/page.html")
+	if err != nil {
+		return nil, err
+	}
+	css, err := pageFiles.ReadFile("page/page.css")
+	if err != nil {
+		return nil, err
+	}
+	js, err := pageFiles.ReadFile("page/page.js")
+	if err != nil {
+		return nil, err
+	}
+	hash := func(b []byte) string {
+		sum := sha256.Sum256(b)
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return &parts{
+		templates: t,
+		style:     template.HTML("<style>" + string(css) + "</style>"),
+		script:    template.HTML("<script>" + string(js) + "</script>"),
+		policy: "default-src 'none'; img-src data:; style-src " + hash(css) + "; script-src " + hash(js) +
+			"; base-uri 'none'; form-action 'none'",
+	}, nil
+})
+
+// encodeHTML writes the page.
+func encodeHTML(w io.Writer, r *Report) error {
+	p, err := loadParts()
+	if err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	ss := sections(r)
+	v := newView(r, ss)
+	v.Policy, v.Style, v.Script = p.policy, p.style, p.script
+	b := &pageWriter{Writer: bufio.NewWriter(w), templates: p.templates, left: maxPeople}
+	b.run("top", v)
+	if len(r.Guards) > 0 || r.Approve != "" {
+		b.run("guards", v)
+	}
+	for _, s := range ss {
+		b.section(s)
+	}
+	b.run("bottom", v)
+	if b.err != nil {
+		return fmt.Errorf("encode report: %w", b.err)
+	}
+	return b.Flush()
+}
+
+// pageWriter writes the parts of a page until one fails.
+type pageWriter struct {
+	*bufio.Writer
+	templates *template.Template
+	left      int // people that there is still room for
+	err       error
+}
+
+func (w *pageWriter) run(name string, data any) {
+	if w.err == nil {
+		w.err = w.templates.ExecuteTemplate(w.Writer, name, data)
+	}
+}
+
+func (w *pageWriter) section(s section) {
+	w.run("section", s)
+	for _, g := range s.Groups {
+		switch s.Kind {
+		case "sent":
+			w.WriteString(`<div data-group>`)
+			w.list(g, "sheet", "picture", shownPictures)
+			w.WriteString("</div>")
+		case "later":
+			w.WriteString(`<div class="group card" data-group>`)
+			w.list(g, "people", "person", shownPeople)
+			w.WriteString("</div>")
+		case "left":
+			w.run("fold", g)
+			w.list(g, "people", "person", shownPeople)
+			w.WriteString("</details>")
+		default:
+			w.run("group", g)
+			w.list(g, "people", "person", shownPeople)
+			w.WriteString("</div>")
+		}
+	}
+	w.WriteString("</section>\n")
+}
+
+// row is one person on the page.
+type row struct {
+	*Item
+	Lines []string
+}
+
+// list writes the people of a group: the first of them to be seen, the others for
+// the script to show.
+func (w *pageWriter) list(g *group, class, as string, shown int) {
+	items := g.items[:min(len(g.items), w.left)]
+	w.left -= len(items)
+	fmt.Fprintf(w, "<ul class=%q data-list>\n", class)
+	for i, it := range items {
+		if i == shown {
+			w.WriteString("</ul><template>")
+		}
+		w.run(as, row{it, g.lines(it)})
+	}
+	if len(items) > shown {
+		w.WriteString("</template>")
+		w.run("more", len(items)-shown)
+	} else {
+		w.WriteString("</ul>")
+	}
+	if n := g.N() - len(items); n > 0 {
+		w.run("omitted", n)
+	}
+}

@@ -1,0 +1,300 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+	"pgregory.net/rapid"
+)
+
+func encode(t interface{ Fatal(...any) }, r *Report) string {
+	var b bytes.Buffer
+	if err := r.Encode(&b, "html"); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// The policy lets exactly the style and the script of the page in, and nothing else.
+func TestPolicy(t *testing.T) {
+	page := encode(t, sample(40))
+	policy := regexp.MustCompile(`Content-Security-Policy" content="([^"]*)"`).FindStringSubmatch(page)
+	if policy == nil {
+		t.Fatal("no policy")
+	}
+	text := html.UnescapeString(policy[1])
+	for _, part := range []string{"default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("the policy %q lacks %q", text, part)
+		}
+	}
+	for _, tag := range []string{"style", "script"} {
+		_, rest, _ := strings.Cut(page, "<"+tag+">")
+		body, _, ok := strings.Cut(rest, "</"+tag+">")
+		sum := sha256.Sum256([]byte(body))
+		if want := tag + "-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !ok || !strings.Contains(text, want) {
+			t.Errorf("the policy %q does not let %s in", text, tag)
+		}
+		if tag == "script" && len(body) > 10_000 {
+			t.Errorf("the script has %d bytes", len(body))
+		}
+	}
+	if found := regexp.MustCompile(`(?i)https?://|\sstyle="|@import|url\(`).FindString(page); found != "" {
+		t.Errorf("the page holds %q", found)
+	}
+}
+
+// elements counts what a page consists of, and finds what a browser would run or
+// load.
+func elements(t interface{ Fatal(...any) }, page string) (count map[string]int, active []string) {
+	doc, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count = map[string]int{}
+	for n := range doc.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		count[n.Data]++
+		for _, a := range n.Attr {
+			runs := strings.HasPrefix(a.Key, "on") || a.Key == "style" || a.Key == "srcdoc" || a.Key == "srcset"
+			loads := (a.Key == "src" || a.Key == "href" || a.Key == "action" || a.Key == "data") && !strings.HasPrefix(a.Val, "data:")
+			if runs || loads {
+				active = append(active, n.Data+" "+a.Key+"="+a.Val)
+			}
+		}
+	}
+	return count, active
+}
+
+// Whatever a report says, all of it is text: the page has the same elements as one
+// of a harmless report of the same shape.
+func TestAllIsText(t *testing.T) {
+	build := func(s string) *Report {
+		r := sample(5)
+		code := 1128
+		r.Version, r.Mode, r.PlanID, r.Approve = s, s, s, s
+		r.Error = &Error{Message: s, Hint: s, RefID: s}
+		r.Guards = []Breach{{s, s}}
+		r.Sources = []Source{{Name: s, Type: s, Warnings: []string{s}}}
+		for _, outcome := range []string{"uploaded", "failed", "partial_success", "skipped", "unfinished", "held"} {
+			r.Add(Item{
+				Email: s, Source: s, Ref: s, Reason: "new", Outcome: outcome, Message: s, Hint: s, RefID: &s, ErrorCode: &code, HTTPStatus: 400,
+				FailedItems: []FailedItem{{Message: s + "1", RefID: s + "1"}}, EarlierErrors: []AttemptError{{RefID: s + "2"}}, Candidates: []string{s},
+				Image: &Image{Format: s, SourceFormat: s, Width: 1, SourceWidth: 1, Changes: []string{s}, Thumbnail: s},
+			})
+		}
+		return r
+	}
+	want, active := elements(t, encode(t, build("harmless")))
+	if len(active) > 0 {
+		t.Fatalf("active: %q", active)
+	}
+	check := func(t interface {
+		Fatal(...any)
+		Fatalf(string, ...any)
+	}, s string) {
+		page := encode(t, build(s))
+		got, active := elements(t, page)
+		for name := range got {
+			if got[name] != want[name] {
+				t.Fatalf("%q makes %d elements %s, want %d", s, got[name], name, want[name])
+			}
+		}
+		if len(active) > 0 {
+			t.Fatalf("%q makes something active: %q", s, active)
+		}
+	}
+	for _, s := range []string{
+		hostile, "</script><script>alert(1)</script>", "</style><b>", "</template></ul>", `"><svg onload=alert(1)>`, "' onclick='x",
+		"data:text/html,<script>", "data:image/jpeg;base64,AA\" onerror=\"x", "javascript:alert(1)", "\u2028\u2029", "<!--", "]]>", "{{.}}", "&lt;b&gt;",
+	} {
+		check(t, s)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		check(t, rapid.StringMatching(`[<>"'/=&!a-z\x60\x00-\x20{}-]{1,30}`).Draw(t, "text"))
+	})
+}
+
+func TestThumbnailsAreOnlyPictures(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"data:image/jpeg;base64,/9j/4AAQ==": true, "": false, "http://x/a.jpg": false, "data:text/html;base64,AAAA": false,
+		"data:image/svg+xml;base64,AAAA": false, "data:image/jpeg;base64,\"": false, "x": false,
+	} {
+		it := &Item{Image: &Image{Thumbnail: text}}
+		if got := thumb(it) != ""; got != ok {
+			t.Errorf("%q is shown: %v, want %v", text, got, ok)
+		}
+	}
+	if thumb(&Item{}) != "" {
+		t.Error("a picture of nothing")
+	}
+}
+
+// Only so many people are on the page, the most urgent first; it says so.
+func TestPageIsBounded(t *testing.T) {
+	r := sample(0)
+	for range maxPeople + 500 {
+		r.Items = append(r.Items, Item{Email: "x@example.com", Outcome: "uploaded", Reason: "new", HTTPStatus: 200})
+	}
+	r.Items = append(r.Items, Item{Email: "last@example.com", Outcome: "failed", Reason: "new"})
+	page := encode(t, r)
+	if n := strings.Count(page, `class="who"`); n != maxPeople {
+		t.Errorf("%d people, want %d", n, maxPeople)
+	}
+	if !strings.Contains(page, "last<wbr>@example.com") || !strings.Contains(page, "501 more are not on this page") {
+		t.Error("the one who failed is not there, or the page does not say that it is not all")
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		mode, result string
+		t            Totals
+		guards       int
+		want, mood   string
+	}{
+		{"sync", Success, Totals{Uploaded: 1}, 0, "1 picture was uploaded.", "good"},
+		{"sync", Success, Totals{Uploaded: 12345}, 0, "12,345 pictures were uploaded.", "good"},
+		{"sync", NothingToDo, Totals{}, 0, "Nothing to do: everybody's picture is as it should be.", "good"},
+		{"sync", Partial, Totals{Uploaded: 36, Failed: 2, PartialSuccess: 1}, 0, "36 pictures were uploaded, and 3 people need attention.", "warn"},
+		{"sync", Partial, Totals{Failed: 1}, 0, "Nothing was uploaded, and 1 person needs attention.", "warn"},
+		{"sync", Failed, Totals{}, 0, "The run failed.", "bad"},
+		{"sync", Failed, Totals{Uploaded: 10, Failed: 1}, 0, "The run failed after 10 pictures were uploaded.", "bad"},
+		{"sync", Held, Totals{Held: 9}, 1, "Held back by a guard: nothing was written.", "warn"},
+		{"sync", Interrupted, Totals{Uploaded: 2, Unfinished: 98}, 0, "Stopped early: 2 pictures were uploaded, 98 are left for the next run.", "warn"},
+		{"sync", Interrupted, Totals{}, 0, "Stopped early. What was done is recorded; the next run continues.", "warn"},
+		{"plan", Success, Totals{Planned: 36}, 0, "A sync would upload 36 pictures.", "info"},
+		{"plan", Success, Totals{Planned: 36}, 1, "A sync would upload 36 pictures, and a guard would hold it back.", "warn"},
+		{"plan", Partial, Totals{Planned: 1, Failed: 2}, 0, "A sync would upload 1 picture, and 2 people need attention.", "warn"},
+		{"plan", NothingToDo, Totals{}, 0, "A sync would upload nothing.", "good"},
+		{"plan", Failed, Totals{}, 0, "The plan could not be made.", "bad"},
+	} {
+		r := &Report{Mode: c.mode, Result: c.result, Totals: c.t, Guards: make([]Breach, c.guards)}
+		mood, _ := mood(r)
+		if got := r.verdict(); got != c.want || mood != c.mood {
+			t.Errorf("%s %s: %q, %s; want %q, %s", c.mode, c.result, got, mood, c.want, c.mood)
+		}
+	}
+}
+
+// What needs a human stands first, and what goes away by itself last.
+func TestGroups(t *testing.T) {
+	failed := func(email string, code int, hint, message string) Item {
+		return Item{Email: email, Outcome: "failed", Reason: "new", ErrorCode: &code, Hint: hint, Message: message, RefID: &email}
+	}
+	r := New("sync", "r", "1", sample(0).StartedAt)
+	r.Add(
+		failed("a", 4003, "retry by itself", "slow"), failed("b", 4003, "retry by itself", "slow"), failed("c", 4003, "retry by itself", "slow"),
+		failed("d", 1128, "fix the photo", "too large"), failed("e", 1004, "fix the rights", "no"), failed("f", 1004, "fix the rights", "not for you"),
+		Item{Email: "g", Outcome: "skipped", Reason: "ambiguous", Candidates: []string{"one", "two"}},
+		Item{Email: "h", Outcome: "uploaded", Reason: "new"}, Item{Email: "i", Outcome: "unfinished", Reason: "new"},
+		Item{Email: "j", Outcome: "skipped", Reason: "no_photo"}, Item{Email: "k", Outcome: "skipped", Reason: "no_photo"},
+		Item{Email: "l", Outcome: "skipped", Reason: "known_bad"}, Item{Email: "m", Outcome: "skipped", Reason: "something_new"},
+	)
+	var got []string
+	for _, s := range sections(r) {
+		for _, g := range s.Groups {
+			line := s.Kind + "|" + g.Code + "|" + g.Title
+			for _, it := range g.items {
+				line += "|" + it.Email + ":" + strings.Join(g.lines(it), ",")
+			}
+			got = append(got, line)
+		}
+	}
+	want := []string{
+		"attention|errorCode 1004|Smartsheet or the source did not do what was asked|e:no|f:not for you",
+		"attention|ambiguous|More than one candidate|g:one,two",
+		"attention|errorCode 1128|too large|d:",
+		"attention|errorCode 4003|slow|a:|b:|c:",
+		"sent|||h:", "later|||i:",
+		"left|known_bad|Refused before|l:",
+		"left|no_photo|No photo|j:|k:", "left|something_new|something_new|m:",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("groups\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Everyone is on the page once, and as many need attention as the exit code says.
+func TestEveryoneHasAPlace(t *testing.T) {
+	outcomes := []string{"planned", "uploaded", "partial_success", "failed", "held", "unfinished", "skipped"}
+	reasons := []string{"new", "ambiguous", "shared_image", "known_bad", "no_photo", "held", "invalid_image"}
+	rapid.Check(t, func(t *rapid.T) {
+		r := New("sync", "r", "1", sample(0).StartedAt)
+		n := rapid.IntRange(0, 30).Draw(t, "people")
+		for range n {
+			code := rapid.IntRange(0, 2).Draw(t, "errorCode")
+			r.Add(Item{Outcome: rapid.SampledFrom(outcomes).Draw(t, "outcome"), Reason: rapid.SampledFrom(reasons).Draw(t, "reason"), ErrorCode: &code})
+		}
+		all, attention := 0, 0
+		for _, s := range sections(r) {
+			all += s.N()
+			if s.Kind == "attention" {
+				attention = s.N()
+			}
+		}
+		if all != n || attention != r.NeedsAttention() {
+			t.Errorf("%d people on the page, %d need attention; want %d and %d", all, attention, n, r.NeedsAttention())
+		}
+	})
+}
+
+func TestBarFits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := func(name string) int { return rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 1_000_000)).Draw(t, name) }
+		parts := bar(Totals{Planned: n("planned"), Uploaded: n("uploaded"), PartialSuccess: n("partial"), Failed: n("failed"), Held: n("held"),
+			Unfinished: n("unfinished"), Skipped: n("skipped"), Unchanged: n("unchanged")})
+		end := 0.0
+		for _, p := range parts {
+			if p.X < end || p.Width < 5 || p.N == 0 {
+				t.Errorf("part %+v begins before %f, or cannot be seen", p, end)
+			}
+			end = p.X + p.Width
+		}
+		if len(parts) > 0 && (end < 999.9 || end > 1000.1) {
+			t.Errorf("the bar ends at %f", end)
+		}
+	})
+}
+
+// Files come from anywhere: none may break the program.
+func FuzzEncode(f *testing.F) {
+	for _, r := range []*Report{sample(0), sample(7)} {
+		data, err := json.Marshal(r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(`{"timeline":[{"start":"9999-12-31T23:59:59Z"},{"start":"0001-01-01T00:00:00Z","requests":-5}],"quota_per_minute":-1,"items":[{"image":{}}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r := &Report{}
+		if json.Unmarshal(data, r) != nil {
+			return
+		}
+		for _, format := range []string{"html", "csv", "json"} {
+			if err := r.Encode(io.Discard, format); err != nil && format != "json" { // years beyond 9999 are no JSON
+				t.Errorf("%s: %v", format, err)
+			}
+		}
+	})
+}
+
+func BenchmarkPage(b *testing.B) {
+	r := sample(maxPeople)
+	for b.Loop() {
+		if err := r.Encode(io.Discard, "html"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
