@@ -76,6 +76,10 @@ func (w *watch) hook(o *job.Options) {
 		logItem(w.log, it)
 		w.item(it)
 		if w.lines != nil {
+			if it.Image != nil { // its picture is in the summary
+				plain := *it.Image
+				plain.Thumbnail, it.Image = "", &plain
+			}
 			w.lines.print(struct {
 				MessageType string `json:"message_type"`
 				report.Item

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -28,10 +29,11 @@ type group struct {
 	RefIDs            bool // there are some
 	common            string
 	items             []*Item
+	counted           int // people without an item of their own
 }
 
 // N is how many people are in the group.
-func (g *group) N() int { return len(g.items) }
+func (g *group) N() int { return len(g.items) + g.counted }
 
 // Where people stand on the page, from top to bottom.
 const (
@@ -65,6 +67,7 @@ func sections(r *Report) []section {
 		}
 		byKey[key].add(it)
 	}
+	all[left].Groups = append(all[left].Groups, counted(r)...)
 	for at := range all {
 		for _, g := range all[at].Groups {
 			g.tell(at)
@@ -74,6 +77,23 @@ func sections(r *Report) []section {
 		})
 	}
 	return slices.DeleteFunc(all, func(s section) bool { return len(s.Groups) == 0 })
+}
+
+// counted are the people who are in the totals only, as whole shards are.
+func counted(r *Report) []*group {
+	rest := maps.Clone(r.SkippedByReason)
+	for _, it := range r.Items {
+		if it.Outcome == "skipped" {
+			rest[it.Reason]--
+		}
+	}
+	var gs []*group
+	for _, reason := range slices.Sorted(maps.Keys(rest)) {
+		if n := rest[reason]; n > 0 {
+			gs = append(gs, &group{Code: reason, Hint: reasonWords[reason].meaning, counted: n})
+		}
+	}
+	return gs
 }
 
 // place is the section of an item and its group there, still without people.

@@ -133,6 +133,9 @@ type row struct {
 func (w *pageWriter) list(g *group, class, as string, shown int) {
 	items := g.items[:min(len(g.items), w.left)]
 	w.left -= len(items)
+	if g.counted > 0 {
+		w.run("counted", g.counted)
+	}
 	fmt.Fprintf(w, "<ul class=%q data-list>\n", class)
 	for i, it := range items {
 		if i == shown {
@@ -146,7 +149,7 @@ func (w *pageWriter) list(g *group, class, as string, shown int) {
 	} else {
 		w.WriteString("</ul>")
 	}
-	if n := g.N() - len(items); n > 0 {
+	if n := len(g.items) - len(items); n > 0 {
 		w.run("omitted", n)
 	}
 }

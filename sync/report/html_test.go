@@ -82,7 +82,7 @@ func TestAllIsText(t *testing.T) {
 	build := func(s string) *Report {
 		r := sample(5)
 		code := 1128
-		r.Version, r.Mode, r.PlanID, r.Approve = s, s, s, s
+		r.Version, r.Mode, r.PlanID, r.Approve, r.PlanFile, r.Warnings = s, s, s, s, s, []string{s}
 		r.Error = &Error{Message: s, Hint: s, RefID: s}
 		r.Guards = []Breach{{s, s}}
 		r.Sources = []Source{{Name: s, Type: s, Warnings: []string{s}}}
@@ -201,6 +201,7 @@ func TestGroups(t *testing.T) {
 		Item{Email: "j", Outcome: "skipped", Reason: "no_photo"}, Item{Email: "k", Outcome: "skipped", Reason: "no_photo"},
 		Item{Email: "l", Outcome: "skipped", Reason: "known_bad"}, Item{Email: "m", Outcome: "skipped", Reason: "something_new"},
 	)
+	r.Skip("out_of_shard", 3)
 	var got []string
 	for _, s := range sections(r) {
 		for _, g := range s.Groups {
@@ -218,7 +219,7 @@ func TestGroups(t *testing.T) {
 		"attention|errorCode 4003|slow|a:|b:|c:",
 		"sent|||h:", "later|||i:",
 		"left|known_bad|Refused before|l:",
-		"left|no_photo|No photo|j:|k:", "left|something_new|something_new|m:",
+		"left|out_of_shard|In another shard", "left|no_photo|No photo|j:|k:", "left|something_new|something_new|m:",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("groups\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

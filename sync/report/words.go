@@ -28,6 +28,7 @@ var reasonWords = map[string]words{
 	"user_changed":      {"The user's own picture", "policy.existing leaves it alone."},
 	"known_bad":         {"Refused before", "The same photos were refused before and have not changed since. They are not sent again until they do."},
 	"invalid_image":     {"Refused picture", ""},
+	"being_written":     {"Being written", "The file is being copied, or younger than min_age: the next run reads it."},
 	"held":              {"Held back", "A guard holds the whole run."},
 	"out_of_shard":      {"In another shard", "Another run answers for these people."},
 }

@@ -49,6 +49,7 @@ func (p *Pool) ready(ctx context.Context, a plan.Action) ready {
 		r := p.settled(a, src.sha256)
 		return ready{item: it, learn: &r}
 	}
+	it.Image.Thumbnail = p.thumbnail(pic)
 	return ready{item: it, pic: pic, src: src}
 }
 

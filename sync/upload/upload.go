@@ -110,7 +110,6 @@ func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
 	case it.Outcome != string(plan.Planned):
 		return it, nil
 	}
-	it.Image.Thumbnail = p.thumbnail(r.pic)
 	img := smartsheet.Image{Data: r.pic.Data, ContentType: r.pic.ContentType(), FileName: a.Email + r.pic.Ext()}
 	up, err := p.send(ctx, &it, &a, img)
 	if err != nil {
