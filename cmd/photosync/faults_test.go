@@ -65,6 +65,7 @@ func TestFaultMatrix(t *testing.T) {
 	}
 	for _, want := range cases {
 		t.Run(want.fault+" "+want.when, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				got := newFaultBench(t).play(want.fault, want.when)
 				if got != want {

@@ -25,7 +25,7 @@ import (
 
 const (
 	kills    = 200
-	mortals  = 24 // people of a run that is killed
+	mortals  = 12 // people of a run that is killed
 	atOnce   = 4  // smartsheet.concurrency
 	oneByOne = "user%04d@example.com"
 )
@@ -48,9 +48,10 @@ func TestKilledAnywhere(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		death := time.AfterFunc(rand64(rng, life*5/4), func() { cmd.Process.Kill() })
+		death := time.AfterFunc(time.Duration(rng.Int64N(int64(life))), func() { cmd.Process.Kill() })
 		err := cmd.Wait()
 		if death.Stop() { // it was quicker
+			life -= life / 10
 			if err != nil {
 				t.Fatalf("run %d, which was not killed: %v\n%s", runs, err, errs.String())
 			}
@@ -59,9 +60,10 @@ func TestKilledAnywhere(t *testing.T) {
 			continue
 		}
 		killed++
+		life += life / 40 // with the above, four of five runs are killed, wherever they are
 		repeated += m.agree()
 	}
-	m.age()
+	half := m.age()
 	if out, err := m.command("sync", "--config", m.conf).CombinedOutput(); err != nil {
 		t.Fatalf("the last run: %v\n%s", err, out)
 	}
@@ -70,7 +72,7 @@ func TestKilledAnywhere(t *testing.T) {
 	if most := m.generation*mortals + repeated; uploads > most {
 		t.Errorf("%d uploads of %d pictures, %d of which were on the wire in a kill", uploads, m.generation*mortals, repeated)
 	}
-	t.Logf("%d kills in %d runs, %d populations, %d uploads repeated", killed, runs, m.generation, uploads-m.generation*mortals)
+	t.Logf("%d kills in %d runs, %d populations, %d uploads repeated, %d reports half-written", killed, runs, m.generation, uploads-m.generation*mortals, half)
 	m.noLitter()
 }
 
@@ -286,8 +288,9 @@ func (m *mortal) whole() {
 }
 
 // age makes what the killed runs left in the reports as old as it must be to be
-// taken for left over: until then it could be a run's that is still going on.
-func (m *mortal) age() {
+// taken for left over: until then it could be a run's that is still going on. It
+// returns how many there are.
+func (m *mortal) age() int {
 	m.t.Helper()
 	left, err := filepath.Glob(filepath.Join(m.reports(), ".photosync-*"))
 	if err != nil {
@@ -298,6 +301,7 @@ func (m *mortal) age() {
 			m.t.Fatal(err)
 		}
 	}
+	return len(left)
 }
 
 // expected are the files that may be there after a run.
