@@ -6,7 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"photosync/sources"
 	"photosync/sync/plan"
@@ -84,7 +87,8 @@ func (r *run) look(ctx context.Context) error {
 	return nil
 }
 
-// lookIn reads photos of one source for the subjects that want tells.
+// lookIn reads photos of one source for the subjects that want tells. Photos come
+// one at a time; they are hashed by all processors, each with one in hand.
 func (r *run) lookIn(ctx context.Context, src, round int, want map[sources.Ref][]int) error {
 	refs := make([]sources.Ref, 0, len(want))
 	for ref := range want {
@@ -96,17 +100,23 @@ func (r *run) lookIn(ctx context.Context, src, round int, want map[sources.Ref][
 		}
 		return 1
 	})
+	var hashing errgroup.Group
+	hashing.SetLimit(runtime.GOMAXPROCS(0))
 	err := r.o.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
-		for _, i := range want[ph.Ref] {
-			if ph.Moved {
-				r.subjects[i].Candidates[round].Stamp = "" // it is not of these bytes
+		hashing.Go(func() error {
+			for _, i := range want[ph.Ref] { // nobody is wanted by two
+				if ph.Moved {
+					r.subjects[i].Candidates[round].Stamp = "" // it is not of these bytes
+				}
+				if l := looked(ph, round, r.subjects[i]); l != nil {
+					r.subjects[i].Look = l
+				}
 			}
-			if l := looked(ph, round, r.subjects[i]); l != nil {
-				r.subjects[i].Look = l
-			}
-		}
+			return nil
+		})
 		return nil
 	})
+	hashing.Wait() // none of them fails
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
