@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
@@ -263,7 +264,7 @@ func separator(start []byte) rune {
 
 // title is what a column may be called in a first line. An address never looks
 // like that, and hardly one that was misspelt.
-var title = regexp.MustCompile(`^\pL[\pL _-]*$`)
+var title = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\pL[\pL _-]*$`) })
 
 func (p *mappingParser) record(line int, fields []string, first bool) {
 	if len(fields) != 2 {
@@ -271,7 +272,7 @@ func (p *mappingParser) record(line int, fields []string, first bool) {
 		return
 	}
 	key, email := strings.TrimSpace(fields[0]), strings.TrimSpace(fields[1])
-	if first && title.MatchString(email) {
+	if first && title().MatchString(email) {
 		return
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 	"image"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // version is the version of the code that makes pictures. Raise it when the
@@ -46,7 +47,7 @@ type Options struct {
 	Background string
 }
 
-var hexColor = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+var hexColor = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^#[0-9a-fA-F]{6}$`) })
 
 // Validate reports every setting that makes no sense, in one error.
 func (o Options) Validate() error {
@@ -61,7 +62,7 @@ func (o Options) Validate() error {
 	fault(o.MaxPixels < 0, "max_pixels %d: want 0 or more", o.MaxPixels)
 	fault(o.Crop != "" && o.Crop != "none" && o.Crop != "center" && o.Crop != "top", "crop %q: want none, center or top", o.Crop)
 	fault(o.Quality < 0 || o.Quality > 100, "quality %d: want 1 to 100", o.Quality)
-	fault(o.Background != "" && !hexColor.MatchString(o.Background), "background %q: want #rrggbb", o.Background)
+	fault(o.Background != "" && !hexColor().MatchString(o.Background), "background %q: want #rrggbb", o.Background)
 	if faults == nil {
 		return nil
 	}

@@ -1,31 +1,44 @@
 package report
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 )
+
+// MetricsType is the media type of Metrics: the text format of Prometheus
+// (https://prometheus.io/docs/instrumenting/exposition_formats/).
+const MetricsType = "text/plain; version=0.0.4; charset=utf-8"
 
 // lastSuccess is the metric that a failed run leaves as it was: an alert on its age
 // tells that photosync has not done its work for too long.
-const lastSuccess = "photosync_last_success_timestamp_seconds"
+const (
+	lastSuccess     = "photosync_last_success_timestamp_seconds"
+	lastSuccessHelp = "When a run last came to its end."
+)
 
 // Done tells whether the run came to its end: everything that could be done was.
 func (r *Report) Done() bool {
 	return r.Result == Success || r.Result == Partial || r.Result == NothingToDo
 }
 
-// Metrics are r's numbers for Prometheus: gauges that describe the last run.
-func Metrics(r *Report) *prometheus.Registry {
-	m := metrics{prometheus.NewRegistry()}
+// Metrics are r's numbers for Prometheus: gauges that describe the last run. They
+// are written here, and read with Prometheus' own parser in tests: its client
+// library would take a third of the program's start and three megabytes.
+func Metrics(r *Report) []byte {
+	var m metrics
 	m.set("photosync_last_run_timestamp_seconds", "When the last run ended.", float64(r.FinishedAt.UnixMilli())/1000)
 	if r.Done() {
-		m.set(lastSuccess, "When a run last came to its end.", float64(r.FinishedAt.UnixMilli())/1000)
+		m.set(lastSuccess, lastSuccessHelp, float64(r.FinishedAt.UnixMilli())/1000)
 	}
 	m.set("photosync_run_duration_seconds", "How long the last run took.", r.FinishedAt.Sub(r.StartedAt).Seconds())
 	m.set("photosync_run_exit_code", "Exit code of the last run.", float64(r.ExitCode))
@@ -38,67 +51,113 @@ func Metrics(r *Report) *prometheus.Registry {
 	m.set("photosync_run_remaining_seconds", "How long what the last run left undone will take.", float64(r.Totals.ETA))
 	m.people(r)
 	m.sources(r)
-	v := m.vec("photosync_info", "The program.", "version")
-	v.WithLabelValues(r.Version).Set(1)
-	return m.Registry
+	m.family("photosync_info", "The program.")
+	m.sample("photosync_info", 1, "version", r.Version)
+	return m.text.Bytes()
 }
 
-type metrics struct{ *prometheus.Registry }
+// metrics is text in Prometheus' format as it grows.
+type metrics struct{ text bytes.Buffer }
 
-func (m metrics) vec(name, help string, labels ...string) *prometheus.GaugeVec {
-	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	m.MustRegister(v) // the names are distinct
-	return v
+var (
+	helpEscapes  = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
+	labelEscapes = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
+)
+
+// family begins a metric; its samples follow.
+func (m *metrics) family(name, help string) {
+	fmt.Fprintf(&m.text, "# HELP %s %s\n# TYPE %s gauge\n", name, helpEscapes.Replace(help), name)
 }
 
-func (m metrics) set(name, help string, value float64) {
-	m.vec(name, help).WithLabelValues().Set(value)
+// sample adds a value; labels are names and values in turn.
+func (m *metrics) sample(name string, value float64, labels ...string) {
+	m.text.WriteString(name)
+	for i := 0; i < len(labels); i += 2 {
+		fmt.Fprintf(&m.text, `%c%s="%s"`, "{,"[min(i, 1)], labels[i], labelEscapes.Replace(strings.ToValidUTF8(labels[i+1], "�")))
+	}
+	if len(labels) > 0 {
+		m.text.WriteByte('}')
+	}
+	m.text.WriteString(" " + strconv.FormatFloat(value, 'g', -1, 64) + "\n")
+}
+
+func (m *metrics) set(name, help string, value float64) {
+	m.family(name, help)
+	m.sample(name, value)
 }
 
 // people counts them by outcome and reason.
-func (m metrics) people(r *Report) {
-	v := m.vec("photosync_people", "People of the last run, by what became of them and why.", "outcome", "reason")
-	v.WithLabelValues("skipped", "unchanged").Set(float64(r.Totals.Unchanged))
-	for reason, n := range r.SkippedByReason {
-		v.WithLabelValues("skipped", reason).Set(float64(n))
+func (m *metrics) people(r *Report) {
+	const name = "photosync_people"
+	type kind struct{ outcome, reason string }
+	n := map[kind]int{{"skipped", "unchanged"}: r.Totals.Unchanged}
+	for reason, skipped := range r.SkippedByReason {
+		n[kind{"skipped", reason}] += skipped
 	}
 	for _, it := range r.Items {
 		if it.Outcome != "skipped" { // counted above, with those that have no item
-			v.WithLabelValues(it.Outcome, it.Reason).Inc()
+			n[kind{it.Outcome, it.Reason}]++
 		}
+	}
+	m.family(name, "People of the last run, by what became of them and why.")
+	for _, k := range slices.SortedFunc(maps.Keys(n), func(a, b kind) int {
+		return strings.Compare(a.outcome+" "+a.reason, b.outcome+" "+b.reason)
+	}) {
+		m.sample(name, float64(n[k]), "outcome", k.outcome, "reason", k.reason)
 	}
 }
 
-func (m metrics) sources(r *Report) {
+func (m *metrics) sources(r *Report) {
 	incomplete := 0
-	listed := m.vec("photosync_source_listed", "Entries or files that the source listed in the last run.", "source")
-	photos := m.vec("photosync_source_photos", "People whose photo came from the source in the last run.", "source")
-	complete := m.vec("photosync_source_complete", "1 if the source was listed to its end in the last run, else 0.", "source")
-	for _, s := range r.Sources {
-		listed.WithLabelValues(s.Name).Set(float64(s.Listed))
-		photos.WithLabelValues(s.Name).Set(float64(s.WithPhoto))
+	complete := func(s Source) float64 {
 		if s.Complete {
-			complete.WithLabelValues(s.Name).Set(1)
-		} else {
-			complete.WithLabelValues(s.Name).Set(0)
+			return 1
+		}
+		return 0
+	}
+	for _, s := range r.Sources {
+		if !s.Complete {
 			incomplete++
 		}
 	}
 	m.set("photosync_sources_incomplete", "Sources that were not listed to their end in the last run.", float64(incomplete))
+	for _, f := range []struct {
+		name, help string
+		value      func(Source) float64
+	}{
+		{"photosync_source_listed", "Entries or files that the source listed in the last run.", func(s Source) float64 { return float64(s.Listed) }},
+		{"photosync_source_photos", "People whose photo came from the source in the last run.", func(s Source) float64 { return float64(s.WithPhoto) }},
+		{"photosync_source_complete", "1 if the source was listed to its end in the last run, else 0.", complete},
+	} {
+		m.family(f.name, f.help)
+		for _, s := range r.Sources {
+			m.sample(f.name, f.value(s), "source", s.Name)
+		}
+	}
 }
 
 // WriteMetrics replaces the file at path, which node_exporter's textfile collector
 // reads, whole or not at all.
 func WriteMetrics(path string, r *Report) error {
-	g := Metrics(r)
+	text := Metrics(r)
 	if !r.Done() {
-		if at, err := readLastSuccess(path); err != nil {
+		at, err := readLastSuccess(path)
+		if err != nil {
 			return fmt.Errorf("read metrics %q: %w", path, err)
-		} else if at > 0 {
-			metrics{g}.set(lastSuccess, "When a run last came to its end.", at)
+		}
+		if at > 0 {
+			m := metrics{}
+			m.set(lastSuccess, lastSuccessHelp, at)
+			text = append(text, m.text.Bytes()...)
 		}
 	}
-	if err := prometheus.WriteToTextfile(path, g); err != nil {
+	// A folder that is missing is a mistake: no collector would look there. The
+	// collector is another user: everybody may read the file.
+	_, err := os.Stat(filepath.Dir(path))
+	if err == nil {
+		err = replace(path, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err })
+	}
+	if err != nil {
 		return fmt.Errorf("write metrics %q: %w", path, cause(err))
 	}
 	return nil
@@ -114,13 +173,15 @@ func readLastSuccess(path string) (float64, error) {
 		return 0, cause(err)
 	}
 	defer f.Close()
-	parser := expfmt.NewTextParser(model.LegacyValidation)
-	families, err := parser.TextToMetricFamilies(f)
-	if err != nil {
-		return 0, nil // somebody else's file, or a damaged one: it is replaced
-	}
-	for _, m := range families[lastSuccess].GetMetric() {
-		return m.GetGauge().GetValue(), nil
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if value, found := strings.CutPrefix(lines.Text(), lastSuccess+" "); found {
+			at, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				return 0, nil // somebody else's file, or a damaged one: it is replaced
+			}
+			return at, nil
+		}
 	}
 	return 0, nil
 }

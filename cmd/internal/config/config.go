@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -281,4 +282,4 @@ func Glob(pattern, email string) bool {
 	return ok && err == nil
 }
 
-var integrationSource = regexp.MustCompile(`^(AI|SCRIPT|APPLICATION),[^,\pC]+,[^,\pC]+$`)
+var integrationSource = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(AI|SCRIPT|APPLICATION),[^,\pC]+,[^,\pC]+$`) })

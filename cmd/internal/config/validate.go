@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // validate checks what the types alone do not say.
@@ -65,7 +66,7 @@ func (r Report) validate(d *decoder) {
 	d.between("report.keep", r.Keep, 0, 1_000_000)
 }
 
-var hexColor = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+var hexColor = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^#[0-9a-fA-F]{6}$`) })
 
 func (m Image) validate(d *decoder) {
 	if m.MaxEdge != 0 {
@@ -79,7 +80,7 @@ func (m Image) validate(d *decoder) {
 		d.fault("image.max_pixels", fmt.Sprintf("%d pixels make no sense", m.MaxPixels), "write it like 50MP")
 	}
 	d.oneOf("image.crop", m.Crop)
-	if !hexColor.MatchString(m.Background) {
+	if !hexColor().MatchString(m.Background) {
 		d.fault("image.background", fmt.Sprintf("%q is no colour", m.Background), "write it like '#ffffff', in quotes: # begins a comment")
 	}
 }
@@ -96,7 +97,7 @@ func (s *Smartsheet) validate(d *decoder) {
 	if s.BaseURL == "" {
 		d.oneOf("smartsheet.region", s.Region)
 	}
-	if s.IntegrationSource != "" && !integrationSource.MatchString(s.IntegrationSource) {
+	if s.IntegrationSource != "" && !integrationSource().MatchString(s.IntegrationSource) {
 		d.fault("smartsheet.integration_source", fmt.Sprintf("%q is not TYPE,Organisation,Name", s.IntegrationSource),
 			"like SCRIPT,Example Corp,photosync; TYPE is AI, SCRIPT or APPLICATION")
 	}
@@ -187,16 +188,16 @@ var choices = map[string][]string{
 	"log.format":                 {"auto", "console", "json"},
 }
 
-var listIndex = regexp.MustCompile(`\[\d+\]`)
+var listIndex = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[\d+\]`) })
 
 func (d *decoder) oneOf(key, v string) {
-	values := choices[listIndex.ReplaceAllString(key, "[]")]
+	values := choices[listIndex().ReplaceAllString(key, "[]")]
 	if !slices.Contains(values, v) {
 		d.fault(key, fmt.Sprintf("%q is not possible", v), strings.Join(values, ", "))
 	}
 }
 
-var notInEnvName = regexp.MustCompile(`[^A-Z0-9]+`)
+var notInEnvName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Z0-9]+`) })
 
 // secrets reads tokens and passwords: the environment wins over the file.
 func (c *Config) secrets(d *decoder, env func(string) string) {
@@ -214,7 +215,7 @@ func (c *Config) secrets(d *decoder, env func(string) string) {
 			continue
 		}
 		at := fmt.Sprintf("sources[%d].bind_password_file", i)
-		name := "LDAP_BIND_PASSWORD_" + notInEnvName.ReplaceAllString(strings.ToUpper(src.Name), "_")
+		name := "LDAP_BIND_PASSWORD_" + notInEnvName().ReplaceAllString(strings.ToUpper(src.Name), "_")
 		value := env(name)
 		if value == "" {
 			value = env("LDAP_BIND_PASSWORD")

@@ -15,9 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/push"
-	"github.com/prometheus/common/expfmt"
-
 	"photosync/sync/report"
 )
 
@@ -121,13 +118,14 @@ func attention(r *report.Report) bool {
 	return r.Result == report.Failed || r.Result == report.Held || r.Result == report.Partial
 }
 
+// push adds the metrics to their group on the Pushgateway. POST leaves metrics with
+// other names alone: the last success, when this was none
+// (https://github.com/prometheus/pushgateway#post-method).
 func (n *Notifier) push(ctx context.Context, r *report.Report) error {
-	err := n.patiently(ctx, func(ctx context.Context) error {
-		// Add leaves metrics with other names alone: the last success, when this was none.
-		return push.New(n.o.Pushgateway, "photosync").Gatherer(report.Metrics(r)).Client(n.http).
-			Format(expfmt.NewFormat(expfmt.TypeTextPlain)). // which stand-ins for the Pushgateway understand, too
-			Header(http.Header{"User-Agent": {n.o.UserAgent}}).AddContext(ctx)
-	})
+	u, err := url.Parse(n.o.Pushgateway)
+	if err == nil {
+		err = n.post(ctx, u.JoinPath("metrics/job/photosync").String(), report.MetricsType, report.Metrics(r))
+	}
 	return told("push metrics to", n.o.Pushgateway, err)
 }
 
