@@ -114,3 +114,35 @@ func (e *AccessError) Hint() string {
 	}
 	return "check state.path: a file on a local, writable disk"
 }
+
+// ImportError means that a file cannot be imported; the state is as it was.
+type ImportError struct {
+	Line int // of the file; 0: none in particular
+	Err  error
+}
+
+func (e *ImportError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("import state: %v", e.Err)
+	}
+	return fmt.Sprintf("import state: line %d: %v", e.Line, e.Err)
+}
+func (e *ImportError) Unwrap() error { return e.Err }
+
+// Hint says what to do.
+func (e *ImportError) Hint() string {
+	if _, ok := errors.AsType[*OccupiedError](e.Err); ok {
+		return "choose another state.path, or add --replace: what is there now then becomes the backup beside it"
+	}
+	return "nothing was changed: export the state again, and copy the file whole"
+}
+
+// OccupiedError means that a state holds people, or belongs to another account.
+type OccupiedError struct {
+	Path   string
+	People int
+}
+
+func (e *OccupiedError) Error() string {
+	return fmt.Sprintf("state %q is in use already: it remembers %d people, or belongs to another account than the export", e.Path, e.People)
+}

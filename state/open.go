@@ -50,6 +50,10 @@ func Open(path string, o Options) (*Store, error) {
 		s.release()
 		return nil, err
 	}
+	if !s.current() {
+		s.release()
+		return nil, lockedError(path)
+	}
 	if !o.ReadOnly {
 		if err := s.migrate(); err != nil {
 			s.release()
@@ -61,6 +65,17 @@ func Open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// current tells whether the file still has its name: while Open waited for the
+// lock, an import or a compaction may have put another in its place.
+func (s *Store) current() bool {
+	named, err := os.Stat(s.path)
+	if err != nil {
+		return false
+	}
+	own, err := s.file.Stat()
+	return err == nil && os.SameFile(named, own)
+}
+
 // sweep removes what runs that were killed left half-written. Only who holds the
 // lock, as the caller does, writes such files.
 func sweep(path string) {
@@ -70,8 +85,10 @@ func sweep(path string) {
 		return // nothing depends on it
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), base+".backup-") || strings.HasPrefix(e.Name(), base+".holder-") {
-			os.Remove(filepath.Join(dir, e.Name()))
+		for _, kind := range []string{".backup-", ".holder-", ".next-"} {
+			if strings.HasPrefix(e.Name(), base+kind) {
+				os.Remove(filepath.Join(dir, e.Name()))
+			}
 		}
 	}
 }
@@ -175,7 +192,23 @@ func create(path string) (err error) {
 	}
 	f.Close()
 	defer os.Remove(f.Name())
-	db, err := bbolt.Open(f.Name(), 0o600, nil)
+	if err := begin(f.Name()); err != nil {
+		return err
+	}
+	// A link, unlike a rename, never replaces the state that another run has
+	// created since. Some file systems have no links.
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := os.Rename(f.Name(), path); err != nil {
+			return err
+		}
+	}
+	syncDir(dir)
+	return nil
+}
+
+// begin makes an empty state of an empty file.
+func begin(file string) error {
+	db, err := bbolt.Open(file, 0o600, nil)
 	if err != nil {
 		return err
 	}
@@ -188,18 +221,7 @@ func create(path string) (err error) {
 	if closing := db.Close(); err == nil {
 		err = closing
 	}
-	if err != nil {
-		return err
-	}
-	// A link, unlike a rename, never replaces the state that another run has
-	// created since. Some file systems have no links.
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		if err := os.Rename(f.Name(), path); err != nil {
-			return err
-		}
-	}
-	syncDir(dir)
-	return nil
+	return err
 }
 
 // syncDir makes the names in a folder durable, where the system can (Windows

@@ -155,9 +155,17 @@ func (s *Store) Put(records ...Record) error {
 	})
 }
 
-// Delete forgets a person. It is no error if nothing was remembered.
-func (s *Store) Delete(email string) error {
-	return s.update(func(tx *bbolt.Tx) error { return tx.Bucket(peopleBucket).Delete([]byte(email)) })
+// Delete forgets people, all or, with an error, none. It is no error if nothing was
+// remembered.
+func (s *Store) Delete(emails ...string) error {
+	return s.update(func(tx *bbolt.Tx) error {
+		for _, e := range emails {
+			if err := tx.Bucket(peopleBucket).Delete([]byte(e)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // record decodes what is stored for email.

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"photosync/cmd/internal/config"
+	"photosync/sources"
+	"photosync/state"
+)
+
+// stateFlags are the flags of the commands below state.
+type stateFlags struct {
+	runFlags
+	path            string // of the state; empty: as the configuration says
+	yes, replace    bool
+	importing       bool // a new state may be begun
+	failed, missing bool
+	outFile         string
+}
+
+func (a *app) state() *cobra.Command {
+	f := &stateFlags{}
+	cmd := &cobra.Command{
+		Use:   "state",
+		Short: "Look into the state, mend it, or move it to another server",
+		Long: `Look into the state, mend it, or move it to another server.
+
+Nothing below this command reads a photo. Exit codes: 0 done, 1 failed,
+2 usage or configuration error, 5 a run has the state open.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	fs := cmd.PersistentFlags()
+	fs.StringVar(&f.config, "config", "", configUsage)
+	fs.StringVar(&f.path, "state", "", "the state `FILE` itself; no configuration is read")
+	fs.StringVar(&f.shard, "shard", "", "the state of part `I/N`, as sync --shard has it")
+	cmd.AddCommand(a.stateList(f), a.stateShow(f), a.stateForget(f), a.stateExport(f), a.stateImport(f), a.stateCompact(f))
+	return cmd
+}
+
+// with opens the state and calls do; every error is one of work.
+func (a *app) with(f *stateFlags, o state.Options, do func(*state.Store) error) error {
+	file, err := f.statePath(a)
+	if err != nil {
+		return workError{usageError{err}}
+	}
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) && !f.importing {
+		return workError{&state.AccessError{Path: file, Err: err}}
+	}
+	st, err := state.Open(file, o)
+	if err != nil {
+		return workError{err}
+	}
+	if err := errors.Join(do(st), st.Close()); err != nil {
+		return workError{err}
+	}
+	return nil
+}
+
+func (f *stateFlags) statePath(a *app) (string, error) {
+	if err := f.shards(a.env); err != nil {
+		return "", err
+	}
+	if f.path != "" {
+		return shardPath(f.path, f.part), nil
+	}
+	file, err := config.Find(f.config, a.env)
+	if err != nil {
+		return "", err
+	}
+	c, err := config.Load(file, a.env)
+	if err != nil {
+		return "", err
+	}
+	return shardPath(c.State.Path, f.part), nil
+}
+
+func (a *app) stateList(f *stateFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list [EMAIL|GLOB]…",
+		Short:   "List the people remembered",
+		Long:    "List the people remembered, by email: all, or those whose email matches.",
+		Example: "  photosync state list --failed\n  photosync state list '*@example.com' --output json",
+		RunE: func(_ *cobra.Command, globs []string) error {
+			if err := f.checkOutput(); err != nil {
+				return err
+			}
+			for _, g := range globs {
+				if _, err := path.Match(g, ""); err != nil {
+					return fmt.Errorf("%q: no valid pattern", g)
+				}
+			}
+			f.only = globs
+			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error { return a.listState(st, f) })
+		},
+	}
+	cmd.Flags().BoolVar(&f.failed, "failed", false, "only those whose last attempt failed")
+	cmd.Flags().BoolVar(&f.missing, "missing", false, "only those without a photo in the last complete runs")
+	f.addOutput(cmd)
+	return cmd
+}
+
+func (f *stateFlags) addOutput(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.output, "output", "text", "text or json")
+}
+
+func (f *stateFlags) checkOutput() error {
+	if f.output != "text" && f.output != "json" {
+		return fmt.Errorf("--output %q: want text or json", f.output)
+	}
+	return nil
+}
+
+// listState writes a line for each person asked for.
+func (a *app) listState(st *state.Store, f *stateFlags) error {
+	out := bufio.NewWriter(a.stdout)
+	asked, listed := f.match(), 0
+	for r, err := range st.All() {
+		if err != nil {
+			return err
+		}
+		if f.failed && r.Failure == nil || f.missing && r.Missing == 0 || asked != nil && !asked(r.Email) {
+			continue
+		}
+		listed++
+		if err := printRemembered(out, &r, f.output == "json"); err != nil {
+			return fmt.Errorf("list state: %w", err)
+		}
+	}
+	if f.output == "text" {
+		fmt.Fprintln(out, countPeople(listed))
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("list state: %w", err)
+	}
+	return nil
+}
+
+func (a *app) stateShow(f *stateFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show EMAIL",
+		Short: "Show what is remembered of one person",
+		Long: `Show what is remembered of one person. photosync explain shows what the sources and
+Smartsheet know as well.`,
+		Example: "  photosync state show ann@example.com",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := f.checkOutput(); err != nil {
+				return err
+			}
+			emails, err := canonical(args)
+			if err != nil {
+				return err
+			}
+			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error {
+				r, found, err := st.Lookup(emails[0])
+				if err != nil {
+					return err
+				}
+				if !found {
+					return notRemembered(emails)
+				}
+				return printRememberedWhole(a.stdout, &r, f.output == "json")
+			})
+		},
+	}
+	f.addOutput(cmd)
+	return cmd
+}
+
+func canonical(addresses []string) ([]string, error) {
+	var emails []string
+	for _, s := range addresses {
+		e, err := sources.Email(s)
+		if err != nil {
+			return nil, err
+		}
+		emails = append(emails, e)
+	}
+	return emails, nil
+}
+
+// notRemembered is about people of whom the state knows nothing.
+type notRemembered []string
+
+func (e notRemembered) Error() string {
+	return "nothing is remembered of " + strings.Join(e, ", ")
+}
+
+// Hint says what to do.
+func (e notRemembered) Hint() string {
+	return "photosync state list shows everyone; a person is remembered by their first address"
+}
+
+func (a *app) stateForget(f *stateFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "forget EMAIL…",
+		Short: "Forget people: the next run takes them for new",
+		Long: `Forget people: the next run takes them for new, and uploads their photos again.
+Their pictures in Smartsheet stay as they are. Nobody is forgotten if one of the
+addresses is not known.`,
+		Example: "  photosync state forget ann@example.com\n  photosync state forget --yes ann@example.com bob@example.com",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			emails, err := canonical(args)
+			if err != nil {
+				return err
+			}
+			return a.with(f, state.Options{}, func(st *state.Store) error { return a.forget(st, f, cmd.InOrStdin(), emails) })
+		},
+	}
+	f.addYes(cmd)
+	return cmd
+}
+
+func (f *stateFlags) addYes(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "do it without asking")
+}
+
+func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []string) error {
+	var unknown notRemembered
+	for _, e := range emails {
+		switch _, found, err := st.Lookup(e); {
+		case err != nil:
+			return err
+		case !found:
+			unknown = append(unknown, e)
+		}
+	}
+	if len(unknown) > 0 {
+		return unknown
+	}
+	if err := a.confirm(f, in, "Forget "+strings.Join(emails, ", ")+"?"); err != nil {
+		return err
+	}
+	if err := st.Delete(emails...); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "Forgotten: %s. The next run takes them for new.\n", countPeople(len(emails)))
+	return nil
+}
+
+// errNotConfirmed means that a question was not answered with yes.
+type errNotConfirmed struct{}
+
+func (errNotConfirmed) Error() string { return "not confirmed: nothing was changed" }
+
+// Hint says what to do.
+func (errNotConfirmed) Hint() string { return "answer yes, or add --yes where nobody can answer" }
+
+// confirm asks a question that only yes lets pass.
+func (a *app) confirm(f *stateFlags, in io.Reader, question string) error {
+	if f.yes {
+		return nil
+	}
+	fmt.Fprintf(a.stderr, "%s [yes/no] ", question)
+	answer, _ := bufio.NewReader(in).ReadString('\n') // no answer is none
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errNotConfirmed{}
+}

@@ -1,0 +1,194 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func export(t rapid.TB, s *Store) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := s.Export(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// imported is a new state made of an export.
+func imported(t rapid.TB, dir string, data []byte) *Store {
+	t.Helper()
+	path := filepath.Join(dir, "state.db")
+	s, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Import(bytes.NewReader(data), false); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(path, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// What is exported and imported is exported again as the same bytes, and is the
+// same state: records with any field, texts that are not UTF-8, facts, generation.
+func TestExportAndImport(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "state")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		s, err := Open(filepath.Join(dir, "old.db"), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		s.db.NoSync = true
+		if rapid.Bool().Draw(t, "bound") {
+			if err := s.Bind(Account{Root: "https://api.example.com/2.0", ID: 7, Name: rapid.String().Draw(t, "account")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Put(rapid.SliceOfN(anyRecord(), 0, 20).Draw(t, "records")...); err != nil {
+			t.Fatal(err)
+		}
+		before := export(t, s)
+		again := imported(t, dir, before)
+		defer again.Close()
+		if diff := cmp.Diff(string(before), string(export(t, again))); diff != "" {
+			t.Fatal(diff)
+		}
+		var want, got []Record
+		for r := range s.All() {
+			want = append(want, r)
+		}
+		for r := range again.All() {
+			got = append(got, r)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || s.Generation() != again.Generation() {
+			t.Fatal(s.Generation(), again.Generation(), diff)
+		}
+	})
+}
+
+// A file of every version is exported, and comes back as the current one.
+func TestExportOfEveryVersion(t *testing.T) {
+	for n := 1; n <= schemaVersion; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			path, want := versions(t, n)
+			s, err := Open(path, Options{ReadOnly: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			again := imported(t, t.TempDir(), export(t, s))
+			defer again.Close()
+			if diff := cmp.Diff(want, all(t, again)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// What is no whole export changes nothing.
+func TestImportRefuses(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "old.db"))
+	put(t, s, sample(1), sample(2), sample(3))
+	lines := slices.Collect(strings.Lines(string(export(t, s))))
+	for name, c := range map[string]struct {
+		lines []string
+		says  string
+	}{
+		"nothing":      {nil, "line 1: this is no export"},
+		"another file": {[]string{"{\"email\":\"a@b.c\"}\n"}, "line 1: this is no export"},
+		"newer":        {[]string{strings.Replace(lines[0], `"schema_version":1`, `"schema_version":9`, 1)}, "newer photosync"},
+		"cut":          {lines[:3], "line 4: the file ends after 2 of 3 people"},
+		"cut in line":  {[]string{lines[0], lines[1], lines[2][:40]}, "line 3"},
+		"twice":        {[]string{lines[0], lines[1], lines[1], lines[2]}, "line 3"},
+		"one too many": {append(slices.Clone(lines), strings.Replace(lines[3], "lastname", "lastnamf", 1)), "line 5"},
+		"misspelt":     {[]string{lines[0], strings.Replace(lines[1], "user_id", "userid", 1), lines[2], lines[3]}, "line 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "state.db")
+			_, err := open(t, path).Import(strings.NewReader(strings.Join(c.lines, "")), false)
+			if e, ok := errors.AsType[*ImportError](err); !ok || !strings.Contains(err.Error(), c.says) || e.Hint() == "" {
+				t.Errorf("%v, want one that says %q", err, c.says)
+			}
+			s := open(t, path)
+			if n, err := s.Len(); n != 0 || err != nil {
+				t.Error(n, err)
+			}
+			shut(t, s)
+			if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 1 {
+				t.Errorf("left behind: %q", files)
+			}
+		})
+	}
+}
+
+// A state in use is only replaced when asked, and stays as the backup.
+func TestImportReplaces(t *testing.T) {
+	from := open(t, filepath.Join(t.TempDir(), "old.db"))
+	put(t, from, sample(1))
+	data := export(t, from)
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	put(t, s, sample(2))
+	if _, err := s.Import(bytes.NewReader(data), false); err == nil {
+		t.Fatal("replaced without being asked")
+	}
+	shut(t, s)
+	s = open(t, path)
+	if n, err := s.Import(bytes.NewReader(data), true); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	s = open(t, path)
+	if diff := cmp.Diff([]Record{sample(1)}, all(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	backup := open(t, backupPath(path))
+	if diff := cmp.Diff([]Record{sample(2)}, all(t, backup)); diff != "" {
+		t.Error(diff)
+	}
+	if s.Generation() <= backup.Generation() {
+		t.Errorf("generation %d, of the backup %d: the next one would not be made", s.Generation(), backup.Generation())
+	}
+}
+
+func TestCompact(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	var records []Record
+	for i := range 3000 {
+		records = append(records, sample(i))
+	}
+	put(t, s, records...)
+	for i := 10; i < 3000; i++ {
+		records[i] = Record{Email: records[i].Email}
+	}
+	put(t, s, records...)
+	generation := s.Generation()
+	before, after, err := s.Compact()
+	if err != nil || after >= before {
+		t.Fatal(before, after, err)
+	}
+	s = open(t, path)
+	if diff := cmp.Diff(records, all(t, s)); diff != "" || s.Generation() != generation {
+		t.Error(s.Generation(), diff)
+	}
+	if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Error(fi.Mode(), err)
+	}
+}
