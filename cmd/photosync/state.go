@@ -34,7 +34,7 @@ func (a *app) state() *cobra.Command {
 		Short: "Look into the state, mend it, or move it to another server",
 		Long: `Look into the state, mend it, or move it to another server.
 
-Nothing below this command reads a photo. Exit codes: 0 done, 1 failed,
+Only adopt contacts the sources and Smartsheet. Exit codes: 0 done, 1 failed,
 2 usage or configuration error, 5 a run has the state open.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -43,7 +43,7 @@ Nothing below this command reads a photo. Exit codes: 0 done, 1 failed,
 	fs.StringVar(&f.config, "config", "", configUsage)
 	fs.StringVar(&f.path, "state", "", "the state `FILE` itself; no configuration is read")
 	fs.StringVar(&f.shard, "shard", "", "the state of part `I/N`, as sync --shard has it")
-	cmd.AddCommand(a.stateList(f), a.stateShow(f), a.stateForget(f), a.stateExport(f), a.stateImport(f), a.stateCompact(f))
+	cmd.AddCommand(a.stateList(f), a.stateShow(f), a.stateForget(f), a.stateExport(f), a.stateImport(f), a.stateCompact(f), a.stateAdopt(f))
 	return cmd
 }
 
