@@ -1,6 +1,12 @@
 package sources
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Fact is something that a source knows of a person, for people to read.
 type Fact struct {
@@ -20,4 +26,23 @@ func Describe(ctx context.Context, src Source, ref Ref) ([]Fact, error) {
 		return d.Describe(ctx, ref)
 	}
 	return nil, nil
+}
+
+// Text is a foreign value as it may be shown: what is not text is only measured,
+// nothing in it commands a terminal, and a long one is cut.
+func Text(value string) string {
+	const shown = 200
+	if !utf8.ValidString(value) {
+		return fmt.Sprintf("%d bytes that are no text", len(value))
+	}
+	value = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, value)
+	if r := []rune(value); len(r) > shown {
+		return string(r[:shown]) + "…"
+	}
+	return value
 }

@@ -192,3 +192,26 @@ func TestServerLostInMidListing(t *testing.T) {
 		})
 	}
 }
+
+// explain shows what the directory holds of a person.
+func TestExplainDirectory(t *testing.T) {
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: slapdtest.Entry("ann", email(0), picture(1))})
+	s := newSite(t, users(1), ldapSource(srv))
+	var out, errs bytes.Buffer
+	env := func(name string) string {
+		return map[string]string{"SMARTSHEET_ACCESS_TOKEN": token, "LDAP_BIND_PASSWORD": slapdtest.Password}[name]
+	}
+	if code := run(t.Context(), []string{"explain", email(0), "--config", s.conf}, env, &out, &errs); code != exitDone {
+		t.Fatalf("exit %d\n%s\n%s", code, out.String(), errs.String())
+	}
+	for _, w := range []string{
+		"dn          uid=ann,", "entryUUID   ", "mail        " + email(0), "jpegPhoto   ", "image/png, taken", ", from entryCSN", "objectClass  inetOrgPerson",
+	} {
+		if !strings.Contains(out.String(), w) {
+			t.Errorf("printed %s\nwant %q in it", out.String(), w)
+		}
+	}
+	if strings.Contains(out.String(), slapdtest.Password) {
+		t.Error("the password is printed")
+	}
+}

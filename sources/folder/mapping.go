@@ -62,17 +62,26 @@ func (s *Source) mappingName() string {
 
 // lookUp returns the address of a file, by its name with or without extension.
 func (m *mapping) lookUp(base, stem string) (email string, ok bool) {
+	l, i := m.find(base, stem)
+	if i < 0 {
+		return "", false
+	}
+	if !m.used[i].Load() {
+		m.used[i].Store(true)
+	}
+	return strings.Clone(m.email(l)), true
+}
+
+// find returns the line for a file, and its place; -1: there is none.
+func (m *mapping) find(base, stem string) (mapped, int) {
 	for _, key := range []string{base, stem} {
 		key = fold(key)
 		i, found := slices.BinarySearchFunc(m.lines, key, func(l mapped, key string) int { return strings.Compare(m.key(l), key) })
 		if found {
-			if !m.used[i].Load() {
-				m.used[i].Store(true)
-			}
-			return strings.Clone(m.email(m.lines[i])), true
+			return m.lines[i], i
 		}
 	}
-	return "", false
+	return mapped{}, -1
 }
 
 func (m *mapping) key(l mapped) string {

@@ -1,0 +1,70 @@
+package ldap
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"photosync/sources"
+	"photosync/sources/ldap/slapdtest"
+	"photosync/sources/sourcetest"
+)
+
+// told is what a source says of a person, a line for each fact.
+func told(t *testing.T, s *Source, ref sources.Ref) []string {
+	t.Helper()
+	facts, err := s.Describe(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, f := range facts {
+		lines = append(lines, f.Name+": "+f.Value)
+	}
+	return lines
+}
+
+func wantAmong(t *testing.T, lines []string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, w) }) {
+			t.Errorf("told %q, want %q among it", lines, w)
+		}
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	ldif := strings.TrimSuffix(slapdtest.Entry("a", "Ann@example.com", sourcetest.Picture(1, 300)), "\n") +
+		"jpegPhoto:: " + b64(sourcetest.Picture(2, 4000)) + "\ndisplayName: Ann \x1b[31m\nuserPassword: secret\n\n"
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: strings.ReplaceAll(ldif, "displayName: Ann \x1b[31m", "displayName:: "+b64([]byte("Ann \x1b[31m")))})
+	o := options(srv)
+	o.Filter, o.ExcludeFilter = "(&(objectClass=inetOrgPerson)(userPassword=*))", "(telephoneNumber=0)"
+	s := open(t, o)
+	p := sourcetest.List(t, s)["ann@example.com"]
+	lines := told(t, s, p.Ref)
+	wantAmong(t, lines, "server: "+srv.URL, "dn: uid=a,"+slapdtest.BaseDN, "entryUUID: ", "mail: Ann@example.com", "displayName: Ann \ufffd[31m",
+		"mark: 20260101000000.000000Z#", "objectClass: inetOrgPerson", "thumbnailPhoto: none, or none", "jpegPhoto: ")
+	if text := strings.Join(lines, "\n"); strings.Contains(text, "secret") || strings.Count(text, ", taken") != 1 || strings.Count(text, "jpegPhoto: ") != 2 {
+		t.Errorf("told %q, want two photos of which one is taken, and no password", lines)
+	}
+	wantAmong(t, told(t, s, sources.Ref{Name: "uid=none," + slapdtest.BaseDN}), "entry: no longer there")
+	o.ChangeDetection = "content"
+	wantAmong(t, told(t, open(t, o), p.Ref), "mark: none, as change_detection is content")
+}
+
+func TestDescribeOnActiveDirectory(t *testing.T) {
+	d := newDomain(t)
+	s := open(t, adOptions(d))
+	p := sourcetest.List(t, s)["a@ad.test"]
+	wantAmong(t, told(t, s, p.Ref), "dn: CN=a,", fmt.Sprintf("objectGUID: %s-%s-%[2]s-%[2]s-%s", "61616161", "6161", "616161616161"), "mail: a@ad.test", "thumbnailPhoto: ")
+	if lines := told(t, s, p.Ref); !slices.ContainsFunc(lines, func(l string) bool { return strings.HasSuffix(l, "own record in replPropertyMetaData") }) {
+		t.Errorf("told %q, want where the mark comes from", lines)
+	}
+	if a := account("userAccountControl", "514"); a == "" || account("userAccountControl", "512") != "" {
+		t.Errorf("a disabled account is told as %q", a)
+	}
+	if g := guid("33221100554477668899aabbccddeeff"); g != "00112233-4455-6677-8899-aabbccddeeff" {
+		t.Errorf("objectGUID is written %q", g)
+	}
+}
