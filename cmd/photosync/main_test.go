@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"photosync": main})
 }
 
-func command(t *testing.T, args ...string) *exec.Cmd {
+func command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -60,14 +60,14 @@ const token = "test-token"
 
 // site is a folder with everything a run needs, and a Smartsheet.
 type site struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	photos string
 	conf   string
 	sim    *simulator.Server
 }
 
-func newSite(t *testing.T, users []smartsheet.User, moreSources string) *site {
+func newSite(t testing.TB, users []smartsheet.User, moreSources string) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir()}
 	s.photos, s.conf = filepath.Join(s.dir, "photos"), filepath.Join(s.dir, "config.yaml")
@@ -121,7 +121,7 @@ func (s *site) latest() *report.Report {
 }
 
 // summary is the report in what --output json printed: its last line.
-func summary(t *testing.T, out []byte) *report.Report {
+func summary(t testing.TB, out []byte) *report.Report {
 	t.Helper()
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
 	last := struct {
@@ -338,7 +338,7 @@ func TestMemoryForALargeDirectory(t *testing.T) {
 
 // peakMB reads the most memory that was resident out of a copy of
 // /proc/PID/status (proc(5), VmHWM).
-func peakMB(t *testing.T, file string) int {
+func peakMB(t testing.TB, file string) int {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
