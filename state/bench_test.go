@@ -1,7 +1,11 @@
 package state
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -31,5 +35,84 @@ func BenchmarkNight(b *testing.B) {
 	})
 	if err != nil {
 		b.Fatal(err)
+	}
+}
+
+// BenchmarkMillion is what a state of 1,000,000 people costs: opening it, a walk over
+// everyone as a quiet night does it, export and import, each with the peak memory of
+// the process so far:
+//
+//	go test -run - -bench Million -benchtime 1x -timeout 5m ./state
+func BenchmarkMillion(b *testing.B) {
+	dir := b.TempDir()
+	path, file := filepath.Join(dir, "state.db"), filepath.Join(dir, "state.jsonl")
+	const people, batch = 1_000_000, 5000
+	s := open(b, path)
+	s.db.NoSync = true
+	for i := 0; i < people; i += batch {
+		records := make([]Record, batch)
+		for j := range records {
+			records[j] = sample(i + j)
+		}
+		put(b, s, records...)
+	}
+	if err := s.db.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	shut(b, s)
+	for _, c := range []struct {
+		name string
+		do   func(b *testing.B)
+	}{
+		{"open", func(b *testing.B) { shut(b, open(b, path)) }},
+		{"walk", func(b *testing.B) {
+			s := open(b, path)
+			n := 0
+			err := s.View(func(v *Snapshot) error {
+				for _, err := range v.Entries() {
+					if n++; err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if n != people || err != nil {
+				b.Fatal(n, err)
+			}
+			shut(b, s)
+		}},
+		{"export", func(b *testing.B) {
+			s := open(b, path)
+			f, err := os.Create(file)
+			if err == nil {
+				err = errors.Join(s.Export(f), f.Close())
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			shut(b, s)
+		}},
+		{"import", func(b *testing.B) {
+			f, err := os.Open(file)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			if n, err := open(b, filepath.Join(b.TempDir(), "new.db")).Import(f, false); n != people || err != nil {
+				b.Fatal(n, err)
+			}
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				c.do(b)
+			}
+			if status, err := os.ReadFile("/proc/self/status"); err == nil { // Linux
+				if _, after, ok := strings.Cut(string(status), "VmHWM:"); ok {
+					kB, _ := strconv.Atoi(strings.Fields(after)[0])
+					b.ReportMetric(float64(kB)/1024, "peak-MB")
+				}
+			}
+		})
 	}
 }

@@ -119,8 +119,15 @@ func (v *Snapshot) header() (h header, err error) {
 	if v.people == nil {
 		return h, nil
 	}
+	// A walk gives back the pages that it is done with; bbolt's own count does not.
+	for _, err := range v.Entries() {
+		if err != nil {
+			return header{}, err
+		}
+		h.People++
+	}
 	err = v.s.guard(func() error {
-		h.Generation, h.People = v.people.Sequence(), v.people.Stats().KeyN
+		h.Generation = v.people.Sequence()
 		return v.people.Tx().Bucket(metaBucket).ForEach(func(k, data []byte) error {
 			if string(k) != schemaKey { // which is the file's
 				h.Facts[string(k)] = bytes.Clone(data)
