@@ -39,6 +39,7 @@ way can be applied again, and goes on.`,
 		},
 	}
 	f.add(cmd)
+	f.addVerify(cmd)
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "write nothing if anything moved since the plan was made")
 	return cmd
 }

@@ -27,6 +27,11 @@ func (f *runFlags) addSelection(cmd *cobra.Command) {
 	fs.StringVar(&f.approve, "approve", "", "let the plan with this `PLAN_ID` pass the guards, once")
 }
 
+// addVerify adds the flag of the commands that upload.
+func (f *runFlags) addVerify(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.verify, "verify", false, "look afterwards whether Smartsheet shows what was uploaded")
+}
+
 func (f *runFlags) checkSelection() error {
 	for _, g := range f.only {
 		if _, err := path.Match(g, ""); err != nil {
@@ -118,7 +123,7 @@ func (f *runFlags) approval(file, id string) string {
 	for _, o := range []struct {
 		flag string
 		set  bool
-	}{{"--force", f.force}, {"--checksum", f.checksum}, {"--retry-failed", f.retryFailed}} {
+	}{{"--force", f.force}, {"--checksum", f.checksum}, {"--retry-failed", f.retryFailed}, {"--verify", f.verify}} {
 		if o.set {
 			args = append(args, o.flag)
 		}

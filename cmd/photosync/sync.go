@@ -37,7 +37,7 @@ type runFlags struct {
 	part                                                     plan.Shard // shard, read
 	made                                                     *plan.File // what is to be kept
 	apply                                                    *plan.File // of apply
-	strict                                                   bool
+	strict, verify                                           bool
 	force, checksum, retryFailed                             bool
 	limit                                                    int
 	maxDuration                                              time.Duration
@@ -90,6 +90,7 @@ SIGINT and SIGTERM finish and record what is on the wire; a second one ends that
 	}
 	f.add(cmd)
 	f.addSelection(cmd)
+	f.addVerify(cmd)
 	return cmd
 }
 
@@ -238,7 +239,7 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 		Concurrency: c.Smartsheet.Concurrency, Thumbnails: c.Report.Thumbnails, Excluded: c.Match.Excluded,
 		Existing: plan.Policy(c.Policy.Existing), RemovedAfter: removedAfter(c.Policy), Guards: guards(c.Guard), Source: f.source, Limit: f.limit, Approve: f.approve,
 		Force: f.force, Checksum: f.checksum, RetryFailed: f.retryFailed, Only: f.match(), Shard: f.part,
-		Apply: f.apply, Strict: f.strict, File: func(p *plan.File) { f.made = p },
+		Apply: f.apply, Strict: f.strict, Verify: f.verify, File: func(p *plan.File) { f.made = p },
 	}
 	w.hook(&o)
 	rep, err := job.Run(ctx, o)

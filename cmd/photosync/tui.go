@@ -90,6 +90,9 @@ func printSummary(w io.Writer, r *report.Report) {
 		fmt.Fprintf(w, "  calls   %d to Smartsheet, %d retried, %d rate-limited; %s sent in %s\n", t.Requests, t.Retries, t.RateLimited,
 			size(t.BytesUploaded), r.FinishedAt.Sub(r.StartedAt).Round(100*time.Millisecond))
 	}
+	if t.Verified+t.Unverified > 0 {
+		fmt.Fprintf(w, "  verify  Smartsheet shows %d of %d uploads\n", t.Verified, t.Verified+t.Unverified)
+	}
 	if left := t.Unfinished + t.Planned; left > 0 {
 		fmt.Fprintf(w, "  left    %s: about %s at this quota\n", countPeople(left), time.Duration(max(t.ETA, 1))*time.Second)
 	}
@@ -178,7 +181,7 @@ func needsAttention(it report.Item) bool {
 	case "failed", "partial_success", "held":
 		return true
 	}
-	return it.Outcome == "skipped" && (it.Reason == "ambiguous" || it.Reason == "known_bad")
+	return it.Unverified || it.Outcome == "skipped" && (it.Reason == "ambiguous" || it.Reason == "known_bad")
 }
 
 func mark(it report.Item) string {

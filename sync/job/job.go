@@ -29,6 +29,7 @@ type Smartsheet interface {
 	upload.Uploader
 	upload.Finder
 	Me(ctx context.Context) (smartsheet.Me, error)
+	User(ctx context.Context, id int64) (smartsheet.User, error)
 	Stats() smartsheet.Stats
 }
 
@@ -62,6 +63,7 @@ type Options struct {
 	Shard        plan.Shard   // the part of all people that the run is about
 	Apply        *plan.File   // of mode Apply
 	Strict       bool         // do nothing at all if anything moved since Apply was made
+	Verify       bool         // look afterwards whether Smartsheet shows what was uploaded
 
 	// Hooks for progress and logs; each may be nil.
 	Listed func(report.Source)
@@ -112,6 +114,7 @@ func (r *run) steps(ctx context.Context) error {
 		r.tell,     // the plan, in the report
 		r.settle,   // remember what was seen and needs no upload
 		r.upload,   // prepare, send, record
+		r.verify,   // does Smartsheet show it?
 	} {
 		if err := step(ctx); err != nil {
 			return err

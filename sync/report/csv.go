@@ -13,7 +13,7 @@ var columns = []string{
 	"email", "user_id", "source", "ref", "reason", "outcome", "code", "http_status", "error_code", "ref_id", "message", "hint",
 	"attempts", "duration_ms", "image_id", "format", "width", "height", "bytes",
 	"source_format", "source_width", "source_height", "source_bytes", "changes", "source_sha256", "upload_sha256",
-	"earlier_ref_ids", "candidates",
+	"earlier_ref_ids", "candidates", "verified",
 }
 
 // encodeCSV writes the items as RFC 4180 has it, in UTF-8: a header, and a line for
@@ -42,6 +42,13 @@ func (it Item) row() []string {
 	for _, e := range it.EarlierErrors {
 		refIDs = append(refIDs, e.RefID)
 	}
+	verified := ""
+	switch {
+	case it.Verified:
+		verified = "yes"
+	case it.Unverified:
+		verified = "no"
+	}
 	img := Image{}
 	if it.Image != nil {
 		img = *it.Image
@@ -52,7 +59,7 @@ func (it Item) row() []string {
 		img.Format, number(img.Width), number(img.Height), number(img.Bytes),
 		img.SourceFormat, number(img.SourceWidth), number(img.SourceHeight), number(img.SourceBytes),
 		strings.Join(img.Changes, "; "), img.SourceSHA256, img.UploadSHA256,
-		strings.Join(refIDs, " "), strings.Join(it.Candidates, "; "),
+		strings.Join(refIDs, " "), strings.Join(it.Candidates, "; "), verified,
 	}
 }
 

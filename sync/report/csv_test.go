@@ -44,7 +44,7 @@ func TestCSV(t *testing.T) {
 // Scripts read the columns by their place, too.
 func TestColumnsStayInPlace(t *testing.T) {
 	const want = "email,user_id,source,ref,reason,outcome,code,http_status,error_code,ref_id,message,hint,attempts,duration_ms,image_id," +
-		"format,width,height,bytes,source_format,source_width,source_height,source_bytes,changes,source_sha256,upload_sha256,earlier_ref_ids,candidates"
+		"format,width,height,bytes,source_format,source_width,source_height,source_bytes,changes,source_sha256,upload_sha256,earlier_ref_ids,candidates,verified"
 	if got := strings.Join(columns, ","); got != want {
 		t.Errorf("columns\n%s, want\n%s", got, want)
 	}

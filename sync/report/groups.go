@@ -118,6 +118,8 @@ func trouble(it *Item) group {
 		return group{Code: fmt.Sprint("errorCode ", code), Hint: it.Hint}
 	case it.Code != "":
 		return group{Code: it.Code, Title: cmp.Or(codeWords[it.Code], it.Code), Hint: it.Hint}
+	case it.Unverified:
+		return group{Code: "unverified", Title: "Smartsheet does not show what was uploaded", Hint: it.Hint}
 	case it.HTTPStatus >= 300:
 		return group{Code: fmt.Sprint("HTTP ", it.HTTPStatus), Hint: it.Hint}
 	case it.Outcome == "failed" || it.Outcome == "partial_success":

@@ -84,6 +84,8 @@ type Totals struct {
 	Held           int   `json:"held"`
 	Unfinished     int   `json:"unfinished"`
 	Unchanged      int   `json:"unchanged"`
+	Verified       int   `json:"verified,omitempty"`   // uploaded, and --verify saw the picture
+	Unverified     int   `json:"unverified,omitempty"` // uploaded, and --verify saw another one or none
 	Requests       int64 `json:"requests"`
 	Retries        int64 `json:"retries"`
 	RateLimited    int64 `json:"rate_limited"`
@@ -120,7 +122,8 @@ type Item struct {
 	EarlierErrors []AttemptError `json:"earlier_errors,omitempty"`
 	Image         *Image         `json:"image,omitempty"`
 	ImageID       string         `json:"image_id,omitempty"`
-	Verified      bool           `json:"verified,omitempty"` // Smartsheet showed this image id when it was asked again
+	Verified      bool           `json:"verified,omitempty"`   // Smartsheet showed this image id when it was asked again
+	Unverified    bool           `json:"unverified,omitempty"` // it showed another one, or none
 	DurationMS    int64          `json:"duration_ms"`
 	Hint          string         `json:"hint,omitempty"`
 	Candidates    []string       `json:"candidates,omitempty"` // of an ambiguous person
@@ -206,7 +209,7 @@ func (it *Item) NeedsAttention() bool {
 	case "failed", "partial_success", "held":
 		return true
 	}
-	return it.Outcome == "skipped" && (it.Reason == "ambiguous" || it.Reason == "shared_image")
+	return it.Unverified || it.Outcome == "skipped" && (it.Reason == "ambiguous" || it.Reason == "shared_image")
 }
 
 // Skip counts n people who are skipped for one reason and have no items of their
@@ -218,10 +221,24 @@ func (r *Report) Skip(reason string, n int) {
 	}
 }
 
+// Verify notes that Smartsheet shows the picture of an item that was uploaded.
+func (r *Report) Verify(it *Item) {
+	it.Verified = true
+	r.Totals.Verified++
+}
+
+// Doubt notes what Smartsheet shows in the place of that picture.
+func (r *Report) Doubt(it *Item, shown string) {
+	it.Unverified = true
+	it.Message += ", but Smartsheet shows " + shown
+	it.Hint = "look at the person's picture in Smartsheet; sync --force --only EMAIL uploads it again"
+	r.Totals.Unverified++
+}
+
 // NeedsAttention counts the people whom a human should look at: failed,
-// partially successful, ambiguous or held. What was reported before and has not
+// partially successful, ambiguous, held, or uploaded and not shown so. What was reported before and has not
 // changed since (known_bad) is not among them.
 func (r *Report) NeedsAttention() int {
-	return r.Totals.Failed + r.Totals.PartialSuccess + r.Totals.Held +
+	return r.Totals.Failed + r.Totals.PartialSuccess + r.Totals.Held + r.Totals.Unverified +
 		r.SkippedByReason["ambiguous"] + r.SkippedByReason["shared_image"]
 }

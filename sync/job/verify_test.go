@@ -1,0 +1,91 @@
+package job
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+	"photosync/sync/smartsheet/simulator"
+)
+
+// verifying is a run that verifies; meanwhile happens after everyone is uploaded.
+func verifying(left int, meanwhile func()) func(*Options) {
+	return func(o *Options) {
+		o.Verify, o.Force, o.Concurrency = true, true, 1
+		o.Item = func(report.Item) {
+			if left--; left == 0 && meanwhile != nil {
+				meanwhile()
+			}
+		}
+	}
+}
+
+// What was uploaded is read again, in one call; what Smartsheet does not show needs
+// attention, and stays recorded as the answer had it.
+func TestVerify(t *testing.T) {
+	b := newBench(t, 40, simulator.Options{FirstUserID: 1000})
+	r := b.must(verifying(40, nil))
+	if calls := b.sim.Counts().ByOp; calls["users"] != 2 || calls["user"] != 0 {
+		t.Errorf("calls %v, want one to find everyone and one to verify", calls)
+	}
+	if r.Totals.Verified != 40 || r.Totals.Unverified != 0 || r.Result != report.Success {
+		t.Fatalf("result %s, totals %+v", r.Result, r.Totals)
+	}
+	r = b.must(verifying(40, func() {
+		b.sim.SetImage(email(3), picture(99))
+		b.sim.RemoveUser(email(5))
+		b.sim.RemoveUser(email(7)) // who comes back under another name, and without the picture
+		b.sim.AddUser(smartsheet.User{ID: 1007, Email: "renamed@example.com"})
+	}))
+	if r.Totals.Verified != 37 || r.Totals.Unverified != 3 || r.Totals.Uploaded != 40 || r.NeedsAttention() != 3 || r.Result != report.Partial {
+		t.Errorf("result %s, totals %+v", r.Result, r.Totals)
+	}
+	for i, want := range map[int]string{3: "SUCCESS, but Smartsheet shows another picture, ", 5: "SUCCESS, but Smartsheet shows no such user", 7: "SUCCESS, but Smartsheet shows no picture"} {
+		it := r.Items[i]
+		if it.Email != email(i) || it.Verified || !it.Unverified || !strings.HasPrefix(it.Message, want) || it.Hint == "" {
+			t.Errorf("item %+v, want %q", it, want)
+		}
+		if rec, _, err := b.st.Lookup(email(i)); err != nil || rec.ImageID != it.ImageID || it.ImageID == "" {
+			t.Errorf("error %v, record %+v, item %+v", err, rec, it)
+		}
+	}
+}
+
+// laggard is a Smartsheet whose list of users shows the pictures of yesterday.
+type laggard struct{ *smartsheet.Client }
+
+func (l laggard) Find(ctx context.Context, emails []string, each func(smartsheet.User) error) error {
+	return l.Client.Find(ctx, emails, func(u smartsheet.User) error {
+		u.ImageID = "yesterday"
+		return each(u)
+	})
+}
+
+// A list that lags behind accuses nobody, as far as people are asked for one by one.
+func TestVerifyAsksAgain(t *testing.T) {
+	b := newBench(t, maxAskedAgain+5, simulator.Options{})
+	change := verifying(maxAskedAgain+5, nil)
+	r := b.must(func(o *Options) {
+		change(o)
+		o.Smartsheet = laggard{b.client(1_000_000)}
+	})
+	if r.Totals.Verified != maxAskedAgain || r.Totals.Unverified != 5 || b.sim.Counts().ByOp["user"] != maxAskedAgain {
+		t.Errorf("totals %+v, calls %v", r.Totals, b.sim.Counts().ByOp)
+	}
+}
+
+// Users that cannot be read verify nothing, and take nothing back.
+func TestVerifyFails(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.sim.AddFault(simulator.Fault{Op: "users", Kind: "status", Status: 403, Code: 1004, Skip: 1})
+	r, err := b.run(t.Context(), 1_000_000, verifying(3, nil))
+	if err == nil || r.Result != report.Failed || r.Error.RefID == "" || r.Totals.Uploaded != 3 || r.Totals.Verified+r.Totals.Unverified != 0 {
+		t.Errorf("error %v, result %s, totals %+v", err, r.Result, r.Totals)
+	}
+	b.sim.ClearFaults()
+	if r = b.must(nil); r.Totals.Unchanged != 3 {
+		t.Errorf("the next run: %+v", r.Totals)
+	}
+}
