@@ -1,5 +1,7 @@
 # The same source gives the same binary: no paths, no time stamps, no C library.
-FROM golang:1.26-bookworm AS build
+# Where no registry can be reached: --build-arg BUILDER=localhost/go, as .ci/image does.
+ARG BUILDER=golang:1.26-bookworm
+FROM ${BUILDER} AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download

@@ -39,7 +39,8 @@ run back (nothing was written), 5 another run holds the state,
 		Args: cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.sync(), a.plan(), a.apply(), a.explain(), a.check(), a.report(), a.state(), a.init(), a.config(), a.demo(), a.simulate(), a.version())
+	root.AddCommand(a.sync(), a.plan(), a.apply(), a.explain(), a.check(), a.report(), a.state(), a.init(), a.config(), a.demo(), a.simulate(), a.version(), a.man())
+	describe(root)
 	return root
 }
 

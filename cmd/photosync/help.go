@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// exitMeanings say what each exit code means: in --help, in the man pages, and, the
+// same words, in the README.
+var exitMeanings = map[int]string{
+	exitDone:        "done; nothing failed, or there was nothing to do",
+	exitFailed:      "the run failed: a source or Smartsheet unreachable, the token refused, state or report not writable",
+	exitUsage:       "usage or configuration error; nothing was contacted",
+	exitAttention:   "done, but some people need attention: failed, partially successful, ambiguous, held for a shared picture, with a refused picture, or unverified",
+	exitHeld:        "a guard held the run back; nothing was written",
+	exitLocked:      "another run holds the state",
+	exitInterrupted: "stopped early (a signal, --max-duration, Smartsheet's maintenance, a quota that others use up); all that was done is recorded",
+	exitChanges:     "there are changes",
+}
+
+// exitCodes are those that a command can end with; others end with the usual ones.
+var exitCodes = map[string][]int{
+	"sync":  {exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted},
+	"apply": {exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted},
+	"plan":  {exitDone, exitFailed, exitUsage, exitAttention, exitLocked, exitInterrupted, exitChanges},
+	"demo":  {exitDone, exitFailed, exitUsage, exitInterrupted},
+}
+
+var usualExitCodes = []int{exitDone, exitFailed, exitUsage}
+
+// usualMeanings are what the codes mean where there is no run.
+var usualMeanings = map[int]string{exitDone: "done", exitFailed: "it failed", exitUsage: "usage or configuration error"}
+
+// describe completes every command below cmd: its exit codes in the help, and the
+// values of its flags for the shell.
+func describe(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		describe(c)
+	}
+	if cmd.HasParent() && cmd.Runnable() {
+		if cmd.Long == "" {
+			cmd.Long = cmd.Short + "."
+		}
+		cmd.Long += "\n\n" + exitText(cmd)
+	}
+	for flag, values := range map[string][]string{
+		"progress": {"auto", "always", "never"}, "output": {"text", "json"},
+		"log-level": {"debug", "info", "warn", "error"}, "log-format": {"auto", "console", "json"},
+	} {
+		if cmd.Flags().Lookup(flag) != nil {
+			_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // fails for a flag that is not there
+		}
+	}
+	for flag, extensions := range map[string][]string{"config": {"yaml", "yml"}, "report-dir": nil} {
+		if f := cmd.Flags().Lookup(flag); f != nil && extensions != nil {
+			_ = cmd.MarkFlagFilename(flag, extensions...) // likewise
+		} else if f != nil {
+			_ = cmd.MarkFlagDirname(flag) // likewise
+		}
+	}
+}
+
+func exitText(cmd *cobra.Command) string {
+	codes, meanings := exitCodes[cmd.Name()], exitMeanings
+	if codes == nil {
+		codes, meanings = usualExitCodes, usualMeanings
+	}
+	var b strings.Builder
+	b.WriteString("Exit codes:")
+	for _, code := range codes {
+		fmt.Fprintf(&b, "\n  %-3d %s", code, wrapped(meanings[code], 78, 6))
+	}
+	return b.String()
+}
+
+// wrapped breaks text into lines of at most width, the first of which has indent
+// less room, and indents those after it.
+func wrapped(text string, width, indent int) string {
+	var b strings.Builder
+	column := indent
+	for i, word := range strings.Fields(text) {
+		if i > 0 && column+1+len(word) > width {
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		} else if i > 0 {
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
+}
+
+// man writes the man pages. It has no page itself: packagers call it once.
+func (a *app) man() *cobra.Command {
+	return &cobra.Command{
+		Use: "man FOLDER", Short: "Write the man pages into a folder", Hidden: true, Args: cobra.ExactArgs(1),
+		Long: `Write the man pages into a folder: one for photosync and one for each command. A page
+that is there is replaced. Their date is today's, or that of SOURCE_DATE_EPOCH.`,
+		Example: "  photosync man /usr/local/share/man/man1",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			root.DisableAutoGenTag = true
+			forMan(root)
+			err := os.MkdirAll(args[0], 0o755)
+			if err == nil {
+				err = doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "photosync " + versionText(), Manual: "photosync"}, args[0])
+			}
+			if err != nil {
+				return workError{fmt.Errorf("write man pages: %w", err)}
+			}
+			return nil
+		},
+	}
+}
+
+// forMan makes the texts of cmd and the commands below it what the writer of man
+// pages takes: Markdown. Lines that are set out stay as they are.
+func forMan(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		forMan(c)
+	}
+	var b strings.Builder
+	inside := false
+	for line := range strings.Lines(cmd.Long + "\n") {
+		if setOut := strings.HasPrefix(line, "  "); setOut != inside {
+			b.WriteString("\n```\n")
+			inside = setOut
+		}
+		if line == "Exit codes:\n" {
+			line = "# EXIT STATUS\n"
+		}
+		b.WriteString(line)
+	}
+	if inside {
+		b.WriteString("```\n")
+	}
+	cmd.Long = b.String()
+}
