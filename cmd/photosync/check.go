@@ -31,7 +31,7 @@ each source, the state, Smartsheet, the clock, and the folder for reports. No pi
 uploaded, and nothing is recorded, unless --upload-test asks for it: that uploads one
 person's picture as "sync --only EMAIL --force" would.
 
-Exit codes: 0 a run can begin, 1 it cannot, 2 usage or configuration error.`,
+It fails if a run could not begin.`,
 		Example: "  photosync check --config /etc/photosync/config.yaml\n  photosync check --upload-test ann@example.com",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

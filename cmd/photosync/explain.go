@@ -29,7 +29,7 @@ func (a *app) explain() *cobra.Command {
 why; the Smartsheet user; what the state remembers; what the next run does, and because
 of which rule. Every source is listed to its end, and nothing is written.
 
-Exit code 0: somebody knows the address; 1: nobody does, and the nearest ones are named.`,
+It fails if nobody knows the address, and names the nearest ones.`,
 		Example: "  photosync explain ann@example.com\n  photosync explain ann@example.com --output json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

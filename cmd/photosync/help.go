@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,18 +23,24 @@ var exitMeanings = map[int]string{
 	exitChanges:     "there are changes",
 }
 
-// exitCodes are those that a command can end with; others end with the usual ones.
+// exitCodes are those that a command, and those below it, can end with; others end
+// with the usual ones.
 var exitCodes = map[string][]int{
 	"sync":  {exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted},
 	"apply": {exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted},
 	"plan":  {exitDone, exitFailed, exitUsage, exitAttention, exitLocked, exitInterrupted, exitChanges},
 	"demo":  {exitDone, exitFailed, exitUsage, exitInterrupted},
+
+	"explain": {exitDone, exitFailed, exitUsage, exitLocked},
+	"state":   {exitDone, exitFailed, exitUsage, exitLocked},
 }
 
 var usualExitCodes = []int{exitDone, exitFailed, exitUsage}
 
 // usualMeanings are what the codes mean where there is no run.
-var usualMeanings = map[int]string{exitDone: "done", exitFailed: "it failed", exitUsage: "usage or configuration error"}
+var usualMeanings = map[int]string{
+	exitDone: "done", exitFailed: "it failed", exitUsage: "usage or configuration error", exitLocked: "a run holds the state",
+}
 
 // describe completes every command below cmd: its exit codes in the help, and the
 // values of its flags for the shell.
@@ -41,7 +48,7 @@ func describe(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		describe(c)
 	}
-	if cmd.HasParent() && cmd.Runnable() {
+	if cmd.HasParent() && cmd.Runnable() && !cmd.HasSubCommands() {
 		if cmd.Long == "" {
 			cmd.Long = cmd.Short + "."
 		}
@@ -65,9 +72,12 @@ func describe(cmd *cobra.Command) {
 }
 
 func exitText(cmd *cobra.Command) string {
-	codes, meanings := exitCodes[cmd.Name()], exitMeanings
+	codes, meanings := exitCodes[strings.Fields(cmd.CommandPath())[1]], exitMeanings
 	if codes == nil {
-		codes, meanings = usualExitCodes, usualMeanings
+		codes = usualExitCodes
+	}
+	if !slices.Contains(codes, exitInterrupted) {
+		meanings = usualMeanings
 	}
 	var b strings.Builder
 	b.WriteString("Exit codes:")

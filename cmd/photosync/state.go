@@ -34,8 +34,7 @@ func (a *app) state() *cobra.Command {
 		Short: "Look into the state, mend it, or move it to another server",
 		Long: `Look into the state, mend it, or move it to another server.
 
-Only adopt contacts the sources and Smartsheet. Exit codes: 0 done, 1 failed,
-2 usage or configuration error, 5 a run has the state open.`,
+Only adopt contacts the sources and Smartsheet.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

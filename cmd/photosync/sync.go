@@ -100,7 +100,7 @@ func (a *app) plan() *cobra.Command {
 		Use:   "plan",
 		Short: "Show what sync would do, and write nothing but a report",
 		Long: `Show what sync would do. Every picture is prepared, so that what would be refused
-shows, too. Exit code 0: nothing; 10: there are changes.
+shows, too.
 
 -o keeps the plan in a file for photosync apply.`,
 		Example: "  photosync plan --only '*@example.com'\n  photosync plan -o plan.json",
