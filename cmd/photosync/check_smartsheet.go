@@ -52,6 +52,9 @@ func (k *checkup) smartsheet(ctx context.Context, c *config.Config) {
 		k.add(bad, "smartsheet", fmt.Sprintf("the state belongs to account %q at %s", k.account.Name, k.account.Root), "use its token, or another state.path")
 	}
 	k.users(ctx, client)
+	if c.Match.AlternateEmails {
+		k.alternates(ctx, client)
+	}
 	k.quota(client.Stats(), c.Smartsheet.RequestsPerMinute)
 }
 
@@ -142,6 +145,20 @@ func (k *checkup) users(ctx context.Context, client *smartsheet.Client) {
 	default:
 		k.add(good, "users", detail, "")
 	}
+}
+
+// alternates looks whether the token shows other users' alternate addresses.
+func (k *checkup) alternates(ctx context.Context, client *smartsheet.Client) {
+	var one smartsheet.User
+	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })
+	if errors.Is(err, errSeen) {
+		_, err = client.User(ctx, one.ID)
+	}
+	if err != nil {
+		k.fail("alternates", err, "switch match.alternate_emails off, or use the token of a system admin")
+		return
+	}
+	k.add(good, "alternates", "alternate addresses can be read", "")
 }
 
 // uploadTest uploads one person's picture, as a sync of nobody else would.

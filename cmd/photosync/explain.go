@@ -103,6 +103,7 @@ func (a *app) explanation(ctx context.Context, f *runFlags, address string) (*jo
 	x, err := job.Explain(ctx, job.Options{
 		Version: versionText(), Sources: srcs, State: st, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photoOptions(c.Image),
 		Concurrency: 1, Excluded: c.Match.Excluded, Existing: plan.Policy(c.Policy.Existing), RemovedAfter: removedAfter(c.Policy), Shard: f.part,
+		AlternateEmails: c.Match.AlternateEmails, AssumeUser: c.Smartsheet.AssumeUser,
 	}, email)
 	return x, errors.Join(err, st.Close())
 }

@@ -84,11 +84,26 @@ func printUsers(w io.Writer, x *job.Explanation) {
 	fmt.Fprintf(w, "\nSmartsheet\n")
 	if len(x.Users) == 0 {
 		fmt.Fprintf(w, "  no user has one of these addresses\n")
+		if x.Searched != nil {
+			fmt.Fprintf(w, "  %s\n", searchText(x.Searched))
+		}
 	}
 	for _, u := range x.Users {
 		fmt.Fprintf(w, "  user %d    %s <%s>, %s\n", u.ID, u.Name, u.Email, cmp.Or(u.Status, "status not shown"))
+		if u.Alternate != "" {
+			fmt.Fprintf(w, "    matched by  %s, an alternate address\n", u.Alternate)
+		}
 		fmt.Fprintf(w, "    picture     %s %s\n", u.Picture, u.ImageID)
 	}
+}
+
+// searchText says what is known of alternate addresses.
+func searchText(s *job.AlternateSearch) string {
+	text := fmt.Sprintf("nor as an alternate address, of %s that runs asked", count(s.Asked, "user"))
+	if s.Last.IsZero() {
+		return text + " so far; the next sync goes on"
+	}
+	return text + ", all there were to ask on " + s.Last.Format(time.RFC3339)
 }
 
 func printRecord(w io.Writer, r *state.Record) {

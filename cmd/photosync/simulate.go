@@ -68,7 +68,7 @@ sizes-as-text (of pictures).`,
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0: any free one")
-	fs.StringVar(&f.users, "users", "100", "how many users there are, or a `FILE` with lines of email,name,status,id,alternate emails")
+	fs.StringVar(&f.users, "users", "100", "how many users there are, or a `FILE` with lines of email,name,status,id,alternate emails (with a ?: not confirmed)")
 	fs.Int64Var(&o.FirstUserID, "first-user-id", simulator.FirstUserID, "id of the first user; the others follow")
 	fs.StringVar(&o.Token, "token", "", "the only token that is accepted (default: a random one)")
 	fs.StringVar(&f.oauth, "oauth", "", "`FOLDER` for a client secret and a refresh token: accept tokens from POST /token, not --token")

@@ -75,6 +75,7 @@ func (a *app) adopt(ctx context.Context, f *stateFlags, in io.Reader) error {
 	err = job.Adopt(ctx, job.Options{
 		RunID: newRunID(time.Now()), Version: versionText(), Sources: srcs, State: st, Smartsheet: client, Root: baseURL(c.Smartsheet),
 		Photos: photoOptions(c.Image), Concurrency: c.Smartsheet.Concurrency, Excluded: c.Match.Excluded, Shard: f.part,
+		AlternateEmails: c.Match.AlternateEmails,
 	}, func(records []state.Record) error { return a.confirmAdoption(f, in, records) })
 	return errors.Join(err, st.Close())
 }

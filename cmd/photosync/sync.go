@@ -239,6 +239,7 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 		Concurrency: c.Smartsheet.Concurrency, Thumbnails: c.Report.Thumbnails, Excluded: c.Match.Excluded,
 		Existing: plan.Policy(c.Policy.Existing), RemovedAfter: removedAfter(c.Policy), Guards: guards(c.Guard), Source: f.source, Limit: f.limit, Approve: f.approve,
 		Force: f.force, Checksum: f.checksum, RetryFailed: f.retryFailed, Only: f.match(), Shard: f.part,
+		AlternateEmails: c.Match.AlternateEmails, AssumeUser: c.Smartsheet.AssumeUser,
 		Apply: f.apply, Strict: f.strict, Verify: f.verify, File: func(p *plan.File) { f.made = p },
 	}
 	w.hook(&o)

@@ -29,6 +29,7 @@ type Explanation struct {
 	Candidates  []ExplainedCandidate `json:"candidates"`
 	Moved       bool                 `json:"stamp_moved"` // since the last look that was settled, or nobody can tell
 	Users       []ExplainedUser      `json:"users"`
+	Searched    *AlternateSearch     `json:"alternate_search,omitempty"` // null: alternate addresses do not count, or none was needed
 	Record      *state.Record        `json:"state"`
 	Next        *report.Item         `json:"next"`
 	Rule        string               `json:"rule"` // why
@@ -67,6 +68,15 @@ type ExplainedUser struct {
 	Status  string `json:"status,omitempty"`
 	ImageID string `json:"image_id,omitempty"`
 	Picture string `json:"picture"` // ours, our placeholder, another or none
+	// Alternate is the address of the person that is an alternate one of this user;
+	// empty: the user's own address is the person's.
+	Alternate string `json:"alternate,omitempty"`
+}
+
+// AlternateSearch is how far runs have looked for alternate addresses.
+type AlternateSearch struct {
+	Last  time.Time `json:"last,omitzero"` // when all users had been asked; zero: never
+	Asked int       `json:"asked"`         // users
 }
 
 // Explain tells all about one address. It reads the whole list of every source, the
@@ -97,7 +107,6 @@ type explainer struct {
 	run     *run
 	subject plan.Subject
 	looks   []plan.Look // what reading each candidate's photo showed
-	users   map[string][]plan.User
 }
 
 // person finds the person with an address among those in the sources; without
@@ -205,20 +214,40 @@ func (x *explainer) choose() {
 	}
 }
 
-// inSmartsheet looks all addresses of the person up.
-func (x *explainer) inSmartsheet(ctx context.Context) error {
-	x.users = map[string][]plan.User{}
-	a := plan.Action{Record: x.subject.Record}
-	return x.run.o.Smartsheet.Find(ctx, x.subject.Emails, func(u smartsheet.User) error {
-		e, err := sources.Email(u.Email)
-		if err != nil || !slices.Contains(x.subject.Emails, e) {
-			return nil
+// inSmartsheet looks all addresses of the person up. Of alternate addresses it knows
+// what earlier runs were told.
+func (x *explainer) inSmartsheet(ctx context.Context) (err error) {
+	r, s := x.run, &x.subject
+	r.users = map[string][]plan.User{}
+	if r.matched, err = r.matcher(); err != nil {
+		return err
+	}
+	if r.matched != nil {
+		r.claims.claim(r.people)
+	}
+	shown := map[int64]smartsheet.User{}
+	own := append(slices.Clone(s.Emails), r.matched.own(s.Emails)...)
+	err = r.findByEmail(ctx, own, func(w smartsheet.User, u plan.User) { shown[u.ID] = w })
+	if err != nil {
+		return err
+	}
+	if r.matched != nil {
+		if left := r.matched.assign([]*plan.Subject{s}); len(left) > 0 {
+			x.Searched = &AlternateSearch{Last: r.matched.last, Asked: len(r.matched.known)}
 		}
-		p := plan.User{ID: u.ID, Email: e, Name: u.Name, Active: u.Status == "" || u.Status == "ACTIVE", ImageID: u.ImageID}
-		x.users[e] = append(x.users[e], p)
-		x.Users = append(x.Users, ExplainedUser{ID: u.ID, Email: u.Email, Name: u.Name, Status: u.Status, ImageID: u.ImageID, Picture: a.Picture(p)})
-		return nil
-	})
+	}
+	for _, e := range s.Emails {
+		for _, u := range r.users[e] {
+			w := shown[u.ID]
+			x.Users = append(x.Users, ExplainedUser{
+				ID: w.ID, Email: w.Email, Name: w.Name, Status: w.Status, ImageID: w.ImageID, Picture: plan.Action{Record: s.Record}.Picture(u),
+			})
+			if u.Email != e {
+				x.Users[len(x.Users)-1].Alternate = e
+			}
+		}
+	}
+	return nil
 }
 
 // next asks the rules what the next run does.
@@ -243,7 +272,7 @@ func (x *explainer) next(ctx context.Context) error {
 	if x.Moved = plan.NeedsLook(s, o); x.Moved {
 		s.Look = x.look()
 	}
-	return x.decide(ctx, plan.Build([]plan.Subject{s}, x.users, o))
+	return x.decide(ctx, plan.Build([]plan.Subject{s}, x.run.users, o))
 }
 
 // decide tells what p, which is about this person alone, does.

@@ -29,6 +29,7 @@ type Smartsheet interface {
 	upload.Uploader
 	upload.Finder
 	Me(ctx context.Context) (smartsheet.Me, error)
+	Users(ctx context.Context, each func(smartsheet.User) error) error
 	User(ctx context.Context, id int64) (smartsheet.User, error)
 	Stats() smartsheet.Stats
 }
@@ -47,14 +48,18 @@ type Options struct {
 	Concurrency int
 	Thumbnails  bool // in the report
 
-	Only        func(email string) bool // nil: everyone
-	Excluded    func(email string) bool // nil: nobody
-	Force       bool
-	Checksum    bool
-	RetryFailed bool
-	Source      string // only photos of this source; empty: of all
-	Limit       int    // uploads at most; 0: all
-	Existing    plan.Policy
+	Only     func(email string) bool // nil: everyone
+	Excluded func(email string) bool // nil: nobody
+	// AlternateEmails: who is not found by an address of their own is looked for among
+	// the users' confirmed alternate addresses.
+	AlternateEmails bool
+	AssumeUser      bool // uploads name the user by the address that Smartsheet lists
+	Force           bool
+	Checksum        bool
+	RetryFailed     bool
+	Source          string // only photos of this source; empty: of all
+	Limit           int    // uploads at most; 0: all
+	Existing        plan.Policy
 	// RemovedAfter is after how many complete runs without a photo a placeholder
 	// replaces the picture that we uploaded; 0: it stays.
 	RemovedAfter int
@@ -92,8 +97,10 @@ type run struct {
 	users    map[string][]plan.User
 	plan     *plan.Plan
 
-	elsewhere  int    // people of other shards
-	generation uint64 // of the state that the plan rests on
+	claims     claims   // with AlternateEmails: who is in the sources
+	matched    *matcher // nil: by own addresses only
+	elsewhere  int      // people of other shards
+	generation uint64   // of the state that the plan rests on
 	past       plan.Past
 	held       error         // why nothing may be written
 	me         state.Account // that the token belongs to
@@ -183,6 +190,9 @@ func (r *run) settle(context.Context) error {
 		}
 	}
 	if err := r.o.State.Put(records...); err != nil {
+		return err
+	}
+	if err := r.matched.save(); err != nil {
 		return err
 	}
 	return r.passed()

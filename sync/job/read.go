@@ -25,7 +25,7 @@ func (r *run) planOptions() plan.Options {
 	return plan.Options{
 		Rendering: r.o.Photos.Fingerprint(), Force: r.o.Force, Checksum: r.o.Checksum,
 		RetryFailed: r.o.RetryFailed, Excluded: r.o.Excluded, Sources: names, Existing: r.o.Existing, Source: r.o.Source,
-		RemovedAfter: r.o.RemovedAfter, Generation: r.generation,
+		RemovedAfter: r.o.RemovedAfter, Afresh: r.o.AssumeUser || r.o.AlternateEmails, Generation: r.generation,
 	}
 }
 
@@ -152,19 +152,47 @@ func sum(b []byte) string {
 func (r *run) find(ctx context.Context) error {
 	o := r.planOptions()
 	var emails []string
-	for _, s := range r.subjects {
-		emails = append(emails, plan.NeedsUser(s, o)...)
+	var wanted []*plan.Subject
+	for i := range r.subjects {
+		if e := plan.NeedsUser(r.subjects[i], o); len(e) > 0 {
+			emails, wanted = append(emails, e...), append(wanted, &r.subjects[i])
+		}
 	}
 	r.users = map[string][]plan.User{}
 	if len(emails) == 0 {
 		return nil
 	}
-	return r.o.Smartsheet.Find(ctx, emails, func(u smartsheet.User) error {
-		if e, err := sources.Email(u.Email); err == nil {
-			// Without admin rights the status is not shown: then it is taken for active.
-			active := u.Status == "" || u.Status == "ACTIVE"
-			r.users[e] = append(r.users[e], plan.User{ID: u.ID, Email: e, Name: u.Name, Active: active, ImageID: u.ImageID})
+	var err error
+	if r.matched, err = r.matcher(); err != nil {
+		return err
+	}
+	if err := r.findByEmail(ctx, append(emails, r.matched.own(emails)...), nil); err != nil {
+		return err
+	}
+	return r.matched.match(ctx, wanted)
+}
+
+// findByEmail puts the users with these addresses, and perhaps others, among those of
+// the run; each, which may be nil, sees them, too.
+func (r *run) findByEmail(ctx context.Context, emails []string, each func(smartsheet.User, plan.User)) error {
+	return r.o.Smartsheet.Find(ctx, emails, func(w smartsheet.User) error {
+		u, ok := user(w)
+		if !ok {
+			return nil
+		}
+		r.users[u.Email] = append(r.users[u.Email], u)
+		r.matched.see(u)
+		if each != nil {
+			each(w, u)
 		}
 		return nil
 	})
+}
+
+// user is what a plan needs to know of w; false if its address is none.
+func user(w smartsheet.User) (plan.User, bool) {
+	e, err := sources.Email(w.Email)
+	// Without admin rights the status is not shown: then it is taken for active.
+	active := w.Status == "" || w.Status == "ACTIVE"
+	return plan.User{ID: w.ID, Email: e, Name: w.Name, Active: active, ImageID: w.ImageID}, err == nil
 }

@@ -36,6 +36,9 @@ func (q *quiet) has(record int) bool {
 func (r *run) remember(context.Context) error {
 	people := r.people
 	r.people = nil
+	if r.o.AlternateEmails {
+		r.claims.claim(people)
+	}
 	r.generation = r.o.State.Generation()
 	r.quiet.withPhoto = make([]int, len(r.o.Sources))
 	if _, err := r.o.State.Meta(listedKey, &r.past.Listed); err != nil {

@@ -35,6 +35,8 @@ func (r *run) rule(a plan.Action, it report.Item) string {
 	switch {
 	case reason == plan.NoPhoto && it.Message != "":
 		return it.Message
+	case reason == plan.NotInSmartsheet && r.o.AlternateEmails:
+		return rules[reason] + ", nor one of them as an alternate address that is known and confirmed"
 	case reason == plan.UserChanged && !a.Lost:
 		return fmt.Sprintf("policy.existing is %s, and the picture in Smartsheet is not ours to replace", r.o.Existing)
 	}

@@ -58,7 +58,11 @@ func (v *verification) list(ctx context.Context) error {
 			emails, wanted[it.UserID] = append(emails, a.Emails...), true
 		}
 	}
-	err := v.run.o.Smartsheet.Find(ctx, emails, func(u smartsheet.User) error {
+	m, err := v.run.matcher()
+	if err != nil {
+		return err
+	}
+	err = v.run.o.Smartsheet.Find(ctx, append(emails, m.own(emails)...), func(u smartsheet.User) error {
 		if wanted[u.ID] {
 			v.shown[u.ID] = u
 		}
@@ -92,6 +96,8 @@ func (v *verification) again(ctx context.Context, it *report.Item) error {
 		}
 	}
 	switch {
+	case u.ID == 0 && v.asked > maxAskedAgain:
+		v.run.report.Doubt(it, "no such user in its list")
 	case u.ID == 0:
 		v.run.report.Doubt(it, "no such user")
 	case u.ImageID == "":

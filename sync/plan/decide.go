@@ -18,11 +18,11 @@ func NeedsLook(s Subject, o Options) bool {
 
 // NeedsUser returns the addresses to look up in Smartsheet for s: those of a
 // person with something to upload whose user is not remembered, or whose picture
-// in Smartsheet the policy has to see.
+// in Smartsheet the policy has to see, or all of them with Afresh.
 func NeedsUser(s Subject, o Options) []string {
 	a := decide(s, o)
 	switch {
-	case a.Outcome == Planned && (a.User.ID == 0 || o.Existing.sees() || a.Reason == Placeholder),
+	case a.Outcome == Planned && (a.User.ID == 0 || o.Existing.sees() || o.Afresh || a.Reason == Placeholder),
 		a.Reason == Unchanged && o.Existing == Enforce:
 		return s.Emails
 	}

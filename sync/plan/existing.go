@@ -38,7 +38,7 @@ func (a Action) ours(u User) bool {
 // another one now.
 func (a Action) enforce(users map[string][]User) Action {
 	found := a.found(users)
-	if len(found) != 1 || !found[0].Active || a.Record.ImageID == "" || a.ours(found[0]) {
+	if len(found) != 1 || len(found[0].Claims) > 0 || !found[0].Active || a.Record.ImageID == "" || a.ours(found[0]) {
 		return a
 	}
 	a.User, a.Drift = found[0], true

@@ -74,6 +74,7 @@ type Options struct {
 	// RemovedAfter is how many complete runs in a row a person must be without a
 	// photo before a placeholder replaces the one that we uploaded; 0: never.
 	RemovedAfter int
+	Afresh       bool              // users are looked up for every upload, also those who are remembered
 	Source       string            // only photos of this source; empty: of all
 	Generation   uint64            // of the state that the plan rests on
 	Excluded     func(string) bool // by email; nil: nobody
@@ -107,6 +108,9 @@ type User struct {
 	Name    string
 	Active  bool
 	ImageID string // of the picture in Smartsheet; empty: none
+	// Claims are further addresses of this user that other people in the sources
+	// have: then only a human can tell whose user it is.
+	Claims []string
 }
 
 // Action is what a run does for one person. The order of actions is by email.
@@ -250,7 +254,7 @@ func settleUser(a Action, users map[string][]User, o Options) Action {
 
 // assign finds the Smartsheet user of an action.
 func assign(a Action, users map[string][]User, o Options) Action {
-	if a.User.ID != 0 && !o.Existing.sees() { // remembered
+	if a.User.ID != 0 && !o.Existing.sees() && !o.Afresh { // remembered
 		return a
 	}
 	found := a.found(users)
@@ -261,6 +265,11 @@ func assign(a Action, users map[string][]User, o Options) Action {
 		for _, u := range found {
 			a.Rivals = append(a.Rivals, fmt.Sprintf("smartsheet: user %d %s", u.ID, u.Email))
 		}
+		a.Settle = false
+		return a.skip(Ambiguous)
+	case len(found[0].Claims) > 0:
+		a.Rivals = []string{rival(a.Source, a.Candidate), fmt.Sprintf("smartsheet: user %d %s, who is also %s, somebody else in the sources",
+			found[0].ID, found[0].Email, strings.Join(found[0].Claims, ", "))}
 		a.Settle = false
 		return a.skip(Ambiguous)
 	}

@@ -77,3 +77,24 @@ func TestDecide(t *testing.T) {
 		}
 	}
 }
+
+// Where an upload names its user, the address is the one that Smartsheet lists, and not
+// the one under which the person is remembered.
+func TestAfresh(t *testing.T) {
+	s := Subject{
+		Record: state.Record{Email: "a@x", UserID: 7, Stamp: "s=1", SourceSHA256: "old", UploadSHA256: "up"}, Known: true, Look: &Look{SHA256: "new"},
+		Joined: sources.Joined{Emails: []string{"a@x", "b@x"}, Candidates: []sources.Candidate{{}}},
+	}
+	users := map[string][]User{"b@x": {{ID: 7, Email: "b@x", Active: true}}}
+	o := Options{Sources: []string{"s"}}
+	if got := NeedsUser(s, o); got != nil {
+		t.Errorf("looks up %q, who is remembered", got)
+	}
+	o.Afresh = true
+	if got := NeedsUser(s, o); len(got) != 2 {
+		t.Errorf("looks up %q", got)
+	}
+	if a := Build([]Subject{s}, users, o).Actions[0]; a.Outcome != Planned || a.User.Email != "b@x" || a.Drift {
+		t.Errorf("action %+v", a)
+	}
+}

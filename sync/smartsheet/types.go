@@ -8,9 +8,16 @@ type User struct {
 	Name            string
 	FirstName       string
 	LastName        string
-	Status          string // ACTIVE, PENDING, DECLINED, DEACTIVATED; empty when the token may not see it
-	ImageID         string // profileImage.imageId; empty: no picture
-	AlternateEmails []string
+	Status          string           // ACTIVE, PENDING, DECLINED, DEACTIVATED; empty when the token may not see it
+	ImageID         string           // profileImage.imageId; empty: no picture
+	AlternateEmails []AlternateEmail // filled in by Client.User only
+}
+
+// AlternateEmail is a further address of a user, from GET /users/{id}. One that is
+// not confirmed is what somebody typed: it may belong to anybody.
+type AlternateEmail struct {
+	Email     string
+	Confirmed bool
 }
 
 // Me is the token's own user, from GET /users/me.

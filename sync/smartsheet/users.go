@@ -30,7 +30,8 @@ type wireUser struct {
 		ImageID string `json:"imageId"`
 	} `json:"profileImage"`
 	AlternateEmails []struct {
-		Email string `json:"email"`
+		Email     string `json:"email"`
+		Confirmed bool   `json:"confirmed"`
 	} `json:"alternateEmails"`
 }
 
@@ -40,7 +41,7 @@ func (w wireUser) user() User {
 		Status: w.Status, ImageID: w.ProfileImage.ImageID,
 	}
 	for _, a := range w.AlternateEmails {
-		u.AlternateEmails = append(u.AlternateEmails, a.Email)
+		u.AlternateEmails = append(u.AlternateEmails, AlternateEmail(a))
 	}
 	return u
 }

@@ -112,6 +112,8 @@ type Match struct {
 	Domains map[string]string `yaml:"domains"`
 	Include []string          `yaml:"include"`
 	Exclude []string          `yaml:"exclude"`
+
+	AlternateEmails bool `yaml:"alternate_emails"`
 }
 
 // Image is what a picture may be like.

@@ -178,7 +178,7 @@ func (s *Server) alternateEmails(w http.ResponseWriter, r *http.Request) {
 func (u *user) alternates() []map[string]any {
 	all := []map[string]any{}
 	for i, e := range u.AlternateEmails {
-		all = append(all, map[string]any{"id": u.ID + int64(i) + 1, "email": e, "confirmed": true})
+		all = append(all, map[string]any{"id": u.ID + int64(i) + 1, "email": e.Email, "confirmed": e.Confirmed})
 	}
 	return all
 }

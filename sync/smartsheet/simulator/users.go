@@ -12,8 +12,8 @@ import (
 )
 
 // ReadUsers reads users from CSV: email, name, status, id, alternate emails
-// (separated by spaces) a line, all but the email optional. Lines that begin with
-// # are comments.
+// (separated by spaces, with a ? behind those that are not confirmed) a line, all but
+// the email optional. Lines that begin with # are comments.
 func ReadUsers(r io.Reader) ([]smartsheet.User, error) {
 	in := csv.NewReader(r)
 	in.FieldsPerRecord = -1
@@ -40,8 +40,9 @@ func ReadUsers(r io.Reader) ([]smartsheet.User, error) {
 			}
 		}
 		u.FirstName, u.LastName, _ = strings.Cut(u.Name, " ")
-		if more := strings.Fields(rec[4]); len(more) > 0 {
-			u.AlternateEmails = more
+		for _, more := range strings.Fields(rec[4]) {
+			email, open := strings.CutSuffix(more, "?")
+			u.AlternateEmails = append(u.AlternateEmails, smartsheet.AlternateEmail{Email: email, Confirmed: !open})
 		}
 		users = append(users, u)
 	}
