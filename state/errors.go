@@ -117,13 +117,17 @@ func (e *AccessError) Hint() string {
 
 // ImportError means that a file cannot be imported; the state is as it was.
 type ImportError struct {
-	Line int // of the file; 0: none in particular
-	Err  error
+	Export int // of several that follow each other, from 1
+	Line   int // of it; 0: none in particular
+	Err    error
 }
 
 func (e *ImportError) Error() string {
 	if e.Line == 0 {
 		return fmt.Sprintf("import state: %v", e.Err)
+	}
+	if e.Export > 1 {
+		return fmt.Sprintf("import state: line %d of export %d: %v", e.Line, e.Export, e.Err)
 	}
 	return fmt.Sprintf("import state: line %d: %v", e.Line, e.Err)
 }

@@ -117,6 +117,10 @@ func TestImportRefuses(t *testing.T) {
 		"cut in line":  {[]string{lines[0], lines[1], lines[2][:40]}, "line 3"},
 		"twice":        {[]string{lines[0], lines[1], lines[1], lines[2]}, "line 3"},
 		"one too many": {append(slices.Clone(lines), strings.Replace(lines[3], "lastname", "lastnamf", 1)), "line 5"},
+		"another tail": {append(slices.Clone(lines), "{\"kind\":\"another\"}\n"), "line 5: one too many"},
+		"two, twice":   {append(slices.Clone(lines), lines...), "line 2 of export 2: \"firstname.lastname0000001"},
+		"two, cut":     {append(slices.Clone(lines), lines[0]), "line 2 of export 2: the file ends after 0 of 3 people"},
+		"two, newer":   {append(slices.Clone(lines), strings.Replace(lines[0], `"schema_version":1`, `"schema_version":9`, 1)), "line 1 of export 2: written by a newer"},
 		"misspelt":     {[]string{lines[0], strings.Replace(lines[1], "user_id", "userid", 1), lines[2], lines[3]}, "line 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,6 +139,39 @@ func TestImportRefuses(t *testing.T) {
 				t.Errorf("left behind: %q", files)
 			}
 		})
+	}
+}
+
+// The exports of the shards make one state, of one account, with everyone.
+func TestImportShards(t *testing.T) {
+	var exports bytes.Buffer
+	ours := Account{Root: "https://api.example.com/2.0", ID: 7, Name: "ours"}
+	for i, records := range [][]Record{{sample(2), sample(5)}, {sample(1), sample(3), sample(4)}, nil} {
+		s := open(t, filepath.Join(t.TempDir(), "shard.db"))
+		if i < 2 { // the last one never asked Smartsheet
+			if err := s.Bind(ours); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(t, s, records...)
+		exports.Write(export(t, s))
+	}
+	s := imported(t, t.TempDir(), exports.Bytes())
+	defer s.Close()
+	if diff := cmp.Diff([]Record{sample(1), sample(2), sample(3), sample(4), sample(5)}, all(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	if a, _ := s.Account(); a != ours {
+		t.Errorf("bound to %+v", a)
+	}
+	other := open(t, filepath.Join(t.TempDir(), "other.db"))
+	if err := other.Bind(Account{Root: ours.Root, ID: 8}); err != nil {
+		t.Fatal(err)
+	}
+	exports.Write(export(t, other))
+	_, err := open(t, filepath.Join(t.TempDir(), "state.db")).Import(&exports, false)
+	if err == nil || !strings.Contains(err.Error(), "line 1 of export 4: this export is of another Smartsheet account") {
+		t.Error(err)
 	}
 }
 

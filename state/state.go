@@ -32,6 +32,9 @@ type Account struct {
 	Name string `json:"name"`
 }
 
+// same tells whether a and b are one account; its name may change.
+func (a Account) same(b Account) bool { return a.Root == b.Root && a.ID == b.ID }
+
 // Store is an open state file. It is safe for concurrent use.
 type Store struct {
 	path       string
@@ -77,7 +80,7 @@ func (s *Store) Bind(a Account) error {
 	switch {
 	case err != nil:
 		return err
-	case known && (have.Root != a.Root || have.ID != a.ID):
+	case known && !have.same(a):
 		return &AccountError{Path: s.path, Have: have, Want: a}
 	case known || s.writable() != nil:
 		return nil

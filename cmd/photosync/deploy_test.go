@@ -32,6 +32,9 @@ func commandLines(text string) [][]string {
 	for _, m := range regexp.MustCompile(`args\w* ?[:=] \[(.*)\]`).FindAllStringSubmatch(text, -1) {
 		lines = append(lines, regexp.MustCompile(`[^\s",]+`).FindAllString(m[1], -1))
 	}
+	for _, m := range regexp.MustCompile(`args:\n((?: +- .*\n)+)`).FindAllStringSubmatch(text, -1) {
+		lines = append(lines, strings.Fields(strings.ReplaceAll(m[1], " - ", " ")))
+	}
 	command := regexp.MustCompile("(?m)(?:^ *|[`/=])photosync ((?:sync|plan|check|init|config)\\b[^`&\n]*)")
 	for _, m := range command.FindAllStringSubmatch(text, -1) {
 		lines = append(lines, strings.Fields(m[1]))
@@ -42,7 +45,8 @@ func commandLines(text string) [][]string {
 // Every command and flag that deploy/ uses exists, and takes the value given.
 func TestDeployFlags(t *testing.T) {
 	for file, want := range map[string]int{
-		"kubernetes/cronjob.yaml": 1, "kubernetes/README.md": 2, "systemd/photosync.service": 1, "systemd/README.md": 2,
+		"kubernetes/cronjob.yaml": 1, "kubernetes/README.md": 3, "kubernetes-backfill/job.yaml": 1,
+		"systemd/photosync.service": 1, "systemd/README.md": 2,
 	} {
 		lines := commandLines(deployFile(t, file))
 		if len(lines) != want {
@@ -69,6 +73,7 @@ func TestDeployExitCodes(t *testing.T) {
 		want          []int
 	}{
 		{"kubernetes/cronjob.yaml", `values: \[(.*)\]`, fatal},
+		{"kubernetes-backfill/job.yaml", `values: \[(.*)\]`, fatal},
 		{"systemd/photosync.service", `ExitStatus=(.*)`, fatal},
 		{"kubernetes/README.md", `(?m)^\| ([\d, ]+) \|`, sync},
 		{"systemd/README.md", `(?m)^\| ([\d, ]+) \|`, sync},

@@ -25,6 +25,7 @@ type stateFlags struct {
 	importing       bool // a new state may be begun
 	failed, missing bool
 	outFile         string
+	count           int // of the shards to import
 }
 
 func (a *app) state() *cobra.Command {
@@ -52,10 +53,11 @@ func (a *app) with(f *stateFlags, o state.Options, do func(*state.Store) error) 
 	if err != nil {
 		return workError{usageError{err}}
 	}
-	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) && !f.importing {
-		return workError{&state.AccessError{Path: file, Err: err}}
+	open := openExisting
+	if f.importing {
+		open = state.Open
 	}
-	st, err := state.Open(file, o)
+	st, err := open(file, o)
 	if err != nil {
 		return workError{err}
 	}
@@ -63,6 +65,14 @@ func (a *app) with(f *stateFlags, o state.Options, do func(*state.Store) error) 
 		return workError{err}
 	}
 	return nil
+}
+
+// openExisting opens a state and begins none.
+func openExisting(file string, o state.Options) (*state.Store, error) {
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil, &state.AccessError{Path: file, Err: err}
+	}
+	return state.Open(file, o)
 }
 
 func (f *stateFlags) statePath(a *app) (string, error) {

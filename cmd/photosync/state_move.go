@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"photosync/state"
+	"photosync/sync/plan"
 )
 
 func (a *app) stateExport(f *stateFlags) *cobra.Command {
@@ -41,29 +42,79 @@ func (a *app) exportState(st *state.Store, file string) error {
 
 func (a *app) stateImport(f *stateFlags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "import FILE",
-		Short: "Fill the state from an export",
-		Long: `Fill the state from an export; - is stdin. A state that already holds people is only
-replaced with --replace, and then becomes the backup beside the new one. The new state
-takes its place when every record was read back, or not at all.`,
-		Example: "  photosync state import state.jsonl\n  gunzip < state.jsonl.gz | photosync state import -",
-		Args:    cobra.ExactArgs(1),
+		Use:   "import FILE...",
+		Short: "Fill the state from an export, or from the states of all shards",
+		Long: `Fill the state from an export; - is stdin. The exports of all shards, given together,
+make one state; --shards takes them from the shards' states, which lie beside it. A
+state that already holds people is only replaced with --replace, and then becomes the
+backup beside the new one. The new state takes its place when every record was read
+back, or not at all.`,
+		Example: `  photosync state import state.jsonl
+  gunzip < state.jsonl.gz | photosync state import -
+  photosync state import --shards 4`,
+		Args: func(_ *cobra.Command, args []string) error { return f.checkImport(args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f.importing = true
-			in := cmd.InOrStdin()
-			if args[0] != "-" {
-				file, err := os.Open(args[0])
-				if err != nil {
-					return workError{fmt.Errorf("import state: %w", err)}
-				}
-				defer file.Close()
-				in = file
+			exports, closeAll, err := a.exports(f, args, cmd.InOrStdin())
+			defer closeAll()
+			if err != nil {
+				return workError{fmt.Errorf("import state: %w", err)}
 			}
-			return a.with(f, state.Options{}, func(st *state.Store) error { return a.importState(st, in, f.replace) })
+			f.importing = true
+			return a.with(f, state.Options{}, func(st *state.Store) error { return a.importState(st, exports, f.replace) })
 		},
 	}
 	cmd.Flags().BoolVar(&f.replace, "replace", false, "also if the state holds people, or is of another account")
+	cmd.Flags().IntVar(&f.count, "shards", 0, "make one state of those of all `N` shards")
 	return cmd
+}
+
+func (f *stateFlags) checkImport(args []string) error {
+	switch {
+	case f.count < 0:
+		return fmt.Errorf("--shards %d: want how many shards there are", f.count)
+	case f.count > 0 && (len(args) > 0 || f.shard != ""):
+		return errors.New("--shards: want no file and no --shard beside it")
+	case f.count == 0 && len(args) == 0:
+		return errors.New("want the file of an export, - for stdin, or --shards N")
+	}
+	return nil
+}
+
+// exports opens what is imported.
+func (a *app) exports(f *stateFlags, files []string, stdin io.Reader) (io.Reader, func(), error) {
+	var all []io.Reader
+	var closers []io.Closer
+	closeAll := func() {
+		for _, c := range closers {
+			c.Close()
+		}
+	}
+	for _, name := range files {
+		if name == "-" {
+			all = append(all, stdin)
+			continue
+		}
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, closeAll, err
+		}
+		all, closers = append(all, file), append(closers, file)
+	}
+	path, err := f.statePath(a)
+	if err != nil {
+		return nil, closeAll, usageError{err}
+	}
+	for i := range f.count {
+		st, err := openExisting(shardPath(path, plan.Shard{Index: i, Count: f.count}), state.Options{ReadOnly: true})
+		if err != nil {
+			return nil, closeAll, err
+		}
+		r, w := io.Pipe()
+		// Once the reader is closed writing fails, and the export ends.
+		go func() { w.CloseWithError(st.Export(w)) }()
+		all, closers = append(all, r), append(closers, r, st)
+	}
+	return io.MultiReader(all...), closeAll, nil
 }
 
 func (a *app) importState(st *state.Store, in io.Reader, replace bool) error {

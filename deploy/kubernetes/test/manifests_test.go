@@ -2,8 +2,10 @@
 package manifests
 
 import (
+	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,141 +18,233 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// build returns what `kubectl apply -k` would apply, by kind. Each is decoded
-// strictly: a key that Kubernetes does not know fails the test.
-func build(t *testing.T) map[string]any {
+const (
+	nightly  = ".."
+	backfill = "../../kubernetes-backfill"
+)
+
+// build returns what `kubectl apply -k` would apply, by kind and name without the
+// hash of a ConfigMap's. Each is decoded strictly: a key that Kubernetes does not
+// know fails the test.
+func build(t *testing.T, folder string) map[string]any {
 	t.Helper()
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), "..")
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects := map[string]any{
-		"Namespace": &corev1.Namespace{}, "ServiceAccount": &corev1.ServiceAccount{}, "ConfigMap": &corev1.ConfigMap{},
-		"PersistentVolumeClaim": &corev1.PersistentVolumeClaim{}, "CronJob": &batchv1.CronJob{}, "NetworkPolicy": &networkingv1.NetworkPolicy{},
+	types := map[string]func() any{
+		"Namespace": func() any { return &corev1.Namespace{} }, "ServiceAccount": func() any { return &corev1.ServiceAccount{} },
+		"ConfigMap": func() any { return &corev1.ConfigMap{} }, "PersistentVolumeClaim": func() any { return &corev1.PersistentVolumeClaim{} },
+		"CronJob": func() any { return &batchv1.CronJob{} }, "Job": func() any { return &batchv1.Job{} },
+		"NetworkPolicy": func() any { return &networkingv1.NetworkPolicy{} },
 	}
+	objects := map[string]any{}
 	for _, r := range resources.Resources() {
-		into, known := objects[r.GetKind()]
+		name := r.GetKind() + "/" + r.GetName()
+		if r.GetKind() == "ConfigMap" {
+			name = name[:strings.LastIndex(name, "-")]
+		}
+		newType, known := types[r.GetKind()]
 		if !known {
-			t.Fatalf("a %s that this test does not know", r.GetKind())
+			t.Fatalf("%s: this test does not know the type", name)
 		}
-		if err := yaml.UnmarshalStrict([]byte(r.MustYaml()), into); err != nil {
-			t.Errorf("%s: %v", r.GetKind(), err)
-		}
-	}
-	if n := len(resources.Resources()); n != len(objects) {
-		t.Errorf("%d objects, want %d", n, len(objects))
+		objects[name] = decode(t, name, []byte(r.MustYaml()), newType())
 	}
 	return objects
 }
 
-func TestRestricted(t *testing.T) {
-	pod := build(t)["CronJob"].(*batchv1.CronJob).Spec.JobTemplate.Spec.Template.Spec
-	c := pod.Containers[0]
-	for what, ok := range map[string]bool{
-		"non-root":        *pod.SecurityContext.RunAsNonRoot && *pod.SecurityContext.RunAsUser > 0,
-		"seccomp":         pod.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
-		"read-only root":  *c.SecurityContext.ReadOnlyRootFilesystem,
-		"no escalation":   !*c.SecurityContext.AllowPrivilegeEscalation,
-		"no capabilities": slices.Equal(c.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"}) && c.SecurityContext.Capabilities.Add == nil,
-		"no API token":    !*pod.AutomountServiceAccountToken,
-		"memory bounded":  !c.Resources.Limits.Memory().IsZero() && !c.Resources.Requests.Memory().IsZero(),
-	} {
-		if !ok {
-			t.Errorf("not so: %s", what)
-		}
+func decode[T any](t *testing.T, name string, data []byte, into T) T {
+	t.Helper()
+	if err := yaml.UnmarshalStrict(data, into); err != nil {
+		t.Errorf("%s: %v", name, err)
 	}
+	return into
 }
 
-// The job lives longer than a run may take, and ends before the next one begins.
-func TestDeadlines(t *testing.T) {
-	cron := build(t)["CronJob"].(*batchv1.CronJob).Spec
-	job := cron.JobTemplate.Spec
-	deadline := time.Duration(*job.ActiveDeadlineSeconds) * time.Second
-	grace := time.Duration(*job.Template.Spec.TerminationGracePeriodSeconds) * time.Second
-	var limit time.Duration
-	for _, arg := range job.Template.Spec.Containers[0].Args {
-		if v, ok := strings.CutPrefix(arg, "--max-duration="); ok {
-			var err error
-			if limit, err = time.ParseDuration(v); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if limit == 0 || deadline < limit+grace || deadline > limit+time.Hour {
-		t.Errorf("activeDeadlineSeconds is %v, --max-duration %v", deadline, limit)
-	}
-	if cron.ConcurrencyPolicy != batchv1.ForbidConcurrent {
-		t.Errorf("concurrencyPolicy %s", cron.ConcurrencyPolicy)
-	}
-}
-
-// What an exit code makes of the job.
-func TestExitCodes(t *testing.T) {
-	job := build(t)["CronJob"].(*batchv1.CronJob).Spec.JobTemplate.Spec
-	if job.Template.Spec.RestartPolicy != corev1.RestartPolicyNever {
-		t.Error("podFailurePolicy needs restartPolicy: Never")
-	}
-	if *job.BackoffLimit < 1 {
-		t.Error("nothing is ever tried again")
-	}
-	action := func(code int32) batchv1.PodFailurePolicyAction {
-		for _, r := range job.PodFailurePolicy.Rules {
-			if e := r.OnExitCodes; e != nil && *e.ContainerName == job.Template.Spec.Containers[0].Name && slices.Contains(e.Values, code) {
-				return r.Action
-			}
-		}
-		return batchv1.PodFailurePolicyActionCount
-	}
-	for code, want := range map[int32]batchv1.PodFailurePolicyAction{1: "Count", 2: "FailJob", 3: "FailJob", 4: "FailJob", 5: "FailJob", 6: "FailJob"} {
-		if got := action(code); got != want {
-			t.Errorf("exit code %d: %s, want %s", code, got, want)
-		}
-	}
-	// A drained node comes first: it ends with exit code 6, too.
-	if r := job.PodFailurePolicy.Rules[0]; r.Action != batchv1.PodFailurePolicyActionIgnore || r.OnPodConditions[0].Type != corev1.DisruptionTarget {
-		t.Errorf("first rule: %+v", r)
-	}
-}
-
-// What the pod mounts is there, with the keys that the configuration names.
-func TestNamesFit(t *testing.T) {
-	o := build(t)
-	pod := o["CronJob"].(*batchv1.CronJob).Spec.JobTemplate.Spec.Template
-	data, err := os.ReadFile("../secret.example.yaml")
+// secret is the example of the secret in a folder.
+func secret(t *testing.T, folder string) *corev1.Secret {
+	t.Helper()
+	data, err := os.ReadFile(folder + "/secret.example.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := &corev1.Secret{}
-	if err := yaml.UnmarshalStrict(data, secret); err != nil {
-		t.Fatal(err)
+	return decode(t, folder, data, &corev1.Secret{})
+}
+
+// jobs are what the manifests run, by what they are for.
+func jobs(t *testing.T) map[string]batchv1.JobSpec {
+	return map[string]batchv1.JobSpec{
+		"nightly":  build(t, nightly)["CronJob/photosync"].(*batchv1.CronJob).Spec.JobTemplate.Spec,
+		"backfill": build(t, backfill)["Job/photosync-backfill"].(*batchv1.Job).Spec,
 	}
-	want := map[string]string{
-		"config": o["ConfigMap"].(*corev1.ConfigMap).Name, "secrets": secret.Name, "data": o["PersistentVolumeClaim"].(*corev1.PersistentVolumeClaim).Name,
-	}
-	for _, v := range pod.Spec.Volumes {
-		var got string
-		switch {
-		case v.ConfigMap != nil:
-			got = v.ConfigMap.Name
-		case v.Secret != nil:
-			got = v.Secret.SecretName
-		case v.PersistentVolumeClaim != nil:
-			got = v.PersistentVolumeClaim.ClaimName
-		}
-		if got != want[v.Name] {
-			t.Errorf("volume %s: %q, want %q", v.Name, got, want[v.Name])
+}
+
+// argument is the value of a flag of the only container; empty without it.
+func argument(job batchv1.JobSpec, flag string) string {
+	for _, arg := range job.Template.Spec.Containers[0].Args {
+		if v, ok := strings.CutPrefix(arg, flag+"="); ok {
+			return v
 		}
 	}
-	for _, m := range pod.Spec.Containers[0].VolumeMounts {
-		for key := range secret.StringData {
-			if m.Name == "secrets" && !strings.Contains(o["ConfigMap"].(*corev1.ConfigMap).Data["config.yaml"], m.MountPath+"/"+key+"\n") {
-				t.Errorf("the configuration does not name %s/%s", m.MountPath, key)
+	return ""
+}
+
+func TestRestricted(t *testing.T) {
+	for name, job := range jobs(t) {
+		pod := job.Template.Spec
+		c := pod.Containers[0]
+		for what, ok := range map[string]bool{
+			"non-root":        *pod.SecurityContext.RunAsNonRoot && *pod.SecurityContext.RunAsUser > 0,
+			"seccomp":         pod.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
+			"read-only root":  *c.SecurityContext.ReadOnlyRootFilesystem,
+			"no escalation":   !*c.SecurityContext.AllowPrivilegeEscalation,
+			"no capabilities": slices.Equal(c.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"}) && c.SecurityContext.Capabilities.Add == nil,
+			"no API token":    !*pod.AutomountServiceAccountToken,
+			"memory bounded":  !c.Resources.Limits.Memory().IsZero() && !c.Resources.Requests.Memory().IsZero(),
+			"the image":       strings.HasPrefix(c.Image, "registry.example.com/photosync:"),
+		} {
+			if !ok {
+				t.Errorf("%s: not so: %s", name, what)
 			}
 		}
 	}
-	for k, v := range o["NetworkPolicy"].(*networkingv1.NetworkPolicy).Spec.PodSelector.MatchLabels {
-		if pod.Labels[k] != v {
-			t.Errorf("the network policy selects %s=%s, the pod has %q", k, v, pod.Labels[k])
+}
+
+// A job lives longer than a run may take, and not much.
+func TestDeadlines(t *testing.T) {
+	for name, job := range jobs(t) {
+		limit, err := time.ParseDuration(argument(job, "--max-duration"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		deadline := time.Duration(*job.ActiveDeadlineSeconds) * time.Second
+		grace := time.Duration(*job.Template.Spec.TerminationGracePeriodSeconds) * time.Second
+		if deadline < limit+grace || deadline > limit+time.Hour {
+			t.Errorf("%s: activeDeadlineSeconds is %v, --max-duration %v", name, deadline, limit)
+		}
+		if grace < 30*time.Second { // photosync takes up to 25 s
+			t.Errorf("%s: terminationGracePeriodSeconds is %v", name, grace)
+		}
+	}
+}
+
+// One night does not begin before the last one is over, and none during a backfill.
+func TestNights(t *testing.T) {
+	night := build(t, nightly)["CronJob/photosync"].(*batchv1.CronJob).Spec
+	if night.ConcurrencyPolicy != batchv1.ForbidConcurrent || night.Suspend != nil {
+		t.Errorf("concurrencyPolicy %s, suspend %v", night.ConcurrencyPolicy, night.Suspend)
+	}
+	if suspend := build(t, backfill)["CronJob/photosync"].(*batchv1.CronJob).Spec.Suspend; suspend == nil || !*suspend {
+		t.Error("nights go on during a backfill")
+	}
+}
+
+// action is what an exit code makes of a job: of the first rule that matches.
+func action(job batchv1.JobSpec, code int32) batchv1.PodFailurePolicyAction {
+	for _, r := range job.PodFailurePolicy.Rules {
+		if e := r.OnExitCodes; e != nil && *e.ContainerName == job.Template.Spec.Containers[0].Name && slices.Contains(e.Values, code) {
+			return r.Action
+		}
+	}
+	return batchv1.PodFailurePolicyActionCount
+}
+
+func TestExitCodes(t *testing.T) {
+	jobs := jobs(t)
+	for name, want := range map[string][]batchv1.PodFailurePolicyAction{ // of the codes from 1 to 6
+		"nightly":  {"Count", "FailJob", "FailJob", "FailJob", "FailJob", "FailJob"},
+		"backfill": {"Count", "FailJob", "FailIndex", "FailIndex", "FailIndex", "FailIndex"},
+	} {
+		job := jobs[name]
+		for i, want := range want {
+			if got := action(job, int32(i+1)); got != want {
+				t.Errorf("%s: exit code %d: %s, want %s", name, i+1, got, want)
+			}
+		}
+		if job.Template.Spec.RestartPolicy != corev1.RestartPolicyNever {
+			t.Errorf("%s: podFailurePolicy needs restartPolicy: Never", name)
+		}
+		// A drained node comes first: it ends with exit code 6, too.
+		if r := job.PodFailurePolicy.Rules[0]; r.Action != batchv1.PodFailurePolicyActionIgnore || r.OnPodConditions[0].Type != corev1.DisruptionTarget {
+			t.Errorf("%s: first rule: %+v", name, r)
+		}
+	}
+	if *jobs["nightly"].BackoffLimit < 1 || *jobs["backfill"].BackoffLimitPerIndex < 1 {
+		t.Error("nothing is ever tried again")
+	}
+}
+
+// All shards run at the same time, each with its token, where the configuration
+// looks for it, and its own reports, on the node that has the volume.
+func TestShards(t *testing.T) {
+	objects := build(t, backfill)
+	job := objects["Job/photosync-backfill"].(*batchv1.Job).Spec
+	pod := job.Template
+	n := int(*job.Completions)
+	if *job.CompletionMode != batchv1.IndexedCompletion || *job.Parallelism != *job.Completions || argument(job, "--shard") != fmt.Sprintf("auto/%d", n) {
+		t.Errorf("%s, %d completions, parallelism %d, --shard=%s", *job.CompletionMode, n, *job.Parallelism, argument(job, "--shard"))
+	}
+	if dir := argument(job, "--report-dir"); !strings.HasSuffix(dir, "-$(JOB_COMPLETION_INDEX)") {
+		t.Errorf("the shards share the folder %s for reports", dir)
+	}
+	tokens := secret(t, backfill)
+	if len(tokens.StringData) != n {
+		t.Errorf("%d tokens for %d shards", len(tokens.StringData), n)
+	}
+	for _, m := range pod.Spec.Containers[0].VolumeMounts {
+		for i := range n {
+			if key := strings.ReplaceAll(m.SubPathExpr, "$(JOB_COMPLETION_INDEX)", strconv.Itoa(i)); m.Name == "tokens" && tokens.StringData[key] == "" {
+				t.Errorf("shard %d: the secret has no %s", i, key)
+			}
+		}
+	}
+	term := pod.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution[0]
+	if name := term.LabelSelector.MatchLabels[batchv1.JobNameLabel]; objects["Job/"+name] == nil || term.TopologyKey != corev1.LabelHostname {
+		t.Errorf("the shards may be on different nodes: %+v", term)
+	}
+	if mode := objects["PersistentVolumeClaim/photosync"].(*corev1.PersistentVolumeClaim).Spec.AccessModes[0]; mode != corev1.ReadWriteOnce {
+		t.Errorf("the volume is %s", mode)
+	}
+}
+
+// What the pods mount is there, the configuration names the secrets where they are,
+// and the network policy is about these pods.
+func TestNamesFit(t *testing.T) {
+	for name, folder := range map[string]string{"nightly": nightly, "backfill": backfill} {
+		objects, job := build(t, folder), jobs(t)[name]
+		pod := job.Template.Spec
+		config := objects["ConfigMap/photosync"].(*corev1.ConfigMap)
+		secrets := []*corev1.Secret{secret(t, nightly), secret(t, folder)}
+		for _, v := range pod.Volumes {
+			ok := false
+			switch {
+			case v.ConfigMap != nil:
+				ok = v.ConfigMap.Name == config.Name
+			case v.Secret != nil:
+				ok = slices.ContainsFunc(secrets, func(s *corev1.Secret) bool { return s.Name == v.Secret.SecretName })
+			case v.PersistentVolumeClaim != nil:
+				ok = objects["PersistentVolumeClaim/"+v.PersistentVolumeClaim.ClaimName] != nil
+			}
+			if !ok {
+				t.Errorf("%s: the volume %s is nowhere", name, v.Name)
+			}
+		}
+		for key := range secrets[0].StringData {
+			mounted := slices.ContainsFunc(pod.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool {
+				file := m.MountPath
+				if m.SubPath == "" && m.SubPathExpr == "" { // the whole secret
+					file += "/" + key
+				}
+				return strings.HasSuffix(file, "/"+key) && strings.Contains(config.Data["config.yaml"], file+"\n")
+			})
+			if !mounted {
+				t.Errorf("%s: the configuration does not name the %s that is mounted", name, key)
+			}
+		}
+		for k, v := range objects["NetworkPolicy/photosync"].(*networkingv1.NetworkPolicy).Spec.PodSelector.MatchLabels {
+			if job.Template.Labels[k] != v {
+				t.Errorf("%s: the network policy selects %s=%s, the pod has %q", name, k, v, job.Template.Labels[k])
+			}
 		}
 	}
 }
