@@ -22,7 +22,7 @@ func printExplanation(w io.Writer, x *job.Explanation) {
 		}
 		return
 	}
-	fmt.Fprintf(w, "%s  %s\n", x.Key, x.DisplayName)
+	fmt.Fprintln(w, strings.TrimSpace(x.Key+"  "+x.DisplayName))
 	if x.Email != x.Key {
 		fmt.Fprintf(w, "  asked for     %s\n", x.Email)
 	}

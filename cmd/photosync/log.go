@@ -12,7 +12,11 @@ import (
 // The log lines of a run. They never hold a secret: reports do not.
 
 func logListed(log zerolog.Logger, s report.Source) {
-	log.Info().Str("source", s.Name).Int("listed", s.Listed).Int("pages", s.Pages).Bool("complete", s.Complete).Msg("source listed")
+	e, msg := log.Info(), "source listed"
+	if !s.Complete {
+		e, msg = log.Warn(), "source not listed to its end"
+	}
+	e.Str("source", s.Name).Int("listed", s.Listed).Int("pages", s.Pages).Bool("complete", s.Complete).Msg(msg)
 	for _, w := range s.Warnings {
 		log.Warn().Str("source", s.Name).Msg(w)
 	}

@@ -43,7 +43,7 @@ func newClientOver(transport http.RoundTripper, s config.Smartsheet, abort <-cha
 		Grace: grace, Abort: abort,
 		Observe: func(e *smartsheet.Error, attempt int, wait time.Duration) {
 			log.Warn().Str("op", e.Op).Int("http_status", e.Status).Int("error_code", e.Code).Str("ref_id", e.RefID).
-				Int("attempt", attempt).Dur("wait_ms", wait).Msg("trying again: " + e.Error())
+				Int("attempt", attempt).Int64("wait_ms", wait.Milliseconds()).Msg("trying again: " + e.Error())
 		},
 	})
 	if err != nil {
