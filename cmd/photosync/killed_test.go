@@ -76,10 +76,6 @@ func TestKilledAnywhere(t *testing.T) {
 	m.noLitter()
 }
 
-func rand64(rng *rand.Rand, d time.Duration) time.Duration {
-	return time.Duration(rng.Int64N(int64(d)))
-}
-
 // mortal is a site whose runs are killed.
 type mortal struct {
 	t          *testing.T
