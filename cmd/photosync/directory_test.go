@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"photosync/sources/ldap/slapdtest"
@@ -190,6 +191,79 @@ func TestServerLostInMidListing(t *testing.T) {
 				t.Errorf("%d uploads, source %+v, error %+v", s.sim.Counts().Accepted, r.Sources[1], r.Error)
 			}
 		})
+	}
+}
+
+// meter is the way to a server; it counts what the server sends.
+type meter struct {
+	url  string
+	sent atomic.Int64
+}
+
+func newMeter(t *testing.T, srv *slapdtest.Server) *meter {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &meter{url: "ldap://" + l.Addr().String()}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer near.Close()
+				far, err := net.Dial("tcp", strings.TrimPrefix(srv.URL, "ldap://"))
+				if err != nil {
+					return
+				}
+				go func() { io.Copy(far, near); far.Close() }()
+				io.Copy(io.MultiWriter(m, near), far)
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	return m
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	m.sent.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// A night without changes moves no photo over the network, and one in which 1 % of
+// the photos changed moves those.
+func TestPhotosMoveOnlyWhenTheyChanged(t *testing.T) {
+	const n = 200
+	var ldif strings.Builder
+	for i := range n {
+		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("p%05d", i), email(i), largePhoto(i)))
+	}
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String()})
+	m := newMeter(t, srv)
+	s := newSite(t, users(n), strings.Replace(ldapSource(srv), srv.URL, m.url, 1))
+	night := func(uploads int) int {
+		t.Helper()
+		m.sent.Store(0)
+		if r := s.run(exitDone, "sync"); r.Totals.Uploaded != uploads {
+			t.Fatalf("totals %+v, want %d uploads", r.Totals, uploads)
+		}
+		return int(m.sent.Load())
+	}
+	size := len(largePhoto(0))
+	night(n)
+	quiet := night(0)
+	if quiet > n*500 {
+		t.Errorf("a night without changes moves %d bytes for %d people", quiet, n)
+	}
+	for i := range n / 100 {
+		srv.Modify(fmt.Sprintf("p%05d", i), "jpegPhoto", largePhoto(1000+i))
+	}
+	// Each is read once to be compared, and once to be sent.
+	if more, least := night(n/100)-quiet, n/100*size; more < least || more > 2*least+n/100*1000 {
+		t.Errorf("two changed photos of %d bytes move %d", size, more)
 	}
 }
 

@@ -71,6 +71,7 @@ type Source struct {
 	pause     time.Duration // before all servers are tried again; it doubles
 
 	first  atomic.Int32 // the address to try first
+	listed atomic.Int64 // entries of the last listing
 	slots  chan struct{}
 	mu     sync.Mutex
 	idle   []*conn

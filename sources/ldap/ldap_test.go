@@ -469,3 +469,46 @@ func TestDeniedOnSlapd(t *testing.T) {
 		}
 	}
 }
+
+// Most of the directory is read page by page, and gives what reading by key gives:
+// each photo once, whoever has none, may not show it, or is gone meanwhile.
+func TestSweep(t *testing.T) {
+	srv := slapdtest.Start(t, slapdtest.Config{
+		LDIF:   many(2*photoBatch) + slapdtest.Entry("nophoto", "nophoto@example.com", nil),
+		Access: "access to dn.exact=\"uid=u01," + slapdtest.BaseDN + "\" attrs=jpegPhoto by * none\n",
+	})
+	o := options(srv)
+	o.BindDN = slapdtest.ReaderDN
+	s := open(t, o)
+	people := sourcetest.List(t, s)
+	var refs []sources.Ref
+	for email, p := range people {
+		if email != "u00@example.com" { // is not wanted
+			refs = append(refs, p.Ref)
+		}
+	}
+	ed := edit(t, srv)
+	ed.Remove("u02@example.com")
+	if err := ed.ad.ModifyDN(ldap.NewModifyDNRequest(dn("u03@example.com"), "uid=renamed", true, "")); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]sources.Photo{}
+	err := s.Photos(t.Context(), append(refs, refs[0]), func(p sources.Photo) error {
+		if _, twice := got[p.Ref.Name]; twice {
+			t.Errorf("%s came twice", p.Ref.Name)
+		}
+		got[p.Ref.Name] = p
+		return nil
+	})
+	if err != nil || len(got) != 2*photoBatch {
+		t.Fatalf("%d photos, error %v", len(got), err)
+	}
+	for name, p := range got {
+		want := map[string]error{
+			dn("u01@"): sources.ErrDenied, dn("u02@"): sources.ErrGone, dn("nophoto@"): sources.ErrNoPhoto,
+		}[name]
+		if !errors.Is(p.Err, want) || want == nil && len(p.Data) == 0 || p.Moved != (name == dn("u03@")) {
+			t.Errorf("%s: %d bytes, moved %t, error %v; want %v", name, len(p.Data), p.Moved, p.Err, want)
+		}
+	}
+}

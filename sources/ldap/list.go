@@ -27,6 +27,7 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	}
 	w.listing.Warnings = append(w.listing.Warnings, w.skipped.warnings()...)
 	w.listing.Complete = err == nil
+	s.listed.Store(int64(w.listing.Entries))
 	return w.listing, err
 }
 
@@ -55,7 +56,7 @@ func (w *walk) over(ctx context.Context, c *conn) error {
 	entries, done := make(chan *entry, w.o.PageSize), make(chan error, 1)
 	pages := 0
 	go func() {
-		done <- w.pages(ctx, c, &pages, func(e *entry) error {
+		done <- w.pages(ctx, c, w.attributes(c.server), &pages, func(e *entry) error {
 			select {
 			case entries <- e:
 				return nil
@@ -87,18 +88,14 @@ func (w *walk) over(ctx context.Context, c *conn) error {
 	return w.anyPhoto(ctx, c)
 }
 
-// pages asks for page after page.
-func (w *walk) pages(ctx context.Context, c *conn, n *int, each func(*entry) error) error {
-	filter, controls := w.filter(c.server)
-	attributes := slices.Concat(w.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), w.marks.attributes(c.server))
-	if !c.server.ad {
-		attributes = append(attributes, "ref") // only a referral has one (RFC 3296, section 2.2)
-	}
+// pages asks for the attributes of all people, page after page.
+func (s *Source) pages(ctx context.Context, c *conn, attributes []string, n *int, each func(*entry) error) error {
+	filter, controls := s.filter(c.server)
 	var cookie []byte
 	for {
-		paging := ldap.NewControlPaging(uint32(w.o.PageSize))
+		paging := ldap.NewControlPaging(uint32(s.o.PageSize))
 		paging.SetCookie(cookie)
-		res, err := c.search(ctx, request(w.o.BaseDN, ldap.ScopeWholeSubtree, filter, attributes,
+		res, err := c.search(ctx, request(s.o.BaseDN, ldap.ScopeWholeSubtree, filter, attributes,
 			append([]ldap.Control{paging}, controls...)...), each)
 		if err != nil {
 			return err
@@ -115,6 +112,15 @@ func (w *walk) pages(ctx context.Context, c *conn, n *int, each func(*entry) err
 			return nil
 		}
 	}
+}
+
+// attributes are those of which people are made.
+func (w *walk) attributes(srv server) []string {
+	names := slices.Concat(w.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(srv), w.marks.attributes(srv))
+	if !srv.ad {
+		names = append(names, "ref") // only a referral has one (RFC 3296, section 2.2)
+	}
+	return names
 }
 
 // filter returns the filter of people, and the controls that keep referrals from

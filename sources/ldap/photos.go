@@ -102,6 +102,12 @@ type batch struct {
 }
 
 func (b batch) all(ctx context.Context, refs []sources.Ref) error {
+	if len(refs) > max(photoBatch, int(b.listed.Load())/2) {
+		var err error
+		if refs, err = b.sweep(ctx, refs); err != nil {
+			return err
+		}
+	}
 	for chunk := range slices.Chunk(refs, photoBatch) {
 		if err := b.some(ctx, chunk); err != nil {
 			return err
@@ -110,14 +116,63 @@ func (b batch) all(ctx context.Context, refs []sources.Ref) error {
 	return nil
 }
 
-// some reads the photos of a few entries.
-func (b batch) some(ctx context.Context, refs []sources.Ref) error {
-	byKey, filters := map[string][]sources.Ref{}, []string(nil)
-	var without []sources.Photo // that may be seen
+// sweep reads the photos of refs, which are most of what was listed, with the pages
+// of a listing: asked for by key, the same entries take a server twice the time. It
+// returns the refs that it did not come across.
+func (b batch) sweep(ctx context.Context, refs []sources.Ref) (left []sources.Ref, err error) {
+	wanted := byKey(refs)
+	var without []sources.Photo
+	pages := 0
+	err = b.pages(ctx, b.c, b.attributes(), &pages, func(e *entry) error { return b.found(e, wanted, &without) })
+	if err != nil {
+		return nil, err
+	}
+	for chunk := range slices.Chunk(without, photoBatch) {
+		if err := b.withoutPhoto(ctx, chunk); err != nil {
+			return nil, err
+		}
+	}
+	for _, rs := range wanted {
+		left = append(left, rs...)
+	}
+	return left, nil
+}
+
+// byKey sorts refs by what their entries are found by; empty: only by their names.
+func byKey(refs []sources.Ref) map[string][]sources.Ref {
+	m := make(map[string][]sources.Ref, len(refs))
 	for _, r := range refs {
 		id, _ := splitKey(r)
-		switch {
-		case id == "":
+		m[id] = append(m[id], r)
+	}
+	return m
+}
+
+// found gives the photo of an entry, if it is wanted, which it is once.
+func (b batch) found(e *entry, wanted map[string][]sources.Ref, without *[]sources.Photo) error {
+	id := key(e)
+	if id == "" {
+		return nil
+	}
+	for _, r := range wanted[id] {
+		if err := b.photo(e, r, without); err != nil {
+			return err
+		}
+	}
+	delete(wanted, id)
+	return nil
+}
+
+// some reads the photos of a few entries.
+func (b batch) some(ctx context.Context, refs []sources.Ref) error {
+	wanted, filter := byKey(refs), ""
+	var without []sources.Photo // that may be seen
+	for id, rs := range wanted {
+		if id != "" {
+			filter += keyFilter(id)
+			continue
+		}
+		for _, r := range rs {
 			e, err := b.c.read(ctx, r.Name, b.attributes()...)
 			if err == nil {
 				err = b.photo(e, r, &without)
@@ -125,30 +180,16 @@ func (b batch) some(ctx context.Context, refs []sources.Ref) error {
 			if err != nil {
 				return err
 			}
-		case byKey[id] == nil:
-			filters = append(filters, keyFilter(id))
-			fallthrough
-		default:
-			byKey[id] = append(byKey[id], r)
 		}
 	}
-	if len(filters) > 0 {
-		req := request(b.o.BaseDN, ldap.ScopeWholeSubtree, "(|"+strings.Join(filters, "")+")", b.attributes())
-		_, err := b.c.search(ctx, req, func(e *entry) error {
-			id := key(e)
-			for _, r := range byKey[id] {
-				if err := b.photo(e, r, &without); err != nil {
-					return err
-				}
-			}
-			delete(byKey, id)
-			return nil
-		})
-		if err != nil {
+	delete(wanted, "")
+	if filter != "" {
+		req := request(b.o.BaseDN, ldap.ScopeWholeSubtree, "(|"+filter+")", b.attributes())
+		if _, err := b.c.search(ctx, req, func(e *entry) error { return b.found(e, wanted, &without) }); err != nil {
 			return err
 		}
 	}
-	for _, rs := range byKey {
+	for _, rs := range wanted {
 		for _, r := range rs {
 			if err := b.photo(nil, r, nil); err != nil {
 				return err
