@@ -109,18 +109,14 @@ func TestAlternateEmailsAreRemembered(t *testing.T) {
 			b.mem.Put(email(i), picture(i))
 		}
 		calls := func(change func(*Options)) map[string]int {
-			before := b.sim.Counts().ByOp
-			b.must(func(o *Options) {
-				byAlternate(o)
-				if change != nil {
-					change(o)
-				}
+			return b.calls(func() {
+				b.must(func(o *Options) {
+					byAlternate(o)
+					if change != nil {
+						change(o)
+					}
+				})
 			})
-			after := b.sim.Counts().ByOp
-			for op, n := range before {
-				after[op] -= n
-			}
-			return after
 		}
 		if c := calls(func(o *Options) { o.Mode = Plan }); c["upload"] != 0 || c["user"] != 40 {
 			t.Errorf("planning: calls %v", c)

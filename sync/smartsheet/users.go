@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -165,14 +166,16 @@ type walk struct {
 	limit  func(pageSize int) int // pages after which it is given up; nil: none
 	seen   map[int64]bool
 	each   func(User) error
+
+	met map[int64]bool // in this pass
 }
 
-// list walks the pages, and once more when the number of users changed on the
-// way: somebody who left moves everybody behind them forward, some of them onto a
-// page that was already read. It is not done when w.limit ended it.
+// list walks the pages, and once more when so many users left on the way that it
+// cannot tell who moved onto a page that was already read. It is not done when w.limit
+// ended it.
 func (c *Client) list(ctx context.Context, w walk) (done bool, err error) {
-	done, changed, err := c.pages(ctx, w)
-	if err == nil && done && changed {
+	done, lost, err := c.pages(ctx, w)
+	if err == nil && done && lost {
 		_, _, err = c.pages(ctx, w)
 	}
 	return done, err
@@ -180,46 +183,83 @@ func (c *Client) list(ctx context.Context, w walk) (done bool, err error) {
 
 // pages walks the pages once. The totals may be unknown (-1), or be counted in
 // pages of the size asked for and not of the size given; past the end the API
-// answers with an empty page or repeats the last one.
-func (c *Client) pages(ctx context.Context, w walk) (done, changed bool, err error) {
-	total, met := 0, map[int64]bool{}
-	last := map[int64]bool{} // who was on the page before
+// answers with an empty page or repeats the last one. Somebody may be lost who moved
+// to a page that was read before.
+func (c *Client) pages(ctx context.Context, w walk) (done, lost bool, err error) {
+	w.met = map[int64]bool{}
+	var last page
 	for n := 1; n <= maxPages; n++ {
 		p, err := c.page(ctx, w.filter, n)
 		if err != nil {
 			return false, false, err
 		}
-		if p.TotalCount > 0 {
-			changed = changed || total > 0 && total != p.TotalCount
-			total = p.TotalCount
+		if err := w.take(p); err != nil {
+			return false, lost, err
 		}
-		repeated := n > 1
-		now := make(map[int64]bool, len(p.Data))
-		for _, x := range p.Data {
-			now[x.ID] = true
-			repeated = repeated && last[x.ID]
-			met[x.ID] = true
-			if x.ID == 0 || w.seen[x.ID] {
-				continue
+		if left := last.TotalCount - p.TotalCount; p.TotalCount > 0 && left > 0 {
+			// They may be on any page if so many left.
+			found := left <= len(last.Data)
+			if found {
+				found, err = c.moved(ctx, w, n-1, p.TotalCount)
 			}
-			w.seen[x.ID] = true
-			if err := w.each(x.user()); err != nil {
-				return false, changed, err
+			if err != nil {
+				return false, lost, err
 			}
+			lost = lost || !found
 		}
-		last = now
 		switch {
-		case len(p.Data) == 0, repeated:
-			return true, changed, nil
-		case p.TotalPages > 0 && n >= p.TotalPages && len(met) >= p.TotalCount:
-			return true, changed, nil
-		case w.most > 0 && len(met) >= w.most:
-			return true, changed, nil
+		case len(p.Data) == 0, n > 1 && p.within(last):
+			return true, lost, nil
+		case p.TotalPages > 0 && n >= p.TotalPages && len(w.met) >= p.TotalCount:
+			return true, lost, nil
+		case w.most > 0 && len(w.met) >= w.most:
+			return true, lost, nil
 		case w.limit != nil && max(p.TotalPages-1, n) > w.limit(len(p.Data)):
-			return false, changed, nil
+			return false, lost, nil
 		}
+		last = p
 	}
 	return false, false, &Error{Op: "list users", Err: fmt.Errorf("the list does not end after %d pages", maxPages)}
+}
+
+// take hands on whoever of p was not seen before.
+func (w *walk) take(p page) error {
+	for _, x := range p.Data {
+		w.met[x.ID] = true
+		if x.ID == 0 || w.seen[x.ID] {
+			continue
+		}
+		w.seen[x.ID] = true
+		if err := w.each(x.user()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moved looks for those who moved to the end of page n since it was read: some users
+// left before the next page was, when there were total, and everybody behind them moved
+// up. Page n has them when there are no more than that again.
+func (c *Client) moved(ctx context.Context, w walk, n, total int) (found bool, err error) {
+	for range 3 {
+		p, err := c.page(ctx, w.filter, n)
+		if err == nil {
+			err = w.take(p)
+		}
+		if err != nil || p.TotalCount <= total {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// within tells whether everybody on p is on the page before, too.
+func (p page) within(before page) bool {
+	ids := make(map[int64]bool, len(before.Data))
+	for _, x := range before.Data {
+		ids[x.ID] = true
+	}
+	return !slices.ContainsFunc(p.Data, func(x wireUser) bool { return !ids[x.ID] })
 }
 
 func (c *Client) page(ctx context.Context, filter string, n int) (page, error) {

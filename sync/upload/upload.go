@@ -141,11 +141,13 @@ func (p *Pool) send(ctx context.Context, it *report.Item, a *plan.Action, img sm
 	return up, err
 }
 
+// lookUp finds the one user with the most preferred address that any has; of several
+// only a human can tell which is right, and it is none of them.
 func (p *Pool) lookUp(ctx context.Context, emails []string) (smartsheet.User, error) {
-	byEmail := map[string]smartsheet.User{}
+	byEmail := map[string][]smartsheet.User{}
 	err := p.Users.Find(ctx, emails, func(u smartsheet.User) error {
 		if e, err := sources.Email(u.Email); err == nil {
-			byEmail[e] = u
+			byEmail[e] = append(byEmail[e], u)
 		}
 		return nil
 	})
@@ -153,8 +155,10 @@ func (p *Pool) lookUp(ctx context.Context, emails []string) (smartsheet.User, er
 		return smartsheet.User{}, err
 	}
 	for _, e := range emails {
-		if u, ok := byEmail[e]; ok {
-			return u, nil
+		if us := byEmail[e]; len(us) == 1 {
+			return us[0], nil
+		} else if len(us) > 1 {
+			break
 		}
 	}
 	return smartsheet.User{}, nil
