@@ -119,12 +119,8 @@ func (v *Snapshot) header() (h header, err error) {
 	if v.people == nil {
 		return h, nil
 	}
-	// A walk gives back the pages that it is done with; bbolt's own count does not.
-	for _, err := range v.Entries() {
-		if err != nil {
-			return header{}, err
-		}
-		h.People++
+	if h.People, err = v.len(); err != nil {
+		return header{}, err
 	}
 	err = v.s.guard(func() error {
 		h.Generation = v.people.Sequence()

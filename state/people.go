@@ -98,18 +98,24 @@ func (s *Store) All() iter.Seq2[Record, error] {
 	}
 }
 
-// Len counts the people remembered.
+// Len counts the people remembered. (bbolt's own count has the whole file in memory
+// in the end; a walk gives back the pages that it is done with.)
 func (s *Store) Len() (n int, err error) {
-	err = s.View(func(v *Snapshot) error {
-		if v.people == nil {
-			return nil
-		}
-		return s.guard(func() error {
-			n = v.people.Stats().KeyN
-			return nil
-		})
+	err = s.View(func(v *Snapshot) (err error) {
+		n, err = v.len()
+		return err
 	})
 	return n, err
+}
+
+func (v *Snapshot) len() (n int, err error) {
+	for _, err := range v.Entries() {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 // Put remembers records: all of them or, with an error, none. They are durable
@@ -137,22 +143,29 @@ func (s *Store) Put(records ...Record) error {
 			if saved, err = s.texts.save(tx); err != nil {
 				return err
 			}
-			b := tx.Bucket(peopleBucket)
-			// People come in order of their emails: pages that fill up are not
-			// touched again, and half of each would stay empty.
-			b.FillPercent = 0.9
-			for _, e := range all {
-				if err := b.Put(e.key, e.value); err != nil {
-					return err
-				}
-			}
-			return nil
+			return putAll(all)(tx)
 		})
 		if err == nil {
 			s.texts.committed(saved)
 		}
 		return err
 	})
+}
+
+// putAll writes records, in order of their emails if there are many.
+func putAll(all []entry) func(*bbolt.Tx) error {
+	return func(tx *bbolt.Tx) error {
+		b := tx.Bucket(peopleBucket)
+		// People come in order of their emails: pages that fill up are not touched
+		// again, and half of each would stay empty.
+		b.FillPercent = 0.9
+		for _, e := range all {
+			if err := b.Put(e.key, e.value); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // Delete forgets people, all or, with an error, none. It is no error if nothing was

@@ -27,7 +27,7 @@ func (s *Store) Compact() (before, after int64, err error) {
 			return err
 		}
 		defer to.Close()
-		if err := s.guard(func() error { return bbolt.Compact(to, s.db, compactBytes) }); err != nil {
+		if err := s.View(func(v *Snapshot) error { return v.copyTo(to) }); err != nil {
 			return err
 		}
 		if err := to.Sync(); err != nil {
@@ -40,6 +40,47 @@ func (s *Store) Compact() (before, after int64, err error) {
 	}
 	after, err = sizeOf(s.path)
 	return before, after, err
+}
+
+// copyTo writes everything into an empty database. (bbolt's own Compact has the whole
+// file in memory in the end; a walk gives back the pages that it is done with.)
+func (v *Snapshot) copyTo(to *bbolt.DB) error {
+	err := to.Update(func(tx *bbolt.Tx) error {
+		people, err := tx.CreateBucket(peopleBucket)
+		if err != nil {
+			return err
+		}
+		return v.s.guard(func() error {
+			for _, name := range [][]byte{metaBucket, textsBucket} {
+				b, err := tx.CreateBucket(name)
+				if err != nil {
+					return err
+				}
+				if err := v.people.Tx().Bucket(name).ForEach(b.Put); err != nil {
+					return err
+				}
+			}
+			return people.SetSequence(v.people.Sequence())
+		})
+	})
+	if err != nil {
+		return err
+	}
+	var some []entry
+	size := 0
+	for e, err := range v.Entries() {
+		if err != nil {
+			return err
+		}
+		some = append(some, entry{[]byte(e.Email), []byte(e.data)})
+		if size += len(e.Email) + len(e.data); size >= compactBytes {
+			if err := to.Update(putAll(some)); err != nil {
+				return err
+			}
+			some, size = some[:0], 0
+		}
+	}
+	return to.Update(putAll(some))
 }
 
 func sizeOf(path string) (int64, error) {

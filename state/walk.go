@@ -81,8 +81,11 @@ func (v *Snapshot) Entries() iter.Seq2[*Entry, error] {
 }
 
 const (
-	walkBytes = 128 << 10 // copied out of the file at once
-	walkPages = 4 << 20   // walked over until the pages are given back
+	walkBytes = 16 << 10 // copied out of the file at once
+	// walkPages is how much is walked over until the pages are given back. Linux maps
+	// 16 pages where one is read, and in a file with years of changes those around it
+	// are of others: this takes up to 16 times as much memory.
+	walkPages = 256 << 10
 )
 
 // walker copies records out of the file, many at once: whoever looks at them may

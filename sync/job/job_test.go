@@ -63,13 +63,15 @@ func newBench(t *testing.T, people int, o simulator.Options) *bench {
 	return b
 }
 
-func (b *bench) client(rpm int) *smartsheet.Client {
+func (b *bench) client(rpm int) *smartsheet.Client { return client(b.t, b.sim, rpm) }
+
+func client(t testing.TB, sim *simulator.Server, rpm int) *smartsheet.Client {
 	c, err := smartsheet.New(smartsheet.Options{
-		BaseURL: "https://api.example.test/2.0", Transport: b.sim.Transport(), Token: "t", RequestsPerMinute: rpm,
+		BaseURL: "https://api.example.test/2.0", Transport: sim.Transport(), Token: "t", RequestsPerMinute: rpm,
 		Timeout: 30 * time.Second, MaxAttempts: 6, MaxWait: 5 * time.Minute, Grace: 25 * time.Second,
 	})
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return c
 }
