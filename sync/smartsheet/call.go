@@ -19,6 +19,9 @@ import (
 const (
 	maxAnswerBytes = 8 << 20
 	maxMessage     = 300 // runes of an error message that are kept
+	// slowest is how many bytes a second a line must carry for an upload not to be cut.
+	// When the last byte is on the wire nobody can tell: the system buffers them.
+	slowest = 16 << 10
 	// maxThrottled bounds how often one call is sent back by the quota. It is far
 	// above what a shared token needs and only ends calls that can never pass.
 	maxThrottled = 60
@@ -130,7 +133,7 @@ func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, 
 	if ctx.Err() != nil { // while the token was refreshed
 		return 0, &Error{Op: q.op, Err: context.Cause(ctx)}
 	}
-	xctx, done := c.exchange(ctx, q.upload)
+	xctx, done := c.exchange(ctx, q)
 	defer done()
 	req, err := http.NewRequestWithContext(xctx, q.method, c.o.BaseURL+q.path, bytes.NewReader(q.body))
 	if err != nil {
@@ -166,11 +169,12 @@ func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, 
 
 // exchange bounds one exchange in time. An upload on the wire outlives ctx by
 // Grace: its answer tells whether the picture arrived.
-func (c *Client) exchange(ctx context.Context, upload bool) (context.Context, func()) {
-	if !upload || c.o.Grace <= 0 {
-		return context.WithTimeout(ctx, c.o.Timeout)
+func (c *Client) exchange(ctx context.Context, q call) (context.Context, func()) {
+	limit := c.o.Timeout + time.Duration(len(q.body))*time.Second/slowest
+	if !q.upload || c.o.Grace <= 0 {
+		return context.WithTimeout(ctx, limit)
 	}
-	x, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.o.Timeout)
+	x, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	finished := make(chan struct{})
 	go func() {
 		select {

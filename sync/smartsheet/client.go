@@ -1,6 +1,7 @@
 package smartsheet
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -38,7 +39,7 @@ type Options struct {
 	RequestsPerMinute int
 	UploadWeight      int // quota units that an upload takes; at least 1
 
-	Timeout     time.Duration // of one exchange
+	Timeout     time.Duration // of one exchange, beyond the time that its body may take
 	MaxAttempts int           // of one call; at least 1
 	MaxWait     time.Duration // in backoff, of one call; pauses for quota do not count
 
@@ -61,7 +62,8 @@ type Client struct {
 }
 
 // NewTransport returns a transport that trusts the system's certificate
-// authorities, or those in caFile; it honours HTTPS_PROXY.
+// authorities, or those in caFile; it honours HTTPS_PROXY. To connect and to shake hands
+// have limits of their own; how long an answer may take is Options.Timeout.
 func NewTransport(caFile string) (*http.Transport, error) {
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
 	if caFile != "" {
@@ -75,7 +77,13 @@ func NewTransport(caFile string) (*http.Transport, error) {
 		}
 	}
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy: http.ProxyFromEnvironment,
+		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+			return &proxyError{proxy.Host, answer.StatusCode}
+		},
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       tlsConfig,
 		TLSHandshakeTimeout:   10 * time.Second,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -131,17 +132,35 @@ func (e *Error) retry() Verdict {
 	if e.hopeless {
 		return StopRun
 	}
-	if v == StopRun && e.Status == 0 && dialFailed(e.Err) && !unresolvable(e.Err) {
+	if v == StopRun && e.Status == 0 && dialFailed(e.Err) && !unresolvable(e.Err) && !refusedByProxy(e.Err) {
 		return Transient
 	}
 	return v
 }
 
 // dialFailed reports whether there was no connection, to the server or the proxy
-// before it: what is true of one call is true of all.
+// before it, or one whose ends agree on no TLS: what is true of one call is true of all.
 func dialFailed(err error) bool {
+	if _, proxy := errors.AsType[*proxyError](err); proxy {
+		return true
+	}
 	o, ok := errors.AsType[*net.OpError](err)
-	return ok && (o.Op == "dial" || o.Op == "proxyconnect")
+	return ok && slices.Contains([]string{"dial", "proxyconnect", "remote error", "local error"}, o.Op)
+}
+
+// proxyError is a proxy that does not connect.
+type proxyError struct {
+	host   string
+	status int // HTTP
+}
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("proxy %s does not connect: HTTP %d %s", e.host, e.status, http.StatusText(e.status))
+}
+
+func refusedByProxy(err error) bool {
+	e, ok := errors.AsType[*proxyError](err)
+	return ok && e.status < 500
 }
 
 func unresolvable(err error) bool {
@@ -165,7 +184,7 @@ func connectionVerdict(err error) Verdict {
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return StopRun
 	}
-	if unresolvable(err) || dialFailed(err) || errors.Is(err, errRedirect) {
+	if errors.Is(err, http.ErrSchemeMismatch) || unresolvable(err) || dialFailed(err) || errors.Is(err, errRedirect) {
 		return StopRun
 	}
 	return Transient
@@ -228,7 +247,7 @@ func stopHint(e *Error) string {
 	case e.Status == 410:
 		return "this version of the API is gone: update photosync"
 	case e.Status == 0:
-		return "check the address, DNS and the server's certificate (smartsheet.region, base_url, ca_file)"
+		return "check the address, DNS, the proxy (HTTPS_PROXY) and the server's certificate (smartsheet.region, base_url, ca_file)"
 	}
 	return "check the token and its rights"
 }

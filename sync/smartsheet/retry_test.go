@@ -257,6 +257,20 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
+// A large picture has more time: a slow line may take that long to carry it.
+func TestTimeoutOfLargePicture(t *testing.T) {
+	for size, want := range map[int]time.Duration{0: 30 * time.Second, 20 << 10: 31250 * time.Millisecond, 1 << 20: 94 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newTest(t, hangs(time.Hour), func(o *Options) { o.MaxAttempts = 1 })
+			start := time.Now()
+			_, err := c.SetProfileImage(t.Context(), User{ID: testID}, Image{Data: make([]byte, size), ContentType: "image/png"})
+			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != want {
+				t.Errorf("%d bytes: error %v after %v, want %v", size, err, took, want)
+			}
+		})
+	}
+}
+
 // An answer without end is not read to its end.
 func TestAnswerIsBounded(t *testing.T) {
 	var read atomic.Int64
