@@ -38,9 +38,14 @@ run back (nothing was written), 5 another run holds the state,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Args: cobra.NoArgs,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(a.sync(), a.plan(), a.apply(), a.explain(), a.check(), a.report(), a.state(), a.init(), a.config(), a.demo(), a.simulate(), a.version(), a.man())
 	describe(root)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.InitDefaultCompletionCmd() // writes to what stdout is now
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.RunE = root.RunE // or a shell that it does not know would get the help, and exit code 0
+	}
 	return root
 }
 

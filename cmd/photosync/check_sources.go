@@ -81,7 +81,7 @@ func (k *checkup) source(ctx context.Context, s sources.Named, o photo.Options) 
 		return
 	}
 	for _, w := range listing.Warnings {
-		k.add(warning, what, w, "")
+		k.add(warning, what, w, "nothing to do, if that is meant")
 	}
 	if people == 0 {
 		k.add(bad, what, fmt.Sprintf("%d entries, none of them a person", listing.Entries),
@@ -128,12 +128,11 @@ func (k *checkup) photos(ctx context.Context, s sources.Named, o photo.Options, 
 	detail += fmt.Sprintf("; of the first %d, %d have a photo", len(refs), got.photos)
 	switch {
 	case got.unreadable != nil:
-		k.add(warning, what, detail, "")
-		k.fail(what, got.unreadable, "check the right to read photos")
+		k.fail(what, fmt.Errorf("%s; %w", detail, got.unreadable), "check the right to read photos")
 	case got.photos == 0:
 		k.add(warning, what, detail, "check photo_attributes and the right to read them")
 	case got.refused != nil:
-		k.add(warning, what, fmt.Sprintf("%s, and %d of these are no picture that can be sent, like %v", detail, got.photos-got.fine, got.refused),
+		k.add(warning, what, fmt.Sprintf("%s, but %d cannot be sent, like that of %v", detail, got.photos-got.fine, got.refused),
 			"mend these photos at their source: a run reports each once, and sends the others")
 	default:
 		k.add(good, what, detail+", like "+strings.Join(got.examples, ", "), "")

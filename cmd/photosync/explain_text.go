@@ -15,6 +15,7 @@ import (
 
 // printExplanation writes all there is to know of one address.
 func printExplanation(w io.Writer, x *job.Explanation) {
+	w = plainWriter{w}
 	if !x.Known {
 		fmt.Fprintf(w, "Nobody knows %s: it is in no source, not in the state and no Smartsheet user's.\n", x.Email)
 		for _, e := range x.Nearest {
@@ -89,11 +90,11 @@ func printUsers(w io.Writer, x *job.Explanation) {
 		}
 	}
 	for _, u := range x.Users {
-		fmt.Fprintf(w, "  user %d    %s <%s>, %s\n", u.ID, u.Name, u.Email, cmp.Or(u.Status, "status not shown"))
+		fmt.Fprintf(w, "  user %d    %s, %s\n", u.ID, strings.TrimSpace(u.Name+" <"+u.Email+">"), cmp.Or(u.Status, "status not shown"))
 		if u.Alternate != "" {
 			fmt.Fprintf(w, "    matched by  %s, an alternate address\n", u.Alternate)
 		}
-		fmt.Fprintf(w, "    picture     %s %s\n", u.Picture, u.ImageID)
+		fmt.Fprintf(w, "    picture     %s\n", strings.TrimSpace(u.Picture+" "+u.ImageID))
 	}
 }
 

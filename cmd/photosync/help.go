@@ -54,6 +54,15 @@ func describe(cmd *cobra.Command) {
 		}
 		cmd.Long += "\n\n" + exitText(cmd)
 	}
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return misuse{err, cmd}
+			}
+			return nil
+		}
+	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misuse{err, cmd} })
 	for flag, values := range map[string][]string{
 		"progress": {"auto", "always", "never"}, "output": {"text", "json"},
 		"log-level": {"debug", "info", "warn", "error"}, "log-format": {"auto", "console", "json"},
@@ -71,11 +80,30 @@ func describe(cmd *cobra.Command) {
 	}
 }
 
-func exitText(cmd *cobra.Command) string {
-	codes, meanings := exitCodes[strings.Fields(cmd.CommandPath())[1]], exitMeanings
-	if codes == nil {
-		codes = usualExitCodes
+// misuse is a command line that does not fit its command.
+type misuse struct {
+	error
+	cmd *cobra.Command
+}
+
+// Hint shows how the command is called.
+func (m misuse) Hint() string {
+	if m.cmd.HasSubCommands() {
+		return m.cmd.CommandPath() + " --help shows the commands"
 	}
+	return "usage: " + m.cmd.UseLine() + "; more with --help"
+}
+
+// codesOf are the exit codes that a command can end with.
+func codesOf(cmd *cobra.Command) []int {
+	if codes := exitCodes[strings.Fields(cmd.CommandPath())[1]]; codes != nil {
+		return codes
+	}
+	return usualExitCodes
+}
+
+func exitText(cmd *cobra.Command) string {
+	codes, meanings := codesOf(cmd), exitMeanings
 	if !slices.Contains(codes, exitInterrupted) {
 		meanings = usualMeanings
 	}

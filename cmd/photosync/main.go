@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
@@ -23,11 +24,28 @@ func main() {
 
 // run is the program without the process around it. It returns the exit code.
 func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
-	app := &app{env: env, stdout: stdout, stderr: stderr}
+	out := &output{w: stdout}
+	app := &app{env: env, stdout: out, stderr: stderr}
 	root := app.root()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = workError{fmt.Errorf("write to stdout: %w", out.err)}
+	}
 	return app.exit(err)
+}
+
+// output remembers the first error of writing to w, so that what was lost on a full
+// disk does not pass for printed.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
 }

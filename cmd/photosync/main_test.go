@@ -34,15 +34,20 @@ const statusFile = "PHOTOSYNC_TEST_STATUS"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asMain) != "" {
-		debug.SetMemoryLimit(memoryTarget) // as main does
-		code := run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+		code := asProcess()
 		if file := os.Getenv(statusFile); file != "" {
 			status, _ := os.ReadFile("/proc/self/status")
 			os.WriteFile(file, status, 0o600)
 		}
 		os.Exit(code)
 	}
-	testscript.Main(m, map[string]func(){"photosync": main})
+	testscript.Main(m, map[string]func(){"photosync": func() { os.Exit(recorded(asProcess())) }})
+}
+
+// asProcess is main but for its end.
+func asProcess() int {
+	debug.SetMemoryLimit(memoryTarget)
+	return run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 }
 
 func command(t testing.TB, args ...string) *exec.Cmd {
@@ -350,21 +355,4 @@ func peakMB(t testing.TB, file string) int {
 		t.Fatal(err)
 	}
 	return kB >> 10
-}
-
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
-		Setup: func(e *testscript.Env) error {
-			sim := simulator.New(simulator.Options{Token: token, Users: users(5)})
-			l, err := sim.Listen("127.0.0.1:0")
-			if err != nil {
-				return err
-			}
-			e.Defer(func() { l.Close() })
-			e.Setenv("SMARTSHEET", l.URL())
-			e.Setenv("SMARTSHEET_ACCESS_TOKEN", token)
-			return os.WriteFile(filepath.Join(e.WorkDir, "p00001@example.com.png"), picture(1), 0o600)
-		},
-	})
 }

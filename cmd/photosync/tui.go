@@ -19,6 +19,7 @@ import (
 
 // printError writes an error and, where there is one, what to do about it.
 func printError(w io.Writer, err error) {
+	w = plainWriter{w}
 	text := err.Error()
 	if e, ok := errors.AsType[*config.Error](err); ok {
 		text = e.Excerpts()
@@ -120,12 +121,12 @@ func printReport(w io.Writer, r *report.Report) {
 }
 
 // plainWriter replaces control characters, which could write anything on a
-// terminal, but for the ends of lines.
+// terminal, but for the ends of lines and tabs.
 type plainWriter struct{ w io.Writer }
 
 func (p plainWriter) Write(b []byte) (int, error) {
 	plain := bytes.Map(func(r rune) rune {
-		if r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return '\uFFFD'
 		}
 		return r
@@ -216,6 +217,7 @@ func details(it report.Item) string {
 
 // printCheckup writes what a checkup found, and what to do about it.
 func printCheckup(w io.Writer, findings []finding) {
+	w = plainWriter{w}
 	width, problems, warnings := 0, 0, 0
 	for _, f := range findings {
 		width = max(width, len([]rune(f.what)))

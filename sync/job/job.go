@@ -296,6 +296,9 @@ func ErrorOf(err error) *report.Error {
 
 // Hint is the advice that err, or an error in it, gives; empty if none does.
 func Hint(err error) string {
+	if errors.Is(err, ErrSignal) || errors.Is(err, ErrMaxDuration) {
+		return "the next run continues"
+	}
 	if h, ok := errors.AsType[interface {
 		error
 		Hint() string

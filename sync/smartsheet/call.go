@@ -64,7 +64,7 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 		ticket, err := c.gate.pass(ctx, q.units)
 		c.tally.waited(began, time.Now())
 		if err != nil {
-			return a, &Error{Op: q.op, Err: fmt.Errorf("stopped while waiting for quota: %w", err)}
+			return a, &Error{Op: q.op, Err: fmt.Errorf("waiting for quota: %w", err)}
 		}
 		a.n++
 		asked, e := c.attempt(ctx, q, parse, &a)
