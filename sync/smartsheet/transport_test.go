@@ -151,7 +151,7 @@ func TestAnswersWithoutEnd(t *testing.T) {
 			}
 		},
 		"gzip bomb": func(w http.ResponseWriter, stopped chan bool) {
-			zipped(w, make([]byte, 1<<20), 64)
+			zipped(w, make([]byte, 1<<20), 24)
 			stopped <- true
 		},
 	} {
