@@ -143,6 +143,7 @@ func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, 
 		req.Header[k] = v
 	}
 	req.Header.Set("Authorization", "Bearer "+a.token)
+	c.label(req.Header)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return 0, &Error{Op: q.op, Err: transportCause(xctx, err)}
@@ -175,26 +176,17 @@ func (c *Client) exchange(ctx context.Context, q call) (context.Context, func())
 		return context.WithTimeout(ctx, limit)
 	}
 	x, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	finished := make(chan struct{})
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-c.o.Abort:
-			cancel()
-			return
-		case <-finished:
-			return
-		}
+	stop := context.AfterFunc(ctx, func() {
 		grace := time.NewTimer(c.o.Grace)
 		defer grace.Stop()
 		select {
 		case <-grace.C:
 		case <-c.o.Abort:
-		case <-finished:
+		case <-x.Done():
 		}
 		cancel()
-	}()
-	return x, func() { close(finished); cancel() }
+	})
+	return x, func() { stop(); cancel() }
 }
 
 // transportCause drops the method and URL that *url.Error repeats, and names a

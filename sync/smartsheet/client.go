@@ -46,7 +46,7 @@ type Options struct {
 	// Grace is how long an upload that is already on the wire may take to finish
 	// after its context is done, so that its answer is not lost.
 	Grace time.Duration
-	// Abort, when closed, ends every exchange at once, within Grace too.
+	// Abort, when closed, ends Grace at once.
 	Abort <-chan struct{}
 	// Observe, if set, is told of every failed attempt that is tried again.
 	Observe func(err *Error, attempt int, wait time.Duration)
@@ -133,16 +133,23 @@ func New(o Options) (*Client, error) {
 type labelled struct{ c *Client }
 
 func (l labelled) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Accept", "application/json")
-	if l.c.o.UserAgent != "" {
-		r.Header.Set("User-Agent", l.c.o.UserAgent)
-	}
-	if l.c.o.IntegrationSource != "" {
-		r.Header.Set("smartsheet-integration-source", l.c.o.IntegrationSource)
+	if r.Header.Get("Accept") == "" { // a call for a token: the request is not ours to change
+		r = r.Clone(r.Context())
+		l.c.label(r.Header)
 	}
 	l.c.tally.sent(time.Now())
 	return l.c.o.Transport.RoundTrip(r)
+}
+
+// label puts into h who sends it.
+func (c *Client) label(h http.Header) {
+	h.Set("Accept", "application/json")
+	if c.o.UserAgent != "" {
+		h.Set("User-Agent", c.o.UserAgent)
+	}
+	if c.o.IntegrationSource != "" {
+		h.Set("smartsheet-integration-source", c.o.IntegrationSource)
+	}
 }
 
 // CloseIdleConnections is what http.Client.CloseIdleConnections calls.

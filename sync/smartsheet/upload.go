@@ -1,7 +1,6 @@
 package smartsheet
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -44,10 +43,10 @@ func (c *Client) SetProfileImage(ctx context.Context, u User, img Image) (Upload
 // reference, and in "result", an object, in the older one.
 func parseUpload(b []byte, id int64) (Upload, error) {
 	var w struct {
-		Message     string          `json:"message"`
-		ResultCode  *int            `json:"resultCode"`
-		Data        json.RawMessage `json:"data"`
-		Result      json.RawMessage `json:"result"`
+		Message     string    `json:"message"`
+		ResultCode  *int      `json:"resultCode"`
+		Data        wireUsers `json:"data"`
+		Result      wireUsers `json:"result"`
 		FailedItems []struct {
 			Index int `json:"index"`
 			Error struct {
@@ -69,9 +68,9 @@ func parseUpload(b []byte, id int64) (Upload, error) {
 			Index: f.Index, ErrorCode: f.Error.ErrorCode, RefID: oneLine(f.Error.RefID), Message: oneLine(f.Error.Message),
 		})
 	}
-	users, err := answeredUsers(w.Data, w.Result)
-	if err != nil {
-		return up, err
+	users := w.Data
+	if len(users) == 0 {
+		users = w.Result
 	}
 	for i, u := range users {
 		if i == 0 || u.ID == id {
@@ -93,21 +92,14 @@ func parseUpload(b []byte, id int64) (Upload, error) {
 	return up, nil
 }
 
-// answeredUsers reads "data" or "result", each as an array or one object.
-func answeredUsers(data, result json.RawMessage) ([]wireUser, error) {
-	raw := bytes.TrimSpace(data)
-	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) || bytes.Equal(raw, []byte("[]")) {
-		raw = bytes.TrimSpace(result)
+// wireUsers are users written as an array, or as one object.
+type wireUsers []wireUser
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (us *wireUsers) UnmarshalJSON(b []byte) error {
+	if b[0] == '[' || b[0] == 'n' { // of null
+		return json.Unmarshal(b, (*[]wireUser)(us))
 	}
-	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
-		return nil, nil
-	}
-	if raw[0] == '[' {
-		var us []wireUser
-		err := json.Unmarshal(raw, &us)
-		return us, err
-	}
-	var u wireUser
-	err := json.Unmarshal(raw, &u)
-	return []wireUser{u}, err
+	*us = make(wireUsers, 1)
+	return json.Unmarshal(b, &(*us)[0])
 }
