@@ -160,6 +160,10 @@ func printAttention(w io.Writer, r *report.Report) {
 		if n++; n > maxListed {
 			continue
 		}
+		if r.Result == report.Held && it.Reason == "held" { // because everyone is
+			fmt.Fprintf(w, "  held     %s\n", it.Email)
+			continue
+		}
 		fmt.Fprintf(w, "  %-8s %s: %s", mark(it), it.Email, it.Reason)
 		if it.Outcome != "planned" && it.Outcome != it.Reason {
 			fmt.Fprintf(w, ", %s", it.Outcome)

@@ -173,6 +173,9 @@ func tlsHint(err error) string {
 	if i, ok := errors.AsType[x509.CertificateInvalidError](err); ok && i.Reason == x509.Expired {
 		return fmt.Sprintf("the server's certificate is not valid now: it runs from %s to %s", i.Cert.NotBefore.Format("2006-01-02"), i.Cert.NotAfter.Format("2006-01-02"))
 	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "no TLS is spoken at this port: check it (ldaps:// has 636), or use ldap:// with tls.start_tls: true"
+	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "the server's certificate cannot be verified: check tls.ca_file and tls.server_name"
 	}

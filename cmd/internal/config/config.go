@@ -235,6 +235,7 @@ func Load(path string, env func(string) string) (*Config, error) {
 	if err := d.decode(data, c); err != nil {
 		return nil, &Error{Path: path, Faults: []Fault{*err}}
 	}
+	c.Warnings = d.warnings
 	for i := range c.Sources {
 		c.Sources[i].defaults()
 	}

@@ -299,6 +299,38 @@ its place is smartsheet.concurrency
 	}
 }
 
+// Values are taken as they are, and who expects otherwise is told.
+func TestVariables(t *testing.T) {
+	t.Setenv("PHOTOS", "/srv/photos")
+	c, err := load(t, "sources: [{name: hr, type: folder, path: '${PHOTOS}/a', mapping_file: $b.csv}]\n", env("SMARTSHEET_ACCESS_TOKEN", "x"))
+	if err != nil || c.Sources[0].Path != "${PHOTOS}/a" {
+		t.Fatal(c, err)
+	}
+	want := []string{`sources[0].path: ${…} is taken as it stands: write the value itself, as variables are not replaced`}
+	if diff := cmp.Diff(want, c.Warnings); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDurations(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"30s": 30 * time.Second, "1h30m": 90 * time.Minute, "1.5h": 90 * time.Minute, "1 h 30 m": 90 * time.Minute, "1d": 24 * time.Hour,
+		"2d12h": 60 * time.Hour, "0.5d": 12 * time.Hour, "2 minutes": 2 * time.Minute, "10 min": 10 * time.Minute, "90 sec": 90 * time.Second,
+		"1 day": 24 * time.Hour, "1 hour 1 second": time.Hour + time.Second, "250ms": 250 * time.Millisecond, "0": 0,
+	} {
+		var d Duration
+		if err := d.UnmarshalText([]byte(text)); err != nil || time.Duration(d) != want {
+			t.Errorf("%q: %v, %v", text, time.Duration(d), err)
+		}
+	}
+	for _, text := range []string{"", "30", "-1s", "1 fortnight", "d", "1d1d1d-1h", "soon", "1e400d", "1s 2", "9999999999d"} {
+		var d Duration
+		if err := d.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q: %v", text, time.Duration(d))
+		}
+	}
+}
+
 func TestSecrets(t *testing.T) {
 	file := write(t, "token", secret+"\r\n")
 	conf := minimal + "smartsheet: {token_file: " + file + "}\n"
@@ -309,11 +341,13 @@ func TestSecrets(t *testing.T) {
 	if c, err = load(t, conf, env("SMARTSHEET_ACCESS_TOKEN", "from-env")); err != nil || c.Smartsheet.Token.Reveal() != "from-env" {
 		t.Errorf("the environment does not win: %v", err)
 	}
-	if err := os.Chmod(file, 0o640); err != nil {
-		t.Fatal(err)
-	}
-	if c, err = load(t, conf, env()); err != nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], file) {
-		t.Errorf("no warning about a secret that others can read: %v", err)
+	for mode, warnings := range map[os.FileMode]int{0o440: 0, 0o640: 0, 0o604: 1, 0o644: 1} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		if c, err = load(t, conf, env()); err != nil || len(c.Warnings) != warnings || warnings > 0 && !strings.Contains(c.Warnings[0], file) {
+			t.Errorf("mode %#o: warnings %q, %v", mode, c.Warnings, err)
+		}
 	}
 	for name, tt := range map[string]struct{ conf, want string }{
 		"missing": {minimal + "smartsheet: {token_file: /nonexistent/token}", "no such file"},

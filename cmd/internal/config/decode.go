@@ -69,8 +69,9 @@ type place struct{ line, column int }
 
 // decoder fills structs from YAML and collects every fault on the way.
 type decoder struct {
-	faults []Fault
-	places map[string]place // of every key that is set
+	faults   []Fault
+	warnings []string
+	places   map[string]place // of every key that is set
 }
 
 // fault adds a mistake at the place of key, or of the nearest key above it.
@@ -123,6 +124,9 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	}
 	if _, null := node.(*ast.NullNode); null {
 		return // as if the key were not there
+	}
+	if text, _ := scalarText(node); strings.Contains(text, "${") {
+		d.warnings = append(d.warnings, key+": ${…} is taken as it stands: write the value itself, as variables are not replaced")
 	}
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		text, scalar := scalarText(node)

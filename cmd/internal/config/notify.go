@@ -33,7 +33,7 @@ func (c *Config) notices(d *decoder, file string, env func(string) string) {
 		}
 	}
 	if fi, err := os.Stat(file); inline && err == nil && readableByOthers(fi) {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("notify: others than its owner can read %q (mode %#o), which holds addresses that work like passwords: chmod 600 it, or use webhook_file and healthcheck_file",
+		c.Warnings = append(c.Warnings, fmt.Sprintf("notify: every user of this machine can read %q (mode %#o), which holds addresses that work like passwords: chmod 600 it, or use webhook_file and healthcheck_file",
 			file, fi.Mode().Perm()))
 	}
 }

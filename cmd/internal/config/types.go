@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -24,16 +25,30 @@ func (s Secret) Format(f fmt.State, _ rune)   { fmt.Fprint(f, redacted) }
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// Duration is written like 30s, 5m or 1h30m.
+// Duration is written like 30s, 5m, 1h30m or 1d, also with spaces and whole words.
 type Duration time.Duration
+
+// timeUnits are the words for units that time.ParseDuration does not know, longer
+// ones before those that they begin with.
+var timeUnits = []string{"seconds", "s", "second", "s", "sec", "s", "minutes", "m", "minute", "m", "min", "m", "hours", "h", "hour", "h", "days", "d", "day", "d"}
 
 // UnmarshalText reads a duration.
 func (d *Duration) UnmarshalText(b []byte) error {
-	v, err := time.ParseDuration(string(b))
-	if err != nil || v < 0 {
-		return fmt.Errorf("%q is no duration: write it like 30s, 5m or 1h30m", b)
+	text := strings.NewReplacer(append([]string{" ", ""}, timeUnits...)...).Replace(string(b))
+	var days time.Duration
+	head, rest, found := strings.Cut(text, "d")
+	if found { // a day is 24 hours
+		n, err := strconv.ParseFloat(head, 64)
+		if text = cmp.Or(rest, "0"); err != nil || !(n >= 0 && n < 1e5) {
+			text = ""
+		}
+		days = time.Duration(n * 24 * float64(time.Hour))
 	}
-	*d = Duration(v)
+	v, err := time.ParseDuration(text)
+	if err != nil || v < 0 || v+days < 0 {
+		return fmt.Errorf("%q is no duration: write it like 30s, 5m, 1h30m or 1d", b)
+	}
+	*d = Duration(v + days)
 	return nil
 }
 

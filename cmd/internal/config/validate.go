@@ -272,7 +272,7 @@ func (c *Config) secret(d *decoder, key, file, env string) Secret {
 		return ""
 	}
 	if fi, err := os.Stat(file); err == nil && readableByOthers(fi) {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: others than its owner can read %q (mode %#o): chmod 600 it", key, file, fi.Mode().Perm()))
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: every user of this machine can read %q (mode %#o): chmod 600 it", key, file, fi.Mode().Perm()))
 	}
 	text := strings.TrimSpace(string(data))
 	if text == "" {
@@ -283,8 +283,9 @@ func (c *Config) secret(d *decoder, key, file, env string) Secret {
 	return Secret(text)
 }
 
-// readableByOthers tells whether others than the owner can read a file. Windows
-// does not say it like that.
+// readableByOthers tells whether every user of the machine can read a file. To let
+// its group read it is how a service, or a pod's volume, gets a secret. Windows does
+// not say it like that.
 func readableByOthers(fi fs.FileInfo) bool {
-	return fi.Mode().Perm()&0o044 != 0 && os.PathSeparator == '/'
+	return fi.Mode().Perm()&0o004 != 0 && os.PathSeparator == '/'
 }
