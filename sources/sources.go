@@ -78,7 +78,7 @@ type Person struct {
 }
 
 // Photo is what was read for a Ref: the bytes as the source holds them, or Err.
-// The receiver may keep Data.
+// The receiver may keep Data, or call Done and not look at it again.
 type Photo struct {
 	Ref  Ref
 	Data []byte
@@ -87,6 +87,9 @@ type Photo struct {
 	// for: it changed in between, or comes from another server. That Stamp must not
 	// be remembered for it.
 	Moved bool
+	// Lender is who wants the memory of Data back, by Done, from those who do not keep
+	// it; nil: nobody.
+	Lender *Buffers
 }
 
 // Listing is the proof that goes with a list of people.

@@ -16,7 +16,8 @@ import (
 
 // BenchmarkDirectory runs whole syncs, as processes of their own, over a directory
 // whose people have photos of 20 KB: the first one, which reads and hashes
-// everything; a night without changes; and one in which 1 % of the photos changed.
+// everything, and uploads one; nights in which nobody is in Smartsheet, in which
+// nothing changed, and in which 1 % of the photos did.
 // Each time is a multiple of what ldapsearch takes in the same round ("x-ldapsearch"):
 // for everything with the photos, and for the others for the attributes that a
 // listing asks for. "MB-peak" is the most memory that the process had.
@@ -34,8 +35,10 @@ func BenchmarkDirectory(b *testing.B) {
 	marks := []string{"mail", "displayName", "cn", "entryUUID", "entryCSN", "modifyTimestamp"}
 	full := slices.Concat(marks, []string{"jpegPhoto"})
 	b.Run("first", func(b *testing.B) {
-		// Nobody is in Smartsheet: what counts is the reading.
-		measure(b, srv, full, func() *site { return newSite(b, nil, ldapSource(srv)) }, func(int) {})
+		measure(b, srv, full, func() *site { return newSite(b, users(n), ldapSource(srv)) }, func(int) {}, "--limit", "1")
+	})
+	b.Run("absent", func(b *testing.B) {
+		measure(b, srv, marks, func() *site { return newSite(b, nil, ldapSource(srv)) }, func(int) {})
 	})
 	s := newSite(b, users(n), ldapSource(srv))
 	syncOnce(b, s)
@@ -72,8 +75,8 @@ func change(b *testing.B, srv *slapdtest.Server, people, round int) {
 }
 
 // syncOnce runs the whole program and returns its peak memory.
-func syncOnce(b *testing.B, s *site) (mb int) {
-	cmd := command(b, "sync", "--config", s.conf, "--log-level", "error", "--progress", "never")
+func syncOnce(b *testing.B, s *site, flags ...string) (mb int) {
+	cmd := command(b, append([]string{"sync", "--config", s.conf, "--log-level", "error", "--progress", "never"}, flags...)...)
 	status := filepath.Join(s.dir, "status")
 	cmd.Env = append(cmd.Env, statusFile+"="+status)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -82,7 +85,7 @@ func syncOnce(b *testing.B, s *site) (mb int) {
 	return peakMB(b, status)
 }
 
-func measure(b *testing.B, srv *slapdtest.Server, attributes []string, at func() *site, prepare func(round int)) {
+func measure(b *testing.B, srv *slapdtest.Server, attributes []string, at func() *site, prepare func(round int), flags ...string) {
 	var ours, theirs time.Duration
 	peak, round := 0, 0
 	for b.Loop() {
@@ -90,7 +93,7 @@ func measure(b *testing.B, srv *slapdtest.Server, attributes []string, at func()
 		prepare(round)
 		round++
 		start := time.Now()
-		peak = max(peak, syncOnce(b, s))
+		peak = max(peak, syncOnce(b, s, flags...))
 		ours += time.Since(start)
 		search := exec.Command("ldapsearch", slices.Concat([]string{"-x", "-LLL", "-H", srv.URL, "-D", slapdtest.BindDN, "-w", slapdtest.Password,
 			"-b", slapdtest.BaseDN, "-E", "pr=500/noprompt", "(objectClass=inetOrgPerson)"}, attributes)...)

@@ -7,18 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 )
 
-// memoryTarget is what the garbage collector aims to stay under. Reading LDAP
-// makes some fifteen bytes of garbage for each byte of a photo; what a run needs
-// at once is far less. It is a soft limit: a run that needs more gets it.
-const memoryTarget = 64 << 20
-
 func main() {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryTarget)
-	}
+	frugal()
 	os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +45,7 @@ func TestMain(m *testing.M) {
 
 // asProcess is main but for its end.
 func asProcess() int {
-	debug.SetMemoryLimit(memoryTarget)
+	frugal()
 	return run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 }
 

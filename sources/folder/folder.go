@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"photosync/sources"
 )
 
 // Options of New.
@@ -29,10 +30,13 @@ type Options struct {
 }
 
 // Source is a folder of photos.
-type Source struct{ o Options }
+type Source struct {
+	o       Options
+	buffers sources.Buffers
+}
 
 // New returns the source; the folder is opened when it is listed or read.
-func New(o Options) *Source { return &Source{o} }
+func New(o Options) *Source { return &Source{o: o} }
 
 var (
 	errNotFolder = errors.New("not a folder")

@@ -127,7 +127,7 @@ func (s *Source) readOnce(ctx context.Context, root *os.Root, t *taken, room *se
 	}
 	t.held = before.size
 	// One byte more than expected tells a file that grows.
-	data := make([]byte, before.size+1)
+	data := s.buffers.Get(int(before.size) + 1)
 	n, err := io.ReadFull(f, data)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return err
@@ -140,7 +140,7 @@ func (s *Source) readOnce(ctx context.Context, root *os.Root, t *taken, room *se
 	if int64(n) != before.size || factsOf(fi) != before {
 		return errChanged
 	}
-	t.Data = data[:n:n]
+	t.Data, t.Lender = data[:n], &s.buffers
 	return nil
 }
 

@@ -97,7 +97,7 @@ func (s *Source) dial(ctx context.Context, index int) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := newWire(nc, s.o.IdleTimeout)
+	w := newWire(nc, s.o.IdleTimeout, &s.buffers)
 	c := &conn{Conn: ldap.NewConn(w, at.tls), wire: w, at: at, index: index}
 	c.Start()
 	if err := c.do(ctx, nil, func() error { return s.bind(c) }); err != nil {

@@ -13,6 +13,8 @@ const (
 	// maxEntry bounds the bytes of one entry that are held; values beyond it are
 	// counted and dropped.
 	maxEntry = 4 * sources.MaxPhotoBytes
+	// maxBlock is how many bytes of small values share their memory.
+	maxBlock = 1 << 10
 	// maxNames bounds the attribute names that are remembered to share them.
 	maxNames = 1000
 )
@@ -21,8 +23,9 @@ var errMalformed = errors.New("the server's answer is not LDAP")
 
 // entry is what a search gives for one entry.
 type entry struct {
-	dn    string
-	attrs []attribute
+	dn     string
+	attrs  []attribute
+	shared bool // by several photos
 }
 
 // attribute has the name as the server writes it, its options apart.
@@ -89,13 +92,14 @@ type decoder struct {
 	left   int // bytes of the message
 	budget int // bytes of values that may still be held
 	names  map[string]string
+	lender *sources.Buffers
 	block  []byte // where short values go
 	err    error
 }
 
 // entry reads the entry from its protocolOp on, and the message to its end.
 func (d *decoder) entry() (*entry, error) {
-	d.block = make([]byte, 0, min(d.left, 4096))
+	d.block = make([]byte, 0, min(d.left, maxBlock))
 	e := &entry{}
 	end := d.enter(tagEntry)
 	dn, _ := d.octets()
@@ -162,7 +166,7 @@ func (d *decoder) octets() ([]byte, int) {
 		d.block = d.block[:have+n]
 		b = d.block[have : have+n : have+n]
 	} else {
-		b = make([]byte, n)
+		b = d.lender.Get(n)
 	}
 	d.read(b)
 	return b, n

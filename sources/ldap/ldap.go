@@ -68,6 +68,7 @@ type Source struct {
 	addresses []address
 	tls       *tls.Config
 	marks     marks
+	buffers   sources.Buffers
 	pause     time.Duration // before all servers are tried again; it doubles
 
 	first  atomic.Int32 // the address to try first

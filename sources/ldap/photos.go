@@ -154,6 +154,7 @@ func (b batch) found(e *entry, wanted map[string][]sources.Ref, without *[]sourc
 	if id == "" {
 		return nil
 	}
+	e.shared = len(wanted[id]) > 1
 	for _, r := range wanted[id] {
 		if err := b.photo(e, r, without); err != nil {
 			return err
@@ -221,7 +222,9 @@ func (b batch) photo(e *entry, r sources.Ref, without *[]sources.Photo) error {
 	case cut:
 		p.Err = &rangeError{a.name + ";" + a.options, r.Name}
 	case data != nil:
-		p.Data = data
+		if p.Data = data; !e.shared {
+			p.Lender = &b.buffers
+		}
 	case dropped > 0:
 		p.Err = fmt.Errorf("entry %q: %w: %d bytes", r.Name, sources.ErrTooLarge, dropped)
 	default:

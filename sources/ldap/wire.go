@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"photosync/sources"
 )
 
 const (
@@ -28,10 +30,11 @@ const (
 // bounded, however long the whole answer takes.
 type wire struct {
 	net.Conn
-	idle  time.Duration
-	r     *bufio.Reader
-	rest  int // bytes of the current message that are still go-ldap's
-	names map[string]string
+	idle    time.Duration
+	r       *bufio.Reader
+	rest    int // bytes of the current message that are still go-ldap's
+	names   map[string]string
+	buffers *sources.Buffers // of large values
 
 	mu      sync.Mutex
 	sink    func(*entry) error // of the search under way; nil: none
@@ -39,8 +42,8 @@ type wire struct {
 	err     error // why the connection was given up
 }
 
-func newWire(c net.Conn, idle time.Duration) *wire {
-	w := &wire{Conn: c, idle: idle, names: map[string]string{}}
+func newWire(c net.Conn, idle time.Duration, buffers *sources.Buffers) *wire {
+	w := &wire{Conn: c, idle: idle, names: map[string]string{}, buffers: buffers}
 	w.r = bufio.NewReaderSize(rawReader{w}, 64<<10)
 	return w
 }
@@ -113,7 +116,7 @@ func (w *wire) next() error {
 	if _, err := w.r.Discard(head); err != nil {
 		return err
 	}
-	d := &decoder{r: w.r, left: size - head, budget: maxEntry, names: w.names}
+	d := &decoder{r: w.r, left: size - head, budget: maxEntry, names: w.names, lender: w.buffers}
 	e, err := d.entry()
 	if err != nil {
 		return err

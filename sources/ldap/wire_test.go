@@ -26,7 +26,7 @@ func readWire(b []byte) (es []*entry, rest []byte, err error) {
 		server.Write(b)
 		server.Close()
 	}()
-	w := newWire(client, time.Minute)
+	w := newWire(client, time.Minute, new(sources.Buffers))
 	w.begin(func(e *entry) error {
 		es = append(es, e)
 		return nil
@@ -118,7 +118,7 @@ func TestWireWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				near, far := net.Pipe()
-				w := newWire(near, idle)
+				w := newWire(near, idle, new(sources.Buffers))
 				conn := &conn{Conn: ldap.NewConn(w, false), wire: w}
 				conn.Start()
 				time.Sleep(3 * idle) // at rest, silence means nothing

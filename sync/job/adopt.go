@@ -18,7 +18,7 @@ import (
 func Adopt(ctx context.Context, o Options, confirm func([]state.Record) error) error {
 	o.Existing, o.Force, o.RetryFailed = plan.OnSourceChange, false, false
 	r := &run{o: o, report: report.New(Sync, o.RunID, o.Version, time.Now().UTC())}
-	for _, step := range []func(context.Context) error{r.account, r.list, r.remember, r.look, r.find, r.decide} {
+	for _, step := range []func(context.Context) error{r.account, r.list, r.remember, r.meet, r.look, r.find, r.decide} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -38,10 +38,10 @@ func Adopt(ctx context.Context, o Options, confirm func([]state.Record) error) e
 
 // adoptable are the records of those who seem to have their picture already.
 func (r *run) adoptable(ctx context.Context) ([]state.Record, error) {
-	var actions []plan.Action
-	byEmail := map[string]plan.Action{}
-	for _, a := range r.plan.Actions {
-		if a.Outcome == plan.Planned && a.Reason == plan.New && a.User.ImageID != "" && a.SourceSHA256 != "" {
+	var actions []*plan.Action
+	byEmail := map[string]*plan.Action{}
+	for _, a := range r.plan.Uploads() {
+		if a.Reason == plan.New && a.User.ImageID != "" && a.SourceSHA256 != "" {
 			a.Exact = true // the bytes that were hashed, or none
 			actions = append(actions, a)
 			byEmail[a.Email] = a
@@ -63,7 +63,7 @@ func (r *run) adoptable(ctx context.Context) ([]state.Record, error) {
 			continue
 		}
 		a := byEmail[it.Email]
-		rec := upload.Settled(a, r.o.Photos.Fingerprint())
+		rec := upload.Settled(*a, r.o.Photos.Fingerprint())
 		rec.UserID, rec.ImageID, rec.UploadSHA256 = a.User.ID, a.User.ImageID, it.Image.UploadSHA256
 		rec.UploadedAt, rec.RunID = now, r.o.RunID
 		records = append(records, rec)

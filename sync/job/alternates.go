@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"hash/maphash"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -37,6 +39,8 @@ const alternatesKey = "alternate_emails"
 type alternates struct {
 	Searched time.Time       `json:"searched,omitzero"` // when nobody was left to be asked
 	Users    []alternateUser `json:"users"`             // by id
+	// Missed are the people for whom it was searched in vain, as hashes.
+	Missed []uint64 `json:"missed,omitempty"`
 }
 
 type alternateUser struct {
@@ -52,7 +56,9 @@ type matcher struct {
 	last    time.Time // search
 	known   map[int64]*alternateUser
 	seen    map[int64]plan.User // users of known, as Smartsheet shows them now
+	missed  map[uint64]bool
 	changed bool
+	done    bool // a search took place in this run
 }
 
 // matcher reads what is remembered; it is nil if alternate addresses do not count.
@@ -64,7 +70,10 @@ func (r *run) matcher() (*matcher, error) {
 	if _, err := r.o.State.Meta(alternatesKey, &mem); err != nil {
 		return nil, err
 	}
-	m := &matcher{run: r, last: mem.Searched, known: map[int64]*alternateUser{}, seen: map[int64]plan.User{}}
+	m := &matcher{run: r, last: mem.Searched, known: map[int64]*alternateUser{}, seen: map[int64]plan.User{}, missed: map[uint64]bool{}}
+	for _, h := range mem.Missed {
+		m.missed[h] = true
+	}
 	for i := range mem.Users {
 		m.known[mem.Users[i].ID] = &mem.Users[i]
 	}
@@ -109,14 +118,23 @@ func (m *matcher) match(ctx context.Context, subjects []*plan.Subject) error {
 	if err := m.search(ctx, left); err != nil {
 		return fmt.Errorf("search for alternate email addresses: %w", err)
 	}
-	m.assign(left)
+	for _, s := range m.assign(left) {
+		m.missed[hash(s.Key())] = true
+	}
 	return nil
+}
+
+// hash is the same in every run.
+func hash(email string) uint64 {
+	h := fnv.New64a()
+	io.WriteString(h, email)
+	return h.Sum64()
 }
 
 // due tells whether a search may find the user of somebody who is left.
 func (m *matcher) due(left []*plan.Subject) bool {
-	isNew := func(s *plan.Subject) bool { return !s.Known }
-	return len(left) > 0 && (m.run.report.StartedAt.Sub(m.last) > alternatesAge || slices.ContainsFunc(left, isNew))
+	isNew := func(s *plan.Subject) bool { return !m.missed[hash(s.Key())] }
+	return len(left) > 0 && !m.done && (m.run.report.StartedAt.Sub(m.last) > alternatesAge || slices.ContainsFunc(left, isNew))
 }
 
 // assign puts the users that are known among those of the run, under the addresses
@@ -153,7 +171,7 @@ func (m *matcher) assign(subjects []*plan.Subject) (left []*plan.Subject) {
 // one of those may be the person whose picture is there. The person to whom the
 // picture was uploaded before has none.
 func (m *matcher) rivals(s *plan.Subject, k *alternateUser) (rivals []string) {
-	if s.Record.UserID == k.ID {
+	if s.Record != nil && s.Record.UserID == k.ID {
 		return nil
 	}
 	for _, e := range k.Alternates {
@@ -169,6 +187,9 @@ func (m *matcher) search(ctx context.Context, left []*plan.Subject) error {
 	open, err := m.open(ctx, left)
 	if err != nil {
 		return err
+	}
+	if m.done = true; m.run.report.StartedAt.Sub(m.last) > alternatesAge {
+		clear(m.missed) // of people who may have left
 	}
 	now := m.run.report.StartedAt.Truncate(time.Second)
 	for _, u := range open[:min(len(open), maxAlternatesAsked)] {
@@ -250,7 +271,7 @@ func (m *matcher) save() error {
 	if m == nil || !m.changed {
 		return nil
 	}
-	mem := alternates{Searched: m.last}
+	mem := alternates{Searched: m.last, Missed: slices.Sorted(maps.Keys(m.missed))}
 	for _, id := range slices.Sorted(maps.Keys(m.known)) {
 		mem.Users = append(mem.Users, *m.known[id])
 	}

@@ -60,13 +60,14 @@ func (r *run) preview(ctx context.Context) error {
 
 // uploads are the actions that this run carries out, and the items of those that
 // are left by the limit.
-func (r *run) uploads() (now []plan.Action, later []report.Item) {
+func (r *run) uploads() (now []*plan.Action, later []report.Item) {
 	now = r.plan.Uploads()
 	if r.o.Limit == 0 || len(now) <= r.o.Limit {
 		return now, nil
 	}
+	later = make([]report.Item, 0, len(now)-r.o.Limit)
 	for _, a := range now[r.o.Limit:] {
-		it := upload.Item(a)
+		it := upload.Item(*a)
 		it.Outcome, it.Message, it.Hint = string(plan.Unfinished), "left by --limit", "retry by itself: the next run continues"
 		later = append(later, it)
 	}

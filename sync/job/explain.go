@@ -139,7 +139,7 @@ func (x *explainer) remembered(context.Context) error {
 	if err != nil || !known {
 		return err
 	}
-	s.Record, s.Known, x.Record = rec, true, &rec
+	s.Record, x.Record = &rec, &rec
 	return nil
 }
 
@@ -236,11 +236,15 @@ func (x *explainer) inSmartsheet(ctx context.Context) (err error) {
 			x.Searched = &AlternateSearch{Last: r.matched.last, Asked: len(r.matched.known)}
 		}
 	}
+	var rec state.Record
+	if s.Record != nil {
+		rec = *s.Record
+	}
 	for _, e := range s.Emails {
 		for _, u := range r.users[e] {
 			w := shown[u.ID]
 			x.Users = append(x.Users, ExplainedUser{
-				ID: w.ID, Email: w.Email, Name: w.Name, Status: w.Status, ImageID: w.ImageID, Picture: plan.Action{Record: s.Record}.Picture(u),
+				ID: w.ID, Email: w.Email, Name: w.Name, Status: w.Status, ImageID: w.ImageID, Picture: plan.Action{Record: rec}.Picture(u),
 			})
 			if u.Email != e {
 				x.Users[len(x.Users)-1].Alternate = e
@@ -253,15 +257,15 @@ func (x *explainer) inSmartsheet(ctx context.Context) (err error) {
 // next asks the rules what the next run does.
 func (x *explainer) next(ctx context.Context) error {
 	s, o := x.subject, x.run.planOptions()
-	x.Known = len(s.Candidates) > 0 || s.Known || len(x.Users) > 0
+	x.Known = len(s.Candidates) > 0 || s.Record != nil || len(x.Users) > 0
 	if !x.Known {
 		return x.nearest()
 	}
-	if len(s.Candidates) == 0 && !s.Known {
+	if len(s.Candidates) == 0 && s.Record == nil {
 		x.Rule = "the person is in no source, and the state remembers nothing: no run does anything"
 		return nil
 	}
-	if len(s.Candidates) == 0 && !plan.Misses(s.Record, o) {
+	if len(s.Candidates) == 0 && !plan.Misses(*s.Record, o) {
 		x.Rule = "the person is in no source any more, and nothing is left to be done about it"
 		return nil
 	}
@@ -269,7 +273,13 @@ func (x *explainer) next(ctx context.Context) error {
 		x.Rule = "the person belongs to another shard"
 		return nil
 	}
-	if x.Moved = plan.NeedsLook(s, o); x.Moved {
+	x.Moved = plan.NeedsLook(s, o)
+	if len(x.Users) == 0 && plan.Unmet(s, o) {
+		it := x.run.absentee(s).item()
+		x.Next, x.Rule = &it, x.run.rule(plan.Action{}, it)
+		return nil
+	}
+	if x.Moved {
 		s.Look = x.look()
 	}
 	return x.decide(ctx, plan.Build([]plan.Subject{s}, x.run.users, o))
@@ -288,7 +298,7 @@ func (x *explainer) decide(ctx context.Context, p *plan.Plan) error {
 	if a.Outcome == plan.Planned {
 		pool := x.run.pool()
 		pool.Done = nil
-		items, err := pool.Preview(ctx, p.Actions)
+		items, err := pool.Preview(ctx, p.Uploads())
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"photosync/sources"
@@ -94,6 +95,7 @@ type run struct {
 	people   *sources.People
 	quiet    quiet          // people for whom there is nothing to do
 	subjects []plan.Subject // the others
+	absent   []absentee     // those of them who are not in Smartsheet
 	users    map[string][]plan.User
 	plan     *plan.Plan
 
@@ -113,8 +115,9 @@ func (r *run) steps(ctx context.Context) error {
 		r.account,  // whose token is it, and is the state of that account?
 		r.list,     // who is there, without a photo byte
 		r.remember, // what does the state know of them?
+		r.meet,     // who of those not met so far is in Smartsheet?
 		r.look,     // read and hash the photos whose mark moved
-		r.find,     // Smartsheet's users, for those with something to upload
+		r.find,     // the others whose users the plan has to know
 		r.decide,   // the plan
 		r.guard,    // may it be carried out?
 		r.preview,  // of a plan: what would become of the pictures
@@ -147,7 +150,7 @@ func (r *run) decide(context.Context) error {
 	r.plan = plan.Build(r.subjects, r.users, r.planOptions())
 	r.report.PlanID = r.plan.ID
 	r.plan.Unchanged += r.quiet.people
-	r.report.Totals.People = len(r.subjects) + r.quiet.people + r.elsewhere
+	r.report.Totals.People = len(r.subjects) + len(r.absent) + r.quiet.people + r.elsewhere
 	r.report.Skip(string(plan.OutOfShard), r.elsewhere)
 	r.report.Totals.Unchanged = r.plan.Unchanged
 	for i := range r.plan.WithPhoto {
@@ -159,11 +162,18 @@ func (r *run) decide(context.Context) error {
 
 // tell reports what is decided already, and ends a run that is held.
 func (r *run) tell(context.Context) error {
+	var items []report.Item
 	for _, a := range r.plan.Actions {
 		if a.Outcome != plan.Planned {
-			r.report.Add(r.skipped(a))
+			items = append(items, r.skipped(a))
 		}
 	}
+	items = slices.Grow(items, len(r.absent))
+	for _, a := range r.absent {
+		items = append(items, a.item())
+	}
+	r.subjects, r.users, r.absent = nil, nil, nil // from here on the plan says it all
+	r.report.Add(items...)
 	if r.o.Made != nil {
 		r.o.Made(r.plan)
 	}

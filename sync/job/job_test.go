@@ -77,15 +77,19 @@ func client(t testing.TB, sim *simulator.Server, rpm int) *smartsheet.Client {
 }
 
 func (b *bench) run(ctx context.Context, rpm int, change func(*Options)) (*report.Report, error) {
-	o := Options{
-		Mode: Sync, RunID: "r", State: b.st, Smartsheet: b.client(rpm), Root: "https://api.example.test/2.0",
-		Sources: append([]sources.Named{{Name: "mem", Type: "memory", Source: &b.mem}}, b.more...), Concurrency: 4,
-		Photos: photo.Options{MaxBytes: 1_000_000},
-	}
+	o := b.options(rpm)
 	if change != nil {
 		change(&o)
 	}
 	return Run(ctx, o)
+}
+
+func (b *bench) options(rpm int) Options {
+	return Options{
+		Mode: Sync, RunID: "r", State: b.st, Smartsheet: b.client(rpm), Root: "https://api.example.test/2.0",
+		Sources: append([]sources.Named{{Name: "mem", Type: "memory", Source: &b.mem}}, b.more...), Concurrency: 4,
+		Photos: photo.Options{MaxBytes: 1_000_000},
+	}
 }
 
 func (b *bench) must(change func(*Options)) *report.Report {

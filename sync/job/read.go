@@ -104,6 +104,7 @@ func (r *run) lookIn(ctx context.Context, src, round int, want map[sources.Ref][
 	hashing.SetLimit(runtime.GOMAXPROCS(0))
 	err := r.o.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
 		hashing.Go(func() error {
+			defer ph.Done()
 			for _, i := range want[ph.Ref] { // nobody is wanted by two
 				if ph.Moved {
 					r.subjects[i].Candidates[round].Stamp = "" // it is not of these bytes
@@ -147,31 +148,6 @@ func sum(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// find looks up the users of those who have something to upload and are not yet
-// known in Smartsheet.
-func (r *run) find(ctx context.Context) error {
-	o := r.planOptions()
-	var emails []string
-	var wanted []*plan.Subject
-	for i := range r.subjects {
-		if e := plan.NeedsUser(r.subjects[i], o); len(e) > 0 {
-			emails, wanted = append(emails, e...), append(wanted, &r.subjects[i])
-		}
-	}
-	r.users = map[string][]plan.User{}
-	if len(emails) == 0 {
-		return nil
-	}
-	var err error
-	if r.matched, err = r.matcher(); err != nil {
-		return err
-	}
-	if err := r.findByEmail(ctx, append(emails, r.matched.own(emails)...), nil); err != nil {
-		return err
-	}
-	return r.matched.match(ctx, wanted)
-}
-
 // findByEmail puts the users with these addresses, and perhaps others, among those of
 // the run; each, which may be nil, sees them, too.
 func (r *run) findByEmail(ctx context.Context, emails []string, each func(smartsheet.User, plan.User)) error {
@@ -180,7 +156,9 @@ func (r *run) findByEmail(ctx context.Context, emails []string, each func(smarts
 		if !ok {
 			return nil
 		}
-		r.users[u.Email] = append(r.users[u.Email], u)
+		if !slices.ContainsFunc(r.users[u.Email], func(o plan.User) bool { return o.ID == u.ID }) { // met
+			r.users[u.Email] = append(r.users[u.Email], u)
+		}
 		r.matched.see(u)
 		if each != nil {
 			each(w, u)

@@ -95,7 +95,7 @@ func (m *merge) unlisted() {
 			return
 		}
 		if plan.Misses(rec, m.o) && m.r.selected(rec.Email) {
-			m.r.subjects = append(m.r.subjects, plan.Subject{Joined: sources.Joined{Emails: []string{rec.Email}}, Record: rec, Known: true})
+			m.r.subjects = append(m.r.subjects, plan.Subject{Joined: sources.Joined{Emails: []string{rec.Email}}, Record: &rec})
 		}
 	}
 	m.pass()
@@ -121,15 +121,17 @@ func (m *merge) person(j sources.Joined) {
 }
 
 func (m *merge) subject(j sources.Joined, known bool) {
-	s := plan.Subject{Known: known}
+	var s plan.Subject
 	if known {
 		if source, quiet := plan.Quiet(j, m.entry, m.o); quiet {
 			m.r.quiet.add(source, m.at)
 			return
 		}
-		if s.Record, m.err = m.entry.Record(); m.err != nil {
+		var rec state.Record
+		if rec, m.err = m.entry.Record(); m.err != nil {
 			return
 		}
+		s.Record = &rec
 	}
 	s.Joined = j.Clone()
 	m.r.subjects = append(m.r.subjects, s)

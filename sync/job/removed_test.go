@@ -193,7 +193,7 @@ func TestPlaceholderRenamed(t *testing.T) {
 	}
 	// With both addresses at one user, the placeholder gives way.
 	p := plan.Build([]plan.Subject{
-		{Joined: sources.Joined{Emails: []string{"a@x"}}, Known: true, Record: state.Record{Email: "a@x", UserID: 7, ImageID: "i", UploadSHA256: "u"}},
+		{Joined: sources.Joined{Emails: []string{"a@x"}}, Record: &state.Record{Email: "a@x", UserID: 7, ImageID: "i", UploadSHA256: "u"}},
 		{Joined: sources.Joined{Emails: []string{"b@x"}, Candidates: []sources.Candidate{{}}}, Look: &plan.Look{SHA256: "s"}},
 	}, map[string][]plan.User{"a@x": {{ID: 7, Active: true, ImageID: "i"}}, "b@x": {{ID: 7, Active: true, ImageID: "i"}}},
 		plan.Options{RemovedAfter: 1, Sources: []string{"s"}})

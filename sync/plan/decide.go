@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"photosync/sources"
+	"photosync/state"
 )
 
 // NeedsLook tells whether the photo of s must be read before Build can decide.
@@ -13,29 +14,36 @@ func NeedsLook(s Subject, o Options) bool {
 	if len(s.Candidates) == 0 || s.Ambiguous || o.excluded(s.Key()) || !from(s, o) {
 		return false
 	}
-	return !s.Known || o.Checksum || moved(s, o)
+	return s.Record == nil || o.Checksum || moved(s, o)
 }
 
-// NeedsUser returns the addresses to look up in Smartsheet for s: those of a
-// person with something to upload whose user is not remembered, or whose picture
-// in Smartsheet the policy has to see, or all of them with Afresh.
-func NeedsUser(s Subject, o Options) []string {
-	a := decide(s, o)
-	switch {
-	case a.Outcome == Planned && (a.User.ID == 0 || o.Existing.sees() || o.Afresh || a.Reason == Placeholder),
-		a.Reason == Unchanged && o.Existing == Enforce:
-		return s.Emails
+// Unmet tells whether s was never seen in Smartsheet and has to be there: the photo of
+// somebody who is not is not even read.
+func Unmet(s Subject, o Options) bool {
+	return s.record().UserID == 0 && len(s.Candidates) > 0 && (NeedsLook(s, o) || decide(s, o).Outcome == Planned)
+}
+
+// NeedsUser tells whether s is to be looked up in Smartsheet: a person who may have
+// something to upload and whose user is not remembered, or whose picture in Smartsheet
+// the policy has to see, or all of them with Afresh.
+func NeedsUser(s Subject, o Options) bool {
+	if s.Sought {
+		return false
 	}
-	return nil
+	a := decide(s, o)
+	uploads := a.Outcome == Planned || s.Look == nil && NeedsLook(s, o)
+	return uploads && (a.User.ID == 0 || o.Existing.sees() || o.Afresh) || a.Outcome == Planned && a.Reason == Placeholder ||
+		a.Reason == Unchanged && o.Existing == Enforce
 }
 
 // decide is the way from what is known of a person to an action, without
 // Smartsheet's side.
 func decide(s Subject, o Options) Action {
-	a := Action{Email: s.Key(), Emails: s.Emails, Name: s.DisplayName, Record: s.Record, Missing: s.Record.Missing}
-	a.User = User{ID: s.Record.UserID, Email: s.Key(), Active: true}
+	a := Action{Email: s.Key(), Emails: s.Emails, Name: s.DisplayName, Record: *s.record()}
+	a.Missing = a.Record.Missing
+	a.User = User{ID: a.Record.UserID, Email: s.Key(), Active: true}
 	if len(s.Candidates) == 0 {
-		a.Gone, a.Source, a.Candidate.Ref.Name = true, s.Record.Source, s.Record.Ref
+		a.Gone, a.Source, a.Candidate.Ref.Name = true, a.Record.Source, a.Record.Ref
 		return a.missing(o)
 	}
 	at := winner(s, o)
@@ -50,7 +58,7 @@ func decide(s Subject, o Options) Action {
 	case o.excluded(s.Key()) || !from(s, o):
 		return a.skip(Excluded)
 	}
-	a.SourceSHA256 = s.Record.SourceSHA256
+	a.SourceSHA256 = a.Record.SourceSHA256
 	if s.Look != nil {
 		a.SourceSHA256 = s.Look.SHA256
 		a.Settle = true
@@ -60,7 +68,7 @@ func decide(s Subject, o Options) Action {
 			if errors.Is(a.Err, sources.ErrUnstable) {
 				return a.skip(BeingWritten)
 			}
-			return a.upload(newOrChanged(s)) // reading is tried once more; then it fails
+			return a.upload(newOrChanged(a.Record)) // reading is tried once more; then it fails
 		}
 	}
 	if o.Source != "" && a.Source != o.Source {
@@ -75,17 +83,17 @@ func decide(s Subject, o Options) Action {
 
 // decidePhoto goes on for a person who has a photo.
 func decidePhoto(a Action, s Subject, o Options) Action {
-	same := s.Known && a.SourceSHA256 == s.Record.SourceSHA256
-	rendered := s.Record.Rendering == o.Rendering
+	same := s.Record != nil && a.SourceSHA256 == a.Record.SourceSHA256
+	rendered := a.Record.Rendering == o.Rendering
 	switch {
 	case o.Force:
 		return a.upload(Forced)
 	case same && rendered && a.refused():
 		if o.RetryFailed {
-			return a.upload(newOrChanged(s))
+			return a.upload(newOrChanged(a.Record))
 		}
 		return a.skip(KnownBad)
-	case s.Record.UploadSHA256 == "":
+	case a.Record.UploadSHA256 == "":
 		return a.upload(New)
 	case !same:
 		return a.upload(Changed)
@@ -111,8 +119,8 @@ func (a Action) upload(r Reason) Action {
 	return a
 }
 
-func newOrChanged(s Subject) Reason {
-	if s.Record.UploadSHA256 == "" {
+func newOrChanged(r state.Record) Reason {
+	if r.UploadSHA256 == "" {
 		return New
 	}
 	return Changed
@@ -129,7 +137,7 @@ func (o Options) excluded(email string) bool { return o.Excluded != nil && o.Exc
 // look, or cannot be trusted.
 func moved(s Subject, o Options) bool {
 	stamp := chainStamp(s, o, winner(s, o))
-	return stamp == "" || stamp != s.Record.Stamp
+	return stamp == "" || stamp != s.record().Stamp
 }
 
 // winner is the candidate whose photo counts: the one just read, the one that the
@@ -140,7 +148,7 @@ func winner(s Subject, o Options) int {
 		return 0
 	case s.Look != nil:
 		return s.Look.Candidate
-	case s.Record.SourceSHA256 == "":
+	case s.record().SourceSHA256 == "":
 		return len(s.Candidates) - 1
 	}
 	for i, c := range s.Candidates {

@@ -155,6 +155,15 @@ func place(steps []Step, email string) (at int, ok bool) {
 	return slices.BinarySearchFunc(steps, email, func(s Step, e string) int { return cmp.Compare(s.Email, e) })
 }
 
+// Has tells whether f, which may be nil, has a step for a person.
+func (f *File) Has(email string) bool {
+	if f == nil {
+		return false
+	}
+	_, has := place(f.Steps, email)
+	return has
+}
+
 // Keep leaves of the plan what f holds and what has not moved since: a step of f
 // that is not what it was is Held, with Why, and what f does not hold is skipped. It
 // returns how many steps moved.

@@ -125,7 +125,7 @@ func (p *Plan) HoldShared(subjects []Subject, people map[string]int, most int) {
 		if len(s.Candidates) == 0 {
 			continue // in no source any more
 		}
-		sum := s.Record.SourceSHA256
+		sum := s.record().SourceSHA256
 		if s.Look != nil {
 			sum = s.Look.SHA256
 		}

@@ -85,9 +85,17 @@ type Options struct {
 // who is in no source any more has no Candidates; see Misses.
 type Subject struct {
 	sources.Joined
-	Record state.Record // what the state remembers; zero when Known is false
-	Known  bool
-	Look   *Look // what reading the photo showed; nil when it was not read
+	Record *state.Record // what the state remembers; nil: nothing
+	Sought bool          // in Smartsheet, by all addresses
+	Look   *Look         // what reading the photo showed; nil when it was not read
+}
+
+// record is Record, or an empty one.
+func (s Subject) record() *state.Record {
+	if s.Record == nil {
+		return &state.Record{}
+	}
+	return s.Record
 }
 
 // Key is the address under which the state and the report know the person.
@@ -178,14 +186,14 @@ func (p *Plan) id() string {
 // Uploads returns the actions that upload something, the most urgent first: new
 // people, then other photos, then placeholders; among equals those for whom nothing
 // was tried for the longest time. So what fails every time keeps nobody waiting.
-func (p *Plan) Uploads() []Action {
-	var up []Action
-	for _, a := range p.Actions {
-		if a.Outcome == Planned {
+func (p *Plan) Uploads() []*Action {
+	var up []*Action
+	for i := range p.Actions {
+		if a := &p.Actions[i]; a.Outcome == Planned {
 			up = append(up, a)
 		}
 	}
-	slices.SortStableFunc(up, func(a, b Action) int {
+	slices.SortStableFunc(up, func(a, b *Action) int {
 		return cmp.Or(cmp.Compare(a.urgency(), b.urgency()), a.tried().Compare(b.tried()))
 	})
 	return up
@@ -213,7 +221,7 @@ func (a Action) tried() time.Time {
 // their Look. users holds Smartsheet's users by canonical email, as far as they
 // were looked up.
 func Build(subjects []Subject, users map[string][]User, o Options) *Plan {
-	p := &Plan{WithPhoto: make([]int, len(o.Sources)), sources: o.Sources, generation: o.Generation}
+	p := &Plan{WithPhoto: make([]int, len(o.Sources)), sources: o.Sources, generation: o.Generation, Actions: make([]Action, 0, len(subjects))}
 	for _, s := range subjects {
 		a := settleUser(decide(s, o), users, o)
 		if a.SourceSHA256 != "" {

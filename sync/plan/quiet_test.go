@@ -41,12 +41,11 @@ func TestQuietIsUnchanged(t *testing.T) {
 			UploadSHA256: some("uploaded", "h"), Rendering: some("rendering", "R"), UserID: 7, ImageID: "i",
 			Missing: rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "missing"), Placeholder: rapid.IntRange(0, 9).Draw(t, "placeholder") == 0,
 		}
-		s := Subject{Joined: j, Record: r, Known: true}
+		s := Subject{Joined: j, Record: &r}
 		r.Stamp = rapid.SampledFrom([]string{chainStamp(s, o, winner(s, o)), "hr=1", "hr=1\nad=1", ""}).Draw(t, "remembered")
 		if rapid.IntRange(0, 5).Draw(t, "failed") == 0 {
 			r.Failure = &state.Failure{Final: rapid.Bool().Draw(t, "final"), Hash: "h"}
 		}
-		s.Record = r
 		e := &state.Entry{
 			Email: r.Email, Source: r.Source, Rendering: r.Rendering, Ref: r.Ref, Stamp: r.Stamp, Photo: r.SourceSHA256 != "",
 			Uploaded: r.UploadSHA256 != "", Noted: r.Failure != nil || r.Missing > 0 || r.Placeholder,

@@ -169,13 +169,13 @@ func New(mode, runID, version string, startedAt time.Time) *Report {
 	}
 }
 
-// Add puts items into the report, sorted, and into its totals.
+// Add puts items into the report, which takes them over, sorted, and into its totals.
 func (r *Report) Add(items ...Item) {
-	for _, it := range items {
+	for i := range items {
+		it := &items[i]
 		if it.FailedItems == nil {
 			it.FailedItems = []FailedItem{}
 		}
-		r.Items = append(r.Items, it)
 		switch it.Outcome {
 		case "planned":
 			r.Totals.Planned++
@@ -196,6 +196,14 @@ func (r *Report) Add(items ...Item) {
 			r.Totals.Skipped++
 			r.SkippedByReason[it.Reason]++
 		}
+	}
+	switch {
+	case len(items) == 0:
+		return
+	case len(r.Items) == 0: // there may be one for everybody in the company
+		r.Items = items
+	default:
+		r.Items = append(r.Items, items...)
 	}
 	order := func(a, b Item) int { return cmp.Or(cmp.Compare(a.Email, b.Email), cmp.Compare(a.Ref, b.Ref)) }
 	if !slices.IsSortedFunc(r.Items[max(len(r.Items)-len(items)-1, 0):], order) { // most come in order, one by one

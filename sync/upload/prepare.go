@@ -15,7 +15,7 @@ import (
 // Preview prepares the picture of each action as Run does, and sends and records
 // nothing. The items are those that Run would begin with: planned, or what already
 // the picture decides.
-func (p *Pool) Preview(ctx context.Context, actions []plan.Action) ([]report.Item, error) {
+func (p *Pool) Preview(ctx context.Context, actions []*plan.Action) ([]report.Item, error) {
 	return p.each(ctx, actions, func(ctx context.Context, a plan.Action) (report.Item, error) {
 		return p.ready(ctx, a).item, nil
 	})

@@ -64,21 +64,21 @@ type Pool struct {
 // Run carries out actions, at most Concurrency at a time. Every action gets an
 // item, those that were not begun too (unfinished). The error is why everything
 // stopped, or nil; ctx being done is one such reason.
-func (p *Pool) Run(ctx context.Context, actions []plan.Action) ([]report.Item, error) {
+func (p *Pool) Run(ctx context.Context, actions []*plan.Action) ([]report.Item, error) {
 	return p.each(ctx, actions, p.one)
 }
 
-func (p *Pool) each(ctx context.Context, actions []plan.Action, one func(context.Context, plan.Action) (report.Item, error)) ([]report.Item, error) {
+func (p *Pool) each(ctx context.Context, actions []*plan.Action, one func(context.Context, plan.Action) (report.Item, error)) ([]report.Item, error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(p.Concurrency, 1))
 	for _, a := range actions {
 		g.Go(func() error {
 			if gctx.Err() != nil {
-				p.done(unfinished(a))
+				p.done(unfinished(*a))
 				return nil
 			}
 			start := time.Now()
-			it, err := one(gctx, a)
+			it, err := one(gctx, *a)
 			it.DurationMS = time.Since(start).Milliseconds()
 			p.done(it)
 			return err
