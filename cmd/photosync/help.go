@@ -2,12 +2,10 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 )
 
 // exitMeanings say what each exit code means: in --help, in the man pages, and, the
@@ -132,51 +130,4 @@ func wrapped(text string, width, indent int) string {
 		column += len(word)
 	}
 	return b.String()
-}
-
-// man writes the man pages. It has no page itself: packagers call it once.
-func (a *app) man() *cobra.Command {
-	return &cobra.Command{
-		Use: "man FOLDER", Short: "Write the man pages into a folder", Hidden: true, Args: cobra.ExactArgs(1),
-		Long: `Write the man pages into a folder: one for photosync and one for each command. A page
-that is there is replaced. Their date is today's, or that of SOURCE_DATE_EPOCH.`,
-		Example: "  photosync man /usr/local/share/man/man1",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			root := cmd.Root()
-			root.DisableAutoGenTag = true
-			forMan(root)
-			err := os.MkdirAll(args[0], 0o755)
-			if err == nil {
-				err = doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "photosync " + versionText(), Manual: "photosync"}, args[0])
-			}
-			if err != nil {
-				return workError{fmt.Errorf("write man pages: %w", err)}
-			}
-			return nil
-		},
-	}
-}
-
-// forMan makes the texts of cmd and the commands below it what the writer of man
-// pages takes: Markdown. Lines that are set out stay as they are.
-func forMan(cmd *cobra.Command) {
-	for _, c := range cmd.Commands() {
-		forMan(c)
-	}
-	var b strings.Builder
-	inside := false
-	for line := range strings.Lines(cmd.Long + "\n") {
-		if setOut := strings.HasPrefix(line, "  "); setOut != inside {
-			b.WriteString("\n```\n")
-			inside = setOut
-		}
-		if line == "Exit codes:\n" {
-			line = "# EXIT STATUS\n"
-		}
-		b.WriteString(line)
-	}
-	if inside {
-		b.WriteString("```\n")
-	}
-	cmd.Long = b.String()
 }

@@ -135,7 +135,9 @@ func TestMan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{".SH EXIT STATUS", `\fB--max-duration\fP`, "a guard held the run back", ".SH EXAMPLE"} {
+	for _, want := range []string{
+		".SH EXIT STATUS", `\fB\-\-max\-duration\fR \fIduration\fR`, "a guard held the run back", ".SH EXAMPLES\n.PP\n.nf\n  photosync sync", "as <run\\-id>.json",
+	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("photosync-sync.1 has no %q", want)
 		}
