@@ -67,6 +67,8 @@ func (s status) head() string {
 	switch {
 	case s.Phase == "reading" && s.PhotosRead > 0:
 		return fmt.Sprintf("reading the sources: %s, %s read", countPeople(int(s.PeopleListed)), count(int(s.PhotosRead), "photo"))
+	case s.Phase == "asking":
+		return fmt.Sprintf("asking for alternate addresses: %d of %s", s.UsersAsked, count(int(s.UsersToAsk), "user"))
 	case s.Phase == "reading":
 		return "reading the sources: " + countPeople(int(s.PeopleListed))
 	}
@@ -75,7 +77,7 @@ func (s status) head() string {
 
 // tail is the right part.
 func (s status) tail() string {
-	if s.Phase == "reading" {
+	if s.Phase != "uploading" {
 		return ""
 	}
 	text := fmt.Sprintf("%3.0f%%  %.0f of %.0f requests/min", s.PercentDone*100, s.PerMinute, s.QuotaPerMinute)

@@ -58,6 +58,9 @@ func logEnd(log zerolog.Logger, r *report.Report, files []string) {
 
 func logProgress(log zerolog.Logger, s status) {
 	e := log.Info().Str("phase", s.Phase).Int64("people_listed", s.PeopleListed).Int64("photos_read", s.PhotosRead)
+	if s.Phase == "asking" {
+		e.Int64("users_asked", s.UsersAsked).Int64("users_to_ask", s.UsersToAsk)
+	}
 	if s.Phase == "uploading" {
 		e.Int("done", s.Done).Int("total", s.Total).Int("failed", s.Failed).Float64("requests_per_minute", math.Round(s.PerMinute)).
 			Float64("quota_per_minute", math.Round(s.QuotaPerMinute)).Int64("seconds_remaining", s.SecondsRemaining).

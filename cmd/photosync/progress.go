@@ -20,6 +20,7 @@ const rateWindow = time.Minute
 type progress struct {
 	began        time.Time
 	listed, read atomic.Int64 // people and photos, from all sources
+	asked, toAsk atomic.Int64 // users, for their alternate addresses
 
 	mu      sync.Mutex
 	stats   func() smartsheet.Stats // of the client; nil: there is none yet
@@ -43,13 +44,15 @@ func newProgress() *progress { return &progress{began: time.Now(), weight: 1} }
 // status is how far a run is: a line of --output json, and what the displays show.
 type status struct {
 	MessageType      string  `json:"message_type"` // "status"
-	Phase            string  `json:"phase"`        // reading, uploading
+	Phase            string  `json:"phase"`        // reading, asking, uploading
 	SecondsElapsed   int64   `json:"seconds_elapsed"`
 	SecondsRemaining int64   `json:"seconds_remaining"` // 0: not known, or nothing left
 	PercentDone      float64 `json:"percent_done"`      // of the uploads, 0 to 1
 	PeopleListed     int64   `json:"people_listed"`
-	PhotosRead       int64   `json:"photos_read"` // from the sources, those to upload among them
-	Total            int     `json:"total"`       // uploads
+	PhotosRead       int64   `json:"photos_read"`           // from the sources, those to upload among them
+	UsersAsked       int64   `json:"users_asked,omitempty"` // for alternate addresses, of UsersToAsk
+	UsersToAsk       int64   `json:"users_to_ask,omitempty"`
+	Total            int     `json:"total"` // uploads
 	Done             int     `json:"done"`
 	Failed           int     `json:"failed"`
 	Requests         int64   `json:"requests"`
@@ -93,10 +96,13 @@ func (p *progress) status() status {
 	now := time.Now()
 	s := status{
 		MessageType: "status", Phase: "reading", SecondsElapsed: int64(now.Sub(p.began).Seconds()),
-		PeopleListed: p.listed.Load(), PhotosRead: p.read.Load(), Total: p.total, Done: p.done, Failed: p.failed,
+		PeopleListed: p.listed.Load(), PhotosRead: p.read.Load(), UsersAsked: p.asked.Load(), UsersToAsk: p.toAsk.Load(), Total: p.total, Done: p.done, Failed: p.failed,
 	}
-	if p.planned {
+	switch {
+	case p.planned:
 		s.Phase = "uploading"
+	case s.UsersToAsk > 0:
+		s.Phase = "asking"
 	}
 	if p.total > 0 {
 		s.PercentDone = float64(p.done) / float64(p.total)

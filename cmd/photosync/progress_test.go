@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"photosync/cmd/internal/config"
+	"photosync/sync/job"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
@@ -140,7 +141,11 @@ func TestLive(t *testing.T) {
 		w := a.watch(&runFlags{output: "text", progress: "always"}, config.Log{Level: "info", Format: "json"}, "test")
 		client := newPace(w, 1)
 		w.listed.Store(1)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second / 2)
+		var o job.Options
+		w.hook(&o)
+		o.Asked(240, 1000)
+		time.Sleep(time.Second / 2)
 		w.made(uploads(60), 0)
 		for range 15 {
 			client.upload(w, "uploaded")
@@ -154,7 +159,7 @@ func TestLive(t *testing.T) {
 		w.log.Info().Msg("after it")
 		text := escapes.ReplaceAllString(screen.String(), "")
 		for _, want := range []string{
-			"reading the sources: 1 person",
+			"reading the sources: 1 person", "asking for alternate addresses: 240 of 1000 users",
 			"15/60 [=======>                         ]  25%  60 of 300 requests/min  45s left",
 			"16/60 ", "27%  57 of 300 requests/min  39s left  1 failed  waiting for quota: 30 s",
 			`"message":"a line of the log"}` + "\n", `"message":"after it"}` + "\n",

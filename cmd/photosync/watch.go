@@ -68,6 +68,10 @@ func (w *watch) close() {
 // hook makes a job tell w what happens.
 func (w *watch) hook(o *job.Options) {
 	o.Listed = func(s report.Source) { logListed(w.log, s) }
+	o.Asked = func(done, all int) {
+		w.asked.Store(int64(done))
+		w.toAsk.Store(int64(all))
+	}
 	o.Made = func(p *plan.Plan) {
 		logPlan(w.log, p)
 		w.made(p, w.limit)

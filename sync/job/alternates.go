@@ -192,7 +192,11 @@ func (m *matcher) search(ctx context.Context, left []*plan.Subject) error {
 		clear(m.missed) // of people who may have left
 	}
 	now := m.run.report.StartedAt.Truncate(time.Second)
-	for _, u := range open[:min(len(open), maxAlternatesAsked)] {
+	ask := open[:min(len(open), maxAlternatesAsked)]
+	for i, u := range ask {
+		if m.run.o.Asked != nil {
+			m.run.o.Asked(i, len(ask))
+		}
 		all, err := m.run.o.Smartsheet.User(ctx, u.ID)
 		if e, ok := errors.AsType[*smartsheet.Error](err); ok && e.Status == http.StatusNotFound {
 			continue // left since they were listed

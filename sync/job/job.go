@@ -73,6 +73,7 @@ type Options struct {
 
 	// Hooks for progress and logs; each may be nil.
 	Listed func(report.Source)
+	Asked  func(done, all int) // users, for their alternate addresses
 	Made   func(*plan.Plan)
 	Item   func(report.Item)
 	File   func(*plan.File) // the plan of mode Plan, or of a run that is held
