@@ -136,6 +136,9 @@ func (s *Source) encrypted(ctx context.Context, at address) (net.Conn, error) {
 	tc := tls.Client(nc, t)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		nc.Close()
+		if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+			err = &authorityError{err, s.o.TLS.CAFile}
+		}
 		return nil, &Error{op, at.raw, err}
 	}
 	return tc, nil

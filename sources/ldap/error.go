@@ -3,9 +3,11 @@ package ldap
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -163,12 +165,8 @@ func tlsHint(err error) string {
 		names := namesOf(h.Certificate)
 		return fmt.Sprintf("the certificate is for %s, not for %q: correct urls, or set tls.server_name", names, h.Host)
 	}
-	if u, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		issuer := ""
-		if u.Cert != nil {
-			issuer = fmt.Sprintf(" (its issuer is %q)", u.Cert.Issuer)
-		}
-		return "the server's certificate is not from a trusted authority" + issuer + ": name that authority's file in tls.ca_file"
+	if a, ok := errors.AsType[*authorityError](err); ok {
+		return a.Hint()
 	}
 	if i, ok := errors.AsType[x509.CertificateInvalidError](err); ok && i.Reason == x509.Expired {
 		return fmt.Sprintf("the server's certificate is not valid now: it runs from %s to %s", i.Cert.NotBefore.Format("2006-01-02"), i.Cert.NotAfter.Format("2006-01-02"))
@@ -180,6 +178,41 @@ func tlsHint(err error) string {
 		return "the server's certificate cannot be verified: check tls.ca_file and tls.server_name"
 	}
 	return ""
+}
+
+// authorityError is a certificate from an authority that is not trusted.
+type authorityError struct {
+	error
+	caFile string // empty: those of the system are
+}
+
+func (e *authorityError) Unwrap() error { return e.error }
+
+// Hint says who issued the certificate, and who would have had to.
+func (e *authorityError) Hint() string {
+	u, _ := errors.AsType[x509.UnknownAuthorityError](e.error)
+	if u.Cert == nil {
+		return "the server's certificate is not from a trusted authority: name the file of its authority in tls.ca_file"
+	}
+	trusted := "the authorities of this system"
+	if names := authorities(e.caFile); len(names) > 0 {
+		trusted = strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("the server's certificate is issued by %q, and trusted is only %s: name the file of its authority in tls.ca_file", u.Cert.Issuer, trusted)
+}
+
+// authorities are the names of the certificates in a file.
+func authorities(file string) (names []string) {
+	data, _ := os.ReadFile(file) // it was read before; without names the hint is shorter
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			return names
+		}
+		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
+			names = append(names, fmt.Sprintf("%q", c.Subject))
+		}
+	}
 }
 
 func namesOf(c *x509.Certificate) string {

@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
-	"golang.org/x/image/webp"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -84,7 +83,7 @@ func (l *layout) decode(r *reader) (image.Image, error) {
 		}
 		return l.onCanvas(m), nil
 	case formatWebP:
-		return webp.Decode(r)
+		return decodeWebP(r)
 	case formatBMP:
 		return bmp.Decode(r)
 	default:

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"image"
 	"io"
+	"math"
 
 	"golang.org/x/image/webp"
 )
@@ -35,6 +36,45 @@ func (l *layout) readWebP(ctx context.Context) error {
 		d = d[min(8+n+n&1, int64(len(d))):] // chunks begin at even places
 	}
 	return l.readBounds(ctx, 8, webp.DecodeConfig) // the pixels, and their transformed form
+}
+
+// decodeWebP decodes with the colours that were meant. Those of a lossy WebP are in the
+// narrow range of video, black at 16 and white at 235 (RFC 9649, section 2.5), which
+// the decoder hands on as if they were in the full range of a JPEG: they look faded.
+func decodeWebP(r io.Reader) (image.Image, error) {
+	m, err := webp.Decode(r)
+	if err != nil {
+		return nil, err
+	}
+	switch m := m.(type) {
+	case *image.YCbCr:
+		widen(m)
+	case *image.NYCbCrA:
+		widen(&m.YCbCr)
+	}
+	return m, nil
+}
+
+// widen turns video's range into the full one.
+func widen(m *image.YCbCr) {
+	var luma, chroma [256]byte
+	for i := range 256 {
+		luma[i] = stretch(i, 16, 219, 0)
+		chroma[i] = stretch(i, 128, 224, 128)
+	}
+	for i, y := range m.Y {
+		m.Y[i] = luma[y]
+	}
+	for _, plane := range [][]byte{m.Cb, m.Cr} {
+		for i, c := range plane {
+			plane[i] = chroma[c]
+		}
+	}
+}
+
+// stretch spreads v, counted from zero, from a range to 255 values.
+func stretch(v, zero, from, to int) byte {
+	return byte(min(max(math.Round(float64(v-zero)*255/float64(from))+float64(to), 0), 255))
 }
 
 // readBounds asks a decoder for the number of pixels. It needs as many bytes

@@ -231,7 +231,7 @@ index objectClass,uid,mail,entryUUID eq
 func (s *Server) certificates(expired bool) {
 	now := time.Now()
 	caKey, ca := s.certificate("ca", &x509.Certificate{
-		Subject: pkix.Name{CommonName: "slapdtest CA"}, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(48 * time.Hour),
+		Subject: pkix.Name{CommonName: "slapdtest CA " + filepath.Base(s.dir)}, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(48 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}, nil, nil)
 	server := &x509.Certificate{
