@@ -99,7 +99,7 @@ func BenchmarkMillion(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer f.Close()
-			if n, err := open(b, filepath.Join(b.TempDir(), "new.db")).Import(f, false); n != people || err != nil {
+			if n, err := Import(filepath.Join(b.TempDir(), "new.db"), f, ImportOptions{}); n != people || err != nil {
 				b.Fatal(n, err)
 			}
 		}},
@@ -110,9 +110,9 @@ func BenchmarkMillion(b *testing.B) {
 		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
+			debug.FreeOSMemory()
+			os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // forget the peak: proc(5), on Linux
 			for b.Loop() {
-				debug.FreeOSMemory()
-				os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // forget the peak: proc(5), on Linux
 				c.do(b)
 			}
 			if status, err := os.ReadFile("/proc/self/status"); err == nil {

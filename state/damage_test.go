@@ -8,10 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 )
 
@@ -172,9 +174,9 @@ func TestOpenRefuses(t *testing.T) {
 			if _, err := tx.CreateBucket(peopleBucket); err != nil {
 				return err
 			}
-			return putMeta(tx, schemaKey, []byte("99"))
+			return putMeta(tx, schemaKey, 99)
 		}), func(err error) bool { e, ok := errors.AsType[*NewerError](err); return ok && e.Version == 99 }, "newer photosync (schema 99"},
-		{"no people", database(func(tx *bbolt.Tx) error { return putMeta(tx, schemaKey, []byte("1")) }), isDamaged, "people are missing"},
+		{"no people", database(func(tx *bbolt.Tx) error { return putMeta(tx, schemaKey, 1) }), isDamaged, "people are missing"},
 		{"directory", func(path string) error { return os.Mkdir(path, 0o700) }, isAccess, "is a directory"},
 	}
 	for _, tt := range tests {
@@ -255,6 +257,82 @@ func TestDamageIsNoticed(t *testing.T) {
 	if noticed == 0 {
 		t.Fatal("no damage was noticed")
 	}
+}
+
+// One bit of each kind of page, wherever bbolt relies on it: an error that says so,
+// or everybody as they were, or as they were one write before.
+func TestEveryKindOfPage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	var records []Record
+	for i := range 300 {
+		records = append(records, sample(i))
+	}
+	put(t, s, records...)
+	put(t, s, sample(300), Record{Email: "goes@example.com"})
+	if err := s.Delete("goes@example.com"); err != nil { // which makes pages free
+		t.Fatal(err)
+	}
+	truth := append(records, sample(300))
+	before := append(slices.Clone(truth), Record{Email: "goes@example.com"})
+	shut(t, s)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := os.Getpagesize()
+	rng := rand.New(rand.NewPCG(3, 4))
+	seen, noticed := map[string]int{}, map[string]int{}
+	for page := 0; page < len(good)/size; page++ {
+		kind := map[byte]string{1: "branch", 2: "leaf", 4: "meta", 16: "free"}[good[page*size+8]]
+		bits := rng.Perm(80 * 8) // of the page's head and what comes first in it
+		switch kind {
+		case "": // nothing was ever there
+			continue
+		case "leaf":
+			bits = bits[:4]
+		default:
+			bits = bits[:40]
+		}
+		for _, bit := range bits {
+			data := append([]byte(nil), good...)
+			data[page*size+bit/8] ^= 1 << (bit % 8)
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			seen[kind]++
+			got, err := everybody(path)
+			if _, ok := errors.AsType[*DamagedError](err); ok {
+				noticed[kind]++
+			} else if _, ok := errors.AsType[*NewerError](err); err != nil && !ok {
+				t.Fatalf("page %d (%s), bit %d: %T: %v", page, kind, bit, err, err)
+			} else if err == nil && !cmp.Equal(got, truth) && (kind != "meta" || !cmp.Equal(got, before)) {
+				t.Fatalf("page %d (%s), bit %d: %d people, without an error", page, kind, bit, len(got))
+			}
+		}
+	}
+	for _, kind := range []string{"branch", "leaf", "free"} {
+		if noticed[kind] == 0 {
+			t.Errorf("of %d bits in %s pages none was noticed", seen[kind], kind)
+		}
+	}
+	t.Log(seen, noticed)
+}
+
+// everybody is what a run reads of a state.
+func everybody(path string) (rs []Record, err error) {
+	s, err := Open(path, Options{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	for r, err := range s.All() {
+		if err != nil {
+			return nil, err
+		}
+		rs = append(rs, r)
+	}
+	return rs, nil
 }
 
 func TestFileCutWhileOpen(t *testing.T) {

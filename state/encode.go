@@ -26,6 +26,7 @@ const (
 	isMissing               // Missing
 	hasFailure              // Failure
 	isFinal                 // Failure.Final
+	adopted                 // Adopted
 	knownFlags  = 1<<iota - 1
 )
 
@@ -85,6 +86,7 @@ func flagsOf(r *Record) (flags uint64) {
 		{isMissing, r.Missing != 0},
 		{hasFailure, r.Failure != nil},
 		{isFinal, r.Failure != nil && r.Failure.Final},
+		{adopted, r.Adopted},
 	} {
 		if f.set {
 			flags |= f.flag
@@ -129,7 +131,7 @@ func decode(table []string, email, data string) (Record, error) {
 func (d *decoder) record() Record {
 	flags := d.flags()
 	r := Record{Email: d.email, Source: d.text(), Rendering: d.text(), Ref: d.text(), Stamp: d.text(), UserID: d.varint()}
-	r.Placeholder = flags&placeholder != 0
+	r.Placeholder, r.Adopted = flags&placeholder != 0, flags&adopted != 0
 	if flags&isMissing != 0 {
 		r.Missing = int(d.varint())
 	}

@@ -33,6 +33,7 @@ func anyRecord() *rapid.Generator[Record] {
 			Rendering: text("rendering"), UploadSHA256: text("upload hash"), ImageID: text("image"), RunID: text("run"),
 			UploadedAt: anyTime().Draw(t, "uploaded"),
 			Missing:    rapid.Int().Draw(t, "missing"), Placeholder: rapid.Bool().Draw(t, "placeholder"),
+			Adopted: rapid.Bool().Draw(t, "adopted"),
 		}
 		switch rapid.IntRange(0, 3).Draw(t, "kind") {
 		case 0:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -61,16 +62,28 @@ func (e *NewerError) Hint() string { return "run the newer photosync" }
 // DamagedError means that the state cannot be read.
 type DamagedError struct {
 	Path   string
-	Backup string // the copy beside it; empty: there is none
+	Backup string // the copy beside it, read back whole; empty: there is none
 	Err    error
 }
 
 func (s *Store) damaged(err error) *DamagedError {
-	e := &DamagedError{Path: s.path, Err: err}
-	if fi, err := os.Stat(backupPath(s.path)); err == nil && fi.Mode().IsRegular() {
-		e.Backup = backupPath(s.path)
+	s.backup.Do(func() {
+		if fi, err := os.Stat(backupPath(s.path)); err != nil || !fi.Mode().IsRegular() {
+			return
+		}
+		if _, err := readThrough(backupPath(s.path), true); err == nil {
+			s.backupFile = backupPath(s.path)
+		}
+	})
+	return &DamagedError{Path: s.path, Backup: s.backupFile, Err: err}
+}
+
+// unreadable is err as one of a damaged state, once.
+func (s *Store) unreadable(err error) error {
+	if d, ok := errors.AsType[*DamagedError](err); ok {
+		return d
 	}
-	return e
+	return s.damaged(err)
 }
 
 func (e *DamagedError) Error() string { return fmt.Sprintf("state %q is damaged: %v", e.Path, e.Err) }
@@ -79,9 +92,22 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 // Hint says what to do.
 func (e *DamagedError) Hint() string {
 	if e.Backup != "" {
-		return fmt.Sprintf("copy %q, the backup of the last good run, over it: only pictures uploaded since are uploaded again", e.Backup)
+		return fmt.Sprintf("put back the backup of the last good run: cp %s %s; then only pictures uploaded since are uploaded again",
+			quoted(e.Backup), quoted(e.Path))
 	}
-	return "restore it from a backup, or move it away: then every picture is uploaded again"
+	return fmt.Sprintf("there is no good backup beside it: restore one of yours, or move it away: mv %s %s; "+
+		"then photosync state adopt takes the pictures in Smartsheet for uploaded, or the next run uploads every picture again",
+		quoted(e.Path), quoted(e.Path+".damaged"))
+}
+
+// quoted is a path as a shell takes it.
+func quoted(path string) string {
+	if strings.ContainsFunc(path, func(r rune) bool {
+		return !(r == '/' || r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
+	}) || strings.HasPrefix(path, "-") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return path
 }
 
 // AccessError means that the file system would not let the state be read or

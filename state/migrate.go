@@ -1,16 +1,21 @@
 package state
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
-	"strconv"
 
 	"go.etcd.io/bbolt"
 )
 
 // schemaVersion is the version of the file's layout: 1 is the people and the facts
 // about the whole, 2 has the table of texts too, and records with Missing and
-// Placeholder. A program refuses files of a newer one.
-const schemaVersion = 2
+// Placeholder, 3 the number of people, facts with a checksum, and records with
+// Adopted. A program refuses files of a newer one.
+const schemaVersion = 3
+
+// schemaOfChecks is the first version in which nobody can be missing unnoticed.
+const schemaOfChecks = 3
 
 // migrations lead from each version, their index, to the next. Records are not
 // rewritten: each tells its own version, and becomes the current one when it is
@@ -24,6 +29,33 @@ var migrations = [schemaVersion]func(*bbolt.Tx) error{
 		_, err := tx.CreateBucketIfNotExists(textsBucket)
 		return err
 	},
+	addChecks,
+}
+
+// addChecks counts the people and gives the facts their checksums.
+func addChecks(tx *bbolt.Tx) error {
+	facts := map[string]json.RawMessage{}
+	if b := tx.Bucket(metaBucket); b != nil {
+		err := b.ForEach(func(k, data []byte) error {
+			if !isFile(string(k)) {
+				facts[string(k)] = bytes.Clone(data)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for name, data := range facts {
+		if err := putMeta(tx, name, data); err != nil {
+			return err
+		}
+	}
+	n := 0
+	if err := tx.Bucket(peopleBucket).ForEach(func(_, _ []byte) error { n++; return nil }); err != nil {
+		return err
+	}
+	return putMeta(tx, peopleKey, n)
 }
 
 // migrate leads a file from a version to the current one.
@@ -33,7 +65,7 @@ func migrate(tx *bbolt.Tx, from int) error {
 			return err
 		}
 	}
-	return putMeta(tx, schemaKey, strconv.AppendInt(nil, schemaVersion, 10))
+	return putMeta(tx, schemaKey, schemaVersion)
 }
 
 // migrate brings the open file to the current version, at once or not at all. A

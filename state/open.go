@@ -17,6 +17,9 @@ import (
 // enough for one that is just ending.
 const lockWait = 300 * time.Millisecond
 
+// newKind is in the names of states that do not have their own yet.
+const newKind = ".new-"
+
 // Options of Open.
 type Options struct {
 	// ReadOnly opens without changing the file; a missing file reads as empty.
@@ -28,6 +31,10 @@ type Options struct {
 // another gets a *LockedError. Other errors are *AccessError, *DamagedError and
 // *NewerError.
 func Open(path string, o Options) (*Store, error) {
+	path, err := target(path)
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{path: path}
 	switch fi, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist) && o.ReadOnly:
@@ -65,6 +72,24 @@ func Open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// target is the file that path leads to: what is kept beside it is beside the file,
+// and a state that is written anew does not take the place of a link. A link to a
+// disk that is not mounted is no new state.
+func target(path string) (string, error) {
+	fi, err := os.Lstat(path)
+	if err != nil || fi.Mode()&fs.ModeSymlink == 0 {
+		return path, nil
+	}
+	to, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.New("is a link to a file that does not exist")
+	}
+	if err != nil {
+		return "", &AccessError{Path: path, Err: err}
+	}
+	return to, nil
+}
+
 // current tells whether the file still has its name: while Open waited for the
 // lock, an import or a compaction may have put another in its place.
 func (s *Store) current() bool {
@@ -77,7 +102,8 @@ func (s *Store) current() bool {
 }
 
 // sweep removes what runs that were killed left half-written. Only who holds the
-// lock, as the caller does, writes such files.
+// lock, as the caller does, writes such files; but for new states, which are old
+// enough when nobody works on them any more.
 func sweep(path string) {
 	dir, base := filepath.Split(path)
 	entries, err := os.ReadDir(filepath.Clean(dir))
@@ -85,8 +111,11 @@ func sweep(path string) {
 		return // nothing depends on it
 	}
 	for _, e := range entries {
-		for _, kind := range []string{".backup-", ".holder-", ".next-"} {
-			if strings.HasPrefix(e.Name(), base+kind) {
+		for _, kind := range []string{".backup-", ".holder-", ".next-", newKind} {
+			if !strings.HasPrefix(e.Name(), base+kind) {
+				continue
+			}
+			if fi, err := e.Info(); err == nil && (kind != newKind || time.Since(fi.ModTime()) > time.Hour) {
 				os.Remove(filepath.Join(dir, e.Name()))
 			}
 		}
@@ -130,20 +159,42 @@ func (s *Store) release() error {
 
 // openError explains why bbolt could not open the file.
 func (s *Store) openError(err error) error {
-	if d, ok := errors.AsType[*DamagedError](err); ok {
-		return d
-	}
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
+	if errors.Is(err, berrors.ErrTimeout) {
 		return lockedError(s.path)
+	}
+	if cut := cutShort(s.path); cut != nil {
+		return s.damaged(cut)
+	}
+	d, ok := errors.AsType[*DamagedError](err)
+	switch {
+	case ok:
+		return d
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return s.damaged(err)
 	}
-	// bbolt says "file size too small" in words only.
-	if fi, statErr := os.Stat(s.path); statErr == nil && fi.Size() < int64(2*os.Getpagesize()) {
-		return s.damaged(errors.New("it is cut short"))
-	}
 	return &AccessError{Path: s.path, Err: err}
+}
+
+// cutShort tells whether a file ends before its first pages say that it does, which
+// bbolt takes for many things.
+func cutShort(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	p := &pages{file: f, pageSize: int64(os.Getpagesize())}
+	if fi.Size() < 2*p.pageSize { // there are four, from the beginning
+		return errors.New("it is cut short")
+	}
+	if _, _, err := p.meta(); err == nil && int64(p.end)*p.pageSize > fi.Size() {
+		return fmt.Errorf("it is cut short: %d bytes of %d", fi.Size(), int64(p.end)*p.pageSize)
+	}
+	return nil
 }
 
 // check refuses a file that is cut short, newer or foreign. It reads a few pages
@@ -162,7 +213,7 @@ func (s *Store) check() error {
 		people := tx.Bucket(peopleBucket)
 		switch {
 		case err != nil:
-			return s.damaged(err)
+			return s.unreadable(err)
 		case !known:
 			return s.damaged(errors.New("it is a database of another program"))
 		case version > schemaVersion:
@@ -170,7 +221,13 @@ func (s *Store) check() error {
 		case version < 1 || people == nil:
 			return s.damaged(errors.New("the people are missing"))
 		}
+		if err := checkPages(s.file, tx); err != nil {
+			return s.damaged(err)
+		}
 		if err := s.texts.load(tx); err != nil {
+			return s.damaged(err)
+		}
+		if _, err := countOf(tx); err != nil {
 			return s.damaged(err)
 		}
 		s.schema = version
@@ -179,25 +236,36 @@ func (s *Store) check() error {
 	})
 }
 
-// create makes a new state and gives it its name only when it is whole: whatever
-// has the name and cannot be read is damaged, and never taken for a new one.
-func create(path string) (err error) {
+// create makes a new, empty state.
+func create(path string) error {
+	err := birth(path, begin)
+	if errors.Is(err, fs.ErrExist) { // another run was faster
+		return nil
+	}
+	return err
+}
+
+// birth gives a new state its name only when it is whole: whatever has the name and
+// cannot be read is damaged, and never taken for a new one. It never replaces the
+// state that another run has begun since; then the error is fs.ErrExist.
+func birth(path string, write func(file string) error) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*") // mode 0600
+	f, err := os.CreateTemp(dir, filepath.Base(path)+newKind+"*") // mode 0600
 	if err != nil {
 		return err
 	}
 	f.Close()
 	defer os.Remove(f.Name())
-	if err := begin(f.Name()); err != nil {
+	if err := write(f.Name()); err != nil {
 		return err
 	}
-	// A link, unlike a rename, never replaces the state that another run has
-	// created since. Some file systems have no links.
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	// A rename would replace it. Some file systems have no links.
+	if err := os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {
+		return err
+	} else if err != nil {
 		if err := os.Rename(f.Name(), path); err != nil {
 			return err
 		}

@@ -98,8 +98,7 @@ func (s *Store) All() iter.Seq2[Record, error] {
 	}
 }
 
-// Len counts the people remembered. (bbolt's own count has the whole file in memory
-// in the end; a walk gives back the pages that it is done with.)
+// Len is how many people are remembered.
 func (s *Store) Len() (n int, err error) {
 	err = s.View(func(v *Snapshot) (err error) {
 		n, err = v.len()
@@ -109,6 +108,10 @@ func (s *Store) Len() (n int, err error) {
 }
 
 func (v *Snapshot) len() (n int, err error) {
+	if n, err = v.count(); n >= 0 || err != nil {
+		return n, err
+	}
+	n = 0
 	for _, err := range v.Entries() {
 		if err != nil {
 			return 0, err
@@ -116,6 +119,21 @@ func (v *Snapshot) len() (n int, err error) {
 		n++
 	}
 	return n, nil
+}
+
+// count is how many people the file says there are; -1: it does not say.
+func (v *Snapshot) count() (n int, err error) {
+	if v.people == nil {
+		return 0, nil
+	}
+	err = v.s.guard(func() (err error) {
+		n, err = countOf(v.people.Tx())
+		return err
+	})
+	if err != nil {
+		err = v.s.unreadable(err)
+	}
+	return n, err
 }
 
 // Put remembers records: all of them or, with an error, none. They are durable
@@ -143,7 +161,11 @@ func (s *Store) Put(records ...Record) error {
 			if saved, err = s.texts.save(tx); err != nil {
 				return err
 			}
-			return putAll(all)(tx)
+			n, err := putAll(tx, all)
+			if err != nil {
+				return err
+			}
+			return addPeople(tx, n)
 		})
 		if err == nil {
 			s.texts.committed(saved)
@@ -152,32 +174,37 @@ func (s *Store) Put(records ...Record) error {
 	})
 }
 
-// putAll writes records, in order of their emails if there are many.
-func putAll(all []entry) func(*bbolt.Tx) error {
-	return func(tx *bbolt.Tx) error {
-		b := tx.Bucket(peopleBucket)
-		// People come in order of their emails: pages that fill up are not touched
-		// again, and half of each would stay empty.
-		b.FillPercent = 0.9
-		for _, e := range all {
-			if err := b.Put(e.key, e.value); err != nil {
-				return err
-			}
+// putAll writes records and tells how many of them are of people who are new.
+func putAll(tx *bbolt.Tx, all []entry) (added int, err error) {
+	b := tx.Bucket(peopleBucket)
+	// People come in order of their emails: pages that fill up are not touched
+	// again, and half of each would stay empty.
+	b.FillPercent = 0.9
+	for _, e := range all {
+		if b.Get(e.key) == nil {
+			added++
 		}
-		return nil
+		if err := b.Put(e.key, e.value); err != nil {
+			return 0, err
+		}
 	}
+	return added, nil
 }
 
 // Delete forgets people, all or, with an error, none. It is no error if nothing was
 // remembered.
 func (s *Store) Delete(emails ...string) error {
 	return s.update(func(tx *bbolt.Tx) error {
+		b, gone := tx.Bucket(peopleBucket), 0
 		for _, e := range emails {
-			if err := tx.Bucket(peopleBucket).Delete([]byte(e)); err != nil {
+			if b.Get([]byte(e)) != nil {
+				gone++
+			}
+			if err := b.Delete([]byte(e)); err != nil {
 				return err
 			}
 		}
-		return nil
+		return addPeople(tx, -gone)
 	})
 }
 

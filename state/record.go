@@ -25,9 +25,12 @@ type Record struct {
 
 	// Missing counts the complete runs in a row in which no source had a photo of
 	// the person. Placeholder: the picture that we uploaded last is a drawn one, in
-	// the place of a photo that was removed.
+	// the place of a photo that was removed. Adopted: the state was lost, and the
+	// picture that was in Smartsheet then is taken for uploaded; nobody knows whose it
+	// is.
 	Missing     int  `json:"missing,omitempty"`
 	Placeholder bool `json:"placeholder,omitempty"`
+	Adopted     bool `json:"adopted,omitempty"`
 
 	Failure *Failure `json:"failure,omitempty"` // of the last attempt; nil after a success
 }

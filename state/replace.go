@@ -68,19 +68,25 @@ func (v *Snapshot) copyTo(to *bbolt.DB) error {
 	}
 	var some []entry
 	size := 0
+	write := func() error {
+		return to.Update(func(tx *bbolt.Tx) error {
+			_, err := putAll(tx, some)
+			return err
+		})
+	}
 	for e, err := range v.Entries() {
 		if err != nil {
 			return err
 		}
 		some = append(some, entry{[]byte(e.Email), []byte(e.data)})
 		if size += len(e.Email) + len(e.data); size >= compactBytes {
-			if err := to.Update(putAll(some)); err != nil {
+			if err := write(); err != nil {
 				return err
 			}
 			some, size = some[:0], 0
 		}
 	}
-	return to.Update(putAll(some))
+	return write()
 }
 
 func sizeOf(path string) (int64, error) {

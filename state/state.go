@@ -4,12 +4,12 @@
 package state
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
@@ -17,12 +17,7 @@ import (
 
 var (
 	peopleBucket = []byte("people") // email -> encoded Record; its sequence is the generation
-	metaBucket   = []byte("meta")   // name -> JSON
-)
-
-const (
-	schemaKey  = "schema_version"
-	accountKey = "account"
+	metaBucket   = []byte("meta")   // name -> a fact about the whole
 )
 
 // Account is the Smartsheet account that a state belongs to.
@@ -46,6 +41,9 @@ type Store struct {
 	schema     int // of the file
 	generation atomic.Uint64
 	broken     atomic.Bool // bbolt panicked, and may hold its own locks for good
+
+	backup     sync.Once // looked for once, when it is needed
+	backupFile string
 }
 
 // Close lets go of the file.
@@ -86,51 +84,6 @@ func (s *Store) Bind(a Account) error {
 		return nil
 	}
 	return s.SetMeta(accountKey, a)
-}
-
-// Meta reads a fact about the whole state into v.
-func (s *Store) Meta(name string, v any) (found bool, err error) {
-	if s.db == nil {
-		return false, nil
-	}
-	err = s.view(func(tx *bbolt.Tx) (err error) {
-		found, err = readMeta(tx, name, v)
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("read %q of the state: %w", name, err)
-	}
-	return found, nil
-}
-
-// SetMeta remembers a fact about the whole state; it is durable when SetMeta
-// returns.
-func (s *Store) SetMeta(name string, v any) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("write %q of the state: %w", name, err)
-	}
-	return s.update(func(tx *bbolt.Tx) error { return putMeta(tx, name, data) })
-}
-
-func readMeta(tx *bbolt.Tx, name string, v any) (found bool, err error) {
-	b := tx.Bucket(metaBucket)
-	if b == nil {
-		return false, nil
-	}
-	data := b.Get([]byte(name))
-	if data == nil {
-		return false, nil
-	}
-	return true, json.Unmarshal(data, v)
-}
-
-func putMeta(tx *bbolt.Tx, name string, data []byte) error {
-	b, err := tx.CreateBucketIfNotExists(metaBucket)
-	if err != nil {
-		return err
-	}
-	return b.Put([]byte(name), data)
 }
 
 func (s *Store) writable() error {

@@ -2,6 +2,8 @@ package state
 
 import (
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -45,40 +47,66 @@ func (e *Entry) Record() (Record, error) {
 }
 
 // Entries yields an Entry for every record, by email; it is the same one each time.
-// The sequence ends after an error.
+// The sequence ends after an error. That it ends without one means that nobody was
+// left out, and nobody came twice, because of a page that is damaged.
 func (v *Snapshot) Entries() iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		if v.people == nil {
 			return
 		}
+		want, err := v.count()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		w := walker{cursor: v.people.Cursor()}
 		e := &Entry{v: v}
+		n, last := 0, ""
 		for {
 			if err := v.s.guard(w.read); err != nil {
-				yield(nil, err)
+				yield(nil, v.s.unreadable(err))
 				return
 			}
 			if len(w.ends) == 0 {
-				return
+				break
 			}
 			all, at := string(w.data), 0
 			for i := 0; i < len(w.ends); i += 2 {
-				mid, end := w.ends[i], w.ends[i+1]
-				err := verify(w.data[at:mid], w.data[mid:end])
-				if err == nil {
-					err = e.read(all[at:mid], all[mid:end])
-				}
-				if err != nil {
-					yield(nil, v.damaged(all[at:mid], err))
+				email, data := all[at:w.ends[i]], all[w.ends[i]:w.ends[i+1]]
+				if err := v.check(e, w.data[at:w.ends[i+1]], email, data, last); err != nil {
+					yield(nil, err)
 					return
 				}
-				if at = end; !yield(e, nil) {
+				at, last, n = w.ends[i+1], email, n+1
+				if !yield(e, nil) {
 					return
 				}
 			}
 		}
+		if n != want && want >= 0 {
+			yield(nil, v.s.damaged(fmt.Errorf("it holds %d of %d people", n, want)))
+		}
 	}
 }
+
+// check reads into e what was copied out of the file for email, and before it for
+// last.
+func (v *Snapshot) check(e *Entry, copied []byte, email, data, last string) error {
+	err := verify(copied[:len(email)], copied[len(email):])
+	if err == nil && email <= last {
+		err = errors.New("a record is out of place")
+	}
+	if err == nil {
+		err = e.read(email, data)
+	}
+	if err != nil {
+		return v.damaged(email, err)
+	}
+	return nil
+}
+
+// maxRecord is more than any record takes.
+const maxRecord = 16 << 20
 
 const (
 	walkBytes = 16 << 10 // copied out of the file at once
@@ -109,6 +137,9 @@ func (w *walker) read() error {
 		k, data := step()
 		if k == nil {
 			break
+		}
+		if len(k) > bbolt.MaxKeySize || len(data) > maxRecord { // before anything is copied
+			return errRecord
 		}
 		w.data = append(w.data, k...)
 		w.ends = append(w.ends, len(w.data))

@@ -116,9 +116,12 @@ func printRecord(w io.Writer, r *state.Record) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "  %-13s "+format+"\n", append([]any{name}, args...)...)
 	}
-	if r.UploadSHA256 == "" {
+	switch {
+	case r.UploadSHA256 == "":
 		line("upload", "none")
-	} else {
+	case r.Adopted:
+		line("adopted", "%s, run %s: image %s was in Smartsheet then, and nobody knows whose it is", r.UploadedAt.Format(time.RFC3339), r.RunID, r.ImageID)
+	default:
 		line("upload", "%s, run %s, image %s", r.UploadedAt.Format(time.RFC3339), r.RunID, r.ImageID)
 		line("", "sha256 %s", r.UploadSHA256)
 	}

@@ -22,7 +22,6 @@ type stateFlags struct {
 	runFlags
 	path            string // of the state; empty: as the configuration says
 	yes, replace    bool
-	importing       bool // a new state may be begun
 	failed, missing bool
 	outFile         string
 	count           int // of the shards to import
@@ -53,11 +52,7 @@ func (a *app) with(f *stateFlags, o state.Options, do func(*state.Store) error) 
 	if err != nil {
 		return workError{usageError{err}}
 	}
-	open := openExisting
-	if f.importing {
-		open = state.Open
-	}
-	st, err := open(file, o)
+	st, err := openExisting(file, o)
 	if err != nil {
 		return workError{err}
 	}
@@ -69,7 +64,7 @@ func (a *app) with(f *stateFlags, o state.Options, do func(*state.Store) error) 
 
 // openExisting opens a state and begins none.
 func openExisting(file string, o state.Options) (*state.Store, error) {
-	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
 		return nil, &state.AccessError{Path: file, Err: err}
 	}
 	return state.Open(file, o)
@@ -86,11 +81,11 @@ func (f *stateFlags) statePath(a *app) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c, err := config.Load(file, a.env)
+	st, err := config.LoadState(file)
 	if err != nil {
 		return "", err
 	}
-	return shardPath(c.State.Path, f.part), nil
+	return shardPath(st.Path, f.part), nil
 }
 
 func (a *app) stateList(f *stateFlags) *cobra.Command {

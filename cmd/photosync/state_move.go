@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/plan"
 )
@@ -33,11 +36,48 @@ func (a *app) exportState(st *state.Store, file string) error {
 	if file == "" {
 		return st.Export(a.stdout)
 	}
-	out, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("export state: %w", err)
+	if fi, err := os.Stat(file); err == nil && !fi.Mode().IsRegular() { // a pipe, say
+		out, err := os.OpenFile(file, os.O_WRONLY, 0)
+		if err != nil {
+			return exportError{err}
+		}
+		return exported(st, out)
 	}
-	return errors.Join(st.Export(out), out.Sync(), out.Close())
+	// An export that fails leaves the one before it as it was.
+	out, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-*") // mode 0600
+	if err != nil {
+		return exportError{err}
+	}
+	defer os.Remove(out.Name())
+	if err := exported(st, out); err != nil {
+		return err
+	}
+	if err := os.Rename(out.Name(), file); err != nil {
+		return exportError{err}
+	}
+	return nil
+}
+
+func exported(st *state.Store, out *os.File) error {
+	err := st.Export(out)
+	if syncing := out.Sync(); err == nil && syncing != nil && !errors.Is(syncing, syscall.EINVAL) { // a pipe cannot
+		err = exportError{syncing}
+	}
+	if closing := out.Close(); err == nil && closing != nil {
+		err = exportError{closing}
+	}
+	return err
+}
+
+// exportError is a file that could not be written.
+type exportError struct{ err error }
+
+func (e exportError) Error() string { return "export state: " + e.err.Error() }
+func (e exportError) Unwrap() error { return e.err }
+
+// Hint says what to do.
+func (e exportError) Hint() string {
+	return "the state is as it was: name a file with -o on a disk that is writable and has room"
 }
 
 func (a *app) stateImport(f *stateFlags) *cobra.Command {
@@ -59,8 +99,10 @@ back, or not at all.`,
 			if err != nil {
 				return workError{fmt.Errorf("import state: %w", err)}
 			}
-			f.importing = true
-			return a.with(f, state.Options{}, func(st *state.Store) error { return a.importState(st, exports, f.replace) })
+			if err := a.importState(f, exports); err != nil {
+				return workError{err}
+			}
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&f.replace, "replace", false, "also if the state holds people, or is of another account")
@@ -117,8 +159,12 @@ func (a *app) exports(f *stateFlags, files []string, stdin io.Reader) (io.Reader
 	return io.MultiReader(all...), closeAll, nil
 }
 
-func (a *app) importState(st *state.Store, in io.Reader, replace bool) error {
-	n, err := st.Import(in, replace)
+func (a *app) importState(f *stateFlags, in io.Reader) error {
+	file, err := f.statePath(a)
+	if err != nil {
+		return usageError{err}
+	}
+	n, err := state.Import(file, in, state.ImportOptions{Replace: f.replace, Canonical: sources.Email})
 	if err == nil {
 		fmt.Fprintf(a.stdout, "Imported: %s.\n", countPeople(n))
 	}

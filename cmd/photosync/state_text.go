@@ -24,6 +24,8 @@ func printRemembered(w io.Writer, r *state.Record, asJSON bool) error {
 	switch {
 	case r.Placeholder:
 		text = "placeholder, " + r.UploadedAt.Format(time.RFC3339)
+	case r.Adopted:
+		text = "adopted " + r.UploadedAt.Format(time.RFC3339)
 	case r.UploadSHA256 != "":
 		text = "uploaded " + r.UploadedAt.Format(time.RFC3339)
 	}

@@ -10,30 +10,47 @@ import (
 	"photosync/sync/upload"
 )
 
-// Adopt fills a state that was lost: whoever has a photo in a source, a picture in
-// Smartsheet and no upload on record is taken for uploaded, with the photo of today.
-// Nobody without a picture there is, nor whose photo would be refused. confirm sees
-// the records before they are written; with its error none is. Smartsheet is only
-// asked.
-func Adopt(ctx context.Context, o Options, confirm func([]state.Record) error) error {
-	o.Existing, o.Force, o.RetryFailed = plan.OnSourceChange, false, false
-	r := &run{o: o, report: report.New(Sync, o.RunID, o.Version, time.Now().UTC())}
+// Adoption is what is to be remembered after the state was lost.
+type Adoption struct {
+	Records []state.Record
+	account state.Account
+}
+
+// Adoptable finds whoever has a photo in a source, a picture in Smartsheet and no
+// upload on record: they are to be taken for uploaded, with the photo of today. Nobody
+// without a picture there is, nor whose photo would be refused. Nothing is written.
+func Adoptable(ctx context.Context, o Options) (*Adoption, error) {
+	o.Mode, o.Existing, o.Force, o.RetryFailed = Plan, plan.OnSourceChange, false, false
+	r := &run{o: o, report: report.New(Plan, o.RunID, o.Version, time.Now().UTC())}
 	for _, step := range []func(context.Context) error{r.account, r.list, r.remember, r.meet, r.look, r.find, r.decide} {
 		if err := step(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
 	}
 	records, err := r.adoptable(ctx)
-	if err != nil {
-		return err
+	return &Adoption{Records: records, account: r.me}, err
+}
+
+// Adopt remembers the adoption, all of it or, with an error, none. Whose photo was
+// uploaded since is left out.
+func Adopt(st *state.Store, a *Adoption) (adopted int, err error) {
+	if err := st.Bind(a.account); err != nil {
+		return 0, err
 	}
-	if err := confirm(records); err != nil {
-		return err
+	var records []state.Record
+	for _, r := range a.Records {
+		now, found, err := st.Lookup(r.Email)
+		if err != nil {
+			return 0, err
+		}
+		if !found || now.UploadSHA256 == "" {
+			records = append(records, r)
+		}
 	}
-	return o.State.Put(records...)
+	return len(records), st.Put(records...)
 }
 
 // adoptable are the records of those who seem to have their picture already.
@@ -65,7 +82,7 @@ func (r *run) adoptable(ctx context.Context) ([]state.Record, error) {
 		a := byEmail[it.Email]
 		rec := upload.Settled(*a, r.o.Photos.Fingerprint())
 		rec.UserID, rec.ImageID, rec.UploadSHA256 = a.User.ID, a.User.ImageID, it.Image.UploadSHA256
-		rec.UploadedAt, rec.RunID = now, r.o.RunID
+		rec.UploadedAt, rec.RunID, rec.Adopted = now, r.o.RunID, true
 		records = append(records, rec)
 	}
 	return records, nil

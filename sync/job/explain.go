@@ -67,7 +67,7 @@ type ExplainedUser struct {
 	Name    string `json:"name,omitempty"`
 	Status  string `json:"status,omitempty"`
 	ImageID string `json:"image_id,omitempty"`
-	Picture string `json:"picture"` // ours, our placeholder, another or none
+	Picture string `json:"picture"` // ours, our placeholder, adopted, another or none
 	// Alternate is the address of the person that is an alternate one of this user;
 	// empty: the user's own address is the person's.
 	Alternate string `json:"alternate,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"photosync/sources/sourcetest"
 	"photosync/sync/plan"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -20,7 +21,7 @@ func TestPolicies(t *testing.T) {
 	_, table, found := strings.Cut(string(text), "| photo at its source |")
 	table, _, _ = strings.Cut(table, "\n\n")
 	rows := strings.Split(table, "\n")
-	if !found || len(rows) != 2+14 {
+	if !found || len(rows) != 2+17 {
 		t.Fatalf("the README's table of policies has %d lines", len(rows))
 	}
 	policies := cells("|" + rows[0])[1:]
@@ -80,6 +81,30 @@ func cell(t *testing.T, source, picture string, policy plan.Policy, after int, w
 	}
 }
 
+// adopt loses the record of a person and adopts the photo that was there.
+func (b *bench) adopt(change func(*Options)) {
+	b.t.Helper()
+	r := b.record(0)
+	if err := b.st.Delete(email(0)); err != nil {
+		b.t.Fatal(err)
+	}
+	had := &sourcetest.Memory{}
+	had.Put(email(0), picture(0))
+	o := b.options(1000)
+	change(&o)
+	o.Sources[0].Source = had
+	found, err := Adoptable(b.t.Context(), o)
+	if err != nil || len(found.Records) != 1 || found.Records[0].ImageID != r.ImageID {
+		b.t.Fatalf("adoptable: %+v, %v", found, err)
+	}
+	if _, known, err := b.st.Lookup(email(0)); known || err != nil {
+		b.t.Fatal("something was written before it was confirmed", err)
+	}
+	if n, err := Adopt(b.st, found); n != 1 || err != nil {
+		b.t.Fatal(n, err)
+	}
+}
+
 // situation makes the photo and the picture what a row of the table says.
 func (b *bench) situation(change func(*Options), source, pic string) {
 	b.t.Helper()
@@ -105,6 +130,8 @@ func (b *bench) situation(change func(*Options), source, pic string) {
 		if source != "new" {
 			b.rebuild(smartsheet.User{ID: b.record(0).UserID, Email: email(0)})
 		}
+	case "adopted":
+		b.adopt(change)
 	case "ours", "our placeholder":
 	default:
 		b.t.Fatalf("%q is no situation", pic)

@@ -29,8 +29,12 @@ func (a Action) respect(p Policy) Action {
 	return a
 }
 
-// ours tells whether the picture of u is the one that we uploaded.
-func (a Action) ours(u User) bool {
+// ours tells whether the picture of u is the one that we uploaded. Nobody knows that
+// of one that was adopted: what must not touch other people's pictures leaves it alone.
+func (a Action) ours(u User) bool { return a.recorded(u) && !a.Record.Adopted }
+
+// recorded tells whether the picture of u is the one that the state remembers.
+func (a Action) recorded(u User) bool {
 	return a.Record.UserID == u.ID && a.Record.ImageID != "" && a.Record.ImageID == u.ImageID
 }
 
@@ -38,7 +42,7 @@ func (a Action) ours(u User) bool {
 // another one now.
 func (a Action) enforce(users map[string][]User) Action {
 	found := a.found(users)
-	if len(found) != 1 || len(found[0].Claims) > 0 || !found[0].Active || a.Record.ImageID == "" || a.ours(found[0]) {
+	if len(found) != 1 || len(found[0].Claims) > 0 || !found[0].Active || a.Record.ImageID == "" || a.recorded(found[0]) {
 		return a
 	}
 	a.User, a.Drift = found[0], true
@@ -50,8 +54,10 @@ func (a Action) Picture(u User) string {
 	switch {
 	case u.ImageID == "":
 		return "none"
-	case !a.ours(u):
+	case !a.recorded(u):
 		return "another"
+	case a.Record.Adopted:
+		return "adopted"
 	case a.Record.Placeholder:
 		return "our placeholder"
 	}

@@ -246,7 +246,7 @@ func (p *Pool) answered(it report.Item, a plan.Action, src, sum string, up smart
 		it.Outcome = string(plan.Uploaded)
 		r := p.settled(a, src)
 		r.UploadSHA256, r.ImageID, r.UploadedAt, r.RunID, r.Failure = sum, up.User.ImageID, time.Now().UTC(), p.RunID, nil
-		r.Placeholder = a.Reason == plan.Placeholder
+		r.Placeholder, r.Adopted = a.Reason == plan.Placeholder, false
 		return it, p.record(&it, r)
 	}
 	it.Outcome, it.Hint = string(plan.PartialSuccess), "look at the person's picture in Smartsheet; the next run sends it again"
@@ -289,6 +289,7 @@ func Settled(a plan.Action, rendering string) state.Record {
 	r.SourceSHA256, r.Missing = a.SourceSHA256, a.Missing
 	if a.Lost {
 		r.UserID, r.UploadSHA256, r.ImageID, r.RunID, r.UploadedAt = 0, "", "", "", time.Time{}
+		r.Adopted = false
 	}
 	if r.Failure != nil && r.Failure.Hash != r.SourceSHA256 {
 		r.Failure = nil

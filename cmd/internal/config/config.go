@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -223,17 +224,9 @@ func (e *NotFoundError) Hint() string {
 // Load reads, checks and completes the file at path. An *Error lists every fault.
 // Relative paths in the file are relative to the working directory.
 func Load(path string, env func(string) string) (*Config, error) {
-	data, err := os.ReadFile(path)
+	c, d, data, err := read(path)
 	if err != nil {
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pe.Err
-		}
-		return nil, &ReadError{path, err}
-	}
-	c := defaults()
-	d := &decoder{places: map[string]place{}}
-	if err := d.decode(data, c); err != nil {
-		return nil, &Error{Path: path, Faults: []Fault{*err}}
+		return nil, err
 	}
 	c.Warnings = d.warnings
 	for i := range c.Sources {
@@ -242,12 +235,49 @@ func Load(path string, env func(string) string) (*Config, error) {
 	c.validate(d)
 	c.secrets(d, env)
 	c.notices(d, path, env)
-	if len(d.faults) > 0 {
-		slices.SortStableFunc(d.faults, func(a, b Fault) int { return a.Line - b.Line })
-		excerpts(data, d.faults)
-		return nil, &Error{Path: path, Faults: d.faults}
+	return c, d.verdict(path, data)
+}
+
+// LoadState reads only where the state lies: what works on the state alone needs no
+// token, and no other part of the file to be right. A key that is not known may be
+// meant for it.
+func LoadState(path string) (State, error) {
+	c, d, data, err := read(path)
+	if err != nil {
+		return State{}, err
 	}
-	return c, nil
+	c.State.validate(d)
+	known := keys(reflect.TypeFor[Config]())
+	d.faults = slices.DeleteFunc(d.faults, func(f Fault) bool {
+		top, _, _ := strings.Cut(strings.ReplaceAll(f.Key, "[", "."), ".")
+		return top != "state" && slices.Contains(known, top)
+	})
+	return c.State, d.verdict(path, data)
+}
+
+func read(path string) (*Config, *decoder, []byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pe.Err
+		}
+		return nil, nil, nil, &ReadError{path, err}
+	}
+	c, d := defaults(), &decoder{places: map[string]place{}}
+	if err := d.decode(data, c); err != nil {
+		return nil, nil, nil, &Error{Path: path, Faults: []Fault{*err}}
+	}
+	return c, d, data, nil
+}
+
+// verdict is an *Error if there are faults in the file.
+func (d *decoder) verdict(path string, data []byte) error {
+	if len(d.faults) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(d.faults, func(a, b Fault) int { return a.Line - b.Line })
+	excerpts(data, d.faults)
+	return &Error{Path: path, Faults: d.faults}
 }
 
 // ReadError is a configuration file that cannot be read.

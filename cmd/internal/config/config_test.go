@@ -477,3 +477,31 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// The commands about the state read nothing else, and no misspelt key that may be
+// meant for it is passed over.
+func TestLoadState(t *testing.T) {
+	for text, want := range map[string]string{
+		"state: {path: a.db}":                        "a.db",
+		"state: {path: a.db}\nsources: nonsense":     "a.db",
+		"state: {path: a.db}\nsmartsheet: {tokn: x}": "a.db",
+		"smartsheet: {region: us}":                   "/var/lib/photosync/state.db",
+		"stat: {path: a.db}":                         "",
+		"state: {paht: a.db}":                        "",
+		"state: {path: [a.db]}":                      "",
+		"state: {path: ''}":                          "",
+		"state: a.db":                                "",
+		"just text":                                  "",
+		"state: {path: a.db}\nstate: {path: b.db}":   "",
+		"sources: [\n":                               "",
+	} {
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := LoadState(file)
+		if want == "" && err == nil || want != "" && (err != nil || s.Path != want) {
+			t.Errorf("%q: path %q, %v; want %q", text, s.Path, err, want)
+		}
+	}
+}

@@ -32,9 +32,7 @@ func (c *Config) validate(d *decoder) {
 		names[s.Name] = true
 		s.validate(d, at)
 	}
-	if c.State.Path == "" {
-		d.fault("state.path", "may not be empty", "the file that remembers what was uploaded, on a local disk")
-	}
+	c.State.validate(d)
 	for key, globs := range map[string][]string{"match.include": c.Match.Include, "match.exclude": c.Match.Exclude} {
 		for i, g := range globs {
 			if _, err := path.Match(g, ""); err != nil {
@@ -51,6 +49,12 @@ func (c *Config) validate(d *decoder) {
 	c.Report.validate(d)
 	d.oneOf("log.level", c.Log.Level)
 	d.oneOf("log.format", c.Log.Format)
+}
+
+func (s State) validate(d *decoder) {
+	if s.Path == "" {
+		d.fault("state.path", "may not be empty", "the file that remembers what was uploaded, on a local disk")
+	}
 }
 
 func (r Report) validate(d *decoder) {
