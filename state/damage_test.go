@@ -165,7 +165,7 @@ func TestOpenRefuses(t *testing.T) {
 		message string
 	}{
 		{"empty file", write(nil), isDamaged, "it is empty"},
-		{"text file", write([]byte(strings.Repeat("not a database\n", 5000))), isDamaged, "invalid database"},
+		{"text file", write([]byte(strings.Repeat("not a database\n", 5000))), isDamaged, "it is no state"},
 		{"short text file", write([]byte("hello")), isDamaged, "damaged"},
 		{"cut in the meta pages", write(good[:5000]), isDamaged, "damaged"},
 		{"cut in the middle", write(good[:10*os.Getpagesize()]), isDamaged, "damaged"},

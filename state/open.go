@@ -1,12 +1,14 @@
 package state
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -162,11 +164,12 @@ func (s *Store) openError(err error) error {
 	if errors.Is(err, berrors.ErrTimeout) {
 		return lockedError(s.path)
 	}
-	if cut := cutShort(s.path); cut != nil {
-		return s.damaged(cut)
-	}
 	d, ok := errors.AsType[*DamagedError](err)
+	_, system := errors.AsType[syscall.Errno](err)
 	switch {
+	case system: // it could not be read at all
+	case cutShort(s.path) != nil:
+		return s.damaged(cutShort(s.path))
 	case ok:
 		return d
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
@@ -175,8 +178,8 @@ func (s *Store) openError(err error) error {
 	return &AccessError{Path: s.path, Err: err}
 }
 
-// cutShort tells whether a file ends before its first pages say that it does, which
-// bbolt takes for many things.
+// cutShort tells whether a file is none of bbolt's, or ends before its first pages say
+// that it does, which bbolt takes for many things.
 func cutShort(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -186,6 +189,11 @@ func cutShort(path string) error {
 	fi, err := f.Stat()
 	if err != nil {
 		return nil
+	}
+	const magic = 0xED0CDAED // of bbolt
+	var head [pageHeader + 4]byte
+	if _, err := f.ReadAt(head[:], 0); err != nil || binary.NativeEndian.Uint32(head[pageHeader:]) != magic {
+		return errors.New("it is no state, or its beginning was overwritten")
 	}
 	p := &pages{file: f, pageSize: int64(os.Getpagesize())}
 	if fi.Size() < 2*p.pageSize { // there are four, from the beginning
