@@ -27,18 +27,39 @@ func (s *Server) routes() {
 	})
 }
 
-// view is a user as the API writes one. The lock is held.
-func (s *Server) view(u *user) map[string]any {
-	v := map[string]any{
-		"id": u.ID, "email": u.Email, "name": u.Name, "firstName": u.FirstName, "lastName": u.LastName,
-		"status": u.Status, "admin": false, "licensedSheetCreator": true, "groupAdmin": false, "resourceViewer": false,
+// view is a user as the API writes one.
+type view struct {
+	ID                   int64            `json:"id"`
+	Email                string           `json:"email"`
+	Name                 string           `json:"name"`
+	FirstName            string           `json:"firstName"`
+	LastName             string           `json:"lastName"`
+	Status               string           `json:"status"`
+	Admin                bool             `json:"admin"`
+	LicensedSheetCreator bool             `json:"licensedSheetCreator"`
+	GroupAdmin           bool             `json:"groupAdmin"`
+	ResourceViewer       bool             `json:"resourceViewer"`
+	ProfileImage         *viewImage       `json:"profileImage,omitempty"`
+	AlternateEmails      []map[string]any `json:"alternateEmails,omitempty"` // of one user alone
+}
+
+type viewImage struct {
+	ImageID string `json:"imageId"`
+	Height  any    `json:"height"`
+	Width   any    `json:"width"`
+}
+
+// view shows a user. The lock is held.
+func (s *Server) view(u *user) view {
+	v := view{
+		ID: u.ID, Email: u.Email, Name: u.Name, FirstName: u.FirstName, LastName: u.LastName, Status: u.Status, LicensedSheetCreator: true,
 	}
 	if id := cmp.Or(u.image.ID, u.ImageID); id != "" {
 		var edge any = 1050
 		if s.o.SizesAsText {
 			edge = "1050"
 		}
-		v["profileImage"] = map[string]any{"imageId": id, "height": edge, "width": edge}
+		v.ProfileImage = &viewImage{id, edge, edge}
 	}
 	return v
 }
@@ -70,7 +91,7 @@ func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) {
 	if s.o.DuplicateUsers && from > 0 && from < to {
 		from--
 	}
-	data := []map[string]any{}
+	data := []view{}
 	for _, u := range match[from:to] {
 		data = append(data, s.view(u))
 	}
@@ -161,7 +182,7 @@ func (s *Server) oneUser(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	v := s.view(u)
-	v["alternateEmails"] = u.alternates()
+	v.AlternateEmails = u.alternates()
 	s.mu.Unlock()
 	answer(w, http.StatusOK, v)
 }
