@@ -246,6 +246,8 @@ func stopHint(e *Error) string {
 		return "switch smartsheet.assume_user off, or use a system admin's token"
 	case e.Status == 410:
 		return "this version of the API is gone: update photosync"
+	case e.Err != nil && strings.Contains(e.Err.Error(), "tls: protocol version"):
+		return "the server, or a proxy that opens TLS before it, must offer TLS 1.2 or later"
 	case e.Status == 0:
 		return "check the address, DNS, the proxy (HTTPS_PROXY) and the server's certificate (smartsheet.region, base_url, ca_file)"
 	}

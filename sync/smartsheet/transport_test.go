@@ -72,8 +72,8 @@ func TestProtocols(t *testing.T) {
 			if got != c.want || (err == nil) != (c.want != "") {
 				t.Errorf("spoke %q, error %v", got, err)
 			}
-			if err != nil && VerdictOf(err) != StopRun {
-				t.Errorf("goes on with the next person after %v", err)
+			if e, ok := errors.AsType[*Error](err); ok && (VerdictOf(err) != StopRun || !strings.Contains(e.Hint(), "TLS 1.2")) {
+				t.Errorf("%v: hint %q, verdict %v", err, e.Hint(), VerdictOf(err))
 			}
 		})
 	}
