@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"photosync/cmd/internal/config"
 )
@@ -92,6 +93,26 @@ func TestDeployExitCodes(t *testing.T) {
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s: exit codes %v, want %v", tt.file, got, tt.want)
 		}
+	}
+}
+
+// systemd ends a run only where it did not end by itself.
+func TestUnitDeadlines(t *testing.T) {
+	unit := deployFile(t, "systemd/photosync.service")
+	of := func(pattern string) time.Duration {
+		m := regexp.MustCompile(pattern).FindStringSubmatch(unit)
+		if m == nil {
+			t.Fatalf("no %s", pattern)
+		}
+		d, err := time.ParseDuration(strings.ReplaceAll(m[1], "min", "m"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	limit, start, stop := of(`--max-duration=(\S+)`), of(`TimeoutStartSec=(\S+)`), of(`TimeoutStopSec=(\S+)`)
+	if start < limit+grace || start > limit+time.Hour || stop < grace {
+		t.Errorf("--max-duration %v, TimeoutStartSec %v, TimeoutStopSec %v; the grace is %v", limit, start, stop, grace)
 	}
 }
 

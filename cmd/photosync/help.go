@@ -55,12 +55,12 @@ func describe(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
-				return misuse{err, cmd}
+				return misuse{err, cmd, args}
 			}
 			return nil
 		}
 	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misuse{err, cmd} })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misuse{err, cmd, nil} })
 	for flag, values := range map[string][]string{
 		"progress": {"auto", "always", "never"}, "output": {"text", "json"},
 		"log-level": {"debug", "info", "warn", "error"}, "log-format": {"auto", "console", "json"},
@@ -81,12 +81,19 @@ func describe(cmd *cobra.Command) {
 // misuse is a command line that does not fit its command.
 type misuse struct {
 	error
-	cmd *cobra.Command
+	cmd  *cobra.Command
+	args []string
 }
 
 // Hint shows how the command is called.
 func (m misuse) Hint() string {
 	if m.cmd.HasSubCommands() {
+		if len(m.args) > 0 {
+			m.cmd.SuggestionsMinimumDistance = 2
+			if near := m.cmd.SuggestionsFor(m.args[0]); len(near) > 0 {
+				return fmt.Sprintf("did you mean %q?", m.cmd.CommandPath()+" "+near[0])
+			}
+		}
 		return m.cmd.CommandPath() + " --help shows the commands"
 	}
 	return "usage: " + m.cmd.UseLine() + "; more with --help"
