@@ -215,6 +215,20 @@ func TestAlternateEmailsGiveWay(t *testing.T) {
 	}
 }
 
+// Whoever was matched by an alternate address and is in no source any more gets the
+// placeholder all the same.
+func TestAlternateEmailsAndPlaceholders(t *testing.T) {
+	b := newBench(t, 0, simulator.Options{Users: []smartsheet.User{{Email: "jo@example.com", AlternateEmails: alternate(email(0))}}})
+	b.mem.Put(email(0), picture(0))
+	b.mem.Put(email(1), nil)
+	b.must(byAlternate)
+	b.mem.Remove(email(0))
+	r := b.must(func(o *Options) { byAlternate(o); o.RemovedAfter = 1 })
+	if got := reasons(r)[email(0)]; got != "placeholder uploaded" {
+		t.Errorf("%s", got)
+	}
+}
+
 // village is some users, and the people whose photo is new or changed in each night.
 type village struct {
 	users  []smartsheet.User
