@@ -7,9 +7,9 @@ import (
 	"runtime/metrics"
 )
 
-// memoryTarget is what the program aims to stay under. The collector's own rule
-// would let it take twice what it needs.
-const memoryTarget = 64 << 20
+// memoryTarget is what the program aims to stay under, beside some 16 MB for its code.
+// The collector's own rule would let it take twice what it needs.
+const memoryTarget = 40 << 20
 
 // frugal keeps the program near memoryTarget, or a third above what it needs once that
 // is more: under a limit close to its need the collector would run all the time.
@@ -18,6 +18,8 @@ func frugal() {
 		(&limit{sample: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}).follow()
 	}
 }
+
+func limitFor(need uint64) int64 { return int64(max(memoryTarget, need+need/3)) }
 
 // limit is that of the memory.
 type limit struct {
@@ -28,8 +30,7 @@ type limit struct {
 // follow sets the limit by what the last collection left, and again after the next.
 func (l *limit) follow() {
 	metrics.Read(l.sample)
-	need := int64(l.sample[0].Value.Uint64())
-	if bytes := max(memoryTarget, need+need/3); bytes > l.bytes || bytes < l.bytes-l.bytes/8 {
+	if bytes := limitFor(l.sample[0].Value.Uint64()); bytes > l.bytes || bytes < l.bytes-l.bytes/8 {
 		l.bytes = bytes
 		debug.SetMemoryLimit(bytes)
 	}
