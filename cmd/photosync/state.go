@@ -15,6 +15,7 @@ import (
 	"photosync/cmd/internal/config"
 	"photosync/sources"
 	"photosync/state"
+	"photosync/sync/job"
 )
 
 // stateFlags are the flags of the commands below state.
@@ -233,10 +234,14 @@ func (f *stateFlags) addYes(cmd *cobra.Command) {
 func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []string) error {
 	var unknown notRemembered
 	for _, e := range emails {
-		switch _, found, err := st.Lookup(e); {
-		case err != nil:
+		_, found, err := st.Lookup(e)
+		if err == nil && !found {
+			found, err = job.Asked(st, e)
+		}
+		if err != nil {
 			return err
-		case !found:
+		}
+		if !found {
 			unknown = append(unknown, e)
 		}
 	}
@@ -246,7 +251,7 @@ func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []stri
 	if err := a.confirm(f, in, "Forget "+strings.Join(emails, ", ")+"?"); err != nil {
 		return err
 	}
-	if err := st.Delete(emails...); err != nil {
+	if err := job.Forget(st, emails...); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.stdout, "Forgotten: %s. The next run takes them for new.\n", countPeople(len(emails)))

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"photosync/sources"
+	"photosync/state"
 	"photosync/sync/plan"
 	"photosync/sync/smartsheet"
 )
@@ -45,9 +46,46 @@ type alternates struct {
 
 type alternateUser struct {
 	ID         int64     `json:"id"`
-	Email      string    `json:"email"`                // canonical
+	Email      string    `json:"email,omitempty"`      // canonical; only of those with Alternates
 	Alternates []string  `json:"alternates,omitempty"` // confirmed, canonical
 	Asked      time.Time `json:"asked"`
+}
+
+// is tells whether k was asked, and has no other address since.
+func (k *alternateUser) is(u plan.User) bool {
+	return k != nil && (k.Email == "" || k.Email == u.Email)
+}
+
+// has tells whether one of the addresses of k is among emails.
+func (k *alternateUser) has(emails []string) bool {
+	return slices.Contains(emails, k.Email) || slices.ContainsFunc(k.Alternates, func(e string) bool { return slices.Contains(emails, e) })
+}
+
+// Forget forgets people, and the users who have one of their addresses. A search that
+// meets these users again asks them again.
+func Forget(st *state.Store, emails ...string) error {
+	var mem alternates
+	known, err := st.Meta(alternatesKey, &mem)
+	if err != nil {
+		return err
+	}
+	if known {
+		mem.Users = slices.DeleteFunc(mem.Users, func(k alternateUser) bool { return k.has(emails) })
+		mem.Missed = slices.DeleteFunc(mem.Missed, func(h uint64) bool {
+			return slices.ContainsFunc(emails, func(e string) bool { return hash(e) == h })
+		})
+		if err := st.SetMeta(alternatesKey, mem); err != nil {
+			return err
+		}
+	}
+	return st.Delete(emails...)
+}
+
+// Asked tells whether users were asked who have the address.
+func Asked(st *state.Store, email string) (bool, error) {
+	var mem alternates
+	_, err := st.Meta(alternatesKey, &mem)
+	return slices.ContainsFunc(mem.Users, func(k alternateUser) bool { return k.has([]string{email}) }), err
 }
 
 // matcher finds the users of people by alternate addresses.
@@ -204,10 +242,10 @@ func (m *matcher) search(ctx context.Context, left []*plan.Subject) error {
 		if err != nil {
 			return err
 		}
-		k := &alternateUser{ID: u.ID, Email: u.Email, Asked: now}
+		k := &alternateUser{ID: u.ID, Asked: now}
 		for _, a := range all.AlternateEmails {
 			if e, err := sources.Email(a.Email); err == nil && a.Confirmed && e != u.Email && !slices.Contains(k.Alternates, e) {
-				k.Alternates = append(k.Alternates, e)
+				k.Email, k.Alternates = u.Email, append(k.Alternates, e)
 			}
 		}
 		m.known[u.ID], m.changed = k, true
@@ -237,7 +275,7 @@ func (m *matcher) open(ctx context.Context, left []*plan.Subject) (open []plan.U
 		if m.see(u); !ok || !u.Active || m.run.claims.has(u.Email) {
 			return nil
 		}
-		if k := m.known[u.ID]; k != nil && k.Email == u.Email && m.run.report.StartedAt.Sub(k.Asked) < alternatesAgain {
+		if k := m.known[u.ID]; k.is(u) && m.run.report.StartedAt.Sub(k.Asked) < alternatesAgain {
 			return nil
 		}
 		open = append(open, u)
@@ -254,7 +292,7 @@ func (m *matcher) open(ctx context.Context, left []*plan.Subject) (open []plan.U
 	}
 	rank := func(u plan.User) int {
 		switch k := m.known[u.ID]; {
-		case k != nil && k.Email == u.Email:
+		case k.is(u):
 			return 2
 		case alike[strings.ToLower(u.Name)] || alike[localPart(u.Email)]:
 			return 0

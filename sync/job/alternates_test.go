@@ -3,6 +3,7 @@ package job
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,6 +227,33 @@ func TestAlternateEmailsAndPlaceholders(t *testing.T) {
 	r := b.must(func(o *Options) { byAlternate(o); o.RemovedAfter = 1 })
 	if got := reasons(r)[email(0)]; got != "placeholder uploaded" {
 		t.Errorf("%s", got)
+	}
+}
+
+// Who is forgotten is in no fact of the state, and found again by asking again.
+func TestAlternateEmailsAreForgotten(t *testing.T) {
+	b := newBench(t, 0, staff(9))
+	b.mem.Put(email(1), picture(1))
+	b.must(byAlternate)
+	var export strings.Builder
+	for _, e := range []string{email(4), email(1)} { // who is only known as an alternate address, and who is known
+		if known, err := Asked(b.st, e); err != nil || !known {
+			t.Errorf("%s: %v, error %v", e, known, err)
+		}
+		if err := Forget(b.st, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.st.Export(&export); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []string{email(1), email(4), "user1@", "user4@", "user2@"} {
+		if strings.Contains(export.String(), e) {
+			t.Errorf("%s is in %s", e, export.String())
+		}
+	}
+	if got := reasons(b.must(byAlternate))[email(1)]; got != "new uploaded" {
+		t.Errorf("afterwards: %s", got)
 	}
 }
 
