@@ -277,7 +277,7 @@ var title = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\
 
 func (p *mappingParser) record(line int, fields []string, first bool) {
 	if len(fields) != 2 {
-		p.fault(line, "%d columns, want 2", len(fields))
+		p.fault(line, "want 2 columns, not %d", len(fields))
 		return
 	}
 	key, email := strings.TrimSpace(fields[0]), strings.TrimSpace(fields[1])

@@ -62,7 +62,7 @@ func TestMappingFaults(t *testing.T) {
 		"only a header":   {"key,email\n", `line 1: the file names nobody`},
 		"no header again": {"E1,ann@example.com\nkey,email\n", `line 2: email "email": want exactly one @`},
 		"not a header":    {"E1,ann.example.com\n", `line 1: email "ann.example.com": want exactly one @`},
-		"columns":         {"E1,ann@example.com,Ann\nE2\n", `line 1: 3 columns, want 2; line 2: 1 columns, want 2`},
+		"columns":         {"E1,ann@example.com,Ann\nE2\n", `line 1: want 2 columns, not 3; line 2: want 2 columns, not 1`},
 		"no key":          {",ann@example.com\n", `line 1: no file name or key before the email`},
 		"path":            {"2024/E1.jpg,ann@example.com\n2024\\E2.jpg,bob@example.com\n", `line 1: "2024/E1.jpg" is a path: write the file's name alone; line 2: "2024\\E2.jpg" is a path: write the file's name alone`},
 		"twice":           {"E1,ann@example.com\nE2,bob@example.com\ne1,cy@example.com\n", `line 3: "e1" stands on line 1 already`},
@@ -75,7 +75,7 @@ func TestMappingFaults(t *testing.T) {
 			"E1,ann@example.com\nE1,bob@example.com\n\"a\"b,cy@example.com\n\nE3,nobody\n\"E4\nx\",di@example.com\n",
 			`line 2: "e1" stands on line 1 already; line 3: extraneous or missing " in quoted-field; line 5: email "nobody": want exactly one @; line 6: "E4\nx" holds a control character`,
 		},
-		"many": {strings.Repeat("x\n", 30), "line 1: " + strings.Repeat("1 columns, want 2; ", 1)},
+		"many": {strings.Repeat("x\n", 30), "line 1: " + strings.Repeat("want 2 columns, not 1; ", 1)},
 	} {
 		m, err := parseMapping(strings.NewReader(c.in))
 		e, ok := errors.AsType[*MappingError](err)
@@ -146,7 +146,7 @@ func TestMappingFileThatCannotBeRead(t *testing.T) {
 	put(t, dir, map[string]string{"E1.jpg": "a", "bad.csv": "E1\n", "folder/x": ""})
 	makeFIFO(t, filepath.Join(dir, "fifo.csv"))
 	for file, want := range map[string]string{
-		"none.csv": "no such file", "bad.csv": "line 1: 1 columns, want 2", "folder": "not a regular file", "fifo.csv": "not a regular file",
+		"none.csv": "no such file", "bad.csv": "line 1: want 2 columns, not 1", "folder": "not a regular file", "fifo.csv": "not a regular file",
 	} {
 		n := 0
 		l, err := New(Options{Path: dir, MappingFile: file}).List(t.Context(), func(sources.Person) error { n++; return nil })

@@ -1,8 +1,10 @@
 package ldap
 
 import (
+	"crypto/tls"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"photosync/sources"
@@ -98,5 +100,38 @@ func TestRotate(t *testing.T) {
 		if got := string(rotate([]byte(token))); got != header(4, 4)+"SUM!data" {
 			t.Errorf("%q became %q", token, got)
 		}
+	}
+}
+
+// A server that speaks nothing newer than TLS 1.1 is refused.
+func TestOldTLSIsRefused(t *testing.T) {
+	srv := slapdtest.Start(t, slapdtest.Config{})
+	cert, err := tls.LoadX509KeyPair(srv.ServerCert, srv.ServerKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer l.Close()
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.(*tls.Conn).Handshake() // fails: what the client says is what counts
+			c.Close()
+		}
+	})
+	o := options(srv)
+	o.URLs, o.TLS.CAFile = []string{"ldaps://" + l.Addr().String()}, srv.CAFile
+	_, err = open(t, o).List(t.Context(), func(sources.Person) error { return nil })
+	e, ok := errors.AsType[*Error](err)
+	if !ok || !strings.Contains(err.Error(), "protocol version") || !strings.Contains(e.Hint(), "TLS 1.2") {
+		t.Errorf("error %v, hint %q", err, e.Hint())
 	}
 }

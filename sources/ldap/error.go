@@ -171,6 +171,9 @@ func tlsHint(err error) string {
 	if i, ok := errors.AsType[x509.CertificateInvalidError](err); ok && i.Reason == x509.Expired {
 		return fmt.Sprintf("the server's certificate is not valid now: it runs from %s to %s", i.Cert.NotBefore.Format("2006-01-02"), i.Cert.NotAfter.Format("2006-01-02"))
 	}
+	if strings.Contains(err.Error(), "protocol version") { // an alert has no type of its own
+		return "the server speaks only TLS that is broken by now: let it speak TLS 1.2 or newer"
+	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "no TLS is spoken at this port: check it (ldaps:// has 636), or use ldap:// with tls.start_tls: true"
 	}

@@ -48,6 +48,7 @@ type Config struct {
 type Server struct {
 	URL, LDAPSURL, SocketURL string
 	CAFile                   string
+	ServerCert, ServerKey    string
 	ClientCert, ClientKey    string // of a user with the rights of ReaderDN, as has who comes through the socket
 
 	t   testing.TB
@@ -84,6 +85,7 @@ func Start(t testing.TB, c Config) *Server {
 	s := &Server{t: t, dir: t.TempDir(), kdc: c.KDC}
 	s.certificates(c.Expired)
 	s.CAFile, s.ClientCert, s.ClientKey = s.file("ca.pem"), s.file("client.pem"), s.file("client-key.pem")
+	s.ServerCert, s.ServerKey = s.file("cert.pem"), s.file("key.pem")
 	s.write("photo.schema", schema)
 	s.write("slapd.conf", s.conf(c))
 	if err := os.Mkdir(filepath.Join(s.dir, "db"), 0o700); err != nil {
