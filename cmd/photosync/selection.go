@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"photosync/cmd/internal/config"
+	"photosync/sources"
 	"photosync/sync/plan"
 )
 
@@ -17,7 +18,7 @@ import (
 // selected.
 func (f *runFlags) addSelection(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.StringArrayVar(&f.only, "only", nil, "only people whose email matches `EMAIL|GLOB`; may be given several times")
+	fs.StringArrayVar(&f.only, "only", nil, "only people with an address that matches `EMAIL|GLOB`; may be given several times, or several with commas")
 	fs.BoolVar(&f.force, "force", false, "upload even what is unchanged")
 	fs.BoolVar(&f.checksum, "checksum", false, "read every photo instead of trusting change marks")
 	fs.BoolVar(&f.retryFailed, "retry-failed", false, "send again what was refused before and has not changed")
@@ -33,15 +34,35 @@ func (f *runFlags) addVerify(cmd *cobra.Command) {
 }
 
 func (f *runFlags) checkSelection() error {
-	for _, g := range f.only {
-		if _, err := path.Match(g, ""); err != nil {
-			return fmt.Errorf("--only %q: no valid pattern", g)
-		}
+	only, err := patterns(f.only)
+	if err != nil {
+		return fmt.Errorf("--only %w", err)
 	}
+	f.only = only
 	if f.limit < 0 {
 		return errors.New("--limit: want a number above 0")
 	}
 	return nil
+}
+
+// patterns are the addresses and patterns in texts, each of which may hold several
+// with commas between them.
+func patterns(texts []string) (all []string, err error) {
+	for _, text := range texts {
+		for g := range strings.SplitSeq(text, ",") {
+			g = strings.TrimSpace(g)
+			if _, err := path.Match(g, ""); err != nil {
+				return nil, fmt.Errorf("%q: no valid pattern", g)
+			}
+			if !strings.ContainsAny(g, `*?[\`) {
+				if g, err = sources.Email(g); err != nil {
+					return nil, fmt.Errorf("%w: want an address, or a pattern like '*@example.com'", err)
+				}
+			}
+			all = append(all, g)
+		}
+	}
+	return all, nil
 }
 
 // match tells who --only is about; nil: everyone.
@@ -49,14 +70,26 @@ func (f *runFlags) match() func(email string) bool {
 	if len(f.only) == 0 {
 		return nil
 	}
+	f.met = make([]bool, len(f.only))
 	return func(email string) bool {
-		for _, g := range f.only {
+		any := false
+		for i, g := range f.only {
 			if config.Glob(g, email) {
-				return true
+				any, f.met[i] = true, true
 			}
 		}
-		return false
+		return any
 	}
+}
+
+// unmet are those of --only that match nobody.
+func (f *runFlags) unmet() (only []string) {
+	for i, met := range f.met {
+		if !met {
+			only = append(only, f.only[i])
+		}
+	}
+	return only
 }
 
 // selection sets the flags that a plan was made with.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -99,12 +98,10 @@ func (a *app) stateList(f *stateFlags) *cobra.Command {
 			if err := f.checkOutput(); err != nil {
 				return err
 			}
-			for _, g := range globs {
-				if _, err := path.Match(g, ""); err != nil {
-					return fmt.Errorf("%q: no valid pattern", g)
-				}
+			var err error
+			if f.only, err = patterns(globs); err != nil {
+				return err
 			}
-			f.only = globs
 			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error { return a.listState(st, f) })
 		},
 	}

@@ -32,6 +32,7 @@ const configUsage = "configuration `FILE` (default: $PHOTOSYNC_CONFIG, ./config.
 type runFlags struct {
 	config, reportDir, output, logLevel, logFormat, progress string
 	only                                                     []string
+	met                                                      []bool // by anybody, each of only
 	source, approve, shard                                   string
 	out                                                      string     // of plan: the file to keep it in
 	part                                                     plan.Shard // shard, read
@@ -244,6 +245,11 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 	}
 	w.hook(&o)
 	rep, err := job.Run(ctx, o)
+	if err == nil || job.Held(err) { // then everyone was looked at
+		for _, g := range f.unmet() {
+			w.log.Warn().Str("only", g).Msg("--only matches nobody in the sources or the state")
+		}
+	}
 	if err == nil && mode != job.Plan {
 		if berr := st.Backup(); berr != nil {
 			w.log.Warn().Err(berr).Msg("the state was not backed up; the run itself is recorded")

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"photosync/sources"
 	"photosync/state"
@@ -89,12 +90,12 @@ func (m *merge) pass() {
 
 // unlisted is the entry at hand, of someone in no source.
 func (m *merge) unlisted() {
-	if m.entry.Uploaded {
+	if m.r.asked([]string{m.entry.Email}) && m.entry.Uploaded && m.r.o.Shard.Has(m.entry.Email) {
 		var rec state.Record
 		if rec, m.err = m.entry.Record(); m.err != nil {
 			return
 		}
-		if plan.Misses(rec, m.o) && m.r.selected(rec.Email) {
+		if plan.Misses(rec, m.o) {
 			m.r.subjects = append(m.r.subjects, plan.Subject{Joined: sources.Joined{Emails: []string{rec.Email}}, Record: &rec})
 		}
 	}
@@ -108,11 +109,11 @@ func (m *merge) person(j sources.Joined) {
 		m.unlisted()
 	}
 	known := m.more && m.entry.Email == j.Emails[0]
-	switch key := j.Emails[0]; {
-	case m.err != nil:
-	case m.r.selected(key):
+	switch asked := m.r.asked(j.Emails); {
+	case m.err != nil, !asked:
+	case m.r.o.Shard.Has(j.Emails[0]):
 		m.subject(j, known)
-	case !m.r.o.Shard.Has(key) && m.r.asked(key):
+	default:
 		m.r.elsewhere++
 	}
 	if m.err == nil && known {
@@ -137,11 +138,11 @@ func (m *merge) subject(j sources.Joined, known bool) {
 	m.r.subjects = append(m.r.subjects, s)
 }
 
-// selected tells whether the run is about this person.
-func (r *run) selected(email string) bool { return r.asked(email) && r.o.Shard.Has(email) }
-
-// asked tells whether the run was asked for this person, in whichever shard.
-func (r *run) asked(email string) bool { return r.o.Only == nil || r.o.Only(email) }
+// asked tells whether the run was asked for the person with these addresses, in
+// whichever shard.
+func (r *run) asked(emails []string) bool {
+	return r.o.Only == nil || slices.ContainsFunc(emails, r.o.Only)
+}
 
 // countQuiet adds to counts, by hash, the people with that picture among those who
 // were dropped.

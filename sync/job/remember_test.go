@@ -1,11 +1,14 @@
 package job
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
+	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/plan"
 	"photosync/sync/smartsheet/simulator"
@@ -81,5 +84,40 @@ func TestDamagedRecord(t *testing.T) {
 			t.Errorf("%s: error %v", victim, err)
 		}
 		b.st.Close()
+	}
+}
+
+// aliased gives everyone a second address.
+type aliased struct{ sources.Source }
+
+func (a aliased) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
+	return a.Source.List(ctx, func(p sources.Person) error {
+		p.Emails = append(slices.Clone(p.Emails), "alias."+p.Emails[0])
+		return each(p)
+	})
+}
+
+// --only finds a person by each of their addresses, and in a shard only one of it.
+func TestOnlyByAnyAddress(t *testing.T) {
+	b := newBench(t, 5, simulator.Options{})
+	only := func(want string) func(*Options) {
+		return func(o *Options) {
+			o.Sources[0].Source = aliased{&b.mem}
+			o.Only = func(e string) bool { return e == want }
+		}
+	}
+	if r := b.must(only("alias." + email(3))); r.Totals.Uploaded != 1 || r.Totals.People != 1 || r.Items[0].Email != email(3) {
+		t.Errorf("%+v, %v", r.Totals, r.Items)
+	}
+	if r := b.must(only(email(4))); r.Totals.Uploaded != 1 || r.Totals.People != 1 {
+		t.Errorf("%+v", r.Totals)
+	}
+	other := func(o *Options) {
+		only("alias." + email(0))(o)
+		for o.Shard = (plan.Shard{Count: 2}); o.Shard.Has(email(0)); o.Shard.Index++ {
+		}
+	}
+	if r := b.must(other); r.Totals.Uploaded != 0 || r.SkippedByReason["out_of_shard"] != 1 {
+		t.Errorf("%+v, %v", r.Totals, r.SkippedByReason)
 	}
 }
