@@ -340,3 +340,103 @@ func TestForeignState(t *testing.T) {
 		}
 	}
 }
+
+// ordinary runs photosync as a user who has no right to pass over modes.
+func (s *site) ordinary(want int, line string) (out, errs string) {
+	s.t.Helper()
+	self := command(s.t, append(strings.Fields(line), "--config", s.conf)...)
+	cmd := exec.Command("setpriv", append([]string{"--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"}, self.Args...)...)
+	cmd.Env = self.Env
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	cmd.Run() // the exit code is looked at below
+	if code := cmd.ProcessState.ExitCode(); code != want {
+		s.t.Errorf("photosync %s: exit %d, want %d\n%s\n%s", line, code, want, o.String(), e.String())
+	}
+	return o.String(), e.String()
+}
+
+// A state that may not be written, or lies where nothing may be.
+func TestUnwritableState(t *testing.T) {
+	s := newSite(t, users(3), "")
+	data := filepath.Join(s.dir, "data")
+	path := filepath.Join(data, "state.db")
+	edit(t, s.conf, func(c []byte) []byte {
+		return bytes.ReplaceAll(c, []byte(filepath.Join(s.dir, "state.db")), []byte(path))
+	})
+	refused := func(line string) {
+		t.Helper()
+		_, errs := s.ordinary(exitFailed, line)
+		if !strings.Contains(errs, "permission denied") || !strings.Contains(errs, "hint: give the user that runs photosync read and write access") {
+			t.Errorf("photosync %s: stderr says\n%s", line, errs)
+		}
+	}
+	mode := func(path string, m os.FileMode) {
+		t.Helper()
+		if err := os.Chmod(path, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.put(email(0), picture(0))
+	if err := os.Mkdir(data, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	refused("sync")
+	s.ordinary(exitChanges, "plan")
+	mode(data, 0o700)
+	s.ordinary(exitDone, "sync")
+
+	mode(path, 0o400)
+	for _, line := range []string{"sync", "state forget --yes " + email(0), "state compact"} {
+		refused(line)
+	}
+	s.ordinary(exitDone, "plan")
+	s.ordinary(exitDone, "state list")
+	mode(path, 0)
+	for _, line := range []string{"plan", "state list", "state export", "explain " + email(0)} {
+		refused(line)
+	}
+	mode(path, 0o600)
+
+	mode(data, 0o500) // what is uploaded is recorded; only the backup is not made
+	backup := contents(path + ".backup")
+	s.put(email(1), picture(1))
+	if out, errs := s.ordinary(exitDone, "sync"); !strings.Contains(out, "1 uploaded") || !strings.Contains(errs, "the state was not backed up") {
+		t.Errorf("in a folder that is read-only: %s\n%s", out, errs)
+	}
+	refused("state compact")
+	if !bytes.Equal(backup, contents(path+".backup")) {
+		t.Error("the backup was changed")
+	}
+	mode(data, 0o700)
+	if r := s.run(exitDone, "sync"); r.Totals.Unchanged != 2 || bytes.Equal(backup, contents(path+".backup")) {
+		t.Errorf("afterwards: %+v, or no new backup", r.Totals)
+	}
+}
+
+// A disk with no room for the backup keeps the one before.
+func TestBackupOnAFullDisk(t *testing.T) {
+	s := newSite(t, users(3), "")
+	disk := s.onSmallDisk("data")
+	path := filepath.Join(disk, "state.db")
+	s.put(email(0), picture(0))
+	s.run(exitDone, "sync")
+	backup := contents(path + ".backup")
+	fill(t, disk)
+	s.put(email(1), picture(1))
+	code, out, errs := s.runFailing("")
+	if code != exitDone || !strings.Contains(out, "1 uploaded") || !strings.Contains(errs, "the state was not backed up") || !strings.Contains(errs, "no space left on device") {
+		t.Errorf("exit %d\n%s\n%s", code, out, errs)
+	}
+	if !bytes.Equal(backup, contents(path+".backup")) || len(backup) == 0 {
+		t.Error("the backup was changed")
+	}
+	if litter, err := filepath.Glob(path + ".*-*"); err != nil || len(litter) > 0 {
+		t.Errorf("left behind: %q, %v", litter, err)
+	}
+	flip("p00001@example.com", 10)(t, path)
+	errs = s.fails(exitFailed, "sync")
+	if !strings.Contains(errs, "cp "+path+".backup "+path) {
+		t.Errorf("the older backup is not named:\n%s", errs)
+	}
+}
