@@ -51,11 +51,16 @@ func addChecks(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	n := 0
-	if err := tx.Bucket(peopleBucket).ForEach(func(_, _ []byte) error { n++; return nil }); err != nil {
-		return err
+	w, n := walker{cursor: tx.Bucket(peopleBucket).Cursor()}, 0
+	for {
+		if err := w.read(); err != nil {
+			return err
+		}
+		if len(w.ends) == 0 {
+			return putMeta(tx, peopleKey, n)
+		}
+		n += len(w.ends) / 2
 	}
-	return putMeta(tx, peopleKey, n)
 }
 
 // migrate leads a file from a version to the current one.
