@@ -18,18 +18,20 @@ import (
 // proxy is an HTTP proxy that leads every CONNECT to one server, and keeps what it
 // was asked.
 type proxy struct {
-	to     string
-	refuse int // HTTP status; 0: does what it is asked
+	to string
+
 	mu     sync.Mutex
+	refuse int      // HTTP status; 0: does what it is asked
 	asked  []string // method, address, credentials
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.asked = append(p.asked, strings.TrimSpace(r.Method+" "+r.Host+" "+r.Header.Get("Proxy-Authorization")+r.Header.Get("Authorization")))
+	refuse := p.refuse
 	p.mu.Unlock()
-	if p.refuse != 0 {
-		w.WriteHeader(p.refuse)
+	if refuse != 0 {
+		w.WriteHeader(refuse)
 		return
 	}
 	far, err := net.Dial("tcp", p.to)
@@ -89,15 +91,18 @@ func TestProxy(t *testing.T) {
 	if out, code := sync(); code != exitDone || s.sim.Counts().Accepted != 3 {
 		t.Fatalf("exit %d\n%s", code, out)
 	}
-	for _, asked := range p.asked {
+	p.mu.Lock()
+	asked := p.asked
+	p.refuse = http.StatusProxyAuthRequired
+	p.mu.Unlock()
+	for _, asked := range asked {
 		if asked != "CONNECT example.com:443 Basic dXNlcjpoaWRkZW4=" {
 			t.Errorf("the proxy was asked %q", asked)
 		}
 	}
-	if len(p.asked) == 0 {
+	if len(asked) == 0 {
 		t.Error("the proxy was not asked")
 	}
-	p.refuse = http.StatusProxyAuthRequired
 	out, code := sync()
 	if code != exitFailed || !strings.Contains(out, "does not connect: HTTP 407 Proxy Authentication Required") || !strings.Contains(out, "HTTPS_PROXY") ||
 		strings.Contains(out, "hidden") || strings.Contains(out, token) {
