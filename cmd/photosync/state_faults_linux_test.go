@@ -23,9 +23,6 @@ var stateCommands = []string{
 	"state export", "state compact", "state adopt --yes",
 }
 
-// aboutOne tells those that look at one record only: a page may be damaged elsewhere.
-func aboutOne(line string) bool { return strings.Contains(line, "p00001") }
-
 // What can be wrong with a state: every command says so, with what to do about it,
 // and leaves the file as it is. The remedy works as it is printed.
 func TestSpoiledStates(t *testing.T) {
@@ -51,6 +48,7 @@ func TestSpoiledStates(t *testing.T) {
 		"a pipe":            {aPipe, false, "state.db\": is not a regular file", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, users(3), "")
 			for i := range 3 {
 				s.put(email(i), picture(i))
@@ -65,8 +63,8 @@ func TestSpoiledStates(t *testing.T) {
 			c.spoil(t, path)
 			before := contents(path)
 			var errs string
-			for _, line := range stateCommands {
-				if name == "a page" && aboutOne(line) {
+			for i, line := range stateCommands {
+				if name != "a record" && i > 1 && i < len(stateCommands)-2 { // they all begin alike
 					continue
 				}
 				if errs = s.fails(exitFailed, line); !strings.Contains(errs, c.words) || !strings.Contains(errs, path) {
