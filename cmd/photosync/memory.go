@@ -7,19 +7,19 @@ import (
 	"runtime/metrics"
 )
 
-// memoryTarget is what the program aims to stay under, beside some 16 MB for its code.
-// The collector's own rule would let it take twice what it needs.
-const memoryTarget = 40 << 20
+// headroom is the least that the program may take beside what it needs. The
+// collector's own rule would let it take as much again.
+const headroom = 24 << 20
 
-// frugal keeps the program near memoryTarget, or a third above what it needs once that
-// is more: under a limit close to its need the collector would run all the time.
+// frugal keeps the program at headroom, or a third, above what it needs: under a limit
+// close to its need the collector would run all the time.
 func frugal() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		(&limit{sample: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}).follow()
 	}
 }
 
-func limitFor(need uint64) int64 { return int64(max(memoryTarget, need+need/3)) }
+func limitFor(need uint64) int64 { return int64(need + max(headroom, need/3)) }
 
 // limit is that of the memory.
 type limit struct {
