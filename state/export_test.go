@@ -107,20 +107,22 @@ func TestImportRefuses(t *testing.T) {
 		lines []string
 		says  string
 	}{
-		"nothing":      {nil, "line 1: this is no export"},
-		"another file": {[]string{"{\"email\":\"a@b.c\"}\n"}, "line 1: this is no export"},
-		"newer":        {[]string{strings.Replace(lines[0], `"schema_version":1`, `"schema_version":9`, 1)}, "newer photosync"},
-		"cut":          {lines[:3], "line 4: the file ends after 2 of 3 people"},
-		"cut in line":  {[]string{lines[0], lines[1], lines[2][:40]}, "line 3"},
-		"twice":        {[]string{lines[0], lines[1], lines[1], lines[2]}, "line 3"},
-		"one too many": {append(slices.Clone(lines), strings.Replace(lines[3], "lastname", "lastnamf", 1)), "line 5"},
-		"another tail": {append(slices.Clone(lines), "{\"kind\":\"another\"}\n"), "line 5: one too many"},
-		"two, twice":   {append(slices.Clone(lines), lines...), "line 2 of export 2: \"firstname.lastname0000001"},
-		"two, cut":     {append(slices.Clone(lines), lines[0]), "line 2 of export 2: the file ends after 0 of 3 people"},
-		"two, newer":   {append(slices.Clone(lines), strings.Replace(lines[0], `"schema_version":1`, `"schema_version":9`, 1)), "line 1 of export 2: written by a newer"},
-		"in capitals":  {[]string{lines[0], lines[1], strings.Replace(lines[2], `"email":"f`, `"email":"F`, 1), lines[3]}, "line 3: email \"Firstname"},
-		"a false fact": {[]string{strings.Replace(lines[0], `"facts":{`, `"facts":{"people":7`, 1), lines[1], lines[2], lines[3]}, "line 1: the fact \"people\""},
-		"misspelt":     {[]string{lines[0], strings.Replace(lines[1], "user_id", "userid", 1), lines[2], lines[3]}, "line 2"},
+		"nothing":       {nil, "line 1: this is no export"},
+		"another file":  {[]string{"{\"email\":\"a@b.c\"}\n"}, "line 1: this is no export"},
+		"newer":         {[]string{strings.Replace(lines[0], `"schema_version":1`, `"schema_version":9`, 1)}, "newer photosync"},
+		"cut":           {lines[:3], "line 4: the file ends after 2 of 3 people"},
+		"two in a line": {[]string{lines[0], strings.TrimSpace(lines[1]) + lines[2], lines[3]}, "line 4: the file ends after 2 of 3"},
+		"empty line":    {[]string{lines[0], lines[1], "\n", lines[2], lines[3]}, "line 3: the line is cut short"},
+		"cut in line":   {[]string{lines[0], lines[1], lines[2][:40]}, "line 3"},
+		"twice":         {[]string{lines[0], lines[1], lines[1], lines[2]}, "line 3"},
+		"one too many":  {append(slices.Clone(lines), strings.Replace(lines[3], "lastname", "lastnamf", 1)), "line 5"},
+		"another tail":  {append(slices.Clone(lines), "{\"kind\":\"another\"}\n"), "line 5: one too many"},
+		"two, twice":    {append(slices.Clone(lines), lines...), "line 2 of export 2: \"firstname.lastname0000001"},
+		"two, cut":      {append(slices.Clone(lines), lines[0]), "line 2 of export 2: the file ends after 0 of 3 people"},
+		"two, newer":    {append(slices.Clone(lines), strings.Replace(lines[0], `"schema_version":1`, `"schema_version":9`, 1)), "line 1 of export 2: written by a newer"},
+		"in capitals":   {[]string{lines[0], lines[1], strings.Replace(lines[2], `"email":"f`, `"email":"F`, 1), lines[3]}, "line 3: email \"Firstname"},
+		"a false fact":  {[]string{strings.Replace(lines[0], `"facts":{`, `"facts":{"people":7`, 1), lines[1], lines[2], lines[3]}, "line 1: the fact \"people\""},
+		"misspelt":      {[]string{lines[0], strings.Replace(lines[1], "user_id", "userid", 1), lines[2], lines[3]}, "line 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -2,7 +2,6 @@ package state
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,6 +105,8 @@ func (h header) account() (a Account) {
 // importer reads exports.
 type importer struct {
 	lines     *bufio.Scanner
+	decoder   *json.Decoder // one for all lines, of which it sees one at a time, in text
+	text      lineText
 	canonical func(string) (string, error)
 	export    int    // how many were read before this one
 	number    int    // of the line in it
@@ -129,12 +130,27 @@ func (in *importer) next(v any) (bool, error) {
 		}
 		return false, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(in.lines.Bytes()))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	if in.decoder == nil {
+		in.decoder = json.NewDecoder(&in.text)
+		in.decoder.DisallowUnknownFields()
+	}
+	in.text = in.lines.Bytes()
+	if err := in.decoder.Decode(v); err != nil {
 		return false, in.fault(err)
 	}
 	return true, nil
+}
+
+// lineText is a line for a decoder, which ends within it.
+type lineText []byte
+
+func (l *lineText) Read(p []byte) (int, error) {
+	if len(*l) == 0 {
+		return 0, errors.New("the line is cut short")
+	}
+	n := copy(p, *l)
+	*l = (*l)[n:]
+	return n, nil
 }
 
 func (in *importer) begin() error {
