@@ -2,10 +2,8 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,36 +120,5 @@ func TestDeployConfig(t *testing.T) {
 	}
 	if _, err := config.Load(filepath.Join(deployFolder, "kubernetes", "config.yaml"), secret); err != nil {
 		t.Error(err)
-	}
-}
-
-// systemd understands the units, and finds little that the service could be denied.
-func TestUnits(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("systemd is Linux's")
-	}
-	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("systemd-analyze is not installed")
-	}
-	self, err := os.Executable() // a command that exists
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	service, timer := filepath.Join(dir, "photosync.service"), filepath.Join(dir, "photosync.timer")
-	text := strings.ReplaceAll(deployFile(t, "systemd/photosync.service"), "/usr/local/bin/photosync", self)
-	for file, text := range map[string]string{service: text, timer: deployFile(t, "systemd/photosync.timer")} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, args := range [][]string{
-		{"verify", "--man=no", service, timer},
-		{"security", "--offline=yes", "--threshold=15", "--no-pager", service}, // in tenths: 1.5 of 10
-	} {
-		out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
-		if err != nil || args[0] == "verify" && len(out) > 0 {
-			t.Errorf("systemd-analyze %s: %v\n%s", args[0], err, out)
-		}
 	}
 }
