@@ -166,11 +166,7 @@ func (c *cut) pass(near net.Conn, addr string, after int64) {
 // costs nothing; gone for good, nothing is uploaded.
 func TestServerLostInMidListing(t *testing.T) {
 	const n = 300
-	var ldif strings.Builder
-	for i := range n {
-		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("u%03d", i), email(i), picture(i)))
-	}
-	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String()})
+	srv := directory(t, n, func(i int) int { return i })
 	for name, c := range map[string]struct {
 		forGood, second bool
 		exit            int
@@ -237,11 +233,7 @@ func (m *meter) Write(p []byte) (int, error) {
 // the photos changed moves those.
 func TestPhotosMoveOnlyWhenTheyChanged(t *testing.T) {
 	const n = 200
-	var ldif strings.Builder
-	for i := range n {
-		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("p%05d", i), email(i), largePhoto(i)))
-	}
-	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String()})
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: large(n)})
 	m := newMeter(t, srv)
 	s := newSite(t, users(n), strings.Replace(ldapSource(srv), srv.URL, m.url, 1))
 	night := func(uploads int) int {
