@@ -164,12 +164,14 @@ func (s *Store) openError(err error) error {
 	if errors.Is(err, berrors.ErrTimeout) {
 		return lockedError(s.path)
 	}
+	if _, system := errors.AsType[syscall.Errno](err); system { // it could not be read at all
+		return &AccessError{Path: s.path, Err: err}
+	}
+	if short := cutShort(s.path); short != nil {
+		return s.damaged(short)
+	}
 	d, ok := errors.AsType[*DamagedError](err)
-	_, system := errors.AsType[syscall.Errno](err)
 	switch {
-	case system: // it could not be read at all
-	case cutShort(s.path) != nil:
-		return s.damaged(cutShort(s.path))
 	case ok:
 		return d
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):

@@ -94,12 +94,16 @@ back, or not at all.`,
   photosync state import --shards 4`,
 		Args: func(_ *cobra.Command, args []string) error { return f.checkImport(args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			exports, closeAll, err := a.exports(f, args, cmd.InOrStdin())
+			path, err := f.statePath(a)
+			if err != nil {
+				return workError{fmt.Errorf("import state: %w", usageError{err})}
+			}
+			exports, closeAll, err := f.exports(path, args, cmd.InOrStdin())
 			defer closeAll()
 			if err != nil {
 				return workError{fmt.Errorf("import state: %w", err)}
 			}
-			if err := a.importState(f, exports); err != nil {
+			if err := a.importState(path, exports, f.replace); err != nil {
 				return workError{err}
 			}
 			return nil
@@ -122,8 +126,8 @@ func (f *stateFlags) checkImport(args []string) error {
 	return nil
 }
 
-// exports opens what is imported.
-func (a *app) exports(f *stateFlags, files []string, stdin io.Reader) (io.Reader, func(), error) {
+// exports opens what is imported into the state at path.
+func (f *stateFlags) exports(path string, files []string, stdin io.Reader) (io.Reader, func(), error) {
 	var all []io.Reader
 	var closers []io.Closer
 	closeAll := func() {
@@ -142,10 +146,6 @@ func (a *app) exports(f *stateFlags, files []string, stdin io.Reader) (io.Reader
 		}
 		all, closers = append(all, file), append(closers, file)
 	}
-	path, err := f.statePath(a)
-	if err != nil {
-		return nil, closeAll, usageError{err}
-	}
 	for i := range f.count {
 		st, err := openExisting(shardPath(path, plan.Shard{Index: i, Count: f.count}), state.Options{ReadOnly: true})
 		if err != nil {
@@ -159,12 +159,8 @@ func (a *app) exports(f *stateFlags, files []string, stdin io.Reader) (io.Reader
 	return io.MultiReader(all...), closeAll, nil
 }
 
-func (a *app) importState(f *stateFlags, in io.Reader) error {
-	file, err := f.statePath(a)
-	if err != nil {
-		return usageError{err}
-	}
-	n, err := state.Import(file, in, state.ImportOptions{Replace: f.replace, Canonical: sources.Email})
+func (a *app) importState(path string, in io.Reader, replace bool) error {
+	n, err := state.Import(path, in, state.ImportOptions{Replace: replace, Canonical: sources.Email})
 	if err == nil {
 		fmt.Fprintf(a.stdout, "Imported: %s.\n", countPeople(n))
 	}

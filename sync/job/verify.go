@@ -58,11 +58,7 @@ func (v *verification) list(ctx context.Context) error {
 			emails, wanted[it.UserID] = append(emails, a.Emails...), true
 		}
 	}
-	m, err := v.run.matcher()
-	if err != nil {
-		return err
-	}
-	err = v.run.o.Smartsheet.Find(ctx, append(emails, m.own(emails)...), func(u smartsheet.User) error {
+	err := v.run.o.Smartsheet.Find(ctx, append(emails, v.run.matched.own(emails)...), func(u smartsheet.User) error {
 		if wanted[u.ID] {
 			v.shown[u.ID] = u
 		}
