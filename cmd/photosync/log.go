@@ -28,7 +28,7 @@ func logPlan(log zerolog.Logger, p *plan.Plan) {
 
 func logItem(log zerolog.Logger, it report.Item) {
 	e := log.Info()
-	if needsAttention(it) {
+	if worthALine(it) {
 		e = log.Warn()
 	} else if it.Outcome == "uploaded" {
 		e = log.Debug()

@@ -72,13 +72,13 @@ func (f *runFlags) match() func(email string) bool {
 	}
 	f.met = make([]bool, len(f.only))
 	return func(email string) bool {
-		any := false
+		matched := false
 		for i, g := range f.only {
 			if config.Glob(g, email) {
-				any, f.met[i] = true, true
+				matched, f.met[i] = true, true
 			}
 		}
-		return any
+		return matched
 	}
 }
 

@@ -154,7 +154,7 @@ func skippedReasons(r *report.Report) string {
 func printAttention(w io.Writer, r *report.Report) {
 	n := 0
 	for _, it := range r.Items {
-		if !needsAttention(it) && (r.Mode != job.Plan || it.Outcome != "planned") {
+		if !worthALine(it) && (r.Mode != job.Plan || it.Outcome != "planned") {
 			continue
 		}
 		if n++; n > maxListed {
@@ -181,12 +181,9 @@ func printAttention(w io.Writer, r *report.Report) {
 	}
 }
 
-func needsAttention(it report.Item) bool {
-	switch it.Outcome {
-	case "failed", "partial_success", "held":
-		return true
-	}
-	return it.Unverified || it.Outcome == "skipped" && (it.Reason == "ambiguous" || it.Reason == "known_bad")
+// worthALine tells whether an item is shown: also what was reported in an earlier run.
+func worthALine(it report.Item) bool {
+	return it.NeedsAttention() || it.Outcome == "skipped" && it.Reason == "known_bad"
 }
 
 func mark(it report.Item) string {
