@@ -146,6 +146,23 @@ func TestMinPeople(t *testing.T) {
 	b.must(guarded)
 }
 
+// A share that is not mounted is an empty folder: nobody of a small company, either, is
+// taken for gone.
+func TestSourceThatIsEmpty(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.must(guarded)
+	for i := range 3 {
+		b.mem.Remove(email(i))
+	}
+	b.approveOnce(b.held(guarded, "min_listed"))
+	off := strict
+	off.MinListed = plan.Limit{Percent: true}
+	b.mem.Put(email(0), picture(1))
+	b.must(guarded)
+	b.mem.Remove(email(0))
+	b.must(func(o *Options) { o.Guards = &off })
+}
+
 // --limit and --source.
 func TestLimitAndSource(t *testing.T) {
 	b := newBench(t, 10, simulator.Options{})

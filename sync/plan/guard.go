@@ -60,7 +60,8 @@ func (p *Plan) Check(g Guards, past Past, listed map[string]int) []Breach {
 	most("max_removed", g.MaxRemoved, p.removed(), "have no photo in the sources any more or would get a placeholder")
 	for _, name := range p.sources {
 		before, now := past.Listed[name], listed[name]
-		if before == 0 || float64(now) >= g.MinListed.of(before) || g.MinListed.Percent && before-now < g.MinPeople {
+		few := g.MinListed.Percent && before-now < g.MinPeople && now > 0 // nothing at all is a share that is not mounted
+		if before == 0 || few || float64(now) >= g.MinListed.of(before) {
 			continue
 		}
 		bs = append(bs, Breach{"min_listed", fmt.Sprintf("source %q lists %d entries, and listed %d the last time; at least %v must be there",
