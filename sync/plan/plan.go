@@ -11,8 +11,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/text/unicode/norm"
 
 	"photosync/sources"
 	"photosync/state"
@@ -356,4 +359,10 @@ func yield(actions []Action, same []int) (rest []int) {
 	return rest
 }
 
-func rival(source string, c sources.Candidate) string { return source + ": " + c.Ref.Name }
+func rival(source string, c sources.Candidate) string {
+	name := c.Ref.Name
+	if !norm.NFC.IsNormalString(name) { // it may look like another's
+		name = strconv.QuoteToASCII(name)
+	}
+	return source + ": " + name
+}

@@ -3,11 +3,23 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"photosync/sources"
 	"photosync/state"
 )
+
+// What looks the same is told apart.
+func TestRivalsThatLookAlike(t *testing.T) {
+	s := Subject{Joined: sources.Joined{Ambiguous: true, Emails: []string{"jürgen@x"}, Candidates: []sources.Candidate{
+		{Person: sources.Person{Ref: sources.Ref{Name: "ju\u0308rgen@x.jpg"}}}, {Person: sources.Person{Ref: sources.Ref{Name: "j\u00fcrgen@x.jpg"}}},
+	}}}
+	a := decide(s, Options{Sources: []string{"hr"}})
+	if want := []string{`hr: "ju\u0308rgen@x.jpg"`, "hr: j\u00fcrgen@x.jpg"}; !slices.Equal(a.Rivals, want) {
+		t.Errorf("rivals %q, want %q", a.Rivals, want)
+	}
+}
 
 // Every situation of one person: whether the photo is read, and what is decided.
 func TestDecide(t *testing.T) {
