@@ -7,7 +7,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"time"
+
+	"golang.org/x/text/unicode/norm"
 
 	"photosync/sources"
 )
@@ -20,17 +23,21 @@ func (s *Source) Describe(_ context.Context, ref sources.Ref) ([]sources.Fact, e
 		return nil, err
 	}
 	defer root.Close()
-	file := filepath.Join(s.o.Path, filepath.FromSlash(ref.Name))
+	name := nameOf(ref)
+	file := filepath.Join(s.o.Path, filepath.FromSlash(name))
+	if !isText(file) || !norm.NFC.IsNormalString(file) { // two may look the same
+		file = strconv.QuoteToASCII(file)
+	}
 	told := []sources.Fact{{Name: "path", Value: sources.Text(file)}}
 	tell := func(name, format string, args ...any) {
 		told = append(told, sources.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
 	}
-	fi, err := root.Lstat(ref.Name)
+	fi, err := root.Lstat(name)
 	if err == nil && fi.Mode()&fs.ModeSymlink != 0 {
-		if to, err := root.Readlink(ref.Name); err == nil {
+		if to, err := root.Readlink(name); err == nil {
 			tell("link to", "%s", sources.Text(to))
 		}
-		fi, err = root.Stat(ref.Name)
+		fi, err = root.Stat(name)
 	}
 	if err != nil { // reading it has told why, too
 		tell("file", "%v", cause(err))
@@ -40,11 +47,11 @@ func (s *Source) Describe(_ context.Context, ref sources.Ref) ([]sources.Fact, e
 	if s.o.MappingFile == "" {
 		return told, nil
 	}
-	names, err := loadMapping(s.mappingPath())
+	names, err := s.loadMapping(root)
 	if err != nil {
 		return nil, err
 	}
-	base := path.Base(ref.Name)
+	base := path.Base(name)
 	stem, _ := photoName(base)
 	if l, i := names.find(base, stem); i >= 0 {
 		tell("mapping", "%s, line %d: %s, %s", sources.Text(s.mappingPath()), l.line, sources.Text(names.key(l)), sources.Text(names.email(l)))

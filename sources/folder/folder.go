@@ -5,12 +5,18 @@
 package folder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,6 +40,7 @@ type Options struct {
 type Source struct {
 	o       Options
 	buffers sources.Buffers
+	listed  atomic.Pointer[fs.FileInfo] // the folder as List found it the last time
 }
 
 // New returns the source; the folder is opened when it is listed or read.
@@ -42,6 +49,7 @@ func New(o Options) *Source { return &Source{o: o} }
 var (
 	errNotFolder = errors.New("not a folder")
 	errNotFile   = errors.New("not a regular file")
+	errReplaced  = errors.New("it is not the folder that was listed")
 )
 
 // Error is a folder that cannot be read.
@@ -83,6 +91,33 @@ func (s *Source) open() (*os.Root, error) {
 		return nil, &Error{s.o.Path, err}
 	}
 	return root, nil
+}
+
+// replaced tells whether another folder, such as an empty mount point, is now where
+// the listed one was: then a file that is not there is not gone.
+func (s *Source) replaced(root *os.Root) bool {
+	was := s.listed.Load()
+	if was == nil {
+		return false
+	}
+	is, err := root.Stat(".")
+	return err != nil || !os.SameFile(*was, is)
+}
+
+// refOf is the reference to the file called name, relative to the root. A name that
+// is no printable text, with a line feed or not in UTF-8, would break the lines of a
+// report and be another one in JSON: it is shown quoted.
+func refOf(name string) sources.Ref {
+	if isText(name) {
+		return sources.Ref{Name: name}
+	}
+	return sources.Ref{Name: strconv.Quote(name), Key: name}
+}
+
+func nameOf(r sources.Ref) string { return cmp.Or(r.Key, r.Name) }
+
+func isText(name string) bool {
+	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // crew is what the goroutines that look or read share.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,7 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 	files := []string{
 		"Ann.Lee@Example.COM.JPG", "bob+x@example.com.jpeg", "cy@example.com.png", "di@example.com.Gif",
 		"fe%40example.com.jpg", "Readme.txt", "no-email.jpg", ".hidden@example.com.jpg", "sub/ed@example.com.jpg", "sub/.git/x@example.com.jpg",
+		"lost+found/x@example.com.jpg", "#recycle/ed@example.com.jpg",
 	}
 	for _, f := range files {
 		put(t, dir, map[string]string{f: "x"})
@@ -75,13 +77,16 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 			return nil
 		})
 		slices.Sort(got)
+		if want := len(c.want) + 5; !c.recursive && l.Entries != want+1 || c.recursive && l.Entries != want {
+			t.Errorf("recursive %v: %d entries, want %d and subfolders that are not read: nothing hidden", c.recursive, l.Entries, want)
+		}
 		if err != nil || !l.Complete || !slices.Equal(got, c.want) {
 			t.Errorf("recursive %v: complete %v, error %v, people %q, want %q", c.recursive, l.Complete, err, got, c.want)
 		}
 		w := strings.Join(l.Warnings, "\n")
 		for _, want := range []string{
 			`1 ignored: the name is not an email address (first: "no-email.jpg")`, `1 ignored: not named .jpg, .jpeg, .png or .gif (first: "Readme.txt")`,
-			"ignored: hidden", "1 ignored: not a regular file", "2 ignored: a link that leads out",
+			"ignored: hidden, or the file server's own (first: \"#recycle\")", "1 ignored: not a regular file", "2 ignored: a link that is absolute, leads out",
 		} {
 			if !strings.Contains(w, want) {
 				t.Errorf("recursive %v: warnings %q lack %q", c.recursive, l.Warnings, want)
@@ -143,6 +148,74 @@ func TestFolderThatCannotBeRead(t *testing.T) {
 			t.Errorf("Photos of %q: error %v", path, err)
 		}
 	}
+}
+
+// A share that is unmounted after the listing leaves an empty folder, in which nothing
+// is gone.
+func TestFolderThatIsReplaced(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "share")
+	put(t, dir, map[string]string{"ann@example.com.jpg": "ann"})
+	s := New(Options{Path: dir})
+	ref := sourcetest.List(t, s)["ann@example.com"].Ref
+	if err := errors.Join(os.Rename(dir, dir+" away"), os.Mkdir(dir, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Photos(t.Context(), []sources.Ref{ref}, func(p sources.Photo) error {
+		t.Errorf("called back with error %v", p.Err)
+		return nil
+	})
+	if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), "not the folder that was listed") || !strings.Contains(e.Hint(), "mounted") {
+		t.Errorf("read from a folder that took the place of the listed one: error %v", err)
+	}
+	// Mounted anew it is another folder, too, with the files in it.
+	put(t, dir, map[string]string{"ann@example.com.jpg": "ann"})
+	if p := sourcetest.Read(t, s, ref); p.Err != nil || string(p.Data) != "ann" {
+		t.Errorf("read %q, error %v", p.Data, p.Err)
+	}
+}
+
+// Names that are no text are read, and shown so that they stay apart, on one line and
+// the same in JSON.
+func TestNamesThatAreNoText(t *testing.T) {
+	dir := t.TempDir()
+	want := map[string]string{
+		"lf\n/ann@example.com.jpg": `"lf\n/ann@example.com.jpg"`, "l1 \xff/bob@example.com.jpg": `"l1 \xff/bob@example.com.jpg"`,
+		"l1 \xfe/cy@example.com.jpg": `"l1 \xfe/cy@example.com.jpg"`, "esc\x1b[31m/di@example.com.jpg": `"esc\x1b[31m/di@example.com.jpg"`,
+		"a \"b\"\\/ed@example.com.jpg": `a "b"\/ed@example.com.jpg`, "Zürich/fe@example.com.jpg": "Zürich/fe@example.com.jpg",
+		"gus@example.com\n.jpg": `"gus@example.com\n.jpg"`,
+	}
+	for name := range want {
+		put(t, dir, map[string]string{name: name})
+	}
+	s := New(Options{Path: dir, Recursive: true})
+	people := sourcetest.List(t, s)
+	if len(people) != len(want) {
+		t.Errorf("listed %v", people)
+	}
+	for _, p := range people {
+		ph := sourcetest.Read(t, s, p.Ref)
+		if ph.Err != nil || p.Ref.Name != want[string(ph.Data)] {
+			t.Errorf("%q is shown as %s, want %s; error %v", ph.Data, p.Ref.Name, want[string(ph.Data)], ph.Err)
+		}
+		if facts, err := s.Describe(t.Context(), p.Ref); err != nil || len(facts) < 3 || strings.ContainsAny(facts[0].Value, "\n\x1b\ufffd") {
+			t.Errorf("%q is described as %v, error %v", ph.Data, facts, err)
+		}
+	}
+}
+
+func FuzzRef(f *testing.F) {
+	for _, s := range []string{"ann@example.com.jpg", "a\n.jpg", "\xff.jpg", `"a\n.jpg`, `\xff.jpg`, "\ufffd", "\u00a0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		r := refOf(name)
+		if nameOf(r) != name && name != "" || !isText(r.Name) {
+			t.Errorf("%q has the reference %+v", name, r)
+		}
+		if back, err := strconv.Unquote(r.Name); r.Key != "" && (err != nil || back != name) {
+			t.Errorf("%q is shown as %s: %v", name, r.Name, err)
+		}
+	})
 }
 
 func TestTwoFilesForOnePersonAreBothListed(t *testing.T) {

@@ -97,11 +97,11 @@ func (m *mapping) email(l mapped) string {
 }
 
 // unused counts the lines for which there was no file.
-func (m *mapping) unused() (n int, first string) {
-	for i := range m.lines {
+func (m *mapping) unused() (n int, first mapped) {
+	for i, l := range m.lines {
 		if !m.used[i].Load() {
-			if n == 0 {
-				first = m.key(m.lines[i])
+			if n == 0 || l.line < first.line {
+				first = l
 			}
 			n++
 		}
@@ -146,19 +146,29 @@ func (e *MappingError) Hint() string {
 	return "a line is: file name or key, email; UTF-8, such as E12345,ann@example.com"
 }
 
-// loadMapping reads a mapping file, again if it changed meanwhile.
-func loadMapping(path string) (*mapping, error) {
+// loadMapping reads the mapping file, again if it changed meanwhile.
+func (s *Source) loadMapping(root *os.Root) (*mapping, error) {
 	for range readTries {
-		m, err := loadMappingOnce(path)
+		m, err := s.loadMappingOnce(root)
 		if !errors.Is(err, errChanged) {
 			return m, err
 		}
 	}
-	return nil, &MappingError{Path: path, Err: errChanged}
+	return nil, &MappingError{Path: s.mappingPath(), Err: errChanged}
 }
 
-func loadMappingOnce(path string) (*mapping, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0)
+// openMapping opens it like a photo when it lies in the folder: who may write there
+// must not have us read, and quote, another file by a link.
+func (s *Source) openMapping(root *os.Root) (*os.File, error) {
+	if filepath.IsAbs(s.o.MappingFile) {
+		return os.OpenFile(s.o.MappingFile, os.O_RDONLY|nonBlock, 0)
+	}
+	return root.OpenFile(s.o.MappingFile, os.O_RDONLY|nonBlock, 0)
+}
+
+func (s *Source) loadMappingOnce(root *os.Root) (*mapping, error) {
+	path := s.mappingPath()
+	f, err := s.openMapping(root)
 	if err != nil {
 		return nil, &MappingError{Path: path, Err: err}
 	}

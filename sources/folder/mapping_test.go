@@ -116,7 +116,7 @@ func TestMappingFile(t *testing.T) {
 		if file == outside {
 			other = `2 ignored: not named .jpg, .jpeg, .png or .gif (first: "badges.csv")`
 		}
-		want := []string{`2 ignored: not in the mapping file (first: "E4.jpg")`, other, `2 keys of the mapping file have no file here (first: "e7")`}
+		want := []string{`2 ignored: not in the mapping file (first: "E4.jpg")`, other, `2 in the mapping file without a file here (first: line 5, "e9")`}
 		if !slices.Equal(l.Warnings, want) {
 			t.Errorf("warnings %q, want %q", l.Warnings, want)
 		}
@@ -154,6 +154,35 @@ func TestMappingFileThatCannotBeRead(t *testing.T) {
 		if !ok || n > 0 || l.Complete || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) || e.Hint() == "" {
 			t.Errorf("%s: %d people, complete %v, error %v", file, n, l.Complete, err)
 		}
+	}
+}
+
+// Whoever may write into the folder does not have photosync read, and quote, another
+// file; an absolute path is what the administrator wrote.
+func TestMappingFileThatIsALink(t *testing.T) {
+	dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "outside.csv")
+	put(t, dir, map[string]string{"E1.jpg": "a", "real.csv": "E1,ann@example.com\n"})
+	put(t, filepath.Dir(outside), map[string]string{"outside.csv": "user,secret\nE1,ann@example.com\n"})
+	for link, to := range map[string]string{"in.csv": "real.csv", "out.csv": outside} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if people := sourcetest.List(t, New(Options{Path: dir, MappingFile: "in.csv"})); len(people) != 1 {
+		t.Errorf("through a link inside: %v", people)
+	}
+	for _, file := range []string{"out.csv", filepath.Join("..", filepath.Base(filepath.Dir(outside)), "outside.csv")} {
+		_, err := New(Options{Path: dir, MappingFile: file}).List(t.Context(), func(sources.Person) error { return nil })
+		if e, ok := errors.AsType[*MappingError](err); !ok || !strings.Contains(err.Error(), "escapes") || strings.Contains(err.Error(), "secret") || e.Hint() == "" {
+			t.Errorf("%s: error %v", file, err)
+		}
+	}
+	abs := filepath.Join(dir, "abs.csv")
+	if err := os.Symlink(filepath.Join(dir, "real.csv"), abs); err != nil {
+		t.Fatal(err)
+	}
+	if people := sourcetest.List(t, New(Options{Path: dir, MappingFile: abs})); len(people) != 1 {
+		t.Errorf("by an absolute path: %v", people)
 	}
 }
 

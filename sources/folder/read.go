@@ -78,7 +78,8 @@ func distinct(refs []sources.Ref) []sources.Ref {
 	return out
 }
 
-// photo reads one file, again if it changed meanwhile. Its error is that of ctx.
+// photo reads one file, again if it changed meanwhile. Its error is that of ctx, or
+// that the whole folder is away.
 func (s *Source) photo(ctx context.Context, root *os.Root, ref sources.Ref, room *semaphore.Weighted) (taken, error) {
 	t := taken{Photo: sources.Photo{Ref: ref}}
 	for range readTries {
@@ -92,11 +93,14 @@ func (s *Source) photo(ctx context.Context, root *os.Root, ref sources.Ref, room
 		room.Release(t.held)
 		t.held = 0
 	}
+	if errors.Is(t.Err, sources.ErrGone) && s.replaced(root) {
+		return t, &Error{s.o.Path, errReplaced}
+	}
 	if t.Err != nil {
 		if !errors.Is(t.Err, sources.ErrGone) {
 			t.Err = cause(t.Err)
 		}
-		t.Data, t.Err = nil, fmt.Errorf("read %q: %w", ref.Name, t.Err)
+		t.Data, t.Err = nil, fmt.Errorf("read %q: %w", nameOf(ref), t.Err)
 	}
 	return t, nil
 }
@@ -106,7 +110,7 @@ var errChanged = fmt.Errorf("%w: it changed each of %d times that it was read", 
 // readOnce reads the file of t and checks that it stayed the same the while. The
 // file is opened without waiting, should a FIFO have taken its place.
 func (s *Source) readOnce(ctx context.Context, root *os.Root, t *taken, room *semaphore.Weighted) error {
-	f, err := root.OpenFile(t.Ref.Name, os.O_RDONLY|nonBlock, 0)
+	f, err := root.OpenFile(nameOf(t.Ref), os.O_RDONLY|nonBlock, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return sources.ErrGone
 	}

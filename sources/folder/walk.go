@@ -26,9 +26,14 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 		return sources.Listing{}, err
 	}
 	defer root.Close()
+	fi, err := root.Stat(".")
+	if err != nil {
+		return sources.Listing{}, &Error{s.o.Path, err}
+	}
+	s.listed.Store(&fi)
 	w := walk{s: s, root: root, ignored: map[string]*count{}}
 	if s.o.MappingFile != "" {
-		if w.names, err = loadMapping(s.mappingPath()); err != nil {
+		if w.names, err = s.loadMapping(root); err != nil {
 			return sources.Listing{}, err
 		}
 	}
@@ -89,10 +94,10 @@ const (
 	notEmail    = "the name is not an email address"
 	notMapped   = "not in the mapping file"
 	otherType   = "not named .jpg, .jpeg, .png or .gif"
-	hidden      = "hidden"
+	hidden      = "hidden, or the file server's own"
 	notRegular  = "not a regular file"
 	subfolder   = "a subfolder, and recursive is off"
-	outsideLink = "a link that leads out of the folder or nowhere"
+	outsideLink = "a link that is absolute, leads out of the folder or nowhere"
 )
 
 func (w *walk) warnings(complete bool) []string {
@@ -104,7 +109,7 @@ func (w *walk) warnings(complete bool) []string {
 	}
 	if w.names != nil && complete {
 		if n, first := w.names.unused(); n > 0 {
-			lines = append(lines, fmt.Sprintf("%d keys of the mapping file have no file here (first: %q)", n, first))
+			lines = append(lines, fmt.Sprintf("%d in the mapping file without a file here (first: line %d, %q)", n, first.line, w.names.key(first)))
 		}
 	}
 	return lines
@@ -164,7 +169,10 @@ func (w *walk) block(dir string, b block, now time.Time) error {
 		switch {
 		case name == w.s.mappingName():
 			continue
-		case e.kind.IsDir() && w.s.o.Recursive && !strings.HasPrefix(e.name, "."):
+		case isHidden(e.name):
+			w.ignore(hidden, name)
+			continue
+		case e.kind.IsDir() && w.s.o.Recursive:
 			below = append(below, name)
 			continue
 		}
@@ -193,12 +201,19 @@ func (w *walk) block(dir string, b block, now time.Time) error {
 	return nil
 }
 
+// isHidden tells whether a name is one that nobody gave to a photo: a hidden one, or
+// that of a folder which file systems and servers make for themselves, often unreadable
+// and sometimes with photos that were removed.
+func isHidden(name string) bool {
+	switch name {
+	case "lost+found", "System Volume Information", "$RECYCLE.BIN", "#recycle", "@Recycle", "#snapshot", "~snapshot":
+		return true
+	}
+	return strings.HasPrefix(name, ".")
+}
+
 // person returns who is on the file called name, if it is anybody's photo.
 func (w *walk) person(name string, e entry, now time.Time) (p sources.Person, ok bool, err error) {
-	if strings.HasPrefix(e.name, ".") {
-		w.ignore(hidden, name)
-		return p, false, nil
-	}
 	if e.kind.IsDir() {
 		w.ignore(subfolder, name)
 		return p, false, nil
@@ -218,7 +233,7 @@ func (w *walk) person(name string, e entry, now time.Time) (p sources.Person, ok
 		return p, false, err
 	}
 	return sources.Person{
-		Emails: []string{email}, Ref: sources.Ref{Name: name}, Stamp: stamp, HasPhoto: sources.Present,
+		Emails: []string{email}, Ref: refOf(name), Stamp: stamp, HasPhoto: sources.Present,
 	}, true, nil
 }
 
