@@ -20,6 +20,11 @@ func TestInitialsOfNames(t *testing.T) {
 		{"Đặng Thị Hà", "", "ĐH"},
 		{"Иван Щукин", "", "ИЩ"},
 		{"Madonna", "", "M"},
+		{"Ｊａｎｅ Ｄｏｅ", "", "JD"}, // as a Japanese keyboard writes it
+		{"ﬁona ﬂynn", "", "FF"},
+		{"ʻOkina Kealoha", "", "OK"},
+		{"O'Brien-Smith", "", "O"},
+		{"van der Berg, Anna", "", "AB"},
 		{"ludwig van beethoven", "", "LB"},
 		{"Müller, Jürgen", "", "JM"},
 		{"Müller, Dr. Jürgen (External)", "", "JM"},

@@ -16,14 +16,14 @@ func initials(displayName, email string) []rune {
 	if in := initialsOf(nameParts(displayName)); len(in) > 0 {
 		return in
 	}
-	local, _, _ := strings.Cut(norm.NFC.String(email), "@")
-	return initialsOf(strings.FieldsFunc(local, func(r rune) bool { return !unicode.IsLetter(r) }))
+	local, _, _ := strings.Cut(norm.NFKC.String(email), "@")
+	return initialsOf(strings.FieldsFunc(local, func(r rune) bool { return !isLetter(r) }))
 }
 
 // nameParts splits a display name, given name first, without what is no name:
 // what stands in brackets, titles, signs.
 func nameParts(name string) []string {
-	name = withoutBrackets(norm.NFC.String(name))
+	name = withoutBrackets(norm.NFKC.String(name)) // also Ｊａｎｅ, as Japanese keyboards write it
 	// Directories write "Family, Given" and "Name, Degree" alike.
 	before, after, _ := strings.Cut(name, ",")
 	after, _, _ = strings.Cut(after, ",")
@@ -34,7 +34,7 @@ func nameParts(name string) []string {
 // degrees.
 func realNames(s string) []string {
 	return slices.DeleteFunc(strings.Fields(s), func(w string) bool {
-		return strings.IndexFunc(w, unicode.IsLetter) < 0 || titles[strings.ToLower(strings.Trim(w, "."))]
+		return strings.IndexFunc(w, isLetter) < 0 || titles[strings.ToLower(strings.Trim(w, "."))]
 	})
 }
 
@@ -67,7 +67,7 @@ func withoutBrackets(s string) string {
 func initialsOf(parts []string) []rune {
 	letter := func(s string) rune {
 		for _, r := range s {
-			if unicode.IsLetter(r) {
+			if isLetter(r) {
 				return unicode.ToUpper(r)
 			}
 		}
@@ -86,6 +86,10 @@ func initialsOf(parts []string) []rune {
 	}
 	return []rune{first, last}
 }
+
+// isLetter reports whether r is a letter that a name may begin with: not one of the
+// signs that count as letters, like the ʻ of ʻOkina.
+func isLetter(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(unicode.Lm, r) }
 
 // ideographic reports whether one character of a name says as much as several
 // letters.
