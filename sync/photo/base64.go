@@ -22,7 +22,7 @@ func unwrap(data []byte, notOne error) (picture []byte, format string, err error
 // filled through a web form or a text file: with line breaks or not, in either
 // alphabet, perhaps as a data URL. It returns nothing when data is not that.
 func unbase64(data []byte) []byte {
-	text := bytes.TrimSpace(data)
+	text := bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))) // editors' byte order mark
 	if bytes.HasPrefix(text, []byte("data:image/")) {
 		_, text, _ = bytes.Cut(text, []byte(";base64,"))
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/adler32"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,7 @@ func TestMemoryBound(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"progressive jpeg": progressive,
 		"16-bit png":       resized("png", file(t, "16bit.png"), 8000, 8000),
+		"interlaced png":   resized("png", file(t, "interlaced.png"), 7500, 7500),
 		"png":              resized("png", encoded(t, 8, 8)["png"], 1<<31-1, 1<<31-1),
 	} {
 		var before, after runtime.MemStats
@@ -38,6 +40,44 @@ func TestMemoryBound(t *testing.T) {
 	}
 }
 
+// tiffOf makes a TIFF's directory of tags, types, counts and values.
+func tiffOf(entries [][4]uint32) []byte {
+	b := binary.LittleEndian.AppendUint32([]byte("II*\x00"), 8)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(entries)))
+	for _, e := range entries {
+		b = binary.LittleEndian.AppendUint16(b, uint16(e[0]))
+		b = binary.LittleEndian.AppendUint16(b, uint16(e[1]))
+		b = binary.LittleEndian.AppendUint32(b, e[2])
+		b = binary.LittleEndian.AppendUint32(b, e[3])
+	}
+	return append(b, 0, 0, 0, 0)
+}
+
+// The decoder unpacks a strip or tile as a whole: the larger it is, the fewer pixels
+// there may be.
+func TestMemoryOfTIFFBlocks(t *testing.T) {
+	const edge = 4900
+	grey := [][4]uint32{{256, 4, 1, edge}, {257, 4, 1, edge}, {258, 3, 1, 8}, {259, 3, 1, 8}, {262, 3, 1, 1}}
+	for _, tt := range []struct {
+		name    string
+		entries [][4]uint32
+		refused bool
+	}{
+		{"one strip", [][4]uint32{{278, 4, 1, edge}}, true},
+		{"one strip, not said", nil, true},
+		{"one strip, said oddly", [][4]uint32{{278, 4, 2, 8}}, true},
+		{"many strips", [][4]uint32{{278, 3, 1, 16}}, false},
+		{"one tile", [][4]uint32{{322, 4, 1, edge}, {323, 4, 1, edge}}, true},
+		{"one tile, said oddly", [][4]uint32{{322, 4, 2, 8}, {323, 4, 2, 8}}, true},
+		{"many tiles", [][4]uint32{{322, 3, 1, 256}, {323, 3, 1, 256}}, false},
+	} {
+		_, err := Prepare(t.Context(), tiffOf(slices.Concat(grey, tt.entries)), Options{})
+		if got := code(t, err) == TooManyPixels; got != tt.refused {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
 // A TIFF may name the same bytes as the pixels of each of its rows, and fill
 // them with what takes time and gives nothing.
 func TestTIFFReadsNotForEver(t *testing.T) {
@@ -45,7 +85,6 @@ func TestTIFFReadsNotForEver(t *testing.T) {
 	row := []byte{1, 2, 3, 4, 5, 6, 7, 8}
 	block := join([]byte{0x78, 0x9c}, bytes.Repeat([]byte{0, 0, 0, 0xff, 0xff}, 100_000), // empty stored blocks
 		[]byte{1, 8, 0, 0xf7, 0xff}, row, binary.BigEndian.AppendUint32(nil, adler32.Checksum(row)))
-	b := binary.LittleEndian.AppendUint32([]byte("II*\x00"), 8)
 	entries := [][4]uint32{ // tag, type, count, value
 		{256, 4, 1, 8}, {257, 4, 1, rows}, {258, 3, 1, 8}, {259, 3, 1, 8}, {262, 3, 1, 1},
 		{273, 4, rows, 0}, {278, 4, 1, 1}, {279, 4, rows, 0},
@@ -54,14 +93,7 @@ func TestTIFFReadsNotForEver(t *testing.T) {
 	counts := offsets + 4*rows
 	data := counts + 4*rows
 	entries[5][3], entries[7][3] = offsets, counts
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(entries)))
-	for _, e := range entries {
-		b = binary.LittleEndian.AppendUint16(b, uint16(e[0]))
-		b = binary.LittleEndian.AppendUint16(b, uint16(e[1]))
-		b = binary.LittleEndian.AppendUint32(b, e[2])
-		b = binary.LittleEndian.AppendUint32(b, e[3])
-	}
-	b = append(b, 0, 0, 0, 0)
+	b := tiffOf(entries)
 	for range rows {
 		b = binary.LittleEndian.AppendUint32(b, data)
 	}

@@ -85,10 +85,39 @@ func (l *layout) decode(r *reader) (image.Image, error) {
 	case formatWebP:
 		return decodeWebP(r)
 	case formatBMP:
-		return bmp.Decode(r)
+		return decodeBMP(r)
 	default:
-		return tiff.Decode(r)
+		return l.decodeTIFF(r)
 	}
+}
+
+// decodeBMP takes a picture in which nothing shows for one without transparency, as
+// browsers do: many programs write the fourth byte of a pixel and leave it zero.
+func decodeBMP(r io.Reader) (image.Image, error) {
+	m, err := bmp.Decode(r)
+	n, ok := m.(*image.NRGBA)
+	if err != nil || !ok {
+		return m, err
+	}
+	for i := 3; i < len(n.Pix); i += 4 {
+		if n.Pix[i] != 0 {
+			return n, nil
+		}
+	}
+	for i := 3; i < len(n.Pix); i += 4 {
+		n.Pix[i] = 255
+	}
+	return n, nil
+}
+
+func (l *layout) decodeTIFF(r io.Reader) (image.Image, error) {
+	m, err := tiff.Decode(r)
+	if g, ok := m.(*image.Gray); ok && l.negative {
+		for i, v := range g.Pix {
+			g.Pix[i] = 255 - v
+		}
+	}
+	return m, err
 }
 
 // onCanvas returns a frame in its place on the screen of its GIF, which it may

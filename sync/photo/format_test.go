@@ -3,6 +3,7 @@ package photo
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"image"
 	"image/color"
 	"os"
@@ -79,6 +80,8 @@ func checkCorners(t tester, m image.Image, want [4]color.RGBA, tolerance int) {
 // Whatever a picture is stored as, its colours come out where they belong.
 func TestFormats(t *testing.T) {
 	grey := [4]color.RGBA{{85, 85, 85, 255}, {125, 125, 125, 255}, {54, 54, 54, 255}, {128, 128, 128, 255}}
+	black, white := color.RGBA{A: 255}, color.RGBA{255, 255, 255, 255}
+	fax := [4]color.RGBA{black, white, black, white}
 	clear := corners
 	clear[3] = color.RGBA{}
 	tests := []struct {
@@ -116,6 +119,9 @@ func TestFormats(t *testing.T) {
 		{"zip.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
 		{"16bit.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
 		{"msb.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
+		{"camera.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
+		{"fax.tiff", fax, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
+		{"fax-black.tiff", fax, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.file, func(t *testing.T) {
@@ -159,15 +165,29 @@ func TestGIFOffset(t *testing.T) {
 	}
 }
 
+// A BMP whose alpha is zero everywhere is one of a program that does not know of it.
+func TestBMPWithoutAlpha(t *testing.T) {
+	data := file(t, "alpha.bmp")
+	for i := int(binary.LittleEndian.Uint32(data[10:])) + 3; i < len(data); i += 4 {
+		data[i] = 0
+	}
+	p, err := Prepare(t.Context(), data, Options{})
+	if err != nil || p.Format != "jpeg" {
+		t.Fatalf("%s, %v", p.Format, err)
+	}
+	checkCorners(t, pixelsOf(t, p), corners, 6)
+}
+
 func TestRefusedFormats(t *testing.T) {
 	heic := "\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"
 	tests := []struct {
 		name, data, want string
 	}{
-		{"arithmetic.jpg", "", "unsupported_format: JPEG with lossless, hierarchical or arithmetic coding"},
+		{"arithmetic.jpg", "", "unsupported_format: JPEG with arithmetic coding"},
 		{"animated.webp", "", "unsupported_format: animated WebP"},
 		{"jpeg.tiff", "", "unsupported_format: tiff: unsupported feature"},
 		{"cmyk.tiff", "", "unsupported_format: tiff: unsupported feature"},
+		{"planar.tiff", "", "unsupported_format: TIFF with its colours one after the other"},
 		{"cut bmp", string(file(t, "24bit.bmp")[:3000]), "truncated: bmp ends"},
 		{"cut tiff", string(file(t, "none.tiff")[:3000]), "truncated: "},
 		{"cut webp", string(file(t, "lossy.webp")[:100]), "truncated: WebP of 130 bytes, of which 100 are there"},
@@ -217,6 +237,7 @@ func TestBase64(t *testing.T) {
 		"url":      base64.URLEncoding.EncodeToString(data),
 		"lines":    lines.String(),
 		"data url": "data:image/jpeg;base64," + text,
+		"editor":   "\ufeff" + text + "\r\n",
 	} {
 		p, err := Prepare(t.Context(), []byte(wrapped), Options{})
 		if err != nil {

@@ -30,13 +30,17 @@ const (
 // so that without a bound a small file could keep a processor busy for hours.
 const maxScans = 100
 
+// maxSegments is far above the some hundred that a JPEG has with the longest of
+// profiles and XMP. What is remembered of each takes more memory than an empty one.
+const maxSegments = 10_000
+
 // readJPEG walks the segments up to the end-of-image marker. What follows it
 // (previews of the multi-picture format, motion photos, padding) is nothing
 // that a viewer shows, and counts as metadata.
 func (l *layout) readJPEG() error {
 	d := l.data
 	l.keep(d[:2])
-	scans := 0
+	scans, segments := 0, 0
 	for pos := 2; ; {
 		start, err := nextMarker(d, pos)
 		if err != nil {
@@ -61,6 +65,9 @@ func (l *layout) readJPEG() error {
 			return err
 		}
 		pos = start + len(segment)
+		if segments++; segments > maxSegments {
+			return refuse(UnsupportedFormat, "JPEG with more than %d segments", maxSegments)
+		}
 		if err := l.jpegSegment(marker, segment); err != nil {
 			return err
 		}
@@ -149,7 +156,7 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 			return err
 		}
 	case marker >= markSOF0 && marker <= markEOI && marker != markDHT && marker != markJPG && marker != markDAC:
-		return refuse(UnsupportedFormat, "JPEG with lossless, hierarchical or arithmetic coding (marker ff%02x)", marker)
+		return refuse(UnsupportedFormat, "JPEG with %s coding (marker ff%02x)", jpegCoding(marker), marker)
 	case marker == markCOM:
 		return nil
 	case marker >= markAPP0 && marker <= markAPPF:
@@ -158,6 +165,17 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 	}
 	l.keep(s)
 	return nil
+}
+
+// jpegCoding names the coding of a frame that is not read (table B.1).
+func jpegCoding(marker byte) string {
+	switch marker {
+	case 0xc3:
+		return "lossless"
+	case 0xc9, 0xca, 0xcb:
+		return "arithmetic"
+	}
+	return "hierarchical"
 }
 
 // jpegFrame reads a frame header (B.2.2).

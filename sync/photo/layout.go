@@ -5,7 +5,6 @@ import (
 	"context"
 
 	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
 )
 
 // layout is what the container of a picture tells without decoding a pixel.
@@ -18,6 +17,7 @@ type layout struct {
 	inks          int         // colour components of a JPEG: 1 grey, 3 colour, 4 print inks
 	progressive   bool        // of a JPEG
 	frames        int         // of a GIF
+	negative      bool        // of a TIFF: the decoder takes black for white
 	turn          orientation // what brings the stored pixels upright
 	profile       []byte      // the ICC colour profile as it is stored, if there is one
 	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
@@ -71,8 +71,7 @@ func read(ctx context.Context, data []byte) (*layout, error) {
 	case formatBMP:
 		err = l.readBounds(ctx, 4, bmp.DecodeConfig)
 	case formatTIFF:
-		l.turn = readOrientation(l.data)
-		err = l.readBounds(ctx, 8, tiff.DecodeConfig) // up to four samples of 16 bits
+		err = l.readTIFF(ctx)
 	}
 	if err == nil && (l.width <= 0 || l.height <= 0) {
 		err = refuse(Truncated, "%s of %dx%d pixels", l.format, l.width, l.height)

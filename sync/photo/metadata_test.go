@@ -47,7 +47,7 @@ func TestOrientationLikeImagemeta(t *testing.T) {
 			}
 		}
 	}
-	for name, want := range map[string]orientation{"sideways.jpg": 6, "camera.jpg": 1, "camera.png": 1, "camera.webp": 1} {
+	for name, want := range map[string]orientation{"sideways.jpg": 6, "camera.jpg": 1, "camera.png": 1, "camera.webp": 1, "camera.tiff": 1} {
 		l, err := read(t.Context(), file(t, name))
 		if err != nil {
 			t.Fatal(err)
@@ -61,7 +61,7 @@ func TestOrientationLikeImagemeta(t *testing.T) {
 // Of a photo as cameras and picture editors leave it nothing is left but what
 // shows: for our own eyes, and for a library's.
 func TestNothingIsLeftOfMetadata(t *testing.T) {
-	for _, name := range []string{"camera.jpg", "sideways.jpg", "camera.png", "camera.webp"} {
+	for _, name := range []string{"camera.jpg", "sideways.jpg", "camera.png", "camera.webp", "camera.tiff"} {
 		data := file(t, name)
 		before, err := read(t.Context(), data)
 		if err != nil {

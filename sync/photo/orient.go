@@ -1,9 +1,6 @@
 package photo
 
-import (
-	"encoding/binary"
-	"image"
-)
+import "image"
 
 // orientation says how the stored pixels must be turned to stand upright, as
 // the tag of that name does (Exif 2.3, table 4; TIFF 6.0, page 36): 1 not at
@@ -15,40 +12,14 @@ type orientation int
 // which is walked here anyway to strip it and to see that it is whole, and adds a
 // megabyte of tables for all the tags there are. The tests compare with it.
 //
-// It finds the tag in the first directory of a TIFF file, or of the EXIF block of
-// another, which has the same form. What cannot be read counts as upright, as it
-// does for every viewer.
+// What cannot be read counts as upright, as it does for every viewer.
 func readOrientation(tiff []byte) orientation {
-	if len(tiff) < 8 {
+	f, found := tiffField(tiff, tagOrientation)
+	if !found || f.kind != kindShort {
 		return 1
 	}
-	var order binary.ByteOrder
-	switch string(tiff[:4]) {
-	case "II*\x00":
-		order = binary.LittleEndian
-	case "MM\x00*":
-		order = binary.BigEndian
-	default:
-		return 1
-	}
-	start := int64(order.Uint32(tiff[4:]))
-	if start+2 > int64(len(tiff)) {
-		return 1
-	}
-	dir := tiff[start:]
-	entries := dir[2:]
-	for range order.Uint16(dir) {
-		const orientationTag, short, entrySize = 0x0112, 3, 12
-		if len(entries) < entrySize {
-			return 1
-		}
-		if order.Uint16(entries) == orientationTag {
-			if v := orientation(order.Uint16(entries[8:])); order.Uint16(entries[2:]) == short && v >= 1 && v <= 8 {
-				return v
-			}
-			return 1
-		}
-		entries = entries[entrySize:]
+	if o := orientation(f.order.Uint16(f.value)); o >= 1 && o <= 8 {
+		return o
 	}
 	return 1
 }

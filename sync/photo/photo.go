@@ -32,7 +32,8 @@ type Options struct {
 	// MaxPixels is the most pixels that a picture may have to be looked at at
 	// all; 0 means 50 million. Whatever it is, no picture is decoded that takes
 	// more than 384 MB of memory. A JPEG takes 1.5 to 3 bytes a pixel, five times
-	// as many if it is progressive; a PNG 4, or 8 with 16 bits a sample.
+	// as many if it is progressive; a PNG 4, or 8 with 16 bits a sample, twice as
+	// many if it is interlaced; a TIFF 8, or 32 if it is one strip.
 	MaxPixels int64
 	// Crop makes a picture square: "center" keeps the middle, "top" the upper
 	// part of a portrait, where the face is. "none" and "" leave it as it is.

@@ -3,6 +3,7 @@ package photo
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"math/rand/v2"
 	"strings"
@@ -123,6 +124,11 @@ func TestRefused(t *testing.T) {
 		{"avif", "\x00\x00\x00\x18ftypavif\x00\x00\x00\x00mif1avif", Options{}, "unsupported_format: AVIF"},
 		{"video", "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42", Options{}, "not_an_image: video"},
 		{"svg", "<svg xmlns='http://www.w3.org/2000/svg'/>", Options{}, "unsupported_format: SVG"},
+		{"svg file", "<?xml version='1.0'?>\n<!-- drawn -->\n<svg xmlns='http://www.w3.org/2000/svg'/>", Options{}, "unsupported_format: SVG"},
+		{"xml", "<?xml version='1.0'?><people/>", Options{}, "not_an_image: XML"},
+		{"big tiff", "II+\x00\x08\x00\x00\x00", Options{}, "unsupported_format: BigTIFF"},
+		{"targa", "\x00\x00\x02\x00\x00\x00\x00\x00", Options{}, "unsupported_format: Targa"},
+		{"cursor", "\x00\x00\x02\x00\x01\x00\x20\x20", Options{}, "unsupported_format: Windows icon"},
 		{"flipped bit", string(flipped), Options{}, `truncated: PNG with a damaged "IDAT" chunk`},
 		{"pixels", string(all["jpeg"]), Options{MaxPixels: 4095}, "too_many_pixels: 64 x 64 pixels, at most 4095 are allowed"},
 		{"huge jpeg", string(resized("jpeg", all["jpeg"], 65535, 65535)), Options{}, "too_many_pixels: 65535 x 65535"},
@@ -130,9 +136,12 @@ func TestRefused(t *testing.T) {
 		{"huge gif", string(resized("gif", all["gif"], 65535, 65535)), Options{}, "too_many_pixels: 65535 x 65535"},
 		{"flat jpeg", string(resized("jpeg", all["jpeg"], 64, 0)), Options{}, "truncated: jpeg of 64x0 pixels"},
 		{"negative png", string(resized("png", all["png"], -1, 5)), Options{}, "truncated: png of -1x5 pixels"},
-		{"arithmetic jpeg", strings.Replace(string(all["jpeg"]), "\xff\xc0", "\xff\xc9", 1), Options{}, "unsupported_format: JPEG with lossless"},
+		{"arithmetic jpeg", strings.Replace(string(all["jpeg"]), "\xff\xc0", "\xff\xc9", 1), Options{}, "unsupported_format: JPEG with arithmetic coding"},
+		{"lossless jpeg", strings.Replace(string(all["jpeg"]), "\xff\xc0", "\xff\xc3", 1), Options{}, "unsupported_format: JPEG with lossless coding"},
+		{"12 bits", strings.Replace(string(all["jpeg"]), "\xff\xc0\x00\x11\x08", "\xff\xc1\x00\x11\x0c", 1), Options{}, "unsupported_format: JPEG with 12 bits a sample"},
 		{"apple png", "\x89PNG\r\n\x1a\n" + string(chunk("CgBI", "1234")), Options{}, "unsupported_format: PNG in Apple's"},
 		{"no samples", strings.Replace(string(all["jpeg"]), "\x01\x22\x00", "\x01\x02\x00", 1), Options{}, "truncated: JPEG with impossible sampling factors 0x2"},
+		{"many segments", string(withSegments(all["jpeg"], bytes.Repeat(segment(0xfe, ""), 20_000))), Options{}, "unsupported_format: JPEG with more than 10000 segments"},
 		{"many scans", string(join(all["jpeg"][:len(all["jpeg"])-2], bytes.Repeat(segment(0xda, "\x01\x01\x00\x00\x3f\x00"), 200), []byte{0xff, 0xd9})), Options{}, "unsupported_format: JPEG with more than 100 scans"},
 	}
 	for _, tt := range tests {
@@ -213,17 +222,31 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// Everything that was cut short is refused, in every format; TIFF may have its
-// pixels before other things.
+// Everything that was cut short is refused, in every format. Only a TIFF may have
+// other things behind its pixels, and is the same picture without them.
 func TestTruncatedFiles(t *testing.T) {
 	for _, name := range files(t) {
 		data := file(t, name)
-		if _, err := Prepare(t.Context(), data, Options{}); err != nil || strings.HasSuffix(name, ".tiff") {
+		whole, err := Prepare(t.Context(), data, Options{})
+		if err != nil {
 			continue
 		}
 		for n := range data {
-			if _, err := Prepare(t.Context(), data[:n], Options{}); code(t, err) == "" {
+			p, err := Prepare(t.Context(), data[:n], Options{})
+			if code(t, err) == "" && !(strings.HasSuffix(name, ".tiff") && bytes.Equal(p.Data, whole.Data)) {
 				t.Errorf("%s cut after %d of %d bytes passes", name, n, len(data))
+			}
+		}
+	}
+}
+
+// Text that was cut short is, too: in base64 the bytes end in the middle.
+func TestTruncatedBase64(t *testing.T) {
+	for format, data := range encoded(t, 24, 16) {
+		text := strings.TrimRight(base64.StdEncoding.EncodeToString(data), "=")
+		for n := range len(text) {
+			if _, err := Prepare(t.Context(), []byte(text[:n]), Options{}); code(t, err) == "" {
+				t.Errorf("%s in base64 cut after %d of %d letters passes", format, n, len(text))
 			}
 		}
 	}

@@ -44,6 +44,9 @@ func (l *layout) readPNG() error {
 			l.width = int(int32(binary.BigEndian.Uint32(body)))
 			l.height = int(int32(binary.BigEndian.Uint32(body[4:])))
 			l.memory = l.pixels() * max(4, int64(body[8])/2) // four samples of 8 or 16 bits
+			if body[12] != 0 {
+				l.memory *= 2 // interlaced: each pass is a picture of its own
+			}
 		case name == "IDAT":
 			pixels = true
 		case name == "eXIf":

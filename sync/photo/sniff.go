@@ -80,6 +80,9 @@ func unusable(data []byte) (kind, bool) {
 			return k, true
 		}
 	}
+	if bytes.HasPrefix(data, []byte("<?xml")) && bytes.Contains(data[:min(len(data), 1024)], []byte("<svg")) {
+		return kind{name: "SVG"}, true
+	}
 	return kind{}, false
 }
 
@@ -114,7 +117,9 @@ var pictures = []kind{
 	{name: "JPEG 2000", magics: []string{"\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"}},
 	{name: "camera raw", magics: []string{"II*\x00\x10\x00\x00\x00CR", "FUJIFILMCCD-RAW", "IIRO", "MMOR", "IIU\x00"}},
 	{name: "Photoshop", magics: []string{"8BPS"}},
+	{name: "BigTIFF", magics: []string{"II+\x00", "MM\x00+"}},
 	{name: "SVG", magics: []string{"<svg"}},
+	{name: "Targa", magics: []string{"\x00\x00\x02\x00\x00\x00", "\x00\x00\x0a\x00\x00\x00"}},
 	{name: "Windows icon", magics: []string{"\x00\x00\x01\x00", "\x00\x00\x02\x00"}},
 	{name: "PCX", magics: []string{"\x0a\x05\x01"}},
 	{name: "portable pixmap", magics: []string{"P1\n", "P2\n", "P3\n", "P4\n", "P5\n", "P6\n"}},

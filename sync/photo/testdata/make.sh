@@ -48,6 +48,9 @@ convert "$p" -compress none -depth 16 16bit.tiff
 convert "$p" -endian MSB -compress none msb.tiff
 convert "$p" -compress jpeg jpeg.tiff
 convert "$p" -colorspace CMYK cmyk.tiff
+convert "$p" -interlace plane -compress none planar.tiff
+convert "$p" -colorspace gray -threshold 40% -compress group4 -define quantum:polarity=min-is-white fax.tiff
+convert fax.tiff -compress group4 -define quantum:polarity=min-is-black fax-black.tiff
 
 # As cameras, phones and picture editors leave them: held sideways, where and when,
 # by whom, with a preview, and with the colour profile that has to stay.
@@ -64,5 +67,8 @@ exiftool -q -overwrite_original -n -Orientation=6 -Make=Secret sideways.jpg
 convert "$p" -strip camera.png
 exiftool -q -overwrite_original -n -Orientation=1 -Make=Secret -GPSLatitude=52.52 -XMP:Creator=Secret -Comment=Secret \
 	"-ICC_Profile<=/usr/share/color/icc/colord/sRGB.icc" camera.png
+convert "$p" -compress zip camera.tiff
+exiftool -q -overwrite_original -n -Orientation=1 -Make=Secret -XMP:Creator=Secret \
+	"-ICC_Profile<=/usr/share/color/icc/colord/sRGB.icc" camera.tiff
 cwebp -quiet -q 90 "$p" -o camera.webp
 exiftool -q -overwrite_original -n -Orientation=1 -Make=Secret -GPSLatitude=52.52 -XMP:Creator=Secret camera.webp
