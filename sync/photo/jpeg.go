@@ -231,8 +231,7 @@ func (l *layout) jpegApp(marker byte, s []byte) {
 	case marker == markAPP0+1 && bytes.HasPrefix(body, []byte("Exif\x00")) && len(body) >= 6:
 		l.turn = readOrientation(body[6:])
 	case marker == markAPP0+2 && bytes.HasPrefix(body, []byte(iccHeader)) && len(body) >= len(iccHeader)+2:
-		// Chunks are numbered; every known encoder writes them in order.
-		l.profile = append(l.profile, body[len(iccHeader)+2:]...)
+		l.profileParts = append(l.profileParts, body[len(iccHeader):])
 		l.keep(s)
 	case marker == markAPP0+14 && bytes.HasPrefix(body, []byte("Adobe")) && len(body) >= 12:
 		l.keep(s)

@@ -20,6 +20,7 @@ type layout struct {
 	negative      bool        // of a TIFF: the decoder takes black for white
 	turn          orientation // what brings the stored pixels upright
 	profile       []byte      // the ICC colour profile as it is stored, if there is one
+	profileParts  [][]byte    // in a JPEG: its parts, each behind a byte with its number
 	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
 	keptBytes     int
 }

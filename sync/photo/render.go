@@ -82,8 +82,14 @@ func (o Options) over(n int) bool { return o.MaxBytes > 0 && int64(n) > o.MaxByt
 // render makes the picture anew from the pixels of l: with all the pixels and
 // quality that it may have, or what comes next to that and fits.
 func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) (Picture, error) {
-	profile, space := l.colorProfile()
 	before := s.changes
+	profile, space := l.colorProfile()
+	if o.over(2 * len(profile)) { // no room for the picture
+		profile, space = nil, ""
+	}
+	if profile == nil && l.hasProfile() {
+		before = append(before, "colour profile removed")
+	}
 	if !l.uploadable() {
 		before = append(before, "converted from "+l.kind())
 	}
