@@ -138,8 +138,11 @@ func printRecord(w io.Writer, r *state.Record) {
 		line("placeholder", "drawn initials are in Smartsheet")
 	}
 	if f := r.Failure; f != nil {
-		line("failure", "%s, %s, run %s: code %s, HTTP %d, refId %s: %s", f.At.Format(time.RFC3339), count(f.Count, "time"), f.RunID,
-			f.Code, f.Status, cmp.Or(f.RefID, "none"), f.Message)
+		what := "code " + f.Code
+		if f.Status != 0 { // Smartsheet's, not one of the picture itself
+			what += fmt.Sprintf(", HTTP %d, refId %s", f.Status, cmp.Or(f.RefID, "none"))
+		}
+		line("failure", "%s, %s, run %s: %s: %s", f.At.Format(time.RFC3339), count(f.Count, "time"), f.RunID, what, f.Message)
 	}
 }
 
