@@ -108,7 +108,8 @@ const WaitHint = "wait: the next run reads it when its file is complete"
 
 // unprepared is about a photo that could not be read or is refused.
 func (p *Pool) unprepared(ctx context.Context, it report.Item, a plan.Action, src string, err error) ready {
-	if errors.Is(err, sources.ErrTooLarge) {
+	unread := errors.Is(err, sources.ErrTooLarge)
+	if unread {
 		err = &photo.Error{Code: photo.TooLarge, Detail: err.Error()}
 	}
 	bad, refused := errors.AsType[*photo.Error](err)
@@ -123,10 +124,19 @@ func (p *Pool) unprepared(ctx context.Context, it report.Item, a plan.Action, sr
 		return ready{item: it}
 	case !refused:
 		it.Outcome, it.Message, it.Hint = string(plan.Failed), err.Error(), "fix the source: photosync could not read this photo; the next run tries again"
+		if h, ok := errors.AsType[interface {
+			error
+			Hint() string
+		}](err); ok { // the source as a whole
+			it.Hint = "fix the source: " + h.Hint()
+		}
 		return ready{item: it}
 	}
 	it.Reason, it.Outcome = string(plan.InvalidImage), string(plan.Failed)
 	it.Code, it.Message, it.Hint = bad.Code, bad.Detail, bad.Hint()
+	if unread {
+		it.Hint = "save the photo smaller at the source: no setting lets a larger one in"
+	}
 	if src == "" || !bad.Final() { // too large to be read, so that there is no hash to know it by; or worth another try
 		return ready{item: it}
 	}
