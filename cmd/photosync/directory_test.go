@@ -180,6 +180,9 @@ func TestServerLostInMidListing(t *testing.T) {
 			}
 			s := newSite(t, users(n), strings.Replace(ldapSource(srv), fmt.Sprintf("%q", srv.URL), urls, 1))
 			r := s.run(c.exit, "sync")
+			if !strings.Contains(strings.Join(r.Sources[1].Warnings, "\n"), " was lost after ") {
+				t.Errorf("warnings %q, want one of the server that was lost", r.Sources[1].Warnings)
+			}
 			if c.exit == exitDone && (r.Totals.Uploaded != n || r.Sources[1].Listed != n || !r.Sources[1].Complete) {
 				t.Errorf("totals %+v, source %+v", r.Totals, r.Sources[1])
 			}

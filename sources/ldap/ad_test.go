@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-ldap/ldap/v3"
+
 	"photosync/sources"
 	"photosync/sources/sourcetest"
 )
@@ -164,6 +166,21 @@ func TestRangeIsIncomplete(t *testing.T) {
 	l, err := open(t, adOptions(d)).List(t.Context(), func(sources.Person) error { return nil })
 	if err == nil || l.Complete || !strings.Contains(err.Error(), "only a part") {
 		t.Errorf("listing %+v, %v", l, err)
+	}
+}
+
+// A server's limit makes the listing incomplete, though entries came before it.
+func TestServersLimit(t *testing.T) {
+	for code, hint := range map[int64]string{
+		ldap.LDAPResultTimeLimitExceeded: "narrow the filter", ldap.LDAPResultAdminLimitExceeded: "lower page_size", ldap.LDAPResultSizeLimitExceeded: "size.prtotal",
+	} {
+		d := newDomain(t)
+		d.code = code
+		n := 0
+		l, err := open(t, adOptions(d)).List(t.Context(), func(sources.Person) error { n++; return nil })
+		if e, ok := errors.AsType[*Error](err); !ok || l.Complete || n == 0 || !strings.Contains(e.Hint(), hint) {
+			t.Errorf("code %d: listing %+v of %d people, error %v", code, l, n, err)
+		}
 	}
 }
 

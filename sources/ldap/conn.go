@@ -88,6 +88,7 @@ type conn struct {
 	index  int // of at among the addresses
 	server server
 	schema *string // what the server knows of attributes, lower case; nil: not asked yet
+	passed []error // why the addresses before it were passed over, when it was made
 }
 
 // dial connects, encrypts, binds, and asks what kind of server it is.

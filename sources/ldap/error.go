@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -26,7 +27,7 @@ type Error struct {
 // ends it with a NUL.
 func (e *Error) Error() string {
 	text := strings.FieldsFunc(e.Err.Error(), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
-	return fmt.Sprintf("%s %s: %s", e.Op, e.URL, strings.Join(text, " "))
+	return strings.TrimSuffix(fmt.Sprintf("%s %s: %s", e.Op, e.URL, strings.Join(text, " ")), ":") // of go-ldap, where the server says no more
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -90,8 +91,19 @@ func (e *Error) Hint() string {
 	if h := ownHint(e.Err); h != "" {
 		return h
 	}
-	if _, ok := errors.AsType[*net.OpError](e.Err); ok {
-		return "check the address and port in urls, and that a firewall lets photosync through"
+	if op, ok := errors.AsType[*net.OpError](e.Err); ok {
+		if op.Net == "unix" {
+			return "check the path in urls: the server has to listen there, and photosync's user to be let in"
+		}
+		return "check that the server runs, its address and port in urls, and that a firewall lets photosync through"
+	}
+	if errors.Is(e.Err, io.EOF) {
+		switch e.Op {
+		case "connect":
+			return "the server hung up instead of speaking TLS: check the port (ldaps:// has 636), or use ldap:// with tls.start_tls: true"
+		case "start TLS", "bind", "ask about":
+			return notLDAP
+		}
 	}
 	switch e.code() {
 	case ldap.LDAPResultInvalidCredentials:
@@ -99,9 +111,9 @@ func (e *Error) Hint() string {
 	case ldap.LDAPResultSizeLimitExceeded:
 		return "the server's size limit cuts the listing: on slapd give the bind DN \"limits … size.prtotal=unlimited\", on Active Directory lower page_size to 1000"
 	case ldap.LDAPResultTimeLimitExceeded, ldap.LDAPResultAdminLimitExceeded:
-		return "the server's limits cut the listing: raise them for the bind DN, or narrow the filter"
+		return "the server's limits refuse the listing or cut it: lower page_size, raise the limits for the bind DN, or narrow the filter"
 	case ldap.LDAPResultNoSuchObject:
-		return "check base_dn: the server knows no such entry, or the bind DN may not see it"
+		return "check base_dn: the server knows no such entry, or does not show it to the user of bind_dn or auth"
 	case ldap.LDAPResultReferral:
 		return "check base_dn: another server holds it"
 	case ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired:
@@ -111,8 +123,14 @@ func (e *Error) Hint() string {
 	case ldap.LDAPResultOperationsError, ldap.LDAPResultInsufficientAccessRights:
 		return "the server refuses this search: check bind_dn and its rights"
 	}
+	if e.Op == "read photos" {
+		return "look into the server's log, at what it did at that time; the next run tries again"
+	}
 	return "the directory could not be read to its end, so nothing was changed; the next run tries again"
 }
+
+// notLDAP is the hint for an answer, or a silence, that LDAP does not explain.
+const notLDAP = "check address and port in urls: is that an LDAP server, and is TLS meant?"
 
 // ownHint is for what we found ourselves.
 func ownHint(err error) string {
@@ -138,7 +156,7 @@ func ownHint(err error) string {
 		return "check kerberos.principal, keytab and config, that the clocks agree, and that the server is called by the name in its service principal"
 	}
 	if errors.Is(err, errMalformed) {
-		return "check address and port in urls: is that an LDAP server, and is TLS meant?"
+		return notLDAP
 	}
 	return ""
 }
@@ -157,12 +175,15 @@ func credentialsHint(message string) string {
 			return why
 		}
 	}
-	return "check bind_dn and the password in bind_password_file"
+	return "check bind_dn, and the password in bind_password_file or LDAP_BIND_PASSWORD"
 }
 
 func tlsHint(err error) string {
 	if h, ok := errors.AsType[x509.HostnameError](err); ok {
 		names := namesOf(h.Certificate)
+		if names == "" {
+			return fmt.Sprintf("the certificate names no server (its CN %q does not count): the server needs one with the subject alternative name %q", h.Certificate.Subject.CommonName, h.Host)
+		}
 		return fmt.Sprintf("the certificate is for %s, not for %q: correct urls, or set tls.server_name", names, h.Host)
 	}
 	if a, ok := errors.AsType[*authorityError](err); ok {
@@ -218,6 +239,7 @@ func authorities(file string) (names []string) {
 	}
 }
 
+// namesOf are the names that a certificate is for; empty: none.
 func namesOf(c *x509.Certificate) string {
 	var names []string
 	for _, n := range c.DNSNames {
@@ -225,9 +247,6 @@ func namesOf(c *x509.Certificate) string {
 	}
 	for _, ip := range c.IPAddresses {
 		names = append(names, fmt.Sprintf("%q", ip))
-	}
-	if len(names) == 0 {
-		return fmt.Sprintf("no name (CN %q does not count)", c.Subject.CommonName)
 	}
 	return strings.Join(names, ", ")
 }

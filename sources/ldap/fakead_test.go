@@ -31,6 +31,7 @@ type controller struct {
 	ranged     string            // an attribute of which a part is given
 	lose       int               // searches until the connection is lost; 0: never
 	silent     bool              // searches are not answered
+	code       int64             // of the result of a search, after its entries
 	groups     map[string]string // member to group
 	searches   []string          // filters asked with
 	conns      map[net.Conn]bool
@@ -223,7 +224,7 @@ func (d *controller) listed(out *bytes.Buffer, id int64, filter, op, message *be
 		ref.AppendChild(r)
 		out.Write(ref.Bytes())
 	}
-	done := result(id, ldap.ApplicationSearchResultDone, 0)
+	done := result(id, ldap.ApplicationSearchResultDone, d.code)
 	if paging != nil {
 		answer := ldap.NewControlPaging(0)
 		if to < len(d.people) {

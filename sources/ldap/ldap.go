@@ -71,12 +71,13 @@ type Source struct {
 	buffers   sources.Buffers
 	pause     time.Duration // before all servers are tried again; it doubles
 
-	first  atomic.Int32 // the address to try first
-	listed atomic.Int64 // entries of the last listing
-	slots  chan struct{}
-	mu     sync.Mutex
-	idle   []*conn
-	closed bool
+	first   atomic.Int32 // the address to try first
+	reached atomic.Bool  // a server answered, and is worth waiting for when it does not
+	listed  atomic.Int64 // entries of the last listing
+	slots   chan struct{}
+	mu      sync.Mutex
+	idle    []*conn
+	closed  bool
 }
 
 // New checks o and reads its files; it contacts nobody.

@@ -3,6 +3,8 @@ package ldap
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
@@ -98,7 +100,7 @@ func TestContract(t *testing.T) { sourcetest.Run(t, newPlace) }
 
 func TestEdges(t *testing.T) {
 	big := sourcetest.Picture(3, 9_000_000)
-	ldif := "dn: uid=multi," + slapdtest.BaseDN + "\nobjectClass: inetOrgPerson\nobjectClass: adPhoto\nuid: multi\ncn: Multi\nsn: M\nmail: First.Multi@Example.com\nproxyAddresses: smtp:second@example.com\nproxyAddresses: SMTP:third@example.com\nproxyAddresses: X500:/o=x\n" +
+	ldif := "dn: uid=multi," + slapdtest.BaseDN + "\nobjectClass: inetOrgPerson\nobjectClass: adPhoto\nuid: multi\ncn: Multi\nsn: M\nmail: First.Multi@Example.com\nproxyAddresses: Smtp:second@example.com\nproxyAddresses: SMTP:third@example.com\nproxyAddresses: X500:/o=x\n" +
 		"jpegPhoto:: " + b64(sourcetest.Picture(1, 100)) + "\njpegPhoto:: " + b64(sourcetest.Picture(2, 300)) + "\n\n" +
 		slapdtest.Entry("nophoto", "nophoto@example.com", nil) +
 		slapdtest.Entry("nomail", "", sourcetest.Picture(4, 100)) +
@@ -176,8 +178,11 @@ func TestFailures(t *testing.T) {
 		hint   string
 	}{
 		"wrong password":   {func(o *Options) { o.Password = "hunter2" }, "bind ldap://127", "bind_password_file"},
-		"nobody there":     {func(o *Options) { o.URLs = []string{"ldap://127.0.0.1:1"} }, "connect ldap://127.0.0.1:1", "address and port"},
+		"nobody there":     {func(o *Options) { o.URLs = []string{"ldap://127.0.0.1:1"} }, "connect ldap://127.0.0.1:1", "check that the server runs, its address and port"},
 		"size limit":       {func(o *Options) { o.BindDN = slapdtest.ReaderDN }, "Size Limit", "prtotal"},
+		"no TLS there":     {func(o *Options) { o.URLs = []string{"ldaps://" + strings.TrimPrefix(srv.URL, "ldap://")} }, "connect ldaps://", "hung up instead of speaking TLS"},
+		"only TLS there":   {func(o *Options) { o.URLs = []string{"ldap://" + strings.TrimPrefix(srv.LDAPSURL, "ldaps://")} }, "bind ldap://", "is TLS meant?"},
+		"no socket there":  {func(o *Options) { o.URLs = []string{"ldapi:///nowhere/ldapi"} }, "connect ldapi:///nowhere/ldapi", "check the path in urls"},
 		"no such base":     {func(o *Options) { o.BaseDN = "ou=nowhere," + slapdtest.Suffix }, "No Such Object", "base_dn"},
 		"base is referral": {func(o *Options) { o.BaseDN = "ou=x,ou=away," + slapdtest.BaseDN }, "Referral", "another server"},
 		"wrong CA":         {func(o *Options) { o.URLs, o.TLS.CAFile = []string{srv.LDAPSURL}, other.CAFile }, "connect ldaps", `issued by "CN=slapdtest CA 001", and trusted is only "CN=slapdtest CA 003"`},
@@ -198,8 +203,8 @@ func TestFailures(t *testing.T) {
 			if !ok || !strings.Contains(err.Error(), c.text) || !strings.Contains(e.Hint(), c.hint) {
 				t.Errorf("error %v, hint %q; want %q and %q", err, e.Hint(), c.text, c.hint)
 			}
-			if strings.Contains(err.Error(), o.Password) {
-				t.Error("the password is in the error")
+			if strings.Contains(err.Error(), o.Password) || strings.HasSuffix(err.Error(), ":") {
+				t.Errorf("error %q has the password in it, or ends in nothing", err)
 			}
 		})
 	}
@@ -234,15 +239,20 @@ func many(n int) string {
 // A server that goes away in the middle of a listing.
 func TestServerGoesAway(t *testing.T) {
 	first, second := slapdtest.Start(t, slapdtest.Config{LDIF: many(50)}), slapdtest.Start(t, slapdtest.Config{LDIF: many(50)})
+	const nobody = "ldap://127.0.0.1:1"
+	lost := first.URL + " was lost after "
 	for name, c := range map[string]struct {
 		urls     []string
 		then     func()
 		complete bool
+		warning  string
 	}{
-		"for good":                {[]string{first.URL}, func() {}, false},
-		"and is restarted":        {[]string{first.URL}, first.Run, true},
-		"and the second is there": {[]string{first.URL, second.URL}, func() {}, true},
-		"and the second is not":   {[]string{first.URL, "ldap://127.0.0.1:1"}, func() {}, false},
+		"for good":                                {[]string{first.URL}, func() {}, false, lost},
+		"and is restarted":                        {[]string{first.URL}, first.Run, true, lost},
+		"and the second is there":                 {[]string{first.URL, second.URL}, func() {}, true, lost},
+		"and the second is not":                   {[]string{first.URL, nobody}, func() {}, false, lost},
+		"though another was away":                 {[]string{nobody, first.URL, second.URL}, func() {}, true, lost},
+		"no: another was away from the beginning": {[]string{nobody, second.URL}, func() {}, true, "connect " + nobody + ": dial tcp 127.0.0.1:1: connect: connection refused: " + second.URL + " was asked instead"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options(first)
@@ -263,6 +273,9 @@ func TestServerGoesAway(t *testing.T) {
 			}
 			if c.complete && (len(times) != 50 || l.Entries != 50) {
 				t.Errorf("%d people, %d entries; want 50", len(times), l.Entries)
+			}
+			if !strings.Contains(strings.Join(l.Warnings, "\n"), c.warning) {
+				t.Errorf("warnings %q, want %q among them", l.Warnings, c.warning)
 			}
 			for e, n := range times {
 				if n != 1 {
@@ -298,6 +311,62 @@ func TestServerGoesAwayBetweenPhotos(t *testing.T) {
 		t.Errorf("%d photos, %d moved, error %v", len(times), moved, err)
 	}
 	first.Run()
+}
+
+// Photos are read although the only server was away for a moment after the listing.
+// When it stays away, those who come later do not wait for it as long as the first.
+func TestServerComesBackForPhotos(t *testing.T) {
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: many(3)})
+	s := open(t, options(srv))
+	s.pause = 100 * time.Millisecond
+	read := func() error {
+		var err error
+		if e := s.Photos(t.Context(), []sources.Ref{{Name: dn("u01@")}}, func(p sources.Photo) error { err = p.Err; return nil }); e != nil {
+			return e
+		}
+		return err
+	}
+	if people := sourcetest.List(t, s); len(people) != 3 {
+		t.Fatalf("listed %v", people)
+	}
+	srv.Stop()
+	done := make(chan error)
+	go func() { done <- read() }()
+	srv.Run()
+	if err := <-done; err != nil {
+		t.Fatalf("the server was restarted: %v", err)
+	}
+
+	srv.Stop()
+	s.pause = time.Millisecond
+	l, err := net.Listen("tcp", strings.TrimPrefix(srv.URL, "ldap://")) // hangs up, whatever it is asked
+	if err != nil {
+		t.Fatal(err)
+	}
+	tries := make(chan int, 1)
+	tries <- 0
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				close(done)
+				return
+			}
+			tries <- 1 + <-tries
+			c.Close()
+		}
+	}()
+	defer func() { l.Close(); <-done }()
+	for _, want := range []int{restarts + 1, 1} {
+		if err := read(); err == nil {
+			t.Error("a photo came from a server that is away")
+		}
+		n := <-tries
+		tries <- 0
+		if n != want {
+			t.Errorf("tried %d times, want %d", n, want)
+		}
+	}
 }
 
 // A server that takes the connection and never answers must not outlast the run.
@@ -385,6 +454,15 @@ func TestActiveDirectoryErrors(t *testing.T) {
 		if !strings.Contains(e.Hint(), hint) || strings.ContainsRune(e.Error(), 0) || !strings.HasSuffix(e.Error(), "v4563") {
 			t.Errorf("error %q, hint %q; want %q", e, e.Hint(), hint)
 		}
+	}
+}
+
+// A certificate that names no server is not mended by another name in the settings.
+func TestCertificateWithoutNames(t *testing.T) {
+	c := &x509.Certificate{Subject: pkix.Name{CommonName: "dc1"}}
+	e := &Error{"connect", "ldaps://dc1", fmt.Errorf("tls: %w", x509.HostnameError{Certificate: c, Host: "dc1"})}
+	if h := e.Hint(); !strings.Contains(h, `subject alternative name "dc1"`) || strings.Contains(h, "server_name") {
+		t.Errorf("hint %q", h)
 	}
 }
 

@@ -21,7 +21,16 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.ListTimeout, limit)
 	defer cancel()
 	w := &walk{Source: s, each: each, seen: map[[16]byte]struct{}{}, skipped: skips{}}
-	err := s.withServer(ctx, "list", func(ctx context.Context, c *conn) (bool, error) { return false, w.over(ctx, c) })
+	err := s.withServer(ctx, "list", func(ctx context.Context, c *conn) (bool, error) {
+		for _, why := range c.passed {
+			w.warn(fmt.Sprintf("%v: %s was asked instead", why, c.at.raw))
+		}
+		err := w.over(ctx, c)
+		if err != nil && ctx.Err() == nil && lost(err) {
+			w.warn(fmt.Sprintf("%s was lost after %d entries: %v", c.at.raw, w.listing.Entries, err))
+		}
+		return false, err
+	})
 	if errors.Is(err, limit) {
 		err = &Error{"list", s.addresses[s.first.Load()].raw, err}
 	}
@@ -182,9 +191,9 @@ func (w *walk) take(e *entry, c *conn, members map[string]bool) error {
 	return nil
 }
 
-// anyPhoto warns when nobody has a photo, and fails when nobody's may be seen: to
-// a reader without the right to see it, an attribute looks as if it were not
-// there. Asked for those without it, a server answers with nobody then, because
+// anyPhoto warns when nobody has a photo, and fails when an attribute of photos may
+// be seen of nobody: to a reader without the right to see it, it looks as if it were
+// not there. Asked for those without it, a server answers with nobody then, because
 // it may not tell that either.
 func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
 	if w.people == 0 {
@@ -201,14 +210,18 @@ func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
-	if len(known) > 0 {
-		found, err = w.matches(ctx, c, "(&"+people+"(|(!("+strings.Join(known, "=*))(!(")+"=*))))")
+	var hidden []string
+	for _, a := range known {
+		seen, err := w.matches(ctx, c, "(&"+people+"(!("+a+"=*)))")
 		if err != nil {
 			return err
 		}
-		if !found {
-			return &hiddenError{known}
+		if !seen {
+			hidden = append(hidden, a)
 		}
+	}
+	if len(hidden) > 0 {
+		return &hiddenError{hidden}
 	}
 	w.warn("nobody has a photo in " + strings.Join(w.o.PhotoAttributes, " or ") + ": check photo_attributes and the right to read them")
 	return nil

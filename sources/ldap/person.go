@@ -68,10 +68,10 @@ func addresses(attribute string, vs []string) []string {
 	}
 	var primary, others []string
 	for _, v := range vs {
-		switch kind, address, _ := strings.Cut(v, ":"); kind {
-		case "SMTP":
+		switch kind, address, _ := strings.Cut(v, ":"); {
+		case kind == "SMTP":
 			primary = append(primary, address)
-		case "smtp":
+		case strings.EqualFold(kind, "smtp"):
 			others = append(others, address)
 		}
 	}

@@ -226,7 +226,7 @@ func (b batch) photo(e *entry, r sources.Ref, without *[]sources.Photo) error {
 			p.Lender = &b.buffers
 		}
 	case dropped > 0:
-		p.Err = fmt.Errorf("entry %q: %w: %d bytes", r.Name, sources.ErrTooLarge, dropped)
+		p.Err = fmt.Errorf("entry %q: %w: %d bytes, %d are read at most", r.Name, sources.ErrTooLarge, dropped, sources.MaxPhotoBytes)
 	default:
 		*without = append(*without, p)
 		return nil

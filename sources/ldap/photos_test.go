@@ -53,6 +53,18 @@ func TestDeniedOnSlapd(t *testing.T) {
 	}
 }
 
+// When nobody's photo may be seen, that fails the listing, though there is another
+// attribute that may be seen and that nobody has.
+func TestNobodysPhotoMayBeRead(t *testing.T) {
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: many(3), Access: "access to attrs=jpegPhoto by * none\n"})
+	o := options(srv)
+	o.BindDN = slapdtest.ReaderDN
+	l, err := open(t, o).List(t.Context(), func(sources.Person) error { return nil })
+	if e, ok := errors.AsType[*Error](err); !ok || l.Complete || !strings.HasSuffix(err.Error(), "nobody's photo (jpegPhoto)") || !strings.Contains(e.Hint(), "right to read") {
+		t.Errorf("listing %+v, error %v", l, err)
+	}
+}
+
 // Most of the directory is read page by page, and gives what reading by key gives:
 // each photo once, whoever has none, may not show it, or is gone meanwhile.
 func TestSweep(t *testing.T) {

@@ -3,6 +3,7 @@ package ldap
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -10,7 +11,8 @@ import (
 
 // withServer lets use work with a connection. When that is lost, use is called
 // again with one to the next server, as long as it makes progress or a few times
-// without. An error that the next server would give, too, ends it.
+// without. An error that the next server would give, too, ends it, and so does it
+// if no server answers and none ever did, or none did for the whole of those times.
 func (s *Source) withServer(ctx context.Context, op string, use func(context.Context, *conn) (progress bool, err error)) error {
 	select {
 	case s.slots <- struct{}{}:
@@ -34,8 +36,13 @@ func (s *Source) withServer(ctx context.Context, op string, use func(context.Con
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case !lost(err) || try == restarts || !connected && try == 0:
+		case !lost(err):
 			return unwrapStop(err)
+		case try == restarts:
+			s.reached.Store(false) // others need not wait as long for the same servers
+			return err
+		case !connected && try == 0 && !s.reached.Load():
+			return err
 		}
 		if connected {
 			continue
@@ -74,6 +81,8 @@ func (s *Source) take(ctx context.Context) (*conn, error) {
 		}
 		if err == nil {
 			s.first.Store(int32(at))
+			s.reached.Store(true)
+			c.passed = errs
 			return c, nil
 		}
 		errs = append(errs, err)
@@ -88,6 +97,7 @@ func (s *Source) take(ctx context.Context) (*conn, error) {
 // to close it. Then the server after it is tried first.
 func (s *Source) put(c *conn, op string, err error) error {
 	if err == nil {
+		c.passed = nil
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if !s.closed {
@@ -100,11 +110,25 @@ func (s *Source) put(c *conn, op string, err error) error {
 	c.Close()
 	if lost(err) {
 		s.first.CompareAndSwap(int32(c.index), int32((c.index+1)%len(s.addresses)))
+		s.drop(c.index)
 	}
 	if _, own := errors.AsType[*Error](err); own || isStop(err) {
 		return err
 	}
 	return &Error{op, c.at.raw, err}
+}
+
+// drop closes the connections at rest to a server that lost one: they would only
+// be found lost one after the other.
+func (s *Source) drop(index int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle = slices.DeleteFunc(s.idle, func(c *conn) bool {
+		if c.index == index {
+			c.Close()
+		}
+		return c.index == index
+	})
 }
 
 // lost reports whether err is about a connection or a server, so that another one
