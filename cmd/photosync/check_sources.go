@@ -21,25 +21,26 @@ func (k *checkup) sources(ctx context.Context, c *config.Config) {
 	}
 	defer closeAll()
 	for i, s := range srcs {
-		k.servers(ctx, c, c.Sources[i])
-		k.source(ctx, s, photoOptions(c.Image))
+		k.source(ctx, s, photoOptions(c.Image), k.servers(ctx, c, c.Sources[i]))
 	}
 }
 
 // servers tries each address of a source that has several: a run would only find
-// that one is down when it needs it.
-func (k *checkup) servers(ctx context.Context, c *config.Config, s config.Source) {
+// that one is down when it needs it. It returns what is wrong with them.
+func (k *checkup) servers(ctx context.Context, c *config.Config, s config.Source) (told []string) {
 	if len(s.URLs) < 2 {
-		return
+		return nil
 	}
 	for _, u := range s.URLs {
 		one, alone := *c, s
 		alone.URLs = []string{u}
 		one.Sources = []config.Source{alone}
 		if err := firstEntry(ctx, &one); err != nil {
-			k.add(warning, "source "+s.Name, fmt.Sprintf("%s: %v", u, err), "a run would go on with the next of its urls: mend or remove this one")
+			k.add(warning, "source "+s.Name, err.Error(), "a run would go on with the next of its urls: mend or remove this one")
+			told = append(told, err.Error())
 		}
 	}
+	return told
 }
 
 // firstEntry connects to the only source of c, binds, and reads an entry.
@@ -62,8 +63,9 @@ var errSeen = errors.New("seen")
 // sampled is how many photos of a source are read at most.
 const sampled = 100
 
-// source lists s to its end and reads a few photos.
-func (k *checkup) source(ctx context.Context, s sources.Named, o photo.Options) {
+// source lists s to its end and reads a few photos. Warnings that begin with what is
+// told already are left out.
+func (k *checkup) source(ctx context.Context, s sources.Named, o photo.Options, told []string) {
 	what := "source " + s.Name
 	people, began := 0, time.Now()
 	var refs []sources.Ref
@@ -81,6 +83,9 @@ func (k *checkup) source(ctx context.Context, s sources.Named, o photo.Options) 
 		return
 	}
 	for _, w := range listing.Warnings {
+		if slices.ContainsFunc(told, func(t string) bool { return strings.HasPrefix(w, t) }) {
+			continue
+		}
 		k.add(warning, what, w, "nothing to do, if that is meant")
 	}
 	if people == 0 {

@@ -59,7 +59,7 @@ func TestCheckServers(t *testing.T) {
 	}
 	k := &checkup{examples: map[string]bool{}}
 	k.sources(t.Context(), &config.Config{Sources: []config.Source{s}, Image: config.Image{MaxEdge: 1050, MaxBytes: 1e6, MaxPixels: 5e7, Crop: "none"}})
-	if len(k.findings) != 2 || k.findings[0].mark != warning || !strings.HasPrefix(k.findings[0].detail, "ldap://127.0.0.1:1: ") ||
+	if len(k.findings) != 2 || k.findings[0].mark != warning || !strings.HasPrefix(k.findings[0].detail, "connect ldap://127.0.0.1:1: ") ||
 		k.findings[1].mark != good || !strings.Contains(k.findings[1].detail, "1 person in 1 page") {
 		t.Errorf("findings %q", k.findings)
 	}
