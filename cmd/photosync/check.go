@@ -43,7 +43,7 @@ It fails if a run could not begin.`,
 			if err != nil {
 				return workError{usageError{err}}
 			}
-			c, err := config.Load(file, a.env)
+			c, err := a.load(file)
 			if err != nil {
 				return workError{usageError{err}}
 			}

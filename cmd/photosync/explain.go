@@ -71,7 +71,7 @@ func (a *app) explanation(ctx context.Context, f *runFlags, address string) (*jo
 	if err != nil {
 		return nil, usageError{err}
 	}
-	c, err := config.Load(file, a.env)
+	c, err := a.load(file)
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -87,6 +87,18 @@ func removedAfter(p config.Policy) int {
 	return p.RemovedAfter
 }
 
+// load reads the configuration, and has the sources check what they alone know.
+func (a *app) load(file string) (*config.Config, error) {
+	return config.Load(file, a.env, func(s config.Source) (faults []config.Fault) {
+		if s.Type == "ldap" {
+			for _, f := range ldap.Check(ldapOptions(s)) {
+				faults = append(faults, config.Fault{Key: f.Key, Message: f.Message, Instead: f.Instead})
+			}
+		}
+		return faults
+	})
+}
+
 // openSources makes the sources of the configuration; none is contacted yet.
 func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err error) {
 	var closers []func()

@@ -55,7 +55,7 @@ func (a *app) adopt(ctx context.Context, f *stateFlags, in io.Reader) error {
 	if err != nil {
 		return usageError{err}
 	}
-	c, err := config.Load(file, a.env)
+	c, err := a.load(file)
 	if err != nil {
 		return usageError{err}
 	}

@@ -124,7 +124,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	if err != nil {
 		return workError{usageError{err}}
 	}
-	c, err := config.Load(file, a.env)
+	c, err := a.load(file)
 	if err != nil {
 		return workError{usageError{err}}
 	}

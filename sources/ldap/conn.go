@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -58,26 +59,40 @@ func (a address) local() bool {
 	return a.network == "unix" || a.host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func tlsConfig(o TLS) (*tls.Config, error) {
+// tlsConfig reads the files of o, and adds what is wrong with them to faults.
+func tlsConfig(o TLS, faults []Fault) (*tls.Config, []Fault) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName}
 	if o.CAFile != "" {
-		pem, err := os.ReadFile(o.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read tls.ca_file: %w", err)
-		}
 		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read tls.ca_file %q: no PEM certificate in it", o.CAFile)
+		text, err := os.ReadFile(o.CAFile)
+		if err == nil && !c.RootCAs.AppendCertsFromPEM(text) {
+			err = fmt.Errorf("read %s: %w", o.CAFile, notAuthority(text))
+		}
+		if err != nil {
+			faults = append(faults, Fault{"tls.ca_file", err.Error(), "name a PEM file with the certificate of the server's authority"})
 		}
 	}
 	if o.CertFile != "" {
 		cert, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("read tls.cert_file: %w", err)
+			faults = append(faults, Fault{"tls.cert_file", err.Error(), "name two PEM files that belong together, and that photosync can read"})
 		}
 		c.Certificates = []tls.Certificate{cert}
 	}
-	return c, nil
+	return c, faults
+}
+
+// notAuthority says why there is no certificate in a text. That of the authority
+// that Samba makes up has a negative serial number, every other time.
+func notAuthority(text []byte) error {
+	b, _ := pem.Decode(text)
+	if b == nil || b.Type != "CERTIFICATE" {
+		return errors.New("no PEM certificate in it")
+	}
+	if _, err := x509.ParseCertificate(b.Bytes); err != nil {
+		return err
+	}
+	return errors.New("no certificate in it that can be used")
 }
 
 // conn is a connection to one server, for one user at a time.

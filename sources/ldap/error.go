@@ -117,11 +117,14 @@ func (e *Error) Hint() string {
 	case ldap.LDAPResultReferral:
 		return "check base_dn: another server holds it"
 	case ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired:
+		if strings.Contains(e.Err.Error(), "Sign or Seal") { // Samba says so over TLS, too
+			return "the server wants Kerberos to sign, which photosync leaves to TLS: use ldaps://, and with Samba \"ldap server require strong auth = allow_sasl_over_tls\"; or set auth: simple"
+		}
 		return "the server wants encryption: use ldaps:// or tls.start_tls: true"
 	case ldap.LDAPResultAuthMethodNotSupported, ldap.LDAPResultInappropriateAuthentication:
 		return "the server does not take this way to bind: check auth"
 	case ldap.LDAPResultOperationsError, ldap.LDAPResultInsufficientAccessRights:
-		return "the server refuses this search: check bind_dn and its rights"
+		return "the server refuses this search: check auth, bind_dn and its rights"
 	}
 	if e.Op == "read photos" {
 		return "look into the server's log, at what it did at that time; the next run tries again"
@@ -170,6 +173,8 @@ func credentialsHint(message string) string {
 		"data 701": "the bind user's account has expired",
 		"data 773": "the bind user must change the password first",
 		"data 775": "the bind user is locked out",
+
+		"data 80090346": "the server wants channel binding, which photosync cannot do with Kerberos: use auth: simple",
 	} {
 		if strings.Contains(message, code) {
 			return why
@@ -202,6 +207,14 @@ func tlsHint(err error) string {
 		return "the server's certificate cannot be verified: check tls.ca_file and tls.server_name"
 	}
 	return ""
+}
+
+// plain leaves out what go-ldap puts before an error of its own.
+func plain(err error) error {
+	if e, ok := errors.AsType[*ldap.Error](err); ok && e.Err != nil {
+		err = e.Err
+	}
+	return errors.New(strings.TrimPrefix(err.Error(), "ldap: "))
 }
 
 // authorityError is a certificate from an authority that is not trusted.

@@ -80,9 +80,33 @@ type Source struct {
 	closed  bool
 }
 
-// New checks o and reads its files; it contacts nobody.
+// New checks o and reads its files; it contacts nobody. An error is the first Fault.
 func New(o Options) (*Source, error) {
-	s := &Source{o: o, marks: newMarks(o), pause: time.Second, slots: make(chan struct{}, connections)}
+	s, faults := build(o)
+	if len(faults) > 0 {
+		return nil, faults[0]
+	}
+	return s, nil
+}
+
+// Check is New for somebody who wants to know everything that is wrong with o.
+func Check(o Options) []Fault {
+	_, faults := build(o)
+	return faults
+}
+
+// Fault is a mistake in Options.
+type Fault struct {
+	Key     string // of the configuration: what is wrong
+	Message string
+	Instead string // what to write instead
+}
+
+func (f Fault) Error() string { return fmt.Sprintf("ldap: %s: %s (%s)", f.Key, f.Message, f.Instead) }
+
+func build(o Options) (s *Source, faults []Fault) {
+	fault := func(key, message, instead string) { faults = append(faults, Fault{key, message, instead}) }
+	s = &Source{o: o, marks: newMarks(o), pause: time.Second, slots: make(chan struct{}, connections)}
 	if o.Auth == "" {
 		s.o.Auth = Anonymous
 		if o.BindDN != "" {
@@ -95,32 +119,36 @@ func New(o Options) (*Source, error) {
 	if o.ListTimeout == 0 {
 		s.o.ListTimeout = time.Hour
 	}
-	for _, raw := range o.URLs {
+	for i, raw := range o.URLs {
+		key := fmt.Sprintf("urls[%d]", i)
 		at, err := parseAddress(raw)
 		if err != nil {
-			return nil, fmt.Errorf("ldap address: %w", err)
-		}
-		if s.o.Auth == Simple && !at.tls && !o.TLS.StartTLS && !o.AllowPlaintext && !at.local() {
-			return nil, fmt.Errorf("ldap address %q: would send the password in clear: use ldaps:// or start_tls", raw)
+			fault(key, "is no LDAP address", err.Error())
+		} else if s.o.Auth == Simple && !at.tls && !o.TLS.StartTLS && !o.AllowPlaintext && !at.local() {
+			fault(key, "would send the password in clear", "use ldaps:// or start_tls")
 		}
 		s.addresses = append(s.addresses, at)
 	}
-	if len(o.URLs) == 0 || len(o.EmailAttributes) == 0 || len(o.PhotoAttributes) == 0 || o.PageSize <= 0 {
-		return nil, errors.New("ldap: needs an address, an email attribute, a photo attribute and a page size")
-	}
-	for name, filter := range map[string]string{"filter": o.Filter, "exclude_filter": o.ExcludeFilter} {
-		if _, err := ldap.CompileFilter(filter); err != nil && (filter != "" || name == "filter") {
-			return nil, fmt.Errorf("ldap %s %q: %w", name, filter, err)
+	for _, n := range []struct {
+		key  string
+		have int
+	}{{"urls", len(o.URLs)}, {"email_attributes", len(o.EmailAttributes)}, {"photo_attributes", len(o.PhotoAttributes)}, {"page_size", o.PageSize}} {
+		if n.have <= 0 {
+			fault(n.key, "there is none", "give one at least")
 		}
 	}
-	for name, dn := range map[string]string{"base DN": o.BaseDN, "member_of": o.MemberOf} {
-		if _, err := ldap.ParseDN(dn); err != nil {
-			return nil, fmt.Errorf("ldap %s %q: %w", name, dn, err)
+	for _, f := range [][2]string{{"filter", o.Filter}, {"exclude_filter", o.ExcludeFilter}} {
+		if _, err := ldap.CompileFilter(f[1]); err != nil && (f[1] != "" || f[0] == "filter") {
+			fault(f[0], fmt.Sprintf("%q is no LDAP filter: %v", f[1], plain(err)), "like (&(objectClass=person)(mail=*))")
 		}
 	}
-	var err error
-	s.tls, err = tlsConfig(o.TLS)
-	return s, err
+	for _, d := range [][2]string{{"base_dn", o.BaseDN}, {"member_of", o.MemberOf}} {
+		if _, err := ldap.ParseDN(d[1]); err != nil {
+			fault(d[0], fmt.Sprintf("%q is no distinguished name: %v", d[1], plain(err)), "like OU=People,DC=example,DC=com")
+		}
+	}
+	s.tls, faults = tlsConfig(o.TLS, faults)
+	return s, faults
 }
 
 // Close ends the connections that are not in use.

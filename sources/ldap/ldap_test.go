@@ -5,10 +5,13 @@ import (
 	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -408,6 +411,43 @@ func TestPasswordInClearIsRefused(t *testing.T) {
 	}
 }
 
+// Everything that is wrong with the options is told, by the key that it stands under.
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	faulty := Options{
+		URLs: []string{"ldaps://dc1", "ldap://dc1.example.com", "ldap://u:hunter2@x"}, BindDN: "cn=x", Password: "hunter2", BaseDN: "People",
+		Filter: "", ExcludeFilter: "(uid=x", MemberOf: "Photo Users", TLS: TLS{CAFile: file("empty.pem", ""), CertFile: file("cert.pem", "x"), KeyFile: "none"},
+	}
+	var keys []string
+	for _, f := range Check(faulty) {
+		keys = append(keys, f.Key)
+		if f.Message == "" || f.Instead == "" || strings.Contains(f.Error(), "hunter2") || strings.Contains(f.Error(), "LDAP Result Code") {
+			t.Errorf("fault %q", f)
+		}
+	}
+	want := "[urls[1] urls[2] email_attributes photo_attributes page_size filter exclude_filter base_dn member_of tls.ca_file tls.cert_file]"
+	if got := fmt.Sprint(keys); got != want {
+		t.Errorf("faults of %s, want %s", got, want)
+	}
+	if _, err := New(faulty); err == nil || !strings.Contains(err.Error(), "urls[1]: would send the password in clear") {
+		t.Errorf("New: %v", err)
+	}
+	unreadable := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("\x30\x03\x02\x01\xff")})
+	for text, why := range map[string]string{"": "no PEM certificate", string(unreadable): "x509: "} {
+		fs := Check(Options{TLS: TLS{CAFile: file("ca.pem", text)}})
+		if f := fs[len(fs)-1]; f.Key != "tls.ca_file" || !strings.Contains(f.Message, why) || strings.Contains(f.Message, "no PEM") != (text == "") {
+			t.Errorf("fault %q, want %q", f, why)
+		}
+	}
+}
+
 // What a directory holds may be anything. A person is named by canonical
 // addresses, and a key is always a filter that a server can be asked with.
 func FuzzPerson(f *testing.F) {
@@ -448,11 +488,22 @@ func made(dn string, pairs ...string) *entry {
 func TestActiveDirectoryErrors(t *testing.T) {
 	for data, hint := range map[string]string{
 		"52e": "bind_password_file", "525": "does not exist", "532": "expired", "533": "disabled", "775": "locked out",
+		"80090346": "channel binding",
 	} {
 		e := &Error{"bind", "ldaps://dc1.example.com", ldap.NewError(ldap.LDAPResultInvalidCredentials,
 			errors.New("80090308: LdapErr: DSID-0C090439, comment: AcceptSecurityContext error, data "+data+", v4563\x00"))}
 		if !strings.Contains(e.Hint(), hint) || strings.ContainsRune(e.Error(), 0) || !strings.HasSuffix(e.Error(), "v4563") {
 			t.Errorf("error %q, hint %q; want %q", e, e.Hint(), hint)
+		}
+	}
+}
+
+// Samba asks for signatures over TLS, too: to use TLS is no advice then.
+func TestSignaturesOverTLS(t *testing.T) {
+	for text, hint := range map[string]string{"SASL:[GSSAPI]: Sign or Seal are required.": "allow_sasl_over_tls", "BindSimple: Transport encryption required.": "wants encryption"} {
+		e := &Error{"bind", "ldaps://dc1.example.com", ldap.NewError(ldap.LDAPResultStrongAuthRequired, errors.New(text))}
+		if !strings.Contains(e.Hint(), hint) {
+			t.Errorf("%v: hint %q", e, e.Hint())
 		}
 	}
 }

@@ -222,8 +222,9 @@ func (e *NotFoundError) Hint() string {
 }
 
 // Load reads, checks and completes the file at path. An *Error lists every fault.
-// Relative paths in the file are relative to the working directory.
-func Load(path string, env func(string) string) (*Config, error) {
+// Relative paths in the file are relative to the working directory. Checks know more
+// of a source than its form: the keys of their faults begin below it.
+func Load(path string, env func(string) string, checks ...func(Source) []Fault) (*Config, error) {
 	c, d, data, err := read(path)
 	if err != nil {
 		return nil, err
@@ -233,6 +234,13 @@ func Load(path string, env func(string) string) (*Config, error) {
 		c.Sources[i].defaults()
 	}
 	c.validate(d)
+	for i, s := range c.Sources {
+		for _, check := range checks {
+			for _, f := range check(s) {
+				d.more(fmt.Sprintf("sources[%d].%s", i, f.Key), f.Message, f.Instead)
+			}
+		}
+	}
 	c.secrets(d, env)
 	c.notices(d, path, env)
 	return c, d.verdict(path, data)

@@ -84,6 +84,13 @@ func (d *decoder) fault(key, message, instead string) {
 	d.faults = append(d.faults, Fault{Line: at.line, Column: at.column, Key: key, Message: message, Instead: instead})
 }
 
+// more is like fault, for a key that has none yet, and that is below none that has.
+func (d *decoder) more(key, message, instead string) {
+	if !slices.ContainsFunc(d.faults, func(f Fault) bool { return strings.HasPrefix(key, f.Key) || strings.HasPrefix(f.Key, key) }) {
+		d.fault(key, message, instead)
+	}
+}
+
 // decode returns the fault of a file that is no YAML at all; others are
 // collected.
 func (d *decoder) decode(data []byte, into any) *Fault {
