@@ -40,6 +40,20 @@ func TestMemoryBound(t *testing.T) {
 	}
 }
 
+// Where nothing is scaled down, the result takes memory as well.
+func TestMemoryOfResult(t *testing.T) {
+	data := withSegments(file(t, "progressive.jpg"), segment(0xe1, "Exif\x00\x00"+exif(binary.BigEndian, 6)))
+	i := bytes.Index(data, []byte{0xff, 0xc2})
+	binary.BigEndian.PutUint16(data[i+5:], 7000)
+	binary.BigEndian.PutUint16(data[i+7:], 7000)
+	if l, err := read(t.Context(), data); err != nil || l.memory > maxMemory {
+		t.Fatalf("decoding alone takes %d bytes, %v", l.memory, err)
+	}
+	if _, err := Prepare(t.Context(), data, Options{}); code(t, err) != TooManyPixels {
+		t.Errorf("got %v", err)
+	}
+}
+
 // tiffOf makes a TIFF's directory of tags, types, counts and values.
 func tiffOf(entries [][4]uint32) []byte {
 	b := binary.LittleEndian.AppendUint32([]byte("II*\x00"), 8)

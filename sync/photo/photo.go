@@ -33,7 +33,8 @@ type Options struct {
 	// all; 0 means 50 million. Whatever it is, no picture is decoded that takes
 	// more than 384 MB of memory. A JPEG takes 1.5 to 3 bytes a pixel, five times
 	// as many if it is progressive; a PNG 4, or 8 with 16 bits a sample, twice as
-	// many if it is interlaced; a TIFF 8, or 32 if it is one strip.
+	// many if it is interlaced; a TIFF 8, or 32 if it is one strip; and the result 4
+	// to 12, which counts where MaxEdge is 0.
 	MaxPixels int64
 	// Crop makes a picture square: "center" keeps the middle, "top" the upper
 	// part of a portrait, where the face is. "none" and "" leave it as it is.
@@ -148,6 +149,7 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 	if clean, ok := o.asItIs(l, s); ok {
 		p, err = l.pass(ctx, clean)
 	} else {
+		l.memory += s.memory(l)
 		err = l.decoded(ctx, func(ctx context.Context, m image.Image) (err error) {
 			p, err = o.render(ctx, l, m, s)
 			return err

@@ -54,6 +54,19 @@ func (o Options) shape(l *layout) shape {
 	return s
 }
 
+// memory returns the bytes that the result takes beside the pixels of l: once as it
+// is scaled, once more to turn it, and to put a colour behind it.
+func (s shape) memory(l *layout) int64 {
+	copies := int64(1)
+	if l.turn != 1 {
+		copies++
+	}
+	if l.format != formatJPEG { // may be transparent
+		copies++
+	}
+	return 4 * copies * int64(s.width) * int64(s.height)
+}
+
 // square returns the largest square in the middle of size; with top, as high up
 // as it goes.
 func square(size image.Point, top bool) image.Rectangle {
