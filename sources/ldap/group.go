@@ -57,10 +57,14 @@ func (s *Source) members(ctx context.Context, c *conn) (map[string]bool, error) 
 func (s *Source) groups(ctx context.Context, c *conn) (map[string]bool, error) {
 	groups := map[string]bool{}
 	for _, base := range c.server.contexts {
-		_, err := c.search(ctx, request(base, ldap.ScopeWholeSubtree, groupFilter, []string{"1.1"}), func(e *entry) error {
+		search := func(paging ldap.Control) *ldap.SearchRequest {
+			return request(base, ldap.ScopeWholeSubtree, groupFilter, []string{"1.1"}, paging)
+		}
+		found := func(e *entry) error {
 			groups[foldDN(e.dn)] = true
 			return nil
-		})
+		}
+		err := s.paged(ctx, c, search, found, func(*ldap.SearchResult) error { return nil })
 		if err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
 			return nil, err
 		}

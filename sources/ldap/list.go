@@ -100,23 +100,36 @@ func (w *walk) over(ctx context.Context, c *conn) error {
 // pages asks for the attributes of all people, page after page.
 func (s *Source) pages(ctx context.Context, c *conn, attributes []string, n *int, each func(*entry) error) error {
 	filter, controls := s.filter(c.server)
+	search := func(paging ldap.Control) *ldap.SearchRequest {
+		return request(s.o.BaseDN, ldap.ScopeWholeSubtree, filter, attributes, append([]ldap.Control{paging}, controls...)...)
+	}
+	return s.paged(ctx, c, search, each, func(res *ldap.SearchResult) error {
+		if len(res.Referrals) > 0 {
+			return &referralError{res.Referrals}
+		}
+		*n++
+		return nil
+	})
+}
+
+// paged searches page after page: servers limit what they give otherwise. The rest of
+// each page goes to page.
+func (s *Source) paged(ctx context.Context, c *conn, search func(paging ldap.Control) *ldap.SearchRequest, each func(*entry) error, page func(*ldap.SearchResult) error) error {
 	var cookie []byte
 	for {
 		paging := ldap.NewControlPaging(uint32(s.o.PageSize))
 		paging.SetCookie(cookie)
-		res, err := c.search(ctx, request(s.o.BaseDN, ldap.ScopeWholeSubtree, filter, attributes,
-			append([]ldap.Control{paging}, controls...)...), each)
+		res, err := c.search(ctx, search(paging), each)
+		if err == nil {
+			err = page(res)
+		}
 		if err != nil {
 			return err
-		}
-		if len(res.Referrals) > 0 {
-			return &referralError{res.Referrals}
 		}
 		answer, ok := ldap.FindControl(res.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
 		if !ok {
 			return errUnpaged
 		}
-		*n++
 		if cookie = answer.Cookie; len(cookie) == 0 {
 			return nil
 		}

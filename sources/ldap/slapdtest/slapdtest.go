@@ -39,6 +39,7 @@ const (
 type Config struct {
 	LDIF      string // entries below BaseDN
 	SizeLimit int    // for everyone but BindDN, over all pages; 0: none
+	Unpaged   int    // entries that ReaderDN is given of a search without pages; 0: all
 	Expired   bool   // the certificate is no longer valid
 	Access    string // rules of slapd.access(5) before those that let users read everything
 	KDC       *KDC   // that vouches for users of SASL GSSAPI; nil: none
@@ -194,11 +195,12 @@ objectclass ( 1.3.6.1.4.1.99999.1.1 NAME 'adPhoto' SUP top AUXILIARY MAY ( thumb
 `
 
 func (s *Server) conf(c Config) string {
-	limits := ""
-	if c.SizeLimit > 0 {
+	limits := fmt.Sprintf("limits dn.exact=%q size=unlimited\n", ReaderDN)
+	switch {
+	case c.SizeLimit > 0:
 		limits = fmt.Sprintf("limits dn.exact=%q size.soft=%d size.hard=%d size.prtotal=%d\n", ReaderDN, c.SizeLimit, c.SizeLimit, c.SizeLimit)
-	} else {
-		limits = fmt.Sprintf("limits dn.exact=%q size=unlimited\n", ReaderDN)
+	case c.Unpaged > 0:
+		limits = fmt.Sprintf("limits dn.exact=%q size.soft=%d size.hard=%d size.prtotal=unlimited\n", ReaderDN, c.Unpaged, c.Unpaged)
 	}
 	return `include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
