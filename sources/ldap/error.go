@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -91,19 +92,8 @@ func (e *Error) Hint() string {
 	if h := ownHint(e.Err); h != "" {
 		return h
 	}
-	if op, ok := errors.AsType[*net.OpError](e.Err); ok {
-		if op.Net == "unix" {
-			return "check the path in urls: the server has to listen there, and photosync's user to be let in"
-		}
-		return "check that the server runs, its address and port in urls, and that a firewall lets photosync through"
-	}
-	if errors.Is(e.Err, io.EOF) {
-		switch e.Op {
-		case "connect":
-			return "the server hung up instead of speaking TLS: check the port (ldaps:// has 636), or use ldap:// with tls.start_tls: true"
-		case "start TLS", "bind", "ask about":
-			return notLDAP
-		}
+	if h := e.connectionHint(); h != "" {
+		return h
 	}
 	switch e.code() {
 	case ldap.LDAPResultInvalidCredentials:
@@ -132,8 +122,24 @@ func (e *Error) Hint() string {
 	return "the directory could not be read to its end, so nothing was changed; the next run tries again"
 }
 
-// notLDAP is the hint for an answer, or a silence, that LDAP does not explain.
-const notLDAP = "check address and port in urls: is that an LDAP server, and is TLS meant?"
+// connectionHint is for the way to the server, up to the first answer.
+func (e *Error) connectionHint() string {
+	hungUp := errors.Is(e.Err, io.EOF) || errors.Is(e.Err, syscall.ECONNRESET) || errors.Is(e.Err, syscall.EPIPE)
+	op, network := errors.AsType[*net.OpError](e.Err)
+	switch {
+	case e.Op == "connect" && hungUp:
+		return "the server hung up instead of speaking TLS: check the port (ldaps:// has 636), or use ldap:// with tls.start_tls: true"
+	case (e.Op == "bind" || e.Op == "ask about") && hungUp:
+		return "the server hung up: check address and port in urls, whether TLS is meant, and whether it wants a client certificate (tls.cert_file)"
+	case e.Op == "start TLS" && (hungUp || e.code() != 0):
+		return "the server does not start TLS: let its administrator set TLS up, or use ldaps://"
+	case network && op.Net == "unix":
+		return "check the path in urls: the server has to listen there, and photosync's user to be let in"
+	case network:
+		return "check that the server runs, its address and port in urls, and that a firewall lets photosync through"
+	}
+	return ""
+}
 
 // ownHint is for what we found ourselves.
 func ownHint(err error) string {
@@ -159,7 +165,7 @@ func ownHint(err error) string {
 		return "check kerberos.principal, keytab and config, that the clocks agree, and that the server is called by the name in its service principal"
 	}
 	if errors.Is(err, errMalformed) {
-		return notLDAP
+		return "check address and port in urls: is that an LDAP server, and is TLS meant?"
 	}
 	return ""
 }

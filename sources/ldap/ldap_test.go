@@ -175,6 +175,7 @@ func TestFailures(t *testing.T) {
 	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String(), SizeLimit: 30})
 	expired := slapdtest.Start(t, slapdtest.Config{Expired: true})
 	other := slapdtest.Start(t, slapdtest.Config{})
+	plain := slapdtest.Start(t, slapdtest.Config{NoTLS: true})
 	cases := map[string]struct {
 		change func(*Options)
 		text   string
@@ -184,7 +185,8 @@ func TestFailures(t *testing.T) {
 		"nobody there":     {func(o *Options) { o.URLs = []string{"ldap://127.0.0.1:1"} }, "connect ldap://127.0.0.1:1", "check that the server runs, its address and port"},
 		"size limit":       {func(o *Options) { o.BindDN = slapdtest.ReaderDN }, "Size Limit", "prtotal"},
 		"no TLS there":     {func(o *Options) { o.URLs = []string{"ldaps://" + strings.TrimPrefix(srv.URL, "ldap://")} }, "connect ldaps://", "hung up instead of speaking TLS"},
-		"only TLS there":   {func(o *Options) { o.URLs = []string{"ldap://" + strings.TrimPrefix(srv.LDAPSURL, "ldaps://")} }, "bind ldap://", "is TLS meant?"},
+		"only TLS there":   {func(o *Options) { o.URLs = []string{"ldap://" + strings.TrimPrefix(srv.LDAPSURL, "ldaps://")} }, "bind ldap://", "whether TLS is meant"},
+		"no TLS to start":  {func(o *Options) { o.URLs, o.TLS.StartTLS = []string{plain.URL}, true }, "start TLS ldap://", "does not start TLS"},
 		"no socket there":  {func(o *Options) { o.URLs = []string{"ldapi:///nowhere/ldapi"} }, "connect ldapi:///nowhere/ldapi", "check the path in urls"},
 		"no such base":     {func(o *Options) { o.BaseDN = "ou=nowhere," + slapdtest.Suffix }, "No Such Object", "base_dn"},
 		"base is referral": {func(o *Options) { o.BaseDN = "ou=x,ou=away," + slapdtest.BaseDN }, "Referral", "another server"},

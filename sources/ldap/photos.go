@@ -289,12 +289,12 @@ func (b batch) none(ctx context.Context, photos []sources.Photo, filter string) 
 	return none, err
 }
 
-// choose takes the photo out of an entry: of the first attribute that is there, or
-// of all, the largest picture. The order of values is not fixed (RFC 4511, section
+// choose takes the photo out of an entry: of the first attribute that is there and
+// not empty, or of all, the largest picture. The order of values is not fixed (RFC 4511, section
 // 4.1.7). nil: there is none, or it had so many bytes that they were dropped.
 func (s *Source) choose(e *entry) (data []byte, dropped int) {
 	for _, name := range s.o.PhotoAttributes {
-		if s.o.PhotoChoice != "largest" && (data != nil || dropped > 0) {
+		if s.o.PhotoChoice != "largest" && (len(data) > 0 || dropped > 0) {
 			break
 		}
 		for _, v := range e.values(name) {

@@ -22,6 +22,8 @@ func TestChoose(t *testing.T) {
 	}{
 		"the first attribute":         {"first", []string{"jpegPhoto", jpg, "thumbnailPhoto", small}, small},
 		"the first, though it is bad": {"first", []string{"jpegPhoto", jpg, "thumbnailPhoto", junk}, junk},
+		"an empty one is none":        {"first", []string{"jpegPhoto", jpg, "thumbnailPhoto", ""}, jpg},
+		"only an empty one":           {"first", []string{"thumbnailPhoto", ""}, ""},
 		"the largest of all":          {"largest", []string{"jpegPhoto", jpg, "thumbnailPhoto", small}, jpg},
 		"the largest picture":         {"largest", []string{"jpegPhoto", jpg, "thumbnailPhoto", junk}, jpg},
 		"the largest value":           {"first", []string{"jpegPhoto", small, "jpegPhoto;lang-de", jpg, "jpegPhoto", junk}, jpg},

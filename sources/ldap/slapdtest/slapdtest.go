@@ -41,6 +41,7 @@ type Config struct {
 	SizeLimit int    // for everyone but BindDN, over all pages; 0: none
 	Unpaged   int    // entries that ReaderDN is given of a search without pages; 0: all
 	Expired   bool   // the certificate is no longer valid
+	NoTLS     bool   // there is only URL and SocketURL
 	Access    string // rules of slapd.access(5) before those that let users read everything
 	KDC       *KDC   // that vouches for users of SASL GSSAPI; nil: none
 }
@@ -100,6 +101,9 @@ func Start(t testing.TB, c Config) *Server {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
 	s.URL, s.LDAPSURL, s.SocketURL = "ldap://"+freeAddr(t), "ldaps://"+freeAddr(t), "ldapi://"+url.PathEscape(s.file("ldapi"))
+	if c.NoTLS {
+		s.LDAPSURL = ""
+	}
 	s.Run()
 	t.Cleanup(s.Stop)
 	return s
@@ -134,7 +138,7 @@ func (s *Server) Run() {
 	s.t.Helper()
 	s.log = &bytes.Buffer{}
 	// With -d slapd stays in the foreground: the process is ours to stop.
-	s.cmd = exec.Command(path("slapd"), "-d", "0", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", s.URL+" "+s.LDAPSURL+" "+s.SocketURL)
+	s.cmd = exec.Command(path("slapd"), "-d", "0", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", strings.Join([]string{s.URL, s.LDAPSURL, s.SocketURL}, " "))
 	if s.kdc != nil {
 		s.cmd.Env = append(os.Environ(), s.kdc.env()...)
 	}
@@ -202,6 +206,10 @@ func (s *Server) conf(c Config) string {
 	case c.Unpaged > 0:
 		limits = fmt.Sprintf("limits dn.exact=%q size.soft=%d size.hard=%d size.prtotal=unlimited\n", ReaderDN, c.Unpaged, c.Unpaged)
 	}
+	secure := fmt.Sprintf("TLSCACertificateFile %[1]s/ca.pem\nTLSCertificateFile %[1]s/cert.pem\nTLSCertificateKeyFile %[1]s/key.pem\nTLSVerifyClient try\n", s.dir)
+	if c.NoTLS {
+		secure = ""
+	}
 	return `include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
@@ -209,11 +217,7 @@ include ` + s.dir + `/photo.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 loglevel none
-TLSCACertificateFile ` + s.dir + `/ca.pem
-TLSCertificateFile ` + s.dir + `/cert.pem
-TLSCertificateKeyFile ` + s.dir + `/key.pem
-TLSVerifyClient try
-sasl-host 127.0.0.1
+` + secure + `sasl-host 127.0.0.1
 authz-regexp "^cn=photosync$" "` + ReaderDN + `"
 authz-regexp "^gidNumber=[^,]*,cn=peercred,cn=external,cn=auth$" "` + ReaderDN + `"
 authz-regexp "^uid=photosync(,cn=[^,]*)?,cn=gssapi,cn=auth$" "` + ReaderDN + `"
