@@ -17,8 +17,8 @@ import (
 
 // Describe implements sources.Describer: what a look at the file tells, and the
 // line of the mapping file that names it.
-func (s *Source) Describe(_ context.Context, ref sources.Ref) ([]sources.Fact, error) {
-	root, err := s.open()
+func (s *Source) Describe(ctx context.Context, ref sources.Ref) ([]sources.Fact, error) {
+	root, err := s.open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -77,8 +77,32 @@ func cause(err error) error {
 	return err
 }
 
-// open opens the top folder. It looks first, because opening a FIFO waits.
-func (s *Source) open() (*os.Root, error) {
+// open opens the top folder, and waits for it no longer than ctx.
+func (s *Source) open(ctx context.Context) (*os.Root, error) {
+	type opened struct {
+		root *os.Root
+		err  error
+	}
+	c := make(chan opened, 1)
+	go func() {
+		root, err := s.openRoot()
+		c <- opened{root, err}
+	}()
+	select {
+	case o := <-c:
+		return o.root, o.err
+	case <-ctx.Done():
+		go func() {
+			if o := <-c; o.err == nil {
+				o.root.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
+}
+
+// openRoot looks first, because opening a FIFO waits.
+func (s *Source) openRoot() (*os.Root, error) {
 	fi, err := os.Stat(s.o.Path)
 	if err == nil && !fi.IsDir() {
 		err = errNotFolder
@@ -127,9 +151,14 @@ type crew[T any] struct {
 	emit func(T)         // hands on what was found
 }
 
+// patience is how long those who look or read may take to end when nobody wants more.
+// A share whose server is away holds them, perhaps for good: then they are left behind.
+const patience = time.Second
+
 // gather runs work and what work starts, at most limit goroutines at a time, and
 // calls each on the caller's goroutine for everything that they emit. It returns
-// when all of them have ended. The error of each comes before theirs.
+// when all of them have ended, or ctx has and they do not. The error of each comes
+// before theirs.
 func gather[T any](ctx context.Context, limit int, work func(crew[T]) error, each func(T) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
@@ -141,16 +170,41 @@ func gather[T any](ctx context.Context, limit int, work func(crew[T]) error, eac
 		failed = g.Wait()
 		close(found)
 	}()
-	// Also when each panics, nobody is left behind.
-	defer func() {
+	defer func() { // also when each panics
 		cancel()
-		for range found {
-		}
+		leave(found)
 	}()
-	for t := range found {
-		if err := each(t); err != nil {
-			return err
+	for {
+		select {
+		case t, more := <-found:
+			if !more {
+				return failed
+			}
+			if err := each(t); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
-	return failed
+}
+
+// leave takes what is still found, until all who find have ended.
+func leave[T any](found <-chan T) {
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
+	for {
+		select {
+		case _, more := <-found:
+			if !more {
+				return
+			}
+		case <-enough.C:
+			go func() {
+				for range found {
+				}
+			}()
+			return
+		}
+	}
 }

@@ -3,6 +3,7 @@
 package folder
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -215,6 +217,30 @@ func FuzzRef(f *testing.F) {
 		if back, err := strconv.Unquote(r.Name); r.Key != "" && (err != nil || back != name) {
 			t.Errorf("%q is shown as %s: %v", name, r.Name, err)
 		}
+	})
+}
+
+// A call to a share whose server is away comes back when it likes: a run that is
+// stopped, or out of time, does not wait for it.
+func TestShareThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answers := make(chan struct{})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		over := errors.New("the time is over")
+		time.AfterFunc(time.Minute, func() { cancel(over) })
+		start, n := time.Now(), 0
+		err := gather(ctx, 2, func(c crew[int]) error {
+			c.emit(1)
+			<-answers
+			for i := range 10 { // nobody takes them any more
+				c.emit(i)
+			}
+			return nil
+		}, func(int) error { n++; return nil })
+		if took := time.Since(start); !errors.Is(err, over) || n != 1 || took > time.Minute+patience {
+			t.Errorf("returned after %v with error %v and %d found", took, err, n)
+		}
+		close(answers) // whoever was left behind ends, or this test does not
 	})
 }
 

@@ -26,7 +26,7 @@ const (
 
 // Photos implements sources.Source.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
-	root, err := s.open()
+	root, err := s.open(ctx)
 	if err != nil {
 		return err
 	}

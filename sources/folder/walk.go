@@ -21,26 +21,16 @@ import (
 // one below, is an error that names it; a file that cannot is listed without a
 // stamp, so that reading it tells why.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
-	root, err := s.open()
+	root, err := s.open(ctx)
 	if err != nil {
 		return sources.Listing{}, err
 	}
 	defer root.Close()
-	fi, err := root.Stat(".")
-	if err != nil {
-		return sources.Listing{}, &Error{s.o.Path, err}
-	}
-	s.listed.Store(&fi)
 	w := walk{s: s, root: root, ignored: map[string]*count{}}
-	if s.o.MappingFile != "" {
-		if w.names, err = s.loadMapping(root); err != nil {
-			return sources.Listing{}, err
-		}
-	}
 	// One goroutine more than processors: one may wait for the one that takes.
 	err = gather(ctx, runtime.GOMAXPROCS(0)+1, func(c crew[[]sources.Person]) error {
 		w.crew = c
-		return w.dir(".")
+		return w.all()
 	}, func(people []sources.Person) error {
 		for _, p := range people {
 			if ctx.Err() != nil {
@@ -55,6 +45,8 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	if ctx.Err() != nil && err == nil {
 		err = context.Cause(ctx)
 	}
+	w.mu.Lock() // somebody may have been left behind
+	defer w.mu.Unlock()
 	w.listing.Warnings = w.warnings(err == nil)
 	w.listing.Complete = err == nil
 	return w.listing, err
@@ -107,12 +99,27 @@ func (w *walk) warnings(complete bool) []string {
 			lines = append(lines, fmt.Sprintf("%d ignored: %s (first: %q)", c.n, why, c.first))
 		}
 	}
-	if w.names != nil && complete {
+	if complete && w.names != nil {
 		if n, first := w.names.unused(); n > 0 {
 			lines = append(lines, fmt.Sprintf("%d in the mapping file without a file here (first: line %d, %q)", n, first.line, w.names.key(first)))
 		}
 	}
 	return lines
+}
+
+// all lists the whole folder.
+func (w *walk) all() error {
+	fi, err := w.root.Stat(".")
+	if err != nil {
+		return &Error{w.s.o.Path, err}
+	}
+	w.s.listed.Store(&fi)
+	if w.s.o.MappingFile != "" {
+		if w.names, err = w.s.loadMapping(w.root); err != nil {
+			return err
+		}
+	}
+	return w.dir(".")
 }
 
 // dir lists the folder name, relative to the root. What is in its blocks is
