@@ -148,11 +148,14 @@ func joinGroup(group []Candidate, emails []string) Joined {
 		}
 		same := group[:n]
 		group = group[n:]
-		switch {
-		case j.Ambiguous, n > 1 && len(j.Candidates) > 0:
-			continue // an earlier source settles it, or leaves it open
-		case n > 1:
+		if n > 1 { // a folder that changes while it is listed may give a name twice
 			slices.SortFunc(same, func(a, b Candidate) int { return strings.Compare(a.Ref.Name, b.Ref.Name) })
+			same = slices.CompactFunc(same, func(a, b Candidate) bool { return a.Ref == b.Ref })
+		}
+		switch {
+		case j.Ambiguous, len(same) > 1 && len(j.Candidates) > 0:
+			continue // an earlier source settles it, or leaves it open
+		case len(same) > 1:
 			j.Ambiguous = true
 		}
 		j.Candidates = append(j.Candidates, same...) // in place: never beyond what was read

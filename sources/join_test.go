@@ -38,6 +38,10 @@ func TestJoin(t *testing.T) {
 		"rivals settled by an earlier source": {
 			[]fixed{{"0:a@x"}, {"1:a@x", "2:a@x"}}, []string{"a@x: 0/0"},
 		},
+		"listed twice":                     {[]fixed{{"1:a@x", "2:b@x", "1:a@x"}}, []string{"a@x: 0/1", "b@x: 0/2"}},
+		"listed twice, with two addresses": {[]fixed{{"1:a@x,s@x", "1:a@x,s@x"}}, []string{"a@x,s@x: 0/1"}},
+		"listed twice by a later source":   {[]fixed{{"0:a@x"}, {"1:a@x", "1:a@x"}}, []string{"a@x: 0/0 1/1"}},
+		"listed twice, and with a rival":   {[]fixed{{"1:a@x", "1:a@x", "2:a@x"}}, []string{"a@x: ambiguous 0/1 0/2"}},
 		"a shared second address is nobody's": {
 			[]fixed{{"1:a@x,s@x", "2:b@x,s@x"}}, []string{"a@x: 0/1", "b@x: 0/2"},
 		},

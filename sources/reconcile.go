@@ -26,6 +26,7 @@ type joiner struct {
 func (j *joiner) add(i int, people []Person) {
 	// A fixed order: what a listing yields first must not decide anything.
 	slices.SortFunc(people, func(a, b Person) int { return strings.Compare(a.Ref.Name, b.Ref.Name) })
+	people = slices.CompactFunc(people, func(a, b Person) bool { return a.Ref == b.Ref })
 	contested := contestedEmails(people)
 	rivals := map[string][]Candidate{}
 	before := len(j.people)
