@@ -206,6 +206,9 @@ func tlsHint(err error) string {
 	if strings.Contains(err.Error(), "protocol version") { // an alert has no type of its own
 		return "the server speaks only TLS that is broken by now: let it speak TLS 1.2 or newer"
 	}
+	if strings.Contains(err.Error(), "remote error: tls: ") {
+		return "the server refuses to go on with TLS: if it wants a client certificate, give or correct tls.cert_file"
+	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "no TLS is spoken at this port: check it (ldaps:// has 636), or use ldap:// with tls.start_tls: true"
 	}

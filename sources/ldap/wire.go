@@ -88,10 +88,15 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write bounds the time that a server may refuse to take a request.
+// Write bounds the time that a server may refuse to take a request, and keeps an
+// error: go-ldap makes a text of it.
 func (w *wire) Write(p []byte) (int, error) {
 	w.Conn.SetWriteDeadline(time.Now().Add(w.idle))
-	return w.Conn.Write(p)
+	n, err := w.Conn.Write(p)
+	if err != nil {
+		return n, w.fail(err)
+	}
+	return n, nil
 }
 
 // next takes an entry off the wire, or finds out how long the next message is.

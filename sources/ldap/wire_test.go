@@ -2,11 +2,13 @@ package ldap
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,5 +147,30 @@ func TestWireWaits(t *testing.T) {
 				server.Wait()
 			})
 		})
+	}
+}
+
+// broken is a connection that takes nothing any more.
+type broken struct{ net.Conn }
+
+func (broken) Write([]byte) (int, error) {
+	return 0, &net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE}
+}
+
+// A server that hangs up before it was asked gives a hint, whichever side sees it first.
+func TestWireIsBroken(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	w := newWire(broken{near}, time.Minute, new(sources.Buffers))
+	conn := &conn{Conn: ldap.NewConn(w, false), wire: w}
+	conn.Start()
+	defer conn.Close()
+	err := conn.do(t.Context(), nil, func() error { return conn.Bind("cn=x", "x") })
+	alert := &Error{"bind", "ldaps://dc1", &net.OpError{Op: "remote error", Err: tls.AlertError(116)}}
+	if h := alert.Hint(); !strings.Contains(h, "tls.cert_file") {
+		t.Errorf("%v: hint %q", alert, h)
+	}
+	if h := (&Error{"bind", "ldaps://dc1", err}).Hint(); !errors.Is(err, syscall.EPIPE) || !strings.Contains(h, "hung up") {
+		t.Errorf("error %v, hint %q", err, h)
 	}
 }
