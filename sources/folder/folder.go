@@ -1,5 +1,5 @@
 // Package folder is the source of photos for a folder of files named after
-// people: <email>.jpg, .jpeg, .png or .gif, or with any name that a mapping file
+// people: <email>.jpg, .png, .gif, .webp, .bmp or .tif, or with any name that a mapping file
 // gives to a person. It reads through os.Root, so that no link leads out of the
 // folder, and opens regular files only.
 package folder

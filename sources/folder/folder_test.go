@@ -87,7 +87,7 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 		}
 		w := strings.Join(l.Warnings, "\n")
 		for _, want := range []string{
-			`1 ignored: the name is not an email address (first: "no-email.jpg")`, `1 ignored: not named .jpg, .jpeg, .png or .gif (first: "Readme.txt")`,
+			`1 ignored: the name is not an email address (first: "no-email.jpg")`, `1 ignored: not named .jpg, .png, .gif, .webp, .bmp or .tif (first: "Readme.txt")`,
 			"ignored: hidden, or the file server's own (first: \"#recycle\")", "1 ignored: not a regular file", "2 ignored: a link that is absolute, leads out",
 		} {
 			if !strings.Contains(w, want) {
@@ -440,7 +440,7 @@ func TestNames(t *testing.T) {
 		"ANN.LEE@EXAMPLE.COM": "ann.lee@example.com", "ann%40example.com": "ann@example.com", "ann+hr@example.com": "ann+hr@example.com",
 		"ann%2Bhr%40example.com": "ann+hr@example.com", "50%@example.com": "50%@example.com",
 	} {
-		for _, ext := range []string{".jpg", ".JPEG", ".Png", ".gif"} {
+		for _, ext := range []string{".jpg", ".JPEG", ".Png", ".gif", ".webp", ".BMP", ".tif", ".TIFF"} {
 			dir := t.TempDir()
 			put(t, dir, map[string]string{name + ext: ""})
 			people := sourcetest.List(t, New(Options{Path: dir}))

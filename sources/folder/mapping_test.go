@@ -112,9 +112,9 @@ func TestMappingFile(t *testing.T) {
 		if want := map[string]string{"ann@example.com": "E1.jpg", "bob@example.com": "sub/e2.PNG", "j@example.com": "J\u00fcrgen.gif"}; err != nil || !maps.Equal(refs, want) {
 			t.Errorf("listed %v, error %v; want %v", refs, err, want)
 		}
-		other := `1 ignored: not named .jpg, .jpeg, .png or .gif (first: "readme.txt")`
+		other := `1 ignored: not named .jpg, .png, .gif, .webp, .bmp or .tif (first: "readme.txt")`
 		if file == outside {
-			other = `2 ignored: not named .jpg, .jpeg, .png or .gif (first: "badges.csv")`
+			other = `2 ignored: not named .jpg, .png, .gif, .webp, .bmp or .tif (first: "badges.csv")`
 		}
 		want := []string{`2 ignored: not in the mapping file (first: "E4.jpg")`, other, `2 in the mapping file without a file here (first: line 5, "e9")`}
 		if !slices.Equal(l.Warnings, want) {

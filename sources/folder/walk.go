@@ -85,7 +85,7 @@ func (w *walk) ignore(why, name string) {
 const (
 	notEmail    = "the name is not an email address"
 	notMapped   = "not in the mapping file"
-	otherType   = "not named .jpg, .jpeg, .png or .gif"
+	otherType   = "not named .jpg, .png, .gif, .webp, .bmp or .tif"
 	hidden      = "hidden, or the file server's own"
 	notRegular  = "not a regular file"
 	subfolder   = "a subfolder, and recursive is off"
@@ -294,7 +294,7 @@ func (w *walk) who(base, stem string) (email, why string) {
 func photoName(base string) (stem string, ok bool) {
 	ext := path.Ext(base)
 	switch strings.ToLower(ext) {
-	case ".jpg", ".jpeg", ".png", ".gif":
+	case ".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff": // what sync/photo takes
 		return strings.TrimSuffix(base, ext), true
 	}
 	return "", false
