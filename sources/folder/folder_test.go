@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"photosync/sources"
 	"photosync/sources/sourcetest"
@@ -309,6 +310,38 @@ func TestStampMovesWithEveryFact(t *testing.T) {
 	if f.stamp("a") != "I2fZn6g-EwB1ZuM8" {
 		t.Errorf("stamp is %q: if it changes, every photo is read again", f.stamp("a"))
 	}
+}
+
+// Whatever is done to a file and when, also while a run looks at it: as long as its
+// mark is the one that was remembered, so are its bytes. The file system's clock may
+// be as coarse as any, and all files are of one size.
+func TestNoSequenceOfEditsIsMissed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tick := rapid.SampledFrom([]int64{1, 4e6, 1e9, int64(clockGranularity)}).Draw(t, "tick")
+		now := int64(1e18)
+		f, bytes := facts{size: 5, inode: 1}, 0
+		edit := func() {
+			now += rapid.Int64Range(0, 3e9).Draw(t, "wait")
+			if !rapid.Bool().Draw(t, "edit") {
+				return
+			}
+			bytes++
+			f.changed = now / tick * tick
+			f.modified = rapid.SampledFrom([]int64{f.modified, f.changed, 1, 2e18}).Draw(t, "time that is set")
+			f.inode = rapid.Uint64Range(1, 2).Draw(t, "inode")
+		}
+		edit()
+		stamp, seen := "", 0
+		for range 20 {
+			edit()
+			if mark := f.mark("a", time.Unix(0, now), 0); mark == "" || mark != stamp {
+				edit() // between listing and reading
+				stamp, seen = mark, bytes
+			} else if seen != bytes {
+				t.Fatalf("bytes %d were missed: those of the mark %q are %d", bytes, mark, seen)
+			}
+		}
+	})
 }
 
 func FuzzEmailOf(f *testing.F) {

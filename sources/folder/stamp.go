@@ -41,6 +41,14 @@ func (f facts) age(now time.Time) time.Duration {
 	return time.Duration(now.UnixNano() - f.modified)
 }
 
+// mark is the stamp of a file that is old enough for one.
+func (f facts) mark(name string, now time.Time, minAge time.Duration) string {
+	if f.age(now) < max(clockGranularity, minAge) {
+		return ""
+	}
+	return f.stamp(name)
+}
+
 // stamp is the change mark of the file called name: what git's index and rsync
 // compare, and the name, so that another file never has the same. A hash is
 // shorter than what it is made of, and there are as many as employees.

@@ -267,10 +267,8 @@ func (w *walk) look(name string, e entry, now time.Time) (stamp string, ok bool,
 	case !f.regular():
 		w.ignore(notRegular, name)
 		return "", false, nil
-	case f.age(now) < max(clockGranularity, w.s.o.MinAge):
-		return "", true, nil
 	}
-	return f.stamp(name), true, nil
+	return f.mark(name, now, w.s.o.MinAge), true, nil
 }
 
 // who returns the address that a file belongs to, or why to nobody's.
