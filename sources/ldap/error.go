@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -38,6 +39,31 @@ func (e *Error) code() uint16 {
 		return le.ResultCode
 	}
 	return 0
+}
+
+// serversError is why each of the servers could not be had.
+type serversError []error
+
+// Error is one line.
+func (e serversError) Error() string {
+	texts := make([]string, len(e))
+	for i, err := range e {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (e serversError) Unwrap() []error { return e }
+
+// Hint has the hint of each, once.
+func (e serversError) Hint() string {
+	var hints []string
+	for _, err := range e {
+		if own, ok := errors.AsType[*Error](err); ok && !slices.Contains(hints, own.Hint()) {
+			hints = append(hints, own.Hint())
+		}
+	}
+	return strings.Join(hints, "; ")
 }
 
 // referralError is an answer that sends us elsewhere for a part of the people.

@@ -291,6 +291,22 @@ func TestServerGoesAway(t *testing.T) {
 	}
 }
 
+// When no server can be had, the error names each, in a line, and has the hints of all.
+func TestNoServerCanBeHad(t *testing.T) {
+	srv := slapdtest.Start(t, slapdtest.Config{})
+	o := options(srv)
+	o.Password, o.URLs = "wrong", []string{"ldap://127.0.0.1:1", "ldap://127.0.0.1:2", srv.URL}
+	_, err := open(t, o).List(t.Context(), func(sources.Person) error { return nil })
+	e, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err)
+	if !ok || strings.Contains(err.Error(), "\n") || strings.Count(err.Error(), "127.0.0.1:") < 3 ||
+		strings.Count(e.Hint(), "check that the server runs") != 1 || !strings.Contains(e.Hint(), "bind_password_file") {
+		t.Errorf("error %v, hint %q", err, e.Hint())
+	}
+}
+
 // Photos are read to the end although the server goes away in between, each once.
 func TestServerGoesAwayBetweenPhotos(t *testing.T) {
 	const n = 120

@@ -90,7 +90,7 @@ func (s *Source) take(ctx context.Context) (*conn, error) {
 			break // another attempt could lock the account
 		}
 	}
-	return nil, errors.Join(errs...)
+	return nil, serversError(errs)
 }
 
 // put takes a connection back after use, which returned err: for the next one, or
