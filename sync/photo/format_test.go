@@ -188,6 +188,7 @@ func TestRefusedFormats(t *testing.T) {
 		{"jpeg.tiff", "", "unsupported_format: tiff: unsupported feature"},
 		{"cmyk.tiff", "", "unsupported_format: tiff: unsupported feature"},
 		{"planar.tiff", "", "unsupported_format: TIFF with its colours one after the other"},
+		{"channels", string(tiffOf([][4]uint32{{262, 3, 1, 2}, {277, 3, 1, 4}, {338, 3, 1, 0}})), "unsupported_format: TIFF with 4 channels"},
 		{"cut bmp", string(file(t, "24bit.bmp")[:3000]), "truncated: bmp ends"},
 		{"cut tiff", string(file(t, "none.tiff")[:3000]), "truncated: "},
 		{"cut webp", string(file(t, "lossy.webp")[:100]), "truncated: WebP of 130 bytes, of which 100 are there"},

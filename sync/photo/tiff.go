@@ -12,10 +12,12 @@ const (
 	tagCompression  = 259
 	tagPhotometric  = 262
 	tagOrientation  = 274
+	tagSamples      = 277
 	tagRowsPerStrip = 278
 	tagPlanar       = 284
 	tagTileWidth    = 322
 	tagTileLength   = 323
+	tagExtraSamples = 338
 	tagProfile      = 34675
 )
 
@@ -83,8 +85,13 @@ func (l *layout) tiffNumber(tag uint16) int64 {
 
 // readTIFF looks at what the decoder passes over, or takes for something else.
 func (l *layout) readTIFF(ctx context.Context) error {
-	if l.tiffNumber(tagPlanar) == 2 {
+	const rgb = 2
+	samples := l.tiffNumber(tagSamples)
+	switch {
+	case l.tiffNumber(tagPlanar) == 2:
 		return refuse(UnsupportedFormat, "TIFF with its colours one after the other (planar)")
+	case l.tiffNumber(tagPhotometric) == rgb && (samples > 4 || samples == 4 && l.tiffNumber(tagExtraSamples) == 0):
+		return refuse(UnsupportedFormat, "TIFF with %d channels, not all of them colours or transparency", samples)
 	}
 	l.turn = readOrientation(l.data)
 	l.profile = l.tiffProfile()
