@@ -110,6 +110,33 @@ func TestDirectoryFails(t *testing.T) {
 	}
 }
 
+// People who are missing from a listing that a size limit cut are not taken for
+// removed, and such runs do not count towards that.
+func TestCutListingRemovesNobody(t *testing.T) {
+	var ldif strings.Builder
+	for i := range 35 {
+		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("p%05d", i), email(i), picture(itself(i))))
+	}
+	whole, rest := directory(t, 40, itself), slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String()})
+	limited := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String(), SizeLimit: 20})
+	s := newSite(t, users(40), strings.Replace(ldapSource(whole), slapdtest.BindDN, slapdtest.ReaderDN, 1)+
+		"policy: {removed: placeholder, removed_after: 2}\nguard: {max_removed: 100%, min_listed: 1%}\n")
+	s.run(exitDone, "sync")
+	s.turnTo(whole, limited)
+	for range 3 {
+		if r := s.run(exitFailed, "sync"); len(r.Items) > 0 || r.Sources[1].Complete || s.sim.Counts().Accepted != 40 {
+			t.Errorf("cut: items %+v, source %+v, %d uploads", r.Items, r.Sources[1], s.sim.Counts().Accepted)
+		}
+	}
+	s.turnTo(limited, rest)
+	if r := s.run(exitDone, "sync"); r.SkippedByReason["no_photo"] != 5 || !strings.Contains(r.Items[0].Message, "1 of 2 complete runs") {
+		t.Errorf("the first complete run: skipped %v, items %+v", r.SkippedByReason, r.Items)
+	}
+	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 5 || r.Items[0].Reason != "placeholder" {
+		t.Errorf("the second: totals %+v, items %+v", r.Totals, r.Items)
+	}
+}
+
 // cut is the way to a server, which is lost once in the middle of an answer, and
 // for good if it is told so.
 type cut struct {
