@@ -76,6 +76,20 @@ func TestMarksOfTwoControllers(t *testing.T) {
 	}
 }
 
+// A controller whose database was restored from a backup counts changes anew: its
+// counter is not the one of before.
+func TestMarksOfRestoredController(t *testing.T) {
+	d := newDomain(t)
+	d.noMetaData = true
+	before := sourcetest.List(t, open(t, adOptions(d)))
+	d.invocation = 9
+	for email, p := range sourcetest.List(t, open(t, adOptions(d))) {
+		if p.Stamp == "" || p.Stamp == before[email].Stamp {
+			t.Errorf("%s had the mark %q and has %q", email, before[email].Stamp, p.Stamp)
+		}
+	}
+}
+
 // A photo that comes from a controller that is behind is not remembered under the
 // mark that another one gave.
 func TestPhotoFromControllerBehind(t *testing.T) {

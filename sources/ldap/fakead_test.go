@@ -23,7 +23,8 @@ type controller struct {
 	l net.Listener
 
 	mu         sync.Mutex
-	invocation byte
+	number     byte // in its name
+	invocation byte // of its database
 	usn        uint64
 	people     []*person
 	noMetaData bool              // replPropertyMetaData may not be read
@@ -52,7 +53,7 @@ func newController(t *testing.T, invocation byte) *controller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &controller{t: t, l: l, invocation: invocation, usn: 1000 * uint64(invocation), hidden: map[string]bool{}, groups: map[string]string{}, conns: map[net.Conn]bool{}}
+	d := &controller{t: t, l: l, number: invocation, invocation: invocation, usn: 1000 * uint64(invocation), hidden: map[string]bool{}, groups: map[string]string{}, conns: map[net.Conn]bool{}}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -184,7 +185,7 @@ func (d *controller) search(c net.Conn, id int64, op, message *ber.Packet) bool 
 func (d *controller) root() []string {
 	return []string{
 		"supportedCapabilities", activeDirectory, "supportedControl", ldap.ControlTypeMicrosoftDomainScope, "supportedControl", ldap.ControlTypePaging,
-		"subschemaSubentry", "CN=Aggregate,CN=Schema," + domain, "dsServiceName", fmt.Sprintf("CN=NTDS Settings,CN=DC%d,%s", d.invocation, domain),
+		"subschemaSubentry", "CN=Aggregate,CN=Schema," + domain, "dsServiceName", fmt.Sprintf("CN=NTDS Settings,CN=DC%d,%s", d.number, domain),
 	}
 }
 
