@@ -339,7 +339,7 @@ func TestServerGoesAwayBetweenPhotos(t *testing.T) {
 func TestServerComesBackForPhotos(t *testing.T) {
 	srv := slapdtest.Start(t, slapdtest.Config{LDIF: many(3)})
 	s := open(t, options(srv))
-	s.pause = 100 * time.Millisecond
+	s.pause = 300 * time.Millisecond
 	read := func() error {
 		var err error
 		if e := s.Photos(t.Context(), []sources.Ref{{Name: dn("u01@")}}, func(p sources.Photo) error { err = p.Err; return nil }); e != nil {
@@ -378,14 +378,14 @@ func TestServerComesBackForPhotos(t *testing.T) {
 		}
 	}()
 	defer func() { l.Close(); <-done }()
-	for _, want := range []int{restarts + 1, 1} {
+	for _, least := range []int{restarts, 1} { // and one more, if the connection of before is not known to be lost
 		if err := read(); err == nil {
 			t.Error("a photo came from a server that is away")
 		}
 		n := <-tries
 		tries <- 0
-		if n != want {
-			t.Errorf("tried %d times, want %d", n, want)
+		if n != least && (least == 1 || n != least+1) {
+			t.Errorf("tried %d times, want %d", n, least)
 		}
 	}
 }
