@@ -101,6 +101,13 @@ func (e *hiddenError) Error() string {
 	return "the bind user may read nobody's photo (" + strings.Join(e.attributes, ", ") + ")"
 }
 
+// catalogueHint is for who asks for photos where they are not kept.
+const catalogueHint = "the ports 3268 and 3269 are those of the global catalogue, which lacks photos: use 389 or 636"
+
+func isCatalogue(url string) bool {
+	return strings.HasSuffix(url, ":3268") || strings.HasSuffix(url, ":3269")
+}
+
 // isRefusal reports an answer that would be the same at every server.
 func isRefusal(err error) bool {
 	_, referral := errors.AsType[*referralError](err)
@@ -112,6 +119,9 @@ func isRefusal(err error) bool {
 
 // Hint says what an administrator can do.
 func (e *Error) Hint() string {
+	if _, hidden := errors.AsType[*hiddenError](e.Err); hidden && isCatalogue(e.URL) {
+		return catalogueHint
+	}
 	if h := tlsHint(e.Err); h != "" {
 		return h
 	}

@@ -236,7 +236,11 @@ func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
 	if len(hidden) > 0 {
 		return &hiddenError{hidden}
 	}
-	w.warn("nobody has a photo in " + strings.Join(w.o.PhotoAttributes, " or ") + ": check photo_attributes and the right to read them")
+	check := "check photo_attributes and the right to read them"
+	if isCatalogue(c.at.raw) {
+		check = catalogueHint
+	}
+	w.warn("nobody has a photo in " + strings.Join(w.o.PhotoAttributes, " or ") + ": " + check)
 	return nil
 }
 
