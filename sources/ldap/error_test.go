@@ -1,0 +1,162 @@
+package ldap
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"photosync/sources"
+	"photosync/sources/ldap/slapdtest"
+)
+
+// Every way in which a listing can fail is an error with a hint, and never a
+// short list.
+func TestFailures(t *testing.T) {
+	var ldif strings.Builder
+	for i := range 60 {
+		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("u%02d", i), fmt.Sprintf("u%02d@example.com", i), []byte{1}))
+	}
+	ldif.WriteString("dn: ou=away," + slapdtest.BaseDN + "\nobjectClass: referral\nobjectClass: extensibleObject\nou: away\nref: ldap://127.0.0.1:1/ou=x\n\n")
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String(), SizeLimit: 30})
+	expired := slapdtest.Start(t, slapdtest.Config{Expired: true})
+	other := slapdtest.Start(t, slapdtest.Config{})
+	plain := slapdtest.Start(t, slapdtest.Config{NoTLS: true})
+	cases := map[string]struct {
+		change func(*Options)
+		text   string
+		hint   string
+	}{
+		"wrong password":   {func(o *Options) { o.Password = "hunter2" }, "bind ldap://127", "bind_password_file"},
+		"nobody there":     {func(o *Options) { o.URLs = []string{"ldap://127.0.0.1:1"} }, "connect ldap://127.0.0.1:1", "check that the server runs, its address and port"},
+		"size limit":       {func(o *Options) { o.BindDN = slapdtest.ReaderDN }, "Size Limit", "prtotal"},
+		"no TLS there":     {func(o *Options) { o.URLs = []string{"ldaps://" + strings.TrimPrefix(srv.URL, "ldap://")} }, "connect ldaps://", "hung up instead of speaking TLS"},
+		"only TLS there":   {func(o *Options) { o.URLs = []string{"ldap://" + strings.TrimPrefix(srv.LDAPSURL, "ldaps://")} }, "bind ldap://", "whether TLS is meant"},
+		"no TLS to start":  {func(o *Options) { o.URLs, o.TLS.StartTLS = []string{plain.URL}, true }, "start TLS ldap://", "does not start TLS"},
+		"no socket there":  {func(o *Options) { o.URLs = []string{"ldapi:///nowhere/ldapi"} }, "connect ldapi:///nowhere/ldapi", "check the path in urls"},
+		"no such base":     {func(o *Options) { o.BaseDN = "ou=nowhere," + slapdtest.Suffix }, "No Such Object", "base_dn"},
+		"base is referral": {func(o *Options) { o.BaseDN = "ou=x,ou=away," + slapdtest.BaseDN }, "Referral", "another server"},
+		"wrong CA":         {func(o *Options) { o.URLs, o.TLS.CAFile = []string{srv.LDAPSURL}, other.CAFile }, "connect ldaps", `issued by "CN=slapdtest CA 001", and trusted is only "CN=slapdtest CA 003"`},
+		"wrong name": {func(o *Options) {
+			o.URLs, o.TLS.CAFile, o.TLS.ServerName = []string{srv.LDAPSURL}, srv.CAFile, "dc1.example.com"
+		}, "connect ldaps", `the certificate is for "127.0.0.1"`},
+		"expired": {func(o *Options) { o.URLs, o.TLS.CAFile = []string{expired.LDAPSURL}, expired.CAFile }, "connect ldaps", "not valid now"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := options(srv)
+			c.change(&o)
+			l, err := open(t, o).List(t.Context(), func(sources.Person) error { return nil })
+			if err == nil || l.Complete {
+				t.Fatalf("complete %v, error %v; want an error", l.Complete, err)
+			}
+			e, ok := errors.AsType[*Error](err)
+			if !ok || !strings.Contains(err.Error(), c.text) || !strings.Contains(e.Hint(), c.hint) {
+				t.Errorf("error %v, hint %q; want %q and %q", err, e.Hint(), c.text, c.hint)
+			}
+			if strings.Contains(err.Error(), o.Password) || strings.HasSuffix(err.Error(), ":") {
+				t.Errorf("error %q has the password in it, or ends in nothing", err)
+			}
+		})
+	}
+}
+
+func TestPasswordInClearIsRefused(t *testing.T) {
+	o := Options{
+		URLs: []string{"ldap://dc1.example.com"}, BindDN: "cn=x", Password: "hunter2", Filter: "(a=b)", PageSize: 1,
+		EmailAttributes: []string{"mail"}, PhotoAttributes: []string{"jpegPhoto"},
+	}
+	if _, err := New(o); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("New: %v", err)
+	}
+	o.AllowPlaintext = true
+	if _, err := New(o); err != nil {
+		t.Errorf("New with allow_plaintext: %v", err)
+	}
+}
+
+// Everything that is wrong with the options is told, by the key that it stands under.
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	faulty := Options{
+		URLs: []string{"ldaps://dc1", "ldap://dc1.example.com", "ldap://u:hunter2@x"}, BindDN: "cn=x", Password: "hunter2", BaseDN: "People",
+		Filter: "", ExcludeFilter: "(uid=x", MemberOf: "Photo Users", TLS: TLS{CAFile: file("empty.pem", ""), CertFile: file("cert.pem", "x"), KeyFile: "none"},
+	}
+	var keys []string
+	for _, f := range Check(faulty) {
+		keys = append(keys, f.Key)
+		if f.Message == "" || f.Instead == "" || strings.Contains(f.Error(), "hunter2") || strings.Contains(f.Error(), "LDAP Result Code") {
+			t.Errorf("fault %q", f)
+		}
+	}
+	want := "[urls[1] urls[2] email_attributes photo_attributes page_size filter exclude_filter base_dn member_of tls.ca_file tls.cert_file]"
+	if got := fmt.Sprint(keys); got != want {
+		t.Errorf("faults of %s, want %s", got, want)
+	}
+	if _, err := New(faulty); err == nil || !strings.Contains(err.Error(), "urls[1]: would send the password in clear") {
+		t.Errorf("New: %v", err)
+	}
+	unreadable := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("\x30\x03\x02\x01\xff")})
+	for text, why := range map[string]string{"": "no PEM certificate", string(unreadable): "x509: "} {
+		fs := Check(Options{TLS: TLS{CAFile: file("ca.pem", text)}})
+		if f := fs[len(fs)-1]; f.Key != "tls.ca_file" || !strings.Contains(f.Message, why) || strings.Contains(f.Message, "no PEM") != (text == "") {
+			t.Errorf("fault %q, want %q", f, why)
+		}
+	}
+}
+
+// Active Directory explains a refused password in a line that ends with a NUL.
+func TestActiveDirectoryErrors(t *testing.T) {
+	for data, hint := range map[string]string{
+		"52e": "bind_password_file", "525": "does not exist", "532": "expired", "533": "disabled", "775": "locked out",
+		"80090346": "channel binding",
+	} {
+		e := &Error{"bind", "ldaps://dc1.example.com", ldap.NewError(ldap.LDAPResultInvalidCredentials,
+			errors.New("80090308: LdapErr: DSID-0C090439, comment: AcceptSecurityContext error, data "+data+", v4563\x00"))}
+		if !strings.Contains(e.Hint(), hint) || strings.ContainsRune(e.Error(), 0) || !strings.HasSuffix(e.Error(), "v4563") {
+			t.Errorf("error %q, hint %q; want %q", e, e.Hint(), hint)
+		}
+	}
+}
+
+// Samba asks for signatures over TLS, too: to use TLS is no advice then.
+func TestSignaturesOverTLS(t *testing.T) {
+	for text, hint := range map[string]string{"SASL:[GSSAPI]: Sign or Seal are required.": "allow_sasl_over_tls", "BindSimple: Transport encryption required.": "wants encryption"} {
+		e := &Error{"bind", "ldaps://dc1.example.com", ldap.NewError(ldap.LDAPResultStrongAuthRequired, errors.New(text))}
+		if !strings.Contains(e.Hint(), hint) {
+			t.Errorf("%v: hint %q", e, e.Hint())
+		}
+	}
+}
+
+// Whose photos are looked for in the global catalogue is told so.
+func TestGlobalCatalogue(t *testing.T) {
+	for url, hint := range map[string]string{"ldaps://dc1:3269": "use 389 or 636", "ldap://dc1:3268": "use 389 or 636", "ldaps://dc1": "right to read"} {
+		if h := (&Error{"list", url, &hiddenError{[]string{"thumbnailPhoto"}}}).Hint(); !strings.Contains(h, hint) {
+			t.Errorf("%s: hint %q", url, h)
+		}
+	}
+}
+
+// A certificate that names no server is not mended by another name in the settings.
+func TestCertificateWithoutNames(t *testing.T) {
+	c := &x509.Certificate{Subject: pkix.Name{CommonName: "dc1"}}
+	e := &Error{"connect", "ldaps://dc1", fmt.Errorf("tls: %w", x509.HostnameError{Certificate: c, Host: "dc1"})}
+	if h := e.Hint(); !strings.Contains(h, `subject alternative name "dc1"`) || strings.Contains(h, "server_name") {
+		t.Errorf("hint %q", h)
+	}
+}
