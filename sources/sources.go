@@ -6,8 +6,10 @@
 package sources
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"strings"
 )
 
 // MaxPhotoBytes is the most that a source reads of one photo. It bounds the
@@ -55,6 +57,11 @@ type Source interface {
 type Ref struct {
 	Name string // what people read: the file's path below the folder, the entry's DN
 	Key  string // what the source reads by, stable across renames (entryUUID, objectGUID); empty: Name
+}
+
+// Compare orders references by name.
+func (r Ref) Compare(o Ref) int {
+	return cmp.Or(strings.Compare(r.Name, o.Name), strings.Compare(r.Key, o.Key))
 }
 
 // Presence tells whether a listing knows of a photo without reading it.

@@ -30,26 +30,17 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	seen := make(map[sources.Ref]bool, len(refs))
-	var left []sources.Ref
-	for _, r := range refs {
-		if !seen[r] {
-			seen[r] = true
-			left = append(left, r)
-		}
-	}
-	given := map[sources.Ref]bool{}
+	todo := want(refs)
 	return s.withServer(ctx, "read photos", func(ctx context.Context, c *conn) (progress bool, err error) {
-		before := len(given)
-		left = slices.DeleteFunc(left, func(r sources.Ref) bool { return given[r] })
-		err = s.read(ctx, c, left, func(p sources.Photo) error {
-			given[p.Ref] = true
+		err = s.read(ctx, c, todo.left(), func(p sources.Photo) error {
+			todo.take(p.Ref)
+			progress = true
 			if err := each(p); err != nil {
 				return stop{err}
 			}
 			return nil
 		})
-		return len(given) > before, err
+		return progress, err
 	})
 }
 
@@ -120,10 +111,10 @@ func (b batch) all(ctx context.Context, refs []sources.Ref) error {
 // of a listing: asked for by key, the same entries take a server twice the time. It
 // returns the refs that it did not come across.
 func (b batch) sweep(ctx context.Context, refs []sources.Ref) (left []sources.Ref, err error) {
-	wanted := byKey(refs)
+	w := want(refs)
 	var without []sources.Photo
 	pages := 0
-	err = b.pages(ctx, b.c, b.attributes(), &pages, func(e *entry) error { return b.found(e, wanted, &without) })
+	err = b.pages(ctx, b.c, b.attributes(), &pages, func(e *entry) error { return b.found(e, w, &without) })
 	if err != nil {
 		return nil, err
 	}
@@ -132,69 +123,54 @@ func (b batch) sweep(ctx context.Context, refs []sources.Ref) (left []sources.Re
 			return nil, err
 		}
 	}
-	for _, rs := range wanted {
-		left = append(left, rs...)
-	}
-	return left, nil
-}
-
-// byKey sorts refs by what their entries are found by; empty: only by their names.
-func byKey(refs []sources.Ref) map[string][]sources.Ref {
-	m := make(map[string][]sources.Ref, len(refs))
-	for _, r := range refs {
-		id, _ := splitKey(r)
-		m[id] = append(m[id], r)
-	}
-	return m
+	return w.left(), nil
 }
 
 // found gives the photo of an entry, if it is wanted, which it is once.
-func (b batch) found(e *entry, wanted map[string][]sources.Ref, without *[]sources.Photo) error {
+func (b batch) found(e *entry, w *wanted, without *[]sources.Photo) error {
 	id := key(e)
 	if id == "" {
 		return nil
 	}
-	e.shared = len(wanted[id]) > 1
-	for _, r := range wanted[id] {
+	refs := w.takeAll(id)
+	e.shared = len(refs) > 1
+	for _, r := range refs {
 		if err := b.photo(e, r, without); err != nil {
 			return err
 		}
 	}
-	delete(wanted, id)
 	return nil
 }
 
 // some reads the photos of a few entries.
 func (b batch) some(ctx context.Context, refs []sources.Ref) error {
-	wanted, filter := byKey(refs), ""
+	w, filter := want(refs), ""
 	var without []sources.Photo // that may be seen
-	for id, rs := range wanted {
-		if id != "" {
-			filter += keyFilter(id)
-			continue
+	for _, r := range w.takeAll("") {
+		e, err := b.c.read(ctx, r.Name, b.attributes()...)
+		if err == nil {
+			err = b.photo(e, r, &without)
 		}
-		for _, r := range rs {
-			e, err := b.c.read(ctx, r.Name, b.attributes()...)
-			if err == nil {
-				err = b.photo(e, r, &without)
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	delete(wanted, "")
-	if filter != "" {
-		req := request(b.o.BaseDN, ldap.ScopeWholeSubtree, "(|"+filter+")", b.attributes())
-		if _, err := b.c.search(ctx, req, func(e *entry) error { return b.found(e, wanted, &without) }); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	for _, rs := range wanted {
-		for _, r := range rs {
-			if err := b.photo(nil, r, nil); err != nil {
-				return err
-			}
+	asked := map[string]bool{}
+	for _, r := range w.left() {
+		if id := id(r); !asked[id] {
+			filter += keyFilter(id)
+			asked[id] = true
+		}
+	}
+	if filter != "" {
+		req := request(b.o.BaseDN, ldap.ScopeWholeSubtree, "(|"+filter+")", b.attributes())
+		if _, err := b.c.search(ctx, req, func(e *entry) error { return b.found(e, w, &without) }); err != nil {
+			return err
+		}
+	}
+	for _, r := range w.left() {
+		if err := b.photo(nil, r, nil); err != nil {
+			return err
 		}
 	}
 	return b.withoutPhoto(ctx, without)
