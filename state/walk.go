@@ -1,6 +1,7 @@
 package state
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -26,15 +27,23 @@ type Entry struct {
 }
 
 // Sum is a hash as an Entry has it: bytes instead of digits.
-func Sum(sha256 string) string {
-	if !packs(sha256) {
-		return sha256
+func Sum(digits string) string {
+	if !packs(digits) {
+		return digits
 	}
-	b, err := hex.DecodeString(sha256)
+	b, err := hex.DecodeString(digits)
 	if err != nil { // cannot be: packs looked at every digit
-		return sha256
+		return digits
 	}
 	return string(b)
+}
+
+// SHA256 is the hash, hex, of which sum is Sum.
+func SHA256(sum string) string {
+	if len(sum) != sha256.Size {
+		return sum
+	}
+	return hex.EncodeToString([]byte(sum))
 }
 
 // Record is the whole record, in memory of its own.

@@ -23,7 +23,7 @@ func logListed(log zerolog.Logger, s report.Source) {
 }
 
 func logPlan(log zerolog.Logger, p *plan.Plan) {
-	log.Info().Str("plan_id", p.ID).Int("uploads", len(p.Uploads())).Int("unchanged", p.Unchanged).Msg("plan made")
+	log.Info().Str("plan_id", p.ID).Int("uploads", p.Planned()).Int("unchanged", p.Unchanged).Msg("plan made")
 }
 
 func logItem(log zerolog.Logger, it report.Item) {

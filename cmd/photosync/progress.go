@@ -72,7 +72,7 @@ func (p *progress) follow(stats func() smartsheet.Stats, uploadWeight int) {
 func (p *progress) made(pl *plan.Plan, limit int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.planned, p.total = true, len(pl.Uploads())
+	p.planned, p.total = true, pl.Planned()
 	if limit > 0 {
 		p.total = min(p.total, limit)
 	}

@@ -23,8 +23,8 @@ import (
 // uploads is a plan of n uploads.
 func uploads(n int) *plan.Plan {
 	p := &plan.Plan{}
-	for i := range n {
-		p.Actions = append(p.Actions, plan.Action{Email: email(i), Outcome: plan.Planned})
+	for range n {
+		p.Actions = append(p.Actions, plan.Action{Outcome: plan.Planned})
 	}
 	return p
 }

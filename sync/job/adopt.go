@@ -58,10 +58,10 @@ func (r *run) adoptable(ctx context.Context) ([]state.Record, error) {
 	var actions []*plan.Action
 	byEmail := map[string]*plan.Action{}
 	for _, a := range r.plan.Uploads() {
-		if a.Reason == plan.New && a.User.ImageID != "" && a.SourceSHA256 != "" {
-			a.Exact = true // the bytes that were hashed, or none
+		if a.Reason == plan.New && a.User().ImageID != "" && a.SourceSHA256() != "" {
+			a.Pin() // the bytes that were hashed, or none
 			actions = append(actions, a)
-			byEmail[a.Email] = a
+			byEmail[a.Key()] = a
 		}
 	}
 	pool := r.pool()
@@ -81,7 +81,7 @@ func (r *run) adoptable(ctx context.Context) ([]state.Record, error) {
 		}
 		a := byEmail[it.Email]
 		rec := upload.Settled(*a, r.o.Photos.Fingerprint())
-		rec.UserID, rec.ImageID, rec.UploadSHA256 = a.User.ID, a.User.ImageID, it.Image.UploadSHA256
+		rec.UserID, rec.ImageID, rec.UploadSHA256 = a.User().ID, a.User().ImageID, it.Image.UploadSHA256
 		rec.UploadedAt, rec.RunID, rec.Adopted = now, r.o.RunID, true
 		records = append(records, rec)
 	}

@@ -175,8 +175,8 @@ func (m *matcher) due(left []*plan.Subject) bool {
 	return len(left) > 0 && !m.done && (m.run.report.StartedAt.Sub(m.last) > alternatesAge || slices.ContainsFunc(left, isNew))
 }
 
-// assign puts the users that are known among those of the run, under the addresses
-// of the people they are matched to, and returns who is left without one.
+// assign gives people the users who are known to have their addresses, and returns
+// who is left without one.
 func (m *matcher) assign(subjects []*plan.Subject) (left []*plan.Subject) {
 	byAlternate := map[string][]*alternateUser{}
 	for _, id := range slices.Sorted(maps.Keys(m.known)) {
@@ -184,21 +184,19 @@ func (m *matcher) assign(subjects []*plan.Subject) (left []*plan.Subject) {
 			byAlternate[e] = append(byAlternate[e], m.known[id])
 		}
 	}
-	users := m.run.users
 	for _, s := range subjects {
-		has := func(e string) bool { return len(users[e]) > 0 }
-		if slices.ContainsFunc(s.Emails, has) {
+		if len(s.Users) > 0 {
 			continue
 		}
 		for _, e := range s.Emails {
 			for _, k := range byAlternate[e] {
 				if u, ok := m.seen[k.ID]; ok && !m.run.claims.has(u.Email) {
-					u.Claims = m.rivals(s, k)
-					users[e] = append(users[e], u)
+					u.Alternate = &plan.Alternate{Email: e, Claims: m.rivals(s, k)}
+					s.Meet(u)
 				}
 			}
 		}
-		if !slices.ContainsFunc(s.Emails, has) {
+		if len(s.Users) == 0 {
 			left = append(left, s)
 		}
 	}
@@ -209,7 +207,7 @@ func (m *matcher) assign(subjects []*plan.Subject) (left []*plan.Subject) {
 // one of those may be the person whose picture is there. The person to whom the
 // picture was uploaded before has none.
 func (m *matcher) rivals(s *plan.Subject, k *alternateUser) (rivals []string) {
-	if s.Record != nil && s.Record.UserID == k.ID {
+	if s.Record().UserID == k.ID {
 		return nil
 	}
 	for _, e := range k.Alternates {

@@ -6,8 +6,6 @@ import (
 	"maps"
 
 	"photosync/sync/plan"
-	"photosync/sync/report"
-	"photosync/sync/upload"
 )
 
 // appliedKey is the state's fact about the plans that were carried out from a file.
@@ -44,8 +42,8 @@ func (r *run) preview(ctx context.Context) error {
 	r.file = r.plan.File(r.o.Limit)
 	pool := r.pool()
 	pool.Done = nil // nothing is sent
-	now, later := r.uploads()
-	items, err := pool.Preview(ctx, now)
+	r.limit()
+	items, err := pool.Preview(ctx, r.plan.Uploads())
 	for _, it := range items {
 		sum := ""
 		if it.Image != nil {
@@ -53,25 +51,8 @@ func (r *run) preview(ctx context.Context) error {
 		}
 		r.file.Prepared(it.Email, sum, it.Code)
 	}
-	r.report.Add(items...)
-	r.report.Add(later...)
+	r.add(items)
 	return err
-}
-
-// uploads are the actions that this run carries out, and the items of those that
-// are left by the limit.
-func (r *run) uploads() (now []*plan.Action, later []report.Item) {
-	now = r.plan.Uploads()
-	if r.o.Limit == 0 || len(now) <= r.o.Limit {
-		return now, nil
-	}
-	later = make([]report.Item, 0, len(now)-r.o.Limit)
-	for _, a := range now[r.o.Limit:] {
-		it := upload.Item(*a)
-		it.Outcome, it.Message, it.Hint = string(plan.Unfinished), "left by --limit", "retry by itself: the next run continues"
-		later = append(later, it)
-	}
-	return now[:r.o.Limit], later
 }
 
 // admit takes out of the plan what the file that is applied does not hold, and what

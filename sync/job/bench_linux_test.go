@@ -30,7 +30,7 @@ func BenchmarkFirstHashing(b *testing.B) {
 	photos(b, dir, files, size)
 	r := &run{o: Options{Sources: []sources.Named{{Name: "hr", Source: folder.New(folder.Options{Path: dir, Recursive: true})}}}}
 	for _, p := range listed(b, r.o.Sources[0]) {
-		r.subjects = append(r.subjects, plan.Subject{Joined: sources.Joined{Emails: p.Emails, Candidates: []sources.Candidate{{Person: p}}}})
+		r.subjects = append(r.subjects, plan.About(sources.Joined{Emails: p.Emails, Candidates: []sources.Candidate{{Person: p}}}))
 	}
 	openssl := func(processes int) time.Duration {
 		per := min((files+processes-1)/processes, 1000)
@@ -56,7 +56,7 @@ func BenchmarkFirstHashing(b *testing.B) {
 		one += openssl(1)
 	}
 	for _, s := range r.subjects {
-		if s.Look == nil || len(s.Look.SHA256) != 64 || s.Look.Err != nil {
+		if s.Look == nil || len(s.Look.Sum) != 32 || s.Look.Err != nil {
 			b.Fatalf("%s: look %+v", s.Key(), s.Look)
 		}
 	}

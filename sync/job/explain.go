@@ -92,7 +92,8 @@ func Explain(ctx context.Context, o Options, email string) (*Explanation, error)
 	x := &explainer{run: r, Explanation: &Explanation{
 		Email: email, Key: email, Emails: []string{email}, Sources: r.report.Sources, Candidates: []ExplainedCandidate{}, Users: []ExplainedUser{},
 	}}
-	x.subject.Joined = r.person(email)
+	x.person = r.person(email)
+	x.subject = plan.About(x.person)
 	for _, step := range []func(context.Context) error{x.remembered, x.candidates, x.inSmartsheet, x.next} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -105,7 +106,8 @@ func Explain(ctx context.Context, o Options, email string) (*Explanation, error)
 type explainer struct {
 	*Explanation
 	run     *run
-	subject plan.Subject
+	person  sources.Joined
+	subject *plan.Subject
 	looks   []plan.Look // what reading each candidate's photo showed
 }
 
@@ -131,7 +133,7 @@ func (r *run) person(email string) sources.Joined {
 
 // remembered looks the person up in the state.
 func (x *explainer) remembered(context.Context) error {
-	s := &x.subject
+	s := x.subject
 	x.Key, x.Emails, x.DisplayName = s.Key(), s.Emails, s.DisplayName
 	x.Contested = s.Ambiguous || !slices.Contains(s.Emails, x.Email)
 	x.run.generation = x.run.o.State.Generation()
@@ -139,13 +141,13 @@ func (x *explainer) remembered(context.Context) error {
 	if err != nil || !known {
 		return err
 	}
-	s.Record, x.Record = &rec, &rec
+	s.Remembered, x.Record = &rec, &rec
 	return nil
 }
 
 // candidates reads every candidate's photo.
 func (x *explainer) candidates(ctx context.Context) error {
-	for i, c := range x.subject.Candidates {
+	for i, c := range x.person.Candidates {
 		src := x.run.o.Sources[c.Source]
 		e := ExplainedCandidate{
 			Source: src.Name, Type: src.Type, Ref: c.Ref.Name, Emails: c.Emails, DisplayName: c.DisplayName, Stamp: c.Stamp,
@@ -176,7 +178,7 @@ func (x *explainer) photo(ctx context.Context, got sources.Photo) *ExplainedPhot
 	if got.Err != nil {
 		return &ExplainedPhoto{Error: got.Err.Error()}
 	}
-	p := &ExplainedPhoto{Bytes: len(got.Data), SHA256: sum(got.Data)}
+	p := &ExplainedPhoto{Bytes: len(got.Data), SHA256: state.SHA256(sum(got.Data))}
 	pic, err := photo.Prepare(ctx, got.Data, x.run.o.Photos)
 	if bad, ok := errors.AsType[*photo.Error](err); ok {
 		p.Refused, p.Message = bad.Code, bad.Detail
@@ -189,7 +191,7 @@ func (x *explainer) photo(ctx context.Context, got sources.Photo) *ExplainedPhot
 	p.Image = &report.Image{
 		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data), SourceFormat: pic.SourceFormat,
 		SourceWidth: pic.SourceWidth, SourceHeight: pic.SourceHeight, SourceBytes: p.Bytes,
-		SourceSHA256: p.SHA256, UploadSHA256: sum(pic.Data), Changes: pic.Changes,
+		SourceSHA256: p.SHA256, UploadSHA256: state.SHA256(sum(pic.Data)), Changes: pic.Changes,
 	}
 	return p
 }
@@ -217,8 +219,7 @@ func (x *explainer) choose() {
 // inSmartsheet looks all addresses of the person up. Of alternate addresses it knows
 // what earlier runs were told.
 func (x *explainer) inSmartsheet(ctx context.Context) (err error) {
-	r, s := x.run, &x.subject
-	r.users = map[string][]plan.User{}
+	r, s := x.run, x.subject
 	if r.matched, err = r.matcher(); err != nil {
 		return err
 	}
@@ -226,8 +227,7 @@ func (x *explainer) inSmartsheet(ctx context.Context) (err error) {
 		r.claims.claim(r.people)
 	}
 	shown := map[int64]smartsheet.User{}
-	own := append(slices.Clone(s.Emails), r.matched.own(s.Emails)...)
-	err = r.findByEmail(ctx, own, func(w smartsheet.User, u plan.User) { shown[u.ID] = w })
+	err = r.findUsers(ctx, []*plan.Subject{s}, func(w smartsheet.User, u plan.User) { shown[u.ID] = w })
 	if err != nil {
 		return err
 	}
@@ -236,20 +236,15 @@ func (x *explainer) inSmartsheet(ctx context.Context) (err error) {
 			x.Searched = &AlternateSearch{Last: r.matched.last, Asked: len(r.matched.known)}
 		}
 	}
-	var rec state.Record
-	if s.Record != nil {
-		rec = *s.Record
-	}
-	for _, e := range s.Emails {
-		for _, u := range r.users[e] {
-			w := shown[u.ID]
-			x.Users = append(x.Users, ExplainedUser{
-				ID: w.ID, Email: w.Email, Name: w.Name, Status: w.Status, ImageID: w.ImageID, Picture: plan.Action{Record: rec}.Picture(u),
-			})
-			if u.Email != e {
-				x.Users[len(x.Users)-1].Alternate = e
-			}
+	for _, u := range s.Users {
+		w := shown[u.ID]
+		e := ExplainedUser{
+			ID: w.ID, Email: w.Email, Name: w.Name, Status: w.Status, ImageID: w.ImageID, Picture: plan.Action{Subject: s}.Picture(u),
 		}
+		if u.Alternate != nil {
+			e.Alternate = u.Alternate.Email
+		}
+		x.Users = append(x.Users, e)
 	}
 	return nil
 }
@@ -257,15 +252,15 @@ func (x *explainer) inSmartsheet(ctx context.Context) (err error) {
 // next asks the rules what the next run does.
 func (x *explainer) next(ctx context.Context) error {
 	s, o := x.subject, x.run.planOptions()
-	x.Known = len(s.Candidates) > 0 || s.Record != nil || len(x.Users) > 0
+	x.Known = len(s.Candidates) > 0 || s.Remembered != nil || len(x.Users) > 0
 	if !x.Known {
 		return x.nearest()
 	}
-	if len(s.Candidates) == 0 && s.Record == nil {
+	if len(s.Candidates) == 0 && s.Remembered == nil {
 		x.Rule = "the person is in no source, and the state remembers nothing: no run does anything"
 		return nil
 	}
-	if len(s.Candidates) == 0 && !plan.Misses(*s.Record, o) {
+	if len(s.Candidates) == 0 && !plan.Misses(s.Remembered, o) {
 		x.Rule = "the person is in no source any more, and nothing is left to be done about it"
 		return nil
 	}
@@ -282,13 +277,13 @@ func (x *explainer) next(ctx context.Context) error {
 	if x.Moved {
 		s.Look = x.look()
 	}
-	return x.decide(ctx, plan.Build([]plan.Subject{s}, x.run.users, o))
+	return x.decide(ctx, plan.Build([]*plan.Subject{s}, o))
 }
 
 // decide tells what p, which is about this person alone, does.
 func (x *explainer) decide(ctx context.Context, p *plan.Plan) error {
 	if len(p.Actions) == 0 {
-		r := x.subject.Record
+		r := x.subject.Record()
 		it := report.Item{Email: r.Email, UserID: r.UserID, Source: r.Source, Ref: r.Ref, Reason: string(plan.Unchanged), Outcome: string(plan.Skipped)}
 		x.Next, x.Rule = &it, rules[plan.Unchanged]
 		return nil
@@ -311,7 +306,7 @@ func (x *explainer) decide(ctx context.Context, p *plan.Plan) error {
 // look is what a run that reads the candidates in order comes to.
 func (x *explainer) look() *plan.Look {
 	for i := range x.looks {
-		if l := &x.looks[i]; l.SHA256 != "" || l.Err != nil {
+		if l := &x.looks[i]; l.Sum != "" || l.Err != nil {
 			return l
 		}
 	}

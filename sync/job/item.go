@@ -14,7 +14,7 @@ func (r *run) skipped(a plan.Action) report.Item {
 	it := upload.Item(a)
 	switch a.Reason {
 	case plan.KnownBad:
-		f := a.Record.Failure
+		f := a.Record().Failure
 		it.Message = "refused before and not changed since: " + f.Message
 		it.HTTPStatus = f.Status
 		if code, err := strconv.Atoi(f.Code); err == nil {
@@ -26,18 +26,18 @@ func (r *run) skipped(a plan.Action) report.Item {
 			it.RefID = &f.RefID
 		}
 		it.Hint = "fix the photo at its source; --retry-failed sends it once more"
-		if a.SourceSHA256 == "" {
+		if a.SourceSHA256() == "" {
 			it.Hint = "--retry-failed sends the placeholder once more"
 		}
 	case plan.BeingWritten:
-		it.Message, it.Hint = a.Err.Error(), upload.WaitHint
+		it.Message, it.Hint = a.Err().Error(), upload.WaitHint
 	case plan.HeldBack:
 		it.Message = "the whole run is held"
-		if a.Why != "" {
-			it.Message, it.Hint = a.Why, "retry by itself: the next sync looks at it"
+		if a.Detail().Why != "" {
+			it.Message, it.Hint = a.Detail().Why, "retry by itself: the next sync looks at it"
 		}
 	case plan.SharedImage:
-		it.Message = fmt.Sprintf("%d people have this identical picture", a.Shared)
+		it.Message = fmt.Sprintf("%d people have this identical picture", a.Detail().Shared)
 		it.Hint = "if it is right, raise guard.max_shared, or let photosync plan name the plan and approve that with --approve"
 	case plan.UserChanged:
 		it.Message = "policy.existing leaves the picture in Smartsheet alone"
@@ -47,7 +47,7 @@ func (r *run) skipped(a plan.Action) report.Item {
 	case plan.NoPhoto:
 		it.Message = r.removal(a)
 	case plan.Ambiguous:
-		it.Message = fmt.Sprintf("%d candidates, and only a human can tell which is right", len(a.Rivals))
+		it.Message = fmt.Sprintf("%d candidates, and only a human can tell which is right", len(a.Detail().Rivals))
 		it.Hint = "leave only one of the candidates"
 	}
 	return it
@@ -56,15 +56,15 @@ func (r *run) skipped(a plan.Action) report.Item {
 // removal says what becomes of the picture of a person without a photo; empty for
 // one whose photo was never uploaded.
 func (r *run) removal(a plan.Action) string {
-	if a.Record.UploadSHA256 == "" {
+	if a.Record().UploadSHA256 == "" {
 		return ""
 	}
 	text := "no source has a photo any more"
-	if a.Gone {
+	if a.Gone() {
 		text = "in no source any more"
 	}
 	switch {
-	case a.Record.Placeholder:
+	case a.Record().Placeholder:
 		return text + "; a placeholder is in Smartsheet"
 	case r.o.RemovedAfter > 0 && r.o.Source == "":
 		return fmt.Sprintf("%s, for %d of %d complete runs; then a placeholder replaces the picture in Smartsheet", text, a.Missing, r.o.RemovedAfter)

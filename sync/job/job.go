@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
@@ -94,10 +95,9 @@ type run struct {
 	o        Options
 	report   *report.Report
 	people   *sources.People
-	quiet    quiet          // people for whom there is nothing to do
-	subjects []plan.Subject // the others
-	absent   []absentee     // those of them who are not in Smartsheet
-	users    map[string][]plan.User
+	quiet    quiet           // people for whom there is nothing to do
+	subjects []*plan.Subject // the others
+	absent   []absentee      // those of them who are not in Smartsheet
 	plan     *plan.Plan
 
 	claims     claims   // with AlternateEmails: who is in the sources
@@ -133,9 +133,21 @@ func (r *run) steps(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		r.tidy()
 	}
 	return nil
 }
+
+// tidy collects at once what a step about many people leaves: often that is as large as
+// what the next one needs.
+func (r *run) tidy() {
+	if len(r.subjects) > many || r.plan != nil && len(r.plan.Left) > many {
+		runtime.GC()
+	}
+}
+
+// many people are a large part of a company, as on a first run.
+const many = 10_000
 
 // account binds the state to the token's account, before anything is read.
 func (r *run) account(ctx context.Context) error {
@@ -148,7 +160,7 @@ func (r *run) account(ctx context.Context) error {
 }
 
 func (r *run) decide(context.Context) error {
-	r.plan = plan.Build(r.subjects, r.users, r.planOptions())
+	r.plan = plan.Build(r.subjects, r.planOptions())
 	r.report.PlanID = r.plan.ID
 	r.plan.Unchanged += r.quiet.people
 	r.report.Totals.People = len(r.subjects) + len(r.absent) + r.quiet.people + r.elsewhere
@@ -173,7 +185,7 @@ func (r *run) tell(context.Context) error {
 	for _, a := range r.absent {
 		items = append(items, a.item())
 	}
-	r.subjects, r.users, r.absent = nil, nil, nil // from here on the plan says it all
+	r.subjects, r.absent = nil, nil // from here on the plan says it all
 	r.report.Add(items...)
 	if r.o.Made != nil {
 		r.o.Made(r.plan)
@@ -193,8 +205,8 @@ func (r *run) settle(context.Context) error {
 			switch {
 			case a.Settle && a.Outcome == plan.Skipped:
 				records = append(records, upload.Settled(a, r.o.Photos.Fingerprint()))
-			case a.Missing != a.Record.Missing: // also if the upload does not come about
-				rec := a.Record
+			case a.Missing != a.Record().Missing: // also if the upload does not come about
+				rec := *a.Record()
 				rec.Missing = a.Missing
 				records = append(records, rec)
 			}
@@ -214,14 +226,31 @@ func (r *run) upload(ctx context.Context) error {
 		return nil
 	}
 	pool := r.pool()
-	now, later := r.uploads()
-	items, err := pool.Run(ctx, now)
-	r.report.Add(items...)
-	r.report.Add(later...)
+	r.limit()
+	items, err := pool.Run(ctx, r.plan.Uploads())
+	r.add(items)
 	if err == nil && r.o.Apply != nil {
 		return r.applied()
 	}
 	return err
+}
+
+// limit leaves to later runs what is beyond the limit.
+func (r *run) limit() {
+	r.plan.Limit(r.o.Limit)
+	r.tidy()
+}
+
+// add reports what became of the uploads, and those that are left by the limit.
+func (r *run) add(items []report.Item) {
+	items = slices.Grow(items, len(r.plan.Left))
+	for _, l := range r.plan.Left {
+		items = append(items, report.Item{
+			Email: l.Email, UserID: l.UserID, Source: l.Source, Ref: l.Ref, Reason: string(l.Reason), Outcome: string(plan.Unfinished),
+			Message: "left by --limit", Hint: "retry by itself: the next run continues",
+		})
+	}
+	r.report.Add(items...)
 }
 
 func (r *run) pool() *upload.Pool {

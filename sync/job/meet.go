@@ -17,35 +17,28 @@ func (r *run) meet(ctx context.Context) error {
 	if err := r.find(ctx); err != nil {
 		return err
 	}
-	o, rest := r.planOptions(), r.subjects[:0]
-	for i, s := range r.subjects {
-		r.subjects[i] = plan.Subject{} // in a large company most are dropped
-		there := func(e string) bool { return len(r.users[e]) > 0 }
-		if plan.Unmet(s, o) && !slices.ContainsFunc(s.Emails, there) && !r.o.Apply.Has(s.Key()) {
-			r.absent = append(r.absent, r.absentee(s))
-			if i := slices.IndexFunc(s.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == sources.Present }); i >= 0 {
-				r.quiet.withPhoto[s.Candidates[i].Source]++
-			}
-			continue
+	o := r.planOptions()
+	r.subjects = slices.DeleteFunc(r.subjects, func(s *plan.Subject) bool { // in a large company nearly all
+		if !plan.Unmet(s, o) || len(s.Users) > 0 || r.o.Apply.Has(s.Key()) {
+			return false
 		}
-		rest = append(rest, s)
-	}
-	r.subjects = slices.Clip(slices.Clone(rest))
+		r.absent = append(r.absent, r.absentee(s))
+		if i := slices.IndexFunc(s.Candidates, func(c plan.Candidate) bool { return c.HasPhoto == sources.Present }); i >= 0 {
+			r.quiet.withPhoto[s.Candidates[i].Source]++
+		}
+		return true
+	})
 	return nil
 }
 
 // find looks up the users that the plan has to know, so far.
 func (r *run) find(ctx context.Context) (err error) {
-	if r.users == nil {
-		r.users = map[string][]plan.User{}
-	}
 	o := r.planOptions()
-	var emails []string
 	var wanted []*plan.Subject
-	for i := range r.subjects {
-		if s := &r.subjects[i]; plan.NeedsUser(*s, o) {
+	for _, s := range r.subjects {
+		if plan.NeedsUser(s, o) {
 			s.Sought = true
-			emails, wanted = append(emails, s.Emails...), append(wanted, s)
+			wanted = append(wanted, s)
 		}
 	}
 	if len(wanted) == 0 {
@@ -56,7 +49,7 @@ func (r *run) find(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := r.findByEmail(ctx, append(emails, r.matched.own(emails)...), nil); err != nil {
+	if err := r.findUsers(ctx, wanted, nil); err != nil {
 		return err
 	}
 	return r.matched.match(ctx, wanted)
@@ -65,7 +58,7 @@ func (r *run) find(ctx context.Context) (err error) {
 // absentee is somebody who is not in Smartsheet, in little memory.
 type absentee struct{ email, source, ref string }
 
-func (r *run) absentee(s plan.Subject) absentee {
+func (r *run) absentee(s *plan.Subject) absentee {
 	c := s.Candidates[0]
 	return absentee{strings.Clone(s.Key()), r.o.Sources[c.Source].Name, strings.Clone(c.Ref.Name)}
 }

@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -17,12 +16,12 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-func (r *run) planOptions() plan.Options {
+func (r *run) planOptions() *plan.Options {
 	names := make([]string, len(r.o.Sources))
 	for i, s := range r.o.Sources {
 		names[i] = s.Name
 	}
-	return plan.Options{
+	return &plan.Options{
 		Rendering: r.o.Photos.Fingerprint(), Force: r.o.Force, Checksum: r.o.Checksum,
 		RetryFailed: r.o.RetryFailed, Excluded: r.o.Excluded, Sources: names, Existing: r.o.Existing, Source: r.o.Source,
 		RemovedAfter: r.o.RemovedAfter, Afresh: r.o.AssumeUser || r.o.AlternateEmails, Generation: r.generation,
@@ -53,31 +52,25 @@ func (r *run) list(ctx context.Context) error {
 // with a photo wins; the bytes are dropped again.
 func (r *run) look(ctx context.Context) error {
 	o := r.planOptions()
-	var open []int // subjects still without an answer
-	for i, s := range r.subjects {
+	var open []*plan.Subject // still without an answer
+	for _, s := range r.subjects {
 		if plan.NeedsLook(s, o) {
-			open = append(open, i)
+			open = append(open, s)
 		}
 	}
 	for round := 0; len(open) > 0; round++ {
-		bySource := make([]map[sources.Ref][]int, len(r.o.Sources))
-		for _, i := range open {
-			c := r.subjects[i].Candidates[round]
-			if c.HasPhoto == sources.Absent {
-				continue
+		bySource := make([][]*plan.Subject, len(r.o.Sources))
+		for _, s := range open {
+			if c := s.Candidates[round]; c.HasPhoto != sources.Absent {
+				bySource[c.Source] = append(bySource[c.Source], s)
 			}
-			if bySource[c.Source] == nil {
-				bySource[c.Source] = map[sources.Ref][]int{}
-			}
-			bySource[c.Source][c.Ref] = append(bySource[c.Source][c.Ref], i)
 		}
-		for src, want := range bySource {
-			if err := r.lookIn(ctx, src, round, want); err != nil {
+		for src, wanted := range bySource {
+			if err := r.lookIn(ctx, src, round, wanted); err != nil {
 				return err
 			}
 		}
-		open = slices.DeleteFunc(open, func(i int) bool {
-			s := &r.subjects[i]
+		open = slices.DeleteFunc(open, func(s *plan.Subject) bool {
 			if s.Look == nil && round+1 == len(s.Candidates) {
 				s.Look = &plan.Look{Candidate: round} // none of them has a photo
 			}
@@ -87,30 +80,31 @@ func (r *run) look(ctx context.Context) error {
 	return nil
 }
 
-// lookIn reads photos of one source for the subjects that want tells. Photos come
-// one at a time; they are hashed by all processors, each with one in hand.
-func (r *run) lookIn(ctx context.Context, src, round int, want map[sources.Ref][]int) error {
-	refs := make([]sources.Ref, 0, len(want))
-	for ref := range want {
-		refs = append(refs, ref)
+// lookIn reads the photos that the candidates of the round have in one source. Photos
+// come one at a time; they are hashed by all processors, each with one in hand.
+func (r *run) lookIn(ctx context.Context, src, round int, wanted []*plan.Subject) error {
+	if len(wanted) == 0 {
+		return nil
 	}
-	slices.SortFunc(refs, func(a, b sources.Ref) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	ref := func(s *plan.Subject) sources.Ref { return s.Candidates[round].Ref }
+	slices.SortFunc(wanted, func(a, b *plan.Subject) int { return ref(a).Compare(ref(b)) })
+	refs := make([]sources.Ref, len(wanted))
+	for i, s := range wanted {
+		refs[i] = ref(s)
+	}
 	var hashing errgroup.Group
 	hashing.SetLimit(runtime.GOMAXPROCS(0))
 	err := r.o.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
 		hashing.Go(func() error {
 			defer ph.Done()
-			for _, i := range want[ph.Ref] { // nobody is wanted by two
+			i, _ := slices.BinarySearchFunc(wanted, ph.Ref, func(s *plan.Subject, r sources.Ref) int { return ref(s).Compare(r) })
+			for ; i < len(wanted) && ref(wanted[i]) == ph.Ref; i++ { // nobody is wanted by two
+				s := wanted[i]
 				if ph.Moved {
-					r.subjects[i].Candidates[round].Stamp = "" // it is not of these bytes
+					s.Candidates[round].Stamp = "" // it is not of these bytes
 				}
-				if l := looked(ph, round, r.subjects[i]); l != nil {
-					r.subjects[i].Look = l
+				if l := looked(ph, round, s); l != nil {
+					s.Look = l
 				}
 			}
 			return nil
@@ -128,7 +122,7 @@ func (r *run) lookIn(ctx context.Context, src, round int, want map[sources.Ref][
 }
 
 // looked is what a photo tells; nil when the next candidate must be asked.
-func looked(ph sources.Photo, round int, s plan.Subject) *plan.Look {
+func looked(ph sources.Photo, round int, s *plan.Subject) *plan.Look {
 	l := &plan.Look{Candidate: round, Err: ph.Err}
 	switch {
 	case errors.Is(ph.Err, sources.ErrNoPhoto):
@@ -136,28 +130,37 @@ func looked(ph sources.Photo, round int, s plan.Subject) *plan.Look {
 	case errors.Is(ph.Err, sources.ErrTooLarge):
 		// Its bytes are not read, so its mark stands for them: it is reported once,
 		// and not every night.
-		l.SHA256 = sum([]byte("too large\n" + ph.Ref.Name + "\n" + s.Candidates[round].Stamp))
+		l.Sum = sum([]byte("too large\n" + ph.Ref.Name + "\n" + s.Candidates[round].Stamp))
 	case ph.Err == nil:
-		l.SHA256 = sum(ph.Data)
+		l.Sum = sum(ph.Data)
 	}
 	return l
 }
 
+// sum is the hash of b as state.Sum has it.
 func sum(b []byte) string {
 	h := sha256.Sum256(b)
-	return hex.EncodeToString(h[:])
+	return string(h[:])
 }
 
-// findByEmail puts the users with these addresses, and perhaps others, among those of
-// the run; each, which may be nil, sees them, too.
-func (r *run) findByEmail(ctx context.Context, emails []string, each func(smartsheet.User, plan.User)) error {
-	return r.o.Smartsheet.Find(ctx, emails, func(w smartsheet.User) error {
+// findUsers looks the users up who have one of the addresses of people: these meet
+// them. each, which may be nil, sees them, too.
+func (r *run) findUsers(ctx context.Context, people []*plan.Subject, each func(smartsheet.User, plan.User)) error {
+	emails := make([]string, 0, len(people))
+	byEmail := make(map[string]*plan.Subject, len(people))
+	for _, s := range people {
+		for _, e := range s.Emails {
+			byEmail[e] = s
+		}
+		emails = append(emails, s.Emails...)
+	}
+	return r.o.Smartsheet.Find(ctx, append(emails, r.matched.own(emails)...), func(w smartsheet.User) error {
 		u, ok := user(w)
 		if !ok {
 			return nil
 		}
-		if !slices.ContainsFunc(r.users[u.Email], func(o plan.User) bool { return o.ID == u.ID }) { // met
-			r.users[u.Email] = append(r.users[u.Email], u)
+		if s := byEmail[u.Email]; s != nil {
+			s.Meet(u)
 		}
 		r.matched.see(u)
 		if each != nil {

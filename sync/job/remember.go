@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strings"
 
 	"photosync/sources"
 	"photosync/state"
@@ -66,7 +67,7 @@ func (r *run) remember(context.Context) error {
 // merge is the pass over people and state.
 type merge struct {
 	r    *run
-	o    plan.Options
+	o    *plan.Options
 	next func() (*state.Entry, error, bool)
 
 	entry *state.Entry // the one at hand
@@ -95,8 +96,8 @@ func (m *merge) unlisted() {
 		if rec, m.err = m.entry.Record(); m.err != nil {
 			return
 		}
-		if plan.Misses(rec, m.o) {
-			m.r.subjects = append(m.r.subjects, plan.Subject{Joined: sources.Joined{Emails: []string{rec.Email}}, Record: &rec})
+		if plan.Misses(&rec, m.o) {
+			m.r.subjects = append(m.r.subjects, &plan.Subject{Emails: []string{rec.Email}, Remembered: &rec})
 		}
 	}
 	m.pass()
@@ -122,19 +123,20 @@ func (m *merge) person(j sources.Joined) {
 }
 
 func (m *merge) subject(j sources.Joined, known bool) {
-	var s plan.Subject
 	if known {
 		if source, quiet := plan.Quiet(j, m.entry, m.o); quiet {
 			m.r.quiet.add(source, m.at)
 			return
 		}
+	}
+	s := plan.About(j)
+	if known {
 		var rec state.Record
 		if rec, m.err = m.entry.Record(); m.err != nil {
 			return
 		}
-		s.Record = &rec
+		s.Remembered = &rec
 	}
-	s.Joined = j.Clone()
 	m.r.subjects = append(m.r.subjects, s)
 }
 
@@ -150,18 +152,14 @@ func (r *run) countQuiet(counts map[string]int) error {
 	if len(counts) == 0 || r.quiet.people == 0 {
 		return nil
 	}
-	hashes := make(map[string]string, len(counts)) // as an entry has them
-	for h := range counts {
-		hashes[state.Sum(h)] = h
-	}
 	return r.o.State.View(func(v *state.Snapshot) error {
 		at := 0
 		for e, err := range v.Entries() {
 			if err != nil {
 				return err
 			}
-			if h, ok := hashes[e.Sum]; ok && r.quiet.has(at) {
-				counts[h]++
+			if _, ok := counts[e.Sum]; ok && r.quiet.has(at) {
+				counts[strings.Clone(e.Sum)]++
 			}
 			at++
 		}

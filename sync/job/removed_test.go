@@ -192,11 +192,11 @@ func TestPlaceholderRenamed(t *testing.T) {
 		t.Errorf("%+v", r.Items)
 	}
 	// With both addresses at one user, the placeholder gives way.
-	p := plan.Build([]plan.Subject{
-		{Joined: sources.Joined{Emails: []string{"a@x"}}, Record: &state.Record{Email: "a@x", UserID: 7, ImageID: "i", UploadSHA256: "u"}},
-		{Joined: sources.Joined{Emails: []string{"b@x"}, Candidates: []sources.Candidate{{}}}, Look: &plan.Look{SHA256: "s"}},
-	}, map[string][]plan.User{"a@x": {{ID: 7, Active: true, ImageID: "i"}}, "b@x": {{ID: 7, Active: true, ImageID: "i"}}},
-		plan.Options{RemovedAfter: 1, Sources: []string{"s"}})
+	theirs := []plan.User{{ID: 7, Active: true, ImageID: "i"}}
+	p := plan.Build([]*plan.Subject{
+		{Emails: []string{"a@x"}, Users: theirs, Remembered: &state.Record{Email: "a@x", UserID: 7, ImageID: "i", UploadSHA256: "u"}},
+		{Emails: []string{"b@x"}, Candidates: []plan.Candidate{{}}, Users: theirs, Look: &plan.Look{Sum: "s"}},
+	}, &plan.Options{RemovedAfter: 1, Sources: []string{"s"}})
 	if a, b := p.Actions[0], p.Actions[1]; a.Outcome != plan.Skipped || !a.Lost || b.Outcome != plan.Planned {
 		t.Errorf("actions %+v", p.Actions)
 	}

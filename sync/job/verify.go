@@ -54,7 +54,7 @@ func (v *verification) list(ctx context.Context) error {
 	var emails []string
 	wanted := map[int64]bool{}
 	for _, a := range v.run.plan.Actions {
-		if it := items[a.Email]; it != nil {
+		if it := items[a.Key()]; it != nil {
 			emails, wanted[it.UserID] = append(emails, a.Emails...), true
 		}
 	}

@@ -10,71 +10,65 @@ import (
 )
 
 // NeedsLook tells whether the photo of s must be read before Build can decide.
-func NeedsLook(s Subject, o Options) bool {
+func NeedsLook(s *Subject, o *Options) bool {
 	if len(s.Candidates) == 0 || s.Ambiguous || o.excluded(s.Key()) || !from(s, o) {
 		return false
 	}
-	return s.Record == nil || o.Checksum || moved(s, o)
+	return s.Remembered == nil || o.Checksum || moved(s, o)
 }
 
 // Unmet tells whether s was never seen in Smartsheet and has to be there: the photo of
 // somebody who is not is not even read.
-func Unmet(s Subject, o Options) bool {
-	return s.record().UserID == 0 && len(s.Candidates) > 0 && (NeedsLook(s, o) || decide(s, o).Outcome == Planned)
+func Unmet(s *Subject, o *Options) bool {
+	return s.Record().UserID == 0 && len(s.Candidates) > 0 && (NeedsLook(s, o) || decide(s, o).Outcome == Planned)
 }
 
 // NeedsUser tells whether s is to be looked up in Smartsheet: a person who may have
 // something to upload and whose user is not remembered, or whose picture in Smartsheet
 // the policy has to see, or all of them with Afresh.
-func NeedsUser(s Subject, o Options) bool {
+func NeedsUser(s *Subject, o *Options) bool {
 	if s.Sought {
 		return false
 	}
 	a := decide(s, o)
 	uploads := a.Outcome == Planned || s.Look == nil && NeedsLook(s, o)
-	return uploads && (a.User.ID == 0 || o.Existing.sees() || o.Afresh) || a.Outcome == Planned && a.Reason == Placeholder ||
+	return uploads && (a.User().ID == 0 || o.Existing.sees() || o.Afresh) || a.Outcome == Planned && a.Reason == Placeholder ||
 		a.Reason == Unchanged && o.Existing == Enforce
 }
 
 // decide is the way from what is known of a person to an action, without
 // Smartsheet's side.
-func decide(s Subject, o Options) Action {
-	a := Action{Email: s.Key(), Emails: s.Emails, Name: s.DisplayName, Record: *s.record()}
-	a.Missing = a.Record.Missing
-	a.User = User{ID: a.Record.UserID, Email: s.Key(), Active: true}
-	if len(s.Candidates) == 0 {
-		a.Gone, a.Source, a.Candidate.Ref.Name = true, a.Record.Source, a.Record.Ref
+func decide(s *Subject, o *Options) Action {
+	a := Action{Subject: s, rules: o, Missing: s.Record().Missing}
+	if a.Gone() {
 		return a.missing(o)
 	}
-	at := winner(s, o)
-	a.Candidate, a.Stamp = s.Candidates[at], chainStamp(s, o, at)
-	a.Source = o.Sources[a.Candidate.Source]
+	a.at = uint16(winner(s, o))
 	switch {
 	case s.Ambiguous:
+		var rivals []string
 		for _, c := range s.Candidates {
-			a.Rivals = append(a.Rivals, rival(o.Sources[c.Source], c))
+			rivals = append(rivals, rival(o.Sources[c.Source], c))
 		}
-		return a.skip(Ambiguous)
+		return a.dispute(rivals)
 	case o.excluded(s.Key()) || !from(s, o):
 		return a.skip(Excluded)
 	}
-	a.SourceSHA256 = a.Record.SourceSHA256
+	a.seen = true
 	if s.Look != nil {
-		a.SourceSHA256 = s.Look.SHA256
 		a.Settle = true
-		a.Err = s.Look.Err
-		if a.Err != nil && a.SourceSHA256 == "" {
+		if s.Look.Err != nil && !a.hasPhoto() {
 			a.Settle, a.Missing = false, 0
-			if errors.Is(a.Err, sources.ErrUnstable) {
+			if errors.Is(s.Look.Err, sources.ErrUnstable) {
 				return a.skip(BeingWritten)
 			}
-			return a.upload(newOrChanged(a.Record)) // reading is tried once more; then it fails
+			return a.upload(newOrChanged(a.Record())) // reading is tried once more; then it fails
 		}
 	}
-	if o.Source != "" && a.Source != o.Source {
+	if o.Source != "" && a.Source() != o.Source {
 		return a.skip(Excluded)
 	}
-	if a.SourceSHA256 == "" {
+	if !a.hasPhoto() {
 		return a.missing(o)
 	}
 	a.Settle, a.Missing = a.Settle || a.Missing > 0, 0
@@ -82,18 +76,18 @@ func decide(s Subject, o Options) Action {
 }
 
 // decidePhoto goes on for a person who has a photo.
-func decidePhoto(a Action, s Subject, o Options) Action {
-	same := s.Record != nil && a.SourceSHA256 == a.Record.SourceSHA256
-	rendered := a.Record.Rendering == o.Rendering
+func decidePhoto(a Action, s *Subject, o *Options) Action {
+	same := s.Look == nil || a.sum() == state.Sum(a.Record().SourceSHA256)
+	rendered := a.Record().Rendering == o.Rendering
 	switch {
 	case o.Force:
 		return a.upload(Forced)
 	case same && rendered && a.refused():
 		if o.RetryFailed {
-			return a.upload(newOrChanged(a.Record))
+			return a.upload(newOrChanged(a.Record()))
 		}
 		return a.skip(KnownBad)
-	case a.Record.UploadSHA256 == "":
+	case a.Record().UploadSHA256 == "":
 		return a.upload(New)
 	case !same:
 		return a.upload(Changed)
@@ -105,8 +99,8 @@ func decidePhoto(a Action, s Subject, o Options) Action {
 
 // refused tells whether the same bytes were refused for good before.
 func (a Action) refused() bool {
-	f := a.Record.Failure
-	return f != nil && f.Final && f.Hash == a.SourceSHA256
+	f := a.Record().Failure
+	return f != nil && f.Final && f.Hash == a.SourceSHA256()
 }
 
 func (a Action) skip(r Reason) Action {
@@ -119,7 +113,7 @@ func (a Action) upload(r Reason) Action {
 	return a
 }
 
-func newOrChanged(r state.Record) Reason {
+func newOrChanged(r *state.Record) Reason {
 	if r.UploadSHA256 == "" {
 		return New
 	}
@@ -127,32 +121,32 @@ func newOrChanged(r state.Record) Reason {
 }
 
 // from tells whether s may have a photo from the source that the run is limited to.
-func from(s Subject, o Options) bool {
-	return o.Source == "" || slices.ContainsFunc(s.Candidates, func(c sources.Candidate) bool { return o.Sources[c.Source] == o.Source })
+func from(s *Subject, o *Options) bool {
+	return o.Source == "" || slices.ContainsFunc(s.Candidates, func(c Candidate) bool { return o.Sources[c.Source] == o.Source })
 }
 
-func (o Options) excluded(email string) bool { return o.Excluded != nil && o.Excluded(email) }
+func (o *Options) excluded(email string) bool { return o.Excluded != nil && o.Excluded(email) }
 
 // moved tells whether the change marks differ from those of the last settled
 // look, or cannot be trusted.
-func moved(s Subject, o Options) bool {
+func moved(s *Subject, o *Options) bool {
 	stamp := chainStamp(s, o, winner(s, o))
-	return stamp == "" || stamp != s.record().Stamp
+	return stamp == "" || stamp != s.Record().Stamp
 }
 
 // winner is the candidate whose photo counts: the one just read, the one that the
 // state remembers, or, for a person without a photo, the last one asked.
-func winner(s Subject, o Options) int {
+func winner(s *Subject, o *Options) int {
 	switch {
 	case s.Ambiguous:
 		return 0
 	case s.Look != nil:
 		return s.Look.Candidate
-	case s.record().SourceSHA256 == "":
+	case s.Record().SourceSHA256 == "":
 		return len(s.Candidates) - 1
 	}
 	for i, c := range s.Candidates {
-		if c.Ref.Name == s.Record.Ref && o.Sources[c.Source] == s.Record.Source {
+		if c.Ref.Name == s.Record().Ref && o.Sources[c.Source] == s.Record().Source {
 			return i
 		}
 	}
@@ -162,7 +156,7 @@ func winner(s Subject, o Options) int {
 // chainStamp is the change mark of a person: those of all candidates up to the
 // one at. A photo that appears in a source of higher precedence changes it too.
 // It is empty if one of them is not known.
-func chainStamp(s Subject, o Options, at int) string {
+func chainStamp(s *Subject, o *Options, at int) string {
 	var b strings.Builder
 	for i, c := range s.Candidates[:at+1] {
 		if c.Stamp == "" && c.HasPhoto != sources.Absent {

@@ -19,9 +19,10 @@ func (p Policy) sees() bool { return p == Enforce || p == RespectUser || p == Fi
 // is as Smartsheet shows it now. A placeholder of ours is no picture of anybody's:
 // the photo that returns replaces it under every policy.
 func (a Action) respect(p Policy) Action {
-	theirs := a.User.ImageID != "" && !a.ours(a.User)
-	removed := a.Record.UserID == a.User.ID && a.Record.ImageID != "" && a.User.ImageID == ""
-	full := a.User.ImageID != "" && !(a.Record.Placeholder && a.ours(a.User))
+	u := a.User()
+	theirs := u.ImageID != "" && !a.ours(u)
+	removed := a.Record().UserID == u.ID && a.Record().ImageID != "" && u.ImageID == ""
+	full := u.ImageID != "" && !(a.Record().Placeholder && a.ours(u))
 	if p == FillEmpty && full || p == RespectUser && (theirs || removed) {
 		a.Settle = false // under another policy it would still be to be uploaded
 		return a.skip(UserChanged)
@@ -31,21 +32,21 @@ func (a Action) respect(p Policy) Action {
 
 // ours tells whether the picture of u is the one that we uploaded. Nobody knows that
 // of one that was adopted: what must not touch other people's pictures leaves it alone.
-func (a Action) ours(u User) bool { return a.recorded(u) && !a.Record.Adopted }
+func (a Action) ours(u User) bool { return a.recorded(u) && !a.Record().Adopted }
 
 // recorded tells whether the picture of u is the one that the state remembers.
 func (a Action) recorded(u User) bool {
-	return a.Record.UserID == u.ID && a.Record.ImageID != "" && a.Record.ImageID == u.ImageID
+	return a.Record().UserID == u.ID && a.Record().ImageID != "" && a.Record().ImageID == u.ImageID
 }
 
 // enforce plans the upload of an unchanged picture that drifted, or whose user is
 // another one now.
-func (a Action) enforce(users map[string][]User) Action {
-	found := a.found(users)
-	if len(found) != 1 || len(found[0].Claims) > 0 || !found[0].Active || a.Record.ImageID == "" || a.recorded(found[0]) {
+func (a Action) enforce() Action {
+	found := a.found()
+	if len(found) != 1 || len(found[0].claims()) > 0 || !found[0].Active || a.Record().ImageID == "" || a.recorded(found[0]) {
 		return a
 	}
-	a.User, a.Drift = found[0], true
+	a.user, a.Drift = &found[0], true
 	return a.upload(Drifted)
 }
 
@@ -56,9 +57,9 @@ func (a Action) Picture(u User) string {
 		return "none"
 	case !a.recorded(u):
 		return "another"
-	case a.Record.Adopted:
+	case a.Record().Adopted:
 		return "adopted"
-	case a.Record.Placeholder:
+	case a.Record().Placeholder:
 		return "our placeholder"
 	}
 	return "ours"

@@ -87,8 +87,8 @@ func (p *Plan) File(limit int) *File {
 
 func (a Action) step() Step {
 	return Step{
-		Email: a.Email, UserID: a.User.ID, Reason: a.Reason, Source: a.Source, Ref: a.Candidate.Ref.Name, Stamp: a.Stamp,
-		SourceSHA256: a.SourceSHA256, ImageID: a.User.ImageID, Record: fingerprint(a.Record), Shared: a.Shared,
+		Email: a.Key(), UserID: a.User().ID, Reason: a.Reason, Source: a.Source(), Ref: a.Candidate().Ref.Name, Stamp: a.Stamp(),
+		SourceSHA256: a.SourceSHA256(), ImageID: a.User().ImageID, Record: fingerprint(a.Record()), Shared: a.Detail().Shared,
 	}
 }
 
@@ -101,7 +101,7 @@ func (f *File) Prepared(email, uploadSHA256, refused string) {
 }
 
 // fingerprint is short for everything that a record holds.
-func fingerprint(r state.Record) string {
+func fingerprint(r *state.Record) string {
 	data, err := json.Marshal(r)
 	if err != nil {
 		panic(err) // texts, numbers and times that came from the state
@@ -171,42 +171,45 @@ func (p *Plan) Keep(f *File) (moved int) {
 	seen := map[string]bool{}
 	for i := range p.Actions {
 		a := &p.Actions[i]
-		at, planned := place(f.Steps, a.Email)
-		seen[a.Email] = true
+		at, planned := place(f.Steps, a.Key())
+		seen[a.Key()] = true
 		switch {
 		case planned:
 			if s := f.Steps[at]; s.moved(*a) != "" {
 				moved++
 				a.leave(Held, s.moved(*a))
 			} else {
-				a.Exact, a.Promised = true, s.UploadSHA256
+				a.detail = &Detail{Exact: true, Promised: s.UploadSHA256}
 			}
 		case a.Outcome == Planned:
 			a.leave(Skipped, "not in the plan; the next sync looks at it")
-		case a.newlyMissing(), a.Missing != a.Record.Missing:
-			m, counted := place(f.Missing, a.Email)
-			a.Settle = counted && f.Missing[m].Record == fingerprint(a.Record)
+		case a.newlyMissing(), a.Missing != a.Record().Missing:
+			m, counted := place(f.Missing, a.Key())
+			a.Settle = counted && f.Missing[m].Record == fingerprint(a.Record())
 		}
 		if !a.Settle && a.Outcome != Planned {
-			a.Missing = a.Record.Missing // nothing is counted that the plan does not say
+			a.Missing = a.Record().Missing // nothing is counted that the plan does not say
 		}
 	}
 	for _, s := range f.Steps {
 		if !seen[s.Email] { // unchanged now, in no source any more, or not selected
 			moved++
-			a := Action{Email: s.Email, User: User{ID: s.UserID, Email: s.Email}, Source: s.Source}
-			a.Candidate.Ref.Name = s.Ref
+			a := Action{Subject: &Subject{
+				Emails: []string{s.Email}, Remembered: &state.Record{UserID: s.UserID, Source: s.Source, Ref: s.Ref},
+			}}
 			a.leave(Skipped, fmt.Sprintf("it was %s when the plan was made, and there is nothing to do any more", s.Reason))
 			p.Actions = append(p.Actions, a)
 		}
 	}
-	slices.SortFunc(p.Actions, func(a, b Action) int { return cmp.Compare(a.Email, b.Email) })
+	slices.SortFunc(p.Actions, byEmail)
 	return moved
 }
 
 // leave takes a out of the plan that is applied.
 func (a *Action) leave(o Outcome, why string) {
-	a.Reason, a.Outcome, a.Why, a.Settle, a.Lost = HeldBack, o, why, false, false
+	d := a.Detail()
+	d.Why = why
+	a.Reason, a.Outcome, a.detail, a.Settle, a.Lost = HeldBack, o, &d, false, false
 }
 
 // moved says what of a is not as it was for s; empty: nothing. A change mark that
@@ -215,13 +218,13 @@ func (s Step) moved(a Action) string {
 	switch {
 	case a.Outcome != Planned || a.Reason != s.Reason:
 		return fmt.Sprintf("it was %s when the plan was made, and is %s now", s.Reason, a.Reason)
-	case a.SourceSHA256 != s.SourceSHA256 || a.Source != s.Source || a.Candidate.Ref.Name != s.Ref:
+	case a.SourceSHA256() != s.SourceSHA256 || a.Source() != s.Source || a.Candidate().Ref.Name != s.Ref:
 		return "the photo changed after the plan was made"
-	case a.User.ID != s.UserID:
-		return fmt.Sprintf("the Smartsheet user was %d when the plan was made, and is %d now", s.UserID, a.User.ID)
-	case a.User.ImageID != s.ImageID:
+	case a.User().ID != s.UserID:
+		return fmt.Sprintf("the Smartsheet user was %d when the plan was made, and is %d now", s.UserID, a.User().ID)
+	case a.User().ImageID != s.ImageID:
 		return "the picture in Smartsheet changed after the plan was made"
-	case fingerprint(a.Record) != s.Record:
+	case fingerprint(a.Record()) != s.Record:
 		return "another run was here after the plan was made"
 	}
 	return ""

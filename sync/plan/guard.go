@@ -1,6 +1,10 @@
 package plan
 
-import "fmt"
+import (
+	"fmt"
+
+	"photosync/state"
+)
 
 // Limit is a number of people, or a percentage of the people it is about.
 type Limit struct {
@@ -72,7 +76,7 @@ func (p *Plan) Check(g Guards, past Past, listed map[string]int) []Breach {
 
 func (p *Plan) replaced() (n int) {
 	for _, a := range p.Actions {
-		if a.Outcome == Planned && a.Reason != Placeholder && a.Record.UploadSHA256 != "" {
+		if a.Outcome == Planned && a.Reason != Placeholder && a.Record().UploadSHA256 != "" {
 			n++
 		}
 	}
@@ -92,7 +96,7 @@ func (p *Plan) removed() (n int) {
 
 // newlyMissing tells whether the last run still saw the photo that we uploaded.
 func (a Action) newlyMissing() bool {
-	return a.Reason == NoPhoto && a.Record.SourceSHA256 != "" && a.Record.UploadSHA256 != ""
+	return a.Reason == NoPhoto && a.Record().SourceSHA256 != "" && a.Record().UploadSHA256 != ""
 }
 
 // Hold holds every upload of the plan.
@@ -104,12 +108,13 @@ func (p *Plan) Hold() {
 	}
 }
 
-// Sums returns the hashes of the pictures that are to be uploaded, for HoldShared.
+// Sums returns the hashes of the pictures that are to be uploaded, for HoldShared, as
+// state.Sum has them.
 func (p *Plan) Sums() map[string]int {
-	people := map[string]int{}
+	people := make(map[string]int, len(p.Actions))
 	for _, a := range p.Actions {
-		if a.Outcome == Planned && a.SourceSHA256 != "" {
-			people[a.SourceSHA256] = 0
+		if a.Outcome == Planned && a.hasPhoto() {
+			people[a.sum()] = 0
 		}
 	}
 	return people
@@ -118,7 +123,7 @@ func (p *Plan) Sums() map[string]int {
 // HoldShared holds the uploads of a picture that more than most people have: a
 // silhouette, a logo, a bad import. 0 holds nothing. people are Sums, with those
 // counted who have the picture and are not among the subjects.
-func (p *Plan) HoldShared(subjects []Subject, people map[string]int, most int) {
+func (p *Plan) HoldShared(subjects []*Subject, people map[string]int, most int) {
 	if most <= 0 {
 		return
 	}
@@ -126,9 +131,9 @@ func (p *Plan) HoldShared(subjects []Subject, people map[string]int, most int) {
 		if len(s.Candidates) == 0 {
 			continue // in no source any more
 		}
-		sum := s.record().SourceSHA256
+		sum := state.Sum(s.Record().SourceSHA256)
 		if s.Look != nil {
-			sum = s.Look.SHA256
+			sum = s.Look.Sum
 		}
 		if _, planned := people[sum]; planned {
 			people[sum]++
@@ -136,8 +141,8 @@ func (p *Plan) HoldShared(subjects []Subject, people map[string]int, most int) {
 	}
 	for i := range p.Actions {
 		a := &p.Actions[i]
-		if a.Outcome == Planned && people[a.SourceSHA256] > most {
-			a.Reason, a.Outcome, a.Shared = SharedImage, Held, people[a.SourceSHA256]
+		if n := people[a.sum()]; a.Outcome == Planned && n > most {
+			a.Reason, a.Outcome, a.detail = SharedImage, Held, &Detail{Shared: n}
 		}
 	}
 }

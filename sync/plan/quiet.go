@@ -10,7 +10,7 @@ import (
 // Quiet tells, without taking memory, whether Build would find a person unchanged
 // and have nothing to remember, and which source the photo is from. It may be
 // false for some of those; it is true for nobody else.
-func Quiet(j sources.Joined, e *state.Entry, o Options) (source int, quiet bool) {
+func Quiet(j sources.Joined, e *state.Entry, o *Options) (source int, quiet bool) {
 	switch {
 	case o.Force, o.Checksum, o.Source != "", o.Existing == Enforce,
 		j.Ambiguous, !e.Photo, !e.Uploaded, e.Noted, e.Rendering != o.Rendering:
@@ -30,7 +30,7 @@ func Quiet(j sources.Joined, e *state.Entry, o Options) (source int, quiet bool)
 }
 
 // isChainStamp tells whether s is what chainStamp makes of the candidates.
-func isChainStamp(s string, cs []sources.Candidate, o Options) bool {
+func isChainStamp(s string, cs []sources.Candidate, o *Options) bool {
 	for i, c := range cs {
 		if c.Stamp == "" && c.HasPhoto != sources.Absent {
 			return false

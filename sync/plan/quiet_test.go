@@ -15,7 +15,7 @@ import (
 func TestQuietIsUnchanged(t *testing.T) {
 	quiet, loud := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		o := Options{
+		o := &Options{
 			Rendering: "R", Sources: []string{"hr", "ad"},
 			Force:    rapid.IntRange(0, 9).Draw(t, "force") == 0,
 			Checksum: rapid.IntRange(0, 9).Draw(t, "checksum") == 0,
@@ -41,7 +41,8 @@ func TestQuietIsUnchanged(t *testing.T) {
 			UploadSHA256: some("uploaded", "h"), Rendering: some("rendering", "R"), UserID: 7, ImageID: "i",
 			Missing: rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "missing"), Placeholder: rapid.IntRange(0, 9).Draw(t, "placeholder") == 0,
 		}
-		s := Subject{Joined: j, Record: &r}
+		s := About(j)
+		s.Remembered = &r
 		r.Stamp = rapid.SampledFrom([]string{chainStamp(s, o, winner(s, o)), "hr=1", "hr=1\nad=1", ""}).Draw(t, "remembered")
 		if rapid.IntRange(0, 5).Draw(t, "failed") == 0 {
 			r.Failure = &state.Failure{Final: rapid.Bool().Draw(t, "final"), Hash: "h"}
@@ -52,7 +53,7 @@ func TestQuietIsUnchanged(t *testing.T) {
 		}
 		source, ok := Quiet(j, e, o)
 		read := NeedsLook(s, o)
-		p := Build([]Subject{s}, nil, o)
+		p := Build([]*Subject{s}, o)
 		unchanged := !read && p.Unchanged == 1 && len(p.Settled) == 0
 		switch {
 		case ok && (!unchanged || p.WithPhoto[source] != 1):

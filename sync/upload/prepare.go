@@ -33,18 +33,18 @@ type ready struct {
 func (p *Pool) ready(ctx context.Context, a plan.Action) ready {
 	it := Item(a)
 	pic, src, err := p.prepare(ctx, a)
-	if a.Exact && src.sha256 != "" && src.sha256 != a.SourceSHA256 {
+	if a.Detail().Exact && src.sha256 != "" && src.sha256 != a.SourceSHA256() {
 		return ready{item: moved(it)}
 	}
 	if err != nil {
 		return p.unprepared(ctx, it, a, src.sha256, err)
 	}
 	sum := hash(pic.Data)
-	if a.Promised != "" && sum != a.Promised {
+	if a.Detail().Promised != "" && sum != a.Detail().Promised {
 		return ready{item: moved(it)}
 	}
 	it.Image = imageOf(pic, src, sum)
-	if sum == a.Record.UploadSHA256 && !a.Anew() {
+	if sum == a.Record().UploadSHA256 && !a.Anew() {
 		it.Reason, it.Outcome = string(plan.SamePicture), string(plan.Skipped)
 		r := p.settled(a, src.sha256)
 		return ready{item: it, learn: &r}
@@ -73,12 +73,12 @@ func (p *Pool) prepare(ctx context.Context, a plan.Action) (pic photo.Picture, s
 		pic, err = placeholder(a, p.Photos.MaxEdge)
 		return pic, src, err
 	}
-	if a.Err != nil && errors.Is(a.Err, sources.ErrTooLarge) {
-		return pic, original{sha256: a.SourceSHA256}, a.Err
+	if a.Err() != nil && errors.Is(a.Err(), sources.ErrTooLarge) {
+		return pic, original{sha256: a.SourceSHA256()}, a.Err()
 	}
 	var got sources.Photo
-	s := p.Sources[a.Candidate.Source]
-	err = s.Photos(ctx, []sources.Ref{a.Candidate.Ref}, func(ph sources.Photo) error { got = ph; return nil })
+	s := p.Sources[a.Candidate().Source]
+	err = s.Photos(ctx, []sources.Ref{a.Candidate().Ref}, func(ph sources.Photo) error { got = ph; return nil })
 	if err == nil {
 		err = got.Err
 	}
@@ -100,7 +100,7 @@ func placeholder(a plan.Action, maxEdge int) (photo.Picture, error) {
 	if maxEdge > 0 {
 		edge = min(edge, maxEdge)
 	}
-	return photo.Initials(cmp.Or(a.User.Name, a.Name), a.Email, edge)
+	return photo.Initials(cmp.Or(a.User().Name, a.DisplayName), a.Key(), edge)
 }
 
 // WaitHint is the hint for a photo whose file is being written.

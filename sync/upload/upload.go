@@ -110,7 +110,7 @@ func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
 	case it.Outcome != string(plan.Planned):
 		return it, nil
 	}
-	img := smartsheet.Image{Data: r.pic.Data, ContentType: r.pic.ContentType(), FileName: a.Email + r.pic.Ext()}
+	img := smartsheet.Image{Data: r.pic.Data, ContentType: r.pic.ContentType(), FileName: a.Key() + r.pic.Ext()}
 	up, err := p.send(ctx, &it, &a, img)
 	if err != nil {
 		return p.failed(ctx, it, a, r.src.sha256, err)
@@ -121,19 +121,19 @@ func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
 
 // send uploads, and once more under another id when the remembered one is stale.
 func (p *Pool) send(ctx context.Context, it *report.Item, a *plan.Action, img smartsheet.Image) (smartsheet.Upload, error) {
-	u := smartsheet.User{ID: a.User.ID, Email: a.User.Email}
+	u := smartsheet.User{ID: a.User().ID, Email: a.User().Email}
 	up, err := p.Smartsheet.SetProfileImage(ctx, u, img)
 	p.note(it, up)
-	if err == nil || smartsheet.VerdictOf(err) != smartsheet.StaleID || a.Record.UserID == 0 || a.Reason == plan.Placeholder {
+	if err == nil || smartsheet.VerdictOf(err) != smartsheet.StaleID || a.Record().UserID == 0 || a.Reason == plan.Placeholder {
 		return up, err // a placeholder is for the user who has our picture, and for nobody else
 	}
 	stale, _ := errors.AsType[*smartsheet.Error](err)
 	found, ferr := p.lookUp(ctx, a.Emails)
-	if ferr != nil || found.ID == 0 || found.ID == a.User.ID {
+	if ferr != nil || found.ID == 0 || found.ID == a.User().ID {
 		return up, errors.Join(err, ferr)
 	}
 	it.EarlierErrors = append(it.EarlierErrors, attemptError(stale))
-	a.User = plan.User{ID: found.ID, Email: a.User.Email, Active: true}
+	*a = a.For(plan.User{ID: found.ID, Email: a.User().Email, Active: true})
 	it.UserID = found.ID
 	u.ID = found.ID
 	up, err = p.Smartsheet.SetProfileImage(ctx, u, img)
@@ -201,7 +201,7 @@ func (p *Pool) failed(ctx context.Context, it report.Item, a plan.Action, src st
 	if verdict == smartsheet.StopRun {
 		return it, err
 	}
-	r := a.Record // not settled: the next run tries again
+	r := *a.Record() // not settled: the next run tries again
 	if answered && e.Final() {
 		r = p.settled(a, src)
 	}
@@ -209,7 +209,7 @@ func (p *Pool) failed(ctx context.Context, it report.Item, a plan.Action, src st
 	if answered {
 		f.Code, f.RefID, f.Status = codeText(e.Code), e.RefID, e.Status
 	}
-	r.Email, r.Missing, r.Failure = a.Email, a.Missing, p.failure(a, src, f)
+	r.Email, r.Missing, r.Failure = a.Key(), a.Missing, p.failure(a, src, f)
 	if (verdict == smartsheet.StaleID || verdict == smartsheet.Permission || answered && e.Status == 403) && a.Reason != plan.Placeholder {
 		r.UserID = 0 // looked up again next time, with the user's status
 	}
@@ -250,7 +250,7 @@ func (p *Pool) answered(it report.Item, a plan.Action, src, sum string, up smart
 		return it, p.record(&it, r)
 	}
 	it.Outcome, it.Hint = string(plan.PartialSuccess), "look at the person's picture in Smartsheet; the next run sends it again"
-	r, f := a.Record, state.Failure{Message: up.Message, Status: up.HTTPStatus}
+	r, f := *a.Record(), state.Failure{Message: up.Message, Status: up.HTTPStatus}
 	if len(up.FailedItems) > 0 {
 		first := up.FailedItems[0]
 		it.ErrorCode, it.RefID = &first.ErrorCode, &first.RefID
@@ -260,7 +260,7 @@ func (p *Pool) answered(it report.Item, a plan.Action, src, sum string, up smart
 			r, it.Hint = p.settled(a, src), e.Hint()
 		}
 	}
-	r.Email, r.UserID, r.Missing, r.Failure = a.Email, a.User.ID, a.Missing, p.failure(a, src, f)
+	r.Email, r.UserID, r.Missing, r.Failure = a.Key(), a.User().ID, a.Missing, p.failure(a, src, f)
 	return it, p.record(&it, r)
 }
 
@@ -275,8 +275,8 @@ func codeText(code int) string {
 // settled is the record of a person whose photo src was looked at for good.
 func (p *Pool) settled(a plan.Action, src string) state.Record {
 	r := Settled(a, p.Photos.Fingerprint())
-	r.SourceSHA256, r.UserID = src, a.User.ID
-	if a.SourceSHA256 != "" && a.SourceSHA256 != src {
+	r.SourceSHA256, r.UserID = src, a.User().ID
+	if a.SourceSHA256() != "" && a.SourceSHA256() != src {
 		r.Stamp = "" // it changed after the plan was made: the stamp is not of these bytes
 	}
 	return r
@@ -284,9 +284,9 @@ func (p *Pool) settled(a plan.Action, src string) state.Record {
 
 // Settled is a's record as the plan leaves it when nothing is uploaded.
 func Settled(a plan.Action, rendering string) state.Record {
-	r := a.Record
-	r.Email, r.Source, r.Ref, r.Stamp, r.Rendering = a.Email, a.Source, a.Candidate.Ref.Name, a.Stamp, rendering
-	r.SourceSHA256, r.Missing = a.SourceSHA256, a.Missing
+	r := *a.Record()
+	r.Email, r.Source, r.Ref, r.Stamp, r.Rendering = a.Key(), a.Source(), a.Candidate().Ref.Name, a.Stamp(), rendering
+	r.SourceSHA256, r.Missing = a.SourceSHA256(), a.Missing
 	if a.Lost {
 		r.UserID, r.UploadSHA256, r.ImageID, r.RunID, r.UploadedAt = 0, "", "", "", time.Time{}
 		r.Adopted = false
@@ -300,7 +300,7 @@ func Settled(a plan.Action, rendering string) state.Record {
 // failure completes f with what all failures have.
 func (p *Pool) failure(a plan.Action, src string, f state.Failure) *state.Failure {
 	f.Hash, f.At, f.RunID, f.Count = src, time.Now().UTC(), p.RunID, 1
-	if old := a.Record.Failure; old != nil && old.Hash == src {
+	if old := a.Record().Failure; old != nil && old.Hash == src {
 		f.Count = old.Count + 1
 	}
 	return &f
@@ -322,8 +322,8 @@ func (p *Pool) record(it *report.Item, r state.Record) error {
 // Item is the item of an action before anything was done.
 func Item(a plan.Action) report.Item {
 	return report.Item{
-		Email: a.Email, UserID: a.User.ID, Source: a.Source, Ref: a.Candidate.Ref.Name,
-		Reason: string(a.Reason), Outcome: string(a.Outcome), Candidates: a.Rivals,
+		Email: a.Key(), UserID: a.User().ID, Source: a.Source(), Ref: a.Candidate().Ref.Name,
+		Reason: string(a.Reason), Outcome: string(a.Outcome), Candidates: a.Detail().Rivals,
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 func TestRefusedPictureIsRemembered(t *testing.T) {
 	for code, want := range map[string]bool{photo.Truncated: true, photo.TooLarge: true, photo.TooSlow: false} {
 		var p Pool
-		a := plan.Action{Email: "a@example.com"}
+		a := plan.Action{Subject: &plan.Subject{Emails: []string{"a@example.com"}}}
 		r := p.unprepared(t.Context(), Item(a), a, "hash", &photo.Error{Code: code, Detail: "d"})
 		if it := r.item; it.Outcome != string(plan.Failed) || it.Reason != string(plan.InvalidImage) || it.Code != code || it.Hint == "" {
 			t.Errorf("%s: item %+v", code, it)
@@ -42,7 +42,7 @@ func TestUnreadPhotoHasTheHintThatFits(t *testing.T) {
 		"save the photo smaller at the source, or rai": &photo.Error{Code: photo.TooLarge},
 	} {
 		var p Pool
-		a := plan.Action{Email: "a@example.com"}
+		a := plan.Action{Subject: &plan.Subject{Emails: []string{"a@example.com"}}}
 		if it := p.unprepared(t.Context(), Item(a), a, "", err).item; it.Outcome != string(plan.Failed) || !strings.Contains(it.Hint, want) {
 			t.Errorf("%v: outcome %s, hint %q; want %q", err, it.Outcome, it.Hint, want)
 		}
