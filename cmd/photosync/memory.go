@@ -9,7 +9,7 @@ import (
 
 // headroom is the least that the program may take beside what it needs. The
 // collector's own rule would let it take as much again.
-const headroom = 24 << 20
+const headroom = 20 << 20
 
 // frugal keeps the program at headroom, or a third, above what it needs: under a limit
 // close to its need the collector would run all the time.
