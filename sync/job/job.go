@@ -141,7 +141,7 @@ func (r *run) steps(ctx context.Context) error {
 // tidy collects at once what a step about many people leaves: often that is as large as
 // what the next one needs.
 func (r *run) tidy() {
-	if len(r.subjects) > many || r.plan != nil && len(r.plan.Left) > many {
+	if len(r.subjects)+len(r.absent) > many || r.plan != nil && len(r.plan.Left) > many {
 		runtime.GC()
 	}
 }

@@ -18,16 +18,19 @@ func (r *run) meet(ctx context.Context) error {
 		return err
 	}
 	o := r.planOptions()
-	r.subjects = slices.DeleteFunc(r.subjects, func(s *plan.Subject) bool { // in a large company nearly all
+	rest := r.subjects[:0]
+	for i, s := range r.subjects {
+		r.subjects[i] = nil // in a large company most are dropped
 		if !plan.Unmet(s, o) || len(s.Users) > 0 || r.o.Apply.Has(s.Key()) {
-			return false
+			rest = append(rest, s)
+			continue
 		}
 		r.absent = append(r.absent, r.absentee(s))
 		if i := slices.IndexFunc(s.Candidates, func(c plan.Candidate) bool { return c.HasPhoto == sources.Present }); i >= 0 {
 			r.quiet.withPhoto[s.Candidates[i].Source]++
 		}
-		return true
-	})
+	}
+	r.subjects = rest
 	return nil
 }
 
