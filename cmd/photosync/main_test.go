@@ -168,18 +168,18 @@ func ldapSource(srv *slapdtest.Server) string {
 // The main job: two sources that overlap, a first run, a quiet one, one after a
 // few edits, and one after a touch.
 func TestFolderAndDirectory(t *testing.T) {
-	const n = 1000
+	const inFolder, first, all = 300, 150, 450 // from the first on, they are in the directory
 	var ldif strings.Builder
-	for i := 500; i < 1500; i++ {
+	for i := first; i < all; i++ {
 		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("p%05d", i), email(i), picture(100_000+i)))
 	}
 	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String()})
-	s := newSite(t, users(1500), ldapSource(srv))
+	s := newSite(t, users(all), ldapSource(srv))
 	want := map[string][]byte{}
-	for i := range 1500 {
+	for i := range all {
 		want[email(i)] = picture(100_000 + i)
 	}
-	for i := range n {
+	for i := range inFolder {
 		want[email(i)] = picture(i)
 		s.put(email(i), want[email(i)])
 	}
@@ -197,19 +197,19 @@ func TestFolderAndDirectory(t *testing.T) {
 			t.Fatalf("%d uploads so far, want %d", total, uploads)
 		}
 	}
-	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 1500 || r.Sources[1].WithPhoto != 500 || r.Sources[0].WithPhoto != 1000 {
+	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != all || r.Sources[1].WithPhoto != all-inFolder || r.Sources[0].WithPhoto != inFolder {
 		t.Fatalf("first run: %+v %+v", r.Totals, r.Sources)
 	}
-	check(1500)
+	check(all)
 
-	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 0 || r.Totals.Unchanged != 1500 || r.Totals.Requests > 10 {
+	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 0 || r.Totals.Unchanged != all || r.Totals.Requests > 10 {
 		t.Fatalf("second run: %+v", r.Totals)
 	}
 	for i := range 7 {
 		want[email(i)] = picture(200_000 + i)
 		s.put(email(i), want[email(i)])
 	}
-	for i := 1400; i < 1405; i++ {
+	for i := all - 100; i < all-95; i++ {
 		want[email(i)] = picture(200_000 + i)
 		srv.Modify(fmt.Sprintf("p%05d", i), "jpegPhoto", want[email(i)])
 	}
@@ -218,17 +218,17 @@ func TestFolderAndDirectory(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(s.photos, email(50)+".png"), now, now); err != nil {
 		t.Fatal(err)
 	}
-	srv.Modify("p01450", "telephoneNumber", []byte("+1 555 0100"))
+	srv.Modify("p00400", "telephoneNumber", []byte("+1 555 0100"))
 	if r := s.run(exitChanges, "plan"); r.Totals.Planned != 12 || len(r.Items) != 12 {
 		t.Fatalf("plan: %+v", r.Totals)
 	}
-	if got := s.sim.Counts().Accepted; got != 1500 {
-		t.Fatalf("the plan uploaded %d pictures", got-1500)
+	if got := s.sim.Counts().Accepted; got != all {
+		t.Fatalf("the plan uploaded %d pictures", got-all)
 	}
 	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 12 {
 		t.Fatalf("after 12 edits: %+v", r.Totals)
 	}
-	check(1512)
+	check(all + 12)
 	if c := s.sim.Counts(); c.MaxPerUser != 1 {
 		t.Errorf("%d uploads for one user at the same moment", c.MaxPerUser)
 	}
