@@ -66,6 +66,7 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	put(t, dir, map[string]string{"gil@example.com.HEIC": "x"})
 	makeFIFO(t, filepath.Join(dir, "fifo@example.com.jpg"))
 	for _, c := range []struct {
 		recursive bool
@@ -80,7 +81,7 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 			return nil
 		})
 		slices.Sort(got)
-		if want := len(c.want) + 5; !c.recursive && l.Entries != want+1 || c.recursive && l.Entries != want {
+		if want := len(c.want) + 6; !c.recursive && l.Entries != want+1 || c.recursive && l.Entries != want {
 			t.Errorf("recursive %v: %d entries, want %d and subfolders that are not read: nothing hidden", c.recursive, l.Entries, want)
 		}
 		if err != nil || !l.Complete || !slices.Equal(got, c.want) {
@@ -89,6 +90,7 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 		w := strings.Join(l.Warnings, "\n")
 		for _, want := range []string{
 			`1 ignored: the name is not an email address (first: "no-email.jpg")`, `1 ignored: not named .jpg, .png, .gif, .webp, .bmp or .tif (first: "Readme.txt")`,
+			`1 ignored: HEIC and AVIF cannot be sent: export these photos as JPEG (first: "gil@example.com.HEIC")`,
 			"ignored: hidden, or the file server's own (first: \"#recycle\")", "1 ignored: not a regular file", "2 ignored: a link that is absolute, leads out",
 		} {
 			if !strings.Contains(w, want) {
@@ -110,6 +112,7 @@ func TestReadingNeverLeavesTheFolderNorWaits(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "empty.jpg"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	put(t, dir, map[string]string{"gil@example.com.HEIC": "x"})
 	makeFIFO(t, filepath.Join(dir, "fifo.jpg")) // has taken a file's place since the listing
 	huge, err := os.Create(filepath.Join(dir, "huge.jpg"))
 	if err != nil {

@@ -86,6 +86,7 @@ const (
 	notEmail    = "the name is not an email address"
 	notMapped   = "not in the mapping file"
 	otherType   = "not named .jpg, .png, .gif, .webp, .bmp or .tif"
+	phoneType   = "HEIC and AVIF cannot be sent: export these photos as JPEG"
 	hidden      = "hidden, or the file server's own"
 	notRegular  = "not a regular file"
 	subfolder   = "a subfolder, and recursive is off"
@@ -94,7 +95,7 @@ const (
 
 func (w *walk) warnings(complete bool) []string {
 	var lines []string
-	for _, why := range []string{notEmail, notMapped, otherType, hidden, notRegular, subfolder, outsideLink} {
+	for _, why := range []string{notEmail, notMapped, phoneType, otherType, hidden, notRegular, subfolder, outsideLink} {
 		if c := w.ignored[why]; c != nil {
 			lines = append(lines, fmt.Sprintf("%d ignored: %s (first: %q)", c.n, why, c.first))
 		}
@@ -227,7 +228,12 @@ func (w *walk) person(name string, e entry, now time.Time) (p sources.Person, ok
 	}
 	stem, ok := photoName(e.name)
 	if !ok {
-		w.ignore(otherType, name)
+		why := otherType
+		switch strings.ToLower(path.Ext(name)) {
+		case ".heic", ".heif", ".avif":
+			why = phoneType
+		}
+		w.ignore(why, name)
 		return p, false, nil
 	}
 	email, why := w.who(e.name, stem)
