@@ -190,10 +190,9 @@ func TestServersLimit(t *testing.T) {
 	} {
 		d := newDomain(t)
 		d.code = code
-		n := 0
-		l, err := open(t, adOptions(d)).List(t.Context(), func(sources.Person) error { n++; return nil })
-		if e, ok := errors.AsType[*Error](err); !ok || l.Complete || n == 0 || !strings.Contains(e.Hint(), hint) {
-			t.Errorf("code %d: listing %+v of %d people, error %v", code, l, n, err)
+		l, err := open(t, adOptions(d)).List(t.Context(), func(sources.Person) error { return nil })
+		if e, ok := errors.AsType[*Error](err); !ok || l.Complete || !strings.Contains(e.Hint(), hint) {
+			t.Errorf("code %d: listing %+v, error %v", code, l, err)
 		}
 	}
 }
