@@ -34,7 +34,7 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (told []sources.
 func (s *Source) find(ctx context.Context, c *conn, ref sources.Ref) (*entry, error) {
 	attributes := slices.Concat(s.o.EmailAttributes, []string{"displayName", "cn"}, s.o.PhotoAttributes, keyAttributes(c.server),
 		s.marks.attributes(c.server), s.asked())
-	id, _ := splitKey(ref)
+	id := id(ref)
 	if id == "" {
 		return c.read(ctx, ref.Name, attributes...)
 	}

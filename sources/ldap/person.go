@@ -54,6 +54,12 @@ func splitKey(r sources.Ref) (id, mark string) {
 	return id, mark
 }
 
+// id is what an entry is found by; empty: only by its name.
+func id(r sources.Ref) string {
+	id, _ := splitKey(r)
+	return id
+}
+
 func digest(mark string) string {
 	sum := sha256.Sum256([]byte(mark))
 	return hex.EncodeToString(sum[:6])

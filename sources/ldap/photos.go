@@ -229,9 +229,8 @@ func (b batch) withoutPhoto(ctx context.Context, photos []sources.Photo) error {
 		}
 	}
 	for _, p := range photos {
-		id, _ := splitKey(p.Ref)
 		p.Err = fmt.Errorf("entry %q: %w", p.Ref.Name, sources.ErrNoPhoto)
-		if len(known) > 0 && !none[cmp.Or(id, p.Ref.Name)] {
+		if len(known) > 0 && !none[cmp.Or(id(p.Ref), p.Ref.Name)] {
 			p.Err = fmt.Errorf("entry %q: %w: the bind user needs the right to read %s", p.Ref.Name, sources.ErrDenied, strings.Join(known, ", "))
 		}
 		if err := b.give(p); err != nil {
@@ -245,7 +244,7 @@ func (b batch) withoutPhoto(ctx context.Context, photos []sources.Photo) error {
 func (b batch) none(ctx context.Context, photos []sources.Photo, filter string) (map[string]bool, error) {
 	none, keys := map[string]bool{}, ""
 	for _, p := range photos {
-		if id, _ := splitKey(p.Ref); id != "" {
+		if id := id(p.Ref); id != "" {
 			keys += keyFilter(id)
 			continue
 		}

@@ -30,12 +30,6 @@ func want(refs []sources.Ref) *wanted {
 
 func byID(a, b sources.Ref) int { return cmp.Or(strings.Compare(id(a), id(b)), a.Compare(b)) }
 
-// id is what an entry is found by; empty: only by its name.
-func id(r sources.Ref) string {
-	id, _ := splitKey(r)
-	return id
-}
-
 // take takes one.
 func (w *wanted) take(r sources.Ref) {
 	if i, ok := slices.BinarySearchFunc(w.order, r, func(o int32, r sources.Ref) int { return byID(w.refs[o], r) }); ok {
