@@ -30,6 +30,7 @@ type Config struct {
 	Metrics    Metrics    `yaml:"metrics"`
 	Notify     Notify     `yaml:"notify"`
 	Log        Log        `yaml:"log"`
+	SuccessOn  []int      `yaml:"success_on"` // exit codes that become 0
 
 	Warnings []string `yaml:"-"` // what is allowed and not wise
 }
@@ -76,6 +77,9 @@ type Source struct {
 	Name string `yaml:"name"`
 	Type string `yaml:"type"` // folder or ldap
 
+	MayBeEmpty bool     `yaml:"may_be_empty"` // to list nobody is no finding
+	Domains    []string `yaml:"domains"`      // that its addresses may have; empty: any
+
 	Path        string   `yaml:"path"`
 	Recursive   bool     `yaml:"recursive"`
 	MappingFile string   `yaml:"mapping_file"`
@@ -114,7 +118,9 @@ type Match struct {
 	Include []string          `yaml:"include"`
 	Exclude []string          `yaml:"exclude"`
 
-	AlternateEmails bool `yaml:"alternate_emails"`
+	AlternateEmails bool     `yaml:"alternate_emails"`
+	Refresh         Duration `yaml:"refresh"`         // how long a user who was found is not looked up again
+	IgnorePictures  []string `yaml:"ignore_pictures"` // SHA-256 of pictures that count as none, lower-case hex
 }
 
 // Image is what a picture may be like.
@@ -150,6 +156,7 @@ type Report struct {
 	Formats    []string `yaml:"formats"`
 	Keep       int      `yaml:"keep"`
 	Thumbnails bool     `yaml:"thumbnails"`
+	Before     bool     `yaml:"before"` // also show the picture that Smartsheet has now
 }
 
 // Metrics is where Prometheus finds the numbers of a run.
@@ -162,9 +169,25 @@ type Metrics struct {
 type Notify struct {
 	Webhook         Secret `yaml:"webhook"`
 	WebhookFile     string `yaml:"webhook_file"`
+	WebhookFormat   string `yaml:"webhook_format"`
 	When            string `yaml:"when"`
+	SMTP            SMTP   `yaml:"smtp"`
 	Healthcheck     Secret `yaml:"healthcheck"`
 	HealthcheckFile string `yaml:"healthcheck_file"`
+}
+
+// SMTP is the server that takes mail about runs.
+type SMTP struct {
+	Host         string   `yaml:"host"` // empty: no mail
+	Port         int      `yaml:"port"`
+	StartTLS     bool     `yaml:"starttls"`
+	CAFile       string   `yaml:"ca_file"`
+	Username     string   `yaml:"username"`
+	PasswordFile string   `yaml:"password_file"`
+	From         string   `yaml:"from"`
+	To           []string `yaml:"to"`
+
+	Password Secret `yaml:"-"`
 }
 
 // Log is how much is logged and how.
@@ -186,7 +209,8 @@ func defaults() *Config {
 			MaxReplaced: Limit{20, true}, MaxRemoved: Limit{5, true}, MinListed: Limit{80, true}, MinPeople: 10, MaxShared: 10,
 		},
 		Report: Report{Dir: "./reports", Formats: []string{"json", "html"}, Keep: 30, Thumbnails: true},
-		Notify: Notify{When: "attention"},
+		Match:  Match{Refresh: Duration(7 * 24 * time.Hour)},
+		Notify: Notify{When: "attention", WebhookFormat: "auto", SMTP: SMTP{Port: 587, StartTLS: true}},
 		Log:    Log{Level: "info", Format: "auto"},
 	}
 }

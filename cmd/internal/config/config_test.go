@@ -287,7 +287,7 @@ did you mean "name"?
 where the files <email>.jpg lie
      6 |     path: […, …]
        |     ^
-known here: allow_plaintext, auth, base_dn, bind_dn, bind_password_file, change_detection, email_attributes, exclude_filter, filter, idle_timeout, kerberos, list_timeout, mapping_file, member_of, min_age, name, page_size, path, photo_attributes, photo_choice, recursive, tls, type, urls
+known here: allow_plaintext, auth, base_dn, bind_dn, bind_password_file, change_detection, domains, email_attributes, exclude_filter, filter, idle_timeout, kerberos, list_timeout, mapping_file, may_be_empty, member_of, min_age, name, page_size, path, photo_attributes, photo_choice, recursive, tls, type, urls
      7 |     größe: …
        |     ^
 its place is smartsheet.concurrency
@@ -503,5 +503,29 @@ func TestLoadState(t *testing.T) {
 		if want == "" && err == nil || want != "" && (err != nil || s.Path != want) {
 			t.Errorf("%q: path %q, %v; want %q", text, s.Path, err, want)
 		}
+	}
+}
+
+func TestNewKeys(t *testing.T) {
+	c, err := load(t, `sources: [{name: hr, type: folder, path: /photos, may_be_empty: true, domains: [example.com]}]
+match: {refresh: 1d, ignore_pictures: [2C26B46B68FFC68FF99B453C1D30413413422D706483BFA0F98A5E886266E7AE]}
+report: {before: true}
+success_on: [3, 6]
+notify: {webhook_format: teams, smtp: {host: mail.example.com, from: Photosync <a@example.com>, to: [b@example.com]}}
+`, both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := c.Sources[0]; !s.MayBeEmpty || len(s.Domains) != 1 {
+		t.Errorf("source %+v", s)
+	}
+	if c.Match.Refresh != Duration(24*time.Hour) || c.Match.IgnorePictures[0] != "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae" {
+		t.Errorf("match %+v", c.Match)
+	}
+	if !c.Report.Before || len(c.SuccessOn) != 2 || c.Notify.WebhookFormat != "teams" {
+		t.Errorf("%+v", c)
+	}
+	if m := c.Notify.SMTP; m.Port != 587 || !m.StartTLS || m.Host == "" || len(m.To) != 1 {
+		t.Errorf("smtp %+v", m)
 	}
 }

@@ -33,11 +33,10 @@ func (c *Config) validate(d *decoder) {
 		s.validate(d, at)
 	}
 	c.State.validate(d)
-	for key, globs := range map[string][]string{"match.include": c.Match.Include, "match.exclude": c.Match.Exclude} {
-		for i, g := range globs {
-			if _, err := path.Match(g, ""); err != nil {
-				d.fault(fmt.Sprintf("%s[%d]", key, i), fmt.Sprintf("%q is no pattern", g), "* stands for any text, ? for one character")
-			}
+	c.Match.validate(d)
+	for i, code := range c.SuccessOn {
+		if !slices.Contains(softCodes, code) {
+			d.fault(fmt.Sprintf("success_on[%d]", i), fmt.Sprintf("exit code %d cannot count as success", code), "3, 4, 5, 6 or 10")
 		}
 	}
 	c.Image.validate(d)
@@ -49,6 +48,34 @@ func (c *Config) validate(d *decoder) {
 	c.Report.validate(d)
 	d.oneOf("log.level", c.Log.Level)
 	d.oneOf("log.format", c.Log.Format)
+}
+
+// softCodes are the exit codes that success_on may make 0: a run that failed (1) and a
+// wrong configuration (2) are never a success.
+var softCodes = []int{3, 4, 5, 6, 10}
+
+var (
+	sha256Hex = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
+	domain    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^@\s*/:]+$`) })
+)
+
+func (m *Match) validate(d *decoder) {
+	for key, globs := range map[string][]string{"match.include": m.Include, "match.exclude": m.Exclude} {
+		for i, g := range globs {
+			if _, err := path.Match(g, ""); err != nil {
+				d.fault(fmt.Sprintf("%s[%d]", key, i), fmt.Sprintf("%q is no pattern", g), "* stands for any text, ? for one character")
+			}
+		}
+	}
+	if m.Refresh <= 0 {
+		d.fault("match.refresh", "must be above 0", "like 7d")
+	}
+	for i, hash := range m.IgnorePictures {
+		m.IgnorePictures[i] = strings.ToLower(hash)
+		if !sha256Hex().MatchString(m.IgnorePictures[i]) {
+			d.fault(fmt.Sprintf("match.ignore_pictures[%d]", i), "is not the SHA-256 of a picture", "64 hexadecimal digits, as reports and photosync explain print them")
+		}
+	}
 }
 
 func (s State) validate(d *decoder) {
@@ -150,6 +177,11 @@ var (
 )
 
 func (s *Source) validate(d *decoder, at string) {
+	for i, name := range s.Domains {
+		if !domain().MatchString(name) {
+			d.fault(fmt.Sprintf("%s.domains[%d]", at, i), fmt.Sprintf("%q is no domain", name), "the part after the @, like example.com")
+		}
+	}
 	var foreign []string
 	switch s.Type {
 	case "folder":
@@ -188,6 +220,7 @@ var choices = map[string][]string{
 	"policy.removed":             {"report", "placeholder"},
 	"report.formats[]":           {"json", "html", "csv"},
 	"notify.when":                {"attention", "always"},
+	"notify.webhook_format":      {"auto", "slack", "teams", "json"},
 	"log.level":                  {"debug", "info", "warn", "error"},
 	"log.format":                 {"auto", "console", "json"},
 }
