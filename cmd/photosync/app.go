@@ -2,18 +2,12 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 )
-
-// version is set at build time: -ldflags "-X main.version=1.2.3".
-var version = "dev"
 
 // app is what the commands share.
 type app struct {
@@ -36,8 +30,9 @@ run back (nothing was written), 5 another run holds the state,
 		SilenceErrors: true, SilenceUsage: true,
 		// Without a command there is nothing sensible to do but to explain.
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		Args: cobra.NoArgs,
+		Args: cobra.NoArgs, Version: build().String(),
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(a.sync(), a.plan(), a.apply(), a.explain(), a.check(), a.report(), a.state(), a.init(), a.config(), a.demo(), a.simulate(), a.version(), a.man())
 	describe(root)
 	root.SetOut(a.stdout)
@@ -76,23 +71,6 @@ func isUsage(err error) bool {
 type workError struct{ error }
 
 func (e workError) Unwrap() error { return e.error }
-
-func (a *app) version() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(a.stdout, "photosync %s (%s, %s/%s)\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return nil
-		},
-	}
-}
-
-func versionText() string {
-	if bi, ok := debug.ReadBuildInfo(); ok && version == "dev" && bi.Main.Version != "" && bi.Main.Version != "(devel)" {
-		return bi.Main.Version
-	}
-	return version
-}
 
 // logger writes to w, which ends at stderr: for people on a terminal, JSON
 // otherwise. Every line has the run's id.
