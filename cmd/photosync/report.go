@@ -15,22 +15,29 @@ import (
 
 // reportFlags are the flags of report.
 type reportFlags struct {
-	html, csv   bool
-	output, out string
+	html, csv          bool
+	output, out, serve string
 }
 
 func (a *app) report() *cobra.Command {
 	f := &reportFlags{}
 	cmd := &cobra.Command{
-		Use:   "report FILE",
+		Use:   "report FILE|FOLDER",
 		Short: "Show the report of a run, or turn it into a page or a table",
 		Long: `Show the report of a run from its JSON file, or turn it into a page (HTML) or a
-table (CSV), on stdout or in the file named with -o.`,
+table (CSV), on stdout or in the file named with -o.
+
+--serve shows it, or all reports of a folder, to browsers on this machine, until it is
+stopped. It writes nothing, and listens on addresses of this machine alone.`,
 		Example: `  photosync report /var/lib/photosync/reports/latest.json
   photosync report latest.json --html -o report.html
-  photosync report latest.json --csv -o report.csv`,
+  photosync report latest.json --csv -o report.csv
+  photosync report /var/lib/photosync/reports --serve 127.0.0.1:8080`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.serve != "" {
+				return a.serve(cmd.Context(), f.serve, args[0])
+			}
 			format, err := f.format()
 			if err != nil {
 				return err
@@ -45,6 +52,11 @@ table (CSV), on stdout or in the file named with -o.`,
 	cmd.Flags().BoolVar(&f.csv, "csv", false, "as a table, a line for each person")
 	cmd.Flags().StringVar(&f.output, "output", "text", "text or json, without --html and --csv")
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write to `FILE` instead of stdout")
+	cmd.Flags().StringVar(&f.serve, "serve", "", "show pages at `HOST:PORT` of this machine")
+	cmd.MarkFlagsMutuallyExclusive("serve", "html")
+	cmd.MarkFlagsMutuallyExclusive("serve", "csv")
+	cmd.MarkFlagsMutuallyExclusive("serve", "out")
+	cmd.MarkFlagsMutuallyExclusive("serve", "output")
 	return cmd
 }
 
