@@ -47,7 +47,7 @@ func exitCode(r *report.Report, err error) int {
 		return exitDone
 	case r.Mode == job.Plan && r.Totals.Planned > 0:
 		return exitChanges
-	case r.NeedsAttention() > 0:
+	case r.NeedsSomebody():
 		return exitAttention
 	}
 	return exitDone

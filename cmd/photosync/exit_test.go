@@ -9,6 +9,7 @@ import (
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/job"
+	"photosync/sync/outcome"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 )
@@ -20,6 +21,11 @@ func TestExitCode(t *testing.T) {
 		return r
 	}
 	skip := func(reason string) report.Item { return report.Item{Outcome: "skipped", Reason: reason} }
+	found := func(severity string) *report.Report {
+		r := with(job.Sync)
+		r.Findings = []outcome.Finding{{Severity: severity}}
+		return r
+	}
 	for name, c := range map[string]struct {
 		r    *report.Report
 		err  error
@@ -32,6 +38,8 @@ func TestExitCode(t *testing.T) {
 		"failed":             {with(job.Sync, report.Item{Outcome: "failed"}), nil, 3},
 		"partial":            {with(job.Sync, report.Item{Outcome: "partial_success"}), nil, 3},
 		"ambiguous":          {with(job.Sync, skip("ambiguous")), nil, 3},
+		"a finding":          {found(outcome.Attention), nil, 3},
+		"a notice":           {found(outcome.Notice), nil, 0},
 		"plan of nothing":    {with(job.Plan), nil, 0},
 		"plan":               {with(job.Plan, report.Item{Outcome: "planned"}), nil, 10},
 		"source failed":      {with(job.Sync), &sources.ListError{Source: "x", Err: errors.New("y")}, 1},

@@ -6,16 +6,18 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"photosync/sync/outcome"
 )
 
-// section is a part of the page with people in it.
-type section struct {
+// Section is a part of the report with people in it.
+type Section struct {
 	Kind, Title, Lead string
-	Groups            []*group
+	Groups            []*Group
 }
 
 // N is how many people are in the section.
-func (s section) N() int {
+func (s Section) N() int {
 	n := 0
 	for _, g := range s.Groups {
 		n += g.N()
@@ -23,17 +25,17 @@ func (s section) N() int {
 	return n
 }
 
-// group is people with the same story.
-type group struct {
+// Group is people with the same story.
+type Group struct {
 	Code, Title, Hint string
 	RefIDs            bool // there are some
+	Items             []*Item
+	Counted           int // people without an item of their own
 	common            string
-	items             []*Item
-	counted           int // people without an item of their own
 }
 
 // N is how many people are in the group.
-func (g *group) N() int { return len(g.items) + g.counted }
+func (g *Group) N() int { return len(g.Items) + g.Counted }
 
 // Where people stand on the page, from top to bottom.
 const (
@@ -43,10 +45,10 @@ const (
 	left
 )
 
-// sections sorts everyone in the report by what a human has to do. Empty sections
-// are left out.
-func sections(r *Report) []section {
-	all := []section{
+// Sections sorts everyone in the report by what a human has to do. It leaves empty
+// sections out.
+func Sections(r *Report) []Section {
+	all := []Section{
 		attention: {Kind: "attention", Title: "Needs attention"},
 		sent:      {Kind: "sent", Title: "Uploaded"},
 		later:     {Kind: "later", Title: "Left for the next run"},
@@ -55,7 +57,7 @@ func sections(r *Report) []section {
 	if r.Mode == "plan" {
 		all[sent].Title = "Would be uploaded"
 	}
-	byKey := map[string]*group{}
+	byKey := map[string]*Group{}
 	for i := range r.Items {
 		it := &r.Items[i]
 		at, g := place(it)
@@ -72,73 +74,73 @@ func sections(r *Report) []section {
 		for _, g := range all[at].Groups {
 			g.tell(at)
 		}
-		slices.SortStableFunc(all[at].Groups, func(a, b *group) int {
+		slices.SortStableFunc(all[at].Groups, func(a, b *Group) int {
 			return cmp.Or(cmp.Compare(a.urgency(), b.urgency()), cmp.Compare(b.N(), a.N()), cmp.Compare(a.Code, b.Code))
 		})
 	}
-	return slices.DeleteFunc(all, func(s section) bool { return len(s.Groups) == 0 })
+	return slices.DeleteFunc(all, func(s Section) bool { return len(s.Groups) == 0 })
 }
 
 // counted are the people who are in the totals only, as whole shards are.
-func counted(r *Report) []*group {
+func counted(r *Report) []*Group {
 	rest := maps.Clone(r.SkippedByReason)
 	for _, it := range r.Items {
 		if it.Outcome == "skipped" {
 			rest[it.Reason]--
 		}
 	}
-	var gs []*group
+	var gs []*Group
 	for _, reason := range slices.Sorted(maps.Keys(rest)) {
 		if n := rest[reason]; n > 0 {
-			gs = append(gs, &group{Code: reason, Hint: reasonWords[reason].meaning, counted: n})
+			gs = append(gs, &Group{Code: reason, Hint: outcome.Reason(reason).Words().Meaning, Counted: n})
 		}
 	}
 	return gs
 }
 
 // place is the section of an item and its group there, still without people.
-func place(it *Item) (at int, g group) {
+func place(it *Item) (at int, g Group) {
 	switch {
 	case it.NeedsAttention():
 		return attention, trouble(it)
 	case it.Outcome == "uploaded" || it.Outcome == "planned":
-		return sent, group{}
+		return sent, Group{}
 	case it.Outcome == "unfinished":
-		return later, group{}
+		return later, Group{}
 	}
-	return left, group{Code: it.Reason, Hint: reasonWords[it.Reason].meaning}
+	return left, Group{Code: it.Reason, Hint: outcome.Reason(it.Reason).Words().Meaning}
 }
 
 // trouble is the group of an item that needs attention: by errorCode, else by what
 // is wrong with the picture, else by reason.
-func trouble(it *Item) group {
+func trouble(it *Item) Group {
 	code := value(it.ErrorCode)
 	switch {
 	case code != 0:
-		return group{Code: fmt.Sprint("errorCode ", code), Hint: it.Hint}
+		return Group{Code: fmt.Sprint("errorCode ", code), Hint: it.Hint}
 	case it.Code != "":
-		return group{Code: it.Code, Title: cmp.Or(codeWords[it.Code], it.Code), Hint: it.Hint}
+		return Group{Code: it.Code, Title: cmp.Or(codeWords[it.Code], it.Code), Hint: it.Hint}
 	case it.Unverified:
-		return group{Code: "unverified", Title: "Smartsheet does not show what was uploaded", Hint: it.Hint}
+		return Group{Code: "unverified", Title: "Smartsheet does not show what was uploaded", Hint: it.Hint}
 	case it.HTTPStatus >= 300:
-		return group{Code: fmt.Sprint("HTTP ", it.HTTPStatus), Hint: it.Hint}
+		return Group{Code: fmt.Sprint("HTTP ", it.HTTPStatus), Hint: it.Hint}
 	case it.Outcome == "failed" || it.Outcome == "partial_success":
-		return group{Code: it.Outcome, Hint: it.Hint}
+		return Group{Code: it.Outcome, Hint: it.Hint}
 	}
-	return group{Code: it.Reason, Title: reasonTitle(it.Reason), Hint: cmp.Or(it.Hint, reasonWords[it.Reason].meaning)}
+	return Group{Code: it.Reason, Title: reasonTitle(it.Reason), Hint: cmp.Or(it.Hint, outcome.Reason(it.Reason).Words().Meaning)}
 }
 
-func (g *group) add(it *Item) {
+func (g *Group) add(it *Item) {
 	if g.common != it.text() {
 		g.common = ""
 	}
 	g.RefIDs = g.RefIDs || len(refs(it)) > 0
-	g.items = append(g.items, it)
+	g.Items = append(g.Items, it)
 }
 
 // tell gives a group the words that depend on all of its people: what is true of
 // each is said once.
-func (g *group) tell(at int) {
+func (g *Group) tell(at int) {
 	switch {
 	case at == left:
 		g.Title = reasonTitle(g.Code)
@@ -158,7 +160,7 @@ func (g *group) tell(at int) {
 
 // urgency sorts what goes away by itself behind what does not, and what was
 // refused before what is normal life.
-func (g *group) urgency() int {
+func (g *Group) urgency() int {
 	switch {
 	case strings.HasPrefix(g.Hint, "retry by itself"):
 		return 3
@@ -176,8 +178,8 @@ func (it *Item) text() string {
 	return it.Message
 }
 
-// lines are what is to be said of one person in the group.
-func (g *group) lines(it *Item) []string {
+// Lines returns what is to be said of one person in the group.
+func (g *Group) Lines(it *Item) []string {
 	texts := []string{it.Message}
 	for _, f := range it.FailedItems {
 		texts = append(texts, f.Message)

@@ -65,7 +65,7 @@ func encodeHTML(w io.Writer, r *Report) error {
 	if err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
-	ss := sections(r)
+	ss := Sections(r)
 	v := newView(r, ss)
 	v.Policy, v.Style, v.Script = p.policy, p.style, p.script
 	b := &pageWriter{Writer: bufio.NewWriter(w), templates: p.templates, left: maxPeople}
@@ -97,7 +97,7 @@ func (w *pageWriter) run(name string, data any) {
 	}
 }
 
-func (w *pageWriter) section(s section) {
+func (w *pageWriter) section(s Section) {
 	w.run("section", s)
 	for _, g := range s.Groups {
 		switch s.Kind {
@@ -130,18 +130,18 @@ type row struct {
 
 // list writes the people of a group: the first of them to be seen, the others for
 // the script to show.
-func (w *pageWriter) list(g *group, class, as string, shown int) {
-	items := g.items[:min(len(g.items), w.left)]
+func (w *pageWriter) list(g *Group, class, as string, shown int) {
+	items := g.Items[:min(len(g.Items), w.left)]
 	w.left -= len(items)
-	if g.counted > 0 {
-		w.run("counted", g.counted)
+	if g.Counted > 0 {
+		w.run("counted", g.Counted)
 	}
 	fmt.Fprintf(w, "<ul class=%q data-list>\n", class)
 	for i, it := range items {
 		if i == shown {
 			w.WriteString("</ul><template>")
 		}
-		w.run(as, row{it, g.lines(it)})
+		w.run(as, row{it, g.Lines(it)})
 	}
 	if len(items) > shown {
 		w.WriteString("</template>")
@@ -149,7 +149,7 @@ func (w *pageWriter) list(g *group, class, as string, shown int) {
 	} else {
 		w.WriteString("</ul>")
 	}
-	if n := len(g.items) - len(items); n > 0 {
+	if n := len(g.Items) - len(items); n > 0 {
 		w.run("omitted", n)
 	}
 }

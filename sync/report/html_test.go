@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/net/html"
 	"pgregory.net/rapid"
+
+	"photosync/sync/outcome"
 )
 
 func encode(t interface{ Fatal(...any) }, r *Report) string {
@@ -84,7 +86,7 @@ func TestAllIsText(t *testing.T) {
 		code := 1128
 		r.Version, r.Mode, r.PlanID, r.Approve, r.PlanFile, r.Warnings = s, s, s, s, s, []string{s}
 		r.Error = &Error{Message: s, Hint: s, RefID: s}
-		r.Guards = []Breach{{s, s}}
+		r.Guards = []Breach{{Guard: s, Message: s}}
 		r.Sources = []Source{{Name: s, Type: s, Warnings: []string{s}}}
 		for _, outcome := range []string{"uploaded", "failed", "partial_success", "skipped", "unfinished", "held"} {
 			r.Add(Item{
@@ -180,9 +182,16 @@ func TestVerdict(t *testing.T) {
 		{"plan", Failed, Totals{}, 0, "The plan could not be made.", "bad"},
 	} {
 		r := &Report{Mode: c.mode, Result: c.result, Totals: c.t, Guards: make([]Breach, c.guards)}
-		mood, _ := mood(r)
-		if got := r.verdict(); got != c.want || mood != c.mood {
-			t.Errorf("%s %s: %q, %s; want %q, %s", c.mode, c.result, got, mood, c.want, c.mood)
+		colour, _ := mood(r)
+		if got := r.Verdict(); got != c.want || colour != c.mood {
+			t.Errorf("%s %s: %q, %s; want %q, %s", c.mode, c.result, got, colour, c.want, c.mood)
+		}
+		if colour == "good" { // never above a finding that needs somebody
+			r.Findings = []outcome.Finding{{Severity: outcome.Notice}, {Severity: outcome.Attention}}
+			colour, _ = mood(r)
+			if got := r.Verdict(); !strings.Contains(got, "and the run as a whole needs attention") || colour != "warn" {
+				t.Errorf("%s %s with a finding: %q, %s", c.mode, c.result, got, colour)
+			}
 		}
 	}
 }
@@ -203,11 +212,11 @@ func TestGroups(t *testing.T) {
 	)
 	r.Skip("out_of_shard", 3)
 	var got []string
-	for _, s := range sections(r) {
+	for _, s := range Sections(r) {
 		for _, g := range s.Groups {
 			line := s.Kind + "|" + g.Code + "|" + g.Title
-			for _, it := range g.items {
-				line += "|" + it.Email + ":" + strings.Join(g.lines(it), ",")
+			for _, it := range g.Items {
+				line += "|" + it.Email + ":" + strings.Join(g.Lines(it), ",")
 			}
 			got = append(got, line)
 		}
@@ -238,7 +247,7 @@ func TestEveryoneHasAPlace(t *testing.T) {
 			r.Add(Item{Outcome: rapid.SampledFrom(outcomes).Draw(t, "outcome"), Reason: rapid.SampledFrom(reasons).Draw(t, "reason"), ErrorCode: &code})
 		}
 		all, attention := 0, 0
-		for _, s := range sections(r) {
+		for _, s := range Sections(r) {
 			all += s.N()
 			if s.Kind == "attention" {
 				attention = s.N()

@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"photosync/sync/outcome"
 )
 
 // SchemaVersion is the version of the JSON. It grows when a field changes its
@@ -24,17 +26,18 @@ const (
 
 // Report is one run.
 type Report struct {
-	SchemaVersion int       `json:"schema_version"`
-	RunID         string    `json:"run_id"`
-	Version       string    `json:"version"`
-	Mode          string    `json:"mode"` // sync, plan or apply
-	Result        string    `json:"result"`
-	ExitCode      int       `json:"exit_code"`
-	StartedAt     time.Time `json:"started_at"`
-	FinishedAt    time.Time `json:"finished_at"`
-	PlanID        string    `json:"plan_id"`
-	Error         *Error    `json:"error"`
-	Warnings      []string  `json:"warnings,omitempty"` // what went wrong beside the run: a notice that could not be sent
+	SchemaVersion int               `json:"schema_version"`
+	RunID         string            `json:"run_id"`
+	Version       string            `json:"version"`
+	Mode          string            `json:"mode"` // sync, plan or apply
+	Result        string            `json:"result"`
+	ExitCode      int               `json:"exit_code"`
+	StartedAt     time.Time         `json:"started_at"`
+	FinishedAt    time.Time         `json:"finished_at"`
+	PlanID        string            `json:"plan_id"`
+	Error         *Error            `json:"error"`
+	Findings      []outcome.Finding `json:"findings"`           // about the whole run, the most urgent first
+	Warnings      []string          `json:"warnings,omitempty"` // what went wrong beside the run: a notice that could not be sent
 
 	Approve         string         `json:"approve,omitempty"`   // the command that lets a plan that guards hold pass
 	PlanFile        string         `json:"plan_file,omitempty"` // where the plan is kept for photosync apply
@@ -57,10 +60,7 @@ type Error struct {
 }
 
 // Breach is a guard that a plan breaks.
-type Breach struct {
-	Guard   string `json:"guard"` // its key in the configuration
-	Message string `json:"message"`
-}
+type Breach = outcome.Breach
 
 // Source is what a source listed.
 type Source struct {
@@ -165,7 +165,7 @@ type Image struct {
 func New(mode, runID, version string, startedAt time.Time) *Report {
 	return &Report{
 		SchemaVersion: SchemaVersion, RunID: runID, Version: version, Mode: mode,
-		StartedAt: startedAt, FinishedAt: startedAt, Sources: []Source{}, SkippedByReason: map[string]int{}, Items: []Item{},
+		StartedAt: startedAt, FinishedAt: startedAt, Findings: []outcome.Finding{}, Sources: []Source{}, SkippedByReason: map[string]int{}, Items: []Item{},
 	}
 }
 
@@ -249,4 +249,17 @@ func (r *Report) Doubt(it *Item, shown string) {
 func (r *Report) NeedsAttention() int {
 	return r.Totals.Failed + r.Totals.PartialSuccess + r.Totals.Held + r.Totals.Unverified +
 		r.SkippedByReason["ambiguous"] + r.SkippedByReason["shared_image"]
+}
+
+// NeedsSomebody reports whether a human should look at the run: at people in it, or
+// at a finding about the whole of it.
+func (r *Report) NeedsSomebody() bool { return r.NeedsAttention() > 0 || r.urgentFindings() > 0 }
+
+func (r *Report) urgentFindings() (n int) {
+	for _, f := range r.Findings {
+		if f.Severity == outcome.Attention {
+			n++
+		}
+	}
+	return n
 }

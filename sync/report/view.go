@@ -40,9 +40,9 @@ type chip struct {
 
 type fact struct{ Name, Value string }
 
-func newView(r *Report, sections []section) *view {
+func newView(r *Report, sections []Section) *view {
 	v := &view{
-		Report: r, Preview: r.Mode == "plan", Verdict: r.verdict(), Took: durationText(r.FinishedAt.Sub(r.StartedAt)),
+		Report: r, Preview: r.Mode == "plan", Verdict: r.Verdict(), Took: durationText(r.FinishedAt.Sub(r.StartedAt)),
 		Bar: bar(r.Totals), Chart: newChart(r), Facts: facts(r),
 	}
 	v.Mood, v.Icon = mood(r)
@@ -71,7 +71,7 @@ func mood(r *Report) (class, icon string) {
 		return "warn", pause
 	case r.Result == Interrupted:
 		return "warn", pause
-	case r.NeedsAttention() > 0:
+	case r.NeedsSomebody():
 		return "warn", exclamation
 	case r.Mode == "plan" && r.Totals.Planned > 0:
 		return "info", arrow

@@ -5,33 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"photosync/sync/outcome"
 )
-
-// words are a stable identifier in words: a title and what it means.
-type words struct{ title, meaning string }
-
-var reasonWords = map[string]words{
-	"new":               {"new", "The person had no picture from us yet."},
-	"changed":           {"changed at the source", "The photo at the source has changed."},
-	"rendering_changed": {"image settings changed", "The image settings have changed."},
-	"drifted":           {"drifted", "The picture in Smartsheet was not the one from us any more."},
-	"forced":            {"forced", "Uploaded because of --force."},
-	"placeholder":       {"placeholder", "The photo is gone from the sources: neutral initials take its place."},
-	"unchanged":         {"Unchanged", "There is nothing to do."},
-	"same_picture":      {"Same picture", "The source changed, and what would be sent did not."},
-	"no_photo":          {"No photo", "No source has a photo of these people."},
-	"not_in_smartsheet": {"Not in Smartsheet", "Smartsheet knows nobody by these addresses."},
-	"inactive_user":     {"Inactive user", "The Smartsheet accounts of these people are not active."},
-	"excluded":          {"Excluded", "match.include and match.exclude leave these people out."},
-	"ambiguous":         {"More than one candidate", "Only a human can tell which is right."},
-	"shared_image":      {"One picture for many people", "A silhouette, a logo or a bad import?"},
-	"user_changed":      {"The user's own picture", "policy.existing leaves it alone."},
-	"known_bad":         {"Refused before", "The same photos were refused before and have not changed since. They are not sent again until they do."},
-	"invalid_image":     {"Refused picture", ""},
-	"being_written":     {"Being written", "The file is being copied, or younger than min_age: the next run reads it."},
-	"held":              {"Held back", "A guard holds the whole run."},
-	"out_of_shard":      {"In another shard", "Another run answers for these people."},
-}
 
 var codeWords = map[string]string{
 	"empty":              "The file is empty",
@@ -48,15 +24,11 @@ var exitWords = map[int]string{
 }
 
 // reasonTitle is a reason in words; one that is not known, as it is.
-func reasonTitle(reason string) string {
-	if w, ok := reasonWords[reason]; ok {
-		return w.title
-	}
-	return reason
-}
+func reasonTitle(reason string) string { return outcome.Reason(reason).Words().Title }
 
-// verdict is what became of the run, in one sentence.
-func (r *Report) verdict() string {
+// Verdict says in one sentence what became of the run. It is good news only if
+// nobody is needed.
+func (r *Report) Verdict() string {
 	t, attention := r.Totals, r.NeedsAttention()
 	sent := were(t.Uploaded)
 	switch {
@@ -74,8 +46,8 @@ func (r *Report) verdict() string {
 		return "Stopped early: " + sent + ", " + people(t.Unfinished, "is", "are") + " left for the next run."
 	case r.Result == Interrupted:
 		return "Stopped early. What was done is recorded; the next run continues."
-	case attention > 0:
-		return sent + ", and " + people(attention, "person needs", "people need") + " attention."
+	case r.NeedsSomebody():
+		return sent + ", and " + r.needs(attention) + " attention."
 	case t.Uploaded == 0:
 		return "Nothing to do: everybody's picture is as it should be."
 	}
@@ -90,10 +62,18 @@ func (r *Report) planVerdict(planned, attention int) string {
 	switch {
 	case len(r.Guards) > 0:
 		return s + ", and a guard would hold it back."
-	case attention > 0:
-		return s + ", and " + people(attention, "person needs", "people need") + " attention."
+	case r.NeedsSomebody():
+		return s + ", and " + r.needs(attention) + " attention."
 	}
 	return s + "."
+}
+
+// needs says who needs attention: a finding counts for more than any number of people.
+func (r *Report) needs(n int) string {
+	if r.urgentFindings() > 0 {
+		return "the run as a whole needs"
+	}
+	return people(n, "person needs", "people need")
 }
 
 func were(n int) string {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"photosync/sync/outcome"
 )
 
 // WriteError is a report, or what belongs to it, that could not be written.
@@ -234,6 +236,9 @@ func Read(path string) (*Report, error) {
 	r := &Report{}
 	if err := json.Unmarshal(data, r); err != nil {
 		return fail(err, whole)
+	}
+	if r.Findings == nil { // an older photosync wrote it
+		r.Findings = []outcome.Finding{}
 	}
 	return r, nil
 }
