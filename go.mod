@@ -2,6 +2,8 @@ module photosync
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require (
 	github.com/bep/imagemeta v1.0.1
 	github.com/go-asn1-ber/asn1-ber v1.5.8

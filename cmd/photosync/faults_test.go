@@ -209,8 +209,8 @@ func (b *faultBench) memory(r *report.Report) string {
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		it, img := items[email(i)], simulator.Image{}
-		switch img, _ = b.sim.Image(email(i)); {
+		it := items[email(i)]
+		switch img, _ := b.sim.Image(email(i)); {
 		case !known:
 			all = append(all, "unknown")
 		case rec.UploadSHA256 != "":

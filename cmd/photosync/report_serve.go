@@ -36,7 +36,7 @@ func (a *app) serve(ctx context.Context, address, name string) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	l, err := net.Listen("tcp", address)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return workError{fmt.Errorf("serve reports: %w", err)}
 	}

@@ -178,7 +178,7 @@ var errFuel = errors.New("the same bytes are read again and again")
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.ReadAt(p[:min(len(p), 4096)], r.pos)
 	r.pos += int64(n)
-	if n > 0 && err == io.EOF {
+	if n > 0 && errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return n, err

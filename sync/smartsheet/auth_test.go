@@ -2,6 +2,7 @@ package smartsheet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -313,7 +314,7 @@ func TestRefreshFails(t *testing.T) {
 					c.prepare(a)
 				}
 				_, err := a.client(nil).Me(t.Context())
-				e, ok := err.(*Error)
+				e, ok := errors.AsType[*Error](err)
 				if !ok || VerdictOf(err) != c.verdict || !strings.Contains(err.Error(), c.text) || !strings.Contains(e.Hint(), c.hint) {
 					t.Fatalf("verdict %v, error %v, hint %q", VerdictOf(err), err, e.Hint())
 				}

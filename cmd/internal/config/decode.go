@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -113,7 +114,7 @@ func (d *decoder) decode(data []byte, into any) *Fault {
 // otherwise quote the file and whatever secret is in it.
 func syntaxFault(err error) *Fault {
 	f := &Fault{Message: "not valid YAML"}
-	if e, ok := err.(yaml.Error); ok {
+	if e, ok := errors.AsType[yaml.Error](err); ok {
 		f.Message = "not valid YAML: " + e.GetMessage()
 		if t := e.GetToken(); t != nil && t.Position != nil {
 			f.Line, f.Column = t.Position.Line, t.Position.Column

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,7 +58,7 @@ func TestNoticeFaults(t *testing.T) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 			continue
 		}
-		if e := err.(*Error); strings.Contains(err.Error()+e.Excerpts(), "s3cret") {
+		if e, _ := errors.AsType[*Error](err); strings.Contains(err.Error()+e.Excerpts(), "s3cret") {
 			t.Errorf("%s: the address shows itself: %s", text, e.Excerpts())
 		}
 	}

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -44,7 +45,7 @@ func (s *Server) ListenTLS(addr string) (*Listener, error) {
 }
 
 func (s *Server) listen(addr string, secure *tls.Config, ca []byte) (*Listener, error) {
-	l, err := net.Listen("tcp", addr)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: %w", addr, err)
 	}

@@ -114,7 +114,7 @@ type transport struct{ h http.Handler }
 
 func (t transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	defer func() {
-		if p := recover(); p == http.ErrAbortHandler {
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // a panic's value, which nobody wraps
 			resp, err = nil, io.ErrUnexpectedEOF
 			if r.Context().Err() != nil {
 				err = r.Context().Err()
