@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"time"
 
@@ -41,6 +40,7 @@ run back (nothing was written), 5 another run holds the state,
 	if c, _, err := root.Find([]string{"completion"}); err == nil {
 		c.RunE = root.RunE // or a shell that it does not know would get the help, and exit code 0
 	}
+	typeErrors(root)
 	return root
 }
 
@@ -49,9 +49,6 @@ func (a *app) exit(err error) int {
 	if err == nil {
 		return a.code
 	}
-	if isUsage(err) {
-		err = usageError{err}
-	}
 	printError(a.stderr, err)
 	code := exitCode(nil, err)
 	if a.json {
@@ -59,18 +56,6 @@ func (a *app) exit(err error) int {
 	}
 	return code
 }
-
-// isUsage recognises cobra's own complaints, which have no type: every command
-// that begins its work wraps or types its errors.
-func isUsage(err error) bool {
-	_, typed := errors.AsType[workError](err)
-	return !typed
-}
-
-// workError marks an error that arose after the command line was understood.
-type workError struct{ error }
-
-func (e workError) Unwrap() error { return e.error }
 
 // logger writes to w, which ends at stderr: for people on a terminal, JSON
 // otherwise. Every line has the run's id.

@@ -31,7 +31,7 @@ way can be applied again, and goes on.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := readPlan(args[0])
 			if err != nil {
-				return workError{usageError{err}}
+				return usage(err)
 			}
 			f.apply = p
 			f.selection(p.Selection)

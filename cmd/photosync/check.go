@@ -36,16 +36,16 @@ It fails if a run could not begin.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
-				return usageError{fmt.Errorf("--output %q: want text or json", output)}
+				return usage(fmt.Errorf("--output %q: want text or json", output))
 			}
 			a.json = output == "json"
 			file, err := config.Find(file, a.env)
 			if err != nil {
-				return workError{usageError{err}}
+				return usage(err)
 			}
 			c, err := a.load(file)
 			if err != nil {
-				return workError{usageError{err}}
+				return usage(err)
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -141,10 +141,7 @@ func printCheckupJSON(w io.Writer, findings []finding) error {
 		}
 		out.Findings = append(out.Findings, line{names[f.mark], f.what, f.detail, f.remedy})
 	}
-	if err := json.NewEncoder(w).Encode(out); err != nil {
-		return workError{err}
-	}
-	return nil
+	return json.NewEncoder(w).Encode(out)
 }
 
 func (k *checkup) config(file string, c *config.Config) {

@@ -31,12 +31,7 @@ func (a *app) demo() *cobra.Command {
 		Long: `Show the main job on this machine: a folder of drawn portraits, a stand-in for
 Smartsheet, and three runs. Nothing outside a temporary folder is touched.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := a.runDemo(cmd.Context()); err != nil {
-				return workError{err}
-			}
-			return nil
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runDemo(cmd.Context()) },
 	}
 }
 

@@ -22,10 +22,11 @@ const (
 
 // usageError is a mistake in the command line or the configuration: nothing was
 // contacted.
-type usageError struct{ err error }
+type usageError struct{ error }
 
-func (e usageError) Error() string { return e.err.Error() }
-func (e usageError) Unwrap() error { return e.err }
+func (e usageError) Unwrap() error { return e.error }
+
+func usage(err error) error { return usageError{err} }
 
 // exitCode is the exit code of a run. The report is nil when the run did not get
 // as far as having one.

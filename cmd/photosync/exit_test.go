@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"photosync/sources"
@@ -43,7 +45,7 @@ func TestExitCode(t *testing.T) {
 		"plan of nothing":    {with(job.Plan), nil, 0},
 		"plan":               {with(job.Plan, report.Item{Outcome: "planned"}), nil, 10},
 		"source failed":      {with(job.Sync), &sources.ListError{Source: "x", Err: errors.New("y")}, 1},
-		"usage":              {nil, workError{usageError{errors.New("x")}}, 2},
+		"usage":              {nil, fmt.Errorf("x: %w", usage(errors.New("y"))), 2},
 		"locked":             {with(job.Sync), fmt.Errorf("open: %w", &state.LockedError{}), 5},
 		"other account":      {with(job.Sync), &state.AccountError{}, 1},
 		"held":               {with(job.Sync), &job.HeldError{}, 4},
@@ -60,6 +62,20 @@ func TestExitCode(t *testing.T) {
 	} {
 		if got := exitCode(c.r, c.err); got != c.want {
 			t.Errorf("%s: exit code %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+// What is wrong with a command line is a usage error, whoever notices it.
+func TestUsageErrors(t *testing.T) {
+	for _, line := range []string{
+		"snyc", "sync now", "sync --no-such-flag", "sync --limit many", "sync --output xml", "explain", "explain nobody",
+		"report latest.json --html --csv", "report latest.json --serve 127.0.0.1:0 --html", "completion basch", "state list [", "state show x",
+		"state adopt --state x", "state import", "config schema more", "check --output xml",
+	} {
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), strings.Fields(line), func(string) string { return "" }, &out, &errs); code != exitUsage {
+			t.Errorf("photosync %s: exit %d, want %d\n%s", line, code, exitUsage, errs.String())
 		}
 	}
 }

@@ -34,11 +34,11 @@ It fails if nobody knows the address, and names the nearest ones.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.output != "text" && f.output != "json" {
-				return usageError{fmt.Errorf("--output %q: want text or json", f.output)}
+				return usage(fmt.Errorf("--output %q: want text or json", f.output))
 			}
 			x, err := a.explanation(cmd.Context(), f, args[0])
 			if err != nil {
-				return workError{err}
+				return err
 			}
 			if !x.Known {
 				a.code = exitFailed
@@ -47,10 +47,7 @@ It fails if nobody knows the address, and names the nearest ones.`,
 				e := json.NewEncoder(a.stdout)
 				e.SetIndent("", "  ")
 				e.SetEscapeHTML(false)
-				if err := e.Encode(x); err != nil {
-					return workError{err}
-				}
-				return nil
+				return e.Encode(x)
 			}
 			printExplanation(a.stdout, x)
 			return nil
@@ -65,18 +62,18 @@ It fails if nobody knows the address, and names the nearest ones.`,
 func (a *app) explanation(ctx context.Context, f *runFlags, address string) (*job.Explanation, error) {
 	email, err := sources.Email(address)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usage(err)
 	}
 	file, err := config.Find(f.config, a.env)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usage(err)
 	}
 	c, err := a.load(file)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usage(err)
 	}
 	if err := f.shards(a.env); err != nil {
-		return nil, usageError{err}
+		return nil, usage(err)
 	}
 	local, domain, _ := strings.Cut(email, "@")
 	for from, to := range c.Match.Domains {
@@ -93,7 +90,7 @@ func (a *app) explanation(ctx context.Context, f *runFlags, address string) (*jo
 	defer client.Close()
 	srcs, closeSources, err := openSources(c)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usage(err)
 	}
 	defer closeSources()
 	st, err := state.Open(shardPath(c.State.Path, f.part), state.Options{ReadOnly: true})

@@ -52,15 +52,6 @@ func describe(cmd *cobra.Command) {
 		}
 		cmd.Long += "\n\n" + exitText(cmd)
 	}
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return misuse{err, cmd, args}
-			}
-			return nil
-		}
-	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misuse{err, cmd, nil} })
 	for flag, values := range map[string][]string{
 		"progress": {"auto", "always", "never"}, "output": {"text", "json"},
 		"log-level": {"debug", "info", "warn", "error"}, "log-format": {"auto", "console", "json"},
@@ -76,6 +67,25 @@ func describe(cmd *cobra.Command) {
 			_ = cmd.MarkFlagDirname(flag) // likewise
 		}
 	}
+}
+
+// typeErrors gives cobra's complaints about a command line their type: those about
+// arguments, flags, and flags that exclude each other.
+func typeErrors(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		typeErrors(c)
+	}
+	misused := func(cmd *cobra.Command, args []string, err error) error {
+		if err == nil {
+			return nil
+		}
+		return usage(misuse{err, cmd, args})
+	}
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return misused(cmd, args, check(cmd, args)) }
+	}
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return misused(cmd, nil, cmd.ValidateFlagGroups()) }
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misused(cmd, nil, err) })
 }
 
 // misuse is a command line that does not fit its command.

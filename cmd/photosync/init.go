@@ -28,7 +28,7 @@ it. A file that is there is left alone.`,
 				return a.print(config.Example())
 			}
 			if err := writeNew(file, config.Example()); err != nil {
-				return workError{err}
+				return err
 			}
 			fmt.Fprintf(a.stdout, `Wrote %s. Next:
   edit it: what is marked "example" is yours to fill in
@@ -51,7 +51,7 @@ func (a *app) config() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			b, err := config.Schema()
 			if err != nil {
-				return workError{err}
+				return err
 			}
 			return a.print(b)
 		},
@@ -61,7 +61,7 @@ func (a *app) config() *cobra.Command {
 
 func (a *app) print(b []byte) error {
 	if _, err := a.stdout.Write(b); err != nil {
-		return workError{err}
+		return err
 	}
 	return nil
 }

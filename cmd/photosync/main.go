@@ -22,7 +22,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil && out.err != nil {
-		err = workError{fmt.Errorf("write to stdout: %w", out.err)}
+		err = fmt.Errorf("write to stdout: %w", out.err)
 	}
 	return app.exit(err)
 }

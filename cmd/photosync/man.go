@@ -33,7 +33,7 @@ that is there is replaced. Their date is today's, or that of SOURCE_DATE_EPOCH.`
 				err = writePages(cmd.Root(), args[0], date.UTC())
 			}
 			if err != nil {
-				return workError{fmt.Errorf("write man pages: %w", err)}
+				return fmt.Errorf("write man pages: %w", err)
 			}
 			return nil
 		},

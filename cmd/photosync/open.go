@@ -29,7 +29,7 @@ func baseURL(s config.Smartsheet) string {
 func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (*smartsheet.Client, error) {
 	transport, err := smartsheet.NewTransport(s.CAFile)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usage(err)
 	}
 	return newClientOver(transport, s, abort, log)
 }
@@ -47,7 +47,7 @@ func newClientOver(transport http.RoundTripper, s config.Smartsheet, abort <-cha
 		},
 	})
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usage(err)
 	}
 	return c, nil
 }

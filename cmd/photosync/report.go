@@ -40,12 +40,9 @@ stopped. It writes nothing, and listens on addresses of this machine alone.`,
 			}
 			format, err := f.format()
 			if err != nil {
-				return err
+				return usage(err)
 			}
-			if err := a.showReport(args[0], format, f.out); err != nil {
-				return workError{err}
-			}
-			return nil
+			return a.showReport(args[0], format, f.out)
 		},
 	}
 	cmd.Flags().BoolVar(&f.html, "html", false, "as a page")

@@ -26,25 +26,25 @@ import (
 // this machine, until it is stopped. It writes nothing.
 func (a *app) serve(ctx context.Context, address, name string) error {
 	if host, _, err := net.SplitHostPort(address); err != nil {
-		return usageError{fmt.Errorf("--serve %q: want HOST:PORT, such as 127.0.0.1:8080", address)}
+		return usage(fmt.Errorf("--serve %q: want HOST:PORT, such as 127.0.0.1:8080", address))
 	} else if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
-		return usageError{fmt.Errorf("--serve %q: want an address of this machine alone, such as 127.0.0.1:8080, as reports hold names and pictures", address)}
+		return usage(fmt.Errorf("--serve %q: want an address of this machine alone, such as 127.0.0.1:8080, as reports hold names and pictures", address))
 	}
 	page, err := reportPages(name)
 	if err != nil {
-		return workError{err}
+		return err
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return workError{fmt.Errorf("serve reports: %w", err)}
+		return fmt.Errorf("serve reports: %w", err)
 	}
 	s := &http.Server{Handler: page, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	context.AfterFunc(ctx, func() { s.Close() })
 	fmt.Fprintf(a.stdout, "The reports are at http://%s/ for browsers on this machine. End it with Ctrl-C.\n", l.Addr())
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return workError{fmt.Errorf("serve reports: %w", err)}
+		return fmt.Errorf("serve reports: %w", err)
 	}
 	return nil
 }

@@ -89,11 +89,11 @@ sizes-as-text (of pictures).`,
 func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulateFlags) error {
 	faults, err := f.complete(&o)
 	if err != nil {
-		return usageError{err}
+		return usage(err)
 	}
 	dir, err := os.MkdirTemp("", "photosync-simulate-")
 	if err != nil {
-		return workError{err}
+		return err
 	}
 	defer os.RemoveAll(dir)
 	s := simulator.New(o)
@@ -109,12 +109,12 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 	defer stop()
 	l, err := listen(f.listen)
 	if err != nil {
-		return workError{err}
+		return err
 	}
 	defer l.Close()
 	lines, err := invitation(o, l, f.oauth, filepath.Join(dir, "ca.pem"))
 	if err != nil {
-		return workError{err}
+		return err
 	}
 	fmt.Fprintf(a.stdout, "A Smartsheet simulator with %s is ready. To use it, put into the configuration:\n\n%s\nEveryone's current picture: %s\nEnd it with Ctrl-C.\n",
 		count(len(o.Users), "user"), lines, strings.TrimSuffix(l.URL(), "2.0"))

@@ -46,20 +46,17 @@ Only adopt contacts the sources and Smartsheet.`,
 	return cmd
 }
 
-// with opens the state and calls do; every error is one of work.
+// with opens the state and calls do.
 func (a *app) with(f *stateFlags, o state.Options, do func(*state.Store) error) error {
 	file, err := f.statePath(a)
 	if err != nil {
-		return workError{usageError{err}}
+		return usage(err)
 	}
 	st, err := openExisting(file, o)
 	if err != nil {
-		return workError{err}
+		return err
 	}
-	if err := errors.Join(do(st), st.Close()); err != nil {
-		return workError{err}
-	}
-	return nil
+	return errors.Join(do(st), st.Close())
 }
 
 // openExisting opens a state and begins none.
@@ -100,7 +97,7 @@ func (a *app) stateList(f *stateFlags) *cobra.Command {
 			}
 			var err error
 			if f.only, err = patterns(globs); err != nil {
-				return err
+				return usage(err)
 			}
 			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error { return a.listState(st, f) })
 		},
@@ -117,7 +114,7 @@ func (f *stateFlags) addOutput(cmd *cobra.Command) {
 
 func (f *stateFlags) checkOutput() error {
 	if f.output != "text" && f.output != "json" {
-		return fmt.Errorf("--output %q: want text or json", f.output)
+		return usage(fmt.Errorf("--output %q: want text or json", f.output))
 	}
 	return nil
 }
@@ -161,7 +158,7 @@ Smartsheet know as well.`,
 			}
 			emails, err := canonical(args)
 			if err != nil {
-				return err
+				return usage(err)
 			}
 			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error {
 				r, found, err := st.Lookup(emails[0])
@@ -215,7 +212,7 @@ addresses is not known.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			emails, err := canonical(args)
 			if err != nil {
-				return err
+				return usage(err)
 			}
 			return a.with(f, state.Options{}, func(st *state.Store) error { return a.forget(st, f, cmd.InOrStdin(), emails) })
 		},

@@ -35,12 +35,9 @@ is ever changed.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.path != "" {
-				return errors.New("--state: adopt needs the configuration")
+				return usage(errors.New("--state: adopt needs the configuration"))
 			}
-			if err := a.adopt(cmd.Context(), f, cmd.InOrStdin()); err != nil {
-				return workError{err}
-			}
-			return nil
+			return a.adopt(cmd.Context(), f, cmd.InOrStdin())
 		},
 	}
 	f.addYes(cmd)
@@ -49,15 +46,15 @@ is ever changed.`,
 
 func (a *app) adopt(ctx context.Context, f *stateFlags, in io.Reader) error {
 	if err := f.shards(a.env); err != nil {
-		return usageError{err}
+		return usage(err)
 	}
 	file, err := config.Find(f.config, a.env)
 	if err != nil {
-		return usageError{err}
+		return usage(err)
 	}
 	c, err := a.load(file)
 	if err != nil {
-		return usageError{err}
+		return usage(err)
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -68,7 +65,7 @@ func (a *app) adopt(ctx context.Context, f *stateFlags, in io.Reader) error {
 	defer client.Close()
 	srcs, closeSources, err := openSources(c)
 	if err != nil {
-		return usageError{err}
+		return usage(err)
 	}
 	defer closeSources()
 	path := shardPath(c.State.Path, f.part)

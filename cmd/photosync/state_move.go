@@ -96,17 +96,14 @@ back, or not at all.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := f.statePath(a)
 			if err != nil {
-				return workError{fmt.Errorf("import state: %w", usageError{err})}
+				return fmt.Errorf("import state: %w", usage(err))
 			}
 			exports, closeAll, err := f.exports(path, args, cmd.InOrStdin())
 			defer closeAll()
 			if err != nil {
-				return workError{fmt.Errorf("import state: %w", err)}
+				return fmt.Errorf("import state: %w", err)
 			}
-			if err := a.importState(path, exports, f.replace); err != nil {
-				return workError{err}
-			}
-			return nil
+			return a.importState(path, exports, f.replace)
 		},
 	}
 	cmd.Flags().BoolVar(&f.replace, "replace", false, "also if the state holds people, or is of another account")

@@ -118,25 +118,25 @@ shows, too.
 func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	a.json = f.output == "json"
 	if err := f.check(); err != nil {
-		return usageError{err}
+		return usage(err)
 	}
 	file, err := config.Find(f.config, a.env)
 	if err != nil {
-		return workError{usageError{err}}
+		return usage(err)
 	}
 	c, err := a.load(file)
 	if err != nil {
-		return workError{usageError{err}}
+		return usage(err)
 	}
 	if f.source != "" && !slices.ContainsFunc(c.Sources, func(s config.Source) bool { return s.Name == f.source }) {
-		return workError{usageError{fmt.Errorf("--source %q: the configuration has no such source", f.source)}}
+		return usage(fmt.Errorf("--source %q: the configuration has no such source", f.source))
 	}
 	if err := f.shards(a.env); err != nil {
-		return workError{usageError{err}}
+		return usage(err)
 	}
 	f.override(c)
 	if err := report.CheckDir(c.Report.Dir); err != nil {
-		return workError{err}
+		return err
 	}
 	runID := newRunID(time.Now())
 	w := a.watch(f, c.Log, runID)
@@ -226,7 +226,7 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 	w.follow(client.Stats, c.Smartsheet.UploadWeight)
 	srcs, closeSources, err := openSources(c)
 	if err != nil {
-		return fail(usageError{err})
+		return fail(usage(err))
 	}
 	defer closeSources()
 	w.count(srcs)
@@ -284,7 +284,7 @@ func (a *app) conclude(rep *report.Report, err error, to config.Report, w *watch
 	logEnd(w.log, rep, files)
 	if w.lines != nil {
 		if jerr := w.lines.summary(rep); jerr != nil {
-			return workError{jerr}
+			return jerr
 		}
 	} else {
 		printSummary(a.stdout, rep)
