@@ -10,10 +10,9 @@ import (
 	"os"
 	"path"
 	"reflect"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -80,29 +79,29 @@ type Source struct {
 	MayBeEmpty bool     `yaml:"may_be_empty"` // to list nobody is no finding
 	Domains    []string `yaml:"domains"`      // that its addresses may have; empty: any
 
-	Path        string   `yaml:"path"`
-	Recursive   bool     `yaml:"recursive"`
-	MappingFile string   `yaml:"mapping_file"`
-	MinAge      Duration `yaml:"min_age"`
+	Path        string   `yaml:"path" of:"folder"`
+	Recursive   bool     `yaml:"recursive" of:"folder"`
+	MappingFile string   `yaml:"mapping_file" of:"folder"`
+	MinAge      Duration `yaml:"min_age" of:"folder"`
 
-	URLs             []string `yaml:"urls"`
-	Auth             string   `yaml:"auth"`
-	BindDN           string   `yaml:"bind_dn"`
-	BindPasswordFile string   `yaml:"bind_password_file"`
-	Kerberos         Kerberos `yaml:"kerberos"`
-	BaseDN           string   `yaml:"base_dn"`
-	Filter           string   `yaml:"filter"`
-	ExcludeFilter    string   `yaml:"exclude_filter"`
-	MemberOf         string   `yaml:"member_of"`
-	EmailAttributes  []string `yaml:"email_attributes"`
-	PhotoAttributes  []string `yaml:"photo_attributes"`
-	PhotoChoice      string   `yaml:"photo_choice"`
-	TLS              TLS      `yaml:"tls"`
-	PageSize         int      `yaml:"page_size"`
-	ChangeDetection  string   `yaml:"change_detection"`
-	AllowPlaintext   bool     `yaml:"allow_plaintext"`
-	IdleTimeout      Duration `yaml:"idle_timeout"`
-	ListTimeout      Duration `yaml:"list_timeout"`
+	URLs             []string `yaml:"urls" of:"ldap"`
+	Auth             string   `yaml:"auth" of:"ldap"`
+	BindDN           string   `yaml:"bind_dn" of:"ldap"`
+	BindPasswordFile string   `yaml:"bind_password_file" of:"ldap"`
+	Kerberos         Kerberos `yaml:"kerberos" of:"ldap"`
+	BaseDN           string   `yaml:"base_dn" of:"ldap"`
+	Filter           string   `yaml:"filter" of:"ldap"`
+	ExcludeFilter    string   `yaml:"exclude_filter" of:"ldap"`
+	MemberOf         string   `yaml:"member_of" of:"ldap"`
+	EmailAttributes  []string `yaml:"email_attributes" of:"ldap"`
+	PhotoAttributes  []string `yaml:"photo_attributes" of:"ldap"`
+	PhotoChoice      string   `yaml:"photo_choice" of:"ldap"`
+	TLS              TLS      `yaml:"tls" of:"ldap"`
+	PageSize         int      `yaml:"page_size" of:"ldap"`
+	ChangeDetection  string   `yaml:"change_detection" of:"ldap"`
+	AllowPlaintext   bool     `yaml:"allow_plaintext" of:"ldap"`
+	IdleTimeout      Duration `yaml:"idle_timeout" of:"ldap"`
+	ListTimeout      Duration `yaml:"list_timeout" of:"ldap"`
 
 	BindPassword Secret `yaml:"-"`
 }
@@ -249,66 +248,79 @@ func (e *NotFoundError) Hint() string {
 // Relative paths in the file are relative to the working directory. Checks know more
 // of a source than its form: the keys of their faults begin below it.
 func Load(path string, env func(string) string, checks ...func(Source) []Fault) (*Config, error) {
-	c, d, data, err := read(path)
+	c, d, err := read(path)
 	if err != nil {
 		return nil, err
 	}
 	c.Warnings = d.warnings
+	d.check(reflect.ValueOf(c).Elem(), "")
 	for i := range c.Sources {
 		c.Sources[i].defaults()
 	}
 	c.validate(d)
+	d.require(c)
 	for i, s := range c.Sources {
 		for _, check := range checks {
 			for _, f := range check(s) {
-				d.more(fmt.Sprintf("sources[%d].%s", i, f.Key), f.Message, f.Instead)
+				d.foreign(fmt.Sprintf("sources[%d].%s", i, f.Key), f, reflect.ValueOf(s))
 			}
 		}
 	}
 	c.secrets(d, env)
 	c.notices(d, path, env)
-	return c, d.verdict(path, data)
+	return c, d.verdict(path)
 }
 
 // LoadState reads only where the state lies: what works on the state alone needs no
 // token, and no other part of the file to be right. A key that is not known may be
 // meant for it.
 func LoadState(path string) (State, error) {
-	c, d, data, err := read(path)
+	c, d, err := read(path)
 	if err != nil {
 		return State{}, err
 	}
-	c.State.validate(d)
+	d.require(c)
 	known := keys(reflect.TypeFor[Config]())
 	d.faults = slices.DeleteFunc(d.faults, func(f Fault) bool {
 		top, _, _ := strings.Cut(strings.ReplaceAll(f.Key, "[", "."), ".")
 		return top != "state" && slices.Contains(known, top)
 	})
-	return c.State, d.verdict(path, data)
+	return c.State, d.verdict(path)
 }
 
-func read(path string) (*Config, *decoder, []byte, error) {
+func read(path string) (*Config, *decoder, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		if pe, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pe.Err
 		}
-		return nil, nil, nil, &ReadError{path, err}
+		return nil, nil, &ReadError{path, err}
 	}
 	c, d := defaults(), &decoder{places: map[string]place{}}
-	if err := d.decode(data, c); err != nil {
-		return nil, nil, nil, &Error{Path: path, Faults: []Fault{*err}}
+	if f := d.decode(data, c); f != nil {
+		d.faults = []Fault{*f}
+		return nil, nil, d.verdict(path)
 	}
-	return c, d, data, nil
+	return c, d, nil
+}
+
+// foreign adds the fault that a package below found in a source. It may quote a value.
+func (d *decoder) foreign(key string, f Fault, source reflect.Value) {
+	if name, _, _ := strings.Cut(f.Key, "["); slices.Contains(keys(source.Type()), name) {
+		if v := field(source, name); v.Kind() == reflect.String && v.String() != "" && quote(key, v.String()) == "the value" {
+			f.Message = strings.NewReplacer(strconv.Quote(v.String()), "the value", v.String(), "…").Replace(f.Message)
+		}
+	}
+	d.fault(key, f.Message, f.Instead)
 }
 
 // verdict is an *Error if there are faults in the file.
-func (d *decoder) verdict(path string, data []byte) error {
+func (d *decoder) verdict(path string) error {
 	if len(d.faults) == 0 {
 		return nil
 	}
 	slices.SortStableFunc(d.faults, func(a, b Fault) int { return a.Line - b.Line })
-	excerpts(data, d.faults)
+	excerpts(d.lines, d.faults)
 	return &Error{Path: path, Faults: d.faults}
 }
 
@@ -346,5 +358,3 @@ func Glob(pattern, email string) bool {
 	ok, err := path.Match(strings.ToLower(pattern), email)
 	return ok && err == nil
 }
-
-var integrationSource = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(AI|SCRIPT|APPLICATION),[^,\pC]+,[^,\pC]+$`) })

@@ -162,7 +162,7 @@ func TestFaults(t *testing.T) {
 		{"unknown section", minimal + "smartsheets: {}\n", `2:1: smartsheets: unknown key (did you mean "smartsheet"?)`},
 		{"token inline", minimal + "smartsheet:\n  token: " + secret, "3:3: smartsheet.token: unknown key (put the token into a file"},
 		{"password inline", ldapStart + "urls: [ldaps://x], bind_password: " + secret + "}]", "bind_password: unknown key (put the password into a file"},
-		{"twice", minimal + "log: {level: info}\nlog: {level: warn}\n", "log"},
+		{"twice", minimal + "log: {level: info}\nlog: {level: warn}\n", "stands here twice"},
 		{"no number", minimal + "smartsheet: {concurrency: many}", `2:14: smartsheet.concurrency: want a whole number, not "many"`},
 		{"fraction", minimal + "smartsheet: {concurrency: 1.5}", "want a whole number"},
 		{"no bool", minimal + "smartsheet: {assume_user: 'yes'}", "want true or false"},
@@ -175,7 +175,7 @@ func TestFaults(t *testing.T) {
 		{"no time", minimal + "smartsheet: {timeout: 0s}", "must be above 0"},
 		{"size", minimal + "image: {max_bytes: 1XB}", "write it like 800kB"},
 		{"endless size", minimal + "image: {max_bytes: NaN}", "write it like 800kB"},
-		{"size too small", minimal + "image: {max_bytes: 5}", "make no sense"},
+		{"size too small", minimal + "image: {max_bytes: 5}", "is out of range"},
 		{"edge too small", minimal + "image: {max_edge: 9}", "16 to 100000"},
 		{"pixels", minimal + "image: {max_pixels: 5GP}", "write it like 50MP"},
 		{"quality", minimal + "image: {quality: 101}", "0 to 100"},
@@ -191,9 +191,9 @@ func TestFaults(t *testing.T) {
 		{"no sources", "log: {level: info}", "there is no source of photos"},
 		{"empty file", "", "there is no source of photos"},
 		{"no name", "sources: [{type: folder, path: x}]", "a source needs a name"},
-		{"same name", "sources: [{name: a, type: folder, path: x}, {name: a, type: folder, path: y}]", `two sources are called "a"`},
+		{"same name", "sources: [{name: a, type: folder, path: x}, {name: a, type: folder, path: y}]", `another source is called "a"`},
 		{"source type", "sources: [{name: a, type: ftp}]", `sources[0].type: "ftp" is not possible (folder, ldap)`},
-		{"no type", "sources: [{name: a}]", "folder, ldap"},
+		{"no type", "sources: [{name: a}]", "folder or ldap"},
 		{"no path", "sources: [{name: a, type: folder}]", "needs a path"},
 		{"min_age without unit", "sources: [{name: a, type: folder, path: x, min_age: 5}]", "write it like 30s"},
 		{"mapping file in ldap", ldapStart + "urls: [ldaps://x], mapping_file: x.csv}]", "a source of type ldap has no such key"},
@@ -206,7 +206,7 @@ func TestFaults(t *testing.T) {
 		{"external without certificate", ldapStart + "urls: ['ldaps://x'], auth: external}]", "needs a client certificate"},
 		{"simple without user", ldapStart + "urls: ['ldaps://x'], auth: simple}]", "bind_dn: auth: simple needs it"},
 		{"user that is not used", ldapStart + "urls: ['ldaps://x'], auth: anonymous, bind_dn: cn=x}]", "does not use it"},
-		{"half of Kerberos", ldapStart + "urls: ['ldaps://x'], kerberos: {principal: a@B}}]", "needs principal and keytab"},
+		{"half of Kerberos", ldapStart + "urls: ['ldaps://x'], kerberos: {principal: a@B}}]", "auth: gssapi needs it"},
 		{"Kerberos that is not used", ldapStart + "urls: ['ldaps://x'], auth: anonymous, kerberos: {keytab: k}}]", "does not use it"},
 		{"auth", ldapStart + "urls: ['ldaps://x'], auth: ntlm}]", "is not possible (simple, external, gssapi, anonymous)"},
 		{"photo choice", ldapStart + "urls: ['ldaps://x'], photo_choice: best}]", "is not possible (first, largest)"},
@@ -216,7 +216,7 @@ func TestFaults(t *testing.T) {
 		{"password in the address", ldapStart + "urls: ['ldaps://u:" + secret + "@x']}]", "may not hold a user or password"},
 		{"password in no address", ldapStart + "urls: ['http://u:" + secret + "@x']}]", "no LDAP address"},
 		{"token in the address", minimal + "smartsheet: {base_url: 'ftp://u:" + secret + "@x'}", "no address"},
-		{"half a certificate", ldapStart + "urls: [ldaps://x], tls: {cert_file: x}}]", "go together"},
+		{"half a certificate", ldapStart + "urls: [ldaps://x], tls: {cert_file: x}}]", "a certificate needs its key"},
 		{"pattern", minimal + "match: {exclude: ['[']}", "is no pattern"},
 		{"policy", minimal + "policy: {existing: always}", "is not possible"},
 		{"log level", minimal + "log: {level: loud}", "debug, info, warn, error"},
@@ -276,22 +276,20 @@ func TestExcerpts(t *testing.T) {
      1 | smartsheet: {concurrency: many, token: …}
        |              ^
 put the token into a file and name it with token_file, or set SMARTSHEET_ACCESS_TOKEN
-     1 | smartsheet: {concurrency: …, token: …}
-       |                              ^
+     1 | smartsheet: {concurrency: many, token: …}
+       |                                 ^
 did you mean "name"?
-     3 |   - nmae: …
+     3 |   - nmae: '…'
        |     ^
+ write |   - name: 'hr'
 
      6 |     path: […, …]
        |     ^
-where the files <email>.jpg lie
-     6 |     path: […, …]
-       |     ^
 known here: allow_plaintext, auth, base_dn, bind_dn, bind_password_file, change_detection, domains, email_attributes, exclude_filter, filter, idle_timeout, kerberos, list_timeout, mapping_file, may_be_empty, member_of, min_age, name, page_size, path, photo_attributes, photo_choice, recursive, tls, type, urls
-     7 |     größe: …
+     7 |     …: "…"
        |     ^
 its place is smartsheet.concurrency
-     8 | concurrency: …
+     8 | concurrency: 4
        | ^
 `
 	if d := cmp.Diff(want, got.String()); d != "" {
@@ -375,8 +373,8 @@ func TestOAuth2(t *testing.T) {
 		t.Errorf("the environment does not win: %v", err)
 	}
 	for name, tt := range map[string]struct{ conf, token, want string }{
-		"with token_file":  {"token_file: " + file + ", oauth2: {" + full + "}", "", "smartsheet.oauth2: goes not together with token_file"},
-		"with a token":     {"oauth2: {" + full + "}", secret, "goes not together with SMARTSHEET_ACCESS_TOKEN"},
+		"with token_file":  {"token_file: " + file + ", oauth2: {" + full + "}", "", "smartsheet.oauth2: does not go together with token_file"},
+		"with a token":     {"oauth2: {" + full + "}", secret, "does not go together with SMARTSHEET_ACCESS_TOKEN"},
 		"no id":            {"oauth2: {client_secret_file: " + file + ", refresh_token_file: " + file + "}", "", "oauth2.client_id: there is no client id"},
 		"no secret":        {"oauth2: {client_id: a, refresh_token_file: " + file + "}", "", "client_secret_file: there is no client secret"},
 		"no refresh token": {"oauth2: {client_id: a, client_secret_file: " + file + "}", "", "refresh_token_file: there is no refresh token"},

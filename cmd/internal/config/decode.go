@@ -2,102 +2,76 @@ package config
 
 import (
 	"encoding"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 )
-
-// Fault is one mistake in the file.
-type Fault struct {
-	Line, Column int    // from 1; 0: the file as a whole
-	Key          string // like sources[1].urls
-	Message      string
-	Instead      string // what to write instead
-	Excerpt      string // the line and a caret below the place; may be empty
-}
-
-// Error is a file with mistakes.
-type Error struct {
-	Path   string
-	Faults []Fault
-}
-
-// Error has one line for each fault.
-func (e *Error) Error() string {
-	lines := make([]string, len(e.Faults))
-	for i, f := range e.Faults {
-		lines[i] = e.line(f)
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Excerpts is like Error, with the excerpt below each fault that has one.
-func (e *Error) Excerpts() string {
-	var b strings.Builder
-	for _, f := range e.Faults {
-		b.WriteString(e.line(f) + "\n" + f.Excerpt)
-	}
-	return b.String()
-}
-
-func (e *Error) line(f Fault) string {
-	s := e.Path
-	if f.Line > 0 {
-		s += fmt.Sprintf(":%d:%d", f.Line, f.Column)
-	}
-	s += ": "
-	if f.Key != "" {
-		s += f.Key + ": "
-	}
-	s += f.Message
-	if f.Instead != "" {
-		s += " (" + f.Instead + ")"
-	}
-	return s
-}
-
-// Hint says what to do.
-func (e *Error) Hint() string { return "correct the configuration; nothing was contacted" }
 
 type place struct{ line, column int }
 
 // decoder fills structs from YAML and collects every fault on the way.
 type decoder struct {
+	lines    []string
 	faults   []Fault
 	warnings []string
 	places   map[string]place // of every key that is set
+	meant    []string         // keys that a key that is not known was probably meant to be
 }
 
-// fault adds a mistake at the place of key, or of the nearest key above it.
-func (d *decoder) fault(key, message, instead string) {
-	at := d.places[key]
-	for k := key; at.line == 0 && k != ""; {
+// fault adds a mistake at the place of key, or of the nearest key above it. What follows
+// from another fault is none: one mistake is reported once.
+func (d *decoder) fault(key, message, instead string) { d.add(Fault{Key: key}, message, instead) }
+
+// missing adds a key that must be there.
+func (d *decoder) missing(key, message, instead string) {
+	if !slices.ContainsFunc(d.meant, func(m string) bool { return within(key, m) }) {
+		d.fault(key, message, instead)
+	}
+}
+
+func (d *decoder) add(f Fault, message, instead string) {
+	if d.spoiled(f.Key) {
+		return
+	}
+	at := d.places[f.Key]
+	for k := f.Key; at.line == 0 && k != ""; {
 		k = k[:max(strings.LastIndexAny(k, ".["), 0)]
 		at = d.places[k]
 	}
-	d.faults = append(d.faults, Fault{Line: at.line, Column: at.column, Key: key, Message: message, Instead: instead})
+	if f.Line == 0 {
+		f.Line, f.Column = at.line, at.column
+	}
+	f.Message, f.Instead = message, instead
+	d.faults = append(d.faults, f)
 }
 
-// more is like fault, for a key that has none yet, and that is below none that has.
-func (d *decoder) more(key, message, instead string) {
-	if !slices.ContainsFunc(d.faults, func(f Fault) bool { return strings.HasPrefix(key, f.Key) || strings.HasPrefix(f.Key, key) }) {
-		d.fault(key, message, instead)
-	}
+// spoiled reports whether there is a fault about key, about one above it, or below it.
+func (d *decoder) spoiled(key string) bool {
+	return slices.ContainsFunc(d.faults, func(f Fault) bool { return within(key, f.Key) || within(f.Key, key) })
+}
+
+// within reports whether key is above, or below it.
+func within(key, above string) bool {
+	rest, ok := strings.CutPrefix(key, above)
+	return ok && (above == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // decode returns the fault of a file that is no YAML at all; others are
 // collected.
 func (d *decoder) decode(data []byte, into any) *Fault {
+	data, f := text(data)
+	if f != nil {
+		return f
+	}
+	d.lines = strings.Split(string(data), "\n")
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
-		return syntaxFault(err)
+		return d.syntax(err)
 	}
 	for i, doc := range file.Docs {
 		if i > 0 && doc.Body != nil {
@@ -110,19 +84,6 @@ func (d *decoder) decode(data []byte, into any) *Fault {
 	return nil
 }
 
-// syntaxFault takes position and message out of the parser's error, which would
-// otherwise quote the file and whatever secret is in it.
-func syntaxFault(err error) *Fault {
-	f := &Fault{Message: "not valid YAML"}
-	if e, ok := errors.AsType[yaml.Error](err); ok {
-		f.Message = "not valid YAML: " + e.GetMessage()
-		if t := e.GetToken(); t != nil && t.Position != nil {
-			f.Line, f.Column = t.Position.Line, t.Position.Column
-		}
-	}
-	return f
-}
-
 // value decodes node, found under key, into v.
 func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	if t := node.GetToken(); key != "" && t != nil {
@@ -130,8 +91,20 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 			d.places[key] = place{t.Position.Line, t.Position.Column}
 		}
 	}
-	if _, null := node.(*ast.NullNode); null {
-		return // as if the key were not there
+	switch n := node.(type) {
+	case *ast.NullNode: // as if the key were not there
+		if key == "image.background" && strings.Contains(d.line(key), "#") {
+			d.wrong(key, "# begins a comment", "put the colour in quotes", quoteAfter(d.line(key), "background:"))
+		}
+		return
+	case *ast.TagNode, *ast.AnchorNode, *ast.AliasNode:
+		at := n.GetToken().Position
+		f := Fault{Key: key, Line: at.Line, Column: at.Column}
+		if v.Kind() != reflect.Struct && v.Kind() != reflect.Map {
+			f.correct = quoteAfter(d.line(key), leaf(key)+":")
+		}
+		d.add(f, "YAML gives the "+n.GetToken().Value[:1]+" before this value a meaning", "put the value in quotes")
+		return
 	}
 	if text, _ := scalarText(node); strings.Contains(text, "${") {
 		d.warnings = append(d.warnings, key+": ${…} is taken as it stands: write the value itself, as variables are not replaced")
@@ -141,7 +114,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 		if !scalar {
 			d.fault(key, "want one value here", "")
 		} else if err := u.UnmarshalText([]byte(text)); err != nil {
-			d.fault(key, err.Error(), "")
+			d.fault(key, quote(key, text)+" "+err.Error(), "")
 		}
 		return
 	}
@@ -157,6 +130,19 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	}
 }
 
+// wrong is like fault, with the corrected line.
+func (d *decoder) wrong(key, message, instead, correct string) {
+	d.add(Fault{Key: key, correct: correct}, message, instead)
+}
+
+// line is the line in which key stands.
+func (d *decoder) line(key string) string {
+	if n := d.places[key].line; n > 0 && n <= len(d.lines) {
+		return d.lines[n-1]
+	}
+	return ""
+}
+
 func (d *decoder) structure(node ast.Node, v reflect.Value, key string) {
 	known := keys(v.Type())
 	d.pairs(node, key, func(name string, kv *ast.MappingValueNode) {
@@ -169,11 +155,28 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, key string) {
 		case twice:
 			d.fault(full, "stands here twice", "keep one")
 		case i < 0:
-			d.fault(full, "unknown key", suggestion(name, known))
+			d.unknown(full, name, key, known)
 		default:
 			d.value(kv.Value, v.Field(i), full)
 		}
 	})
+}
+
+// unknown adds the fault of a key that does not exist. It shows only a key that is like
+// one that does: another may be a secret.
+func (d *decoder) unknown(full, name, parent string, known []string) {
+	at, key := d.places[full], full
+	instead, meant := suggestion(name, known)
+	if instead[0] == 'k' {
+		key = strings.TrimPrefix(parent+".…", ".")
+	}
+	f := Fault{Line: at.line, Column: at.column, Key: key}
+	if meant != "" {
+		d.meant = append(d.meant, strings.TrimPrefix(parent+"."+meant, "."))
+		f.correct = strings.Replace(d.line(full), name, meant, 1)
+	}
+	f.Message, f.Instead = "unknown key", instead
+	d.faults = append(d.faults, f)
 }
 
 // keys are the keys of a struct's fields in the file, in their order; those of
@@ -186,43 +189,37 @@ func keys(t reflect.Type) []string {
 	return names
 }
 
-// suggestion names the known key nearest to name, or the places where name is
-// known, or all keys that are known here.
-func suggestion(name string, known []string) string {
+// suggestion names the known key nearest to name, which is also returned by itself, or
+// the places where name is known, or all keys that are known here.
+func suggestion(name string, known []string) (text, key string) {
 	if instead, ok := inlineSecrets[name]; ok {
-		return instead
+		return instead, ""
 	}
 	here := slices.DeleteFunc(slices.Sorted(slices.Values(known)), func(k string) bool { return k == "-" })
-	best, distance := "", min(4, 1+(len(name)+1)/2) // short words all look alike
-	for _, k := range here {
-		if n := edits(name, k); n < distance {
-			best, distance = k, n
+	if best := nearest(name, here); best != "" {
+		return fmt.Sprintf("did you mean %q?", best), best
+	}
+	var elsewhere []string
+	for _, key := range allKeys() {
+		if leaf(key) == name {
+			elsewhere = append(elsewhere, key)
 		}
 	}
-	if best != "" {
-		return fmt.Sprintf("did you mean %q?", best)
+	if elsewhere != nil {
+		return "its place is " + strings.Join(elsewhere, " or "), ""
 	}
-	if elsewhere := places(reflect.TypeFor[Config](), "", name); len(elsewhere) > 0 {
-		return "its place is " + strings.Join(elsewhere, " or ")
-	}
-	return "known here: " + strings.Join(here, ", ")
+	return "known here: " + strings.Join(here, ", "), ""
 }
 
-// places are the full keys below t that end in name.
-func places(t reflect.Type, key, name string) (found []string) {
-	switch t.Kind() {
-	case reflect.Slice:
-		return places(t.Elem(), key+"[]", name)
-	case reflect.Struct:
-		for i, k := range keys(t) {
-			full := strings.TrimPrefix(key+"."+k, ".")
-			if k == name {
-				found = append(found, full)
-			}
-			found = append(found, places(t.Field(i).Type, full, name)...)
+// nearest is the word that name was probably meant to be; empty if none is near.
+func nearest(name string, words []string) (best string) {
+	distance := min(4, 1+(len(name)+1)/2) // short words all look alike
+	for _, w := range words {
+		if n := edits(name, w); n < distance {
+			best, distance = w, n
 		}
 	}
-	return found
+	return best
 }
 
 // inlineSecrets are keys that people try, and that would put a secret into the
@@ -232,7 +229,7 @@ var inlineSecrets = map[string]string{
 	"bind_password": "put the password into a file and name it with bind_password_file, or set LDAP_BIND_PASSWORD",
 	"client_secret": "put the secret into a file and name it with client_secret_file, or set SMARTSHEET_CLIENT_SECRET",
 	"refresh_token": "put the token into a file and name it with refresh_token_file: it is rewritten whenever the token rotates",
-	"password":      "put the password into a file and name it with bind_password_file, or set LDAP_BIND_PASSWORD",
+	"password":      "put the password into a file and name that with bind_password_file (LDAP) or password_file (mail)",
 }
 
 // edits is the Levenshtein distance of two keys.
@@ -258,7 +255,7 @@ func edits(a, b string) int {
 func (d *decoder) list(node ast.Node, v reflect.Value, key string) {
 	seq, ok := node.(*ast.SequenceNode)
 	if !ok {
-		d.fault(key, "want a list", "like [a, b]")
+		d.notList(node, key)
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
@@ -274,7 +271,7 @@ func (d *decoder) table(node ast.Node, v reflect.Value, key string) {
 	d.pairs(node, key, func(name string, kv *ast.MappingValueNode) {
 		text, ok := scalarText(kv.Value)
 		if !ok {
-			d.fault(key, fmt.Sprintf("the value of %q is not a text", name), "")
+			d.fault(key, "want one value for each key here", "like {corp.local: example.com}")
 			return
 		}
 		out[name] = text
@@ -291,7 +288,7 @@ func (d *decoder) pairs(node ast.Node, key string, f func(name string, kv *ast.M
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{n}
 	default:
-		d.fault(key, "want keys with values here", "")
+		d.notKeys(node, key)
 		return
 	}
 	for _, kv := range values {
@@ -308,21 +305,22 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	switch v.Kind() {
 	case reflect.String:
 		if _, isBool := node.(*ast.BoolNode); isBool {
-			d.fault(key, fmt.Sprintf("want a text, not %s", text), "put it in quotes if it is meant as text")
+			d.wrong(key, fmt.Sprintf("want a text, not %s", text), "put it in quotes if it is meant as text", quoteAfter(d.line(key), leaf(key)+":"))
 			return
 		}
 		v.SetString(text)
 	case reflect.Bool:
 		b, ok := node.(*ast.BoolNode)
 		if !ok {
-			d.fault(key, fmt.Sprintf("want true or false, not %q", text), "")
+			word := map[bool]string{true: "true", false: "false"}[slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text)]
+			d.wrong(key, "want true or false, not "+quote(key, text), "", replaceAfter(d.line(key), leaf(key), text, word))
 			return
 		}
 		v.SetBool(b.Value)
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			d.fault(key, fmt.Sprintf("want a whole number, not %q", text), "")
+			d.fault(key, "want a whole number, not "+quote(key, text), "")
 			return
 		}
 		v.SetInt(int64(n))

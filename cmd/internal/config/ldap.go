@@ -73,40 +73,23 @@ func (s *Source) defaultAuth() string {
 func notSocket(raw string) bool { return !strings.HasPrefix(raw, "ldapi://") }
 
 func (s *Source) validateLDAP(d *decoder, at string) {
-	if len(s.URLs) == 0 {
-		d.fault(at+".urls", "an LDAP source needs an address", "like [ldaps://dc1.example.com]")
-	}
 	for i, raw := range s.URLs {
 		s.validateAddress(d, fmt.Sprintf("%s.urls[%d]", at, i), raw)
 	}
-	if s.BaseDN == "" {
-		d.fault(at+".base_dn", "an LDAP source needs a base DN", "like OU=People,DC=example,DC=com")
-	}
-	if (s.TLS.CertFile == "") != (s.TLS.KeyFile == "") {
-		d.fault(at+".tls", "cert_file and key_file go together", "give both or none")
-	}
 	s.validateAuth(d, at)
-	d.between(at+".page_size", s.PageSize, 1, 10_000)
-	d.oneOf(at+".change_detection", s.ChangeDetection)
-	d.oneOf(at+".photo_choice", s.PhotoChoice)
-	for key, v := range map[string]Duration{"idle_timeout": s.IdleTimeout, "list_timeout": s.ListTimeout} {
-		if v < 0 {
-			d.fault(at+"."+key, "must be above 0", "like 1m")
-		}
-	}
 }
 
 func (s *Source) validateAddress(d *decoder, key, raw string) {
 	if !notSocket(raw) {
 		if _, err := url.PathUnescape(raw); err != nil {
-			d.fault(key, quoteURL(raw)+" is no LDAP address", "like ldapi:///var/run/slapd/ldapi")
+			d.fault(key, quote(key, raw)+" is no LDAP address", "like ldapi:///var/run/slapd/ldapi")
 		}
 		return
 	}
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Scheme != "ldap" && u.Scheme != "ldaps" || u.Host == "":
-		d.fault(key, quoteURL(raw)+" is no LDAP address", "like ldaps://dc1.example.com")
+		d.fault(key, quote(key, raw)+" is no LDAP address", "like ldaps://dc1.example.com")
 	case u.User != nil:
 		d.fault(key, "may not hold a user or password", "they go into bind_dn and bind_password_file")
 	case u.Scheme == "ldap" && s.Auth == "simple" && !s.TLS.StartTLS && !s.AllowPlaintext && !loopback(u.Hostname()):
@@ -116,18 +99,11 @@ func (s *Source) validateAddress(d *decoder, key, raw string) {
 	}
 }
 
-// validateAuth checks that there is what the way to bind needs, and nothing that
-// it would ignore.
+// validateAuth checks that there is nothing that the way to bind would ignore.
 func (s *Source) validateAuth(d *decoder, at string) {
-	d.oneOf(at+".auth", s.Auth)
 	krb := s.Kerberos.Principal != "" || s.Kerberos.Keytab != "" || s.Kerberos.Service != ""
-	switch {
-	case s.Auth == "simple" && s.BindDN == "":
-		d.fault(at+".bind_dn", "auth: simple needs it", "the DN of the user who reads the directory")
-	case s.Auth == "gssapi" && (s.Kerberos.Principal == "" || s.Kerberos.Keytab == ""):
-		d.fault(at+".kerberos", "auth: gssapi needs principal and keytab", "like {principal: photosync@EXAMPLE.COM, keytab: /etc/photosync/photosync.keytab}")
-	case s.Auth == "external" && s.TLS.CertFile == "" && slices.ContainsFunc(s.URLs, notSocket):
-		d.fault(at+".tls.cert_file", "auth: external needs a client certificate", "give tls.cert_file and tls.key_file")
+	if s.Auth == "external" && s.TLS.CertFile == "" && slices.ContainsFunc(s.URLs, notSocket) {
+		d.missing(at+".tls.cert_file", "auth: external needs a client certificate", "give tls.cert_file and tls.key_file")
 	}
 	if s.Auth != "simple" && s.BindDN != "" {
 		d.fault(at+".bind_dn", fmt.Sprintf("auth: %s does not use it", s.Auth), "remove it, or set auth: simple")
@@ -135,4 +111,18 @@ func (s *Source) validateAuth(d *decoder, at string) {
 	if s.Auth != "gssapi" && krb {
 		d.fault(at+".kerberos", fmt.Sprintf("auth: %s does not use it", s.Auth), "remove it, or set auth: gssapi")
 	}
+}
+
+// ldapConditions say for the schema what the checks above say.
+func ldapConditions() []object {
+	isLDAP, used := having("type", object{"const": "ldap"}), func(s object) object { return object{"not": s} }
+	if_ := func(cond, then object) object { return object{"if": cond, "then": then} }
+	all := []object{
+		if_(isLDAP, object{"properties": object{"urls": object{"items": object{"pattern": `^ldaps?://[^/?@]+([/?].*)?$|^ldapi://`}}}}),
+		if_(having("auth", object{"enum": []string{"external", "gssapi", "anonymous"}}), used(having("bind_dn", set))),
+	}
+	for _, key := range []string{"principal", "keytab", "service"} {
+		all = append(all, if_(having("auth", object{"enum": []string{"external", "simple", "anonymous"}}), used(having("kerberos."+key, set))))
+	}
+	return all
 }

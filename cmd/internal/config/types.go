@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -46,27 +47,42 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	}
 	v, err := time.ParseDuration(text)
 	if err != nil || v < 0 || v+days < 0 {
-		return fmt.Errorf("%q is no duration: write it like 30s, 5m, 1h30m or 1d", b)
+		return errors.New("is no duration: write it like 30s, 5m, 1h30m or 1d")
 	}
 	*d = Duration(v + days)
 	return nil
+}
+
+// String is the shortest way to write d.
+func (d Duration) String() string {
+	if day := 24 * time.Hour; d > 0 && time.Duration(d)%day == 0 {
+		return fmt.Sprintf("%dd", time.Duration(d)/day)
+	}
+	s := strings.TrimSuffix(time.Duration(d).String(), "m0s")
+	if s = strings.TrimSuffix(s, "h0"); s != time.Duration(d).String() {
+		return s + map[bool]string{true: "h", false: "m"}[time.Duration(d)%time.Hour == 0]
+	}
+	return s
 }
 
 // Size is a number of bytes, written like 800kB, 1MB (1,000,000) or 1MiB
 // (1,048,576).
 type Size int64
 
-var sizeUnits = []unit{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"B", 1}, {"", 1}}
+var sizeUnits = []unit{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"KB", 1e3}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}, {"", 1}}
 
 // UnmarshalText reads a size.
 func (s *Size) UnmarshalText(b []byte) error {
 	n, ok := quantity(string(b), sizeUnits)
 	if !ok {
-		return fmt.Errorf("%q is no size: write it like 800kB, 1MB or 1MiB", b)
+		return errors.New("is no size: write it like 800kB, 1MB or 1MiB")
 	}
 	*s = Size(n)
 	return nil
 }
+
+// String is s in the largest decimal unit that fits.
+func (s Size) String() string { return written(int64(s), sizeUnits[3:]) }
 
 // Limit is a number of people, like 100, or a percentage, like 20%.
 type Limit struct {
@@ -79,10 +95,17 @@ func (l *Limit) UnmarshalText(b []byte) error {
 	head, percent := strings.CutSuffix(strings.TrimSpace(string(b)), "%")
 	v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
 	if err != nil || !(v >= 0) || percent && v > 100 || !percent && v != math.Trunc(v) {
-		return fmt.Errorf("%q is no limit: write a number of people like 100, or a percentage like 20%%", b)
+		return errors.New("is no limit: write a number of people like 100, or a percentage like 20%")
 	}
 	l.N, l.Percent = v, percent
 	return nil
+}
+
+func (l Limit) String() string {
+	if l.Percent {
+		return fmt.Sprintf("%v%%", l.N)
+	}
+	return fmt.Sprint(l.N)
 }
 
 // Pixels is a number of pixels, written like 50MP.
@@ -94,11 +117,13 @@ var pixelUnits = []unit{{"MP", 1e6}, {"kP", 1e3}, {"", 1}}
 func (p *Pixels) UnmarshalText(b []byte) error {
 	n, ok := quantity(string(b), pixelUnits)
 	if !ok {
-		return fmt.Errorf("%q is no number of pixels: write it like 50MP", b)
+		return errors.New("is no number of pixels: write it like 50MP")
 	}
 	*p = Pixels(n)
 	return nil
 }
+
+func (p Pixels) String() string { return written(int64(p), pixelUnits) }
 
 type unit struct {
 	suffix string
@@ -118,4 +143,14 @@ func quantity(s string, units []unit) (int64, bool) {
 		return int64(v * u.factor), true
 	}
 	return 0, false
+}
+
+// written is n in the first unit that gives a whole number.
+func written(n int64, units []unit) string {
+	for _, u := range units {
+		if f := int64(u.factor); n%f == 0 && n != 0 {
+			return fmt.Sprint(n/f) + u.suffix
+		}
+	}
+	return fmt.Sprint(n)
 }
