@@ -100,10 +100,10 @@ func redact(line string, column int, also string) (string, int) {
 		if caret < 0 && column < at[1] {
 			caret = len([]rune(b.String())) - max(at[0]-column, 0)
 		}
-		end = at[1]
-		if !quotedAt(line, at[0]) {
+		if !quotedAt(line, end) {
 			atKey = open.walk(between) || atKey
 		}
+		end = at[1]
 		if !atKey {
 			b.WriteString(shown(key, word))
 			continue
@@ -214,26 +214,20 @@ var (
 
 var absolute = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)`) })
 
-// looksSecret reports whether a word has a part that mixes letters and digits, or upper
-// and lower case, as tokens and passwords do, or is long and of base64's characters.
-func looksSecret(word string) bool {
-	parts := strings.FieldsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	return len(word) >= 20 && strings.ContainsAny(word, "+$^") || slices.ContainsFunc(parts, func(p string) bool {
-		var letters, digits, turns int
-		var last rune
-		for _, r := range p {
-			if unicode.IsDigit(r) {
-				digits++
-			} else {
-				letters++
-			}
-			if unicode.IsUpper(r) && unicode.IsLower(last) {
-				turns++
-			}
-			last = r
-		}
-		return len(p) >= 6 && (digits > 0 && letters > 0 || turns > 3) || len(p) > 30
+var (
+	parts = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[\pL\d]+`) })
+	mixed = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\pL\d+\pL|^[\pL\d]{21,}$|^(\pL*?\p{Ll}\p{Lu}){4}`)
 	})
+)
+
+// looksSecret reports whether a word has a part that mixes letters and digits, or upper
+// and lower case, as tokens and passwords do, or that is very long.
+func looksSecret(word string) bool {
+	return len(word) >= 20 && strings.ContainsAny(word, "+$^") ||
+		slices.ContainsFunc(parts().FindAllString(word, -1), func(p string) bool {
+			return mixed().MatchString(p) || len(p) >= 6 && strings.ContainsAny(p, "0123456789") && strings.ContainsFunc(p, unicode.IsLetter)
+		})
 }
 
 // allKeys are all keys in the order of the file, those of a source like sources[].urls.
