@@ -12,32 +12,54 @@ import (
 )
 
 func (a *app) init() *cobra.Command {
-	return &cobra.Command{
+	kinds := []string{"ad", "openldap", "folder"}
+	picked := map[string]*bool{}
+	cmd := &cobra.Command{
 		Use:   "init [FILE]",
 		Short: "Write a commented configuration to start from",
 		Long: `Write a commented configuration to start from, to ./config.yaml or FILE; "-" prints
-it. A file that is there is left alone.`,
-		Example: "  photosync init /etc/photosync/config.yaml",
+it. A file that is there is left alone.
+
+With --ad, --openldap or --folder it is short, for that source, with every other key as a
+comment below.`,
+		Example: "  photosync init --ad\n  photosync init --folder /etc/photosync/config.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			file := "config.yaml"
+			file, text := "config.yaml", config.Example()
 			if len(args) == 1 {
 				file = args[0]
 			}
-			if file == "-" {
-				return a.print(config.Example())
+			mark := "example"
+			for _, kind := range kinds {
+				if *picked[kind] {
+					var err error
+					if text, err = config.Start(kind); err != nil {
+						return err
+					}
+					mark = "change"
+				}
 			}
-			if err := writeNew(file, config.Example()); err != nil {
+			if file == "-" {
+				return a.print(text)
+			}
+			if err := writeNew(file, text); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.stdout, `Wrote %s. Next:
-  edit it: what is marked "example" is yours to fill in
+  edit it: what is marked "%s" is yours to fill in
   photosync config schema > photosync.schema.json   # beside it, for editors
   photosync check --config %[1]s
-`, file)
+`, file, mark)
 			return nil
 		},
 	}
+	for kind, usage := range map[string]string{
+		"ad": "a short one for Active Directory", "openldap": "a short one for OpenLDAP and other directories", "folder": "a short one for a folder of photos",
+	} {
+		picked[kind] = cmd.Flags().Bool(kind, false, usage)
+	}
+	cmd.MarkFlagsMutuallyExclusive(kinds...)
+	return cmd
 }
 
 func (a *app) config() *cobra.Command {

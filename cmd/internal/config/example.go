@@ -1,7 +1,7 @@
 package config
 
 import (
-	_ "embed"
+	"embed"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,6 +19,23 @@ func Example() []byte { return slices.Clone(example) }
 type comment struct {
 	text    string // one paragraph
 	example string // the value that stands there
+}
+
+//go:embed start
+var start embed.FS
+
+// Start returns a short configuration for one kind of source, ad, openldap or folder,
+// with the whole example as comments below.
+func Start(kind string) ([]byte, error) {
+	short, err := start.ReadFile("start/" + kind + ".yaml")
+	if err != nil {
+		return nil, err
+	}
+	short = append(short, "\n# ---- Every key, with its default or an example ----\n#\n"...)
+	for line := range strings.Lines(string(example)) {
+		short = append(short, strings.TrimRight("# "+line, " \n")+"\n"...)
+	}
+	return short, nil
 }
 
 // about returns what the example says about a key, like sources[].urls.

@@ -90,3 +90,23 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 		}
 	}
 }
+
+// The short configurations are right, and so is the long one below them.
+func TestStart(t *testing.T) {
+	for _, kind := range []string{"ad", "openldap", "folder"} {
+		text, err := Start(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		short, long, _ := strings.Cut(string(text), "\n# ---- Every key, with its default or an example ----\n#\n")
+		short = regexp.MustCompile(`(?m)^.*_file:.*\n`).ReplaceAllString(short, "") // they do not exist here
+		for _, part := range []string{short, regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(long, "")} {
+			if c, err := load(t, part, both); err != nil || len(c.Warnings) > 0 {
+				t.Errorf("%s: %v", kind, err)
+			}
+			if err := validate(t, schema(t), part); err != nil {
+				t.Errorf("%s: %v", kind, err)
+			}
+		}
+	}
+}
