@@ -19,10 +19,16 @@ func (w *watch) announce(mode string, c *config.Config, abort <-chan struct{}) {
 	w.abort = abort
 	w.notices = notify.New(notify.Options{
 		Textfile: c.Metrics.Textfile, Pushgateway: c.Metrics.Pushgateway.Reveal(),
-		Webhook: c.Notify.Webhook.Reveal(), Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(),
+		Webhook: c.Notify.Webhook.Reveal(), Format: c.Notify.WebhookFormat, Mail: mailOptions(c.Notify.SMTP), Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(),
 		UserAgent: "photosync/" + versionText(),
 	})
 	w.notices.Start(context.Background())
+}
+
+func mailOptions(m config.SMTP) notify.Mail {
+	return notify.Mail{
+		Host: m.Host, Port: m.Port, StartTLS: m.StartTLS, CAFile: m.CAFile, Username: m.Username, Password: m.Password.Reveal(), From: m.From, To: m.To,
+	}
 }
 
 // finish tells how the run came out. What could not be told is logged, and returned

@@ -72,8 +72,11 @@ func TestNotices(t *testing.T) {
 		"textfile": string(metrics), "Pushgateway": got["/gw/metrics/job/photosync"], "health check": got["/hc/s3cret"], "webhook": got["/hook/s3cret"],
 	} {
 		want := line
-		if where == "health check" || where == "webhook" {
+		switch where {
+		case "webhook":
 			want = "photosync sync: Done."
+		case "health check":
+			want = "sync: success, exit code 0\npeople 3, uploaded 1,"
 		}
 		if !strings.Contains(text, want) {
 			t.Errorf("%s: %q is not in %q", where, want, text)

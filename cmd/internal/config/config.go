@@ -268,6 +268,7 @@ func Load(path string, env func(string) string, checks ...func(Source) []Fault) 
 	}
 	c.secrets(d, env)
 	c.notices(d, path, env)
+	proxies(d, env)
 	return c, d.verdict(path)
 }
 
@@ -306,8 +307,8 @@ func read(path string) (*Config, *decoder, error) {
 
 // foreign adds the fault that a package below found in a source. It may quote a value.
 func (d *decoder) foreign(key string, f Fault, source reflect.Value) {
-	if name, _, _ := strings.Cut(f.Key, "["); slices.Contains(keys(source.Type()), name) {
-		if v := field(source, name); v.Kind() == reflect.String && v.String() != "" && quote(key, v.String()) == "the value" {
+	if slices.Contains(allKeys(), "sources[]."+indexes().ReplaceAllString(f.Key, "")) {
+		if v := field(source, f.Key); v.Kind() == reflect.String && v.String() != "" && quote(key, v.String()) == "the value" {
 			f.Message = strings.NewReplacer(strconv.Quote(v.String()), "the value", v.String(), "…").Replace(f.Message)
 		}
 	}

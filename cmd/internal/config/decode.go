@@ -103,7 +103,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 		if v.Kind() != reflect.Struct && v.Kind() != reflect.Map {
 			f.correct = quoteAfter(d.line(key), leaf(key)+":")
 		}
-		d.add(f, "YAML gives the "+n.GetToken().Value[:1]+" before this value a meaning", "put the value in quotes")
+		d.add(f, "YAML gives the first character of this value a meaning", "put the value in quotes")
 		return
 	}
 	if text, _ := scalarText(node); strings.Contains(text, "${") {

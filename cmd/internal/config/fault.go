@@ -198,7 +198,7 @@ func showable(key, word string) bool {
 	case !knownKeys()[key] || secretKeys[key] || looksSecret(word):
 		return false
 	case strings.HasSuffix(key, "_file") || pathKeys[key]:
-		return absolute().MatchString(word)
+		return pathLike().MatchString(word)
 	case strings.Contains(word, "://"):
 		return !strings.ContainsAny(word, "@?")
 	}
@@ -212,7 +212,9 @@ var (
 	pathKeys   = map[string]bool{"path": true, "dir": true, "textfile": true, "keytab": true, "config": true}
 )
 
-var absolute = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)`) })
+var pathLike = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)|\.(pem|crt|cer|key|keytab|csv|txt|conf|json|db|prom|token)$`)
+})
 
 var (
 	parts = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[\pL\d]+`) })

@@ -91,3 +91,46 @@ func TestNoticeWarning(t *testing.T) {
 		}
 	}
 }
+
+// Plain http shows what it carries to everyone on the way.
+func TestClearWarnings(t *testing.T) {
+	for text, want := range map[string]string{
+		"notify: {webhook: 'http://hooks.example.com/x'}":                                     "notify.webhook: plain http shows the address",
+		"notify: {healthcheck: 'http://hc.example.com/x'}":                                    "notify.healthcheck: plain http shows the address",
+		"metrics: {pushgateway: 'http://u:s3cret@gw.example.com'}":                            "metrics.pushgateway: plain http shows the user and password",
+		"metrics: {pushgateway: 'http://gw.example.com:9091'}":                                "",
+		"notify: {webhook: 'http://127.0.0.1:1/x', healthcheck: 'https://x/y'}":               "",
+		"notify: {smtp: {host: mail.example.com, from: a@b.c, to: [a@b.c], starttls: false}}": "notify.smtp: without TLS",
+		"notify: {smtp: {host: mail.example.com, from: a@b.c, to: [a@b.c]}}":                  "",
+		"notify: {smtp: {host: localhost, from: a@b.c, to: [a@b.c], starttls: false}}":        "",
+	} {
+		c, err := load(t, minimal+text, both)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(c.Warnings, "\n")
+		if want == "" && got != "" || !strings.Contains(got, want) || strings.Contains(got, "s3cret") {
+			t.Errorf("%s: warnings %q, want %q", text, got, want)
+		}
+	}
+}
+
+// A proxy that cannot be read is a fault: Go would connect directly.
+func TestProxies(t *testing.T) {
+	for value, good := range map[string]bool{
+		"http://proxy.example.com:3128": true, "proxy.example.com:3128": true, "https://u:p@proxy:1": true, "socks5://127.0.0.1:1080": true, "": true, "http://[::1]:3128": true,
+		"http://proxy:port": false, "://s3cret": false, "http://u:s3cret%zz@proxy": false, "ftp://s3cret": false, "http://": false, "http:// proxy": false,
+	} {
+		for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY"} {
+			_, err := load(t, minimal, func(n string) string {
+				if n == name {
+					return value
+				}
+				return both(n)
+			})
+			if (err == nil) != good || !good && (!strings.Contains(err.Error(), name+" names no proxy") || strings.Contains(err.Error(), "s3cret")) {
+				t.Errorf("%s=%s: %v", name, value, err)
+			}
+		}
+	}
+}

@@ -86,9 +86,9 @@ func (d *decoder) slip(f *Fault, n int) bool {
 	}
 	for _, s := range slips() {
 		if m := s.pattern.FindStringSubmatch(line); m != nil {
-			column := 0
-			if n != f.Line {
-				column = len([]rune(indent)) + 1
+			column := len([]rune(indent)) + 1
+			if len(m) > 2 { // the first group is what is right
+				column = len([]rune(m[1])) + 1
 			}
 			return set(column, s.cause, s.instead, s.correct(m))
 		}
@@ -196,7 +196,7 @@ func (d *decoder) notKeys(node ast.Node, key string) {
 	message, instead := "want keys with values here", ""
 	if text, scalar := scalarText(node); scalar && at != nil && at.Line <= len(d.lines) {
 		line := uncommented(d.lines[at.Line-1])
-		name, value, colon := strings.Cut(strings.Fields(text + " ")[0], ":")
+		name, value, colon := strings.Cut(text, ":")
 		rest := strings.TrimLeft(line, " ")
 		m := slips()[0].pattern.FindStringSubmatch(line)
 		switch {
@@ -222,7 +222,7 @@ func leaf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 // not stand there.
 func replaceAfter(line, key, value, by string) string {
 	i := strings.Index(line, key+":")
-	if i < 0 || value == "" {
+	if i < 0 || value == "" || by == "" {
 		return ""
 	}
 	head, tail := line[:i+len(key)+1], line[i+len(key)+1:]

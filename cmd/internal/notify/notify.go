@@ -1,7 +1,8 @@
 // Package notify tells others how a run came out: Prometheus through a file or a
-// Pushgateway, a webhook such as Slack's, and a health check such as that of
-// healthchecks.io. It never fails a run: what cannot be told is a warning. It holds
-// addresses that are secrets themselves, and shows none.
+// Pushgateway, people through a webhook such as Slack's and by mail, and a health check
+// such as that of healthchecks.io, which gets codes and counts and no address. It never
+// fails a run: what cannot be told is a warning. It holds addresses that are secrets
+// themselves, and shows none.
 package notify
 
 import (
@@ -10,11 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
+	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
 
@@ -27,14 +32,18 @@ const (
 	pause = time.Second
 	// maxAnswer is how much of an answer is read.
 	maxAnswer = 4 << 10
+	// maxMessage is how many characters of it a warning repeats.
+	maxMessage = 300
 )
 
 // Options of New. What is empty is not told.
 type Options struct {
 	Textfile    string // for node_exporter's textfile collector
 	Pushgateway string // its address
-	Webhook     string // where a report goes, with a text for people
-	Always      bool   // tell the webhook also when nobody needs to look
+	Webhook     string // where a text for people goes
+	Format      string // of the webhook: slack, teams, json, or auto
+	Mail        Mail
+	Always      bool   // tell webhook and mail also when nobody needs to look
 	Healthcheck string // an address that takes /start and /fail below it
 	UserAgent   string
 }
@@ -44,12 +53,13 @@ type Notifier struct {
 	o       Options
 	http    *http.Client
 	started chan error // of the ping at the start; nil: none was sent
+	pause   time.Duration
 }
 
 // New returns a Notifier. It contacts nobody.
 func New(o Options) *Notifier {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	return &Notifier{o: o, http: &http.Client{
+	return &Notifier{o: o, pause: pause, http: &http.Client{
 		Transport: bounded{t},
 		// An address that moved is corrected by a human: it may have moved to anyone.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -89,7 +99,8 @@ func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (w
 		{n.o.Textfile != "", func() error { return report.WriteMetrics(n.o.Textfile, r) }},
 		{n.o.Pushgateway != "", func() error { return n.push(ctx, r) }},
 		{n.o.Webhook != "" && (n.o.Always || attention(r)), func() error { return n.webhook(ctx, r, text) }},
-		{n.o.Healthcheck != "", func() error { return n.ended(ctx, r, text) }},
+		{n.o.Mail.Host != "" && (n.o.Always || attention(r)), func() error { return n.mail(ctx, text) }},
+		{n.o.Healthcheck != "", func() error { return n.ended(ctx, r) }},
 	}
 	results := make([]chan error, len(tasks))
 	for i, t := range tasks {
@@ -108,14 +119,11 @@ func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (w
 	return warnings
 }
 
-// attention tells whether a human should look at the run.
+// attention reports whether a human should look at the run.
 func attention(r *report.Report) bool {
-	for _, s := range r.Sources {
-		if !s.Complete {
-			return true
-		}
-	}
-	return r.Result == report.Failed || r.Result == report.Held || r.Result == report.Partial
+	return slices.ContainsFunc(r.Sources, func(s report.Source) bool { return !s.Complete }) ||
+		slices.ContainsFunc(r.Findings, func(f outcome.Finding) bool { return f.Severity == outcome.Attention }) ||
+		r.Result == report.Failed || r.Result == report.Held || r.Result == report.Partial
 }
 
 // push adds the metrics to their group on the Pushgateway. POST leaves metrics with
@@ -131,7 +139,7 @@ func (n *Notifier) push(ctx context.Context, r *report.Report) error {
 
 // ended tells the health check how the run came out. A run that stopped early did
 // what it could, and people who need attention are not the job's failure.
-func (n *Notifier) ended(ctx context.Context, r *report.Report, text string) error {
+func (n *Notifier) ended(ctx context.Context, r *report.Report) error {
 	if n.started != nil {
 		select { // so that the two do not overtake each other
 		case <-n.started:
@@ -142,7 +150,29 @@ func (n *Notifier) ended(ctx context.Context, r *report.Report, text string) err
 	if !r.Done() && r.Result != report.Interrupted {
 		suffix = "/fail"
 	}
-	return n.ping(ctx, suffix, text)
+	return n.ping(ctx, suffix, counts(r))
+}
+
+// counts is a run in codes and counts: nothing in it names a person or a company.
+func counts(r *report.Report) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s, exit code %d\n", r.Mode, r.Result, r.ExitCode)
+	t := r.Totals
+	fmt.Fprintf(&b, "people %d, uploaded %d, partial_success %d, failed %d, skipped %d, held %d, unfinished %d, unchanged %d\n",
+		t.People, t.Uploaded, t.PartialSuccess, t.Failed, t.Skipped, t.Held, t.Unfinished, t.Unchanged)
+	for _, reason := range slices.Sorted(maps.Keys(r.SkippedByReason)) {
+		fmt.Fprintf(&b, "skipped %s: %d\n", reason, r.SkippedByReason[reason])
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "finding %s: %d of %d\n", f.Code, f.Count, f.Of)
+	}
+	for _, g := range r.Guards {
+		fmt.Fprintf(&b, "guard %s\n", g.Guard)
+	}
+	if e := r.Error; e != nil && e.HTTPStatus > 0 {
+		fmt.Fprintf(&b, "error HTTP %d, errorCode %d, refId %s\n", e.HTTPStatus, e.ErrorCode, e.RefID)
+	}
+	return b.String() + "run " + r.RunID + "\n"
 }
 
 func (n *Notifier) ping(ctx context.Context, suffix, text string) error {
@@ -169,7 +199,7 @@ func (n *Notifier) post(ctx context.Context, address, contentType string, body [
 		defer resp.Body.Close()
 		if resp.StatusCode > 299 {
 			answer, _ := io.ReadAll(resp.Body) // for the message only
-			return fmt.Errorf("HTTP %d %s", resp.StatusCode, bytes.TrimSpace(answer))
+			return fmt.Errorf("HTTP %d %s", resp.StatusCode, answer)
 		}
 		return nil
 	})
@@ -179,7 +209,7 @@ func (n *Notifier) post(ctx context.Context, address, contentType string, body [
 func (n *Notifier) patiently(ctx context.Context, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	wait := pause
+	wait := n.pause
 	for i := 1; ; i++ {
 		err := try(ctx)
 		if err == nil || i == attempts {
@@ -218,5 +248,17 @@ func told(what, address string, err error) error {
 			text = strings.ReplaceAll(text, u.User.String(), "…")
 		}
 	}
-	return fmt.Errorf("%s %s: %s", what, shown, text)
+	return fmt.Errorf("%s %s: %s", what, shown, clean(text))
+}
+
+// clean makes foreign text fit for a log line: one line, of limited length, without
+// what a terminal would act on.
+func clean(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "�"))
+	return cut(strings.Join(strings.Fields(text), " "), maxMessage)
 }

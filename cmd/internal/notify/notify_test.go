@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
 
+	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
 
@@ -96,8 +97,9 @@ func TestEverybodyIsTold(t *testing.T) {
 		got.Items[0].Image.Width != 96 || got.Items[0].Image.Thumbnail != "" {
 		t.Errorf("%+v", got)
 	}
-	if to.bodies["/ping/uuid"] != "Done & <fine>." || to.bodies["/ping/uuid/start"] != "" {
-		t.Errorf("%q", to.bodies)
+	if to.bodies["/ping/uuid"] != "sync: success, exit code 0\npeople 0, uploaded 1, partial_success 0, failed 0, skipped 0, held 0, unfinished 0, unchanged 0\nrun run\n" ||
+		to.bodies["/ping/uuid/start"] != "" {
+		t.Errorf("the health check got %q", to.bodies["/ping/uuid"])
 	}
 }
 
@@ -126,6 +128,93 @@ func TestWhen(t *testing.T) {
 		_, hook := to.bodies["/hook"]
 		if _, ping := to.bodies["/ping"+c.ping]; hook != c.hook || !ping && c.ping != "" || len(to.bodies) > 3 {
 			t.Errorf("%s: told %q", c.r.Result, to.requests)
+		}
+	}
+}
+
+// A health check is a third party: it gets codes and counts, and nobody's address or name.
+func TestHealthcheckNamesNobody(t *testing.T) {
+	to, url := newReceiver(t, 0)
+	r := run(report.Failed, report.Item{Email: "ann@example.com", Ref: "CN=Ann", Outcome: "failed", Message: "ann@example.com", Reason: "invalid_image"},
+		report.Item{Email: "bob@example.com", Outcome: "skipped", Reason: "no_photo"})
+	r.ExitCode = 1
+	r.Sources = []report.Source{{Name: "Example Corp", Warnings: []string{"ann@example.com"}}}
+	r.Findings = []outcome.Finding{{Code: "nobody_in_smartsheet", Count: 20, Of: 21, Message: "ann@example.com", Examples: []string{"ann@example.com"}}}
+	r.Guards = []report.Breach{{Guard: "max_replaced", Message: "ann@example.com"}}
+	r.Error = &report.Error{Message: "user ann@example.com", HTTPStatus: 401, ErrorCode: 1002, RefID: "abc1"}
+	if warnings := tell(Options{Healthcheck: url + "/ping"}, r); len(warnings) > 0 {
+		t.Fatal(warnings)
+	}
+	want := "sync: failed, exit code 1\npeople 0, uploaded 0, partial_success 0, failed 1, skipped 1, held 0, unfinished 0, unchanged 0\n" +
+		"skipped no_photo: 1\nfinding nobody_in_smartsheet: 20 of 21\nguard max_replaced\nerror HTTP 401, errorCode 1002, refId abc1\nrun run\n"
+	if got := to.bodies["/ping/fail"]; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// What a server answers reaches a warning as one short line, without what a terminal
+// would act on.
+func TestForeignAnswers(t *testing.T) {
+	for answer, want := range map[string]string{
+		"\x1b[2J\x1b]0;owned\a no": "HTTP 418 [2J ]0;owned no", "a\r\nb\tc": "HTTP 418 a b c", "evil\u202egnp.exe": "HTTP 418 evil gnp.exe",
+		"\xff\xfe": "HTTP 418 �", strings.Repeat("x", 5000): "x…",
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusTeapot)
+			io.WriteString(w, answer)
+		}))
+		ctx, cancel := context.WithCancel(context.Background())
+		n := New(Options{Healthcheck: srv.URL})
+		n.http.Transport = once{n.http.Transport, cancel}
+		warnings := n.Finish(ctx, run(report.Success), "Done.")
+		srv.Close()
+		if len(warnings) != 1 || !strings.HasSuffix(warnings[0], want) || len(warnings[0]) > 400 {
+			t.Errorf("%q: %q, want %q", answer, warnings, want)
+		}
+	}
+}
+
+// Each kind of webhook gets what it takes.
+func TestFormats(t *testing.T) {
+	text := "photosync sync: Done.\n  *bold* <b> ann@example.com\n" + strings.Repeat("line\n", 1000)
+	for _, format := range []string{"slack", "teams", "json"} {
+		to, url := newReceiver(t, 0)
+		if warnings := tell(Options{Webhook: url + "/hook", Format: format, Always: true}, run(report.Partial, report.Item{Email: "ann@example.com"})); len(warnings) > 0 {
+			t.Fatal(warnings)
+		}
+		n := New(Options{Webhook: url + "/hook", Format: format, Always: true})
+		if warnings := n.Finish(context.Background(), run(report.Held), text); len(warnings) > 0 {
+			t.Fatal(warnings)
+		}
+		var got map[string]any
+		if err := json.Unmarshal([]byte(to.bodies["/hook"]), &got); err != nil {
+			t.Fatal(err)
+		}
+		switch format {
+		case "slack":
+			if len(got) != 1 || !strings.HasPrefix(got["text"].(string), "photosync sync: Done.\n  *bold* &lt;b&gt; ann@") {
+				t.Errorf("slack: %v", got)
+			}
+		case "json":
+			if got["result"] != "held" || got["message_type"] != "summary" {
+				t.Errorf("json: %v", got)
+			}
+		case "teams":
+			a := got["attachments"].([]any)[0].(map[string]any)
+			body := a["content"].(map[string]any)["body"].([]any)
+			run := func(i int) map[string]any { return body[i].(map[string]any)["inlines"].([]any)[0].(map[string]any) }
+			if got["type"] != "message" || a["contentType"] != "application/vnd.microsoft.card.adaptive" || len(body) != maxLines+1 ||
+				run(0)["text"] != "photosync sync: Done." || run(0)["color"] != "attention" || run(1)["text"] != "  *bold* <b> ann@example.com" || len(to.bodies["/hook"]) > 28<<10 {
+				t.Errorf("teams: %s", to.bodies["/hook"])
+			}
+		}
+	}
+	for address, want := range map[string]string{
+		"https://hooks.slack.com/services/T/B/x": "slack", "https://prod-1.westeurope.logic.azure.com:443/workflows/x/triggers/manual/paths/invoke?sig=x": "teams",
+		"https://default0.1.environment.api.powerplatform.com:443/powerautomate/x": "teams", "https://notslack.com/x": "json", "https://example.com": "json",
+	} {
+		if got := formatOf("auto", address); got != want || formatOf("json", address) != "json" {
+			t.Errorf("%s: %s, want %s", address, got, want)
 		}
 	}
 }

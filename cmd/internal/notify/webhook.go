@@ -1,8 +1,11 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -16,7 +19,7 @@ const (
 	maxItems = 100
 )
 
-// message is what the webhook gets: "text", which Slack and its kind show, and the
+// message is what the webhook gets in the format json: "text", which Slack and its kind show, and the
 // whole report for programs.
 type message struct {
 	Text        string `json:"text"`
@@ -30,11 +33,80 @@ type message struct {
 var slackEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 func (n *Notifier) webhook(ctx context.Context, r *report.Report, text string) error {
-	body, err := encode(r, text)
+	var body []byte
+	var err error
+	switch formatOf(n.o.Format, n.o.Webhook) {
+	case "slack":
+		body, err = json.Marshal(map[string]string{"text": slackEscapes.Replace(text)})
+	case "teams":
+		body, err = json.Marshal(card(r, text))
+	default:
+		body, err = encode(r, text)
+	}
 	if err == nil {
 		err = n.post(ctx, n.o.Webhook, "application/json", body)
 	}
 	return told("tell the webhook at", n.o.Webhook, err)
+}
+
+// formatOf is the format that an address takes. Teams' webhooks are workflows of Power
+// Automate
+// (https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using).
+func formatOf(format, address string) string {
+	u, err := url.Parse(address)
+	if format != "auto" || err != nil {
+		return format
+	}
+	for suffix, f := range map[string]string{
+		"slack.com": "slack", "logic.azure.com": "teams", "powerplatform.com": "teams", "powerautomate.com": "teams", "webhook.office.com": "teams",
+	} {
+		if host := u.Hostname(); host == suffix || strings.HasSuffix(host, "."+suffix) {
+			return f
+		}
+	}
+	return "json"
+}
+
+// maxLines is how many lines of the text a card shows: Teams takes 28 KB.
+const maxLines = 40
+
+type object = map[string]any
+
+// card is an Adaptive Card in the message that Teams' workflows take. Its texts are
+// runs, which Teams shows as they are, without looking for Markdown in them.
+func card(r *report.Report, text string) object {
+	color := map[string]string{report.Failed: "attention", report.Held: "attention", report.Partial: "warning", report.Interrupted: "warning"}[r.Result]
+	if color == "" && attention(r) {
+		color = "warning"
+	}
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if more := len(lines) - maxLines; more > 0 {
+		lines = append(lines[:maxLines], fmt.Sprintf("… and %d more lines", more))
+	}
+	body := make([]object, len(lines))
+	for i, line := range lines {
+		run := object{"type": "TextRun", "text": cut(line, 400)}
+		if i == 0 {
+			run["size"], run["weight"], run["color"] = "medium", "bolder", cmp.Or(color, "good")
+		} else {
+			run["fontType"] = "monospace"
+		}
+		body[i] = object{"type": "RichTextBlock", "inlines": []object{run}, "spacing": "none"}
+	}
+	return object{"type": "message", "attachments": []object{{
+		"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": nil,
+		"content": object{
+			"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
+			"msteams": object{"width": "Full"}, "body": body,
+		},
+	}}}
+}
+
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + "…"
+	}
+	return s
 }
 
 // encode is the message about r. Pictures of people are not sent; where the report
