@@ -42,7 +42,7 @@ func BenchmarkUpload(b *testing.B) {
 	defer c.Close()
 	img := Image{Data: make([]byte, 20_000), ContentType: "image/jpeg", FileName: "a@example.com.jpg"}
 	upload := func() error {
-		_, err := c.SetProfileImage(b.Context(), User{ID: testID}, img)
+		_, err := c.Upload(b.Context(), User{ID: testID}, img, time.Time{})
 		return err
 	}
 	bare := &http.Client{Transport: c.o.Transport}

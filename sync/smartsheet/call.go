@@ -3,7 +3,6 @@ package smartsheet
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +35,7 @@ type call struct {
 	body   []byte
 	units  int
 	upload bool
+	before time.Time // no attempt begins later; zero: no such limit
 }
 
 // attempts is what a call went through.
@@ -44,6 +44,7 @@ type attempts struct {
 	status  int
 	token   string // of the last one
 	earlier []*Error
+	unknown bool // one of them may have taken effect without saying so
 }
 
 // patience is what is left of it for one call.
@@ -66,6 +67,10 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 		if err != nil {
 			return a, &Error{Op: q.op, Err: fmt.Errorf("waiting for quota: %w", err)}
 		}
+		if !q.before.IsZero() && time.Now().After(q.before) {
+			c.gate.answered(ticket, false, 0)
+			return a, &Error{Op: q.op, Err: ErrTooLate}
+		}
 		a.n++
 		asked, e := c.attempt(ctx, q, parse, &a)
 		limited := e != nil && e.retry() == Throttled
@@ -73,6 +78,7 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 		if e == nil {
 			return a, nil
 		}
+		a.unknown = a.unknown || e.unknown()
 		if limited {
 			c.tally.limited(time.Now())
 		}
@@ -101,12 +107,12 @@ func (c *Client) again(e *Error, a *attempts, p *patience) (wait time.Duration, 
 	case Throttled:
 		p.throttled++
 		return 0, p.throttled <= maxThrottled
-	case Transient, Maintenance:
+	case Retryable, Unavailable:
 		wait = backoff(p.failed)
 		p.failed++
 		p.waited += wait
 		// Maintenance lasts longer than a few attempts: only MaxWait bounds it.
-		return wait, p.waited <= c.o.MaxWait && (v == Maintenance || p.failed < c.o.MaxAttempts)
+		return wait, p.waited <= c.o.MaxWait && (v == Unavailable || p.failed < c.o.MaxAttempts)
 	}
 	if c.auth.expired(a.token, e.Code) && !p.renewed {
 		p.renewed = true
@@ -160,10 +166,12 @@ func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, 
 		return retryAfter(resp.Header.Get("Retry-After"), time.Now()), errorFrom(q.op, resp.StatusCode, body, c.auth.secrets.clean)
 	}
 	if err := parse(body); err != nil {
-		if e, ok := errors.AsType[*Error](err); ok {
-			return 0, e
+		e := errorObject(q.op, resp.StatusCode, body, c.auth.secrets.clean)
+		if e == nil {
+			e = &Error{Op: q.op, Status: resp.StatusCode}
 		}
-		return 0, &Error{Op: q.op, Status: resp.StatusCode, Err: err}
+		e.Err, e.unconfirmed = err, q.upload && !errors.Is(err, errContradiction)
+		return 0, e
 	}
 	return 0, nil
 }
@@ -199,26 +207,6 @@ func transportCause(ctx context.Context, err error) error {
 		return u.Err
 	}
 	return err
-}
-
-// errorFrom reads a refusal: Smartsheet's JSON, or whatever a gateway wrote. A
-// gateway's page may repeat the request, and with it the token: clean takes it out.
-func errorFrom(op string, status int, body []byte, clean func(string) string) *Error {
-	e := &Error{Op: op, Status: status}
-	var j struct {
-		RefID     string `json:"refId"`
-		ErrorCode int    `json:"errorCode"`
-		Message   string `json:"message"`
-	}
-	if err := json.Unmarshal(body, &j); err == nil && (j.ErrorCode != 0 || j.Message != "" || j.RefID != "") {
-		e.Code, e.RefID, e.Message = j.ErrorCode, clean(j.RefID), clean(j.Message)
-		return e
-	}
-	e.Message = clean(string(body))
-	if e.Message == "" {
-		e.Message = http.StatusText(status)
-	}
-	return e
 }
 
 // oneLine makes foreign text fit for a log line.

@@ -86,13 +86,13 @@ func TestRedirects(t *testing.T) {
 	}
 	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", transport })
 	defer c.Close()
-	if _, err := c.Me(t.Context()); VerdictOf(err) != StopRun || strings.Contains(err.Error(), testToken) {
+	if _, err := c.Me(t.Context()); Classify(err) != Stop || strings.Contains(err.Error(), testToken) {
 		t.Errorf("to another host: %v", err)
 	}
 	if _, err := c.User(t.Context(), 1); err != nil {
 		t.Errorf("on the same host: %v", err)
 	}
-	if _, err := c.SetProfileImage(t.Context(), User{ID: 1}, picture); VerdictOf(err) != StopRun {
+	if _, err := c.Upload(t.Context(), User{ID: 1}, picture, time.Time{}); Classify(err) != Stop {
 		t.Errorf("an upload turned into a GET: %v", err)
 	}
 	if len(requests) != 4 {
@@ -116,7 +116,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", transport })
 	defer c.Close()
 	for range 20 {
-		if _, err := c.SetProfileImage(t.Context(), User{ID: 1}, picture); VerdictOf(err) != Permission {
+		if _, err := c.Upload(t.Context(), User{ID: 1}, picture, time.Time{}); Classify(err) != Permission {
 			t.Fatal(err)
 		}
 	}
@@ -137,7 +137,7 @@ func TestCertificate(t *testing.T) {
 	}
 	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", transport })
 	defer c.Close()
-	if _, err := c.Me(t.Context()); VerdictOf(err) != StopRun || c.Stats().Requests != 1 {
+	if _, err := c.Me(t.Context()); Classify(err) != Stop || c.Stats().Requests != 1 {
 		t.Errorf("%v after %d requests", err, c.Stats().Requests)
 	}
 }

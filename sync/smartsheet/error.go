@@ -1,14 +1,10 @@
 package smartsheet
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
-	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -36,20 +32,24 @@ const (
 	codeBadContentType   = 1091
 	codeUnsupportedMedia = 1124
 	codeTooLarge         = 1128
+	codeParameter        = 1018
 	codeBadHeader        = 1272
 )
 
 // Error is a call that Smartsheet refused, or that did not get an answer.
 type Error struct {
 	Op      string // "set profile image of user 48569348493401200"
-	Status  int    // HTTP; 0: there was no answer
+	Status  int    // HTTP; 0: there was no answer. 200: the answer is an error all the same, or of no use
 	Code    int    // errorCode; 0: none given
 	RefID   string // what Smartsheet support asks for
 	Message string // the server's, shortened and without control characters
+	Detail  string // the server's detail, as it is written; shortened
 	Err     error  // why there was no answer, or why it is not usable
 
-	advice   string // of a call for an access token: without one no other call can succeed
-	hopeless bool   // not worth another attempt, whatever the rest says
+	advice      string // what to do, where that does not follow from the rest: no other call can succeed either
+	hopeless    bool   // not worth another attempt, whatever the rest says
+	unconfirmed bool   // an upload was answered, and the answer cannot be read
+	foreign     bool   // the answer is not in Smartsheet's form: a gateway wrote it
 }
 
 func (e *Error) Error() string {
@@ -64,6 +64,9 @@ func (e *Error) Error() string {
 	if e.Message != "" {
 		fmt.Fprintf(&b, " %q", e.Message)
 	}
+	if e.Detail != "" {
+		fmt.Fprintf(&b, " %s", e.Detail)
+	}
 	if e.Err != nil {
 		fmt.Fprintf(&b, " %v", e.Err)
 	}
@@ -75,161 +78,61 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Verdict is what a failed call means for the run.
-type Verdict int
-
-const (
-	PersonOnly  Verdict = iota // this person failed; the others may go on
-	Transient                  // the server could not: worth another attempt, or another run
-	Throttled                  // 429: everybody waits
-	StaleID                    // the user id is no longer known: look the email up again
-	Permission                 // not allowed for this user; for everyone, if nobody succeeds
-	Maintenance                // Smartsheet is offline: end the run, to be continued
-	StopRun                    // no other call can succeed
-)
-
-// VerdictOf says what err means for the run. Errors that are no *Error are
-// PersonOnly.
-func VerdictOf(err error) Verdict {
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		return PersonOnly
-	}
-	v := e.verdict()
-	if e.advice != "" && v != Maintenance {
-		return StopRun
-	}
-	return v
-}
-
-// verdict is what the answer, or its absence, says by itself.
-func (e *Error) verdict() Verdict {
-	switch {
-	case e.Status == 0:
-		return connectionVerdict(e.Err)
-	case e.Status == 401, e.Status == 410, e.Code == codeVersionRetired, e.Code == codeCannotAssume:
-		return StopRun
-	case e.Status == 429, e.Code == codeRateLimit:
-		return Throttled
-	case e.Code == codeMaintenance:
-		return Maintenance
-	case e.Code == codeUnexpected, e.Code == codeServerTimeout, e.Code == codeSaveCollision:
-		return Transient
-	case e.Code == codeNotFound, e.Code == codeUserNotFound, e.Status == 404:
-		return StaleID
-	case e.Code == codeNotAuthorized, e.Code == codePlanLacks, e.Status == 403 && e.Code == 0:
-		return Permission
-	case e.Status >= 500, e.Status == 408, e.Err != nil:
-		return Transient
-	}
-	return PersonOnly
-}
-
-// retry is e's verdict on its own call: a connection that could not be made is
-// tried again before it stops the run.
-func (e *Error) retry() Verdict {
-	v := e.verdict()
-	if e.hopeless {
-		return StopRun
-	}
-	if v == StopRun && e.Status == 0 && dialFailed(e.Err) && !unresolvable(e.Err) && !refusedByProxy(e.Err) {
-		return Transient
-	}
-	return v
-}
-
-// dialFailed reports whether there was no connection, to the server or the proxy
-// before it, or one whose ends agree on no TLS: what is true of one call is true of all.
-func dialFailed(err error) bool {
-	if _, proxy := errors.AsType[*proxyError](err); proxy {
-		return true
-	}
-	o, ok := errors.AsType[*net.OpError](err)
-	return ok && slices.Contains([]string{"dial", "proxyconnect", "remote error", "local error"}, o.Op)
-}
-
-// proxyError is a proxy that does not connect.
-type proxyError struct {
-	host   string
-	status int // HTTP
-}
-
-func (e *proxyError) Error() string {
-	return fmt.Sprintf("proxy %s does not connect: HTTP %d %s", e.host, e.status, http.StatusText(e.status))
-}
-
-func refusedByProxy(err error) bool {
-	e, ok := errors.AsType[*proxyError](err)
-	return ok && e.status < 500
-}
-
-func unresolvable(err error) bool {
-	d, ok := errors.AsType[*net.DNSError](err)
-	return ok && d.IsNotFound
-}
-
-// connectionVerdict is for calls without an answer. A server that cannot be
-// verified or reached, or a name that does not exist, stays so for every other
-// call.
-func connectionVerdict(err error) Verdict {
-	if errors.Is(err, context.Canceled) {
-		return PersonOnly
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return StopRun
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return StopRun
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return StopRun
-	}
-	if errors.Is(err, http.ErrSchemeMismatch) || unresolvable(err) || dialFailed(err) || errors.Is(err, errRedirect) {
-		return StopRun
-	}
-	return Transient
-}
-
-// Final reports whether the same bytes would be refused again.
-func (e *Error) Final() bool {
-	switch e.Code {
-	case codeUnsupportedType, codeSizeMismatch, codeBadContentType, codeUnsupportedMedia, codeTooLarge, codeHeader, codeBadHeader:
-		return true
-	case 0: // a gateway's word
-		return e.Status == http.StatusRequestEntityTooLarge || e.Status == http.StatusUnsupportedMediaType
-	}
-	return false
-}
+// Final reports whether the same picture would be refused again, if it is the picture
+// that is refused: a gateway may refuse all of them, with the same words (see Refusals).
+func (e *Error) Final() bool { return e.class() == ThisPhoto }
 
 // Hint says in one line what a human can do.
 func (e *Error) Hint() string {
-	switch VerdictOf(e) {
+	switch Classify(e) {
 	case Throttled:
 		return "retry by itself: the token's quota is used up, perhaps by another integration that shares it"
-	case Maintenance:
-		return "retry by itself: Smartsheet is offline for maintenance; the next run continues"
-	case StaleID:
+	case Unavailable:
+		if e.Code == codeMaintenance {
+			return "retry by itself: Smartsheet is offline for maintenance; the next run continues"
+		}
+		return "retry by itself: Smartsheet answers nobody now; the next run continues"
+	case UserGone:
 		return "fix the user: this person is no longer known to Smartsheet under that id"
 	case Permission:
-		return "fix the rights: the token must belong to a system admin, and the plan must allow profile images"
-	case StopRun:
+		return "fix the rights: the token must belong to a system admin, and the plan must allow profile images; if it is only this user, they may belong to another organisation (isInternal)"
+	case ThisPhoto:
+		return "fix the photo: Smartsheet refuses this file; it is not sent again until it changes"
+	case Headers:
+		return "check smartsheet.integration_source: Smartsheet refuses a header that every request has"
+	case Foreign:
+		return foreignHint(e)
+	case Unconfirmed:
+		return "look at the person's picture in Smartsheet: the answer to the upload cannot be read (is there a proxy in between?)"
+	case Stop:
 		return stopHint(e)
 	}
 	switch {
 	case e.Code == codeUserInactive:
 		return "fix the user: the Smartsheet account is not active"
-	case e.Code == codeHeader || e.Code == codeBadHeader:
-		return "check smartsheet.integration_source: Smartsheet refuses a header of this request; then send it again with --retry-failed"
 	case e.Code >= 5000 && e.Code < 6000:
 		return "fix the account: the message is what Smartsheet tells its user"
-	case e.Final():
-		return "fix the photo: Smartsheet refuses this file; it is not sent again until it changes"
 	case e.Status == 0:
 		return "retry by itself: the connection failed; the next run tries again"
 	case e.RefID != "":
 		return "call Smartsheet support with the refId if it does not go away"
 	}
 	return "retry by itself: the next run tries again"
+}
+
+// foreignHint is for answers that Smartsheet did not write.
+func foreignHint(e *Error) string {
+	switch s := e.Status; {
+	case s == http.StatusProxyAuthRequired:
+		return "check the proxy: it wants a user and a password (HTTPS_PROXY=http://user:password@host:port)"
+	case s == http.StatusNotModified:
+		return "check the proxy: it answers an upload with 304, as if it were a page in its cache"
+	case s >= 300 && s < 400:
+		return "check the address: it redirects, and does not say where to (smartsheet.region, base_url)"
+	case s == http.StatusNotFound:
+		return "check the address: this is not the Smartsheet API (smartsheet.region, base_url)"
+	}
+	return "check the proxy or gateway before Smartsheet: the answer is not Smartsheet's"
 }
 
 func stopHint(e *Error) string {
@@ -252,4 +155,53 @@ func stopHint(e *Error) string {
 		return "check the address, DNS, the proxy (HTTPS_PROXY) and the server's certificate (smartsheet.region, base_url, ca_file)"
 	}
 	return "check the token and its rights"
+}
+
+// errorFrom reads a refusal: Smartsheet's JSON, or whatever a gateway wrote. A
+// gateway's page may repeat the request, and with it the token: clean takes it out.
+func errorFrom(op string, status int, body []byte, clean func(string) string) *Error {
+	if e := errorObject(op, status, body, clean); e != nil {
+		return e
+	}
+	e := &Error{Op: op, Status: status, Message: clean(string(body)), foreign: true}
+	if e.Message == "" {
+		e.Message = http.StatusText(status)
+	}
+	return e
+}
+
+// errorObject reads an error as the API writes one; nil if body is none. errorCode and
+// refId come as numbers and as texts, detail as an object or an array.
+func errorObject(op string, status int, body []byte, clean func(string) string) *Error {
+	var w struct {
+		wireError
+		Detail json.RawMessage `json:"detail"`
+	}
+	if err := json.Unmarshal(body, &w); err != nil || w.wireError == (wireError{}) {
+		return nil
+	}
+	i := w.item(clean)
+	e := &Error{Op: op, Status: status, Code: i.Code, RefID: i.RefID, Message: i.Message}
+	if d := string(w.Detail); d != "null" {
+		e.Detail = clean(d)
+	}
+	return e
+}
+
+// wireError is an error as the API writes one.
+type wireError struct {
+	RefID     label `json:"refId"`
+	ErrorCode label `json:"errorCode"`
+	Message   text  `json:"message"`
+}
+
+func (w wireError) item(clean func(string) string) ItemError {
+	i := ItemError{RefID: clean(string(w.RefID)), Message: clean(string(w.Message))}
+	code, err := strconv.Atoi(string(w.ErrorCode))
+	if err == nil {
+		i.Code = code
+	} else if w.ErrorCode != "" {
+		i.Message = clean("errorCode " + string(w.ErrorCode) + ": " + string(w.Message))
+	}
+	return i
 }

@@ -92,7 +92,7 @@ func (q *quota) backlog(t *testing.T, more func() bool) {
 	for range 4 {
 		wg.Go(func() {
 			for more() {
-				if _, err := c.SetProfileImage(t.Context(), User{ID: testID}, picture); err != nil {
+				if _, err := c.Upload(t.Context(), User{ID: testID}, picture, time.Time{}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -234,7 +234,7 @@ func TestOneProbeAfterAPause(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				if _, err := c.SetProfileImage(t.Context(), User{ID: testID}, picture); err != nil {
+				if _, err := c.Upload(t.Context(), User{ID: testID}, picture, time.Time{}); err != nil {
 					t.Error(err)
 				}
 			})

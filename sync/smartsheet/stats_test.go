@@ -32,7 +32,7 @@ func TestStatsByTheMinute(t *testing.T) {
 		if s := c.Stats(); s.PerMinute < 298 || s.PerMinute > 300 || s.QuotaPerMinute != 300 || !s.PausedUntil.IsZero() || len(s.Minutes) != 0 {
 			t.Errorf("before the first call: %+v", s)
 		}
-		if _, err := c.SetProfileImage(t.Context(), User{ID: testID}, picture); err != nil {
+		if _, err := c.Upload(t.Context(), User{ID: testID}, picture, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		if paused < 130*time.Second || paused > 131*time.Second {

@@ -72,8 +72,8 @@ func TestProtocols(t *testing.T) {
 			if got != c.want || (err == nil) != (c.want != "") {
 				t.Errorf("spoke %q, error %v", got, err)
 			}
-			if e, ok := errors.AsType[*Error](err); ok && (VerdictOf(err) != StopRun || !strings.Contains(e.Hint(), "TLS 1.2")) {
-				t.Errorf("%v: hint %q, verdict %v", err, e.Hint(), VerdictOf(err))
+			if e, ok := errors.AsType[*Error](err); ok && (Classify(err) != Stop || !strings.Contains(e.Hint(), "TLS 1.2")) {
+				t.Errorf("%v: hint %q, verdict %v", err, e.Hint(), Classify(err))
 			}
 		})
 	}
@@ -85,7 +85,7 @@ func TestNoTLS(t *testing.T) {
 	defer srv.Close()
 	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = strings.Replace(srv.URL, "http:", "https:", 1), nil })
 	defer c.Close()
-	if _, err := c.Me(t.Context()); VerdictOf(err) != StopRun || c.Stats().Requests != 1 {
+	if _, err := c.Me(t.Context()); Classify(err) != Stop || c.Stats().Requests != 1 {
 		t.Errorf("%v after %d requests", err, c.Stats().Requests)
 	}
 }
@@ -179,7 +179,7 @@ func TestTimeouts(t *testing.T) {
 		released := make(chan bool)
 		c := secure(t, func(_ http.ResponseWriter, r *http.Request) { <-released }, nil, slow)
 		defer close(released)
-		if _, err := c.User(t.Context(), 1); VerdictOf(err) != Transient || err == nil {
+		if _, err := c.User(t.Context(), 1); Classify(err) != Retryable || err == nil {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -189,7 +189,7 @@ func TestTimeouts(t *testing.T) {
 			http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		}, nil, slow)
-		if _, err := c.User(t.Context(), 1); VerdictOf(err) != Transient || err == nil {
+		if _, err := c.User(t.Context(), 1); Classify(err) != Retryable || err == nil {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -223,7 +223,7 @@ func TestTimeouts(t *testing.T) {
 			img := picture
 			img.Data = make([]byte, 150_000)
 			begin := time.Now()
-			if _, err := c.SetProfileImage(t.Context(), User{ID: testID}, img); err != nil || time.Since(begin) < 2*limit {
+			if _, err := c.Upload(t.Context(), User{ID: testID}, img, time.Time{}); err != nil || time.Since(begin) < 2*limit {
 				t.Errorf("error %v after %v", err, time.Since(begin))
 			}
 		})

@@ -3,17 +3,27 @@ package smartsheet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
-// SetProfileImage uploads a picture for u (POST /users/{id}/profileimage). It
-// returns without error when the server says SUCCESS or PARTIAL_SUCCESS (see
-// Upload.Partial) for that user; a SUCCESS that shows another user or no picture
-// is an error. u.Email is sent with AssumeUser only.
-func (c *Client) SetProfileImage(ctx context.Context, u User, img Image) (Upload, error) {
+// ErrTooLate is why an upload was not sent: its time had passed while it waited for
+// quota or for another attempt.
+var ErrTooLate = errors.New("not sent: it waited for too long")
+
+// errContradiction is an answer whose message and resultCode do not go together.
+var errContradiction = errors.New("the answer contradicts itself")
+
+// Upload sets the profile image of u (POST /users/{id}/profileimage). u.Email is sent
+// with AssumeUser only. No attempt begins after sendBefore, if that is not zero; the
+// error is ErrTooLate then. Without error the answer says SUCCESS and 0, or
+// PARTIAL_SUCCESS and 3; whose picture it shows is for the caller to look at. An
+// unreadable answer is an error of class Unconfirmed, and not followed by another attempt.
+func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.Time) (UploadResult, error) {
 	h := http.Header{}
 	h.Set("Content-Type", img.ContentType)
 	h.Set("Content-Disposition", `attachment; filename="`+url.PathEscape(img.FileName)+`"`)
@@ -23,83 +33,61 @@ func (c *Client) SetProfileImage(ctx context.Context, u User, img Image) (Upload
 	q := call{
 		op: fmt.Sprintf("set profile image of user %d", u.ID), method: http.MethodPost,
 		path: "/users/" + strconv.FormatInt(u.ID, 10) + "/profileimage", header: h, body: img.Data,
-		units: c.o.UploadWeight, upload: true,
+		units: c.o.UploadWeight, upload: true, before: sendBefore,
 	}
-	var up Upload
+	var r UploadResult
 	a, err := c.do(ctx, q, func(b []byte) (err error) {
-		up, err = parseUpload(b, u.ID)
+		r, err = parseUpload(b, c.auth.secrets.clean)
 		return err
 	})
 	if err == nil {
 		c.tally.uploaded(len(img.Data))
-	} else {
-		up = Upload{}
 	}
-	up.HTTPStatus, up.Attempts, up.Earlier = a.status, a.n, a.earlier
-	return up, err
+	r.HTTPStatus, r.Attempts, r.Earlier, r.Unknown = a.status, a.n, a.earlier, a.unknown && !r.Success()
+	return r, err
 }
 
-// parseUpload reads the answer: the user stands in "data", an array, in today's
+// parseUpload reads the answer. The user stands in "data", an array, in today's
 // reference, and in "result", an object, in the older one.
-func parseUpload(b []byte, id int64) (Upload, error) {
+func parseUpload(b []byte, clean func(string) string) (UploadResult, error) {
 	var w struct {
-		Message     string    `json:"message"`
-		ResultCode  *int      `json:"resultCode"`
-		Data        wireUsers `json:"data"`
-		Result      wireUsers `json:"result"`
-		FailedItems []struct {
-			Index int `json:"index"`
-			Error struct {
-				RefID     string `json:"refId"`
-				ErrorCode int    `json:"errorCode"`
-				Message   string `json:"message"`
-			} `json:"error"`
-		} `json:"failedItems"`
+		wireError
+		ResultCode  integer        `json:"resultCode"`
+		Data        some[wireUser] `json:"data"`
+		Result      some[wireUser] `json:"result"`
+		FailedItems some[struct {
+			Index integer           `json:"index"`
+			Error object[wireError] `json:"error"`
+		}] `json:"failedItems"`
 	}
 	if err := json.Unmarshal(b, &w); err != nil {
-		return Upload{}, fmt.Errorf("answer is not a result: %w", err)
+		return UploadResult{}, errors.New("the answer is not the result of an upload")
 	}
-	up := Upload{Message: oneLine(w.Message)}
-	if w.ResultCode != nil {
-		up.ResultCode = *w.ResultCode
+	r := UploadResult{Message: clean(string(w.Message)), RefID: clean(string(w.RefID))}
+	if w.ResultCode.given {
+		code := int(w.ResultCode.n)
+		r.ResultCode = &code
+	}
+	for _, u := range append(w.Data, w.Result...) {
+		r.Users = append(r.Users, u.user())
 	}
 	for _, f := range w.FailedItems {
-		up.FailedItems = append(up.FailedItems, FailedItem{
-			Index: f.Index, ErrorCode: f.Error.ErrorCode, RefID: oneLine(f.Error.RefID), Message: oneLine(f.Error.Message),
-		})
-	}
-	users := w.Data
-	if len(users) == 0 {
-		users = w.Result
-	}
-	for i, u := range users {
-		if i == 0 || u.ID == id {
-			up.User = u.user()
+		item := FailedItem{Index: int(f.Index.n)}
+		if f.Error.given {
+			e := f.Error.is.item(clean)
+			item.Error = &e
 		}
+		r.FailedItems = append(r.FailedItems, item)
 	}
 	switch {
-	case up.Partial():
-		return up, nil
-	case up.Message != "SUCCESS" && w.ResultCode == nil:
-		return up, fmt.Errorf("answer does not say SUCCESS")
-	case up.ResultCode != 0:
-		return up, fmt.Errorf("answer with resultCode %d, message %q", up.ResultCode, up.Message)
-	case up.User.ID != id:
-		return up, fmt.Errorf("answer shows user %d", up.User.ID)
-	case up.User.ImageID == "":
-		return up, fmt.Errorf("answer shows no picture")
+	case r.Success(), r.Partial():
+		return r, nil
+	case w.ErrorCode != "": // an error after all
+		return r, fmt.Errorf("%w: an error under a status of success", errContradiction)
+	case r.Message == "" && r.ResultCode == nil:
+		return r, errors.New("the answer is not the result of an upload")
+	case r.ResultCode == nil:
+		return r, fmt.Errorf("%w: message %q without a resultCode", errContradiction, r.Message)
 	}
-	return up, nil
-}
-
-// wireUsers are users written as an array, or as one object.
-type wireUsers []wireUser
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (us *wireUsers) UnmarshalJSON(b []byte) error {
-	if b[0] == '[' || b[0] == 'n' { // of null
-		return json.Unmarshal(b, (*[]wireUser)(us))
-	}
-	*us = make(wireUsers, 1)
-	return json.Unmarshal(b, &(*us)[0])
+	return r, fmt.Errorf("%w: message %q, resultCode %d, %d failed items", errContradiction, r.Message, *r.ResultCode, len(r.FailedItems))
 }

@@ -2,66 +2,136 @@ package smartsheet
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
+// Only SUCCESS/0 and PARTIAL_SUCCESS/3 are what they say. Users come in "data" and in
+// "result", and whatever else came is kept.
 func TestParseUpload(t *testing.T) {
-	const id = testID
+	zero, three := 0, 3
+	user := User{ID: testID, Email: "a@b.c", ImageID: "i1"}
+	const u = `{"id":48569348493401200,"email":"a@b.c","profileImage":{"imageId":"i1","height":"10","width":10}}`
+	failed := func(items ...FailedItem) []FailedItem { return items }
 	for name, c := range map[string]struct {
-		body    string
-		ok      bool
-		partial bool
-		image   string
+		body string
+		err  string // part of it; empty: none
+		want UploadResult
 	}{
-		"data array":           {success, true, false, "i1"},
-		"result object":        {`{"message":"SUCCESS","resultCode":0,"result":{"id":48569348493401200,"profileImage":{"imageId":"i1"}}}`, true, false, "i1"},
-		"data of two":          {`{"message":"SUCCESS","data":[{"id":1},{"id":48569348493401200,"profileImage":{"imageId":"i1"}}]}`, true, false, "i1"},
-		"unknown fields":       {`{"message":"SUCCESS","new":{},"data":[{"id":48569348493401200,"seat":1,"profileImage":{"imageId":"i1"}}]}`, true, false, "i1"},
-		"empty data, result":   {`{"message":"SUCCESS","data":[],"result":{"id":48569348493401200,"profileImage":{"imageId":"i1"}}}`, true, false, "i1"},
-		"neighbour in a float": {`{"message":"SUCCESS","resultCode":0,"data":[{"id":48569348493401201,"profileImage":{"imageId":"i1"}}]}`, false, false, ""},
-		"no image":             {`{"message":"SUCCESS","resultCode":0,"data":[{"id":48569348493401200}]}`, false, false, ""},
-		"no user":              {`{"message":"SUCCESS","resultCode":0}`, false, false, ""},
-		"null user":            {`{"message":"SUCCESS","resultCode":0,"data":[null]}`, false, false, ""},
-		"says nothing":         {`{"data":[{"id":48569348493401200,"profileImage":{"imageId":"i1"}}]}`, false, false, ""},
-		"result code 1":        {`{"message":"SUCCESS","resultCode":1,"data":[{"id":48569348493401200,"profileImage":{"imageId":"i1"}}]}`, false, false, ""},
-		"partial, code only":   {`{"resultCode":3,"data":[]}`, true, true, ""},
-		"partial, message":     {`{"message":"PARTIAL_SUCCESS","data":[{"id":48569348493401200,"profileImage":{"imageId":"i1"}}]}`, true, true, "i1"},
-		"failed items": {`{"message":"SUCCESS","failedItems":[{"index":0,"error":{"refId":"r","errorCode":1004,"message":"m"}}],
-			"data":[{"id":48569348493401200,"profileImage":{"imageId":"i1"}}]}`, true, true, "i1"},
-		"truncated": {success[:40], false, false, ""},
-		"empty":     {``, false, false, ""},
-		"null":      {`null`, false, false, ""},
+		"data array":          {`{"message":"SUCCESS","resultCode":0,"data":[` + u + `]}`, "", UploadResult{Message: "SUCCESS", ResultCode: &zero, Users: []User{user}}},
+		"result object":       {`{"message":"SUCCESS","resultCode":0,"result":` + u + `}`, "", UploadResult{Message: "SUCCESS", ResultCode: &zero, Users: []User{user}}},
+		"data object":         {`{"message":"SUCCESS","resultCode":0,"data":` + u + `}`, "", UploadResult{Message: "SUCCESS", ResultCode: &zero, Users: []User{user}}},
+		"empty data, result":  {`{"message":"SUCCESS","resultCode":0,"data":[],"result":` + u + `}`, "", UploadResult{Message: "SUCCESS", ResultCode: &zero, Users: []User{user}}},
+		"data of two":         {`{"message":"SUCCESS","resultCode":"0","data":[{"id":1},` + u + `]}`, "", UploadResult{Message: "SUCCESS", ResultCode: &zero, Users: []User{{ID: 1}, user}}},
+		"unknown fields":      {`{"message":"SUCCESS","resultCode":0,"new":{},"data":[{"id":1,"seat":1}]}`, "", UploadResult{Message: "SUCCESS", ResultCode: &zero, Users: []User{{ID: 1}}}},
+		"other shapes":        {`{"message":"SUCCESS","resultCode":0,"data":[{"id":"48569348493401200","email":"a@b.c","name":{},"status":1,"profileImage":{"imageId":5}}]}`, "", UploadResult{Message: "SUCCESS", ResultCode: &zero, Users: []User{{ID: testID, Email: "a@b.c", ImageID: "5"}}}},
+		"image as text":       {`{"message":"SUCCESS","resultCode":0,"data":[{"id":1,"profileImage":"x"}]}`, "", UploadResult{Message: "SUCCESS", ResultCode: &zero, Users: []User{{ID: 1}}}},
+		"no user":             {`{"message":"SUCCESS","resultCode":0,"data":[]}`, "", UploadResult{Message: "SUCCESS", ResultCode: &zero}},
+		"null user":           {`{"message":"SUCCESS","resultCode":0,"data":[null],"result":null}`, "", UploadResult{Message: "SUCCESS", ResultCode: &zero}},
+		"partial":             {`{"message":"PARTIAL_SUCCESS","resultCode":3,"data":[` + u + `]}`, "", UploadResult{Message: "PARTIAL_SUCCESS", ResultCode: &three, Users: []User{user}}},
+		"failed items":        {`{"message":"PARTIAL_SUCCESS","resultCode":3,"refId":7,"failedItems":[{"index":2,"error":{"refId":9,"errorCode":"1004","message":"no\nway"}}]}`, "", UploadResult{Message: "PARTIAL_SUCCESS", ResultCode: &three, RefID: "7", FailedItems: failed(FailedItem{2, &ItemError{1004, "9", "no way"}})}},
+		"failed item of null": {`{"message":"PARTIAL_SUCCESS","resultCode":3,"failedItems":[{"index":0,"error":null},{}]}`, "", UploadResult{Message: "PARTIAL_SUCCESS", ResultCode: &three, FailedItems: failed(FailedItem{}, FailedItem{})}},
+		"success that failed": {`{"message":"SUCCESS","resultCode":0,"failedItems":[{"index":1}]}`, "1 failed items", UploadResult{Message: "SUCCESS", ResultCode: &zero, FailedItems: failed(FailedItem{Index: 1})}},
+		"FAILURE and 0":       {`{"message":"FAILURE","resultCode":0,"data":[` + u + `]}`, `"FAILURE", resultCode 0`, UploadResult{Message: "FAILURE", ResultCode: &zero, Users: []User{user}}},
+		"no message":          {`{"resultCode":0,"data":[` + u + `]}`, `"", resultCode 0`, UploadResult{ResultCode: &zero, Users: []User{user}}},
+		"SUCCESS and 3":       {`{"message":"SUCCESS","resultCode":3}`, "resultCode 3", UploadResult{Message: "SUCCESS", ResultCode: &three}},
+		"PARTIAL and 0":       {`{"message":"PARTIAL_SUCCESS","resultCode":0}`, "resultCode 0", UploadResult{Message: "PARTIAL_SUCCESS", ResultCode: &zero}},
+		"success, lower case": {`{"message":"success","resultCode":0}`, "contradicts", UploadResult{Message: "success", ResultCode: &zero}},
+		"no code":             {`{"message":"SUCCESS","data":[` + u + `]}`, "without a resultCode", UploadResult{Message: "SUCCESS", Users: []User{user}}},
+		"says nothing":        {`{"data":[` + u + `]}`, "not the result", UploadResult{Users: []User{user}}},
+		"error object":        {`{"errorCode":1004,"message":"no","refId":"r"}`, "under a status of success", UploadResult{Message: "no", RefID: "r"}},
+		"truncated":           {success[:40], "not the result", UploadResult{}},
+		"empty":               {``, "not the result", UploadResult{}},
+		"null":                {`null`, "not the result", UploadResult{}},
+		"array":               {`[]`, "not the result", UploadResult{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			up, err := parseUpload([]byte(c.body), id)
-			if (err == nil) != c.ok || err == nil && (up.Partial() != c.partial || up.User.ImageID != c.image) {
-				t.Errorf("%+v, error %v", up, err)
+			r, err := parseUpload([]byte(c.body), oneLine)
+			if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("error %v, want %q", err, c.err)
+			}
+			if d := cmp.Diff(c.want, r); d != "" {
+				t.Error(d)
 			}
 		})
 	}
 }
 
-func TestFailedItemsKeepTheirRefIDs(t *testing.T) {
-	up, err := parseUpload([]byte(`{"message":"PARTIAL_SUCCESS","resultCode":3,"failedItems":[{"index":2,"error":{"refId":"r9","errorCode":1004,"message":"no\nway"}}]}`), 1)
-	want := []FailedItem{{Index: 2, ErrorCode: 1004, RefID: "r9", Message: "no way"}}
-	if d := cmp.Diff(want, up.FailedItems); d != "" || err != nil {
-		t.Errorf("error %v\n%s", err, d)
-	}
-}
-
-// No answer but one that names the user and a picture is a success.
+// No answer but one that says so is a success.
 func FuzzParseUpload(f *testing.F) {
 	for _, s := range []string{success, success[:50], `{"resultCode":3}`, `{"data":{"id":1e3}}`, `{"result":[{"id":"7"}]}`, `[]`, `{"data":7}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		up, err := parseUpload(b, testID)
-		if err == nil && !up.Partial() && (up.User.ID != testID || up.User.ImageID == "") {
-			t.Errorf("%q taken for a success: %+v", b, up)
+		r, err := parseUpload(b, oneLine)
+		if (err == nil) != (r.Success() || r.Partial()) || r.Success() && r.Partial() {
+			t.Errorf("%q: %+v, %v", b, r, err)
+		}
+	})
+}
+
+// An unreadable answer is not followed by another attempt; a readable error is, if it
+// is worth one. Whether the picture may be there all the same is said.
+func TestAnswersThatDoNotConfirm(t *testing.T) {
+	for name, c := range map[string]struct {
+		answers  []string
+		status   int
+		class    Class
+		requests int
+		unknown  bool
+	}{
+		"HTML":                      {[]string{"<html>"}, 200, Unconfirmed, 1, true},
+		"empty":                     {[]string{""}, 200, Unconfirmed, 1, true},
+		"FAILURE":                   {[]string{`{"message":"FAILURE","resultCode":0}`}, 200, ThisUser, 1, true},
+		"error under 200":           {[]string{`{"errorCode":1004,"refId":"r","message":"m"}`}, 200, Permission, 1, true},
+		"server error under 200":    {[]string{`{"errorCode":4000,"refId":"r","message":"m"}`, success}, 200, ThisUser, 2, false},
+		"refused after a 502":       {[]string{"502", `{"errorCode":1004,"refId":"r","message":"m"}`}, 403, Permission, 2, true},
+		"refused after maintenance": {[]string{`{"errorCode":4001}`, `{"errorCode":1004}`}, 403, Permission, 2, false},
+		"refused":                   {[]string{`{"errorCode":1004}`}, 403, Permission, 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := 0
+				cl := newTest(t, func(*http.Request) (*http.Response, error) {
+					n++
+					body, status := c.answers[n-1], c.status
+					switch {
+					case body == "502":
+						status = 502
+					case n < len(c.answers) && status != 200:
+						status = 503
+					}
+					return answer(status, body), nil
+				}, nil)
+				r, err := cl.Upload(t.Context(), User{ID: testID}, picture, time.Time{})
+				if Classify(err) != c.class || n != c.requests || r.Unknown != c.unknown || (err == nil) != r.Success() {
+					t.Errorf("error %v (%v), %d requests, result %+v", err, Classify(err), n, r)
+				}
+			})
+		})
+	}
+}
+
+// An upload is not sent once its time has passed, however long quota kept it.
+func TestSendBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		c := newTest(t, func(*http.Request) (*http.Response, error) {
+			n++
+			r := refusal(429, 4003, "r")
+			r.Header.Set("Retry-After", "600")
+			return r, nil
+		}, nil)
+		r, err := c.Upload(t.Context(), User{ID: testID}, picture, time.Now().Add(5*time.Minute))
+		if !errors.Is(err, ErrTooLate) || Classify(err) != ThisUser || n != 1 || r.Attempts != 1 || r.Unknown || len(r.Earlier) != 1 {
+			t.Errorf("error %v, %d requests, %+v", err, n, r)
 		}
 	})
 }
@@ -78,7 +148,7 @@ func TestUploadRequest(t *testing.T) {
 		})
 		o.AssumeUser, o.IntegrationSource, o.UserAgent = true, "SCRIPT,Example Corp,photosync", "photosync/1"
 	})
-	up, err := c.SetProfileImage(t.Context(), User{ID: testID, Email: "a+b@exämple.com"}, picture)
+	up, err := c.Upload(t.Context(), User{ID: testID, Email: "a+b@exämple.com"}, picture, time.Time{})
 	if err != nil || up.HTTPStatus != 200 || up.Attempts != 1 || string(body) != "bytes" {
 		t.Fatalf("%+v, %v, body %q", up, err, body)
 	}
@@ -110,7 +180,7 @@ func TestNothingIsSentOnceStopped(t *testing.T) {
 		t.Error("a request was sent")
 		return answer(200, success), nil
 	}, nil)
-	if up, err := c.SetProfileImage(ctx, User{ID: testID}, picture); err == nil || up.Attempts != 0 {
+	if up, err := c.Upload(ctx, User{ID: testID}, picture, time.Time{}); err == nil || up.Attempts != 0 {
 		t.Errorf("%+v, %v", up, err)
 	}
 }

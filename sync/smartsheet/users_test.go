@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -109,8 +110,8 @@ func TestUsersSurvivesPaging(t *testing.T) {
 	})
 }
 
-// Finding yields everyone asked for who exists, in short URLs.
-func TestFindSurvivesPaging(t *testing.T) {
+// Everyone who is looked for and exists is found, in short URLs.
+func TestUsersByEmailSurvivesPaging(t *testing.T) {
 	client := func(d *directory) *Client { return d.client(t) }
 	rapid.Check(t, func(t *rapid.T) {
 		d := &directory{
@@ -120,7 +121,10 @@ func TestFindSurvivesPaging(t *testing.T) {
 			totalsOfAsked: rapid.Bool().Draw(t, "totals of the size asked for"),
 			repeatLast:    rapid.Bool().Draw(t, "last page repeated"),
 		}
-		emails := []string{"", "a,b@example.com", "nobody@example.com"}
+		emails := []string{"nobody@example.com"}
+		if rapid.Bool().Draw(t, "one that no filter takes") {
+			emails = append(emails, "a,b@example.com")
+		}
 		missing := map[string]bool{}
 		for _, id := range d.ids {
 			if rapid.Bool().Draw(t, "asked for") {
@@ -129,7 +133,7 @@ func TestFindSurvivesPaging(t *testing.T) {
 			}
 		}
 		seen := map[int64]bool{}
-		err := client(d).Find(t.Context(), emails, func(u User) error {
+		err := client(d).UsersByEmail(t.Context(), emails, func(u User) error {
 			if seen[u.ID] {
 				t.Fatalf("user %d twice", u.ID)
 			}
@@ -143,8 +147,8 @@ func TestFindSurvivesPaging(t *testing.T) {
 	})
 }
 
-// Finding takes few calls.
-func TestFindIsFrugal(t *testing.T) {
+// A search takes few calls.
+func TestUsersByEmailIsFrugal(t *testing.T) {
 	for name, c := range map[string]struct {
 		users, asked, pageCap int
 		totalsUnknown         bool
@@ -154,8 +158,8 @@ func TestFindIsFrugal(t *testing.T) {
 		"40 of 100000, cap 100":   {100_000, 40, 100, false, 1},
 		"40 of 100000, no totals": {100_000, 40, 1000, true, 2},
 		"all of 20000":            {20_000, 20_000, 1000, false, 21},
-		"all of 20000, no totals": {20_000, 20_000, 1000, true, 21},
-		"all of 10000, cap 100":   {10_000, 10_000, 100, false, 105},
+		"all of 20000, no totals": {20_000, 20_000, 1000, true, 22},
+		"all of 10000, cap 100":   {10_000, 10_000, 100, false, 115},
 		"nobody":                  {1000, 0, 100, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +168,7 @@ func TestFindIsFrugal(t *testing.T) {
 			for i := range emails {
 				emails[i] = addr(d.ids[len(d.ids)-1-i])
 			}
-			if err := d.client(t).Find(t.Context(), emails, func(User) error { return nil }); err != nil {
+			if err := d.client(t).UsersByEmail(t.Context(), emails, func(User) error { return nil }); err != nil {
 				t.Fatal(err)
 			}
 			if d.requests > c.most {
@@ -174,21 +178,138 @@ func TestFindIsFrugal(t *testing.T) {
 	}
 }
 
-// Somebody leaves while the pages are read: the one who moved onto a page that
-// was already read is found all the same.
+// Users come and go between two pages: nobody who was there all the time is missed,
+// also when the total stays the same.
 func TestUsersChangingBetweenPages(t *testing.T) {
-	d := &directory{ids: people(30), pageCap: 10}
-	d.between = func(d *directory, page int) {
-		if page == 1 && len(d.ids) == 30 {
-			d.ids = d.ids[1:]
+	const newcomer = 7
+	for name, change := range map[string]func(ids []int64) []int64{
+		"the first leaves":                func(ids []int64) []int64 { return ids[1:] },
+		"the whole first page leaves":     func(ids []int64) []int64 { return ids[10:] },
+		"one leaves, one joins":           func(ids []int64) []int64 { return append(slices.Clone(ids[1:]), newcomer) },
+		"many leave, as many join":        func(ids []int64) []int64 { return append(slices.Clone(ids[4:]), 1, 2, 3, newcomer) },
+		"one joins at the head":           func(ids []int64) []int64 { return append([]int64{newcomer}, ids...) },
+		"the last of the page leaves":     func(ids []int64) []int64 { return slices.Concat(ids[:9], ids[10:]) },
+		"the last of the page, one joins": func(ids []int64) []int64 { return slices.Concat(ids[:9], ids[10:], []int64{newcomer}) },
+	} {
+		for _, unknown := range []bool{false, true} {
+			for after := 1; after < 4; after++ {
+				t.Run(fmt.Sprint(name, " after page ", after, ", totals unknown ", unknown), func(t *testing.T) {
+					d := &directory{ids: people(100), pageCap: 20, totalsUnknown: unknown}
+					calls := 0
+					d.between = func(d *directory, _ int) {
+						if calls++; calls == after {
+							d.ids = change(d.ids)
+						}
+					}
+					seen := map[int64]int{}
+					if err := d.client(t).Users(t.Context(), func(u User) error { seen[u.ID]++; return nil }); err != nil {
+						t.Fatal(err)
+					}
+					for _, id := range d.ids {
+						if seen[id] != 1 && (seen[id] != 0 || id != newcomer) {
+							t.Errorf("user %d was seen %d times", id-testID, seen[id])
+						}
+					}
+					if calls > 15 {
+						t.Errorf("%d calls", calls)
+					}
+				})
+			}
 		}
 	}
-	seen := map[int64]bool{}
-	if err := d.client(t).Users(t.Context(), func(u User) error { seen[u.ID] = true; return nil }); err != nil {
-		t.Fatal(err)
+}
+
+// A list that ends before the total that it names is read once more, and is an error
+// when it does so again: nobody is missing because of it.
+func TestUsersShortOfTheTotal(t *testing.T) {
+	for name, c := range map[string]struct {
+		empty int // requests for a later page that are answered with nobody; -1: all
+		ok    bool
+	}{"once": {1, true}, "always": {-1, false}} {
+		t.Run(name, func(t *testing.T) {
+			d := &directory{ids: people(35), pageCap: 25}
+			emptied := 0
+			c2 := newTest(t, func(r *http.Request) (*http.Response, error) {
+				if r.URL.Query().Get("page") != "1" && emptied != c.empty {
+					emptied++
+					return answer(200, `{"totalCount":35,"totalPages":2,"data":[]}`), nil
+				}
+				return d.RoundTrip(r)
+			}, func(o *Options) { o.RequestsPerMinute = 60_000_000 })
+			n := 0
+			err := c2.Users(t.Context(), func(User) error { n++; return nil })
+			if (err == nil) != c.ok || c.ok && n != 35 || c2.Stats().Requests != 4 {
+				t.Errorf("%d users, error %v, %d requests", n, err, c2.Stats().Requests)
+			}
+			if e, ok := errors.AsType[*Error](err); !c.ok && (!ok || Classify(err) != Stop || !strings.Contains(err.Error(), "35") || !strings.Contains(e.Hint(), "nobody was taken for missing")) {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
-	if len(seen) != 30 {
-		t.Errorf("%d users seen, want 30", len(seen))
+}
+
+// A user who cannot be understood is named, with what can be read, and the others are
+// listed. Unknown shapes of what is not needed do not matter.
+func TestUnusableUsers(t *testing.T) {
+	yes := true
+	for entry, want := range map[string]User{
+		`{"id":7,"email":"a@b.c","isInternal":true,"sheetCount":-1}`:                                       {ID: 7, Email: "a@b.c", IsInternal: &yes},
+		`{"id":"48569348493401201","email":"a@b.c"}`:                                                       {ID: testID + 1, Email: "a@b.c"},
+		`{"id":7,"email":"a@b.c","name":{},"status":1,"isInternal":"x","profileImage":"x"}`:                {ID: 7, Email: "a@b.c"},
+		`{"id":7,"email":"a@b.c","profileImage":{"imageId":5,"height":[]},"alternateEmails":7}`:            {ID: 7, Email: "a@b.c", ImageID: "5"},
+		`{"id":7,"email":"a@b.c","alternateEmails":[null,3,{"email":"x@y","confirmed":true},{"email":1}]}`: {ID: 7, Email: "a@b.c", AlternateEmails: []AlternateEmail{{"x@y", true}}},
+		`{"id":7,"email":"a@b.c","alternateEmails":{"email":"x@y","confirmed":false}}`:                     {ID: 7, Email: "a@b.c", AlternateEmails: []AlternateEmail{{"x@y", false}}},
+		`{"id":"x7","email":"a@b.c","name":"Ann"}`:                                                         {Email: "a@b.c", Name: "Ann", Unusable: `user id "x7" is no whole number`},
+		`{"id":1.5e3,"email":"a@b.c"}`:                                                                     {Email: "a@b.c", Unusable: `user id 1.5e3 is no whole number`},
+		`{"email":"a@b.c"}`:                                                                                {Email: "a@b.c", Unusable: "no user id"},
+		`{"id":7,"email":["a@b.c"]}`:                                                                       {ID: 7, Unusable: "no email address"},
+		`null`:                                                                                             {Unusable: "the entry is null, not a user"},
+		`"a@b.c"`:                                                                                          {Unusable: `the entry is "a@b.c", not a user`},
+	} {
+		c := newTest(t, func(*http.Request) (*http.Response, error) {
+			return answer(200, `{"totalCount":2,"data":[`+entry+`,{"id":9,"email":"last@b.c"}]}`), nil
+		}, nil)
+		var got []User
+		err := c.Users(t.Context(), func(u User) error { got = append(got, u); return nil })
+		if d := cmp.Diff([]User{want, {ID: 9, Email: "last@b.c"}}, got); d != "" || err != nil {
+			t.Errorf("%s: error %v\n%s", entry, err, d)
+		}
+	}
+}
+
+// Where Smartsheet, or a gateway, does not take the filter, everyone is listed; an
+// address that may not stand in it keeps no other from being found.
+func TestFilterRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		refuse *http.Response
+		emails []string
+		most   int64
+	}{
+		"1018":         {refusal(400, 1018, "r"), []string{addr(testID)}, 2},
+		"too long":     {answer(414, ""), []string{addr(testID)}, 2},
+		"comma":        {nil, []string{addr(testID), `"a,b"@example.com`}, 1},
+		"space":        {nil, []string{addr(testID), "a b@example.com"}, 1},
+		"no address":   {nil, []string{addr(testID), "ann"}, 1},
+		"good filters": {nil, []string{addr(testID)}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &directory{ids: people(30), pageCap: 100}
+			cl := newTest(t, func(r *http.Request) (*http.Response, error) {
+				if f := r.URL.Query().Get("email"); f != "" && c.refuse != nil {
+					return c.refuse, nil
+				}
+				return d.RoundTrip(r)
+			}, nil)
+			found := false
+			err := cl.UsersByEmail(t.Context(), c.emails, func(u User) error { found = found || u.ID == testID; return nil })
+			if err != nil || !found || cl.Stats().Requests > c.most {
+				t.Errorf("found %v, error %v, %d requests", found, err, cl.Stats().Requests)
+			}
+		})
+	}
+	c := newTest(t, func(*http.Request) (*http.Response, error) { return refusal(403, 1004, "r"), nil }, nil)
+	if err := c.UsersByEmail(t.Context(), []string{"a@b.c"}, nil); Classify(err) != Permission || c.Stats().Requests != 1 {
+		t.Errorf("another refusal: %v", err)
 	}
 }
 
@@ -216,8 +337,8 @@ func TestWrongAddress(t *testing.T) {
 	c := newTest(t, func(*http.Request) (*http.Response, error) { return answer(404, "<html>Not Found"), nil }, nil)
 	_, err := c.Me(t.Context())
 	for _, err := range []error{err, c.Users(t.Context(), func(User) error { return nil })} {
-		if e, ok := errors.AsType[*Error](err); !ok || VerdictOf(err) != StopRun || !strings.HasPrefix(e.Hint(), "check the address") {
-			t.Errorf("%v, verdict %v", err, VerdictOf(err))
+		if e, ok := errors.AsType[*Error](err); !ok || Classify(err) != Stop || !strings.HasPrefix(e.Hint(), "check the address") {
+			t.Errorf("%v, class %v", err, Classify(err))
 		}
 	}
 }
@@ -232,7 +353,7 @@ func TestMeAndUser(t *testing.T) {
 		return answer(200, `{"id":48569348493401200,"email":"a@b.c","account":{"id":7031425868359556,"name":"Example"}}`), nil
 	}, nil)
 	me, err := c.Me(t.Context())
-	if err != nil || me.ID != testID || me.Admin || me.Name != "" || me.AccountID != 7031425868359556 || me.AccountName != "Example" {
+	if err != nil || me.ID != testID || me.Admin || me.Name != "" || !me.HasAccount || me.AccountID != 7031425868359556 || me.AccountName != "Example" {
 		t.Errorf("%+v, %v", me, err)
 	}
 	u, err := c.User(t.Context(), testID)
@@ -241,8 +362,35 @@ func TestMeAndUser(t *testing.T) {
 	}
 	c = newTest(t, func(*http.Request) (*http.Response, error) { return answer(200, `{"id":1}`), nil },
 		func(o *Options) { o.MaxAttempts = 1 })
-	if _, err := c.User(t.Context(), testID); err == nil {
-		t.Error("another user's answer is taken")
+	if _, err := c.User(t.Context(), testID); err == nil || strings.Contains(err.Error(), "wireUser") {
+		t.Errorf("another user's answer is taken: %v", err)
+	}
+	c = newTest(t, func(*http.Request) (*http.Response, error) { return refusal(404, 1020, "r"), nil }, nil)
+	if _, err := c.User(t.Context(), testID); !NotFound(err) {
+		t.Errorf("a user who left: %v", err)
+	}
+	if NotFound(nil) || NotFound(&Error{Status: 404, Message: "<html>"}) {
+		t.Error("a page that is not found is no user who left")
+	}
+}
+
+// /users/me is understood as the OpenAPI document writes it and as the SDKs do, and
+// without an account.
+func TestMeInAllShapes(t *testing.T) {
+	work := []AlternateEmail{{"w@b.c", true}}
+	for body, want := range map[string]Me{
+		`{"id":7,"email":"a@b.c","admin":true,"account":{"id":9,"name":"E"},"alternateEmails":{"id":3,"email":"w@b.c","confirmed":true}}`:   {User: User{ID: 7, Email: "a@b.c", AlternateEmails: work}, Admin: true, HasAccount: true, AccountID: 9, AccountName: "E"},
+		`{"id":7,"email":"a@b.c","admin":true,"account":{"id":9,"name":"E"},"alternateEmails":[{"id":3,"email":"w@b.c","confirmed":true}]}`: {User: User{ID: 7, Email: "a@b.c", AlternateEmails: work}, Admin: true, HasAccount: true, AccountID: 9, AccountName: "E"},
+		`{"id":7}`:                                         {User: User{ID: 7}},
+		`{"id":7,"account":null,"admin":"yes"}`:            {User: User{ID: 7}},
+		`{"id":7,"account":"E","locale":5,"timeZone":{}}`:  {User: User{ID: 7}},
+		`{"id":"7","account":{"id":"9"},"profileImage":1}`: {User: User{ID: 7}, HasAccount: true, AccountID: 9},
+	} {
+		c := newTest(t, func(*http.Request) (*http.Response, error) { return answer(200, body), nil }, nil)
+		me, err := c.Me(t.Context())
+		if d := cmp.Diff(want, me); d != "" || err != nil {
+			t.Errorf("%s: error %v\n%s", body, err, d)
+		}
 	}
 }
 
@@ -259,13 +407,13 @@ func FuzzPages(f *testing.F) {
 			func(o *Options) { o.MaxAttempts, o.RequestsPerMinute = 1, 60_000_000 })
 		seen := map[int64]bool{}
 		_ = c.Users(t.Context(), func(u User) error {
-			if u.ID == 0 || seen[u.ID] {
-				t.Errorf("user %d", u.ID)
+			if u.ID == 0 && u.Unusable == "" || seen[u.ID] && u.ID != 0 {
+				t.Errorf("user %+v", u)
 			}
 			seen[u.ID] = true
 			return nil
 		})
-		if n := c.Stats().Requests; n > 2 {
+		if n := c.Stats().Requests; n > 10 {
 			t.Errorf("%d requests for one page that repeats", n)
 		}
 	})

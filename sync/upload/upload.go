@@ -30,7 +30,7 @@ const permissionLimit = 5
 
 // Uploader sends a picture to Smartsheet.
 type Uploader interface {
-	SetProfileImage(ctx context.Context, u smartsheet.User, img smartsheet.Image) (smartsheet.Upload, error)
+	SetProfileImage(ctx context.Context, u smartsheet.User, img smartsheet.Image) (smartsheet.Upload1, error)
 }
 
 // Finder looks users up by email.
@@ -120,7 +120,7 @@ func (p *Pool) one(ctx context.Context, a plan.Action) (report.Item, error) {
 }
 
 // send uploads, and once more under another id when the remembered one is stale.
-func (p *Pool) send(ctx context.Context, it *report.Item, a *plan.Action, img smartsheet.Image) (smartsheet.Upload, error) {
+func (p *Pool) send(ctx context.Context, it *report.Item, a *plan.Action, img smartsheet.Image) (smartsheet.Upload1, error) {
 	u := smartsheet.User{ID: a.User().ID, Email: a.User().Email}
 	up, err := p.Smartsheet.SetProfileImage(ctx, u, img)
 	p.note(it, up)
@@ -165,7 +165,7 @@ func (p *Pool) lookUp(ctx context.Context, emails []string) (smartsheet.User, er
 }
 
 // note keeps what an upload's attempts were.
-func (p *Pool) note(it *report.Item, up smartsheet.Upload) {
+func (p *Pool) note(it *report.Item, up smartsheet.Upload1) {
 	it.Attempts += up.Attempts
 	it.HTTPStatus = up.HTTPStatus
 	for _, e := range up.Earlier {
@@ -237,7 +237,7 @@ func (p *Pool) refusedOnce() bool {
 }
 
 // answered is the item of an upload that the server took, wholly or in part.
-func (p *Pool) answered(it report.Item, a plan.Action, src, sum string, up smartsheet.Upload) (report.Item, error) {
+func (p *Pool) answered(it report.Item, a plan.Action, src, sum string, up smartsheet.Upload1) (report.Item, error) {
 	it.Message, it.ResultCode, it.ImageID = up.Message, &up.ResultCode, up.User.ImageID
 	for _, f := range up.FailedItems {
 		it.FailedItems = append(it.FailedItems, report.FailedItem(f))

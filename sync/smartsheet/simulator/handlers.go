@@ -51,8 +51,9 @@ type viewImage struct {
 
 // view shows a user. The lock is held.
 func (s *Server) view(u *user) view {
+	first, last, _ := strings.Cut(u.Name, " ")
 	v := view{
-		ID: u.ID, Email: u.Email, Name: u.Name, FirstName: u.FirstName, LastName: u.LastName, Status: u.Status, LicensedSheetCreator: true,
+		ID: u.ID, Email: u.Email, Name: u.Name, FirstName: first, LastName: last, Status: u.Status, LicensedSheetCreator: true,
 	}
 	if id := cmp.Or(u.image.ID, u.ImageID); id != "" {
 		var edge any = 1050

@@ -39,7 +39,6 @@ func ReadUsers(r io.Reader) ([]smartsheet.User, error) {
 				return nil, fmt.Errorf("read users: line %d: %q is no user id", line, rec[3])
 			}
 		}
-		u.FirstName, u.LastName, _ = strings.Cut(u.Name, " ")
 		for _, more := range strings.Fields(rec[4]) {
 			email, open := strings.CutSuffix(more, "?")
 			u.AlternateEmails = append(u.AlternateEmails, smartsheet.AlternateEmail{Email: email, Confirmed: !open})
@@ -55,7 +54,7 @@ func SampleUsers(n int) []smartsheet.User {
 	users := make([]smartsheet.User, n)
 	for i := range users {
 		f, l := first[i%len(first)], last[i/len(first)%len(last)]
-		users[i] = smartsheet.User{Email: fmt.Sprintf("user%04d@example.com", i+1), FirstName: f, LastName: l, Name: f + " " + l}
+		users[i] = smartsheet.User{Email: fmt.Sprintf("user%04d@example.com", i+1), Name: f + " " + l}
 	}
 	return users
 }

@@ -1,0 +1,250 @@
+package smartsheet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"net/http"
+	"strconv"
+)
+
+const (
+	pageSize = 1000 // asked for; the server may give less
+	maxPages = 100_000
+	maxGaps  = 100 // pages without overlap, before the list counts as one without an order
+)
+
+// The list of users comes in pages, and users come and go between two of them: whoever
+// leaves moves all behind up by one, and the first user of the next page would be on a
+// page that was already read. So each page overlaps the one before by at least one
+// user. If somebody is on both, nothing was missed in between; if not, there is a gap,
+// and the next page begins further ahead. So the list is whole, whatever happened on
+// the way. That it came to its end is compared with totalCount, where the server gives it.
+
+// listing is a list of users that is being read.
+type listing struct {
+	filter string           // value of email=; empty: everyone
+	each   func(User) error // called once for each user
+	// atMost, if set, is how many pages of this size the list may have; with more,
+	// reading ends with errTooLong.
+	atMost func(size int) (pages int)
+
+	passes int32
+	seen   map[int64]int32 // by key: the pass that met the user last, or behindGap
+}
+
+// behindGap stands for users who were seen, and not met by a pass.
+const behindGap = -1
+
+var (
+	errTooLong  = errors.New("the list is longer than wanted")
+	errNotWhole = errors.New("the list is not whole")
+)
+
+// list reads l, and once more if it was not whole.
+func (c *Client) list(ctx context.Context, l *listing) error {
+	err := c.listOnce(ctx, l)
+	if errors.Is(err, errNotWhole) {
+		err = c.listOnce(ctx, l)
+	}
+	return err
+}
+
+func (c *Client) listOnce(ctx context.Context, l *listing) error {
+	l.passes++
+	if l.seen == nil {
+		l.seen = map[int64]int32{}
+	}
+	w := pass{size: pageSize}
+	for range maxPages {
+		number, size := window(max(w.read-w.back, 0), w.size)
+		p, err := c.page(ctx, l.filter, number, size)
+		if err != nil {
+			return err
+		}
+		p.start, p.size = (number-1)*size, size
+		p.met = l.met(p)
+		gap := w.gap(p)
+		if p.fresh, err = l.take(p, gap); err != nil {
+			return err
+		}
+		if gap {
+			err = w.goBack(p)
+		} else if end, err := w.goOn(p); end {
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		if l.atMost != nil && w.allPages(p) > l.atMost(w.size) {
+			return errTooLong
+		}
+	}
+	return &Error{Op: "list users", Err: fmt.Errorf("the list does not end after %d pages", maxPages)}
+}
+
+// met counts the users of p whom this pass has met before.
+func (l *listing) met(p page) int {
+	n := map[int64]bool{}
+	for _, x := range p.Data {
+		if l.seen[x.key] == l.passes {
+			n[x.key] = true
+		}
+	}
+	return len(n)
+}
+
+// take hands on whoever of p was not seen before. fresh is how many this pass had not
+// met; who stands behind a gap is not met by that.
+func (l *listing) take(p page, gap bool) (fresh int, err error) {
+	for _, x := range p.Data {
+		before := l.seen[x.key]
+		if before == l.passes {
+			continue
+		}
+		fresh++
+		l.seen[x.key] = l.passes
+		if gap {
+			l.seen[x.key] = behindGap
+		}
+		if before == 0 {
+			if err := l.each(x.User); err != nil {
+				return fresh, err
+			}
+		}
+	}
+	return fresh, nil
+}
+
+// pass is one way through the list.
+type pass struct {
+	size   int  // of the largest page that the server gives
+	read   int  // places in the list that were read, from the first on
+	users  int  // different ones met
+	copies int  // users who stand twice on one page
+	least  int  // of the totals that the server named; 0: it named none
+	back   int  // further places that the next page begins ahead, since there was a gap
+	gaps   int  // so far
+	beyond bool // the last page came after a gap, with users on it: the list goes on there
+}
+
+// window is the page that comes after so many places, and overlaps them: the one of
+// at most so many users that gets furthest. Where none gets far, as with tiny pages, one
+// that begins just behind them will do.
+func window(read, most int) (number, size int) {
+	for least := 1; least >= 0; least-- {
+		gain := 0
+		for s := most; s > gain; s-- {
+			if over := read % s; over >= least && s-over > gain {
+				size, gain = s, s-over
+			}
+		}
+		if gain > most/2 {
+			break
+		}
+	}
+	return read/size + 1, size
+}
+
+// gap reports whether somebody may stand between what was read and p.
+func (w *pass) gap(p page) bool { return p.start > 0 && p.start < w.read && p.met == 0 }
+
+// goBack lets the next page begin further ahead than p.
+func (w *pass) goBack(p page) error {
+	if w.gaps++; len(p.Data) == 0 && p.total() > p.start || w.gaps > maxGaps {
+		return w.notWhole()
+	}
+	w.back, w.beyond = 2*w.back+w.size/8+1, len(p.Data) > 0
+	return nil
+}
+
+// goOn lets the next page begin where p ends. It reports whether the list ends there;
+// the error is errNotWhole.
+func (w *pass) goOn(p page) (end bool, err error) {
+	w.users += p.fresh
+	w.copies += len(p.Data) - p.met - p.fresh
+	total, n := p.total(), min(len(p.Data), p.size)
+	if total > 0 && (w.least == 0 || total < w.least) {
+		w.least = total
+	}
+	if p.start == 0 && n < p.size {
+		w.size = max(n, 1) // the server gives no more
+	}
+	more := p.fresh > 0 || w.beyond
+	w.back, w.beyond = min(w.back, w.size/8), false
+	if p.start+p.size <= w.read { // it began so far ahead that it could not show more
+		more, w.back = true, 0
+	}
+	w.read = p.start + n
+	if n > 0 && (total == 0 || w.read < total) && more {
+		return false, nil
+	}
+	if w.users+w.copies < w.least {
+		return true, w.notWhole()
+	}
+	return true, nil
+}
+
+func (w *pass) notWhole() error {
+	return &Error{
+		Op: "list users", Err: fmt.Errorf("%w: Smartsheet says that there are %d users and lists %d", errNotWhole, w.least, w.users),
+		advice: "retry by itself: nobody was taken for missing; if it does not go away, call Smartsheet support",
+	}
+}
+
+// allPages is how many pages the whole list has, as far as is known after p.
+func (w *pass) allPages(p page) int {
+	if total := p.total(); total > 0 {
+		return (total + w.size - 1) / w.size
+	}
+	return w.read/w.size + 1
+}
+
+// page is an answer of GET /users.
+type page struct {
+	TotalCount integer `json:"totalCount"` // not given, or -1: unknown
+	Data       []entry `json:"data"`
+
+	start, size int // the places that were asked for
+	met, fresh  int // users on it whom the pass has met before, or not
+}
+
+// total is how many users there are; 0: unknown.
+func (p page) total() int { return int(max(p.TotalCount.n, 0)) }
+
+// entry is a user of a list, and what tells users apart: the id, or something below 0
+// where there is none.
+type entry struct {
+	User
+	key int64
+}
+
+// seed is of the keys of users without an id.
+var seed = maphash.MakeSeed()
+
+func (x *entry) UnmarshalJSON(b []byte) error {
+	x.User = listed(b)
+	if x.key = x.ID; x.key == 0 {
+		x.key = -1 - int64(maphash.Bytes(seed, b)>>1)
+	}
+	return nil
+}
+
+func (c *Client) page(ctx context.Context, filter string, number, size int) (page, error) {
+	path := "/users?page=" + strconv.Itoa(number) + "&pageSize=" + strconv.Itoa(size)
+	op := "list users, page " + strconv.Itoa(number)
+	if filter != "" {
+		path, op = path+"&email="+filter, "find users by email"
+	}
+	var p page
+	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, units: 1}, func(b []byte) error {
+		p = page{}
+		if err := json.Unmarshal(b, &p); err != nil || p.Data == nil {
+			return errors.New("the answer is not a list of users")
+		}
+		return nil
+	})
+	return p, address(err)
+}
