@@ -2,10 +2,11 @@ package main
 
 import (
 	"io"
-	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+
+	"photosync/cmd/internal/console"
+	"photosync/sync/job"
 )
 
 // app is what the commands share.
@@ -44,30 +45,18 @@ run back (nothing was written), 5 another run holds the state,
 	return root
 }
 
+// out prints for people on stdout.
+func (a *app) out() *console.Console { return console.New(a.stdout, a.env) }
+
 // exit prints err, if any, and returns the exit code.
 func (a *app) exit(err error) int {
 	if err == nil {
 		return a.code
 	}
-	printError(a.stderr, err)
+	console.New(a.stderr, a.env).Error(err, job.Hint(err))
 	code := exitCode(nil, err)
 	if a.json {
-		(&lines{w: a.stdout}).error(err, code) // stderr has it in any case
+		console.NewLines(a.stdout).Error(err, job.Hint(err), code) // stderr has it in any case
 	}
 	return code
-}
-
-// logger writes to w, which ends at stderr: for people on a terminal, JSON
-// otherwise. Every line has the run's id.
-func (a *app) logger(w io.Writer, level, format, runID string) zerolog.Logger {
-	tty := isTerminal(a.stderr)
-	if format == "console" || format == "auto" && tty {
-		w = zerolog.ConsoleWriter{Out: w, NoColor: !tty || a.env("NO_COLOR") != "", TimeFormat: time.TimeOnly}
-	}
-	l, err := zerolog.ParseLevel(level)
-	if err != nil {
-		l = zerolog.InfoLevel
-	}
-	// Workers log at the same moment.
-	return zerolog.New(zerolog.SyncWriter(w)).Level(l).With().Timestamp().Str("run_id", runID).Logger()
 }

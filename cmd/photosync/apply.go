@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -33,8 +32,7 @@ way can be applied again, and goes on.`,
 			if err != nil {
 				return usage(err)
 			}
-			f.apply = p
-			f.selection(p.Selection)
+			f.apply, f.Selection = p, p.Selection
 			return a.runJob(cmd.Context(), job.Apply, f)
 		},
 	}
@@ -69,17 +67,12 @@ func readPlan(path string) (*plan.File, error) {
 	return p, nil
 }
 
-// writePlan keeps a plan where -o says, and that of a held run beside its report.
-func (f *runFlags) writePlan(rep *report.Report, dir string) error {
-	path := f.out
-	if rep.Mode != job.Plan {
-		path = filepath.Join(dir, rep.RunID+".plan.json")
-	}
-	if f.made == nil || path == "" {
+// writePlan keeps a plan in a file, and notes that in the report; no path: nowhere.
+func writePlan(rep *report.Report, path string, p *plan.File) error {
+	if path == "" {
 		return nil
 	}
-	f.made.Selection = f.selected()
-	if err := report.WritePlan(path, f.made.Encode); err != nil {
+	if err := report.WritePlan(path, p.Encode); err != nil {
 		return err
 	}
 	rep.PlanFile = path

@@ -2,23 +2,25 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
+	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"photosync/cmd/internal/checkup"
 	"photosync/cmd/internal/config"
-	"photosync/state"
+	"photosync/cmd/internal/console"
 	"photosync/sync/job"
+	"photosync/sync/plan"
 	"photosync/sync/report"
+	"photosync/sync/smartsheet"
 )
 
 func (a *app) check() *cobra.Command {
@@ -35,178 +37,47 @@ It fails if a run could not begin.`,
 		Example: "  photosync check --config /etc/photosync/config.yaml\n  photosync check --upload-test ann@example.com",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return usage(fmt.Errorf("--output %q: want text or json", output))
-			}
 			a.json = output == "json"
-			file, err := config.Find(file, a.env)
-			if err != nil {
-				return usage(err)
-			}
-			c, err := a.load(file)
-			if err != nil {
-				return usage(err)
-			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			k := &checkup{examples: map[string]bool{}}
-			k.everything(ctx, file, c)
-			if uploadTest != "" {
-				k.uploadTest(ctx, a, c, uploadTest)
-			}
-			if k.count(bad) > 0 {
-				a.code = exitFailed
-			}
-			if a.json {
-				return printCheckupJSON(a.stdout, k.findings)
-			}
-			printCheckup(a.stdout, k.findings)
-			return nil
+			return a.runCheck(cmd.Context(), file, uploadTest)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", configUsage)
-	cmd.Flags().StringVar(&output, "output", "text", "text or json")
+	addOutput(cmd, &output)
 	cmd.Flags().StringVar(&uploadTest, "upload-test", "", "upload the picture of the person with this `EMAIL` for real, and record it")
 	return cmd
 }
 
-// Marks of a finding.
-const (
-	good    = "✓"
-	warning = "!"
-	bad     = "✗"
-)
-
-// finding is one line of a checkup.
-type finding struct {
-	mark   string
-	what   string
-	detail string
-	remedy string // what to do; empty: nothing
-}
-
-// checkup collects findings.
-type checkup struct {
-	findings []finding
-	account  *state.Account  // that the state belongs to; nil: none yet
-	examples map[string]bool // addresses of people with a photo; true: a user of Smartsheet
-}
-
-func (k *checkup) everything(ctx context.Context, file string, c *config.Config) {
-	k.config(file, c)
-	k.sources(ctx, c)
-	k.state(c.State.Path)
-	k.smartsheet(ctx, c)
-	k.report(c.Report.Dir)
-}
-
-func (k *checkup) add(mark, what, detail, remedy string) {
-	k.findings = append(k.findings, finding{mark, what, detail, remedy})
-}
-
-// fail adds an error with its own hint, or else this remedy.
-func (k *checkup) fail(what string, err error, remedy string) {
-	if h := job.Hint(err); h != "" {
-		remedy = h
-	}
-	k.add(bad, what, err.Error(), remedy)
-}
-
-func (k *checkup) count(mark string) (n int) {
-	for _, f := range k.findings {
-		if f.mark == mark {
-			n++
-		}
-	}
-	return n
-}
-
-// printCheckupJSON writes what a checkup found as one line of JSON.
-func printCheckupJSON(w io.Writer, findings []finding) error {
-	type line struct {
-		Status string `json:"status"` // ok, warning or problem
-		What   string `json:"what"`
-		Detail string `json:"detail"`
-		Remedy string `json:"remedy,omitempty"`
-	}
-	out := struct {
-		MessageType string `json:"message_type"` // "check"
-		Result      string `json:"result"`       // ok or problem
-		Findings    []line `json:"findings"`
-	}{"check", "ok", []line{}}
-	names := map[string]string{good: "ok", warning: "warning", bad: "problem"}
-	for _, f := range findings {
-		if f.mark == bad {
-			out.Result = "problem"
-		}
-		out.Findings = append(out.Findings, line{names[f.mark], f.what, f.detail, f.remedy})
-	}
-	return json.NewEncoder(w).Encode(out)
-}
-
-func (k *checkup) config(file string, c *config.Config) {
-	k.add(good, "config", file, "")
-	for _, w := range c.Warnings {
-		detail, remedy, _ := strings.Cut(w, "): ")
-		if remedy != "" {
-			detail += ")"
-		}
-		k.add(warning, "config", detail, remedy)
-	}
-}
-
-// state looks at the state file and its folder, and leaves both as they were.
-func (k *checkup) state(path string) {
-	if err := writable(path); err != nil {
-		k.fail("state", &state.AccessError{Path: path, Err: err}, "")
-		return
-	}
-	st, err := state.Open(path, state.Options{ReadOnly: true})
-	if _, locked := errors.AsType[*state.LockedError](err); locked {
-		k.add(warning, "state", err.Error(), "a run is under way: nothing to do")
-		return
-	}
+func (a *app) runCheck(ctx context.Context, file, uploadTest string) error {
+	file, c, err := a.load(file)
 	if err != nil {
-		k.fail("state", err, "")
-		return
-	}
-	defer st.Close()
-	account, bound := st.Account()
-	if !bound {
-		k.add(good, "state", path+": nothing recorded yet", "")
-		return
-	}
-	k.account = &account
-	k.add(good, "state", fmt.Sprintf("%s: of account %q", path, account.Name), "")
-}
-
-// writable proves that the file can be written, and files beside it made. A folder
-// that is missing must be one that can be made.
-func writable(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err == nil {
-		f.Close()
-	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	dir := filepath.Dir(path)
-	for {
-		tmp, err := os.CreateTemp(dir, ".photosync-*.tmp")
-		if err == nil {
-			return errors.Join(tmp.Close(), os.Remove(tmp.Name()))
-		}
-		if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
-			dir = parent
-			continue
-		}
-		return err
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	checks := checkup.Run(ctx, checkup.Options{
+		File: file, Config: c, Sources: openSources, Photos: photoOptions(c.Image), Root: baseURL(c.Smartsheet),
+		Client: func(over http.RoundTripper, s config.Smartsheet) (*smartsheet.Client, error) {
+			return newClientOver(over, s, nil, zerolog.Nop())
+		},
+		UploadTest: uploadTest,
+		Upload: func(ctx context.Context, email string) (*report.Report, error) {
+			f := &runFlags{Selection: plan.Selection{Only: []string{literal(email)}, Force: true, Limit: 1}}
+			quiet := console.Start(io.Discard, io.Discard, a.env, console.RunOptions{Level: "disabled", Progress: "never"})
+			rep, _, err := a.perform(ctx, job.Sync, newRunID(time.Now()), c, f, quiet, nil)
+			return rep, err
+		},
+	})
+	if slices.ContainsFunc(checks, func(k console.Check) bool { return k.Status == console.Problem }) {
+		a.code = exitFailed
 	}
+	if a.json {
+		return console.CheckupJSON(a.stdout, checks)
+	}
+	a.out().Checkup(checks)
+	return nil
 }
 
-func (k *checkup) report(dir string) {
-	if err := report.CheckDir(dir); err != nil {
-		k.fail("report", err, "")
-		return
-	}
-	k.add(good, "report", dir+": can be written", "")
+// literal is a pattern that matches text only.
+func literal(text string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(text)
 }

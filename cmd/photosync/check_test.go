@@ -1,52 +1,18 @@
 package main
 
 import (
+	"errors"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
+	"photosync/cmd/internal/checkup"
 	"photosync/cmd/internal/config"
+	"photosync/cmd/internal/console"
 	"photosync/sources/ldap/slapdtest"
+	"photosync/sync/smartsheet"
 )
-
-type answers func(*http.Request) (*http.Response, error)
-
-func (f answers) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-func TestClock(t *testing.T) {
-	for _, c := range []struct {
-		ahead time.Duration // of this machine
-		want  string
-	}{
-		{0, "✓ within 1m0s of Smartsheet's"},
-		{-30 * time.Second, "✓ within 1m0s of Smartsheet's"},
-		{5 * time.Minute, "! 5m0s ahead of Smartsheet's"},
-		{-3 * time.Hour, "! 3h0m0s behind Smartsheet's"},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			k, clock := &checkup{}, &clock{RoundTripper: answers(func(*http.Request) (*http.Response, error) {
-				time.Sleep(4 * time.Second) // on the way, half of it each
-				date := time.Now().Add(-2*time.Second - c.ahead).UTC().Format(http.TimeFormat)
-				return &http.Response{Header: http.Header{"Date": {date}}, Body: http.NoBody}, nil
-			})}
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp, err := clock.RoundTrip(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-			k.clock(clock)
-			if f := k.findings[0]; f.mark+" "+f.detail != c.want {
-				t.Errorf("%v ahead: %q, want %q", c.ahead, f, c.want)
-			}
-		})
-	}
-}
 
 // A directory of which one server is down: a run would go on with the other, and the
 // checkup says so.
@@ -57,10 +23,13 @@ func TestCheckServers(t *testing.T) {
 		BaseDN: slapdtest.BaseDN, Filter: "(objectClass=inetOrgPerson)", EmailAttributes: []string{"mail"}, PhotoAttributes: []string{"jpegPhoto"}, PageSize: 10,
 		ChangeDetection: "auto",
 	}
-	k := &checkup{examples: map[string]bool{}}
-	k.sources(t.Context(), &config.Config{Sources: []config.Source{s}, Image: config.Image{MaxEdge: 1050, MaxBytes: 1e6, MaxPixels: 5e7, Crop: "none"}})
-	if len(k.findings) != 2 || k.findings[0].mark != warning || !strings.HasPrefix(k.findings[0].detail, "connect ldap://127.0.0.1:1: ") ||
-		k.findings[1].mark != good || !strings.Contains(k.findings[1].detail, "1 person in 1 page") {
-		t.Errorf("findings %q", k.findings)
+	c := &config.Config{Sources: []config.Source{s}, Image: config.Image{MaxEdge: 1050, MaxBytes: 1e6, MaxPixels: 5e7, Crop: "none"}}
+	c.State.Path, c.Report.Dir = filepath.Join(t.TempDir(), "state.db"), t.TempDir()
+	checks := checkup.Run(t.Context(), checkup.Options{Config: c, Sources: openSources, Photos: photoOptions(c.Image), Client: func(http.RoundTripper, config.Smartsheet) (*smartsheet.Client, error) {
+		return nil, errors.New("not wanted here")
+	}})
+	if len(checks) < 3 || checks[1].Status != console.Warning || !strings.HasPrefix(checks[1].Detail, "connect ldap://127.0.0.1:1: ") ||
+		checks[2].Status != console.OK || !strings.Contains(checks[2].Detail, "1 person in 1 page") {
+		t.Errorf("checks %q", checks)
 	}
 }

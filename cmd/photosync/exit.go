@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 
 	"photosync/state"
 	"photosync/sync/job"
@@ -19,6 +20,27 @@ const (
 	exitInterrupted = 6
 	exitChanges     = 10 // plan only
 )
+
+// softCodes are those that success_on may turn into 0: a run that failed and a wrong
+// command line never count as success.
+var softCodes = []int{exitAttention, exitHeld, exitLocked, exitInterrupted, exitChanges}
+
+// softened is the code that the process ends with, for a scheduler that takes the
+// codes of successOn for success.
+func softened(code int, successOn []int) int {
+	if slices.Contains(softCodes, code) && slices.Contains(successOn, code) {
+		return exitDone
+	}
+	return code
+}
+
+// worse is the code of a run whose report could not be written.
+func worse(code int) int {
+	if code == exitDone || code == exitAttention || code == exitChanges {
+		return exitFailed
+	}
+	return code
+}
 
 // usageError is a mistake in the command line or the configuration: nothing was
 // contacted.

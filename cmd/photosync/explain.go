@@ -3,25 +3,20 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"photosync/cmd/internal/config"
 	"photosync/sources"
-	"photosync/state"
 	"photosync/sync/job"
-	"photosync/sync/plan"
 )
 
 func (a *app) explain() *cobra.Command {
-	f := &runFlags{}
+	var file, output, shard string
 	cmd := &cobra.Command{
 		Use:   "explain EMAIL",
 		Short: "Tell all about one person, and what the next run does and why",
@@ -33,46 +28,37 @@ It fails if nobody knows the address, and names the nearest ones.`,
 		Example: "  photosync explain ann@example.com\n  photosync explain ann@example.com --output json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.output != "text" && f.output != "json" {
-				return usage(fmt.Errorf("--output %q: want text or json", f.output))
-			}
-			x, err := a.explanation(cmd.Context(), f, args[0])
+			x, err := a.explained(cmd.Context(), file, shard, args[0])
 			if err != nil {
 				return err
 			}
 			if !x.Known {
 				a.code = exitFailed
 			}
-			if f.output == "json" {
-				e := json.NewEncoder(a.stdout)
-				e.SetIndent("", "  ")
-				e.SetEscapeHTML(false)
-				return e.Encode(x)
+			if output == "json" {
+				return indented(a.stdout, x)
 			}
-			printExplanation(a.stdout, x)
+			a.out().Explanation(x)
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&f.config, "config", "", configUsage)
-	cmd.Flags().StringVar(&f.output, "output", "text", "text or json")
-	cmd.Flags().StringVar(&f.shard, "shard", "", "look into the state of part `I/N`, as sync --shard does")
+	cmd.Flags().StringVar(&file, "config", "", configUsage)
+	addOutput(cmd, &output)
+	cmd.Flags().StringVar(&shard, "shard", "", "look into the state of part `I/N`, as sync --shard does")
 	return cmd
 }
 
-func (a *app) explanation(ctx context.Context, f *runFlags, address string) (*job.Explanation, error) {
+func (a *app) explained(ctx context.Context, file, shard, address string) (*job.Explanation, error) {
 	email, err := sources.Email(address)
 	if err != nil {
 		return nil, usage(err)
 	}
-	file, err := config.Find(f.config, a.env)
+	_, c, err := a.load(file)
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
-	c, err := a.load(file)
+	part, err := parseShard(shard, a.env)
 	if err != nil {
-		return nil, usage(err)
-	}
-	if err := f.shards(a.env); err != nil {
 		return nil, usage(err)
 	}
 	local, domain, _ := strings.Cut(email, "@")
@@ -83,24 +69,13 @@ func (a *app) explanation(ctx context.Context, f *runFlags, address string) (*jo
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	client, err := newClient(c.Smartsheet, nil, zerolog.Nop())
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	srcs, closeSources, err := openSources(c)
-	if err != nil {
-		return nil, usage(err)
-	}
-	defer closeSources()
-	st, err := state.Open(shardPath(c.State.Path, f.part), state.Options{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	x, err := job.Explain(ctx, job.Options{
-		Version: versionText(), Sources: srcs, State: st, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photoOptions(c.Image),
-		Concurrency: 1, Excluded: c.Match.Excluded, Existing: plan.Policy(c.Policy.Existing), RemovedAfter: removedAfter(c.Policy), Shard: f.part,
-		AlternateEmails: c.Match.AlternateEmails, AssumeUser: c.Smartsheet.AssumeUser,
-	}, email)
-	return x, errors.Join(err, st.Close())
+	return a.explanation(ctx, c, shardPath(c.State.Path, part), part, email)
+}
+
+// indented writes v as JSON for people.
+func indented(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
 }

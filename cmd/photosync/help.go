@@ -24,7 +24,7 @@ var exitMeanings = map[int]string{
 // exitCodes are those that a command, and those below it, can end with; others end
 // with the usual ones.
 var exitCodes = map[string][]int{
-	"sync":  {exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted},
+	"sync":  {exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted, exitChanges},
 	"apply": {exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted},
 	"plan":  {exitDone, exitFailed, exitUsage, exitAttention, exitLocked, exitInterrupted, exitChanges},
 	"demo":  {exitDone, exitFailed, exitUsage, exitInterrupted},
@@ -51,14 +51,6 @@ func describe(cmd *cobra.Command) {
 			cmd.Long = cmd.Short + "."
 		}
 		cmd.Long += "\n\n" + exitText(cmd)
-	}
-	for flag, values := range map[string][]string{
-		"progress": {"auto", "always", "never"}, "output": {"text", "json"},
-		"log-level": {"debug", "info", "warn", "error"}, "log-format": {"auto", "console", "json"},
-	} {
-		if cmd.Flags().Lookup(flag) != nil {
-			_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // fails for a flag that is not there
-		}
 	}
 	for flag, extensions := range map[string][]string{"config": {"yaml", "yml"}, "report-dir": nil} {
 		if f := cmd.Flags().Lookup(flag); f != nil && extensions != nil {

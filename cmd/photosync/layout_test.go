@@ -15,6 +15,8 @@ var allowed = map[string][]string{
 	"cmd/photosync":             {"*"},
 	"cmd/internal/config":       {},
 	"cmd/internal/notify":       {"sync/report"},
+	"cmd/internal/console":      {"sync/report", "sync/outcome", "sync/job", "state"},
+	"cmd/internal/checkup":      {"cmd/internal/config", "cmd/internal/console", "sources", "state", "sync/job", "sync/outcome", "sync/photo", "sync/report", "sync/smartsheet"},
 	"sync/job":                  {"sources", "state", "sync/photo", "sync/plan", "sync/upload", "sync/report", "sync/smartsheet"},
 	"sync/plan":                 {"sources", "state"},
 	"sync/upload":               {"sources", "state", "sync/plan", "sync/photo", "sync/report", "sync/smartsheet"},

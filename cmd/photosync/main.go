@@ -34,6 +34,9 @@ type output struct {
 	err error
 }
 
+// Unwrap returns the writer below: it may be a terminal.
+func (o *output) Unwrap() io.Writer { return o.w }
+
 func (o *output) Write(b []byte) (int, error) {
 	n, err := o.w.Write(b)
 	if err != nil && o.err == nil {

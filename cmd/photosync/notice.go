@@ -5,24 +5,28 @@ import (
 	"strings"
 
 	"photosync/cmd/internal/config"
+	"photosync/cmd/internal/console"
 	"photosync/cmd/internal/notify"
 	"photosync/sync/job"
 	"photosync/sync/report"
 )
 
-// announce tells those whom the configuration names that a run begins, and makes
-// finish tell them how it came out. A plan is nobody's business.
-func (w *watch) announce(mode string, c *config.Config, abort <-chan struct{}) {
+// notices tells those whom the configuration names about a run; nil: nobody.
+type notices struct{ *notify.Notifier }
+
+// announce tells that a run begins. A plan is nobody's business.
+func announce(mode string, c *config.Config) *notices {
 	if mode == job.Plan {
-		return
+		return nil
 	}
-	w.abort = abort
-	w.notices = notify.New(notify.Options{
+	n := &notices{notify.New(notify.Options{
 		Textfile: c.Metrics.Textfile, Pushgateway: c.Metrics.Pushgateway.Reveal(),
-		Webhook: c.Notify.Webhook.Reveal(), Format: c.Notify.WebhookFormat, Mail: mailOptions(c.Notify.SMTP), Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(),
+		Webhook: c.Notify.Webhook.Reveal(), Format: c.Notify.WebhookFormat, Mail: mailOptions(c.Notify.SMTP),
+		Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(),
 		UserAgent: "photosync/" + versionText(),
-	})
-	w.notices.Start(context.Background())
+	})}
+	n.Start(context.Background())
+	return n
 }
 
 func mailOptions(m config.SMTP) notify.Mail {
@@ -31,36 +35,23 @@ func mailOptions(m config.SMTP) notify.Mail {
 	}
 }
 
-// finish tells how the run came out. What could not be told is logged, and returned
-// for the report; it changes nothing else. A run that another one kept from
+// finish tells how the run came out, and returns what could not be told, for log and
+// report; it changes nothing else. abort ends it. A run that another one kept from
 // beginning leaves the word to that.
-func (w *watch) finish(rep *report.Report, err error) []string {
-	if w.notices == nil || rep.ExitCode == exitLocked {
+func (n *notices) finish(rep *report.Report, err error, abort <-chan struct{}) (warnings []string) {
+	if n == nil || rep.ExitCode == exitLocked {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
 		select {
-		case <-w.abort: // a second signal
+		case <-abort:
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
-	warnings := w.notices.Finish(ctx, rep, noticeText(rep, err))
-	for _, text := range warnings {
-		w.log.Warn().Msg("notice: " + text)
-	}
-	return warnings
-}
-
-// noticeText is a report in words, as the terminal shows it.
-func noticeText(rep *report.Report, err error) string {
-	var b strings.Builder
-	b.WriteString("photosync " + rep.Mode + ": ")
-	printSummary(&b, rep)
-	if err != nil {
-		printError(&b, err)
-	}
-	return strings.TrimSpace(b.String()) + "\n  run     " + rep.RunID + "\n"
+	var text strings.Builder
+	console.Notice(&text, rep, err, job.Hint(err))
+	return n.Finish(ctx, rep, text.String())
 }

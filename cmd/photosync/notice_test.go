@@ -74,7 +74,7 @@ func TestNotices(t *testing.T) {
 		want := line
 		switch where {
 		case "webhook":
-			want = "photosync sync: Done."
+			want = "photosync sync: 1 picture was uploaded."
 		case "health check":
 			want = "sync: success, exit code 0\npeople 3, uploaded 1,"
 		}

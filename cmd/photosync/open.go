@@ -87,9 +87,13 @@ func removedAfter(p config.Policy) int {
 	return p.RemovedAfter
 }
 
-// load reads the configuration, and has the sources check what they alone know.
-func (a *app) load(file string) (*config.Config, error) {
-	return config.Load(file, a.env, func(s config.Source) (faults []config.Fault) {
+// load finds and reads the configuration, and has the sources check what they alone
+// know. Its errors are usage errors.
+func (a *app) load(name string) (file string, c *config.Config, err error) {
+	if file, err = config.Find(name, a.env); err != nil {
+		return "", nil, usage(err)
+	}
+	c, err = config.Load(file, a.env, func(s config.Source) (faults []config.Fault) {
 		if s.Type == "ldap" {
 			for _, f := range ldap.Check(ldapOptions(s)) {
 				faults = append(faults, config.Fault{Key: f.Key, Message: f.Message, Instead: f.Instead})
@@ -97,6 +101,10 @@ func (a *app) load(file string) (*config.Config, error) {
 		}
 		return faults
 	})
+	if err != nil {
+		return "", nil, usage(err)
+	}
+	return file, c, nil
 }
 
 // openSources makes the sources of the configuration; none is contacted yet.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"photosync/cmd/internal/config"
+	"photosync/cmd/internal/console"
 	"photosync/sync/report"
 )
 
@@ -47,7 +47,7 @@ stopped. It writes nothing, and listens on addresses of this machine alone.`,
 	}
 	cmd.Flags().BoolVar(&f.html, "html", false, "as a page")
 	cmd.Flags().BoolVar(&f.csv, "csv", false, "as a table, a line for each person")
-	cmd.Flags().StringVar(&f.output, "output", "text", "text or json, without --html and --csv")
+	addOutput(cmd, &f.output)
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write to `FILE` instead of stdout")
 	cmd.Flags().StringVar(&f.serve, "serve", "", "show pages at `HOST:PORT` of this machine")
 	cmd.MarkFlagsMutuallyExclusive("serve", "html")
@@ -66,8 +66,6 @@ func (f *reportFlags) format() (string, error) {
 		return "html", nil
 	case f.csv:
 		return "csv", nil
-	case f.output != "text" && f.output != "json":
-		return "", fmt.Errorf("--output %q: want text or json", f.output)
 	}
 	return f.output, nil
 }
@@ -80,7 +78,7 @@ func (a *app) showReport(path, format, out string) error {
 	}
 	write := func(w io.Writer) error {
 		if format == "text" {
-			printReport(w, r)
+			console.New(w, a.env).Report(r)
 			return nil
 		}
 		return r.Encode(w, format)
@@ -97,13 +95,4 @@ func (a *app) showReport(path, format, out string) error {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil
-}
-
-// prune removes the reports of old runs, once that of this run is written.
-func prune(c config.Report, runID string, written error) error {
-	if written != nil {
-		return nil
-	}
-	_, err := report.Prune(c.Dir, c.Keep, runID)
-	return err
 }

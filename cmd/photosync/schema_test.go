@@ -92,7 +92,7 @@ func TestSchemaAndProgramAgree(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err = a.load(file)
+		_, _, err = a.load(file)
 		serr := schema.Validate(v)
 		if bad := i < len(wrong); (err != nil) != bad || (serr != nil) != bad {
 			t.Errorf("%s\nwrong: %v\nprogram: %v\nschema: %v", text, bad, err, serr)

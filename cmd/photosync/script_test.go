@@ -105,7 +105,7 @@ var volatile = []struct{ pattern, name string }{
 	{`\b[0-9a-f]{12}\b`, "PLAN"},
 	{`\bsim[a-z0-9]{6,}`, "REFID"},
 	{`http://127\.0\.0\.1:\d+`, "http://SMARTSHEET"},
-	{`(in|about) \d+(\.\d+)?(ms|µs|s)`, "$1 DURATION"},
+	{`(in|about) \d+(\.\d+)? ?(ms|µs|s)\b`, "$1 DURATION"},
 	{`("(?:duration_ms|quota_wait_ms|eta|generation)": )\d+`, "${1}0"},
 	{`(?s)"timeline": \[.*?\]`, `"timeline": []`}, // a minute may end in the run
 	// A file that was just written has no stamp yet.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
 )
@@ -117,7 +118,7 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 		return err
 	}
 	fmt.Fprintf(a.stdout, "A Smartsheet simulator with %s is ready. To use it, put into the configuration:\n\n%s\nEveryone's current picture: %s\nEnd it with Ctrl-C.\n",
-		count(len(o.Users), "user"), lines, strings.TrimSuffix(l.URL(), "2.0"))
+		report.Count(len(o.Users), "user", "users"), lines, strings.TrimSuffix(l.URL(), "2.0"))
 	<-ctx.Done()
 	return nil
 }

@@ -2,24 +2,29 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"photosync/cmd/internal/config"
+	"photosync/cmd/internal/console"
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/job"
+	"photosync/sync/report"
 )
 
 // stateFlags are the flags of the commands below state.
 type stateFlags struct {
-	runFlags
+	config, shard   string
+	output          string
 	path            string // of the state; empty: as the configuration says
 	yes, replace    bool
 	failed, missing bool
@@ -68,11 +73,12 @@ func openExisting(file string, o state.Options) (*state.Store, error) {
 }
 
 func (f *stateFlags) statePath(a *app) (string, error) {
-	if err := f.shards(a.env); err != nil {
+	part, err := parseShard(f.shard, a.env)
+	if err != nil {
 		return "", err
 	}
 	if f.path != "" {
-		return shardPath(f.path, f.part), nil
+		return shardPath(f.path, part), nil
 	}
 	file, err := config.Find(f.config, a.env)
 	if err != nil {
@@ -82,7 +88,7 @@ func (f *stateFlags) statePath(a *app) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return shardPath(st.Path, f.part), nil
+	return shardPath(st.Path, part), nil
 }
 
 func (a *app) stateList(f *stateFlags) *cobra.Command {
@@ -92,57 +98,48 @@ func (a *app) stateList(f *stateFlags) *cobra.Command {
 		Long:    "List the people remembered, by email: all, or those whose email matches.",
 		Example: "  photosync state list --failed\n  photosync state list '*@example.com' --output json",
 		RunE: func(_ *cobra.Command, globs []string) error {
-			if err := f.checkOutput(); err != nil {
-				return err
-			}
-			var err error
-			if f.only, err = patterns(globs); err != nil {
+			asked, err := patterns(globs)
+			if err != nil {
 				return usage(err)
 			}
-			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error { return a.listState(st, f) })
+			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error { return a.listState(st, f, asked) })
 		},
 	}
 	cmd.Flags().BoolVar(&f.failed, "failed", false, "only those whose last attempt failed")
 	cmd.Flags().BoolVar(&f.missing, "missing", false, "only those without a photo in the last complete runs")
-	f.addOutput(cmd)
+	addOutput(cmd, &f.output)
 	return cmd
 }
 
-func (f *stateFlags) addOutput(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.output, "output", "text", "text or json")
-}
-
-func (f *stateFlags) checkOutput() error {
-	if f.output != "text" && f.output != "json" {
-		return usage(fmt.Errorf("--output %q: want text or json", f.output))
-	}
-	return nil
-}
-
-// listState writes a line for each person asked for.
-func (a *app) listState(st *state.Store, f *stateFlags) error {
+// listState writes a line for each person asked for: all of them without patterns.
+func (a *app) listState(st *state.Store, f *stateFlags, asked []string) error {
 	out := bufio.NewWriter(a.stdout)
-	asked, listed := f.match(), 0
+	c, lines, listed := console.New(out, a.env), json.NewEncoder(out), 0
+	lines.SetEscapeHTML(false)
 	for r, err := range st.All() {
 		if err != nil {
 			return err
 		}
-		if f.failed && r.Failure == nil || f.missing && r.Missing == 0 || asked != nil && !asked(r.Email) {
+		matches := func(g string) bool { return config.Glob(g, r.Email) }
+		if f.failed && r.Failure == nil || f.missing && r.Missing == 0 || len(asked) > 0 && !slices.ContainsFunc(asked, matches) {
 			continue
 		}
-		listed++
-		if err := printRemembered(out, &r, f.output == "json"); err != nil {
+		if listed++; f.output == "text" {
+			c.Remembered(&r)
+		} else if err := lines.Encode(r); err != nil {
 			return fmt.Errorf("list state: %w", err)
 		}
 	}
 	if f.output == "text" {
-		fmt.Fprintln(out, countPeople(listed))
+		fmt.Fprintln(out, people(listed))
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("list state: %w", err)
 	}
 	return nil
 }
+
+func people(n int) string { return report.Count(n, "person", "people") }
 
 func (a *app) stateShow(f *stateFlags) *cobra.Command {
 	cmd := &cobra.Command{
@@ -153,9 +150,6 @@ Smartsheet know as well.`,
 		Example: "  photosync state show ann@example.com",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := f.checkOutput(); err != nil {
-				return err
-			}
 			emails, err := canonical(args)
 			if err != nil {
 				return usage(err)
@@ -168,11 +162,15 @@ Smartsheet know as well.`,
 				if !found {
 					return notRemembered(emails)
 				}
-				return printRememberedWhole(a.stdout, &r, f.output == "json")
+				if f.output == "json" {
+					return indented(a.stdout, &r)
+				}
+				a.out().RememberedWhole(&r)
+				return nil
 			})
 		},
 	}
-	f.addOutput(cmd)
+	addOutput(cmd, &f.output)
 	return cmd
 }
 
@@ -248,28 +246,14 @@ func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []stri
 	if err := job.Forget(st, emails...); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "Forgotten: %s. The next run takes them for new.\n", countPeople(len(emails)))
+	fmt.Fprintf(a.stdout, "Forgotten: %s. The next run takes them for new.\n", people(len(emails)))
 	return nil
 }
-
-// errNotConfirmed means that a question was not answered with yes.
-type errNotConfirmed struct{}
-
-func (errNotConfirmed) Error() string { return "not confirmed: nothing was changed" }
-
-// Hint says what to do.
-func (errNotConfirmed) Hint() string { return "answer yes, or add --yes where nobody can answer" }
 
 // confirm asks a question that only yes lets pass.
 func (a *app) confirm(f *stateFlags, in io.Reader, question string) error {
 	if f.yes {
 		return nil
 	}
-	fmt.Fprintf(a.stderr, "%s [yes/no] ", question)
-	answer, _ := bufio.NewReader(in).ReadString('\n') // no answer is none
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
-	}
-	return errNotConfirmed{}
+	return console.New(a.stderr, a.env).Confirm(in, question)
 }

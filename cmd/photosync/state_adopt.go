@@ -8,12 +8,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"photosync/cmd/internal/config"
 	"photosync/state"
 	"photosync/sync/job"
 )
@@ -45,35 +42,18 @@ is ever changed.`,
 }
 
 func (a *app) adopt(ctx context.Context, f *stateFlags, in io.Reader) error {
-	if err := f.shards(a.env); err != nil {
-		return usage(err)
-	}
-	file, err := config.Find(f.config, a.env)
+	part, err := parseShard(f.shard, a.env)
 	if err != nil {
 		return usage(err)
 	}
-	c, err := a.load(file)
-	if err != nil {
-		return usage(err)
-	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	client, err := newClient(c.Smartsheet, nil, zerolog.Nop())
+	_, c, err := a.load(f.config)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	srcs, closeSources, err := openSources(c)
-	if err != nil {
-		return usage(err)
-	}
-	defer closeSources()
-	path := shardPath(c.State.Path, f.part)
-	found, err := a.adoptable(ctx, path, job.Options{
-		RunID: newRunID(time.Now()), Version: versionText(), Sources: srcs, Smartsheet: client, Root: baseURL(c.Smartsheet),
-		Photos: photoOptions(c.Image), Concurrency: c.Smartsheet.Concurrency, Excluded: c.Match.Excluded, Shard: f.part,
-		AssumeUser: c.Smartsheet.AssumeUser, AlternateEmails: c.Match.AlternateEmails,
-	})
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	path := shardPath(c.State.Path, part)
+	found, err := a.adoptable(ctx, c, path, part)
 	if err != nil {
 		return err
 	}
@@ -81,23 +61,10 @@ func (a *app) adopt(ctx context.Context, f *stateFlags, in io.Reader) error {
 		fmt.Fprintln(a.stdout, "Nobody to adopt: no one without an upload on record has a picture in Smartsheet.")
 		return nil
 	}
-	a.printAdoptable(found.Records)
-	if err := a.confirm(f, in, "Take the pictures of "+countPeople(len(found.Records))+" for uploaded?"); err != nil {
+	a.out().Adoptable(found.Records)
+	if err := a.confirm(f, in, "Take the pictures of "+people(len(found.Records))+" for uploaded?"); err != nil {
 		return err
 	}
-	return a.adoptInto(path, found)
-}
-
-// adoptable reads the state, which may be missing and stays as it is.
-func (a *app) adoptable(ctx context.Context, path string, o job.Options) (found *job.Adoption, err error) {
-	if o.State, err = state.Open(path, state.Options{ReadOnly: true}); err != nil {
-		return nil, err
-	}
-	found, err = job.Adoptable(ctx, o)
-	return found, errors.Join(err, o.State.Close())
-}
-
-func (a *app) adoptInto(path string, found *job.Adoption) error {
 	st, err := state.Open(path, state.Options{})
 	if err != nil {
 		return err
@@ -106,16 +73,6 @@ func (a *app) adoptInto(path string, found *job.Adoption) error {
 	if err := errors.Join(err, st.Close()); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "Adopted: %s. Those without a picture in Smartsheet stay new.\n", countPeople(n))
+	fmt.Fprintf(a.stdout, "Adopted: %s. Those without a picture in Smartsheet stay new.\n", people(n))
 	return nil
-}
-
-func (a *app) printAdoptable(records []state.Record) {
-	for i, r := range records {
-		if i == maxListed {
-			fmt.Fprintf(a.stdout, "  and %d more\n", len(records)-maxListed)
-			break
-		}
-		fmt.Fprintf(plainWriter{a.stdout}, "  %s  %s: %s  image %s\n", r.Email, r.Source, r.Ref, r.ImageID)
-	}
 }

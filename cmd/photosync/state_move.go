@@ -13,6 +13,7 @@ import (
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/plan"
+	"photosync/sync/report"
 )
 
 func (a *app) stateExport(f *stateFlags) *cobra.Command {
@@ -159,7 +160,7 @@ func (f *stateFlags) exports(path string, files []string, stdin io.Reader) (io.R
 func (a *app) importState(path string, in io.Reader, replace bool) error {
 	n, err := state.Import(path, in, state.ImportOptions{Replace: replace, Canonical: sources.Email})
 	if err == nil {
-		fmt.Fprintf(a.stdout, "Imported: %s.\n", countPeople(n))
+		fmt.Fprintf(a.stdout, "Imported: %s.\n", people(n))
 	}
 	return err
 }
@@ -176,7 +177,7 @@ once every record was read back.`,
 			return a.with(f, state.Options{}, func(st *state.Store) error {
 				before, after, err := st.Compact()
 				if err == nil {
-					fmt.Fprintf(a.stdout, "The state takes %s, before %s.\n", size(after), size(before))
+					fmt.Fprintf(a.stdout, "The state takes %s, before %s.\n", report.Size(after), report.Size(before))
 				}
 				return err
 			})

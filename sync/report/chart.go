@@ -59,17 +59,17 @@ func newChart(r *Report) *chart {
 
 // chartSummary is what the chart shows, for those who do not see it.
 func chartSummary(total Minute, busiest int64, minutes, quota int) string {
-	s := fmt.Sprintf("%s in %s; %s in the busiest minute", people(int(total.Requests), "request", "requests"),
-		people(minutes, "minute", "minutes"), thousands(busiest))
+	s := fmt.Sprintf("%s in %s; %s in the busiest minute", Count(int(total.Requests), "request", "requests"),
+		Count(minutes, "minute", "minutes"), Number(busiest))
 	if quota > 0 {
-		s += " of " + thousands(quota) + " allowed"
+		s += " of " + Number(quota) + " allowed"
 	}
 	s += ". "
 	if total.RateLimited > 0 {
-		s += people(int(total.RateLimited), "request was", "requests were") + " rate-limited. "
+		s += Count(int(total.RateLimited), "request was", "requests were") + " rate-limited. "
 	}
 	if wait := time.Duration(total.WaitMS) * time.Millisecond; wait >= time.Second {
-		s += "Waiting for quota, summed over the workers: " + durationText(wait) + "."
+		s += "Waiting for quota, summed over the workers: " + Duration(wait) + "."
 	}
 	return s
 }

@@ -55,19 +55,19 @@ func TestChartFits(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -999: "-999"} {
-		if got := thousands(n); got != want {
+		if got := Number(n); got != want {
 			t.Errorf("%d is written %q", n, got)
 		}
 	}
 	for d, want := range map[time.Duration]string{
 		0: "0 ms", -time.Second: "0 ms", 340 * time.Millisecond: "340 ms", 72 * time.Second: "1 min 12 s", time.Hour: "1 h", 3*time.Hour + 5*time.Second: "3 h 5 s",
 	} {
-		if got := durationText(d); got != want {
+		if got := Duration(d); got != want {
 			t.Errorf("%s is written %q", d, got)
 		}
 	}
 	for n, want := range map[int]string{900: "900 bytes", 4_021: "4 kB", 2_412_000: "2.4 MB", 1_500_000_000: "1.5 GB"} {
-		if got := bytesText(n); got != want {
+		if got := Size(n); got != want {
 			t.Errorf("%d bytes are written %q", n, got)
 		}
 	}

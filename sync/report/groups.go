@@ -178,6 +178,15 @@ func (it *Item) text() string {
 	return it.Message
 }
 
+// Message is what happened to each person of the group; empty where that differs, or
+// is the title.
+func (g *Group) Message() string {
+	if g.common == g.Title {
+		return ""
+	}
+	return g.common
+}
+
 // Lines returns what is to be said of one person in the group.
 func (g *Group) Lines(it *Item) []string {
 	texts := []string{it.Message}

@@ -168,6 +168,7 @@ func TestVerdict(t *testing.T) {
 		{"sync", Success, Totals{Uploaded: 1}, 0, "1 picture was uploaded.", "good"},
 		{"sync", Success, Totals{Uploaded: 12345}, 0, "12,345 pictures were uploaded.", "good"},
 		{"sync", NothingToDo, Totals{}, 0, "Nothing to do: everybody's picture is as it should be.", "good"},
+		{"sync", NothingToDo, Totals{Skipped: 1}, 0, "Nothing to do.", "good"},
 		{"sync", Partial, Totals{Uploaded: 36, Failed: 2, PartialSuccess: 1}, 0, "36 pictures were uploaded, and 3 people need attention.", "warn"},
 		{"sync", Partial, Totals{Failed: 1}, 0, "Nothing was uploaded, and 1 person needs attention.", "warn"},
 		{"sync", Failed, Totals{}, 0, "The run failed.", "bad"},
@@ -178,7 +179,8 @@ func TestVerdict(t *testing.T) {
 		{"plan", Success, Totals{Planned: 36}, 0, "A sync would upload 36 pictures.", "info"},
 		{"plan", Success, Totals{Planned: 36}, 1, "A sync would upload 36 pictures, and a guard would hold it back.", "warn"},
 		{"plan", Partial, Totals{Planned: 1, Failed: 2}, 0, "A sync would upload 1 picture, and 2 people need attention.", "warn"},
-		{"plan", NothingToDo, Totals{}, 0, "A sync would upload nothing.", "good"},
+		{"plan", NothingToDo, Totals{}, 0, "Nothing to do: a sync would upload nothing.", "good"},
+		{"plan", Interrupted, Totals{}, 0, "Stopped early: there is no plan.", "warn"},
 		{"plan", Failed, Totals{}, 0, "The plan could not be made.", "bad"},
 	} {
 		r := &Report{Mode: c.mode, Result: c.result, Totals: c.t, Guards: make([]Breach, c.guards)}

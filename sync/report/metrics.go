@@ -49,7 +49,7 @@ func Metrics(r *Report) []byte {
 	m.set("photosync_run_quota_wait_seconds", "Time that the workers of the last run waited for quota, summed.", float64(r.Totals.QuotaWaitMS)/1000)
 	m.set("photosync_run_uploaded_bytes", "Bytes of the pictures that the last run uploaded.", float64(r.Totals.BytesUploaded))
 	m.set("photosync_run_remaining_seconds", "How long what the last run left undone will take.", float64(r.Totals.ETA))
-	m.people(r)
+	m.Count(r)
 	m.sources(r)
 	m.family("photosync_info", "The program.")
 	m.sample("photosync_info", 1, "version", r.Version)
@@ -87,7 +87,7 @@ func (m *metrics) set(name, help string, value float64) {
 }
 
 // people counts them by outcome and reason.
-func (m *metrics) people(r *Report) {
+func (m *metrics) Count(r *Report) {
 	const name = "photosync_people"
 	type kind struct{ outcome, reason string }
 	n := map[kind]int{{"skipped", "unchanged"}: r.Totals.Unchanged}

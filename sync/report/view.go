@@ -42,13 +42,13 @@ type fact struct{ Name, Value string }
 
 func newView(r *Report, sections []Section) *view {
 	v := &view{
-		Report: r, Preview: r.Mode == "plan", Verdict: r.Verdict(), Took: durationText(r.FinishedAt.Sub(r.StartedAt)),
+		Report: r, Preview: r.Mode == "plan", Verdict: r.Verdict(), Took: Duration(r.FinishedAt.Sub(r.StartedAt)),
 		Bar: bar(r.Totals), Chart: newChart(r), Facts: facts(r),
 	}
 	v.Mood, v.Icon = mood(r)
 	var labels []string
 	for _, s := range v.Bar {
-		labels = append(labels, thousands(s.N)+" "+s.Label)
+		labels = append(labels, Number(s.N)+" "+s.Label)
 	}
 	v.BarLabel = strings.Join(labels, ", ")
 	all := 0
@@ -114,12 +114,12 @@ func facts(r *Report) []fact {
 		{"Run", r.RunID}, {"Result", strings.ReplaceAll(r.Result, "_", " ")},
 		{"Exit code", strings.TrimSuffix(fmt.Sprintf("%d: %s", r.ExitCode, exitWords[r.ExitCode]), ": ")},
 		{"Began", timeText(r.StartedAt)}, {"Ended", timeText(r.FinishedAt)},
-		{"People in the sources", thousands(t.People)}, {"Plan", cmp.Or(r.PlanID, "none")}, {"photosync", r.Version},
-		{"Requests to Smartsheet", thousands(t.Requests)}, {"Retried", thousands(t.Retries)}, {"Rate-limited", thousands(t.RateLimited)},
-		{"Waited for quota", durationText(time.Duration(t.QuotaWaitMS) * time.Millisecond)}, {"Sent", bytesText(t.BytesUploaded)},
+		{"People in the sources", Number(t.People)}, {"Plan", cmp.Or(r.PlanID, "none")}, {"photosync", r.Version},
+		{"Requests to Smartsheet", Number(t.Requests)}, {"Retried", Number(t.Retries)}, {"Rate-limited", Number(t.RateLimited)},
+		{"Waited for quota", Duration(time.Duration(t.QuotaWaitMS) * time.Millisecond)}, {"Sent", Size(t.BytesUploaded)},
 	}
 	if t.ETA > 0 {
-		fs = append(fs, fact{"Left to do takes", durationText(time.Duration(t.ETA) * time.Second)})
+		fs = append(fs, fact{"Left to do takes", Duration(time.Duration(t.ETA) * time.Second)})
 	}
 	return fs
 }
@@ -178,13 +178,13 @@ var pageFuncs = template.FuncMap{
 	"num": func(n any) string {
 		switch n := n.(type) {
 		case int:
-			return thousands(n)
+			return Number(n)
 		case int64:
-			return thousands(n)
+			return Number(n)
 		}
 		return fmt.Sprint(n)
 	},
-	"bytes": bytesText[int], "when": timeText, "reason": reasonTitle, "thumb": thumb, "refs": refs, "initial": initial,
+	"bytes": Size[int], "when": timeText, "reason": reasonTitle, "thumb": thumb, "refs": refs, "initial": initial,
 	"local":  func(email string) string { return email[:at(email)] },
 	"domain": func(email string) string { return email[at(email):] },
 	"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

@@ -34,36 +34,53 @@ func (r *Report) Verdict() string {
 	switch {
 	case r.Mode == "plan" && r.Result == Failed:
 		return "The plan could not be made."
+	case r.Mode == "plan" && r.Result == Interrupted:
+		return "Stopped early: there is no plan."
 	case r.Mode == "plan":
 		return r.planVerdict(t.Planned, attention)
 	case r.Result == Failed && t.Uploaded > 0:
-		return "The run failed after " + people(t.Uploaded, "picture was", "pictures were") + " uploaded."
+		return "The run failed after " + Count(t.Uploaded, "picture was", "pictures were") + " uploaded."
 	case r.Result == Failed:
 		return "The run failed."
+	case r.Result == Held && r.Mode == "apply":
+		return "The plan was not applied: nothing was written."
 	case r.Result == Held:
 		return "Held back by a guard: nothing was written."
 	case r.Result == Interrupted && t.Unfinished > 0:
-		return "Stopped early: " + sent + ", " + people(t.Unfinished, "is", "are") + " left for the next run."
+		return "Stopped early: " + sent + ", " + Count(t.Unfinished, "is", "are") + " left for the next run."
 	case r.Result == Interrupted:
 		return "Stopped early. What was done is recorded; the next run continues."
 	case r.NeedsSomebody():
 		return sent + ", and " + r.needs(attention) + " attention."
-	case t.Uploaded == 0:
+	case t.Uploaded == 0 && t.Skipped == 0:
 		return "Nothing to do: everybody's picture is as it should be."
+	case t.Uploaded == 0:
+		return "Nothing to do."
 	}
 	return sent + "."
 }
 
+// Mood is the colour of the verdict: good, info, warn or bad.
+func (r *Report) Mood() string {
+	class, _ := mood(r)
+	return class
+}
+
+// Preview reports whether the run only shows what a sync would do.
+func (r *Report) Preview() bool { return r.Mode == "plan" }
+
 func (r *Report) planVerdict(planned, attention int) string {
 	s := "A sync would upload nothing"
 	if planned > 0 {
-		s = "A sync would upload " + people(planned, "picture", "pictures")
+		s = "A sync would upload " + Count(planned, "picture", "pictures")
 	}
 	switch {
 	case len(r.Guards) > 0:
 		return s + ", and a guard would hold it back."
 	case r.NeedsSomebody():
 		return s + ", and " + r.needs(attention) + " attention."
+	case planned == 0:
+		return "Nothing to do: a sync would upload nothing."
 	}
 	return s + "."
 }
@@ -73,26 +90,26 @@ func (r *Report) needs(n int) string {
 	if r.urgentFindings() > 0 {
 		return "the run as a whole needs"
 	}
-	return people(n, "person needs", "people need")
+	return Count(n, "person needs", "people need")
 }
 
 func were(n int) string {
 	if n == 0 {
 		return "Nothing was uploaded"
 	}
-	return people(n, "picture was uploaded", "pictures were uploaded")
+	return Count(n, "picture was uploaded", "pictures were uploaded")
 }
 
-// people is a number with its noun.
-func people(n int, one, many string) string {
+// Count is a number with its noun.
+func Count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return thousands(n) + " " + many
+	return Number(n) + " " + many
 }
 
-// thousands writes a number with its digits in groups of three.
-func thousands[N int | int64](n N) string {
+// Number writes a number with its digits in groups of three.
+func Number[N int | int64](n N) string {
 	s := strconv.FormatInt(int64(n), 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -100,7 +117,8 @@ func thousands[N int | int64](n N) string {
 	return s
 }
 
-func bytesText[N int | int64](n N) string {
+// Size is a number of bytes in the unit that suits it.
+func Size[N int | int64](n N) string {
 	switch {
 	case n >= 1e9:
 		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
@@ -112,8 +130,8 @@ func bytesText[N int | int64](n N) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// durationText is a time as people say it, to the second once it is that long.
-func durationText(d time.Duration) string {
+// Duration is a time as people say it, to the second once it is that long.
+func Duration(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", max(d, 0).Milliseconds())
 	}

@@ -1,30 +1,27 @@
-package main
+package console
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"photosync/sources"
-	"photosync/sync/plan"
+	"photosync/sync/outcome"
 	"photosync/sync/report"
-	"photosync/sync/smartsheet"
 )
 
 // rateWindow is what the rate and the time left are measured over: the window of
 // the quota.
 const rateWindow = time.Minute
 
-// progress follows a run, for those who watch it. It decides nothing.
+// progress counts what happens in a run. It decides nothing.
 type progress struct {
 	began        time.Time
 	listed, read atomic.Int64 // people and photos, from all sources
 	asked, toAsk atomic.Int64 // users, for their alternate addresses
 
 	mu      sync.Mutex
-	stats   func() smartsheet.Stats // of the client; nil: there is none yet
-	weight  int                     // quota units of an upload
+	traffic func() Traffic // nil: there is none yet
+	weight  int            // quota units of an upload
 	planned bool
 	total   int // uploads
 	done    int
@@ -40,6 +37,13 @@ type sample struct {
 }
 
 func newProgress() *progress { return &progress{began: time.Now(), weight: 1} }
+
+// Traffic is what the client of Smartsheet did so far, and may do.
+type Traffic struct {
+	Requests, RateLimited int64
+	PerMinute             float64   // requests that the quota allows now
+	PausedUntil           time.Time // when the quota lets the next request pass; zero: now
+}
 
 // status is how far a run is: a line of --output json, and what the displays show.
 type status struct {
@@ -62,29 +66,39 @@ type status struct {
 	WaitingSeconds   int64   `json:"waiting_seconds"`     // until the quota lets the next request pass
 }
 
-// follow begins to watch a client, whose uploads count as so many requests.
-func (p *progress) follow(stats func() smartsheet.Stats, uploadWeight int) {
+// Follow begins to watch the traffic of a client, whose uploads count as so many
+// requests.
+func (p *progress) Follow(traffic func() Traffic, uploadWeight int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stats, p.weight = stats, max(uploadWeight, 1)
+	p.traffic, p.weight = traffic, max(uploadWeight, 1)
 }
 
-func (p *progress) made(pl *plan.Plan, limit int) {
+// Listed counts a person whom a source lists.
+func (p *progress) Listed() { p.listed.Add(1) }
+
+// Read counts a photo that a source gave.
+func (p *progress) Read() { p.read.Add(1) }
+
+// Asked sets how many users were asked for their alternate addresses.
+func (p *progress) Asked(done, all int) {
+	p.asked.Store(int64(done))
+	p.toAsk.Store(int64(all))
+}
+
+func (p *progress) plan(uploads int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.planned, p.total = true, pl.Planned()
-	if limit > 0 {
-		p.total = min(p.total, limit)
-	}
+	p.planned, p.total = true, uploads
 }
 
 func (p *progress) item(it report.Item) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if it.Outcome != string(plan.Unfinished) {
+	if it.Outcome != string(outcome.Unfinished) {
 		p.done++
 	}
-	if it.Outcome == string(plan.Failed) || it.Outcome == string(plan.PartialSuccess) {
+	if it.Outcome == string(outcome.Failed) || it.Outcome == string(outcome.PartialSuccess) {
 		p.failed++
 	}
 }
@@ -108,8 +122,8 @@ func (p *progress) status() status {
 		s.PercentDone = float64(p.done) / float64(p.total)
 	}
 	var pausedUntil time.Time
-	if p.stats != nil {
-		st := p.stats()
+	if p.traffic != nil {
+		st := p.traffic()
 		s.Requests, s.RateLimited, s.QuotaPerMinute = st.Requests, st.RateLimited, st.PerMinute
 		pausedUntil = st.PausedUntil
 	}
@@ -129,6 +143,9 @@ func (p *progress) measure(s *status, now, pausedUntil time.Time) {
 	span := now.Sub(oldest.at)
 	if span >= time.Second {
 		s.PerMinute = float64(s.Requests-oldest.requests) / span.Minutes()
+		if s.QuotaPerMinute > 0 { // the window of the quota is another minute than this one
+			s.PerMinute = min(s.PerMinute, s.QuotaPerMinute)
+		}
 	}
 	pause := max(pausedUntil.Sub(now), 0)
 	s.WaitingSeconds = seconds(pause)
@@ -136,8 +153,8 @@ func (p *progress) measure(s *status, now, pausedUntil time.Time) {
 	if left <= 0 || !p.planned {
 		return
 	}
-	// The quota tells, unless uploads are slower. Those of a minute with a pause in
-	// it say nothing.
+	// The quota sets the pace, unless uploads are slower. A minute with a pause in it
+	// shows no pace.
 	perMinute := s.QuotaPerMinute / float64(p.weight)
 	if done := s.Done - oldest.done; done > 0 && span >= rateWindow/6 && now.Sub(pausedUntil) > rateWindow {
 		perMinute = float64(done) / span.Minutes()
@@ -167,31 +184,4 @@ func (p *progress) every(d time.Duration, show func(status)) (stop func()) {
 		}
 	}()
 	return func() { close(done); <-gone }
-}
-
-// counted is a source that counts what it gives.
-type counted struct {
-	sources.Source
-	p *progress
-}
-
-// count makes the sources count for p.
-func (p *progress) count(srcs []sources.Named) {
-	for i := range srcs {
-		srcs[i].Source = counted{srcs[i].Source, p}
-	}
-}
-
-func (c counted) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
-	return c.Source.List(ctx, func(p sources.Person) error {
-		c.p.listed.Add(1)
-		return each(p)
-	})
-}
-
-func (c counted) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
-	return c.Source.Photos(ctx, refs, func(p sources.Photo) error {
-		c.p.read.Add(1)
-		return each(p)
-	})
 }

@@ -1,9 +1,10 @@
-package main
+package console
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"sync"
@@ -13,31 +14,21 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"photosync/cmd/internal/config"
-	"photosync/sync/job"
-	"photosync/sync/plan"
 	"photosync/sync/report"
-	"photosync/sync/smartsheet"
 )
 
-// uploads is a plan of n uploads.
-func uploads(n int) *plan.Plan {
-	p := &plan.Plan{}
-	for range n {
-		p.Actions = append(p.Actions, plan.Action{Outcome: plan.Planned})
-	}
-	return p
-}
+// noEnv is an empty environment.
+func noEnv(string) string { return "" }
 
 // pace is a client that made requests, and may make more.
 type pace struct {
 	mu sync.Mutex
-	st smartsheet.Stats
+	st Traffic
 }
 
-func newPace(w *watch, uploadWeight int) *pace {
-	p := &pace{st: smartsheet.Stats{PerMinute: 300}}
-	w.follow(func() smartsheet.Stats {
+func newPace(w *Run, uploadWeight int) *pace {
+	p := &pace{st: Traffic{PerMinute: 300}}
+	w.Follow(func() Traffic {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return p.st
@@ -45,11 +36,11 @@ func newPace(w *watch, uploadWeight int) *pace {
 	return p
 }
 
-func (p *pace) upload(w *watch, outcome string) {
+func (p *pace) upload(w *Run, outcome string) {
 	p.mu.Lock()
 	p.st.Requests++
 	p.mu.Unlock()
-	w.item(report.Item{Outcome: outcome})
+	w.Item(report.Item{Outcome: outcome})
 }
 
 func (p *pace) pause(d time.Duration) {
@@ -62,12 +53,11 @@ func (p *pace) pause(d time.Duration) {
 func TestProgressInTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		a := &app{env: func(string) string { return "" }, stderr: &log}
-		w := a.watch(&runFlags{output: "text", progress: "auto"}, config.Log{Level: "info", Format: "json"}, "test")
+		w := Start(io.Discard, &log, noEnv, RunOptions{ID: "test", Level: "info", Format: "json", Progress: "auto"})
 		client := newPace(w, 1)
 		w.listed.Store(1200)
 		time.Sleep(61 * time.Second)
-		w.made(uploads(600), 0)
+		w.Planned("p", 600, 0, 0)
 		for i := range 150 {
 			outcome := "uploaded"
 			if i%50 == 0 {
@@ -78,7 +68,7 @@ func TestProgressInTheLog(t *testing.T) {
 		}
 		client.pause(30 * time.Second)
 		time.Sleep(59 * time.Second)
-		w.close()
+		w.Close()
 		time.Sleep(5 * time.Minute) // nothing more comes
 		want := []string{
 			`"phase":"reading","people_listed":1200,"photos_read":0`,
@@ -102,13 +92,12 @@ func progressLines(log string) (lines []string) {
 func TestProgressAsJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		a := &app{env: func(string) string { return "" }, stdout: &out, stderr: &bytes.Buffer{}}
-		w := a.watch(&runFlags{output: "json", progress: "auto"}, config.Log{Level: "info", Format: "json"}, "test")
+		w := Start(&out, io.Discard, noEnv, RunOptions{ID: "test", Level: "info", Format: "json", Progress: "auto", JSON: true})
 		client := newPace(w, 2)
-		w.made(uploads(30), 20)
+		w.Planned("p", 30, 0, 20)
 		time.Sleep(6 * time.Second)
 		client.upload(w, "uploaded")
-		w.close()
+		w.Close()
 		if err := w.lines.summary(report.New("sync", "test", "dev", time.Now())); err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +113,7 @@ func TestProgressAsJSON(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		}
-		if fmt.Sprint(types) != "[status summary]" {
+		if fmt.Sprint(types) != "[status item summary]" {
 			t.Errorf("%q\n%s", types, out.String())
 		}
 	})
@@ -137,29 +126,26 @@ var escapes = regexp.MustCompile("\x1b\\[[0-9]*[A-Z]")
 func TestLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var screen bytes.Buffer
-		a := &app{env: func(string) string { return "1" }, stderr: &screen}
-		w := a.watch(&runFlags{output: "text", progress: "always"}, config.Log{Level: "info", Format: "json"}, "test")
+		w := Start(io.Discard, &screen, noEnv, RunOptions{ID: "test", Level: "info", Format: "json", Progress: "always"})
 		client := newPace(w, 1)
 		w.listed.Store(1)
 		time.Sleep(time.Second / 2)
-		var o job.Options
-		w.hook(&o)
-		o.Asked(240, 1000)
+		w.Asked(240, 1000)
 		time.Sleep(time.Second / 2)
-		w.made(uploads(60), 0)
+		w.Planned("p", 60, 0, 0)
 		for range 15 {
 			client.upload(w, "uploaded")
 			time.Sleep(time.Second)
 		}
-		w.log.Warn().Msg("a line of the log")
+		w.Log.Warn().Msg("a line of the log")
 		client.upload(w, "failed")
 		client.pause(31 * time.Second)
 		time.Sleep(time.Second)
-		w.close()
-		w.log.Info().Msg("after it")
+		w.Close()
+		w.Log.Info().Msg("after it")
 		text := escapes.ReplaceAllString(screen.String(), "")
 		for _, want := range []string{
-			"reading the sources: 1 person", "asking for alternate addresses: 240 of 1000 users",
+			"reading the sources: 1 person", "asking for alternate addresses: 240 of 1,000 users",
 			"15/60 [=======>                         ]  25%  60 of 300 requests/min  45s left",
 			"16/60 ", "27%  57 of 300 requests/min  39s left  1 failed  waiting for quota: 30 s",
 			`"message":"a line of the log"}` + "\n", `"message":"after it"}` + "\n",

@@ -1,14 +1,14 @@
-package main
+package console
 
 import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
+
+	"photosync/sync/report"
 )
 
 // live is a line at the bottom of the terminal that shows how far a run is. What is
@@ -56,23 +56,17 @@ func (l *live) close() {
 	l.bars.Wait()
 }
 
-// isTerminal tells whether w is one.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
 // head is the left part of the line that a terminal shows.
 func (s status) head() string {
 	switch {
 	case s.Phase == "reading" && s.PhotosRead > 0:
-		return fmt.Sprintf("reading the sources: %s, %s read", countPeople(int(s.PeopleListed)), count(int(s.PhotosRead), "photo"))
+		return fmt.Sprintf("reading the sources: %s, %s read", report.Count(int(s.PeopleListed), "person", "people"), report.Count(int(s.PhotosRead), "photo", "photos"))
 	case s.Phase == "asking":
-		return fmt.Sprintf("asking for alternate addresses: %d of %s", s.UsersAsked, count(int(s.UsersToAsk), "user"))
+		return fmt.Sprintf("asking for alternate addresses: %s of %s", report.Number(s.UsersAsked), report.Count(int(s.UsersToAsk), "user", "users"))
 	case s.Phase == "reading":
-		return "reading the sources: " + countPeople(int(s.PeopleListed))
+		return "reading the sources: " + report.Count(int(s.PeopleListed), "person", "people")
 	}
-	return fmt.Sprintf("%d/%d", s.Done, s.Total)
+	return report.Number(s.Done) + "/" + report.Number(s.Total)
 }
 
 // tail is the right part.

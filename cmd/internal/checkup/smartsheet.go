@@ -1,4 +1,4 @@
-package main
+package checkup
 
 import (
 	"context"
@@ -6,23 +6,21 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"photosync/cmd/internal/config"
+	"photosync/cmd/internal/console"
 	"photosync/sources"
 	"photosync/state"
-	"photosync/sync/job"
+	"photosync/sync/outcome"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 )
 
-func (k *checkup) smartsheet(ctx context.Context, c *config.Config) {
+func (k *checkup) smartsheet(ctx context.Context) {
 	// A checkup is not the time to wait for better days.
-	s := c.Smartsheet
+	s := k.Config.Smartsheet
 	s.Retry = config.Retry{MaxAttempts: min(2, s.Retry.MaxAttempts), MaxWait: config.Duration(10 * time.Second)}
 	transport, err := smartsheet.NewTransport(s.CAFile)
 	if err != nil {
@@ -30,7 +28,7 @@ func (k *checkup) smartsheet(ctx context.Context, c *config.Config) {
 		return
 	}
 	clock := &clock{RoundTripper: transport}
-	client, err := newClientOver(clock, s, nil, zerolog.Nop())
+	client, err := k.Client(clock, s)
 	if err != nil {
 		k.fail("smartsheet", err, "")
 		return
@@ -44,28 +42,28 @@ func (k *checkup) smartsheet(ctx context.Context, c *config.Config) {
 	}
 	who := fmt.Sprintf("the token belongs to %s of account %q", me.Email, me.AccountName)
 	if me.Admin {
-		k.add(good, "smartsheet", who+", a system admin", "")
+		k.add(console.OK, "smartsheet", who+", a system admin", "")
 	} else {
-		k.add(bad, "smartsheet", who+", who is no system admin", "use the token of a system admin: nobody else may set other people's pictures")
+		k.add(console.Problem, "smartsheet", who+", who is no system admin", "use the token of a system admin: nobody else may set other people's pictures")
 	}
-	if want := (state.Account{Root: baseURL(c.Smartsheet), ID: me.AccountID}); k.account != nil && (k.account.ID != want.ID || k.account.Root != want.Root) {
-		k.add(bad, "smartsheet", fmt.Sprintf("the state belongs to account %q at %s", k.account.Name, k.account.Root), "use its token, or another state.path")
+	if want := (state.Account{Root: k.Root, ID: me.AccountID}); k.account != nil && (k.account.ID != want.ID || k.account.Root != want.Root) {
+		k.add(console.Problem, "smartsheet", fmt.Sprintf("the state belongs to account %q at %s", k.account.Name, k.account.Root), "use its token, or another state.path")
 	}
 	k.users(ctx, client)
-	if c.Match.AlternateEmails {
+	if k.Config.Match.AlternateEmails {
 		k.alternates(ctx, client)
 	}
-	k.quota(client.Stats(), c.Smartsheet.RequestsPerMinute)
+	k.quota(client.Stats(), k.Config.Smartsheet.RequestsPerMinute)
 }
 
 // quota tells whether the token is let through.
 func (k *checkup) quota(st smartsheet.Stats, perMinute int) {
-	text := fmt.Sprintf("%d of %s refused by the rate limit; requests_per_minute is %d", st.RateLimited, count(int(st.Requests), "request"), perMinute)
+	text := fmt.Sprintf("%d of %s refused by the rate limit; requests_per_minute is %d", st.RateLimited, report.Count(int(st.Requests), "request", "requests"), perMinute)
 	if st.RateLimited > 0 {
-		k.add(warning, "quota", text, "something else uses this token now: a run adapts, and takes longer")
+		k.add(console.Warning, "quota", text, "something else uses this token now: a run adapts, and takes longer")
 		return
 	}
-	k.add(good, "quota", text, "")
+	k.add(console.OK, "quota", text, "")
 }
 
 // maxSkew is how far this machine's clock may be from Smartsheet's.
@@ -103,11 +101,11 @@ func (k *checkup) clock(c *clock) {
 	skew := c.skew.Abs().Round(10 * time.Second)
 	switch {
 	case skew < maxSkew:
-		k.add(good, "clock", fmt.Sprintf("within %v of Smartsheet's", maxSkew), "")
+		k.add(console.OK, "clock", fmt.Sprintf("within %v of Smartsheet's", maxSkew), "")
 	case c.skew > 0:
-		k.add(warning, "clock", fmt.Sprintf("%v ahead of Smartsheet's", skew), "set it by NTP: certificates, Kerberos and tokens depend on it")
+		k.add(console.Warning, "clock", fmt.Sprintf("%v ahead of Smartsheet's", skew), "set it by NTP: certificates, Kerberos and tokens depend on it")
 	default:
-		k.add(warning, "clock", fmt.Sprintf("%v behind Smartsheet's", skew), "set it by NTP: certificates, Kerberos and tokens depend on it")
+		k.add(console.Warning, "clock", fmt.Sprintf("%v behind Smartsheet's", skew), "set it by NTP: certificates, Kerberos and tokens depend on it")
 	}
 }
 
@@ -119,7 +117,7 @@ func (k *checkup) users(ctx context.Context, client *smartsheet.Client) {
 		return
 	}
 	if len(k.examples) == 0 {
-		k.add(good, "users", "can be listed", "")
+		k.add(console.OK, "users", "can be listed", "")
 		return
 	}
 	var emails []string
@@ -141,9 +139,9 @@ func (k *checkup) users(ctx context.Context, client *smartsheet.Client) {
 	case err != nil:
 		k.fail("users", err, "")
 	case found == 0:
-		k.add(warning, "users", detail, "compare the addresses: match.domains rewrites a domain, email_attributes names others")
+		k.add(console.Warning, "users", detail, "compare the addresses: match.domains rewrites a domain, email_attributes names others")
 	default:
-		k.add(good, "users", detail, "")
+		k.add(console.OK, "users", detail, "")
 	}
 }
 
@@ -158,42 +156,35 @@ func (k *checkup) alternates(ctx context.Context, client *smartsheet.Client) {
 		k.fail("alternates", err, "switch match.alternate_emails off, or use the token of a system admin")
 		return
 	}
-	k.add(good, "alternates", "alternate addresses can be read", "")
+	k.add(console.OK, "alternates", "alternate addresses can be read", "")
 }
 
-// uploadTest uploads one person's picture, as a sync of nobody else would.
-func (k *checkup) uploadTest(ctx context.Context, a *app, c *config.Config, address string) {
-	if k.count(bad) > 0 {
-		k.add(bad, "upload", "not tried: what is marked ✗ comes first", "")
+// upload uploads one person's picture, as a sync of nobody else would.
+func (k *checkup) upload(ctx context.Context) {
+	if k.failed() {
+		k.add(console.Problem, "upload", "not tried: what is marked ✗ comes first", "")
 		return
 	}
-	email, err := sources.Email(address)
+	email, err := sources.Email(k.UploadTest)
 	if err != nil {
 		k.fail("upload", err, "name a person like ann@example.com")
 		return
 	}
-	f := &runFlags{only: []string{literal(email)}, force: true, limit: 1}
-	w := &watch{progress: newProgress(), log: zerolog.Nop()}
-	rep, err := a.perform(ctx, job.Sync, newRunID(time.Now()), c, f, w, nil)
+	rep, err := k.Upload(ctx, email)
 	if err != nil {
 		k.fail("upload", err, "")
 		return
 	}
 	i := slices.IndexFunc(rep.Items, func(it report.Item) bool { return it.Email == email })
 	if i < 0 {
-		k.add(bad, "upload", email+" is in none of the sources", "name a person whom a source lists, such as an example above")
+		k.add(console.Problem, "upload", email+" is in none of the sources", "name a person whom a source lists, such as an example above")
 		return
 	}
 	it := rep.Items[i]
-	if it.Outcome != "uploaded" {
-		k.add(bad, "upload", fmt.Sprintf("%s: %s, %s%s", email, it.Reason, it.Outcome, details(it)), it.Hint)
+	if it.Outcome != string(outcome.Uploaded) {
+		k.add(console.Problem, "upload", fmt.Sprintf("%s: %s, %s%s", email, it.Reason, it.Outcome, console.Details(it)), it.Hint)
 		return
 	}
-	k.add(good, "upload", fmt.Sprintf("%s: HTTP %d %s, %d x %d %s of %s, image id %s; look at the picture in Smartsheet", email, it.HTTPStatus, it.Message,
-		it.Image.Width, it.Image.Height, it.Image.Format, size(int64(it.Image.Bytes)), it.ImageID), "")
-}
-
-// literal is a pattern that matches text only.
-func literal(text string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(text)
+	k.add(console.OK, "upload", fmt.Sprintf("%s: HTTP %d %s, %d x %d %s of %s, image id %s; look at the picture in Smartsheet", email, it.HTTPStatus, it.Message,
+		it.Image.Width, it.Image.Height, it.Image.Format, report.Size(it.Image.Bytes), it.ImageID), "")
 }

@@ -1,0 +1,200 @@
+// Package console is everything that a person sees of photosync: on a terminal, in
+// the log, in a mail from cron, and as lines of JSON.
+//
+// Its rules:
+//
+//   - Stdout has what was asked for: a summary, an explanation, a checkup. Stderr has
+//     the rest: the log, the live line, questions and errors.
+//   - The verdict comes first, then what needs somebody, then the numbers, and last
+//     the files. Good news never stands above a finding or a ✗.
+//   - Equal problems are one group, as on the page of the report. Lists of people are
+//     cut short: the report names everybody.
+//   - An error is "photosync: " and what failed; below it "hint: " and what to do.
+//   - ✓ is fine, ! needs somebody, ✗ failed, – is for information, → says what to do.
+//     Colour only repeats what marks and words say. There is none without a terminal,
+//     with NO_COLOR, or with TERM=dumb.
+//   - On a terminal, lines are broken at its width. Elsewhere they are not, so that
+//     they can be searched.
+//   - What comes from outside, such as names and messages, is printed without control
+//     characters: it may not write on the terminal.
+//   - A line in the log is an event. People whom a run did not reach, left for later
+//     or held are no events: one line has their number and the first few names.
+//   - With JSON, every line is a value with a message_type, and the last one is the
+//     summary, or the error where no run began.
+//   - Quiet means nothing at all, unless somebody has to act.
+package console
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mattn/go-colorable"
+	"golang.org/x/term"
+)
+
+// Console prints for people, or programs, on one writer.
+type Console struct {
+	w      io.Writer
+	colour bool
+	width  int // of the lines; 0: they are not broken
+}
+
+// New returns a Console on w; env is the environment.
+func New(w io.Writer, env func(string) string) *Console {
+	c := &Console{w: w}
+	if f, ok := terminal(w); ok {
+		c.colour = env("NO_COLOR") == "" && env("TERM") != "dumb"
+		if c.colour {
+			c.w = colorable.NewColorable(f) // teaches old Windows consoles
+		}
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			c.width = min(max(width, 40), maxWidth)
+		}
+	}
+	return c
+}
+
+// maxWidth is how wide a line is at most on a terminal: wider ones are hard to read.
+const maxWidth = 100
+
+// terminal returns the file that w writes to, if it is a terminal.
+func terminal(w io.Writer) (*os.File, bool) {
+	if u, ok := w.(interface{ Unwrap() io.Writer }); ok {
+		w = u.Unwrap()
+	}
+	f, ok := w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+// styled is a text in a style: the parameters of an escape sequence (ECMA-48, SGR).
+type styled struct{ style, text string }
+
+func (s styled) String() string { return s.text }
+
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	blue   = "34"
+)
+
+// line prints a line. Texts among args lose their control characters. If the line is
+// broken, what follows is indented by hang.
+func (c *Console) line(hang int, format string, args ...any) {
+	for i, a := range args {
+		switch a := a.(type) {
+		case string:
+			args[i] = plain(a)
+		case error:
+			args[i] = plain(a.Error())
+		case styled:
+			args[i] = c.paint(a)
+		}
+	}
+	text := fmt.Sprintf(format, args...)
+	if c.width > 0 {
+		text = wrap(text, c.width, hang)
+	}
+	io.WriteString(c.w, text+"\n") // the caller of the program remembers a failure
+}
+
+func (c *Console) paint(s styled) string {
+	if !c.colour || s.style == "" {
+		return plain(s.text)
+	}
+	return "\x1b[" + s.style + "m" + plain(s.text) + "\x1b[0m"
+}
+
+// plain replaces what could write anything on a terminal.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
+}
+
+// Plain is a writer for text from outside: it replaces control characters.
+func Plain(w io.Writer) io.Writer { return plainWriter{w} }
+
+type plainWriter struct{ w io.Writer }
+
+func (p plainWriter) Write(b []byte) (int, error) {
+	if _, err := io.WriteString(p.w, plain(string(b))); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// wrap breaks text between words into lines of at most width, and indents all but the
+// first of each line by hang. Escape sequences take no room. A word that is too long
+// stays whole: it may be an address or a command to copy.
+func wrap(text string, width, hang int) string {
+	var out bytes.Buffer
+	for n, line := range strings.Split(text, "\n") {
+		if n > 0 {
+			out.WriteByte('\n')
+		}
+		column := 0
+		for i, word := range strings.SplitAfter(line, " ") {
+			room := visible(strings.TrimRight(word, " "))
+			if i > 0 && column+room > width && column > hang {
+				out.Truncate(len(bytes.TrimRight(out.Bytes(), " ")))
+				out.WriteString("\n" + strings.Repeat(" ", hang))
+				column = hang
+			}
+			out.WriteString(word)
+			column += visible(word)
+		}
+	}
+	return out.String()
+}
+
+// visible is how many characters of text are seen.
+func visible(text string) int {
+	n, escape := 0, false
+	for _, r := range text {
+		switch {
+		case r == '\x1b':
+			escape = true
+		case escape:
+			escape = r != 'm'
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// Error prints an error and, where there is one, what to do about it.
+func (c *Console) Error(err error, hint string) {
+	text := err.Error()
+	if e, ok := errors.AsType[interface {
+		error
+		Excerpts() string
+	}](err); ok {
+		text = e.Excerpts() // of a configuration: the lines at fault
+	}
+	c.line(0, "%s %s", styled{red, "photosync:"}, strings.TrimRight(text, "\n"))
+	if hint != "" {
+		c.line(8, "  %s %s", styled{bold, "hint:"}, hint)
+	}
+}
+
+// names lists the first few of some names.
+func names(all []string) string {
+	const few = 3
+	if len(all) <= few {
+		return strings.Join(all, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(all[:few], ", "), len(all)-few)
+}

@@ -1,0 +1,231 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"photosync/sync/outcome"
+	"photosync/sync/report"
+)
+
+const (
+	maxGroups = 12 // of people who need somebody, in a summary
+	maxNamed  = 5  // people of a group
+)
+
+// Summary prints what a run did, or what a plan would do.
+func (c *Console) Summary(r *report.Report) {
+	c.line(0, "%s", styled{moods[r.Mood()], r.Verdict()})
+	for _, f := range r.Findings {
+		c.finding(f)
+	}
+	for _, g := range r.Guards {
+		c.line(4, "  %s guard %s: %s", warning, g.Guard, g.Message)
+	}
+	sections := report.Sections(r)
+	c.troubles(sections)
+	c.planned(r)
+	for _, s := range r.Sources {
+		c.source(s)
+	}
+	c.numbers(r)
+	for _, text := range r.Warnings {
+		c.line(10, "  warning %s", text)
+	}
+}
+
+// moods are the styles of a verdict.
+var moods = map[string]string{"good": bold + ";" + green, "info": bold + ";" + blue, "warn": bold + ";" + yellow, "bad": bold + ";" + red}
+
+// The marks of lines.
+var (
+	good    = styled{green, "✓"}
+	warning = styled{yellow, "!"}
+	bad     = styled{red, "✗"}
+	note    = styled{dim, "–"}
+)
+
+func (c *Console) finding(f outcome.Finding) {
+	mark := note
+	if f.Severity == outcome.Attention {
+		mark = warning
+	}
+	c.line(4, "  %s %s", mark, f.Message)
+	if len(f.Examples) > 0 {
+		c.line(8, "    such as %s", names(f.Examples))
+	}
+	c.remedy(4, f.Hint)
+}
+
+// remedy says what to do, below what is wrong.
+func (c *Console) remedy(indent int, hint string) {
+	if hint != "" {
+		c.line(indent+2, "%*s%s %s", indent, "", styled{bold, "→"}, hint)
+	}
+}
+
+// troubles prints the people who need somebody, and those whose picture was refused
+// in an earlier run, in groups of the same problem.
+func (c *Console) troubles(sections []report.Section) {
+	n := 0
+	for _, s := range sections {
+		for _, g := range s.Groups {
+			mark := warning
+			switch {
+			case s.Kind == "left" && g.Code == string(outcome.KnownBad):
+				mark = note
+			case s.Kind != "attention":
+				continue
+			}
+			if n++; n <= maxGroups {
+				c.group(mark, g)
+			}
+		}
+	}
+	if n > maxGroups {
+		c.line(2, "  … and %s more: see the report", report.Count(n-maxGroups, "problem", "problems"))
+	}
+}
+
+func (c *Console) group(mark styled, g *report.Group) {
+	title := strings.TrimSuffix(g.Title, ".")
+	if g.Code != "" && !strings.EqualFold(g.Code, title) {
+		title += " (" + g.Code + ")"
+	}
+	if text := g.Message(); text != "" {
+		title += ": " + text
+	}
+	c.line(4, "  %s %s: %s", mark, report.Count(g.N(), "person", "people"), title)
+	for _, it := range g.Items[:min(len(g.Items), maxNamed)] {
+		c.person(it, g.Lines(it))
+	}
+	if more := len(g.Items) - maxNamed; more > 0 {
+		c.line(6, "      … and %s more: see the report", report.Number(more))
+	}
+	c.remedy(4, g.Hint)
+}
+
+// person prints one of a group: what tells them apart from the others in it.
+func (c *Console) person(it *report.Item, lines []string) {
+	text := it.Email
+	if it.RefID != nil && *it.RefID != "" {
+		text += ", refId " + *it.RefID
+	}
+	for _, l := range lines {
+		text += "; " + l
+	}
+	c.line(10, "      %s", text)
+}
+
+// planned says whose pictures a sync would upload, by the reason.
+func (c *Console) planned(r *report.Report) {
+	byReason := map[string][]string{}
+	for _, it := range r.Items {
+		if it.Outcome == string(outcome.Planned) {
+			byReason[it.Reason] = append(byReason[it.Reason], it.Email)
+		}
+	}
+	reasons := slices.SortedFunc(maps.Keys(byReason), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(byReason[b]), len(byReason[a])), cmp.Compare(a, b))
+	})
+	for _, reason := range reasons {
+		emails := byReason[reason]
+		c.line(10, "  upload  %s %s: %s", report.Number(len(emails)), reason, names(emails))
+	}
+}
+
+func (c *Console) source(s report.Source) {
+	complete := styled{}
+	if !s.Complete {
+		complete = styled{red, ", INCOMPLETE"}
+	}
+	c.line(10, "  source  %s: %s listed, %s with a photo%s", s.Name, report.Number(s.Listed), report.Number(s.WithPhoto), complete)
+	for _, text := range s.Warnings {
+		c.line(10, "          %s", text)
+	}
+}
+
+// numbers prints the totals.
+func (c *Console) numbers(r *report.Report) {
+	t := r.Totals
+	parts := []string{report.Number(t.Unchanged) + " unchanged"}
+	for _, p := range []struct {
+		n    int
+		what string
+	}{
+		{t.Planned, "planned"}, {t.Uploaded, "uploaded"}, {t.PartialSuccess, "partially successful"}, {t.Failed, "failed"},
+		{t.Skipped, "skipped"}, {t.Held, "held"}, {t.Unfinished, "unfinished"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, report.Number(p.n)+" "+p.what)
+		}
+	}
+	c.line(10, "  people  %s: %s%s", report.Number(t.People), strings.Join(parts, ", "), skippedReasons(r))
+	if !r.Preview() {
+		c.line(10, "  calls   %s to Smartsheet, %s retried, %s rate-limited; %s sent in %s", report.Number(t.Requests), report.Number(t.Retries),
+			report.Number(t.RateLimited), report.Size(t.BytesUploaded), report.Duration(r.FinishedAt.Sub(r.StartedAt)))
+	}
+	if t.Verified+t.Unverified > 0 {
+		c.line(10, "  verify  Smartsheet shows %s of %s uploads", report.Number(t.Verified), report.Number(t.Verified+t.Unverified))
+	}
+	if left := t.Unfinished + t.Planned; left > 0 {
+		c.line(10, "  left    %s: about %s at this quota", report.Count(left, "person", "people"), report.Duration(time.Duration(max(t.ETA, 1))*time.Second))
+	}
+}
+
+func skippedReasons(r *report.Report) string {
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(r.SkippedByReason)) {
+		parts = append(parts, fmt.Sprintf("%s %s", reason, report.Number(r.SkippedByReason[reason])))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// Files prints where the report of a run lies, and its plan if it has one.
+func (c *Console) Files(files []string, plan string) {
+	for _, file := range files {
+		c.line(10, "  report  %s", file)
+	}
+	if plan != "" {
+		c.line(10, "  plan    %s: photosync apply carries it out", plan)
+	}
+}
+
+// Approval prints how a held plan is let pass. The command is never broken: it is
+// there to be copied.
+func (c *Console) Approval(command string) {
+	c.line(2, "  to approve this plan:")
+	fmt.Fprintf(c.w, "    %s\n", plain(command))
+}
+
+// Report prints a report that may be from elsewhere, with what sync says on stderr.
+func (c *Console) Report(r *report.Report) {
+	c.line(2, "%s of %s, run %s, exit code %d", r.Mode, r.StartedAt.UTC().Format("2006-01-02 15:04:05 MST"), r.RunID, r.ExitCode)
+	c.Summary(r)
+	if r.Error != nil {
+		c.line(10, "  error   %s", r.Error.Message)
+		c.remedy(10, r.Error.Hint)
+	}
+	if r.Approve != "" {
+		c.Approval(r.Approve)
+	}
+}
+
+// Notice writes a report in words, for those who are told how a run came out.
+func Notice(w io.Writer, r *report.Report, err error, hint string) {
+	c := &Console{w: w}
+	fmt.Fprintf(w, "photosync %s: ", r.Mode)
+	c.Summary(r)
+	if err != nil {
+		c.Error(err, hint)
+	}
+	c.line(10, "  run     %s", r.RunID)
+}
