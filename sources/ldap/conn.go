@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -17,8 +18,14 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// dialTimeout bounds the way to a server: TCP, TLS, and StartTLS, each.
-const dialTimeout = 10 * time.Second
+const (
+	// dialTimeout bounds the way to a server: TCP, TLS, and StartTLS, each.
+	dialTimeout = 10 * time.Second
+	// maxStartTLS is the most bytes that the answer to StartTLS may have.
+	maxStartTLS = 16 << 10
+	// maxFew is the most entries of a search that has few.
+	maxFew = 100
+)
 
 // address is where a server listens.
 type address struct {
@@ -172,7 +179,7 @@ func startTLS(ctx context.Context, nc net.Conn) error {
 	if _, err := nc.Write(req.Bytes()); err != nil {
 		return err
 	}
-	answer, err := ber.ReadPacket(nc)
+	answer, err := ber.ReadPacket(io.LimitReader(nc, maxStartTLS)) // nobody has proved to be the server yet
 	if err != nil {
 		return err
 	}
@@ -217,6 +224,9 @@ func (c *conn) search(ctx context.Context, req *ldap.SearchRequest, each func(*e
 // entries runs a search that has few.
 func (c *conn) entries(ctx context.Context, req *ldap.SearchRequest) (es []*entry, err error) {
 	_, err = c.search(ctx, req, func(e *entry) error {
+		if len(es) == maxFew {
+			return errTooMuch
+		}
 		es = append(es, e)
 		return nil
 	})

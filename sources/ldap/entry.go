@@ -10,16 +10,21 @@ import (
 )
 
 const (
-	// maxEntry bounds the bytes of one entry that are held; values beyond it are
-	// counted and dropped.
+	// maxEntry bounds the memory of one entry; values beyond it are dropped, and
+	// their size is kept.
 	maxEntry = 4 * sources.MaxPhotoBytes
+	// attributeCost and valueCost are what one takes beside its bytes.
+	attributeCost, valueCost = 96, 24
 	// maxBlock is how many bytes of small values share their memory.
 	maxBlock = 1 << 10
 	// maxNames bounds the attribute names that are remembered to share them.
 	maxNames = 1000
 )
 
-var errMalformed = errors.New("the server's answer is not LDAP")
+var (
+	errMalformed = errors.New("the server's answer is not LDAP")
+	errTooMuch   = errors.New("the server's answer is larger than any that makes sense")
+)
 
 // entry is what a search gives for one entry.
 type entry struct {
@@ -90,7 +95,8 @@ func (e *entry) ranged() (attribute, bool) {
 type decoder struct {
 	r      *bufio.Reader
 	left   int // bytes of the message
-	budget int // bytes of values that may still be held
+	end    int // how many of them are left at the end of the element that is being read
+	budget int // bytes of memory that may still be taken
 	names  map[string]string
 	lender *sources.Buffers
 	block  []byte // where short values go
@@ -101,23 +107,29 @@ type decoder struct {
 func (d *decoder) entry() (*entry, error) {
 	d.block = make([]byte, 0, min(d.left, maxBlock))
 	e := &entry{}
-	end := d.enter(tagEntry)
+	message := d.enter(tagEntry)
 	dn, _ := d.octets()
 	e.dn = string(dn)
-	for list := d.enter(0x30); d.more(list); {
+	op := d.enter(0x30)
+	for d.more() {
 		e.attrs = append(e.attrs, d.attribute())
 	}
-	d.skip(d.left - end)
+	d.leave(op)
+	d.leave(message)
 	d.skip(d.left) // controls
 	return e, d.err
 }
 
 func (d *decoder) attribute() attribute {
 	var a attribute
-	end := d.enter(0x30)
+	if d.budget -= attributeCost; d.budget < 0 {
+		d.fail(errTooMuch)
+	}
+	list := d.enter(0x30)
 	name, _ := d.octets()
 	a.name, a.options, _ = strings.Cut(d.name(name), ";")
-	for set := d.enter(0x31); d.more(set); {
+	own := d.enter(0x31)
+	for d.more() {
 		v, n := d.octets()
 		if v == nil {
 			a.dropped = max(a.dropped, n)
@@ -125,7 +137,8 @@ func (d *decoder) attribute() attribute {
 		}
 		a.values = append(a.values, v)
 	}
-	d.skip(d.left - end)
+	d.leave(own)
+	d.leave(list)
 	return a
 }
 
@@ -141,13 +154,21 @@ func (d *decoder) name(b []byte) string {
 	return s
 }
 
-// enter goes into an element that holds others, and returns how many bytes of the
-// message are left at its end.
-func (d *decoder) enter(tag byte) (end int) {
-	return d.left - d.element(tag)
+// enter goes into an element that holds others. It returns the end of the one
+// around it, for leave.
+func (d *decoder) enter(tag byte) (outer int) {
+	n := d.element(tag)
+	outer, d.end = d.end, d.left-n
+	return outer
 }
 
-func (d *decoder) more(end int) bool { return d.err == nil && d.left > end }
+// leave goes to the end of an element and back into the one around it.
+func (d *decoder) leave(outer int) {
+	d.skip(d.left - d.end)
+	d.end = outer
+}
+
+func (d *decoder) more() bool { return d.err == nil && d.left > d.end }
 
 // octets reads an OCTET STRING. It is nil, with its length, when it is too large
 // to be held.
@@ -156,11 +177,11 @@ func (d *decoder) octets() ([]byte, int) {
 	switch {
 	case d.err != nil:
 		return nil, 0
-	case n > sources.MaxPhotoBytes || n > d.budget:
+	case n > sources.MaxPhotoBytes || n+valueCost > d.budget:
 		d.skip(n)
-		return nil, n
+		return nil, max(n, 1)
 	}
-	d.budget -= n
+	d.budget -= n + valueCost
 	var b []byte
 	if have := len(d.block); n <= cap(d.block)-have {
 		d.block = d.block[:have+n]
@@ -182,7 +203,7 @@ func (d *decoder) element(tag byte) int {
 		}
 	}
 	n, _, ok := berLength(field[:])
-	if got != tag || !ok || n > d.left {
+	if got != tag || !ok || n > d.left-d.end {
 		d.fail(errMalformed)
 		return 0
 	}
@@ -206,7 +227,7 @@ func berLength(b []byte) (n, width int, ok bool) {
 }
 
 func (d *decoder) byte() byte {
-	if d.err != nil || d.left < 1 {
+	if !d.more() {
 		d.fail(errMalformed)
 		return 0
 	}

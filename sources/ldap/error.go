@@ -200,7 +200,7 @@ func ownHint(err error) string {
 	if _, ok := errors.AsType[*kerberosError](err); ok {
 		return "check kerberos.principal, keytab and config, that the clocks agree, and that the server is called by the name in its service principal"
 	}
-	if errors.Is(err, errMalformed) {
+	if errors.Is(err, errMalformed) || errors.Is(err, errTooMuch) {
 		return "check address and port in urls: is that an LDAP server, and is TLS meant?"
 	}
 	return ""

@@ -15,8 +15,9 @@ import (
 const (
 	// tagEntry is the protocolOp of a SearchResultEntry (RFC 4511, section 4.5.2).
 	tagEntry = 0x64
-	// maxMessage bounds what is left to go-ldap, which holds it several times.
-	maxMessage = 16 << 20
+	// maxRest bounds what one operation leaves to go-ldap, which holds it several
+	// times: results and references to other servers.
+	maxRest = 1 << 20
 )
 
 // wire stands between a connection and go-ldap. It takes the entries of a search
@@ -38,12 +39,13 @@ type wire struct {
 
 	mu      sync.Mutex
 	sink    func(*entry) error // of the search under way; nil: none
+	room    int                // bytes that the operation may still leave to go-ldap
 	waiting bool
 	err     error // why the connection was given up
 }
 
 func newWire(c net.Conn, idle time.Duration, buffers *sources.Buffers) *wire {
-	w := &wire{Conn: c, idle: idle, names: map[string]string{}, buffers: buffers}
+	w := &wire{Conn: c, idle: idle, names: map[string]string{}, buffers: buffers, room: maxRest}
 	w.r = bufio.NewReaderSize(rawReader{w}, 64<<10)
 	return w
 }
@@ -53,7 +55,7 @@ func newWire(c net.Conn, idle time.Duration, buffers *sources.Buffers) *wire {
 func (w *wire) begin(sink func(*entry) error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sink, w.waiting = sink, true
+	w.sink, w.room, w.waiting = sink, maxRest, true
 	w.Conn.SetReadDeadline(time.Now().Add(w.idle)) // also for the read that waits already
 }
 
@@ -106,11 +108,14 @@ func (w *wire) next() error {
 		return err
 	}
 	w.mu.Lock()
-	sink := w.sink
+	sink, room := w.sink, w.room
+	if op != tagEntry {
+		w.room -= size
+	}
 	w.mu.Unlock()
 	switch {
-	case op != tagEntry && size > maxMessage:
-		return fmt.Errorf("an answer of %d bytes: %w", size, errMalformed)
+	case op != tagEntry && size > room:
+		return errTooMuch
 	case op != tagEntry:
 		w.rest = size
 		return nil
@@ -150,8 +155,8 @@ func (w *wire) peek() (head, size int, op byte, err error) {
 	if b, err = w.r.Peek(head + 2); err != nil {
 		return 0, 0, 0, err
 	}
-	id := int(b[head+1]) // the length of a messageID: at most 4
-	if b[head] != 0x02 || id > 4 || id+3 > n {
+	id := int(b[head+1]) // the length of a messageID: 1 to 4
+	if b[head] != 0x02 || id < 1 || id > 4 || id+3 > n {
 		return 0, 0, 0, errMalformed
 	}
 	head += 2 + id

@@ -73,7 +73,53 @@ func TestWire(t *testing.T) {
 	})
 }
 
-// Whatever bytes come, an entry is what go-ldap's own decoder sees in them.
+// tlv takes the first BER element off b; the content is nil if there is none.
+func tlv(b []byte) (tag byte, content, rest []byte) {
+	if len(b) < 2 {
+		return 0, nil, nil
+	}
+	n, width, ok := berLength(b[1:])
+	if !ok || n > len(b)-1-width {
+		return 0, nil, nil
+	}
+	return b[0], b[1+width:][:n:n], b[1+width+n:]
+}
+
+// entryOf decodes one LDAPMessage that lies in memory as a whole: slower than the
+// decoder, and plain. nil: it is no entry, or a malformed one.
+func entryOf(message []byte) *entry {
+	_, _, op := tlv(message) // after the messageID
+	tag, op, _ := tlv(op)
+	dnTag, dn, list := tlv(op)
+	listTag, list, _ := tlv(list)
+	if tag != tagEntry || dnTag != 0x04 || dn == nil || listTag != 0x30 || list == nil {
+		return nil
+	}
+	e := &entry{dn: string(dn)}
+	for len(list) > 0 {
+		var pair []byte
+		tag, pair, list = tlv(list)
+		nameTag, name, set := tlv(pair)
+		setTag, set, _ := tlv(set)
+		if tag != 0x30 || nameTag != 0x04 || name == nil || setTag != 0x31 || set == nil {
+			return nil
+		}
+		var a attribute
+		a.name, a.options, _ = strings.Cut(string(name), ";")
+		for len(set) > 0 {
+			var v []byte
+			if tag, v, set = tlv(set); tag != 0x04 || v == nil {
+				return nil
+			}
+			a.values = append(a.values, v)
+		}
+		e.attrs = append(e.attrs, a)
+	}
+	return e
+}
+
+// Whatever bytes come, an entry is what stands there: no element ends after the one
+// that holds it.
 func FuzzWire(f *testing.F) {
 	e := made("cn=x", "mail;lang-de", "a@example.com", "jpegPhoto", strings.Repeat("x", 300), "empty", "")
 	f.Add(e.message(1))
@@ -84,17 +130,20 @@ func FuzzWire(f *testing.F) {
 	f.Add([]byte{0x16, 0x03, 0x01, 0x00, 0x00})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		es, _, _ := readWire(b)
-		for r := bytes.NewReader(b); len(es) > 0; {
-			p, err := ber.ReadPacket(r)
-			if err != nil {
-				t.Fatalf("%d entries in what go-ldap cannot decode: %v", len(es), err)
+		for len(es) > 0 {
+			_, message, rest := tlv(b)
+			if message == nil {
+				t.Fatalf("%d entries where no message is", len(es))
 			}
-			if op := p.Children[1]; op.Tag == ldap.ApplicationSearchResultEntry {
-				if dn := op.Children[0].Data.String(); dn != es[0].dn || len(op.Children[1].Children) != len(es[0].attrs) {
-					t.Errorf("entry %q with %d attributes, want %q with %d", es[0].dn, len(es[0].attrs), dn, len(op.Children[1].Children))
-				}
-				es = es[1:]
+			b = rest
+			if _, _, op := tlv(message); len(op) == 0 || op[0] != tagEntry {
+				continue
 			}
+			want := entryOf(message)
+			if want == nil || !bytes.Equal(want.message(1), es[0].message(1)) {
+				t.Fatalf("entry %+v, want %+v", es[0], want)
+			}
+			es = es[1:]
 		}
 	})
 }
@@ -172,5 +221,46 @@ func TestWireIsBroken(t *testing.T) {
 	}
 	if h := (&Error{"bind", "ldaps://dc1", err}).Hint(); !errors.Is(err, syscall.EPIPE) || !strings.Contains(h, "hung up") {
 		t.Errorf("error %v, hint %q", err, h)
+	}
+}
+
+// Whoever is at the other end, before it has proved to be the server and after: what
+// it sends takes a bounded amount of memory.
+func TestBounds(t *testing.T) {
+	t.Run("StartTLS", func(t *testing.T) {
+		near, far := net.Pipe()
+		defer near.Close()
+		taken := make(chan int)
+		go func() {
+			ber.ReadPacket(far)
+			n, _ := far.Write([]byte{0x30, 0x84, 0x7f, 0xff, 0xff, 0xff, 0x04, 0x84, 0x7f, 0xff, 0xff, 0xf0}) // two gigabytes
+			for more := 1; more > 0; n += more {
+				more, _ = far.Write(make([]byte, 1<<10))
+			}
+			taken <- n
+		}()
+		err := startTLS(t.Context(), near)
+		near.Close()
+		if n := <-taken; err == nil || n > 2*maxStartTLS {
+			t.Errorf("%d bytes were taken, error %v", n, err)
+		}
+	})
+	attributes := bytes.Repeat([]byte{0x30, 0x04, 0x04, 0x00, 0x31, 0x00}, 1_000_000)
+	values := bytes.Repeat([]byte{0x04, 0x00}, 4_000_000)
+	element := func(tag byte, content ...[]byte) []byte {
+		b := bytes.Join(content, nil)
+		return append([]byte{tag, 0x83, byte(len(b) >> 16), byte(len(b) >> 8), byte(len(b))}, b...)
+	}
+	id, name := []byte{0x02, 0x01, 0x01}, []byte{0x04, 0x01, 'x'}
+	if _, _, err := readWire(element(0x30, id, element(tagEntry, name, element(0x30, attributes)))); !errors.Is(err, errTooMuch) {
+		t.Errorf("an entry of a million attributes: %v", err)
+	}
+	es, _, err := readWire(element(0x30, id, element(tagEntry, name, element(0x30, element(0x30, name, element(0x31, values))))))
+	if err != nil || len(es) != 1 || len(es[0].values("x")) > maxEntry/valueCost || es[0].attrs[0].dropped == 0 {
+		t.Errorf("an entry of four million values: %d entries, error %v", len(es), err)
+	}
+	reference := bytes.Repeat(element(0x30, id, element(0x73, name)), 100_000)
+	if _, rest, err := readWire(reference); !errors.Is(err, errTooMuch) || len(rest) > maxRest {
+		t.Errorf("a hundred thousand references: %d bytes for go-ldap, error %v", len(rest), err)
 	}
 }
