@@ -48,7 +48,7 @@ func (s *Source) bindKerberos(c *conn) error {
 	// Active Directory answers FAST in a way that the client does not understand.
 	krb, err := gssapi.NewClientWithKeytab(name, realm, k.Keytab, k.Config, client.DisablePAFXFAST(true))
 	if err != nil {
-		return &kerberosError{err}
+		return kerberosProblem(err)
 	}
 	defer krb.Close()
 	if realm == "" {
@@ -62,7 +62,7 @@ func (s *Source) bindKerberos(c *conn) error {
 		if _, answered := resultCode(err); answered {
 			return err
 		}
-		return &kerberosError{fmt.Errorf("%s for %s: %w", k.Principal, service, err)}
+		return kerberosProblem(fmt.Errorf("%s for %s: %w", k.Principal, service, err))
 	}
 	return nil
 }
@@ -91,8 +91,7 @@ func rotate(token []byte) []byte {
 	return out
 }
 
-// kerberosError is a ticket that could not be had.
-type kerberosError struct{ err error }
-
-func (e *kerberosError) Error() string { return "kerberos: " + e.err.Error() }
-func (e *kerberosError) Unwrap() error { return e.err }
+// kerberosProblem is a ticket that could not be had.
+func kerberosProblem(err error) error {
+	return &problem{text: "kerberos", err: err, hint: "check kerberos.principal, keytab and config, that the clocks agree, and that the server is called by the name in its service principal"}
+}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,8 +67,8 @@ func (a address) local() bool {
 	return a.network == "unix" || a.host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// tlsConfig reads the files of o, and adds what is wrong with them to faults.
-func tlsConfig(o TLS, faults []Fault) (*tls.Config, []Fault) {
+// tls reads the files of o.
+func (f *faults) tls(o TLS) *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName}
 	if o.CAFile != "" {
 		c.RootCAs = x509.NewCertPool()
@@ -76,17 +77,17 @@ func tlsConfig(o TLS, faults []Fault) (*tls.Config, []Fault) {
 			err = fmt.Errorf("read %s: %w", o.CAFile, notAuthority(text))
 		}
 		if err != nil {
-			faults = append(faults, Fault{"tls.ca_file", err.Error(), "name a PEM file with the certificate of the server's authority"})
+			f.add("tls.ca_file", err.Error(), "name a PEM file with the certificate of the server's authority")
 		}
 	}
 	if o.CertFile != "" {
 		cert, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
 		if err != nil {
-			faults = append(faults, Fault{"tls.cert_file", err.Error(), "name two PEM files that belong together, and that photosync can read"})
+			f.add("tls.cert_file", err.Error(), "name two PEM files that belong together, and that photosync can read")
 		}
 		c.Certificates = []tls.Certificate{cert}
 	}
-	return c, faults
+	return c
 }
 
 // notAuthority says why there is no certificate in a text. That of the authority
@@ -109,6 +110,8 @@ type conn struct {
 	at     address
 	index  int // of at among the addresses
 	server server
+	page   int     // how many entries of a listing are asked for at once; 0: all
+	group  *group  // MemberOf, as the last listing resolved it; nil: there is none, or it was not resolved
 	schema *string // what the server knows of attributes, lower case; nil: not asked yet
 	passed []error // why the addresses before it were passed over, when it was made
 }
@@ -131,6 +134,7 @@ func (s *Source) dial(ctx context.Context, index int) (*conn, error) {
 		c.Close()
 		return nil, &Error{"ask about", at.raw, err}
 	}
+	c.page = s.pageSize(c.server)
 	return c, nil
 }
 
@@ -159,8 +163,8 @@ func (s *Source) encrypted(ctx context.Context, at address) (net.Conn, error) {
 	tc := tls.Client(nc, t)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		nc.Close()
-		if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-			err = &authorityError{err, s.o.TLS.CAFile}
+		if u, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+			err = &problem{err: err, hint: authorityHint(u, s.o.TLS.CAFile)}
 		}
 		return nil, &Error{op, at.raw, err}
 	}
@@ -245,7 +249,38 @@ func (c *conn) read(ctx context.Context, dn string, attributes ...string) (*entr
 	return es[0], nil
 }
 
+// complete reads the values of e that the server has not given yet, part by part; false:
+// it does not give them.
+func (c *conn) complete(ctx context.Context, e *entry) (bool, error) {
+	for range maxFew {
+		a := e.ranged()
+		if a == nil {
+			return true, nil
+		}
+		n, _ := a.part()
+		more, err := c.read(ctx, e.dn, fmt.Sprintf("%s;range=%d-*", a.name, n))
+		if err != nil || more == nil {
+			return false, err
+		}
+		next := slices.IndexFunc(more.attrs, func(b attribute) bool { return strings.EqualFold(b.name, a.name) && b.options != "" })
+		if next < 0 {
+			break
+		}
+		a.values, a.options = append(a.values, more.attrs[next].values...), more.attrs[next].options
+	}
+	return false, nil
+}
+
 // request is a new search: one that is used again keeps the controls of before.
 func request(base string, scope int, filter string, attributes []string, controls ...ldap.Control) *ldap.SearchRequest {
 	return ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, 0, 0, false, filter, attributes, controls)
+}
+
+// search is a new search for people.
+func (s *Source) search(filter string, attributes []string, controls ...ldap.Control) *ldap.SearchRequest {
+	req := request(s.o.BaseDN, ldap.ScopeWholeSubtree, filter, attributes, controls...)
+	if s.o.Deref {
+		req.DerefAliases = ldap.DerefAlways
+	}
+	return req
 }

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-ldap/ldap/v3"
-
 	"photosync/sources"
 )
 
@@ -38,7 +36,7 @@ func (s *Source) find(ctx context.Context, c *conn, ref sources.Ref) (*entry, er
 	if id == "" {
 		return c.read(ctx, ref.Name, attributes...)
 	}
-	es, err := c.entries(ctx, request(s.o.BaseDN, ldap.ScopeWholeSubtree, keyFilter(id), attributes))
+	es, err := c.entries(ctx, s.search(keyFilter(id), attributes))
 	if err != nil || len(es) == 0 {
 		return nil, err
 	}

@@ -2,8 +2,8 @@ package ldap
 
 import (
 	"bufio"
-	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"photosync/sources"
@@ -21,9 +21,11 @@ const (
 	maxNames = 1000
 )
 
+const notLDAPHint = "check address and port in urls: is that an LDAP server, and is TLS meant?"
+
 var (
-	errMalformed = errors.New("the server's answer is not LDAP")
-	errTooMuch   = errors.New("the server's answer is larger than any that makes sense")
+	errMalformed = &problem{text: "the server's answer is not LDAP", hint: notLDAPHint}
+	errTooMuch   = &problem{text: "the server's answer is larger than any that makes sense", hint: notLDAPHint}
 )
 
 // entry is what a search gives for one entry.
@@ -76,17 +78,28 @@ func (e *entry) texts(name string) []string {
 	return out
 }
 
-// ranged returns the first attribute of which the server gave a part only: Active
-// Directory does that with those of many values ([MS-ADTS], section 3.1.1.3.1.3.3).
-func (e *entry) ranged() (attribute, bool) {
-	for _, a := range e.attrs {
-		for o := range strings.SplitSeq(a.options, ";") {
-			if r, ok := strings.CutPrefix(strings.ToLower(o), "range="); ok && !strings.HasSuffix(r, "-*") {
-				return a, true
-			}
+// part reports whether these are the first of an attribute's values only, and how
+// many: Active Directory does that with those of many ([MS-ADTS], section
+// 3.1.1.3.1.3.3).
+func (a attribute) part() (n int, ok bool) {
+	for o := range strings.SplitSeq(strings.ToLower(a.options), ";") {
+		if r, ranged := strings.CutPrefix(o, "range="); ranged && !strings.HasSuffix(r, "-*") {
+			_, last, _ := strings.Cut(r, "-")
+			n, _ = strconv.Atoi(last)
+			return n + 1, true
 		}
 	}
-	return attribute{}, false
+	return 0, false
+}
+
+// ranged returns the first attribute of which the server gave a part only; nil: none.
+func (e *entry) ranged() *attribute {
+	for i := range e.attrs {
+		if _, cut := e.attrs[i].part(); cut {
+			return &e.attrs[i]
+		}
+	}
+	return nil
 }
 
 // decoder reads a SearchResultEntry (RFC 4511, section 4.5.2) in the subset of BER

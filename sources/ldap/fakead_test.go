@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"net"
@@ -29,17 +30,21 @@ type controller struct {
 	people     []*person
 	noMetaData bool              // replPropertyMetaData may not be read
 	hidden     map[string]bool   // DNs whose photo may not be read
-	ranged     string            // an attribute of which a part is given
+	stuck      bool              // the rest of an attribute's values is not given
 	lose       int               // searches until the connection is lost; 0: never
 	silent     bool              // searches are not answered
+	unscoped   bool              // searches that are not paged are referred elsewhere, though that was not wanted
 	code       int64             // of the result of a search, after its entries
 	groups     map[string]string // member to group
+	numbers    map[string]uint32 // of groups: the last part of their objectSid
 	searches   []string          // filters asked with
 	conns      map[net.Conn]bool
 }
 
 type person struct {
 	dn, mail string
+	proxies  []string // proxyAddresses: a server gives 1500 at a time
+	primary  uint32   // primaryGroupID: the number of a group
 	guid     byte
 	photo    []byte // nil: none
 	records  map[uint32]record
@@ -53,7 +58,7 @@ func newController(t *testing.T, invocation byte) *controller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &controller{t: t, l: l, number: invocation, invocation: invocation, usn: 1000 * uint64(invocation), hidden: map[string]bool{}, groups: map[string]string{}, conns: map[net.Conn]bool{}}
+	d := &controller{t: t, l: l, number: invocation, invocation: invocation, usn: 1000 * uint64(invocation), hidden: map[string]bool{}, groups: map[string]string{}, numbers: map[string]uint32{}, conns: map[net.Conn]bool{}}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -170,10 +175,19 @@ func (d *controller) search(c net.Conn, id int64, op, message *ber.Packet) bool 
 		out.Write(made(base, "invocationId", string(bytes.Repeat([]byte{d.invocation}, 16))).message(id))
 	case strings.HasPrefix(base, "CN=Aggregate"):
 		out.Write(made(base, "attributeTypes", "( 2.16.840.1.113730.3.1.35 NAME 'thumbnailPhoto' SYNTAX '1.3.6.1.4.1.1466.115.121.1.40' SINGLE-VALUE )").message(id))
+	case base == domain && strings.Contains(text, "(objectClass=group)"):
+		for dn := range d.numbers {
+			if d.matches(&person{dn: dn}, filter) == yes {
+				out.Write(d.groupEntry(dn).message(id))
+			}
+		}
+		withCookie(done, "")
 	case base == domain:
 		done = d.listed(&out, id, filter, op, message)
 	case scope == ldap.ScopeBaseObject && strings.HasPrefix(base, "CN=group"):
-		out.Write(made(base).message(id))
+		out.Write(d.groupEntry(base).message(id))
+	case scope == ldap.ScopeBaseObject && d.person(base) != nil:
+		out.Write(d.entry(d.person(base), names(op)).message(id))
 	default:
 		done = result(id, ldap.ApplicationSearchResultDone, ldap.LDAPResultNoSuchObject)
 	}
@@ -182,9 +196,34 @@ func (d *controller) search(c net.Conn, id int64, op, message *ber.Packet) bool 
 	return true
 }
 
+func (d *controller) person(dn string) *person {
+	i := slices.IndexFunc(d.people, func(p *person) bool { return p.dn == dn })
+	if i < 0 {
+		return nil
+	}
+	return d.people[i]
+}
+
+// names are the attributes that a search asks for.
+func names(op *ber.Packet) (wanted []string) {
+	for _, a := range op.Children[7].Children {
+		wanted = append(wanted, a.Value.(string))
+	}
+	return wanted
+}
+
+func (d *controller) groupEntry(dn string) *entry {
+	if d.numbers[dn] == 0 {
+		return made(dn)
+	}
+	sid := "\x01\x05\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00" + strings.Repeat("\x07", 12)
+	return made(dn, "objectSid", string(binary.LittleEndian.AppendUint32([]byte(sid), d.numbers[dn])))
+}
+
 func (d *controller) root() []string {
 	return []string{
 		"supportedCapabilities", activeDirectory, "supportedControl", ldap.ControlTypeMicrosoftDomainScope, "supportedControl", ldap.ControlTypePaging,
+		"namingContexts", domain, "namingContexts", "CN=Configuration," + domain,
 		"subschemaSubentry", "CN=Aggregate,CN=Schema," + domain, "dsServiceName", fmt.Sprintf("CN=NTDS Settings,CN=DC%d,%s", d.number, domain),
 	}
 }
@@ -207,17 +246,14 @@ func (d *controller) listed(out *bytes.Buffer, id int64, filter, op, message *be
 		fmt.Sscan(string(paging.Cookie), &from)
 		size = int(paging.PagingSize)
 	}
-	var wanted []string
-	for _, a := range op.Children[7].Children {
-		wanted = append(wanted, a.Value.(string))
-	}
+	wanted := names(op)
 	to := min(from+size, len(d.people))
 	for _, p := range d.people[min(from, to):to] {
 		if e := d.entry(p, wanted); d.matches(p, filter) == yes {
 			out.Write(e.message(id))
 		}
 	}
-	if paging == nil && !scoped {
+	if paging == nil && (d.unscoped || !scoped) {
 		ref := ber.NewSequence("")
 		ref.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, id, ""))
 		r := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultReference, nil, "")
@@ -227,14 +263,21 @@ func (d *controller) listed(out *bytes.Buffer, id int64, filter, op, message *be
 	}
 	done := result(id, ldap.ApplicationSearchResultDone, d.code)
 	if paging != nil {
-		answer := ldap.NewControlPaging(0)
 		if to < len(d.people) {
-			answer.SetCookie([]byte(fmt.Sprint(to)))
+			return withCookie(done, fmt.Sprint(to))
 		}
-		controls := ber.Encode(ber.ClassContext, ber.TypeConstructed, 0, nil, "")
-		controls.AppendChild(answer.Encode())
-		done.AppendChild(controls)
+		return withCookie(done, "")
 	}
+	return done
+}
+
+// withCookie answers a search for a page.
+func withCookie(done *ber.Packet, cookie string) *ber.Packet {
+	answer := ldap.NewControlPaging(0)
+	answer.SetCookie([]byte(cookie))
+	controls := ber.Encode(ber.ClassContext, ber.TypeConstructed, 0, nil, "")
+	controls.AppendChild(answer.Encode())
+	done.AppendChild(controls)
 	return done
 }
 
@@ -256,12 +299,42 @@ func (d *controller) entry(p *person, wanted []string) *entry {
 			continue
 		}
 		a := attribute{name: pair[0], values: [][]byte{[]byte(pair[1])}}
-		if strings.EqualFold(pair[0], d.ranged) {
-			a.options = "range=0-1499"
-		}
 		e.attrs = append(e.attrs, a)
 	}
+	for _, w := range wanted {
+		name, options, _ := strings.Cut(w, ";")
+		if from := 0; strings.EqualFold(name, "proxyAddresses") && len(p.proxies) > 0 {
+			fmt.Sscanf(options, "range=%d-", &from)
+			e.attrs = append(e.attrs, d.part(p.proxies, from)...)
+		}
+	}
 	return e
+}
+
+// part is what is given of an attribute with many values: those from a number on,
+// and the attribute without any beside them.
+func (d *controller) part(values []string, from int) []attribute {
+	const most = 1500
+	if len(values) <= most {
+		return []attribute{{name: "proxyAddresses", values: asBytes(values)}}
+	}
+	whole := attribute{name: "proxyAddresses"}
+	if d.stuck && from > 0 {
+		return []attribute{whole}
+	}
+	to := min(from+most, len(values))
+	options := fmt.Sprintf("range=%d-%d", from, to-1)
+	if to == len(values) {
+		options = fmt.Sprintf("range=%d-*", from)
+	}
+	return []attribute{whole, {name: "proxyAddresses", options: options, values: asBytes(values[from:to])}}
+}
+
+func asBytes(values []string) (bs [][]byte) {
+	for _, v := range values {
+		bs = append(bs, []byte(v))
+	}
+	return bs
 }
 
 // The values of a filter (RFC 4511, section 4.5.1.7).
@@ -311,7 +384,7 @@ func (d *controller) matches(p *person, f *ber.Packet) int {
 		return no
 	case ldap.FilterEqualityMatch:
 		name, value := f.Children[0].Data.String(), f.Children[1].Data.String()
-		return truth(name == "objectClass" || name == "objectGUID" && value == strings.Repeat(string(rune(p.guid)), 16))
+		return truth(name == "objectClass" || name == "primaryGroupID" && value == fmt.Sprint(p.primary) || name == "objectGUID" && value == strings.Repeat(string(rune(p.guid)), 16))
 	}
 	return undefined
 }

@@ -45,8 +45,6 @@ type place struct {
 	ad *ldap.Conn
 }
 
-func newPlace(t *testing.T) sourcetest.Place { return edit(t, slapdtest.Start(t, slapdtest.Config{})) }
-
 func edit(t *testing.T, s *slapdtest.Server) *place {
 	c, err := ldap.DialURL(s.URL)
 	if err != nil {
@@ -92,7 +90,16 @@ func (p *place) Settle() {}
 
 func (p *place) Source() sources.Source { return open(p.t, options(p.s)) }
 
-func TestContract(t *testing.T) { sourcetest.Run(t, newPlace) }
+// The contract, over back ends that know pages and that do not.
+func TestContract(t *testing.T) {
+	for _, backend := range []string{"mdb", "ldif", "meta"} {
+		t.Run(backend, func(t *testing.T) {
+			sourcetest.Run(t, func(t *testing.T) sourcetest.Place {
+				return edit(t, slapdtest.Start(t, slapdtest.Config{Backend: backend}))
+			})
+		})
+	}
+}
 
 func TestEdges(t *testing.T) {
 	big := sourcetest.Picture(3, 9_000_000)
@@ -199,47 +206,4 @@ func made(dn string, pairs ...string) *entry {
 		e.attrs = append(e.attrs, attribute{name: name, options: options, values: [][]byte{[]byte(pair[1])}})
 	}
 	return e
-}
-
-// Members of a group, also through groups in it, but for those who do not consent;
-// with more groups than a search without pages gives.
-func TestGroupsAndConsent(t *testing.T) {
-	group := func(name, members string) string {
-		return fmt.Sprintf("dn: cn=%s,%s\nobjectClass: groupOfNames\ncn: %s\n%s\n", name, slapdtest.Suffix, name, members)
-	}
-	member := func(uid string) string { return "member: uid=" + uid + "," + slapdtest.BaseDN + "\n" }
-	ldif := many(6) +
-		group("photos", member("u00")+"member: CN=Inner,"+slapdtest.Suffix+"\n") +
-		group("inner", member("U01")+member("u02")+"member: cn=photos,"+slapdtest.Suffix+"\n") + // a circle
-		group("other", member("u03")) +
-		strings.Replace(slapdtest.Entry("u09", "u09@example.com", nil), "\n\n", "\nemployeeType: no photo\n\n", 1)
-	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif, Access: "access to attrs=telephoneNumber by * none\n", Unpaged: 2})
-	for name, c := range map[string]struct {
-		change func(*Options)
-		want   string
-	}{
-		"everyone":                    {func(*Options) {}, "[u00 u01 u02 u03 u04 u05 u09]"},
-		"members":                     {func(o *Options) { o.MemberOf = "cn=Photos," + slapdtest.Suffix }, "[u00 u01 u02]"},
-		"those who consent":           {func(o *Options) { o.ExcludeFilter = "(employeeType=no photo)" }, "[u00 u01 u02 u03 u04 u05]"},
-		"nobody, if it can't be told": {func(o *Options) { o.ExcludeFilter = "(telephoneNumber=*)" }, "[]"},
-		"a group that is not there":   {func(o *Options) { o.MemberOf = "cn=nowhere," + slapdtest.Suffix }, "there is no group"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := options(srv)
-			o.BindDN = slapdtest.ReaderDN
-			c.change(&o)
-			var got []string
-			l, err := open(t, o).List(t.Context(), func(p sources.Person) error {
-				got = append(got, strings.TrimSuffix(p.Emails[0], "@example.com"))
-				return nil
-			})
-			slices.Sort(got)
-			if text := fmt.Sprint(got, err); !strings.Contains(text, c.want) || l.Complete != (err == nil) {
-				t.Errorf("listed %s, want %s", text, c.want)
-			}
-			if len(got) == 0 && err == nil && !strings.Contains(fmt.Sprint(l.Warnings), "nobody is listed") {
-				t.Errorf("nobody is listed, warnings %q", l.Warnings)
-			}
-		})
-	}
 }

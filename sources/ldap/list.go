@@ -17,7 +17,7 @@ import (
 
 // List implements sources.Source.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
-	limit := &limitError{s.o.ListTimeout}
+	limit := &problem{text: fmt.Sprintf("the listing took longer than %s", s.o.ListTimeout), hint: "raise list_timeout, or find out why the server is slow"}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.ListTimeout, limit)
 	defer cancel()
 	w := &walk{Source: s, each: each, seen: map[[16]byte]struct{}{}, skipped: skips{}}
@@ -46,26 +46,31 @@ type walk struct {
 	each    func(sources.Person) error
 	listing sources.Listing
 	skipped skips
+	members int // entries that are in the group, or all
 	people  int
+	cut     []*entry // of which the server gave a part of the values
 
 	// seen are the entries so far: a page's cookie dies with its connection, so
 	// another one begins at the first page.
 	seen map[[16]byte]struct{}
 }
 
+// entriesAhead is how many entries are read before anybody takes them.
+const entriesAhead = 500
+
 // over walks over one connection to the end. Entries are taken while the server
-// sends the next ones, at most a page ahead.
+// sends the next ones.
 func (w *walk) over(ctx context.Context, c *conn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	members, err := w.members(ctx, c)
-	if err != nil {
+	if err := w.resolve(ctx, c); err != nil {
 		return err
 	}
-	entries, done := make(chan *entry, w.o.PageSize), make(chan error, 1)
+	entries, done := make(chan *entry, entriesAhead), make(chan error, 1)
+	var err error
 	pages := 0
 	go func() {
-		done <- w.pages(ctx, c, w.attributes(c.server), &pages, func(e *entry) error {
+		done <- w.pages(ctx, c, w.attributes(c), &pages, func(e *entry) error {
 			select {
 			case entries <- e:
 				return nil
@@ -77,11 +82,11 @@ func (w *walk) over(ctx context.Context, c *conn) error {
 	for open := true; open; {
 		select {
 		case e := <-entries:
-			err = w.take(e, c, members)
+			err = w.take(e, c)
 		case err = <-done:
 			open = false
 			for len(entries) > 0 && err == nil {
-				err = w.take(<-entries, c, members)
+				err = w.take(<-entries, c)
 			}
 		}
 		if err != nil && open {
@@ -91,56 +96,56 @@ func (w *walk) over(ctx context.Context, c *conn) error {
 		}
 	}
 	w.listing.Pages = pages
+	if err == nil {
+		err = w.rest(ctx, c)
+	}
 	if err != nil {
 		return err
 	}
 	return w.anyPhoto(ctx, c)
 }
 
+// rest hands those on of whom the server gave a part of the values, now that the
+// connection is free to ask for the others.
+func (w *walk) rest(ctx context.Context, c *conn) error {
+	for ; len(w.cut) > 0; w.cut = w.cut[1:] {
+		whole, err := c.complete(ctx, w.cut[0])
+		if err == nil && whole {
+			err = w.give(w.cut[0], c)
+		} else if err == nil {
+			w.skipped.add("the server gives only a part of the addresses", w.cut[0].dn)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // pages asks for the attributes of all people, page after page.
 func (s *Source) pages(ctx context.Context, c *conn, attributes []string, n *int, each func(*entry) error) error {
-	filter, controls := s.filter(c.server)
-	search := func(paging ldap.Control) *ldap.SearchRequest {
-		return request(s.o.BaseDN, ldap.ScopeWholeSubtree, filter, attributes, append([]ldap.Control{paging}, controls...)...)
+	filter, controls := s.filter(c)
+	search := func(paging ...ldap.Control) *ldap.SearchRequest {
+		return s.search(filter, attributes, append(paging, controls...)...)
 	}
 	return s.paged(ctx, c, search, each, func(res *ldap.SearchResult) error {
 		if len(res.Referrals) > 0 {
-			return &referralError{res.Referrals}
+			return final("set base_dn to an organisational unit below the domain, or add a source for each server that is referred to",
+				"the server refers to others for a part of the entries, which are not followed: %s", strings.Join(res.Referrals, ", "))
 		}
 		*n++
 		return nil
 	})
 }
 
-// paged searches page after page: servers limit what they give otherwise. The rest of
-// each page goes to page.
-func (s *Source) paged(ctx context.Context, c *conn, search func(paging ldap.Control) *ldap.SearchRequest, each func(*entry) error, page func(*ldap.SearchResult) error) error {
-	var cookie []byte
-	for {
-		paging := ldap.NewControlPaging(uint32(s.o.PageSize))
-		paging.SetCookie(cookie)
-		res, err := c.search(ctx, search(paging), each)
-		if err == nil {
-			err = page(res)
-		}
-		if err != nil {
-			return err
-		}
-		answer, ok := ldap.FindControl(res.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
-		if !ok {
-			return errUnpaged
-		}
-		if cookie = answer.Cookie; len(cookie) == 0 {
-			return nil
-		}
-	}
-}
-
 // attributes are those of which people are made.
-func (w *walk) attributes(srv server) []string {
-	names := slices.Concat(w.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(srv), w.marks.attributes(srv))
-	if !srv.ad {
+func (w *walk) attributes(c *conn) []string {
+	names := slices.Concat(w.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), w.marks.attributes(c.server))
+	if !c.server.ad {
 		names = append(names, "ref") // only a referral has one (RFC 3296, section 2.2)
+	}
+	if c.group != nil && len(c.group.uids) > 0 {
+		names = append(names, "uid")
 	}
 	return names
 }
@@ -149,8 +154,9 @@ func (w *walk) attributes(srv server) []string {
 // ending the listing, where the server says that it knows them. Those of
 // Active Directory lead to partitions without people. Others are asked for as the
 // entries that they are (RFC 3296, section 3), so that they can be reported.
-func (s *Source) filter(srv server) (filter string, controls []ldap.Control) {
-	filter = s.peopleFilter(srv)
+func (s *Source) filter(c *conn) (filter string, controls []ldap.Control) {
+	filter = s.peopleFilter(c)
+	srv := c.server
 	if srv.supports(ldap.ControlTypeManageDsaIT) && !srv.ad {
 		controls = append(controls, ldap.NewControlManageDsaIT(false))
 		filter = "(|" + filter + "(objectClass=referral))"
@@ -164,13 +170,13 @@ func (s *Source) filter(srv server) (filter string, controls []ldap.Control) {
 // peopleFilter narrows the filter down. Where exclude_filter cannot be decided,
 // because of an attribute that may not be seen, the negation is not true either
 // (RFC 4511, section 4.5.1.7): nobody is let in by mistake.
-func (s *Source) peopleFilter(srv server) string {
+func (s *Source) peopleFilter(c *conn) string {
 	parts := s.o.Filter
 	if s.o.ExcludeFilter != "" {
 		parts += "(!" + s.o.ExcludeFilter + ")"
 	}
-	if s.o.MemberOf != "" && srv.ad {
-		parts += "(memberOf:" + inChain + ":=" + ldap.EscapeFilter(s.o.MemberOf) + ")"
+	if c.group != nil {
+		parts += c.group.filter
 	}
 	if parts == s.o.Filter {
 		return parts
@@ -179,19 +185,26 @@ func (s *Source) peopleFilter(srv server) string {
 }
 
 // take hands an entry on, if it is a person who was not seen before.
-func (w *walk) take(e *entry, c *conn, members map[string]bool) error {
+func (w *walk) take(e *entry, c *conn) error {
 	id := sha256.Sum256([]byte(cmp.Or(key(e), e.dn)))
 	if _, again := w.seen[[16]byte(id[:16])]; again {
 		return nil
 	}
-	if a, ok := e.ranged(); ok {
-		return &rangeError{a.name + ";" + a.options, e.dn}
-	}
 	w.seen[[16]byte(id[:16])] = struct{}{}
 	w.listing.Entries++
-	if members != nil && !members[foldDN(e.dn)] && len(e.values("ref")) == 0 {
+	if !c.group.has(e) && len(e.values("ref")) == 0 {
 		return nil
 	}
+	w.members++
+	if e.ranged() != nil {
+		w.cut = append(w.cut, e)
+		return nil
+	}
+	return w.give(e, c)
+}
+
+// give hands a person on.
+func (w *walk) give(e *entry, c *conn) error {
 	p, why := w.person(e, c.server, time.Now())
 	if why != "" {
 		w.skipped.add(why, e.dn)
@@ -210,11 +223,11 @@ func (w *walk) take(e *entry, c *conn, members map[string]bool) error {
 // it may not tell that either.
 func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
 	if w.people == 0 {
-		w.warn("nobody is listed: check base_dn, filter, member_of and email_attributes")
+		w.warn("nobody is listed: " + w.nobody(c))
 		return nil
 	}
 	attributes := w.o.PhotoAttributes
-	people := w.peopleFilter(c.server)
+	people := w.peopleFilter(c)
 	found, err := w.matches(ctx, c, "(&"+people+"(|("+strings.Join(attributes, "=*)(")+"=*)))")
 	if err != nil || found {
 		return err
@@ -234,7 +247,7 @@ func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
 		}
 	}
 	if len(hidden) > 0 {
-		return &hiddenError{hidden}
+		return hiddenPhotos(c.at.raw, hidden)
 	}
 	check := "check photo_attributes and the right to read them"
 	if isCatalogue(c.at.raw) {
@@ -242,6 +255,29 @@ func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
 	}
 	w.warn("nobody has a photo in " + strings.Join(w.o.PhotoAttributes, " or ") + ": " + check)
 	return nil
+}
+
+// nobody says why nobody is listed, and what to check.
+func (w *walk) nobody(c *conn) string {
+	switch g := c.group; {
+	case g != nil && g.filter != "" && w.listing.Entries == 0:
+		return fmt.Sprintf("no member of %q is below base_dn and matches filter", w.o.MemberOf)
+	case w.listing.Entries == 0:
+		return "no entry below base_dn matches filter and may be seen: check both, and the rights of the bind user"
+	case g != nil && len(g.dns)+len(g.uids) == 0:
+		return fmt.Sprintf("%q has no members that may be seen, in member, uniqueMember, memberUid or memberURL: check member_of, and the rights of the bind user", w.o.MemberOf)
+	case w.members == 0:
+		return fmt.Sprintf("none of the members of %q (%d by name, %d by uid) is among the %d entries below base_dn that match filter", w.o.MemberOf, len(g.dns), len(g.uids), w.listing.Entries)
+	}
+	return "no entry below base_dn that matches filter has an address: check email_attributes"
+}
+
+func hiddenPhotos(server string, attributes []string) *problem {
+	hint := "give the bind user the right to read it, or correct photo_attributes"
+	if isCatalogue(server) {
+		hint = catalogueHint
+	}
+	return final(hint, "the bind user may read nobody's photo (%s)", strings.Join(attributes, ", "))
 }
 
 func (w *walk) warn(s string) {
@@ -265,7 +301,7 @@ func (s *Source) known(ctx context.Context, c *conn) (names []string, err error)
 // matches reports whether any entry matches. A server that will not say is taken
 // for yes: this only decides about a warning.
 func (w *walk) matches(ctx context.Context, c *conn, filter string) (bool, error) {
-	req := request(w.o.BaseDN, ldap.ScopeWholeSubtree, filter, []string{"1.1"})
+	req := w.search(filter, []string{"1.1"})
 	req.SizeLimit = 1
 	found := false
 	_, err := c.search(ctx, req, func(*entry) error { found = true; return nil })

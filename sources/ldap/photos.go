@@ -114,6 +114,11 @@ func (b batch) sweep(ctx context.Context, refs []sources.Ref) (left []sources.Re
 	w := want(refs)
 	var without []sources.Photo
 	pages := 0
+	if b.c.group == nil && b.c.server.ad { // another connection than that of the listing
+		if err := b.resolve(ctx, b.c); err != nil {
+			return nil, err
+		}
+	}
 	err = b.pages(ctx, b.c, b.attributes(), &pages, func(e *entry) error { return b.found(e, w, &without) })
 	if err != nil {
 		return nil, err
@@ -163,7 +168,7 @@ func (b batch) some(ctx context.Context, refs []sources.Ref) error {
 		}
 	}
 	if filter != "" {
-		req := request(b.o.BaseDN, ldap.ScopeWholeSubtree, "(|"+filter+")", b.attributes())
+		req := b.search("(|"+filter+")", b.attributes())
 		if _, err := b.c.search(ctx, req, func(e *entry) error { return b.found(e, w, &without) }); err != nil {
 			return err
 		}
@@ -192,11 +197,10 @@ func (b batch) photo(e *entry, r sources.Ref, without *[]sources.Photo) error {
 		now, _ := b.marks.of(e, b.c.server, time.Now())
 		p.Moved = digest(now) != listed
 	}
-	a, cut := e.ranged()
 	data, dropped := b.choose(e)
 	switch {
-	case cut:
-		p.Err = &rangeError{a.name + ";" + a.options, r.Name}
+	case e.ranged() != nil:
+		p.Err = fmt.Errorf("entry %q: the server gives only a part of its values", r.Name)
 	case data != nil:
 		if p.Data = data; !e.shared {
 			p.Lender = &b.buffers
@@ -257,7 +261,7 @@ func (b batch) none(ctx context.Context, photos []sources.Photo, filter string) 
 	if keys == "" {
 		return none, nil
 	}
-	es, err := b.c.entries(ctx, request(b.o.BaseDN, ldap.ScopeWholeSubtree, "(&(|"+keys+")"+filter+")", keyAttributes(b.c.server)))
+	es, err := b.c.entries(ctx, b.search("(&(|"+keys+")"+filter+")", keyAttributes(b.c.server)))
 	for _, e := range es {
 		none[key(e)] = true
 	}

@@ -134,7 +134,7 @@ func (s *Source) drop(index int) {
 // lost reports whether err is about a connection or a server, so that another one
 // may do better: it did not answer, or said that it cannot now.
 func lost(err error) bool {
-	if isStop(err) || isRefusal(err) {
+	if isStop(err) || isFinal(err) {
 		return false
 	}
 	if _, answered := resultCode(err); answered {

@@ -178,12 +178,7 @@ func (r rawReader) Read(p []byte) (int, error) {
 	w.mu.Unlock()
 	n, err := w.Conn.Read(p)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = &silentError{w.idle}
+		err = &problem{text: fmt.Sprintf("no answer for %s", w.idle), hint: "the server is there and does not answer: look at its load, or raise idle_timeout"}
 	}
 	return n, err
 }
-
-// silentError is a server that does not answer.
-type silentError struct{ idle time.Duration }
-
-func (e *silentError) Error() string { return fmt.Sprintf("no answer for %s", e.idle) }

@@ -188,7 +188,7 @@ func TestWireWaits(t *testing.T) {
 					time.Sleep(c.client)
 					return nil
 				})
-				if _, silent := errors.AsType[*silentError](err); silent != c.fails || !c.fails && (err != nil || n != 5) {
+				if _, silent := errors.AsType[*problem](err); silent != c.fails || !c.fails && (err != nil || n != 5) {
 					t.Errorf("%d entries, error %v", n, err)
 				}
 				conn.Close()

@@ -97,7 +97,9 @@ type Source struct {
 	PhotoAttributes  []string `yaml:"photo_attributes" of:"ldap"`
 	PhotoChoice      string   `yaml:"photo_choice" of:"ldap"`
 	TLS              TLS      `yaml:"tls" of:"ldap"`
-	PageSize         int      `yaml:"page_size" of:"ldap"`
+	Paging           string   `yaml:"paging" of:"ldap"`
+	PageSize         int      `yaml:"page_size" of:"ldap"` // 0: as many as the server is known to give
+	Deref            string   `yaml:"deref" of:"ldap"`
 	ChangeDetection  string   `yaml:"change_detection" of:"ldap"`
 	AllowPlaintext   bool     `yaml:"allow_plaintext" of:"ldap"`
 	IdleTimeout      Duration `yaml:"idle_timeout" of:"ldap"`

@@ -127,7 +127,7 @@ func TestDefaults(t *testing.T) {
 	if c.Smartsheet != want {
 		t.Errorf("smartsheet: got %+v", c.Smartsheet)
 	}
-	if s := c.Sources[0]; s.PageSize != 500 || s.Filter == "" || s.ChangeDetection != "auto" || len(s.EmailAttributes) == 0 {
+	if s := c.Sources[0]; s.Paging != "auto" || s.Filter == "" || s.ChangeDetection != "auto" || len(s.EmailAttributes) == 0 {
 		t.Errorf("source: got %+v", s)
 	}
 }
@@ -139,7 +139,7 @@ func TestDefaultAuth(t *testing.T) {
 		"urls: ['ldapi://%2Frun%2Fldapi']":                                     "external",
 		"urls: [ldaps://x], tls: {cert_file: c, key_file: k}":                  "external",
 		"urls: [ldaps://x], bind_dn: cn=x, tls: {cert_file: c, key_file: k}":   "simple",
-		"urls: [ldap://x], kerberos: {principal: a@B, keytab: k}":              "gssapi",
+		"urls: [ldaps://x], kerberos: {principal: a@B, keytab: k}":             "gssapi",
 		"urls: [ldaps://x], auth: anonymous, tls: {cert_file: c, key_file: k}": "anonymous",
 	} {
 		c, err := load(t, ldapStart+keys+"}]", both)
@@ -202,6 +202,7 @@ func TestFaults(t *testing.T) {
 		{"no urls", ldapStart + "}]", "needs an address"},
 		{"http url", ldapStart + "urls: ['https://x']}]", "no LDAP address"},
 		{"password in clear", ldapStart + "bind_dn: cn=x, urls: ['ldap://dc.example.com']}]", "password in clear"},
+		{"no proof who answers", ldapStart + "auth: anonymous, urls: ['ldap://dc.example.com']}]", "anybody on the way can answer"},
 		{"certificate in clear", ldapStart + "urls: ['ldap://x'], auth: external, tls: {cert_file: c, key_file: k}}]", "nobody sees the certificate"},
 		{"external without certificate", ldapStart + "urls: ['ldaps://x'], auth: external}]", "needs a client certificate"},
 		{"simple without user", ldapStart + "urls: ['ldaps://x'], auth: simple}]", "bind_dn: auth: simple needs it"},
@@ -285,7 +286,7 @@ did you mean "name"?
 
      6 |     path: […, …]
        |     ^
-known here: allow_plaintext, auth, base_dn, bind_dn, bind_password_file, change_detection, domains, email_attributes, exclude_filter, filter, idle_timeout, kerberos, list_timeout, mapping_file, may_be_empty, member_of, min_age, name, page_size, path, photo_attributes, photo_choice, recursive, tls, type, urls
+known here: allow_plaintext, auth, base_dn, bind_dn, bind_password_file, change_detection, deref, domains, email_attributes, exclude_filter, filter, idle_timeout, kerberos, list_timeout, mapping_file, may_be_empty, member_of, min_age, name, page_size, paging, path, photo_attributes, photo_choice, recursive, tls, type, urls
      7 |     …: "…"
        |     ^
 its place is smartsheet.concurrency

@@ -41,13 +41,11 @@ func (s *Source) defaults() {
 	}
 	for value, otherwise := range map[*string]string{
 		&s.Filter: "(objectClass=person)", &s.ChangeDetection: "auto", &s.PhotoChoice: "first", &s.Kerberos.Config: "/etc/krb5.conf",
+		&s.Paging: "auto", &s.Deref: "never",
 	} {
 		if *value == "" {
 			*value = otherwise
 		}
-	}
-	if s.PageSize == 0 {
-		s.PageSize = 500
 	}
 	if s.IdleTimeout == 0 {
 		s.IdleTimeout = Duration(time.Minute)
@@ -92,10 +90,14 @@ func (s *Source) validateAddress(d *decoder, key, raw string) {
 		d.fault(key, quote(key, raw)+" is no LDAP address", "like ldaps://dc1.example.com")
 	case u.User != nil:
 		d.fault(key, "may not hold a user or password", "they go into bind_dn and bind_password_file")
-	case u.Scheme == "ldap" && s.Auth == "simple" && !s.TLS.StartTLS && !s.AllowPlaintext && !loopback(u.Hostname()):
-		d.fault(key, "would send the password in clear", "use ldaps://, or tls.start_tls: true, or allow_plaintext: true")
 	case u.Scheme == "ldap" && s.Auth == "external" && !s.TLS.StartTLS:
 		d.fault(key, "without TLS nobody sees the certificate of auth: external", "use ldaps://, or tls.start_tls: true")
+	case u.Scheme == "ldap" && !s.TLS.StartTLS && !s.AllowPlaintext && !loopback(u.Hostname()):
+		what := "without TLS anybody on the way can answer, and replace everyone's picture"
+		if s.Auth == "simple" {
+			what = "would send the password in clear"
+		}
+		d.fault(key, what, "use ldaps://, or tls.start_tls: true, or allow_plaintext: true")
 	}
 }
 

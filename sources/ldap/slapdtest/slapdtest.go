@@ -40,6 +40,10 @@ type Config struct {
 	LDIF      string // entries below BaseDN
 	SizeLimit int    // for everyone but BindDN, over all pages; 0: none
 	Unpaged   int    // entries that ReaderDN is given of a search without pages; 0: all
+	Limits    string // of ReaderDN, as slapd.conf(5) has them, in place of the two above; empty: none
+	Backend   string // mdb, ldif, or meta: a proxy of a server with mdb; empty: mdb
+	Policy    string // attributes of the password policy of everybody, as LDIF; empty: there is none
+	Reader    string // more attributes of ReaderDN's entry, as LDIF
 	Expired   bool   // the certificate is no longer valid
 	NoTLS     bool   // there is only URL and SocketURL
 	Access    string // rules of slapd.access(5) before those that let users read everything
@@ -89,24 +93,42 @@ func Start(t testing.TB, c Config) *Server {
 	s.CAFile, s.ClientCert, s.ClientKey = s.file("ca.pem"), s.file("client.pem"), s.file("client-key.pem")
 	s.ServerCert, s.ServerKey = s.file("cert.pem"), s.file("key.pem")
 	s.write("photo.schema", schema)
+	if c.Backend == "meta" {
+		c.Backend = ""
+		s.write("slapd.conf", s.proxy(Start(t, c)))
+		s.listen(c)
+		return s
+	}
 	s.write("slapd.conf", s.conf(c))
 	if err := os.Mkdir(filepath.Join(s.dir, "db"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	ldif := fmt.Sprintf("dn: %s\nobjectClass: dcObject\nobjectClass: organization\no: x\ndc: example\n\ndn: %s\nobjectClass: organizationalUnit\nou: people\n\n"+
 		"dn: %s\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: reader\nuserPassword: %s\n\n", Suffix, BaseDN, ReaderDN, Password)
+	if c.Reader != "" {
+		ldif = strings.TrimSuffix(ldif, "\n") + c.Reader + "\n"
+	}
+	if c.Policy != "" {
+		ldif += "dn: cn=policy," + Suffix + "\nobjectClass: device\nobjectClass: pwdPolicy\ncn: policy\npwdAttribute: userPassword\n" + c.Policy + "\n"
+	}
 	add := exec.Command(path("slapadd"), "-q", "-f", filepath.Join(s.dir, "slapd.conf"), "-b", Suffix)
 	add.Stdin = strings.NewReader(ldif + c.LDIF)
 	if out, err := add.CombinedOutput(); err != nil {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
+	s.listen(c)
+	return s
+}
+
+// listen runs the server on ports of its own.
+func (s *Server) listen(c Config) {
+	t := s.t
 	s.URL, s.LDAPSURL, s.SocketURL = "ldap://"+freeAddr(t), "ldaps://"+freeAddr(t), "ldapi://"+url.PathEscape(s.file("ldapi"))
 	if c.NoTLS {
 		s.LDAPSURL = ""
 	}
 	s.Run()
 	t.Cleanup(s.Stop)
-	return s
 }
 
 // path finds Debian's slapd also where /usr/sbin is not on the PATH.
@@ -206,31 +228,61 @@ func (s *Server) conf(c Config) string {
 	case c.Unpaged > 0:
 		limits = fmt.Sprintf("limits dn.exact=%q size.soft=%d size.hard=%d size.prtotal=unlimited\n", ReaderDN, c.Unpaged, c.Unpaged)
 	}
+	if c.Limits != "" {
+		limits = fmt.Sprintf("limits dn.exact=%q %s\n", ReaderDN, c.Limits)
+	}
+	backend, own := "mdb", "maxsize 4294967296\ndbnosync\nindex objectClass,uid,mail,entryUUID eq\n"
+	if c.Backend != "" {
+		backend, own = c.Backend, ""
+	}
+	policy := ""
+	if c.Policy != "" {
+		policy = "overlay ppolicy\nppolicy_default \"cn=policy," + Suffix + "\"\nppolicy_use_lockout\n"
+	}
 	secure := fmt.Sprintf("TLSCACertificateFile %[1]s/ca.pem\nTLSCertificateFile %[1]s/cert.pem\nTLSCertificateKeyFile %[1]s/key.pem\nTLSVerifyClient try\n", s.dir)
 	if c.NoTLS {
 		secure = ""
 	}
-	return `include /etc/ldap/schema/core.schema
-include /etc/ldap/schema/cosine.schema
-include /etc/ldap/schema/inetorgperson.schema
-include ` + s.dir + `/photo.schema
-modulepath /usr/lib/ldap
-moduleload back_mdb
-loglevel none
-` + secure + `sasl-host 127.0.0.1
+	return s.common() + secure + `sasl-host 127.0.0.1
 authz-regexp "^cn=photosync$" "` + ReaderDN + `"
 authz-regexp "^gidNumber=[^,]*,cn=peercred,cn=external,cn=auth$" "` + ReaderDN + `"
 authz-regexp "^uid=photosync(,cn=[^,]*)?,cn=gssapi,cn=auth$" "` + ReaderDN + `"
-database mdb
+database ` + backend + `
 suffix "` + Suffix + `"
 rootdn "` + BindDN + `"
 rootpw "` + Password + `"
 directory ` + s.dir + `/db
-maxsize 4294967296
-dbnosync
-index objectClass,uid,mail,entryUUID eq
-` + limits + `access to attrs=userPassword by anonymous auth by * none
+` + own + limits + `access to attrs=userPassword by anonymous auth by * none
 ` + c.Access + `access to * by users read by * none
+` + policy
+}
+
+// common is what every configuration begins with.
+func (s *Server) common() string {
+	return `include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/nis.schema
+include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/dyngroup.schema
+include ` + s.dir + `/photo.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+moduleload back_meta
+moduleload back_ldap
+moduleload ppolicy
+loglevel none
+`
+}
+
+// proxy is the configuration of a server that asks another one for everything.
+func (s *Server) proxy(to *Server) string {
+	return s.common() + `database meta
+suffix "` + Suffix + `"
+rootdn "` + BindDN + `"
+rootpw "` + Password + `"
+uri ` + to.URL + `/` + Suffix + `
+idassert-bind bindmethod=simple binddn="` + BindDN + `" credentials="` + Password + `" mode=none
+idassert-authzFrom "*"
 `
 }
 

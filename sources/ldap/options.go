@@ -1,0 +1,131 @@
+package ldap
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// Options describe a directory.
+type Options struct {
+	URLs []string // ldap://, ldaps:// or ldapi://, tried in order
+
+	Auth     string // how to bind; empty: Simple with a BindDN, Anonymous without
+	BindDN   string
+	Password string
+	Kerberos Kerberos
+
+	BaseDN        string
+	Filter        string
+	ExcludeFilter string // entries that it matches are left out; empty: none
+	MemberOf      string // DN of a group: only its members, also through groups in it; empty: everyone
+
+	EmailAttributes []string // in order of preference
+	PhotoAttributes []string
+	PhotoChoice     string // "first" of PhotoAttributes that is there (also when empty), or the "largest" picture
+
+	TLS             TLS
+	AllowPlaintext  bool          // to other hosts, too, though nothing then proves who answers
+	Paging          string        // PagingAuto (also when empty), PagingRequired or PagingOff
+	PageSize        int           // entries a page of the listing; 0: as many as the server is known to give
+	Deref           bool          // follow aliases: list the entries that they name
+	ChangeDetection string        // "auto", or "content": no change marks, read every photo
+	IdleTimeout     time.Duration // how long a server may be silent when asked; 0: a minute
+	ListTimeout     time.Duration // how long a listing may take; 0: an hour
+}
+
+// TLS is how the server is verified; the zero value is the system's authorities.
+type TLS struct {
+	CAFile     string
+	StartTLS   bool
+	ServerName string // empty: the host of the URL
+	CertFile   string // of a client certificate
+	KeyFile    string
+}
+
+// Paging: whether a listing is asked for page by page (RFC 2696).
+const (
+	PagingAuto     = "auto"     // where the server can; else in one piece
+	PagingRequired = "required" // or the listing fails
+	PagingOff      = "off"      // in one piece
+)
+
+func (o *Options) defaults() {
+	if o.Auth == "" {
+		o.Auth = Anonymous
+		if o.BindDN != "" {
+			o.Auth = Simple
+		}
+	}
+	if o.Paging == "" {
+		o.Paging = PagingAuto
+	}
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = time.Minute
+	}
+	if o.ListTimeout == 0 {
+		o.ListTimeout = time.Hour
+	}
+}
+
+// Fault is a mistake in Options.
+type Fault struct {
+	Key     string // of the configuration: what is wrong
+	Message string
+	Instead string // what to write instead
+}
+
+func (f Fault) Error() string { return fmt.Sprintf("ldap: %s: %s (%s)", f.Key, f.Message, f.Instead) }
+
+// faults are the mistakes that were found so far.
+type faults []Fault
+
+func (f *faults) add(key, message, instead string) { *f = append(*f, Fault{key, message, instead}) }
+
+// addresses are those of o's URLs.
+func (f *faults) addresses(o Options) (as []address) {
+	const encrypt = "use ldaps://, or tls.start_tls: true"
+	for i, raw := range o.URLs {
+		key := fmt.Sprintf("urls[%d]", i)
+		at, err := parseAddress(raw)
+		open := !at.tls && !o.TLS.StartTLS && at.network == "tcp"
+		switch {
+		case err != nil:
+			f.add(key, "is no LDAP address", err.Error())
+		case open && o.Auth == External:
+			f.add(key, "without TLS nobody sees the certificate of auth: external", encrypt)
+		case open && !o.AllowPlaintext && !at.local() && o.Auth == Simple:
+			f.add(key, "would send the password in clear", encrypt+", or allow_plaintext: true")
+		case open && !o.AllowPlaintext && !at.local():
+			f.add(key, "without TLS anybody on the way can answer, and replace everyone's picture", encrypt+", or allow_plaintext: true")
+		}
+		as = append(as, at)
+	}
+	return as
+}
+
+func (f *faults) required(o Options) {
+	for _, n := range []struct {
+		key  string
+		have int
+	}{{"urls", len(o.URLs)}, {"email_attributes", len(o.EmailAttributes)}, {"photo_attributes", len(o.PhotoAttributes)}} {
+		if n.have == 0 {
+			f.add(n.key, "there is none", "give one at least")
+		}
+	}
+}
+
+// names checks filters and distinguished names.
+func (f *faults) names(o Options) {
+	for _, n := range [][2]string{{"filter", o.Filter}, {"exclude_filter", o.ExcludeFilter}} {
+		if _, err := ldap.CompileFilter(n[1]); err != nil && (n[1] != "" || n[0] == "filter") {
+			f.add(n[0], fmt.Sprintf("%q is no LDAP filter: %v", n[1], plain(err)), "like (&(objectClass=person)(mail=*))")
+		}
+	}
+	for _, n := range [][2]string{{"base_dn", o.BaseDN}, {"member_of", o.MemberOf}} {
+		if _, err := ldap.ParseDN(n[1]); err != nil {
+			f.add(n[0], fmt.Sprintf("%q is no distinguished name: %v", n[1], plain(err)), "like OU=People,DC=example,DC=com")
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package ldap
+
+import (
+	"context"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+const (
+	// pageOfAD is the most entries that Active Directory gives in a page, unless its
+	// MaxPageSize was changed ([MS-ADTS], section 3.1.1.3.4.6).
+	pageOfAD = 1000
+	// pageOfOthers is how many are asked of others: a longer page gains nothing.
+	pageOfOthers = 5000
+)
+
+// errUnpaged is a listing in one piece that had to come page by page.
+var errUnpaged = final("the server does not know paged results: set paging: auto to take the listing in one piece; Active Directory knows them, unless something stands in between",
+	"the server did not answer page by page")
+
+// pageSize is how many entries a page of this server shall have; 0: all in one piece.
+func (s *Source) pageSize(srv server) int {
+	switch {
+	case s.o.Paging == PagingOff:
+		return 0
+	case s.o.PageSize > 0:
+		return s.o.PageSize
+	case srv.ad:
+		return pageOfAD
+	}
+	return pageOfOthers
+}
+
+// paged searches page after page, or else in one piece. The rest of each page goes to
+// page.
+func (s *Source) paged(ctx context.Context, c *conn, search func(paging ...ldap.Control) *ldap.SearchRequest, each func(*entry) error, page func(*ldap.SearchResult) error) error {
+	for cookie := []byte(nil); c.page > 0; {
+		paging := ldap.NewControlPaging(uint32(c.page))
+		paging.SetCookie(cookie)
+		res, err := c.search(ctx, search(paging), each)
+		if err != nil && len(cookie) == 0 && s.shrink(c, err) {
+			continue
+		}
+		if err == nil {
+			err = page(res)
+		}
+		if err != nil {
+			return err
+		}
+		answer, ok := ldap.FindControl(res.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
+		if !ok && (s.o.Paging == PagingRequired || c.server.ad) {
+			return errUnpaged
+		}
+		// Who does not know the control ignores it, and has given all that there is, as
+		// there was no error: that would be sizeLimitExceeded (RFC 4511, sections 4.1.11
+		// and 4.5.2).
+		if !ok || len(answer.Cookie) == 0 {
+			return nil
+		}
+		cookie = answer.Cookie
+	}
+	res, err := c.search(ctx, search(), each)
+	if ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) {
+		return &problem{err: err, hint: "the server lists nothing page by page for the bind DN, and in one piece it gives no more: let it list pages (on slapd size.prtotal=unlimited), or raise the size limit for the bind DN"}
+	}
+	if err != nil {
+		return err
+	}
+	return page(res)
+}
+
+// shrink reports whether a search whose first page was refused is worth another try,
+// with shorter pages or in one piece, and sets c to it. slapd answers
+// adminLimitExceeded to pages that are too long (size.pr), and to any page of those
+// who may have none (size.prtotal=disabled).
+func (s *Source) shrink(c *conn, err error) bool {
+	next := 0
+	switch {
+	case c.server.ad:
+		return false
+	case ldap.IsErrorWithCode(err, ldap.LDAPResultAdminLimitExceeded):
+		next = c.page / 10
+	case !ldap.IsErrorAnyOf(err, ldap.LDAPResultUnavailableCriticalExtension, ldap.LDAPResultUnwillingToPerform):
+		return false
+	}
+	if next == 0 && s.o.Paging == PagingRequired {
+		return false
+	}
+	c.page = next
+	return true
+}
