@@ -140,7 +140,7 @@ func ldapOptions(s config.Source) ldap.Options {
 	return ldap.Options{
 		URLs: s.URLs, Auth: s.Auth, BindDN: s.BindDN, Password: s.BindPassword.Reveal(), Kerberos: ldap.Kerberos(s.Kerberos),
 		BaseDN: s.BaseDN, Filter: s.Filter, ExcludeFilter: s.ExcludeFilter, MemberOf: s.MemberOf,
-		EmailAttributes: s.EmailAttributes, PhotoAttributes: s.PhotoAttributes, PhotoChoice: s.PhotoChoice,
+		EmailAttributes: s.EmailAttributes, PhotoAttributes: s.PhotoAttributes, PhotoChoice: s.PhotoChoice, IsPicture: photo.IsPicture,
 		Paging: s.Paging, PageSize: s.PageSize, Deref: s.Deref == "always",
 		ChangeDetection: s.ChangeDetection, AllowPlaintext: s.AllowPlaintext, TLS: ldap.TLS(s.TLS),
 		IdleTimeout: time.Duration(s.IdleTimeout), ListTimeout: time.Duration(s.ListTimeout),

@@ -23,7 +23,8 @@ type Options struct {
 
 	EmailAttributes []string // in order of preference
 	PhotoAttributes []string
-	PhotoChoice     string // "first" of PhotoAttributes that is there (also when empty), or the "largest" picture
+	PhotoChoice     string            // "first" of PhotoAttributes that is there (also when empty), or the "largest" picture
+	IsPicture       func([]byte) bool // by the first bytes; of several values such a one is taken; nil: any
 
 	TLS             TLS
 	AllowPlaintext  bool          // to other hosts, too, though nothing then proves who answers

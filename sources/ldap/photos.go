@@ -277,7 +277,7 @@ func (s *Source) choose(e *entry) (data []byte, dropped int) {
 			break
 		}
 		for _, v := range e.values(name) {
-			if data == nil || better(v, data) {
+			if data == nil || s.better(v, data) {
 				data = v
 			}
 		}
@@ -290,27 +290,16 @@ func (s *Source) choose(e *entry) (data []byte, dropped int) {
 	return data, dropped
 }
 
-// better prefers what is a picture by its first bytes, then the larger, then an
-// order that is always the same.
-func better(a, b []byte) bool {
-	if pa, pb := isPicture(a), isPicture(b); pa != pb {
-		return pa
+// better prefers what is a picture, then the larger, then an order that is always the
+// same.
+func (s *Source) better(a, b []byte) bool {
+	if s.o.IsPicture != nil {
+		if pa, pb := s.o.IsPicture(a), s.o.IsPicture(b); pa != pb {
+			return pa
+		}
 	}
 	if len(a) != len(b) {
 		return len(a) > len(b)
 	}
 	return bytes.Compare(a, b) > 0
-}
-
-// isPicture knows the formats that can be sent or converted, and their beginnings
-// in base64, by their first bytes.
-func isPicture(b []byte) bool {
-	for _, magic := range []string{
-		"\xff\xd8\xff", "\x89PNG\r\n", "GIF8", "BM", "II*\x00", "MM\x00*", "/9j/", "iVBORw0KGgo", "R0lGOD",
-	} {
-		if bytes.HasPrefix(b, []byte(magic)) {
-			return true
-		}
-	}
-	return len(b) > 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP"
 }

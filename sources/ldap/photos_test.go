@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -10,11 +11,13 @@ import (
 	"photosync/sources"
 	"photosync/sources/ldap/slapdtest"
 	"photosync/sources/sourcetest"
+	"photosync/sync/photo"
 )
 
 // Which of several values is the photo, and what is no photo at all.
 func TestChoose(t *testing.T) {
 	jpg, small, junk := string(sourcetest.Picture(1, 500)), string(sourcetest.Picture(1, 100)), strings.Repeat("junk", 500)
+	b64 := base64.StdEncoding.EncodeToString([]byte(small))
 	for name, c := range map[string]struct {
 		choice string
 		pairs  []string
@@ -27,10 +30,10 @@ func TestChoose(t *testing.T) {
 		"the largest of all":          {"largest", []string{"jpegPhoto", jpg, "thumbnailPhoto", small}, jpg},
 		"the largest picture":         {"largest", []string{"jpegPhoto", jpg, "thumbnailPhoto", junk}, jpg},
 		"the largest value":           {"first", []string{"jpegPhoto", small, "jpegPhoto;lang-de", jpg, "jpegPhoto", junk}, jpg},
-		"base64":                      {"first", []string{"jpegPhoto", junk, "jpegPhoto", "/9j/4AAQ"}, "/9j/4AAQ"},
+		"base64":                      {"first", []string{"jpegPhoto", junk, "jpegPhoto", b64}, b64},
 		"only junk":                   {"first", []string{"jpegPhoto", "a", "jpegPhoto", "bb"}, "bb"},
 	} {
-		s := &Source{o: Options{PhotoAttributes: []string{"thumbnailPhoto", "jpegPhoto"}, PhotoChoice: c.choice}}
+		s := &Source{o: Options{PhotoAttributes: []string{"thumbnailPhoto", "jpegPhoto"}, PhotoChoice: c.choice, IsPicture: photo.IsPicture}}
 		if got, _ := s.choose(made("cn=x", c.pairs...)); string(got) != c.want {
 			t.Errorf("%s: %.20q, want %.20q", name, got, c.want)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"strings"
 )
 
 // unwrap returns the picture that data, which is none, holds in base64, or what
@@ -20,26 +21,20 @@ func unwrap(data []byte, notOne error) (picture []byte, format string, err error
 
 // unbase64 decodes base64 as it is found in directories and exports that were
 // filled through a web form or a text file: with line breaks or not, in either
-// alphabet, perhaps as a data URL. It returns nothing when data is not that.
+// alphabet, in quotes, with the escapes of JSON, perhaps as a data URL. It returns
+// nothing when data is not that.
 func unbase64(data []byte) []byte {
-	text := bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))) // editors' byte order mark
-	if bytes.HasPrefix(text, []byte("data:image/")) {
+	const ends = " \t\r\n\"'`,;\xef\xbb\xbf" // and an editor's byte order mark
+	text := bytes.Trim(data, ends)
+	if bytes.HasPrefix(text, []byte("data:")) {
 		_, text, _ = bytes.Cut(text, []byte(";base64,"))
 	}
-	if !sextets(text) { // before working on megabytes of something else
+	const enough = 24 // letters, for a picture's first bytes
+	// Before working on megabytes of something else, a look at the beginning.
+	if head := letters(text[:min(len(text), 4*enough)]); len(head) < enough || bytes.ContainsFunc(head[:enough], notSextet) {
 		return nil
 	}
-	text = bytes.Map(func(r rune) rune {
-		switch r {
-		case ' ', '\t', '\r', '\n', '=':
-			return -1
-		case '-':
-			return '+'
-		case '_':
-			return '/'
-		}
-		return r
-	}, text)
+	text = letters(text)
 	picture := make([]byte, base64.RawStdEncoding.DecodedLen(len(text)))
 	// A text that was cut short still shows what it was: the container's check
 	// will say that its end is missing.
@@ -47,19 +42,11 @@ func unbase64(data []byte) []byte {
 	return picture[:n]
 }
 
-// sextets reports whether text begins like a base64 text: long enough for a
-// picture's first bytes, and nothing in it that base64 has not.
-func sextets(text []byte) bool {
-	const enough = 24
-	if len(text) < enough {
-		return false
-	}
-	for _, c := range text[:enough] {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '+', c == '/', c == '-', c == '_':
-		default:
-			return false
-		}
-	}
-	return true
+var escapes = strings.NewReplacer(`\r`, "", `\n`, "", `\/`, "/", " ", "", "\t", "", "\r", "", "\n", "", "=", "", "-", "+", "_", "/")
+
+// letters returns the letters of a base64 text, in the usual alphabet.
+func letters(text []byte) []byte { return []byte(escapes.Replace(string(text))) }
+
+func notSextet(c rune) bool {
+	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/')
 }

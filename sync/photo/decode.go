@@ -1,6 +1,7 @@
 package photo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,11 +11,9 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
-	"runtime"
+	"runtime/debug"
 	"time"
 
-	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -50,6 +49,9 @@ func (l *layout) decoded(ctx context.Context, f func(context.Context, image.Imag
 			advice: "scale the photo down at the source",
 		}
 	}
+	if err := l.counted(); err != nil {
+		return err
+	}
 	if need := min(l.memory, sharedMemory); need > smallPicture {
 		if err := decodeRoom.Acquire(ctx, need); err != nil {
 			return err
@@ -59,18 +61,21 @@ func (l *layout) decoded(ctx context.Context, f func(context.Context, image.Imag
 	if l.memory > sharedMemory {
 		// The collector lets garbage grow to what was alive at its last run,
 		// which was this picture. Before the next one comes, it has to go.
-		defer runtime.GC()
+		defer debug.FreeOSMemory()
 	}
-	return l.guard(ctx, func(r *reader) error {
-		m, err := l.decode(r)
+	return l.guard(ctx, func(ctx context.Context, r io.Reader) error {
+		m, err := l.decode(ctx, r)
 		if err != nil {
 			return err
 		}
-		return f(r.ctx, m)
+		return f(ctx, m)
 	})
 }
 
-func (l *layout) decode(r *reader) (image.Image, error) {
+func (l *layout) decode(ctx context.Context, r io.Reader) (image.Image, error) {
+	if l.beyond != "" {
+		return nil, l.undecodable("%s with %s", l.kind(), l.beyond)
+	}
 	switch l.format {
 	case formatJPEG:
 		return jpeg.Decode(r)
@@ -78,125 +83,82 @@ func (l *layout) decode(r *reader) (image.Image, error) {
 		return png.Decode(r)
 	case formatGIF:
 		m, err := gif.Decode(r)
-		if err != nil {
-			return nil, err
-		}
-		return l.onCanvas(m), nil
+		return l.onCanvas(m), err
 	case formatWebP:
-		return decodeWebP(r)
+		m, err := decodeWebP(r)
+		return l.onCanvas(m), err
 	case formatBMP:
-		return decodeBMP(r)
+		return l.decodeBMP()
 	default:
-		return l.decodeTIFF(r)
+		return l.decodeTIFF(ctx)
 	}
 }
 
-// decodeBMP takes a picture in which nothing shows for one without transparency, as
-// browsers do: many programs write the fourth byte of a pixel and leave it zero.
-func decodeBMP(r io.Reader) (image.Image, error) {
-	m, err := bmp.Decode(r)
-	n, ok := m.(*image.NRGBA)
-	if err != nil || !ok {
-		return m, err
-	}
-	for i := 3; i < len(n.Pix); i += 4 {
-		if n.Pix[i] != 0 {
-			return n, nil
-		}
-	}
-	for i := 3; i < len(n.Pix); i += 4 {
-		n.Pix[i] = 255
-	}
-	return n, nil
-}
-
-func (l *layout) decodeTIFF(r io.Reader) (image.Image, error) {
-	m, err := tiff.Decode(r)
-	if g, ok := m.(*image.Gray); ok && l.negative {
-		for i, v := range g.Pix {
-			g.Pix[i] = 255 - v
-		}
-	}
-	return m, err
-}
-
-// onCanvas returns a frame in its place on the screen of its GIF, which it may
+// onCanvas returns a frame in its place on the screen of its GIF or WebP, which it may
 // cover in part only.
 func (l *layout) onCanvas(frame image.Image) image.Image {
 	screen := image.Rect(0, 0, l.width, l.height)
-	if frame.Bounds() == screen {
+	if frame == nil || frame.Bounds().Add(l.at) == screen {
 		return frame
 	}
 	m := image.NewRGBA(screen)
-	draw.Draw(m, frame.Bounds(), frame, frame.Bounds().Min, draw.Src)
+	draw.Draw(m, frame.Bounds().Add(l.at), frame, frame.Bounds().Min, draw.Src)
 	return m
 }
 
 // guard lets work read the picture for a while, and makes its error an *Error or
 // that of ctx.
-func (l *layout) guard(ctx context.Context, work func(*reader) error) error {
+func (l *layout) guard(ctx context.Context, work func(context.Context, io.Reader) error) error {
 	bounded, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
-	err := work(&reader{ctx: bounded, data: l.data, fuel: 4*int64(len(l.data)) + 1<<20})
-	var refused *Error
+	err := work(bounded, &reader{bounded, bytes.NewReader(l.data)})
 	switch {
-	case err == nil, errors.As(err, &refused):
-		return err
+	case err == nil:
+		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case bounded.Err() != nil:
 		return refuse(TooSlow, "working on %d x %d pixels of this %s takes more than %v", l.width, l.height, l.format, maxTime)
-	case unsupported(err):
-		return refuse(UnsupportedFormat, "%v", err)
+	}
+	return l.fault(err)
+}
+
+// fault makes the error of a decoder an *Error. A JPEG whose blocks have been counted is
+// whole, whatever the decoder makes of it.
+func (l *layout) fault(err error) error {
+	var refused *Error
+	var j jpeg.UnsupportedError
+	switch {
+	case errors.As(err, &refused):
+		return err
+	case l.format == formatJPEG && l.inks == 4 && !l.adobe:
+		return l.undecodable("CMYK JPEG without the marker of Adobe that says which inks")
+	case l.format == formatJPEG, errors.As(err, &j):
+		return l.undecodable("%s: %v", l.kind(), err)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return refuse(Truncated, "%s ends in the middle of its pixels", l.format)
 	}
-	return refuse(Truncated, "damaged %s: %v", l.format, err)
+	return damaged("damaged %s: %v", l.format, err)
 }
 
-// unsupported reports whether a decoder met a kind of picture that it cannot
-// read, as opposed to a damaged one.
-func unsupported(err error) bool {
-	var j jpeg.UnsupportedError
-	var p png.UnsupportedError
-	var t tiff.UnsupportedError
-	return errors.As(err, &j) || errors.As(err, &p) || errors.As(err, &t) || errors.Is(err, bmp.ErrUnsupported)
+// undecodable refuses a sound picture of a kind that others read.
+func (l *layout) undecodable(format string, args ...any) error {
+	return &Error{
+		Code: UnsupportedFormat, Detail: fmt.Sprintf(format, args...),
+		advice: "save the photo again as an ordinary JPEG (RGB, 8 bits, baseline, sampled 4:2:0 or 4:4:4): it is whole, but photosync cannot scale or convert its kind",
+	}
 }
 
-// reader gives a picture's bytes to a decoder: little at a time, so that it
-// ends soon after ctx is done, and not for ever, since a TIFF can be made to
-// have the same bytes read again for each of its strips.
+// reader gives a picture's bytes to a decoder little at a time, so that it ends soon
+// after ctx is done.
 type reader struct {
 	ctx  context.Context
-	data []byte
-	pos  int64
-	fuel int64 // bytes that may still be read
+	data *bytes.Reader
 }
-
-var errFuel = errors.New("the same bytes are read again and again")
 
 func (r *reader) Read(p []byte) (int, error) {
-	n, err := r.ReadAt(p[:min(len(p), 4096)], r.pos)
-	r.pos += int64(n)
-	if n > 0 && errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return n, err
-}
-
-func (r *reader) ReadAt(p []byte, at int64) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, fmt.Errorf("stop decoding: %w", err)
 	}
-	if at < 0 || at >= int64(len(r.data)) {
-		return 0, io.EOF
-	}
-	n := copy(p, r.data[at:])
-	if r.fuel -= int64(n); r.fuel < 0 {
-		return 0, errFuel
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
+	return r.data.Read(p[:min(len(p), 4096)])
 }

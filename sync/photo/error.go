@@ -5,7 +5,7 @@ import "fmt"
 // Codes of an Error: stable identifiers, found in reports, logs and metrics.
 const (
 	Empty             = "empty"              // no bytes at all
-	Truncated         = "truncated"          // cut short or damaged
+	Truncated         = "truncated"          // cut short, or damaged: Hint says which
 	UnsupportedFormat = "unsupported_format" // a picture, but not of a kind that can be used
 	TooManyPixels     = "too_many_pixels"    // more than Options.MaxPixels
 	TooLarge          = "too_large"          // more than Options.MaxBytes, whatever is tried
@@ -41,7 +41,7 @@ func (e *Error) Hint() string {
 	case Empty:
 		return "save the photo again at the source: it has no content"
 	case Truncated:
-		return "save or copy the photo again at the source: part of it is missing or damaged"
+		return "copy the photo again to the source: part of it is missing"
 	case UnsupportedFormat:
 		return "save the photo as an ordinary JPEG (RGB, 8 bits) or PNG at the source"
 	case TooManyPixels:
@@ -53,6 +53,12 @@ func (e *Error) Hint() string {
 	default:
 		return "replace it with a JPEG or PNG photo at the source"
 	}
+}
+
+// damaged refuses a picture that is there, but broken. It has the code of one that was
+// cut short: the remedy is nearly the same, and the codes are a contract.
+func damaged(format string, args ...any) error {
+	return &Error{Code: Truncated, Detail: fmt.Sprintf(format, args...), advice: "save the photo again at the source: it is damaged"}
 }
 
 // refuse makes an *Error as a plain error, so that no nil *Error is ever

@@ -119,6 +119,10 @@ func TestFormats(t *testing.T) {
 		{"zip.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
 		{"16bit.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
 		{"msb.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
+		{"jpeg.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
+		{"cmyk.tiff", corners, []string{"converted from CMYK TIFF", "encoded as JPEG of quality 90"}},
+		{"planar.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
+		{"animated.webp", clear, []string{"converted from WebP", "first of 2 frames taken", "encoded as PNG"}},
 		{"camera.tiff", corners, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
 		{"fax.tiff", fax, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
 		{"fax-black.tiff", fax, []string{"converted from TIFF", "encoded as JPEG of quality 90"}},
@@ -184,12 +188,7 @@ func TestRefusedFormats(t *testing.T) {
 		name, data, want string
 	}{
 		{"arithmetic.jpg", "", "unsupported_format: JPEG with arithmetic coding"},
-		{"animated.webp", "", "unsupported_format: animated WebP"},
-		{"jpeg.tiff", "", "unsupported_format: tiff: unsupported feature"},
-		{"cmyk.tiff", "", "unsupported_format: tiff: unsupported feature"},
-		{"planar.tiff", "", "unsupported_format: TIFF with its colours one after the other"},
-		{"channels", string(tiffOf([][4]uint32{{262, 3, 1, 2}, {277, 3, 1, 4}, {338, 3, 1, 0}})), "unsupported_format: TIFF with 4 channels"},
-		{"cut bmp", string(file(t, "24bit.bmp")[:3000]), "truncated: bmp ends"},
+		{"cut bmp", string(file(t, "24bit.bmp")[:3000]), "truncated: BMP ends"},
 		{"cut tiff", string(file(t, "none.tiff")[:3000]), "truncated: "},
 		{"cut webp", string(file(t, "lossy.webp")[:100]), "truncated: WebP of 130 bytes, of which 100 are there"},
 		{"heic in base64", base64.StdEncoding.EncodeToString([]byte(heic)), "unsupported_format: HEIC"},
@@ -239,6 +238,9 @@ func TestBase64(t *testing.T) {
 		"lines":    lines.String(),
 		"data url": "data:image/jpeg;base64," + text,
 		"editor":   "\ufeff" + text + "\r\n",
+		"quotes":   `"` + text + `"`,
+		"json":     `"` + strings.ReplaceAll(strings.ReplaceAll(lines.String(), "/", `\/`), "\r\n", `\r\n`) + `",`,
+		"narrow":   text[:3] + "\n" + text[3:5] + "\r\n" + text[5:],
 	} {
 		p, err := Prepare(t.Context(), []byte(wrapped), Options{})
 		if err != nil {

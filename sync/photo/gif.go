@@ -3,56 +3,88 @@ package photo
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"slices"
 )
 
 var errNoTrailer = &Error{Code: Truncated, Detail: "GIF ends before its trailer"}
 
-// readGIF walks the blocks up to the trailer (GIF89a, appendix B).
+// readGIF walks the blocks up to the trailer (GIF89a, appendix B). As viewers do, it
+// passes over zeros between blocks, over a missing trailer, and over a screen that
+// is too small for its first frame.
 func (l *layout) readGIF() error {
 	d := l.data
 	if len(d) < 13 {
 		return errNoTrailer
 	}
-	l.width = int(binary.LittleEndian.Uint16(d[6:]))
-	l.height = int(binary.LittleEndian.Uint16(d[8:]))
-	l.memory = 5 * l.pixels() // the indexes, and the screen
 	pos := 13 + colorTable(d[10])
 	if pos > len(d) {
 		return errNoTrailer
 	}
+	l.width = int(binary.LittleEndian.Uint16(d[6:]))
+	l.height = int(binary.LittleEndian.Uint16(d[8:]))
+	l.inks = 3
 	l.keep(d[:pos])
 	for {
+		if pos == len(d) && l.frames > 0 {
+			d = append(slices.Clip(d), 0x3b)
+			l.mended = append(l.mended, "its missing trailer added")
+		}
 		if pos >= len(d) {
 			return errNoTrailer
 		}
-		end, keep := 0, true
+		start, keep := pos, true
 		switch d[pos] {
+		case 0x00:
+			pos += len(d[pos:]) - len(bytes.TrimLeft(d[pos:], "\x00"))
+			l.mended = append(l.mended, "stray zeros between its blocks removed")
+			continue
 		case 0x3b: // trailer
 			if l.frames == 0 {
-				return refuse(Truncated, "GIF without pixels")
+				return damaged("GIF without pixels")
 			}
 			l.keep(d[pos : pos+1])
+			l.memory = 5 * l.pixels() // the indexes, and the screen
 			return nil
 		case 0x2c: // image descriptor
 			if pos+11 > len(d) {
 				return errNoTrailer
 			}
-			l.frames++
-			end = subBlocks(d, pos+10+colorTable(d[pos+9])+1)
+			if l.frames++; l.frames == 1 {
+				l.enlarge(d[pos+1:])
+			}
+			pos = subBlocks(d, pos+10+colorTable(d[pos+9])+1)
 		case 0x21: // extension
-			end = subBlocks(d, pos+2)
-			keep = end < 0 || gifShows(d[pos+1:end])
+			pos = subBlocks(d, pos+2)
+			keep = pos < 0 || gifShows(d[start+1:pos])
 		default:
-			return refuse(Truncated, "GIF with an unknown block %#02x at byte %d", d[pos], pos)
+			return damaged("GIF with an unknown block %#02x at byte %d", d[pos], pos)
 		}
-		if end < 0 {
+		switch {
+		case pos < 0:
 			return errNoTrailer
+		case keep:
+			l.keep(d[start:pos])
+		default:
+			l.drop(d[start:pos])
 		}
-		if keep {
-			l.keep(d[pos:end])
-		}
-		pos = end
 	}
+}
+
+// enlarge makes the screen large enough for the first frame, whose place and size
+// are in its descriptor.
+func (l *layout) enlarge(descriptor []byte) {
+	number := func(i int) int { return int(binary.LittleEndian.Uint16(descriptor[i:])) }
+	w, h := max(l.width, number(0)+number(4)), max(l.height, number(2)+number(6))
+	if w == l.width && h == l.height || w > 0xffff || h > 0xffff {
+		return
+	}
+	l.mended = append(l.mended, fmt.Sprintf("its screen enlarged to its first frame, from %dx%d", l.width, l.height))
+	l.width, l.height = w, h
+	head := bytes.Clone(l.kept[0])
+	binary.LittleEndian.PutUint16(head[6:], uint16(w))
+	binary.LittleEndian.PutUint16(head[8:], uint16(h))
+	l.kept[0], l.whole[0] = head, head
 }
 
 // colorTable returns the bytes of the colour table that follows, by the packed

@@ -3,6 +3,9 @@ package photo
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"image"
+	"sync"
 )
 
 // Markers of ITU-T T.81, table B.1.
@@ -18,6 +21,7 @@ const (
 	markSOI  = 0xd8
 	markEOI  = 0xd9
 	markSOS  = 0xda
+	markDQT  = 0xdb
 	markDRI  = 0xdd
 	markAPP0 = 0xe0
 	markAPPF = 0xef
@@ -40,56 +44,94 @@ const maxSegments = 10_000
 func (l *layout) readJPEG() error {
 	d := l.data
 	l.keep(d[:2])
-	scans, segments := 0, 0
-	for pos := 2; ; {
-		start, err := nextMarker(d, pos)
+	scans, tables := 0, false
+	for pos, n := 2, 0; ; n++ {
+		start, segment, err := nextSegment(d, pos)
+		if scans > 0 && errors.Is(err, errNoEOI) {
+			// Viewers show it if the blocks are all there, which is looked at later.
+			segment, err = []byte{0xff, markEOI}, nil
+			l.mended = append(l.mended, "its missing end-of-image marker added")
+		}
 		if err != nil {
 			return err
 		}
-		marker := d[start+1]
+		marker := segment[1]
 		switch {
+		case marker == markEOI && scans == 0:
+			return damaged("JPEG without pixels")
 		case marker == markEOI:
-			if scans == 0 {
-				return refuse(Truncated, "JPEG without pixels")
-			}
-			l.keep(d[start : start+2])
+			l.keep(segment)
 			return nil
+		case n >= maxSegments:
+			return refuse(UnsupportedFormat, "JPEG with more than %d segments", maxSegments)
+		case marker == markDHT:
+			tables = true
+		case marker == markSOS && l.inks == 0:
+			return damaged("JPEG without a frame header before its pixels")
+		case marker == markSOS && scans == maxScans:
+			return refuse(UnsupportedFormat, "JPEG with more than %d scans", maxScans)
+		case marker == markSOS && !tables && !l.progressive:
+			tables = true
+			l.keep(standardTables())
+			l.mended = append(l.mended, "its missing Huffman tables added, the standard ones")
+		}
+		pos = start + len(segment)
+		if err := l.jpegSegment(marker, segment); err != nil {
+			return err
+		}
+		if marker == markSOS {
+			scans++
+			end := scanEnd(d, pos)
+			l.keep(d[pos:end])
+			pos = end
+		}
+	}
+}
+
+// standardTables returns a segment with the Huffman tables of annex K, which webcams
+// leave out of their frames. Go's encoder writes no others.
+var standardTables = sync.OnceValue(func() []byte {
+	d := encodeJPEG(image.NewRGBA(image.Rect(0, 0, 8, 8)), defaultQuality)
+	for pos := 2; ; {
+		start, segment, err := nextSegment(d, pos)
+		if err != nil || segment[1] == markDHT {
+			return segment
+		}
+		pos = start + len(segment)
+	}
+})
+
+var errNoEOI = &Error{Code: Truncated, Detail: "JPEG ends before its end-of-image marker"}
+
+// nextSegment returns the segment that begins at or after pos, its marker included.
+func nextSegment(d []byte, pos int) (start int, segment []byte, err error) {
+	for {
+		start, err := nextMarker(d, pos)
+		if err != nil {
+			return 0, nil, err
+		}
+		switch marker := d[start+1]; {
+		case marker == markEOI:
+			return start, d[start : start+2], nil
 		case marker == markSOI:
-			return refuse(Truncated, "JPEG with another one inside, before its own end")
+			return 0, nil, damaged("JPEG with another one inside, before its own end")
 		case marker == markTEM, marker >= markRST0 && marker <= markRST7:
 			pos = start + 2 // stray, without content
 			continue
 		}
-		segment, err := jpegSegment(d, start)
-		if err != nil {
-			return err
+		if start+4 > len(d) {
+			return 0, nil, errNoEOI
 		}
-		pos = start + len(segment)
-		if segments++; segments > maxSegments {
-			return refuse(UnsupportedFormat, "JPEG with more than %d segments", maxSegments)
+		n := int(binary.BigEndian.Uint16(d[start+2:]))
+		if n < 2 {
+			return 0, nil, damaged("JPEG with a segment of impossible length at byte %d", start)
 		}
-		if err := l.jpegSegment(marker, segment); err != nil {
-			return err
+		if start+2+n > len(d) {
+			return 0, nil, errNoEOI
 		}
-		if marker != markSOS {
-			continue
-		}
-		if l.inks == 0 {
-			return refuse(Truncated, "JPEG without a frame header before its pixels")
-		}
-		if scans++; scans > maxScans {
-			return refuse(UnsupportedFormat, "JPEG with more than %d scans", maxScans)
-		}
-		end, err := scanEnd(d, pos)
-		if err != nil {
-			return err
-		}
-		l.keep(d[pos:end])
-		pos = end
+		return start, d[start : start+2+n], nil
 	}
 }
-
-var errNoEOI = &Error{Code: Truncated, Detail: "JPEG ends before its end-of-image marker"}
 
 // nextMarker returns the place of the 0xff before the next marker at or after
 // pos. Bytes between segments are passed over, as libjpeg does.
@@ -111,37 +153,25 @@ func nextMarker(d []byte, pos int) (int, error) {
 	}
 }
 
-// jpegSegment returns the segment whose marker is at start, marker included.
-func jpegSegment(d []byte, start int) ([]byte, error) {
-	if start+4 > len(d) {
-		return nil, errNoEOI
-	}
-	n := int(binary.BigEndian.Uint16(d[start+2:]))
-	if n < 2 {
-		return nil, refuse(Truncated, "JPEG with a segment of impossible length at byte %d", start)
-	}
-	if start+2+n > len(d) {
-		return nil, errNoEOI
-	}
-	return d[start : start+2+n], nil
-}
-
 // scanEnd returns where the entropy-coded data from pos on ends: at the first
-// marker that is no restart marker (B.1.1.5).
-func scanEnd(d []byte, pos int) (int, error) {
-	for {
-		i := bytes.IndexByte(d[pos:], 0xff)
-		if i < 0 || pos+i+1 >= len(d) {
-			return 0, errNoEOI
+// marker that is no restart marker (B.1.1.5), or before the zeros that fill up a
+// file without its end, but for two, which may belong to the data.
+func scanEnd(d []byte, pos int) int {
+	for at := pos; ; {
+		i := bytes.IndexByte(d[at:], 0xff)
+		if i < 0 {
+			return min(max(len(bytes.TrimRight(d, "\x00")), pos)+2, len(d))
 		}
-		pos += i
-		switch m := d[pos+1]; {
+		if at += i; at+1 == len(d) { // half a marker
+			return at
+		}
+		switch m := d[at+1]; {
 		case m == 0x00, m >= markRST0 && m <= markRST7:
-			pos += 2
+			at += 2
 		case m == 0xff:
-			pos++
+			at++
 		default:
-			return pos, nil
+			return at
 		}
 	}
 }
@@ -158,6 +188,7 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 	case marker >= markSOF0 && marker <= markEOI && marker != markDHT && marker != markJPG && marker != markDAC:
 		return refuse(UnsupportedFormat, "JPEG with %s coding (marker ff%02x)", jpegCoding(marker), marker)
 	case marker == markCOM:
+		l.drop(s)
 		return nil
 	case marker >= markAPP0 && marker <= markAPPF:
 		l.jpegApp(marker, s)
@@ -181,10 +212,10 @@ func jpegCoding(marker byte) string {
 // jpegFrame reads a frame header (B.2.2).
 func (l *layout) jpegFrame(body []byte) error {
 	if len(body) < 6 || len(body) != 6+3*int(body[5]) {
-		return refuse(Truncated, "JPEG with a frame header of the wrong length")
+		return damaged("JPEG with a frame header of the wrong length")
 	}
 	if l.inks != 0 {
-		return refuse(Truncated, "JPEG with two frames")
+		return damaged("JPEG with two frames")
 	}
 	if body[0] != 8 {
 		return refuse(UnsupportedFormat, "JPEG with %d bits a sample", body[0])
@@ -206,7 +237,10 @@ func (l *layout) jpegSamples(components []byte) error {
 	for s := components; len(s) > 0; s = s[3:] {
 		h, v := int64(s[1]>>4), int64(s[1]&15)
 		if h < 1 || h > 4 || v < 1 || v > 4 {
-			return refuse(Truncated, "JPEG with impossible sampling factors %dx%d", h, v)
+			return damaged("JPEG with impossible sampling factors %dx%d", h, v)
+		}
+		if s[2] > 3 {
+			return damaged("JPEG with the impossible quantization table %d", s[2])
 		}
 		samples += h * v
 		hMax, vMax = max(hMax, h), max(vMax, v)
@@ -229,12 +263,16 @@ func (l *layout) jpegApp(marker byte, s []byte) {
 	case marker == markAPP0 && bytes.HasPrefix(body, []byte("JFIF\x00")) && len(body) >= 14:
 		l.keepJFIF(s)
 	case marker == markAPP0+1 && bytes.HasPrefix(body, []byte("Exif\x00")) && len(body) >= 6:
-		l.turn = readOrientation(body[6:])
+		l.orient(body[6:])
+		l.drop(s)
 	case marker == markAPP0+2 && bytes.HasPrefix(body, []byte(iccHeader)) && len(body) >= len(iccHeader)+2:
 		l.profileParts = append(l.profileParts, body[len(iccHeader):])
 		l.keep(s)
 	case marker == markAPP0+14 && bytes.HasPrefix(body, []byte("Adobe")) && len(body) >= 12:
+		l.adobe = true
 		l.keep(s)
+	default:
+		l.drop(s)
 	}
 }
 
@@ -252,5 +290,6 @@ func (l *layout) keepJFIF(s []byte) {
 	b := bytes.Clone(s[:plain])
 	binary.BigEndian.PutUint16(b[2:], plain-2)
 	b[16], b[17] = 0, 0
-	l.keep(b)
+	l.drop(s)
+	l.kept = append(l.kept, b)
 }

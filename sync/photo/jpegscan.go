@@ -1,17 +1,26 @@
 package photo
 
 import (
-	"bytes"
 	"encoding/binary"
+	"fmt"
 )
 
-// complete reports whether the entropy-coded data of a sequential JPEG holds
-// every block of the picture. A copy that broke off and was given an
-// end-of-image marker by some repair is whole by its segments; only counting
-// the blocks shows what is missing. That takes a tenth of the time of decoding
-// the pixels, which matters since nearly all photos are uploaded as they are.
+// counted refuses a JPEG without all its blocks.
+func (l *layout) counted() error {
+	if l.format == formatJPEG && !l.complete() {
+		return refuse(Truncated, "JPEG with less than its %d x %d pixels, or damaged ones", l.width, l.height)
+	}
+	return nil
+}
+
+// complete reports whether the entropy-coded data of a JPEG holds every block of
+// the picture, and of a progressive one every coefficient to its last bit. A copy
+// that broke off and was given an end-of-image marker by some repair is whole by
+// its segments; only counting shows what is missing. That takes a tenth of the
+// time of decoding the pixels, which matters since nearly all photos are uploaded
+// as they are. It also notes in l.beyond what Go's decoder gets wrong.
 func (l *layout) complete() bool {
-	c := blockCounter{width: l.width, height: l.height}
+	c := blockCounter{layout: l}
 	var scan []byte // the header of the scan whose data comes next
 	for _, b := range l.kept {
 		switch {
@@ -27,15 +36,19 @@ func (l *layout) complete() bool {
 			if !c.tables(b[4:]) {
 				return false
 			}
+		case b[1] == markDQT:
+			c.quantization(b[4:])
 		case b[1] == markDRI && len(b) == 6:
 			c.restart = int(binary.BigEndian.Uint16(b[4:]))
-		case b[1] == markSOF0, b[1] == markSOF1:
+		case b[1] == markSOF0, b[1] == markSOF1, b[1] == markSOF2:
 			c.frame(b[4:])
 		}
 	}
 	for _, p := range c.parts {
-		if !p.seen {
-			return false
+		for _, missing := range p.missing {
+			if missing != 0 {
+				return false
+			}
 		}
 	}
 	return true
@@ -44,26 +57,72 @@ func (l *layout) complete() bool {
 // blockCounter follows the decoder's state that the number and the length of
 // blocks depend on.
 type blockCounter struct {
-	width, height int
-	parts         []component
-	hMax, vMax    int
-	restart       int             // block groups between restart markers; 0: no such markers
-	huffman       [2][4]codeTable // for DC and AC
+	*layout
+	parts      []component
+	hMax, vMax int
+	restart    int             // block groups between restart markers; 0: no such markers
+	huffman    [2][4]codeTable // for DC and AC
+	quantized  [4]bool         // which quantization tables there are
 }
 
 // component is a colour component of a frame (B.2.2).
 type component struct {
-	id   byte
-	h, v int // sampling factors
-	seen bool
+	id, table byte
+	h, v      int // sampling factors
+	stride    int // blocks in a line, with those beyond the picture's edge
+	// missing is for each coefficient one more than the number of bits that are
+	// still to come; 0 when it is there.
+	missing [64]byte
+	// known has a bit for each coefficient of each block that is not zero. Only a
+	// progressive picture needs it: it says how many bits a refinement has.
+	known []uint64
 }
 
 // frame reads a frame header whose length has been checked.
 func (c *blockCounter) frame(body []byte) {
 	for s := body[6:]; len(s) >= 3; s = s[3:] {
-		p := component{id: s[0], h: int(s[1] >> 4), v: int(s[1] & 15)}
+		p := component{id: s[0], h: int(s[1] >> 4), v: int(s[1] & 15), table: s[2] & 3}
 		c.hMax, c.vMax = max(c.hMax, p.h), max(c.vMax, p.v)
+		for k := range p.missing {
+			p.missing[k] = 15
+		}
 		c.parts = append(c.parts, p)
+	}
+	for i := range c.parts {
+		p := &c.parts[i]
+		p.stride = ceil(c.width, 8*c.hMax) * p.h
+		if c.progressive {
+			p.known = make([]uint64, p.stride*ceil(c.height, 8*c.vMax)*p.v)
+		}
+		if !c.decodable(i, p) {
+			c.beyond = fmt.Sprintf("colours sampled %dx%d among %dx%d", p.h, p.v, c.parts[0].h, c.parts[0].v)
+		}
+	}
+}
+
+// decodable reports whether image/jpeg reads a component sampled like this.
+func (c *blockCounter) decodable(i int, p *component) bool {
+	first := c.parts[0]
+	switch {
+	case len(c.parts) == 1:
+		return p.h != 3 && p.v != 3
+	case len(c.parts) == 4 && i == 3:
+		return p.h == first.h && p.v == first.v
+	case len(c.parts) == 4 && i == 0:
+		return p.h == p.v && p.h <= 2
+	case len(c.parts) == 4:
+		return p.h == 1 && p.v == 1
+	case i == 0:
+		return p.h != 3 && p.v < 3
+	}
+	return first.h%p.h == 0 && first.v%p.v == 0 && p.h == c.parts[1].h && p.v == c.parts[1].v
+}
+
+// quantization notes which tables a segment holds (B.2.4.1).
+func (c *blockCounter) quantization(body []byte) {
+	for len(body) >= 65 {
+		c.quantized[body[0]&3] = true
+		body = body[min(1+64*(1+int(body[0]>>4)), len(body)):]
 	}
 }
 
@@ -83,37 +142,98 @@ func (c *blockCounter) tables(body []byte) bool {
 	return len(body) == 0
 }
 
-// scan goes through the blocks of one scan (B.2.3, F.2).
+// stripe is the part that a component has in the groups of a scan.
+type stripe struct {
+	*component
+	dc, ac *codeTable
+	w, h   int // blocks in a group
+}
+
+// scan goes through the blocks of one scan (B.2.3, A.2).
 func (c *blockCounter) scan(header, data []byte) bool {
 	if len(header) < 1 || len(header) != 4+2*int(header[0]) || header[0] == 0 {
 		return false
-	}
-	type stripe struct { // the blocks of one component in a group
-		blocks int
-		dc, ac *codeTable
 	}
 	var group []stripe
 	across, down := ceil(c.width, 8*c.hMax), ceil(c.height, 8*c.vMax)
 	for s := header[1 : len(header)-3]; len(s) > 0; s = s[2:] {
 		p := c.part(s[0])
-		if p == nil || s[1]>>4 > 3 || s[1]&15 > 3 {
+		if p == nil || s[1]>>4 > 3 || s[1]&15 > 3 || !c.quantized[p.table] {
 			return false
 		}
-		p.seen = true
-		group = append(group, stripe{p.h * p.v, &c.huffman[0][s[1]>>4], &c.huffman[1][s[1]&15]})
-		if header[0] == 1 { // not interleaved: block by block (A.2.2)
-			group[0].blocks = 1
-			across, down = ceil(ceil(c.width*p.h, c.hMax), 8), ceil(ceil(c.height*p.v, c.vMax), 8)
+		group = append(group, stripe{p, &c.huffman[0][s[1]>>4], &c.huffman[1][s[1]&15], p.h, p.v})
+	}
+	if len(group) == 1 { // not interleaved: block by block (A.2.2)
+		across, down = c.alone(&group[0])
+	}
+	b := band{to: 63}
+	if rest := header[len(header)-3:]; c.progressive {
+		b = band{from: int(rest[0]), to: int(rest[1]), refine: rest[2]>>4 > 0, low: rest[2] & 15}
+		if b.from > b.to || b.to > 63 || b.from == 0 && b.to > 0 || b.from > 0 && len(group) > 1 || b.low > 13 {
+			return false
 		}
 	}
-	r := bitReader{data: data}
+	if !c.blocks(group, &b, across, down, bitReader{data: data}) {
+		return false
+	}
+	for _, s := range group {
+		for k := b.from; k <= b.to; k++ {
+			if b.refine != (s.missing[k] < 15) || b.refine && s.missing[k] != b.low+1 {
+				return false // out of order (G.1.1.1.2)
+			}
+			s.missing[k] = b.low
+		}
+	}
+	return true
+}
+
+// alone returns the lines and columns of blocks that a scan of one component has,
+// and notes where Go's decoder counts others: it takes groups of several blocks
+// between restart markers, and the width of the picture for that of the component.
+func (c *blockCounter) alone(s *stripe) (across, down int) {
+	p := s.component
+	across, down = ceil(ceil(c.width*p.h, c.hMax), 8), ceil(ceil(c.height*p.v, c.vMax), 8)
+	if len(c.parts) > 1 {
+		goAcross, goDown := min(p.stride, ceil(c.width, 8)), min(ceil(c.height, 8*c.vMax)*p.v, ceil(c.height, 8))
+		switch {
+		case c.restart > 0 && s.w*s.h > 1:
+			c.beyond = "restart markers in scans of one colour"
+		case goAcross != across || goDown != down:
+			c.beyond = fmt.Sprintf("colours sampled %dx%d among %dx%d", p.h, p.v, c.hMax, c.vMax)
+		}
+	}
+	s.w, s.h = 1, 1
+	return across, down
+}
+
+// band is the part of each block that a scan holds: all of a sequential picture, or
+// some coefficients of a progressive one, down to their bit low (G.1.1.1).
+type band struct {
+	from, to int
+	refine   bool
+	low      byte
+	run      int // blocks to come in which the band is all zero
+}
+
+// blocks goes through the blocks of a scan.
+func (c *blockCounter) blocks(group []stripe, b *band, across, down int, r bitReader) bool {
 	for n := range across * down {
-		if c.restart > 0 && n > 0 && n%c.restart == 0 && !r.restart() {
-			return false
+		if c.restart > 0 && n > 0 && n%c.restart == 0 {
+			b.run = 0
+			if !r.restart() {
+				return false
+			}
 		}
 		for _, s := range group {
-			for range s.blocks {
-				if !r.block(s.dc, s.ac) {
+			for i := range s.w * s.h {
+				if !c.progressive {
+					if !r.block(s.dc, s.ac) {
+						return false
+					}
+					continue
+				}
+				at := (n/across*s.h+i/s.w)*s.stride + n%across*s.w + i%s.w
+				if !r.part(s, b, &s.known[at]) {
 					return false
 				}
 			}
@@ -133,148 +253,65 @@ func (c *blockCounter) part(id byte) *component {
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// codeTable decodes one set of Huffman codes (annex C). A code of up to
-// fastBits is looked up at once; longer ones are found length by length.
-type codeTable struct {
-	fast    [1 << fastBits]uint16
-	limit   [17]uint32 // codes of this length, moved left to 16 bits, are below
-	offset  [17]int    // from a code of this length to the place of its symbol
-	symbols []byte
-}
-
-const fastBits = 9
-
-// build makes the table from the number of codes of each length and their
-// symbols.
-func (t *codeTable) build(counts, symbols []byte) bool {
-	*t = codeTable{symbols: symbols}
-	code, place := uint32(0), 0
-	for length := 1; length <= 16; length++ {
-		n := int(counts[length-1])
-		t.offset[length] = place - int(code)
-		for range n {
-			if length <= fastBits {
-				first := code << (fastBits - length)
-				if int(first) >= len(t.fast) {
-					return false
-				}
-				e := entry(length, symbols[place])
-				for i := range uint32(1) << (fastBits - length) {
-					t.fast[first+i] = e
-				}
+// part passes over the part of a block that a scan of a progressive picture holds
+// (G.1.2). Known gets a bit for each coefficient that is no longer zero.
+func (r *bitReader) part(s stripe, b *band, known *uint64) bool {
+	if b.from == 0 {
+		if b.refine {
+			return r.skip(1)
+		}
+		_, ok := r.code(s.dc)
+		return ok
+	}
+	k := b.from
+	for ; k <= b.to && b.run == 0; k++ {
+		symbol, ok := r.code(s.ac) // with the bits of the new coefficient
+		if !ok || b.refine && symbol&15 > 1 {
+			return false
+		}
+		zeros := int(symbol >> 4)
+		if symbol&15 == 0 && zeros < 15 { // the rest of this block and of others is zero
+			more, ok := r.bits(zeros)
+			if !ok {
+				return false
 			}
-			code++
-			place++
+			b.run = 1<<zeros + more
+			break
 		}
-		if code > 1<<length {
-			return false
-		}
-		t.limit[length] = code << (16 - length)
-		code <<= 1
-	}
-	return true
-}
-
-// bitReader reads the bits of entropy-coded data up to the next marker.
-type bitReader struct {
-	data []byte
-	pos  int
-	acc  uint64 // the next n bits, from the top
-	n    int
-}
-
-// fill has at least 32 bits ready, unless data or the interval ends before.
-func (r *bitReader) fill() {
-	if r.pos+4 <= len(r.data) {
-		v := binary.BigEndian.Uint32(r.data[r.pos:])
-		if x := ^v; (x-0x01010101)&^x&0x80808080 == 0 { // no byte is 0xff
-			r.acc |= uint64(v) << (32 - r.n)
-			r.n += 32
-			r.pos += 4
-			return
-		}
-	}
-	for r.n <= 56 && r.pos < len(r.data) {
-		b := r.data[r.pos]
-		if b == 0xff {
-			if r.pos+1 >= len(r.data) || r.data[r.pos+1] != 0 {
-				return // a marker
+		if k += zeros; b.refine {
+			if k, ok = r.refine(*known, k-zeros, b.to, zeros); !ok {
+				return false
 			}
-			r.pos++ // the stuffed zero (B.1.1.5)
 		}
-		r.pos++
-		r.acc |= uint64(b) << (56 - r.n)
-		r.n += 8
-	}
-}
-
-// restart passes over the next restart marker.
-func (r *bitReader) restart() bool {
-	r.acc, r.n = 0, 0
-	for {
-		i := bytes.IndexByte(r.data[r.pos:], 0xff)
-		if i < 0 || r.pos+i+1 >= len(r.data) {
-			return false
-		}
-		r.pos += i + 1
-		if m := r.data[r.pos]; m >= markRST0 && m <= markRST7 {
-			r.pos++
-			return true
+		if symbol&15 != 0 {
+			if k > b.to {
+				return false
+			}
+			*known |= 1 << k
 		}
 	}
+	if b.run == 0 {
+		return true
+	}
+	b.run--
+	if !b.refine {
+		return true
+	}
+	_, ok := r.refine(*known, k, b.to, 64)
+	return ok
 }
 
-// block passes over a block of 64 coefficients (F.2.2). What it needs of the
-// reader is kept in variables: this loop takes all the time there is.
-func (r *bitReader) block(dc, ac *codeTable) bool {
-	acc, n := r.acc, r.n
-	t := dc
-	for k := 0; k < 64; k++ {
-		if n < 32 {
-			r.acc, r.n = acc, n
-			r.fill()
-			acc, n = r.acc, r.n
-		}
-		e := t.fast[acc>>(64-fastBits)]
-		if e == 0 {
-			e = t.slow(uint32(acc >> 48))
-		}
-		length, symbol := int(e>>8), byte(e)
-		if e == 0 || length > n {
-			return false
-		}
-		acc <<= length
-		n -= length
-		switch {
-		case k == 0: // the symbol is the number of bits of a difference
-			t = ac
-		case symbol&0x0f == 0 && symbol != sixteenZeros:
-			k = 64 // the rest of the block is zero
-		default: // its upper half is a number of zeros before the coefficient
-			k += int(symbol >> 4)
+// refine passes over the bits of the coefficients from k on that are known, and over
+// as many zero ones, and returns the place of the next zero one (G.1.2.3).
+func (r *bitReader) refine(known uint64, k, to, zeros int) (int, bool) {
+	for ; k <= to; k++ {
+		if known>>k&1 != 0 {
+			if !r.skip(1) {
+				return k, false
+			}
+		} else if zeros--; zeros < 0 {
+			break
 		}
 	}
-	r.acc, r.n = acc, n
-	return true
-}
-
-// sixteenZeros is the one AC symbol without a coefficient that does not end its
-// block.
-const sixteenZeros = 0xf0
-
-// slow finds a code of more than fastBits at the top of 16 bits.
-func (t *codeTable) slow(code uint32) uint16 {
-	for length := fastBits + 1; length <= 16; length++ {
-		if code < t.limit[length] {
-			return entry(length, t.symbols[t.offset[length]+int(code>>(16-length))])
-		}
-	}
-	return 0
-}
-
-// entry makes what a look-up gives: in its upper byte how many bits a code and
-// what follows it take together, in the lower the code's symbol. The symbol says
-// in its lower half how many bits follow (F.1.2.1, F.1.2.2).
-func entry(length int, symbol byte) uint16 {
-	return uint16(length+int(symbol&0x0f))<<8 | uint16(symbol)
+	return k, true
 }

@@ -21,7 +21,7 @@ func TestCompleteLikeDecoder(t *testing.T) {
 		for cut := bytes.Index(data, []byte{0xff, markSOS}); cut < len(data)-1; cut++ {
 			closed := join(data[:cut], []byte{0xff, markEOI})
 			_, err := jpeg.Decode(bytes.NewReader(closed))
-			l, readErr := read(t.Context(), closed)
+			l, readErr := read(closed)
 			got := readErr == nil && l.complete()
 			if name == "separate.jpg" && err == nil {
 				continue // the decoder is content without all colours
@@ -37,7 +37,7 @@ func TestCompleteAnySize(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := noise(rapid.IntRange(1, 80).Draw(t, "w"), rapid.IntRange(1, 80).Draw(t, "h"))
 		data := jpegOf(t, m, rapid.IntRange(1, 100).Draw(t, "quality"))
-		l, err := read(t.Context(), data)
+		l, err := read(data)
 		if err != nil || !l.complete() {
 			t.Fatalf("a sound JPEG is refused: %v", err)
 		}
@@ -49,7 +49,7 @@ func FuzzComplete(f *testing.F) {
 		f.Add(file(f, name))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := read(t.Context(), data)
+		l, err := read(data)
 		if err == nil && l.format == formatJPEG && l.width*l.height < 1<<20 {
 			l.complete() // must end, and not panic
 		}

@@ -2,57 +2,68 @@ package photo
 
 import (
 	"bytes"
-	"context"
-
-	"golang.org/x/image/bmp"
+	"image"
 )
 
-// layout is what the container of a picture tells without decoding a pixel.
+// layout is what the container of a picture says without decoding a pixel.
 type layout struct {
 	data          []byte
 	wrapped       bool // data was in base64
 	format        string
 	width, height int
 	memory        int64       // bytes that decoding takes, about
-	inks          int         // colour components of a JPEG: 1 grey, 3 colour, 4 print inks
+	inks          int         // colour components: 1 grey, 3 colour, 4 print inks
 	progressive   bool        // of a JPEG
-	frames        int         // of a GIF
-	negative      bool        // of a TIFF: the decoder takes black for white
-	turn          orientation // what brings the stored pixels upright
-	profile       []byte      // the ICC colour profile as it is stored, if there is one
+	adobe         bool        // of a JPEG: Adobe's marker says what its colours are
+	beyond        string      // of a JPEG: what Go's decoder reads wrong, if anything
+	frames        int         // of a GIF, and of an animated WebP or PNG
+	at            image.Point // where the first frame of a WebP is
+	turn          orientation // what brings the stored pixels upright; 0 until it is known
+	profile       []byte      // the ICC colour profile, as it is stored
 	profileParts  [][]byte    // in a JPEG: its parts, each behind a byte with its number
+	light         *light      // what the colours are, without an ICC profile; nil is sRGB
 	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
-	keptBytes     int
+	whole         [][]byte    // the same with its metadata
+	mended        []string    // what was wrong with data as it came, and is no more
+	tiff          *tiffFile
 }
 
 // keep adds b to what stays when metadata is stripped.
 func (l *layout) keep(b []byte) {
 	l.kept = append(l.kept, b)
-	l.keptBytes += len(b)
+	l.whole = append(l.whole, b)
 }
 
-// sequential reports whether the picture is a JPEG whose blocks each come at
-// once, not by and by in several scans.
-func (l *layout) sequential() bool { return l.format == formatJPEG && !l.progressive }
+// drop adds b to what goes when metadata is stripped.
+func (l *layout) drop(b []byte) { l.whole = append(l.whole, b) }
+
+// orient takes the orientation from an EXIF block. Of several the first counts.
+func (l *layout) orient(exif []byte) {
+	if l.turn == 0 {
+		l.turn = readOrientation(exif)
+	}
+}
 
 // pixels returns how many there are.
 func (l *layout) pixels() int64 { return int64(l.width) * int64(l.height) }
 
-// hasMetadata reports whether there is anything to strip.
-func (l *layout) hasMetadata() bool { return l.kept != nil && l.keptBytes < len(l.data) }
-
 // stripped returns the picture without its metadata: the same slice if there
 // is none, else a copy with the same compressed pixels.
 func (l *layout) stripped() []byte {
-	if !l.hasMetadata() {
+	n := 0
+	for _, b := range l.kept {
+		n += len(b)
+	}
+	if n == 0 || n == len(l.data) {
 		return l.data
 	}
 	return bytes.Join(l.kept, nil)
 }
 
-// read finds out what data is and checks its container from end to end.
-func read(ctx context.Context, data []byte) (*layout, error) {
-	l := &layout{data: data, turn: 1}
+// read finds out what data is and checks its container from end to end. What every
+// viewer passes over is mended.
+func read(data []byte) (*layout, error) {
+	l := &layout{data: data}
 	var err error
 	if l.format, err = sniff(data); err != nil {
 		if l.data, l.format, err = unwrap(data, err); err != nil {
@@ -68,14 +79,18 @@ func read(ctx context.Context, data []byte) (*layout, error) {
 	case formatGIF:
 		err = l.readGIF()
 	case formatWebP:
-		err = l.readWebP(ctx)
+		err = l.readWebP()
 	case formatBMP:
-		err = l.readBounds(ctx, 4, bmp.DecodeConfig)
+		err = l.readBMP()
 	case formatTIFF:
-		err = l.readTIFF(ctx)
+		err = l.readTIFF()
 	}
 	if err == nil && (l.width <= 0 || l.height <= 0) {
-		err = refuse(Truncated, "%s of %dx%d pixels", l.format, l.width, l.height)
+		err = damaged("%s of %dx%d pixels", l.format, l.width, l.height)
 	}
+	if l.mended != nil {
+		l.data = bytes.Join(l.whole, nil)
+	}
+	l.turn = max(l.turn, 1)
 	return l, err
 }

@@ -37,7 +37,7 @@ func TestOrientationLikeImagemeta(t *testing.T) {
 				formatJPEG: withSegments(encoded(t, 8, 8)["jpeg"], segment(0xe1, "Exif\x00\x00"+block)),
 				formatPNG:  withChunks(encoded(t, 8, 8)["png"], chunk("eXIf", block)),
 			} {
-				l, err := read(t.Context(), data)
+				l, err := read(data)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -48,11 +48,11 @@ func TestOrientationLikeImagemeta(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]orientation{"sideways.jpg": 6, "camera.jpg": 1, "camera.png": 1, "camera.webp": 1, "camera.tiff": 1} {
-		l, err := read(t.Context(), file(t, name))
+		l, err := read(file(t, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := tags(t, l.format, l.data)["EXIF Orientation"].Value; got != uint16(want) || l.turn != want {
+		if got := tags(t, l.format, file(t, name))["EXIF Orientation"].Value; got != uint16(want) || l.turn != want {
 			t.Errorf("%s: imagemeta %v, ours %d, want %d", name, got, l.turn, want)
 		}
 	}
@@ -63,7 +63,7 @@ func TestOrientationLikeImagemeta(t *testing.T) {
 func TestNothingIsLeftOfMetadata(t *testing.T) {
 	for _, name := range []string{"camera.jpg", "sideways.jpg", "camera.png", "camera.webp", "camera.tiff"} {
 		data := file(t, name)
-		before, err := read(t.Context(), data)
+		before, err := read(data)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,14 +76,6 @@ func TestNothingIsLeftOfMetadata(t *testing.T) {
 		}
 		if left := tags(t, p.Format, p.Data); len(left) > 0 || bytes.Contains(p.Data, []byte("Secret")) {
 			t.Errorf("%s keeps %v", name, left)
-		}
-		after, err := read(t.Context(), p.Data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		was, _ := before.colorProfile()
-		if is, _ := after.colorProfile(); !bytes.Equal(is, was) {
-			t.Errorf("%s: the colour profile of %d bytes has become one of %d", name, len(was), len(is))
 		}
 		checkCorners(t, pixelsOf(t, p), corners, 24)
 	}

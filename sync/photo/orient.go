@@ -14,11 +14,8 @@ type orientation int
 //
 // What cannot be read counts as upright, as it does for every viewer.
 func readOrientation(tiff []byte) orientation {
-	f, found := tiffField(tiff, tagOrientation)
-	if !found || f.kind != kindShort {
-		return 1
-	}
-	if o := orientation(f.order.Uint16(f.value)); o >= 1 && o <= 8 {
+	d, _ := readDirectory(tiff)
+	if o := orientation(d.number(tagOrientation, 1)); o >= 1 && o <= 8 {
 		return o
 	}
 	return 1

@@ -2,18 +2,16 @@ package photo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"image"
-	"regexp"
+	"slices"
 	"strings"
-	"sync"
 )
 
 // version is the version of the code that makes pictures. Raise it when the
 // same bytes with the same Options would give another picture, or when a
 // picture that was refused would pass: people's photos are looked at again.
-const version = 1
+const version = 2
 
 // What an Options field means when it is zero.
 const (
@@ -33,14 +31,15 @@ type Options struct {
 	// all; 0 means 50 million. Whatever it is, no picture is decoded that takes
 	// more than 384 MB of memory. A JPEG takes 1.5 to 3 bytes a pixel, five times
 	// as many if it is progressive; a PNG 4, or 8 with 16 bits a sample, twice as
-	// many if it is interlaced; a TIFF 8, or 32 if it is one strip; and the result 4
-	// to 12, which counts where MaxEdge is 0.
+	// many if it is interlaced; a BMP and a TIFF 4, a WebP 8; and the result 4 to 12,
+	// which counts where MaxEdge is 0.
 	MaxPixels int64
 	// Crop makes a picture square: "center" keeps the middle, "top" the upper
 	// part of a portrait, where the face is. "none" and "" leave it as it is.
 	Crop string
 	// StripMetadata removes what does not show in the picture: EXIF with its
-	// place and thumbnail, XMP, IPTC, comments. The colour profile stays.
+	// place and thumbnail, XMP, IPTC, comments. The colour profile stays where
+	// the pixels do; a picture made anew is in sRGB and has none.
 	StripMetadata bool
 	// Quality is that of a JPEG that has to be encoded, 1 to 100; 0 means 90.
 	Quality int
@@ -49,32 +48,8 @@ type Options struct {
 	Background string
 }
 
-var hexColor = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^#[0-9a-fA-F]{6}$`) })
-
-// Validate reports every setting that makes no sense, in one error.
-func (o Options) Validate() error {
-	var faults []string
-	fault := func(bad bool, format string, args ...any) {
-		if bad {
-			faults = append(faults, fmt.Sprintf(format, args...))
-		}
-	}
-	fault(o.MaxEdge < 0 || o.MaxEdge > 0 && o.MaxEdge < minEdge, "max_edge %d: want 0 or at least %d", o.MaxEdge, minEdge)
-	fault(o.MaxBytes < 0 || o.MaxBytes > 0 && o.MaxBytes < minBytes, "max_bytes %d: want 0 or at least %d", o.MaxBytes, minBytes)
-	fault(o.MaxPixels < 0, "max_pixels %d: want 0 or more", o.MaxPixels)
-	fault(o.Crop != "" && o.Crop != "none" && o.Crop != "center" && o.Crop != "top", "crop %q: want none, center or top", o.Crop)
-	fault(o.Quality < 0 || o.Quality > 100, "quality %d: want 1 to 100", o.Quality)
-	fault(o.Background != "" && !hexColor().MatchString(o.Background), "background %q: want #rrggbb", o.Background)
-	if faults == nil {
-		return nil
-	}
-	return fmt.Errorf("check image settings: %s", strings.Join(faults, "; "))
-}
-
-const (
-	minEdge  = 16   // below this nobody is recognised
-	minBytes = 4096 // below this not even a small picture fits
-)
+// minEdge is the least that either side may be scaled to: below nobody is recognised.
+const minEdge = 16
 
 // withDefaults returns o with every zero that means something else replaced.
 func (o Options) withDefaults() Options {
@@ -135,15 +110,12 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 		return Picture{}, err
 	}
 	o = o.withDefaults()
-	l, err := read(ctx, data)
+	l, err := read(data)
 	if err != nil {
 		return Picture{}, err
 	}
 	if l.pixels() > o.MaxPixels {
 		return Picture{}, refuse(TooManyPixels, "%d x %d pixels, at most %d are allowed", l.width, l.height, o.MaxPixels)
-	}
-	if l.sequential() && !l.complete() {
-		return Picture{}, refuse(Truncated, "JPEG with less than its %d x %d pixels", l.width, l.height)
 	}
 	s := o.shape(l)
 	if clean, ok := o.asItIs(l, s); ok {
@@ -158,8 +130,9 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 	if err != nil {
 		return Picture{}, err
 	}
+	p.Changes = slices.Concat(l.mended, p.Changes)
 	if l.wrapped {
-		p.Changes = append([]string{"unwrapped from base64"}, p.Changes...)
+		p.Changes = slices.Insert(p.Changes, 0, "unwrapped from base64")
 	}
 	p.SourceWidth, p.SourceHeight, p.SourceFormat = l.width, l.height, l.format
 	return p, nil
@@ -198,10 +171,14 @@ func (l *layout) pass(ctx context.Context, clean []byte) (Picture, error) {
 
 // kind names what the picture is stored as, for people.
 func (l *layout) kind() string {
-	if l.inks == 4 {
-		return "CMYK JPEG"
+	name := map[string]string{formatJPEG: "JPEG", formatPNG: "PNG", formatGIF: "GIF", formatWebP: "WebP", formatBMP: "BMP", formatTIFF: "TIFF"}[l.format]
+	if l.progressive {
+		name = "progressive " + name
 	}
-	return map[string]string{formatWebP: "WebP", formatBMP: "BMP", formatTIFF: "TIFF"}[l.format]
+	if l.inks == 4 {
+		name = "CMYK " + name
+	}
+	return name
 }
 
 // uploadable reports whether Smartsheet takes the picture as it is. A JPEG with
@@ -216,16 +193,11 @@ func (l *layout) uploadable() bool {
 	return false
 }
 
-// sound checks the pixels of a picture that needs no change. One that only our
-// decoder cannot read is left to Smartsheet.
+// sound checks the pixels of a picture that needs no change.
 func (l *layout) sound(ctx context.Context) error {
-	if l.sequential() {
-		return nil // its blocks have been counted
+	if l.format == formatJPEG {
+		return l.counted()
 	}
-	err := l.decoded(ctx, func(context.Context, image.Image) error { return nil })
-	var e *Error
-	if errors.As(err, &e) && e.Code == UnsupportedFormat {
-		return nil
-	}
-	return err
+	l.beyond = "" // whatever its colours mean
+	return l.decoded(ctx, func(context.Context, image.Image) error { return nil })
 }

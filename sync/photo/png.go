@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"slices"
+	"strings"
 )
 
 const pngSignature = "\x89PNG\r\n\x1a\n"
@@ -16,54 +17,97 @@ var pngKept = []string{
 	"cLLI", "bKGD", "hIST", "pHYs", "sPLT", "acTL", "fcTL", "fdAT",
 }
 
-// readPNG walks the chunks up to IEND and checks their sums.
+var errNoIEND = &Error{Code: Truncated, Detail: "PNG ends before its IEND chunk"}
+
+// readPNG walks the chunks up to IEND and checks their sums. As viewers do, it
+// passes over a damaged chunk that is not critical, and over the end of a file
+// behind its last IDAT chunk. Whether the pixels are all there shows when they are
+// decoded.
 func (l *layout) readPNG() error {
 	d := l.data
 	l.keep(d[:len(pngSignature)])
-	pixels := false
-	for pos := len(pngSignature); ; {
-		if len(d)-pos < 12 {
-			return refuse(Truncated, "PNG ends before its IEND chunk")
+	var colours pngColours
+	for pos, pixels := len(pngSignature), false; ; {
+		chunk := nextChunk(d[pos:])
+		if chunk == nil && pixels {
+			chunk = nextChunk([]byte("\x00\x00\x00\x00IEND\xae\x42\x60\x82"))
+			l.mended = append(l.mended, "its missing IEND chunk added")
 		}
-		n := int64(binary.BigEndian.Uint32(d[pos:]))
-		if n > int64(len(d)-pos-12) {
-			return refuse(Truncated, "PNG ends before its IEND chunk")
+		if chunk == nil {
+			return errNoIEND
 		}
-		chunk := d[pos : pos+12+int(n)]
-		name, body := string(chunk[4:8]), chunk[8:8+n]
-		if crc32.ChecksumIEEE(chunk[4:8+n]) != binary.BigEndian.Uint32(chunk[8+n:]) {
-			return refuse(Truncated, "PNG with a damaged %q chunk", name)
+		name, body := string(chunk[4:8]), chunk[8:len(chunk)-4]
+		critical := name[0]&0x20 == 0
+		if crc32.ChecksumIEEE(chunk[4:len(chunk)-4]) != binary.BigEndian.Uint32(chunk[len(chunk)-4:]) {
+			if critical {
+				return damaged("PNG with a damaged %q chunk", name)
+			}
+			l.mended = append(l.mended, "its damaged "+strings.ToValidUTF8(name, "?")+" chunk removed")
+			pos += len(chunk)
+			continue
 		}
 		first := pos == len(pngSignature)
 		switch {
 		case name == "CgBI":
 			return refuse(UnsupportedFormat, "PNG in Apple's private variant (CgBI)")
-		case first != (name == "IHDR"), first && n != 13:
-			return refuse(Truncated, "PNG without its header in the right place")
+		case first != (name == "IHDR"), first && len(body) != 13:
+			return damaged("PNG without its header in the right place")
 		case first:
-			l.width = int(int32(binary.BigEndian.Uint32(body)))
-			l.height = int(int32(binary.BigEndian.Uint32(body[4:])))
-			l.memory = l.pixels() * max(4, int64(body[8])/2) // four samples of 8 or 16 bits
-			if body[12] != 0 {
-				l.memory *= 2 // interlaced: each pass is a picture of its own
+			if err := l.pngHeader(body); err != nil {
+				return err
 			}
 		case name == "IDAT":
 			pixels = true
-		case name == "eXIf":
-			l.turn = readOrientation(body)
-		case name == "iCCP":
-			l.profile = body
-		}
-		if slices.Contains(pngKept, name) || name[0]&0x20 == 0 {
+		case name == "IEND":
+			if !pixels {
+				return refuse(Truncated, "PNG without pixels")
+			}
 			l.keep(chunk)
+			colours.into(l)
+			return nil
+		case name == "eXIf":
+			l.orient(body)
+		case name == "acTL" && len(body) == 8:
+			l.frames = int(binary.BigEndian.Uint32(body))
 		}
-		if name == "IEND" {
-			break
+		colours.read(name, body)
+		if slices.Contains(pngKept, name) || critical {
+			l.keep(chunk)
+		} else {
+			l.drop(chunk)
 		}
 		pos += len(chunk)
 	}
-	if !pixels {
-		return refuse(Truncated, "PNG without pixels")
+}
+
+// nextChunk returns the chunk that d begins with, or nil if d ends before it does.
+func nextChunk(d []byte) []byte {
+	if len(d) < 12 {
+		return nil
+	}
+	n := int64(binary.BigEndian.Uint32(d))
+	if n > int64(len(d)-12) {
+		return nil
+	}
+	return d[:12+n]
+}
+
+// pngHeader reads the body of an IHDR chunk.
+func (l *layout) pngHeader(body []byte) error {
+	l.width = int(int32(binary.BigEndian.Uint32(body)))
+	l.height = int(int32(binary.BigEndian.Uint32(body[4:])))
+	depth, kind := body[8], body[9]
+	depths, found := map[byte][]byte{0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}[kind]
+	if !found || !slices.Contains(depths, depth) || body[10] != 0 || body[11] != 0 || body[12] > 1 {
+		return refuse(UnsupportedFormat, "PNG that no standard knows: colour type %d, %d bits a sample, methods % d", kind, depth, body[10:])
+	}
+	l.inks = 3
+	if kind == 0 || kind == 4 {
+		l.inks = 1
+	}
+	l.memory = l.pixels() * max(4, int64(depth)/2) // four samples of 8 or 16 bits
+	if body[12] != 0 {
+		l.memory *= 2 // interlaced: each pass is a picture of its own
 	}
 	return nil
 }

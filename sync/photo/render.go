@@ -93,15 +93,13 @@ func fit(size image.Point, edge int) (w, h int) {
 func (o Options) over(n int) bool { return o.MaxBytes > 0 && int64(n) > o.MaxBytes }
 
 // render makes the picture anew from the pixels of l: with all the pixels and
-// quality that it may have, or what comes next to that and fits.
+// quality that it may have, or what comes next to that and fits. Its colours are
+// those of sRGB.
 func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) (Picture, error) {
 	before := s.changes
-	profile, space := l.colorProfile()
-	if o.over(2 * len(profile)) { // no room for the picture
-		profile, space = nil, ""
-	}
-	if profile == nil && l.hasProfile() {
-		before = append(before, "colour profile removed")
+	colours := l.toSRGB()
+	if colours.note != "" {
+		before = append(before, colours.note)
 	}
 	if !l.uploadable() {
 		before = append(before, "converted from "+l.kind())
@@ -109,7 +107,7 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 	if l.frames > 1 {
 		before = append(before, fmt.Sprintf("first of %d frames taken", l.frames))
 	}
-	if l.hasMetadata() {
+	if len(l.stripped()) < len(l.data) {
 		before = append(before, "metadata removed")
 	}
 	for edge := min(max(s.width, s.height), longestJPEG); ; edge = edge * 4 / 5 {
@@ -122,11 +120,9 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 			p.Changes = append(p.Changes, fmt.Sprintf("scaled to %dx%d to fit", w, h))
 		}
 		pixels := l.upright(m, s.part, w, h)
+		colours.apply(pixels)
 		if !pixels.Opaque() {
-			if space == "GRAY" {
-				profile, space = nil, "" // the picture is written in colour
-			}
-			p.Format, p.Data = formatPNG, pngWithProfile(encodePNG(pixels), profile)
+			p.Format, p.Data = formatPNG, encodePNG(pixels)
 			if !o.over(len(p.Data)) {
 				p.Changes = append(p.Changes, "encoded as PNG")
 				return p, nil
@@ -136,7 +132,7 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 		}
 		quality := 0
 		p.Format = formatJPEG
-		p.Data, quality = o.encode(pixels, profile, space == "GRAY")
+		p.Data, quality = o.encode(pixels)
 		if !o.over(len(p.Data)) {
 			p.Changes = append(p.Changes, fmt.Sprintf("encoded as JPEG of quality %d", quality))
 			return p, nil
@@ -149,17 +145,17 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 
 // encode makes a JPEG of the quality asked for, or as much less as is needed
 // and bearable to fit.
-func (o Options) encode(m *image.RGBA, profile []byte, grey bool) (data []byte, quality int) {
+func (o Options) encode(m *image.RGBA) (data []byte, quality int) {
 	for quality = o.Quality; ; quality -= qualityStep {
-		data = jpegWithProfile(encodeJPEG(m, grey, quality), profile)
+		data = encodeJPEG(m, quality)
 		if !o.over(len(data)) || quality-qualityStep < minQuality {
 			return data, quality
 		}
 	}
 }
 
-// upright returns the part of the upright picture with w x h pixels. It is
-// scaled first and turned then, since fewer pixels are to be turned.
+// upright returns the part of the upright picture with w x h pixels, in the colours
+// of l; those of print inks are the four bytes of a pixel. It is scaled first and turned then, since fewer pixels are to be turned.
 func (l *layout) upright(m image.Image, part image.Rectangle, w, h int) *image.RGBA {
 	r := l.turn.storedRect(part, l.width, l.height).Add(m.Bounds().Min)
 	if l.turn.sideways() {
@@ -168,7 +164,7 @@ func (l *layout) upright(m image.Image, part image.Rectangle, w, h int) *image.R
 	return l.turn.upright(scale(m, r, w, h))
 }
 
-// background returns the colour that Validate has checked.
+// background returns the colour that the configuration has checked.
 func (o Options) background() color.RGBA {
 	n, _ := strconv.ParseUint(o.Background[1:], 16, 32)
 	return color.RGBA{uint8(n >> 16), uint8(n >> 8), uint8(n), 255}
@@ -190,17 +186,9 @@ func encodePNG(m image.Image) []byte {
 	return b.Bytes()
 }
 
-// encodeJPEG encodes m, with grey for its only component where its profile is
-// for that.
-func encodeJPEG(m *image.RGBA, grey bool, quality int) []byte {
-	var pixels image.Image = m
-	if grey {
-		g := image.NewGray(m.Rect)
-		draw.Draw(g, g.Rect, m, m.Rect.Min, draw.Src)
-		pixels = g
-	}
+func encodeJPEG(m *image.RGBA, quality int) []byte {
 	var b bytes.Buffer
-	if err := jpeg.Encode(&b, pixels, &jpeg.Options{Quality: quality}); err != nil {
+	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}); err != nil {
 		panic(err) // guarded; memory takes everything, and m fits a JPEG
 	}
 	return b.Bytes()

@@ -79,8 +79,13 @@ func catmullRom(x float64) float64 {
 
 // scale returns the part r of m with w x h pixels, which are no more than r
 // has. It goes through m once, line by line, and needs memory for some lines
-// of the result only.
+// of the result only. The four inks of a CMYK picture come out as the four bytes of
+// a pixel.
 func scale(m image.Image, r image.Rectangle, w, h int) *image.RGBA {
+	inks, ink := m.(*image.CMYK)
+	if ink {
+		m = &image.RGBA{Pix: inks.Pix, Stride: inks.Stride, Rect: inks.Rect}
+	}
 	cols, rows := taps(r.Dx(), w), taps(r.Dy(), h)
 	depth := 0
 	for _, t := range rows {
@@ -105,7 +110,7 @@ func scale(m image.Image, r image.Rectangle, w, h int) *image.RGBA {
 				sums[i] += int64(weight) * int64(v)
 			}
 		}
-		finish(out.Pix[y*out.Stride:][:4*w], sums)
+		finish(out.Pix[y*out.Stride:][:4*w], sums, ink)
 	}
 	return out
 }
@@ -130,13 +135,17 @@ func narrow(to []int32, line []byte, cols []tap) {
 }
 
 // finish rounds a line of sums to pixels. Colours are premultiplied: none may
-// be more than its alpha.
-func finish(to []byte, sums []int64) {
+// be more than its alpha, unless they are inks.
+func finish(to []byte, sums []int64, inks bool) {
 	const shift = weightBits + narrowBits
 	for i := 0; i < len(to); i += 4 {
 		a := min(max((sums[i+3]+1<<(shift-1))>>shift, 0), 255)
+		most := a
+		if inks {
+			most = 255
+		}
 		for c := range 3 {
-			to[i+c] = byte(min(max((sums[i+c]+1<<(shift-1))>>shift, 0), a))
+			to[i+c] = byte(min(max((sums[i+c]+1<<(shift-1))>>shift, 0), most))
 		}
 		to[i+3] = byte(a)
 	}

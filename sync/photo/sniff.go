@@ -2,6 +2,8 @@ package photo
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -28,6 +30,19 @@ var magics = []struct {
 	{formatTIFF, "MM\x00*"},
 }
 
+// bmpHeaders are the lengths of the header that follows that of a BMP file.
+var bmpHeaders = []uint32{12, 16, 40, 52, 56, 64, 108, 124}
+
+// IsPicture reports whether data, or what it holds in base64, begins like a picture of
+// a kind that Prepare reads.
+func IsPicture(data []byte) bool {
+	_, err := sniff(data)
+	if err != nil {
+		_, _, err = unwrap(data, err)
+	}
+	return err == nil
+}
+
 // sniff returns the format that the first bytes of data show, or says what
 // data is instead.
 func sniff(data []byte) (string, error) {
@@ -45,8 +60,8 @@ func sniff(data []byte) (string, error) {
 	switch {
 	case len(data) >= 16 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP":
 		return formatWebP, nil
-	case len(data) >= 18 && string(data[:2]) == "BM" && bytes.Equal(data[6:10], []byte{0, 0, 0, 0}):
-		return formatBMP, nil // the four bytes are reserved; two letters alone may begin a text
+	case len(data) >= 26 && string(data[:2]) == "BM" && slices.Contains(bmpHeaders, binary.LittleEndian.Uint32(data[14:])):
+		return formatBMP, nil // two letters alone may begin a text
 	}
 	for _, m := range magics {
 		if bytes.HasPrefix([]byte(m.magic), data) {

@@ -3,11 +3,8 @@ package photo
 import (
 	"bytes"
 	"encoding/binary"
-	"image/color"
 	"image/jpeg"
 	"image/png"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -124,97 +121,5 @@ func TestStripGIF(t *testing.T) {
 	}
 	if want := join(plain[:head], loop, plain[head:]); !bytes.Equal(p.Data, want) {
 		t.Errorf("%d bytes, want %d", len(p.Data), len(want))
-	}
-}
-
-// profileOf returns the colour profile of a picture that has one.
-func profileOf(t *testing.T, data []byte) string {
-	t.Helper()
-	l, err := read(t.Context(), data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, _ := l.colorProfile()
-	if p == nil {
-		t.Fatal("no profile")
-	}
-	return string(p)
-}
-
-// A picture made anew keeps its colour profile, unless that is for ink.
-func TestProfileSurvives(t *testing.T) {
-	rgb, grey, ink := profileFor("RGB "), profileFor("GRAY"), profileFor("CMYK")
-	icc := func(p string) []byte { return segment(0xe2, iccHeader+"\x01\x01"+p) }
-	long := rgb + strings.Repeat("0123456789", 15_000)
-	parts := func(order ...int) (all []byte) {
-		for _, i := range order {
-			all = append(all, segment(0xe2, iccHeader+string([]byte{byte(i + 1), 3})+long[i*60_000:min((i+1)*60_000, len(long))])...)
-		}
-		return all
-	}
-	holes := portrait(48, 32)
-	holes.SetRGBA(0, 0, color.RGBA{})
-	var zipped bytes.Buffer
-	zipped.Write(pngWithProfile(pngOf(t, holes), []byte(rgb)))
-	tests := []struct {
-		name string
-		data []byte
-		want string // the profile
-		inks int
-	}{
-		{"rgb jpeg", withSegments(jpegOf(t, portrait(48, 32), 90), icc(rgb)), rgb, 3},
-		{"grey jpeg", withSegments(file(t, "grey.jpg"), icc(grey)), grey, 1},
-		{"grey jpeg without", file(t, "grey.jpg"), "", 3},
-		{"cmyk jpeg", withSegments(file(t, "cmyk.jpg"), icc(ink)), "", 3},
-		{"long jpeg", withSegments(jpegOf(t, portrait(48, 32), 90), parts(0, 1, 2)), long, 3},
-		{"long jpeg, out of order", withSegments(jpegOf(t, portrait(48, 32), 90), parts(2, 0, 1)), long, 3},
-		{"long png", pngWithProfile(pngOf(t, portrait(48, 32)), []byte(long)), long, 3},
-		{"broken", withSegments(jpegOf(t, portrait(48, 32), 90), icc("short")), "", 3},
-		{"tiff", file(t, "camera.tiff"), profileOf(t, file(t, "camera.jpg")), 3},
-		{"png", pngWithProfile(pngOf(t, portrait(48, 32)), []byte(rgb)), rgb, 3},
-		{"png with holes", zipped.Bytes(), rgb, 0},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			p, err := Prepare(t.Context(), tt.data, Options{MaxEdge: 24})
-			if err != nil {
-				t.Fatal(err)
-			}
-			pixelsOf(t, p)
-			if got, want := slices.Contains(p.Changes, "colour profile removed"), tt.name == "broken"; got != want {
-				t.Errorf("changes: %q", p.Changes)
-			}
-			l, err := read(t.Context(), p.Data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, _ := l.colorProfile(); string(got) != tt.want || l.inks != tt.inks {
-				t.Errorf("profile of %d bytes for %d inks, want %d for %d", len(got), l.inks, len(tt.want), tt.inks)
-			}
-		})
-	}
-}
-
-// A profile that leaves no room for the picture goes, and not without a word.
-func TestProfileTooLong(t *testing.T) {
-	data := pngWithProfile(pngOf(t, portrait(48, 32)), []byte(profileFor("RGB ")+strings.Repeat("x", 20_000)))
-	p, err := Prepare(t.Context(), data, Options{MaxEdge: 24, MaxBytes: 30_000})
-	if err != nil || !slices.Contains(p.Changes, "colour profile removed") || len(p.Data) > 2000 {
-		t.Errorf("%d bytes, %q, %v", len(p.Data), p.Changes, err)
-	}
-}
-
-// A bomb in place of a profile is not unpacked further than any profile goes.
-func TestProfileBomb(t *testing.T) {
-	data := pngWithProfile(pngOf(t, portrait(48, 32)), append([]byte(profileFor("RGB ")), make([]byte, 50<<20)...))
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	p, err := Prepare(t.Context(), data, Options{MaxEdge: 24})
-	runtime.ReadMemStats(&after)
-	if err != nil || !slices.Contains(p.Changes, "colour profile removed") {
-		t.Errorf("%q, %v", p.Changes, err)
-	}
-	if n := after.TotalAlloc - before.TotalAlloc; n > 20<<20 {
-		t.Errorf("%d bytes were allocated", n)
 	}
 }

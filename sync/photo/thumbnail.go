@@ -18,15 +18,16 @@ func Thumbnail(p Picture, edge int) (data []byte, err error) {
 	if edge < 1 {
 		return nil, fmt.Errorf("make thumbnail: edge is %d pixels, want 1 or more", edge)
 	}
-	ctx := context.Background() // p has been decoded before, or its blocks counted
-	l, err := read(ctx, p.Data)
+	l, err := read(p.Data)
 	if err != nil {
 		return nil, err
 	}
-	err = l.decoded(ctx, func(_ context.Context, m image.Image) error {
+	// No time limit: p has been decoded before, or its blocks counted.
+	err = l.decoded(context.Background(), func(_ context.Context, m image.Image) error {
 		w, h := fit(m.Bounds().Size(), edge)
 		small := scale(m, m.Bounds(), w, h)
-		data = encodeJPEG(flatten(small, color.RGBA{255, 255, 255, 255}), false, thumbnailQuality)
+		l.toSRGB().apply(small)
+		data = encodeJPEG(flatten(small, color.RGBA{255, 255, 255, 255}), thumbnailQuality)
 		return nil
 	})
 	return data, err

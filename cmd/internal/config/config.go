@@ -283,37 +283,12 @@ func LoadState(path string) (State, error) {
 		return State{}, err
 	}
 	d.require(c)
-	d.only("state")
-	return c.State, d.verdict(path)
-}
-
-// only drops the faults of other sections. A key that is not known stays: it may be meant
-// for this one.
-func (d *decoder) only(section string) {
 	known := keys(reflect.TypeFor[Config]())
 	d.faults = slices.DeleteFunc(d.faults, func(f Fault) bool {
 		top, _, _ := strings.Cut(strings.ReplaceAll(f.Key, "[", "."), ".")
-		return top != section && slices.Contains(known, top)
+		return top != "state" && slices.Contains(known, top)
 	})
-}
-
-// LoadLogin reads what photosync oauth login needs, and whether the rest of its section is
-// right: the file of the refresh token need not be there yet.
-func LoadLogin(path string, env func(string) string) (Smartsheet, error) {
-	c, d, err := read(path)
-	if err != nil {
-		return Smartsheet{}, err
-	}
-	d.check(reflect.ValueOf(c).Elem(), "")
-	c.validate(d)
-	d.require(c)
-	if !c.Smartsheet.OAuth2.Set() {
-		d.missing("smartsheet.oauth2", "there is no app to log in with", "like {client_id: …, client_secret_file: …, refresh_token_file: …}")
-	}
-	c.clientSecret(d, env)
-	d.only("smartsheet")
-	proxies(d, env)
-	return c.Smartsheet, d.verdict(path)
+	return c.State, d.verdict(path)
 }
 
 func read(path string) (*Config, *decoder, error) {

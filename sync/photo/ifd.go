@@ -1,0 +1,106 @@
+package photo
+
+import "encoding/binary"
+
+// Tags of TIFF 6.0, and that of the colour profile (ICC.1, annex B.3).
+const (
+	tagWidth, tagHeight, tagBits, tagCompression                   = 256, 257, 258, 259
+	tagPhotometric, tagFillOrder, tagOffsets, tagOrientation       = 262, 266, 273, 274
+	tagSamples, tagRowsPerStrip, tagCounts, tagPlanar              = 277, 278, 279, 284
+	tagPredictor, tagColorMap                                      = 317, 320
+	tagTileWidth, tagTileLength, tagTileOffsets, tagTileCounts     = 322, 323, 324, 325
+	tagInkSet, tagExtraSamples, tagSampleFormat, tagTables, tagICC = 332, 338, 339, 347, 34675
+)
+
+// directory is the first one of a TIFF file, or of the EXIF block of another, which has
+// the same form.
+type directory struct {
+	data    []byte
+	order   binary.ByteOrder
+	entries map[uint16][]byte // twelve bytes: tag, kind, count, and the value or its place
+}
+
+// sizes are the bytes of one value by the kinds that are of use: BYTE, SHORT, LONG,
+// UNDEFINED.
+var sizes = map[uint16]int64{1: 1, 3: 2, 4: 4, 7: 1}
+
+// readDirectory returns the directory, as far as it is there. Whole reports whether all of
+// it is that matters. The entries may come in any order.
+func readDirectory(data []byte) (d directory, whole bool) {
+	d = directory{data: data, order: binary.LittleEndian, entries: map[uint16][]byte{}}
+	if len(data) < 8 {
+		return d, false
+	}
+	switch string(data[:4]) {
+	case "II*\x00":
+	case "MM\x00*":
+		d.order = binary.BigEndian
+	default:
+		return d, false
+	}
+	start := int64(d.order.Uint32(data[4:]))
+	if start+2 > int64(len(data)) {
+		return d, false
+	}
+	rest := data[start+2:]
+	for range d.order.Uint16(data[start:]) {
+		if len(rest) < 12 {
+			return d, false
+		}
+		if tag := d.order.Uint16(rest); d.entries[tag] == nil {
+			d.entries[tag] = rest[:12]
+		}
+		rest = rest[12:]
+	}
+	whole = true
+	for tag, e := range d.entries {
+		used := tag <= tagTables && sizes[d.order.Uint16(e[2:])] > 0
+		whole = whole && (!used || d.bytes(tag) != nil)
+	}
+	return d, whole
+}
+
+// bytes returns the value of a tag; nil if it is not there, or not whole.
+func (d directory) bytes(tag uint16) []byte {
+	e := d.entries[tag]
+	if e == nil {
+		return nil
+	}
+	size := sizes[d.order.Uint16(e[2:])] * int64(d.order.Uint32(e[4:]))
+	if size <= 4 {
+		return e[8 : 8+size]
+	}
+	start := int64(d.order.Uint32(e[8:]))
+	if start+size > int64(len(d.data)) {
+		return nil
+	}
+	return d.data[start : start+size]
+}
+
+// numbers returns the numbers that a tag has.
+func (d directory) numbers(tag uint16) (ns []int64) {
+	b := d.bytes(tag)
+	if b == nil {
+		return nil
+	}
+	size := sizes[d.order.Uint16(d.entries[tag][2:])]
+	for ; len(b) > 0; b = b[size:] {
+		switch size {
+		case 2:
+			ns = append(ns, int64(d.order.Uint16(b)))
+		case 4:
+			ns = append(ns, int64(d.order.Uint32(b)))
+		default:
+			ns = append(ns, int64(b[0]))
+		}
+	}
+	return ns
+}
+
+// number returns the first number that a tag has, or what holds without it.
+func (d directory) number(tag uint16, without int64) int64 {
+	if ns := d.numbers(tag); len(ns) > 0 {
+		return ns[0]
+	}
+	return without
+}
