@@ -70,13 +70,7 @@ func (a *app) config() *cobra.Command {
 		Short:   "Print a JSON Schema of the configuration file, for editors",
 		Example: "  photosync config schema > photosync.schema.json",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			b, err := config.Schema()
-			if err != nil {
-				return err
-			}
-			return a.print(b)
-		},
+		RunE:    func(*cobra.Command, []string) error { return a.print(config.Schema()) },
 	})
 	return cmd
 }

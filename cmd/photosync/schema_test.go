@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,11 +64,7 @@ var right = []string{
 
 // An editor with the schema and the program say the same about a file.
 func TestSchemaAndProgramAgree(t *testing.T) {
-	b, err := config.Schema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(b)))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(config.Schema()))
 	if err != nil {
 		t.Fatal(err)
 	}

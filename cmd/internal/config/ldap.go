@@ -114,24 +114,3 @@ func (s *Source) validateAuth(d *decoder, at string) {
 		d.fault(at+".kerberos", fmt.Sprintf("auth: %s does not use it", s.Auth), "remove it, or set auth: gssapi")
 	}
 }
-
-// ldapConditions say for the schema what the checks above, and those of sources/ldap, say.
-func ldapConditions() (all []object) {
-	not := func(s object) object { return object{"not": s} }
-	given := func(then object, conditions ...object) {
-		all = append(all, object{"if": object{"allOf": conditions}, "then": then})
-	}
-	urls := func(pattern string) object {
-		return object{"properties": object{"urls": object{"items": object{"pattern": pattern}}}}
-	}
-	isLDAP, yes := having("type", object{"const": "ldap"}), object{"const": true}
-	auth := func(ways ...any) object { return having("auth", object{"enum": ways}) }
-	given(urls(`^ldaps?://[^/?@]+([/?].*)?$|^ldapi://`), isLDAP)
-	given(urls(`^ldaps://|^ldapi://|^ldap://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)`), isLDAP, not(having("tls.start_tls", yes)), not(having("allow_plaintext", yes)))
-	given(urls(`^ldapi://`), auth("external"), not(having("tls.cert_file", set)))
-	given(not(having("bind_dn", set)), auth("external", "gssapi", "anonymous"))
-	for _, key := range []string{"principal", "keytab", "service"} {
-		given(not(having("kerberos."+key, set)), auth("external", "simple", "anonymous"))
-	}
-	return all
-}

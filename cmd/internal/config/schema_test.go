@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"regexp"
 	"strings"
@@ -10,13 +11,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-func schema(t *testing.T) *jsonschema.Schema {
+func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	b, err := Schema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(b)))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +53,7 @@ func TestExampleFitsSchema(t *testing.T) {
 	// What does not go together with the keys that are not commented out.
 	commented = regexp.MustCompile(`(?m)^(  base_url|  oauth2|    client_|    refresh_|  (webhook|healthcheck)_file|    kerberos|      (principal|keytab|config|service):).*\n`).ReplaceAllString(commented, "")
 	for _, text := range []string{string(Example()), commented} {
-		if err := validate(t, schema(t), text); err != nil {
+		if err := validate(t, compiled(t), text); err != nil {
 			t.Errorf("the example does not fit: %v", err)
 		}
 	}
@@ -67,12 +64,8 @@ func TestExampleFitsSchema(t *testing.T) {
 
 // Every key is in the example, and the schema describes it.
 func TestEveryKeyIsDescribed(t *testing.T) {
-	b, err := Schema()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var s map[string]any
-	if err := json.Unmarshal(b, &s); err != nil {
+	if err := json.Unmarshal(schema, &s); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range allKeys() {
@@ -104,7 +97,7 @@ func TestStart(t *testing.T) {
 			if c, err := load(t, part, both); err != nil || len(c.Warnings) > 0 {
 				t.Errorf("%s: %v", kind, err)
 			}
-			if err := validate(t, schema(t), part); err != nil {
+			if err := validate(t, compiled(t), part); err != nil {
 				t.Errorf("%s: %v", kind, err)
 			}
 		}

@@ -53,18 +53,6 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// String is the shortest way to write d.
-func (d Duration) String() string {
-	if day := 24 * time.Hour; d > 0 && time.Duration(d)%day == 0 {
-		return fmt.Sprintf("%dd", time.Duration(d)/day)
-	}
-	s := strings.TrimSuffix(time.Duration(d).String(), "m0s")
-	if s = strings.TrimSuffix(s, "h0"); s != time.Duration(d).String() {
-		return s + map[bool]string{true: "h", false: "m"}[time.Duration(d)%time.Hour == 0]
-	}
-	return s
-}
-
 // Size is a number of bytes, written like 800kB, 1MB (1,000,000) or 1MiB
 // (1,048,576).
 type Size int64
@@ -80,9 +68,6 @@ func (s *Size) UnmarshalText(b []byte) error {
 	*s = Size(n)
 	return nil
 }
-
-// String is s in the largest decimal unit that fits.
-func (s Size) String() string { return written(int64(s), sizeUnits[3:]) }
 
 // Limit is a number of people, like 100, or a percentage, like 20%.
 type Limit struct {
@@ -101,13 +86,6 @@ func (l *Limit) UnmarshalText(b []byte) error {
 	return nil
 }
 
-func (l Limit) String() string {
-	if l.Percent {
-		return fmt.Sprintf("%v%%", l.N)
-	}
-	return fmt.Sprint(l.N)
-}
-
 // Pixels is a number of pixels, written like 50MP.
 type Pixels int64
 
@@ -122,8 +100,6 @@ func (p *Pixels) UnmarshalText(b []byte) error {
 	*p = Pixels(n)
 	return nil
 }
-
-func (p Pixels) String() string { return written(int64(p), pixelUnits) }
 
 type unit struct {
 	suffix string
@@ -143,14 +119,4 @@ func quantity(s string, units []unit) (int64, bool) {
 		return int64(v * u.factor), true
 	}
 	return 0, false
-}
-
-// written is n in the first unit that gives a whole number.
-func written(n int64, units []unit) string {
-	for _, u := range units {
-		if f := int64(u.factor); n%f == 0 && n != 0 {
-			return fmt.Sprint(n/f) + u.suffix
-		}
-	}
-	return fmt.Sprint(n)
 }

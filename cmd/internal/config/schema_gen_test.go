@@ -1,24 +1,29 @@
 package config
 
 import (
-	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
+	"testing"
+	"time"
 )
 
 // object is a piece of a JSON Schema.
 type object = map[string]any
 
-// Schema returns a JSON Schema (draft 7, which editors know) of the configuration file.
-// It is made of the fields that the decoder fills, their defaults, the rules that the
-// program checks, and the comments of the example.
-func Schema() ([]byte, error) {
+// makeSchema makes what Schema returns.
+func makeSchema(t *testing.T) []byte {
 	s := schemaOf(reflect.ValueOf(*reference()), "")
 	s["$schema"], s["title"] = "http://json-schema.org/draft-07/schema#", "Configuration of photosync"
-	b, err := json.MarshalIndent(s, "", "  ")
-	return append(b, '\n'), err
+	b, err := json.MarshalIndent(s, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(b, '\n')
 }
 
 // reference is a configuration with every default, and one source with those of all
@@ -31,8 +36,6 @@ func reference() *Config {
 	c.Sources[0].Type, c.Sources[0].Auth = "", ""
 	return c
 }
-
-var textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 
 // null is possible everywhere: a key without a value is as good as none.
 func orNull(types ...string) object { return object{"type": append(types, "null")} }
@@ -65,7 +68,7 @@ func typeOf(v reflect.Value, key string) object {
 		}
 		return object{"enum": all}
 	}
-	if reflect.PointerTo(v.Type()).Implements(textUnmarshaler) {
+	if isQuantity(v) {
 		return object{"anyOf": append(quantityOf(v.Interface(), r), object{"type": "null"})}
 	}
 	switch v.Kind() {
@@ -154,8 +157,8 @@ func defaultOf(v reflect.Value) any {
 	switch d := v.Interface().(type) {
 	case Secret:
 		return nil
-	case fmt.Stringer:
-		return d.String()
+	case Duration, Size, Pixels, Limit:
+		return written(d)
 	}
 	switch v.Kind() {
 	case reflect.Bool, reflect.Int:
@@ -191,9 +194,9 @@ func conditions(s object, at string) {
 		case n.when == "" && (at == "" || at == "sources[]"):
 			all = append(all, filled)
 		case n.when == "": // what has a default may be left out
-			given(object{"required": []string{n.key}, "properties": object{n.key: object{"not": object{"type": "null"}}}}, filled)
+			given(having(n.key, object{"not": object{"type": "null"}}), filled)
 		case n.when == "*":
-			given(object{"minProperties": 1}, filled)
+			given(object{"type": "object", "minProperties": 1}, filled)
 		case n.is != "":
 			given(having(n.when, object{"const": n.is}), filled)
 		default:
@@ -205,10 +208,10 @@ func conditions(s object, at string) {
 			all = append(all, object{"not": object{"allOf": []object{having(e.key, set), having(e.other, set)}}})
 		}
 	}
-	plainHost := `^https://|^http://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)`
 	switch at {
 	case "smartsheet":
-		given(object{"not": having("allow_http", object{"const": true})}, object{"properties": object{"base_url": object{"pattern": plainHost}}})
+		given(object{"not": having("allow_http", object{"const": true})},
+			object{"properties": object{"base_url": object{"pattern": `^https://|^http://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)`}}})
 	case "sources[]":
 		for _, t := range rules["sources[].type"].oneOf {
 			foreign := object{}
@@ -222,7 +225,7 @@ func conditions(s object, at string) {
 		all = append(all, ldapConditions()...)
 	}
 	if all != nil {
-		s["anyOf"] = []object{{"type": "null"}, {"allOf": all}}
+		s["allOf"] = all
 	}
 }
 
@@ -242,6 +245,126 @@ func requirements(key string) string {
 		case n.at == "" || n.at == "sources[]":
 			return "Required."
 		}
+	}
+	return ""
+}
+
+// ldapConditions say for the schema what the checks above, and those of sources/ldap, say.
+func ldapConditions() (all []object) {
+	not := func(s object) object { return object{"not": s} }
+	given := func(then object, conditions ...object) {
+		all = append(all, object{"if": object{"allOf": conditions}, "then": then})
+	}
+	urls := func(pattern string) object {
+		return object{"properties": object{"urls": object{"items": object{"pattern": pattern}}}}
+	}
+	isLDAP, yes := having("type", object{"const": "ldap"}), object{"const": true}
+	auth := func(ways ...any) object { return having("auth", object{"enum": ways}) }
+	given(urls(`^ldaps?://[^/?@]+([/?].*)?$|^ldapi://`), isLDAP)
+	given(urls(`^ldaps://|^ldapi://|^ldap://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)`), isLDAP, not(having("tls.start_tls", yes)), not(having("allow_plaintext", yes)))
+	given(urls(`^ldapi://`), auth("external"), not(having("tls.cert_file", set)))
+	given(not(having("bind_dn", set)), auth("external", "gssapi", "anonymous"))
+	for _, key := range []string{"principal", "keytab", "service"} {
+		given(not(having("kerberos."+key, set)), auth("external", "simple", "anonymous"))
+	}
+	return all
+}
+
+// about returns what the example says about a key, like sources[].urls.
+func about(key string) comment { return comments()[key] }
+
+// comments reads the example. What it says about a key is the comment above it, up to an
+// empty line or another key, and the one behind it, with the lines that continue that.
+var comments = sync.OnceValue(func() map[string]comment {
+	line := regexp.MustCompile(`^( *)(?:# )?( *)(- )?([a-z0-9_]+):(?: +(.*))?$`)
+	found, above := map[string]comment{}, ""
+	var path []string // of the keys around, and how far each is indented
+	var indents []int
+	last := ""
+	for text := range strings.Lines(string(example)) {
+		text = strings.TrimRight(text, "\n")
+		m := line.FindStringSubmatch(text)
+		prose, isProse := strings.CutPrefix(strings.TrimSpace(text), "#")
+		var key string
+		var depth, indent int
+		if m != nil {
+			indent = len(m[1] + m[2] + m[3])
+			for depth = len(indents); depth > 0 && indents[depth-1] >= indent; {
+				depth--
+			}
+			key = strings.Join(append(slices.Clone(path[:depth]), m[4]), ".")
+			key = strings.ReplaceAll(key, "sources.", "sources[].")
+		}
+		switch {
+		case m != nil && slices.Contains(allKeys(), key):
+			path, indents = append(path[:depth], m[4]), append(indents[:depth], indent)
+			value, behind, _ := strings.Cut(m[5], " # ")
+			if strings.HasPrefix(m[5], "# ") {
+				value, behind = "", m[5][2:]
+			}
+			c := comment{sentence(above, behind), strings.TrimSpace(value)}
+			if old, twice := found[key]; !twice || old.text == "" {
+				found[key] = c
+			}
+			above, last = "", key
+		case isProse && strings.HasPrefix(text, strings.Repeat(" ", 20)): // continues the one behind
+			c := found[last]
+			c.text = strings.TrimSuffix(c.text, ".") + " " + strings.TrimSpace(prose) + "."
+			found[last] = c
+		case isProse:
+			above = strings.TrimSpace(above + " " + strings.TrimSpace(prose))
+		default:
+			above = ""
+		}
+	}
+	return found
+})
+
+// sentence joins the comments above and behind a key, without the word that marks its
+// value as an example.
+func sentence(above, behind string) string {
+	behind = strings.TrimSpace(behind)
+	if rest, ok := strings.CutPrefix(behind, "example"); ok {
+		behind = strings.TrimLeft(rest, ":;, ")
+	}
+	var text []string
+	for _, part := range []string{above, behind} {
+		if part = strings.Join(strings.Fields(part), " "); part != "" {
+			text = append(text, strings.ToUpper(part[:1])+strings.TrimSuffix(part[1:], ".")+".")
+		}
+	}
+	return strings.Join(text, " ")
+}
+
+// isQuantity reports whether a value has a unit, or is an address.
+func isQuantity(v reflect.Value) bool {
+	switch v.Interface().(type) {
+	case Duration, Size, Pixels, Limit, Secret:
+		return true
+	}
+	return false
+}
+
+// written is the shortest way to write a quantity.
+func written(v any) string {
+	in := func(n int64, units []unit) string {
+		for _, u := range units {
+			if f := int64(u.factor); n%f == 0 && n != 0 {
+				return fmt.Sprint(n/f) + u.suffix
+			}
+		}
+		return fmt.Sprint(n)
+	}
+	switch v := v.(type) {
+	case Duration:
+		return in(int64(v), []unit{{"d", 24 * float64(time.Hour)}, {"h", float64(time.Hour)}, {"m", float64(time.Minute)}, {"s", float64(time.Second)}}) +
+			map[bool]string{true: "s"}[v == 0]
+	case Size:
+		return in(int64(v), []unit{{"MB", 1e6}, {"kB", 1e3}, {"B", 1}})
+	case Pixels:
+		return in(int64(v), pixelUnits)
+	case Limit:
+		return fmt.Sprint(v.N) + map[bool]string{true: "%"}[v.Percent]
 	}
 	return ""
 }
