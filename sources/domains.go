@@ -14,9 +14,17 @@ func WithDomains(src Source, domains map[string]string) Source {
 	}
 	lower := make(map[string]string, len(domains))
 	for from, to := range domains {
-		lower[strings.ToLower(from)] = strings.ToLower(to)
+		lower[domainOr(from)] = domainOr(to)
 	}
 	return rewritten{src, lower}
+}
+
+// domainOr is the canonical form of a domain, or s if it has none.
+func domainOr(s string) string {
+	if d, err := Domain(s); err == nil {
+		return d
+	}
+	return strings.ToLower(s)
 }
 
 type rewritten struct {

@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/net/idna"
+	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -14,9 +16,10 @@ import (
 const maxEmailBytes = 254
 
 // Email returns the canonical form of an email address, by which people of all
-// sources, the state and Smartsheet are matched: trimmed, NFC, the whole address
-// in lower case. The local part keeps its dots and plus-suffix: two addresses
-// that differ there may be two people. Quoted local parts are not supported.
+// sources, the state and Smartsheet are matched: trimmed, the local part case-folded by
+// Unicode's full rules and in NFC, the domain as Domain has it. The local part keeps its
+// dots and plus-suffix: two addresses that differ there may be two people. Quoted local
+// parts are not supported.
 func Email(s string) (string, error) {
 	if isPlain(s) {
 		return s, nil
@@ -52,17 +55,20 @@ func canonical(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", fmt.Errorf("email %q: not valid UTF-8", s)
 	}
-	e := strings.TrimSpace(s)
-	// Lower-casing can undo NFC and the other way round; a second round settles.
+	local, domain, found := strings.Cut(strings.TrimSpace(s), "@")
+	// Folding can undo NFC and the other way round; a second round changes nothing more.
 	for range 2 {
-		e = norm.NFC.String(strings.ToLower(norm.NFC.String(e)))
+		local = norm.NFC.String(cases.Fold().String(norm.NFC.String(local)))
 	}
-	local, domain, found := strings.Cut(e, "@")
+	domain, err := Domain(domain)
+	e := local + "@" + domain
 	switch {
 	case !found || strings.Contains(domain, "@"):
 		return "", fmt.Errorf("email %q: want exactly one @", s)
 	case local == "" || domain == "":
 		return "", fmt.Errorf("email %q: nothing before or after the @", s)
+	case err != nil:
+		return "", fmt.Errorf("email %q: %w", s, err)
 	case len(e) > maxEmailBytes:
 		return "", fmt.Errorf("email %.40q…: longer than %d bytes", s, maxEmailBytes)
 	case strings.HasPrefix(domain, ".") || strings.HasSuffix(domain, "."):
@@ -74,6 +80,21 @@ func canonical(s string) (string, error) {
 	}
 	return e, nil
 }
+
+// Domain returns the canonical form of a domain: in lower case, an internationalised one
+// as it stands in the DNS (xn--…; Unicode Technical Standard 46, as RFC 5891 looks it up).
+func Domain(s string) (string, error) {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return strings.ToLower(s), nil
+	}
+	d, err := idn.ToASCII(s)
+	if err != nil {
+		return "", fmt.Errorf("%q is no domain: %w", s, err)
+	}
+	return d, nil
+}
+
+var idn = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false))
 
 // notInEmail reports characters that no unquoted address holds (RFC 5322,
 // section 3.2.3; RFC 6532 for those beyond ASCII). The comma matters most: it

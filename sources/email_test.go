@@ -13,8 +13,15 @@ func TestEmail(t *testing.T) {
 		" Ann.Lee@Example.COM ":              "ann.lee@example.com",
 		"ann+photo@example.com":              "ann+photo@example.com",
 		"ANN.O'HARA@example.com":             "ann.o'hara@example.com",
-		"Ju\u0308rgen@example.com":           "j\u00fcrgen@example.com", // NFD
-		"stra\u00dfe@example.com":            "stra\u00dfe@example.com", // not the same as strasse
+		"Ju\u0308rgen@example.com":           "j\u00fcrgen@example.com",  // NFD
+		"Stra\u00dfe@example.com":            "strasse@example.com",      // full case folding
+		"\u0130lk@example.com":               "i\u0307lk@example.com",    // not the same as ilk
+		"\u03a3\u03c2@example.com":           "\u03c3\u03c3@example.com", // all forms of sigma
+		"ann@M\u00fcnchen.example":           "ann@xn--mnchen-3ya.example",
+		"ann@mu\u0308nchen\u3002example":     "ann@xn--mnchen-3ya.example",
+		"Ann@XN--mnchen-3ya.example":         "ann@xn--mnchen-3ya.example",
+		"ann@stra\u00dfe.example":            "ann@xn--strae-oqa.example", // another domain than strasse.example
+		"ann@\u2603\ufffd.example":           "",
 		"ann@example.com,b@b.test":           "",
 		"ann":                                "",
 		"@example.com":                       "",

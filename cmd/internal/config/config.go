@@ -14,6 +14,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Config is the whole file.
@@ -356,8 +361,27 @@ func matchAny(globs []string, email string) bool {
 	return slices.ContainsFunc(globs, func(g string) bool { return Glob(g, email) })
 }
 
-// Glob reports whether email matches a pattern with * and ?, in any case.
+// Glob reports whether email, in its canonical form, matches a pattern with * and ?, in
+// any case and with its domain in either form.
 func Glob(pattern, email string) bool {
-	ok, err := path.Match(strings.ToLower(pattern), email)
+	ok, err := path.Match(canonical(pattern), email)
 	return ok && err == nil
 }
+
+// canonical writes a pattern as sources.Email writes addresses.
+func canonical(pattern string) string {
+	if !strings.ContainsFunc(pattern, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return strings.ToLower(pattern)
+	}
+	local, domain, found := strings.Cut(pattern, "@")
+	local = norm.NFC.String(cases.Fold().String(local))
+	if d, err := idn.ToASCII(domain); err == nil {
+		domain = d
+	}
+	if !found {
+		return local
+	}
+	return local + "@" + domain
+}
+
+var idn = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false)) // lets * and ? pass

@@ -528,3 +528,19 @@ notify: {webhook_format: teams, smtp: {host: mail.example.com, from: Photosync <
 		t.Errorf("smtp %+v", m)
 	}
 }
+
+// A pattern matches however its domain is written.
+func TestGlob(t *testing.T) {
+	for _, c := range []struct {
+		pattern, email string
+		want           bool
+	}{
+		{"SVC-*@Example.com", "svc-backup@example.com", true}, {"svc-*@example.com", "ann@example.com", false},
+		{"*@m\u00fcnchen.example", "ann@xn--mnchen-3ya.example", true}, {"*@*.M\u00fcnchen.example", "ann@a.xn--mnchen-3ya.example", true},
+		{"*@xn--mnchen-3ya.example", "ann@xn--mnchen-3ya.example", true}, {"Stra\u00dfe*", "strasse1@example.com", true},
+	} {
+		if got := Glob(c.pattern, c.email); got != c.want {
+			t.Errorf("Glob(%q, %q) = %v", c.pattern, c.email, got)
+		}
+	}
+}
