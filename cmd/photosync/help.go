@@ -14,7 +14,7 @@ var exitMeanings = map[int]string{
 	exitDone:        "done; nothing failed, or there was nothing to do",
 	exitFailed:      "the run failed: a source or Smartsheet unreachable, the token refused, state or report not writable",
 	exitUsage:       "usage or configuration error; nothing was contacted",
-	exitAttention:   "done, but some people need attention: failed, partially successful, ambiguous, held for a shared picture, with a refused picture, or unverified",
+	exitAttention:   "done, but somebody is needed: a finding about the whole run, or people who failed, are partially successful, ambiguous, held for a shared picture, have a refused picture, or are unverified",
 	exitHeld:        "a guard held the run back; nothing was written",
 	exitLocked:      "another run holds the state",
 	exitInterrupted: "stopped early (a signal, --max-duration, Smartsheet's maintenance, a quota that others use up); all that was done is recorded",

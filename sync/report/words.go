@@ -19,7 +19,7 @@ var codeWords = map[string]string{
 }
 
 var exitWords = map[int]string{
-	0: "done", 1: "the run failed", 2: "usage or configuration error", 3: "done, but some people need attention",
+	0: "done", 1: "the run failed", 2: "usage or configuration error", 3: "done, but somebody is needed",
 	4: "held back by a guard", 5: "another run holds the state", 6: "stopped early", 10: "there are changes",
 }
 

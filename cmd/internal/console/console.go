@@ -36,6 +36,8 @@ import (
 
 	"github.com/mattn/go-colorable"
 	"golang.org/x/term"
+
+	"photosync/sync/report"
 )
 
 // Console prints for people, or programs, on one writer.
@@ -196,5 +198,5 @@ func names(all []string) string {
 	if len(all) <= few {
 		return strings.Join(all, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(all[:few], ", "), len(all)-few)
+	return strings.Join(all[:few], ", ") + " and " + report.Number(len(all)-few) + " more"
 }

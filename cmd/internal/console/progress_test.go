@@ -119,7 +119,7 @@ func TestProgressAsJSON(t *testing.T) {
 	})
 }
 
-var escapes = regexp.MustCompile("\x1b\\[[0-9]*[A-Z]")
+var escapes = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 
 // A terminal shows one line that moves on, with the log above it, and nothing of it
 // is left when the run is over.

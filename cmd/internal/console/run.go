@@ -111,17 +111,19 @@ func (r *Run) Item(it report.Item) {
 func (r *Run) Stopping(s os.Signal, grace time.Duration) {
 	if s == os.Interrupt && r.interactive != nil { // also if warnings are not logged
 		c := &Console{w: r.interactive, colour: r.err.colour, width: r.err.width}
-		c.line(2, "%s Waiting up to %v for answers to what is on the wire, and recording them. Ctrl-C again ends at once: what is cut off is sent again by the next run.",
+		c.line(2, "%s Waiting up to %v for answers to what is on the wire. Ctrl-C again ends at once; the next run then sends those pictures again.",
 			styled{yellow, "Stopping."}, grace)
 		return
 	}
 	r.Log.Warn().Stringer("signal", s).Stringer("at_most", grace).
-		Msg("stopping: answers to what is on the wire are waited for and recorded; a second signal ends at once, and the next run sends again what is cut off")
+		Msg("stopping: waiting for answers to what is on the wire; a second signal ends at once, and the next run then sends those pictures again")
 }
 
 // End shows how the run came out, unless it is quiet and nobody has to act.
 func (r *Run) End(rep *report.Report, files []string, hint func(error) string, errs ...error) error {
-	logEnd(r.Log, rep, files)
+	if !r.human || r.lines != nil { // else the summary follows
+		logEnd(r.Log, rep, files)
+	}
 	if r.quiet && !somebodyHasToAct(rep, errs...) {
 		return nil
 	}
