@@ -157,7 +157,10 @@ func tally(all []string) string {
 }
 
 // endless are attempts of which only time bounds the number: backoff has jitter.
-var endless = regexp.MustCompile(`@\d+( 4001)? after \d\d+ 4001`)
+var (
+	endless  = regexp.MustCompile(`@\d+( 4001)? after \d\d+ 4001`)
+	overtime = regexp.MustCompile(`^(unfinished)@\d+( .*) after \d+ `)
+)
 
 // peopleOf is what became of the people: outcome, @attempts, the last error, and
 // those before it.
@@ -191,7 +194,8 @@ func peopleOf(r *report.Report) string {
 		if len(earlier) > 0 {
 			s += " after " + tally(earlier)
 		}
-		all = append(all, endless.ReplaceAllString(s, "@*$1 after * 4001"))
+		s = endless.ReplaceAllString(s, "@*$1 after * 4001")
+		all = append(all, overtime.ReplaceAllString(s, "$1@*$2 after * "))
 	}
 	return tally(all)
 }

@@ -61,36 +61,29 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 	var a attempts
 	var p patience
 	for {
-		began := time.Now()
-		ticket, err := c.gate.pass(ctx, q.units)
-		c.tally.waited(began, time.Now())
+		ticket, err := c.enter(ctx, q)
 		if err != nil {
-			return a, &Error{Op: q.op, Err: fmt.Errorf("waiting for quota: %w", err)}
-		}
-		if !q.before.IsZero() && time.Now().After(q.before) {
-			c.gate.answered(ticket, false, 0)
-			return a, &Error{Op: q.op, Err: ErrTooLate}
+			return a, err
 		}
 		a.n++
 		asked, e := c.attempt(ctx, q, parse, &a)
-		limited := e != nil && e.retry() == Throttled
-		c.gate.answered(ticket, limited, asked)
+		pause := c.gate.answered(ticket, e, asked)
 		if e == nil {
 			return a, nil
 		}
 		a.unknown = a.unknown || e.unknown()
-		if limited {
+		if e.retry() == Throttled {
 			c.tally.limited(time.Now())
 		}
 		if ctx.Err() != nil {
 			return a, e
 		}
-		wait, again := c.again(e, &a, &p)
+		wait, again := c.again(e, &a, &p, asked)
 		if !again {
 			return a, e
 		}
 		if c.o.Observe != nil {
-			c.o.Observe(e, a.n, wait+asked)
+			c.o.Observe(e, a.n, max(wait, pause))
 		}
 		if err := sleepUntil(ctx, time.Now().Add(wait)); err != nil {
 			return a, fmt.Errorf("%w (stopped before another attempt: %w)", e, err)
@@ -100,19 +93,42 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 	}
 }
 
-// again tells whether the call that failed with e is tried again, and after what
-// wait of its own: that for quota holds for all, at the gate.
-func (c *Client) again(e *Error, a *attempts, p *patience) (wait time.Duration, again bool) {
-	switch v := e.retry(); v {
+// enter waits at the gate for the next attempt of q.
+func (c *Client) enter(ctx context.Context, q call) (ticket, error) {
+	began := time.Now()
+	t, err := c.gate.pass(ctx, q)
+	c.tally.waited(began, time.Now())
+	if e, ok := errors.AsType[*Error](err); ok {
+		return t, e
+	}
+	if err != nil {
+		return t, &Error{Op: q.op, Err: fmt.Errorf("waiting for quota: %w", err)}
+	}
+	if !q.before.IsZero() && time.Now().After(q.before) {
+		e := &Error{Op: q.op, Err: ErrTooLate}
+		c.gate.answered(t, e, 0)
+		return t, e
+	}
+	return t, nil
+}
+
+// again reports whether the call that failed with e is tried again, and after what
+// wait of its own: pauses that hold for all are the gate's. asked is what the server
+// asks for.
+func (c *Client) again(e *Error, a *attempts, p *patience, asked time.Duration) (wait time.Duration, again bool) {
+	switch class := e.retry(); class {
 	case Throttled:
 		p.throttled++
 		return 0, p.throttled <= maxThrottled
 	case Retryable, Unavailable:
-		wait = backoff(p.failed)
+		if errors.Is(e.Err, errOutage) {
+			return 0, false
+		}
+		wait = max(backoff(p.failed), asked)
 		p.failed++
 		p.waited += wait
 		// Maintenance lasts longer than a few attempts: only MaxWait bounds it.
-		return wait, p.waited <= c.o.MaxWait && (v == Unavailable || p.failed < c.o.MaxAttempts)
+		return wait, p.waited <= c.o.MaxWait && (class == Unavailable || p.failed < c.o.MaxAttempts)
 	}
 	if c.auth.expired(a.token, e.Code) && !p.renewed {
 		p.renewed = true
@@ -130,8 +146,9 @@ func backoff(failures int) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
-// attempt sends the call once. The wait is what a 429 answer asks for.
-func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, a *attempts) (wait time.Duration, e *Error) {
+// attempt sends the call once. asked is after what time the server asks to come back, if
+// it does.
+func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, a *attempts) (asked time.Duration, e *Error) {
 	a.status = 0
 	if a.token, e = c.auth.token(ctx); e != nil {
 		return 0, e

@@ -56,6 +56,9 @@ func Classify(err error) Class {
 
 // class is what the answer, or its absence, says by itself.
 func (e *Error) class() Class {
+	if errors.Is(e.Err, errOutage) {
+		return Unavailable
+	}
 	switch e.Code {
 	case codeVersionRetired, codeCannotAssume:
 		return Stop
@@ -116,6 +119,18 @@ func (e *Error) retry() Class {
 		return Retryable
 	}
 	return c
+}
+
+// answer reports whether the server answered, if only with a refusal.
+func (e *Error) answer() bool {
+	c := e.retry()
+	return e.Status != 0 && c != Throttled && c != Retryable && c != Unavailable
+}
+
+// outage reports whether the server, or the connection to it, could not: as in an outage.
+func (e *Error) outage() bool {
+	c := e.class()
+	return c == Retryable || c == Unavailable
 }
 
 // unknown reports whether the call may have taken effect all the same.

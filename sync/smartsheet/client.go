@@ -123,7 +123,7 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	c := &Client{o: o, gate: newGate(o.RequestsPerMinute, o.UploadWeight)}
+	c := &Client{o: o, gate: newGate(o.RequestsPerMinute, o.UploadWeight, o.MaxWait)}
 	c.http = &http.Client{Transport: labelled{c}, CheckRedirect: sameHost}
 	c.auth = newAuth(o, c.http)
 	return c, nil

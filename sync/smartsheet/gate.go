@@ -30,69 +30,77 @@ const (
 )
 
 // gate is what every attempt of every call passes: the quota of the token, spread
-// evenly over the minute, and the pause that one 429 answer imposes on all. After
-// a pause one caller goes first, and the others follow when it was let through.
+// evenly over the minute, and the pauses that hold for all callers, after a 429 answer
+// or in an outage. After a pause one call goes first, as a probe; the others follow
+// when it had a good answer.
 type gate struct {
 	limiter *rate.Limiter
 	nominal float64 // units a second
 
 	mu      sync.Mutex
-	until   time.Time     // nobody passes before
-	probe   chan struct{} // closed when the caller that went first has its answer; nil: none
-	first   bool          // the next caller goes first
-	refused int           // probes in a row
-	epoch   int           // pauses so far: 429 answers to older requests tell nothing new
-	rate    float64       // units a second, as the limiter has it
-	good    float64       // the rate below it that is known to hold; 0: none
-	step    float64       // of the next raise
-	hold    time.Duration // until the next raise
-	since   time.Time     // when rate was set, or the last pause ended
-	passed  units         // let through in the last window
+	until   time.Time     // end of the pause
+	first   bool          // the next call is a probe
+	probe   chan struct{} // closed when the probe has its answer; nil: none is on its way
+	refused int           // probes in a row that had a 429 answer
+	epoch   int           // pauses so far: the answer to an older request says nothing new
+	outage  outage
+
+	rate   float64       // units a second, as the limiter has it
+	proven float64       // the rate before the last raise, which held; 0: none
+	step   float64       // of the next raise
+	hold   time.Duration // until the next raise
+	since  time.Time     // when rate was set, or the last pause ended
+	passed units         // let through in the last window
 }
 
-func newGate(requestsPerMinute, burst int) *gate {
+// newGate returns a gate. limit is how long an outage may last.
+func newGate(requestsPerMinute, burst int, limit time.Duration) *gate {
 	perSecond := float64(requestsPerMinute) / 60 * headroom
 	now := time.Now()
 	return &gate{
-		limiter: rate.NewLimiter(rate.Limit(perSecond), max(burst, 1)),
+		limiter: rate.NewLimiter(rate.Limit(perSecond), max(burst, 1)), outage: outage{limit: limit},
 		nominal: perSecond, rate: perSecond, step: perSecond / raises, hold: firstHold, since: now,
 	}
 }
 
 // ticket is the right to send one request; its answer goes to gate.answered.
 type ticket struct {
+	call  string // path of the call
 	epoch int
 	units int
-	probe chan struct{} // not nil: this one goes first after a pause
+	probe chan struct{} // not nil: this request is the probe
 }
 
-// pass waits until n units of quota are there and no pause holds. Its error is
-// ctx's.
-func (g *gate) pass(ctx context.Context, n int) (ticket, error) {
+// pass waits until there are as many units of quota as q takes and no pause holds. Its
+// error is ctx's, or errOutage.
+func (g *gate) pass(ctx context.Context, q call) (ticket, error) {
 	for {
-		if err := g.sleep(ctx); err != nil {
+		if err := g.sleep(ctx, q.op); err != nil {
 			return ticket{}, err
 		}
-		if err := g.limiter.WaitN(ctx, n); err != nil {
+		if err := g.limiter.WaitN(ctx, q.units); err != nil {
 			if ctx.Err() != nil {
 				return ticket{}, context.Cause(ctx)
 			}
 			// The deadline would pass while waiting.
 			return ticket{}, context.DeadlineExceeded
 		}
-		if t, ok := g.enter(n); ok {
+		if t, ok := g.enter(q); ok {
 			return t, nil
 		}
-		// A pause began while waiting for quota: wait for that, too.
+		// A pause began while waiting for quota: wait for its end, too.
 	}
 }
 
-// sleep waits for the pause to end, and for the caller that goes first after it.
-func (g *gate) sleep(ctx context.Context) error {
+// sleep waits for the pause to end, and for the probe after it.
+func (g *gate) sleep(ctx context.Context, op string) error {
 	for {
 		g.mu.Lock()
-		until, probe := g.until, g.probe
+		until, probe, outage := g.until, g.probe, g.outage.error(op)
 		g.mu.Unlock()
+		if outage != nil {
+			return outage
+		}
 		if err := sleepUntil(ctx, until); err != nil {
 			return err
 		}
@@ -107,13 +115,13 @@ func (g *gate) sleep(ctx context.Context) error {
 	}
 }
 
-func (g *gate) enter(n int) (ticket, bool) {
+func (g *gate) enter(q call) (ticket, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if time.Now().Before(g.until) || g.probe != nil {
+	if time.Now().Before(g.until) || g.probe != nil || g.outage.over {
 		return ticket{}, false
 	}
-	t := ticket{epoch: g.epoch, units: n}
+	t := ticket{call: q.path, epoch: g.epoch, units: q.units}
 	if g.first {
 		g.first = false
 		g.probe = make(chan struct{})
@@ -122,9 +130,10 @@ func (g *gate) enter(n int) (ticket, bool) {
 	return t, true
 }
 
-// answered takes note of the answer to t's request: limited is a 429, after which
-// nobody passes for the time it asks for (0: it does not say).
-func (g *gate) answered(t ticket, limited bool, asked time.Duration) {
+// answered takes note of what became of t's request, and of the time after which the
+// server asks to come back (0: it does not say). It returns for how long all callers
+// pause now.
+func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Duration) {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -132,16 +141,28 @@ func (g *gate) answered(t ticket, limited bool, asked time.Duration) {
 		g.probe = nil
 		close(t.probe)
 	}
-	if !limited {
+	switch {
+	case e == nil || e.answer():
 		g.refused = 0
+		g.outage.answered()
 		g.passed.add(now, t.units)
 		g.raise(now)
-		return
+	case e.retry() == Throttled:
+		g.limited(now, t, asked)
+	case e.outage():
+		g.failing(now, t, e, asked)
+	case t.probe != nil: // it was not sent
+		g.first = true
 	}
+	return max(g.until.Sub(now), 0)
+}
+
+// limited begins a pause after a 429 answer.
+func (g *gate) limited(now time.Time, t ticket, asked time.Duration) {
 	if t.epoch == g.epoch {
 		g.epoch++
 		if asked == 0 {
-			asked = g.untold(t)
+			asked = g.guess(t)
 		}
 		if t.probe == nil {
 			g.cut(now)
@@ -150,21 +171,43 @@ func (g *gate) answered(t ticket, limited bool, asked time.Duration) {
 		return // the pause that began with another request covers this one
 	}
 	// The clients of one token should not come back in the same instant.
-	if until := now.Add(asked + rand.N(time.Second)); until.After(g.until) {
+	g.pause(now.Add(asked + rand.N(time.Second)))
+}
+
+// failing begins a pause when the server fails, if it asks for one or fails everybody.
+func (g *gate) failing(now time.Time, t ticket, e *Error, asked time.Duration) {
+	if t.epoch != g.epoch && asked == 0 {
+		return
+	}
+	pause := g.outage.failing(now, t.call, e, asked)
+	if g.outage.over {
+		e.Err = g.outage.describe(e.Err)
+	}
+	if pause > 0 {
+		g.epoch++
+		g.pause(now.Add(pause))
+	} else if t.probe != nil {
+		g.first = true
+	}
+}
+
+// pause lets nobody pass before until, and then one call alone.
+func (g *gate) pause(until time.Time) {
+	if until.After(g.until) {
 		g.until, g.since = until, until
 	}
 	g.first = true
 }
 
-// untold is the pause after a 429 answer that does not say how long: until the
-// server's window is over, whose end nobody knows. The request that goes first after
-// each pause finds it; where it is refused again and again, it takes its time. Just
-// above a rate that held, what is left of the window is short.
-func (g *gate) untold(t ticket) time.Duration {
+// guess is the pause after a 429 answer that does not say how long: until the
+// server's window is over, whose end nobody knows. Where probes are refused again and
+// again, the pauses grow. Just above a rate that held, what is left of the window is
+// short.
+func (g *gate) guess(t ticket) time.Duration {
 	switch {
 	case t.probe != nil:
 		g.refused++
-	case g.good > 0:
+	case g.proven > 0:
 		return quotaWindow / 6
 	default:
 		g.refused = 0
@@ -175,8 +218,8 @@ func (g *gate) untold(t ticket) time.Duration {
 // cut lowers the rate: back to the one that held, or by half, or to what was let
 // through in the last minute if that is still less.
 func (g *gate) cut(now time.Time) {
-	if g.good > 0 {
-		g.rate, g.good = g.good, 0
+	if g.proven > 0 {
+		g.rate, g.proven = g.proven, 0
 		g.hold = min(g.hold*2, lastHold)
 	} else {
 		half := g.rate / 2
@@ -195,7 +238,7 @@ func (g *gate) raise(now time.Time) {
 	if g.rate >= g.nominal || now.Sub(g.since) < g.hold {
 		return
 	}
-	g.good, g.since = g.rate, now
+	g.proven, g.since = g.rate, now
 	g.rate = min(g.rate+g.step, g.nominal)
 	g.step *= 2
 	g.limiter.SetLimitAt(now, rate.Limit(g.rate))

@@ -1,0 +1,74 @@
+package smartsheet
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// outageAfter is how many different calls have to fail in a row, each because the
+	// server or the connection could not, before that counts as an outage. A call that
+	// fails again and again alone may be at fault itself.
+	outageAfter = 3
+	// longestPause is between two attempts in an outage: a day of it is 300 requests.
+	longestPause = 5 * time.Minute
+)
+
+// errOutage is why a call is given up, or not begun, in an outage that lasted too long.
+var errOutage = errors.New("Smartsheet answers nobody")
+
+// outage is a time in which the server fails whatever call comes. All callers pause
+// then, and one call at a time finds out whether it is over, ever more seldom.
+type outage struct {
+	limit time.Duration // after which every call is given up
+
+	failed map[string]bool // calls that failed, since one had an answer
+	since  time.Time       // the first of them
+	pauses int             // before an attempt of one call
+	last   *Error
+	over   bool // the limit was reached
+}
+
+// failing notes that a call failed, and returns for how long all callers pause: for as
+// long as the server asks, and longer each time in an outage. 0: they go on. Once the
+// pause would end beyond the limit, over is set.
+func (o *outage) failing(now time.Time, call string, e *Error, asked time.Duration) (pause time.Duration) {
+	if o.failed == nil {
+		o.failed, o.since = map[string]bool{}, now
+	}
+	o.failed[call], o.last = true, e
+	pause = asked
+	if len(o.failed) >= outageAfter {
+		pause = max(pause, min(time.Second<<min(o.pauses, 10), longestPause))
+		o.pauses++
+	}
+	if pause > 0 {
+		o.over = now.Add(pause).Sub(o.since) > o.limit
+		pause += rand.N(pause/8 + 1)
+	}
+	return pause
+}
+
+// answered notes that the server answers.
+func (o *outage) answered() { *o = outage{limit: o.limit} }
+
+// error is why a call is not begun: the outage lasted too long. nil: it did not.
+func (o *outage) error(op string) *Error {
+	if !o.over {
+		return nil
+	}
+	e := *o.last
+	e.Op, e.Err = op, o.describe(o.last.Err)
+	return &e
+}
+
+// describe adds to why a call failed that others failed, too.
+func (o *outage) describe(cause error) error {
+	err := fmt.Errorf("%w: %d different calls failed in a row", errOutage, len(o.failed))
+	if cause != nil {
+		return fmt.Errorf("%w, the last one: %w", err, cause)
+	}
+	return err
+}
