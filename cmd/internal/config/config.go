@@ -260,12 +260,12 @@ func Load(path string, env func(string) string, checks ...func(Source) []Fault) 
 		return nil, err
 	}
 	c.Warnings = d.warnings
-	d.check(reflect.ValueOf(c).Elem(), "")
+	walk(reflect.ValueOf(c).Elem(), "", d.check)
 	for i := range c.Sources {
 		c.Sources[i].defaults()
 	}
 	c.validate(d)
-	d.require(c)
+	walk(reflect.ValueOf(c).Elem(), "", d.require)
 	for i, s := range c.Sources {
 		for _, check := range checks {
 			for _, f := range check(s) {
@@ -287,7 +287,7 @@ func LoadState(path string) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	d.require(c)
+	walk(reflect.ValueOf(c).Elem(), "", d.require)
 	known := keys(reflect.TypeFor[Config]())
 	d.faults = slices.DeleteFunc(d.faults, func(f Fault) bool {
 		top, _, _ := strings.Cut(strings.ReplaceAll(f.Key, "[", "."), ".")

@@ -25,7 +25,9 @@ type decoder struct {
 
 // fault adds a mistake at the place of key, or of the nearest key above it. What follows
 // from another fault is none: one mistake is reported once.
-func (d *decoder) fault(key, message, instead string) { d.add(Fault{Key: key}, message, instead) }
+func (d *decoder) fault(key, message, instead string) {
+	d.add(Fault{Key: key, Message: message, Instead: instead})
+}
 
 // missing adds a key that must be there.
 func (d *decoder) missing(key, message, instead string) {
@@ -34,7 +36,8 @@ func (d *decoder) missing(key, message, instead string) {
 	}
 }
 
-func (d *decoder) add(f Fault, message, instead string) {
+// add completes a fault with its place, if it has none.
+func (d *decoder) add(f Fault) {
 	if d.spoiled(f.Key) {
 		return
 	}
@@ -46,7 +49,6 @@ func (d *decoder) add(f Fault, message, instead string) {
 	if f.Line == 0 {
 		f.Line, f.Column = at.line, at.column
 	}
-	f.Message, f.Instead = message, instead
 	d.faults = append(d.faults, f)
 }
 
@@ -91,19 +93,19 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 			d.places[key] = place{t.Position.Line, t.Position.Column}
 		}
 	}
-	switch n := node.(type) {
+	switch node.(type) {
 	case *ast.NullNode: // as if the key were not there
-		if key == "image.background" && strings.Contains(d.line(key), "#") {
-			d.wrong(key, "# begins a comment", "put the colour in quotes", quoteAfter(d.line(key), "background:"))
+		if head, colour, found := strings.Cut(d.line(key), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour && colour != "" {
+			d.add(Fault{Key: key, Message: "# begins a comment", Instead: quoteIt, correct: head + "background: " + quoted("#"+colour)})
 		}
 		return
 	case *ast.TagNode, *ast.AnchorNode, *ast.AliasNode:
-		at := n.GetToken().Position
-		f := Fault{Key: key, Line: at.Line, Column: at.Column}
-		if v.Kind() != reflect.Struct && v.Kind() != reflect.Map {
-			f.correct = quoteAfter(d.line(key), leaf(key)+":")
+		f := Fault{Key: key}
+		d.slip(&f, d.lineOf(node), values)
+		if f.Message, f.Instead = meaning, quoteIt; v.Kind() == reflect.Struct || v.Kind() == reflect.Map {
+			f.Instead, f.correct = "remove it", ""
 		}
-		d.add(f, "YAML gives the first character of this value a meaning", "put the value in quotes")
+		d.add(f)
 		return
 	}
 	if text, _ := scalarText(node); strings.Contains(text, "${") {
@@ -114,7 +116,11 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 		if !scalar {
 			d.fault(key, "want one value here", "")
 		} else if err := u.UnmarshalText([]byte(text)); err != nil {
-			d.fault(key, quote(key, text)+" "+err.Error(), "")
+			by := ""
+			if _, isDuration := u.(*Duration); isDuration && strings.Trim(text, "0123456789") == "" {
+				by = text + "s"
+			}
+			d.wrong(key, quote(key, text)+" "+err.Error(), "", text, by)
 		}
 		return
 	}
@@ -130,9 +136,9 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	}
 }
 
-// wrong is like fault, with the corrected line.
-func (d *decoder) wrong(key, message, instead, correct string) {
-	d.add(Fault{Key: key, correct: correct}, message, instead)
+// wrong is like fault, with the line in which another value replaces the wrong one.
+func (d *decoder) wrong(key, message, instead, value, by string) {
+	d.add(Fault{Key: key, Message: message, Instead: instead, correct: replaceAfter(d.line(key), leaf(key), value, by)})
 }
 
 // line is the line in which key stands.
@@ -165,17 +171,16 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, key string) {
 // unknown adds the fault of a key that does not exist. It shows only a key that is like
 // one that does: another may be a secret.
 func (d *decoder) unknown(full, name, parent string, known []string) {
-	at, key := d.places[full], full
+	at := d.places[full]
 	instead, meant := suggestion(name, known)
-	if instead[0] == 'k' {
-		key = strings.TrimPrefix(parent+".…", ".")
+	f := Fault{Line: at.line, Column: at.column, Key: full, Message: "unknown key", Instead: instead}
+	if strings.HasPrefix(instead, "known here") {
+		f.Key = strings.TrimPrefix(parent+".…", ".")
 	}
-	f := Fault{Line: at.line, Column: at.column, Key: key}
 	if meant != "" {
 		d.meant = append(d.meant, strings.TrimPrefix(parent+"."+meant, "."))
 		f.correct = strings.Replace(d.line(full), name, meant, 1)
 	}
-	f.Message, f.Instead = "unknown key", instead
 	d.faults = append(d.faults, f)
 }
 
@@ -305,7 +310,7 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	switch v.Kind() {
 	case reflect.String:
 		if _, isBool := node.(*ast.BoolNode); isBool {
-			d.wrong(key, fmt.Sprintf("want a text, not %s", text), "put it in quotes if it is meant as text", quoteAfter(d.line(key), leaf(key)+":"))
+			d.wrong(key, "want a text, not "+text, "put it in quotes if it is meant as text", text, quoted(text))
 			return
 		}
 		v.SetString(text)
@@ -313,7 +318,7 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 		b, ok := node.(*ast.BoolNode)
 		if !ok {
 			word := map[bool]string{true: "true", false: "false"}[slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text)]
-			d.wrong(key, "want true or false, not "+quote(key, text), "", replaceAfter(d.line(key), leaf(key), text, word))
+			d.wrong(key, "want true or false, not "+quote(key, text), "", text, word)
 			return
 		}
 		v.SetBool(b.Value)

@@ -234,22 +234,11 @@ func looksSecret(word string) bool {
 
 // allKeys are all keys in the order of the file, those of a source like sources[].urls.
 var allKeys = sync.OnceValue(func() (all []string) {
-	var walk func(t reflect.Type, key string)
-	walk = func(t reflect.Type, key string) {
-		switch t.Kind() {
-		case reflect.Slice:
-			walk(t.Elem(), key+"[]")
-		case reflect.Struct:
-			for i, name := range keys(t) {
-				if name != "-" {
-					full := strings.TrimPrefix(key+"."+name, ".")
-					all = append(all, full)
-					walk(t.Field(i).Type, full)
-				}
-			}
+	walk(reflect.ValueOf(Config{Sources: make([]Source, 1)}), "", func(_ reflect.Value, key string) {
+		if key = indexes().ReplaceAllString(key, "[]"); key != "" && key != "sources[]" {
+			all = append(all, key)
 		}
-	}
-	walk(reflect.TypeFor[Config](), "")
+	})
 	return all
 })
 

@@ -34,7 +34,7 @@ func (c *Config) notices(d *decoder, file string, env func(string) string) {
 		// The address itself is in no message: it may be a secret.
 		u, err := url.Parse(a.address.Reveal())
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			d.fault(a.key, "is no address", "like https://example.com/…")
+			d.fault(a.key, "is not an address", "like https://example.com/…")
 			continue
 		}
 		if u.User != nil {

@@ -46,9 +46,9 @@ func TestNotices(t *testing.T) {
 
 func TestNoticeFaults(t *testing.T) {
 	for text, want := range map[string]string{
-		"notify: {webhook: 'hooks.example.com/s3cret'}":                          "notify.webhook: is no address",
-		"notify: {healthcheck: 'ftp://hc.example.com/s3cret'}":                   "notify.healthcheck: is no address",
-		"metrics: {pushgateway: 's3cret'}":                                       "metrics.pushgateway: is no address",
+		"notify: {webhook: 'hooks.example.com/s3cret'}":                          "notify.webhook: is not an address",
+		"notify: {healthcheck: 'ftp://hc.example.com/s3cret'}":                   "notify.healthcheck: is not an address",
+		"metrics: {pushgateway: 's3cret'}":                                       "metrics.pushgateway: is not an address",
 		"notify: {webhook: 'https://hooks.example.com/s3cret', webhook_file: x}": "notify.webhook: does not go together with webhook_file",
 		"notify: {webhook_file: /nowhere/hook}":                                  "notify.webhook_file: read \"/nowhere/hook\": no such file",
 		"notify: {when: sometimes}":                                              "notify.when: \"sometimes\" is not possible (attention, always)",

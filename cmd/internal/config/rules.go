@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -32,7 +33,7 @@ var rules = map[string]rule{
 	"smartsheet.retry.max_attempts":  {low: 1, high: 100},
 
 	"sources[].type":             {oneOf: []string{"folder", "ldap"}},
-	"sources[].domains[]":        {pattern: `^[^@\s*/:]+$`, what: "is no domain", instead: "the part after the @, like example.com"},
+	"sources[].domains[]":        {pattern: `^[^@\s*/:]+$`, what: "is not a domain", instead: "the part after the @, like example.com"},
 	"sources[].auth":             {oneOf: []string{"simple", "external", "gssapi", "anonymous"}},
 	"sources[].photo_choice":     {oneOf: []string{"first", "largest"}},
 	"sources[].paging":           {oneOf: []string{"auto", "required", "off"}},
@@ -50,7 +51,7 @@ var rules = map[string]rule{
 	"image.max_pixels": {low: 1000, high: 1_000_000_000, instead: "write it like 50MP"},
 	"image.crop":       {oneOf: []string{"none", "center", "top"}},
 	"image.quality":    {high: 100},
-	"image.background": {pattern: `^#[0-9a-fA-F]{6}$`, what: "is no colour", instead: "write it like '#ffffff', in quotes: # begins a comment"},
+	"image.background": {pattern: `^#[0-9a-fA-F]{6}$`, what: "is not a colour", instead: "write it like '#ffffff', in quotes: # begins a comment"},
 
 	"policy.existing":      {oneOf: []string{"on_source_change", "enforce", "respect_user", "fill_empty"}},
 	"policy.removed":       {oneOf: []string{"report", "placeholder"}},
@@ -73,7 +74,7 @@ var rules = map[string]rule{
 	"log.format": {oneOf: []string{"auto", "console", "json"}},
 }
 
-var mailbox = rule{pattern: `^([^<>@]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$`, what: "is no mail address", instead: "like photosync@example.com"}
+var mailbox = rule{pattern: `^([^<>@]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$`, what: "is not a mail address", instead: "like photosync@example.com"}
 
 // need is a key that must have a value where another has one. At names where both stand.
 type need struct {
@@ -119,90 +120,71 @@ var excluded = []struct{ at, key, other string }{
 
 var indexes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[\d+\]`) })
 
-// check applies the rules to what is set below v, which stands at key.
-func (d *decoder) check(v reflect.Value, key string) {
-	if key != "" && d.places[key].line == 0 {
-		return // a default
-	}
-	r, ruled := rules[indexes().ReplaceAllString(key, "[]")]
+// walk calls f for v, which stands at key, and for all below it.
+func walk(v reflect.Value, key string, f func(v reflect.Value, key string)) {
+	f(v, key)
 	switch v.Kind() {
 	case reflect.Struct:
 		for i, name := range keys(v.Type()) {
 			if name != "-" {
-				d.check(v.Field(i), strings.TrimPrefix(key+"."+name, "."))
+				walk(v.Field(i), strings.TrimPrefix(key+"."+name, "."), f)
 			}
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			d.check(v.Index(i), fmt.Sprintf("%s[%d]", key, i))
-		}
-	case reflect.String:
-		if ruled {
-			d.checkText(key, v.String(), r)
-		}
-	case reflect.Int, reflect.Int64:
-		if n := v.Int(); ruled && r.oneOf != nil {
-			d.checkText(key, fmt.Sprint(n), r)
-		} else if ruled && (n < r.low || n > r.high && r.high > 0) && !(r.zero && n == 0) {
-			message, instead := "is out of range", r.instead
-			if r.high == 0 {
-				message = "must be above 0"
-			} else if instead == "" {
-				instead = fmt.Sprintf("%d to %d", r.low, r.high)
-			}
-			d.fault(key, message, instead)
+			walk(v.Index(i), fmt.Sprintf("%s[%d]", key, i), f)
 		}
 	}
 }
 
-func (d *decoder) checkText(key, v string, r rule) {
+// check applies the rules to a value, if the file sets it.
+func (d *decoder) check(v reflect.Value, key string) {
+	r, ruled := rules[indexes().ReplaceAllString(key, "[]")]
+	if !ruled || d.places[key].line == 0 {
+		return
+	}
+	text := fmt.Sprint(v)
 	switch {
-	case r.oneOf != nil && !slices.Contains(r.oneOf, v):
-		d.wrong(key, quote(key, v)+" is not possible", strings.Join(r.oneOf, ", "), replaceAfter(d.line(key), leaf(key), v, nearest(v, r.oneOf)))
-	case r.pattern != "" && !regexp.MustCompile(r.pattern).MatchString(v):
-		d.fault(key, quote(key, v)+" "+r.what, r.instead)
+	case r.oneOf != nil && !slices.Contains(r.oneOf, text):
+		d.wrong(key, quote(key, text)+" is not possible", strings.Join(r.oneOf, ", "), text, nearest(text, r.oneOf))
+	case r.pattern != "" && !regexp.MustCompile(r.pattern).MatchString(text):
+		d.fault(key, quote(key, text)+" "+r.what, r.instead)
+	case !v.CanInt() || r.oneOf != nil || v.Int() >= r.low && (v.Int() <= r.high || r.high == 0) || r.zero && v.IsZero():
+	case r.high == 0:
+		d.fault(key, "must be above 0", r.instead)
+	default:
+		d.fault(key, "is out of range", cmp.Or(r.instead, fmt.Sprintf("%d to %d", r.low, r.high)))
 	}
 }
 
-// require applies needs and excluded.
-func (d *decoder) require(c *Config) {
-	each := func(at string, f func(v reflect.Value, key string)) {
-		rest, inSource := strings.CutPrefix(at, "sources[]")
-		if !inSource {
-			f(reflect.ValueOf(c).Elem(), at)
-			return
-		}
-		for i := range c.Sources {
-			f(reflect.ValueOf(c).Elem(), fmt.Sprintf("sources[%d]%s", i, rest))
-		}
+// require checks that the keys of an object go together.
+func (d *decoder) require(v reflect.Value, key string) {
+	at := indexes().ReplaceAllString(key, "[]")
+	full := func(name string) string { return strings.TrimPrefix(key+"."+name, ".") }
+	empty := func(name string) bool {
+		v := field(v, name)
+		return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0
 	}
 	for _, n := range needs {
-		each(n.at, func(root reflect.Value, at string) {
-			v := field(root, at)
-			switch {
-			case n.when == "*" && !d.hasBelow(at), n.when != "" && n.when != "*" && field(v, n.when).IsZero(),
-				n.is != "" && field(v, n.when).String() != n.is, !field(v, n.key).IsZero() && lengthOf(field(v, n.key)) > 0:
-			default:
-				d.missing(strings.TrimPrefix(at+"."+n.key, "."), n.message, n.instead)
-			}
-		})
+		if n.at == at && empty(n.key) && (n.when == "" || n.when == "*" && d.hasBelow(key) ||
+			n.when != "*" && !empty(n.when) && (n.is == "" || field(v, n.when).String() == n.is)) {
+			d.missing(full(n.key), n.message, n.instead)
+		}
 	}
 	for _, e := range excluded {
-		each(e.at, func(root reflect.Value, at string) {
-			if v := field(root, at); !field(v, e.key).IsZero() && !field(v, e.other).IsZero() {
-				d.fault(at+"."+e.key, "does not go together with "+e.other, "keep one of the two")
-			}
-		})
-	}
-	each("sources[]", func(root reflect.Value, at string) {
-		s := field(root, at).Interface().(Source)
-		for i, name := range keys(reflect.TypeFor[Source]()) {
-			of := reflect.TypeFor[Source]().Field(i).Tag.Get("of")
-			if _, set := d.places[at+"."+name]; set && of != "" && of != s.Type && slices.Contains(rules["sources[].type"].oneOf, s.Type) {
-				d.fault(at+"."+name, fmt.Sprintf("a source of type %s has no such key", s.Type), "remove it, or correct the type")
-			}
+		if e.at == at && !empty(e.key) && !empty(e.other) {
+			d.fault(full(e.key), "does not go together with "+e.other, "keep one of the two")
 		}
-	})
+	}
+	if at != "sources[]" {
+		return
+	}
+	for i, name := range keys(v.Type()) {
+		of, kind := v.Type().Field(i).Tag.Get("of"), field(v, "type").String()
+		if _, set := d.places[full(name)]; set && of != "" && of != kind && slices.Contains(rules["sources[].type"].oneOf, kind) {
+			d.fault(full(name), fmt.Sprintf("a source of type %s has no such key", kind), "remove it, or correct the type")
+		}
+	}
 }
 
 // hasBelow reports whether the file has a key below this one.
@@ -213,13 +195,6 @@ func (d *decoder) hasBelow(key string) bool {
 		}
 	}
 	return false
-}
-
-func lengthOf(v reflect.Value) int {
-	if v.Kind() == reflect.Slice {
-		return v.Len()
-	}
-	return 1
 }
 
 // field is the field at a key below v, like sources[0].tls.

@@ -47,7 +47,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	}
 	v, err := time.ParseDuration(text)
 	if err != nil || v < 0 || v+days < 0 {
-		return errors.New("is no duration: write it like 30s, 5m, 1h30m or 1d")
+		return errors.New("is not a duration: write it like 30s, 5m, 1h30m or 1d")
 	}
 	*d = Duration(v + days)
 	return nil
@@ -63,7 +63,7 @@ var sizeUnits = []unit{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"KB", 1e3}, {"MB", 1
 func (s *Size) UnmarshalText(b []byte) error {
 	n, ok := quantity(string(b), sizeUnits)
 	if !ok {
-		return errors.New("is no size: write it like 800kB, 1MB or 1MiB")
+		return errors.New("is not a size: write it like 800kB, 1MB or 1MiB")
 	}
 	*s = Size(n)
 	return nil
@@ -80,7 +80,7 @@ func (l *Limit) UnmarshalText(b []byte) error {
 	head, percent := strings.CutSuffix(strings.TrimSpace(string(b)), "%")
 	v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
 	if err != nil || !(v >= 0) || percent && v > 100 || !percent && v != math.Trunc(v) {
-		return errors.New("is no limit: write a number of people like 100, or a percentage like 20%")
+		return errors.New("is not a limit: write a number of people like 100, or a percentage like 20%")
 	}
 	l.N, l.Percent = v, percent
 	return nil
@@ -95,7 +95,7 @@ var pixelUnits = []unit{{"MP", 1e6}, {"kP", 1e3}, {"", 1}}
 func (p *Pixels) UnmarshalText(b []byte) error {
 	n, ok := quantity(string(b), pixelUnits)
 	if !ok {
-		return errors.New("is no number of pixels: write it like 50MP")
+		return errors.New("is not a number of pixels: write it like 50MP")
 	}
 	*p = Pixels(n)
 	return nil

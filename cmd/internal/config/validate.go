@@ -35,7 +35,7 @@ func (c *Config) validate(d *decoder) {
 		for i, g := range globs {
 			if _, err := path.Match(g, ""); err != nil {
 				at := fmt.Sprintf("%s[%d]", key, i)
-				d.fault(at, quote(at, g)+" is no pattern", "* stands for any text, ? for one character")
+				d.fault(at, quote(at, g)+" is not a pattern", "* stands for any text, ? for one character")
 			}
 		}
 	}
@@ -48,7 +48,7 @@ func (s *Smartsheet) validateURL(d *decoder) {
 	u, err := url.Parse(s.BaseURL)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		d.fault("smartsheet.base_url", quote("smartsheet.base_url", s.BaseURL)+" is no address", "like https://api.smartsheet.com/2.0")
+		d.fault("smartsheet.base_url", quote("smartsheet.base_url", s.BaseURL)+" is not an address", "like https://api.smartsheet.com/2.0")
 	case u.User != nil:
 		d.fault("smartsheet.base_url", "may not hold a user or password", "the token goes into smartsheet.token_file")
 	case u.Scheme == "http" && !s.AllowHTTP && !loopback(u.Hostname()):
