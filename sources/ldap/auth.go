@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-ldap/ldap/v3"
 	"github.com/go-ldap/ldap/v3/gssapi"
 	"github.com/jcmturner/gokrb5/v8/client"
 )
@@ -30,13 +31,33 @@ type Kerberos struct {
 func (s *Source) bind(c *conn) error {
 	switch s.o.Auth {
 	case Simple:
-		return c.Bind(s.o.BindDN, s.o.Password)
+		policy := ldap.NewControlBeheraPasswordPolicy() // who knows it says what is wrong with the account
+		res, err := c.SimpleBind(ldap.NewSimpleBindRequest(s.o.BindDN, s.o.Password, []ldap.Control{policy}))
+		return accountProblem(res, err)
 	case External:
 		return c.ExternalBind()
 	case GSSAPI:
 		return s.bindKerberos(c)
 	}
 	return nil
+}
+
+// accountProblem is err, or what the server says of the account under its password policy
+// (draft-behera-ldap-password-policy, section 6.2): also to one that may bind and do
+// nothing else.
+func accountProblem(res *ldap.SimpleBindResult, err error) error {
+	if res == nil {
+		return err
+	}
+	policy, _ := ldap.FindControl(res.Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
+	if policy == nil {
+		return err
+	}
+	hint, wrong := map[int8]string{0: expiredHint, 1: lockedHint, 2: mustChangeHint}[policy.Error]
+	if !wrong {
+		return err
+	}
+	return &problem{text: strings.ToLower(policy.ErrorString), hint: hint, final: true, err: err}
 }
 
 func (s *Source) bindKerberos(c *conn) error {

@@ -34,16 +34,17 @@ func TestFailures(t *testing.T) {
 		text   string
 		hint   string
 	}{
-		"wrong password":   {func(o *Options) { o.Password = "hunter2" }, "bind ldap://127", "bind_password_file"},
-		"nobody there":     {func(o *Options) { o.URLs = []string{"ldap://127.0.0.1:1"} }, "connect ldap://127.0.0.1:1", "check that the server runs, its address and port"},
-		"size limit":       {func(o *Options) { o.BindDN = slapdtest.ReaderDN }, "Size Limit", "prtotal"},
-		"no TLS there":     {func(o *Options) { o.URLs = []string{"ldaps://" + strings.TrimPrefix(srv.URL, "ldap://")} }, "connect ldaps://", "hung up instead of speaking TLS"},
-		"only TLS there":   {func(o *Options) { o.URLs = []string{"ldap://" + strings.TrimPrefix(srv.LDAPSURL, "ldaps://")} }, "bind ldap://", "whether TLS is meant"},
-		"no TLS to start":  {func(o *Options) { o.URLs, o.TLS.StartTLS = []string{plain.URL}, true }, "start TLS ldap://", "does not start TLS"},
-		"no socket there":  {func(o *Options) { o.URLs = []string{"ldapi:///nowhere/ldapi"} }, "connect ldapi:///nowhere/ldapi", "check the path in urls"},
-		"no such base":     {func(o *Options) { o.BaseDN = "ou=nowhere," + slapdtest.Suffix }, "No Such Object", "base_dn"},
-		"base is referral": {func(o *Options) { o.BaseDN = "ou=x,ou=away," + slapdtest.BaseDN }, "Referral", "another server"},
-		"wrong CA":         {func(o *Options) { o.URLs, o.TLS.CAFile = []string{srv.LDAPSURL}, other.CAFile }, "connect ldaps", `issued by "CN=slapdtest CA 001", and trusted is only "CN=slapdtest CA 003"`},
+		"wrong password":            {func(o *Options) { o.Password = "hunter2" }, "bind ldap://127", "bind_password_file"},
+		"nobody there":              {func(o *Options) { o.URLs = []string{"ldap://127.0.0.1:1"} }, "connect ldap://127.0.0.1:1", "check that the server runs, its address and port"},
+		"size limit":                {func(o *Options) { o.BindDN = slapdtest.ReaderDN }, "Size Limit", "prtotal"},
+		"no TLS there":              {func(o *Options) { o.URLs = []string{"ldaps://" + strings.TrimPrefix(srv.URL, "ldap://")} }, "connect ldaps://", "hung up instead of speaking TLS"},
+		"only TLS there":            {func(o *Options) { o.URLs = []string{"ldap://" + strings.TrimPrefix(srv.LDAPSURL, "ldaps://")} }, "bind ldap://", "whether TLS is meant"},
+		"no TLS to start":           {func(o *Options) { o.URLs, o.TLS.StartTLS = []string{plain.URL}, true }, "start TLS ldap://", "does not start TLS"},
+		"no socket there":           {func(o *Options) { o.URLs = []string{"ldapi:///nowhere/ldapi"} }, "connect ldapi:///nowhere/ldapi", "check the path in urls"},
+		"no such base":              {func(o *Options) { o.BaseDN = "ou=nowhere," + slapdtest.Suffix }, "No Such Object", "base_dn"},
+		"base is referral":          {func(o *Options) { o.BaseDN = "ou=x,ou=away," + slapdtest.BaseDN }, "Referral", "another server"},
+		"base is a referral itself": {func(o *Options) { o.BaseDN = "ou=Away, " + slapdtest.BaseDN }, "base_dn is a referral to another server: ldap://127.0.0.1:1/ou=x", "name that server in urls"},
+		"wrong CA":                  {func(o *Options) { o.URLs, o.TLS.CAFile = []string{srv.LDAPSURL}, other.CAFile }, "connect ldaps", `issued by "CN=slapdtest CA 001", and trusted is only "CN=slapdtest CA 003"`},
 		"wrong name": {func(o *Options) {
 			o.URLs, o.TLS.CAFile, o.TLS.ServerName = []string{srv.LDAPSURL}, srv.CAFile, "dc1.example.com"
 		}, "connect ldaps", `the certificate is for "127.0.0.1"`},
@@ -140,13 +141,60 @@ func TestCheck(t *testing.T) {
 // Active Directory explains a refused password in a line that ends with a NUL.
 func TestActiveDirectoryErrors(t *testing.T) {
 	for data, hint := range map[string]string{
-		"52e": "bind_password_file", "525": "does not exist", "532": "expired", "533": "disabled", "775": "locked out",
+		"52e": "bind_password_file", "525": "does not exist", "532": "expired", "533": "disabled", "773": "must change its password", "775": "locked out",
 		"80090346": "channel binding",
 	} {
 		e := &Error{"bind", "ldaps://dc1.example.com", ldap.NewError(ldap.LDAPResultInvalidCredentials,
 			errors.New("80090308: LdapErr: DSID-0C090439, comment: AcceptSecurityContext error, data "+data+", v4563\x00"))}
 		if !strings.Contains(e.Hint(), hint) || strings.ContainsRune(e.Error(), 0) || !strings.HasSuffix(e.Error(), "v4563") {
 			t.Errorf("error %q, hint %q; want %q", e, e.Hint(), hint)
+		}
+	}
+}
+
+// A bind account that has to change its password, is locked, or whose password has
+// expired: slapd's ppolicy says so when it is asked.
+func TestAccounts(t *testing.T) {
+	const long = "20200101000000Z"
+	for name, c := range map[string]struct{ policy, reader, hint string }{
+		"in order":    {"pwdMustChange: TRUE\n", "", ""},
+		"must change": {"pwdMustChange: TRUE\n", "pwdReset: TRUE\n", "must change its password"},
+		"expired":     {"pwdMaxAge: 60\n", "pwdChangedTime: " + long + "\n", "has expired"},
+		"locked":      {"pwdLockout: TRUE\n", "pwdAccountLockedTime: " + long + "\n", "locked out"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(slapdtest.Start(t, slapdtest.Config{LDIF: many(1), Policy: c.policy, Reader: c.reader}))
+			o.BindDN = slapdtest.ReaderDN
+			_, err := open(t, o).List(t.Context(), func(sources.Person) error { return nil })
+			if e, ok := errors.AsType[*Error](err); ok != (c.hint != "") || ok && !strings.Contains(e.Hint(), c.hint) {
+				t.Errorf("error %v, want the hint %q", err, c.hint)
+			}
+		})
+	}
+}
+
+// What other servers answer to such accounts, and to searches beyond their limits.
+func TestAnswers(t *testing.T) {
+	for _, c := range []struct {
+		op   string
+		code uint16
+		text string
+		hint string
+	}{ // the first ones are of 389 Directory Server 2.3
+		{"bind", 19, "Exceed password retry limit. Please try later.", "locked out"},
+		{"bind", 53, "Account inactivated. Contact system administrator.", "disabled"},
+		{"bind", 49, "password expired!", "has expired"},
+		{"list", 11, "", "nsslapd-lookthroughlimit"},
+		{"list", 4, "", "nsslapd-sizelimit"},
+		{"list", 50, "Operations are restricted to bind/unbind/abandon/StartTLS/modify password", "must change its password"},
+		{"list", 50, "", "its rights"},
+		{"list", 12, "critical control unavailable in context", "paging: auto"},
+		{"list", 11, "illegal pagedResults page size", "lower page_size"},
+		{"list", 10, "", "has to stand in urls"},
+	} {
+		e := &Error{c.op, "ldaps://ds", ldap.NewError(c.code, errors.New(c.text))}
+		if !strings.Contains(e.Hint(), c.hint) {
+			t.Errorf("%v: hint %q, want %q", e, e.Hint(), c.hint)
 		}
 	}
 }

@@ -192,6 +192,9 @@ func (w *walk) take(e *entry, c *conn) error {
 	}
 	w.seen[[16]byte(id[:16])] = struct{}{}
 	w.listing.Entries++
+	if refs := e.texts("ref"); len(refs) > 0 && foldDN(e.dn) == foldDN(w.o.BaseDN) {
+		return final("name that server in urls, and the base DN that it has there", "base_dn is a referral to another server: %s", strings.Join(refs, ", "))
+	}
 	if !c.group.has(e) && len(e.values("ref")) == 0 {
 		return nil
 	}

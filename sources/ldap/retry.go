@@ -86,7 +86,7 @@ func (s *Source) take(ctx context.Context) (*conn, error) {
 			return c, nil
 		}
 		errs = append(errs, err)
-		if ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials) {
+		if ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials) || isFinal(err) {
 			break // another attempt could lock the account
 		}
 	}
