@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -16,10 +17,11 @@ const (
 	Anonymous = "anonymous"
 	Simple    = "simple"   // DN and password
 	External  = "external" // SASL EXTERNAL: the client certificate, or the user at the other end of a socket
-	GSSAPI    = "gssapi"   // SASL GSSAPI: Kerberos with a keytab
+	GSSAPI    = "gssapi"   // SASL GSSAPI: Kerberos with a keytab, or on Windows as the current user
 )
 
-// Kerberos is who binds with GSSAPI.
+// Kerberos is who binds with GSSAPI: without a Keytab, on Windows, the user whom photosync
+// runs as.
 type Kerberos struct {
 	Principal string // like photosync@EXAMPLE.COM; without a realm: the default one of Config
 	Keytab    string // file with the principal's key
@@ -60,7 +62,34 @@ func accountProblem(res *ldap.SimpleBindResult, err error) error {
 	return &problem{text: strings.ToLower(policy.ErrorString), hint: hint, final: true, err: err}
 }
 
+// kerberos is a client for one bind.
+type kerberos interface {
+	ldap.GSSAPIClient
+	Close() error
+}
+
 func (s *Source) bindKerberos(c *conn) error {
+	client, who := s.currentUser, "the current user"
+	if s.o.Kerberos.Keytab != "" {
+		client, who = s.keytab, s.o.Kerberos.Principal
+	}
+	krb, err := client(c)
+	if err != nil {
+		return kerberosProblem(err)
+	}
+	defer krb.Close()
+	service := cmp.Or(s.o.Kerberos.Service, "ldap/"+c.at.host)
+	if err := c.GSSAPIBind(krb, service, ""); err != nil {
+		if _, answered := resultCode(err); answered {
+			return err
+		}
+		return kerberosProblem(fmt.Errorf("%s for %s: %w", who, service, err))
+	}
+	return nil
+}
+
+// keytab is a client with the key of a file.
+func (s *Source) keytab(*conn) (kerberos, error) {
 	k := s.o.Kerberos
 	name, realm := k.Principal, ""
 	if i := strings.LastIndex(name, "@"); i >= 0 {
@@ -69,23 +98,12 @@ func (s *Source) bindKerberos(c *conn) error {
 	// Active Directory answers FAST in a way that the client does not understand.
 	krb, err := gssapi.NewClientWithKeytab(name, realm, k.Keytab, k.Config, client.DisablePAFXFAST(true))
 	if err != nil {
-		return kerberosProblem(err)
+		return nil, err
 	}
-	defer krb.Close()
 	if realm == "" {
 		krb.Credentials.SetRealm(krb.Config.LibDefaults.DefaultRealm)
 	}
-	service := k.Service
-	if service == "" {
-		service = "ldap/" + c.at.host
-	}
-	if err := c.GSSAPIBind(rotated{krb}, service, ""); err != nil {
-		if _, answered := resultCode(err); answered {
-			return err
-		}
-		return kerberosProblem(fmt.Errorf("%s for %s: %w", k.Principal, service, err))
-	}
-	return nil
+	return rotated{krb}, nil
 }
 
 // rotated gives go-ldap's client the last token of the server as Active Directory

@@ -106,14 +106,15 @@ func notAuthority(text []byte) error {
 // conn is a connection to one server, for one user at a time.
 type conn struct {
 	*ldap.Conn
-	wire   *wire
-	at     address
-	index  int // of at among the addresses
-	server server
-	page   int     // how many entries of a listing are asked for at once; 0: all
-	group  *group  // MemberOf, as the last listing resolved it; nil: there is none, or it was not resolved
-	schema *string // what the server knows of attributes, lower case; nil: not asked yet
-	passed []error // why the addresses before it were passed over, when it was made
+	wire        *wire
+	at          address
+	index       int // of at among the addresses
+	server      server
+	page        int               // how many entries of a listing are asked for at once; 0: all
+	group       *group            // MemberOf, as the last listing resolved it; nil: there is none, or it was not resolved
+	schema      *string           // what the server knows of attributes, lower case; nil: not asked yet
+	certificate *x509.Certificate // of the server; nil: no TLS
+	passed      []error           // why the addresses before it were passed over, when it was made
 }
 
 // dial connects, encrypts, binds, and asks what kind of server it is.
@@ -126,6 +127,9 @@ func (s *Source) dial(ctx context.Context, index int) (*conn, error) {
 	w := newWire(nc, s.o.IdleTimeout, &s.buffers)
 	c := &conn{Conn: ldap.NewConn(w, at.tls), wire: w, at: at, index: index}
 	c.Start()
+	if t, ok := nc.(*tls.Conn); ok {
+		c.certificate = t.ConnectionState().PeerCertificates[0]
+	}
 	if err := c.do(ctx, nil, func() error { return s.bind(c) }); err != nil {
 		c.Close()
 		return nil, &Error{"bind", at.raw, err}

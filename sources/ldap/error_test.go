@@ -86,11 +86,12 @@ func TestPlaintext(t *testing.T) {
 		{Anonymous, "ldap://dc1.example.com", func(o *Options) { o.AllowPlaintext = true }, ""},
 		{GSSAPI, "ldap://dc1.example.com", func(o *Options) { o.TLS.StartTLS = true }, ""},
 		{GSSAPI, "ldaps://dc1.example.com", nil, ""},
+		{GSSAPI, "ldaps://dc1.example.com", func(o *Options) { o.Kerberos = Kerberos{} }, "needs principal and keytab"}, // but on Windows
 		{Simple, "ldap://localhost", nil, ""},
 		{Simple, "ldap://[::1]", nil, ""},
 		{External, "ldapi:///run/ldapi", nil, ""},
 	} {
-		o := Options{Auth: c.auth, URLs: []string{c.url}, BindDN: "cn=x", Password: "hunter2", Filter: "(a=b)", EmailAttributes: []string{"mail"}, PhotoAttributes: []string{"jpegPhoto"}}
+		o := Options{Auth: c.auth, URLs: []string{c.url}, BindDN: "cn=x", Password: "hunter2", Filter: "(a=b)", EmailAttributes: []string{"mail"}, PhotoAttributes: []string{"jpegPhoto"}, Kerberos: Kerberos{Principal: "x", Keytab: "y"}}
 		if c.change != nil {
 			c.change(&o)
 		}

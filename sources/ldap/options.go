@@ -115,6 +115,10 @@ func (f *faults) required(o Options) {
 			f.add(n.key, "there is none", "give one at least")
 		}
 	}
+	if o.Auth == GSSAPI && o.Kerberos.Keytab == "" && !hasCurrentUser {
+		f.add("kerberos", "auth: gssapi needs principal and keytab; only on Windows the current user will do",
+			"like {principal: photosync@EXAMPLE.COM, keytab: /etc/photosync/photosync.keytab}")
+	}
 }
 
 // names checks filters and distinguished names.

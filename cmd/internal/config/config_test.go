@@ -207,7 +207,7 @@ func TestFaults(t *testing.T) {
 		{"external without certificate", ldapStart + "urls: ['ldaps://x'], auth: external}]", "needs a client certificate"},
 		{"simple without user", ldapStart + "urls: ['ldaps://x'], auth: simple}]", "bind_dn: auth: simple needs it"},
 		{"user that is not used", ldapStart + "urls: ['ldaps://x'], auth: anonymous, bind_dn: cn=x}]", "does not use it"},
-		{"half of Kerberos", ldapStart + "urls: ['ldaps://x'], kerberos: {principal: a@B}}]", "auth: gssapi needs it"},
+		{"half of Kerberos", ldapStart + "urls: ['ldaps://x'], kerberos: {principal: a@B}}]", "a principal needs it"},
 		{"Kerberos that is not used", ldapStart + "urls: ['ldaps://x'], auth: anonymous, kerberos: {keytab: k}}]", "does not use it"},
 		{"auth", ldapStart + "urls: ['ldaps://x'], auth: ntlm}]", "is not possible (simple, external, gssapi, anonymous)"},
 		{"photo choice", ldapStart + "urls: ['ldaps://x'], photo_choice: best}]", "is not possible (first, largest)"},

@@ -93,8 +93,6 @@ var needs = []need{
 	{"sources[]", "base_dn", "type", "ldap", "an LDAP source needs a base DN", "like OU=People,DC=example,DC=com"},
 	{"sources[]", "bind_dn", "auth", "simple", "auth: simple needs it", "the DN of the user who reads the directory"},
 	{"sources[]", "bind_dn", "bind_password_file", "", "there is a password and no user", "the DN of the user who reads the directory"},
-	{"sources[]", "kerberos.principal", "auth", "gssapi", "auth: gssapi needs it", "like photosync@EXAMPLE.COM"},
-	{"sources[]", "kerberos.keytab", "auth", "gssapi", "auth: gssapi needs it", "like /etc/photosync/photosync.keytab"},
 	{"sources[].kerberos", "keytab", "principal", "", "a principal needs it", "like /etc/photosync/photosync.keytab"},
 	{"sources[].kerberos", "principal", "keytab", "", "a keytab needs it", "like photosync@EXAMPLE.COM"},
 	{"sources[].tls", "key_file", "cert_file", "", "a certificate needs its key", "the file with the private key"},

@@ -1,0 +1,14 @@
+package ldap
+
+import "github.com/go-ldap/ldap/v3/gssapi"
+
+const hasCurrentUser = true
+
+// currentUser is a client with the Kerberos tickets of the Windows user whom photosync runs
+// as, bound to the TLS connection (RFC 5929), which domain controllers may demand.
+func (s *Source) currentUser(c *conn) (kerberos, error) {
+	if c.certificate != nil {
+		return gssapi.NewSSPIClientWithChannelBinding(c.certificate)
+	}
+	return gssapi.NewSSPIClient()
+}
