@@ -2,6 +2,8 @@ package main
 
 import (
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -21,12 +23,8 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "photosync",
 		Short: "Copy employee photos from LDAP, Active Directory or a folder to Smartsheet profiles",
-		Long: `Copy employee photos from LDAP, Active Directory or a folder to Smartsheet profiles.
-
-Exit codes: 0 done, 1 the run failed, 2 usage or configuration error (nothing was
-contacted), 3 done but some people need attention, 4 a guard held the
-run back (nothing was written), 5 another run holds the state,
-6 stopped early (the next run continues). plan adds 10: there are changes.`,
+		Long: "Copy employee photos from LDAP, Active Directory or a folder to Smartsheet profiles.\n\n" +
+			exitText(slices.Sorted(maps.Keys(exitMeanings)), exitMeanings),
 		SilenceErrors: true, SilenceUsage: true,
 		// Without a command there is nothing sensible to do but to explain.
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

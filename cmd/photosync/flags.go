@@ -264,8 +264,9 @@ func (f *runFlags) approval(file, id string, env func(string) string) string {
 			}
 		}
 	})
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./_-"
 	for i, arg := range args {
-		if strings.ContainsAny(arg, " \t'\"*?[]$&;|<>()`\\") {
+		if arg == "" || strings.Trim(arg, plain) != "" { // a shell would not leave it as it is
 			args[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 		}
 	}

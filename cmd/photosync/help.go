@@ -50,7 +50,11 @@ func describe(cmd *cobra.Command) {
 		if cmd.Long == "" {
 			cmd.Long = cmd.Short + "."
 		}
-		cmd.Long += "\n\n" + exitText(cmd)
+		codes, meanings := codesOf(cmd), exitMeanings
+		if !slices.Contains(codes, exitInterrupted) {
+			meanings = usualMeanings
+		}
+		cmd.Long += "\n\n" + exitText(codes, meanings)
 	}
 	for flag, extensions := range map[string][]string{"config": {"yaml", "yml"}, "report-dir": nil} {
 		if f := cmd.Flags().Lookup(flag); f != nil && extensions != nil {
@@ -109,11 +113,7 @@ func codesOf(cmd *cobra.Command) []int {
 	return usualExitCodes
 }
 
-func exitText(cmd *cobra.Command) string {
-	codes, meanings := codesOf(cmd), exitMeanings
-	if !slices.Contains(codes, exitInterrupted) {
-		meanings = usualMeanings
-	}
+func exitText(codes []int, meanings map[int]string) string {
 	var b strings.Builder
 	b.WriteString("Exit codes:")
 	for _, code := range codes {
