@@ -35,7 +35,7 @@ var wrong = []string{
 	"sources: [{name: a, type: ldap, base_dn: 'dc=x', urls: 'ldaps://x'}]", "sources: [{name: a, type: ldap, base_dn: 'dc=x', urls: ['https://x']}]",
 	"sources: [{name: a, type: ldap, base_dn: 'dc=x', urls: ['ldap://dc.example.com'], bind_dn: 'cn=x'}]",
 	"sources: [{name: a, type: ldap, base_dn: 'dc=x', urls: ['ldaps://u:p@dc.example.com']}]",
-	ad + "auth: ntlm}]", ad + "auth: simple}]", ad + "auth: gssapi}]", ad + "auth: anonymous, bind_dn: 'cn=x'}]", ad + "auth: external}]",
+	ad + "auth: ntlm}]", ad + "auth: simple}]", ad + "auth: anonymous, bind_dn: 'cn=x'}]", ad + "auth: external}]",
 	ad + "auth: anonymous, kerberos: {principal: a@B, keytab: k}}]", ad + "kerberos: {principal: a@B}}]", ad + "tls: {cert_file: c}}]",
 	ad + "recursive: true}]", ad + "page_size: 10001}]", ad + "photo_choice: best}]", ad + "idle_timeout: 0s}]",
 	hr + "state: {path: ''}", hr + "state: x.db", hr + "match: {domains: [a, b]}", hr + "match: {refresh: 0d}", hr + "match: {refresh: weekly}",
