@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"net/textproto"
 	"os"
 	"strconv"
 	"strings"
@@ -36,7 +38,11 @@ func (n *Notifier) mail(ctx context.Context, text string) error {
 			return err
 		}
 		msg.SetUserAgent(n.o.UserAgent)
-		return client.DialAndSendWithContext(ctx, msg)
+		err = client.DialAndSendWithContext(ctx, msg)
+		if answer, ok := errors.AsType[*textproto.Error](err); ok && (answer.Code >= 500 || strings.Contains(err.Error(), "AUTH")) {
+			return final{err} // another wrong password may lock the account
+		}
+		return err
 	})
 	if err == nil {
 		return nil

@@ -134,7 +134,7 @@ func (n *Notifier) push(ctx context.Context, r *report.Report) error {
 	if err == nil {
 		err = n.post(ctx, u.JoinPath("metrics/job/photosync").String(), report.MetricsType, report.Metrics(r))
 	}
-	return told("push metrics to", n.o.Pushgateway, err)
+	return failure("push metrics to", n.o.Pushgateway, err)
 }
 
 // ended tells the health check how the run came out. A run that stopped early did
@@ -180,7 +180,7 @@ func (n *Notifier) ping(ctx context.Context, suffix, text string) error {
 	if err == nil {
 		err = n.post(ctx, u.JoinPath(suffix).String(), "text/plain; charset=utf-8", []byte(text))
 	}
-	return told("ping the health check at", n.o.Healthcheck, err)
+	return failure("ping the health check at", n.o.Healthcheck, err)
 }
 
 // post sends a body; an answer above 299 is an error.
@@ -199,11 +199,20 @@ func (n *Notifier) post(ctx context.Context, address, contentType string, body [
 		defer resp.Body.Close()
 		if resp.StatusCode > 299 {
 			answer, _ := io.ReadAll(resp.Body) // for the message only
-			return fmt.Errorf("HTTP %d %s", resp.StatusCode, answer)
+			err := fmt.Errorf("HTTP %d %s", resp.StatusCode, answer)
+			if s := resp.StatusCode; s < 500 && s != http.StatusRequestTimeout && s != http.StatusTooManyRequests {
+				return final{err}
+			}
+			return err
 		}
 		return nil
 	})
 }
+
+// final is an error that stays however often something is tried.
+type final struct{ error }
+
+func (f final) Unwrap() error { return f.error }
 
 // patiently tries a few times, within a bounded time.
 func (n *Notifier) patiently(ctx context.Context, try func(context.Context) error) error {
@@ -212,7 +221,7 @@ func (n *Notifier) patiently(ctx context.Context, try func(context.Context) erro
 	wait := n.pause
 	for i := 1; ; i++ {
 		err := try(ctx)
-		if err == nil || i == attempts {
+		if _, stays := errors.AsType[final](err); err == nil || stays || i == attempts {
 			return err
 		}
 		select {
@@ -224,9 +233,9 @@ func (n *Notifier) patiently(ctx context.Context, try func(context.Context) erro
 	}
 }
 
-// told names in err whom could not be told, without what may be secret in the
-// address: everything but scheme and host.
-func told(what, address string, err error) error {
+// failure is err with whom it was about, without what may be secret in the address:
+// everything but scheme and host.
+func failure(what, address string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -239,13 +248,10 @@ func told(what, address string, err error) error {
 		if len(strings.Trim(u.Path, "/"))+len(u.RawQuery) > 0 {
 			shown += "/…"
 		}
-		for _, secret := range []string{address, u.RequestURI(), strings.Trim(u.Path, "/"), u.RawQuery} {
-			if len(secret) > 1 {
+		for _, secret := range append(strings.Split(u.Path, "/"), address, u.RequestURI(), u.RawQuery, u.User.String()) {
+			if len(secret) > 3 {
 				text = strings.ReplaceAll(text, secret, "…")
 			}
-		}
-		if u.User != nil {
-			text = strings.ReplaceAll(text, u.User.String(), "…")
 		}
 	}
 	return fmt.Errorf("%s %s: %s", what, shown, clean(text))

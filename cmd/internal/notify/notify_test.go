@@ -234,7 +234,7 @@ func TestNobodyListens(t *testing.T) {
 		if len(warnings) != 4 {
 			t.Errorf("%d warnings, want 4: %q", len(warnings), warnings)
 		}
-		for i, want := range []string{"write metrics", "push metrics to http://127.0.0.1:1/…: ", "tell the webhook at http://127.0.0.1:1/…: ", "ping the health check at http://127.0.0.1:1/…: "} {
+		for i, want := range []string{"write metrics", "push metrics to http://127.0.0.1:1/…: ", "send to the webhook at http://127.0.0.1:1/…: ", "ping the health check at http://127.0.0.1:1/…: "} {
 			if !strings.HasPrefix(warnings[i], want) || strings.Contains(warnings[i], "s3cret") || strings.Contains(warnings[i], "hunter2") {
 				t.Errorf("%q, want it to begin with %q", warnings[i], want)
 			}
@@ -276,6 +276,14 @@ func (o once) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	o.cancel()
 	return resp, err
+}
+
+// What stays is not tried again: a wrong password may lock the account.
+func TestNotAgain(t *testing.T) {
+	to, url := newReceiver(t, http.StatusNotFound)
+	if warnings := New(Options{Webhook: url + "/hook", Always: true}).Finish(context.Background(), run(report.Success), "Done."); len(warnings) != 1 || len(to.requests) != 1 {
+		t.Errorf("%d requests, %q", len(to.requests), warnings)
+	}
 }
 
 // A receiver that stumbles gets it at the second attempt.

@@ -46,7 +46,7 @@ func (n *Notifier) webhook(ctx context.Context, r *report.Report, text string) e
 	if err == nil {
 		err = n.post(ctx, n.o.Webhook, "application/json", body)
 	}
-	return told("tell the webhook at", n.o.Webhook, err)
+	return failure("send to the webhook at", n.o.Webhook, err)
 }
 
 // formatOf is the format that an address takes. Teams' webhooks are workflows of Power
