@@ -46,7 +46,7 @@ func newAuth(o Options, client *http.Client) *auth {
 			Endpoint: oauth2.Endpoint{TokenURL: o.BaseURL + "/token", AuthStyle: oauth2.AuthStyleInParams},
 		}
 		a.file = tokenFile{path: o.OAuth2.RefreshTokenFile, owner: o.OAuth2.ClientID}
-		a.renewals = authorizeHint(o.BaseURL, o.OAuth2)
+		a.renewals = authorizeHint(o.OAuth2)
 		a.secrets.add(o.OAuth2.ClientSecret)
 	}
 	return a
@@ -172,14 +172,8 @@ func (a *auth) refused(ctx context.Context, err error) *Error {
 const opRefresh = "refresh the access token"
 
 // authorizeHint says where a new refresh token comes from.
-func authorizeHint(baseURL string, o *OAuth2) string {
-	page := "the authorization page of Smartsheet"
-	if u, err := url.Parse(baseURL); err == nil && strings.HasPrefix(u.Host, "api.smartsheet") {
-		q := url.Values{"response_type": {"code"}, "client_id": {o.ClientID}, "scope": {"ADMIN_USERS READ_USERS WRITE_SHEETS"}}
-		page = "https://app" + strings.TrimPrefix(u.Host, "api") + "/b/authorize?" + q.Encode()
-	}
-	return "authorise photosync again: open " + page + " as a system admin, trade the code for a refresh token and write that into " +
-		o.RefreshTokenFile + " (README: OAuth2)"
+func authorizeHint(o *OAuth2) string {
+	return "authorise photosync again: photosync oauth login --replace writes a new refresh token into " + o.RefreshTokenFile
 }
 
 // access is an access token and when to get another.

@@ -288,12 +288,37 @@ func LoadState(path string) (State, error) {
 		return State{}, err
 	}
 	walk(reflect.ValueOf(c).Elem(), "", d.require)
+	d.only("state")
+	return c.State, d.verdict(path)
+}
+
+// only drops the faults of other sections. A key that is not known stays: it may be meant
+// for this one.
+func (d *decoder) only(section string) {
 	known := keys(reflect.TypeFor[Config]())
 	d.faults = slices.DeleteFunc(d.faults, func(f Fault) bool {
 		top, _, _ := strings.Cut(strings.ReplaceAll(f.Key, "[", "."), ".")
-		return top != "state" && slices.Contains(known, top)
+		return top != section && slices.Contains(known, top)
 	})
-	return c.State, d.verdict(path)
+}
+
+// LoadLogin reads what photosync oauth login needs, and whether the rest of its section is
+// right: the file of the refresh token need not be there yet.
+func LoadLogin(path string, env func(string) string) (Smartsheet, error) {
+	c, d, err := read(path)
+	if err != nil {
+		return Smartsheet{}, err
+	}
+	walk(reflect.ValueOf(c).Elem(), "", d.check)
+	c.validate(d)
+	walk(reflect.ValueOf(c).Elem(), "", d.require)
+	if !c.Smartsheet.OAuth2.Set() {
+		d.missing("smartsheet.oauth2", "there is no app to log in with", "like {client_id: …, client_secret_file: …, refresh_token_file: …}")
+	}
+	c.clientSecret(d, env)
+	d.only("smartsheet")
+	proxies(d, env)
+	return c.Smartsheet, d.verdict(path)
 }
 
 func read(path string) (*Config, *decoder, error) {

@@ -379,7 +379,7 @@ func TestOAuth2(t *testing.T) {
 		"no id":            {"oauth2: {client_secret_file: " + file + ", refresh_token_file: " + file + "}", "", "oauth2.client_id: there is no client id"},
 		"no secret":        {"oauth2: {client_id: a, refresh_token_file: " + file + "}", "", "client_secret_file: there is no client secret"},
 		"no refresh token": {"oauth2: {client_id: a, client_secret_file: " + file + "}", "", "refresh_token_file: there is no refresh token"},
-		"missing file":     {"oauth2: {client_id: a, client_secret_file: " + file + ", refresh_token_file: /nonexistent/t}", "", "refresh_token_file: read"},
+		"missing file":     {"oauth2: {client_id: a, client_secret_file: " + file + ", refresh_token_file: /nonexistent/t}", "", "refresh_token_file: there is no file"},
 		"inline":           {"oauth2: {" + full + ", client_secret: " + secret + "}", "", "unknown key (put the secret into a file"},
 		"inline token":     {"oauth2: {" + full + ", refresh_token: " + secret + "}", "", "unknown key (put the token into a file"},
 		"empty":            {"oauth2: {}", "", "there is no Smartsheet token"},

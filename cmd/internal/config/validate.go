@@ -95,15 +95,25 @@ func (c *Config) secrets(d *decoder, env func(string) string) {
 // read: its value is the client's business, which replaces it.
 func (c *Config) oauth2Secrets(d *decoder, env func(string) string) {
 	const key = "smartsheet.oauth2"
-	o := &c.Smartsheet.OAuth2
 	if c.Smartsheet.Token != "" && c.Smartsheet.TokenFile == "" {
 		d.fault(key, "does not go together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
 	}
-	o.ClientSecret = c.secret(d, key+".client_secret_file", o.ClientSecretFile, env("SMARTSHEET_CLIENT_SECRET"))
-	if o.ClientSecret == "" && o.ClientSecretFile == "" {
-		d.missing(key+".client_secret_file", "there is no client secret", "name a file that holds it, or set SMARTSHEET_CLIENT_SECRET")
+	c.clientSecret(d, env)
+	file := c.Smartsheet.OAuth2.RefreshTokenFile
+	if _, err := os.Stat(file); file != "" && errors.Is(err, fs.ErrNotExist) {
+		d.fault(key+".refresh_token_file", "there is no file "+quote(key+".refresh_token_file", file)+" yet", "photosync oauth login writes it")
+		return
 	}
-	c.secret(d, key+".refresh_token_file", o.RefreshTokenFile, "")
+	c.secret(d, key+".refresh_token_file", file, "")
+}
+
+func (c *Config) clientSecret(d *decoder, env func(string) string) {
+	const key = "smartsheet.oauth2.client_secret_file"
+	o := &c.Smartsheet.OAuth2
+	o.ClientSecret = c.secret(d, key, o.ClientSecretFile, env("SMARTSHEET_CLIENT_SECRET"))
+	if o.Set() && o.ClientSecret == "" && o.ClientSecretFile == "" {
+		d.missing(key, "there is no client secret", "name a file that holds it, or set SMARTSHEET_CLIENT_SECRET")
+	}
 }
 
 func (c *Config) secret(d *decoder, key, file, env string) Secret {

@@ -14,6 +14,7 @@ import (
 
 func (s *Server) routes() {
 	s.mux = http.NewServeMux()
+	s.mux.HandleFunc("GET /b/authorize", s.authorize)
 	s.mux.HandleFunc("POST /2.0/token", s.token)
 	s.mux.HandleFunc("GET /2.0/users", s.listUsers)
 	s.mux.HandleFunc("GET /2.0/users/me", s.me)

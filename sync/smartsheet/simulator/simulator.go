@@ -288,7 +288,7 @@ func drain(r *http.Request) {
 
 func opOf(r *http.Request) string {
 	switch p := strings.TrimPrefix(r.URL.Path, "/2.0"); {
-	case p == "/token":
+	case p == "/token", p == "/b/authorize":
 		return "token"
 	case p == "/users/me":
 		return "me"

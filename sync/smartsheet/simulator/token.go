@@ -3,8 +3,10 @@ package simulator
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +24,44 @@ type OAuth struct {
 type tokens struct {
 	refresh string
 	access  map[string]time.Time // until when
+	code    allowed              // of the last authorisation; good once
+}
+
+// allowed is what somebody allowed on the authorisation page.
+type allowed struct {
+	code, redirect, challenge string
+}
+
+// authorize answers GET /b/authorize as if the person there pressed Allow: it sends the
+// browser back with a code.
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	back, err := url.Parse(q.Get("redirect_uri"))
+	if s.o.OAuth == nil || q.Get("client_id") != s.o.OAuth.ClientID || q.Get("response_type") != "code" || err != nil || back.Host == "" {
+		http.Error(w, "The app is not known, or the request is not complete.", http.StatusBadRequest)
+		return
+	}
+	g := allowed{"code-" + rand.Text(), q.Get("redirect_uri"), q.Get("code_challenge")}
+	s.mu.Lock()
+	s.oauth.code = g
+	s.mu.Unlock()
+	answer := url.Values{"code": {g.code}, "expires_in": {"599919"}, "state": {q.Get("state")}}
+	if q.Get("scope") == "" {
+		answer = url.Values{"error": {"invalid_scope"}, "state": {q.Get("state")}}
+	}
+	back.RawQuery = answer.Encode()
+	http.Redirect(w, r, back.String(), http.StatusFound)
+}
+
+// redeem reports whether a code was given out, and not used before, to whoever asks.
+func (s *Server) redeem(r *http.Request) bool {
+	s.mu.Lock()
+	g := s.oauth.code
+	s.oauth.code = allowed{}
+	s.mu.Unlock()
+	sum := sha256.Sum256([]byte(r.PostForm.Get("code_verifier")))
+	return g.code != "" && r.PostForm.Get("code") == g.code && (r.PostForm.Get("redirect_uri") == "" || r.PostForm.Get("redirect_uri") == g.redirect) &&
+		(g.challenge == "" || base64.RawURLEncoding.EncodeToString(sum[:]) == g.challenge)
 }
 
 // needs names the scope that a call wants (API reference). Of /users/me it is none.
@@ -76,7 +116,7 @@ func (s *Server) ExpireTokens() {
 }
 
 // token answers POST /token: a new access token and a new refresh token, which
-// spends the old one.
+// spends the old one, or the code of an authorisation.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, name, words string) {
 		answer(w, status, map[string]any{"error": name, "error_description": words})
@@ -90,11 +130,15 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	case o == nil:
 		refuse(http.StatusUnauthorized, "invalid_client", "The client is not known.")
 		return
-	case r.PostForm.Get("grant_type") != "refresh_token":
-		refuse(http.StatusBadRequest, "unsupported_grant_type", "grant_type must equal refresh_token.")
+	case r.PostForm.Get("grant_type") != "refresh_token" && r.PostForm.Get("grant_type") != "authorization_code":
+		refuse(http.StatusBadRequest, "unsupported_grant_type", "grant_type must equal refresh_token or authorization_code.")
 		return
 	}
+	byCode := r.PostForm.Get("grant_type") == "authorization_code"
 	given := r.PostForm.Get("refresh_token")
+	if byCode {
+		given = r.PostForm.Get("code")
+	}
 	secret := r.PostForm.Get("client_secret") == o.ClientSecret && o.ClientSecret != "" ||
 		r.PostForm.Get("hash") == hashOf(o.ClientSecret+"|"+given)
 	if r.PostForm.Get("client_id") != o.ClientID || !secret {
@@ -105,16 +149,17 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	if ttl <= 0 {
 		ttl = 7 * 24 * time.Hour
 	}
+	redeemed := byCode && s.redeem(r)
 	access, refresh := "access-"+rand.Text(), "refresh-"+rand.Text()
 	s.mu.Lock()
-	good := given != "" && given == s.oauth.refresh
+	good := redeemed || !byCode && given != "" && given == s.oauth.refresh
 	if good {
 		s.oauth.refresh = refresh
 		s.oauth.access[access] = time.Now().Add(ttl)
 	}
 	s.mu.Unlock()
 	if !good {
-		refuse(http.StatusBadRequest, "invalid_grant", "The refresh token is invalid or was used before.")
+		refuse(http.StatusBadRequest, "invalid_grant", "The refresh token or code is invalid or was used before.")
 		return
 	}
 	answer(w, http.StatusOK, map[string]any{

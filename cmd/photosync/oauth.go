@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"photosync/cmd/internal/config"
+	"photosync/sync/smartsheet"
+)
+
+// loginTimeout is how long a person may take to allow the app.
+const loginTimeout = 15 * time.Minute
+
+func (a *app) oauth() *cobra.Command {
+	cmd := &cobra.Command{Use: "oauth", Short: "About the app that acts in place of a token", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	var file, redirect string
+	var replace bool
+	login := &cobra.Command{
+		Use:   "login",
+		Short: "Let a person allow the app, and keep its refresh token",
+		Long: `Let a person allow the app of smartsheet.oauth2, and keep its refresh token in
+refresh_token_file, with mode 0600.
+
+It prints the page to open in a browser, as a system admin of Smartsheet, and waits at the
+redirect URL for the answer. In Smartsheet's Developer Tools the app must have the same
+redirect URL. Where the browser is on another machine, it cannot reach that address: paste
+the whole address that it ends at.`,
+		Example: "  photosync oauth login --config /etc/photosync/config.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.login(cmd.Context(), file, redirect, replace)
+		},
+	}
+	login.Flags().StringVar(&file, "config", "", configUsage)
+	login.Flags().StringVar(&redirect, "redirect", "http://localhost:8910/callback", "redirect `URL` of the app, on this machine")
+	login.Flags().BoolVar(&replace, "replace", false, "a refresh token that is already there is replaced")
+	cmd.AddCommand(login)
+	return cmd
+}
+
+func (a *app) login(ctx context.Context, file, redirect string, replace bool) error {
+	file, err := config.Find(file, a.env)
+	if err != nil {
+		return usage(err)
+	}
+	s, err := config.LoadLogin(file, a.env)
+	if err != nil {
+		return usage(err)
+	}
+	transport, err := smartsheet.NewTransport(s.CAFile)
+	if err != nil {
+		return usage(err)
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, loginTimeout, errors.New("nobody allowed it within "+loginTimeout.String()))
+	defer cancel()
+	err = smartsheet.Login{
+		BaseURL: baseURL(s), OAuth2: *oauth2Options(s.OAuth2), Transport: transport, Timeout: time.Duration(s.Timeout),
+		Redirect: redirect, Replace: replace, Pasted: pasted(),
+		Show: func(page string) {
+			fmt.Fprintf(a.stdout, `Open this page in a browser, as a system admin of Smartsheet, and allow the app:
+
+  %s
+
+photosync waits at %s, which must be the app's redirect URL. Where the browser is on
+another machine, paste the whole address that it ends at here.
+`, page, redirect)
+		},
+	}.Run(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "The refresh token is in %s. Next:\n  photosync check --config %s\n", s.OAuth2.RefreshTokenFile, file)
+	return nil
+}
+
+// pasted gives the lines that a person enters; none where nobody is at a terminal.
+func pasted() <-chan string {
+	if fi, err := os.Stdin.Stat(); err != nil || fi.Mode()&os.ModeCharDevice == 0 {
+		return nil
+	}
+	lines := make(chan string)
+	go func() { // ends with the process
+		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+			if strings.TrimSpace(in.Text()) != "" {
+				lines <- in.Text()
+			}
+		}
+	}()
+	return lines
+}

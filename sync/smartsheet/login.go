@@ -1,0 +1,205 @@
+package smartsheet
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// Login lets a person allow an app to act for them, and keeps the refresh token
+// (OAuth walkthrough of the API reference; RFC 8252 for the redirect to this machine,
+// RFC 7636 for PKCE, which Smartsheet does not document and, by RFC 6749, ignores if it
+// does not know it).
+type Login struct {
+	BaseURL   string
+	OAuth2    OAuth2
+	Transport http.RoundTripper
+	Timeout   time.Duration     // of the call for the token
+	Redirect  string            // the redirect URL that the app is registered with, on this machine
+	Replace   bool              // the file of the refresh token may be there; otherwise that is an error
+	Show      func(page string) // is told which page the person has to open
+	Pasted    <-chan string     // addresses that the browser of another machine ended at; may be nil
+}
+
+// scopes are what the calls of this package need.
+const scopes = "ADMIN_USERS READ_USERS WRITE_SHEETS"
+
+// Run waits until somebody allowed or refused it, or ctx ends. The file of the refresh
+// token is made first, so that no token is lost for want of a place.
+func (l Login) Run(ctx context.Context) error {
+	file, err := l.create()
+	if err != nil {
+		return err
+	}
+	defer file.discard()
+	client := &http.Client{Transport: l.Transport, CheckRedirect: sameHost}
+	a := newAuth(Options{BaseURL: strings.TrimRight(l.BaseURL, "/"), OAuth2: &l.OAuth2, Timeout: l.Timeout}, client)
+	a.renewals = "try again: a code is good once, and for ten minutes"
+	a.exchange.RedirectURL, a.exchange.Scopes = l.Redirect, strings.Fields(scopes)
+	a.exchange.Endpoint.AuthURL = authorizePage(l.BaseURL)
+	verifier, state := oauth2.GenerateVerifier(), rand.Text()
+	code, err := l.code(ctx, state, a.exchange.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier)))
+	if err != nil {
+		return err
+	}
+	a.secrets.add(code)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, client), l.Timeout)
+	defer cancel()
+	got, err := a.exchange.Exchange(ctx, code, oauth2.VerifierOption(verifier))
+	if err != nil {
+		return a.refused(ctx, err)
+	}
+	if got.RefreshToken == "" {
+		return errors.New("log in: Smartsheet gave no refresh token")
+	}
+	if err := file.keep(got.RefreshToken); err != nil {
+		return err
+	}
+	a.file.path = file.path
+	a.file.remember(got.RefreshToken, newAccess(got, time.Now()))
+	return nil
+}
+
+// authorizePage is where people allow an app to act for them: on the site of their
+// region, or on the host of another address.
+func authorizePage(baseURL string) string {
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		return baseURL
+	}
+	host := u.Host
+	if rest, ok := strings.CutPrefix(host, "api.smartsheet"); ok {
+		host = "app.smartsheet" + rest
+	}
+	return u.Scheme + "://" + host + "/b/authorize"
+}
+
+// code shows the page, and waits for the browser to come back with a code.
+func (l Login) code(ctx context.Context, state, page string) (string, error) {
+	u, err := url.Parse(l.Redirect)
+	if err != nil || u.Scheme != "http" || !loopback(u.Hostname()) || u.Port() == "" {
+		return "", fmt.Errorf("redirect address %q: want http://localhost:PORT/PATH", l.Redirect)
+	}
+	listener, err := net.Listen("tcp", u.Host)
+	if err != nil {
+		return "", fmt.Errorf("wait for the browser: %w", err)
+	}
+	answers := make(chan url.Values, 1)
+	srv := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if r.URL.Path != "/"+strings.TrimPrefix(u.Path, "/") || q.Get("state") != state {
+			http.Error(w, "This is not the answer that photosync waits for.", http.StatusBadRequest)
+			return
+		}
+		io.WriteString(w, "photosync has the answer. You may close this window.\n")
+		select {
+		case answers <- q:
+		default: // the browser asked twice
+		}
+	})}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.Serve(listener) }() // it ends with Shutdown
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = srv.Shutdown(ctx) // the browser gets its answer, if it can be had
+		srv.Close()
+		<-done
+	}()
+	l.Show(page)
+	for {
+		select {
+		case q := <-answers:
+			return codeOf(q)
+		case text := <-l.Pasted:
+			if back, err := url.Parse(strings.TrimSpace(text)); err == nil && back.Query().Get("state") == state {
+				return codeOf(back.Query())
+			}
+		case <-ctx.Done():
+			return "", fmt.Errorf("wait for the browser: %w", context.Cause(ctx))
+		}
+	}
+}
+
+func codeOf(q url.Values) (string, error) {
+	if code := q.Get("code"); code != "" {
+		return code, nil
+	}
+	return "", fmt.Errorf("Smartsheet did not allow it: %s", oneLine(q.Get("error")+" "+q.Get("error_description")))
+}
+
+// newTokenFile is a file for a refresh token that is not there yet.
+type newTokenFile struct {
+	*os.File
+	path string // where it belongs
+	kept bool
+}
+
+func (l Login) create() (*newTokenFile, error) {
+	path := l.OAuth2.RefreshTokenFile
+	name := path
+	if l.Replace {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+		}
+		name = path + ".login"
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, &TokenFileExistsError{name}
+	}
+	if err != nil {
+		return nil, fileError("create", name, err)
+	}
+	return &newTokenFile{File: f, path: path}, nil
+}
+
+// TokenFileExistsError is a file that a login would overwrite.
+type TokenFileExistsError struct{ Path string }
+
+func (e *TokenFileExistsError) Error() string { return fmt.Sprintf("%q is already there", e.Path) }
+
+// Hint says what to do.
+func (e *TokenFileExistsError) Hint() string {
+	if strings.HasSuffix(e.Path, ".login") {
+		return "another login is under way; if not, remove this file"
+	}
+	return "with --replace a new refresh token takes the place of the one in it"
+}
+
+// keep makes token durable at its place.
+func (f *newTokenFile) keep(token string) error {
+	_, err := f.WriteString(token + "\n")
+	if err = errors.Join(err, f.Sync()); err != nil {
+		return fileError("write", f.Name(), err)
+	}
+	f.kept = true
+	t := &tokenFile{path: f.path}
+	if _, err := os.Stat(f.path); err != nil || f.Name() == f.path {
+		return t.put(f.Name()) // which also makes the name durable
+	}
+	if err := keepOwner(f.Name(), f.path); err != nil {
+		return fileError("write", f.Name(), err)
+	}
+	return t.locked(func() error { return t.put(f.Name()) }) // no run uses the old one meanwhile
+}
+
+// discard closes the file, and removes it unless it was kept.
+func (f *newTokenFile) discard() {
+	f.Close()
+	if !f.kept {
+		_ = os.Remove(f.Name()) // an empty one would be in the way of the next try
+	}
+}
