@@ -86,6 +86,7 @@ var words = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^
 // A secret may stand anywhere by mistake: keys that are not known, and values that may
 // be secrets, show as "…"; comments are left out. The key also is shown, too.
 func redact(line string, column int, also string) (string, int) {
+	line = uncommented(line)
 	runes := []rune(line)
 	column = len(string(runes[:min(column, len(runes))]))
 	var b strings.Builder
@@ -93,9 +94,6 @@ func redact(line string, column int, also string) (string, int) {
 	key, end, caret, atKey := "", 0, -1, true
 	for _, at := range words().FindAllStringIndex(line, -1) {
 		word, between := line[at[0]:at[1]], line[end:at[0]]
-		if word[0] == '#' && (at[0] == 0 || line[at[0]-1] == ' ') && !quotedAt(line, at[0]) {
-			break
-		}
 		b.WriteString(plain(between))
 		if caret < 0 && column < at[1] {
 			caret = len([]rune(b.String())) - max(at[0]-column, 0)
@@ -126,11 +124,11 @@ func redact(line string, column int, also string) (string, int) {
 		}
 		atKey = false
 	}
-	b.WriteString(plain(strings.TrimRight(punctuation(line[end:]), " ")))
+	b.WriteString(plain(line[end:]))
 	if caret < 0 {
 		caret = len([]rune(b.String()))
 	}
-	return strings.TrimRight(b.String(), " "), max(caret, 0)
+	return b.String(), max(caret, 0)
 }
 
 // brackets are those that are open at a place of a line.
@@ -158,12 +156,6 @@ func shown(key, word string) string {
 		return word
 	}
 	return "…"
-}
-
-// punctuation is what stands before the comment of a rest without words.
-func punctuation(rest string) string {
-	rest, _, _ = strings.Cut(rest, "#")
-	return rest
 }
 
 // quotedAt reports whether the text at an offset of line is in quotes.
