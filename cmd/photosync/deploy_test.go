@@ -34,7 +34,7 @@ func commandLines(text string) [][]string {
 	for _, m := range regexp.MustCompile(`args:\n((?: +- .*\n)+)`).FindAllStringSubmatch(text, -1) {
 		lines = append(lines, strings.Fields(strings.ReplaceAll(m[1], " - ", " ")))
 	}
-	command := regexp.MustCompile("(?m)(?:^ *|[`/=])photosync ((?:sync|plan|check|init|config)\\b[^`&\n]*)")
+	command := regexp.MustCompile("(?m)(?:^ *|[`/=])photosync ((?:sync|plan|check|explain|report|init|config)\\b[^`&\n]*)")
 	for _, m := range command.FindAllStringSubmatch(text, -1) {
 		lines = append(lines, strings.Fields(m[1]))
 	}
@@ -45,7 +45,7 @@ func commandLines(text string) [][]string {
 func TestDeployFlags(t *testing.T) {
 	for file, want := range map[string]int{
 		"kubernetes/cronjob.yaml": 1, "kubernetes/README.md": 3, "kubernetes-backfill/job.yaml": 1,
-		"systemd/photosync.service": 1, "systemd/README.md": 2,
+		"systemd/photosync.service": 1, "systemd/README.md": 3,
 	} {
 		lines := commandLines(deployFile(t, file))
 		if len(lines) != want {
