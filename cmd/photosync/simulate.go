@@ -22,10 +22,10 @@ import (
 
 // simulateFlags are the flags of simulate that need more than to be handed on.
 type simulateFlags struct {
-	listen, users, others, oauth string
-	tls                          bool
-	tokenTTL                     time.Duration
-	faults, quirks               []string
+	listen, users, others, oauth, script string
+	tls                                  bool
+	tokenTTL                             time.Duration
+	faults, quirks                       []string
 }
 
 func (a *app) simulate() *cobra.Command {
@@ -47,11 +47,26 @@ A --fault is KIND[:DETAIL][,key=value…]:
   maintenance,skip=50,for=2m             after 50 calls, refuse all of them for 2 minutes
   partial,count=1                        answer PARTIAL_SUCCESS once
   slow,delay=2s                          answer late, whatever else goes wrong
-  html:502, empty:504                    gateways that answer with a page, or with nothing
-  reset, hang, truncate                  networks
-  other-user, no-image-id                a SUCCESS that is none
+  html:502, empty:504, empty:301         gateways that answer with a page, or with nothing
+  reset, hang, truncate, lost            networks; the last two take the picture
+  unreadable                             take the picture and answer with a page
+  says:FAILURE/0                         take it, and answer with this message and resultCode
+  no-user, no-code, no-email, other-email, other-user, no-image-id
+                                         a SUCCESS that confirms nothing
+  status:403/1004,as=text                errors in other shapes: text, object, array, null
+  partial,as=null                        a failed item without an error
+  id-as-text, id-odd, name-as-object, status-as-number, status-lower-case,
+  image-as-text, image-id-as-number, alternates-as-object, other-organisation, no-account
+                                         users in other shapes, with op=users, user or me
+  short-list,op=users                    a list without its later pages
 Keys: op (upload, users, user, me, imageurls, token, any), user, skip, count, every,
-for, delay, retry-after.
+for, delay, retry-after, as.
+
+A --script changes users on the way; a line is WHEN ACTION [WORDS]:
+  30s rename ann@example.com ann.lee@example.com
+  upload=10 recreate ben@example.com
+WHEN is a time after the start, or the nth request of an op. Actions: add, delete,
+recreate, rename, status, alternate, picture, fault, clear-faults, expire-token.
 
 --others N[,burst][,phase=D][,from=D][,to=D] is another client of the token that
 makes N requests a minute, from and to a time after the start, all of a minute at
@@ -60,7 +75,7 @@ once with burst.
 A --quirk is one of: page-cap=N (users on a page), totals-unknown (-1),
 repeat-last-page (instead of an empty one), duplicate-users (on two pages), churn
 (somebody comes or goes between pages), answer-in-result (instead of data),
-sizes-as-text (of pictures).`,
+sizes-as-text (of pictures), no-email-filter (400 for one), unstable-ids (of pictures).`,
 		Example: `  photosync simulate --users 200 --rpm 300 --fault partial,user=user0007@example.com
   photosync simulate --rpm 300 --sliding --others 150,from=5m --retry-after seconds
   photosync simulate --tls --oauth ./secrets --token-ttl 10m`,
@@ -83,6 +98,7 @@ sizes-as-text (of pictures).`,
 	fs.DurationVar(&o.ClockSkew, "clock-skew", 0, "how far its clock is ahead")
 	fs.BoolVar(&f.tls, "tls", false, "HTTPS and HTTP/2, with a certificate made up on the spot")
 	fs.StringArrayVar(&f.faults, "fault", nil, "`FAULT` to provoke; may be given several times")
+	fs.StringVar(&f.script, "script", "", "`FILE` with changes to users on the way")
 	fs.StringArrayVar(&f.quirks, "quirk", nil, "`QUIRK` of the answers; may be given several times")
 	return cmd
 }
@@ -100,6 +116,9 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 	s := simulator.New(o)
 	for _, x := range faults {
 		s.AddFault(x)
+	}
+	if err := addScript(s, f.script); err != nil {
+		return usageError{err}
 	}
 	listen := s.Listen
 	if f.tls {
@@ -193,6 +212,19 @@ func invitation(o simulator.Options, l *simulator.Listener, oauth, caFile string
 	}
 	fmt.Fprintf(&b, "  oauth2: {client_id: %s, client_secret_file: %q, refresh_token_file: %q}\n", o.OAuth.ClientID, secret, refresh)
 	return b.String(), nil
+}
+
+// addScript reads --script, if there is one.
+func addScript(s *simulator.Server, file string) error {
+	if file == "" {
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("--script: %w", err)
+	}
+	defer f.Close()
+	return s.AddScript(f)
 }
 
 // simulatedUsers reads --users: a number or a file.

@@ -1,11 +1,11 @@
 package smartsheet
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
+
+	"github.com/tidwall/gjson"
 )
 
 // errorCodes that decide something (API reference, "Errors").
@@ -173,35 +173,25 @@ func errorFrom(op string, status int, body []byte, clean func(string) string) *E
 // errorObject reads an error as the API writes one; nil if body is none. errorCode and
 // refId come as numbers and as texts, detail as an object or an array.
 func errorObject(op string, status int, body []byte, clean func(string) string) *Error {
-	var w struct {
-		wireError
-		Detail json.RawMessage `json:"detail"`
-	}
-	if err := json.Unmarshal(body, &w); err != nil || w.wireError == (wireError{}) {
+	v := parse(body)
+	i := itemError(v, clean)
+	if i == (ItemError{}) {
 		return nil
 	}
-	i := w.item(clean)
 	e := &Error{Op: op, Status: status, Code: i.Code, RefID: i.RefID, Message: i.Message}
-	if d := string(w.Detail); d != "null" {
-		e.Detail = clean(d)
+	if d := v.Get("detail"); d.Type != gjson.Null {
+		e.Detail = clean(d.Raw)
 	}
 	return e
 }
 
-// wireError is an error as the API writes one.
-type wireError struct {
-	RefID     label `json:"refId"`
-	ErrorCode label `json:"errorCode"`
-	Message   text  `json:"message"`
-}
-
-func (w wireError) item(clean func(string) string) ItemError {
-	i := ItemError{RefID: clean(string(w.RefID)), Message: clean(string(w.Message))}
-	code, err := strconv.Atoi(string(w.ErrorCode))
-	if err == nil {
-		i.Code = code
-	} else if w.ErrorCode != "" {
-		i.Message = clean("errorCode " + string(w.ErrorCode) + ": " + string(w.Message))
+// itemError reads the code, the refId and the message of an error.
+func itemError(v gjson.Result, clean func(string) string) ItemError {
+	i := ItemError{RefID: clean(label(v.Get("refId"))), Message: clean(text(v.Get("message")))}
+	code, ok := whole(v.Get("errorCode"))
+	if written := label(v.Get("errorCode")); !ok && written != "" {
+		i.Message = clean("errorCode " + written + ": " + i.Message)
 	}
+	i.Code = int(code)
 	return i
 }

@@ -2,12 +2,13 @@ package smartsheet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"net/http"
 	"strconv"
+
+	"github.com/tidwall/gjson"
 )
 
 const (
@@ -153,7 +154,7 @@ func (w *pass) gap(p page) bool { return p.start > 0 && p.start < w.read && p.me
 
 // goBack lets the next page begin further ahead than p.
 func (w *pass) goBack(p page) error {
-	if w.gaps++; len(p.Data) == 0 && p.total() > p.start || w.gaps > maxGaps {
+	if w.gaps++; len(p.Data) == 0 && p.Total > p.start || w.gaps > maxGaps {
 		return w.notWhole()
 	}
 	w.back, w.beyond = 2*w.back+w.size/8+1, len(p.Data) > 0
@@ -165,9 +166,9 @@ func (w *pass) goBack(p page) error {
 func (w *pass) goOn(p page) (end bool, err error) {
 	w.users += p.fresh
 	w.copies += len(p.Data) - p.met - p.fresh
-	total, n := p.total(), min(len(p.Data), p.size)
-	if total > 0 && (w.least == 0 || total < w.least) {
-		w.least = total
+	n := min(len(p.Data), p.size)
+	if p.Total > 0 && (w.least == 0 || p.Total < w.least) {
+		w.least = p.Total
 	}
 	if p.start == 0 && n < p.size {
 		w.size = max(n, 1) // the server gives no more
@@ -178,7 +179,7 @@ func (w *pass) goOn(p page) (end bool, err error) {
 		more, w.back = true, 0
 	}
 	w.read = p.start + n
-	if n > 0 && (total == 0 || w.read < total) && more {
+	if n > 0 && (p.Total == 0 || w.read < p.Total) && more {
 		return false, nil
 	}
 	if w.users+w.copies < w.least {
@@ -196,23 +197,20 @@ func (w *pass) notWhole() error {
 
 // allPages is how many pages the whole list has, as far as is known after p.
 func (w *pass) allPages(p page) int {
-	if total := p.total(); total > 0 {
-		return (total + w.size - 1) / w.size
+	if p.Total > 0 {
+		return (p.Total + w.size - 1) / w.size
 	}
 	return w.read/w.size + 1
 }
 
 // page is an answer of GET /users.
 type page struct {
-	TotalCount integer `json:"totalCount"` // not given, or -1: unknown
-	Data       []entry `json:"data"`
+	Total int // 0: unknown
+	Data  []entry
 
 	start, size int // the places that were asked for
 	met, fresh  int // users on it whom the pass has met before, or not
 }
-
-// total is how many users there are; 0: unknown.
-func (p page) total() int { return int(max(p.TotalCount.n, 0)) }
 
 // entry is a user of a list, and what tells users apart: the id, or something below 0
 // where there is none.
@@ -224,14 +222,6 @@ type entry struct {
 // seed is of the keys of users without an id.
 var seed = maphash.MakeSeed()
 
-func (x *entry) UnmarshalJSON(b []byte) error {
-	x.User = listed(b)
-	if x.key = x.ID; x.key == 0 {
-		x.key = -1 - int64(maphash.Bytes(seed, b)>>1)
-	}
-	return nil
-}
-
 func (c *Client) page(ctx context.Context, filter string, number, size int) (page, error) {
 	path := "/users?page=" + strconv.Itoa(number) + "&pageSize=" + strconv.Itoa(size)
 	op := "list users, page " + strconv.Itoa(number)
@@ -241,9 +231,21 @@ func (c *Client) page(ctx context.Context, filter string, number, size int) (pag
 	var p page
 	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, units: 1}, func(b []byte) error {
 		p = page{}
-		if err := json.Unmarshal(b, &p); err != nil || p.Data == nil {
+		answer := parse(b)
+		data := answer.Get("data")
+		if !data.IsArray() {
 			return errors.New("the answer is not a list of users")
 		}
+		total, _ := whole(answer.Get("totalCount"))
+		p.Total = int(max(total, 0)) // -1: unknown
+		data.ForEach(func(_, v gjson.Result) bool {
+			x := entry{User: listed(v)}
+			if x.key = x.ID; x.key == 0 {
+				x.key = -1 - int64(maphash.String(seed, v.Raw)>>1)
+			}
+			p.Data = append(p.Data, x)
+			return true
+		})
 		return nil
 	})
 	return p, address(err)

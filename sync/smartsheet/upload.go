@@ -2,7 +2,6 @@ package smartsheet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,39 +49,28 @@ func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.
 // parseUpload reads the answer. The user stands in "data", an array, in today's
 // reference, and in "result", an object, in the older one.
 func parseUpload(b []byte, clean func(string) string) (UploadResult, error) {
-	var w struct {
-		wireError
-		ResultCode  integer        `json:"resultCode"`
-		Data        some[wireUser] `json:"data"`
-		Result      some[wireUser] `json:"result"`
-		FailedItems some[struct {
-			Index integer           `json:"index"`
-			Error object[wireError] `json:"error"`
-		}] `json:"failedItems"`
-	}
-	if err := json.Unmarshal(b, &w); err != nil {
-		return UploadResult{}, errors.New("the answer is not the result of an upload")
-	}
-	r := UploadResult{Message: clean(string(w.Message)), RefID: clean(string(w.RefID))}
-	if w.ResultCode.given {
-		code := int(w.ResultCode.n)
+	v := parse(b)
+	r := UploadResult{Message: clean(text(v.Get("message"))), RefID: clean(label(v.Get("refId")))}
+	if n, ok := whole(v.Get("resultCode")); ok {
+		code := int(n)
 		r.ResultCode = &code
 	}
-	for _, u := range append(w.Data, w.Result...) {
-		r.Users = append(r.Users, u.user())
+	for _, u := range append(objects(v.Get("data")), objects(v.Get("result"))...) {
+		r.Users = append(r.Users, userOf(u))
 	}
-	for _, f := range w.FailedItems {
-		item := FailedItem{Index: int(f.Index.n)}
-		if f.Error.given {
-			e := f.Error.is.item(clean)
-			item.Error = &e
+	for _, f := range objects(v.Get("failedItems")) {
+		index, _ := whole(f.Get("index"))
+		item := FailedItem{Index: int(index)}
+		if e := f.Get("error"); e.IsObject() {
+			x := itemError(e, clean)
+			item.Error = &x
 		}
 		r.FailedItems = append(r.FailedItems, item)
 	}
 	switch {
 	case r.Success(), r.Partial():
 		return r, nil
-	case w.ErrorCode != "": // an error after all
+	case v.Get("errorCode").Exists():
 		return r, fmt.Errorf("%w: an error under a status of success", errContradiction)
 	case r.Message == "" && r.ResultCode == nil:
 		return r, errors.New("the answer is not the result of an upload")

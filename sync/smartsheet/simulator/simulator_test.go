@@ -179,6 +179,7 @@ func TestPaging(t *testing.T) {
 		"all":            {Options{}, "?includeAll=true", 1, 250, 1},
 		"unknown totals": {Options{TotalsUnknown: true}, "?page=2", 101, 200, -1},
 		"duplicates":     {Options{DuplicateUsers: true}, "?page=2", 100, 200, 3},
+		"no filter":      {Options{NoEmailFilter: true}, "?email=a@b.c", 0, 0, 0},
 		"filter":         {Options{}, "?email=USER0007@example.com,nobody@example.com", 7, 7, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,12 +214,12 @@ func TestChurn(t *testing.T) {
 
 func TestQuirks(t *testing.T) {
 	var got Options
-	for _, text := range []string{"totals-unknown", "repeat-last-page", "duplicate-users", "churn", "answer-in-result", "sizes-as-text", "page-cap=7"} {
+	for _, text := range []string{"totals-unknown", "repeat-last-page", "duplicate-users", "churn", "answer-in-result", "sizes-as-text", "no-email-filter", "unstable-ids", "page-cap=7"} {
 		if err := got.AddQuirk(text); err != nil {
 			t.Error(err)
 		}
 	}
-	want := Options{TotalsUnknown: true, RepeatLastPage: true, DuplicateUsers: true, Churn: true, AnswerShape: "result", SizesAsText: true, PageSizeCap: 7}
+	want := Options{TotalsUnknown: true, RepeatLastPage: true, DuplicateUsers: true, Churn: true, AnswerShape: "result", SizesAsText: true, NoEmailFilter: true, UnstableImageIDs: true, PageSizeCap: 7}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("options (-want +got):\n%s", d)
 	}
@@ -226,6 +227,16 @@ func TestQuirks(t *testing.T) {
 		if err := got.AddQuirk(text); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// An image id that is another one each time it is shown.
+func TestUnstableImageIDs(t *testing.T) {
+	s := New(Options{Users: SampleUsers(1), UnstableImageIDs: true})
+	s.SetImage("user0001@example.com", []byte(png))
+	one, two := mustCall(t, s, "GET", "/users", "").Body.Data[0], mustCall(t, s, "GET", "/users", "").Body.Data[0]
+	if one.ProfileImage.ImageID == two.ProfileImage.ImageID {
+		t.Errorf("twice %+v", one)
 	}
 }
 

@@ -1,10 +1,10 @@
 package simulator
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +18,7 @@ func (f *fault) before(s *Server, w http.ResponseWriter, r *http.Request) (done 
 	case "status", "maintenance":
 		drain(r)
 		f.retryAfter(s, w)
-		s.refuse(w, f.Status, f.Code, f.Message)
+		s.refuse(w, f.Status, f.Code, f.Message, refusalShapes[f.Shape])
 	case "html":
 		drain(r)
 		f.retryAfter(s, w)
@@ -68,6 +68,9 @@ func (s *Server) partial(w http.ResponseWriter, r *http.Request, f *fault) {
 		message = wording(code)
 	}
 	item := map[string]any{"index": 0, "error": map[string]any{"refId": s.refID(), "errorCode": code, "message": message}}
+	if f.Shape == "null" {
+		item["error"] = nil
+	}
 	res := map[string]any{"message": "PARTIAL_SUCCESS", "resultCode": 3, "failedItems": []any{item}}
 	if s.o.AnswerShape != "result" {
 		res["data"] = []any{}
@@ -77,33 +80,42 @@ func (s *Server) partial(w http.ResponseWriter, r *http.Request, f *fault) {
 
 // wrap changes the answer of the real handler on its way out.
 func (f *fault) wrap(w http.ResponseWriter) http.ResponseWriter {
-	switch f.Kind {
-	case "truncate", "other-user", "no-image-id":
-		return &spoiler{ResponseWriter: w, kind: f.Kind}
+	if _, good := kinds[f.Kind]; good && !slices.Contains([]string{"truncate", "lost", "unreadable", "says"}, f.Kind) {
+		return w
 	}
-	return w
+	return &spoiler{ResponseWriter: w, fault: f}
 }
 
 // spoiler spoils the body of an answer that the server meant well.
 type spoiler struct {
 	http.ResponseWriter
-	kind string
+	fault *fault
 }
 
 func (s *spoiler) Write(b []byte) (int, error) {
 	out := b
-	switch s.kind {
+	switch f := s.fault; f.Kind {
 	case "truncate":
 		s.ResponseWriter.Write(b[:len(b)/2])
 		http.NewResponseController(s.ResponseWriter).Flush()
 		panic(http.ErrAbortHandler)
-	case "other-user":
-		out = bytes.ReplaceAll(b, []byte(`"id":`), []byte(`"id":9`))
-	case "no-image-id":
-		out = bytes.ReplaceAll(b, []byte(`"imageId"`), []byte(`"formerImageId"`))
+	case "unreadable":
+		out = []byte("<html><body>Thank you</body></html>")
+	case "says":
+		out = edit(b, func(a map[string]any) { a["message"], a["resultCode"] = f.Message, f.Code })
+	default:
+		out = edit(b, func(a map[string]any) { oddities[f.Kind](a, f.User) })
 	}
 	_, err := s.ResponseWriter.Write(out)
 	return len(b), err
+}
+
+// WriteHeader lets an answer that is lost not even begin.
+func (s *spoiler) WriteHeader(status int) {
+	if s.fault.Kind == "lost" {
+		panic(http.ErrAbortHandler)
+	}
+	s.ResponseWriter.WriteHeader(status)
 }
 
 // Transport answers requests in this process, without a network: with it, a

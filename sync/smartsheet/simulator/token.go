@@ -59,12 +59,13 @@ func (s *Server) redeem(r *http.Request) bool {
 	g := s.oauth.code
 	s.oauth.code = allowed{}
 	s.mu.Unlock()
-	sum := sha256.Sum256([]byte(r.PostForm.Get("code_verifier")))
-	return g.code != "" && r.PostForm.Get("code") == g.code && (r.PostForm.Get("redirect_uri") == "" || r.PostForm.Get("redirect_uri") == g.redirect) &&
+	sum := sha256.Sum256([]byte(r.Form.Get("code_verifier")))
+	return g.code != "" && r.Form.Get("code") == g.code && (r.Form.Get("redirect_uri") == "" || r.Form.Get("redirect_uri") == g.redirect) &&
 		(g.challenge == "" || base64.RawURLEncoding.EncodeToString(sum[:]) == g.challenge)
 }
 
-// needs names the scope that a call wants (API reference). Of /users/me it is none.
+// needs names the scope that a call wants (API reference: WRITE_SHEETS to set a profile
+// image, READ_USERS to list users). Of /users/me it is none.
 var needs = map[string]string{"upload": "WRITE_SHEETS", "users": "READ_USERS", "user": "READ_USERS"}
 
 // authorized checks the token and what it may do.
@@ -116,7 +117,9 @@ func (s *Server) ExpireTokens() {
 }
 
 // token answers POST /token: a new access token and a new refresh token, which
-// spends the old one, or the code of an authorisation.
+// spends the old one, or the code of an authorisation. The parameters come as a form, as
+// in the reference's curl, or in the query, as in the OpenAPI document and from the
+// official JavaScript SDK.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, name, words string) {
 		answer(w, status, map[string]any{"error": name, "error_description": words})
@@ -130,18 +133,18 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	case o == nil:
 		refuse(http.StatusUnauthorized, "invalid_client", "The client is not known.")
 		return
-	case r.PostForm.Get("grant_type") != "refresh_token" && r.PostForm.Get("grant_type") != "authorization_code":
+	case r.Form.Get("grant_type") != "refresh_token" && r.Form.Get("grant_type") != "authorization_code":
 		refuse(http.StatusBadRequest, "unsupported_grant_type", "grant_type must equal refresh_token or authorization_code.")
 		return
 	}
-	byCode := r.PostForm.Get("grant_type") == "authorization_code"
-	given := r.PostForm.Get("refresh_token")
+	byCode := r.Form.Get("grant_type") == "authorization_code"
+	given := r.Form.Get("refresh_token")
 	if byCode {
-		given = r.PostForm.Get("code")
+		given = r.Form.Get("code")
 	}
-	secret := r.PostForm.Get("client_secret") == o.ClientSecret && o.ClientSecret != "" ||
-		r.PostForm.Get("hash") == hashOf(o.ClientSecret+"|"+given)
-	if r.PostForm.Get("client_id") != o.ClientID || !secret {
+	secret := r.Form.Get("client_secret") == o.ClientSecret && o.ClientSecret != "" ||
+		r.Form.Get("hash") == hashOf(o.ClientSecret+"|"+given)
+	if r.Form.Get("client_id") != o.ClientID || !secret {
 		refuse(http.StatusUnauthorized, "invalid_client", "The client or its secret is not known.")
 		return
 	}
