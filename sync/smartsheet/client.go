@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Roots are the API's addresses by region.
@@ -97,36 +98,42 @@ func NewTransport(caFile string) (*http.Transport, error) {
 
 // New checks o and returns a Client. It contacts nobody.
 func New(o Options) (*Client, error) {
-	u, err := url.Parse(o.BaseURL)
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return nil, fmt.Errorf("smartsheet address %q: want https://host/2.0", o.BaseURL)
-	case u.Scheme == "http" && !o.AllowHTTP && !loopback(u.Hostname()):
-		return nil, fmt.Errorf("smartsheet address %q: plain http would show the token to everyone on the way", o.BaseURL)
-	case o.Token == "" && o.OAuth2 == nil:
-		return nil, errors.New("smartsheet: no token")
-	case o.Token != "" && o.OAuth2 != nil:
-		return nil, errors.New("smartsheet: a token and OAuth2 do not go together")
-	case strings.ContainsFunc(o.Token+o.UserAgent, unicode.IsControl):
-		return nil, errors.New("smartsheet: token and user agent must be one line each")
-	}
-	if err := checkIntegrationSource(o.IntegrationSource); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
 	o.UploadWeight, o.MaxAttempts = max(o.UploadWeight, 1), max(o.MaxAttempts, 1)
-	if o.RequestsPerMinute <= 0 || o.Timeout <= 0 {
-		return nil, errors.New("smartsheet: requests per minute and timeout must be above 0")
-	}
 	if o.Transport == nil {
-		if o.Transport, err = NewTransport(""); err != nil {
+		t, err := NewTransport("")
+		if err != nil {
 			return nil, err
 		}
+		o.Transport = t
 	}
 	c := &Client{o: o, gate: newGate(o.RequestsPerMinute, o.UploadWeight, o.MaxWait)}
 	c.http = &http.Client{Transport: labelled{c}, CheckRedirect: sameHost}
 	c.auth = newAuth(o, c.http)
 	return c, nil
+}
+
+// check reports what is wrong with o.
+func (o *Options) check() error {
+	u, err := url.Parse(o.BaseURL)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return fmt.Errorf("smartsheet address %q: want https://host/2.0", o.BaseURL)
+	case u.Scheme == "http" && !o.AllowHTTP && !loopback(u.Hostname()):
+		return fmt.Errorf("smartsheet address %q: plain http would show the token to everyone on the way", o.BaseURL)
+	case o.Token == "" && o.OAuth2 == nil:
+		return errors.New("smartsheet: no token")
+	case o.Token != "" && o.OAuth2 != nil:
+		return errors.New("smartsheet: a token and OAuth2 do not go together")
+	case strings.ContainsFunc(o.Token+o.UserAgent, unicode.IsControl):
+		return errors.New("smartsheet: token and user agent must be one line each")
+	case o.RequestsPerMinute <= 0 || o.Timeout <= 0:
+		return errors.New("smartsheet: requests per minute and timeout must be above 0")
+	}
+	return checkIntegrationSource(o.IntegrationSource)
 }
 
 // labelled counts every request that is sent, and says on each who sends it.
@@ -178,13 +185,18 @@ var errRedirect = errors.New("refused a redirect")
 // sourceTypes may begin smartsheet-integration-source (API reference).
 var sourceTypes = []string{"AI", "SCRIPT", "APPLICATION"}
 
+// checkIntegrationSource refuses what the API does not take. How it validates the header
+// is not documented; RFC 9110, section 5.5, asks for visible ASCII in field values.
 func checkIntegrationSource(s string) error {
 	if s == "" {
 		return nil
 	}
+	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(s[i:])
+		return fmt.Errorf("smartsheet integration source %q: %q cannot stand in an HTTP header; write it with ASCII letters", s, r)
+	}
 	parts := strings.Split(s, ",")
-	if len(parts) != 3 || !slices.Contains(sourceTypes, parts[0]) ||
-		strings.TrimSpace(parts[1]) == "" || strings.TrimSpace(parts[2]) == "" || strings.ContainsFunc(s, unicode.IsControl) {
+	if len(parts) != 3 || !slices.Contains(sourceTypes, parts[0]) || strings.TrimSpace(parts[1]) == "" || strings.TrimSpace(parts[2]) == "" {
 		return fmt.Errorf("smartsheet integration source %q: want TYPE,Organisation,Name with TYPE one of %s", s, strings.Join(sourceTypes, ", "))
 	}
 	return nil

@@ -39,7 +39,8 @@ func TestNewRefuses(t *testing.T) {
 		"source of two parts":  {func(o *Options) { o.IntegrationSource = "SCRIPT,photosync" }, "TYPE,Organisation,Name"},
 		"source of four parts": {func(o *Options) { o.IntegrationSource = "SCRIPT,a,b,c" }, "TYPE,Organisation,Name"},
 		"source of no type":    {func(o *Options) { o.IntegrationSource = "ROBOT,a,b" }, "TYPE,Organisation,Name"},
-		"source with control":  {func(o *Options) { o.IntegrationSource = "AI,a,b\x7f" }, "TYPE,Organisation,Name"},
+		"source with control":  {func(o *Options) { o.IntegrationSource = "AI,a,b\x7f" }, `'\x7f' cannot stand in an HTTP header`},
+		"source with umlaut":   {func(o *Options) { o.IntegrationSource = "AI,Müller AG,b" }, `'ü' cannot stand in an HTTP header; write it with ASCII`},
 		"source":               {func(o *Options) { o.IntegrationSource = "APPLICATION,Example Corp,photosync" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

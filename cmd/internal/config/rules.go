@@ -25,7 +25,7 @@ type rule struct {
 
 var rules = map[string]rule{
 	"smartsheet.region":              {oneOf: []string{"us", "eu", "au", "gov"}}, // those that smartsheet.Roots knows the address of
-	"smartsheet.integration_source":  {pattern: `^(AI|SCRIPT|APPLICATION),[^,\x00-\x1f]+,[^,\x00-\x1f]+$`, what: "is not TYPE,Organisation,Name", instead: "like SCRIPT,Example Corp,photosync; TYPE is AI, SCRIPT or APPLICATION"},
+	"smartsheet.integration_source":  {pattern: `^(AI|SCRIPT|APPLICATION),[ -+\--~]+,[ -+\--~]+$`, what: "is not TYPE,Organisation,Name in printable ASCII", instead: "like SCRIPT,Example Corp,photosync; TYPE is AI, SCRIPT or APPLICATION, and an HTTP header holds no letters outside ASCII"},
 	"smartsheet.requests_per_minute": {low: 1, high: 100_000},
 	"smartsheet.upload_weight":       {low: 1, high: 100},
 	"smartsheet.concurrency":         {low: 1, high: 64},
