@@ -236,20 +236,21 @@ func Find(explicit string, env func(string) string) (string, error) {
 			return p, nil
 		}
 	}
-	return "", &NotFoundError{places}
+	return "", &FileError{"no configuration file: looked for " + strings.Join(places, " and "),
+		"name one with --config FILE or PHOTOSYNC_CONFIG; photosync init writes a commented one", fs.ErrNotExist}
 }
 
-// NotFoundError means that there is no configuration file.
-type NotFoundError struct{ Places []string }
-
-func (e *NotFoundError) Error() string {
-	return "no configuration file: looked for " + strings.Join(e.Places, " and ")
+// FileError is a configuration file that is not there, or cannot be read.
+type FileError struct {
+	text, hint string
+	Err        error
 }
+
+func (e *FileError) Error() string { return e.text }
+func (e *FileError) Unwrap() error { return e.Err }
 
 // Hint says what to do.
-func (e *NotFoundError) Hint() string {
-	return "name one with --config FILE or PHOTOSYNC_CONFIG; photosync init writes a commented one"
-}
+func (e *FileError) Hint() string { return e.hint }
 
 // Load reads, checks and completes the file at path. An *Error lists every fault.
 // Relative paths in the file are relative to the working directory. Checks know more
@@ -324,10 +325,11 @@ func LoadLogin(path string, env func(string) string) (Smartsheet, error) {
 func read(path string) (*Config, *decoder, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pe.Err
+		hint := "check the path given with --config or PHOTOSYNC_CONFIG"
+		if errors.Is(err, fs.ErrPermission) {
+			hint = "give the user that runs photosync the right to read it"
 		}
-		return nil, nil, &ReadError{path, err}
+		return nil, nil, &FileError{fmt.Sprintf("read configuration %q: %v", path, cause(err)), hint, err}
 	}
 	c, d := defaults(), &decoder{places: map[string]place{}}
 	if f := d.decode(data, c); f != nil {
@@ -355,23 +357,6 @@ func (d *decoder) verdict(path string) error {
 	slices.SortStableFunc(d.faults, func(a, b Fault) int { return a.Line - b.Line })
 	excerpts(d.lines, d.faults)
 	return &Error{Path: path, Faults: d.faults}
-}
-
-// ReadError is a configuration file that cannot be read.
-type ReadError struct {
-	Path string
-	Err  error
-}
-
-func (e *ReadError) Error() string { return fmt.Sprintf("read configuration %q: %v", e.Path, e.Err) }
-func (e *ReadError) Unwrap() error { return e.Err }
-
-// Hint says what to do.
-func (e *ReadError) Hint() string {
-	if errors.Is(e.Err, fs.ErrPermission) {
-		return "give the user that runs photosync the right to read it"
-	}
-	return "check the path given with --config or PHOTOSYNC_CONFIG"
 }
 
 // Excluded reports whether match.include and match.exclude leave email out.

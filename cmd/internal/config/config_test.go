@@ -445,7 +445,7 @@ func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()
 	for _, p := range []string{filepath.Join(dir, "none.yaml"), dir} {
 		_, err := Load(p, both)
-		if e, ok := errors.AsType[*ReadError](err); !ok || e.Hint() == "" || strings.Count(err.Error(), p) != 1 {
+		if e, ok := errors.AsType[*FileError](err); !ok || e.Hint() == "" || strings.Count(err.Error(), p) != 1 {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -29,18 +29,16 @@ type Error struct {
 
 // Error has one line for each fault.
 func (e *Error) Error() string {
-	lines := make([]string, len(e.Faults))
-	for i, f := range e.Faults {
-		lines[i] = e.line(f)
-	}
-	return strings.Join(lines, "\n")
+	return strings.TrimSuffix(e.text(func(Fault) string { return "" }), "\n")
 }
 
 // Excerpts is like Error, with the excerpt below each fault that has one.
-func (e *Error) Excerpts() string {
+func (e *Error) Excerpts() string { return e.text(func(f Fault) string { return f.Excerpt }) }
+
+func (e *Error) text(below func(Fault) string) string {
 	var b strings.Builder
 	for _, f := range e.Faults {
-		b.WriteString(e.line(f) + "\n" + f.Excerpt)
+		b.WriteString(e.line(f) + "\n" + below(f))
 	}
 	return b.String()
 }

@@ -61,12 +61,9 @@ var sizeUnits = []unit{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"KB", 1e3}, {"MB", 1
 
 // UnmarshalText reads a size.
 func (s *Size) UnmarshalText(b []byte) error {
-	n, ok := quantity(string(b), sizeUnits)
-	if !ok {
-		return errors.New("is not a size: write it like 800kB, 1MB or 1MiB")
-	}
+	n, err := quantity(string(b), sizeUnits, "is not a size: write it like 800kB, 1MB or 1MiB")
 	*s = Size(n)
-	return nil
+	return err
 }
 
 // Limit is a number of people, like 100, or a percentage, like 20%.
@@ -93,12 +90,9 @@ var pixelUnits = []unit{{"MP", 1e6}, {"kP", 1e3}, {"", 1}}
 
 // UnmarshalText reads a number of pixels.
 func (p *Pixels) UnmarshalText(b []byte) error {
-	n, ok := quantity(string(b), pixelUnits)
-	if !ok {
-		return errors.New("is not a number of pixels: write it like 50MP")
-	}
+	n, err := quantity(string(b), pixelUnits, "is not a number of pixels: write it like 50MP")
 	*p = Pixels(n)
-	return nil
+	return err
 }
 
 type unit struct {
@@ -106,17 +100,15 @@ type unit struct {
 	factor float64
 }
 
-func quantity(s string, units []unit) (int64, bool) {
+func quantity(s string, units []unit, fault string) (int64, error) {
 	for _, u := range units {
-		head, found := strings.CutSuffix(s, u.suffix)
-		if !found {
-			continue
+		if head, found := strings.CutSuffix(s, u.suffix); found {
+			v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
+			if err == nil && v >= 0 && v*u.factor < math.MaxInt64/2 { // so that NaN fails, too
+				return int64(v * u.factor), nil
+			}
+			break
 		}
-		v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
-		if err != nil || !(v >= 0 && v*u.factor < math.MaxInt64/2) { // so that NaN fails, too
-			return 0, false
-		}
-		return int64(v * u.factor), true
 	}
-	return 0, false
+	return 0, errors.New(fault)
 }

@@ -125,14 +125,11 @@ func (c *Config) secret(d *decoder, key, file, env string) Secret {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pe.Err
-		}
 		name := quote(key, file)
 		if name == "the value" {
 			name = "the file named here" // people put the secret itself here
 		}
-		d.fault(key, fmt.Sprintf("read %s: %v", name, err), "name a file that the user who runs photosync can read; it holds the secret")
+		d.fault(key, fmt.Sprintf("read %s: %v", name, cause(err)), "name a file that the user who runs photosync can read; it holds the secret")
 		return ""
 	}
 	if fi, err := os.Stat(file); err == nil && readableByOthers(fi) {
@@ -145,6 +142,14 @@ func (c *Config) secret(d *decoder, key, file, env string) Secret {
 		d.fault(key, "the file has more than one line", "it must hold the secret and nothing else")
 	}
 	return Secret(text)
+}
+
+// cause is err without the operation and the path, which the message names itself.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
 }
 
 // readableByOthers reports whether every user of the machine can read a file. To let
