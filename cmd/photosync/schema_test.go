@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,5 +98,31 @@ func TestSchemaAndProgramAgree(t *testing.T) {
 	}
 	if len(wrong) < 60 {
 		t.Errorf("only %d wrong files", len(wrong))
+	}
+}
+
+// What sources/ldap says of a source shows no secret that was put there.
+func TestSourceFaultsShowNoSecret(t *testing.T) {
+	const secret = "hunter2-swordfish"
+	a := &app{env: func(name string) string {
+		return map[string]string{"SMARTSHEET_ACCESS_TOKEN": "x", "LDAP_BIND_PASSWORD": "x"}[name]
+	}}
+	for _, keys := range []string{
+		"urls: ['ldaps://u:" + secret + "@x'], base_dn: 'dc=x'", "urls: ['http://x?" + secret + "'], base_dn: 'dc=x'", "urls: ['ldapi://%zz" + secret + "'], base_dn: 'dc=x'",
+		"urls: ['ldaps://x'], base_dn: " + secret, "urls: ['ldaps://x'], base_dn: 'dc=x', filter: '(x=" + secret + "'",
+		"urls: ['ldaps://x'], base_dn: 'dc=x', tls: {ca_file: " + secret + "}", "urls: ['ldaps://x'], base_dn: 'dc=x', tls: {cert_file: " + secret + ", key_file: " + secret + "}",
+		"urls: ['ldaps://x'], base_dn: 'dc=x', member_of: " + secret,
+	} {
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(file, []byte("sources: [{name: ad, type: ldap, "+keys+"}]\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := a.load(file)
+		faults, ok := errors.AsType[*config.Error](err)
+		if !ok {
+			t.Errorf("%s: %v", keys, err)
+		} else if out := faults.Excerpts(); strings.Contains(out, "hunter2") || strings.Contains(out, "swordfish") {
+			t.Errorf("%s:\n%s", keys, out)
+		}
 	}
 }

@@ -343,7 +343,8 @@ func read(path string) (*Config, *decoder, error) {
 func (d *decoder) foreign(key string, f Fault, source reflect.Value) {
 	if slices.Contains(allKeys(), "sources[]."+indexes().ReplaceAllString(f.Key, "")) {
 		if v := field(source, f.Key); v.Kind() == reflect.String && v.String() != "" && quote(key, v.String()) == "the value" {
-			f.Message = strings.NewReplacer(strconv.Quote(v.String()), "the value", v.String(), "…").Replace(f.Message)
+			hide := strings.NewReplacer(strconv.Quote(v.String()), "the value", v.String(), "…")
+			f.Message, f.Instead = hide.Replace(f.Message), hide.Replace(f.Instead)
 		}
 	}
 	d.fault(key, f.Message, f.Instead)

@@ -200,10 +200,6 @@ func TestFaults(t *testing.T) {
 		{"key of the other type", "sources: [{name: a, type: folder, path: x, base_dn: dc=x}]", "a source of type folder has no such key"},
 		{"folder key in ldap", ldapStart + "urls: [ldaps://x], recursive: true}]", "a source of type ldap has no such key"},
 		{"no urls", ldapStart + "}]", "needs an address"},
-		{"http url", ldapStart + "urls: ['https://x']}]", "no LDAP address"},
-		{"password in clear", ldapStart + "bind_dn: cn=x, urls: ['ldap://dc.example.com']}]", "password in clear"},
-		{"no proof who answers", ldapStart + "auth: anonymous, urls: ['ldap://dc.example.com']}]", "anybody on the way can answer"},
-		{"certificate in clear", ldapStart + "urls: ['ldap://x'], auth: external, tls: {cert_file: c, key_file: k}}]", "nobody sees the certificate"},
 		{"external without certificate", ldapStart + "urls: ['ldaps://x'], auth: external}]", "needs a client certificate"},
 		{"simple without user", ldapStart + "urls: ['ldaps://x'], auth: simple}]", "bind_dn: auth: simple needs it"},
 		{"user that is not used", ldapStart + "urls: ['ldaps://x'], auth: anonymous, bind_dn: cn=x}]", "does not use it"},
@@ -212,10 +208,7 @@ func TestFaults(t *testing.T) {
 		{"auth", ldapStart + "urls: ['ldaps://x'], auth: ntlm}]", "is not possible (simple, external, gssapi, anonymous)"},
 		{"photo choice", ldapStart + "urls: ['ldaps://x'], photo_choice: best}]", "is not possible (first, largest)"},
 		{"idle timeout", ldapStart + "urls: ['ldaps://x'], idle_timeout: -1s}]", "idle_timeout"},
-		{"socket", ldapStart + "urls: ['ldapi://%zz']}]", "no LDAP address"},
 		{"page size", ldapStart + "urls: [ldaps://x], page_size: -1}]", "out of range"},
-		{"password in the address", ldapStart + "urls: ['ldaps://u:" + secret + "@x']}]", "may not hold a user or password"},
-		{"password in no address", ldapStart + "urls: ['http://u:" + secret + "@x']}]", "no LDAP address"},
 		{"token in the address", minimal + "smartsheet: {base_url: 'ftp://u:" + secret + "@x'}", "not an address"},
 		{"half a certificate", ldapStart + "urls: [ldaps://x], tls: {cert_file: x}}]", "a certificate needs its key"},
 		{"pattern", minimal + "match: {exclude: ['[']}", "is not a pattern"},
@@ -295,6 +288,16 @@ its place is smartsheet.concurrency
 `
 	if d := cmp.Diff(want, got.String()); d != "" {
 		t.Error(d)
+	}
+}
+
+// What does nothing is warned of.
+func TestStartTLSWarning(t *testing.T) {
+	for url, want := range map[string]int{"ldaps://x": 1, "ldap://x": 0} {
+		c, err := load(t, ldapStart+"urls: ['"+url+"'], tls: {start_tls: true}}]", both)
+		if err != nil || len(c.Warnings) != want {
+			t.Errorf("%s: %v, %v", url, c, err)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -70,39 +69,9 @@ func (s *Source) defaultAuth() string {
 
 func notSocket(raw string) bool { return !strings.HasPrefix(raw, "ldapi://") }
 
+// validateLDAP checks that there is nothing that the way to bind would ignore. Addresses,
+// filters and files are checked by sources/ldap.
 func (s *Source) validateLDAP(d *decoder, at string) {
-	for i, raw := range s.URLs {
-		s.validateAddress(d, fmt.Sprintf("%s.urls[%d]", at, i), raw)
-	}
-	s.validateAuth(d, at)
-}
-
-func (s *Source) validateAddress(d *decoder, key, raw string) {
-	if !notSocket(raw) {
-		if _, err := url.PathUnescape(raw); err != nil {
-			d.fault(key, quote(key, raw)+" is no LDAP address", "like ldapi:///var/run/slapd/ldapi")
-		}
-		return
-	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Scheme != "ldap" && u.Scheme != "ldaps" || u.Host == "":
-		d.fault(key, quote(key, raw)+" is no LDAP address", "like ldaps://dc1.example.com")
-	case u.User != nil:
-		d.fault(key, "may not hold a user or password", "they go into bind_dn and bind_password_file")
-	case u.Scheme == "ldap" && s.Auth == "external" && !s.TLS.StartTLS:
-		d.fault(key, "without TLS nobody sees the certificate of auth: external", "use ldaps://, or tls.start_tls: true")
-	case u.Scheme == "ldap" && !s.TLS.StartTLS && !s.AllowPlaintext && !loopback(u.Hostname()):
-		what := "without TLS anybody on the way can answer, and replace everyone's picture"
-		if s.Auth == "simple" {
-			what = "would send the password in clear"
-		}
-		d.fault(key, what, "use ldaps://, or tls.start_tls: true, or allow_plaintext: true")
-	}
-}
-
-// validateAuth checks that there is nothing that the way to bind would ignore.
-func (s *Source) validateAuth(d *decoder, at string) {
 	krb := s.Kerberos.Principal != "" || s.Kerberos.Keytab != "" || s.Kerberos.Service != ""
 	if s.Auth == "external" && s.TLS.CertFile == "" && slices.ContainsFunc(s.URLs, notSocket) {
 		d.missing(at+".tls.cert_file", "auth: external needs a client certificate", "give tls.cert_file and tls.key_file")

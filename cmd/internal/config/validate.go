@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -27,8 +28,12 @@ func (c *Config) validate(d *decoder) {
 			d.fault(at+".name", "another source is called "+quote(at+".name", s.Name), "give each its own name")
 		}
 		names[s.Name] = true
-		if s.Type == "ldap" {
-			s.validateLDAP(d, at)
+		if s.Type != "ldap" {
+			continue
+		}
+		s.validateLDAP(d, at)
+		if s.TLS.StartTLS && !slices.ContainsFunc(s.URLs, func(u string) bool { return strings.HasPrefix(u, "ldap://") }) {
+			c.Warnings = append(c.Warnings, at+".tls.start_tls does nothing: it is for ldap://, and ldaps:// begins with TLS")
 		}
 	}
 	for key, globs := range map[string][]string{"match.include": c.Match.Include, "match.exclude": c.Match.Exclude} {
