@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 )
@@ -220,7 +221,7 @@ func suggestion(name string, known []string) (text, key string) {
 func nearest(name string, words []string) (best string) {
 	distance := min(4, 1+(len(name)+1)/2) // short words all look alike
 	for _, w := range words {
-		if n := edits(name, w); n < distance {
+		if n := levenshtein.ComputeDistance(name, w); n < distance {
 			best, distance = w, n
 		}
 	}
@@ -235,26 +236,6 @@ var inlineSecrets = map[string]string{
 	"client_secret": "put the secret into a file and name it with client_secret_file, or set SMARTSHEET_CLIENT_SECRET",
 	"refresh_token": "put the token into a file and name it with refresh_token_file: it is rewritten whenever the token rotates",
 	"password":      "put the password into a file and name that with bind_password_file (LDAP) or password_file (mail)",
-}
-
-// edits is the Levenshtein distance of two keys.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 func (d *decoder) list(node ast.Node, v reflect.Value, key string) {

@@ -58,26 +58,11 @@ type Notifier struct {
 
 // New returns a Notifier. It contacts nobody.
 func New(o Options) *Notifier {
-	t := http.DefaultTransport.(*http.Transport).Clone()
 	return &Notifier{o: o, pause: pause, http: &http.Client{
-		Transport: bounded{t},
+		Transport: http.DefaultTransport.(*http.Transport).Clone(),
 		// An address that moved is corrected by a human: it may have moved to anyone.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-}
-
-// bounded reads answers up to maxAnswer.
-type bounded struct{ http.RoundTripper }
-
-func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(req)
-	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	}
-	return resp, err
 }
 
 // Start tells the health check that a run begins. It does not wait for the answer.
@@ -122,8 +107,12 @@ func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (w
 // attention reports whether a human should look at the run.
 func attention(r *report.Report) bool {
 	return slices.ContainsFunc(r.Sources, func(s report.Source) bool { return !s.Complete }) ||
-		slices.ContainsFunc(r.Findings, func(f outcome.Finding) bool { return f.Severity == outcome.Attention }) ||
-		r.Result == report.Failed || r.Result == report.Held || r.Result == report.Partial
+		serious(r) || r.Result == report.Failed || r.Result == report.Held || r.Result == report.Partial
+}
+
+// serious reports whether there is a finding about the whole run that needs a human.
+func serious(r *report.Report) bool {
+	return slices.ContainsFunc(r.Findings, func(f outcome.Finding) bool { return f.Severity == outcome.Attention })
 }
 
 // push adds the metrics to their group on the Pushgateway. POST leaves metrics with
@@ -137,8 +126,9 @@ func (n *Notifier) push(ctx context.Context, r *report.Report) error {
 	return failure("push metrics to", n.o.Pushgateway, err)
 }
 
-// ended tells the health check how the run came out. A run that stopped early did
-// what it could, and people who need attention are not the job's failure.
+// ended tells the health check how the run came out. It is a failure if the run is one, or
+// if a finding about the whole run needs a human, such as a source that lists nobody. A run
+// that stopped early did what it could, and single people are not the job's failure.
 func (n *Notifier) ended(ctx context.Context, r *report.Report) error {
 	if n.started != nil {
 		select { // so that the two do not overtake each other
@@ -147,7 +137,7 @@ func (n *Notifier) ended(ctx context.Context, r *report.Report) error {
 		}
 	}
 	suffix := ""
-	if !r.Done() && r.Result != report.Interrupted {
+	if !r.Done() && r.Result != report.Interrupted || serious(r) {
 		suffix = "/fail"
 	}
 	return n.ping(ctx, suffix, counts(r))
@@ -198,7 +188,7 @@ func (n *Notifier) post(ctx context.Context, address, contentType string, body [
 		}
 		defer resp.Body.Close()
 		if resp.StatusCode > 299 {
-			answer, _ := io.ReadAll(resp.Body) // for the message only
+			answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // for the message only
 			err := fmt.Errorf("HTTP %d %s", resp.StatusCode, answer)
 			if s := resp.StatusCode; s < 500 && s != http.StatusRequestTimeout && s != http.StatusTooManyRequests {
 				return final{err}

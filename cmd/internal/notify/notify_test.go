@@ -103,6 +103,12 @@ func TestEverybodyIsTold(t *testing.T) {
 	}
 }
 
+func finding(severity string) *report.Report {
+	r := run(report.Success)
+	r.Findings = []outcome.Finding{{Code: outcome.NobodyListed, Severity: severity}}
+	return r
+}
+
 // Who is told of which result.
 func TestWhen(t *testing.T) {
 	failed := report.Item{Outcome: "failed"}
@@ -118,6 +124,8 @@ func TestWhen(t *testing.T) {
 		{run(report.Interrupted), false, ""},
 		{run(report.Partial, failed), true, ""},
 		{incomplete, true, ""},
+		{finding(outcome.Attention), true, "/fail"},
+		{finding(outcome.Notice), false, ""},
 		{run(report.Failed), true, "/fail"},
 		{run(report.Held), true, "/fail"},
 	} {
