@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -89,6 +90,9 @@ func (a *app) conclude(rep *report.Report, err error, c *config.Config, w *conso
 		}
 	}
 	a.code = softened(rep.ExitCode, c.SuccessOn)
+	if _, held := errors.AsType[*job.HeldError](err); held && !a.json {
+		err = nil // the summary names the guards, and the approval says what to do
+	}
 	return w.End(rep, files, job.Hint, err, werr)
 }
 

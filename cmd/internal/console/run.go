@@ -119,7 +119,8 @@ func (r *Run) Stopping(s os.Signal, grace time.Duration) {
 		Msg("stopping: waiting for answers to what is on the wire; a second signal ends at once, and the next run then sends those pictures again")
 }
 
-// End shows how the run came out, unless it is quiet and nobody has to act.
+// End shows how the run came out, unless it is quiet and nobody has to act. The first
+// of errs is that of the run.
 func (r *Run) End(rep *report.Report, files []string, hint func(error) string, errs ...error) error {
 	if !r.human || r.lines != nil { // else the summary follows
 		logEnd(r.Log, rep, files)

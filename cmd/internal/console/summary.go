@@ -27,8 +27,7 @@ func (c *Console) Summary(r *report.Report) {
 	for _, g := range r.Guards {
 		c.line(4, "  %s guard %s: %s", warning, g.Guard, g.Message)
 	}
-	sections := report.Sections(r)
-	c.troubles(sections)
+	c.troubles(r)
 	c.planned(r)
 	for _, s := range r.Sources {
 		c.source(s)
@@ -71,9 +70,9 @@ func (c *Console) remedy(indent int, hint string) {
 
 // troubles prints the people who need somebody, and those whose picture was refused
 // in an earlier run, in groups of the same problem.
-func (c *Console) troubles(sections []report.Section) {
+func (c *Console) troubles(r *report.Report) {
 	n := 0
-	for _, s := range sections {
+	for _, s := range report.Sections(r) {
 		for _, g := range s.Groups {
 			mark := warning
 			switch {
@@ -83,7 +82,7 @@ func (c *Console) troubles(sections []report.Section) {
 				continue
 			}
 			if n++; n <= maxGroups {
-				c.group(mark, g)
+				c.group(mark, r, g)
 			}
 		}
 	}
@@ -92,13 +91,17 @@ func (c *Console) troubles(sections []report.Section) {
 	}
 }
 
-func (c *Console) group(mark styled, g *report.Group) {
-	title := strings.TrimSuffix(g.Title, ".")
-	if g.Code != "" && !strings.EqualFold(g.Code, title) {
-		title += " (" + g.Code + ")"
-	}
-	if text := g.Message(); text != "" {
-		title += ": " + text
+func (c *Console) group(mark styled, r *report.Report, g *report.Group) {
+	title, hint := strings.TrimSuffix(g.Title, "."), g.Hint
+	if g.Code == string(outcome.HeldBack) && len(r.Guards) > 0 {
+		hint = "" // the guards say it
+	} else {
+		if g.Code != "" && !strings.EqualFold(g.Code, title) {
+			title += " (" + g.Code + ")"
+		}
+		if text := g.Message(); text != "" {
+			title += ": " + text
+		}
 	}
 	c.line(4, "  %s %s: %s", mark, report.Count(g.N(), "person", "people"), title)
 	for _, it := range g.Items[:min(len(g.Items), maxNamed)] {
@@ -107,7 +110,7 @@ func (c *Console) group(mark styled, g *report.Group) {
 	if more := len(g.Items) - maxNamed; more > 0 {
 		c.line(6, "      … and %s more: see the report", report.Number(more))
 	}
-	c.remedy(4, g.Hint)
+	c.remedy(4, hint)
 }
 
 // person prints one of a group: what tells them apart from the others in it.
@@ -202,7 +205,7 @@ func (c *Console) Files(files []string, plan string) {
 // Approval prints how a held plan is let pass. The command is never broken: it is
 // there to be copied.
 func (c *Console) Approval(command string) {
-	c.line(2, "  to approve this plan:")
+	c.line(2, "  to approve exactly this plan, once:")
 	fmt.Fprintf(c.w, "    %s\n", plain(command))
 }
 
