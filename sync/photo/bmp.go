@@ -33,7 +33,7 @@ func (l *layout) readBMP() error {
 	if b != nil && err == nil {
 		l.inks = 3
 		l.memory = 4 * l.pixels()
-		b.colours()
+		b.profile()
 	}
 	return err
 }
@@ -94,12 +94,8 @@ func (b *bitmap) readMasks() {
 	default:
 		b.masks = [4]uint32{0xff0000, 0xff00, 0xff}
 	}
-	switch {
-	case b.header == 64: // of OS/2, which has other things there
-	case fields && (b.header >= 56 || b.compression == bmpAlphaFields):
+	if b.header >= 56 && b.header != 64 || b.compression == bmpAlphaFields { // 64: of OS/2
 		b.masks[3] = binary.LittleEndian.Uint32(b.layout.data[66:])
-	case b.bits == 32 && b.header > 56:
-		b.masks[3] = 0xff000000
 	}
 }
 
@@ -122,32 +118,17 @@ func (b *bitmap) readPalette(offset int64) {
 	}
 }
 
-// colours takes the colour space of a BITMAPV4HEADER or BITMAPV5HEADER.
-func (b *bitmap) colours() {
+// profile takes the colour profile that a BITMAPV5HEADER places. The end points of a
+// calibrated colour space are passed over, as browsers do: what is there is seldom true.
+func (b *bitmap) profile() {
 	d := b.layout.data
-	if b.header < 108 {
+	number := func(at int) int64 { return int64(binary.LittleEndian.Uint32(d[14+at:])) }
+	if b.header < 124 || number(56) != 0x4d424544 { // PROFILE_EMBEDDED
 		return
 	}
-	number := func(at int) uint32 { return binary.LittleEndian.Uint32(d[at:]) }
-	switch space := number(14 + 56); {
-	case space == 0: // LCS_CALIBRATED_RGB: end points, and gammas with 16 bits behind the point
-		g := ofSRGB()
-		for i, xy := range []*[2]float64{&g.red, &g.green, &g.blue} {
-			at := 14 + 60 + 12*i
-			x, y, z := float64(number(at)), float64(number(at+4)), float64(number(at+8))
-			if y == 0 {
-				return
-			}
-			xy[0], xy[1] = x/(x+y+z), y/(x+y+z)
-		}
-		g.gamma = float64(number(14+100)) / (1 << 16)
-		b.layout.setLight(g)
-	case space == 0x4d424544 && b.header >= 124: // PROFILE_EMBEDDED
-		start, n := 14+int64(number(14+112)), int64(number(14+116))
-		b.layout.profile = []byte{}
-		if start+n <= int64(len(d)) {
-			b.layout.profile = d[start : start+n]
-		}
+	b.layout.profile = []byte{}
+	if start, n := 14+number(112), number(116); start+n <= int64(len(d)) {
+		b.layout.profile = d[start : start+n]
 	}
 }
 

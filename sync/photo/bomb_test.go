@@ -6,9 +6,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/adler32"
+	"image"
 	"io"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,6 +117,38 @@ func TestTimeBound(t *testing.T) {
 		e, ok := errors.AsType[*Error](err)
 		if took := time.Since(start); code(t, err) != TooSlow || !ok || e.Final() || took > maxTime+2*time.Second {
 			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
+// However many workers there are, one large picture is decoded at a time.
+func TestOneLargePictureAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		data := encoded(t, 24, 16)["png"]
+		var now, most atomic.Int32
+		var workers sync.WaitGroup
+		for range 8 {
+			workers.Go(func() {
+				l, err := read(data)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				l.memory = sharedMemory + 1
+				err = l.decoded(t.Context(), func(context.Context, image.Image) error {
+					most.Store(max(most.Load(), now.Add(1)))
+					time.Sleep(time.Second)
+					now.Add(-1)
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		workers.Wait()
+		if n := most.Load(); n != 1 {
+			t.Errorf("%d at a time", n)
 		}
 	})
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"slices"
+	"strings"
 )
 
 var errNoTrailer = &Error{Code: Truncated, Detail: "GIF ends before its trailer"}
@@ -26,8 +26,8 @@ func (l *layout) readGIF() error {
 	l.inks = 3
 	l.keep(d[:pos])
 	for {
-		if pos == len(d) && l.frames > 0 {
-			d = append(slices.Clip(d), 0x3b)
+		if l.frames > 0 && (pos == len(d) || !strings.ContainsRune("\x00\x21\x2c\x3b", rune(d[pos]))) {
+			d = append(d[:pos:pos], 0x3b) // whatever stands in its place
 			l.mended = append(l.mended, "its missing trailer added")
 		}
 		if pos >= len(d) {

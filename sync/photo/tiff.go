@@ -84,7 +84,7 @@ func (t *tiffFile) readable() error {
 	switch {
 	case !slices.Contains(tiffCompressions, t.compression):
 		return refuse(UnsupportedFormat, "TIFF with compression %d", t.compression)
-	case !slices.Contains([]int{1, 2, 4, 8, 16}, t.bits), slices.ContainsFunc(t.numbers(tagBits), other):
+	case t.bits < 1, t.bits > 16, slices.ContainsFunc(t.numbers(tagBits), other):
 		return refuse(UnsupportedFormat, "TIFF with %d bits for its samples", t.numbers(tagBits))
 	case slices.ContainsFunc(t.numbers(tagSampleFormat), sign):
 		return refuse(UnsupportedFormat, "TIFF with signed or floating-point samples")
@@ -109,6 +109,8 @@ func (l *layout) tiffBlocks() error {
 	offsets, counts := uint16(tagOffsets), uint16(tagCounts)
 	if t.entries[tagTileWidth] != nil {
 		t.block = image.Pt(int(t.number(tagTileWidth, 0)), int(t.number(tagTileLength, 0)))
+	}
+	if t.entries[tagTileOffsets] != nil {
 		offsets, counts = tagTileOffsets, tagTileCounts
 	}
 	if t.block.X <= 0 || t.block.Y <= 0 || t.block.X > l.width+1024 || t.block.Y > l.height+1024 {
@@ -246,6 +248,9 @@ func (t *tiffFile) unpacked(data []byte, rows int) (io.Reader, error) {
 	r := bytes.NewReader(data)
 	switch t.compression {
 	case tiffLZW:
+		if len(data) > 1 && data[0] == 0 && data[1] == 1 {
+			return nil, refuse(UnsupportedFormat, "TIFF with LZW compression of the time before TIFF 6.0")
+		}
 		return lzw.NewReader(r, lzw.MSB, 8), nil
 	case tiffDeflate, tiffDeflateOld:
 		return zlib.NewReader(r)
@@ -259,13 +264,17 @@ func (t *tiffFile) unpacked(data []byte, rows int) (io.Reader, error) {
 
 // split takes the samples of a line apart.
 func (t *tiffFile) split(values []uint16, line []byte) {
+	have, n := uint32(0), 0
 	for i := range values {
 		if t.bits == 16 {
 			values[i] = t.order.Uint16(line[2*i:])
-		} else {
-			at := i * t.bits
-			values[i] = uint16(line[at/8]) >> (8 - t.bits - at%8) & (1<<t.bits - 1)
+			continue
 		}
+		for ; n < t.bits; n += 8 {
+			have, line = have<<8|uint32(line[0]), line[1:]
+		}
+		n -= t.bits
+		values[i] = uint16(have>>n) & (1<<t.bits - 1)
 	}
 }
 
