@@ -42,7 +42,11 @@ func newClientOver(transport http.RoundTripper, s config.Smartsheet, abort <-cha
 		Timeout: time.Duration(s.Timeout), MaxAttempts: s.Retry.MaxAttempts, MaxWait: time.Duration(s.Retry.MaxWait),
 		Grace: grace, Abort: abort,
 		Observe: func(e *smartsheet.Error, attempt int, wait time.Duration) {
-			log.Warn().Str("op", e.Op).Int("http_status", e.Status).Int("error_code", e.Code).Str("ref_id", e.RefID).
+			level := zerolog.WarnLevel
+			if e.Status == http.StatusTooManyRequests { // a share of the quota is found in this way: it is counted
+				level = zerolog.DebugLevel
+			}
+			log.WithLevel(level).Str("op", e.Op).Int("http_status", e.Status).Int("error_code", e.Code).Str("ref_id", e.RefID).
 				Int("attempt", attempt).Int64("wait_ms", wait.Milliseconds()).Msg("trying again: " + e.Error())
 		},
 	})

@@ -125,18 +125,6 @@ func plain(text string) string {
 	}, text)
 }
 
-// Plain is a writer for text from outside: it replaces control characters.
-func Plain(w io.Writer) io.Writer { return plainWriter{w} }
-
-type plainWriter struct{ w io.Writer }
-
-func (p plainWriter) Write(b []byte) (int, error) {
-	if _, err := io.WriteString(p.w, plain(string(b))); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
-
 // wrap breaks text between words into lines of at most width, and indents all but the
 // first of each line by hang. Escape sequences take no room. A word that is too long
 // stays whole: it may be an address or a command to copy.
