@@ -92,7 +92,7 @@ func (l Login) code(ctx context.Context, state, page string) (string, error) {
 	if err != nil || u.Scheme != "http" || !loopback(u.Hostname()) || u.Port() == "" {
 		return "", fmt.Errorf("redirect address %q: want http://localhost:PORT/PATH", l.Redirect)
 	}
-	listener, err := net.Listen("tcp", u.Host)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", u.Host)
 	if err != nil {
 		return "", fmt.Errorf("wait for the browser: %w", err)
 	}
