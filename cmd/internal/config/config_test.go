@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -544,6 +545,47 @@ func TestGlob(t *testing.T) {
 	} {
 		if got := Glob(c.pattern, c.email); got != c.want {
 			t.Errorf("Glob(%q, %q) = %v", c.pattern, c.email, got)
+		}
+	}
+}
+
+// One typo is one fault, at its place, whichever key it is in; the same for a value that
+// became a list, or one that has no end.
+func TestOneTypoIsOneFault(t *testing.T) {
+	lines := strings.Split(string(Example()), "\n")
+	for i, line := range lines {
+		m := regexp.MustCompile(`^( *(?:- )?)([a-z_]+):(.*)$`).FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		name := m[2]
+		swapped := name[:1] + name[2:3] + name[1:2] + name[3:]
+		mutations := map[string]string{"letter lost": m[1] + name[:len(name)-1] + ":" + m[3], "letter twice": m[1] + name + name[len(name)-1:] + ":" + m[3]}
+		if swapped != name {
+			mutations["letters swapped"] = m[1] + swapped + ":" + m[3]
+		}
+		value, comment, _ := strings.Cut(strings.TrimSpace(m[3]), " #")
+		value = strings.TrimSpace(value)
+		if strings.HasPrefix(value, "[") {
+			mutations["no list"] = m[1] + name + ": " + strings.Trim(strings.ReplaceAll(value, ", ", ","), "[]") + " #" + comment
+		} else if value != "" && value[0] != '#' {
+			mutations["a list"] = m[1] + name + ": [" + strings.Trim(value, "'") + ", '']"
+			mutations["a tag"] = m[1] + name + ": !" + value
+			mutations["no end"] = m[1] + name + ": '" + value
+			mutations["no colon"] = m[1] + name + " " + value
+		}
+		mutations["tab"] = "\t" + line
+		for kind, mutation := range mutations {
+			text := slices.Clone(lines)
+			text[i] = mutation
+			_, err := load(t, strings.Join(text, "\n"), both)
+			e, ok := errors.AsType[*Error](err)
+			switch {
+			case !ok:
+				t.Errorf("%s in line %d, %s: %v", kind, i+1, mutation, err)
+			case len(e.Faults) != 1 || e.Faults[0].Line != i+1:
+				t.Errorf("%s in line %d, %s: want one fault there:\n%s", kind, i+1, mutation, e.Excerpts())
+			}
 		}
 	}
 }

@@ -22,6 +22,7 @@ type decoder struct {
 	warnings []string
 	places   map[string]place // of every key that is set
 	meant    []string         // keys that a key that is not known was probably meant to be
+	torn     bool             // the parser may have lost what follows a value with a tag
 }
 
 // fault adds a mistake at the place of key, or of the nearest key above it. What follows
@@ -32,7 +33,7 @@ func (d *decoder) fault(key, message, instead string) {
 
 // missing adds a key that must be there.
 func (d *decoder) missing(key, message, instead string) {
-	if !slices.ContainsFunc(d.meant, func(m string) bool { return within(key, m) }) {
+	if !d.torn && !slices.ContainsFunc(d.meant, func(m string) bool { return within(key, m) }) {
 		d.fault(key, message, instead)
 	}
 }
@@ -102,6 +103,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 		return
 	case *ast.TagNode, *ast.AnchorNode, *ast.AliasNode:
 		f := Fault{Key: key}
+		d.torn = true
 		d.slip(&f, d.lineOf(node), values)
 		if f.Message, f.Instead = meaning, quoteIt; v.Kind() == reflect.Struct || v.Kind() == reflect.Map {
 			f.Instead, f.correct = "remove it", ""
@@ -219,8 +221,12 @@ func suggestion(name string, known []string) (text, key string) {
 
 // nearest is the word that name was probably meant to be; empty if none is near.
 func nearest(name string, words []string) (best string) {
+	letters := func(s string) []byte { return slices.Sorted(slices.Values([]byte(s))) }
 	distance := min(4, 1+(len(name)+1)/2) // short words all look alike
 	for _, w := range words {
+		if slices.Equal(letters(name), letters(w)) {
+			return w // two were swapped
+		}
 		if n := levenshtein.ComputeDistance(name, w); n < distance {
 			best, distance = w, n
 		}

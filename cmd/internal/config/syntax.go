@@ -37,6 +37,7 @@ var (
 		{`^(\s*)((?:- *)?[a-z_0-9]+)\s*=\s*(.*)$`, "= stands where a colon is wanted", "write KEY: VALUE", "$1$2: $3"},
 		{`^(\s*)((?:- *)?[a-z_0-9]+):([^\s:/\\].*)$`, "a colon needs a space after it", "write KEY: VALUE", "$1$2: $3"},
 		{`^(\s*)-([^\s-].*)$`, "a - needs a space after it", "write - VALUE", "$1- $2"},
+		{`^(\s*(?:- +)?)([a-z_0-9]+)( +[^:=]+)$`, "a key needs a colon", "write KEY: VALUE", "$1$2:$3"},
 	}
 	values = []slip{
 		{`^` + pair + "([@`!&*%].*)$", meaning, quoteIt, "$1'$2'"},
@@ -46,11 +47,14 @@ var (
 	}
 	lines = slices.Concat(shapes[:1], values, []slip{
 		{`^(.*)"([^"]*\\[^"]*)"(.*)$`, "YAML gives a backslash in double quotes a meaning", "use single quotes", "$1'$2'$3"},
-		{`^(.*: *)('[^']*)$`, "a quote is not closed", "close it", "$1$2'"},
-		{`^(.*: *)("[^"]*)$`, "a quote is not closed", "close it", `$1$2"`},
 		{`^` + pair + `([^'"\[{#].*:(?: .*)?)$`, "YAML takes a colon in a value for the end of a key", quoteIt, "$1'$2'"},
 		{`^(\s*(?:- +)?)([a-z_0-9]+)\s*$`, "a key needs a colon", "write KEY: VALUE", "$1$2:"},
+		shapes[3],
 	})
+	quotes = []slip{
+		{`^(.*: *)('[^'#]*?)(,? *[]}]*)( +#.*)?$`, "a quote is not closed", "close it", "$1$2'$3"},
+		{`^(.*: *)("[^"#]*?)(,? *[]}]*)( +#.*)?$`, "a quote is not closed", "close it", `$1$2"$3`},
+	}
 )
 
 // slip completes a fault if line n has one of these slips.
@@ -58,7 +62,7 @@ func (d *decoder) slip(f *Fault, n int, slips []slip) bool {
 	if n < 1 || n > len(d.lines) {
 		return false
 	}
-	line := uncommented(d.lines[n-1])
+	line := uncommented(d.lines[n-1]) // with the comment, if a quote is not closed
 	for _, s := range slips {
 		re := regexp.MustCompile(s.pattern)
 		if m := re.FindStringSubmatch(line); m != nil {
@@ -80,7 +84,19 @@ func (d *decoder) syntax(err error) *Fault {
 	f.Line, f.Column = e.GetToken().Position.Line, e.GetToken().Position.Column
 	if strings.Contains(e.GetMessage(), "already defined") {
 		f.Message, f.Instead = "not valid YAML: this key stands here twice", "keep one"
-	} else if d.layout(f, f.Line) || d.layout(f, f.Line-1) { // the parser may notice it a line later
+		return f
+	}
+	found := false
+	for n := 1; n <= f.Line && !found; n++ { // what is in quotes may end anywhere
+		found = d.slip(f, n, quotes)
+	}
+	for n, tries := min(f.Line, len(d.lines)), 3; n > 0 && tries > 0 && !found; n-- { // the parser may notice it some lines later
+		if uncommented(d.lines[n-1]) != "" {
+			found = d.layout(f, n)
+			tries--
+		}
+	}
+	if found {
 		f.Message = "not valid YAML: " + f.Message
 	}
 	return f
@@ -88,9 +104,6 @@ func (d *decoder) syntax(err error) *Fault {
 
 // layout completes a fault with what is wrong in line n.
 func (d *decoder) layout(f *Fault, n int) bool {
-	if n < 1 || n > len(d.lines) {
-		return false
-	}
 	line := uncommented(d.lines[n-1])
 	rest := strings.TrimLeft(line, " \t")
 	indent := line[:len(line)-len(rest)]
@@ -163,7 +176,7 @@ func (d *decoder) notList(node ast.Node, key string) {
 	f, n := Fault{Key: key, Message: "want a list", Instead: "like [a, b]"}, d.lineOf(node)
 	text, scalar := scalarText(node)
 	switch {
-	case scalar && d.slip(&f, n, shapes[2:]):
+	case scalar && d.slip(&f, n, shapes[2:3]):
 	case scalar:
 		items := strings.Split(text, ",")
 		if strings.Contains(text, "=") { // a DN has commas of its own
