@@ -19,14 +19,14 @@ func TestNotices(t *testing.T) {
 		s.put(email(i), picture(i))
 	}
 	textfile := filepath.Join(s.dir, "photosync.prom")
-	configure := func(url, file string) {
+	configure := func(url, file, mail string) {
 		t.Helper()
 		f, err := os.OpenFile(s.conf, os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		text := "metrics: {textfile: '" + file + "', pushgateway: '" + url + "/gw'}\nnotify: {webhook: '" + url + "/hook/s3cret', when: always, healthcheck: '" + url + "/hc/s3cret'}\n"
+		text := "metrics: {textfile: '" + file + "', pushgateway: '" + url + "/gw'}\nnotify: {webhook: '" + url + "/hook/s3cret', when: always, healthcheck: '" + url + "/hc/s3cret'" + mail + "}\n"
 		if _, err := f.WriteString(text); err != nil {
 			t.Fatal(err)
 		}
@@ -35,12 +35,12 @@ func TestNotices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	configure("http://127.0.0.1:1", "/nowhere/photosync.prom")
+	configure("http://127.0.0.1:1", "/nowhere/photosync.prom", ", smtp: {host: 127.0.0.1, port: 1, from: a@example.com, to: [b@example.com]}")
 	r := s.run(exitDone, "sync", "--limit", "2")
-	if r.Totals.Uploaded != 2 || r.Result != "success" || len(r.Warnings) != 4 || strings.Contains(strings.Join(r.Warnings, ""), "s3cret") {
+	if r.Totals.Uploaded != 2 || r.Result != "success" || len(r.Warnings) != 5 || strings.Contains(strings.Join(r.Warnings, ""), "s3cret") {
 		t.Errorf("totals %+v, result %s, warnings %q", r.Totals, r.Result, r.Warnings)
 	}
-	if written := s.latest(); len(written.Warnings) != 4 {
+	if written := s.latest(); len(written.Warnings) != 5 {
 		t.Errorf("the report has the warnings %q", written.Warnings)
 	}
 
@@ -56,7 +56,7 @@ func TestNotices(t *testing.T) {
 	if err := os.WriteFile(s.conf, before, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	configure(srv.URL, textfile)
+	configure(srv.URL, textfile, "")
 	if r := s.run(exitChanges, "plan"); len(got) > 0 || len(r.Warnings) > 0 {
 		t.Errorf("a plan is told of: %v, %q", got, r.Warnings)
 	}

@@ -212,7 +212,7 @@ func TestFormats(t *testing.T) {
 			body := a["content"].(map[string]any)["body"].([]any)
 			run := func(i int) map[string]any { return body[i].(map[string]any)["inlines"].([]any)[0].(map[string]any) }
 			if got["type"] != "message" || a["contentType"] != "application/vnd.microsoft.card.adaptive" || len(body) != maxLines+1 ||
-				run(0)["text"] != "photosync sync: Done." || run(0)["color"] != "attention" || run(1)["text"] != "  *bold* <b> ann@example.com" || len(to.bodies["/hook"]) > 28<<10 {
+				run(0)["text"] != "photosync sync: Done." || run(0)["color"] != "attention" || run(1)["text"] != "\u00a0\u00a0*bold* <b> ann@example.com" || len(to.bodies["/hook"]) > 28<<10 {
 				t.Errorf("teams: %s", to.bodies["/hook"])
 			}
 		}

@@ -85,7 +85,7 @@ func card(r *report.Report, text string) object {
 	}
 	body := make([]object, len(lines))
 	for i, line := range lines {
-		run := object{"type": "TextRun", "text": cut(line, 400)}
+		run := object{"type": "TextRun", "text": strings.ReplaceAll(cut(line, 400), "  ", "\u00a0\u00a0")} // columns stay
 		if i == 0 {
 			run["size"], run["weight"], run["color"] = "medium", "bolder", cmp.Or(color, "good")
 		} else {
