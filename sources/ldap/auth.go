@@ -56,8 +56,8 @@ func accountProblem(res *ldap.SimpleBindResult, err error) error {
 		return err
 	}
 	hint, wrong := map[int8]string{0: expiredHint, 1: lockedHint, 2: mustChangeHint}[policy.Error]
-	if !wrong {
-		return err
+	if !wrong || ldap.IsErrorWithCode(err, ldap.LDAPResultUnwillingToPerform) {
+		return err // 389 Directory Server says locked, too, of an account that is disabled
 	}
 	return &problem{text: strings.ToLower(policy.ErrorString), hint: hint, final: true, err: err}
 }

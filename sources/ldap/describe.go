@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"photosync/sources"
 )
@@ -85,7 +84,7 @@ func (s *Source) facts(e *entry, c *conn) (told []sources.Fact) {
 			described(tell, name, e.texts(name))
 		}
 	}
-	mark, _ := s.marks.of(e, c.server, time.Now())
+	mark, _ := s.marks.of(e, c.server, s.now())
 	tell("mark", s.marks.origin(mark))
 	for _, name := range s.o.PhotoAttributes {
 		s.describePhotos(tell, name, e)

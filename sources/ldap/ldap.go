@@ -32,6 +32,7 @@ type Source struct {
 	marks     marks
 	buffers   sources.Buffers
 	pause     time.Duration // before all servers are tried again; it doubles
+	now       func() time.Time
 
 	first   atomic.Int32 // the address to try first
 	reached atomic.Bool  // a server answered, and is worth waiting for when it does not
@@ -60,7 +61,7 @@ func Check(o Options) []Fault {
 func build(o Options) (*Source, []Fault) {
 	var f faults
 	o.defaults()
-	s := &Source{o: o, marks: newMarks(o), pause: time.Second, slots: make(chan struct{}, connections), addresses: f.addresses(o)}
+	s := &Source{o: o, marks: newMarks(o), pause: time.Second, now: time.Now, slots: make(chan struct{}, connections), addresses: f.addresses(o)}
 	f.required(o)
 	f.names(o)
 	s.tls = f.tls(o.TLS)

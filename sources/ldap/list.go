@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -208,7 +207,7 @@ func (w *walk) take(e *entry, c *conn) error {
 
 // give hands a person on.
 func (w *walk) give(e *entry, c *conn) error {
-	p, why := w.person(e, c.server, time.Now())
+	p, why := w.person(e, c.server, w.now())
 	if why != "" {
 		w.skipped.add(why, e.dn)
 		return nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-ldap/ldap/v3"
 	"golang.org/x/sync/semaphore"
@@ -193,8 +192,8 @@ func (b batch) photo(e *entry, r sources.Ref, without *[]sources.Photo) error {
 		return b.give(sources.Photo{Ref: r, Err: fmt.Errorf("entry %q: %w", r.Name, sources.ErrGone)})
 	}
 	p := sources.Photo{Ref: r}
+	now, has := b.marks.of(e, b.c.server, b.now())
 	if _, listed := splitKey(r); listed != "" {
-		now, _ := b.marks.of(e, b.c.server, time.Now())
 		p.Moved = digest(now) != listed
 	}
 	data, dropped := b.choose(e)
@@ -207,11 +206,17 @@ func (b batch) photo(e *entry, r sources.Ref, without *[]sources.Photo) error {
 		}
 	case dropped > 0:
 		p.Err = fmt.Errorf("entry %q: %w: %d bytes, %d are read at most", r.Name, sources.ErrTooLarge, dropped, sources.MaxPhotoBytes)
+	case has == sources.Present: // and does not show: Samba answers filters as if it were not there
+		p.Err = denied(r, b.o.PhotoAttributes)
 	default:
 		*without = append(*without, p)
 		return nil
 	}
 	return b.give(p)
+}
+
+func denied(r sources.Ref, attributes []string) error {
+	return fmt.Errorf("entry %q: %w: the bind user needs the right to read %s", r.Name, sources.ErrDenied, strings.Join(attributes, ", "))
 }
 
 // withoutPhoto tells those who have no photo from those whose photo may not be
@@ -235,7 +240,7 @@ func (b batch) withoutPhoto(ctx context.Context, photos []sources.Photo) error {
 	for _, p := range photos {
 		p.Err = fmt.Errorf("entry %q: %w", p.Ref.Name, sources.ErrNoPhoto)
 		if len(known) > 0 && !none[cmp.Or(id(p.Ref), p.Ref.Name)] {
-			p.Err = fmt.Errorf("entry %q: %w: the bind user needs the right to read %s", p.Ref.Name, sources.ErrDenied, strings.Join(known, ", "))
+			p.Err = denied(p.Ref, known)
 		}
 		if err := b.give(p); err != nil {
 			return err

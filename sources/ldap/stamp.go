@@ -122,7 +122,11 @@ func recordMark(records []record) (string, sources.Presence) {
 	for i, r := range records {
 		if r.version != 0 {
 			changes[i], databases[i] = fmt.Sprintf("%x.%x", r.usn, r.version), fmt.Sprintf("%x", r.invocation)
-			has = sources.Unknown // a removed value leaves its record
+			if r.version == 1 {
+				has = sources.Present // the first change can only be that it was set
+			} else if has == sources.Absent {
+				has = sources.Unknown // a removed value leaves its record
+			}
 		}
 	}
 	return strings.Join(changes, ",") + "#" + strings.Join(databases, ","), has

@@ -50,6 +50,7 @@ func TestMarks(t *testing.T) {
 		"nothing":            {photos, server{}, nil, "", sources.Unknown},
 		"content":            {Options{ChangeDetection: "content"}, server{}, []string{"entryCSN", "x#1"}, "", sources.Unknown},
 		"the photo's record": {photos, dc1, []string{"uSNChanged", "900", "replPropertyMetaData", set}, "repl=1267.3,#01000000000000000000000000000000,", sources.Unknown},
+		"set once":           {photos, dc1, []string{"replPropertyMetaData", metaData(map[uint32]record{thumbnail: {2, [16]byte{1}, 5}, jpeg: {1, [16]byte{1}, 7}})}, "repl=5.2,7.1#01000000000000000000000000000000,01000000000000000000000000000000", sources.Present},
 		"no photo's record":  {photos, dc1, []string{"replPropertyMetaData", metaData(map[uint32]record{phone: {1, [16]byte{}, 1}})}, "repl=,#,", sources.Absent},
 		"record hidden":      {photos, dc1, []string{"uSNChanged", "900"}, "usn=dc1:900", sources.Unknown},
 		"record damaged":     {photos, dc2, []string{"uSNChanged", "900", "replPropertyMetaData", set[:60]}, "usn=dc2:900", sources.Unknown},
@@ -106,7 +107,7 @@ func TestNoEditIsMissed(t *testing.T) {
 				dc.usn++
 				p := dc.photos[id]
 				p.value, p.rec = fmt.Sprint("v", step), record{p.rec.version + 1, [16]byte{dc.life}, dc.usn}
-				if rapid.Bool().Draw(t, "empty") {
+				if rapid.Bool().Draw(t, "empty") && p.rec.version > 1 { // there must be something to remove
 					p.value = ""
 				}
 				dc.photos[id], dc.at = p, dc.usn
@@ -140,8 +141,8 @@ func TestNoEditIsMissed(t *testing.T) {
 				if before, known := remembered[mark]; known && before != content || mark == "" {
 					t.Fatalf("mark %q stands for %q and %q", mark, before, content)
 				}
-				if has == sources.Absent && strings.Trim(content, "/") != "" {
-					t.Fatalf("%q is said to be no photo", content)
+				if has == sources.Absent && strings.Trim(content, "/") != "" || has == sources.Present && strings.Trim(content, "/") == "" {
+					t.Fatalf("of %q it is said that there is a photo: %v", content, has)
 				}
 				remembered[mark] = content
 			}
