@@ -23,6 +23,9 @@ const (
 // user. If somebody is on both, nothing was missed in between; if not, there is a gap,
 // and the next page begins further ahead. So the list is whole, whatever happened on
 // the way. That it came to its end is compared with totalCount, where the server gives it.
+//
+// includeAll=true would put everybody on one page. Other endpoints deprecated it in
+// August 2025 and lost it in June 2026; GET /users still has it (API changelog).
 
 // listing is a list of users that is being read.
 type listing struct {

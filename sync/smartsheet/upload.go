@@ -17,8 +17,10 @@ var ErrTooLate = errors.New("not sent: it waited for too long")
 // errContradiction is an answer whose message and resultCode do not go together.
 var errContradiction = errors.New("the answer contradicts itself")
 
-// Upload sets the profile image of u (POST /users/{id}/profileimage). u.Email is sent
-// with AssumeUser only. No attempt begins after sendBefore, if that is not zero; the
+// Upload sets the profile image of u (POST /users/{id}/profileimage). A system admin may do
+// so, or the user for themselves. The server scales down what is larger than 1050 x 1050
+// pixels; a custom size of the organisation is the limit of the file instead. There is no
+// call that deletes an image. u.Email is sent with AssumeUser only. No attempt begins after sendBefore, if that is not zero; the
 // error is ErrTooLate then. Without error the answer says SUCCESS and 0, or
 // PARTIAL_SUCCESS and 3; whose picture it shows is for the caller to look at. An
 // unreadable answer is an error of class Unconfirmed, and not followed by another attempt.

@@ -20,7 +20,8 @@ import (
 // example of the API reference, beyond what a float holds exactly.
 const FirstUserID = 48569348493401200
 
-// maxImageBytes is the limit of a general upload (API reference).
+// maxImageBytes is the limit of a general upload (API reference). The documentation of an
+// SDK states 1 MB for profile images; what the service refuses is not documented.
 const maxImageBytes = 30 << 20
 
 // Options describe a Server.
