@@ -22,10 +22,10 @@ import (
 
 // simulateFlags are the flags of simulate that need more than to be handed on.
 type simulateFlags struct {
-	listen, users, others, oauth, script string
-	tls                                  bool
-	tokenTTL                             time.Duration
-	faults, quirks                       []string
+	listen, users, oauth, script string
+	tls                          bool
+	tokenTTL                     time.Duration
+	faults, quirks               []string
 }
 
 func (a *app) simulate() *cobra.Command {
@@ -66,18 +66,15 @@ A --script changes users on the way; a line is WHEN ACTION [WORDS]:
   30s rename ann@example.com ann.lee@example.com
   upload=10 recreate ben@example.com
 WHEN is a time after the start, or the nth request of an op. Actions: add, delete,
-recreate, rename, status, alternate, picture, fault, clear-faults, expire-token.
+recreate, rename, status, alternate, picture, others, fault, clear-faults, expire-token.
 
---others N[,burst][,phase=D][,from=D][,to=D] is another client of the token that
-makes N requests a minute, from and to a time after the start, all of a minute at
-once with burst.
-
-A --quirk is one of: page-cap=N (users on a page), totals-unknown (-1),
-repeat-last-page (instead of an empty one), duplicate-users (on two pages), churn
-(somebody comes or goes between pages), answer-in-result (instead of data),
-sizes-as-text (of pictures), no-email-filter (400 for one), unstable-ids (of pictures).`,
+A --quirk is one of: page-cap=N (users on a page), repeat-last-page (instead of an empty
+one), duplicate-users (on two pages), churn (somebody comes or goes between pages),
+no-email-filter (400 for one), unstable-ids (of pictures), totals-unknown (-1),
+answer-in-result (instead of data), sizes-as-text (of pictures); or one of the shapes
+above, for all answers.`,
 		Example: `  photosync simulate --users 200 --rpm 300 --fault partial,user=user0007@example.com
-  photosync simulate --rpm 300 --sliding --others 150,from=5m --retry-after seconds
+  photosync simulate --rpm 300 --sliding --others 150 --retry-after seconds
   photosync simulate --tls --oauth ./secrets --token-ttl 10m`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runSimulator(cmd.Context(), *o, f) },
@@ -93,7 +90,7 @@ sizes-as-text (of pictures), no-email-filter (400 for one), unstable-ids (of pic
 	fs.IntVar(&o.RequestsPerMinute, "rpm", 300, "requests a minute that a token may make; 0: any number")
 	fs.BoolVar(&o.Sliding, "sliding", false, "count requests in any 60 seconds, not by the minute")
 	fs.IntVar(&o.UploadWeight, "upload-weight", 1, "requests that an upload counts as")
-	fs.StringVar(&f.others, "others", "", "another `CLIENT` that uses the token, as requests a minute")
+	fs.IntVar(&o.Others, "others", 0, "requests a minute that other clients make with the token")
 	fs.StringVar(&o.RetryAfter, "retry-after", "", "how an answer out of quota says when to come back: `seconds`, date or not at all")
 	fs.DurationVar(&o.ClockSkew, "clock-skew", 0, "how far its clock is ahead")
 	fs.BoolVar(&f.tls, "tls", false, "HTTPS and HTTP/2, with a certificate made up on the spot")
@@ -116,6 +113,11 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 	s := simulator.New(o)
 	for _, x := range faults {
 		s.AddFault(x)
+	}
+	for _, text := range f.quirks {
+		if err := s.AddQuirk(text); err != nil {
+			return usageError{err}
+		}
 	}
 	if err := addScript(s, f.script); err != nil {
 		return usageError{err}
@@ -153,16 +155,6 @@ func (f *simulateFlags) complete(o *simulator.Options) (faults []simulator.Fault
 			return nil, err
 		}
 		faults = append(faults, x)
-	}
-	for _, text := range f.quirks {
-		if err := o.AddQuirk(text); err != nil {
-			return nil, err
-		}
-	}
-	if f.others != "" {
-		if o.Others, err = simulator.ParseOthers(f.others); err != nil {
-			return nil, err
-		}
 	}
 	switch {
 	case o.RetryAfter != "" && o.RetryAfter != "seconds" && o.RetryAfter != "date":

@@ -3,7 +3,6 @@ package smartsheet
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -181,12 +180,6 @@ func connectionClass(err error) Class {
 		return ThisUser
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return Stop
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return Stop
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return Stop
 	}
 	if errors.Is(err, http.ErrSchemeMismatch) || unresolvable(err) || dialFailed(err) || errors.Is(err, errRedirect) {

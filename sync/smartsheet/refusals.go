@@ -59,14 +59,13 @@ func (r *Refusals) Refused(user int64, contentType string, err error) error {
 	if r.refused == nil {
 		r.refused = map[int64]refusedImage{}
 	}
-	r.refused[user] = refusedImage{why, contentType, e.Final()}
 	if r.row == nil {
 		r.row = map[reason]map[int64]bool{}
 	}
 	if r.row[why] == nil {
 		r.row[why] = map[int64]bool{}
 	}
-	r.row[why][user] = true
+	r.refused[user], r.row[why][user] = refusedImage{why, contentType, e.Final()}, true
 	n := len(r.row[why])
 	if n < r.limit() {
 		return nil
@@ -112,19 +111,20 @@ func (e *Error) mayBeEverybodys() bool {
 
 // everybodysHint is what to do about a refusal that everybody gets.
 func everybodysHint(e *Error) string {
-	switch {
-	case e.class() == Permission && e.foreign:
-		return "check the proxy or gateway before Smartsheet: it forbids every upload"
-	case e.class() == Permission, e.class() == Foreign:
+	const gateway = "check the proxy or gateway before Smartsheet: "
+	switch s, c := e.Status, e.class(); {
+	case c == Permission && e.foreign:
+		return gateway + "it forbids every upload"
+	case c == Permission, c == Foreign:
 		return e.Hint()
-	case e.class() == Unconfirmed:
-		return "check the address and the proxy: uploads are answered with something that is not Smartsheet's answer (smartsheet.region, base_url, HTTPS_PROXY)"
-	case e.Code == codeBadContentType, e.Code == codeUnsupportedMedia, e.Status == http.StatusUnsupportedMediaType:
-		return "check the proxy or gateway before Smartsheet: it may change the Content-Type of uploads"
-	case e.Code == codeTooLarge, e.Status == http.StatusRequestEntityTooLarge:
-		return "lower image.max_bytes or image.max_edge, or raise the limit of the proxy or gateway before Smartsheet: every picture is too large for it"
-	case e.Code == codeUnsupportedType, e.Code == codeSizeMismatch:
-		return "check the proxy or gateway before Smartsheet: pictures may not arrive as they are sent"
+	case c == Unconfirmed:
+		return gateway + "uploads are answered with something that is not Smartsheet's answer"
+	case e.Code == codeBadContentType, s == http.StatusUnsupportedMediaType:
+		return gateway + "it may change the Content-Type of uploads"
+	case e.Code == codeTooLarge, s == http.StatusRequestEntityTooLarge:
+		return "lower image.max_bytes or image.max_edge, or raise the limit of the gateway before Smartsheet: every picture is too large for it"
+	case c == ThisPhoto:
+		return gateway + "pictures may not arrive as they are sent"
 	}
 	return "call Smartsheet support with the refId: everybody's upload is refused"
 }

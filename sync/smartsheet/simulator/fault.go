@@ -48,11 +48,8 @@ var kinds = map[string]int{
 
 // known reports whether there is such a kind, and which status it has.
 func known(kind string) (status int, ok bool) {
-	if _, odd := oddities[kind]; odd {
-		return 0, true
-	}
 	status, ok = kinds[kind]
-	return status, ok
+	return status, ok || oddities[kind] != nil
 }
 
 // kindNames are all kinds, in order.
@@ -183,8 +180,8 @@ type fault struct {
 	until           time.Time // zero: not begun, or for ever
 }
 
-// AddFault adds f to what goes wrong; of several, the first that applies counts,
-// after the delays of all before it.
+// AddFault adds f to what goes wrong; of several, the first that applies counts, after
+// the delays of all before it. Oddities go together with all others.
 func (s *Server) AddFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,21 +207,26 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
-// takeFault returns the fault that this request runs into, or nil, and how long
-// it takes before.
-func (s *Server) takeFault(op string, r *http.Request) (delay time.Duration, _ *fault) {
+// takeFaults returns the fault that this request runs into, or nil, how long it takes
+// before, and the oddities of its answer.
+func (s *Server) takeFaults(op string, r *http.Request) (delay time.Duration, hit *fault, odd []*fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.faults {
-		if f.Op != "any" && f.Op != op || !s.concerns(f, op, r) || !f.due() {
+		isOdd := oddities[f.Kind] != nil
+		if hit != nil && !isOdd || f.Op != "any" && f.Op != op || !s.concerns(f, op, r) || !f.due() {
 			continue
 		}
-		if f.Kind != "slow" {
-			return delay, f
+		switch {
+		case isOdd:
+			odd = append(odd, f)
+		case f.Kind == "slow":
+			delay += f.Delay
+		default:
+			hit = f
 		}
-		delay += f.Delay
 	}
-	return delay, nil
+	return delay, hit, odd
 }
 
 // due counts a matching request and reports whether it fails.
@@ -250,7 +252,7 @@ func (f *fault) due() bool {
 // concerns reports whether the request is about the fault's user. A list may be: an
 // oddity looks for the user in it. The lock is held.
 func (s *Server) concerns(f *fault, op string, r *http.Request) bool {
-	if _, odd := oddities[f.Kind]; f.User == "" || odd && op == "users" {
+	if f.User == "" || oddities[f.Kind] != nil && op == "users" {
 		return true
 	}
 	id := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/2.0/users/"), "/profileimage")

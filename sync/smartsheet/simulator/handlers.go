@@ -51,8 +51,8 @@ type view struct {
 
 type viewImage struct {
 	ImageID string `json:"imageId"`
-	Height  any    `json:"height"`
-	Width   any    `json:"width"`
+	Height  int    `json:"height"`
+	Width   int    `json:"width"`
 }
 
 // view shows a user. The lock is held.
@@ -63,14 +63,10 @@ func (s *Server) view(u *user) view {
 		IsInternal: u.IsInternal == nil || *u.IsInternal, SheetCount: -1,
 	}
 	if id := cmp.Or(u.image.ID, u.ImageID); id != "" {
-		var edge any = 1050
-		if s.o.SizesAsText {
-			edge = "1050"
-		}
 		if s.views++; s.o.UnstableImageIDs {
 			id = fmt.Sprint(id, "-", s.views)
 		}
-		v.ProfileImage = &viewImage{id, edge, edge}
+		v.ProfileImage = &viewImage{id, 1050, 1050}
 	}
 	return v
 }
@@ -127,12 +123,8 @@ func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) {
 		s.churn()
 	}
 	s.mu.Unlock()
-	totalPages, totalCount := pages, len(match)
-	if s.o.TotalsUnknown {
-		totalPages, totalCount = -1, -1
-	}
 	answer(w, http.StatusOK, map[string]any{
-		"pageNumber": page, "pageSize": size, "totalPages": totalPages, "totalCount": totalCount, "data": data,
+		"pageNumber": page, "pageSize": size, "totalPages": pages, "totalCount": len(match), "data": data,
 	})
 }
 

@@ -32,13 +32,7 @@ func (s *Server) setImage(w http.ResponseWriter, r *http.Request) {
 	s.put(u, Image{Data: data, ContentType: contentType, FileName: name, Uploads: u.image.Uploads + 1})
 	v := s.view(u)
 	s.mu.Unlock()
-	res := map[string]any{"message": "SUCCESS", "resultCode": 0}
-	if s.o.AnswerShape == "result" {
-		res["result"] = v
-	} else {
-		res["data"] = []any{v}
-	}
-	answer(w, http.StatusOK, res)
+	answer(w, http.StatusOK, map[string]any{"message": "SUCCESS", "resultCode": 0, "data": []any{v}})
 }
 
 // refused says with which status and errorCode an upload is refused; code 0: it is

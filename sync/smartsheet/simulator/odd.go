@@ -27,6 +27,25 @@ var oddities = map[string]func(answer map[string]any, email string){
 			u["alternateEmails"] = all[0]
 		}
 	}),
+	"sizes-as-text": ofUsers(func(u map[string]any) {
+		if p, ok := u["profileImage"].(map[string]any); ok {
+			p["height"], p["width"] = str(p["height"]), str(p["width"])
+		}
+	}),
+	"answer-in-result": func(a map[string]any, _ string) { // of an upload: the older reference
+		if a["resultCode"] == nil {
+			return
+		}
+		all, _ := a["data"].([]any)
+		if delete(a, "data"); len(all) > 0 {
+			a["result"] = all[0]
+		}
+	},
+	"totals-unknown": func(a map[string]any, _ string) {
+		if a["totalCount"] != nil {
+			a["totalPages"], a["totalCount"] = -1, -1
+		}
+	},
 	"no-account": func(a map[string]any, _ string) { delete(a, "account") },
 	"no-user":    func(a map[string]any, _ string) { a["data"] = []any{}; delete(a, "result") },
 	"no-code":    func(a map[string]any, _ string) { delete(a, "resultCode") },

@@ -3,8 +3,6 @@ package simulator
 import (
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -14,11 +12,8 @@ type quota struct {
 	perMinute int
 	sliding   bool
 	taken     []taking
-	used      int // sum of taken
-
-	others Others
-	begin  time.Time // of others
-	next   int       // their next request
+	used      int       // sum of taken
+	others    time.Time // their next request
 }
 
 type taking struct {
@@ -49,69 +44,21 @@ func (q *quota) take(now time.Time, units int) (wait time.Duration, ok bool) {
 	return 0, true
 }
 
-// Others is another client of the same token, or all others together. They send
-// at a steady pace and do not care for refusals.
-type Others struct {
-	PerMinute int           // requests
-	Burst     bool          // all of a minute at once
-	Phase     time.Duration // until their first
-	From, To  time.Duration // when they send, from New on; To 0: for ever
-}
-
-// ParseOthers reads the text form: N[,burst][,phase=D][,from=D][,to=D], where N is
-// requests a minute and each D a time. Example: "150,from=5m,to=15m".
-func ParseOthers(s string) (Others, error) {
-	first, rest, _ := strings.Cut(s, ",")
-	var o Others
-	var err error
-	if o.PerMinute, err = strconv.Atoi(first); err != nil || o.PerMinute < 0 {
-		return o, fmt.Errorf("others %q: want requests a minute, like 150", s)
-	}
-	for kv := range strings.SplitSeq(rest, ",") {
-		k, v, _ := strings.Cut(kv, "=")
-		switch kv {
-		case "":
-			continue
-		case "burst":
-			o.Burst = true
-			continue
-		}
-		to, known := map[string]*time.Duration{"phase": &o.Phase, "from": &o.From, "to": &o.To}[k]
-		if !known {
-			return o, fmt.Errorf("others %q: no key %q; there are burst, phase, from, to", s, k)
-		}
-		if *to, err = time.ParseDuration(v); err != nil || *to < 0 {
-			return o, fmt.Errorf("others %q: %s: want a time, like %s=20s", s, kv, k)
-		}
-	}
-	return o, nil
-}
-
-// at is when the others send their nth request, after New.
-func (o Others) at(n int) time.Duration {
-	if o.Burst {
-		return o.From + o.Phase + time.Duration(n/o.PerMinute)*time.Minute
-	}
-	return o.From + o.Phase + time.Duration(n)*time.Minute/time.Duration(o.PerMinute)
-}
-
-// catchUp lets the others send what they would have sent by now, and returns how
-// many units they got. Nothing runs in between: time may be virtual.
-func (q *quota) catchUp(now time.Time) (got int) {
-	if q.others.PerMinute <= 0 {
+// catchUp lets the others send what they would have sent by now, at a steady pace; they
+// do not care for refusals. It returns how many units they got. Nothing runs in between:
+// time may be virtual.
+func (q *quota) catchUp(now time.Time, perMinute int) (got int) {
+	if perMinute <= 0 {
+		q.others = now
 		return 0
 	}
-	for {
-		d := q.others.at(q.next)
-		at := q.begin.Add(d)
-		if at.After(now) || q.others.To > 0 && d >= q.others.To {
-			return got
-		}
-		q.next++
-		if _, ok := q.take(at, 1); ok {
+	for !q.others.After(now) {
+		if _, ok := q.take(q.others, 1); ok {
 			got++
 		}
+		q.others = q.others.Add(time.Minute / time.Duration(perMinute))
 	}
+	return got
 }
 
 // spend takes the request's units from the quota of its token.
@@ -131,11 +78,11 @@ func (s *Server) spend(r *http.Request, op string) (wait time.Duration, ok bool)
 	defer s.mu.Unlock()
 	q := s.quotas[token]
 	if q == nil {
-		q = &quota{perMinute: s.o.RequestsPerMinute, sliding: s.o.Sliding, others: s.o.Others, begin: s.start}
+		q = &quota{perMinute: s.o.RequestsPerMinute, sliding: s.o.Sliding, others: s.start}
 		s.quotas[token] = q
 	}
 	now := time.Now()
-	s.counts.Others += q.catchUp(now)
+	s.counts.Others += q.catchUp(now, s.o.Others)
 	if wait, ok = q.take(now, units); !ok {
 		s.counts.RateLimited++
 	}

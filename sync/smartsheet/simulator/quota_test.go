@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -51,14 +50,9 @@ func TestQuotaWindows(t *testing.T) {
 		passed  int // of 120 requests in each of three minutes, one each half second
 		refused time.Duration
 	}{
-		"fixed":            {Options{RequestsPerMinute: 60}, 3 * 60, 30 * time.Second},
-		"sliding":          {Options{RequestsPerMinute: 60, Sliding: true}, 3 * 60, 30 * time.Second},
-		"others":           {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 30}}, 144, 24 * time.Second},
-		"others at once":   {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 30, Burst: true}}, 90, 15 * time.Second},
-		"others take all":  {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 60, Burst: true}}, 0, 0},
-		"others come late": {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 60, Burst: true, From: 2 * time.Minute}}, 120, 30 * time.Second},
-		"others go":        {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 60, Burst: true, To: time.Minute}}, 120, 0},
-		"others in phase":  {Options{RequestsPerMinute: 60, Others: Others{PerMinute: 60, Burst: true, Phase: 15 * time.Second}}, 90, 15 * time.Second},
+		"fixed":   {Options{RequestsPerMinute: 60}, 3 * 60, 30 * time.Second},
+		"sliding": {Options{RequestsPerMinute: 60, Sliding: true}, 3 * 60, 30 * time.Second},
+		"others":  {Options{RequestsPerMinute: 60, Others: 30}, 144, 24 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -76,7 +70,7 @@ func TestQuotaWindows(t *testing.T) {
 				if passed != c.passed || refused != c.refused {
 					t.Errorf("%d passed, the first refusal after %v; want %d and %v", passed, refused, c.passed, c.refused)
 				}
-				if got := s.Counts(); got.RateLimited != 360-passed || c.o.Others.PerMinute > 0 && got.Others+passed > 4*60 {
+				if got := s.Counts(); got.RateLimited != 360-passed || c.o.Others > 0 && got.Others+passed > 4*60 {
 					t.Errorf("counts %+v", got)
 				}
 			})
@@ -120,17 +114,4 @@ func TestClockSkew(t *testing.T) {
 			t.Error(got)
 		}
 	})
-}
-
-func TestParseOthers(t *testing.T) {
-	got, err := ParseOthers("150,burst,phase=20s,from=5m,to=15m")
-	want := Others{PerMinute: 150, Burst: true, Phase: 20 * time.Second, From: 5 * time.Minute, To: 15 * time.Minute}
-	if err != nil || got != want {
-		t.Errorf("%+v, %v", got, err)
-	}
-	for _, text := range []string{"", "many", "-1", "5,from=late", "5,from=-1s", "5,until=3s", "5,from"} {
-		if o, err := ParseOthers(text); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
-			t.Errorf("%q: %+v, error %v", text, o, err)
-		}
-	}
 }

@@ -20,41 +20,42 @@ type step struct {
 	after time.Duration // since New; or
 	op    string        // of a request: a name of Counts.ByOp
 	nth   int           // the request with which it is done
-	do    func(*Server) bool
-	line  string
+	do    func(*Server)
 }
 
-// actions are what a step can do, and how many words come after each.
+// actions are what a step can do, and how many words come after each. Who is not there
+// is not changed.
 var actions = map[string]struct {
 	words int
-	do    func(s *Server, word []string) bool
+	do    func(s *Server, word []string)
 }{
-	"add":      {1, func(s *Server, w []string) bool { s.AddUser(smartsheet.User{Email: w[0]}); return true }},
-	"delete":   {1, func(s *Server, w []string) bool { return s.RemoveUser(w[0]) }},
-	"recreate": {1, func(s *Server, w []string) bool { return s.Recreate(w[0]) }},
-	"rename":   {2, func(s *Server, w []string) bool { return s.Rename(w[0], w[1]) }},
-	"status":   {2, func(s *Server, w []string) bool { return s.SetStatus(w[0], w[1]) }},
-	"alternate": {2, func(s *Server, w []string) bool {
-		return s.SetAlternates(w[0], smartsheet.AlternateEmail{Email: w[1], Confirmed: true})
+	"add":      {1, func(s *Server, w []string) { s.AddUser(smartsheet.User{Email: w[0]}) }},
+	"delete":   {1, func(s *Server, w []string) { s.RemoveUser(w[0]) }},
+	"recreate": {1, func(s *Server, w []string) { s.Recreate(w[0]) }},
+	"rename":   {2, func(s *Server, w []string) { s.Rename(w[0], w[1]) }},
+	"status":   {2, func(s *Server, w []string) { s.SetStatus(w[0], w[1]) }},
+	"alternate": {2, func(s *Server, w []string) {
+		s.SetAlternates(w[0], smartsheet.AlternateEmail{Email: w[1], Confirmed: true})
 	}},
-	"picture": {1, func(s *Server, w []string) bool {
-		return s.SetImage(w[0], []byte("GIF89a\x01\x00\x01\x00\x00\x00\x00;"))
+	"picture": {1, func(s *Server, w []string) { s.SetImage(w[0], []byte("GIF89a\x01\x00\x01\x00\x00\x00\x00;")) }},
+	"others": {1, func(s *Server, w []string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.o.Others, _ = strconv.Atoi(w[0]) // what is no number: nobody
 	}},
-	"expire-token": {0, func(s *Server, _ []string) bool { s.ExpireTokens(); return true }},
-	"clear-faults": {0, func(s *Server, _ []string) bool { s.ClearFaults(); return true }},
-	"fault": {1, func(s *Server, w []string) bool {
-		f, err := ParseFault(w[0])
-		if err == nil {
+	"fault": {1, func(s *Server, w []string) {
+		if f, err := ParseFault(w[0]); err == nil {
 			s.AddFault(f)
 		}
-		return err == nil
 	}},
+	"clear-faults": {0, func(s *Server, _ []string) { s.ClearFaults() }},
+	"expire-token": {0, func(s *Server, _ []string) { s.ExpireTokens() }},
 }
 
 // AddScript reads a script. A line is WHEN ACTION [WORDS]; WHEN is a time after the
 // start, like 30s, or a request, like upload=10 for the tenth upload. The actions are add
 // EMAIL, delete EMAIL, recreate EMAIL, rename EMAIL EMAIL, status EMAIL STATUS, alternate
-// EMAIL EMAIL, picture EMAIL, fault FAULT, clear-faults and expire-token. Empty lines and
+// EMAIL EMAIL, picture EMAIL, others REQUESTS-A-MINUTE, fault FAULT, clear-faults and expire-token. Empty lines and
 // those that begin with # say nothing.
 func (s *Server) AddScript(r io.Reader) error {
 	in := bufio.NewScanner(r)
@@ -80,7 +81,7 @@ func (s *Server) AddScript(r io.Reader) error {
 }
 
 func parseStep(word []string) (*step, error) {
-	x := &step{line: strings.Join(word, " ")}
+	x, line := &step{}, strings.Join(word, " ")
 	if op, nth, ok := strings.Cut(word[0], "="); ok {
 		n, err := strconv.Atoi(nth)
 		if err != nil || n < 1 || (&Fault{Op: op}).check() != nil {
@@ -93,7 +94,7 @@ func parseStep(word []string) (*step, error) {
 		x.after = d
 	}
 	if len(word) < 2 {
-		return nil, fmt.Errorf("%q: want what to do", x.line)
+		return nil, fmt.Errorf("%q: want what to do", line)
 	}
 	a, ok := actions[word[1]]
 	if !ok {
@@ -101,26 +102,15 @@ func parseStep(word []string) (*step, error) {
 	}
 	rest := word[2:]
 	if len(rest) != a.words {
-		return nil, fmt.Errorf("%q: want %d words after %s", x.line, a.words, word[1])
+		return nil, fmt.Errorf("%q: want %d words after %s", line, a.words, word[1])
 	}
 	if word[1] == "fault" {
 		if _, err := ParseFault(rest[0]); err != nil {
 			return nil, err
 		}
 	}
-	x.do = func(s *Server) bool { return a.do(s, rest) }
+	x.do = func(s *Server) { a.do(s, rest) }
 	return x, nil
-}
-
-// Undone are the steps whose time has not come, or that found nobody to change.
-func (s *Server) Undone() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	lines := append([]string{}, s.vain...)
-	for _, x := range s.script {
-		lines = append(lines, x.line)
-	}
-	return lines
 }
 
 // play does the steps that are due.
@@ -130,11 +120,7 @@ func (s *Server) play() {
 		if x == nil {
 			return
 		}
-		if !x.do(s) {
-			s.mu.Lock()
-			s.vain = append(s.vain, x.line)
-			s.mu.Unlock()
-		}
+		x.do(s)
 	}
 }
 

@@ -35,6 +35,8 @@ users=3 alternate old@example.com user0009@example.com
 users=3 picture old@example.com
 users=4 delete old@example.com
 users=4 delete nobody@example.com
+users=4 others 60
+users=4 fault status:500/4000,op=me
 24h clear-faults
 `))
 		if err != nil {
@@ -61,8 +63,8 @@ users=4 delete nobody@example.com
 		if got := len(listing(t, s)); got != 3 {
 			t.Errorf("%d users in the end", got)
 		}
-		if d := cmp.Diff([]string{"users=4 delete nobody@example.com", "24h clear-faults"}, s.Undone()); d != "" {
-			t.Error(d)
+		if r := mustCall(t, s, "GET", "/users/me", ""); r.Body.ErrorCode != 4000 || s.o.Others != 60 {
+			t.Errorf("%+v, others %d", r.Body, s.o.Others)
 		}
 	})
 }

@@ -37,19 +37,16 @@ type Options struct {
 	RequestsPerMinute int           // quota of each token; 0: none
 	Sliding           bool          // the quota counts any 60 s, not windows of a minute
 	UploadWeight      int           // quota units that an upload takes; 0: 1
-	Others            Others        // who else uses each token
+	Others            int           // requests a minute that other clients make with each token
 	RetryAfter        string        // sent with 429: "" nothing, "seconds" or "date"
 	ClockSkew         time.Duration // how far the server's clock is ahead
 
-	PageSizeCap    int    // most users on a page; 0: 1000
-	TotalsUnknown  bool   // totalPages and totalCount are -1
-	RepeatLastPage bool   // a page beyond the last repeats it
-	DuplicateUsers bool   // a page begins with the last user of the page before
-	Churn          bool   // a guest comes and goes between pages, and moves all others
-	AnswerShape    string // of an upload: "data" (default) or "result"
-	SizesAsText    bool   // height and width of pictures are strings
+	PageSizeCap    int  // most users on a page; 0: 1000
+	RepeatLastPage bool // a page beyond the last repeats it
+	DuplicateUsers bool // a page begins with the last user of the page before
+	Churn          bool // a guest comes and goes between pages, and moves all others
+	NoEmailFilter  bool // the filter of the list is refused
 
-	NoEmailFilter    bool // the filter of the list is refused
 	UnstableImageIDs bool // a picture has another image id each time it is shown
 }
 
@@ -94,9 +91,8 @@ type Server struct {
 	imageSeq int
 	views    int // pictures shown
 	script   []*step
-	vain     []string // steps of it that found nobody
-	changes  int      // to users and their pictures
-	removals int      // of users
+	changes  int // to users and their pictures
+	removals int // of users
 }
 
 type user struct {
@@ -322,18 +318,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	delay, f := s.takeFault(op, r)
+	delay, f, odd := s.takeFaults(op, r)
 	if delay > 0 {
 		select {
 		case <-time.After(delay):
 		case <-r.Context().Done():
 		}
 	}
+	for _, o := range odd {
+		w = &spoiler{w, o}
+	}
 	if f != nil {
 		if f.before(s, w, r) {
 			return
 		}
-		w = f.wrap(w)
+		w = &spoiler{w, f}
 	}
 	s.mux.ServeHTTP(w, r)
 }
