@@ -5,17 +5,17 @@ import (
 	"sync"
 )
 
-// smallestBuffer is the least that is worth being lent.
+// smallestBuffer is the smallest buffer that is worth reusing.
 const smallestBuffer = 4 << 10
 
-// Buffers lends the memory of photos. A first run reads some gigabytes of them, one
-// after the other: with what it needs at once they take no more memory than a few,
-// and the garbage collector has nothing to do. The zero value is ready for use.
+// Buffers lends memory for photos and takes it back. A first run reads some
+// gigabytes of photos, a few at a time: with reused buffers it needs the memory of
+// those few, and the garbage collector has nothing to do. The zero value is ready.
 type Buffers struct {
 	free [32]sync.Pool // by the power of two that is their size
 }
 
-// Get returns a buffer of n bytes, with whatever is in it.
+// Get returns a buffer of n bytes with any content.
 func (b *Buffers) Get(n int) []byte {
 	if n < smallestBuffer {
 		return make([]byte, n)
@@ -27,7 +27,7 @@ func (b *Buffers) Get(n int) []byte {
 	return make([]byte, n, 1<<size)
 }
 
-// put takes a buffer back. What is not of a size that is lent is left to the
+// put takes a buffer back. One of another size than Get makes is left to the garbage
 // collector.
 func (b *Buffers) put(p []byte) {
 	p = p[:cap(p)]
@@ -36,7 +36,7 @@ func (b *Buffers) put(p []byte) {
 	}
 }
 
-// Done gives the memory of Data back, if it is lent. Nobody may look at it any more.
+// Done gives the memory of Data back, if it was lent. Data must not be used any more.
 func (p Photo) Done() {
 	if p.Lender != nil && len(p.Data) > 0 {
 		p.Lender.put(p.Data)

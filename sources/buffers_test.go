@@ -2,8 +2,8 @@ package sources
 
 import "testing"
 
-// A buffer that was given back is lent again, whole and at the length asked for; what
-// nobody lent is not.
+// A buffer that was given back is lent again, whole and with the length asked for. A
+// buffer that nobody lent is not.
 func TestBuffers(t *testing.T) {
 	var b Buffers
 	for _, n := range []int{0, 1, smallestBuffer - 1, smallestBuffer, smallestBuffer + 1, 20_000, 32 << 10, MaxPhotoBytes, MaxPhotoBytes + 1} {

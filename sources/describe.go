@@ -14,13 +14,13 @@ type Fact struct {
 	Value string `json:"value"`
 }
 
-// Describer is a Source that can say more of an entry than List does: the
+// Describer is a Source that knows more about an entry than List gives: the
 // attributes with the addresses and the photos, the file's size and time.
 type Describer interface {
 	Describe(ctx context.Context, ref Ref) ([]Fact, error)
 }
 
-// Describe asks src about ref; nil if it has nothing to say.
+// Describe returns what src knows about ref; nil if it is not a Describer.
 func Describe(ctx context.Context, src Source, ref Ref) ([]Fact, error) {
 	if d, ok := src.(Describer); ok {
 		return d.Describe(ctx, ref)
@@ -28,8 +28,8 @@ func Describe(ctx context.Context, src Source, ref Ref) ([]Fact, error) {
 	return nil, nil
 }
 
-// Text is a foreign value as it may be shown: what is not text is only measured,
-// nothing in it commands a terminal, and a long one is cut.
+// Text returns a foreign value as it may be shown: without control characters and
+// cut to 200 characters. Of a value that is not text it gives the size.
 func Text(value string) string {
 	const shown = 200
 	if !utf8.ValidString(value) {

@@ -2,7 +2,6 @@ package sources
 
 import (
 	"context"
-	"slices"
 	"strings"
 )
 
@@ -33,23 +32,34 @@ type rewritten struct {
 }
 
 func (r rewritten) List(ctx context.Context, each func(Person) error) (Listing, error) {
-	return r.Source.List(ctx, func(p Person) error {
-		var emails []string
-		for _, e := range p.Emails {
-			local, domain, _ := strings.Cut(e, "@")
-			if to, ok := r.domains[domain]; ok {
-				e = local + "@" + to
-			}
-			if !slices.Contains(emails, e) {
-				emails = append(emails, e)
-			}
-		}
-		p.Emails = emails
+	l, err := r.Source.List(ctx, func(p Person) error {
+		p.Own, p.Aliases = Addresses(r.rewrite(p.Own), r.rewrite(p.Aliases))
+		return each(p)
+	})
+	l.Reserved = r.rewrite(l.Reserved)
+	return l, err
+}
+
+func (r rewritten) Photos(ctx context.Context, refs []Ref, each func(Photo) error) error {
+	return r.Source.Photos(ctx, refs, func(p Photo) error {
+		p.Emails = r.rewrite(p.Emails)
 		return each(p)
 	})
 }
 
-// Describe passes the question on.
+// rewrite returns a copy of addresses with their domains rewritten; nil stays nil.
+func (r rewritten) rewrite(addresses []string) (all []string) {
+	for _, a := range addresses {
+		local, domain, _ := strings.Cut(a, "@")
+		if to, ok := r.domains[domain]; ok {
+			a = local + "@" + to
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// Describe asks the source itself.
 func (r rewritten) Describe(ctx context.Context, ref Ref) ([]Fact, error) {
 	return Describe(ctx, r.Source, ref)
 }

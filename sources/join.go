@@ -1,45 +1,15 @@
 package sources
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 )
-
-// Joined is a person as all sources together know them.
-type Joined struct {
-	// Emails are the addresses that nobody else claims, preferred first. The
-	// first is the person's key in the state and in reports.
-	Emails      []string
-	DisplayName string
-	// Candidates are the places of this person's photo by precedence: the first
-	// one that holds a photo wins. There is at least one.
-	Candidates []Candidate
-	// Ambiguous: the candidates are rivals of one source that claim the same
-	// address, and none of them can be taken.
-	Ambiguous bool
-}
-
-// Clone returns a copy that shares no slice with j.
-func (j Joined) Clone() Joined {
-	j.Emails, j.Candidates = slices.Clone(j.Emails), slices.Clone(j.Candidates)
-	for i := range j.Candidates {
-		if es := &j.Candidates[i].Emails; slices.Equal(*es, j.Emails) {
-			*es = j.Emails
-		} else {
-			*es = slices.Clone(*es)
-		}
-	}
-	return j
-}
-
-// Candidate is a person in one source.
-type Candidate struct {
-	Source int // index into the sources given to Join
-	Person
-}
 
 // ListError is a source that could not be listed to its end.
 type ListError struct {
@@ -50,123 +20,197 @@ type ListError struct {
 func (e *ListError) Error() string { return fmt.Sprintf("list source %q: %v", e.Source, e.Err) }
 func (e *ListError) Unwrap() error { return e.Err }
 
-// Join lists the sources in order of precedence and joins their people by email.
-// Two entries of one source that claim an address both lose it; a person who has
-// no other address left is Ambiguous. People of a later source who share an
-// address with one of an earlier source are further candidates of that person.
-// An incomplete listing is a *ListError: acting on the rest could give a person
-// the photo of a source that does not come first. The listings are returned in
-// every case, as far as they got.
+// Join lists the sources in order of precedence and decides who holds which
+// address; the rules are in claims.go. An incomplete listing is a *ListError:
+// acting on the rest could give a person the photo of a source that does not come
+// first. The listings are returned in every case, as far as they got.
 func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
-	p := &People{}
+	p := &People{reserved: map[string]bool{}}
 	listings := make([]Listing, 0, len(srcs))
-	for _, src := range srcs {
-		r := &roster{}
-		l, err := src.List(ctx, func(p Person) error {
-			r.add(p)
-			return nil
-		})
-		if err == nil && !l.Complete {
-			err = fmt.Errorf("the listing is not complete")
-		}
-		if err != nil {
-			l.Complete = false
-			return nil, append(listings, l), &ListError{Source: src.Name, Err: err}
+	for i, src := range srcs {
+		p.names = append(p.names, src.Name)
+		before := len(p.entries)
+		l, err := p.list(ctx, i, src)
+		if errors.Is(err, ErrMoved) {
+			p.entries = slices.Delete(p.entries, before, len(p.entries))
+			l, err = p.list(ctx, i, src)
 		}
 		listings = append(listings, l)
-		r.finish()
-		p.rosters = append(p.rosters, r)
+		if err != nil {
+			return nil, listings, &ListError{Source: src.Name, Err: err}
+		}
+		for _, a := range l.Reserved {
+			p.reserved[a] = true
+		}
 	}
-	p.untangle()
+	p.claim()
+	p.matchOwn()
+	p.decideAll()
+	slices.SortFunc(p.lost, func(a, b LostClaim) int {
+		return cmp.Or(strings.Compare(a.Address, b.Address), cmp.Compare(slices.Index(p.names, a.Loser.Source), slices.Index(p.names, b.Loser.Source)),
+			strings.Compare(a.Loser.Ref, b.Loser.Ref))
+	})
+	p.byKey = sync.OnceValue(p.sortByKey)
 	return p, listings, nil
 }
 
-// People are those of all sources, joined. A million of them take some fifty
-// bytes each: they are kept packed, in sorted runs, and unpacked one by one.
-type People struct {
-	rosters []*roster // by source
-	// tangled are those who share an address that is not the first one of them all,
-	// sorted by key; claimed holds what they are known by.
-	tangled []Joined
-	claimed claims
+// list collects the entries of one source.
+func (p *People) list(ctx context.Context, source int, src Named) (Listing, error) {
+	foreign := func(address string) bool {
+		_, domain, _ := strings.Cut(address, "@")
+		return len(src.Domains) > 0 && !slices.Contains(src.Domains, domain)
+	}
+	var left []string // entries that own no address which the source may claim
+	l, err := src.List(ctx, func(x Person) error {
+		if len(src.Domains) > 0 || len(x.Own)+len(x.Aliases) > 1 {
+			x.Own, x.Aliases = Addresses(slices.DeleteFunc(slices.Clone(x.Own), foreign), slices.DeleteFunc(slices.Clone(x.Aliases), foreign))
+		}
+		if len(x.Own) == 0 {
+			left = append(left, x.Ref.Name)
+			return nil
+		}
+		p.entries = append(p.entries, newEntry(source, &x))
+		p.addresses += len(x.Own) + len(x.Aliases)
+		return nil
+	})
+	if err == nil && !l.Complete {
+		err = errors.New("the listing is not complete")
+	}
+	if err != nil {
+		l.Complete = false
+	}
+	if len(left) > 0 {
+		slices.Sort(left)
+		l.Warnings = append(l.Warnings, fmt.Sprintf("%d left out: no own address in %s (first: %q)", len(left), strings.Join(src.Domains, ", "), left[0]))
+		l.Unnamed = append(l.Unnamed, left...)
+		slices.Sort(l.Unnamed)
+	}
+	return l, err
 }
 
-// All yields everyone, sorted by key. The slices of a Joined are good until the
-// next step; Clone keeps them.
-func (p *People) All() iter.Seq[Joined] {
-	return func(yield func(Joined) bool) {
-		tangled := p.tangled
-		for j := range p.plain() {
-			for len(tangled) > 0 && tangled[0].Emails[0] < j.Emails[0] {
-				if !yield(tangled[0]) {
-					return
-				}
-				tangled = tangled[1:]
-			}
-			if !yield(j) {
-				return
-			}
+// claim collects what all entries claim, sorted by address.
+func (p *People) claim() {
+	p.claims = make([]claim, 0, p.addresses)
+	for _, e := range p.entries {
+		for a := range strings.SplitSeq(e.addresses(), " ") {
+			p.claims = append(p.claims, newClaim(a, e))
 		}
-		for _, j := range tangled {
-			if !yield(j) {
+	}
+	slices.SortFunc(p.claims, claim.compare)
+}
+
+// groups yields the claims to one address after the other.
+func (p *People) groups() iter.Seq2[string, []claim] {
+	return func(yield func(string, []claim) bool) {
+		for from := 0; from < len(p.claims); {
+			first, to := p.claims[from], from+1
+			for to < len(p.claims) && p.claims[to].head == first.head && p.claims[to].address == first.address {
+				to++
+			}
+			if !yield(first.address, p.claims[from:to]) {
 				return
 			}
+			from = to
 		}
 	}
 }
 
-// plain yields those who share at most the first address of each of them: all that
-// belong together come in a row.
-func (p *People) plain() iter.Seq[Joined] {
-	return func(yield func(Joined) bool) {
-		var group []Candidate
-		var emails []string
-		for c, last := range p.listed() {
-			if !p.claimed.has(c.Emails) {
-				group = append(group, c)
-			}
-			if !last || len(group) == 0 {
-				continue
-			}
-			j := joinGroup(group, emails)
-			if !yield(j) {
-				return
-			}
-			group, emails = group[:0], j.Emails[:0]
+// matchOwn decides who holds which own address. Only entries that own an address
+// together, directly or through others, concern each other: each such group is
+// matched by itself. Nearly all entries are alone, or alone in each source.
+func (p *People) matchOwn() {
+	linked := links{}
+	for address, group := range p.groups() {
+		if len(group) == 1 && !p.reserved[address] {
+			continue
 		}
-	}
-}
-
-// joinGroup joins people with the same first address, who share no other; they are
-// sorted by source. The addresses go into emails.
-func joinGroup(group []Candidate, emails []string) Joined {
-	j := Joined{Emails: emails[:0], Candidates: group[:0]}
-	for len(group) > 0 {
-		n := 1
-		for n < len(group) && group[n].Source == group[0].Source {
-			n++
-		}
-		same := group[:n]
-		group = group[n:]
-		if n > 1 { // a folder that changes while it is listed may give a name twice
-			slices.SortFunc(same, func(a, b Candidate) int { return strings.Compare(a.Ref.Name, b.Ref.Name) })
-			same = slices.CompactFunc(same, func(a, b Candidate) bool { return a.Ref == b.Ref })
+		var owners []*entry
+		single := true // nobody owns anything else
+		for _, c := range group {
+			if c.entry.owns(address) {
+				owners = append(owners, c.entry)
+				single = single && int(c.entry.own) == len(address)
+			}
 		}
 		switch {
-		case j.Ambiguous, len(same) > 1 && len(j.Candidates) > 0:
-			continue // an earlier source settles it, or leaves it open
-		case len(same) > 1:
-			j.Ambiguous = true
-		}
-		j.Candidates = append(j.Candidates, same...) // in place: never beyond what was read
-		if j.DisplayName == "" {
-			j.DisplayName = same[0].DisplayName
-		}
-		for i, e := range same[0].Emails {
-			if i > 0 || len(j.Emails) == 0 {
-				j.Emails = append(j.Emails, e)
+		case len(owners) == 0, len(owners) == 1 && !p.reserved[address]:
+		case single && !p.reserved[address] && fromDifferentSources(owners):
+			together := &person{own: []string{address}, entries: owners}
+			for _, e := range owners {
+				e.person = together
 			}
+		case single:
+			p.match(owners)
+		default:
+			linked.add(owners)
 		}
 	}
-	return j
+	for _, entries := range linked.groups() {
+		p.match(entries)
+	}
+}
+
+// fromDifferentSources sorts entries by source and reports whether no two come from
+// the same one: then they are one person without more ado.
+func fromDifferentSources(entries []*entry) bool {
+	slices.SortFunc(entries, (*entry).compare)
+	for i := 1; i < len(entries); i++ {
+		if entries[i].source == entries[i-1].source {
+			return false
+		}
+	}
+	return true
+}
+
+// decideAll leaves one claim to each address that somebody holds, and decides who
+// holds the aliases.
+func (p *People) decideAll() {
+	held := p.claims[:0]
+	for address, group := range p.groups() {
+		c, ok := group[0], true
+		if len(group) > 1 || c.entry.person != nil || p.reserved[address] {
+			c, ok = p.decide(address, group)
+		}
+		if !ok {
+			continue
+		}
+		held = append(held, c)
+		if c.entry.isKey(address) {
+			p.count++
+		}
+	}
+	if len(held) < len(p.claims)*3/4 { // of several sources: give the rest of the memory back
+		held = slices.Clone(held)
+	}
+	p.claims = held
+}
+
+// links are entries that belong together because each of them owns an address with
+// another one: disjoint sets, each entry pointing to another of its set or to itself.
+type links map[*entry]*entry
+
+func (l links) first(e *entry) *entry {
+	for l[e] != nil && l[e] != e {
+		l[e] = l[l[e]] // shorter the next time
+		e = l[e]
+	}
+	return e
+}
+
+func (l links) add(entries []*entry) {
+	first := l.first(entries[0])
+	for _, e := range entries {
+		if other := l.first(e); l[e] == nil || other != first {
+			l[other] = first
+			l[e] = first
+		}
+	}
+}
+
+func (l links) groups() map[*entry][]*entry {
+	groups := map[*entry][]*entry{}
+	for e := range l {
+		groups[l.first(e)] = append(groups[l.first(e)], e)
+	}
+	return groups
 }

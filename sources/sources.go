@@ -1,19 +1,30 @@
-// Package sources says what a source of photos is: something that lists
-// people cheaply, without photo bytes, and reads a few photos later by
-// reference. It holds the canonical form of an email address and the
-// composition of several sources by precedence. The adapters live in the
-// folders below it and know neither each other nor Smartsheet.
+// Package sources lists people and reads their photos, from any number of
+// places, and joins what these say into one sorted list of people.
+//
+// A [Source] lists everybody cheaply, without photo bytes, and reads a few
+// photos later by reference. [Join] lists the sources in order of precedence and
+// decides who holds which address:
+//
+//	source "hr" (first)       source "ad"                    people
+//	ann@x  ann.jpg            ann@x         CN=Ann    ─▶     ann@x   hr/ann.jpg, then ad/CN=Ann
+//	                          bob@x, b@x    CN=Bob    ─▶     b@x, bob@x   ad/CN=Bob
+//	                          cy@x (b@x)    CN=Cy     ─▶     cy@x    ad/CN=Cy; its alias b@x is lost to CN=Bob
+//
+// The package knows neither Smartsheet nor the state, and it never decides
+// whether a photo is uploaded. The adapters live in the folders below it and do
+// not know each other.
 package sources
 
 import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 )
 
 // MaxPhotoBytes is the most that a source reads of one photo. It bounds the
-// memory of a run (workers x MaxPhotoBytes); it is far above what Smartsheet
+// memory of a run (workers x MaxPhotoBytes). It is far above what Smartsheet
 // takes, so that a picture from a camera can still be scaled down.
 const MaxPhotoBytes = 16 << 20
 
@@ -26,29 +37,33 @@ var (
 	// ErrGone means that the reference no longer exists: it was deleted or
 	// renamed after the listing.
 	ErrGone = errors.New("no longer there")
-	// ErrDenied means that there may be a photo, and the source says that it may not
-	// be read. It is not ErrNoPhoto: rights that are given later change no Stamp.
+	// ErrDenied means that there may be a photo, and the source says that it may
+	// not be read. It is not ErrNoPhoto: rights that are given later change no Stamp.
 	ErrDenied = errors.New("the photo may not be read")
 	// ErrTooLarge means that the photo has more than MaxPhotoBytes.
 	ErrTooLarge = errors.New("photo too large")
 	// ErrUnstable means that the photo is being written: it changed while it was
-	// read, or did so just before. The next run can read it.
+	// read, or just before. The next run can read it.
 	ErrUnstable = errors.New("it is being written")
 )
+
+// ErrMoved is an error of Source.List: the place changed under the listing so
+// that some people may be listed twice or not at all. Join discards the listing
+// and lists the source again, once.
+var ErrMoved = errors.New("it changed while it was listed")
 
 // Source is one place that photos come from. Both methods are safe for
 // concurrent use and return soon after ctx is done, with its error.
 type Source interface {
-	// List calls each for every person, one at a time and in no particular
-	// order, and stops at the first error that each returns. A listing is
-	// complete or List returns an error: what each saw before an error must not
-	// be taken for the whole. The Listing is filled in as far as known in both
-	// cases.
+	// List calls each for every person, one at a time and in any order, and
+	// stops at the first error that each returns. A listing is complete or List
+	// returns an error: what each received before an error is not the whole. The
+	// Listing is filled in as far as known in both cases.
 	List(ctx context.Context, each func(Person) error) (Listing, error)
 
 	// Photos reads the photos of refs, in small batches, and calls each exactly
 	// once for every distinct ref, one call at a time, in any order. A photo
-	// that cannot be had is a Photo with Err; Photos itself returns an error
+	// that cannot be read is a Photo with Err. Photos itself returns an error
 	// only when the source as a whole failed, or with the error of each.
 	Photos(ctx context.Context, refs []Ref, each func(Photo) error) error
 }
@@ -56,32 +71,54 @@ type Source interface {
 // Ref names a person's photo within its source.
 type Ref struct {
 	Name string // what people read: the file's path below the folder, the entry's DN
-	Key  string // what the source reads by, stable across renames (entryUUID, objectGUID); empty: Name
+	Key  string // stays the same when the entry is renamed (entryUUID, objectGUID); empty: the source has none
+	Mark string // means something to the source only, which gets it back when it reads the photo
 }
 
 // Compare orders references by name.
 func (r Ref) Compare(o Ref) int {
-	return cmp.Or(strings.Compare(r.Name, o.Name), strings.Compare(r.Key, o.Key))
+	return cmp.Or(strings.Compare(r.Name, o.Name), strings.Compare(r.Key, o.Key), strings.Compare(r.Mark, o.Mark))
 }
 
-// Presence tells whether a listing knows of a photo without reading it.
+// Presence is what a listing knows of a photo without reading it.
 type Presence uint8
 
 const (
-	Unknown Presence = iota // only reading tells
+	Unknown Presence = iota // only reading shows it
 	Present
 	Absent
+	// Hidden means that the photo's own change mark proves that there is one, but
+	// it may not be read. It is never Absent.
+	Hidden
 )
 
 // Person is one entry of a listing: who, where the photo is, and a change mark.
+// Addresses are canonical (see Email), sorted and distinct (see Addresses).
 type Person struct {
-	Emails      []string // canonical (see Email), preferred first, distinct, at least one
+	// Own are the entry's own addresses, at least one: all values of its first
+	// non-empty email attribute (of proxyAddresses the SMTP: value), or the address
+	// that a file is named after.
+	Own         []string
+	Aliases     []string // its other addresses, none of Own
 	DisplayName string   // may be empty
 	Ref         Ref
 	// Stamp is a cheap change mark, compared for equality only: as long as it is
-	// the same, the photo is. Empty means that only reading tells.
+	// the same, the photo is. Empty means that only reading shows a change.
 	Stamp    string
 	HasPhoto Presence
+}
+
+// Addresses returns own and aliases as a Person has them: sorted and distinct,
+// and no alias that is an own address. It may reorder its arguments.
+func Addresses(own, aliases []string) (sortedOwn, sortedAliases []string) {
+	slices.Sort(own)
+	own = slices.Compact(own)
+	slices.Sort(aliases)
+	aliases = slices.DeleteFunc(slices.Compact(aliases), func(a string) bool {
+		_, found := slices.BinarySearch(own, a)
+		return found
+	})
+	return own, aliases
 }
 
 // Photo is what was read for a Ref: the bytes as the source holds them, or Err.
@@ -90,26 +127,37 @@ type Photo struct {
 	Ref  Ref
 	Data []byte
 	Err  error
-	// Moved means that this is not, or not surely, what the listing's Stamp stands
-	// for: it changed in between, or comes from another server. That Stamp must not
+	// Moved means that Data may not be what the listing's Stamp stands for: the
+	// photo changed in between, or comes from another server. That Stamp must not
 	// be remembered for it.
 	Moved bool
-	// Lender is who wants the memory of Data back, by Done, from those who do not keep
-	// it; nil: nobody.
+	// Emails are the entry's addresses, own and aliases, when the photo was read;
+	// nil where the source cannot know them.
+	Emails []string
+	// Lender gets the memory of Data back through Done; nil: Data was not lent.
 	Lender *Buffers
 }
 
-// Listing is the proof that goes with a list of people.
+// Listing is the proof that goes with a list of people, and what was left out.
 type Listing struct {
 	Entries  int      // entries or files looked at, people or not
 	Pages    int      // pages of a paged search; 0 where there are none
 	Warnings []string // what was left out and why, one line each, with a count
 	Complete bool     // everything there was has been seen
+	Reserved []string // addresses of entries that exclude_filter leaves out: nobody may claim them
+	Unnamed  []string // all entries or files that name nobody, sorted
+	Hidden   int      // people whose photo may not be seen
+	NoPhotos bool     // the source knows that none of the people listed has a photo
 }
 
-// Named is a source with the name and type it has in the configuration.
+// Named is a source with what the configuration says about it.
 type Named struct {
 	Name string
 	Type string // "folder", "ldap"
+	// Domains are those whose addresses the source may claim, in the form that
+	// Email gives them; empty: all.
+	Domains []string
+	// MayBeEmpty: it is no fault when the source lists nobody.
+	MayBeEmpty bool
 	Source
 }

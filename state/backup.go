@@ -2,21 +2,25 @@ package state
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
 
 func backupPath(path string) string { return path + ".backup" }
 
+func hasBackup(path string) bool {
+	fi, err := os.Lstat(backupPath(path))
+	return err == nil && fi.Mode().IsRegular()
+}
+
 // Backup leaves a copy beside the state, at its path with ".backup" added, which
-// a *DamagedError names later. The copy is read back whole before it takes the
-// place of the one before; nothing is written if that one is of this generation.
-func (s *Store) Backup() (err error) {
+// Restore puts back. The copy is read back whole before it takes the place of the one
+// before; nothing is written if that one is of this generation. An error is a
+// *BackupError.
+func (s *Store) Backup() error {
 	if err := s.writable(); err != nil {
 		return err
 	}
@@ -24,41 +28,30 @@ func (s *Store) Backup() (err error) {
 	if generation, err := readThrough(target, false); err == nil && generation == s.Generation() {
 		return nil
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("back up the state: %w", err)
+	if err := install(target, true, s.writeTo); err != nil {
+		var last time.Time
+		if fi, err := os.Lstat(target); err == nil {
+			last = fi.ModTime()
 		}
-	}()
-	f, err := os.CreateTemp(filepath.Dir(target), filepath.Base(target)+"-*") // mode 0600
-	if err != nil {
-		return &AccessError{Path: target, Err: err}
+		return &BackupError{Path: target, Last: last, Err: access(target, err)}
 	}
-	defer os.Remove(f.Name())
-	w := &writer{w: f}
-	err = s.view(func(tx *bbolt.Tx) error {
-		_, err := tx.WriteTo(w)
-		return cmp.Or(w.err, err)
-	})
-	if err == nil {
-		err = f.Sync()
-	}
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if _, damaged := errors.AsType[*DamagedError](err); damaged {
-		return err
-	}
-	if err != nil {
-		return &AccessError{Path: target, Err: err}
-	}
-	if _, err := readThrough(f.Name(), true); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), target); err != nil {
-		return &AccessError{Path: target, Err: err}
-	}
-	syncDir(filepath.Dir(target))
 	return nil
+}
+
+// writeTo copies the state into an empty file.
+func (s *Store) writeTo(file string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|noFollow, 0)
+	if err != nil {
+		return err
+	}
+	w := &writer{w: f}
+	err = s.View(func(v *Snapshot) error {
+		return s.guard(func() error {
+			_, err := v.tx.WriteTo(w)
+			return cmp.Or(w.err, err)
+		})
+	})
+	return cmp.Or(err, f.Sync(), f.Close())
 }
 
 // writer keeps the error of a failed write, of which bbolt passes on the words
@@ -74,23 +67,18 @@ func (w *writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// readThrough opens a state for a look, with every record if all, and returns its
+// readThrough opens a state for a look, with every row if all, and returns its
 // generation.
 func readThrough(path string, all bool) (uint64, error) {
-	if _, err := os.Stat(path); err != nil {
-		return 0, err
-	}
 	s := &Store{path: path}
 	if err := s.open(bbolt.Options{ReadOnly: true}); err != nil {
 		s.release()
 		return 0, err
 	}
-	defer s.db.Close()
+	defer s.release()
 	if all {
-		for _, err := range s.All() {
-			if err != nil {
-				return 0, err
-			}
+		if err := s.View((*Snapshot).check); err != nil {
+			return 0, err
 		}
 	}
 	return s.Generation(), nil

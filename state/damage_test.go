@@ -2,13 +2,13 @@ package state
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child holds the state and says which record is durable, until it is killed.
+// child holds the state and says which row is durable, until it is killed.
 func child(path string) {
 	s, err := Open(path, Options{})
 	if err != nil {
@@ -35,10 +35,10 @@ func child(path string) {
 		os.Exit(1)
 	}
 	fmt.Println("open", os.Getpid())
-	n, err := s.Len()
+	n, _, err := s.Len()
 	for ; err == nil; n++ {
-		if err = s.Put(sample(n)); err == nil {
-			fmt.Println("put", n)
+		if err = s.Write(both(n, n+1)); err == nil {
+			fmt.Println("wrote", n)
 		}
 	}
 	fmt.Println("error:", err)
@@ -73,7 +73,7 @@ func TestKillLosesNothingConfirmed(t *testing.T) {
 		}
 		time.AfterFunc(time.Duration(rand.IntN(3000))*time.Microsecond, func() { c.Process.Kill() })
 		for more := true; more; more = lines.Scan() {
-			fmt.Sscanf(lines.Text(), "put %d", &confirmed)
+			fmt.Sscanf(lines.Text(), "wrote %d", &confirmed)
 		}
 		c.Wait()
 		// The note of the dead process is still there, and blocks nobody.
@@ -84,14 +84,11 @@ func TestKillLosesNothingConfirmed(t *testing.T) {
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
-		for i := range confirmed + 1 {
-			if _, found, err := s.Lookup(sample(i).Email); !found || err != nil {
-				t.Fatalf("round %d: record %d of %d: %v, %v", round, i, confirmed, found, err)
-			}
+		p, u, err := s.Len()
+		if err != nil || p < confirmed+1 || p > confirmed+2 || p != u {
+			t.Fatalf("%d people, %d users, %d confirmed, %v", p, u, confirmed+1, err)
 		}
-		if n, err := s.Len(); err != nil || n > confirmed+2 {
-			t.Fatalf("%d people, %d confirmed, %v", n, confirmed+1, err)
-		}
+		holds(t, s, both(0, p))
 		shut(t, s)
 	}
 }
@@ -101,11 +98,21 @@ func TestLockNamesTheHolder(t *testing.T) {
 	before := time.Now().Add(-2 * time.Second)
 	c, _ := startChild(t, path)
 	host, _ := os.Hostname()
-	for _, o := range []Options{{}, {ReadOnly: true}} {
-		_, err := Open(path, o)
+	open := func(o Options) func() error { return func() error { _, err := Open(path, o); return err } }
+	for name, f := range map[string]func() error{
+		"writing": open(Options{}), "reading": open(Options{ReadOnly: true}),
+		"restoring": func() error {
+			if err := os.WriteFile(backupPath(path), []byte("a backup"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Restore(path)
+			return err
+		},
+	} {
+		err := f()
 		l, ok := errors.AsType[*LockedError](err)
 		if !ok || l.PID != c.Process.Pid || l.Host != host || l.Since.Before(before) || l.Hint() == "" {
-			t.Errorf("%+v: %v", o, err)
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	c.Process.Kill()
@@ -129,57 +136,64 @@ func TestLockNamesTheHolder(t *testing.T) {
 func full(t testing.TB) (path string) {
 	path = filepath.Join(t.TempDir(), "state.db")
 	s := open(t, path)
-	var records []Record
-	for i := range 300 {
-		records = append(records, sample(i))
-	}
-	put(t, s, records...)
+	write(t, s, both(0, 300))
 	shut(t, s)
 	return path
 }
 
-func TestOpenRefuses(t *testing.T) {
-	good, err := os.ReadFile(full(t))
+func contents(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write := func(data []byte) func(string) error {
+	return data
+}
+
+// foreign changes bbolt's file at path as no run does.
+func foreign(f func(*bbolt.Tx) error) func(string) error {
+	return func(path string) error {
+		db, err := bbolt.Open(path, 0o600, nil)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return db.Update(f)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	good := contents(t, full(t))
+	file := func(data []byte) func(string) error {
 		return func(path string) error { return os.WriteFile(path, data, 0o600) }
 	}
-	database := func(f func(*bbolt.Tx) error) func(string) error {
-		return func(path string) error {
-			db, err := bbolt.Open(path, 0o600, nil)
-			if err != nil {
-				return err
-			}
-			defer db.Close()
-			return db.Update(f)
-		}
+	schema := func(n int) func(string) error {
+		return foreign(func(tx *bbolt.Tx) error { return errors.Join(createTables(tx), putFact(tx, schemaKey, n)) })
 	}
-	isDamaged := func(err error) bool { _, ok := errors.AsType[*DamagedError](err); return ok }
-	isAccess := func(err error) bool { _, ok := errors.AsType[*AccessError](err); return ok }
-	tests := []struct {
+	for _, tt := range []struct {
 		name    string
 		make    func(path string) error
-		is      func(error) bool
+		as      error
 		message string
 	}{
-		{"empty file", write(nil), isDamaged, "it is empty"},
-		{"text file", write([]byte(strings.Repeat("not a database\n", 5000))), isDamaged, "it is no state"},
-		{"short text file", write([]byte("hello")), isDamaged, "damaged"},
-		{"cut in the meta pages", write(good[:5000]), isDamaged, "damaged"},
-		{"cut in the middle", write(good[:10*os.Getpagesize()]), isDamaged, "damaged"},
-		{"another program's", database(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("x")); return err }), isDamaged, "another program"},
-		{"newer", database(func(tx *bbolt.Tx) error {
-			if _, err := tx.CreateBucket(peopleBucket); err != nil {
-				return err
-			}
-			return putMeta(tx, schemaKey, 99)
-		}), func(err error) bool { e, ok := errors.AsType[*NewerError](err); return ok && e.Version == 99 }, "newer photosync (schema 99"},
-		{"no people", database(func(tx *bbolt.Tx) error { return putMeta(tx, schemaKey, 1) }), isDamaged, "people are missing"},
-		{"directory", func(path string) error { return os.Mkdir(path, 0o700) }, isAccess, "is a directory"},
-	}
-	for _, tt := range tests {
+		{"empty file", file(nil), &DamagedError{}, "it is empty"},
+		{"text file", file([]byte(strings.Repeat("not a database\n", 5000))), &DamagedError{}, "it is no state"},
+		{"short text file", file([]byte("hello")), &DamagedError{}, "damaged"},
+		{"cut in the meta pages", file(good[:5000]), &DamagedError{}, "damaged"},
+		{"cut in the middle", file(good[:10*os.Getpagesize()]), &DamagedError{}, "damaged"},
+		{"another program's", foreign(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("x")); return err }),
+			&DamagedError{}, "another program"},
+		{"newer", schema(99), &RefusedError{}, "newer photosync (schema 99"},
+		{"older", schema(3), &RefusedError{}, "before the first release (schema 3)"},
+		{"without users", foreign(func(tx *bbolt.Tx) error { return errors.Join(createTables(tx), tx.DeleteBucket(users)) }),
+			&DamagedError{}, "a table is missing"},
+		{"without a tally", foreign(func(tx *bbolt.Tx) error {
+			return errors.Join(createTables(tx), tx.Bucket(facts).Delete(users))
+		}), &DamagedError{}, "the number of users is missing"},
+		{"directory", func(path string) error { return os.Mkdir(path, 0o700) }, &AccessError{}, "is a directory"},
+		{"vanished", func(path string) error { return os.WriteFile(backupPath(path), good, 0o600) },
+			&VanishedError{}, "is missing, although its backup"},
+	} {
 		for _, readOnly := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, read-only %v", tt.name, readOnly), func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "state.db")
@@ -192,11 +206,9 @@ func TestOpenRefuses(t *testing.T) {
 					s.Close()
 					t.Fatal("opened")
 				}
-				h, ok := errors.AsType[interface {
-					error
-					Hint() string
-				}](err)
-				if !tt.is(err) || !ok || h.Hint() == "" || !strings.Contains(err.Error(), tt.message) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
+				h, ok := err.(interface{ Hint() string })
+				if fmt.Sprintf("%T", err) != fmt.Sprintf("%T", tt.as) || !ok || h.Hint() == "" || !strings.Contains(err.Error(), tt.message) ||
+					!strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
 					t.Errorf("%T: %v", err, err)
 				}
 				if _, err := Open(path, Options{ReadOnly: readOnly}); err == nil {
@@ -211,128 +223,247 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestOpenBelowAFile(t *testing.T) {
-	path := full(t)
-	_, err := Open(filepath.Join(path, "state.db"), Options{})
+	_, err := Open(filepath.Join(full(t), "state.db"), Options{})
 	if _, ok := errors.AsType[*AccessError](err); !ok {
 		t.Fatalf("%T: %v", err, err)
 	}
 }
 
-// Whatever bytes are overwritten: an error or the truth, never a panic, never
-// someone else's record, and nobody is missing without an error.
-func TestDamageIsNoticed(t *testing.T) {
-	good, err := os.ReadFile(full(t))
+// look is what a run sees of a state: everything, and by its key every row that there
+// was and some that there were not.
+func look(path string, truth Change) (Change, error) {
+	s, err := Open(path, Options{ReadOnly: true})
 	if err != nil {
-		t.Fatal(err)
+		return Change{}, err
 	}
+	defer s.Close()
+	for i := range truth.People {
+		p, found, err := s.Person(truth.People[i].Email)
+		if err == nil && (!found || p != truth.People[i]) {
+			return Change{}, fmt.Errorf("the look-up of %q made up %v %+v", truth.People[i].Email, found, p)
+		}
+		if p, found, err := s.Person(truth.People[i].Email + "x"); err == nil && found {
+			return Change{}, fmt.Errorf("the look-up of nobody made up %+v", p)
+		}
+		u, found, err := s.User(truth.Users[i].ID)
+		if err == nil && (!found || !cmp.Equal(u, truth.Users[i])) {
+			return Change{}, fmt.Errorf("the look-up of %d made up %v %+v", truth.Users[i].ID, found, u)
+		}
+	}
+	return everything(s)
+}
+
+// noticed reports whether a state that was damaged says so; it fails if it says
+// anything else that is not true.
+func noticed(t *testing.T, what, path string, truth Change) bool {
+	t.Helper()
+	got, err := look(path, truth)
+	damaged, is := errors.AsType[*DamagedError](err)
+	_, refused := errors.AsType[*RefusedError](err)
+	switch {
+	case is && (strings.Contains(err.Error(), "nil pointer") || strings.Contains(err.Error(), "runtime error") || damaged.Hint() == ""):
+		t.Fatalf("%s: %v", what, err)
+	case is:
+		return true
+	case err != nil && !refused: // a flipped bit in the version
+		t.Fatalf("%s: %T: %v", what, err, err)
+	case err == nil && !cmp.Equal(got, truth):
+		t.Fatalf("%s: %d people and %d users, without an error", what, len(got.People), len(got.Users))
+	}
+	return false
+}
+
+// Whatever bytes are overwritten: an error or the truth, never a panic, never someone
+// else's row, and nobody is missing without an error.
+func TestDamageIsNoticed(t *testing.T) {
+	good := contents(t, full(t))
 	rng := rand.New(rand.NewPCG(1, 2))
 	path := filepath.Join(t.TempDir(), "state.db")
-	noticed := 0
-	for range 80 {
+	n := 0
+	for range 150 {
 		data := append([]byte(nil), good...)
-		at := rng.IntN(len(data))
-		for i := range min(64, len(data)-at) {
+		at, length := rng.IntN(len(data)), 1+rng.IntN(64)
+		for i := range min(length, len(data)-at) {
 			data[at+i] = byte(rng.Uint32())
 		}
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open(path, Options{ReadOnly: true})
-		if err != nil {
-			noticed++
-			continue
+		if noticed(t, fmt.Sprintf("%d bytes at %d", length, at), path, both(0, 300)) {
+			n++
 		}
-		for r, err := range s.All() {
-			if err != nil {
-				noticed++
-				break
-			}
-			var i int
-			if n, _ := fmt.Sscanf(r.Email, "firstname.lastname%07d@example.com", &i); n != 1 || r.SourceSHA256 != sample(i).SourceSHA256 {
-				t.Fatalf("damage at %d made up %+v", at, r)
-			}
-		}
-		s.Close()
 	}
-	if noticed == 0 {
+	if n == 0 {
 		t.Fatal("no damage was noticed")
 	}
 }
 
-// One bit of each kind of page, wherever bbolt relies on it: an error that says so,
-// or everybody as they were, or as they were one write before.
-func TestEveryKindOfPage(t *testing.T) {
+// changed is a closed state with pages that are free, and what it holds.
+func changed(t *testing.T) (good []byte, truth Change) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := open(t, path)
-	var records []Record
-	for i := range 300 {
-		records = append(records, sample(i))
-	}
-	put(t, s, records...)
-	put(t, s, sample(300), Record{Email: "goes@example.com"})
-	if err := s.Delete("goes@example.com"); err != nil { // which makes pages free
-		t.Fatal(err)
-	}
-	truth := append(records, sample(300))
-	before := append(slices.Clone(truth), Record{Email: "goes@example.com"})
+	write(t, s, both(0, 121))
+	write(t, s, Change{ForgetPeople: []string{person(120).Email}, ForgetUsers: []int64{userID(120)}})
+	truth = both(0, 120)
+	truth.People[119].Ref, truth.Users[119].Missing = "another", 2
+	write(t, s, Change{People: truth.People[119:], Users: truth.Users[119:]})
 	shut(t, s)
-	good, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	return contents(t, path), truth
+}
+
+// page calls f for every page of a file with its kind.
+func eachPage(data []byte, f func(at int, kind uint16)) {
+	for at := 0; at < len(data); at += os.Getpagesize() {
+		f(at, binary.NativeEndian.Uint16(data[at+8:]))
 	}
-	size := os.Getpagesize()
+}
+
+// One bit of each kind of page, wherever bbolt relies on it: an error that says so, or
+// the truth. Also in the newest meta page, without which bbolt takes the one before it,
+// and the last change is gone.
+func TestEveryKindOfPage(t *testing.T) {
+	good, truth := changed(t)
+	path := filepath.Join(t.TempDir(), "state.db")
 	rng := rand.New(rand.NewPCG(3, 4))
-	seen, noticed := map[string]int{}, map[string]int{}
-	for page := 0; page < len(good)/size; page++ {
-		kind := map[byte]string{1: "branch", 2: "leaf", 4: "meta", 16: "free"}[good[page*size+8]]
+	seen, n := map[uint16]int{}, map[uint16]int{}
+	eachPage(good, func(at int, kind uint16) {
 		bits := rng.Perm(80 * 8) // of the page's head and what comes first in it
 		switch kind {
-		case "": // nothing was ever there
-			continue
-		case "leaf":
-			bits = bits[:4]
+		case 0: // nothing was ever there
+			return
+		case leafPage:
+			bits = bits[:8]
 		default:
 			bits = bits[:40]
 		}
 		for _, bit := range bits {
 			data := append([]byte(nil), good...)
-			data[page*size+bit/8] ^= 1 << (bit % 8)
+			data[at+bit/8] ^= 1 << (bit % 8)
 			if err := os.WriteFile(path, data, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			seen[kind]++
-			got, err := everybody(path)
-			if _, ok := errors.AsType[*DamagedError](err); ok {
-				noticed[kind]++
-			} else if _, ok := errors.AsType[*NewerError](err); err != nil && !ok {
-				t.Fatalf("page %d (%s), bit %d: %T: %v", page, kind, bit, err, err)
-			} else if err == nil && !cmp.Equal(got, truth) && (kind != "meta" || !cmp.Equal(got, before)) {
-				t.Fatalf("page %d (%s), bit %d: %d people, without an error", page, kind, bit, len(got))
+			if noticed(t, fmt.Sprintf("page at %d of kind %d, bit %d", at, kind, bit), path, truth) {
+				n[kind]++
+			}
+		}
+	})
+	for _, kind := range []uint16{branchPage, leafPage, 4, freePages} {
+		if n[kind] == 0 {
+			t.Errorf("of %d bits in pages of kind %d none was noticed", seen[kind], kind)
+		}
+	}
+	t.Log(seen, n)
+}
+
+// Each bit of both meta pages that their checksums cover.
+func TestMetaPages(t *testing.T) {
+	good, truth := changed(t)
+	path := filepath.Join(t.TempDir(), "state.db")
+	for bit := range 2 * metaSize * 8 {
+		data := append([]byte(nil), good...)
+		data[bit/8/metaSize*os.Getpagesize()+pageHeader+bit/8%metaSize] ^= 1 << (bit % 8)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(path, Options{}); err == nil {
+			t.Fatalf("bit %d was not noticed", bit)
+		}
+		if bit%64 == 0 && !noticed(t, fmt.Sprint("bit ", bit), path, truth) {
+			t.Fatalf("bit %d was not noticed", bit)
+		}
+	}
+}
+
+// leads returns where in the file a branch that is in use names the page.
+func (p *pages) leads(data []byte, id int) (at int) {
+	eachPage(data, func(page int, kind uint16) {
+		for i := range int(binary.NativeEndian.Uint16(data[page+10:])) {
+			e := page + pageHeader + 16*i + 8
+			if kind == branchPage && p.used[page/os.Getpagesize()] && binary.NativeEndian.Uint64(data[e:]) == uint64(id) {
+				at = e
+			}
+		}
+	})
+	return at
+}
+
+// A page that leads to one that is whole, and wrong: checksums and numbers of rows, of
+// bbolt and of the rows, are right there.
+func TestPagesThatLeadAstray(t *testing.T) {
+	good, truth := changed(t)
+	size := os.Getpagesize()
+	path := filepath.Join(t.TempDir(), "state.db")
+	if err := os.WriteFile(path, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
+	var p *pages
+	if err := s.db.View(func(tx *bbolt.Tx) (err error) { p, err = checkPages(s.file, tx); return err }); err != nil {
+		t.Fatal(err)
+	}
+	_, list, err := p.meta()
+	shut(t, s)
+	var branches, leaves, old []int
+	eachPage(good, func(at int, kind uint16) {
+		switch id := at / size; {
+		case kind == branchPage && p.used[id]:
+			branches = append(branches, id)
+		case kind == leafPage && p.used[id] && p.leads(good, id) != 0:
+			leaves = append(leaves, id)
+		case kind == leafPage && !p.used[id]:
+			old = append(old, id)
+		}
+	})
+	head := func(page int) string { // the number of rows and the first key of a leaf
+		at := page*size + pageHeader
+		key := at + int(binary.NativeEndian.Uint32(good[at+4:]))
+		return string(good[at-6:at-4]) + string(good[key:key+int(binary.NativeEndian.Uint32(good[at+8:]))])
+	}
+	stale := map[int]int{} // a page of the tree, and a free one with the same rows as they once were
+	for _, leaf := range leaves {
+		for _, o := range old {
+			if head(leaf) == head(o) {
+				stale[leaf] = o
 			}
 		}
 	}
-	for _, kind := range []string{"branch", "leaf", "free"} {
-		if noticed[kind] == 0 {
-			t.Errorf("of %d bits in %s pages none was noticed", seen[kind], kind)
+	if err != nil || len(branches) == 0 || len(stale) < 2 {
+		t.Fatal(err, branches, stale)
+	}
+	try := func(what string, change func(data []byte)) {
+		data := append([]byte(nil), good...)
+		change(data)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !noticed(t, what, path, truth) {
+			t.Errorf("%s: not noticed", what)
 		}
 	}
-	t.Log(seen, noticed)
-}
-
-// everybody is what a run reads of a state.
-func everybody(path string) (rs []Record, err error) {
-	s, err := Open(path, Options{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	for r, err := range s.All() {
-		if err != nil {
-			return nil, err
+	for leaf, old := range stale {
+		try("a page leads to an old one", func(data []byte) {
+			binary.NativeEndian.PutUint64(data[p.leads(data, leaf):], uint64(old))
+		})
+		// A write that the disk lost: only a pass over all rows can notice it, as Backup
+		// makes one.
+		data := append([]byte(nil), good...)
+		copy(data[leaf*size+8:(leaf+1)*size], data[old*size+8:])
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
 		}
-		rs = append(rs, r)
+		if _, err := look(path, Change{}); err == nil || !strings.Contains(err.Error(), "older than what was written last") {
+			t.Errorf("an old page in the place of the new one: %v", err)
+		}
 	}
-	return rs, nil
+	for _, branch := range branches {
+		try("a page leads to itself", func(data []byte) {
+			binary.NativeEndian.PutUint64(data[branch*size+pageHeader+8:], uint64(branch))
+		})
+	}
+	try("a page in use counts as free", func(data []byte) {
+		binary.NativeEndian.PutUint64(data[int(list)*size+pageHeader:], uint64(leaves[0]))
+	})
 }
 
 func TestFileCutWhileOpen(t *testing.T) {
@@ -345,9 +476,35 @@ func TestFileCutWhileOpen(t *testing.T) {
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.Lookup(sample(1).Email); err == nil {
+	if _, _, err := s.Person(person(1).Email); err == nil {
 		t.Fatal("read from a file that is gone")
-	} else if _, ok := errors.AsType[*DamagedError](err); !ok {
+	} else if _, ok := errors.AsType[*DamagedError](err); !ok || strings.Contains(err.Error(), "runtime") {
 		t.Fatalf("%T: %v", err, err)
+	}
+}
+
+// A run beside a state that was deleted or replaced notices it.
+func TestCurrent(t *testing.T) {
+	path := full(t)
+	s := open(t, path)
+	if err := s.Current(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	for message, make := range map[string]func() error{
+		"was deleted":                     func() error { return nil },
+		"was replaced by another file":    func() error { return os.WriteFile(path, contents(t, path+".old"), 0o600) },
+		"was replaced by another file wh": func() error { os.Remove(path); return os.Symlink(path+".old", path) },
+	} {
+		os.Remove(path)
+		if err := make(); err != nil {
+			t.Fatal(err)
+		}
+		err := s.Current()
+		if e, ok := errors.AsType[*RefusedError](err); !ok || e.Hint() == "" || !strings.Contains(err.Error(), message) {
+			t.Errorf("%v, want %q", err, message)
+		}
 	}
 }

@@ -28,7 +28,7 @@ func TestFullAndReadOnlyDisk(t *testing.T) {
 	s := open(t, path)
 	n, err := 0, error(nil)
 	for ; err == nil && n < 5000; n++ {
-		err = s.Put(sample(n))
+		err = s.Write(both(n, n+1))
 	}
 	n-- // the last one failed
 	if a, ok := errors.AsType[*AccessError](err); !ok || !errors.Is(err, syscall.ENOSPC) {
@@ -46,11 +46,11 @@ func TestFullAndReadOnlyDisk(t *testing.T) {
 	}
 	s = open(t, path)
 	for i := range n {
-		if _, found, err := s.Lookup(sample(i).Email); !found || err != nil {
+		if _, found, err := s.User(userID(i)); !found || err != nil {
 			t.Fatalf("record %d of %d: %v, %v", i, n, found, err)
 		}
 	}
-	put(t, s, sample(n))
+	write(t, s, both(n, n+1))
 	shut(t, s)
 
 	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
@@ -66,7 +66,7 @@ func TestFullAndReadOnlyDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := r.Len(); got != n+1 || err != nil {
+	if got, _, err := r.Len(); got != n+1 || err != nil {
 		t.Errorf("%d people, %v; want %d", got, err, n+1)
 	}
 	shut(t, r)

@@ -3,106 +3,93 @@ package state
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
+	"reflect"
+	"strings"
+	"time"
 	"unicode/utf8"
 )
 
-// exportSchema is the version of the exported form.
-const exportSchema = 1
+// exportSchema is the version of the exported form: 1 had one record a person.
+const exportSchema = 2
 
 // exportKind tells an export from other files of JSON lines.
 const exportKind = "photosync-state"
 
-// header is the first line of an export.
+// header is the first line of an export. The people follow, then the users.
 type header struct {
 	Kind       string                     `json:"kind"`
 	Schema     int                        `json:"schema_version"`
 	Generation uint64                     `json:"generation"`
-	People     int                        `json:"people"` // the lines that follow
+	People     int                        `json:"people"` // lines
+	Users      int                        `json:"users"`  // lines
 	Facts      map[string]json.RawMessage `json:"facts"`  // about the whole, the account among them
 }
 
-// line is a record in an export. JSON knows no text that is not UTF-8, as the name
-// of a file may be: such a text stands in Bytes, in base64, by its name.
+// line is a row in an export, of one of the tables. JSON has no text that is not
+// UTF-8, as file names and keys may be: such a text stands there in base64, behind
+// inBase64.
 type line struct {
-	Record
-	Bytes map[string][]byte `json:"bytes,omitempty"`
+	Person *Person `json:"person,omitempty"`
+	User   *User   `json:"user,omitempty"`
 }
 
-// texts calls f for every text of r that comes from outside, with its name.
-func (r *Record) texts(f func(name string, s *string)) {
-	f("email", &r.Email)
-	f("source", &r.Source)
-	f("ref", &r.Ref)
-	f("stamp", &r.Stamp)
-	f("source_sha256", &r.SourceSHA256)
-	f("rendering", &r.Rendering)
-	f("upload_sha256", &r.UploadSHA256)
-	f("image_id", &r.ImageID)
-	f("run_id", &r.RunID)
-	if r.Failure != nil {
-		f("failure.code", &r.Failure.Code)
-		f("failure.ref_id", &r.Failure.RefID)
-		f("failure.message", &r.Failure.Message)
-		f("failure.hash", &r.Failure.Hash)
-		f("failure.run_id", &r.Failure.RunID)
-	}
+const inBase64 = "base64:"
+
+// escape makes every text of the line one that JSON has.
+func (l *line) escape() {
+	eachText(reflect.ValueOf(l), func(text reflect.Value) {
+		if s := text.String(); !utf8.ValidString(s) || strings.HasPrefix(s, inBase64) {
+			text.SetString(inBase64 + base64.StdEncoding.EncodeToString([]byte(s)))
+		}
+	})
 }
 
-func lineOf(r Record) *line {
-	if r.Failure != nil {
-		f := *r.Failure
-		r.Failure = &f
-	}
-	l := &line{Record: r}
-	l.texts(func(name string, s *string) {
-		if utf8.ValidString(*s) {
+// unescape is the inverse of escape.
+func (l *line) unescape() (err error) {
+	eachText(reflect.ValueOf(l), func(text reflect.Value) {
+		if s, ok := strings.CutPrefix(text.String(), inBase64); ok {
+			b, wrong := base64.StdEncoding.DecodeString(s)
+			text.SetString(string(b))
+			err = cmp.Or(err, wrong)
+		}
+	})
+	return err
+}
+
+// eachText calls f for every text below v.
+func eachText(v reflect.Value, f func(reflect.Value)) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			eachText(v.Elem(), f)
+		}
+	case reflect.String:
+		f(v)
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
 			return
 		}
-		if l.Bytes == nil {
-			l.Bytes = map[string][]byte{}
+		for i := range v.NumField() {
+			eachText(v.Field(i), f)
 		}
-		l.Bytes[name], *s = []byte(*s), ""
-	})
-	return l
-}
-
-func (l *line) record() Record {
-	if len(l.Bytes) > 0 {
-		l.texts(func(name string, s *string) {
-			if b, ok := l.Bytes[name]; ok {
-				*s = string(b)
-			}
-		})
 	}
-	return l.Record
 }
 
-// Export writes the state as JSON lines, as it is at this moment: a header, then a
-// record a line, by email. Nothing is lost, and there is no secret in it.
+// Export writes the state as JSON lines, as it is at this moment: a header, the people
+// by address, the users by id. Nothing is lost, and there is no secret in it.
 func (s *Store) Export(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 256<<10)
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
 	err := s.View(func(v *Snapshot) error {
-		h, err := v.header()
-		if err != nil {
+		if err := v.export(out); err != nil {
 			return err
-		}
-		if err := e.Encode(h); err != nil {
-			return err
-		}
-		for r, err := range v.All() {
-			if err != nil {
-				return err
-			}
-			if err := e.Encode(lineOf(r)); err != nil {
-				return err
-			}
 		}
 		return out.Flush()
 	})
@@ -115,24 +102,93 @@ func (s *Store) Export(w io.Writer) error {
 	return nil
 }
 
+func (v *Snapshot) export(w io.Writer) error {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	put := func(l any) error {
+		text.Reset()
+		return e.Encode(l)
+	}
+	h, err := v.header()
+	if err == nil {
+		err = put(h)
+	}
+	if err == nil {
+		_, err = w.Write(text.Bytes())
+	}
+	if err != nil {
+		return err
+	}
+	for l, err := range ahead(v.lines()) {
+		if err == nil {
+			err = put(&l)
+		}
+		if err == nil && needsEscape(text.Bytes()) {
+			l.escape()
+			err = put(&l)
+		}
+		if err == nil {
+			_, err = w.Write(text.Bytes())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// needsEscape reports whether a line in JSON may have lost a part of a text, in the
+// place of which encoding/json writes this, or has one that looks escaped.
+func needsEscape(text []byte) bool {
+	return bytes.Contains(text, []byte(`\ufffd`)) || bytes.Contains(text, []byte(inBase64))
+}
+
+// lines yields every row as it is exported.
+func (v *Snapshot) lines() iter.Seq2[line, error] {
+	return func(yield func(line, error) bool) {
+		for r, err := range v.People() {
+			var p Person
+			if err == nil {
+				p, err = r.Person()
+			}
+			if !yield(line{Person: &p}, err) || err != nil {
+				return
+			}
+		}
+		for u, err := range v.Users() {
+			if !yield(line{User: &u}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 func (v *Snapshot) header() (h header, err error) {
 	h = header{Kind: exportKind, Schema: exportSchema, Facts: map[string]json.RawMessage{}}
-	if v.people == nil {
+	if v.tx == nil {
 		return h, nil
 	}
-	if h.People, err = v.len(); err != nil {
-		return header{}, err
-	}
 	err = v.s.guard(func() error {
-		h.Generation = v.people.Sequence()
-		return v.people.Tx().Bucket(metaBucket).ForEach(func(k, data []byte) error {
-			if isFile(string(k)) {
+		h.Generation = v.tx.Bucket(people).Sequence()
+		for table, n := range map[string]*int{string(people): &h.People, string(users): &h.Users} {
+			t, err := tallyOf(v.tx, []byte(table))
+			if err != nil {
+				return err
+			}
+			*n = t.Rows
+		}
+		return v.tx.Bucket(facts).ForEach(func(name, _ []byte) error {
+			if ofFile(string(name)) {
 				return nil
 			}
-			fact, err := factOf(v.people.Tx(), string(k))
-			h.Facts[string(k)] = bytes.Clone(fact)
+			fact, err := factOf(v.tx, string(name))
+			h.Facts[string(name)] = bytes.Clone(fact)
 			return err
 		})
 	})
-	return h, err
+	if err != nil {
+		return header{}, v.s.unreadable(err)
+	}
+	return h, nil
 }

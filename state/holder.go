@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -57,8 +58,12 @@ func (h holder) remove(path string) {
 
 // readHolder returns the zero holder if there is no readable note.
 func readHolder(path string) (h holder) {
-	data, err := os.ReadFile(holderPath(path))
-	if err != nil || json.Unmarshal(data, &h) != nil {
+	f, err := os.OpenFile(holderPath(path), os.O_RDONLY|noFollow, 0)
+	if err != nil {
+		return holder{}
+	}
+	defer f.Close()
+	if json.NewDecoder(io.LimitReader(f, 4096)).Decode(&h) != nil {
 		return holder{}
 	}
 	return h

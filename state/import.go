@@ -2,13 +2,15 @@ package state
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
-	"strings"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -20,20 +22,21 @@ const (
 
 // ImportOptions of Import.
 type ImportOptions struct {
-	// Replace also replaces a state that holds people, or is of another account.
+	// Replace also replaces a state that holds rows, or is of another account.
 	Replace bool
-	// Canonical returns an email in the form in which it is a key; nil: as it is.
+	// Canonical returns an address in the form in which it is a key; nil: as it is.
 	Canonical func(email string) (string, error)
 }
 
-// Import makes the state at path of an export. Of several exports that follow each
-// other, as of the shards of an account, it makes one state; nobody may be in two of
-// them. What a state held that is replaced becomes its backup. With an error, which is
-// an *ImportError if the export is at fault, everything is as it was.
+// Import makes the state at path of an export, and returns the number of people in
+// it. Of several exports that follow each other, as of the shards of an account, it
+// makes one state: of a user's rows the newest one counts, and an announced upload
+// stays announced. What a state held that is replaced becomes its backup. The fact
+// RefreshedKey is left out. With an error, which is an *ImportError if the export is
+// at fault, everything is as it was.
 func Import(path string, from io.Reader, o ImportOptions) (people int, err error) {
-	in := &importer{lines: bufio.NewScanner(from), canonical: o.Canonical}
-	in.lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	if err := in.begin(); err != nil {
+	in := newImporter(from, o.Canonical)
+	if _, err := in.begin(); err != nil {
 		return 0, err
 	}
 	if path, err = target(path); err != nil {
@@ -43,55 +46,51 @@ func Import(path string, from io.Reader, o ImportOptions) (people int, err error
 	if old, err := readThrough(backupPath(path), false); err == nil {
 		atLeast = old + 1 // or the next backup would seem to be made
 	}
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return in.anew(path, atLeast)
-	}
-	s, err := Open(path, Options{})
-	if err != nil {
-		return 0, err
-	}
-	defer s.Close()
-	if err := s.vacate(in.header, o.Replace); err != nil {
-		return 0, err
-	}
-	if s.Generation() > 0 { // it was in use
-		atLeast = max(atLeast, s.Generation()+1)
-	}
-	err = s.replace(func(file string) error { return in.fill(file, atLeast) })
-	return in.total, err
-}
-
-// anew makes a state where there is none.
-func (in *importer) anew(path string, generation uint64) (people int, err error) {
-	err = birth(path, func(file string) error {
-		if err := in.fill(file, generation); err != nil {
-			return err
+	var s *Store
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		if s, err = Open(path, Options{}); err != nil {
+			return 0, err
 		}
-		_, err := readThrough(file, true)
+		defer s.Close()
+		if err := s.vacate(in.header, o.Replace); err != nil {
+			return 0, err
+		}
+		if s.Generation() > 0 { // it was in use
+			atLeast = max(atLeast, s.Generation()+1)
+		}
+	}
+	err = install(path, s != nil, func(file string) error {
+		err := in.fill(file, atLeast)
+		if err == nil && s != nil {
+			err = s.makeRoom()
+		}
 		return err
 	})
 	if errors.Is(err, fs.ErrExist) { // another run has begun one meanwhile
-		err = &ImportError{Err: &OccupiedError{Path: path}}
+		err = &ImportError{Err: occupied(path, 0)}
 	}
-	if err != nil {
-		return 0, (&Store{path: path}).failed(err)
-	}
-	return in.total, nil
+	return in.people, access(path, err)
+}
+
+// occupied refuses to import into a state that is in use.
+func occupied(path string, people int) error {
+	return &RefusedError{path, fmt.Sprintf("is in use already: it remembers %d people, or belongs to another account than the export", people),
+		"choose another state.path, or add --replace: what is there now then becomes the backup beside it"}
 }
 
 // vacate makes sure that the state may be replaced.
 func (s *Store) vacate(h header, replace bool) error {
-	n, err := s.Len()
+	nPeople, nUsers, err := s.Len()
 	if err != nil {
 		return err
 	}
 	account, bound := s.Account()
 	other := bound && !account.same(h.account())
 	switch {
-	case n == 0 && !other:
+	case nPeople+nUsers == 0 && !other:
 		return nil
 	case !replace:
-		return &ImportError{Err: &OccupiedError{Path: s.path, People: n}}
+		return &ImportError{Err: occupied(s.path, nPeople)}
 	}
 	return s.Backup()
 }
@@ -102,19 +101,24 @@ func (h header) account() (a Account) {
 	return a
 }
 
-// importer reads exports.
+// importer makes one state of exports.
 type importer struct {
 	lines     *bufio.Scanner
-	decoder   *json.Decoder // one for all lines, of which it sees one at a time, in text
-	text      lineText
 	canonical func(string) (string, error)
-	export    int    // how many were read before this one
-	number    int    // of the line in it
-	header    header // of it
-	last      string // email in it
-	// of those before it
-	total   int // people
+
+	export  int    // how many were read before this one
+	number  int    // of the line in it
+	header  header // of it
+	last    string // key in the table at hand
 	account Account
+	shards  map[string]bool // that the exports are of; "": of whole runs
+	people  int             // of the state, so far
+}
+
+func newImporter(from io.Reader, canonical func(string) (string, error)) *importer {
+	in := &importer{lines: bufio.NewScanner(from), canonical: canonical, shards: map[string]bool{}}
+	in.lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	return in
 }
 
 func (in *importer) fault(err error) error {
@@ -130,66 +134,65 @@ func (in *importer) next(v any) (bool, error) {
 		}
 		return false, nil
 	}
-	if in.decoder == nil {
-		in.decoder = json.NewDecoder(&in.text)
-		in.decoder.DisallowUnknownFields()
+	d := json.NewDecoder(bytes.NewReader(in.lines.Bytes()))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		err = errors.New("the line is cut short")
+	case err == nil && d.More():
+		err = errors.New("the line goes on after its end")
 	}
-	in.text = in.lines.Bytes()
-	if err := in.decoder.Decode(v); err != nil {
+	if err != nil {
 		return false, in.fault(err)
 	}
 	return true, nil
 }
 
-// lineText is a line for a decoder, which ends within it.
-type lineText []byte
-
-func (l *lineText) Read(p []byte) (int, error) {
-	if len(*l) == 0 {
-		return 0, errors.New("the line is cut short")
-	}
-	n := copy(p, *l)
-	*l = (*l)[n:]
-	return n, nil
-}
-
-func (in *importer) begin() error {
-	found, err := in.next(&in.header)
-	switch {
-	case err != nil || !found || in.header.Kind != exportKind || in.header.People < 0:
-		return &ImportError{Line: 1, Err: errors.New("this is no export of a state")}
-	case in.header.Schema > exportSchema:
-		return in.newer()
-	}
-	return nil
-}
-
-func (in *importer) newer() error {
-	return in.fault(fmt.Errorf("written by a newer photosync (schema %d, this one knows %d)", in.header.Schema, exportSchema))
-}
-
-// following begins the next export; false if there is none.
-func (in *importer) following() (bool, error) {
-	if a := in.header.account(); a != (Account{}) { // a state that was never bound is nobody's
-		in.account = a
-	}
-	in.total += in.header.People
+// begin reads the header of the next export; false at the end.
+func (in *importer) begin() (bool, error) {
+	first := in.number == 0
 	in.header, in.last = header{}, ""
 	found, err := in.next(&in.header)
+	h := in.header
+	whole := err == nil && found && h.Kind == exportKind && h.People >= 0 && h.Users >= 0
 	switch {
+	case first && !whole:
+		return false, in.fault(errors.New("this is no export of a state"))
+	case first:
 	case err == nil && !found:
 		return false, nil
-	case err != nil || in.header.Kind != exportKind || in.header.People < 0:
-		return false, in.fault(errors.New("one too many: everyone that the export counts was read before"))
+	case !whole:
+		return false, in.fault(errors.New("one too many: every line that the export counts was read before"))
+	default:
+		in.export, in.number = in.export+1, 1
 	}
-	in.export, in.number = in.export+1, 1
+	return true, in.admit()
+}
+
+// admit refuses an export that this program does not read, or that is of another
+// account than the one before it.
+func (in *importer) admit() error {
+	h := in.header
 	switch {
-	case in.header.Schema > exportSchema:
-		return false, in.newer()
-	case in.account != (Account{}) && in.header.Facts[accountKey] != nil && !in.account.same(in.header.account()):
-		return false, in.fault(errors.New("this export is of another Smartsheet account than the one before it"))
+	case h.Schema > exportSchema:
+		return in.fault(fmt.Errorf("written by a newer photosync (schema %d, this one knows %d)", h.Schema, exportSchema))
+	case h.Schema < exportSchema:
+		return in.fault(fmt.Errorf("written by a photosync from before the first release (schema %d), which is not read any more", h.Schema))
 	}
-	return true, nil
+	for name := range h.Facts {
+		if ofFile(name) {
+			return in.fault(fmt.Errorf("the fact %q is not one of an export", name))
+		}
+	}
+	a := h.account()
+	if a != (Account{}) && in.account != (Account{}) && !in.account.same(a) {
+		return in.fault(errors.New("this export is of another Smartsheet account than the one before it"))
+	}
+	if a != (Account{}) { // a state that was never bound is nobody's
+		in.account = a
+	}
+	return nil
 }
 
 // fill makes a state of an empty file.
@@ -204,76 +207,190 @@ func (in *importer) fill(file string, generation uint64) error {
 	defer s.Close()
 	s.db.NoSync = true // once, at the end
 	for more := true; more; {
-		for name, data := range in.header.Facts {
-			if isFile(name) {
-				return in.fault(fmt.Errorf("the fact %q is not one of an export", name))
-			}
-			if err := s.SetMeta(name, data); err != nil {
-				return err
-			}
-		}
-		generation = max(generation, in.header.Generation)
-		if err := in.people(s); err != nil {
+		if err := in.facts(s); err != nil {
 			return err
 		}
-		if more, err = in.following(); err != nil {
+		if err := in.rows(s); err != nil {
+			return err
+		}
+		generation = max(generation, in.header.Generation)
+		if more, err = in.begin(); err != nil {
 			return err
 		}
 	}
-	err = s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(peopleBucket).SetSequence(generation) })
+	if in.people, _, err = s.Len(); err != nil {
+		return err
+	}
+	err = s.db.Update(func(tx *bbolt.Tx) error {
+		if len(in.shards) > 1 { // it is of the whole now
+			if err := tx.Bucket(facts).Delete([]byte(shardKey)); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(people).SetSequence(generation)
+	})
 	if err := errors.Join(err, s.db.Sync()); err != nil {
 		return err
 	}
 	return s.Close()
 }
 
-// people puts every record of the export into s.
-func (in *importer) people(s *Store) error {
-	records := make([]Record, 0, importBatch)
-	for n := range in.header.People {
-		var l line
-		found, err := in.next(&l)
+// facts puts the facts of the export into s.
+func (in *importer) facts(s *Store) error {
+	var shard string
+	if fact, ok := in.header.Facts[shardKey]; ok {
+		if err := json.Unmarshal(fact, &shard); err != nil {
+			return in.fault(err)
+		}
+	}
+	in.shards[shard] = true
+	for name, fact := range in.header.Facts {
+		if name == RefreshedKey {
+			continue
+		}
+		if err := s.SetMeta(name, fact); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rows puts the rows of the export into s.
+func (in *importer) rows(s *Store) error {
+	var c Change
+	for l, err := range ahead(in.read()) {
 		if err != nil {
 			return err
 		}
-		if !found {
-			return in.fault(fmt.Errorf("the file ends after %d of %d people", n, in.header.People))
+		if err := in.add(s, &c, &l); err != nil {
+			return err
 		}
-		r := l.record()
-		if err := in.check(r.Email); err != nil {
-			return in.fault(err)
-		}
-		if strings.Compare(r.Email, in.last) <= 0 {
-			return in.fault(fmt.Errorf("%.80q is twice there, or not in the order of emails", r.Email))
-		}
-		if in.total > 0 {
-			if _, twice, err := s.Lookup(r.Email); err != nil {
-				return err
-			} else if twice {
-				return in.fault(fmt.Errorf("%.80q is in an export before this one, too", r.Email))
-			}
-		}
-		in.last = r.Email
-		if records = append(records, r); len(records) == importBatch {
-			if err := s.Put(records...); err != nil {
+		if len(c.People)+len(c.Users) == importBatch {
+			if err := s.Write(c); err != nil {
 				return err
 			}
-			records = records[:0]
+			c.People, c.Users = c.People[:0], c.Users[:0]
 		}
 	}
-	return s.Put(records...)
+	return s.Write(c)
 }
 
-// check refuses an email that would never be looked up.
-func (in *importer) check(email string) error {
-	if in.canonical == nil {
-		return nil
+// read yields the rows of the export.
+func (in *importer) read() iter.Seq2[line, error] {
+	return func(yield func(line, error) bool) {
+		h := in.header
+		for n := range h.People + h.Users {
+			if n == h.People {
+				in.last = ""
+			}
+			var l line
+			found, err := in.next(&l)
+			switch {
+			case err != nil:
+			case !found:
+				err = in.fault(fmt.Errorf("the file ends after %d of %d rows", n, h.People+h.Users))
+			default:
+				if err = in.check(&l, n < h.People); err != nil {
+					err = in.fault(err)
+				}
+			}
+			if !yield(l, err) || err != nil {
+				return
+			}
+		}
 	}
-	switch c, err := in.canonical(email); {
-	case err != nil:
-		return err
-	case c != email:
-		return fmt.Errorf("email %.80q is not in the form in which it is a key, %.80q", email, c)
+}
+
+// check refuses a row that is not in its place, or under a key that would never be
+// looked up.
+func (in *importer) check(l *line, person bool) error {
+	if bytes.Contains(in.lines.Bytes(), []byte(inBase64)) {
+		if err := l.unescape(); err != nil {
+			return err
+		}
+	}
+	var key, name string
+	switch {
+	case person && l.Person != nil && l.User == nil:
+		key, name = l.Person.Email, personName(l.Person.Email)
+		if in.canonical == nil {
+			break
+		}
+		if c, err := in.canonical(key); err != nil {
+			return err
+		} else if c != key {
+			return fmt.Errorf("address %.80q is not in the form in which it is a key, %.80q", key, c)
+		}
+	case !person && l.User != nil && l.Person == nil && l.User.ID != 0:
+		key, name = string(userKey(l.User.ID)), userName(l.User.ID)
+	case person:
+		return errors.New("this is no row of a person")
+	default:
+		return errors.New("this is no row of a user")
+	}
+	if key <= in.last {
+		return fmt.Errorf("%s is twice there, or not in the order of the keys", name)
+	}
+	in.last = key
+	return nil
+}
+
+// add adds a row to the change, with what an export before this one had of it.
+func (in *importer) add(s *Store, c *Change, l *line) error {
+	switch {
+	case l.User == nil && in.export == 0:
+		c.People = append(c.People, *l.Person)
+	case l.User == nil:
+		before, found, err := s.Person(l.Person.Email)
+		if err != nil {
+			return err
+		}
+		if found && before != *l.Person { // nobody knows which one is newer
+			l.Person.Fingerprint = Fingerprint{}
+		}
+		c.People = append(c.People, *l.Person)
+	case in.export == 0:
+		c.Users = append(c.Users, *l.User)
+	default:
+		before, found, err := s.User(l.User.ID)
+		if err != nil {
+			return err
+		}
+		if found {
+			*l.User = merge(before, *l.User)
+		}
+		c.Users = append(c.Users, *l.User)
 	}
 	return nil
+}
+
+// merge makes one row of two of a user: the newer one. What was announced stays so,
+// also if only the older one says it.
+func merge(a, b User) User {
+	if a.changed().After(b.changed()) {
+		a, b = b, a
+	}
+	if b.Intent == nil {
+		b.Intent = a.Intent
+	}
+	return b
+}
+
+// changed is when the row says that something happened for the last time.
+func (u *User) changed() (at time.Time) {
+	later := func(t time.Time) {
+		if t.After(at) {
+			at = t
+		}
+	}
+	if u.Sent != nil {
+		later(u.Sent.At)
+	}
+	if u.Intent != nil {
+		later(u.Intent.At)
+	}
+	if u.Failure != nil {
+		later(u.Failure.At)
+	}
+	return at
 }

@@ -3,45 +3,61 @@ package state
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
 )
 
-// Facts about the whole state that the package itself knows. All but the schema are
-// JSON behind a checksum that covers the name, too.
-const (
-	schemaKey  = "schema_version" // the file's: plain, so that every program can read it
-	accountKey = "account"
-	peopleKey  = "people" // how many there are: what the pages hold must come to that
+// The buckets of the file. The sequence of people is the generation.
+var (
+	people = []byte("people")
+	users  = []byte("users")
+	facts  = []byte("meta") // facts about the whole, by name
+
+	tables = [][]byte{people, users}
 )
 
-// isFile tells the facts that are about the file, and not about what it remembers.
-func isFile(name string) bool { return name == schemaKey || name == peopleKey }
+// RefreshedKey names the fact when everybody's user was resolved for the last time.
+// Restore and Import remove it, so that the next run compares everybody.
+const RefreshedKey = "refreshed"
+
+// Facts that the package itself knows. All but the schema are JSON behind a checksum
+// that covers the name too.
+const (
+	schemaKey  = "schema_version" // plain, so that every program can read it
+	accountKey = "account"
+	shardKey   = "shard"
+)
+
+// ofFile reports whether a fact is about the file, and not about what it remembers.
+func ofFile(name string) bool {
+	return name == schemaKey || name == string(people) || name == string(users)
+}
 
 // Meta reads a fact about the whole state into v.
 func (s *Store) Meta(name string, v any) (found bool, err error) {
 	if s.db == nil {
 		return false, nil
 	}
-	err = s.view(func(tx *bbolt.Tx) (err error) {
-		found, err = readMeta(tx, name, v)
-		return err
+	err = s.guard(func() error {
+		return s.db.View(func(tx *bbolt.Tx) (err error) {
+			found, err = readFact(tx, name, v)
+			return err
+		})
 	})
 	if err != nil {
-		return false, s.unreadable(fmt.Errorf("read %q: %w", name, err))
+		return false, s.unreadable(fmt.Errorf("read the fact %q: %w", name, err))
 	}
 	return found, nil
 }
 
-// SetMeta remembers a fact about the whole state; it is durable when SetMeta
+// SetMeta records a fact about the whole state, as JSON; it is durable when SetMeta
 // returns.
 func (s *Store) SetMeta(name string, v any) error {
-	return s.update(func(tx *bbolt.Tx) error { return putMeta(tx, name, v) })
+	return s.update(func(tx *bbolt.Tx) error { return putFact(tx, name, v) })
 }
 
-func readMeta(tx *bbolt.Tx, name string, v any) (found bool, err error) {
+func readFact(tx *bbolt.Tx, name string, v any) (found bool, err error) {
 	data, err := factOf(tx, name)
 	if data == nil || err != nil {
 		return false, err
@@ -51,7 +67,7 @@ func readMeta(tx *bbolt.Tx, name string, v any) (found bool, err error) {
 
 // factOf is the JSON of a fact; nil if there is none.
 func factOf(tx *bbolt.Tx, name string) ([]byte, error) {
-	b := tx.Bucket(metaBucket)
+	b := tx.Bucket(facts)
 	if b == nil {
 		return nil, nil
 	}
@@ -59,58 +75,77 @@ func factOf(tx *bbolt.Tx, name string) ([]byte, error) {
 	if data == nil || name == schemaKey {
 		return data, nil
 	}
-	var schema int
-	if _, err := readMeta(tx, schemaKey, &schema); err != nil || schema < schemaOfChecks {
-		return data, err
+	if err := verify([]byte(name), data); err != nil {
+		return nil, err
 	}
-	if len(data) < 4 || checksum([]byte(name), data[4:]) != binary.LittleEndian.Uint32(data) {
-		return nil, errors.New("it does not add up")
-	}
-	return data[4:], nil
+	return data[checksumSize:], nil
 }
 
-func putMeta(tx *bbolt.Tx, name string, v any) error {
+func putFact(tx *bbolt.Tx, name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	b, err := tx.CreateBucketIfNotExists(metaBucket)
-	if err != nil {
-		return err
-	}
 	if name != schemaKey {
-		data = append(binary.LittleEndian.AppendUint32(nil, checksum([]byte(name), data)), data...)
+		data = seal([]byte(name), append(make([]byte, checksumSize), data...))
 	}
-	return b.Put([]byte(name), data)
+	return tx.Bucket(facts).Put([]byte(name), data)
 }
 
-// addPeople counts people who came or, with a negative number, went.
-func addPeople(tx *bbolt.Tx, n int) error {
-	if n == 0 {
-		return nil
+// tally is a fact about a table: how many rows it has, and the sum of their
+// checksums. A page that is missing, comes twice, or is an old one that the disk kept
+// does not add up to it.
+type tally struct {
+	Rows int    `json:"rows"`
+	Sum  uint64 `json:"sum"`
+}
+
+func (t *tally) add(value []byte) {
+	t.Rows++
+	t.Sum += uint64(binary.LittleEndian.Uint32(value))
+}
+
+func (t *tally) remove(value []byte) {
+	t.Rows--
+	t.Sum -= uint64(binary.LittleEndian.Uint32(value))
+}
+
+func tallyOf(tx *bbolt.Tx, table []byte) (t tally, err error) {
+	switch found, err := readFact(tx, string(table), &t); {
+	case err != nil:
+		return tally{}, fmt.Errorf("read the number of %s: %w", table, err)
+	case !found || t.Rows < 0:
+		return tally{}, fmt.Errorf("the number of %s is missing", table)
 	}
-	before, err := countOf(tx)
+	return t, nil
+}
+
+func (v *Snapshot) tally(table []byte) (t tally, err error) {
+	if v.tx == nil {
+		return tally{}, nil
+	}
+	err = v.s.guard(func() (err error) {
+		t, err = tallyOf(v.tx, table)
+		return err
+	})
 	if err != nil {
+		return tally{}, v.s.unreadable(err)
+	}
+	return t, nil
+}
+
+// createTables makes the tables of an empty file.
+func createTables(tx *bbolt.Tx) error {
+	if _, err := tx.CreateBucket(facts); err != nil {
 		return err
 	}
-	return putMeta(tx, peopleKey, before+n)
-}
-
-// countOf is how many people there are; -1: the file is of a version that does not
-// say.
-func countOf(tx *bbolt.Tx) (n int, err error) {
-	var schema int
-	if _, err := readMeta(tx, schemaKey, &schema); err != nil {
-		return 0, err
+	for _, table := range tables {
+		if _, err := tx.CreateBucket(table); err != nil {
+			return err
+		}
+		if err := putFact(tx, string(table), tally{}); err != nil {
+			return err
+		}
 	}
-	if schema < schemaOfChecks {
-		return -1, nil
-	}
-	switch found, err := readMeta(tx, peopleKey, &n); {
-	case err != nil:
-		return 0, fmt.Errorf("read the number of people: %w", err)
-	case !found || n < 0:
-		return 0, errors.New("the number of people is missing")
-	}
-	return n, nil
+	return putFact(tx, schemaKey, schemaVersion())
 }

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,8 +29,9 @@ type Options struct {
 
 // Open opens the state at path and creates it, with mode 0600, if it is missing.
 // Only one process may have it open for writing, and none may read meanwhile;
-// another gets a *LockedError. Other errors are *AccessError, *DamagedError and
-// *NewerError.
+// another gets a *LockedError. A state that is missing beside its backup is a
+// *VanishedError. Other errors are *AccessError, *DamagedError and, for a file of
+// another version, *RefusedError.
 func Open(path string, o Options) (*Store, error) {
 	path, err := target(path)
 	if err != nil {
@@ -39,12 +39,14 @@ func Open(path string, o Options) (*Store, error) {
 	}
 	s := &Store{path: path}
 	switch fi, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist) && hasBackup(path):
+		return nil, &VanishedError{Path: path, Backup: backupPath(path)}
 	case errors.Is(err, fs.ErrNotExist) && o.ReadOnly:
 		return s, nil
 	case errors.Is(err, fs.ErrNotExist):
-		if err := create(path); err != nil {
-			return nil, &AccessError{Path: path, Err: err}
-		}
+		if err := install(path, false, begin); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, access(path, err)
+		} // or another run was faster
 	case err != nil:
 		return nil, &AccessError{Path: path, Err: err}
 	case fi.IsDir():
@@ -59,15 +61,11 @@ func Open(path string, o Options) (*Store, error) {
 		s.release()
 		return nil, err
 	}
-	if !s.current() {
+	if s.Current() != nil { // while this waited, another file took its place
 		s.release()
 		return nil, lockedError(path)
 	}
 	if !o.ReadOnly {
-		if err := s.migrate(); err != nil {
-			s.release()
-			return nil, err
-		}
 		sweep(path)
 	}
 	s.holder = writeHolder(path)
@@ -92,20 +90,36 @@ func target(path string) (string, error) {
 	return to, nil
 }
 
-// current tells whether the file still has its name: while Open waited for the
-// lock, an import or a compaction may have put another in its place.
-func (s *Store) current() bool {
-	named, err := os.Stat(s.path)
-	if err != nil {
-		return false
+// Current reports, as a *RefusedError, that the file was deleted since Open, or that
+// another took its place: what was written since is then not in the state that the
+// next run opens.
+func (s *Store) Current() error {
+	if s.db == nil {
+		return nil
 	}
 	own, err := s.file.Stat()
-	return err == nil && os.SameFile(named, own)
+	if err != nil {
+		return access(s.path, err)
+	}
+	named, err := os.Lstat(s.path)
+	gone := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !gone {
+		return access(s.path, err)
+	}
+	message := "was replaced by another file while it was open"
+	switch {
+	case gone:
+		message = "was deleted while it was open"
+	case os.SameFile(named, own):
+		return nil
+	}
+	return &RefusedError{s.path, message, "find out what deletes or replaces it; photosync state restore puts back the backup, " +
+		"and what was uploaded since that is uploaded once more"}
 }
 
-// sweep removes what runs that were killed left half-written. Only who holds the
-// lock, as the caller does, writes such files; but for new states, which are old
-// enough when nobody works on them any more.
+// sweep removes what runs that were killed left half-written. Only the holder of the
+// lock, as the caller is, writes such files, but for new states: they are old enough
+// when nobody works on them any more.
 func sweep(path string) {
 	dir, base := filepath.Split(path)
 	entries, err := os.ReadDir(filepath.Clean(dir))
@@ -113,7 +127,7 @@ func sweep(path string) {
 		return // nothing depends on it
 	}
 	for _, e := range entries {
-		for _, kind := range []string{".backup-", ".holder-", ".next-", newKind} {
+		for _, kind := range []string{".backup" + newKind, ".holder-", newKind} {
 			if !strings.HasPrefix(e.Name(), base+kind) {
 				continue
 			}
@@ -127,24 +141,30 @@ func sweep(path string) {
 // open opens and checks the file that is there.
 func (s *Store) open(o bbolt.Options) error {
 	o.Timeout = lockWait
-	o.FreelistType = bbolt.FreelistMapType
 	o.NoStatistics = true
-	o.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
-		// Without O_CREATE: a file that vanished since is not begun anew.
-		f, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
-		s.file = f
-		return f, err
-	}
 	// bbolt panics over some damaged files, and reading beyond the end of a file
 	// cut short is a memory fault.
 	err := s.guard(func() (err error) {
-		s.db, err = bbolt.Open(s.path, 0o600, &o)
+		s.db, err = database(s.path, o, &s.file)
 		return err
 	})
 	if err != nil {
 		return s.openError(err)
 	}
 	return s.check()
+}
+
+// database opens bbolt's file at path, which is there. opened becomes the file, also
+// if bbolt panics.
+func database(path string, o bbolt.Options, opened **os.File) (*bbolt.DB, error) {
+	o.FreelistType = bbolt.FreelistMapType
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+		// Without O_CREATE: a file that vanished since is not begun anew.
+		f, err = os.OpenFile(name, flag&^os.O_CREATE|noFollow, mode)
+		*opened = f
+		return f, err
+	}
+	return bbolt.Open(path, 0o600, &o)
 }
 
 // release lets go of the file. After a panic it does so without bbolt, whose
@@ -161,152 +181,79 @@ func (s *Store) release() error {
 
 // openError explains why bbolt could not open the file.
 func (s *Store) openError(err error) error {
-	if errors.Is(err, berrors.ErrTimeout) {
-		return lockedError(s.path)
-	}
-	if _, system := errors.AsType[syscall.Errno](err); system { // it could not be read at all
-		return &AccessError{Path: s.path, Err: err}
-	}
-	if short := cutShort(s.path); short != nil {
-		return s.damaged(short)
-	}
-	d, ok := errors.AsType[*DamagedError](err)
+	_, system := errors.AsType[syscall.Errno](err)
 	switch {
-	case ok:
-		return d
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return s.damaged(err)
+	case errors.Is(err, berrors.ErrTimeout):
+		return lockedError(s.path)
+	case system: // it could not be read at all
+		return access(s.path, err)
+	case errors.Is(err, berrors.ErrInvalid):
+		err = errors.New("it is no state, or its beginning was overwritten or cut off")
 	}
-	return &AccessError{Path: s.path, Err: err}
+	return s.unreadable(err)
 }
 
-// cutShort tells whether a file is none of bbolt's, or ends before its first pages say
-// that it does, which bbolt takes for many things.
-func cutShort(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil
-	}
-	const magic = 0xED0CDAED // of bbolt
-	var head [pageHeader + 4]byte
-	if _, err := f.ReadAt(head[:], 0); err != nil || binary.NativeEndian.Uint32(head[pageHeader:]) != magic {
-		return errors.New("it is no state, or its beginning was overwritten")
-	}
-	p := &pages{file: f, pageSize: int64(os.Getpagesize())}
-	if fi.Size() < 2*p.pageSize { // there are four, from the beginning
-		return errors.New("it is cut short")
-	}
-	if _, _, err := p.meta(); err == nil && int64(p.end)*p.pageSize > fi.Size() {
-		return fmt.Errorf("it is cut short: %d bytes of %d", fi.Size(), int64(p.end)*p.pageSize)
-	}
-	return nil
-}
-
-// check refuses a file that is cut short, newer or foreign. It reads a few pages
-// only; every record carries its own checksum.
+// check refuses a file that is cut short, of another version or of another program. It
+// reads a hundredth of the pages; every row has its own checksum.
 func (s *Store) check() error {
 	fi, err := s.file.Stat()
 	if err != nil {
 		return &AccessError{Path: s.path, Err: err}
 	}
-	return s.view(func(tx *bbolt.Tx) error {
-		if tx.Size() > fi.Size() {
-			return s.damaged(fmt.Errorf("it is cut short: %d bytes of %d", fi.Size(), tx.Size()))
-		}
-		var version int
-		known, err := readMeta(tx, schemaKey, &version)
-		people := tx.Bucket(peopleBucket)
-		switch {
-		case err != nil:
-			return s.unreadable(err)
-		case !known:
-			return s.damaged(errors.New("it is a database of another program"))
-		case version > schemaVersion:
-			return &NewerError{Path: s.path, Version: version}
-		case version < 1 || people == nil:
-			return s.damaged(errors.New("the people are missing"))
-		}
-		if err := checkPages(s.file, tx); err != nil {
-			return s.damaged(err)
-		}
-		if err := s.texts.load(tx); err != nil {
-			return s.damaged(err)
-		}
-		if _, err := countOf(tx); err != nil {
-			return s.damaged(err)
-		}
-		s.schema = version
-		s.generation.Store(people.Sequence())
-		return nil
+	version := 0
+	err = s.guard(func() error {
+		return s.db.View(func(tx *bbolt.Tx) (err error) {
+			if tx.Size() > fi.Size() {
+				return fmt.Errorf("it is cut short: %d bytes of %d", fi.Size(), tx.Size())
+			}
+			if version, err = s.version(tx); err != nil {
+				return err
+			}
+			if _, err := checkPages(s.file, tx); err != nil {
+				return err
+			}
+			for _, table := range tables {
+				if _, err := tallyOf(tx, table); err != nil {
+					return err
+				}
+			}
+			s.generation.Store(tx.Bucket(people).Sequence())
+			return nil
+		})
 	})
-}
-
-// create makes a new, empty state.
-func create(path string) error {
-	err := birth(path, begin)
-	if errors.Is(err, fs.ErrExist) { // another run was faster
-		return nil
-	}
-	return err
-}
-
-// birth gives a new state its name only when it is whole: whatever has the name and
-// cannot be read is damaged, and never taken for a new one. It never replaces the
-// state that another run has begun since; then the error is fs.ErrExist.
-func birth(path string, write func(file string) error) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, filepath.Base(path)+newKind+"*") // mode 0600
 	if err != nil {
-		return err
+		return s.unreadable(err)
 	}
-	f.Close()
-	defer os.Remove(f.Name())
-	if err := write(f.Name()); err != nil {
-		return err
+	return s.migrate(version)
+}
+
+// version is that of the file's layout, one that this program can read.
+func (s *Store) version(tx *bbolt.Tx) (version int, err error) {
+	switch known, err := readFact(tx, schemaKey, &version); {
+	case err != nil:
+		return 0, err
+	case !known:
+		return 0, errors.New("it is a database of another program")
+	case version > schemaVersion():
+		return 0, &RefusedError{s.path, fmt.Sprintf("was written by a newer photosync (schema %d, this one knows %d)", version, schemaVersion()),
+			"run the newer photosync"}
+	case version < firstSchema:
+		return 0, &RefusedError{s.path, fmt.Sprintf("has the format of a photosync from before the first release (schema %d), which is not read any more", version),
+			startAnew(s.path, ".old")}
 	}
-	// A rename would replace it. Some file systems have no links.
-	if err := os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {
-		return err
-	} else if err != nil {
-		if err := os.Rename(f.Name(), path); err != nil {
-			return err
+	for _, table := range tables {
+		if tx.Bucket(table) == nil {
+			return 0, errors.New("a table is missing")
 		}
 	}
-	syncDir(dir)
-	return nil
+	return version, nil
 }
 
 // begin makes an empty state of an empty file.
 func begin(file string) error {
-	db, err := bbolt.Open(file, 0o600, nil)
+	db, err := database(file, bbolt.Options{}, new(*os.File))
 	if err != nil {
 		return err
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		if _, err := tx.CreateBucket(peopleBucket); err != nil {
-			return err
-		}
-		return migrate(tx, 0)
-	})
-	if closing := db.Close(); err == nil {
-		err = closing
-	}
-	return err
-}
-
-// syncDir makes the names in a folder durable, where the system can (Windows
-// cannot open folders for this; NTFS keeps its own journal).
-func syncDir(dir string) {
-	if d, err := os.Open(dir); err == nil {
-		d.Sync()
-		d.Close()
-	}
+	return errors.Join(db.Update(createTables), db.Close())
 }

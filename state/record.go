@@ -1,49 +1,101 @@
 package state
 
-import "time"
+import (
+	"encoding/hex"
+	"fmt"
+	"time"
+)
 
-// Record is what is remembered of one person. Photo bytes are never kept.
-//
-// Source, Ref, Stamp, SourceSHA256 and Rendering describe the last look that was
-// settled: the photo was uploaded, or found unchanged, absent or refused for
-// good. A failure that may pass leaves them as they were, so that the next run
-// looks again.
-type Record struct {
-	Email  string `json:"email"` // canonical; the key
-	UserID int64  `json:"user_id,omitempty"`
+// NoPhoto is the Winner of a person for whom no source had a photo.
+const NoPhoto = 255
 
-	Source       string `json:"source,omitempty"`
-	Ref          string `json:"ref,omitempty"` // as people read it
-	Stamp        string `json:"stamp,omitempty"`
-	SourceSHA256 string `json:"source_sha256,omitempty"` // hex; empty: no photo
-	Rendering    string `json:"rendering,omitempty"`     // fingerprint of the image settings
+// Fingerprint is a digest of everything that must stay the same for there to be
+// nothing to do for a person. Zero: the next run looks at this person.
+type Fingerprint [16]byte
 
-	UploadSHA256 string    `json:"upload_sha256,omitempty"` // hex; empty: nothing uploaded yet
-	ImageID      string    `json:"image_id,omitempty"`      // as the upload's answer gave it
-	UploadedAt   time.Time `json:"uploaded_at,omitzero"`
-	RunID        string    `json:"run_id,omitempty"` // of that upload
-
-	// Missing counts the complete runs in a row in which no source had a photo of
-	// the person. Placeholder: the picture that we uploaded last is a drawn one, in
-	// the place of a photo that was removed. Adopted: the state was lost, and the
-	// picture that was in Smartsheet then is taken for uploaded; nobody knows whose it
-	// is.
-	Missing     int  `json:"missing,omitempty"`
-	Placeholder bool `json:"placeholder,omitempty"`
-	Adopted     bool `json:"adopted,omitempty"`
-
-	Failure *Failure `json:"failure,omitempty"` // of the last attempt; nil after a success
+// Person is a row of the people, by address: a cache of the last look at the
+// sources. A missing row costs one look-up and one read of a photo.
+type Person struct {
+	Email        string      `json:"email" cbor:"-"`                // canonical; the key
+	Fingerprint  Fingerprint `json:"fingerprint,omitzero" cbor:"-"` // zero: the next run looks at this person
+	Winner       uint8       `json:"winner" cbor:"-"`               // index of the candidate whose photo counted; NoPhoto: none
+	Note         uint8       `json:"note,omitempty" cbor:"-"`       // why there is nothing to do, in the plan's numbers
+	Source       string      `json:"source,omitempty" cbor:"1,keyasint,omitempty"`
+	Ref          string      `json:"ref,omitempty" cbor:"2,keyasint,omitempty"`           // the path or DN there, for people to read
+	Key          string      `json:"key,omitempty" cbor:"3,keyasint,omitempty"`           // the source's own key (entryUUID, objectGUID), may be binary; empty: none
+	Stamp        string      `json:"stamp,omitempty" cbor:"4,keyasint,omitempty"`         // change mark of the look
+	SourceSHA256 string      `json:"source_sha256,omitempty" cbor:"5,keyasint,omitempty"` // of the photo, hex; empty: none
+	UserID       int64       `json:"user_id,omitempty" cbor:"6,keyasint,omitempty"`       // the user the person was at the last look; 0: nobody
+	Reported     string      `json:"reported,omitempty" cbor:"7,keyasint,omitempty"`      // digest of what a report already said about this person
 }
 
-// Failure is the last attempt that failed for a person.
+// User is a row of the users, by id: what we put on a Smartsheet account.
+type User struct {
+	ID      int64    `json:"id" cbor:"-"`                                   // the key
+	Email   string   `json:"email,omitempty" cbor:"1,keyasint,omitempty"`   // address that the user had when last seen
+	Sent    *Sent    `json:"sent,omitempty" cbor:"2,keyasint,omitempty"`    // confirmed by an answer; nil: nothing
+	Intent  *Intent  `json:"intent,omitempty" cbor:"3,keyasint,omitempty"`  // announced and not answered yet
+	Missing int      `json:"missing,omitempty" cbor:"4,keyasint,omitempty"` // complete runs in a row without the photo
+	Failure *Failure `json:"failure,omitempty" cbor:"5,keyasint,omitempty"` // of the last try; nil: it went well
+	Drifts  int      `json:"drifts,omitempty" cbor:"6,keyasint,omitempty"`  // uploads in a row of identical bytes because Smartsheet showed another picture
+}
+
+// Origin says for whom a picture was sent.
+type Origin struct {
+	Source string `json:"source,omitempty" cbor:"1,keyasint,omitempty"`
+	Key    string `json:"key,omitempty" cbor:"2,keyasint,omitempty"` // the source's own; empty: it has none
+	Email  string `json:"email,omitempty" cbor:"3,keyasint,omitempty"`
+}
+
+// Sent is an upload that an answer confirmed.
+type Sent struct {
+	Origin
+	SourceSHA256 string    `json:"source_sha256,omitempty" cbor:"4,keyasint,omitempty"` // of the photo, hex
+	UploadSHA256 string    `json:"upload_sha256,omitempty" cbor:"5,keyasint,omitempty"` // of the bytes that were sent, hex
+	Rendering    string    `json:"rendering,omitempty" cbor:"6,keyasint,omitempty"`     // fingerprint of the image settings
+	ImageID      string    `json:"image_id,omitempty" cbor:"7,keyasint,omitempty"`      // as the answer gave it
+	RunID        string    `json:"run_id,omitempty" cbor:"8,keyasint,omitempty"`
+	At           time.Time `json:"at,omitzero" cbor:"9,keyasint,omitzero"`
+	Placeholder  bool      `json:"placeholder,omitempty" cbor:"10,keyasint,omitempty"` // drawn initials, in the place of a photo that was removed
+	Adopted      bool      `json:"adopted,omitempty" cbor:"11,keyasint,omitempty"`     // the state was lost: what Smartsheet showed is taken for sent
+}
+
+// Intent is an upload that was announced and has no answer yet: it may or may not
+// have arrived.
+type Intent struct {
+	Origin
+	SourceSHA256 string    `json:"source_sha256,omitempty" cbor:"4,keyasint,omitempty"`
+	UploadSHA256 string    `json:"upload_sha256,omitempty" cbor:"5,keyasint,omitempty"`
+	Rendering    string    `json:"rendering,omitempty" cbor:"6,keyasint,omitempty"`
+	Foreign      string    `json:"foreign,omitempty" cbor:"7,keyasint,omitempty"` // image id of somebody else's picture seen before; empty: none, or it was ours
+	RunID        string    `json:"run_id,omitempty" cbor:"8,keyasint,omitempty"`
+	At           time.Time `json:"at,omitzero" cbor:"9,keyasint,omitzero"`
+	Placeholder  bool      `json:"placeholder,omitempty" cbor:"10,keyasint,omitempty"`
+}
+
+// Failure is the last attempt that failed for a user.
 type Failure struct {
-	Code    string    `json:"code"` // errorCode, or the code of a refused picture
-	RefID   string    `json:"ref_id,omitempty"`
-	Status  int       `json:"status,omitempty"` // HTTP
-	Message string    `json:"message"`
-	Hash    string    `json:"hash,omitempty"` // SHA-256 of the source bytes that failed, hex
-	Final   bool      `json:"final"`          // the same bytes would be refused again
-	Count   int       `json:"count"`          // times in a row with the same hash
-	At      time.Time `json:"at"`
-	RunID   string    `json:"run_id,omitempty"`
+	Code      string    `json:"code" cbor:"1,keyasint,omitempty"` // errorCode, or the code of a refused picture
+	RefID     string    `json:"ref_id,omitempty" cbor:"2,keyasint,omitempty"`
+	Status    int       `json:"status,omitempty" cbor:"3,keyasint,omitempty"` // HTTP
+	Message   string    `json:"message" cbor:"4,keyasint,omitempty"`
+	Hash      string    `json:"hash,omitempty" cbor:"5,keyasint,omitempty"`      // SHA-256 of the source bytes that failed, hex
+	Rendering string    `json:"rendering,omitempty" cbor:"6,keyasint,omitempty"` // the image settings that they failed with
+	Final     bool      `json:"final" cbor:"7,keyasint,omitempty"`               // the same bytes would be refused again
+	Count     int       `json:"count" cbor:"8,keyasint,omitempty"`               // times in a row with the same hash
+	At        time.Time `json:"at,omitzero" cbor:"9,keyasint,omitzero"`
+	RunID     string    `json:"run_id,omitempty" cbor:"10,keyasint,omitempty"`
+}
+
+// MarshalText gives the fingerprint in hex.
+func (f Fingerprint) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, f[:]), nil }
+
+// UnmarshalText reads what MarshalText gives.
+func (f *Fingerprint) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(string(text))
+	if err != nil || len(b) != len(f) {
+		return fmt.Errorf("%.80q is no fingerprint", text)
+	}
+	copy(f[:], b)
+	return nil
 }

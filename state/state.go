@@ -1,44 +1,38 @@
-// Package state is the local memory of photosync: one bbolt file with a record
-// per person, bound to one Smartsheet account. A record is durable when Put
-// returns. A damaged, foreign or newer file is an error, never a fresh start.
+// Package state is the local memory of photosync: one bbolt file, bound to one
+// Smartsheet account, with two tables.
+//
+//	people, by address   what the last look at the sources found, and the
+//	                     fingerprint of "nothing to do for this person"
+//	users, by id         what was put on a Smartsheet account: sent and confirmed,
+//	                     announced and not yet answered, failed
+//
+// The people are a cache: a missing row costs one look-up and one read of a photo.
+// The users answer the question "is there anything to send?".
+//
+// A change is durable when Write returns, all of it or nothing. Damage is an error
+// that names the backup, and never a fresh start. The package holds no photo bytes
+// and no secrets, and does not know who belongs to whom: it keeps what it is given.
 package state
 
 import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 )
 
-var (
-	peopleBucket = []byte("people") // email -> encoded Record; its sequence is the generation
-	metaBucket   = []byte("meta")   // name -> a fact about the whole
-)
-
-// Account is the Smartsheet account that a state belongs to.
-type Account struct {
-	Root string `json:"root"` // API root
-	ID   int64  `json:"id"`
-	Name string `json:"name"`
-}
-
-// same tells whether a and b are one account; its name may change.
-func (a Account) same(b Account) bool { return a.Root == b.Root && a.ID == b.ID }
-
 // Store is an open state file. It is safe for concurrent use.
 type Store struct {
 	path       string
 	db         *bbolt.DB // nil: read-only, and there is no file
-	file       *os.File  // db's
+	file       *os.File  // the one that db has open
 	holder     holder
 	group      group
-	texts      texts
-	schema     int // of the file
 	generation atomic.Uint64
 	broken     atomic.Bool // bbolt panicked, and may hold its own locks for good
 
@@ -62,30 +56,6 @@ func (s *Store) Close() error {
 // for a state that does not exist yet.
 func (s *Store) Generation() uint64 { return s.generation.Load() }
 
-// Account returns the account that the state is bound to. It is false before the
-// first Bind.
-func (s *Store) Account() (a Account, bound bool) {
-	bound, err := s.Meta(accountKey, &a)
-	return a, bound && err == nil
-}
-
-// Bind binds a new state to an account, and refuses another one with an
-// *AccountError. A read-only store is compared only.
-func (s *Store) Bind(a Account) error {
-	a.Root = strings.TrimRight(a.Root, "/")
-	var have Account
-	known, err := s.Meta(accountKey, &have)
-	switch {
-	case err != nil:
-		return err
-	case known && !have.same(a):
-		return &AccountError{Path: s.path, Have: have, Want: a}
-	case known || s.writable() != nil:
-		return nil
-	}
-	return s.SetMeta(accountKey, a)
-}
-
 func (s *Store) writable() error {
 	if s.db == nil || s.db.IsReadOnly() {
 		return fmt.Errorf("write state %q: opened read-only", s.path)
@@ -104,11 +74,11 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 			if err := f(tx); err != nil {
 				return err
 			}
-			generation, err = tx.Bucket(peopleBucket).NextSequence()
+			generation, err = tx.Bucket(people).NextSequence()
 			return err
 		})
 		if err != nil {
-			return &AccessError{Path: s.path, Err: err}
+			return access(s.path, err)
 		}
 		// Two writers may come here in either order.
 		for old := s.generation.Load(); old < generation && !s.generation.CompareAndSwap(old, generation); {
@@ -116,11 +86,6 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 		}
 		return nil
 	})
-}
-
-// view runs f on a snapshot, guarded.
-func (s *Store) view(f func(*bbolt.Tx) error) error {
-	return s.guard(func() error { return s.db.View(f) })
 }
 
 // guard turns bbolt's panics over damaged pages, and the memory faults of a file
@@ -134,8 +99,20 @@ func (s *Store) guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.broken.Store(true)
-			err = s.damaged(fmt.Errorf("%v", p))
+			err = s.damaged(explain(p))
 		}
 	}()
 	return f()
+}
+
+// explain says what a panic means for whoever has to mend the file.
+func explain(p any) error {
+	switch p := p.(type) {
+	case interface{ Addr() uintptr }: // of a memory fault; see debug.SetPanicOnFault
+		return errors.New("a part of it cannot be read: it became shorter, the disk fails, or a page leads outside of it")
+	case runtime.Error:
+		return errors.New("its pages contradict each other")
+	default:
+		return fmt.Errorf("its pages contradict each other: %v", p)
+	}
 }

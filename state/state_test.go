@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,15 +17,37 @@ import (
 	"pgregory.net/rapid"
 )
 
-func sample(i int) Record {
+func hash(i int) string {
 	sum := sha256.Sum256(fmt.Append(nil, i))
-	hash := hex.EncodeToString(sum[:])
-	return Record{
-		Email: fmt.Sprintf("firstname.lastname%07d@example.com", i), UserID: 48569348493401200 + int64(i),
-		Source: "ad", Ref: fmt.Sprintf("CN=Firstname Lastname %07d,OU=People,DC=example,DC=com", i), Stamp: fmt.Sprintf("20261124021559.%06dZ#000000#000#000000", i),
-		SourceSHA256: hash, Rendering: "r1-1050-none-90", UploadSHA256: hash, ImageID: hash[:16],
-		UploadedAt: time.Date(2026, 11, 24, 2, 0, 0, i, time.UTC), RunID: "20261124T020000Z-5a3f",
+	return hex.EncodeToString(sum[:])
+}
+
+func person(i int) Person {
+	p := Person{
+		Email: fmt.Sprintf("firstname.lastname%07d@example.com", i), Source: "ad",
+		Ref: fmt.Sprintf("CN=Firstname Lastname %07d,OU=People,DC=example,DC=com", i), Key: hash(i)[:16],
+		Stamp: fmt.Sprintf("20261124021559.%06dZ#000000#000#000000", i), SourceSHA256: hash(i), UserID: userID(i),
 	}
+	copy(p.Fingerprint[:], hash(i))
+	return p
+}
+
+func userID(i int) int64 { return 48569348493401200 + int64(i) }
+
+func user(i int) User {
+	o := Origin{Source: "ad", Key: hash(i)[:16], Email: person(i).Email}
+	return User{ID: userID(i), Email: o.Email, Sent: &Sent{
+		Origin: o, SourceSHA256: hash(i), UploadSHA256: hash(i), Rendering: "r1-1050-none-90", ImageID: hash(i)[:16],
+		RunID: "20261124T020000Z-5a3f", At: time.Date(2026, 11, 24, 2, 0, 0, i, time.UTC),
+	}}
+}
+
+// both are the rows of people and of their users.
+func both(from, to int) (c Change) {
+	for i := from; i < to; i++ {
+		c.People, c.Users = append(c.People, person(i)), append(c.Users, user(i))
+	}
+	return c
 }
 
 func open(t testing.TB, path string) *Store {
@@ -36,9 +60,9 @@ func open(t testing.TB, path string) *Store {
 	return s
 }
 
-func put(t testing.TB, s *Store, records ...Record) {
+func write(t testing.TB, s *Store, c Change) {
 	t.Helper()
-	if err := s.Put(records...); err != nil {
+	if err := s.Write(c); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -50,14 +74,57 @@ func shut(t testing.TB, s *Store) {
 	}
 }
 
-// A store behaves like a map that outlives its process.
-func TestStoreIsADurableMap(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "state.db")
-	few := rapid.Custom(func(t *rapid.T) Record { // people of whom something changes
-		r := sample(rapid.IntRange(0, 20).Draw(t, "person"))
-		r.UserID = rapid.Int64().Draw(t, "id")
-		return r
+// everything reads all rows, each of them also by its key.
+func everything(s *Store) (c Change, err error) {
+	err = s.View(func(v *Snapshot) error {
+		for r, err := range v.People() {
+			if err != nil {
+				return err
+			}
+			p, err := r.Person()
+			if err != nil {
+				return err
+			}
+			if r.Email != p.Email || r.Fingerprint != p.Fingerprint || r.Winner != p.Winner || r.Note != p.Note {
+				return fmt.Errorf("row %+v of person %+v", r, p)
+			}
+			if one, found, err := v.Person(p.Email); err != nil || !found || one != p {
+				return errors.Join(err, fmt.Errorf("person %+v found %v as %+v", p, found, one))
+			}
+			c.People = append(c.People, p)
+		}
+		for u, err := range v.Users() {
+			if err != nil {
+				return err
+			}
+			if one, found, err := v.User(u.ID); err != nil || !found || !cmp.Equal(one, u) {
+				return errors.Join(err, fmt.Errorf("user %+v found %v as %+v", u, found, one))
+			}
+			c.Users = append(c.Users, u)
+		}
+		return nil
 	})
+	if err != nil {
+		return Change{}, err
+	}
+	return c, nil
+}
+
+func holds(t testing.TB, s *Store, want Change) {
+	t.Helper()
+	got, err := everything(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// A store behaves like two maps that outlive its process.
+func TestStoreIsTwoDurableMaps(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	number := rapid.IntRange(0, 12)
 	rapid.Check(t, func(t *rapid.T) {
 		s, err := Open(path, Options{})
 		if err != nil {
@@ -65,42 +132,43 @@ func TestStoreIsADurableMap(t *testing.T) {
 		}
 		defer func() { s.Close() }()
 		s.db.NoSync = true // what a kill leaves is another test's
-		var old []string   // of the check before
-		for r := range s.All() {
-			old = append(old, r.Email)
+		old, err := everything(s)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, e := range old {
-			if err := s.Delete(e); err != nil {
-				t.Fatal(err)
-			}
+		var empty Change // what the check before left
+		for _, p := range old.People {
+			empty.ForgetPeople = append(empty.ForgetPeople, p.Email)
 		}
-		want := map[string]Record{}
+		for _, u := range old.Users {
+			empty.ForgetUsers = append(empty.ForgetUsers, u.ID)
+		}
+		if err := s.Write(empty); err != nil {
+			t.Fatal(err)
+		}
+		people, users := map[string]Person{}, map[int64]User{}
 		generation := s.Generation()
-		grown := func() {
-			if g := s.Generation(); g <= generation {
-				t.Fatalf("generation %d after %d", g, generation)
-			} else {
-				generation = g
-			}
-		}
 		t.Repeat(map[string]func(*rapid.T){
-			"put": func(t *rapid.T) {
-				records := rapid.SliceOfN(few, 1, 4).Draw(t, "records")
-				if err := s.Put(records...); err != nil {
+			"write": func(t *rapid.T) {
+				var c Change
+				for _, i := range rapid.SliceOfN(number, 1, 3).Draw(t, "forgotten") {
+					c.ForgetPeople, c.ForgetUsers = append(c.ForgetPeople, person(i).Email), append(c.ForgetUsers, userID(i))
+					delete(people, person(i).Email)
+					delete(users, userID(i))
+				}
+				for _, i := range rapid.SliceOfN(number, 0, 4).Draw(t, "written") {
+					p, u := anyPerson().Draw(t, "person"), anyUser().Draw(t, "user")
+					p.Email, u.ID = person(i).Email, userID(i)
+					c.People, c.Users = append(c.People, p), append(c.Users, u)
+					people[p.Email], users[u.ID] = p, u
+				}
+				if err := s.Write(c); err != nil {
 					t.Fatal(err)
 				}
-				for _, r := range records {
-					want[r.Email] = r
+				if g := s.Generation(); g <= generation {
+					t.Fatalf("generation %d after %d", g, generation)
 				}
-				grown()
-			},
-			"delete": func(t *rapid.T) {
-				e := few.Draw(t, "record").Email
-				if err := s.Delete(e); err != nil {
-					t.Fatal(err)
-				}
-				delete(want, e)
-				grown()
+				generation = s.Generation()
 			},
 			"reopen": func(t *rapid.T) {
 				if err := s.Close(); err != nil {
@@ -115,41 +183,51 @@ func TestStoreIsADurableMap(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				got, last := map[string]Record{}, ""
-				for r, err := range s.All() {
-					if err != nil || r.Email <= last {
-						t.Fatalf("%q after %q: %v", r.Email, last, err)
-					}
-					got[r.Email], last = r, r.Email
-					if one, found, err := s.Lookup(r.Email); err != nil || !found || !cmp.Equal(one, r) {
-						t.Fatalf("lookup %q: %+v %v %v, listed as %+v", r.Email, one, found, err, r)
-					}
+				got, err := everything(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var want Change
+				for _, e := range slices.Sorted(maps.Keys(people)) {
+					want.People = append(want.People, people[e])
+				}
+				for _, id := range slices.Sorted(maps.Keys(users)) {
+					want.Users = append(want.Users, users[id])
 				}
 				if d := cmp.Diff(want, got); d != "" {
 					t.Fatal(d)
 				}
-				if n, err := s.Len(); err != nil || n != len(want) {
-					t.Fatalf("%d people, %v; want %d", n, err, len(want))
+				for i := range 13 {
+					_, known := people[person(i).Email]
+					if _, found, err := s.Person(person(i).Email); found != known || err != nil {
+						t.Fatalf("person %d: %v, %v", i, found, err)
+					}
+					_, known = users[userID(i)]
+					if _, found, err := s.User(userID(i)); found != known || err != nil {
+						t.Fatalf("user %d: %v, %v", i, found, err)
+					}
+				}
+				if p, u, err := s.Len(); err != nil || p != len(people) || u != len(users) {
+					t.Fatalf("%d people, %d users, %v; want %d and %d", p, u, err, len(people), len(users))
 				}
 			},
 		})
 	})
 }
 
-func TestConcurrentPutsAllArrive(t *testing.T) {
+func TestConcurrentWritesAllArrive(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "folder", "state.db")
 	s := open(t, path)
 	const workers, each = 16, 20
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
-			for i := range each {
-				r := sample(w*each + i)
-				if err := s.Put(r); err != nil {
+			for i := w * each; i < (w+1)*each; i++ {
+				if err := s.Write(both(i, i+1)); err != nil {
 					t.Error(err)
 				}
-				if _, found, err := s.Lookup(r.Email); !found || err != nil {
-					t.Errorf("%q: %v, %v after Put", r.Email, found, err)
+				if _, found, err := s.User(userID(i)); !found || err != nil {
+					t.Errorf("user %d: %v, %v after Write", i, found, err)
 				}
 			}
 		})
@@ -157,11 +235,9 @@ func TestConcurrentPutsAllArrive(t *testing.T) {
 	wg.Wait()
 	shut(t, s)
 	s = open(t, path)
-	if n, err := s.Len(); n != workers*each || err != nil {
-		t.Fatalf("%d people, %v", n, err)
-	}
+	holds(t, s, both(0, workers*each))
 	if g := s.Generation(); g == 0 || g > workers*each {
-		t.Errorf("%d writes for %d puts", g, workers*each)
+		t.Errorf("%d transactions for %d writes", g, workers*each)
 	}
 	for p, want := range map[string]os.FileMode{path: 0o600, filepath.Dir(path): 0o700} {
 		if fi, err := os.Stat(p); err != nil || fi.Mode().Perm() != want {
@@ -170,13 +246,18 @@ func TestConcurrentPutsAllArrive(t *testing.T) {
 	}
 }
 
-func TestPutRefusesWhatHasNoEmail(t *testing.T) {
+func TestWriteIsAllOrNothing(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "state.db"))
-	if err := s.Put(sample(1), Record{}); err == nil {
-		t.Fatal("no error")
+	for _, bad := range []Change{{People: []Person{{}}}, {Users: []User{{}}}} {
+		c := both(0, 3)
+		c.People, c.Users = append(c.People, bad.People...), append(c.Users, bad.Users...)
+		if err := s.Write(c); err == nil {
+			t.Error("no error")
+		}
 	}
-	if n, _ := s.Len(); n != 0 {
-		t.Fatalf("%d people of a refused Put", n)
+	holds(t, s, Change{})
+	if err := s.Write(Change{}); err != nil || s.Generation() != 0 {
+		t.Errorf("nothing to write: %v, generation %d", err, s.Generation())
 	}
 }
 
@@ -206,6 +287,62 @@ func TestBind(t *testing.T) {
 	}
 }
 
+// Each state is that of one shard, or that of whole runs.
+func TestBindShard(t *testing.T) {
+	const refused = "refused"
+	for _, c := range []struct {
+		name, mark, shard string
+		rows              bool
+		want              string // the mark after it, or refused
+	}{
+		{"a new state, a whole run", "", "", false, ""},
+		{"a new state, a shard", "", "2/4", false, "2/4"},
+		{"whole runs, a whole run", "", "", true, ""},
+		{"whole runs, a shard", "", "2/4", true, refused},
+		{"a shard, the same", "2/4", "2/4", true, "2/4"},
+		{"a shard without rows, the same", "2/4", "2/4", false, "2/4"},
+		{"a shard, another", "2/4", "1/4", true, refused},
+		{"a shard, one of another number", "2/4", "2/8", false, refused},
+		{"a shard, a whole run", "2/4", "", true, refused},
+		{"a shard without rows, a whole run", "2/4", "", false, refused},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "state.db")
+			s := open(t, path)
+			if c.mark != "" {
+				if err := s.BindShard(c.mark); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.rows {
+				write(t, s, both(0, 1))
+			}
+			shut(t, s)
+			readOnly, err := Open(path, Options{ReadOnly: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			errRead := readOnly.BindShard(c.shard)
+			shut(t, readOnly)
+			s = open(t, path)
+			err = s.BindShard(c.shard)
+			if (errRead == nil) != (err == nil) {
+				t.Errorf("read-only %v, else %v", errRead, err)
+			}
+			if c.want == refused {
+				if e, ok := errors.AsType[*RefusedError](err); !ok || e.Hint() == "" {
+					t.Errorf("error %v", err)
+				}
+				return
+			}
+			var mark string
+			if _, merr := s.Meta(shardKey, &mark); err != nil || merr != nil || mark != c.want {
+				t.Errorf("%v, %v, the mark is %q, want %q", err, merr, mark, c.want)
+			}
+		})
+	}
+}
+
 func TestMeta(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "state.db"))
 	var listed map[string]int
@@ -229,16 +366,14 @@ func TestReadOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.Len(); n != 0 || err != nil {
-		t.Error(n, err)
-	}
-	for r, err := range s.All() {
-		t.Error(r, err)
-	}
-	if _, found, err := s.Lookup("a@b.c"); found || err != nil {
+	holds(t, s, Change{})
+	if _, found, err := s.User(1); found || err != nil {
 		t.Error(found, err)
 	}
-	if s.Put(sample(1)) == nil || s.Delete("a@b.c") == nil || s.SetMeta("a", 1) == nil {
+	if _, found, err := s.Person("a@b.c"); found || err != nil {
+		t.Error(found, err)
+	}
+	if s.Write(both(0, 1)) == nil || s.SetMeta("a", 1) == nil || s.Current() != nil {
 		t.Error("wrote to a read-only state")
 	}
 	shut(t, s)
@@ -247,7 +382,7 @@ func TestReadOnly(t *testing.T) {
 	}
 
 	w := open(t, path)
-	put(t, w, sample(1))
+	write(t, w, both(0, 1))
 	shut(t, w)
 	before, err := os.ReadFile(path)
 	if err != nil {
@@ -256,10 +391,8 @@ func TestReadOnly(t *testing.T) {
 	if s, err = Open(path, Options{ReadOnly: true}); err != nil {
 		t.Fatal(err)
 	}
-	if r, found, err := s.Lookup(sample(1).Email); !found || err != nil || !cmp.Equal(r, sample(1)) {
-		t.Error(r, found, err)
-	}
-	if s.Put(sample(2)) == nil || s.Bind(Account{ID: 1}) != nil {
+	holds(t, s, both(0, 1))
+	if s.Write(both(1, 2)) == nil || s.Bind(Account{ID: 1}) != nil {
 		t.Error("want no writing, and nothing to refuse")
 	}
 	two, err := Open(path, Options{ReadOnly: true})
@@ -275,53 +408,19 @@ func TestReadOnly(t *testing.T) {
 
 func TestPanicInTheLoopIsTheCallers(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "state.db"))
-	put(t, s, sample(1))
-	defer func() {
-		if p := recover(); p != "mine" {
-			t.Fatalf("recovered %v", p)
-		}
-		put(t, s, sample(2)) // nothing is left locked
+	write(t, s, both(0, 2))
+	func() {
+		defer func() {
+			if p := recover(); p != "mine" {
+				t.Fatalf("recovered %v", p)
+			}
+		}()
+		s.View(func(v *Snapshot) error {
+			for range v.People() {
+				panic("mine")
+			}
+			return nil
+		})
 	}()
-	for range s.All() {
-		panic("mine")
-	}
-}
-
-func TestBackup(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "state.db")
-	s := open(t, path)
-	put(t, s, sample(1))
-	if err := s.Backup(); err != nil {
-		t.Fatal(err)
-	}
-	first, err := os.Stat(path + ".backup")
-	if err != nil || first.Mode().Perm() != 0o600 {
-		t.Fatal(first, err)
-	}
-	if err := s.Backup(); err != nil {
-		t.Fatal(err)
-	}
-	if again, err := os.Stat(path + ".backup"); err != nil || !os.SameFile(first, again) {
-		t.Error("nothing had changed, and it was written again", err)
-	}
-	put(t, s, sample(2))
-	if err := s.Backup(); err != nil {
-		t.Fatal(err)
-	}
-	shut(t, s)
-
-	if err := os.Truncate(path, 5000); err != nil {
-		t.Fatal(err)
-	}
-	_, err = Open(path, Options{})
-	if d, ok := errors.AsType[*DamagedError](err); !ok || d.Backup != path+".backup" {
-		t.Fatalf("%v", err)
-	}
-	// The remedy of the hint works.
-	if err := os.Rename(path+".backup", path); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := open(t, path).Len(); n != 2 || err != nil {
-		t.Fatalf("%d people, %v", n, err)
-	}
+	write(t, s, both(2, 3)) // nothing is left locked
 }

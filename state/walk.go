@@ -1,121 +1,70 @@
 package state
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 
 	"go.etcd.io/bbolt"
 )
 
-// Entry is a record read as far as it tells whether there is anything to do, which
-// for nearly everyone there is not. Its texts are parts of a large one: whoever
-// keeps any of them keeps all of that.
-type Entry struct {
-	Email, Source, Rendering, Ref, Stamp string
+var errOrder = errors.New("it is out of place")
 
-	Photo    bool   // there was one at the last look
-	Sum      string // Sum(its SourceSHA256)
-	Uploaded bool   // something was
-	Noted    bool   // there is more to know: a failure, a missing photo, a placeholder
+// row is a row as it is stored, verified.
+type row struct{ key, value string }
 
-	v    *Snapshot
-	data string
-}
-
-// Sum is a hash as an Entry has it: bytes instead of digits.
-func Sum(digits string) string {
-	if !packs(digits) {
-		return digits
-	}
-	b, err := hex.DecodeString(digits)
-	if err != nil { // cannot be: packs looked at every digit
-		return digits
-	}
-	return string(b)
-}
-
-// SHA256 is the hash, hex, of which sum is Sum.
-func SHA256(sum string) string {
-	if len(sum) != sha256.Size {
-		return sum
-	}
-	return hex.EncodeToString([]byte(sum))
-}
-
-// Record is the whole record, in memory of its own.
-func (e *Entry) Record() (Record, error) {
-	r, err := decode(e.v.table, strings.Clone(e.Email), strings.Clone(e.data))
-	if err != nil {
-		return Record{}, e.v.damaged(e.Email, err)
-	}
-	return r, nil
-}
-
-// Entries yields an Entry for every record, by email; it is the same one each time.
-// The sequence ends after an error. That it ends without one means that nobody was
-// left out, and nobody came twice, because of a page that is damaged.
-func (v *Snapshot) Entries() iter.Seq2[*Entry, error] {
-	return func(yield func(*Entry, error) bool) {
-		if v.people == nil {
+// rows yields every row of a table by key, and checks each row, the order, and in
+// the end the tally of the table. The sequence ends after an error.
+func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
+	return func(yield func(row, error) bool) {
+		if v.tx == nil {
 			return
 		}
-		want, err := v.count()
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		w := walker{cursor: v.people.Cursor()}
-		e := &Entry{v: v}
-		n, last := 0, ""
-		for {
-			if err := v.s.guard(w.read); err != nil {
-				yield(nil, v.s.unreadable(err))
-				return
-			}
-			if len(w.ends) == 0 {
+		var have tally
+		w := walker{cursor: v.tx.Bucket(table).Cursor()}
+		want, err := v.tally(table)
+		for err == nil {
+			if err = v.s.guard(w.read); err != nil || len(w.ends) == 0 {
 				break
 			}
 			all, at := string(w.data), 0
-			for i := 0; i < len(w.ends); i += 2 {
-				email, data := all[at:w.ends[i]], all[w.ends[i]:w.ends[i+1]]
-				if err := v.check(e, w.data[at:w.ends[i+1]], email, data, last); err != nil {
-					yield(nil, err)
-					return
+			for i := 0; i < len(w.ends) && err == nil; i += 2 {
+				r := row{all[at:w.ends[i]], all[w.ends[i]:w.ends[i+1]]}
+				if err = w.check(at, i, r.key); err != nil {
+					err = v.damaged(nameOf(table, r.key), err)
+					break
 				}
-				at, last, n = w.ends[i+1], email, n+1
-				if !yield(e, nil) {
+				have.add(w.data[w.ends[i]:])
+				at = w.ends[i+1]
+				if !yield(r, nil) {
 					return
 				}
 			}
 		}
-		if n != want && want >= 0 {
-			yield(nil, v.s.damaged(fmt.Errorf("it holds %d of %d people", n, want)))
+		switch {
+		case err != nil:
+		case have.Rows != want.Rows:
+			err = fmt.Errorf("it holds %d of %d %s", have.Rows, want.Rows, table)
+		case have != want:
+			err = fmt.Errorf("some of the %s are older than what was written last", table)
+		}
+		if err != nil {
+			yield(row{}, v.s.unreadable(err))
 		}
 	}
 }
 
-// check reads into e what was copied out of the file for email, and before it for
-// last.
-func (v *Snapshot) check(e *Entry, copied []byte, email, data, last string) error {
-	err := verify(copied[:len(email)], copied[len(email):])
-	if err == nil && email <= last {
-		err = errors.New("a record is out of place")
+// nameOf is the name of a row for people.
+func nameOf(table []byte, key string) string {
+	if bytes.Equal(table, users) {
+		return userName(idOf([]byte(key)))
 	}
-	if err == nil {
-		err = e.read(email, data)
-	}
-	if err != nil {
-		return v.damaged(email, err)
-	}
-	return nil
+	return personName(key)
 }
 
-// maxRecord is more than any record takes.
-const maxRecord = 16 << 20
+// maxValue is more than any value takes.
+const maxValue = 16 << 20
 
 const (
 	walkBytes = 16 << 10 // copied out of the file at once
@@ -125,17 +74,31 @@ const (
 	walkPages = 256 << 10
 )
 
-// walker copies records out of the file, many at once: whoever looks at them may
-// take time, or panic, and neither is the file's concern.
+// walker copies rows out of the file, many at once: whoever looks at them may take
+// time, or panic, and neither is the file's concern.
 type walker struct {
 	cursor *bbolt.Cursor
 	begun  bool
 	data   []byte
-	ends   []int // of email, record, email, …
+	ends   []int // of key, value, key, …
 	walked int
+	last   string // key
 }
 
-// read copies the next records; none at the end. It runs guarded.
+// check verifies the row whose key begins at, and ends at the end i, and that it comes
+// after the one before.
+func (w *walker) check(at, i int, key string) error {
+	if err := verify(w.data[at:w.ends[i]], w.data[w.ends[i]:w.ends[i+1]]); err != nil {
+		return err
+	}
+	if key <= w.last { // no key is empty
+		return errOrder
+	}
+	w.last = key
+	return nil
+}
+
+// read copies the next rows; none at the end. It runs guarded.
 func (w *walker) read() error {
 	w.data, w.ends = w.data[:0], w.ends[:0]
 	for len(w.data) < walkBytes {
@@ -143,49 +106,22 @@ func (w *walker) read() error {
 		if !w.begun {
 			step, w.begun = w.cursor.First, true
 		}
-		k, data := step()
+		k, value := step()
 		if k == nil {
 			break
 		}
-		if len(k) > bbolt.MaxKeySize || len(data) > maxRecord { // before anything is copied
-			return errRecord
+		if len(k) > bbolt.MaxKeySize || len(value) > maxValue { // before anything is copied
+			return errValue
 		}
 		w.data = append(w.data, k...)
 		w.ends = append(w.ends, len(w.data))
-		w.data = append(w.data, data...)
+		w.data = append(w.data, value...)
 		w.ends = append(w.ends, len(w.data))
 	}
 	if w.walked += len(w.data); w.walked >= walkPages || len(w.ends) == 0 {
 		w.walked = 0
 		tx := w.cursor.Bucket().Tx()
 		releasePages(tx.DB().Info().Data, tx.Size())
-	}
-	return nil
-}
-
-// read fills e with what is stored for email.
-func (e *Entry) read(email, data string) error {
-	*e = Entry{v: e.v, Email: email, data: data}
-	if data[0] != recordVersion {
-		r, err := decode(e.v.table, email, data)
-		e.Source, e.Rendering, e.Ref, e.Stamp = r.Source, r.Rendering, r.Ref, r.Stamp
-		e.Photo, e.Sum, e.Uploaded, e.Noted = r.SourceSHA256 != "", Sum(r.SourceSHA256), r.UploadSHA256 != "", r.Failure != nil
-		return err
-	}
-	d := newDecoder(e.v.table, email, data)
-	flags := d.flags()
-	e.Photo, e.Uploaded = flags&hasPhoto != 0, flags&hasUpload != 0
-	e.Noted = flags&(hasFailure|isMissing|placeholder) != 0
-	e.Source, e.Rendering, e.Ref, e.Stamp = d.text(), d.text(), d.text(), d.text()
-	d.varint() // the user's id
-	if flags&isMissing != 0 {
-		d.varint()
-	}
-	if e.Photo {
-		e.Sum = d.sum()
-	}
-	if d.bad {
-		return errRecord
 	}
 	return nil
 }

@@ -203,11 +203,7 @@ func (s *site) confessed(accepted int) {
 			continue
 		}
 		said := strings.Contains(it.Message, "not recorded")
-		rec, known, err := st.Lookup(it.Email)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if !known || rec.UploadSHA256 == "" {
+		if u := onRecord(s.t, st, it.Email); u.Sent == nil {
 			unrecorded++
 			if !said {
 				silent++

@@ -113,9 +113,12 @@ func (b *faultBench) run(ctx context.Context, runID string) (*report.Report, err
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return job.Run(ctx, job.Options{
-		Mode: job.Sync, RunID: runID, State: b.state, Smartsheet: c, Root: "https://api.example.test/2.0", Concurrency: 1,
-		Sources: []sources.Named{{Name: "mem", Type: "memory", Source: &b.mem}}, Photos: photo.Options{MaxBytes: 1_000_000},
+	return job.Run(ctx, job.Job{
+		Parts: job.Parts{
+			State: b.state, Smartsheet: c, Root: "https://api.example.test/2.0", Photos: photo.Options{MaxBytes: 1_000_000},
+			Sources: []sources.Named{{Name: "mem", Type: "memory", Source: &b.mem}},
+		},
+		How: job.How{Mode: job.Sync, RunID: runID, Concurrency: 1},
 	})
 }
 
@@ -209,32 +212,34 @@ func (b *faultBench) memory(r *report.Report) string {
 	}
 	var all []string
 	for i := range faulty {
-		rec, known, err := b.state.Lookup(email(i))
-		if err != nil {
-			b.t.Fatal(err)
-		}
+		u := onRecord(b.t, b.state, email(i))
 		it := items[email(i)]
+		if u.Intent != nil {
+			all = append(all, "open")
+		}
 		switch img, _ := b.sim.Image(email(i)); {
-		case !known:
+		case u.ID == 0:
 			all = append(all, "unknown")
-		case rec.UploadSHA256 != "":
+		case u.Sent != nil:
 			all = append(all, "uploaded")
-			if it.Outcome != "uploaded" || rec.ImageID != img.ID || rec.Failure != nil {
-				b.t.Errorf("%s is recorded as uploaded: %+v, report %+v", email(i), rec, it)
+			if it.Outcome != "uploaded" || u.Sent.ImageID != img.ID || u.Failure != nil {
+				b.t.Errorf("%s is recorded as uploaded: %+v, report %+v", email(i), u.Sent, it)
 			}
-		case rec.Failure == nil:
-			b.t.Errorf("%s has a record that says nothing: %+v", email(i), rec)
+		case u.Failure == nil:
+			if u.Intent == nil {
+				b.t.Errorf("%s has a row that says nothing: %+v", email(i), u)
+			}
 		default:
-			s := strings.TrimSpace("failed " + rec.Failure.Code)
-			if rec.Failure.Final {
+			s := strings.TrimSpace("failed " + u.Failure.Code)
+			if u.Failure.Final {
 				s += " for good"
 			}
 			all = append(all, s)
-			if ref := it.RefID; ref != nil && *ref != rec.Failure.RefID || ref == nil && rec.Failure.RefID != "" {
-				b.t.Errorf("%s: refId %q in the state, report %+v", email(i), rec.Failure.RefID, it)
+			if ref := it.RefID; ref != nil && *ref != u.Failure.RefID || ref == nil && u.Failure.RefID != "" {
+				b.t.Errorf("%s: refId %q in the state, report %+v", email(i), u.Failure.RefID, it)
 			}
 		}
-		if it.Outcome == "uploaded" && rec.UploadSHA256 == "" {
+		if it.Outcome == "uploaded" && u.Sent == nil {
 			b.t.Errorf("%s was uploaded and is not recorded", email(i))
 		}
 	}

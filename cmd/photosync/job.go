@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -41,13 +42,17 @@ func open(c *config.Config, abort <-chan struct{}, log zerolog.Logger) (*parts, 
 	return &parts{srcs, client, func() { closeSources(); client.Close() }}, nil
 }
 
-// options are those of every job.
-func (p *parts) options(c *config.Config, runID string, part plan.Shard) job.Options {
-	return job.Options{
-		RunID: runID, Version: versionText(), Sources: p.sources, Smartsheet: p.client, Root: baseURL(c.Smartsheet),
-		Photos: photoOptions(c.Image), Concurrency: c.Smartsheet.Concurrency,
-		Excluded: c.Match.Excluded, Existing: plan.Policy(c.Policy.Existing), RemovedAfter: removedAfter(c.Policy),
-		AlternateEmails: c.Match.AlternateEmails, AssumeUser: c.Smartsheet.AssumeUser, Shard: part,
+// job is what every job has of a configuration, but for the state.
+func (p *parts) job(c *config.Config, runID string, part plan.Shard) job.Job {
+	return job.Job{
+		Parts: job.Parts{Sources: p.sources, Smartsheet: p.client, Root: baseURL(c.Smartsheet), Photos: photoOptions(c.Image)},
+		Policy: plan.Policy{
+			Existing: plan.Existing(c.Policy.Existing), RemovedAfter: removedAfter(c.Policy), Guards: guards(c.Guard),
+			Included: c.Match.Includes(), Excluded: c.Match.Excludes(), Patterns: slices.Concat(c.Match.Include, []string{"-"}, c.Match.Exclude),
+			Ignored: c.Match.IgnorePictures, AlternateEmails: c.Match.AlternateEmails, Refresh: time.Duration(c.Match.Refresh),
+		},
+		Scope: plan.Scope{Shard: part},
+		How:   job.How{RunID: runID, Version: versionText(), Concurrency: c.Smartsheet.Concurrency},
 	}
 }
 
@@ -70,17 +75,26 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 	if err != nil {
 		return fail(err)
 	}
-	o := p.options(c, runID, f.part)
-	o.Mode, o.State, o.Guards, o.Thumbnails = mode, st, guards(c.Guard), c.Report.Thumbnails
-	o.Only, o.Source, o.Limit, o.Force, o.Checksum, o.RetryFailed = f.match(), f.Source, f.Limit, f.Force, f.Checksum, f.RetryFailed
-	o.Approve, o.Apply, o.Strict, o.Verify = f.approve, f.apply, f.strict, f.verify
-	o.Listed, o.Asked, o.Item = w.Source, w.Asked, w.Item
-	o.Made = func(p *plan.Plan) { w.Planned(p.ID, p.Planned(), p.Unchanged, f.Limit) }
-	o.File = func(p *plan.File) { made = p }
-	rep, err = job.Run(ctx, o)
+	j := p.job(c, runID, f.part)
+	j.State = st
+	j.Scope.Only, j.Scope.Source, j.Scope.Limit = f.match(), f.Source, f.Limit
+	j.Scope.Force, j.Scope.Checksum, j.Scope.RetryFailed = f.Force, f.Checksum, f.RetryFailed
+	j.How.Mode, j.How.Thumbnails, j.How.Verify = mode, c.Report.Thumbnails, f.verify
+	j.How.Approve, j.How.Apply, j.How.Strict = f.approve, f.apply, f.strict
+	j.Events = job.Events{
+		Listed: w.Source, Asked: w.Asked, Item: w.Item,
+		Made: func(p *plan.Plan) { w.Planned(p.ID, len(p.Uploads()), p.Unchanged, f.Limit) },
+		File: func(p *plan.File) { made = p },
+	}
+	rep, err = job.Run(ctx, j)
 	if err == nil || job.Held(err) { // then everyone was looked at
 		for _, g := range f.matchNobody() {
 			w.Log.Warn().Str("only", g).Msg("--only matches nobody in the sources or the state")
+		}
+	}
+	if err == nil && mode != job.Plan {
+		if err = st.Current(); err != nil { // somebody took the file away or put another in its place
+			rep.Result, rep.Error = report.Failed, job.ErrorOf(err)
 		}
 	}
 	if err == nil && mode != job.Plan {
@@ -102,13 +116,13 @@ func (a *app) explanation(ctx context.Context, c *config.Config, path string, pa
 		return nil, err
 	}
 	defer p.close()
-	o := p.options(c, "", part)
-	o.Concurrency = 1
-	if o.State, err = state.Open(path, state.Options{ReadOnly: true}); err != nil {
+	j := p.job(c, "", part)
+	j.How.Concurrency = 1
+	if j.State, err = state.Open(path, state.Options{ReadOnly: true}); err != nil {
 		return nil, err
 	}
-	x, err := job.Explain(ctx, o, email)
-	return x, errors.Join(err, o.State.Close())
+	x, err := job.Explain(ctx, j, email)
+	return x, errors.Join(err, j.State.Close())
 }
 
 // adoptable finds the people whose pictures in Smartsheet can be taken for ours. It
@@ -119,12 +133,12 @@ func (a *app) adoptable(ctx context.Context, c *config.Config, path string, part
 		return nil, err
 	}
 	defer p.close()
-	o := p.options(c, newRunID(time.Now()), part)
-	if o.State, err = state.Open(path, state.Options{ReadOnly: true}); err != nil {
+	j := p.job(c, newRunID(time.Now()), part)
+	if j.State, err = state.Open(path, state.Options{ReadOnly: true}); err != nil {
 		return nil, err
 	}
-	found, err := job.Adoptable(ctx, o)
-	return found, errors.Join(err, o.State.Close())
+	found, err := job.Adoptable(ctx, j)
+	return found, errors.Join(err, j.State.Close())
 }
 
 // traffic is what a client did, for those who watch a run.

@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"photosync/sources/ldap/slapdtest"
+	"photosync/state"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -84,7 +85,7 @@ func newSite(t testing.TB, users []smartsheet.User, moreSources string) *site {
 	if err := os.Mkdir(s.photos, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	conf := fmt.Sprintf("smartsheet: {base_url: %q, requests_per_minute: 100000, timeout: 5s}\nsources:\n  - {name: hr, type: folder, path: %q}\n%sstate: {path: %q}\nreport: {dir: %q}\n",
+	conf := fmt.Sprintf("smartsheet: {base_url: %q, requests_per_minute: 100000, timeout: 5s}\nsources:\n  - {name: hr, type: folder, path: %q, may_be_empty: true}\n%sstate: {path: %q}\nreport: {dir: %q}\n",
 		l.URL(), s.photos, moreSources, filepath.Join(s.dir, "state.db"), filepath.Join(s.dir, "reports"))
 	if err := os.WriteFile(s.conf, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
@@ -259,7 +260,7 @@ func TestReportOfTroubles(t *testing.T) {
 			text += fmt.Sprint(" ", *it.ErrorCode, " ", *it.RefID != "")
 		}
 		for _, f := range it.FailedItems {
-			text += fmt.Sprint(" ", f.ErrorCode, " ", f.RefID == *it.RefID)
+			text += fmt.Sprint(" ", *f.ErrorCode, " ", f.RefID != nil && *f.RefID == *it.RefID)
 		}
 		if it.Outcome != "skipped" && it.Hint == "" {
 			t.Errorf("%s has no hint", it.Email)
@@ -354,4 +355,33 @@ func peakMB(t testing.TB, file string) int {
 		t.Fatal(err)
 	}
 	return kB >> 10
+}
+
+// usersOnRecord are the rows of users in a state.
+func usersOnRecord(t testing.TB, st *state.Store) (us []state.User) {
+	t.Helper()
+	err := st.View(func(v *state.Snapshot) error {
+		for u, err := range v.Users() {
+			if err != nil {
+				return err
+			}
+			us = append(us, u)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return us
+}
+
+// onRecord is the row of the user with an address; the zero User if there is none.
+func onRecord(t testing.TB, st *state.Store, email string) state.User {
+	t.Helper()
+	for _, u := range usersOnRecord(t, st) {
+		if u.Email == email {
+			return u
+		}
+	}
+	return state.User{}
 }

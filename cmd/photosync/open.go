@@ -135,7 +135,9 @@ func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err e
 			closers = append(closers, func() { l.Close() })
 			src = l
 		}
-		srcs = append(srcs, sources.Named{Name: s.Name, Type: s.Type, Source: sources.WithDomains(src, c.Match.Domains)})
+		srcs = append(srcs, sources.Named{
+			Name: s.Name, Type: s.Type, Domains: s.Domains, MayBeEmpty: s.MayBeEmpty, Source: sources.WithDomains(src, c.Match.Domains),
+		})
 	}
 	return srcs, closeAll, nil
 }

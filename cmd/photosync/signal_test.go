@@ -173,9 +173,8 @@ func TestGrace(t *testing.T) {
 				t.Errorf("answered after %v: exit %d after %v, %+v; want %d after %v, %d uploaded",
 					delay, exitCode(r, err), took, r.Totals, exitInterrupted, want.took, want.uploaded)
 			}
-			rec, known, err := b.state.Lookup(email(0))
-			if err != nil || known && (rec.UploadSHA256 != "") != (r.Totals.Uploaded == 1) {
-				t.Errorf("state: %+v, %v", rec, err)
+			if u := onRecord(t, b.state, email(0)); u.ID != 0 && (u.Sent != nil) != (r.Totals.Uploaded == 1) {
+				t.Errorf("state: %+v", u)
 			}
 		})
 	}

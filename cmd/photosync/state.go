@@ -17,7 +17,7 @@ import (
 	"photosync/cmd/internal/console"
 	"photosync/sources"
 	"photosync/state"
-	"photosync/sync/job"
+	"photosync/sync/match"
 	"photosync/sync/report"
 )
 
@@ -47,7 +47,7 @@ Only adopt contacts the sources and Smartsheet.`,
 	fs.StringVar(&f.config, "config", "", configUsage)
 	fs.StringVar(&f.path, "state", "", "the state `FILE` itself; no configuration is read")
 	fs.StringVar(&f.shard, "shard", "", "the state of part `I/N`, as sync --shard has it")
-	cmd.AddCommand(a.stateList(f), a.stateShow(f), a.stateForget(f), a.stateExport(f), a.stateImport(f), a.stateCompact(f), a.stateAdopt(f))
+	cmd.AddCommand(a.stateList(f), a.stateShow(f), a.stateForget(f), a.stateExport(f), a.stateImport(f), a.stateCompact(f), a.stateRestore(f), a.stateAdopt(f))
 	return cmd
 }
 
@@ -116,19 +116,19 @@ func (a *app) listState(st *state.Store, f *stateFlags, asked []string) error {
 	out := bufio.NewWriter(a.stdout)
 	c, lines, listed := console.New(out, a.env), json.NewEncoder(out), 0
 	lines.SetEscapeHTML(false)
-	for r, err := range st.All() {
-		if err != nil {
-			return err
-		}
+	err := everyRecord(st, func(r *console.Record) error {
 		matches := func(g string) bool { return config.Glob(g, r.Email) }
-		if f.failed && r.Failure == nil || f.missing && r.Missing == 0 || len(asked) > 0 && !slices.ContainsFunc(asked, matches) {
-			continue
+		if f.failed && r.Failed() == nil || f.missing && r.Missing() == 0 || len(asked) > 0 && !slices.ContainsFunc(asked, matches) {
+			return nil
 		}
 		if listed++; f.output == "text" {
-			c.Remembered(&r)
-		} else if err := lines.Encode(r); err != nil {
-			return fmt.Errorf("list state: %w", err)
+			c.Remembered(r)
+			return nil
 		}
+		return lines.Encode(r)
+	})
+	if err != nil {
+		return fmt.Errorf("list state: %w", err)
 	}
 	if f.output == "text" {
 		fmt.Fprintln(out, people(listed))
@@ -137,6 +137,54 @@ func (a *app) listState(st *state.Store, f *stateFlags, asked []string) error {
 		return fmt.Errorf("list state: %w", err)
 	}
 	return nil
+}
+
+// everyRecord calls each for every person that is remembered, with what we put on the
+// user, and then for every user of whom no person is remembered.
+func everyRecord(st *state.Store, each func(*console.Record) error) error {
+	return st.View(func(v *state.Snapshot) error {
+		shown := map[int64]bool{}
+		for row, err := range v.People() {
+			if err != nil {
+				return err
+			}
+			p, err := row.Person()
+			if err != nil {
+				return err
+			}
+			r := &console.Record{Email: p.Email, UserID: p.UserID, Person: &p}
+			if u, found, err := v.User(p.UserID); err != nil {
+				return err
+			} else if found {
+				r.User, shown[u.ID] = &u, true
+			}
+			if err := each(r); err != nil {
+				return err
+			}
+		}
+		for u, err := range v.Users() {
+			if err != nil {
+				return err
+			}
+			if !shown[u.ID] {
+				if err := each(&console.Record{Email: u.Email, UserID: u.ID, User: &u}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// record is what the state remembers of an address; false: nothing.
+func record(st *state.Store, email string) (r console.Record, found bool, err error) {
+	err = everyRecord(st, func(x *console.Record) error {
+		if x.Email == email || x.User != nil && x.User.Email == email && !found {
+			r, found = *x, true
+		}
+		return nil
+	})
+	return r, found, err
 }
 
 func people(n int) string { return report.Count(n, "person", "people") }
@@ -155,7 +203,7 @@ Smartsheet know as well.`,
 				return usage(err)
 			}
 			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error {
-				r, found, err := st.Lookup(emails[0])
+				r, found, err := record(st, emails[0])
 				if err != nil {
 					return err
 				}
@@ -225,10 +273,16 @@ func (f *stateFlags) addYes(cmd *cobra.Command) {
 
 func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []string) error {
 	var unknown notRemembered
+	var gone state.Change
 	for _, e := range emails {
-		_, found, err := st.Lookup(e)
-		if err == nil && !found {
-			found, err = job.Asked(st, e)
+		r, found, err := record(st, e)
+		if found {
+			gone.ForgetPeople = append(gone.ForgetPeople, r.Email)
+			if r.User != nil {
+				gone.ForgetUsers = append(gone.ForgetUsers, r.User.ID)
+			}
+		} else if err == nil {
+			found, err = match.Asked(st, e)
 		}
 		if err != nil {
 			return err
@@ -243,7 +297,7 @@ func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []stri
 	if err := a.confirm(f, in, "Forget "+strings.Join(emails, ", ")+"?"); err != nil {
 		return err
 	}
-	if err := job.Forget(st, emails...); err != nil {
+	if err := errors.Join(match.ForgetAlternates(st, emails...), st.Write(gone)); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.stdout, "Forgotten: %s. The next run takes them for new.\n", people(len(emails)))

@@ -57,12 +57,12 @@ func (a *app) adopt(ctx context.Context, f *stateFlags, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if len(found.Records) == 0 {
+	if len(found.Users) == 0 {
 		fmt.Fprintln(a.stdout, "Nobody to adopt: no one without an upload on record has a picture in Smartsheet.")
 		return nil
 	}
-	a.out().Adoptable(found.Records)
-	if err := a.confirm(f, in, "Take the pictures of "+people(len(found.Records))+" for uploaded?"); err != nil {
+	a.out().Adoptable(found.Users)
+	if err := a.confirm(f, in, "Take the pictures of "+people(len(found.Users))+" for uploaded?"); err != nil {
 		return err
 	}
 	st, err := state.Open(path, state.Options{})

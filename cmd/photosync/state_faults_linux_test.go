@@ -33,15 +33,15 @@ func TestSpoiledStates(t *testing.T) {
 		remedy string // the command in the hint
 		next   int    // uploads that the run after it repeats
 	}{
-		"a record":          {flip("p00001@example.com", 10), false, `is damaged: read record of "p00001@example.com": a record does not add up`, "cp", 0},
-		"a page":            {flipPage(2), false, "is damaged: ", "cp", 0},
+		"a record":          {flip("p00001@example.com", 10), false, `is damaged: `, "restore", 0},
+		"a page":            {flipPage(2), false, "is damaged: ", "restore", 0},
 		"a record, alone":   {flip("p00001@example.com", 10), true, "there is no good backup beside it", "mv", 3},
 		"the backup, too":   {flipBoth, false, "there is no good backup beside it", "mv", 3},
-		"cut short":         {cutTo(3), false, "is damaged: it is cut short", "cp", 0},
-		"cut to its head":   {cutTo(0), false, "is damaged: it is cut short", "cp", 0},
-		"empty":             {rewrite(""), false, "is damaged: it is empty", "cp", 0},
-		"a text":            {rewrite(strings.Repeat("no state\n", 5000)), false, "is damaged: it is no state", "cp", 0},
-		"another program's": {database(map[string]string{}), false, "is damaged: it is a database of another program", "cp", 0},
+		"cut short":         {cutTo(3), false, "is damaged: ", "restore", 0},
+		"cut to its head":   {cutTo(0), false, "is damaged: ", "restore", 0},
+		"empty":             {rewrite(""), false, "is damaged: it is empty", "restore", 0},
+		"a text":            {rewrite(strings.Repeat("no state\n", 5000)), false, "is damaged: it is no state", "restore", 0},
+		"another program's": {database(map[string]string{}), false, "is damaged: it is a database of another program", "restore", 0},
 		"newer":             {database(map[string]string{"schema_version": "99"}), false, "written by a newer photosync (schema 99", "", 0},
 		"a folder":          {aFolder, false, "state.db\": is a directory", "", 0},
 		"a link to nowhere": {danglingLink, false, "state.db\": is a link to a file that does not exist", "", 0},
@@ -77,12 +77,22 @@ func TestSpoiledStates(t *testing.T) {
 			if c.remedy == "" {
 				return
 			}
-			remedy := regexp.MustCompile(`(cp|mv) \S+ \S+`).FindString(strings.ReplaceAll(errs, ";", ""))
-			if !strings.HasPrefix(remedy, c.remedy) {
-				t.Fatalf("the remedy is %q, want %s", remedy, c.remedy)
-			}
-			if out, err := exec.Command("sh", "-c", remedy).CombinedOutput(); err != nil {
-				t.Fatalf("%s: %v\n%s", remedy, err, out)
+			if c.remedy == "restore" {
+				if !strings.Contains(errs, "photosync state restore") {
+					t.Fatalf("the remedy is not named:\n%s", errs)
+				}
+				if out, err := command(t, "state", "restore", "--yes", "--config", s.conf).CombinedOutput(); err != nil {
+					t.Fatalf("state restore: %v\n%s", err, out)
+				}
+			} else {
+				remedy := regexp.MustCompile(`(mv \S+ \S+)`).FindString(strings.ReplaceAll(errs, ";", ""))
+				if !strings.HasPrefix(remedy, c.remedy) {
+					t.Fatalf("the remedy is %q, want %s", remedy, c.remedy)
+				}
+				if out, err := exec.Command("sh", "-c", remedy).CombinedOutput(); err != nil {
+					t.Fatalf("%s: %v\n%s", remedy, err, out)
+				}
+				os.Remove(path + ".backup") // to begin anew
 			}
 			if r := s.run(exitDone, "sync"); r.Totals.Uploaded != c.next || r.Totals.Unchanged != 3-c.next {
 				t.Errorf("after the remedy: %+v", r.Totals)
@@ -434,7 +444,7 @@ func TestBackupOnAFullDisk(t *testing.T) {
 	}
 	flip("p00001@example.com", 10)(t, path)
 	errs = s.fails(exitFailed, "sync")
-	if !strings.Contains(errs, "cp "+path+".backup "+path) {
+	if !strings.Contains(errs, "photosync state restore") || !strings.Contains(errs, path+".backup") {
 		t.Errorf("the older backup is not named:\n%s", errs)
 	}
 }

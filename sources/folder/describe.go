@@ -15,7 +15,7 @@ import (
 	"photosync/sources"
 )
 
-// Describe implements sources.Describer: what a look at the file tells, and the
+// Describe implements sources.Describer: size, times and inode of the file, and the
 // line of the mapping file that names it.
 func (s *Source) Describe(ctx context.Context, ref sources.Ref) ([]sources.Fact, error) {
 	root, err := s.open(ctx)
@@ -28,24 +28,24 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) ([]sources.Fact,
 	if !isText(file) || !norm.NFC.IsNormalString(file) { // two may look the same
 		file = strconv.QuoteToASCII(file)
 	}
-	told := []sources.Fact{{Name: "path", Value: sources.Text(file)}}
-	tell := func(name, format string, args ...any) {
-		told = append(told, sources.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
+	facts := []sources.Fact{{Name: "path", Value: sources.Text(file)}}
+	add := func(name, format string, args ...any) {
+		facts = append(facts, sources.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
 	}
 	fi, err := root.Lstat(name)
 	if err == nil && fi.Mode()&fs.ModeSymlink != 0 {
 		if to, err := root.Readlink(name); err == nil {
-			tell("link to", "%s", sources.Text(to))
+			add("link to", "%s", sources.Text(to))
 		}
 		fi, err = root.Stat(name)
 	}
-	if err != nil { // reading it has told why, too
-		tell("file", "%v", cause(err))
-		return told, nil
+	if err != nil {
+		add("file", "%v", cause(err))
+		return facts, nil
 	}
-	s.describeFile(fi, tell)
+	s.describeFile(fi, add)
 	if s.o.MappingFile == "" {
-		return told, nil
+		return facts, nil
 	}
 	names, err := s.loadMapping(root)
 	if err != nil {
@@ -54,23 +54,23 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) ([]sources.Fact,
 	base := path.Base(name)
 	stem, _ := photoName(base)
 	if l, i := names.find(base, stem); i >= 0 {
-		tell("mapping", "%s, line %d: %s, %s", sources.Text(s.mappingPath()), l.line, sources.Text(names.key(l)), sources.Text(names.email(l)))
+		add("mapping", "%s, line %d: %s, %s", sources.Text(s.mappingPath()), l.line, sources.Text(names.key(l)), sources.Text(names.email(l)))
 	}
-	return told, nil
+	return facts, nil
 }
 
-func (s *Source) describeFile(fi os.FileInfo, tell func(name, format string, args ...any)) {
+func (s *Source) describeFile(fi os.FileInfo, add func(name, format string, args ...any)) {
 	f := factsOf(fi)
 	at := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
-	tell("size", "%d bytes", f.size)
-	tell("modified", "%s", at(f.modified))
+	add("size", "%d bytes", f.size)
+	add("modified", "%s", at(f.modified))
 	if f.changed != 0 {
-		tell("changed", "%s (of the inode)", at(f.changed))
+		add("changed", "%s (of the inode)", at(f.changed))
 	}
 	if f.inode != 0 {
-		tell("inode", "%d", f.inode)
+		add("inode", "%d", f.inode)
 	}
 	if wait := max(clockGranularity, s.o.MinAge); f.age(time.Now()) < wait {
-		tell("age", "less than %v: too young for a stamp", wait)
+		add("age", "less than %v: too young for a stamp", wait)
 	}
 }

@@ -24,8 +24,8 @@ type entry struct {
 	dir  int
 }
 
-// look tells what the entry is; links are not followed.
-func (e entry) look() (facts, error) {
+// stat returns the facts of the entry; links are not followed.
+func (e entry) stat() (facts, error) {
 	var st unix.Stat_t
 	err := restarted(func() error { return unix.Fstatat(e.dir, e.name, &st, unix.AT_SYMLINK_NOFOLLOW) })
 	if err != nil {

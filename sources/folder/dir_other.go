@@ -17,8 +17,8 @@ type entry struct {
 	dir  fs.DirEntry
 }
 
-// look tells what the entry is; links are not followed.
-func (e entry) look() (facts, error) {
+// stat returns the facts of the entry; links are not followed.
+func (e entry) stat() (facts, error) {
 	fi, err := e.dir.Info()
 	if err != nil {
 		return facts{}, err

@@ -1,7 +1,7 @@
 // Package folder is the source of photos for a folder of files named after
-// people: <email>.jpg, .png, .gif, .webp, .bmp or .tif, or with any name that a mapping file
-// gives to a person. It reads through os.Root, so that no link leads out of the
-// folder, and opens regular files only.
+// people: <email>.jpg, .png, .gif, .webp, .bmp or .tif. With a mapping file they may
+// have any name, such as an employee number. It reads through os.Root, so that no
+// link leads out of the folder, and opens regular files only. It never writes.
 package folder
 
 import (
@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -54,17 +55,51 @@ var (
 
 // Error is a folder that cannot be read.
 type Error struct {
-	Path string
-	Err  error
+	Path    string
+	Err     error
+	Top     string // the source's folder, which can be read, if Path is below it
+	Entries int    // read in it so far
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("read folder %q: %v", e.Path, cause(e.Err)) }
+// newError makes the Error of a folder. If err is about a limit of this machine, the
+// Error wraps a sources.HostError.
+func newError(path string, err error) error {
+	if host := sources.HostFault(err); host != nil {
+		err = host
+	}
+	return &Error{Path: path, Err: err}
+}
+
+func (e *Error) Error() string {
+	text := fmt.Sprintf("read folder %q: %v", e.Path, cause(e.Err))
+	if e.Top != "" {
+		text += fmt.Sprintf(" (%q itself can be read: %d entries so far)", e.Top, e.Entries)
+	}
+	return text
+}
 func (e *Error) Unwrap() error { return e.Err }
+
+// moved reports whether a subfolder is no longer where it was when the folder above
+// it was read.
+func (e *Error) moved() bool {
+	return e.Top != "" && (errors.Is(e.Err, fs.ErrNotExist) || errors.Is(e.Err, syscall.ENOTDIR) || errors.Is(e.Err, syscall.ESTALE))
+}
+
+// Is makes the Error of a subfolder that was moved a sources.ErrMoved.
+func (e *Error) Is(target error) bool { return target == sources.ErrMoved && e.moved() }
 
 // Hint says what to do.
 func (e *Error) Hint() string {
-	if errors.Is(e.Err, fs.ErrPermission) {
+	host, ok := errors.AsType[*sources.HostError](e.Err)
+	switch {
+	case ok:
+		return host.Hint()
+	case errors.Is(e.Err, fs.ErrPermission):
 		return "give the user that runs photosync the right to read it"
+	case e.moved():
+		return "this subfolder was renamed or deleted each time that the folder was listed: run again when nobody does that"
+	case e.Top != "":
+		return "only this subfolder fails: look for faults of its disk or share in the system's log, or move it out of the folder"
 	}
 	return "check the source's path: is the share mounted?"
 }
@@ -108,17 +143,17 @@ func (s *Source) openRoot() (*os.Root, error) {
 		err = errNotFolder
 	}
 	if err != nil {
-		return nil, &Error{s.o.Path, err}
+		return nil, newError(s.o.Path, err)
 	}
 	root, err := os.OpenRoot(s.o.Path)
 	if err != nil {
-		return nil, &Error{s.o.Path, err}
+		return nil, newError(s.o.Path, err)
 	}
 	return root, nil
 }
 
-// replaced tells whether another folder, such as an empty mount point, is now where
-// the listed one was: then a file that is not there is not gone.
+// replaced reports whether another folder, such as an empty mount point, is now where
+// the listed one was. Then a file that is not there is not gone.
 func (s *Source) replaced(root *os.Root) bool {
 	was := s.listed.Load()
 	if was == nil {
@@ -128,51 +163,52 @@ func (s *Source) replaced(root *os.Root) bool {
 	return err != nil || !os.SameFile(*was, is)
 }
 
-// refOf is the reference to the file called name, relative to the root. A name that
-// is no printable text, with a line feed or not in UTF-8, would break the lines of a
-// report and be another one in JSON: it is shown quoted.
+// refOf returns the reference to a file, by its name relative to the root. A name
+// that is not printable text (a line feed, bytes that are not UTF-8) would break the
+// lines of a report and change in JSON. It is quoted there, and Mark has the bytes.
 func refOf(name string) sources.Ref {
 	if isText(name) {
 		return sources.Ref{Name: name}
 	}
-	return sources.Ref{Name: strconv.Quote(name), Key: name}
+	return sources.Ref{Name: strconv.Quote(name), Mark: name}
 }
 
-func nameOf(r sources.Ref) string { return cmp.Or(r.Key, r.Name) }
+func nameOf(r sources.Ref) string { return cmp.Or(r.Mark, r.Name) }
 
 func isText(name string) bool {
 	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// crew is what the goroutines that look or read share.
-type crew[T any] struct {
+// workers are the goroutines that list or read. They share these fields.
+type workers[T any] struct {
 	*errgroup.Group
-	ctx  context.Context // done when one of them failed, or nobody wants more
-	emit func(T)         // hands on what was found
+	ctx  context.Context // done when one of them failed, or the caller stopped
+	emit func(T)         // passes a result to the caller
 }
 
-// patience is how long those who look or read may take to end when nobody wants more.
-// A share whose server is away holds them, perhaps for good: then they are left behind.
-const patience = time.Second
+// endTimeout is how long the workers may take to end after the caller stopped. A
+// share whose server does not answer may block them for ever. Then collect returns
+// without them.
+const endTimeout = time.Second
 
-// gather runs work and what work starts, at most limit goroutines at a time, and
-// calls each on the caller's goroutine for everything that they emit. It returns
-// when all of them have ended, or ctx has and they do not. The error of each comes
+// collect runs work and what work starts, at most limit goroutines at a time, and
+// calls each, on the caller's goroutine, for every result that they emit. It returns
+// when all of them have ended, or soon after ctx is done. An error of each goes
 // before theirs.
-func gather[T any](ctx context.Context, limit int, work func(crew[T]) error, each func(T) error) error {
+func collect[T any](ctx context.Context, limit int, work func(workers[T]) error, each func(T) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(limit)
 	found := make(chan T, limit)
 	var failed error
-	g.Go(func() error { return work(crew[T]{g, gctx, func(t T) { found <- t }}) })
+	g.Go(func() error { return work(workers[T]{g, gctx, func(t T) { found <- t }}) })
 	go func() {
 		failed = g.Wait()
 		close(found)
 	}()
 	defer func() { // also when each panics
 		cancel()
-		leave(found)
+		drain(found)
 	}()
 	for {
 		select {
@@ -189,9 +225,9 @@ func gather[T any](ctx context.Context, limit int, work func(crew[T]) error, eac
 	}
 }
 
-// leave takes what is still found, until all who find have ended.
-func leave[T any](found <-chan T) {
-	enough := time.NewTimer(patience)
+// drain drops the results that still come, until all workers have ended.
+func drain[T any](found <-chan T) {
+	enough := time.NewTimer(endTimeout)
 	defer enough.Stop()
 	for {
 		select {

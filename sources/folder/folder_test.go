@@ -77,7 +77,7 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 	} {
 		var got []string
 		l, err := New(Options{Path: dir, Recursive: c.recursive}).List(t.Context(), func(p sources.Person) error {
-			got = append(got, p.Emails[0])
+			got = append(got, p.Own[0])
 			return nil
 		})
 		slices.Sort(got)
@@ -218,7 +218,7 @@ func FuzzRef(f *testing.F) {
 		if nameOf(r) != name && name != "" || !isText(r.Name) {
 			t.Errorf("%q has the reference %+v", name, r)
 		}
-		if back, err := strconv.Unquote(r.Name); r.Key != "" && (err != nil || back != name) {
+		if back, err := strconv.Unquote(r.Name); r.Mark != "" && (err != nil || back != name) {
 			t.Errorf("%q is shown as %s: %v", name, r.Name, err)
 		}
 	})
@@ -233,7 +233,7 @@ func TestShareThatHangs(t *testing.T) {
 		over := errors.New("the time is over")
 		time.AfterFunc(time.Minute, func() { cancel(over) })
 		start, n := time.Now(), 0
-		err := gather(ctx, 2, func(c crew[int]) error {
+		err := collect(ctx, 2, func(c workers[int]) error {
 			c.emit(1)
 			<-answers
 			for i := range 10 { // nobody takes them any more
@@ -241,7 +241,7 @@ func TestShareThatHangs(t *testing.T) {
 			}
 			return nil
 		}, func(int) error { n++; return nil })
-		if took := time.Since(start); !errors.Is(err, over) || n != 1 || took > time.Minute+patience {
+		if took := time.Since(start); !errors.Is(err, over) || n != 1 || took > time.Minute+endTimeout {
 			t.Errorf("returned after %v with error %v and %d found", took, err, n)
 		}
 		close(answers) // whoever was left behind ends, or this test does not
@@ -412,7 +412,7 @@ func TestYoungFilesAreDistrusted(t *testing.T) {
 		}
 		w := walk{s: New(Options{Path: dir, MinAge: c.minAge}), root: root}
 		for e := range b.entries {
-			stamp, ok, err := w.look(e.name, e, written.Add(c.age))
+			stamp, ok, err := w.stat(e.name, e, written.Add(c.age))
 			if got := stamp != ""; got != c.want || !ok || err != nil {
 				t.Errorf("a file %v old has a stamp: %v, want %v; listed %v, error %v", c.age, got, c.want, ok, err)
 			}

@@ -108,7 +108,7 @@ func TestMappingFile(t *testing.T) {
 	for _, file := range []string{"badges.csv", outside} {
 		s := New(Options{Path: dir, Recursive: true, MappingFile: file})
 		refs := map[string]string{}
-		l, err := s.List(t.Context(), func(p sources.Person) error { refs[p.Emails[0]] = p.Ref.Name; return nil })
+		l, err := s.List(t.Context(), func(p sources.Person) error { refs[p.Own[0]] = p.Ref.Name; return nil })
 		if want := map[string]string{"ann@example.com": "E1.jpg", "bob@example.com": "sub/e2.PNG", "j@example.com": "J\u00fcrgen.gif"}; err != nil || !maps.Equal(refs, want) {
 			t.Errorf("listed %v, error %v; want %v", refs, err, want)
 		}

@@ -17,10 +17,10 @@ import (
 const (
 	// readTries is how often a file that changes while it is read is read.
 	readTries = 3
-	// readers is how many files are read at once: on a network share it is the
-	// waiting that takes the time.
+	// readers is how many files are read at once: on a network share, reading is
+	// mostly waiting.
 	readers = 8
-	// readAhead is how many bytes of files may be read and not yet taken.
+	// readAhead is how many bytes of photos may wait for the caller.
 	readAhead = 2 * sources.MaxPhotoBytes
 )
 
@@ -33,7 +33,7 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 	defer root.Close()
 	room := semaphore.NewWeighted(readAhead)
 	todo := distinct(refs)
-	err = gather(ctx, min(readers, len(todo))+1, func(c crew[taken]) error {
+	err = collect(ctx, min(readers, len(todo))+1, func(c workers[held]) error {
 		for _, ref := range todo {
 			c.Go(func() error {
 				if c.ctx.Err() != nil {
@@ -47,8 +47,8 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 			})
 		}
 		return nil
-	}, func(t taken) error {
-		defer room.Release(t.held)
+	}, func(t held) error {
+		defer room.Release(t.bytes)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -60,10 +60,10 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 	return err
 }
 
-// taken is a photo and the room that its bytes hold.
-type taken struct {
+// held is a photo and how many bytes of readAhead it takes.
+type held struct {
 	sources.Photo
-	held int64
+	bytes int64
 }
 
 func distinct(refs []sources.Ref) []sources.Ref {
@@ -79,9 +79,9 @@ func distinct(refs []sources.Ref) []sources.Ref {
 }
 
 // photo reads one file, again if it changed meanwhile. Its error is that of ctx, or
-// that the whole folder is away.
-func (s *Source) photo(ctx context.Context, root *os.Root, ref sources.Ref, room *semaphore.Weighted) (taken, error) {
-	t := taken{Photo: sources.Photo{Ref: ref}}
+// one of the whole folder or of this machine.
+func (s *Source) photo(ctx context.Context, root *os.Root, ref sources.Ref, room *semaphore.Weighted) (held, error) {
+	t := held{Photo: sources.Photo{Ref: ref}}
 	for range readTries {
 		t.Err = s.readOnce(ctx, root, &t, room)
 		if ctx.Err() != nil {
@@ -90,11 +90,14 @@ func (s *Source) photo(ctx context.Context, root *os.Root, ref sources.Ref, room
 		if !errors.Is(t.Err, errChanged) {
 			break
 		}
-		room.Release(t.held)
-		t.held = 0
+		room.Release(t.bytes)
+		t.bytes = 0
 	}
 	if errors.Is(t.Err, sources.ErrGone) && s.replaced(root) {
-		return t, &Error{s.o.Path, errReplaced}
+		return t, newError(s.o.Path, errReplaced)
+	}
+	if sources.HostFault(t.Err) != nil {
+		return t, newError(s.o.Path, t.Err)
 	}
 	if t.Err != nil {
 		if !errors.Is(t.Err, sources.ErrGone) {
@@ -107,9 +110,9 @@ func (s *Source) photo(ctx context.Context, root *os.Root, ref sources.Ref, room
 
 var errChanged = fmt.Errorf("%w: it changed each of %d times that it was read", sources.ErrUnstable, readTries)
 
-// readOnce reads the file of t and checks that it stayed the same the while. The
-// file is opened without waiting, should a FIFO have taken its place.
-func (s *Source) readOnce(ctx context.Context, root *os.Root, t *taken, room *semaphore.Weighted) error {
+// readOnce reads the file of t and checks that it did not change meanwhile. Opening
+// does not wait, in case a FIFO has taken the file's place.
+func (s *Source) readOnce(ctx context.Context, root *os.Root, t *held, room *semaphore.Weighted) error {
 	f, err := root.OpenFile(nameOf(t.Ref), os.O_RDONLY|nonBlock, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return sources.ErrGone
@@ -129,8 +132,8 @@ func (s *Source) readOnce(ctx context.Context, root *os.Root, t *taken, room *se
 	if err := room.Acquire(ctx, before.size); err != nil {
 		return err
 	}
-	t.held = before.size
-	// One byte more than expected tells a file that grows.
+	t.bytes = before.size
+	// One byte more than expected shows that a file grows.
 	data := s.buffers.Get(int(before.size) + 1)
 	n, err := io.ReadFull(f, data)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
@@ -148,7 +151,7 @@ func (s *Source) readOnce(ctx context.Context, root *os.Root, t *taken, room *se
 	return nil
 }
 
-// readable tells whether a file may be read, by what it is.
+// readable returns why a file is not read; nil: it is.
 func (s *Source) readable(f facts) error {
 	switch age := f.age(time.Now()); {
 	case !f.regular():

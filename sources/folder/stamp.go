@@ -13,7 +13,7 @@ import (
 // could be written again without a new stamp, so it gets none.
 const clockGranularity = 2 * time.Second
 
-// facts are what a look at a file tells without reading it.
+// facts are what stat tells about a file.
 type facts struct {
 	kind     fs.FileMode // its type bits
 	size     int64
@@ -24,7 +24,7 @@ type facts struct {
 
 func (f facts) regular() bool { return f.kind.IsRegular() }
 
-// factsOf are those of a file that was opened or found through a link.
+// factsOf returns the facts of a file that was opened or found through a link.
 func factsOf(fi fs.FileInfo) facts {
 	f := facts{kind: fi.Mode().Type(), size: fi.Size(), modified: fi.ModTime().UnixNano()}
 	f.changed, f.inode = changeTime(fi)
@@ -49,9 +49,8 @@ func (f facts) mark(name string, now time.Time, minAge time.Duration) string {
 	return f.stamp(name)
 }
 
-// stamp is the change mark of the file called name: what git's index and rsync
-// compare, and the name, so that another file never has the same. A hash is
-// shorter than what it is made of, and there are as many as employees.
+// stamp is the change mark of the file called name: a hash of what git's index and
+// rsync compare, and of the name, so that another file never has the same.
 func (f facts) stamp(name string) string {
 	b := make([]byte, 0, 128)
 	b = binary.LittleEndian.AppendUint64(b, uint64(f.size))

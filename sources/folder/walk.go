@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,8 +19,8 @@ import (
 )
 
 // List implements sources.Source. A folder that cannot be read, the top one or
-// one below, is an error that names it; a file that cannot is listed without a
-// stamp, so that reading it tells why.
+// one below, is an error that names it. A file that cannot be read is listed without
+// a stamp, so that reading it shows why.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
 	root, err := s.open(ctx)
 	if err != nil {
@@ -27,9 +28,9 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	}
 	defer root.Close()
 	w := walk{s: s, root: root, ignored: map[string]*count{}}
-	// One goroutine more than processors: one may wait for the one that takes.
-	err = gather(ctx, runtime.GOMAXPROCS(0)+1, func(c crew[[]sources.Person]) error {
-		w.crew = c
+	// One goroutine more than processors: one may wait for the caller.
+	err = collect(ctx, runtime.GOMAXPROCS(0)+1, func(c workers[[]sources.Person]) error {
+		w.workers = c
 		return w.all()
 	}, func(people []sources.Person) error {
 		for _, p := range people {
@@ -45,16 +46,17 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	if ctx.Err() != nil && err == nil {
 		err = context.Cause(ctx)
 	}
-	w.mu.Lock() // somebody may have been left behind
+	w.mu.Lock() // a blocked worker may still be there
 	defer w.mu.Unlock()
 	w.listing.Warnings = w.warnings(err == nil)
+	slices.Sort(w.listing.Unnamed)
 	w.listing.Complete = err == nil
 	return w.listing, err
 }
 
 // walk is one listing.
 type walk struct {
-	crew[[]sources.Person]
+	workers[[]sources.Person]
 	s     *Source
 	root  *os.Root
 	names *mapping // nil: files are named after people
@@ -79,6 +81,9 @@ func (w *walk) ignore(why, name string) {
 	}
 	c.n++
 	c.first = min(c.first, name)
+	if why == notEmail || why == notMapped {
+		w.listing.Unnamed = append(w.listing.Unnamed, refOf(name).Name)
+	}
 }
 
 // Why something in the folder is not a person's photo, in the order of warnings.
@@ -112,7 +117,7 @@ func (w *walk) warnings(complete bool) []string {
 func (w *walk) all() error {
 	fi, err := w.root.Stat(".")
 	if err != nil {
-		return &Error{w.s.o.Path, err}
+		return newError(w.s.o.Path, err)
 	}
 	w.s.listed.Store(&fi)
 	if w.s.o.MappingFile != "" {
@@ -123,50 +128,60 @@ func (w *walk) all() error {
 	return w.dir(".")
 }
 
-// dir lists the folder name, relative to the root. What is in its blocks is
-// looked at by others while it reads on, as far as they have nothing to do.
+// failed is the error of the folder name, relative to the root.
+func (w *walk) failed(name string, err error) error {
+	if name == "." || sources.HostFault(err) != nil {
+		return newError(w.s.o.Path, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return &Error{Path: path.Join(w.s.o.Path, name), Err: err, Top: w.s.o.Path, Entries: w.listing.Entries}
+}
+
+// dir lists the folder name, relative to the root. While it reads on, idle workers
+// list the files in the blocks that it has read.
 func (w *walk) dir(name string) error {
-	// Without waiting, should a FIFO have taken the folder's place.
+	// Opening does not wait, in case a FIFO has taken the folder's place.
 	d, err := w.root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
-		return &Error{path.Join(w.s.o.Path, name), err}
+		return w.failed(name, err)
 	}
 	defer d.Close()
-	var looking sync.WaitGroup // they need d
-	defer looking.Wait()
+	var listing sync.WaitGroup // the workers need d
+	defer listing.Wait()
 	for {
 		if w.ctx.Err() != nil {
 			return context.Cause(w.ctx)
 		}
-		now := time.Now() // before the look: what is written after it must not seem old
+		now := time.Now() // before stat: what is written after it must not seem old
 		b, err := nextBlock(d)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return &Error{path.Join(w.s.o.Path, name), err}
+			return w.failed(name, err)
 		}
-		looking.Add(1)
-		look := func() error {
-			defer looking.Done()
+		listing.Add(1)
+		list := func() error {
+			defer listing.Done()
 			return w.block(name, b, now)
 		}
-		if !w.TryGo(look) {
-			if err := look(); err != nil {
+		if !w.TryGo(list) {
+			if err := list(); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// block looks at a part of the folder dir, and goes on into the folders in it.
+// block lists the files in a part of the folder dir, and then the folders in it.
 func (w *walk) block(dir string, b block, now time.Time) error {
 	var people []sources.Person
 	var below []string
 	n := 0
 	for e := range b.entries {
 		if e.kind == fs.ModeIrregular { // this file system does not say
-			if f, err := e.look(); err == nil {
+			if f, err := e.stat(); err == nil {
 				e.kind = f.kind
 			}
 		}
@@ -209,9 +224,9 @@ func (w *walk) block(dir string, b block, now time.Time) error {
 	return nil
 }
 
-// isHidden tells whether a name is one that nobody gave to a photo: a hidden one, or
-// that of a folder which file systems and servers make for themselves, often unreadable
-// and sometimes with photos that were removed.
+// isHidden reports whether a name begins with a dot, or is that of a folder which file
+// systems and servers make for themselves. Those are often unreadable, and may hold
+// photos that were deleted.
 func isHidden(name string) bool {
 	switch name {
 	case "lost+found", "System Volume Information", "$RECYCLE.BIN", "#recycle", "@Recycle", "#snapshot", "~snapshot":
@@ -220,7 +235,7 @@ func isHidden(name string) bool {
 	return strings.HasPrefix(name, ".")
 }
 
-// person returns who is on the file called name, if it is anybody's photo.
+// person makes a Person of the file called name, if it is a photo that names one.
 func (w *walk) person(name string, e entry, now time.Time) (p sources.Person, ok bool, err error) {
 	if e.kind.IsDir() {
 		w.ignore(subfolder, name)
@@ -241,18 +256,18 @@ func (w *walk) person(name string, e entry, now time.Time) (p sources.Person, ok
 		w.ignore(why, name)
 		return p, false, nil
 	}
-	stamp, ok, err := w.look(name, e, now)
+	stamp, ok, err := w.stat(name, e, now)
 	if err != nil || !ok {
 		return p, false, err
 	}
 	return sources.Person{
-		Emails: []string{email}, Ref: refOf(name), Stamp: stamp, HasPhoto: sources.Present,
+		Own: []string{email}, Ref: refOf(name), Stamp: stamp, HasPhoto: sources.Present,
 	}, true, nil
 }
 
-// look returns the stamp of the file called name, and whether it is one at all.
-func (w *walk) look(name string, e entry, now time.Time) (stamp string, ok bool, err error) {
-	f, err := e.look()
+// stat returns the stamp of the file called name, and whether it is a regular file.
+func (w *walk) stat(name string, e entry, now time.Time) (stamp string, ok bool, err error) {
+	f, err := e.stat()
 	link := err == nil && f.kind&fs.ModeSymlink != 0
 	if link { // it is followed, inside the root only
 		var fi fs.FileInfo
@@ -261,15 +276,17 @@ func (w *walk) look(name string, e entry, now time.Time) (stamp string, ok bool,
 		}
 	}
 	switch {
+	case sources.HostFault(err) != nil:
+		return "", false, newError(w.s.o.Path, err)
 	case err != nil && link:
 		w.ignore(outsideLink, name)
 		return "", false, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return "", false, nil // gone since the folder was read
-	case errors.Is(err, fs.ErrPermission): // of the folder: looking needs none of the file
-		return "", false, &Error{path.Join(w.s.o.Path, path.Dir(name)), err}
+		return "", false, nil // deleted since the folder was read
+	case errors.Is(err, fs.ErrPermission): // of the folder: stat needs no right to the file
+		return "", false, w.failed(path.Dir(name), err)
 	case err != nil:
-		return "", true, nil // reading it will tell why
+		return "", true, nil // reading it will show why
 	case !f.regular():
 		w.ignore(notRegular, name)
 		return "", false, nil
@@ -277,7 +294,7 @@ func (w *walk) look(name string, e entry, now time.Time) (stamp string, ok bool,
 	return f.mark(name, now, w.s.o.MinAge), true, nil
 }
 
-// who returns the address that a file belongs to, or why to nobody's.
+// who returns the address that a file belongs to, or why there is none.
 func (w *walk) who(base, stem string) (email, why string) {
 	if w.names != nil {
 		email, ok := w.names.lookUp(base, stem)
@@ -305,8 +322,8 @@ func photoName(base string) (stem string, ok bool) {
 }
 
 // emailOf is the address that a file is named after. Programs that cannot write
-// an @ into a name write %40; a name with an @ is taken as it is, since % may be
-// part of an address.
+// an @ into a name write %40. In a name with an @ nothing is decoded, since % may
+// be part of an address.
 func emailOf(name string) (string, error) {
 	if !strings.Contains(name, "@") {
 		if plain, err := url.PathUnescape(name); err == nil {

@@ -31,11 +31,10 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (told []sources.
 func (s *Source) find(ctx context.Context, c *conn, ref sources.Ref) (*entry, error) {
 	attributes := slices.Concat(s.o.EmailAttributes, []string{"displayName", "cn"}, s.o.PhotoAttributes, keyAttributes(c.server),
 		s.marks.attributes(c.server), s.asked())
-	id := id(ref)
-	if id == "" {
+	if ref.Key == "" {
 		return c.read(ctx, ref.Name, attributes...)
 	}
-	es, err := c.entries(ctx, s.search(keyFilter(id), attributes))
+	es, err := c.entries(ctx, s.search(keyFilter(ref.Key), attributes))
 	if err != nil || len(es) == 0 {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func TestGroupsAndConsent(t *testing.T) {
 			c.change(&o)
 			var got []string
 			l, err := open(t, o).List(t.Context(), func(p sources.Person) error {
-				got = append(got, strings.TrimSuffix(p.Emails[0], "@example.com"))
+				got = append(got, strings.TrimSuffix(p.Own[0], "@example.com"))
 				return nil
 			})
 			slices.Sort(got)

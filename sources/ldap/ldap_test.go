@@ -125,8 +125,8 @@ func TestEdges(t *testing.T) {
 	var l sources.Listing
 	people, n := map[string]sources.Person{}, 0
 	l, err := s.List(t.Context(), func(p sources.Person) error {
-		if _, twice := people[p.Emails[0]]; !twice || p.DisplayName != "again" {
-			people[p.Emails[0]] = p
+		if _, twice := people[p.Own[0]]; !twice || p.DisplayName != "again" {
+			people[p.Own[0]] = p
 		}
 		n++
 		return nil
@@ -142,8 +142,8 @@ func TestEdges(t *testing.T) {
 			t.Errorf("warnings %q, want %q in them", l.Warnings, want)
 		}
 	}
-	if got := fmt.Sprint(people["first.multi@example.com"].Emails); got != "[first.multi@example.com third@example.com second@example.com]" {
-		t.Errorf("emails %s", got)
+	if p := people["first.multi@example.com"]; fmt.Sprint(p.Own, p.Aliases) != "[first.multi@example.com] [second@example.com third@example.com]" {
+		t.Errorf("own addresses %q, aliases %q", p.Own, p.Aliases)
 	}
 	for email, want := range map[string][]byte{
 		"first.multi@example.com": sourcetest.Picture(2, 300), "big@example.com": big, "thumb@example.com": []byte("thumb"),
@@ -182,15 +182,15 @@ func FuzzPerson(f *testing.F) {
 	f.Fuzz(func(t *testing.T, mail, proxy string, guid []byte, uuid, modified string) {
 		e := made("cn=x", "mail;lang-de", mail, "PROXYADDRESSES", proxy, "objectGUID", string(guid), "entryUUID", uuid, "modifyTimestamp", modified)
 		p, why := s.person(e, server{}, time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC))
-		if (len(p.Emails) == 0) != (why != "") {
-			t.Errorf("emails %q, left out because %q", p.Emails, why)
+		if (len(p.Own) == 0) != (why != "") {
+			t.Errorf("own addresses %q, left out because %q", p.Own, why)
 		}
-		for _, a := range p.Emails {
+		for _, a := range slices.Concat(p.Own, p.Aliases) {
 			if c, err := sources.Email(a); err != nil || c != a {
 				t.Errorf("email %q is not canonical", a)
 			}
 		}
-		if k, _ := splitKey(p.Ref); k != "" {
+		if k := p.Ref.Key; k != "" {
 			if _, err := ldap.CompileFilter(keyFilter(k)); err != nil {
 				t.Errorf("filter %q of key %q: %v", keyFilter(k), k, err)
 			}

@@ -34,6 +34,7 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 		err = &Error{"list", s.addresses[s.first.Load()].raw, err}
 	}
 	w.listing.Warnings = append(w.listing.Warnings, w.skipped.warnings()...)
+	slices.Sort(w.listing.Unnamed)
 	w.listing.Complete = err == nil
 	s.listed.Store(int64(w.listing.Entries))
 	return w.listing, err
@@ -210,6 +211,9 @@ func (w *walk) give(e *entry, c *conn) error {
 	p, why := w.person(e, c.server, w.now())
 	if why != "" {
 		w.skipped.add(why, e.dn)
+		if why == noAddress || why == noValidAddress {
+			w.listing.Unnamed = append(w.listing.Unnamed, e.dn)
+		}
 		return nil
 	}
 	w.people++
@@ -255,6 +259,7 @@ func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
 	if isCatalogue(c.at.raw) {
 		check = catalogueHint
 	}
+	w.listing.NoPhotos = true
 	w.warn("nobody has a photo in " + strings.Join(w.o.PhotoAttributes, " or ") + ": " + check)
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,43 +20,45 @@ func (s *Source) person(e *entry, srv server, now time.Time) (p sources.Person, 
 	}
 	had := false
 	for _, a := range s.o.EmailAttributes {
-		for _, v := range addresses(a, e.texts(a)) {
-			had = true
-			if email, err := sources.Email(v); err == nil && !slices.Contains(p.Emails, email) {
-				p.Emails = append(p.Emails, email)
-			}
+		primary, others := addresses(a, e.texts(a))
+		had = had || len(primary)+len(others) > 0
+		if len(p.Own) == 0 {
+			p.Own = canonical(p.Own, primary)
+		} else {
+			p.Aliases = canonical(p.Aliases, primary)
 		}
+		p.Aliases = canonical(p.Aliases, others)
 	}
-	switch {
-	case len(p.Emails) == 0 && had:
-		return p, "no valid email address"
-	case len(p.Emails) == 0:
-		return p, "no email address"
+	switch p.Own, p.Aliases = sources.Addresses(p.Own, p.Aliases); {
+	case len(p.Own) == 0 && had:
+		return p, noValidAddress
+	case len(p.Own) == 0:
+		return p, noAddress
 	}
 	p.DisplayName = cmp.Or(e.text("displayName"), e.text("cn"))
 	p.Stamp, p.HasPhoto = s.marks.of(e, srv, now)
 	p.Ref = sources.Ref{Name: e.dn, Key: key(e)}
 	if p.Ref.Key != "" && p.Stamp != "" {
-		p.Ref.Key += keyMark + digest(p.Stamp)
+		// The photo may be read from another server, where it is an older or a newer one.
+		p.Ref.Mark = digest(p.Stamp)
 	}
 	return p, ""
 }
 
-// keyMark separates, in a Ref's key, what the entry is found by from a digest of
-// the change mark that was listed: the photo may be read from another server, where
-// it is an older or a newer one.
-const keyMark = " "
+// Why an entry names nobody.
+const (
+	noAddress      = "no email address"
+	noValidAddress = "no valid email address"
+)
 
-// splitKey takes a Ref's key apart.
-func splitKey(r sources.Ref) (id, mark string) {
-	id, mark, _ = strings.Cut(r.Key, keyMark)
-	return id, mark
-}
-
-// id is what an entry is found by; empty: only by its name.
-func id(r sources.Ref) string {
-	id, _ := splitKey(r)
-	return id
+// canonical appends the addresses among texts.
+func canonical(to, texts []string) []string {
+	for _, v := range texts {
+		if email, err := sources.Email(v); err == nil {
+			to = append(to, email)
+		}
+	}
+	return to
 }
 
 func digest(mark string) string {
@@ -68,11 +69,10 @@ func digest(mark string) string {
 // addresses takes the email addresses out of an attribute's values. Those of
 // proxyAddresses have a type: SMTP for the primary one, smtp for others
 // ([MS-ADA3], section 2.105).
-func addresses(attribute string, vs []string) []string {
+func addresses(attribute string, vs []string) (primary, others []string) {
 	if !strings.EqualFold(attribute, "proxyAddresses") {
-		return vs
+		return vs, nil
 	}
-	var primary, others []string
 	for _, v := range vs {
 		switch kind, address, _ := strings.Cut(v, ":"); {
 		case kind == "SMTP":
@@ -81,7 +81,7 @@ func addresses(attribute string, vs []string) []string {
 			others = append(others, address)
 		}
 	}
-	return append(primary, others...)
+	return primary, others
 }
 
 // keyAttributes are those that key is made of.
@@ -95,7 +95,7 @@ func keyAttributes(s server) []string {
 // key is what an entry is found by later: its UUID (RFC 4530) or objectGUID, which
 // survive renames. Empty: its DN.
 func key(e *entry) string {
-	if id := e.text("entryUUID"); id != "" && !strings.Contains(id, keyMark) {
+	if id := e.text("entryUUID"); id != "" {
 		return "entryUUID=" + id
 	}
 	if ids := e.values("objectGUID"); len(ids) > 0 && len(ids[0]) > 0 {

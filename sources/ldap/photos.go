@@ -161,9 +161,9 @@ func (b batch) some(ctx context.Context, refs []sources.Ref) error {
 	}
 	asked := map[string]bool{}
 	for _, r := range w.left() {
-		if id := id(r); !asked[id] {
-			filter += keyFilter(id)
-			asked[id] = true
+		if !asked[r.Key] {
+			filter += keyFilter(r.Key)
+			asked[r.Key] = true
 		}
 	}
 	if filter != "" {
@@ -193,8 +193,8 @@ func (b batch) photo(e *entry, r sources.Ref, without *[]sources.Photo) error {
 	}
 	p := sources.Photo{Ref: r}
 	now, has := b.marks.of(e, b.c.server, b.now())
-	if _, listed := splitKey(r); listed != "" {
-		p.Moved = digest(now) != listed
+	if r.Mark != "" {
+		p.Moved = digest(now) != r.Mark
 	}
 	data, dropped := b.choose(e)
 	switch {
@@ -239,7 +239,7 @@ func (b batch) withoutPhoto(ctx context.Context, photos []sources.Photo) error {
 	}
 	for _, p := range photos {
 		p.Err = fmt.Errorf("entry %q: %w", p.Ref.Name, sources.ErrNoPhoto)
-		if len(known) > 0 && !none[cmp.Or(id(p.Ref), p.Ref.Name)] {
+		if len(known) > 0 && !none[cmp.Or(p.Ref.Key, p.Ref.Name)] {
 			p.Err = denied(p.Ref, known)
 		}
 		if err := b.give(p); err != nil {
@@ -253,8 +253,8 @@ func (b batch) withoutPhoto(ctx context.Context, photos []sources.Photo) error {
 func (b batch) none(ctx context.Context, photos []sources.Photo, filter string) (map[string]bool, error) {
 	none, keys := map[string]bool{}, ""
 	for _, p := range photos {
-		if id := id(p.Ref); id != "" {
-			keys += keyFilter(id)
+		if p.Ref.Key != "" {
+			keys += keyFilter(p.Ref.Key)
 			continue
 		}
 		es, err := b.c.entries(ctx, request(p.Ref.Name, ldap.ScopeBaseObject, "(&"+filter+")", []string{"1.1"}))

@@ -28,7 +28,7 @@ func want(refs []sources.Ref) *wanted {
 	return w
 }
 
-func byID(a, b sources.Ref) int { return cmp.Or(strings.Compare(id(a), id(b)), a.Compare(b)) }
+func byID(a, b sources.Ref) int { return cmp.Or(strings.Compare(a.Key, b.Key), a.Compare(b)) }
 
 // take takes one.
 func (w *wanted) take(r sources.Ref) {
@@ -39,8 +39,8 @@ func (w *wanted) take(r sources.Ref) {
 
 // takeAll takes those of one entry that are left, found by id.
 func (w *wanted) takeAll(of string) (refs []sources.Ref) {
-	i, _ := slices.BinarySearchFunc(w.order, of, func(o int32, of string) int { return strings.Compare(id(w.refs[o]), of) })
-	for ; i < len(w.order) && id(w.refs[w.order[i]]) == of; i++ {
+	i, _ := slices.BinarySearchFunc(w.order, of, func(o int32, of string) int { return strings.Compare(w.refs[o].Key, of) })
+	for ; i < len(w.order) && w.refs[w.order[i]].Key == of; i++ {
 		if !w.taken[i] {
 			w.taken[i] = true
 			refs = append(refs, w.refs[w.order[i]])

@@ -16,7 +16,8 @@ func TestWanted(t *testing.T) {
 		refs := rapid.SliceOf(rapid.Custom(func(t *rapid.T) sources.Ref {
 			return sources.Ref{
 				Name: rapid.SampledFrom([]string{"cn=a", "cn=b", "cn=c"}).Draw(t, "name"),
-				Key:  rapid.SampledFrom([]string{"", "1", "1 mark", "2 mark", "2 other", "22 mark"}).Draw(t, "key"),
+				Key:  rapid.SampledFrom([]string{"", "1", "2", "22"}).Draw(t, "key"),
+				Mark: rapid.SampledFrom([]string{"", "mark", "other"}).Draw(t, "mark"),
 			}
 		})).Draw(t, "refs")
 		given := slices.Clone(refs)
@@ -47,13 +48,13 @@ func TestWanted(t *testing.T) {
 			}
 			of := rapid.SampledFrom([]string{"", "1", "2", "22", "3"}).Draw(t, "id")
 			for _, r := range w.takeAll(of) {
-				if id(r) != of || !left[r] {
+				if r.Key != of || !left[r] {
 					t.Fatalf("%q gave %v", of, r)
 				}
 				delete(left, r)
 			}
 			for r := range left {
-				if id(r) == of {
+				if r.Key == of {
 					t.Fatalf("%q did not give %v", of, r)
 				}
 			}

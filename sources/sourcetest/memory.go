@@ -1,11 +1,12 @@
 package sourcetest
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"photosync/sources"
@@ -16,47 +17,79 @@ type Memory struct {
 	ListErr    error            // ends every listing
 	ListAfter  int              // people listed before ListErr
 	Incomplete bool             // listings end early and say so
-	ReadErr    map[string]error // by email
-	Unknown    bool             // listings do not tell who has a photo
+	ReadErr    map[string]error // by first own address
+	Unknown    bool             // listings do not say who has a photo
+	Reserved   []string         // addresses of entries that are left out
+	Unnamed    []string         // entries that name nobody
+	Listed     func()           // called at the end of each listing: what it edits happens between listing and reading
+	Reading    func()           // called at the start of each Photos
 
-	mu     sync.Mutex
-	people map[string]entry
-	seq    int
-	reads  map[string]int
+	mu      sync.Mutex
+	entries map[string]stored // by identity
+	seq     int
+	reads   int
 }
 
-type entry struct {
-	photo []byte
+// Entry is an entry of a Memory. It stays the same entry as long as its Key, or
+// without one its Ref, is the same.
+type Entry struct {
+	Ref         string // empty: "mem/" and the first own address
+	Key         string
+	Own         []string
+	Aliases     []string
+	DisplayName string
+	Photo       []byte // nil: none
+	Hidden      bool   // there is a photo and it may not be read
+}
+
+type stored struct {
+	Entry
 	stamp string
 }
 
-// Put sets a person's photo; nil: the person is there and has none.
+func (e Entry) identity() string { return cmp.Or(e.Key, e.Ref) }
+
+// Put sets the photo of the entry named after an address, and moves its stamp;
+// nil: the entry is there and has none.
 func (m *Memory) Put(email string, photo []byte) {
+	m.Set(Entry{Own: []string{email}, Photo: photo})
+	m.Touch(email)
+}
+
+// Set adds an entry or replaces it. Its stamp moves if its photo is another one.
+func (m *Memory) Set(e Entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.put(email, photo)
-}
-
-func (m *Memory) put(email string, photo []byte) {
-	if m.people == nil {
-		m.people, m.reads = map[string]entry{}, map[string]int{}
+	e.Own, e.Aliases = sources.Addresses(slices.Clone(e.Own), slices.Clone(e.Aliases))
+	e.Ref = cmp.Or(e.Ref, "mem/"+e.Own[0])
+	if m.entries == nil {
+		m.entries = map[string]stored{}
 	}
-	m.seq++
-	m.people[email] = entry{photo, fmt.Sprint("s", m.seq)}
+	was, known := m.entries[e.identity()]
+	if !known || !bytes.Equal(was.Photo, e.Photo) || (was.Photo == nil) != (e.Photo == nil) {
+		m.seq++
+		was.stamp = fmt.Sprint("s", m.seq)
+	}
+	m.entries[e.identity()] = stored{e, was.stamp}
 }
 
-// Touch moves a person's stamp and nothing else.
+// Touch moves the stamp of the entries that own an address and nothing else.
 func (m *Memory) Touch(email string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.put(email, m.people[email].photo)
+	for id, e := range m.entries {
+		if slices.Contains(e.Own, email) {
+			m.seq++
+			m.entries[id] = stored{e.Entry, fmt.Sprint("s", m.seq)}
+		}
+	}
 }
 
-// Remove takes a person out.
+// Remove takes out the entries that own an address.
 func (m *Memory) Remove(email string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.people, email)
+	maps.DeleteFunc(m.entries, func(_ string, e stored) bool { return slices.Contains(e.Own, email) })
 }
 
 // Settle does nothing: stamps are exact.
@@ -69,34 +102,31 @@ func (m *Memory) Source() sources.Source { return m }
 func (m *Memory) Reads() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := 0
-	for _, c := range m.reads {
-		n += c
-	}
-	return n
+	return m.reads
 }
 
 // List implements sources.Source.
 func (m *Memory) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
+	if m.Listed != nil {
+		defer m.Listed()
+	}
 	m.mu.Lock()
-	people := maps.Clone(m.people)
+	entries := slices.SortedFunc(maps.Values(m.entries), func(a, b stored) int { return cmp.Compare(a.Ref, b.Ref) })
 	m.mu.Unlock()
-	l := sources.Listing{}
-	for _, email := range slices.Sorted(maps.Keys(people)) {
+	l := sources.Listing{Reserved: slices.Clone(m.Reserved), Unnamed: slices.Sorted(slices.Values(m.Unnamed)), NoPhotos: !m.Unknown}
+	l.Entries = len(l.Unnamed)
+	for _, e := range entries {
 		if ctx.Err() != nil {
 			return l, context.Cause(ctx)
 		}
-		if m.ListErr != nil && l.Entries == m.ListAfter {
+		if m.ListErr != nil && l.Entries == len(l.Unnamed)+m.ListAfter {
 			return l, m.ListErr
 		}
-		e := people[email]
-		p := sources.Person{Emails: []string{email}, Ref: sources.Ref{Name: "mem/" + email}, Stamp: e.stamp, HasPhoto: sources.Present}
-		switch {
-		case m.Unknown:
-			p.HasPhoto = sources.Unknown
-		case e.photo == nil:
-			p.HasPhoto = sources.Absent
+		p := m.person(e)
+		if p.HasPhoto == sources.Hidden {
+			l.Hidden++
 		}
+		l.NoPhotos = l.NoPhotos && p.HasPhoto == sources.Absent
 		l.Entries++
 		if err := each(p); err != nil {
 			return l, err
@@ -105,12 +135,32 @@ func (m *Memory) List(ctx context.Context, each func(sources.Person) error) (sou
 	if ctx.Err() != nil {
 		return l, context.Cause(ctx)
 	}
+	l.NoPhotos = l.NoPhotos && len(entries) > 0
 	l.Complete = m.ListErr == nil && !m.Incomplete
 	return l, m.ListErr
 }
 
+func (m *Memory) person(e stored) sources.Person {
+	p := sources.Person{
+		Own: slices.Clone(e.Own), Aliases: slices.Clone(e.Aliases), DisplayName: e.DisplayName,
+		Ref: sources.Ref{Name: e.Ref, Key: e.Key, Mark: e.stamp}, Stamp: e.stamp, HasPhoto: sources.Present,
+	}
+	switch {
+	case e.Hidden:
+		p.HasPhoto = sources.Hidden
+	case m.Unknown:
+		p.HasPhoto = sources.Unknown
+	case e.Photo == nil:
+		p.HasPhoto = sources.Absent
+	}
+	return p
+}
+
 // Photos implements sources.Source.
 func (m *Memory) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	if m.Reading != nil {
+		m.Reading()
+	}
 	done := map[sources.Ref]bool{}
 	for _, ref := range refs {
 		if ctx.Err() != nil {
@@ -130,18 +180,21 @@ func (m *Memory) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 func (m *Memory) photo(ref sources.Ref) sources.Photo {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	email := strings.TrimPrefix(ref.Name, "mem/")
-	e, ok := m.people[email]
-	ph := sources.Photo{Ref: ref, Data: slices.Clone(e.photo)}
-	switch {
-	case !ok:
-		ph.Err = sources.ErrGone
-	case m.ReadErr[email] != nil:
-		ph.Data, ph.Err = nil, m.ReadErr[email]
-	case e.photo == nil:
-		ph.Err = sources.ErrNoPhoto
-	default:
-		m.reads[email]++
+	e, ok := m.entries[cmp.Or(ref.Key, ref.Name)]
+	if !ok {
+		return sources.Photo{Ref: ref, Err: sources.ErrGone}
 	}
-	return ph
+	p := sources.Photo{Ref: ref, Moved: ref.Mark != "" && ref.Mark != e.stamp, Emails: slices.Concat(e.Own, e.Aliases)}
+	switch err := m.ReadErr[e.Own[0]]; {
+	case err != nil:
+		p.Err = err
+	case e.Hidden:
+		p.Err = sources.ErrDenied
+	case e.Photo == nil:
+		p.Err = sources.ErrNoPhoto
+	default:
+		m.reads++
+		p.Data = slices.Clone(e.Photo)
+	}
+	return p
 }

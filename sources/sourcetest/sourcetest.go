@@ -41,30 +41,54 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 	}
 }
 
-// List returns a complete listing by email, or fails the test.
+// List returns a complete listing by first own address, or fails the test.
 func List(t *testing.T, s sources.Source) map[string]sources.Person {
 	t.Helper()
-	people := map[string]sources.Person{}
+	people, hidden := map[string]sources.Person{}, 0
 	l, err := s.List(t.Context(), func(p sources.Person) error {
-		for _, e := range p.Emails {
-			if c, err := sources.Email(e); err != nil || c != e {
-				t.Errorf("listed %q, which is not canonical", e)
-			}
-		}
-		if len(p.Emails) == 0 {
-			t.Errorf("listed %v without an email", p.Ref)
+		if !addressesAreRight(t, p) {
 			return nil
 		}
-		if _, twice := people[p.Emails[0]]; twice {
-			t.Errorf("listed %q twice", p.Emails[0])
+		if _, twice := people[p.Own[0]]; twice {
+			t.Errorf("listed %q twice", p.Own[0])
 		}
-		people[p.Emails[0]] = p
+		if p.HasPhoto == sources.Hidden {
+			hidden++
+		}
+		people[p.Own[0]] = p
 		return nil
 	})
 	if err != nil || !l.Complete {
 		t.Fatalf("List: complete %v, error %v; warnings %q", l.Complete, err, l.Warnings)
 	}
+	if l.Hidden != hidden || !slices.IsSorted(l.Unnamed) || l.Entries < len(people)+len(l.Unnamed) {
+		t.Errorf("listing %+v of %d people, %d of them with a hidden photo", l, len(people), hidden)
+	}
+	for _, a := range l.Reserved {
+		if c, err := sources.Email(a); err != nil || c != a {
+			t.Errorf("reserved %q, which is not canonical", a)
+		}
+	}
 	return people
+}
+
+// addressesAreRight checks that a person's addresses are canonical, sorted and
+// distinct, and reports whether there is an own one.
+func addressesAreRight(t *testing.T, p sources.Person) bool {
+	t.Helper()
+	all := slices.Concat(p.Own, p.Aliases)
+	for _, a := range all {
+		if c, err := sources.Email(a); err != nil || c != a {
+			t.Errorf("listed %q, which is not canonical", a)
+		}
+	}
+	if !slices.IsSorted(p.Own) || !slices.IsSorted(p.Aliases) || len(slices.Compact(slices.Sorted(slices.Values(all)))) != len(all) {
+		t.Errorf("%v has the own addresses %q and the aliases %q: want them sorted and distinct", p.Ref, p.Own, p.Aliases)
+	}
+	if len(p.Own) == 0 {
+		t.Errorf("listed %v without an own address", p.Ref)
+	}
+	return len(p.Own) > 0
 }
 
 // Read returns the photo of ref as the source gives it.
@@ -156,6 +180,9 @@ func photos(t *testing.T, p Place) {
 	seen := map[string]int{}
 	err := s.Photos(t.Context(), slices.Concat(refs, refs), func(ph sources.Photo) error {
 		e := byRef[ph.Ref]
+		if ph.Emails != nil && !slices.Contains(ph.Emails, e) {
+			t.Errorf("photo of %s came with the addresses %q", e, ph.Emails)
+		}
 		seen[e]++
 		if ph.Err != nil || !bytes.Equal(ph.Data, want[e]) {
 			t.Errorf("photo of %s: %d bytes, error %v; want the %d bytes that were put", e, len(ph.Data), ph.Err, len(want[e]))

@@ -5,85 +5,72 @@ import (
 	"time"
 
 	"photosync/state"
+	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
-	"photosync/sync/upload"
 )
 
-// Adoption is what is to be remembered after the state was lost.
+// Adoption is what is to be remembered after the state was lost: users whose picture in
+// Smartsheet is taken for the one that we uploaded, and the people they are.
 type Adoption struct {
-	Records []state.Record
+	Users   []state.User
+	people  []state.Person // by the same index
 	account state.Account
 }
 
 // Adoptable finds whoever has a photo in a source, a picture in Smartsheet and no
-// upload on record: they are to be taken for uploaded, with the photo of today. Nobody
-// without a picture there is, nor whose photo would be refused. Nothing is written.
-func Adoptable(ctx context.Context, o Options) (*Adoption, error) {
-	o.Mode, o.Existing, o.Force, o.RetryFailed = Plan, plan.OnSourceChange, false, false
-	r := &run{o: o, report: report.New(Plan, o.RunID, o.Version, time.Now().UTC())}
-	for _, step := range []func(context.Context) error{r.account, r.list, r.remember, r.meet, r.look, r.find, r.decide} {
-		if err := step(ctx); err != nil {
-			return nil, err
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+// upload on record. Nobody without a picture there is, nor whose photo would be
+// refused. Nothing is written.
+func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
+	j.How.Mode, j.How.Apply, j.How.Approve, j.Policy.Guards, j.Events.Item = Plan, nil, "", nil, nil
+	j.Policy.Existing, j.Scope.Force, j.Scope.RetryFailed = plan.OnSourceChange, false, false
+	p, err := j.prepare(ctx, report.New(Plan, j.How.RunID, j.How.Version, time.Now().UTC()))
+	if err != nil {
+		return nil, err
+	}
+	var steps []*plan.Step
+	byEmail := map[string]*plan.Step{}
+	for _, s := range p.plan.Uploads() {
+		if s.Reason == outcome.New && s.To.ImageID != "" && s.SHA256() != "" && (s.Sent == nil || s.Sent.Intent == nil) {
+			s.Exact = true // the bytes that were hashed, or none
+			steps, byEmail[s.Key()] = append(steps, s), s
 		}
 	}
-	records, err := r.adoptable(ctx)
-	return &Adoption{Records: records, account: r.me}, err
+	items, err := j.pool(p).Preview(ctx, steps)
+	if err != nil {
+		return nil, err
+	}
+	a := &Adoption{account: p.account}
+	now := time.Now().UTC()
+	for _, it := range items {
+		if it.Outcome != string(outcome.Planned) || it.Image == nil {
+			continue
+		}
+		s := byEmail[it.Email]
+		a.Users = append(a.Users, state.User{ID: s.To.ID, Email: s.To.Email, Sent: &state.Sent{
+			Origin: p.plan.Origin(s), SourceSHA256: s.SHA256(), UploadSHA256: it.Image.UploadSHA256, Rendering: j.Photos.Fingerprint(),
+			ImageID: s.To.ImageID, RunID: j.How.RunID, At: now, Adopted: true,
+		}})
+		a.people = append(a.people, p.plan.Row(s, s.SHA256(), plan.Done))
+	}
+	return a, nil
 }
 
-// Adopt remembers the adoption, all of it or, with an error, none. Whose photo was
-// uploaded since is left out.
+// Adopt remembers the adoption, all of it or, with an error, none. Users who got a
+// picture from us since are left out.
 func Adopt(st *state.Store, a *Adoption) (adopted int, err error) {
 	if err := st.Bind(a.account); err != nil {
 		return 0, err
 	}
-	var records []state.Record
-	for _, r := range a.Records {
-		now, found, err := st.Lookup(r.Email)
+	var c state.Change
+	for i, u := range a.Users {
+		now, _, err := st.User(u.ID)
 		if err != nil {
 			return 0, err
 		}
-		if !found || now.UploadSHA256 == "" {
-			records = append(records, r)
+		if now.Sent == nil && now.Intent == nil {
+			c.Users, c.People = append(c.Users, u), append(c.People, a.people[i])
 		}
 	}
-	return len(records), st.Put(records...)
-}
-
-// adoptable are the records of those who seem to have their picture already.
-func (r *run) adoptable(ctx context.Context) ([]state.Record, error) {
-	var actions []*plan.Action
-	byEmail := map[string]*plan.Action{}
-	for _, a := range r.plan.Uploads() {
-		if a.Reason == plan.New && a.User().ImageID != "" && a.SourceSHA256() != "" {
-			a.Pin() // the bytes that were hashed, or none
-			actions = append(actions, a)
-			byEmail[a.Key()] = a
-		}
-	}
-	pool := r.pool()
-	pool.Done = nil // nothing is sent
-	items, err := pool.Preview(ctx, actions)
-	if err != nil {
-		return nil, err
-	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	var records []state.Record
-	now := time.Now().UTC()
-	for _, it := range items {
-		if it.Outcome != string(plan.Planned) || it.Image == nil {
-			continue
-		}
-		a := byEmail[it.Email]
-		rec := upload.Settled(*a, r.o.Photos.Fingerprint())
-		rec.UserID, rec.ImageID, rec.UploadSHA256 = a.User().ID, a.User().ImageID, it.Image.UploadSHA256
-		rec.UploadedAt, rec.RunID, rec.Adopted = now, r.o.RunID, true
-		records = append(records, rec)
-	}
-	return records, nil
+	return len(c.Users), st.Write(c)
 }

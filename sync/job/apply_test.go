@@ -8,21 +8,22 @@ import (
 	"strings"
 	"testing"
 
+	"photosync/state"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet/simulator"
 )
 
 // planned makes a plan and reads it back from its file.
-func (b *bench) planned(change func(*Options)) *plan.File {
+func (b *bench) planned(change func(*Job)) *plan.File {
 	b.t.Helper()
 	var f *plan.File
 	generation := b.st.Generation()
-	_, err := b.run(b.t.Context(), 1_000_000, func(o *Options) {
+	_, err := b.run(b.t.Context(), 1_000_000, func(o *Job) {
 		if change != nil {
 			change(o)
 		}
-		o.Mode, o.File = Plan, func(p *plan.File) { f = p }
+		o.How.Mode, o.Events.File = Plan, func(p *plan.File) { f = p }
 	})
 	if err != nil || f == nil || b.st.Generation() > generation+1 { // the first run binds the state
 		b.t.Fatalf("plan: %v, %v", f, err)
@@ -43,17 +44,17 @@ func reread(t *testing.T, f *plan.File) *plan.File {
 	return again
 }
 
-func applying(f *plan.File, strict bool, more ...func(*Options)) func(*Options) {
-	return func(o *Options) {
+func applying(f *plan.File, strict bool, more ...func(*Job)) func(*Job) {
+	return func(o *Job) {
 		for _, change := range more {
 			change(o)
 		}
-		o.Mode, o.Apply, o.Strict = Apply, f, strict
+		o.How.Mode, o.How.Apply, o.How.Strict = Apply, f, strict
 	}
 }
 
 // notApplied demands that the plan is refused as a whole, and why.
-func (b *bench) notApplied(f *plan.File, strict bool, why string, more ...func(*Options)) {
+func (b *bench) notApplied(f *plan.File, strict bool, why string, more ...func(*Job)) {
 	b.t.Helper()
 	uploads, generation := b.sim.Counts().ByOp["upload"], b.st.Generation()
 	r, err := b.run(b.t.Context(), 1_000_000, applying(f, strict, more...))
@@ -97,15 +98,16 @@ func TestApplyWhatMoved(t *testing.T) {
 		"user gone": func(b *bench) { b.sim.RemoveUser(email(0)) },
 		"state": func(b *bench) {
 			rec := b.record(0)
-			rec.RunID = "another"
-			if err := b.st.Put(rec); err != nil {
+			sent := *rec.Sent
+			sent.RunID, rec.Sent = "another", &sent
+			if err := b.st.Write(state.Change{Users: []state.User{rec}}); err != nil {
 				b.t.Fatal(err)
 			}
 		},
-		"done meanwhile": func(b *bench) { b.must(func(o *Options) { o.Only = func(e string) bool { return e == email(0) } }) },
+		"done meanwhile": func(b *bench) { b.must(func(o *Job) { o.Scope.Only = func(e string) bool { return e == email(0) } }) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			enforce := func(o *Options) { o.Existing = plan.Enforce }
+			enforce := func(o *Job) { o.Policy.Existing = plan.Enforce }
 			b := newBench(t, 3, simulator.Options{})
 			b.must(enforce)
 			for i := range 3 {
@@ -147,7 +149,7 @@ func TestApplyHeld(t *testing.T) {
 		b.mem.Put(email(i), picture(1000+max(i, 20))) // 21 people share a picture
 	}
 	var f *plan.File
-	b.held(func(o *Options) { guarded(o); o.File = func(p *plan.File) { f = p } }, "max_replaced")
+	b.held(func(o *Job) { guarded(o); o.Events.File = func(p *plan.File) { f = p } }, "max_replaced")
 	f = reread(t, f)
 	if len(f.Guards) != 1 || len(f.Steps) != 39 || len(f.Held) != 21 {
 		t.Fatalf("%d guards, %d steps, %d held", len(f.Guards), len(f.Steps), len(f.Held))
@@ -162,7 +164,7 @@ func TestApplyHeld(t *testing.T) {
 // People who vanished are counted by the plan that says so, and by no other; the
 // listing of that plan is the one to compare with from then on.
 func TestApplyMissing(t *testing.T) {
-	change := func(o *Options) { guarded(o); o.RemovedAfter = 3 }
+	change := func(o *Job) { guarded(o); o.Policy.RemovedAfter = 3 }
 	b := newBench(t, 50, simulator.Options{})
 	b.must(change)
 	for i := range 20 {
@@ -187,9 +189,9 @@ func TestApplyAgain(t *testing.T) {
 	f := b.planned(nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	done := 0
-	stopped := func(o *Options) {
-		o.Concurrency = 2
-		o.Item = func(report.Item) {
+	stopped := func(o *Job) {
+		o.How.Concurrency = 2
+		o.Events.Item = func(report.Item) {
 			if done++; done == 3 {
 				cancel(ErrSignal)
 			}
@@ -209,16 +211,16 @@ func TestApplyAgain(t *testing.T) {
 func TestPlanPreview(t *testing.T) {
 	b := newBench(t, 5, simulator.Options{})
 	b.mem.Put(email(1), picture(1)[:30])
-	f := b.planned(func(o *Options) { o.Limit = 3 })
+	f := b.planned(func(o *Job) { o.Scope.Limit = 3 })
 	if len(f.Steps) != 3 || f.Steps[0].UploadSHA256 == "" || f.Steps[1].Refused != "truncated" || f.Steps[1].UploadSHA256 != "" {
 		t.Errorf("steps %+v", f.Steps)
 	}
-	r := b.must(func(o *Options) { o.Mode, o.Limit = Plan, 3 })
+	r := b.must(func(o *Job) { o.How.Mode, o.Scope.Limit = Plan, 3 })
 	if r.Totals.Planned != 2 || r.Totals.Failed != 1 || r.Totals.Unfinished != 2 || r.Items[0].Image == nil || r.Items[1].Code != "truncated" {
 		t.Errorf("totals %+v, items %+v", r.Totals, r.Items)
 	}
-	b.must(func(o *Options) { o.Limit = 3 })
-	if r := b.must(func(o *Options) { o.Mode = Plan }); r.SkippedByReason["known_bad"] != 1 || r.Totals.Planned != 2 {
+	b.must(func(o *Job) { o.Scope.Limit = 3 })
+	if r := b.must(func(o *Job) { o.How.Mode = Plan }); r.SkippedByReason["known_bad"] != 1 || r.Totals.Planned != 2 {
 		t.Errorf("totals %+v, skipped %v", r.Totals, r.SkippedByReason)
 	}
 }

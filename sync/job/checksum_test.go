@@ -25,7 +25,7 @@ func TestChecksumProvesTheMarks(t *testing.T) {
 	night := func(checksum bool) int {
 		t.Helper()
 		before := b.mem.Reads()
-		r := b.must(func(o *Options) { o.Sources[0].Source, o.Checksum = stuck{&b.mem}, checksum })
+		r := b.must(func(o *Job) { o.Sources[0].Source, o.Scope.Checksum = stuck{&b.mem}, checksum })
 		if reads := b.mem.Reads() - before; checksum == (reads == 0) && r.Totals.Uploaded == 0 {
 			t.Errorf("%d photos were read, checksum %v", reads, checksum)
 		}

@@ -1,36 +1,42 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
 	"photosync/sources"
 	"photosync/state"
+	"photosync/sync/outcome"
 	"photosync/sync/photo"
 	"photosync/sync/plan"
 	"photosync/sync/report"
-	"photosync/sync/smartsheet"
+	"photosync/sync/upload"
 )
 
-// Explanation is all there is to know of one address, and what the next run makes
-// of it.
+// Explanation is all there is to know of one address, and what the next run makes of
+// it.
 type Explanation struct {
 	Email       string               `json:"email"` // asked for, canonical
 	Known       bool                 `json:"known"` // in a source, the state or Smartsheet
 	Nearest     []string             `json:"nearest,omitempty"`
-	Key         string               `json:"key"` // the address under which state and reports know the person
-	Emails      []string             `json:"emails"`
-	Contested   bool                 `json:"contested,omitempty"` // several people claim the address asked for: it counts for none
+	Key         string               `json:"key"`                 // the address under which state and reports know the person
+	Emails      []string             `json:"emails"`              // own addresses, then aliases
+	Own         int                  `json:"own"`                 // how many of Emails are own addresses
+	Contested   bool                 `json:"contested,omitempty"` // several entries claim the address asked for
+	Lost        []string             `json:"lost_claims,omitempty"`
 	DisplayName string               `json:"display_name,omitempty"`
 	Sources     []report.Source      `json:"sources"`
 	Candidates  []ExplainedCandidate `json:"candidates"`
-	Moved       bool                 `json:"stamp_moved"` // since the last look that was settled, or nobody can tell
+	Moved       bool                 `json:"stamp_moved"` // since the last look, or nobody can tell
 	Users       []ExplainedUser      `json:"users"`
 	Searched    *AlternateSearch     `json:"alternate_search,omitempty"` // null: alternate addresses do not count, or none was needed
-	Record      *state.Record        `json:"state"`
+	Row         *state.Person        `json:"state"`                      // the last look
+	Sent        *state.User          `json:"sent"`                       // what we put on the user of the last look
 	Next        *report.Item         `json:"next"`
 	Rule        string               `json:"rule"` // why
 }
@@ -40,10 +46,10 @@ type ExplainedCandidate struct {
 	Source      string          `json:"source"`
 	Type        string          `json:"type"`
 	Ref         string          `json:"ref"`
-	Emails      []string        `json:"emails"`
+	Own         []string        `json:"own"`
+	Aliases     []string        `json:"aliases,omitempty"`
 	DisplayName string          `json:"display_name,omitempty"`
 	Stamp       string          `json:"stamp"`
-	StampMoved  bool            `json:"stamp_moved"` // since the last look that was settled
 	Attributes  []sources.Fact  `json:"attributes,omitempty"`
 	Photo       *ExplainedPhoto `json:"photo"` // null: there is none
 	Wins        bool            `json:"wins"`
@@ -65,12 +71,12 @@ type ExplainedUser struct {
 	ID      int64  `json:"id"`
 	Email   string `json:"email"`
 	Name    string `json:"name,omitempty"`
-	Status  string `json:"status,omitempty"`
+	Active  bool   `json:"active"`
 	ImageID string `json:"image_id,omitempty"`
-	Picture string `json:"picture"` // ours, our placeholder, adopted, another or none
-	// Alternate is the address of the person that is an alternate one of this user;
-	// empty: the user's own address is the person's.
-	Alternate string `json:"alternate,omitempty"`
+	Picture string `json:"picture"`       // ours, our placeholder, adopted, another or none
+	Via     string `json:"via,omitempty"` // the person's address that found the user
+	// Alternate: Via is an alternate address of this user.
+	Alternate bool `json:"alternate,omitempty"`
 }
 
 // AlternateSearch is how far runs have looked for alternate addresses.
@@ -79,78 +85,97 @@ type AlternateSearch struct {
 	Asked int       `json:"asked"`         // users
 }
 
-// Explain tells all about one address. It reads the whole list of every source, the
-// state and Smartsheet, and writes nothing.
-func Explain(ctx context.Context, o Options, email string) (*Explanation, error) {
-	o.Mode, o.Only = Plan, nil
-	r := &run{o: o, report: report.New(Plan, o.RunID, o.Version, time.Now().UTC())}
-	for _, step := range []func(context.Context) error{r.account, r.list} {
-		if err := step(ctx); err != nil {
-			return nil, err
-		}
+// Explain says everything about one address. It reads the whole list of every source,
+// the state and Smartsheet, and writes nothing. What the next run does comes from the
+// same plan that a run makes.
+func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
+	j.How.Mode, j.How.Apply, j.How.Approve, j.How.Thumbnails = Plan, nil, "", false
+	j.Events = Events{Asked: j.Events.Asked}
+	if g := j.Policy.Guards; g != nil { // a guard holds runs, but for shared pictures
+		all := plan.Limit{N: math.Inf(1)}
+		j.Policy.Guards = &plan.Guards{MaxReplaced: all, MaxRemoved: all, MaxShared: g.MaxShared}
 	}
-	x := &explainer{run: r, Explanation: &Explanation{
-		Email: email, Key: email, Emails: []string{email}, Sources: r.report.Sources, Candidates: []ExplainedCandidate{}, Users: []ExplainedUser{},
-	}}
-	x.person = r.person(email)
-	x.subject = plan.About(x.person)
-	for _, step := range []func(context.Context) error{x.remembered, x.candidates, x.inSmartsheet, x.next} {
-		if err := step(ctx); err != nil {
-			return nil, err
-		}
+	rep := report.New(Plan, j.How.RunID, j.How.Version, time.Now().UTC())
+	if _, err := j.account(ctx); err != nil {
+		return nil, err
 	}
-	return x.Explanation, nil
+	l, err := j.list(ctx, rep)
+	if err != nil {
+		return nil, err
+	}
+	x := &Explanation{Email: email, Key: email, Emails: []string{email}, Own: 1, Sources: rep.Sources, Candidates: []ExplainedCandidate{}, Users: []ExplainedUser{}}
+	person := x.person(l.people)
+	if err := x.remembered(j.State); err != nil {
+		return nil, err
+	}
+	if err := j.explainCandidates(ctx, x, person); err != nil {
+		return nil, err
+	}
+	j.Scope.Only = func(e string) bool { return e == x.Key }
+	p, err := j.build(ctx, l, rep)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.guard(l.people, rep, p); err != nil {
+		return nil, err
+	}
+	if err := j.explainUsers(ctx, x, p, person); err != nil {
+		return nil, err
+	}
+	x.Known = len(person.Candidates) > 0 || x.Row != nil || len(x.Users) > 0
+	if !x.Known {
+		x.Nearest, err = nearest(email, l.people, j.State)
+		return x, err
+	}
+	return x, j.explainNext(ctx, x, p)
 }
 
-// explainer is an explanation in the making.
-type explainer struct {
-	*Explanation
-	run     *run
-	person  sources.Joined
-	subject *plan.Subject
-	looks   []plan.Look // what reading each candidate's photo showed
-}
-
-// person finds the person with an address among those in the sources; without
-// candidates if there is none. An address that several people claim may be nobody's,
-// and still stand with each of them.
-func (r *run) person(email string) sources.Joined {
-	claims := func(c sources.Candidate) bool { return slices.Contains(c.Emails, email) }
-	var claimed sources.Joined
-	for j := range r.people.All() {
-		if slices.Contains(j.Emails, email) {
-			return j.Clone()
-		}
-		if slices.ContainsFunc(j.Candidates, claims) {
-			claimed = j.Clone()
+// person finds the person with the address among those listed; without candidates if
+// there is none. An address that several people claim may be nobody's, and still stand
+// with each of them.
+func (x *Explanation) person(people *sources.People) sources.Joined {
+	p, held := people.Holder(x.Email)
+	if !held {
+		p = sources.Joined{Own: []string{x.Email}}
+		for j := range people.All() {
+			if slices.ContainsFunc(j.Candidates, func(c sources.Candidate) bool {
+				return slices.Contains(c.Own, x.Email) || slices.Contains(c.Aliases, x.Email)
+			}) {
+				p, x.Contested = j, true
+			}
 		}
 	}
-	if claimed.Candidates == nil {
-		claimed.Emails = []string{email}
+	x.Contested = x.Contested || p.Ambiguous
+	x.Key, x.Emails, x.Own, x.DisplayName = p.Own[0], slices.Concat(p.Own, p.Aliases), len(p.Own), p.DisplayName
+	for _, l := range people.Lost() {
+		if l.Address == x.Email || slices.Contains(x.Emails, l.Address) {
+			x.Lost = append(x.Lost, l.String())
+		}
 	}
-	return claimed
+	return p
 }
 
-// remembered looks the person up in the state.
-func (x *explainer) remembered(context.Context) error {
-	s := x.subject
-	x.Key, x.Emails, x.DisplayName = s.Key(), s.Emails, s.DisplayName
-	x.Contested = s.Ambiguous || !slices.Contains(s.Emails, x.Email)
-	x.run.generation = x.run.o.State.Generation()
-	rec, known, err := x.run.o.State.Lookup(s.Key())
+// remembered reads what the state knows of the person.
+func (x *Explanation) remembered(st *state.Store) error {
+	row, known, err := st.Person(x.Key)
 	if err != nil || !known {
 		return err
 	}
-	s.Remembered, x.Record = &rec, &rec
-	return nil
+	x.Row = &row
+	u, known, err := st.User(row.UserID)
+	if known {
+		x.Sent = &u
+	}
+	return err
 }
 
-// candidates reads every candidate's photo.
-func (x *explainer) candidates(ctx context.Context) error {
-	for i, c := range x.person.Candidates {
-		src := x.run.o.Sources[c.Source]
+// explainCandidates reads every candidate's photo.
+func (j *Job) explainCandidates(ctx context.Context, x *Explanation, person sources.Joined) error {
+	winner := ""
+	for i, c := range person.Candidates {
+		src := j.Sources[c.Source]
 		e := ExplainedCandidate{
-			Source: src.Name, Type: src.Type, Ref: c.Ref.Name, Emails: c.Emails, DisplayName: c.DisplayName, Stamp: c.Stamp,
+			Source: src.Name, Type: src.Type, Ref: c.Ref.Name, Own: c.Own, Aliases: c.Aliases, DisplayName: c.DisplayName, Stamp: fmt.Sprintf("%x", c.Stamp),
 		}
 		var got sources.Photo
 		err := src.Photos(ctx, []sources.Ref{c.Ref}, func(p sources.Photo) error { got = p; return nil })
@@ -160,26 +185,31 @@ func (x *explainer) candidates(ctx context.Context) error {
 		if e.Attributes, err = sources.Describe(ctx, src.Source, c.Ref); err != nil {
 			return fmt.Errorf("read attributes from source %q: %w", src.Name, err)
 		}
-		l := looked(got, i, x.subject)
-		if l == nil {
-			x.looks = append(x.looks, plan.Look{Candidate: i})
-		} else {
-			x.looks = append(x.looks, *l)
-			e.Photo = x.photo(ctx, got)
+		if facts(got, i, &plan.Work{Joined: person}) != nil {
+			e.Photo = j.explainPhoto(ctx, got)
+		}
+		switch {
+		case person.Ambiguous:
+			e.Why = "ambiguous: several entries claim the same address, and only a human can tell which is right"
+		case e.Photo == nil:
+			e.Why = "has no photo"
+		case winner != "":
+			e.Why = fmt.Sprintf("source %s comes first and has a photo", winner)
+		default:
+			e.Wins, winner, e.Why = true, e.Source, "the first source in the configuration that has a photo"
 		}
 		x.Candidates = append(x.Candidates, e)
 	}
-	x.choose()
 	return nil
 }
 
-// photo is what there is to say of a photo.
-func (x *explainer) photo(ctx context.Context, got sources.Photo) *ExplainedPhoto {
+// explainPhoto is what there is to say of a photo.
+func (j *Job) explainPhoto(ctx context.Context, got sources.Photo) *ExplainedPhoto {
 	if got.Err != nil {
 		return &ExplainedPhoto{Error: got.Err.Error()}
 	}
-	p := &ExplainedPhoto{Bytes: len(got.Data), SHA256: state.SHA256(sum(got.Data))}
-	pic, err := photo.Prepare(ctx, got.Data, x.run.o.Photos)
+	p := &ExplainedPhoto{Bytes: len(got.Data), SHA256: sum(got.Data)}
+	pic, err := photo.Prepare(ctx, got.Data, j.Photos)
 	if bad, ok := errors.AsType[*photo.Error](err); ok {
 		p.Refused, p.Message = bad.Code, bad.Detail
 		return p
@@ -188,127 +218,85 @@ func (x *explainer) photo(ctx context.Context, got sources.Photo) *ExplainedPhot
 		p.Error = err.Error()
 		return p
 	}
-	p.Image = &report.Image{
-		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data), SourceFormat: pic.SourceFormat,
-		SourceWidth: pic.SourceWidth, SourceHeight: pic.SourceHeight, SourceBytes: p.Bytes,
-		SourceSHA256: p.SHA256, UploadSHA256: state.SHA256(sum(pic.Data)), Changes: pic.Changes,
-	}
+	p.Image = upload.Image(pic, p.SHA256, p.Bytes, sum(pic.Data))
 	return p
 }
 
-// choose says which candidate wins, and why: the first with a photo, which is what
-// a run finds when it reads them, too.
-func (x *explainer) choose() {
-	won := ""
-	for i := range x.Candidates {
-		c := &x.Candidates[i]
-		switch {
-		case x.subject.Ambiguous:
-			c.Why = "ambiguous: its rivals claim the same address, and only a human can tell which is right"
-		case c.Photo == nil:
-			c.Why = "has no photo"
-		case won != "":
-			c.Why = fmt.Sprintf("source %s comes first and has a photo", won)
-		default:
-			c.Wins, won = true, c.Source
-			c.Why = "the first source in the configuration that has a photo"
-		}
-	}
-}
-
-// inSmartsheet looks all addresses of the person up. Of alternate addresses it knows
-// what earlier runs were told.
-func (x *explainer) inSmartsheet(ctx context.Context) (err error) {
-	r, s := x.run, x.subject
-	if r.matched, err = r.matcher(); err != nil {
+// explainUsers says who has one of the addresses now.
+func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, person sources.Joined) error {
+	w := &plan.Work{Joined: person, Row: x.Row, Former: x.Sent, LookUp: true}
+	if err := p.users.Resolve(ctx, []*plan.Work{w}); err != nil {
 		return err
 	}
-	if r.matched != nil {
-		r.claims.claim(r.people)
-	}
-	shown := map[int64]smartsheet.User{}
-	err = r.findUsers(ctx, []*plan.Subject{s}, func(w smartsheet.User, u plan.User) { shown[u.ID] = w })
-	if err != nil {
-		return err
-	}
-	if r.matched != nil {
-		if left := r.matched.assign([]*plan.Subject{s}); len(left) > 0 {
-			x.Searched = &AlternateSearch{Last: r.matched.last, Asked: len(r.matched.known)}
-		}
-	}
-	for _, u := range s.Users {
-		w := shown[u.ID]
-		e := ExplainedUser{
-			ID: w.ID, Email: w.Email, Name: w.Name, Status: w.Status, ImageID: w.ImageID, Picture: plan.Action{Subject: s}.Picture(u),
-		}
-		if u.Alternate != nil {
-			e.Alternate = u.Alternate.Email
-		}
-		x.Users = append(x.Users, e)
-	}
-	return nil
-}
-
-// next asks the rules what the next run does.
-func (x *explainer) next(ctx context.Context) error {
-	s, o := x.subject, x.run.planOptions()
-	x.Known = len(s.Candidates) > 0 || s.Remembered != nil || len(x.Users) > 0
-	if !x.Known {
-		return x.nearest()
-	}
-	if len(s.Candidates) == 0 && s.Remembered == nil {
-		x.Rule = "the person is in no source, and the state remembers nothing: no run does anything"
-		return nil
-	}
-	if len(s.Candidates) == 0 && !plan.Misses(s.Remembered, o) {
-		x.Rule = "the person is in no source any more, and nothing is left to be done about it"
-		return nil
-	}
-	if !x.run.o.Shard.Has(s.Key()) {
-		x.Rule = "the person belongs to another shard"
-		return nil
-	}
-	x.Moved = plan.NeedsLook(s, o)
-	if len(x.Users) == 0 && plan.Unmet(s, o) {
-		it := x.run.absentee(s).item()
-		x.Next, x.Rule = &it, x.run.rule(plan.Action{}, it)
-		return nil
-	}
-	if x.Moved {
-		s.Look = x.look()
-	}
-	return x.decide(ctx, plan.Build([]*plan.Subject{s}, o))
-}
-
-// decide tells what p, which is about this person alone, does.
-func (x *explainer) decide(ctx context.Context, p *plan.Plan) error {
-	if len(p.Actions) == 0 {
-		r := x.subject.Record()
-		it := report.Item{Email: r.Email, UserID: r.UserID, Source: r.Source, Ref: r.Ref, Reason: string(plan.Unchanged), Outcome: string(plan.Skipped)}
-		x.Next, x.Rule = &it, rules[plan.Unchanged]
-		return nil
-	}
-	a := p.Actions[0]
-	it := x.run.skipped(a)
-	if a.Outcome == plan.Planned {
-		pool := x.run.pool()
-		pool.Done = nil
-		items, err := pool.Preview(ctx, p.Uploads())
+	for _, u := range w.Users {
+		sent, _, err := j.State.User(u.ID)
 		if err != nil {
 			return err
 		}
-		it = items[0]
+		x.Users = append(x.Users, ExplainedUser{
+			ID: u.ID, Email: u.Email, Name: u.Name, Active: u.Active, ImageID: u.ImageID, Picture: pictureOf(&sent, u), Via: u.Via, Alternate: u.Alternate,
+		})
 	}
-	x.Next, x.Rule = &it, x.run.rule(a, it)
+	if last, asked := p.users.Searched(); j.Policy.AlternateEmails && len(w.Users) == 0 {
+		x.Searched = &AlternateSearch{Last: last, Asked: asked}
+	}
 	return nil
 }
 
-// look is what a run that reads the candidates in order comes to.
-func (x *explainer) look() *plan.Look {
-	for i := range x.looks {
-		if l := &x.looks[i]; l.Sum != "" || l.Err != nil {
-			return l
-		}
+// pictureOf says whose picture u shows.
+func pictureOf(sent *state.User, u plan.User) string {
+	switch {
+	case u.ImageID == "":
+		return "none"
+	case sent.Sent != nil && sent.Sent.Adopted && sent.Sent.ImageID == u.ImageID:
+		return "adopted"
+	case !plan.Ours(sent, u):
+		return "another"
+	case sent.Intent == nil && sent.Sent.Placeholder:
+		return "our placeholder"
 	}
-	return &plan.Look{Candidate: len(x.looks) - 1}
+	return "ours"
+}
+
+// explainNext says what the next run does, by the plan that it makes.
+func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) error {
+	if !j.Scope.Shard.Has(x.Key) {
+		x.Rule = outcome.OutOfShard.Words().Rule
+		return nil
+	}
+	for i := range p.plan.Steps {
+		s := &p.plan.Steps[i]
+		if s.Key() != x.Key {
+			continue
+		}
+		x.Moved = s.Moved()
+		it := upload.Item(p.plan, s)
+		if s.Outcome == outcome.Planned {
+			items, err := j.pool(p).Preview(ctx, []*plan.Step{s})
+			if err != nil {
+				return err
+			}
+			it = items[0]
+		}
+		x.Next = &it
+		x.Rule = cmp.Or(it.Message, outcome.Reason(it.Reason).Words().Rule)
+		if s.Why == "" || it.Reason != string(s.Reason) {
+			x.Rule = outcome.Reason(it.Reason).Words().Rule
+		}
+		if s.Reason == outcome.NotInSmartsheet && j.Policy.AlternateEmails {
+			x.Rule += ", nor one of them as an alternate address that is known and confirmed"
+		}
+		return nil
+	}
+	if x.Row == nil || len(x.Candidates) == 0 {
+		x.Rule = "the person is in no source, and nothing is left to be done"
+		return nil
+	}
+	reason := outcome.Unchanged
+	if x.Row.Fingerprint != (state.Fingerprint{}) {
+		reason = plan.ReasonOf(x.Row.Note)
+	}
+	x.Next = &report.Item{Email: x.Key, UserID: x.Row.UserID, Source: x.Row.Source, Ref: x.Row.Ref, Reason: string(reason), Outcome: string(outcome.Skipped)}
+	x.Rule = reason.Words().Rule
+	return nil
 }

@@ -1,25 +1,27 @@
 package job
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
+	"photosync/sources"
+	"photosync/state"
+	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 )
 
-// listedKey is the state's fact about how many entries each source listed in the
-// last run that the guards let pass.
-const listedKey = "listed"
-
-// approvedKey is the state's fact about the plan that was last let pass by hand.
-const approvedKey = "approved"
+// Facts of the state about its runs.
+const (
+	listedKey   = "listed"   // how many entries each source listed in the last run that the guards let pass
+	approvedKey = "approved" // the plan that was last let pass by hand
+	claimsKey   = "claims"   // the lost claims that a report named
+)
 
 // HeldError is a run that a guard held back before the first write.
 type HeldError struct {
 	PlanID   string
-	Breaches []plan.Breach
+	Breaches []outcome.Breach
 }
 
 func (e *HeldError) Error() string {
@@ -48,64 +50,84 @@ func (e *ApprovalError) Hint() string {
 	return "look at this plan; if it is right, approve it with --approve " + e.PlanID
 }
 
-// guard looks at the whole plan. A plan that was approved passes, once: letting it
-// pass moves the state on, and with it the ID of the next plan.
-func (r *run) guard(context.Context) error {
-	if r.o.Apply != nil {
-		return r.admit()
-	}
-	id := r.plan.ID
-	if r.o.Approve != "" {
-		if r.o.Approve != id {
-			r.file = r.plan.File(r.o.Limit)
-			r.plan.Hold()
-			r.held = &ApprovalError{r.o.Approve, id}
-			return nil
+// past is what the state knows of earlier runs.
+type past struct {
+	plan.Past
+	claims  []string  // digests of the lost claims that a report named
+	applied []applied // plans that were carried out from a file
+}
+
+func (j *Job) readPast() (p past, err error) {
+	for key, v := range map[string]any{listedKey: &p.Listed, claimsKey: &p.claims, appliedKey: &p.applied} {
+		if _, err := j.State.Meta(key, v); err != nil {
+			return p, err
 		}
-		if r.o.Mode == Plan {
-			return nil
-		}
-		return r.o.State.SetMeta(approvedKey, map[string]string{"plan_id": id, "run_id": r.o.RunID})
 	}
-	if r.o.Guards == nil {
+	return p, nil
+}
+
+// guard looks at the whole plan, before the first write. A plan that was approved
+// passes once: letting it pass moves the state on, and with it the ID of the next plan.
+// Applying a plan is its approval.
+func (j *Job) guard(people *sources.People, rep *report.Report, p *prepared) error {
+	if j.How.Apply != nil {
+		j.admit(p)
 		return nil
 	}
-	bs := r.plan.Check(*r.o.Guards, r.past, r.listed())
-	if r.o.Guards.MaxShared > 0 {
-		counts := r.plan.Sums()
-		if err := r.countQuiet(counts); err != nil {
+	if j.How.Approve != "" {
+		if j.How.Approve != p.plan.ID {
+			p.held = &ApprovalError{j.How.Approve, p.plan.ID}
+		}
+	} else if g := j.Policy.Guards; g != nil {
+		if err := j.countUsers(p); err != nil {
 			return err
 		}
-		r.plan.HoldShared(r.subjects, counts, r.o.Guards.MaxShared)
+		rep.Guards = p.plan.Check(*g, p.past.Past, p.listed)
+		if err := j.holdShared(people, p); err != nil {
+			return err
+		}
+		if len(rep.Guards) > 0 && j.How.Mode != Plan { // a plan shows what there would be to hold
+			p.held = &HeldError{p.plan.ID, rep.Guards}
+		}
 	}
-	for _, b := range bs {
-		r.report.Guards = append(r.report.Guards, report.Breach(b))
-	}
-	if len(bs) > 0 && r.o.Mode != Plan { // a plan shows what there would be to hold
-		r.file = r.plan.File(r.o.Limit)
-		r.plan.Hold()
-		r.held = &HeldError{id, bs}
+	if p.held != nil || j.How.Mode == Plan {
+		p.file = p.plan.File(j.Scope.Limit)
+		p.file.Account, p.file.Rendering, p.file.Listed = p.account, j.Photos.Fingerprint(), p.listed
+		p.file.Guards = append(p.file.Guards, rep.Guards...)
 	}
 	return nil
 }
 
-func (r *run) listed() map[string]int {
-	n := map[string]int{}
-	for _, s := range r.report.Sources {
-		n[s.Name] = s.Listed
-	}
-	return n
+// countUsers counts the users with a picture of ours.
+func (j *Job) countUsers(p *prepared) error {
+	return j.State.View(func(v *state.Snapshot) error {
+		for u, err := range v.Users() {
+			if err != nil {
+				return err
+			}
+			if u.Sent != nil {
+				p.past.Users++
+			}
+		}
+		return nil
+	})
 }
 
-// passed remembers the listings that the guards let pass.
-func (r *run) passed() error {
-	now := r.listed()
-	same := len(now) == len(r.past.Listed)
-	for name, n := range now {
-		same = same && r.past.Listed[name] == n
-	}
-	if same || !r.listedAsPlanned() {
+// holdShared holds pictures that too many people have. Everybody listed counts, also
+// those whom this run is not about.
+func (j *Job) holdShared(people *sources.People, p *prepared) error {
+	counts := p.plan.Hashes()
+	most := j.Policy.Guards.MaxShared
+	if most <= 0 || len(counts) == 0 {
 		return nil
 	}
-	return r.o.State.SetMeta(listedKey, now)
+	err := j.eachListed(people, p.changes.work, func(l listedPerson) error {
+		h, err := l.hash()
+		if _, planned := counts[h]; planned {
+			counts[h]++
+		}
+		return err
+	})
+	p.plan.HoldShared(counts, most)
+	return err
 }

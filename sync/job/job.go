@@ -1,17 +1,22 @@
-// Package job is a run from beginning to end: read, plan, upload, record, report.
-// Run is its table of contents, and the function to read first.
+// Package job is a run from beginning to end. Run is the function to read first.
+//
+// A run is a pipeline of values: what the sources list, compared with what the state
+// remembers, gives the work; the users and the photos of the work give the plan; the
+// guards look at the plan; then it is either shown (preview) or carried out (execute).
+// Everything up to the plan is prepare, which sync, plan, apply, explain and adopt
+// share. The rules are in sync/plan, the sending is in sync/upload.
 package job
 
 import (
 	"context"
 	"errors"
 	"math"
-	"runtime"
-	"slices"
 	"time"
 
 	"photosync/sources"
 	"photosync/state"
+	"photosync/sync/match"
+	"photosync/sync/outcome"
 	"photosync/sync/photo"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -28,243 +33,222 @@ const (
 
 // Smartsheet is what a run asks of Smartsheet.
 type Smartsheet interface {
+	match.Smartsheet
 	upload.Uploader
-	upload.Finder
 	Me(ctx context.Context) (smartsheet.Me, error)
-	Users(ctx context.Context, each func(smartsheet.User) error) error
-	User(ctx context.Context, id int64) (smartsheet.User, error)
 	Stats() smartsheet.Stats
 }
 
-// Options of Run.
-type Options struct {
-	Mode    string
-	RunID   string
-	Version string
+// Job is a run: with what, by which rules, about whom, and how.
+type Job struct {
+	Parts
+	Policy plan.Policy
+	Scope  plan.Scope
+	How    How
+	Events Events
+}
 
-	Sources     []sources.Named // by precedence
-	State       *state.Store
-	Smartsheet  Smartsheet
-	Root        string // of the API: with the account, what the state is bound to
-	Photos      photo.Options
+// Parts are what a run works with.
+type Parts struct {
+	Sources    []sources.Named // by precedence
+	State      *state.Store
+	Smartsheet Smartsheet
+	Root       string // of the API: with the account, what the state is bound to
+	Photos     photo.Options
+}
+
+// How a run is carried out and accounted for.
+type How struct {
+	Mode        string
+	RunID       string
+	Version     string
 	Concurrency int
-	Thumbnails  bool // in the report
+	Thumbnails  bool       // in the report
+	Verify      bool       // look afterwards whether Smartsheet shows what was uploaded
+	Approve     string     // the ID of the plan that may pass the guards; empty: none
+	Apply       *plan.File // of mode Apply
+	Strict      bool       // with Apply: do nothing at all if anything moved since it was made
+}
 
-	Only     func(email string) bool // nil: everyone
-	Excluded func(email string) bool // nil: nobody
-	// AlternateEmails: who is not found by an address of their own is looked for among
-	// the users' confirmed alternate addresses.
-	AlternateEmails bool
-	AssumeUser      bool // uploads name the user by the address that Smartsheet lists
-	Force           bool
-	Checksum        bool
-	RetryFailed     bool
-	Source          string // only photos of this source; empty: of all
-	Limit           int    // uploads at most; 0: all
-	Existing        plan.Policy
-	// RemovedAfter is after how many complete runs without a photo a placeholder
-	// replaces the picture that we uploaded; 0: it stays.
-	RemovedAfter int
-	Guards       *plan.Guards // nil: none
-	Approve      string       // the ID of the plan that may pass the guards; empty: none
-	Shard        plan.Shard   // the part of all people that the run is about
-	Apply        *plan.File   // of mode Apply
-	Strict       bool         // do nothing at all if anything moved since Apply was made
-	Verify       bool         // look afterwards whether Smartsheet shows what was uploaded
-
-	// Hooks for progress and logs; each may be nil.
+// Events are calls for progress and logs; each may be nil.
+type Events struct {
 	Listed func(report.Source)
 	Asked  func(done, all int) // users, for their alternate addresses
 	Made   func(*plan.Plan)
-	Item   func(report.Item)
-	File   func(*plan.File) // the plan of mode Plan, or of a run that is held
+	Item   func(report.Item) // of an upload
+	File   func(*plan.File)  // the plan of mode Plan, or of a run that is held
 }
 
-// Run does what the options say and returns the account of it, complete also
-// when it fails: an error means that the run as a whole failed or was stopped.
-// After ctx is done nothing new is begun; what is on the wire is finished and
-// recorded.
-func Run(ctx context.Context, o Options) (*report.Report, error) {
-	r := &run{o: o, report: report.New(o.Mode, o.RunID, o.Version, time.Now().UTC())}
-	err := r.steps(ctx)
-	r.conclude(err)
-	return r.report, err
-}
-
-type run struct {
-	o        Options
-	report   *report.Report
-	people   *sources.People
-	quiet    quiet           // people for whom there is nothing to do
-	subjects []*plan.Subject // the others
-	absent   []absentee      // those of them who are not in Smartsheet
-	plan     *plan.Plan
-
-	claims     claims   // with AlternateEmails: who is in the sources
-	matched    *matcher // nil: by own addresses only
-	elsewhere  int      // people of other shards
-	generation uint64   // of the state that the plan rests on
-	past       plan.Past
-	held       error         // why nothing may be written
-	me         state.Account // that the token belongs to
-	file       *plan.File    // to be kept
-}
-
-// steps is the whole run, in order. Each step leaves in r what the next needs.
-func (r *run) steps(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{
-		r.account,  // whose token is it, and is the state of that account?
-		r.list,     // who is there, without a photo byte
-		r.remember, // what does the state know of them?
-		r.meet,     // who of those not met so far is in Smartsheet?
-		r.look,     // read and hash the photos whose mark moved
-		r.find,     // the others whose users the plan has to know
-		r.decide,   // the plan
-		r.guard,    // may it be carried out?
-		r.preview,  // of a plan: what would become of the pictures
-		r.tell,     // the plan, in the report
-		r.settle,   // remember what was seen and needs no upload
-		r.upload,   // prepare, send, record
-		r.verify,   // does Smartsheet show it?
-	} {
-		if err := step(ctx); err != nil {
-			return err
+// Run does what the job says and returns the account of it, complete also when it
+// fails: an error means that the run as a whole failed, was held or was stopped. After
+// ctx is done nothing new is begun; what is on the wire is finished and recorded.
+func Run(ctx context.Context, j Job) (*report.Report, error) {
+	rep := report.New(j.How.Mode, j.How.RunID, j.How.Version, time.Now().UTC())
+	p, err := j.prepare(ctx, rep)
+	if err == nil {
+		rep.Add(p.decided()...)
+		if j.Events.Made != nil {
+			j.Events.Made(p.plan)
 		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		var items []report.Item
+		if j.How.Mode == Plan || p.held != nil {
+			items, err = j.preview(ctx, p)
+		} else {
+			items, err = j.execute(ctx, p)
 		}
-		r.tidy()
+		rep.Add(items...)
+		if err == nil {
+			err = p.held
+		}
+		if err == nil && j.How.Verify && j.How.Mode != Plan {
+			err = j.verify(ctx, rep, p)
+		}
 	}
-	return nil
+	j.conclude(rep, p, err)
+	return rep, err
 }
 
-// tidy collects at once what a step about many people leaves: often that is as large as
-// what the next one needs.
-func (r *run) tidy() {
-	if len(r.subjects)+len(r.absent) > many || r.plan != nil && len(r.plan.Left) > many {
-		runtime.GC()
-	}
+// prepared is all that a run knows before anything is written.
+type prepared struct {
+	account   state.Account
+	listed    map[string]int // entries by source
+	past      past
+	users     *match.Users
+	changes   changes
+	plan      *plan.Plan
+	claims    []string   // digests of the claims that were lost
+	file      *plan.File // to be kept; nil: none
+	held      error      // why nothing may be written
+	startedAt time.Time
 }
 
-// many people are a large part of a company, as on a first run.
-const many = 10_000
+// listing is what the sources list.
+type listing struct {
+	people  *sources.People
+	proofs  []sources.Listing // by source
+	entries map[string]int    // by source
+}
+
+// prepare is the way from the sources to the plan. It fills in the report's account of
+// what it read, as far as it came.
+func (j *Job) prepare(ctx context.Context, rep *report.Report) (*prepared, error) {
+	account, err := j.account(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, err := j.list(ctx, rep)
+	if err != nil {
+		return nil, err
+	}
+	p, err := j.build(ctx, l, rep)
+	if err != nil {
+		return nil, err
+	}
+	p.account = account
+	return p, j.guard(l.people, rep, p)
+}
+
+// build makes the plan for what is listed.
+func (j *Job) build(ctx context.Context, l *listing, rep *report.Report) (p *prepared, err error) {
+	j.Policy.Rendering = j.Photos.Fingerprint()
+	p = &prepared{listed: l.entries, startedAt: rep.StartedAt}
+	if p.past, err = j.readPast(); err != nil {
+		return nil, err
+	}
+	if p.changes, p.users, err = j.matched(ctx, l.people, rep.StartedAt); err != nil {
+		return nil, err
+	}
+	if err := j.read(ctx, p.changes.work); err != nil {
+		return nil, err
+	}
+	if err := j.removals(ctx, l.people, &p.changes, p.users.Seen()); err != nil {
+		return nil, err
+	}
+	p.plan = plan.Build(plan.Input{
+		Work: p.changes.work, Sources: j.Sources, Policy: &j.Policy, Scope: &j.Scope,
+		Marker: p.changes.marker, Generation: j.State.Generation(), Seen: p.users.Seen(),
+	})
+	j.count(rep, p)
+	j.findings(rep, p, l)
+	return p, nil
+}
 
 // account binds the state to the token's account, before anything is read.
-func (r *run) account(ctx context.Context) error {
-	me, err := r.o.Smartsheet.Me(ctx)
+func (j *Job) account(ctx context.Context) (state.Account, error) {
+	me, err := j.Smartsheet.Me(ctx)
 	if err != nil {
-		return err
+		return state.Account{}, err
 	}
-	r.me = state.Account{Root: r.o.Root, ID: me.AccountID, Name: me.AccountName}
-	return r.o.State.Bind(r.me)
+	a := state.Account{Root: j.Root, ID: me.AccountID, Name: me.AccountName}
+	if !me.HasAccount { // the token's own user is the next best thing
+		a.ID, a.Name = me.ID, "the account of "+me.Email
+	}
+	if err := j.State.Bind(a); err != nil {
+		return a, err
+	}
+	return a, j.State.BindShard(j.Scope.Shard.String())
 }
 
-func (r *run) decide(context.Context) error {
-	r.plan = plan.Build(r.subjects, r.planOptions())
-	r.report.PlanID = r.plan.ID
-	r.plan.Unchanged += r.quiet.people
-	r.report.Totals.People = len(r.subjects) + len(r.absent) + r.quiet.people + r.elsewhere
-	r.report.Skip(string(plan.OutOfShard), r.elsewhere)
-	r.report.Totals.Unchanged = r.plan.Unchanged
-	for i := range r.plan.WithPhoto {
-		r.plan.WithPhoto[i] += r.quiet.withPhoto[i]
-		r.report.Sources[i].WithPhoto = r.plan.WithPhoto[i]
+// list lists every source and joins their people.
+func (j *Job) list(ctx context.Context, rep *report.Report) (*listing, error) {
+	people, proofs, err := sources.Join(ctx, j.Sources)
+	l := &listing{people: people, proofs: proofs, entries: map[string]int{}}
+	for i, proof := range proofs {
+		src := report.Source{
+			Name: j.Sources[i].Name, Type: j.Sources[i].Type, Complete: proof.Complete,
+			Listed: proof.Entries, Pages: proof.Pages, Warnings: append([]string{}, proof.Warnings...),
+		}
+		l.entries[src.Name] = src.Listed
+		rep.Sources = append(rep.Sources, src)
+		if j.Events.Listed != nil {
+			j.Events.Listed(src)
+		}
 	}
-	return nil
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return l, err
 }
 
-// tell reports what is decided already, and ends a run that is held.
-func (r *run) tell(context.Context) error {
+// decided are the items of those for whom nothing is sent in this run.
+func (p *prepared) decided() []report.Item {
 	var items []report.Item
-	for _, a := range r.plan.Actions {
-		if a.Outcome != plan.Planned {
-			items = append(items, r.skipped(a))
+	for i := range p.plan.Steps {
+		s := &p.plan.Steps[i]
+		if s.Outcome != outcome.Planned {
+			items = append(items, upload.Item(p.plan, s))
 		}
 	}
-	items = slices.Grow(items, len(r.absent))
-	for _, a := range r.absent {
-		items = append(items, a.item())
-	}
-	r.subjects, r.absent = nil, nil // from here on the plan says it all
-	r.report.Add(items...)
-	if r.o.Made != nil {
-		r.o.Made(r.plan)
-	}
-	r.keep()
-	return r.held
+	return items
 }
 
-// settle remembers new marks of what needs no upload, all in one write.
-func (r *run) settle(context.Context) error {
-	if r.o.Mode == Plan {
-		return nil
-	}
-	var records []state.Record
-	for _, as := range [][]plan.Action{r.plan.Settled, r.plan.Actions} {
-		for _, a := range as {
-			switch {
-			case a.Settle && a.Outcome == plan.Skipped:
-				records = append(records, upload.Settled(a, r.o.Photos.Fingerprint()))
-			case a.Missing != a.Record().Missing: // also if the upload does not come about
-				rec := *a.Record()
-				rec.Missing = a.Missing
-				records = append(records, rec)
-			}
+// count puts into the report how many people there are, and of whom nothing is to be
+// said one by one.
+func (j *Job) count(rep *report.Report, p *prepared) {
+	rep.PlanID = p.plan.ID
+	c := &p.changes
+	rep.Totals.People = len(c.work) + c.quiet.people + c.elsewhere
+	rep.Totals.Unchanged = p.plan.Unchanged
+	for reason, n := range c.quiet.byReason {
+		if reason == outcome.Unchanged {
+			rep.Totals.Unchanged += n
+		} else {
+			rep.Skip(string(reason), n)
 		}
 	}
-	if err := r.o.State.Put(records...); err != nil {
-		return err
-	}
-	if err := r.matched.save(); err != nil {
-		return err
-	}
-	return r.passed()
-}
-
-func (r *run) upload(ctx context.Context) error {
-	if r.o.Mode == Plan {
-		return nil
-	}
-	pool := r.pool()
-	r.limit()
-	items, err := pool.Run(ctx, r.plan.Uploads())
-	r.add(items)
-	if err == nil && r.o.Apply != nil {
-		return r.applied()
-	}
-	return err
-}
-
-// limit leaves to later runs what is beyond the limit.
-func (r *run) limit() {
-	r.plan.Limit(r.o.Limit)
-	r.tidy()
-}
-
-// add reports what became of the uploads, and those that are left by the limit.
-func (r *run) add(items []report.Item) {
-	items = slices.Grow(items, len(r.plan.Left))
-	for _, l := range r.plan.Left {
-		items = append(items, report.Item{
-			Email: l.Email, UserID: l.UserID, Source: l.Source, Ref: l.Ref, Reason: string(l.Reason), Outcome: string(plan.Unfinished),
-			Message: "left by --limit", Hint: "retry by itself: the next run continues",
-		})
-	}
-	r.report.Add(items...)
-}
-
-func (r *run) pool() *upload.Pool {
-	return &upload.Pool{
-		Sources: r.o.Sources, Photos: r.o.Photos, Smartsheet: r.o.Smartsheet, Users: r.o.Smartsheet,
-		State: r.o.State, Concurrency: r.o.Concurrency, RunID: r.o.RunID, Thumbnails: r.o.Thumbnails, Done: r.o.Item,
+	rep.Skip(string(outcome.OutOfShard), c.elsewhere)
+	for i := range rep.Sources {
+		rep.Sources[i].WithPhoto = p.plan.WithPhoto[i] + c.quiet.withPhoto[i]
 	}
 }
 
 // conclude fills in what is known only at the end.
-func (r *run) conclude(err error) {
-	rep := r.report
-	rep.FinishedAt = time.Now().UTC()
-	traffic(rep, r.o.Smartsheet.Stats())
+func (j *Job) conclude(rep *report.Report, p *prepared, err error) {
+	rep.FinishedAt, rep.Rendering = time.Now().UTC(), j.Photos.Fingerprint()
+	traffic(rep, j.Smartsheet.Stats())
+	if err == nil {
+		rep.Findings = append(rep.Findings, unstableIDs(p.plan)...)
+	}
 	switch {
 	case Held(err):
 		rep.Result = report.Held
@@ -272,7 +256,7 @@ func (r *run) conclude(err error) {
 		rep.Result = report.Interrupted
 	case err != nil:
 		rep.Result = report.Failed
-	case rep.NeedsAttention() > 0:
+	case rep.NeedsSomebody():
 		rep.Result = report.Partial
 	case rep.Totals.Uploaded+rep.Totals.Planned == 0:
 		rep.Result = report.NothingToDo
@@ -295,8 +279,8 @@ func traffic(rep *report.Report, st smartsheet.Stats) {
 	}
 }
 
-// Held reports whether err means that the run was held back: by a guard, or
-// because its plan may not be carried out.
+// Held reports whether err means that the run was held back: by a guard, or because
+// its plan may not be carried out.
 func Held(err error) bool {
 	_, guard := errors.AsType[*HeldError](err)
 	_, approval := errors.AsType[*ApprovalError](err)
@@ -304,16 +288,12 @@ func Held(err error) bool {
 	return guard || approval || plan
 }
 
-// Stopped reports whether err means that a run ended early and the next one
-// continues: a signal, the time budget, Smartsheet's maintenance, or a quota that
-// others use up for good.
+// Stopped reports whether err means that a run ended early and the next one continues:
+// a signal, the time budget, Smartsheet's maintenance, or a quota that others use up
+// for good.
 func Stopped(err error) bool {
-	if err == nil {
-		return false
-	}
-	v := smartsheet.VerdictOf(err)
 	return errors.Is(err, ErrSignal) || errors.Is(err, ErrMaxDuration) || errors.Is(err, context.Canceled) ||
-		v == smartsheet.Maintenance || v == smartsheet.Throttled
+		err != nil && smartsheet.Classify(err).Resumable()
 }
 
 // Causes with which the context of a run is cancelled.
@@ -330,6 +310,9 @@ func ErrorOf(err error) *report.Error {
 	out := &report.Error{Message: err.Error(), Hint: Hint(err)}
 	if e, ok := errors.AsType[*smartsheet.Error](err); ok {
 		out.HTTPStatus, out.ErrorCode, out.RefID = e.Status, e.Code, e.RefID
+	}
+	if e, ok := errors.AsType[*upload.WrongUserError](err); ok {
+		out.RefID = e.RefID
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"photosync/sources/sourcetest"
+	"photosync/state"
 	"photosync/sync/plan"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -30,7 +31,7 @@ func TestPolicies(t *testing.T) {
 		for i, policy := range policies {
 			for _, after := range []int{1, 0} {
 				t.Run(fmt.Sprintf("%s, %s, %s, removed after %d", c[0], c[1], policy, after), func(t *testing.T) {
-					cell(t, c[0], c[1], plan.Policy(policy), after, c[2+i])
+					cell(t, c[0], c[1], plan.Existing(policy), after, c[2+i])
 				})
 			}
 		}
@@ -47,9 +48,9 @@ func cells(row string) []string {
 }
 
 // cell brings about one situation and demands what the table says of it.
-func cell(t *testing.T, source, picture string, policy plan.Policy, after int, want string) {
+func cell(t *testing.T, source, picture string, policy plan.Existing, after int, want string) {
 	b := newBench(t, 1, simulator.Options{})
-	change := func(o *Options) { o.Existing, o.RemovedAfter = policy, after }
+	change := func(o *Job) { o.Policy.Existing, o.Policy.RemovedAfter = policy, after }
 	if source != "new" {
 		b.must(change)
 	}
@@ -57,13 +58,11 @@ func cell(t *testing.T, source, picture string, policy plan.Policy, after int, w
 	switch {
 	case source == "removed" && after == 0:
 		want = "no_photo"
-	case source == "back again" && picture == "our placeholder" && after == 0: // there the photo still is
-		want = "same_picture"
-		if policy == plan.FillEmpty {
-			want = "user_changed"
+	case source == "back again" && after == 0: // our picture was never replaced: the user has the photo already
+		want = ""
+		if policy == plan.Enforce && picture != "our placeholder" || policy == plan.FillEmpty && picture == "none" {
+			want = "drifted"
 		}
-	case source == "back again" && policy == plan.OnSourceChange && after == 0:
-		want = "same_picture" // as the last one we uploaded; nobody asks whether it is still there
 	case want == "–":
 		want = ""
 	}
@@ -82,10 +81,10 @@ func cell(t *testing.T, source, picture string, policy plan.Policy, after int, w
 }
 
 // adopt loses the record of a person and adopts the photo that was there.
-func (b *bench) adopt(change func(*Options)) {
+func (b *bench) adopt(change func(*Job)) {
 	b.t.Helper()
 	r := b.record(0)
-	if err := b.st.Delete(email(0)); err != nil {
+	if err := b.st.Write(state.Change{ForgetPeople: []string{email(0)}, ForgetUsers: []int64{r.ID}}); err != nil {
 		b.t.Fatal(err)
 	}
 	had := &sourcetest.Memory{}
@@ -94,10 +93,10 @@ func (b *bench) adopt(change func(*Options)) {
 	change(&o)
 	o.Sources[0].Source = had
 	found, err := Adoptable(b.t.Context(), o)
-	if err != nil || len(found.Records) != 1 || found.Records[0].ImageID != r.ImageID {
+	if err != nil || len(found.Users) != 1 || found.Users[0].Sent.ImageID != r.Sent.ImageID {
 		b.t.Fatalf("adoptable: %+v, %v", found, err)
 	}
-	if _, known, err := b.st.Lookup(email(0)); known || err != nil {
+	if _, known, err := b.st.Person(email(0)); known || err != nil {
 		b.t.Fatal("something was written before it was confirmed", err)
 	}
 	if n, err := Adopt(b.st, found); n != 1 || err != nil {
@@ -106,7 +105,7 @@ func (b *bench) adopt(change func(*Options)) {
 }
 
 // situation makes the photo and the picture what a row of the table says.
-func (b *bench) situation(change func(*Options), source, pic string) {
+func (b *bench) situation(change func(*Job), source, pic string) {
 	b.t.Helper()
 	photo := picture(0)
 	switch source {
@@ -128,7 +127,7 @@ func (b *bench) situation(change func(*Options), source, pic string) {
 		b.sim.SetImage(email(0), picture(20))
 	case "none":
 		if source != "new" {
-			b.rebuild(smartsheet.User{ID: b.record(0).UserID, Email: email(0)})
+			b.rebuild(smartsheet.User{ID: b.record(0).ID, Email: email(0)})
 		}
 	case "adopted":
 		b.adopt(change)

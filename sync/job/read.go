@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -12,100 +13,65 @@ import (
 
 	"photosync/sources"
 	"photosync/sync/plan"
-	"photosync/sync/report"
-	"photosync/sync/smartsheet"
 )
 
-func (r *run) planOptions() *plan.Options {
-	names := make([]string, len(r.o.Sources))
-	for i, s := range r.o.Sources {
-		names[i] = s.Name
+// read reads and hashes the photos of those whose mark moved and who are an active
+// user. The first candidate with a photo counts; the bytes are dropped again.
+func (j *Job) read(ctx context.Context, ws []*plan.Work) error {
+	var open []*plan.Work
+	for _, w := range ws {
+		if w.NeedsRead(&j.Policy, &j.Scope) {
+			open = append(open, w)
+		}
 	}
-	return &plan.Options{
-		Rendering: r.o.Photos.Fingerprint(), Force: r.o.Force, Checksum: r.o.Checksum,
-		RetryFailed: r.o.RetryFailed, Excluded: r.o.Excluded, Sources: names, Existing: r.o.Existing, Source: r.o.Source,
-		RemovedAfter: r.o.RemovedAfter, Afresh: r.o.AssumeUser || r.o.AlternateEmails, Generation: r.generation,
-	}
+	return j.readPhotos(ctx, open)
 }
 
-// list lists every source and joins their people.
-func (r *run) list(ctx context.Context) error {
-	people, listings, err := sources.Join(ctx, r.o.Sources)
-	for i, l := range listings {
-		src := report.Source{
-			Name: r.o.Sources[i].Name, Type: r.o.Sources[i].Type, Complete: l.Complete,
-			Listed: l.Entries, Pages: l.Pages, Warnings: append([]string{}, l.Warnings...),
-		}
-		r.report.Sources = append(r.report.Sources, src)
-		if r.o.Listed != nil {
-			r.o.Listed(src)
-		}
-	}
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	r.people = people
-	return err
-}
-
-// look reads and hashes the photos of those whose mark moved. The first candidate
-// with a photo wins; the bytes are dropped again.
-func (r *run) look(ctx context.Context) error {
-	o := r.planOptions()
-	var open []*plan.Subject // still without an answer
-	for _, s := range r.subjects {
-		if plan.NeedsLook(s, o) {
-			open = append(open, s)
-		}
-	}
+// readPhotos reads the candidates of open in rounds, until each has a photo or none is
+// left.
+func (j *Job) readPhotos(ctx context.Context, open []*plan.Work) error {
 	for round := 0; len(open) > 0; round++ {
-		bySource := make([][]*plan.Subject, len(r.o.Sources))
-		for _, s := range open {
-			if c := s.Candidates[round]; c.HasPhoto != sources.Absent {
-				bySource[c.Source] = append(bySource[c.Source], s)
+		bySource := make([][]*plan.Work, len(j.Sources))
+		for _, w := range open {
+			if c := w.Candidates[round]; c.HasPhoto != sources.Absent {
+				bySource[c.Source] = append(bySource[c.Source], w)
 			}
 		}
 		for src, wanted := range bySource {
-			if err := r.lookIn(ctx, src, round, wanted); err != nil {
+			if err := j.readFrom(ctx, src, round, wanted); err != nil {
 				return err
 			}
 		}
-		open = slices.DeleteFunc(open, func(s *plan.Subject) bool {
-			if s.Look == nil && round+1 == len(s.Candidates) {
-				s.Look = &plan.Look{Candidate: round} // none of them has a photo
+		open = slices.DeleteFunc(open, func(w *plan.Work) bool {
+			if w.Photo == nil && round+1 == len(w.Candidates) {
+				w.Photo = &plan.Photo{Candidate: round} // none of them has a photo
 			}
-			return s.Look != nil
+			return w.Photo != nil
 		})
 	}
 	return nil
 }
 
-// lookIn reads the photos that the candidates of the round have in one source. Photos
-// come one at a time; they are hashed by all processors, each with one in hand.
-func (r *run) lookIn(ctx context.Context, src, round int, wanted []*plan.Subject) error {
+// readFrom reads the photos that the candidates of the round have in one source.
+// Photos come one at a time; they are hashed by all processors, each with one in hand.
+func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	ref := func(s *plan.Subject) sources.Ref { return s.Candidates[round].Ref }
-	slices.SortFunc(wanted, func(a, b *plan.Subject) int { return ref(a).Compare(ref(b)) })
+	ref := func(w *plan.Work) sources.Ref { return w.Candidates[round].Ref }
+	slices.SortFunc(wanted, func(a, b *plan.Work) int { return ref(a).Compare(ref(b)) })
 	refs := make([]sources.Ref, len(wanted))
-	for i, s := range wanted {
-		refs[i] = ref(s)
+	for i, w := range wanted {
+		refs[i] = ref(w)
 	}
 	var hashing errgroup.Group
 	hashing.SetLimit(runtime.GOMAXPROCS(0))
-	err := r.o.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
+	err := j.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
 		hashing.Go(func() error {
 			defer ph.Done()
-			i, _ := slices.BinarySearchFunc(wanted, ph.Ref, func(s *plan.Subject, r sources.Ref) int { return ref(s).Compare(r) })
-			for ; i < len(wanted) && ref(wanted[i]) == ph.Ref; i++ { // nobody is wanted by two
-				s := wanted[i]
-				if ph.Moved {
-					s.Candidates[round].Stamp = "" // it is not of these bytes
-				}
-				if l := looked(ph, round, s); l != nil {
-					s.Look = l
-				}
+			i, _ := slices.BinarySearchFunc(wanted, ph.Ref, func(w *plan.Work, r sources.Ref) int { return ref(w).Compare(r) })
+			for ; i < len(wanted) && ref(wanted[i]) == ph.Ref; i++ {
+				wanted[i].Photo = facts(ph, round, wanted[i])
 			}
 			return nil
 		})
@@ -116,64 +82,34 @@ func (r *run) lookIn(ctx context.Context, src, round int, wanted []*plan.Subject
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("read photos from source %q: %w", r.o.Sources[src].Name, err)
+		return fmt.Errorf("read photos from source %q: %w", j.Sources[src].Name, err)
 	}
 	return nil
 }
 
-// looked is what a photo tells; nil when the next candidate must be asked.
-func looked(ph sources.Photo, round int, s *plan.Subject) *plan.Look {
-	l := &plan.Look{Candidate: round, Err: ph.Err}
+// facts is what reading a candidate's photo came to; nil when the next candidate must
+// be read.
+func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
+	f := &plan.Photo{Candidate: round, Err: ph.Err, Moved: ph.Moved}
 	switch {
 	case errors.Is(ph.Err, sources.ErrNoPhoto):
 		return nil
 	case errors.Is(ph.Err, sources.ErrTooLarge):
-		// Its bytes are not read, so its mark stands for them: it is reported once,
-		// and not every night.
-		l.Sum = sum([]byte("too large\n" + ph.Ref.Name + "\n" + s.Candidates[round].Stamp))
+		// Its bytes are not read, so its mark stands for them: it is reported once, and
+		// not every night.
+		f.SHA256 = sum([]byte("too large\n" + ph.Ref.Name + "\n" + w.Candidates[round].Stamp))
 	case ph.Err == nil:
-		l.Sum = sum(ph.Data)
+		f.SHA256 = sum(ph.Data)
 	}
-	return l
-}
-
-// sum is the hash of b as state.Sum has it.
-func sum(b []byte) string {
-	h := sha256.Sum256(b)
-	return string(h[:])
-}
-
-// findUsers looks the users up who have one of the addresses of people: these meet
-// them. each, which may be nil, sees them, too.
-func (r *run) findUsers(ctx context.Context, people []*plan.Subject, each func(smartsheet.User, plan.User)) error {
-	emails := make([]string, 0, len(people))
-	byEmail := make(map[string]*plan.Subject, len(people))
-	for _, s := range people {
-		for _, e := range s.Emails {
-			byEmail[e] = s
-		}
-		emails = append(emails, s.Emails...)
+	if u, one := w.User(); one && ph.Emails != nil {
+		c := w.Candidates[round]
+		listed := slices.Contains(c.Own, u.Via) || slices.Contains(c.Aliases, u.Via)
+		f.Elsewhere = listed && !slices.Contains(ph.Emails, u.Via)
 	}
-	return r.o.Smartsheet.Find(ctx, append(emails, r.matched.own(emails)...), func(w smartsheet.User) error {
-		u, ok := user(w)
-		if !ok {
-			return nil
-		}
-		if s := byEmail[u.Email]; s != nil {
-			s.Meet(u)
-		}
-		r.matched.see(u)
-		if each != nil {
-			each(w, u)
-		}
-		return nil
-	})
+	return f
 }
 
-// user is what a plan needs to know of w; false if its address is none.
-func user(w smartsheet.User) (plan.User, bool) {
-	e, err := sources.Email(w.Email)
-	// Without admin rights the status is not shown: then it is taken for active.
-	active := w.Status == "" || w.Status == "ACTIVE"
-	return plan.User{ID: w.ID, Email: e, Name: w.Name, Active: active, ImageID: w.ImageID}, err == nil
+func sum(data []byte) string {
+	h := sha256.Sum256(data)
+	return hex.EncodeToString(h[:])
 }

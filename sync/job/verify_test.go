@@ -11,10 +11,10 @@ import (
 )
 
 // verifying is a run that verifies; meanwhile happens after everyone is uploaded.
-func verifying(left int, meanwhile func()) func(*Options) {
-	return func(o *Options) {
-		o.Verify, o.Force, o.Concurrency = true, true, 1
-		o.Item = func(report.Item) {
+func verifying(left int, meanwhile func()) func(*Job) {
+	return func(o *Job) {
+		o.How.Verify, o.Scope.Force, o.How.Concurrency = true, true, 1
+		o.Events.Item = func(report.Item) {
 			if left--; left == 0 && meanwhile != nil {
 				meanwhile()
 			}
@@ -47,8 +47,8 @@ func TestVerify(t *testing.T) {
 		if it.Email != email(i) || it.Verified || !it.Unverified || !strings.HasPrefix(it.Message, want) || it.Hint == "" {
 			t.Errorf("item %+v, want %q", it, want)
 		}
-		if rec, _, err := b.st.Lookup(email(i)); err != nil || rec.ImageID != it.ImageID || it.ImageID == "" {
-			t.Errorf("error %v, record %+v, item %+v", err, rec, it)
+		if rec := b.record(i); rec.Sent.ImageID != it.ImageID || it.ImageID == "" {
+			t.Errorf("record %+v, item %+v", rec, it)
 		}
 	}
 }
@@ -56,8 +56,8 @@ func TestVerify(t *testing.T) {
 // laggard is a Smartsheet whose list of users shows the pictures of yesterday.
 type laggard struct{ *smartsheet.Client }
 
-func (l laggard) Find(ctx context.Context, emails []string, each func(smartsheet.User) error) error {
-	return l.Client.Find(ctx, emails, func(u smartsheet.User) error {
+func (l laggard) UsersByEmail(ctx context.Context, emails []string, each func(smartsheet.User) error) (bool, error) {
+	return l.Client.UsersByEmail(ctx, emails, func(u smartsheet.User) error {
 		u.ImageID = "yesterday"
 		return each(u)
 	})
@@ -67,7 +67,7 @@ func (l laggard) Find(ctx context.Context, emails []string, each func(smartsheet
 func TestVerifyAsksAgain(t *testing.T) {
 	b := newBench(t, maxAskedAgain+5, simulator.Options{})
 	change := verifying(maxAskedAgain+5, nil)
-	r := b.must(func(o *Options) {
+	r := b.must(func(o *Job) {
 		change(o)
 		o.Smartsheet = laggard{b.client(1_000_000)}
 	})

@@ -1,5 +1,7 @@
 package outcome
 
+import "strconv"
+
 // Words say a Reason for people.
 type Words struct {
 	Title   string // two or three words
@@ -47,4 +49,13 @@ func Reasons() []Reason {
 		all = append(all, r)
 	}
 	return all
+}
+
+// Number writes n with its digits in groups of three: 1,234,567.
+func Number(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }

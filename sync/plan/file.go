@@ -12,25 +12,27 @@ import (
 	"slices"
 
 	"photosync/state"
+	"photosync/sync/outcome"
 )
 
 // FileVersion is the version of a plan's JSON. A program refuses plans of another.
 const FileVersion = 1
 
-// File is a plan as JSON: what it would upload, and what that rests on. The same
-// plan gives the same bytes.
+// File is a plan as JSON: what it would upload, and what that rests on. The same plan
+// gives the same bytes.
 type File struct {
-	SchemaVersion   int            `json:"schema_version"`
-	PlanID          string         `json:"plan_id"`
-	Account         state.Account  `json:"account"`
-	StateGeneration uint64         `json:"state_generation"`
-	Rendering       string         `json:"rendering"` // fingerprint of the image settings
-	Selection       Selection      `json:"selection"`
-	Listed          map[string]int `json:"listed"`  // entries by source
-	Guards          []Breach       `json:"guards"`  // that hold a sync with this plan
-	Steps           []Step         `json:"steps"`   // what applying the plan does, by email
-	Missing         []Step         `json:"missing"` // people whose photo is newly gone: they are counted
-	Held            []Step         `json:"held"`    // by max_shared: applying leaves them out
+	SchemaVersion   int              `json:"schema_version"`
+	PlanID          string           `json:"plan_id"`
+	Checksum        string           `json:"checksum"` // of everything else in the file: an edited plan is refused
+	Account         state.Account    `json:"account"`
+	StateGeneration uint64           `json:"state_generation"`
+	Rendering       string           `json:"rendering"` // fingerprint of the image settings
+	Selection       Selection        `json:"selection"`
+	Listed          map[string]int   `json:"listed"`  // entries by source
+	Guards          []outcome.Breach `json:"guards"`  // that hold a sync with this plan
+	Steps           []FileStep       `json:"steps"`   // what applying the plan does, by email
+	Missing         []FileStep       `json:"missing"` // people whose photo is newly missing: they are counted
+	Held            []FileStep       `json:"held"`    // by max_shared: applying leaves them out
 }
 
 // Selection is the part of a plan's rules that stood on the command line.
@@ -44,86 +46,104 @@ type Selection struct {
 	RetryFailed bool     `json:"retry_failed,omitempty"`
 }
 
-// Step is one person in a File.
-type Step struct {
-	Email        string `json:"email"`
-	UserID       int64  `json:"user_id,omitempty"`
-	Reason       Reason `json:"reason"`
-	Source       string `json:"source,omitempty"`
-	Ref          string `json:"ref,omitempty"`
-	Stamp        string `json:"stamp,omitempty"`
-	SourceSHA256 string `json:"source_sha256,omitempty"`
-	UploadSHA256 string `json:"upload_sha256,omitempty"` // empty: not prepared, or refused
-	Refused      string `json:"refused,omitempty"`       // the code of a picture that will be
-	ImageID      string `json:"image_id,omitempty"`      // in Smartsheet, where the policy has to know
-	Record       string `json:"record"`                  // fingerprint of what the state remembers
-	Shared       int    `json:"shared,omitempty"`        // people with this picture, of one held for it
+// FileStep is one person in a File. The user is named by id and address: a step is
+// refused when the id does not have the address any more.
+type FileStep struct {
+	Email        string         `json:"email"`
+	UserID       int64          `json:"user_id,omitempty"`
+	UserEmail    string         `json:"user_email,omitempty"`
+	Reason       outcome.Reason `json:"reason"`
+	Source       string         `json:"source,omitempty"`
+	Ref          string         `json:"ref,omitempty"`
+	SourceSHA256 string         `json:"source_sha256,omitempty"`
+	UploadSHA256 string         `json:"upload_sha256,omitempty"` // empty: not prepared, or refused
+	Refused      string         `json:"refused,omitempty"`       // the code of a picture that will be
+	ImageID      string         `json:"image_id,omitempty"`      // that Smartsheet showed
+	Record       string         `json:"record"`                  // fingerprint of what we put on the user before
+	Shared       int            `json:"shared,omitempty"`        // people with this picture, of one held for it
 }
 
 // File is the plan as it can be kept: the first limit uploads of it (0: all).
 func (p *Plan) File(limit int) *File {
 	f := &File{
 		SchemaVersion: FileVersion, PlanID: p.ID, StateGeneration: p.generation,
-		Guards: []Breach{}, Steps: []Step{}, Missing: []Step{}, Held: []Step{},
+		Guards: []outcome.Breach{}, Steps: []FileStep{}, Missing: []FileStep{}, Held: []FileStep{},
 	}
 	up := p.Uploads()
 	if limit > 0 && len(up) > limit {
 		up = up[:limit]
 	}
-	for _, a := range up {
-		f.Steps = append(f.Steps, a.step())
+	for _, s := range up {
+		f.Steps = append(f.Steps, p.fileStep(s))
 	}
-	slices.SortFunc(f.Steps, func(a, b Step) int { return cmp.Compare(a.Email, b.Email) })
-	for _, a := range p.Actions {
-		switch {
-		case a.newlyMissing():
-			f.Missing = append(f.Missing, a.step())
-		case a.Reason == SharedImage:
-			f.Held = append(f.Held, a.step())
+	slices.SortFunc(f.Steps, func(a, b FileStep) int { return cmp.Compare(a.Email, b.Email) })
+	for i := range p.Steps {
+		switch s := &p.Steps[i]; {
+		case s.NewlyMissing && s.Outcome != outcome.Planned:
+			f.Missing = append(f.Missing, p.fileStep(s))
+		case s.Reason == outcome.SharedImage:
+			f.Held = append(f.Held, p.fileStep(s))
 		}
 	}
 	return f
 }
 
-func (a Action) step() Step {
-	return Step{
-		Email: a.Key(), UserID: a.User().ID, Reason: a.Reason, Source: a.Source(), Ref: a.Candidate().Ref.Name, Stamp: a.Stamp(),
-		SourceSHA256: a.SourceSHA256(), ImageID: a.User().ImageID, Record: fingerprint(a.Record()), Shared: a.Detail().Shared,
+func (p *Plan) fileStep(s *Step) FileStep {
+	f := FileStep{Email: s.Key(), UserID: s.UserID(), Reason: s.Reason, SourceSHA256: s.SHA256(), Record: fingerprint(s.Sent), Shared: s.Shared}
+	f.Source, f.Ref = p.Source(s)
+	if s.To != nil {
+		f.UserEmail, f.ImageID = s.To.Email, s.To.ImageID
 	}
+	return f
 }
 
-// Prepared notes what preparing the picture of a step came to: the hash of what
-// will be sent, or the code of its refusal.
+// Prepared notes what preparing the picture of a step came to: the hash of what will
+// be sent, or the code of its refusal.
 func (f *File) Prepared(email, uploadSHA256, refused string) {
 	if i, ok := place(f.Steps, email); ok {
 		f.Steps[i].UploadSHA256, f.Steps[i].Refused = uploadSHA256, refused
 	}
 }
 
-// fingerprint is short for everything that a record holds.
-func fingerprint(r *state.Record) string {
-	data, err := json.Marshal(r)
-	if err != nil {
-		panic(err) // texts, numbers and times that came from the state
+// fingerprint is short for everything that we put on a user.
+func fingerprint(u *state.User) string {
+	if u == nil {
+		return ""
 	}
-	sum := sha256.Sum256(data)
+	sum := sha256.Sum256(encode(u))
 	return hex.EncodeToString(sum[:6])
 }
 
-// Encode writes f.
+func encode(v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // texts, numbers and times that came from the state or from JSON
+	}
+	return data
+}
+
+// Encode writes f, with its checksum.
 func (f *File) Encode(w io.Writer) error {
+	f.Checksum = f.checksum()
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(f)
 }
 
+func (f *File) checksum() string {
+	g := *f
+	g.Checksum = ""
+	sum := sha256.Sum256(encode(g))
+	return hex.EncodeToString(sum[:16])
+}
+
 // Decode reads what Encode wrote.
 func Decode(data []byte) (*File, error) {
 	var v struct {
-		SchemaVersion int    `json:"schema_version"`
-		PlanID        string `json:"plan_id"`
-		Steps         []Step `json:"steps"`
+		SchemaVersion int        `json:"schema_version"`
+		PlanID        string     `json:"plan_id"`
+		Steps         []FileStep `json:"steps"`
 	}
 	if err := json.Unmarshal(data, &v); err != nil {
 		return nil, fmt.Errorf("it is no plan, or damaged: %w", err)
@@ -140,91 +160,88 @@ func Decode(data []byte) (*File, error) {
 	if err := d.Decode(f); err != nil {
 		return nil, fmt.Errorf("it is no plan, or damaged: %w", err)
 	}
-	for _, steps := range [][]Step{f.Steps, f.Missing} {
+	for _, steps := range [][]FileStep{f.Steps, f.Missing} {
 		for i := range steps {
 			if i > 0 && steps[i-1].Email >= steps[i].Email {
 				return nil, fmt.Errorf("it is damaged: %q is out of order", steps[i].Email)
 			}
 		}
 	}
+	if f.Checksum != f.checksum() {
+		return nil, errors.New("it was edited or is damaged: its checksum does not match")
+	}
 	return f, nil
 }
 
 // place finds a person among steps, which are sorted.
-func place(steps []Step, email string) (at int, ok bool) {
-	return slices.BinarySearchFunc(steps, email, func(s Step, e string) int { return cmp.Compare(s.Email, e) })
+func place(steps []FileStep, email string) (at int, ok bool) {
+	return slices.BinarySearchFunc(steps, email, func(s FileStep, e string) int { return cmp.Compare(s.Email, e) })
 }
 
-// Has tells whether f, which may be nil, has a step for a person.
-func (f *File) Has(email string) bool {
-	if f == nil {
-		return false
-	}
-	_, has := place(f.Steps, email)
-	return has
-}
-
-// Keep leaves of the plan what f holds and what has not moved since: a step of f
-// that is not what it was is Held, with Why, and what f does not hold is skipped. It
+// Keep leaves of the plan what f holds and what has not moved since: a step of f that
+// is not what it was is Held, and what f does not hold is skipped. runs are the runs
+// that applied f before and were stopped: what they did is not taken for a move. Keep
 // returns how many steps moved.
-func (p *Plan) Keep(f *File) (moved int) {
+func (p *Plan) Keep(f *File, runs []string) (moved int) {
 	seen := map[string]bool{}
-	for i := range p.Actions {
-		a := &p.Actions[i]
-		at, planned := place(f.Steps, a.Key())
-		seen[a.Key()] = true
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		at, planned := place(f.Steps, s.Key())
+		seen[s.Key()] = true
 		switch {
 		case planned:
-			if s := f.Steps[at]; s.moved(*a) != "" {
+			fs := &f.Steps[at]
+			if why := p.moved(fs, s, runs); why != "" {
 				moved++
-				a.leave(Held, s.moved(*a))
+				s.leave(outcome.Held, why)
 			} else {
-				a.detail = &Detail{Exact: true, Promised: s.UploadSHA256}
+				s.Exact, s.Promised = true, fs.UploadSHA256
 			}
-		case a.Outcome == Planned:
-			a.leave(Skipped, "not in the plan; the next sync looks at it")
-		case a.newlyMissing(), a.Missing != a.Record().Missing:
-			m, counted := place(f.Missing, a.Key())
-			a.Settle = counted && f.Missing[m].Record == fingerprint(a.Record())
-		}
-		if !a.Settle && a.Outcome != Planned {
-			a.Missing = a.Record().Missing // nothing is counted that the plan does not say
+		case s.Outcome == outcome.Planned:
+			s.leave(outcome.Skipped, "not in the plan; the next sync looks at it")
+		case s.Missing > 0:
+			if m, counted := place(f.Missing, s.Key()); !counted || f.Missing[m].Record != fingerprint(s.Sent) {
+				s.Missing, s.NewlyMissing, s.Forget = 0, false, false // nothing is counted that the plan does not say
+			}
 		}
 	}
-	for _, s := range f.Steps {
-		if !seen[s.Email] { // unchanged now, in no source any more, or not selected
-			moved++
-			a := Action{Subject: &Subject{
-				Emails: []string{s.Email}, Remembered: &state.Record{UserID: s.UserID, Source: s.Source, Ref: s.Ref},
-			}}
-			a.leave(Skipped, fmt.Sprintf("it was %s when the plan was made, and there is nothing to do any more", s.Reason))
-			p.Actions = append(p.Actions, a)
+	for _, fs := range f.Steps {
+		if seen[fs.Email] {
+			continue
 		}
+		// Unchanged now, not listed any more, or not selected.
+		moved++
+		w := &Work{Row: &state.Person{Email: fs.Email, Source: fs.Source, Ref: fs.Ref, UserID: fs.UserID}}
+		s := Step{Work: w, To: &User{ID: fs.UserID, Email: fs.UserEmail}}
+		s.leave(outcome.Skipped, fmt.Sprintf("it was %s when the plan was made, and there is nothing to do any more", fs.Reason))
+		p.Steps = append(p.Steps, s)
 	}
-	slices.SortFunc(p.Actions, byEmail)
+	slices.SortFunc(p.Steps, byKey)
 	return moved
 }
 
-// leave takes a out of the plan that is applied.
-func (a *Action) leave(o Outcome, why string) {
-	d := a.Detail()
-	d.Why = why
-	a.Reason, a.Outcome, a.detail, a.Settle, a.Lost = HeldBack, o, &d, false, false
+// leave takes s out of the plan that is applied.
+func (s *Step) leave(o outcome.Outcome, why string) {
+	s.Reason, s.Outcome, s.Why, s.Settle, s.Lost, s.Forget = outcome.HeldBack, o, why, false, false, false
 }
 
-// moved says what of a is not as it was for s; empty: nothing. A change mark that
+// moved says what of s is not as it was for fs; empty: nothing. A change mark that
 // moved had the photo read again: then its bytes tell.
-func (s Step) moved(a Action) string {
+func (p *Plan) moved(fs *FileStep, s *Step, runs []string) string {
+	own := s.Sent != nil && s.Sent.Intent != nil && slices.Contains(runs, s.Sent.Intent.RunID)
+	source, ref := p.Source(s)
 	switch {
-	case a.Outcome != Planned || a.Reason != s.Reason:
-		return fmt.Sprintf("it was %s when the plan was made, and is %s now", s.Reason, a.Reason)
-	case a.SourceSHA256() != s.SourceSHA256 || a.Source() != s.Source || a.Candidate().Ref.Name != s.Ref:
+	case s.Outcome != outcome.Planned || s.Reason != fs.Reason && !own:
+		return fmt.Sprintf("it was %s when the plan was made, and is %s now", fs.Reason, s.Reason)
+	case s.SHA256() != fs.SourceSHA256 || source != fs.Source || ref != fs.Ref:
 		return "the photo changed after the plan was made"
-	case a.User().ID != s.UserID:
-		return fmt.Sprintf("the Smartsheet user was %d when the plan was made, and is %d now", s.UserID, a.User().ID)
-	case a.User().ImageID != s.ImageID:
+	case s.To.ID != fs.UserID || s.To.Email != fs.UserEmail:
+		return fmt.Sprintf("the Smartsheet user was %d %s when the plan was made, and is %d %s now", fs.UserID, fs.UserEmail, s.To.ID, s.To.Email)
+	case own:
+		return ""
+	case s.To.ImageID != fs.ImageID:
 		return "the picture in Smartsheet changed after the plan was made"
-	case fingerprint(a.Record()) != s.Record:
+	case fingerprint(s.Sent) != fs.Record:
 		return "another run was here after the plan was made"
 	}
 	return ""

@@ -85,13 +85,14 @@ func TestAllIsText(t *testing.T) {
 		r := sample(5)
 		code := 1128
 		r.Version, r.Mode, r.PlanID, r.Approve, r.PlanFile, r.Warnings = s, s, s, s, s, []string{s}
+		one := s + "1"
 		r.Error = &Error{Message: s, Hint: s, RefID: s}
 		r.Guards = []Breach{{Guard: s, Message: s}}
 		r.Sources = []Source{{Name: s, Type: s, Warnings: []string{s}}}
 		for _, outcome := range []string{"uploaded", "failed", "partial_success", "skipped", "unfinished", "held"} {
 			r.Add(Item{
 				Email: s, Source: s, Ref: s, Reason: "new", Outcome: outcome, Message: s, Hint: s, RefID: &s, ErrorCode: &code, HTTPStatus: 400,
-				FailedItems: []FailedItem{{Message: s + "1", RefID: s + "1"}}, EarlierErrors: []AttemptError{{RefID: s + "2"}}, Candidates: []string{s},
+				FailedItems: []FailedItem{{Message: s + "1", RefID: &one}}, EarlierErrors: []AttemptError{{RefID: s + "2"}}, Candidates: []string{s},
 				Image: &Image{Format: s, SourceFormat: s, Width: 1, SourceWidth: 1, Changes: []string{s}, Thumbnail: s},
 			})
 		}

@@ -35,6 +35,7 @@ type Report struct {
 	StartedAt     time.Time         `json:"started_at"`
 	FinishedAt    time.Time         `json:"finished_at"`
 	PlanID        string            `json:"plan_id"`
+	Rendering     string            `json:"rendering,omitempty"` // fingerprint of the image settings
 	Error         *Error            `json:"error"`
 	Findings      []outcome.Finding `json:"findings"`           // about the whole run, the most urgent first
 	Warnings      []string          `json:"warnings,omitempty"` // what went wrong beside the run: a notice that could not be sent
@@ -126,15 +127,18 @@ type Item struct {
 	Unverified    bool           `json:"unverified,omitempty"` // it showed another one, or none
 	DurationMS    int64          `json:"duration_ms"`
 	Hint          string         `json:"hint,omitempty"`
-	Candidates    []string       `json:"candidates,omitempty"` // of an ambiguous person
+	// AlreadyReported: an earlier report said the same, and nothing moved since. It does
+	// not raise the exit code.
+	AlreadyReported bool     `json:"already_reported,omitempty"`
+	Candidates      []string `json:"candidates,omitempty"` // of an ambiguous person
 }
 
 // FailedItem is an entry of failedItems in a PARTIAL_SUCCESS answer.
 type FailedItem struct {
-	Index     int    `json:"index"`
-	ErrorCode int    `json:"error_code"`
-	RefID     string `json:"ref_id"`
-	Message   string `json:"message"`
+	Index     int     `json:"index"`
+	ErrorCode *int    `json:"error_code"` // null: the answer gave none
+	RefID     *string `json:"ref_id"`
+	Message   string  `json:"message"`
 }
 
 // AttemptError is an attempt that failed before the last one.
@@ -213,11 +217,14 @@ func (r *Report) Add(items ...Item) {
 
 // NeedsAttention reports whether a human should look at this person.
 func (it *Item) NeedsAttention() bool {
+	if it.AlreadyReported {
+		return false
+	}
 	switch it.Outcome {
 	case "failed", "partial_success", "held":
 		return true
 	}
-	return it.Unverified || it.Outcome == "skipped" && (it.Reason == "ambiguous" || it.Reason == "shared_image")
+	return it.Unverified || it.Outcome == "skipped" && (it.Reason == string(outcome.Ambiguous) || it.Reason == string(outcome.Hidden))
 }
 
 // Skip counts n people who are skipped for one reason and have no items of their
@@ -243,12 +250,19 @@ func (r *Report) Doubt(it *Item, shown string) {
 	r.Totals.Unverified++
 }
 
-// NeedsAttention counts the people whom a human should look at: failed,
-// partially successful, ambiguous, held, or uploaded and not shown so. What was reported before and has not
-// changed since (known_bad) is not among them.
+// NeedsAttention counts the people whom a human should look at. What an earlier report
+// said already, and has not changed since, is not among them.
 func (r *Report) NeedsAttention() int {
-	return r.Totals.Failed + r.Totals.PartialSuccess + r.Totals.Held + r.Totals.Unverified +
-		r.SkippedByReason["ambiguous"] + r.SkippedByReason["shared_image"]
+	n := r.Totals.Failed + r.Totals.PartialSuccess + r.Totals.Held + r.Totals.Unverified
+	for i := range r.Items {
+		switch it := &r.Items[i]; {
+		case it.AlreadyReported && (it.Outcome == string(outcome.Held) || it.Outcome == string(outcome.Failed)):
+			n--
+		case it.Outcome == string(outcome.Skipped) && it.NeedsAttention():
+			n++
+		}
+	}
+	return n
 }
 
 // NeedsSomebody reports whether a human should look at the run: at people in it, or

@@ -144,7 +144,7 @@ func thumb(it *Item) template.URL {
 func refs(it *Item) []string {
 	ids := []string{value(it.RefID)}
 	for _, f := range it.FailedItems {
-		ids = append(ids, f.RefID)
+		ids = append(ids, value(f.RefID))
 	}
 	for _, e := range slices.Backward(it.EarlierErrors) {
 		ids = append(ids, e.RefID)

@@ -175,7 +175,7 @@ func TestExpiredToken(t *testing.T) {
 			a := newAuthority(t)
 			a.refuse = c.refuse
 			_, err := a.client(nil).Me(t.Context())
-			if (err == nil) != c.ok || err != nil && VerdictOf(err) != StopRun || a.calls != c.calls || a.trades != c.trades {
+			if (err == nil) != c.ok || err != nil && Classify(err) != Stop || a.calls != c.calls || a.trades != c.trades {
 				t.Errorf("error %v, %d calls, %d new tokens", err, a.calls, a.trades)
 			}
 		})
@@ -285,26 +285,26 @@ func TestRefreshFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil   func(int, url.Values) (*http.Response, error)
 		prepare func(a *authority)
-		verdict Verdict
+		verdict Class
 		trades  int
 		text    string // in the error
 		hint    string // in the hint
 	}{
-		"spent":          {prepare: func(a *authority) { a.refresh = 3 }, verdict: StopRun, trades: 1, text: "invalid_grant: the token [secret] is spent", hint: "authorise photosync again"},
-		"invalid client": {spoil: always(401, `{"error":"invalid_client"}`), verdict: StopRun, trades: 1, text: `HTTP 401 "invalid_client"`, hint: "client_id"},
-		"no such path":   {spoil: always(404, "<html>"), verdict: StopRun, trades: 1, text: "HTTP 404", hint: "check the address"},
-		"retired":        {spoil: always(410, `{"errorCode":4005,"refId":"r1"}`), verdict: StopRun, trades: 1, text: "4005", hint: ""},
-		"down":           {spoil: always(502, "<html>"), verdict: StopRun, trades: 6, text: "HTTP 502", hint: ""},
-		"maintenance":    {spoil: always(503, `{"errorCode":4001,"refId":"r1"}`), verdict: Maintenance, trades: -1, text: "4001", hint: "retry by itself"},
-		"no token":       {spoil: always(200, `{"token_type":"bearer"}`), verdict: StopRun, trades: 6, text: "missing access_token", hint: "check the address"},
-		"two lines":      {spoil: always(200, `{"access_token":"a\nb","refresh_token":"c"}`), verdict: StopRun, trades: 1, text: "no usable tokens", hint: "authorise"},
-		"certificate":    {spoil: func(int, url.Values) (*http.Response, error) { return nil, certificateError }, verdict: StopRun, trades: 1, text: "unknown authority", hint: "ca_file"},
-		"no file":        {prepare: func(a *authority) { os.Remove(a.file) }, verdict: StopRun, text: "no such file", hint: "folder"},
-		"empty file":     {prepare: func(a *authority) { a.write("") }, verdict: StopRun, text: "one line", hint: "folder"},
+		"spent":          {prepare: func(a *authority) { a.refresh = 3 }, verdict: Stop, trades: 1, text: "invalid_grant: the token [secret] is spent", hint: "authorise photosync again"},
+		"invalid client": {spoil: always(401, `{"error":"invalid_client"}`), verdict: Stop, trades: 1, text: `HTTP 401 "invalid_client"`, hint: "client_id"},
+		"no such path":   {spoil: always(404, "<html>"), verdict: Stop, trades: 1, text: "HTTP 404", hint: "check the address"},
+		"retired":        {spoil: always(410, `{"errorCode":4005,"refId":"r1"}`), verdict: Stop, trades: 1, text: "4005", hint: ""},
+		"down":           {spoil: always(502, "<html>"), verdict: Stop, trades: 6, text: "HTTP 502", hint: ""},
+		"maintenance":    {spoil: always(503, `{"errorCode":4001,"refId":"r1"}`), verdict: Unavailable, trades: -1, text: "4001", hint: "retry by itself"},
+		"no token":       {spoil: always(200, `{"token_type":"bearer"}`), verdict: Stop, trades: 6, text: "missing access_token", hint: "check the address"},
+		"two lines":      {spoil: always(200, `{"access_token":"a\nb","refresh_token":"c"}`), verdict: Stop, trades: 1, text: "no usable tokens", hint: "authorise"},
+		"certificate":    {spoil: func(int, url.Values) (*http.Response, error) { return nil, certificateError }, verdict: Stop, trades: 1, text: "unknown authority", hint: "ca_file"},
+		"no file":        {prepare: func(a *authority) { os.Remove(a.file) }, verdict: Stop, text: "no such file", hint: "folder"},
+		"empty file":     {prepare: func(a *authority) { a.write("") }, verdict: Stop, text: "one line", hint: "folder"},
 		"no room": {prepare: func(a *authority) {
 			f := tokenFile{path: a.file}
 			os.MkdirAll(filepath.Join(f.next("refresh-0"), "x"), 0o700)
-		}, verdict: StopRun, text: "replace", hint: "folder"},
+		}, verdict: Stop, text: "replace", hint: "folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -315,8 +315,8 @@ func TestRefreshFails(t *testing.T) {
 				}
 				_, err := a.client(nil).Me(t.Context())
 				e, ok := errors.AsType[*Error](err)
-				if !ok || VerdictOf(err) != c.verdict || !strings.Contains(err.Error(), c.text) || !strings.Contains(e.Hint(), c.hint) {
-					t.Fatalf("verdict %v, error %v, hint %q", VerdictOf(err), err, e.Hint())
+				if !ok || Classify(err) != c.verdict || !strings.Contains(err.Error(), c.text) || !strings.Contains(e.Hint(), c.hint) {
+					t.Fatalf("verdict %v, error %v, hint %q", Classify(err), err, e.Hint())
 				}
 				if a.calls != 0 || c.trades >= 0 && a.trades != c.trades {
 					t.Errorf("%d calls, %d requests for a token", a.calls, a.trades)

@@ -65,10 +65,11 @@ func newGate(requestsPerMinute, burst int, limit time.Duration) *gate {
 
 // ticket is the right to send one request; its answer goes to gate.answered.
 type ticket struct {
-	call  string // path of the call
-	epoch int
-	units int
-	probe chan struct{} // not nil: this request is the probe
+	upload bool   // the call is one
+	call   string // path of the call
+	epoch  int
+	units  int
+	probe  chan struct{} // not nil: this request is the probe
 }
 
 // pass waits until there are as many units of quota as q takes and no pause holds. Its
@@ -121,7 +122,7 @@ func (g *gate) enter(q call) (ticket, bool) {
 	if time.Now().Before(g.until) || g.probe != nil || g.outage.over {
 		return ticket{}, false
 	}
-	t := ticket{call: q.path, epoch: g.epoch, units: q.units}
+	t := ticket{call: q.path, upload: q.upload, epoch: g.epoch, units: q.units}
 	if g.first {
 		g.first = false
 		g.probe = make(chan struct{})
@@ -144,7 +145,7 @@ func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Dur
 	switch {
 	case e == nil || e.answer():
 		g.refused = 0
-		g.outage.answered()
+		g.outage.answered(t)
 		g.passed.add(now, t.units)
 		g.raise(now)
 	case e.retry() == Throttled:
@@ -179,7 +180,7 @@ func (g *gate) failing(now time.Time, t ticket, e *Error, asked time.Duration) {
 	if t.epoch != g.epoch && asked == 0 {
 		return
 	}
-	pause := g.outage.failing(now, t.call, e, asked)
+	pause := g.outage.failing(now, t, e, asked)
 	if g.outage.over {
 		e.Err = g.outage.describe(e.Err)
 	}

@@ -29,16 +29,18 @@ type outage struct {
 	pauses int             // before an attempt of one call
 	last   *Error
 	over   bool // the limit was reached
+	others bool // a call failed that is no upload
 }
 
 // failing notes that a call failed, and returns for how long all callers pause: for as
 // long as the server asks, and longer each time in an outage. 0: they go on. Once the
 // pause would end beyond the limit, over is set.
-func (o *outage) failing(now time.Time, call string, e *Error, asked time.Duration) (pause time.Duration) {
+func (o *outage) failing(now time.Time, t ticket, e *Error, asked time.Duration) (pause time.Duration) {
 	if o.failed == nil {
 		o.failed, o.since = map[string]bool{}, now
 	}
-	o.failed[call], o.last = true, e
+	o.failed[t.call], o.last = true, e
+	o.others = o.others || !t.upload
 	pause = asked
 	if len(o.failed) >= outageAfter {
 		pause = max(pause, min(time.Second<<min(o.pauses, 10), longestPause))
@@ -51,8 +53,13 @@ func (o *outage) failing(now time.Time, call string, e *Error, asked time.Durati
 	return pause
 }
 
-// answered notes that the server answers.
-func (o *outage) answered() { *o = outage{limit: o.limit} }
+// answered notes that the server answers. If only uploads failed, an answer to another
+// call says nothing about them.
+func (o *outage) answered(t ticket) {
+	if t.upload || o.others || len(o.failed) == 0 {
+		*o = outage{limit: o.limit}
+	}
+}
 
 // error is why a call is not begun: the outage lasted too long. nil: it did not.
 func (o *outage) error(op string) *Error {

@@ -67,14 +67,14 @@ func (c *Client) Users(ctx context.Context, each func(User) error) error {
 const worthAsking = 10
 
 // UsersByEmail calls each, once, for the users with the given addresses, and perhaps
-// for others: it asks by email filter or lists everyone, whichever takes fewer calls.
-// The caller compares the addresses. If one of them may not stand in a filter, or
-// Smartsheet refuses the filter, everyone is listed.
-func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(User) error) error {
+// for others: it asks by email filter or lists everyone, whichever takes fewer calls;
+// all says that it was everyone. The caller compares the addresses. If one of them may
+// not stand in a filter, or Smartsheet refuses the filter, everyone is listed.
+func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(User) error) (all bool, err error) {
 	l := &listing{each: each}
 	fs, fit := filters(emails)
 	if !fit {
-		return c.list(ctx, l)
+		return true, c.list(ctx, l)
 	}
 	if len(fs) > worthAsking {
 		l.atMost = func(size int) (calls int) {
@@ -84,7 +84,7 @@ func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(Us
 			return calls
 		}
 		if err := c.list(ctx, l); !errors.Is(err, errTooLong) {
-			return err
+			return true, err
 		}
 		l.atMost = nil
 	}
@@ -93,13 +93,13 @@ func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(Us
 		err := c.list(ctx, l)
 		if filterRefused(err) {
 			l.filter = ""
-			return c.list(ctx, l)
+			return true, c.list(ctx, l)
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // filterRefused reports whether err is about the email filter: its value (1018, an

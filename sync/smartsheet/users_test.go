@@ -133,7 +133,7 @@ func TestUsersByEmailSurvivesPaging(t *testing.T) {
 			}
 		}
 		seen := map[int64]bool{}
-		err := client(d).UsersByEmail(t.Context(), emails, func(u User) error {
+		_, err := client(d).UsersByEmail(t.Context(), emails, func(u User) error {
 			if seen[u.ID] {
 				t.Fatalf("user %d twice", u.ID)
 			}
@@ -168,7 +168,7 @@ func TestUsersByEmailIsFrugal(t *testing.T) {
 			for i := range emails {
 				emails[i] = addr(d.ids[len(d.ids)-1-i])
 			}
-			if err := d.client(t).UsersByEmail(t.Context(), emails, func(User) error { return nil }); err != nil {
+			if _, err := d.client(t).UsersByEmail(t.Context(), emails, func(User) error { return nil }); err != nil {
 				t.Fatal(err)
 			}
 			if d.requests > c.most {
@@ -301,14 +301,14 @@ func TestFilterRefused(t *testing.T) {
 				return d.RoundTrip(r)
 			}, nil)
 			found := false
-			err := cl.UsersByEmail(t.Context(), c.emails, func(u User) error { found = found || u.ID == testID; return nil })
+			_, err := cl.UsersByEmail(t.Context(), c.emails, func(u User) error { found = found || u.ID == testID; return nil })
 			if err != nil || !found || cl.Stats().Requests > c.most {
 				t.Errorf("found %v, error %v, %d requests", found, err, cl.Stats().Requests)
 			}
 		})
 	}
 	c := newTest(t, func(*http.Request) (*http.Response, error) { return refusal(403, 1004, "r"), nil }, nil)
-	if err := c.UsersByEmail(t.Context(), []string{"a@b.c"}, nil); Classify(err) != Permission || c.Stats().Requests != 1 {
+	if _, err := c.UsersByEmail(t.Context(), []string{"a@b.c"}, nil); Classify(err) != Permission || c.Stats().Requests != 1 {
 		t.Errorf("another refusal: %v", err)
 	}
 }

@@ -12,12 +12,13 @@ const (
 	maxThumbnails = 1000 // a report: about 4 kB each
 )
 
-// imageOf is the picture of an item as the report shows it.
-func imageOf(pic photo.Picture, src original, sum string) *report.Image {
+// Image is a picture as the report shows it: pic, made of a photo with the hash source
+// and so many bytes.
+func Image(pic photo.Picture, source string, bytes int, sum string) *report.Image {
 	return &report.Image{
 		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data),
-		SourceFormat: pic.SourceFormat, SourceWidth: pic.SourceWidth, SourceHeight: pic.SourceHeight, SourceBytes: src.bytes,
-		SourceSHA256: src.sha256, UploadSHA256: sum, Changes: pic.Changes,
+		SourceFormat: pic.SourceFormat, SourceWidth: pic.SourceWidth, SourceHeight: pic.SourceHeight, SourceBytes: bytes,
+		SourceSHA256: source, UploadSHA256: sum, Changes: pic.Changes,
 	}
 }
 

@@ -125,7 +125,7 @@ func (k *checkup) users(ctx context.Context, client *smartsheet.Client) {
 		emails = append(emails, e)
 	}
 	found := 0
-	err = client.Find(ctx, emails, func(u smartsheet.User) error {
+	_, err = client.UsersByEmail(ctx, emails, func(u smartsheet.User) error {
 		if e, err := sources.Email(u.Email); err == nil {
 			if seen, wanted := k.examples[e]; wanted && !seen {
 				k.examples[e] = true

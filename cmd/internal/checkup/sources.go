@@ -76,7 +76,7 @@ func (k *checkup) source(ctx context.Context, s sources.Named, told []string) {
 		people++
 		if p.HasPhoto != sources.Absent && len(refs) < sampled {
 			refs = append(refs, p.Ref)
-			emails[p.Ref] = p.Emails[0]
+			emails[p.Ref] = p.Own[0]
 		}
 		return nil
 	})

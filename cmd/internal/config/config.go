@@ -360,16 +360,19 @@ func (d *decoder) verdict(path string) error {
 	return &Error{Path: path, Faults: d.faults}
 }
 
-// Excluded reports whether match.include and match.exclude leave email out.
-func (m Match) Excluded(email string) bool {
-	if len(m.Include) > 0 && !matchAny(m.Include, email) {
-		return true
-	}
-	return matchAny(m.Exclude, email)
-}
+// Includes reports whether match.include names an address; nil: it names everybody.
+func (m Match) Includes() func(email string) bool { return anyOf(m.Include) }
 
-func matchAny(globs []string, email string) bool {
-	return slices.ContainsFunc(globs, func(g string) bool { return Glob(g, email) })
+// Excludes reports whether match.exclude names an address; nil: it names nobody.
+func (m Match) Excludes() func(email string) bool { return anyOf(m.Exclude) }
+
+func anyOf(globs []string) func(string) bool {
+	if len(globs) == 0 {
+		return nil
+	}
+	return func(email string) bool {
+		return slices.ContainsFunc(globs, func(g string) bool { return Glob(g, email) })
+	}
 }
 
 // Glob reports whether email, in its canonical form, matches a pattern with * and ?, in

@@ -97,7 +97,6 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	}
 	switch node.(type) {
 	case *ast.NullNode: // as if the key were not there
-		defer delete(d.places, key)
 		if head, colour, found := strings.Cut(d.line(key), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour && colour != "" {
 			d.add(Fault{Key: key, Message: "# begins a comment", Instead: quoteIt, correct: head + "background: " + quoted("#"+colour)})
 		}

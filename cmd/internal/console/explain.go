@@ -26,14 +26,21 @@ func (c *Console) Explanation(x *job.Explanation) {
 		c.field("asked for", "%s", x.Email)
 	}
 	if x.Contested {
-		c.line(4, "  %s several entries of one source claim %s: it counts for none of them", warning, x.Email)
+		c.line(4, "  %s several entries claim %s, and nobody can tell whose it is", warning, x.Email)
 	}
-	if len(x.Emails) > 1 {
-		c.field("also", "%s", strings.Join(x.Emails[1:], ", "))
+	if x.Own > 1 {
+		c.field("also", "%s", strings.Join(x.Emails[1:x.Own], ", "))
+	}
+	if len(x.Emails) > x.Own {
+		c.field("aliases", "%s", strings.Join(x.Emails[x.Own:], ", "))
+	}
+	for _, l := range x.Lost {
+		c.line(4, "  %s %s", warning, l)
 	}
 	c.candidates(x)
 	c.users(x)
-	c.record(x.Record)
+	c.heading("State")
+	c.record(x.Row, x.Sent)
 	c.next(x)
 }
 
@@ -66,7 +73,6 @@ func (c *Console) candidates(x *job.Explanation) {
 				c.detail("to be sent", "%s", imageText(p.Image))
 			}
 		}
-		c.detail("stamp", "%q", k.Stamp)
 		for _, a := range k.Attributes {
 			c.detail(a.Name, "%s", a.Value)
 		}
@@ -100,9 +106,16 @@ func (c *Console) users(x *job.Explanation) {
 		}
 	}
 	for _, u := range x.Users {
-		c.line(4, "  user %d    %s, %s", u.ID, strings.TrimSpace(u.Name+" <"+u.Email+">"), cmp.Or(u.Status, "status not shown"))
-		if u.Alternate != "" {
-			c.detail("matched by", "%s, an alternate address", u.Alternate)
+		status := "active"
+		if !u.Active {
+			status = "not active"
+		}
+		c.line(4, "  user %d    %s, %s", u.ID, strings.TrimSpace(u.Name+" <"+u.Email+">"), status)
+		switch {
+		case u.Alternate:
+			c.detail("matched by", "%s, an alternate address of the user", u.Via)
+		case u.Via != "":
+			c.detail("matched by", "%s", u.Via)
 		}
 		c.detail("picture", "%s", strings.TrimSpace(u.Picture+" "+u.ImageID))
 	}
@@ -117,34 +130,43 @@ func searchText(s *job.AlternateSearch) string {
 	return text + ", all there were to ask on " + s.Last.Format(time.RFC3339)
 }
 
-func (c *Console) record(r *state.Record) {
-	c.heading("State")
-	if r == nil {
+// record prints the last look at a person and what we put on the user.
+func (c *Console) record(p *state.Person, u *state.User) {
+	if p == nil && u == nil {
 		c.line(2, "  nothing is remembered")
 		return
 	}
-	switch {
-	case r.UploadSHA256 == "":
+	if p != nil {
+		if p.SourceSHA256 != "" {
+			c.field("photo", "%s: %s, sha256 %s", p.Source, p.Ref, p.SourceSHA256)
+		} else {
+			c.field("photo", "none at the last look")
+		}
+	}
+	if u == nil {
 		c.field("upload", "none")
-	case r.Adopted:
-		c.field("adopted", "%s, run %s: image %s was in Smartsheet then, and nobody knows whose it is", r.UploadedAt.Format(time.RFC3339), r.RunID, r.ImageID)
+		return
+	}
+	c.field("user", "%d %s", u.ID, u.Email)
+	switch s := u.Sent; {
+	case s == nil:
+		c.field("upload", "none")
+	case s.Adopted:
+		c.field("adopted", "%s, run %s: image %s was in Smartsheet then, and nobody knows whose it is", s.At.Format(time.RFC3339), s.RunID, s.ImageID)
 	default:
-		c.field("upload", "%s, run %s, image %s", r.UploadedAt.Format(time.RFC3339), r.RunID, r.ImageID)
-		c.field("", "sha256 %s", r.UploadSHA256)
+		c.field("upload", "%s, run %s, image %s, for %s", s.At.Format(time.RFC3339), s.RunID, s.ImageID, s.Email)
+		c.field("", "sha256 %s", s.UploadSHA256)
+		if s.Placeholder {
+			c.field("placeholder", "drawn initials are in Smartsheet")
+		}
 	}
-	if r.SourceSHA256 != "" {
-		c.field("photo", "%s: %s, sha256 %s", r.Source, r.Ref, r.SourceSHA256)
-	} else {
-		c.field("photo", "none the last time")
+	if i := u.Intent; i != nil {
+		c.field("open", "an upload of %s, run %s, has no answer: it may have arrived", i.At.Format(time.RFC3339), i.RunID)
 	}
-	c.field("stamp", "%q", r.Stamp)
-	if r.Missing > 0 {
-		c.field("missing", "for %s in a row", count(r.Missing, "complete run"))
+	if u.Missing > 0 {
+		c.field("missing", "for %s in a row", count(u.Missing, "complete run"))
 	}
-	if r.Placeholder {
-		c.field("placeholder", "drawn initials are in Smartsheet")
-	}
-	if f := r.Failure; f != nil {
+	if f := u.Failure; f != nil {
 		what := "code " + f.Code
 		if f.Status != 0 { // Smartsheet's, not one of the picture itself
 			what += fmt.Sprintf(", HTTP %d, refId %s", f.Status, cmp.Or(f.RefID, "none"))

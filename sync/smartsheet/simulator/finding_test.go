@@ -64,7 +64,7 @@ func TestFindingPeople(t *testing.T) {
 				emails[i] = person(c.users - 1 - i)
 				missing[emails[i]] = i < c.users
 			}
-			err := client.UsersByEmail(t.Context(), emails, func(u smartsheet.User) error {
+			_, err := client.UsersByEmail(t.Context(), emails, func(u smartsheet.User) error {
 				delete(missing, u.Email)
 				return nil
 			})

@@ -1,0 +1,104 @@
+package state
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"go.etcd.io/bbolt"
+)
+
+// compactBytes is how much Compact writes in one transaction.
+const compactBytes = 4 << 20
+
+// Compact writes the state anew without the room that old rows left, and closes it. It
+// is replaced only once the copy was read back whole.
+func (s *Store) Compact() (before, after int64, err error) {
+	if err := s.writable(); err != nil {
+		return 0, 0, err
+	}
+	defer s.Close()
+	if before, err = sizeOf(s.path); err != nil {
+		return 0, 0, err
+	}
+	err = install(s.path, true, func(file string) error {
+		to, err := database(file, bbolt.Options{NoSync: true}, new(*os.File))
+		if err != nil {
+			return err
+		}
+		defer to.Close()
+		if err := s.guard(func() error { return bbolt.Compact(to, s.db, compactBytes) }); err != nil {
+			return err
+		}
+		return cmp.Or(to.Sync(), to.Close(), s.makeRoom())
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("compact the state: %w", access(s.path, err))
+	}
+	after, err = sizeOf(s.path)
+	return before, after, err
+}
+
+func sizeOf(path string) (int64, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return 0, access(path, err)
+	}
+	return fi.Size(), nil
+}
+
+// makeRoom closes the state where an open file cannot be replaced. Elsewhere it keeps
+// the lock until the new file has the name: a run that waits for the lock meanwhile
+// finds that its file has lost the name, see Current.
+func (s *Store) makeRoom() error {
+	if runtime.GOOS == "windows" {
+		return s.Close()
+	}
+	return nil
+}
+
+// install gives what write makes of an empty file a name, at once or not at all, and
+// only if it can be read back whole: whatever has the name of a state and cannot be
+// read is damaged, and never taken for a new one. If it may not replace, that another
+// run has begun a state of this name since is fs.ErrExist.
+func install(path string, replace bool, write func(file string) error) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, filepath.Base(path)+newKind+"*") // mode 0600
+	if err != nil {
+		return err
+	}
+	f.Close()
+	defer os.Remove(f.Name())
+	if err := write(f.Name()); err != nil {
+		return err
+	}
+	if _, err := readThrough(f.Name(), true); err != nil {
+		return err
+	}
+	if err = errors.ErrUnsupported; !replace { // a rename would replace
+		err = os.Link(f.Name(), path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) { // some file systems have no links
+		err = os.Rename(f.Name(), path)
+	}
+	if err == nil {
+		syncDir(dir)
+	}
+	return err
+}
+
+// syncDir makes the names in a folder durable, where the system can (Windows
+// cannot open folders for this; NTFS keeps its own journal).
+func syncDir(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		d.Sync()
+		d.Close()
+	}
+}

@@ -1,0 +1,226 @@
+// Package match finds out which Smartsheet user a person is now. Addresses pass from
+// one user to another, and users change addresses, at any time. So a user is known by
+// its id alone, an address leads to a user only in the run that saw it, and every user
+// carries the time at which it was seen.
+//
+//	ann@x   own address of user 101             → 101
+//	bob@x   own address of 102 (not active),
+//	        own address of 103                  → 103: an active user beats an inactive one
+//	cyd@x   alias of the person, address of 104 → 104, unless an own address finds a user
+//	dan@x   own addresses of 105 and of 106     → a conflict: only a human can tell
+//
+// The package decides nothing about pictures; that is the plan's.
+package match
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"photosync/sources"
+	"photosync/sync/plan"
+	"photosync/sync/smartsheet"
+)
+
+// Smartsheet is what matching asks of Smartsheet.
+type Smartsheet interface {
+	// Users calls each for every user; UsersByEmail for those with the given addresses,
+	// and perhaps for others. all: it was everybody.
+	Users(ctx context.Context, each func(smartsheet.User) error) error
+	UsersByEmail(ctx context.Context, emails []string, each func(smartsheet.User) error) (all bool, err error)
+	User(ctx context.Context, id int64) (smartsheet.User, error)
+}
+
+// Users are the users that a run has seen.
+type Users struct {
+	api     Smartsheet
+	byID    map[int64]plan.User
+	byEmail map[string][]int64
+	all     bool // everybody was listed
+
+	// NotUnderstood are the entries of Smartsheet's lists that cannot be used, and why.
+	NotUnderstood []string
+	unusable      map[string]string // why, by canonical address
+
+	alternates *alternates // nil: alternate addresses do not count
+}
+
+// New returns Users of whom nobody was seen yet.
+func New(api Smartsheet) *Users {
+	return &Users{api: api, byID: map[int64]plan.User{}, byEmail: map[string][]int64{}, unusable: map[string]string{}}
+}
+
+// All reports whether every user was seen.
+func (us *Users) All() bool { return us.all }
+
+// Seen returns the users that were seen, by id.
+func (us *Users) Seen() map[int64]plan.User { return us.byID }
+
+// Domains counts the users that were seen by the domain of their address.
+func (us *Users) Domains() map[string]int {
+	n := map[string]int{}
+	for _, u := range us.byID {
+		n[Domain(u.Email)]++
+	}
+	return n
+}
+
+// Domain is the part of an address behind the @.
+func Domain(email string) string { return email[strings.LastIndexByte(email, '@')+1:] }
+
+// List sees every user.
+func (us *Users) List(ctx context.Context) error {
+	if us.all {
+		return nil
+	}
+	err := us.api.Users(ctx, us.see(time.Now()))
+	us.all = err == nil
+	return err
+}
+
+// LookUp sees the users with the given addresses, again if they were seen before.
+func (us *Users) LookUp(ctx context.Context, emails []string) error {
+	if len(emails) == 0 {
+		return nil
+	}
+	for _, e := range emails { // whoever had it may not have it any more
+		us.forget(e)
+	}
+	all, err := us.api.UsersByEmail(ctx, emails, us.see(time.Now()))
+	us.all = us.all || all && err == nil
+	return err
+}
+
+// forget takes an address from whoever was seen with it.
+func (us *Users) forget(email string) {
+	for _, id := range us.byEmail[email] {
+		delete(us.byID, id)
+	}
+	delete(us.byEmail, email)
+}
+
+// see returns a function that takes note of users that were asked for at the time
+// asked.
+func (us *Users) see(asked time.Time) func(smartsheet.User) error {
+	return func(w smartsheet.User) error {
+		u, err := user(w, asked)
+		if err != nil {
+			us.NotUnderstood = append(us.NotUnderstood, fmt.Sprintf("user %d %q: %v", w.ID, w.Email, err))
+			if e, err := sources.Email(w.Email); err == nil {
+				us.unusable[e] = us.NotUnderstood[len(us.NotUnderstood)-1]
+			}
+			return nil
+		}
+		us.add(u)
+		return nil
+	}
+}
+
+func (us *Users) add(u plan.User) {
+	if before, known := us.byID[u.ID]; known && before.Email != u.Email {
+		us.byEmail[before.Email] = slices.DeleteFunc(us.byEmail[before.Email], func(id int64) bool { return id == u.ID })
+	}
+	us.byID[u.ID] = u
+	if !slices.Contains(us.byEmail[u.Email], u.ID) {
+		us.byEmail[u.Email] = append(us.byEmail[u.Email], u.ID)
+	}
+}
+
+// user is w as the plan knows users.
+func user(w smartsheet.User, asked time.Time) (plan.User, error) {
+	if w.Unusable != "" {
+		return plan.User{}, fmt.Errorf("%s", w.Unusable)
+	}
+	e, err := sources.Email(w.Email)
+	if err != nil {
+		return plan.User{}, err
+	}
+	return plan.User{
+		ID: w.ID, Email: e, Name: w.Name, ImageID: w.ImageID, Active: w.Active(),
+		External: w.IsInternal != nil && !*w.IsInternal, Seen: asked,
+	}, nil
+}
+
+// Resolve looks up the users of all work that asks for it: by own addresses first,
+// whoever has none by aliases, and the rest, if they count, by alternate addresses of
+// the users.
+func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
+	var open []*plan.Work
+	for _, w := range ws {
+		if w.LookUp {
+			open = append(open, w)
+		}
+	}
+	for _, addresses := range []func(*plan.Work) []string{own, aliases} {
+		if !us.all {
+			var emails []string
+			for _, w := range open {
+				emails = append(emails, addresses(w)...)
+			}
+			if err := us.LookUp(ctx, emails); err != nil {
+				return err
+			}
+		}
+		for _, w := range open {
+			us.Match(w)
+		}
+		open = slices.DeleteFunc(open, func(w *plan.Work) bool { return len(w.Users) > 0 })
+	}
+	if us.alternates == nil {
+		return nil
+	}
+	return us.byAlternates(ctx, open)
+}
+
+func own(w *plan.Work) []string {
+	if w.Gone() && w.Former != nil { // the address for which the picture was sent
+		for _, o := range w.Origins() {
+			if o != w.Key() {
+				return []string{w.Key(), o}
+			}
+		}
+	}
+	return w.Own
+}
+
+func aliases(w *plan.Work) []string { return w.Aliases }
+
+// Match gives w the users among those seen that have one of its addresses: the best
+// first, and Tied if there are two equally good ones.
+func (us *Users) Match(w *plan.Work) {
+	w.Users, w.Tied, w.Unusable = nil, false, ""
+	for _, addresses := range [...][]string{own(w), w.Aliases} {
+		for _, e := range addresses {
+			for _, id := range us.byEmail[e] {
+				u := us.byID[id]
+				u.Via = e
+				w.Users = append(w.Users, u)
+			}
+			if w.Unusable == "" {
+				w.Unusable = us.unusable[e]
+			}
+		}
+		if len(w.Users) > 0 {
+			break // one found by an own address beats one found by an alias
+		}
+	}
+	choose(w)
+}
+
+// choose sorts the users that w found: an active one beats an inactive one.
+func choose(w *plan.Work) {
+	rank := func(u plan.User) int {
+		if u.Active {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(w.Users, func(a, b plan.User) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ID, b.ID))
+	})
+	w.Users = slices.CompactFunc(w.Users, func(a, b plan.User) bool { return a.ID == b.ID })
+	w.Tied = len(w.Users) > 1 && w.Users[0].Active == w.Users[1].Active
+}

@@ -1,0 +1,187 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"photosync/sources"
+	"photosync/sync/outcome"
+)
+
+// Facts are what Findings decides on: what the sources listed and whom of it
+// Smartsheet knows.
+type Facts struct {
+	Sources []SourceFacts
+	// WithPhoto is how many listed people have a photo, as far as it is known, and
+	// Matched how many of these are a Smartsheet user, active or not.
+	WithPhoto, Matched int
+	// Domains counts the people with a photo who are no user, by the domain of their
+	// address. UserDomains counts the users that this run saw.
+	Domains, UserDomains map[string]int
+}
+
+// SourceFacts are about one source.
+type SourceFacts struct {
+	Name, Type string
+	MayBeEmpty bool
+	Entries    int  // files or entries that were looked at
+	People     int  // who have an address
+	WithPhoto  int  // of these, as far as it is known
+	Hidden     int  // of these, whose photo the source does not show
+	Unknown    int  // of these, of whom only reading tells, and who were not read
+	NoPhotos   bool // the source knows that none of them has a photo
+	Unnamed    []string
+}
+
+// Add counts a candidate: what the listing knows, whether its photo counts for the
+// person, and whether nobody had to read it.
+func (s *SourceFacts) Add(listed sources.Presence, has, unread bool) {
+	s.People++
+	switch {
+	case listed == sources.Present || has && listed != sources.Hidden:
+		s.WithPhoto++
+	case listed == sources.Hidden:
+		s.Hidden++
+	case listed == sources.Unknown && unread:
+		s.Unknown++
+	}
+}
+
+const (
+	// fewPercent of the people with a photo are hardly anybody.
+	fewPercent = 2
+	// manyPeople is how many there must be before "hardly anybody" means anything.
+	manyPeople = 50
+	// shown is how many examples stand in a sentence.
+	shown = 3
+)
+
+// Findings says what of a whole run needs a human, the most important first. It is
+// decided by the same rules in a run and in a check.
+func Findings(f Facts) []outcome.Finding {
+	fs := []outcome.Finding{}
+	for _, s := range f.Sources {
+		fs = append(fs, s.findings()...)
+	}
+	return append(fs, f.inSmartsheet()...)
+}
+
+func (s SourceFacts) findings() (fs []outcome.Finding) {
+	add := func(f outcome.Finding) { f.Source = s.Name; fs = append(fs, f) }
+	if len(s.Unnamed) > 0 {
+		add(s.unnamed())
+	}
+	switch {
+	case s.People == 0 && len(s.Unnamed) == 0 && !s.MayBeEmpty:
+		add(outcome.Finding{
+			Code: outcome.NobodyListed, Severity: outcome.Attention, Of: s.Entries,
+			Message: fmt.Sprintf("source %q lists nobody", s.Name), Hint: s.emptyHint(),
+		})
+	case s.People == 0 || s.WithPhoto > 0 || s.Unknown > 0 && !s.NoPhotos:
+	case s.Hidden > 0:
+		add(outcome.Finding{
+			Code: outcome.NobodysPhotoReadable, Severity: outcome.Attention, Count: s.Hidden, Of: s.People,
+			Message: fmt.Sprintf("source %q lists %s people, and shows nobody's photo, though %s have one", s.Name, outcome.Number(s.People), outcome.Number(s.Hidden)),
+			Hint:    "give the account that photosync binds with the right to read the photo attribute",
+		})
+	case !s.MayBeEmpty:
+		add(outcome.Finding{
+			Code: outcome.NobodyWithPhoto, Severity: outcome.Attention, Of: s.People,
+			Message: fmt.Sprintf("source %q lists %s people, none of them with a photo", s.Name, outcome.Number(s.People)),
+			Hint:    "check photo_attributes: which attribute holds the photo, and may the bind account read it? photosync explain EMAIL shows one entry",
+		})
+	}
+	return fs
+}
+
+func (s SourceFacts) emptyHint() string {
+	if s.Type == "folder" {
+		return "check path: is the share mounted, is it the right folder, does recursive have to be true? If the folder is meant to be empty, set may_be_empty: true"
+	}
+	return "check base_dn and filter: photosync check shows what they find. If the source is meant to be empty, set may_be_empty: true"
+}
+
+// unnamed is about files or entries that name nobody. A few of them are normal life.
+func (s SourceFacts) unnamed() outcome.Finding {
+	n := len(s.Unnamed)
+	of := max(s.People+n, n)
+	f := outcome.Finding{
+		Code: outcome.EntriesWithoutAddress, Severity: outcome.Notice, Count: n, Of: of, Examples: s.Unnamed,
+		Message: fmt.Sprintf("%s of %s entries of source %q have no usable address, such as %s", outcome.Number(n), outcome.Number(of), s.Name, examples(s.Unnamed)),
+		Hint:    "check email_attributes: which attribute holds the address? Accounts without a mailbox can be left out with filter",
+	}
+	if s.Type == "folder" {
+		f.Code = outcome.FilesNameNobody
+		f.Message = fmt.Sprintf("%s of %s files of source %q are not named after an address, such as %s", outcome.Number(n), outcome.Number(of), s.Name, examples(s.Unnamed))
+		f.Hint = "name each file after the person's address, such as ann@example.com.jpg, or give mapping_file a list of file names and addresses"
+		if numbers(s.Unnamed) {
+			f.Hint = "these look like employee numbers: mapping_file takes a list that gives each number its address"
+		}
+	}
+	if 2*n >= of {
+		f.Severity = outcome.Attention
+	}
+	return f
+}
+
+// numbers reports whether most names are digits, but for an ending and a short prefix.
+func numbers(names []string) bool {
+	n := 0
+	for _, name := range names {
+		base := name[strings.LastIndexByte(name, '/')+1:]
+		if i := strings.LastIndexByte(base, '.'); i > 0 {
+			base = base[:i]
+		}
+		digits := strings.TrimLeft(base, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+		if len(digits) >= 3 && len(base)-len(digits) <= 2 && strings.Trim(digits, "0123456789") == "" {
+			n++
+		}
+	}
+	return 2*n > len(names)
+}
+
+func examples(names []string) string {
+	var quoted []string
+	for _, n := range names[:min(len(names), shown)] {
+		quoted = append(quoted, fmt.Sprintf("%q", n))
+	}
+	return strings.Join(quoted, ", ")
+}
+
+func (f Facts) inSmartsheet() []outcome.Finding {
+	few := f.WithPhoto >= manyPeople && 100*f.Matched < fewPercent*f.WithPhoto
+	if f.WithPhoto == 0 || f.Matched > 0 && !few {
+		return nil
+	}
+	out := outcome.Finding{
+		Code: outcome.NobodyInSmartsheet, Severity: outcome.Attention, Count: f.WithPhoto - f.Matched, Of: f.WithPhoto,
+		Message: fmt.Sprintf("none of the %s people with a photo is in Smartsheet", outcome.Number(f.WithPhoto)),
+		Hint:    "check that the token belongs to the right account, and that the addresses are those that Smartsheet lists",
+	}
+	if f.WithPhoto == 1 {
+		out.Message = "the only person with a photo is not in Smartsheet"
+	}
+	if f.Matched > 0 {
+		out.Code = outcome.FewInSmartsheet
+		out.Message = fmt.Sprintf("only %s of the %s people with a photo are in Smartsheet", outcome.Number(f.Matched), outcome.Number(f.WithPhoto))
+	}
+	here, there := most(f.Domains), most(f.UserDomains)
+	if here == "" || there == "" || here == there {
+		return []outcome.Finding{out}
+	}
+	out.Message += fmt.Sprintf(": their addresses end in @%s, those of the users in @%s", here, there)
+	out.Hint = fmt.Sprintf("if these are the same people, join them with match: {domains: {%s: %s}}", here, there)
+	return []outcome.Finding{out}
+}
+
+// most is the domain that counts most; the first by name among equals.
+func most(domains map[string]int) (domain string) {
+	for _, d := range slices.Sorted(maps.Keys(domains)) {
+		if domains[d] > domains[domain] {
+			domain = d
+		}
+	}
+	return domain
+}

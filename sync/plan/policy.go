@@ -1,0 +1,97 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"photosync/sources"
+)
+
+// Existing says what happens to the picture that a user has in Smartsheet already.
+type Existing string
+
+// Policies for existing pictures. Drift is that Smartsheet shows another image id than
+// the one that answered our upload.
+const (
+	OnSourceChange Existing = "on_source_change" // upload when the source's photo changed
+	Enforce        Existing = "enforce"          // and when the picture drifted
+	RespectUser    Existing = "respect_user"     // never touch a picture that is not ours
+	FillEmpty      Existing = "fill_empty"       // only users without a picture
+)
+
+// Policy is by which rules a run decides. The zero value uploads what changed and
+// holds nothing back.
+type Policy struct {
+	Existing Existing // empty: OnSourceChange
+	// RemovedAfter is after how many complete runs without a photo a placeholder
+	// replaces the picture that we uploaded; 0: it stays.
+	RemovedAfter int
+	Rendering    string                  // fingerprint of the image settings
+	Excluded     func(email string) bool // match.exclude; nil: nobody
+	Included     func(email string) bool // match.include; nil: everybody
+	Ignored      []string                // SHA-256 of pictures that count as no photo, hex
+	// AlternateEmails: a user is also found by a confirmed alternate address.
+	AlternateEmails bool
+	Guards          *Guards       // nil: none
+	Refresh         time.Duration // after which time everybody's user is looked up anew; 0: 7 days
+	Patterns        []string      // what Excluded and Included were made of; only compared
+}
+
+// Scope is what a run looks at. The zero value is everybody, in the usual way.
+type Scope struct {
+	Only        func(email string) bool // nil: everyone
+	Source      string                  // only photos of this source; empty: of all
+	Shard       Shard                   // the part of all people that the run is about
+	Limit       int                     // uploads at most; 0: all
+	Force       bool                    // upload unchanged pictures too
+	Checksum    bool                    // read every photo, whatever its stamp says
+	RetryFailed bool                    // send again what was refused for good
+}
+
+// Everybody reports whether the run is about everybody, of all sources.
+func (s *Scope) Everybody() bool { return s.Only == nil && s.Source == "" }
+
+// LooksAtAll reports whether the run looks at everybody in scope, also at those for
+// whom there was nothing to do the last time.
+func (s *Scope) LooksAtAll() bool { return s.Force || s.Checksum || s.Source != "" }
+
+// Asks reports whether the run is about the person with these addresses.
+func (s *Scope) Asks(addresses ...[]string) bool {
+	return s.Only == nil || slices.ContainsFunc(addresses, func(as []string) bool { return slices.ContainsFunc(as, s.Only) })
+}
+
+func (p *Policy) existing() Existing {
+	if p.Existing == "" {
+		return OnSourceChange
+	}
+	return p.Existing
+}
+
+// SeesAll reports whether the policy has to see every user's picture in every run.
+func (p *Policy) SeesAll() bool { return p.existing() == Enforce }
+
+func (p *Policy) excluded(emails ...string) bool {
+	return p.Excluded != nil && slices.ContainsFunc(emails, p.Excluded)
+}
+
+// LeavesOut reports whether match.exclude names one of the person's addresses.
+func (p *Policy) LeavesOut(j *sources.Joined) bool {
+	return p.Excluded != nil && (p.excluded(j.Own...) || p.excluded(j.Aliases...))
+}
+
+func (p *Policy) included(emails ...string) bool {
+	return p.Included == nil || slices.ContainsFunc(emails, p.Included)
+}
+
+func (p *Policy) ignores(sha256 string) bool { return slices.Contains(p.Ignored, sha256) }
+
+// digest is short for everything in p that a decision about one person rests on.
+func (p *Policy) digest() [sha256.Size]byte {
+	data, err := json.Marshal([]any{p.existing(), p.RemovedAfter, p.Rendering, p.Ignored, p.AlternateEmails, p.Patterns})
+	if err != nil {
+		panic(err) // texts and numbers only
+	}
+	return sha256.Sum256(data)
+}
