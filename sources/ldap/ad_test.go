@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
+	"pgregory.net/rapid"
 
 	"photosync/sources"
 	"photosync/sources/sourcetest"
@@ -238,4 +240,55 @@ func TestSilentServer(t *testing.T) {
 	if e, ok = errors.AsType[*Error](err); !ok || l.Complete || !strings.Contains(err.Error(), "took longer than 20ms") || !strings.Contains(e.Hint(), "list_timeout") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// Active Directory gives no more than MaxPageSize a page, and may drop a cookie when others
+// list at the same time: another connection begins anew, and nobody is listed twice.
+func TestPagesOfActiveDirectory(t *testing.T) {
+	for forgets, complete := range map[int]bool{0: true, 1: true, restarts: true, restarts + 1: false} {
+		d := newDomain(t)
+		d.maxPage, d.forgets = 2, forgets
+		o := adOptions(d)
+		o.PageSize = 0
+		n := 0
+		l, err := open(t, o).List(t.Context(), func(sources.Person) error { n++; return nil })
+		if (err == nil) != complete || l.Complete != complete || complete && (n != 5 || l.Pages != 3 || l.Entries != 5) {
+			t.Errorf("%d cookies forgotten: %d people, listing %+v, error %v", forgets, n, l, err)
+		}
+		if e, ok := errors.AsType[*Error](err); ok != !complete || ok && !strings.Contains(err.Error(), "how far the listing has come") {
+			t.Errorf("%d cookies forgotten: %v", forgets, e)
+		}
+	}
+}
+
+// Whatever a server sends instead of an answer, the listing ends: nothing is waited for
+// forever, and nothing panics.
+func TestGarbage(t *testing.T) {
+	d := newDomain(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		left := rapid.IntRange(0, 6).Draw(rt, "answers before it")
+		at, with, cut := rapid.Float64Range(0, 1).Draw(rt, "at"), rapid.Byte().Draw(rt, "with"), rapid.Bool().Draw(rt, "cut")
+		garble := func(b []byte) []byte {
+			if left--; left >= 0 {
+				return b
+			}
+			i := min(int(at*float64(len(b))), len(b)-1)
+			if b[i] = with; cut {
+				b = b[:i+1]
+			}
+			return b
+		}
+		d.mu.Lock()
+		d.garble = garble
+		d.mu.Unlock()
+		o := adOptions(d)
+		o.IdleTimeout = 5 * time.Millisecond
+		s := open(t, o)
+		defer s.Close()
+		s.pause = time.Microsecond
+		l, err := s.List(t.Context(), func(sources.Person) error { return nil })
+		if l.Complete != (err == nil) || err == nil && l.Entries > 6 {
+			rt.Fatalf("listing %+v, error %v", l, err)
+		}
+	})
 }

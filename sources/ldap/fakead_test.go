@@ -38,6 +38,9 @@ type controller struct {
 	groups     map[string]string // member to group
 	numbers    map[string]uint32 // of groups: the last part of their objectSid
 	searches   []string          // filters asked with
+	maxPage    int               // the most entries of a page; 0: any
+	forgets    int               // how many cookies are not known any more
+	garble     func([]byte) []byte
 	conns      map[net.Conn]bool
 }
 
@@ -129,7 +132,10 @@ func (d *controller) serve(c net.Conn) {
 		id, op := p.Children[0].Value.(int64), p.Children[1]
 		switch op.Tag {
 		case ldap.ApplicationBindRequest:
-			c.Write(result(id, ldap.ApplicationBindResponse, 0).Bytes())
+			d.mu.Lock()
+			answer := d.garbled(result(id, ldap.ApplicationBindResponse, 0).Bytes())
+			d.mu.Unlock()
+			c.Write(answer)
 		case ldap.ApplicationSearchRequest:
 			if !d.search(c, id, op, p) {
 				return
@@ -138,6 +144,14 @@ func (d *controller) serve(c net.Conn) {
 			return
 		}
 	}
+}
+
+// garbled is an answer as it goes over the wire.
+func (d *controller) garbled(b []byte) []byte {
+	if d.garble == nil {
+		return b
+	}
+	return d.garble(b)
 }
 
 func result(id int64, op ber.Tag, code int64) *ber.Packet {
@@ -192,7 +206,7 @@ func (d *controller) search(c net.Conn, id int64, op, message *ber.Packet) bool 
 		done = result(id, ldap.ApplicationSearchResultDone, ldap.LDAPResultNoSuchObject)
 	}
 	out.Write(done.Bytes())
-	c.Write(out.Bytes())
+	c.Write(d.garbled(out.Bytes()))
 	return true
 }
 
@@ -243,8 +257,14 @@ func (d *controller) listed(out *bytes.Buffer, id int64, filter, op, message *be
 	}
 	from, size := 0, len(d.people)
 	if paging != nil {
+		if d.forgets > 0 && len(paging.Cookie) > 0 {
+			d.forgets--
+			return result(id, ldap.ApplicationSearchResultDone, ldap.LDAPResultUnavailableCriticalExtension)
+		}
 		fmt.Sscan(string(paging.Cookie), &from)
-		size = int(paging.PagingSize)
+		if size = int(paging.PagingSize); d.maxPage > 0 {
+			size = min(size, d.maxPage)
+		}
 	}
 	wanted := names(op)
 	to := min(from+size, len(d.people))

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -41,6 +42,9 @@ func (s *Source) paged(ctx context.Context, c *conn, search func(paging ...ldap.
 		if err != nil && len(cookie) == 0 && s.shrink(c, err) {
 			continue
 		}
+		if err != nil && len(cookie) > 0 && forgotten(err) {
+			return &problem{text: fmt.Sprintf("the server does not know how far the listing has come: %v", err), hint: "look into the server's log, at what it did at that time; the next run tries again"}
+		}
 		if err == nil {
 			err = page(res)
 		}
@@ -67,6 +71,12 @@ func (s *Source) paged(ctx context.Context, c *conn, search func(paging ...ldap.
 		return err
 	}
 	return page(res)
+}
+
+// forgotten reports an answer to a page's cookie that the server has dropped: Active
+// Directory, Samba and slapd, in this order. Another connection begins anew.
+func forgotten(err error) bool {
+	return ldap.IsErrorAnyOf(err, ldap.LDAPResultUnavailableCriticalExtension, ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultProtocolError)
 }
 
 // shrink reports whether a search whose first page was refused is worth another try,
