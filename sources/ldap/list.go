@@ -58,44 +58,15 @@ type walk struct {
 // entriesAhead is how many entries are read before anybody takes them.
 const entriesAhead = 500
 
-// over walks over one connection to the end. Entries are taken while the server
-// sends the next ones.
+// over walks over one connection to the end.
 func (w *walk) over(ctx context.Context, c *conn) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	if err := w.resolve(ctx, c); err != nil {
 		return err
 	}
-	entries, done := make(chan *entry, entriesAhead), make(chan error, 1)
-	var err error
-	pages := 0
-	go func() {
-		done <- w.pages(ctx, c, w.attributes(c), &pages, func(e *entry) error {
-			select {
-			case entries <- e:
-				return nil
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		})
-	}()
-	for open := true; open; {
-		select {
-		case e := <-entries:
-			err = w.take(e, c)
-		case err = <-done:
-			open = false
-			for len(entries) > 0 && err == nil {
-				err = w.take(<-entries, c)
-			}
-		}
-		if err != nil && open {
-			cancel() // ends the search, and with it the connection
-			<-done
-			return err
-		}
-	}
-	w.listing.Pages = pages
+	w.listing.Pages = 0
+	err := ahead(ctx, entriesAhead, func(ctx context.Context, each func(*entry) error) error {
+		return w.pages(ctx, c, w.attributes(c), &w.listing.Pages, each)
+	}, func(e *entry) error { return w.take(e, c) })
 	if err == nil {
 		err = w.rest(ctx, c)
 	}
@@ -103,6 +74,34 @@ func (w *walk) over(ctx context.Context, c *conn) error {
 		return err
 	}
 	return w.anyPhoto(ctx, c)
+}
+
+// ahead lets produce run up to n values ahead of take, on another goroutine. An error of
+// take cancels produce, which ends its search and with it the connection.
+func ahead[T any](ctx context.Context, n int, produce func(context.Context, func(T) error) error, take func(T) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	values, done := make(chan T, n), make(chan error, 1)
+	go func() {
+		defer close(values)
+		done <- produce(ctx, func(v T) error {
+			select {
+			case values <- v:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+	}()
+	for v := range values {
+		if err := take(v); err != nil {
+			cancel()
+			for range values {
+			}
+			return err
+		}
+	}
+	return <-done
 }
 
 // rest hands those on of whom the server gave a part of the values, now that the

@@ -45,43 +45,19 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 
 // read reads photos over one connection.
 func (s *Source) read(ctx context.Context, c *conn, refs []sources.Ref, each func(sources.Photo) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	photos, done := make(chan sources.Photo, photoBatch), make(chan error, 1)
 	room := semaphore.NewWeighted(photosAhead)
 	weight := func(p sources.Photo) int64 { return min(int64(len(p.Data)), photosAhead) }
-	b := batch{Source: s, c: c, give: func(p sources.Photo) error {
-		if room.Acquire(ctx, weight(p)) != nil {
-			return context.Cause(ctx)
-		}
-		select {
-		case photos <- p:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}}
-	go func() { done <- b.all(ctx, refs) }()
-	var err error
-	take := func(p sources.Photo) error {
+	return ahead(ctx, photoBatch, func(ctx context.Context, give func(sources.Photo) error) error {
+		return batch{Source: s, c: c, give: func(p sources.Photo) error {
+			if room.Acquire(ctx, weight(p)) != nil {
+				return context.Cause(ctx)
+			}
+			return give(p)
+		}}.all(ctx, refs)
+	}, func(p sources.Photo) error {
 		defer room.Release(weight(p))
 		return each(p)
-	}
-	for {
-		select {
-		case p := <-photos:
-			if err = take(p); err != nil {
-				cancel() // ends the search, and with it the connection
-				<-done
-				return err
-			}
-		case err = <-done:
-			for len(photos) > 0 && err == nil {
-				err = take(<-photos)
-			}
-			return err
-		}
-	}
+	})
 }
 
 // batch reads photos, a few entries in one search.
