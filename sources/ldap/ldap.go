@@ -9,7 +9,6 @@ package ldap
 
 import (
 	"crypto/tls"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,11 +73,10 @@ func (s *Source) Close() error {
 	idle := s.idle
 	s.idle, s.closed = nil, true
 	s.mu.Unlock()
-	var errs []error
 	for _, c := range idle {
-		errs = append(errs, c.Close())
+		c.Close() // there is nothing to lose any more
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 var _ sources.Source = (*Source)(nil)

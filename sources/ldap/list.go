@@ -194,10 +194,12 @@ func (w *walk) take(e *entry, c *conn) error {
 	if refs := e.texts("ref"); len(refs) > 0 && foldDN(e.dn) == foldDN(w.o.BaseDN) {
 		return final("name that server in urls, and the base DN that it has there", "base_dn is a referral to another server: %s", strings.Join(refs, ", "))
 	}
-	if !c.group.has(e) && len(e.values("ref")) == 0 {
-		return nil
+	if len(e.values("ref")) == 0 {
+		if !c.group.has(e) {
+			return nil
+		}
+		w.members++
 	}
-	w.members++
 	if e.ranged() != nil {
 		w.cut = append(w.cut, e)
 		return nil
