@@ -1,8 +1,7 @@
-// Package notify tells others how a run came out: Prometheus through a file or a
-// Pushgateway, people through a webhook such as Slack's and by mail, and a health check
-// such as that of healthchecks.io, which gets codes and counts and no address. It never
-// fails a run: what cannot be told is a warning. It holds addresses that are secrets
-// themselves, and shows none.
+// Package notify reports how a run came out: to Prometheus through a file or a
+// Pushgateway, to people through a webhook and by mail, and to a health check, which gets
+// codes and counts and nobody's address. A notice that cannot be sent is a warning and
+// never fails a run. The addresses of receivers are secrets: no warning shows them.
 package notify
 
 import (
@@ -16,6 +15,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -24,31 +24,31 @@ import (
 )
 
 const (
-	// patience is how long telling somebody may take, attempts included.
+	// patience is how long one notice may take, with all attempts.
 	patience = 15 * time.Second
-	// attempts is how often it is tried.
+	// attempts is how often a notice is tried.
 	attempts = 3
-	// pause is the time before another attempt; it doubles.
+	// pause is the time before the second attempt; it doubles.
 	pause = time.Second
-	// maxAnswer is how much of an answer is read.
+	// maxAnswer is how many bytes of an answer are read.
 	maxAnswer = 4 << 10
-	// maxMessage is how many characters of it a warning repeats.
+	// maxMessage is how many characters of an answer a warning repeats.
 	maxMessage = 300
 )
 
-// Options of New. What is empty is not told.
+// Options name the receivers. An empty one gets nothing.
 type Options struct {
 	Textfile    string // for node_exporter's textfile collector
 	Pushgateway string // its address
 	Webhook     string // where a text for people goes
 	Format      string // of the webhook: slack, teams, json, or auto
 	Mail        Mail
-	Always      bool   // tell webhook and mail also when nobody needs to look
+	Always      bool   // webhook and mail also about runs that need nobody
 	Healthcheck string // an address that takes /start and /fail below it
 	UserAgent   string
 }
 
-// Notifier tells about one run.
+// Notifier sends the notices about one run.
 type Notifier struct {
 	o       Options
 	http    *http.Client
@@ -65,7 +65,7 @@ func New(o Options) *Notifier {
 	}}
 }
 
-// Start tells the health check that a run begins. It does not wait for the answer.
+// Start reports to the health check that a run begins. It does not wait for the answer.
 func (n *Notifier) Start(ctx context.Context) {
 	if n.o.Healthcheck == "" {
 		return
@@ -74,29 +74,30 @@ func (n *Notifier) Start(ctx context.Context) {
 	go func() { n.started <- n.ping(ctx, "/start", "") }()
 }
 
-// Finish tells everybody about the run, text being r in words, and returns what
-// could not be told. It takes a bounded time.
+// Finish sends the notices about a run, text being r in words. It returns a warning for
+// each that could not be sent, after a bounded time.
 func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (warnings []string) {
-	tasks := []struct {
+	people := n.o.Always || attention(r)
+	notices := []struct {
 		wanted bool
-		tell   func() error
+		send   func() error
 	}{
 		{n.o.Textfile != "", func() error { return report.WriteMetrics(n.o.Textfile, r) }},
 		{n.o.Pushgateway != "", func() error { return n.push(ctx, r) }},
-		{n.o.Webhook != "" && (n.o.Always || attention(r)), func() error { return n.webhook(ctx, r, text) }},
-		{n.o.Mail.Host != "" && (n.o.Always || attention(r)), func() error { return n.mail(ctx, text) }},
+		{n.o.Webhook != "" && people, func() error { return n.webhook(ctx, r, text) }},
+		{n.o.Mail.Host != "" && people, func() error { return n.mail(ctx, text) }},
 		{n.o.Healthcheck != "", func() error { return n.ended(ctx, r) }},
 	}
-	results := make([]chan error, len(tasks))
-	for i, t := range tasks {
-		if results[i] = make(chan error, 1); t.wanted {
-			go func() { results[i] <- t.tell() }()
-		} else {
-			results[i] <- nil
+	errs := make([]error, len(notices))
+	var all sync.WaitGroup
+	for i, notice := range notices {
+		if notice.wanted {
+			all.Go(func() { errs[i] = notice.send() })
 		}
 	}
-	for _, result := range results {
-		if err := <-result; err != nil {
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
 			warnings = append(warnings, err.Error())
 		}
 	}
@@ -126,7 +127,7 @@ func (n *Notifier) push(ctx context.Context, r *report.Report) error {
 	return failure("push metrics to", n.o.Pushgateway, err)
 }
 
-// ended tells the health check how the run came out. It is a failure if the run is one, or
+// ended reports to the health check how the run came out. It is a failure if the run is one, or
 // if a finding about the whole run needs a human, such as a source that lists nobody. A run
 // that stopped early did what it could, and single people are not the job's failure.
 func (n *Notifier) ended(ctx context.Context, r *report.Report) error {

@@ -19,8 +19,8 @@ const (
 	maxItems = 100
 )
 
-// message is what the webhook gets in the format json: "text", which Slack and its kind show, and the
-// whole report for programs.
+// message is what the webhook gets in the format json: a text, which many chats show, and
+// the whole report for programs.
 type message struct {
 	Text        string `json:"text"`
 	MessageType string `json:"message_type"` // "summary"
@@ -49,8 +49,7 @@ func (n *Notifier) webhook(ctx context.Context, r *report.Report, text string) e
 	return failure("send to the webhook at", n.o.Webhook, err)
 }
 
-// formatOf is the format that an address takes. Teams' webhooks are workflows of Power
-// Automate
+// formatOf is the format that an address takes. Webhooks of Teams are workflows
 // (https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using).
 func formatOf(format, address string) string {
 	u, err := url.Parse(address)
