@@ -1,158 +1,122 @@
 package photo
 
 import (
+	"context"
 	"encoding/binary"
 	"image"
-	"math"
 	"math/bits"
+	"slices"
 )
 
-// bitmap is what the headers of a BMP file say. There are BITMAPCOREHEADER of OS/2
-// (12 bytes), OS/2 2.x (16 to 64) and BITMAPINFOHEADER with its longer successors.
+// bitmap is what the headers of a BMP file say. After the first comes BITMAPCOREHEADER of
+// OS/2 (12 bytes), OS/2 2.x (16 to 64) or BITMAPINFOHEADER with its longer successors. No
+// library at hand reads 16 bits, runs and all headers, which browsers do.
 type bitmap struct {
-	layout      *layout
-	header      int // its bytes
-	pixels      []byte
-	bits        int // of a pixel
-	compression uint32
-	downwards   bool
-	palette     [256][4]byte
-	masks       [4]uint32 // red, green, blue, transparency
+	header, bits  int // bytes of the header, bits of a pixel
+	compression   uint32
+	downwards     bool
+	width, height int
+	pixels        []byte
+	palette       [256][4]byte
+	masks         [4]uint32 // red, green, blue, transparency
 }
 
-// The compressions of a BMP that are read.
-const (
-	bmpRGB, bmpRLE8, bmpRLE4, bmpFields, bmpAlphaFields = 0, 1, 2, 3, 6
-)
+// bmpBits are the bits of a pixel by the compressions that are read: none, runs of 8 and
+// of 4 bits, and none with masks for the colours, and for transparency.
+var bmpBits = map[uint32][]int{0: {1, 2, 4, 8, 16, 24, 32}, 1: {8}, 2: {4}, bmpMasks: {16, 32}, bmpMasksAlpha: {16, 32}}
+
+const bmpMasks, bmpMasksAlpha = 3, 6
 
 var errShortBMP = &Error{Code: Truncated, Detail: "BMP ends before its last line"}
 
 // readBMP reads the headers.
 func (l *layout) readBMP() error {
-	b, err := l.bitmap()
-	if b != nil && err == nil {
-		l.inks = 3
-		l.memory = 4 * l.pixels()
-		b.profile()
-	}
-	return err
-}
-
-func (l *layout) bitmap() (*bitmap, error) {
 	d := l.data
-	offset, header := int64(binary.LittleEndian.Uint32(d[10:])), int(binary.LittleEndian.Uint32(d[14:]))
-	if len(d) < 14+header || offset > int64(len(d)) {
-		return nil, errShortBMP
+	number := func(at int) int { return int(binary.LittleEndian.Uint32(d[at:])) }
+	b := &bitmap{header: number(14)}
+	offset := number(10)
+	if len(d) < 14+b.header || offset > len(d) {
+		return errShortBMP
 	}
-	b := &bitmap{layout: l, header: header, pixels: d[offset:]}
-	if header == 12 {
-		l.width, l.height = int(binary.LittleEndian.Uint16(d[18:])), int(binary.LittleEndian.Uint16(d[20:]))
-		b.bits = int(binary.LittleEndian.Uint16(d[24:]))
+	if b.header == 12 {
+		b.width, b.height, b.bits = number(18)&0xffff, number(18)>>16, number(24)&0xffff
 	} else {
-		l.width, l.height = int(int32(binary.LittleEndian.Uint32(d[18:]))), int(int32(binary.LittleEndian.Uint32(d[22:])))
-		b.bits = int(binary.LittleEndian.Uint16(d[28:]))
+		b.width, b.height, b.bits = int(int32(number(18))), int(int32(number(22))), number(28)&0xffff
 	}
-	if header >= 40 {
-		b.compression = binary.LittleEndian.Uint32(d[30:])
+	if b.header >= 40 {
+		b.compression = uint32(number(30))
 	}
-	if l.height < 0 && l.height > math.MinInt32 {
-		l.height, b.downwards = -l.height, true
+	if b.height < 0 {
+		b.height, b.downwards = -b.height, true
 	}
-	if !b.legal() {
-		return nil, refuse(UnsupportedFormat, "BMP with %d bits a pixel, compression %d and a header of %d bytes", b.bits, b.compression, header)
+	if !slices.Contains(bmpBits[b.compression], b.bits) {
+		return refuse(UnsupportedFormat, "BMP with %d bits a pixel, compression %d and a header of %d bytes", b.bits, b.compression, b.header)
 	}
-	b.readMasks()
-	b.readPalette(offset)
-	return b, nil
-}
-
-// legal reports whether compression and bits fit each other, and are read.
-func (b *bitmap) legal() bool {
-	switch b.compression {
-	case bmpRGB:
-		return b.bits == 1 || b.bits == 2 || b.bits == 4 || b.bits == 8 || b.bits == 16 || b.bits == 24 || b.bits == 32
-	case bmpRLE8:
-		return b.bits == 8
-	case bmpRLE4:
-		return b.bits == 4
-	case bmpFields, bmpAlphaFields:
-		return (b.bits == 16 || b.bits == 32) && (b.header == 40 && len(b.layout.data) >= 70 || b.header > 40 && b.header != 64)
+	masked := b.compression == bmpMasks || b.compression == bmpMasksAlpha
+	if masked && len(d) < 70 {
+		return errShortBMP
 	}
-	return false
-}
-
-// readMasks takes the masks from the header, or those that hold without.
-func (b *bitmap) readMasks() {
-	fields := b.compression == bmpFields || b.compression == bmpAlphaFields
-	switch {
-	case fields:
-		for i := range 3 {
-			b.masks[i] = binary.LittleEndian.Uint32(b.layout.data[54+4*i:])
+	l.bmp, l.width, l.height, l.inks, l.memory = b, b.width, b.height, 3, 4*int64(b.width)*int64(b.height)
+	b.pixels = d[offset:]
+	b.readMasks(d, masked)
+	b.readPalette(d[14+b.header : max(offset, 14+b.header)])
+	if b.header == 124 && number(14+56) == 0x4d424544 { // PROFILE_EMBEDDED
+		l.profile = []byte{}
+		if start, n := 14+number(14+112), number(14+116); start+n <= len(d) {
+			l.profile = d[start : start+n]
 		}
-	case b.bits == 16:
-		b.masks = [4]uint32{0x7c00, 0x03e0, 0x001f}
-	default:
-		b.masks = [4]uint32{0xff0000, 0xff00, 0xff}
 	}
-	if b.header >= 56 && b.header != 64 || b.compression == bmpAlphaFields { // 64: of OS/2
-		b.masks[3] = binary.LittleEndian.Uint32(b.layout.data[66:])
+	return nil
+}
+
+// readMasks takes the masks from the header, or those that hold without. One for
+// transparency counts wherever there is one, as in browsers.
+func (b *bitmap) readMasks(d []byte, masked bool) {
+	b.masks = [4]uint32{0xff0000, 0xff00, 0xff}
+	if b.bits == 16 {
+		b.masks = [4]uint32{0x7c00, 0x03e0, 0x001f}
+	}
+	for i := range b.masks {
+		alpha := i == 3 && (b.compression == bmpMasksAlpha || b.header >= 56 && b.header != 64) // 64: of OS/2
+		if i < 3 && masked || alpha {
+			b.masks[i] = binary.LittleEndian.Uint32(d[54+4*i:])
+		}
 	}
 }
 
 // readPalette reads the colours between the header and the pixels.
-func (b *bitmap) readPalette(offset int64) {
-	if b.bits > 8 {
-		return
-	}
-	d, size := b.layout.data, 4
+func (b *bitmap) readPalette(d []byte) {
+	size := 4
 	if b.header == 12 {
 		size = 3
 	}
-	entries := d[14+b.header : max(offset, int64(14+b.header))]
 	for i := range b.palette {
 		b.palette[i][3] = 255
-		if len(entries) >= size {
-			b.palette[i] = [4]byte{entries[2], entries[1], entries[0], 255}
-			entries = entries[size:]
+		if b.bits <= 8 && len(d) >= size*(i+1) {
+			b.palette[i] = [4]byte{d[size*i+2], d[size*i+1], d[size*i], 255}
 		}
 	}
 }
 
-// profile takes the colour profile that a BITMAPV5HEADER places. The end points of a
-// calibrated colour space are passed over, as browsers do: what is there is seldom true.
-func (b *bitmap) profile() {
-	d := b.layout.data
-	number := func(at int) int64 { return int64(binary.LittleEndian.Uint32(d[14+at:])) }
-	if b.header < 124 || number(56) != 0x4d424544 { // PROFILE_EMBEDDED
-		return
+// decode takes a picture in which nothing shows for one without transparency, as browsers
+// do: many programs write the fourth byte of a pixel and leave it zero.
+func (b *bitmap) decode(ctx context.Context) (image.Image, error) {
+	m := image.NewNRGBA(image.Rect(0, 0, b.width, b.height))
+	if b.compression == 1 || b.compression == 2 {
+		return m, b.decodeRuns(m)
 	}
-	b.layout.profile = []byte{}
-	if start, n := 14+number(112), number(116); start+n <= int64(len(d)) {
-		b.layout.profile = d[start : start+n]
-	}
-}
-
-// decodeBMP takes a picture in which nothing shows for one without transparency, as
-// browsers do: many programs write the fourth byte of a pixel and leave it zero.
-func (l *layout) decodeBMP() (image.Image, error) {
-	b, err := l.bitmap()
-	if err != nil {
-		return nil, err
-	}
-	m := image.NewNRGBA(image.Rect(0, 0, l.width, l.height))
-	if b.compression == bmpRLE8 || b.compression == bmpRLE4 {
-		return m, b.decodeRLE(m)
-	}
-	stride := (int64(l.width)*int64(b.bits) + 31) / 32 * 4
-	if int64(len(b.pixels)) < stride*int64(l.height-1)+(int64(l.width)*int64(b.bits)+7)/8 {
+	stride := (b.width*b.bits + 31) / 32 * 4
+	if len(b.pixels) < stride*(b.height-1)+(b.width*b.bits+7)/8 {
 		return nil, errShortBMP
 	}
 	seen := byte(0)
-	for y := range l.height {
-		row := b.pixels[stride*int64(y):]
+	for y := range b.height {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		to := m.Pix[b.line(y)*m.Stride:]
-		for x := range l.width {
-			c := b.color(row, x)
+		for x := range b.width {
+			c := b.color(b.pixels[stride*y:], x)
 			copy(to[4*x:], c[:])
 			seen |= c[3]
 		}
@@ -168,25 +132,23 @@ func (b *bitmap) line(y int) int {
 	if b.downwards {
 		return y
 	}
-	return b.layout.height - 1 - y
+	return b.height - 1 - y
 }
 
 // color returns the colour of pixel x of a line.
-func (b *bitmap) color(row []byte, x int) [4]byte {
+func (b *bitmap) color(row []byte, x int) (c [4]byte) {
+	v := uint32(0)
 	switch b.bits {
 	case 16:
-		return b.masked(uint32(binary.LittleEndian.Uint16(row[2*x:])))
+		v = uint32(binary.LittleEndian.Uint16(row[2*x:]))
 	case 24:
 		return [4]byte{row[3*x+2], row[3*x+1], row[3*x], 255}
 	case 32:
-		return b.masked(binary.LittleEndian.Uint32(row[4*x:]))
+		v = binary.LittleEndian.Uint32(row[4*x:])
+	default:
+		at := x * b.bits
+		return b.palette[row[at/8]>>(8-b.bits-at%8)&(1<<b.bits-1)]
 	}
-	at := x * b.bits
-	return b.palette[row[at/8]>>(8-b.bits-at%8)&(1<<b.bits-1)]
-}
-
-// masked takes a pixel apart.
-func (b *bitmap) masked(v uint32) (c [4]byte) {
 	c[3] = 255
 	for i, mask := range b.masks {
 		if mask != 0 {
@@ -198,53 +160,45 @@ func (b *bitmap) masked(v uint32) (c [4]byte) {
 	return c
 }
 
-// decodeRLE unpacks runs of pixels. What they pass over stays transparent.
-func (b *bitmap) decodeRLE(m *image.NRGBA) error {
+// decodeRuns unpacks runs of pixels. What they pass over stays transparent.
+func (b *bitmap) decodeRuns(m *image.NRGBA) error {
 	x, y := 0, 0
-	put := func(index byte) {
-		if x < b.layout.width && y < b.layout.height {
-			copy(m.Pix[m.PixOffset(x, b.line(y)):], b.palette[index][:])
+	put := func(i int, v byte) { // pixel i of a run
+		if b.bits == 4 {
+			v = v >> (4 * (1 - i%2)) & 15
+		}
+		if x < b.width {
+			copy(m.Pix[m.PixOffset(x, b.line(y)):], b.palette[v][:])
 		}
 		x++
 	}
-	for d := b.pixels; y < b.layout.height; {
+	for d := b.pixels; y < b.height; {
 		if len(d) < 2 {
-			if y == b.layout.height-1 && x >= b.layout.width {
+			if y == b.height-1 && x >= b.width { // without its end
 				return nil
 			}
 			return errShortBMP
 		}
 		n, v := int(d[0]), d[1]
 		d = d[2:]
-		nibble := func(i int, v byte) byte {
-			if b.bits == 8 {
-				return v
-			}
-			return v >> (4 * (1 - i%2)) & 15
-		}
 		switch {
 		case n > 0:
 			for i := range n {
-				put(nibble(i, v))
+				put(i, v)
 			}
 		case v == 0: // end of line
 			x, y = 0, y+1
 		case v == 1: // end of picture
 			return nil
-		case v == 2: // jump
-			if len(d) < 2 {
-				return errShortBMP
-			}
+		case v == 2 && len(d) >= 2: // jump
 			x, y, d = x+int(d[0]), y+int(d[1]), d[2:]
-		default: // as many pixels as they are
-			size := (int(v)*b.bits + 15) / 16 * 2
-			if len(d) < size {
-				return errShortBMP
-			}
+		case v > 2 && len(d) >= (int(v)*b.bits+15)/16*2: // as many pixels as they are
 			for i := range int(v) {
-				put(nibble(i, d[i*b.bits/8]))
+				put(i, d[i*b.bits/8])
 			}
-			d = d[size:]
+			d = d[(int(v)*b.bits+15)/16*2:]
+		default:
+			return errShortBMP
 		}
 	}
 	return nil

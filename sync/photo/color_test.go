@@ -121,6 +121,7 @@ func TestColours(t *testing.T) {
 		{"chromaticities", withChunks(png, chunk("cHRM", p3)), color.RGBA{209, 147, 91, 255}, named},
 		{"sRGB before gamma", withChunks(png, chunk("sRGB", "\x00"), chunk("gAMA", be(100000))), sand, ""},
 		{"display p3", withChunks(png, chunk("cICP", "\x0c\x0d\x00\x01"), chunk("gAMA", be(100000))), color.RGBA{209, 147, 91, 255}, named},
+		{"television", withChunks(png, chunk("cICP", "\x01\x01\x00\x01")), color.RGBA{197, 144, 91, 255}, named},
 		{"cICP says nothing", withChunks(png, chunk("cICP", "\x02\x02\x00\x01")), sand, ""},
 		{"linear", withChunks(png, chunk("cICP", "\x01\x08\x00\x01")), color.RGBA{228, 201, 167, 255}, named},
 		{"black chromaticities", withChunks(png, chunk("cHRM", be(0, 0, 0, 0, 0, 0, 0, 0))), sand, ""},

@@ -88,7 +88,7 @@ func (l *layout) decode(ctx context.Context, r io.Reader) (image.Image, error) {
 		m, err := decodeWebP(r)
 		return l.onCanvas(m), err
 	case formatBMP:
-		return l.decodeBMP()
+		return l.bmp.decode(ctx)
 	default:
 		return l.decodeTIFF(ctx)
 	}
@@ -134,7 +134,7 @@ func (l *layout) fault(err error) error {
 	case l.format == formatJPEG && l.inks == 4 && !l.adobe:
 		return l.undecodable("CMYK JPEG without the marker of Adobe that says which inks")
 	case l.format == formatJPEG, errors.As(err, &j):
-		return l.undecodable("%s: %v", l.kind(), err)
+		return l.undecodable("%s of a rare kind: %v", l.kind(), err)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return refuse(Truncated, "%s ends in the middle of its pixels", l.format)
 	}

@@ -96,44 +96,6 @@ func (r *bitReader) restart() bool {
 	}
 }
 
-// block passes over a block of 64 coefficients (F.2.2). What it needs of the
-// reader is kept in variables: this loop takes all the time there is.
-func (r *bitReader) block(dc, ac *codeTable) bool {
-	acc, n := r.acc, r.n
-	t := dc
-	for k := 0; k < 64; k++ {
-		if n < 32 {
-			r.acc, r.n = acc, n
-			r.fill()
-			acc, n = r.acc, r.n
-		}
-		e := t.fast[acc>>(64-fastBits)]
-		if e == 0 {
-			e = t.slow(uint32(acc >> 48))
-		}
-		length, symbol := int(e>>8), byte(e)
-		if e == 0 || length > n {
-			return false
-		}
-		acc <<= length
-		n -= length
-		switch {
-		case k == 0: // the symbol is the number of bits of a difference
-			t = ac
-		case symbol&0x0f == 0 && symbol != sixteenZeros:
-			k = 64 // the rest of the block is zero
-		default: // its upper half is a number of zeros before the coefficient
-			k += int(symbol >> 4)
-		}
-	}
-	r.acc, r.n = acc, n
-	return true
-}
-
-// sixteenZeros is the one AC symbol without a coefficient that does not end its
-// block.
-const sixteenZeros = 0xf0
-
 // slow finds a code of more than fastBits at the top of 16 bits.
 func (t *codeTable) slow(code uint32) uint16 {
 	for length := fastBits + 1; length <= 16; length++ {
@@ -160,7 +122,10 @@ func (r *bitReader) code(t *codeTable) (symbol byte, ok bool) {
 	if e == 0 {
 		e = t.slow(uint32(r.acc >> 48))
 	}
-	return byte(e), e != 0 && r.skip(int(e>>8))
+	n := int(e >> 8)
+	r.acc <<= n
+	r.n -= n
+	return byte(e), e != 0 && r.n >= 0
 }
 
 // bits returns the next n bits, which are 16 or fewer, as a number.

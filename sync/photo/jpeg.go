@@ -157,20 +157,15 @@ func nextMarker(d []byte, pos int) (int, error) {
 // marker that is no restart marker (B.1.1.5), or before the zeros that fill up a
 // file without its end, but for two, which may belong to the data.
 func scanEnd(d []byte, pos int) int {
-	for at := pos; ; {
-		i := bytes.IndexByte(d[at:], 0xff)
-		if i < 0 {
+	for at := pos; ; at += 2 {
+		next, err := nextMarker(d, at)
+		if err != nil {
+			if cut, half := bytes.CutSuffix(d, []byte{0xff}); half { // half a marker
+				return len(cut)
+			}
 			return min(max(len(bytes.TrimRight(d, "\x00")), pos)+2, len(d))
 		}
-		if at += i; at+1 == len(d) { // half a marker
-			return at
-		}
-		switch m := d[at+1]; {
-		case m == 0x00, m >= markRST0 && m <= markRST7:
-			at += 2
-		case m == 0xff:
-			at++
-		default:
+		if at = next; d[at+1] < markRST0 || d[at+1] > markRST7 {
 			return at
 		}
 	}
@@ -226,26 +221,19 @@ func (l *layout) jpegFrame(body []byte) error {
 	if l.inks != 1 && l.inks != 3 && l.inks != 4 {
 		return refuse(UnsupportedFormat, "JPEG with %d colour components", l.inks)
 	}
-	return l.jpegSamples(body[6:])
-}
-
-// jpegSamples checks the sampling factors of the components, and works out the
-// memory: the samples, a coefficient of four bytes for each if they come by and
-// by, and four bytes a pixel for inks.
-func (l *layout) jpegSamples(components []byte) error {
-	var samples, hMax, vMax int64
-	for s := components; len(s) > 0; s = s[3:] {
-		h, v := int64(s[1]>>4), int64(s[1]&15)
-		if h < 1 || h > 4 || v < 1 || v > 4 {
-			return damaged("JPEG with impossible sampling factors %dx%d", h, v)
+	samples := 0
+	for s := body[6:]; len(s) > 0; s = s[3:] {
+		p := component{id: s[0], h: int(s[1] >> 4), v: int(s[1] & 15), table: s[2]}
+		if p.h < 1 || p.h > 4 || p.v < 1 || p.v > 4 || p.table > 3 {
+			return damaged("JPEG with impossible sampling factors %dx%d or quantization table %d", p.h, p.v, p.table)
 		}
-		if s[2] > 3 {
-			return damaged("JPEG with the impossible quantization table %d", s[2])
-		}
-		samples += h * v
-		hMax, vMax = max(hMax, h), max(vMax, v)
+		samples += p.h * p.v
+		l.hMax, l.vMax = max(l.hMax, p.h), max(l.vMax, p.v)
+		l.parts = append(l.parts, p)
 	}
-	l.memory = l.pixels() * samples / (hMax * vMax)
+	// The samples, a coefficient of four bytes for each if they come by and by, and four
+	// bytes a pixel for inks.
+	l.memory = l.pixels() * int64(samples) / int64(l.hMax*l.vMax)
 	if l.progressive {
 		l.memory *= 5
 	}

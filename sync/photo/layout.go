@@ -15,6 +15,8 @@ type layout struct {
 	inks          int         // colour components: 1 grey, 3 colour, 4 print inks
 	progressive   bool        // of a JPEG
 	adobe         bool        // of a JPEG: Adobe's marker says what its colours are
+	parts         []component // of a JPEG
+	hMax, vMax    int         // the most of their sampling factors
 	beyond        string      // of a JPEG: what Go's decoder reads wrong, if anything
 	frames        int         // of a GIF, and of an animated WebP or PNG
 	at            image.Point // where the first frame of a WebP is
@@ -25,6 +27,7 @@ type layout struct {
 	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
 	whole         [][]byte    // the same with its metadata
 	mended        []string    // what was wrong with data as it came, and is no more
+	bmp           *bitmap
 	tiff          *tiffFile
 }
 
