@@ -92,9 +92,10 @@ func joinProfile(parts [][]byte) []byte {
 }
 
 // soundProfile checks what the library trusts: that the tags lie within the profile
-// (ICC.1, section 7.3).
+// (ICC.1, section 7.3), and that curves are no longer than they are there and than curves
+// are made.
 func soundProfile(p []byte) bool {
-	const header, entry = 132, 12
+	const header, entry, points = 132, 12, 1 << 14
 	if len(p) < header || len(p) > maxProfile || string(p[36:40]) != "acsp" {
 		return false
 	}
@@ -106,6 +107,15 @@ func soundProfile(p []byte) bool {
 	for e := p[header:first]; len(e) > 0; e = e[entry:] {
 		start, size := int64(binary.BigEndian.Uint32(e[4:])), int64(binary.BigEndian.Uint32(e[8:]))
 		if start < first || start+size > int64(len(p)) {
+			return false
+		}
+		if tag := p[start : start+size]; size >= 52 && string(tag[:4]) == "mft2" &&
+			max(binary.BigEndian.Uint16(tag[48:]), binary.BigEndian.Uint16(tag[50:])) > points {
+			return false
+		}
+	}
+	for _, curve := range bytes.Split(p, []byte("curv"))[1:] {
+		if len(curve) < 8 || binary.BigEndian.Uint32(curve[4:]) > points {
 			return false
 		}
 	}

@@ -116,6 +116,7 @@ func TestColours(t *testing.T) {
 		{"damaged profile", withProfile(jpeg, adobe[:200]), sand, "colour profile removed: it is damaged"},
 		{"empty tags", withProfile(jpeg, append(bytes.Clone(adobe[:128]), 0, 0, 0, 0)), sand, "colour profile removed: it is damaged"},
 		{"many tags", withProfile(jpeg, append(bytes.Clone(adobe[:128]), 0xff, 0xff, 0xff, 0xff)), sand, "colour profile removed: it is damaged"},
+		{"long curve", withProfile(jpeg, bytes.ReplaceAll(adobe, []byte("curv\x00\x00\x00\x00\x00\x00\x00\x01"), []byte("curv\x00\x00\x00\x00\xff\xff\xff\xff"))), sand, "colour profile removed: it is damaged"},
 		{"gamma", withChunks(png, chunk("gAMA", be(100000))), color.RGBA{228, 201, 167, 255}, named},
 		{"usual gamma", withChunks(png, chunk("gAMA", be(45455)), chunk("cHRM", be(31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000))), sand, ""},
 		{"chromaticities", withChunks(png, chunk("cHRM", p3)), color.RGBA{209, 147, 91, 255}, named},
