@@ -253,11 +253,11 @@ func (c *conn) read(ctx context.Context, dn string, attributes ...string) (*entr
 	return es[0], nil
 }
 
-// complete reads the values of e that the server has not given yet, part by part; false:
-// it does not give them.
-func (c *conn) complete(ctx context.Context, e *entry) (bool, error) {
+// complete reads the values of attributes that the server has not given yet, part by part;
+// false: it does not give them.
+func (c *conn) complete(ctx context.Context, e *entry, names []string) (bool, error) {
 	for range maxFew {
-		a := e.ranged()
+		a := e.ranged(names)
 		if a == nil {
 			return true, nil
 		}

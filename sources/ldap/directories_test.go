@@ -147,7 +147,7 @@ func (g *organisation) list(change func(*Options)) (emails []string, l sources.L
 	o := g.o
 	change(&o)
 	l, err = g.source(o).List(g.t.Context(), func(p sources.Person) error {
-		emails = append(emails, p.Emails[0])
+		emails = append(emails, p.Own[0])
 		return nil
 	})
 	slices.Sort(emails)

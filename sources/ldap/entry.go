@@ -3,6 +3,7 @@ package ldap
 import (
 	"bufio"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -92,10 +93,12 @@ func (a attribute) part() (n int, ok bool) {
 	return 0, false
 }
 
-// ranged returns the first attribute of which the server gave a part only; nil: none.
-func (e *entry) ranged() *attribute {
-	for i := range e.attrs {
-		if _, cut := e.attrs[i].part(); cut {
+// ranged returns the first of these attributes of which the server gave a part only; nil:
+// none.
+func (e *entry) ranged(names []string) *attribute {
+	for i, a := range e.attrs {
+		_, cut := a.part()
+		if cut && slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, a.name) }) {
 			return &e.attrs[i]
 		}
 	}

@@ -63,6 +63,9 @@ func TestGroupsAndConsent(t *testing.T) {
 				return nil
 			})
 			slices.Sort(got)
+			if strings.Contains(o.ExcludeFilter, "no photo") != (fmt.Sprint(l.Reserved) == "[u09@example.com]") {
+				t.Errorf("reserved %q", l.Reserved)
+			}
 			text := fmt.Sprint(got, err)
 			if _, why, found := strings.Cut(fmt.Sprint(l.Warnings), "nobody is listed: "); found {
 				text = "[] " + why

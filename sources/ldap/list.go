@@ -70,6 +70,9 @@ func (w *walk) over(ctx context.Context, c *conn) error {
 	if err == nil {
 		err = w.rest(ctx, c)
 	}
+	if err == nil {
+		err = w.reserve(ctx, c)
+	}
 	if err != nil {
 		return err
 	}
@@ -108,7 +111,7 @@ func ahead[T any](ctx context.Context, n int, produce func(context.Context, func
 // connection is free to ask for the others.
 func (w *walk) rest(ctx context.Context, c *conn) error {
 	for ; len(w.cut) > 0; w.cut = w.cut[1:] {
-		whole, err := c.complete(ctx, w.cut[0])
+		whole, err := c.complete(ctx, w.cut[0], w.o.EmailAttributes)
 		if err == nil && whole {
 			err = w.give(w.cut[0], c)
 		} else if err == nil {
@@ -119,6 +122,23 @@ func (w *walk) rest(ctx context.Context, c *conn) error {
 		}
 	}
 	return nil
+}
+
+// reserve lists the addresses of those whom exclude_filter leaves out, so that nobody else
+// is taken for them.
+func (w *walk) reserve(ctx context.Context, c *conn) error {
+	if w.o.ExcludeFilter == "" {
+		return nil
+	}
+	w.listing.Reserved = nil // of a connection that was lost
+	search := func(paging ...ldap.Control) *ldap.SearchRequest {
+		return w.search("(&"+w.o.Filter+w.o.ExcludeFilter+")", w.o.EmailAttributes, paging...)
+	}
+	return w.paged(ctx, c, search, func(e *entry) error {
+		own, aliases, _ := w.emails(e)
+		w.listing.Reserved = append(append(w.listing.Reserved, own...), aliases...)
+		return nil
+	}, func(*ldap.SearchResult) error { return nil })
 }
 
 // pages asks for the attributes of all people, page after page.
@@ -200,7 +220,7 @@ func (w *walk) take(e *entry, c *conn) error {
 		}
 		w.members++
 	}
-	if e.ranged() != nil {
+	if e.ranged(w.o.EmailAttributes) != nil {
 		w.cut = append(w.cut, e)
 		return nil
 	}

@@ -18,21 +18,11 @@ func (s *Source) person(e *entry, srv server, now time.Time) (p sources.Person, 
 	if len(e.values("ref")) > 0 {
 		return p, "a referral to another server, which is not followed"
 	}
-	had := false
-	for _, a := range s.o.EmailAttributes {
-		primary, others := addresses(a, e.texts(a))
-		had = had || len(primary)+len(others) > 0
-		if len(p.Own) == 0 {
-			p.Own = canonical(p.Own, primary)
-		} else {
-			p.Aliases = canonical(p.Aliases, primary)
+	var had bool
+	if p.Own, p.Aliases, had = s.emails(e); len(p.Own) == 0 {
+		if had {
+			return p, noValidAddress
 		}
-		p.Aliases = canonical(p.Aliases, others)
-	}
-	switch p.Own, p.Aliases = sources.Addresses(p.Own, p.Aliases); {
-	case len(p.Own) == 0 && had:
-		return p, noValidAddress
-	case len(p.Own) == 0:
 		return p, noAddress
 	}
 	p.DisplayName = cmp.Or(e.text("displayName"), e.text("cn"))
@@ -43,6 +33,22 @@ func (s *Source) person(e *entry, srv server, now time.Time) (p sources.Person, 
 		p.Ref.Mark = digest(p.Stamp)
 	}
 	return p, ""
+}
+
+// emails are the addresses of an entry, and whether it has values that could be some.
+func (s *Source) emails(e *entry) (own, aliases []string, had bool) {
+	for _, a := range s.o.EmailAttributes {
+		primary, others := addresses(a, e.texts(a))
+		had = had || len(primary)+len(others) > 0
+		if len(own) == 0 {
+			own = canonical(own, primary)
+		} else {
+			aliases = canonical(aliases, primary)
+		}
+		aliases = canonical(aliases, others)
+	}
+	own, aliases = sources.Addresses(own, aliases)
+	return own, aliases, had
 }
 
 // Why an entry names nobody.

@@ -156,9 +156,9 @@ func (b batch) some(ctx context.Context, refs []sources.Ref) error {
 	return b.withoutPhoto(ctx, without)
 }
 
-// attributes are those of which photos, keys and marks are made.
+// attributes are those of which photos, addresses, keys and marks are made.
 func (b batch) attributes() []string {
-	return slices.Concat(b.o.PhotoAttributes, keyAttributes(b.c.server), b.marks.attributes(b.c.server))
+	return slices.Concat(b.o.PhotoAttributes, b.o.EmailAttributes, keyAttributes(b.c.server), b.marks.attributes(b.c.server))
 }
 
 // photo gives the photo of an entry; nil: it is gone. One that seems to have none
@@ -172,9 +172,13 @@ func (b batch) photo(e *entry, r sources.Ref, without *[]sources.Photo) error {
 	if r.Mark != "" {
 		p.Moved = digest(now) != r.Mark
 	}
+	if e.ranged(b.o.EmailAttributes) == nil { // else nobody knows which are left
+		own, aliases, _ := b.emails(e)
+		p.Emails = append(append([]string{}, own...), aliases...) // not nil
+	}
 	data, dropped := b.choose(e)
 	switch {
-	case e.ranged() != nil:
+	case e.ranged(b.o.PhotoAttributes) != nil:
 		p.Err = fmt.Errorf("entry %q: the server gives only a part of its values", r.Name)
 	case data != nil:
 		if p.Data = data; !e.shared {

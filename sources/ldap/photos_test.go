@@ -3,6 +3,7 @@ package ldap
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -109,6 +110,21 @@ func TestSweep(t *testing.T) {
 		}[name]
 		if !errors.Is(p.Err, want) || want == nil && len(p.Data) == 0 || p.Moved != (name == dn("u03@")) {
 			t.Errorf("%s: %d bytes, moved %t, error %v; want %v", name, len(p.Data), p.Moved, p.Err, want)
+		}
+	}
+}
+
+// A photo comes with the addresses that its entry has when it is read: they may be others
+// than those that were listed.
+func TestPhotoHasAddresses(t *testing.T) {
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: many(3)})
+	s := open(t, options(srv))
+	people := sourcetest.List(t, s)
+	srv.Modify("u00", "mail", []byte("Other@Example.com"))
+	srv.Modify("u01", "mail", []byte("nobody"))
+	for email, want := range map[string]string{"u00@example.com": "[other@example.com]", "u01@example.com": "[]", "u02@example.com": "[u02@example.com]"} {
+		if p := sourcetest.Read(t, s, people[email].Ref); p.Err != nil || p.Emails == nil || fmt.Sprint(p.Emails) != want {
+			t.Errorf("photo of %s with %q, error %v; want %s", email, p.Emails, p.Err, want)
 		}
 	}
 }
