@@ -121,6 +121,29 @@ func TestTimeBound(t *testing.T) {
 	})
 }
 
+// A part of a picture takes no more memory than the whole may.
+func TestMemoryOfParts(t *testing.T) {
+	huge := resized("jpeg", encoded(t, 16, 16)["jpeg"], 65000, 65000)
+	entries := [][4]uint32{{256, 4, 1, 16}, {257, 4, 1, 16}, {258, 3, 1, 8}, {259, 3, 1, 7}, {262, 3, 1, 6}, {277, 3, 1, 3}, {273, 4, 1, 0}, {279, 4, 1, uint32(len(huge))}}
+	entries[6][3] = uint32(len(tiffOf(entries)))
+	webp := file(t, "animated.webp")
+	canvas := bytes.Index(webp, []byte("VP8X")) + 12
+	copy(webp[canvas:], []byte{7, 0, 0, 7, 0, 0})
+	for name, data := range map[string][]byte{
+		"tiff with a huge jpeg":     append(tiffOf(entries), huge...),
+		"tiff of more than numbers": tiffOf([][4]uint32{{256, 4, 1, 1<<32 - 1}, {257, 4, 1, 1<<32 - 1}}),
+		"webp beyond its canvas":    webp,
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Prepare(t.Context(), data, Options{MaxPixels: 1<<63 - 1})
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; code(t, err) == "" || n > 1<<20 {
+			t.Errorf("%s: %d bytes were allocated, %v", name, n, err)
+		}
+	}
+}
+
 // However many workers there are, one large picture is decoded at a time.
 func TestOneLargePictureAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -224,6 +224,25 @@ func TestBeyondOurDecoder(t *testing.T) {
 	}
 }
 
+// As viewers do, a GIF takes its size from its first frame when its own is too small, and
+// goes without its trailer.
+func TestMendedGIF(t *testing.T) {
+	whole := encoded(t, 24, 16)["gif"]
+	for name, data := range map[string][]byte{
+		"no screen":       resized("gif", whole, 0, 0),
+		"small screen":    resized("gif", whole, 3, 16),
+		"no trailer":      whole[:len(whole)-1],
+		"zeros":           append(bytes.Clone(whole[:len(whole)-1]), 0, 0, 0, 0x3b),
+		"zeros at end":    append(bytes.Clone(whole[:len(whole)-1]), 0, 0, 0),
+		"something after": append(bytes.Clone(whole[:len(whole)-1]), "GIF89a"...),
+	} {
+		p, err := Prepare(t.Context(), data, Options{StripMetadata: true})
+		if err != nil || !bytes.Equal(p.Data, whole) || len(p.Changes) == 0 {
+			t.Errorf("%s: %d bytes, want %d, changes %q, %v", name, len(p.Data), len(whole), p.Changes, err)
+		}
+	}
+}
+
 func TestBase64(t *testing.T) {
 	data := encoded(t, 24, 16)["jpeg"]
 	text := base64.StdEncoding.EncodeToString(data)

@@ -77,10 +77,11 @@ func (d directory) bytes(tag uint16) []byte {
 	return d.data[start : start+size]
 }
 
-// numbers returns the numbers that a tag has.
+// numbers returns the numbers that a tag has: none if there are more than a picture that
+// is decoded has strips.
 func (d directory) numbers(tag uint16) (ns []int64) {
 	b := d.bytes(tag)
-	if b == nil {
+	if b == nil || len(b) > 4<<20 {
 		return nil
 	}
 	size := sizes[d.order.Uint16(d.entries[tag][2:])]

@@ -6,21 +6,17 @@ import (
 	"slices"
 )
 
-// counted refuses a JPEG without all its blocks.
+// counted refuses a JPEG whose entropy-coded data does not hold every block of the
+// picture, and of a progressive one every coefficient to its last bit. A copy that broke
+// off and was given an end-of-image marker by some repair is whole by its segments; only
+// counting shows what is missing. That takes a fifth of the time of decoding the pixels,
+// which matters since nearly all photos are uploaded as they are. Noted in l.beyond is
+// what Go's decoder gets wrong.
 func (l *layout) counted() error {
-	if l.format == formatJPEG && !l.complete() {
-		return refuse(Truncated, "JPEG with less than its %d x %d pixels, or damaged ones", l.width, l.height)
+	if l.format != formatJPEG {
+		return nil
 	}
-	return nil
-}
-
-// complete reports whether the entropy-coded data of a JPEG holds every block of
-// the picture, and of a progressive one every coefficient to its last bit. A copy
-// that broke off and was given an end-of-image marker by some repair is whole by
-// its segments; only counting shows what is missing. That takes a fifth of the
-// time of decoding the pixels, which matters since nearly all photos are uploaded
-// as they are. It also notes in l.beyond what Go's decoder gets wrong.
-func (l *layout) complete() bool {
+	short := refuse(Truncated, "JPEG with less than its %d x %d pixels", l.width, l.height)
 	c := blockCounter{layout: l, parts: slices.Clone(l.parts)}
 	for i := range c.parts {
 		p := &c.parts[i]
@@ -37,7 +33,10 @@ func (l *layout) complete() bool {
 		switch {
 		case scan != nil:
 			if !c.scan(scan, b) {
-				return false
+				if c.short {
+					return short
+				}
+				return damaged("JPEG with damaged pixels")
 			}
 			scan = nil
 		case len(b) < 4: // SOI, EOI
@@ -45,7 +44,7 @@ func (l *layout) complete() bool {
 			scan = b[4:]
 		case b[1] == markDHT:
 			if !c.tables(b[4:]) {
-				return false
+				return damaged("JPEG with impossible Huffman tables")
 			}
 		case b[1] == markDQT:
 			c.quantization(b[4:])
@@ -56,11 +55,11 @@ func (l *layout) complete() bool {
 	for _, p := range c.parts {
 		for _, missing := range p.missing {
 			if missing != 0 {
-				return false
+				return short
 			}
 		}
 	}
-	return true
+	return nil
 }
 
 // blockCounter follows the decoder's state that the number and the length of
@@ -71,6 +70,7 @@ type blockCounter struct {
 	restart   int             // block groups between restart markers; 0: no such markers
 	huffman   [2][4]codeTable // for DC and AC
 	quantized [4]bool         // which quantization tables there are
+	short     bool            // a scan ended before its last block
 }
 
 // component is a colour component of a frame (B.2.2).
@@ -143,7 +143,9 @@ func (c *blockCounter) scan(header, data []byte) bool {
 			return false
 		}
 	}
-	if !c.blocks(group, &b, across, down, bitReader{data: data}) {
+	r := bitReader{data: data}
+	if !c.blocks(group, &b, across, down, &r) {
+		c.short = len(r.data)-r.pos < 4
 		return false
 	}
 	for _, s := range group {
@@ -186,7 +188,7 @@ type band struct {
 }
 
 // blocks goes through the blocks of a scan.
-func (c *blockCounter) blocks(group []stripe, b *band, across, down int, r bitReader) bool {
+func (c *blockCounter) blocks(group []stripe, b *band, across, down int, r *bitReader) bool {
 	var unused uint64
 	for n := range across * down {
 		if c.restart > 0 && n > 0 && n%c.restart == 0 {

@@ -131,6 +131,8 @@ func TestRefused(t *testing.T) {
 	all := encoded(t, 64, 64)
 	flipped := bytes.Clone(all["png"])
 	flipped[len(flipped)/2] ^= 1
+	noisy := jpegOf(t, noise(64, 64), 95)
+	copy(noisy[len(noisy)/2:], "\xff\xd0")
 	tests := []struct {
 		name string
 		data string
@@ -156,6 +158,8 @@ func TestRefused(t *testing.T) {
 		{"flipped bit", string(flipped), Options{}, `truncated: PNG with a damaged "IDAT" chunk`},
 		{"pixels", string(all["jpeg"]), Options{MaxPixels: 4095}, "too_many_pixels: 64 x 64 pixels, at most 4095 are allowed"},
 		{"huge jpeg", string(resized("jpeg", all["jpeg"], 65535, 65535)), Options{}, "too_many_pixels: 65535 x 65535"},
+		{"flipped bit in a jpeg", string(noisy), Options{}, "truncated: JPEG with damaged pixels"},
+		{"cut jpeg", string(join(all["jpeg"][:len(all["jpeg"])*3/4], []byte{0xff, 0xd9})), Options{}, "truncated: JPEG with less than its 64 x 64 pixels"},
 		{"huge png", string(resized("png", all["png"], 1<<31-1, 1<<31-1)), Options{}, "too_many_pixels: 2147483647 x 2147483647"},
 		{"huge gif", string(resized("gif", all["gif"], 65535, 65535)), Options{}, "too_many_pixels: 65535 x 65535"},
 		{"flat jpeg", string(resized("jpeg", all["jpeg"], 64, 0)), Options{}, "truncated: jpeg of 64x0 pixels"},
@@ -176,6 +180,23 @@ func TestRefused(t *testing.T) {
 			}
 			code(t, err)
 		})
+	}
+}
+
+// The hint says what is true: damaged is not cut short, unsupported is not damaged.
+func TestHints(t *testing.T) {
+	data := encoded(t, 64, 64)["jpeg"]
+	broken := bytes.Clone(data)
+	broken[bytes.Index(broken, []byte{0xff, 0xc0})+11] = 0x77
+	for want, bad := range map[string][]byte{
+		"part of it is missing": data[:len(data)/2],
+		"it is damaged":         broken,
+		"it is whole":           file(t, "cases/08-cmyk-420-pillow.jpg"),
+	} {
+		_, err := Prepare(t.Context(), bad, Options{})
+		if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(e.Hint(), want) {
+			t.Errorf("want %q: %v", want, err)
+		}
 	}
 }
 

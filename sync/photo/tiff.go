@@ -47,6 +47,9 @@ func (l *layout) readTIFF() error {
 	if !whole || l.width == 0 || l.height == 0 {
 		return refuse(Truncated, "TIFF without the directory of its first picture")
 	}
+	if max(l.width, l.height) > 1<<26 { // so that nothing below runs over
+		return refuse(TooManyPixels, "TIFF of %d x %d pixels", l.width, l.height)
+	}
 	t := &tiffFile{
 		directory: d, bits: int(d.number(tagBits, 1)), samples: int(d.number(tagSamples, 1)), planes: 1, alpha: -1, colours: 1,
 		photometric: d.number(tagPhotometric, -1), compression: d.number(tagCompression, 1), palette: d.numbers(tagColorMap),
@@ -183,12 +186,17 @@ func (t *tiffFile) drawJPEG(m image.Image, at image.Rectangle, data []byte) erro
 	if tables := t.bytes(tagTables); len(tables) > 4 {
 		head = append(head, tables[2:len(tables)-2]...)
 	}
-	block, err := jpeg.Decode(bytes.NewReader(append(head, data[2:]...)))
+	data = append(head, data[2:]...)
+	c, err := jpeg.DecodeConfig(bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
-	if b := block.Bounds(); b.Dx() < at.Dx() || b.Dy() < at.Dy() {
-		return damaged("TIFF with a block of %dx%d pixels, not %dx%d", b.Dx(), b.Dy(), at.Dx(), at.Dy())
+	if c.Width < at.Dx() || c.Height < at.Dy() || c.Width > t.block.X+15 || c.Height > t.block.Y+15 {
+		return damaged("TIFF with a block of %dx%d pixels, not %dx%d", c.Width, c.Height, at.Dx(), at.Dy())
+	}
+	block, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil {
+		return err
 	}
 	from, inks := block.(*image.CMYK)
 	to, wanted := m.(*image.CMYK)

@@ -53,6 +53,9 @@ func (l *layout) readWebP() error {
 	if l.width, l.height = c.Width, c.Height; screen != nil {
 		l.width, l.height = uint24(screen)+1, uint24(screen[3:])+1
 	}
+	if l.at.X+c.Width > l.width || l.at.Y+c.Height > l.height {
+		return damaged("WebP with a frame beyond its %d x %d pixels", l.width, l.height)
+	}
 	l.memory = 8 * l.pixels() // the pixels, and their transformed form
 	return nil
 }
