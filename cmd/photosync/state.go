@@ -282,7 +282,7 @@ func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []stri
 				gone.ForgetUsers = append(gone.ForgetUsers, r.User.ID)
 			}
 		} else if err == nil {
-			found, err = match.Asked(st, e)
+			found, err = match.ForgetAlternates(st, false, e)
 		}
 		if err != nil {
 			return err
@@ -297,7 +297,10 @@ func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []stri
 	if err := a.confirm(f, in, "Forget "+strings.Join(emails, ", ")+"?"); err != nil {
 		return err
 	}
-	if err := errors.Join(match.ForgetAlternates(st, emails...), st.Write(gone)); err != nil {
+	if _, err := match.ForgetAlternates(st, true, emails...); err != nil {
+		return err
+	}
+	if err := st.Write(gone); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.stdout, "Forgotten: %s. The next run takes them for new.\n", people(len(emails)))

@@ -256,7 +256,8 @@ func (p *Plan) addRow(c *state.Change, s *Step) {
 			u.Missing = 0
 			c.Users = append(c.Users, u)
 		}
-	case s.reportDigest() != "" || s.Row != nil && s.Row.Fingerprint != (state.Fingerprint{}):
+	case s.reportDigest() != "" || s.Row != nil && s.Row.Fingerprint != (state.Fingerprint{}) ||
+		s.Row == nil && s.Reason == outcome.NotInSmartsheet && p.policy.AlternateEmails: // the next search knows them
 		r := state.Person{Email: s.Key(), Winner: state.NoPhoto}
 		if s.Row != nil {
 			r = *s.Row
@@ -279,9 +280,10 @@ func (p *Plan) Ended() (c state.Change) {
 			continue
 		}
 		r := *s.Row
-		r.SourceSHA256, r.Winner, r.Fingerprint, r.Stamp = "", state.NoPhoto, state.Fingerprint{}, s.mark.text()
-		if s.Final {
-			r.Fingerprint, r.Note = s.mark.fingerprint, s.note
+		if r.SourceSHA256, r.Winner, r.Fingerprint = "", state.NoPhoto, (state.Fingerprint{}); !s.Gone() {
+			userID := r.UserID
+			r = p.row(s)
+			r.UserID = userID
 		}
 		if s.Lost {
 			r.UserID = 0
@@ -336,10 +338,7 @@ func (p *Plan) row(s *Step) state.Person {
 	if r.SourceSHA256 == "" && s.note != noteHidden && s.note != noteUserChanged {
 		r.Winner, at = state.NoPhoto, len(s.Candidates)-1
 	}
-	m := s.mark
-	if s.Photo != nil {
-		m = p.marker.mark(&s.Joined, at)
-	}
+	m := p.marker.mark(&s.Joined, at)
 	if s.Photo != nil && (s.Photo.Moved || s.Photo.SHA256 == "" && s.Photo.Err != nil) {
 		m = mark{}
 	}
