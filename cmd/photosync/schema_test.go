@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,8 +65,29 @@ var right = []string{
 	hr + "notify: {when: always, smtp: {host: x, from: 'Photosync <a@b.c>', to: [b@b.c], port: 465}}", hr + "notify: {webhook: 'https://hooks.example.com/x', webhook_format: teams}",
 }
 
-// An editor with the schema and the program say the same about a file.
-func TestSchemaAndProgramAgree(t *testing.T) {
+// verdicts are those of an editor with the schema, and of the program, about a file.
+func verdicts(t *testing.T, schema *jsonschema.Schema, file, text string) (editor, program error) {
+	t.Helper()
+	data, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := &app{env: func(name string) string {
+		return map[string]string{"SMARTSHEET_ACCESS_TOKEN": "x", "LDAP_BIND_PASSWORD": "x", "SMARTSHEET_CLIENT_SECRET": "x"}[name]
+	}}
+	_, _, err = a.load(file)
+	return schema.Validate(v), err
+}
+
+func compiled(t *testing.T) *jsonschema.Schema {
+	t.Helper()
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(config.Schema()))
 	if err != nil {
 		t.Fatal(err)
@@ -73,31 +96,77 @@ func TestSchemaAndProgramAgree(t *testing.T) {
 	if err := c.AddResource("photosync.schema.json", doc); err != nil {
 		t.Fatal(err)
 	}
-	schema := c.MustCompile("photosync.schema.json")
-	a := &app{env: func(name string) string {
-		return map[string]string{"SMARTSHEET_ACCESS_TOKEN": "x", "LDAP_BIND_PASSWORD": "x", "SMARTSHEET_CLIENT_SECRET": "x"}[name]
-	}}
-	file := filepath.Join(t.TempDir(), "config.yaml")
+	return c.MustCompile("photosync.schema.json")
+}
+
+// An editor with the schema and the program say the same about a file.
+func TestSchemaAndProgramAgree(t *testing.T) {
+	schema, file := compiled(t), filepath.Join(t.TempDir(), "config.yaml")
 	for i, text := range append(wrong, right...) {
-		data, err := yaml.YAMLToJSON([]byte(text))
-		if err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		v, err := jsonschema.UnmarshalJSON(strings.NewReader(string(data)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, _, err = a.load(file)
-		serr := schema.Validate(v)
-		if bad := i < len(wrong); (err != nil) != bad || (serr != nil) != bad {
-			t.Errorf("%s\nwrong: %v\nprogram: %v\nschema: %v", text, bad, err, serr)
+		editor, program := verdicts(t, schema, file, text)
+		if bad := i < len(wrong); (program != nil) != bad || (editor != nil) != bad {
+			t.Errorf("%s\nwrong: %v\nprogram: %v\nschema: %v", text, bad, program, editor)
 		}
 	}
 	if len(wrong) < 60 {
 		t.Errorf("only %d wrong files", len(wrong))
+	}
+}
+
+// They also agree about every key with values of every kind, but for a file that is not
+// there, and the bounds of what has a unit and stands in quotes.
+func TestSchemaAndProgramAgreeAboutEveryKey(t *testing.T) {
+	t.Parallel()
+	schema, file := compiled(t), filepath.Join(t.TempDir(), "config.yaml")
+	var root map[string]any
+	if err := json.Unmarshal(config.Schema(), &root); err != nil {
+		t.Fatal(err)
+	}
+	values := []string{"~", "''", "x", "0", "-1", "1.5", "true", "[]", "[x]", "['']", "{a: b}", "30s", "0s", "1MB", "20%", "'20'", "https://x/y", "a@b.c", "5000"}
+	tried := 0
+	try := func(key, value, text string) {
+		tried++
+		editor, program := verdicts(t, schema, file, text)
+		quoted := value == "'20'" && strings.HasPrefix(key, "image.max_")
+		if (editor != nil) != (program != nil) && !quoted && (program == nil || !strings.Contains(program.Error(), "no such file")) {
+			t.Errorf("%s\nprogram: %v\nschema: %v", text, program, editor)
+		}
+	}
+	var walk func(s map[string]any, keys []string)
+	walk = func(s map[string]any, keys []string) {
+		properties, _ := s["properties"].(map[string]any)
+		for name, p := range properties {
+			keys := append(slices.Clone(keys), name)
+			for _, value := range values {
+				nested, outer := value, 1
+				if keys[0] == "sources" {
+					outer = 2
+				}
+				for i := len(keys) - 1; i >= outer; i-- {
+					nested = "{" + keys[i] + ": " + nested + "}"
+				}
+				switch key := strings.Join(keys, "."); {
+				case key == "sources":
+					try(key, value, "sources: "+value)
+				case outer == 1:
+					try(key, value, hr+keys[0]+": "+nested)
+				default:
+					for _, base := range []string{"name: hr, type: folder, path: photos", "name: ad, type: ldap, urls: ['ldaps://x'], base_dn: 'dc=x'"} {
+						if !strings.Contains(", "+base, ", "+keys[1]+":") {
+							try(key, value, "sources: [{"+base+", "+keys[1]+": "+nested+"}]")
+						}
+					}
+				}
+			}
+			walk(p.(map[string]any), keys)
+			if items, ok := p.(map[string]any)["items"].(map[string]any); ok {
+				walk(items, keys)
+			}
+		}
+	}
+	walk(root, nil)
+	if tried < 2000 {
+		t.Errorf("only %d files", tried)
 	}
 }
 

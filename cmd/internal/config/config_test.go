@@ -268,15 +268,15 @@ func TestExcerpts(t *testing.T) {
 		got.WriteString(f.Instead + "\n" + f.Excerpt)
 	}
 	want := `
-     1 | smartsheet: {concurrency: many, token: …}
+     1 | smartsheet: {concurrency: …, token: …}
        |              ^
 put the token into a file and name it with token_file, or set SMARTSHEET_ACCESS_TOKEN
-     1 | smartsheet: {concurrency: many, token: …}
-       |                                 ^
+     1 | smartsheet: {concurrency: …, token: …}
+       |                              ^
 did you mean "name"?
      3 |   - nmae: '…'
        |     ^
- write |   - name: 'hr'
+ write |   - name: '…'
 
      6 |     path: […, …]
        |     ^

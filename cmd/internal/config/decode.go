@@ -97,6 +97,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	}
 	switch node.(type) {
 	case *ast.NullNode: // as if the key were not there
+		defer delete(d.places, key)
 		if head, colour, found := strings.Cut(d.line(key), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour && colour != "" {
 			d.add(Fault{Key: key, Message: "# begins a comment", Instead: quoteIt, correct: head + "background: " + quoted("#"+colour)})
 		}
@@ -104,7 +105,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	case *ast.TagNode, *ast.AnchorNode, *ast.AliasNode:
 		f := Fault{Key: key}
 		d.torn = true
-		d.slip(&f, d.lineOf(node), values)
+		d.slip(&f, d.lineOf(node), meaning)
 		if f.Message, f.Instead = meaning, quoteIt; v.Kind() == reflect.Struct || v.Kind() == reflect.Map {
 			f.Instead, f.correct = "remove it", ""
 		}

@@ -62,165 +62,90 @@ func (e *Error) line(f Fault) string {
 // Hint says what to do.
 func (e *Error) Hint() string { return "correct the configuration; nothing was contacted" }
 
-// excerpts gives each fault the line that it is about.
+// excerpts gives each fault the line that it is about, a caret, and the corrected line.
 func excerpts(lines []string, faults []Fault) {
 	for i := range faults {
 		f := &faults[i]
 		if f.Line < 1 || f.Line > len(lines) {
 			continue
 		}
-		line, caret := redact(lines[f.Line-1], f.Column-1, leaf(f.Key))
-		f.Excerpt = fmt.Sprintf("%6d | %s\n%6s | %s^\n", f.Line, line, "", strings.Repeat(" ", caret))
+		line := []rune(uncommented(lines[f.Line-1]))
+		shown := redactor(string(line), leaf(f.Key))
+		caret := len([]rune(shown(string(line[:min(f.Column-1, len(line))]))))
+		f.Excerpt = fmt.Sprintf("%6d | %s\n%6s | %s^\n", f.Line, shown(string(line)), "", strings.Repeat(" ", caret))
 		if f.correct != "" {
-			line, _ = redact(f.correct, 0, "")
-			f.Excerpt += fmt.Sprintf("%6s | %s\n", "write", line)
+			f.Excerpt += fmt.Sprintf("%6s | %s\n", "write", shown(f.correct))
 		}
 	}
 }
 
-var words = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^\s\[\]{},"']+`) })
+var (
+	keyed = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?:^|[{,]|- )\s*['"]?([^\s\[\]{},'":]+)['"]?\s*(?::\s|:$|=)`)
+	})
+	words = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^\s\[\]{},'":=]+`) })
+)
 
-// redact returns line as a fault may show it, and where its column (from 0) is in that.
-// A secret may stand anywhere by mistake: keys that are not known, and values that may
-// be secrets, show as "…"; comments are left out. The key also is shown, too.
-func redact(line string, column int, also string) (string, int) {
-	line = uncommented(line)
-	runes := []rune(line)
-	column = len(string(runes[:min(column, len(runes))]))
-	var b strings.Builder
-	var open brackets
-	key, end, caret, atKey := "", 0, -1, true
-	for _, at := range words().FindAllStringIndex(line, -1) {
-		word, between := line[at[0]:at[1]], line[end:at[0]]
-		b.WriteString(plain(between))
-		if caret < 0 && column < at[1] {
-			caret = len([]rune(b.String())) - max(at[0]-column, 0)
+// redactor returns what makes a part of line fit to be shown. Secrets may stand anywhere by
+// mistake: no value shows where a key of the line is not known or may name a secret, and
+// none that looks like a secret shows anywhere. The key also shows.
+func redactor(line, also string) func(string) string {
+	open := false // values show
+	for _, m := range keyed().FindAllStringSubmatch(line, -1) {
+		if open = knownKeys()[m[1]] && !private(m[1]); !open {
+			break
 		}
-		if !quotedAt(line, end) {
-			atKey = open.walk(between) || atKey
-		}
-		end = at[1]
-		if !atKey {
-			b.WriteString(shown(key, word))
-			continue
-		}
-		name, value, colon := strings.Cut(word, ":")
-		switch {
-		case word == "-":
-			b.WriteString(word)
-			continue
-		case !knownKeys()[name] && inlineSecrets[name] == "" && (name != also || name == ""):
-			key = ""
-			b.WriteString("…" + word[len(strings.TrimRight(word, ":")):])
-		default:
-			key = name
-			b.WriteString(name)
-			if colon {
-				b.WriteString(":")
+	}
+	open = open && !credentials(line)
+	return func(part string) string {
+		part = strings.Map(func(r rune) rune {
+			if !unicode.IsPrint(r) { // a terminal might act on it
+				return ' '
 			}
-			b.WriteString(shown(key, value))
-		}
-		atKey = false
+			return r
+		}, part)
+		return words().ReplaceAllStringFunc(part, func(w string) string {
+			if w == "-" || w == also || knownKeys()[w] || inlineSecrets[w] != "" || open && !looksSecret(w) {
+				return w
+			}
+			return "…"
+		})
 	}
-	b.WriteString(plain(line[end:]))
-	if caret < 0 {
-		caret = len([]rune(b.String()))
-	}
-	return b.String(), max(caret, 0)
-}
-
-// brackets are those that are open at a place of a line.
-type brackets []byte
-
-// walk passes text, and reports whether a key may follow it in brackets.
-func (b *brackets) walk(text string) (key bool) {
-	for _, c := range []byte(text) {
-		switch c {
-		case '{', '[':
-			*b = append(*b, c)
-			key = c == '{'
-		case '}', ']':
-			*b = (*b)[:max(len(*b)-1, 0)]
-		case ',':
-			key = len(*b) > 0 && (*b)[len(*b)-1] == '{'
-		}
-	}
-	return key
-}
-
-// shown is a word of a line: the value of a key.
-func shown(key, word string) string {
-	if word == "" || showable(key, word) {
-		return word
-	}
-	return "…"
-}
-
-// quotedAt reports whether the text at an offset of line is in quotes.
-func quotedAt(line string, offset int) bool {
-	return strings.Count(line[:offset], "'")%2 == 1 || strings.Count(line[:offset], `"`)%2 == 1
-}
-
-// plain is text without what a terminal would act on.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\t' || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // quote is value for a message: in quotes, or only named where it may be a secret.
 func quote(key, value string) string {
-	for word := range strings.FieldsSeq(value) {
-		if !showable(leaf(indexes().ReplaceAllString(key, "")), word) {
-			return "the value"
-		}
+	name := leaf(indexes().ReplaceAllString(key, ""))
+	if !knownKeys()[name] || private(name) && !pathLike().MatchString(value) || looksSecret(value) || credentials(value) {
+		return "the value"
 	}
 	return fmt.Sprintf("%q", value)
 }
 
-// showable reports whether a word of the value of a key may be shown: what may hold a
-// secret, and what looks like one, may not.
-func showable(key, word string) bool {
-	switch {
-	case !knownKeys()[key] || secretKeys[key] || looksSecret(word):
-		return false
-	case strings.HasSuffix(key, "_file") || pathKeys[key]:
-		return pathLike().MatchString(word)
-	case strings.Contains(word, "://"):
-		return !strings.ContainsAny(word, "@?")
-	}
-	return !strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsPrint(r) })
+// credentials reports whether text has an address with a user or a query.
+func credentials(text string) bool {
+	_, rest, found := strings.Cut(text, "://")
+	return found && strings.ContainsAny(rest, "@?")
 }
 
-// secretKeys are those whose values work like passwords; the values of pathKeys, and of
-// all that end in _file, are shown only if they look like a path.
-var (
-	secretKeys = map[string]bool{"webhook": true, "healthcheck": true, "pushgateway": true}
-	pathKeys   = map[string]bool{"path": true, "dir": true, "textfile": true, "keytab": true, "config": true}
-)
-
-var pathLike = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)|\.(pem|crt|cer|key|keytab|csv|txt|conf|json|db|prom|token)$`)
-})
+// private reports whether a secret may stand in the place of the value of a key: where an
+// address works like a password, and where a path is wanted.
+func private(key string) bool {
+	return strings.HasSuffix(key, "_file") || slices.Contains([]string{"webhook", "healthcheck", "pushgateway", "path", "dir", "textfile", "keytab"}, key)
+}
 
 var (
-	parts = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[\pL\d]+`) })
-	mixed = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`\pL\d+\pL|^[\pL\d]{21,}$|^(\pL*?\p{Ll}\p{Lu}){4}`)
+	pathLike = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)|\.(pem|crt|cer|key|keytab|csv|txt|conf|json|db|prom|token)$`)
+	})
+	secretPart = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
 	})
 )
 
-// looksSecret reports whether a word has a part that mixes letters and digits, or upper
-// and lower case, as tokens and passwords do, or that is very long.
-func looksSecret(word string) bool {
-	return len(word) >= 20 && strings.ContainsAny(word, "+$^") ||
-		slices.ContainsFunc(parts().FindAllString(word, -1), func(p string) bool {
-			return mixed().MatchString(p) || len(p) >= 6 && strings.ContainsAny(p, "0123456789") && strings.ContainsFunc(p, unicode.IsLetter)
-		})
-}
+// looksSecret reports whether a part of text mixes letters and digits, or upper and lower
+// case, as tokens and passwords do, or is very long.
+func looksSecret(text string) bool { return secretPart().MatchString(text) }
 
 // allKeys are all keys in the order of the file, those of a source like sources[].urls.
 var allKeys = sync.OnceValue(func() (all []string) {

@@ -97,21 +97,34 @@ func typeOf(v reflect.Value, key string) object {
 		return s
 	case reflect.Bool:
 		return orNull("boolean")
-	case reflect.Int:
-		s := orNull("integer")
+	case reflect.Int: // also in quotes, as templates write it
+		s := orNull("integer", "string")
+		s["pattern"] = "^-?[0-9]+$"
 		bound(s, r)
 		return s
 	}
 	s := orNull("string", "number")
-	if key == "smartsheet.base_url" || secretKeys[leaf(key)] {
+	if key == "smartsheet.base_url" || v.Type() == reflect.TypeFor[Secret]() {
 		s = orNull("string")
-		s["pattern"] = `^https?://[^/]`
+		s["pattern"] = `^$|^https?://[^/]`
+	}
+	if p := schemaPatterns[key]; p != "" {
+		s["pattern"], s["type"] = p, []string{"string", "null"}
 	}
 	if r.pattern != "" {
 		s = orNull("string")
+		if regexp.MustCompile(r.pattern).MatchString("1") {
+			s = orNull("string", "number")
+		}
 		s["pattern"] = r.pattern
 	}
 	return s
+}
+
+// schemaPatterns are what the schema knows of texts that sources/ldap checks.
+var schemaPatterns = map[string]string{
+	"sources[].filter": `^$|^\s*\(.*\)\s*$`, "sources[].exclude_filter": `^$|^\s*\(.*\)\s*$`,
+	"sources[].base_dn": `^$|=`, "sources[].member_of": `^$|=`,
 }
 
 func bound(s object, r rule) {
@@ -146,7 +159,7 @@ func quantityOf(v any, r rule) []object {
 		text["pattern"] = `^ *(100|[0-9]{1,2}(\.[0-9]+)?) *%$|^[0-9]+$`
 		number = object{"type": "integer", "minimum": 0}
 	case Secret:
-		text["pattern"] = `^https?://[^/]`
+		text["pattern"] = `^$|^https?://[^/]`
 		return []object{text}
 	}
 	return []object{number, text}
@@ -172,7 +185,7 @@ func defaultOf(v reflect.Value) any {
 }
 
 // set is the schema of a value that is there.
-var set = object{"not": object{"enum": []any{nil, "", 0, false, []any{}, object{}}}}
+var set = object{"not": object{"enum": []any{nil, "", []any{}, object{}}}}
 
 // having is the schema of an object in which key has a value that fits s.
 func having(key string, s object) object {
@@ -196,7 +209,13 @@ func conditions(s object, at string) {
 		case n.when == "": // what has a default may be left out
 			given(having(n.key, object{"not": object{"type": "null"}}), filled)
 		case n.when == "*":
-			given(object{"type": "object", "minProperties": 1}, filled)
+			var any []object
+			for _, key := range allKeys() {
+				if name, ok := strings.CutPrefix(key, at+"."); ok {
+					any = append(any, having(name, object{"not": object{"type": "null"}}))
+				}
+			}
+			given(object{"anyOf": any}, filled)
 		case n.is != "":
 			given(having(n.when, object{"const": n.is}), filled)
 		default:
@@ -211,13 +230,13 @@ func conditions(s object, at string) {
 	switch at {
 	case "smartsheet":
 		given(object{"not": having("allow_http", object{"const": true})},
-			object{"properties": object{"base_url": object{"pattern": `^https://|^http://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)`}}})
+			object{"properties": object{"base_url": object{"pattern": `^$|^https://|^http://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)`}}})
 	case "sources[]":
 		for _, t := range rules["sources[].type"].oneOf {
 			foreign := object{}
 			for i, name := range keys(reflect.TypeFor[Source]()) {
 				if of := reflect.TypeFor[Source]().Field(i).Tag.Get("of"); of != "" && of != t {
-					foreign[name] = false
+					foreign[name] = object{"type": "null"}
 				}
 			}
 			given(having("type", object{"const": t}), object{"properties": foreign})
@@ -264,6 +283,9 @@ func ldapConditions() (all []object) {
 	given(urls(`^ldaps://|^ldapi://|^ldap://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)`), isLDAP, not(having("tls.start_tls", yes)), not(having("allow_plaintext", yes)))
 	given(urls(`^ldapi://`), auth("external"), not(having("tls.cert_file", set)))
 	given(not(having("bind_dn", set)), auth("external", "gssapi", "anonymous"))
+	all = append(all, object{"if": having("kerberos.service", set), "then": object{"anyOf": []object{
+		auth("gssapi"), having("kerberos.principal", set), having("kerberos.keytab", set),
+	}}})
 	for _, key := range []string{"principal", "keytab", "service"} {
 		given(not(having("kerberos."+key, set)), auth("external", "simple", "anonymous"))
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -22,50 +21,35 @@ func text(data []byte) ([]byte, *Fault) {
 }
 
 // slips are mistakes in writing YAML that people make often: how the line looks, the cause,
-// what to do, and the line as it was meant. The first group is what is right. Those of
-// shapes also show as a text where keys or a list are wanted.
-type slip struct{ pattern, cause, instead, correct string }
+// what to do, and the line as it was meant. The first group is what is right.
+var slips = []struct{ pattern, cause, instead, correct string }{
+	{`^(\s*)((?:- *)?[a-z_0-9]+)\s*=\s*(.*)$`, "= stands where a colon is wanted", "write KEY: VALUE", "$1$2: $3"},
+	{`^(\s*)((?:- *)?[a-z_0-9]+):([^\s:/\\].*)$`, "a colon needs a space after it", "write KEY: VALUE", "$1$2: $3"},
+	{`^(\s*(?:- +)?)([a-z_0-9]+)((?: +[^:=]+)?)$`, "a key needs a colon", "write KEY: VALUE", "$1$2:$3"},
+	{`^(\s*)-([^\s-].*)$`, "a - needs a space after it", "write - VALUE", "$1- $2"},
+	{"^(\\s*(?:- +)*(?:[a-z_0-9]+: +)?)([@`!&*%].*)$", meaning, quoteIt, "$1'$2'"},
+	{"^(.*(?:: |[\\[,]) *)([@`!&*%][^],}]*)(.*)$", meaning, quoteIt, "$1'$2'$3"},
+	{`^(.*)"([^"]*\\[^"]*)"(.*)$`, "YAML gives a backslash in double quotes a meaning", "use single quotes", "$1'$2'$3"},
+	{`^(\s*(?:- +)*[a-z_0-9]+: +)([^'"\[{#].*:(?: .*)?)$`, "YAML takes a colon in a value for the end of a key", quoteIt, "$1'$2'"},
+	{`^(.*: *)('[^'#]*?)(,? *[]}]*)( +#.*)?$`, unclosed, "close it", "$1$2'$3"},
+	{`^(.*: *)("[^"#]*?)(,? *[]}]*)( +#.*)?$`, unclosed, "close it", `$1$2"$3`},
+}
 
 const (
-	meaning = "YAML gives the first character of this value a meaning"
-	quoteIt = "put the value in quotes"
-	pair    = `(\s*(?:- +)*[a-z_0-9]+: +)`
+	meaning  = "YAML gives the first character of this value a meaning"
+	quoteIt  = "put the value in quotes"
+	unclosed = "a quote is not closed"
 )
 
-var (
-	shapes = []slip{
-		{`^(\s*)((?:- *)?[a-z_0-9]+)\s*=\s*(.*)$`, "= stands where a colon is wanted", "write KEY: VALUE", "$1$2: $3"},
-		{`^(\s*)((?:- *)?[a-z_0-9]+):([^\s:/\\].*)$`, "a colon needs a space after it", "write KEY: VALUE", "$1$2: $3"},
-		{`^(\s*)-([^\s-].*)$`, "a - needs a space after it", "write - VALUE", "$1- $2"},
-		{`^(\s*(?:- +)?)([a-z_0-9]+)( +[^:=]+)$`, "a key needs a colon", "write KEY: VALUE", "$1$2:$3"},
-	}
-	values = []slip{
-		{`^` + pair + "([@`!&*%].*)$", meaning, quoteIt, "$1'$2'"},
-		{`^(\s*- +)` + "([@`!&*%].*)$", meaning, quoteIt, "$1'$2'"},
-		{`^(.*[\[,] *)` + "([@`!&*%][^],]*)(.*)$", meaning, quoteIt, "$1'$2'$3"},
-		{`^(.*: +)` + "([@`!&*%][^,}]*)(.*)$", meaning, quoteIt, "$1'$2'$3"},
-	}
-	lines = slices.Concat(shapes[:1], values, []slip{
-		{`^(.*)"([^"]*\\[^"]*)"(.*)$`, "YAML gives a backslash in double quotes a meaning", "use single quotes", "$1'$2'$3"},
-		{`^` + pair + `([^'"\[{#].*:(?: .*)?)$`, "YAML takes a colon in a value for the end of a key", quoteIt, "$1'$2'"},
-		{`^(\s*(?:- +)?)([a-z_0-9]+)\s*$`, "a key needs a colon", "write KEY: VALUE", "$1$2:"},
-		shapes[3],
-	})
-	quotes = []slip{
-		{`^(.*: *)('[^'#]*?)(,? *[]}]*)( +#.*)?$`, "a quote is not closed", "close it", "$1$2'$3"},
-		{`^(.*: *)("[^"#]*?)(,? *[]}]*)( +#.*)?$`, "a quote is not closed", "close it", `$1$2"$3`},
-	}
-)
-
-// slip completes a fault if line n has one of these slips.
-func (d *decoder) slip(f *Fault, n int, slips []slip) bool {
+// slip completes a fault if line n has one of the slips, or one with a certain cause.
+func (d *decoder) slip(f *Fault, n int, cause string) bool {
 	if n < 1 || n > len(d.lines) {
 		return false
 	}
 	line := uncommented(d.lines[n-1]) // with the comment, if a quote is not closed
 	for _, s := range slips {
 		re := regexp.MustCompile(s.pattern)
-		if m := re.FindStringSubmatch(line); m != nil {
+		if m := re.FindStringSubmatch(line); m != nil && (cause == "" || cause == s.cause) {
 			f.Line, f.Column, f.Message, f.Instead = n, len([]rune(m[1]))+1, s.cause, s.instead
 			f.correct = re.ReplaceAllString(line, strings.NewReplacer("$1", "${1}", "$2", "${2}", "$3", "${3}").Replace(s.correct))
 			return true
@@ -82,17 +66,16 @@ func (d *decoder) syntax(err error) *Fault {
 		return f
 	}
 	f.Line, f.Column = e.GetToken().Position.Line, e.GetToken().Position.Column
-	if strings.Contains(e.GetMessage(), "already defined") {
-		f.Message, f.Instead = "not valid YAML: this key stands here twice", "keep one"
-		return f
+	found := strings.Contains(e.GetMessage(), "already defined")
+	if found {
+		f.Message, f.Instead = "this key stands here twice", "keep one"
 	}
-	found := false
 	for n := 1; n <= f.Line && !found; n++ { // what is in quotes may end anywhere
-		found = d.slip(f, n, quotes)
+		found = d.slip(f, n, unclosed)
 	}
 	for n, tries := min(f.Line, len(d.lines)), 3; n > 0 && tries > 0 && !found; n-- { // the parser may notice it some lines later
 		if uncommented(d.lines[n-1]) != "" {
-			found = d.layout(f, n)
+			found = d.indentation(f, n) || d.slip(f, n, "")
 			tries--
 		}
 	}
@@ -102,63 +85,33 @@ func (d *decoder) syntax(err error) *Fault {
 	return f
 }
 
-// layout completes a fault with what is wrong in line n.
-func (d *decoder) layout(f *Fault, n int) bool {
-	line := uncommented(d.lines[n-1])
+// indentation completes a fault if line n is indented with a tab, or unlike the key above.
+func (d *decoder) indentation(f *Fault, n int) bool {
+	line := d.lines[n-1]
 	rest := strings.TrimLeft(line, " \t")
-	indent := line[:len(line)-len(rest)]
-	set := func(column int, cause, instead, correct string) bool {
-		f.Line, f.Column, f.Message, f.Instead, f.correct = n, column, cause, instead, correct
-		return true
-	}
-	if i := strings.IndexByte(indent, '\t'); i >= 0 {
-		return set(i+1, "a tab indents this line", "indent with spaces", strings.ReplaceAll(indent, "\t", "  ")+rest)
-	}
-	if d.slip(f, n, lines) {
-		return true
-	}
-	if whole := closed(line); whole != line {
-		return set(f.Column, "a bracket is not closed", "close it", whole)
-	}
-	for i := n - 2; i >= 0 && n == f.Line; i-- {
+	indent, above := line[:len(line)-len(rest)], -1
+	for i := n - 2; i >= 0 && above < 0; i-- {
 		if l := uncommented(d.lines[i]); l != "" {
-			above := len(l) - len(strings.TrimLeft(l, " -"))
-			return above != len(indent) && set(len(indent)+1, "this line is indented unlike the one above it", "indent keys of one kind alike", strings.Repeat(" ", above)+rest)
+			above = len(l) - len(strings.TrimLeft(l, " -"))
 		}
 	}
-	return false
-}
-
-// closed is a line with the closing brackets that it lacks.
-func closed(line string) string {
-	var b strings.Builder
-	var open []byte
-	closing := map[byte]byte{'[': ']', '{': '}'}
-	for i := range len(line) {
-		switch c := line[i]; {
-		case quotedAt(line, i):
-		case c == '[' || c == '{':
-			open = append(open, c)
-		case c == ']' || c == '}':
-			for len(open) > 0 && closing[open[len(open)-1]] != c {
-				b.WriteByte(closing[open[len(open)-1]])
-				open = open[:len(open)-1]
-			}
-			open = open[:max(len(open)-1, 0)]
-		}
-		b.WriteByte(line[i])
+	switch tab := strings.IndexByte(indent, '\t'); {
+	case tab >= 0:
+		f.Column, f.Message, f.Instead, f.correct = tab+1, "a tab indents this line", "indent with spaces", strings.ReplaceAll(indent, "\t", "  ")+rest
+	case n == f.Line && above >= 0 && above != len(indent) && !d.slip(&Fault{}, n, "") && !d.slip(&Fault{}, n-1, ""):
+		f.Column, f.Message, f.Instead = len(indent)+1, "this line is indented unlike the one above it", "indent keys of one kind alike"
+		f.correct = strings.Repeat(" ", above) + rest
+	default:
+		return false
 	}
-	for len(open) > 0 {
-		b.WriteByte(closing[open[len(open)-1]])
-		open = open[:len(open)-1]
-	}
-	return b.String()
+	f.Line = n
+	return true
 }
 
 // uncommented is a line without its comment and the spaces before it.
 func uncommented(line string) string {
 	for i := range line {
-		if line[i] == '#' && (i == 0 || line[i-1] == ' ') && !quotedAt(line, i) {
+		if line[i] == '#' && (i == 0 || line[i-1] == ' ') && strings.Count(line[:i], "'")%2+strings.Count(line[:i], `"`)%2 == 0 {
 			line = line[:i]
 			break
 		}
@@ -176,23 +129,16 @@ func (d *decoder) notList(node ast.Node, key string) {
 	f, n := Fault{Key: key, Message: "want a list", Instead: "like [a, b]"}, d.lineOf(node)
 	text, scalar := scalarText(node)
 	switch {
-	case scalar && d.slip(&f, n, shapes[2:3]):
+	case scalar && d.slip(&f, n, "a - needs a space after it"):
+	case scalar && strings.ContainsAny(text, "[]{}'\"*&!%@`="):
+		f.correct = replaceAfter(d.line(key), leaf(key), text, "["+quoted(text)+"]")
 	case scalar:
-		items := strings.Split(text, ",")
-		if strings.Contains(text, "=") { // a DN has commas of its own
-			items = []string{text}
-		}
-		for i, item := range items {
-			if items[i] = strings.TrimSpace(item); strings.ContainsAny(items[i], "[]{}#'\"*&!%@`=") {
-				items[i] = quoted(item)
-			}
-		}
-		f.correct = replaceAfter(d.line(key), leaf(key), text, "["+strings.Join(items, ", ")+"]")
+		f.correct = replaceAfter(d.line(key), leaf(key), text, "["+text+"]")
 	case n > d.places[key].line && n <= len(d.lines):
 		line := uncommented(d.lines[n-1])
 		rest := strings.TrimLeft(line, " ")
-		f.Instead, f.correct = "a - before the first key of each", line[:len(line)-len(rest)]+"- "+rest
-		f.Line, f.Column = n, len(line)-len(rest)+1
+		indent := line[:len(line)-len(rest)]
+		f.Line, f.Column, f.Instead, f.correct = n, len(indent)+1, "a - before the first key of each", indent+"- "+rest
 	}
 	d.add(f)
 }
@@ -200,11 +146,8 @@ func (d *decoder) notList(node ast.Node, key string) {
 // notKeys is the fault of one value, or of a list, where keys are wanted.
 func (d *decoder) notKeys(node ast.Node, key string) {
 	f := Fault{Key: key, Message: "want keys with values here"}
-	if _, scalar := scalarText(node); !scalar || !d.slip(&f, d.lineOf(node), shapes) && key == "" {
-		f.Line = max(d.lineOf(node), 0)
-		if f.Column = 1; key != "" {
-			f.Line = 0
-		}
+	if _, scalar := scalarText(node); !(scalar && d.slip(&f, d.lineOf(node), "")) && key == "" {
+		f.Line, f.Column = d.lineOf(node), 1
 	}
 	d.add(f)
 }
