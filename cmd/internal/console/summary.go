@@ -55,7 +55,7 @@ func (c *Console) finding(f outcome.Finding) {
 		mark = warning
 	}
 	c.line(4, "  %s %s", mark, f.Message)
-	if len(f.Examples) > 0 {
+	if len(f.Examples) > 0 && !strings.Contains(f.Message, f.Examples[0]) {
 		c.line(8, "    such as %s", names(f.Examples))
 	}
 	c.remedy(4, f.Hint)
