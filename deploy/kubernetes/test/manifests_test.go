@@ -4,6 +4,7 @@ package manifests
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,25 +33,41 @@ func build(t *testing.T, folder string) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	types := map[string]func() any{
-		"Namespace": func() any { return &corev1.Namespace{} }, "ServiceAccount": func() any { return &corev1.ServiceAccount{} },
-		"ConfigMap": func() any { return &corev1.ConfigMap{} }, "PersistentVolumeClaim": func() any { return &corev1.PersistentVolumeClaim{} },
-		"CronJob": func() any { return &batchv1.CronJob{} }, "Job": func() any { return &batchv1.Job{} },
-		"NetworkPolicy": func() any { return &networkingv1.NetworkPolicy{} },
-	}
 	objects := map[string]any{}
 	for _, r := range resources.Resources() {
 		name := r.GetKind() + "/" + r.GetName()
 		if r.GetKind() == "ConfigMap" {
-			name = name[:strings.LastIndex(name, "-")]
+			name = r.GetKind() + "/" + configName.ReplaceAllString(r.GetName(), "photosync")
 		}
-		newType, known := types[r.GetKind()]
-		if !known {
-			t.Fatalf("%s: this test does not know the type", name)
-		}
-		objects[name] = decode(t, name, []byte(r.MustYaml()), newType())
+		objects[name] = decode(t, name, []byte(r.MustYaml()), newObject(t, r.GetKind()))
 	}
 	return objects
+}
+
+// configName matches the name of the ConfigMap, with a hash of what is in it.
+var configName = regexp.MustCompile(`^photosync-[a-z0-9]{10}$`)
+
+// newObject is an empty object of a kind, to decode into.
+func newObject(t *testing.T, kind string) any {
+	t.Helper()
+	switch kind {
+	case "Namespace":
+		return &corev1.Namespace{}
+	case "ServiceAccount":
+		return &corev1.ServiceAccount{}
+	case "ConfigMap":
+		return &corev1.ConfigMap{}
+	case "PersistentVolumeClaim":
+		return &corev1.PersistentVolumeClaim{}
+	case "CronJob":
+		return &batchv1.CronJob{}
+	case "Job":
+		return &batchv1.Job{}
+	case "NetworkPolicy":
+		return &networkingv1.NetworkPolicy{}
+	}
+	t.Fatalf("this test does not know the type %s", kind)
+	return nil
 }
 
 func decode[T any](t *testing.T, name string, data []byte, into T) T {
@@ -76,6 +93,7 @@ func jobs(t *testing.T) map[string]batchv1.JobSpec {
 	return map[string]batchv1.JobSpec{
 		"nightly":  build(t, nightly)["CronJob/photosync"].(*batchv1.CronJob).Spec.JobTemplate.Spec,
 		"backfill": build(t, backfill)["Job/photosync-backfill"].(*batchv1.Job).Spec,
+		"report":   build(t, nightly)["CronJob/photosync-report"].(*batchv1.CronJob).Spec.JobTemplate.Spec,
 	}
 }
 
@@ -113,6 +131,9 @@ func TestRestricted(t *testing.T) {
 // A job lives longer than a run may take, and not much.
 func TestDeadlines(t *testing.T) {
 	for name, job := range jobs(t) {
+		if name == "report" { // no run
+			continue
+		}
 		limit, err := time.ParseDuration(argument(job, "--max-duration"))
 		if err != nil {
 			t.Fatal(err)
@@ -133,6 +154,9 @@ func TestNights(t *testing.T) {
 	night := build(t, nightly)["CronJob/photosync"].(*batchv1.CronJob).Spec
 	if night.ConcurrencyPolicy != batchv1.ForbidConcurrent || night.Suspend != nil {
 		t.Errorf("concurrencyPolicy %s, suspend %v", night.ConcurrencyPolicy, night.Suspend)
+	}
+	if report := build(t, nightly)["CronJob/photosync-report"].(*batchv1.CronJob).Spec; report.Suspend == nil || !*report.Suspend {
+		t.Error("the reports are shown without being asked for")
 	}
 	if suspend := build(t, backfill)["CronJob/photosync"].(*batchv1.CronJob).Spec.Suspend; suspend == nil || !*suspend {
 		t.Error("nights go on during a backfill")
@@ -210,7 +234,7 @@ func TestShards(t *testing.T) {
 // What the pods mount is there, the configuration names the secrets where they are,
 // and the network policy is about these pods.
 func TestNamesFit(t *testing.T) {
-	for name, folder := range map[string]string{"nightly": nightly, "backfill": backfill} {
+	for name, folder := range map[string]string{"nightly": nightly, "backfill": backfill, "report": nightly} {
 		objects, job := build(t, folder), jobs(t)[name]
 		pod := job.Template.Spec
 		config := objects["ConfigMap/photosync"].(*corev1.ConfigMap)
@@ -230,6 +254,9 @@ func TestNamesFit(t *testing.T) {
 			}
 		}
 		for key := range secrets[0].StringData {
+			if name == "report" { // needs no secret
+				break
+			}
 			mounted := slices.ContainsFunc(pod.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool {
 				file := m.MountPath
 				if m.SubPath == "" && m.SubPathExpr == "" { // the whole secret
