@@ -1,0 +1,264 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"photosync/sources"
+	"photosync/state"
+	"photosync/sync/outcome"
+)
+
+const rendering = "v1"
+
+// ann is a listed person with a photo of hash h1, who is user 101 and was looked at and
+// read in this run. change makes another case of it.
+func ann(change func(*Work)) *Work {
+	w := &Work{
+		Joined: sources.Joined{Own: []string{"ann@x"}, Candidates: []sources.Candidate{{Person: sources.Person{
+			Own: []string{"ann@x"}, Ref: sources.Ref{Name: "ann.jpg"}, Stamp: "s2", HasPhoto: sources.Present,
+		}}}},
+		Row:   &state.Person{Email: "ann@x", UserID: 101, Stamp: "other", SourceSHA256: "h0"},
+		Users: []User{{ID: 101, Email: "ann@x", Via: "ann@x", Active: true, ImageID: "i1", Seen: time.Unix(1, 0)}},
+		Photo: &Photo{SHA256: "h1"}, LookUp: true,
+	}
+	w.Sent = sent(func(*state.User) {})
+	w.Former = w.Sent
+	if change != nil {
+		change(w)
+	}
+	return w
+}
+
+// sent is what we put on user 101: the photo h1, image i1.
+func sent(change func(*state.User)) *state.User {
+	u := &state.User{ID: 101, Email: "ann@x", Sent: &state.Sent{
+		Origin:       state.Origin{Source: "hr", Email: "ann@x"},
+		SourceSHA256: "h1", UploadSHA256: "u1", Rendering: rendering, ImageID: "i1", At: time.Unix(1, 0),
+	}}
+	change(u)
+	return u
+}
+
+func build(p *Policy, s *Scope, ws ...*Work) *Plan {
+	srcs := []sources.Named{{Name: "hr"}, {Name: "ad"}}
+	p.Rendering = rendering
+	return Build(Input{Work: ws, Sources: srcs, Policy: p, Scope: s, Marker: NewMarker(srcs, p)})
+}
+
+// step is what the plan does about the only person in it: "reason outcome".
+func step(t *testing.T, p *Plan) (string, *Step) {
+	t.Helper()
+	switch {
+	case len(p.Steps) == 1:
+		return fmt.Sprint(p.Steps[0].Reason, " ", p.Steps[0].Outcome), &p.Steps[0]
+	case p.Unchanged == 1:
+		return "unchanged", nil
+	}
+	t.Fatalf("%d steps, %d unchanged", len(p.Steps), p.Unchanged)
+	return "", nil
+}
+
+func setSent(change func(*state.User)) func(*Work) {
+	return func(w *Work) { w.Sent = sent(change); w.Former = w.Sent }
+}
+
+// What is done about one person, by what the user shows and what we know of it. The
+// four columns are the policies.
+func TestDecide(t *testing.T) {
+	policies := []Existing{OnSourceChange, Enforce, RespectUser, FillEmpty}
+	all := func(want string) [4]string { return [4]string{want, want, want, want} }
+	image := func(id string) func(*Work) { return func(w *Work) { w.Users[0].ImageID = id } }
+	both := func(fs ...func(*Work)) func(*Work) {
+		return func(w *Work) {
+			for _, f := range fs {
+				f(w)
+			}
+		}
+	}
+	never := func(w *Work) { w.Sent, w.Former, w.Row = nil, nil, nil }
+	open := func(u *state.User) {
+		u.Intent = &state.Intent{SourceSHA256: "h1", Foreign: "theirs"}
+	}
+	const kept = "user_changed skipped"
+	for name, c := range map[string]struct {
+		change func(*Work)
+		want   [4]string
+	}{
+		"the user has the photo":              {nil, all("unchanged")},
+		"another picture is shown":            {image("i9"), [4]string{"unchanged", "drifted planned", "unchanged", "unchanged"}},
+		"ours was taken away":                 {image(""), [4]string{"unchanged", "drifted planned", "unchanged", "drifted planned"}},
+		"another photo":                       {func(w *Work) { w.Photo.SHA256 = "h2" }, [4]string{"changed planned", "changed planned", "changed planned", kept}},
+		"another photo, another picture":      {both(image("i9"), func(w *Work) { w.Photo.SHA256 = "h2" }), [4]string{"changed planned", "changed planned", kept, kept}},
+		"never uploaded, no picture":          {both(never, image("")), all("new planned")},
+		"never uploaded, the user's picture":  {never, [4]string{"new planned", "new planned", kept, kept}},
+		"other settings":                      {setSent(func(u *state.User) { u.Sent.Rendering = "v0" }), [4]string{"rendering_changed planned", "rendering_changed planned", "rendering_changed planned", kept}},
+		"our placeholder":                     {setSent(func(u *state.User) { u.Sent.Placeholder, u.Sent.SourceSHA256 = true, "" }), all("changed planned")},
+		"adopted, and another photo":          {both(setSent(func(u *state.User) { u.Sent.Adopted = true }), func(w *Work) { w.Photo.SHA256 = "h2" }), [4]string{"changed planned", "changed planned", kept, kept}},
+		"open, and ours by that":              {both(setSent(open), image("i9")), all("changed planned")},
+		"open, and theirs as before":          {both(setSent(open), image("theirs")), [4]string{"changed planned", "changed planned", kept, kept}},
+		"open, never answered, nothing shown": {both(setSent(func(u *state.User) { open(u); u.Sent = nil }), image("")), all("new planned")},
+		"refused for good":                    {setSent(func(u *state.User) { u.Failure = &state.Failure{Hash: "h1", Rendering: rendering, Final: true} }), all("known_bad skipped")},
+		"refused, but with other settings":    {setSent(func(u *state.User) { u.Failure = &state.Failure{Hash: "h1", Rendering: "v0", Final: true} }), all("unchanged")},
+		"failed, not for good":                {setSent(func(u *state.User) { u.Failure = &state.Failure{Hash: "h1"} }), [4]string{"changed planned", "changed planned", "changed planned", kept}},
+		"drifted twice":                       {both(setSent(func(u *state.User) { u.Drifts = 2 }), image("i9")), [4]string{"unchanged", kept, "unchanged", "unchanged"}},
+		"not active":                          {func(w *Work) { w.Users[0].Active = false }, all("inactive_user skipped")},
+		"nobody has the address":              {func(w *Work) { w.Users = nil }, all("not_in_smartsheet skipped")},
+		"an entry that makes no sense":        {func(w *Work) { w.Users, w.Unusable = nil, "id is a text" }, all("new failed")},
+		"two users":                           {func(w *Work) { w.Users, w.Tied = append(w.Users, User{ID: 102, Active: true}), true }, all("ambiguous skipped")},
+		"two entries":                         {func(w *Work) { w.Ambiguous = true }, all("ambiguous skipped")},
+		"left out by exclude_filter":          {func(w *Work) { w.Reserved = true }, all("excluded skipped")},
+		"excluded by an alias":                {func(w *Work) { w.Aliases = []string{"ceo@x"} }, all("excluded skipped")},
+		"the user's own address is excluded":  {func(w *Work) { w.Users[0].Email = "ceo@x" }, all("excluded skipped")},
+		"the photo is hidden":                 {func(w *Work) { w.Photo = nil; w.Candidates[0].HasPhoto = sources.Hidden }, all("photo_hidden skipped")},
+		"the photo may not be read":           {func(w *Work) { w.Photo = &Photo{Err: sources.ErrDenied} }, all("photo_hidden skipped")},
+		"being written":                       {func(w *Work) { w.Photo = &Photo{Err: sources.ErrUnstable} }, all("being_written skipped")},
+		"the entry's address moved":           {func(w *Work) { w.Photo.Elsewhere = true }, all("changed unfinished")},
+		"a picture to be ignored":             {func(w *Work) { w.Photo.SHA256 = "silhouette" }, all("no_photo skipped")},
+	} {
+		for i, existing := range policies {
+			t.Run(name+", "+string(existing), func(t *testing.T) {
+				p := &Policy{Existing: existing, Ignored: []string{"silhouette"}, Excluded: func(e string) bool { return e == "ceo@x" }}
+				got, _ := step(t, build(p, &Scope{}, ann(c.change)))
+				if got != c.want[i] {
+					t.Errorf("%q, want %q", got, c.want[i])
+				}
+			})
+		}
+	}
+}
+
+// Flags and limits of a run.
+func TestDecideInScope(t *testing.T) {
+	bad := setSent(func(u *state.User) { u.Failure = &state.Failure{Hash: "h1", Rendering: rendering, Final: true} })
+	for name, c := range map[string]struct {
+		scope  Scope
+		change func(*Work)
+		want   string
+	}{
+		"force":                     {Scope{Force: true}, nil, "forced planned"},
+		"force what was refused":    {Scope{Force: true}, bad, "forced planned"},
+		"retry failed":              {Scope{RetryFailed: true}, bad, "changed planned"},
+		"another source":            {Scope{Source: "ad"}, nil, "excluded skipped"},
+		"this source":               {Scope{Source: "hr"}, nil, "unchanged"},
+		"removed, and one source":   {Scope{Source: "hr"}, func(w *Work) { w.Candidates[0].HasPhoto, w.Photo = sources.Absent, nil }, "no_photo skipped"},
+		"a photo that is too large": {Scope{}, func(w *Work) { w.Photo.Err, w.Sent = sources.ErrTooLarge, nil }, "new planned"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, _ := step(t, build(&Policy{}, &c.scope, ann(c.change))); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// What becomes of a picture whose photo is missing.
+func TestRemoved(t *testing.T) {
+	gone := func(change func(*Work)) *Work {
+		return ann(func(w *Work) {
+			w.Candidates, w.Photo, w.Removal = nil, nil, &Removal{}
+			if change != nil {
+				change(w)
+			}
+		})
+	}
+	for name, c := range map[string]struct {
+		after   int
+		change  func(*Work)
+		want    string
+		missing int
+	}{
+		"reported":                    {0, nil, "no_photo skipped", 1},
+		"the first of two runs":       {2, nil, "no_photo skipped", 1},
+		"the second of two runs":      {2, func(w *Work) { w.Former.Missing = 1 }, "placeholder planned", 2},
+		"at once":                     {1, nil, "placeholder planned", 1},
+		"the user shows another":      {1, func(w *Work) { w.Users[0].ImageID = "i9" }, "user_changed skipped", 0},
+		"the user shows none":         {1, func(w *Work) { w.Users[0].ImageID = "" }, "user_changed skipped", 0},
+		"adopted":                     {1, func(w *Work) { w.Former.Sent.Adopted = true }, "user_changed skipped", 0},
+		"another user has the adress": {1, func(w *Work) { w.Users[0].ID = 102 }, "not_in_smartsheet skipped", 0},
+		"not active":                  {1, func(w *Work) { w.Users[0].Active = false }, "inactive_user skipped", 1},
+		"the entry is listed":         {1, func(w *Work) { w.Removal.Kept = "its entry is listed" }, "", 0},
+		"the picture is listed":       {1, func(w *Work) { w.Removal.Shown = true }, "no_photo skipped", 0},
+		"an upload without an answer": {1, func(w *Work) { w.Former.Intent = &state.Intent{}; w.Users[0].ImageID = "i9" }, "placeholder planned", 1},
+		"our placeholder":             {1, func(w *Work) { w.Former.Sent.Placeholder = true }, "no_photo skipped", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := build(&Policy{RemovedAfter: c.after}, &Scope{}, gone(c.change))
+			if c.want == "" {
+				if len(p.Steps)+p.Unchanged != 0 || !slices.Equal(p.Ended().ForgetPeople, []string{"ann@x"}) {
+					t.Errorf("%+v", p.Steps)
+				}
+				return
+			}
+			got, s := step(t, p)
+			if got != c.want || s.Missing != c.missing {
+				t.Errorf("%q, counted %d; want %q, %d", got, s.Missing, c.want, c.missing)
+			}
+		})
+	}
+}
+
+// Two people who lead to one user are a conflict; a placeholder only gives way.
+func TestOneUserForTwo(t *testing.T) {
+	bob := func() *Work {
+		return ann(func(w *Work) {
+			w.Own, w.Row, w.Photo.SHA256 = []string{"bob@x"}, nil, "h2"
+			w.Candidates[0].Ref.Name = "bob.jpg"
+		})
+	}
+	p := build(&Policy{}, &Scope{}, ann(func(w *Work) { w.Photo.SHA256 = "h3" }), bob())
+	for _, s := range p.Steps {
+		if s.Reason != outcome.Ambiguous || strings.Join(s.Conflict, "|") != "hr: ann.jpg|hr: bob.jpg" {
+			t.Errorf("%s: %s %q", s.Key(), s.Reason, s.Conflict)
+		}
+	}
+	p = build(&Policy{RemovedAfter: 1}, &Scope{}, ann(func(w *Work) { w.Candidates, w.Photo, w.Removal = nil, nil, &Removal{} }), bob())
+	if a, b := p.Steps[0], p.Steps[1]; a.Reason != outcome.UserChanged || !a.Lost || b.Reason != outcome.Changed {
+		t.Errorf("%s %v and %s", a.Reason, a.Lost, b.Reason)
+	}
+}
+
+// The fingerprint of a row moves with everything that a decision rests on, and with
+// nothing else.
+func TestFingerprint(t *testing.T) {
+	srcs := []sources.Named{{Name: "hr"}, {Name: "ad"}}
+	of := func(p *Policy, change func(*sources.Joined)) state.Fingerprint {
+		j := ann(nil).Joined
+		j.Candidates = append(slices.Clone(j.Candidates), sources.Candidate{Source: 1, Person: sources.Person{Ref: sources.Ref{Name: "cn=ann", Key: "k"}, Stamp: "t"}})
+		if change != nil {
+			change(&j)
+		}
+		return NewMarker(srcs, p).mark(&j, 1).fingerprint
+	}
+	same := of(&Policy{}, nil)
+	for name, change := range map[string]func(*sources.Joined){
+		"own":     func(j *sources.Joined) { j.Own = []string{"ann@x", "ann@y"} },
+		"alias":   func(j *sources.Joined) { j.Aliases = []string{"a@x"} },
+		"stamp":   func(j *sources.Joined) { j.Candidates[1].Stamp = "u" },
+		"key":     func(j *sources.Joined) { j.Candidates[1].Ref.Key = "l" },
+		"photo":   func(j *sources.Joined) { j.Candidates[0].HasPhoto = sources.Absent },
+		"source":  func(j *sources.Joined) { j.Candidates[1].Source = 0 },
+		"no mark": func(j *sources.Joined) { j.Candidates[1].Stamp = "" },
+	} {
+		if of(&Policy{}, change) == same {
+			t.Errorf("%s: the fingerprint stays", name)
+		}
+	}
+	for name, p := range map[string]*Policy{
+		"policy": {Existing: Enforce}, "removed": {RemovedAfter: 3}, "rendering": {Rendering: "v2"}, "ignored": {Ignored: []string{"x"}},
+		"patterns": {Patterns: []string{"x"}}, "alternates": {AlternateEmails: true},
+	} {
+		if of(p, nil) == same {
+			t.Errorf("%s: the fingerprint stays", name)
+		}
+	}
+	if of(&Policy{}, func(j *sources.Joined) { j.Candidates[1].Ref.Name = "cn=ann,ou=moved" }) != same {
+		t.Error("an entry with a key that moved changes the fingerprint")
+	}
+	if of(&Policy{Existing: OnSourceChange}, nil) != same {
+		t.Error("the default policy by its name changes the fingerprint")
+	}
+}

@@ -1,0 +1,141 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"photosync/state"
+	"photosync/sync/outcome"
+)
+
+// A plan that anybody edited, whichever field it is, is refused.
+func TestEditedFile(t *testing.T) {
+	f := build(&Policy{}, &Scope{}, ann(func(w *Work) { w.Photo.SHA256 = "h2" })).File(0)
+	s := f.Steps[0]
+	s.Refused, s.Shared = "empty", 3
+	f.Missing, f.Held = append(f.Missing, s), append(f.Held, s)
+	f.Account = state.Account{Root: "https://api", ID: 7, Name: "Example"}
+	f.Rendering, f.StateGeneration, f.Listed = rendering, 5, map[string]int{"hr": 1}
+	f.Guards = append(f.Guards, outcome.Breach{Guard: "max_replaced", Message: "many"})
+	f.Selection = Selection{Only: []string{"a"}, Source: "hr", Shard: "0/2", Limit: 1, Force: true, Checksum: true, RetryFailed: true}
+	f.Prepared("ann@x", "u2", "")
+	var b bytes.Buffer
+	if err := f.Encode(&b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Decode(b.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	var whole any
+	if err := json.Unmarshal(b.Bytes(), &whole); err != nil {
+		t.Fatal(err)
+	}
+	edits := 0
+	edit(whole, "", func(path string) {
+		edits++
+		data, err := json.Marshal(whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Decode(data); err == nil {
+			t.Errorf("%s was edited, and the plan is accepted", path)
+		}
+	})
+	if edits < 40 {
+		t.Errorf("%d edits", edits)
+	}
+}
+
+// edit changes each value below v in turn, calls then, and puts it back.
+func edit(v any, path string, then func(path string)) {
+	try := func(old any, set func(any)) {
+		switch x := old.(type) {
+		case string:
+			set(x + "x")
+		case float64:
+			set(x + 1)
+		case bool:
+			set(!x)
+		default:
+			return
+		}
+		then(path)
+		set(old)
+	}
+	base := path
+	switch x := v.(type) {
+	case map[string]any:
+		for k, old := range x {
+			path = base + "." + k
+			try(old, func(n any) { x[k] = n })
+			edit(old, path, then)
+		}
+	case []any:
+		for i, old := range x {
+			path = fmt.Sprintf("%s[%d]", base, i)
+			try(old, func(n any) { x[i] = n })
+			edit(old, path, then)
+		}
+	}
+}
+
+// What needs a human about a whole run, and what is normal life.
+func TestFindings(t *testing.T) {
+	hr := func(change func(*SourceFacts)) Facts {
+		s := SourceFacts{Name: "hr", Type: "folder", Entries: 100, People: 100, WithPhoto: 100}
+		change(&s)
+		return Facts{Sources: []SourceFacts{s}, WithPhoto: 100, Matched: 90}
+	}
+	users := func(with, matched int) Facts {
+		return Facts{WithPhoto: with, Matched: matched, Domains: map[string]int{"corp.local": with}, UserDomains: map[string]int{"example.com": 50, "x.com": 2}}
+	}
+	names := func(n int, format string) (all []string) {
+		for i := range n {
+			all = append(all, fmt.Sprintf(format, i))
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		facts Facts
+		want  string // code severity, and a part of the hint
+	}{
+		"all is well":                {hr(func(*SourceFacts) {}), ""},
+		"nobody":                     {hr(func(s *SourceFacts) { s.People, s.WithPhoto, s.Entries = 0, 0, 0 }), "nobody_listed attention share mounted"},
+		"nobody, and that is meant":  {hr(func(s *SourceFacts) { s.People, s.WithPhoto, s.MayBeEmpty = 0, 0, true }), ""},
+		"a filter that finds nobody": {hr(func(s *SourceFacts) { s.Type, s.People, s.WithPhoto = "ldap", 0, 0 }), "nobody_listed attention filter"},
+		"nobody has a photo":         {hr(func(s *SourceFacts) { s.Type, s.WithPhoto = "ldap", 0 }), "nobody_with_photo attention photo_attributes"},
+		"nobody knows yet":           {hr(func(s *SourceFacts) { s.Type, s.WithPhoto, s.Unknown = "ldap", 0, 100 }), ""},
+		"all photos are hidden":      {hr(func(s *SourceFacts) { s.Type, s.WithPhoto, s.Hidden = "ldap", 0, 70 }), "nobodys_photo_readable attention right to read"},
+		"some photos are hidden":     {hr(func(s *SourceFacts) { s.Type, s.Hidden = "ldap", 70 }), ""},
+		"camera names":               {hr(func(s *SourceFacts) { s.People, s.WithPhoto, s.Unnamed = 0, 0, names(9, "IMG_%03d.jpg") }), "files_name_nobody attention name each file"},
+		"employee numbers":           {hr(func(s *SourceFacts) { s.People, s.WithPhoto, s.Unnamed = 0, 0, names(9, "badge/E10%03d.jpg") }), "files_name_nobody attention mapping_file takes"},
+		"a stray file":               {hr(func(s *SourceFacts) { s.Unnamed = names(1, "logo%d.png") }), "files_name_nobody notice name each file"},
+		"no addresses":               {hr(func(s *SourceFacts) { s.Type, s.People, s.WithPhoto, s.Unnamed = "ldap", 0, 0, names(9, "cn=a%d") }), "entries_without_address attention email_attributes"},
+		"nobody is a user":           {users(20, 0), "nobody_in_smartsheet attention {corp.local: example.com}"},
+		"one of one is no user":      {users(1, 0), "nobody_in_smartsheet attention {corp.local: example.com}"},
+		"hardly anybody is a user":   {users(500, 3), "few_in_smartsheet attention {corp.local: example.com}"},
+		"few people":                 {users(40, 1), ""},
+		"many are no users":          {users(500, 60), ""},
+		"nobody at all":              {users(0, 0), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ""
+			for _, f := range Findings(c.facts) {
+				got += f.Code + " " + f.Severity + " " + f.Hint
+				if f.Message == "" || f.Hint == "" {
+					t.Errorf("%+v says nothing", f)
+				}
+			}
+			head, tail := c.want, ""
+			if parts := strings.SplitN(c.want, " ", 3); len(parts) == 3 {
+				head, tail = parts[0]+" "+parts[1], parts[2]
+			}
+			if !strings.HasPrefix(got, head) || !strings.Contains(got, tail) || c.want == "" && got != "" {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}

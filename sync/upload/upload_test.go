@@ -1,0 +1,229 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"photosync/sources"
+	"photosync/sources/sourcetest"
+	"photosync/state"
+	"photosync/sync/outcome"
+	"photosync/sync/photo"
+	"photosync/sync/plan"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+)
+
+// side is everything that a pool works with: it answers as a test wants it and notes
+// what happens, in order.
+type side struct {
+	log    []string
+	answer func() (smartsheet.UploadResult, error)
+	now    plan.User // how a look shows the user
+	broken error     // of the state
+	user   state.User
+	person state.Person
+}
+
+func (s *side) note(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
+
+func (s *side) Upload(_ context.Context, u smartsheet.User, _ smartsheet.Image, before time.Time) (smartsheet.UploadResult, error) {
+	if time.Now().After(before) {
+		s.note("too late")
+		return smartsheet.UploadResult{}, smartsheet.ErrTooLate
+	}
+	s.note("send %d", u.ID)
+	return s.answer()
+}
+
+func (s *side) Again(_ context.Context, steps []*plan.Step) ([]plan.User, error) {
+	s.note("look again")
+	u := s.now
+	u.Seen = time.Now()
+	return []plan.User{u}, nil
+}
+
+func (s *side) One(context.Context, int64) (plan.User, error) {
+	s.note("look at one")
+	return s.now, nil
+}
+
+func (s *side) Write(c state.Change) error {
+	if s.broken != nil {
+		return s.broken
+	}
+	for _, u := range c.Users {
+		s.user = u
+		s.note("record intent=%v sent=%v failed=%v", u.Intent != nil, u.Sent != nil, u.Failure != nil)
+	}
+	for _, p := range c.People {
+		s.person = p
+	}
+	for range c.ForgetUsers {
+		s.note("forget")
+	}
+	return nil
+}
+
+// run sends ann's new photo to user 101, whose picture was i0.
+func (s *side) run(t *testing.T, change func(*plan.Work)) (report.Item, error) {
+	t.Helper()
+	var pic bytes.Buffer
+	if err := png.Encode(&pic, image.NewRGBA(image.Rect(0, 0, 4, 4))); err != nil {
+		t.Fatal(err)
+	}
+	mem := &sourcetest.Memory{}
+	mem.Put("ann@x", pic.Bytes())
+	srcs := []sources.Named{{Name: "mem", Source: mem}}
+	people, _, err := sources.Join(t.Context(), srcs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, _ := people.Holder("ann@x")
+	s.now = plan.User{ID: 101, Email: "ann@x", Via: "ann@x", Active: true, ImageID: "i0", Seen: time.Now()}
+	w := &plan.Work{Joined: j, Users: []plan.User{s.now}, Photo: &plan.Photo{SHA256: hash(pic.Bytes())}}
+	if change != nil {
+		change(w)
+	}
+	photos := photo.Options{MaxBytes: 1 << 20}
+	policy := &plan.Policy{Rendering: photos.Fingerprint()}
+	p := plan.Build(plan.Input{Work: []*plan.Work{w}, Sources: srcs, Policy: policy, Scope: &plan.Scope{}, Marker: plan.NewMarker(srcs, policy)})
+	pool := &Pool{Plan: p, Sources: srcs, Photos: photos, Smartsheet: s, Users: s, State: s, RunID: "r"}
+	items, err := pool.Run(t.Context(), p.Uploads())
+	if len(items) != 1 {
+		t.Fatalf("%d items", len(items))
+	}
+	return items[0], err
+}
+
+func answer(id int64, email, image, message string, code int) smartsheet.UploadResult {
+	return smartsheet.UploadResult{
+		Attempts: 1, HTTPStatus: 200, Message: message, ResultCode: &code,
+		Users: []smartsheet.User{{ID: id, Email: email, ImageID: image}},
+	}
+}
+
+// What is recorded before and after an upload, by its answer.
+func TestAnswers(t *testing.T) {
+	refused := &smartsheet.Error{Op: "set", Status: 400, Code: 1074, RefID: "x1", Message: "no"}
+	lost := &smartsheet.Error{Op: "set", Err: errors.New("connection reset")}
+	for name, c := range map[string]struct {
+		result smartsheet.UploadResult
+		err    error
+		shows  string // image id at a look; empty: i0
+		want   string // the item's outcome, and the log
+		stops  bool
+	}{
+		"success": {result: answer(101, "ann@x", "i1", "SUCCESS", 0),
+			want: "uploaded: record intent=true sent=false failed=false, send 101, record intent=false sent=true failed=false"},
+		"the address in capitals": {result: answer(101, "Ann@X", "i1", "SUCCESS", 0),
+			want: "uploaded: record intent=true sent=false failed=false, send 101, record intent=false sent=true failed=false"},
+		"no user named": {result: smartsheet.UploadResult{Attempts: 1, Message: "SUCCESS", ResultCode: new(int)}, shows: "i1",
+			want: "uploaded: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=true failed=false"},
+		"another user": {result: answer(102, "ann@x", "i1", "SUCCESS", 0), stops: true,
+			want: "failed: record intent=true sent=false failed=false, send 101, record intent=true sent=false failed=true"},
+		"another address": {result: answer(101, "bob@x", "i1", "SUCCESS", 0), stops: true,
+			want: "failed: record intent=true sent=false failed=false, send 101, record intent=true sent=false failed=true"},
+		"partial, with an image": {result: answer(101, "ann@x", "i1", "PARTIAL_SUCCESS", 3),
+			want: "partial_success: record intent=true sent=false failed=false, send 101, record intent=false sent=true failed=true"},
+		"partial, without": {result: answer(101, "ann@x", "", "PARTIAL_SUCCESS", 3),
+			want: "partial_success: record intent=true sent=false failed=false, send 101, record intent=true sent=false failed=true"},
+		"refused": {result: smartsheet.UploadResult{Attempts: 1, HTTPStatus: 400}, err: refused,
+			want: "failed: record intent=true sent=false failed=false, send 101, record intent=false sent=false failed=true"},
+		"lost, and arrived": {result: smartsheet.UploadResult{Attempts: 1, Unknown: true}, err: lost, shows: "i1",
+			want: "uploaded: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=true failed=false"},
+		"lost, and not seen": {result: smartsheet.UploadResult{Attempts: 1, Unknown: true}, err: lost,
+			want: "failed: record intent=true sent=false failed=false, send 101, look at one, record intent=true sent=false failed=true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &side{}
+			s.answer = func() (smartsheet.UploadResult, error) {
+				if c.shows != "" {
+					s.now.ImageID = c.shows
+				}
+				return c.result, c.err
+			}
+			it, err := s.run(t, nil)
+			if got := it.Outcome + ": " + strings.Join(s.log, ", "); got != c.want {
+				t.Errorf("%s\nwant %s", got, c.want)
+			}
+			if _, wrong := errors.AsType[*WrongUserError](err); wrong != c.stops || (err != nil) != c.stops {
+				t.Errorf("error %v", err)
+			}
+			if it.Outcome == string(outcome.Failed) && (it.Message == "" || it.Hint == "") {
+				t.Errorf("item %+v", it)
+			}
+			if done := s.person.Fingerprint != (state.Fingerprint{}); done != (it.Outcome == string(outcome.Uploaded)) {
+				t.Errorf("the person counts as done: %v", done)
+			}
+		})
+	}
+}
+
+// The same bytes are partially successful once more, and then refused.
+func TestPartialTwice(t *testing.T) {
+	s := &side{answer: func() (smartsheet.UploadResult, error) { return answer(101, "ann@x", "i1", "PARTIAL_SUCCESS", 3), nil }}
+	if _, err := s.run(t, nil); err != nil || s.user.Failure.Final {
+		t.Fatal(err, s.user.Failure)
+	}
+	first := s.user
+	if _, err := s.run(t, func(w *plan.Work) { w.Sent, w.Former = &first, &first }); err != nil || !s.user.Failure.Final || s.user.Failure.Count != 2 {
+		t.Errorf("%v, %+v", err, s.user.Failure)
+	}
+}
+
+// A second intent keeps the picture that was there before the first; none if it was ours.
+func TestForeign(t *testing.T) {
+	s := &side{answer: func() (smartsheet.UploadResult, error) {
+		return smartsheet.UploadResult{Attempts: 1, Unknown: true}, errors.New("lost")
+	}}
+	s.run(t, nil)
+	if s.user.Intent.Foreign != "i0" {
+		t.Errorf("%+v", s.user.Intent)
+	}
+	first := s.user
+	s.run(t, func(w *plan.Work) { w.Users[0].ImageID, s.now.ImageID, w.Sent, w.Former = "i7", "i7", &first, &first })
+	if s.user.Intent.Foreign != "i0" {
+		t.Errorf("the second: %+v", s.user.Intent)
+	}
+	ours := state.User{ID: 101, Sent: &state.Sent{ImageID: "i0", SourceSHA256: "h"}}
+	s.run(t, func(w *plan.Work) { w.Sent, w.Former = &ours, &ours })
+	if s.user.Intent.Foreign != "" {
+		t.Errorf("ours: %+v", s.user.Intent)
+	}
+}
+
+// A picture goes to nobody who was looked at more than five minutes ago, and to nobody
+// who lost the address since.
+func TestOldLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &side{answer: func() (smartsheet.UploadResult, error) { return answer(101, "ann@x", "i1", "SUCCESS", 0), nil }}
+		old := func(w *plan.Work) { w.Users[0].Seen = time.Now().Add(-plan.MaxAge - time.Second) }
+		it, err := s.run(t, old)
+		if err != nil || it.Outcome != "uploaded" || s.log[0] != "look again" {
+			t.Errorf("%v, %s, %v", err, it.Outcome, s.log)
+		}
+		s = &side{answer: s.answer}
+		it, err = s.run(t, func(w *plan.Work) { old(w); s.now = plan.User{} })
+		if err != nil || it.Outcome != "unfinished" || len(s.log) != 1 {
+			t.Errorf("%v, %s, %v", err, it.Outcome, s.log)
+		}
+	})
+}
+
+// Nothing is sent that could not be announced.
+func TestStateThatDoesNotWrite(t *testing.T) {
+	s := &side{broken: errors.New("no space left on device")}
+	it, err := s.run(t, nil)
+	if err == nil || !strings.Contains(it.Message, "not recorded") || len(s.log) != 0 {
+		t.Errorf("%v, %+v, %v", err, it, s.log)
+	}
+}
