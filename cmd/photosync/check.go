@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,7 +32,8 @@ each source, the state, Smartsheet, the clock, and the folder for reports. No pi
 uploaded, and nothing is recorded, unless --upload-test asks for it: that uploads one
 person's picture as "sync --only EMAIL --force" would.
 
-It fails if a run could not begin.`,
+It fails if a run could not begin. What a run would report as a finding is a finding
+here, in the same words, and the exit code is the same.`,
 		Example: "  photosync check --config /etc/photosync/config.yaml\n  photosync check --upload-test ann@example.com",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,9 +67,7 @@ func (a *app) runCheck(ctx context.Context, file, uploadTest string) error {
 			return rep, err
 		},
 	})
-	if slices.ContainsFunc(checks, func(k console.Check) bool { return k.Status == console.Problem }) {
-		a.code = exitFailed
-	}
+	a.code = checkCode(checks)
 	if a.json {
 		return console.CheckupJSON(a.stdout, checks)
 	}

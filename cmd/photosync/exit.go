@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"photosync/cmd/internal/console"
 	"photosync/state"
 	"photosync/sync/job"
 	"photosync/sync/report"
@@ -20,6 +21,20 @@ const (
 	exitInterrupted = 6
 	exitChanges     = 10 // plan only
 )
+
+// checkCode is the exit code of a checkup: that of a run which finds the same.
+func checkCode(checks []console.Check) int {
+	code := exitDone
+	for _, k := range checks {
+		switch {
+		case k.Status == console.Problem:
+			return exitFailed
+		case k.Status == console.Warning && k.Finding != "":
+			code = exitAttention
+		}
+	}
+	return code
+}
 
 // softCodes are those that success_on may turn into 0: a run that failed and a wrong
 // command line never count as success.

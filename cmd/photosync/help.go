@@ -27,6 +27,7 @@ var exitCodes = map[string][]int{
 	"sync":  {exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted, exitChanges},
 	"apply": {exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted},
 	"plan":  {exitDone, exitFailed, exitUsage, exitAttention, exitLocked, exitInterrupted, exitChanges},
+	"check": {exitDone, exitFailed, exitUsage, exitAttention},
 	"demo":  {exitDone, exitFailed, exitUsage, exitInterrupted},
 
 	"explain": {exitDone, exitFailed, exitUsage, exitLocked},
@@ -38,6 +39,7 @@ var usualExitCodes = []int{exitDone, exitFailed, exitUsage}
 // usualMeanings are what the codes mean where there is no run.
 var usualMeanings = map[int]string{
 	exitDone: "done", exitFailed: "it failed", exitUsage: "usage or configuration error", exitLocked: "a run holds the state",
+	exitAttention: "a run would find that somebody is needed",
 }
 
 // describe completes every command below cmd: its exit codes in the help, and the

@@ -16,7 +16,7 @@ var allowed = map[string][]string{
 	"cmd/internal/config":       {},
 	"cmd/internal/notify":       {"sync/outcome", "sync/report"},
 	"cmd/internal/console":      {"sync/report", "sync/outcome", "sync/job", "state"},
-	"cmd/internal/checkup":      {"cmd/internal/config", "cmd/internal/console", "sources", "state", "sync/job", "sync/outcome", "sync/photo", "sync/report", "sync/smartsheet"},
+	"cmd/internal/checkup":      {"cmd/internal/config", "cmd/internal/console", "sources", "state", "sync/job", "sync/match", "sync/outcome", "sync/photo", "sync/plan", "sync/report", "sync/smartsheet"},
 	"sync/job":                  {"sources", "state", "sync/match", "sync/outcome", "sync/photo", "sync/plan", "sync/upload", "sync/report", "sync/smartsheet"},
 	"sync/match":                {"sources", "state", "sync/plan", "sync/smartsheet"},
 	"sync/plan":                 {"sources", "state", "sync/outcome"},

@@ -19,6 +19,7 @@ import (
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/job"
+	"photosync/sync/outcome"
 	"photosync/sync/photo"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
@@ -40,28 +41,35 @@ type Options struct {
 
 // Run tries everything, and returns what it found.
 func Run(ctx context.Context, o Options) []console.Check {
-	k := &checkup{Options: o, examples: map[string]bool{}}
+	k := &checkup{Options: o}
 	k.config()
 	k.sources(ctx)
 	k.state()
 	k.smartsheet(ctx)
 	k.report()
-	if o.UploadTest != "" {
-		k.upload(ctx)
-	}
+	k.upload(ctx)
 	return k.checks
 }
 
 // checkup is one in the making.
 type checkup struct {
 	Options
-	checks   []console.Check
-	account  *state.Account  // that the state belongs to; nil: none yet
-	examples map[string]bool // addresses of people with a photo; true: a user of Smartsheet
+	checks    []console.Check
+	account   *state.Account   // that the state belongs to; nil: none yet
+	withPhoto []sources.Person // whose photos were read
 }
 
 func (k *checkup) add(status, what, detail, remedy string) {
 	k.checks = append(k.checks, console.Check{Status: status, What: what, Detail: detail, Remedy: remedy})
+}
+
+// find adds a finding that a run would report, too, in the same words.
+func (k *checkup) find(what string, f outcome.Finding, sample string) {
+	status := console.Note
+	if f.Severity == outcome.Attention {
+		status = console.Warning
+	}
+	k.checks = append(k.checks, console.Check{Status: status, What: what, Detail: sample + f.Message, Remedy: f.Hint, Finding: f.Code})
 }
 
 // fail adds an error with its own hint, or else this remedy.

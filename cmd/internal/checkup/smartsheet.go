@@ -13,6 +13,7 @@ import (
 	"photosync/cmd/internal/console"
 	"photosync/sources"
 	"photosync/state"
+	"photosync/sync/match"
 	"photosync/sync/outcome"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
@@ -109,40 +110,53 @@ func (k *checkup) clock(c *clock) {
 	}
 }
 
-// users lists a page of users and looks for the examples of the sources.
-func (k *checkup) users(ctx context.Context, client *smartsheet.Client) {
-	err := client.Users(ctx, func(smartsheet.User) error { return errSeen })
-	if err != nil && !errors.Is(err, errSeen) {
+// lookup is how a run finds users.
+type lookup interface {
+	Users(ctx context.Context, each func(smartsheet.User) error) error
+	UsersByEmail(ctx context.Context, emails []string, each func(smartsheet.User) error) (all bool, err error)
+}
+
+// users looks the people up whose photos were read.
+func (k *checkup) users(ctx context.Context, client lookup) {
+	if len(k.withPhoto) > 0 {
+		k.matched(ctx, client)
+		return
+	}
+	if err := client.Users(ctx, func(smartsheet.User) error { return errSeen }); err != nil && !errors.Is(err, errSeen) {
 		k.fail("users", err, "")
 		return
 	}
-	if len(k.examples) == 0 {
-		k.add(console.OK, "users", "can be listed", "")
-		return
-	}
-	var emails []string
-	for e := range k.examples {
-		emails = append(emails, e)
-	}
-	found := 0
-	_, err = client.UsersByEmail(ctx, emails, func(u smartsheet.User) error {
+	k.add(console.OK, "users", "can be listed", "")
+}
+
+// found returns which people are users, by the index that byAddress has for their
+// addresses. domains counts the users that were seen, at least a few.
+func (k *checkup) found(ctx context.Context, client lookup, emails []string, byAddress map[string]int, domains map[string]int) (map[int]bool, error) {
+	found := map[int]bool{}
+	see := func(u smartsheet.User) {
 		if e, err := sources.Email(u.Email); err == nil {
-			if seen, wanted := k.examples[e]; wanted && !seen {
-				k.examples[e] = true
-				found++
+			domains[match.Domain(e)]++
+			if i, ok := byAddress[e]; ok {
+				found[i] = true
 			}
+		}
+	}
+	_, err := client.UsersByEmail(ctx, emails, func(u smartsheet.User) error { see(u); return nil })
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	seen := 0
+	err = client.Users(ctx, func(u smartsheet.User) error {
+		see(u)
+		if seen++; seen == sampled {
+			return errSeen
 		}
 		return nil
 	})
-	detail := fmt.Sprintf("%d of the %d examples above are Smartsheet users", found, len(emails))
-	switch {
-	case err != nil:
-		k.fail("users", err, "")
-	case found == 0:
-		k.add(console.Warning, "users", detail, "compare the addresses: match.domains rewrites a domain, email_attributes names others")
-	default:
-		k.add(console.OK, "users", detail, "")
+	if errors.Is(err, errSeen) {
+		err = nil
 	}
+	return found, err
 }
 
 // alternates looks whether the token shows other users' alternate addresses.
@@ -159,8 +173,15 @@ func (k *checkup) alternates(ctx context.Context, client *smartsheet.Client) {
 	k.add(console.OK, "alternates", "alternate addresses can be read", "")
 }
 
-// upload uploads one person's picture, as a sync of nobody else would.
+// upload uploads one person's picture, as a sync of nobody else would; without that
+// there are things that nobody can know.
 func (k *checkup) upload(ctx context.Context) {
+	if k.UploadTest == "" {
+		k.add(console.Note, "upload", "not tried: only an upload shows whether the token may set pictures", "photosync check --upload-test EMAIL uploads that of one person")
+		k.add(console.Note, "visibility", "Smartsheet may hide pictures inside or outside of the organisation: uploads succeed, and nobody sees them",
+			"look at Profile Visibility in Smartsheet's Admin Center, Branding & Personalization")
+		return
+	}
 	if k.failed() {
 		k.add(console.Problem, "upload", "not tried: what is marked ✗ comes first", "")
 		return

@@ -11,9 +11,16 @@ import (
 	"photosync/cmd/internal/config"
 	"photosync/cmd/internal/console"
 	"photosync/sources"
+	"photosync/sync/match"
+	"photosync/sync/outcome"
 	"photosync/sync/photo"
+	"photosync/sync/plan"
 	"photosync/sync/report"
 )
+
+// sampled is how many photos of a source are read at most, and how many people are
+// looked up in Smartsheet.
+const sampled = 100
 
 func (k *checkup) sources(ctx context.Context) {
 	srcs, closeAll, err := k.Sources(k.Config)
@@ -29,7 +36,7 @@ func (k *checkup) sources(ctx context.Context) {
 
 // servers tries each address of a source that has several: a run would only find
 // that one is down when it needs it. It returns what is wrong with them.
-func (k *checkup) servers(ctx context.Context, s config.Source) (told []string) {
+func (k *checkup) servers(ctx context.Context, s config.Source) (faults []string) {
 	if len(s.URLs) < 2 {
 		return nil
 	}
@@ -39,10 +46,10 @@ func (k *checkup) servers(ctx context.Context, s config.Source) (told []string) 
 		one.Sources = []config.Source{alone}
 		if err := k.firstEntry(ctx, &one); err != nil {
 			k.add(console.Warning, "source "+s.Name, err.Error(), "a run would go on with the next of its urls: mend or remove this one")
-			told = append(told, err.Error())
+			faults = append(faults, err.Error())
 		}
 	}
-	return told
+	return faults
 }
 
 // firstEntry connects to the only source of c, binds, and reads an entry.
@@ -62,86 +69,164 @@ func (k *checkup) firstEntry(ctx context.Context, c *config.Config) error {
 // errSeen ends a listing that has shown enough.
 var errSeen = errors.New("seen")
 
-// sampled is how many photos of a source are read at most.
-const sampled = 100
+// sample is a few of a source's people.
+type sample struct {
+	what    string // the name of its line
+	facts   plan.SourceFacts
+	refs    []sources.Ref
+	persons map[sources.Ref]sources.Person
 
-// source lists s to its end and reads a few photos. Warnings that begin with what is
-// told already are left out.
-func (k *checkup) source(ctx context.Context, s sources.Named, told []string) {
-	what := "source " + s.Name
-	people, began := 0, time.Now()
-	var refs []sources.Ref
-	emails := map[sources.Ref]string{}
-	listing, err := s.List(ctx, func(p sources.Person) error {
-		people++
-		if p.HasPhoto != sources.Absent && len(refs) < sampled {
-			refs = append(refs, p.Ref)
-			emails[p.Ref] = p.Own[0]
-		}
-		return nil
-	})
-	if err != nil {
-		k.fail(what, err, "a run needs the whole list: check that the source can be reached and read")
-		return
-	}
-	for _, w := range listing.Warnings {
-		if slices.ContainsFunc(told, func(t string) bool { return strings.HasPrefix(w, t) }) {
-			continue
-		}
-		k.add(console.Warning, what, w, "nothing to do, if that is meant")
-	}
-	if people == 0 {
-		k.add(console.Problem, what, fmt.Sprintf("%d entries, none of them a person", listing.Entries),
-			"check path and file names, or base_dn, filter and email_attributes")
-		return
-	}
-	detail := report.Count(people, "person", "people")
-	if listing.Pages > 0 {
-		detail += " in " + report.Count(listing.Pages, "page", "pages")
-	}
-	detail += fmt.Sprintf(", listed in %s", time.Since(began).Round(100*time.Microsecond))
-	k.photos(ctx, s, what, detail, refs, emails)
-}
-
-// sampledPhotos is what a few photos of a source are like.
-type sampledPhotos struct {
 	photos, fine        int
 	examples            []string // of those that are fine, three at most
 	unreadable, refused error    // the last one each
 }
 
-// photos reads refs, and says what is found.
-func (k *checkup) photos(ctx context.Context, s sources.Named, what, detail string, refs []sources.Ref, emails map[sources.Ref]string) {
-	var got sampledPhotos
-	err := s.Photos(ctx, refs, func(p sources.Photo) error {
-		switch {
-		case p.Err == nil:
-			got.photos++
-			if _, err := photo.Prepare(ctx, p.Data, k.Photos); err != nil {
-				got.refused = fmt.Errorf("%s: %w", emails[p.Ref], err)
-			} else if got.fine++; got.fine <= 3 {
-				k.examples[emails[p.Ref]] = false
-				got.examples = append(got.examples, fmt.Sprintf("%s (%s)", emails[p.Ref], report.Size(len(p.Data))))
-			}
-		case !errors.Is(p.Err, sources.ErrNoPhoto) && !errors.Is(p.Err, sources.ErrGone):
-			got.unreadable = p.Err
+// source lists s to its end, as a run does, and reads a few photos. Warnings that begin
+// with what is known already are left out.
+func (k *checkup) source(ctx context.Context, s sources.Named, known []string) {
+	sm := &sample{
+		what: "source " + s.Name, persons: map[sources.Ref]sources.Person{},
+		facts: plan.SourceFacts{Name: s.Name, Type: s.Type, MayBeEmpty: s.MayBeEmpty},
+	}
+	began := time.Now()
+	people, listings, err := sources.Join(ctx, []sources.Named{s})
+	if err != nil {
+		k.fail(sm.what, err, "a run needs the whole list: check that the source can be reached and read")
+		return
+	}
+	l := listings[0]
+	sm.facts.Entries, sm.facts.Unnamed, sm.facts.NoPhotos = l.Entries, l.Unnamed, l.NoPhotos
+	ambiguous := []string{}
+	for j := range people.All() {
+		if j.Ambiguous {
+			ambiguous = append(ambiguous, j.Own[0])
+			continue
 		}
+		for _, c := range j.Candidates {
+			sm.facts.Add(c.HasPhoto, false, true)
+			if (c.HasPhoto == sources.Present || c.HasPhoto == sources.Unknown) && len(sm.refs) < sampled && !k.leavesOut(c.Own) {
+				sm.refs = append(sm.refs, c.Ref)
+				sm.persons[c.Ref] = c.Person
+			}
+		}
+	}
+	if n := len(ambiguous); n > 0 {
+		k.add(console.Warning, sm.what, fmt.Sprintf("%s with more than one entry, such as %s", report.Count(n, "address", "addresses"), ambiguous[0]),
+			outcome.Ambiguous.Words().Meaning+" Until then a run leaves them alone.")
+	}
+	for _, w := range l.Warnings {
+		if !slices.ContainsFunc(known, func(t string) bool { return strings.HasPrefix(w, t) }) {
+			k.add(console.Warning, sm.what, w, "")
+		}
+	}
+	detail := report.Count(people.Len(), "person", "people")
+	if l.Pages > 0 {
+		detail += " in " + report.Count(l.Pages, "page", "pages")
+	}
+	k.photos(ctx, s, sm, fmt.Sprintf("%s, listed in %s", detail, time.Since(began).Round(100*time.Microsecond)))
+}
+
+func (k *checkup) leavesOut(emails []string) bool {
+	excluded := k.Config.Match.Excludes()
+	return excluded != nil && slices.ContainsFunc(emails, excluded)
+}
+
+// photos reads the sample, and adds the line of the source with its findings.
+func (k *checkup) photos(ctx context.Context, s sources.Named, sm *sample, detail string) {
+	err := s.Photos(ctx, sm.refs, func(p sources.Photo) error {
+		defer p.Done()
+		k.photo(ctx, sm, p)
 		return nil
 	})
 	if err != nil {
-		got.unreadable = err
+		sm.unreadable = err
 	}
-	slices.Sort(got.examples)
-	detail += fmt.Sprintf("; of the first %d, %d have a photo", len(refs), got.photos)
+	slices.Sort(sm.examples)
+	findings := plan.Findings(plan.Facts{Sources: []plan.SourceFacts{sm.facts}})
+	for _, f := range findings {
+		k.find(sm.what, f, "")
+	}
+	if len(sm.refs) > 0 {
+		detail += fmt.Sprintf("; of the first %d, %d have a photo", len(sm.refs), sm.photos)
+	}
 	switch {
-	case got.unreadable != nil:
-		k.fail(what, fmt.Errorf("%s; %w", detail, got.unreadable), "check the right to read photos")
-	case got.photos == 0:
-		k.add(console.Warning, what, detail, "check photo_attributes and the right to read them")
-	case got.refused != nil:
-		k.add(console.Warning, what, fmt.Sprintf("%s, but %d cannot be sent, like that of %v", detail, got.photos-got.fine, got.refused),
+	case sm.unreadable != nil:
+		k.fail(sm.what, fmt.Errorf("%s; %w", detail, sm.unreadable), "check the right to read photos")
+	case sm.photos == 0 && len(findings) == 0 && sm.facts.People > 0:
+		k.add(console.Warning, sm.what, detail, "check photo_attributes and the right to read them")
+	case sm.photos == 0:
+		k.add(console.Note, sm.what, detail, "")
+	case sm.refused != nil:
+		k.add(console.Warning, sm.what, fmt.Sprintf("%s, but %d cannot be sent, like that of %v", detail, sm.photos-sm.fine, sm.refused),
 			"mend these photos at their source: a run reports each once, and sends the others")
 	default:
-		k.add(console.OK, what, detail+", like "+strings.Join(got.examples, ", "), "")
+		k.add(console.OK, sm.what, detail+", like "+strings.Join(sm.examples, ", "), "")
+	}
+}
+
+// photo notes what one photo is like.
+func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
+	person := sm.persons[p.Ref]
+	none := errors.Is(p.Err, sources.ErrNoPhoto) || errors.Is(p.Err, sources.ErrGone)
+	if person.HasPhoto == sources.Unknown { // now it is known
+		sm.facts.Unknown--
+		if !none {
+			sm.facts.WithPhoto++
+		}
+	}
+	switch {
+	case none:
+		return
+	case p.Err != nil:
+		sm.unreadable = p.Err
+		return
+	}
+	sm.photos++
+	k.withPhoto = append(k.withPhoto, person)
+	if _, err := photo.Prepare(ctx, p.Data, k.Photos); err != nil {
+		sm.refused = fmt.Errorf("%s: %w", person.Own[0], err)
+	} else if sm.fine++; sm.fine <= 3 {
+		sm.examples = append(sm.examples, fmt.Sprintf("%s (%s)", person.Own[0], report.Size(len(p.Data))))
+	}
+}
+
+// matched says whom of the people with a photo Smartsheet knows, by the rule of a run.
+func (k *checkup) matched(ctx context.Context, client lookup) {
+	f := plan.Facts{Domains: map[string]int{}, UserDomains: map[string]int{}}
+	byAddress, emails := map[string]int{}, []string{}
+	for i, p := range k.withPhoto[:min(len(k.withPhoto), sampled)] {
+		f.WithPhoto++
+		for _, e := range slices.Concat(p.Own, p.Aliases) {
+			byAddress[e] = i
+			emails = append(emails, e)
+		}
+	}
+	found, err := k.found(ctx, client, emails, byAddress, f.UserDomains)
+	if err != nil {
+		k.fail("users", err, "")
+		return
+	}
+	for i, p := range k.withPhoto[:f.WithPhoto] {
+		if found[i] {
+			f.Matched++
+		} else {
+			f.Domains[match.Domain(p.Own[0])]++
+		}
+	}
+	sample := ""
+	if len(k.withPhoto) > f.WithPhoto {
+		sample = "in a sample: "
+	}
+	text := fmt.Sprintf("%s%d of %d people with a photo are Smartsheet users", sample, f.Matched, f.WithPhoto)
+	findings := plan.Findings(f)
+	switch {
+	case len(findings) == 0:
+		k.add(console.OK, "users", text, "")
+	case k.Config.Match.AlternateEmails: // a run asks every user, which takes too long here
+		k.add(console.Note, "users", text+" by their own addresses; a run looks at alternate addresses, too", "")
+	default:
+		for _, x := range findings {
+			k.find("users", x, sample)
+		}
 	}
 }

@@ -10,32 +10,37 @@ import (
 
 // Check is a line of a checkup.
 type Check struct {
-	Status string `json:"status"` // ok, warning or problem
+	Status string `json:"status"` // ok, note, warning or problem
 	What   string `json:"what"`
 	Detail string `json:"detail"`
 	Remedy string `json:"remedy,omitempty"` // what to do; empty: nothing
+	// Finding is the code of the finding that a run would report; empty: none.
+	Finding string `json:"finding,omitempty"`
 }
 
 // Statuses of a Check.
 const (
 	OK      = "ok"
+	Note    = "note"    // worth knowing
 	Warning = "warning" // a run begins all the same
 	Problem = "problem" // a run would fail
 )
 
 // Checkup prints what a checkup found, and what to do about it.
 func (c *Console) Checkup(checks []Check) {
-	width, problems, warnings := 0, 0, 0
+	width, problems, warnings, findings := 0, 0, 0, 0
 	for _, k := range checks {
 		width = max(width, utf8.RuneCountInString(k.What))
 		switch k.Status {
 		case Problem:
 			problems++
 		case Warning:
-			warnings++
+			if warnings++; k.Finding != "" {
+				findings++
+			}
 		}
 	}
-	marks := map[string]styled{OK: good, Warning: warning, Problem: bad}
+	marks := map[string]styled{OK: good, Note: note, Warning: warning, Problem: bad}
 	for _, k := range checks {
 		c.line(width+4, "%s %-*s  %s", marks[k.Status], width, k.What, k.Detail)
 		c.remedy(width+4, k.Remedy)
@@ -43,6 +48,9 @@ func (c *Console) Checkup(checks []Check) {
 	verdict := styled{moods["good"], "A run can begin"}
 	if warnings > 0 {
 		verdict = styled{moods["warn"], "A run can begin, but see the " + count(warnings, "warning")}
+	}
+	if findings > 0 {
+		verdict = styled{moods["warn"], "A run would end with exit code 3: somebody is needed"}
 	}
 	if problems > 0 {
 		verdict = styled{moods["bad"], "A run would fail: " + count(problems, "problem")}
