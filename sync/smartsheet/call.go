@@ -187,7 +187,7 @@ func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, 
 		if e == nil {
 			e = &Error{Op: q.op, Status: resp.StatusCode}
 		}
-		e.Err, e.unconfirmed = err, q.upload && !errors.Is(err, errContradiction)
+		e.Err, e.unconfirmed = err, q.upload && !errors.Is(err, ErrContradiction)
 		return 0, e
 	}
 	return 0, nil

@@ -93,7 +93,7 @@ func (e *Error) statusClass() Class {
 		return Retryable
 	case e.unconfirmed:
 		return Unconfirmed
-	case errors.Is(e.Err, errContradiction):
+	case errors.Is(e.Err, ErrContradiction):
 		return ThisUser
 	case s < 300 && e.Err != nil:
 		return Retryable // an answer to a question that can be asked again

@@ -15,6 +15,7 @@ const (
 	pageSize = 1000 // asked for; the server may give less
 	maxPages = 100_000
 	maxGaps  = 100 // pages without overlap, before the list counts as one without an order
+	maxIdle  = 3   // pages in a row without anybody new, while the total says that there are more
 )
 
 // The list of users comes in pages, and users come and go between two of them: whoever
@@ -63,7 +64,7 @@ func (c *Client) listOnce(ctx context.Context, l *listing) error {
 	}
 	w := pass{size: pageSize}
 	for range maxPages {
-		number, size := window(max(w.read-w.back, 0), w.size)
+		number, size := window(w.read, w.back, w.size)
 		p, err := c.page(ctx, l.filter, number, size)
 		if err != nil {
 			return err
@@ -131,25 +132,24 @@ type pass struct {
 	least  int  // of the totals that the server named; 0: it named none
 	back   int  // further places that the next page begins ahead, since there was a gap
 	gaps   int  // so far
+	idle   int  // pages in a row with nobody who was not met before
 	beyond bool // the last page came after a gap, with users on it: the list goes on there
 }
 
-// window is the page that comes after so many places, and overlaps them: the one of
-// at most so many users that gets furthest. Where none gets far, as with tiny pages, one
-// that begins just behind them will do.
-func window(read, most int) (number, size int) {
-	for least := 1; least >= 0; least-- {
-		gain := 0
-		for s := most; s > gain; s-- {
-			if over := read % s; over >= least && s-over > gain {
-				size, gain = s, s-over
+// window is the page, of at most so many users, that gets furthest of those that overlap
+// the places read, and begin at least back places further ahead.
+func window(read, back, most int) (number, size int) {
+	from := max(read-1-back, 0)
+	for end := 0; ; from = read { // with pages of one or two users, none that overlaps may get any further
+		for s := most; s > 0; s-- {
+			if e := (from/s + 1) * s; e > end {
+				size, end = s, e
 			}
 		}
-		if gain > most/2 {
-			break
+		if end > read || back > 0 {
+			return from/size + 1, size
 		}
 	}
-	return read/size + 1, size
 }
 
 // gap reports whether somebody may stand between what was read and p.
@@ -176,7 +176,10 @@ func (w *pass) goOn(p page) (end bool, err error) {
 	if p.start == 0 && n < p.size {
 		w.size = max(n, 1) // the server gives no more
 	}
-	more := p.fresh > 0 || w.beyond
+	if w.idle++; p.fresh > 0 {
+		w.idle = 0
+	}
+	more := p.fresh > 0 || w.beyond || p.Total > 0 && w.idle <= maxIdle
 	w.back, w.beyond = min(w.back, w.size/8), false
 	if p.start+p.size <= w.read { // it began so far ahead that it could not show more
 		more, w.back = true, 0

@@ -14,8 +14,8 @@ import (
 // quota or for another attempt.
 var ErrTooLate = errors.New("not sent: it waited for too long")
 
-// errContradiction is an answer whose message and resultCode do not go together.
-var errContradiction = errors.New("the answer contradicts itself")
+// ErrContradiction is an answer whose message and resultCode do not go together.
+var ErrContradiction = errors.New("the answer contradicts itself")
 
 // Upload sets the profile image of u (POST /users/{id}/profileimage). A system admin may do
 // so, or the user for themselves. The server scales down what is larger than 1050 x 1050
@@ -73,11 +73,11 @@ func parseUpload(b []byte, clean func(string) string) (UploadResult, error) {
 	case r.Success(), r.Partial():
 		return r, nil
 	case v.Get("errorCode").Exists():
-		return r, fmt.Errorf("%w: an error under a status of success", errContradiction)
+		return r, fmt.Errorf("%w: an error under a status of success", ErrContradiction)
 	case r.Message == "" && r.ResultCode == nil:
 		return r, errors.New("the answer is not the result of an upload")
 	case r.ResultCode == nil:
-		return r, fmt.Errorf("%w: message %q without a resultCode", errContradiction, r.Message)
+		return r, fmt.Errorf("%w: message %q without a resultCode", ErrContradiction, r.Message)
 	}
-	return r, fmt.Errorf("%w: message %q, resultCode %d, %d failed items", errContradiction, r.Message, *r.ResultCode, len(r.FailedItems))
+	return r, fmt.Errorf("%w: message %q, resultCode %d, %d failed items", ErrContradiction, r.Message, *r.ResultCode, len(r.FailedItems))
 }
