@@ -163,6 +163,7 @@ func tally(all []string) string {
 var (
 	endless  = regexp.MustCompile(`@\d+( 4001)? after \d\d+ 4001`)
 	overtime = regexp.MustCompile(`^(unfinished)@\d+( .*) after \d+ `)
+	lookedAt = regexp.MustCompile(`@(?:[7-9]|\d\d)( HTTP 0)? after (?:[7-9]|\d\d) HTTP 0`) // again, as the look had grown old
 )
 
 // peopleOf is what became of the people: outcome, @attempts, the last error, and
@@ -198,6 +199,7 @@ func peopleOf(r *report.Report) string {
 			s += " after " + tally(earlier)
 		}
 		s = endless.ReplaceAllString(s, "@*$1 after * 4001")
+		s = lookedAt.ReplaceAllString(s, "@*$1 after * HTTP 0")
 		all = append(all, overtime.ReplaceAllString(s, "$1@*$2 after * "))
 	}
 	return tally(all)

@@ -1,6 +1,7 @@
 package smartsheet
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -91,13 +92,13 @@ func (e *Error) Hint() string {
 		if e.Code == codeMaintenance {
 			return "retry by itself: Smartsheet is offline for maintenance; the next run continues"
 		}
-		return "retry by itself: Smartsheet answers nobody now; the next run continues"
+		return "retry by itself: Smartsheet serves nobody now; the next run continues"
 	case UserGone:
-		return "fix the user: this person is no longer known to Smartsheet under that id"
+		return "retry by itself: Smartsheet has no user with this id any more; the next run looks the person up again"
 	case Permission:
 		return "fix the rights: the token must belong to a system admin, and the plan must allow profile images; if it is only this user, they may belong to another organisation (isInternal)"
 	case ThisPhoto:
-		return "fix the photo: Smartsheet refuses this file; it is not sent again until it changes"
+		return "fix the photo: Smartsheet refuses this file; if it takes others, this one is not sent again until it changes"
 	case Headers:
 		return "check smartsheet.integration_source: Smartsheet refuses a header that every request has"
 	case Foreign:
@@ -112,8 +113,12 @@ func (e *Error) Hint() string {
 		return "fix the user: the Smartsheet account is not active"
 	case e.Code >= 5000 && e.Code < 6000:
 		return "fix the account: the message is what Smartsheet tells its user"
+	case errors.Is(e.Err, ErrContradiction):
+		return "look at the person's picture in Smartsheet; the next run sends it again"
 	case e.Status == 0:
 		return "retry by itself: the connection failed; the next run tries again"
+	case e.Status < 300:
+		return "check the address and the proxy if it does not go away: the answer is not Smartsheet's"
 	case e.RefID != "":
 		return "call Smartsheet support with the refId if it does not go away"
 	}

@@ -17,7 +17,7 @@ const (
 )
 
 // errOutage is why a call is given up, or not begun, in an outage that lasted too long.
-var errOutage = errors.New("Smartsheet answers nobody")
+var errOutage = errors.New("Smartsheet serves nobody now")
 
 // outage is a time in which the server fails whatever call comes. All callers pause
 // then, and one call at a time finds out whether it is over, ever more seldom.
@@ -71,10 +71,13 @@ func (o *outage) error(op string) *Error {
 	return &e
 }
 
-// describe adds to why a call failed that others failed, too.
+// describe adds to why a call failed that others fail, too.
 func (o *outage) describe(cause error) error {
 	err := fmt.Errorf("%w: %d different calls failed in a row", errOutage, len(o.failed))
-	if cause != nil {
+	if len(o.failed) < outageAfter {
+		err = fmt.Errorf("%w: it asks to wait for longer than retry.max_wait", errOutage)
+	}
+	if cause != nil && !errors.Is(cause, errOutage) {
 		return fmt.Errorf("%w, the last one: %w", err, cause)
 	}
 	return err

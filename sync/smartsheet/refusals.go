@@ -72,7 +72,7 @@ func (r *Refusals) Refused(user int64, contentType string, err error) error {
 	}
 	stop := *e
 	stop.advice = everybodysHint(e)
-	stop.Err = fmt.Errorf("%d different people in a row were refused like that", n)
+	stop.Err = fmt.Errorf("%d different people in a row had the same answer", n)
 	if e.Err != nil {
 		stop.Err = fmt.Errorf("%w: %w", stop.Err, e.Err)
 	}
@@ -126,5 +126,5 @@ func everybodysHint(e *Error) string {
 	case c == ThisPhoto:
 		return gateway + "pictures may not arrive as they are sent"
 	}
-	return "call Smartsheet support with the refId: everybody's upload is refused"
+	return "call Smartsheet support, with the refId if there is one: everybody's upload ends like that"
 }

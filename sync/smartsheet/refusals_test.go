@@ -42,7 +42,7 @@ func TestRefusals(t *testing.T) {
 		"415 for everybody":              {stopping(refused(415, 1124, 1, 2, 3, 4, 5)), nil, "check the proxy or gateway"},
 		"1091 for everybody":             {stopping(refused(400, 1091, 1, 2, 3, 4, 5)), nil, "check the proxy or gateway"},
 		"1004 for everybody":             {stopping(refused(403, 1004, 1, 2, 3, 4, 5)), nil, "fix the rights"},
-		"unknown code for everybody":     {stopping(refused(400, 9999, 1, 2, 3, 4, 5)), nil, "call Smartsheet support"},
+		"unknown code for everybody":     {stopping(refused(400, 9999, 1, 2, 3, 4, 5)), nil, "call Smartsheet support, with"},
 		"HTML 404 for everybody":         {stopping(refused(404, 0, 1, 2, 3, 4, 5)), nil, "check the address"},
 		"304 for everybody":              {stopping(refused(304, 0, 1, 2, 3, 4, 5)), nil, "check the proxy: it answers an upload with 304"},
 		"the same person":                {refused(403, 1004, 1, 1, 1, 1, 1, 1), nil, ""},

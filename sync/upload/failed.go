@@ -71,7 +71,7 @@ func (p *Pool) undecided(s *plan.Step, r ready, res *smartsheet.UploadResult, f 
 
 // refusedOne is about an upload that failed for this user alone.
 func (p *Pool) refusedOne(ctx context.Context, it report.Item, s *plan.Step, r ready, res *smartsheet.UploadResult, err error) (report.Item, error) {
-	if res.Unknown {
+	if res.Unknown && !errors.Is(err, smartsheet.ErrContradiction) { // which is a failure, whatever is shown
 		if image, arrived := p.arrived(ctx, s); arrived {
 			it.Outcome, it.Hint, it.ImageID = string(outcome.Uploaded), "", image
 			it.Message = "no usable answer, but Smartsheet shows a new picture: " + it.Message
