@@ -78,7 +78,7 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 		if ctx.Err() != nil {
 			return a, e
 		}
-		wait, again := c.again(e, &a, &p, asked)
+		wait, again := c.again(q, e, &a, &p, asked)
 		if !again {
 			return a, e
 		}
@@ -115,7 +115,7 @@ func (c *Client) enter(ctx context.Context, q call) (ticket, error) {
 // again reports whether the call that failed with e is tried again, and after what
 // wait of its own: pauses that hold for all are the gate's. asked is what the server
 // asks for.
-func (c *Client) again(e *Error, a *attempts, p *patience, asked time.Duration) (wait time.Duration, again bool) {
+func (c *Client) again(q call, e *Error, a *attempts, p *patience, asked time.Duration) (wait time.Duration, again bool) {
 	switch class := e.retry(); class {
 	case Throttled:
 		p.throttled++
@@ -127,6 +127,9 @@ func (c *Client) again(e *Error, a *attempts, p *patience, asked time.Duration) 
 		wait = max(backoff(p.failed), asked)
 		p.failed++
 		p.waited += wait
+		if !q.upload && c.gate.down() {
+			return wait, true // it is not this call's fault, and MaxWait ends the outage for all
+		}
 		// Maintenance lasts longer than a few attempts: only MaxWait bounds it.
 		return wait, p.waited <= c.o.MaxWait && (class == Unavailable || p.failed < c.o.MaxAttempts)
 	}

@@ -245,6 +245,13 @@ func (g *gate) raise(now time.Time) {
 	g.limiter.SetLimitAt(now, rate.Limit(g.rate))
 }
 
+// down reports whether there is an outage.
+func (g *gate) down() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.outage.pauses > 0
+}
+
 // pace is the rate now, in units a minute, and until when a pause holds; zero: none
 // does.
 func (g *gate) pace(now time.Time) (perMinute float64, until time.Time) {
