@@ -31,7 +31,7 @@ func (a *app) root() *cobra.Command {
 		Args: cobra.NoArgs, Version: build().String(),
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(a.sync(), a.plan(), a.apply(), a.explain(), a.check(), a.report(), a.state(), a.init(), a.config(), a.oauth(), a.demo(), a.simulate(), a.version(), a.man())
+	root.AddCommand(a.sync(), a.plan(), a.apply(), a.explain(), a.check(), a.report(), a.state(), a.init(), a.config(), a.oauth(), a.demo(), a.simulate(), a.version())
 	describe(root)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -163,42 +162,6 @@ func TestReadmeExamples(t *testing.T) {
 		_, err := os.Stat(filepath.Join("..", "..", m[1]))
 		if inside && !headings[strings.ReplaceAll(anchor, "-", " ")] || !inside && err != nil {
 			t.Errorf("the link %s leads nowhere", m[1])
-		}
-	}
-}
-
-// The man pages are of every command, and man finds nothing wrong with them.
-func TestMan(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "man1")
-	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"man", dir}, os.Getenv, &out, &errs); code != 0 {
-		t.Fatalf("exit %d: %s", code, errs.String())
-	}
-	pages, err := filepath.Glob(filepath.Join(dir, "*.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range commands(t) {
-		page := filepath.Join(dir, strings.ReplaceAll(c.CommandPath(), " ", "-")+".1")
-		if found := slices.Contains(pages, page); found == c.Hidden {
-			t.Errorf("%s: page %v", c.CommandPath(), found)
-		}
-	}
-	page, err := os.ReadFile(filepath.Join(dir, "photosync-sync.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		".SH EXIT STATUS", `\fB\-\-max\-duration\fR \fIduration\fR`, "a guard held the run back", ".SH EXAMPLES\n.PP\n.nf\n  photosync sync", "as <run\\-id>.json",
-	} {
-		if !strings.Contains(string(page), want) {
-			t.Errorf("photosync-sync.1 has no %q", want)
-		}
-	}
-	for _, page := range pages {
-		cmd := exec.Command("groff", "-Kutf8", "-man", "-ww", "-z", "-Tutf8", page)
-		if msg, err := cmd.CombinedOutput(); err != nil || len(msg) > 0 {
-			t.Errorf("%s: %v %s", filepath.Base(page), err, msg)
 		}
 	}
 }

@@ -5,38 +5,56 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// man writes the man pages. It has no page itself: packagers call it once. The pages
-// are made here, as cobra's writer takes texts for Markdown, which ours are not, and
-// costs every start of photosync its initialisation.
-func (a *app) man() *cobra.Command {
-	return &cobra.Command{
-		Use: "man FOLDER", Short: "Write the man pages into a folder", Hidden: true, Args: cobra.ExactArgs(1),
-		Long: `Write the man pages into a folder: one for photosync and one for each command. A page
-that is there is replaced. Their date is today's, or that of SOURCE_DATE_EPOCH.`,
-		Example: "  photosync man /usr/local/share/man/man1",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			date := time.Now()
-			if epoch, err := strconv.ParseInt(a.env("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
-				date = time.Unix(epoch, 0)
-			}
-			err := os.MkdirAll(args[0], 0o755)
-			if err == nil {
-				err = writePages(cmd.Root(), args[0], date.UTC())
-			}
-			if err != nil {
-				return fmt.Errorf("write man pages: %w", err)
-			}
-			return nil
-		},
+// The man pages are of every command, and man finds nothing wrong with them. A release
+// takes them from the folder MAN_PAGES (see .ci/release-files); their date is that of
+// SOURCE_DATE_EPOCH. They are made here, as cobra's writer takes texts for Markdown,
+// which ours are not, and costs every start of photosync its initialisation.
+func TestMan(t *testing.T) {
+	dir, date := cmp.Or(os.Getenv("MAN_PAGES"), t.TempDir()), time.Now()
+	if epoch, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
+		date = time.Unix(epoch, 0)
+	}
+	if err := writePages((&app{env: os.Getenv}).root(), dir, date.UTC()); err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(dir, "*.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range commands(t) {
+		page := filepath.Join(dir, strings.ReplaceAll(c.CommandPath(), " ", "-")+".1")
+		if found := slices.Contains(pages, page); !found {
+			t.Errorf("%s: page %v", c.CommandPath(), found)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "photosync-sync.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		".SH EXIT STATUS", `\fB\-\-max\-duration\fR \fIduration\fR`, "a guard held the run back", ".SH EXAMPLES\n.PP\n.nf\n  photosync sync", "as <run\\-id>.json",
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("photosync-sync.1 has no %q", want)
+		}
+	}
+	for _, page := range pages {
+		cmd := exec.Command("groff", "-Kutf8", "-man", "-ww", "-z", "-Tutf8", page)
+		if msg, err := cmd.CombinedOutput(); err != nil || len(msg) > 0 {
+			t.Errorf("%s: %v %s", filepath.Base(page), err, msg)
+		}
 	}
 }
 
