@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet/simulator"
 )
@@ -131,4 +133,25 @@ func saidOf(r *report.Report) string {
 		}
 	}
 	return strings.Join(all, "; ")
+}
+
+// Where image ids are not stable, enforce ends by itself: after two uploads of the same
+// bytes, and it says why.
+func TestEnforceEndsWhereImageIDsAreNotStable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFaultBench(t)
+		if err := b.sim.AddQuirk("unstable-ids"); err != nil {
+			t.Fatal(err)
+		}
+		for night, want := range []string{"exit 0: 14 uploaded", "exit 0: 14 uploaded", "exit 0: 14 uploaded", "exit 3: 14 user_changed", "exit 3: 14 user_changed"} {
+			r, err := b.runUnder(t.Context(), fmt.Sprint("night", night), plan.Policy{Existing: plan.Enforce})
+			if got := "exit " + fmt.Sprint(exitCode(r, err)) + ": " + peopleOf(r); got != want {
+				t.Errorf("night %d: %s, want %s", night, got, want)
+			}
+			if said := saidOf(r); night == 3 && !strings.Contains(said, "image ids are not stable here") && !strings.Contains(said, "another image id for each of 14 users") {
+				t.Errorf("says %s", said)
+			}
+			time.Sleep(24 * time.Hour)
+		}
+	})
 }

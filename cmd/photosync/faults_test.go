@@ -19,6 +19,7 @@ import (
 	"photosync/state"
 	"photosync/sync/job"
 	"photosync/sync/photo"
+	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -106,6 +107,11 @@ func newFaultBench(t *testing.T) *faultBench {
 
 func (b *faultBench) run(ctx context.Context, runID string) (*report.Report, error) {
 	b.t.Helper()
+	return b.runUnder(ctx, runID, plan.Policy{})
+}
+
+func (b *faultBench) runUnder(ctx context.Context, runID string, policy plan.Policy) (*report.Report, error) {
+	b.t.Helper()
 	c, err := smartsheet.New(smartsheet.Options{
 		BaseURL: "https://api.example.test/2.0", Transport: b.sim.Transport(), Token: token, RequestsPerMinute: 300,
 		Timeout: b.timeout, MaxAttempts: 6, MaxWait: 5 * time.Minute, Grace: grace,
@@ -118,7 +124,7 @@ func (b *faultBench) run(ctx context.Context, runID string) (*report.Report, err
 			State: b.state, Smartsheet: c, Root: "https://api.example.test/2.0", Photos: photo.Options{MaxBytes: 1_000_000},
 			Sources: []sources.Named{{Name: "mem", Type: "memory", Source: &b.mem}},
 		},
-		How: job.How{Mode: job.Sync, RunID: runID, Concurrency: 1},
+		Policy: policy, How: job.How{Mode: job.Sync, RunID: runID, Concurrency: 1},
 	})
 }
 

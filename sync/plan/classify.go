@@ -109,7 +109,7 @@ func (m *Marker) Nothing(w *Work, p *Policy, s *Scope) (outcome.Reason, bool) {
 	b := &builder{policy: p, scope: s, sources: m.sources}
 	step := b.decide(w)
 	pl := &Plan{sources: m.sources, policy: p, marker: m}
-	quiet := step.Outcome == outcome.Skipped && step.Settle && step.Final && step.note != noteKnownBad && !pl.changesRow(&step)
+	quiet := step.Outcome == outcome.Skipped && step.Settle && step.Final && step.note != noteKnownBad && !step.enforced(p) && !pl.changesRow(&step)
 	return step.Reason, quiet
 }
 

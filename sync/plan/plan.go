@@ -142,6 +142,12 @@ func (p *Plan) Limit(n int) {
 	}
 }
 
+// enforced reports whether the picture of s drifts on although it was sent again and
+// again, so that enforcing stops.
+func (s *Step) enforced(p *Policy) bool {
+	return p.existing() == Enforce && s.Reason == outcome.UserChanged && s.Sent != nil && s.Sent.Drifts >= maxDrifts
+}
+
 // Drifts counts the users for whom enforcing stops because Smartsheet shows another
 // image id after every upload, and those whose picture drifted and is sent again.
 func (p *Plan) Drifts() (stopped, drifted int) {
@@ -149,7 +155,7 @@ func (p *Plan) Drifts() (stopped, drifted int) {
 		switch s := &p.Steps[i]; {
 		case s.Reason == outcome.Drifted:
 			drifted++
-		case s.Reason == outcome.UserChanged && s.Sent != nil && s.Sent.Drifts >= maxDrifts:
+		case s.enforced(p.policy):
 			stopped++
 		}
 	}
