@@ -1,7 +1,6 @@
 package photo
 
 import (
-	"context"
 	"encoding/binary"
 	"image"
 	"math/bits"
@@ -9,23 +8,21 @@ import (
 )
 
 // bitmap is what the headers of a BMP file say. After the first comes BITMAPCOREHEADER of
-// OS/2 (12 bytes), OS/2 2.x (16 to 64) or BITMAPINFOHEADER with its longer successors. No
-// library at hand reads 16 bits, runs and all headers, which browsers do.
+// OS/2 (12 bytes), OS/2 2.x (16 to 64) or BITMAPINFOHEADER with its longer successors. The
+// libraries at hand do not read 16 bits, runs and all headers, which browsers do.
 type bitmap struct {
-	header, bits  int // bytes of the header, bits of a pixel
-	compression   uint32
-	downwards     bool
-	width, height int
-	pixels        []byte
-	palette       [256][4]byte
-	masks         [4]uint32 // red, green, blue, transparency
+	bits        int // of a pixel
+	compression uint32
+	downwards   bool
+	pixels      []byte
+	palette     [256][4]byte
+	masks       [4]uint32 // red, green, blue, transparency
 }
 
-// bmpBits are the bits of a pixel by the compressions that are read: none, runs of 8 and
-// of 4 bits, and none with masks for the colours, and for transparency.
-var bmpBits = map[uint32][]int{0: {1, 2, 4, 8, 16, 24, 32}, 1: {8}, 2: {4}, bmpMasks: {16, 32}, bmpMasksAlpha: {16, 32}}
+// bmpBits are the bits of a pixel by the compressions that are read.
+var bmpBits = map[uint32][]int{0: {1, 2, 4, 8, 16, 24, 32}, bmpRuns8: {8}, bmpRuns4: {4}, bmpMasks: {16, 32}}
 
-const bmpMasks, bmpMasksAlpha = 3, 6
+const bmpRuns8, bmpRuns4, bmpMasks = 1, 2, 3
 
 var errShortBMP = &Error{Code: Truncated, Detail: "BMP ends before its last line"}
 
@@ -33,34 +30,42 @@ var errShortBMP = &Error{Code: Truncated, Detail: "BMP ends before its last line
 func (l *layout) readBMP() error {
 	d := l.data
 	number := func(at int) int { return int(binary.LittleEndian.Uint32(d[at:])) }
-	b := &bitmap{header: number(14)}
-	offset := number(10)
-	if len(d) < 14+b.header || offset > len(d) {
+	header, offset, b := number(14), number(10), &bitmap{masks: [4]uint32{0xff0000, 0xff00, 0xff}}
+	if len(d) < 14+header || offset > len(d) {
 		return errShortBMP
 	}
-	if b.header == 12 {
-		b.width, b.height, b.bits = number(18)&0xffff, number(18)>>16, number(24)&0xffff
-	} else {
-		b.width, b.height, b.bits = int(int32(number(18))), int(int32(number(22))), number(28)&0xffff
+	l.width, l.height, b.bits = number(18)&0xffff, number(18)>>16, number(24)&0xffff
+	if header > 12 {
+		l.width, l.height, b.bits = int(int32(number(18))), int(int32(number(22))), number(28)&0xffff
 	}
-	if b.header >= 40 {
+	if header >= 40 {
 		b.compression = uint32(number(30))
 	}
-	if b.height < 0 {
-		b.height, b.downwards = -b.height, true
+	if !slices.Contains(bmpBits[b.compression], b.bits) || b.compression == bmpMasks && len(d) < 70 {
+		return refuse(UnsupportedFormat, "BMP with %d bits a pixel, compression %d and a header of %d bytes", b.bits, b.compression, header)
 	}
-	if !slices.Contains(bmpBits[b.compression], b.bits) {
-		return refuse(UnsupportedFormat, "BMP with %d bits a pixel, compression %d and a header of %d bytes", b.bits, b.compression, b.header)
+	if l.height < 0 {
+		l.height, b.downwards = -l.height, true
 	}
-	masked := b.compression == bmpMasks || b.compression == bmpMasksAlpha
-	if masked && len(d) < 70 {
-		return errShortBMP
+	if b.bits == 16 {
+		b.masks = [4]uint32{0x7c00, 0x03e0, 0x001f}
 	}
-	l.bmp, l.width, l.height, l.inks, l.memory = b, b.width, b.height, 3, 4*int64(b.width)*int64(b.height)
+	for i := range b.masks {
+		// One for transparency counts wherever the header has room for it, as in browsers.
+		if i < 3 && b.compression == bmpMasks || i == 3 && header >= 56 && header != 64 {
+			b.masks[i] = uint32(number(54 + 4*i))
+		}
+	}
+	size := 4 - 12/header // of a colour: three bytes in the oldest
+	for i := range b.palette {
+		b.palette[i][3] = 255
+		if at := 14 + header + i*size; b.bits <= 8 && at+size <= offset {
+			b.palette[i] = [4]byte{d[at+2], d[at+1], d[at], 255}
+		}
+	}
 	b.pixels = d[offset:]
-	b.readMasks(d, masked)
-	b.readPalette(d[14+b.header : max(offset, 14+b.header)])
-	if b.header == 124 && number(14+56) == 0x4d424544 { // PROFILE_EMBEDDED
+	l.bmp, l.inks, l.memory = b, 3, 4*l.pixels()
+	if header == 124 && number(14+56) == 0x4d424544 { // PROFILE_EMBEDDED
 		l.profile = []byte{}
 		if start, n := 14+number(14+112), number(14+116); start+n <= len(d) {
 			l.profile = d[start : start+n]
@@ -69,53 +74,27 @@ func (l *layout) readBMP() error {
 	return nil
 }
 
-// readMasks takes the masks from the header, or those that hold without. One for
-// transparency counts wherever there is one, as in browsers.
-func (b *bitmap) readMasks(d []byte, masked bool) {
-	b.masks = [4]uint32{0xff0000, 0xff00, 0xff}
-	if b.bits == 16 {
-		b.masks = [4]uint32{0x7c00, 0x03e0, 0x001f}
-	}
-	for i := range b.masks {
-		alpha := i == 3 && (b.compression == bmpMasksAlpha || b.header >= 56 && b.header != 64) // 64: of OS/2
-		if i < 3 && masked || alpha {
-			b.masks[i] = binary.LittleEndian.Uint32(d[54+4*i:])
+// decodeBMP takes a picture in which nothing shows for one without transparency, as
+// browsers do: many programs write the fourth byte of a pixel and leave it zero.
+func (l *layout) decodeBMP() (image.Image, error) {
+	b, m := l.bmp, image.NewNRGBA(image.Rect(0, 0, l.width, l.height))
+	line := func(y int) []byte { // as they are stored
+		if !b.downwards {
+			y = l.height - 1 - y
 		}
+		return m.Pix[y*m.Stride:][:m.Stride]
 	}
-}
-
-// readPalette reads the colours between the header and the pixels.
-func (b *bitmap) readPalette(d []byte) {
-	size := 4
-	if b.header == 12 {
-		size = 3
+	if b.compression == bmpRuns8 || b.compression == bmpRuns4 {
+		return m, b.runs(l.width, l.height, line)
 	}
-	for i := range b.palette {
-		b.palette[i][3] = 255
-		if b.bits <= 8 && len(d) >= size*(i+1) {
-			b.palette[i] = [4]byte{d[size*i+2], d[size*i+1], d[size*i], 255}
-		}
-	}
-}
-
-// decode takes a picture in which nothing shows for one without transparency, as browsers
-// do: many programs write the fourth byte of a pixel and leave it zero.
-func (b *bitmap) decode(ctx context.Context) (image.Image, error) {
-	m := image.NewNRGBA(image.Rect(0, 0, b.width, b.height))
-	if b.compression == 1 || b.compression == 2 {
-		return m, b.decodeRuns(m)
-	}
-	stride := (b.width*b.bits + 31) / 32 * 4
-	if len(b.pixels) < stride*(b.height-1)+(b.width*b.bits+7)/8 {
+	stride := (l.width*b.bits + 31) / 32 * 4
+	if len(b.pixels) < stride*(l.height-1)+(l.width*b.bits+7)/8 {
 		return nil, errShortBMP
 	}
 	seen := byte(0)
-	for y := range b.height {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		to := m.Pix[b.line(y)*m.Stride:]
-		for x := range b.width {
+	for y := range l.height {
+		to := line(y)
+		for x := range l.width {
 			c := b.color(b.pixels[stride*y:], x)
 			copy(to[4*x:], c[:])
 			seen |= c[3]
@@ -127,16 +106,8 @@ func (b *bitmap) decode(ctx context.Context) (image.Image, error) {
 	return m, nil
 }
 
-// line returns which line of the picture is stored as number y.
-func (b *bitmap) line(y int) int {
-	if b.downwards {
-		return y
-	}
-	return b.height - 1 - y
-}
-
 // color returns the colour of pixel x of a line.
-func (b *bitmap) color(row []byte, x int) (c [4]byte) {
+func (b *bitmap) color(row []byte, x int) [4]byte {
 	v := uint32(0)
 	switch b.bits {
 	case 16:
@@ -149,7 +120,7 @@ func (b *bitmap) color(row []byte, x int) (c [4]byte) {
 		at := x * b.bits
 		return b.palette[row[at/8]>>(8-b.bits-at%8)&(1<<b.bits-1)]
 	}
-	c[3] = 255
+	c := [4]byte{3: 255}
 	for i, mask := range b.masks {
 		if mask != 0 {
 			shift := bits.TrailingZeros32(mask)
@@ -160,27 +131,25 @@ func (b *bitmap) color(row []byte, x int) (c [4]byte) {
 	return c
 }
 
-// decodeRuns unpacks runs of pixels. What they pass over stays transparent.
-func (b *bitmap) decodeRuns(m *image.NRGBA) error {
+// runs unpacks runs of pixels. What they pass over stays transparent.
+func (b *bitmap) runs(w, h int, line func(y int) []byte) error {
 	x, y := 0, 0
 	put := func(i int, v byte) { // pixel i of a run
 		if b.bits == 4 {
 			v = v >> (4 * (1 - i%2)) & 15
 		}
-		if x < b.width {
-			copy(m.Pix[m.PixOffset(x, b.line(y)):], b.palette[v][:])
+		if x < w {
+			copy(line(y)[4*x:], b.palette[v][:])
 		}
 		x++
 	}
-	for d := b.pixels; y < b.height; {
+	for d := b.pixels; y < h; {
 		if len(d) < 2 {
-			if y == b.height-1 && x >= b.width { // without its end
-				return nil
-			}
 			return errShortBMP
 		}
 		n, v := int(d[0]), d[1]
 		d = d[2:]
+		size := (int(v)*b.bits + 15) / 16 * 2 // of pixels as they are
 		switch {
 		case n > 0:
 			for i := range n {
@@ -192,11 +161,11 @@ func (b *bitmap) decodeRuns(m *image.NRGBA) error {
 			return nil
 		case v == 2 && len(d) >= 2: // jump
 			x, y, d = x+int(d[0]), y+int(d[1]), d[2:]
-		case v > 2 && len(d) >= (int(v)*b.bits+15)/16*2: // as many pixels as they are
+		case v > 2 && len(d) >= size:
 			for i := range int(v) {
 				put(i, d[i*b.bits/8])
 			}
-			d = d[(int(v)*b.bits+15)/16*2:]
+			d = d[size:]
 		default:
 			return errShortBMP
 		}

@@ -2,7 +2,6 @@ package photo
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"image"
@@ -31,64 +30,48 @@ type toSRGB struct {
 
 // toSRGB returns how the colours of the pixels become those of sRGB. The pixels decide:
 // a profile that is not for their kind, or broken, counts as none.
-func (l *layout) toSRGB() (c toSRGB) {
-	c.inks = l.inks
-	if l.light != nil {
-		c.pipeline = l.light.pipeline()
-	}
+func (l *layout) toSRGB() toSRGB {
+	c := toSRGB{inks: l.inks}
 	p := l.profile
-	if l.profileParts != nil {
-		p = joinProfile(l.profileParts)
+	slices.SortFunc(l.profileParts, bytes.Compare) // each begins with its number and that of all
+	for _, part := range l.profileParts {
+		p = append(p, part[2:]...)
 	}
-	if p == nil {
-		return c.noted("colours converted to sRGB")
-	}
-	c.note = "colour profile removed: it is damaged"
-	if !soundProfile(p) {
-		return c
-	}
-	if space := string(p[16:20]); space != spaces[l.inks] {
+	switch {
+	case p == nil && l.light == nil:
+	case p == nil:
+		if c.pipeline = l.light.pipeline(); c.pipeline != nil {
+			c.note = "colours converted to sRGB"
+		}
+	case soundProfile(p) && string(p[16:20]) != spaces[l.inks]:
 		c.note = fmt.Sprintf("colour profile removed: it is for %s, the picture is not", bytes.TrimSpace(p[16:20]))
-		return c
+	default:
+		c.pipeline, c.note = fromProfile(p, l.inks)
 	}
+	return c
+}
+
+// fromProfile returns the conversion that a profile asks for, none if that is to sRGB.
+func fromProfile(p []byte, inks int) (pipeline *icc.Pipeline, note string) {
 	defer func() {
-		if recover() != nil {
-			c.pipeline = nil // the library was not made for what passes as a profile
+		if recover() != nil { // the library was not made for everything that passes as a profile
+			pipeline, note = nil, "colour profile removed: it is damaged"
 		}
 	}()
-	if profile, err := icc.DecodeProfile(bytes.NewReader(p)); err == nil {
-		if profile.IsSRGB() {
-			return toSRGB{inks: l.inks}
+	if soundProfile(p) {
+		if profile, err := icc.DecodeProfile(bytes.NewReader(p)); err == nil {
+			if profile.IsSRGB() {
+				return nil, ""
+			}
+			// What browsers do: colours as the profile renders them for photos, those
+			// beyond sRGB cut off, black as black as it gets.
+			pipeline, err := profile.CreateTransformerToSRGB(icc.PerceptualRenderingIntent, true, inks, true, false, true)
+			if err == nil && plausible(pipeline, inks) {
+				return pipeline, "colours converted from their profile to sRGB"
+			}
 		}
-		// What browsers do: colours as the profile renders them for photos, those
-		// beyond sRGB cut off, black as black as it gets.
-		pipeline, err := profile.CreateTransformerToSRGB(icc.PerceptualRenderingIntent, true, l.inks, true, false, true)
-		if err == nil && plausible(pipeline, l.inks) {
-			c.pipeline = pipeline
-			return c.noted("colours converted from their profile to sRGB")
-		}
 	}
-	return c
-}
-
-func (c toSRGB) noted(note string) toSRGB {
-	c.note = ""
-	if c.pipeline != nil {
-		c.note = note
-	}
-	return c
-}
-
-// joinProfile returns the profile in the parts of a JPEG's, which are put in the
-// order of their numbers. Each begins with its number and that of all.
-func joinProfile(parts [][]byte) []byte {
-	parts = slices.Clone(parts)
-	slices.SortStableFunc(parts, func(a, b []byte) int { return cmp.Compare(a[0], b[0]) })
-	profile := []byte{}
-	for _, p := range parts {
-		profile = append(profile, p[2:]...)
-	}
-	return profile
+	return nil, "colour profile removed: it is damaged"
 }
 
 // soundProfile checks what the library trusts: that the tags lie within the profile

@@ -88,7 +88,7 @@ func (l *layout) decode(ctx context.Context, r io.Reader) (image.Image, error) {
 		m, err := decodeWebP(r)
 		return l.onCanvas(m), err
 	case formatBMP:
-		return l.bmp.decode(ctx)
+		return l.decodeBMP()
 	default:
 		return l.decodeTIFF(ctx)
 	}

@@ -66,7 +66,7 @@ func (l *layout) readGIF() error {
 		case keep:
 			l.keep(d[start:pos])
 		default:
-			l.drop(d[start:pos])
+			l.dropped = true
 		}
 	}
 }
@@ -84,7 +84,7 @@ func (l *layout) enlarge(descriptor []byte) {
 	head := bytes.Clone(l.kept[0])
 	binary.LittleEndian.PutUint16(head[6:], uint16(w))
 	binary.LittleEndian.PutUint16(head[8:], uint16(h))
-	l.kept[0], l.whole[0] = head, head
+	l.kept[0] = head
 }
 
 // colorTable returns the bytes of the colour table that follows, by the packed

@@ -4,12 +4,12 @@ import "encoding/binary"
 
 // Tags of TIFF 6.0, and that of the colour profile (ICC.1, annex B.3).
 const (
-	tagWidth, tagHeight, tagBits, tagCompression                   = 256, 257, 258, 259
-	tagPhotometric, tagFillOrder, tagOffsets, tagOrientation       = 262, 266, 273, 274
-	tagSamples, tagRowsPerStrip, tagCounts, tagPlanar              = 277, 278, 279, 284
-	tagPredictor, tagColorMap                                      = 317, 320
-	tagTileWidth, tagTileLength, tagTileOffsets, tagTileCounts     = 322, 323, 324, 325
-	tagInkSet, tagExtraSamples, tagSampleFormat, tagTables, tagICC = 332, 338, 339, 347, 34675
+	tagWidth, tagHeight, tagBits, tagCompression              = 256, 257, 258, 259
+	tagPhotometric, tagFillOrder, tagOffsets, tagOrientation  = 262, 266, 273, 274
+	tagSamples, tagRowsPerStrip, tagCounts, tagPlanar         = 277, 278, 279, 284
+	tagPredictor, tagColorMap, tagTileWidth, tagTileLength    = 317, 320, 322, 323
+	tagTileOffsets, tagTileCounts, tagInkSet, tagExtraSamples = 324, 325, 332, 338
+	tagSampleFormat, tagTables, tagICC                        = 339, 347, 34675
 )
 
 // directory is the first one of a TIFF file, or of the EXIF block of another, which has

@@ -183,7 +183,7 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 	case marker >= markSOF0 && marker <= markEOI && marker != markDHT && marker != markJPG && marker != markDAC:
 		return refuse(UnsupportedFormat, "JPEG with %s coding (marker ff%02x)", jpegCoding(marker), marker)
 	case marker == markCOM:
-		l.drop(s)
+		l.dropped = true
 		return nil
 	case marker >= markAPP0 && marker <= markAPPF:
 		l.jpegApp(marker, s)
@@ -252,7 +252,7 @@ func (l *layout) jpegApp(marker byte, s []byte) {
 		l.keepJFIF(s)
 	case marker == markAPP0+1 && bytes.HasPrefix(body, []byte("Exif\x00")) && len(body) >= 6:
 		l.orient(body[6:])
-		l.drop(s)
+		l.dropped = true
 	case marker == markAPP0+2 && bytes.HasPrefix(body, []byte(iccHeader)) && len(body) >= len(iccHeader)+2:
 		l.profileParts = append(l.profileParts, body[len(iccHeader):])
 		l.keep(s)
@@ -260,7 +260,7 @@ func (l *layout) jpegApp(marker byte, s []byte) {
 		l.adobe = true
 		l.keep(s)
 	default:
-		l.drop(s)
+		l.dropped = true
 	}
 }
 
@@ -278,6 +278,6 @@ func (l *layout) keepJFIF(s []byte) {
 	b := bytes.Clone(s[:plain])
 	binary.BigEndian.PutUint16(b[2:], plain-2)
 	b[16], b[17] = 0, 0
-	l.drop(s)
-	l.kept = append(l.kept, b)
+	l.dropped = true
+	l.keep(b)
 }

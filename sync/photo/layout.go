@@ -25,20 +25,14 @@ type layout struct {
 	profileParts  [][]byte    // in a JPEG: its parts, each behind a byte with its number
 	light         *light      // what the colours are, without an ICC profile; nil is sRGB
 	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
-	whole         [][]byte    // the same with its metadata
+	dropped       bool        // there is metadata
 	mended        []string    // what was wrong with data as it came, and is no more
 	bmp           *bitmap
 	tiff          *tiffFile
 }
 
 // keep adds b to what stays when metadata is stripped.
-func (l *layout) keep(b []byte) {
-	l.kept = append(l.kept, b)
-	l.whole = append(l.whole, b)
-}
-
-// drop adds b to what goes when metadata is stripped.
-func (l *layout) drop(b []byte) { l.whole = append(l.whole, b) }
+func (l *layout) keep(b []byte) { l.kept = append(l.kept, b) }
 
 // orient takes the orientation from an EXIF block. Of several the first counts.
 func (l *layout) orient(exif []byte) {
@@ -64,7 +58,7 @@ func (l *layout) stripped() []byte {
 }
 
 // read finds out what data is and checks its container from end to end. What every
-// viewer passes over is mended.
+// viewer passes over is mended, which takes the metadata with it.
 func read(data []byte) (*layout, error) {
 	l := &layout{data: data}
 	var err error
@@ -92,7 +86,10 @@ func read(data []byte) (*layout, error) {
 		err = damaged("%s of %dx%d pixels", l.format, l.width, l.height)
 	}
 	if l.mended != nil {
-		l.data = bytes.Join(l.whole, nil)
+		l.data = bytes.Join(l.kept, nil)
+		if l.dropped {
+			l.mended = append(l.mended, "metadata removed")
+		}
 	}
 	l.turn = max(l.turn, 1)
 	return l, err

@@ -142,7 +142,7 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 // yet each has had its panics; none may end the run for everybody else.
 func rescue(err *error) {
 	if v := recover(); v != nil {
-		*err = refuse(Truncated, "decoding it fails: %v", v)
+		*err = damaged("decoding it fails: %v", v)
 	}
 }
 

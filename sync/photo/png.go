@@ -17,6 +17,9 @@ var pngKept = []string{
 	"cLLI", "bKGD", "hIST", "pHYs", "sPLT", "acTL", "fcTL", "fdAT",
 }
 
+// pngColoured are those that say what the colours are.
+var pngColoured = []string{"cICP", "iCCP", "sRGB", "cHRM", "gAMA"}
+
 var errNoIEND = &Error{Code: Truncated, Detail: "PNG ends before its IEND chunk"}
 
 // readPNG walks the chunks up to IEND and checks their sums. As viewers do, it
@@ -26,7 +29,7 @@ var errNoIEND = &Error{Code: Truncated, Detail: "PNG ends before its IEND chunk"
 func (l *layout) readPNG() error {
 	d := l.data
 	l.keep(d[:len(pngSignature)])
-	var colours pngColours
+	colours := map[string][]byte{}
 	for pos, pixels := len(pngSignature), false; ; {
 		chunk := nextChunk(d[pos:])
 		if chunk == nil && pixels {
@@ -63,18 +66,20 @@ func (l *layout) readPNG() error {
 				return refuse(Truncated, "PNG without pixels")
 			}
 			l.keep(chunk)
-			colours.into(l)
+			l.pngColours(colours)
 			return nil
 		case name == "eXIf":
 			l.orient(body)
 		case name == "acTL" && len(body) == 8:
 			l.frames = int(binary.BigEndian.Uint32(body))
 		}
-		colours.read(name, body)
+		if colours[name] == nil && slices.Contains(pngColoured, name) {
+			colours[name] = body
+		}
 		if slices.Contains(pngKept, name) || critical {
 			l.keep(chunk)
 		} else {
-			l.drop(chunk)
+			l.dropped = true
 		}
 		pos += len(chunk)
 	}

@@ -11,123 +11,62 @@ import (
 	"github.com/kovidgoyal/imaging/prism/meta/icc"
 )
 
-// pngColours are the chunks of a PNG that say what its colours are.
-type pngColours struct {
-	cicp, profile, chrm []byte
-	gamma               uint32
-	srgb                bool
-}
-
-// read notes a chunk.
-func (c *pngColours) read(name string, body []byte) {
-	switch {
-	case name == "cICP" && len(body) == 4:
-		c.cicp = body
-	case name == "iCCP":
-		c.profile = body
-	case name == "sRGB":
-		c.srgb = true
-	case name == "gAMA" && len(body) == 4:
-		c.gamma = binary.BigEndian.Uint32(body)
-	case name == "cHRM" && len(body) == 32:
-		c.chrm = body
-	}
-}
-
-// into notes what the colours of l are. The first of these chunks counts (PNG, third
-// edition, section 4.3).
-func (c *pngColours) into(l *layout) {
-	g := ofSRGB()
-	switch {
-	case c.cicp != nil && c.cicp[0] != unspecified && c.cicp[1] != unspecified:
-		if !g.name(c.cicp) {
-			l.beyond = fmt.Sprintf("colours by the code points % d, such as those of high dynamic range", c.cicp)
-		}
-	case c.profile != nil:
-		l.profile = inflateProfile(c.profile)
-		return
-	case c.srgb:
-		return
-	default:
-		if c.gamma > 0 {
-			g.gamma = 100_000 / float64(c.gamma)
-		}
-		if b := c.chrm; b != nil {
-			for _, xy := range []*[2]float64{&g.white, &g.red, &g.green, &g.blue} {
-				xy[0], xy[1] = float64(binary.BigEndian.Uint32(b))/100_000, float64(binary.BigEndian.Uint32(b[4:]))/100_000
-				b = b[8:]
-			}
-		}
-	}
-	l.setLight(g)
-}
-
-const unspecified = 2
-
-// name sets the light that code points name (ITU-T H.273, sections 8.1 and 8.2; that of
-// television as screens show it, BT.1886), and reports whether it is known here.
-func (g *light) name(code []byte) bool {
-	switch code[0] {
-	case 1: // BT.709, as sRGB
-	case 5:
-		g.red, g.green, g.blue = [2]float64{0.64, 0.33}, [2]float64{0.29, 0.6}, [2]float64{0.15, 0.06}
-	case 6, 7:
-		g.red, g.green, g.blue = [2]float64{0.63, 0.34}, [2]float64{0.31, 0.595}, [2]float64{0.155, 0.07}
-	case 9: // BT.2020
-		g.red, g.green, g.blue = [2]float64{0.708, 0.292}, [2]float64{0.17, 0.797}, [2]float64{0.131, 0.046}
-	case 12: // Display P3
-		g.red, g.green, g.blue = [2]float64{0.68, 0.32}, [2]float64{0.265, 0.69}, [2]float64{0.15, 0.06}
-	default:
-		return false
-	}
-	gamma, found := map[byte]float64{1: 2.4, 4: 2.2, 5: 2.8, 6: 2.4, 8: 1, 13: 0, 14: 2.4, 15: 2.4}[code[1]]
-	g.gamma = gamma
-	return found && code[2] == 0 && code[3] == 1
-}
-
-// inflateProfile returns the profile in the body of an iCCP chunk: a name, a
-// zero, the method of compression (0: zlib), the compressed profile. It is empty if
-// there is none.
-func inflateProfile(body []byte) []byte {
-	_, rest, found := bytes.Cut(body, []byte{0})
-	if !found || len(rest) < 1 || rest[0] != 0 {
-		return []byte{}
-	}
-	z, err := zlib.NewReader(bytes.NewReader(rest[1:]))
-	if err != nil {
-		return []byte{}
-	}
-	p, err := io.ReadAll(io.LimitReader(z, maxProfile+1))
-	if err != nil {
-		return []byte{}
-	}
-	return p
-}
-
 // light says what red, green and blue a picture's colours are made of, and how their
 // numbers grow with their light. PNG can say so without a profile.
 type light struct {
 	white, red, green, blue [2]float64 // chromaticities x and y
-	gamma                   float64    // 0: that of sRGB, which is none
+	gamma                   float64    // 0: the curve of sRGB, which is no power
 }
 
-// ofSRGB returns the light of sRGB.
-func ofSRGB() light {
-	return light{white: [2]float64{0.3127, 0.329}, red: [2]float64{0.64, 0.33}, green: [2]float64{0.3, 0.6}, blue: [2]float64{0.15, 0.06}}
-}
+var d65 = [2]float64{0.3127, 0.329}
 
-// setLight notes what the colours are, unless that is sRGB. The gamma of old displays
-// means sRGB's curve, which it is an approximation of.
-func (l *layout) setLight(g light) {
-	if math.Abs(g.gamma-2.2) < 0.05 {
-		g.gamma = 0
+// primaries are the lights that cICP chunks name, those of sRGB, television and screens
+// with a wide gamut, and gammas the curves (ITU-T H.273, sections 8.1 and 8.2; those of
+// television as screens show it, BT.1886).
+var (
+	primaries = map[byte]light{
+		1:  {d65, [2]float64{0.64, 0.33}, [2]float64{0.3, 0.6}, [2]float64{0.15, 0.06}, 0},
+		9:  {d65, [2]float64{0.708, 0.292}, [2]float64{0.17, 0.797}, [2]float64{0.131, 0.046}, 0},
+		12: {d65, [2]float64{0.68, 0.32}, [2]float64{0.265, 0.69}, [2]float64{0.15, 0.06}, 0},
 	}
-	s := ofSRGB()
-	off := math.Abs(g.gamma)
-	for i := range 2 {
-		off = max(off, math.Abs(g.white[i]-s.white[i]), math.Abs(g.red[i]-s.red[i]), math.Abs(g.green[i]-s.green[i]), math.Abs(g.blue[i]-s.blue[i]))
+	gammas = map[byte]float64{1: 2.4, 4: 2.2, 5: 2.8, 6: 2.4, 8: 1, 13: 0, 14: 2.4, 15: 2.4}
+)
+
+// pngColours notes what the colours are by the chunks of a PNG, of which the first of
+// these counts (third edition, section 4.3).
+func (l *layout) pngColours(chunks map[string][]byte) {
+	const unspecified = 2
+	g := primaries[1]
+	cicp, chrm, gama := chunks["cICP"], chunks["cHRM"], chunks["gAMA"]
+	switch {
+	case len(cicp) == 4 && cicp[0] != unspecified && cicp[1] != unspecified:
+		named, found := primaries[cicp[0]]
+		gamma, known := gammas[cicp[1]]
+		if !found || !known || cicp[2] != 0 || cicp[3] != 1 {
+			l.beyond = fmt.Sprintf("colours by the code points % d, such as those of high dynamic range", cicp)
+		}
+		g, g.gamma = named, gamma
+	case chunks["iCCP"] != nil:
+		l.profile = inflateProfile(chunks["iCCP"])
+		return
+	case chunks["sRGB"] != nil:
+		return
+	default:
+		if len(gama) == 4 {
+			g.gamma = 100_000 / float64(max(binary.BigEndian.Uint32(gama), 1))
+		}
+		if math.Abs(g.gamma-2.2) < 0.05 { // of old displays: an approximation of sRGB's curve
+			g.gamma = 0
+		}
+		for i, xy := range []*[2]float64{&g.white, &g.red, &g.green, &g.blue} {
+			for j := range xy {
+				if len(chrm) == 32 {
+					xy[j] = float64(binary.BigEndian.Uint32(chrm[8*i+4*j:])) / 100_000
+				}
+			}
+		}
 	}
-	if off > 0.002 {
+	if g != primaries[1] {
 		l.light = &g
 	}
 }
@@ -169,4 +108,17 @@ func (g *light) pipeline() *icc.Pipeline {
 		return nil
 	}
 	return p
+}
+
+// inflateProfile returns the profile in the body of an iCCP chunk: a name, a
+// zero, the method of compression (0: zlib), the compressed profile. It is empty if
+// there is none.
+func inflateProfile(body []byte) []byte {
+	_, rest, _ := bytes.Cut(body, []byte{0})
+	if z, err := zlib.NewReader(bytes.NewReader(rest[min(len(rest), 1):])); err == nil {
+		if p, err := io.ReadAll(io.LimitReader(z, maxProfile+1)); err == nil && p != nil {
+			return p
+		}
+	}
+	return []byte{}
 }

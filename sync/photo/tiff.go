@@ -1,7 +1,6 @@
 package photo
 
 import (
-	"bufio"
 	"bytes"
 	"compress/zlib"
 	"context"
@@ -12,14 +11,12 @@ import (
 	"math/bits"
 	"slices"
 
-	"golang.org/x/image/ccitt"
 	"golang.org/x/image/tiff/lzw"
 )
 
-// tiffFile is what the first directory of a TIFF says about its pixels. No library at
-// hand reads what scanners and Photoshop write: golang.org/x/image/tiff, and what is
-// made of it, know neither planes, print inks, grey with transparency nor bits in the
-// other order, and take some of them for others.
+// tiffFile is what the first directory of a TIFF says about its pixels. The libraries at
+// hand do not read what Photoshop and scanners write (planes, print inks, grey with
+// transparency, bits in the other order), and take some of it for something else.
 type tiffFile struct {
 	directory
 	bits, samples, colours   int // of a sample; of a pixel; those of them that are colours
@@ -34,11 +31,11 @@ type tiffFile struct {
 // The photometric interpretations and compressions that are read.
 const (
 	tiffWhiteIsZero, tiffBlackIsZero, tiffRGB, tiffPalette, tiffCMYK, tiffYCbCr = 0, 1, 2, 3, 5, 6
-
-	tiffNone, tiffGroup4, tiffLZW, tiffJPEG, tiffDeflate, tiffPackBits, tiffDeflateOld = 1, 4, 5, 7, 8, 32773, 32946
+	tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffPackBits, tiffDeflateOld      = 1, 5, 7, 8, 32773, 32946
 )
 
-var tiffCompressions = []int64{tiffNone, tiffGroup4, tiffLZW, tiffJPEG, tiffDeflate, tiffPackBits, tiffDeflateOld}
+// tiffColours are the samples of a pixel that are colours, by photometric interpretation.
+var tiffColours = map[int64]int{tiffWhiteIsZero: 1, tiffBlackIsZero: 1, tiffRGB: 3, tiffPalette: 1, tiffCMYK: 4, tiffYCbCr: 3}
 
 // readTIFF looks at the first directory.
 func (l *layout) readTIFF() error {
@@ -51,19 +48,15 @@ func (l *layout) readTIFF() error {
 		return refuse(TooManyPixels, "TIFF of %d x %d pixels", l.width, l.height)
 	}
 	t := &tiffFile{
-		directory: d, bits: int(d.number(tagBits, 1)), samples: int(d.number(tagSamples, 1)), planes: 1, alpha: -1, colours: 1,
+		directory: d, bits: int(d.number(tagBits, 1)), samples: int(d.number(tagSamples, 1)), planes: 1, alpha: -1,
 		photometric: d.number(tagPhotometric, -1), compression: d.number(tagCompression, 1), palette: d.numbers(tagColorMap),
 	}
-	l.tiff, l.inks = t, 3
-	switch t.photometric {
-	case tiffWhiteIsZero, tiffBlackIsZero:
-		l.inks = 1
-	case tiffRGB, tiffYCbCr:
-		t.colours = 3
-	case tiffCMYK:
-		l.inks, t.colours = 4, 4
+	t.colours = tiffColours[t.photometric]
+	l.tiff, l.inks = t, t.colours
+	if t.photometric == tiffPalette {
+		l.inks = 3
 	}
-	if extra := d.number(tagExtraSamples, 0); (extra == 1 || extra == 2) && l.inks != 4 {
+	if extra := d.number(tagExtraSamples, 0); (extra == 1 || extra == 2) && l.inks != 4 && t.samples > t.colours {
 		t.alpha = t.colours
 	}
 	if d.number(tagPlanar, 1) == 2 {
@@ -73,55 +66,41 @@ func (l *layout) readTIFF() error {
 	if d.entries[tagICC] != nil {
 		l.profile = append([]byte{}, d.bytes(tagICC)...)
 	}
-	if err := t.readable(); err != nil {
-		return err
+	if !t.readable() {
+		return refuse(UnsupportedFormat, "TIFF with %d samples of %d bits, format %d, colours of kind %d, compression %d, predictor %d",
+			t.samples, d.numbers(tagBits), d.number(tagSampleFormat, 1), t.photometric, t.compression, d.number(tagPredictor, 1))
 	}
 	return l.tiffBlocks()
 }
 
-// readable refuses what is not read.
-func (t *tiffFile) readable() error {
+// readable reports whether the pixels are of a kind that is read.
+func (t *tiffFile) readable() bool {
 	other := func(n int64) bool { return n != int64(t.bits) }
-	sign := func(n int64) bool { return n != 1 && n != 4 } // 4: undefined
-	predictor := t.number(tagPredictor, 1)
-	switch {
-	case !slices.Contains(tiffCompressions, t.compression):
-		return refuse(UnsupportedFormat, "TIFF with compression %d", t.compression)
-	case t.bits < 1, t.bits > 16, slices.ContainsFunc(t.numbers(tagBits), other):
-		return refuse(UnsupportedFormat, "TIFF with %d bits for its samples", t.numbers(tagBits))
-	case slices.ContainsFunc(t.numbers(tagSampleFormat), sign):
-		return refuse(UnsupportedFormat, "TIFF with signed or floating-point samples")
-	case t.photometric < 0, t.photometric == 4, t.photometric > tiffYCbCr, t.photometric == tiffYCbCr && t.compression != tiffJPEG:
-		return refuse(UnsupportedFormat, "TIFF with colours of kind %d (PhotometricInterpretation)", t.photometric)
-	case t.photometric == tiffCMYK && t.number(tagInkSet, 1) != 1:
-		return refuse(UnsupportedFormat, "TIFF with other inks than cyan, magenta, yellow and black")
-	case t.compression == tiffJPEG && (t.bits != 8 || t.planes > 1 || t.samples != t.colours), t.compression == tiffGroup4 && (t.bits != 1 || t.samples > 1):
-		return refuse(UnsupportedFormat, "TIFF with a variant of compression %d that is not read", t.compression)
-	case predictor > 2, predictor == 2 && t.bits < 8:
-		return refuse(UnsupportedFormat, "TIFF with predictor %d and %d bits a sample", predictor, t.bits)
-	case t.samples < t.colours, t.samples <= t.alpha, t.samples > 64, t.photometric == tiffPalette && len(t.palette) < 3<<min(t.bits, 8):
-		return damaged("TIFF with %d samples a pixel for %d colours, and %d in its palette", t.samples, t.colours, len(t.palette)/3)
-	}
-	return nil
+	format, predictor := t.number(tagSampleFormat, 1), t.number(tagPredictor, 1)
+	return slices.Contains([]int64{tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffPackBits, tiffDeflateOld}, t.compression) &&
+		t.colours > 0 && t.samples >= t.colours && t.samples <= 64 &&
+		t.bits > 0 && t.bits <= 16 && !slices.ContainsFunc(t.numbers(tagBits), other) &&
+		(format == 1 || format == 4) && // whole numbers, or not said
+		(predictor == 1 || predictor == 2 && t.bits >= 8) &&
+		(t.photometric != tiffYCbCr || t.compression == tiffJPEG) &&
+		(t.photometric != tiffCMYK || t.number(tagInkSet, 1) == 1) &&
+		(t.photometric != tiffPalette || t.bits <= 8 && len(t.palette) >= 3<<t.bits) &&
+		(t.compression != tiffJPEG || t.bits == 8 && t.planes == 1 && t.samples == t.colours)
 }
 
 // tiffBlocks finds the strips or tiles.
 func (l *layout) tiffBlocks() error {
 	t := l.tiff
 	t.block = image.Pt(l.width, int(min(max(t.number(tagRowsPerStrip, int64(l.height)), 1), int64(l.height))))
-	offsets, counts := uint16(tagOffsets), uint16(tagCounts)
 	if t.entries[tagTileWidth] != nil {
 		t.block = image.Pt(int(t.number(tagTileWidth, 0)), int(t.number(tagTileLength, 0)))
-	}
-	if t.entries[tagTileOffsets] != nil {
-		offsets, counts = tagTileOffsets, tagTileCounts
 	}
 	if t.block.X <= 0 || t.block.Y <= 0 || t.block.X > l.width+1024 || t.block.Y > l.height+1024 {
 		return damaged("TIFF with blocks of %dx%d pixels", t.block.X, t.block.Y)
 	}
-	t.offsets, t.counts = t.numbers(offsets), t.numbers(counts)
-	if len(t.offsets) == 1 && t.entries[counts] == nil { // as old programs write it
-		t.counts = []int64{max(int64(len(l.data))-t.offsets[0], 0)}
+	t.offsets, t.counts = t.numbers(tagOffsets), t.numbers(tagCounts)
+	if t.entries[tagTileOffsets] != nil {
+		t.offsets, t.counts = t.numbers(tagTileOffsets), t.numbers(tagTileCounts)
 	}
 	n, read := ceil(l.width, t.block.X)*ceil(l.height, t.block.Y)*t.planes, int64(0)
 	if len(t.offsets) < n || len(t.counts) < n {
@@ -137,8 +116,8 @@ func (l *layout) tiffBlocks() error {
 		return refuse(UnsupportedFormat, "TIFF that has the same bytes read again and again")
 	}
 	l.memory = 4*l.pixels() + 8*int64(t.block.X)*int64(t.samples)
-	if t.compression == tiffJPEG {
-		l.memory += 15 * int64(t.block.X) * int64(t.block.Y) // it may be progressive
+	if t.compression == tiffJPEG || t.compression == tiffPackBits {
+		l.memory += 15 * int64(t.block.X) * int64(t.block.Y) // it may be progressive, or have many samples
 	}
 	return nil
 }
@@ -157,25 +136,24 @@ func (l *layout) decodeTIFF(ctx context.Context) (image.Image, error) {
 	}
 	across, down := ceil(l.width, t.block.X), ceil(l.height, t.block.Y)
 	for i := range across * down * t.planes {
-		at := image.Rectangle{Max: t.block}.Add(image.Pt(i%across*t.block.X, i/across%down*t.block.Y)).Intersect(size)
-		data := l.data[t.offsets[i] : t.offsets[i]+t.counts[i]]
-		var err error
-		if t.compression == tiffJPEG {
-			err = t.drawJPEG(m, at, data)
-		} else {
-			err = t.lines(ctx, pixels, at, i/(across*down), data)
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
-		if err != nil {
+		at := image.Rectangle{Max: t.block}.Add(image.Pt(i%across*t.block.X, i/across%down*t.block.Y)).Intersect(size)
+		decode, data := t.lines, l.data[t.offsets[i]:t.offsets[i]+t.counts[i]]
+		if t.compression == tiffJPEG {
+			decode = t.jpeg
+		}
+		if err := decode(m, pixels, at, i/(across*down), data); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
 }
 
-// drawJPEG draws a block that is a JPEG, whose tables may be elsewhere (TIFF Technical
-// Note 2). What its colours are stands in the directory: Adobe's marker says it to the
-// decoder.
-func (t *tiffFile) drawJPEG(m image.Image, at image.Rectangle, data []byte) error {
+// jpeg draws a block that is a JPEG, whose tables may be elsewhere (TIFF Technical Note 2).
+// What its colours are stands in the directory: Adobe's marker says it to the decoder.
+func (t *tiffFile) jpeg(m image.Image, pixels *image.NRGBA, at image.Rectangle, _ int, data []byte) error {
 	if len(data) < 4 {
 		return io.ErrUnexpectedEOF
 	}
@@ -198,15 +176,14 @@ func (t *tiffFile) drawJPEG(m image.Image, at image.Rectangle, data []byte) erro
 	if err != nil {
 		return err
 	}
-	from, inks := block.(*image.CMYK)
-	to, wanted := m.(*image.CMYK)
-	if !inks || !wanted {
-		draw.Draw(m.(draw.Image), at, block, block.Bounds().Min, draw.Src)
+	inks, ok := block.(*image.CMYK)
+	if !ok {
+		draw.Draw(m.(draw.Image), at, block, image.Point{}, draw.Src)
 		return nil
 	}
 	for y := range at.Dy() {
-		row := to.Pix[to.PixOffset(at.Min.X, at.Min.Y+y):][:4*at.Dx()]
-		copy(row, from.Pix[y*from.Stride:])
+		row := pixels.Pix[pixels.PixOffset(at.Min.X, at.Min.Y+y):][:4*at.Dx()]
+		copy(row, inks.Pix[y*inks.Stride:])
 		for i := range row {
 			row[i] = ^row[i] // Adobe's are negatives, those of TIFF are not
 		}
@@ -215,25 +192,30 @@ func (t *tiffFile) drawJPEG(m image.Image, at image.Rectangle, data []byte) erro
 }
 
 // lines stores the samples of a block, or of one plane of it.
-func (t *tiffFile) lines(ctx context.Context, m *image.NRGBA, at image.Rectangle, plane int, data []byte) error {
+func (t *tiffFile) lines(_ image.Image, m *image.NRGBA, at image.Rectangle, plane int, data []byte) error {
 	if t.number(tagFillOrder, 1) == 2 {
 		data = bytes.Clone(data)
 		for i, b := range data {
 			data[i] = bits.Reverse8(b)
 		}
 	}
-	r, err := t.unpacked(data, at.Dy())
-	if err != nil {
-		return err
-	}
 	samples := t.samples / t.planes // in this line
 	values := make([]uint16, t.block.X*samples)
 	line := make([]byte, (len(values)*t.bits+7)/8)
-	predicted := t.number(tagPredictor, 1) == 2 && t.compression != tiffNone
-	for y := at.Min.Y; y < at.Max.Y; y++ {
-		if err := ctx.Err(); err != nil {
+	var r io.Reader = bytes.NewReader(data)
+	switch t.compression {
+	case tiffPackBits:
+		r = bytes.NewReader(unpackBits(data, len(line)*at.Dy()))
+	case tiffLZW:
+		r = lzw.NewReader(r, lzw.MSB, 8)
+	case tiffDeflate, tiffDeflateOld:
+		var err error
+		if r, err = zlib.NewReader(r); err != nil {
 			return err
 		}
+	}
+	predicted := t.number(tagPredictor, 1) == 2 && t.compression != tiffNone
+	for y := at.Min.Y; y < at.Max.Y; y++ {
 		if _, err := io.ReadFull(r, line); err != nil {
 			return err
 		}
@@ -251,23 +233,21 @@ func (t *tiffFile) lines(ctx context.Context, m *image.NRGBA, at image.Rectangle
 	return nil
 }
 
-// unpacked returns a reader of the lines of a block.
-func (t *tiffFile) unpacked(data []byte, rows int) (io.Reader, error) {
-	r := bytes.NewReader(data)
-	switch t.compression {
-	case tiffLZW:
-		if len(data) > 1 && data[0] == 0 && data[1] == 1 {
-			return nil, refuse(UnsupportedFormat, "TIFF with LZW compression of the time before TIFF 6.0")
+// unpackBits unpacks runs of bytes, at least n if there are as many (TIFF 6.0, section 9).
+func unpackBits(d []byte, n int) (out []byte) {
+	for len(d) > 1 && len(out) < n {
+		head, rest := int(int8(d[0])), d[1:]
+		switch {
+		case head >= 0:
+			k := min(head+1, len(rest))
+			out, d = append(out, rest[:k]...), rest[k:]
+		case head > -128:
+			out, d = append(out, bytes.Repeat(rest[:1], 1-head)...), rest[1:]
+		default: // nothing
+			d = rest
 		}
-		return lzw.NewReader(r, lzw.MSB, 8), nil
-	case tiffDeflate, tiffDeflateOld:
-		return zlib.NewReader(r)
-	case tiffPackBits:
-		return bufio.NewReader(&packBits{data}), nil
-	case tiffGroup4:
-		return ccitt.NewReader(r, ccitt.MSB, ccitt.Group4, t.block.X, rows, &ccitt.Options{Invert: true}), nil
 	}
-	return r, nil
+	return out
 }
 
 // split takes the samples of a line apart.
@@ -301,32 +281,11 @@ func (t *tiffFile) store(p []byte, s int, v uint16) {
 	case s == t.alpha:
 		p[3] = c
 	case s >= t.colours: // something that does not show
-	case t.photometric == tiffPalette && int(v) < n:
+	case t.photometric == tiffPalette:
 		p[0], p[1], p[2] = byte(t.palette[v]>>8), byte(t.palette[n+int(v)]>>8), byte(t.palette[2*n+int(v)]>>8)
 	case t.colours == 1:
 		p[0], p[1], p[2] = c, c, c
 	default:
 		p[s] = c
 	}
-}
-
-// packBits unpacks runs of bytes (TIFF 6.0, section 9).
-type packBits struct{ data []byte }
-
-// Read needs room for the longest run, 128 bytes, which bufio gives it.
-func (r *packBits) Read(p []byte) (n int, err error) {
-	if len(r.data) < 2 {
-		return 0, io.ErrUnexpectedEOF
-	}
-	head, rest := int(int8(r.data[0])), r.data[1:]
-	switch {
-	case head >= 0:
-		n = copy(p, rest[:min(head+1, len(rest))])
-		rest = rest[n:]
-	case head > -128:
-		n = copy(p, bytes.Repeat(rest[:1], 1-head))
-		rest = rest[1:]
-	}
-	r.data = rest
-	return n, nil
 }

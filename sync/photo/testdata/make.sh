@@ -49,8 +49,6 @@ convert "$p" -endian MSB -compress none msb.tiff
 convert "$p" -compress jpeg jpeg.tiff
 convert "$p" -colorspace CMYK cmyk.tiff
 convert "$p" -interlace plane -compress none planar.tiff
-convert "$p" -colorspace gray -threshold 40% -compress group4 -define quantum:polarity=min-is-white fax.tiff
-convert fax.tiff -compress group4 -define quantum:polarity=min-is-black fax-black.tiff
 
 # As cameras, phones and picture editors leave them: held sideways, where and when,
 # by whom, with a preview, and with the colour profile that has to stay.
