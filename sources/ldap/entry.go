@@ -31,9 +31,8 @@ var (
 
 // entry is what a search gives for one entry.
 type entry struct {
-	dn     string
-	attrs  []attribute
-	shared bool // by several photos
+	dn    string
+	attrs []attribute
 }
 
 // attribute has the name as the server writes it, its options apart.

@@ -35,7 +35,6 @@ type Source struct {
 
 	first   atomic.Int32 // the address to try first
 	reached atomic.Bool  // a server answered, and is worth waiting for when it does not
-	listed  atomic.Int64 // entries of the last listing
 	slots   chan struct{}
 	mu      sync.Mutex
 	idle    []*conn

@@ -36,7 +36,6 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	w.listing.Warnings = append(w.listing.Warnings, w.skipped.warnings()...)
 	slices.Sort(w.listing.Unnamed)
 	w.listing.Complete = err == nil
-	s.listed.Store(int64(w.listing.Entries))
 	return w.listing, err
 }
 

@@ -2,7 +2,6 @@ package ldap
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,18 +21,25 @@ const (
 	photosAhead = 2 * sources.MaxPhotoBytes
 )
 
-// Photos implements sources.Source: it reads a batch of entries by key in one
-// search, and the next while the first is taken. After a lost connection it goes
-// on with what is left on the next server.
+// Photos implements sources.Source: it reads the entries of a batch in one search, and
+// the next batch while the first is taken. After a lost connection it goes on with what
+// is left on the next server.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	todo := want(refs)
+	refs = slices.Compact(slices.SortedFunc(slices.Values(refs), sources.Ref.Compare))
+	given := make([]bool, len(refs))
 	return s.withServer(ctx, "read photos", func(ctx context.Context, c *conn) (progress bool, err error) {
-		err = s.read(ctx, c, todo.left(), func(p sources.Photo) error {
-			todo.take(p.Ref)
-			progress = true
+		var left []sources.Ref
+		for i, r := range refs {
+			if !given[i] {
+				left = append(left, r)
+			}
+		}
+		err = s.read(ctx, c, left, func(p sources.Photo) error {
+			i, _ := slices.BinarySearchFunc(refs, p.Ref, sources.Ref.Compare)
+			given[i], progress = true, true
 			if err := each(p); err != nil {
 				return stop{err}
 			}
@@ -48,12 +54,18 @@ func (s *Source) read(ctx context.Context, c *conn, refs []sources.Ref, each fun
 	room := semaphore.NewWeighted(photosAhead)
 	weight := func(p sources.Photo) int64 { return min(int64(len(p.Data)), photosAhead) }
 	return ahead(ctx, photoBatch, func(ctx context.Context, give func(sources.Photo) error) error {
-		return batch{Source: s, c: c, give: func(p sources.Photo) error {
+		b := batch{Source: s, c: c, give: func(p sources.Photo) error {
 			if room.Acquire(ctx, weight(p)) != nil {
 				return context.Cause(ctx)
 			}
 			return give(p)
-		}}.all(ctx, refs)
+		}}
+		for chunk := range slices.Chunk(refs, photoBatch) {
+			if err := b.read(ctx, chunk); err != nil {
+				return err
+			}
+		}
+		return nil
 	}, func(p sources.Photo) error {
 		defer room.Release(weight(p))
 		return each(p)
@@ -67,111 +79,75 @@ type batch struct {
 	give func(sources.Photo) error
 }
 
-func (b batch) all(ctx context.Context, refs []sources.Ref) error {
-	if len(refs) > max(photoBatch, int(b.listed.Load())/2) {
-		var err error
-		if refs, err = b.sweep(ctx, refs); err != nil {
-			return err
-		}
-	}
-	for chunk := range slices.Chunk(refs, photoBatch) {
-		if err := b.some(ctx, chunk); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sweep reads the photos of refs, which are most of what was listed, with the pages
-// of a listing: asked for by key, the same entries take a server twice the time. It
-// returns the refs that it did not come across.
-func (b batch) sweep(ctx context.Context, refs []sources.Ref) (left []sources.Ref, err error) {
-	w := want(refs)
-	var without []sources.Photo
-	pages := 0
-	if b.c.group == nil && b.c.server.ad { // another connection than that of the listing
-		if err := b.resolve(ctx, b.c); err != nil {
-			return nil, err
-		}
-	}
-	err = b.pages(ctx, b.c, b.attributes(), &pages, func(e *entry) error { return b.found(e, w, &without) })
-	if err != nil {
-		return nil, err
-	}
-	for chunk := range slices.Chunk(without, photoBatch) {
-		if err := b.withoutPhoto(ctx, chunk); err != nil {
-			return nil, err
-		}
-	}
-	return w.left(), nil
-}
-
-// found gives the photo of an entry, if it is wanted, which it is once.
-func (b batch) found(e *entry, w *wanted, without *[]sources.Photo) error {
-	id := key(e)
-	if id == "" {
-		return nil
-	}
-	refs := w.takeAll(id)
-	e.shared = len(refs) > 1
+func (b batch) read(ctx context.Context, refs []sources.Ref) error {
+	gone := map[sources.Ref]bool{}
 	for _, r := range refs {
-		if err := b.photo(e, r, without); err != nil {
-			return err
-		}
+		gone[r] = true
 	}
-	return nil
-}
-
-// some reads the photos of a few entries.
-func (b batch) some(ctx context.Context, refs []sources.Ref) error {
-	w, filter := want(refs), ""
-	var without []sources.Photo // that may be seen
-	for _, r := range w.takeAll("") {
-		e, err := b.c.read(ctx, r.Name, b.attributes()...)
+	var without []sources.Photo // to look at
+	attributes := slices.Concat(b.o.PhotoAttributes, b.o.EmailAttributes, keyAttributes(b.c.server), b.marks.attributes(b.c.server))
+	err := b.find(ctx, refs, "(objectClass=*)", attributes, func(e *entry, of []sources.Ref) error {
+		for _, r := range of {
+			delete(gone, r)
+			p := b.photo(e, r)
+			switch {
+			case p.Err == nil && p.Data == nil:
+				without = append(without, p)
+				continue
+			case len(of) == 1:
+				p.Lender = &b.buffers
+			}
+			if err := b.give(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for r := range gone {
 		if err == nil {
-			err = b.photo(e, r, &without)
-		}
-		if err != nil {
-			return err
+			err = b.give(sources.Photo{Ref: r, Err: fmt.Errorf("entry %q: %w", r.Name, sources.ErrGone)})
 		}
 	}
-	asked := map[string]bool{}
-	for _, r := range w.left() {
-		if !asked[r.Key] {
-			filter += keyFilter(r.Key)
-			asked[r.Key] = true
-		}
-	}
-	if filter != "" {
-		req := b.search("(|"+filter+")", b.attributes())
-		if _, err := b.c.search(ctx, req, func(e *entry) error { return b.found(e, w, &without) }); err != nil {
-			return err
-		}
-	}
-	for _, r := range w.left() {
-		if err := b.photo(nil, r, nil); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	return b.withoutPhoto(ctx, without)
 }
 
-// attributes are those of which photos, addresses, keys and marks are made.
-func (b batch) attributes() []string {
-	return slices.Concat(b.o.PhotoAttributes, b.o.EmailAttributes, keyAttributes(b.c.server), b.marks.attributes(b.c.server))
+// find gives the entries of refs that match a filter, each with its refs: those with a
+// key in one search, the others one by one.
+func (b batch) find(ctx context.Context, refs []sources.Ref, filter string, attributes []string, each func(*entry, []sources.Ref) error) error {
+	byKey, keys := map[string][]sources.Ref{}, ""
+	for _, r := range refs {
+		if r.Key != "" {
+			if byKey[r.Key] == nil {
+				keys += keyFilter(r.Key)
+			}
+			byKey[r.Key] = append(byKey[r.Key], r)
+			continue
+		}
+		req := request(r.Name, ldap.ScopeBaseObject, filter, attributes)
+		_, err := b.c.search(ctx, req, func(e *entry) error { return each(e, []sources.Ref{r}) })
+		if err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+			return err
+		}
+	}
+	if keys == "" {
+		return nil
+	}
+	_, err := b.c.search(ctx, b.search("(&(|"+keys+")"+filter+")", attributes), func(e *entry) error {
+		of := byKey[key(e)]
+		delete(byKey, key(e))
+		return each(e, of)
+	})
+	return err
 }
 
-// photo gives the photo of an entry; nil: it is gone. One that seems to have none
-// is left for withoutPhoto.
-func (b batch) photo(e *entry, r sources.Ref, without *[]sources.Photo) error {
-	if e == nil {
-		return b.give(sources.Photo{Ref: r, Err: fmt.Errorf("entry %q: %w", r.Name, sources.ErrGone)})
-	}
+// photo is the photo of an entry. Without data and error it seems to have none.
+func (b batch) photo(e *entry, r sources.Ref) sources.Photo {
 	p := sources.Photo{Ref: r}
 	now, has := b.marks.of(e, b.c.server, b.now())
-	if r.Mark != "" {
-		p.Moved = digest(now) != r.Mark
-	}
+	p.Moved = r.Mark != "" && digest(now) != r.Mark
 	if e.ranged(b.o.EmailAttributes) == nil { // else nobody knows which are left
 		own, aliases, _ := b.emails(e)
 		p.Emails = append(append([]string{}, own...), aliases...) // not nil
@@ -181,76 +157,52 @@ func (b batch) photo(e *entry, r sources.Ref, without *[]sources.Photo) error {
 	case e.ranged(b.o.PhotoAttributes) != nil:
 		p.Err = fmt.Errorf("entry %q: the server gives only a part of its values", r.Name)
 	case data != nil:
-		if p.Data = data; !e.shared {
-			p.Lender = &b.buffers
-		}
+		p.Data = data
 	case dropped > 0:
 		p.Err = fmt.Errorf("entry %q: %w: %d bytes, %d are read at most", r.Name, sources.ErrTooLarge, dropped, sources.MaxPhotoBytes)
 	case has == sources.Present: // and does not show: Samba answers filters as if it were not there
 		p.Err = denied(r, b.o.PhotoAttributes)
-	default:
-		*without = append(*without, p)
-		return nil
 	}
-	return b.give(p)
+	return p
 }
 
 func denied(r sources.Ref, attributes []string) error {
 	return fmt.Errorf("entry %q: %w: the bind user needs the right to read %s", r.Name, sources.ErrDenied, strings.Join(attributes, ", "))
 }
 
-// withoutPhoto tells those who have no photo from those whose photo may not be
-// seen: of these a server cannot say that the attribute is not there, either (RFC
-// 4511, section 4.5.1.7). Attributes that the server does not know at all hide
-// nothing.
+// withoutPhoto tells those who have no photo from those whose photo may not be seen: of
+// these a server cannot say that the attribute is not there, either (RFC 4511, section
+// 4.5.1.7). Attributes that the server does not know at all hide nothing.
 func (b batch) withoutPhoto(ctx context.Context, photos []sources.Photo) error {
-	if len(photos) == 0 {
-		return nil
-	}
 	known, err := b.known(ctx, b.c)
-	if err != nil {
-		return err
-	}
-	none := map[string]bool{}
-	if len(known) > 0 {
-		if none, err = b.none(ctx, photos, "(!("+strings.Join(known, "=*))(!(")+"=*))"); err != nil {
-			return err
+	absent := map[sources.Ref]bool{}
+	if err == nil && len(known) > 0 && len(photos) > 0 {
+		refs := make([]sources.Ref, len(photos))
+		for i, p := range photos {
+			refs[i] = p.Ref
 		}
+		err = b.find(ctx, refs, noneOf(known), keyAttributes(b.c.server), func(_ *entry, of []sources.Ref) error {
+			for _, r := range of {
+				absent[r] = true
+			}
+			return nil
+		})
 	}
 	for _, p := range photos {
-		p.Err = fmt.Errorf("entry %q: %w", p.Ref.Name, sources.ErrNoPhoto)
-		if len(known) > 0 && !none[cmp.Or(p.Ref.Key, p.Ref.Name)] {
+		if p.Err = fmt.Errorf("entry %q: %w", p.Ref.Name, sources.ErrNoPhoto); len(known) > 0 && !absent[p.Ref] {
 			p.Err = denied(p.Ref, known)
 		}
-		if err := b.give(p); err != nil {
-			return err
+		if err == nil {
+			err = b.give(p)
 		}
 	}
-	return nil
+	return err
 }
 
-// none returns which of photos' entries, by key or else DN, match a filter.
-func (b batch) none(ctx context.Context, photos []sources.Photo, filter string) (map[string]bool, error) {
-	none, keys := map[string]bool{}, ""
-	for _, p := range photos {
-		if p.Ref.Key != "" {
-			keys += keyFilter(p.Ref.Key)
-			continue
-		}
-		es, err := b.c.entries(ctx, request(p.Ref.Name, ldap.ScopeBaseObject, "(&"+filter+")", []string{"1.1"}))
-		if err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
-			return nil, err
-		}
-		none[p.Ref.Name] = len(es) > 0
-	}
-	if keys == "" {
-		return none, nil
-	}
-	es, err := b.c.entries(ctx, b.search("(&(|"+keys+")"+filter+")", keyAttributes(b.c.server)))
-	for _, e := range es {
-		none[key(e)] = true
-	}
-	return none, err
+// noneOf is the filter of entries of which a server can say that they have none of these
+// attributes.
+func noneOf(attributes []string) string {
+	return "(&(!(" + strings.Join(attributes, "=*))(!(") + "=*)))"
 }
 
 // choose takes the photo out of an entry: of the first attribute that is there and
