@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -251,28 +250,6 @@ func (c *conn) read(ctx context.Context, dn string, attributes ...string) (*entr
 		return nil, err
 	}
 	return es[0], nil
-}
-
-// complete reads the values of attributes that the server has not given yet, part by part;
-// false: it does not give them.
-func (c *conn) complete(ctx context.Context, e *entry, names []string) (bool, error) {
-	for range maxFew {
-		a := e.ranged(names)
-		if a == nil {
-			return true, nil
-		}
-		n, _ := a.part()
-		more, err := c.read(ctx, e.dn, fmt.Sprintf("%s;range=%d-*", a.name, n))
-		if err != nil || more == nil {
-			return false, err
-		}
-		next := slices.IndexFunc(more.attrs, func(b attribute) bool { return strings.EqualFold(b.name, a.name) && b.options != "" })
-		if next < 0 {
-			break
-		}
-		a.values, a.options = append(a.values, more.attrs[next].values...), more.attrs[next].options
-	}
-	return false, nil
 }
 
 // request is a new search: one that is used again keeps the controls of before.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"photosync/sources"
@@ -78,30 +77,18 @@ func (e *entry) texts(name string) []string {
 	return out
 }
 
-// part reports whether these are the first of an attribute's values only, and how
-// many: Active Directory does that with those of many ([MS-ADTS], section
+// ranged reports whether the server gave a part only of the values of one of these
+// attributes: Active Directory does that where there are many ([MS-ADTS], section
 // 3.1.1.3.1.3.3).
-func (a attribute) part() (n int, ok bool) {
-	for o := range strings.SplitSeq(strings.ToLower(a.options), ";") {
-		if r, ranged := strings.CutPrefix(o, "range="); ranged && !strings.HasSuffix(r, "-*") {
-			_, last, _ := strings.Cut(r, "-")
-			n, _ = strconv.Atoi(last)
-			return n + 1, true
+func (e *entry) ranged(names []string) bool {
+	for _, a := range e.attrs {
+		options := strings.ToLower(a.options)
+		if strings.Contains(options, "range=") && !strings.HasSuffix(options, "-*") &&
+			slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, a.name) }) {
+			return true
 		}
 	}
-	return 0, false
-}
-
-// ranged returns the first of these attributes of which the server gave a part only; nil:
-// none.
-func (e *entry) ranged(names []string) *attribute {
-	for i, a := range e.attrs {
-		_, cut := a.part()
-		if cut && slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, a.name) }) {
-			return &e.attrs[i]
-		}
-	}
-	return nil
+	return false
 }
 
 // decoder reads a SearchResultEntry (RFC 4511, section 4.5.2) in the subset of BER

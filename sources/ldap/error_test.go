@@ -210,15 +210,6 @@ func TestSignaturesOverTLS(t *testing.T) {
 	}
 }
 
-// Whose photos are looked for in the global catalogue is told so.
-func TestGlobalCatalogue(t *testing.T) {
-	for url, hint := range map[string]string{"ldaps://dc1:3269": "use 389 or 636", "ldap://dc1:3268": "use 389 or 636", "ldaps://dc1": "right to read"} {
-		if h := (&Error{"list", url, hiddenPhotos(url, []string{"thumbnailPhoto"})}).Hint(); !strings.Contains(h, hint) {
-			t.Errorf("%s: hint %q", url, h)
-		}
-	}
-}
-
 // A certificate that names no server is not mended by another name in the settings.
 func TestCertificateWithoutNames(t *testing.T) {
 	c := &x509.Certificate{Subject: pkix.Name{CommonName: "dc1"}}

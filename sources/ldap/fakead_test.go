@@ -30,7 +30,6 @@ type controller struct {
 	people     []*person
 	noMetaData bool              // replPropertyMetaData may not be read
 	hidden     map[string]bool   // DNs whose photo may not be read
-	stuck      bool              // the rest of an attribute's values is not given
 	lose       int               // searches until the connection is lost; 0: never
 	silent     bool              // searches are not answered
 	unscoped   bool              // searches that are not paged are referred elsewhere, though that was not wanted
@@ -321,33 +320,20 @@ func (d *controller) entry(p *person, wanted []string) *entry {
 		a := attribute{name: pair[0], values: [][]byte{[]byte(pair[1])}}
 		e.attrs = append(e.attrs, a)
 	}
-	for _, w := range wanted {
-		name, options, _ := strings.Cut(w, ";")
-		if from := 0; strings.EqualFold(name, "proxyAddresses") && len(p.proxies) > 0 {
-			fmt.Sscanf(options, "range=%d-", &from)
-			e.attrs = append(e.attrs, d.part(p.proxies, from)...)
-		}
+	if len(p.proxies) > 0 && slices.Contains(wanted, "proxyAddresses") {
+		e.attrs = append(e.attrs, part(p.proxies)...)
 	}
 	return e
 }
 
-// part is what is given of an attribute with many values: those from a number on,
-// and the attribute without any beside them.
-func (d *controller) part(values []string, from int) []attribute {
+// part is what is given of an attribute with many values: the first of them, and the
+// attribute without any beside them.
+func part(values []string) []attribute {
 	const most = 1500
 	if len(values) <= most {
 		return []attribute{{name: "proxyAddresses", values: asBytes(values)}}
 	}
-	whole := attribute{name: "proxyAddresses"}
-	if d.stuck && from > 0 {
-		return []attribute{whole}
-	}
-	to := min(from+most, len(values))
-	options := fmt.Sprintf("range=%d-%d", from, to-1)
-	if to == len(values) {
-		options = fmt.Sprintf("range=%d-*", from)
-	}
-	return []attribute{whole, {name: "proxyAddresses", options: options, values: asBytes(values[from:to])}}
+	return []attribute{{name: "proxyAddresses"}, {name: "proxyAddresses", options: fmt.Sprintf("range=0-%d", most-1), values: asBytes(values[:most])}}
 }
 
 func asBytes(values []string) (bs [][]byte) {

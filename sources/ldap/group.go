@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -14,8 +13,8 @@ import (
 // [MS-ADTS], section 3.1.1.3.4.4.3).
 const inChain = "1.2.840.113556.1.4.1941"
 
-// groupFilter finds what may be a group in a group (RFC 4519, sections 3.5 and 3.6;
-// RFC 2307; memberURL of groupOfURLs is Netscape's).
+// groupFilter finds what may be a group in a group (RFC 4519, sections 3.5 and 3.6, and
+// RFC 2307).
 const groupFilter = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=groupOfMembers)(objectClass=group)(objectClass=groupOfURLs)(objectClass=posixGroup))"
 
 // group is who is in the group MemberOf, also through groups in it.
@@ -107,42 +106,19 @@ func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 		if e == nil {
 			continue // it was deleted since
 		}
-		for _, dn := range append(e.texts("member"), e.texts("uniqueMember")...) {
+		dns, uids := append(e.texts("member"), e.texts("uniqueMember")...), e.texts("memberUid")
+		for _, dn := range dns {
 			add(dn)
 		}
-		for _, uid := range e.texts("memberUid") {
+		for _, uid := range uids {
 			g.uids[strings.ToLower(uid)] = true
 		}
-		for _, raw := range e.texts("memberURL") {
-			if err := s.dynamic(ctx, c, raw, func(e *entry) error { add(e.dn); return nil }); err != nil {
-				return nil, err
-			}
+		if len(dns)+len(uids) == 0 && len(e.values("memberURL")) > 0 {
+			return nil, final("take its base and filter for base_dn and filter, or let the server list the members (slapd's dynlist)",
+				"the group %q names members by a search (memberURL), which is not followed", e.dn)
 		}
 	}
 	return g, nil
-}
-
-// dynamic finds the members that a group names by a search: the base, scope and
-// filter of an LDAP URL (RFC 4516).
-func (s *Source) dynamic(ctx context.Context, c *conn, raw string, add func(*entry) error) error {
-	unsearchable := final("take that group out of member_of", "the group %q names members by %q, which cannot be searched", s.o.MemberOf, raw)
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "ldap" || u.Host != "" {
-		return unsearchable
-	}
-	parts := append(strings.Split(u.RawQuery, "?"), "", "", "")
-	scope, known := map[string]int{"": ldap.ScopeBaseObject, "base": ldap.ScopeBaseObject, "one": ldap.ScopeSingleLevel, "sub": ldap.ScopeWholeSubtree}[strings.ToLower(parts[1])]
-	filter, err := url.PathUnescape(parts[2])
-	if filter == "" {
-		filter = "(objectClass=*)"
-	}
-	if _, invalid := ldap.CompileFilter(filter); err != nil || invalid != nil || !known {
-		return unsearchable
-	}
-	search := func(paging ...ldap.Control) *ldap.SearchRequest {
-		return request(strings.TrimPrefix(u.Path, "/"), scope, filter, []string{"1.1"}, paging...)
-	}
-	return s.paged(ctx, c, search, add, func(*ldap.SearchResult) error { return nil })
 }
 
 // groups searches below a base, which need not be there.

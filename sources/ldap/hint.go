@@ -15,13 +15,6 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// catalogueHint is for who asks for photos where they are not kept.
-const catalogueHint = "the ports 3268 and 3269 are those of the global catalogue, which lacks photos: use 389 or 636"
-
-func isCatalogue(url string) bool {
-	return strings.HasSuffix(url, ":3268") || strings.HasSuffix(url, ":3269")
-}
-
 // answers are hints for what a server answered, by its code (RFC 4511, appendix A), and
 // where the code means several things, by a part of its message. The first one counts.
 var answers = []struct {

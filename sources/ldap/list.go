@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,21 +20,24 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	limit := &problem{text: fmt.Sprintf("the listing took longer than %s", s.o.ListTimeout), hint: "raise list_timeout, or find out why the server is slow"}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.ListTimeout, limit)
 	defer cancel()
-	w := &walk{Source: s, each: each, seen: map[[16]byte]struct{}{}, skipped: skips{}}
+	w := &walk{Source: s, each: each, seen: map[[16]byte]struct{}{}, left: map[string][]string{}}
 	err := s.withServer(ctx, "list", func(ctx context.Context, c *conn) (bool, error) {
 		for _, why := range c.passed {
-			w.warn(fmt.Sprintf("%v: %s was asked instead", why, c.at.raw))
+			w.warn("%v: %s was asked instead", why, c.at.raw)
 		}
 		err := w.over(ctx, c)
 		if err != nil && ctx.Err() == nil && lost(err) {
-			w.warn(fmt.Sprintf("%s was lost after %d entries: %v", c.at.raw, w.listing.Entries, err))
+			w.warn("%s was lost after %d entries: %v", c.at.raw, w.listing.Entries, err)
 		}
 		return false, err
 	})
 	if errors.Is(err, limit) {
 		err = &Error{"list", s.addresses[s.first.Load()].raw, err}
 	}
-	w.listing.Warnings = append(w.listing.Warnings, w.skipped.warnings()...)
+	for _, why := range slices.Sorted(maps.Keys(w.left)) {
+		w.warn("%d entries left out: %s (first: %q)", len(w.left[why]), why, w.left[why][0])
+	}
+	w.listing.Unnamed = slices.Concat(w.left[noAddress], w.left[noValidAddress])
 	slices.Sort(w.listing.Unnamed)
 	w.listing.Complete = err == nil
 	return w.listing, err
@@ -44,10 +48,9 @@ type walk struct {
 	*Source
 	each    func(sources.Person) error
 	listing sources.Listing
-	skipped skips
-	members int // entries that are in the group, or all
+	left    map[string][]string // DNs of entries that are no people, by why
+	members int                 // entries that are in the group, or all
 	people  int
-	cut     []*entry // of which the server gave a part of the values
 
 	// seen are the entries so far: a page's cookie dies with its connection, so
 	// another one begins at the first page.
@@ -59,21 +62,21 @@ const entriesAhead = 500
 
 // over walks over one connection to the end.
 func (w *walk) over(ctx context.Context, c *conn) error {
-	if err := w.resolve(ctx, c); err != nil {
-		return err
-	}
-	w.listing.Pages = 0
-	err := ahead(ctx, entriesAhead, func(ctx context.Context, each func(*entry) error) error {
-		return w.pages(ctx, c, w.attributes(c), &w.listing.Pages, each)
-	}, func(e *entry) error { return w.take(e, c) })
+	err := w.resolve(ctx, c)
 	if err == nil {
-		err = w.rest(ctx, c)
+		err = ahead(ctx, entriesAhead, func(ctx context.Context, each func(*entry) error) error {
+			return w.pages(ctx, c, each)
+		}, func(e *entry) error { return w.take(e, c) })
 	}
 	if err == nil {
 		err = w.reserve(ctx, c)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case w.people == 0:
+		w.warn("nobody is listed: %s", w.nobody(c))
+		return nil
 	}
 	return w.anyPhoto(ctx, c)
 }
@@ -106,21 +109,22 @@ func ahead[T any](ctx context.Context, n int, produce func(context.Context, func
 	return <-done
 }
 
-// rest hands those on of whom the server gave a part of the values, now that the
-// connection is free to ask for the others.
-func (w *walk) rest(ctx context.Context, c *conn) error {
-	for ; len(w.cut) > 0; w.cut = w.cut[1:] {
-		whole, err := c.complete(ctx, w.cut[0], w.o.EmailAttributes)
-		if err == nil && whole {
-			err = w.give(w.cut[0], c)
-		} else if err == nil {
-			w.skipped.add("the server gives only a part of the addresses", w.cut[0].dn)
-		}
-		if err != nil {
-			return err
-		}
+// pages asks for all people, page after page.
+func (w *walk) pages(ctx context.Context, c *conn, each func(*entry) error) error {
+	w.listing.Pages = 0 // of a connection that was lost
+	filter, controls := w.filter(c)
+	attributes := w.attributes(c)
+	search := func(paging ...ldap.Control) *ldap.SearchRequest {
+		return w.search(filter, attributes, append(paging, controls...)...)
 	}
-	return nil
+	return w.paged(ctx, c, search, each, func(res *ldap.SearchResult) error {
+		if len(res.Referrals) > 0 {
+			return final("set base_dn to an organisational unit below the domain, or add a source for each server that is referred to",
+				"the server refers to others for a part of the entries, which are not followed: %s", strings.Join(res.Referrals, ", "))
+		}
+		w.listing.Pages++
+		return nil
+	})
 }
 
 // reserve lists the addresses of those whom exclude_filter leaves out, so that nobody else
@@ -138,22 +142,6 @@ func (w *walk) reserve(ctx context.Context, c *conn) error {
 		w.listing.Reserved = append(append(w.listing.Reserved, own...), aliases...)
 		return nil
 	}, func(*ldap.SearchResult) error { return nil })
-}
-
-// pages asks for the attributes of all people, page after page.
-func (s *Source) pages(ctx context.Context, c *conn, attributes []string, n *int, each func(*entry) error) error {
-	filter, controls := s.filter(c)
-	search := func(paging ...ldap.Control) *ldap.SearchRequest {
-		return s.search(filter, attributes, append(paging, controls...)...)
-	}
-	return s.paged(ctx, c, search, each, func(res *ldap.SearchResult) error {
-		if len(res.Referrals) > 0 {
-			return final("set base_dn to an organisational unit below the domain, or add a source for each server that is referred to",
-				"the server refers to others for a part of the entries, which are not followed: %s", strings.Join(res.Referrals, ", "))
-		}
-		*n++
-		return nil
-	})
 }
 
 // attributes are those of which people are made.
@@ -210,30 +198,18 @@ func (w *walk) take(e *entry, c *conn) error {
 	}
 	w.seen[[16]byte(id[:16])] = struct{}{}
 	w.listing.Entries++
-	if refs := e.texts("ref"); len(refs) > 0 && foldDN(e.dn) == foldDN(w.o.BaseDN) {
+	refs := e.texts("ref")
+	switch {
+	case len(refs) > 0 && foldDN(e.dn) == foldDN(w.o.BaseDN):
 		return final("name that server in urls, and the base DN that it has there", "base_dn is a referral to another server: %s", strings.Join(refs, ", "))
-	}
-	if len(e.values("ref")) == 0 {
-		if !c.group.has(e) {
-			return nil
-		}
+	case len(refs) == 0 && !c.group.has(e):
+		return nil
+	case len(refs) == 0:
 		w.members++
 	}
-	if e.ranged(w.o.EmailAttributes) != nil {
-		w.cut = append(w.cut, e)
-		return nil
-	}
-	return w.give(e, c)
-}
-
-// give hands a person on.
-func (w *walk) give(e *entry, c *conn) error {
 	p, why := w.person(e, c.server, w.now())
 	if why != "" {
-		w.skipped.add(why, e.dn)
-		if why == noAddress || why == noValidAddress {
-			w.listing.Unnamed = append(w.listing.Unnamed, e.dn)
-		}
+		w.left[why] = append(w.left[why], e.dn)
 		return nil
 	}
 	w.people++
@@ -243,17 +219,24 @@ func (w *walk) give(e *entry, c *conn) error {
 	return nil
 }
 
-// anyPhoto warns when nobody has a photo, and fails when an attribute of photos may
-// be seen of nobody: to a reader without the right to see it, it looks as if it were
-// not there. Asked for those without it, a server answers with nobody then, because
-// it may not tell that either.
-func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
-	if w.people == 0 {
-		w.warn("nobody is listed: " + w.nobody(c))
-		return nil
+// nobody says why nobody is listed, and what to check.
+func (w *walk) nobody(c *conn) string {
+	switch g := c.group; {
+	case w.members > 0:
+		return "no entry below base_dn that matches filter has an address: check email_attributes"
+	case g == nil:
+		return "no entry below base_dn matches filter and may be seen: check both, and the rights of the bind user"
+	case g.filter == "" && len(g.dns)+len(g.uids) == 0:
+		return fmt.Sprintf("%q has no members that may be seen, in member, uniqueMember or memberUid: check member_of, and the rights of the bind user", w.o.MemberOf)
 	}
-	attributes := w.o.PhotoAttributes
-	people := w.peopleFilter(c)
+	return fmt.Sprintf("no member of %q is below base_dn and matches filter: check all three", w.o.MemberOf)
+}
+
+// anyPhoto warns when nobody has a photo, and fails when nobody's may be seen: to a reader
+// without the right to see an attribute, it looks as if it were not there. Asked for those
+// without it, a server answers with nobody then, because it may not say that either.
+func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
+	people, attributes := w.peopleFilter(c), w.o.PhotoAttributes
 	found, err := w.matches(ctx, c, "(&"+people+"(|("+strings.Join(attributes, "=*)(")+"=*)))")
 	if err != nil || found {
 		return err
@@ -262,68 +245,21 @@ func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
-	var hidden []string
 	for _, a := range known {
-		seen, err := w.matches(ctx, c, "(&"+people+"(!("+a+"=*)))")
-		if err != nil {
+		if found, err = w.matches(ctx, c, "(&"+people+noneOf([]string{a})+")"); err != nil {
 			return err
 		}
-		if !seen {
-			hidden = append(hidden, a)
+		if !found {
+			return final("give the bind user the right to read it, or correct photo_attributes; "+catalogueHint, "the bind user may read nobody's photo (%s)", a)
 		}
 	}
-	if len(hidden) > 0 {
-		return hiddenPhotos(c.at.raw, hidden)
-	}
-	check := "check photo_attributes and the right to read them"
-	if isCatalogue(c.at.raw) {
-		check = catalogueHint
-	}
 	w.listing.NoPhotos = true
-	w.warn("nobody has a photo in " + strings.Join(w.o.PhotoAttributes, " or ") + ": " + check)
+	w.warn("nobody has a photo in %s: check photo_attributes and the right to read them; %s", strings.Join(attributes, " or "), catalogueHint)
 	return nil
 }
 
-// nobody says why nobody is listed, and what to check.
-func (w *walk) nobody(c *conn) string {
-	switch g := c.group; {
-	case g != nil && g.filter != "" && w.listing.Entries == 0:
-		return fmt.Sprintf("no member of %q is below base_dn and matches filter", w.o.MemberOf)
-	case w.listing.Entries == 0:
-		return "no entry below base_dn matches filter and may be seen: check both, and the rights of the bind user"
-	case g != nil && len(g.dns)+len(g.uids) == 0:
-		return fmt.Sprintf("%q has no members that may be seen, in member, uniqueMember, memberUid or memberURL: check member_of, and the rights of the bind user", w.o.MemberOf)
-	case w.members == 0:
-		return fmt.Sprintf("none of the members of %q (%d by name, %d by uid) is among the %d entries below base_dn that match filter", w.o.MemberOf, len(g.dns), len(g.uids), w.listing.Entries)
-	}
-	return "no entry below base_dn that matches filter has an address: check email_attributes"
-}
-
-func hiddenPhotos(server string, attributes []string) *problem {
-	hint := "give the bind user the right to read it, or correct photo_attributes"
-	if isCatalogue(server) {
-		hint = catalogueHint
-	}
-	return final(hint, "the bind user may read nobody's photo (%s)", strings.Join(attributes, ", "))
-}
-
-func (w *walk) warn(s string) {
-	w.listing.Warnings = append(w.listing.Warnings, s)
-}
-
-// known returns those of the photo attributes that the server's schema has.
-func (s *Source) known(ctx context.Context, c *conn) (names []string, err error) {
-	for _, a := range s.o.PhotoAttributes {
-		ok, err := c.knows(ctx, a)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			names = append(names, a)
-		}
-	}
-	return names, nil
-}
+// catalogueHint is for who asks for photos where they are not kept.
+const catalogueHint = "Active Directory's ports 3268 and 3269 are those of the global catalogue, which lacks photos"
 
 // matches reports whether any entry matches. A server that will not say is taken
 // for yes: this only decides about a warning.
@@ -338,26 +274,6 @@ func (w *walk) matches(ctx context.Context, c *conn, filter string) (bool, error
 	return found, err
 }
 
-// skips counts entries that are no people, by why.
-type skips map[string]*skip
-
-type skip struct {
-	n     int
-	first string
-}
-
-func (s skips) add(why, dn string) {
-	if s[why] == nil {
-		s[why] = &skip{first: dn}
-	}
-	s[why].n++
-}
-
-func (s skips) warnings() []string {
-	var lines []string
-	for why, c := range s {
-		lines = append(lines, fmt.Sprintf("%d entries left out: %s (first: %q)", c.n, why, c.first))
-	}
-	slices.Sort(lines)
-	return lines
+func (w *walk) warn(format string, args ...any) {
+	w.listing.Warnings = append(w.listing.Warnings, fmt.Sprintf(format, args...))
 }

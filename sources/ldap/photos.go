@@ -148,13 +148,13 @@ func (b batch) photo(e *entry, r sources.Ref) sources.Photo {
 	p := sources.Photo{Ref: r}
 	now, has := b.marks.of(e, b.c.server, b.now())
 	p.Moved = r.Mark != "" && digest(now) != r.Mark
-	if e.ranged(b.o.EmailAttributes) == nil { // else nobody knows which are left
+	if !e.ranged(b.o.EmailAttributes) { // else nobody knows which are left
 		own, aliases, _ := b.emails(e)
 		p.Emails = append(append([]string{}, own...), aliases...) // not nil
 	}
 	data, dropped := b.choose(e)
 	switch {
-	case e.ranged(b.o.PhotoAttributes) != nil:
+	case e.ranged(b.o.PhotoAttributes):
 		p.Err = fmt.Errorf("entry %q: the server gives only a part of its values", r.Name)
 	case data != nil:
 		p.Data = data

@@ -60,28 +60,24 @@ func refused(err error) bool {
 	return answered && !ldap.IsErrorAnyOf(err, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable) && code != ldap.LDAPResultStrongAuthRequired
 }
 
-// knows reports whether the server's schema has an attribute. It is the only way
-// to tell an attribute that may not be seen from one that does not exist.
-func (c *conn) knows(ctx context.Context, attribute string) (bool, error) {
-	if c.schema == nil {
-		text, err := c.attributeTypes(ctx)
+// known returns those of the photo attributes that the server's schema has (RFC 4512,
+// section 4.2.2): nothing else tells one that may not be seen from one that is not there.
+func (s *Source) known(ctx context.Context, c *conn) (names []string, err error) {
+	if c.schema == nil && c.server.schema != "" {
+		es, err := c.entries(ctx, request(c.server.schema, ldap.ScopeBaseObject, "(objectClass=subschema)", []string{"attributeTypes"}))
 		if err != nil && !refused(err) {
-			return false, err
+			return nil, err
+		}
+		text := ""
+		for _, e := range es {
+			text += strings.ToLower(strings.Join(e.texts("attributeTypes"), "\n"))
 		}
 		c.schema = &text
 	}
-	return strings.Contains(*c.schema, "'"+strings.ToLower(attribute)+"'"), nil
-}
-
-// attributeTypes is the server's description of all attributes (RFC 4512, section
-// 4.2.2), where names stand in quotes.
-func (c *conn) attributeTypes(ctx context.Context) (string, error) {
-	if c.server.schema == "" {
-		return "", nil
+	for _, a := range s.o.PhotoAttributes {
+		if c.schema != nil && strings.Contains(*c.schema, "'"+strings.ToLower(a)+"'") {
+			names = append(names, a)
+		}
 	}
-	es, err := c.entries(ctx, request(c.server.schema, ldap.ScopeBaseObject, "(objectClass=subschema)", []string{"attributeTypes"}))
-	if err != nil || len(es) == 0 {
-		return "", err
-	}
-	return strings.ToLower(strings.Join(es[0].texts("attributeTypes"), "\n")), nil
+	return names, nil
 }
