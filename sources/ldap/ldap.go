@@ -69,13 +69,19 @@ func build(o Options) (*Source, []Fault) {
 // Close ends the connections that are not in use.
 func (s *Source) Close() error {
 	s.mu.Lock()
-	idle := s.idle
-	s.idle, s.closed = nil, true
+	s.closed = true
 	s.mu.Unlock()
-	for _, c := range idle {
-		c.Close() // there is nothing to lose any more
-	}
+	s.closeIdle()
 	return nil
+}
+
+func (s *Source) closeIdle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.idle {
+		c.Close()
+	}
+	s.idle = nil
 }
 
 var _ sources.Source = (*Source)(nil)

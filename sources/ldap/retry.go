@@ -3,7 +3,6 @@ package ldap
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -37,7 +36,10 @@ func (s *Source) withServer(ctx context.Context, op string, use func(context.Con
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case !lost(err):
-			return unwrapStop(err)
+			if own, ok := errors.AsType[stop](err); ok {
+				return own.error
+			}
+			return err
 		case try == restarts:
 			s.reached.Store(false) // others need not wait as long for the same servers
 			return err
@@ -110,25 +112,12 @@ func (s *Source) put(c *conn, op string, err error) error {
 	c.Close()
 	if lost(err) {
 		s.first.CompareAndSwap(int32(c.index), int32((c.index+1)%len(s.addresses)))
-		s.drop(c.index)
+		s.closeIdle() // they would only be found lost one after the other
 	}
 	if _, own := errors.AsType[*Error](err); own || isStop(err) {
 		return err
 	}
 	return &Error{op, c.at.raw, err}
-}
-
-// drop closes the connections at rest to a server that lost one: they would only
-// be found lost one after the other.
-func (s *Source) drop(index int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.idle = slices.DeleteFunc(s.idle, func(c *conn) bool {
-		if c.index == index {
-			c.Close()
-		}
-		return c.index == index
-	})
 }
 
 // lost reports whether err is about a connection or a server, so that another one
@@ -160,11 +149,4 @@ type stop struct{ error }
 func isStop(err error) bool {
 	_, ok := errors.AsType[stop](err)
 	return ok
-}
-
-func unwrapStop(err error) error {
-	if s, ok := errors.AsType[stop](err); ok {
-		return s.error
-	}
-	return err
 }

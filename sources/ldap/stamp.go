@@ -92,27 +92,6 @@ func (m marks) of(e *entry, s server, now time.Time) (string, sources.Presence) 
 	return m.mark("time=" + modified), sources.Unknown
 }
 
-// origins says what the marks of the function of are made of.
-var origins = map[string]string{
-	"repl": "the photo's own record in replPropertyMetaData",
-	"usn":  "uSNChanged of this domain controller",
-	"csn":  "entryCSN",
-	"time": "modifyTimestamp",
-}
-
-// origin says what a mark is made of, and then what of it.
-func (m marks) origin(mark string) string {
-	_, of, _ := strings.Cut(mark, "/")
-	kind, value, _ := strings.Cut(of, "=")
-	switch {
-	case mark != "":
-		return value + ", from " + origins[kind]
-	case m.off:
-		return "none, as change_detection is content: every run reads the photo"
-	}
-	return "none that can be trusted: every run reads the photo"
-}
-
 func (m marks) mark(s string) string { return m.choice + "/" + s }
 
 // recordMark is the mark of the photo attributes' records. An attribute without
