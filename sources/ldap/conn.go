@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -23,8 +22,6 @@ const (
 	dialTimeout = 10 * time.Second
 	// maxStartTLS is the most bytes that the answer to StartTLS may have.
 	maxStartTLS = 16 << 10
-	// maxFew is the most entries of a search that has few.
-	maxFew = 100
 )
 
 // address is where a server listens.
@@ -73,7 +70,7 @@ func (f *faults) tls(o TLS) *tls.Config {
 		c.RootCAs = x509.NewCertPool()
 		text, err := os.ReadFile(o.CAFile)
 		if err == nil && !c.RootCAs.AppendCertsFromPEM(text) {
-			err = fmt.Errorf("read %s: %w", o.CAFile, notAuthority(text))
+			err = fmt.Errorf("read %s: no PEM certificate in it that can be used", o.CAFile)
 		}
 		if err != nil {
 			f.add("tls.ca_file", err.Error(), "name a PEM file with the certificate of the server's authority")
@@ -87,19 +84,6 @@ func (f *faults) tls(o TLS) *tls.Config {
 		c.Certificates = []tls.Certificate{cert}
 	}
 	return c
-}
-
-// notAuthority says why there is no certificate in a text. That of the authority
-// that Samba makes up has a negative serial number, every other time.
-func notAuthority(text []byte) error {
-	b, _ := pem.Decode(text)
-	if b == nil || b.Type != "CERTIFICATE" {
-		return errors.New("no PEM certificate in it")
-	}
-	if _, err := x509.ParseCertificate(b.Bytes); err != nil {
-		return err
-	}
-	return errors.New("no certificate in it that can be used")
 }
 
 // conn is a connection to one server, for one user at a time.
@@ -166,24 +150,16 @@ func (s *Source) encrypted(ctx context.Context, at address) (net.Conn, error) {
 	tc := tls.Client(nc, t)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		nc.Close()
-		if u, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-			err = &problem{err: err, hint: authorityHint(u, s.o.TLS.CAFile)}
-		}
 		return nil, &Error{op, at.raw, err}
 	}
 	return tc, nil
 }
 
-// startTLS asks for TLS (RFC 4511, section 4.14). go-ldap would put it between
-// itself and the wire, which then saw nothing.
+// startTLS asks for TLS (RFC 4511, section 4.14). go-ldap would put it between itself and
+// the wire, which then saw nothing.
 func startTLS(ctx context.Context, nc net.Conn) error {
 	defer context.AfterFunc(ctx, func() { nc.SetDeadline(time.Now()) })()
-	req := ber.NewSequence("LDAPMessage")
-	req.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 1, "messageID"))
-	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationExtendedRequest, nil, "ExtendedRequest")
-	op.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, "1.3.6.1.4.1.1466.20037", "StartTLS"))
-	req.AppendChild(op)
-	if _, err := nc.Write(req.Bytes()); err != nil {
+	if _, err := nc.Write([]byte("\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037")); err != nil {
 		return err
 	}
 	answer, err := ber.ReadPacket(io.LimitReader(nc, maxStartTLS)) // nobody has proved to be the server yet
@@ -228,29 +204,19 @@ func (c *conn) search(ctx context.Context, req *ldap.SearchRequest, each func(*e
 	return res, nil
 }
 
-// entries runs a search that has few.
-func (c *conn) entries(ctx context.Context, req *ldap.SearchRequest) (es []*entry, err error) {
-	_, err = c.search(ctx, req, func(e *entry) error {
-		if len(es) == maxFew {
-			return errTooMuch
-		}
-		es = append(es, e)
+// read reads one entry; nil: there is none that matches, or it may not be seen.
+func (c *conn) read(ctx context.Context, dn, filter string, attributes ...string) (found *entry, err error) {
+	_, err = c.search(ctx, request(dn, ldap.ScopeBaseObject, filter, attributes), func(e *entry) error {
+		found = e
 		return nil
 	})
-	return es, err
-}
-
-// read reads one entry; nil: there is none, or it may not be seen.
-func (c *conn) read(ctx context.Context, dn string, attributes ...string) (*entry, error) {
-	es, err := c.entries(ctx, request(dn, ldap.ScopeBaseObject, "(objectClass=*)", attributes))
-	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) || err == nil && len(es) == 0 {
+	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return es[0], nil
+	return found, err
 }
+
+const anything = "(objectClass=*)"
 
 // request is a new search: one that is used again keeps the controls of before.
 func request(base string, scope int, filter string, attributes []string, controls ...ldap.Control) *ldap.SearchRequest {

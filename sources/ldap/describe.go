@@ -19,7 +19,7 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources
 		names := s.shown()
 		all := slices.Concat(names, s.o.PhotoAttributes, keyAttributes(c.server), s.marks.attributes(c.server))
 		facts = []sources.Fact{{Name: "server", Value: c.at.raw}, {Name: "entry", Value: sources.ErrGone.Error()}}
-		err := batch{Source: s, c: c}.find(ctx, []sources.Ref{ref}, "(objectClass=*)", all, func(e *entry, _ []sources.Ref) error {
+		err := batch{Source: s, c: c}.find(ctx, []sources.Ref{ref}, anything, all, func(e *entry, _ []sources.Ref) error {
 			facts = append(facts[:1], s.facts(e, names, c.server)...)
 			return nil
 		})

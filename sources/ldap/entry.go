@@ -91,9 +91,8 @@ func (e *entry) ranged(names []string) bool {
 	return false
 }
 
-// decoder reads a SearchResultEntry (RFC 4511, section 4.5.2) in the subset of BER
-// that LDAP allows (section 5.1): lengths are definite. After the first error it
-// gives zero values; err says what it was.
+// decoder reads a SearchResultEntry (RFC 4511, section 4.5.2) in the subset of BER that
+// LDAP allows (section 5.1). After the first error, err, it gives zero values.
 type decoder struct {
 	r      *bufio.Reader
 	left   int // bytes of the message

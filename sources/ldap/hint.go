@@ -3,12 +3,10 @@ package ldap
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 
@@ -95,22 +93,20 @@ func (e *Error) connectionHint() string {
 	return ""
 }
 
+// tlsHint is for what went wrong with TLS; the error itself says for which names a
+// certificate is, and how long it is valid.
 func tlsHint(err error) string {
 	if h, ok := errors.AsType[x509.HostnameError](err); ok {
-		names := namesOf(h.Certificate)
-		if names == "" {
-			return fmt.Sprintf("the certificate names no server (its CN %q does not count): the server needs one with the subject alternative name %q", h.Certificate.Subject.CommonName, h.Host)
+		if len(h.Certificate.DNSNames)+len(h.Certificate.IPAddresses) == 0 {
+			return fmt.Sprintf("the certificate names no server (its CN does not count): the server needs one with the subject alternative name %q", h.Host)
 		}
-		return fmt.Sprintf("the certificate is for %s, not for %q: correct urls, or set tls.server_name", names, h.Host)
+		return "the certificate is for another name: correct urls, or set tls.server_name"
+	}
+	if u, ok := errors.AsType[x509.UnknownAuthorityError](err); ok && u.Cert != nil {
+		return fmt.Sprintf("the server's certificate is issued by %q: name the file of that authority in tls.ca_file", u.Cert.Issuer)
 	}
 	if i, ok := errors.AsType[x509.CertificateInvalidError](err); ok && i.Reason == x509.Expired {
-		return fmt.Sprintf("the server's certificate is not valid now: it runs from %s to %s", i.Cert.NotBefore.Format("2006-01-02"), i.Cert.NotAfter.Format("2006-01-02"))
-	}
-	if strings.Contains(err.Error(), "protocol version") { // an alert has no type of its own
-		return "the server speaks only TLS that is broken by now: let it speak TLS 1.2 or newer"
-	}
-	if strings.Contains(err.Error(), "remote error: tls: ") {
-		return "the server refuses to go on with TLS: if it wants a client certificate, give or correct tls.cert_file"
+		return "the server's certificate is not valid now: renew it, or set this machine's clock"
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "no TLS is spoken at this port: check it (ldaps:// has 636), or use ldap:// with tls.start_tls: true"
@@ -118,43 +114,11 @@ func tlsHint(err error) string {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "the server's certificate cannot be verified: check tls.ca_file and tls.server_name"
 	}
+	switch text := err.Error(); { // an alert has no type of its own
+	case strings.Contains(text, "protocol version"):
+		return "the server speaks only TLS that is broken by now: let it speak TLS 1.2 or newer"
+	case strings.Contains(text, "remote error: tls: "):
+		return "the server refuses to go on with TLS: if it wants a client certificate, give or correct tls.cert_file"
+	}
 	return ""
-}
-
-// authorityHint says who issued a certificate, and who would have had to.
-func authorityHint(u x509.UnknownAuthorityError, caFile string) string {
-	if u.Cert == nil {
-		return "the server's certificate is not from a trusted authority: name the file of its authority in tls.ca_file"
-	}
-	trusted := "the authorities of this system"
-	if names := authorities(caFile); len(names) > 0 {
-		trusted = strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("the server's certificate is issued by %q, and trusted is only %s: name the file of its authority in tls.ca_file", u.Cert.Issuer, trusted)
-}
-
-// authorities are the names of the certificates in a file.
-func authorities(file string) (names []string) {
-	data, _ := os.ReadFile(file) // it was read before; without names the hint is shorter
-	for {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			return names
-		}
-		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
-			names = append(names, fmt.Sprintf("%q", c.Subject))
-		}
-	}
-}
-
-// namesOf are the names that a certificate is for; empty: none.
-func namesOf(c *x509.Certificate) string {
-	var names []string
-	for _, n := range c.DNSNames {
-		names = append(names, fmt.Sprintf("%q", n))
-	}
-	for _, ip := range c.IPAddresses {
-		names = append(names, fmt.Sprintf("%q", ip))
-	}
-	return strings.Join(names, ", ")
 }

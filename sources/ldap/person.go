@@ -116,13 +116,9 @@ func key(e *entry) string {
 // keyFilter is the filter for a key made by the function key.
 func keyFilter(k string) string {
 	name, value, _ := strings.Cut(k, "=")
-	if name != "objectGUID" {
-		return fmt.Sprintf("(%s=%s)", name, ldap.EscapeFilter(value))
+	if name == "objectGUID" {
+		raw, _ := hex.DecodeString(value) // made by us
+		value = string(raw)
 	}
-	raw, _ := hex.DecodeString(value) // made by us
-	var b strings.Builder
-	for _, c := range raw {
-		fmt.Fprintf(&b, `\%02x`, c)
-	}
-	return "(objectGUID=" + b.String() + ")"
+	return "(" + name + "=" + ldap.EscapeFilter(value) + ")"
 }

@@ -86,7 +86,7 @@ func (b batch) read(ctx context.Context, refs []sources.Ref) error {
 	}
 	var without []sources.Photo // to look at
 	attributes := slices.Concat(b.o.PhotoAttributes, b.o.EmailAttributes, keyAttributes(b.c.server), b.marks.attributes(b.c.server))
-	err := b.find(ctx, refs, "(objectClass=*)", attributes, func(e *entry, of []sources.Ref) error {
+	err := b.find(ctx, refs, anything, attributes, func(e *entry, of []sources.Ref) error {
 		for _, r := range of {
 			delete(gone, r)
 			p := b.photo(e, r)

@@ -31,7 +31,7 @@ func (s server) supports(control string) bool { return slices.Contains(s.control
 // describe reads the root DSE. One that may not be read describes a server of
 // which nothing is known: the listing then tells what is wrong.
 func (c *conn) describe(ctx context.Context) (server, error) {
-	root, err := c.read(ctx, "", "supportedControl", "supportedCapabilities", "namingContexts", "subschemaSubentry", "dsServiceName")
+	root, err := c.read(ctx, "", anything, "supportedControl", "supportedCapabilities", "namingContexts", "subschemaSubentry", "dsServiceName")
 	if refused(err) || err == nil && root == nil {
 		return server{}, nil
 	}
@@ -42,7 +42,7 @@ func (c *conn) describe(ctx context.Context) (server, error) {
 	can := root.texts("supportedCapabilities")
 	s.ad = slices.Contains(can, activeDirectory) || slices.Contains(can, activeDirectoryLight)
 	if name := root.text("dsServiceName"); s.ad && name != "" {
-		settings, err := c.read(ctx, name, "invocationId")
+		settings, err := c.read(ctx, name, anything, "invocationId")
 		if err != nil && !refused(err) {
 			return server{}, err
 		}
@@ -64,13 +64,13 @@ func refused(err error) bool {
 // section 4.2.2): nothing else tells one that may not be seen from one that is not there.
 func (s *Source) known(ctx context.Context, c *conn) (names []string, err error) {
 	if c.schema == nil && c.server.schema != "" {
-		es, err := c.entries(ctx, request(c.server.schema, ldap.ScopeBaseObject, "(objectClass=subschema)", []string{"attributeTypes"}))
+		e, err := c.read(ctx, c.server.schema, "(objectClass=subschema)", "attributeTypes")
 		if err != nil && !refused(err) {
 			return nil, err
 		}
 		text := ""
-		for _, e := range es {
-			text += strings.ToLower(strings.Join(e.texts("attributeTypes"), "\n"))
+		if e != nil {
+			text = strings.ToLower(strings.Join(e.texts("attributeTypes"), "\n"))
 		}
 		c.schema = &text
 	}

@@ -55,18 +55,11 @@ func (m marks) attributes(s server) []string {
 	return []string{"replPropertyMetaData", "uSNChanged"}
 }
 
-// of returns the change mark of an entry, and whether it tells that there is a
-// photo. In the order in which they say the most:
-//   - OpenLDAP's entryCSN, which no two changes share;
-//   - the photo's own record in Active Directory's replPropertyMetaData, the same
-//     on every domain controller, and moved by nothing but the photo;
-//   - its uSNChanged, which counts the changes on one domain controller, with the
-//     identity of that: on another one it is another mark;
-//   - modifyTimestamp, unless it is so young that another change in the same
-//     second would not show.
-//
-// whenChanged would be a second and a domain controller's own at once, and
-// nothing says whose.
+// of returns the change mark of an entry, and whether it shows that there is a photo:
+// the photo's own record in Active Directory's replPropertyMetaData, the same on every
+// domain controller; else its uSNChanged, with the identity of the controller that counts;
+// elsewhere OpenLDAP's entryCSN, which no two changes share; else modifyTimestamp, unless
+// it is so young that another change in the same second would not show.
 func (m marks) of(e *entry, s server, now time.Time) (string, sources.Presence) {
 	if m.off {
 		return "", sources.Unknown

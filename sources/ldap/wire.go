@@ -20,15 +20,11 @@ const (
 	maxRest = 1 << 20
 )
 
-// wire stands between a connection and go-ldap. It takes the entries of a search
-// out of the stream and hands them on one at a time as they arrive; everything
-// else is go-ldap's. go-ldap makes some fifteen bytes of garbage for each byte of
-// a photo and keeps every value twice until the search is over; here a value is
-// copied once, a search is read at the speed of whoever takes the entries, and
-// one that is too large to be a photo is never held.
-//
-// It also watches for silence: while an answer is awaited, each wait for bytes is
-// bounded, however long the whole answer takes.
+// wire stands between a connection and go-ldap. It takes the entries of a search out of the
+// stream and hands them on as they arrive: go-ldap makes fifteen bytes of garbage for each
+// byte of a photo, and keeps every value twice until the search is over. The rest is
+// go-ldap's. While an answer is awaited, each wait for bytes is bounded, however long the
+// whole answer takes.
 type wire struct {
 	net.Conn
 	idle    time.Duration
