@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"photosync/cmd/internal/console"
 )
 
 // exitMeanings say what each exit code means: in --help, in the man pages, and, the
@@ -119,26 +121,7 @@ func exitText(codes []int, meanings map[int]string) string {
 	var b strings.Builder
 	b.WriteString("Exit codes:")
 	for _, code := range codes {
-		fmt.Fprintf(&b, "\n  %-3d %s", code, wrapped(meanings[code], 78, 6))
-	}
-	return b.String()
-}
-
-// wrapped breaks text into lines of at most width, the first of which has indent
-// less room, and indents those after it.
-func wrapped(text string, width, indent int) string {
-	var b strings.Builder
-	column := indent
-	for i, word := range strings.Fields(text) {
-		if i > 0 && column+1+len(word) > width {
-			b.WriteString("\n" + strings.Repeat(" ", indent))
-			column = indent
-		} else if i > 0 {
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += len(word)
+		b.WriteString("\n" + console.Wrap(fmt.Sprintf("  %-3d %s", code, meanings[code]), 78, 6))
 	}
 	return b.String()
 }

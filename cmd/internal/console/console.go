@@ -25,7 +25,6 @@
 package console
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +33,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/acarl005/stripansi"
 	"github.com/mattn/go-colorable"
+	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
 
 	"photosync/sync/report"
@@ -103,7 +104,7 @@ func (c *Console) line(hang int, format string, args ...any) {
 	}
 	text := fmt.Sprintf(format, args...)
 	if c.width > 0 {
-		text = wrap(text, c.width, hang)
+		text = Wrap(text, c.width, hang)
 	}
 	io.WriteString(c.w, text+"\n") // the caller of the program remembers a failure
 }
@@ -125,45 +126,36 @@ func plain(text string) string {
 	}, text)
 }
 
-// wrap breaks text between words into lines of at most width, and indents all but the
+// Wrap breaks text between words into lines of at most width, and indents all but the
 // first of each line by hang. Escape sequences take no room. A word that is too long
 // stays whole: it may be an address or a command to copy.
-func wrap(text string, width, hang int) string {
-	var out bytes.Buffer
+func Wrap(text string, width, hang int) string {
+	var out strings.Builder
 	for n, line := range strings.Split(text, "\n") {
 		if n > 0 {
 			out.WriteByte('\n')
 		}
 		column := 0
-		for i, word := range strings.SplitAfter(line, " ") {
-			room := visible(strings.TrimRight(word, " "))
-			if i > 0 && column+room > width && column > hang {
-				out.Truncate(len(bytes.TrimRight(out.Bytes(), " ")))
+		for i, word := range strings.Split(line, " ") {
+			room := visible(word)
+			switch {
+			case i == 0:
+			case column+1+room > width && column > hang:
 				out.WriteString("\n" + strings.Repeat(" ", hang))
 				column = hang
+			default:
+				out.WriteByte(' ')
+				column++
 			}
 			out.WriteString(word)
-			column += visible(word)
+			column += room
 		}
 	}
 	return out.String()
 }
 
-// visible is how many characters of text are seen.
-func visible(text string) int {
-	n, escape := 0, false
-	for _, r := range text {
-		switch {
-		case r == '\x1b':
-			escape = true
-		case escape:
-			escape = r != 'm'
-		default:
-			n++
-		}
-	}
-	return n
-}
+// visible is how many columns of text are seen.
+func visible(text string) int { return runewidth.StringWidth(stripansi.Strip(text)) }
 
 // Error prints an error and, where there is one, what to do about it.
 func (c *Console) Error(err error, hint string) {

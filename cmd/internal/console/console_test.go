@@ -127,7 +127,7 @@ func TestWrap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(word, 0, 30).Draw(t, "words"), " ")
 		width, hang := rapid.IntRange(20, 60).Draw(t, "width"), rapid.IntRange(0, 5).Draw(t, "hang")
-		got := wrap(text, width, hang)
+		got := Wrap(text, width, hang)
 		if strings.Join(strings.Fields(got), " ") != text {
 			t.Fatalf("%q became %q", text, got)
 		}
