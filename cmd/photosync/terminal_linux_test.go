@@ -45,16 +45,12 @@ func openTerminal(t *testing.T) (screen, tty *os.File) {
 // sequences that the live line uses.
 func shown(t *testing.T, written string) (lines []string) {
 	t.Helper()
-	lines, row := []string{""}, 0
+	lines, row, column := []string{""}, 0, 0
 	for written != "" {
 		if m := regexp.MustCompile(`^\x1b\[([0-9;]*)([A-Za-z])`).FindStringSubmatch(written); m != nil {
 			switch m[2] {
-			case "A":
-				up := 1
-				fmt.Sscan(m[1], &up)
-				row = max(row-up, 0)
-			case "J":
-				lines = append(lines[:row:row], "")
+			case "K":
+				lines[row] = string([]rune(lines[row])[:column])
 			case "m":
 			default:
 				t.Fatalf("the terminal of this test does not know %q", m[0])
@@ -64,12 +60,15 @@ func shown(t *testing.T, written string) (lines []string) {
 		}
 		switch c := written[0]; c {
 		case '\r':
+			column = 0
 		case '\n':
-			if row++; row == len(lines) {
-				lines = append(lines, "")
-			}
+			lines, row = append(lines, ""), row+1
 		default:
+			if column == 0 {
+				lines[row] = ""
+			}
 			lines[row] += string(c)
+			column++
 		}
 		written = written[1:]
 	}

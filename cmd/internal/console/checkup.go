@@ -63,6 +63,8 @@ func (c *Console) Checkup(checks []Check) {
 
 func count(n int, noun string) string { return report.Count(n, noun, noun+"s") }
 
+func people(n int) string { return report.Count(n, "person", "people") }
+
 // CheckupJSON writes what a checkup found as one line of JSON.
 func CheckupJSON(w io.Writer, checks []Check) error {
 	result := OK

@@ -146,8 +146,8 @@ func TestLive(t *testing.T) {
 		text := escapes.ReplaceAllString(screen.String(), "")
 		for _, want := range []string{
 			"reading the sources: 1 person", "asking for alternate addresses: 240 of 1,000 users",
-			"15/60 [=======>                         ]  25%  60 of 300 requests/min  45s left",
-			"16/60 ", "27%  57 of 300 requests/min  39s left  1 failed  waiting for quota: 30 s",
+			"15/60 [======>                        ]  25%  60 of 300 requests/min  45s left",
+			"16/60 ", "27%  57 of 300 requests/min  39s left  1 failed  waiting for quota 30s",
 			`"message":"a line of the log"}` + "\n", `"message":"after it"}` + "\n",
 		} {
 			if !strings.Contains(text, want) {
@@ -157,7 +157,7 @@ func TestLive(t *testing.T) {
 		if !strings.HasSuffix(strings.TrimSpace(screen.String()), `"message":"after it"}`) {
 			t.Error("the line stays after the run")
 		}
-		for line := range strings.Lines(text) {
+		for line := range strings.SplitSeq(strings.ReplaceAll(text, "\n", "\r"), "\r") {
 			if len([]rune(line)) > 81 && !strings.HasPrefix(line, "{") {
 				t.Errorf("wider than the terminal: %q", line)
 			}

@@ -50,7 +50,7 @@ func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run
 	r.human = o.Format == "console" || o.Format == "auto" && tty
 	logTo := stderr
 	if o.Progress == "always" || o.Progress == "auto" && o.Format != "json" && tty {
-		l := newLive(stderr, r.progress, o.Progress == "always")
+		l := newLive(r.err.w, r.progress, r.err.width)
 		logTo = l
 		r.stops = append(r.stops, l.close)
 	}

@@ -87,7 +87,7 @@ func (c *Console) troubles(r *report.Report) {
 		}
 	}
 	if n > maxGroups {
-		c.line(2, "  … and %s more: see the report", report.Count(n-maxGroups, "problem", "problems"))
+		c.line(2, "  … and %s more: see the report", count(n-maxGroups, "problem"))
 	}
 }
 
@@ -103,7 +103,7 @@ func (c *Console) group(mark styled, r *report.Report, g *report.Group) {
 			title += ": " + text
 		}
 	}
-	c.line(4, "  %s %s: %s", mark, report.Count(g.N(), "person", "people"), title)
+	c.line(4, "  %s %s: %s", mark, people(g.N()), title)
 	for _, it := range g.Items[:min(len(g.Items), maxNamed)] {
 		c.person(it, g.Lines(it))
 	}
@@ -177,7 +177,7 @@ func (c *Console) numbers(r *report.Report) {
 		c.line(10, "  verify  Smartsheet shows %s of %s uploads", report.Number(t.Verified), report.Number(t.Verified+t.Unverified))
 	}
 	if left := t.Unfinished + t.Planned; left > 0 {
-		c.line(10, "  left    %s: about %s at this quota", report.Count(left, "person", "people"), report.Duration(time.Duration(max(t.ETA, 1))*time.Second))
+		c.line(10, "  left    %s: about %s at this quota", people(left), report.Duration(time.Duration(max(t.ETA, 1))*time.Second))
 	}
 }
 
