@@ -13,9 +13,9 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
-// Every policy in every situation, as the README's table says it.
+// Every policy in every situation, as the table in the docs says it.
 func TestPolicies(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../docs/explanation/how-it-decides.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func TestPolicies(t *testing.T) {
 	table, _, _ = strings.Cut(table, "\n\n")
 	rows := strings.Split(table, "\n")
 	if !found || len(rows) != 2+17 {
-		t.Fatalf("the README's table of policies has %d lines", len(rows))
+		t.Fatalf("the table of policies has %d lines", len(rows))
 	}
 	policies := cells("|" + rows[0])[1:]
 	for _, row := range rows[2:] {

@@ -1,0 +1,410 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"photosync/cmd/internal/config"
+	"photosync/sync/outcome"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+	"photosync/sync/smartsheet/simulator"
+)
+
+var update = flag.Bool("update", false, "write docs/reference/commands.md anew")
+
+// page is a page of the documentation.
+type page struct {
+	name string // from the top of the source
+	text string
+}
+
+// pages are the README and everything below docs.
+func pages(t *testing.T) (all []page) {
+	t.Helper()
+	top := os.DirFS(filepath.Join("..", ".."))
+	names := []string{"README.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md"}
+	err := fs.WalkDir(top, "docs", func(name string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(name, ".md") {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		data, err := fs.ReadFile(top, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, page{name, string(data)})
+	}
+	return all
+}
+
+func pageOf(t *testing.T, name string) string {
+	t.Helper()
+	for _, p := range pages(t) {
+		if p.name == name {
+			return p.text
+		}
+	}
+	t.Fatalf("there is no page %s", name)
+	return ""
+}
+
+var fence = regexp.MustCompile("(?ms)^( *)```([^\n]*)\n(.*?)^ *```$")
+
+// fences are the blocks of a page with the given info string, without their indent.
+func (p page) fences(info string) (all []string) {
+	for _, m := range fence.FindAllStringSubmatch(p.text, -1) {
+		if m[2] == info {
+			all = append(all, strings.TrimPrefix(strings.ReplaceAll("\n"+m[3], "\n"+m[1], "\n"), "\n"))
+		}
+	}
+	return all
+}
+
+// Each block says what it is, so that each is tried:
+//
+//	sh       is run, line by line, see TestDocsCommands
+//	yaml     is a piece of configuration, see TestDocsConfiguration
+//	json     is a report, see TestDocsReports
+//	console  is for another machine (systemctl, kubectl, a domain controller, Windows) or
+//	         shows what is printed; its calls of photosync are parsed
+//	text     is neither
+func TestDocsFences(t *testing.T) {
+	for _, p := range pages(t) {
+		for _, m := range fence.FindAllStringSubmatch(p.text, -1) {
+			if !slices.Contains([]string{"sh", "yaml", "json", "console", "text"}, m[2]) {
+				t.Errorf("%s: a block of kind %q", p.name, m[2])
+			}
+		}
+		lines := p.fences("console")
+		for _, m := range regexp.MustCompile("`(photosync [a-z][^`]*)`").FindAllStringSubmatch(p.text, -1) {
+			lines = append(lines, strings.ReplaceAll(m[1], "\n", " "))
+		}
+		for _, block := range lines {
+			block = strings.ReplaceAll(block, "\\\n", " ")
+			for line := range strings.Lines(block) {
+				if m := regexp.MustCompile(`(?:^|[/ ])(photosync [a-z]+ .*)`).FindStringSubmatch(strings.TrimPrefix(strings.TrimRight(line, "\n'"), "sudo -u photosync ")); m != nil && !strings.HasPrefix(line, "#") && !foreign.MatchString(line) {
+					checkCommandLine(t, p.name, m[1])
+				}
+			}
+		}
+	}
+}
+
+// foreign are lines in which photosync is the name of something else.
+var foreign = regexp.MustCompile(`kubectl|useradd|groupadd|schtasks|docker|icacls|New-Item`)
+
+// The commands of a page are run in their order, in a folder of their own. There are a
+// Smartsheet, a configuration that leads to it, a folder of photos, and a run that was.
+// The README's begin with nothing but the binary.
+func TestDocsCommands(t *testing.T) {
+	photosync, err := exec.LookPath("photosync")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages(t) {
+		blocks := p.fences("sh")
+		if len(blocks) == 0 {
+			continue
+		}
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			script := strings.Join(blocks, "\n")
+			if p.name == "README.md" {
+				if err := os.Symlink(photosync, filepath.Join(dir, "photosync")); err != nil {
+					t.Fatal(err)
+				}
+				script = strings.ReplaceAll(script, "127.0.0.1:8080", freeAddress(t))
+				script = "set -e; trap 'kill $!' EXIT\n" + regexp.MustCompile(`(?m)^\./photosync (check|plan|sync).*`).ReplaceAllString(script, "$0 || test $$? -eq 3 -o $$? -eq 10")
+				runScript(t, dir, script, nil)
+				checkArrived(t, dir)
+				return
+			}
+			world(t, dir)
+			// 3 and 10 are no faults: somebody is needed, and there are changes.
+			runScript(t, dir, `set -e; photosync() { command photosync "$@" || test $? -eq 3 -o $? -eq 10; }`+"\n"+script,
+				[]string{"SMARTSHEET_ACCESS_TOKEN=" + token})
+		})
+	}
+}
+
+// freeAddress is one of this machine that nobody listens on.
+func freeAddress(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func runScript(t *testing.T, dir, script string, env []string) {
+	t.Helper()
+	cmd := exec.Command("sh", "-x")
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(script)
+	cmd.Env = append(os.Environ(), append(env, "HOME="+dir)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// checkArrived reports whether the README's first minutes end with pictures.
+func checkArrived(t *testing.T, dir string) {
+	t.Helper()
+	r, err := report.Read(filepath.Join(dir, "reports", "latest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Totals.Uploaded+r.Totals.Unchanged < 8 {
+		t.Errorf("%d uploaded, %d unchanged", r.Totals.Uploaded, r.Totals.Unchanged)
+	}
+}
+
+// world makes the folder that the commands of the docs are run in.
+func world(t *testing.T, dir string) {
+	t.Helper()
+	var us []smartsheet.User
+	for i, name := range []string{"ann", "bob", "you"} {
+		us = append(us, smartsheet.User{ID: int64(i + 1), Email: name + "@example.com", Name: name, Status: "ACTIVE"})
+	}
+	l, err := simulator.New(simulator.Options{Token: token, Users: us}).Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	photos := filepath.Join(dir, "photos")
+	if err := os.Mkdir(photos, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i, u := range us {
+		if err := os.WriteFile(filepath.Join(photos, u.Email+".png"), picture(i), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := fmt.Sprintf("smartsheet: {base_url: %q}\nsources: [{name: hr, type: folder, path: photos}]\nstate: {path: state.db}\nreport: {dir: reports}\n", l.URL())
+	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runScript(t, dir, "photosync sync", []string{"SMARTSHEET_ACCESS_TOKEN=" + token})
+}
+
+// Every piece of configuration is valid.
+func TestDocsConfiguration(t *testing.T) {
+	secrets := func(name string) string { // instead of the files that are named
+		return map[string]string{
+			"SMARTSHEET_ACCESS_TOKEN": "x", "LDAP_BIND_PASSWORD": "x", "SMARTSHEET_CLIENT_SECRET": "x", "PHOTOSYNC_SMTP_PASSWORD": "x",
+			"PHOTOSYNC_WEBHOOK": "https://example.com", "PHOTOSYNC_HEALTHCHECK": "https://example.com",
+		}[name]
+	}
+	n := 0
+	for _, p := range pages(t) {
+		for _, text := range p.fences("yaml") {
+			n++
+			if !strings.Contains(text, "sources:") {
+				text += "sources: [{name: hr, type: folder, path: photos}]\n"
+			}
+			file := filepath.Join(t.TempDir(), "config.yaml")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := config.Load(file, secrets)
+			faults, ok := errors.AsType[*config.Error](err)
+			if err != nil && !ok {
+				t.Fatal(err)
+			}
+			for i := 0; ok && i < len(faults.Faults); i++ {
+				// Its refresh token is in a file in every case, and there is no token beside it.
+				if f := faults.Faults[i]; !strings.HasPrefix(f.Key, "smartsheet.oauth2") {
+					t.Errorf("%s: %s: %s\n%s", p.name, f.Key, f.Message, text)
+				}
+			}
+		}
+	}
+	if n < 12 {
+		t.Errorf("found only %d pieces of configuration", n)
+	}
+}
+
+// Every piece of JSON is a report that can be read.
+func TestDocsReports(t *testing.T) {
+	n := 0
+	for _, p := range pages(t) {
+		for _, text := range p.fences("json") {
+			n++
+			file := filepath.Join(t.TempDir(), "report.json")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := report.Read(file); err != nil {
+				t.Errorf("%s: %v", p.name, err)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("found no JSON")
+	}
+}
+
+// Every link leads to a file, and to a heading in it.
+func TestDocsLinks(t *testing.T) {
+	top := filepath.Join("..", "..")
+	headings := func(text string) (all []string) {
+		for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+			plain := regexp.MustCompile(`[^\p{L}0-9_ -]`).ReplaceAllString(strings.ToLower(m[1]), "")
+			all = append(all, strings.ReplaceAll(plain, " ", "-"))
+		}
+		return all
+	}
+	for _, p := range pages(t) {
+		for _, m := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(p.text, -1) {
+			u, err := url.Parse(m[1])
+			if err != nil || u.Scheme != "" {
+				continue
+			}
+			text := p.text
+			if u.Path != "" {
+				name := filepath.Join(top, filepath.Dir(p.name), u.Path)
+				if _, err := os.Stat(name); err != nil {
+					t.Errorf("%s: the link %s leads nowhere", p.name, m[1])
+					continue
+				}
+				if data, err := os.ReadFile(name); err == nil {
+					text = string(data)
+				}
+			}
+			if u.Fragment != "" && !slices.Contains(headings(text), u.Fragment) {
+				t.Errorf("%s: the link %s leads to no heading", p.name, m[1])
+			}
+		}
+	}
+}
+
+// The exit codes of the reference are those of the help, in the same words.
+func TestDocsExitCodes(t *testing.T) {
+	text, _, _ := strings.Cut(pageOf(t, "docs/reference/exit-codes.md"), "\n## ")
+	meanings := map[int]string{}
+	for _, m := range regexp.MustCompile(`(?m)^\| (\d+) \| (.*) \|$`).FindAllStringSubmatch(text, -1) {
+		code, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		meanings[code] = strings.TrimPrefix(strings.ReplaceAll(m[2], "`", ""), "plan only: ")
+	}
+	for code, want := range exitMeanings {
+		if meanings[code] != want {
+			t.Errorf("exit code %d: %q, want %q", code, meanings[code], want)
+		}
+	}
+}
+
+// The references name every reason, finding and metric, and no other.
+func TestDocsNames(t *testing.T) {
+	reasons := pageOf(t, "docs/reference/reasons.md")
+	for _, r := range outcome.Reasons() {
+		if !strings.Contains(reasons, "`"+string(r)+"`") {
+			t.Errorf("the reason %s is missing", r)
+		}
+	}
+	source, err := os.ReadFile(filepath.Join("..", "..", "sync", "outcome", "outcome.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, findings, _ := strings.Cut(string(source), "// Codes of findings.")
+	findings, _, _ = strings.Cut(findings, "\n)")
+	for _, m := range regexp.MustCompile(`= "(\w+)"`).FindAllStringSubmatch(findings, -1) {
+		if !strings.Contains(reasons, "| `"+m[1]+"` |") {
+			t.Errorf("the finding %s is missing", m[1])
+		}
+	}
+	metrics := pageOf(t, "docs/reference/metrics.md")
+	r := report.New("sync", "run", "v1", time.Unix(0, 0))
+	r.Result = report.Success
+	names := regexp.MustCompile(`(?m)^# HELP (\w+)`)
+	var want []string
+	for _, m := range names.FindAllStringSubmatch(string(report.Metrics(r)), -1) {
+		want = append(want, m[1])
+	}
+	var got []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)`").FindAllStringSubmatch(metrics, -1) {
+		got = append(got, m[1])
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("metrics %q, want %q", got, want)
+	}
+}
+
+// The reference of commands is what the commands' own help says.
+func TestDocsCommandReference(t *testing.T) {
+	var b bytes.Buffer
+	b.WriteString(`# Commands
+
+<!-- Made by "go test ./cmd/photosync -run TestDocsCommandReference -update"; do not edit.
+The texts are those of --help. -->
+
+Every command has ` + "`--help`" + `. [Exit codes](exit-codes.md) have a page of their own.
+`)
+	for _, c := range commands(t) {
+		if c.HasSubCommands() || c.Hidden {
+			continue
+		}
+		writeCommand(&b, c)
+	}
+	file := filepath.Join("..", "..", "docs", "reference", "commands.md")
+	if *update {
+		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := pageOf(t, "docs/reference/commands.md"); got != b.String() {
+		t.Error("docs/reference/commands.md is not what the commands say; write it with -update")
+	}
+}
+
+func writeCommand(b *bytes.Buffer, c *cobra.Command) {
+	long, _, _ := strings.Cut(c.Long, "Exit codes:")
+	fmt.Fprintf(b, "\n## %s\n\n```text\n%s\n\n%s\n```\n", c.CommandPath(), c.UseLine(), strings.TrimSpace(long))
+	if c.Example != "" {
+		fmt.Fprintf(b, "\n```console\n%s\n```\n", strings.ReplaceAll(strings.TrimPrefix(c.Example, "  "), "\n  ", "\n"))
+	}
+	c.InitDefaultHelpFlag()
+	flags := 0
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Hidden || f.Name == "help" {
+			return
+		}
+		if flags++; flags == 1 {
+			b.WriteString("\n| flag | meaning |\n|---|---|\n")
+		}
+		value, meaning := pflag.UnquoteUsage(f)
+		name := strings.TrimSpace("--" + f.Name + " " + value)
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand + ", " + name
+		}
+		fmt.Fprintf(b, "| `%s` | %s |\n", name, strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`).Replace(meaning))
+	})
+}
