@@ -50,7 +50,7 @@ A --fault is KIND[:DETAIL][,key=value…]:
   html:502, empty:504, empty:301         gateways that answer with a page, or with nothing
   reset, hang, truncate, lost            networks; the last two take the picture
   unreadable                             take the picture and answer with a page
-  says:FAILURE/0                         take it, and answer with this message and resultCode
+  says:FAILURE/0                         take it, and answer with this message and code
   no-user, no-code, no-email, other-email, other-user, no-image-id
                                          a SUCCESS that confirms nothing
   status:403/1004,as=text                errors in other shapes: text, object, array, null
