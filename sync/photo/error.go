@@ -1,6 +1,9 @@
 package photo
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Codes of an Error: stable identifiers, found in reports, logs and metrics.
 const (
@@ -33,26 +36,16 @@ func (e *Error) Error() string {
 func (e *Error) Final() bool { return e.Code != TooSlow }
 
 // Hint returns one line on what to do about it.
-func (e *Error) Hint() string {
-	if e.advice != "" {
-		return e.advice
-	}
-	switch e.Code {
-	case Empty:
-		return "save the photo again at the source: it has no content"
-	case Truncated:
-		return "copy the photo again to the source: part of it is missing"
-	case UnsupportedFormat:
-		return "save the photo as an ordinary JPEG (RGB, 8 bits) or PNG at the source"
-	case TooManyPixels:
-		return "scale the photo down at the source, or raise image.max_pixels"
-	case TooSlow:
-		return "the next run tries again; if that does not help, scale the photo down at the source, or give photosync more processor time"
-	case TooLarge:
-		return "save the photo smaller at the source, or raise image.max_bytes"
-	default:
-		return "replace it with a JPEG or PNG photo at the source"
-	}
+func (e *Error) Hint() string { return cmp.Or(e.advice, hints[e.Code]) }
+
+var hints = map[string]string{
+	Empty:             "save the photo again at the source: it has no content",
+	Truncated:         "copy the photo again to the source: part of it is missing",
+	UnsupportedFormat: "save the photo as an ordinary JPEG (RGB, 8 bits) or PNG at the source",
+	TooManyPixels:     "scale the photo down at the source, or raise image.max_pixels",
+	TooLarge:          "save the photo smaller at the source, or raise image.max_bytes",
+	NotAnImage:        "replace it with a JPEG or PNG photo at the source",
+	TooSlow:           "the next run tries again; if that does not help, scale the photo down at the source, or give photosync more processor time",
 }
 
 // damaged refuses a picture that is there, but broken. It has the code of one that was

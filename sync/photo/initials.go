@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/gofont/gobold"
+	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/font/sfnt"
 	"golang.org/x/image/math/fixed"
 	"golang.org/x/image/vector"
@@ -28,11 +29,9 @@ func Initials(displayName, email string, edge int) (Picture, error) {
 	}
 	m := image.NewRGBA(image.Rect(0, 0, edge, edge))
 	draw.Draw(m, m.Rect, image.NewUniform(colorFor(email)), image.Point{}, draw.Src)
-	ink := vector.NewRasterizer(edge, edge)
-	if !drawLetters(ink, initials(displayName, email), float32(edge)) {
-		drawHead(ink, float32(edge))
+	if !drawLetters(m, initials(displayName, email)) {
+		drawHead(m)
 	}
-	ink.Draw(m, m.Rect, image.White, image.Point{})
 	return Picture{
 		Data: encodePNG(m), Format: formatPNG, Width: edge, Height: edge,
 		Changes: []string{"drawn"},
@@ -66,10 +65,9 @@ func colorFor(email string) color.RGBA {
 var cjkFont []byte
 
 // typefaces returns the fonts in the order in which they are asked for a letter.
-var typefaces = sync.OnceValue(func() []*sfnt.Font {
-	var fonts []*sfnt.Font
+var typefaces = sync.OnceValue(func() (fonts []*opentype.Font) {
 	for _, data := range [][]byte{gobold.TTF, cjkFont} {
-		f, err := sfnt.Parse(data)
+		f, err := opentype.Parse(data)
 		if err != nil {
 			panic(fmt.Sprintf("parse embedded font: %v", err))
 		}
@@ -78,106 +76,62 @@ var typefaces = sync.OnceValue(func() []*sfnt.Font {
 	return fonts
 })
 
-// glyph is an outline at its place in a line, in pixels, with y downwards and
-// the base line at 0.
-type glyph struct {
-	outline sfnt.Segments
-	x       fixed.Int26_6
-}
-
-// drawLetters draws letters in the middle, and reports whether there are any
-// and all could be drawn.
-func drawLetters(ink *vector.Rasterizer, letters []rune, edge float32) bool {
+// drawLetters draws letters in the middle, and reports whether there are any and a font
+// has them, or the letters without their accents: Ế is no worse an E than none.
+func drawLetters(m *image.RGBA, letters []rune) bool {
 	if len(letters) == 0 {
 		return false
 	}
-	size := edge * 0.44
+	size := float64(m.Rect.Dx()) * 0.44
 	if len(letters) == 1 {
-		size = edge * 0.55
+		size = float64(m.Rect.Dx()) * 0.55
 	}
-	var line []glyph
-	var x fixed.Int26_6
+	var plain []rune
 	for _, r := range letters {
-		g, advance, ok := letter(r, fixed.Int26_6(size*64))
-		if !ok {
+		plain = append(plain, []rune(norm.NFD.String(string(r)))[0])
+	}
+	for _, text := range []string{string(letters), string(plain)} {
+		for _, f := range typefaces() {
+			if !has(f, text) {
+				continue
+			}
+			face, err := opentype.NewFace(f, &opentype.FaceOptions{Size: size, DPI: 72})
+			if err != nil {
+				panic(fmt.Sprintf("use embedded font: %v", err))
+			}
+			// The middle of the ink, not of the boxes around it, is what the eye sees.
+			// Accents do not count: they would push the letter down.
+			box, _ := font.BoundString(face, text)
+			if !ideographic(letters[0]) {
+				box.Min.Y, box.Max.Y = -face.Metrics().CapHeight, 0
+			}
+			middle := fixed.I(m.Rect.Dx()) / 2
+			dot := fixed.Point26_6{X: middle - (box.Min.X+box.Max.X)/2, Y: middle - (box.Min.Y+box.Max.Y)/2}
+			d := font.Drawer{Dst: m, Src: image.White, Face: face, Dot: dot}
+			d.DrawString(text)
+			return true
+		}
+	}
+	return false
+}
+
+// has reports whether a font has all letters of a text.
+func has(f *opentype.Font, text string) bool {
+	var b sfnt.Buffer
+	for _, r := range text {
+		if i, err := f.GlyphIndex(&b, r); err != nil || i == 0 {
 			return false
 		}
-		line = append(line, glyph{g, x})
-		x += advance
-	}
-	// The middle of the ink, not of the boxes around it, is what the eye sees.
-	// Accents do not count: they would push the letter down.
-	box := line[0].outline.Bounds().Add(fixed.Point26_6{X: line[0].x})
-	for _, g := range line[1:] {
-		box = box.Union(g.outline.Bounds().Add(fixed.Point26_6{X: g.x}))
-	}
-	top := box.Min.Y
-	if !ideographic(letters[0]) {
-		top = -fixed.Int26_6(size * 64 * capHeight)
-		box.Max.Y = 0
-	}
-	dx := edge/2 - float32(box.Min.X+box.Max.X)/128
-	dy := edge/2 - float32(top+box.Max.Y)/128
-	for _, g := range line {
-		trace(ink, g.outline, dx+float32(g.x)/64, dy)
 	}
 	return true
 }
 
-// capHeight is the height of Go Bold's capitals, in ems.
-const capHeight = 0.72
-
-// letter returns the outline of r from the first font that has it, or that of
-// the letter without its accents: Ế is no worse an E than none.
-func letter(r rune, size fixed.Int26_6) (sfnt.Segments, fixed.Int26_6, bool) {
-	base := []rune(norm.NFD.String(string(r)))[0]
-	for _, r := range []rune{r, base} {
-		for _, f := range typefaces() {
-			var b sfnt.Buffer
-			i, err := f.GlyphIndex(&b, r)
-			if err != nil || i == 0 {
-				continue
-			}
-			advance, err := f.GlyphAdvance(&b, i, size, font.HintingNone)
-			if err != nil {
-				continue
-			}
-			outline, err := f.LoadGlyph(&b, i, size, nil)
-			if err != nil || len(outline) == 0 {
-				continue
-			}
-			return outline, advance, true
-		}
-	}
-	return nil, 0, false
-}
-
-// trace adds an outline, moved by dx and dy.
-func trace(ink *vector.Rasterizer, outline sfnt.Segments, dx, dy float32) {
-	at := func(p fixed.Point26_6) (x, y float32) { return dx + float32(p.X)/64, dy + float32(p.Y)/64 }
-	for _, s := range outline {
-		x0, y0 := at(s.Args[0])
-		x1, y1 := at(s.Args[1])
-		x2, y2 := at(s.Args[2])
-		switch s.Op {
-		case sfnt.SegmentOpMoveTo:
-			ink.ClosePath()
-			ink.MoveTo(x0, y0)
-		case sfnt.SegmentOpLineTo:
-			ink.LineTo(x0, y0)
-		case sfnt.SegmentOpQuadTo:
-			ink.QuadTo(x0, y0, x1, y1)
-		case sfnt.SegmentOpCubeTo:
-			ink.CubeTo(x0, y0, x1, y1, x2, y2)
-		}
-	}
-	ink.ClosePath()
-}
-
 // drawHead draws head and shoulders.
-func drawHead(ink *vector.Rasterizer, edge float32) {
+func drawHead(m *image.RGBA) {
+	ink, edge := vector.NewRasterizer(m.Rect.Dx(), m.Rect.Dy()), float32(m.Rect.Dx())
 	ellipse(ink, edge*0.5, edge*0.39, edge*0.16, edge*0.18)
 	ellipse(ink, edge*0.5, edge*0.96, edge*0.32, edge*0.33)
+	ink.Draw(m, m.Rect, image.White, image.Point{})
 }
 
 // ellipse adds an ellipse around x, y of four Bézier curves.

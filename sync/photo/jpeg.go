@@ -2,6 +2,7 @@ package photo
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"image"
@@ -181,7 +182,8 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 			return err
 		}
 	case marker >= markSOF0 && marker <= markEOI && marker != markDHT && marker != markJPG && marker != markDAC:
-		return refuse(UnsupportedFormat, "JPEG with %s coding (marker ff%02x)", jpegCoding(marker), marker)
+		coding := map[byte]string{0xc3: "lossless", 0xc9: "arithmetic", 0xca: "arithmetic", 0xcb: "arithmetic"}[marker]
+		return refuse(UnsupportedFormat, "JPEG with %s coding (marker ff%02x)", cmp.Or(coding, "hierarchical"), marker)
 	case marker == markCOM:
 		l.dropped = true
 		return nil
@@ -191,17 +193,6 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 	}
 	l.keep(s)
 	return nil
-}
-
-// jpegCoding names the coding of a frame that is not read (table B.1).
-func jpegCoding(marker byte) string {
-	switch marker {
-	case 0xc3:
-		return "lossless"
-	case 0xc9, 0xca, 0xcb:
-		return "arithmetic"
-	}
-	return "hierarchical"
 }
 
 // jpegFrame reads a frame header (B.2.2).

@@ -1,8 +1,10 @@
 package photo
 
 import (
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -23,7 +25,7 @@ func initials(displayName, email string) []rune {
 // nameParts splits a display name, given name first, without what is no name:
 // what stands in brackets, titles, signs.
 func nameParts(name string) []string {
-	name = withoutBrackets(norm.NFKC.String(name)) // also Ｊａｎｅ, as Japanese keyboards write it
+	name = brackets().ReplaceAllString(norm.NFKC.String(name), " ") // also Ｊａｎｅ, as Japanese keyboards write it
 	// Directories write "Family, Given" and "Name, Degree" alike.
 	before, after, _ := strings.Cut(name, ",")
 	after, _, _ = strings.Cut(after, ",")
@@ -45,23 +47,8 @@ var titles = map[string]bool{
 	"phd": true, "ph.d": true, "md": true, "mba": true, "msc": true, "bsc": true, "esq": true, "cpa": true,
 }
 
-// withoutBrackets cuts "(External)" and the like.
-func withoutBrackets(s string) string {
-	depth := 0
-	return strings.Map(func(r rune) rune {
-		switch {
-		case strings.ContainsRune("([{（【", r):
-			depth++
-			return ' '
-		case strings.ContainsRune(")]}）】", r):
-			depth = max(depth-1, 0)
-			return ' '
-		case depth > 0:
-			return -1
-		}
-		return r
-	}, s)
-}
+// brackets is what stands in them, "(External)" and the like.
+var brackets = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[(\[{（【][^)\]}）】]*|[)\]}）】]`) })
 
 // initialsOf returns the letters of a name's parts.
 func initialsOf(parts []string) []rune {

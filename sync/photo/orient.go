@@ -7,12 +7,8 @@ import "image"
 // all, 2 to 8 by mirroring and turning.
 type orientation int
 
-// readOrientation is all that photosync wants of EXIF. A library for metadata, such
-// as github.com/bep/imagemeta, reads it as well, but walks the container once more,
-// which is walked here anyway to strip it and to see that it is whole, and adds a
-// megabyte of tables for all the tags there are. The tests compare with it.
-//
-// What cannot be read counts as upright, as it does for every viewer.
+// readOrientation returns the orientation that an EXIF block, or a TIFF, says. What cannot
+// be read counts as upright, as it does for every viewer.
 func readOrientation(tiff []byte) orientation {
 	d, _ := readDirectory(tiff)
 	if o := orientation(d.number(tagOrientation, 1)); o >= 1 && o <= 8 {

@@ -1,6 +1,7 @@
 package photo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"image"
@@ -12,13 +13,6 @@ import (
 // same bytes with the same Options would give another picture, or when a
 // picture that was refused would pass: people's photos are looked at again.
 const version = 2
-
-// What an Options field means when it is zero.
-const (
-	defaultMaxPixels  = 50_000_000
-	defaultQuality    = 90
-	defaultBackground = "#ffffff"
-)
 
 // Options say what a picture may be like, and what is done to make it so.
 type Options struct {
@@ -51,21 +45,14 @@ type Options struct {
 // minEdge is the least that either side may be scaled to: below nobody is recognised.
 const minEdge = 16
 
+const defaultQuality = 90
+
 // withDefaults returns o with every zero that means something else replaced.
 func (o Options) withDefaults() Options {
-	if o.MaxPixels == 0 {
-		o.MaxPixels = defaultMaxPixels
-	}
-	if o.Crop == "" {
-		o.Crop = "none"
-	}
-	if o.Quality == 0 {
-		o.Quality = defaultQuality
-	}
-	if o.Background == "" {
-		o.Background = defaultBackground
-	}
-	o.Background = strings.ToLower(o.Background)
+	o.MaxPixels = cmp.Or(o.MaxPixels, 50_000_000)
+	o.Crop = cmp.Or(o.Crop, "none")
+	o.Quality = cmp.Or(o.Quality, defaultQuality)
+	o.Background = strings.ToLower(cmp.Or(o.Background, "#ffffff"))
 	return o
 }
 
@@ -118,7 +105,11 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 		return Picture{}, refuse(TooManyPixels, "%d x %d pixels, at most %d are allowed", l.width, l.height, o.MaxPixels)
 	}
 	s := o.shape(l)
-	if clean, ok := o.asItIs(l, s); ok {
+	clean := l.data
+	if o.StripMetadata || o.over(len(clean)) { // it also goes where that alone makes the picture fit
+		clean = l.stripped()
+	}
+	if l.uploadable() && s.changes == nil && !o.over(len(clean)) {
 		p, err = l.pass(ctx, clean)
 	} else {
 		l.memory += s.memory(l)
@@ -146,32 +137,25 @@ func rescue(err *error) {
 	}
 }
 
-// asItIs returns the bytes to upload if no pixel has to be touched. Metadata
-// also goes where that alone makes the picture fit.
-func (o Options) asItIs(l *layout, s shape) (clean []byte, ok bool) {
-	clean = l.data
-	if o.StripMetadata || o.over(len(clean)) {
-		clean = l.stripped()
-	}
-	return clean, l.uploadable() && s.changes == nil && !o.over(len(clean))
-}
-
 // pass returns clean, the picture's bytes or those without its metadata, if the
 // pixels in them are sound.
 func (l *layout) pass(ctx context.Context, clean []byte) (Picture, error) {
-	if err := l.sound(ctx); err != nil {
-		return Picture{}, err
+	err := l.counted()
+	if l.format != formatJPEG {
+		l.beyond = "" // whatever its colours mean
+		err = l.decoded(ctx, func(context.Context, image.Image) error { return nil })
 	}
 	p := Picture{Data: clean, Format: l.format, Width: l.width, Height: l.height}
 	if len(clean) < len(l.data) {
 		p.Changes = []string{"metadata removed"}
 	}
-	return p, nil
+	return p, err
 }
 
 // kind names what the picture is stored as, for people.
 func (l *layout) kind() string {
-	name := map[string]string{formatJPEG: "JPEG", formatPNG: "PNG", formatGIF: "GIF", formatWebP: "WebP", formatBMP: "BMP", formatTIFF: "TIFF"}[l.format]
+	name := map[string]string{formatWebP: "WebP"}[l.format]
+	name = cmp.Or(name, strings.ToUpper(l.format))
 	if l.progressive {
 		name = "progressive " + name
 	}
@@ -184,20 +168,5 @@ func (l *layout) kind() string {
 // uploadable reports whether Smartsheet takes the picture as it is. A JPEG with
 // print inks is one by name, but hardly anything shows its colours right.
 func (l *layout) uploadable() bool {
-	switch l.format {
-	case formatJPEG:
-		return l.inks != 4
-	case formatPNG, formatGIF:
-		return true
-	}
-	return false
-}
-
-// sound checks the pixels of a picture that needs no change.
-func (l *layout) sound(ctx context.Context) error {
-	if l.format == formatJPEG {
-		return l.counted()
-	}
-	l.beyond = "" // whatever its colours mean
-	return l.decoded(ctx, func(context.Context, image.Image) error { return nil })
+	return l.format == formatJPEG && l.inks != 4 || l.format == formatPNG || l.format == formatGIF
 }

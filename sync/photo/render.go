@@ -54,17 +54,17 @@ func (o Options) shape(l *layout) shape {
 	return s
 }
 
-// memory returns the bytes that the result takes beside the pixels of l: once as it
-// is scaled, once more to turn it, and to put a colour behind it.
+// memory returns the bytes that the result takes beside the pixels of l: once as it is
+// scaled, and at most once more each to turn it and to put a colour behind it.
 func (s shape) memory(l *layout) int64 {
-	copies := int64(1)
-	if l.turn != 1 {
-		copies++
+	copies := 3
+	if l.turn == 1 {
+		copies--
 	}
-	if l.format != formatJPEG { // may be transparent
-		copies++
+	if l.format == formatJPEG { // never transparent
+		copies--
 	}
-	return 4 * copies * int64(s.width) * int64(s.height)
+	return 4 * int64(copies) * int64(s.width) * int64(s.height)
 }
 
 // square returns the largest square in the middle of size; with top, as high up
@@ -127,7 +127,8 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 				p.Changes = append(p.Changes, "encoded as PNG")
 				return p, nil
 			}
-			pixels = flatten(pixels, o.background())
+			n, _ := strconv.ParseUint(o.Background[1:], 16, 32) // the configuration has checked it
+			pixels = flatten(pixels, color.RGBA{uint8(n >> 16), uint8(n >> 8), uint8(n), 255})
 			p.Changes = append(p.Changes, "flattened on "+o.Background)
 		}
 		quality := 0
@@ -155,19 +156,14 @@ func (o Options) encode(m *image.RGBA) (data []byte, quality int) {
 }
 
 // upright returns the part of the upright picture with w x h pixels, in the colours
-// of l; those of print inks are the four bytes of a pixel. It is scaled first and turned then, since fewer pixels are to be turned.
+// of l; those of print inks are the four bytes of a pixel. It is scaled first and turned
+// then, since fewer pixels are to be turned.
 func (l *layout) upright(m image.Image, part image.Rectangle, w, h int) *image.RGBA {
 	r := l.turn.storedRect(part, l.width, l.height).Add(m.Bounds().Min)
 	if l.turn.sideways() {
 		w, h = h, w
 	}
 	return l.turn.upright(scale(m, r, w, h))
-}
-
-// background returns the colour that the configuration has checked.
-func (o Options) background() color.RGBA {
-	n, _ := strconv.ParseUint(o.Background[1:], 16, 32)
-	return color.RGBA{uint8(n >> 16), uint8(n >> 8), uint8(n), 255}
 }
 
 // flatten returns m with a colour behind it.
