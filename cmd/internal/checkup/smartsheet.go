@@ -15,6 +15,7 @@ import (
 	"photosync/state"
 	"photosync/sync/match"
 	"photosync/sync/outcome"
+	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 )
@@ -54,12 +55,8 @@ func (k *checkup) smartsheet(ctx context.Context) {
 	if k.Config.Match.AlternateEmails {
 		k.alternates(ctx, client)
 	}
-	k.quota(client.Stats(), k.Config.Smartsheet.RequestsPerMinute)
-}
-
-// quota tells whether the token is let through.
-func (k *checkup) quota(st smartsheet.Stats, perMinute int) {
-	text := fmt.Sprintf("%d of %s refused by the rate limit; requests_per_minute is %d", st.RateLimited, report.Count(int(st.Requests), "request", "requests"), perMinute)
+	st := client.Stats()
+	text := fmt.Sprintf("%d of %s refused by the rate limit; requests_per_minute is %d", st.RateLimited, report.Count(int(st.Requests), "request", "requests"), s.RequestsPerMinute)
 	if st.RateLimited > 0 {
 		k.add(console.Warning, "quota", text, "something else uses this token now: a run adapts, and takes longer")
 		return
@@ -70,12 +67,13 @@ func (k *checkup) quota(st smartsheet.Stats, perMinute int) {
 // maxSkew is how far this machine's clock may be from Smartsheet's.
 const maxSkew = time.Minute
 
-// clock is a transport that compares the answers' Date with this machine's clock.
+// clock is a transport that compares the Date of the first answer with this machine's
+// clock.
 type clock struct {
 	http.RoundTripper
-	mu   sync.Mutex
-	skew time.Duration // of the last answer; above 0: this machine is ahead
-	told bool          // by some answer
+	once  sync.Once
+	known bool
+	skew  time.Duration // above 0: this machine is ahead
 }
 
 func (c *clock) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -84,79 +82,84 @@ func (c *clock) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return resp, err
 	}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
+	c.once.Do(func() {
+		date, err := http.ParseTime(resp.Header.Get("Date"))
 		// The answer was written between sending and now; Date has whole seconds.
-		c.skew, c.told = sent.Add(time.Since(sent)/2).Sub(date.Add(time.Second/2)), true
-	}
+		c.skew, c.known = sent.Add(time.Since(sent)/2).Sub(date.Add(time.Second/2)), err == nil
+	})
 	return resp, nil
 }
 
 func (k *checkup) clock(c *clock) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.told {
-		return
+	skew, direction := c.skew.Abs().Round(10*time.Second), "ahead of"
+	if c.skew < 0 {
+		direction = "behind"
 	}
-	skew := c.skew.Abs().Round(10 * time.Second)
 	switch {
+	case !c.known:
 	case skew < maxSkew:
 		k.add(console.OK, "clock", fmt.Sprintf("within %v of Smartsheet's", maxSkew), "")
-	case c.skew > 0:
-		k.add(console.Warning, "clock", fmt.Sprintf("%v ahead of Smartsheet's", skew), "set it by NTP: certificates, Kerberos and tokens depend on it")
 	default:
-		k.add(console.Warning, "clock", fmt.Sprintf("%v behind Smartsheet's", skew), "set it by NTP: certificates, Kerberos and tokens depend on it")
+		k.add(console.Warning, "clock", fmt.Sprintf("%v %s Smartsheet's", skew, direction), "set it by NTP: certificates, Kerberos and tokens depend on it")
 	}
 }
 
-// lookup is how a run finds users.
-type lookup interface {
-	Users(ctx context.Context, each func(smartsheet.User) error) error
-	UsersByEmail(ctx context.Context, emails []string, each func(smartsheet.User) error) (all bool, err error)
-}
-
-// users looks the people up whose photos were read.
-func (k *checkup) users(ctx context.Context, client lookup) {
-	if len(k.withPhoto) > 0 {
-		k.matched(ctx, client)
-		return
-	}
-	if err := client.Users(ctx, func(smartsheet.User) error { return errSeen }); err != nil && !errors.Is(err, errSeen) {
-		k.fail("users", err, "")
-		return
-	}
-	k.add(console.OK, "users", "can be listed", "")
-}
-
-// found returns which people are users, by the index that byAddress has for their
-// addresses. domains counts the users that were seen, at least a few.
-func (k *checkup) found(ctx context.Context, client lookup, emails []string, byAddress map[string]int, domains map[string]int) (map[int]bool, error) {
-	found := map[int]bool{}
-	see := func(u smartsheet.User) {
+// users says whom of the people whose photos were read Smartsheet knows, by the rule of
+// a run.
+func (k *checkup) users(ctx context.Context, client *smartsheet.Client) {
+	f := plan.Facts{Domains: map[string]int{}, UserDomains: map[string]int{}}
+	tried := k.withPhoto[:min(len(k.withPhoto), sampled)]
+	seen, emails, users := map[string]bool{}, []string{}, 0
+	see := func(u smartsheet.User) error {
 		if e, err := sources.Email(u.Email); err == nil {
-			domains[match.Domain(e)]++
-			if i, ok := byAddress[e]; ok {
-				found[i] = true
-			}
+			seen[e] = true
+			f.UserDomains[match.Domain(e)]++
 		}
-	}
-	_, err := client.UsersByEmail(ctx, emails, func(u smartsheet.User) error { see(u); return nil })
-	if err != nil || len(found) > 0 {
-		return found, err
-	}
-	seen := 0
-	err = client.Users(ctx, func(u smartsheet.User) error {
-		see(u)
-		if seen++; seen == sampled {
+		if users++; len(emails) == 0 && users == sampled {
 			return errSeen
 		}
 		return nil
-	})
+	}
+	err := client.Users(ctx, see) // a page shows the domains
 	if errors.Is(err, errSeen) {
 		err = nil
 	}
-	return found, err
+	for _, p := range tried {
+		emails = slices.Concat(emails, p.Own, p.Aliases)
+	}
+	if err == nil && len(emails) > 0 {
+		_, err = client.UsersByEmail(ctx, emails, see)
+	}
+	if err != nil {
+		k.fail("users", err, "")
+		return
+	}
+	for _, p := range tried {
+		f.WithPhoto++
+		if slices.ContainsFunc(slices.Concat(p.Own, p.Aliases), func(e string) bool { return seen[e] }) {
+			f.Matched++
+		} else {
+			f.Domains[match.Domain(p.Own[0])]++
+		}
+	}
+	sample := ""
+	if len(k.withPhoto) > len(tried) {
+		sample = "in a sample: "
+	}
+	text := fmt.Sprintf("%s%d of %d people with a photo are Smartsheet users", sample, f.Matched, f.WithPhoto)
+	findings := plan.Findings(f)
+	switch {
+	case len(tried) == 0:
+		k.add(console.OK, "users", "can be listed", "")
+	case len(findings) == 0:
+		k.add(console.OK, "users", text, "")
+	case k.Config.Match.AlternateEmails: // a run asks every user, which takes too long here
+		k.add(console.Note, "users", text+" by their own addresses; a run looks at alternate addresses, too", "")
+	default:
+		for _, x := range findings {
+			k.find("users", x, sample)
+		}
+	}
 }
 
 // alternates looks whether the token shows other users' alternate addresses.
@@ -196,16 +199,17 @@ func (k *checkup) upload(ctx context.Context) {
 		k.fail("upload", err, "")
 		return
 	}
-	i := slices.IndexFunc(rep.Items, func(it report.Item) bool { return it.Email == email })
-	if i < 0 {
-		k.add(console.Problem, "upload", email+" is in none of the sources", "name a person whom a source lists, such as an example above")
+	for _, it := range rep.Items {
+		switch {
+		case it.Email != email:
+			continue
+		case it.Outcome != string(outcome.Uploaded):
+			k.add(console.Problem, "upload", fmt.Sprintf("%s: %s, %s%s", email, it.Reason, it.Outcome, console.Details(it)), it.Hint)
+		default:
+			k.add(console.OK, "upload", fmt.Sprintf("%s: HTTP %d %s, %d x %d %s of %s, image id %s; look at the picture in Smartsheet", email, it.HTTPStatus,
+				it.Message, it.Image.Width, it.Image.Height, it.Image.Format, report.Size(it.Image.Bytes), it.ImageID), "")
+		}
 		return
 	}
-	it := rep.Items[i]
-	if it.Outcome != string(outcome.Uploaded) {
-		k.add(console.Problem, "upload", fmt.Sprintf("%s: %s, %s%s", email, it.Reason, it.Outcome, console.Details(it)), it.Hint)
-		return
-	}
-	k.add(console.OK, "upload", fmt.Sprintf("%s: HTTP %d %s, %d x %d %s of %s, image id %s; look at the picture in Smartsheet", email, it.HTTPStatus, it.Message,
-		it.Image.Width, it.Image.Height, it.Image.Format, report.Size(it.Image.Bytes), it.ImageID), "")
+	k.add(console.Problem, "upload", email+" is in none of the sources", "name a person whom a source lists, such as an example above")
 }

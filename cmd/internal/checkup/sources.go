@@ -11,7 +11,6 @@ import (
 	"photosync/cmd/internal/config"
 	"photosync/cmd/internal/console"
 	"photosync/sources"
-	"photosync/sync/match"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
 	"photosync/sync/plan"
@@ -187,46 +186,5 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 		sm.refused = fmt.Errorf("%s: %w", person.Own[0], err)
 	} else if sm.fine++; sm.fine <= 3 {
 		sm.examples = append(sm.examples, fmt.Sprintf("%s (%s)", person.Own[0], report.Size(len(p.Data))))
-	}
-}
-
-// matched says whom of the people with a photo Smartsheet knows, by the rule of a run.
-func (k *checkup) matched(ctx context.Context, client lookup) {
-	f := plan.Facts{Domains: map[string]int{}, UserDomains: map[string]int{}}
-	byAddress, emails := map[string]int{}, []string{}
-	for i, p := range k.withPhoto[:min(len(k.withPhoto), sampled)] {
-		f.WithPhoto++
-		for _, e := range slices.Concat(p.Own, p.Aliases) {
-			byAddress[e] = i
-			emails = append(emails, e)
-		}
-	}
-	found, err := k.found(ctx, client, emails, byAddress, f.UserDomains)
-	if err != nil {
-		k.fail("users", err, "")
-		return
-	}
-	for i, p := range k.withPhoto[:f.WithPhoto] {
-		if found[i] {
-			f.Matched++
-		} else {
-			f.Domains[match.Domain(p.Own[0])]++
-		}
-	}
-	sample := ""
-	if len(k.withPhoto) > f.WithPhoto {
-		sample = "in a sample: "
-	}
-	text := fmt.Sprintf("%s%d of %d people with a photo are Smartsheet users", sample, f.Matched, f.WithPhoto)
-	findings := plan.Findings(f)
-	switch {
-	case len(findings) == 0:
-		k.add(console.OK, "users", text, "")
-	case k.Config.Match.AlternateEmails: // a run asks every user, which takes too long here
-		k.add(console.Note, "users", text+" by their own addresses; a run looks at alternate addresses, too", "")
-	default:
-		for _, x := range findings {
-			k.find("users", x, sample)
-		}
 	}
 }
