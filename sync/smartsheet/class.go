@@ -1,8 +1,6 @@
 package smartsheet
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -53,59 +51,7 @@ func Classify(err error) Class {
 	return c
 }
 
-// class is what the answer, or its absence, says by itself.
-func (e *Error) class() Class {
-	if errors.Is(e.Err, errOutage) {
-		return Unavailable
-	}
-	switch e.Code {
-	case codeVersionRetired, codeCannotAssume:
-		return Stop
-	case codeRateLimit:
-		return Throttled
-	case codeMaintenance:
-		return Unavailable
-	case codeUnexpected, codeServerTimeout, codeSaveCollision:
-		return Retryable
-	case codeHeader, codeBadHeader:
-		return Headers
-	case codeNotFound, codeUserNotFound:
-		return UserGone
-	case codeNotAuthorized, codePlanLacks:
-		return Permission
-	case codeUnsupportedType, codeSizeMismatch, codeBadContentType, codeUnsupportedMedia, codeTooLarge:
-		return ThisPhoto
-	}
-	return e.statusClass()
-}
-
-// statusClass is what the HTTP status says, where the errorCode says nothing.
-func (e *Error) statusClass() Class {
-	gateway := e.Code == 0
-	switch s := e.Status; {
-	case s == 0:
-		return connectionClass(e.Err)
-	case s == http.StatusUnauthorized, s == http.StatusGone:
-		return Stop
-	case s == http.StatusTooManyRequests:
-		return Throttled
-	case s >= 500, s == http.StatusRequestTimeout:
-		return Retryable
-	case e.unconfirmed:
-		return Unconfirmed
-	case errors.Is(e.Err, ErrContradiction):
-		return ThisUser
-	case s < 300 && e.Err != nil:
-		return Retryable // an answer to a question that can be asked again
-	case s == http.StatusForbidden && gateway:
-		return Permission
-	case gateway && (s == http.StatusRequestEntityTooLarge || s == http.StatusUnsupportedMediaType):
-		return ThisPhoto
-	case s < 400, s == http.StatusNotFound, s == http.StatusProxyAuthRequired, e.foreign:
-		return Foreign
-	}
-	return ThisUser
-}
+func (e *Error) class() Class { return e.cause().class }
 
 // retry is e's class for its own call: a connection that could not be made is tried
 // again before it stops the run.
@@ -136,7 +82,7 @@ func (e *Error) outage() bool {
 func (e *Error) unknown() bool {
 	switch {
 	case e.Status == 0:
-		return !dialFailed(e.Err) && connectionClass(e.Err) != Stop
+		return !dialFailed(e.Err) && connectionCause(e.Err).class != Stop
 	case e.Status >= 500:
 		return e.Code != codeMaintenance
 	}
@@ -171,19 +117,4 @@ func refusedByProxy(err error) bool {
 func unresolvable(err error) bool {
 	d, ok := errors.AsType[*net.DNSError](err)
 	return ok && d.IsNotFound
-}
-
-// connectionClass is for calls without an answer. A server that cannot be verified or
-// reached, or a name that does not exist, stays so for every other call.
-func connectionClass(err error) Class {
-	if errors.Is(err, context.Canceled) || errors.Is(err, ErrTooLate) {
-		return ThisUser
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return Stop
-	}
-	if errors.Is(err, http.ErrSchemeMismatch) || unresolvable(err) || dialFailed(err) || errors.Is(err, errRedirect) {
-		return Stop
-	}
-	return Retryable
 }

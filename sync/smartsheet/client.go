@@ -10,11 +10,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 )
 
 // Roots are the API's addresses by region.
@@ -128,12 +126,12 @@ func (o *Options) check() error {
 		return errors.New("smartsheet: no token")
 	case o.Token != "" && o.OAuth2 != nil:
 		return errors.New("smartsheet: a token and OAuth2 do not go together")
-	case strings.ContainsFunc(o.Token+o.UserAgent, unicode.IsControl):
-		return errors.New("smartsheet: token and user agent must be one line each")
+	case strings.ContainsFunc(o.Token+o.UserAgent+o.IntegrationSource, unicode.IsControl):
+		return errors.New("smartsheet: token, user agent and integration source must be one line each")
 	case o.RequestsPerMinute <= 0 || o.Timeout <= 0:
 		return errors.New("smartsheet: requests per minute and timeout must be above 0")
 	}
-	return checkIntegrationSource(o.IntegrationSource)
+	return nil
 }
 
 // labelled counts every request that is sent, and says on each who sends it.
@@ -181,26 +179,6 @@ func sameHost(req *http.Request, via []*http.Request) error {
 
 // errRedirect is a redirect that is not followed: the address is wrong.
 var errRedirect = errors.New("refused a redirect")
-
-// sourceTypes may begin smartsheet-integration-source (API reference).
-var sourceTypes = []string{"AI", "SCRIPT", "APPLICATION"}
-
-// checkIntegrationSource refuses what the API does not take. How it validates the header
-// is not documented; RFC 9110, section 5.5, asks for visible ASCII in field values.
-func checkIntegrationSource(s string) error {
-	if s == "" {
-		return nil
-	}
-	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }); i >= 0 {
-		r, _ := utf8.DecodeRuneInString(s[i:])
-		return fmt.Errorf("smartsheet integration source %q: %q cannot stand in an HTTP header; write it with ASCII letters", s, r)
-	}
-	parts := strings.Split(s, ",")
-	if len(parts) != 3 || !slices.Contains(sourceTypes, parts[0]) || strings.TrimSpace(parts[1]) == "" || strings.TrimSpace(parts[2]) == "" {
-		return fmt.Errorf("smartsheet integration source %q: want TYPE,Organisation,Name with TYPE one of %s", s, strings.Join(sourceTypes, ", "))
-	}
-	return nil
-}
 
 func loopback(host string) bool {
 	ip := net.ParseIP(host)

@@ -2,6 +2,7 @@ package smartsheet
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -51,8 +52,10 @@ type tally struct {
 	minutes map[int64]*Minute // by Unix time in minutes
 }
 
-// minute is the one that t is in. The lock is held.
-func (t *tally) minute(at time.Time) *Minute {
+// add counts what happened at a time.
+func (t *tally) add(at time.Time, n Minute) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	key := at.Unix() / 60
 	m := t.minutes[key]
 	if m == nil {
@@ -61,28 +64,14 @@ func (t *tally) minute(at time.Time) *Minute {
 		}
 		m = &Minute{Start: time.Unix(key*60, 0).UTC()}
 		t.minutes[key] = m
-		for old := range t.minutes {
-			if old <= key-maxMinutes {
-				delete(t.minutes, old)
-			}
-		}
+		maps.DeleteFunc(t.minutes, func(old int64, _ *Minute) bool { return old <= key-maxMinutes })
 	}
-	return m
+	m.Requests, m.RateLimited, m.Waited = m.Requests+n.Requests, m.RateLimited+n.RateLimited, m.Waited+n.Waited
+	t.all.Requests, t.all.RateLimited, t.all.Waited = t.all.Requests+n.Requests, t.all.RateLimited+n.RateLimited, t.all.Waited+n.Waited
 }
 
-func (t *tally) sent(at time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.all.Requests++
-	t.minute(at).Requests++
-}
-
-func (t *tally) limited(at time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.all.RateLimited++
-	t.minute(at).RateLimited++
-}
+func (t *tally) sent(at time.Time)    { t.add(at, Minute{Requests: 1}) }
+func (t *tally) limited(at time.Time) { t.add(at, Minute{RateLimited: 1}) }
 
 func (t *tally) retried() {
 	t.mu.Lock()
@@ -98,15 +87,12 @@ func (t *tally) uploaded(bytes int) {
 
 // waited shares the time from a to b out to the minutes that it touches.
 func (t *tally) waited(a, b time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.all.Waited += b.Sub(a)
 	for a.Before(b) {
 		end := time.Unix((a.Unix()/60+1)*60, 0)
 		if end.After(b) {
 			end = b
 		}
-		t.minute(a).Waited += end.Sub(a)
+		t.add(a, Minute{Waited: end.Sub(a)})
 		a = end
 	}
 }

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -46,17 +47,6 @@ var kinds = map[string]int{
 	"unreadable":  0,                              // take it, and answer with a page instead
 }
 
-// known reports whether there is such a kind, and which status it has.
-func known(kind string) (status int, ok bool) {
-	status, ok = kinds[kind]
-	return status, ok || oddities[kind] != nil
-}
-
-// kindNames are all kinds, in order.
-func kindNames() []string {
-	return slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Keys(kinds)), slices.Collect(maps.Keys(oddities)))))
-}
-
 // ops are the calls that a Fault can be about.
 var ops = []string{"upload", "users", "user", "me", "imageurls", "token", "any"}
 
@@ -69,23 +59,18 @@ var ops = []string{"upload", "users", "user", "me", "imageurls", "token", "any"}
 func ParseFault(s string) (Fault, error) {
 	head, rest, _ := strings.Cut(s, ",")
 	kind, detail, detailed := strings.Cut(head, ":")
-	f := Fault{Op: "upload", Kind: kind}
-	if kind == "maintenance" {
-		f.Op = "any"
-	}
-	if err := f.parseDetail(detail, detailed); err != nil {
-		return f, fmt.Errorf("fault %q: %w", s, err)
-	}
+	f := Fault{Kind: kind}
+	err := f.parseDetail(detail, detailed)
 	for kv := range strings.SplitSeq(rest, ",") {
-		if kv == "" {
-			continue
-		}
-		k, v, _ := strings.Cut(kv, "=")
-		if err := f.set(k, v); err != nil {
-			return f, fmt.Errorf("fault %q: %s: %w", s, kv, err)
+		if kv != "" && err == nil {
+			err = f.set(kv)
 		}
 	}
-	if err := f.check(); err != nil {
+	f.complete()
+	if err == nil {
+		err = f.check()
+	}
+	if err != nil {
 		return f, fmt.Errorf("fault %q: %w", s, err)
 	}
 	return f, nil
@@ -93,66 +78,66 @@ func ParseFault(s string) (Fault, error) {
 
 // parseDetail reads what stands behind the colon.
 func (f *Fault) parseDetail(detail string, given bool) (err error) {
-	status, ok := known(f.Kind)
 	text, code, coded := strings.Cut(detail, "/")
+	status, known := kinds[f.Kind]
 	switch {
-	case !ok:
-		return fmt.Errorf("no kind %q; there are %s", f.Kind, strings.Join(kindNames(), ", "))
-	case f.Kind == "status" && !given:
+	case !known && oddities[f.Kind] == nil:
+		all := slices.Concat(slices.Collect(maps.Keys(kinds)), slices.Collect(maps.Keys(oddities)))
+		slices.Sort(all)
+		return fmt.Errorf("no kind %q; there are %s", f.Kind, strings.Join(all, ", "))
+	case f.Kind == "status" && !coded && text == "":
 		return fmt.Errorf("want status:HTTP/errorCode, like status:403/1004")
+	case f.Kind == "says" && !coded:
+		return fmt.Errorf("want says:MESSAGE/resultCode, like says:FAILURE/0")
+	case !given:
+		return nil
 	case f.Kind == "says":
 		f.Message = text
-		if f.Code, err = strconv.Atoi(code); err != nil {
-			return fmt.Errorf("want says:MESSAGE/resultCode, like says:FAILURE/0")
-		}
-		return nil
-	case f.Kind == "maintenance":
-		f.Code = 4001
-	}
-	f.Status = status
-	if !given {
-		return nil
-	}
-	if status == 0 || f.Kind == "maintenance" {
+	case status == 0 || f.Kind == "maintenance":
 		return fmt.Errorf("%s has no detail %q", f.Kind, detail)
-	}
-	if f.Status, err = strconv.Atoi(text); err != nil || f.Status < 200 || f.Status > 599 {
-		return fmt.Errorf("%q is no HTTP status, like 403", text)
+	default:
+		if f.Status, err = strconv.Atoi(text); err != nil || f.Status < 200 || f.Status > 599 {
+			return fmt.Errorf("%q is no HTTP status, like 403", text)
+		}
 	}
 	if !coded {
 		return nil
 	}
-	if f.Code, err = strconv.Atoi(code); err != nil || f.Kind != "status" {
-		return fmt.Errorf("errorCode %q is no number, or not possible here", code)
+	if f.Code, err = strconv.Atoi(code); err != nil || f.Kind != "status" && f.Kind != "says" {
+		return fmt.Errorf("%q is no number, or not possible here", code)
 	}
 	return nil
 }
 
 // set sets one key.
-func (f *Fault) set(k, v string) (err error) {
-	switch k {
-	case "op":
-		f.Op = v
-	case "user":
-		f.User = v
-	case "skip":
-		f.Skip, err = strconv.Atoi(v)
-	case "count":
-		f.Count, err = strconv.Atoi(v)
-	case "every":
-		f.Every, err = strconv.Atoi(v)
-	case "for":
-		f.For, err = time.ParseDuration(v)
-	case "delay":
-		f.Delay, err = time.ParseDuration(v)
-	case "retry-after":
-		f.RetryAfter = v
-	case "as":
-		f.Shape = v
+func (f *Fault) set(kv string) (err error) {
+	texts := map[string]*string{"op": &f.Op, "user": &f.User, "retry-after": &f.RetryAfter, "as": &f.Shape}
+	numbers := map[string]*int{"skip": &f.Skip, "count": &f.Count, "every": &f.Every}
+	times := map[string]*time.Duration{"for": &f.For, "delay": &f.Delay}
+	k, v, _ := strings.Cut(kv, "=")
+	switch {
+	case texts[k] != nil:
+		*texts[k] = v
+	case numbers[k] != nil:
+		*numbers[k], err = strconv.Atoi(v)
+	case times[k] != nil:
+		*times[k], err = time.ParseDuration(v)
 	default:
-		err = fmt.Errorf("no key %q; there are op, user, skip, count, every, for, delay, retry-after, as", k)
+		err = fmt.Errorf("no key; there are op, user, skip, count, every, for, delay, retry-after, as")
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("%s: %w", kv, err)
+	}
+	return nil
+}
+
+// complete fills in what follows from the kind.
+func (f *Fault) complete() {
+	f.Op = cmp.Or(f.Op, map[string]string{"maintenance": "any"}[f.Kind], "upload")
+	f.Status = cmp.Or(f.Status, kinds[f.Kind])
+	if f.Kind == "maintenance" {
+		f.Code = 4001
+	}
 }
 
 // check refuses a fault that would never show, which a rehearsal would take for
@@ -185,18 +170,7 @@ type fault struct {
 func (s *Server) AddFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f.Op == "" {
-		f.Op = "upload"
-		if f.Kind == "maintenance" {
-			f.Op = "any"
-		}
-	}
-	if f.Status == 0 {
-		f.Status = kinds[f.Kind]
-	}
-	if f.Kind == "maintenance" {
-		f.Code = 4001
-	}
+	f.complete()
 	s.faults = append(s.faults, &fault{Fault: f})
 }
 
