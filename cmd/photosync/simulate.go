@@ -23,7 +23,6 @@ import (
 // simulateFlags are the flags of simulate that need more than to be handed on.
 type simulateFlags struct {
 	listen, users, oauth, script string
-	tls                          bool
 	tokenTTL                     time.Duration
 	faults, quirks               []string
 }
@@ -75,7 +74,7 @@ answer-in-result (instead of data), sizes-as-text (of pictures); or one of the s
 above, for all answers.`,
 		Example: `  photosync simulate --users 200 --rpm 300 --fault partial,user=user0007@example.com
   photosync simulate --rpm 300 --sliding --others 150 --retry-after seconds
-  photosync simulate --tls --oauth ./secrets --token-ttl 10m`,
+  photosync simulate --oauth ./secrets --token-ttl 10m`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runSimulator(cmd.Context(), *o, f) },
 	}
@@ -86,14 +85,11 @@ above, for all answers.`,
 	fs.StringVar(&o.Token, "token", "", "the only token that is accepted (default: a random one)")
 	fs.StringVar(&f.oauth, "oauth", "", "`FOLDER` for a client secret and a refresh token: accept tokens from POST /token, not --token")
 	fs.DurationVar(&f.tokenTTL, "token-ttl", 0, "time after which such a token expires (default: 7 days)")
-	fs.StringSliceVar(&o.Scopes, "scopes", nil, "`SCOPES` of every token, like READ_USERS,WRITE_SHEETS (default: all)")
 	fs.IntVar(&o.RequestsPerMinute, "rpm", 300, "requests a minute that a token may make; 0: any number")
 	fs.BoolVar(&o.Sliding, "sliding", false, "count requests in any 60 seconds, not by the minute")
 	fs.IntVar(&o.UploadWeight, "upload-weight", 1, "requests that an upload counts as")
 	fs.IntVar(&o.Others, "others", 0, "requests a minute that other clients make with the token")
 	fs.StringVar(&o.RetryAfter, "retry-after", "", "how an answer out of quota says when to come back: `seconds`, date or not at all")
-	fs.DurationVar(&o.ClockSkew, "clock-skew", 0, "how far its clock is ahead")
-	fs.BoolVar(&f.tls, "tls", false, "HTTPS and HTTP/2, with a certificate made up on the spot")
 	fs.StringArrayVar(&f.faults, "fault", nil, "`FAULT` to provoke; may be given several times")
 	fs.StringVar(&f.script, "script", "", "`FILE` with changes to users on the way")
 	fs.StringArrayVar(&f.quirks, "quirk", nil, "`QUIRK` of the answers; may be given several times")
@@ -105,11 +101,6 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 	if err != nil {
 		return usage(err)
 	}
-	dir, err := os.MkdirTemp("", "photosync-simulate-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	s := simulator.New(o)
 	for _, x := range faults {
 		s.AddFault(x)
@@ -122,19 +113,15 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 	if err := addScript(s, f.script); err != nil {
 		return usageError{err}
 	}
-	listen := s.Listen
-	if f.tls {
-		listen = s.ListenTLS
-	}
 	// Before the invitation: who reads it may stop the simulator at once.
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	l, err := listen(f.listen)
+	l, err := s.Listen(f.listen)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	lines, err := invitation(o, l, f.oauth, filepath.Join(dir, "ca.pem"))
+	lines, err := invitation(o, l, f.oauth)
 	if err != nil {
 		return err
 	}
@@ -173,17 +160,11 @@ func (f *simulateFlags) complete(o *simulator.Options) (faults []simulator.Fault
 
 // invitation is what leads photosync to the simulator. It writes the files that
 // the lines name.
-func invitation(o simulator.Options, l *simulator.Listener, oauth, caFile string) (string, error) {
+func invitation(o simulator.Options, l *simulator.Listener, oauth string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "smartsheet:\n  base_url: %s\n", l.URL())
 	if o.RequestsPerMinute > 0 {
 		fmt.Fprintf(&b, "  requests_per_minute: %d\n", o.RequestsPerMinute)
-	}
-	if l.CA != nil {
-		if err := os.WriteFile(caFile, l.CA, 0o600); err != nil {
-			return "", err
-		}
-		fmt.Fprintf(&b, "  ca_file: %s\n", caFile)
 	}
 	if o.OAuth == nil {
 		fmt.Fprintf(&b, "and into the environment:\n  SMARTSHEET_ACCESS_TOKEN=%s\n", o.Token)

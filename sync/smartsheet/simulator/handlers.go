@@ -197,13 +197,6 @@ func (s *Server) assumed(r *http.Request) *user {
 	return s.find(email)
 }
 
-// mayAssume reports whether the Assume-User header, if there is one, names a user.
-func (s *Server) mayAssume(r *http.Request) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return r.Header.Get("Assume-User") == "" || s.assumed(r) != nil
-}
-
 func (s *Server) oneUser(w http.ResponseWriter, r *http.Request) {
 	u := s.byPath(w, r)
 	if u == nil {

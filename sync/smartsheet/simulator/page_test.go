@@ -1,11 +1,8 @@
 package simulator
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -75,42 +72,5 @@ func TestImageURLs(t *testing.T) {
 	}
 	if img, err := call(t, s.Transport(), "GET", a.ImageURLs[0].URL, "", "Authorization", ""); err != nil || img.Text != png {
 		t.Errorf("%s: %v %+v", a.ImageURLs[0].URL, err, img)
-	}
-}
-
-// Over TLS the server speaks HTTP/2, under a certificate that its CA vouches for.
-func TestTLS(t *testing.T) {
-	s := New(Options{Users: SampleUsers(1)})
-	l, err := s.ListenTLS("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(l.CA) {
-		t.Fatalf("no certificate: %q", l.CA)
-	}
-	rt := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
-	defer rt.CloseIdleConnections()
-	for _, c := range []struct {
-		fault string
-		fails bool
-	}{{"slow,op=me,delay=1ms", false}, {"reset,op=users", true}} {
-		f, err := ParseFault(c.fault)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.AddFault(f)
-	}
-	if r, err := call(t, rt, "GET", l.URL()+"/users/me", ""); err != nil || r.Status != 200 || r.Proto != "HTTP/2.0" {
-		t.Errorf("me: %v %+v", err, r)
-	}
-	if r, err := call(t, rt, "GET", l.URL()+"/users", ""); err == nil {
-		t.Errorf("reset: %+v", r)
-	}
-	plain := &http.Transport{}
-	defer plain.CloseIdleConnections()
-	if r, err := call(t, plain, "GET", l.URL()+"/users/me", ""); err == nil {
-		t.Errorf("without its CA: %+v", r)
 	}
 }

@@ -94,7 +94,7 @@ func (s *Server) rateLimited(w http.ResponseWriter, wait time.Duration) {
 	case "seconds":
 		w.Header().Set("Retry-After", fmt.Sprint(int(wait/time.Second)+1))
 	case "date":
-		w.Header().Set("Retry-After", s.now().Add(wait+time.Second).UTC().Format(http.TimeFormat))
+		w.Header().Set("Retry-After", time.Now().Add(wait+time.Second).UTC().Format(http.TimeFormat))
 	}
 	s.refuse(w, http.StatusTooManyRequests, 4003, "")
 }

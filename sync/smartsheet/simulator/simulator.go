@@ -28,18 +28,16 @@ const maxImageBytes = 30 << 20
 type Options struct {
 	Token       string            // the accepted token; empty, without OAuth: any
 	OAuth       *OAuth            // tokens from POST /token are accepted too
-	Scopes      []string          // of every token; empty: all
 	Users       []smartsheet.User // ID 0: numbered; Status "": ACTIVE
 	FirstUserID int64             // 0: FirstUserID
 	AccountID   int64
 	AccountName string
 
-	RequestsPerMinute int           // quota of each token; 0: none
-	Sliding           bool          // the quota counts any 60 s, not windows of a minute
-	UploadWeight      int           // quota units that an upload takes; 0: 1
-	Others            int           // requests a minute that other clients make with each token
-	RetryAfter        string        // sent with 429: "" nothing, "seconds" or "date"
-	ClockSkew         time.Duration // how far the server's clock is ahead
+	RequestsPerMinute int    // quota of each token; 0: none
+	Sliding           bool   // the quota counts any 60 s, not windows of a minute
+	UploadWeight      int    // quota units that an upload takes; 0: 1
+	Others            int    // requests a minute that other clients make with each token
+	RetryAfter        string // sent with 429: "" nothing, "seconds" or "date"
 
 	PageSizeCap    int  // most users on a page; 0: 1000
 	RepeatLastPage bool // a page beyond the last repeats it
@@ -289,9 +287,6 @@ func (s *Server) find(email string) *user {
 	return nil
 }
 
-// now is what the server's clock shows.
-func (s *Server) now() time.Time { return time.Now().Add(s.o.ClockSkew) }
-
 // ServeHTTP counts, checks token and quota, applies faults, and answers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op := opOf(r)
@@ -300,16 +295,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.counts.ByOp[op]++
 	s.mu.Unlock()
 	s.play()
-	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
+	w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	if op != "token" { // which is asked for without one, and does not count
-		if status, code, ok := s.authorized(r, op); !ok {
+		if code := s.unauthorized(r); code != 0 {
 			drain(r)
-			s.refuse(w, status, code, "")
-			return
-		}
-		if !s.mayAssume(r) {
-			drain(r)
-			s.refuse(w, http.StatusUnauthorized, 1030, "")
+			s.refuse(w, http.StatusUnauthorized, code, "")
 			return
 		}
 		if wait, ok := s.spend(r, op); !ok {

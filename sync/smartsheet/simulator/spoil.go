@@ -47,7 +47,7 @@ func (f *fault) retryAfter(s *Server, w http.ResponseWriter) {
 	v := f.RetryAfter
 	if text, ok := strings.CutPrefix(v, "date:"); ok {
 		if n, err := strconv.Atoi(text); err == nil {
-			v = s.now().Add(time.Duration(n) * time.Second).UTC().Format(http.TimeFormat)
+			v = time.Now().Add(time.Duration(n) * time.Second).UTC().Format(http.TimeFormat)
 		}
 	}
 	if v != "" {

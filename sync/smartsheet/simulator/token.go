@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
@@ -64,38 +63,25 @@ func (s *Server) redeem(r *http.Request) bool {
 		(g.challenge == "" || base64.RawURLEncoding.EncodeToString(sum[:]) == g.challenge)
 }
 
-// needs names the scope that a call wants (API reference: WRITE_SHEETS to set a profile
-// image, READ_USERS to list users). Of /users/me it is none.
-var needs = map[string]string{"upload": "WRITE_SHEETS", "users": "READ_USERS", "user": "READ_USERS"}
-
-// authorized checks the token and what it may do.
-func (s *Server) authorized(r *http.Request, op string) (status, code int, ok bool) {
-	if code := s.badToken(r); code != 0 {
-		return http.StatusUnauthorized, code, false
-	}
-	if scope := needs[op]; scope != "" && len(s.o.Scopes) > 0 && !slices.Contains(s.o.Scopes, scope) {
-		return http.StatusForbidden, 1004, false
-	}
-	return 0, 0, true
-}
-
-// badToken is the errorCode for a token that is not accepted, or 0.
-func (s *Server) badToken(r *http.Request) int {
+// unauthorized is the errorCode for a token that is not accepted, or for an Assume-User
+// header that names nobody; or 0.
+func (s *Server) unauthorized(r *http.Request) int {
 	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !found || token == "" {
 		return 1001
 	}
-	if s.o.OAuth == nil && s.o.Token == "" || s.o.Token != "" && token == s.o.Token {
-		return 0
-	}
 	s.mu.Lock()
-	until, known := s.oauth.access[token]
-	s.mu.Unlock()
-	switch {
-	case !known:
-		return 1002
-	case !time.Now().Before(until):
-		return 1003
+	defer s.mu.Unlock()
+	if any := s.o.OAuth == nil && s.o.Token == ""; !any && (s.o.Token == "" || token != s.o.Token) {
+		switch until, known := s.oauth.access[token]; {
+		case !known:
+			return 1002
+		case !time.Now().Before(until):
+			return 1003
+		}
+	}
+	if r.Header.Get("Assume-User") != "" && s.assumed(r) == nil {
+		return 1030
 	}
 	return 0
 }

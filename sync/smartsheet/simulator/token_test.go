@@ -79,14 +79,3 @@ func TestTokenRefusals(t *testing.T) {
 		t.Errorf("no OAuth: %+v", g)
 	}
 }
-
-// A token without a scope may not do what needs it.
-func TestScopes(t *testing.T) {
-	s := New(Options{Scopes: []string{"READ_USERS"}, Users: SampleUsers(1)})
-	if r := mustCall(t, s, "GET", "/users", ""); r.Status != 200 {
-		t.Errorf("users: %d", r.Status)
-	}
-	if r := mustCall(t, s, "POST", upload(FirstUserID), png, "Content-Type", "image/png"); r.Status != 403 || r.Body.ErrorCode != 1004 {
-		t.Errorf("upload: %d %+v", r.Status, r.Body)
-	}
-}
