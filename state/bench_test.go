@@ -109,7 +109,7 @@ func BenchmarkMillion(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer f.Close()
-			if n, err := Import(filepath.Join(b.TempDir(), "new.db"), f, ImportOptions{}); n != people || err != nil {
+			if n, err := Import(filepath.Join(b.TempDir(), "new.db"), f, false); n != people || err != nil {
 				b.Fatal(n, err)
 			}
 		}},

@@ -120,7 +120,7 @@ func (v *Snapshot) export(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for l, err := range ahead(v.lines()) {
+	for l, err := range v.lines() {
 		if err == nil {
 			err = put(&l)
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"os"
 	"time"
 
@@ -20,22 +19,16 @@ const (
 	maxLine     = 16 << 20
 )
 
-// ImportOptions of Import.
-type ImportOptions struct {
-	// Replace also replaces a state that holds rows, or is of another account.
-	Replace bool
-	// Canonical returns an address in the form in which it is a key; nil: as it is.
-	Canonical func(email string) (string, error)
-}
-
 // Import makes the state at path of an export, and returns the number of people in
 // it. Of several exports that follow each other, as of the shards of an account, it
 // makes one state: of a user's rows the newest one counts, and an announced upload
 // stays announced. What a state held that is replaced becomes its backup. The fact
-// RefreshedKey is left out. With an error, which is an *ImportError if the export is
+// RefreshedKey is left out, so that the next run compares everybody with the rows of
+// users. replace also replaces a state that holds rows, or is of another account. With
+// an error, which is an *ImportError if the export is
 // at fault, everything is as it was.
-func Import(path string, from io.Reader, o ImportOptions) (people int, err error) {
-	in := newImporter(from, o.Canonical)
+func Import(path string, from io.Reader, replace bool) (people int, err error) {
+	in := newImporter(from)
 	if _, err := in.begin(); err != nil {
 		return 0, err
 	}
@@ -52,7 +45,7 @@ func Import(path string, from io.Reader, o ImportOptions) (people int, err error
 			return 0, err
 		}
 		defer s.Close()
-		if err := s.vacate(in.header, o.Replace); err != nil {
+		if err := s.vacate(in.header, replace); err != nil {
 			return 0, err
 		}
 		if s.Generation() > 0 { // it was in use
@@ -103,96 +96,81 @@ func (h header) account() (a Account) {
 
 // importer makes one state of exports.
 type importer struct {
-	lines     *bufio.Scanner
-	canonical func(string) (string, error)
-
-	export  int    // how many were read before this one
+	lines   *bufio.Scanner
+	export  int    // the one at hand, from 1
 	number  int    // of the line in it
 	header  header // of it
-	last    string // key in the table at hand
 	account Account
 	shards  map[string]bool // that the exports are of; "": of whole runs
-	people  int             // of the state, so far
+	people  int             // of the state
 }
 
-func newImporter(from io.Reader, canonical func(string) (string, error)) *importer {
-	in := &importer{lines: bufio.NewScanner(from), canonical: canonical, shards: map[string]bool{}}
+// importLine is a line of an export: its header, or a row.
+type importLine struct {
+	header
+	line
+}
+
+func newImporter(from io.Reader) *importer {
+	in := &importer{lines: bufio.NewScanner(from), shards: map[string]bool{}}
 	in.lines.Buffer(make([]byte, 0, 64<<10), maxLine)
 	return in
 }
 
-func (in *importer) fault(err error) error {
-	return &ImportError{Export: in.export + 1, Line: in.number, Err: err}
+func (in *importer) fault(format string, args ...any) error {
+	return &ImportError{Export: in.export, Line: in.number, Err: fmt.Errorf(format, args...)}
 }
 
-// next reads the next line into v; false at the end.
-func (in *importer) next(v any) (bool, error) {
+// next reads the next line; false at the end.
+func (in *importer) next() (l importLine, found bool, err error) {
 	in.number++
 	if !in.lines.Scan() {
 		if err := in.lines.Err(); err != nil {
-			return false, in.fault(err)
+			return l, false, in.fault("%w", err)
 		}
-		return false, nil
+		return l, false, nil
 	}
 	d := json.NewDecoder(bytes.NewReader(in.lines.Bytes()))
 	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		err = errors.New("the line is cut short")
-	case err == nil && d.More():
-		err = errors.New("the line goes on after its end")
+	err = d.Decode(&l)
+	if err == nil && d.More() {
+		err = errors.New("it goes on after its end")
 	}
 	if err != nil {
-		return false, in.fault(err)
+		return l, false, in.fault("it is damaged or cut short: %w", err)
 	}
-	return true, nil
+	if bytes.Contains(in.lines.Bytes(), []byte(inBase64)) {
+		if err := l.unescape(); err != nil {
+			return l, false, in.fault("%w", err)
+		}
+	}
+	return l, true, nil
 }
 
 // begin reads the header of the next export; false at the end.
 func (in *importer) begin() (bool, error) {
-	first := in.number == 0
-	in.header, in.last = header{}, ""
-	found, err := in.next(&in.header)
-	h := in.header
-	whole := err == nil && found && h.Kind == exportKind && h.People >= 0 && h.Users >= 0
-	switch {
-	case first && !whole:
-		return false, in.fault(errors.New("this is no export of a state"))
-	case first:
-	case err == nil && !found:
+	l, found, err := in.next()
+	if err == nil && !found && in.export > 0 {
 		return false, nil
-	case !whole:
-		return false, in.fault(errors.New("one too many: every line that the export counts was read before"))
-	default:
-		in.export, in.number = in.export+1, 1
 	}
-	return true, in.admit()
-}
-
-// admit refuses an export that this program does not read, or that is of another
-// account than the one before it.
-func (in *importer) admit() error {
-	h := in.header
-	switch {
+	if in.header = l.header; err != nil || l.Kind != exportKind || l.header.People < 0 || l.header.Users < 0 {
+		return false, in.fault("this is no export of a state")
+	}
+	in.export, in.number = in.export+1, 1
+	switch h := in.header; {
 	case h.Schema > exportSchema:
-		return in.fault(fmt.Errorf("written by a newer photosync (schema %d, this one knows %d)", h.Schema, exportSchema))
+		return false, in.fault("written by a newer photosync (schema %d, this one knows %d)", h.Schema, exportSchema)
 	case h.Schema < exportSchema:
-		return in.fault(fmt.Errorf("written by a photosync from before the first release (schema %d), which is not read any more", h.Schema))
+		return false, in.fault("written by a photosync from before the first release (schema %d), which is not read any more", h.Schema)
 	}
-	for name := range h.Facts {
-		if ofFile(name) {
-			return in.fault(fmt.Errorf("the fact %q is not one of an export", name))
-		}
-	}
-	a := h.account()
+	a := in.header.account()
 	if a != (Account{}) && in.account != (Account{}) && !in.account.same(a) {
-		return in.fault(errors.New("this export is of another Smartsheet account than the one before it"))
+		return false, in.fault("this export is of another Smartsheet account than the one before it")
 	}
 	if a != (Account{}) { // a state that was never bound is nobody's
 		in.account = a
 	}
-	return nil
+	return true, nil
 }
 
 // fill makes a state of an empty file.
@@ -240,13 +218,16 @@ func (in *importer) facts(s *Store) error {
 	var shard string
 	if fact, ok := in.header.Facts[shardKey]; ok {
 		if err := json.Unmarshal(fact, &shard); err != nil {
-			return in.fault(err)
+			return in.fault("%w", err)
 		}
 	}
 	in.shards[shard] = true
 	for name, fact := range in.header.Facts {
-		if name == RefreshedKey {
+		switch {
+		case name == RefreshedKey:
 			continue
+		case ofFile(name):
+			return in.fault("the fact %q is not one of an export", name)
 		}
 		if err := s.SetMeta(name, fact); err != nil {
 			return err
@@ -258,108 +239,51 @@ func (in *importer) facts(s *Store) error {
 // rows puts the rows of the export into s.
 func (in *importer) rows(s *Store) error {
 	var c Change
-	for l, err := range ahead(in.read()) {
-		if err != nil {
+	nPeople, nUsers := 0, 0
+	for range in.header.People + in.header.Users {
+		l, found, err := in.next()
+		switch {
+		case err != nil:
 			return err
-		}
-		if err := in.add(s, &c, &l); err != nil {
-			return err
+		case !found:
+			return in.fault("the file ends after %d of %d rows", nPeople+nUsers, in.header.People+in.header.Users)
+		case l.Person != nil && l.Person.Email != "":
+			nPeople++
+			c.People = append(c.People, *l.Person)
+		case l.User != nil && l.User.ID != 0:
+			nUsers++
+			before, found, err := User{}, false, error(nil)
+			if in.export > 1 {
+				before, found, err = s.User(l.User.ID)
+			}
+			if err != nil {
+				return err
+			}
+			if found {
+				*l.User = merge(before, *l.User)
+			}
+			c.Users = append(c.Users, *l.User)
+		default:
+			return in.fault("this is no row of a state")
 		}
 		if len(c.People)+len(c.Users) == importBatch {
 			if err := s.Write(c); err != nil {
 				return err
 			}
-			c.People, c.Users = c.People[:0], c.Users[:0]
+			c = Change{}
 		}
 	}
-	return s.Write(c)
-}
-
-// read yields the rows of the export.
-func (in *importer) read() iter.Seq2[line, error] {
-	return func(yield func(line, error) bool) {
-		h := in.header
-		for n := range h.People + h.Users {
-			if n == h.People {
-				in.last = ""
-			}
-			var l line
-			found, err := in.next(&l)
-			switch {
-			case err != nil:
-			case !found:
-				err = in.fault(fmt.Errorf("the file ends after %d of %d rows", n, h.People+h.Users))
-			default:
-				if err = in.check(&l, n < h.People); err != nil {
-					err = in.fault(err)
-				}
-			}
-			if !yield(l, err) || err != nil {
-				return
-			}
-		}
+	if err := s.Write(c); err != nil {
+		return err
 	}
-}
-
-// check refuses a row that is not in its place, or under a key that would never be
-// looked up.
-func (in *importer) check(l *line, person bool) error {
-	if bytes.Contains(in.lines.Bytes(), []byte(inBase64)) {
-		if err := l.unescape(); err != nil {
+	if in.export == 1 { // a row that stands twice is one
+		var err error
+		if nPeople, nUsers, err = s.Len(); err != nil {
 			return err
 		}
 	}
-	var key, name string
-	switch {
-	case person && l.Person != nil && l.User == nil:
-		key, name = l.Person.Email, personName(l.Person.Email)
-		if in.canonical == nil {
-			break
-		}
-		if c, err := in.canonical(key); err != nil {
-			return err
-		} else if c != key {
-			return fmt.Errorf("address %.80q is not in the form in which it is a key, %.80q", key, c)
-		}
-	case !person && l.User != nil && l.Person == nil && l.User.ID != 0:
-		key, name = string(userKey(l.User.ID)), userName(l.User.ID)
-	case person:
-		return errors.New("this is no row of a person")
-	default:
-		return errors.New("this is no row of a user")
-	}
-	if key <= in.last {
-		return fmt.Errorf("%s is twice there, or not in the order of the keys", name)
-	}
-	in.last = key
-	return nil
-}
-
-// add adds a row to the change, with what an export before this one had of it.
-func (in *importer) add(s *Store, c *Change, l *line) error {
-	switch {
-	case l.User == nil && in.export == 0:
-		c.People = append(c.People, *l.Person)
-	case l.User == nil:
-		before, found, err := s.Person(l.Person.Email)
-		if err != nil {
-			return err
-		}
-		if found && before != *l.Person { // nobody knows which one is newer
-			l.Person.Fingerprint = Fingerprint{}
-		}
-		c.People = append(c.People, *l.Person)
-	case in.export == 0:
-		c.Users = append(c.Users, *l.User)
-	default:
-		before, found, err := s.User(l.User.ID)
-		if err != nil {
-			return err
-		}
-		if found {
-			*l.User = merge(before, *l.User)
-		}
-		c.Users = append(c.Users, *l.User)
+	if nPeople != in.header.People || nUsers != in.header.Users {
+		return in.fault("it holds %d people and %d users, and counts %d and %d", nPeople, nUsers, in.header.People, in.header.Users)
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -158,7 +157,7 @@ func (f *stateFlags) exports(path string, files []string, stdin io.Reader) (io.R
 }
 
 func (a *app) importState(path string, in io.Reader, replace bool) error {
-	n, err := state.Import(path, in, state.ImportOptions{Replace: replace, Canonical: sources.Email})
+	n, err := state.Import(path, in, replace)
 	if err == nil {
 		fmt.Fprintf(a.stdout, "Imported: %s.\n", people(n))
 	}
