@@ -27,8 +27,8 @@ func (a *app) report() *cobra.Command {
 		Long: `Show the report of a run from its JSON file, or turn it into a page (HTML) or a
 table (CSV), on stdout or in the file named with -o.
 
---serve shows it, or all reports of a folder, to browsers on this machine, until it is
-stopped. It writes nothing, and listens on addresses of this machine alone.`,
+--serve shows all reports of a folder to browsers on this machine, until it is stopped. It
+writes nothing, and listens on addresses of this machine alone.`,
 		Example: `  photosync report /var/lib/photosync/reports/latest.json
   photosync report latest.json --html -o report.html
   photosync report latest.json --csv -o report.csv

@@ -5,14 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
-	"io/fs"
+	"html"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"os/signal"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,15 +20,15 @@ import (
 	"photosync/sync/report"
 )
 
-// serve shows the report file, or all reports of the folder, at name to browsers on
-// this machine, until it is stopped. It writes nothing.
-func (a *app) serve(ctx context.Context, address, name string) error {
+// serve shows the reports of a folder to browsers on this machine, until it is stopped.
+// It writes nothing.
+func (a *app) serve(ctx context.Context, address, folder string) error {
 	if host, _, err := net.SplitHostPort(address); err != nil {
 		return usage(fmt.Errorf("--serve %q: want HOST:PORT, such as 127.0.0.1:8080", address))
 	} else if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
 		return usage(fmt.Errorf("--serve %q: want an address of this machine alone, such as 127.0.0.1:8080, as reports hold names and pictures", address))
 	}
-	page, err := reportPages(name)
+	page, err := reportPages(folder)
 	if err != nil {
 		return err
 	}
@@ -49,36 +47,49 @@ func (a *app) serve(ctx context.Context, address, name string) error {
 	return nil
 }
 
-// reportPages answers with the pages of the reports in a folder, or with that of one
-// report alone. Each page is made from the JSON file when it is asked for.
-func reportPages(name string) (http.Handler, error) {
-	info, err := os.Stat(name)
-	if err != nil {
+// reportPages answers with the pages of the reports in a folder. Each page is made from
+// the JSON file when it is asked for. Links are left out: they may lead elsewhere.
+func reportPages(folder string) (http.Handler, error) {
+	if _, err := os.ReadDir(folder); err != nil {
 		return nil, fmt.Errorf("serve reports: %w", err)
 	}
 	mux := http.NewServeMux()
-	if !info.IsDir() {
-		if _, err := report.Read(name); err != nil {
-			return nil, err
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
 		}
-		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { servePage(w, name) })
-		return local(mux), nil
-	}
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { serveIndex(w, name) })
+		fmt.Fprint(w, `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>photosync: reports</title><h1>Reports, the newest first</h1><ul>`)
+		for _, e := range slices.Backward(entries) { // a run's id begins with its time
+			if name, is := strings.CutSuffix(e.Name(), ".json"); is && e.Type().IsRegular() {
+				fmt.Fprintf(w, "<li><a href=\"%[1]s.html\">%[1]s</a></li>", html.EscapeString(name))
+			}
+		}
+	})
 	mux.HandleFunc("GET /{page}", func(w http.ResponseWriter, r *http.Request) {
-		base, isPage := strings.CutSuffix(r.PathValue("page"), ".html")
-		files, err := reportFiles(name)
-		if !isPage || err != nil || !slices.Contains(files, base+".json") {
+		name, _ := strings.CutSuffix(r.PathValue("page"), ".html")
+		file := filepath.Join(folder, filepath.Base(name+".json"))
+		if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() || filepath.Base(name) != name {
 			http.NotFound(w, r)
 			return
 		}
-		servePage(w, filepath.Join(name, base+".json"))
+		var page bytes.Buffer
+		rep, err := report.Read(file)
+		if err == nil {
+			err = rep.Encode(&page, "html")
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		page.WriteTo(w) // a browser that went away needs no answer
 	})
 	return local(mux), nil
 }
 
-// local refuses who does not name this machine: a page of the web cannot read reports
-// through a name of its own that points here.
+// local refuses requests that do not name this machine: a page of the web could read
+// reports through a name of its own that points here.
 func local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
@@ -98,56 +109,4 @@ func local(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func servePage(w http.ResponseWriter, file string) {
-	r, err := report.Read(file)
-	var page bytes.Buffer
-	if err == nil {
-		err = r.Encode(&page, "html")
-	}
-	if err != nil { // a file that is no report, or was pruned meanwhile
-		http.Error(w, err.Error(), http.StatusNotFound)
-		return
-	}
-	page.WriteTo(w) // a browser that went away needs no answer
-}
-
-// reportFiles are the names of the JSON files in a folder, the newest first. Links are
-// left out: they may lead elsewhere.
-func reportFiles(folder string) ([]string, error) {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return nil, err
-	}
-	changed := map[string]time.Time{}
-	var names []string
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || info.Mode().Type()&fs.ModeType != 0 || path.Ext(e.Name()) != ".json" {
-			continue
-		}
-		names = append(names, e.Name())
-		changed[e.Name()] = info.ModTime()
-	}
-	slices.SortStableFunc(names, func(x, y string) int { return changed[y].Compare(changed[x]) })
-	return names, nil
-}
-
-var reportIndex = template.Must(template.New("").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>photosync: reports</title>
-<h1>Reports, the newest first</h1>
-<ul>{{range .}}<li><a href="{{.}}.html">{{.}}</a></li>{{else}}<li>There are none yet.</li>{{end}}</ul>
-`))
-
-func serveIndex(w http.ResponseWriter, folder string) {
-	files, err := reportFiles(folder)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(f, ".json")
-	}
-	reportIndex.Execute(w, files) // a browser that went away needs no answer
 }
