@@ -19,7 +19,7 @@ import (
 var cases = []struct {
 	file         string
 	asItIs       string // code where nothing has to change
-	made         string // code where it is made anew
+	made         string // code where it is encoded again
 	change       string
 	changeIsPass bool // also where nothing else changes
 }{
@@ -59,10 +59,10 @@ func TestCases(t *testing.T) {
 				small, err = Prepare(t.Context(), data, Options{MaxEdge: 100})
 			}
 			if got := code(t, err); got != tt.made {
-				t.Errorf("made anew: %v, want %q", err, tt.made)
+				t.Errorf("encoded again: %v, want %q", err, tt.made)
 			}
 			if err == nil && !slices.Contains(small.Changes, tt.change) {
-				t.Errorf("made anew: changes %q", small.Changes)
+				t.Errorf("encoded again: changes %q", small.Changes)
 			}
 			for _, p := range []Picture{whole, small} {
 				if p.Data != nil && len(p.Changes) > 0 {

@@ -149,7 +149,7 @@ func TestColours(t *testing.T) {
 		t.Errorf("high dynamic range, as it is: %v", err)
 	}
 	if _, err := Prepare(t.Context(), hdr, Options{MaxEdge: 24}); code(t, err) != UnsupportedFormat {
-		t.Errorf("high dynamic range, made anew: %v", err)
+		t.Errorf("high dynamic range, encoded again: %v", err)
 	}
 }
 

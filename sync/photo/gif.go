@@ -28,7 +28,7 @@ func (l *layout) readGIF() error {
 	for {
 		if l.frames > 0 && (pos == len(d) || !strings.ContainsRune("\x00\x21\x2c\x3b", rune(d[pos]))) {
 			d = append(d[:pos:pos], 0x3b) // whatever stands in its place
-			l.mended = append(l.mended, "its missing trailer added")
+			l.mend("its missing trailer added")
 		}
 		if pos >= len(d) {
 			return errNoTrailer
@@ -37,7 +37,7 @@ func (l *layout) readGIF() error {
 		switch d[pos] {
 		case 0x00:
 			pos += len(d[pos:]) - len(bytes.TrimLeft(d[pos:], "\x00"))
-			l.mended = append(l.mended, "stray zeros between its blocks removed")
+			l.mend("stray zeros between its blocks removed")
 			continue
 		case 0x3b: // trailer
 			if l.frames == 0 {
@@ -79,7 +79,7 @@ func (l *layout) enlarge(descriptor []byte) {
 	if w == l.width && h == l.height || w > 0xffff || h > 0xffff {
 		return
 	}
-	l.mended = append(l.mended, fmt.Sprintf("its screen enlarged to its first frame, from %dx%d", l.width, l.height))
+	l.mend(fmt.Sprintf("its screen enlarged to its first frame, from %dx%d", l.width, l.height))
 	l.width, l.height = w, h
 	head := bytes.Clone(l.kept[0])
 	binary.LittleEndian.PutUint16(head[6:], uint16(w))

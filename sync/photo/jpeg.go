@@ -51,7 +51,7 @@ func (l *layout) readJPEG() error {
 		if scans > 0 && errors.Is(err, errNoEOI) {
 			// Viewers show it if the blocks are all there, which is looked at later.
 			segment, err = []byte{0xff, markEOI}, nil
-			l.mended = append(l.mended, "its missing end-of-image marker added")
+			l.mend("its missing end-of-image marker added")
 		}
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ func (l *layout) readJPEG() error {
 		case marker == markSOS && !tables && !l.progressive:
 			tables = true
 			l.keep(standardTables())
-			l.mended = append(l.mended, "its missing Huffman tables added, the standard ones")
+			l.mend("its missing Huffman tables added, the standard ones")
 		}
 		pos = start + len(segment)
 		if err := l.jpegSegment(marker, segment); err != nil {
@@ -222,7 +222,7 @@ func (l *layout) jpegFrame(body []byte) error {
 		l.hMax, l.vMax = max(l.hMax, p.h), max(l.vMax, p.v)
 		l.parts = append(l.parts, p)
 	}
-	// The samples, a coefficient of four bytes for each if they come by and by, and four
+	// The samples, a coefficient of four bytes for each if they come in several scans, and four
 	// bytes a pixel for inks.
 	l.memory = l.pixels() * int64(samples) / int64(l.hMax*l.vMax)
 	if l.progressive {

@@ -168,7 +168,7 @@ func (c *blockCounter) alone(s *stripe) (across, down int) {
 	if len(c.parts) > 1 {
 		goAcross, goDown := min(p.stride, ceil(c.width, 8)), min(ceil(c.height, 8*c.vMax)*p.v, ceil(c.height, 8))
 		switch {
-		case c.restart > 0 && s.w*s.h > 1:
+		case c.restart > 0 && c.restart < across*down && s.w*s.h > 1:
 			c.beyond = "restart markers in scans of one colour"
 		case goAcross != across || goDown != down:
 			c.beyond = fmt.Sprintf("colours sampled %dx%d among %dx%d", p.h, p.v, c.hMax, c.vMax)

@@ -3,6 +3,7 @@ package photo
 import (
 	"bytes"
 	"image"
+	"slices"
 )
 
 // layout is what the container of a picture says without decoding a pixel.
@@ -33,6 +34,13 @@ type layout struct {
 
 // keep adds b to what stays when metadata is stripped.
 func (l *layout) keep(b []byte) { l.kept = append(l.kept, b) }
+
+// mend notes what was wrong with data, once, and no more than a person reads.
+func (l *layout) mend(what string) {
+	if len(l.mended) < 10 && !slices.Contains(l.mended, what) {
+		l.mended = append(l.mended, what)
+	}
+}
 
 // orient takes the orientation from an EXIF block. Of several the first counts.
 func (l *layout) orient(exif []byte) {

@@ -33,7 +33,7 @@ type Options struct {
 	Crop string
 	// StripMetadata removes what does not show in the picture: EXIF with its
 	// place and thumbnail, XMP, IPTC, comments. The colour profile stays where
-	// the pixels do; a picture made anew is in sRGB and has none.
+	// the pixels do; a picture encoded again is in sRGB and has none.
 	StripMetadata bool
 	// Quality is that of a JPEG that has to be encoded, 1 to 100; 0 means 90.
 	Quality int

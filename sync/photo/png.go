@@ -34,7 +34,7 @@ func (l *layout) readPNG() error {
 		chunk := nextChunk(d[pos:])
 		if chunk == nil && pixels {
 			chunk = nextChunk([]byte("\x00\x00\x00\x00IEND\xae\x42\x60\x82"))
-			l.mended = append(l.mended, "its missing IEND chunk added")
+			l.mend("its missing IEND chunk added")
 		}
 		if chunk == nil {
 			return errNoIEND
@@ -45,7 +45,7 @@ func (l *layout) readPNG() error {
 			if critical {
 				return damaged("PNG with a damaged %q chunk", name)
 			}
-			l.mended = append(l.mended, "its damaged "+strings.ToValidUTF8(name, "?")+" chunk removed")
+			l.mend("its damaged " + strings.ToValidUTF8(name, "?") + " chunk removed")
 			pos += len(chunk)
 			continue
 		}

@@ -22,7 +22,7 @@ import (
 type variant struct {
 	file    string // its name ends with the format
 	args    string // of cjpeg, convert, tiffcp or cwebp, which is the first; the file comes last
-	refused string // the code, if it is refused where it is made anew
+	refused string // the code, if it is refused where it is encoded again
 	profile bool   // it has a colour profile that ImageMagick has to apply
 }
 

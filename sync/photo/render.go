@@ -92,7 +92,7 @@ func fit(size image.Point, edge int) (w, h int) {
 // over reports whether a picture of n bytes is too large.
 func (o Options) over(n int) bool { return o.MaxBytes > 0 && int64(n) > o.MaxBytes }
 
-// render makes the picture anew from the pixels of l: with all the pixels and
+// render makes a new picture from the pixels of l: with all the pixels and
 // quality that it may have, or what comes next to that and fits. Its colours are
 // those of sRGB.
 func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) (Picture, error) {

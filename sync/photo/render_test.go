@@ -304,7 +304,7 @@ func TestSettles(t *testing.T) {
 		}
 		again, err := Prepare(t.Context(), p.Data, o)
 		if err != nil || len(again.Changes) > 0 {
-			t.Fatalf("not settled: %q, %v", again.Changes, err)
+			t.Fatalf("not stable: %q, %v", again.Changes, err)
 		}
 		twice, err := Prepare(t.Context(), data, o)
 		if err != nil || !bytes.Equal(twice.Data, p.Data) {

@@ -39,7 +39,7 @@ func TestThumbnail(t *testing.T) {
 	}
 }
 
-// What a picture tells about its place is not carried into a report.
+// What a picture says about its place is not carried into a report.
 func TestThumbnailHasNoMetadata(t *testing.T) {
 	data, err := Thumbnail(Picture{Data: withSegments(jpegOf(t, portrait(48, 32), 90), segment(0xfe, secret))}, 96)
 	if err != nil || bytes.Contains(data, []byte(secret)) {
