@@ -49,7 +49,7 @@ func TestExitCode(t *testing.T) {
 		"locked":             {with(job.Sync), fmt.Errorf("open: %w", &state.LockedError{}), 5},
 		"other account":      {with(job.Sync), &state.AccountError{}, 1},
 		"held":               {with(job.Sync), &job.HeldError{}, 4},
-		"not approved":       {with(job.Sync), &job.ApprovalError{}, 4},
+		"not approved":       {with(job.Sync), &job.HeldError{}, 4},
 		"shared picture":     {with(job.Sync, report.Item{Outcome: "held", Reason: "shared_image"}), nil, 3},
 		"limit":              {with(job.Sync, report.Item{Outcome: "unfinished"}), nil, 0},
 		"signal":             {with(job.Sync), job.ErrSignal, 6},

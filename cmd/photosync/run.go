@@ -90,7 +90,7 @@ func (a *app) conclude(rep *report.Report, err error, c *config.Config, w *conso
 		}
 	}
 	a.code = softened(rep.ExitCode, c.SuccessOn)
-	if _, held := errors.AsType[*job.HeldError](err); held && !a.json {
+	if h, held := errors.AsType[*job.HeldError](err); held && h.Guards && !a.json {
 		err = nil // the summary names the guards, and the approval says what to do
 	}
 	return w.End(rep, files, job.Hint, err, werr)

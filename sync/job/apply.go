@@ -21,20 +21,6 @@ type applied struct {
 	Done   bool     `json:"done"`
 }
 
-// PlanError is a plan that may not be applied.
-type PlanError struct {
-	PlanID string
-	Why    string
-	hint   string
-}
-
-func (e *PlanError) Error() string {
-	return fmt.Sprintf("plan %s was not applied, nothing was written: %s", e.PlanID, e.Why)
-}
-
-// Hint says what to do about it.
-func (e *PlanError) Hint() string { return e.hint }
-
 // admit takes out of the plan what the file that is applied does not hold, and what
 // moved since.
 func (j *Job) admit(p *prepared) {
@@ -46,7 +32,9 @@ func (j *Job) admit(p *prepared) {
 		}
 	}
 	moved := p.plan.Keep(f, before.RunIDs)
-	refuse := func(why, hint string) { p.held = &PlanError{f.PlanID, why, hint} }
+	refuse := func(why, hint string) {
+		p.held = &HeldError{false, fmt.Sprintf("plan %s was not applied: %s", f.PlanID, why), hint}
+	}
 	const again = "make a new plan with photosync plan -o, look at it, and apply that"
 	switch {
 	case f.Account.Root != p.account.Root || f.Account.ID != p.account.ID:

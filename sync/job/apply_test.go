@@ -58,7 +58,7 @@ func (b *bench) notApplied(f *plan.File, strict bool, why string, more ...func(*
 	b.t.Helper()
 	uploads, generation := b.sim.Counts().ByOp["upload"], b.st.Generation()
 	r, err := b.run(b.t.Context(), 1_000_000, applying(f, strict, more...))
-	refused, ok := errors.AsType[*PlanError](err)
+	refused, ok := errors.AsType[*HeldError](err)
 	if !ok || !strings.Contains(refused.Why, why) || r.Result != report.Held || Hint(err) == "" {
 		b.t.Fatalf("error %v, want %q", err, why)
 	}

@@ -18,36 +18,26 @@ const (
 	claimsKey   = "claims"   // the lost claims that a report named
 )
 
-// HeldError is a run that a guard held back before the first write.
+// HeldError is why a run, or a plan from a file, is not carried out. Nothing was written.
 type HeldError struct {
-	PlanID   string
-	Breaches []outcome.Breach
+	Guards bool // guards hold it; else it is not the plan that was approved or made
+	Why    string
+	Advice string
 }
 
-func (e *HeldError) Error() string {
-	parts := make([]string, len(e.Breaches))
-	for i, b := range e.Breaches {
+func (e *HeldError) Error() string { return "held back, nothing was written: " + e.Why }
+
+// Hint says what to do about it.
+func (e *HeldError) Hint() string { return e.Advice }
+
+// heldBy is the error for a plan that guards hold.
+func heldBy(id string, bs []outcome.Breach) *HeldError {
+	parts := make([]string, len(bs))
+	for i, b := range bs {
 		parts[i] = "guard." + b.Guard + ": " + b.Message
 	}
-	return "held back, nothing was written: " + strings.Join(parts, "; ")
-}
-
-// Hint says what to do about it.
-func (e *HeldError) Hint() string {
-	return "look at the report; if all of it is right, let exactly this plan pass, once, with --approve " + e.PlanID
-}
-
-// ApprovalError is an approval of a plan that is not this run's.
-type ApprovalError struct{ Approved, PlanID string }
-
-func (e *ApprovalError) Error() string {
-	return fmt.Sprintf("held back, nothing was written: plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ",
-		e.Approved, e.PlanID)
-}
-
-// Hint says what to do about it.
-func (e *ApprovalError) Hint() string {
-	return "look at this plan; if it is right, approve it with --approve " + e.PlanID
+	return &HeldError{true, strings.Join(parts, "; "),
+		"look at the report; if all of it is right, let exactly this plan pass, once, with --approve " + id}
 }
 
 // past is what the state knows of earlier runs.
@@ -76,7 +66,8 @@ func (j *Job) guard(people *sources.People, rep *report.Report, p *prepared) err
 	}
 	if j.How.Approve != "" {
 		if j.How.Approve != p.plan.ID {
-			p.held = &ApprovalError{j.How.Approve, p.plan.ID}
+			p.held = &HeldError{false, fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID),
+				"look at this plan; if it is right, approve it with --approve " + p.plan.ID}
 		}
 	} else if g := j.Policy.Guards; g != nil {
 		if err := j.countUsers(p); err != nil {
@@ -87,7 +78,7 @@ func (j *Job) guard(people *sources.People, rep *report.Report, p *prepared) err
 			return err
 		}
 		if len(rep.Guards) > 0 && j.How.Mode != Plan { // a plan shows what there would be to hold
-			p.held = &HeldError{p.plan.ID, rep.Guards}
+			p.held = heldBy(p.plan.ID, rep.Guards)
 		}
 	}
 	if p.held != nil || j.How.Mode == Plan {

@@ -282,10 +282,8 @@ func traffic(rep *report.Report, st smartsheet.Stats) {
 // Held reports whether err means that the run was held back: by a guard, or because
 // its plan may not be carried out.
 func Held(err error) bool {
-	_, guard := errors.AsType[*HeldError](err)
-	_, approval := errors.AsType[*ApprovalError](err)
-	_, plan := errors.AsType[*PlanError](err)
-	return guard || approval || plan
+	_, held := errors.AsType[*HeldError](err)
+	return held
 }
 
 // Stopped reports whether err means that a run ended early and the next one continues:
