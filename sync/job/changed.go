@@ -50,7 +50,7 @@ func (j *Job) matched(ctx context.Context, people *sources.People, now time.Time
 		return changes{}, nil, err
 	}
 	var c changes
-	if !due && !j.Policy.SeesAll() {
+	if !due && !(j.Policy.SeesAll() && j.Scope.Everybody()) {
 		if c, err = j.changed(people, nil); err == nil {
 			err = users.Resolve(ctx, c.work)
 		}
@@ -127,7 +127,7 @@ func (j *Job) changed(people *sources.People, users *match.Users) (changes, erro
 
 // person decides whether somebody listed is work.
 func (j *Job) person(c *changes, v *state.Snapshot, users *match.Users, p sources.Joined, row *state.Row) error {
-	if users == nil && row != nil && !j.Scope.LooksAtAll() && c.marker.Unchanged(&p, row) && !j.Policy.LeavesOut(&p) {
+	if users == nil && row != nil && !j.Scope.LooksAtAll() && !j.Policy.SeesAll() && c.marker.Unchanged(&p, row) && !j.Policy.LeavesOut(&p) {
 		c.count(&p, row.Winner, plan.ReasonOf(row.Note))
 		return nil
 	}

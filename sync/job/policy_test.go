@@ -136,3 +136,16 @@ func (b *bench) situation(change func(*Job), source, pic string) {
 		b.t.Fatalf("%q is no situation", pic)
 	}
 }
+
+// A run about one person sees that person's picture, and does not list everybody.
+func TestEnforceForOne(t *testing.T) {
+	b := newBench(t, 3000, simulator.Options{})
+	enforce := func(o *Job) { o.Policy.Existing = plan.Enforce }
+	one := func(o *Job) { enforce(o); o.Scope.Only = func(e string) bool { return e == email(7) } }
+	b.must(one)
+	b.sim.SetImage(email(7), picture(9999))
+	before := b.sim.Counts().ByOp["users"]
+	if r := b.must(one); r.Totals.Uploaded != 1 || r.Items[0].Reason != "drifted" || b.sim.Counts().ByOp["users"] != before+1 {
+		t.Errorf("%+v, %d calls", r.Totals, b.sim.Counts().ByOp["users"]-before)
+	}
+}
