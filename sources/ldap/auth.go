@@ -62,6 +62,9 @@ func accountProblem(res *ldap.SimpleBindResult, err error) error {
 	return &problem{text: strings.ToLower(policy.ErrorString), hint: hint, final: true, err: err}
 }
 
+// currentUser is a client for the user whom photosync runs as; nil: only Windows has it.
+var currentUser func(*conn) (kerberos, error)
+
 // kerberos is a client for one bind.
 type kerberos interface {
 	ldap.GSSAPIClient
@@ -69,7 +72,7 @@ type kerberos interface {
 }
 
 func (s *Source) bindKerberos(c *conn) error {
-	client, who := s.currentUser, "the current user"
+	client, who := currentUser, "the current user"
 	if s.o.Kerberos.Keytab != "" {
 		client, who = s.keytab, s.o.Kerberos.Principal
 	}

@@ -17,8 +17,6 @@ const (
 	attributeCost, valueCost = 96, 24
 	// maxBlock is how many bytes of small values share their memory.
 	maxBlock = 1 << 10
-	// maxNames bounds the attribute names that are remembered to share them.
-	maxNames = 1000
 )
 
 const notLDAPHint = "check address and port in urls: is that an LDAP server, and is TLS meant?"
@@ -98,7 +96,6 @@ type decoder struct {
 	left   int // bytes of the message
 	end    int // how many of them are left at the end of the element that is being read
 	budget int // bytes of memory that may still be taken
-	names  map[string]string
 	lender *sources.Buffers
 	block  []byte // where short values go
 	err    error
@@ -128,7 +125,7 @@ func (d *decoder) attribute() attribute {
 	}
 	list := d.enter(0x30)
 	name, _ := d.octets()
-	a.name, a.options, _ = strings.Cut(d.name(name), ";")
+	a.name, a.options, _ = strings.Cut(string(name), ";")
 	own := d.enter(0x31)
 	for d.more() {
 		v, n := d.octets()
@@ -141,18 +138,6 @@ func (d *decoder) attribute() attribute {
 	d.leave(own)
 	d.leave(list)
 	return a
-}
-
-// name shares the string of a name that was seen before.
-func (d *decoder) name(b []byte) string {
-	if s, ok := d.names[string(b)]; ok {
-		return s
-	}
-	s := string(b)
-	if len(d.names) < maxNames {
-		d.names[s] = s
-	}
-	return s
 }
 
 // enter goes into an element that holds others. It returns the end of the one

@@ -90,7 +90,7 @@ func isFinal(err error) bool {
 
 // Hint says what an administrator can do.
 func (e *Error) Hint() string {
-	if p, ok := errors.AsType[*problem](e.Err); ok {
+	if p, ok := errors.AsType[*problem](e.Err); ok && p.hint != "" {
 		return p.hint
 	}
 	for _, hint := range []string{tlsHint(e.Err), e.connectionHint(), e.answerHint()} {

@@ -126,7 +126,7 @@ func (s *Source) groups(ctx context.Context, c *conn, base, filter string, each 
 	search := func(paging ...ldap.Control) *ldap.SearchRequest {
 		return request(base, ldap.ScopeWholeSubtree, filter, []string{attribute}, paging...)
 	}
-	err := s.paged(ctx, c, search, each, func(*ldap.SearchResult) error { return nil })
+	_, err := s.paged(ctx, c, search, each)
 	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
 		return nil
 	}

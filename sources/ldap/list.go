@@ -111,20 +111,18 @@ func ahead[T any](ctx context.Context, n int, produce func(context.Context, func
 
 // pages asks for all people, page after page.
 func (w *walk) pages(ctx context.Context, c *conn, each func(*entry) error) error {
-	w.listing.Pages = 0 // of a connection that was lost
 	filter, controls := w.filter(c)
 	attributes := w.attributes(c)
 	search := func(paging ...ldap.Control) *ldap.SearchRequest {
 		return w.search(filter, attributes, append(paging, controls...)...)
 	}
-	return w.paged(ctx, c, search, each, func(res *ldap.SearchResult) error {
-		if len(res.Referrals) > 0 {
-			return final("set base_dn to an organisational unit below the domain, or add a source for each server that is referred to",
-				"the server refers to others for a part of the entries, which are not followed: %s", strings.Join(res.Referrals, ", "))
-		}
-		w.listing.Pages++
-		return nil
-	})
+	found, err := w.paged(ctx, c, search, each)
+	if err == nil && len(found.referrals) > 0 {
+		err = final("set base_dn to an organisational unit below the domain, or add a source for each server that is referred to",
+			"the server refers to others for a part of the entries, which are not followed: %s", strings.Join(found.referrals, ", "))
+	}
+	w.listing.Pages = found.pages
+	return err
 }
 
 // reserve lists the addresses of those whom exclude_filter leaves out, so that nobody else
@@ -137,11 +135,12 @@ func (w *walk) reserve(ctx context.Context, c *conn) error {
 	search := func(paging ...ldap.Control) *ldap.SearchRequest {
 		return w.search("(&"+w.o.Filter+w.o.ExcludeFilter+")", w.o.EmailAttributes, paging...)
 	}
-	return w.paged(ctx, c, search, func(e *entry) error {
+	_, err := w.paged(ctx, c, search, func(e *entry) error {
 		own, aliases, _ := w.emails(e)
 		w.listing.Reserved = append(append(w.listing.Reserved, own...), aliases...)
 		return nil
-	}, func(*ldap.SearchResult) error { return nil })
+	})
+	return err
 }
 
 // attributes are those of which people are made.

@@ -107,15 +107,12 @@ func (f *faults) addresses(o Options) (as []address) {
 }
 
 func (f *faults) required(o Options) {
-	for _, n := range []struct {
-		key  string
-		have int
-	}{{"urls", len(o.URLs)}, {"email_attributes", len(o.EmailAttributes)}, {"photo_attributes", len(o.PhotoAttributes)}} {
-		if n.have == 0 {
-			f.add(n.key, "there is none", "give one at least")
+	for i, list := range [][]string{o.URLs, o.EmailAttributes, o.PhotoAttributes} {
+		if len(list) == 0 {
+			f.add([]string{"urls", "email_attributes", "photo_attributes"}[i], "there is none", "give one at least")
 		}
 	}
-	if o.Auth == GSSAPI && o.Kerberos.Keytab == "" && !hasCurrentUser {
+	if o.Auth == GSSAPI && o.Kerberos.Keytab == "" && currentUser == nil {
 		f.add("kerberos", "auth: gssapi needs principal and keytab; only on Windows the current user will do",
 			"like {principal: photosync@EXAMPLE.COM, keytab: /etc/photosync/photosync.keytab}")
 	}

@@ -32,45 +32,49 @@ func (s *Source) pageSize(srv server) int {
 	return pageOfOthers
 }
 
-// paged searches page after page, or else in one piece. The rest of each page goes to
-// page.
-func (s *Source) paged(ctx context.Context, c *conn, search func(paging ...ldap.Control) *ldap.SearchRequest, each func(*entry) error, page func(*ldap.SearchResult) error) error {
+// found is what comes of a search beside its entries.
+type found struct {
+	pages     int
+	referrals []string
+}
+
+// paged searches page after page, or else in one piece.
+func (s *Source) paged(ctx context.Context, c *conn, search func(paging ...ldap.Control) *ldap.SearchRequest, each func(*entry) error) (f found, err error) {
 	for cookie := []byte(nil); c.page > 0; {
 		paging := ldap.NewControlPaging(uint32(c.page))
 		paging.SetCookie(cookie)
 		res, err := c.search(ctx, search(paging), each)
-		if err != nil && len(cookie) == 0 && s.shrink(c, err) {
+		switch {
+		case err == nil:
+		case len(cookie) == 0 && s.shrink(c, err):
 			continue
+		case len(cookie) > 0 && forgotten(err):
+			return f, &problem{text: fmt.Sprintf("the server does not know how far the listing has come: %v", err)}
+		default:
+			return f, err
 		}
-		if err != nil && len(cookie) > 0 && forgotten(err) {
-			return &problem{text: fmt.Sprintf("the server does not know how far the listing has come: %v", err), hint: "look into the server's log, at what it did at that time; the next run tries again"}
-		}
-		if err == nil {
-			err = page(res)
-		}
-		if err != nil {
-			return err
-		}
+		f.pages++
+		f.referrals = append(f.referrals, res.Referrals...)
 		answer, ok := ldap.FindControl(res.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
 		if !ok && (s.o.Paging == PagingRequired || c.server.ad) {
-			return errUnpaged
+			return f, errUnpaged
 		}
 		// Who does not know the control ignores it, and has given all that there is, as
 		// there was no error: that would be sizeLimitExceeded (RFC 4511, sections 4.1.11
 		// and 4.5.2).
 		if !ok || len(answer.Cookie) == 0 {
-			return nil
+			return f, nil
 		}
 		cookie = answer.Cookie
 	}
 	res, err := c.search(ctx, search(), each)
 	if ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) {
-		return &problem{err: err, hint: "the server lists nothing page by page for the bind DN, and in one piece it gives no more: let it list pages (on slapd size.prtotal=unlimited), or raise the size limit for the bind DN"}
+		err = &problem{err: err, hint: "the server lists nothing page by page for the bind DN, and in one piece it gives no more: let it list pages (on slapd size.prtotal=unlimited), or raise the size limit for the bind DN"}
 	}
 	if err != nil {
-		return err
+		return f, err
 	}
-	return page(res)
+	return found{1, res.Referrals}, nil
 }
 
 // forgotten reports an answer to a page's cookie that the server has dropped: Active

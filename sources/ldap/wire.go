@@ -29,8 +29,7 @@ type wire struct {
 	net.Conn
 	idle    time.Duration
 	r       *bufio.Reader
-	rest    int // bytes of the current message that are still go-ldap's
-	names   map[string]string
+	rest    int              // bytes of the current message that are still go-ldap's
 	buffers *sources.Buffers // of large values
 
 	mu      sync.Mutex
@@ -41,7 +40,7 @@ type wire struct {
 }
 
 func newWire(c net.Conn, idle time.Duration, buffers *sources.Buffers) *wire {
-	w := &wire{Conn: c, idle: idle, names: map[string]string{}, buffers: buffers, room: maxRest}
+	w := &wire{Conn: c, idle: idle, buffers: buffers, room: maxRest}
 	w.r = bufio.NewReaderSize(rawReader{w}, 64<<10)
 	return w
 }
@@ -122,7 +121,7 @@ func (w *wire) next() error {
 	if _, err := w.r.Discard(head); err != nil {
 		return err
 	}
-	d := &decoder{r: w.r, left: size - head, budget: maxEntry, names: w.names, lender: w.buffers}
+	d := &decoder{r: w.r, left: size - head, budget: maxEntry, lender: w.buffers}
 	e, err := d.entry()
 	if err != nil {
 		return err
