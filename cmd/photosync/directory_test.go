@@ -87,7 +87,7 @@ func TestDirectoryFails(t *testing.T) {
 	for i := range 600 {
 		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("u%03d", i), email(i), picture(i)))
 	}
-	limited := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String(), SizeLimit: 500})
+	limited := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String(), Limits: "size.soft=500 size.hard=500 size.prtotal=500"})
 	expired := slapdtest.Start(t, slapdtest.Config{Expired: true})
 	secure := func(srv *slapdtest.Server, caFile string) string {
 		return fmt.Sprintf("  - {name: ad, type: ldap, urls: [%q], bind_dn: %q, base_dn: %q, tls: {ca_file: %q}}\n", srv.LDAPSURL, slapdtest.BindDN, slapdtest.BaseDN, caFile)
@@ -118,7 +118,7 @@ func TestCutListingRemovesNobody(t *testing.T) {
 		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("p%05d", i), email(i), picture(itself(i))))
 	}
 	whole, rest := directory(t, 40, itself), slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String()})
-	limited := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String(), SizeLimit: 20})
+	limited := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String(), Limits: "size.soft=20 size.hard=20 size.prtotal=20"})
 	s := newSite(t, users(40), strings.Replace(ldapSource(whole), slapdtest.BindDN, slapdtest.ReaderDN, 1)+
 		"policy: {removed: placeholder, removed_after: 2}\nguard: {max_removed: 100%, min_listed: 1%}\n")
 	s.run(exitDone, "sync")

@@ -24,7 +24,7 @@ func TestFailures(t *testing.T) {
 		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("u%02d", i), fmt.Sprintf("u%02d@example.com", i), []byte{1}))
 	}
 	ldif.WriteString("dn: ou=away," + slapdtest.BaseDN + "\nobjectClass: referral\nobjectClass: extensibleObject\nou: away\nref: ldap://127.0.0.1:1/ou=x\n\n")
-	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String(), SizeLimit: 30})
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String(), Limits: "size.soft=30 size.hard=30 size.prtotal=30"})
 	expired := slapdtest.Start(t, slapdtest.Config{Expired: true})
 	other := slapdtest.Start(t, slapdtest.Config{})
 	plain := slapdtest.Start(t, slapdtest.Config{NoTLS: true})

@@ -29,7 +29,7 @@ func TestGroupsAndConsent(t *testing.T) {
 		of("groupOfNames", "mixed", member("u00")+"member: cn=unix,"+slapdtest.Suffix+"\n") +
 		of("groupOfNames", "gone", "member: uid=gone,"+slapdtest.BaseDN+"\n") +
 		strings.Replace(slapdtest.Entry("u09", "u09@example.com", nil), "\n\n", "\nemployeeType: no photo\n\n", 1)
-	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif, Access: "access to attrs=telephoneNumber by * none\n", Unpaged: 2})
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif, Access: "access to attrs=telephoneNumber by * none\n", Limits: "size.soft=2 size.hard=2 size.prtotal=unlimited"})
 	for name, c := range map[string]struct {
 		change func(*Options)
 		want   string

@@ -21,7 +21,7 @@ func TestPaging(t *testing.T) {
 		"disabled":         {Limits: "size.prtotal=disabled size=unlimited"},
 		"disabled and few": {Limits: "size.prtotal=disabled size.soft=30 size.hard=30"},
 		"few a page":       {Limits: "size.pr=10 size.prtotal=unlimited"},
-		"few in one piece": {Unpaged: 30},
+		"few in one piece": {Limits: "size.soft=30 size.hard=30 size.prtotal=unlimited"},
 	} {
 		c.LDIF = many(all)
 		server[name] = slapdtest.Start(t, c)

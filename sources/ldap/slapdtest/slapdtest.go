@@ -5,6 +5,7 @@ package slapdtest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -38,9 +39,7 @@ const (
 // Config describes a server.
 type Config struct {
 	LDIF      string // entries below BaseDN
-	SizeLimit int    // for everyone but BindDN, over all pages; 0: none
-	Unpaged   int    // entries that ReaderDN is given of a search without pages; 0: all
-	Limits    string // of ReaderDN, as slapd.conf(5) has them, in place of the two above; empty: none
+	Limits    string // of ReaderDN, as slapd.conf(5) has them; empty: none
 	Backend   string // mdb, ldif, or meta: a proxy of a server with mdb; empty: mdb
 	Policy    string // attributes of the password policy of everybody, as LDIF; empty: there is none
 	Reader    string // more attributes of ReaderDN's entry, as LDIF
@@ -221,19 +220,10 @@ objectclass ( 1.3.6.1.4.1.99999.1.1 NAME 'adPhoto' SUP top AUXILIARY MAY ( thumb
 `
 
 func (s *Server) conf(c Config) string {
-	limits := fmt.Sprintf("limits dn.exact=%q size=unlimited\n", ReaderDN)
-	switch {
-	case c.SizeLimit > 0:
-		limits = fmt.Sprintf("limits dn.exact=%q size.soft=%d size.hard=%d size.prtotal=%d\n", ReaderDN, c.SizeLimit, c.SizeLimit, c.SizeLimit)
-	case c.Unpaged > 0:
-		limits = fmt.Sprintf("limits dn.exact=%q size.soft=%d size.hard=%d size.prtotal=unlimited\n", ReaderDN, c.Unpaged, c.Unpaged)
-	}
-	if c.Limits != "" {
-		limits = fmt.Sprintf("limits dn.exact=%q %s\n", ReaderDN, c.Limits)
-	}
-	backend, own := "mdb", "maxsize 4294967296\ndbnosync\nindex objectClass,uid,mail,entryUUID eq\n"
-	if c.Backend != "" {
-		backend, own = c.Backend, ""
+	limits := fmt.Sprintf("limits dn.exact=%q %s\n", ReaderDN, cmp.Or(c.Limits, "size=unlimited"))
+	backend, own := cmp.Or(c.Backend, "mdb"), ""
+	if backend == "mdb" {
+		own = "maxsize 4294967296\ndbnosync\nindex objectClass,uid,mail,entryUUID eq\n"
 	}
 	policy := ""
 	if c.Policy != "" {
