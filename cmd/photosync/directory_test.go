@@ -95,7 +95,7 @@ func TestDirectoryFails(t *testing.T) {
 	for name, c := range map[string]struct{ source, text, hint string }{
 		"a size limit of 500":    {strings.Replace(ldapSource(limited), slapdtest.BindDN, slapdtest.ReaderDN, 1), "Size Limit Exceeded", "size limit cuts the listing"},
 		"a wrong authority":      {secure(limited, expired.CAFile), "unknown authority", "tls.ca_file"},
-		"an expired certificate": {secure(expired, expired.CAFile), "expired", "not valid now: it runs from"},
+		"an expired certificate": {secure(expired, expired.CAFile), "expired", "not valid now: renew it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, users(3), c.source)
