@@ -38,15 +38,15 @@ const (
 
 // Config describes a server.
 type Config struct {
-	LDIF      string // entries below BaseDN
-	Limits    string // of ReaderDN, as slapd.conf(5) has them; empty: none
-	Backend   string // mdb, ldif, or meta: a proxy of a server with mdb; empty: mdb
-	Policy    string // attributes of the password policy of everybody, as LDIF; empty: there is none
-	Reader    string // more attributes of ReaderDN's entry, as LDIF
-	Expired   bool   // the certificate is no longer valid
-	NoTLS     bool   // there is only URL and SocketURL
-	Access    string // rules of slapd.access(5) before those that let users read everything
-	KDC       *KDC   // that vouches for users of SASL GSSAPI; nil: none
+	LDIF    string // entries below BaseDN
+	Limits  string // of ReaderDN, as slapd.conf(5) has them; empty: none
+	Backend string // mdb, ldif, or meta: a proxy of a server with mdb; empty: mdb
+	Policy  string // attributes of the password policy of everybody, as LDIF; empty: there is none
+	Reader  string // more attributes of ReaderDN's entry, as LDIF
+	Expired bool   // the certificate is no longer valid
+	NoTLS   bool   // there is only URL and SocketURL
+	Access  string // rules of slapd.access(5) before those that let users read everything
+	KDC     *KDC   // that vouches for users of SASL GSSAPI; nil: none
 }
 
 // Server is a running slapd.
