@@ -174,9 +174,12 @@ func denied(r sources.Ref, attributes []string) error {
 // these a server cannot say that the attribute is not there, either (RFC 4511, section
 // 4.5.1.7). Attributes that the server does not know at all hide nothing.
 func (b batch) withoutPhoto(ctx context.Context, photos []sources.Photo) error {
+	if len(photos) == 0 {
+		return nil
+	}
 	known, err := b.known(ctx, b.c)
 	absent := map[sources.Ref]bool{}
-	if err == nil && len(known) > 0 && len(photos) > 0 {
+	if err == nil && len(known) > 0 {
 		refs := make([]sources.Ref, len(photos))
 		for i, p := range photos {
 			refs[i] = p.Ref
