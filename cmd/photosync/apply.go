@@ -42,27 +42,17 @@ way can be applied again, and goes on.`,
 	return cmd
 }
 
-// planFileError is a file that cannot be applied.
-type planFileError struct {
-	path string
-	err  error
-}
-
-func (e *planFileError) Error() string { return fmt.Sprintf("read plan %q: %v", e.path, e.err) }
-func (e *planFileError) Unwrap() error { return e.err }
-func (e *planFileError) Hint() string  { return "photosync plan -o FILE makes a plan" }
-
 func readPlan(path string) (*plan.File, error) {
 	data, err := os.ReadFile(path)
-	if err != nil {
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pe.Err
-		}
-		return nil, &planFileError{path, err}
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
 	}
-	p, err := plan.Decode(data)
+	var p *plan.File
+	if err == nil {
+		p, err = plan.Decode(data)
+	}
 	if err != nil {
-		return nil, &planFileError{path, err}
+		return nil, hinted{fmt.Errorf("read plan %q: %w", path, err), "photosync plan -o FILE makes a plan"}
 	}
 	return p, nil
 }

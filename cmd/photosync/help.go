@@ -79,7 +79,7 @@ func typeErrors(cmd *cobra.Command) {
 		if err == nil {
 			return nil
 		}
-		return usage(misuse{err, cmd, args})
+		return usage(hinted{err, usageHint(cmd, args)})
 	}
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error { return misused(cmd, args, check(cmd, args)) }
@@ -88,25 +88,18 @@ func typeErrors(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misused(cmd, nil, err) })
 }
 
-// misuse is a command line that does not fit its command.
-type misuse struct {
-	error
-	cmd  *cobra.Command
-	args []string
-}
-
-// Hint shows how the command is called.
-func (m misuse) Hint() string {
-	if m.cmd.HasSubCommands() {
-		if len(m.args) > 0 {
-			m.cmd.SuggestionsMinimumDistance = 2
-			if near := m.cmd.SuggestionsFor(m.args[0]); len(near) > 0 {
-				return fmt.Sprintf("did you mean %q?", m.cmd.CommandPath()+" "+near[0])
-			}
-		}
-		return m.cmd.CommandPath() + " --help shows the commands"
+// usageHint shows how a command is called, or which one was meant.
+func usageHint(cmd *cobra.Command, args []string) string {
+	if !cmd.HasSubCommands() {
+		return "usage: " + cmd.UseLine() + "; more with --help"
 	}
-	return "usage: " + m.cmd.UseLine() + "; more with --help"
+	cmd.SuggestionsMinimumDistance = 2
+	if len(args) > 0 {
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return fmt.Sprintf("did you mean %q?", cmd.CommandPath()+" "+near[0])
+		}
+	}
+	return cmd.CommandPath() + " --help shows the commands"
 }
 
 // codesOf are the exit codes that a command can end with.

@@ -82,21 +82,11 @@ func (a *app) print(b []byte) error {
 	return nil
 }
 
-// existsError is a file that init leaves alone.
-type existsError struct{ file string }
-
-func (e *existsError) Error() string { return fmt.Sprintf("%q is already there", e.file) }
-
-// Hint says what to do.
-func (e *existsError) Hint() string {
-	return `name another file, or print the example with "photosync init -"`
-}
-
 // writeNew writes a file that is not there yet, whole or not at all.
 func writeNew(file string, data []byte) error {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return &existsError{file}
+		return hinted{fmt.Errorf("%q is already there", file), `name another file, or print the example with "photosync init -"`}
 	}
 	if err != nil {
 		return fmt.Errorf("write configuration: %w", err)

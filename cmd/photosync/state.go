@@ -235,15 +235,9 @@ func canonical(addresses []string) ([]string, error) {
 }
 
 // notRemembered is about people of whom the state knows nothing.
-type notRemembered []string
-
-func (e notRemembered) Error() string {
-	return "nothing is remembered of " + strings.Join(e, ", ")
-}
-
-// Hint says what to do.
-func (e notRemembered) Hint() string {
-	return "photosync state list shows everyone; a person is remembered by their first address"
+func notRemembered(emails []string) error {
+	return hinted{errors.New("nothing is remembered of " + strings.Join(emails, ", ")),
+		"photosync state list shows everyone; a person is remembered by their first address"}
 }
 
 func (a *app) stateForget(f *stateFlags) *cobra.Command {
@@ -272,7 +266,7 @@ func (f *stateFlags) addYes(cmd *cobra.Command) {
 }
 
 func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []string) error {
-	var unknown notRemembered
+	var unknown []string
 	var gone state.Change
 	for _, e := range emails {
 		r, found, err := record(st, e)
@@ -292,7 +286,7 @@ func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []stri
 		}
 	}
 	if len(unknown) > 0 {
-		return unknown
+		return notRemembered(unknown)
 	}
 	if err := a.confirm(f, in, "Forget "+strings.Join(emails, ", ")+"?"); err != nil {
 		return err
@@ -309,8 +303,8 @@ func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []stri
 
 // confirm asks a question that only yes lets pass.
 func (a *app) confirm(f *stateFlags, in io.Reader, question string) error {
-	if f.yes {
+	if f.yes || console.New(a.stderr, a.env).Confirm(in, question) {
 		return nil
 	}
-	return console.New(a.stderr, a.env).Confirm(in, question)
+	return hinted{errors.New("not confirmed: nothing was changed"), "answer yes, or add --yes where nobody can answer"}
 }

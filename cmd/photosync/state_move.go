@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -32,52 +30,26 @@ email addresses, so a file is readable for its owner only.`,
 	return cmd
 }
 
+// exportState writes to a file, whole or not at all, or to what file is instead, such as
+// a pipe; to stdout without a file.
 func (a *app) exportState(st *state.Store, file string) error {
 	if file == "" {
 		return st.Export(a.stdout)
 	}
-	if fi, err := os.Stat(file); err == nil && !fi.Mode().IsRegular() { // a pipe, say
-		out, err := os.OpenFile(file, os.O_WRONLY, 0)
-		if err != nil {
-			return exportError{err}
+	var err, exporting error
+	if fi, serr := os.Stat(file); serr == nil && !fi.Mode().IsRegular() {
+		var out *os.File
+		if out, err = os.OpenFile(file, os.O_WRONLY, 0); err == nil {
+			exporting = st.Export(out)
+			err = errors.Join(exporting, out.Close())
 		}
-		return exported(st, out)
+	} else {
+		err = report.Replace(file, 0o600, func(w io.Writer) error { exporting = st.Export(w); return exporting })
 	}
-	// An export that fails leaves the one before it as it was.
-	out, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-*") // mode 0600
-	if err != nil {
-		return exportError{err}
-	}
-	defer os.Remove(out.Name())
-	if err := exported(st, out); err != nil {
-		return err
-	}
-	if err := os.Rename(out.Name(), file); err != nil {
-		return exportError{err}
-	}
-	return nil
-}
-
-func exported(st *state.Store, out *os.File) error {
-	err := st.Export(out)
-	if syncing := out.Sync(); err == nil && syncing != nil && !errors.Is(syncing, syscall.EINVAL) { // a pipe cannot
-		err = exportError{syncing}
-	}
-	if closing := out.Close(); err == nil && closing != nil {
-		err = exportError{closing}
+	if err != nil && exporting == nil {
+		err = hinted{fmt.Errorf("export state: %w", err), "the state is as it was: name a file with -o on a disk that is writable and has room"}
 	}
 	return err
-}
-
-// exportError is a file that could not be written.
-type exportError struct{ err error }
-
-func (e exportError) Error() string { return "export state: " + e.err.Error() }
-func (e exportError) Unwrap() error { return e.err }
-
-// Hint says what to do.
-func (e exportError) Hint() string {
-	return "the state is as it was: name a file with -o on a disk that is writable and has room"
 }
 
 func (a *app) stateImport(f *stateFlags) *cobra.Command {

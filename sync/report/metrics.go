@@ -155,7 +155,7 @@ func WriteMetrics(path string, r *Report) error {
 	// collector is another user: everybody may read the file.
 	_, err := os.Stat(filepath.Dir(path))
 	if err == nil {
-		err = replace(path, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err })
+		err = Replace(path, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err })
 	}
 	if err != nil {
 		return fmt.Errorf("write metrics %q: %w", path, cause(err))

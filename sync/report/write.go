@@ -165,21 +165,21 @@ func copyFile(from, to string) error {
 
 // WritePlan writes a plan to path, whole or not at all, for its owner's eyes only.
 func WritePlan(path string, fill func(io.Writer) error) error {
-	if err := replace(path, 0o600, fill); err != nil {
+	if err := Replace(path, 0o600, fill); err != nil {
 		return &WriteError{path, err, "plan"}
 	}
 	return nil
 }
 
 func writeFile(path string, fill func(io.Writer) error) error {
-	if err := replace(path, 0o640, fill); err != nil {
+	if err := Replace(path, 0o640, fill); err != nil {
 		return &WriteError{Path: path, Err: err}
 	}
 	return nil
 }
 
-// replace replaces the file at path through a synced temporary file beside it.
-func replace(path string, mode fs.FileMode, fill func(io.Writer) error) error {
+// Replace replaces the file at path through a synced temporary file beside it.
+func Replace(path string, mode fs.FileMode, fill func(io.Writer) error) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,21 +85,9 @@ func (c *Console) Adoptable(users []state.User) {
 	}
 }
 
-// ErrNotConfirmed means that a question was not answered with yes.
-type ErrNotConfirmed struct{}
-
-func (ErrNotConfirmed) Error() string { return "not confirmed: nothing was changed" }
-
-// Hint says what to do.
-func (ErrNotConfirmed) Hint() string { return "answer yes, or add --yes where nobody can answer" }
-
-// Confirm asks a question, and returns an error if the answer is not yes.
-func (c *Console) Confirm(in io.Reader, question string) error {
+// Confirm asks a question, and reports whether the answer is yes.
+func (c *Console) Confirm(in io.Reader, question string) bool {
 	fmt.Fprintf(c.w, "%s [yes/no] ", plain(question))
 	answer, _ := bufio.NewReader(in).ReadString('\n') // no answer is a no
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
-	}
-	return ErrNotConfirmed{}
+	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer)))
 }
