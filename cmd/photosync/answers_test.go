@@ -95,6 +95,9 @@ func (b *faultBench) provoke(answer string) answerCase {
 	got := answerCase{
 		answer: answer, exit: fmt.Sprint(exitCode(r, err)), people: peopleOf(r), state: b.memory(r), requests: b.requests(), says: saidOf(r),
 	}
+	if n := b.sim.Counts().Requests; got.exit == "6" && n > faulty && n < 40 { // backoff has jitter
+		got.requests = "fewer than 40"
+	}
 	b.sim.ClearFaults()
 	r, err = b.run(b.t.Context(), "next")
 	got.next = "exit " + fmt.Sprint(exitCode(r, err)) + ": " + peopleOf(r)
@@ -128,8 +131,10 @@ func saidOf(r *report.Report) string {
 		all = append(all, string(f.Code), f.Message)
 	}
 	for _, it := range r.Items {
-		if !slices.Contains(all, it.Hint) {
-			all = append(all, it.Hint)
+		for _, text := range []string{it.Hint, it.Message} {
+			if it.Outcome != "uploaded" && !slices.Contains(all, text) {
+				all = append(all, text)
+			}
 		}
 	}
 	return strings.Join(all, "; ")

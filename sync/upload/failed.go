@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 
 	"photosync/state"
 	"photosync/sync/outcome"
@@ -41,7 +42,7 @@ func describe(it *report.Item, err error) {
 	if !ok {
 		return
 	}
-	it.Message = e.Message
+	it.Message = strings.TrimSpace(e.Message + " " + e.Detail)
 	if it.Message == "" && e.Err != nil {
 		it.Message = e.Err.Error()
 	}
