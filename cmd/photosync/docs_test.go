@@ -408,3 +408,51 @@ func writeCommand(b *bytes.Buffer, c *cobra.Command) {
 		fmt.Fprintf(b, "| `%s` | %s |\n", name, strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`).Replace(meaning))
 	})
 }
+
+// Every test that the threat model names exists, in the room that it names.
+func TestDocsThreatModel(t *testing.T) {
+	n := 0
+	for line := range strings.Lines(pageOf(t, ".github/SECURITY.md")) {
+		for part := range strings.SplitSeq(line, ";") {
+			names, room, _ := strings.Cut(part, "` in `")
+			room, _, _ = strings.Cut(room, "`")
+			for _, test := range regexp.MustCompile("(?:Test|Fuzz)\\w+").FindAllString(names, -1) {
+				n++
+				found := false
+				files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(room), "*_test.go"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, file := range files {
+					data, err := os.ReadFile(file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					found = found || bytes.Contains(data, []byte("func "+test+"("))
+				}
+				if !found {
+					t.Errorf("%s has no %s", room, test)
+				}
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("found only %d tests", n)
+	}
+}
+
+// Every function that the contributor's guide names in a file is there.
+func TestDocsWayOfAPhoto(t *testing.T) {
+	n := 0
+	for _, m := range regexp.MustCompile("(?m)\\| `([\\w.]+)` \\| `([\\w/]+\\.go)` \\|$").FindAllStringSubmatch(pageOf(t, ".github/CONTRIBUTING.md"), -1) {
+		n++
+		data, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(m[2])))
+		name := m[1][strings.LastIndexByte(m[1], '.')+1:]
+		if err != nil || !regexp.MustCompile(`(?m)^func (\(\w+ \*?\w+\) )?`+name+`[\[(]`).Match(data) {
+			t.Errorf("%s has no %s (%v)", m[2], m[1], err)
+		}
+	}
+	if n < 15 {
+		t.Errorf("found only %d functions", n)
+	}
+}
