@@ -2,7 +2,6 @@ package console
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"photosync/sync/outcome"
@@ -15,18 +14,13 @@ const rateWindow = time.Minute
 
 // progress counts what happens in a run. It decides nothing.
 type progress struct {
-	began        time.Time
-	listed, read atomic.Int64 // people and photos, from all sources
-	asked, toAsk atomic.Int64 // users, for their alternate addresses
+	began time.Time
 
 	mu      sync.Mutex
+	now     status
 	traffic func() Traffic // nil: there is none yet
 	weight  int            // quota units of an upload
-	planned bool
-	total   int // uploads
-	done    int
-	failed  int
-	samples []sample // of the last minute, oldest first
+	samples []sample       // of the last minute, oldest first
 }
 
 // sample is how far the run was at a moment.
@@ -36,7 +30,9 @@ type sample struct {
 	requests int64
 }
 
-func newProgress() *progress { return &progress{began: time.Now(), weight: 1} }
+func newProgress() *progress {
+	return &progress{began: time.Now(), weight: 1, now: status{MessageType: "status", Phase: "reading"}}
+}
 
 // Traffic is what the client of Smartsheet did so far, and may do.
 type Traffic struct {
@@ -74,61 +70,53 @@ func (p *progress) Follow(traffic func() Traffic, uploadWeight int) {
 	p.traffic, p.weight = traffic, max(uploadWeight, 1)
 }
 
+func (p *progress) update(change func(*status)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.now)
+}
+
 // Listed counts a person whom a source lists.
-func (p *progress) Listed() { p.listed.Add(1) }
+func (p *progress) Listed() { p.update(func(s *status) { s.PeopleListed++ }) }
 
 // Read counts a photo that a source gave.
-func (p *progress) Read() { p.read.Add(1) }
+func (p *progress) Read() { p.update(func(s *status) { s.PhotosRead++ }) }
 
 // Asked sets how many users were asked for their alternate addresses.
 func (p *progress) Asked(done, all int) {
-	p.asked.Store(int64(done))
-	p.toAsk.Store(int64(all))
+	p.update(func(s *status) { s.Phase, s.UsersAsked, s.UsersToAsk = "asking", int64(done), int64(all) })
 }
 
 func (p *progress) plan(uploads int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.planned, p.total = true, uploads
+	p.update(func(s *status) { s.Phase, s.Total = "uploading", uploads })
 }
 
 func (p *progress) item(it report.Item) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if it.Outcome != string(outcome.Unfinished) {
-		p.done++
-	}
-	if it.Outcome == string(outcome.Failed) || it.Outcome == string(outcome.PartialSuccess) {
-		p.failed++
-	}
+	p.update(func(s *status) {
+		switch outcome.Outcome(it.Outcome) {
+		case outcome.Failed, outcome.PartialSuccess:
+			s.Failed++
+		case outcome.Unfinished:
+			return
+		}
+		s.Done++
+	})
 }
 
 // status is how far the run is now.
-func (p *progress) status() status {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	s := status{
-		MessageType: "status", Phase: "reading", SecondsElapsed: int64(now.Sub(p.began).Seconds()),
-		PeopleListed: p.listed.Load(), PhotosRead: p.read.Load(), UsersAsked: p.asked.Load(), UsersToAsk: p.toAsk.Load(), Total: p.total, Done: p.done, Failed: p.failed,
-	}
-	switch {
-	case p.planned:
-		s.Phase = "uploading"
-	case s.UsersToAsk > 0:
-		s.Phase = "asking"
-	}
-	if p.total > 0 {
-		s.PercentDone = float64(p.done) / float64(p.total)
-	}
-	var pausedUntil time.Time
-	if p.traffic != nil {
-		st := p.traffic()
-		s.Requests, s.RateLimited, s.QuotaPerMinute = st.Requests, st.RateLimited, st.PerMinute
-		pausedUntil = st.PausedUntil
-	}
-	p.measure(&s, now, pausedUntil)
-	return s
+func (p *progress) status() (now status) {
+	p.update(func(s *status) {
+		at, pausedUntil := time.Now(), time.Time{}
+		s.SecondsElapsed = int64(at.Sub(p.began).Seconds())
+		s.PercentDone = float64(s.Done) / float64(max(s.Total, 1))
+		if p.traffic != nil {
+			t := p.traffic()
+			s.Requests, s.RateLimited, s.QuotaPerMinute, pausedUntil = t.Requests, t.RateLimited, t.PerMinute, t.PausedUntil
+		}
+		p.measure(s, at, pausedUntil)
+		now = *s
+	})
+	return now
 }
 
 // measure fills in the rate of the last minute and the time left.
@@ -150,7 +138,7 @@ func (p *progress) measure(s *status, now, pausedUntil time.Time) {
 	pause := max(pausedUntil.Sub(now), 0)
 	s.WaitingSeconds = seconds(pause)
 	left := float64(s.Total - s.Done)
-	if left <= 0 || !p.planned {
+	if s.SecondsRemaining = 0; left <= 0 {
 		return
 	}
 	// The quota sets the pace, unless uploads are slower. A minute with a pause in it

@@ -55,7 +55,9 @@ func TestProgressInTheLog(t *testing.T) {
 		var log bytes.Buffer
 		w := Start(io.Discard, &log, noEnv, RunOptions{ID: "test", Level: "info", Format: "json", Progress: "auto"})
 		client := newPace(w, 1)
-		w.listed.Store(1200)
+		for range 1200 {
+			w.Listed()
+		}
 		time.Sleep(61 * time.Second)
 		w.Planned("p", 600, 0, 0)
 		for i := range 150 {
@@ -128,7 +130,7 @@ func TestLive(t *testing.T) {
 		var screen bytes.Buffer
 		w := Start(io.Discard, &screen, noEnv, RunOptions{ID: "test", Level: "info", Format: "json", Progress: "always"})
 		client := newPace(w, 1)
-		w.listed.Store(1)
+		w.Listed()
 		time.Sleep(time.Second / 2)
 		w.Asked(240, 1000)
 		time.Sleep(time.Second / 2)
