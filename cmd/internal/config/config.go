@@ -11,7 +11,6 @@ import (
 	"path"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -269,8 +268,8 @@ func Load(path string, env func(string) string, checks ...func(Source) []Fault) 
 	walk(reflect.ValueOf(c).Elem(), "", d.require)
 	for i, s := range c.Sources {
 		for _, check := range checks {
-			for _, f := range check(s) {
-				d.foreign(fmt.Sprintf("sources[%d].%s", i, f.Key), f, reflect.ValueOf(s))
+			for _, f := range check(s) { // it may quote a value
+				d.fault(fmt.Sprintf("sources[%d].%s", i, f.Key), withoutSecrets(f.Message), withoutSecrets(f.Instead))
 			}
 		}
 	}
@@ -337,17 +336,6 @@ func read(path string) (*Config, *decoder, error) {
 		return nil, nil, d.verdict(path)
 	}
 	return c, d, nil
-}
-
-// foreign adds the fault that a package below found in a source. It may quote a value.
-func (d *decoder) foreign(key string, f Fault, source reflect.Value) {
-	if slices.Contains(allKeys(), "sources[]."+indexes().ReplaceAllString(f.Key, "")) {
-		if v := field(source, f.Key); v.Kind() == reflect.String && v.String() != "" && quote(key, v.String()) == "the value" {
-			hide := strings.NewReplacer(strconv.Quote(v.String()), "the value", v.String(), "…")
-			f.Message, f.Instead = hide.Replace(f.Message), hide.Replace(f.Instead)
-		}
-	}
-	d.fault(key, f.Message, f.Instead)
 }
 
 // verdict is an *Error if there are faults in the file.

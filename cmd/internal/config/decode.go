@@ -95,48 +95,32 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 			d.places[key] = place{t.Position.Line, t.Position.Column}
 		}
 	}
-	switch node.(type) {
+	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
+	switch kind := v.Kind(); node.(type) {
 	case *ast.NullNode: // as if the key were not there
 		defer delete(d.places, key)
-		if head, colour, found := strings.Cut(d.line(key), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour && colour != "" {
+		if head, colour, found := strings.Cut(d.line(key), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour {
 			d.add(Fault{Key: key, Message: "# begins a comment", Instead: quoteIt, correct: head + "background: " + quoted("#"+colour)})
 		}
-		return
 	case *ast.TagNode, *ast.AnchorNode, *ast.AliasNode:
 		f := Fault{Key: key}
 		d.torn = true
 		d.slip(&f, d.lineOf(node), meaning)
-		if f.Message, f.Instead = meaning, quoteIt; v.Kind() == reflect.Struct || v.Kind() == reflect.Map {
+		if f.Message, f.Instead = meaning, quoteIt; kind == reflect.Struct || kind == reflect.Map {
 			f.Instead, f.correct = "remove it", ""
 		}
 		d.add(f)
-		return
-	}
-	if text, _ := scalarText(node); strings.Contains(text, "${") {
-		d.warnings = append(d.warnings, key+": ${…} is taken as it stands: write the value itself, as variables are not replaced")
-	}
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		text, scalar := scalarText(node)
-		if !scalar {
-			d.fault(key, "want one value here", "")
-		} else if err := u.UnmarshalText([]byte(text)); err != nil {
-			by := ""
-			if _, isDuration := u.(*Duration); isDuration && strings.Trim(text, "0123456789") == "" {
-				by = text + "s"
-			}
-			d.wrong(key, quote(key, text)+" "+err.Error(), "", text, by)
-		}
-		return
-	}
-	switch v.Kind() {
-	case reflect.Struct:
-		d.structure(node, v, key)
-	case reflect.Slice:
-		d.list(node, v, key)
-	case reflect.Map:
-		d.table(node, v, key)
 	default:
-		d.scalar(node, v, key)
+		switch {
+		case kind == reflect.Struct && !isText:
+			d.structure(node, v, key)
+		case kind == reflect.Slice:
+			d.list(node, v, key)
+		case kind == reflect.Map:
+			d.table(node, v, key)
+		default:
+			d.scalar(node, v, key)
+		}
 	}
 }
 
@@ -175,15 +159,19 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, key string) {
 // unknown adds the fault of a key that does not exist. It shows only a key that is like
 // one that does: another may be a secret.
 func (d *decoder) unknown(full, name, parent string, known []string) {
-	at := d.places[full]
-	instead, meant := suggestion(name, known)
-	f := Fault{Line: at.line, Column: at.column, Key: full, Message: "unknown key", Instead: instead}
-	if strings.HasPrefix(instead, "known here") {
-		f.Key = strings.TrimPrefix(parent+".…", ".")
-	}
-	if meant != "" {
+	f := Fault{Line: d.places[full].line, Column: d.places[full].column, Key: full, Message: "unknown key"}
+	known = slices.DeleteFunc(slices.Sorted(slices.Values(known)), func(k string) bool { return k == "-" })
+	elsewhere := slices.DeleteFunc(slices.Clone(allKeys()), func(key string) bool { return leaf(key) != name })
+	switch meant := nearest(name, known); {
+	case inlineSecrets[name] != "":
+		f.Instead = inlineSecrets[name]
+	case meant != "":
 		d.meant = append(d.meant, strings.TrimPrefix(parent+"."+meant, "."))
-		f.correct = strings.Replace(d.line(full), name, meant, 1)
+		f.Instead, f.correct = fmt.Sprintf("did you mean %q?", meant), strings.Replace(d.line(full), name, meant, 1)
+	case len(elsewhere) > 0:
+		f.Instead = "its place is " + strings.Join(elsewhere, " or ")
+	default:
+		f.Key, f.Instead = strings.TrimPrefix(parent+".…", "."), "known here: "+strings.Join(known, ", ")
 	}
 	d.faults = append(d.faults, f)
 }
@@ -196,28 +184,6 @@ func keys(t reflect.Type) []string {
 		names[i] = t.Field(i).Tag.Get("yaml")
 	}
 	return names
-}
-
-// suggestion names the known key nearest to name, which is also returned by itself, or
-// the places where name is known, or all keys that are known here.
-func suggestion(name string, known []string) (text, key string) {
-	if instead, ok := inlineSecrets[name]; ok {
-		return instead, ""
-	}
-	here := slices.DeleteFunc(slices.Sorted(slices.Values(known)), func(k string) bool { return k == "-" })
-	if best := nearest(name, here); best != "" {
-		return fmt.Sprintf("did you mean %q?", best), best
-	}
-	var elsewhere []string
-	for _, key := range allKeys() {
-		if leaf(key) == name {
-			elsewhere = append(elsewhere, key)
-		}
-	}
-	if elsewhere != nil {
-		return "its place is " + strings.Join(elsewhere, " or "), ""
-	}
-	return "known here: " + strings.Join(here, ", "), ""
 }
 
 // nearest is the word that name was probably meant to be; empty if none is near.
@@ -295,28 +261,33 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 		d.fault(key, "want one value here, not a list or keys", "")
 		return
 	}
-	switch v.Kind() {
-	case reflect.String:
-		if _, isBool := node.(*ast.BoolNode); isBool {
+	if strings.Contains(text, "${") {
+		d.warnings = append(d.warnings, key+": ${…} is taken as it stands: write the value itself, as variables are not replaced")
+	}
+	boolean, isBool := node.(*ast.BoolNode)
+	number, err := strconv.Atoi(text)
+	switch u := v.Addr().Interface().(type) {
+	case encoding.TextUnmarshaler:
+		if uerr := u.UnmarshalText([]byte(text)); uerr != nil && v.Type() == reflect.TypeFor[Duration]() && err == nil {
+			d.wrong(key, quote(key, text)+" "+uerr.Error(), "", text, text+"s")
+		} else if uerr != nil {
+			d.fault(key, quote(key, text)+" "+uerr.Error(), "")
+		}
+	case *string, *Secret:
+		if v.SetString(text); isBool {
 			d.wrong(key, "want a text, not "+text, "put it in quotes if it is meant as text", text, quoted(text))
+		}
+	case *bool:
+		if isBool {
+			v.SetBool(boolean.Value)
 			return
 		}
-		v.SetString(text)
-	case reflect.Bool:
-		b, ok := node.(*ast.BoolNode)
-		if !ok {
-			word := map[bool]string{true: "true", false: "false"}[slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text)]
-			d.wrong(key, "want true or false, not "+quote(key, text), "", text, word)
-			return
-		}
-		v.SetBool(b.Value)
-	case reflect.Int:
-		n, err := strconv.Atoi(text)
-		if err != nil {
+		word := map[bool]string{true: "true", false: "false"}[slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text)]
+		d.wrong(key, "want true or false, not "+quote(key, text), "", text, word)
+	case *int:
+		if v.SetInt(int64(number)); err != nil {
 			d.fault(key, "want a whole number, not "+quote(key, text), "")
-			return
 		}
-		v.SetInt(int64(n))
 	}
 }
 

@@ -147,6 +147,16 @@ var (
 // case, as tokens and passwords do, or is very long.
 func looksSecret(text string) bool { return secretPart().MatchString(text) }
 
+// withoutSecrets is a message in which no word looks like a secret.
+func withoutSecrets(message string) string {
+	return regexp.MustCompile(`\S+`).ReplaceAllStringFunc(message, func(w string) string {
+		if looksSecret(w) || credentials(w) {
+			return "…"
+		}
+		return w
+	})
+}
+
 // allKeys are all keys in the order of the file, those of a source like sources[].urls.
 var allKeys = sync.OnceValue(func() (all []string) {
 	walk(reflect.ValueOf(Config{Sources: make([]Source, 1)}), "", func(_ reflect.Value, key string) {

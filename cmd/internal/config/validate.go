@@ -141,10 +141,8 @@ func (c *Config) secret(d *decoder, key, file, env string) Secret {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: every user of this machine can read %q (mode %#o): chmod 600 it", key, file, fi.Mode().Perm()))
 	}
 	text := strings.TrimSpace(string(data))
-	if text == "" {
-		d.fault(key, "the file is empty", "it must hold the secret and nothing else")
-	} else if strings.ContainsAny(text, "\r\n") {
-		d.fault(key, "the file has more than one line", "it must hold the secret and nothing else")
+	if text == "" || strings.ContainsAny(text, "\r\n") {
+		d.fault(key, "the file is empty, or has more than one line", "it must hold the secret and nothing else")
 	}
 	return Secret(text)
 }
