@@ -260,12 +260,7 @@ func Load(path string, env func(string) string, checks ...func(Source) []Fault) 
 		return nil, err
 	}
 	c.Warnings = d.warnings
-	walk(reflect.ValueOf(c).Elem(), "", d.check)
-	for i := range c.Sources {
-		c.Sources[i].defaults()
-	}
-	c.validate(d)
-	walk(reflect.ValueOf(c).Elem(), "", d.require)
+	c.complete(d)
 	for i, s := range c.Sources {
 		for _, check := range checks {
 			for _, f := range check(s) { // it may quote a value
@@ -279,6 +274,16 @@ func Load(path string, env func(string) string, checks ...func(Source) []Fault) 
 	return c, d.verdict(path)
 }
 
+// complete sets the defaults that depend on others, and checks everything.
+func (c *Config) complete(d *decoder) {
+	walk(reflect.ValueOf(c).Elem(), "", d.check)
+	for i := range c.Sources {
+		c.Sources[i].defaults()
+	}
+	c.validate(d)
+	walk(reflect.ValueOf(c).Elem(), "", d.require)
+}
+
 // LoadState reads only where the state lies: what works on the state alone needs no
 // token, and no other part of the file to be right. A key that is not known may be
 // meant for it.
@@ -287,7 +292,7 @@ func LoadState(path string) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	walk(reflect.ValueOf(c).Elem(), "", d.require)
+	c.complete(d)
 	d.only("state")
 	return c.State, d.verdict(path)
 }
@@ -309,9 +314,7 @@ func LoadLogin(path string, env func(string) string) (Smartsheet, error) {
 	if err != nil {
 		return Smartsheet{}, err
 	}
-	walk(reflect.ValueOf(c).Elem(), "", d.check)
-	c.validate(d)
-	walk(reflect.ValueOf(c).Elem(), "", d.require)
+	c.complete(d)
 	if !c.Smartsheet.OAuth2.Set() {
 		d.missing("smartsheet.oauth2", "there is no app to log in with", "like {client_id: …, client_secret_file: …, refresh_token_file: …}")
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"net/url"
@@ -25,10 +26,7 @@ func (c *Config) notices(d *decoder, file string, env func(string) string) {
 		if d.spoiled(a.key) {
 			continue
 		}
-		if value := c.secret(d, a.key+"_file", a.file, env(a.env)); value != "" {
-			*a.address = value
-		}
-		if *a.address == "" {
+		if *a.address = cmp.Or(c.secret(d, env, a.key+"_file", a.file, "", a.env), *a.address); *a.address == "" {
 			continue
 		}
 		// The address itself is in no message: it may be a secret.
@@ -44,24 +42,19 @@ func (c *Config) notices(d *decoder, file string, env func(string) string) {
 			c.Warnings = append(c.Warnings, fmt.Sprintf("%s: plain http shows %s to everyone on the way: use https", a.key, a.clear))
 		}
 	}
-	c.mail(d, env)
+	m := &n.SMTP
+	m.Password = c.secret(d, env, "notify.smtp.password_file", m.PasswordFile, "", "PHOTOSYNC_SMTP_PASSWORD")
+	if m.Host != "" && !m.StartTLS && m.Port != 465 && !loopback(m.Host) {
+		c.Warnings = append(c.Warnings, "notify.smtp: without TLS everyone on the way can read the mail, with people's addresses: set starttls: true")
+	}
+	if m.CAFile != "" {
+		if pem, err := os.ReadFile(m.CAFile); err != nil || !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			d.fault("notify.smtp.ca_file", "there is no certificate in the file named here", "name a PEM file that photosync can read")
+		}
+	}
 	if fi, err := os.Stat(file); inline && err == nil && readableByOthers(fi) {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("notify: every user of this machine can read %q (mode %#o), which holds addresses that work like passwords: chmod 600 it, or use webhook_file and healthcheck_file",
 			file, fi.Mode().Perm()))
-	}
-}
-
-func (c *Config) mail(d *decoder, env func(string) string) {
-	const key = "notify.smtp"
-	m := &c.Notify.SMTP
-	m.Password = c.secret(d, key+".password_file", m.PasswordFile, env("PHOTOSYNC_SMTP_PASSWORD"))
-	if m.CAFile != "" {
-		if pem, err := os.ReadFile(m.CAFile); err != nil || !x509.NewCertPool().AppendCertsFromPEM(pem) {
-			d.fault(key+".ca_file", "there is no certificate in the file named here", "name a PEM file that photosync can read")
-		}
-	}
-	if m.Host != "" && !m.StartTLS && m.Port != 465 && !loopback(m.Host) {
-		c.Warnings = append(c.Warnings, key+": without TLS everyone on the way can read the mail, with people's addresses: set starttls: true")
 	}
 }
 
@@ -70,13 +63,13 @@ func (c *Config) mail(d *decoder, env func(string) string) {
 func proxies(d *decoder, env func(string) string) {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
 		value := env(name)
-		if value == "" {
-			continue
-		}
 		if !strings.Contains(value, "://") {
 			value = "http://" + value
 		}
 		u, err := url.Parse(value)
+		if env(name) == "" {
+			continue
+		}
 		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
 			d.faults = append(d.faults, Fault{Message: "the environment variable " + name + " names no proxy", Instead: "like http://proxy.example.com:3128, or unset it"})
 		}

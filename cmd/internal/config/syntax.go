@@ -23,6 +23,7 @@ func text(data []byte) ([]byte, *Fault) {
 // slips are mistakes in writing YAML that people make often: how the line looks, the cause,
 // what to do, and the line as it was meant. The first group is what is right.
 var slips = []struct{ pattern, cause, instead, correct string }{
+	{`^( *)\t[ \t]*(.*)$`, "a tab indents this line", "indent with spaces", "$1  $2"},
 	{`^(\s*)((?:- *)?[a-z_0-9]+)\s*=\s*(.*)$`, "= stands where a colon is wanted", "write KEY: VALUE", "$1$2: $3"},
 	{`^(\s*)((?:- *)?[a-z_0-9]+):([^\s:/\\].*)$`, "a colon needs a space after it", "write KEY: VALUE", "$1$2: $3"},
 	{`^(\s*(?:- +)?)([a-z_0-9]+)((?: +[^:=]+)?)$`, "a key needs a colon", "write KEY: VALUE", "$1$2:$3"},
@@ -66,46 +67,27 @@ func (d *decoder) syntax(err error) *Fault {
 		return f
 	}
 	f.Line, f.Column = e.GetToken().Position.Line, e.GetToken().Position.Column
-	found := strings.Contains(e.GetMessage(), "already defined")
-	if found {
-		f.Message, f.Instead = "this key stands here twice", "keep one"
+	if strings.Contains(e.GetMessage(), "already defined") {
+		f.Message, f.Instead = "not valid YAML: this key stands here twice", "keep one"
+		return f
 	}
+	found := false
 	for n := 1; n <= f.Line && !found; n++ { // what is in quotes may end anywhere
 		found = d.slip(f, n, unclosed)
 	}
 	for n, tries := min(f.Line, len(d.lines)), 3; n > 0 && tries > 0 && !found; n-- { // the parser may notice it some lines later
 		if uncommented(d.lines[n-1]) != "" {
-			found = d.indentation(f, n) || d.slip(f, n, "")
+			found = d.slip(f, n, "")
 			tries--
 		}
+	}
+	if !found && strings.Contains(e.GetMessage(), "not allowed in this context") {
+		found, f.Message, f.Instead = true, "this line is indented unlike the one above it", "indent keys of one kind alike"
 	}
 	if found {
 		f.Message = "not valid YAML: " + f.Message
 	}
 	return f
-}
-
-// indentation completes a fault if line n is indented with a tab, or unlike the key above.
-func (d *decoder) indentation(f *Fault, n int) bool {
-	line := d.lines[n-1]
-	rest := strings.TrimLeft(line, " \t")
-	indent, above := line[:len(line)-len(rest)], -1
-	for i := n - 2; i >= 0 && above < 0; i-- {
-		if l := uncommented(d.lines[i]); l != "" {
-			above = len(l) - len(strings.TrimLeft(l, " -"))
-		}
-	}
-	switch tab := strings.IndexByte(indent, '\t'); {
-	case tab >= 0:
-		f.Column, f.Message, f.Instead, f.correct = tab+1, "a tab indents this line", "indent with spaces", strings.ReplaceAll(indent, "\t", "  ")+rest
-	case n == f.Line && above >= 0 && above != len(indent) && !d.slip(&Fault{}, n, "") && !d.slip(&Fault{}, n-1, ""):
-		f.Column, f.Message, f.Instead = len(indent)+1, "this line is indented unlike the one above it", "indent keys of one kind alike"
-		f.correct = strings.Repeat(" ", above) + rest
-	default:
-		return false
-	}
-	f.Line = n
-	return true
 }
 
 // uncommented is a line without its comment and the spaces before it.

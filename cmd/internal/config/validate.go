@@ -68,30 +68,21 @@ func loopback(host string) bool {
 
 var notInEnvName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Z0-9]+`) })
 
-// secrets reads tokens and passwords: the environment wins over the file.
+// secrets reads tokens and passwords.
 func (c *Config) secrets(d *decoder, env func(string) string) {
-	s := &c.Smartsheet
-	s.Token = c.secret(d, "smartsheet.token_file", s.TokenFile, env("SMARTSHEET_ACCESS_TOKEN"))
-	switch {
-	case s.OAuth2.Set():
+	s, none := &c.Smartsheet, "there is no Smartsheet token"
+	if s.OAuth2.Set() {
+		none = ""
+	}
+	s.Token = c.secret(d, env, "smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")
+	if s.OAuth2.Set() {
 		c.oauth2Secrets(d, env)
-	case s.Token == "" && s.TokenFile == "":
-		d.missing("smartsheet.token_file", "there is no Smartsheet token", "name a file that holds it, or set SMARTSHEET_ACCESS_TOKEN")
 	}
 	for i := range c.Sources {
-		src := &c.Sources[i]
-		if src.Type != "ldap" || src.Auth != "simple" || src.BindDN == "" {
-			continue
-		}
-		at := fmt.Sprintf("sources[%d].bind_password_file", i)
-		name := "LDAP_BIND_PASSWORD_" + notInEnvName().ReplaceAllString(strings.ToUpper(src.Name), "_")
-		value := env(name)
-		if value == "" {
-			value = env("LDAP_BIND_PASSWORD")
-		}
-		src.BindPassword = c.secret(d, at, src.BindPasswordFile, value)
-		if src.BindPassword == "" && src.BindPasswordFile == "" {
-			d.missing(at, "there is no password for bind_dn", fmt.Sprintf("name a file that holds it, or set %s or LDAP_BIND_PASSWORD", name))
+		if src := &c.Sources[i]; src.Type == "ldap" && src.Auth == "simple" && src.BindDN != "" {
+			own := "LDAP_BIND_PASSWORD_" + notInEnvName().ReplaceAllString(strings.ToUpper(src.Name), "_")
+			src.BindPassword = c.secret(d, env, fmt.Sprintf("sources[%d].bind_password_file", i), src.BindPasswordFile,
+				"there is no password for bind_dn", own, "LDAP_BIND_PASSWORD")
 		}
 	}
 }
@@ -109,31 +100,31 @@ func (c *Config) oauth2Secrets(d *decoder, env func(string) string) {
 		d.fault(key+".refresh_token_file", "there is no file "+quote(key+".refresh_token_file", file)+" yet", "photosync oauth login writes it")
 		return
 	}
-	c.secret(d, key+".refresh_token_file", file, "")
+	c.secret(d, env, key+".refresh_token_file", file, "")
 }
 
 func (c *Config) clientSecret(d *decoder, env func(string) string) {
-	const key = "smartsheet.oauth2.client_secret_file"
 	o := &c.Smartsheet.OAuth2
-	o.ClientSecret = c.secret(d, key, o.ClientSecretFile, env("SMARTSHEET_CLIENT_SECRET"))
-	if o.Set() && o.ClientSecret == "" && o.ClientSecretFile == "" {
-		d.missing(key, "there is no client secret", "name a file that holds it, or set SMARTSHEET_CLIENT_SECRET")
-	}
+	o.ClientSecret = c.secret(d, env, "smartsheet.oauth2.client_secret_file", o.ClientSecretFile, "there is no client secret", "SMARTSHEET_CLIENT_SECRET")
 }
 
-func (c *Config) secret(d *decoder, key, file, env string) Secret {
-	if env != "" {
-		return Secret(env)
+// secret is that of the first variable that is set, or else of a file. Where there is
+// neither, the fault is none, if that is not empty.
+func (c *Config) secret(d *decoder, env func(string) string, key, file, none string, variables ...string) Secret {
+	for _, name := range variables {
+		if value := env(name); value != "" {
+			return Secret(value)
+		}
 	}
 	if file == "" {
+		if none != "" {
+			d.missing(key, none, "name a file that holds it, or set "+strings.Join(variables, " or "))
+		}
 		return ""
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		name := quote(key, file)
-		if name == "the value" {
-			name = "the file named here" // people put the secret itself here
-		}
+		name := strings.Replace(quote(key, file), "the value", "the file named here", 1)
 		d.fault(key, fmt.Sprintf("read %s: %v", name, cause(err)), "name a file that the user who runs photosync can read; it holds the secret")
 		return ""
 	}
