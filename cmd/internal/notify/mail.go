@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/textproto"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/wneessen/go-mail"
@@ -26,16 +25,13 @@ type Mail struct {
 	To       []string
 }
 
-// implicitTLS is the port on which TLS begins at once (RFC 8314, section 3.3).
-const implicitTLS = 465
-
 // mail sends text, whose first line is the subject.
 func (n *Notifier) mail(ctx context.Context, text string) error {
 	m := n.o.Mail
 	err := n.patiently(ctx, func(ctx context.Context) error {
 		client, msg, err := m.prepare(text)
 		if err != nil {
-			return err
+			return final{err}
 		}
 		msg.SetUserAgent(n.o.UserAgent)
 		err = client.DialAndSendWithContext(ctx, msg)
@@ -44,14 +40,10 @@ func (n *Notifier) mail(ctx context.Context, text string) error {
 		}
 		return err
 	})
-	if err == nil {
-		return nil
+	if err != nil {
+		return fmt.Errorf("send mail through %s:%d: %s", m.Host, m.Port, clean(err, m.Password))
 	}
-	shown := clean(err.Error())
-	if m.Password != "" {
-		shown = strings.ReplaceAll(shown, m.Password, "…")
-	}
-	return fmt.Errorf("send mail through %s:%d: %s", m.Host, m.Port, shown)
+	return nil
 }
 
 func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
@@ -62,16 +54,15 @@ func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
 			return nil, nil, err
 		}
 		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, nil, fmt.Errorf("no PEM certificate in %s", strconv.Quote(m.CAFile))
-		}
+		config.RootCAs.AppendCertsFromPEM(pem) // without one, no server is trusted
 	}
-	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSConfig(config), mail.WithTimeout(patience), mail.WithTLSPolicy(mail.NoTLS)}
-	switch {
-	case m.Port == implicitTLS:
+	policy := mail.NoTLS
+	if m.StartTLS {
+		policy = mail.TLSMandatory
+	}
+	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSConfig(config), mail.WithTimeout(patience), mail.WithTLSPolicy(policy)}
+	if m.Port == 465 { // TLS from the start (RFC 8314, section 3.3)
 		options = append(options, mail.WithSSL())
-	case m.StartTLS:
-		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory))
 	}
 	if m.Username != "" { // the best way that the server knows; none that shows the password without TLS
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.Username), mail.WithPassword(m.Password))
@@ -81,17 +72,11 @@ func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
 		return nil, nil, err
 	}
 	msg := mail.NewMsg()
-	if err := msg.From(m.From); err != nil {
-		return nil, nil, err
-	}
-	if err := msg.To(m.To...); err != nil {
-		return nil, nil, err
-	}
 	subject, _, _ := strings.Cut(text, "\n")
-	msg.Subject(clean(subject))
+	msg.Subject(subject)
 	msg.SetDate()
 	msg.SetMessageID()
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no answers from those who are away
 	msg.SetBodyString(mail.TypeTextPlain, text)
-	return client, msg, nil
+	return client, msg, errors.Join(msg.From(m.From), msg.To(m.To...))
 }

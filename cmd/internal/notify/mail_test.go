@@ -85,8 +85,8 @@ func listen(t *testing.T, p *post, cert *tls.Certificate) int {
 	}
 	srv.AllowInsecureAuth = true
 	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Serve(l) }() // it ends with Close
-	t.Cleanup(func() { srv.Close(); <-done })
+	go func() { defer close(done); _ = srv.Serve(l) }()  // it ends with Close
+	t.Cleanup(func() { srv.Close(); l.Close(); <-done }) // Serve may not have begun
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	n, err := strconv.Atoi(port)
 	if err != nil {

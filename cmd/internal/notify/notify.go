@@ -24,16 +24,11 @@ import (
 )
 
 const (
-	// patience is how long one notice may take, with all attempts.
-	patience = 15 * time.Second
-	// attempts is how often a notice is tried.
-	attempts = 3
-	// pause is the time before the second attempt; it doubles.
-	pause = time.Second
-	// maxAnswer is how many bytes of an answer are read.
-	maxAnswer = 4 << 10
-	// maxMessage is how many characters of an answer a warning repeats.
-	maxMessage = 300
+	patience   = 15 * time.Second // how long one notice may take, with all attempts
+	attempts   = 3
+	pause      = time.Second // before the second attempt; it doubles
+	maxAnswer  = 4 << 10     // bytes of an answer that are read
+	maxMessage = 300         // characters of it that a warning repeats
 )
 
 // Options name the receivers. An empty one gets nothing.
@@ -71,7 +66,7 @@ func (n *Notifier) Start(ctx context.Context) {
 		return
 	}
 	n.started = make(chan error, 1)
-	go func() { n.started <- n.ping(ctx, "/start", "") }()
+	go func() { n.started <- n.ping(ctx, "start", "") }()
 }
 
 // Finish sends the notices about a run, text being r in words. It returns a warning for
@@ -120,11 +115,7 @@ func serious(r *report.Report) bool {
 // other names alone: the last success, when this was none
 // (https://github.com/prometheus/pushgateway#post-method).
 func (n *Notifier) push(ctx context.Context, r *report.Report) error {
-	u, err := url.Parse(n.o.Pushgateway)
-	if err == nil {
-		err = n.post(ctx, u.JoinPath("metrics/job/photosync").String(), report.MetricsType, report.Metrics(r))
-	}
-	return failure("push metrics to", n.o.Pushgateway, err)
+	return n.post(ctx, "push metrics to", n.o.Pushgateway, "metrics/job/photosync", report.MetricsType, report.Metrics(r))
 }
 
 // ended reports to the health check how the run came out. It is a failure if the run is one, or
@@ -137,11 +128,14 @@ func (n *Notifier) ended(ctx context.Context, r *report.Report) error {
 		case <-ctx.Done():
 		}
 	}
-	suffix := ""
 	if !r.Done() && r.Result != report.Interrupted || serious(r) {
-		suffix = "/fail"
+		return n.ping(ctx, "fail", counts(r))
 	}
-	return n.ping(ctx, suffix, counts(r))
+	return n.ping(ctx, "", counts(r))
+}
+
+func (n *Notifier) ping(ctx context.Context, below, text string) error {
+	return n.post(ctx, "ping the health check at", n.o.Healthcheck, below, "text/plain; charset=utf-8", []byte(text))
 }
 
 // counts is a run in codes and counts: nothing in it names a person or a company.
@@ -166,18 +160,19 @@ func counts(r *report.Report) string {
 	return b.String() + "run " + r.RunID + "\n"
 }
 
-func (n *Notifier) ping(ctx context.Context, suffix, text string) error {
-	u, err := url.Parse(n.o.Healthcheck)
-	if err == nil {
-		err = n.post(ctx, u.JoinPath(suffix).String(), "text/plain; charset=utf-8", []byte(text))
+// post sends a body to an address, or one below it. Its error shows nothing of the
+// address but scheme and host.
+func (n *Notifier) post(ctx context.Context, what, address, below, contentType string, body []byte) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return fmt.Errorf("%s …: not an address", what)
 	}
-	return failure("ping the health check at", n.o.Healthcheck, err)
-}
-
-// post sends a body; an answer above 299 is an error.
-func (n *Notifier) post(ctx context.Context, address, contentType string, body []byte) error {
-	return n.patiently(ctx, func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	to := address
+	if below != "" {
+		to = u.JoinPath(below).String()
+	}
+	err = n.patiently(ctx, func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 		if err != nil {
 			return err
 		}
@@ -188,16 +183,24 @@ func (n *Notifier) post(ctx context.Context, address, contentType string, body [
 			return err
 		}
 		defer resp.Body.Close()
-		if resp.StatusCode > 299 {
-			answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // for the message only
-			err := fmt.Errorf("HTTP %d %s", resp.StatusCode, answer)
-			if s := resp.StatusCode; s < 500 && s != http.StatusRequestTimeout && s != http.StatusTooManyRequests {
-				return final{err}
-			}
-			return err
+		if resp.StatusCode <= 299 {
+			return nil
 		}
-		return nil
+		answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // for the message only
+		err = fmt.Errorf("HTTP %d %s", resp.StatusCode, answer)
+		if s := resp.StatusCode; s < 500 && s != http.StatusRequestTimeout && s != http.StatusTooManyRequests {
+			return final{err}
+		}
+		return err
 	})
+	if err == nil {
+		return nil
+	}
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		err = ue.Err // it repeats the address
+	}
+	return fmt.Errorf("%s %s://%s/…: %s", what, u.Scheme, u.Host,
+		clean(err, append(strings.Split(u.Path, "/"), address, u.RequestURI(), u.RawQuery, u.User.String())...))
 }
 
 // final is an error that stays however often something is tried.
@@ -224,33 +227,15 @@ func (n *Notifier) patiently(ctx context.Context, try func(context.Context) erro
 	}
 }
 
-// failure is err with whom it was about, without what may be secret in the address:
-// everything but scheme and host.
-func failure(what, address string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		err = ue.Err // it repeats the address
-	}
-	shown, text := "…", err.Error()
-	if u, perr := url.Parse(address); perr == nil && u.Host != "" {
-		shown = u.Scheme + "://" + u.Host
-		if len(strings.Trim(u.Path, "/"))+len(u.RawQuery) > 0 {
-			shown += "/…"
-		}
-		for _, secret := range append(strings.Split(u.Path, "/"), address, u.RequestURI(), u.RawQuery, u.User.String()) {
-			if len(secret) > 3 {
-				text = strings.ReplaceAll(text, secret, "…")
-			}
+// clean makes an error with foreign text fit for a log: one line of limited length, without
+// secrets, and without what a terminal would act on.
+func clean(err error, secrets ...string) string {
+	text := err.Error()
+	for _, s := range secrets {
+		if len(s) > 3 {
+			text = strings.ReplaceAll(text, s, "…")
 		}
 	}
-	return fmt.Errorf("%s %s: %s", what, shown, clean(text))
-}
-
-// clean makes foreign text fit for a log line: one line, of limited length, without
-// what a terminal would act on.
-func clean(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '

@@ -13,10 +13,8 @@ import (
 )
 
 const (
-	// maxBody is how large a message may be before its items are cut down.
-	maxBody = 1 << 20
-	// maxItems is how many people stay in it then.
-	maxItems = 100
+	maxItems = 1000 // people in a message; of a longer report, those who need somebody
+	maxLines = 40   // of the text in a card: Teams takes 28 KB
 )
 
 // message is what the webhook gets in the format json: a text, which many chats show, and
@@ -43,10 +41,10 @@ func (n *Notifier) webhook(ctx context.Context, r *report.Report, text string) e
 	default:
 		body, err = encode(r, text)
 	}
-	if err == nil {
-		err = n.post(ctx, n.o.Webhook, "application/json", body)
+	if err != nil {
+		return err
 	}
-	return failure("send to the webhook at", n.o.Webhook, err)
+	return n.post(ctx, "send to the webhook at", n.o.Webhook, "", "application/json", body)
 }
 
 // formatOf is the format that an address takes. Webhooks of Teams are workflows
@@ -65,9 +63,6 @@ func formatOf(format, address string) string {
 	}
 	return "json"
 }
-
-// maxLines is how many lines of the text a card shows: Teams takes 28 KB.
-const maxLines = 40
 
 type object = map[string]any
 
@@ -108,28 +103,21 @@ func cut(s string, n int) string {
 	return s
 }
 
-// encode is the message about r. Pictures of people are not sent; where the report
-// is very long, neither are people beyond the first who need attention.
+// encode is the message about r. Pictures of people are not sent.
 func encode(r *report.Report, text string) ([]byte, error) {
 	short := *r
 	short.Items = slices.Clone(r.Items)
-	for i := range short.Items {
-		it := &short.Items[i]
+	if len(r.Items) > maxItems {
+		short.Items = slices.DeleteFunc(short.Items, func(it report.Item) bool {
+			return it.Outcome == "uploaded" || it.Outcome == "skipped" && it.Reason != "ambiguous"
+		})
+		short.Items = short.Items[:min(len(short.Items), maxItems)]
+	}
+	for i, it := range short.Items {
 		if it.Image != nil {
 			image := *it.Image
-			image.Thumbnail = ""
-			it.Image = &image
+			image.Thumbnail, short.Items[i].Image = "", &image
 		}
 	}
-	m := message{Text: slackEscapes.Replace(text), MessageType: "summary", Report: &short}
-	body, err := json.Marshal(m)
-	if err != nil || len(body) <= maxBody {
-		return body, err
-	}
-	short.Items = slices.DeleteFunc(short.Items, func(it report.Item) bool {
-		return it.Outcome == "uploaded" || it.Outcome == "skipped" && it.Reason != "ambiguous"
-	})
-	short.Items = short.Items[:min(len(short.Items), maxItems)]
-	m.ItemsOmitted = len(r.Items) - len(short.Items)
-	return json.Marshal(m)
+	return json.Marshal(message{slackEscapes.Replace(text), "summary", &short, len(r.Items) - len(short.Items)})
 }
