@@ -241,6 +241,43 @@ func TestMendedGIF(t *testing.T) {
 	}
 }
 
+// As viewers do, a PNG goes without its end, and without what is damaged and does not
+// matter.
+func TestMendedPNG(t *testing.T) {
+	whole := encoded(t, 24, 16)["png"]
+	bad := chunk("gAMA", "\x00\x01\x86\xa0")
+	bad[len(bad)-1]++
+	end := bytes.Clone(whole)
+	end[len(end)-1]++
+	for name, data := range map[string][]byte{
+		"no end":      whole[:len(whole)-12],
+		"half an end": whole[:len(whole)-5],
+		"damaged end": end,
+		"gamma":       withChunks(whole, bad),
+	} {
+		p, err := Prepare(t.Context(), data, Options{})
+		if err != nil || !bytes.Equal(p.Data, whole) || len(p.Changes) != 1 {
+			t.Errorf("%s: %d bytes, want %d, changes %q, %v", name, len(p.Data), len(whole), p.Changes, err)
+		}
+	}
+}
+
+// The entries of a TIFF may come in any order.
+func TestUnsortedTIFF(t *testing.T) {
+	data := file(t, "lzw.tiff")
+	want, err := Prepare(t.Context(), data, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := int(binary.LittleEndian.Uint32(data[4:]))
+	entries := slices.Collect(slices.Chunk(data[start+2:][:12*int(binary.LittleEndian.Uint16(data[start:]))], 12))
+	slices.Reverse(entries)
+	copy(data[start+2:], bytes.Join(entries, nil))
+	if got, err := Prepare(t.Context(), data, Options{}); err != nil || !bytes.Equal(got.Data, want.Data) {
+		t.Errorf("another picture, or %v", err)
+	}
+}
+
 func TestBase64(t *testing.T) {
 	data := encoded(t, 24, 16)["jpeg"]
 	text := base64.StdEncoding.EncodeToString(data)

@@ -32,8 +32,8 @@ func (l *layout) readPNG() error {
 	colours := map[string][]byte{}
 	for pos, pixels := len(pngSignature), false; ; {
 		chunk := nextChunk(d[pos:])
-		if chunk == nil && pixels {
-			chunk = nextChunk([]byte("\x00\x00\x00\x00IEND\xae\x42\x60\x82"))
+		if pixels && (chunk == nil || string(chunk[4:8]) == "IEND" && !intact(chunk)) {
+			chunk = []byte("\x00\x00\x00\x00IEND\xae\x42\x60\x82")
 			l.mend("its missing IEND chunk added")
 		}
 		if chunk == nil {
@@ -41,7 +41,7 @@ func (l *layout) readPNG() error {
 		}
 		name, body := string(chunk[4:8]), chunk[8:len(chunk)-4]
 		critical := name[0]&0x20 == 0
-		if crc32.ChecksumIEEE(chunk[4:len(chunk)-4]) != binary.BigEndian.Uint32(chunk[len(chunk)-4:]) {
+		if !intact(chunk) {
 			if critical {
 				return damaged("PNG with a damaged %q chunk", name)
 			}
@@ -95,6 +95,12 @@ func nextChunk(d []byte) []byte {
 		return nil
 	}
 	return d[:12+n]
+}
+
+// intact reports whether the sum of a chunk is right.
+func intact(chunk []byte) bool {
+	end := len(chunk) - 4
+	return crc32.ChecksumIEEE(chunk[4:end]) == binary.BigEndian.Uint32(chunk[end:])
 }
 
 // pngHeader reads the body of an IHDR chunk.
