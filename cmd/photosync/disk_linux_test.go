@@ -188,7 +188,7 @@ func (s *site) runFailing(fails string) (code int, out, errs string) {
 // its uploads are not recorded.
 func (s *site) confessed(accepted int) {
 	s.t.Helper()
-	r, err := report.Read(filepath.Join(s.dir, "reports", "latest.json"))
+	r, err := report.Read(newest(s.t, filepath.Join(s.dir, "reports")))
 	if err != nil {
 		s.t.Fatal(err)
 	}

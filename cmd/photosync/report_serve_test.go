@@ -20,6 +20,7 @@ func reportsFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	r := report.New("sync", "20260102T030405Z-abcdef", "1.2.3", time.Now())
+	r.Full = true
 	if _, err := report.Write(dir, r, []string{"json"}); err != nil {
 		t.Fatal(err)
 	}

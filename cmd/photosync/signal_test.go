@@ -91,7 +91,7 @@ func TestSIGTERM(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
 				t.Fatalf("exit %d, want %d\n%s", code, exitInterrupted, errs.String())
 			}
-			r, err := report.Read(filepath.Join(s.dir, "reports", "latest.json"))
+			r, err := report.Read(newest(t, filepath.Join(s.dir, "reports")))
 			if err != nil {
 				t.Fatal(err)
 			}

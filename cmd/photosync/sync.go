@@ -13,8 +13,8 @@ func (a *app) sync() *cobra.Command {
 		Short: "Upload the photos that changed",
 		Long: `Upload the photos that changed since they were last uploaded.
 
-A report is written to report.dir in every case, as <run-id>.json and .html,
-and as latest.json and latest.html.
+A report is written to report.dir in every case, as <run-id>.json and .html.
+latest.json and latest.html are those of the last sync of everybody.
 SIGINT and SIGTERM finish and record what is on the wire; a second one ends that.`,
 		Example: "  photosync sync --config /etc/photosync/config.yaml\n  photosync sync --only ann@example.com --force\n  photosync sync --quiet --success-on 3,6",
 		Args:    cobra.NoArgs,

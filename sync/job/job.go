@@ -151,6 +151,7 @@ func (j *Job) prepare(ctx context.Context, rep *report.Report) (*prepared, error
 // build makes the plan for what is listed.
 func (j *Job) build(ctx context.Context, l *listing, rep *report.Report) (p *prepared, err error) {
 	j.Policy.Rendering = j.Photos.Fingerprint()
+	rep.Full = j.How.Mode == Sync && j.Scope.Everybody() && j.Scope.Limit == 0 && j.Scope.Shard.Count == 0
 	p = &prepared{listed: l.entries, startedAt: rep.StartedAt}
 	if p.past, err = j.readPast(); err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ type Report struct {
 	RunID         string            `json:"run_id"`
 	Version       string            `json:"version"`
 	Mode          string            `json:"mode"` // sync, plan or apply
+	Full          bool              `json:"full"` // a sync of everybody, whose sources were listed
 	Result        string            `json:"result"`
 	ExitCode      int               `json:"exit_code"`
 	StartedAt     time.Time         `json:"started_at"`

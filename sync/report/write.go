@@ -87,16 +87,22 @@ func CheckDir(dir string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// Write writes r to <dir>/<run-id>.<format> and latest.<format> in each of the
-// formats, each file whole or not at all, and returns the paths of the former. A
-// format that fails does not keep the others from being written.
+// Write writes r to <dir>/<run-id>.<format> in each of the formats, each file whole or
+// not at all, and returns the paths. latest.<format> is a copy of the last full sync,
+// latest-plan.<format> of the last plan. A format that fails does not keep the others
+// from being written.
 func Write(dir string, r *Report, formats []string) (paths []string, err error) {
 	for _, format := range formats {
 		path := filepath.Join(dir, r.RunID+"."+format)
 		werr := writeFile(path, func(w io.Writer) error { return r.Encode(w, format) })
 		if werr == nil {
 			paths = append(paths, path)
-			werr = copyFile(path, filepath.Join(dir, "latest."+format))
+			switch {
+			case r.Mode == "plan":
+				werr = copyFile(path, filepath.Join(dir, "latest-plan."+format))
+			case r.Full:
+				werr = copyFile(path, filepath.Join(dir, "latest."+format))
+			}
 		}
 		err = errors.Join(err, werr)
 	}

@@ -62,6 +62,7 @@ func TestJSONIsThatOfTheWholeReport(t *testing.T) {
 func TestWriteAndRead(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	r := sample(3)
+	r.Full = true
 	files, err := Write(dir, r, []string{"json", "csv"})
 	want := []string{filepath.Join(dir, r.RunID+".json"), filepath.Join(dir, r.RunID+".csv")}
 	if err != nil || !slices.Equal(files, want) {
