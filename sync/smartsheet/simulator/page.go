@@ -23,7 +23,7 @@ func (s *Server) Page() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/2.0/", s)
 	mux.HandleFunc("GET /images/{id}", s.imageByID)
-	mux.HandleFunc("GET /changes", s.changesAfter)
+	mux.HandleFunc("GET /users.json", s.shownUsers)
 	for _, p := range []string{"GET /{$}", "GET /page.css", "GET /page.js"} {
 		mux.Handle(p, secure(http.FileServerFS(files)))
 	}
@@ -49,24 +49,14 @@ type shownUser struct {
 	Image string `json:"image"`
 }
 
-// changesAfter answers who changed since the page looked last; everyone, in order,
-// when it says 0 or somebody was removed.
-func (s *Server) changesAfter(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	after, _ := strconv.Atoi(q.Get("after"))       // 0: everyone
-	removals, _ := strconv.Atoi(q.Get("removals")) // as above
+// shownUsers answers who there is, in order.
+func (s *Server) shownUsers(w http.ResponseWriter, r *http.Request) {
 	users := []shownUser{}
 	s.mu.Lock()
-	all := after == 0 || removals != s.removals
 	for _, u := range s.users[:min(len(s.users), shown)] {
-		if all || u.changed > after {
-			users = append(users, shownUser{strconv.FormatInt(u.ID, 10), u.Name, u.Email, u.image.ID})
-		}
+		users = append(users, shownUser{strconv.FormatInt(u.ID, 10), u.Name, u.Email, u.image.ID})
 	}
-	body := map[string]any{
-		"changes": s.changes, "removals": s.removals, "all": all, "total": len(s.users), "pictures": len(s.byImage),
-		"uploads": s.counts.Accepted, "users": users,
-	}
+	body := map[string]any{"total": len(s.users), "pictures": len(s.byImage), "uploads": s.counts.Accepted, "users": users}
 	s.mu.Unlock()
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")

@@ -89,15 +89,12 @@ type Server struct {
 	imageSeq int
 	views    int // pictures shown
 	script   []*step
-	changes  int // to users and their pictures
-	removals int // of users
 }
 
 type user struct {
 	smartsheet.User
-	image   Image
-	active  int // uploads being answered
-	changed int // the server's changes when this user changed last
+	image  Image
+	active int // uploads being answered
 }
 
 // New returns a Server; it listens nowhere yet.
@@ -153,14 +150,7 @@ func (s *Server) join(u smartsheet.User) *user {
 	s.byID[u.ID] = x
 	key := strings.ToLower(u.Email)
 	s.byEmail[key] = append(s.byEmail[key], x)
-	s.touch(x)
 	return x
-}
-
-// touch notes that u changed. The lock is held.
-func (s *Server) touch(u *user) {
-	s.changes++
-	u.changed = s.changes
 }
 
 // Rename gives the user with this email another one. It reports whether there was one.
@@ -203,7 +193,6 @@ func (s *Server) change(email string, do func(*user)) bool {
 	u := s.find(email)
 	if u != nil {
 		do(u)
-		s.touch(u)
 	}
 	return u != nil
 }
@@ -228,8 +217,6 @@ func (s *Server) leave(u *user) {
 	delete(s.byImage, u.image.ID)
 	s.byEmail[key] = slices.DeleteFunc(s.byEmail[key], is)
 	s.users = slices.DeleteFunc(s.users, is)
-	s.changes++
-	s.removals++
 }
 
 // Image returns the newest picture of the user with this email.
@@ -263,7 +250,6 @@ func (s *Server) put(u *user, img Image) {
 	delete(s.byImage, u.image.ID)
 	u.image = img
 	s.byImage[img.ID] = u
-	s.touch(u)
 }
 
 // Counts returns a copy of what was counted so far.

@@ -1,21 +1,13 @@
 'use strict'
-// Asks every second who changed, and changes nothing else: no flicker.
+// Asks every second who there is, and changes only what changed: no flicker.
 const list = document.getElementById('people')
 const summary = document.getElementById('summary')
 const find = document.getElementById('find')
-const items = new Map()
-let after = 0, removals = 0, first = true
+let items = new Map()
+let first = true
 
-function show(user) {
-  let li = items.get(user.id)
-  if (!li) {
-    li = document.createElement('li')
-    li.append(document.createElement('span'), document.createElement('b'), document.createElement('br'), user.email)
-    li.querySelector('b').textContent = user.name
-    li.dataset.text = (user.name + ' ' + user.email).toLowerCase()
-    items.set(user.id, li)
-    list.append(li)
-  }
+function item(user) {
+  const li = document.createElement('li')
   const picture = document.createElement(user.image ? 'img' : 'span')
   if (user.image) {
     picture.loading = 'lazy'
@@ -24,31 +16,43 @@ function show(user) {
   } else {
     picture.className = 'none'
   }
-  li.firstChild.replaceWith(picture)
+  const name = document.createElement('b')
+  name.textContent = user.name
+  li.append(picture, name, document.createElement('br'), user.email)
+  li.dataset.text = (user.name + ' ' + user.email).toLowerCase()
   li.classList.toggle('new', !first && user.image !== '')
+  return li
+}
+
+function show(users) {
+  const now = new Map()
+  for (const user of users) {
+    const text = JSON.stringify(user)
+    const old = items.get(user.id)
+    const li = old?.text === text ? old.li : item(user)
+    if (!old) list.append(li)
+    else if (li !== old.li) old.li.replaceWith(li)
+    now.set(user.id, { text, li })
+  }
+  for (const [id, old] of items) if (!now.has(id)) old.li.remove()
+  items = now
 }
 
 function filter() {
   const text = find.value.toLowerCase()
-  for (const li of items.values()) li.hidden = !li.dataset.text.includes(text)
+  for (const { li } of items.values()) li.hidden = !li.dataset.text.includes(text)
 }
 
 async function refresh() {
   try {
-    const answer = await (await fetch(`changes?after=${after}&removals=${removals}`)).json()
-    if (answer.all) {
-      list.replaceChildren()
-      items.clear()
-    }
-    answer.users.forEach(show)
-    ;({ changes: after, removals } = answer)
+    const answer = await (await fetch('users.json')).json()
+    show(answer.users)
     first = false
     const more = answer.total > items.size ? `, the first ${items.size} of them below` : ''
     summary.textContent = `${answer.total} users${more}, ${answer.pictures} with a picture`
-    if (answer.users.length > 0 && find.value) filter()
+    if (find.value) filter()
   } catch {
     summary.textContent = 'The simulator does not answer.'
-    after = 0 // another one may take its place
   }
   setTimeout(refresh, 1000)
 }
