@@ -177,23 +177,25 @@ func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, 
 	defer resp.Body.Close()
 	a.status = resp.StatusCode
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
-	switch {
-	case err != nil && resp.StatusCode < 300:
-		return 0, &Error{Op: q.op, Status: resp.StatusCode, Err: fmt.Errorf("answer cut short: %w", err)}
-	case len(body) > maxAnswerBytes:
-		return 0, &Error{Op: q.op, Status: resp.StatusCode, Err: fmt.Errorf("answer of more than %d bytes", maxAnswerBytes)}
-	case resp.StatusCode/100 != 2:
+	if resp.StatusCode/100 != 2 {
 		return retryAfter(resp.Header.Get("Retry-After"), time.Now()), errorFrom(q.op, resp.StatusCode, body, c.auth.secrets.clean)
 	}
-	if err := parse(body); err != nil {
-		e := errorObject(q.op, resp.StatusCode, body, c.auth.secrets.clean)
-		if e == nil {
-			e = &Error{Op: q.op, Status: resp.StatusCode}
-		}
-		e.Err, e.unconfirmed = err, q.upload && !errors.Is(err, ErrContradiction)
-		return 0, e
+	switch {
+	case err != nil:
+		err = fmt.Errorf("answer cut short: %w", err)
+	case len(body) > maxAnswerBytes:
+		err = fmt.Errorf("answer of more than %d bytes", maxAnswerBytes)
+	default:
+		err = parse(body)
 	}
-	return 0, nil
+	if err == nil {
+		return 0, nil
+	}
+	if e = errorObject(q.op, resp.StatusCode, body, c.auth.secrets.clean); e == nil {
+		e = &Error{Op: q.op, Status: resp.StatusCode}
+	}
+	e.Err, e.unconfirmed = err, q.upload && !errors.Is(err, ErrContradiction)
+	return 0, e
 }
 
 // exchange bounds one exchange in time. An upload on the wire outlives ctx by

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -116,6 +117,25 @@ func TestAnswersThatDoNotConfirm(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// An answer that breaks off on the way is not followed by another upload, but by another
+// question.
+func TestAnswerCutShort(t *testing.T) {
+	n := 0
+	c := newTest(t, func(*http.Request) (*http.Response, error) {
+		n++
+		r := answer(200, "")
+		r.Body = io.NopCloser(io.MultiReader(strings.NewReader(success[:40]), iotest.ErrReader(io.ErrUnexpectedEOF)))
+		return r, nil
+	}, func(o *Options) { o.MaxAttempts = 2 })
+	r, err := c.Upload(t.Context(), User{ID: testID}, picture, time.Time{})
+	if Classify(err) != Unconfirmed || !errors.Is(err, io.ErrUnexpectedEOF) || n != 1 || !r.Unknown {
+		t.Errorf("error %v (%v), %d requests, %+v", err, Classify(err), n, r)
+	}
+	if _, err := c.Me(t.Context()); Classify(err) != Retryable || n != 3 {
+		t.Errorf("error %v (%v), %d requests", err, Classify(err), n)
 	}
 }
 

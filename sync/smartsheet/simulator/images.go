@@ -16,10 +16,10 @@ func (s *Server) setImage(w http.ResponseWriter, r *http.Request) {
 	if u == nil {
 		return
 	}
-	s.enter(u, +1)
+	active := s.enter(u, +1)
 	defer s.enter(u, -1)
 	data, err := io.ReadAll(io.LimitReader(r.Body, maxImageBytes+1))
-	if status, code := refused(r, u, data, err); code != 0 {
+	if status, code := refused(r, active, data, err); code != 0 {
 		drain(r)
 		s.refuse(w, status, code, "")
 		return
@@ -37,7 +37,7 @@ func (s *Server) setImage(w http.ResponseWriter, r *http.Request) {
 
 // refused says with which status and errorCode an upload is refused; code 0: it is
 // not. err is that of reading data.
-func refused(r *http.Request, u *user, data []byte, err error) (status, code int) {
+func refused(r *http.Request, active bool, data []byte, err error) (status, code int) {
 	contentType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case err != nil, r.ContentLength > 0 && int64(len(data)) < min(r.ContentLength, maxImageBytes):
@@ -52,7 +52,7 @@ func refused(r *http.Request, u *user, data []byte, err error) (status, code int
 		return http.StatusUnsupportedMediaType, 1124
 	case imageType(data) == "" || imageType(data) != contentType:
 		return http.StatusBadRequest, 1074
-	case u.Status != "ACTIVE":
+	case !active:
 		return http.StatusForbidden, 1188
 	}
 	return 0, 0
@@ -64,12 +64,14 @@ func badSource(header string) bool {
 	return header != "" && (len(parts) != 3 || !slices.Contains([]string{"AI", "SCRIPT", "APPLICATION"}, parts[0]))
 }
 
-// enter counts the uploads of one user that run at the same moment.
-func (s *Server) enter(u *user, by int) {
+// enter counts the uploads of one user that run at the same moment. It reports whether
+// the user is active.
+func (s *Server) enter(u *user, by int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u.active += by
 	s.counts.MaxPerUser = max(s.counts.MaxPerUser, u.active)
+	return u.Status == "ACTIVE"
 }
 
 // imageType tells the type by the first bytes, as the API does.

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,28 +83,25 @@ func (s *Server) AddScript(r io.Reader) error {
 }
 
 func parseStep(word []string) (*step, error) {
-	x, line := &step{}, strings.Join(word, " ")
-	if op, nth, ok := strings.Cut(word[0], "="); ok {
-		n, err := strconv.Atoi(nth)
-		if err != nil || n < 1 || (&Fault{Op: op}).check() != nil {
-			return nil, fmt.Errorf("%q: want a request, like upload=10, with one of %s", word[0], strings.Join(ops, ", "))
-		}
-		x.op, x.nth = op, n
-	} else if d, err := time.ParseDuration(word[0]); err != nil || d < 0 {
-		return nil, fmt.Errorf("%q: want a time after the start, like 30s, or a request, like upload=10", word[0])
+	x := &step{}
+	op, nth, counted := strings.Cut(word[0], "=")
+	var err error
+	if counted {
+		x.op = op
+		x.nth, err = strconv.Atoi(nth)
 	} else {
-		x.after = d
+		x.after, err = time.ParseDuration(word[0])
 	}
-	if len(word) < 2 {
-		return nil, fmt.Errorf("%q: want what to do", line)
+	if err != nil || x.after < 0 || counted && (x.nth < 1 || !slices.Contains(ops, op)) {
+		return nil, fmt.Errorf("%q: want a time after the start, like 30s, or a request, like upload=10, of one of %s", word[0], strings.Join(ops, ", "))
+	}
+	if len(word) == 1 {
+		word = append(word, "")
 	}
 	a, ok := actions[word[1]]
-	if !ok {
-		return nil, fmt.Errorf("no action %q", word[1])
-	}
 	rest := word[2:]
-	if len(rest) != a.words {
-		return nil, fmt.Errorf("%q: want %d words after %s", line, a.words, word[1])
+	if !ok || len(rest) != a.words {
+		return nil, fmt.Errorf("no action %q with %d words; there are %s", word[1], len(rest), strings.Join(slices.Sorted(maps.Keys(actions)), ", "))
 	}
 	if word[1] == "fault" {
 		if _, err := ParseFault(rest[0]); err != nil {
