@@ -19,12 +19,6 @@ var (
 // root of the repository is a copy of it; embedding cannot reach up there.
 func Example() []byte { return slices.Clone(example) }
 
-// comment is what the example says about a key.
-type comment struct {
-	text    string // one paragraph
-	example string // the value that stands there
-}
-
 // Start returns a short configuration for one kind of source, ad, openldap or folder,
 // with the whole example as comments below.
 func Start(kind string) ([]byte, error) {

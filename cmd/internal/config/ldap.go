@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,28 +30,18 @@ func (s *Source) defaults() {
 	if s.Type != "ldap" {
 		return
 	}
-	if s.Auth == "" {
-		s.Auth = s.defaultAuth()
-	}
+	s.Auth = cmp.Or(s.Auth, s.defaultAuth())
+	s.Kerberos.Config = cmp.Or(s.Kerberos.Config, "/etc/krb5.conf")
+	s.Filter = cmp.Or(s.Filter, "(objectClass=person)")
+	s.PhotoChoice = cmp.Or(s.PhotoChoice, "first")
+	s.Paging, s.Deref = cmp.Or(s.Paging, "auto"), cmp.Or(s.Deref, "never")
+	s.ChangeDetection = cmp.Or(s.ChangeDetection, "auto")
+	s.IdleTimeout, s.ListTimeout = cmp.Or(s.IdleTimeout, Duration(time.Minute)), cmp.Or(s.ListTimeout, Duration(time.Hour))
 	if len(s.EmailAttributes) == 0 {
 		s.EmailAttributes = []string{"mail"}
 	}
 	if len(s.PhotoAttributes) == 0 {
 		s.PhotoAttributes = []string{"thumbnailPhoto", "jpegPhoto"}
-	}
-	for value, otherwise := range map[*string]string{
-		&s.Filter: "(objectClass=person)", &s.ChangeDetection: "auto", &s.PhotoChoice: "first", &s.Kerberos.Config: "/etc/krb5.conf",
-		&s.Paging: "auto", &s.Deref: "never",
-	} {
-		if *value == "" {
-			*value = otherwise
-		}
-	}
-	if s.IdleTimeout == 0 {
-		s.IdleTimeout = Duration(time.Minute)
-	}
-	if s.ListTimeout == 0 {
-		s.ListTimeout = Duration(time.Hour)
 	}
 }
 

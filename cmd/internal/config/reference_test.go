@@ -28,7 +28,7 @@ stand below each entry of ` + "`sources`" + `.
 `)
 	for _, key := range allKeys() {
 		top, rest, nested := strings.Cut(key, ".")
-		v, c := field(reflect.ValueOf(*reference()), strings.ReplaceAll(key, "[]", "[0]")), about(key)
+		v, c := defaultAt(key), about(key)
 		if !nested {
 			fmt.Fprintf(&b, "\n## %s\n\n%s\n", top, escape(strings.TrimSpace(c.text+" "+requirements(key))))
 			if v.Kind() != reflect.Struct && key != "sources" { // it has no keys
@@ -45,6 +45,15 @@ stand below each entry of ` + "`sources`" + `.
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", rest, kindOf(v, key), value, escape(strings.TrimSpace(c.text+" "+requirements(key))))
 	}
 	return b.Bytes()
+}
+
+// defaultAt is the default of a key; of what stands in sources, that of one source.
+func defaultAt(key string) reflect.Value {
+	c := reference()
+	if name, ok := strings.CutPrefix(key, "sources[]."); ok {
+		return field(reflect.ValueOf(c.Sources[0]), name)
+	}
+	return field(reflect.ValueOf(*c), key)
 }
 
 // kindOf names what a value is, and which values are possible.

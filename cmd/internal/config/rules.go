@@ -163,8 +163,12 @@ func (d *decoder) require(v reflect.Value, key string) {
 		v := field(v, name)
 		return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0
 	}
+	below := false // the file has a key below this one
+	for k := range d.places {
+		below = below || strings.HasPrefix(k, key+".")
+	}
 	for _, n := range needs {
-		if n.at == at && empty(n.key) && (n.when == "" || n.when == "*" && d.hasBelow(key) ||
+		if n.at == at && empty(n.key) && (n.when == "" || n.when == "*" && below ||
 			n.when != "*" && !empty(n.when) && (n.is == "" || field(v, n.when).String() == n.is)) {
 			d.missing(full(n.key), n.message, n.instead)
 		}
@@ -185,26 +189,10 @@ func (d *decoder) require(v reflect.Value, key string) {
 	}
 }
 
-// hasBelow reports whether the file has a key below this one.
-func (d *decoder) hasBelow(key string) bool {
-	for k := range d.places {
-		if strings.HasPrefix(k, key+".") {
-			return true
-		}
-	}
-	return false
-}
-
-// field is the field at a key below v, like sources[0].tls.
+// field is the field at a key below v, like tls.ca_file.
 func field(v reflect.Value, key string) reflect.Value {
-	for _, name := range strings.FieldsFunc(key, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
-		if v.Kind() == reflect.Slice {
-			var i int
-			fmt.Sscan(name, &i)
-			v = v.Index(i)
-		} else {
-			v = v.Field(slices.Index(keys(v.Type()), name))
-		}
+	for name := range strings.SplitSeq(key, ".") {
+		v = v.Field(slices.Index(keys(v.Type()), name))
 	}
 	return v
 }

@@ -390,3 +390,9 @@ func written(v any) string {
 	}
 	return ""
 }
+
+// comment is what the example says about a key.
+type comment struct {
+	text    string // one paragraph
+	example string // the value that stands there
+}
