@@ -2,6 +2,7 @@ package sources
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -95,6 +96,22 @@ func Domain(s string) (string, error) {
 }
 
 var idn = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false))
+
+// Spellings returns canonical addresses, and of those with an internationalised domain the
+// other spelling, too: to ask a service that compares letter by letter.
+func Spellings(emails []string) []string {
+	all := slices.Clone(emails)
+	for _, e := range emails {
+		if !strings.Contains(e, "xn--") {
+			continue
+		}
+		local, domain, _ := strings.Cut(e, "@")
+		if d, err := idn.ToUnicode(domain); err == nil && d != domain {
+			all = append(all, local+"@"+d)
+		}
+	}
+	return all
+}
 
 // notInEmail reports characters that no unquoted address holds (RFC 5322,
 // section 3.2.3; RFC 6532 for those beyond ASCII). The comma matters most: it

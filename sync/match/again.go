@@ -22,7 +22,7 @@ func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, er
 	}
 	byEmail := map[string][]plan.User{}
 	if len(emails) > 0 {
-		_, err := us.api.UsersByEmail(ctx, emails, func(w smartsheet.User) error {
+		_, err := us.api.UsersByEmail(ctx, sources.Spellings(emails), func(w smartsheet.User) error {
 			if u, err := user(w, asked); err == nil {
 				byEmail[u.Email] = append(byEmail[u.Email], u)
 			}

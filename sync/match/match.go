@@ -89,7 +89,7 @@ func (us *Users) LookUp(ctx context.Context, emails []string) error {
 	for _, e := range emails { // whoever had it may not have it any more
 		us.forget(e)
 	}
-	all, err := us.api.UsersByEmail(ctx, emails, us.see(time.Now()))
+	all, err := us.api.UsersByEmail(ctx, sources.Spellings(emails), us.see(time.Now()))
 	us.all = us.all || all && err == nil
 	return err
 }
