@@ -16,17 +16,8 @@ import (
 func (a *app) apply() *cobra.Command {
 	f := &runFlags{}
 	cmd := &cobra.Command{
-		Use:   "apply PLAN",
-		Short: "Carry out a plan that plan -o, or a held run, has written",
-		Long: `Carry out a plan that plan -o, or a held run, has written: exactly that plan, once.
-
-Everybody is looked at again. Whose photo, user, picture in Smartsheet or record in the
-state is not what the plan rests on is left out and reported as held (exit code 3); with
---strict nothing is written at all (exit code 4). Who is not in the plan is left alone.
-Applying a plan is its approval: guards do not hold it. A plan that was stopped on the
-way can be applied again, and goes on.`,
-		Example: "  photosync plan -o plan.json\n  photosync apply plan.json --strict",
-		Args:    cobra.ExactArgs(1),
+		Use:  "apply PLAN",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := readPlan(args[0])
 			if err != nil {

@@ -25,17 +25,8 @@ import (
 func (a *app) check() *cobra.Command {
 	var file, output, uploadTest string
 	cmd := &cobra.Command{
-		Use:   "check",
-		Short: "Try everything that a run needs, and say what to do where it fails",
-		Long: `Try everything that a run needs, and say what to do where it fails: the configuration,
-each source, the state, Smartsheet, the clock, and the folder for reports. No picture is
-uploaded, and nothing is recorded, unless --upload-test asks for it: that uploads one
-person's picture as "sync --only EMAIL --force" would.
-
-It fails if a run could not begin. What a run would report as a finding is a finding
-here, in the same words, and the exit code is the same.`,
-		Example: "  photosync check --config /etc/photosync/config.yaml\n  photosync check --upload-test ann@example.com",
-		Args:    cobra.NoArgs,
+		Use:  "check",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.json = output == "json"
 			return a.runCheck(cmd.Context(), file, uploadTest)

@@ -24,10 +24,7 @@ const demoToken = "demo-token"
 
 func (a *app) demo() *cobra.Command {
 	return &cobra.Command{
-		Use:   "demo",
-		Short: "Show the main job on this machine: no network, no configuration",
-		Long: `Show the main job on this machine: a folder of drawn portraits, a stand-in for
-Smartsheet, and three runs. Nothing outside a temporary folder is touched.`,
+		Use:  "demo",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runDemo(cmd.Context()) },
 	}

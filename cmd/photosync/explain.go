@@ -18,15 +18,8 @@ import (
 func (a *app) explain() *cobra.Command {
 	var file, output, shard string
 	cmd := &cobra.Command{
-		Use:   "explain EMAIL",
-		Short: "Tell all about one person, and what the next run does and why",
-		Long: `Tell all about one person: every candidate in every source, and which one wins and
-why; the Smartsheet user; what the state remembers; what the next run does, and because
-of which rule. Every source is listed to its end, and nothing is written.
-
-It fails if nobody knows the address, and names the nearest ones.`,
-		Example: "  photosync explain ann@example.com\n  photosync explain ann@example.com --output json",
-		Args:    cobra.ExactArgs(1),
+		Use:  "explain EMAIL",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			x, err := a.explained(cmd.Context(), file, shard, args[0])
 			if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,11 +45,21 @@ var usualMeanings = map[int]string{
 	exitAttention: "a run would find that somebody is needed",
 }
 
-// describe completes every command below cmd: its exit codes in the help, and the
-// values of its flags for the shell.
+// helpText has what the commands say of themselves.
+//
+//go:embed help.txt
+var helpText string
+
+// describe completes every command below cmd: what help.txt says of it, its exit codes,
+// and which of its flags are files.
 func describe(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		describe(c)
+	}
+	if _, text, found := strings.Cut(helpText, "\n== "+cmd.CommandPath()+"\n"); found {
+		text, _, _ = strings.Cut(text, "\n\n== ")
+		parts := strings.Split(text, "\n--\n") // a line, the help, examples
+		cmd.Short, cmd.Long, cmd.Example = parts[0], parts[1], strings.TrimRight(parts[2], "\n")
 	}
 	if cmd.HasParent() && cmd.Runnable() && !cmd.HasSubCommands() {
 		if cmd.Long == "" {

@@ -15,15 +15,8 @@ func (a *app) init() *cobra.Command {
 	kinds := []string{"ad", "openldap", "folder"}
 	picked := map[string]*bool{}
 	cmd := &cobra.Command{
-		Use:   "init [FILE]",
-		Short: "Write a commented configuration to start from",
-		Long: `Write a commented configuration to start from, to ./config.yaml or FILE; "-" prints
-it. A file that is there is left alone.
-
-With --ad, --openldap or --folder it is short, for that source, with every other key as a
-comment below.`,
-		Example: "  photosync init --ad\n  photosync init --folder /etc/photosync/config.yaml",
-		Args:    cobra.MaximumNArgs(1),
+		Use:  "init [FILE]",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			file, text := "config.yaml", config.Example()
 			if len(args) == 1 {
@@ -63,14 +56,12 @@ comment below.`,
 }
 
 func (a *app) config() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "About the configuration file", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "config", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(&cobra.Command{
-		Use:     "schema",
-		Short:   "Print a JSON Schema of the configuration file, for editors",
-		Example: "  photosync config schema > photosync.schema.json",
-		Args:    cobra.NoArgs,
-		RunE:    func(*cobra.Command, []string) error { return a.print(config.Schema()) },
+		Use:  "schema",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.print(config.Schema()) },
 	})
 	return cmd
 }

@@ -21,22 +21,13 @@ import (
 const loginTimeout = 15 * time.Minute
 
 func (a *app) oauth() *cobra.Command {
-	cmd := &cobra.Command{Use: "oauth", Short: "About the app that acts in place of a token", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "oauth", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	var file, redirect string
 	var replace bool
 	login := &cobra.Command{
-		Use:   "login",
-		Short: "Let a person allow the app, and keep its refresh token",
-		Long: `Let a person allow the app of smartsheet.oauth2, and keep its refresh token in
-refresh_token_file, with mode 0600.
-
-It prints the page to open in a browser, as a system admin of Smartsheet, and waits at the
-redirect URL for the answer. In Smartsheet's Developer Tools the app must have the same
-redirect URL. Where the browser is on another machine, it cannot reach that address: paste
-the whole address that it ends at.`,
-		Example: "  photosync oauth login --config /etc/photosync/config.yaml",
-		Args:    cobra.NoArgs,
+		Use:  "login",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.login(cmd.Context(), file, redirect, replace)
 		},

@@ -22,17 +22,7 @@ type reportFlags struct {
 func (a *app) report() *cobra.Command {
 	f := &reportFlags{}
 	cmd := &cobra.Command{
-		Use:   "report FILE|FOLDER",
-		Short: "Show the report of a run, or turn it into a page or a table",
-		Long: `Show the report of a run from its JSON file, or turn it into a page (HTML) or a
-table (CSV), on stdout or in the file named with -o.
-
---serve shows all reports of a folder to browsers on this machine, until it is stopped. It
-writes nothing, and listens on addresses of this machine alone.`,
-		Example: `  photosync report /var/lib/photosync/reports/latest.json
-  photosync report latest.json --html -o report.html
-  photosync report latest.json --csv -o report.csv
-  photosync report /var/lib/photosync/reports --serve 127.0.0.1:8080`,
+		Use:  "report FILE|FOLDER",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.serve != "" {

@@ -30,51 +30,7 @@ type simulateFlags struct {
 func (a *app) simulate() *cobra.Command {
 	f, o := &simulateFlags{}, &simulator.Options{}
 	cmd := &cobra.Command{
-		Use:   "simulate",
-		Short: "Run a stand-in for the Smartsheet API, for rehearsals",
-		Long: `Run a stand-in for the Smartsheet API on this machine, for rehearsals.
-
-It lists users and takes profile images like the real one, with quota, refIds and
-errors, and shows everyone's current picture at its root. It ends with Ctrl-C and
-forgets everything.
-
-A --fault is KIND[:DETAIL][,key=value…]:
-  status:403/1004,user=ann@example.com   refuse with HTTP 403, errorCode 1004
-  status:500/4004,every=7                every 7th upload
-  status:400/5029                        a text meant for the user, in their language
-  status:429/4003,retry-after=date:30    out of quota; say so as a date, or retry-after=30
-  maintenance,skip=50,for=2m             after 50 calls, refuse all of them for 2 minutes
-  partial,count=1                        answer PARTIAL_SUCCESS once
-  slow,delay=2s                          answer late, whatever else goes wrong
-  html:502, empty:504, empty:301         gateways that answer with a page, or with nothing
-  reset, hang, truncate, lost            networks; the last two take the picture
-  unreadable                             take the picture and answer with a page
-  says:FAILURE/0                         take it, and answer with this message and code
-  no-user, no-code, no-email, other-email, other-user, no-image-id
-                                         a SUCCESS that confirms nothing
-  status:403/1004,as=text                errors in other shapes: text, object, array, null
-  partial,as=null                        a failed item without an error
-  id-as-text, id-odd, name-as-object, status-as-number, status-lower-case,
-  image-as-text, image-id-as-number, alternates-as-object, other-organisation, no-account
-                                         users in other shapes, with op=users, user or me
-  short-list,op=users                    a list without its later pages
-Keys: op (upload, users, user, me, imageurls, token, any), user, skip, count, every,
-for, delay, retry-after, as.
-
-A --script changes users on the way; a line is WHEN ACTION [WORDS]:
-  30s rename ann@example.com ann.lee@example.com
-  upload=10 recreate ben@example.com
-WHEN is a time after the start, or the nth request of an op. Actions: add, delete,
-recreate, rename, status, alternate, picture, others, fault, clear-faults, expire-token.
-
-A --quirk is one of: page-cap=N (users on a page), repeat-last-page (instead of an empty
-one), duplicate-users (on two pages), churn (somebody comes or goes between pages),
-no-email-filter (400 for one), unstable-ids (of pictures), totals-unknown (-1),
-answer-in-result (instead of data), sizes-as-text (of pictures); or one of the shapes
-above, for all answers.`,
-		Example: `  photosync simulate --users 200 --rpm 300 --fault partial,user=user0007@example.com
-  photosync simulate --rpm 300 --sliding --others 150 --retry-after seconds
-  photosync simulate --oauth ./secrets --token-ttl 10m`,
+		Use:  "simulate",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runSimulator(cmd.Context(), *o, f) },
 	}

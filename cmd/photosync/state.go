@@ -35,11 +35,7 @@ type stateFlags struct {
 func (a *app) state() *cobra.Command {
 	f := &stateFlags{}
 	cmd := &cobra.Command{
-		Use:   "state",
-		Short: "Look into the state, mend it, or move it to another server",
-		Long: `Look into the state, mend it, or move it to another server.
-
-Only adopt contacts the sources and Smartsheet.`,
+		Use:  "state",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -93,10 +89,7 @@ func (f *stateFlags) statePath(a *app) (string, error) {
 
 func (a *app) stateList(f *stateFlags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "list [EMAIL|GLOB]…",
-		Short:   "List the people remembered",
-		Long:    "List the people remembered, by email: all, or those whose email matches.",
-		Example: "  photosync state list --failed\n  photosync state list '*@example.com' --output json",
+		Use: "list [EMAIL|GLOB]…",
 		RunE: func(_ *cobra.Command, globs []string) error {
 			asked, err := patterns(globs)
 			if err != nil {
@@ -191,12 +184,8 @@ func people(n int) string { return report.Count(n, "person", "people") }
 
 func (a *app) stateShow(f *stateFlags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "show EMAIL",
-		Short: "Show what is remembered of one person",
-		Long: `Show what is remembered of one person. photosync explain shows what the sources and
-Smartsheet know as well.`,
-		Example: "  photosync state show ann@example.com",
-		Args:    cobra.ExactArgs(1),
+		Use:  "show EMAIL",
+		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			emails, err := canonical(args)
 			if err != nil {
@@ -242,13 +231,8 @@ func notRemembered(emails []string) error {
 
 func (a *app) stateForget(f *stateFlags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "forget EMAIL…",
-		Short: "Forget people: the next run takes them for new",
-		Long: `Forget people: the next run takes them for new, and uploads their photos again.
-Their pictures in Smartsheet stay as they are. Nobody is forgotten if one of the
-addresses is not known.`,
-		Example: "  photosync state forget ann@example.com\n  photosync state forget --yes ann@example.com bob@example.com",
-		Args:    cobra.MinimumNArgs(1),
+		Use:  "forget EMAIL…",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			emails, err := canonical(args)
 			if err != nil {

@@ -17,19 +17,8 @@ import (
 
 func (a *app) stateAdopt(f *stateFlags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "adopt",
-		Short: "After the state was lost: take the pictures in Smartsheet for those of today",
-		Long: `After the state was lost: record today's photos as already uploaded for people who have
-a picture in Smartsheet, so that they are not uploaded again. Nobody can tell whether
-that picture is the same: a photo that changed since the state was lost is not noticed.
-Nor whose it is: policy.existing: respect_user and policy.removed: placeholder leave an
-adopted picture alone, as one that the user chose, and --force replaces it only where
-the policy lets it. People without a picture stay new.
-
-It shows who that is and asks. Until then nothing is written, and nothing in Smartsheet
-is ever changed.`,
-		Example: "  photosync state adopt\n  photosync state adopt --yes",
-		Args:    cobra.NoArgs,
+		Use:  "adopt",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.path != "" {
 				return usage(errors.New("--state: adopt needs the configuration"))

@@ -15,13 +15,8 @@ import (
 
 func (a *app) stateExport(f *stateFlags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "export",
-		Short: "Write the whole state as JSON lines",
-		Long: `Write the whole state as JSON lines, to stdout or the file named with -o: a header, then
-a line for each person. Nothing is lost, and there is no secret in it; but it holds
-email addresses, so a file is readable for its owner only.`,
-		Example: "  photosync state export -o state.jsonl\n  photosync state export | gzip > state.jsonl.gz",
-		Args:    cobra.NoArgs,
+		Use:  "export",
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error { return a.exportState(st, f.outFile) })
 		},
@@ -54,16 +49,7 @@ func (a *app) exportState(st *state.Store, file string) error {
 
 func (a *app) stateImport(f *stateFlags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "import FILE...",
-		Short: "Fill the state from an export, or from the states of all shards",
-		Long: `Fill the state from an export; - is stdin. The exports of all shards, given together,
-make one state; --shards takes them from the shards' states, which lie beside it. A
-state that already holds people is only replaced with --replace, and then becomes the
-backup beside the new one. The new state takes its place when every record was read
-back, or not at all.`,
-		Example: `  photosync state import state.jsonl
-  gunzip < state.jsonl.gz | photosync state import -
-  photosync state import --shards 4`,
+		Use:  "import FILE...",
 		Args: func(_ *cobra.Command, args []string) error { return f.checkImport(args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := f.statePath(a)
@@ -138,12 +124,8 @@ func (a *app) importState(path string, in io.Reader, replace bool) error {
 
 func (a *app) stateCompact(f *stateFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:   "compact",
-		Short: "Give back the room on the disk that the state does not need",
-		Long: `Write the state anew without the room that old records left, and put it in its place
-once every record was read back.`,
-		Example: "  photosync state compact",
-		Args:    cobra.NoArgs,
+		Use:  "compact",
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return a.with(f, state.Options{}, func(st *state.Store) error {
 				before, after, err := st.Compact()

@@ -17,16 +17,8 @@ import (
 func (a *app) stateRestore(f *stateFlags) *cobra.Command {
 	var reports string
 	cmd := &cobra.Command{
-		Use:   "restore",
-		Short: "Put the backup in the place of a state that is damaged or gone",
-		Long: `Put the backup in the place of a state that is damaged or gone, and add the uploads
-that the reports since then name. A damaged state is kept beside it. The next run
-compares everybody with what was restored.
-
-A run that was killed left no report. What it uploaded is uploaded again, and under
-policy.existing: respect_user it counts as the user's own picture.`,
-		Example: "  photosync state restore\n  photosync state restore --state /var/lib/photosync/state.db --reports /var/lib/photosync/reports",
-		Args:    cobra.NoArgs,
+		Use:  "restore",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, err := f.statePath(a)
 			if err != nil {

@@ -69,9 +69,7 @@ func (b about) String() string {
 
 func (a *app) version() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		Long: `Print the version, the commit of the source and its date, the version of Go, and the
-system that this program was built for.`,
+		Use: "version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintln(a.stdout, build())
 			return nil
