@@ -44,3 +44,28 @@ func TestChecksumProvesTheMarks(t *testing.T) {
 		}
 	}
 }
+
+// blind is a source whose server answers as if photos that may not be seen were not there.
+type blind struct{ *sourcetest.Memory }
+
+func (b blind) Photos(_ context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	for _, r := range refs {
+		if err := each(sources.Photo{Ref: r, Err: sources.ErrNoPhoto}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A photo that does not show any more, and whose change mark has not moved, is hidden and
+// not removed: nobody gets initials for it, however often every photo is read.
+func TestUnmovedPhotoIsHidden(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.must(nil)
+	for range 4 {
+		b.expect(func(o *Job) {
+			placeholders(o)
+			o.Sources[0].Source, o.Scope.Checksum = blind{&b.mem}, true
+		}, 1, "photo_hidden skipped", 0)
+	}
+}

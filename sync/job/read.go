@@ -91,7 +91,11 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 // be read.
 func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
 	f := &plan.Photo{Candidate: round, Err: ph.Err, Moved: ph.Moved}
+	last, listed := w.Candidate()
 	switch {
+	case errors.Is(ph.Err, sources.ErrNoPhoto) && listed && last.Ref == ph.Ref && w.SHA256() != "" && !ph.Moved:
+		// The change mark is that of the photo of the last look: it is there, and hidden.
+		f.Err = fmt.Errorf("%w: its change mark has not moved", sources.ErrDenied)
 	case errors.Is(ph.Err, sources.ErrNoPhoto):
 		return nil
 	case errors.Is(ph.Err, sources.ErrTooLarge):
