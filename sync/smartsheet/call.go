@@ -169,7 +169,6 @@ func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, 
 		req.Header[k] = v
 	}
 	req.Header.Set("Authorization", "Bearer "+a.token)
-	c.label(req.Header)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return 0, &Error{Op: q.op, Err: transportCause(xctx, err)}

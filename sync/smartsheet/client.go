@@ -138,23 +138,17 @@ func (o *Options) check() error {
 type labelled struct{ c *Client }
 
 func (l labelled) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Header.Get("Accept") == "" { // a call for a token: the request is not ours to change
-		r = r.Clone(r.Context())
-		l.c.label(r.Header)
+	o := &l.c.o
+	r = r.Clone(r.Context()) // a transport may not change a request
+	r.Header.Set("Accept", "application/json")
+	if o.UserAgent != "" {
+		r.Header.Set("User-Agent", o.UserAgent)
+	}
+	if o.IntegrationSource != "" {
+		r.Header.Set("smartsheet-integration-source", o.IntegrationSource)
 	}
 	l.c.tally.sent(time.Now())
-	return l.c.o.Transport.RoundTrip(r)
-}
-
-// label puts into h who sends it.
-func (c *Client) label(h http.Header) {
-	h.Set("Accept", "application/json")
-	if c.o.UserAgent != "" {
-		h.Set("User-Agent", c.o.UserAgent)
-	}
-	if c.o.IntegrationSource != "" {
-		h.Set("smartsheet-integration-source", c.o.IntegrationSource)
-	}
+	return o.Transport.RoundTrip(r)
 }
 
 // CloseIdleConnections is what http.Client.CloseIdleConnections calls.

@@ -103,10 +103,11 @@ func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(Us
 }
 
 // filterRefused reports whether err is about the email filter: its value (1018, an
-// invalid parameter), or the length of the URL, which a gateway may not take.
+// invalid parameter), the length of the URL, which a gateway may not take, or a total
+// that is not that of the users found.
 func filterRefused(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && (e.Status == http.StatusBadRequest && e.Code == codeParameter || e.Status == http.StatusRequestURITooLong)
+	return ok && (errors.Is(err, errNotWhole) || e.Status == http.StatusBadRequest && e.Code == codeParameter || e.Status == http.StatusRequestURITooLong)
 }
 
 // filter is a value of email=, encoded, and how many addresses it holds.

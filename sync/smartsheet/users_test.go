@@ -21,6 +21,7 @@ type directory struct {
 	pageCap       int // most users on a page
 	totalsUnknown bool
 	totalsOfAsked bool // totalPages is counted in pages of the size asked for
+	totalsOfAll   bool // totals are of everyone, also with a filter
 	repeatLast    bool
 	twice         bool                         // everybody who ends a page also begins the next
 	between       func(d *directory, page int) // after a page was answered
@@ -57,6 +58,9 @@ func (d *directory) RoundTrip(r *http.Request) (*http.Response, error) {
 	a := map[string]any{"pageNumber": n, "pageSize": size, "totalPages": pages, "totalCount": len(ids)}
 	if d.totalsOfAsked {
 		a["totalPages"] = (len(ids) + asked - 1) / asked
+	}
+	if d.totalsOfAll {
+		a["totalPages"], a["totalCount"] = (len(d.ids)+size-1)/size, len(d.ids)
 	}
 	if d.totalsUnknown {
 		a["totalPages"], a["totalCount"] = -1, -1
@@ -120,6 +124,7 @@ func TestUsersByEmailSurvivesPaging(t *testing.T) {
 			totalsUnknown: rapid.Bool().Draw(t, "totals unknown"),
 			totalsOfAsked: rapid.Bool().Draw(t, "totals of the size asked for"),
 			repeatLast:    rapid.Bool().Draw(t, "last page repeated"),
+			totalsOfAll:   rapid.Bool().Draw(t, "totals of everyone"),
 		}
 		emails := []string{"nobody@example.com"}
 		if rapid.Bool().Draw(t, "one that no filter takes") {
