@@ -24,18 +24,14 @@ type directory struct {
 // UNDEFINED.
 var sizes = map[uint16]int64{1: 1, 3: 2, 4: 4, 7: 1}
 
+var byteOrders = map[string]binary.ByteOrder{"II*\x00": binary.LittleEndian, "MM\x00*": binary.BigEndian}
+
 // readDirectory returns the directory, as far as it is there. Whole reports whether all of
 // it is that matters. The entries may come in any order.
 func readDirectory(data []byte) (d directory, whole bool) {
-	d = directory{data: data, order: binary.LittleEndian, entries: map[uint16][]byte{}}
-	if len(data) < 8 {
-		return d, false
-	}
-	switch string(data[:4]) {
-	case "II*\x00":
-	case "MM\x00*":
-		d.order = binary.BigEndian
-	default:
+	order, known := byteOrders[string(data[:min(len(data), 4)])]
+	d = directory{data: data, order: order, entries: map[uint16][]byte{}}
+	if !known || len(data) < 8 {
 		return d, false
 	}
 	start := int64(d.order.Uint32(data[4:]))

@@ -65,6 +65,11 @@ func (l *layout) stripped() []byte {
 	return bytes.Join(l.kept, nil)
 }
 
+var readers = map[string]func(*layout) error{
+	formatJPEG: (*layout).readJPEG, formatPNG: (*layout).readPNG, formatGIF: (*layout).readGIF,
+	formatWebP: (*layout).readWebP, formatBMP: (*layout).readBMP, formatTIFF: (*layout).readTIFF,
+}
+
 // read finds out what data is and checks its container from end to end. What every
 // viewer passes over is mended, which takes the metadata with it.
 func read(data []byte) (*layout, error) {
@@ -76,20 +81,7 @@ func read(data []byte) (*layout, error) {
 		}
 		l.wrapped = true
 	}
-	switch l.format {
-	case formatJPEG:
-		err = l.readJPEG()
-	case formatPNG:
-		err = l.readPNG()
-	case formatGIF:
-		err = l.readGIF()
-	case formatWebP:
-		err = l.readWebP()
-	case formatBMP:
-		err = l.readBMP()
-	case formatTIFF:
-		err = l.readTIFF()
-	}
+	err = readers[l.format](l)
 	if err == nil && (l.width <= 0 || l.height <= 0) {
 		err = damaged("%s of %dx%d pixels", l.format, l.width, l.height)
 	}
