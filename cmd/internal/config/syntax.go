@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -36,6 +37,13 @@ var slips = []struct{ pattern, cause, instead, correct string }{
 	{`^(.*: *)("[^"#]*?)(,? *[]}]*)( +#.*)?$`, unclosed, "close it", `$1$2"$3`},
 }
 
+var slipPatterns = sync.OnceValue(func() (all []*regexp.Regexp) {
+	for _, s := range slips {
+		all = append(all, regexp.MustCompile(s.pattern))
+	}
+	return all
+})
+
 const (
 	meaning  = "YAML gives the first character of this value a meaning"
 	quoteIt  = "put the value in quotes"
@@ -48,9 +56,12 @@ func (d *decoder) slip(f *Fault, n int, cause string) bool {
 		return false
 	}
 	line := uncommented(d.lines[n-1]) // with the comment, if a quote is not closed
-	for _, s := range slips {
-		re := regexp.MustCompile(s.pattern)
-		if m := re.FindStringSubmatch(line); m != nil && (cause == "" || cause == s.cause) {
+	for i, s := range slips {
+		if cause != "" && cause != s.cause {
+			continue
+		}
+		re := slipPatterns()[i]
+		if m := re.FindStringSubmatch(line); m != nil {
 			f.Line, f.Column, f.Message, f.Instead = n, len([]rune(m[1]))+1, s.cause, s.instead
 			f.correct = re.ReplaceAllString(line, strings.NewReplacer("$1", "${1}", "$2", "${2}", "$3", "${3}").Replace(s.correct))
 			return true
