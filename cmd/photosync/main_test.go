@@ -125,6 +125,8 @@ func (s *site) latest() *report.Report {
 	return r
 }
 
+func (s *site) latestPath() string { return newest(s.t, filepath.Join(s.dir, "reports")) }
+
 // newest is the newest report of a run in a folder.
 func newest(t testing.TB, folder string) (file string) {
 	t.Helper()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -76,12 +75,14 @@ func (a *app) showReport(path, format, out string) error {
 	if out == "" {
 		return write(a.stdout)
 	}
-	f, err := os.OpenFile(out, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640) // as it holds people's names
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
+	if fi, err := os.Stat(out); err == nil && !fi.Mode().IsRegular() { // a pipe, say
+		f, err := os.OpenFile(out, os.O_WRONLY, 0)
+		if err != nil {
+			return fmt.Errorf("write report: %w", err)
+		}
+		return errors.Join(write(f), f.Close())
 	}
-	b := bufio.NewWriter(f)
-	if err := errors.Join(write(b), b.Flush(), f.Close()); err != nil {
+	if err := report.Replace(out, 0o640, write); err != nil { // it holds people's names
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil

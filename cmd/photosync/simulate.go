@@ -135,7 +135,12 @@ func invitation(o simulator.Options, l *simulator.Listener, oauth string) (strin
 	}
 	secret, refresh := filepath.Join(folder, "client-secret"), filepath.Join(folder, "refresh-token")
 	for file, text := range map[string]string{secret: o.OAuth.ClientSecret, refresh: o.OAuth.RefreshToken} {
-		if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // it may be the token of a real app
+		if err != nil {
+			return "", hinted{err, "give --oauth a folder of its own: simulate overwrites no file"}
+		}
+		_, err = f.WriteString(text + "\n")
+		if err = errors.Join(err, f.Close()); err != nil {
 			return "", err
 		}
 	}

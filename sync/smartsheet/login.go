@@ -190,7 +190,7 @@ func (f *newTokenFile) keep(token string) error {
 	if _, err := os.Stat(f.path); err != nil || f.Name() == f.path {
 		return t.put(f.Name()) // which also makes the name durable
 	}
-	if err := keepOwner(f.Name(), f.path); err != nil {
+	if err := keepOwner(f, f.path); err != nil {
 		return fileError("write", f.Name(), err)
 	}
 	return t.locked(func() error { return t.put(f.Name()) }) // no run uses the old one meanwhile

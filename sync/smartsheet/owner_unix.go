@@ -7,18 +7,23 @@ import (
 	"syscall"
 )
 
-// keepOwner gives file the owner of like, when root runs photosync by hand: the
-// user that runs it every night must be able to read what root wrote.
-func keepOwner(file, like string) error {
+// noFollow makes opening a link fail: a link in a folder of somebody else's could lead
+// anywhere.
+const noFollow = syscall.O_NOFOLLOW
+
+// keepOwner gives the open file f the owner of the file like, when root runs photosync
+// by hand: the user that runs it every night must be able to read what root wrote. It
+// goes by descriptor, as a name may be made a link meanwhile.
+func keepOwner(f interface{ Chown(uid, gid int) error }, like string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	fi, err := os.Stat(like)
+	fi, err := os.Lstat(like)
 	if err != nil {
 		return err
 	}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return os.Chown(file, int(st.Uid), int(st.Gid))
+		return f.Chown(int(st.Uid), int(st.Gid))
 	}
 	return nil
 }

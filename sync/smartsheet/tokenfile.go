@@ -42,12 +42,12 @@ func (t *tokenFile) locked(f func() error) error {
 		return fileError("read", t.path, err)
 	}
 	t.path = real
-	lock, err := lockedfile.OpenFile(real+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := lockedfile.OpenFile(real+".lock", os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
 		return fileError("lock", real+".lock", err)
 	}
 	defer lock.Close()
-	if err := keepOwner(real+".lock", real); err != nil {
+	if err := keepOwner(lock, real); err != nil {
 		return fileError("lock", real+".lock", err)
 	}
 	return f()
@@ -121,7 +121,7 @@ func (t *tokenFile) reserve(token string) (*reservation, error) {
 	}
 	r := &reservation{t: t, file: f}
 	_, err = f.Write(make([]byte, reservedBytes))
-	if err = errors.Join(err, f.Sync(), keepOwner(name, t.path)); err != nil {
+	if err = errors.Join(err, f.Sync(), keepOwner(f, t.path)); err != nil {
 		r.abandon()
 		return nil, fileError("replace", t.path, err)
 	}
@@ -173,7 +173,12 @@ func (t *tokenFile) remember(refresh string, a access) {
 	name := t.path + ".access"
 	tmp := name + ".tmp"
 	_ = os.Remove(tmp)
-	if os.WriteFile(tmp, data, 0o600) == nil && keepOwner(tmp, t.path) == nil {
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return
+	}
+	_, err = f.Write(data)
+	if errors.Join(err, keepOwner(f, t.path), f.Close()) == nil {
 		_ = os.Rename(tmp, name)
 	}
 }

@@ -7,10 +7,12 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,9 +91,20 @@ func (p *Pool) Run(ctx context.Context, steps []*plan.Step) ([]report.Item, erro
 // nothing. The items are those that Run would begin with: planned, or what the picture
 // already decides.
 func (p *Pool) Preview(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
+	// Small pictures of replacements first: there are not enough for everybody.
+	steps = slices.Clone(steps)
+	slices.SortStableFunc(steps, func(a, b *plan.Step) int { return cmp.Compare(last(a), last(b)) })
 	return p.each(ctx, steps, nil, func(ctx context.Context, s *plan.Step) (report.Item, error) {
 		return p.prepare(ctx, s).item, nil
 	})
+}
+
+// last puts the pictures that replace nothing behind the others.
+func last(s *plan.Step) int {
+	if s.Replaces() || s.Reason == outcome.Placeholder {
+		return 0
+	}
+	return 1
 }
 
 // each calls one for every step. before, if any, is called in order, for the steps
