@@ -44,6 +44,9 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 		}
 	}
 	p.claim()
+	if err := p.readContested(ctx, srcs); err != nil {
+		return nil, listings, err
+	}
 	p.matchOwn()
 	p.decideAll()
 	slices.SortFunc(p.lost, func(a, b LostClaim) int {

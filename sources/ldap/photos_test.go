@@ -128,3 +128,23 @@ func TestPhotoHasAddresses(t *testing.T) {
 		}
 	}
 }
+
+// An administrator's second account with the same address and without a photo does not
+// contest it, though a listing does not know who has a photo.
+func TestAccountWithoutPhotoDoesNotContest(t *testing.T) {
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: many(3) + slapdtest.Entry("adm-u01", "u01@example.com", nil) +
+		slapdtest.Entry("twin", "u02@example.com", sourcetest.Picture(9, 100))})
+	people, _, err := sources.Join(t.Context(), []sources.Named{{Name: "ad", Type: "ldap", Source: open(t, options(srv))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range people.All() {
+		want := map[string]int{"u00@example.com": 1, "u01@example.com": 1, "u02@example.com": 2}[p.Own[0]]
+		if len(p.Candidates) != want || p.Ambiguous != (want > 1) {
+			t.Errorf("%v: ambiguous %v, candidates %v", p.Own, p.Ambiguous, p.Candidates)
+		}
+		if p.Own[0] == "u01@example.com" && !strings.HasPrefix(p.Candidates[0].Ref.Name, "uid=u01,") {
+			t.Errorf("%v is %v", p.Own, p.Candidates[0].Ref)
+		}
+	}
+}
