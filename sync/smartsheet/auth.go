@@ -68,7 +68,7 @@ func (a *auth) token(ctx context.Context) (string, *Error) {
 	return a.access.Token, nil
 }
 
-// expired takes note that Smartsheet refused a token, and tells whether another may
+// expired takes note that Smartsheet refused a token, and reports whether another may
 // be had. A remembered token that is unknown (1002) was withdrawn since.
 func (a *auth) expired(token string, code int) bool {
 	if a.fixed != "" || code != codeTokenExpired && code != codeTokenInvalid {

@@ -19,7 +19,7 @@ const (
 	maxAnswerBytes = 8 << 20
 	maxMessage     = 300 // runes of an error message that are kept
 	// slowest is how many bytes a second a line must carry for an upload not to be cut.
-	// When the last byte is on the wire nobody can tell: the system buffers them.
+	// When the last byte leaves this machine is not known: the system buffers them.
 	slowest = 16 << 10
 	// maxThrottled bounds how often one call is sent back by the quota. It is far
 	// above what a shared token needs and only ends calls that can never pass.
@@ -49,8 +49,8 @@ type attempts struct {
 
 // patience is what is left of it for one call.
 type patience struct {
-	failed    int           // attempts, those that met the quota aside
-	throttled int           // attempts that met the quota
+	failed    int           // attempts, without those that the quota refused
+	throttled int           // attempts that the quota refused
 	waited    time.Duration // in backoff
 	renewed   bool          // the access token
 }
@@ -198,7 +198,7 @@ func (c *Client) attempt(ctx context.Context, q call, parse func([]byte) error, 
 }
 
 // exchange bounds one exchange in time. An upload on the wire outlives ctx by
-// Grace: its answer tells whether the picture arrived.
+// Grace: its answer says whether the picture arrived.
 func (c *Client) exchange(ctx context.Context, q call) (context.Context, func()) {
 	limit := c.o.Timeout + time.Duration(len(q.body))*time.Second/slowest
 	if !q.upload || c.o.Grace <= 0 {

@@ -47,7 +47,7 @@ type Options struct {
 	Grace time.Duration
 	// Abort, when closed, ends Grace at once.
 	Abort <-chan struct{}
-	// Observe, if set, is told of every failed attempt that is tried again.
+	// Observe, if set, is called for every failed attempt that is tried again.
 	Observe func(err *Error, attempt int, wait time.Duration)
 }
 

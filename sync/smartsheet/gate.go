@@ -25,7 +25,7 @@ const (
 	// deepestCut is the most that one 429 answer takes off: uploads count at most
 	// as ten requests (API reference, "Rate limiting").
 	deepestCut = 10
-	// enough units let through tell the share of the quota; fewer say nothing.
+	// enough is how many units let through show the share of the quota.
 	enough = 10
 )
 

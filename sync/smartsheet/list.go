@@ -18,12 +18,12 @@ const (
 	maxIdle  = 3   // pages in a row without anybody new, while the total says that there are more
 )
 
-// The list of users comes in pages, and users come and go between two of them: whoever
-// leaves moves all behind up by one, and the first user of the next page would be on a
-// page that was already read. So each page overlaps the one before by at least one
-// user. If somebody is on both, nothing was missed in between; if not, there is a gap,
-// and the next page begins further ahead. So the list is whole, whatever happened on
-// the way. That it came to its end is compared with totalCount, where the server gives it.
+// The list of users comes in pages, and users come and go between two of them. A user who
+// leaves moves all later ones up by one place: the first user of the next page moves to a
+// page that was already read. So each page overlaps the one before by at least one user.
+// If a user is on both, nothing was missed in between. If not, there is a gap, and the
+// next page begins earlier. So the list is whole, whatever happened meanwhile. Whether it
+// came to its end is compared with totalCount, where the server gives it.
 //
 // includeAll=true would put everybody on one page. Other endpoints deprecated it in
 // August 2025 and lost it in June 2026; GET /users still has it (API changelog).
@@ -37,10 +37,10 @@ type listing struct {
 	atMost func(size int) (pages int)
 
 	passes int32
-	seen   map[int64]int32 // by key: the pass that met the user last, or behindGap
+	seen   map[int64]int32 // by key: the last pass that counts the user, or behindGap
 }
 
-// behindGap stands for users who were seen, and not met by a pass.
+// behindGap marks users who were seen after a gap: no pass counts them yet.
 const behindGap = -1
 
 var (
@@ -70,7 +70,7 @@ func (c *Client) listOnce(ctx context.Context, l *listing) error {
 			return err
 		}
 		p.start, p.size = (number-1)*size, size
-		p.met = l.met(p)
+		p.known = l.known(p)
 		gap := w.gap(p)
 		if p.fresh, err = l.take(p, gap); err != nil {
 			return err
@@ -90,8 +90,8 @@ func (c *Client) listOnce(ctx context.Context, l *listing) error {
 	return &Error{Op: "list users", Err: fmt.Errorf("the list does not end after %d pages", maxPages)}
 }
 
-// met counts the users of p whom this pass has met before.
-func (l *listing) met(p page) int {
+// known is how many users of p this pass counts already.
+func (l *listing) known(p page) int {
 	n := map[int64]bool{}
 	for _, x := range p.Data {
 		if l.seen[x.key] == l.passes {
@@ -101,8 +101,8 @@ func (l *listing) met(p page) int {
 	return len(n)
 }
 
-// take hands on whoever of p was not seen before. fresh is how many this pass had not
-// met; who stands behind a gap is not met by that.
+// take hands on the users of p who were not seen before. fresh is how many of them this
+// pass did not count yet. After a gap it does not count them now, either.
 func (l *listing) take(p page, gap bool) (fresh int, err error) {
 	for _, x := range p.Data {
 		before := l.seen[x.key]
@@ -127,17 +127,17 @@ func (l *listing) take(p page, gap bool) (fresh int, err error) {
 type pass struct {
 	size   int  // of the largest page that the server gives
 	read   int  // places in the list that were read, from the first on
-	users  int  // different ones met
+	users  int  // that it counts
 	copies int  // users who stand twice on one page
 	least  int  // of the totals that the server named; 0: it named none
-	back   int  // further places that the next page begins ahead, since there was a gap
+	back   int  // places that the next page begins earlier, since there was a gap
 	gaps   int  // so far
-	idle   int  // pages in a row with nobody who was not met before
+	idle   int  // pages in a row with nobody new
 	beyond bool // the last page came after a gap, with users on it: the list goes on there
 }
 
 // window is the page, of at most so many users, that gets furthest of those that overlap
-// the places read, and begin at least back places further ahead.
+// the places read, and begin at least back places earlier.
 func window(read, back, most int) (number, size int) {
 	from := max(read-1-back, 0)
 	for end := 0; ; from = read { // with pages of one or two users, none that overlaps may get any further
@@ -153,9 +153,9 @@ func window(read, back, most int) (number, size int) {
 }
 
 // gap reports whether somebody may stand between what was read and p.
-func (w *pass) gap(p page) bool { return p.start > 0 && p.start < w.read && p.met == 0 }
+func (w *pass) gap(p page) bool { return p.start > 0 && p.start < w.read && p.known == 0 }
 
-// goBack lets the next page begin further ahead than p.
+// goBack lets the next page begin earlier than p.
 func (w *pass) goBack(p page) error {
 	if w.gaps++; len(p.Data) == 0 && p.Total > p.start || w.gaps > maxGaps {
 		return w.notWhole()
@@ -168,7 +168,7 @@ func (w *pass) goBack(p page) error {
 // the error is errNotWhole.
 func (w *pass) goOn(p page) (end bool, err error) {
 	w.users += p.fresh
-	w.copies += len(p.Data) - p.met - p.fresh
+	w.copies += len(p.Data) - p.known - p.fresh
 	n := min(len(p.Data), p.size)
 	if p.Total > 0 && (w.least == 0 || p.Total < w.least) {
 		w.least = p.Total
@@ -181,7 +181,7 @@ func (w *pass) goOn(p page) (end bool, err error) {
 	}
 	more := p.fresh > 0 || w.beyond || p.Total > 0 && w.idle <= maxIdle
 	w.back, w.beyond = min(w.back, w.size/8), false
-	if p.start+p.size <= w.read { // it began so far ahead that it could not show more
+	if p.start+p.size <= w.read { // it began so early that it could not show more
 		more, w.back = true, 0
 	}
 	w.read = p.start + n
@@ -214,8 +214,8 @@ type page struct {
 	Total int // 0: unknown
 	Data  []entry
 
-	start, size int // the places that were asked for
-	met, fresh  int // users on it whom the pass has met before, or not
+	start, size  int // the places that were asked for
+	known, fresh int // users on it whom the pass counts already, and the others
 }
 
 // entry is a user of a list, and what tells users apart: the id, or something below 0

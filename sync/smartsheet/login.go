@@ -29,7 +29,7 @@ type Login struct {
 	Timeout   time.Duration     // of the call for the token
 	Redirect  string            // the redirect URL that the app is registered with, on this machine
 	Replace   bool              // the file of the refresh token may be there; otherwise that is an error
-	Show      func(page string) // is told which page the person has to open
+	Show      func(page string) // is called with the page that the person has to open
 	Pasted    <-chan string     // addresses that the browser of another machine ended at; may be nil
 }
 

@@ -54,7 +54,7 @@ type UploadResult struct {
 
 	// Unknown: some attempt may have put the picture there although no answer says so.
 	// It was on the wire and its answer was lost, unreadable, contradictory or a 5xx.
-	// Without a success after it, only a look at the user tells what is there.
+	// Without a success after it, only a look at the user shows what is there.
 	Unknown bool
 
 	Message     string // SUCCESS, PARTIAL_SUCCESS, or whatever came

@@ -74,7 +74,7 @@ func (s *Server) enter(u *user, by int) bool {
 	return u.Status == "ACTIVE"
 }
 
-// imageType tells the type by the first bytes, as the API does.
+// imageType is the type by the first bytes, as the API sees it.
 func imageType(b []byte) string {
 	switch {
 	case bytes.HasPrefix(b, []byte("\xff\xd8\xff")):
@@ -114,7 +114,7 @@ func (s *Server) imageURLs(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"urlExpiresInMillis": 1_800_000, "imageUrls": urls})
 }
 
-// imageByID serves a picture, to whoever has its address.
+// imageByID serves a picture to anybody who has its address.
 func (s *Server) imageByID(w http.ResponseWriter, r *http.Request) {
 	img, ok := s.imageWithID(r.PathValue("id"))
 	if !ok {
