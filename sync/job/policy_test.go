@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"photosync/sources/sourcetest"
 	"photosync/state"
@@ -31,9 +32,16 @@ func TestPolicies(t *testing.T) {
 		for i, policy := range policies {
 			for _, after := range []int{1, 0} {
 				t.Run(fmt.Sprintf("%s, %s, %s, removed after %d", c[0], c[1], policy, after), func(t *testing.T) {
-					cell(t, c[0], c[1], plan.Existing(policy), after, c[2+i])
+					cell(t, c[0], c[1], plan.Existing(policy), after, 0, c[2+i])
 				})
 			}
+			t.Run(fmt.Sprintf("%s, %s, %s, everybody looked up", c[0], c[1], policy), func(t *testing.T) {
+				want := c[2+i]
+				if c[0] == "unchanged" && c[1] == "none" && policy == string(plan.FillEmpty) {
+					want = "drifted"
+				}
+				cell(t, c[0], c[1], plan.Existing(policy), 1, 1, want)
+			})
 		}
 	}
 }
@@ -48,9 +56,11 @@ func cells(row string) []string {
 }
 
 // cell brings about one situation and demands what the table says of it.
-func cell(t *testing.T, source, picture string, policy plan.Existing, after int, want string) {
+func cell(t *testing.T, source, picture string, policy plan.Existing, after int, refresh time.Duration, want string) {
 	b := newBench(t, 1, simulator.Options{})
-	change := func(o *Job) { o.Policy.Existing, o.Policy.RemovedAfter = policy, after }
+	change := func(o *Job) {
+		o.Policy.Existing, o.Policy.RemovedAfter, o.Policy.Refresh = policy, after, refresh
+	}
 	if source != "new" {
 		b.must(change)
 	}
