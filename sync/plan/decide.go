@@ -132,8 +132,12 @@ func (b *builder) refused(sent *state.User, hash string) bool {
 }
 
 // knownBad reports whether the photo is the one that was refused for good, and nothing
-// moved since: then nobody has to be looked up.
+// moved since: then nobody has to be looked up. In a run that saw everybody, another
+// user may have the address.
 func (b *builder) knownBad(w *Work) bool {
+	if len(w.Users) > 0 && w.Users[0].ID != w.LastUser() {
+		return false
+	}
 	return !w.LookUp && !b.scope.RetryFailed && !b.scope.Force && !w.Moved() && w.Row.SourceSHA256 != "" && b.refused(w.Former, w.Row.SourceSHA256)
 }
 

@@ -55,7 +55,7 @@ func (b *builder) removed(s Step) Step {
 	case b.scope.Source != "" || w.Removal == nil: // it says nothing about who is missing
 		return s.skip(outcome.NoPhoto)
 	case w.Removal.Kept != "":
-		if b.policy.RemovedAfter == 0 && !w.Gone() {
+		if !w.Gone() { // the picture is somebody else's concern now
 			s = s.settle(noteNoPhoto)
 		}
 		if s.Why = w.Removal.Kept; w.Gone() {
