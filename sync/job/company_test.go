@@ -3,11 +3,17 @@ package job
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"image/png"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+	"time"
 
+	"photosync/sources"
+	"photosync/sources/folder"
 	"photosync/sources/sourcetest"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -23,6 +29,29 @@ type company struct {
 	users   []*account
 	nextID  int64
 	nextKey int
+	folder  string // of the photos, instead of mems[0]; empty: none
+	written int
+}
+
+func (c *company) source(i int) sources.Source {
+	if c.folder != "" {
+		return folder.New(folder.Options{Path: c.folder})
+	}
+	return c.mems[i]
+}
+
+// file writes or removes the photo of an entry in the folder.
+func (c *company) file(own string, photo int) {
+	name := filepath.Join(c.folder, own+".png")
+	if photo == 0 {
+		os.Remove(name) // there may be none
+		return
+	}
+	c.written++
+	at := time.Now().Add(-time.Hour + time.Duration(c.written)*time.Second)
+	if err := errors.Join(os.WriteFile(name, picture(photo), 0o600), os.Chtimes(name, at, at)); err != nil {
+		panic(err)
+	}
 }
 
 // entry is somebody in a source.
@@ -84,6 +113,10 @@ func (c *company) hire(source int, own string, photo int, account bool) *entry {
 }
 
 func (c *company) put(e *entry) {
+	if c.folder != "" {
+		c.file(e.own, e.photo)
+		return
+	}
 	x := sourcetest.Entry{Key: e.key, Own: []string{e.own}}
 	if c.keyed {
 		x.Ref = "mem/" + e.key
@@ -97,9 +130,17 @@ func (c *company) put(e *entry) {
 	c.mems[e.source].Set(x)
 }
 
+func (c *company) take(e *entry) {
+	if c.folder != "" {
+		c.file(e.own, 0)
+		return
+	}
+	c.mems[e.source].Remove(e.own)
+}
+
 func (c *company) fire(e *entry) {
 	c.entries = slices.DeleteFunc(c.entries, func(x *entry) bool { return x == e })
-	c.mems[e.source].Remove(e.own)
+	c.take(e)
 	for _, x := range c.entries { // another entry with the same address was taken out, too
 		if x.source == e.source && x.own == e.own {
 			c.put(x)
@@ -109,7 +150,7 @@ func (c *company) fire(e *entry) {
 
 // rename gives an entry another address; without a key it is another entry then.
 func (c *company) rename(e *entry, to string) {
-	c.mems[e.source].Remove(e.own)
+	c.take(e)
 	was := e.own
 	e.own = to
 	c.put(e)

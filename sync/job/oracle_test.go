@@ -197,7 +197,7 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 		rs := o.reads[entryID(from[i], p.Ref)]
 		if len(rs) > 0 && slices.ContainsFunc(rs, func(r reading) bool { return r.photo == q }) {
 			last := rs[len(rs)-1]
-			if slices.Contains(last.emails, l.email) || slices.Contains(last.emails, found[0].Own[0]) {
+			if last.emails == nil || slices.Contains(last.emails, l.email) || slices.Contains(last.emails, found[0].Own[0]) {
 				ok = true
 				m.origin = origin{from[i], p.Ref.Key, p.Own[0], q}
 			}
