@@ -1,0 +1,203 @@
+package job
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"photosync/sources"
+)
+
+var errDead = errors.New("the process is dead")
+
+// watched is a source that the oracle watches.
+type watched struct {
+	sources.Source
+	w      *world
+	source int
+}
+
+func (s watched) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
+	var got listed
+	l, err := s.Source.List(ctx, func(p sources.Person) error {
+		q := 0
+		for _, e := range s.w.c.entries {
+			if e.source == s.source && e.own == p.Own[0] && e.key == p.Ref.Key {
+				q = e.photo
+			}
+		}
+		got.people, got.photos = append(got.people, p), append(got.photos, q)
+		return each(p)
+	})
+	if s.w.o.night.Broken == s.source+1 {
+		l.Complete, err = false, errors.New("the connection was cut")
+	}
+	got.complete = l.Complete && err == nil
+	s.w.o.listings = append(s.w.o.listings, got)
+	s.w.step(fmt.Sprintf("source %d is listed", s.source))
+	if s.w.dead {
+		return l, errDead
+	}
+	return l, err
+}
+
+func (s watched) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	s.w.step(fmt.Sprintf("%d photos of source %d are read", len(refs), s.source))
+	if s.w.dead {
+		return errDead
+	}
+	return s.Source.Photos(ctx, refs, func(p sources.Photo) error {
+		r := reading{emails: p.Emails}
+		if p.Err == nil {
+			r.photo = photoOf(p.Data)
+		}
+		s.w.mu.Lock()
+		id := entryID(s.source, p.Ref)
+		s.w.o.reads[id] = append(s.w.o.reads[id], r)
+		s.w.o.readings++
+		s.w.mu.Unlock()
+		return each(p)
+	})
+}
+
+// wire is the way to Smartsheet and back. Each half of a call takes some time of its
+// own, so that calls that were begun together go on one after the other.
+type wire struct {
+	w     *world
+	inner http.RoundTripper
+}
+
+func (t wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := t.w
+	op, id := operation(r)
+	call := fmt.Sprint(op, " ", id, " ", r.URL.Query().Get("email"))
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+		r.Body.Close()
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	upload := op == "upload"
+	w.mu.Lock()
+	dead := w.dead
+	w.o.requests[op]++
+	if upload && !dead {
+		w.note("  picture %d goes to user %d", photoOf(body), id)
+		w.o.sending(id, body)
+		w.memory(id).doubt = true
+		w.lost[id] = time.Now()
+		w.uploads++
+	}
+	nth, sent := w.uploads, body
+	w.mu.Unlock()
+	if dead || !w.pass(r.Context(), call+" begins") {
+		return nil, errDead
+	}
+	u := w.c.user(id)
+	resp, err := t.inner.RoundTrip(r)
+	asked := time.Now()
+	if upload && u != nil {
+		if img, ok := w.c.sim.Image(u.email); ok && img.ID != u.image {
+			w.o.arrived(u, img.ID, sent)
+		}
+	}
+	if !w.pass(r.Context(), call+" is there") {
+		return nil, errDead
+	}
+	if upload && slices.Contains(w.o.night.Lost, nth) && err == nil {
+		resp.Body.Close()
+		resp, err = nil, errors.New("connection reset by peer")
+	}
+	status := 0
+	if err == nil {
+		status = resp.StatusCode
+		data, readErr := io.ReadAll(resp.Body)
+		resp.Body = io.NopCloser(bytes.NewReader(data))
+		if readErr != nil {
+			return nil, readErr
+		}
+		body = data
+	}
+	w.step(call + fmt.Sprintf(" is answered: %d %v", status, err))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case upload:
+		w.o.answer(id, photoOf(sent), status, body)
+	case status == http.StatusOK && op != "me":
+		w.o.saw(r, body, asked)
+	}
+	return resp, err
+}
+
+// pass takes a time that depends on the call and on nothing else, and reports whether
+// the process still lives.
+func (w *world) pass(ctx context.Context, what string) bool {
+	w.mu.Lock()
+	w.nth[what]++
+	f := fnv.New64a()
+	fmt.Fprint(f, w.h.Seed, what, w.nth[what])
+	w.mu.Unlock()
+	select {
+	case <-time.After(50*time.Millisecond + time.Duration(f.Sum64()%uint64(2*time.Second))):
+	case <-ctx.Done():
+		return false
+	}
+	w.step(what)
+	return !w.dead
+}
+
+func operation(r *http.Request) (op string, id int64) {
+	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/2.0/"), "/")
+	switch {
+	case len(parts) == 1:
+		return parts[0], 0
+	case parts[1] == "me":
+		return "me", 0
+	}
+	id, _ = strconv.ParseInt(parts[1], 10, 64) // 0: nobody's
+	if len(parts) == 3 {
+		return "upload", id
+	}
+	return "user", id
+}
+
+// saw notes what an answer shows of users, and of addresses that nobody has.
+func (o *watch) saw(r *http.Request, body []byte, at time.Time) {
+	type user struct {
+		ID           int64
+		Email        string
+		Status       string
+		ProfileImage struct{ ImageID string }
+	}
+	var list struct{ Data []user }
+	var one user
+	if json.Unmarshal(body, &list) != nil || json.Unmarshal(body, &one) != nil {
+		return
+	}
+	if one.ID != 0 {
+		list.Data = append(list.Data, one)
+	}
+	for _, a := range strings.Split(r.URL.Query().Get("email"), ",") {
+		for id, l := range o.looks {
+			if a != "" && strings.EqualFold(l.email, a) {
+				o.looks[id] = look{}
+			}
+		}
+	}
+	for _, u := range list.Data {
+		o.looks[u.ID] = look{u.Email, u.ProfileImage.ImageID, u.Status == "ACTIVE", at}
+	}
+}
