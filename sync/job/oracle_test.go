@@ -92,6 +92,7 @@ type watch struct {
 	answered map[int64]string     // the last answer to an upload: SUCCESS, PARTIAL_SUCCESS, refused, unknown
 	images   map[int64]string     // that SUCCESS named
 	sentTo   map[int64]bool
+	to       map[int64]string // their addresses then
 	replaced map[int64]bool
 	drawn    int
 	shared   map[int]map[int64]bool
@@ -181,7 +182,7 @@ func (o *watch) sending(id int64, data []byte) {
 	}
 	o.chosen(id, q, l, m)
 	o.limits(id, q, m)
-	o.sentTo[id] = true
+	o.sentTo[id], o.to[id] = true, l.email
 }
 
 // whose checks that q is the photo of the person who has the user's address.
@@ -443,7 +444,7 @@ func (o *watch) count(err error) {
 	n := o.night
 	for id, m := range o.w.users {
 		if o.answered[id] == "unknown" { // one look decides, in a process that lives
-			if l := o.looks[id]; l.at.After(o.w.lost[id]) {
+			if l := o.looks[id]; l.at.After(o.w.lost[id]) && l.email == o.to[id] {
 				m.doubt = false
 				if _, ours := m.images[l.image]; ours {
 					m.confirmed, m.image = m.images[l.image], l.image

@@ -114,15 +114,14 @@ func (w *world) path() string { return filepath.Join(w.dir, "state.db") }
 // night runs once, and once more if the run is held and somebody approves it.
 func (w *world) night(n *night) (*report.Report, error) {
 	r, err := w.run(n, "")
-	held, ok := errors.AsType[*HeldError](err)
-	if !ok || !n.Approve || w.o.night.Kill > 0 {
+	if !Held(err) || !n.Approve || w.o.night.Kill > 0 {
 		return r, err
 	}
 	again := *n
 	again.During, again.Faults, again.Lost, again.Second = nil, nil, nil, 0
 	moved := len(n.During) > 0
-	w.note("  plan %s is approved", held.PlanID)
-	r, err = w.run(&again, held.PlanID)
+	w.note("  plan %s is approved", r.PlanID)
+	r, err = w.run(&again, r.PlanID)
 	if Held(err) && !moved {
 		w.fail(pGuard, "the approved plan is held")
 	}
@@ -134,7 +133,7 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 	w.approving = approve != ""
 	w.o = &watch{
 		w: w, night: n, looks: map[int64]look{}, reads: map[string][]reading{}, answered: map[int64]string{}, images: map[int64]string{},
-		sentTo: map[int64]bool{}, replaced: map[int64]bool{}, shared: map[int]map[int64]bool{}, requests: map[string]int{}, repeats: map[int64]bool{},
+		sentTo: map[int64]bool{}, to: map[int64]string{}, replaced: map[int64]bool{}, shared: map[int]map[int64]bool{}, requests: map[string]int{}, repeats: map[int64]bool{},
 	}
 	w.steps, w.uploads, w.nth = 0, 0, map[string]uint64{}
 	w.c.sim.ClearFaults()
