@@ -391,7 +391,7 @@ var memory0 = func() string {
 // TestWorld plays random histories. SEEDS is how many, FIRST the first of them: with
 // SEEDS=1 the one that failed is played again.
 func TestWorld(t *testing.T) {
-	seeds, first := number(t, "SEEDS", 400), number(t, "FIRST", 1)
+	seeds, first := number(t, "SEEDS", 300), number(t, "FIRST", 1)
 	const shards = 2
 	for shard := range min(shards, seeds) {
 		t.Run(fmt.Sprint("shard", shard), func(t *testing.T) {
