@@ -93,13 +93,11 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 		}
 	}
 	if err == nil && mode != job.Plan {
-		if err = st.Current(); err != nil { // somebody took the file away or put another in its place
-			rep.Result, rep.Error = report.Failed, job.ErrorOf(err)
+		if err = st.Current(); err == nil { // else somebody took the file away or put another in its place
+			err = job.Backup(st, rep)
 		}
-	}
-	if err == nil && mode != job.Plan {
-		if berr := st.Backup(); berr != nil {
-			w.Log.Warn().Err(berr).Msg("the state was not backed up; the run itself is recorded")
+		if err != nil {
+			rep.Result, rep.Error = report.Failed, job.ErrorOf(err)
 		}
 	}
 	if cerr := st.Close(); cerr != nil && err == nil {

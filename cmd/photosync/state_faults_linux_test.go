@@ -409,7 +409,7 @@ func TestUnwritableState(t *testing.T) {
 	mode(data, 0o500) // what is uploaded is recorded; only the backup is not made
 	backup := contents(path + ".backup")
 	s.put(email(1), picture(1))
-	if out, errs := s.ordinary(exitDone, "sync"); !strings.Contains(out, "1 uploaded") || !strings.Contains(errs, "the state was not backed up") {
+	if out, errs := s.ordinary(exitDone, "sync"); !strings.Contains(out, "1 uploaded") || !strings.Contains(errs, "the state could not be backed up") {
 		t.Errorf("in a folder that is read-only: %s\n%s", out, errs)
 	}
 	refused("state compact")
@@ -433,11 +433,15 @@ func TestBackupOnAFullDisk(t *testing.T) {
 	fill(t, disk)
 	s.put(email(1), picture(1))
 	code, out, errs := s.runFailing("")
-	if code != exitDone || !strings.Contains(out, "1 uploaded") || !strings.Contains(errs, "the state was not backed up") || !strings.Contains(errs, "no space left on device") {
+	if code != exitDone || !strings.Contains(out, "1 uploaded") || !strings.Contains(errs, "the state could not be backed up") || !strings.Contains(errs, "no space left on device") {
 		t.Errorf("exit %d\n%s\n%s", code, out, errs)
 	}
 	if !bytes.Equal(backup, contents(path+".backup")) || len(backup) == 0 {
 		t.Error("the backup was changed")
+	}
+	s.runFailing("")
+	if code, _, _ := s.runFailing(""); code != exitAttention {
+		t.Errorf("the third run without a backup: exit %d", code)
 	}
 	if litter, err := filepath.Glob(path + ".*-*"); err != nil || len(litter) > 0 {
 		t.Errorf("left behind: %q, %v", litter, err)

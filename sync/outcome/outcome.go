@@ -67,19 +67,17 @@ const (
 
 // Codes of findings.
 const (
-	NobodyListed           = "nobody_listed"             // a source lists nobody
-	NobodyWithPhoto        = "nobody_with_photo"         // a source lists people, none of them with a photo
-	FilesNameNobody        = "files_name_nobody"         // a folder's files are not named after addresses
-	EntriesWithoutAddress  = "entries_without_address"   // a directory's entries have no usable address
-	NobodyInSmartsheet     = "nobody_in_smartsheet"      // nobody with a photo has a user
-	FewInSmartsheet        = "few_in_smartsheet"         // hardly anybody with a photo has a user
-	NobodysPhotoReadable   = "nobodys_photo_readable"    // there are photos, and the source shows none
-	ClaimsLost             = "claims_lost"               // an address is claimed by two entries, and one of them lost it
-	GroupWithoutMembers    = "group_without_members"     // member_of names a group that yields nobody
-	BackupFailing          = "backup_failing"            // the state could not be backed up
-	ImageIDsNotStable      = "image_ids_not_stable"      // Smartsheet shows another image id at each look
-	UsersNotUnderstood     = "users_not_understood"      // entries of Smartsheet's user list that make no sense
-	EverybodysPhotoRefused = "everybodys_upload_refused" // the same refusal for everybody: not about the photos
+	NobodyListed          = "nobody_listed"           // a source lists nobody
+	NobodyWithPhoto       = "nobody_with_photo"       // a source lists people, none of them with a photo
+	FilesNameNobody       = "files_name_nobody"       // a folder's files are not named after addresses
+	EntriesWithoutAddress = "entries_without_address" // a directory's entries have no usable address
+	NobodyInSmartsheet    = "nobody_in_smartsheet"    // nobody with a photo has a user
+	FewInSmartsheet       = "few_in_smartsheet"       // hardly anybody with a photo has a user
+	NobodysPhotoReadable  = "nobodys_photo_readable"  // there are photos, and the source shows none
+	ClaimsLost            = "claims_lost"             // an address is claimed by two entries, and one of them lost it
+	BackupFailing         = "backup_failing"          // the state could not be backed up
+	ImageIDsNotStable     = "image_ids_not_stable"    // Smartsheet shows another image id at each look
+	UsersNotUnderstood    = "users_not_understood"    // entries of Smartsheet's user list that make no sense
 )
 
 // Finding is what is true of a whole run and worth a human's attention.

@@ -85,15 +85,6 @@ func (p *Plan) affected() (replaced, removed int) {
 	return replaced, removed
 }
 
-// Hold holds every upload of the plan.
-func (p *Plan) Hold() {
-	for i := range p.Steps {
-		if s := &p.Steps[i]; s.Outcome == outcome.Planned {
-			s.Reason, s.Outcome, s.Why = outcome.HeldBack, outcome.Held, "the whole run is held"
-		}
-	}
-}
-
 // Hashes returns the hashes of the photos that are to be uploaded, for HoldShared.
 func (p *Plan) Hashes() map[string]int {
 	people := make(map[string]int, len(p.Steps))
