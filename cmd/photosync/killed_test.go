@@ -177,7 +177,7 @@ type seen struct {
 
 func (m *mortal) look() (s seen) {
 	m.t.Helper()
-	if err := json.Unmarshal(m.get("changes"), &s); err != nil {
+	if err := json.Unmarshal(m.get("users.json"), &s); err != nil {
 		m.t.Fatal(err)
 	}
 	return s
