@@ -25,13 +25,6 @@ const (
 	Stop                     // no other call can succeed: stop the run
 )
 
-func (c Class) String() string {
-	return [...]string{
-		"this user", "user gone", "this photo", "permission", "foreign answer", "unconfirmed", "retryable", "throttled",
-		"unavailable", "headers", "stop",
-	}[c]
-}
-
 // EndsRun reports whether no other call would fare better now.
 func (c Class) EndsRun() bool { return c >= Throttled }
 

@@ -105,7 +105,7 @@ func FuzzErrorFrom(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		e := errorFrom("op", status, body, c.auth.secrets.clean)
-		text := e.Error() + e.Hint() + e.Message + e.RefID
+		text := strings.Join([]string{e.Error(), e.Hint(), e.Message, e.RefID, e.Detail}, "|")
 		if len(text) > 16*maxMessage || strings.ContainsAny(text, "\n\r\x00\x1b") || strings.Contains(text, testToken) {
 			t.Errorf("%q", text)
 		}

@@ -51,3 +51,11 @@ func newTest(t *testing.T, s serve, change func(*Options)) *Client {
 }
 
 var picture = Image{Data: []byte("bytes"), ContentType: "image/png", FileName: "a b\".png"}
+
+// String is for the messages of tests.
+func (c Class) String() string {
+	return [...]string{
+		"this user", "user gone", "this photo", "permission", "foreign answer", "unconfirmed", "retryable", "throttled",
+		"unavailable", "headers", "stop",
+	}[c]
+}
