@@ -1,6 +1,9 @@
 package state
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Account is the Smartsheet account that a state belongs to.
 type Account struct {
@@ -19,8 +22,8 @@ func (s *Store) Account() (a Account, bound bool) {
 	return a, bound && err == nil
 }
 
-// Bind binds a new state to an account, and refuses another one with an
-// *AccountError. A read-only store is compared only.
+// Bind binds a new state to an account, and refuses another one. A read-only store is
+// compared only.
 func (s *Store) Bind(a Account) error {
 	a.Root = strings.TrimRight(a.Root, "/")
 	var have Account
@@ -29,7 +32,8 @@ func (s *Store) Bind(a Account) error {
 	case err != nil:
 		return err
 	case known && !have.same(a):
-		return &AccountError{Path: s.path, Have: have, Want: a}
+		return refused(s.path, fmt.Sprintf("belongs to account %d %q at %s, but the token to account %d %q at %s",
+			have.ID, have.Name, have.Root, a.ID, a.Name, a.Root), "use the token of that account, or another state.path for this one")
 	case known || s.writable() != nil:
 		return nil
 	}
@@ -37,8 +41,8 @@ func (s *Store) Bind(a Account) error {
 }
 
 // BindShard makes sure that the state is that of the shard ("2/4"), or of whole runs
-// (""), and marks a new state as the shard's. What others made is refused with a
-// *RefusedError. A read-only store is compared only.
+// (""), and marks a new state as the shard's. What others made is refused. A read-only
+// store is compared only.
 func (s *Store) BindShard(shard string) error {
 	var have string
 	if _, err := s.Meta(shardKey, &have); err != nil || have == shard {
@@ -49,11 +53,11 @@ func (s *Store) BindShard(shard string) error {
 	case err != nil:
 		return err
 	case have != "" && shard == "":
-		return &RefusedError{s.path, "is that of shard " + have + " only",
-			"make one state of those of all shards with photosync state import, or add --shard " + have}
+		return refused(s.path, "is that of shard "+have+" only",
+			"make one state of those of all shards with photosync state import, or add --shard "+have)
 	case have != "" || nPeople+nUsers > 0:
-		return &RefusedError{s.path, "was made by other runs than those of shard " + shard,
-			"a shard begins with a new state: give each shard its own state.path"}
+		return refused(s.path, "was made by other runs than those of shard "+shard,
+			"a shard begins with a new state: give each shard its own state.path")
 	case s.writable() != nil:
 		return nil
 	}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -18,8 +19,7 @@ func hasBackup(path string) bool {
 
 // Backup leaves a copy beside the state, at its path with ".backup" added, which
 // Restore puts back. The copy is read back whole before it takes the place of the one
-// before; nothing is written if that one is of this generation. An error is a
-// *BackupError.
+// before; nothing is written if that one is of this generation.
 func (s *Store) Backup() error {
 	if err := s.writable(); err != nil {
 		return err
@@ -29,11 +29,12 @@ func (s *Store) Backup() error {
 		return nil
 	}
 	if err := install(target, true, s.writeTo); err != nil {
-		var last time.Time
+		last := "it has none yet"
 		if fi, err := os.Lstat(target); err == nil {
-			last = fi.ModTime()
+			last = "the last one is of " + fi.ModTime().UTC().Format(time.RFC3339)
 		}
-		return &BackupError{Path: target, Last: last, Err: access(target, err)}
+		err = access(target, err)
+		return &Error{fmt.Sprintf("back up the state (%s): %v", last, err), hintOf(err, ""), err}
 	}
 	return nil
 }

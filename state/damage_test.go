@@ -183,8 +183,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"cut in the middle", file(good[:10*os.Getpagesize()]), &DamagedError{}, "damaged"},
 		{"another program's", foreign(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("x")); return err }),
 			&DamagedError{}, "another program"},
-		{"newer", schema(99), &RefusedError{}, "newer photosync (schema 99"},
-		{"older", schema(3), &RefusedError{}, "before the first release (schema 3)"},
+		{"newer", schema(99), &Error{}, "newer photosync (schema 99"},
+		{"older", schema(3), &Error{}, "before the first release (schema 3)"},
 		{"without users", foreign(func(tx *bbolt.Tx) error { return errors.Join(createTables(tx), tx.DeleteBucket(users)) }),
 			&DamagedError{}, "a table is missing"},
 		{"without a tally", foreign(func(tx *bbolt.Tx) error {
@@ -192,7 +192,7 @@ func TestOpenRefuses(t *testing.T) {
 		}), &DamagedError{}, "the number of users is missing"},
 		{"directory", func(path string) error { return os.Mkdir(path, 0o700) }, &AccessError{}, "is a directory"},
 		{"vanished", func(path string) error { return os.WriteFile(backupPath(path), good, 0o600) },
-			&VanishedError{}, "is missing, although its backup"},
+			&Error{}, "is missing, although its backup"},
 	} {
 		for _, readOnly := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, read-only %v", tt.name, readOnly), func(t *testing.T) {
@@ -259,7 +259,7 @@ func noticed(t *testing.T, what, path string, truth Change) bool {
 	t.Helper()
 	got, err := look(path, truth)
 	damaged, is := errors.AsType[*DamagedError](err)
-	_, refused := errors.AsType[*RefusedError](err)
+	_, refused := errors.AsType[*Error](err)
 	switch {
 	case is && (strings.Contains(err.Error(), "nil pointer") || strings.Contains(err.Error(), "runtime error") || damaged.Hint() == ""):
 		t.Fatalf("%s: %v", what, err)
@@ -503,7 +503,7 @@ func TestCurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := s.Current()
-		if e, ok := errors.AsType[*RefusedError](err); !ok || e.Hint() == "" || !strings.Contains(err.Error(), message) {
+		if e, ok := errors.AsType[*Error](err); !ok || e.Hint() == "" || !strings.Contains(err.Error(), message) {
 			t.Errorf("%v, want %q", err, message)
 		}
 	}

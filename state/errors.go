@@ -31,46 +31,30 @@ func (e *LockedError) Hint() string {
 	return "wait until the other run has ended, or give each its own state.path"
 }
 
-// AccountError means that the state belongs to another Smartsheet account.
-type AccountError struct {
-	Path       string
-	Have, Want Account
+// Error is any other fault of a state: it is of another account, version or shard, in
+// use, missing beside its backup, or could not be backed up or imported.
+type Error struct {
+	text string
+	hint string
+	err  error // that led to it; may be nil
 }
 
-func (e *AccountError) Error() string {
-	return fmt.Sprintf("state %q belongs to account %d %q at %s, but the token to account %d %q at %s",
-		e.Path, e.Have.ID, e.Have.Name, e.Have.Root, e.Want.ID, e.Want.Name, e.Want.Root)
+func (e *Error) Error() string { return e.text }
+func (e *Error) Hint() string  { return e.hint }
+func (e *Error) Unwrap() error { return e.err }
+
+// refused is the Error of a state that is not for this use.
+func refused(path, why, hint string) error {
+	return &Error{text: fmt.Sprintf("state %q %s", path, why), hint: hint}
 }
 
-func (e *AccountError) Hint() string {
-	return "use the token of that account, or another state.path for this one"
+// hintOf is the hint of err, or another one if it has none.
+func hintOf(err error, otherwise string) string {
+	if h, ok := err.(interface{ Hint() string }); ok {
+		return h.Hint()
+	}
+	return otherwise
 }
-
-// VanishedError means that there is no state, although its backup lies beside it: it
-// is not taken for a new one.
-type VanishedError struct {
-	Path, Backup string
-}
-
-func (e *VanishedError) Error() string {
-	return fmt.Sprintf("state %q is missing, although its backup %q is there", e.Path, e.Backup)
-}
-
-func (e *VanishedError) Hint() string {
-	return fmt.Sprintf("photosync state restore puts the backup back; to begin anew, and upload every picture again, "+
-		"move it away: mv %s %s", quoted(e.Backup), quoted(e.Backup+".old"))
-}
-
-// RefusedError means that the state is not for this use: of another version, of a
-// shard, in use, replaced while it was open, or with nothing to restore.
-type RefusedError struct {
-	Path    string
-	message string // what it is
-	hint    string
-}
-
-func (e *RefusedError) Error() string { return fmt.Sprintf("state %q %s", e.Path, e.message) }
-func (e *RefusedError) Hint() string  { return e.hint }
 
 // DamagedError means that the state cannot be read.
 type DamagedError struct {
@@ -94,7 +78,7 @@ func (s *Store) damaged(err error) *DamagedError {
 // unreadable is err as one of a damaged state, unless it is one of this package's
 // already.
 func (s *Store) unreadable(err error) error {
-	if _, own := err.(interface{ Hint() string }); own {
+	if hintOf(err, "") != "" {
 		return err
 	}
 	return s.damaged(err)
@@ -137,7 +121,7 @@ type AccessError struct {
 // access gives an error of the file system the state's words and hint, unless it has
 // some of this package already.
 func access(path string, err error) error {
-	if _, own := err.(interface{ Hint() string }); own || err == nil {
+	if err == nil || hintOf(err, "") != "" {
 		return err
 	}
 	return &AccessError{Path: path, Err: err}
@@ -166,53 +150,4 @@ func (e *AccessError) Hint() string {
 		return "give the user that runs photosync read and write access to the file and its folder, or choose another state.path"
 	}
 	return "check state.path: a file on a local, writable disk"
-}
-
-// BackupError means that no backup of the state could be made. The one before is still
-// there.
-type BackupError struct {
-	Path string    // of the backup
-	Last time.Time // when the one before was made; zero: there is none
-	Err  error
-}
-
-func (e *BackupError) Error() string {
-	last := "it has none yet"
-	if !e.Last.IsZero() {
-		last = "the last one is of " + e.Last.UTC().Format(time.RFC3339)
-	}
-	return fmt.Sprintf("back up the state (%s): %v", last, e.Err)
-}
-func (e *BackupError) Unwrap() error { return e.Err }
-
-func (e *BackupError) Hint() string {
-	if h, ok := e.Err.(interface{ Hint() string }); ok {
-		return h.Hint()
-	}
-	return "the folder of the state must have room for two copies of it"
-}
-
-// ImportError means that a file cannot be imported; the state is as it was.
-type ImportError struct {
-	Export int // of several that follow each other, from 1
-	Line   int // of it; 0: none in particular
-	Err    error
-}
-
-func (e *ImportError) Error() string {
-	switch {
-	case e.Line == 0:
-		return fmt.Sprintf("import state: %v", e.Err)
-	case e.Export > 1:
-		return fmt.Sprintf("import state: line %d of export %d: %v", e.Line, e.Export, e.Err)
-	}
-	return fmt.Sprintf("import state: line %d: %v", e.Line, e.Err)
-}
-func (e *ImportError) Unwrap() error { return e.Err }
-
-func (e *ImportError) Hint() string {
-	if h, ok := e.Err.(interface{ Hint() string }); ok {
-		return h.Hint()
-	}
-	return "nothing was changed: export the state again, and copy the file whole"
 }

@@ -125,7 +125,7 @@ func TestImportRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			_, err := Import(filepath.Join(dir, "state.db"), strings.NewReader(strings.Join(c.lines, "")), false)
-			if e, ok := errors.AsType[*ImportError](err); !ok || !strings.Contains(err.Error(), c.says) || e.Hint() == "" {
+			if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), c.says) || e.Hint() == "" {
 				t.Errorf("%v, want one that says %q", err, c.says)
 			}
 			if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 0 {
@@ -232,7 +232,7 @@ func TestImportReplaces(t *testing.T) {
 	shut(t, s)
 	if _, err := Import(path, bytes.NewReader(data), false); err == nil {
 		t.Fatal("replaced without being asked")
-	} else if e, ok := errors.AsType[*ImportError](err); !ok || !strings.Contains(e.Hint(), "--replace") {
+	} else if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(e.Hint(), "--replace") {
 		t.Error(err)
 	}
 	if n, err := Import(path, bytes.NewReader(data), true); n != 1 || err != nil {

@@ -25,8 +25,7 @@ const (
 // stays announced. What a state held that is replaced becomes its backup. The fact
 // RefreshedKey is left out, so that the next run compares everybody with the rows of
 // users. replace also replaces a state that holds rows, or is of another account. With
-// an error, which is an *ImportError if the export is
-// at fault, everything is as it was.
+// an error everything is as it was.
 func Import(path string, from io.Reader, replace bool) (people int, err error) {
 	in := newImporter(from)
 	if _, err := in.begin(); err != nil {
@@ -60,15 +59,16 @@ func Import(path string, from io.Reader, replace bool) (people int, err error) {
 		return err
 	})
 	if errors.Is(err, fs.ErrExist) { // another run has begun one meanwhile
-		err = &ImportError{Err: occupied(path, 0)}
+		err = occupied(path, 0)
 	}
 	return in.people, access(path, err)
 }
 
 // occupied refuses to import into a state that is in use.
 func occupied(path string, people int) error {
-	return &RefusedError{path, fmt.Sprintf("is in use already: it remembers %d people, or belongs to another account than the export", people),
-		"choose another state.path, or add --replace: what is there now then becomes the backup beside it"}
+	err := refused(path, fmt.Sprintf("is in use already: it remembers %d people, or belongs to another account than the export", people),
+		"choose another state.path, or add --replace: what is there now then becomes the backup beside it")
+	return importError("", err)
 }
 
 // vacate makes sure that the state may be replaced.
@@ -83,7 +83,7 @@ func (s *Store) vacate(h header, replace bool) error {
 	case nPeople+nUsers == 0 && !other:
 		return nil
 	case !replace:
-		return &ImportError{Err: occupied(s.path, nPeople)}
+		return occupied(s.path, nPeople)
 	}
 	return s.Backup()
 }
@@ -118,7 +118,17 @@ func newImporter(from io.Reader) *importer {
 }
 
 func (in *importer) fault(format string, args ...any) error {
-	return &ImportError{Export: in.export, Line: in.number, Err: fmt.Errorf(format, args...)}
+	where := fmt.Sprintf("line %d: ", in.number)
+	if in.export > 1 {
+		where = fmt.Sprintf("line %d of export %d: ", in.number, in.export)
+	}
+	return importError(where, fmt.Errorf(format, args...))
+}
+
+// importError is the Error of a file that cannot be imported.
+func importError(where string, err error) error {
+	hint := hintOf(err, "nothing was changed: export the state again, and copy the file whole")
+	return &Error{fmt.Sprintf("import state: %s%v", where, err), hint, err}
 }
 
 // next reads the next line; false at the end.

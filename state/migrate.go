@@ -25,8 +25,8 @@ func (s *Store) migrate(from int) error {
 		return nil
 	}
 	if s.writable() != nil {
-		return &RefusedError{s.path, fmt.Sprintf("has an older format (schema %d, this photosync has %d), and may not be written", from, schemaVersion()),
-			"photosync state compact brings it up to date"}
+		return refused(s.path, fmt.Sprintf("has an older format (schema %d, this photosync has %d), and may not be written", from, schemaVersion()),
+			"photosync state compact brings it up to date")
 	}
 	err := s.update(func(tx *bbolt.Tx) error {
 		for _, m := range migrations[from-firstSchema:] {

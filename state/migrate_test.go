@@ -22,7 +22,7 @@ func TestMigration(t *testing.T) {
 		t.Fatalf("error %v", err)
 	}
 	_, err := Open(path, Options{ReadOnly: true})
-	if _, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(err.Error(), "older format (schema 4, this photosync has 5)") {
+	if _, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), "older format (schema 4, this photosync has 5)") {
 		t.Fatalf("error %v", err)
 	}
 	if string(contents(t, path)) != string(before) {

@@ -29,9 +29,9 @@ type Options struct {
 
 // Open opens the state at path and creates it, with mode 0600, if it is missing.
 // Only one process may have it open for writing, and none may read meanwhile;
-// another gets a *LockedError. A state that is missing beside its backup is a
-// *VanishedError. Other errors are *AccessError, *DamagedError and, for a file of
-// another version, *RefusedError.
+// another gets a *LockedError. A state that is missing beside its backup is not begun
+// anew: that is an *Error, as is a file of another version. Others are *AccessError and
+// *DamagedError.
 func Open(path string, o Options) (*Store, error) {
 	path, err := target(path)
 	if err != nil {
@@ -40,7 +40,7 @@ func Open(path string, o Options) (*Store, error) {
 	s := &Store{path: path}
 	switch fi, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist) && hasBackup(path):
-		return nil, &VanishedError{Path: path, Backup: backupPath(path)}
+		return nil, vanished(path)
 	case errors.Is(err, fs.ErrNotExist) && o.ReadOnly:
 		return s, nil
 	case errors.Is(err, fs.ErrNotExist):
@@ -72,6 +72,16 @@ func Open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
+func vanished(path string) error {
+	backup := backupPath(path)
+	return &Error{
+		text: fmt.Sprintf("state %q is missing, although its backup %q is there", path, backup),
+		hint: fmt.Sprintf("photosync state restore puts the backup back; to begin anew, and upload every picture again, "+
+			"move it away: mv %s %s", quoted(backup), quoted(backup+".old")),
+		err: fs.ErrNotExist,
+	}
+}
+
 // target is the file that path leads to: what is kept beside it is beside the file,
 // and a state that is written anew does not take the place of a link. A link to a
 // disk that is not mounted is no new state.
@@ -90,7 +100,7 @@ func target(path string) (string, error) {
 	return to, nil
 }
 
-// Current reports, as a *RefusedError, that the file was deleted since Open, or that
+// Current reports, as an *Error, that the file was deleted since Open, or that
 // another took its place: what was written since is then not in the state that the
 // next run opens.
 func (s *Store) Current() error {
@@ -113,8 +123,8 @@ func (s *Store) Current() error {
 	case os.SameFile(named, own):
 		return nil
 	}
-	return &RefusedError{s.path, message, "find out what deletes or replaces it; photosync state restore puts back the backup, " +
-		"and what was uploaded since that is uploaded once more"}
+	return refused(s.path, message, "find out what deletes or replaces it; photosync state restore puts back the backup, "+
+		"and what was uploaded since that is uploaded once more")
 }
 
 // sweep removes what runs that were killed left half-written. Only the holder of the
@@ -235,11 +245,11 @@ func (s *Store) version(tx *bbolt.Tx) (version int, err error) {
 	case !known:
 		return 0, errors.New("it is a database of another program")
 	case version > schemaVersion():
-		return 0, &RefusedError{s.path, fmt.Sprintf("was written by a newer photosync (schema %d, this one knows %d)", version, schemaVersion()),
-			"run the newer photosync"}
+		return 0, refused(s.path, fmt.Sprintf("was written by a newer photosync (schema %d, this one knows %d)", version, schemaVersion()),
+			"run the newer photosync")
 	case version < firstSchema:
-		return 0, &RefusedError{s.path, fmt.Sprintf("has the format of a photosync from before the first release (schema %d), which is not read any more", version),
-			startAnew(s.path, ".old")}
+		return 0, refused(s.path, fmt.Sprintf("has the format of a photosync from before the first release (schema %d), which is not read any more", version),
+			startAnew(s.path, ".old"))
 	}
 	for _, table := range tables {
 		if tx.Bucket(table) == nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -17,8 +18,8 @@ const restoredGenerations = 1 << 32
 
 // Restore puts the backup in the place of a state that is missing or damaged, and
 // returns where the damaged one was moved to; empty: there was none. The fact
-// RefreshedKey is left out. A state that is whole is refused with a *RefusedError,
-// one that is in use with a *LockedError. With an error the state is as it was, or
+// RefreshedKey is left out. A state that is whole is refused, and one that is in use
+// is a *LockedError. With an error the state is as it was, or
 // missing beside its backup.
 func Restore(path string) (aside string, err error) {
 	if path, err = target(path); err != nil {
@@ -26,20 +27,20 @@ func Restore(path string) (aside string, err error) {
 	}
 	backup := backupPath(path)
 	if !hasBackup(path) {
-		return "", &RefusedError{path, "has no backup beside it",
-			"put a copy of your own there, or begin anew: photosync state adopt takes the pictures in Smartsheet for uploaded"}
+		return "", refused(path, "has no backup beside it",
+			"put a copy of your own there, or begin anew: photosync state adopt takes the pictures in Smartsheet for uploaded")
 	}
 	// A damaged state that another run has open is locked, and not damaged here.
 	s, err := Open(path, Options{})
+	_, damaged := errors.AsType[*DamagedError](err)
 	switch {
 	case err == nil:
 		defer s.Close() // it keeps others out until the backup has the name
 		if s.View((*Snapshot).check) == nil {
-			return "", &RefusedError{path, "is there and whole, and was not replaced by its backup",
-				fmt.Sprintf("to go back to the backup all the same, move the state away first: mv %s %s", quoted(path), quoted(path+".old"))}
+			return "", refused(path, "is there and whole, and was not replaced by its backup",
+				fmt.Sprintf("to go back to the backup all the same, move the state away first: mv %s %s", quoted(path), quoted(path+".old")))
 		}
-	case isA[*VanishedError](err), isA[*DamagedError](err):
-	default:
+	case !damaged && !errors.Is(err, fs.ErrNotExist):
 		return "", err
 	}
 	err = install(path, false, func(file string) error {
@@ -58,11 +59,6 @@ func Restore(path string) (aside string, err error) {
 		return os.Rename(path, aside)
 	})
 	return aside, access(path, err)
-}
-
-func isA[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
 }
 
 // fillFrom makes a state of an empty file that goes on where the backup ended.

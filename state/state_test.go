@@ -281,7 +281,7 @@ func TestBind(t *testing.T) {
 		t.Errorf("account %+v, %v", a, bound)
 	}
 	for _, other := range []Account{{Root: us.Root, ID: us.ID + 1}, {Root: "https://api.smartsheet.eu/2.0", ID: us.ID}} {
-		if _, ok := errors.AsType[*AccountError](s.Bind(other)); !ok {
+		if _, ok := errors.AsType[*Error](s.Bind(other)); !ok {
 			t.Errorf("bound to %+v too", other)
 		}
 	}
@@ -330,7 +330,7 @@ func TestBindShard(t *testing.T) {
 				t.Errorf("read-only %v, else %v", errRead, err)
 			}
 			if c.want == refused {
-				if e, ok := errors.AsType[*RefusedError](err); !ok || e.Hint() == "" {
+				if e, ok := errors.AsType[*Error](err); !ok || e.Hint() == "" {
 					t.Errorf("error %v", err)
 				}
 				return

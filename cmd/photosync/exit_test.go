@@ -47,7 +47,7 @@ func TestExitCode(t *testing.T) {
 		"source failed":      {with(job.Sync), &sources.ListError{Source: "x", Err: errors.New("y")}, 1},
 		"usage":              {nil, fmt.Errorf("x: %w", usage(errors.New("y"))), 2},
 		"locked":             {with(job.Sync), fmt.Errorf("open: %w", &state.LockedError{}), 5},
-		"other account":      {with(job.Sync), &state.AccountError{}, 1},
+		"other account":      {with(job.Sync), &state.Error{}, 1},
 		"held":               {with(job.Sync), &job.HeldError{}, 4},
 		"not approved":       {with(job.Sync), &job.HeldError{}, 4},
 		"shared picture":     {with(job.Sync, report.Item{Outcome: "held", Reason: "shared_image"}), nil, 3},

@@ -273,7 +273,7 @@ func TestOtherAccount(t *testing.T) {
 	b.must(nil)
 	b.sim = simulator.New(simulator.Options{AccountID: 1, AccountName: "Other"})
 	_, err := b.run(t.Context(), 1_000_000, nil)
-	if _, ok := errors.AsType[*state.AccountError](err); !ok || Hint(err) == "" {
+	if _, ok := errors.AsType[*state.Error](err); !ok || Hint(err) == "" {
 		t.Errorf("error %v", err)
 	}
 }
