@@ -14,9 +14,9 @@ import (
 
 // Every way to bind, against servers that let only users read.
 func TestAuth(t *testing.T) {
-	kdc := slapdtest.StartKDC(t)
-	srv := slapdtest.Start(t, slapdtest.Config{LDIF: many(3), KDC: kdc})
-	krb := Kerberos{Principal: "photosync@" + kdc.Realm, Keytab: kdc.Keytab, Config: kdc.Config}
+	kdc := startKDC(t)
+	srv := slapdtest.Start(t, slapdtest.Config{LDIF: many(3), Env: kdc.env()})
+	krb := Kerberos{Principal: "photosync@" + kdc.realm, Keytab: kdc.keytab, Config: kdc.config}
 	certificate := TLS{CAFile: srv.CAFile, CertFile: srv.ClientCert, KeyFile: srv.ClientKey}
 	for name, o := range map[string]Options{
 		"simple":                    {URLs: []string{srv.URL}, BindDN: slapdtest.BindDN, Password: slapdtest.Password},
@@ -26,7 +26,7 @@ func TestAuth(t *testing.T) {
 		"keytab":                    {URLs: []string{srv.URL}, Auth: GSSAPI, Kerberos: krb},
 		"keytab over ldaps":         {URLs: []string{srv.LDAPSURL}, Auth: GSSAPI, Kerberos: krb, TLS: TLS{CAFile: srv.CAFile}},
 		"keytab over a socket": {URLs: []string{srv.SocketURL}, Auth: GSSAPI, Kerberos: Kerberos{
-			Principal: "photosync", Keytab: kdc.Keytab, Config: kdc.Config, Service: "ldap/127.0.0.1"}},
+			Principal: "photosync", Keytab: kdc.keytab, Config: kdc.config, Service: "ldap/127.0.0.1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if people := sourcetest.List(t, open(t, listing(o))); len(people) != 3 {
@@ -35,7 +35,7 @@ func TestAuth(t *testing.T) {
 		})
 	}
 	wrong := krb
-	wrong.Principal = "nobody@" + kdc.Realm
+	wrong.Principal = "nobody@" + kdc.realm
 	nowhere := krb
 	nowhere.Service = "ldap/nowhere"
 	for name, c := range map[string]struct {
