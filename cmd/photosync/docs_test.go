@@ -416,7 +416,7 @@ func TestDocsThreatModel(t *testing.T) {
 		for part := range strings.SplitSeq(line, ";") {
 			names, room, _ := strings.Cut(part, "` in `")
 			room, _, _ = strings.Cut(room, "`")
-			for _, test := range regexp.MustCompile("(?:Test|Fuzz)\\w+").FindAllString(names, -1) {
+			for _, test := range regexp.MustCompile(`(?:Test|Fuzz)\w+`).FindAllString(names, -1) {
 				n++
 				found := false
 				files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(room), "*_test.go"))

@@ -12,8 +12,8 @@ import (
 // exact is a Smartsheet that compares addresses letter by letter.
 type exact []smartsheet.User
 
-func (x exact) Users(_ context.Context, each func(smartsheet.User) error) error {
-	_, err := x.UsersByEmail(nil, nil, each)
+func (x exact) Users(ctx context.Context, each func(smartsheet.User) error) error {
+	_, err := x.UsersByEmail(ctx, nil, each)
 	return err
 }
 
