@@ -31,8 +31,8 @@ func (a *app) demo() *cobra.Command {
 }
 
 const demoText = `A folder of 40 portraits: 36 fine ones, one corrupt (user0005), one of somebody whom
-Smartsheet does not know (newcomer), and two at which the stand-in for Smartsheet
-will balk: user0011 (PARTIAL_SUCCESS) and user0017 (an error with a refId).
+Smartsheet does not know (newcomer), and two that the stand-in for Smartsheet
+refuses: user0011 (PARTIAL_SUCCESS) and user0017 (an error with a refId).
 `
 
 const demoEnd = `

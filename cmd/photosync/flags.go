@@ -164,7 +164,7 @@ func patterns(texts []string) (all []string, err error) {
 		for g := range strings.SplitSeq(text, ",") {
 			g = strings.TrimSpace(g)
 			if _, err := path.Match(g, ""); err != nil {
-				return nil, fmt.Errorf("%q: no valid pattern", g)
+				return nil, fmt.Errorf("%q is not a valid pattern", g)
 			}
 			if !strings.ContainsAny(g, `*?[\`) {
 				if g, err = sources.Email(g); err != nil {
@@ -204,7 +204,7 @@ func (f *runFlags) matchNobody() (only []string) {
 	return only
 }
 
-// indexVariable is where Kubernetes tells the pods of an Indexed Job apart, from 0.
+// indexVariable holds the number of a pod of a Kubernetes Indexed Job, from 0.
 const indexVariable = "JOB_COMPLETION_INDEX"
 
 // parseShard reads --shard.

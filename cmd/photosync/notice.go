@@ -11,10 +11,10 @@ import (
 	"photosync/sync/report"
 )
 
-// notices tells those whom the configuration names about a run; nil: nobody.
+// notices sends word of a run to the places that the configuration names; nil: nowhere.
 type notices struct{ *notify.Notifier }
 
-// announce tells that a run begins. A plan is nobody's business.
+// announce reports that a run begins. A plan is not reported.
 func announce(mode string, c *config.Config) *notices {
 	if mode == job.Plan {
 		return nil
@@ -35,9 +35,9 @@ func mailOptions(m config.SMTP) notify.Mail {
 	}
 }
 
-// finish tells how the run came out, and returns what could not be told, for log and
-// report; it changes nothing else. abort ends it. A run that another one kept from
-// beginning leaves the word to that.
+// finish reports how the run came out, and returns what could not be sent, for log and
+// report; it changes nothing else. abort ends it. A run that could not begin because
+// another one holds the state is not reported: that one is.
 func (n *notices) finish(rep *report.Report, err error, abort <-chan struct{}) (warnings []string) {
 	if n == nil || rep.ExitCode == exitLocked {
 		return nil

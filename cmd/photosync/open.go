@@ -56,7 +56,7 @@ func newClientOver(transport http.RoundTripper, s config.Smartsheet, abort <-cha
 	return c, nil
 }
 
-// userAgent tells Smartsheet's support what exactly called.
+// userAgent names the program, so that Smartsheet's support knows what called.
 func userAgent() string {
 	return fmt.Sprintf("photosync/%s (%s; %s) %s", versionText(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }

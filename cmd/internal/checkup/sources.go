@@ -44,7 +44,7 @@ func (k *checkup) servers(ctx context.Context, s config.Source) (faults []string
 		alone.URLs = []string{u}
 		one.Sources = []config.Source{alone}
 		if err := k.firstEntry(ctx, &one); err != nil {
-			k.add(console.Warning, "source "+s.Name, err.Error(), "a run would go on with the next of its urls: mend or remove this one")
+			k.add(console.Warning, "source "+s.Name, err.Error(), "a run would go on with the next of its urls: repair or remove this one")
 			faults = append(faults, err.Error())
 		}
 	}
@@ -157,7 +157,7 @@ func (k *checkup) photos(ctx context.Context, s sources.Named, sm *sample, detai
 		k.add(console.Note, sm.what, detail, "")
 	case sm.refused != nil:
 		k.add(console.Warning, sm.what, fmt.Sprintf("%s, but %d cannot be sent, like that of %v", detail, sm.photos-sm.fine, sm.refused),
-			"mend these photos at their source: a run reports each once, and sends the others")
+			"replace these photos at their source: a run reports each once, and sends the others")
 	default:
 		k.add(console.OK, sm.what, detail+", like "+strings.Join(sm.examples, ", "), "")
 	}

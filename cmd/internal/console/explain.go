@@ -26,7 +26,7 @@ func (c *Console) Explanation(x *job.Explanation) {
 		c.field("asked for", "%s", x.Email)
 	}
 	if x.Contested {
-		c.line(4, "  %s several entries claim %s, and nobody can tell whose it is", warning, x.Email)
+		c.line(4, "  %s several entries claim %s, and only a human can say whose it is", warning, x.Email)
 	}
 	if x.Own > 1 {
 		c.field("also", "%s", strings.Join(x.Emails[1:x.Own], ", "))

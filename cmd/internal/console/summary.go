@@ -113,7 +113,7 @@ func (c *Console) group(mark styled, r *report.Report, g *report.Group) {
 	c.remedy(4, hint)
 }
 
-// person prints one of a group: what tells them apart from the others in it.
+// person prints one person of a group, with what differs from the others.
 func (c *Console) person(it *report.Item, lines []string) {
 	text := it.Email
 	if it.RefID != nil && *it.RefID != "" {
@@ -222,7 +222,7 @@ func (c *Console) Report(r *report.Report) {
 	}
 }
 
-// Notice writes a report in words, for those who are told how a run came out.
+// Notice writes a report in words, for a webhook or a mail.
 func Notice(w io.Writer, r *report.Report, err error, hint string) {
 	c := &Console{w: w}
 	fmt.Fprintf(w, "photosync %s: ", r.Mode)
