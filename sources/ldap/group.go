@@ -68,26 +68,16 @@ func (s *Source) chain(ctx context.Context, c *conn, root *entry) (*group, error
 		return nil
 	}
 	add(root)
-	for _, base := range c.server.contexts {
-		if !strings.HasSuffix(foldDN(s.o.BaseDN), foldDN(base)) {
-			continue // the numbers are those of the people's domain
-		}
-		if err := s.groups(ctx, c, base, "(&(objectClass=group)"+inside+")", add, "objectSid"); err != nil {
-			return nil, err
-		}
-	}
+	err := s.groups(ctx, c, "(&(objectClass=group)"+inside+")", "objectSid", add)
 	g.filter += ")"
-	return g, nil
+	return g, err
 }
 
 // members follows the groups itself.
 func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 	known := map[string]bool{} // groups
-	for _, base := range c.server.contexts {
-		found := func(e *entry) error { known[foldDN(e.dn)] = true; return nil }
-		if err := s.groups(ctx, c, base, groupFilter, found, "1.1"); err != nil {
-			return nil, err
-		}
+	if err := s.groups(ctx, c, groupFilter, "1.1", func(e *entry) error { known[foldDN(e.dn)] = true; return nil }); err != nil {
+		return nil, err
 	}
 	g := &group{dns: map[string]bool{}, uids: map[string]bool{}}
 	queue := []string{s.o.MemberOf}
@@ -121,16 +111,17 @@ func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 	return g, nil
 }
 
-// groups searches below a base, which need not be there.
-func (s *Source) groups(ctx context.Context, c *conn, base, filter string, each func(*entry) error, attribute string) error {
-	search := func(paging ...ldap.Control) *ldap.SearchRequest {
-		return request(base, ldap.ScopeWholeSubtree, filter, []string{attribute}, paging...)
+// groups searches everywhere on the server.
+func (s *Source) groups(ctx context.Context, c *conn, filter, attribute string, each func(*entry) error) error {
+	for _, base := range c.server.contexts {
+		search := func(paging ...ldap.Control) *ldap.SearchRequest {
+			return request(base, ldap.ScopeWholeSubtree, filter, []string{attribute}, paging...)
+		}
+		if _, _, err := s.paged(ctx, c, search, each); err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+			return err
+		}
 	}
-	_, err := s.paged(ctx, c, search, each)
-	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
-		return nil
-	}
-	return err
+	return nil
 }
 
 // foldDN gives names of the same entry the same form, whatever their case and

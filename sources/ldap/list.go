@@ -116,12 +116,12 @@ func (w *walk) pages(ctx context.Context, c *conn, each func(*entry) error) erro
 	search := func(paging ...ldap.Control) *ldap.SearchRequest {
 		return w.search(filter, attributes, append(paging, controls...)...)
 	}
-	found, err := w.paged(ctx, c, search, each)
-	if err == nil && len(found.referrals) > 0 {
+	pages, referrals, err := w.paged(ctx, c, search, each)
+	if err == nil && len(referrals) > 0 {
 		err = final("set base_dn to an organisational unit below the domain, or add a source for each server that is referred to",
-			"the server refers to others for a part of the entries, which are not followed: %s", strings.Join(found.referrals, ", "))
+			"the server refers to others for a part of the entries, which are not followed: %s", strings.Join(referrals, ", "))
 	}
-	w.listing.Pages = found.pages
+	w.listing.Pages = pages
 	return err
 }
 
@@ -135,7 +135,7 @@ func (w *walk) reserve(ctx context.Context, c *conn) error {
 	search := func(paging ...ldap.Control) *ldap.SearchRequest {
 		return w.search("(&"+w.o.Filter+w.o.ExcludeFilter+")", w.o.EmailAttributes, paging...)
 	}
-	_, err := w.paged(ctx, c, search, func(e *entry) error {
+	_, _, err := w.paged(ctx, c, search, func(e *entry) error {
 		own, aliases, _ := w.emails(e)
 		w.listing.Reserved = append(append(w.listing.Reserved, own...), aliases...)
 		return nil

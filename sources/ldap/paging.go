@@ -32,14 +32,9 @@ func (s *Source) pageSize(srv server) int {
 	return pageOfOthers
 }
 
-// found is what comes of a search beside its entries.
-type found struct {
-	pages     int
-	referrals []string
-}
-
-// paged searches page after page, or else in one piece.
-func (s *Source) paged(ctx context.Context, c *conn, search func(paging ...ldap.Control) *ldap.SearchRequest, each func(*entry) error) (f found, err error) {
+// paged searches page after page, or else in one piece, and returns how many pages there
+// were, and what else than entries came.
+func (s *Source) paged(ctx context.Context, c *conn, search func(paging ...ldap.Control) *ldap.SearchRequest, each func(*entry) error) (pages int, referrals []string, err error) {
 	for cookie := []byte(nil); c.page > 0; {
 		paging := ldap.NewControlPaging(uint32(c.page))
 		paging.SetCookie(cookie)
@@ -49,21 +44,21 @@ func (s *Source) paged(ctx context.Context, c *conn, search func(paging ...ldap.
 		case len(cookie) == 0 && s.shrink(c, err):
 			continue
 		case len(cookie) > 0 && forgotten(err):
-			return f, &problem{text: fmt.Sprintf("the server does not know how far the listing has come: %v", err)}
+			return pages, nil, &problem{text: fmt.Sprintf("the server does not know how far the listing has come: %v", err)}
 		default:
-			return f, err
+			return pages, nil, err
 		}
-		f.pages++
-		f.referrals = append(f.referrals, res.Referrals...)
+		pages++
+		referrals = append(referrals, res.Referrals...)
 		answer, ok := ldap.FindControl(res.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
 		if !ok && (s.o.Paging == PagingRequired || c.server.ad) {
-			return f, errUnpaged
+			return pages, nil, errUnpaged
 		}
 		// Who does not know the control ignores it, and has given all that there is, as
 		// there was no error: that would be sizeLimitExceeded (RFC 4511, sections 4.1.11
 		// and 4.5.2).
 		if !ok || len(answer.Cookie) == 0 {
-			return f, nil
+			return pages, referrals, nil
 		}
 		cookie = answer.Cookie
 	}
@@ -72,9 +67,9 @@ func (s *Source) paged(ctx context.Context, c *conn, search func(paging ...ldap.
 		err = &problem{err: err, hint: "the server lists nothing page by page for the bind DN, and in one piece it gives no more: let it list pages (on slapd size.prtotal=unlimited), or raise the size limit for the bind DN"}
 	}
 	if err != nil {
-		return f, err
+		return 0, nil, err
 	}
-	return found{1, res.Referrals}, nil
+	return 1, res.Referrals, nil
 }
 
 // forgotten reports an answer to a page's cookie that the server has dropped: Active
