@@ -149,7 +149,7 @@ func (p *Pool) done(it report.Item) {
 // freshen looks at the users of the next steps once more, if the look at the first of
 // them is old.
 func (p *Pool) freshen(ctx context.Context, next []*plan.Step) error {
-	if time.Since(next[0].To.Seen) < plan.MaxAge-lookMargin {
+	if next[0].Outcome != outcome.Planned || time.Since(next[0].To.Seen) < plan.MaxAge-lookMargin {
 		return nil
 	}
 	next = next[:min(len(next), lookAhead)]

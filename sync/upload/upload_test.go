@@ -219,6 +219,33 @@ func TestOldLook(t *testing.T) {
 	})
 }
 
+// Who lost the address is not looked at once more for each of those behind.
+func TestOldLooksTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &side{}
+		pool := &Pool{Plan: &plan.Plan{}, Users: s}
+		var steps []*plan.Step
+		for range 3 {
+			steps = append(steps, &plan.Step{Work: &plan.Work{}, Outcome: outcome.Planned, To: &plan.User{ID: 101}})
+		}
+		for i := range steps {
+			pool.Users = again(func() []plan.User { s.note("look"); return make([]plan.User, len(steps)-i) })
+			if err := pool.freshen(t.Context(), steps[i:]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(s.log) != 1 {
+			t.Errorf("%v", s.log)
+		}
+	})
+}
+
+// again is a Looker that shows users as it wants them.
+type again func() []plan.User
+
+func (a again) Again(context.Context, []*plan.Step) ([]plan.User, error) { return a(), nil }
+func (a again) One(context.Context, int64) (plan.User, error)            { return plan.User{}, nil }
+
 // Nothing is sent that could not be announced.
 func TestStateThatDoesNotWrite(t *testing.T) {
 	s := &side{broken: errors.New("no space left on device")}
