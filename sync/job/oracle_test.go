@@ -354,6 +354,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 	case status == 200 && a.Message == "PARTIAL_SUCCESS":
 		o.answered[id] = a.Message
 		m.partial, m.refused[q] = true, true
+		m.doubt = o.w.dead
 	case status == 0 || status >= 500 || status == 200 || unreadable:
 		o.answered[id] = "unknown"
 		m.doubt = true

@@ -161,6 +161,12 @@ var situations = []situation{
 		newPhoto(w)
 		w.today(&night{Faults: []string{"partial,as=null"}})
 	}},
+	{name: "partial success that names the user's own picture, and the photo is removed", change: func(w *world) {
+		w.c.hire(0, cyd, 30, true)
+		w.c.choose(w.c.userAt(cyd), 1)
+		w.today(&night{Faults: []string{"partial,as=null"}})
+		w.photo(cyd, 0)
+	}},
 	{name: "own picture", change: func(w *world) { w.c.choose(w.c.userAt(ann), 1) }},
 	{name: "own picture, and a new photo", change: func(w *world) {
 		w.c.choose(w.c.userAt(bob), 1)

@@ -259,10 +259,11 @@ func (p *Pool) partial(it report.Item, s *plan.Step, r ready, res *smartsheet.Up
 		u.Failure.Final = true
 		it.Hint = "look at the person's picture in Smartsheet: this was the second time; the same photo is not sent again until it changes"
 	}
-	if image != "" {
+	announced := p.intent(s, r).Users[0].Intent
+	if image != "" && image != announced.Foreign {
 		u.Sent, u.Intent = p.asSent(s, r, image), nil
-	} else {
-		u.Intent = p.intent(s, r).Users[0].Intent
+	} else { // it may name the picture that the user had before, which is not ours
+		u.Intent = announced
 	}
 	c := state.Change{Users: []state.User{u}}
 	p.addRow(&c, s, r.src.sha256, endOf(u.Failure))
