@@ -156,7 +156,7 @@ func (o *watch) sending(id int64, data []byte) {
 	case !seen || l.email == "":
 		o.fail(pWhose, "picture %d went to user %d, whom no look of this run shows", q, id)
 		return
-	case time.Since(l.at) > plan.MaxAge:
+	case time.Since(l.at) > 5*time.Minute:
 		o.fail(pFresh, "picture %d went to user %d, seen %v before", q, id, time.Since(l.at))
 	case !l.active:
 		o.fail(pFresh, "picture %d went to user %d, who is not active", q, id)
