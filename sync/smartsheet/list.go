@@ -133,6 +133,7 @@ type pass struct {
 	back   int  // places that the next page begins earlier, since there was a gap
 	gaps   int  // so far
 	idle   int  // pages in a row with nobody new
+	end    int  // the place of a page without users; 0: there was none
 	beyond bool // the last page came after a gap, with users on it: the list goes on there
 }
 
@@ -161,6 +162,9 @@ func (w *pass) goBack(p page) error {
 		return w.notWhole()
 	}
 	w.back, w.beyond = 2*w.back+w.size/8+1, len(p.Data) > 0
+	if !w.beyond {
+		w.end = p.start
+	}
 	return nil
 }
 
@@ -185,6 +189,9 @@ func (w *pass) goOn(p page) (end bool, err error) {
 		more, w.back = true, 0
 	}
 	w.read = p.start + n
+	if w.end > 0 && w.read >= w.end {
+		more = false
+	}
 	if n > 0 && (p.Total == 0 || w.read < p.Total) && more {
 		return false, nil
 	}
