@@ -145,7 +145,9 @@ func (j *Job) prepare(ctx context.Context, rep *report.Report) (*prepared, error
 		return nil, err
 	}
 	p.account = account
-	return p, j.guard(l.people, rep, p)
+	err = j.guard(l.people, rep, p)
+	p.users.Release()
+	return p, err
 }
 
 // build makes the plan for what is listed.

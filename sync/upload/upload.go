@@ -110,6 +110,7 @@ func last(s *plan.Step) int {
 // each calls one for every step. before, if any, is called in order, for the steps
 // that are still to come.
 func (p *Pool) each(ctx context.Context, steps []*plan.Step, before func(context.Context, []*plan.Step) error, one func(context.Context, *plan.Step) (report.Item, error)) ([]report.Item, error) {
+	p.items = make([]report.Item, 0, len(steps))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(p.Concurrency, 1))
 	for i, s := range steps {
