@@ -80,6 +80,7 @@ func (a *app) perform(ctx context.Context, mode, runID string, c *config.Config,
 	j.Scope.Only, j.Scope.Source, j.Scope.Limit = f.match(), f.Source, f.Limit
 	j.Scope.Force, j.Scope.Checksum, j.Scope.RetryFailed = f.Force, f.Checksum, f.RetryFailed
 	j.How.Mode, j.How.Thumbnails, j.How.Verify = mode, c.Report.Thumbnails, f.verify
+	j.How.Before = c.Report.Before && c.Report.Thumbnails
 	j.How.Approve, j.How.Apply, j.How.Strict = f.approve, f.apply, f.strict
 	j.Events = job.Events{
 		Listed: w.Source, Asked: w.Asked, Item: w.Item,

@@ -18,6 +18,7 @@ func (j *Job) preview(ctx context.Context, p *prepared) ([]report.Item, error) {
 	if j.How.Mode == Plan {
 		p.plan.Limit(j.Scope.Limit)
 	}
+	j.fetchShown(ctx, p)
 	pool := j.pool(p)
 	pool.Done = nil // nothing is sent
 	items, err := pool.Preview(ctx, p.plan.Uploads())
@@ -31,7 +32,8 @@ func (j *Job) preview(ctx context.Context, p *prepared) ([]report.Item, error) {
 			p.file.Prepared(it.Email, sum, it.Code)
 		}
 		if p.held != nil && it.Outcome == string(outcome.Planned) {
-			it.Reason, it.Outcome, it.Message = string(outcome.HeldBack), string(outcome.Held), "the whole run is held"
+			it.Message = outcome.Reason(it.Reason).Words().Title // why it would be sent
+			it.Reason, it.Outcome = string(outcome.HeldBack), string(outcome.Held)
 		}
 	}
 	if p.file != nil && j.Events.File != nil {
@@ -46,6 +48,9 @@ func (j *Job) execute(ctx context.Context, p *prepared) ([]report.Item, error) {
 		return nil, err
 	}
 	p.plan.Limit(j.Scope.Limit)
+	if j.How.Mode == Apply {
+		j.fetchShown(ctx, p)
+	}
 	items, err := j.pool(p).Run(ctx, p.plan.Uploads())
 	items = append(items, p.left()...)
 	if err == nil {

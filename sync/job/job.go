@@ -35,6 +35,8 @@ const (
 type Smartsheet interface {
 	match.Smartsheet
 	upload.Uploader
+	ImageURLs(ctx context.Context, ids []string) (map[string]string, error)
+	Picture(ctx context.Context, address string) ([]byte, error)
 	Me(ctx context.Context) (smartsheet.Me, error)
 	Stats() smartsheet.Stats
 }
@@ -64,6 +66,7 @@ type How struct {
 	Version     string
 	Concurrency int
 	Thumbnails  bool       // in the report
+	Before      bool       // with Thumbnails: also what Smartsheet shows now, of a plan, a held run and an apply
 	Verify      bool       // look afterwards whether Smartsheet shows what was uploaded
 	Approve     string     // the ID of the plan that may pass the guards; empty: none
 	Apply       *plan.File // of mode Apply
@@ -96,7 +99,9 @@ func Run(ctx context.Context, j Job) (*report.Report, error) {
 		} else {
 			items, err = j.execute(ctx, p)
 		}
+		p.show(items)
 		rep.Add(items...)
+		rep.Warnings = append(rep.Warnings, p.warnings...)
 		if err == nil {
 			err = p.held
 		}
@@ -116,9 +121,11 @@ type prepared struct {
 	users     *match.Users
 	changes   changes
 	plan      *plan.Plan
-	claims    []string   // digests of the claims that were lost
-	file      *plan.File // to be kept; nil: none
-	held      error      // why nothing may be written
+	claims    []string         // digests of the claims that were lost
+	file      *plan.File       // to be kept; nil: none
+	held      error            // why nothing may be written
+	shown     map[int64]string // small pictures that Smartsheet shows now, by user
+	warnings  []string
 	startedAt time.Time
 }
 

@@ -2,13 +2,17 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"sync"
+
+	"photosync/sync/outcome"
 )
 
 // The page is one file: the style and the script stand in it, and the policy in its
@@ -100,26 +104,35 @@ func (w *pageWriter) run(name string, data any) {
 func (w *pageWriter) section(s Section) {
 	w.run("section", s)
 	for _, g := range s.Groups {
+		class, as, shown := "people", "person", shownPeople
+		if s.Kind == "sent" || g.Code == string(outcome.HeldBack) && slices.ContainsFunc(g.Items, func(it *Item) bool { return pictures(it) > 0 }) {
+			class, as, shown = "sheet", "picture", shownPictures
+			slices.SortStableFunc(g.Items, func(a, b *Item) int { return cmp.Compare(pictures(b), pictures(a)) })
+		}
+		end := "</div>"
 		switch s.Kind {
 		case "sent":
 			w.WriteString(`<div data-group>`)
-			w.list(g, "sheet", "picture", shownPictures)
-			w.WriteString("</div>")
 		case "later":
 			w.WriteString(`<div class="group card" data-group>`)
-			w.list(g, "people", "person", shownPeople)
-			w.WriteString("</div>")
 		case "left":
 			w.run("fold", g)
-			w.list(g, "people", "person", shownPeople)
-			w.WriteString("</details>")
+			end = "</details>"
 		default:
 			w.run("group", g)
-			w.list(g, "people", "person", shownPeople)
-			w.WriteString("</div>")
 		}
+		w.list(g, class, as, shown)
+		w.WriteString(end)
 	}
 	w.WriteString("</section>\n")
+}
+
+// pictures counts the small pictures of a person: of what is sent and of what was there.
+func pictures(it *Item) (n int) {
+	if it.Image != nil {
+		n = min(len(it.Image.Thumbnail), 1) + min(len(it.Image.Before), 1)
+	}
+	return n
 }
 
 // row is one person on the page.

@@ -93,7 +93,7 @@ func TestAllIsText(t *testing.T) {
 			r.Add(Item{
 				Email: s, Source: s, Ref: s, Reason: "new", Outcome: outcome, Message: s, Hint: s, RefID: &s, ErrorCode: &code, HTTPStatus: 400,
 				FailedItems: []FailedItem{{Message: s + "1", RefID: &one}}, EarlierErrors: []AttemptError{{RefID: s + "2"}}, Candidates: []string{s},
-				Image: &Image{Format: s, SourceFormat: s, Width: 1, SourceWidth: 1, Changes: []string{s}, Thumbnail: s},
+				Image: &Image{Format: s, SourceFormat: s, Width: 1, SourceWidth: 1, Changes: []string{s}, Thumbnail: s, Before: s},
 			})
 		}
 		return r
@@ -140,6 +140,42 @@ func TestThumbnailsAreOnlyPictures(t *testing.T) {
 	}
 	if thumb(&Item{}) != "" {
 		t.Error("a picture of nothing")
+	}
+}
+
+// Of a held run the page shows cards, what Smartsheet shows beside what would be sent,
+// those with both first; and what the guard says stands there once.
+func TestHeldPage(t *testing.T) {
+	const old, fresh = "data:image/jpeg;base64,b2xk", "data:image/jpeg;base64,bmV3"
+	held := func(email, thumbnail, before string) Item {
+		return Item{Email: email, Outcome: "held", Reason: "held", Message: "Changed at the source", Image: &Image{Thumbnail: thumbnail, Before: before}}
+	}
+	r := New("sync", "r", "1", sample(0).StartedAt)
+	r.Add(held("a@example.com", "", ""), held("b@example.com", fresh, ""), held("c@example.com", fresh, old),
+		held("d@example.com", fresh, "https://images.example.com/secret"), held("e@example.com", "", old))
+	const says = "1,494 of 2,000 people known would get another picture"
+	r.Result, r.Guards = Held, []Breach{{Guard: "max_replaced", Message: says}}
+	r.Error = &Error{Message: "held back, nothing was written: guard.max_replaced: " + says}
+	page := encode(t, r)
+	if n := strings.Count(page, says); n != 1 {
+		t.Errorf("the guard's sentence stands there %d times", n)
+	}
+	if strings.Count(page, `class="pair"`) != 1 || strings.Count(page, fresh) != 3 || strings.Count(page, old) != 1 || strings.Contains(page, "https:") {
+		t.Error("not exactly one pair of pictures and two others, or an address")
+	}
+	var order []string
+	for _, m := range regexp.MustCompile(`class="who">(.)<wbr>`).FindAllStringSubmatch(page, -1) {
+		order = append(order, m[1])
+	}
+	if got := strings.Join(order, ""); got != "cdbea" {
+		t.Errorf("order %q", got)
+	}
+	if !strings.Contains(page, `<p class="quiet">Changed at the source`) || strings.Contains(page, `<ul class="people"`) {
+		t.Error("a card does not say why the picture would be sent")
+	}
+	r.Result, r.Error.Message = Interrupted, "stopped by a signal"
+	if !strings.Contains(encode(t, r), "stopped by a signal") {
+		t.Error("an error that no guard says is not there")
 	}
 }
 

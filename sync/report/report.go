@@ -164,6 +164,17 @@ type Image struct {
 	UploadSHA256 string   `json:"upload_sha256"`
 	Changes      []string `json:"changes,omitempty"`   // what was done to the source's picture
 	Thumbnail    string   `json:"thumbnail,omitempty"` // of what is sent: a data: URI of a JPEG
+	Before       string   `json:"before,omitempty"`    // of what Smartsheet showed, the same
+}
+
+// WithoutPictures is the item without its small pictures.
+func (it Item) WithoutPictures() Item {
+	if it.Image != nil {
+		image := *it.Image
+		image.Thumbnail, image.Before = "", ""
+		it.Image = &image
+	}
+	return it
 }
 
 // New begins the report of a run.

@@ -130,14 +130,26 @@ func thumb(it *Item) template.URL {
 	if it.Image == nil {
 		return ""
 	}
-	data, ok := strings.CutPrefix(it.Image.Thumbnail, "data:image/jpeg;base64,")
+	return picture(it.Image.Thumbnail)
+}
+
+// now is the small picture of what Smartsheet showed, where it has one to stand beside.
+func now(it *Item) template.URL {
+	if thumb(it) == "" {
+		return ""
+	}
+	return picture(it.Image.Before)
+}
+
+func picture(uri string) template.URL {
+	data, ok := strings.CutPrefix(uri, "data:image/jpeg;base64,")
 	notBase64 := func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '+' || r == '/' || r == '=')
 	}
 	if !ok || strings.ContainsFunc(data, notBase64) {
 		return ""
 	}
-	return template.URL(it.Image.Thumbnail)
+	return template.URL(uri)
 }
 
 // refs are all refIds of an item, the last one first.
@@ -184,7 +196,7 @@ var pageFuncs = template.FuncMap{
 		}
 		return fmt.Sprint(n)
 	},
-	"bytes": Size[int], "when": timeText, "reason": reasonTitle, "thumb": thumb, "refs": refs, "initial": initial,
+	"bytes": Size[int], "when": timeText, "reason": reasonTitle, "thumb": thumb, "now": now, "refs": refs, "initial": initial,
 	"local":  func(email string) string { return email[:at(email)] },
 	"domain": func(email string) string { return email[at(email):] },
 	"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

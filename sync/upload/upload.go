@@ -91,20 +91,20 @@ func (p *Pool) Run(ctx context.Context, steps []*plan.Step) ([]report.Item, erro
 // nothing. The items are those that Run would begin with: planned, or what the picture
 // already decides.
 func (p *Pool) Preview(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
-	// Small pictures of replacements first: there are not enough for everybody.
-	steps = slices.Clone(steps)
-	slices.SortStableFunc(steps, func(a, b *plan.Step) int { return cmp.Compare(last(a), last(b)) })
-	return p.each(ctx, steps, nil, func(ctx context.Context, s *plan.Step) (report.Item, error) {
+	return p.each(ctx, ByNeed(steps), nil, func(ctx context.Context, s *plan.Step) (report.Item, error) {
 		return p.prepare(ctx, s).item, nil
 	})
 }
 
-// last puts the pictures that replace nothing behind the others.
-func last(s *plan.Step) int {
-	if s.Replaces() || s.Reason == outcome.Placeholder {
-		return 0
-	}
-	return 1
+// ByNeed sorts steps by who needs a small picture first, as there are not enough for
+// everybody: those who have a picture, and then, by hash, a sample of the others.
+func ByNeed(steps []*plan.Step) []*plan.Step {
+	return slices.SortedStableFunc(slices.Values(steps), func(a, b *plan.Step) int {
+		if had, has := a.To.ImageID != "", b.To.ImageID != ""; had != has {
+			return cmp.Compare(b.To.ImageID, a.To.ImageID) // the empty one last
+		}
+		return cmp.Compare(a.SHA256(), b.SHA256())
+	})
 }
 
 // each calls one for every step. before, if any, is called in order, for the steps

@@ -96,14 +96,10 @@ func (r *Run) Item(it report.Item) {
 	logItem(r.Log, it)
 	r.item(it)
 	if r.lines != nil && !r.quiet {
-		if it.Image != nil { // its picture is in the summary
-			small := *it.Image
-			small.Thumbnail, it.Image = "", &small
-		}
 		r.lines.print(struct {
 			MessageType string `json:"message_type"`
 			report.Item
-		}{"item", it})
+		}{"item", it.WithoutPictures()}) // they are in the summary
 	}
 }
 

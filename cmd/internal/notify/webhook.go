@@ -114,10 +114,7 @@ func encode(r *report.Report, text string) ([]byte, error) {
 		short.Items = short.Items[:min(len(short.Items), maxItems)]
 	}
 	for i, it := range short.Items {
-		if it.Image != nil {
-			image := *it.Image
-			image.Thumbnail, short.Items[i].Image = "", &image
-		}
+		short.Items[i] = it.WithoutPictures()
 	}
 	return json.Marshal(message{slackEscapes.Replace(text), "summary", &short, len(r.Items) - len(short.Items)})
 }

@@ -1,0 +1,67 @@
+package job
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"photosync/sync/report"
+	"photosync/sync/upload"
+)
+
+const (
+	idsAtOnce   = 100 // image ids in one call
+	fetchWithin = 2 * time.Minute
+)
+
+// fetchShown fetches small pictures of what Smartsheet shows now, of users whose
+// picture the plan replaces. One that cannot be had is missing: nothing depends on it.
+func (j *Job) fetchShown(ctx context.Context, p *prepared) {
+	if !j.How.Before {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchWithin)
+	defer cancel()
+	users := map[string]int64{} // by image id
+	for _, s := range upload.ByNeed(p.plan.Uploads()) {
+		if s.To.ImageID != "" && len(users) < upload.MaxThumbnails {
+			users[s.To.ImageID] = s.To.ID
+		}
+	}
+	p.shown = map[int64]string{}
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(max(j.How.Concurrency, 1))
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(users)), idsAtOnce) {
+		urls, err := j.Smartsheet.ImageURLs(ctx, ids)
+		if err != nil {
+			p.warnings = append(p.warnings, "report.before: the pictures that Smartsheet shows now could not be had: "+err.Error())
+			break
+		}
+		for _, id := range ids {
+			g.Go(func() error {
+				if data, err := j.Smartsheet.Picture(ctx, urls[id]); err == nil {
+					small := upload.Small(ctx, data)
+					mu.Lock()
+					defer mu.Unlock()
+					p.shown[users[id]] = small
+				}
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // no function fails
+}
+
+// show puts what Smartsheet shows now beside the pictures of items.
+func (p *prepared) show(items []report.Item) {
+	for i := range items {
+		if it := &items[i]; it.Image != nil && it.Image.Thumbnail != "" {
+			it.Image.Before = p.shown[it.UserID]
+		}
+	}
+}
