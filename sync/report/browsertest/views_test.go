@@ -13,7 +13,7 @@ import (
 
 // Each view is kept as an artefact of the test: go test -artifacts -outputdir DIR.
 func TestViews(t *testing.T) {
-	file := render(t, sample(40))
+	run, held := render(t, sample(40)), render(t, held(40))
 	dir := t.ArtifactDir()
 	keep := func(name string, data []byte) {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
@@ -21,14 +21,19 @@ func TestViews(t *testing.T) {
 		}
 	}
 	for _, v := range []struct {
-		name, scheme, media string
-		width               int64
+		name, file, scheme, media string
+		width                     int64
 	}{
-		{"light", "light", "", 1200},
-		{"dark", "dark", "", 1200},
-		{"phone", "light", "", 390},
-		{"phone-dark", "dark", "", 390},
-		{"print", "light", "print", 794}, // A4 at 96 pixels an inch
+		{"light", run, "light", "", 1200},
+		{"dark", run, "dark", "", 1200},
+		{"phone", run, "light", "", 390},
+		{"phone-dark", run, "dark", "", 390},
+		{"print", run, "light", "print", 794}, // A4 at 96 pixels an inch
+		{"held-light", held, "light", "", 1200},
+		{"held-dark", held, "dark", "", 1200},
+		{"held-phone", held, "light", "", 390},
+		{"held-phone-dark", held, "dark", "", 390},
+		{"held-print", held, "light", "print", 794},
 	} {
 		t.Run(v.name, func(t *testing.T) {
 			b := newTab(t)
@@ -36,7 +41,7 @@ func TestViews(t *testing.T) {
 			call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 				Media: v.media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: v.scheme}},
 			})
-			b.do(chromedp.Navigate("file://" + file))
+			b.do(chromedp.Navigate("file://" + v.file))
 			if wide := eval[int](b, `document.documentElement.scrollWidth`); wide > int(v.width) {
 				t.Errorf("the page is %d pixels wide in a window of %d", wide, v.width)
 			}
@@ -53,11 +58,11 @@ func TestViews(t *testing.T) {
 				t.Fatal(err)
 			}
 			keep(v.name+".png", png)
-			b.clean(file)
+			b.clean(v.file)
 		})
 	}
 	b := newTab(t)
-	b.do(chromedp.Navigate("file://" + file))
+	b.do(chromedp.Navigate("file://" + run))
 	pdf, err := chromedp.Run(b, chromedp.PrintToPDF(chromedp.PDFPrintBackground()))
 	if err != nil || !bytes.HasPrefix(pdf, []byte("%PDF")) {
 		t.Fatalf("printing gives %.20q, %v", pdf, err)
