@@ -104,13 +104,12 @@ func (us *Users) Searched() (last time.Time, asked int) {
 // byAlternates finds users for work of which no address is a user's own.
 func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) error {
 	a := us.alternates
-	ws = slices.DeleteFunc(slices.Clone(ws), (*plan.Work).Gone)
 	if !us.all {
 		if err := us.LookUp(ctx, a.owners(ws)); err != nil {
 			return err
 		}
 	}
-	left := us.assign(ws)
+	left := slices.DeleteFunc(us.assign(ws), (*plan.Work).Gone)
 	isNew := func(w *plan.Work) bool { return w.Row == nil }
 	if len(left) == 0 || a.changed || a.now.Sub(a.Searched) <= searchAge && !slices.ContainsFunc(left, isNew) {
 		return nil
