@@ -334,3 +334,23 @@ func TestMovedPhoto(t *testing.T) {
 		}
 	}
 }
+
+// Answers that are partial for everybody are not the fault of the photos: they are sent
+// again, and the next night is as loud as the first.
+func TestPartialForAll(t *testing.T) {
+	b := newBench(t, 8, simulator.Options{})
+	b.sim.AddFault(simulator.Fault{Kind: "partial"})
+	for night := range 3 {
+		if r := b.must(nil); r.Totals.PartialSuccess != 8 || r.Result != report.Partial {
+			t.Errorf("night %d: result %s, %+v, %v", night, r.Result, r.Totals, r.SkippedByReason)
+		}
+	}
+	b.sim.ClearFaults()
+	b.sim.AddFault(simulator.Fault{Kind: "partial", User: email(3)})
+	if r := b.must(nil); r.Totals.Uploaded != 7 || r.Totals.PartialSuccess != 1 {
+		t.Errorf("the cause is mended: %+v, %v", r.Totals, r.SkippedByReason)
+	}
+	if r := b.must(nil); r.SkippedByReason["known_bad"] != 1 {
+		t.Errorf("the one that is left: %+v, %v", r.Totals, r.SkippedByReason)
+	}
+}

@@ -86,7 +86,7 @@ func (p *Pool) refusedOne(ctx context.Context, it report.Item, s *plan.Step, r r
 	f := p.failure(s, r.src.sha256, state.Failure{Message: it.Message, Status: it.HTTPStatus, RefID: value(it.RefID), Code: codeText(value(it.ErrorCode))})
 	c := p.undecided(s, r, res, f)
 	p.addRow(&c, s, r.src.sha256, plan.Open)
-	p.refuse(s, r.src.sha256, c.Users[0])
+	p.refuse(s, r.src.sha256, c.Users[0], false)
 	if rerr := p.record(&it, c); rerr != nil {
 		return it, rerr
 	}
@@ -98,23 +98,43 @@ func (p *Pool) refusedOne(ctx context.Context, it report.Item, s *plan.Step, r r
 
 // refusal is a photo that was refused in this run, perhaps for good.
 type refusal struct {
-	step   *plan.Step
-	sha256 string
-	user   state.User
+	step    *plan.Step
+	sha256  string
+	user    state.User
+	partial bool // Smartsheet took a part of it
 }
 
-func (p *Pool) refuse(s *plan.Step, sha256 string, u state.User) {
+func (p *Pool) refuse(s *plan.Step, sha256 string, u state.User, partial bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.refused = append(p.refused, refusal{s, sha256, u})
+	p.refused = append(p.refused, refusal{s, sha256, u, partial})
+}
+
+// manyPartial is how many people may be partially successful while nobody is wholly.
+// Then it is not about their photos.
+const manyPartial = 5
+
+// partialForAll reports whether the answers of the run were partial for everybody.
+func (p *Pool) partialForAll() bool {
+	n := 0
+	for _, it := range p.items {
+		switch outcome.Outcome(it.Outcome) {
+		case outcome.Uploaded:
+			return false
+		case outcome.PartialSuccess:
+			n++
+		}
+	}
+	return n >= manyPartial
 }
 
 // finish records which refusals are for good: those of photos while others got through.
 // What is the same for everybody, as headers and gateways are, is no photo's fault.
 func (p *Pool) finish() error {
 	var c state.Change
+	partialForAll := p.partialForAll()
 	for _, r := range p.refused {
-		if !p.refusals.Final(r.user.ID) {
+		if r.partial && partialForAll || !r.partial && !p.refusals.Final(r.user.ID) {
 			continue
 		}
 		f := *r.user.Failure

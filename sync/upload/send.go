@@ -242,12 +242,13 @@ func (p *Pool) addRow(c *state.Change, s *plan.Step, sha256 string, end plan.End
 func (p *Pool) partial(it report.Item, s *plan.Step, r ready, res *smartsheet.UploadResult, image string) (report.Item, error) {
 	it.Outcome, it.Hint = string(outcome.PartialSuccess), "look at the person's picture in Smartsheet; the next run sends it again, once"
 	f := state.Failure{Message: res.Message, Status: res.HTTPStatus, RefID: res.RefID}
+	final := false // if others are wholly successful
 	for _, item := range res.FailedItems {
 		if e := item.Error; e != nil {
 			it.ErrorCode, it.RefID = &e.Code, &e.RefID
 			as := smartsheet.Error{Status: res.HTTPStatus, Code: e.Code, RefID: e.RefID, Message: e.Message}
-			f = state.Failure{Code: codeText(e.Code), RefID: e.RefID, Status: res.HTTPStatus, Message: e.Message, Final: as.Final()}
-			if f.Final {
+			f = state.Failure{Code: codeText(e.Code), RefID: e.RefID, Status: res.HTTPStatus, Message: e.Message}
+			if final = as.Final(); final {
 				it.Hint = as.Hint()
 			}
 			break
@@ -255,9 +256,9 @@ func (p *Pool) partial(it report.Item, s *plan.Step, r ready, res *smartsheet.Up
 	}
 	u := rowOf(s)
 	u.Failure = p.failure(s, r.src.sha256, f)
-	if u.Failure.Count > 1 && !u.Failure.Final {
-		u.Failure.Final = true
-		it.Hint = "look at the person's picture in Smartsheet: this was the second time; the same photo is not sent again until it changes"
+	if u.Failure.Count > 1 && !final {
+		final = true
+		it.Hint = "look at the person's picture in Smartsheet: this was the second time; if it takes others, the same photo is not sent again until it changes"
 	}
 	announced := p.intent(s, r).Users[0].Intent
 	if image != "" && image != announced.Foreign {
@@ -266,15 +267,11 @@ func (p *Pool) partial(it report.Item, s *plan.Step, r ready, res *smartsheet.Up
 		u.Intent = announced
 	}
 	c := state.Change{Users: []state.User{u}}
-	p.addRow(&c, s, r.src.sha256, endOf(u.Failure))
-	return it, p.record(&it, c)
-}
-
-func endOf(f *state.Failure) plan.End {
-	if f.Final {
-		return plan.Refused
+	p.addRow(&c, s, r.src.sha256, plan.Open)
+	if final {
+		p.refuse(s, r.src.sha256, u, true)
 	}
-	return plan.Open
+	return it, p.record(&it, c)
 }
 
 // failure completes f with what all failures have.
