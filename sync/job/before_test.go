@@ -157,3 +157,29 @@ func TestPicturesGoWhereTheyAreNeeded(t *testing.T) {
 		t.Errorf("%d pictures, %d of them of the first thousand; the one that is replaced: %q, %q", with, first, last.Thumbnail, last.Before)
 	}
 }
+
+// Of a picture that too many people have, one of them shows it, until it was reported.
+func TestSharedPictureIsShown(t *testing.T) {
+	b := newBench(t, 30, simulator.Options{})
+	for i := range 30 {
+		b.mem.Put(email(i), picture(7))
+	}
+	shown := func(r *report.Report) (n int) {
+		for _, it := range r.Items {
+			if it.Reason != "shared_image" || it.Outcome != "held" {
+				t.Errorf("%+v", it)
+			}
+			if it.Image != nil && it.Image.Thumbnail != "" {
+				n++
+			}
+		}
+		return n
+	}
+	with := func(o *Job) { guarded(o); o.How.Thumbnails = true }
+	if n := shown(b.must(with)); n != 1 {
+		t.Errorf("%d people show it on the first night", n)
+	}
+	if n := shown(b.must(with)); n != 0 {
+		t.Errorf("%d people show it on the second night", n)
+	}
+}

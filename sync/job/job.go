@@ -89,11 +89,12 @@ func Run(ctx context.Context, j Job) (*report.Report, error) {
 	rep := report.New(j.How.Mode, j.How.RunID, j.How.Version, time.Now().UTC())
 	p, err := j.prepare(ctx, rep)
 	if err == nil {
-		rep.Add(p.decided()...)
+		items := p.decided()
+		j.showShared(ctx, p, items)
+		rep.Add(items...)
 		if j.Events.Made != nil {
 			j.Events.Made(p.plan)
 		}
-		var items []report.Item
 		if j.How.Mode == Plan || p.held != nil {
 			items, err = j.preview(ctx, p)
 		} else {

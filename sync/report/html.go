@@ -104,10 +104,10 @@ func (w *pageWriter) run(name string, data any) {
 func (w *pageWriter) section(s Section) {
 	w.run("section", s)
 	for _, g := range s.Groups {
+		slices.SortStableFunc(g.Items, func(a, b *Item) int { return cmp.Compare(pictures(b), pictures(a)) })
 		class, as, shown := "people", "person", shownPeople
 		if s.Kind == "sent" || g.Code == string(outcome.HeldBack) && slices.ContainsFunc(g.Items, func(it *Item) bool { return pictures(it) > 0 }) {
 			class, as, shown = "sheet", "picture", shownPictures
-			slices.SortStableFunc(g.Items, func(a, b *Item) int { return cmp.Compare(pictures(b), pictures(a)) })
 		}
 		end := "</div>"
 		switch s.Kind {

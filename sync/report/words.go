@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -109,13 +108,7 @@ func Count(n int, one, many string) string {
 }
 
 // Number writes a number with its digits in groups of three.
-func Number[N int | int64](n N) string {
-	s := strconv.FormatInt(int64(n), 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
+func Number[N int | int64](n N) string { return outcome.Number(int(n)) }
 
 // Size is a number of bytes in the unit that suits it.
 func Size[N int | int64](n N) string {
