@@ -8,7 +8,6 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // ListError is a source that could not be listed to its end.
@@ -53,7 +52,6 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 		return cmp.Or(strings.Compare(a.Address, b.Address), cmp.Compare(slices.Index(p.names, a.Loser.Source), slices.Index(p.names, b.Loser.Source)),
 			strings.Compare(a.Loser.Ref, b.Loser.Ref))
 	})
-	p.byKey = sync.OnceValue(p.sortByKey)
 	return p, listings, nil
 }
 

@@ -322,35 +322,8 @@ func TestHolder(t *testing.T) {
 		if j, ok := people.Holder(address); ok {
 			got = text(j)
 		}
-		if got != want || people.Reserved(address) != (address == "boss@x") || people.Listed(address) != (strings.HasSuffix(address, "@x") && address != "none@x") {
-			t.Errorf("Holder(%q) = %q, want %q; reserved: %v, listed: %v", address, got, want, people.Reserved(address), people.Listed(address))
-		}
-	}
-}
-
-// Keys are found whoever the entry belongs to, also if it is nobody.
-func TestHasKey(t *testing.T) {
-	l := parse("1: a@x", "2: a@x absent", "3: b@x hidden", "4: c@x", "5: d@x absent", "6: e@x", "7: f@x absent")
-	for i := range l[:3] {
-		l[i].Ref.Key = fmt.Sprint("key", i+1)
-	}
-	for i := range l[4:] {
-		l[4+i].Ref.Key = "twice"
-	}
-	people, _, err := Join(t.Context(), []Named{{Name: "hr", Source: parse("0: a@x")}, {Name: "ad", Source: l}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		source, key string
-		want        Presence
-		ok          bool
-	}{
-		{"ad", "key1", Present, true}, {"ad", "key2", Absent, true}, {"ad", "key3", Hidden, true}, {"ad", "twice", Present, true},
-		{"ad", "key4", 0, false}, {"ad", "", 0, false}, {"hr", "key1", 0, false}, {"hr", "", 0, false}, {"gone", "key1", 0, false},
-	} {
-		if got, ok := people.HasKey(c.source, c.key); got != c.want || ok != c.ok {
-			t.Errorf("HasKey(%q, %q) = %v, %v", c.source, c.key, got, ok)
+		if got != want || people.Reserved(address) != (address == "boss@x") {
+			t.Errorf("Holder(%q) = %q, want %q; reserved: %v", address, got, want, people.Reserved(address))
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package sources
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -87,7 +86,6 @@ type People struct {
 	reserved  map[string]bool
 	lost      []LostClaim
 	count     int
-	byKey     func() []*entry // the entries with a key, sorted by source and key
 }
 
 // Len is the number of people.
@@ -122,13 +120,6 @@ func (p *People) Holder(address string) (Joined, bool) {
 	return p.claims[i].entry.joined(), true
 }
 
-// Listed reports whether any entry lists an address, whoever holds it.
-func (p *People) Listed(address string) bool {
-	_, lost := slices.BinarySearchFunc(p.lost, address, func(l LostClaim, a string) int { return strings.Compare(l.Address, a) })
-	_, held := p.Holder(address)
-	return held || lost
-}
-
 // Reserved reports whether an address belongs to an entry that exclude_filter
 // leaves out.
 func (p *People) Reserved(address string) bool { return p.reserved[address] }
@@ -136,35 +127,3 @@ func (p *People) Reserved(address string) bool { return p.reserved[address] }
 // Lost returns the claims that were lost, sorted by address. The caller must not
 // change them.
 func (p *People) Lost() []LostClaim { return p.lost }
-
-// HasKey reports whether a source lists an entry with this key, whoever it belongs
-// to, and what is known of its photo. The first call sorts all keys.
-func (p *People) HasKey(source, key string) (Presence, bool) {
-	n := slices.Index(p.names, source)
-	if n < 0 || key == "" {
-		return Unknown, false
-	}
-	entries := p.byKey()
-	i, found := slices.BinarySearchFunc(entries, key, func(e *entry, key string) int {
-		return cmp.Or(cmp.Compare(int(e.source), n), strings.Compare(e.ref().Key, key))
-	})
-	if !found {
-		return Unknown, false
-	}
-	for _, e := range entries[i+1:] { // an entry that is listed twice may have got its photo in between
-		if e.source != entries[i].source || e.ref().Key != key || entries[i].photo != Absent {
-			break
-		}
-		i++
-	}
-	return entries[i].photo, true
-}
-
-// sortByKey returns the entries with a key, sorted by source and key.
-func (p *People) sortByKey() []*entry {
-	entries := slices.DeleteFunc(slices.Clone(p.entries), func(e *entry) bool { return e.key == e.mark })
-	slices.SortFunc(entries, func(a, b *entry) int {
-		return cmp.Or(cmp.Compare(a.source, b.source), strings.Compare(a.ref().Key, b.ref().Key), a.compare(b))
-	})
-	return entries
-}

@@ -53,8 +53,8 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) ([]sources.Fact,
 	}
 	base := path.Base(name)
 	stem, _ := photoName(base)
-	if l, i := names.find(base, stem); i >= 0 {
-		add("mapping", "%s, line %d: %s, %s", sources.Text(s.mappingPath()), l.line, sources.Text(names.key(l)), sources.Text(names.email(l)))
+	if key, l := names.find(base, stem); l != nil {
+		add("mapping", "%s, line %d: %s, %s", sources.Text(s.mappingPath()), l.line, sources.Text(key), sources.Text(l.email))
 	}
 	return facts, nil
 }

@@ -193,8 +193,8 @@ const endTimeout = time.Second
 
 // collect runs work and what work starts, at most limit goroutines at a time, and
 // calls each, on the caller's goroutine, for every result that they emit. It returns
-// when all of them have ended, or soon after ctx is done. An error of each goes
-// before theirs.
+// when all of them have ended, or soon after ctx is done, then with its error. An error
+// of each goes before theirs.
 func collect[T any](ctx context.Context, limit int, work func(workers[T]) error, each func(T) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	g, gctx := errgroup.WithContext(ctx)
@@ -214,7 +214,10 @@ func collect[T any](ctx context.Context, limit int, work func(workers[T]) error,
 		select {
 		case t, more := <-found:
 			if !more {
-				return failed
+				return cmp.Or(failed, context.Cause(ctx))
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
 			if err := each(t); err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -32,8 +33,10 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 	}
 	defer root.Close()
 	room := semaphore.NewWeighted(readAhead)
-	todo := distinct(refs)
-	err = collect(ctx, min(readers, len(todo))+1, func(c workers[held]) error {
+	todo := slices.Clone(refs)
+	slices.SortFunc(todo, sources.Ref.Compare)
+	todo = slices.Compact(todo)
+	return collect(ctx, min(readers, len(todo))+1, func(c workers[held]) error {
 		for _, ref := range todo {
 			c.Go(func() error {
 				if c.ctx.Err() != nil {
@@ -49,33 +52,14 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 		return nil
 	}, func(t held) error {
 		defer room.Release(t.bytes)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 		return each(t.Photo)
 	})
-	if ctx.Err() != nil && err == nil {
-		err = context.Cause(ctx)
-	}
-	return err
 }
 
 // held is a photo and how many bytes of readAhead it takes.
 type held struct {
 	sources.Photo
 	bytes int64
-}
-
-func distinct(refs []sources.Ref) []sources.Ref {
-	done := make(map[sources.Ref]bool, len(refs))
-	var out []sources.Ref
-	for _, ref := range refs {
-		if !done[ref] {
-			done[ref] = true
-			out = append(out, ref)
-		}
-	}
-	return out
 }
 
 // photo reads one file, again if it changed meanwhile. Its error is that of ctx, or

@@ -34,18 +34,12 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 		return w.all()
 	}, func(people []sources.Person) error {
 		for _, p := range people {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
 			if err := each(p); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if ctx.Err() != nil && err == nil {
-		err = context.Cause(ctx)
-	}
 	w.mu.Lock() // a blocked worker may still be there
 	defer w.mu.Unlock()
 	w.listing.Warnings = w.warnings(err == nil)
@@ -59,7 +53,7 @@ type walk struct {
 	workers[[]sources.Person]
 	s     *Source
 	root  *os.Root
-	names *mapping // nil: files are named after people
+	names mapping // nil: files are named after people
 
 	mu      sync.Mutex // guards what follows
 	listing sources.Listing
@@ -107,7 +101,7 @@ func (w *walk) warnings(complete bool) []string {
 	}
 	if complete && w.names != nil {
 		if n, first := w.names.unused(); n > 0 {
-			lines = append(lines, fmt.Sprintf("%d in the mapping file without a file here (first: line %d, %q)", n, first.line, w.names.key(first)))
+			lines = append(lines, fmt.Sprintf("%d in the mapping file without a file here (first: line %d, %q)", n, w.names[first].line, first))
 		}
 	}
 	return lines
@@ -297,11 +291,12 @@ func (w *walk) stat(name string, e entry, now time.Time) (stamp string, ok bool,
 // who returns the address that a file belongs to, or why there is none.
 func (w *walk) who(base, stem string) (email, why string) {
 	if w.names != nil {
-		email, ok := w.names.lookUp(base, stem)
-		if !ok {
+		_, l := w.names.find(base, stem)
+		if l == nil {
 			return "", notMapped
 		}
-		return email, ""
+		l.used.Store(true)
+		return l.email, ""
 	}
 	email, err := emailOf(stem)
 	if err != nil {
