@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 
 	"go.etcd.io/bbolt"
 )
@@ -118,8 +117,7 @@ func proveAbsent(c *bbolt.Cursor, key []byte) error {
 	return nil
 }
 
-// Row is a person's row of which only the fixed part was read. Its email shares a
-// large text with others: whoever keeps it keeps all of that, see strings.Clone.
+// Row is a person's row of which only the fixed part was read.
 type Row struct {
 	Email       string
 	Fingerprint Fingerprint
@@ -131,7 +129,7 @@ type Row struct {
 
 // Person reads the rest of the row.
 func (r Row) Person() (Person, error) {
-	p, err := decodePerson(strings.Clone(r.Email), []byte(r.value))
+	p, err := decodePerson(r.Email, []byte(r.value))
 	if err != nil {
 		return Person{}, r.v.damaged(personName(r.Email), err)
 	}
