@@ -20,9 +20,6 @@ type Memory struct {
 	ReadErr    map[string]error // by first own address
 	Unknown    bool             // listings do not say who has a photo
 	Reserved   []string         // addresses of entries that are left out
-	Unnamed    []string         // entries that name nobody
-	Listed     func()           // called at the end of each listing: what it edits happens between listing and reading
-	Reading    func()           // called at the start of each Photos
 
 	mu      sync.Mutex
 	entries map[string]stored // by identity
@@ -39,7 +36,6 @@ type Entry struct {
 	Aliases     []string
 	DisplayName string
 	Photo       []byte // nil: none
-	Hidden      bool   // there is a photo and it may not be read
 }
 
 type stored struct {
@@ -107,25 +103,18 @@ func (m *Memory) Reads() int {
 
 // List implements sources.Source.
 func (m *Memory) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
-	if m.Listed != nil {
-		defer m.Listed()
-	}
 	m.mu.Lock()
 	entries := slices.SortedFunc(maps.Values(m.entries), func(a, b stored) int { return cmp.Compare(a.Ref, b.Ref) })
 	m.mu.Unlock()
-	l := sources.Listing{Reserved: slices.Clone(m.Reserved), Unnamed: slices.Sorted(slices.Values(m.Unnamed)), NoPhotos: !m.Unknown}
-	l.Entries = len(l.Unnamed)
+	l := sources.Listing{Reserved: slices.Clone(m.Reserved), NoPhotos: !m.Unknown}
 	for _, e := range entries {
 		if ctx.Err() != nil {
 			return l, context.Cause(ctx)
 		}
-		if m.ListErr != nil && l.Entries == len(l.Unnamed)+m.ListAfter {
+		if m.ListErr != nil && l.Entries == m.ListAfter {
 			return l, m.ListErr
 		}
 		p := m.person(e)
-		if p.HasPhoto == sources.Hidden {
-			l.Hidden++
-		}
 		l.NoPhotos = l.NoPhotos && p.HasPhoto == sources.Absent
 		l.Entries++
 		if err := each(p); err != nil {
@@ -146,8 +135,6 @@ func (m *Memory) person(e stored) sources.Person {
 		Ref: sources.Ref{Name: e.Ref, Key: e.Key, Mark: e.stamp}, Stamp: e.stamp, HasPhoto: sources.Present,
 	}
 	switch {
-	case e.Hidden:
-		p.HasPhoto = sources.Hidden
 	case m.Unknown:
 		p.HasPhoto = sources.Unknown
 	case e.Photo == nil:
@@ -158,9 +145,6 @@ func (m *Memory) person(e stored) sources.Person {
 
 // Photos implements sources.Source.
 func (m *Memory) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
-	if m.Reading != nil {
-		m.Reading()
-	}
 	done := map[sources.Ref]bool{}
 	for _, ref := range refs {
 		if ctx.Err() != nil {
@@ -188,8 +172,6 @@ func (m *Memory) photo(ref sources.Ref) sources.Photo {
 	switch err := m.ReadErr[e.Own[0]]; {
 	case err != nil:
 		p.Err = err
-	case e.Hidden:
-		p.Err = sources.ErrDenied
 	case e.Photo == nil:
 		p.Err = sources.ErrNoPhoto
 	default:
