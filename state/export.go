@@ -103,45 +103,25 @@ func (s *Store) Export(w io.Writer) error {
 }
 
 func (v *Snapshot) export(w io.Writer) error {
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	put := func(l any) error {
-		text.Reset()
-		return e.Encode(l)
-	}
 	h, err := v.header()
-	if err == nil {
-		err = put(h)
-	}
-	if err == nil {
-		_, err = w.Write(text.Bytes())
-	}
 	if err != nil {
 		return err
 	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(h); err != nil {
+		return err
+	}
 	for l, err := range v.lines() {
-		if err == nil {
-			err = put(&l)
-		}
-		if err == nil && needsEscape(text.Bytes()) {
-			l.escape()
-			err = put(&l)
-		}
-		if err == nil {
-			_, err = w.Write(text.Bytes())
-		}
 		if err != nil {
+			return err
+		}
+		l.escape()
+		if err := e.Encode(l); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// needsEscape reports whether a line in JSON may have lost a part of a text, in the
-// place of which encoding/json writes this, or has one that looks escaped.
-func needsEscape(text []byte) bool {
-	return bytes.Contains(text, []byte(`\ufffd`)) || bytes.Contains(text, []byte(inBase64))
 }
 
 // lines yields every row as it is exported.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -20,31 +19,15 @@ type holder struct {
 
 func holderPath(path string) string { return path + ".holder" }
 
-// writeHolder leaves the note. Without it a second run still ends, only less
-// clearly: failing to write it is no error. It is renamed into place, so that
-// nobody reads half a note, and that of another user is replaced too.
+// writeHolder leaves the note. Without it, or with half of it, a second run still ends,
+// only less clearly: failing to write it is no error.
 func writeHolder(path string) holder {
 	host, _ := os.Hostname()
 	h := holder{PID: os.Getpid(), Host: host, Since: time.Now().Truncate(time.Second)}
-	data, err := json.Marshal(h)
-	if err != nil {
-		return h
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".holder-*") // mode 0600
-	if err != nil {
-		return h
-	}
-	_, err = f.Write(data)
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), holderPath(path))
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		// An old note would name the wrong process.
-		os.Remove(holderPath(path))
+	os.Remove(holderPath(path)) // an old note would name the wrong process
+	if f, err := os.OpenFile(holderPath(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+		json.NewEncoder(f).Encode(h)
+		f.Close()
 	}
 	return h
 }

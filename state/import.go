@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -262,15 +263,14 @@ func (in *importer) rows(s *Store) error {
 			c.People = append(c.People, *l.Person)
 		case l.User != nil && l.User.ID != 0:
 			nUsers++
-			before, found, err := User{}, false, error(nil)
 			if in.export > 1 {
-				before, found, err = s.User(l.User.ID)
-			}
-			if err != nil {
-				return err
-			}
-			if found {
-				*l.User = merge(before, *l.User)
+				before, found, err := s.User(l.User.ID)
+				if err != nil {
+					return err
+				}
+				if found {
+					*l.User = merge(before, *l.User)
+				}
 			}
 			c.Users = append(c.Users, *l.User)
 		default:
@@ -311,20 +311,16 @@ func merge(a, b User) User {
 }
 
 // changed is when the row says that something happened for the last time.
-func (u *User) changed() (at time.Time) {
-	later := func(t time.Time) {
-		if t.After(at) {
-			at = t
-		}
-	}
+func (u *User) changed() time.Time {
+	var sent, announced, failed time.Time
 	if u.Sent != nil {
-		later(u.Sent.At)
+		sent = u.Sent.At
 	}
 	if u.Intent != nil {
-		later(u.Intent.At)
+		announced = u.Intent.At
 	}
 	if u.Failure != nil {
-		later(u.Failure.At)
+		failed = u.Failure.At
 	}
-	return at
+	return slices.MaxFunc([]time.Time{sent, announced, failed}, time.Time.Compare)
 }

@@ -137,7 +137,7 @@ func sweep(path string) {
 		return // nothing depends on it
 	}
 	for _, e := range entries {
-		for _, kind := range []string{".backup" + newKind, ".holder-", newKind} {
+		for _, kind := range []string{".backup" + newKind, newKind} {
 			if !strings.HasPrefix(e.Name(), base+kind) {
 				continue
 			}
