@@ -63,7 +63,8 @@ var faults = []string{
 	"status:500/4000,count=1", "status:500/4004,every=3", "status:503/4001,count=2", "status:429/4003,count=2",
 	"status:403/1004,count=1", "status:400/1128,count=1", "status:404/1020,count=1", "partial,count=1", "partial,every=2",
 	"partial,as=null", "partial,as=null,count=1", "says:PARTIAL_SUCCESS/3,count=1",
-	"html,count=1", "empty,count=1", "reset,count=2", "truncate,count=1", "lost,count=1", "lost,every=2", "unreadable,count=1",
+	"html,count=1", "empty,count=1", "reset,count=2", "truncate,count=1", "lost,count=1", "lost,every=2", "lost",
+	"unreadable,count=1", "unreadable",
 	"status:500/4000,op=users,count=1", "status:401/1002,skip=2", "status:503/4001,op=users", "hang,count=1",
 	"says:FAILURE/0,count=1", "says:ERROR/0,every=2", "maintenance,for=20m",
 }
