@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"crypto/sha256"
-	"embed"
+	_ "embed"
 	"encoding/base64"
 	"fmt"
 	"html/template"
@@ -20,8 +20,14 @@ import (
 // that html/template escapes them, and never by the script. Those that are not shown
 // at first lie in <template> elements, which cost the browser next to nothing.
 
-//go:embed page
-var pageFiles embed.FS
+var (
+	//go:embed page/page.html
+	pageHTML string
+	//go:embed page/page.css
+	pageCSS string
+	//go:embed page/page.js
+	pageJS string
+)
 
 const (
 	shownPeople   = 60     // of a group, at first
@@ -37,39 +43,23 @@ type parts struct {
 }
 
 // loadParts is called for the first page: commands that write none have no cost.
-var loadParts = sync.OnceValues(func() (*parts, error) {
-	t, err := template.New("").Funcs(pageFuncs).ParseFS(pageFiles, "page/page.html")
-	if err != nil {
-		return nil, err
-	}
-	css, err := pageFiles.ReadFile("page/page.css")
-	if err != nil {
-		return nil, err
-	}
-	js, err := pageFiles.ReadFile("page/page.js")
-	if err != nil {
-		return nil, err
-	}
-	hash := func(b []byte) string {
-		sum := sha256.Sum256(b)
+var loadParts = sync.OnceValue(func() *parts {
+	hash := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
 		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
 	return &parts{
-		templates: t,
-		style:     template.HTML("<style>" + string(css) + "</style>"),
-		script:    template.HTML("<script>" + string(js) + "</script>"),
-		policy: "default-src 'none'; img-src data:; style-src " + hash(css) + "; script-src " + hash(js) +
+		templates: template.Must(template.New("").Funcs(pageFuncs).Parse(pageHTML)),
+		style:     template.HTML("<style>" + pageCSS + "</style>"),
+		script:    template.HTML("<script>" + pageJS + "</script>"),
+		policy: "default-src 'none'; img-src data:; style-src " + hash(pageCSS) + "; script-src " + hash(pageJS) +
 			"; base-uri 'none'; form-action 'none'",
-	}, nil
+	}
 })
 
 // encodeHTML writes the page.
 func encodeHTML(w io.Writer, r *Report) error {
-	p, err := loadParts()
-	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
-	}
-	ss := Sections(r)
+	p, ss := loadParts(), Sections(r)
 	v := newView(r, ss)
 	v.Policy, v.Style, v.Script = p.policy, p.style, p.script
 	b := &pageWriter{Writer: bufio.NewWriter(w), templates: p.templates, left: maxPeople}

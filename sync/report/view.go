@@ -67,9 +67,7 @@ func mood(r *Report) (class, icon string) {
 	switch {
 	case r.Result == Failed:
 		return "bad", cross
-	case r.Result == Held || len(r.Guards) > 0:
-		return "warn", pause
-	case r.Result == Interrupted:
+	case r.Result == Held || len(r.Guards) > 0 || r.Result == Interrupted:
 		return "warn", pause
 	case r.NeedsSomebody():
 		return "warn", exclamation

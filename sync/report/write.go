@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -202,7 +203,14 @@ func Replace(path string, mode fs.FileMode, fill func(io.Writer) error) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	d, err := os.Open(dir)
+	if err == nil {
+		err = errors.Join(d.Sync(), d.Close()) // makes the rename durable
+	}
+	if runtime.GOOS == "windows" { // it cannot sync a folder
+		return nil
+	}
+	return err
 }
 
 // ReadError is a file that cannot be read as a report.
