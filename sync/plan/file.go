@@ -138,6 +138,14 @@ func (f *File) checksum() string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// notPlan is the error for text that is no plan, without the names of Go types.
+func notPlan(err error) error {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("it is no plan, or damaged: a %s does not belong at byte %d", e.Value, e.Offset)
+	}
+	return fmt.Errorf("it is no plan, or damaged: %w", err)
+}
+
 // Decode reads what Encode wrote.
 func Decode(data []byte) (*File, error) {
 	var v struct {
@@ -146,7 +154,7 @@ func Decode(data []byte) (*File, error) {
 		Steps         []FileStep `json:"steps"`
 	}
 	if err := json.Unmarshal(data, &v); err != nil {
-		return nil, fmt.Errorf("it is no plan, or damaged: %w", err)
+		return nil, notPlan(err)
 	}
 	switch {
 	case v.SchemaVersion > FileVersion:
@@ -158,7 +166,7 @@ func Decode(data []byte) (*File, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields() // what is not understood cannot be carried out exactly
 	if err := d.Decode(f); err != nil {
-		return nil, fmt.Errorf("it is no plan, or damaged: %w", err)
+		return nil, notPlan(err)
 	}
 	for _, steps := range [][]FileStep{f.Steps, f.Missing} {
 		for i := range steps {
