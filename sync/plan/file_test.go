@@ -114,6 +114,7 @@ func TestFindings(t *testing.T) {
 		"employee numbers":           {hr(func(s *SourceFacts) { s.People, s.WithPhoto, s.Unnamed = 0, 0, names(9, "badge/E10%03d.jpg") }), "files_name_nobody attention mapping_file takes"},
 		"a stray file":               {hr(func(s *SourceFacts) { s.Unnamed = names(1, "logo%d.png") }), "files_name_nobody notice name each file"},
 		"no addresses":               {hr(func(s *SourceFacts) { s.Type, s.People, s.WithPhoto, s.Unnamed = "ldap", 0, 0, names(9, "cn=a%d") }), "entries_without_address attention email_attributes"},
+		"names that are quoted":      {hr(func(s *SourceFacts) { s.Unnamed = []string{`"\u202ea.jpg"`} }), "files_name_nobody notice name each file"},
 		"nobody is a user":           {users(20, 0), "nobody_in_smartsheet attention {corp.local: example.com}"},
 		"one of one is no user":      {users(1, 0), "nobody_in_smartsheet attention {corp.local: example.com}"},
 		"hardly anybody is a user":   {users(500, 3), "few_in_smartsheet attention {corp.local: example.com}"},
@@ -125,7 +126,7 @@ func TestFindings(t *testing.T) {
 			got := ""
 			for _, f := range Findings(c.facts) {
 				got += f.Code + " " + f.Severity + " " + f.Hint
-				if f.Message == "" || f.Hint == "" {
+				if f.Message == "" || f.Hint == "" || len(f.Examples) > 0 && !strings.Contains(f.Message, f.Examples[0]) || strings.Contains(f.Message, `\"`) {
 					t.Errorf("%+v says nothing", f)
 				}
 			}

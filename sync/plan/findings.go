@@ -145,7 +145,10 @@ func numbers(names []string) bool {
 func examples(names []string) string {
 	var quoted []string
 	for _, n := range names[:min(len(names), shown)] {
-		quoted = append(quoted, fmt.Sprintf("%q", n))
+		if !strings.HasPrefix(n, `"`) { // a source quotes names that are not printable
+			n = fmt.Sprintf("%q", n)
+		}
+		quoted = append(quoted, n)
 	}
 	return strings.Join(quoted, ", ")
 }
