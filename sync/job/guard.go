@@ -64,12 +64,8 @@ func (j *Job) guard(people *sources.People, rep *report.Report, p *prepared) err
 		j.admit(p)
 		return nil
 	}
-	if j.How.Approve != "" {
-		if j.How.Approve != p.plan.ID {
-			p.held = &HeldError{false, fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID),
-				"look at this plan; if it is right, approve it with --approve " + p.plan.ID}
-		}
-	} else if g := j.Policy.Guards; g != nil {
+	approved := j.How.Approve == p.plan.ID
+	if g := j.Policy.Guards; g != nil && !approved {
 		if err := j.countUsers(p); err != nil {
 			return err
 		}
@@ -80,6 +76,10 @@ func (j *Job) guard(people *sources.People, rep *report.Report, p *prepared) err
 		if len(rep.Guards) > 0 && j.How.Mode != Plan { // a plan shows what there would be to hold
 			p.held = heldBy(p.plan.ID, rep.Guards)
 		}
+	}
+	if j.How.Approve != "" && !approved {
+		p.held = &HeldError{false, fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID),
+			"look at this plan; if it is right, approve it with --approve " + p.plan.ID}
 	}
 	if p.held != nil || j.How.Mode == Plan {
 		p.file = p.plan.File(j.Scope.Limit)

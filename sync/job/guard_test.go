@@ -72,6 +72,10 @@ func TestHeldShortListing(t *testing.T) {
 	if again := b.held(guarded, "max_removed", "min_listed"); again.PlanID != r.PlanID {
 		t.Errorf("the same plan is %s and then %s", r.PlanID, again.PlanID)
 	}
+	// Who approved another plan sees what the guards say of this one.
+	if other := b.held(approve("another"), "max_removed", "min_listed"); other.PlanID != r.PlanID {
+		t.Errorf("the same plan is %s and then %s", r.PlanID, other.PlanID)
+	}
 	b.approveOnce(r)
 	if n := b.sim.Counts().ByOp["upload"]; n != 100 {
 		t.Errorf("%d uploads, want those of the first run alone", n)
@@ -99,9 +103,9 @@ func TestHeldReplacement(t *testing.T) {
 	if p := b.must(func(o *Job) { guarded(o); o.How.Mode = Plan }); p.PlanID != r.PlanID || len(p.Guards) != 1 {
 		t.Errorf("plan %s with guards %v, want %s", p.PlanID, p.Guards, r.PlanID)
 	}
-	b.held(approve("0123456789ab")) // not this plan
+	b.held(approve("0123456789ab"), "max_replaced") // not this plan
 	b.mem.Put(email(7), picture(5007))
-	moved := b.held(approve(r.PlanID)) // and this plan no more
+	moved := b.held(approve(r.PlanID), "max_replaced") // and this plan no more
 	if done := b.approveOnce(moved); done.Totals.Uploaded != 100 {
 		t.Errorf("totals %+v", done.Totals)
 	}
