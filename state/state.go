@@ -33,6 +33,7 @@ type Store struct {
 	file       *os.File  // the one that db has open
 	holder     holder
 	group      group
+	writes     int // transactions so far, one at a time
 	generation atomic.Uint64
 	broken     atomic.Bool // bbolt panicked, and may hold its own locks for good
 

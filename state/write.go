@@ -36,9 +36,18 @@ func (s *Store) Write(c Change) error {
 		return nil
 	}
 	return s.group.do(puts, func(all []put) error {
-		return s.update(func(tx *bbolt.Tx) error { return s.apply(tx, all) })
+		return s.update(func(tx *bbolt.Tx) error {
+			// Writing maps the pages around each row: in a long run, the whole file.
+			if s.writes++; s.writes%writesUntilRelease == 0 {
+				releasePages(tx.DB().Info().Data, tx.Size())
+			}
+			return s.apply(tx, all)
+		})
 	})
 }
+
+// writesUntilRelease is how many transactions there are until mapped pages are given back.
+const writesUntilRelease = 1000
 
 // put sets the value of a key in a table; nil removes it.
 type put struct{ table, key, value []byte }
