@@ -2,7 +2,6 @@ package job
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -85,18 +84,6 @@ func TestAlternateEmails(t *testing.T) {
 			}
 		})
 	}
-}
-
-// calls counts what f makes a bench's Smartsheet do.
-func (b *bench) calls(f func()) map[string]int {
-	before := b.sim.Counts().ByOp
-	f()
-	after := b.sim.Counts().ByOp
-	for op, n := range before {
-		after[op] -= n
-	}
-	maps.DeleteFunc(after, func(_ string, n int) bool { return n == 0 })
-	return after
 }
 
 // staff are n users of whom every third is known to the source by an alternate

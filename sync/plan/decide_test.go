@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -261,4 +262,29 @@ func TestFingerprint(t *testing.T) {
 	if of(&Policy{Existing: OnSourceChange}, nil) != same {
 		t.Error("the default policy by its name changes the fingerprint")
 	}
+}
+
+// Workers ask for rows at the same time.
+func TestRowsAtOnce(t *testing.T) {
+	var ws []*Work
+	for i := range 200 {
+		ws = append(ws, ann(func(w *Work) {
+			w.Own, w.Row, w.Sent, w.Former = []string{fmt.Sprintf("p%03d@x", i)}, nil, nil, nil
+			w.Users[0].ID = int64(i + 1)
+		}))
+	}
+	p := build(&Policy{}, &Scope{}, ws...)
+	want := map[string]state.Fingerprint{}
+	for i := range p.Steps {
+		want[p.Steps[i].Key()] = p.Row(&p.Steps[i], "h1", Done).Fingerprint
+	}
+	var g sync.WaitGroup
+	for i := range p.Steps {
+		g.Go(func() {
+			if r := p.Row(&p.Steps[i], "h1", Done); r.Fingerprint != want[r.Email] {
+				t.Errorf("%s has the fingerprint of somebody else", r.Email)
+			}
+		})
+	}
+	g.Wait()
 }

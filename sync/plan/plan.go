@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"photosync/sources"
 	"photosync/state"
@@ -55,6 +56,7 @@ type Plan struct {
 	policy     *Policy
 	generation uint64
 	marker     *Marker
+	mu         sync.Mutex
 }
 
 // builder holds what all decisions of a plan rest on.
@@ -315,8 +317,10 @@ const (
 )
 
 // Row is the row of people after the photo of s was read to be sent; sha256 is of its
-// bytes, empty for a placeholder.
+// bytes, empty for a placeholder. It is safe for concurrent use.
 func (p *Plan) Row(s *Step, sha256 string, end End) state.Person {
+	p.mu.Lock() // of the marker
+	defer p.mu.Unlock()
 	c := *s
 	if s.SHA256() != sha256 {
 		// Bytes that are not those of the plan do not belong to its stamp.
