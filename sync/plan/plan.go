@@ -348,7 +348,9 @@ func (p *Plan) row(s *Step) state.Person {
 	if r.SourceSHA256 == "" && s.note != noteHidden && s.note != noteUserChanged {
 		r.Winner, at = state.NoPhoto, len(s.Candidates)-1
 	}
-	m := p.marker.mark(&s.Joined, at)
+	marker := *p.marker
+	marker.buf = nil // several workers are here at the same time
+	m := marker.mark(&s.Joined, at)
 	if s.Photo != nil && (s.Photo.Moved || s.Photo.SHA256 == "" && s.Photo.Err != nil) {
 		m = mark{}
 	}
