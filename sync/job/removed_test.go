@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 
 	"photosync/sources"
 	"photosync/sources/sourcetest"
 	"photosync/state"
 	"photosync/sync/photo"
+	"photosync/sync/plan"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
 )
@@ -233,5 +235,34 @@ func TestPlaceholderGuardAndRefusal(t *testing.T) {
 	}
 	if quiet := b.must(change); quiet.Totals.Uploaded+quiet.Totals.Failed != 0 || quiet.SkippedByReason["known_bad"] != 1 {
 		t.Errorf("totals %+v, skipped %v", quiet.Totals, quiet.SkippedByReason)
+	}
+}
+
+// A photo that is gone is reported once under every policy, also where everybody is
+// looked up every night.
+func TestRemovedIsReportedOnce(t *testing.T) {
+	for _, existing := range []plan.Existing{plan.OnSourceChange, plan.Enforce, plan.RespectUser, plan.FillEmpty} {
+		for _, unknown := range []bool{false, true} {
+			b := newBench(t, 2, simulator.Options{})
+			b.mem.Unknown = unknown
+			change := func(o *Job) { o.Policy.Existing = existing }
+			b.must(change)
+			b.mem.Put(email(0), nil)
+			b.expect(change, 0, "no_photo skipped", 1)
+			b.expect(change, 0, "", 1)
+		}
+	}
+}
+
+// Whoever gets an address is not refused because of what the user before was refused.
+func TestRefusedForTheUserBefore(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{FirstUserID: 100})
+	b.sim.AddFault(simulator.Fault{Kind: "status", Status: 400, Code: 1074, User: email(0)})
+	b.must(nil)
+	b.must(nil)
+	b.rebuild(smartsheet.User{ID: 100, Email: "old@example.com"}, smartsheet.User{ID: 900, Email: email(0)}, smartsheet.User{ID: 101, Email: email(1)}, smartsheet.User{ID: 102, Email: email(2)})
+	r := b.must(func(o *Job) { o.Policy.Refresh = time.Nanosecond })
+	if len(r.Items) != 1 || r.Items[0].UserID != 900 || r.Items[0].Outcome != "uploaded" {
+		t.Errorf("%+v", r.Items)
 	}
 }

@@ -103,8 +103,12 @@ func (m *Marker) Work(j sources.Joined, row *state.Person, s *Scope) *Work {
 // Nothing reports whether there is nothing to do and nothing to remember for a person
 // whose users are known, and why. Photos that have to be read are something to do.
 func (m *Marker) Nothing(w *Work, p *Policy, s *Scope) (outcome.Reason, bool) {
-	if w.Row == nil || w.NeedsRead(p, s) || w.MayBeRemoved() && w.HasNone() {
+	if w.Row == nil || w.NeedsRead(p, s) {
 		return "", false
+	}
+	if w.MayBeRemoved() && !w.HasPhoto() { // it was reported, or has to be looked at
+		reported := p.RemovedAfter == 0 && w.Row.Note == noteNoPhoto && w.Row.Fingerprint == w.mark.fingerprint
+		return outcome.NoPhoto, reported
 	}
 	b := &builder{policy: p, scope: s, sources: m.sources}
 	step := b.decide(w)

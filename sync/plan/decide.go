@@ -27,7 +27,7 @@ func (b *builder) decide(w *Work) Step {
 	case b.knownBad(w):
 		s.To, s.Sent = lastUser(w.Former), w.Former
 		return s.settle(noteKnownBad).skip(outcome.KnownBad)
-	case w.HasNone(), w.Photo != nil && w.Photo.SHA256 == "" && w.Photo.Err == nil:
+	case !w.HasPhoto():
 		return b.removed(s)
 	case w.allHidden():
 		return s.settle(noteHidden).skip(outcome.Hidden)

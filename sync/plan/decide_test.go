@@ -118,7 +118,12 @@ func TestDecide(t *testing.T) {
 		"the photo may not be read":           {func(w *Work) { w.Photo = &Photo{Err: sources.ErrDenied} }, all("photo_hidden skipped")},
 		"being written":                       {func(w *Work) { w.Photo = &Photo{Err: sources.ErrUnstable} }, all("being_written skipped")},
 		"the entry's address moved":           {func(w *Work) { w.Photo.Elsewhere = true }, all("changed unfinished")},
-		"a picture to be ignored":             {func(w *Work) { w.Photo.SHA256 = "silhouette" }, all("no_photo skipped")},
+		"none at the last look": {func(w *Work) {
+			w.Photo, w.Candidates[0].HasPhoto, w.Row.SourceSHA256 = nil, sources.Unknown, ""
+			w.mark = NewMarker([]sources.Named{{Name: "hr"}}, &Policy{}).mark(&w.Joined, 0)
+			w.Row.Stamp = w.mark.text()
+		}, all("no_photo skipped")},
+		"a picture to be ignored": {func(w *Work) { w.Photo.SHA256 = "silhouette" }, all("no_photo skipped")},
 	} {
 		for i, existing := range policies {
 			t.Run(name+", "+string(existing), func(t *testing.T) {
