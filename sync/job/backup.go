@@ -32,7 +32,7 @@ func Backup(st *state.Store, rep *report.Report) error {
 	failed++
 	f := outcome.Finding{
 		Code: outcome.BackupFailing, Severity: outcome.Notice, Count: failed,
-		Message: fmt.Sprintf("the state could not be backed up, for %d runs in a row: %v", failed, err),
+		Message: fmt.Sprintf("the state could not be backed up (runs in a row: %d): %v", failed, err),
 		Hint:    "make room beside state.path, and let the user that runs photosync write there",
 	}
 	if failed >= backupRuns {

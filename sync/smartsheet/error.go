@@ -40,6 +40,9 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " %s", e.Detail)
 	}
 	if e.Err != nil {
+		if e.Status != 0 {
+			b.WriteString(":")
+		}
 		fmt.Fprintf(&b, " %v", e.Err)
 	}
 	if e.RefID != "" {
