@@ -49,6 +49,35 @@ func TestEditedFile(t *testing.T) {
 	}
 }
 
+// What Decode accepts is what Encode would write: nothing in it is lost or invented.
+func FuzzDecode(f *testing.F) {
+	var b bytes.Buffer
+	if err := build(&Policy{}, &Scope{}, ann(func(w *Work) { w.Photo.SHA256 = "h2" })).File(0).Encode(&b); err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{b.String(), "[]", "7", "null", "{}", `{"schema_version":1,"plan_id":"a","steps":[]}`, `{"schema_version":2}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		Decode(data) // must not panic
+		var file File
+		if json.Unmarshal(data, &file) != nil {
+			return
+		}
+		var first, second bytes.Buffer // with the right checksum
+		if err := file.Encode(&first); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Decode(first.Bytes())
+		if err != nil {
+			return
+		}
+		if err := got.Encode(&second); err != nil || first.String() != second.String() {
+			t.Fatalf("%v\n%s\n%s", err, &first, &second)
+		}
+	})
+}
+
 // edit changes each value below v in turn, calls then, and puts it back.
 func edit(v any, path string, then func(path string)) {
 	try := func(old any, set func(any)) {

@@ -168,7 +168,11 @@ func (f Facts) inSmartsheet() []outcome.Finding {
 	}
 	if f.Matched > 0 {
 		out.Code = outcome.FewInSmartsheet
-		out.Message = fmt.Sprintf("only %s of the %s people with a photo are in Smartsheet", outcome.Number(f.Matched), outcome.Number(f.WithPhoto))
+		verb := "are"
+		if f.Matched == 1 {
+			verb = "is"
+		}
+		out.Message = fmt.Sprintf("only %s of the %s people with a photo %s in Smartsheet", outcome.Number(f.Matched), outcome.Number(f.WithPhoto), verb)
 	}
 	here, there := most(f.Domains), most(f.UserDomains)
 	if here == "" || there == "" || here == there {
