@@ -32,6 +32,7 @@ type wire struct {
 	rest    int              // bytes of the current message that are still go-ldap's
 	buffers *sources.Buffers // of large values
 
+	giving  chan struct{} // full while the sink has an entry
 	mu      sync.Mutex
 	sink    func(*entry) error // of the search under way; nil: none
 	room    int                // bytes that the operation may still leave to go-ldap
@@ -40,13 +41,13 @@ type wire struct {
 }
 
 func newWire(c net.Conn, idle time.Duration, buffers *sources.Buffers) *wire {
-	w := &wire{Conn: c, idle: idle, buffers: buffers, room: maxRest}
+	w := &wire{Conn: c, idle: idle, buffers: buffers, room: maxRest, giving: make(chan struct{}, 1)}
 	w.r = bufio.NewReaderSize(rawReader{w}, 64<<10)
 	return w
 }
 
 // begin starts the wait for an answer. Entries go to sink, on another goroutine,
-// until end.
+// until end returns.
 func (w *wire) begin(sink func(*entry) error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -55,13 +56,30 @@ func (w *wire) begin(sink func(*entry) error) {
 }
 
 // end returns why the connection was given up while it was waited for; go-ldap
-// only says that it was.
+// only says that it was. It waits for the sink, if that has an entry.
 func (w *wire) end() error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.sink, w.waiting = nil, false
 	w.Conn.SetReadDeadline(time.Time{})
+	w.mu.Unlock()
+	w.giving <- struct{}{}
+	defer func() { <-w.giving }()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return w.err
+}
+
+// give gives an entry to the sink, unless the search was given up.
+func (w *wire) give(e *entry) error {
+	w.giving <- struct{}{}
+	defer func() { <-w.giving }()
+	w.mu.Lock()
+	sink := w.sink
+	w.mu.Unlock()
+	if sink == nil {
+		return nil
+	}
+	return sink(e)
 }
 
 func (w *wire) fail(err error) error {
@@ -126,7 +144,7 @@ func (w *wire) next() error {
 	if err != nil {
 		return err
 	}
-	return sink(e)
+	return w.give(e)
 }
 
 // peek looks at the beginning of a message: the length up to its protocolOp, its

@@ -38,6 +38,38 @@ func readWire(b []byte) (es []*entry, rest []byte, err error) {
 	return es, rest, err
 }
 
+// Who gave a search up may close what the sink writes to: the sink has no entry then,
+// and gets no other.
+func TestSinkEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		w := newWire(client, time.Hour, new(sources.Buffers))
+		at, values := make(chan bool), make(chan bool)
+		w.begin(func(*entry) error {
+			at <- true
+			time.Sleep(time.Second)
+			values <- true // panics when it is closed
+			return nil
+		})
+		go io.Copy(io.Discard, w)
+		go func() {
+			m := (&entry{dn: "cn=a"}).message(7)
+			server.Write(bytes.Repeat(m, 2))
+		}()
+		<-at
+		go func() {
+			w.end()
+			close(values)
+		}()
+		time.Sleep(2 * time.Second) // as long as a sink that waits for room
+		for range values {
+		}
+		synctest.Wait()
+		client.Close()
+		server.Close()
+	})
+}
+
 // What is sent arrives: entries as they are, everything else untouched.
 func TestWire(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
