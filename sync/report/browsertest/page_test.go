@@ -17,7 +17,7 @@ func TestRenders(t *testing.T) {
 		verdict                   string
 		attention, sent, leftRows int // rows in the document
 	}{
-		{0, "Nothing to do: this run is about nobody.", 0, 0, 0},
+		{0, "Nothing to do: everybody's picture is as it should be.", 0, 0, 0},
 		{40, "32 pictures were uploaded, and 4 people need attention.", 4, 32, 4},
 		{10_000, "8,000 pictures were uploaded, and 1,000 people need attention.", 180, 120, 60},
 	} {
