@@ -1,3 +1,5 @@
+//go:build unix
+
 package smartsheet
 
 import (
@@ -5,7 +7,6 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"runtime"
@@ -15,20 +16,6 @@ import (
 	"testing"
 	"time"
 )
-
-// benchServer, in the environment, makes TestMain the server of BenchmarkUpload,
-// so that the CPU time measured is the client's alone.
-const benchServer = "PHOTOSYNC_BENCH_SERVER"
-
-func serveBench() {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		_, _ = io.WriteString(w, success)
-	}))
-	_, _ = io.WriteString(os.Stdout, srv.URL+"\n")
-	_, _ = io.Copy(io.Discard, os.Stdin) // until the benchmark is over
-	srv.Close()
-}
 
 // BenchmarkUpload uploads pictures of 20 KB over loopback, by one worker or as many as a
 // run has, and reports what an upload costs this process; and the same for net/http
