@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -15,8 +16,10 @@ import (
 
 type place struct{ line, column int }
 
-// decoder fills structs from YAML and collects every fault on the way.
+// decoder fills a configuration from YAML and collects every fault on the way.
 type decoder struct {
+	c        Config
+	path     string
 	lines    []string
 	faults   []Fault
 	warnings []string
@@ -25,8 +28,7 @@ type decoder struct {
 	torn     bool             // the parser may have lost what follows a value with a tag
 }
 
-// fault adds a mistake at the place of key, or of the nearest key above it. What follows
-// from another fault is none: one mistake is reported once.
+// fault adds a mistake at the place of key, or of the nearest key above it.
 func (d *decoder) fault(key, message, instead string) {
 	d.add(Fault{Key: key, Message: message, Instead: instead})
 }
@@ -38,18 +40,19 @@ func (d *decoder) missing(key, message, instead string) {
 	}
 }
 
-// add completes a fault with its place, if it has none.
+// wrong is like fault, with the line in which another value replaces the wrong one.
+func (d *decoder) wrong(key, message, instead, value, by string) {
+	d.add(Fault{Key: key, Message: message, Instead: instead, correct: replaceAfter(d.line(key), leaf(key), value, by)})
+}
+
+// add completes a fault with its place, if it has none. What follows from another fault is
+// none: one mistake is reported once.
 func (d *decoder) add(f Fault) {
 	if d.spoiled(f.Key) {
 		return
 	}
-	at := d.places[f.Key]
-	for k := f.Key; at.line == 0 && k != ""; {
-		k = k[:max(strings.LastIndexAny(k, ".["), 0)]
-		at = d.places[k]
-	}
-	if f.Line == 0 {
-		f.Line, f.Column = at.line, at.column
+	for k := f.Key; f.Line == 0 && k != ""; k = k[:max(strings.LastIndexAny(k, ".["), 0)] {
+		f.Line, f.Column = d.places[k].line, d.places[k].column
 	}
 	d.faults = append(d.faults, f)
 }
@@ -65,9 +68,9 @@ func within(key, above string) bool {
 	return ok && (above == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// decode returns the fault of a file that is no YAML at all; others are
-// collected.
-func (d *decoder) decode(data []byte, into any) *Fault {
+// decode fills the configuration, and checks all that needs nothing but the file. It returns
+// the fault of a file that is no YAML at all; others are collected.
+func (d *decoder) decode(data []byte) *Fault {
 	data, f := text(data)
 	if f != nil {
 		return f
@@ -77,23 +80,26 @@ func (d *decoder) decode(data []byte, into any) *Fault {
 	if err != nil {
 		return d.syntax(err)
 	}
+	whole := reflect.ValueOf(&d.c).Elem()
+	fill(whole, "")
 	for i, doc := range file.Docs {
 		if i > 0 && doc.Body != nil {
 			return &Fault{Message: "there is more than one YAML document", Instead: "keep one"}
 		}
 		if doc.Body != nil {
-			d.value(doc.Body, reflect.ValueOf(into).Elem(), "")
+			d.value(doc.Body, whole, "")
 		}
 	}
+	walk(whole, "", "", d.check)
+	d.validate()
+	walk(whole, "", "", d.require)
 	return nil
 }
 
 // value decodes node, found under key, into v.
 func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
-	if t := node.GetToken(); key != "" && t != nil {
-		if _, known := d.places[key]; !known {
-			d.places[key] = place{t.Position.Line, t.Position.Column}
-		}
+	if t := node.GetToken(); key != "" && t != nil && d.places[key].line == 0 {
+		d.places[key] = place{t.Position.Line, t.Position.Column}
 	}
 	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
 	switch kind := v.Kind(); node.(type) {
@@ -124,11 +130,6 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	}
 }
 
-// wrong is like fault, with the line in which another value replaces the wrong one.
-func (d *decoder) wrong(key, message, instead, value, by string) {
-	d.add(Fault{Key: key, Message: message, Instead: instead, correct: replaceAfter(d.line(key), leaf(key), value, by)})
-}
-
 // line is the line in which key stands.
 func (d *decoder) line(key string) string {
 	if n := d.places[key].line; n > 0 && n <= len(d.lines) {
@@ -140,18 +141,13 @@ func (d *decoder) line(key string) string {
 func (d *decoder) structure(node ast.Node, v reflect.Value, key string) {
 	known := keys(v.Type())
 	d.pairs(node, key, func(name string, kv *ast.MappingValueNode) {
-		full := strings.TrimPrefix(key+"."+name, ".")
+		full := below(key, name)
 		at := kv.Key.GetToken().Position
-		_, twice := d.places[full]
 		d.places[full] = place{at.Line, at.Column}
-		i := slices.Index(known, name)
-		switch {
-		case twice:
-			d.fault(full, "stands here twice", "keep one")
-		case i < 0:
-			d.unknown(full, name, key, known)
-		default:
+		if i := slices.Index(known, name); i >= 0 {
 			d.value(kv.Value, v.Field(i), full)
+		} else {
+			d.unknown(full, name, key, known)
 		}
 	})
 }
@@ -166,24 +162,14 @@ func (d *decoder) unknown(full, name, parent string, known []string) {
 	case inlineSecrets[name] != "":
 		f.Instead = inlineSecrets[name]
 	case meant != "":
-		d.meant = append(d.meant, strings.TrimPrefix(parent+"."+meant, "."))
+		d.meant = append(d.meant, below(parent, meant))
 		f.Instead, f.correct = fmt.Sprintf("did you mean %q?", meant), strings.Replace(d.line(full), name, meant, 1)
 	case len(elsewhere) > 0:
 		f.Instead = "its place is " + strings.Join(elsewhere, " or ")
 	default:
-		f.Key, f.Instead = strings.TrimPrefix(parent+".…", "."), "known here: "+strings.Join(known, ", ")
+		f.Key, f.Instead = below(parent, "…"), "known here: "+strings.Join(known, ", ")
 	}
 	d.faults = append(d.faults, f)
-}
-
-// keys are the keys of a struct's fields in the file, in their order; those of
-// fields that are not in the file are "-".
-func keys(t reflect.Type) []string {
-	names := make([]string, t.NumField())
-	for i := range names {
-		names[i] = t.Field(i).Tag.Get("yaml")
-	}
-	return names
 }
 
 // nearest is the word that name was probably meant to be; empty if none is near.
@@ -217,11 +203,10 @@ func (d *decoder) list(node ast.Node, v reflect.Value, key string) {
 		d.notList(node, key)
 		return
 	}
-	out := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
+	v.Set(reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values)))
 	for i, n := range seq.Values {
-		d.value(n, out.Index(i), fmt.Sprintf("%s[%d]", key, i))
+		d.value(n, v.Index(i), fmt.Sprintf("%s[%d]", key, i))
 	}
-	v.Set(out)
 }
 
 // table decodes a map of texts.
@@ -231,7 +216,6 @@ func (d *decoder) table(node ast.Node, v reflect.Value, key string) {
 		text, ok := scalarText(kv.Value)
 		if !ok {
 			d.fault(key, "want one value for each key here", "like {corp.local: example.com}")
-			return
 		}
 		out[name] = text
 	})
@@ -240,17 +224,12 @@ func (d *decoder) table(node ast.Node, v reflect.Value, key string) {
 
 // pairs calls f for every key of a mapping.
 func (d *decoder) pairs(node ast.Node, key string, f func(name string, kv *ast.MappingValueNode)) {
-	var values []*ast.MappingValueNode
-	switch n := node.(type) {
-	case *ast.MappingNode:
-		values = n.Values
-	case *ast.MappingValueNode:
-		values = []*ast.MappingValueNode{n}
-	default:
+	mapping, ok := node.(*ast.MappingNode)
+	if !ok {
 		d.notKeys(node, key)
 		return
 	}
-	for _, kv := range values {
+	for _, kv := range mapping.Values {
 		f(kv.Key.GetToken().Value, kv)
 	}
 }
@@ -264,41 +243,55 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	if strings.Contains(text, "${") {
 		d.warnings = append(d.warnings, key+": ${…} is taken as it stands: write the value itself, as variables are not replaced")
 	}
-	boolean, isBool := node.(*ast.BoolNode)
-	number, err := strconv.Atoi(text)
-	switch u := v.Addr().Interface().(type) {
-	case encoding.TextUnmarshaler:
-		if uerr := u.UnmarshalText([]byte(text)); uerr != nil && v.Type() == reflect.TypeFor[Duration]() && err == nil {
-			d.wrong(key, quote(key, text)+" "+uerr.Error(), "", text, text+"s")
-		} else if uerr != nil {
-			d.fault(key, quote(key, text)+" "+uerr.Error(), "")
+	_, isBool := node.(*ast.BoolNode)
+	err := set(v, text)
+	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
+	switch kind := v.Kind(); {
+	case isText && err != nil:
+		seconds := ""
+		if _, number := strconv.Atoi(text); number == nil && v.Type() == reflect.TypeFor[Duration]() {
+			seconds = text + "s"
 		}
-	case *string, *Secret:
-		if v.SetString(text); isBool {
-			d.wrong(key, "want a text, not "+text, "put it in quotes if it is meant as text", text, quoted(text))
-		}
-	case *bool:
-		if isBool {
-			v.SetBool(boolean.Value)
-			return
-		}
-		word := map[bool]string{true: "true", false: "false"}[slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text)]
+		d.wrong(key, quote(key, text)+" "+err.Error(), "", text, seconds)
+	case isText:
+	case kind == reflect.Bool && !isBool:
+		word := strconv.FormatBool(slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text))
 		d.wrong(key, "want true or false, not "+quote(key, text), "", text, word)
-	case *int:
-		if v.SetInt(int64(number)); err != nil {
-			d.fault(key, "want a whole number, not "+quote(key, text), "")
-		}
+	case kind == reflect.String && isBool:
+		d.wrong(key, "want a text, not "+text, "put it in quotes if it is meant as text", text, quoted(text))
+	case err != nil:
+		d.fault(key, err.Error()+", not "+quote(key, text), "")
 	}
+}
+
+// set gives v the value that the file writes as text; to a list, members with commas.
+func set(v reflect.Value, text string) (err error) {
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(text))
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Bool:
+		v.SetBool(text == "true")
+	case reflect.Slice:
+		v.Set(reflect.ValueOf(strings.Split(text, ", ")))
+	case reflect.Int:
+		var n int
+		if n, err = strconv.Atoi(text); err != nil {
+			err = errors.New("want a whole number")
+		}
+		v.SetInt(int64(n))
+	}
+	return err
 }
 
 // scalarText is the text of a single value.
 func scalarText(node ast.Node) (string, bool) {
 	switch n := node.(type) {
-	case *ast.StringNode:
-		return n.Value, true
 	case *ast.LiteralNode:
 		return n.Value.Value, true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 		return node.GetToken().Value, true
 	}
 	return "", false

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,16 +28,18 @@ type Error struct {
 
 // Error has one line for each fault.
 func (e *Error) Error() string {
-	return strings.TrimSuffix(e.text(func(Fault) string { return "" }), "\n")
+	lines := make([]string, len(e.Faults))
+	for i, f := range e.Faults {
+		lines[i] = e.line(f)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Excerpts is like Error, with the excerpt below each fault that has one.
-func (e *Error) Excerpts() string { return e.text(func(f Fault) string { return f.Excerpt }) }
-
-func (e *Error) text(below func(Fault) string) string {
+func (e *Error) Excerpts() string {
 	var b strings.Builder
 	for _, f := range e.Faults {
-		b.WriteString(e.line(f) + "\n" + below(f))
+		b.WriteString(e.line(f) + "\n" + f.Excerpt)
 	}
 	return b.String()
 }
@@ -48,11 +49,10 @@ func (e *Error) line(f Fault) string {
 	if f.Line > 0 {
 		s += fmt.Sprintf(":%d:%d", f.Line, f.Column)
 	}
-	s += ": "
 	if f.Key != "" {
-		s += f.Key + ": "
+		s += ": " + f.Key
 	}
-	s += f.Message
+	s += ": " + f.Message
 	if f.Instead != "" {
 		s += " (" + f.Instead + ")"
 	}
@@ -63,13 +63,13 @@ func (e *Error) line(f Fault) string {
 func (e *Error) Hint() string { return "correct the configuration; nothing was contacted" }
 
 // excerpts gives each fault the line that it is about, a caret, and the corrected line.
-func excerpts(lines []string, faults []Fault) {
-	for i := range faults {
-		f := &faults[i]
-		if f.Line < 1 || f.Line > len(lines) {
+func (d *decoder) excerpts() {
+	for i := range d.faults {
+		f := &d.faults[i]
+		if f.Line < 1 || f.Line > len(d.lines) {
 			continue
 		}
-		line := []rune(uncommented(lines[f.Line-1]))
+		line := []rune(uncommented(d.lines[f.Line-1]))
 		shown := redactor(string(line), leaf(f.Key))
 		caret := len([]rune(shown(string(line[:min(f.Column-1, len(line))]))))
 		f.Excerpt = fmt.Sprintf("%6d | %s\n%6s | %s^\n", f.Line, shown(string(line)), "", strings.Repeat(" ", caret))
@@ -80,23 +80,22 @@ func excerpts(lines []string, faults []Fault) {
 }
 
 var (
-	keyed = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?:^|[{,]|- )\s*['"]?([^\s\[\]{},'":]+)['"]?\s*(?::\s|:$|=)`)
-	})
-	words = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^\s\[\]{},'":=]+`) })
+	keyed    = regexp.MustCompile(`(?:^|[{,]|- )\s*['"]?([^\s\[\]{},'":]+)['"]?\s*(?::\s|:$|=)`)
+	words    = regexp.MustCompile(`[^\s\[\]{},'":=]+`)
+	pathLike = regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)|\.(pem|crt|cer|key|keytab|csv|txt|conf|json|db|prom|token)$`)
+	mixed    = regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
 )
 
 // redactor returns what makes a part of line fit to be shown. Secrets may stand anywhere by
 // mistake: no value shows where a key of the line is not known or may name a secret, and
 // none that looks like a secret shows anywhere. The key also shows.
 func redactor(line, also string) func(string) string {
-	open := false // values show
-	for _, m := range keyed().FindAllStringSubmatch(line, -1) {
-		if open = knownKeys()[m[1]] && !private(m[1]); !open {
-			break
-		}
+	open := true // values show
+	named := keyed.FindAllStringSubmatch(line, -1)
+	for _, m := range named {
+		open = open && knownKeys()[m[1]] && !private(m[1])
 	}
-	open = open && !credentials(line)
+	open = open && len(named) > 0 && !credentials(line)
 	return func(part string) string {
 		part = strings.Map(func(r rune) rune {
 			if !unicode.IsPrint(r) { // a terminal might act on it
@@ -104,7 +103,7 @@ func redactor(line, also string) func(string) string {
 			}
 			return r
 		}, part)
-		return words().ReplaceAllStringFunc(part, func(w string) string {
+		return words.ReplaceAllStringFunc(part, func(w string) string {
 			if w == "-" || w == also || knownKeys()[w] || inlineSecrets[w] != "" || open && !looksSecret(w) {
 				return w
 			}
@@ -115,17 +114,11 @@ func redactor(line, also string) func(string) string {
 
 // quote is value for a message: in quotes, or only named where it may be a secret.
 func quote(key, value string) string {
-	name := leaf(indexes().ReplaceAllString(key, ""))
-	if !knownKeys()[name] || private(name) && !pathLike().MatchString(value) || looksSecret(value) || credentials(value) {
+	name := leaf(index.ReplaceAllString(key, ""))
+	if !knownKeys()[name] || private(name) && !pathLike.MatchString(value) || looksSecret(value) {
 		return "the value"
 	}
 	return fmt.Sprintf("%q", value)
-}
-
-// credentials reports whether text has an address with a user or a query.
-func credentials(text string) bool {
-	_, rest, found := strings.Cut(text, "://")
-	return found && strings.ContainsAny(rest, "@?")
 }
 
 // private reports whether a secret may stand in the place of the value of a key: where an
@@ -134,38 +127,25 @@ func private(key string) bool {
 	return strings.HasSuffix(key, "_file") || slices.Contains([]string{"webhook", "healthcheck", "pushgateway", "path", "dir", "textfile", "keytab"}, key)
 }
 
-var (
-	pathLike = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)|\.(pem|crt|cer|key|keytab|csv|txt|conf|json|db|prom|token)$`)
-	})
-	secretPart = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
-	})
-)
+// credentials reports whether text has an address with a user or a query.
+func credentials(text string) bool {
+	_, rest, found := strings.Cut(text, "://")
+	return found && strings.ContainsAny(rest, "@?")
+}
 
-// looksSecret reports whether a part of text mixes letters and digits, or upper and lower
-// case, as tokens and passwords do, or is very long.
-func looksSecret(text string) bool { return secretPart().MatchString(text) }
+// looksSecret reports whether a part of text has credentials, or mixes letters and digits, or
+// upper and lower case, as tokens and passwords do, or is very long.
+func looksSecret(text string) bool { return mixed.MatchString(text) || credentials(text) }
 
 // withoutSecrets is a message in which no word looks like a secret.
 func withoutSecrets(message string) string {
 	return regexp.MustCompile(`\S+`).ReplaceAllStringFunc(message, func(w string) string {
-		if looksSecret(w) || credentials(w) {
+		if looksSecret(w) {
 			return "…"
 		}
 		return w
 	})
 }
-
-// allKeys are all keys in the order of the file, those of a source like sources[].urls.
-var allKeys = sync.OnceValue(func() (all []string) {
-	walk(reflect.ValueOf(Config{Sources: make([]Source, 1)}), "", func(_ reflect.Value, key string) {
-		if key = indexes().ReplaceAllString(key, "[]"); key != "" && key != "sources[]" {
-			all = append(all, key)
-		}
-	})
-	return all
-})
 
 // knownKeys are the last parts of all keys.
 var knownKeys = sync.OnceValue(func() map[string]bool {

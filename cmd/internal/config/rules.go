@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -10,71 +9,19 @@ import (
 	"sync"
 )
 
-// What a value must be beyond its type stands here, once: the program checks it, and the
-// schema and the reference say it.
-
-// rule is what the value of a key must be. A key's [] stands for every member of a list.
-type rule struct {
-	oneOf     []string
-	low, high int64 // of numbers, sizes (bytes), durations (nanoseconds); high 0: any
-	zero      bool  // 0 is possible, too
-	pattern   string
-	what      string // is the fault of a value that does not fit the pattern
-	instead   string
+// patterns are what texts must look like. A key's [] stands for every member of a list.
+var patterns = map[string]struct{ pattern, what, instead string }{
+	"smartsheet.integration_source": {`^(AI|SCRIPT|APPLICATION),[ -+\--~]+,[ -+\--~]+$`, "is not TYPE,Organisation,Name in printable ASCII",
+		"like SCRIPT,Example Corp,photosync; TYPE is AI, SCRIPT or APPLICATION, and an HTTP header holds no letters outside ASCII"},
+	"sources[].domains[]": {`^[^@\s*/:]+$`, "is not a domain", "the part after the @, like example.com"},
+	"match.ignore_pictures[]": {`^[0-9a-fA-F]{64}$`, "is not the SHA-256 of a picture",
+		"64 hexadecimal digits, as reports and photosync explain print them"},
+	"image.background": {`^#[0-9a-fA-F]{6}$`, "is not a colour", "write it like '#ffffff', in quotes: # begins a comment"},
+	"notify.smtp.from": {mailbox, "is not a mail address", "like photosync@example.com"},
+	"notify.smtp.to[]": {mailbox, "is not a mail address", "like it@example.com"},
 }
 
-var rules = map[string]rule{
-	"smartsheet.region":              {oneOf: []string{"us", "eu", "au", "gov"}}, // those that smartsheet.Roots knows the address of
-	"smartsheet.integration_source":  {pattern: `^(AI|SCRIPT|APPLICATION),[ -+\--~]+,[ -+\--~]+$`, what: "is not TYPE,Organisation,Name in printable ASCII", instead: "like SCRIPT,Example Corp,photosync; TYPE is AI, SCRIPT or APPLICATION, and an HTTP header holds no letters outside ASCII"},
-	"smartsheet.requests_per_minute": {low: 1, high: 100_000},
-	"smartsheet.upload_weight":       {low: 1, high: 100},
-	"smartsheet.concurrency":         {low: 1, high: 64},
-	"smartsheet.timeout":             {low: 1, instead: "like 30s"},
-	"smartsheet.retry.max_attempts":  {low: 1, high: 100},
-
-	"sources[].type":             {oneOf: []string{"folder", "ldap"}},
-	"sources[].domains[]":        {pattern: `^[^@\s*/:]+$`, what: "is not a domain", instead: "the part after the @, like example.com"},
-	"sources[].auth":             {oneOf: []string{"simple", "external", "gssapi", "anonymous"}},
-	"sources[].photo_choice":     {oneOf: []string{"first", "largest"}},
-	"sources[].paging":           {oneOf: []string{"auto", "required", "off"}},
-	"sources[].page_size":        {low: 1, high: 10_000},
-	"sources[].deref":            {oneOf: []string{"never", "always"}},
-	"sources[].change_detection": {oneOf: []string{"auto", "content"}},
-	"sources[].idle_timeout":     {low: 1, instead: "like 1m"},
-	"sources[].list_timeout":     {low: 1, instead: "like 1h"},
-
-	"match.refresh":           {low: 1, instead: "like 7d"},
-	"match.ignore_pictures[]": {pattern: `^[0-9a-fA-F]{64}$`, what: "is not the SHA-256 of a picture", instead: "64 hexadecimal digits, as reports and photosync explain print them"},
-
-	"image.max_edge":   {low: 16, high: 100_000, zero: true, instead: "16 to 100000; 0 leaves pictures as large as they are"},
-	"image.max_bytes":  {low: 4096, high: 30_000_000, instead: "4096B to 30MB; Smartsheet takes about 1MB"},
-	"image.max_pixels": {low: 1000, high: 1_000_000_000, instead: "write it like 50MP"},
-	"image.crop":       {oneOf: []string{"none", "center", "top"}},
-	"image.quality":    {high: 100},
-	"image.background": {pattern: `^#[0-9a-fA-F]{6}$`, what: "is not a colour", instead: "write it like '#ffffff', in quotes: # begins a comment"},
-
-	"policy.existing":      {oneOf: []string{"on_source_change", "enforce", "respect_user", "fill_empty"}},
-	"policy.removed":       {oneOf: []string{"report", "placeholder"}},
-	"policy.removed_after": {low: 1, high: 1000},
-	"guard.min_people":     {high: 1_000_000_000},
-	"guard.max_shared":     {high: 1_000_000_000},
-
-	"report.formats[]": {oneOf: []string{"json", "html", "csv"}},
-	"report.keep":      {high: 1_000_000},
-
-	"notify.when":           {oneOf: []string{"attention", "always"}},
-	"notify.webhook_format": {oneOf: []string{"auto", "slack", "teams", "json"}},
-	"notify.smtp.port":      {low: 1, high: 65535},
-	"notify.smtp.from":      mailbox,
-	"notify.smtp.to[]":      mailbox,
-
-	"success_on[]": {oneOf: []string{"3", "4", "5", "6", "10"}},
-
-	"log.level":  {oneOf: []string{"debug", "info", "warn", "error"}},
-	"log.format": {oneOf: []string{"auto", "console", "json"}},
-}
-
-var mailbox = rule{pattern: `^([^<>@]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$`, what: "is not a mail address", instead: "like photosync@example.com"}
+const mailbox = `^([^<>@]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$`
 
 // need is a key that must have a value where another has one. At names where both stand.
 type need struct {
@@ -116,75 +63,128 @@ var excluded = []struct{ at, key, other string }{
 	{"notify", "healthcheck", "healthcheck_file"},
 }
 
-var indexes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[\d+\]`) })
+var index = regexp.MustCompile(`\[\d+\]`)
 
-// walk calls f for v, which stands at key, and for all below it.
-func walk(v reflect.Value, key string, f func(v reflect.Value, key string)) {
-	f(v, key)
+// general is a key without the numbers of its members, like sources[].urls[].
+func general(key string) string { return index.ReplaceAllString(key, "[]") }
+
+// below is the key called name in the one above.
+func below(above, name string) string { return strings.TrimPrefix(above+"."+name, ".") }
+
+// leaf is the last part of a key.
+func leaf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
+
+// keys are the keys of a struct's fields in the file, in their order; those of
+// fields that are not in the file are "-".
+func keys(t reflect.Type) []string {
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i] = t.Field(i).Tag.Get("yaml")
+	}
+	return names
+}
+
+// allKeys are all keys in the order of the file, those of a source like sources[].urls.
+var allKeys = sync.OnceValue(func() (all []string) {
+	walk(reflect.ValueOf(Config{Sources: make([]Source, 1)}), "", "", func(_ reflect.Value, key string, _ reflect.StructTag) {
+		if key = general(key); key != "" && key != "sources[]" {
+			all = append(all, key)
+		}
+	})
+	return all
+})
+
+// walk calls f for v, which stands at key, and for all below it, with the tags of their
+// fields.
+func walk(v reflect.Value, key string, tag reflect.StructTag, f func(v reflect.Value, key string, tag reflect.StructTag)) {
+	f(v, key, tag)
 	switch v.Kind() {
 	case reflect.Struct:
 		for i, name := range keys(v.Type()) {
 			if name != "-" {
-				walk(v.Field(i), strings.TrimPrefix(key+"."+name, "."), f)
+				walk(v.Field(i), below(key, name), v.Type().Field(i).Tag, f)
 			}
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			walk(v.Index(i), fmt.Sprintf("%s[%d]", key, i), f)
+			walk(v.Index(i), fmt.Sprintf("%s[%d]", key, i), tag, f)
 		}
 	}
 }
 
-// check applies the rules to a value, if the file sets it.
-func (d *decoder) check(v reflect.Value, key string) {
-	r, ruled := rules[indexes().ReplaceAllString(key, "[]")]
-	if !ruled || d.places[key].line == 0 {
+// fill gives the keys of v that have no value their defaults. Those of one type of source
+// have one if kind is that type.
+func fill(v reflect.Value, kind string) {
+	walk(v, "", "", func(v reflect.Value, _ string, tag reflect.StructTag) {
+		if text, ok := tag.Lookup("default"); ok && unset(v) && (tag.Get("of") == "" || tag.Get("of") == kind) {
+			if err := set(v, text); err != nil {
+				panic(text + " " + err.Error()) // a mistake in config.go
+			}
+		}
+	})
+}
+
+func unset(v reflect.Value) bool { return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0 }
+
+// check applies what tag and patterns say to a value, if the file sets it.
+func (d *decoder) check(v reflect.Value, key string, tag reflect.StructTag) {
+	if d.places[key].line == 0 || v.Kind() == reflect.Slice {
 		return
 	}
 	text := fmt.Sprint(v)
+	span, one, p := tag.Get("range"), tag.Get("one"), patterns[general(key)]
+	words := strings.Split(one, ", ")
 	switch {
-	case r.oneOf != nil && !slices.Contains(r.oneOf, text):
-		d.wrong(key, quote(key, text)+" is not possible", strings.Join(r.oneOf, ", "), text, nearest(text, r.oneOf))
-	case r.pattern != "" && !regexp.MustCompile(r.pattern).MatchString(text):
-		d.fault(key, quote(key, text)+" "+r.what, r.instead)
-	case !v.CanInt() || r.oneOf != nil || v.Int() >= r.low && (v.Int() <= r.high || r.high == 0) || r.zero && v.IsZero():
-	case r.high == 0:
-		d.fault(key, "must be above 0", r.instead)
-	default:
-		d.fault(key, "is out of range", cmp.Or(r.instead, fmt.Sprintf("%d to %d", r.low, r.high)))
+	case one != "" && !slices.Contains(words, text):
+		d.wrong(key, quote(key, text)+" is not possible", one, text, nearest(text, words))
+	case p.pattern != "" && !regexp.MustCompile(p.pattern).MatchString(text):
+		d.fault(key, quote(key, text)+" "+p.what, p.instead)
+	case tag.Get("above0") != "" && v.IsZero():
+		d.fault(key, "must be above 0", tag.Get("above0"))
+	case span != "":
+		low, high, zero := bounds(span, v.Type())
+		if n := v.Int(); (n < low || n > high) && !(zero && n == 0) {
+			d.fault(key, "is out of range", span)
+		}
 	}
 }
 
+// bounds reads a range, like 16 to 100, or 0.
+func bounds(span string, t reflect.Type) (low, high int64, orZero bool) {
+	span, orZero = strings.CutSuffix(span, ", or 0")
+	from, to, _ := strings.Cut(span, " to ")
+	v := reflect.New(t).Elem()
+	set(v, from)
+	low = v.Int()
+	set(v, to)
+	return low, v.Int(), orZero
+}
+
 // require checks that the keys of an object go together.
-func (d *decoder) require(v reflect.Value, key string) {
-	at := indexes().ReplaceAllString(key, "[]")
-	full := func(name string) string { return strings.TrimPrefix(key+"."+name, ".") }
-	empty := func(name string) bool {
-		v := field(v, name)
-		return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0
-	}
-	below := false // the file has a key below this one
+func (d *decoder) require(v reflect.Value, key string, _ reflect.StructTag) {
+	at := general(key)
+	empty := func(name string) bool { return unset(field(v, name)) }
+	used := false // the file has a key below this one
 	for k := range d.places {
-		below = below || strings.HasPrefix(k, key+".")
+		used = used || strings.HasPrefix(k, key+".")
 	}
 	for _, n := range needs {
-		if n.at == at && empty(n.key) && (n.when == "" || n.when == "*" && below ||
+		if n.at == at && empty(n.key) && (n.when == "" || n.when == "*" && used ||
 			n.when != "*" && !empty(n.when) && (n.is == "" || field(v, n.when).String() == n.is)) {
-			d.missing(full(n.key), n.message, n.instead)
+			d.missing(below(key, n.key), n.message, n.instead)
 		}
 	}
 	for _, e := range excluded {
 		if e.at == at && !empty(e.key) && !empty(e.other) {
-			d.fault(full(e.key), "does not go together with "+e.other, "keep one of the two")
+			d.fault(below(key, e.key), "does not go together with "+e.other, "keep one of the two")
 		}
 	}
-	if at != "sources[]" {
-		return
-	}
-	for i, name := range keys(v.Type()) {
-		of, kind := v.Type().Field(i).Tag.Get("of"), field(v, "type").String()
-		if _, set := d.places[full(name)]; set && of != "" && of != kind && slices.Contains(rules["sources[].type"].oneOf, kind) {
-			d.fault(full(name), fmt.Sprintf("a source of type %s has no such key", kind), "remove it, or correct the type")
+	if s, ok := v.Interface().(Source); ok && (s.Type == "folder" || s.Type == "ldap") {
+		for i, name := range keys(v.Type()) {
+			of := v.Type().Field(i).Tag.Get("of")
+			if d.places[below(key, name)].line > 0 && of != "" && of != s.Type {
+				d.fault(below(key, name), fmt.Sprintf("a source of type %s has no such key", s.Type), "remove it, or correct the type")
+			}
 		}
 	}
 }

@@ -17,7 +17,7 @@ type object = map[string]any
 
 // makeSchema makes what Schema returns.
 func makeSchema(t *testing.T) []byte {
-	s := schemaOf(reflect.ValueOf(*reference()), "")
+	s := schemaOf(reflect.ValueOf(reference()).Elem(), "")
 	s["$schema"], s["title"] = "http://json-schema.org/draft-07/schema#", "Configuration of photosync"
 	b, err := json.MarshalIndent(s, "", " ")
 	if err != nil {
@@ -29,13 +29,42 @@ func makeSchema(t *testing.T) []byte {
 // reference is a configuration with every default, and one source with those of all
 // types.
 func reference() *Config {
-	c := defaults()
-	c.Smartsheet.Region = "us"
-	c.Sources = []Source{{Type: "ldap"}}
-	c.Sources[0].defaults()
-	c.Sources[0].Type, c.Sources[0].Auth = "", ""
+	c := &Config{Smartsheet: Smartsheet{Region: "us"}, Sources: make([]Source, 1)}
+	fill(reflect.ValueOf(c).Elem(), "ldap")
 	return c
 }
+
+// rule is what the value of a key must be. A key's [] stands for every member of a list.
+type rule struct {
+	oneOf     []string
+	low, high int64 // of numbers, sizes (bytes), durations (nanoseconds); high 0: any
+	zero      bool  // 0 is possible, too
+	pattern   string
+}
+
+// rules are those of all keys.
+var rules = sync.OnceValue(func() map[string]rule {
+	all := map[string]rule{}
+	c := &Config{Sources: make([]Source, 1)}
+	walk(reflect.ValueOf(c).Elem(), "", "", func(v reflect.Value, key string, tag reflect.StructTag) {
+		r := rule{}
+		if one := tag.Get("one"); one != "" {
+			r.oneOf = strings.Split(one, ", ")
+		}
+		if span := tag.Get("range"); span != "" {
+			r.low, r.high, r.zero = bounds(span, v.Type())
+		}
+		if tag.Get("above0") != "" {
+			r.low = 1
+		}
+		if key = general(key); v.Kind() == reflect.Slice {
+			key += "[]"
+		}
+		r.pattern = patterns[key].pattern
+		all[key] = r
+	})
+	return all
+})
 
 // null is possible everywhere: a key without a value is as good as none.
 func orNull(types ...string) object { return object{"type": append(types, "null")} }
@@ -53,7 +82,7 @@ func schemaOf(v reflect.Value, key string) object {
 }
 
 func typeOf(v reflect.Value, key string) object {
-	r := rules[key]
+	r := rules()[key]
 	if r.oneOf != nil {
 		all := []any{nil}
 		if v.Kind() == reflect.Int { // a list of numbers has no null in it
@@ -184,8 +213,8 @@ func defaultOf(v reflect.Value) any {
 	return nil
 }
 
-// set is the schema of a value that is there.
-var set = object{"not": object{"enum": []any{nil, "", []any{}, object{}}}}
+// present is the schema of a value that is there.
+var present = object{"not": object{"enum": []any{nil, "", []any{}, object{}}}}
 
 // having is the schema of an object in which key has a value that fits s.
 func having(key string, s object) object {
@@ -201,7 +230,7 @@ func conditions(s object, at string) {
 	var all []object
 	given := func(cond, then object) { all = append(all, object{"if": cond, "then": then}) }
 	for _, n := range needs {
-		filled := having(n.key, set)
+		filled := having(n.key, present)
 		switch {
 		case n.at != at:
 		case n.when == "" && (at == "" || at == "sources[]"):
@@ -219,12 +248,12 @@ func conditions(s object, at string) {
 		case n.is != "":
 			given(having(n.when, object{"const": n.is}), filled)
 		default:
-			given(having(n.when, set), filled)
+			given(having(n.when, present), filled)
 		}
 	}
 	for _, e := range excluded {
 		if e.at == at {
-			all = append(all, object{"not": object{"allOf": []object{having(e.key, set), having(e.other, set)}}})
+			all = append(all, object{"not": object{"allOf": []object{having(e.key, present), having(e.other, present)}}})
 		}
 	}
 	switch at {
@@ -232,7 +261,7 @@ func conditions(s object, at string) {
 		given(object{"not": having("allow_http", object{"const": true})},
 			object{"properties": object{"base_url": object{"pattern": `^$|^https://|^http://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)`}}})
 	case "sources[]":
-		for _, t := range rules["sources[].type"].oneOf {
+		for _, t := range rules()["sources[].type"].oneOf {
 			foreign := object{}
 			for i, name := range keys(reflect.TypeFor[Source]()) {
 				if of := reflect.TypeFor[Source]().Field(i).Tag.Get("of"); of != "" && of != t {
@@ -281,13 +310,13 @@ func ldapConditions() (all []object) {
 	auth := func(ways ...any) object { return having("auth", object{"enum": ways}) }
 	given(urls(`^ldaps?://[^/?@]+([/?].*)?$|^ldapi://`), isLDAP)
 	given(urls(`^ldaps://|^ldapi://|^ldap://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)`), isLDAP, not(having("tls.start_tls", yes)), not(having("allow_plaintext", yes)))
-	given(urls(`^ldapi://`), auth("external"), not(having("tls.cert_file", set)))
-	given(not(having("bind_dn", set)), auth("external", "gssapi", "anonymous"))
-	all = append(all, object{"if": having("kerberos.service", set), "then": object{"anyOf": []object{
-		auth("gssapi"), having("kerberos.principal", set), having("kerberos.keytab", set),
+	given(urls(`^ldapi://`), auth("external"), not(having("tls.cert_file", present)))
+	given(not(having("bind_dn", present)), auth("external", "gssapi", "anonymous"))
+	all = append(all, object{"if": having("kerberos.service", present), "then": object{"anyOf": []object{
+		auth("gssapi"), having("kerberos.principal", present), having("kerberos.keytab", present),
 	}}})
 	for _, key := range []string{"principal", "keytab", "service"} {
-		given(not(having("kerberos."+key, set)), auth("external", "simple", "anonymous"))
+		given(not(having("kerberos."+key, present)), auth("external", "simple", "anonymous"))
 	}
 	return all
 }

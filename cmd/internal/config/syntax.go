@@ -5,7 +5,6 @@ import (
 	"errors"
 	"regexp"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -37,13 +36,6 @@ var slips = []struct{ pattern, cause, instead, correct string }{
 	{`^(.*: *)("[^"#]*?)(,? *[]}]*)( +#.*)?$`, unclosed, "close it", `$1$2"$3`},
 }
 
-var slipPatterns = sync.OnceValue(func() (all []*regexp.Regexp) {
-	for _, s := range slips {
-		all = append(all, regexp.MustCompile(s.pattern))
-	}
-	return all
-})
-
 const (
 	meaning  = "YAML gives the first character of this value a meaning"
 	quoteIt  = "put the value in quotes"
@@ -56,14 +48,14 @@ func (d *decoder) slip(f *Fault, n int, cause string) bool {
 		return false
 	}
 	line := uncommented(d.lines[n-1]) // with the comment, if a quote is not closed
-	for i, s := range slips {
+	for _, s := range slips {
 		if cause != "" && cause != s.cause {
 			continue
 		}
-		re := slipPatterns()[i]
-		if m := re.FindStringSubmatch(line); m != nil {
+		pattern := regexp.MustCompile(s.pattern)
+		if m := pattern.FindStringSubmatch(line); m != nil {
 			f.Line, f.Column, f.Message, f.Instead = n, len([]rune(m[1]))+1, s.cause, s.instead
-			f.correct = re.ReplaceAllString(line, strings.NewReplacer("$1", "${1}", "$2", "${2}", "$3", "${3}").Replace(s.correct))
+			f.correct = pattern.ReplaceAllString(line, regexp.MustCompile(`\$(\d)`).ReplaceAllString(s.correct, "$${$1}"))
 			return true
 		}
 	}
@@ -78,27 +70,37 @@ func (d *decoder) syntax(err error) *Fault {
 		return f
 	}
 	f.Line, f.Column = e.GetToken().Position.Line, e.GetToken().Position.Column
-	if strings.Contains(e.GetMessage(), "already defined") {
-		f.Message, f.Instead = "not valid YAML: this key stands here twice", "keep one"
+	switch {
+	case strings.Contains(e.GetMessage(), "already defined"):
+		f.Message, f.Instead = "this key stands here twice", "keep one"
+	case d.slipBefore(f):
+	case strings.Contains(e.GetMessage(), "not allowed in this context"):
+		f.Message, f.Instead = "this line is indented unlike the one above it", "indent keys of one kind alike"
+	default:
 		return f
 	}
-	found := false
-	for n := 1; n <= f.Line && !found; n++ { // what is in quotes may end anywhere
-		found = d.slip(f, n, unclosed)
+	f.Message = "not valid YAML: " + f.Message
+	return f
+}
+
+// slipBefore looks for the slip that made the parser stop. What is in quotes may end
+// anywhere; the parser notices the others some lines later.
+func (d *decoder) slipBefore(f *Fault) bool {
+	stop := min(f.Line, len(d.lines))
+	for n := 1; n <= stop; n++ {
+		if d.slip(f, n, unclosed) {
+			return true
+		}
 	}
-	for n, tries := min(f.Line, len(d.lines)), 3; n > 0 && tries > 0 && !found; n-- { // the parser may notice it some lines later
+	for n, tries := stop, 3; n > 0 && tries > 0; n-- {
+		if d.slip(f, n, "") {
+			return true
+		}
 		if uncommented(d.lines[n-1]) != "" {
-			found = d.slip(f, n, "")
 			tries--
 		}
 	}
-	if !found && strings.Contains(e.GetMessage(), "not allowed in this context") {
-		found, f.Message, f.Instead = true, "this line is indented unlike the one above it", "indent keys of one kind alike"
-	}
-	if found {
-		f.Message = "not valid YAML: " + f.Message
-	}
-	return f
+	return false
 }
 
 // uncommented is a line without its comment and the spaces before it.
@@ -123,10 +125,12 @@ func (d *decoder) notList(node ast.Node, key string) {
 	text, scalar := scalarText(node)
 	switch {
 	case scalar && d.slip(&f, n, "a - needs a space after it"):
-	case scalar && strings.ContainsAny(text, "[]{}'\"*&!%@`="):
-		f.correct = replaceAfter(d.line(key), leaf(key), text, "["+quoted(text)+"]")
 	case scalar:
-		f.correct = replaceAfter(d.line(key), leaf(key), text, "["+text+"]")
+		by := text
+		if strings.ContainsAny(text, "[]{}'\"*&!%@`=") {
+			by = quoted(text)
+		}
+		f.correct = replaceAfter(d.line(key), leaf(key), text, "["+by+"]")
 	case n > d.places[key].line && n <= len(d.lines):
 		line := uncommented(d.lines[n-1])
 		rest := strings.TrimLeft(line, " ")
@@ -152,9 +156,6 @@ func (d *decoder) lineOf(node ast.Node) int {
 	}
 	return 0
 }
-
-// leaf is the last part of a key.
-func leaf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 
 // replaceAfter is line with value, which follows key in it, replaced; empty if it does
 // not stand there.

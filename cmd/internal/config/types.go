@@ -19,12 +19,10 @@ const redacted = "[redacted]"
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
-// String, GoString, Format, MarshalText and MarshalJSON redact.
-func (s Secret) String() string               { return redacted }
-func (s Secret) GoString() string             { return redacted }
+// Format, which all verbs of fmt use, String and MarshalText redact.
 func (s Secret) Format(f fmt.State, _ rune)   { fmt.Fprint(f, redacted) }
+func (s Secret) String() string               { return redacted }
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
 // Duration is written like 30s, 5m, 1h30m or 1d, also with spaces and whole words.
 type Duration time.Duration

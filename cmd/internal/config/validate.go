@@ -1,42 +1,36 @@
 package config
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/url"
-	"os"
 	"path"
-	"regexp"
+	"reflect"
 	"slices"
 	"strings"
-	"sync"
 )
 
-// validate checks what the rules do not say.
-func (c *Config) validate(d *decoder) {
-	if s := &c.Smartsheet; s.BaseURL != "" {
-		s.validateURL(d)
-	} else if s.Region == "" {
-		s.Region = "us"
+// validate sets the defaults that depend on others, and checks what the tags do not say.
+func (d *decoder) validate() {
+	if s := &d.c.Smartsheet; s.BaseURL != "" {
+		d.validateURL(s)
+	} else {
+		s.Region = cmp.Or(s.Region, "us")
 	}
 	names := map[string]bool{}
-	for i, s := range c.Sources {
-		at := fmt.Sprintf("sources[%d]", i)
+	for i := range d.c.Sources {
+		s, at := &d.c.Sources[i], fmt.Sprintf("sources[%d]", i)
 		if s.Name != "" && names[s.Name] {
 			d.fault(at+".name", "another source is called "+quote(at+".name", s.Name), "give each its own name")
 		}
 		names[s.Name] = true
-		if s.Type != "ldap" {
-			continue
-		}
-		s.validateLDAP(d, at)
-		if s.TLS.StartTLS && !slices.ContainsFunc(s.URLs, func(u string) bool { return strings.HasPrefix(u, "ldap://") }) {
-			c.Warnings = append(c.Warnings, at+".tls.start_tls does nothing: it is for ldap://, and ldaps:// begins with TLS")
+		fill(reflect.ValueOf(s).Elem(), s.Type)
+		if s.Type == "ldap" {
+			d.validateLDAP(s, at)
 		}
 	}
-	for key, globs := range map[string][]string{"match.include": c.Match.Include, "match.exclude": c.Match.Exclude} {
+	for key, globs := range map[string][]string{"match.include": d.c.Match.Include, "match.exclude": d.c.Match.Exclude} {
 		for i, g := range globs {
 			if _, err := path.Match(g, ""); err != nil {
 				at := fmt.Sprintf("%s[%d]", key, i)
@@ -44,111 +38,62 @@ func (c *Config) validate(d *decoder) {
 			}
 		}
 	}
-	for i, hash := range c.Match.IgnorePictures {
-		c.Match.IgnorePictures[i] = strings.ToLower(hash)
+	for i, hash := range d.c.Match.IgnorePictures {
+		d.c.Match.IgnorePictures[i] = strings.ToLower(hash)
 	}
 }
 
-func (s *Smartsheet) validateURL(d *decoder) {
-	u, err := url.Parse(s.BaseURL)
+func (d *decoder) validateURL(s *Smartsheet) {
+	const key = "smartsheet.base_url"
+	u, ok := address(s.BaseURL)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		d.fault("smartsheet.base_url", quote("smartsheet.base_url", s.BaseURL)+" is not an address", "like https://api.smartsheet.com/2.0")
+	case !ok:
+		d.fault(key, quote(key, s.BaseURL)+" is not an address", "like https://api.smartsheet.com/2.0")
 	case u.User != nil:
-		d.fault("smartsheet.base_url", "may not hold a user or password", "the token goes into smartsheet.token_file")
+		d.fault(key, "may not hold a user or password", "the token goes into smartsheet.token_file")
 	case u.Scheme == "http" && !s.AllowHTTP && !loopback(u.Hostname()):
-		d.fault("smartsheet.base_url", "plain http would show the token to everyone on the way", "use https, or set smartsheet.allow_http: true")
+		d.fault(key, "plain http would show the token to everyone on the way", "use https, or set smartsheet.allow_http: true")
 	}
+}
+
+// validateLDAP checks that there is what the way to bind needs, and nothing that it would
+// ignore. Addresses, filters and files are checked by sources/ldap.
+func (d *decoder) validateLDAP(s *Source, at string) {
+	krb := s.Kerberos.Principal != "" || s.Kerberos.Keytab != ""
+	certified := s.TLS.CertFile != "" || !slices.ContainsFunc(s.URLs, func(u string) bool { return !strings.HasPrefix(u, "ldapi://") })
+	if s.Auth == "" { // the way for which there is something
+		switch {
+		case s.BindDN != "" || s.BindPasswordFile != "":
+			s.Auth = "simple"
+		case krb:
+			s.Auth = "gssapi"
+		case certified && (len(s.URLs) > 0 || s.TLS.CertFile != ""):
+			s.Auth = "external"
+		default:
+			s.Auth = "anonymous"
+		}
+	}
+	if s.Auth == "external" && !certified {
+		d.missing(at+".tls.cert_file", "auth: external needs a client certificate", "give tls.cert_file and tls.key_file")
+	}
+	if s.Auth != "simple" && s.BindDN != "" {
+		d.fault(at+".bind_dn", fmt.Sprintf("auth: %s does not use it", s.Auth), "remove it, or set auth: simple")
+	}
+	if s.Auth != "gssapi" && (krb || s.Kerberos.Service != "") {
+		d.fault(at+".kerberos", fmt.Sprintf("auth: %s does not use it", s.Auth), "remove it, or set auth: gssapi")
+	}
+	if s.TLS.StartTLS && !slices.ContainsFunc(s.URLs, func(u string) bool { return strings.HasPrefix(u, "ldap://") }) {
+		d.warnings = append(d.warnings, at+".tls.start_tls does nothing: it is for ldap://, and ldaps:// begins with TLS")
+	}
+}
+
+// address reads the address of a server that speaks HTTP.
+func address(text string) (*url.URL, bool) {
+	u, err := url.Parse(text)
+	return u, err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-var notInEnvName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Z0-9]+`) })
-
-// secrets reads tokens and passwords.
-func (c *Config) secrets(d *decoder, env func(string) string) {
-	s, none := &c.Smartsheet, "there is no Smartsheet token"
-	if s.OAuth2.Set() {
-		none = ""
-	}
-	s.Token = c.secret(d, env, "smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")
-	if s.OAuth2.Set() {
-		c.oauth2Secrets(d, env)
-	}
-	for i := range c.Sources {
-		if src := &c.Sources[i]; src.Type == "ldap" && src.Auth == "simple" && src.BindDN != "" {
-			own := "LDAP_BIND_PASSWORD_" + notInEnvName().ReplaceAllString(strings.ToUpper(src.Name), "_")
-			src.BindPassword = c.secret(d, env, fmt.Sprintf("sources[%d].bind_password_file", i), src.BindPasswordFile,
-				"there is no password for bind_dn", own, "LDAP_BIND_PASSWORD")
-		}
-	}
-}
-
-// oauth2Secrets reads the client secret, and looks whether the refresh token can be
-// read: its value is the client's business, which replaces it.
-func (c *Config) oauth2Secrets(d *decoder, env func(string) string) {
-	const key = "smartsheet.oauth2"
-	if c.Smartsheet.Token != "" && c.Smartsheet.TokenFile == "" {
-		d.fault(key, "does not go together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
-	}
-	c.clientSecret(d, env)
-	file := c.Smartsheet.OAuth2.RefreshTokenFile
-	if _, err := os.Stat(file); file != "" && errors.Is(err, fs.ErrNotExist) {
-		d.fault(key+".refresh_token_file", "there is no file "+quote(key+".refresh_token_file", file)+" yet", "photosync oauth login writes it")
-		return
-	}
-	c.secret(d, env, key+".refresh_token_file", file, "")
-}
-
-func (c *Config) clientSecret(d *decoder, env func(string) string) {
-	o := &c.Smartsheet.OAuth2
-	o.ClientSecret = c.secret(d, env, "smartsheet.oauth2.client_secret_file", o.ClientSecretFile, "there is no client secret", "SMARTSHEET_CLIENT_SECRET")
-}
-
-// secret is that of the first variable that is set, or else of a file. Where there is
-// neither, the fault is none, if that is not empty.
-func (c *Config) secret(d *decoder, env func(string) string, key, file, none string, variables ...string) Secret {
-	for _, name := range variables {
-		if value := env(name); value != "" {
-			return Secret(value)
-		}
-	}
-	if file == "" {
-		if none != "" {
-			d.missing(key, none, "name a file that holds it, or set "+strings.Join(variables, " or "))
-		}
-		return ""
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		name := strings.Replace(quote(key, file), "the value", "the file named here", 1)
-		d.fault(key, fmt.Sprintf("read %s: %v", name, cause(err)), "name a file that the user who runs photosync can read; it holds the secret")
-		return ""
-	}
-	if fi, err := os.Stat(file); err == nil && readableByOthers(fi) {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: every user of this machine can read %q (mode %#o): chmod 600 it", key, file, fi.Mode().Perm()))
-	}
-	text := strings.TrimSpace(string(data))
-	if text == "" || strings.ContainsAny(text, "\r\n") {
-		d.fault(key, "the file is empty, or has more than one line", "it must hold the secret and nothing else")
-	}
-	return Secret(text)
-}
-
-// cause is err without the operation and the path, which the message names itself.
-func cause(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	return err
-}
-
-// readableByOthers reports whether every user of the machine can read a file. To let
-// its group read it is how a service, or a pod's volume, gets a secret. Windows does
-// not say it like that.
-func readableByOthers(fi fs.FileInfo) bool {
-	return fi.Mode().Perm()&0o004 != 0 && os.PathSeparator == '/'
 }

@@ -1,0 +1,159 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// FileError is a configuration file that is not there, or cannot be read.
+type FileError struct {
+	text, hint string
+	Err        error
+}
+
+func (e *FileError) Error() string { return e.text }
+func (e *FileError) Unwrap() error { return e.Err }
+
+// Hint says what to do.
+func (e *FileError) Hint() string { return e.hint }
+
+// Find returns the configuration file to use: the one asked for, that of
+// PHOTOSYNC_CONFIG, ./config.yaml or /etc/photosync/config.yaml.
+func Find(explicit string, env func(string) string) (string, error) {
+	if explicit == "" {
+		explicit = env("PHOTOSYNC_CONFIG")
+	}
+	if explicit != "" {
+		return explicit, nil
+	}
+	for _, p := range []string{"config.yaml", "/etc/photosync/config.yaml"} {
+		if _, err := os.Stat(p); !errors.Is(err, fs.ErrNotExist) {
+			return p, nil
+		}
+	}
+	return "", &FileError{"no configuration file: looked for config.yaml and /etc/photosync/config.yaml",
+		"name one with --config FILE or PHOTOSYNC_CONFIG; photosync init writes a commented one", fs.ErrNotExist}
+}
+
+// Load reads, checks and completes the file at path. An *Error lists every fault.
+// Relative paths in the file are relative to the working directory. Checks know more
+// of a source than its form: the keys of their faults begin below it.
+func Load(path string, env func(string) string, checks ...func(Source) []Fault) (*Config, error) {
+	d, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range d.c.Sources {
+		for _, check := range checks {
+			for _, f := range check(s) { // it may quote a value
+				d.fault(fmt.Sprintf("sources[%d].%s", i, f.Key), withoutSecrets(f.Message), withoutSecrets(f.Instead))
+			}
+		}
+	}
+	d.secrets(env)
+	d.notices(env)
+	d.proxies(env)
+	return &d.c, d.verdict("")
+}
+
+// LoadState reads only where the state lies: what works on the state alone needs no
+// token, and no other part of the file to be right.
+func LoadState(path string) (State, error) {
+	d, err := read(path)
+	if err != nil {
+		return State{}, err
+	}
+	return d.c.State, d.verdict("state")
+}
+
+// LoadLogin reads what photosync oauth login needs, and whether the rest of its section is
+// right: the file of the refresh token need not be there yet.
+func LoadLogin(path string, env func(string) string) (Smartsheet, error) {
+	d, err := read(path)
+	if err != nil {
+		return Smartsheet{}, err
+	}
+	if !d.c.Smartsheet.OAuth2.Set() {
+		d.missing("smartsheet.oauth2", "there is no app to log in with", "like {client_id: …, client_secret_file: …, refresh_token_file: …}")
+	}
+	d.clientSecret(env)
+	d.proxies(env)
+	return d.c.Smartsheet, d.verdict("smartsheet")
+}
+
+// read decodes the file at path and checks all but secrets. Its faults are in the decoder.
+func read(path string) (*decoder, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		hint := "check the path given with --config or PHOTOSYNC_CONFIG"
+		if errors.Is(err, fs.ErrPermission) {
+			hint = "give the user that runs photosync the right to read it"
+		}
+		return nil, &FileError{fmt.Sprintf("read configuration %q: %v", path, cause(err)), hint, err}
+	}
+	d := &decoder{path: path, places: map[string]place{}}
+	if f := d.decode(data); f != nil {
+		d.faults = []Fault{*f}
+		return nil, d.verdict("")
+	}
+	return d, nil
+}
+
+// verdict is an *Error if there are faults in the file, or in one section of it. A key that
+// is not known counts for every section: it may be meant for it.
+func (d *decoder) verdict(section string) error {
+	d.c.Warnings = d.warnings
+	if section != "" {
+		d.faults = slices.DeleteFunc(d.faults, func(f Fault) bool {
+			top, _, _ := strings.Cut(strings.ReplaceAll(f.Key, "[", "."), ".")
+			return top != section && slices.Contains(allKeys(), top)
+		})
+	}
+	if len(d.faults) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(d.faults, func(a, b Fault) int { return a.Line - b.Line })
+	d.excerpts()
+	return &Error{Path: d.path, Faults: d.faults}
+}
+
+// Includes reports whether match.include names an address; nil: it names everybody.
+func (m Match) Includes() func(email string) bool { return anyOf(m.Include) }
+
+// Excludes reports whether match.exclude names an address; nil: it names nobody.
+func (m Match) Excludes() func(email string) bool { return anyOf(m.Exclude) }
+
+func anyOf(globs []string) func(string) bool {
+	if len(globs) == 0 {
+		return nil
+	}
+	return func(email string) bool {
+		return slices.ContainsFunc(globs, func(g string) bool { return Glob(g, email) })
+	}
+}
+
+// Glob reports whether email, in its canonical form, matches a pattern with * and ?, in
+// any case and with its domain in either form.
+func Glob(pattern, email string) bool {
+	if strings.ContainsFunc(pattern, func(r rune) bool { return r >= utf8.RuneSelf }) { // write it as sources.Email would
+		local, domain, _ := strings.Cut(norm.NFC.String(cases.Fold().String(pattern)), "@")
+		if ascii, err := idn.ToASCII(domain); err == nil {
+			domain = ascii
+		}
+		pattern = strings.TrimSuffix(local+"@"+domain, "@")
+	}
+	ok, err := path.Match(strings.ToLower(pattern), email)
+	return ok && err == nil
+}
+
+var idn = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false)) // lets * and ? pass

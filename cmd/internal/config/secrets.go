@@ -1,0 +1,160 @@
+package config
+
+import (
+	"cmp"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// secrets reads tokens and passwords.
+func (d *decoder) secrets(env func(string) string) {
+	s, none := &d.c.Smartsheet, "there is no Smartsheet token"
+	if s.OAuth2.Set() {
+		none = ""
+	}
+	s.Token = d.secret(env, "smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")
+	if s.OAuth2.Set() {
+		d.oauth2(env)
+	}
+	for i := range d.c.Sources {
+		if src := &d.c.Sources[i]; src.Type == "ldap" && src.Auth == "simple" && src.BindDN != "" {
+			own := "LDAP_BIND_PASSWORD_" + regexp.MustCompile(`[^A-Z0-9]+`).ReplaceAllString(strings.ToUpper(src.Name), "_")
+			src.BindPassword = d.secret(env, fmt.Sprintf("sources[%d].bind_password_file", i), src.BindPasswordFile,
+				"there is no password for bind_dn", own, "LDAP_BIND_PASSWORD")
+		}
+	}
+}
+
+// oauth2 reads the client secret, and looks whether the refresh token can be read: its value
+// is the client's business, which replaces it.
+func (d *decoder) oauth2(env func(string) string) {
+	const key = "smartsheet.oauth2"
+	if d.c.Smartsheet.Token != "" && d.c.Smartsheet.TokenFile == "" {
+		d.fault(key, "does not go together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
+	}
+	d.clientSecret(env)
+	file := d.c.Smartsheet.OAuth2.RefreshTokenFile
+	if _, err := os.Stat(file); file != "" && errors.Is(err, fs.ErrNotExist) {
+		d.fault(key+".refresh_token_file", "there is no file "+quote(key+".refresh_token_file", file)+" yet", "photosync oauth login writes it")
+		return
+	}
+	d.secret(env, key+".refresh_token_file", file, "")
+}
+
+func (d *decoder) clientSecret(env func(string) string) {
+	o := &d.c.Smartsheet.OAuth2
+	o.ClientSecret = d.secret(env, "smartsheet.oauth2.client_secret_file", o.ClientSecretFile, "there is no client secret", "SMARTSHEET_CLIENT_SECRET")
+}
+
+// secret is that of the first variable that is set, or else of a file. Where there is
+// neither, the fault is none, if that is not empty.
+func (d *decoder) secret(env func(string) string, key, file, none string, variables ...string) Secret {
+	for _, name := range variables {
+		if value := env(name); value != "" {
+			return Secret(value)
+		}
+	}
+	if file == "" {
+		if none != "" {
+			d.missing(key, none, "name a file that holds it, or set "+strings.Join(variables, " or "))
+		}
+		return ""
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		name := strings.Replace(quote(key, file), "the value", "the file named here", 1)
+		d.fault(key, fmt.Sprintf("read %s: %v", name, cause(err)), "name a file that the user who runs photosync can read; it holds the secret")
+		return ""
+	}
+	d.warnReadable(file, key, "chmod 600 it")
+	text := strings.TrimSpace(string(data))
+	if text == "" || strings.ContainsAny(text, "\r\n") {
+		d.fault(key, "the file is empty, or has more than one line", "it must hold the secret and nothing else")
+	}
+	return Secret(text)
+}
+
+// cause is err without the operation and the path, which the message names itself.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// warnReadable warns of a file with secrets that every user of the machine can read. To let
+// its group read it is how a service, or a pod's volume, gets a secret. Windows does not
+// say it in the mode.
+func (d *decoder) warnReadable(file, key, instead string) {
+	if fi, err := os.Stat(file); err == nil && fi.Mode().Perm()&0o004 != 0 && os.PathSeparator == '/' {
+		d.warnings = append(d.warnings, fmt.Sprintf("%s: every user of this machine can read %q (mode %#o): %s", key, file, fi.Mode().Perm(), instead))
+	}
+}
+
+// notices reads and checks the addresses of those who hear how a run came out.
+func (d *decoder) notices(env func(string) string) {
+	n, gateway := &d.c.Notify, &d.c.Metrics.Pushgateway
+	if *gateway+n.Webhook+n.Healthcheck != "" {
+		d.warnReadable(d.path, "notify", "it holds addresses that work like passwords: chmod 600 it, or use webhook_file and healthcheck_file")
+	}
+	d.receiver(env, "metrics.pushgateway", "PHOTOSYNC_PUSHGATEWAY", "", gateway, "")
+	d.receiver(env, "notify.webhook", "PHOTOSYNC_WEBHOOK", n.WebhookFile, &n.Webhook, "the address, which works like a password, and people's addresses")
+	d.receiver(env, "notify.healthcheck", "PHOTOSYNC_HEALTHCHECK", n.HealthcheckFile, &n.Healthcheck, "the address, which works like a password")
+	m := &n.SMTP
+	m.Password = d.secret(env, "notify.smtp.password_file", m.PasswordFile, "", "PHOTOSYNC_SMTP_PASSWORD")
+	if m.Host != "" && !m.StartTLS && m.Port != 465 && !loopback(m.Host) {
+		d.warnings = append(d.warnings, "notify.smtp: without TLS everyone on the way can read the mail, with people's addresses: set starttls: true")
+	}
+	if m.CAFile != "" {
+		if pem, err := os.ReadFile(m.CAFile); err != nil || !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			d.fault("notify.smtp.ca_file", "there is no certificate in the file named here", "name a PEM file that photosync can read")
+		}
+	}
+}
+
+// receiver reads and checks one address. It stands in no message: it may be a secret. What is
+// clear is what everyone on the way sees without TLS; empty: nothing that matters.
+func (d *decoder) receiver(env func(string) string, key, variable, file string, to *Secret, clear string) {
+	if d.spoiled(key) {
+		return
+	}
+	if *to = cmp.Or(d.secret(env, key+"_file", file, "", variable), *to); *to == "" {
+		return
+	}
+	u, ok := address(to.Reveal())
+	if !ok {
+		d.fault(key, "is not an address", "like https://example.com/…")
+		return
+	}
+	if u.User != nil {
+		clear = "the user and password in it"
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) && clear != "" {
+		d.warnings = append(d.warnings, fmt.Sprintf("%s: plain http shows %s to everyone on the way: use https", key, clear))
+	}
+}
+
+// proxies checks the proxies that the environment names. Go connects directly, without a
+// word, where it cannot read one.
+func (d *decoder) proxies(env func(string) string) {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		value := env(name)
+		if value == "" {
+			continue
+		}
+		if !strings.Contains(value, "://") {
+			value = "http://" + value
+		}
+		u, err := url.Parse(value)
+		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+			d.faults = append(d.faults, Fault{Message: "the environment variable " + name + " names no proxy", Instead: "like http://proxy.example.com:3128, or unset it"})
+		}
+	}
+}
