@@ -19,20 +19,19 @@ func announce(mode string, c *config.Config) *notices {
 	if mode == job.Plan {
 		return nil
 	}
+	m := c.Notify.SMTP
 	n := &notices{notify.New(notify.Options{
 		Textfile: c.Metrics.Textfile, Pushgateway: c.Metrics.Pushgateway.Reveal(),
-		Webhook: c.Notify.Webhook.Reveal(), Format: c.Notify.WebhookFormat, Mail: mailOptions(c.Notify.SMTP),
+		Webhook: c.Notify.Webhook.Reveal(), Format: c.Notify.WebhookFormat,
+		Mail: notify.Mail{
+			Host: m.Host, Port: m.Port, StartTLS: m.StartTLS, CAFile: m.CAFile,
+			Username: m.Username, Password: m.Password.Reveal(), From: m.From, To: m.To,
+		},
 		Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(),
 		UserAgent: "photosync/" + versionText(),
 	})}
 	n.Start(context.Background())
 	return n
-}
-
-func mailOptions(m config.SMTP) notify.Mail {
-	return notify.Mail{
-		Host: m.Host, Port: m.Port, StartTLS: m.StartTLS, CAFile: m.CAFile, Username: m.Username, Password: m.Password.Reveal(), From: m.From, To: m.To,
-	}
 }
 
 // finish reports how the run came out, and returns what could not be sent, for log and

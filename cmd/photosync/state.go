@@ -80,11 +80,11 @@ func (f *stateFlags) statePath(a *app) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	st, err := config.LoadState(file)
+	path, err := config.LoadState(file)
 	if err != nil {
 		return "", err
 	}
-	return shardPath(st.Path, part), nil
+	return shardPath(path, part), nil
 }
 
 func (a *app) stateList(f *stateFlags) *cobra.Command {

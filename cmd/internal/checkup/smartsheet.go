@@ -23,7 +23,7 @@ import (
 func (k *checkup) smartsheet(ctx context.Context) {
 	// A checkup is not the time to wait for better days.
 	s := k.Config.Smartsheet
-	s.Retry = config.Retry{MaxAttempts: min(2, s.Retry.MaxAttempts), MaxWait: config.Duration(10 * time.Second)}
+	s.Retry.MaxAttempts, s.Retry.MaxWait = min(2, s.Retry.MaxAttempts), config.Duration(10*time.Second)
 	transport, err := smartsheet.NewTransport(s.CAFile)
 	if err != nil {
 		k.fail("smartsheet", err, "")

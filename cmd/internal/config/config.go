@@ -3,6 +3,16 @@
 // never see it; the commands hand each its own small option struct.
 package config
 
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
 // Config is the whole file. The tag of a field is all that is known of a key, beside its
 // meaning, which example.yaml says, and what stands in rules.go. The decoder, the JSON Schema
 // and the reference read it:
@@ -16,16 +26,49 @@ package config
 type Config struct {
 	Smartsheet Smartsheet `yaml:"smartsheet"`
 	Sources    []Source   `yaml:"sources"`
-	State      State      `yaml:"state"`
-	Match      Match      `yaml:"match"`
-	Image      Image      `yaml:"image"`
-	Policy     Policy     `yaml:"policy"`
-	Guard      Guard      `yaml:"guard"`
-	Report     Report     `yaml:"report"`
-	Metrics    Metrics    `yaml:"metrics"`
-	Notify     Notify     `yaml:"notify"`
-	Log        Log        `yaml:"log"`
-	SuccessOn  []int      `yaml:"success_on" one:"3, 4, 5, 6, 10"` // exit codes that become 0
+	State      struct {   // is where the state lies.
+		Path string `yaml:"path" default:"/var/lib/photosync/state.db"`
+	} `yaml:"state"`
+	Match  Match  `yaml:"match"`
+	Image  Image  `yaml:"image"`
+	Policy Policy `yaml:"policy"`
+	Guard  Guard  `yaml:"guard"`
+	Report struct {
+		Dir        string   `yaml:"dir" default:"./reports"`
+		Formats    []string `yaml:"formats" default:"json, html" one:"json, html, csv"`
+		Keep       int      `yaml:"keep" default:"30" range:"0 to 1000000"`
+		Thumbnails bool     `yaml:"thumbnails" default:"true"`
+		Before     bool     `yaml:"before"` // also show the picture that Smartsheet has now
+	} `yaml:"report"`
+	Metrics struct {
+		Textfile    string `yaml:"textfile"`
+		Pushgateway Secret `yaml:"pushgateway"` // may hold a user and password
+	} `yaml:"metrics"`
+	Notify struct {
+		Webhook       Secret `yaml:"webhook"`
+		WebhookFile   string `yaml:"webhook_file"`
+		WebhookFormat string `yaml:"webhook_format" default:"auto" one:"auto, slack, teams, json"`
+		When          string `yaml:"when" default:"attention" one:"attention, always"`
+		SMTP          struct {
+			Host         string   `yaml:"host"` // empty: no mail
+			Port         int      `yaml:"port" default:"587" range:"1 to 65535"`
+			StartTLS     bool     `yaml:"starttls" default:"true"`
+			CAFile       string   `yaml:"ca_file"`
+			Username     string   `yaml:"username"`
+			PasswordFile string   `yaml:"password_file"`
+			From         string   `yaml:"from"`
+			To           []string `yaml:"to"`
+
+			Password Secret `yaml:"-"`
+		} `yaml:"smtp"`
+		Healthcheck     Secret `yaml:"healthcheck"`
+		HealthcheckFile string `yaml:"healthcheck_file"`
+	} `yaml:"notify"`
+	Log struct {
+		Level  string `yaml:"level" default:"info" one:"debug, info, warn, error"`
+		Format string `yaml:"format" default:"auto" one:"auto, console, json"`
+	} `yaml:"log"`
+	SuccessOn []int `yaml:"success_on" one:"3, 4, 5, 6, 10"` // exit codes that become 0
 
 	Warnings []string `yaml:"-"` // what is allowed and not wise
 }
@@ -44,7 +87,10 @@ type Smartsheet struct {
 	UploadWeight      int      `yaml:"upload_weight" default:"1" range:"1 to 100"`
 	Concurrency       int      `yaml:"concurrency" default:"4" range:"1 to 64"`
 	Timeout           Duration `yaml:"timeout" default:"30s" above0:"like 30s"`
-	Retry             Retry    `yaml:"retry"`
+	Retry             struct {
+		MaxAttempts int      `yaml:"max_attempts" default:"6" range:"1 to 100"`
+		MaxWait     Duration `yaml:"max_wait" default:"5m"`
+	} `yaml:"retry"`
 
 	Token Secret `yaml:"-"`
 }
@@ -60,12 +106,6 @@ type OAuth2 struct {
 
 // Set reports whether OAuth2 is used.
 func (o OAuth2) Set() bool { return o != OAuth2{} }
-
-// Retry bounds the attempts of one call.
-type Retry struct {
-	MaxAttempts int      `yaml:"max_attempts" default:"6" range:"1 to 100"`
-	MaxWait     Duration `yaml:"max_wait" default:"5m"`
-}
 
 // Source is one source of photos: the keys of all types.
 type Source struct {
@@ -84,46 +124,35 @@ type Source struct {
 	Auth             string   `yaml:"auth" of:"ldap" one:"simple, external, gssapi, anonymous"`
 	BindDN           string   `yaml:"bind_dn" of:"ldap"`
 	BindPasswordFile string   `yaml:"bind_password_file" of:"ldap"`
-	Kerberos         Kerberos `yaml:"kerberos" of:"ldap"`
-	BaseDN           string   `yaml:"base_dn" of:"ldap"`
-	Filter           string   `yaml:"filter" of:"ldap" default:"(objectClass=person)"`
-	ExcludeFilter    string   `yaml:"exclude_filter" of:"ldap"`
-	MemberOf         string   `yaml:"member_of" of:"ldap"`
-	EmailAttributes  []string `yaml:"email_attributes" of:"ldap" default:"mail"`
-	PhotoAttributes  []string `yaml:"photo_attributes" of:"ldap" default:"thumbnailPhoto, jpegPhoto"`
-	PhotoChoice      string   `yaml:"photo_choice" of:"ldap" default:"first" one:"first, largest"`
-	TLS              TLS      `yaml:"tls" of:"ldap"`
-	Paging           string   `yaml:"paging" of:"ldap" default:"auto" one:"auto, required, off"`
-	PageSize         int      `yaml:"page_size" of:"ldap" range:"1 to 10000"` // 0: as many as the server is known to give
-	Deref            string   `yaml:"deref" of:"ldap" default:"never" one:"never, always"`
-	ChangeDetection  string   `yaml:"change_detection" of:"ldap" default:"auto" one:"auto, content"`
-	AllowPlaintext   bool     `yaml:"allow_plaintext" of:"ldap"`
-	IdleTimeout      Duration `yaml:"idle_timeout" of:"ldap" default:"1m" above0:"like 1m"`
-	ListTimeout      Duration `yaml:"list_timeout" of:"ldap" default:"1h" above0:"like 1h"`
+	Kerberos         struct { // is who binds with auth: gssapi.
+		Principal string `yaml:"principal"`
+		Keytab    string `yaml:"keytab"`
+		Config    string `yaml:"config" of:"ldap" default:"/etc/krb5.conf"`
+		Service   string `yaml:"service"`
+	} `yaml:"kerberos" of:"ldap"`
+	BaseDN          string   `yaml:"base_dn" of:"ldap"`
+	Filter          string   `yaml:"filter" of:"ldap" default:"(objectClass=person)"`
+	ExcludeFilter   string   `yaml:"exclude_filter" of:"ldap"`
+	MemberOf        string   `yaml:"member_of" of:"ldap"`
+	EmailAttributes []string `yaml:"email_attributes" of:"ldap" default:"mail"`
+	PhotoAttributes []string `yaml:"photo_attributes" of:"ldap" default:"thumbnailPhoto, jpegPhoto"`
+	PhotoChoice     string   `yaml:"photo_choice" of:"ldap" default:"first" one:"first, largest"`
+	TLS             struct { // is how an LDAP server is verified, and who we are to it.
+		CAFile     string `yaml:"ca_file"`
+		StartTLS   bool   `yaml:"start_tls"`
+		ServerName string `yaml:"server_name"`
+		CertFile   string `yaml:"cert_file"`
+		KeyFile    string `yaml:"key_file"`
+	} `yaml:"tls" of:"ldap"`
+	Paging          string   `yaml:"paging" of:"ldap" default:"auto" one:"auto, required, off"`
+	PageSize        int      `yaml:"page_size" of:"ldap" range:"1 to 10000"` // 0: as many as the server is known to give
+	Deref           string   `yaml:"deref" of:"ldap" default:"never" one:"never, always"`
+	ChangeDetection string   `yaml:"change_detection" of:"ldap" default:"auto" one:"auto, content"`
+	AllowPlaintext  bool     `yaml:"allow_plaintext" of:"ldap"`
+	IdleTimeout     Duration `yaml:"idle_timeout" of:"ldap" default:"1m" above0:"like 1m"`
+	ListTimeout     Duration `yaml:"list_timeout" of:"ldap" default:"1h" above0:"like 1h"`
 
 	BindPassword Secret `yaml:"-"`
-}
-
-// TLS is how an LDAP server is verified, and who we are to it.
-type TLS struct {
-	CAFile     string `yaml:"ca_file"`
-	StartTLS   bool   `yaml:"start_tls"`
-	ServerName string `yaml:"server_name"`
-	CertFile   string `yaml:"cert_file"`
-	KeyFile    string `yaml:"key_file"`
-}
-
-// Kerberos is who binds with auth: gssapi.
-type Kerberos struct {
-	Principal string `yaml:"principal"`
-	Keytab    string `yaml:"keytab"`
-	Config    string `yaml:"config" of:"ldap" default:"/etc/krb5.conf"`
-	Service   string `yaml:"service"`
-}
-
-// State is where the state lies.
-type State struct {
-	Path string `yaml:"path" default:"/var/lib/photosync/state.db"`
 }
 
 // Match is how people are matched and who is left out.
@@ -164,48 +193,103 @@ type Guard struct {
 	MaxShared   int   `yaml:"max_shared" default:"10" range:"0 to 1000000000"`
 }
 
-// Report is where reports go.
-type Report struct {
-	Dir        string   `yaml:"dir" default:"./reports"`
-	Formats    []string `yaml:"formats" default:"json, html" one:"json, html, csv"`
-	Keep       int      `yaml:"keep" default:"30" range:"0 to 1000000"`
-	Thumbnails bool     `yaml:"thumbnails" default:"true"`
-	Before     bool     `yaml:"before"` // also show the picture that Smartsheet has now
+// Secret is a text that shows itself nowhere: every way of printing it gives
+// "[redacted]".
+type Secret string
+
+const redacted = "[redacted]"
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// Format, which all verbs of fmt use, String and MarshalText redact.
+func (s Secret) Format(f fmt.State, _ rune)   { fmt.Fprint(f, redacted) }
+func (s Secret) String() string               { return redacted }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Duration is written like 30s, 5m, 1h30m or 1d, also with spaces and whole words.
+type Duration time.Duration
+
+// timeUnits are the words for units that time.ParseDuration does not know, longer
+// ones before those that they begin with.
+var timeUnits = []string{"seconds", "s", "second", "s", "sec", "s", "minutes", "m", "minute", "m", "min", "m", "hours", "h", "hour", "h", "days", "d", "day", "d"}
+
+// UnmarshalText reads a duration.
+func (d *Duration) UnmarshalText(b []byte) error {
+	text := strings.NewReplacer(append([]string{" ", ""}, timeUnits...)...).Replace(string(b))
+	var days time.Duration
+	head, rest, found := strings.Cut(text, "d")
+	if found { // a day is 24 hours
+		n, err := strconv.ParseFloat(head, 64)
+		if text = cmp.Or(rest, "0"); err != nil || !(n >= 0 && n < 1e5) {
+			text = ""
+		}
+		days = time.Duration(n * 24 * float64(time.Hour))
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil || v < 0 || v+days < 0 {
+		return errors.New("is not a duration: write it like 30s, 5m, 1h30m or 1d")
+	}
+	*d = Duration(v + days)
+	return nil
 }
 
-// Metrics is where Prometheus finds the numbers of a run.
-type Metrics struct {
-	Textfile    string `yaml:"textfile"`
-	Pushgateway Secret `yaml:"pushgateway"` // may hold a user and password
+// Size is a number of bytes, written like 800kB, 1MB (1,000,000) or 1MiB
+// (1,048,576).
+type Size int64
+
+var sizeUnits = []unit{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"KB", 1e3}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}, {"", 1}}
+
+// UnmarshalText reads a size.
+func (s *Size) UnmarshalText(b []byte) error {
+	n, err := quantity(string(b), sizeUnits, "is not a size: write it like 800kB, 1MB or 1MiB")
+	*s = Size(n)
+	return err
 }
 
-// Notify is who is told how a run came out. The addresses are as good as passwords.
-type Notify struct {
-	Webhook         Secret `yaml:"webhook"`
-	WebhookFile     string `yaml:"webhook_file"`
-	WebhookFormat   string `yaml:"webhook_format" default:"auto" one:"auto, slack, teams, json"`
-	When            string `yaml:"when" default:"attention" one:"attention, always"`
-	SMTP            SMTP   `yaml:"smtp"`
-	Healthcheck     Secret `yaml:"healthcheck"`
-	HealthcheckFile string `yaml:"healthcheck_file"`
+// Limit is a number of people, like 100, or a percentage, like 20%.
+type Limit struct {
+	N       float64 `yaml:"-"`
+	Percent bool    `yaml:"-"`
 }
 
-// SMTP is the server that takes mail about runs.
-type SMTP struct {
-	Host         string   `yaml:"host"` // empty: no mail
-	Port         int      `yaml:"port" default:"587" range:"1 to 65535"`
-	StartTLS     bool     `yaml:"starttls" default:"true"`
-	CAFile       string   `yaml:"ca_file"`
-	Username     string   `yaml:"username"`
-	PasswordFile string   `yaml:"password_file"`
-	From         string   `yaml:"from"`
-	To           []string `yaml:"to"`
-
-	Password Secret `yaml:"-"`
+// UnmarshalText reads a limit.
+func (l *Limit) UnmarshalText(b []byte) error {
+	head, percent := strings.CutSuffix(strings.TrimSpace(string(b)), "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
+	if err != nil || !(v >= 0) || percent && v > 100 || !percent && v != math.Trunc(v) {
+		return errors.New("is not a limit: write a number of people like 100, or a percentage like 20%")
+	}
+	l.N, l.Percent = v, percent
+	return nil
 }
 
-// Log is how much is logged and how.
-type Log struct {
-	Level  string `yaml:"level" default:"info" one:"debug, info, warn, error"`
-	Format string `yaml:"format" default:"auto" one:"auto, console, json"`
+// Pixels is a number of pixels, written like 50MP.
+type Pixels int64
+
+var pixelUnits = []unit{{"MP", 1e6}, {"kP", 1e3}, {"", 1}}
+
+// UnmarshalText reads a number of pixels.
+func (p *Pixels) UnmarshalText(b []byte) error {
+	n, err := quantity(string(b), pixelUnits, "is not a number of pixels: write it like 50MP")
+	*p = Pixels(n)
+	return err
+}
+
+type unit struct {
+	suffix string
+	factor float64
+}
+
+func quantity(s string, units []unit, fault string) (int64, error) {
+	for _, u := range units {
+		if head, found := strings.CutSuffix(s, u.suffix); found {
+			v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
+			if err == nil && v >= 0 && v*u.factor < math.MaxInt64/2 { // so that NaN fails, too
+				return int64(v * u.factor), nil
+			}
+			break
+		}
+	}
+	return 0, errors.New(fault)
 }

@@ -123,8 +123,9 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Smartsheet{
 		Region: "us", RequestsPerMinute: 300, UploadWeight: 1, Concurrency: 4, Timeout: Duration(30 * time.Second),
-		Retry: Retry{6, Duration(5 * time.Minute)}, Token: secret,
+		Token: secret,
 	}
+	want.Retry.MaxAttempts, want.Retry.MaxWait = 6, Duration(5*time.Minute)
 	if c.Smartsheet != want {
 		t.Errorf("smartsheet: got %+v", c.Smartsheet)
 	}
@@ -503,8 +504,8 @@ func TestLoadState(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := LoadState(file)
-		if want == "" && err == nil || want != "" && (err != nil || s.Path != want) {
-			t.Errorf("%q: path %q, %v; want %q", text, s.Path, err, want)
+		if want == "" && err == nil || want != "" && (err != nil || s != want) {
+			t.Errorf("%q: path %q, %v; want %q", text, s, err, want)
 		}
 	}
 }
