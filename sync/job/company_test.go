@@ -76,6 +76,7 @@ type account struct {
 
 const (
 	initials = -1
+	unsure   = -2      // it is there after an upload that nobody answered
 	ownPhoto = 1 << 20 // from here on: pictures that users set themselves
 )
 

@@ -64,15 +64,16 @@ type listed struct {
 
 // memory is what the oracle knows of a user from all runs so far.
 type memory struct {
-	confirmed int    // the picture that an answer confirmed last; 0: none
-	image     string // its id
-	doubt     bool   // an upload was begun and nothing said how it ended
-	partial   bool   // the last answer was PARTIAL_SUCCESS
-	images    map[string]int
-	hashes    map[string]bool // of bytes that arrived
-	refused   map[int]bool    // pictures that an answer refused
-	origin    origin          // of the last photo that was sent
-	absent    int             // runs in a row that did not list it
+	confirmed  int    // the picture that an answer confirmed last; 0: none
+	image      string // its id
+	doubt      bool   // an upload was begun and nothing said how it ended
+	partial    bool   // the last answer was PARTIAL_SUCCESS
+	unanswered bool   // the process died before it had an answer to the last upload
+	images     map[string]int
+	hashes     map[string]bool // of bytes that arrived
+	refused    map[int]bool    // pictures that an answer refused
+	origin     origin          // of the last photo that was sent
+	absent     int             // runs in a row that did not list it
 }
 
 type origin struct {
@@ -182,7 +183,7 @@ func (o *watch) sending(id int64, data []byte) {
 	}
 	o.chosen(id, q, l, m)
 	o.limits(id, q, m)
-	o.sentTo[id], o.to[id] = true, l.email
+	o.sentTo[id], o.to[id], m.unanswered = true, l.email, true
 }
 
 // whose checks that q is the photo of the person who has the user's address.
@@ -230,7 +231,7 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 	case same && (n.Existing == plan.OnSourceChange || n.Existing == plan.RespectUser):
 		o.fail(pReason, "picture %d went to user %d again", q, id)
 	}
-	if u := o.w.c.user(id); u != nil && u.ours && u.photo == q && !n.Force && !o.sentTo[id] {
+	if u := o.w.c.user(id); u != nil && u.ours && u.photo == q && !n.Force && !o.sentTo[id] && m.unanswered {
 		o.repeats[id] = true
 	}
 	if n.Only != "" && !slices.ContainsFunc(found, func(p sources.Person) bool {
@@ -253,6 +254,19 @@ func (o *watch) chosen(id int64, q int, l look, m *memory) {
 	case o.night.Existing == plan.RespectUser, o.night.Existing == plan.FillEmpty:
 		o.fail(pChosen, "picture %d took the place of %s at user %d", q, l.image, id)
 	}
+}
+
+// wentAway reports whether this run read another photo of an entry than it listed.
+func (o *watch) wentAway(source int, r sources.Ref, photo int) bool {
+	rs := o.reads[entryID(source, r)]
+	return len(rs) > 0 && rs[len(rs)-1].photo != photo
+}
+
+// decides reports whether an entry is the first with a photo of the person whose it is.
+func (o *watch) decides(p sources.Person) bool {
+	found, _, _ := o.person(p.Own[0])
+	i := slices.IndexFunc(found, func(f sources.Person) bool { return f.HasPhoto != sources.Absent })
+	return len(found) == 0 || i >= 0 && found[i].Ref == p.Ref
 }
 
 // holds reports whether an entry is one of the person whose address this is.
@@ -278,10 +292,10 @@ func (o *watch) removal(id int64, l look, m *memory) {
 				o.fail(pRemoval, "initials went to user %d, and %s is listed with a photo", id, og.address)
 			case has && o.holds(p, l.email):
 				o.fail(pRemoval, "initials went to user %d, and its address %s is listed with a photo", id, l.email)
-			case og.photo != 0 && x.photos[i] == og.photo && o.w.known[entryID(s, p.Ref)] == og.photo:
+			case og.photo != 0 && x.photos[i] == og.photo && o.w.known[entryID(s, p.Ref)] == og.photo && !o.wentAway(s, p.Ref, og.photo) && o.decides(p):
 				o.fail(pRemoval, "initials went to user %d, and the same picture is listed for %v", id, p.Own)
 			}
-			if slices.Contains(all, o.w.excluded) && slices.Contains(all, l.email) {
+			if slices.Contains(all, o.w.excluded) && o.holds(p, l.email) {
 				o.fail(pExcluded, "initials went to user %d", id)
 			}
 		}
@@ -338,6 +352,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 			ProfileImage struct{ ImageID string }
 		}
 	}
+	m.unanswered = o.w.dead
 	unreadable := json.Unmarshal(body, &a) != nil
 	if a.RefID != "" {
 		o.refIDs = append(o.refIDs, a.RefID)
@@ -348,7 +363,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 	case status == 200 && a.Message == "SUCCESS" && len(a.Data) > 0:
 		o.answered[id], o.images[id] = a.Message, a.Data[0].ProfileImage.ImageID
 		m.confirmed, m.image, m.doubt, m.partial = q, o.images[id], o.w.dead, false
-		if q == initials {
+		if q == initials && !o.w.dead {
 			m.absent = 0
 		}
 	case status == 200 && a.Message == "PARTIAL_SUCCESS":
@@ -358,6 +373,8 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 	case status == 0 || status >= 500 || status == 200 || unreadable:
 		o.answered[id] = "unknown"
 		m.doubt = true
+	case o.answered[id] == "unknown": // of an earlier attempt, which may have arrived
+		m.refused[q] = true
 	default:
 		o.answered[id] = "refused"
 		m.refused[q] = true
@@ -408,8 +425,26 @@ func (o *watch) ended(r *report.Report, err error) {
 	if err == nil && bad > 0 && !r.NeedsSomebody() {
 		o.fail(pCode, "%d uploads failed: %v", bad, o.answered)
 	}
+	o.looked()
 	o.rows()
 	o.count(err)
+}
+
+// looked ends the doubt about uploads that nobody answered: one look afterwards decides,
+// in a process that lives. Whatever it shows then counts as ours.
+func (o *watch) looked() {
+	for id, a := range o.answered {
+		m, l := o.w.memory(id), o.looks[id]
+		if a != "unknown" || !l.at.After(o.w.lost[id]) || l.email != o.to[id] {
+			continue
+		}
+		m.doubt = false
+		if _, ours := m.images[l.image]; ours {
+			m.confirmed, m.image = m.images[l.image], l.image
+		} else if l.image != "" {
+			m.images[l.image] = unsure
+		}
+	}
 }
 
 // rows checks what is recorded of the users.
@@ -425,6 +460,7 @@ func (o *watch) rows() {
 			}
 			q, known := m.images[s.ImageID]
 			switch {
+			case q == unsure:
 			case !known && s.ImageID != "":
 				o.fail(pConfirmed, "the row of user %d names the image %s, which is not ours", row.ID, s.ImageID)
 			case s.ImageID != "" && !m.hashes[s.UploadSHA256]:
@@ -443,17 +479,7 @@ func (o *watch) rows() {
 // count goes on counting the runs that did not list what was sent.
 func (o *watch) count(err error) {
 	n := o.night
-	for id, m := range o.w.users {
-		if o.answered[id] == "unknown" { // one look decides, in a process that lives
-			if l := o.looks[id]; l.at.After(o.w.lost[id]) && l.email == o.to[id] {
-				m.doubt = false
-				if _, ours := m.images[l.image]; ours {
-					m.confirmed, m.image = m.images[l.image], l.image
-				} else if l.image != "" {
-					m.images[l.image] = initials // whatever it shows then counts as ours
-				}
-			}
-		}
+	for _, m := range o.w.users {
 		if m.confirmed == initials || n.Mode == Plan || err != nil && !Stopped(err) || len(o.listings) < len(o.w.c.mems) {
 			continue
 		}

@@ -162,6 +162,26 @@ func TestDecideInScope(t *testing.T) {
 }
 
 // What becomes of a picture whose photo is missing.
+// An entry that is listed with a photo keeps the picture: the one for which it was sent,
+// and the one that had the photo at the last look, if it was created anew since.
+func TestRemovalOf(t *testing.T) {
+	sent := state.Sent{Origin: state.Origin{Email: "ann@x", Source: "ad", Key: "first"}, SourceSHA256: "h1", ImageID: "i1"}
+	for key, kept := range map[string]bool{"first": true, "second": true, "third": false} {
+		w := &Work{
+			Row:    &state.Person{Email: "ann@x", Source: "ad", Key: "second", UserID: 101},
+			Former: &state.User{ID: 101, Sent: &sent},
+		}
+		in := InterestOf([]*Work{w}, nil)
+		listed := InterestOf(nil, nil)
+		if k := [2]string{"ad", key}; in.Keys[k] {
+			listed.Keys[k] = true
+		}
+		if r := w.RemovalOf(listed, nil); (r.Kept != "") != kept {
+			t.Errorf("the entry %s is listed: %+v", key, r)
+		}
+	}
+}
+
 func TestRemoved(t *testing.T) {
 	gone := func(change func(*Work)) *Work {
 		return ann(func(w *Work) {
@@ -188,7 +208,8 @@ func TestRemoved(t *testing.T) {
 		"not active":                  {1, func(w *Work) { w.Users[0].Active = false }, "inactive_user skipped", 1},
 		"the entry is listed":         {1, func(w *Work) { w.Removal.Kept = "its entry is listed" }, "", 0},
 		"the picture is listed":       {1, func(w *Work) { w.Removal.Shown = true }, "no_photo skipped", 0},
-		"an upload without an answer": {1, func(w *Work) { w.Former.Intent = &state.Intent{}; w.Users[0].ImageID = "i9" }, "placeholder planned", 1},
+		"an upload without an answer": {1, func(w *Work) { w.Former.Intent = &state.Intent{}; w.Users[0].ImageID = "i9" }, "user_changed skipped", 0},
+		"the picture before it":       {1, func(w *Work) { w.Former.Intent = &state.Intent{} }, "placeholder planned", 1},
 		"our placeholder":             {1, func(w *Work) { w.Former.Sent.Placeholder = true }, "no_photo skipped", 0},
 	} {
 		t.Run(name, func(t *testing.T) {

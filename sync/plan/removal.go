@@ -2,7 +2,9 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
+	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/outcome"
 )
@@ -54,6 +56,9 @@ func (b *builder) removed(s Step) Step {
 		return s.skip(outcome.NoPhoto)
 	case b.scope.Source != "" || w.Removal == nil: // it says nothing about who is missing
 		return s.skip(outcome.NoPhoto)
+	case w.Photo != nil && w.listed(sources.Present) && !b.policy.ignores(w.SHA256()):
+		s.Why = "the photo was listed, and was gone when it was to be read; the next run looks again"
+		return s.skip(outcome.NoPhoto)
 	case w.Removal.Kept != "":
 		if !w.Gone() { // the picture is somebody else's concern now
 			s = s.settle(noteNoPhoto)
@@ -96,6 +101,9 @@ func (b *builder) replace(s Step) Step {
 	case found == nil:
 		s.Why = b.whereabouts(s.Work)
 		return s.lose(outcome.NotInSmartsheet)
+	case s.Sent.Intent != nil && found.ImageID != sentOf(s.Sent).ImageID:
+		s.Why = "the photo was removed at its source; nobody confirmed that the picture in Smartsheet is ours, and it stays"
+		return s.lose(outcome.UserChanged)
 	case !Ours(s.Sent, *found):
 		s.Why = "the photo was removed at its source; the picture in Smartsheet is not the one that we uploaded, and stays"
 		return s.lose(outcome.UserChanged)
@@ -141,10 +149,10 @@ type Interest struct {
 func InterestOf(ws []*Work, seen map[int64]User) Interest {
 	in := Interest{map[[2]string]bool{}, map[string]bool{}, map[string]bool{}}
 	for _, w := range ws {
-		o := origin(w.Former)
-		if o.Key != "" {
-			in.Keys[[2]string{o.Source, o.Key}] = true
-		} else {
+		for _, k := range w.keys() {
+			in.Keys[k] = true
+		}
+		if o := origin(w.Former); o.Key == "" {
 			in.Addresses[o.Email] = true
 		}
 		if u, ok := seen[w.LastUser()]; ok {
@@ -168,7 +176,7 @@ func (w *Work) RemovalOf(listed Interest, seen map[int64]User) *Removal {
 		r.Shown = r.Shown || listed.Hashes[h]
 	}
 	switch o := origin(w.Former); {
-	case o.Key != "" && listed.Keys[[2]string{o.Source, o.Key}]:
+	case slices.ContainsFunc(w.keys(), func(k [2]string) bool { return listed.Keys[k] }):
 		r.Kept = "its entry is listed with a photo, under another address"
 	case o.Key == "" && listed.Addresses[o.Email]:
 		r.Kept = "its address is listed with a photo"
@@ -177,6 +185,18 @@ func (w *Work) RemovalOf(listed Interest, seen map[int64]User) *Removal {
 		r.Kept = "the user has the address of somebody with a photo now"
 	}
 	return r
+}
+
+// keys are the source and the source's own key of the entry whose photo we uploaded,
+// and of the one that had it at the last look: it may have been created anew.
+func (w *Work) keys() (ks [][2]string) {
+	o := origin(w.Former)
+	for _, k := range [][2]string{{o.Source, o.Key}, {w.Row.Source, w.Row.Key}} {
+		if k[1] != "" {
+			ks = append(ks, k)
+		}
+	}
+	return ks
 }
 
 // origin is for whom we put a picture on a user, the last one that was announced.

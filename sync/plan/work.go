@@ -98,6 +98,11 @@ func (w *Work) HasNone() bool {
 	return !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return c.HasPhoto != sources.Absent })
 }
 
+// listed reports whether the listing says h of a candidate.
+func (w *Work) listed(h sources.Presence) bool {
+	return slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == h })
+}
+
 // allHidden reports whether no candidate shows a photo, and at least one hides it.
 func (w *Work) allHidden() bool {
 	hidden := false

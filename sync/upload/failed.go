@@ -73,13 +73,8 @@ func (p *Pool) undecided(s *plan.Step, r ready, res *smartsheet.UploadResult, f 
 // refusedOne is about an upload that failed for this user alone.
 func (p *Pool) refusedOne(ctx context.Context, it report.Item, s *plan.Step, r ready, res *smartsheet.UploadResult, err error) (report.Item, error) {
 	if res.Unknown && !errors.Is(err, smartsheet.ErrContradiction) { // which is a failure, whatever is shown
-		if image, arrived := p.arrived(ctx, s); arrived {
-			it.Outcome, it.Hint, it.ImageID = string(outcome.Uploaded), "", image
-			it.Message = "no usable answer, but Smartsheet shows a new picture: " + it.Message
-			it.EarlierErrors = append(it.EarlierErrors, report.AttemptError{
-				HTTPStatus: it.HTTPStatus, ErrorCode: value(it.ErrorCode), RefID: value(it.RefID), Message: it.Message,
-			})
-			return it, p.record(&it, p.sent(s, r, image))
+		if u, lerr := p.Users.One(ctx, s.To.ID); lerr == nil && newPicture(s, u) {
+			return p.arrived(it, s, r, u.ImageID)
 		}
 	}
 	stop := p.refusals.Refused(s.To.ID, r.pic.ContentType(), err)
@@ -148,14 +143,20 @@ func (p *Pool) finish() error {
 	return p.State.Write(c)
 }
 
-// arrived looks once at a user whose answer was lost: another picture than before is
-// the one that was sent.
-func (p *Pool) arrived(ctx context.Context, s *plan.Step) (image string, yes bool) {
-	u, err := p.Users.One(ctx, s.To.ID)
-	if err != nil || u.ID != s.To.ID || u.Email != s.To.Email || u.ImageID == "" || u.ImageID == s.To.ImageID {
-		return "", false
-	}
-	return u.ImageID, true
+// newPicture reports whether a look after an upload that nobody answered shows another
+// picture than the look before: it is the one that was sent.
+func newPicture(s *plan.Step, u plan.User) bool {
+	return u.ID == s.To.ID && u.Email == s.To.Email && u.ImageID != "" && u.ImageID != s.To.ImageID
+}
+
+// arrived is the item of an upload that nobody answered, and whose picture is there.
+func (p *Pool) arrived(it report.Item, s *plan.Step, r ready, image string) (report.Item, error) {
+	it.Outcome, it.Hint, it.ImageID = string(outcome.Uploaded), "", image
+	it.Message = "no usable answer, but Smartsheet shows a new picture: " + it.Message
+	it.EarlierErrors = append(it.EarlierErrors, report.AttemptError{
+		HTTPStatus: it.HTTPStatus, ErrorCode: value(it.ErrorCode), RefID: value(it.RefID), Message: it.Message,
+	})
+	return it, p.record(&it, p.sent(s, r, image))
 }
 
 func hintOf(err error) string {

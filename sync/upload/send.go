@@ -66,6 +66,10 @@ func (p *Pool) send(ctx context.Context, s *plan.Step, r ready) (report.Item, er
 		if err != nil {
 			return p.failed(ctx, it, s, r, &res, err)
 		}
+		if onWire && newPicture(s, users[0]) {
+			it.Message = "no answer came"
+			return p.arrived(it, s, r, users[0].ImageID)
+		}
 		if p.Plan.Renew(s, users[0]); s.Outcome != outcome.Planned {
 			break
 		}
@@ -175,8 +179,8 @@ func (p *Pool) answered(ctx context.Context, it report.Item, s *plan.Step, r rea
 }
 
 // confirm checks that the answer shows the user and the address that the look showed,
-// and returns the image id. An answer that names no user, no address or, of a success,
-// no image is checked with one look.
+// and returns the image id. An answer that names no user, no address or no image is
+// checked with one look.
 func (p *Pool) confirm(ctx context.Context, s *plan.Step, res *smartsheet.UploadResult) (image string, err error) {
 	wrong := func(id int64, email string) error {
 		return &WrongUserError{Email: s.Key(), UserID: s.To.ID, Shown: fmt.Sprintf("user %d %s", id, email), RefID: res.RefID}
@@ -186,7 +190,7 @@ func (p *Pool) confirm(ctx context.Context, s *plan.Step, res *smartsheet.Upload
 			return "", wrong(u.ID, u.Email)
 		}
 	}
-	if u, ok := res.User(s.To.ID); ok && u.Email != "" && (u.ImageID != "" || res.Partial()) {
+	if u, ok := res.User(s.To.ID); ok && u.Email != "" && u.ImageID != "" {
 		return u.ImageID, nil
 	}
 	u, err := p.Users.One(ctx, s.To.ID)
@@ -260,11 +264,10 @@ func (p *Pool) partial(it report.Item, s *plan.Step, r ready, res *smartsheet.Up
 		final = true
 		it.Hint = "look at the person's picture in Smartsheet: this was the second time; if it takes others, the same photo is not sent again until it changes"
 	}
-	announced := p.intent(s, r).Users[0].Intent
-	if image != "" && image != announced.Foreign {
-		u.Sent, u.Intent = p.asSent(s, r, image), nil
-	} else { // it may name the picture that the user had before, which is not ours
-		u.Intent = announced
+	// Whatever is shown now decides: a picture that comes later is the user's own.
+	u.Intent = nil
+	if image != "" && image != p.intent(s, r).Users[0].Intent.Foreign {
+		u.Sent = p.asSent(s, r, image)
 	}
 	c := state.Change{Users: []state.User{u}}
 	p.addRow(&c, s, r.src.sha256, plan.Open)

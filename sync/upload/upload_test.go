@@ -135,7 +135,7 @@ func TestAnswers(t *testing.T) {
 		"partial, with an image": {result: answer(101, "ann@x", "i1", "PARTIAL_SUCCESS", 3),
 			want: "partial_success: record intent=true sent=false failed=false, send 101, record intent=false sent=true failed=true"},
 		"partial, without": {result: answer(101, "ann@x", "", "PARTIAL_SUCCESS", 3),
-			want: "partial_success: record intent=true sent=false failed=false, send 101, record intent=true sent=false failed=true"},
+			want: "partial_success: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=false failed=true"},
 		"refused": {result: smartsheet.UploadResult{Attempts: 1, HTTPStatus: 400}, err: refused,
 			want: "failed: record intent=true sent=false failed=false, send 101, record intent=false sent=false failed=true"},
 		"lost, and arrived": {result: smartsheet.UploadResult{Attempts: 1, Unknown: true}, err: lost, shows: "i1",
