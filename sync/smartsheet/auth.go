@@ -3,12 +3,12 @@ package smartsheet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"golang.org/x/oauth2"
 )
@@ -30,9 +30,9 @@ type auth struct {
 	timeout  time.Duration
 	renewals string // hint where a new refresh token comes from
 
-	mu       sync.Mutex // held while the token is refreshed
-	access   access
-	rejected string // the last access token that Smartsheet called expired
+	mu       sync.Mutex    // held while the token is refreshed
+	access   *oauth2.Token // nil: none yet
+	rejected string        // the last access token that Smartsheet refused
 
 	secrets secrets
 }
@@ -46,7 +46,7 @@ func newAuth(o Options, client *http.Client) *auth {
 			Endpoint: oauth2.Endpoint{TokenURL: o.BaseURL + "/token", AuthStyle: oauth2.AuthStyleInParams},
 		}
 		a.file = tokenFile{path: o.OAuth2.RefreshTokenFile, owner: o.OAuth2.ClientID}
-		a.renewals = authorizeHint(o.OAuth2)
+		a.renewals = "authorise photosync again: photosync oauth login --replace writes a new refresh token into " + o.OAuth2.RefreshTokenFile
 		a.secrets.add(o.OAuth2.ClientSecret)
 	}
 	return a
@@ -60,64 +60,60 @@ func (a *auth) token(ctx context.Context) (string, *Error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.access.fresh(time.Now()) {
+	if !a.access.Valid() {
 		if e := a.renew(ctx); e != nil {
 			return "", e
 		}
 	}
-	return a.access.Token, nil
+	return a.access.AccessToken, nil
 }
 
 // expired takes note that Smartsheet refused a token, and reports whether another may
-// be had. A remembered token that is unknown (1002) was withdrawn since.
+// be had. One that is unknown (1002) was perhaps withdrawn since it was remembered.
 func (a *auth) expired(token string, code int) bool {
 	if a.fixed != "" || code != codeTokenExpired && code != codeTokenInvalid {
 		return false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.access.Token != token {
-		return true // another call has refreshed it
+	if a.access != nil && a.access.AccessToken == token { // else another call has refreshed it
+		a.rejected, a.access = token, nil
 	}
-	if code == codeTokenInvalid && !a.access.remembered {
-		return false
-	}
-	a.rejected, a.access = token, access{}
 	return true
 }
 
 // renew refreshes the access token, or takes the one that another process has got
 // meanwhile. No two processes do so at the same moment, and the new refresh token
 // is on the disk before the new access token is used. The lock is held.
-func (a *auth) renew(ctx context.Context) (e *Error) {
+func (a *auth) renew(ctx context.Context) *Error {
 	err := a.file.locked(func() error {
 		refresh, err := a.file.read()
 		if err != nil {
 			return err
 		}
 		a.secrets.add(refresh)
-		if old := a.file.remembered(refresh); old.fresh(time.Now()) && old.Token != a.rejected {
+		if old := a.file.remembered(refresh); old.Valid() && old.AccessToken != a.rejected {
 			a.access = old
-			a.secrets.add(old.Token)
+			a.secrets.add(old.AccessToken)
 			return nil
 		}
 		// Whether a new token can be stored shows before the old one is spent.
 		next, err := a.file.reserve(refresh)
 		if err != nil {
-			return err
+			return fmt.Errorf("replace the refresh token: %w", err)
 		}
-		defer next.abandon()
+		defer next.discard()
 		got, err := a.trade(ctx, refresh)
 		if err != nil {
 			return err
 		}
 		if got.RefreshToken != refresh {
-			if err := next.store(got.RefreshToken); err != nil {
-				return err
+			if err := next.keep(got.RefreshToken); err != nil {
+				return fmt.Errorf("replace the refresh token: %w", err)
 			}
 		}
-		a.access = newAccess(got, time.Now())
-		a.file.remember(got.RefreshToken, a.access)
+		a.access = got
+		a.file.remember(got)
 		return nil
 	})
 	if err == nil {
@@ -126,7 +122,8 @@ func (a *auth) renew(ctx context.Context) (e *Error) {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return &Error{Op: opRefresh, Err: err, advice: tokenFileHint(a.file.path), hopeless: true}
+	hint := "the user that runs photosync must be able to replace " + a.file.path + ": put it into a folder of that user's own, not into a read-only mount"
+	return &Error{Op: opRefresh, Err: err, advice: hint, hopeless: true}
 }
 
 // trade gives the refresh token for new tokens. It is not stopped with ctx: what
@@ -141,7 +138,7 @@ func (a *auth) trade(ctx context.Context, refresh string) (*oauth2.Token, error)
 	}
 	a.secrets.add(got.AccessToken)
 	a.secrets.add(got.RefreshToken)
-	if strings.ContainsFunc(got.AccessToken+got.RefreshToken, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
+	if strings.ContainsFunc(got.AccessToken+got.RefreshToken, notInToken) {
 		return nil, &Error{Op: opRefresh, Err: errors.New("the answer holds no usable tokens"), advice: a.renewals, hopeless: true}
 	}
 	return got, nil
@@ -170,31 +167,6 @@ func (a *auth) refused(ctx context.Context, err error) *Error {
 }
 
 const opRefresh = "refresh the access token"
-
-// authorizeHint says where a new refresh token comes from.
-func authorizeHint(o *OAuth2) string {
-	return "authorise photosync again: photosync oauth login --replace writes a new refresh token into " + o.RefreshTokenFile
-}
-
-// access is an access token and when to get another.
-type access struct {
-	Token      string    `json:"access_token"`
-	RenewAt    time.Time `json:"renew_at"` // zero: unknown
-	remembered bool      // by another process
-}
-
-// newAccess plans the renewal a little before the token expires.
-func newAccess(t *oauth2.Token, now time.Time) access {
-	a := access{Token: t.AccessToken}
-	if life := t.Expiry.Sub(now); !t.Expiry.IsZero() {
-		a.RenewAt = now.Add(life - min(life/10, 5*time.Minute))
-	}
-	return a
-}
-
-func (a access) fresh(now time.Time) bool {
-	return a.Token != "" && (a.RenewAt.IsZero() || now.Before(a.RenewAt))
-}
 
 // secrets are texts that no error may show, in whatever form a gateway repeats them.
 type secrets struct {

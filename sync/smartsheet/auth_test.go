@@ -168,7 +168,7 @@ func TestExpiredToken(t *testing.T) {
 	}{
 		"once":          {func(n int) int { return map[int]int{1: 1003}[n] }, true, 2, 2, 2},
 		"always":        {func(int) int { return 1003 }, false, 2, 2, 2},
-		"unknown token": {func(int) int { return 1002 }, false, 1, 1, 1},
+		"unknown token": {func(int) int { return 1002 }, false, 2, 2, 2},
 		"no rights":     {func(int) int { return 1005 }, false, 1, 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,12 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 )
 
 const (
 	maxAnswerBytes = 8 << 20
-	maxMessage     = 300 // runes of an error message that are kept
 	// slowest is how many bytes a second a line must carry for an upload not to be cut.
 	// When the last byte leaves this machine is not known: the system buffers them.
 	slowest = 16 << 10
@@ -38,20 +36,17 @@ type call struct {
 	before time.Time // no attempt begins later; zero: no such limit
 }
 
-// attempts is what a call went through.
+// attempts is what a call went through so far.
 type attempts struct {
 	n       int
-	status  int
-	token   string // of the last one
-	earlier []*Error
-	unknown bool // one of them may have taken effect without saying so
-}
+	status  int      // HTTP, of the last one; 0: no answer
+	earlier []*Error // of those before the last
+	unknown bool     // one of them may have taken effect without saying so
 
-// patience is what is left of it for one call.
-type patience struct {
-	failed    int           // attempts, without those that the quota refused
-	throttled int           // attempts that the quota refused
+	failed    int           // without those that the quota refused
+	throttled int           // that the quota refused
 	waited    time.Duration // in backoff
+	token     string        // of the last one
 	renewed   bool          // the access token
 }
 
@@ -59,11 +54,12 @@ type patience struct {
 // parse. An answer that parse refuses counts as a failed attempt.
 func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (attempts, error) {
 	var a attempts
-	var p patience
 	for {
-		ticket, err := c.enter(ctx, q)
-		if err != nil {
-			return a, err
+		began := time.Now()
+		ticket, e := c.gate.pass(ctx, q)
+		c.tally.waited(began, time.Now())
+		if e != nil {
+			return a, e
 		}
 		a.n++
 		asked, e := c.attempt(ctx, q, parse, &a)
@@ -72,13 +68,13 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 			return a, nil
 		}
 		a.unknown = a.unknown || e.unknown()
-		if e.retry() == Throttled {
-			c.tally.limited(time.Now())
+		if e.forCall() == Throttled {
+			c.tally.add(time.Now(), Minute{RateLimited: 1})
 		}
 		if ctx.Err() != nil {
 			return a, e
 		}
-		wait, again := c.again(q, e, &a, &p, asked)
+		wait, again := c.again(q, e, &a, asked)
 		if !again {
 			return a, e
 		}
@@ -89,55 +85,33 @@ func (c *Client) do(ctx context.Context, q call, parse func([]byte) error) (atte
 			return a, fmt.Errorf("%w (stopped before another attempt: %w)", e, err)
 		}
 		a.earlier = append(a.earlier, e)
-		c.tally.retried()
+		c.tally.retries.Add(1)
 	}
-}
-
-// enter waits at the gate for the next attempt of q.
-func (c *Client) enter(ctx context.Context, q call) (ticket, error) {
-	began := time.Now()
-	t, err := c.gate.pass(ctx, q)
-	c.tally.waited(began, time.Now())
-	if e, ok := errors.AsType[*Error](err); ok {
-		return t, e
-	}
-	if err != nil {
-		return t, &Error{Op: q.op, Err: fmt.Errorf("waiting for quota: %w", err)}
-	}
-	if !q.before.IsZero() && time.Now().After(q.before) {
-		e := &Error{Op: q.op, Err: ErrTooLate}
-		c.gate.answered(t, e, 0)
-		return t, e
-	}
-	return t, nil
 }
 
 // again reports whether the call that failed with e is tried again, and after what
 // wait of its own: pauses that hold for all are the gate's. asked is what the server
 // asks for.
-func (c *Client) again(q call, e *Error, a *attempts, p *patience, asked time.Duration) (wait time.Duration, again bool) {
-	switch class := e.retry(); class {
-	case Throttled:
-		p.throttled++
-		return 0, p.throttled <= maxThrottled
-	case Retryable, Unavailable:
-		if errors.Is(e.Err, errOutage) {
-			return 0, false
-		}
-		wait = max(backoff(p.failed), asked)
-		p.failed++
-		p.waited += wait
+func (c *Client) again(q call, e *Error, a *attempts, asked time.Duration) (wait time.Duration, again bool) {
+	switch class := e.forCall(); {
+	case class == Throttled:
+		a.throttled++
+		return 0, a.throttled <= maxThrottled
+	case errors.Is(e.Err, errOutage):
+		return 0, false
+	case !class.refused():
+		wait = max(backoff(a.failed), asked)
+		a.failed++
+		a.waited += wait
 		if !q.upload && c.gate.down() {
 			return wait, true // it is not this call's fault, and MaxWait ends the outage for all
 		}
 		// Maintenance lasts longer than a few attempts: only MaxWait bounds it.
-		return wait, p.waited <= c.o.MaxWait && (class == Unavailable || p.failed < c.o.MaxAttempts)
-	}
-	if c.auth.expired(a.token, e.Code) && !p.renewed {
-		p.renewed = true
+		return wait, a.waited <= c.o.MaxWait && (class == Unavailable || a.failed < c.o.MaxAttempts)
+	case c.auth.expired(a.token, e.Code) && !a.renewed:
+		a.renewed = true
 		return 0, true
-	}
-	if e.Status == http.StatusUnauthorized && e.advice == "" {
+	case e.Status == http.StatusUnauthorized && e.advice == "":
 		e.advice = c.auth.renewals
 	}
 	return 0, false
@@ -228,17 +202,6 @@ func transportCause(ctx context.Context, err error) error {
 		return u.Err
 	}
 	return err
-}
-
-// oneLine makes foreign text fit for a log line.
-func oneLine(s string) string {
-	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "�"), func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}), " ")
-	if r := []rune(s); len(r) > maxMessage {
-		return string(r[:maxMessage]) + "…"
-	}
-	return s
 }
 
 // retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): seconds or

@@ -1,11 +1,14 @@
 package smartsheet
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // Class is what a failed call means for the run.
@@ -31,44 +34,146 @@ func (c Class) EndsRun() bool { return c >= Throttled }
 // Resumable reports whether a run that ends so goes on with the next run by itself.
 func (c Class) Resumable() bool { return c == Throttled || c == Unavailable }
 
+// refused reports whether the call was refused, or answered in another way that time does
+// not change: not the server or the connection could not.
+func (c Class) refused() bool { return c < Retryable || c > Unavailable }
+
 // Classify says what err means for the run. An error that is no *Error is ThisUser.
 func Classify(err error) Class {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return ThisUser
 	}
-	c := e.class()
-	if e.advice != "" && c != Unavailable {
-		return Stop
+	return e.cause().class
+}
+
+// cause is why a call failed: what that means for the run, and what a human can do.
+type cause struct {
+	class      Class
+	hint       string // empty: nothing in particular
+	everybodys string // hint if everybody's upload fails like that; empty: the same hint
+}
+
+// errorCodes that are named elsewhere.
+const (
+	codeTokenInvalid = 1002
+	codeTokenExpired = 1003
+	codeParameter    = 1018
+	codeUserInactive = 1188
+	codeMaintenance  = 4001
+)
+
+const (
+	gateway      = "check the proxy or gateway before Smartsheet: "
+	fixPhoto     = "fix the photo: Smartsheet refuses this file; if it takes others, this one is not sent again until it changes"
+	callSupport  = "call Smartsheet support, with the refId if there is one: everybody's upload ends like that"
+	wrongAddress = "check the address: this is not the Smartsheet API (smartsheet.region, base_url)"
+)
+
+var (
+	unknownToken = cause{class: Stop, hint: "check smartsheet.token_file or SMARTSHEET_ACCESS_TOKEN: Smartsheet does not know this token (is the region right?)"}
+	noRights     = cause{class: Permission, hint: "fix the rights: the token must belong to a system admin, and the plan must allow profile images; if it is only this user, they may belong to another organisation (isInternal)"}
+	userGone     = cause{class: UserGone, hint: "retry by itself: Smartsheet has no user with this id any more; the next run looks the person up again"}
+	badHeader    = cause{class: Headers, hint: "check smartsheet.integration_source: Smartsheet refuses a header that every request has"}
+	badPhoto     = cause{ThisPhoto, fixPhoto, gateway + "pictures may not arrive as they are sent"}
+	badType      = cause{ThisPhoto, fixPhoto, gateway + "it may change the Content-Type of uploads"}
+	tooLarge     = cause{ThisPhoto, fixPhoto, "lower image.max_bytes or image.max_edge, or raise the limit of the gateway before Smartsheet: every picture is too large for it"}
+	outOfQuota   = cause{class: Throttled, hint: "retry by itself: the token's quota is used up, perhaps by another integration that shares it"}
+	retired      = cause{class: Stop, hint: "this version of the API is gone: update photosync"}
+)
+
+// causes by errorCode (API reference, "Errors"), and by HTTP status where the errorCode
+// says nothing: no errorCode is below 1000.
+var causes = map[int]cause{
+	1001: unknownToken, 1002: unknownToken,
+	1003: {class: Stop, hint: "the token has expired: create a new one in Smartsheet and replace it"},
+	1004: noRights, 1013: noRights, 403: noRights,
+	1005: {class: Stop, hint: "the organisation demands single sign-on: use a token of a user who may log in that way"},
+	1006: userGone, 1020: userGone,
+	1011: badHeader, 1272: badHeader,
+	1030: {class: Stop, hint: "switch smartsheet.assume_user off, or use a system admin's token"},
+	1074: badPhoto, 1075: badPhoto,
+	1091: badType, 1124: badType, 415: badType,
+	1128: tooLarge, 413: tooLarge,
+	1188: {class: ThisUser, hint: "fix the user: the Smartsheet account is not active"},
+	4000: {class: Retryable}, 4002: {class: Retryable}, 4004: {class: Retryable}, 408: {class: Retryable},
+	4001: {class: Unavailable, hint: "retry by itself: Smartsheet is offline for maintenance; the next run continues"},
+	4003: outOfQuota, 429: outOfQuota,
+	4005: retired, 410: retired,
+	304: {class: Foreign, hint: "check the proxy: it answers an upload with 304, as if it were a page in its cache"},
+	401: {class: Stop, hint: "check the token and its rights"},
+	404: {class: Foreign, hint: wrongAddress},
+	407: {class: Foreign, hint: "check the proxy: it wants a user and a password (HTTPS_PROXY=http://user:password@host:port)"},
+}
+
+// cause is what e means, all things considered.
+func (e *Error) cause() cause {
+	c := e.own()
+	if e.advice != "" && c.class != Unavailable {
+		return cause{class: Stop, hint: e.advice}
 	}
 	return c
 }
 
-func (e *Error) class() Class { return e.cause().class }
+// own is what the answer, or its absence, says by itself.
+func (e *Error) own() cause {
+	if errors.Is(e.Err, errOutage) {
+		return cause{class: Unavailable, hint: "retry by itself: Smartsheet serves nobody now; the next run continues"}
+	}
+	for _, number := range []int{e.Code, e.Status} {
+		if c, ok := causes[number]; ok {
+			return c
+		}
+	}
+	switch s := e.Status; {
+	case s == 0:
+		return connectionCause(e.Err)
+	case s >= 500:
+		return cause{class: Retryable}
+	case e.unconfirmed:
+		return cause{Unconfirmed, "look at the person's picture in Smartsheet: the answer to the upload cannot be read (is there a proxy in between?)",
+			gateway + "uploads are answered with something that is not Smartsheet's answer"}
+	case errors.Is(e.Err, ErrContradiction):
+		return cause{ThisUser, "look at the person's picture in Smartsheet; the next run sends it again", callSupport}
+	case s < 300: // to a question that can be asked again
+		return cause{class: Retryable, hint: "check the address and the proxy if it does not go away: the answer is not Smartsheet's"}
+	case s < 400:
+		return cause{class: Foreign, hint: "check the address: it redirects, and does not say where to (smartsheet.region, base_url)"}
+	case e.foreign:
+		return cause{class: Foreign, hint: gateway + "the answer is not Smartsheet's"}
+	case e.Code/1000 == 5:
+		return cause{class: ThisUser, hint: "fix the account: the message is what Smartsheet tells its user"}
+	}
+	return cause{everybodys: callSupport}
+}
 
-// retry is e's class for its own call: a connection that could not be made is tried
-// again before it stops the run.
-func (e *Error) retry() Class {
+// connectionCause is for calls without an answer. A server that cannot be verified or
+// reached, or a name that does not exist, stays so for every other call.
+func connectionCause(err error) cause {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrTooLate):
+		return cause{class: ThisUser, hint: "retry by itself: the next run tries again"}
+	case err != nil && strings.Contains(err.Error(), "tls: protocol version"):
+		return cause{class: Stop, hint: "the server, or a proxy that opens TLS before it, must offer TLS 1.2 or later"}
+	case untrusted, errors.Is(err, http.ErrSchemeMismatch), unresolvable(err), dialFailed(err), errors.Is(err, errRedirect):
+		return cause{class: Stop, hint: "check the address, DNS, the proxy (HTTPS_PROXY) and the server's certificate (smartsheet.region, base_url, ca_file)"}
+	}
+	return cause{class: Retryable, hint: "retry by itself: the connection failed; the next run tries again"}
+}
+
+// forCall is what e means for its own call: a connection that could not be made is tried
+// again before it stops the run, and so is a refresh of the token.
+func (e *Error) forCall() Class {
 	if e.hopeless {
 		return Stop
 	}
-	c := e.class()
-	if c == Stop && e.Status == 0 && dialFailed(e.Err) && !unresolvable(e.Err) && !refusedByProxy(e.Err) {
+	c := e.own().class
+	proxy, _ := errors.AsType[*proxyError](e.Err)
+	if c == Stop && e.Status == 0 && dialFailed(e.Err) && !unresolvable(e.Err) && (proxy == nil || proxy.status >= 500) {
 		return Retryable
 	}
 	return c
-}
-
-// answer reports whether the server answered, if only with a refusal.
-func (e *Error) answer() bool {
-	c := e.retry()
-	return e.Status != 0 && c != Throttled && c != Retryable && c != Unavailable
-}
-
-// outage reports whether the server, or the connection to it, could not: as in an outage.
-func (e *Error) outage() bool {
-	c := e.class()
-	return c == Retryable || c == Unavailable
 }
 
 // unknown reports whether the call may have taken effect all the same.
@@ -92,6 +197,11 @@ func dialFailed(err error) bool {
 	return ok && slices.Contains([]string{"dial", "proxyconnect", "remote error", "local error"}, o.Op)
 }
 
+func unresolvable(err error) bool {
+	d, ok := errors.AsType[*net.DNSError](err)
+	return ok && d.IsNotFound
+}
+
 // proxyError is a proxy that does not connect.
 type proxyError struct {
 	host   string
@@ -100,14 +210,4 @@ type proxyError struct {
 
 func (e *proxyError) Error() string {
 	return fmt.Sprintf("proxy %s does not connect: HTTP %d %s", e.host, e.status, http.StatusText(e.status))
-}
-
-func refusedByProxy(err error) bool {
-	e, ok := errors.AsType[*proxyError](err)
-	return ok && e.status < 500
-}
-
-func unresolvable(err error) bool {
-	d, ok := errors.AsType[*net.DNSError](err)
-	return ok && d.IsNotFound
 }

@@ -147,7 +147,7 @@ func (l labelled) RoundTrip(r *http.Request) (*http.Response, error) {
 	if o.IntegrationSource != "" {
 		r.Header.Set("smartsheet-integration-source", o.IntegrationSource)
 	}
-	l.c.tally.sent(time.Now())
+	l.c.tally.add(time.Now(), Minute{Requests: 1})
 	return o.Transport.RoundTrip(r)
 }
 

@@ -1,9 +1,11 @@
 package smartsheet
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode"
 
 	"github.com/tidwall/gjson"
 )
@@ -25,50 +27,43 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Op + ":")
+	text := e.Op + ":"
 	if e.Status != 0 {
-		fmt.Fprintf(&b, " HTTP %d", e.Status)
+		text += fmt.Sprint(" HTTP ", e.Status)
 	}
 	if e.Code != 0 {
-		fmt.Fprintf(&b, " errorCode %d", e.Code)
+		text += fmt.Sprint(" errorCode ", e.Code)
 	}
 	if e.Message != "" {
-		fmt.Fprintf(&b, " %q", e.Message)
+		text += fmt.Sprintf(" %q", e.Message)
 	}
 	if e.Detail != "" {
-		fmt.Fprintf(&b, " %s", e.Detail)
+		text += " " + e.Detail
 	}
-	if e.Err != nil {
-		if e.Status != 0 {
-			b.WriteString(":")
-		}
-		fmt.Fprintf(&b, " %v", e.Err)
+	switch {
+	case e.Err != nil && e.Status != 0:
+		text += ": " + e.Err.Error()
+	case e.Err != nil:
+		text += " " + e.Err.Error()
 	}
 	if e.RefID != "" {
-		fmt.Fprintf(&b, " (refId %s)", e.RefID)
+		text += " (refId " + e.RefID + ")"
 	}
-	return b.String()
+	return text
 }
 
 func (e *Error) Unwrap() error { return e.Err }
 
 // Final reports whether the same picture would be refused again, if it is the picture
 // that is refused: a gateway may refuse all of them, with the same words (see Refusals).
-func (e *Error) Final() bool { return e.class() == ThisPhoto }
+func (e *Error) Final() bool { return e.own().class == ThisPhoto }
 
 // Hint says in one line what a human can do.
 func (e *Error) Hint() string {
-	c := e.cause()
-	switch {
-	case e.advice != "" && c.class != Unavailable:
-		return e.advice
-	case c.hint != "":
-		return c.hint
-	case e.RefID != "":
-		return "call Smartsheet support with the refId if it does not go away"
+	if hint := e.cause().hint; hint != "" || e.RefID == "" {
+		return cmp.Or(hint, "retry by itself: the next run tries again")
 	}
-	return "retry by itself: the next run tries again"
+	return "call Smartsheet support with the refId if it does not go away"
 }
 
 // errorFrom reads a refusal: Smartsheet's JSON, or whatever a gateway wrote. A
@@ -77,11 +72,7 @@ func errorFrom(op string, status int, body []byte, clean func(string) string) *E
 	if e := errorObject(op, status, body, clean); e != nil {
 		return e
 	}
-	e := &Error{Op: op, Status: status, Message: clean(string(body)), foreign: true}
-	if e.Message == "" {
-		e.Message = http.StatusText(status)
-	}
-	return e
+	return &Error{Op: op, Status: status, Message: cmp.Or(clean(string(body)), http.StatusText(status)), foreign: true}
 }
 
 // errorObject reads an error as the API writes one; nil if body is none. errorCode and
@@ -108,4 +99,18 @@ func itemError(v gjson.Result, clean func(string) string) ItemError {
 	}
 	i.Code = int(code)
 	return i
+}
+
+// maxMessage is how many runes of an error message are kept.
+const maxMessage = 300
+
+// oneLine makes foreign text fit for a log line.
+func oneLine(s string) string {
+	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "�"), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+	if r := []rune(s); len(r) > maxMessage {
+		return string(r[:maxMessage]) + "…"
+	}
+	return s
 }

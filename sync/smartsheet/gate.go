@@ -1,7 +1,9 @@
 package smartsheet
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -56,79 +58,63 @@ type gate struct {
 // newGate returns a gate. limit is how long an outage may last.
 func newGate(requestsPerMinute, burst int, limit time.Duration) *gate {
 	perSecond := float64(requestsPerMinute) / 60 * headroom
-	now := time.Now()
 	return &gate{
-		limiter: rate.NewLimiter(rate.Limit(perSecond), max(burst, 1)), outage: outage{limit: limit},
-		nominal: perSecond, rate: perSecond, step: perSecond / raises, hold: firstHold, since: now,
+		limiter: rate.NewLimiter(rate.Limit(perSecond), burst), outage: outage{limit: limit},
+		nominal: perSecond, rate: perSecond, step: perSecond / raises, hold: firstHold, since: time.Now(),
 	}
 }
 
-// ticket is the right to send one request; its answer goes to gate.answered.
+// ticket is the right to send one request of a call; its answer goes to gate.answered.
 type ticket struct {
-	upload bool   // the call is one
-	call   string // path of the call
-	epoch  int
-	units  int
-	probe  chan struct{} // not nil: this request is the probe
+	call
+	epoch int
+	probe chan struct{} // not nil: this request is the probe
 }
 
-// pass waits until there are as many units of quota as q takes and no pause holds. Its
-// error is ctx's, or errOutage.
-func (g *gate) pass(ctx context.Context, q call) (ticket, error) {
+// pass waits until there are as many units of quota as q takes and no pause holds.
+func (g *gate) pass(ctx context.Context, q call) (ticket, *Error) {
 	for {
-		if err := g.sleep(ctx, q.op); err != nil {
-			return ticket{}, err
+		g.mu.Lock()
+		until, probe, over := g.until, g.probe, g.outage.error(q.op)
+		g.mu.Unlock()
+		if over != nil {
+			return ticket{}, over
 		}
-		if err := g.limiter.WaitN(ctx, q.units); err != nil {
-			if ctx.Err() != nil {
-				return ticket{}, context.Cause(ctx)
+		err := sleepUntil(ctx, until)
+		if err == nil && probe != nil {
+			select {
+			case <-probe:
+				continue // which may have begun another pause
+			case <-ctx.Done():
+				err = context.Cause(ctx)
 			}
-			// The deadline would pass while waiting.
-			return ticket{}, context.DeadlineExceeded
 		}
-		if t, ok := g.enter(q); ok {
+		if err == nil {
+			err = g.limiter.WaitN(ctx, q.units)
+		}
+		if err != nil {
+			return ticket{}, &Error{Op: q.op, Err: fmt.Errorf("waiting for quota: %w", cmp.Or(context.Cause(ctx), context.DeadlineExceeded))}
+		}
+		if !q.before.IsZero() && time.Now().After(q.before) {
+			return ticket{}, &Error{Op: q.op, Err: ErrTooLate}
+		}
+		if t, open := g.enter(q); open {
 			return t, nil
 		}
 		// A pause began while waiting for quota: wait for its end, too.
 	}
 }
 
-// sleep waits for the pause to end, and for the probe after it.
-func (g *gate) sleep(ctx context.Context, op string) error {
-	for {
-		g.mu.Lock()
-		until, probe, outage := g.until, g.probe, g.outage.error(op)
-		g.mu.Unlock()
-		if outage != nil {
-			return outage
-		}
-		if err := sleepUntil(ctx, until); err != nil {
-			return err
-		}
-		if probe == nil {
-			return nil
-		}
-		select {
-		case <-probe:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-func (g *gate) enter(q call) (ticket, bool) {
+func (g *gate) enter(q call) (t ticket, open bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if time.Now().Before(g.until) || g.probe != nil || g.outage.over {
 		return ticket{}, false
 	}
-	t := ticket{call: q.path, upload: q.upload, epoch: g.epoch, units: q.units}
 	if g.first {
-		g.first = false
-		g.probe = make(chan struct{})
-		t.probe = g.probe
+		g.first, g.probe = false, make(chan struct{})
 	}
-	return t, true
+	return ticket{q, g.epoch, g.probe}, true
 }
 
 // answered takes note of what became of t's request, and of the time after which the
@@ -143,14 +129,14 @@ func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Dur
 		close(t.probe)
 	}
 	switch {
-	case e == nil || e.answer():
+	case e == nil || e.Status != 0 && e.forCall().refused():
 		g.refused = 0
-		g.outage.answered(t)
+		g.outage.answered(t.call)
 		g.passed.add(now, t.units)
 		g.raise(now)
-	case e.retry() == Throttled:
+	case e.forCall() == Throttled:
 		g.limited(now, t, asked)
-	case e.outage():
+	case !e.own().class.refused():
 		g.failing(now, t, e, asked)
 	case t.probe != nil: // it was not sent
 		g.first = true
@@ -180,16 +166,12 @@ func (g *gate) failing(now time.Time, t ticket, e *Error, asked time.Duration) {
 	if t.epoch != g.epoch && asked == 0 {
 		return
 	}
-	pause := g.outage.failing(now, t, e, asked)
-	if g.outage.over {
-		e.Err = g.outage.describe(e.Err)
-	}
+	pause := g.outage.failing(now, t.call, e, asked)
 	if pause > 0 {
 		g.epoch++
 		g.pause(now.Add(pause))
-	} else if t.probe != nil {
-		g.first = true
 	}
+	g.first = g.first || t.probe != nil
 }
 
 // pause lets nobody pass before until, and then one call alone.
@@ -264,24 +246,23 @@ func (g *gate) pace(now time.Time) (perMinute float64, until time.Time) {
 }
 
 // units counts what was let through in the last window, by the second.
-type units struct {
-	at [60]int64 // second
-	n  [60]int
+type units [60]struct {
+	second int64
+	n      int
 }
 
 func (u *units) add(now time.Time, n int) {
-	s := now.Unix()
-	i := s % int64(len(u.at))
-	if u.at[i] != s {
-		u.at[i], u.n[i] = s, 0
+	x := &u[now.Unix()%int64(len(u))]
+	if x.second != now.Unix() {
+		x.second, x.n = now.Unix(), 0
 	}
-	u.n[i] += n
+	x.n += n
 }
 
 func (u *units) within(now time.Time) (sum int) {
-	for i, s := range u.at {
-		if now.Unix()-s < int64(len(u.at)) {
-			sum += u.n[i]
+	for _, x := range u {
+		if now.Unix()-x.second < int64(len(u)) {
+			sum += x.n
 		}
 	}
 	return sum
@@ -289,16 +270,11 @@ func (u *units) within(now time.Time) (sum int) {
 
 // sleepUntil returns at t or with ctx's error.
 func sleepUntil(ctx context.Context, t time.Time) error {
-	d := time.Until(t)
-	if d <= 0 {
-		return context.Cause(ctx)
+	if d := time.Until(t); d > 0 {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+		}
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return context.Cause(ctx)
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -39,7 +38,15 @@ const scopes = "ADMIN_USERS READ_USERS WRITE_SHEETS"
 // Run waits until somebody allowed or refused it, or ctx ends. The file of the refresh
 // token is made first, so that no token is lost for want of a place.
 func (l Login) Run(ctx context.Context) error {
-	file, err := l.create()
+	path := l.OAuth2.RefreshTokenFile
+	name := path
+	if real, err := filepath.EvalSymlinks(path); err == nil && l.Replace {
+		path, name = real, real+".login"
+	}
+	file, err := reserve(name, path)
+	if errors.Is(err, fs.ErrExist) {
+		return &TokenFileExistsError{name}
+	}
 	if err != nil {
 		return err
 	}
@@ -64,12 +71,14 @@ func (l Login) Run(ctx context.Context) error {
 	if got.RefreshToken == "" {
 		return errors.New("log in: Smartsheet gave no refresh token")
 	}
-	if err := file.keep(got.RefreshToken); err != nil {
-		return err
-	}
-	a.file.path = file.path
-	a.file.remember(got.RefreshToken, newAccess(got, time.Now()))
-	return nil
+	a.file.path = path
+	return a.file.locked(func() error { // no run uses the old one meanwhile
+		if err := file.keep(got.RefreshToken); err != nil {
+			return err
+		}
+		a.file.remember(got)
+		return nil
+	})
 }
 
 // authorizePage is where people allow an app to act for them: on the site of their
@@ -140,32 +149,6 @@ func codeOf(q url.Values) (string, error) {
 	return "", fmt.Errorf("Smartsheet did not allow it: %s", oneLine(q.Get("error")+" "+q.Get("error_description")))
 }
 
-// newTokenFile is a file for a refresh token that is not there yet.
-type newTokenFile struct {
-	*os.File
-	path string // where it belongs
-	kept bool
-}
-
-func (l Login) create() (*newTokenFile, error) {
-	path := l.OAuth2.RefreshTokenFile
-	name := path
-	if l.Replace {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real
-		}
-		name = path + ".login"
-	}
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, &TokenFileExistsError{name}
-	}
-	if err != nil {
-		return nil, fileError("create", name, err)
-	}
-	return &newTokenFile{File: f, path: path}, nil
-}
-
 // TokenFileExistsError is a file that a login would overwrite.
 type TokenFileExistsError struct{ Path string }
 
@@ -177,29 +160,4 @@ func (e *TokenFileExistsError) Hint() string {
 		return "another login is under way; if not, remove this file"
 	}
 	return "with --replace a new refresh token takes the place of the one in it"
-}
-
-// keep makes token durable at its place.
-func (f *newTokenFile) keep(token string) error {
-	_, err := f.WriteString(token + "\n")
-	if err = errors.Join(err, f.Sync()); err != nil {
-		return fileError("write", f.Name(), err)
-	}
-	f.kept = true
-	t := &tokenFile{path: f.path}
-	if _, err := os.Stat(f.path); err != nil || f.Name() == f.path {
-		return t.put(f.Name()) // which also makes the name durable
-	}
-	if err := keepOwner(f, f.path); err != nil {
-		return fileError("write", f.Name(), err)
-	}
-	return t.locked(func() error { return t.put(f.Name()) }) // no run uses the old one meanwhile
-}
-
-// discard closes the file, and removes it unless it was kept.
-func (f *newTokenFile) discard() {
-	f.Close()
-	if !f.kept {
-		_ = os.Remove(f.Name()) // an empty one would be in the way of the next try
-	}
 }

@@ -24,61 +24,58 @@ var errOutage = errors.New("Smartsheet serves nobody now")
 type outage struct {
 	limit time.Duration // after which every call is given up
 
-	failed map[string]bool // calls that failed, since one had an answer
+	failed map[string]bool // paths of calls that failed, since one had an answer
 	since  time.Time       // the first of them
 	pauses int             // before an attempt of one call
-	last   *Error
+	last   Error
 	over   bool // the limit was reached
 	others bool // a call failed that is no upload
 }
 
 // failing notes that a call failed, and returns for how long all callers pause: for as
 // long as the server asks, and longer each time in an outage. 0: they go on. Once the
-// pause would end beyond the limit, over is set.
-func (o *outage) failing(now time.Time, t ticket, e *Error, asked time.Duration) (pause time.Duration) {
+// pause would end beyond the limit, over is set, and e says so.
+func (o *outage) failing(now time.Time, q call, e *Error, asked time.Duration) (pause time.Duration) {
 	if o.failed == nil {
 		o.failed, o.since = map[string]bool{}, now
 	}
-	o.failed[t.call], o.last = true, e
-	o.others = o.others || !t.upload
+	o.failed[q.path], o.last = true, *e
+	o.others = o.others || !q.upload
 	pause = asked
 	if len(o.failed) >= outageAfter {
 		pause = max(pause, min(time.Second<<min(o.pauses, 10), longestPause))
 		o.pauses++
 	}
-	if pause > 0 {
-		o.over = now.Add(pause).Sub(o.since) > o.limit
-		pause += rand.N(pause/8 + 1)
+	if pause == 0 {
+		return 0
 	}
-	return pause
+	if o.over = now.Add(pause).Sub(o.since) > o.limit; o.over {
+		*e = *o.error(e.Op)
+	}
+	return pause + rand.N(pause/8+1)
 }
 
 // answered notes that the server answers. If only uploads failed, an answer to another
 // call says nothing about them.
-func (o *outage) answered(t ticket) {
-	if t.upload || o.others || len(o.failed) == 0 {
+func (o *outage) answered(q call) {
+	if q.upload || o.others || len(o.failed) == 0 {
 		*o = outage{limit: o.limit}
 	}
 }
 
-// error is why a call is not begun: the outage lasted too long. nil: it did not.
+// error is why a call fails, or is not begun: the outage lasted too long. nil: it did not.
 func (o *outage) error(op string) *Error {
 	if !o.over {
 		return nil
 	}
-	e := *o.last
-	e.Op, e.Err = op, o.describe(o.last.Err)
-	return &e
-}
-
-// describe adds to why a call failed that others fail, too.
-func (o *outage) describe(cause error) error {
+	e := o.last
 	err := fmt.Errorf("%w: %d different calls failed in a row", errOutage, len(o.failed))
 	if len(o.failed) < outageAfter {
 		err = fmt.Errorf("%w: it asks to wait for longer than retry.max_wait", errOutage)
 	}
-	if cause != nil && !errors.Is(cause, errOutage) {
-		return fmt.Errorf("%w, the last one: %w", err, cause)
+	if e.Err != nil {
+		err = fmt.Errorf("%w, the last one: %w", err, e.Err)
 	}
-	return err
+	e.Op, e.Err = op, err
+	return &e
 }

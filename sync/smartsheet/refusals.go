@@ -1,9 +1,9 @@
 package smartsheet
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 )
 
@@ -34,15 +34,20 @@ type refusedImage struct {
 	final       bool // if it is about the photo at all
 }
 
+// set returns m with the value of a key, which it makes if it is nil.
+func set[K comparable, V any](m map[K]V, k K, v V) map[K]V {
+	if m == nil {
+		m = map[K]V{}
+	}
+	m[k] = v
+	return m
+}
+
 // Passed notes that an upload of this content type got through.
 func (r *Refusals) Passed(contentType string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.passed == nil {
-		r.passed = map[string]bool{}
-	}
-	r.passed[contentType] = true
-	r.row = nil
+	r.passed, r.row = set(r.passed, contentType, true), nil
 }
 
 // Refused notes that the upload of a picture of this content type for a user failed with
@@ -56,34 +61,30 @@ func (r *Refusals) Refused(user int64, contentType string, err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	why := reason{e.Status, e.Code}
-	if r.refused == nil {
-		r.refused = map[int64]refusedImage{}
-	}
-	if r.row == nil {
-		r.row = map[reason]map[int64]bool{}
-	}
-	if r.row[why] == nil {
-		r.row[why] = map[int64]bool{}
-	}
-	r.refused[user], r.row[why][user] = refusedImage{why, contentType, e.Final()}, true
-	n := len(r.row[why])
-	if n < r.limit() {
+	r.refused = set(r.refused, user, refusedImage{why, contentType, e.Final()})
+	r.row = set(r.row, why, set(r.row[why], user, true))
+	if !r.everybodys(why) {
 		return nil
 	}
-	stop := *e
-	stop.advice = everybodysHint(e)
-	stop.Err = fmt.Errorf("%d different people in a row had the same answer", n)
+	stop, c := *e, e.cause()
+	stop.advice = cmp.Or(c.everybodys, e.Hint())
+	if c.class == Permission && e.foreign {
+		stop.advice = gateway + "it forbids every upload"
+	}
+	stop.Err = fmt.Errorf("%d different people in a row had the same answer", len(r.row[why]))
 	if e.Err != nil {
 		stop.Err = fmt.Errorf("%w: %w", stop.Err, e.Err)
 	}
 	return &stop
 }
 
-func (r *Refusals) limit() int {
+// everybodys reports whether so many people were refused for this reason that it is not
+// about them.
+func (r *Refusals) everybodys(why reason) bool {
 	if len(r.passed) == 0 {
-		return firstRefused
+		return len(r.row[why]) >= firstRefused
 	}
-	return rowRefused
+	return len(r.row[why]) >= rowRefused
 }
 
 // Final reports, at the end of the run, whether the picture that was refused for a user
@@ -92,39 +93,18 @@ func (r *Refusals) limit() int {
 func (r *Refusals) Final(user int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	x, ok := r.refused[user]
-	everybodys := r.row[x.reason][user] && len(r.row[x.reason]) >= r.limit()
-	return ok && x.final && r.passed[x.contentType] && !everybodys
+	x := r.refused[user]
+	return x.final && r.passed[x.contentType] && !(r.row[x.reason][user] && r.everybodys(x.reason))
 }
 
 // mayBeEverybodys reports whether such a refusal may have a cause that all requests
 // share. One that is about the account of a user has not.
 func (e *Error) mayBeEverybodys() bool {
-	switch e.class() {
+	switch e.cause().class {
 	case ThisPhoto, Permission, Foreign, Unconfirmed:
 		return true
 	case ThisUser:
-		return e.Status != 0 && e.Code != codeUserInactive && (e.Code < 5000 || e.Code >= 6000)
+		return e.Status != 0 && e.Code != codeUserInactive && e.Code/1000 != 5
 	}
 	return false
-}
-
-// everybodysHint is what to do about a refusal that everybody gets.
-func everybodysHint(e *Error) string {
-	const gateway = "check the proxy or gateway before Smartsheet: "
-	switch s, c := e.Status, e.class(); {
-	case c == Permission && e.foreign:
-		return gateway + "it forbids every upload"
-	case c == Permission, c == Foreign:
-		return e.Hint()
-	case c == Unconfirmed:
-		return gateway + "uploads are answered with something that is not Smartsheet's answer"
-	case e.Code == codeBadContentType, s == http.StatusUnsupportedMediaType:
-		return gateway + "it may change the Content-Type of uploads"
-	case e.Code == codeTooLarge, s == http.StatusRequestEntityTooLarge:
-		return "lower image.max_bytes or image.max_edge, or raise the limit of the gateway before Smartsheet: every picture is too large for it"
-	case c == ThisPhoto:
-		return gateway + "pictures may not arrive as they are sent"
-	}
-	return "call Smartsheet support, with the refId if there is one: everybody's upload ends like that"
 }

@@ -1,10 +1,9 @@
 package smartsheet
 
 import (
-	"cmp"
-	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,53 +41,36 @@ func (s Stats) ETA(uploads int, now time.Time) time.Duration {
 	return d + max(s.PausedUntil.Sub(now), 0)
 }
 
-// maxMinutes bounds how much of the past is kept.
+// maxMinutes bounds how much of the past is kept: those in which something happened.
 const maxMinutes = 24 * 60
 
 // tally counts what the client does, in all and by the minute.
 type tally struct {
-	mu      sync.Mutex
-	all     Stats
-	minutes map[int64]*Minute // by Unix time in minutes
+	retries, bytes atomic.Int64
+
+	mu  sync.Mutex
+	all Stats
 }
 
 // add counts what happened at a time.
 func (t *tally) add(at time.Time, n Minute) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	key := at.Unix() / 60
-	m := t.minutes[key]
-	if m == nil {
-		if t.minutes == nil {
-			t.minutes = map[int64]*Minute{}
-		}
-		m = &Minute{Start: time.Unix(key*60, 0).UTC()}
-		t.minutes[key] = m
-		maps.DeleteFunc(t.minutes, func(old int64, _ *Minute) bool { return old <= key-maxMinutes })
+	start := at.UTC().Truncate(time.Minute)
+	i, known := slices.BinarySearchFunc(t.all.Minutes, start, func(m Minute, start time.Time) int { return m.Start.Compare(start) })
+	if !known {
+		t.all.Minutes = slices.Insert(t.all.Minutes, i, Minute{Start: start})
 	}
+	m := &t.all.Minutes[i]
 	m.Requests, m.RateLimited, m.Waited = m.Requests+n.Requests, m.RateLimited+n.RateLimited, m.Waited+n.Waited
 	t.all.Requests, t.all.RateLimited, t.all.Waited = t.all.Requests+n.Requests, t.all.RateLimited+n.RateLimited, t.all.Waited+n.Waited
-}
-
-func (t *tally) sent(at time.Time)    { t.add(at, Minute{Requests: 1}) }
-func (t *tally) limited(at time.Time) { t.add(at, Minute{RateLimited: 1}) }
-
-func (t *tally) retried() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.all.Retries++
-}
-
-func (t *tally) uploaded(bytes int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.all.BytesSent += int64(bytes)
+	t.all.Minutes = t.all.Minutes[max(len(t.all.Minutes)-maxMinutes, 0):]
 }
 
 // waited shares the time from a to b out to the minutes that it touches.
 func (t *tally) waited(a, b time.Time) {
 	for a.Before(b) {
-		end := time.Unix((a.Unix()/60+1)*60, 0)
+		end := a.Truncate(time.Minute).Add(time.Minute)
 		if end.After(b) {
 			end = b
 		}
@@ -101,10 +83,6 @@ func (t *tally) stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.all
-	s.Minutes = make([]Minute, 0, len(t.minutes))
-	for _, m := range t.minutes {
-		s.Minutes = append(s.Minutes, *m)
-	}
-	slices.SortFunc(s.Minutes, func(a, b Minute) int { return cmp.Compare(a.Start.Unix(), b.Start.Unix()) })
+	s.Retries, s.BytesSent, s.Minutes = t.retries.Load(), t.bytes.Load(), slices.Clone(s.Minutes)
 	return s
 }

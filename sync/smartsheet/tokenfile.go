@@ -12,9 +12,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
+	"golang.org/x/oauth2"
 )
 
 // tokenFile is the file of a refresh token, which is good for one use. Beside it
@@ -39,16 +41,16 @@ type tokenFile struct {
 func (t *tokenFile) locked(f func() error) error {
 	real, err := filepath.EvalSymlinks(t.path)
 	if err != nil {
-		return fileError("read", t.path, err)
+		return err
 	}
 	t.path = real
 	lock, err := lockedfile.OpenFile(real+".lock", os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
-		return fileError("lock", real+".lock", err)
+		return err
 	}
 	defer lock.Close()
 	if err := keepOwner(lock, real); err != nil {
-		return fileError("lock", real+".lock", err)
+		return err
 	}
 	return f()
 }
@@ -57,10 +59,10 @@ func (t *tokenFile) locked(f func() error) error {
 func (t *tokenFile) read() (string, error) {
 	data, err := os.ReadFile(t.path)
 	if err != nil {
-		return "", fileError("read", t.path, err)
+		return "", err
 	}
 	token := strings.TrimSpace(string(data))
-	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
+	if token == "" || strings.ContainsFunc(token, notInToken) {
 		return "", fmt.Errorf("read %q: want one line with the refresh token and nothing else", t.path)
 	}
 	next := t.next(token)
@@ -71,8 +73,10 @@ func (t *tokenFile) read() (string, error) {
 	if !ok {
 		return token, nil // it had not been written yet
 	}
-	return string(whole), t.put(next)
+	return string(whole), replace(next, t.path)
 }
+
+func notInToken(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }
 
 // next is the name of the file of the token that replaces this one.
 func (t *tokenFile) next(token string) string {
@@ -80,79 +84,20 @@ func (t *tokenFile) next(token string) string {
 	return t.path + "." + hex.EncodeToString(sum[:8]) + ".new"
 }
 
-// put renames next to the file, for good.
-func (t *tokenFile) put(next string) error {
-	if err := os.Rename(next, t.path); err != nil {
-		return fileError("replace", t.path, err)
-	}
-	if runtime.GOOS == "windows" { // offers no sync of a folder
-		return nil
-	}
-	dir, err := os.Open(filepath.Dir(t.path))
-	if err != nil {
-		return fileError("sync", filepath.Dir(t.path), err)
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil {
-		return fileError("sync", filepath.Dir(t.path), err)
-	}
-	return nil
-}
-
-// reservation is room on the disk for a token that replaces another.
-type reservation struct {
-	t    *tokenFile
-	file *os.File
-	done bool
-}
-
-// reservedBytes is more than a token takes.
-const reservedBytes = 4096
-
 // reserve makes the file of the token that will replace this one.
 func (t *tokenFile) reserve(token string) (*reservation, error) {
 	name := t.next(token)
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fileError("replace", t.path, err)
+		return nil, err
 	}
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, fileError("replace", t.path, err)
-	}
-	r := &reservation{t: t, file: f}
-	_, err = f.Write(make([]byte, reservedBytes))
-	if err = errors.Join(err, f.Sync(), keepOwner(f, t.path)); err != nil {
-		r.abandon()
-		return nil, fileError("replace", t.path, err)
-	}
-	return r, nil
-}
-
-// store makes token the one in the file; it is durable when store returns.
-func (r *reservation) store(token string) error {
-	line := []byte(token + "\n")
-	_, err := r.file.WriteAt(line, 0)
-	// From here on the file is whole, and may not be lost.
-	r.done = err == nil
-	if err = errors.Join(err, r.file.Truncate(int64(len(line))), r.file.Sync(), r.file.Close()); err != nil {
-		return fileError("replace", r.t.path, err)
-	}
-	return r.t.put(r.file.Name())
-}
-
-// abandon gives the room back, unless a token was stored in it.
-func (r *reservation) abandon() {
-	if r.done {
-		return
-	}
-	_ = r.file.Close()
-	_ = os.Remove(r.file.Name()) // an empty one means nothing to the next run
+	return reserve(name, t.path)
 }
 
 // memo is what FILE.access holds.
 type memo struct {
-	For string `json:"for"` // hash of the refresh token that came with it
-	access
+	For    string    `json:"for"` // hash of the refresh token that came with it
+	Token  string    `json:"access_token"`
+	Expiry time.Time `json:"expiry"`
 }
 
 func (t *tokenFile) memoKey(refresh string) string {
@@ -162,50 +107,100 @@ func (t *tokenFile) memoKey(refresh string) string {
 
 // remember keeps the access token for the next run. Where that fails, the next run
 // gets one of its own.
-func (t *tokenFile) remember(refresh string, a access) {
-	if a.RenewAt.IsZero() {
-		return
-	}
-	data, err := json.Marshal(memo{t.memoKey(refresh), a})
-	if err != nil {
+func (t *tokenFile) remember(got *oauth2.Token) {
+	data, err := json.Marshal(memo{t.memoKey(got.RefreshToken), got.AccessToken, got.Expiry})
+	if err != nil || got.Expiry.IsZero() {
 		return
 	}
 	name := t.path + ".access"
 	tmp := name + ".tmp"
 	_ = os.Remove(tmp)
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := create(tmp, t.path)
 	if err != nil {
 		return
 	}
 	_, err = f.Write(data)
-	if errors.Join(err, keepOwner(f, t.path), f.Close()) == nil {
+	if errors.Join(err, f.Close()) == nil {
 		_ = os.Rename(tmp, name)
 	}
 }
 
-// remembered is the access token that came with refresh; the zero value if it is
-// not known.
-func (t *tokenFile) remembered(refresh string) access {
+// remembered is the access token that came with refresh; nil if it is not known.
+func (t *tokenFile) remembered(refresh string) *oauth2.Token {
 	var m memo
 	data, err := os.ReadFile(t.path + ".access")
-	if err != nil || json.Unmarshal(data, &m) != nil || m.For != t.memoKey(refresh) ||
-		strings.ContainsFunc(m.Token, unicode.IsControl) {
-		return access{}
+	if err != nil || json.Unmarshal(data, &m) != nil || m.For != t.memoKey(refresh) || strings.ContainsFunc(m.Token, notInToken) {
+		return nil
 	}
-	m.access.remembered = true
-	return m.access
+	return &oauth2.Token{AccessToken: m.Token, Expiry: m.Expiry}
 }
 
-// fileError drops the operation and path that err repeats.
-func fileError(op, path string, err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pe.Err
-	} else if le, ok := errors.AsType[*os.LinkError](err); ok {
-		err = le.Err
+// create makes a file, which belongs to the owner of the file like. It is an error if
+// there is something of this name: a link could lead anywhere.
+func create(name, like string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Errorf("%s %q: %w", op, path, err)
+	if err := keepOwner(f, like); err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(name))
+	}
+	return f, nil
 }
 
-func tokenFileHint(path string) string {
-	return "the user that runs photosync must be able to replace " + path + ": put it into a folder of that user's own, not into a read-only mount"
+// replace renames the file next to path, for good.
+func replace(next, path string) error {
+	err := os.Rename(next, path)
+	if err != nil || runtime.GOOS == "windows" { // which offers no sync of a folder
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// reservation is room on the disk for a refresh token that nobody has yet.
+type reservation struct {
+	file *os.File
+	path string // where it belongs
+	kept bool
+}
+
+// reservedBytes is more than a token takes.
+const reservedBytes = 4096
+
+// reserve makes the file name for a token that belongs to path.
+func reserve(name, path string) (*reservation, error) {
+	f, err := create(name, path)
+	if err != nil {
+		return nil, err
+	}
+	r := &reservation{file: f, path: path}
+	_, err = f.Write(make([]byte, reservedBytes))
+	if err = errors.Join(err, f.Sync()); err != nil {
+		r.discard()
+		return nil, err
+	}
+	return r, nil
+}
+
+// keep makes token the one in the file; it is durable when keep returns.
+func (r *reservation) keep(token string) error {
+	line := []byte(token + "\n")
+	_, err := r.file.WriteAt(line, 0)
+	r.kept = err == nil // from here on the file is whole, and may not be lost
+	if err = errors.Join(err, r.file.Truncate(int64(len(line))), r.file.Sync(), r.file.Close()); err != nil {
+		return err
+	}
+	return replace(r.file.Name(), r.path)
+}
+
+// discard gives the room back, unless a token was kept in it.
+func (r *reservation) discard() {
+	if !r.kept {
+		_ = r.file.Close()
+		_ = os.Remove(r.file.Name()) // an empty one means nothing to the next run
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -13,11 +14,15 @@ import (
 	"github.com/tidwall/gjson"
 )
 
+// get is a call that only asks.
+func get(path, op string, args ...any) call {
+	return call{op: fmt.Sprintf(op, args...), method: http.MethodGet, path: path, units: 1}
+}
+
 // Me asks who the token belongs to (GET /users/me).
 func (c *Client) Me(ctx context.Context) (Me, error) {
 	var me Me
-	q := call{op: "ask Smartsheet who the token belongs to", method: http.MethodGet, path: "/users/me", units: 1}
-	_, err := c.do(ctx, q, func(b []byte) error {
+	_, err := c.do(ctx, get("/users/me", "ask Smartsheet who the token belongs to"), func(b []byte) error {
 		v := parse(b)
 		me = Me{User: userOf(v), Admin: v.Get("admin").Type == gjson.True, AccountName: text(v.Get("account.name"))}
 		me.AccountID, me.HasAccount = whole(v.Get("account.id"))
@@ -33,7 +38,7 @@ func (c *Client) Me(ctx context.Context) (Me, error) {
 // not that of the API.
 func address(err error) error {
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound {
-		e.advice = "check the address: this is not the Smartsheet API (smartsheet.region, base_url)"
+		e.advice = wrongAddress
 	}
 	return err
 }
@@ -42,8 +47,7 @@ func address(err error) error {
 // recognises that there is none with this id.
 func (c *Client) User(ctx context.Context, id int64) (User, error) {
 	var u User
-	q := call{op: fmt.Sprintf("ask for user %d", id), method: http.MethodGet, path: "/users/" + strconv.FormatInt(id, 10), units: 1}
-	_, err := c.do(ctx, q, func(b []byte) error {
+	_, err := c.do(ctx, get("/users/"+strconv.FormatInt(id, 10), "ask for user %d", id), func(b []byte) error {
 		if u = userOf(parse(b)); u.ID != id {
 			return fmt.Errorf("the answer is about user %d", u.ID)
 		}
@@ -59,7 +63,7 @@ func NotFound(err error) bool { return Classify(err) == UserGone }
 // Without error the list is whole: everybody who was there from the first page to the
 // last has been seen. Entries that cannot be understood come too, see User.Unusable.
 func (c *Client) Users(ctx context.Context, each func(User) error) error {
-	return c.list(ctx, &listing{each: each})
+	return c.list(ctx, &listing{each: each}, "")
 }
 
 // worthAsking is how many calls a search by email filter may take before it is worth
@@ -72,28 +76,21 @@ const worthAsking = 10
 // not stand in a filter, or Smartsheet refuses the filter, everyone is listed.
 func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(User) error) (all bool, err error) {
 	l := &listing{each: each}
-	fs, fit := filters(emails)
-	if !fit {
-		return true, c.list(ctx, l)
+	if slices.ContainsFunc(emails, unfit) {
+		return true, c.list(ctx, l, "")
 	}
-	if len(fs) > worthAsking {
-		l.atMost = func(size int) (calls int) {
-			for _, f := range fs {
-				calls += (f.emails + size - 1) / size
-			}
-			return calls
-		}
-		if err := c.list(ctx, l); !errors.Is(err, errTooLong) {
+	filters := filters(emails)
+	if len(filters) > worthAsking {
+		l.limit = func(size int) int { return len(filters) + len(emails)/size } // each filter has a last page
+		if err := c.list(ctx, l, ""); !errors.Is(err, errTooLong) {
 			return true, err
 		}
-		l.atMost = nil
+		l.limit = nil
 	}
-	for _, f := range fs {
-		l.filter = f.query
-		err := c.list(ctx, l)
+	for _, f := range filters {
+		err := c.list(ctx, l, f)
 		if filterRefused(err) {
-			l.filter = ""
-			return true, c.list(ctx, l)
+			return true, c.list(ctx, l, "")
 		}
 		if err != nil {
 			return false, err
@@ -110,41 +107,26 @@ func filterRefused(err error) bool {
 	return ok && (errors.Is(err, errNotWhole) || e.Status == http.StatusBadRequest && e.Code == codeParameter || e.Status == http.StatusRequestURITooLong)
 }
 
-// filter is a value of email=, encoded, and how many addresses it holds.
-type filter struct {
-	query  string
-	emails int
-}
-
 // maxFilterBytes keeps the whole URL below 6 KB, which gateways take.
 const maxFilterBytes = 6<<10 - 256
 
-// filters packs addresses into as few values as the length of a URL allows. fit is
-// false if one of them may not stand in such a list.
-func filters(emails []string) (all []filter, fit bool) {
-	var b strings.Builder
-	n := 0
-	flush := func() {
-		if n > 0 {
-			all = append(all, filter{b.String(), n})
-		}
-		b.Reset()
-		n = 0
-	}
+// unfit reports whether an address may not stand in a value of email=.
+func unfit(email string) bool {
+	return !strings.Contains(email, "@") || strings.ContainsFunc(email, func(r rune) bool {
+		return r == ',' || unicode.IsSpace(r) || unicode.IsControl(r)
+	})
+}
+
+// filters packs addresses into as few values of email=, encoded, as the length of a URL
+// allows.
+func filters(emails []string) (all []string) {
 	for _, e := range emails {
-		if !strings.Contains(e, "@") || strings.ContainsFunc(e, func(r rune) bool { return r == ',' || unicode.IsSpace(r) || unicode.IsControl(r) }) {
-			return nil, false
+		e = url.QueryEscape(e)
+		if n := len(all) - 1; n >= 0 && len(all[n])+len("%2C")+len(e) <= maxFilterBytes {
+			all[n] += "%2C" + e
+		} else {
+			all = append(all, e)
 		}
-		q := url.QueryEscape(e)
-		if b.Len()+len(q)+len("%2C") > maxFilterBytes {
-			flush()
-		}
-		if n > 0 {
-			b.WriteString("%2C")
-		}
-		b.WriteString(q)
-		n++
 	}
-	flush()
-	return all, true
+	return all
 }
