@@ -1,6 +1,8 @@
 package ldap
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -107,19 +109,20 @@ func (s *Source) dial(ctx context.Context, index int) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := newWire(nc, s.o.IdleTimeout, &s.buffers)
+	w := newWire(nc, s.o.IdleTimeout)
 	c := &conn{Conn: ldap.NewConn(w, at.tls), wire: w, at: at, index: index}
 	c.Start()
 	if t, ok := nc.(*tls.Conn); ok {
 		c.certificate = t.ConnectionState().PeerCertificates[0]
 	}
-	if err := c.do(ctx, nil, func() error { return s.bind(c) }); err != nil {
-		c.Close()
-		return nil, &Error{"bind", at.raw, err}
+	op := "bind"
+	if err = c.do(ctx, nil, func() error { return s.bind(c) }); err == nil {
+		op = "ask about"
+		c.server, err = c.describe(ctx)
 	}
-	if c.server, err = c.describe(ctx); err != nil {
+	if err != nil {
 		c.Close()
-		return nil, &Error{"ask about", at.raw, err}
+		return nil, &Error{op, at.raw, err}
 	}
 	c.page = s.pageSize(c.server)
 	return c, nil
@@ -133,26 +136,22 @@ func (s *Source) encrypted(ctx context.Context, at address) (net.Conn, error) {
 	if err != nil {
 		return nil, &Error{"connect", at.raw, err}
 	}
-	op := "connect"
+	op, encrypt := "connect", at.tls
 	if s.o.TLS.StartTLS && at.network == "tcp" && !at.tls {
-		op = "start TLS"
-		if err := startTLS(ctx, nc); err != nil {
-			nc.Close()
-			return nil, &Error{op, at.raw, err}
-		}
-	} else if !at.tls {
-		return nc, nil
+		op, encrypt = "start TLS", true
+		err = startTLS(ctx, nc)
 	}
-	t := s.tls.Clone()
-	if t.ServerName == "" {
-		t.ServerName = at.host
+	if err == nil && encrypt {
+		t := s.tls.Clone()
+		t.ServerName = cmp.Or(t.ServerName, at.host)
+		tc := tls.Client(nc, t)
+		nc, err = tc, tc.HandshakeContext(ctx)
 	}
-	tc := tls.Client(nc, t)
-	if err := tc.HandshakeContext(ctx); err != nil {
+	if err != nil {
 		nc.Close()
 		return nil, &Error{op, at.raw, err}
 	}
-	return tc, nil
+	return nc, nil
 }
 
 // startTLS asks for TLS (RFC 4511, section 4.14). go-ldap would put it between itself and
@@ -175,39 +174,34 @@ func (c *conn) do(ctx context.Context, sink func(*entry) error, op func() error)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer context.AfterFunc(ctx, func() { c.Close() })()
 	c.wire.begin(sink)
 	err := op()
 	why := c.wire.end()
-	stop()
 	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
-	case why != nil:
+	case err != nil && why != nil:
 		return why // go-ldap says only that it was lost
 	}
 	return err
 }
 
-// search runs a search. Its entries go to each while they arrive, on another
-// goroutine; the result holds the rest. An error of each ends the connection.
+// search runs a search. Its entries go to each while they arrive, on another goroutine,
+// and may not be kept; the result holds the rest. An error of each ends the connection.
 func (c *conn) search(ctx context.Context, req *ldap.SearchRequest, each func(*entry) error) (res *ldap.SearchResult, err error) {
 	err = c.do(ctx, each, func() error {
 		res, err = c.Conn.Search(req)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return res, nil
+	return res, err
 }
 
 // read reads one entry; nil: there is none that matches, or it may not be seen.
 func (c *conn) read(ctx context.Context, dn, filter string, attributes ...string) (found *entry, err error) {
 	_, err = c.search(ctx, request(dn, ldap.ScopeBaseObject, filter, attributes), func(e *entry) error {
 		found = e
+		found.attributes = bytes.Clone(e.attributes)
 		return nil
 	})
 	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {

@@ -19,7 +19,7 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources
 		names := s.shown()
 		all := slices.Concat(names, s.o.PhotoAttributes, keyAttributes(c.server), s.marks.attributes(c.server))
 		facts = []sources.Fact{{Name: "server", Value: c.at.raw}, {Name: "entry", Value: sources.ErrGone.Error()}}
-		err := batch{Source: s, c: c}.find(ctx, []sources.Ref{ref}, anything, all, func(e *entry, _ []sources.Ref) error {
+		err := s.find(ctx, c, []sources.Ref{ref}, anything, all, func(e *entry, _ sources.Ref) error {
 			facts = append(facts[:1], s.facts(e, names, c.server)...)
 			return nil
 		})
@@ -68,7 +68,7 @@ func (s *Source) facts(e *entry, names []string, srv server) (facts []sources.Fa
 	mark, _ := s.marks.of(e, srv, s.now())
 	_, mark, _ = strings.Cut(mark, "/") // what it is made of
 	add("mark", cmp.Or(mark, "none that can be trusted: every run reads the photo"))
-	taken, _ := s.choose(e)
+	taken := s.choose(e)
 	for _, name := range s.o.PhotoAttributes {
 		values := e.values(name)
 		for _, v := range values {

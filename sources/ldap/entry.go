@@ -1,60 +1,86 @@
 package ldap
 
 import (
-	"bufio"
-	"io"
+	"bytes"
 	"slices"
 	"strings"
-
-	"photosync/sources"
 )
 
+// Tags of the subset of BER that LDAP allows (RFC 4511, section 5.1).
 const (
-	// maxEntry bounds the memory of one entry; values beyond it are dropped, and
-	// their size is kept.
-	maxEntry = 4 * sources.MaxPhotoBytes
-	// attributeCost and valueCost are what one takes beside its bytes.
-	attributeCost, valueCost = 96, 24
-	// maxBlock is how many bytes of small values share their memory.
-	maxBlock = 1 << 10
+	tagOctets   = 0x04
+	tagSequence = 0x30
+	tagSet      = 0x31
+	tagEntry    = 0x64 // SearchResultEntry (RFC 4511, section 4.5.2)
 )
 
-const notLDAPHint = "check address and port in urls: is that an LDAP server, and is TLS meant?"
-
-var (
-	errMalformed = &problem{text: "the server's answer is not LDAP", hint: notLDAPHint}
-	errTooMuch   = &problem{text: "the server's answer is larger than any that makes sense", hint: notLDAPHint}
-)
+// maxValues bounds the values of an entry: a large group has as many members. An entry
+// with more counts as too large.
+const maxValues = 1 << 20
 
 // entry is what a search gives for one entry.
 type entry struct {
-	dn    string
-	attrs []attribute
+	dn         string
+	attributes []byte // PartialAttributeList, as it came
+	tooLarge   int    // bytes of an entry that was not read but for its DN; else 0
 }
 
-// attribute has the name as the server writes it, its options apart.
-type attribute struct {
-	name, options string
-	values        [][]byte
-	dropped       int // the size of the largest value that was too large to be held; 0: none
-}
-
-// values returns the values of an attribute in any case and with any option
-// (";binary", ";lang-de").
-func (e *entry) values(name string) [][]byte {
-	for i, a := range e.attrs {
-		if !strings.EqualFold(a.name, name) {
-			continue
-		}
-		vs := a.values
-		for _, more := range e.attrs[i+1:] {
-			if strings.EqualFold(more.name, name) {
-				vs = append(vs[:len(vs):len(vs)], more.values...)
-			}
-		}
-		return vs
+// newEntry reads a SearchResultEntry; nil: b begins with none.
+func newEntry(b []byte) *entry {
+	op, _, _ := element(b, tagEntry) // nil: the next one is missing
+	dn, rest, _ := element(op, tagOctets)
+	list, _, ok := element(rest, tagSequence)
+	e, n := &entry{dn: string(dn), attributes: list}, 0
+	if !ok || !e.each(func(_, _ []byte) { n++ }) {
+		return nil
 	}
-	return nil
+	if n > maxValues {
+		e.attributes, e.tooLarge = nil, len(b)
+	}
+	return e
+}
+
+// largeEntry reads the DN of a SearchResultEntry of which b is the beginning; nil: it has
+// none.
+func largeEntry(b []byte, size int) *entry {
+	_, at, _, _ := head(b)
+	dn, _, ok := element(b[min(at, len(b)):], tagOctets)
+	if !ok {
+		return nil
+	}
+	return &entry{dn: string(dn), tooLarge: size}
+}
+
+// each calls visit for every value of every attribute, and reports whether the list is
+// well-formed. The name has its options (";binary", ";lang-de").
+func (e *entry) each(visit func(name, value []byte)) bool {
+	for list := e.attributes; len(list) > 0; {
+		pair, rest, _ := element(list, tagSequence)
+		name, values, _ := element(pair, tagOctets)
+		set, _, ok := element(values, tagSet)
+		if !ok {
+			return false
+		}
+		for list = rest; len(set) > 0; {
+			value, rest, ok := element(set, tagOctets)
+			if !ok {
+				return false
+			}
+			visit(name, value)
+			set = rest
+		}
+	}
+	return true
+}
+
+// values returns the values of an attribute in any case and with any option.
+func (e *entry) values(name string) (vs [][]byte) {
+	e.each(func(full, value []byte) {
+		if own, _, _ := bytes.Cut(full, []byte(";")); bytes.EqualFold(own, []byte(name)) {
+			vs = append(vs, value)
+		}
+	})
+	return vs
 }
 
 // text returns the first value of an attribute; empty: there is none.
@@ -66,186 +92,61 @@ func (e *entry) text(name string) string {
 }
 
 // texts returns the values of an attribute.
-func (e *entry) texts(name string) []string {
-	vs := e.values(name)
-	out := make([]string, len(vs))
-	for i, v := range vs {
-		out[i] = string(v)
+func (e *entry) texts(name string) (ts []string) {
+	for _, v := range e.values(name) {
+		ts = append(ts, string(v))
 	}
-	return out
+	return ts
 }
 
 // ranged reports whether the server gave a part only of the values of one of these
 // attributes: Active Directory does that where there are many ([MS-ADTS], section
 // 3.1.1.3.1.3.3).
-func (e *entry) ranged(names []string) bool {
-	for _, a := range e.attrs {
-		options := strings.ToLower(a.options)
-		if strings.Contains(options, "range=") && !strings.HasSuffix(options, "-*") &&
-			slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, a.name) }) {
-			return true
-		}
-	}
-	return false
+func (e *entry) ranged(names []string) (partly bool) {
+	e.each(func(full, _ []byte) {
+		own, options, _ := strings.Cut(strings.ToLower(string(full)), ";")
+		partly = partly || strings.Contains(options, "range=") && !strings.HasSuffix(options, "-*") &&
+			slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, own) })
+	})
+	return partly
 }
 
-// decoder reads a SearchResultEntry (RFC 4511, section 4.5.2) in the subset of BER that
-// LDAP allows (section 5.1). After the first error, err, it gives zero values.
-type decoder struct {
-	r      *bufio.Reader
-	left   int // bytes of the message
-	end    int // how many of them are left at the end of the element that is being read
-	budget int // bytes of memory that may still be taken
-	lender *sources.Buffers
-	block  []byte // where short values go
-	err    error
-}
-
-// entry reads the entry from its protocolOp on, and the message to its end.
-func (d *decoder) entry() (*entry, error) {
-	d.block = make([]byte, 0, min(d.left, maxBlock))
-	e := &entry{}
-	message := d.enter(tagEntry)
-	dn, _ := d.octets()
-	e.dn = string(dn)
-	op := d.enter(0x30)
-	for d.more() {
-		e.attrs = append(e.attrs, d.attribute())
-	}
-	d.leave(op)
-	d.leave(message)
-	d.skip(d.left) // controls
-	return e, d.err
-}
-
-func (d *decoder) attribute() attribute {
-	var a attribute
-	if d.budget -= attributeCost; d.budget < 0 {
-		d.fail(errTooMuch)
-	}
-	list := d.enter(0x30)
-	name, _ := d.octets()
-	a.name, a.options, _ = strings.Cut(string(name), ";")
-	own := d.enter(0x31)
-	for d.more() {
-		v, n := d.octets()
-		if v == nil {
-			a.dropped = max(a.dropped, n)
-			continue
-		}
-		a.values = append(a.values, v)
-	}
-	d.leave(own)
-	d.leave(list)
-	return a
-}
-
-// enter goes into an element that holds others. It returns the end of the one
-// around it, for leave.
-func (d *decoder) enter(tag byte) (outer int) {
-	n := d.element(tag)
-	outer, d.end = d.end, d.left-n
-	return outer
-}
-
-// leave goes to the end of an element and back into the one around it.
-func (d *decoder) leave(outer int) {
-	d.skip(d.left - d.end)
-	d.end = outer
-}
-
-func (d *decoder) more() bool { return d.err == nil && d.left > d.end }
-
-// octets reads an OCTET STRING. It is nil, with its length, when it is too large
-// to be held.
-func (d *decoder) octets() ([]byte, int) {
-	n := d.element(0x04)
-	switch {
-	case d.err != nil:
-		return nil, 0
-	case n > sources.MaxPhotoBytes || n+valueCost > d.budget:
-		d.skip(n)
-		return nil, max(n, 1)
-	}
-	d.budget -= n + valueCost
-	var b []byte
-	if have := len(d.block); n <= cap(d.block)-have {
-		d.block = d.block[:have+n]
-		b = d.block[have : have+n : have+n]
-	} else {
-		b = d.lender.Get(n)
-	}
-	d.read(b)
-	return b, n
-}
-
-// element reads a tag, which must be this one, and a length.
-func (d *decoder) element(tag byte) int {
-	got := d.byte()
-	field := [5]byte{d.byte()}
-	if more := int(field[0] & 0x7f); field[0]&0x80 != 0 && more < len(field) {
-		for i := range more {
-			field[1+i] = d.byte()
-		}
-	}
-	n, _, ok := berLength(field[:])
-	if got != tag || !ok || n > d.left-d.end {
-		d.fail(errMalformed)
-		return 0
-	}
-	return n
-}
-
-// berLength reads the length field that b begins with, and how many bytes it has
-// (X.690, section 8.1.3).
-func berLength(b []byte) (n, width int, ok bool) {
-	if b[0]&0x80 == 0 {
-		return int(b[0]), 1, true
-	}
-	more := int(b[0] & 0x7f)
-	if more == 0 || more > 4 || more >= len(b) {
+// messageHead finds the protocolOp and the size of the LDAPMessage that b begins with
+// (RFC 4511, section 4.1.1).
+func messageHead(b []byte) (op, size int, ok bool) {
+	tag, at, n, ok := head(b)
+	if !ok || tag != tagSequence {
 		return 0, 0, false
 	}
-	for _, c := range b[1 : 1+more] {
+	idTag, idAt, idN, ok := head(b[at:])
+	op, size = at+idAt+idN, at+n
+	return op, size, ok && idTag == 0x02 && idN >= 1 && idN <= 4 && op < min(size, len(b))
+}
+
+// element takes the element off that b begins with, if it has this tag and is whole.
+func element(b []byte, tag byte) (content, rest []byte, ok bool) {
+	got, at, n, ok := head(b)
+	if !ok || got != tag || n > len(b)-at {
+		return nil, nil, false
+	}
+	return b[at : at+n : at+n], b[at+n:], true
+}
+
+// head reads the tag and length that b begins with: where the content begins, and how
+// many bytes it has (X.690, section 8.1).
+func head(b []byte) (tag byte, at, n int, ok bool) {
+	if len(b) < 2 {
+		return 0, 0, 0, false
+	}
+	if n = int(b[1]); n < 0x80 {
+		return b[0], 2, n, true
+	}
+	at, n = 2+n&0x7f, 0
+	if at == 2 || at > 6 || at > len(b) {
+		return 0, 0, 0, false
+	}
+	for _, c := range b[2:at] {
 		n = n<<8 | int(c)
 	}
-	return n, 1 + more, n >= 0
-}
-
-func (d *decoder) byte() byte {
-	if !d.more() {
-		d.fail(errMalformed)
-		return 0
-	}
-	b, err := d.r.ReadByte()
-	d.left--
-	d.fail(err)
-	return b
-}
-
-func (d *decoder) read(b []byte) {
-	if d.err != nil {
-		return
-	}
-	d.left -= len(b)
-	_, err := io.ReadFull(d.r, b)
-	d.fail(err)
-}
-
-func (d *decoder) skip(n int) {
-	switch {
-	case d.err != nil || n == 0:
-	case n < 0:
-		d.fail(errMalformed)
-	default:
-		d.left -= n
-		_, err := d.r.Discard(n)
-		d.fail(err)
-	}
-}
-
-func (d *decoder) fail(err error) {
-	if d.err == nil {
-		d.err = err
-	}
+	return b[0], at, n, n >= 0
 }

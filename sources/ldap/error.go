@@ -88,22 +88,6 @@ func isFinal(err error) bool {
 	return ok && p.final
 }
 
-// Hint says what an administrator can do.
-func (e *Error) Hint() string {
-	if p, ok := errors.AsType[*problem](e.Err); ok && p.hint != "" {
-		return p.hint
-	}
-	for _, hint := range []string{tlsHint(e.Err), e.connectionHint(), e.answerHint()} {
-		if hint != "" {
-			return hint
-		}
-	}
-	if e.Op == "read photos" {
-		return "look into the server's log, at what it did at that time; the next run tries again"
-	}
-	return "the directory could not be read to its end, so nothing was changed; the next run tries again"
-}
-
 // plain leaves out what go-ldap puts before an error of its own.
 func plain(err error) error {
 	if e, ok := errors.AsType[*ldap.Error](err); ok && e.Err != nil {

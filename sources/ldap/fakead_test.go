@@ -183,24 +183,24 @@ func (d *controller) search(c net.Conn, id int64, op, message *ber.Packet) bool 
 	done := result(id, ldap.ApplicationSearchResultDone, 0)
 	switch {
 	case base == "":
-		out.Write(made("", d.root()...).message(id))
+		out.Write(made("", d.root()...).message(uint32(id)))
 	case strings.HasPrefix(base, "CN=NTDS"):
-		out.Write(made(base, "invocationId", string(bytes.Repeat([]byte{d.invocation}, 16))).message(id))
+		out.Write(made(base, "invocationId", string(bytes.Repeat([]byte{d.invocation}, 16))).message(uint32(id)))
 	case strings.HasPrefix(base, "CN=Aggregate"):
-		out.Write(made(base, "attributeTypes", "( 2.16.840.1.113730.3.1.35 NAME 'thumbnailPhoto' SYNTAX '1.3.6.1.4.1.1466.115.121.1.40' SINGLE-VALUE )").message(id))
+		out.Write(made(base, "attributeTypes", "( 2.16.840.1.113730.3.1.35 NAME 'thumbnailPhoto' SYNTAX '1.3.6.1.4.1.1466.115.121.1.40' SINGLE-VALUE )").message(uint32(id)))
 	case base == domain && strings.Contains(text, "(objectClass=group)"):
 		for dn := range d.numbers {
 			if d.matches(&person{dn: dn}, filter) == yes {
-				out.Write(d.groupEntry(dn).message(id))
+				out.Write(d.groupEntry(dn).message(uint32(id)))
 			}
 		}
 		withCookie(done, "")
 	case base == domain:
 		done = d.listed(&out, id, filter, op, message)
 	case scope == ldap.ScopeBaseObject && strings.HasPrefix(base, "CN=group"):
-		out.Write(d.groupEntry(base).message(id))
+		out.Write(d.groupEntry(base).message(uint32(id)))
 	case scope == ldap.ScopeBaseObject && d.person(base) != nil:
-		out.Write(d.entry(d.person(base), names(op)).message(id))
+		out.Write(d.entry(d.person(base), names(op)).message(uint32(id)))
 	default:
 		done = result(id, ldap.ApplicationSearchResultDone, ldap.LDAPResultNoSuchObject)
 	}
@@ -269,7 +269,7 @@ func (d *controller) listed(out *bytes.Buffer, id int64, filter, op, message *be
 	to := min(from+size, len(d.people))
 	for _, p := range d.people[min(from, to):to] {
 		if e := d.entry(p, wanted); d.matches(p, filter) == yes {
-			out.Write(e.message(id))
+			out.Write(e.message(uint32(id)))
 		}
 	}
 	if paging == nil && (d.unscoped || !scoped) {
@@ -317,30 +317,22 @@ func (d *controller) entry(p *person, wanted []string) *entry {
 		if !slices.ContainsFunc(wanted, func(w string) bool { return strings.EqualFold(w, pair[0]) }) {
 			continue
 		}
-		a := attribute{name: pair[0], values: [][]byte{[]byte(pair[1])}}
-		e.attrs = append(e.attrs, a)
+		e.attributes = append(e.attributes, attribute(pair[0], pair[1])...)
 	}
 	if len(p.proxies) > 0 && slices.Contains(wanted, "proxyAddresses") {
-		e.attrs = append(e.attrs, part(p.proxies)...)
+		e.attributes = append(e.attributes, part(p.proxies)...)
 	}
 	return e
 }
 
 // part is what is given of an attribute with many values: the first of them, and the
 // attribute without any beside them.
-func part(values []string) []attribute {
+func part(values []string) []byte {
 	const most = 1500
 	if len(values) <= most {
-		return []attribute{{name: "proxyAddresses", values: asBytes(values)}}
+		return attribute("proxyAddresses", values...)
 	}
-	return []attribute{{name: "proxyAddresses"}, {name: "proxyAddresses", options: fmt.Sprintf("range=0-%d", most-1), values: asBytes(values[:most])}}
-}
-
-func asBytes(values []string) (bs [][]byte) {
-	for _, v := range values {
-		bs = append(bs, []byte(v))
-	}
-	return bs
+	return append(attribute("proxyAddresses"), attribute(fmt.Sprintf("proxyAddresses;range=0-%d", most-1), values[:most]...)...)
 }
 
 // The values of a filter (RFC 4511, section 4.5.1.7).
@@ -396,29 +388,23 @@ func (d *controller) matches(p *person, f *ber.Packet) int {
 }
 
 // message is an entry as it goes over the wire.
-func (e *entry) message(id int64) []byte {
-	str := func(s string) *ber.Packet {
-		return ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, s, "")
+func (e *entry) message(id uint32) []byte {
+	return tlv(tagSequence, tlv(0x02, binary.BigEndian.AppendUint32(nil, id)), tlv(tagEntry, tlv(tagOctets, []byte(e.dn)), tlv(tagSequence, e.attributes)))
+}
+
+func attribute(name string, values ...string) []byte {
+	var set []byte
+	for _, v := range values {
+		set = append(set, tlv(tagOctets, []byte(v))...)
 	}
-	m := ber.NewSequence("")
-	m.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, id, ""))
-	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
-	op.AppendChild(str(e.dn))
-	list := ber.NewSequence("")
-	for _, a := range e.attrs {
-		one, name := ber.NewSequence(""), a.name
-		if a.options != "" {
-			name += ";" + a.options
-		}
-		one.AppendChild(str(name))
-		set := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
-		for _, v := range a.values {
-			set.AppendChild(str(string(v)))
-		}
-		one.AppendChild(set)
-		list.AppendChild(one)
+	return tlv(tagSequence, tlv(tagOctets, []byte(name)), tlv(tagSet, set))
+}
+
+// tlv is an element of BER, with a length as Active Directory writes it.
+func tlv(tag byte, contents ...[]byte) []byte {
+	content := bytes.Join(contents, nil)
+	if len(content) < 0x80 {
+		return append([]byte{tag, byte(len(content))}, content...)
 	}
-	op.AppendChild(list)
-	m.AppendChild(op)
-	return m.Bytes()
+	return append(binary.BigEndian.AppendUint32([]byte{tag, 0x84}, uint32(len(content))), content...)
 }

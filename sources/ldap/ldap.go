@@ -29,8 +29,8 @@ type Source struct {
 	addresses []address
 	tls       *tls.Config
 	marks     marks
-	buffers   sources.Buffers
-	pause     time.Duration // before all servers are tried again; it doubles
+	buffers   sources.Buffers // of photos
+	pause     time.Duration   // before all servers are tried again; it doubles
 	now       func() time.Time
 
 	first   atomic.Int32 // the address to try first

@@ -202,8 +202,7 @@ func FuzzPerson(f *testing.F) {
 func made(dn string, pairs ...string) *entry {
 	e := &entry{dn: dn}
 	for pair := range slices.Chunk(pairs, 2) {
-		name, options, _ := strings.Cut(pair[0], ";")
-		e.attrs = append(e.attrs, attribute{name: name, options: options, values: [][]byte{[]byte(pair[1])}})
+		e.attributes = append(e.attributes, attribute(pair[0], pair[1])...)
 	}
 	return e
 }

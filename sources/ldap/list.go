@@ -57,16 +57,11 @@ type walk struct {
 	seen map[[16]byte]struct{}
 }
 
-// entriesAhead is how many entries are read before anybody takes them.
-const entriesAhead = 500
-
 // over walks over one connection to the end.
 func (w *walk) over(ctx context.Context, c *conn) error {
 	err := w.resolve(ctx, c)
 	if err == nil {
-		err = ahead(ctx, entriesAhead, func(ctx context.Context, each func(*entry) error) error {
-			return w.pages(ctx, c, each)
-		}, func(e *entry) error { return w.take(e, c) })
+		err = w.pages(ctx, c)
 	}
 	if err == nil {
 		err = w.reserve(ctx, c)
@@ -81,42 +76,14 @@ func (w *walk) over(ctx context.Context, c *conn) error {
 	return w.anyPhoto(ctx, c)
 }
 
-// ahead lets produce run up to n values ahead of take, on another goroutine. An error of
-// take cancels produce, which ends its search and with it the connection.
-func ahead[T any](ctx context.Context, n int, produce func(context.Context, func(T) error) error, take func(T) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	values, done := make(chan T, n), make(chan error, 1)
-	go func() {
-		defer close(values)
-		done <- produce(ctx, func(v T) error {
-			select {
-			case values <- v:
-				return nil
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		})
-	}()
-	for v := range values {
-		if err := take(v); err != nil {
-			cancel()
-			for range values {
-			}
-			return err
-		}
-	}
-	return <-done
-}
-
 // pages asks for all people, page after page.
-func (w *walk) pages(ctx context.Context, c *conn, each func(*entry) error) error {
+func (w *walk) pages(ctx context.Context, c *conn) error {
 	filter, controls := w.filter(c)
 	attributes := w.attributes(c)
 	search := func(paging ...ldap.Control) *ldap.SearchRequest {
 		return w.search(filter, attributes, append(paging, controls...)...)
 	}
-	pages, referrals, err := w.paged(ctx, c, search, each)
+	pages, referrals, err := w.paged(ctx, c, search, func(e *entry) error { return w.take(e, c) })
 	if err == nil && len(referrals) > 0 {
 		err = final("set base_dn to an organisational unit below the domain, or add a source for each server that is referred to",
 			"the server refers to others for a part of the entries, which are not followed: %s", strings.Join(referrals, ", "))

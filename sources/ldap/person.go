@@ -18,6 +18,9 @@ func (s *Source) person(e *entry, srv server, now time.Time) (p sources.Person, 
 	if len(e.values("ref")) > 0 {
 		return p, "a referral to another server, which is not followed"
 	}
+	if e.tooLarge > 0 {
+		return p, "the entry is larger than is read at most"
+	}
 	if e.ranged(s.o.EmailAttributes) {
 		return p, "the server gives only a part of the addresses"
 	}

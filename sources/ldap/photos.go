@@ -4,130 +4,89 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
-	"golang.org/x/sync/semaphore"
 
 	"photosync/sources"
 )
 
-const (
-	// photoBatch is how many entries' photos are asked for at once.
-	photoBatch = 50
-	// photosAhead bounds the bytes of photos that are read before anybody takes
-	// them. A larger one is alone.
-	photosAhead = 2 * sources.MaxPhotoBytes
-)
+// photoBatch is how many entries' photos are asked for at once.
+const photoBatch = 50
 
-// Photos implements sources.Source: it reads the entries of a batch in one search, and
-// the next batch while the first is taken. After a lost connection it goes on with what
-// is left on the next server.
+// Photos implements sources.Source: it reads the entries of a batch in one search. After a
+// lost connection it goes on with what is left of the batch on the next server.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	refs = slices.Compact(slices.SortedFunc(slices.Values(refs), sources.Ref.Compare))
-	given := make([]bool, len(refs))
-	return s.withServer(ctx, "read photos", func(ctx context.Context, c *conn) (progress bool, err error) {
-		var left []sources.Ref
-		for i, r := range refs {
-			if !given[i] {
-				left = append(left, r)
-			}
-		}
-		err = s.read(ctx, c, left, func(p sources.Photo) error {
-			i, _ := slices.BinarySearchFunc(refs, p.Ref, sources.Ref.Compare)
-			given[i], progress = true, true
-			if err := each(p); err != nil {
-				return stop{err}
-			}
-			return nil
+	for batch := range slices.Chunk(refs, photoBatch) {
+		left := set(batch)
+		err := s.withServer(ctx, "read photos", func(ctx context.Context, c *conn) (progress bool, err error) {
+			err = s.read(ctx, c, slices.Collect(maps.Keys(left)), func(p sources.Photo) error {
+				if !left[p.Ref] {
+					return nil // an entry that came twice
+				}
+				delete(left, p.Ref)
+				progress = true
+				if err := each(p); err != nil {
+					return stop{err}
+				}
+				return nil
+			})
+			return progress, err
 		})
-		return progress, err
-	})
-}
-
-// read reads photos over one connection.
-func (s *Source) read(ctx context.Context, c *conn, refs []sources.Ref, each func(sources.Photo) error) error {
-	room := semaphore.NewWeighted(photosAhead)
-	weight := func(p sources.Photo) int64 { return min(int64(len(p.Data)), photosAhead) }
-	return ahead(ctx, photoBatch, func(ctx context.Context, give func(sources.Photo) error) error {
-		b := batch{Source: s, c: c, give: func(p sources.Photo) error {
-			if room.Acquire(ctx, weight(p)) != nil {
-				return context.Cause(ctx)
-			}
-			return give(p)
-		}}
-		for chunk := range slices.Chunk(refs, photoBatch) {
-			if err := b.read(ctx, chunk); err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
-		return nil
-	}, func(p sources.Photo) error {
-		defer room.Release(weight(p))
-		return each(p)
-	})
+	}
+	return nil
 }
 
-// batch reads photos, a few entries in one search.
-type batch struct {
-	*Source
-	c    *conn
-	give func(sources.Photo) error
-}
-
-func (b batch) read(ctx context.Context, refs []sources.Ref) error {
-	gone := map[sources.Ref]bool{}
+func set(refs []sources.Ref) map[sources.Ref]bool {
+	m := make(map[sources.Ref]bool, len(refs))
 	for _, r := range refs {
-		gone[r] = true
+		m[r] = true
 	}
-	var without []sources.Photo // to look at
-	attributes := slices.Concat(b.o.PhotoAttributes, b.o.EmailAttributes, keyAttributes(b.c.server), b.marks.attributes(b.c.server))
-	err := b.find(ctx, refs, anything, attributes, func(e *entry, of []sources.Ref) error {
-		for _, r := range of {
-			delete(gone, r)
-			p := b.photo(e, r)
-			switch {
-			case p.Err == nil && p.Data == nil:
-				without = append(without, p)
-				continue
-			case len(of) == 1:
-				p.Lender = &b.buffers
-			}
-			if err := b.give(p); err != nil {
-				return err
-			}
+	return m
+}
+
+// read reads the photos of a batch over one connection.
+func (s *Source) read(ctx context.Context, c *conn, refs []sources.Ref, give func(sources.Photo) error) error {
+	gone := set(refs)
+	without := map[sources.Ref]sources.Photo{} // to look at
+	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes(c.server), s.marks.attributes(c.server))
+	err := s.find(ctx, c, refs, anything, attributes, func(e *entry, r sources.Ref) error {
+		delete(gone, r)
+		p := s.photo(e, r, c.server)
+		if p.Err == nil && p.Data == nil {
+			without[r] = p
+			return nil
 		}
-		return nil
+		return give(p)
 	})
-	for r := range gone {
-		if err == nil {
-			err = b.give(sources.Photo{Ref: r, Err: fmt.Errorf("entry %q: %w", r.Name, sources.ErrGone)})
-		}
-	}
 	if err != nil {
 		return err
 	}
-	return b.withoutPhoto(ctx, without)
+	for r := range gone {
+		if err := give(sources.Photo{Ref: r, Err: fmt.Errorf("entry %q: %w", r.Name, sources.ErrGone)}); err != nil {
+			return err
+		}
+	}
+	return s.withoutPhoto(ctx, c, without, give)
 }
 
-// find gives the entries of refs that match a filter, each with its refs: those with a
-// key in one search, the others one by one.
-func (b batch) find(ctx context.Context, refs []sources.Ref, filter string, attributes []string, each func(*entry, []sources.Ref) error) error {
-	byKey, keys := map[string][]sources.Ref{}, ""
+// find gives the entries of refs that match a filter: those with a key in one search, the
+// others one by one.
+func (s *Source) find(ctx context.Context, c *conn, refs []sources.Ref, filter string, attributes []string, each func(*entry, sources.Ref) error) error {
+	keys := ""
 	for _, r := range refs {
 		if r.Key != "" {
-			if byKey[r.Key] == nil {
-				keys += keyFilter(r.Key)
-			}
-			byKey[r.Key] = append(byKey[r.Key], r)
+			keys += keyFilter(r.Key)
 			continue
 		}
 		req := request(r.Name, ldap.ScopeBaseObject, filter, attributes)
-		_, err := b.c.search(ctx, req, func(e *entry) error { return each(e, []sources.Ref{r}) })
+		_, err := c.search(ctx, req, func(e *entry) error { return each(e, r) })
 		if err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
 			return err
 		}
@@ -135,33 +94,41 @@ func (b batch) find(ctx context.Context, refs []sources.Ref, filter string, attr
 	if keys == "" {
 		return nil
 	}
-	_, err := b.c.search(ctx, b.search("(&(|"+keys+")"+filter+")", attributes), func(e *entry) error {
-		of := byKey[key(e)]
-		delete(byKey, key(e))
-		return each(e, of)
+	_, err := c.search(ctx, s.search("(&(|"+keys+")"+filter+")", attributes), func(e *entry) error {
+		k := key(e)
+		for _, r := range refs {
+			if r.Key != "" && r.Key == k || e.tooLarge > 0 && r.Name == e.dn {
+				if err := each(e, r); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
 	})
 	return err
 }
 
 // photo is the photo of an entry. Without data and error it seems to have none.
-func (b batch) photo(e *entry, r sources.Ref) sources.Photo {
+func (s *Source) photo(e *entry, r sources.Ref, srv server) sources.Photo {
 	p := sources.Photo{Ref: r}
-	now, has := b.marks.of(e, b.c.server, b.now())
-	p.Moved = r.Mark != "" && digest(now) != r.Mark
-	if !e.ranged(b.o.EmailAttributes) { // else nobody knows which are left
-		own, aliases, _ := b.emails(e)
+	now, has := s.marks.of(e, srv, s.now())
+	p.Moved = r.Mark != "" && digest(now) != r.Mark && e.tooLarge == 0
+	if !e.ranged(s.o.EmailAttributes) && e.tooLarge == 0 { // else nobody knows which are left
+		own, aliases, _ := s.emails(e)
 		p.Emails = append(append([]string{}, own...), aliases...) // not nil
 	}
-	data, dropped := b.choose(e)
+	data := s.choose(e)
 	switch {
-	case e.ranged(b.o.PhotoAttributes):
+	case e.tooLarge > 0:
+		p.Err = fmt.Errorf("entry %q: %w: the whole entry has %d bytes, or more values than are read", r.Name, sources.ErrTooLarge, e.tooLarge)
+	case e.ranged(s.o.PhotoAttributes):
 		p.Err = fmt.Errorf("entry %q: the server gives only a part of its values", r.Name)
+	case len(data) > sources.MaxPhotoBytes:
+		p.Err = fmt.Errorf("entry %q: %w: %d bytes, %d are read at most", r.Name, sources.ErrTooLarge, len(data), sources.MaxPhotoBytes)
 	case data != nil:
-		p.Data = data
-	case dropped > 0:
-		p.Err = fmt.Errorf("entry %q: %w: %d bytes, %d are read at most", r.Name, sources.ErrTooLarge, dropped, sources.MaxPhotoBytes)
+		p.Data, p.Lender = append(s.buffers.Get(len(data))[:0], data...), &s.buffers
 	case has == sources.Present: // and does not show: Samba answers filters as if it were not there
-		p.Err = denied(r, b.o.PhotoAttributes)
+		p.Err = denied(r, s.o.PhotoAttributes)
 	}
 	return p
 }
@@ -173,30 +140,24 @@ func denied(r sources.Ref, attributes []string) error {
 // withoutPhoto tells those who have no photo from those whose photo may not be seen: of
 // these a server cannot say that the attribute is not there, either (RFC 4511, section
 // 4.5.1.7). Attributes that the server does not know at all hide nothing.
-func (b batch) withoutPhoto(ctx context.Context, photos []sources.Photo) error {
+func (s *Source) withoutPhoto(ctx context.Context, c *conn, photos map[sources.Ref]sources.Photo, give func(sources.Photo) error) error {
 	if len(photos) == 0 {
 		return nil
 	}
-	known, err := b.known(ctx, b.c)
 	absent := map[sources.Ref]bool{}
+	known, err := s.known(ctx, c)
 	if err == nil && len(known) > 0 {
-		refs := make([]sources.Ref, len(photos))
-		for i, p := range photos {
-			refs[i] = p.Ref
-		}
-		err = b.find(ctx, refs, noneOf(known), keyAttributes(b.c.server), func(_ *entry, of []sources.Ref) error {
-			for _, r := range of {
-				absent[r] = true
-			}
+		err = s.find(ctx, c, slices.Collect(maps.Keys(photos)), noneOf(known), keyAttributes(c.server), func(_ *entry, r sources.Ref) error {
+			absent[r] = true
 			return nil
 		})
 	}
-	for _, p := range photos {
-		if p.Err = fmt.Errorf("entry %q: %w", p.Ref.Name, sources.ErrNoPhoto); len(known) > 0 && !absent[p.Ref] {
-			p.Err = denied(p.Ref, known)
+	for r, p := range photos {
+		if p.Err = fmt.Errorf("entry %q: %w", r.Name, sources.ErrNoPhoto); len(known) > 0 && !absent[r] {
+			p.Err = denied(r, known)
 		}
 		if err == nil {
-			err = b.give(p)
+			err = give(p)
 		}
 	}
 	return err
@@ -208,12 +169,12 @@ func noneOf(attributes []string) string {
 	return "(&(!(" + strings.Join(attributes, "=*))(!(") + "=*)))"
 }
 
-// choose takes the photo out of an entry: of the first attribute that is there and
-// not empty, or of all, the largest picture. The order of values is not fixed (RFC 4511, section
-// 4.1.7). nil: there is none, or it had so many bytes that they were dropped.
-func (s *Source) choose(e *entry) (data []byte, dropped int) {
+// choose takes the photo out of an entry: of the first attribute that is there and not
+// empty, or of all, the largest picture; nil: there is none. The order of values is not
+// fixed (RFC 4511, section 4.1.7).
+func (s *Source) choose(e *entry) (data []byte) {
 	for _, name := range s.o.PhotoAttributes {
-		if s.o.PhotoChoice != "largest" && (len(data) > 0 || dropped > 0) {
+		if s.o.PhotoChoice != "largest" && len(data) > 0 {
 			break
 		}
 		for _, v := range e.values(name) {
@@ -221,18 +182,16 @@ func (s *Source) choose(e *entry) (data []byte, dropped int) {
 				data = v
 			}
 		}
-		for _, a := range e.attrs {
-			if strings.EqualFold(a.name, name) {
-				dropped = max(dropped, a.dropped)
-			}
-		}
 	}
-	return data, dropped
+	return data
 }
 
-// better prefers what is a picture, then the larger, then an order that is always the
-// same.
+// better prefers what can be read, then what is a picture, then the larger, then an order
+// that is always the same.
 func (s *Source) better(a, b []byte) bool {
+	if small := len(a) <= sources.MaxPhotoBytes; small != (len(b) <= sources.MaxPhotoBytes) {
+		return small
+	}
 	if s.o.IsPicture != nil {
 		if pa, pb := s.o.IsPicture(a), s.o.IsPicture(b); pa != pb {
 			return pa

@@ -35,7 +35,7 @@ func TestChoose(t *testing.T) {
 		"only junk":                   {"first", []string{"jpegPhoto", "a", "jpegPhoto", "bb"}, "bb"},
 	} {
 		s := &Source{o: Options{PhotoAttributes: []string{"thumbnailPhoto", "jpegPhoto"}, PhotoChoice: c.choice, IsPicture: photo.IsPicture}}
-		if got, _ := s.choose(made("cn=x", c.pairs...)); string(got) != c.want {
+		if got := s.choose(made("cn=x", c.pairs...)); string(got) != c.want {
 			t.Errorf("%s: %.20q, want %.20q", name, got, c.want)
 		}
 	}

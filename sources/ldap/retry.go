@@ -30,23 +30,20 @@ func (s *Source) withServer(ctx context.Context, op string, use func(context.Con
 			}
 			err = s.put(c, op, err)
 		}
+		own, stopped := errors.AsType[stop](err)
 		switch {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case !lost(err):
-			if own, ok := errors.AsType[stop](err); ok {
-				return own.error
-			}
+		case stopped:
+			return own.error
+		case !lost(err), !connected && try == 0 && !s.reached.Load():
 			return err
 		case try == restarts:
 			s.reached.Store(false) // others need not wait as long for the same servers
 			return err
-		case !connected && try == 0 && !s.reached.Load():
-			return err
-		}
-		if connected {
+		case connected:
 			continue
 		}
 		select { // all servers are away: one may be restarting
@@ -75,12 +72,6 @@ func (s *Source) take(ctx context.Context) (*conn, error) {
 	for i := range s.addresses {
 		at := (int(s.first.Load()) + i) % len(s.addresses)
 		c, err := s.dial(ctx, at)
-		if ctx.Err() != nil {
-			if err == nil {
-				c.Close()
-			}
-			return nil, context.Cause(ctx)
-		}
 		if err == nil {
 			s.first.Store(int32(at))
 			s.reached.Store(true)
@@ -88,7 +79,7 @@ func (s *Source) take(ctx context.Context) (*conn, error) {
 			return c, nil
 		}
 		errs = append(errs, err)
-		if ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials) || isFinal(err) {
+		if ctx.Err() != nil || ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials) || isFinal(err) {
 			break // another attempt could lock the account
 		}
 	}
@@ -102,11 +93,10 @@ func (s *Source) put(c *conn, op string, err error) error {
 		c.passed = nil
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if !s.closed {
-			s.idle = append(s.idle, c)
-			return nil
+		if s.closed {
+			return c.Close()
 		}
-		c.Close()
+		s.idle = append(s.idle, c)
 		return nil
 	}
 	c.Close()
@@ -114,22 +104,24 @@ func (s *Source) put(c *conn, op string, err error) error {
 		s.first.CompareAndSwap(int32(c.index), int32((c.index+1)%len(s.addresses)))
 		s.closeIdle() // they would only be found lost one after the other
 	}
-	if _, own := errors.AsType[*Error](err); own || isStop(err) {
+	if _, own := errors.AsType[*Error](err); own {
 		return err
 	}
 	return &Error{op, c.at.raw, err}
 }
 
+// stop is an error of the one who takes people or photos: it ends everything and
+// is returned as it is.
+type stop struct{ error }
+
 // lost reports whether err is about a connection or a server, so that another one
 // may do better: it did not answer, or said that it cannot now.
 func lost(err error) bool {
-	if isStop(err) || isFinal(err) {
+	if _, stopped := errors.AsType[stop](err); stopped || isFinal(err) {
 		return false
 	}
-	if _, answered := resultCode(err); answered {
-		return ldap.IsErrorAnyOf(err, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable)
-	}
-	return true
+	code, answered := resultCode(err)
+	return !answered || code == ldap.LDAPResultBusy || code == ldap.LDAPResultUnavailable
 }
 
 // resultCode is what a server answered, if it did: go-ldap's own codes begin at
@@ -140,13 +132,4 @@ func resultCode(err error) (uint16, bool) {
 		return 0, false
 	}
 	return e.ResultCode, true
-}
-
-// stop is an error of the one who takes people or photos: it ends everything and
-// is returned as it is.
-type stop struct{ error }
-
-func isStop(err error) bool {
-	_, ok := errors.AsType[stop](err)
-	return ok
 }

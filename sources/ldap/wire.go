@@ -4,20 +4,34 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
-	"sync"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"photosync/sources"
 )
 
 const (
-	// tagEntry is the protocolOp of a SearchResultEntry (RFC 4511, section 4.5.2).
-	tagEntry = 0x64
+	// maxEntry bounds the message of an entry. Of a larger one only the DN is read.
+	maxEntry = 4 * sources.MaxPhotoBytes
 	// maxRest bounds what one operation leaves to go-ldap, which holds it several
 	// times: results and references to other servers.
 	maxRest = 1 << 20
+	// maxHead is how many bytes a message has before its protocolOp at most, and that one's
+	// tag. An answer always ends with a message that is longer.
+	maxHead = 13
+	maxDN   = 8 << 10
+	maxKept = 1 << 20 // bytes of memory for the next entry
+)
+
+const notLDAPHint = "check address and port in urls: is that an LDAP server, and is TLS meant?"
+
+var (
+	errMalformed = &problem{text: "the server's answer is not LDAP", hint: notLDAPHint}
+	errTooMuch   = &problem{text: "the server's answer is larger than any that makes sense", hint: notLDAPHint}
 )
 
 // wire stands between a connection and go-ldap. It takes the entries of a search out of the
@@ -29,62 +43,47 @@ type wire struct {
 	net.Conn
 	idle    time.Duration
 	r       *bufio.Reader
-	rest    int              // bytes of the current message that are still go-ldap's
-	buffers *sources.Buffers // of large values
+	message []byte       // of an entry, until the sink returns
+	rest    int          // bytes of the current message that are still go-ldap's
+	room    atomic.Int64 // bytes that the operation may still leave to go-ldap
+	waiting atomic.Bool
 
-	giving  chan struct{} // full while the sink has an entry
-	mu      sync.Mutex
-	sink    func(*entry) error // of the search under way; nil: none
-	room    int                // bytes that the operation may still leave to go-ldap
-	waiting bool
-	err     error // why the connection was given up
+	lock chan struct{}      // full while somebody uses what follows, or the sink has an entry
+	sink func(*entry) error // of the search under way; nil: none
+	err  error              // why the connection was given up
 }
 
-func newWire(c net.Conn, idle time.Duration, buffers *sources.Buffers) *wire {
-	w := &wire{Conn: c, idle: idle, buffers: buffers, room: maxRest, giving: make(chan struct{}, 1)}
-	w.r = bufio.NewReaderSize(rawReader{w}, 64<<10)
+func newWire(c net.Conn, idle time.Duration) *wire {
+	w := &wire{Conn: c, idle: idle, lock: make(chan struct{}, 1)}
+	w.r = bufio.NewReaderSize((*idleReader)(w), 64<<10)
 	return w
 }
 
 // begin starts the wait for an answer. Entries go to sink, on another goroutine,
 // until end returns.
 func (w *wire) begin(sink func(*entry) error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sink, w.room, w.waiting = sink, maxRest, true
+	w.lock <- struct{}{}
+	w.sink = sink
+	<-w.lock
+	w.room.Store(maxRest)
+	w.waiting.Store(true)
 	w.Conn.SetReadDeadline(time.Now().Add(w.idle)) // also for the read that waits already
 }
 
 // end returns why the connection was given up while it was waited for; go-ldap
 // only says that it was. It waits for the sink, if that has an entry.
 func (w *wire) end() error {
-	w.mu.Lock()
-	w.sink, w.waiting = nil, false
+	w.waiting.Store(false)
 	w.Conn.SetReadDeadline(time.Time{})
-	w.mu.Unlock()
-	w.giving <- struct{}{}
-	defer func() { <-w.giving }()
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.lock <- struct{}{}
+	defer func() { <-w.lock }()
+	w.sink = nil
 	return w.err
 }
 
-// give gives an entry to the sink, unless the search was given up.
-func (w *wire) give(e *entry) error {
-	w.giving <- struct{}{}
-	defer func() { <-w.giving }()
-	w.mu.Lock()
-	sink := w.sink
-	w.mu.Unlock()
-	if sink == nil {
-		return nil
-	}
-	return sink(e)
-}
-
 func (w *wire) fail(err error) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.lock <- struct{}{}
+	defer func() { <-w.lock }()
 	if w.err == nil {
 		w.err = err
 	}
@@ -116,79 +115,57 @@ func (w *wire) Write(p []byte) (int, error) {
 
 // next takes an entry off the wire, or finds out how long the next message is.
 func (w *wire) next() error {
-	head, size, op, err := w.peek()
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	sink, room := w.sink, w.room
-	if op != tagEntry {
-		w.room -= size
-	}
-	w.mu.Unlock()
+	b, err := w.r.Peek(maxHead)
+	op, size, ok := messageHead(b)
 	switch {
-	case op != tagEntry && size > room:
+	case !ok && err != nil:
+		return err
+	case !ok:
+		return errMalformed
+	case b[op] != tagEntry && w.room.Add(-int64(size)) < 0:
 		return errTooMuch
-	case op != tagEntry:
+	case b[op] != tagEntry:
 		w.rest = size
 		return nil
-	case sink == nil: // of a search that was given up
-		_, err := w.r.Discard(size)
-		return err
 	}
-	if _, err := w.r.Discard(head); err != nil {
-		return err
+	var e *entry
+	if size > maxEntry {
+		b, _ = w.r.Peek(op + maxDN) // a stream that ends here is an error later
+		e = largeEntry(b[op:], size)
+		_, err = w.r.Discard(size)
+	} else {
+		if b = slices.Grow(w.message[:0], size)[:size]; size <= maxKept {
+			w.message = b
+		}
+		_, err = io.ReadFull(w.r, b)
+		e = newEntry(b[op:])
 	}
-	d := &decoder{r: w.r, left: size - head, budget: maxEntry, lender: w.buffers}
-	e, err := d.entry()
 	if err != nil {
 		return err
 	}
 	return w.give(e)
 }
 
-// peek looks at the beginning of a message: the length up to its protocolOp, its
-// length in all, and the tag of that protocolOp.
-func (w *wire) peek() (head, size int, op byte, err error) {
-	b, err := w.r.Peek(2)
-	if err != nil {
-		return 0, 0, 0, err
+// give gives an entry to the sink, unless the search was given up. nil: it is malformed.
+func (w *wire) give(e *entry) error {
+	w.lock <- struct{}{}
+	defer func() { <-w.lock }()
+	switch {
+	case w.sink == nil:
+		return nil
+	case e == nil:
+		return errMalformed
 	}
-	if b[1]&0x80 != 0 {
-		if b, err = w.r.Peek(2 + int(b[1]&0x7f)); err != nil {
-			return 0, 0, 0, err
-		}
-	}
-	n, width, ok := berLength(b[1:])
-	if !ok || b[0] != 0x30 || n < 4 { // LDAPMessage ::= SEQUENCE { messageID INTEGER, protocolOp … }
-		return 0, 0, 0, errMalformed
-	}
-	head = 1 + width
-	size = head + n
-	if b, err = w.r.Peek(head + 2); err != nil {
-		return 0, 0, 0, err
-	}
-	id := int(b[head+1]) // the length of a messageID: 1 to 4
-	if b[head] != 0x02 || id < 1 || id > 4 || id+3 > n {
-		return 0, 0, 0, errMalformed
-	}
-	head += 2 + id
-	if b, err = w.r.Peek(head + 1); err != nil {
-		return 0, 0, 0, err
-	}
-	return head, size, b[head], nil
+	return w.sink(e)
 }
 
-// rawReader reads from the connection of a wire, and not forever.
-type rawReader struct{ w *wire }
+// idleReader reads from the connection of a wire, and not forever.
+type idleReader wire
 
-func (r rawReader) Read(p []byte) (int, error) {
-	w := r.w
-	w.mu.Lock()
-	if w.waiting {
+func (w *idleReader) Read(p []byte) (int, error) {
+	if w.waiting.Load() {
 		w.Conn.SetReadDeadline(time.Now().Add(w.idle))
 	}
-	w.mu.Unlock()
 	n, err := w.Conn.Read(p)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = &problem{text: fmt.Sprintf("no answer for %s", w.idle), hint: "the server is there and does not answer: look at its load, or raise idle_timeout"}

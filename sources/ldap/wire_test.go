@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,8 +29,9 @@ func readWire(b []byte) (es []*entry, rest []byte, err error) {
 		server.Write(b)
 		server.Close()
 	}()
-	w := newWire(client, time.Minute, new(sources.Buffers))
+	w := newWire(client, time.Minute)
 	w.begin(func(e *entry) error {
+		e.attributes = bytes.Clone(e.attributes)
 		es = append(es, e)
 		return nil
 	})
@@ -43,7 +45,7 @@ func readWire(b []byte) (es []*entry, rest []byte, err error) {
 func TestSinkEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		w := newWire(client, time.Hour, new(sources.Buffers))
+		w := newWire(client, time.Hour)
 		at, values := make(chan bool), make(chan bool)
 		w.begin(func(*entry) error {
 			at <- true
@@ -83,12 +85,12 @@ func TestWire(t *testing.T) {
 			}
 			e := &entry{dn: rapid.String().Draw(t, "dn")}
 			for range rapid.IntRange(0, 4).Draw(t, "attributes") {
-				a := attribute{name: rapid.StringMatching(`[a-zA-Z]{1,8}`).Draw(t, "name")}
+				var values []string
 				for range rapid.IntRange(0, 3).Draw(t, "values") {
 					n := rapid.SampledFrom([]int{0, 1, 127, 128, 255, 256, 5000, 70_000}).Draw(t, "size")
-					a.values = append(a.values, bytes.Repeat([]byte{byte(n)}, n))
+					values = append(values, strings.Repeat(string(rune(n%128)), n))
 				}
-				e.attrs = append(e.attrs, a)
+				e.attributes = append(e.attributes, attribute(rapid.StringMatching(`[a-zA-Z]{1,8}`).Draw(t, "name"), values...)...)
 			}
 			sent = append(sent, e)
 			stream = append(stream, e.message(7)...)
@@ -105,47 +107,23 @@ func TestWire(t *testing.T) {
 	})
 }
 
-// tlv takes the first BER element off b; the content is nil if there is none.
-func tlv(b []byte) (tag byte, content, rest []byte) {
-	if len(b) < 2 {
-		return 0, nil, nil
-	}
-	n, width, ok := berLength(b[1:])
-	if !ok || n > len(b)-1-width {
-		return 0, nil, nil
-	}
-	return b[0], b[1+width:][:n:n], b[1+width+n:]
-}
-
-// entryOf decodes one LDAPMessage that lies in memory as a whole: slower than the
-// decoder, and plain. nil: it is no entry, or a malformed one.
-func entryOf(message []byte) *entry {
-	_, _, op := tlv(message) // after the messageID
-	tag, op, _ := tlv(op)
-	dnTag, dn, list := tlv(op)
-	listTag, list, _ := tlv(list)
-	if tag != tagEntry || dnTag != 0x04 || dn == nil || listTag != 0x30 || list == nil {
+// decoded is an entry as go-ldap's decoder sees it; nil: as none.
+func decoded(message []byte) *entry {
+	p, err := ber.DecodePacketErr(message)
+	if err != nil || len(p.Children) < 2 || len(p.Children[1].Children) < 2 {
 		return nil
 	}
-	e := &entry{dn: string(dn)}
-	for len(list) > 0 {
-		var pair []byte
-		tag, pair, list = tlv(list)
-		nameTag, name, set := tlv(pair)
-		setTag, set, _ := tlv(set)
-		if tag != 0x30 || nameTag != 0x04 || name == nil || setTag != 0x31 || set == nil {
+	op := p.Children[1]
+	e := &entry{dn: op.Children[0].Data.String()}
+	for _, a := range op.Children[1].Children {
+		if len(a.Children) < 2 {
 			return nil
 		}
-		var a attribute
-		a.name, a.options, _ = strings.Cut(string(name), ";")
-		for len(set) > 0 {
-			var v []byte
-			if tag, v, set = tlv(set); tag != 0x04 || v == nil {
-				return nil
-			}
-			a.values = append(a.values, v)
+		var values []string
+		for _, v := range a.Children[1].Children {
+			values = append(values, v.Data.String())
 		}
-		e.attrs = append(e.attrs, a)
+		e.attributes = append(e.attributes, attribute(a.Children[0].Data.String(), values...)...)
 	}
 	return e
 }
@@ -163,16 +141,15 @@ func FuzzWire(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		es, _, _ := readWire(b)
 		for len(es) > 0 {
-			_, message, rest := tlv(b)
-			if message == nil {
+			op, size, ok := messageHead(b)
+			if !ok || size > len(b) {
 				t.Fatalf("%d entries where no message is", len(es))
 			}
-			b = rest
-			if _, _, op := tlv(message); len(op) == 0 || op[0] != tagEntry {
+			message := b[:size]
+			if b = b[size:]; message[op] != tagEntry {
 				continue
 			}
-			want := entryOf(message)
-			if want == nil || !bytes.Equal(want.message(1), es[0].message(1)) {
+			if want := decoded(message); want != nil && !bytes.Equal(want.message(1), shortest(es[0]).message(1)) {
 				t.Fatalf("entry %+v, want %+v", es[0], want)
 			}
 			es = es[1:]
@@ -180,12 +157,52 @@ func FuzzWire(f *testing.F) {
 	})
 }
 
-// A value that is too large for a photo is not held, and its size is known.
-func TestWireDropsWhatIsTooLarge(t *testing.T) {
+// shortest has the lengths of elements in their shortest form.
+func shortest(e *entry) *entry {
+	c := &entry{dn: e.dn}
+	for list := e.attributes; len(list) > 0; {
+		pair, rest, _ := element(list, tagSequence)
+		name, values, _ := element(pair, tagOctets)
+		set, _, _ := element(values, tagSet)
+		var vs []string
+		for len(set) > 0 {
+			v, more, _ := element(set, tagOctets)
+			vs, set = append(vs, string(v)), more
+		}
+		c.attributes, list = append(c.attributes, attribute(string(name), vs...)...), rest
+	}
+	return c
+}
+
+// A value that is too large for a photo is known to be one, and so is an entry that is too
+// large to be read. Neither ends the search.
+func TestTooLarge(t *testing.T) {
+	s := &Source{o: Options{PhotoAttributes: []string{"jpegPhoto"}, EmailAttributes: []string{"mail"}}, now: time.Now}
+	ref := sources.Ref{Name: "cn=x", Key: "k", Mark: "m"}
 	big := strings.Repeat("x", sources.MaxPhotoBytes+1)
-	es, _, err := readWire(made("cn=x", "jpegPhoto", big, "mail", "a@example.com").message(1))
-	if err != nil || len(es) != 1 || es[0].text("mail") != "a@example.com" || es[0].values("jpegPhoto") != nil || es[0].attrs[0].dropped != len(big) {
-		t.Errorf("%d entries, error %v", len(es), err)
+	huge := made("cn=x", "mail", "a@example.com", "jpegPhoto", big, "jpegPhoto", big, "jpegPhoto", big, "jpegPhoto", big)
+	many := &entry{dn: "cn=x", attributes: attribute("mail", make([]string, maxValues+1)...)}
+	for name, c := range map[string]struct {
+		e     *entry
+		photo string
+		left  string
+		moved bool
+	}{
+		"a value":   {made("cn=x", "mail", "a@example.com", "jpegPhoto", big), "16777217 bytes, 16777216 are read at most", "", true},
+		"an entry":  {huge, "the whole entry has", "the entry is larger than is read at most", false},
+		"of values": {many, "the whole entry has", "the entry is larger than is read at most", false},
+	} {
+		es, _, err := readWire(append(c.e.message(1), made("cn=y").message(1)...))
+		if err != nil || len(es) != 2 || es[0].dn != "cn=x" || es[1].dn != "cn=y" {
+			t.Fatalf("%s: %d entries, error %v", name, len(es), err)
+		}
+		p := s.photo(es[0], ref, server{})
+		if !errors.Is(p.Err, sources.ErrTooLarge) || !strings.Contains(p.Err.Error(), c.photo) || p.Data != nil || p.Moved != c.moved || c.left != "" && p.Emails != nil {
+			t.Errorf("%s: photo %v, moved %v, addresses %q", name, p.Err, p.Moved, p.Emails)
+		}
+		if _, why := s.person(es[0], server{}, time.Now()); why != c.left {
+			t.Errorf("%s: left out because %q, want %q", name, why, c.left)
+		}
 	}
 }
 
@@ -201,7 +218,7 @@ func TestWireWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				near, far := net.Pipe()
-				w := newWire(near, idle, new(sources.Buffers))
+				w := newWire(near, idle)
 				conn := &conn{Conn: ldap.NewConn(w, false), wire: w}
 				conn.Start()
 				time.Sleep(3 * idle) // at rest, silence means nothing
@@ -242,7 +259,7 @@ func (broken) Write([]byte) (int, error) {
 func TestWireIsBroken(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
-	w := newWire(broken{near}, time.Minute, new(sources.Buffers))
+	w := newWire(broken{near}, time.Minute)
 	conn := &conn{Conn: ldap.NewConn(w, false), wire: w}
 	conn.Start()
 	defer conn.Close()
@@ -277,22 +294,18 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%d bytes were taken, error %v", n, err)
 		}
 	})
-	attributes := bytes.Repeat([]byte{0x30, 0x04, 0x04, 0x00, 0x31, 0x00}, 1_000_000)
-	values := bytes.Repeat([]byte{0x04, 0x00}, 4_000_000)
-	element := func(tag byte, content ...[]byte) []byte {
-		b := bytes.Join(content, nil)
-		return append([]byte{tag, 0x83, byte(len(b) >> 16), byte(len(b) >> 8), byte(len(b))}, b...)
-	}
-	id, name := []byte{0x02, 0x01, 0x01}, []byte{0x04, 0x01, 'x'}
-	if _, _, err := readWire(element(0x30, id, element(tagEntry, name, element(0x30, attributes)))); !errors.Is(err, errTooMuch) {
-		t.Errorf("an entry of a million attributes: %v", err)
-	}
-	es, _, err := readWire(element(0x30, id, element(tagEntry, name, element(0x30, element(0x30, name, element(0x31, values))))))
-	if err != nil || len(es) != 1 || len(es[0].values("x")) > maxEntry/valueCost || es[0].attrs[0].dropped == 0 {
-		t.Errorf("an entry of four million values: %d entries, error %v", len(es), err)
-	}
-	reference := bytes.Repeat(element(0x30, id, element(0x73, name)), 100_000)
+	id := []byte{0x02, 0x01, 0x01}
+	reference := bytes.Repeat(tlv(tagSequence, id, tlv(0x73, tlv(tagOctets, []byte("x")))), 200_000)
 	if _, rest, err := readWire(reference); !errors.Is(err, errTooMuch) || len(rest) > maxRest {
-		t.Errorf("a hundred thousand references: %d bytes for go-ldap, error %v", len(rest), err)
+		t.Errorf("two hundred thousand references: %d bytes for go-ldap, error %v", len(rest), err)
+	}
+	claim := []byte{0x30, 0x84, 0x7f, 0xff, 0xff, 0xff, 0x02, 0x01, 0x01, tagEntry, 0x84, 0x7f, 0xff, 0xff, 0xf0, 0x04, 0x01, 'x', 0x30} // two gigabytes
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if es, _, _ := readWire(claim); len(es) > 0 {
+		t.Errorf("an entry that is not there: %+v", es[0])
+	}
+	if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > maxRest {
+		t.Errorf("an entry that is not there took %d bytes", after.TotalAlloc-before.TotalAlloc)
 	}
 }
