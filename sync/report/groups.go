@@ -6,14 +6,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"photosync/sync/outcome"
 )
 
 // Section is a part of the report with people in it.
 type Section struct {
-	Kind, Title, Lead string
-	Groups            []*Group
+	Kind, Title string
+	Groups      []*Group
 }
 
 // N is how many people are in the section.
@@ -92,7 +90,7 @@ func counted(r *Report) []*Group {
 	var gs []*Group
 	for _, reason := range slices.Sorted(maps.Keys(rest)) {
 		if n := rest[reason]; n > 0 {
-			gs = append(gs, &Group{Code: reason, Hint: outcome.Reason(reason).Words().Meaning, Counted: n})
+			gs = append(gs, &Group{Code: reason, Title: reasonTitle(reason), Hint: meaning(reason), Counted: n})
 		}
 	}
 	return gs
@@ -104,11 +102,11 @@ func place(it *Item) (at int, g Group) {
 	case it.NeedsAttention():
 		return attention, trouble(it)
 	case it.Outcome == "uploaded" || it.Outcome == "planned":
-		return sent, Group{}
+		return sent, g
 	case it.Outcome == "unfinished":
-		return later, Group{}
+		return later, g
 	}
-	return left, Group{Code: it.Reason, Hint: outcome.Reason(it.Reason).Words().Meaning}
+	return left, Group{Code: it.Reason, Title: reasonTitle(it.Reason), Hint: meaning(it.Reason)}
 }
 
 // trouble is the group of an item that needs attention: by errorCode, else by what
@@ -127,7 +125,7 @@ func trouble(it *Item) Group {
 	case it.Outcome == "failed" || it.Outcome == "partial_success":
 		return Group{Code: it.Outcome, Hint: it.Hint}
 	}
-	return Group{Code: it.Reason, Title: reasonTitle(it.Reason), Hint: cmp.Or(it.Hint, outcome.Reason(it.Reason).Words().Meaning)}
+	return Group{Code: it.Reason, Title: reasonTitle(it.Reason), Hint: cmp.Or(it.Hint, meaning(it.Reason))}
 }
 
 func (g *Group) add(it *Item) {
@@ -142,19 +140,12 @@ func (g *Group) add(it *Item) {
 // each is said once.
 func (g *Group) tell(at int) {
 	switch {
-	case at == left:
-		g.Title = reasonTitle(g.Code)
-		if g.common != "" && g.N() > 1 {
-			g.Hint = g.common
-		} else {
-			g.common = ""
-		}
-	case at == later || at == sent:
+	case at == attention && g.Title == "":
+		g.Title = cmp.Or(g.common, "Smartsheet or the source did not do what was asked")
+	case at == left && g.common != "" && g.N() > 1:
+		g.Hint = g.common
+	case at != attention:
 		g.common = ""
-	case g.Title == "" && g.common != "":
-		g.Title = g.common
-	case g.Title == "":
-		g.Title = "Smartsheet or the source did not do what was asked"
 	}
 }
 

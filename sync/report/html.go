@@ -38,8 +38,8 @@ const (
 // parts are what all pages have in common.
 type parts struct {
 	templates     *template.Template
-	style, script template.HTML
-	policy        string // Content-Security-Policy
+	Style, Script template.HTML
+	Policy        string // Content-Security-Policy
 }
 
 // loadParts is called for the first page: commands that write none have no cost.
@@ -49,24 +49,18 @@ var loadParts = sync.OnceValue(func() *parts {
 		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
 	return &parts{
-		templates: template.Must(template.New("").Funcs(pageFuncs).Parse(pageHTML)),
-		style:     template.HTML("<style>" + pageCSS + "</style>"),
-		script:    template.HTML("<script>" + pageJS + "</script>"),
-		policy: "default-src 'none'; img-src data:; style-src " + hash(pageCSS) + "; script-src " + hash(pageJS) +
-			"; base-uri 'none'; form-action 'none'",
+		template.Must(template.New("").Funcs(pageFuncs).Parse(pageHTML)),
+		template.HTML("<style>" + pageCSS + "</style>"), template.HTML("<script>" + pageJS + "</script>"),
+		"default-src 'none'; img-src data:; style-src " + hash(pageCSS) + "; script-src " + hash(pageJS) + "; base-uri 'none'; form-action 'none'",
 	}
 })
 
 // encodeHTML writes the page.
 func encodeHTML(w io.Writer, r *Report) error {
-	p, ss := loadParts(), Sections(r)
+	ss := Sections(r)
 	v := newView(r, ss)
-	v.Policy, v.Style, v.Script = p.policy, p.style, p.script
-	b := &pageWriter{Writer: bufio.NewWriter(w), templates: p.templates, left: maxPeople}
+	b := &pageWriter{Writer: bufio.NewWriter(w), templates: v.templates, left: maxPeople}
 	b.run("top", v)
-	if len(r.Guards) > 0 || r.Approve != "" {
-		b.run("guards", v)
-	}
 	for _, s := range ss {
 		b.section(s)
 	}

@@ -88,6 +88,7 @@ func TestAllIsText(t *testing.T) {
 		one := s + "1"
 		r.Error = &Error{Message: s, Hint: s, RefID: s}
 		r.Guards = []Breach{{Guard: s, Message: s}}
+		r.Findings = []outcome.Finding{{Message: s, Hint: s, Examples: []string{s + "1"}}}
 		r.Sources = []Source{{Name: s, Type: s, Warnings: []string{s}}}
 		for _, outcome := range []string{"uploaded", "failed", "partial_success", "skipped", "unfinished", "held"} {
 			r.Add(Item{
@@ -179,6 +180,27 @@ func TestHeldPage(t *testing.T) {
 	}
 }
 
+// What is true of the whole run stands above everything else, with what to do.
+func TestFindingsOnThePage(t *testing.T) {
+	r := sample(3)
+	r.Findings = []outcome.Finding{
+		{Severity: outcome.Attention, Message: "The source hr lists nobody.", Hint: "check sources[0].path", Examples: []string{"one.txt", "two.txt"}},
+		{Severity: outcome.Notice, Message: "2 addresses are claimed twice."},
+	}
+	page := encode(t, r)
+	end := 0
+	for _, want := range []string{
+		"<h1>", `<div class="callout"><p><b>The source hr lists nobody.</b>`, "Such as one.txt, two.txt", "What to do: check sources[0].path",
+		`<div class="callout mild"><p><b>2 addresses are claimed twice.`, `<svg class="bar"`,
+	} {
+		i := strings.Index(page, want)
+		if i < end {
+			t.Errorf("%s stands at %d, want it after %d", want, i, end)
+		}
+		end = i
+	}
+}
+
 // Only so many people are on the page, the most urgent first; it says so.
 func TestPageIsBounded(t *testing.T) {
 	r := sample(0)
@@ -222,6 +244,9 @@ func TestVerdict(t *testing.T) {
 		{"plan", Failed, Totals{}, 0, "The plan could not be made.", "bad"},
 	} {
 		r := &Report{Mode: c.mode, Result: c.result, Totals: c.t, Guards: make([]Breach, c.guards)}
+		for range c.t.Failed + c.t.PartialSuccess + c.t.Held {
+			r.Items = append(r.Items, Item{Outcome: "failed"})
+		}
 		colour, _ := mood(r)
 		if got := r.Verdict(); got != c.want || colour != c.mood {
 			t.Errorf("%s %s: %q, %s; want %q, %s", c.mode, c.result, got, colour, c.want, c.mood)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,25 +29,20 @@ func Prune(dir string, keep int, current string) (int, error) {
 			files[m[1]] = append(files[m[1]], e.Name())
 		}
 	}
-	var runs []string // in the order of their names, which is that of time
-	for run := range files {
-		if run != current {
-			runs = append(runs, run)
-		}
-	}
-	slices.Sort(runs)
 	if _, there := files[current]; there {
 		keep--
+		delete(files, current)
 	}
+	runs := slices.Sorted(maps.Keys(files)) // in the order of their names, which is that of time
 	old := runs[:max(len(runs)-keep, 0)]
-	var errs []error
+	var errs error
 	for _, run := range old {
 		for _, f := range files[run] {
 			// Another run that prunes at the same moment is welcome to it.
 			if err := os.Remove(filepath.Join(dir, f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				errs = append(errs, fmt.Errorf("prune reports: %w", err))
+				errs = errors.Join(errs, fmt.Errorf("prune reports: %w", err))
 			}
 		}
 	}
-	return len(old), errors.Join(errs...)
+	return len(old), errs
 }

@@ -187,42 +187,34 @@ func New(mode, runID, version string, startedAt time.Time) *Report {
 
 // Add puts items into the report, which takes them over, sorted, and into its totals.
 func (r *Report) Add(items ...Item) {
+	t := &r.Totals
+	counts := map[string]*int{
+		"planned": &t.Planned, "uploaded": &t.Uploaded, "partial_success": &t.PartialSuccess, "failed": &t.Failed,
+		"held": &t.Held, "unfinished": &t.Unfinished, "skipped": &t.Skipped,
+	}
 	for i := range items {
 		it := &items[i]
 		if it.FailedItems == nil {
 			it.FailedItems = []FailedItem{}
 		}
-		switch it.Outcome {
-		case "planned":
-			r.Totals.Planned++
-		case "uploaded":
-			r.Totals.Uploaded++
-			if it.Image != nil {
-				r.Totals.BytesUploaded += int64(it.Image.Bytes)
-			}
-		case "partial_success":
-			r.Totals.PartialSuccess++
-		case "failed":
-			r.Totals.Failed++
-		case "held":
-			r.Totals.Held++
-		case "unfinished":
-			r.Totals.Unfinished++
-		case "skipped":
-			r.Totals.Skipped++
+		if n := counts[it.Outcome]; n != nil {
+			*n++
+		}
+		if it.Outcome == "skipped" {
 			r.SkippedByReason[it.Reason]++
 		}
+		if it.Outcome == "uploaded" && it.Image != nil {
+			t.BytesUploaded += int64(it.Image.Bytes)
+		}
 	}
-	switch {
-	case len(items) == 0:
-		return
-	case len(r.Items) == 0: // there may be one for everybody in the company
+	known := len(r.Items)
+	if known == 0 && len(items) > 0 { // there may be one for everybody in the company
 		r.Items = items
-	default:
+	} else {
 		r.Items = append(r.Items, items...)
 	}
 	order := func(a, b Item) int { return cmp.Or(cmp.Compare(a.Email, b.Email), cmp.Compare(a.Ref, b.Ref)) }
-	if !slices.IsSortedFunc(r.Items[max(len(r.Items)-len(items)-1, 0):], order) { // most come in order, one by one
+	if !slices.IsSortedFunc(r.Items[max(known-1, 0):], order) { // most come in order, one by one
 		slices.SortFunc(r.Items, order)
 	}
 }
@@ -249,10 +241,7 @@ func (r *Report) Skip(reason string, n int) {
 }
 
 // Verify notes that Smartsheet shows the picture of an item that was uploaded.
-func (r *Report) Verify(it *Item) {
-	it.Verified = true
-	r.Totals.Verified++
-}
+func (r *Report) Verify(it *Item) { it.Verified, r.Totals.Verified = true, r.Totals.Verified+1 }
 
 // Doubt notes what Smartsheet shows in the place of that picture.
 func (r *Report) Doubt(it *Item, shown string) {
@@ -264,13 +253,9 @@ func (r *Report) Doubt(it *Item, shown string) {
 
 // NeedsAttention counts the people whom a human should look at. What an earlier report
 // said already, and has not changed since, is not among them.
-func (r *Report) NeedsAttention() int {
-	n := r.Totals.Failed + r.Totals.PartialSuccess + r.Totals.Held + r.Totals.Unverified
+func (r *Report) NeedsAttention() (n int) {
 	for i := range r.Items {
-		switch it := &r.Items[i]; {
-		case it.AlreadyReported && (it.Outcome == string(outcome.Held) || it.Outcome == string(outcome.Failed)):
-			n--
-		case it.Outcome == string(outcome.Skipped) && it.NeedsAttention():
+		if r.Items[i].NeedsAttention() {
 			n++
 		}
 	}
@@ -279,13 +264,9 @@ func (r *Report) NeedsAttention() int {
 
 // NeedsSomebody reports whether a human should look at the run: at people in it, or
 // at a finding about the whole of it.
-func (r *Report) NeedsSomebody() bool { return r.NeedsAttention() > 0 || r.urgentFindings() > 0 }
+func (r *Report) NeedsSomebody() bool { return r.Urgent() || r.NeedsAttention() > 0 }
 
-func (r *Report) urgentFindings() (n int) {
-	for _, f := range r.Findings {
-		if f.Severity == outcome.Attention {
-			n++
-		}
-	}
-	return n
+// Urgent reports whether a finding about the whole run needs a human.
+func (r *Report) Urgent() bool {
+	return slices.ContainsFunc(r.Findings, func(f outcome.Finding) bool { return f.Severity == outcome.Attention })
 }

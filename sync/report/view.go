@@ -4,26 +4,25 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"photosync/sync/outcome"
 )
 
 // view is what the page shows of a report, besides the people.
 type view struct {
-	Report        *Report
-	Preview       bool
-	Verdict       string
-	Mood, Icon    string
-	Took          string
-	Bar           []segment
-	BarLabel      string
-	Chips         []chip
-	Chart         *chart
-	Facts         []fact
-	HasThumbs     bool
-	Policy        string
-	Style, Script template.HTML
+	*parts
+	Report     *Report
+	Mood, Icon string
+	Bar        []segment
+	Chips      []chip
+	Chart      *chart
+	Facts      []fact
+	HasThumbs  bool
 }
 
 // segment is a part of the bar of totals. Shape and words say what colour says.
@@ -41,22 +40,12 @@ type chip struct {
 type fact struct{ Name, Value string }
 
 func newView(r *Report, sections []Section) *view {
-	v := &view{
-		Report: r, Preview: r.Mode == "plan", Verdict: r.Verdict(), Took: Duration(r.FinishedAt.Sub(r.StartedAt)),
-		Bar: bar(r.Totals), Chart: newChart(r), Facts: facts(r),
-	}
+	v := &view{parts: loadParts(), Report: r, Bar: bar(r.Totals), Chart: newChart(r), Facts: facts(r), Chips: []chip{{Label: "Everybody listed"}}}
 	v.Mood, v.Icon = mood(r)
-	var labels []string
-	for _, s := range v.Bar {
-		labels = append(labels, Number(s.N)+" "+s.Label)
-	}
-	v.BarLabel = strings.Join(labels, ", ")
-	all := 0
 	for _, s := range sections {
 		v.Chips = append(v.Chips, chip{s.Kind, s.Title, s.N()})
-		all += s.N()
+		v.Chips[0].N += s.N()
 	}
-	v.Chips = slices.Insert(v.Chips, 0, chip{"", "Everybody listed", all})
 	v.HasThumbs = slices.ContainsFunc(r.Items, func(it Item) bool { return thumb(&it) != "" })
 	return v
 }
@@ -139,15 +128,16 @@ func now(it *Item) template.URL {
 	return picture(it.Image.Before)
 }
 
-func picture(uri string) template.URL {
-	data, ok := strings.CutPrefix(uri, "data:image/jpeg;base64,")
-	notBase64 := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '+' || r == '/' || r == '=')
-	}
-	if !ok || strings.ContainsFunc(data, notBase64) {
+var jpegURI = regexp.MustCompile(`^data:image/jpeg;base64,[A-Za-z0-9+/=]*$`)
+
+func picture(uri string) template.URL { return template.URL(jpegURI.FindString(uri)) }
+
+// such are the first examples of a finding, if its sentence does not name them.
+func such(f outcome.Finding) string {
+	if len(f.Examples) == 0 || strings.Contains(f.Message, f.Examples[0]) {
 		return ""
 	}
-	return template.URL(uri)
+	return strings.Join(f.Examples[:min(len(f.Examples), 5)], ", ")
 }
 
 // refs are all refIds of an item, the last one first.
@@ -168,35 +158,15 @@ func refs(it *Item) []string {
 	return out
 }
 
-// initial is the first letter of a name, for people without a picture.
-func initial(email string) string {
-	for _, r := range email {
-		return strings.ToUpper(string(r))
-	}
-	return "?"
-}
-
-// at is where the domain of an address begins, with its @: it may be broken there.
-func at(email string) int {
-	if i := strings.LastIndexByte(email, '@'); i >= 0 {
-		return i
-	}
-	return len(email)
-}
+// domain is an address from its @ on: it may be broken there.
+func domain(email string) string { return email[max(strings.LastIndexByte(email, '@'), 0):] }
 
 var pageFuncs = template.FuncMap{
-	"num": func(n any) string {
-		switch n := n.(type) {
-		case int:
-			return Number(n)
-		case int64:
-			return Number(n)
-		}
-		return fmt.Sprint(n)
-	},
-	"bytes": Size[int], "when": timeText, "reason": reasonTitle, "thumb": thumb, "now": now, "refs": refs, "initial": initial,
-	"local":  func(email string) string { return email[:at(email)] },
-	"domain": func(email string) string { return email[at(email):] },
-	"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"clock":  func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
+	"took":  func(r *Report) string { return Duration(r.FinishedAt.Sub(r.StartedAt)) },
+	"num":   func(n any) string { return Number(reflect.ValueOf(n).Int()) },
+	"bytes": Size[int], "when": timeText, "reason": reasonTitle, "thumb": thumb, "now": now, "refs": refs, "such": such,
+	"initial": func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
+	"local":   func(email string) string { return strings.TrimSuffix(email, domain(email)) }, "domain": domain,
+	"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"clock": func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
 }

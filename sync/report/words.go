@@ -25,6 +25,9 @@ var exitWords = map[int]string{
 // reasonTitle is a reason in words; one that is not known, as it is.
 func reasonTitle(reason string) string { return outcome.Reason(reason).Words().Title }
 
+// meaning says what a reason means for many people.
+func meaning(reason string) string { return outcome.Reason(reason).Words().Meaning }
+
 // Verdict says in one sentence what became of the run. It is good news only if
 // nobody is needed.
 func (r *Report) Verdict() string {
@@ -88,7 +91,7 @@ func (r *Report) planVerdict(planned, attention int) string {
 
 // needs says who needs attention: a finding counts for more than any number of people.
 func (r *Report) needs(n int) string {
-	if r.urgentFindings() > 0 {
+	if r.Urgent() {
 		return "the run as a whole needs"
 	}
 	return Count(n, "person needs", "people need")

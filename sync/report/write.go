@@ -3,7 +3,6 @@ package report
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,31 +19,33 @@ import (
 
 // WriteError is a report, or what belongs to it, that could not be written.
 type WriteError struct {
-	Path string
-	Err  error
-	what string // empty: a report
+	what, path string
+	Err        error
 }
 
 func (e *WriteError) Error() string {
-	return fmt.Sprintf("write %s %q: %v", cmp.Or(e.what, "report"), e.Path, cause(e.Err))
+	return fmt.Sprintf("write %s %q: %v", e.what, e.path, cause(e.Err))
 }
 func (e *WriteError) Unwrap() error { return e.Err }
 
 // Hint says what to do about it.
 func (e *WriteError) Hint() string {
-	switch {
-	case errors.Is(e.Err, fs.ErrPermission):
-		return "give the user that runs photosync write access to the folder, or choose another with report.dir or --report-dir"
-	case errors.Is(e.Err, fs.ErrExist):
-		return "report.dir must be a folder"
-	case errors.Is(e.Err, syscall.ENOSPC):
-		return "make room on that disk, or choose another with report.dir or --report-dir; what was uploaded is recorded"
-	case errors.Is(e.Err, syscall.EROFS):
-		return "the disk is mounted read-only: mount it writable, or choose another with report.dir or --report-dir"
-	case errors.Is(e.Err, syscall.EIO):
-		return "the disk is failing: see the system's log, and choose another with report.dir or --report-dir; what was uploaded is recorded"
+	const other = ", or choose another with report.dir or --report-dir"
+	for _, c := range []struct {
+		err  error
+		hint string
+	}{
+		{fs.ErrPermission, "give the user that runs photosync write access to the folder" + other},
+		{fs.ErrExist, "report.dir must be a folder"},
+		{syscall.ENOSPC, "make room on that disk" + other + "; what was uploaded is recorded"},
+		{syscall.EROFS, "the disk is mounted read-only: mount it writable" + other},
+		{syscall.EIO, "the disk is failing: see the system's log" + other + "; what was uploaded is recorded"},
+	} {
+		if errors.Is(e.Err, c.err) {
+			return c.hint
+		}
 	}
-	return "check that the folder exists, is writable and has space, or choose another with report.dir or --report-dir"
+	return "check that the folder exists, is writable and has space" + other
 }
 
 // cause drops the operation and path that an *fs.PathError repeats.
@@ -58,10 +59,6 @@ func cause(err error) error {
 	return err
 }
 
-// abandoned is the age from which a temporary file belongs to no run any more: one
-// that was killed has left it.
-const abandoned = 24 * time.Hour
-
 // temporary is the pattern of names that files have before they are whole.
 const temporary = ".photosync-*.tmp"
 
@@ -70,20 +67,18 @@ const temporary = ".photosync-*.tmp"
 // that were killed left half-written.
 func CheckDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return &WriteError{Path: dir, Err: err}
+		return &WriteError{"report", dir, err}
 	}
 	entries, _ := os.ReadDir(dir) // what matters is whether it can be written to
 	for _, e := range entries {
-		if ours, _ := filepath.Match(temporary, e.Name()); !ours {
-			continue
-		}
-		if fi, err := e.Info(); err == nil && time.Since(fi.ModTime()) > abandoned {
+		ours, _ := filepath.Match(temporary, e.Name())
+		if fi, err := e.Info(); ours && err == nil && time.Since(fi.ModTime()) > 24*time.Hour {
 			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
 	f, err := os.CreateTemp(dir, temporary)
 	if err != nil {
-		return &WriteError{Path: dir, Err: err}
+		return &WriteError{"report", dir, err}
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
@@ -95,7 +90,7 @@ func CheckDir(dir string) error {
 func Write(dir string, r *Report, formats []string) (paths []string, err error) {
 	for _, format := range formats {
 		path := filepath.Join(dir, r.RunID+"."+format)
-		werr := writeFile(path, func(w io.Writer) error { return r.Encode(w, format) })
+		werr := write("report", path, 0o640, func(w io.Writer) error { return r.Encode(w, format) })
 		if werr == nil {
 			paths = append(paths, path)
 			switch {
@@ -133,12 +128,8 @@ func encodeJSON(w io.Writer, r *Report) error {
 		return fmt.Errorf("encode report: %w", err)
 	}
 	const end = "]\n}"
-	data, ok := bytes.CutSuffix(data, []byte(end))
-	if !ok {
-		return errors.New("encode report: its last field is not the items")
-	}
 	b := bufio.NewWriter(w)
-	b.Write(data) // Flush has its error, and those that follow
+	b.Write(bytes.TrimSuffix(data, []byte(end))) // Flush has its error, and those that follow
 	for i, it := range r.Items {
 		item, err := json.MarshalIndent(it, "    ", "  ")
 		if err != nil {
@@ -159,7 +150,7 @@ func encodeJSON(w io.Writer, r *Report) error {
 
 // copyFile makes the file at to a copy of the one at from.
 func copyFile(from, to string) error {
-	return writeFile(to, func(w io.Writer) error {
+	return write("report", to, 0o640, func(w io.Writer) error {
 		f, err := os.Open(from)
 		if err != nil {
 			return err
@@ -172,15 +163,12 @@ func copyFile(from, to string) error {
 
 // WritePlan writes a plan to path, whole or not at all, for its owner's eyes only.
 func WritePlan(path string, fill func(io.Writer) error) error {
-	if err := Replace(path, 0o600, fill); err != nil {
-		return &WriteError{path, err, "plan"}
-	}
-	return nil
+	return write("plan", path, 0o600, fill)
 }
 
-func writeFile(path string, fill func(io.Writer) error) error {
-	if err := Replace(path, 0o640, fill); err != nil {
-		return &WriteError{Path: path, Err: err}
+func write(what, path string, mode fs.FileMode, fill func(io.Writer) error) error {
+	if err := Replace(path, mode, fill); err != nil {
+		return &WriteError{what, path, err}
 	}
 	return nil
 }
@@ -203,24 +191,24 @@ func Replace(path string, mode fs.FileMode, fill func(io.Writer) error) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
-	if err == nil {
-		err = errors.Join(d.Sync(), d.Close()) // makes the rename durable
-	}
 	if runtime.GOOS == "windows" { // it cannot sync a folder
 		return nil
 	}
-	return err
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close()) // makes the rename durable
 }
 
 // ReadError is a file that cannot be read as a report.
 type ReadError struct {
-	Path string
+	path string
 	Err  error
 	hint string
 }
 
-func (e *ReadError) Error() string { return fmt.Sprintf("read report %q: %v", e.Path, cause(e.Err)) }
+func (e *ReadError) Error() string { return fmt.Sprintf("read report %q: %v", e.path, cause(e.Err)) }
 func (e *ReadError) Unwrap() error { return e.Err }
 
 // Hint says what to do about it.
@@ -228,28 +216,27 @@ func (e *ReadError) Hint() string { return e.hint }
 
 // Read loads a report in JSON.
 func Read(path string) (*Report, error) {
-	fail := func(err error, hint string) (*Report, error) { return nil, &ReadError{path, err, hint} }
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return fail(err, "name the JSON file of a run, such as reports/latest.json")
+		return nil, &ReadError{path, err, "name the JSON file of a run, such as reports/latest.json"}
 	}
-	const whole = "name the JSON file of a run; another one, if this is damaged"
 	var v struct {
 		SchemaVersion int `json:"schema_version"`
 	}
-	if err := json.Unmarshal(data, &v); err != nil {
-		return fail(err, whole)
+	r, hint := &Report{}, "name the JSON file of a run; another one, if this is damaged"
+	if err = json.Unmarshal(data, &v); err == nil {
+		switch {
+		case v.SchemaVersion > SchemaVersion:
+			err = fmt.Errorf("schema_version %d, and this photosync reads %d", v.SchemaVersion, SchemaVersion)
+			hint = "a newer photosync wrote this report: use that one, or update this"
+		case v.SchemaVersion < 1:
+			err = errors.New("it is no report of photosync: there is no schema_version")
+		default:
+			err = json.Unmarshal(data, r)
+		}
 	}
-	switch {
-	case v.SchemaVersion > SchemaVersion:
-		return fail(fmt.Errorf("schema_version %d, and this photosync reads %d", v.SchemaVersion, SchemaVersion),
-			"a newer photosync wrote this report: use that one, or update this")
-	case v.SchemaVersion < 1:
-		return fail(errors.New("it is no report of photosync: there is no schema_version"), whole)
-	}
-	r := &Report{}
-	if err := json.Unmarshal(data, r); err != nil {
-		return fail(err, whole)
+	if err != nil {
+		return nil, &ReadError{path, err, hint}
 	}
 	if r.Findings == nil { // an older photosync wrote it
 		r.Findings = []outcome.Finding{}

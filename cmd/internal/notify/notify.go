@@ -19,7 +19,6 @@ import (
 	"time"
 	"unicode"
 
-	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
 
@@ -103,12 +102,7 @@ func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (w
 // attention reports whether a human should look at the run.
 func attention(r *report.Report) bool {
 	return slices.ContainsFunc(r.Sources, func(s report.Source) bool { return !s.Complete }) ||
-		serious(r) || r.Result == report.Failed || r.Result == report.Held || r.Result == report.Partial
-}
-
-// serious reports whether there is a finding about the whole run that needs a human.
-func serious(r *report.Report) bool {
-	return slices.ContainsFunc(r.Findings, func(f outcome.Finding) bool { return f.Severity == outcome.Attention })
+		r.Urgent() || r.Result == report.Failed || r.Result == report.Held || r.Result == report.Partial
 }
 
 // push adds the metrics to their group on the Pushgateway. POST leaves metrics with
@@ -128,7 +122,7 @@ func (n *Notifier) ended(ctx context.Context, r *report.Report) error {
 		case <-ctx.Done():
 		}
 	}
-	if !r.Done() && r.Result != report.Interrupted || serious(r) {
+	if !r.Done() && r.Result != report.Interrupted || r.Urgent() {
 		return n.ping(ctx, "fail", counts(r))
 	}
 	return n.ping(ctx, "", counts(r))
