@@ -8,18 +8,15 @@ import (
 
 // counted refuses a JPEG whose entropy-coded data does not hold every block of the
 // picture, and of a progressive one every coefficient to its last bit. A copy that broke
-// off and was given an end-of-image marker by some repair is whole by its segments; only
-// counting shows what is missing. That takes a fifth of the time of decoding the pixels,
-// which matters since nearly all photos are uploaded as they are. Noted in l.beyond is
-// what Go's decoder gets wrong.
+// off and was closed by some repair is whole by its segments; only counting shows what
+// is missing. It takes a fifth of the time of decoding, which matters since nearly all
+// photos are uploaded as they are. It notes in l.beyond what Go's decoder gets wrong.
 func (l *layout) counted() error {
 	if l.format != formatJPEG {
 		return nil
 	}
-	short := refuse(Truncated, "JPEG with less than its %d x %d pixels", l.width, l.height)
-	c := blockCounter{layout: l, parts: slices.Clone(l.parts)}
-	for i := range c.parts {
-		p := &c.parts[i]
+	for i := range l.parts {
+		p := &l.parts[i]
 		p.stride = ceil(l.width, 8*l.hMax) * p.h
 		if l.progressive {
 			p.known = make([]uint64, p.stride*ceil(l.height, 8*l.vMax)*p.v)
@@ -28,35 +25,33 @@ func (l *layout) counted() error {
 			p.missing[k] = unseen
 		}
 	}
-	var scan []byte // the header of the scan whose data comes next
+	c := blockCounter{layout: l}
+	var header []byte // of the scan whose data comes next
 	for _, b := range l.kept {
+		var err error
 		switch {
-		case scan != nil:
-			if !c.scan(scan, b) {
-				if c.short {
-					return short
-				}
-				return damaged("JPEG with damaged pixels")
-			}
-			scan = nil
+		case header != nil:
+			err = c.scan(header, b)
+			header = nil
 		case len(b) < 4: // SOI, EOI
 		case b[1] == markSOS:
-			scan = b[4:]
+			header = b[4:]
 		case b[1] == markDHT:
-			if !c.tables(b[4:]) {
-				return damaged("JPEG with impossible Huffman tables")
-			}
+			err = c.tables(b[4:])
 		case b[1] == markDQT:
-			c.quantization(b[4:])
+			for t := b[4:]; len(t) >= 65; t = t[min(65+64*int(t[0]>>4), len(t)):] {
+				c.quantized[t[0]&3] = true
+			}
 		case b[1] == markDRI && len(b) == 6:
 			c.restart = int(binary.BigEndian.Uint16(b[4:]))
 		}
+		if err != nil {
+			return err
+		}
 	}
-	for _, p := range c.parts {
-		for _, missing := range p.missing {
-			if missing != 0 {
-				return short
-			}
+	for _, p := range l.parts {
+		if p.missing != [64]byte{} {
+			return l.short()
 		}
 	}
 	return nil
@@ -66,17 +61,17 @@ func (l *layout) counted() error {
 // blocks depend on.
 type blockCounter struct {
 	*layout
-	parts     []component
 	restart   int             // block groups between restart markers; 0: no such markers
 	huffman   [2][4]codeTable // for DC and AC
 	quantized [4]bool         // which quantization tables there are
-	short     bool            // a scan ended before its last block
 }
 
-// component is a colour component of a frame (B.2.2).
+// component is a colour component of a frame (B.2.2), and its part in the current scan.
 type component struct {
 	id, table byte
 	h, v      int // sampling factors
+	dc, ac    *codeTable
+	w, d      int // blocks across and down in each group of the scan
 	stride    int // blocks in a line, with those beyond the picture's edge
 	// missing is for each coefficient the number of bits that are still to come, or
 	// unseen.
@@ -88,94 +83,26 @@ type component struct {
 
 const unseen = 15 // more than the bits of a coefficient
 
-// quantization notes which tables a segment holds (B.2.4.1).
-func (c *blockCounter) quantization(body []byte) {
-	for len(body) >= 65 {
-		c.quantized[body[0]&3] = true
-		body = body[min(1+64*(1+int(body[0]>>4)), len(body)):]
-	}
+func (l *layout) short() error {
+	return refuse(Truncated, "JPEG with less than its %d x %d pixels", l.width, l.height)
 }
 
 // tables reads the Huffman tables of a segment (B.2.4.2).
-func (c *blockCounter) tables(body []byte) bool {
+func (c *blockCounter) tables(body []byte) error {
 	for len(body) >= 17 {
-		class, id := body[0]>>4, body[0]&15
-		n := 0
+		class, id, n := body[0]>>4, body[0]&15, 17
 		for _, k := range body[1:17] {
 			n += int(k)
 		}
-		if class > 1 || id > 3 || len(body) < 17+n || !c.huffman[class][id].build(body[1:17], body[17:17+n]) {
-			return false
+		if class > 1 || id > 3 || len(body) < n || !c.huffman[class][id].build(body[1:17], body[17:n]) {
+			break
 		}
-		body = body[17+n:]
+		body = body[n:]
 	}
-	return len(body) == 0
-}
-
-// stripe is the part that a component has in the groups of a scan.
-type stripe struct {
-	*component
-	dc, ac *codeTable
-	w, h   int // blocks in a group
-}
-
-// scan goes through the blocks of one scan (B.2.3, A.2).
-func (c *blockCounter) scan(header, data []byte) bool {
-	if len(header) < 1 || len(header) != 4+2*int(header[0]) || header[0] == 0 {
-		return false
+	if len(body) > 0 {
+		return damaged("JPEG with impossible Huffman tables")
 	}
-	var group []stripe
-	across, down := ceil(c.width, 8*c.hMax), ceil(c.height, 8*c.vMax)
-	for s := header[1 : len(header)-3]; len(s) > 0; s = s[2:] {
-		p := c.part(s[0])
-		if p == nil || s[1]>>4 > 3 || s[1]&15 > 3 || !c.quantized[p.table] {
-			return false
-		}
-		group = append(group, stripe{p, &c.huffman[0][s[1]>>4], &c.huffman[1][s[1]&15], p.h, p.v})
-	}
-	if len(group) == 1 { // not interleaved: block by block (A.2.2)
-		across, down = c.alone(&group[0])
-	}
-	b := band{to: 63}
-	if rest := header[len(header)-3:]; c.progressive {
-		b = band{from: int(rest[0]), to: int(rest[1]), refine: rest[2]>>4 > 0, low: rest[2] & 15}
-		if b.from > b.to || b.to > 63 || b.from == 0 && b.to > 0 || b.from > 0 && len(group) > 1 || b.low > 13 {
-			return false
-		}
-	}
-	r := bitReader{data: data}
-	if !c.blocks(group, &b, across, down, &r) {
-		c.short = len(r.data)-r.pos < 4
-		return false
-	}
-	for _, s := range group {
-		for k := b.from; k <= b.to; k++ {
-			if b.refine != (s.missing[k] < unseen) || b.refine && s.missing[k] != b.low+1 {
-				return false // out of order (G.1.1.1.2)
-			}
-			s.missing[k] = b.low
-		}
-	}
-	return true
-}
-
-// alone returns the lines and columns of blocks that a scan of one component has,
-// and notes where Go's decoder counts others: it takes groups of several blocks
-// between restart markers, and the width of the picture for that of the component.
-func (c *blockCounter) alone(s *stripe) (across, down int) {
-	p := s.component
-	across, down = ceil(ceil(c.width*p.h, c.hMax), 8), ceil(ceil(c.height*p.v, c.vMax), 8)
-	if len(c.parts) > 1 {
-		goAcross, goDown := min(p.stride, ceil(c.width, 8)), min(ceil(c.height, 8*c.vMax)*p.v, ceil(c.height, 8))
-		switch {
-		case c.restart > 0 && c.restart < across*down && s.w*s.h > 1:
-			c.beyond = "restart markers in scans of one colour"
-		case goAcross != across || goDown != down:
-			c.beyond = fmt.Sprintf("colours sampled %dx%d among %dx%d", p.h, p.v, c.hMax, c.vMax)
-		}
-	}
-	s.w, s.h = 1, 1
-	return across, down
+	return nil
 }
 
 // band is the part of each block that a scan holds: all of a sequential picture, or
@@ -187,103 +114,139 @@ type band struct {
 	run      int // blocks to come in which the band is all zero
 }
 
-// blocks goes through the blocks of a scan.
-func (c *blockCounter) blocks(group []stripe, b *band, across, down int, r *bitReader) bool {
+// scan goes through the blocks of one scan (B.2.3, A.2).
+func (c *blockCounter) scan(header, data []byte) error {
+	wrong := damaged("JPEG with damaged pixels")
+	if len(header) < 6 || len(header) != 4+2*int(header[0]) {
+		return wrong
+	}
+	selectors, rest := header[1:len(header)-3], header[len(header)-3:]
+	var group []*component
+	for s := selectors; len(s) > 0; s = s[2:] {
+		i := slices.IndexFunc(c.parts, func(p component) bool { return p.id == s[0] })
+		if i < 0 || s[1]>>4 > 3 || s[1]&15 > 3 || !c.quantized[c.parts[i].table] {
+			return wrong
+		}
+		p := &c.parts[i]
+		p.dc, p.ac, p.w, p.d = &c.huffman[0][s[1]>>4], &c.huffman[1][s[1]&15], p.h, p.v
+		group = append(group, p)
+	}
+	across, down := ceil(c.width, 8*c.hMax), ceil(c.height, 8*c.vMax)
+	if len(group) == 1 {
+		across, down = c.alone(group[0])
+	}
+	b := band{to: 63}
+	if c.progressive {
+		b = band{from: int(rest[0]), to: int(rest[1]), refine: rest[2]>>4 > 0, low: rest[2] & 15}
+		if b.from > b.to || b.to > 63 || b.from == 0 && b.to > 0 || b.from > 0 && len(group) > 1 || b.low > 13 {
+			return wrong
+		}
+	}
+	r := bitReader{data: data}
+	if c.blocks(group, &b, across, down, &r); r.n < 0 {
+		if len(r.data)-r.pos < 4 {
+			return c.short()
+		}
+		return wrong
+	}
+	for _, p := range group {
+		for k := b.from; k <= b.to; k++ {
+			if b.refine != (p.missing[k] < unseen) || b.refine && p.missing[k] != b.low+1 {
+				return wrong // out of order (G.1.1.1.2)
+			}
+			p.missing[k] = b.low
+		}
+	}
+	return nil
+}
+
+// alone returns the lines and columns of blocks in a scan of one component, which comes
+// block by block (A.2.2). It notes where Go's decoder counts others: it takes groups of
+// several blocks between restart markers, and knows of no sampling but the least and the
+// most.
+func (c *blockCounter) alone(p *component) (across, down int) {
+	p.w, p.d = 1, 1
+	across, down = ceil(ceil(c.width*p.h, c.hMax), 8), ceil(ceil(c.height*p.v, c.vMax), 8)
+	switch {
+	case len(c.parts) == 1:
+	case p.h > 1 && p.h < c.hMax, p.v > 1 && p.v < c.vMax:
+		c.beyond = fmt.Sprintf("colours sampled %dx%d among %dx%d", p.h, p.v, c.hMax, c.vMax)
+	case c.restart > 0 && c.restart < across*down && p.h*p.v > 1:
+		c.beyond = "restart markers in scans of one colour"
+	}
+	return across, down
+}
+
+// blocks goes through the blocks of a scan, until r fails.
+func (c *blockCounter) blocks(group []*component, b *band, across, down int, r *bitReader) {
 	var unused uint64
 	for n := range across * down {
 		if c.restart > 0 && n > 0 && n%c.restart == 0 {
 			b.run = 0
-			if !r.restart() {
-				return false
-			}
+			r.restart()
 		}
-		for _, s := range group {
-			for i := range s.w * s.h {
+		for _, p := range group {
+			for i := range p.w * p.d {
 				known := &unused
 				if c.progressive {
-					known = &s.known[(n/across*s.h+i/s.w)*s.stride+n%across*s.w+i%s.w]
+					known = &p.known[(n/across*p.d+i/p.w)*p.stride+n%across*p.w+i%p.w]
 				}
-				if !r.part(s, b, known) {
-					return false
+				if r.part(p, b, known); r.n < 0 {
+					return
 				}
 			}
 		}
 	}
-	return true
-}
-
-func (c *blockCounter) part(id byte) *component {
-	for i := range c.parts {
-		if p := &c.parts[i]; p.id == id {
-			return p
-		}
-	}
-	return nil
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
 // part passes over the part of a block that a scan of a progressive picture holds
 // (G.1.2). Known gets a bit for each coefficient that is no longer zero.
-func (r *bitReader) part(s stripe, b *band, known *uint64) bool {
+func (r *bitReader) part(p *component, b *band, known *uint64) {
 	k := b.from
 	if k == 0 {
 		if b.refine {
-			return r.skip(1)
+			r.take(1)
+			return
 		}
-		if _, ok := r.code(s.dc); !ok {
-			return false
-		}
+		r.code(p.dc)
 		k++
 	}
 	for ; k <= b.to && b.run == 0; k++ {
-		symbol, ok := r.code(s.ac) // with the bits of the new coefficient
-		if !ok || b.refine && symbol&15 > 1 {
-			return false
-		}
+		symbol := r.code(p.ac) // with the bits of the new coefficient
 		zeros := int(symbol >> 4)
 		if symbol&15 == 0 && zeros < 15 { // the rest of this block and of others is zero
-			more, ok := r.bits(zeros)
-			if !ok {
-				return false
-			}
-			b.run = 1<<zeros + more
+			b.run = 1<<zeros + int(r.take(zeros))
 			break
 		}
 		if k += zeros; b.refine {
-			if k, ok = r.refine(*known, k-zeros, b.to, zeros); !ok {
-				return false
-			}
+			k = r.refine(*known, k-zeros, b.to, zeros)
 		}
 		if symbol&15 != 0 {
-			if k > b.to {
-				return false
+			if k > b.to || b.refine && symbol&15 > 1 {
+				r.n = failed
+				return
 			}
 			*known |= 1 << k
 		}
 	}
-	if b.run == 0 {
-		return true
+	if b.run > 0 {
+		if b.run--; b.refine {
+			r.refine(*known, k, b.to, 64)
+		}
 	}
-	b.run--
-	if !b.refine {
-		return true
-	}
-	_, ok := r.refine(*known, k, b.to, 64)
-	return ok
 }
 
 // refine passes over the bits of the coefficients from k on that are known, and over
 // as many zero ones, and returns the place of the next zero one (G.1.2.3).
-func (r *bitReader) refine(known uint64, k, to, zeros int) (int, bool) {
+func (r *bitReader) refine(known uint64, k, to, zeros int) int {
 	for ; k <= to; k++ {
 		if known>>k&1 != 0 {
-			if !r.skip(1) {
-				return k, false
-			}
+			r.take(1)
 		} else if zeros--; zeros < 0 {
 			break
 		}
 	}
-	return k, true
+	return k
 }
