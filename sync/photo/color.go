@@ -20,8 +20,8 @@ const maxProfile = 4 << 20
 // components that they are for.
 var spaces = map[int]string{1: "GRAY", 3: "RGB ", 4: "CMYK"}
 
-// toSRGB makes the colours of a picture those of sRGB, which every viewer takes those
-// of a picture without a profile for.
+// toSRGB makes the colours of a picture those of sRGB, which every viewer takes those of
+// a picture without a profile for.
 type toSRGB struct {
 	inks     int
 	pipeline *icc.Pipeline // nil: they are already, or are print inks without a profile
@@ -30,65 +30,68 @@ type toSRGB struct {
 
 // toSRGB returns how the colours of the pixels become those of sRGB. The pixels decide:
 // a profile that is not for their kind, or broken, counts as none.
-func (l *layout) toSRGB() toSRGB {
-	c := toSRGB{inks: l.inks}
-	p := l.profile
+func (l *layout) toSRGB() (c toSRGB) {
+	c.inks = l.inks
+	p, broken := l.profile, ""
 	slices.SortFunc(l.profileParts, bytes.Compare) // each begins with its number and that of all
 	for _, part := range l.profileParts {
 		p = append(p, part[2:]...)
 	}
-	switch {
-	case p == nil && l.light == nil:
-	case p == nil:
-		if c.pipeline = l.light.pipeline(); c.pipeline != nil {
-			c.note = "colours converted to sRGB"
+	defer func() { // the library panics at some of what passes for a profile
+		if recover() != nil || c.pipeline != nil && !plausible(c.pipeline, l.inks) {
+			c.pipeline, c.note = nil, broken
 		}
-	case soundProfile(p) && string(p[16:20]) != spaces[l.inks]:
-		c.note = fmt.Sprintf("colour profile removed: it is for %s, the picture is not", bytes.TrimSpace(p[16:20]))
-	default:
-		c.pipeline, c.note = fromProfile(p, l.inks)
+	}()
+	switch {
+	case p == nil && l.light != nil:
+		c.pipeline, c.note = l.light.pipeline(), "colours converted to sRGB"
+	case p != nil:
+		broken = "colour profile removed: it is damaged"
+		c.pipeline, c.note = fromProfile(p, l.inks, broken)
 	}
 	return c
 }
 
 // fromProfile returns the conversion that a profile asks for, none if that is to sRGB.
-func fromProfile(p []byte, inks int) (pipeline *icc.Pipeline, note string) {
-	defer func() {
-		if recover() != nil { // the library was not made for everything that passes as a profile
-			pipeline, note = nil, "colour profile removed: it is damaged"
-		}
-	}()
-	if soundProfile(p) {
-		if profile, err := icc.DecodeProfile(bytes.NewReader(p)); err == nil {
-			if profile.IsSRGB() {
-				return nil, ""
-			}
-			// What browsers do: colours as the profile renders them for photos, those
-			// beyond sRGB cut off, black as black as it gets.
-			pipeline, err := profile.CreateTransformerToSRGB(icc.PerceptualRenderingIntent, true, inks, true, false, true)
-			if err == nil && plausible(pipeline, inks) {
-				return pipeline, "colours converted from their profile to sRGB"
-			}
-		}
+func fromProfile(p []byte, inks int, broken string) (*icc.Pipeline, string) {
+	if !soundProfile(p) {
+		return nil, broken
 	}
-	return nil, "colour profile removed: it is damaged"
+	if space := p[16:20]; string(space) != spaces[inks] {
+		return nil, fmt.Sprintf("colour profile removed: it is for %s, the picture is not", bytes.TrimSpace(space))
+	}
+	profile, err := icc.DecodeProfile(bytes.NewReader(p))
+	switch {
+	case err != nil:
+		return nil, broken
+	case profile.IsSRGB():
+		return nil, ""
+	}
+	// What browsers do: colours as the profile renders them for photos, those beyond sRGB
+	// cut off, black as black as it gets.
+	pipeline, err := profile.CreateTransformerToSRGB(icc.PerceptualRenderingIntent, true, inks, true, false, true)
+	if err != nil {
+		return nil, broken
+	}
+	return pipeline, "colours converted from their profile to sRGB"
 }
 
 // soundProfile checks what the library trusts: that the tags lie within the profile
-// (ICC.1, section 7.3), and that curves are no longer than they are there and than curves
-// are made.
+// (ICC.1, section 7.3), and that curves are no longer than curves are made, since its time
+// grows with the square of their length.
 func soundProfile(p []byte) bool {
 	const header, entry, points = 132, 12, 1 << 14
 	if len(p) < header || len(p) > maxProfile || string(p[36:40]) != "acsp" {
 		return false
 	}
-	n := int64(binary.BigEndian.Uint32(p[128:]))
+	number := func(b []byte) int64 { return int64(binary.BigEndian.Uint32(b)) }
+	n := number(p[128:])
 	first := header + entry*n
 	if n > 200 || first > int64(len(p)) {
 		return false
 	}
 	for e := p[header:first]; len(e) > 0; e = e[entry:] {
-		start, size := int64(binary.BigEndian.Uint32(e[4:])), int64(binary.BigEndian.Uint32(e[8:]))
+		start, size := number(e[4:]), number(e[8:])
 		if start < first || start+size > int64(len(p)) {
 			return false
 		}
@@ -98,30 +101,30 @@ func soundProfile(p []byte) bool {
 		}
 	}
 	for _, curve := range bytes.Split(p, []byte("curv"))[1:] {
-		if len(curve) < 8 || binary.BigEndian.Uint32(curve[4:]) > points {
+		if len(curve) < 8 || number(curve[4:]) > points {
 			return false
 		}
 	}
 	return true
 }
 
-// plausible reports whether a profile takes the lightest that there is for light, the
+// plausible reports whether a conversion takes the lightest that there is for light, the
 // darkest for dark, and everything for some colour.
 func plausible(p *icc.Pipeline, inks int) bool {
-	light := func(corner int) float64 {
+	var lights []float64
+	for corner := range 1 << inks {
 		var in [4]float64
 		for i := range inks {
 			in[i] = float64(corner >> i & 1)
 		}
 		out := transform(p, inks, in)
-		return 0.2126*out[0] + 0.7152*out[1] + 0.0722*out[2]
-	}
-	for corner := range 1 << inks {
-		if v := light(corner); math.IsNaN(v) || math.IsInf(v, 0) {
+		light := 0.2126*out[0] + 0.7152*out[1] + 0.0722*out[2]
+		if math.IsNaN(light) || math.IsInf(light, 0) {
 			return false
 		}
+		lights = append(lights, light)
 	}
-	white, black := light(1<<inks-1), light(0)
+	black, white := lights[0], lights[len(lights)-1]
 	if inks == 4 {
 		white, black = black, white
 	}
@@ -145,19 +148,17 @@ func (c toSRGB) apply(m *image.RGBA) {
 
 // convert converts a pixel, whose colours are multiplied with its alpha.
 func (c toSRGB) convert(p [4]byte) [4]byte {
-	if c.pipeline == nil {
-		r, g, b := color.CMYKToRGB(p[0], p[1], p[2], p[3])
-		return [4]byte{r, g, b, 255}
-	}
-	full, alpha := 255.0, p[3]
+	alpha := p[3]
 	if c.inks == 4 {
 		alpha = 255
-	} else if alpha > 0 {
-		full = float64(alpha)
+	}
+	if c.pipeline == nil {
+		r, g, b := color.CMYKToRGB(p[0], p[1], p[2], p[3])
+		return [4]byte{r, g, b, alpha}
 	}
 	var in [4]float64
 	for i := range in {
-		in[i] = min(float64(p[i])/full, 1)
+		in[i] = min(float64(p[i])/float64(max(alpha, 1)), 1)
 	}
 	out := transform(c.pipeline, c.inks, in)
 	for i := range 3 {

@@ -59,10 +59,8 @@ func (l *layout) pngColours(chunks map[string][]byte) {
 			g.gamma = 0
 		}
 		for i, xy := range []*[2]float64{&g.white, &g.red, &g.green, &g.blue} {
-			for j := range xy {
-				if len(chrm) == 32 {
-					xy[j] = float64(binary.BigEndian.Uint32(chrm[8*i+4*j:])) / 100_000
-				}
+			for j := 0; j < 2 && len(chrm) == 32; j++ {
+				xy[j] = float64(binary.BigEndian.Uint32(chrm[8*i+4*j:])) / 100_000
 			}
 		}
 	}
@@ -82,43 +80,37 @@ func (g *light) linear(v float64) float64 {
 	return math.Pow((v+0.055)/1.055, 2.4)
 }
 
-// pipeline returns the conversion to sRGB, or nil if light makes no sense.
+// pipeline returns the conversion to sRGB. It panics if light makes no sense.
 func (g *light) pipeline() *icc.Pipeline {
-	xyz := func(c [2]float64) [3]float64 { return [3]float64{c[0] / c[1], 1, (1 - c[0] - c[1]) / c[1]} }
-	r, gr, b, w := xyz(g.red), xyz(g.green), xyz(g.blue), xyz(g.white)
-	m := icc.Matrix3{}
-	for i := range 3 {
-		m[i] = [3]float64{r[i], gr[i], b[i]}
+	xyz := func(c [2]float64) (x, y, z float64) { return c[0] / c[1], 1, (1 - c[0] - c[1]) / c[1] }
+	var m icc.Matrix3
+	for i, c := range [][2]float64{g.red, g.green, g.blue} {
+		m[0][i], m[1][i], m[2][i] = xyz(c)
 	}
 	inverted, err := m.Inverted()
 	if err != nil {
-		return nil
+		panic(err)
 	}
-	share := [3]float64{} // of each colour in white
-	share[0], share[1], share[2] = inverted.Transform(w[0], w[1], w[2])
-	for i := range 3 {
-		for j := range 3 {
-			m[i][j] *= share[j]
-		}
+	r, gr, b := inverted.Transform(xyz(g.white)) // the share of each colour in white
+	for i := range m {
+		m[i] = [3]float64{m[i][0] * r, m[i][1] * gr, m[i][2] * b}
 	}
+	x, y, z := xyz(g.white)
 	p := &icc.Pipeline{}
-	p.Append(icc.NewUniformFunctionTransformer("light", g.linear), &m, icc.NewXYZtosRGB(icc.XYZType{X: w[0], Y: w[1], Z: w[2]}, true, false))
+	p.Append(icc.NewUniformFunctionTransformer("light", g.linear), &m, icc.NewXYZtosRGB(icc.XYZType{X: x, Y: y, Z: z}, true, false))
 	p.Finalize(true)
-	if !plausible(p, 3) {
-		return nil
-	}
 	return p
 }
 
-// inflateProfile returns the profile in the body of an iCCP chunk: a name, a
-// zero, the method of compression (0: zlib), the compressed profile. It is empty if
-// there is none.
+// inflateProfile returns the profile in the body of an iCCP chunk: a name, a zero, the
+// method of compression (0: zlib), the compressed profile. It is empty if there is none.
 func inflateProfile(body []byte) []byte {
 	_, rest, _ := bytes.Cut(body, []byte{0})
+	p := []byte{}
 	if z, err := zlib.NewReader(bytes.NewReader(rest[min(len(rest), 1):])); err == nil {
-		if p, err := io.ReadAll(io.LimitReader(z, maxProfile+1)); err == nil && p != nil {
-			return p
+		if p, err = io.ReadAll(io.LimitReader(z, maxProfile+1)); err != nil {
+			return []byte{}
 		}
 	}
-	return []byte{}
+	return p
 }
