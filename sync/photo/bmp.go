@@ -117,8 +117,7 @@ func (b *bitmap) color(row []byte, x int) [4]byte {
 	case 32:
 		v = binary.LittleEndian.Uint32(row[4*x:])
 	default:
-		at := x * b.bits
-		return b.palette[row[at/8]>>(8-b.bits-at%8)&(1<<b.bits-1)]
+		return b.palette[packed(row, x, b.bits)]
 	}
 	c := [4]byte{3: 255}
 	for i, mask := range b.masks {

@@ -12,52 +12,48 @@ const (
 	tagSampleFormat, tagTables, tagICC                        = 339, 347, 34675
 )
 
-// directory is the first one of a TIFF file, or of the EXIF block of another, which has
-// the same form.
+// directory is the first one of a TIFF file, or of an EXIF block, which has the same form.
 type directory struct {
 	data    []byte
 	order   binary.ByteOrder
 	entries map[uint16][]byte // twelve bytes: tag, kind, count, and the value or its place
+	short   bool              // data ends before the directory does, or a value that was asked for
 }
 
 // sizes are the bytes of one value by the kinds that are of use: BYTE, SHORT, LONG,
 // UNDEFINED.
 var sizes = map[uint16]int64{1: 1, 3: 2, 4: 4, 7: 1}
 
-var byteOrders = map[string]binary.ByteOrder{"II*\x00": binary.LittleEndian, "MM\x00*": binary.BigEndian}
-
-// readDirectory returns the directory, as far as it is there. Whole reports whether all of
-// it is that matters. The entries may come in any order.
-func readDirectory(data []byte) (d directory, whole bool) {
-	order, known := byteOrders[string(data[:min(len(data), 4)])]
-	d = directory{data: data, order: order, entries: map[uint16][]byte{}}
-	if !known || len(data) < 8 {
-		return d, false
+// readDirectory returns the directory, as far as it is there. The entries may come in any
+// order.
+func readDirectory(data []byte) *directory {
+	d := &directory{data: data, order: binary.LittleEndian, entries: map[uint16][]byte{}, short: true}
+	if len(data) < 8 {
+		return d
+	}
+	if data[0] == 'M' {
+		d.order = binary.BigEndian
 	}
 	start := int64(d.order.Uint32(data[4:]))
-	if start+2 > int64(len(data)) {
-		return d, false
+	if start+2 > int64(len(data)) || string(data[:4]) != "II*\x00" && string(data[:4]) != "MM\x00*" {
+		return d
 	}
 	rest := data[start+2:]
 	for range d.order.Uint16(data[start:]) {
 		if len(rest) < 12 {
-			return d, false
+			return d
 		}
 		if tag := d.order.Uint16(rest); d.entries[tag] == nil {
 			d.entries[tag] = rest[:12]
 		}
 		rest = rest[12:]
 	}
-	whole = true
-	for tag, e := range d.entries {
-		used := tag <= tagTables && sizes[d.order.Uint16(e[2:])] > 0
-		whole = whole && (!used || d.bytes(tag) != nil)
-	}
-	return d, whole
+	d.short = false
+	return d
 }
 
 // bytes returns the value of a tag; nil if it is not there, or not whole.
-func (d directory) bytes(tag uint16) []byte {
+func (d *directory) bytes(tag uint16) []byte {
 	e := d.entries[tag]
 	if e == nil {
 		return nil
@@ -68,6 +64,7 @@ func (d directory) bytes(tag uint16) []byte {
 	}
 	start := int64(d.order.Uint32(e[8:]))
 	if start+size > int64(len(d.data)) {
+		d.short = true
 		return nil
 	}
 	return d.data[start : start+size]
@@ -75,13 +72,12 @@ func (d directory) bytes(tag uint16) []byte {
 
 // numbers returns the numbers that a tag has: none if there are more than a picture that
 // is decoded has strips.
-func (d directory) numbers(tag uint16) (ns []int64) {
+func (d *directory) numbers(tag uint16) (ns []int64) {
 	b := d.bytes(tag)
-	if b == nil || len(b) > 4<<20 {
+	if len(b) == 0 || len(b) > 4<<20 {
 		return nil
 	}
-	size := sizes[d.order.Uint16(d.entries[tag][2:])]
-	for ; len(b) > 0; b = b[size:] {
+	for size := sizes[d.order.Uint16(d.entries[tag][2:])]; len(b) > 0; b = b[size:] {
 		switch size {
 		case 2:
 			ns = append(ns, int64(d.order.Uint16(b)))
@@ -95,7 +91,7 @@ func (d directory) numbers(tag uint16) (ns []int64) {
 }
 
 // number returns the first number that a tag has, or what holds without it.
-func (d directory) number(tag uint16, without int64) int64 {
+func (d *directory) number(tag uint16, without int64) int64 {
 	if ns := d.numbers(tag); len(ns) > 0 {
 		return ns[0]
 	}

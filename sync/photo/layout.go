@@ -42,10 +42,14 @@ func (l *layout) mend(what string) {
 	}
 }
 
-// orient takes the orientation from an EXIF block. Of several the first counts.
+// orient takes the orientation from an EXIF block, or a TIFF. Of several the first counts;
+// what cannot be read counts as upright, as it does for every viewer.
 func (l *layout) orient(exif []byte) {
 	if l.turn == 0 {
-		l.turn = readOrientation(exif)
+		l.turn = orientation(readDirectory(exif).number(tagOrientation, 1))
+		if l.turn < 1 || l.turn > 8 {
+			l.turn = 1
+		}
 	}
 }
 

@@ -2,36 +2,33 @@ package photo
 
 import "image"
 
-// orientation says how the stored pixels must be turned to stand upright, as
-// the tag of that name does (Exif 2.3, table 4; TIFF 6.0, page 36): 1 not at
-// all, 2 to 8 by mirroring and turning.
+// orientation says how the stored pixels must be turned to stand upright, as the tag of
+// that name does (Exif 2.3, table 4; TIFF 6.0, page 36): 1 not at all, 2 to 8 by mirroring
+// and turning.
 type orientation int
-
-// readOrientation returns the orientation that an EXIF block, or a TIFF, says. What cannot
-// be read counts as upright, as it does for every viewer.
-func readOrientation(tiff []byte) orientation {
-	d, _ := readDirectory(tiff)
-	if o := orientation(d.number(tagOrientation, 1)); o >= 1 && o <= 8 {
-		return o
-	}
-	return 1
-}
 
 // sideways reports whether width and height change places.
 func (o orientation) sideways() bool { return o >= 5 }
 
-// stored returns where the pixel at x, y of the upright picture is stored,
-// in w x h stored pixels.
+// turned returns the size of the upright picture for that of the stored one, and the other
+// way round.
+func (o orientation) turned(size image.Point) image.Point {
+	if o.sideways() {
+		return image.Pt(size.Y, size.X)
+	}
+	return size
+}
+
+// stored returns where the pixel at x, y of the upright picture is stored, in w x h stored
+// pixels.
 func (o orientation) stored(x, y, w, h int) (int, int) {
 	if o.sideways() {
 		x, y = y, x
 	}
-	switch o {
-	case 2, 3, 7, 8:
+	if o == 2 || o == 3 || o == 7 || o == 8 {
 		x = w - 1 - x
 	}
-	switch o {
-	case 3, 4, 6, 7:
+	if o == 3 || o == 4 || o == 6 || o == 7 {
 		y = h - 1 - y
 	}
 	return x, y
@@ -49,17 +46,11 @@ func (o orientation) upright(m *image.RGBA) *image.RGBA {
 	if o == 1 {
 		return m
 	}
-	w, h := m.Rect.Dx(), m.Rect.Dy()
-	size := image.Rect(0, 0, w, h)
-	if o.sideways() {
-		size = image.Rect(0, 0, h, w)
-	}
-	out := image.NewRGBA(size)
-	for y := range size.Dy() {
-		for x := range size.Dx() {
-			sx, sy := o.stored(x, y, w, h)
-			copy(out.Pix[out.PixOffset(x, y):][:4], m.Pix[m.PixOffset(sx, sy):][:4])
-		}
+	out := image.NewRGBA(image.Rectangle{Max: o.turned(m.Rect.Size())})
+	w := out.Rect.Dx()
+	for i := range len(out.Pix) / 4 {
+		x, y := o.stored(i%w, i/w, m.Rect.Dx(), m.Rect.Dy())
+		copy(out.Pix[4*i:4*i+4], m.Pix[m.PixOffset(x, y):])
 	}
 	return out
 }

@@ -129,7 +129,11 @@ func tiffVariants(add adder) {
 			if compress == "jpeg" && name != "rgb" && name != "grey" && name != "cmyk" {
 				continue
 			}
-			add("", false, name+"-"+compress+".tif", "convert %s -compress %s", options, compress)
+			refused := ""
+			if compress == "jpeg" && name == "cmyk" {
+				refused = UnsupportedFormat
+			}
+			add(refused, false, name+"-"+compress+".tif", "convert %s -compress %s", options, compress)
 		}
 	}
 	add(UnsupportedFormat, false, "group4.tif", "convert grey.pgm -threshold 50%% -compress group4")

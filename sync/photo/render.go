@@ -37,10 +37,7 @@ func (o Options) shape(l *layout) shape {
 			s.changes = append(s.changes, fmt.Sprintf("%s %dx%d -> %dx%d", what, from.X, from.Y, to.X, to.Y))
 		}
 	}
-	whole := image.Pt(l.width, l.height)
-	if l.turn.sideways() {
-		whole = image.Pt(l.height, l.width)
-	}
+	whole := l.turn.turned(image.Pt(l.width, l.height))
 	if l.turn != 1 {
 		s.changes = append(s.changes, "rotated")
 	}
@@ -119,7 +116,7 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 		if w != s.width || h != s.height {
 			p.Changes = append(p.Changes, fmt.Sprintf("scaled to %dx%d to fit", w, h))
 		}
-		pixels := l.upright(m, s.part, w, h)
+		pixels := l.upright(m, s.part, image.Pt(w, h))
 		colours.apply(pixels)
 		if !pixels.Opaque() {
 			p.Format, p.Data = formatPNG, encodePNG(pixels)
@@ -155,15 +152,13 @@ func (o Options) encode(m *image.RGBA) (data []byte, quality int) {
 	}
 }
 
-// upright returns the part of the upright picture with w x h pixels, in the colours
-// of l; those of print inks are the four bytes of a pixel. It is scaled first and turned
-// then, since fewer pixels are to be turned.
-func (l *layout) upright(m image.Image, part image.Rectangle, w, h int) *image.RGBA {
+// upright returns the part of the upright picture with size pixels, in the colours of l;
+// those of print inks are the four bytes of a pixel. It is scaled first and turned then,
+// since fewer pixels are to be turned.
+func (l *layout) upright(m image.Image, part image.Rectangle, size image.Point) *image.RGBA {
 	r := l.turn.storedRect(part, l.width, l.height).Add(m.Bounds().Min)
-	if l.turn.sideways() {
-		w, h = h, w
-	}
-	return l.turn.upright(scale(m, r, w, h))
+	size = l.turn.turned(size)
+	return l.turn.upright(scale(m, r, size.X, size.Y))
 }
 
 // flatten returns m with a colour behind it.

@@ -115,8 +115,9 @@ func TestOrientationOfNonsense(t *testing.T) {
 		"", "II*\x00", "II*\x00\x08\x00\x00\x00", "II*\x00\xff\xff\xff\xff", "JJ*\x00\x08\x00\x00\x00\x00\x00",
 		exif(binary.LittleEndian, 0), exif(binary.LittleEndian, 9), exif(binary.BigEndian, 6)[:30],
 	} {
-		if o := readOrientation([]byte(s)); o != 1 {
-			t.Errorf("%q: %d", s, o)
+		var l layout
+		if l.orient([]byte(s)); l.turn != 1 {
+			t.Errorf("%q: %d", s, l.turn)
 		}
 	}
 }

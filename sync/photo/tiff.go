@@ -18,7 +18,7 @@ import (
 // hand do not read what Photoshop and scanners write (planes, print inks, grey with
 // transparency, bits in the other order), and take some of it for something else.
 type tiffFile struct {
-	directory
+	*directory
 	bits, samples, colours   int // of a sample; of a pixel; those of them that are colours
 	alpha                    int // which sample is the transparency; -1 for none
 	photometric, compression int64
@@ -26,6 +26,7 @@ type tiffFile struct {
 	block                    image.Point
 	offsets, counts          []int64 // of the blocks, which are strips or tiles
 	palette                  []int64
+	predicted, reversed      bool
 }
 
 // The photometric interpretations and compressions that are read.
@@ -37,24 +38,25 @@ const (
 // tiffColours are the samples of a pixel that are colours, by photometric interpretation.
 var tiffColours = map[int64]int{tiffWhiteIsZero: 1, tiffBlackIsZero: 1, tiffRGB: 3, tiffPalette: 1, tiffCMYK: 4, tiffYCbCr: 3}
 
+var errShortTIFF = &Error{Code: Truncated, Detail: "TIFF ends before its last pixels"}
+
 // readTIFF looks at the first directory.
 func (l *layout) readTIFF() error {
-	d, whole := readDirectory(l.data)
-	l.width, l.height = int(d.number(tagWidth, 0)), int(d.number(tagHeight, 0))
-	if !whole || l.width == 0 || l.height == 0 {
-		return refuse(Truncated, "TIFF without the directory of its first picture")
+	d := readDirectory(l.data)
+	t := &tiffFile{
+		directory: d, bits: int(d.number(tagBits, 1)), samples: int(d.number(tagSamples, 1)), planes: 1, alpha: -1,
+		photometric: d.number(tagPhotometric, -1), compression: d.number(tagCompression, 1),
+		reversed: d.number(tagFillOrder, 1) == 2,
 	}
+	l.width, l.height = int(d.number(tagWidth, 0)), int(d.number(tagHeight, 0))
 	if max(l.width, l.height) > 1<<26 { // so that nothing below runs over
 		return refuse(TooManyPixels, "TIFF of %d x %d pixels", l.width, l.height)
 	}
-	t := &tiffFile{
-		directory: d, bits: int(d.number(tagBits, 1)), samples: int(d.number(tagSamples, 1)), planes: 1, alpha: -1,
-		photometric: d.number(tagPhotometric, -1), compression: d.number(tagCompression, 1), palette: d.numbers(tagColorMap),
-	}
+	t.predicted = d.number(tagPredictor, 1) == 2 && t.compression != tiffNone
 	t.colours = tiffColours[t.photometric]
 	l.tiff, l.inks = t, t.colours
 	if t.photometric == tiffPalette {
-		l.inks = 3
+		l.inks, t.palette = 3, d.numbers(tagColorMap)
 	}
 	if extra := d.number(tagExtraSamples, 0); (extra == 1 || extra == 2) && l.inks != 4 && t.samples > t.colours {
 		t.alpha = t.colours
@@ -66,7 +68,9 @@ func (l *layout) readTIFF() error {
 	if d.entries[tagICC] != nil {
 		l.profile = append([]byte{}, d.bytes(tagICC)...)
 	}
-	if !t.readable() {
+	if readable := t.readable(); d.short || l.width == 0 || l.height == 0 {
+		return errShortTIFF
+	} else if !readable {
 		return refuse(UnsupportedFormat, "TIFF with %d samples of %d bits, format %d, colours of kind %d, compression %d, predictor %d",
 			t.samples, d.numbers(tagBits), d.number(tagSampleFormat, 1), t.photometric, t.compression, d.number(tagPredictor, 1))
 	}
@@ -79,40 +83,38 @@ func (t *tiffFile) readable() bool {
 	format, predictor := t.number(tagSampleFormat, 1), t.number(tagPredictor, 1)
 	return slices.Contains([]int64{tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffPackBits, tiffDeflateOld}, t.compression) &&
 		t.colours > 0 && t.samples >= t.colours && t.samples <= 64 &&
-		t.bits > 0 && t.bits <= 16 && !slices.ContainsFunc(t.numbers(tagBits), other) &&
+		slices.Contains([]int{1, 2, 4, 8, 16}, t.bits) && !slices.ContainsFunc(t.numbers(tagBits), other) &&
 		(format == 1 || format == 4) && // whole numbers, or not said
 		(predictor == 1 || predictor == 2 && t.bits >= 8) &&
 		(t.photometric != tiffYCbCr || t.compression == tiffJPEG) &&
 		(t.photometric != tiffCMYK || t.number(tagInkSet, 1) == 1) &&
 		(t.photometric != tiffPalette || t.bits <= 8 && len(t.palette) >= 3<<t.bits) &&
-		(t.compression != tiffJPEG || t.bits == 8 && t.planes == 1 && t.samples == t.colours)
+		(t.compression != tiffJPEG || t.bits == 8 && t.planes == 1 && t.samples == t.colours && t.colours < 4)
 }
 
 // tiffBlocks finds the strips or tiles.
 func (l *layout) tiffBlocks() error {
 	t := l.tiff
 	t.block = image.Pt(l.width, int(min(max(t.number(tagRowsPerStrip, int64(l.height)), 1), int64(l.height))))
+	t.offsets, t.counts = t.numbers(tagOffsets), t.numbers(tagCounts)
 	if t.entries[tagTileWidth] != nil {
 		t.block = image.Pt(int(t.number(tagTileWidth, 0)), int(t.number(tagTileLength, 0)))
+		t.offsets, t.counts = t.numbers(tagTileOffsets), t.numbers(tagTileCounts)
 	}
 	if t.block.X <= 0 || t.block.Y <= 0 || t.block.X > l.width+1024 || t.block.Y > l.height+1024 {
 		return damaged("TIFF with blocks of %dx%d pixels", t.block.X, t.block.Y)
 	}
-	t.offsets, t.counts = t.numbers(tagOffsets), t.numbers(tagCounts)
-	if t.entries[tagTileOffsets] != nil {
-		t.offsets, t.counts = t.numbers(tagTileOffsets), t.numbers(tagTileCounts)
-	}
-	n, read := ceil(l.width, t.block.X)*ceil(l.height, t.block.Y)*t.planes, int64(0)
+	n, read, size := ceil(l.width, t.block.X)*ceil(l.height, t.block.Y)*t.planes, int64(0), int64(len(l.data))
 	if len(t.offsets) < n || len(t.counts) < n {
-		return refuse(Truncated, "TIFF without the places of all its pixels")
+		return errShortTIFF
 	}
 	for i := range n {
-		if t.offsets[i]+t.counts[i] > int64(len(l.data)) {
-			return refuse(Truncated, "TIFF ends before its last pixels")
+		if t.offsets[i]+t.counts[i] > size {
+			return errShortTIFF
 		}
 		read += t.counts[i]
 	}
-	if read > 2*int64(len(l.data))+1<<20 {
+	if read > 2*size+1<<20 {
 		return refuse(UnsupportedFormat, "TIFF that has the same bytes read again and again")
 	}
 	l.memory = 4*l.pixels() + 8*int64(t.block.X)*int64(t.samples)
@@ -125,40 +127,42 @@ func (l *layout) tiffBlocks() error {
 // decodeTIFF decodes block by block, and each line by line.
 func (l *layout) decodeTIFF(ctx context.Context) (image.Image, error) {
 	t := l.tiff
-	size := image.Rect(0, 0, l.width, l.height)
-	pixels := image.NewNRGBA(size)
-	m := image.Image(pixels)
-	switch {
-	case l.inks == 4:
-		m = &image.CMYK{Pix: pixels.Pix, Stride: pixels.Stride, Rect: size}
-	case t.alpha > 0 && t.number(tagExtraSamples, 0) == 1: // colours multiplied with it
-		m = &image.RGBA{Pix: pixels.Pix, Stride: pixels.Stride, Rect: size}
+	m := image.NewNRGBA(image.Rect(0, 0, l.width, l.height))
+	for i := 3; i < len(m.Pix) && l.inks < 4; i += 4 {
+		m.Pix[i] = 255
 	}
 	across, down := ceil(l.width, t.block.X), ceil(l.height, t.block.Y)
 	for i := range across * down * t.planes {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		at := image.Rectangle{Max: t.block}.Add(image.Pt(i%across*t.block.X, i/across%down*t.block.Y)).Intersect(size)
-		decode, data := t.lines, l.data[t.offsets[i]:t.offsets[i]+t.counts[i]]
+		at := image.Rectangle{Max: t.block}.Add(image.Pt(i%across*t.block.X, i/across%down*t.block.Y)).Intersect(m.Rect)
+		decode := t.lines
 		if t.compression == tiffJPEG {
 			decode = t.jpeg
 		}
-		if err := decode(m, pixels, at, i/(across*down), data); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = decode(m, at, i/(across*down), l.data[t.offsets[i]:t.offsets[i]+t.counts[i]])
+		}
+		if err != nil {
 			return nil, err
 		}
+	}
+	switch {
+	case l.inks == 4:
+		return &image.CMYK{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect}, nil
+	case t.alpha > 0 && t.number(tagExtraSamples, 0) == 1: // colours multiplied with it
+		return &image.RGBA{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect}, nil
 	}
 	return m, nil
 }
 
 // jpeg draws a block that is a JPEG, whose tables may be elsewhere (TIFF Technical Note 2).
 // What its colours are stands in the directory: Adobe's marker says it to the decoder.
-func (t *tiffFile) jpeg(m image.Image, pixels *image.NRGBA, at image.Rectangle, _ int, data []byte) error {
+func (t *tiffFile) jpeg(m *image.NRGBA, at image.Rectangle, _ int, data []byte) error {
 	if len(data) < 4 {
 		return io.ErrUnexpectedEOF
 	}
 	head := []byte{0xff, markSOI}
-	if t.photometric == tiffRGB || t.photometric == tiffCMYK {
+	if t.photometric == tiffRGB {
 		head = append(head, "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"...)
 	}
 	if tables := t.bytes(tagTables); len(tables) > 4 {
@@ -173,35 +177,23 @@ func (t *tiffFile) jpeg(m image.Image, pixels *image.NRGBA, at image.Rectangle, 
 		return damaged("TIFF with a block of %dx%d pixels, not %dx%d", c.Width, c.Height, at.Dx(), at.Dy())
 	}
 	block, err := jpeg.Decode(bytes.NewReader(data))
-	if err != nil {
-		return err
+	if err == nil {
+		draw.Draw(m, at, block, image.Point{}, draw.Src)
 	}
-	inks, ok := block.(*image.CMYK)
-	if !ok {
-		draw.Draw(m.(draw.Image), at, block, image.Point{}, draw.Src)
-		return nil
-	}
-	for y := range at.Dy() {
-		row := pixels.Pix[pixels.PixOffset(at.Min.X, at.Min.Y+y):][:4*at.Dx()]
-		copy(row, inks.Pix[y*inks.Stride:])
-		for i := range row {
-			row[i] = ^row[i] // Adobe's are negatives, those of TIFF are not
-		}
-	}
-	return nil
+	return err
 }
 
 // lines stores the samples of a block, or of one plane of it.
-func (t *tiffFile) lines(_ image.Image, m *image.NRGBA, at image.Rectangle, plane int, data []byte) error {
-	if t.number(tagFillOrder, 1) == 2 {
+func (t *tiffFile) lines(m *image.NRGBA, at image.Rectangle, plane int, data []byte) (err error) {
+	if t.reversed {
 		data = bytes.Clone(data)
 		for i, b := range data {
 			data[i] = bits.Reverse8(b)
 		}
 	}
 	samples := t.samples / t.planes // in this line
-	values := make([]uint16, t.block.X*samples)
-	line := make([]byte, (len(values)*t.bits+7)/8)
+	values := make([]uint16, at.Dx()*samples)
+	line := make([]byte, (t.block.X*samples*t.bits+7)/8)
 	var r io.Reader = bytes.NewReader(data)
 	switch t.compression {
 	case tiffPackBits:
@@ -209,28 +201,33 @@ func (t *tiffFile) lines(_ image.Image, m *image.NRGBA, at image.Rectangle, plan
 	case tiffLZW:
 		r = lzw.NewReader(r, lzw.MSB, 8)
 	case tiffDeflate, tiffDeflateOld:
-		var err error
 		if r, err = zlib.NewReader(r); err != nil {
 			return err
 		}
 	}
-	predicted := t.number(tagPredictor, 1) == 2 && t.compression != tiffNone
 	for y := at.Min.Y; y < at.Max.Y; y++ {
 		if _, err := io.ReadFull(r, line); err != nil {
 			return err
 		}
-		t.split(values, line)
-		for i := samples; predicted && i < len(values); i++ {
-			values[i] += values[i-samples]
-		}
 		row := m.Pix[m.PixOffset(at.Min.X, y):]
-		for x := range at.Dx() {
-			for s := range samples {
-				t.store(row[4*x:4*x+4], plane+s, values[x*samples+s])
+		for i := range values {
+			if t.bits == 16 {
+				values[i] = t.order.Uint16(line[2*i:])
+			} else {
+				values[i] = uint16(packed(line, i, t.bits))
 			}
+			if t.predicted && i >= samples {
+				values[i] += values[i-samples]
+			}
+			t.store(row[i/samples*4:][:4], plane+i%samples, values[i])
 		}
 	}
 	return nil
+}
+
+// packed returns number i of those of up to eight bits that are packed into a line.
+func packed(line []byte, i, bits int) byte {
+	return line[i*bits/8] >> (8 - bits - i*bits%8) & (1<<bits - 1)
 }
 
 // unpackBits unpacks runs of bytes, at least n if there are as many (TIFF 6.0, section 9).
@@ -250,39 +247,19 @@ func unpackBits(d []byte, n int) (out []byte) {
 	return out
 }
 
-// split takes the samples of a line apart.
-func (t *tiffFile) split(values []uint16, line []byte) {
-	have, n := uint32(0), 0
-	for i := range values {
-		if t.bits == 16 {
-			values[i] = t.order.Uint16(line[2*i:])
-			continue
-		}
-		for ; n < t.bits; n += 8 {
-			have, line = have<<8|uint32(line[0]), line[1:]
-		}
-		n -= t.bits
-		values[i] = uint16(have>>n) & (1<<t.bits - 1)
-	}
-}
-
 // store puts sample s of a pixel in its place.
 func (t *tiffFile) store(p []byte, s int, v uint16) {
 	most := uint32(1)<<t.bits - 1
 	v &= uint16(most) // the sums of predicted ones run over
 	c := byte((uint32(v)*255 + most/2) / most)
-	if t.photometric == tiffWhiteIsZero && s == 0 {
-		c = 255 - c
-	}
-	if t.alpha < 0 && t.colours < 4 {
-		p[3] = 255
-	}
 	switch n := len(t.palette) / 3; {
 	case s == t.alpha:
 		p[3] = c
 	case s >= t.colours: // something that does not show
-	case t.photometric == tiffPalette:
+	case t.palette != nil:
 		p[0], p[1], p[2] = byte(t.palette[v]>>8), byte(t.palette[n+int(v)]>>8), byte(t.palette[2*n+int(v)]>>8)
+	case t.photometric == tiffWhiteIsZero:
+		p[0], p[1], p[2] = 255-c, 255-c, 255-c
 	case t.colours == 1:
 		p[0], p[1], p[2] = c, c, c
 	default:
