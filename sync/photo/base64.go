@@ -3,21 +3,8 @@ package photo
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"strings"
 )
-
-// unwrap returns the picture that data, which is none, holds in base64, or what
-// speaks against that one. The error is notOne when data is no such thing.
-func unwrap(data []byte, notOne error) (picture []byte, format string, err error) {
-	picture = unbase64(data)
-	format, err = sniff(picture)
-	var e *Error
-	if errors.As(err, &e) && (e.Code == Empty || e.Code == NotAnImage) {
-		err = notOne
-	}
-	return picture, format, err
-}
 
 // unbase64 decodes base64 as it is found in directories and exports that were
 // filled through a web form or a text file: with line breaks or not, in either

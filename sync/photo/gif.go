@@ -10,69 +10,59 @@ import (
 var errNoTrailer = &Error{Code: Truncated, Detail: "GIF ends before its trailer"}
 
 // readGIF walks the blocks up to the trailer (GIF89a, appendix B). As viewers do, it
-// passes over zeros between blocks, over a missing trailer, and over a screen that
-// is too small for its first frame.
+// passes over zeros between blocks, over a missing trailer, and over a screen that is too
+// small for its first frame.
 func (l *layout) readGIF() error {
 	d := l.data
-	if len(d) < 13 {
-		return errNoTrailer
-	}
-	pos := 13 + colorTable(d[10])
-	if pos > len(d) {
+	if len(d) < 13 || len(d) < 13+colorTable(d[10]) {
 		return errNoTrailer
 	}
 	l.width = int(binary.LittleEndian.Uint16(d[6:]))
 	l.height = int(binary.LittleEndian.Uint16(d[8:]))
 	l.inks = 3
-	l.keep(d[:pos])
-	for {
-		if l.frames > 0 && (pos == len(d) || !strings.ContainsRune("\x00\x21\x2c\x3b", rune(d[pos]))) {
+	l.keep(d[:13+colorTable(d[10])])
+	for start, pos := 0, len(l.kept[0]); ; l.keep(d[start:pos]) {
+		zeros := len(d[pos:]) - len(bytes.TrimLeft(d[pos:], "\x00"))
+		if pos += zeros; zeros > 0 {
+			l.mend("stray zeros between its blocks removed")
+		}
+		if l.frames > 0 && (pos == len(d) || !strings.ContainsRune("\x21\x2c\x3b", rune(d[pos]))) {
 			d = append(d[:pos:pos], 0x3b) // whatever stands in its place
 			l.mend("its missing trailer added")
 		}
-		if pos >= len(d) {
+		if pos == len(d) {
 			return errNoTrailer
 		}
-		start, keep := pos, true
-		switch d[pos] {
-		case 0x00:
-			pos += len(d[pos:]) - len(bytes.TrimLeft(d[pos:], "\x00"))
-			l.mend("stray zeros between its blocks removed")
-			continue
-		case 0x3b: // trailer
-			if l.frames == 0 {
-				return damaged("GIF without pixels")
-			}
+		start = pos
+		switch block := d[pos]; {
+		case block == 0x3b && l.frames == 0:
+			return damaged("GIF without pixels")
+		case block == 0x3b: // trailer
 			l.keep(d[pos : pos+1])
 			l.memory = 5 * l.pixels() // the indexes, and the screen
 			return nil
-		case 0x2c: // image descriptor
-			if pos+11 > len(d) {
-				return errNoTrailer
-			}
+		case block == 0x2c && pos+11 <= len(d): // image descriptor
 			if l.frames++; l.frames == 1 {
 				l.enlarge(d[pos+1:])
 			}
 			pos = subBlocks(d, pos+10+colorTable(d[pos+9])+1)
-		case 0x21: // extension
-			pos = subBlocks(d, pos+2)
-			keep = pos < 0 || gifShows(d[start+1:pos])
+		case block == 0x21: // extension
+			if pos = subBlocks(d, pos+2); pos > 0 && !gifShows(d[start+1:pos]) {
+				start = pos
+			}
+		case block != 0x2c:
+			return damaged("GIF with an unknown block %#02x at byte %d", block, pos)
 		default:
-			return damaged("GIF with an unknown block %#02x at byte %d", d[pos], pos)
-		}
-		switch {
-		case pos < 0:
 			return errNoTrailer
-		case keep:
-			l.keep(d[start:pos])
-		default:
-			l.dropped = true
+		}
+		if pos < 0 {
+			return errNoTrailer
 		}
 	}
 }
 
-// enlarge makes the screen large enough for the first frame, whose place and size
-// are in its descriptor.
+// enlarge makes the screen large enough for the first frame, whose place and size are in
+// its descriptor.
 func (l *layout) enlarge(descriptor []byte) {
 	number := func(i int) int { return int(binary.LittleEndian.Uint16(descriptor[i:])) }
 	w, h := max(l.width, number(0)+number(4)), max(l.height, number(2)+number(6))
@@ -81,14 +71,13 @@ func (l *layout) enlarge(descriptor []byte) {
 	}
 	l.mend(fmt.Sprintf("its screen enlarged to its first frame, from %dx%d", l.width, l.height))
 	l.width, l.height = w, h
-	head := bytes.Clone(l.kept[0])
-	binary.LittleEndian.PutUint16(head[6:], uint16(w))
-	binary.LittleEndian.PutUint16(head[8:], uint16(h))
-	l.kept[0] = head
+	l.kept[0] = bytes.Clone(l.kept[0])
+	binary.LittleEndian.PutUint16(l.kept[0][6:], uint16(w))
+	binary.LittleEndian.PutUint16(l.kept[0][8:], uint16(h))
 }
 
-// colorTable returns the bytes of the colour table that follows, by the packed
-// field of a screen or image descriptor.
+// colorTable returns the bytes of the colour table that follows, by the packed field of a
+// screen or image descriptor.
 func colorTable(packed byte) int {
 	if packed&0x80 == 0 {
 		return 0
@@ -108,19 +97,10 @@ func subBlocks(d []byte, pos int) int {
 	return -1
 }
 
-// gifShows reports whether an extension, from its label on, matters to how the
-// picture looks: graphic control, plain text, and the applications that hold
-// the loop count and the colour profile.
+// gifShows reports whether an extension, from its label on, matters to how the picture
+// looks: graphic control, plain text, and the applications that hold the loop count and
+// the colour profile.
 func gifShows(ext []byte) bool {
-	switch ext[0] {
-	case 0xf9, 0x01:
-		return true
-	case 0xff:
-		for _, app := range []string{"\x0bNETSCAPE2.0", "\x0bANIMEXTS1.0", "\x0bICCRGBG1012"} {
-			if bytes.HasPrefix(ext[1:], []byte(app)) {
-				return true
-			}
-		}
-	}
-	return false
+	app := func(name string) bool { return bytes.HasPrefix(ext, []byte("\xff\x0b"+name)) }
+	return ext[0] == 0xf9 || ext[0] == 0x01 || app("NETSCAPE2.0") || app("ANIMEXTS1.0") || app("ICCRGBG1012")
 }

@@ -171,14 +171,12 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 		return nil
 	case marker == markAPP0+1 && bytes.HasPrefix(body, []byte("Exif\x00")) && len(body) >= 6:
 		l.orient(body[6:])
-		l.dropped = true
 		return nil
 	case marker == markAPP0+2 && bytes.HasPrefix(body, []byte(iccHeader)) && len(body) >= len(iccHeader)+2:
 		l.profileParts = append(l.profileParts, body[len(iccHeader):])
 	case marker == markAPP0+14 && bytes.HasPrefix(body, []byte("Adobe")) && len(body) >= 12:
 		l.adobe = true // it says what the colours are
 	case marker == markCOM, marker >= markAPP0 && marker <= markAPPF:
-		l.dropped = true
 		return nil
 	}
 	l.keep(s)
@@ -233,7 +231,6 @@ func (l *layout) keepJFIF(s []byte) {
 		s = bytes.Clone(s[:plain])
 		binary.BigEndian.PutUint16(s[2:], plain-2)
 		s[16], s[17] = 0, 0
-		l.dropped = true
 	}
 	l.keep(s)
 }

@@ -9,7 +9,6 @@ import (
 // layout is what the container of a picture says without decoding a pixel.
 type layout struct {
 	data          []byte
-	wrapped       bool // data was in base64
 	format        string
 	width, height int
 	memory        int64       // bytes that decoding takes, about
@@ -18,7 +17,7 @@ type layout struct {
 	adobe         bool        // of a JPEG: Adobe's marker says what its colours are
 	parts         []component // of a JPEG
 	hMax, vMax    int         // the most of their sampling factors
-	beyond        string      // of a JPEG: what Go's decoder reads wrong, if anything
+	beyond        string      // what the decoder at hand reads wrong, if anything
 	frames        int         // of a GIF, and of an animated WebP or PNG
 	at            image.Point // where the first frame of a WebP is
 	turn          orientation // what brings the stored pixels upright; 0 until it is known
@@ -26,7 +25,6 @@ type layout struct {
 	profileParts  [][]byte    // in a JPEG: its parts, each behind a byte with its number
 	light         *light      // what the colours are, without an ICC profile; nil is sRGB
 	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
-	dropped       bool        // there is metadata
 	mended        []string    // what was wrong with data as it came, and is no more
 	bmp           *bitmap
 	tiff          *tiffFile
@@ -56,8 +54,8 @@ func (l *layout) orient(exif []byte) {
 // pixels returns how many there are.
 func (l *layout) pixels() int64 { return int64(l.width) * int64(l.height) }
 
-// stripped returns the picture without its metadata: the same slice if there
-// is none, else a copy with the same compressed pixels.
+// stripped returns the picture without its metadata: the same slice if there is none, else
+// a copy with the same compressed pixels.
 func (l *layout) stripped() []byte {
 	n := 0
 	for _, b := range l.kept {
@@ -74,26 +72,23 @@ var readers = map[string]func(*layout) error{
 	formatWebP: (*layout).readWebP, formatBMP: (*layout).readBMP, formatTIFF: (*layout).readTIFF,
 }
 
-// read finds out what data is and checks its container from end to end. What every
-// viewer passes over is mended, which takes the metadata with it.
+// read finds out what data is and checks its container from end to end. What every viewer
+// passes over is mended, which takes the metadata with it.
 func read(data []byte) (*layout, error) {
-	l := &layout{data: data}
-	var err error
-	if l.format, err = sniff(data); err != nil {
-		if l.data, l.format, err = unwrap(data, err); err != nil {
-			return nil, err
-		}
-		l.wrapped = true
+	format, picture, err := sniff(data)
+	if err != nil {
+		return nil, err
 	}
-	err = readers[l.format](l)
+	l := &layout{data: picture, format: format}
+	err = readers[format](l)
 	if err == nil && (l.width <= 0 || l.height <= 0) {
-		err = damaged("%s of %dx%d pixels", l.format, l.width, l.height)
+		err = damaged("%s of %dx%d pixels", format, l.width, l.height)
 	}
 	if l.mended != nil {
 		l.data = bytes.Join(l.kept, nil)
-		if l.dropped {
-			l.mended = append(l.mended, "metadata removed")
-		}
+	}
+	if &picture[0] != &data[0] {
+		l.mended = slices.Insert(l.mended, 0, "unwrapped from base64")
 	}
 	l.turn = max(l.turn, 1)
 	return l, err

@@ -78,8 +78,6 @@ func (l *layout) readPNG() error {
 		}
 		if slices.Contains(pngKept, name) || critical {
 			l.keep(chunk)
-		} else {
-			l.dropped = true
 		}
 		pos += len(chunk)
 	}

@@ -11,10 +11,11 @@ import (
 	"image/png"
 	"slices"
 	"strconv"
+	"strings"
 )
 
-// A picture that is too large in bytes is encoded again with less quality, in
-// steps, and below minQuality with fewer pixels.
+// A picture that is too large in bytes is encoded again with less quality, in steps, and
+// below minQuality with fewer pixels.
 const (
 	qualityStep = 10
 	minQuality  = 60
@@ -25,29 +26,33 @@ const longestJPEG = 1<<16 - 1
 
 // shape is what becomes of a picture's outline.
 type shape struct {
-	part          image.Rectangle // what is left of the upright picture
-	width, height int             // of the result
-	changes       []string
+	part    image.Rectangle // what is left of the upright picture
+	size    image.Point     // of the result
+	changes []string
 }
 
-func (o Options) shape(l *layout) shape {
-	var s shape
+func (o Options) shape(l *layout) (s shape) {
 	change := func(what string, from, to image.Point) {
 		if from != to {
 			s.changes = append(s.changes, fmt.Sprintf("%s %dx%d -> %dx%d", what, from.X, from.Y, to.X, to.Y))
 		}
 	}
-	whole := l.turn.turned(image.Pt(l.width, l.height))
 	if l.turn != 1 {
 		s.changes = append(s.changes, "rotated")
 	}
+	whole := l.turn.turned(image.Pt(l.width, l.height))
 	s.part = image.Rectangle{Max: whole}
 	if o.Crop != "none" {
-		s.part = square(whole, o.Crop == "top")
+		edge := min(whole.X, whole.Y)
+		at := image.Pt((whole.X-edge)/2, (whole.Y-edge)/2)
+		if o.Crop == "top" {
+			at.Y = 0
+		}
+		s.part = image.Rectangle{at, at.Add(image.Pt(edge, edge))}
 	}
-	s.width, s.height = fit(s.part.Size(), o.MaxEdge)
+	s.size = fit(s.part.Size(), o.MaxEdge)
 	change("cropped", whole, s.part.Size())
-	change("scaled", s.part.Size(), image.Pt(s.width, s.height))
+	change("scaled", s.part.Size(), s.size)
 	return s
 }
 
@@ -61,66 +66,71 @@ func (s shape) memory(l *layout) int64 {
 	if l.format == formatJPEG { // never transparent
 		copies--
 	}
-	return 4 * int64(copies) * int64(s.width) * int64(s.height)
+	return 4 * int64(copies) * int64(s.size.X) * int64(s.size.Y)
 }
 
-// square returns the largest square in the middle of size; with top, as high up
-// as it goes.
-func square(size image.Point, top bool) image.Rectangle {
-	edge := min(size.X, size.Y)
-	at := size.Sub(image.Pt(edge, edge)).Div(2)
-	if top {
-		at.Y = 0
-	}
-	return image.Rectangle{at, at.Add(image.Pt(edge, edge))}
-}
-
-// fit returns size scaled down so that neither side is over edge; 0 is no
-// limit.
-func fit(size image.Point, edge int) (w, h int) {
+// fit returns size scaled down so that neither side is over edge; 0 is no limit.
+func fit(size image.Point, edge int) image.Point {
 	long := max(size.X, size.Y)
 	if edge == 0 || long <= edge {
-		return size.X, size.Y
+		return size
 	}
 	scaled := func(n int) int { return max((2*n*edge+long)/(2*long), 1) }
-	return scaled(size.X), scaled(size.Y)
+	return image.Pt(scaled(size.X), scaled(size.Y))
 }
 
 // over reports whether a picture of n bytes is too large.
 func (o Options) over(n int) bool { return o.MaxBytes > 0 && int64(n) > o.MaxBytes }
 
-// render makes a new picture from the pixels of l: with all the pixels and
-// quality that it may have, or what comes next to that and fits. Its colours are
-// those of sRGB.
+// kind names what the picture is stored as, for people.
+func (l *layout) kind() string {
+	name := strings.Replace(strings.ToUpper(l.format), "WEBP", "WebP", 1)
+	if l.progressive {
+		name = "progressive " + name
+	}
+	if l.inks == 4 {
+		name = "CMYK " + name
+	}
+	return name
+}
+
+// uploadable reports whether Smartsheet takes the picture as it is. A JPEG with print inks
+// is one by name, but hardly anything shows its colours right.
+func (l *layout) uploadable() bool {
+	return l.format == formatJPEG && l.inks != 4 || l.format == formatPNG || l.format == formatGIF
+}
+
+// render makes a new picture from the pixels of l: with all the pixels and quality that it
+// may have, or what comes next to that and fits. Its colours are those of sRGB.
 func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) (Picture, error) {
-	before := s.changes
 	colours := l.toSRGB()
-	if colours.note != "" {
-		before = append(before, colours.note)
+	for _, change := range []struct {
+		made bool
+		what string
+	}{
+		{colours.note != "", colours.note},
+		{!l.uploadable(), "converted from " + l.kind()},
+		{l.frames > 1, fmt.Sprintf("first of %d frames taken", l.frames)},
+		{len(l.stripped()) < len(l.data), "metadata removed"},
+	} {
+		if change.made {
+			s.changes = append(s.changes, change.what)
+		}
 	}
-	if !l.uploadable() {
-		before = append(before, "converted from "+l.kind())
-	}
-	if l.frames > 1 {
-		before = append(before, fmt.Sprintf("first of %d frames taken", l.frames))
-	}
-	if len(l.stripped()) < len(l.data) {
-		before = append(before, "metadata removed")
-	}
-	for edge := min(max(s.width, s.height), longestJPEG); ; edge = edge * 4 / 5 {
+	for edge := min(max(s.size.X, s.size.Y), longestJPEG); ; edge = edge * 4 / 5 {
 		if err := ctx.Err(); err != nil {
 			return Picture{}, err
 		}
-		w, h := fit(image.Pt(s.width, s.height), edge)
-		p := Picture{Width: w, Height: h, Changes: slices.Clip(before)}
-		if w != s.width || h != s.height {
-			p.Changes = append(p.Changes, fmt.Sprintf("scaled to %dx%d to fit", w, h))
+		size := fit(s.size, edge)
+		p := Picture{Width: size.X, Height: size.Y, Changes: slices.Clone(s.changes)}
+		if size != s.size {
+			p.Changes = append(p.Changes, fmt.Sprintf("scaled to %dx%d to fit", size.X, size.Y))
 		}
-		pixels := l.upright(m, s.part, image.Pt(w, h))
+		pixels := l.upright(m, s.part, size)
 		colours.apply(pixels)
 		if !pixels.Opaque() {
 			p.Format, p.Data = formatPNG, encodePNG(pixels)
-			if !o.over(len(p.Data)) {
+			if !o.over(len(p.Data)) && !o.thumbnail {
 				p.Changes = append(p.Changes, "encoded as PNG")
 				return p, nil
 			}
@@ -128,26 +138,15 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 			pixels = flatten(pixels, color.RGBA{uint8(n >> 16), uint8(n >> 8), uint8(n), 255})
 			p.Changes = append(p.Changes, "flattened on "+o.Background)
 		}
-		quality := 0
 		p.Format = formatJPEG
-		p.Data, quality = o.encode(pixels)
-		if !o.over(len(p.Data)) {
-			p.Changes = append(p.Changes, fmt.Sprintf("encoded as JPEG of quality %d", quality))
-			return p, nil
+		for quality := o.Quality; quality == o.Quality || quality >= minQuality; quality -= qualityStep {
+			if p.Data = encodeJPEG(pixels, quality); !o.over(len(p.Data)) {
+				p.Changes = append(p.Changes, fmt.Sprintf("encoded as JPEG of quality %d", quality))
+				return p, nil
+			}
 		}
 		if edge*4/5 < minEdge {
-			return Picture{}, refuse(TooLarge, "%d bytes even with %dx%d pixels, at most %d are allowed", len(p.Data), w, h, o.MaxBytes)
-		}
-	}
-}
-
-// encode makes a JPEG of the quality asked for, or as much less as is needed
-// and bearable to fit.
-func (o Options) encode(m *image.RGBA) (data []byte, quality int) {
-	for quality = o.Quality; ; quality -= qualityStep {
-		data = encodeJPEG(m, quality)
-		if !o.over(len(data)) || quality-qualityStep < minQuality {
-			return data, quality
+			return Picture{}, refuse(TooLarge, "%d bytes even with %dx%d pixels, at most %d are allowed", len(p.Data), size.X, size.Y, o.MaxBytes)
 		}
 	}
 }

@@ -181,8 +181,8 @@ func TestFit(t *testing.T) {
 		{4032, 3024, 1050, 1050, 788}, // 787.5
 	}
 	for _, tt := range tests {
-		if w, h := fit(image.Pt(tt.w, tt.h), tt.edge); w != tt.wantW || h != tt.wantH {
-			t.Errorf("%dx%d within %d: %dx%d, want %dx%d", tt.w, tt.h, tt.edge, w, h, tt.wantW, tt.wantH)
+		if got := fit(image.Pt(tt.w, tt.h), tt.edge); got != image.Pt(tt.wantW, tt.wantH) {
+			t.Errorf("%dx%d within %d: %v, want %dx%d", tt.w, tt.h, tt.edge, got, tt.wantW, tt.wantH)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package photo
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"unicode/utf8"
 )
@@ -64,19 +65,28 @@ var kinds = []kind{
 // bmpHeaders are the lengths of the header that follows that of a BMP file.
 var bmpHeaders = []uint32{12, 16, 40, 52, 56, 64, 108, 124}
 
-// IsPicture reports whether data, or what it holds in base64, begins like a picture of
-// a kind that Prepare reads.
+// IsPicture reports whether data, or what it holds in base64, begins like a picture of a
+// kind that Prepare reads.
 func IsPicture(data []byte) bool {
-	_, err := sniff(data)
-	if err != nil {
-		_, _, err = unwrap(data, err)
-	}
+	_, _, err := sniff(data)
 	return err == nil
 }
 
-// sniff returns the format that the first bytes of data show, or says what
-// data is instead.
-func sniff(data []byte) (string, error) {
+// sniff returns the format that the first bytes of a picture show, and the picture: data,
+// or what data holds in base64. Else it says what data is instead.
+func sniff(data []byte) (format string, picture []byte, err error) {
+	if format, err = formatOf(data); err == nil {
+		return format, data, nil
+	}
+	picture = unbase64(data)
+	format, inner := formatOf(picture)
+	if e, ok := errors.AsType[*Error](inner); ok && (e.Code == Empty || e.Code == NotAnImage) {
+		return "", nil, err
+	}
+	return format, picture, inner
+}
+
+func formatOf(data []byte) (string, error) {
 	if len(data) == 0 {
 		return "", refuse(Empty, "0 bytes")
 	}

@@ -3,7 +3,6 @@ package photo
 import (
 	"bytes"
 	"compress/zlib"
-	"context"
 	"image"
 	"image/draw"
 	"image/jpeg"
@@ -68,9 +67,11 @@ func (l *layout) readTIFF() error {
 	if d.entries[tagICC] != nil {
 		l.profile = append([]byte{}, d.bytes(tagICC)...)
 	}
-	if readable := t.readable(); d.short || l.width == 0 || l.height == 0 {
+	readable := t.readable()
+	switch {
+	case d.short || l.width == 0 || l.height == 0:
 		return errShortTIFF
-	} else if !readable {
+	case !readable:
 		return refuse(UnsupportedFormat, "TIFF with %d samples of %d bits, format %d, colours of kind %d, compression %d, predictor %d",
 			t.samples, d.numbers(tagBits), d.number(tagSampleFormat, 1), t.photometric, t.compression, d.number(tagPredictor, 1))
 	}
@@ -82,7 +83,7 @@ func (t *tiffFile) readable() bool {
 	other := func(n int64) bool { return n != int64(t.bits) }
 	format, predictor := t.number(tagSampleFormat, 1), t.number(tagPredictor, 1)
 	return slices.Contains([]int64{tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffPackBits, tiffDeflateOld}, t.compression) &&
-		t.colours > 0 && t.samples >= t.colours && t.samples <= 64 &&
+		t.colours > 0 && t.samples >= t.colours && t.samples <= 8 &&
 		slices.Contains([]int{1, 2, 4, 8, 16}, t.bits) && !slices.ContainsFunc(t.numbers(tagBits), other) &&
 		(format == 1 || format == 4) && // whole numbers, or not said
 		(predictor == 1 || predictor == 2 && t.bits >= 8) &&
@@ -125,7 +126,7 @@ func (l *layout) tiffBlocks() error {
 }
 
 // decodeTIFF decodes block by block, and each line by line.
-func (l *layout) decodeTIFF(ctx context.Context) (image.Image, error) {
+func (l *layout) decodeTIFF() (image.Image, error) {
 	t := l.tiff
 	m := image.NewNRGBA(image.Rect(0, 0, l.width, l.height))
 	for i := 3; i < len(m.Pix) && l.inks < 4; i += 4 {
@@ -138,11 +139,7 @@ func (l *layout) decodeTIFF(ctx context.Context) (image.Image, error) {
 		if t.compression == tiffJPEG {
 			decode = t.jpeg
 		}
-		err := ctx.Err()
-		if err == nil {
-			err = decode(m, at, i/(across*down), l.data[t.offsets[i]:t.offsets[i]+t.counts[i]])
-		}
-		if err != nil {
+		if err := decode(m, at, i/(across*down), l.data[t.offsets[i]:t.offsets[i]+t.counts[i]]); err != nil {
 			return nil, err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"image"
 	"io"
-	"math"
 
 	"golang.org/x/image/webp"
 )
@@ -21,27 +20,29 @@ func (l *layout) readWebP() error {
 	l.inks = 3
 	var screen, frame []byte // width and height less one, 24 bits each; the frame's chunks
 	for d = d[12:max(size, 12)]; len(d) >= 8; {
-		name, body, rest := riffChunk(d)
-		if body == nil {
+		name, n := string(d[:4]), int64(binary.LittleEndian.Uint32(d[4:]))
+		if n > int64(len(d)-8) {
 			return refuse(Truncated, "WebP with a %q chunk beyond its end", name)
 		}
+		chunk := d[:min(8+n+n&1, int64(len(d)))] // chunks begin at even places
+		body := chunk[8 : 8+n : 8+n]
+		d = d[len(chunk):]
 		switch {
 		case name == "EXIF":
 			// Some writers put JPEG's prefix before the block.
 			l.orient(bytes.TrimPrefix(body, []byte("Exif\x00\x00")))
 		case name == "ICCP":
 			l.profile = body
-		case name == "VP8X" && len(body) >= 10:
+		case name == "VP8X" && n >= 10:
 			screen = body[4:10]
 		case name == "ALPH", name == "VP8 ", name == "VP8L":
-			frame = append(frame, d[:len(d)-len(rest)]...)
-		case name == "ANMF" && len(body) >= 16:
+			frame = append(frame, chunk...)
+		case name == "ANMF" && n >= 16:
 			if l.frames++; l.frames == 1 {
 				l.at = image.Pt(2*uint24(body), 2*uint24(body[3:]))
 				l.data = extended(body[6:12], body[16:])
 			}
 		}
-		d = rest
 	}
 	if screen != nil && l.frames == 0 {
 		l.data = extended(screen, frame)
@@ -60,8 +61,8 @@ func (l *layout) readWebP() error {
 	return nil
 }
 
-// extended makes a WebP file with a header for transparency, if that is in a chunk of
-// its own, from the size of a picture and the chunks that hold its pixels.
+// extended makes a WebP file with a header for transparency, if that is in a chunk of its
+// own, from the size of a picture and the chunks that hold its pixels.
 func extended(size, chunks []byte) []byte {
 	d := append([]byte("RIFF....WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00"), size...)
 	if bytes.HasPrefix(chunks, []byte("ALPH")) {
@@ -72,54 +73,32 @@ func extended(size, chunks []byte) []byte {
 	return d
 }
 
-// riffChunk returns the chunk that d begins with, and what follows it. The body is nil
-// when d ends before it does.
-func riffChunk(d []byte) (name string, body, rest []byte) {
-	name = string(d[:4])
-	n := int64(binary.LittleEndian.Uint32(d[4:]))
-	if n > int64(len(d)-8) {
-		return name, nil, nil
-	}
-	return name, d[8 : 8+n : 8+n], d[min(8+n+n&1, int64(len(d))):] // chunks begin at even places
-}
-
 func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
 
 // decodeWebP decodes with the colours that were meant. Those of a lossy WebP are in the
-// narrow range of video, black at 16 and white at 235 (RFC 9649, section 2.5), which
-// the decoder hands on as if they were in the full range of a JPEG: they look faded.
+// narrow range of video, black at 16 and white at 235 (RFC 9649, section 2.5), which the
+// decoder hands on as if they were in the full range of a JPEG: they look faded.
 func decodeWebP(r io.Reader) (image.Image, error) {
 	m, err := webp.Decode(r)
-	if err != nil {
-		return nil, err
-	}
 	switch m := m.(type) {
 	case *image.YCbCr:
 		widen(m)
 	case *image.NYCbCrA:
 		widen(&m.YCbCr)
 	}
-	return m, nil
+	return m, err
 }
 
-// widen turns video's range into the full one.
+// widen turns video's range into the full one: 219 levels above 16 for the luma, 224
+// around 128 for the colours.
 func widen(m *image.YCbCr) {
-	var luma, chroma [256]byte
-	for i := range 256 {
-		luma[i] = stretch(i, 16, 219, 0)
-		chroma[i] = stretch(i, 128, 224, 128)
-	}
-	for i, y := range m.Y {
-		m.Y[i] = luma[y]
-	}
-	for _, plane := range [][]byte{m.Cb, m.Cr} {
-		for i, c := range plane {
-			plane[i] = chroma[c]
+	stretch := func(plane []byte, zero, levels, to int) {
+		for i, v := range plane {
+			n := 2*255*(int(v)-zero) + levels*(2*to+1) // twice the value and a half, times levels
+			plane[i] = byte(min(max(n/(2*levels), 0), 255))
 		}
 	}
-}
-
-// stretch spreads v, counted from zero, from a range to 255 values.
-func stretch(v, zero, from, to int) byte {
-	return byte(min(max(math.Round(float64(v-zero)*255/float64(from))+float64(to), 0), 255))
+	stretch(m.Y, 16, 219, 0)
+	stretch(m.Cb, 128, 224, 128)
+	stretch(m.Cr, 128, 224, 128)
 }

@@ -143,7 +143,7 @@ func (p *Pool) unprepared(ctx context.Context, it report.Item, s *plan.Step, src
 	if unread {
 		it.Hint = "save the photo smaller at the source: no setting lets a larger one in"
 	}
-	if src == "" || !bad.Final() { // too large to be read, so that there is no hash to know it by; or worth another try
+	if src == "" { // too large to be read, so that there is no hash to know it by
 		return ready{item: it}
 	}
 	u := rowOf(s)
