@@ -78,14 +78,14 @@ func (l *layout) readBMP() error {
 // browsers do: many programs write the fourth byte of a pixel and leave it zero.
 func (l *layout) decodeBMP() (image.Image, error) {
 	b, m := l.bmp, image.NewNRGBA(image.Rect(0, 0, l.width, l.height))
-	line := func(y int) []byte { // as they are stored
+	put := func(x, y int, c [4]byte) {
 		if !b.downwards {
 			y = l.height - 1 - y
 		}
-		return m.Pix[y*m.Stride:][:m.Stride]
+		copy(m.Pix[y*m.Stride+4*x:], c[:])
 	}
 	if b.compression == bmpRuns8 || b.compression == bmpRuns4 {
-		return m, b.runs(l.width, l.height, line)
+		return m, b.runs(l.width, l.height, put)
 	}
 	stride := (l.width*b.bits + 31) / 32 * 4
 	if len(b.pixels) < stride*(l.height-1)+(l.width*b.bits+7)/8 {
@@ -93,11 +93,10 @@ func (l *layout) decodeBMP() (image.Image, error) {
 	}
 	seen := byte(0)
 	for y := range l.height {
-		to := line(y)
 		for x := range l.width {
 			c := b.color(b.pixels[stride*y:], x)
-			copy(to[4*x:], c[:])
 			seen |= c[3]
+			put(x, y, c)
 		}
 	}
 	for i := 3; seen == 0 && i < len(m.Pix); i += 4 {
@@ -131,43 +130,38 @@ func (b *bitmap) color(row []byte, x int) [4]byte {
 }
 
 // runs unpacks runs of pixels. What they pass over stays transparent.
-func (b *bitmap) runs(w, h int, line func(y int) []byte) error {
+func (b *bitmap) runs(w, h int, put func(x, y int, c [4]byte)) error {
 	x, y := 0, 0
-	put := func(i int, v byte) { // pixel i of a run
-		if b.bits == 4 {
-			v = v >> (4 * (1 - i%2)) & 15
+	run := func(n int, colours []byte) { // which are taken again and again
+		for i := range n {
+			if x < w {
+				put(x, y, b.palette[packed(colours, i%(len(colours)*8/b.bits), b.bits)])
+			}
+			x++
 		}
-		if x < w {
-			copy(line(y)[4*x:], b.palette[v][:])
-		}
-		x++
 	}
 	for d := b.pixels; y < h; {
 		if len(d) < 2 {
 			return errShortBMP
 		}
-		n, v := int(d[0]), d[1]
-		d = d[2:]
-		size := (int(v)*b.bits + 15) / 16 * 2 // of pixels as they are
+		n, v := int(d[0]), int(d[1])
+		size := (v*b.bits + 15) / 16 * 2 // of pixels as they are
 		switch {
 		case n > 0:
-			for i := range n {
-				put(i, v)
-			}
+			run(n, d[1:2])
 		case v == 0: // end of line
 			x, y = 0, y+1
 		case v == 1: // end of picture
 			return nil
-		case v == 2 && len(d) >= 2: // jump
-			x, y, d = x+int(d[0]), y+int(d[1]), d[2:]
-		case v > 2 && len(d) >= size:
-			for i := range int(v) {
-				put(i, d[i*b.bits/8])
-			}
+		case v == 2 && len(d) >= 4: // jump
+			x, y, d = x+int(d[2]), y+int(d[3]), d[2:]
+		case v > 2 && len(d) >= 2+size:
+			run(v, d[2:2+size])
 			d = d[size:]
 		default:
 			return errShortBMP
 		}
+		d = d[2:]
 	}
 	return nil
 }

@@ -9,12 +9,11 @@ import (
 
 const pngSignature = "\x89PNG\r\n\x1a\n"
 
-// pngKept are the chunks that show in the picture (PNG, third edition, section
-// 11; the last three are those of animations). Every other ancillary chunk is
-// metadata, known to us or not.
+// pngKept are the ancillary chunks that show in the picture (PNG, third edition, section
+// 11; the last three are those of animations). Every other is metadata, known or not.
 var pngKept = []string{
-	"IHDR", "PLTE", "IDAT", "IEND", "tRNS", "cHRM", "gAMA", "iCCP", "sBIT", "sRGB", "cICP", "mDCV",
-	"cLLI", "bKGD", "hIST", "pHYs", "sPLT", "acTL", "fcTL", "fdAT",
+	"tRNS", "cHRM", "gAMA", "iCCP", "sBIT", "sRGB", "cICP", "mDCV", "cLLI", "bKGD", "hIST", "pHYs", "sPLT",
+	"acTL", "fcTL", "fdAT",
 }
 
 // pngColoured are those that say what the colours are.
@@ -22,16 +21,15 @@ var pngColoured = []string{"cICP", "iCCP", "sRGB", "cHRM", "gAMA"}
 
 var errNoIEND = &Error{Code: Truncated, Detail: "PNG ends before its IEND chunk"}
 
-// readPNG walks the chunks up to IEND and checks their sums. As viewers do, it
-// passes over a damaged chunk that is not critical, and over the end of a file
-// behind its last IDAT chunk. Whether the pixels are all there shows when they are
-// decoded.
+// readPNG walks the chunks up to IEND and checks their sums. As viewers do, it passes over
+// a damaged chunk that is not critical, and over the end of a file behind its last IDAT
+// chunk. Whether the pixels are all there shows when they are decoded.
 func (l *layout) readPNG() error {
-	d := l.data
-	l.keep(d[:len(pngSignature)])
+	d := l.data[len(pngSignature):]
+	l.keep(l.data[:len(pngSignature)])
 	colours := map[string][]byte{}
-	for pos, pixels := len(pngSignature), false; ; {
-		chunk := nextChunk(d[pos:])
+	for first, pixels := true, false; ; first = false {
+		chunk := nextChunk(d)
 		if pixels && (chunk == nil || string(chunk[4:8]) == "IEND" && !intact(chunk)) {
 			chunk = []byte("\x00\x00\x00\x00IEND\xae\x42\x60\x82")
 			l.mend("its missing IEND chunk added")
@@ -39,18 +37,15 @@ func (l *layout) readPNG() error {
 		if chunk == nil {
 			return errNoIEND
 		}
+		d = d[min(len(chunk), len(d)):]
 		name, body := string(chunk[4:8]), chunk[8:len(chunk)-4]
 		critical := name[0]&0x20 == 0
-		if !intact(chunk) {
-			if critical {
-				return damaged("PNG with a damaged %q chunk", name)
-			}
-			l.mend("its damaged " + strings.ToValidUTF8(name, "?") + " chunk removed")
-			pos += len(chunk)
-			continue
-		}
-		first := pos == len(pngSignature)
 		switch {
+		case !intact(chunk) && critical:
+			return damaged("PNG with a damaged %q chunk", name)
+		case !intact(chunk):
+			l.mend("its damaged " + strings.ToValidUTF8(name, "?") + " chunk removed")
+			continue
 		case name == "CgBI":
 			return refuse(UnsupportedFormat, "PNG in Apple's private variant (CgBI)")
 		case first != (name == "IHDR"), first && len(body) != 13:
@@ -61,38 +56,32 @@ func (l *layout) readPNG() error {
 			}
 		case name == "IDAT":
 			pixels = true
-		case name == "IEND":
-			if !pixels {
-				return refuse(Truncated, "PNG without pixels")
-			}
-			l.keep(chunk)
-			l.pngColours(colours)
-			return nil
+		case name == "IEND" && !pixels:
+			return refuse(Truncated, "PNG without pixels")
 		case name == "eXIf":
 			l.orient(body)
 		case name == "acTL" && len(body) == 8:
 			l.frames = int(binary.BigEndian.Uint32(body))
 		}
-		if colours[name] == nil && slices.Contains(pngColoured, name) {
+		if slices.Contains(pngColoured, name) && colours[name] == nil {
 			colours[name] = body
 		}
-		if slices.Contains(pngKept, name) || critical {
+		if critical || slices.Contains(pngKept, name) {
 			l.keep(chunk)
 		}
-		pos += len(chunk)
+		if name == "IEND" {
+			l.pngColours(colours)
+			return nil
+		}
 	}
 }
 
 // nextChunk returns the chunk that d begins with, or nil if d ends before it does.
 func nextChunk(d []byte) []byte {
-	if len(d) < 12 {
+	if len(d) < 12 || int64(binary.BigEndian.Uint32(d)) > int64(len(d)-12) {
 		return nil
 	}
-	n := int64(binary.BigEndian.Uint32(d))
-	if n > int64(len(d)-12) {
-		return nil
-	}
-	return d[:12+n]
+	return d[:12+binary.BigEndian.Uint32(d)]
 }
 
 // intact reports whether the sum of a chunk is right.
