@@ -17,21 +17,32 @@ import (
 
 // Describe implements sources.Describer: size, times and inode of the file, and the
 // line of the mapping file that names it.
-func (s *Source) Describe(ctx context.Context, ref sources.Ref) ([]sources.Fact, error) {
-	root, err := s.open(ctx)
-	if err != nil {
-		return nil, err
+func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources.Fact, err error) {
+	c := caller[[]sources.Fact]{each: func(f []sources.Fact) error { facts = f; return nil }}
+	err = c.wait(ctx, func() error {
+		root, err := s.open()
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		f, err := s.describe(root, nameOf(ref))
+		if err != nil {
+			return err
+		}
+		return c.take(ctx, f)
+	})
+	return facts, err
+}
+
+func (s *Source) describe(root *os.Root, name string) (facts []sources.Fact, err error) {
+	add := func(name, format string, args ...any) {
+		facts = append(facts, sources.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
 	}
-	defer root.Close()
-	name := nameOf(ref)
 	file := filepath.Join(s.o.Path, filepath.FromSlash(name))
 	if !isText(file) || !norm.NFC.IsNormalString(file) { // two may look the same
 		file = strconv.QuoteToASCII(file)
 	}
-	facts := []sources.Fact{{Name: "path", Value: sources.Text(file)}}
-	add := func(name, format string, args ...any) {
-		facts = append(facts, sources.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
-	}
+	add("path", "%s", sources.Text(file))
 	fi, err := root.Lstat(name)
 	if err == nil && fi.Mode()&fs.ModeSymlink != 0 {
 		if to, err := root.Readlink(name); err == nil {
@@ -43,7 +54,17 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) ([]sources.Fact,
 		add("file", "%v", cause(err))
 		return facts, nil
 	}
-	s.describeFile(fi, add)
+	f := factsOf(fi)
+	at := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
+	add("size", "%d bytes", f.size)
+	add("modified", "%s", at(f.modified))
+	if f.inode != 0 { // known here
+		add("changed", "%s (of the inode)", at(f.changed))
+		add("inode", "%d", f.inode)
+	}
+	if wait := max(clockGranularity, s.o.MinAge); f.age(time.Now()) < wait {
+		add("age", "less than %v: too young for a stamp", wait)
+	}
 	if s.o.MappingFile == "" {
 		return facts, nil
 	}
@@ -57,20 +78,4 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) ([]sources.Fact,
 		add("mapping", "%s, line %d: %s, %s", sources.Text(s.mappingPath()), l.line, sources.Text(key), sources.Text(l.email))
 	}
 	return facts, nil
-}
-
-func (s *Source) describeFile(fi os.FileInfo, add func(name, format string, args ...any)) {
-	f := factsOf(fi)
-	at := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
-	add("size", "%d bytes", f.size)
-	add("modified", "%s", at(f.modified))
-	if f.changed != 0 {
-		add("changed", "%s (of the inode)", at(f.changed))
-	}
-	if f.inode != 0 {
-		add("inode", "%d", f.inode)
-	}
-	if wait := max(clockGranularity, s.o.MinAge); f.age(time.Now()) < wait {
-		add("age", "less than %v: too young for a stamp", wait)
-	}
 }

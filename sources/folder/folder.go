@@ -13,13 +13,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/sync/errgroup"
 
 	"photosync/sources"
 )
@@ -112,32 +111,8 @@ func cause(err error) error {
 	return err
 }
 
-// open opens the top folder, and waits for it no longer than ctx.
-func (s *Source) open(ctx context.Context) (*os.Root, error) {
-	type opened struct {
-		root *os.Root
-		err  error
-	}
-	c := make(chan opened, 1)
-	go func() {
-		root, err := s.openRoot()
-		c <- opened{root, err}
-	}()
-	select {
-	case o := <-c:
-		return o.root, o.err
-	case <-ctx.Done():
-		go func() {
-			if o := <-c; o.err == nil {
-				o.root.Close()
-			}
-		}()
-		return nil, context.Cause(ctx)
-	}
-}
-
-// openRoot looks first, because opening a FIFO waits.
-func (s *Source) openRoot() (*os.Root, error) {
+// open opens the top folder. It looks first, because opening a FIFO waits.
+func (s *Source) open() (*os.Root, error) {
 	fi, err := os.Stat(s.o.Path)
 	if err == nil && !fi.IsDir() {
 		err = errNotFolder
@@ -179,71 +154,45 @@ func isText(name string) bool {
 	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// workers are the goroutines that list or read. They share these fields.
-type workers[T any] struct {
-	*errgroup.Group
-	ctx  context.Context // done when one of them failed, or the caller stopped
-	emit func(T)         // passes a result to the caller
-}
-
-// endTimeout is how long the workers may take to end after the caller stopped. A
-// share whose server does not answer may block them for ever. Then collect returns
-// without them.
+// endTimeout is how long the workers may take to end after the caller's context is done.
+// A share whose server does not answer may block them for ever: then they are left behind.
 const endTimeout = time.Second
 
-// collect runs work and what work starts, at most limit goroutines at a time, and
-// calls each, on the caller's goroutine, for every result that they emit. It returns
-// when all of them have ended, or soon after ctx is done, then with its error. An error
-// of each goes before theirs.
-func collect[T any](ctx context.Context, limit int, work func(workers[T]) error, each func(T) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(limit)
-	found := make(chan T, limit)
-	var failed error
-	g.Go(func() error { return work(workers[T]{g, gctx, func(t T) { found <- t }}) })
-	go func() {
-		failed = g.Wait()
-		close(found)
-	}()
-	defer func() { // also when each panics
-		cancel()
-		drain(found)
-	}()
-	for {
-		select {
-		case t, more := <-found:
-			if !more {
-				return cmp.Or(failed, context.Cause(ctx))
-			}
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if err := each(t); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+// caller is whoever lists or reads: it waits for the workers and takes what they find.
+type caller[T any] struct {
+	each func(T) error
+	busy sync.Mutex // while each runs
+	err  error      // of each
 }
 
-// drain drops the results that still come, until all workers have ended.
-func drain[T any](found <-chan T) {
-	enough := time.NewTimer(endTimeout)
-	defer enough.Stop()
-	for {
-		select {
-		case _, more := <-found:
-			if !more {
-				return
-			}
-		case <-enough.C:
-			go func() {
-				for range found {
-				}
-			}()
-			return
+// wait runs work to its end, or until soon after ctx is done. Then it returns the error
+// of ctx, and each is not called any more.
+func (c *caller[T]) wait(ctx context.Context, work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return cmp.Or(err, context.Cause(ctx))
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+	case <-time.After(endTimeout):
+	}
+	c.busy.Lock()
+	defer c.busy.Unlock()
+	return context.Cause(ctx)
+}
+
+// take calls each for all of found, one call at a time, whatever workers found them. It
+// stops when a call fails or ctx is done.
+func (c *caller[T]) take(ctx context.Context, found ...T) error {
+	c.busy.Lock()
+	defer c.busy.Unlock()
+	for _, t := range found {
+		if c.err = cmp.Or(c.err, context.Cause(ctx)); c.err == nil {
+			c.err = c.each(t)
 		}
 	}
+	return c.err
 }

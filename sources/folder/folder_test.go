@@ -233,14 +233,15 @@ func TestShareThatHangs(t *testing.T) {
 		over := errors.New("the time is over")
 		time.AfterFunc(time.Minute, func() { cancel(over) })
 		start, n := time.Now(), 0
-		err := collect(ctx, 2, func(c workers[int]) error {
-			c.emit(1)
+		c := caller[int]{each: func(int) error { n++; return nil }}
+		err := c.wait(ctx, func() error {
+			err := c.take(ctx, 1)
 			<-answers
 			for i := range 10 { // nobody takes them any more
-				c.emit(i)
+				err = errors.Join(err, c.take(ctx, i))
 			}
-			return nil
-		}, func(int) error { n++; return nil })
+			return err
+		})
 		if took := time.Since(start); !errors.Is(err, over) || n != 1 || took > time.Minute+endTimeout {
 			t.Errorf("returned after %v with error %v and %d found", took, err, n)
 		}
@@ -401,21 +402,14 @@ func TestYoungFilesAreDistrusted(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer root.Close()
-		d, err := root.Open(".")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		b, err := nextBlock(d)
-		if err != nil {
-			t.Fatal(err)
-		}
 		w := walk{s: New(Options{Path: dir, MinAge: c.minAge}), root: root}
-		for e := range b.entries {
-			stamp, ok, err := w.stat(e.name, e, written.Add(c.age))
-			if got := stamp != ""; got != c.want || !ok || err != nil {
-				t.Errorf("a file %v old has a stamp: %v, want %v; listed %v, error %v", c.age, got, c.want, ok, err)
-			}
+		f := file{name: "a@example.com.jpg", base: "a@example.com.jpg"}
+		if err := w.stat(root, &f); err != nil {
+			t.Fatal(err)
+		}
+		p, why := w.person(&f, written.Add(c.age))
+		if got := p.Stamp != ""; got != c.want || why != "" {
+			t.Errorf("a file %v old has a stamp: %v, want %v; ignored as %q", c.age, got, c.want, why)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/csv"
 	"errors"
@@ -23,7 +22,7 @@ import (
 )
 
 const (
-	maxMapping  = 256 << 20 // bytes: far above what half a million employees need
+	maxMapping  = 64 << 20 // bytes: far above what half a million employees need
 	shownFaults = 20
 )
 
@@ -113,82 +112,41 @@ func (s *Source) mappingPath() string {
 	return filepath.Join(s.o.Path, s.o.MappingFile)
 }
 
-// mappingName is the name that the mapping file has in a listing, if it lies in
-// the folder.
-func (s *Source) mappingName() string {
-	if s.o.MappingFile == "" {
-		return ""
-	}
-	rel, err := filepath.Rel(s.o.Path, s.mappingPath())
-	if err != nil {
-		return ""
-	}
-	return filepath.ToSlash(rel)
-}
-
 // loadMapping reads the mapping file. Its errors are *MappingError.
 func (s *Source) loadMapping(root *os.Root) (mapping, error) {
-	m, err := s.readMapping(root)
-	if e, ok := errors.AsType[*MappingError](err); ok {
-		e.Path = s.mappingPath()
-	} else if err != nil {
-		err = &MappingError{Path: s.mappingPath(), Err: err}
-	}
-	return m, err
-}
-
-func (s *Source) readMapping(root *os.Root) (mapping, error) {
 	// It is opened like a photo when it lies in the folder: who may write there must
 	// not have us read, and quote, another file by a link.
 	open := root.OpenFile
 	if filepath.IsAbs(s.o.MappingFile) {
 		open = os.OpenFile
 	}
-	f, err := open(s.o.MappingFile, os.O_RDONLY|nonBlock, 0)
+	data, err := readFile(open, s.o.MappingFile, &s.buffers, func(f facts) error {
+		if f.size > maxMapping {
+			return fmt.Errorf("%d bytes, %d are read at most", f.size, maxMapping)
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, err
+		return nil, &MappingError{Path: s.mappingPath(), Err: err}
 	}
-	defer f.Close()
-	before, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !before.Mode().IsRegular():
-		return nil, errNotFile
-	case before.Size() > maxMapping:
-		return nil, fmt.Errorf("%d bytes, %d are read at most", before.Size(), maxMapping)
+	m, faults := parseMapping(data)
+	if faults != nil {
+		faults.Path = s.mappingPath()
+		return nil, faults
 	}
-	m, parsing := parseMapping(f)
-	end, err := f.Seek(0, io.SeekCurrent)
-	after, err2 := f.Stat()
-	if err := errors.Join(err, err2); err != nil {
-		return nil, err
-	}
-	if end > before.Size() || factsOf(after) != factsOf(before) {
-		return nil, fmt.Errorf("%w: it changed while it was read", sources.ErrUnstable)
-	}
-	return m, parsing
+	return m, nil
 }
 
-// parseMapping reads CSV (RFC 4180) of two columns. Faults in it are a
-// *MappingError.
-func parseMapping(in io.Reader) (mapping, error) {
-	b := bufio.NewReader(in)
-	start, err := b.Peek(4096)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
+// parseMapping reads CSV (RFC 4180) of two columns.
+func parseMapping(data []byte) (mapping, *MappingError) {
 	m, faults := mapping{}, &MappingError{}
-	if bytes.HasPrefix(start, []byte("\xff\xfe")) || bytes.HasPrefix(start, []byte("\xfe\xff")) {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 		faults.fault(1, errors.New("the file is in UTF-16: save it as CSV in UTF-8"))
 		return nil, faults
 	}
-	if bom := []byte("\ufeff"); bytes.HasPrefix(start, bom) {
-		b.Discard(len(bom)) // it is in the buffer: cannot fail
-		start = start[len(bom):]
-	}
-	r := csv.NewReader(b)
-	r.Comma, r.FieldsPerRecord, r.ReuseRecord = separator(start), -1, true
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	r := csv.NewReader(bytes.NewReader(data))
+	r.Comma, r.FieldsPerRecord, r.ReuseRecord = separator(data), -1, true
 	for first := true; ; first = false {
 		fields, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -197,9 +155,6 @@ func parseMapping(in io.Reader) (mapping, error) {
 		if pe, ok := errors.AsType[*csv.ParseError](err); ok {
 			faults.fault(pe.Line, pe.Err)
 			continue
-		}
-		if err != nil {
-			return nil, err
 		}
 		line, _ := r.FieldPos(0)
 		if first && len(fields) == 2 && title().MatchString(strings.TrimSpace(fields[1])) {
@@ -220,8 +175,8 @@ func parseMapping(in io.Reader) (mapping, error) {
 
 // separator is what stands between the columns: a comma, or what spreadsheets
 // write where the comma is part of numbers, if the first line has no comma.
-func separator(start []byte) rune {
-	line, _, _ := bytes.Cut(start, []byte("\n"))
+func separator(data []byte) rune {
+	line, _, _ := bytes.Cut(data, []byte("\n"))
 	for _, c := range []rune{',', ';', '\t'} {
 		if bytes.ContainsRune(line, c) {
 			return c

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"photosync/sources"
@@ -25,125 +26,131 @@ const (
 	readAhead = 2 * sources.MaxPhotoBytes
 )
 
+var errChanged = fmt.Errorf("%w: it changed each of %d times that it was read", sources.ErrUnstable, readTries)
+
 // Photos implements sources.Source.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
-	root, err := s.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	room := semaphore.NewWeighted(readAhead)
 	todo := slices.Clone(refs)
 	slices.SortFunc(todo, sources.Ref.Compare)
 	todo = slices.Compact(todo)
-	return collect(ctx, min(readers, len(todo))+1, func(c workers[held]) error {
+	c := caller[sources.Photo]{each: each}
+	return c.wait(ctx, func() error {
+		root, err := s.open()
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(readers)
+		r := reader{s, root, semaphore.NewWeighted(readAhead)}
 		for _, ref := range todo {
-			c.Go(func() error {
-				if c.ctx.Err() != nil {
-					return context.Cause(c.ctx)
+			if gctx.Err() != nil {
+				break
+			}
+			g.Go(func() error {
+				p, size, err := r.photo(gctx, ref)
+				defer r.room.Release(size)
+				if err != nil {
+					return err
 				}
-				t, err := s.photo(c.ctx, root, ref, room)
-				if err == nil {
-					c.emit(t)
-				}
-				return err
+				return c.take(gctx, p)
 			})
 		}
-		return nil
-	}, func(t held) error {
-		defer room.Release(t.bytes)
-		return each(t.Photo)
+		return g.Wait()
 	})
 }
 
-// held is a photo and how many bytes of readAhead it takes.
-type held struct {
-	sources.Photo
-	bytes int64
+// reader reads photos.
+type reader struct {
+	s    *Source
+	root *os.Root
+	room *semaphore.Weighted // of readAhead
 }
 
-// photo reads one file, again if it changed meanwhile. Its error is that of ctx, or
-// one of the whole folder or of this machine.
-func (s *Source) photo(ctx context.Context, root *os.Root, ref sources.Ref, room *semaphore.Weighted) (held, error) {
-	t := held{Photo: sources.Photo{Ref: ref}}
-	for range readTries {
-		t.Err = s.readOnce(ctx, root, &t, room)
-		if ctx.Err() != nil {
-			return t, context.Cause(ctx)
+// photo reads one file, and takes room for its size. Its error is that of ctx, or one
+// of the whole folder or of this machine.
+func (r *reader) photo(ctx context.Context, ref sources.Ref) (p sources.Photo, size int64, err error) {
+	data, err := readFile(r.root.OpenFile, nameOf(ref), &r.s.buffers, func(f facts) error {
+		if err := r.s.readable(f); err != nil {
+			return err
 		}
-		if !errors.Is(t.Err, errChanged) {
-			break
+		r.room.Release(size) // of the last try
+		if size = 0; r.room.Acquire(ctx, f.size) == nil {
+			size = f.size
 		}
-		room.Release(t.bytes)
-		t.bytes = 0
+		return context.Cause(ctx)
+	})
+	if ctx.Err() != nil {
+		return p, size, context.Cause(ctx)
 	}
-	if errors.Is(t.Err, sources.ErrGone) && s.replaced(root) {
-		return t, newError(s.o.Path, errReplaced)
+	p = sources.Photo{Ref: ref, Data: data, Lender: &r.s.buffers}
+	switch {
+	case err == nil:
+		return p, size, nil
+	case errors.Is(err, fs.ErrNotExist) && r.s.replaced(r.root):
+		return p, size, newError(r.s.o.Path, errReplaced)
+	case errors.Is(err, fs.ErrNotExist):
+		err = sources.ErrGone
+	case sources.HostFault(err) != nil:
+		return p, size, newError(r.s.o.Path, err)
 	}
-	if sources.HostFault(t.Err) != nil {
-		return t, newError(s.o.Path, t.Err)
-	}
-	if t.Err != nil {
-		if !errors.Is(t.Err, sources.ErrGone) {
-			t.Err = cause(t.Err)
-		}
-		t.Data, t.Err = nil, fmt.Errorf("read %q: %w", nameOf(ref), t.Err)
-	}
-	return t, nil
-}
-
-var errChanged = fmt.Errorf("%w: it changed each of %d times that it was read", sources.ErrUnstable, readTries)
-
-// readOnce reads the file of t and checks that it did not change meanwhile. Opening
-// does not wait, in case a FIFO has taken the file's place.
-func (s *Source) readOnce(ctx context.Context, root *os.Root, t *held, room *semaphore.Weighted) error {
-	f, err := root.OpenFile(nameOf(t.Ref), os.O_RDONLY|nonBlock, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return sources.ErrGone
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	before := factsOf(fi)
-	if err := s.readable(before); err != nil {
-		return err
-	}
-	if err := room.Acquire(ctx, before.size); err != nil {
-		return err
-	}
-	t.bytes = before.size
-	// One byte more than expected shows that a file grows.
-	data := s.buffers.Get(int(before.size) + 1)
-	n, err := io.ReadFull(f, data)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if fi, err = f.Stat(); err != nil {
-		return err
-	}
-	// The change time, too: a program that sets the modification time back
-	// (cp -p, rsync -t) does not hide that it wrote.
-	if int64(n) != before.size || factsOf(fi) != before {
-		return errChanged
-	}
-	t.Data, t.Lender = data[:n], &s.buffers
-	return nil
+	p.Err = fmt.Errorf("read %q: %w", nameOf(ref), cause(err))
+	return p, size, nil
 }
 
 // readable returns why a file is not read; nil: it is.
 func (s *Source) readable(f facts) error {
 	switch age := f.age(time.Now()); {
-	case !f.regular():
-		return errNotFile
 	case f.size > sources.MaxPhotoBytes:
 		return fmt.Errorf("%w: %d bytes, %d are read at most", sources.ErrTooLarge, f.size, sources.MaxPhotoBytes)
 	case age < s.o.MinAge:
 		return fmt.Errorf("%w: it was written %v ago, and min_age is %v", sources.ErrUnstable, max(age, 0).Round(time.Second), s.o.MinAge)
 	}
 	return nil
+}
+
+// readFile reads a regular file, again if it changed meanwhile. allow says, by the facts
+// of the file, why it is not read.
+func readFile(open func(string, int, fs.FileMode) (*os.File, error), name string, lender *sources.Buffers, allow func(facts) error) (data []byte, err error) {
+	for range readTries {
+		if data, err = readOnce(open, name, lender, allow); !errors.Is(err, errChanged) {
+			break
+		}
+	}
+	return data, err
+}
+
+func readOnce(open func(string, int, fs.FileMode) (*os.File, error), name string, lender *sources.Buffers, allow func(facts) error) ([]byte, error) {
+	// Opening does not wait, in case a FIFO has taken the file's place.
+	f, err := open(name, os.O_RDONLY|nonBlock, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	before := factsOf(fi)
+	if !before.regular() {
+		return nil, errNotFile
+	}
+	if err := allow(before); err != nil {
+		return nil, err
+	}
+	// One byte more than expected shows that a file grows.
+	data := lender.Get(int(before.size) + 1)
+	n, err := io.ReadFull(f, data)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if fi, err = f.Stat(); err != nil {
+		return nil, err
+	}
+	// The change time, too: a program that sets the modification time back
+	// (cp -p, rsync -t) does not hide that it wrote.
+	if int64(n) != before.size || factsOf(fi) != before {
+		return nil, errChanged
+	}
+	return data[:n], nil
 }

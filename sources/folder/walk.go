@@ -9,37 +9,27 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"photosync/sources"
 )
+
+// namesAtOnce is how many names of a folder are read, and then listed by one worker.
+const namesAtOnce = 512
 
 // List implements sources.Source. A folder that cannot be read, the top one or
 // one below, is an error that names it. A file that cannot be read is listed without
 // a stamp, so that reading it shows why.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
-	root, err := s.open(ctx)
-	if err != nil {
-		return sources.Listing{}, err
-	}
-	defer root.Close()
-	w := walk{s: s, root: root, ignored: map[string]*count{}}
-	// One goroutine more than processors: one may wait for the caller.
-	err = collect(ctx, runtime.GOMAXPROCS(0)+1, func(c workers[[]sources.Person]) error {
-		w.workers = c
-		return w.all()
-	}, func(people []sources.Person) error {
-		for _, p := range people {
-			if err := each(p); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	w := walk{s: s, caller: caller[sources.Person]{each: each}, ignored: map[string]*count{}}
+	err := w.wait(ctx, func() error { return w.all(ctx) })
 	w.mu.Lock() // a blocked worker may still be there
 	defer w.mu.Unlock()
 	w.listing.Warnings = w.warnings(err == nil)
@@ -50,10 +40,13 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 
 // walk is one listing.
 type walk struct {
-	workers[[]sources.Person]
-	s     *Source
-	root  *os.Root
-	names mapping // nil: files are named after people
+	caller[sources.Person]
+	s       *Source
+	root    *os.Root
+	mapping string  // the mapping file's name, if it lies in the folder
+	names   mapping // nil: files are named after people
+	group   *errgroup.Group
+	ctx     context.Context // done when one worker failed
 
 	mu      sync.Mutex // guards what follows
 	listing sources.Listing
@@ -84,8 +77,8 @@ func (w *walk) ignore(why, name string) {
 const (
 	notEmail    = "the name is not an email address"
 	notMapped   = "not in the mapping file"
-	otherType   = "not named .jpg, .png, .gif, .webp, .bmp or .tif"
 	phoneType   = "HEIC and AVIF cannot be sent: export these photos as JPEG"
+	otherType   = "not named .jpg, .png, .gif, .webp, .bmp or .tif"
 	hidden      = "hidden, or the file server's own"
 	notRegular  = "not a regular file"
 	subfolder   = "a subfolder, and recursive is off"
@@ -108,18 +101,37 @@ func (w *walk) warnings(complete bool) []string {
 }
 
 // all lists the whole folder.
-func (w *walk) all() error {
+func (w *walk) all(ctx context.Context) (err error) {
+	if w.root, err = w.s.open(); err != nil {
+		return err
+	}
+	defer w.root.Close()
 	fi, err := w.root.Stat(".")
 	if err != nil {
 		return newError(w.s.o.Path, err)
 	}
 	w.s.listed.Store(&fi)
 	if w.s.o.MappingFile != "" {
+		if rel, err := filepath.Rel(w.s.o.Path, w.s.mappingPath()); err == nil {
+			w.mapping = filepath.ToSlash(rel)
+		}
 		if w.names, err = w.s.loadMapping(w.root); err != nil {
 			return err
 		}
 	}
-	return w.dir(".")
+	w.group, w.ctx = errgroup.WithContext(ctx)
+	// One goroutine more than processors: one may wait for the caller.
+	w.group.SetLimit(runtime.GOMAXPROCS(0) + 1)
+	w.group.Go(func() error { return w.folder(".") })
+	return w.group.Wait()
+}
+
+// start runs f on an idle worker, or here if there is none.
+func (w *walk) start(f func() error) error {
+	if w.group.TryGo(f) {
+		return nil
+	}
+	return f()
 }
 
 // failed is the error of the folder name, relative to the root.
@@ -132,23 +144,27 @@ func (w *walk) failed(name string, err error) error {
 	return &Error{Path: path.Join(w.s.o.Path, name), Err: err, Top: w.s.o.Path, Entries: w.listing.Entries}
 }
 
-// dir lists the folder name, relative to the root. While it reads on, idle workers
-// list the files in the blocks that it has read.
-func (w *walk) dir(name string) error {
-	// Opening does not wait, in case a FIFO has taken the folder's place.
-	d, err := w.root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
+// folder lists the folder name, relative to the root. While it reads on, idle workers
+// list the files whose names it has read.
+func (w *walk) folder(name string) error {
+	root, err := w.root.OpenRoot(name)
 	if err != nil {
 		return w.failed(name, err)
 	}
-	defer d.Close()
-	var listing sync.WaitGroup // the workers need d
+	defer root.Close()
+	f, err := root.Open(".")
+	if err != nil {
+		return w.failed(name, err)
+	}
+	defer f.Close()
+	var listing sync.WaitGroup // the workers need root
 	defer listing.Wait()
 	for {
 		if w.ctx.Err() != nil {
 			return context.Cause(w.ctx)
 		}
 		now := time.Now() // before stat: what is written after it must not seem old
-		b, err := nextBlock(d)
+		names, err := f.Readdirnames(namesAtOnce)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -156,63 +172,56 @@ func (w *walk) dir(name string) error {
 			return w.failed(name, err)
 		}
 		listing.Add(1)
-		list := func() error {
+		if err := w.start(func() error {
 			defer listing.Done()
-			return w.block(name, b, now)
-		}
-		if !w.TryGo(list) {
-			if err := list(); err != nil {
-				return err
-			}
+			return w.files(name, root, names, now)
+		}); err != nil {
+			return err
 		}
 	}
 }
 
-// block lists the files in a part of the folder dir, and then the folders in it.
-func (w *walk) block(dir string, b block, now time.Time) error {
+// files lists some of the files in a folder, and then the folders among them.
+func (w *walk) files(folder string, root *os.Root, names []string, now time.Time) error {
 	var people []sources.Person
 	var below []string
-	n := 0
-	for e := range b.entries {
-		if e.kind == fs.ModeIrregular { // this file system does not say
-			if f, err := e.stat(); err == nil {
-				e.kind = f.kind
-			}
-		}
-		name := e.name
-		if dir != "." {
-			name = dir + "/" + e.name
-		}
+	n, prefix := 0, ""
+	if folder != "." {
+		prefix = folder + "/"
+	}
+	for _, base := range names {
+		f := file{name: prefix + base, base: base}
 		switch {
-		case name == w.s.mappingName():
+		case f.name == w.mapping:
 			continue
-		case isHidden(e.name):
-			w.ignore(hidden, name)
+		case isHidden(base):
+			w.ignore(hidden, f.name)
 			continue
-		case e.kind.IsDir() && w.s.o.Recursive:
-			below = append(below, name)
+		}
+		if err := w.stat(root, &f); err != nil {
+			return w.failed(folder, err)
+		}
+		if f.kind.IsDir() && !f.link && w.s.o.Recursive {
+			below = append(below, f.name)
 			continue
 		}
 		n++
-		p, ok, err := w.person(name, e, now)
-		if err != nil {
-			return err
-		}
-		if ok {
+		switch p, why := w.person(&f, now); {
+		case why != "":
+			w.ignore(why, f.name)
+		case !f.gone():
 			people = append(people, p)
 		}
 	}
 	w.mu.Lock()
 	w.listing.Entries += n
 	w.mu.Unlock()
-	if len(people) > 0 {
-		w.emit(people)
+	if err := w.take(w.ctx, people...); err != nil {
+		return err
 	}
 	for _, name := range below {
-		if !w.TryGo(func() error { return w.dir(name) }) {
-			if err := w.dir(name); err != nil {
-				return err
-			}
+		if err := w.start(func() error { return w.folder(name) }); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -229,63 +238,64 @@ func isHidden(name string) bool {
 	return strings.HasPrefix(name, ".")
 }
 
-// person makes a Person of the file called name, if it is a photo that names one.
-func (w *walk) person(name string, e entry, now time.Time) (p sources.Person, ok bool, err error) {
-	if e.kind.IsDir() {
-		w.ignore(subfolder, name)
-		return p, false, nil
-	}
-	stem, ok := photoName(e.name)
-	if !ok {
-		why := otherType
-		switch strings.ToLower(path.Ext(name)) {
-		case ".heic", ".heif", ".avif":
-			why = phoneType
-		}
-		w.ignore(why, name)
-		return p, false, nil
-	}
-	email, why := w.who(e.name, stem)
-	if why != "" {
-		w.ignore(why, name)
-		return p, false, nil
-	}
-	stamp, ok, err := w.stat(name, e, now)
-	if err != nil || !ok {
-		return p, false, err
-	}
-	return sources.Person{
-		Own: []string{email}, Ref: refOf(name), Stamp: stamp, HasPhoto: sources.Present,
-	}, true, nil
+// file is a name in a folder.
+type file struct {
+	name string // relative to the top folder
+	base string
+	link bool
+	facts
+	err error // of stat; then there are no facts
 }
 
-// stat returns the stamp of the file called name, and whether it is a regular file.
-func (w *walk) stat(name string, e entry, now time.Time) (stamp string, ok bool, err error) {
-	f, err := e.stat()
-	link := err == nil && f.kind&fs.ModeSymlink != 0
-	if link { // it is followed, inside the root only
-		var fi fs.FileInfo
-		if fi, err = w.root.Stat(name); err == nil {
-			f = factsOf(fi)
+// gone reports whether the file was deleted since the folder was read.
+func (f *file) gone() bool { return !f.link && errors.Is(f.err, fs.ErrNotExist) }
+
+// stat fills in the facts of f; a link is followed, inside the top folder only. It
+// returns an error of the whole folder, or of this machine.
+func (w *walk) stat(root *os.Root, f *file) error {
+	fi, err := root.Lstat(f.base)
+	if f.link = err == nil && fi.Mode()&fs.ModeSymlink != 0; f.link {
+		fi, err = w.root.Stat(f.name)
+	}
+	if err == nil {
+		f.facts = factsOf(fi)
+		return nil
+	}
+	// Stat needs no right to the file itself.
+	if f.err = err; sources.HostFault(err) != nil || !f.link && errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil
+}
+
+// person makes a Person of a file, or returns why it is not the photo of one.
+func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
+	if f.kind.IsDir() && !f.link {
+		return p, subfolder
+	}
+	stem, ok := photoName(f.base)
+	if !ok {
+		switch strings.ToLower(path.Ext(f.base)) {
+		case ".heic", ".heif", ".avif":
+			return p, phoneType
 		}
+		return p, otherType
 	}
+	email, why := w.who(f.base, stem)
+	if why != "" {
+		return p, why
+	}
+	p = sources.Person{Own: []string{email}, Ref: refOf(f.name), HasPhoto: sources.Present}
 	switch {
-	case sources.HostFault(err) != nil:
-		return "", false, newError(w.s.o.Path, err)
-	case err != nil && link:
-		w.ignore(outsideLink, name)
-		return "", false, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return "", false, nil // deleted since the folder was read
-	case errors.Is(err, fs.ErrPermission): // of the folder: stat needs no right to the file
-		return "", false, w.failed(path.Dir(name), err)
-	case err != nil:
-		return "", true, nil // reading it will show why
+	case f.err != nil && f.link:
+		return p, outsideLink
+	case f.err != nil: // reading it will show why
 	case !f.regular():
-		w.ignore(notRegular, name)
-		return "", false, nil
+		return p, notRegular
+	default:
+		p.Stamp = f.mark(f.name, now, w.s.o.MinAge)
 	}
-	return f.mark(name, now, w.s.o.MinAge), true, nil
+	return p, ""
 }
 
 // who returns the address that a file belongs to, or why there is none.
