@@ -3,11 +3,7 @@ package main
 import (
 	"context"
 	"io"
-	"net/http"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -24,15 +20,11 @@ import (
 
 func (a *app) check() *cobra.Command {
 	var file, output, uploadTest string
-	cmd := &cobra.Command{
-		Use:  "check",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.json = output == "json"
-			return a.runCheck(cmd.Context(), file, uploadTest)
-		},
-	}
-	cmd.Flags().StringVar(&file, "config", "", configUsage)
+	cmd := &cobra.Command{Use: "check", RunE: func(cmd *cobra.Command, _ []string) error {
+		a.json = output == "json"
+		return a.runCheck(cmd.Context(), file, uploadTest)
+	}}
+	addConfig(cmd.Flags(), &file)
 	addOutput(cmd, &output)
 	cmd.Flags().StringVar(&uploadTest, "upload-test", "", "upload the picture of the person with this `EMAIL` for real, and record it")
 	return cmd
@@ -43,30 +35,24 @@ func (a *app) runCheck(ctx context.Context, file, uploadTest string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := stoppable(ctx)
 	defer stop()
 	checks := checkup.Run(ctx, checkup.Options{
 		File: file, Config: c, Sources: openSources, Photos: photoOptions(c.Image), Root: baseURL(c.Smartsheet),
-		Client: func(over http.RoundTripper, s config.Smartsheet) (*smartsheet.Client, error) {
-			return newClientOver(over, s, nil, zerolog.Nop())
-		},
+		Client:     func(s config.Smartsheet) (*smartsheet.Client, error) { return newClient(s, nil, zerolog.Nop()) },
 		UploadTest: uploadTest,
 		Upload: func(ctx context.Context, email string) (*report.Report, error) {
-			f := &runFlags{Selection: plan.Selection{Only: []string{literal(email)}, Force: true, Limit: 1}}
+			literal := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(email)
+			f := &runFlags{Selection: plan.Selection{Only: []string{literal}, Force: true, Limit: 1}}
 			quiet := console.Start(io.Discard, io.Discard, a.env, console.RunOptions{Level: "disabled", Progress: "never"})
-			rep, _, err := a.perform(ctx, job.Sync, newRunID(time.Now()), c, f, quiet, nil)
+			rep, _, err := perform(ctx, job.Sync, newRunID(time.Now()), c, f, quiet, nil)
 			return rep, err
 		},
 	})
 	a.code = checkCode(checks)
 	if a.json {
-		return console.CheckupJSON(a.stdout, checks)
+		return console.NewLines(a.stdout).Check(checks)
 	}
 	a.out().Checkup(checks)
 	return nil
-}
-
-// literal is a pattern that matches text only.
-func literal(text string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(text)
 }

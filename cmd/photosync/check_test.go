@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,7 +24,7 @@ func TestCheckServers(t *testing.T) {
 	}
 	c := &config.Config{Sources: []config.Source{s}, Image: config.Image{MaxEdge: 1050, MaxBytes: 1e6, MaxPixels: 5e7, Crop: "none"}}
 	c.State.Path, c.Report.Dir = filepath.Join(t.TempDir(), "state.db"), t.TempDir()
-	checks := checkup.Run(t.Context(), checkup.Options{Config: c, Sources: openSources, Photos: photoOptions(c.Image), Client: func(http.RoundTripper, config.Smartsheet) (*smartsheet.Client, error) {
+	checks := checkup.Run(t.Context(), checkup.Options{Config: c, Sources: openSources, Photos: photoOptions(c.Image), Client: func(config.Smartsheet) (*smartsheet.Client, error) {
 		return nil, errors.New("not wanted here")
 	}})
 	if len(checks) < 3 || checks[1].Status != console.Warning || !strings.HasPrefix(checks[1].Detail, "connect ldap://127.0.0.1:1: ") ||

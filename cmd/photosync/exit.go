@@ -49,14 +49,6 @@ func softened(code int, successOn []int) int {
 	return code
 }
 
-// worse is the code of a run whose report could not be written.
-func worse(code int) int {
-	if code == exitDone || code == exitAttention || code == exitChanges {
-		return exitFailed
-	}
-	return code
-}
-
 // usageError is a mistake in the command line or the configuration: nothing was
 // contacted.
 type usageError struct{ error }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -17,25 +14,21 @@ import (
 
 func (a *app) explain() *cobra.Command {
 	var file, output, shard string
-	cmd := &cobra.Command{
-		Use:  "explain EMAIL",
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			x, err := a.explained(cmd.Context(), file, shard, args[0])
-			if err != nil {
-				return err
-			}
-			if !x.Known {
-				a.code = exitFailed
-			}
-			if output == "json" {
-				return indented(a.stdout, x)
-			}
-			a.out().Explanation(x)
-			return nil
-		},
-	}
-	cmd.Flags().StringVar(&file, "config", "", configUsage)
+	cmd := &cobra.Command{Use: "explain EMAIL", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		x, err := a.explained(cmd.Context(), file, shard, args[0])
+		switch {
+		case err != nil:
+			return err
+		case !x.Known:
+			a.code = exitFailed
+		}
+		if output == "json" {
+			return indented(a.stdout, x)
+		}
+		a.out().Explanation(x)
+		return nil
+	}}
+	addConfig(cmd.Flags(), &file)
 	addOutput(cmd, &output)
 	cmd.Flags().StringVar(&shard, "shard", "", "look into the state of part `I/N`, as sync --shard does")
 	return cmd
@@ -60,9 +53,12 @@ func (a *app) explained(ctx context.Context, file, shard, address string) (*job.
 			email = local + "@" + strings.ToLower(to)
 		}
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := stoppable(ctx)
 	defer stop()
-	return a.explanation(ctx, c, shardPath(c.State.Path, part), part, email)
+	return reading(c, part, func(j job.Job) (*job.Explanation, error) {
+		j.How.Concurrency = 1
+		return job.Explain(ctx, j, email)
+	})
 }
 
 // indented writes v as JSON for people.

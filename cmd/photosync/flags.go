@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -17,41 +19,28 @@ import (
 	"photosync/sync/plan"
 )
 
-const configUsage = "configuration `FILE` (default: $PHOTOSYNC_CONFIG, ./config.yaml, /etc/photosync/config.yaml)"
-
-// choice is a flag with a few values.
-type choice struct {
-	value  *string
-	values []string
+// addConfig adds --config.
+func addConfig(fs *pflag.FlagSet, file *string) {
+	fs.StringVar(file, "config", "", "configuration `FILE` (default: $PHOTOSYNC_CONFIG, ./config.yaml, /etc/photosync/config.yaml)")
+	_ = fs.SetAnnotation("config", cobra.BashCompFilenameExt, []string{"yaml", "yml"}) // fails for a flag that is not there
 }
 
-// oneOf adds a flag that has one of values; before it is given it is what p holds.
+// oneOf adds a flag that has one of values; without it p stays as it is.
 func oneOf(cmd *cobra.Command, p *string, name, text string, values ...string) {
-	cmd.Flags().Var(choice{p, values}, name, text)
-	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // fails for a flag that is not there
-}
-
-func (c choice) String() string {
-	if c.value == nil { // pflag asks the zero value
-		return ""
-	}
-	return *c.value
-}
-
-func (c choice) Type() string { return "string" }
-
-func (c choice) Set(s string) error {
-	if !slices.Contains(c.values, s) {
-		return fmt.Errorf("want %s or %s", strings.Join(c.values[:len(c.values)-1], ", "), c.values[len(c.values)-1])
-	}
-	*c.value = s
-	return nil
+	cmd.Flags().Func(name, text, func(s string) error {
+		if last := len(values) - 1; !slices.Contains(values, s) {
+			return fmt.Errorf("want %s or %s", strings.Join(values[:last], ", "), values[last])
+		}
+		*p = s
+		return nil
+	})
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // likewise
 }
 
 // addOutput adds --output to a command that prints for people or for programs.
 func addOutput(cmd *cobra.Command, output *string) {
 	*output = "text"
-	oneOf(cmd, output, "output", "text or json", "text", "json")
+	oneOf(cmd, output, "output", "`FORMAT`: text (default) or json", "text", "json")
 }
 
 // runFlags are the flags of sync, plan and apply.
@@ -64,7 +53,7 @@ type runFlags struct {
 	plan.Selection                // who the run is about, and which rules it leaves out; a plan keeps it
 	again          *pflag.FlagSet // the flags of Selection, and others that the command to approve repeats
 	part           plan.Shard     // Shard, read
-	matched        []bool         // anybody, each of Only
+	unmatched      []string       // those of Only that match nobody
 
 	approve        string
 	out            string     // of plan: the file to keep it in
@@ -76,13 +65,13 @@ type runFlags struct {
 func (f *runFlags) add(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	f.output, f.progress = "text", "auto"
-	fs.StringVar(&f.config, "config", "", configUsage)
+	addConfig(fs, &f.config)
 	fs.DurationVar(&f.maxDuration, "max-duration", 0, "stop after this time; the next run continues")
 	fs.StringVar(&f.reportDir, "report-dir", "", "`FOLDER` for reports (default: report.dir)")
-	oneOf(cmd, &f.output, "output", "on stdout: text, a summary; or json, lines of which the last one is the report", "text", "json")
-	oneOf(cmd, &f.progress, "progress", "auto: on a terminal a live line, else a line a minute in the log; always or never", "auto", "always", "never")
-	oneOf(cmd, &f.logLevel, "log-level", "debug, info, warn or error (default: log.level)", "debug", "info", "warn", "error")
-	oneOf(cmd, &f.logFormat, "log-format", "auto, console or json (default: log.format)", "auto", "console", "json")
+	oneOf(cmd, &f.output, "output", "`FORMAT` of stdout: text (default), a summary; or json, lines of which the last one is the report", "text", "json")
+	oneOf(cmd, &f.progress, "progress", "`WHEN`: auto (default; on a terminal a live line, else a line a minute in the log), always or never", "auto", "always", "never")
+	oneOf(cmd, &f.logLevel, "log-level", "`LEVEL`: debug, info, warn or error (default: log.level)", "debug", "info", "warn", "error")
+	oneOf(cmd, &f.logFormat, "log-format", "`FORMAT`: auto, console or json (default: log.format)", "auto", "console", "json")
 	fs.BoolVar(&f.quiet, "quiet", false, "print nothing, and log nothing, unless somebody has to act")
 	fs.IntSliceVar(&f.successOn, "success-on", nil, "`CODES` that become exit code 0, such as 3,6; the report keeps the true one (default: success_on)")
 }
@@ -111,50 +100,40 @@ func (f *runFlags) addVerify(cmd *cobra.Command) {
 	}
 }
 
-// check finds what is wrong with the values of flags.
-func (f *runFlags) check() (err error) {
-	if f.maxDuration < 0 {
-		return errors.New("--max-duration: want a time above 0")
-	}
-	if f.Limit < 0 {
-		return errors.New("--limit: want a number above 0")
+// load reads the configuration, and brings it and the flags together.
+func (f *runFlags) load(a *app) (file string, c *config.Config, err error) {
+	if f.maxDuration < 0 || f.Limit < 0 {
+		return "", nil, usage(errors.New("--max-duration and --limit: want no number below 0"))
 	}
 	for _, code := range f.successOn {
 		if !slices.Contains(softCodes, code) {
-			return fmt.Errorf("--success-on %d: only 3, 4, 5, 6 and 10 can count as success", code)
+			return "", nil, usage(fmt.Errorf("--success-on %d: only 3, 4, 5, 6 and 10 can count as success", code))
 		}
 	}
 	if f.Only, err = patterns(f.Only); err != nil {
-		return fmt.Errorf("--only %w", err)
+		return "", nil, usage(fmt.Errorf("--only %w", err))
 	}
-	return nil
-}
-
-// complete brings the flags and the configuration together.
-func (f *runFlags) complete(c *config.Config, env func(string) string) (err error) {
+	if f.part, err = parseShard(f.Shard, a.env); err != nil {
+		return "", nil, err
+	}
+	if file, c, err = a.load(f.config); err != nil {
+		return "", nil, err
+	}
 	if f.Source != "" && !slices.ContainsFunc(c.Sources, func(s config.Source) bool { return s.Name == f.Source }) {
-		return fmt.Errorf("--source %q: the configuration has no such source", f.Source)
-	}
-	if f.part, err = parseShard(f.Shard, env); err != nil {
-		return err
+		return "", nil, usage(fmt.Errorf("--source %q: the configuration has no such source", f.Source))
 	}
 	f.Shard = f.part.String()
 	c.State.Path = shardPath(c.State.Path, f.part)
+	c.Report.Dir = cmp.Or(f.reportDir, c.Report.Dir)
+	c.Log.Level = cmp.Or(f.logLevel, c.Log.Level)
+	c.Log.Format = cmp.Or(f.logFormat, c.Log.Format)
 	if f.quiet {
 		f.progress, c.Log.Level = "never", "disabled"
-	}
-	for _, o := range []struct {
-		flag string
-		key  *string
-	}{{f.reportDir, &c.Report.Dir}, {f.logLevel, &c.Log.Level}, {f.logFormat, &c.Log.Format}} {
-		if o.flag != "" {
-			*o.key = o.flag
-		}
 	}
 	if f.successOn != nil {
 		c.SuccessOn = f.successOn
 	}
-	return nil
+	return file, c, nil
 }
 
 // patterns are the addresses and patterns in texts, each of which may hold several
@@ -177,51 +156,35 @@ func patterns(texts []string) (all []string, err error) {
 	return all, nil
 }
 
-// match reports whether --only is about an address; nil: it is about everyone.
+// match reports whether --only is about an address, and notes in f.unmatched what
+// matched nobody so far; nil: the run is about everyone.
 func (f *runFlags) match() func(email string) bool {
 	if len(f.Only) == 0 {
 		return nil
 	}
-	f.matched = make([]bool, len(f.Only))
+	f.unmatched = slices.Clone(f.Only)
 	return func(email string) bool {
-		any := false
-		for i, g := range f.Only {
-			if config.Glob(g, email) {
-				any, f.matched[i] = true, true
-			}
-		}
-		return any
+		matches := func(g string) bool { return config.Glob(g, email) }
+		f.unmatched = slices.DeleteFunc(f.unmatched, matches)
+		return slices.ContainsFunc(f.Only, matches)
 	}
 }
 
-// matchNobody are those of --only that matched nobody.
-func (f *runFlags) matchNobody() (only []string) {
-	for i, matched := range f.matched {
-		if !matched {
-			only = append(only, f.Only[i])
-		}
-	}
-	return only
-}
-
-// indexVariable holds the number of a pod of a Kubernetes Indexed Job, from 0.
-const indexVariable = "JOB_COMPLETION_INDEX"
-
-// parseShard reads --shard.
+// parseShard reads --shard. Its errors are usage errors.
 func parseShard(text string, env func(string) string) (s plan.Shard, err error) {
 	if text == "" {
 		return s, nil
 	}
 	part := text
 	if n, auto := strings.CutPrefix(text, "auto/"); auto {
-		index := env(indexVariable)
-		if index == "" {
-			return s, fmt.Errorf("--shard %s: %s is not set: it is in the pods of a Kubernetes Indexed Job", text, indexVariable)
+		const index = "JOB_COMPLETION_INDEX" // the number of a pod of a Kubernetes Indexed Job, from 0
+		if env(index) == "" {
+			return s, usage(fmt.Errorf("--shard %s: %s is not set: it is in the pods of a Kubernetes Indexed Job", text, index))
 		}
-		part = index + "/" + n
+		part = env(index) + "/" + n
 	}
 	if s, err = plan.ParseShard(part); err != nil {
-		return s, fmt.Errorf("--shard: %w", err)
+		return s, usage(fmt.Errorf("--shard: %w", err))
 	}
 	return s, nil
 }
@@ -235,40 +198,28 @@ func shardPath(path string, s plan.Shard) string {
 	return fmt.Sprintf("%s.shard-%d-of-%d%s", strings.TrimSuffix(path, ext), s.Index, s.Count, ext)
 }
 
-// approveHint is the environment variable with the command that approves a plan in
-// the place where photosync runs, such as a systemd unit; PLAN_ID in it stands for
-// the plan's.
-const approveHint = "PHOTOSYNC_APPROVE_HINT"
-
-// approval is the command that lets the plan with this id pass: a sync with the flags
-// of this run.
+// approval is the command that lets the plan with this id pass: a sync with the flags of
+// this run. PHOTOSYNC_APPROVE_HINT has the command for the place where photosync runs,
+// such as a systemd unit.
 func (f *runFlags) approval(file, id string, env func(string) string) string {
-	if hint := env(approveHint); hint != "" {
+	if hint := env("PHOTOSYNC_APPROVE_HINT"); hint != "" {
 		return strings.ReplaceAll(hint, "PLAN_ID", id)
 	}
 	args := []string{"photosync", "sync", "--config", file}
 	f.again.VisitAll(func(fl *pflag.Flag) {
-		if !fl.Changed {
-			return
+		values := []string{fl.Value.String()}
+		if several, ok := fl.Value.(pflag.SliceValue); ok {
+			values = several.GetSlice()
 		}
-		switch v := fl.Value.(type) {
-		case pflag.SliceValue:
-			for _, value := range v.GetSlice() {
-				args = append(args, "--"+fl.Name, value)
-			}
-		default:
-			if fl.Value.Type() != "bool" {
-				args = append(args, "--"+fl.Name, v.String())
-			} else if v.String() == "true" {
+		for _, v := range values {
+			switch {
+			case !fl.Changed || fl.Value.Type() == "bool" && v == "false":
+			case fl.Value.Type() == "bool":
 				args = append(args, "--"+fl.Name)
+			default:
+				args = append(args, "--"+fl.Name, v)
 			}
 		}
 	})
-	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./_-"
-	for i, arg := range args {
-		if arg == "" || strings.Trim(arg, plain) != "" { // a shell would not leave it as it is
-			args[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(args, " ") + " --approve " + id
+	return shellescape.QuoteCommand(append(args, "--approve", id))
 }

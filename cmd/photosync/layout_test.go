@@ -17,7 +17,7 @@ var allowed = map[string][]string{
 	"cmd/internal/notify": {"sync/outcome", "sync/report"},
 	// The explanation and the records of the state are printed as job and state have them:
 	// twins of these types would only copy fields.
-	"cmd/internal/console":      {"sync/report", "sync/outcome", "sync/job", "state"},
+	"cmd/internal/console":      {"sync/report", "sync/outcome", "sync/job", "sync/smartsheet", "state"},
 	"cmd/internal/checkup":      {"cmd/internal/config", "cmd/internal/console", "sources", "state", "sync/job", "sync/match", "sync/outcome", "sync/photo", "sync/plan", "sync/report", "sync/smartsheet"},
 	"sync/job":                  {"sources", "state", "sync/match", "sync/outcome", "sync/photo", "sync/plan", "sync/upload", "sync/report", "sync/smartsheet"},
 	"sync/match":                {"sources", "state", "sync/plan", "sync/smartsheet"},

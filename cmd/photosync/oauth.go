@@ -32,7 +32,7 @@ func (a *app) oauth() *cobra.Command {
 			return a.login(cmd.Context(), file, redirect, replace)
 		},
 	}
-	login.Flags().StringVar(&file, "config", "", configUsage)
+	addConfig(login.Flags(), &file)
 	login.Flags().StringVar(&redirect, "redirect", "http://localhost:8910/callback", "redirect `URL` of the app, on this machine")
 	login.Flags().BoolVar(&replace, "replace", false, "a refresh token that is already there is replaced")
 	cmd.AddCommand(login)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"runtime"
 	"time"
@@ -26,18 +27,18 @@ func baseURL(s config.Smartsheet) string {
 	return smartsheet.Roots[s.Region]
 }
 
+// newClient makes the client of Smartsheet; abort ends what is on the wire. Nothing is
+// contacted yet, and errors are usage errors.
 func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (*smartsheet.Client, error) {
 	transport, err := smartsheet.NewTransport(s.CAFile)
 	if err != nil {
 		return nil, usage(err)
 	}
-	return newClientOver(transport, s, abort, log)
-}
-
-func newClientOver(transport http.RoundTripper, s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (*smartsheet.Client, error) {
 	c, err := smartsheet.New(smartsheet.Options{
 		BaseURL: baseURL(s), AllowHTTP: s.AllowHTTP, Transport: transport, Token: s.Token.Reveal(), OAuth2: oauth2Options(s.OAuth2),
-		IntegrationSource: s.IntegrationSource, UserAgent: userAgent(), AssumeUser: s.AssumeUser,
+		IntegrationSource: s.IntegrationSource, AssumeUser: s.AssumeUser,
+		// So that Smartsheet's support knows what called.
+		UserAgent:         fmt.Sprintf("photosync/%s (%s; %s) %s", versionText(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
 		RequestsPerMinute: s.RequestsPerMinute, UploadWeight: s.UploadWeight,
 		Timeout: time.Duration(s.Timeout), MaxAttempts: s.Retry.MaxAttempts, MaxWait: time.Duration(s.Retry.MaxWait),
 		Grace: grace, Abort: abort,
@@ -54,11 +55,6 @@ func newClientOver(transport http.RoundTripper, s config.Smartsheet, abort <-cha
 		return nil, usage(err)
 	}
 	return c, nil
-}
-
-// userAgent names the program, so that Smartsheet's support knows what called.
-func userAgent() string {
-	return fmt.Sprintf("photosync/%s (%s; %s) %s", versionText(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
 func oauth2Options(o config.OAuth2) *smartsheet.OAuth2 {
@@ -113,27 +109,23 @@ func (a *app) load(name string) (file string, c *config.Config, err error) {
 
 // openSources makes the sources of the configuration; none is contacted yet.
 func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err error) {
-	var closers []func()
+	var opened []io.Closer
 	closeAll = func() {
-		for _, f := range closers {
-			f()
+		for _, c := range opened {
+			c.Close() // nothing was written
 		}
 	}
 	for _, s := range c.Sources {
-		var src sources.Source
-		switch s.Type {
-		case "folder":
-			src = folder.New(folder.Options{
-				Path: s.Path, Recursive: s.Recursive, MappingFile: s.MappingFile, MinAge: time.Duration(s.MinAge),
-			})
-		case "ldap":
+		var src sources.Source = folder.New(folder.Options{
+			Path: s.Path, Recursive: s.Recursive, MappingFile: s.MappingFile, MinAge: time.Duration(s.MinAge),
+		})
+		if s.Type == "ldap" {
 			l, err := ldap.New(ldapOptions(s))
 			if err != nil {
 				closeAll()
 				return nil, nil, fmt.Errorf("source %q: %w", s.Name, err)
 			}
-			closers = append(closers, func() { l.Close() })
-			src = l
+			opened, src = append(opened, l), l
 		}
 		srcs = append(srcs, sources.Named{
 			Name: s.Name, Type: s.Type, Domains: s.Domains, MayBeEmpty: s.MayBeEmpty, Source: sources.WithDomains(src, c.Match.Domains),

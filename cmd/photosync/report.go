@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -12,51 +13,23 @@ import (
 	"photosync/sync/report"
 )
 
-// reportFlags are the flags of report.
-type reportFlags struct {
-	html, csv          bool
-	output, out, serve string
-}
-
 func (a *app) report() *cobra.Command {
-	f := &reportFlags{}
-	cmd := &cobra.Command{
-		Use:  "report FILE|FOLDER",
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.serve != "" {
-				return a.serve(cmd.Context(), f.serve, args[0])
-			}
-			format, err := f.format()
-			if err != nil {
-				return usage(err)
-			}
-			return a.showReport(args[0], format, f.out)
-		},
+	var format, output, out, serve string
+	cmd := &cobra.Command{Use: "report FILE|FOLDER", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		if serve != "" {
+			return a.serve(cmd.Context(), serve, args[0])
+		}
+		return a.showReport(args[0], cmp.Or(format, output), out)
+	}}
+	for kind, usage := range map[string]string{"html": "as a page", "csv": "as a table, a line for each person"} {
+		cmd.Flags().BoolFunc(kind, usage, func(string) error { format = kind; return nil })
 	}
-	cmd.Flags().BoolVar(&f.html, "html", false, "as a page")
-	cmd.Flags().BoolVar(&f.csv, "csv", false, "as a table, a line for each person")
-	addOutput(cmd, &f.output)
-	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write to `FILE` instead of stdout")
-	cmd.Flags().StringVar(&f.serve, "serve", "", "show pages at `HOST:PORT` of this machine")
-	cmd.MarkFlagsMutuallyExclusive("serve", "html")
-	cmd.MarkFlagsMutuallyExclusive("serve", "csv")
+	addOutput(cmd, &output)
+	cmd.Flags().StringVarP(&out, "out", "o", "", "write to `FILE` instead of stdout")
+	cmd.Flags().StringVar(&serve, "serve", "", "show pages at `HOST:PORT` of this machine")
+	cmd.MarkFlagsMutuallyExclusive("html", "csv", "output", "serve")
 	cmd.MarkFlagsMutuallyExclusive("serve", "out")
-	cmd.MarkFlagsMutuallyExclusive("serve", "output")
 	return cmd
-}
-
-// format is the one that the flags ask for.
-func (f *reportFlags) format() (string, error) {
-	switch {
-	case f.html && f.csv:
-		return "", errors.New("--html and --csv: want one of the two")
-	case f.html:
-		return "html", nil
-	case f.csv:
-		return "csv", nil
-	}
-	return f.output, nil
 }
 
 // showReport writes the report at path in a format to the file out, or to stdout.
@@ -75,14 +48,15 @@ func (a *app) showReport(path, format, out string) error {
 	if out == "" {
 		return write(a.stdout)
 	}
-	if fi, err := os.Stat(out); err == nil && !fi.Mode().IsRegular() { // a pipe, say
-		f, err := os.OpenFile(out, os.O_WRONLY, 0)
-		if err != nil {
-			return fmt.Errorf("write report: %w", err)
+	if fi, serr := os.Stat(out); serr == nil && !fi.Mode().IsRegular() { // a pipe, say
+		var f *os.File
+		if f, err = os.OpenFile(out, os.O_WRONLY, 0); err == nil {
+			err = errors.Join(write(f), f.Close())
 		}
-		return errors.Join(write(f), f.Close())
+	} else {
+		err = report.Replace(out, 0o640, write) // it holds people's names
 	}
-	if err := report.Replace(out, 0o640, write); err != nil { // it holds people's names
+	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil

@@ -21,16 +21,16 @@ func reportsFolder(t *testing.T) string {
 	dir := t.TempDir()
 	r := report.New("sync", "20260102T030405Z-abcdef", "1.2.3", time.Now())
 	r.Full = true
-	if _, err := report.Write(dir, r, []string{"json"}); err != nil {
+	if _, err := report.Write(dir, r, []string{"json", "html"}); err != nil {
 		t.Fatal(err)
 	}
-	other := filepath.Join(t.TempDir(), "secret.json")
+	other := filepath.Join(t.TempDir(), "secret.html")
 	for file, text := range map[string]string{other: `{"schema_version":1}`, filepath.Join(dir, "notes.json"): "{}", filepath.Join(dir, "state.db"): "x"} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(other, filepath.Join(dir, "link.json")); err != nil {
+	if err := os.Symlink(other, filepath.Join(dir, "link.html")); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -38,10 +38,12 @@ func reportsFolder(t *testing.T) string {
 
 func TestReportPages(t *testing.T) {
 	dir := reportsFolder(t)
-	folder, err := reportPages(dir)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer root.Close()
+	folder := reportPages(root)
 	const own = "127.0.0.1:8080"
 	for _, tt := range []struct {
 		name               string
@@ -56,13 +58,13 @@ func TestReportPages(t *testing.T) {
 		{"over IPv6", folder, "GET", "[::1]:8080", "/", 200, "latest"},
 		{"a name that points here", folder, "GET", "evil.example:8080", "/latest.html", 403, "localhost"},
 		{"another address", folder, "GET", "192.0.2.1", "/", 403, "localhost"},
-		{"no report", folder, "GET", own, "/notes.html", 404, "schema_version"},
+		{"no page", folder, "GET", own, "/notes.json", 404, "404"},
 		{"no file", folder, "GET", own, "/other.html", 404, "404"},
-		{"a link out", folder, "GET", own, "/link.html", 404, "404"},
+		{"a link out", folder, "GET", own, "/link.html", 500, ""},
 		{"the state", folder, "GET", own, "/state.db", 404, "404"},
 		{"a way up", folder, "GET", own, "/..%2fsecret.html", 404, "404"},
-		{"a write", folder, "POST", own, "/latest.html", 405, "Method Not Allowed"},
-		{"a deletion", folder, "DELETE", own, "/latest.html", 405, "Method Not Allowed"},
+		{"a write", folder, "POST", own, "/latest.html", 405, "only be read"},
+		{"a deletion", folder, "DELETE", own, "/latest.html", 405, "only be read"},
 	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(tt.method, "http://"+tt.host+tt.path, nil)

@@ -1,18 +1,22 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"photosync/cmd/internal/config"
 	"photosync/cmd/internal/console"
+	"photosync/cmd/internal/notify"
 	"photosync/sync/job"
 	"photosync/sync/report"
 )
@@ -24,15 +28,9 @@ const grace = 25 * time.Second
 // runJob is sync, plan and apply: configuration, run, report, summary, exit code.
 func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	a.json = f.output == "json"
-	if err := f.check(); err != nil {
-		return usage(err)
-	}
-	file, c, err := a.load(f.config)
+	file, c, err := f.load(a)
 	if err != nil {
 		return err
-	}
-	if err := f.complete(c, a.env); err != nil {
-		return usage(err)
 	}
 	if err := report.CheckDir(c.Report.Dir); err != nil {
 		return err
@@ -45,48 +43,57 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	for _, text := range c.Warnings {
 		w.Log.Warn().Msg(text)
 	}
-	ctx, abort, stop := signals(ctx, f.maxDuration, w)
+	soft, hard, stop := signals(ctx, f.maxDuration, w)
 	defer stop()
 	w.Log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
-	n := announce(mode, c)
-	rep, made, err := a.perform(ctx, mode, runID, c, f, w, abort)
+	var n *notify.Notifier
+	if mode != job.Plan { // nobody is told of a plan
+		n = notifier(c)
+		n.Start(context.Background())
+	}
+	rep, made, err := perform(soft, mode, runID, c, f, w, hard.Done())
 	w.Close()
 	if job.Held(err) && mode == job.Sync || mode == job.Plan && len(rep.Guards)+rep.Totals.Held > 0 {
 		rep.Approve = f.approval(file, rep.PlanID, a.env)
 	}
-	if made != nil {
-		made.Selection = f.Selection
-		path := f.out
-		if mode != job.Plan { // beside the report of a held run
-			path = filepath.Join(c.Report.Dir, runID+".plan.json")
-		}
-		if perr := writePlan(rep, path, made); err == nil {
-			err = perr
+	path := f.out
+	if mode != job.Plan { // beside the report of a held run
+		path = filepath.Join(c.Report.Dir, runID+".plan.json")
+	}
+	if made != nil && path != "" {
+		made.Selection, rep.PlanFile = f.Selection, path
+		if werr := report.WritePlan(path, made.Encode); werr != nil {
+			rep.PlanFile = ""
+			err = cmp.Or(err, werr)
 		}
 	}
-	return a.conclude(rep, err, c, w, n, abort)
+	return a.conclude(hard, rep, err, c, w, n)
 }
 
-// conclude writes the report and the summary, and sets the exit code.
-func (a *app) conclude(rep *report.Report, err error, c *config.Config, w *console.Run, n *notices, abort <-chan struct{}) error {
+// conclude writes the report and the summary, and sets the exit code. A run that could
+// not begin because another one holds the state is not notified: that one is.
+func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *config.Config, w *console.Run, n *notify.Notifier) error {
 	rep.ExitCode = exitCode(rep, err)
-	if !rep.FinishedAt.After(rep.StartedAt) {
-		rep.FinishedAt = time.Now().UTC()
-	}
 	files, werr := report.Write(c.Report.Dir, rep, c.Report.Formats)
-	if werr != nil {
-		rep.ExitCode = worse(rep.ExitCode)
-	} else if _, perr := report.Prune(c.Report.Dir, c.Report.Keep, rep.RunID); perr != nil {
-		w.Log.Warn().Err(perr).Msg("old reports were not removed; the run itself is not affected")
+	if werr != nil && slices.Contains([]int{exitDone, exitAttention, exitChanges}, rep.ExitCode) {
+		rep.ExitCode = exitFailed
 	}
-	if rep.Warnings = n.finish(rep, err, abort); len(rep.Warnings) > 0 {
-		for _, text := range rep.Warnings {
-			w.Log.Warn().Msg("notice: " + text)
+	if werr == nil {
+		if _, err := report.Prune(c.Report.Dir, c.Report.Keep, rep.RunID); err != nil {
+			w.Log.Warn().Err(err).Msg("old reports were not removed; the run itself is not affected")
 		}
-		if werr == nil {
-			if _, err := report.Write(c.Report.Dir, rep, c.Report.Formats); err != nil {
-				w.Log.Warn().Err(err).Msg("the report was not written again with these warnings")
-			}
+	}
+	if n != nil && rep.ExitCode != exitLocked {
+		var text strings.Builder
+		console.Notice(&text, rep, err, job.Hint(err))
+		rep.Warnings = n.Finish(hard, rep, text.String())
+	}
+	for _, text := range rep.Warnings {
+		w.Log.Warn().Msg("notice: " + text)
+	}
+	if len(rep.Warnings) > 0 && werr == nil {
+		if _, err := report.Write(c.Report.Dir, rep, c.Report.Formats); err != nil {
+			w.Log.Warn().Err(err).Msg("the report was not written again with these warnings")
 		}
 	}
 	a.code = softened(rep.ExitCode, c.SuccessOn)
@@ -96,42 +103,44 @@ func (a *app) conclude(rep *report.Report, err error, c *config.Config, w *conso
 	return w.End(rep, files, job.Hint, err, werr)
 }
 
+// notifier sends word of a run to the places that the configuration names.
+func notifier(c *config.Config) *notify.Notifier {
+	m := c.Notify.SMTP
+	return notify.New(notify.Options{
+		Textfile: c.Metrics.Textfile, Pushgateway: c.Metrics.Pushgateway.Reveal(),
+		Webhook: c.Notify.Webhook.Reveal(), Format: c.Notify.WebhookFormat,
+		Mail: notify.Mail{
+			Host: m.Host, Port: m.Port, StartTLS: m.StartTLS, CAFile: m.CAFile, Username: m.Username, Password: m.Password.Reveal(), From: m.From, To: m.To,
+		},
+		Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(), UserAgent: "photosync/" + versionText(),
+	})
+}
+
 // newRunID is a name for a run that sorts by time.
 func newRunID(now time.Time) string {
 	return now.UTC().Format("20060102T150405Z") + "-" + strings.ToLower(rand.Text()[:6])
 }
 
-// signals returns a context that ends with SIGINT, SIGTERM or after limit, and a
-// channel that a second signal closes.
-func signals(parent context.Context, limit time.Duration, w *console.Run) (context.Context, <-chan struct{}, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	abort, done := make(chan struct{}), make(chan struct{})
+// signals returns a context that ends with SIGINT, SIGTERM or after limit (0: never),
+// and one that a second signal ends.
+func signals(parent context.Context, limit time.Duration, w *console.Run) (soft, hard context.Context, stop func()) {
+	soft, finish := context.WithCancelCause(parent)
+	hard, abort := context.WithCancel(context.WithoutCancel(parent))
+	timer := time.AfterFunc(cmp.Or(limit, math.MaxInt64), func() {
+		w.Log.Warn().Msg("stopping: --max-duration is over")
+		finish(job.ErrMaxDuration)
+	})
 	got := make(chan os.Signal, 2)
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
-	var timeout <-chan time.Time
-	if limit > 0 {
-		timeout = time.After(limit)
-	}
 	go func() {
-		signalled := false
-		for {
-			select {
-			case s := <-got:
-				if signalled {
-					w.Log.Warn().Stringer("signal", s).Msg("second signal: ending at once")
-					close(abort)
-					return
-				}
-				signalled = true
-				w.Stopping(s, grace)
-				cancel(job.ErrSignal)
-			case <-timeout:
-				w.Log.Warn().Msg("stopping: --max-duration is over")
-				cancel(job.ErrMaxDuration)
-			case <-done:
-				return
-			}
+		if s, more := <-got; more {
+			w.Stopping(s, grace)
+			finish(job.ErrSignal)
+		}
+		if s, more := <-got; more {
+			w.Log.Warn().Stringer("signal", s).Msg("second signal: ending at once")
+			abort()
 		}
 	}()
-	return ctx, abort, func() { signal.Stop(got); close(done); cancel(nil) }
+	return soft, hard, func() { timer.Stop(); signal.Stop(got); close(got); finish(nil); abort() }
 }

@@ -40,7 +40,7 @@ func (a *app) state() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	fs := cmd.PersistentFlags()
-	fs.StringVar(&f.config, "config", "", configUsage)
+	addConfig(fs, &f.config)
 	fs.StringVar(&f.path, "state", "", "the state `FILE` itself; no configuration is read")
 	fs.StringVar(&f.shard, "shard", "", "the state of part `I/N`, as sync --shard has it")
 	cmd.AddCommand(a.stateList(f), a.stateShow(f), a.stateForget(f), a.stateExport(f), a.stateImport(f), a.stateCompact(f), a.stateRestore(f), a.stateAdopt(f))
@@ -89,7 +89,8 @@ func (f *stateFlags) statePath(a *app) (string, error) {
 
 func (a *app) stateList(f *stateFlags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "list [EMAIL|GLOB]…",
+		Use:  "list [EMAIL|GLOB]…",
+		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, globs []string) error {
 			asked, err := patterns(globs)
 			if err != nil {

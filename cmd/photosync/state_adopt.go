@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -39,10 +36,9 @@ func (a *app) adopt(ctx context.Context, f *stateFlags, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := stoppable(ctx)
 	defer stop()
-	path := shardPath(c.State.Path, part)
-	found, err := a.adoptable(ctx, c, path, part)
+	found, err := reading(c, part, func(j job.Job) (*job.Adoption, error) { return job.Adoptable(ctx, j) })
 	if err != nil {
 		return err
 	}
@@ -54,7 +50,7 @@ func (a *app) adopt(ctx context.Context, f *stateFlags, in io.Reader) error {
 	if err := a.confirm(f, in, "Take the pictures of "+people(len(found.Users))+" for uploaded?"); err != nil {
 		return err
 	}
-	st, err := state.Open(path, state.Options{})
+	st, err := state.Open(shardPath(c.State.Path, part), state.Options{})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -13,12 +14,9 @@ import (
 // set comes from what Go recorded about the build.
 var version, commit, date string
 
-// about is what is known of a build.
-type about struct {
-	version string // "dev" when nobody knows
-	commit  string // of the source; "+dirty" at its end says that the source was edited
-	date    string // of the commit, RFC 3339
-}
+// about is what is known of a build: its version, or "dev"; the commit of its source,
+// with "+dirty" if the source was edited; and the date of the commit, in RFC 3339.
+type about struct{ version, commit, date string }
 
 // build is about this program.
 func build() about {
@@ -31,12 +29,8 @@ func build() about {
 
 // aboutBuild completes what was set at build time from Go's own record.
 func aboutBuild(set about, bi *debug.BuildInfo) about {
-	if set.version == "" {
-		set.version = "dev"
-		if v := bi.Main.Version; v != "" && v != "(devel)" {
-			set.version = strings.TrimPrefix(v, "v")
-		}
-	}
+	module := strings.TrimPrefix(strings.TrimSuffix(bi.Main.Version, "(devel)"), "v")
+	set.version = cmp.Or(set.version, module, "dev")
 	if set.commit != "" {
 		return set
 	}
@@ -56,23 +50,16 @@ func versionText() string { return build().version }
 
 // String is what a person reads: all that is known.
 func (b about) String() string {
-	known := []string{}
+	text := "photosync " + b.version + " ("
 	if b.commit != "" {
-		known = append(known, "commit "+b.commit)
+		text += strings.TrimSuffix("commit "+b.commit+", "+b.date, ", ") + ", "
 	}
-	if b.date != "" {
-		known = append(known, b.date)
-	}
-	known = append(known, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
-	return fmt.Sprintf("photosync %s (%s)", b.version, strings.Join(known, ", "))
+	return text + runtime.Version() + ", " + runtime.GOOS + "/" + runtime.GOARCH + ")"
 }
 
 func (a *app) version() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintln(a.stdout, build())
-			return nil
-		},
-	}
+	return &cobra.Command{Use: "version", RunE: func(*cobra.Command, []string) error {
+		fmt.Fprintln(a.stdout, build())
+		return nil
+	}}
 }

@@ -4,14 +4,13 @@
 package checkup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"photosync/cmd/internal/config"
@@ -31,7 +30,7 @@ type Options struct {
 	Config *config.Config
 
 	Sources func(*config.Config) (srcs []sources.Named, closeAll func(), err error)
-	Client  func(http.RoundTripper, config.Smartsheet) (*smartsheet.Client, error)
+	Client  func(config.Smartsheet) (*smartsheet.Client, error)
 	Photos  photo.Options
 	Root    string // of the API
 
@@ -46,7 +45,9 @@ func Run(ctx context.Context, o Options) []console.Check {
 	k.sources(ctx)
 	k.state()
 	k.smartsheet(ctx)
-	k.report()
+	if dir := o.Config.Report.Dir; k.works("report", report.CheckDir(dir), "") {
+		k.add(console.OK, "report", dir+": can be written", "")
+	}
 	k.upload(ctx)
 	return k.checks
 }
@@ -72,16 +73,13 @@ func (k *checkup) find(what string, f outcome.Finding, sample string) {
 	k.checks = append(k.checks, console.Check{Status: status, What: what, Detail: sample + f.Message, Remedy: f.Hint, Finding: f.Code})
 }
 
-// fail adds an error with its own hint, or else this remedy.
-func (k *checkup) fail(what string, err error, remedy string) {
-	if h := job.Hint(err); h != "" {
-		remedy = h
+// works adds an error, if there is one, with its own hint, or else this remedy, and
+// reports whether there is none.
+func (k *checkup) works(what string, err error, remedy string) bool {
+	if err != nil {
+		k.add(console.Problem, what, err.Error(), cmp.Or(job.Hint(err), remedy))
 	}
-	k.add(console.Problem, what, err.Error(), remedy)
-}
-
-func (k *checkup) failed() bool {
-	return slices.ContainsFunc(k.checks, func(c console.Check) bool { return c.Status == console.Problem })
+	return err == nil
 }
 
 func (k *checkup) config() {
@@ -99,7 +97,7 @@ func (k *checkup) config() {
 func (k *checkup) state() {
 	path := k.Config.State.Path
 	if err := writable(path); err != nil {
-		k.fail("state", &state.AccessError{Path: path, Err: err}, "")
+		k.works("state", &state.AccessError{Path: path, Err: err}, "")
 		return
 	}
 	st, err := state.Open(path, state.Options{ReadOnly: true})
@@ -107,18 +105,15 @@ func (k *checkup) state() {
 		k.add(console.Warning, "state", err.Error(), "a run is under way: nothing to do")
 		return
 	}
-	if err != nil {
-		k.fail("state", err, "")
+	if !k.works("state", err, "") {
 		return
 	}
 	defer st.Close()
-	account, bound := st.Account()
-	if !bound {
-		k.add(console.OK, "state", path+": nothing recorded yet", "")
-		return
+	text := path + ": nothing recorded yet"
+	if account, bound := st.Account(); bound {
+		k.account, text = &account, fmt.Sprintf("%s: of account %q", path, account.Name)
 	}
-	k.account = &account
-	k.add(console.OK, "state", fmt.Sprintf("%s: of account %q", path, account.Name), "")
+	k.add(console.OK, "state", text, "")
 }
 
 // writable proves that the file can be written, and files beside it made. A folder
@@ -126,29 +121,18 @@ func (k *checkup) state() {
 func writable(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err == nil {
-		f.Close()
-	} else if !errors.Is(err, fs.ErrNotExist) {
+		err = f.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	dir := filepath.Dir(path)
-	for {
-		tmp, err := os.CreateTemp(dir, ".photosync-*.tmp")
-		if err == nil {
-			return errors.Join(tmp.Close(), os.Remove(tmp.Name()))
+	err = fs.ErrNotExist
+	for dir := path; errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir); {
+		dir = filepath.Dir(dir)
+		var tmp *os.File
+		if tmp, err = os.CreateTemp(dir, ".photosync-*.tmp"); err == nil {
+			err = errors.Join(tmp.Close(), os.Remove(tmp.Name()))
 		}
-		if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
-			dir = parent
-			continue
-		}
-		return err
 	}
-}
-
-func (k *checkup) report() {
-	dir := k.Config.Report.Dir
-	if err := report.CheckDir(dir); err != nil {
-		k.fail("report", err, "")
-		return
-	}
-	k.add(console.OK, "report", dir+": can be written", "")
+	return err
 }

@@ -22,21 +22,12 @@ func TestClock(t *testing.T) {
 		{-3 * time.Hour, "warning 3h0m0s behind Smartsheet's"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k, clock := &checkup{}, &clock{RoundTripper: answers(func(*http.Request) (*http.Response, error) {
+			k := &checkup{Options: Options{Root: "http://example.com"}}
+			k.clock(t.Context(), answers(func(req *http.Request) (*http.Response, error) {
 				time.Sleep(4 * time.Second) // on the way, half of it each
 				date := time.Now().Add(-2*time.Second - c.ahead).UTC().Format(http.TimeFormat)
-				return &http.Response{Header: http.Header{"Date": {date}}, Body: http.NoBody}, nil
-			})}
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp, err := clock.RoundTrip(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-			k.clock(clock)
+				return &http.Response{Request: req, Header: http.Header{"Date": {date}}, Body: http.NoBody}, nil
+			}))
 			if f := k.checks[0]; f.Status+" "+f.Detail != c.want {
 				t.Errorf("%v ahead: %q, want %q", c.ahead, f, c.want)
 			}

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"photosync/cmd/internal/config"
 	"photosync/cmd/internal/console"
 	"photosync/sources"
-	"photosync/state"
 	"photosync/sync/match"
 	"photosync/sync/outcome"
 	"photosync/sync/plan"
@@ -24,22 +22,16 @@ func (k *checkup) smartsheet(ctx context.Context) {
 	// A checkup is not the time to wait for better days.
 	s := k.Config.Smartsheet
 	s.Retry.MaxAttempts, s.Retry.MaxWait = min(2, s.Retry.MaxAttempts), config.Duration(10*time.Second)
-	transport, err := smartsheet.NewTransport(s.CAFile)
-	if err != nil {
-		k.fail("smartsheet", err, "")
-		return
+	if transport, err := smartsheet.NewTransport(s.CAFile); err == nil { // else the client says so
+		k.clock(ctx, transport)
 	}
-	clock := &clock{RoundTripper: transport}
-	client, err := k.Client(clock, s)
-	if err != nil {
-		k.fail("smartsheet", err, "")
+	client, err := k.Client(s)
+	if !k.works("smartsheet", err, "") {
 		return
 	}
 	defer client.Close()
 	me, err := client.Me(ctx)
-	k.clock(clock)
-	if err != nil {
-		k.fail("smartsheet", err, "")
+	if !k.works("smartsheet", err, "") {
 		return
 	}
 	who := fmt.Sprintf("the token belongs to %s of account %q", me.Email, me.AccountName)
@@ -48,132 +40,113 @@ func (k *checkup) smartsheet(ctx context.Context) {
 	} else {
 		k.add(console.Problem, "smartsheet", who+", who is no system admin", "use the token of a system admin: nobody else may set other people's pictures")
 	}
-	if want := (state.Account{Root: k.Root, ID: me.AccountID}); k.account != nil && (k.account.ID != want.ID || k.account.Root != want.Root) {
-		k.add(console.Problem, "smartsheet", fmt.Sprintf("the state belongs to account %q at %s", k.account.Name, k.account.Root), "use its token, or another state.path")
+	if a := k.account; a != nil && (a.ID != me.AccountID || a.Root != k.Root) {
+		k.add(console.Problem, "smartsheet", fmt.Sprintf("the state belongs to account %q at %s", a.Name, a.Root), "use its token, or another state.path")
 	}
 	k.users(ctx, client)
-	if k.Config.Match.AlternateEmails {
-		k.alternates(ctx, client)
-	}
 	st := client.Stats()
 	text := fmt.Sprintf("%d of %s refused by the rate limit; requests_per_minute is %d", st.RateLimited, report.Count(int(st.Requests), "request", "requests"), s.RequestsPerMinute)
 	if st.RateLimited > 0 {
 		k.add(console.Warning, "quota", text, "something else uses this token now: a run adapts, and takes longer")
-		return
+	} else {
+		k.add(console.OK, "quota", text, "")
 	}
-	k.add(console.OK, "quota", text, "")
 }
 
 // maxSkew is how far this machine's clock may be from Smartsheet's.
 const maxSkew = time.Minute
 
-// clock is a transport that compares the Date of the first answer with this machine's
-// clock.
-type clock struct {
-	http.RoundTripper
-	once  sync.Once
-	known bool
-	skew  time.Duration // above 0: this machine is ahead
-}
-
-func (c *clock) RoundTrip(req *http.Request) (*http.Response, error) {
-	sent := time.Now()
-	resp, err := c.RoundTripper.RoundTrip(req)
+// clock compares this machine's clock with that of the answer to a request without a
+// token.
+func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, k.Root, nil)
 	if err != nil {
-		return resp, err
+		return
 	}
-	c.once.Do(func() {
-		date, err := http.ParseTime(resp.Header.Get("Date"))
-		// The answer was written between sending and now; Date has whole seconds.
-		c.skew, c.known = sent.Add(time.Since(sent)/2).Sub(date.Add(time.Second/2)), err == nil
-	})
-	return resp, nil
-}
-
-func (k *checkup) clock(c *clock) {
-	skew, direction := c.skew.Abs().Round(10*time.Second), "ahead of"
-	if c.skew < 0 {
+	sent := time.Now()
+	resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Do(req)
+	if err != nil {
+		return // the client meets it, too, and says so
+	}
+	resp.Body.Close()
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		return
+	}
+	// The answer was written between sending and now; Date has whole seconds.
+	skew := sent.Add(time.Since(sent) / 2).Sub(date.Add(time.Second / 2))
+	direction := "ahead of"
+	if skew < 0 {
 		direction = "behind"
 	}
-	switch {
-	case !c.known:
-	case skew < maxSkew:
+	if skew = skew.Abs().Round(10 * time.Second); skew < maxSkew {
 		k.add(console.OK, "clock", fmt.Sprintf("within %v of Smartsheet's", maxSkew), "")
-	default:
+	} else {
 		k.add(console.Warning, "clock", fmt.Sprintf("%v %s Smartsheet's", skew, direction), "set it by NTP: certificates, Kerberos and tokens depend on it")
 	}
 }
 
 // users says whom of the people whose photos were read Smartsheet knows, by the rule of
-// a run.
+// a run, and whether it shows alternate addresses if these count.
 func (k *checkup) users(ctx context.Context, client *smartsheet.Client) {
-	f := plan.Facts{Domains: map[string]int{}, UserDomains: map[string]int{}}
-	tried := k.withPhoto[:min(len(k.withPhoto), sampled)]
-	seen, emails, users := map[string]bool{}, []string{}, 0
-	see := func(u smartsheet.User) error {
-		if e, err := sources.Email(u.Email); err == nil {
-			seen[e] = true
-			f.UserDomains[match.Domain(e)]++
-		}
-		if users++; len(emails) == 0 && users == sampled {
-			return errSeen
-		}
-		return nil
-	}
-	err := client.Users(ctx, see) // a page shows the domains
+	var one smartsheet.User
+	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })
 	if errors.Is(err, errSeen) {
 		err = nil
 	}
-	for _, p := range tried {
-		emails = slices.Concat(emails, p.Own, p.Aliases)
+	users, works := match.New(client), []*plan.Work{}
+	for _, p := range k.withPhoto[:min(len(k.withPhoto), sampled)] {
+		works = append(works, &plan.Work{Joined: sources.Joined{Own: p.Own, Aliases: p.Aliases}, LookUp: true})
 	}
-	if err == nil && len(emails) > 0 {
-		_, err = client.UsersByEmail(ctx, emails, see)
+	if err == nil {
+		err = users.Resolve(ctx, works)
 	}
-	if err != nil {
-		k.fail("users", err, "")
+	facts := matched(works, users)
+	if err == nil && len(plan.Findings(facts)) > 0 { // a run lists everybody, and names the domains on both sides
+		err = users.List(ctx)
+		facts = matched(works, users)
+	}
+	if !k.works("users", err, "") {
 		return
 	}
-	for _, p := range tried {
-		f.WithPhoto++
-		if slices.ContainsFunc(slices.Concat(p.Own, p.Aliases), func(e string) bool { return seen[e] }) {
-			f.Matched++
-		} else {
-			f.Domains[match.Domain(p.Own[0])]++
-		}
-	}
 	sample := ""
-	if len(k.withPhoto) > len(tried) {
+	if len(k.withPhoto) > len(works) {
 		sample = "in a sample: "
 	}
-	text := fmt.Sprintf("%s%d of %d people with a photo are Smartsheet users", sample, f.Matched, f.WithPhoto)
-	findings := plan.Findings(f)
+	text := fmt.Sprintf("%s%d of %d people with a photo are Smartsheet users", sample, facts.Matched, facts.WithPhoto)
+	findings, alternates := plan.Findings(facts), k.Config.Match.AlternateEmails
 	switch {
-	case len(tried) == 0:
+	case len(works) == 0:
 		k.add(console.OK, "users", "can be listed", "")
 	case len(findings) == 0:
 		k.add(console.OK, "users", text, "")
-	case k.Config.Match.AlternateEmails: // a run asks every user, which takes too long here
+	case alternates: // a run asks every user, which takes too long here
 		k.add(console.Note, "users", text+" by their own addresses; a run looks at alternate addresses, too", "")
 	default:
 		for _, x := range findings {
 			k.find("users", x, sample)
 		}
 	}
-}
-
-// alternates looks whether the token shows other users' alternate addresses.
-func (k *checkup) alternates(ctx context.Context, client *smartsheet.Client) {
-	var one smartsheet.User
-	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })
-	if errors.Is(err, errSeen) {
-		_, err = client.User(ctx, one.ID)
-	}
-	if err != nil {
-		k.fail("alternates", err, "switch match.alternate_emails off, or use the token of a system admin")
+	if !alternates {
 		return
 	}
-	k.add(console.OK, "alternates", "alternate addresses can be read", "")
+	_, err = client.User(ctx, one.ID)
+	if k.works("alternates", err, "switch match.alternate_emails off, or use the token of a system admin") {
+		k.add(console.OK, "alternates", "alternate addresses can be read", "")
+	}
+}
+
+// matched are the facts about people with a photo.
+func matched(works []*plan.Work, users *match.Users) plan.Facts {
+	f := plan.Facts{WithPhoto: len(works), Domains: map[string]int{}, UserDomains: users.Domains()}
+	for _, w := range works {
+		if users.Match(w); len(w.Users) > 0 {
+			f.Matched++
+		} else {
+			f.Domains[match.Domain(w.Key())]++
+		}
+	}
+	return f
 }
 
 // upload uploads one person's picture, as a sync of nobody else would; without that
@@ -185,18 +158,16 @@ func (k *checkup) upload(ctx context.Context) {
 			"look at Profile Visibility in Smartsheet's Admin Center, Branding & Personalization")
 		return
 	}
-	if k.failed() {
+	if slices.ContainsFunc(k.checks, func(c console.Check) bool { return c.Status == console.Problem }) {
 		k.add(console.Problem, "upload", "not tried: what is marked ✗ comes first", "")
 		return
 	}
 	email, err := sources.Email(k.UploadTest)
-	if err != nil {
-		k.fail("upload", err, "name a person like ann@example.com")
+	if !k.works("upload", err, "name a person like ann@example.com") {
 		return
 	}
 	rep, err := k.Upload(ctx, email)
-	if err != nil {
-		k.fail("upload", err, "")
+	if !k.works("upload", err, "") {
 		return
 	}
 	for _, it := range rep.Items {

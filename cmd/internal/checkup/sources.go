@@ -21,10 +21,12 @@ import (
 // looked up in Smartsheet.
 const sampled = 100
 
+// errSeen ends a listing that has shown enough.
+var errSeen = errors.New("seen")
+
 func (k *checkup) sources(ctx context.Context) {
 	srcs, closeAll, err := k.Sources(k.Config)
-	if err != nil {
-		k.fail("sources", err, "correct the source's tls, filter or base_dn")
+	if !k.works("sources", err, "correct the source's tls, filter or base_dn") {
 		return
 	}
 	defer closeAll()
@@ -36,14 +38,20 @@ func (k *checkup) sources(ctx context.Context) {
 // servers tries each address of a source that has several: a run would only find
 // that one is down when it needs it. It returns what is wrong with them.
 func (k *checkup) servers(ctx context.Context, s config.Source) (faults []string) {
-	if len(s.URLs) < 2 {
-		return nil
-	}
-	for _, u := range s.URLs {
-		one, alone := *k.Config, s
-		alone.URLs = []string{u}
-		one.Sources = []config.Source{alone}
-		if err := k.firstEntry(ctx, &one); err != nil {
+	urls := s.URLs
+	for _, u := range urls {
+		if len(urls) < 2 {
+			break
+		}
+		one := *k.Config
+		s.URLs = []string{u}
+		one.Sources = []config.Source{s}
+		srcs, closeAll, err := k.Sources(&one)
+		if err == nil {
+			_, err = srcs[0].List(ctx, func(sources.Person) error { return errSeen }) // connects, binds, and reads an entry
+			closeAll()
+		}
+		if err != nil && !errors.Is(err, errSeen) {
 			k.add(console.Warning, "source "+s.Name, err.Error(), "a run would go on with the next of its urls: repair or remove this one")
 			faults = append(faults, err.Error())
 		}
@@ -51,88 +59,44 @@ func (k *checkup) servers(ctx context.Context, s config.Source) (faults []string
 	return faults
 }
 
-// firstEntry connects to the only source of c, binds, and reads an entry.
-func (k *checkup) firstEntry(ctx context.Context, c *config.Config) error {
-	srcs, closeAll, err := k.Sources(c)
-	if err != nil {
-		return err
-	}
-	defer closeAll()
-	_, err = srcs[0].List(ctx, func(sources.Person) error { return errSeen })
-	if errors.Is(err, errSeen) {
-		return nil
-	}
-	return err
-}
-
-// errSeen ends a listing that has shown enough.
-var errSeen = errors.New("seen")
-
 // sample is a few of a source's people.
 type sample struct {
-	what    string // the name of its line
 	facts   plan.SourceFacts
 	refs    []sources.Ref
 	persons map[sources.Ref]sources.Person
 
 	photos, fine        int
-	examples            []string // of those that are fine, three at most
+	examples            []string // of those that are fine
 	unreadable, refused error    // the last one each
 }
 
 // source lists s to its end, as a run does, and reads a few photos. Warnings that begin
 // with what is known already are left out.
 func (k *checkup) source(ctx context.Context, s sources.Named, known []string) {
-	sm := &sample{
-		what: "source " + s.Name, persons: map[sources.Ref]sources.Person{},
-		facts: plan.SourceFacts{Name: s.Name, Type: s.Type, MayBeEmpty: s.MayBeEmpty},
-	}
-	began := time.Now()
+	what, began := "source "+s.Name, time.Now()
 	people, listings, err := sources.Join(ctx, []sources.Named{s})
-	if err != nil {
-		k.fail(sm.what, err, "a run needs the whole list: check that the source can be reached and read")
+	if !k.works(what, err, "a run needs the whole list: check that the source can be reached and read") {
 		return
 	}
 	l := listings[0]
-	sm.facts.Entries, sm.facts.Unnamed, sm.facts.NoPhotos = l.Entries, l.Unnamed, l.NoPhotos
-	ambiguous := []string{}
-	for j := range people.All() {
-		if j.Ambiguous {
-			ambiguous = append(ambiguous, j.Own[0])
-			continue
-		}
-		for _, c := range j.Candidates {
-			sm.facts.Add(c.HasPhoto, false, true)
-			if (c.HasPhoto == sources.Present || c.HasPhoto == sources.Unknown) && len(sm.refs) < sampled && !k.leavesOut(c.Own) {
-				sm.refs = append(sm.refs, c.Ref)
-				sm.persons[c.Ref] = c.Person
-			}
-		}
-	}
-	if n := len(ambiguous); n > 0 {
-		k.add(console.Warning, sm.what, fmt.Sprintf("%s with more than one entry, such as %s", report.Count(n, "address", "addresses"), ambiguous[0]),
+	sm := &sample{persons: map[sources.Ref]sources.Person{}, facts: plan.SourceFacts{
+		Name: s.Name, Type: s.Type, MayBeEmpty: s.MayBeEmpty, Entries: l.Entries, Unnamed: l.Unnamed, NoPhotos: l.NoPhotos,
+	}}
+	if ambiguous := k.choose(sm, people); len(ambiguous) > 0 {
+		k.add(console.Warning, what, fmt.Sprintf("%s with more than one entry, such as %s", report.Count(len(ambiguous), "address", "addresses"), ambiguous[0]),
 			outcome.Ambiguous.Words().Meaning+" Until then a run leaves them alone.")
 	}
 	for _, w := range l.Warnings {
 		if !slices.ContainsFunc(known, func(t string) bool { return strings.HasPrefix(w, t) }) {
-			k.add(console.Warning, sm.what, w, "")
+			k.add(console.Warning, what, w, "")
 		}
 	}
 	detail := report.Count(people.Len(), "person", "people")
 	if l.Pages > 0 {
 		detail += " in " + report.Count(l.Pages, "page", "pages")
 	}
-	k.photos(ctx, s, sm, fmt.Sprintf("%s, listed in %s", detail, time.Since(began).Round(100*time.Microsecond)))
-}
-
-func (k *checkup) leavesOut(emails []string) bool {
-	excluded := k.Config.Match.Excludes()
-	return excluded != nil && slices.ContainsFunc(emails, excluded)
-}
-
-// photos reads the sample, and adds the line of the source with its findings.
-func (k *checkup) photos(ctx context.Context, s sources.Named, sm *sample, detail string) {
-	err := s.Photos(ctx, sm.refs, func(p sources.Photo) error {
+	detail += fmt.Sprintf(", listed in %s", time.Since(began).Round(100*time.Microsecond))
+	err = s.Photos(ctx, sm.refs, func(p sources.Photo) error {
 		defer p.Done()
 		k.photo(ctx, sm, p)
 		return nil
@@ -140,26 +104,52 @@ func (k *checkup) photos(ctx context.Context, s sources.Named, sm *sample, detai
 	if err != nil {
 		sm.unreadable = err
 	}
+	k.judge(what, sm, detail)
+}
+
+// choose counts everybody whom a source lists, and takes the first few with a photo for
+// the sample. It returns the addresses that several entries have.
+func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string) {
+	excluded := k.Config.Match.Excludes()
+	for j := range people.All() {
+		if j.Ambiguous {
+			ambiguous = append(ambiguous, j.Own[0])
+			continue
+		}
+		for _, c := range j.Candidates {
+			sm.facts.Add(c.HasPhoto, false, true)
+			may := c.HasPhoto == sources.Present || c.HasPhoto == sources.Unknown
+			if may && len(sm.refs) < sampled && (excluded == nil || !slices.ContainsFunc(c.Own, excluded)) {
+				sm.refs = append(sm.refs, c.Ref)
+				sm.persons[c.Ref] = c.Person
+			}
+		}
+	}
+	return ambiguous
+}
+
+// judge adds the line of a source, and its findings.
+func (k *checkup) judge(what string, sm *sample, detail string) {
 	slices.Sort(sm.examples)
 	findings := plan.Findings(plan.Facts{Sources: []plan.SourceFacts{sm.facts}})
 	for _, f := range findings {
-		k.find(sm.what, f, "")
+		k.find(what, f, "")
 	}
 	if len(sm.refs) > 0 {
 		detail += fmt.Sprintf("; of the first %d, %d have a photo", len(sm.refs), sm.photos)
 	}
 	switch {
 	case sm.unreadable != nil:
-		k.fail(sm.what, fmt.Errorf("%s; %w", detail, sm.unreadable), "check the right to read photos")
+		k.works(what, fmt.Errorf("%s; %w", detail, sm.unreadable), "check the right to read photos")
 	case sm.photos == 0 && len(findings) == 0 && sm.facts.People > 0:
-		k.add(console.Warning, sm.what, detail, "check photo_attributes and the right to read them")
+		k.add(console.Warning, what, detail, "check photo_attributes and the right to read them")
 	case sm.photos == 0:
-		k.add(console.Note, sm.what, detail, "")
+		k.add(console.Note, what, detail, "")
 	case sm.refused != nil:
-		k.add(console.Warning, sm.what, fmt.Sprintf("%s, but %d cannot be sent, like that of %v", detail, sm.photos-sm.fine, sm.refused),
+		k.add(console.Warning, what, fmt.Sprintf("%s, but %d cannot be sent, like that of %v", detail, sm.photos-sm.fine, sm.refused),
 			"replace these photos at their source: a run reports each once, and sends the others")
 	default:
-		k.add(console.OK, sm.what, detail+", like "+strings.Join(sm.examples, ", "), "")
+		k.add(console.OK, what, detail+", like "+strings.Join(sm.examples, ", "), "")
 	}
 }
 

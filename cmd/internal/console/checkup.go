@@ -1,11 +1,8 @@
 package console
 
 import (
-	"encoding/json"
-	"io"
+	"slices"
 	"unicode/utf8"
-
-	"photosync/sync/report"
 )
 
 // Check is a line of a checkup.
@@ -28,16 +25,12 @@ const (
 
 // Checkup prints what a checkup found, and what to do about it.
 func (c *Console) Checkup(checks []Check) {
-	width, problems, warnings, findings := 0, 0, 0, 0
+	width, findings, n := 0, 0, map[string]int{} // by status
 	for _, k := range checks {
 		width = max(width, utf8.RuneCountInString(k.What))
-		switch k.Status {
-		case Problem:
-			problems++
-		case Warning:
-			if warnings++; k.Finding != "" {
-				findings++
-			}
+		n[k.Status]++
+		if k.Status == Warning && k.Finding != "" {
+			findings++
 		}
 	}
 	marks := map[string]styled{OK: good, Note: note, Warning: warning, Problem: bad}
@@ -45,37 +38,29 @@ func (c *Console) Checkup(checks []Check) {
 		c.line(width+4, "%s %-*s  %s", marks[k.Status], width, k.What, k.Detail)
 		c.remedy(width+4, k.Remedy)
 	}
-	verdict := styled{moods["good"], "A run can begin"}
-	if warnings > 0 {
-		verdict = styled{moods["warn"], "A run can begin, but see the " + count(warnings, "warning")}
-	}
-	if findings > 0 {
-		verdict = styled{moods["warn"], "A run would end with exit code 3: somebody is needed"}
-	}
-	if problems > 0 {
-		verdict = styled{moods["bad"], "A run would fail: " + count(problems, "problem")}
-		if warnings > 0 {
-			verdict.text += ", " + count(warnings, "warning")
+	mood, verdict := "good", "A run can begin"
+	switch {
+	case n[Problem] > 0:
+		mood, verdict = "bad", "A run would fail: "+count(n[Problem], "problem")
+		if n[Warning] > 0 {
+			verdict += ", " + count(n[Warning], "warning")
 		}
+	case findings > 0:
+		mood, verdict = "warn", "A run would end with exit code 3: somebody is needed"
+	case n[Warning] > 0:
+		mood, verdict = "warn", "A run can begin, but see the "+count(n[Warning], "warning")
 	}
-	c.line(0, "%s.", verdict)
+	c.line(0, "%s.", styled{moods[mood], verdict})
 }
 
-func count(n int, noun string) string { return report.Count(n, noun, noun+"s") }
-
-func people(n int) string { return report.Count(n, "person", "people") }
-
-// CheckupJSON writes what a checkup found as one line of JSON.
-func CheckupJSON(w io.Writer, checks []Check) error {
+// Check writes what a checkup found.
+func (l *Lines) Check(checks []Check) error {
 	result := OK
-	for _, k := range checks {
-		if k.Status == Problem {
-			result = Problem
-		}
+	if slices.ContainsFunc(checks, func(k Check) bool { return k.Status == Problem }) {
+		result = Problem
 	}
-	return json.NewEncoder(w).Encode(struct {
-		MessageType string  `json:"message_type"` // "check"
-		Result      string  `json:"result"`       // ok or problem
-		Findings    []Check `json:"findings"`
-	}{"check", result, append([]Check{}, checks...)})
+	return l.print("check", struct {
+		Result   string  `json:"result"` // ok or problem
+		Findings []Check `json:"findings"`
+	}{result, checks})
 }

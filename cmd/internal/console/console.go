@@ -37,8 +37,6 @@ import (
 	"github.com/mattn/go-colorable"
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
-
-	"photosync/sync/report"
 )
 
 // Console prints for people, or programs, on one writer.
@@ -78,8 +76,6 @@ func terminal(w io.Writer) (*os.File, bool) {
 // styled is a text in a style: the parameters of an escape sequence (ECMA-48, SGR).
 type styled struct{ style, text string }
 
-func (s styled) String() string { return s.text }
-
 const (
 	bold   = "1"
 	dim    = "2"
@@ -96,10 +92,11 @@ func (c *Console) line(hang int, format string, args ...any) {
 		switch a := a.(type) {
 		case string:
 			args[i] = plain(a)
-		case error:
-			args[i] = plain(a.Error())
 		case styled:
-			args[i] = c.paint(a)
+			args[i] = plain(a.text)
+			if c.colour && a.style != "" {
+				args[i] = "\x1b[" + a.style + "m" + plain(a.text) + "\x1b[0m"
+			}
 		}
 	}
 	text := fmt.Sprintf(format, args...)
@@ -107,13 +104,6 @@ func (c *Console) line(hang int, format string, args ...any) {
 		text = Wrap(text, c.width, hang)
 	}
 	io.WriteString(c.w, text+"\n") // the caller of the program remembers a failure
-}
-
-func (c *Console) paint(s styled) string {
-	if !c.colour || s.style == "" {
-		return plain(s.text)
-	}
-	return "\x1b[" + s.style + "m" + plain(s.text) + "\x1b[0m"
 }
 
 // plain replaces what could write anything on a terminal.
@@ -130,28 +120,23 @@ func plain(text string) string {
 // first of each line by hang. Escape sequences take no room. A word that is too long
 // stays whole: it may be an address or a command to copy.
 func Wrap(text string, width, hang int) string {
-	var out strings.Builder
-	for n, line := range strings.Split(text, "\n") {
-		if n > 0 {
-			out.WriteByte('\n')
-		}
-		column := 0
+	lines := strings.Split(text, "\n")
+	for n, line := range lines {
+		wrapped, column := "", 0
 		for i, word := range strings.Split(line, " ") {
-			room := visible(word)
-			switch {
-			case i == 0:
-			case column+1+room > width && column > hang:
-				out.WriteString("\n" + strings.Repeat(" ", hang))
-				column = hang
-			default:
-				out.WriteByte(' ')
-				column++
+			gap, room := " ", 1+visible(word)
+			if column+room > width && column > hang {
+				gap, column = "\n"+strings.Repeat(" ", hang), hang-1
 			}
-			out.WriteString(word)
+			if i == 0 {
+				gap, column = "", -1
+			}
+			wrapped += gap + word
 			column += room
 		}
+		lines[n] = wrapped
 	}
-	return out.String()
+	return strings.Join(lines, "\n")
 }
 
 // visible is how many columns of text are seen.
@@ -170,13 +155,4 @@ func (c *Console) Error(err error, hint string) {
 	if hint != "" {
 		c.line(8, "  %s %s", styled{bold, "hint:"}, hint)
 	}
-}
-
-// names lists the first few of some names.
-func names(all []string) string {
-	const few = 3
-	if len(all) <= few {
-		return strings.Join(all, ", ")
-	}
-	return strings.Join(all[:few], ", ") + " and " + report.Number(len(all)-few) + " more"
 }

@@ -1,50 +1,31 @@
 package console
 
 import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
 	"sync"
 	"time"
 
 	"photosync/sync/outcome"
 	"photosync/sync/report"
+	"photosync/sync/smartsheet"
 )
-
-// rateWindow is what the rate and the time left are measured over: the window of
-// the quota.
-const rateWindow = time.Minute
 
 // progress counts what happens in a run. It decides nothing.
 type progress struct {
-	began time.Time
+	mu    sync.Mutex
+	now   status
+	stats func() smartsheet.Stats // nil: there is no client yet
 
-	mu      sync.Mutex
-	now     status
-	traffic func() Traffic // nil: there is none yet
-	weight  int            // quota units of an upload
-	samples []sample       // of the last minute, oldest first
-}
-
-// sample is how far the run was at a moment.
-type sample struct {
-	at       time.Time
-	done     int
-	requests int64
-}
-
-func newProgress() *progress {
-	return &progress{began: time.Now(), weight: 1, now: status{MessageType: "status", Phase: "reading"}}
-}
-
-// Traffic is what the client of Smartsheet did so far, and may do.
-type Traffic struct {
-	Requests, RateLimited int64
-	PerMinute             float64   // requests that the quota allows now
-	PausedUntil           time.Time // when the quota lets the next request pass; zero: now
+	began, since time.Time // of the run, and of its uploads
+	before       int64     // requests that were made before the uploads
 }
 
 // status is how far a run is: a line of --output json, and what the displays show.
 type status struct {
-	MessageType      string  `json:"message_type"` // "status"
-	Phase            string  `json:"phase"`        // reading, asking, uploading
+	Phase            string  `json:"phase"` // reading, asking, uploading
 	SecondsElapsed   int64   `json:"seconds_elapsed"`
 	SecondsRemaining int64   `json:"seconds_remaining"` // 0: not known, or nothing left
 	PercentDone      float64 `json:"percent_done"`      // of the uploads, 0 to 1
@@ -57,17 +38,13 @@ type status struct {
 	Failed           int     `json:"failed"`
 	Requests         int64   `json:"requests"`
 	RateLimited      int64   `json:"rate_limited"`
-	PerMinute        float64 `json:"requests_per_minute"` // over the last minute
+	PerMinute        float64 `json:"requests_per_minute"` // since the uploads began
 	QuotaPerMinute   float64 `json:"quota_per_minute"`    // what the quota allows now
 	WaitingSeconds   int64   `json:"waiting_seconds"`     // until the quota lets the next request pass
 }
 
-// Follow begins to watch the traffic of a client, whose uploads count as so many
-// requests.
-func (p *progress) Follow(traffic func() Traffic, uploadWeight int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.traffic, p.weight = traffic, max(uploadWeight, 1)
+func newProgress() *progress {
+	return &progress{began: time.Now(), since: time.Now(), now: status{Phase: "reading"}}
 }
 
 func (p *progress) update(change func(*status)) {
@@ -75,6 +52,9 @@ func (p *progress) update(change func(*status)) {
 	defer p.mu.Unlock()
 	change(&p.now)
 }
+
+// Follow begins to watch what a client does.
+func (p *progress) Follow(stats func() smartsheet.Stats) { p.update(func(*status) { p.stats = stats }) }
 
 // Listed counts a person whom a source lists.
 func (p *progress) Listed() { p.update(func(s *status) { s.PeopleListed++ }) }
@@ -88,7 +68,8 @@ func (p *progress) Asked(done, all int) {
 }
 
 func (p *progress) plan(uploads int) {
-	p.update(func(s *status) { s.Phase, s.Total = "uploading", uploads })
+	requests := p.status().Requests
+	p.update(func(s *status) { s.Phase, s.Total, p.since, p.before = "uploading", uploads, time.Now(), requests })
 }
 
 func (p *progress) item(it report.Item) {
@@ -106,54 +87,30 @@ func (p *progress) item(it report.Item) {
 // status is how far the run is now.
 func (p *progress) status() (now status) {
 	p.update(func(s *status) {
-		at, pausedUntil := time.Now(), time.Time{}
+		at, took := time.Now(), time.Since(p.since)
 		s.SecondsElapsed = int64(at.Sub(p.began).Seconds())
 		s.PercentDone = float64(s.Done) / float64(max(s.Total, 1))
-		if p.traffic != nil {
-			t := p.traffic()
-			s.Requests, s.RateLimited, s.QuotaPerMinute, pausedUntil = t.Requests, t.RateLimited, t.PerMinute, t.PausedUntil
+		if p.stats != nil {
+			t := p.stats()
+			s.Requests, s.RateLimited, s.QuotaPerMinute = t.Requests, t.RateLimited, t.PerMinute
+			s.WaitingSeconds = seconds(t.PausedUntil.Sub(at))
+			if took >= time.Second { // the window of the quota is another minute
+				s.PerMinute = min(float64(t.Requests-p.before)/took.Minutes(), t.PerMinute)
+			}
+			// The quota sets the pace, unless uploads are slower.
+			left := s.Total - s.Done
+			s.SecondsRemaining = seconds(t.ETA(left, at))
+			if s.Done > 0 && left > 0 && took > 10*time.Second {
+				s.SecondsRemaining = max(s.SecondsRemaining, seconds(took/time.Duration(s.Done)*time.Duration(left)))
+			}
 		}
-		p.measure(s, at, pausedUntil)
 		now = *s
 	})
 	return now
 }
 
-// measure fills in the rate of the last minute and the time left.
-func (p *progress) measure(s *status, now, pausedUntil time.Time) {
-	for len(p.samples) > 1 && now.Sub(p.samples[0].at) > rateWindow {
-		p.samples = p.samples[1:]
-	}
-	if n := len(p.samples); n == 0 || now.Sub(p.samples[n-1].at) >= time.Second {
-		p.samples = append(p.samples, sample{now, s.Done, s.Requests})
-	}
-	oldest := p.samples[0]
-	span := now.Sub(oldest.at)
-	if span >= time.Second {
-		s.PerMinute = float64(s.Requests-oldest.requests) / span.Minutes()
-		if s.QuotaPerMinute > 0 { // the window of the quota is another minute than this one
-			s.PerMinute = min(s.PerMinute, s.QuotaPerMinute)
-		}
-	}
-	pause := max(pausedUntil.Sub(now), 0)
-	s.WaitingSeconds = seconds(pause)
-	left := float64(s.Total - s.Done)
-	if s.SecondsRemaining = 0; left <= 0 {
-		return
-	}
-	// The quota sets the pace, unless uploads are slower. A minute with a pause in it
-	// shows no pace.
-	perMinute := s.QuotaPerMinute / float64(p.weight)
-	if done := s.Done - oldest.done; done > 0 && span >= rateWindow/6 && now.Sub(pausedUntil) > rateWindow {
-		perMinute = float64(done) / span.Minutes()
-	}
-	if perMinute > 0 {
-		s.SecondsRemaining = seconds(pause + time.Duration(left/perMinute*float64(time.Minute)))
-	}
-}
-
-// seconds is d in whole seconds, rounded up.
-func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+// seconds is d in whole seconds, rounded up; 0 for what is over.
+func seconds(d time.Duration) int64 { return int64((max(d, 0) + time.Second - 1) / time.Second) }
 
 // every calls show with the status, again and again, until stop is called.
 func (p *progress) every(d time.Duration, show func(status)) (stop func()) {
@@ -173,3 +130,76 @@ func (p *progress) every(d time.Duration, show func(status)) (stop func()) {
 	}()
 	return func() { close(done); <-gone }
 }
+
+// live is a line at the bottom of a terminal that shows how far a run is. What is
+// written to it, such as the log, scrolls by above the line.
+type live struct {
+	w     io.Writer
+	p     *progress
+	width int
+	stop  func()
+
+	mu   sync.Mutex
+	over bool
+}
+
+const clearLine = "\r\x1b[K"
+
+func newLive(w io.Writer, p *progress, width int) *live {
+	l := &live{w: w, p: p, width: cmp.Or(width, 80)}
+	l.stop = p.every(200*time.Millisecond, func(status) { l.Write(nil) })
+	return l
+}
+
+// Write puts whole lines above the live line.
+func (l *live) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := string(b)
+	if !l.over {
+		text = clearLine + text + l.p.status().line(l.width-1)
+	}
+	_, err := io.WriteString(l.w, text)
+	return len(b), err
+}
+
+// close takes the line away.
+func (l *live) close() {
+	l.stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	io.WriteString(l.w, clearLine)
+}
+
+// line is what a terminal with so many columns shows.
+func (s status) line(width int) string {
+	switch {
+	case s.Phase == "asking":
+		return fmt.Sprintf("asking for alternate addresses: %s of %s", report.Number(s.UsersAsked), count(int(s.UsersToAsk), "user"))
+	case s.Phase == "reading" && s.PhotosRead > 0:
+		return "reading the sources: " + people(int(s.PeopleListed)) + ", " + count(int(s.PhotosRead), "photo") + " read"
+	case s.Phase == "reading":
+		return "reading the sources: " + people(int(s.PeopleListed))
+	}
+	head := report.Number(s.Done) + "/" + report.Number(s.Total)
+	tail := fmt.Sprintf("%3.0f%%  %.0f of %.0f requests/min", s.PercentDone*100, s.PerMinute, s.QuotaPerMinute)
+	if s.SecondsRemaining > 0 {
+		tail += "  " + span(s.SecondsRemaining) + " left"
+	}
+	if s.Failed > 0 {
+		tail += fmt.Sprintf("  %d failed", s.Failed)
+	}
+	if s.WaitingSeconds > 0 {
+		tail += "  waiting for quota " + span(s.WaitingSeconds)
+	}
+	room := min(width-len(head)-len(tail)-5, 40)
+	if room < 5 || s.Total == 0 {
+		return fmt.Sprintf("%.*s", width, head+"  "+tail)
+	}
+	full := int(s.PercentDone * float64(room))
+	return fmt.Sprintf("%s [%-*s] %s", head, room, strings.Repeat("=", max(full-1, 0))+strings.Repeat(">", min(full, 1)), tail)
+}
+
+// span is a time of so many seconds, like 45s, 12m5s or 3h20m0s.
+func span(s int64) string { return (time.Duration(s) * time.Second).String() }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"photosync/sync/report"
+	"photosync/sync/smartsheet"
 )
 
 // noEnv is an empty environment.
@@ -23,16 +24,16 @@ func noEnv(string) string { return "" }
 // pace is a client that made requests, and may make more.
 type pace struct {
 	mu sync.Mutex
-	st Traffic
+	st smartsheet.Stats
 }
 
 func newPace(w *Run, uploadWeight int) *pace {
-	p := &pace{st: Traffic{PerMinute: 300}}
-	w.Follow(func() Traffic {
+	p := &pace{st: smartsheet.Stats{PerMinute: 300, UploadWeight: uploadWeight}}
+	w.Follow(func() smartsheet.Stats {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return p.st
-	}, uploadWeight)
+	})
 	return p
 }
 
@@ -74,8 +75,8 @@ func TestProgressInTheLog(t *testing.T) {
 		time.Sleep(5 * time.Minute) // nothing more comes
 		want := []string{
 			`"phase":"reading","people_listed":1200,"photos_read":0`,
-			`"phase":"uploading","people_listed":1200,"photos_read":0,"done":148,"total":600,"failed":3,"requests_per_minute":148,"quota_per_minute":300,"seconds_remaining":184,"waiting_seconds":0`,
-			`"phase":"uploading","people_listed":1200,"photos_read":0,"done":150,"total":600,"failed":3,"requests_per_minute":2,"quota_per_minute":300,"seconds_remaining":90,"waiting_seconds":0`,
+			`"phase":"uploading","people_listed":1200,"photos_read":0,"done":148,"total":600,"failed":3,"requests_per_minute":151,"quota_per_minute":300,"seconds_remaining":181,"waiting_seconds":0`,
+			`"phase":"uploading","people_listed":1200,"photos_read":0,"done":150,"total":600,"failed":3,"requests_per_minute":76,"quota_per_minute":300,"seconds_remaining":357,"waiting_seconds":0`,
 		}
 		if diff := cmp.Diff(want, progressLines(log.String())); diff != "" {
 			t.Error(diff)
@@ -100,12 +101,15 @@ func TestProgressAsJSON(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		client.upload(w, "uploaded")
 		w.Close()
-		if err := w.lines.summary(report.New("sync", "test", "dev", time.Now())); err != nil {
+		if err := w.lines.print("summary", report.New("sync", "test", "dev", time.Now())); err != nil {
 			t.Fatal(err)
 		}
 		var types []string
 		for line := range strings.Lines(out.String()) {
-			s := status{}
+			var s struct {
+				MessageType string `json:"message_type"`
+				status
+			}
 			if err := json.Unmarshal([]byte(line), &s); err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +153,7 @@ func TestLive(t *testing.T) {
 		for _, want := range []string{
 			"reading the sources: 1 person", "asking for alternate addresses: 240 of 1,000 users",
 			"15/60 [======>                        ]  25%  60 of 300 requests/min  45s left",
-			"16/60 ", "27%  57 of 300 requests/min  39s left  1 failed  waiting for quota 30s",
+			"16/60 ", "27%  60 of 300 requests/min  44s left  1 failed  waiting for quota 30s",
 			`"message":"a line of the log"}` + "\n", `"message":"after it"}` + "\n",
 		} {
 			if !strings.Contains(text, want) {

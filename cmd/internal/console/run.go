@@ -2,21 +2,22 @@ package console
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
 
 const (
-	// logEvery is the time between two lines about progress in the log.
-	logEvery = time.Minute
-	// statusEvery is the time between two status lines of JSON.
-	statusEvery = 5 * time.Second
+	logEvery    = time.Minute     // between two lines about progress in the log
+	statusEvery = 5 * time.Second // between two status lines of JSON
 )
 
 // Run shows a run while it goes on, and how it came out. Its methods may be called
@@ -43,7 +44,8 @@ type RunOptions struct {
 	Quiet    bool   // nothing on stdout unless somebody has to act
 }
 
-// Start begins to show a run on stdout and stderr.
+// Start begins to show a run on stdout and stderr. Every line of the log has the run's
+// id, and none has a secret: reports have none.
 func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run {
 	r := &Run{progress: newProgress(), out: New(stdout, env), err: New(stderr, env), quiet: o.Quiet}
 	_, tty := terminal(stderr)
@@ -57,14 +59,21 @@ func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run
 	if tty {
 		r.interactive = logTo
 	}
-	r.Log = newLog(logTo, o.Level, r.human, r.err.colour, o.ID)
+	if r.human {
+		logTo = zerolog.ConsoleWriter{Out: logTo, NoColor: !r.err.colour, TimeFormat: time.TimeOnly, FieldsExclude: []string{"run_id"}}
+	}
+	level, err := zerolog.ParseLevel(o.Level)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	r.Log = zerolog.New(zerolog.SyncWriter(logTo)).Level(level).With().Timestamp().Str("run_id", o.ID).Logger()
 	if o.Progress != "never" && len(r.stops) == 0 {
-		r.stops = append(r.stops, r.every(logEvery, func(s status) { logProgress(r.Log, s) }))
+		r.stops = append(r.stops, r.every(logEvery, r.logProgress))
 	}
 	if o.JSON {
 		r.lines = NewLines(stdout)
 		if o.Progress != "never" {
-			r.stops = append(r.stops, r.every(statusEvery, func(s status) { r.lines.print(s) }))
+			r.stops = append(r.stops, r.every(statusEvery, func(s status) { r.lines.print("status", s) }))
 		}
 	}
 	return r
@@ -79,7 +88,16 @@ func (r *Run) Close() {
 }
 
 // Source shows that a source was listed.
-func (r *Run) Source(s report.Source) { logSource(r.Log, s) }
+func (r *Run) Source(s report.Source) {
+	e, msg := r.Log.Info(), "source listed"
+	if !s.Complete {
+		e, msg = r.Log.Warn(), "source not listed to its end"
+	}
+	e.Str("source", s.Name).Int("listed", s.Listed).Int("pages", s.Pages).Bool("complete", s.Complete).Msg(msg)
+	for _, w := range s.Warnings {
+		r.Log.Warn().Str("source", s.Name).Msg(w)
+	}
+}
 
 // Planned shows that the plan is made; limit, if above 0, is how many of the uploads
 // there will be at most.
@@ -93,14 +111,47 @@ func (r *Run) Planned(id string, uploads, unchanged, limit int) {
 
 // Item shows what became of an upload.
 func (r *Run) Item(it report.Item) {
-	logItem(r.Log, it)
+	r.logItem(it)
 	r.item(it)
 	if r.lines != nil && !r.quiet {
-		r.lines.print(struct {
-			MessageType string `json:"message_type"`
-			report.Item
-		}{"item", it.WithoutPictures()}) // they are in the summary
+		r.lines.print("item", it.WithoutPictures()) // they are in the summary
 	}
+}
+
+func (r *Run) logItem(it report.Item) {
+	e := r.Log.Debug()
+	switch {
+	case it.Outcome == string(outcome.Unfinished) && it.Attempts == 0:
+		return // not reached: counted at the end
+	case it.Outcome == string(outcome.Unfinished):
+		e = r.Log.Info()
+	case it.NeedsAttention():
+		e = r.Log.Warn()
+	}
+	e.Str("email", it.Email).Str("reason", it.Reason).Str("outcome", it.Outcome).Int64("duration_ms", it.DurationMS)
+	if it.Code != "" {
+		e.Str("code", it.Code)
+	}
+	if it.ErrorCode != nil {
+		e.Int("error_code", *it.ErrorCode)
+	}
+	if it.RefID != nil {
+		e.Str("ref_id", *it.RefID)
+	}
+	e.Msg(it.Message)
+}
+
+func (r *Run) logProgress(s status) {
+	e := r.Log.Info().Str("phase", s.Phase).Int64("people_listed", s.PeopleListed).Int64("photos_read", s.PhotosRead)
+	switch s.Phase {
+	case "asking":
+		e.Int64("users_asked", s.UsersAsked).Int64("users_to_ask", s.UsersToAsk)
+	case "uploading":
+		e.Int("done", s.Done).Int("total", s.Total).Int("failed", s.Failed).Float64("requests_per_minute", math.Round(s.PerMinute)).
+			Float64("quota_per_minute", math.Round(s.QuotaPerMinute)).Int64("seconds_remaining", s.SecondsRemaining).
+			Int64("waiting_seconds", s.WaitingSeconds)
+	}
+	e.Msg("progress")
 }
 
 // Stopping says what the run waits for after a signal, and what a second one does.
@@ -119,13 +170,13 @@ func (r *Run) Stopping(s os.Signal, grace time.Duration) {
 // of errs is that of the run.
 func (r *Run) End(rep *report.Report, files []string, hint func(error) string, errs ...error) error {
 	if !r.human || r.lines != nil { // else the summary follows
-		logEnd(r.Log, rep, files)
+		r.logEnd(rep, files)
 	}
 	if r.quiet && !somebodyHasToAct(rep, errs...) {
 		return nil
 	}
 	if r.lines != nil {
-		if err := r.lines.summary(rep); err != nil {
+		if err := r.lines.print("summary", rep); err != nil {
 			return err
 		}
 	} else {
@@ -141,6 +192,36 @@ func (r *Run) End(rep *report.Report, files []string, hint func(error) string, e
 		r.err.Approval(rep.Approve)
 	}
 	return nil
+}
+
+// logEnd logs that a run ended, and how many people it left. The summary has the rest.
+func (r *Run) logEnd(rep *report.Report, files []string) {
+	for left, message := range map[outcome.Outcome]string{
+		outcome.Held:       "people held back: the report names them",
+		outcome.Unfinished: "people left for the next run: the report names them",
+	} {
+		var emails []string
+		for _, it := range rep.Items {
+			if it.Outcome == string(left) {
+				emails = append(emails, it.Email)
+			}
+		}
+		if n := len(emails); n > 0 {
+			r.Log.Warn().Int("people", n).Strs("first", emails[:min(n, maxNamed)]).Msg(message)
+		}
+	}
+	for _, f := range rep.Findings {
+		e := r.Log.Info()
+		if f.Severity == outcome.Attention {
+			e = r.Log.Warn()
+		}
+		e.Str("finding", f.Code).Str("source", f.Source).Int("count", f.Count).Int("of", f.Of).Msg(f.Message)
+	}
+	e := r.Log.Info()
+	if rep.Error != nil {
+		e = r.Log.Error().Str("error", rep.Error.Message)
+	}
+	e.Str("result", rep.Result).Int("exit_code", rep.ExitCode).Strs("report", files).Msg("run ended")
 }
 
 // somebodyHasToAct reports whether a run has to be looked at. One that stopped early
@@ -163,25 +244,22 @@ type Lines struct {
 // NewLines returns Lines on w.
 func NewLines(w io.Writer) *Lines { return &Lines{w: w} }
 
-func (l *Lines) print(v any) error {
+func (l *Lines) print(messageType string, v any) error {
+	object, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return json.NewEncoder(l.w).Encode(v)
-}
-
-func (l *Lines) summary(r *report.Report) error {
-	return l.print(struct {
-		MessageType string `json:"message_type"`
-		*report.Report
-	}{"summary", r})
+	_, err = fmt.Fprintf(l.w, "{\"message_type\":%q,%s\n", messageType, object[1:])
+	return err
 }
 
 // Error is for a command that ended before there was a report.
 func (l *Lines) Error(err error, hint string, code int) error {
-	return l.print(struct {
-		MessageType string `json:"message_type"`
-		Message     string `json:"message"`
-		Hint        string `json:"hint,omitempty"`
-		ExitCode    int    `json:"exit_code"`
-	}{"error", err.Error(), hint, code})
+	return l.print("error", struct {
+		Message  string `json:"message"`
+		Hint     string `json:"hint,omitempty"`
+		ExitCode int    `json:"exit_code"`
+	}{err.Error(), hint, code})
 }

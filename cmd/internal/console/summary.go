@@ -30,7 +30,14 @@ func (c *Console) Summary(r *report.Report) {
 	c.troubles(r)
 	c.planned(r)
 	for _, s := range r.Sources {
-		c.source(s)
+		complete := styled{}
+		if !s.Complete {
+			complete = styled{red, ", INCOMPLETE"}
+		}
+		c.line(10, "  source  %s: %s listed, %s with a photo%s", s.Name, report.Number(s.Listed), report.Number(s.WithPhoto), complete)
+		for _, text := range s.Warnings {
+			c.line(10, "          %s", text)
+		}
 	}
 	c.numbers(r)
 	for _, text := range r.Warnings {
@@ -105,24 +112,16 @@ func (c *Console) group(mark styled, r *report.Report, g *report.Group) {
 	}
 	c.line(4, "  %s %s: %s", mark, people(g.N()), title)
 	for _, it := range g.Items[:min(len(g.Items), maxNamed)] {
-		c.person(it, g.Lines(it))
+		text := it.Email
+		if it.RefID != nil && *it.RefID != "" {
+			text += ", refId " + *it.RefID
+		}
+		c.line(10, "      %s", strings.Join(append([]string{text}, g.Lines(it)...), "; "))
 	}
 	if more := len(g.Items) - maxNamed; more > 0 {
 		c.line(6, "      … and %s more: see the report", report.Number(more))
 	}
 	c.remedy(4, hint)
-}
-
-// person prints one person of a group, with what differs from the others.
-func (c *Console) person(it *report.Item, lines []string) {
-	text := it.Email
-	if it.RefID != nil && *it.RefID != "" {
-		text += ", refId " + *it.RefID
-	}
-	for _, l := range lines {
-		text += "; " + l
-	}
-	c.line(10, "      %s", text)
 }
 
 // planned says whose pictures a sync would upload, by the reason.
@@ -133,30 +132,18 @@ func (c *Console) planned(r *report.Report) {
 			byReason[it.Reason] = append(byReason[it.Reason], it.Email)
 		}
 	}
-	reasons := slices.SortedFunc(maps.Keys(byReason), func(a, b string) int {
+	for _, reason := range slices.SortedFunc(maps.Keys(byReason), func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(byReason[b]), len(byReason[a])), cmp.Compare(a, b))
-	})
-	for _, reason := range reasons {
+	}) {
 		emails := byReason[reason]
 		c.line(10, "  upload  %s %s: %s", report.Number(len(emails)), reason, names(emails))
-	}
-}
-
-func (c *Console) source(s report.Source) {
-	complete := styled{}
-	if !s.Complete {
-		complete = styled{red, ", INCOMPLETE"}
-	}
-	c.line(10, "  source  %s: %s listed, %s with a photo%s", s.Name, report.Number(s.Listed), report.Number(s.WithPhoto), complete)
-	for _, text := range s.Warnings {
-		c.line(10, "          %s", text)
 	}
 }
 
 // numbers prints the totals.
 func (c *Console) numbers(r *report.Report) {
 	t := r.Totals
-	parts := []string{report.Number(t.Unchanged) + " unchanged"}
+	what := report.Number(t.Unchanged) + " unchanged"
 	for _, p := range []struct {
 		n    int
 		what string
@@ -165,10 +152,17 @@ func (c *Console) numbers(r *report.Report) {
 		{t.Skipped, "skipped"}, {t.Held, "held"}, {t.Unfinished, "unfinished"},
 	} {
 		if p.n > 0 {
-			parts = append(parts, report.Number(p.n)+" "+p.what)
+			what += ", " + report.Number(p.n) + " " + p.what
 		}
 	}
-	c.line(10, "  people  %s: %s%s", report.Number(t.People), strings.Join(parts, ", "), skippedReasons(r))
+	var reasons []string
+	for _, reason := range slices.Sorted(maps.Keys(r.SkippedByReason)) {
+		reasons = append(reasons, reason+" "+report.Number(r.SkippedByReason[reason]))
+	}
+	if len(reasons) > 0 {
+		what += " (" + strings.Join(reasons, ", ") + ")"
+	}
+	c.line(10, "  people  %s: %s", report.Number(t.People), what)
 	if !r.Preview() {
 		c.line(10, "  calls   %s to Smartsheet, %s retried, %s rate-limited; %s sent in %s", report.Number(t.Requests), report.Number(t.Retries),
 			report.Number(t.RateLimited), report.Size(t.BytesUploaded), report.Duration(r.FinishedAt.Sub(r.StartedAt)))
@@ -179,17 +173,6 @@ func (c *Console) numbers(r *report.Report) {
 	if left := t.Unfinished + t.Planned; left > 0 {
 		c.line(10, "  left    %s: about %s at this quota", people(left), report.Duration(time.Duration(max(t.ETA, 1))*time.Second))
 	}
-}
-
-func skippedReasons(r *report.Report) string {
-	var parts []string
-	for _, reason := range slices.Sorted(maps.Keys(r.SkippedByReason)) {
-		parts = append(parts, fmt.Sprintf("%s %s", reason, report.Number(r.SkippedByReason[reason])))
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(parts, ", ") + ")"
 }
 
 // Files prints where the report of a run lies, and its plan if it has one.
@@ -232,3 +215,16 @@ func Notice(w io.Writer, r *report.Report, err error, hint string) {
 	}
 	c.line(10, "  run     %s", r.RunID)
 }
+
+// names lists the first few of some names.
+func names(all []string) string {
+	const few = 3
+	if len(all) <= few {
+		return strings.Join(all, ", ")
+	}
+	return strings.Join(all[:few], ", ") + " and " + report.Number(len(all)-few) + " more"
+}
+
+func count(n int, noun string) string { return report.Count(n, noun, noun+"s") }
+
+func people(n int) string { return report.Count(n, "person", "people") }
