@@ -122,7 +122,7 @@ func sweep(path string) {
 	dir, base := filepath.Split(path)
 	entries, _ := os.ReadDir(filepath.Clean(dir)) // nothing depends on it
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), base) && strings.Contains(e.Name(), newKind) {
+		if rest, ours := strings.CutPrefix(e.Name(), base); ours && strings.Contains(rest, newKind) {
 			if fi, err := e.Info(); err == nil && time.Since(fi.ModTime()) > time.Hour {
 				os.Remove(filepath.Join(dir, e.Name()))
 			}
