@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"photosync/sync/foreign"
 )
 
 // Error is what went wrong with a directory.
@@ -20,8 +21,8 @@ type Error struct {
 // Error is one line: what a server says may hold several, and Active Directory
 // ends it with a NUL.
 func (e *Error) Error() string {
-	text := strings.FieldsFunc(e.Err.Error(), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
-	return strings.TrimSuffix(fmt.Sprintf("%s %s: %s", e.Op, e.URL, strings.Join(text, " ")), ":") // of go-ldap, where the server says no more
+	text := foreign.Line(e.Err.Error(), 1000)
+	return strings.TrimSuffix(fmt.Sprintf("%s %s: %s", e.Op, e.URL, text), ":") // of go-ldap, where the server says no more
 }
 
 func (e *Error) Unwrap() error { return e.Err }
