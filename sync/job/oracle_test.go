@@ -214,11 +214,8 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 		o.fail(pWhose, "picture %d went to user %d, %s, whose person %v has another", q, id, l.email, found[0].Own)
 	}
 	for _, p := range found {
-		for _, a := range slices.Concat(p.Own, p.Aliases) {
-			owner, _, lost := o.person(a)
-			if a == o.w.excluded && (len(owner) == 0 || !lost && owner[0].Own[0] == p.Own[0] || lost && slices.Contains(p.Aliases, a)) {
-				o.fail(pExcluded, "picture %d went to user %d, person %v", q, id, p.Own)
-			}
+		if o.excluded(p) {
+			o.fail(pExcluded, "picture %d went to user %d, person %v", q, id, p.Own)
 		}
 		for other, x := range o.looks {
 			if alias && other != id && x.active && slices.Contains(p.Own, x.email) {
@@ -264,6 +261,16 @@ func (o *watch) wentAway(source int, r sources.Ref, photo int) bool {
 	return len(rs) > 0 && rs[len(rs)-1].photo != photo
 }
 
+// excluded reports whether an entry has the excluded address, and nobody has a better
+// claim to it.
+func (o *watch) excluded(p sources.Person) bool {
+	owner, _, alias := o.person(o.w.excluded)
+	if !slices.Contains(slices.Concat(p.Own, p.Aliases), o.w.excluded) {
+		return false
+	}
+	return len(owner) == 0 || !alias && owner[0].Own[0] == p.Own[0] || alias && slices.Contains(p.Aliases, o.w.excluded)
+}
+
 // decides reports whether an entry is the first with a photo of the person whose it is.
 func (o *watch) decides(p sources.Person) bool {
 	found, _, _ := o.person(p.Own[0])
@@ -286,7 +293,6 @@ func (o *watch) removal(id int64, l look, m *memory) {
 	for s, x := range o.listings {
 		for i, p := range x.people {
 			has := p.HasPhoto != sources.Absent
-			all := slices.Concat(p.Own, p.Aliases)
 			switch {
 			case has && s == og.source && og.key != "" && p.Ref.Key == og.key:
 				o.fail(pRemoval, "initials went to user %d, and the entry %s is listed with a photo", id, p.Ref.Name)
@@ -297,7 +303,7 @@ func (o *watch) removal(id int64, l look, m *memory) {
 			case og.photo != 0 && x.photos[i] == og.photo && o.w.known[entryID(s, p.Ref)] == og.photo && !o.wentAway(s, p.Ref, og.photo) && o.decides(p):
 				o.fail(pRemoval, "initials went to user %d, and the same picture is listed for %v", id, p.Own)
 			}
-			if slices.Contains(all, o.w.excluded) && o.holds(p, l.email) {
+			if o.excluded(p) && o.holds(p, l.email) {
 				o.fail(pExcluded, "initials went to user %d", id)
 			}
 		}
