@@ -14,8 +14,10 @@ import (
 
 // LockedError means that another process has the state open.
 type LockedError struct {
-	Path string
-	holder
+	Path  string
+	PID   int    // 0: not known
+	Host  string // of the other process
+	Since time.Time
 }
 
 func (e *LockedError) Error() string {
@@ -46,15 +48,12 @@ func refused(path, why, hint string) error {
 	return &Error{text: fmt.Sprintf("state %q %s", path, why), hint: hint}
 }
 
-// hintOf is the hint of err; empty: it is no error of this package.
-func hintOf(err error) string {
-	if h, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok {
+// hintOf is the hint of err, or another one if it has none.
+func hintOf(err error, otherwise string) string {
+	if h, ok := err.(interface{ Hint() string }); ok {
 		return h.Hint()
 	}
-	return ""
+	return otherwise
 }
 
 // DamagedError means that the state cannot be read.
@@ -64,12 +63,7 @@ type DamagedError struct {
 	Err    error
 }
 
-// damaged is err as one of a damaged state, unless it is one of this package's
-// already.
-func (s *Store) damaged(err error) error {
-	if hintOf(err) != "" {
-		return err
-	}
+func (s *Store) damaged(err error) *DamagedError {
 	s.backup.Do(func() {
 		if !hasBackup(s.path) {
 			return
@@ -79,6 +73,15 @@ func (s *Store) damaged(err error) error {
 		}
 	})
 	return &DamagedError{Path: s.path, Backup: s.backupFile, Err: err}
+}
+
+// unreadable is err as one of a damaged state, unless it is one of this package's
+// already.
+func (s *Store) unreadable(err error) error {
+	if hintOf(err, "") != "" {
+		return err
+	}
+	return s.damaged(err)
 }
 
 func (e *DamagedError) Error() string { return fmt.Sprintf("state %q is damaged: %v", e.Path, e.Err) }
@@ -100,11 +103,12 @@ func startAnew(path, suffix string) string {
 
 // quoted is a path as a shell takes it.
 func quoted(path string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-"
-	if strings.Trim(path, plain) == "" && !strings.HasPrefix(path, "-") {
-		return path
+	if strings.ContainsFunc(path, func(r rune) bool {
+		return !(r == '/' || r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
+	}) || strings.HasPrefix(path, "-") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	return path
 }
 
 // AccessError means that the file system would not let the state be read or
@@ -117,7 +121,7 @@ type AccessError struct {
 // access gives an error of the file system the state's words and hint, unless it has
 // some of this package already.
 func access(path string, err error) error {
-	if err == nil || hintOf(err) != "" {
+	if err == nil || hintOf(err, "") != "" {
 		return err
 	}
 	return &AccessError{Path: path, Err: err}

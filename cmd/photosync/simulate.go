@@ -42,7 +42,6 @@ func (a *app) simulate() *cobra.Command {
 	fs.StringVar(&f.oauth, "oauth", "", "`FOLDER` for a client secret and a refresh token: accept tokens from POST /token, not --token")
 	fs.DurationVar(&f.tokenTTL, "token-ttl", 0, "time after which such a token expires (default: 7 days)")
 	fs.IntVar(&o.RequestsPerMinute, "rpm", 300, "requests a minute that a token may make; 0: any number")
-	fs.BoolVar(&o.Sliding, "sliding", false, "count requests in any 60 seconds, not by the minute")
 	fs.IntVar(&o.UploadWeight, "upload-weight", 1, "requests that an upload counts as")
 	fs.IntVar(&o.Others, "others", 0, "requests a minute that other clients make with the token")
 	fs.StringVar(&o.RetryAfter, "retry-after", "", "how an answer out of quota says when to come back: `seconds`, date or not at all")

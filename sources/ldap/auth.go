@@ -3,7 +3,6 @@ package ldap
 import (
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,11 +59,7 @@ func accountProblem(res *ldap.SimpleBindResult, err error) error {
 	if !wrong || ldap.IsErrorWithCode(err, ldap.LDAPResultUnwillingToPerform) {
 		return err // 389 Directory Server says locked, too, of an account that is disabled
 	}
-	says := errors.New(strings.ToLower(policy.ErrorString))
-	if err != nil {
-		says = fmt.Errorf("%w: %w", says, err)
-	}
-	return &problem{says, hint, true}
+	return &problem{text: strings.ToLower(policy.ErrorString), hint: hint, final: true, err: err}
 }
 
 // currentUser is a client for the user whom photosync runs as; nil: only Windows has it.
@@ -81,23 +76,28 @@ func (s *Source) bindKerberos(c *conn) error {
 	if s.o.Kerberos.Keytab != "" {
 		client, who = s.keytab, s.o.Kerberos.Principal
 	}
-	service := cmp.Or(s.o.Kerberos.Service, "ldap/"+c.at.host)
 	krb, err := client(c)
-	if err == nil {
-		defer krb.Close()
-		err = c.GSSAPIBind(krb, service, "")
+	if err != nil {
+		return kerberosProblem(err)
 	}
-	if _, answered := resultCode(err); err == nil || answered {
-		return err
+	defer krb.Close()
+	service := cmp.Or(s.o.Kerberos.Service, "ldap/"+c.at.host)
+	if err := c.GSSAPIBind(krb, service, ""); err != nil {
+		if _, answered := resultCode(err); answered {
+			return err
+		}
+		return kerberosProblem(fmt.Errorf("%s for %s: %w", who, service, err))
 	}
-	return &problem{error: fmt.Errorf("kerberos: %s for %s: %w", who, service, err),
-		hint: "check kerberos.principal, keytab and config, that the clocks agree, and that the server is called by the name in its service principal"}
+	return nil
 }
 
 // keytab is a client with the key of a file.
 func (s *Source) keytab(*conn) (kerberos, error) {
 	k := s.o.Kerberos
-	name, realm, _ := strings.Cut(k.Principal, "@")
+	name, realm := k.Principal, ""
+	if i := strings.LastIndex(name, "@"); i >= 0 {
+		name, realm = name[:i], name[i+1:]
+	}
 	// Active Directory answers FAST in a way that the client does not understand.
 	krb, err := gssapi.NewClientWithKeytab(name, realm, k.Keytab, k.Config, client.DisablePAFXFAST(true))
 	if err != nil {
@@ -131,4 +131,9 @@ func rotate(token []byte) []byte {
 	out := slices.Concat(token[:header], data[at:], data[:at])
 	binary.BigEndian.PutUint16(out[6:], uint16(ec))
 	return out
+}
+
+// kerberosProblem is a ticket that could not be had.
+func kerberosProblem(err error) error {
+	return &problem{text: "kerberos", err: err, hint: "check kerberos.principal, keytab and config, that the clocks agree, and that the server is called by the name in its service principal"}
 }

@@ -98,7 +98,7 @@ func (j *Job) eachListed(people *sources.People, ws []*plan.Work, each func(list
 		return everybody(people, v, func(p sources.Joined, row *state.Row) error {
 			l := listedPerson{Joined: p, hasPhoto: true, hash: func() (string, error) { return "", nil }}
 			if w := byKey[p.Own[0]]; w != nil {
-				l.hasPhoto = w.HasPhoto() || w.Listed()
+				l.hasPhoto = w.HasPhoto()
 				l.hash = func() (string, error) { return w.SHA256(), nil }
 			} else if row != nil {
 				l.hasPhoto = plan.ReasonOf(row.Note) != outcome.NoPhoto

@@ -69,11 +69,9 @@ func (w *world) memory(id int64) *memory {
 func (w *world) step(what string) {
 	if w.happens(what) == w.o.night.Second && !w.dead {
 		st, err := state.Open(w.path(), state.Options{})
-		w.mu.Lock()
-		if _, ok := errors.AsType[*state.LockedError](err); !ok && !w.dead {
+		if _, ok := errors.AsType[*state.LockedError](err); !ok {
 			w.fail(pLocked, fmt.Sprint(err))
 		}
-		w.mu.Unlock()
 		if err == nil {
 			st.Close()
 		}
@@ -199,7 +197,6 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 			return nil, err
 		}
 		w.st = st
-		w.o.died()
 	default:
 		w.reports = append(w.reports, r)
 		w.o.ended(r, err)

@@ -111,24 +111,24 @@ func soundProfile(p []byte) bool {
 // plausible reports whether a conversion takes the lightest that there is for light, the
 // darkest for dark, and everything for some colour.
 func plausible(p *icc.Pipeline, inks int) bool {
-	var first, last float64
+	var lights []float64
 	for corner := range 1 << inks {
 		var in [4]float64
 		for i := range inks {
 			in[i] = float64(corner >> i & 1)
 		}
 		out := transform(p, inks, in)
-		if last = 0.2126*out[0] + 0.7152*out[1] + 0.0722*out[2]; math.IsNaN(last) || math.IsInf(last, 0) {
+		light := 0.2126*out[0] + 0.7152*out[1] + 0.0722*out[2]
+		if math.IsNaN(light) || math.IsInf(light, 0) {
 			return false
 		}
-		if corner == 0 {
-			first = last
-		}
+		lights = append(lights, light)
 	}
+	black, white := lights[0], lights[len(lights)-1]
 	if inks == 4 {
-		return first > 0.8 && last < 0.4
+		white, black = black, white
 	}
-	return last > 0.8 && first < 0.4
+	return white > 0.8 && black < 0.4
 }
 
 // apply converts the pixels of m in place. Print inks come as the four bytes of a pixel.

@@ -105,6 +105,8 @@ func (l *layout) fault(err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return err
+	case l.format == formatJPEG && l.inks == 4 && !l.adobe:
+		return l.undecodable("CMYK JPEG without the marker of Adobe that says which inks")
 	case l.format == formatJPEG, errors.As(err, &unsupported):
 		return l.undecodable("%s of a rare kind: %v", l.kind(), err)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):

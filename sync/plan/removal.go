@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/outcome"
 )
@@ -55,7 +56,7 @@ func (b *builder) removed(s Step) Step {
 		return s.skip(outcome.NoPhoto)
 	case b.scope.Source != "" || w.Removal == nil: // it says nothing about who is missing
 		return s.skip(outcome.NoPhoto)
-	case w.Photo != nil && w.Listed() && !b.policy.ignores(w.SHA256()):
+	case w.Photo != nil && w.listed(sources.Present) && !b.policy.ignores(w.SHA256()):
 		s.Why = "the photo was listed, and was gone when it was to be read; the next run looks again"
 		return s.skip(outcome.NoPhoto)
 	case w.Removal.Kept != "":

@@ -98,9 +98,9 @@ func (w *Work) HasNone() bool {
 	return !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return c.HasPhoto != sources.Absent })
 }
 
-// Listed reports whether the listing showed a photo, whatever reading came to.
-func (w *Work) Listed() bool {
-	return slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == sources.Present })
+// listed reports whether the listing says h of a candidate.
+func (w *Work) listed(h sources.Presence) bool {
+	return slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == h })
 }
 
 // allHidden reports whether no candidate shows a photo, and at least one hides it.

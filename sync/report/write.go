@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"photosync/sync/foreign"
 	"photosync/sync/outcome"
 )
 
@@ -106,9 +105,8 @@ func Write(dir string, r *Report, formats []string) (paths []string, err error) 
 	return paths, err
 }
 
-// Encode writes r in one of the formats. Nothing that it writes acts on a terminal.
+// Encode writes r in one of the formats.
 func (r *Report) Encode(w io.Writer, format string) error {
-	foreign.Clean(r)
 	switch format {
 	case "json":
 		return encodeJSON(w, r)

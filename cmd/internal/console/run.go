@@ -11,7 +11,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"photosync/sync/foreign"
 	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
@@ -61,20 +60,13 @@ func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run
 		r.interactive = logTo
 	}
 	if r.human {
-		logTo = zerolog.ConsoleWriter{
-			Out: logTo, NoColor: !r.err.colour, TimeFormat: time.TimeOnly, FieldsExclude: []string{"run_id"},
-			FormatPrepare: func(line map[string]any) error { // fields are quoted
-				text, _ := line[zerolog.MessageFieldName].(string)
-				line[zerolog.MessageFieldName] = foreign.Text(text)
-				return nil
-			},
-		}
+		logTo = zerolog.ConsoleWriter{Out: logTo, NoColor: !r.err.colour, TimeFormat: time.TimeOnly, FieldsExclude: []string{"run_id"}}
 	}
 	level, err := zerolog.ParseLevel(o.Level)
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	r.Log = zerolog.New(zerolog.SyncWriter(foreign.Writer{Writer: logTo})).Level(level).With().Timestamp().Str("run_id", o.ID).Logger()
+	r.Log = zerolog.New(zerolog.SyncWriter(logTo)).Level(level).With().Timestamp().Str("run_id", o.ID).Logger()
 	if o.Progress != "never" && len(r.stops) == 0 {
 		r.stops = append(r.stops, r.every(logEvery, r.logProgress))
 	}
@@ -250,7 +242,7 @@ type Lines struct {
 }
 
 // NewLines returns Lines on w.
-func NewLines(w io.Writer) *Lines { return &Lines{w: foreign.Writer{Writer: w}} }
+func NewLines(w io.Writer) *Lines { return &Lines{w: w} }
 
 func (l *Lines) print(messageType string, v any) error {
 	object, err := json.Marshal(v)

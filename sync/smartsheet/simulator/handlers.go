@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,122 +12,95 @@ import (
 )
 
 func (s *Server) routes() {
-	s.mux = http.NewServeMux()
-	s.mux.HandleFunc("GET /b/authorize", s.authorize)
-	s.mux.HandleFunc("POST /2.0/token", s.token)
-	s.mux.HandleFunc("GET /2.0/users", s.listUsers)
-	s.mux.HandleFunc("GET /2.0/users/me", s.me)
-	s.mux.HandleFunc("GET /2.0/users/{id}", s.oneUser)
-	s.mux.HandleFunc("GET /2.0/users/{id}/alternateemails", s.alternateEmails)
-	s.mux.HandleFunc("POST /2.0/users/{id}/profileimage", s.setImage)
-	s.mux.HandleFunc("POST /2.0/imageurls", s.imageURLs)
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		drain(r)
-		s.refuse(w, http.StatusNotFound, 1006, "")
-	})
+	for pattern, h := range map[string]struct {
+		op     string
+		answer http.HandlerFunc
+	}{
+		"GET /b/authorize":                    {"token", s.authorize},
+		"POST /2.0/token":                     {"token", s.token},
+		"GET /2.0/users":                      {"users", s.listUsers},
+		"GET /2.0/users/me":                   {"me", s.me},
+		"GET /2.0/users/{id}":                 {"user", s.ofUser(s.oneUser)},
+		"GET /2.0/users/{id}/alternateemails": {"user", s.ofUser(s.alternateEmails)},
+		"POST /2.0/users/{id}/profileimage":   {"upload", s.ofUser(s.setImage)},
+		"POST /2.0/imageurls":                 {"imageurls", s.imageURLs},
+		"/":                                   {"other", func(w http.ResponseWriter, r *http.Request) { s.refuse(w, http.StatusNotFound, 1006) }},
+	} {
+		s.mux.HandleFunc(pattern, s.serve(h.op, h.answer))
+	}
 }
 
-// view is a user as the API writes one.
-type view struct {
-	ID                   int64            `json:"id"`
-	Email                string           `json:"email"`
-	Name                 string           `json:"name"`
-	FirstName            string           `json:"firstName"`
-	LastName             string           `json:"lastName"`
-	Status               string           `json:"status"`
-	Admin                bool             `json:"admin"`
-	LicensedSheetCreator bool             `json:"licensedSheetCreator"`
-	GroupAdmin           bool             `json:"groupAdmin"`
-	ResourceViewer       bool             `json:"resourceViewer"`
-	IsInternal           bool             `json:"isInternal"`
-	SheetCount           int              `json:"sheetCount"`
-	SeatType             string           `json:"seatType,omitempty"`
-	SeatTypeChangedAt    string           `json:"seatTypeLastChangedAt,omitempty"`
-	ProvisionalExpiry    string           `json:"provisionalExpirationDate,omitempty"`
-	ProfileImage         *viewImage       `json:"profileImage,omitempty"`
-	AlternateEmails      []map[string]any `json:"alternateEmails,omitempty"` // of one user alone
-}
-
-type viewImage struct {
-	ImageID string `json:"imageId"`
-	Height  int    `json:"height"`
-	Width   int    `json:"width"`
-}
-
-// view shows a user. The lock is held.
-func (s *Server) view(u *user) view {
+// view shows a user as the API does.
+func (s *Server) view(u *user) map[string]any {
 	first, last, _ := strings.Cut(u.Name, " ")
-	v := view{
-		ID: u.ID, Email: u.Email, Name: u.Name, FirstName: first, LastName: last, Status: u.Status, LicensedSheetCreator: true,
-		IsInternal: u.IsInternal == nil || *u.IsInternal, SheetCount: -1,
+	v := map[string]any{
+		"id": u.ID, "email": u.Email, "name": u.Name, "firstName": first, "lastName": last, "status": u.Status,
+		"admin": false, "licensedSheetCreator": true, "groupAdmin": false, "resourceViewer": false,
+		"isInternal": u.IsInternal == nil || *u.IsInternal, "sheetCount": -1,
 	}
 	if id := cmp.Or(u.image.ID, u.ImageID); id != "" {
-		if s.views++; s.o.UnstableImageIDs {
-			id = fmt.Sprint(id, "-", s.views)
-		}
-		v.ProfileImage = &viewImage{id, 1050, 1050}
+		v["profileImage"] = map[string]any{"imageId": id, "height": 1050, "width": 1050}
 	}
 	return v
 }
 
-// paging reads the query of a list: the page, and how many stand on it. It refuses what
-// is no number.
-func (s *Server) paging(w http.ResponseWriter, q url.Values) (page, size int, ok bool) {
-	page, size = 1, 100
-	for name, p := range map[string]*int{"pageSize": &size, "page": &page} {
-		if v := q.Get(name); v != "" {
-			n, err := strconv.Atoi(v)
-			if err != nil || n < 1 {
-				s.refuse(w, http.StatusBadRequest, 1018, fmt.Sprintf("The value '%s' was not valid for the parameter %s.", v, name))
-				return 0, 0, false
-			}
-			*p = n
-		}
+// paging is the part of a list that a request asks for.
+type paging struct{ page, size, pages, from, to int }
+
+// paging reads the query of a list of n. It refuses what is no number.
+func (s *Server) paging(w http.ResponseWriter, r *http.Request, n int) (p paging, ok bool) {
+	q := r.URL.Query()
+	page, err := strconv.Atoi(cmp.Or(q.Get("page"), "1"))
+	size, err2 := strconv.Atoi(cmp.Or(q.Get("pageSize"), "100"))
+	if err != nil || err2 != nil || page < 1 || size < 1 {
+		s.refuse(w, http.StatusBadRequest, 1018)
+		return p, false
 	}
-	return page, min(size, s.o.PageSizeCap), true
+	size = min(size, s.o.PageSizeCap)
+	if q.Get("includeAll") == "true" {
+		page, size = 1, max(n, 1)
+	}
+	pages := (n + size - 1) / size
+	if page > pages && s.o.RepeatLastPage {
+		page = max(pages, 1)
+	}
+	return paging{page, size, pages, min((page-1)*size, n), min(page*size, n)}, true
+}
+
+// answerPage answers with a page of a list of n.
+func answerPage(w http.ResponseWriter, p paging, n int, data []map[string]any) {
+	answer(w, http.StatusOK, map[string]any{"pageNumber": p.page, "pageSize": p.size, "totalPages": p.pages, "totalCount": n, "data": data})
 }
 
 func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	page, size, ok := s.paging(w, q)
+	if s.o.NoEmailFilter && q.Has("email") {
+		s.refuse(w, http.StatusBadRequest, 1018)
+		return
+	}
+	match := s.matching(q.Get("email"))
+	p, ok := s.paging(w, r, len(match))
 	if !ok {
 		return
 	}
-	if s.o.NoEmailFilter && q.Has("email") {
-		s.refuse(w, http.StatusBadRequest, 1018, "The value was not valid for the parameter email.")
-		return
+	if s.o.DuplicateUsers && p.from > 0 && p.from < p.to {
+		p.from--
 	}
-	s.mu.Lock()
-	match := s.matching(q.Get("email"))
-	if q.Get("includeAll") == "true" {
-		size, page = max(len(match), 1), 1
-	}
-	pages := max((len(match)+size-1)/size, 1)
-	if page > pages && s.o.RepeatLastPage {
-		page = pages
-	}
-	from, to := min((page-1)*size, len(match)), min(page*size, len(match))
-	if s.o.DuplicateUsers && from > 0 && from < to {
-		from--
-	}
-	data := []view{}
-	for _, u := range match[from:to] {
+	data := []map[string]any{}
+	for _, u := range match[p.from:p.to] {
 		v := s.view(u)
 		if q.Has("planId") || q.Has("seatType") {
-			v.SeatType, v.SeatTypeChangedAt, v.ProvisionalExpiry = "MEMBER", "2026-01-31T09:00:00Z", "2026-12-31T09:00:00Z"
+			v["seatType"], v["seatTypeLastChangedAt"], v["provisionalExpirationDate"] = "MEMBER", "2026-01-31T09:00:00Z", "2026-12-31T09:00:00Z"
 		}
 		data = append(data, v)
 	}
 	if s.o.Churn && q.Get("email") == "" {
 		s.churn()
 	}
-	s.mu.Unlock()
-	answer(w, http.StatusOK, map[string]any{
-		"pageNumber": page, "pageSize": size, "totalPages": pages, "totalCount": len(match), "data": data,
-	})
+	answerPage(w, p, len(match), data)
 }
 
-// churn lets a guest come, or go again, at the head of the list. The lock is held.
+// churn lets a guest come, or go again, at the head of the list.
 func (s *Server) churn() {
 	const guest = "guest@example.com"
 	if u := s.find(guest); u != nil {
@@ -138,22 +110,16 @@ func (s *Server) churn() {
 	s.users = slices.Insert(s.users, 0, s.join(smartsheet.User{Email: guest, Name: "A Guest"}))
 }
 
-// matching returns the users that an email filter selects. The lock is held.
+// matching returns the users that an email filter selects.
 func (s *Server) matching(filter string) []*user {
 	if filter == "" {
 		return s.users
 	}
-	var match []*user
-	seen := map[*user]bool{}
-	for e := range strings.SplitSeq(filter, ",") {
-		for _, u := range s.byEmail[strings.ToLower(strings.TrimSpace(e))] {
-			if !seen[u] {
-				seen[u] = true
-				match = append(match, u)
-			}
-		}
+	wanted := map[string]bool{}
+	for e := range strings.SplitSeq(strings.ToLower(filter), ",") {
+		wanted[strings.TrimSpace(e)] = true
 	}
-	return match
+	return slices.DeleteFunc(slices.Clone(s.users), func(u *user) bool { return !wanted[strings.ToLower(u.Email)] })
 }
 
 // me answers for the token's own user, who is not in the list, or for the assumed one.
@@ -162,33 +128,30 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) {
 		"id": s.o.FirstUserID - 1, "email": "admin@example.com", "firstName": "Ada", "lastName": "Admin", "admin": true,
 		"alternateEmails": []map[string]any{{"id": s.o.FirstUserID - 2, "email": "ada@example.com", "confirmed": true}},
 	}
-	s.mu.Lock()
 	if u := s.assumed(r); u != nil {
-		v := s.view(u)
-		a = map[string]any{"id": v.ID, "email": v.Email, "firstName": v.FirstName, "lastName": v.LastName, "admin": v.Admin, "alternateEmails": u.alternates()}
+		a = s.view(u)
+		a["alternateEmails"] = u.alternates()
 	}
-	s.mu.Unlock()
 	a["locale"], a["timeZone"], a["licensedSheetCreator"] = "en_US", "US/Pacific", true
 	a["account"] = map[string]any{"id": s.o.AccountID, "name": s.o.AccountName}
 	answer(w, http.StatusOK, a)
 }
 
-// byPath finds the user that the path names, or refuses.
-func (s *Server) byPath(w http.ResponseWriter, r *http.Request) *user {
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	s.mu.Lock()
-	u := s.byID[id]
-	s.mu.Unlock()
-	if err != nil || u == nil {
-		drain(r)
-		s.refuse(w, http.StatusNotFound, 1020, "")
-		return nil
+// ofUser is a handler for the user whom the path names.
+func (s *Server) ofUser(h func(http.ResponseWriter, *http.Request, *user)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64) // what is no number: nobody has the id 0
+		u := s.byID[id]
+		if u == nil {
+			s.refuse(w, http.StatusNotFound, 1020)
+			return
+		}
+		h(w, r, u)
 	}
-	return u
 }
 
 // assumed is the user that the Assume-User header names; nil if it names nobody, or is
-// not there. The lock is held.
+// not there.
 func (s *Server) assumed(r *http.Request) *user {
 	email, err := url.QueryUnescape(r.Header.Get("Assume-User"))
 	if err != nil {
@@ -197,37 +160,17 @@ func (s *Server) assumed(r *http.Request) *user {
 	return s.find(email)
 }
 
-func (s *Server) oneUser(w http.ResponseWriter, r *http.Request) {
-	u := s.byPath(w, r)
-	if u == nil {
-		return
-	}
-	s.mu.Lock()
+func (s *Server) oneUser(w http.ResponseWriter, _ *http.Request, u *user) {
 	v := s.view(u)
-	v.AlternateEmails = u.alternates()
-	s.mu.Unlock()
+	v["alternateEmails"] = u.alternates()
 	answer(w, http.StatusOK, v)
 }
 
-func (s *Server) alternateEmails(w http.ResponseWriter, r *http.Request) {
-	u := s.byPath(w, r)
-	if u == nil {
-		return
-	}
-	page, size, ok := s.paging(w, r.URL.Query())
-	if !ok {
-		return
-	}
-	s.mu.Lock()
+func (s *Server) alternateEmails(w http.ResponseWriter, r *http.Request, u *user) {
 	all := u.alternates()
-	s.mu.Unlock()
-	if r.URL.Query().Get("includeAll") == "true" {
-		page, size = 1, max(len(all), 1)
+	if p, ok := s.paging(w, r, len(all)); ok {
+		answerPage(w, p, len(all), all[p.from:p.to])
 	}
-	from, to := min((page-1)*size, len(all)), min(page*size, len(all))
-	answer(w, http.StatusOK, map[string]any{
-		"pageNumber": page, "pageSize": size, "totalPages": (len(all) + size - 1) / size, "totalCount": len(all), "data": all[from:to],
-	})
 }
 
 func (u *user) alternates() []map[string]any {

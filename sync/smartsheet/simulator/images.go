@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"mime"
@@ -11,36 +10,26 @@ import (
 	"strings"
 )
 
-func (s *Server) setImage(w http.ResponseWriter, r *http.Request) {
-	u := s.byPath(w, r)
-	if u == nil {
-		return
-	}
-	active := s.enter(u, +1)
-	defer s.enter(u, -1)
-	data, err := io.ReadAll(io.LimitReader(r.Body, maxImageBytes+1))
-	if status, code := refused(r, active, data, err); code != 0 {
-		drain(r)
-		s.refuse(w, status, code, "")
-		return
-	}
+func (s *Server) setImage(w http.ResponseWriter, r *http.Request, u *user) {
+	data, _ := io.ReadAll(r.Body) // which was read before
 	contentType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if status, code := refused(r, contentType, u, data); code != 0 {
+		s.refuse(w, status, code)
+		return
+	}
 	_, disposition, _ := mime.ParseMediaType(r.Header.Get("Content-Disposition"))
 	name, _ := url.PathUnescape(disposition["filename"])
-	s.mu.Lock()
 	s.counts.Accepted++
 	s.put(u, Image{Data: data, ContentType: contentType, FileName: name, Uploads: u.image.Uploads + 1})
 	v := s.view(u)
-	s.mu.Unlock()
 	answer(w, http.StatusOK, map[string]any{"message": "SUCCESS", "resultCode": 0, "data": []any{v}})
 }
 
 // refused says with which status and errorCode an upload is refused; code 0: it is
-// not. err is that of reading data.
-func refused(r *http.Request, active bool, data []byte, err error) (status, code int) {
-	contentType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+// not.
+func refused(r *http.Request, contentType string, u *user, data []byte) (status, code int) {
 	switch {
-	case err != nil, r.ContentLength > 0 && int64(len(data)) < min(r.ContentLength, maxImageBytes):
+	case r.ContentLength > 0 && int64(len(data)) < min(r.ContentLength, maxImageBytes):
 		return http.StatusBadRequest, 1075
 	case len(data) > maxImageBytes:
 		return http.StatusBadRequest, 1128
@@ -50,9 +39,9 @@ func refused(r *http.Request, active bool, data []byte, err error) (status, code
 		return http.StatusBadRequest, 1091
 	case !strings.HasPrefix(contentType, "image/"):
 		return http.StatusUnsupportedMediaType, 1124
-	case imageType(data) == "" || imageType(data) != contentType:
+	case !slices.Contains([]string{"image/jpeg", "image/png", "image/gif"}, contentType), http.DetectContentType(data) != contentType:
 		return http.StatusBadRequest, 1074
-	case !active:
+	case u.Status != "ACTIVE":
 		return http.StatusForbidden, 1188
 	}
 	return 0, 0
@@ -64,37 +53,13 @@ func badSource(header string) bool {
 	return header != "" && (len(parts) != 3 || !slices.Contains([]string{"AI", "SCRIPT", "APPLICATION"}, parts[0]))
 }
 
-// enter counts the uploads of one user that run at the same moment. It reports whether
-// the user is active.
-func (s *Server) enter(u *user, by int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u.active += by
-	s.counts.MaxPerUser = max(s.counts.MaxPerUser, u.active)
-	return u.Status == "ACTIVE"
-}
-
-// imageType is the type by the first bytes, as the API sees it.
-func imageType(b []byte) string {
-	switch {
-	case bytes.HasPrefix(b, []byte("\xff\xd8\xff")):
-		return "image/jpeg"
-	case bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n")):
-		return "image/png"
-	case bytes.HasPrefix(b, []byte("GIF87a")), bytes.HasPrefix(b, []byte("GIF89a")):
-		return "image/gif"
-	}
-	return ""
-}
-
 // imageURLs answers with an address for each image, or why there is none.
 func (s *Server) imageURLs(w http.ResponseWriter, r *http.Request) {
 	var ask []struct {
 		ImageID string `json:"imageId"`
 	}
-	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&ask); err != nil {
-		drain(r)
-		s.refuse(w, http.StatusBadRequest, 1008, "")
+	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
+		s.refuse(w, http.StatusBadRequest, 1008)
 		return
 	}
 	scheme := "http://"
@@ -104,10 +69,10 @@ func (s *Server) imageURLs(w http.ResponseWriter, r *http.Request) {
 	urls := []map[string]any{}
 	for _, a := range ask {
 		v := map[string]any{"imageId": a.ImageID}
-		if _, ok := s.imageWithID(a.ImageID); ok {
+		if img := s.imageWithID(a.ImageID); img.ID != "" {
 			v["url"] = scheme + r.Host + "/images/" + url.PathEscape(a.ImageID)
 		} else {
-			v["error"] = map[string]any{"refId": s.refID(), "errorCode": 1006, "message": wording(1006)}
+			v["error"] = s.failure(1006, "")
 		}
 		urls = append(urls, v)
 	}
@@ -116,8 +81,9 @@ func (s *Server) imageURLs(w http.ResponseWriter, r *http.Request) {
 
 // imageByID serves a picture to anybody who has its address.
 func (s *Server) imageByID(w http.ResponseWriter, r *http.Request) {
-	img, ok := s.imageWithID(r.PathValue("id"))
-	if !ok {
+	var img Image
+	s.locked(func() { img = s.imageWithID(r.PathValue("id")) })
+	if img.ID == "" {
 		http.NotFound(w, r)
 		return
 	}
@@ -127,11 +93,12 @@ func (s *Server) imageByID(w http.ResponseWriter, r *http.Request) {
 	w.Write(img.Data)                           // without the lock: a slow browser must not stop the API
 }
 
-func (s *Server) imageWithID(id string) (Image, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if u := s.byImage[id]; u != nil {
-		return u.image, true
+// imageWithID returns the zero value if there is none. The lock is held.
+func (s *Server) imageWithID(id string) Image {
+	for _, u := range s.users {
+		if u.image.ID == id {
+			return u.image
+		}
 	}
-	return Image{}, false
+	return Image{}
 }

@@ -23,7 +23,7 @@ func (s *Server) Page() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/2.0/", s)
 	mux.HandleFunc("GET /images/{id}", s.imageByID)
-	mux.HandleFunc("GET /users.json", s.shownUsers)
+	mux.Handle("GET /users.json", secure(http.HandlerFunc(s.shownUsers)))
 	for _, p := range []string{"GET /{$}", "GET /page.css", "GET /page.js"} {
 		mux.Handle(p, secure(http.FileServerFS(files)))
 	}
@@ -41,24 +41,19 @@ func secure(h http.Handler) http.Handler {
 	})
 }
 
-// shownUser is a user as the page wants one.
-type shownUser struct {
-	ID    string `json:"id"` // JavaScript's numbers do not hold it
-	Name  string `json:"name"`
-	Email string `json:"email"`
-	Image string `json:"image"`
-}
-
 // shownUsers answers who there is, in order.
-func (s *Server) shownUsers(w http.ResponseWriter, r *http.Request) {
-	users := []shownUser{}
+func (s *Server) shownUsers(w http.ResponseWriter, _ *http.Request) {
+	users, pictures := []map[string]string{}, 0
 	s.mu.Lock()
-	for _, u := range s.users[:min(len(s.users), shown)] {
-		users = append(users, shownUser{strconv.FormatInt(u.ID, 10), u.Name, u.Email, u.image.ID})
+	for i, u := range s.users {
+		if u.image.ID != "" {
+			pictures++
+		}
+		if i < shown { // the id as a text: JavaScript's numbers do not hold it
+			users = append(users, map[string]string{"id": strconv.FormatInt(u.ID, 10), "name": u.Name, "email": u.Email, "image": u.image.ID})
+		}
 	}
-	body := map[string]any{"total": len(s.users), "pictures": len(s.byImage), "uploads": s.counts.Accepted, "users": users}
+	body := map[string]any{"total": len(s.users), "pictures": pictures, "uploads": s.counts.Accepted, "users": users}
 	s.mu.Unlock()
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
 	answer(w, http.StatusOK, body)
 }

@@ -26,7 +26,7 @@ func TestPage(t *testing.T) {
 	}
 	users := func() (c struct {
 		Total, Pictures int
-		Users           []shownUser
+		Users           []struct{ ID, Name, Email, Image string }
 	}) {
 		if err := json.Unmarshal([]byte(get("/users.json").Text), &c); err != nil {
 			t.Fatal(err)

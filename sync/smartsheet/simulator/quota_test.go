@@ -50,9 +50,8 @@ func TestQuotaWindows(t *testing.T) {
 		passed  int // of 120 requests in each of three minutes, one each half second
 		refused time.Duration
 	}{
-		"fixed":   {Options{RequestsPerMinute: 60}, 3 * 60, 30 * time.Second},
-		"sliding": {Options{RequestsPerMinute: 60, Sliding: true}, 3 * 60, 30 * time.Second},
-		"others":  {Options{RequestsPerMinute: 60, Others: 30}, 144, 24 * time.Second},
+		"fixed":  {Options{RequestsPerMinute: 60}, 3 * 60, 30 * time.Second},
+		"others": {Options{RequestsPerMinute: 60, Others: 30}, 3 * 30, 15 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -70,36 +69,10 @@ func TestQuotaWindows(t *testing.T) {
 				if passed != c.passed || refused != c.refused {
 					t.Errorf("%d passed, the first refusal after %v; want %d and %v", passed, refused, c.passed, c.refused)
 				}
-				if got := s.Counts(); got.RateLimited != 360-passed || c.o.Others > 0 && got.Others+passed > 4*60 {
+				if got := s.Counts(); got.RateLimited != 360-passed {
 					t.Errorf("counts %+v", got)
 				}
 			})
-		})
-	}
-}
-
-// A sliding quota never lets more through in any 60 seconds; fixed windows let
-// through twice as much around their edge.
-func TestQuotaEdge(t *testing.T) {
-	for sliding, want := range map[bool]int{false: 20, true: 11} {
-		synctest.Test(t, func(t *testing.T) {
-			s := New(Options{RequestsPerMinute: 10, Sliding: sliding})
-			passed := 0
-			try := func(n int) {
-				for range n {
-					if mustCall(t, s, "GET", "/users/me", "").Status == 200 {
-						passed++
-					}
-				}
-			}
-			try(1)
-			time.Sleep(59 * time.Second)
-			try(9)
-			time.Sleep(time.Second)
-			try(20)
-			if passed != want {
-				t.Errorf("sliding %v: %d passed, want %d", sliding, passed, want)
-			}
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,6 +18,7 @@ var messages = map[int]string{
 	1008: "Unable to parse request.",
 	1011: "The value of a header is invalid.",
 	1013: "The operation you are attempting to perform is not supported by your plan.",
+	1018: "The value of a parameter is not valid.",
 	1020: "User not found.",
 	1030: "You cannot assume this user.",
 	1074: "Unsupported file type.",
@@ -45,42 +47,34 @@ var localized = []string{
 
 // wording is what the API says with a code.
 func wording(code int) string {
-	if code >= 5000 && code < 6000 {
+	if code/1000 == 5 {
 		return localized[code%len(localized)]
 	}
-	if m, ok := messages[code]; ok {
-		return m
-	}
-	return "An error has occurred."
+	return cmp.Or(messages[code], "An error has occurred.")
 }
 
-// refuse answers with an error as the API writes one.
-func (s *Server) refuse(w http.ResponseWriter, status, code int, message string, shapes ...func(map[string]any)) {
-	if message == "" {
-		message = wording(code)
-	}
-	body := map[string]any{"refId": s.refID(), "message": message}
+// failure is an error as the API writes one, with its own words where there are no
+// others. The lock is held.
+func (s *Server) failure(code int, message string) map[string]any {
+	s.counts.RefIDs++
+	body := map[string]any{"refId": fmt.Sprintf("sim%06d", s.counts.RefIDs), "message": cmp.Or(message, wording(code))}
 	if code != 0 {
 		body["errorCode"] = code
 	}
-	for _, shape := range shapes {
-		if shape != nil {
-			shape(body)
-		}
-	}
-	answer(w, status, body)
+	return body
 }
 
-// refID makes up the next reference id.
-func (s *Server) refID() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refs++
-	return fmt.Sprintf("sim%06d", s.refs)
+// refuse answers with an error, in the API's own words.
+func (s *Server) refuse(w http.ResponseWriter, status, code int) {
+	answer(w, status, s.failure(code, ""))
+}
+
+func (s *Server) refusing(status, code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { s.refuse(w, status, code) }
 }
 
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) // the client may be gone: its problem
+	json.NewEncoder(w).Encode(body)
 }

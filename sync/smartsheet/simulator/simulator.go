@@ -5,9 +5,13 @@
 package simulator
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -34,9 +38,8 @@ type Options struct {
 	AccountName string
 
 	RequestsPerMinute int    // quota of each token; 0: none
-	Sliding           bool   // the quota counts any 60 s, not windows of a minute
 	UploadWeight      int    // quota units that an upload takes; 0: 1
-	Others            int    // requests a minute that other clients make with each token
+	Others            int    // of them, those that other clients take of each minute
 	RetryAfter        string // sent with 429: "" nothing, "seconds" or "date"
 
 	PageSizeCap    int  // most users on a page; 0: 1000
@@ -44,8 +47,6 @@ type Options struct {
 	DuplicateUsers bool // a page begins with the last user of the page before
 	Churn          bool // a guest comes and goes between pages, and moves all others
 	NoEmailFilter  bool // the filter of the list is refused
-
-	UnstableImageIDs bool // a picture has another image id each time it is shown
 }
 
 // Image is the newest picture of a user.
@@ -63,7 +64,6 @@ type Counts struct {
 	ByOp        map[string]int // "me", "users", "user", "upload", "imageurls", "token", "other"
 	Accepted    int            // uploads
 	RateLimited int
-	Others      int // units that Options.Others got
 	RefIDs      int // given out: sim000001 and so on
 	MaxPerUser  int // most uploads for one user at the same moment
 }
@@ -78,40 +78,29 @@ type Server struct {
 	mu       sync.Mutex
 	users    []*user // in the order they were added
 	byID     map[int64]*user
-	byEmail  map[string][]*user // lower case
-	byImage  map[string]*user
-	faults   []*fault
+	faults   []*Fault
 	quotas   map[string]*quota // by token
 	oauth    tokens
 	counts   Counts
 	nextID   int64 // for a user without one
-	refs     int
 	imageSeq int
-	views    int // pictures shown
 	script   []*step
+	sending  map[string]int // uploads at this moment, by path
 }
 
 type user struct {
 	smartsheet.User
-	image  Image
-	active int // uploads being answered
+	image Image
 }
 
 // New returns a Server; it listens nowhere yet.
 func New(o Options) *Server {
-	if o.FirstUserID == 0 {
-		o.FirstUserID = FirstUserID
-	}
-	if o.AccountID == 0 {
-		o.AccountID, o.AccountName = 7031425868359556, "Example Corp"
-	}
-	if o.PageSizeCap <= 0 {
-		o.PageSizeCap = 1000
-	}
-	o.UploadWeight = max(o.UploadWeight, 1)
+	o.FirstUserID = cmp.Or(o.FirstUserID, FirstUserID)
+	o.AccountID, o.AccountName = cmp.Or(o.AccountID, 7031425868359556), cmp.Or(o.AccountName, "Example Corp")
+	o.PageSizeCap, o.UploadWeight = cmp.Or(o.PageSizeCap, 1000), max(o.UploadWeight, 1)
 	s := &Server{
-		o: o, start: time.Now(), byID: map[int64]*user{}, byEmail: map[string][]*user{}, byImage: map[string]*user{},
-		quotas: map[string]*quota{}, counts: Counts{ByOp: map[string]int{}}, nextID: o.FirstUserID,
+		o: o, mux: http.NewServeMux(), start: time.Now(), byID: map[int64]*user{},
+		quotas: map[string]*quota{}, sending: map[string]int{}, counts: Counts{ByOp: map[string]int{}}, nextID: o.FirstUserID,
 	}
 	if o.OAuth != nil {
 		s.oauth = tokens{refresh: o.OAuth.RefreshToken, access: map[string]time.Time{}}
@@ -130,9 +119,7 @@ func New(o Options) *Server {
 
 // AddUser adds a user; ID 0 is numbered, Status "" is ACTIVE.
 func (s *Server) AddUser(u smartsheet.User) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.users = append(s.users, s.join(u))
+	s.locked(func() { s.users = append(s.users, s.join(u)) })
 }
 
 // join makes u known, but for the list. The lock is held.
@@ -143,50 +130,18 @@ func (s *Server) join(u smartsheet.User) *user {
 		}
 		s.nextID++
 	}
-	if u.Status == "" {
-		u.Status = "ACTIVE"
-	}
-	x := &user{User: u}
-	s.byID[u.ID] = x
-	key := strings.ToLower(u.Email)
-	s.byEmail[key] = append(s.byEmail[key], x)
-	return x
+	u.Status = cmp.Or(u.Status, "ACTIVE")
+	s.byID[u.ID] = &user{User: u}
+	return s.byID[u.ID]
 }
 
-// Rename gives the user with this email another one. It reports whether there was one.
-func (s *Server) Rename(email, to string) bool {
-	return s.change(email, func(u *user) {
-		key := strings.ToLower(u.Email)
-		s.byEmail[key] = slices.DeleteFunc(s.byEmail[key], func(x *user) bool { return x == u })
-		u.Email = to
-		s.byEmail[strings.ToLower(to)] = append(s.byEmail[strings.ToLower(to)], u)
-	})
+// leave forgets u. The lock is held.
+func (s *Server) leave(u *user) {
+	delete(s.byID, u.ID)
+	s.users = slices.DeleteFunc(s.users, func(x *user) bool { return x == u })
 }
 
-// SetStatus changes a user's status. It reports whether there is such a user.
-func (s *Server) SetStatus(email, status string) bool {
-	return s.change(email, func(u *user) { u.Status = status })
-}
-
-// SetAlternates replaces a user's alternate addresses. It reports whether there is such
-// a user.
-func (s *Server) SetAlternates(email string, all ...smartsheet.AlternateEmail) bool {
-	return s.change(email, func(u *user) { u.AlternateEmails = all })
-}
-
-// Recreate removes a user and adds one with the same email and name, a new id and no
-// picture. It reports whether there was one.
-func (s *Server) Recreate(email string) bool {
-	s.mu.Lock()
-	u := s.find(email)
-	s.mu.Unlock()
-	if u == nil || !s.RemoveUser(email) {
-		return false
-	}
-	s.AddUser(smartsheet.User{Email: u.Email, Name: u.Name})
-	return true
-}
-
+// change lets do change the user with this email, and reports whether there is one.
 func (s *Server) change(email string, do func(*user)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,142 +152,134 @@ func (s *Server) change(email string, do func(*user)) bool {
 	return u != nil
 }
 
-// RemoveUser removes the user with this email, so that the id is unknown from
-// then on. It reports whether there was one.
-func (s *Server) RemoveUser(email string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.find(email)
-	if u != nil {
-		s.leave(u)
-	}
-	return u != nil
+// Rename gives the user with this email another one. Like the methods that follow, it
+// reports whether there was such a user.
+func (s *Server) Rename(email, to string) bool {
+	return s.change(email, func(u *user) { u.Email = to })
 }
 
-// leave forgets u. The lock is held.
-func (s *Server) leave(u *user) {
-	is := func(x *user) bool { return x == u }
-	key := strings.ToLower(u.Email)
-	delete(s.byID, u.ID)
-	delete(s.byImage, u.image.ID)
-	s.byEmail[key] = slices.DeleteFunc(s.byEmail[key], is)
-	s.users = slices.DeleteFunc(s.users, is)
+// SetStatus changes a user's status.
+func (s *Server) SetStatus(email, status string) bool {
+	return s.change(email, func(u *user) { u.Status = status })
 }
 
-// Image returns the newest picture of the user with this email.
-func (s *Server) Image(email string) (Image, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.find(email)
-	if u == nil || u.image.ID == "" {
-		return Image{}, false
-	}
-	return u.image, true
-}
+// RemoveUser removes a user, whose id is unknown from then on.
+func (s *Server) RemoveUser(email string) bool { return s.change(email, s.leave) }
 
 // SetImage replaces a user's picture as the user would by hand: with a new image
-// id and without counting an upload. It reports whether there is such a user.
+// id and without counting an upload.
 func (s *Server) SetImage(email string, data []byte) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.find(email)
-	if u == nil {
-		return false
-	}
-	s.put(u, Image{Data: data, ContentType: imageType(data), Uploads: u.image.Uploads})
-	return true
+	return s.change(email, func(u *user) {
+		s.put(u, Image{Data: data, ContentType: http.DetectContentType(data), Uploads: u.image.Uploads})
+	})
 }
 
 // put gives u a picture with a new id. The lock is held.
 func (s *Server) put(u *user, img Image) {
 	s.imageSeq++
 	img.ID = fmt.Sprintf("I!1!%08x", s.imageSeq)
-	delete(s.byImage, u.image.ID)
 	u.image = img
-	s.byImage[img.ID] = u
+}
+
+// Image returns the newest picture of the user with this email.
+func (s *Server) Image(email string) (img Image, ok bool) {
+	s.change(email, func(u *user) { img = u.image })
+	return img, img.ID != ""
 }
 
 // Counts returns a copy of what was counted so far.
-func (s *Server) Counts() Counts {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.counts
-	c.RefIDs = s.refs
-	c.ByOp = map[string]int{}
-	for k, v := range s.counts.ByOp {
-		c.ByOp[k] = v
-	}
+func (s *Server) Counts() (c Counts) {
+	s.locked(func() {
+		c = s.counts
+		c.ByOp = maps.Clone(c.ByOp)
+	})
 	return c
 }
 
-// find returns the user with this email, or nil. The lock is held.
+// find returns the first user with this email, or nil. The lock is held.
 func (s *Server) find(email string) *user {
-	if us := s.byEmail[strings.ToLower(email)]; len(us) > 0 {
-		return us[0]
+	for _, u := range s.users {
+		if strings.EqualFold(u.Email, email) {
+			return u
+		}
 	}
 	return nil
 }
 
-// ServeHTTP counts, checks token and quota, applies faults, and answers.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	op := opOf(r)
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// serve is a handler for requests of an op: it counts them, checks token and quota, and
+// applies faults. h answers under the lock; what it writes is sent without.
+func (s *Server) serve(op string, h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		defer s.begin(op, r)()
+		// A server that answers and closes while the client still sends makes it see a
+		// reset instead of the answer.
+		data, _ := io.ReadAll(io.LimitReader(r.Body, maxImageBytes+1))
+		io.Copy(io.Discard, io.LimitReader(r.Body, maxImageBytes))
+		r.Body = io.NopCloser(bytes.NewReader(data))
+		s.play()
+		h, f, edits, delay := s.admit(op, h, r)
+		if delay > 0 {
+			select {
+			case <-time.After(delay):
+			case <-r.Context().Done():
+			}
+		}
+		if f.Kind == "hang" {
+			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
+		}
+		real := httptest.NewRecorder()
+		s.locked(func() { h(real, r) })
+		maps.Copy(w.Header(), real.Header())
+		w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+		body := edited(real.Body.Bytes(), edits)
+		if after := kinds[f.Kind].after; after != nil {
+			body = after(w, body)
+		}
+		w.WriteHeader(real.Code)
+		w.Write(body)
+	}
+}
+
+func (s *Server) locked(do func()) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	do()
+}
+
+// begin counts a request. It returns what is to be done at its end.
+func (s *Server) begin(op string, r *http.Request) (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.counts.Requests++
 	s.counts.ByOp[op]++
-	s.mu.Unlock()
-	s.play()
-	w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	if op != "upload" {
+		return func() {}
+	}
+	s.sending[r.URL.Path]++
+	s.counts.MaxPerUser = max(s.counts.MaxPerUser, s.sending[r.URL.Path])
+	return func() { s.locked(func() { s.sending[r.URL.Path]-- }) }
+}
+
+// admit returns what answers a request in place of h, if anything does, the fault that
+// has to do with it, the changes of its answer, and the time that passes first.
+func (s *Server) admit(op string, h http.HandlerFunc, r *http.Request) (_ http.HandlerFunc, f *Fault, edits []*Fault, delay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if op != "token" { // which is asked for without one, and does not count
 		if code := s.unauthorized(r); code != 0 {
-			drain(r)
-			s.refuse(w, http.StatusUnauthorized, code, "")
-			return
+			return s.refusing(http.StatusUnauthorized, code), &Fault{}, nil, 0
 		}
-		if wait, ok := s.spend(r, op); !ok {
-			drain(r)
-			s.rateLimited(w, wait)
-			return
+		if wait := s.spend(r, op); wait > 0 {
+			return s.outOfQuota(wait), &Fault{}, nil, 0
 		}
 	}
-	delay, f, odd := s.takeFaults(op, r)
-	if delay > 0 {
-		select {
-		case <-time.After(delay):
-		case <-r.Context().Done():
-		}
+	delay, f, edits = s.takeFaults(op, r)
+	if instead := kinds[f.Kind].instead; instead != nil {
+		return func(w http.ResponseWriter, _ *http.Request) { instead(s, f, w) }, f, nil, delay
 	}
-	for _, o := range odd {
-		w = &spoiler{w, o}
-	}
-	if f != nil {
-		if f.before(s, w, r) {
-			return
-		}
-		w = &spoiler{w, f}
-	}
-	s.mux.ServeHTTP(w, r)
-}
-
-// drain reads the rest of the request: a server that answers and closes while
-// the client still sends makes it see a reset instead of the answer.
-func drain(r *http.Request) {
-	io.Copy(io.Discard, io.LimitReader(r.Body, 2*maxImageBytes)) // the client may be gone
-}
-
-func opOf(r *http.Request) string {
-	switch p := strings.TrimPrefix(r.URL.Path, "/2.0"); {
-	case p == "/token", p == "/b/authorize":
-		return "token"
-	case p == "/users/me":
-		return "me"
-	case p == "/users":
-		return "users"
-	case strings.HasSuffix(p, "/profileimage"):
-		return "upload"
-	case strings.HasPrefix(p, "/users/"):
-		return "user"
-	case p == "/imageurls":
-		return "imageurls"
-	}
-	return "other"
+	return h, f, edits, delay
 }

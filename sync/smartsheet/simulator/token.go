@@ -1,10 +1,10 @@
 package simulator
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strings"
@@ -40,26 +40,25 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The app is not known, or the request is not complete.", http.StatusBadRequest)
 		return
 	}
-	g := allowed{"code-" + rand.Text(), q.Get("redirect_uri"), q.Get("code_challenge")}
-	s.mu.Lock()
-	s.oauth.code = g
-	s.mu.Unlock()
-	answer := url.Values{"code": {g.code}, "expires_in": {"599919"}, "state": {q.Get("state")}}
-	if q.Get("scope") == "" {
-		answer = url.Values{"error": {"invalid_scope"}, "state": {q.Get("state")}}
+	given := url.Values{"error": {"invalid_scope"}, "state": {q.Get("state")}}
+	if q.Get("scope") != "" {
+		s.oauth.code = allowed{"code-" + rand.Text(), q.Get("redirect_uri"), q.Get("code_challenge")}
+		given = url.Values{"code": {s.oauth.code.code}, "expires_in": {"599919"}, "state": {q.Get("state")}}
 	}
-	back.RawQuery = answer.Encode()
+	back.RawQuery = given.Encode()
 	http.Redirect(w, r, back.String(), http.StatusFound)
 }
 
-// redeem reports whether a code was given out, and not used before, to whoever asks.
-func (s *Server) redeem(r *http.Request) bool {
-	s.mu.Lock()
+// redeem reports whether a refresh token, or a code, is good. It is spent then. The lock
+// is held.
+func (s *Server) redeem(form url.Values) bool {
+	if form.Get("grant_type") == "refresh_token" {
+		return form.Get("refresh_token") != "" && form.Get("refresh_token") == s.oauth.refresh
+	}
 	g := s.oauth.code
 	s.oauth.code = allowed{}
-	s.mu.Unlock()
-	sum := sha256.Sum256([]byte(r.Form.Get("code_verifier")))
-	return g.code != "" && r.Form.Get("code") == g.code && (r.Form.Get("redirect_uri") == "" || r.Form.Get("redirect_uri") == g.redirect) &&
+	sum := sha256.Sum256([]byte(form.Get("code_verifier")))
+	return g.code != "" && form.Get("code") == g.code && (form.Get("redirect_uri") == "" || form.Get("redirect_uri") == g.redirect) &&
 		(g.challenge == "" || base64.RawURLEncoding.EncodeToString(sum[:]) == g.challenge)
 }
 
@@ -70,8 +69,6 @@ func (s *Server) unauthorized(r *http.Request) int {
 	if !found || token == "" {
 		return 1001
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if any := s.o.OAuth == nil && s.o.Token == ""; !any && (s.o.Token == "" || token != s.o.Token) {
 		switch until, known := s.oauth.access[token]; {
 		case !known:
@@ -87,19 +84,9 @@ func (s *Server) unauthorized(r *http.Request) int {
 }
 
 // RefreshToken is the only refresh token that is good now.
-func (s *Server) RefreshToken() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.oauth.refresh
-}
-
-// ExpireTokens lets every access token expire at once.
-func (s *Server) ExpireTokens() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for t := range s.oauth.access {
-		s.oauth.access[t] = time.Time{}
-	}
+func (s *Server) RefreshToken() (token string) {
+	s.locked(func() { token = s.oauth.refresh })
+	return token
 }
 
 // token answers POST /token: a new access token and a new refresh token, which
@@ -111,42 +98,26 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		answer(w, status, map[string]any{"error": name, "error_description": words})
 	}
 	o := s.o.OAuth
-	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
-	switch err := r.ParseForm(); {
+	err := r.ParseForm()
+	grant := r.Form.Get("grant_type")
+	switch {
 	case err != nil:
 		refuse(http.StatusBadRequest, "invalid_request", "The request is not form-encoded.")
 		return
-	case o == nil:
-		refuse(http.StatusUnauthorized, "invalid_client", "The client is not known.")
-		return
-	case r.Form.Get("grant_type") != "refresh_token" && r.Form.Get("grant_type") != "authorization_code":
+	case o != nil && grant != "refresh_token" && grant != "authorization_code":
 		refuse(http.StatusBadRequest, "unsupported_grant_type", "grant_type must equal refresh_token or authorization_code.")
 		return
-	}
-	byCode := r.Form.Get("grant_type") == "authorization_code"
-	given := r.Form.Get("refresh_token")
-	if byCode {
-		given = r.Form.Get("code")
-	}
-	secret := r.Form.Get("client_secret") == o.ClientSecret && o.ClientSecret != "" ||
-		r.Form.Get("hash") == hashOf(o.ClientSecret+"|"+given)
-	if r.Form.Get("client_id") != o.ClientID || !secret {
+	case o == nil, r.Form.Get("client_id") != o.ClientID, r.Form.Get("client_secret") != o.ClientSecret:
 		refuse(http.StatusUnauthorized, "invalid_client", "The client or its secret is not known.")
 		return
 	}
-	ttl := o.TTL
-	if ttl <= 0 {
-		ttl = 7 * 24 * time.Hour
-	}
-	redeemed := byCode && s.redeem(r)
+	ttl := cmp.Or(o.TTL, 7*24*time.Hour)
 	access, refresh := "access-"+rand.Text(), "refresh-"+rand.Text()
-	s.mu.Lock()
-	good := redeemed || !byCode && given != "" && given == s.oauth.refresh
+	good := s.redeem(r.Form)
 	if good {
 		s.oauth.refresh = refresh
 		s.oauth.access[access] = time.Now().Add(ttl)
 	}
-	s.mu.Unlock()
 	if !good {
 		refuse(http.StatusBadRequest, "invalid_grant", "The refresh token or code is invalid or was used before.")
 		return
@@ -154,9 +125,4 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{
 		"access_token": access, "token_type": "bearer", "refresh_token": refresh, "expires_in": int(ttl / time.Second),
 	})
-}
-
-func hashOf(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:])
 }
