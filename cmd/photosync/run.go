@@ -18,6 +18,7 @@ import (
 	"photosync/cmd/internal/console"
 	"photosync/cmd/internal/notify"
 	"photosync/sync/job"
+	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
 
@@ -85,7 +86,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	}
 	if n != nil && rep.ExitCode != exitLocked {
 		var text strings.Builder
-		console.Notice(&text, rep, err, job.Hint(err))
+		console.Notice(&text, rep, err, outcome.Hint(err))
 		rep.Warnings = n.Finish(hard, rep, text.String())
 	}
 	for _, text := range rep.Warnings {
@@ -100,7 +101,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	if h, held := errors.AsType[*job.HeldError](err); held && h.Guards && !a.json {
 		err = nil // the summary names the guards, and the approval says what to do
 	}
-	return w.End(rep, files, job.Hint, err, werr)
+	return w.End(rep, files, outcome.Hint, err, werr)
 }
 
 // notifier sends word of a run to the places that the configuration names.

@@ -22,7 +22,7 @@ type Adoption struct {
 // upload on record. Nobody without a picture there is, nor whose photo would be
 // refused. Nothing is written.
 func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
-	j.How.Mode, j.How.Apply, j.How.Approve, j.Policy.Guards, j.Events.Item = Plan, nil, "", nil, nil
+	j.How.Mode, j.How.Apply, j.How.Approve, j.Policy.Guards = Plan, nil, "", nil
 	j.Policy.Existing, j.Scope.Force, j.Scope.RetryFailed = plan.OnSourceChange, false, false
 	p, err := j.prepare(ctx, report.New(Plan, j.How.RunID, j.How.Version, time.Now().UTC()))
 	if err != nil {
@@ -41,18 +41,20 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 		return nil, err
 	}
 	a := &Adoption{account: p.account}
-	now := time.Now().UTC()
+	var rows state.Change
 	for _, it := range items {
 		if it.Outcome != string(outcome.Planned) || it.Image == nil {
 			continue
 		}
 		s := byEmail[it.Email]
+		o, _ := p.rules.Origin(s)
 		a.Users = append(a.Users, state.User{ID: s.To.ID, Email: s.To.Email, Sent: &state.Sent{
-			Origin: p.plan.Origin(s), SourceSHA256: s.SHA256(), UploadSHA256: it.Image.UploadSHA256, Rendering: j.Photos.Fingerprint(),
-			ImageID: s.To.ImageID, RunID: j.How.RunID, At: now, Adopted: true,
+			Origin: o, SourceSHA256: s.SHA256(), UploadSHA256: it.Image.UploadSHA256, Rendering: j.Policy.Rendering,
+			ImageID: s.To.ImageID, RunID: j.How.RunID, At: time.Now().UTC(), Adopted: true,
 		}})
-		a.people = append(a.people, p.plan.Row(s, s.SHA256(), plan.Done))
+		p.plan.Tried(&rows, s, s.SHA256(), outcome.Unchanged)
 	}
+	a.people = rows.People
 	return a, nil
 }
 

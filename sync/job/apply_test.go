@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"photosync/sync/outcome"
 	"strings"
 	"testing"
 
@@ -59,7 +60,7 @@ func (b *bench) notApplied(f *plan.File, strict bool, why string, more ...func(*
 	uploads, generation := b.sim.Counts().ByOp["upload"], b.st.Generation()
 	r, err := b.run(b.t.Context(), 1_000_000, applying(f, strict, more...))
 	refused, ok := errors.AsType[*HeldError](err)
-	if !ok || !strings.Contains(refused.Why, why) || r.Result != report.Held || Hint(err) == "" {
+	if !ok || !strings.Contains(refused.Why, why) || r.Result != report.Held || outcome.Hint(err) == "" {
 		b.t.Fatalf("error %v, want %q", err, why)
 	}
 	if b.sim.Counts().ByOp["upload"] != uploads || b.st.Generation() != generation {

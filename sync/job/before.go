@@ -59,33 +59,28 @@ func (j *Job) fetchShown(ctx context.Context, p *prepared) {
 	_ = g.Wait() // no function fails
 }
 
-// showShared puts a small picture into one item of each picture that too many people
-// have: a human sees at once whether it is a silhouette.
-func (j *Job) showShared(ctx context.Context, p *prepared, items []report.Item) {
-	steps := map[string]*plan.Step{} // by hash
-	for i := range p.plan.Steps {
-		if s := &p.plan.Steps[i]; s.Reason == outcome.SharedImage && !s.Reported && steps[s.SHA256()] == nil {
-			steps[s.SHA256()] = s
-		}
-	}
-	if !j.How.Thumbnails || len(steps) == 0 {
-		return
-	}
-	pool := j.pool(p)
-	pool.Done = nil                                                  // nothing is sent
-	made, _ := pool.Preview(ctx, slices.Collect(maps.Values(steps))) // a run that is stopped says so itself
-	for _, m := range made {
-		if i := slices.IndexFunc(items, func(it report.Item) bool { return it.Email == m.Email }); i >= 0 {
-			items[i].Image = m.Image
-		}
-	}
-}
-
 // show puts what Smartsheet shows now beside the pictures of items.
 func (p *prepared) show(items []report.Item) {
 	for i := range items {
 		if it := &items[i]; it.Image != nil && it.Image.Thumbnail != "" {
 			it.Image.Before = p.shown[it.UserID]
+		}
+	}
+}
+
+// showShared puts a small picture into one item of each picture that too many people
+// have: a human sees at once whether it is a silhouette.
+func (j *Job) showShared(ctx context.Context, p *prepared, items []report.Item) {
+	steps := map[string]*plan.Step{} // by hash
+	for i := range p.plan.Steps {
+		if s := &p.plan.Steps[i]; j.How.Thumbnails && s.Reason == outcome.SharedImage && !s.Reported && steps[s.SHA256()] == nil {
+			steps[s.SHA256()] = s
+		}
+	}
+	made, _ := j.pool(p).Preview(ctx, slices.Collect(maps.Values(steps))) // a run that is stopped says so itself
+	for _, m := range made {
+		if i := slices.IndexFunc(items, func(it report.Item) bool { return it.Email == m.Email }); i >= 0 {
+			items[i].Image = m.Image
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -9,56 +10,47 @@ import (
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/match"
-	"photosync/sync/outcome"
 	"photosync/sync/plan"
 )
 
 // defaultRefresh is how often everybody's user is looked up anew.
 const defaultRefresh = 7 * 24 * time.Hour
 
-// changes are what the comparison of the listing with the state comes to.
+// changes are what the comparison of the listing with the state comes to. On most
+// nights there is nothing to do for nearly everyone: they are only counted.
 type changes struct {
 	work      []*plan.Work
-	quiet     quiet
+	facts     *plan.Facts
 	forget    []string // rows that are not needed any more
 	elsewhere int      // people of other shards
-	marker    *plan.Marker
-	facts     []plan.SourceFacts // of the quiet people, by source
-	whole     bool               // everybody's user was settled anew
+	whole     bool     // everybody's user was settled anew
 }
 
-// quiet counts the people for whom there is nothing to do. On most nights that is
-// nearly everyone: they are dropped as soon as they are counted.
-type quiet struct {
-	people    int
-	byReason  map[outcome.Reason]int
-	withPhoto []int // by source
-}
-
-// matched compares the listing with the state, and looks up the users of the work. If
+// match compares the listing with the state, and looks up the users of the work. If
 // all users are listed on the way, or have to be, everybody is compared with them:
 // what changed in Smartsheet alone shows only then.
-func (j *Job) matched(ctx context.Context, people *sources.People, now time.Time) (changes, *match.Users, error) {
-	users := match.New(j.Smartsheet)
+func (j *Job) match(ctx context.Context, l *listing, rules *plan.Rules, now time.Time) (c changes, users *match.Users, err error) {
+	users = match.New(j.Smartsheet)
 	if j.Policy.AlternateEmails {
-		if err := users.UseAlternates(j.State, now, j.claimed(people), j.Events.Asked); err != nil {
-			return changes{}, nil, err
+		claimed := func(email string) bool {
+			_, listed := l.people.Holder(email)
+			return listed || l.people.Reserved(email)
+		}
+		if err := users.UseAlternates(j.State, now, claimed, j.Events.Asked); err != nil {
+			return c, nil, err
 		}
 	}
 	due, err := j.refreshDue(now)
 	if err != nil {
-		return changes{}, nil, err
+		return c, nil, err
 	}
-	var c changes
-	if !due && !(j.Policy.SeesAll() && j.Scope.Everybody()) {
-		if c, err = j.changed(people, nil); err == nil {
-			err = users.Resolve(ctx, c.work)
-		}
-	} else {
+	if due || j.Policy.SeesAll() && j.Scope.Everybody() {
 		err = users.List(ctx)
+	} else if c, err = j.changed(l, rules, nil); err == nil {
+		err = users.Resolve(ctx, c.work)
 	}
 	if err == nil && users.All() {
-		if c, err = j.changed(people, users); err == nil {
+		if c, err = j.changed(l, rules, users); err == nil {
 			err = users.Resolve(ctx, c.work)
 		}
 	}
@@ -68,15 +60,15 @@ func (j *Job) matched(ctx context.Context, people *sources.People, now time.Time
 		}
 		return c, nil, err
 	}
-	return c, users, j.readSent(c.work)
-}
-
-// claimed reports whether an address belongs to somebody in the sources.
-func (j *Job) claimed(people *sources.People) func(string) bool {
-	return func(email string) bool {
-		_, listed := people.Holder(email)
-		return listed || people.Reserved(email)
-	}
+	c.facts.UserDomains = users.Domains()
+	return c, users, j.State.View(func(v *state.Snapshot) error {
+		for _, w := range c.work {
+			if err := readSent(v, w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // refreshDue reports whether everybody's user is to be looked up anew.
@@ -88,189 +80,138 @@ func (j *Job) refreshDue(now time.Time) (bool, error) {
 	if _, err := j.State.Meta(state.RefreshedKey, &last); err != nil {
 		return false, err
 	}
-	refresh := j.Policy.Refresh
-	if refresh == 0 {
-		refresh = defaultRefresh
-	}
 	age := now.Sub(last)
-	return age >= refresh || age < 0, nil
+	return age >= cmp.Or(j.Policy.Refresh, defaultRefresh) || age < 0, nil
 }
 
 // changed compares everybody listed with the state, in one pass over both. Without
 // users, people are work if their fingerprint is not the remembered one; with users,
 // if anything is to be done or to be remembered.
-func (j *Job) changed(people *sources.People, users *match.Users) (changes, error) {
-	c := changes{
-		marker: plan.NewMarker(j.Sources, &j.Policy), whole: users != nil && j.Scope.Everybody(),
-		quiet: quiet{byReason: map[outcome.Reason]int{}, withPhoto: make([]int, len(j.Sources))},
-		facts: make([]plan.SourceFacts, len(j.Sources)),
-	}
+func (j *Job) changed(l *listing, rules *plan.Rules, users *match.Users) (changes, error) {
+	c := changes{facts: plan.NewFacts(j.Sources, l.proofs), whole: users != nil && j.Scope.Everybody()}
 	err := j.State.View(func(v *state.Snapshot) error {
-		return everybody(people, v, func(p sources.Joined, row *state.Row) error {
+		return everybody(l.people, v, func(p sources.Joined, row *state.Row) error {
 			switch {
+			case len(p.Own) == 0:
+				return j.unlisted(&c, v, rules, l.people, row)
 			case !j.Scope.Asks(p.Own, p.Aliases):
 				return nil
 			case !j.Scope.Shard.Has(p.Own[0]):
 				c.elsewhere++
 				return nil
 			}
-			return j.person(&c, v, users, p, row)
-		}, func(row *state.Row) error {
-			if j.Scope.Source != "" || !j.Scope.Shard.Has(row.Email) || !j.Scope.Asks([]string{row.Email}) {
-				return nil
-			}
-			return j.unlisted(&c, v, people, row)
+			return person(&c, v, rules, users, p, row)
 		})
 	})
 	return c, err
 }
 
 // person decides whether somebody listed is work.
-func (j *Job) person(c *changes, v *state.Snapshot, users *match.Users, p sources.Joined, row *state.Row) error {
-	if users == nil && row != nil && !j.Scope.LooksAtAll() && !j.Policy.SeesAll() && c.marker.Unchanged(&p, row) && !j.Policy.LeavesOut(&p) {
-		c.count(&p, row.Winner, plan.ReasonOf(row.Note))
+func person(c *changes, v *state.Snapshot, rules *plan.Rules, users *match.Users, p sources.Joined, row *state.Row) error {
+	if users == nil && row != nil && rules.Unchanged(&p, row) {
+		c.facts.Skip(&p, row.Winner, plan.NoteOf(row.Note))
 		return nil
 	}
-	var known *state.Person
-	if row != nil {
-		r, err := row.Person()
-		if err != nil {
+	w, err := newWork(v, rules, p, row)
+	if err != nil {
+		return err
+	}
+	if users != nil {
+		users.Match(w)
+		if err := readSent(v, w); err != nil {
 			return err
 		}
-		known = &r
-	}
-	w := c.marker.Work(p, known, &j.Scope)
-	if err := readFormer(v, w); err != nil {
-		return err
-	}
-	if users == nil {
-		c.work = append(c.work, w)
-		return nil
-	}
-	users.Match(w)
-	if err := readSent(v, w); err != nil {
-		return err
-	}
-	if reason, nothing := c.marker.Nothing(w, &j.Policy, &j.Scope); nothing {
-		c.count(&p, w.Row.Winner, reason)
-		return nil
+		if reason, nothing := rules.Nothing(w); nothing {
+			c.facts.Skip(&p, w.Row.Winner, reason)
+			return nil
+		}
 	}
 	c.work = append(c.work, w)
 	return nil
 }
 
 // unlisted decides whether somebody is work who is not listed any more.
-func (j *Job) unlisted(c *changes, v *state.Snapshot, people *sources.People, row *state.Row) error {
-	known, err := row.Person()
+func (j *Job) unlisted(c *changes, v *state.Snapshot, rules *plan.Rules, people *sources.People, row *state.Row) error {
+	if j.Scope.Source != "" || !j.Scope.Shard.Has(row.Email) || !j.Scope.Asks([]string{row.Email}) {
+		return nil
+	}
+	w, err := newWork(v, rules, sources.Joined{Own: []string{row.Email}}, row)
 	if err != nil {
 		return err
 	}
-	w := c.marker.Work(sources.Joined{Own: []string{known.Email}}, &known, &j.Scope)
-	if err := readFormer(v, w); err != nil {
-		return err
-	}
-	_, listed := people.Holder(known.Email) // for somebody with another key
+	w.Own[0] = w.Row.Email               // the other one is memory of the snapshot
+	_, listed := people.Holder(w.Own[0]) // for somebody with another key
 	switch {
-	case j.Policy.LeavesOut(&w.Joined):
-		return nil // neither counted nor replaced
+	case j.Policy.LeavesOut(&w.Joined): // neither counted nor replaced
 	case listed || !w.MayBeRemoved():
-		c.forget = append(c.forget, known.Email)
-		return nil
-	case j.Policy.RemovedAfter == 0 && known.Winner == state.NoPhoto:
-		return nil // this was reported, and nothing is to be done
+		c.forget = append(c.forget, w.Own[0])
+	case j.Policy.RemovedAfter == 0 && w.Row.Winner == state.NoPhoto: // it was reported, and nothing is to be done
+	default:
+		c.work = append(c.work, w)
 	}
-	c.work = append(c.work, w)
 	return nil
 }
 
-// count counts somebody of whom there is nothing to do.
-func (c *changes) count(p *sources.Joined, winner uint8, reason outcome.Reason) {
-	c.quiet.people++
-	c.quiet.byReason[reason]++
-	has := reason != outcome.NoPhoto
-	at := min(int(winner), len(p.Candidates)-1)
-	if has {
-		c.quiet.withPhoto[p.Candidates[at].Source]++
+// newWork is the work for a person, with what we put on the user of the last look.
+func newWork(v *state.Snapshot, rules *plan.Rules, p sources.Joined, row *state.Row) (*plan.Work, error) {
+	if row == nil {
+		return rules.Work(p, nil), nil
 	}
-	for i, x := range p.Candidates {
-		c.facts[x.Source].Add(x.HasPhoto, has && i == at, has && i > at)
+	known, err := row.Person()
+	if err != nil {
+		return nil, err
 	}
-}
-
-// readFormer reads what we put on the user of the last look.
-func readFormer(v *state.Snapshot, w *plan.Work) error {
-	if w.LastUser() == 0 {
-		return nil
-	}
-	u, found, err := v.User(w.LastUser())
-	if found {
-		w.Former = &u
-	}
-	return err
+	w := rules.Work(p, &known)
+	w.Former, err = sentTo(v, w.LastUser())
+	return w, err
 }
 
 // readSent reads what we put on the user that the person is now.
-func readSent(v *state.Snapshot, w *plan.Work) error {
-	u, one := w.User()
-	switch {
-	case !one:
+func readSent(v *state.Snapshot, w *plan.Work) (err error) {
+	if u, one := w.User(); !one {
 		return nil
-	case w.Former != nil && w.Former.ID == u.ID:
-		w.Sent = w.Former
-		return nil
-	}
-	row, found, err := v.User(u.ID)
-	if found {
-		w.Sent = &row
+	} else if w.Sent = w.Former; u.ID != w.LastUser() {
+		w.Sent, err = sentTo(v, u.ID)
 	}
 	return err
 }
 
-func (j *Job) readSent(ws []*plan.Work) error {
-	return j.State.View(func(v *state.Snapshot) error {
-		for _, w := range ws {
-			if err := readSent(v, w); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+// sentTo is what we put on a user; nil: nothing.
+func sentTo(v *state.Snapshot, id int64) (*state.User, error) {
+	if id == 0 {
+		return nil, nil
+	}
+	u, found, err := v.User(id)
+	if !found {
+		return nil, err
+	}
+	return &u, err
 }
 
 // everybody passes over the people listed and the rows of the state together, both by
-// address. row is nil for somebody who is not remembered.
-func everybody(people *sources.People, v *state.Snapshot, listed func(p sources.Joined, row *state.Row) error, unlisted func(row *state.Row) error) error {
+// address. p has no address if only the row is there, row is nil if only the person is.
+func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Joined, row *state.Row) error) error {
 	next, stop := iter.Pull2(v.People())
 	defer stop()
 	row, err, more := next()
-	for p := range people.All() {
-		for more && err == nil && row.Email < p.Own[0] {
-			if err = unlisted(&row); err == nil {
+	rowsBefore := func(key string) { // empty: all that are left
+		for more && err == nil && (key == "" || row.Email < key) {
+			if err = each(sources.Joined{}, &row); err == nil {
 				row, err, more = next()
 			}
 		}
-		if err != nil {
-			return err
+	}
+	for p := range people.All() {
+		if rowsBefore(p.Own[0]); err != nil {
+			break
 		}
 		if !more || row.Email != p.Own[0] {
-			if err := listed(p, nil); err != nil {
-				return err
-			}
-			continue
-		}
-		if err = listed(p, &row); err == nil {
-			row, err, more = next()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	for more && err == nil {
-		if err = unlisted(&row); err == nil {
+			err = each(p, nil)
+		} else if err = each(p, &row); err == nil {
 			row, err, more = next()
 		}
 	}
-	if err != nil {
+	if rowsBefore(""); err != nil {
 		return fmt.Errorf("compare with the state: %w", err)
 	}
 	return nil

@@ -19,9 +19,7 @@ func (j *Job) preview(ctx context.Context, p *prepared) ([]report.Item, error) {
 		p.plan.Limit(j.Scope.Limit)
 	}
 	j.fetchShown(ctx, p)
-	pool := j.pool(p)
-	pool.Done = nil // nothing is sent
-	items, err := pool.Preview(ctx, p.plan.Uploads())
+	items, err := j.pool(p).Preview(ctx, p.plan.Uploads())
 	for i := range items {
 		it := &items[i]
 		sum := ""
@@ -52,18 +50,17 @@ func (j *Job) execute(ctx context.Context, p *prepared) ([]report.Item, error) {
 		j.fetchShown(ctx, p)
 	}
 	items, err := j.pool(p).Run(ctx, p.plan.Uploads())
-	items = append(items, p.left()...)
 	if err == nil {
 		err = j.end(p)
 	}
-	return items, err
+	return append(items, p.left()...), err
 }
 
 // left are the items of those whom --limit leaves to a later run.
 func (p *prepared) left() (items []report.Item) {
 	for i := range p.plan.Steps {
 		if s := &p.plan.Steps[i]; s.Left {
-			items = append(items, upload.Item(p.plan, s))
+			items = append(items, upload.Item(p.rules, s))
 		}
 	}
 	return items
@@ -71,7 +68,7 @@ func (p *prepared) left() (items []report.Item) {
 
 func (j *Job) pool(p *prepared) *upload.Pool {
 	return &upload.Pool{
-		Plan: p.plan, Sources: j.Sources, Photos: j.Photos, Smartsheet: j.Smartsheet, Users: p.users,
+		Plan: p.plan, Rules: p.rules, Photos: j.Photos, Smartsheet: j.Smartsheet, Users: p.users,
 		State: j.State, Concurrency: j.How.Concurrency, RunID: j.How.RunID, Thumbnails: j.How.Thumbnails, Done: j.Events.Item,
 	}
 }
@@ -87,17 +84,21 @@ func (j *Job) begin(p *prepared) error {
 			return err
 		}
 	}
-	if err := j.applying(p); err != nil {
-		return err
-	}
-	rows := p.plan.Rows()
-	for rows := range slices.Chunk(rows.People, rowsAtOnce) {
-		if err := j.State.Write(state.Change{People: rows}); err != nil {
+	if j.How.Apply != nil {
+		a := j.appliedBefore(p)
+		a.RunIDs = append(a.RunIDs, j.How.RunID)
+		if err := j.State.SetMeta(appliedKey, a); err != nil {
 			return err
 		}
 	}
-	for rows := range slices.Chunk(rows.Users, rowsAtOnce) {
-		if err := j.State.Write(state.Change{Users: rows}); err != nil {
+	rows := p.plan.Rows()
+	for people := range slices.Chunk(rows.People, rowsAtOnce) {
+		if err := j.State.Write(state.Change{People: people}); err != nil {
+			return err
+		}
+	}
+	for users := range slices.Chunk(rows.Users, rowsAtOnce) {
+		if err := j.State.Write(state.Change{Users: users}); err != nil {
 			return err
 		}
 	}
@@ -106,25 +107,24 @@ func (j *Job) begin(p *prepared) error {
 
 // end records what only a run that came to its end may say.
 func (j *Job) end(p *prepared) error {
-	if j.How.Apply != nil {
-		if err := j.appliedAll(p); err != nil {
-			return err
-		}
-	}
 	c := p.plan.Ended()
-	c.ForgetPeople = append(c.ForgetPeople, p.changes.forget...)
+	c.ForgetPeople = append(c.ForgetPeople, p.forget...)
 	if err := j.State.Write(c); err != nil {
 		return err
 	}
-	facts := map[string]any{}
-	if j.listedAsPlanned(p) && !maps.Equal(p.listed, p.past.Listed) {
-		facts[listedKey] = p.listed
+	facts, asPlanned := map[string]any{}, true
+	if f := j.How.Apply; f != nil {
+		a := j.appliedBefore(p)
+		a.RunIDs, a.Done = append(a.RunIDs, j.How.RunID), true
+		facts[appliedKey], asPlanned = a, maps.Equal(f.Listed, p.entries)
+	} else if p.whole {
+		facts[state.RefreshedKey] = p.startedAt
+	}
+	if asPlanned && !maps.Equal(p.entries, p.past.listed) {
+		facts[listedKey] = p.entries
 	}
 	if j.Scope.Everybody() && !slices.Equal(p.claims, p.past.claims) {
 		facts[claimsKey] = p.claims
-	}
-	if p.changes.whole && j.How.Apply == nil {
-		facts[state.RefreshedKey] = p.startedAt
 	}
 	for key, v := range facts {
 		if err := j.State.SetMeta(key, v); err != nil {

@@ -5,9 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/agnivade/levenshtein"
 
 	"photosync/sources"
 	"photosync/state"
@@ -96,7 +100,8 @@ func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 		j.Policy.Guards = &plan.Guards{MaxReplaced: all, MaxRemoved: all, MaxShared: g.MaxShared}
 	}
 	rep := report.New(Plan, j.How.RunID, j.How.Version, time.Now().UTC())
-	if _, err := j.account(ctx); err != nil {
+	account, err := j.account(ctx)
+	if err != nil {
 		return nil, err
 	}
 	l, err := j.list(ctx, rep)
@@ -112,11 +117,8 @@ func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 		return nil, err
 	}
 	j.Scope.Only = func(e string) bool { return e == x.Key }
-	p, err := j.build(ctx, l, rep)
+	p, err := j.build(ctx, account, l, rep)
 	if err != nil {
-		return nil, err
-	}
-	if err := j.guard(l.people, rep, p); err != nil {
 		return nil, err
 	}
 	if err := j.explainUsers(ctx, x, p, person); err != nil {
@@ -264,39 +266,67 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		x.Rule = outcome.OutOfShard.Words().Rule
 		return nil
 	}
-	for i := range p.plan.Steps {
-		s := &p.plan.Steps[i]
-		if s.Key() != x.Key {
-			continue
-		}
-		x.Moved = s.Moved()
-		it := upload.Item(p.plan, s)
-		if s.Outcome == outcome.Planned {
-			items, err := j.pool(p).Preview(ctx, []*plan.Step{s})
-			if err != nil {
-				return err
-			}
-			it = items[0]
-		}
-		x.Next = &it
-		x.Rule = cmp.Or(it.Message, outcome.Reason(it.Reason).Words().Rule)
-		if s.Why == "" || it.Reason != string(s.Reason) {
-			x.Rule = outcome.Reason(it.Reason).Words().Rule
-		}
-		if s.Reason == outcome.NotInSmartsheet && j.Policy.AlternateEmails {
-			x.Rule += ", nor one of them as an alternate address that is known and confirmed"
-		}
-		return nil
-	}
-	if x.Row == nil || len(x.Candidates) == 0 {
+	at := slices.IndexFunc(p.plan.Steps, func(s plan.Step) bool { return s.Key() == x.Key })
+	switch {
+	case at >= 0:
+	case x.Row == nil || len(x.Candidates) == 0:
 		x.Rule = "the person is in no source, and nothing is left to be done"
 		return nil
+	default: // nobody looks at the person
+		reason := outcome.Unchanged
+		if x.Row.Fingerprint != (state.Fingerprint{}) {
+			reason = plan.NoteOf(x.Row.Note)
+		}
+		x.Next = &report.Item{Email: x.Key, UserID: x.Row.UserID, Source: x.Row.Source, Ref: x.Row.Ref, Reason: string(reason), Outcome: string(outcome.Skipped)}
+		x.Rule = reason.Words().Rule
+		return nil
 	}
-	reason := outcome.Unchanged
-	if x.Row.Fingerprint != (state.Fingerprint{}) {
-		reason = plan.ReasonOf(x.Row.Note)
+	s := &p.plan.Steps[at]
+	it := upload.Item(p.rules, s)
+	if s.Outcome == outcome.Planned {
+		items, err := j.pool(p).Preview(ctx, []*plan.Step{s})
+		if err != nil {
+			return err
+		}
+		it = items[0]
 	}
-	x.Next = &report.Item{Email: x.Key, UserID: x.Row.UserID, Source: x.Row.Source, Ref: x.Row.Ref, Reason: string(reason), Outcome: string(outcome.Skipped)}
-	x.Rule = reason.Words().Rule
+	x.Moved, x.Next, x.Rule = s.Moved(), &it, outcome.Reason(it.Reason).Words().Rule
+	if s.Why != "" && it.Reason == string(s.Reason) {
+		x.Rule = it.Message
+	}
+	if s.Reason == outcome.NotInSmartsheet && j.Policy.AlternateEmails {
+		x.Rule += ", nor one of them as an alternate address that is known and confirmed"
+	}
 	return nil
+}
+
+// maxNearest is how many addresses are suggested for one that nobody knows.
+const maxNearest = 5
+
+// nearest finds the addresses in the sources and in the state that look most like the
+// one asked for.
+func nearest(email string, people *sources.People, st *state.Store) (emails []string, err error) {
+	distance := map[string]int{}
+	consider := func(e string) {
+		if most := max(3, len(email)/3); max(len(e)-len(email), len(email)-len(e)) <= most {
+			if d := levenshtein.ComputeDistance(email, e); d <= most {
+				distance[e] = d
+			}
+		}
+	}
+	err = st.View(func(v *state.Snapshot) error {
+		return everybody(people, v, func(p sources.Joined, row *state.Row) error {
+			if row != nil {
+				consider(strings.Clone(row.Email))
+			}
+			for _, e := range slices.Concat(p.Own, p.Aliases) {
+				consider(e)
+			}
+			return nil
+		})
+	})
+	emails = slices.SortedFunc(maps.Keys(distance), func(a, b string) int {
+		return cmp.Or(cmp.Compare(distance[a], distance[b]), cmp.Compare(a, b))
+	})
+	return emails[:min(len(emails), maxNearest)], err
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/plan"
@@ -13,9 +12,10 @@ import (
 
 // Facts of the state about its runs.
 const (
-	listedKey   = "listed"   // how many entries each source listed in the last run that the guards let pass
-	approvedKey = "approved" // the plan that was last let pass by hand
-	claimsKey   = "claims"   // the lost claims that a report named
+	listedKey   = "listed"       // how many entries each source listed in the last run that the guards let pass
+	approvedKey = "approved"     // the plan that was last let pass by hand
+	claimsKey   = "claims"       // the lost claims that a report named
+	appliedKey  = "applied_plan" // the plan that was last carried out from a file
 )
 
 // HeldError is why a run, or a plan from a file, is not carried out. Nothing was written.
@@ -30,25 +30,15 @@ func (e *HeldError) Error() string { return "held back, nothing was written: " +
 // Hint says what to do about it.
 func (e *HeldError) Hint() string { return e.Advice }
 
-// heldBy is the error for a plan that guards hold.
-func heldBy(id string, bs []outcome.Breach) *HeldError {
-	parts := make([]string, len(bs))
-	for i, b := range bs {
-		parts[i] = "guard." + b.Guard + ": " + b.Message
-	}
-	return &HeldError{true, strings.Join(parts, "; "),
-		"look at the report; if all of it is right, let exactly this plan pass, once, with --approve " + id}
-}
-
 // past is what the state knows of earlier runs.
 type past struct {
-	plan.Past
-	claims  []string  // digests of the lost claims that a report named
-	applied []applied // plans that were carried out from a file
+	listed  map[string]int
+	claims  []string
+	applied applied
 }
 
 func (j *Job) readPast() (p past, err error) {
-	for key, v := range map[string]any{listedKey: &p.Listed, claimsKey: &p.claims, appliedKey: &p.applied} {
+	for key, v := range map[string]any{listedKey: &p.listed, claimsKey: &p.claims, appliedKey: &p.applied} {
 		if _, err := j.State.Meta(key, v); err != nil {
 			return p, err
 		}
@@ -58,67 +48,93 @@ func (j *Job) readPast() (p past, err error) {
 
 // guard looks at the whole plan, before the first write. A plan that was approved
 // passes once: letting it pass moves the state on, and with it the ID of the next plan.
-// Applying a plan is its approval.
-func (j *Job) guard(people *sources.People, rep *report.Report, p *prepared) error {
+// Applying a plan is its approval. shared counts the people who have a picture.
+func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) error {
 	if j.How.Apply != nil {
-		j.admit(p)
+		p.held = j.keepApplied(p)
 		return nil
 	}
 	approved := j.How.Approve == p.plan.ID
 	if g := j.Policy.Guards; g != nil && !approved {
-		if err := j.countUsers(p); err != nil {
+		users, err := j.countUsers()
+		if err != nil {
 			return err
 		}
-		rep.Guards = p.plan.Check(*g, p.past.Past, p.listed)
-		if err := j.holdShared(people, p); err != nil {
-			return err
-		}
-		if len(rep.Guards) > 0 && j.How.Mode != Plan { // a plan shows what there would be to hold
-			p.held = heldBy(p.plan.ID, rep.Guards)
-		}
+		rep.Guards = p.plan.Check(*g, users, p.past.listed, p.entries)
+		p.plan.HoldShared(shared, g.MaxShared)
 	}
-	if j.How.Approve != "" && !approved {
+	switch {
+	case j.How.Approve != "" && !approved:
 		p.held = &HeldError{false, fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID),
 			"look at this plan; if it is right, approve it with --approve " + p.plan.ID}
+	case len(rep.Guards) > 0 && j.How.Mode != Plan: // a plan shows what there would be to hold
+		var why []string
+		for _, b := range rep.Guards {
+			why = append(why, "guard."+b.Guard+": "+b.Message)
+		}
+		p.held = &HeldError{true, strings.Join(why, "; "),
+			"look at the report; if all of it is right, let exactly this plan pass, once, with --approve " + p.plan.ID}
 	}
 	if p.held != nil || j.How.Mode == Plan {
 		p.file = p.plan.File(j.Scope.Limit)
-		p.file.Account, p.file.Rendering, p.file.Listed = p.account, j.Photos.Fingerprint(), p.listed
+		p.file.Account, p.file.Rendering, p.file.Listed = p.account, j.Policy.Rendering, p.entries
 		p.file.Guards = append(p.file.Guards, rep.Guards...)
 	}
 	return nil
 }
 
 // countUsers counts the users with a picture of ours.
-func (j *Job) countUsers(p *prepared) error {
-	return j.State.View(func(v *state.Snapshot) error {
+func (j *Job) countUsers() (n int, err error) {
+	err = j.State.View(func(v *state.Snapshot) error {
 		for u, err := range v.Users() {
 			if err != nil {
 				return err
 			}
 			if u.Sent != nil {
-				p.past.Users++
+				n++
 			}
 		}
 		return nil
 	})
+	return n, err
 }
 
-// holdShared holds pictures that too many people have. Everybody listed counts, also
-// those whom this run is not about.
-func (j *Job) holdShared(people *sources.People, p *prepared) error {
-	counts := p.plan.Hashes()
-	most := j.Policy.Guards.MaxShared
-	if most <= 0 || len(counts) == 0 {
-		return nil
+// applied is a plan from a file: the runs that worked on it, and whether it was
+// carried out to its end. A run that is stopped and started again knows by it which
+// announcements are its own.
+type applied struct {
+	PlanID string   `json:"plan_id"`
+	RunIDs []string `json:"run_ids"`
+	Done   bool     `json:"done"`
+}
+
+// appliedBefore is what became of the plan that is applied in earlier runs.
+func (j *Job) appliedBefore(p *prepared) applied {
+	if p.past.applied.PlanID != j.How.Apply.PlanID {
+		return applied{PlanID: j.How.Apply.PlanID}
 	}
-	err := j.eachListed(people, p.changes.work, func(l listedPerson) error {
-		h, err := l.hash()
-		if _, planned := counts[h]; planned {
-			counts[h]++
-		}
-		return err
-	})
-	p.plan.HoldShared(counts, most)
-	return err
+	return p.past.applied
+}
+
+// keepApplied takes out of the plan what the file that is applied does not hold, and
+// what moved since. Its error says why the file is refused as a whole.
+func (j *Job) keepApplied(p *prepared) error {
+	f, before := j.How.Apply, j.appliedBefore(p)
+	moved := p.plan.Keep(f, before.RunIDs)
+	refuse := func(why, hint string) error {
+		return &HeldError{false, fmt.Sprintf("plan %s was not applied: %s", f.PlanID, why), hint}
+	}
+	const again = "make a new plan with photosync plan -o, look at it, and apply that"
+	switch {
+	case f.Account.Root != p.account.Root || f.Account.ID != p.account.ID:
+		return refuse(fmt.Sprintf("it is for account %q at %s, and the token belongs to %q at %s", f.Account.Name, f.Account.Root, p.account.Name, p.account.Root),
+			"apply it with the configuration that made it")
+	case f.Rendering != j.Policy.Rendering:
+		return refuse("the image settings changed since it was made", again)
+	case before.Done:
+		return refuse("run "+before.RunIDs[len(before.RunIDs)-1]+" carried it out already", again)
+	case j.How.Strict && (moved > 0 || p.plan.ID != f.PlanID && len(before.RunIDs) == 0):
+		return refuse(fmt.Sprintf("something moved since it was made, %s of its people among it", outcome.Number(moved)), again+"; or leave out --strict")
+	}
+	return nil
 }

@@ -34,7 +34,7 @@ func (b *bench) held(change func(*Job), guards ...string) *report.Report {
 	b.t.Helper()
 	uploads, generation := b.sim.Counts().ByOp["upload"], b.st.Generation()
 	r, err := b.run(b.t.Context(), 1_000_000, change)
-	if !Held(err) || r.Result != report.Held || Hint(err) == "" {
+	if !Held(err) || r.Result != report.Held || outcome.Hint(err) == "" {
 		b.t.Fatalf("error %v, result %q; want a held run", err, r.Result)
 	}
 	var broken []string
@@ -194,7 +194,7 @@ func TestLimitAndSource(t *testing.T) {
 }
 
 func TestHeldErrors(t *testing.T) {
-	if err := fmt.Errorf("x: %w", heldBy("p", []outcome.Breach{{Guard: "g", Message: "m"}})); !Held(err) || Held(errors.New("x")) || Held(nil) {
+	if err := fmt.Errorf("x: %w", &HeldError{Guards: true}); !Held(err) || Held(errors.New("x")) || Held(nil) {
 		t.Error("Held does not tell")
 	}
 }

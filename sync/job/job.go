@@ -89,6 +89,8 @@ func Run(ctx context.Context, j Job) (*report.Report, error) {
 	rep := report.New(j.How.Mode, j.How.RunID, j.How.Version, time.Now().UTC())
 	p, err := j.prepare(ctx, rep)
 	if err == nil {
+		p.users.Release() // each step has its user
+		p.rules.Seen = nil
 		items := p.decided()
 		j.showShared(ctx, p, items)
 		rep.Add(items...)
@@ -116,11 +118,12 @@ func Run(ctx context.Context, j Job) (*report.Report, error) {
 
 // prepared is all that a run knows before anything is written.
 type prepared struct {
+	*listing
+	changes
 	account   state.Account
-	listed    map[string]int // entries by source
 	past      past
+	rules     *plan.Rules
 	users     *match.Users
-	changes   changes
 	plan      *plan.Plan
 	claims    []string         // digests of the claims that were lost
 	file      *plan.File       // to be kept; nil: none
@@ -148,40 +151,32 @@ func (j *Job) prepare(ctx context.Context, rep *report.Report) (*prepared, error
 	if err != nil {
 		return nil, err
 	}
-	p, err := j.build(ctx, l, rep)
-	if err != nil {
-		return nil, err
-	}
-	p.account = account
-	err = j.guard(l.people, rep, p)
-	p.users.Release()
-	return p, err
+	return j.build(ctx, account, l, rep)
 }
 
-// build makes the plan for what is listed.
-func (j *Job) build(ctx context.Context, l *listing, rep *report.Report) (p *prepared, err error) {
+// build makes the plan for what is listed, and lets the guards look at it.
+func (j *Job) build(ctx context.Context, account state.Account, l *listing, rep *report.Report) (p *prepared, err error) {
 	j.Policy.Rendering = j.Photos.Fingerprint()
 	rep.Full = j.How.Mode == Sync && j.Scope.Everybody() && j.Scope.Limit == 0 && j.Scope.Shard.Count == 0
-	p = &prepared{listed: l.entries, startedAt: rep.StartedAt}
+	p = &prepared{account: account, listing: l, startedAt: rep.StartedAt, rules: plan.NewRules(j.Sources, &j.Policy, &j.Scope)}
 	if p.past, err = j.readPast(); err != nil {
 		return nil, err
 	}
-	if p.changes, p.users, err = j.matched(ctx, l.people, rep.StartedAt); err != nil {
+	if p.changes, p.users, err = j.match(ctx, l, p.rules, rep.StartedAt); err != nil {
 		return nil, err
 	}
-	if err := j.read(ctx, p.changes.work); err != nil {
+	p.rules.Seen = p.users.Seen()
+	if err := j.read(ctx, p.rules, p.work); err != nil {
 		return nil, err
 	}
-	if err := j.removals(ctx, l.people, &p.changes, p.users.Seen()); err != nil {
+	shared, err := j.removals(ctx, p)
+	if err != nil {
 		return nil, err
 	}
-	p.plan = plan.Build(plan.Input{
-		Work: p.changes.work, Sources: j.Sources, Policy: &j.Policy, Scope: &j.Scope,
-		Marker: p.changes.marker, Generation: j.State.Generation(), Seen: p.users.Seen(),
-	})
+	p.plan = plan.Build(p.rules, p.work, p.facts, j.State.Generation())
 	j.count(rep, p)
-	j.findings(rep, p, l)
-	return p, nil
+	j.findings(rep, p)
+	return p, j.guard(rep, p, shared)
 }
 
 // account binds the state to the token's account, before anything is read.
@@ -227,7 +222,7 @@ func (p *prepared) decided() []report.Item {
 	for i := range p.plan.Steps {
 		s := &p.plan.Steps[i]
 		if s.Outcome != outcome.Planned {
-			items = append(items, upload.Item(p.plan, s))
+			items = append(items, upload.Item(p.rules, s))
 		}
 	}
 	return items
@@ -237,19 +232,16 @@ func (p *prepared) decided() []report.Item {
 // said one by one.
 func (j *Job) count(rep *report.Report, p *prepared) {
 	rep.PlanID = p.plan.ID
-	c := &p.changes
-	rep.Totals.People = len(c.work) + c.quiet.people + c.elsewhere
-	rep.Totals.Unchanged = p.plan.Unchanged
-	for reason, n := range c.quiet.byReason {
-		if reason == outcome.Unchanged {
-			rep.Totals.Unchanged += n
-		} else {
+	rep.Totals.People = p.facts.People + p.elsewhere
+	rep.Totals.Unchanged = p.plan.Unchanged + p.facts.Nothing[outcome.Unchanged]
+	for reason, n := range p.facts.Nothing {
+		if reason != outcome.Unchanged {
 			rep.Skip(string(reason), n)
 		}
 	}
-	rep.Skip(string(outcome.OutOfShard), c.elsewhere)
+	rep.Skip(string(outcome.OutOfShard), p.elsewhere)
 	for i := range rep.Sources {
-		rep.Sources[i].WithPhoto = p.plan.WithPhoto[i] + c.quiet.withPhoto[i]
+		rep.Sources[i].WithPhoto = p.facts.Sources[i].Winners
 	}
 }
 
@@ -301,14 +293,14 @@ func Held(err error) bool {
 // a signal, the time budget, Smartsheet's maintenance, or a quota that others use up
 // for good.
 func Stopped(err error) bool {
-	return errors.Is(err, ErrSignal) || errors.Is(err, ErrMaxDuration) || errors.Is(err, context.Canceled) ||
-		err != nil && smartsheet.Classify(err).Resumable()
+	_, stop := errors.AsType[outcome.Stop](err)
+	return stop || errors.Is(err, context.Canceled) || err != nil && smartsheet.Classify(err).Resumable()
 }
 
 // Causes with which the context of a run is cancelled.
-var (
-	ErrSignal      = errors.New("stopped by a signal")
-	ErrMaxDuration = errors.New("stopped at --max-duration")
+const (
+	ErrSignal      = outcome.Stop("stopped by a signal")
+	ErrMaxDuration = outcome.Stop("stopped at --max-duration")
 )
 
 // ErrorOf is err as the report shows it; nil for nil.
@@ -316,7 +308,7 @@ func ErrorOf(err error) *report.Error {
 	if err == nil {
 		return nil
 	}
-	out := &report.Error{Message: err.Error(), Hint: Hint(err)}
+	out := &report.Error{Message: err.Error(), Hint: outcome.Hint(err)}
 	if e, ok := errors.AsType[*smartsheet.Error](err); ok {
 		out.HTTPStatus, out.ErrorCode, out.RefID = e.Status, e.Code, e.RefID
 	}
@@ -324,18 +316,4 @@ func ErrorOf(err error) *report.Error {
 		out.RefID = e.RefID
 	}
 	return out
-}
-
-// Hint is the advice that err, or an error in it, gives; empty if none does.
-func Hint(err error) string {
-	if errors.Is(err, ErrSignal) || errors.Is(err, ErrMaxDuration) {
-		return "the next run continues"
-	}
-	if h, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok {
-		return h.Hint()
-	}
-	return ""
 }

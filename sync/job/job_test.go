@@ -18,6 +18,7 @@ import (
 	"photosync/sources"
 	"photosync/sources/sourcetest"
 	"photosync/state"
+	"photosync/sync/outcome"
 	"photosync/sync/photo"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
@@ -282,7 +283,7 @@ func TestOtherAccount(t *testing.T) {
 	b.must(nil)
 	b.sim = simulator.New(simulator.Options{AccountID: 1, AccountName: "Other"})
 	_, err := b.run(t.Context(), 1_000_000, nil)
-	if _, ok := errors.AsType[*state.Error](err); !ok || Hint(err) == "" {
+	if _, ok := errors.AsType[*state.Error](err); !ok || outcome.Hint(err) == "" {
 		t.Errorf("error %v", err)
 	}
 }

@@ -73,6 +73,7 @@ type memory struct {
 	hashes     map[string]bool // of bytes that arrived
 	refused    map[int]bool    // pictures that an answer refused
 	origin     origin          // of the last photo that was sent
+	former     origin          // of the one before
 	absent     int             // runs in a row that did not list it
 }
 
@@ -201,6 +202,7 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 			last := rs[len(rs)-1]
 			if last.emails == nil || slices.Contains(last.emails, l.email) || slices.Contains(last.emails, found[0].Own[0]) {
 				ok = true
+				m.former = m.origin
 				m.origin = origin{from[i], p.Ref.Key, p.Own[0], q}
 			}
 		}
@@ -337,6 +339,8 @@ func (o *watch) limits(id int64, q int, m *memory) {
 	}
 }
 
+const partialOfNone = "PARTIAL_SUCCESS without an image"
+
 const guardReplaced, guardRemoved, guardShared = 3, 1, 2
 
 // arrived is called when Smartsheet took a picture.
@@ -374,16 +378,23 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 		}
 	case status == 200 && a.Message == "PARTIAL_SUCCESS":
 		o.answered[id] = a.Message
+		if len(a.Data) == 0 || a.Data[0].ProfileImage.ImageID == "" {
+			o.answered[id] = partialOfNone
+		}
 		m.partial, m.refused[q] = true, true
-		m.doubt = o.w.dead
+		m.doubt = o.w.dead || o.answered[id] == partialOfNone
 	case status == 0 || status >= 500 || status == 200 || unreadable:
 		o.answered[id] = "unknown"
 		m.doubt = true
+	case status == 429:
 	case o.answered[id] == "unknown": // of an earlier attempt, which may have arrived
 		m.refused[q] = true
 	default:
 		o.answered[id] = "refused"
 		m.refused[q] = true
+		if q != initials {
+			m.origin = m.former
+		}
 	}
 }
 
@@ -424,7 +435,7 @@ func (o *watch) ended(r *report.Report, err error) {
 			o.fail(pLost, "the answer for user %d is not reported: %+v", id, it)
 		case a == "SUCCESS" && (row.Sent == nil || row.Sent.ImageID != o.images[id] || row.Intent != nil):
 			o.fail(pLost, "the answer for user %d, image %s, is not recorded: %+v", id, o.images[id], row)
-		case a == "PARTIAL_SUCCESS" || a == "refused":
+		case a == "PARTIAL_SUCCESS" || a == partialOfNone || a == "refused":
 			bad++
 		}
 	}
@@ -436,12 +447,31 @@ func (o *watch) ended(r *report.Report, err error) {
 	o.count(err)
 }
 
+// died is called when the process died and the state is open again. What was announced
+// may have arrived: it counts as ours then, but for the picture that was there before.
+func (o *watch) died() {
+	err := o.w.st.View(func(v *state.Snapshot) error {
+		for row, err := range v.Users() {
+			if err != nil {
+				return err
+			}
+			if row.Intent != nil {
+				o.w.memory(row.ID).doubt = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		o.fail(pLost, "the state: %v", err)
+	}
+}
+
 // looked ends the doubt about uploads that nobody answered: one look afterwards decides,
 // in a process that lives. Whatever it shows then counts as ours.
 func (o *watch) looked() {
 	for id, a := range o.answered {
 		m, l := o.w.memory(id), o.looks[id]
-		if a != "unknown" || !l.at.After(o.w.lost[id]) || l.email != o.to[id] {
+		if a != "unknown" && a != partialOfNone || !l.at.After(o.w.lost[id]) || l.email != o.to[id] || l.image != "" && l.image == m.image {
 			continue
 		}
 		m.doubt = false

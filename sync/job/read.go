@@ -2,8 +2,6 @@ package job
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -17,18 +15,12 @@ import (
 
 // read reads and hashes the photos of those whose mark moved and who are an active
 // user. The first candidate with a photo counts; the bytes are dropped again.
-func (j *Job) read(ctx context.Context, ws []*plan.Work) error {
-	var open []*plan.Work
-	for _, w := range ws {
-		if w.NeedsRead(&j.Policy, &j.Scope) {
-			open = append(open, w)
-		}
-	}
-	return j.readPhotos(ctx, open)
+func (j *Job) read(ctx context.Context, rules *plan.Rules, ws []*plan.Work) error {
+	return j.readPhotos(ctx, slices.DeleteFunc(slices.Clone(ws), func(w *plan.Work) bool { return !rules.NeedsRead(w) }))
 }
 
-// readPhotos reads the candidates of open in rounds, until each has a photo or none is
-// left.
+// readPhotos reads the candidates of open, which it reorders, in rounds, until each has
+// a photo or none is left.
 func (j *Job) readPhotos(ctx context.Context, open []*plan.Work) error {
 	for round := 0; len(open) > 0; round++ {
 		bySource := make([][]*plan.Work, len(j.Sources))
@@ -111,9 +103,4 @@ func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
 		f.Elsewhere = listed && !slices.Contains(ph.Emails, u.Via)
 	}
 	return f
-}
-
-func sum(data []byte) string {
-	h := sha256.Sum256(data)
-	return hex.EncodeToString(h[:])
 }

@@ -2,11 +2,13 @@ package job
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/report"
+	"photosync/sync/upload"
 )
 
 // Replay brings a state that was restored from its backup up to date with the reports
@@ -14,16 +16,11 @@ import (
 // and hashes. It returns how many uploads the state did not know. An upload whose
 // answer is not clear counts as announced: what the user shows then counts as ours.
 func Replay(st *state.Store, reports []*report.Report) (uploads int, err error) {
-	reports = slices.Clone(reports)
-	slices.SortFunc(reports, func(a, b *report.Report) int { return cmp.Compare(a.RunID, b.RunID) })
 	rows := map[int64]state.User{}
-	for _, r := range reports {
-		if r.Mode == Plan {
-			continue
-		}
+	for _, r := range slices.SortedFunc(slices.Values(reports), func(a, b *report.Report) int { return cmp.Compare(a.RunID, b.RunID) }) {
 		for i := range r.Items {
 			it := &r.Items[i]
-			if it.UserID == 0 || it.Image == nil || it.Attempts == 0 {
+			if r.Mode == Plan || it.UserID == 0 || it.Image == nil || it.Attempts == 0 {
 				continue
 			}
 			u, known := rows[it.UserID]
@@ -32,44 +29,31 @@ func Replay(st *state.Store, reports []*report.Report) (uploads int, err error) 
 					return 0, err
 				}
 			}
-			if replay(&u, r, it) {
+			if u.Sent == nil || r.FinishedAt.After(u.Sent.At) {
+				replay(&u, r, it)
 				rows[it.UserID] = u
 				uploads++
 			}
 		}
 	}
-	var c state.Change
-	for _, u := range rows {
-		c.Users = append(c.Users, u)
-	}
-	return uploads, st.Write(c)
+	return uploads, st.Write(state.Change{Users: slices.Collect(maps.Values(rows))})
 }
 
-// replay puts into u what became of an upload, and reports whether u did not know.
-func replay(u *state.User, r *report.Report, it *report.Item) bool {
-	if u.Sent != nil && !r.FinishedAt.After(u.Sent.At) {
-		return false
+// replay puts into u what became of an upload.
+func replay(u *state.User, r *report.Report, it *report.Item) {
+	i := &state.Intent{
+		Origin:       state.Origin{Source: it.Source, Email: it.Email},
+		SourceSHA256: it.Image.SourceSHA256, UploadSHA256: it.Image.UploadSHA256, Rendering: r.Rendering,
+		RunID: r.RunID, At: r.FinishedAt, Placeholder: it.Reason == string(outcome.Placeholder),
 	}
-	u.ID = it.UserID
-	u.Email = cmp.Or(u.Email, it.Email)
-	o := state.Origin{Source: it.Source, Email: it.Email}
-	if u.Sent != nil && u.Sent.Source == o.Source && u.Sent.Email == o.Email {
-		o.Key = u.Sent.Key
+	if u.Sent != nil && u.Sent.Source == i.Source && u.Sent.Email == i.Email {
+		i.Key = u.Sent.Key
 	}
-	placeholder := it.Reason == string(outcome.Placeholder)
-	if it.ImageID != "" && (it.Outcome == string(outcome.Uploaded) || it.Outcome == string(outcome.PartialSuccess)) {
-		u.Sent = &state.Sent{
-			Origin: o, SourceSHA256: it.Image.SourceSHA256, UploadSHA256: it.Image.UploadSHA256, Rendering: r.Rendering,
-			ImageID: it.ImageID, RunID: r.RunID, At: r.FinishedAt, Placeholder: placeholder,
-		}
-		u.Intent, u.Failure = nil, nil
-		return true
+	u.ID, u.Email = it.UserID, cmp.Or(u.Email, it.Email)
+	switch took := it.Outcome == string(outcome.Uploaded) || it.Outcome == string(outcome.PartialSuccess); {
+	case took && it.ImageID != "":
+		u.Sent, u.Intent, u.Failure = upload.Confirmed(i, it.ImageID), nil, nil
+	case u.Intent == nil:
+		u.Intent = i
 	}
-	if u.Intent == nil {
-		u.Intent = &state.Intent{
-			Origin: o, SourceSHA256: it.Image.SourceSHA256, UploadSHA256: it.Image.UploadSHA256, Rendering: r.Rendering,
-			RunID: r.RunID, At: r.FinishedAt, Placeholder: placeholder,
-		}
-	}
-	return true
 }

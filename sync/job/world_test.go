@@ -69,9 +69,11 @@ func (w *world) memory(id int64) *memory {
 func (w *world) step(what string) {
 	if w.happens(what) == w.o.night.Second && !w.dead {
 		st, err := state.Open(w.path(), state.Options{})
-		if _, ok := errors.AsType[*state.LockedError](err); !ok {
+		w.mu.Lock()
+		if _, ok := errors.AsType[*state.LockedError](err); !ok && !w.dead {
 			w.fail(pLocked, fmt.Sprint(err))
 		}
+		w.mu.Unlock()
 		if err == nil {
 			st.Close()
 		}
@@ -197,6 +199,7 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 			return nil, err
 		}
 		w.st = st
+		w.o.died()
 	default:
 		w.reports = append(w.reports, r)
 		w.o.ended(r, err)

@@ -34,23 +34,24 @@ func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, er
 	}
 	found := make([]plan.User, len(steps))
 	for i, s := range steps {
-		if s.To.Alternate {
-			u, err := us.alternateAgain(ctx, s.To)
+		to := s.To
+		if to.Alternate {
+			u, alternates, err := us.one(ctx, to.ID)
 			if err != nil {
 				return nil, err
 			}
-			found[i] = u
+			if slices.Contains(alternates, to.Via) {
+				found[i], found[i].Via, found[i].Alternate = u, to.Via, true
+			}
 			continue
 		}
-		for _, u := range byEmail[s.To.Via] {
-			if u.ID == s.To.ID {
-				u.Via = s.To.Via
-				found[i] = u
+		for _, u := range byEmail[to.Via] {
+			if u.ID == to.ID {
+				found[i], found[i].Via = u, to.Via
+			} else if u.Active { // a conflict, or a new owner
+				found[i] = plan.User{}
+				break
 			}
-		}
-		// Another active user with the address, and it is a conflict or a new owner.
-		if slices.ContainsFunc(byEmail[s.To.Via], func(u plan.User) bool { return u.ID != s.To.ID && u.Active }) {
-			found[i] = plan.User{}
 		}
 	}
 	return found, nil
@@ -58,34 +59,21 @@ func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, er
 
 // One looks at one user by its id; the zero User if there is none.
 func (us *Users) One(ctx context.Context, id int64) (plan.User, error) {
+	u, _, err := us.one(ctx, id)
+	return u, err
+}
+
+// one also returns the user's alternate addresses.
+func (us *Users) one(ctx context.Context, id int64) (u plan.User, alternates []string, err error) {
 	asked := time.Now()
 	w, err := us.api.User(ctx, id)
 	if smartsheet.NotFound(err) {
-		return plan.User{}, nil
+		return u, nil, nil
 	}
-	if err != nil {
-		return plan.User{}, err
+	if err == nil {
+		u, err = user(w, asked)
 	}
-	return user(w, asked)
-}
-
-// alternateAgain looks at a user that was found by an alternate address: it must still
-// have it.
-func (us *Users) alternateAgain(ctx context.Context, before *plan.User) (plan.User, error) {
-	asked := time.Now()
-	w, err := us.api.User(ctx, before.ID)
-	if smartsheet.NotFound(err) {
-		return plan.User{}, nil
-	}
-	if err != nil {
-		return plan.User{}, err
-	}
-	u, err := user(w, asked)
-	if err != nil || !slices.Contains(confirmed(w), before.Via) {
-		return plan.User{}, err
-	}
-	u.Via, u.Alternate = before.Via, true
-	return u, nil
+	return u, confirmed(w), err
 }
 
 // confirmed are the canonical alternate addresses of w that were confirmed.

@@ -151,38 +151,26 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 		}
 	}
 	for _, w := range ws {
-		for _, addresses := range [...][]string{w.Own, w.Aliases} {
-			for _, e := range addresses {
-				for _, id := range byAlternate[e] {
-					if u, seen := us.byID[id]; seen && !a.listed(u.Email) {
-						u.Via, u.Alternate = e, true
-						w.Users = append(w.Users, u)
-						w.Claims = append(w.Claims, a.claimed(w, id)...)
+		choose(w, [...][]string{w.Own, w.Aliases}, func(e string, found func(plan.User)) {
+			for _, id := range byAlternate[e] {
+				u, seen := us.byID[id]
+				if !seen || a.listed(u.Email) {
+					continue
+				}
+				u.Alternate = true
+				found(u)
+				for _, other := range a.Users[id].Alternates {
+					if a.listed(other) && !slices.Contains(w.Own, other) && !slices.Contains(w.Aliases, other) {
+						w.Claims = append(w.Claims, other)
 					}
 				}
 			}
-			if len(w.Users) > 0 {
-				break
-			}
-		}
-		if len(w.Users) == 0 {
+		})
+		if w.Tied = w.Tied || len(w.Claims) > 0; len(w.Users) == 0 {
 			left = append(left, w)
-			continue
 		}
-		choose(w)
-		w.Tied = w.Tied || len(w.Claims) > 0
 	}
 	return left
-}
-
-// claimed are the alternate addresses of a user that somebody else in the sources has.
-func (a *alternates) claimed(w *plan.Work, id int64) (emails []string) {
-	for _, e := range a.Users[id].Alternates {
-		if a.listed(e) && !slices.Contains(w.Own, e) && !slices.Contains(w.Aliases, e) {
-			emails = append(emails, e)
-		}
-	}
-	return emails
 }
 
 // search asks the users who were not asked yet, or long ago.
@@ -215,8 +203,7 @@ func (us *Users) search(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		k := askedUser{Asked: a.now.Truncate(time.Second)}
-		own := us.byID[id].Email
+		k, own := askedUser{Asked: a.now.Truncate(time.Second)}, us.byID[id].Email
 		if es := slices.DeleteFunc(confirmed(w), func(e string) bool { return e == own }); len(es) > 0 {
 			k.Email, k.Alternates = own, es
 		}

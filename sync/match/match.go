@@ -17,7 +17,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"photosync/sources"
@@ -67,13 +66,10 @@ func (us *Users) Release() { us.byID, us.byEmail, us.unusable = nil, nil, nil }
 func (us *Users) Domains() map[string]int {
 	n := map[string]int{}
 	for _, u := range us.byID {
-		n[Domain(u.Email)]++
+		n[plan.Domain(u.Email)]++
 	}
 	return n
 }
-
-// Domain is the part of an address behind the @.
-func Domain(email string) string { return email[strings.LastIndexByte(email, '@')+1:] }
 
 // List sees every user.
 func (us *Users) List(ctx context.Context) error {
@@ -91,19 +87,14 @@ func (us *Users) LookUp(ctx context.Context, emails []string) error {
 		return nil
 	}
 	for _, e := range emails { // whoever had it may not have it any more
-		us.forget(e)
+		for _, id := range us.byEmail[e] {
+			delete(us.byID, id)
+		}
+		delete(us.byEmail, e)
 	}
 	all, err := us.api.UsersByEmail(ctx, sources.Spellings(emails), us.see(time.Now()))
 	us.all = us.all || all && err == nil
 	return err
-}
-
-// forget takes an address from whoever was seen with it.
-func (us *Users) forget(email string) {
-	for _, id := range us.byEmail[email] {
-		delete(us.byID, id)
-	}
-	delete(us.byEmail, email)
 }
 
 // see returns a function that takes note of users that were asked for at the time
@@ -152,18 +143,13 @@ func user(w smartsheet.User, asked time.Time) (plan.User, error) {
 // whoever has none by aliases, and the rest, if they count, by alternate addresses of
 // the users.
 func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
-	var open []*plan.Work
-	for _, w := range ws {
-		if w.LookUp {
-			open = append(open, w)
+	open := slices.DeleteFunc(slices.Clone(ws), func(w *plan.Work) bool { return !w.LookUp })
+	for _, addresses := range []func(*plan.Work) []string{(*plan.Work).Addresses, func(w *plan.Work) []string { return w.Aliases }} {
+		var emails []string
+		for _, w := range open {
+			emails = append(emails, addresses(w)...)
 		}
-	}
-	for _, addresses := range []func(*plan.Work) []string{own, aliases} {
 		if !us.all {
-			var emails []string
-			for _, w := range open {
-				emails = append(emails, addresses(w)...)
-			}
 			if err := us.LookUp(ctx, emails); err != nil {
 				return err
 			}
@@ -179,51 +165,40 @@ func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
 	return us.byAlternates(ctx, open)
 }
 
-func own(w *plan.Work) []string {
-	if w.Gone() && w.Former != nil { // the address for which the picture was sent
-		for _, o := range w.Origins() {
-			if o != w.Key() {
-				return []string{w.Key(), o}
-			}
-		}
-	}
-	return w.Own
-}
-
-func aliases(w *plan.Work) []string { return w.Aliases }
-
 // Match gives w the users among those seen that have one of its addresses: the best
 // first, and Tied if there are two equally good ones.
 func (us *Users) Match(w *plan.Work) {
-	w.Users, w.Tied, w.Unusable = nil, false, ""
-	for _, addresses := range [...][]string{own(w), w.Aliases} {
-		for _, e := range addresses {
-			for _, id := range us.byEmail[e] {
-				u := us.byID[id]
-				u.Via = e
-				w.Users = append(w.Users, u)
-			}
-			if w.Unusable == "" {
-				w.Unusable = us.unusable[e]
-			}
-		}
-		if len(w.Users) > 0 {
-			break // one found by an own address beats one found by an alias
-		}
+	w.Unusable = ""
+	for _, e := range slices.Concat(w.Addresses(), w.Aliases) {
+		w.Unusable = cmp.Or(w.Unusable, us.unusable[e])
 	}
-	choose(w)
+	choose(w, [...][]string{w.Addresses(), w.Aliases}, func(e string, found func(plan.User)) {
+		for _, id := range us.byEmail[e] {
+			found(us.byID[id])
+		}
+	})
 }
 
-// choose sorts the users that w found: an active one beats an inactive one.
-func choose(w *plan.Work) {
-	rank := func(u plan.User) int {
-		if u.Active {
-			return 0
+// choose gives w the users that find finds by the first addresses that lead to anybody:
+// an own address beats an alias, and an active user one who is not.
+func choose(w *plan.Work, addresses [2][]string, find func(email string, found func(plan.User))) {
+	w.Users = nil
+	for _, as := range addresses {
+		for _, e := range as {
+			find(e, func(u plan.User) {
+				u.Via = e
+				w.Users = append(w.Users, u)
+			})
 		}
-		return 1
+		if len(w.Users) > 0 {
+			break
+		}
 	}
 	slices.SortStableFunc(w.Users, func(a, b plan.User) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ID, b.ID))
+		if a.Active != b.Active {
+			return map[bool]int{true: -1, false: 1}[a.Active]
+		}
+		return cmp.Compare(a.ID, b.ID)
 	})
 	w.Users = slices.CompactFunc(w.Users, func(a, b plan.User) bool { return a.ID == b.ID })
 	w.Tied = len(w.Users) > 1 && w.Users[0].Active == w.Users[1].Active

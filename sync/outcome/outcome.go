@@ -7,6 +7,8 @@
 // them. The package imports nothing of this project.
 package outcome
 
+import "errors"
+
 // Reason says why a person's picture is uploaded, or why it is not.
 type Reason string
 
@@ -90,4 +92,23 @@ type Finding struct {
 	Message  string   `json:"message"`            // one sentence
 	Hint     string   `json:"hint"`               // what to do
 	Examples []string `json:"examples,omitempty"` // everything it is about, or the first of it
+}
+
+// Stop is why a run ends before its work is done: a signal, or its time is over.
+type Stop string
+
+func (s Stop) Error() string { return string(s) }
+
+// Hint is the advice that err, or an error in it, gives; empty if none does.
+func Hint(err error) string {
+	if _, ok := errors.AsType[Stop](err); ok {
+		return "the next run continues"
+	}
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return h.Hint()
+	}
+	return ""
 }

@@ -4,18 +4,32 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/outcome"
 )
 
+// Rules are what every decision of a run rests on.
+type Rules struct {
+	Sources []sources.Named
+	Policy  *Policy
+	Scope   *Scope
+	Seen    map[int64]User // users that this run saw, by id; may be nil
+	digest  [sha256.Size]byte
+}
+
+// NewRules returns the rules for what the sources list.
+func NewRules(srcs []sources.Named, p *Policy, s *Scope) *Rules {
+	return &Rules{Sources: srcs, Policy: p, Scope: s, digest: p.digest()}
+}
+
 // mark is what a look at the sources is recognised by in the next run. The zero mark
 // stands for nothing: only reading tells.
 type mark struct {
 	// stamp stands for the change marks of the candidates up to the one that counts.
-	// As long as it is the same, so is the photo. A photo that appears at a source of
-	// higher precedence changes it too.
+	// A photo that appears at a source of higher precedence changes it too.
 	stamp [16]byte
 	// fingerprint stands for everything that a decision rests on: the stamp, the
 	// addresses and the policy. As long as it is the same, there is nothing to do.
@@ -30,27 +44,15 @@ func (m mark) text() string {
 	return hex.EncodeToString(m.stamp[:])
 }
 
-// Marker recognises people of whom there is nothing to do, for the sources and the
-// policy of one run. It is not for concurrent use.
-type Marker struct {
-	sources []sources.Named
-	policy  [sha256.Size]byte
-	buf     []byte
-}
-
-// NewMarker returns a Marker.
-func NewMarker(srcs []sources.Named, p *Policy) *Marker {
-	return &Marker{sources: srcs, policy: p.digest()}
-}
-
 // mark returns the mark of a person whose candidate at index winner counts.
-func (m *Marker) mark(j *sources.Joined, winner int) mark {
-	b := m.buf[:0]
+func (r *Rules) mark(j *sources.Joined, winner int) mark {
+	var room [512]byte
+	b := room[:0]
 	for _, c := range j.Candidates[:winner+1] {
 		if c.Stamp == "" && c.HasPhoto != sources.Absent {
 			return mark{}
 		}
-		b = appendText(b, m.sources[c.Source].Name)
+		b = appendText(b, r.Sources[c.Source].Name)
 		if c.Ref.Key != "" {
 			b = appendText(b, c.Ref.Key)
 		} else {
@@ -59,7 +61,7 @@ func (m *Marker) mark(j *sources.Joined, winner int) mark {
 		b = append(appendText(b, c.Stamp), byte(c.HasPhoto))
 	}
 	stamp := sha256.Sum256(b)
-	b = append(append(b[:0], stamp[:]...), m.policy[:]...)
+	b = append(append(b[:0], stamp[:]...), r.digest[:]...)
 	for _, addresses := range [...][]string{j.Own, j.Aliases} {
 		b = binary.AppendUvarint(b, uint64(len(addresses)))
 		for _, a := range addresses {
@@ -67,7 +69,6 @@ func (m *Marker) mark(j *sources.Joined, winner int) mark {
 		}
 	}
 	all := sha256.Sum256(b)
-	m.buf = b
 	return mark{stamp: [16]byte(stamp[:]), fingerprint: state.Fingerprint(all[:])}
 }
 
@@ -75,69 +76,97 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// Unchanged reports whether there is nothing to do for a listed person, by the row of
-// the last look alone.
-func (m *Marker) Unchanged(j *sources.Joined, r *state.Row) bool {
-	return r.Fingerprint != state.Fingerprint{} && !j.Ambiguous && !j.Reserved &&
-		r.Note != noteKnownBad && r.Fingerprint == m.mark(j, winnerOf(r.Winner, j.Candidates)).fingerprint
-}
-
 // winnerOf is the index of the candidate that a row names, among those listed now.
 func winnerOf(winner uint8, cs []sources.Candidate) int {
 	return min(int(winner), len(cs)-1)
 }
 
+// notes are the reasons why there may be nothing to do for a person. A row keeps the
+// index, so their order stays.
+var notes = []outcome.Reason{
+	outcome.Unchanged, outcome.NoPhoto, outcome.UserChanged, outcome.KnownBad, outcome.Hidden, outcome.Excluded,
+}
+
+// NoteOf is the reason that the note of a row stands for.
+func NoteOf(note uint8) outcome.Reason {
+	if int(note) >= len(notes) {
+		return outcome.Unchanged
+	}
+	return notes[note]
+}
+
+// Unchanged reports whether there is nothing to do for a listed person, by the row of
+// the last look alone.
+func (r *Rules) Unchanged(j *sources.Joined, row *state.Row) bool {
+	return row.Fingerprint != state.Fingerprint{} && !r.Scope.LooksAtAll() && !r.Policy.SeesAll() && !j.Ambiguous && !j.Reserved &&
+		NoteOf(row.Note) != outcome.KnownBad && row.Fingerprint == r.mark(j, winnerOf(row.Winner, j.Candidates)).fingerprint && !r.Policy.LeavesOut(j)
+}
+
 // Work returns the work for a listed person; row may be nil.
-func (m *Marker) Work(j sources.Joined, row *state.Person, s *Scope) *Work {
+func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
 	w := &Work{Joined: j, Row: row}
 	at := len(j.Candidates) - 1
 	if row != nil {
 		at = winnerOf(row.Winner, j.Candidates)
 	}
-	w.mark = m.mark(&w.Joined, at)
-	bad := row != nil && !s.RetryFailed && !s.LooksAtAll() && row.Note == noteKnownBad && !w.Moved() && row.Fingerprint == w.mark.fingerprint
+	w.mark = r.mark(&w.Joined, at)
+	bad := row != nil && !r.Scope.RetryFailed && !r.Scope.LooksAtAll() &&
+		NoteOf(row.Note) == outcome.KnownBad && !w.Moved() && row.Fingerprint == w.mark.fingerprint
 	w.LookUp = !j.Ambiguous && !j.Reserved && !bad && !(w.HasNone() && row == nil)
 	return w
 }
 
 // Nothing reports whether there is nothing to do and nothing to remember for a person
 // whose users are known, and why. Photos that have to be read are something to do.
-func (m *Marker) Nothing(w *Work, p *Policy, s *Scope) (outcome.Reason, bool) {
-	if w.Row == nil || w.NeedsRead(p, s) {
+func (r *Rules) Nothing(w *Work) (outcome.Reason, bool) {
+	if w.Row == nil || r.NeedsRead(w) {
 		return "", false
 	}
 	if w.MayBeRemoved() && !w.HasPhoto() { // it was reported, or has to be looked at
-		reported := p.RemovedAfter == 0 && w.Row.Note == noteNoPhoto && w.Row.Fingerprint == w.mark.fingerprint
+		reported := r.Policy.RemovedAfter == 0 && NoteOf(w.Row.Note) == outcome.NoPhoto && w.Row.Fingerprint == w.mark.fingerprint
 		return outcome.NoPhoto, reported
 	}
-	b := &builder{policy: p, scope: s, sources: m.sources}
-	step := b.decide(w)
-	pl := &Plan{sources: m.sources, policy: p, marker: m}
-	quiet := step.Outcome == outcome.Skipped && step.Settle && step.Final && step.note != noteKnownBad && !step.enforced(p) && !pl.changesRow(&step)
-	return step.Reason, quiet
+	s := r.decide(w)
+	nothing := s.Outcome == outcome.Skipped && s.Settle && s.Reason != outcome.KnownBad && !r.enforced(&s) && !r.changesRow(&s)
+	return s.Reason, nothing
 }
 
-// ReasonOf is the reason that the note of a row stands for.
-func ReasonOf(note uint8) outcome.Reason {
-	switch note {
-	case noteNoPhoto:
-		return outcome.NoPhoto
-	case noteUserChanged:
-		return outcome.UserChanged
-	case noteHidden:
-		return outcome.Hidden
-	case noteExcluded:
-		return outcome.Excluded
+// NeedsRead reports whether the photo must be read before anything is decided: only
+// for a person who is one active user, and whom no rule leaves out.
+func (r *Rules) NeedsRead(w *Work) bool {
+	u, one := w.User()
+	if !one || !u.Active || w.Gone() || w.Ambiguous || w.HasNone() || w.allHidden() || r.Policy.leavesOut(w, u) {
+		return false
 	}
-	return outcome.Unchanged
+	return r.Scope.Checksum || w.Moved()
 }
 
-// Why a row of people says that there is nothing to do.
-const (
-	noteUnchanged uint8 = iota
-	noteNoPhoto
-	noteUserChanged
-	noteKnownBad
-	noteHidden
-	noteExcluded
-)
+// changesRow reports whether the row of people that s settles differs from what is
+// remembered.
+func (r *Rules) changesRow(s *Step) bool {
+	return s.Settle && (s.Row == nil || r.row(s) != *s.Row) || s.Sent != nil && s.Sent.Missing > 0
+}
+
+// row is the row of people by what s settles. There is nothing to do for the person
+// as long as it stays, if the step is skipped.
+func (r *Rules) row(s *Step) state.Person {
+	c, _ := s.Candidate()
+	row := state.Person{
+		Email: s.Key(), Source: r.Sources[c.Source].Name, Ref: c.Ref.Name, Key: c.Ref.Key,
+		SourceSHA256: s.SHA256(), UserID: s.UserID(), Winner: uint8(s.winner()), Reported: s.reportDigest(),
+	}
+	at := s.winner()
+	kept := s.Settle && (s.Reason == outcome.Hidden || s.Reason == outcome.UserChanged)
+	if row.SourceSHA256 == "" && !kept {
+		row.Winner, at = state.NoPhoto, len(s.Candidates)-1
+	}
+	m := r.mark(&s.Joined, at)
+	if s.Photo != nil && (s.Photo.Moved || s.Photo.SHA256 == "" && s.Photo.Err != nil) {
+		m = mark{}
+	}
+	row.Stamp = m.text()
+	if s.Settle && s.Outcome == outcome.Skipped {
+		row.Fingerprint, row.Note = m.fingerprint, uint8(max(0, slices.Index(notes, s.Reason)))
+	}
+	return row
+}

@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"photosync/sources"
@@ -12,45 +13,45 @@ import (
 
 // decide is the way from all that is known of a person to a step. The rules stand in
 // the order in which they count.
-func (b *builder) decide(w *Work) Step {
+func (r *Rules) decide(w *Work) Step {
 	s := Step{Work: w}
 	if _, one := w.User(); one {
 		s.To = &w.Users[0]
 	}
 	switch {
 	case w.Gone():
-		return b.removed(s)
+		return r.removed(s)
 	case w.Ambiguous:
-		return s.ambiguous(b.entries(w))
-	case w.Reserved, b.policy.excluded(w.Own...), b.policy.excluded(w.Aliases...), b.elsewhere(w):
+		return s.ambiguous(r.entries(w))
+	case w.Reserved, r.Policy.LeavesOut(&w.Joined), r.elsewhere(w):
 		return s.skip(outcome.Excluded)
-	case b.knownBad(w):
-		s.To, s.Sent = lastUser(w.Former), w.Former
-		return s.settle(noteKnownBad).skip(outcome.KnownBad)
+	case r.knownBad(w):
+		s.To, s.Sent = &User{ID: w.Former.ID, Email: w.Former.Email, Active: true}, w.Former // as the state knows it
+		return s.settle(outcome.KnownBad)
 	case !w.HasPhoto():
-		return b.removed(s)
+		return r.removed(s)
 	case w.allHidden():
-		return s.settle(noteHidden).skip(outcome.Hidden)
-	}
-	return b.matched(s)
-}
-
-// matched goes on for a person who may have a photo, with Smartsheet's side.
-func (b *builder) matched(s Step) Step {
-	w := s.Work
-	switch {
+		return s.settle(outcome.Hidden)
 	case w.Tied:
-		return s.ambiguous(users(w))
-	case len(w.Users) == 0 && w.Unusable != "":
+		return s.ambiguous(userNames(w))
+	case len(w.Users) > 0:
+		return r.matched(s)
+	case w.Unusable != "":
 		s.Reason, s.Outcome, s.Why = newOrChanged(nil), outcome.Failed, "Smartsheet's entry for this address cannot be used: "+w.Unusable
 		return s
-	case len(w.Users) == 0 && !b.policy.AlternateEmails && !b.policy.included(append(w.Own, w.Aliases...)...):
+	case !r.Policy.AlternateEmails && !r.Policy.included(slices.Concat(w.Own, w.Aliases)...):
 		return s.skip(outcome.Excluded) // whoever the user is, its address is one of these
-	case len(w.Users) == 0:
-		s.Why = b.whereabouts(w)
-		return s.skip(outcome.NotInSmartsheet)
-	case b.policy.leavesOut(w, *s.To):
-		return s.settle(noteExcluded).skip(outcome.Excluded)
+	}
+	s.Why = r.whereabouts(w)
+	return s.skip(outcome.NotInSmartsheet)
+}
+
+// matched goes on for a person who is one user and may have a photo.
+func (r *Rules) matched(s Step) Step {
+	w := s.Work
+	switch {
+	case r.Policy.leavesOut(w, *s.To):
+		return s.settle(outcome.Excluded)
 	case !s.To.Active:
 		return s.skip(outcome.InactiveUser)
 	}
@@ -69,38 +70,38 @@ func (b *builder) matched(s Step) Step {
 			return s.upload(newOrChanged(s.Sent)) // it is read once more; then it fails
 		}
 	}
-	if b.scope.Source != "" && b.source(w) != b.scope.Source {
+	if c, _ := w.Candidate(); r.Scope.Source != "" && r.Sources[c.Source].Name != r.Scope.Source {
 		return s.skip(outcome.Excluded)
 	}
-	if b.policy.ignores(w.SHA256()) {
-		return b.removed(s)
+	if slices.Contains(r.Policy.Ignored, w.SHA256()) {
+		return r.removed(s)
 	}
-	return b.existing(b.compare(s))
+	return r.existing(r.compare(s))
 }
 
 // compare compares the photo with what we put on the user: whether there is anything
 // to send is always a question about the user.
-func (b *builder) compare(s Step) Step {
+func (r *Rules) compare(s Step) Step {
 	hash, sent := s.Work.SHA256(), sentOf(s.Sent)
-	s = s.settle(noteUnchanged)
+	s.Settle = true
 	switch {
-	case b.scope.Force:
+	case r.Scope.Force:
 		return s.upload(outcome.Forced)
-	case b.refused(s.Sent, hash) && !b.scope.RetryFailed:
-		return s.settle(noteKnownBad).skip(outcome.KnownBad)
-	case b.unsettled(s.Sent, hash):
+	case r.refused(s.Sent, hash) && !r.Scope.RetryFailed:
+		return s.skip(outcome.KnownBad)
+	case r.unsettled(s.Sent, hash):
 		return s.upload(newOrChanged(s.Sent))
 	case sent.SourceSHA256 != hash, sent.Placeholder:
 		return s.upload(outcome.Changed)
-	case sent.Rendering != b.policy.Rendering:
+	case sent.Rendering != r.Policy.Rendering:
 		return s.upload(outcome.RenderingChanged)
-	case b.policy.existing() == Enforce && sent.ImageID != "" && s.To.ImageID != sent.ImageID:
+	case r.Policy.Existing == Enforce && sent.ImageID != "" && s.To.ImageID != sent.ImageID:
 		if s.Sent.Drifts >= maxDrifts {
 			s.Why = fmt.Sprintf("after %d uploads of the same picture Smartsheet shows yet another image id; we stop enforcing for this user", s.Sent.Drifts)
 			return s.skip(outcome.UserChanged)
 		}
 		return s.upload(outcome.Drifted)
-	case b.policy.existing() == FillEmpty && sent.ImageID != "" && s.To.ImageID == "": // taken away: it is empty again
+	case r.Policy.Existing == FillEmpty && sent.ImageID != "" && s.To.ImageID == "": // taken away: it is empty again
 		return s.upload(outcome.Drifted)
 	}
 	return s.skip(outcome.Unchanged)
@@ -111,40 +112,46 @@ func (b *builder) compare(s Step) Step {
 // insists on another picture.
 const maxDrifts = 2
 
+// enforced reports whether the picture of s drifts on although it was sent again and
+// again, so that enforcing stops.
+func (r *Rules) enforced(s *Step) bool {
+	return r.Policy.Existing == Enforce && s.Reason == outcome.UserChanged && s.Sent != nil && s.Sent.Drifts >= maxDrifts
+}
+
 // unsettled reports whether what the user shows of us is not known, or was not taken
 // well: nothing of ours was ever confirmed, an upload was announced and not answered,
 // or the last one of these bytes failed and may be sent again.
-func (b *builder) unsettled(sent *state.User, hash string) bool {
+func (r *Rules) unsettled(sent *state.User, hash string) bool {
 	if sent == nil || sent.Sent == nil || sent.Intent != nil {
 		return true
 	}
 	f := sent.Failure
-	return f != nil && f.Hash == hash && (!f.Final || b.scope.RetryFailed)
+	return f != nil && f.Hash == hash && (!f.Final || r.Scope.RetryFailed)
 }
 
 // refused reports whether the same bytes were refused for good before.
-func (b *builder) refused(sent *state.User, hash string) bool {
+func (r *Rules) refused(sent *state.User, hash string) bool {
 	if sent == nil || sent.Failure == nil {
 		return false
 	}
 	f := sent.Failure
-	return f.Final && f.Hash == hash && f.Rendering == b.policy.Rendering
+	return f.Final && f.Hash == hash && f.Rendering == r.Policy.Rendering
 }
 
 // knownBad reports whether the photo is the one that was refused for good, and nothing
 // moved since: then nobody has to be looked up. In a run that saw everybody, another
 // user may have the address.
-func (b *builder) knownBad(w *Work) bool {
-	if len(w.Users) > 0 && w.Users[0].ID != w.LastUser() {
+func (r *Rules) knownBad(w *Work) bool {
+	if w.LookUp || w.Row == nil || w.Moved() || len(w.Users) > 0 && w.Users[0].ID != w.LastUser() {
 		return false
 	}
-	return !w.LookUp && !b.scope.RetryFailed && !b.scope.Force && !w.Moved() && w.Row.SourceSHA256 != "" && b.refused(w.Former, w.Row.SourceSHA256)
+	return w.Row.SourceSHA256 != "" && r.refused(w.Former, w.Row.SourceSHA256)
 }
 
 // existing takes an upload that policy.existing forbids out of the plan. A placeholder
 // of ours is no picture of anybody's: the photo that returns replaces it under every
 // policy.
-func (b *builder) existing(s Step) Step {
+func (r *Rules) existing(s Step) Step {
 	if s.Outcome != outcome.Planned {
 		return s
 	}
@@ -153,14 +160,14 @@ func (b *builder) existing(s Step) Step {
 	open := s.Sent != nil && s.Sent.Intent != nil
 	removed := s.To.ImageID == "" && sentOf(s.Sent).ImageID != "" && !open
 	replaceable := ours && (open || sentOf(s.Sent).Placeholder)
-	switch b.policy.existing() {
+	switch r.Policy.Existing {
 	case RespectUser:
 		if theirs || removed {
-			return s.settle(noteUserChanged).skip(outcome.UserChanged)
+			return s.settle(outcome.UserChanged)
 		}
 	case FillEmpty:
 		if s.To.ImageID != "" && !replaceable {
-			return s.settle(noteUserChanged).skip(outcome.UserChanged)
+			return s.settle(outcome.UserChanged)
 		}
 	}
 	return s
@@ -195,54 +202,34 @@ func newOrChanged(sent *state.User) outcome.Reason {
 }
 
 // elsewhere reports whether no candidate is of the source that the run is limited to.
-func (b *builder) elsewhere(w *Work) bool {
-	if b.scope.Source == "" {
-		return false
-	}
-	for _, c := range w.Candidates {
-		if b.sources[c.Source].Name == b.scope.Source {
-			return false
-		}
-	}
-	return true
+func (r *Rules) elsewhere(w *Work) bool {
+	return r.Scope.Source != "" && !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool {
+		return r.Sources[c.Source].Name == r.Scope.Source
+	})
 }
-
-// source is the name of the source whose photo counts.
-func (b *builder) source(w *Work) string {
-	c, ok := w.Candidate()
-	if !ok {
-		return w.Row.Source
-	}
-	return b.sources[c.Source].Name
-}
-
-// lastUser is a user as the state knows it, not seen in this run.
-func lastUser(u *state.User) *User { return &User{ID: u.ID, Email: u.Email, Active: true} }
 
 // whereabouts says whom the person's address belonged to, as far as that is known.
-func (b *builder) whereabouts(w *Work) string {
+func (r *Rules) whereabouts(w *Work) string {
 	if w.LastUser() == 0 {
 		return ""
 	}
 	text := fmt.Sprintf("at the last look this was user %d", w.LastUser())
-	if now, ok := b.seen[w.LastUser()]; ok {
+	if now, ok := r.Seen[w.LastUser()]; ok {
 		return fmt.Sprintf("%s, who is %s now", text, now.Email)
 	}
 	return text
 }
 
-// entries names the candidates of a person, "source: path or DN".
-func (b *builder) entries(w *Work) []string {
-	var names []string
+// entries names the candidates of a person.
+func (r *Rules) entries(w *Work) (names []string) {
 	for _, c := range w.Candidates {
-		names = append(names, entryName(b.sources[c.Source].Name, c.Ref.Name))
+		names = append(names, entryName(r.Sources[c.Source].Name, c.Ref.Name))
 	}
 	return names
 }
 
-// users names the users that a person may be.
-func users(w *Work) []string {
-	var names []string
+// userNames names the users that a person may be.
+func userNames(w *Work) (names []string) {
 	for _, u := range w.Users {
 		name := fmt.Sprintf("smartsheet: user %d %s", u.ID, u.Email)
 		if len(w.Claims) > 0 {

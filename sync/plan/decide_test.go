@@ -47,7 +47,7 @@ func sent(change func(*state.User)) *state.User {
 func build(p *Policy, s *Scope, ws ...*Work) *Plan {
 	srcs := []sources.Named{{Name: "hr"}, {Name: "ad"}}
 	p.Rendering = rendering
-	return Build(Input{Work: ws, Sources: srcs, Policy: p, Scope: s, Marker: NewMarker(srcs, p)})
+	return Build(NewRules(srcs, p, s), ws, NewFacts(srcs, nil), 0)
 }
 
 // step is what the plan does about the only person in it: "reason outcome".
@@ -120,7 +120,7 @@ func TestDecide(t *testing.T) {
 		"the entry's address moved":           {func(w *Work) { w.Photo.Elsewhere = true }, all("changed unfinished")},
 		"none at the last look": {func(w *Work) {
 			w.Photo, w.Candidates[0].HasPhoto, w.Row.SourceSHA256 = nil, sources.Unknown, ""
-			w.mark = NewMarker([]sources.Named{{Name: "hr"}}, &Policy{}).mark(&w.Joined, 0)
+			w.mark = NewRules([]sources.Named{{Name: "hr"}}, &Policy{}, &Scope{}).mark(&w.Joined, 0)
 			w.Row.Stamp = w.mark.text()
 		}, all("no_photo skipped")},
 		"a picture to be ignored": {func(w *Work) { w.Photo.SHA256 = "silhouette" }, all("no_photo skipped")},
@@ -161,7 +161,6 @@ func TestDecideInScope(t *testing.T) {
 	}
 }
 
-// What becomes of a picture whose photo is missing.
 // An entry that is listed with a photo keeps the picture: the one for which it was sent,
 // and the one that had the photo at the last look, if it was created anew since.
 func TestRemovalOf(t *testing.T) {
@@ -171,17 +170,16 @@ func TestRemovalOf(t *testing.T) {
 			Row:    &state.Person{Email: "ann@x", Source: "ad", Key: "second", UserID: 101},
 			Former: &state.User{ID: 101, Sent: &sent},
 		}
-		in := InterestOf([]*Work{w}, nil)
-		listed := InterestOf(nil, nil)
-		if k := [2]string{"ad", key}; in.Keys[k] {
-			listed.Keys[k] = true
-		}
-		if r := w.RemovalOf(listed, nil); (r.Kept != "") != kept {
+		rules := NewRules([]sources.Named{{Name: "ad"}}, &Policy{}, &Scope{})
+		listed := rules.NewListed(nil, []*Work{w}, false)
+		rules.Count(listed, &sources.Joined{Candidates: []sources.Candidate{{Person: sources.Person{Ref: sources.Ref{Key: key}}}}}, "")
+		if r := rules.RemovalOf(w, listed); (r.Kept != "") != kept {
 			t.Errorf("the entry %s is listed: %+v", key, r)
 		}
 	}
 }
 
+// What becomes of a picture whose photo is missing.
 func TestRemoved(t *testing.T) {
 	gone := func(change func(*Work)) *Work {
 		return ann(func(w *Work) {
@@ -258,7 +256,7 @@ func TestFingerprint(t *testing.T) {
 		if change != nil {
 			change(&j)
 		}
-		return NewMarker(srcs, p).mark(&j, 1).fingerprint
+		return NewRules(srcs, p, &Scope{}).mark(&j, 1).fingerprint
 	}
 	same := of(&Policy{}, nil)
 	for name, change := range map[string]func(*sources.Joined){
@@ -300,14 +298,19 @@ func TestRowsAtOnce(t *testing.T) {
 		}))
 	}
 	p := build(&Policy{}, &Scope{}, ws...)
+	row := func(s *Step) state.Person {
+		var c state.Change
+		p.Tried(&c, s, "h1", outcome.Unchanged)
+		return c.People[0]
+	}
 	want := map[string]state.Fingerprint{}
 	for i := range p.Steps {
-		want[p.Steps[i].Key()] = p.Row(&p.Steps[i], "h1", Done).Fingerprint
+		want[p.Steps[i].Key()] = row(&p.Steps[i]).Fingerprint
 	}
 	var g sync.WaitGroup
 	for i := range p.Steps {
 		g.Go(func() {
-			if r := p.Row(&p.Steps[i], "h1", Done); r.Fingerprint != want[r.Email] {
+			if r := row(&p.Steps[i]); r.Fingerprint != want[r.Email] {
 				t.Errorf("%s has the fingerprint of somebody else", r.Email)
 			}
 		})

@@ -90,7 +90,8 @@ func (p *Plan) File(limit int) *File {
 
 func (p *Plan) fileStep(s *Step) FileStep {
 	f := FileStep{Email: s.Key(), UserID: s.UserID(), Reason: s.Reason, SourceSHA256: s.SHA256(), Record: fingerprint(s.Sent), Shared: s.Shared}
-	f.Source, f.Ref = p.Source(s)
+	o, ref := p.rules.Origin(s)
+	f.Source, f.Ref = o.Source, ref
 	if s.To != nil {
 		f.UserEmail, f.ImageID = s.To.Email, s.To.ImageID
 	}
@@ -110,16 +111,17 @@ func fingerprint(u *state.User) string {
 	if u == nil {
 		return ""
 	}
-	sum := sha256.Sum256(encode(u))
-	return hex.EncodeToString(sum[:6])
+	return digest(u)[:12]
 }
 
-func encode(v any) []byte {
+// digest is the SHA-256 of v's JSON, hex.
+func digest(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // texts, numbers and times that came from the state or from JSON
 	}
-	return data
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // Encode writes f, with its checksum.
@@ -134,8 +136,7 @@ func (f *File) Encode(w io.Writer) error {
 func (f *File) checksum() string {
 	g := *f
 	g.Checksum = ""
-	sum := sha256.Sum256(encode(g))
-	return hex.EncodeToString(sum[:16])
+	return digest(g)[:32]
 }
 
 // notPlan is the error for text that is no plan, without the names of Go types.
@@ -148,12 +149,8 @@ func notPlan(err error) error {
 
 // Decode reads what Encode wrote.
 func Decode(data []byte) (*File, error) {
-	var v struct {
-		SchemaVersion int        `json:"schema_version"`
-		PlanID        string     `json:"plan_id"`
-		Steps         []FileStep `json:"steps"`
-	}
-	if err := json.Unmarshal(data, &v); err != nil {
+	v := &File{}
+	if err := json.Unmarshal(data, v); err != nil {
 		return nil, notPlan(err)
 	}
 	switch {
@@ -237,19 +234,18 @@ func (s *Step) leave(o outcome.Outcome, why string) {
 // moved had the photo read again: then its bytes tell.
 func (p *Plan) moved(fs *FileStep, s *Step, runs []string) string {
 	own := s.Sent != nil && s.Sent.Intent != nil && slices.Contains(runs, s.Sent.Intent.RunID)
-	source, ref := p.Source(s)
-	switch {
-	case s.Outcome != outcome.Planned || s.Reason != fs.Reason && !own:
-		return fmt.Sprintf("it was %s when the plan was made, and is %s now", fs.Reason, s.Reason)
-	case s.SHA256() != fs.SourceSHA256 || source != fs.Source || ref != fs.Ref:
+	switch now := p.fileStep(s); {
+	case s.Outcome != outcome.Planned || now.Reason != fs.Reason && !own:
+		return fmt.Sprintf("it was %s when the plan was made, and is %s now", fs.Reason, now.Reason)
+	case now.SourceSHA256 != fs.SourceSHA256 || now.Source != fs.Source || now.Ref != fs.Ref:
 		return "the photo changed after the plan was made"
-	case s.To.ID != fs.UserID || s.To.Email != fs.UserEmail:
-		return fmt.Sprintf("the Smartsheet user was %d %s when the plan was made, and is %d %s now", fs.UserID, fs.UserEmail, s.To.ID, s.To.Email)
+	case now.UserID != fs.UserID || now.UserEmail != fs.UserEmail:
+		return fmt.Sprintf("the Smartsheet user was %d %s when the plan was made, and is %d %s now", fs.UserID, fs.UserEmail, now.UserID, now.UserEmail)
 	case own:
 		return ""
-	case s.To.ImageID != fs.ImageID:
+	case now.ImageID != fs.ImageID:
 		return "the picture in Smartsheet changed after the plan was made"
-	case fingerprint(s.Sent) != fs.Record:
+	case now.Record != fs.Record:
 		return "another run was here after the plan was made"
 	}
 	return ""

@@ -10,9 +10,11 @@ import (
 	"photosync/sync/outcome"
 )
 
-// Facts are what Findings decides on: what the sources listed and whom of it
-// Smartsheet knows.
+// Facts are what is counted of everybody whom a run looks at, and what Findings
+// decides on.
 type Facts struct {
+	People  int                    // listed, or missing
+	Nothing map[outcome.Reason]int // people who are no work: why there is nothing to do
 	Sources []SourceFacts
 	// WithPhoto is how many listed people have a photo, as far as it is known, and
 	// Matched how many of these are a Smartsheet user, active or not.
@@ -22,6 +24,56 @@ type Facts struct {
 	Domains, UserDomains map[string]int
 }
 
+// NewFacts returns the facts of what each source listed, with nobody counted yet.
+func NewFacts(srcs []sources.Named, listings []sources.Listing) *Facts {
+	f := &Facts{Nothing: map[outcome.Reason]int{}, Domains: map[string]int{}, Sources: make([]SourceFacts, len(srcs))}
+	for i, l := range listings {
+		f.Sources[i] = SourceFacts{
+			Name: srcs[i].Name, Type: srcs[i].Type, MayBeEmpty: srcs[i].MayBeEmpty,
+			Entries: l.Entries, Unnamed: l.Unnamed, NoPhotos: l.NoPhotos,
+		}
+	}
+	return f
+}
+
+// Skip counts a listed person for whom there is nothing to do, by the winner of its row.
+func (f *Facts) Skip(j *sources.Joined, winner uint8, why outcome.Reason) {
+	f.People++
+	f.Nothing[why]++
+	f.candidates(j, winnerOf(winner, j.Candidates), why != outcome.NoPhoto, true)
+	if why != outcome.NoPhoto && why != outcome.Excluded {
+		f.WithPhoto++
+		f.Matched++
+	}
+}
+
+// work counts the person of a step.
+func (f *Facts) work(r *Rules, s *Step) {
+	f.People++
+	w, has := s.Work, s.HasPhoto()
+	f.candidates(&w.Joined, w.winner(), has && s.Reason != outcome.NoPhoto, w.Photo != nil || !w.Moved())
+	switch {
+	case !has, w.Reserved, r.Policy.LeavesOut(&w.Joined):
+	case len(w.Users) > 0:
+		f.WithPhoto++
+		f.Matched++
+	case w.LookUp:
+		f.WithPhoto++
+		f.Domains[Domain(w.Key())]++
+	}
+}
+
+// candidates counts a person's candidates. The photo of the winner counts, if there is
+// one; read: it is known of it and those before it whether they have a photo.
+func (f *Facts) candidates(j *sources.Joined, winner int, has, read bool) {
+	for i, c := range j.Candidates {
+		wins := has && i == winner
+		if f.Sources[c.Source].Add(c.HasPhoto, wins && read, !read || i > winner); wins {
+			f.Sources[c.Source].Winners++
+		}
+	}
+}
+
 // SourceFacts are about one source.
 type SourceFacts struct {
 	Name, Type string
@@ -29,6 +81,7 @@ type SourceFacts struct {
 	Entries    int  // files or entries that were looked at
 	People     int  // who have an address
 	WithPhoto  int  // of these, as far as it is known
+	Winners    int  // of these, whose photo counts
 	Hidden     int  // of these, whose photo the source does not show
 	Unknown    int  // of these, of whom only reading tells, and who were not read
 	NoPhotos   bool // the source knows that none of them has a photo

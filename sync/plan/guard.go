@@ -38,76 +38,49 @@ type Guards struct {
 	MaxShared   int   // people with one identical picture; 0: any number
 }
 
-// Past is what the state knew before the run.
-type Past struct {
-	Users  int            // with a picture that we uploaded
-	Listed map[string]int // entries of the last listing that passed, by source
-}
-
-// Check returns the guards that hold the plan. listed counts the entries of this run's
-// listings, by source.
-func (p *Plan) Check(g Guards, past Past, listed map[string]int) []outcome.Breach {
+// Check returns the guards that hold the plan. users is how many have a picture of ours;
+// before and listed count the entries of each source, in the last listing that passed
+// and in this one.
+func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outcome.Breach {
 	var bs []outcome.Breach
 	most := func(guard string, limit Limit, n int, what string) {
-		if float64(n) <= limit.of(past.Users) || limit.Percent && n < g.MinPeople {
+		if float64(n) <= limit.of(users) || limit.Percent && n < g.MinPeople {
 			return
 		}
 		bs = append(bs, outcome.Breach{Guard: guard, Message: fmt.Sprintf("%s of %s people known %s; at most %v may",
-			outcome.Number(n), outcome.Number(past.Users), what, limit)})
+			outcome.Number(n), outcome.Number(users), what, limit)})
 	}
-	replaced, removed := p.affected()
-	most("max_replaced", g.MaxReplaced, replaced, "would get another picture")
-	most("max_removed", g.MaxRemoved, removed, "have no photo in the sources any more or would get a placeholder")
-	for _, s := range p.sources {
-		before, now := past.Listed[s.Name], listed[s.Name]
-		few := g.MinListed.Percent && before-now < g.MinPeople && now > 0 // a source that lists nobody at all is not mounted
-		if before == 0 || few || float64(now) >= g.MinListed.of(before) {
-			continue
-		}
-		bs = append(bs, outcome.Breach{Guard: "min_listed", Message: fmt.Sprintf("source %q lists %s entries and listed %s the last time; at least %v must be there",
-			s.Name, outcome.Number(now), outcome.Number(before), g.MinListed)})
-	}
-	return bs
-}
-
-// affected counts the users whose picture of ours gets another one, and the people
-// whose photo is newly missing or who get a placeholder. Between the two a missing
-// person is not counted again.
-func (p *Plan) affected() (replaced, removed int) {
+	replaced, removed := 0, 0 // between the two a missing person is not counted again
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; {
-		case s.Outcome == outcome.Planned && s.Replaces():
+		case s.Outcome == outcome.Planned && s.replaces():
 			replaced++
 		case s.Outcome == outcome.Planned && s.Reason == outcome.Placeholder, s.NewlyMissing:
 			removed++
 		}
 	}
-	return replaced, removed
-}
-
-// Hashes returns the hashes of the photos that are to be uploaded, for HoldShared.
-func (p *Plan) Hashes() map[string]int {
-	people := make(map[string]int, len(p.Steps))
-	for i := range p.Steps {
-		if s := &p.Steps[i]; s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder && s.SHA256() != "" {
-			people[s.SHA256()] = 0
+	most("max_replaced", g.MaxReplaced, replaced, "would get another picture")
+	most("max_removed", g.MaxRemoved, removed, "have no photo in the sources any more or would get a placeholder")
+	for _, s := range p.rules.Sources {
+		was, now := before[s.Name], listed[s.Name]
+		few := g.MinListed.Percent && was-now < g.MinPeople && now > 0 // a source that lists nobody at all is not mounted
+		if was == 0 || few || float64(now) >= g.MinListed.of(was) {
+			continue
 		}
+		bs = append(bs, outcome.Breach{Guard: "min_listed", Message: fmt.Sprintf("source %q lists %s entries and listed %s the last time; at least %v must be there",
+			s.Name, outcome.Number(now), outcome.Number(was), g.MinListed)})
 	}
-	return people
+	return bs
 }
 
-// HoldShared holds the uploads of a picture that more than most people have: a
-// silhouette, a logo, a bad import. people are Hashes, with everybody counted who has
-// the picture. 0 holds nothing.
-func (p *Plan) HoldShared(people map[string]int, most int) {
-	if most <= 0 {
-		return
-	}
+// HoldShared holds the uploads of a picture that more than most people among those
+// listed have: a silhouette, a logo, a bad import. 0 holds nothing.
+func (p *Plan) HoldShared(listed Listed, most int) {
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if n := people[s.SHA256()]; s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder && n > most {
+		if n := listed[s.SHA256()]; most > 0 && n > most && s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder {
 			s.Reason, s.Outcome, s.Shared = outcome.SharedImage, outcome.Held, n
-			s.Reported = s.Row != nil && s.Row.Reported == s.reportDigest()
+			s.Reported = s.reported()
 		}
 	}
 }

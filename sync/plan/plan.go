@@ -1,16 +1,3 @@
-// Package plan decides what a run does. It compares three things: the people that the
-// sources list, what we put on Smartsheet's users (the state), and the users as
-// Smartsheet shows them now. The result is a sorted list of steps with a reason each:
-//
-//	person         photo   we put on the user   Smartsheet shows   step
-//	ann@x  = 101   h1      nothing              no picture         upload, new
-//	bob@x  = 102   h2      h1, image i1         image i1           upload, changed
-//	cyd@x  = 103   h3      h3, image i3         image i3           skip, unchanged
-//	dan@x  = 104   none    h4, image i4         image i4           skip, no_photo
-//	eve@x  : nobody has the address                                skip, not_in_smartsheet
-//
-// It is plain data and pure functions: no I/O, no logging, no clock. The same input
-// gives the same plan, in the same order.
 package plan
 
 import (
@@ -20,81 +7,48 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
-	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/outcome"
 )
 
-// Input is what a plan is made of. The photos that NeedsRead asks for must have been
-// read, and the users looked up.
-type Input struct {
-	Work       []*Work
-	Sources    []sources.Named
-	Policy     *Policy
-	Scope      *Scope
-	Marker     *Marker
-	Generation uint64         // of the state that the plan rests on
-	Seen       map[int64]User // users that this run saw, by id; may be nil
-}
-
 // Plan is what a run does, a step for everybody who is not simply unchanged.
 type Plan struct {
 	Steps     []Step // by address
-	Settled   []Step // unchanged, with a row to write
-	Unchanged int    // people of Work for whom there is nothing to do
-	WithPhoto []int  // people of Work with a photo, by source
+	Unchanged int    // people among the work for whom there is nothing to do
 
 	// ID names the plan by what it would do and what it rests on: the same uploads of
 	// the same bytes to the same users, on the same state, have the same ID. As every
 	// run that writes moves the state on, an ID is good for one run.
 	ID string
 
-	forget     []string // rows of people that are not needed any more
-	sources    []sources.Named
-	policy     *Policy
+	rules      *Rules
 	generation uint64
-	marker     *Marker
-	mu         sync.Mutex
+	settled    state.Change // of the unchanged people
+	forget     []string     // rows of people that are not needed any more
 }
 
-// builder holds what all decisions of a plan rest on.
-type builder struct {
-	policy  *Policy
-	scope   *Scope
-	sources []sources.Named
-	seen    map[int64]User
-}
-
-// Build decides for everybody.
-func Build(in Input) *Plan {
-	p := &Plan{
-		WithPhoto: make([]int, len(in.Sources)), Steps: make([]Step, 0, len(in.Work)),
-		sources: in.Sources, policy: in.Policy, generation: in.Generation, marker: in.Marker,
-	}
-	b := &builder{policy: in.Policy, scope: in.Scope, sources: in.Sources, seen: in.Seen}
-	for _, w := range in.Work {
-		s := b.decide(w)
-		if s.Forget && s.Reason == outcome.Unchanged {
-			p.forget = append(p.forget, s.Key())
-			continue
-		}
-		if c, ok := w.Candidate(); ok && w.HasPhoto() && s.Reason != outcome.NoPhoto {
-			p.WithPhoto[c.Source]++
-		}
-		s.Reported = w.Row != nil && w.Row.Reported != "" && w.Row.Reported == s.reportDigest()
-		if s.Reason != outcome.Unchanged {
+// Build decides for everybody in ws, and adds them to f. The photos that NeedsRead asks
+// for must have been read, and the users looked up. generation is that of the state.
+func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
+	p := &Plan{Steps: make([]Step, 0, len(ws)), rules: r, generation: generation}
+	for _, w := range ws {
+		s := r.decide(w)
+		f.work(r, &s)
+		switch s.Reported = s.reported(); {
+		case s.Reason != outcome.Unchanged:
 			p.Steps = append(p.Steps, s)
-			continue
-		}
-		p.Unchanged++
-		if p.changesRow(&s) {
-			p.Settled = append(p.Settled, s)
+		case s.Forget:
+			p.forget = append(p.forget, s.Key())
+		default:
+			p.Unchanged++
+			if r.changesRow(&s) {
+				p.addRow(&p.settled, &s)
+			}
 		}
 	}
 	slices.SortFunc(p.Steps, byKey)
-	resolveConflicts(p)
+	p.resolveConflicts()
 	p.ID = p.id()
 	return p
 }
@@ -108,8 +62,8 @@ func (p *Plan) id() string {
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if s.Outcome == outcome.Planned || s.NewlyMissing {
-			source, ref := p.Source(s)
-			fmt.Fprintf(h, "%q %d %s %q %q %s\n", s.Key(), s.UserID(), s.Reason, source, ref, s.SHA256())
+			o, ref := p.rules.Origin(s)
+			fmt.Fprintf(h, "%q %d %s %q %q %s\n", s.Key(), s.UserID(), s.Reason, o.Source, ref, s.SHA256())
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:6])
@@ -144,12 +98,6 @@ func (p *Plan) Limit(n int) {
 	}
 }
 
-// enforced reports whether the picture of s drifts on although it was sent again and
-// again, so that enforcing stops.
-func (s *Step) enforced(p *Policy) bool {
-	return p.existing() == Enforce && s.Reason == outcome.UserChanged && s.Sent != nil && s.Sent.Drifts >= maxDrifts
-}
-
 // Drifts counts the users for whom enforcing stops because Smartsheet shows another
 // image id after every upload, and those whose picture drifted and is sent again.
 func (p *Plan) Drifts() (stopped, drifted int) {
@@ -157,7 +105,7 @@ func (p *Plan) Drifts() (stopped, drifted int) {
 		switch s := &p.Steps[i]; {
 		case s.Reason == outcome.Drifted:
 			drifted++
-		case s.enforced(p.policy):
+		case p.rules.enforced(s):
 			stopped++
 		}
 	}
@@ -167,7 +115,6 @@ func (p *Plan) Drifts() (stopped, drifted int) {
 // Renew decides a planned step once more, about a user who was looked at again; the
 // zero User: nobody has the address any more, or somebody else.
 func (p *Plan) Renew(s *Step, u User) {
-	b := &builder{policy: p.policy, scope: &Scope{}, sources: p.sources}
 	switch {
 	case s.Outcome != outcome.Planned:
 	case u.ID != s.To.ID:
@@ -178,18 +125,18 @@ func (p *Plan) Renew(s *Step, u User) {
 		*s = s.lose(outcome.UserChanged)
 	case s.Reason == outcome.Placeholder:
 		s.To = &u
-	case b.policy.excluded(u.Email), !b.policy.included(u.Email):
+	case p.rules.Policy.leavesOutUser(u.Email):
 		*s = s.skip(outcome.Excluded)
 	default:
 		s.To = &u
-		*s = b.existing(*s)
+		*s = p.rules.existing(*s)
 	}
 }
 
 // resolveConflicts takes the uploads of different people to one user out of the plan:
 // only a human can tell whose picture it is. A placeholder only gives way: the person
 // whose photo is there has the user now.
-func resolveConflicts(p *Plan) {
+func (p *Plan) resolveConflicts() {
 	byUser := map[int64][]*Step{}
 	for i := range p.Steps {
 		if s := &p.Steps[i]; s.Outcome == outcome.Planned {
@@ -206,49 +153,25 @@ func resolveConflicts(p *Plan) {
 			}
 			return s.Reason == outcome.UserChanged
 		})
-		if len(same) < 2 {
-			continue
-		}
 		var names []string
 		for _, s := range same {
-			names = append(names, entryName(p.Source(s)))
+			o, ref := p.rules.Origin(s)
+			names = append(names, entryName(o.Source, ref))
 		}
 		for _, s := range same {
-			*s = s.ambiguous(names)
+			if len(same) > 1 {
+				*s = s.ambiguous(names)
+			}
 		}
 	}
-}
-
-// changesRow reports whether the row of people that s settles differs from what is
-// remembered.
-func (p *Plan) changesRow(s *Step) bool {
-	return s.Settle && (s.Row == nil || p.row(s) != *s.Row) || s.Sent != nil && s.Sent.Missing > 0
-}
-
-// reportDigest is short for what a report says of a person whom only a human can help:
-// as long as it is the same, it raises the exit code once.
-func (s *Step) reportDigest() string {
-	var about string
-	switch s.Reason {
-	case outcome.Ambiguous:
-		about = strings.Join(s.Conflict, "\n")
-	case outcome.SharedImage:
-		about = s.SHA256()
-	case outcome.Hidden:
-	default:
-		return ""
-	}
-	sum := sha256.Sum256([]byte(string(s.Reason) + "\n" + about))
-	return hex.EncodeToString(sum[:8])
 }
 
 // Rows is what the state learns from the steps of which nothing is uploaded: the looks
 // that came to their end. Nothing of it depends on how the rest of the run ends.
-func (p *Plan) Rows() (c state.Change) {
-	for _, steps := range [...][]Step{p.Settled, p.Steps} {
-		for i := range steps {
-			p.addRow(&c, &steps[i])
-		}
+func (p *Plan) Rows() state.Change {
+	c := p.settled
+	for i := range p.Steps {
+		p.addRow(&c, &p.Steps[i])
 	}
 	return c
 }
@@ -258,14 +181,14 @@ func (p *Plan) addRow(c *state.Change, s *Step) {
 	case s.Outcome != outcome.Skipped && s.Outcome != outcome.Held, s.Gone(), s.Missing > 0, s.Lost:
 		return // see Ended
 	case s.Settle:
-		c.People = append(c.People, p.row(s))
+		c.People = append(c.People, p.rules.row(s))
 		if s.Sent != nil && s.Sent.Missing > 0 {
 			u := *s.Sent
 			u.Missing = 0
 			c.Users = append(c.Users, u)
 		}
 	case s.reportDigest() != "" || s.Row != nil && s.Row.Fingerprint != (state.Fingerprint{}) ||
-		s.Row == nil && s.Reason == outcome.NotInSmartsheet && p.policy.AlternateEmails: // the next search knows them
+		s.Row == nil && s.Reason == outcome.NotInSmartsheet && p.rules.Policy.AlternateEmails: // the next search knows them
 		r := state.Person{Email: s.Key(), Winner: state.NoPhoto}
 		if s.Row != nil {
 			r = *s.Row
@@ -289,9 +212,8 @@ func (p *Plan) Ended() (c state.Change) {
 		}
 		r := *s.Row
 		if r.SourceSHA256, r.Winner, r.Fingerprint = "", state.NoPhoto, (state.Fingerprint{}); !s.Gone() {
-			userID := r.UserID
-			r = p.row(s)
-			r.UserID = userID
+			r = p.rules.row(s)
+			r.UserID = s.Row.UserID
 		}
 		if s.Lost {
 			r.UserID = 0
@@ -306,57 +228,28 @@ func (p *Plan) Ended() (c state.Change) {
 	return c
 }
 
-// End says how the try to send a photo ended.
-type End int
-
-// The ends.
-const (
-	Open    End = iota // the next run looks at it
-	Done               // the user has it
-	Refused            // the same bytes would be refused again
-)
-
-// Row is the row of people after the photo of s was read to be sent; sha256 is of its
-// bytes, empty for a placeholder. It is safe for concurrent use.
-func (p *Plan) Row(s *Step, sha256 string, end End) state.Person {
-	p.mu.Lock() // of the marker
-	defer p.mu.Unlock()
-	c := *s
+// Tried adds to c the row of people after the photo of s was read to be sent. sha256 is
+// of its bytes, empty for a placeholder. nothing says why the next run has nothing to
+// do: Unchanged (the user has the picture), KnownBad (the same bytes would be refused
+// again), or empty: it looks at the person. It is safe for concurrent use.
+func (p *Plan) Tried(c *state.Change, s *Step, sha256 string, nothing outcome.Reason) {
+	if s.Gone() { // they have no row any more
+		if nothing == outcome.Unchanged && s.Row != nil {
+			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
+		}
+		return
+	}
+	t := *s
 	if s.SHA256() != sha256 {
 		// Bytes that are not those of the plan do not belong to its stamp.
 		ph := Photo{Candidate: s.winner(), SHA256: sha256, Moved: sha256 != "" && s.SHA256() != ""}
 		w := *s.Work
-		w.Photo, c.Work = &ph, &w
+		w.Photo, t.Work = &ph, &w
 	}
-	c.Final, c.note = end != Open, noteUnchanged
-	switch {
-	case end == Refused:
-		c.note = noteKnownBad
-	case sha256 == "":
-		c.note = noteNoPhoto
+	if t = t.settle(nothing); nothing == "" {
+		t.Settle = false
+	} else if nothing == outcome.Unchanged && sha256 == "" {
+		t.Reason = outcome.NoPhoto
 	}
-	return p.row(&c)
-}
-
-func (p *Plan) row(s *Step) state.Person {
-	c, _ := s.Candidate()
-	r := state.Person{
-		Email: s.Key(), Source: p.sources[c.Source].Name, Ref: c.Ref.Name, Key: c.Ref.Key,
-		SourceSHA256: s.SHA256(), UserID: s.UserID(), Winner: uint8(s.winner()), Reported: s.reportDigest(),
-	}
-	at := s.winner()
-	if r.SourceSHA256 == "" && s.note != noteHidden && s.note != noteUserChanged {
-		r.Winner, at = state.NoPhoto, len(s.Candidates)-1
-	}
-	marker := *p.marker
-	marker.buf = nil // several workers are here at the same time
-	m := marker.mark(&s.Joined, at)
-	if s.Photo != nil && (s.Photo.Moved || s.Photo.SHA256 == "" && s.Photo.Err != nil) {
-		m = mark{}
-	}
-	r.Stamp = m.text()
-	if s.Final {
-		r.Fingerprint, r.Note = m.fingerprint, s.note
-	}
-	return r
+	c.People = append(c.People, p.rules.row(&t))
 }

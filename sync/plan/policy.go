@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"slices"
@@ -62,15 +63,8 @@ func (s *Scope) Asks(addresses ...[]string) bool {
 	return s.Only == nil || slices.ContainsFunc(addresses, func(as []string) bool { return slices.ContainsFunc(as, s.Only) })
 }
 
-func (p *Policy) existing() Existing {
-	if p.Existing == "" {
-		return OnSourceChange
-	}
-	return p.Existing
-}
-
 // SeesAll reports whether the policy has to see every user's picture in every run.
-func (p *Policy) SeesAll() bool { return p.existing() == Enforce }
+func (p *Policy) SeesAll() bool { return p.Existing == Enforce }
 
 func (p *Policy) excluded(emails ...string) bool {
 	return p.Excluded != nil && slices.ContainsFunc(emails, p.Excluded)
@@ -85,11 +79,17 @@ func (p *Policy) included(emails ...string) bool {
 	return p.Included == nil || slices.ContainsFunc(emails, p.Included)
 }
 
-func (p *Policy) ignores(sha256 string) bool { return slices.Contains(p.Ignored, sha256) }
+// leavesOutUser reports whether no picture goes to the user with this address.
+func (p *Policy) leavesOutUser(email string) bool { return p.excluded(email) || !p.included(email) }
+
+// leavesOut reports whether the person, who is the user u, is left out.
+func (p *Policy) leavesOut(w *Work, u User) bool {
+	return w.Reserved || p.LeavesOut(&w.Joined) || p.leavesOutUser(u.Email)
+}
 
 // digest is short for everything in p that a decision about one person rests on.
 func (p *Policy) digest() [sha256.Size]byte {
-	data, err := json.Marshal([]any{p.existing(), p.RemovedAfter, p.Rendering, p.Ignored, p.AlternateEmails, p.Patterns})
+	data, err := json.Marshal([]any{cmp.Or(p.Existing, OnSourceChange), p.RemovedAfter, p.Rendering, p.Ignored, p.AlternateEmails, p.Patterns})
 	if err != nil {
 		panic(err) // texts and numbers only
 	}

@@ -45,52 +45,48 @@ func (w *Work) HasPhoto() bool {
 }
 
 // removed goes on for a person of whom no source has a photo.
-func (b *builder) removed(s Step) Step {
-	w := s.Work
+func (r *Rules) removed(s Step) Step {
+	w, after := s.Work, r.Policy.RemovedAfter
 	switch {
 	case !w.MayBeRemoved():
 		s.Forget = w.Gone()
-		if !w.Gone() {
-			s = s.settle(noteNoPhoto)
-		}
-		return s.skip(outcome.NoPhoto)
-	case b.scope.Source != "" || w.Removal == nil: // it says nothing about who is missing
-		return s.skip(outcome.NoPhoto)
-	case w.Photo != nil && w.listed(sources.Present) && !b.policy.ignores(w.SHA256()):
+		return s.noPhoto(!w.Gone())
+	case r.Scope.Source != "" || w.Removal == nil: // it says nothing about who is missing
+		return s.noPhoto(false)
+	case w.Photo != nil && w.Listed() && !slices.Contains(r.Policy.Ignored, w.SHA256()):
 		s.Why = "the photo was listed, and was gone when it was to be read; the next run looks again"
-		return s.skip(outcome.NoPhoto)
+		return s.noPhoto(false)
+	case w.Removal.Kept != "" && w.Gone():
+		s.Why, s.Forget = w.Removal.Kept, true
+		return s.skip(outcome.Unchanged) // there is nothing to say of this address
 	case w.Removal.Kept != "":
-		if !w.Gone() { // the picture is somebody else's concern now
-			s = s.settle(noteNoPhoto)
-		}
-		if s.Why = w.Removal.Kept; w.Gone() {
-			s.Forget = true
-			return s.skip(outcome.Unchanged) // there is nothing to say of this address
-		}
-		return s.skip(outcome.NoPhoto)
+		s.Why = w.Removal.Kept
+		return s.noPhoto(true) // the picture is somebody else's concern now
 	}
-	if s.Sent = w.Former; w.Removal.Shown && b.policy.RemovedAfter > 0 {
+	if s.Sent = w.Former; w.Removal.Shown && after > 0 {
 		s.Why = "the same picture is listed for somebody else; it stays in Smartsheet"
-		return s.skip(outcome.NoPhoto)
+		return s.noPhoto(false)
 	}
-	s.Missing = min(w.Former.Missing+1, max(b.policy.RemovedAfter, 1))
+	s.Missing = min(w.Former.Missing+1, max(after, 1))
 	s.NewlyMissing = w.Row.SourceSHA256 != ""
-	if b.policy.RemovedAfter == 0 { // else it is looked at in every run, until it is done
-		s = s.settle(noteNoPhoto)
-	}
 	switch {
-	case b.policy.RemovedAfter == 0 || s.Missing < b.policy.RemovedAfter:
-		s.Why = b.missingText(s)
-		return s.skip(outcome.NoPhoto)
-	case b.refused(w.Former, "") && !b.scope.RetryFailed:
+	case after == 0 || s.Missing < after: // until then it is looked at in every run
+		s.Why = missingText(&s, after)
+		return s.noPhoto(after == 0)
+	case r.refused(w.Former, "") && !r.Scope.RetryFailed:
 		return s.skip(outcome.KnownBad)
 	}
-	return b.replace(s)
+	return r.replace(s)
+}
+
+func (s Step) noPhoto(settled bool) Step {
+	s.Settle = settled
+	return s.skip(outcome.NoPhoto)
 }
 
 // replace decides whether a placeholder may take the place of the photo: the user of
 // the last look must still have one of the person's addresses and show our picture.
-func (b *builder) replace(s Step) Step {
+func (r *Rules) replace(s Step) Step {
 	var found *User
 	for i := range s.Work.Users {
 		if s.Work.Users[i].ID == s.Work.LastUser() {
@@ -99,7 +95,7 @@ func (b *builder) replace(s Step) Step {
 	}
 	switch {
 	case found == nil:
-		s.Why = b.whereabouts(s.Work)
+		s.Why = r.whereabouts(s.Work)
 		return s.lose(outcome.NotInSmartsheet)
 	case s.Sent.Intent != nil && found.ImageID != sentOf(s.Sent).ImageID:
 		s.Why = "the photo was removed at its source; nobody confirmed that the picture in Smartsheet is ours, and it stays"
@@ -108,9 +104,8 @@ func (b *builder) replace(s Step) Step {
 		s.Why = "the photo was removed at its source; the picture in Smartsheet is not the one that we uploaded, and stays"
 		return s.lose(outcome.UserChanged)
 	}
-	s.To = found
-	switch {
-	case b.policy.excluded(found.Email), !b.policy.included(found.Email):
+	switch s.To = found; {
+	case r.Policy.leavesOutUser(found.Email):
 		return s.skip(outcome.Excluded)
 	case !found.Active:
 		return s.skip(outcome.InactiveUser) // it is looked up again: the user may come back
@@ -118,82 +113,97 @@ func (b *builder) replace(s Step) Step {
 	return s.upload(outcome.Placeholder)
 }
 
-// lose ends the care for a picture that is not ours any more.
-func (s Step) lose(r outcome.Reason) Step {
-	s.Lost, s.Missing, s.Forget = true, 0, s.Work.Gone()
-	return s.skip(r)
-}
-
 // missingText says what becomes of a picture whose photo is missing.
-func (b *builder) missingText(s Step) string {
+func missingText(s *Step, removedAfter int) string {
 	text := "no source has a photo any more"
-	if s.Work.Gone() {
+	if s.Gone() {
 		text = "in no source any more"
 	}
-	if b.policy.RemovedAfter > 0 {
-		return fmt.Sprintf("%s, for %d of %d complete runs; then a placeholder replaces the picture in Smartsheet", text, s.Missing, b.policy.RemovedAfter)
+	if removedAfter > 0 {
+		return fmt.Sprintf("%s, for %d of %d complete runs; then a placeholder replaces the picture in Smartsheet", text, s.Missing, removedAfter)
 	}
 	return text + "; the picture in Smartsheet stays"
 }
 
-// Interest is what has to be known of the listing before anything is taken for
-// removed: entries, addresses and hashes of pictures that we uploaded.
-type Interest struct {
-	Keys      map[[2]string]bool // source and the source's own key
-	Addresses map[string]bool
-	Hashes    map[string]bool
-}
+// Listed counts the listed people with a photo by what a picture of ours is recognised
+// by: its hash, the source's own key of its entry, and addresses. It has only what is
+// asked for: that of photos which may have been removed, and the hashes of uploads.
+type Listed map[string]int
 
-// InterestOf collects what Kept asks about the people among ws whose photo may have
-// been removed. seen are the users that this run saw.
-func InterestOf(ws []*Work, seen map[int64]User) Interest {
-	in := Interest{map[[2]string]bool{}, map[string]bool{}, map[string]bool{}}
-	for _, w := range ws {
+func keyOf(source, key string) string { return "key of " + source + "\x00" + key }
+func addressOf(email string) string   { return "address " + email }
+
+// NewListed asks for what decides about missing, and, with shared, for the hashes of
+// what may be uploaded to the people in ws.
+func (r *Rules) NewListed(ws, missing []*Work, shared bool) Listed {
+	l := Listed{}
+	for _, w := range missing {
 		for _, k := range w.keys() {
-			in.Keys[k] = true
+			l[k] = 0
 		}
 		if o := origin(w.Former); o.Key == "" {
-			in.Addresses[o.Email] = true
+			l[addressOf(o.Email)] = 0
 		}
-		if u, ok := seen[w.LastUser()]; ok {
-			in.Addresses[u.Email] = true
+		if u, ok := r.Seen[w.LastUser()]; ok {
+			l[addressOf(u.Email)] = 0
 		}
 		for _, h := range hashes(w.Former) {
-			in.Hashes[h] = true
+			l[h] = 0
 		}
 	}
-	return in
+	for _, w := range ws {
+		if u, one := w.User(); shared && one && u.Active && w.SHA256() != "" {
+			l[w.SHA256()] = 0
+		}
+	}
+	return l
 }
 
-// Empty reports whether nothing has to be known.
-func (in Interest) Empty() bool { return len(in.Keys)+len(in.Addresses)+len(in.Hashes) == 0 }
+// Count counts a listed person with a photo of this hash; empty: it is not known.
+func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
+	seen := func(what string) {
+		if n, asked := l[what]; asked {
+			l[what] = n + 1
+		}
+	}
+	seen(hash)
+	for _, addresses := range [...][]string{p.Own, p.Aliases} {
+		for _, e := range addresses {
+			seen(addressOf(e))
+		}
+	}
+	for _, c := range p.Candidates {
+		if c.Ref.Key != "" && c.HasPhoto != sources.Absent {
+			seen(keyOf(r.Sources[c.Source].Name, c.Ref.Key))
+		}
+	}
+}
 
-// RemovalOf says whether the photo of w was removed. listed holds what of
-// InterestOf(w) people with a photo have.
-func (w *Work) RemovalOf(listed Interest, seen map[int64]User) *Removal {
-	r := &Removal{}
+// RemovalOf says whether the photo of w was removed.
+func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
+	m := &Removal{}
 	for _, h := range hashes(w.Former) {
-		r.Shown = r.Shown || listed.Hashes[h]
+		m.Shown = m.Shown || listed[h] > 0
 	}
 	switch o := origin(w.Former); {
-	case slices.ContainsFunc(w.keys(), func(k [2]string) bool { return listed.Keys[k] }):
-		r.Kept = "its entry is listed with a photo, under another address"
-	case o.Key == "" && listed.Addresses[o.Email]:
-		r.Kept = "its address is listed with a photo"
+	case slices.ContainsFunc(w.keys(), func(k string) bool { return listed[k] > 0 }):
+		m.Kept = "its entry is listed with a photo, under another address"
+	case o.Key == "" && listed[addressOf(o.Email)] > 0:
+		m.Kept = "its address is listed with a photo"
 	}
-	if u, ok := seen[w.LastUser()]; ok && listed.Addresses[u.Email] {
-		r.Kept = "the user has the address of somebody with a photo now"
+	if u, ok := r.Seen[w.LastUser()]; ok && listed[addressOf(u.Email)] > 0 {
+		m.Kept = "the user has the address of somebody with a photo now"
 	}
-	return r
+	return m
 }
 
-// keys are the source and the source's own key of the entry whose photo we uploaded,
-// and of the one that had it at the last look: it may have been created anew.
-func (w *Work) keys() (ks [][2]string) {
+// keys are those of the entry whose photo we uploaded, and of the one that had it at the
+// last look: it may have been created anew.
+func (w *Work) keys() (ks []string) {
 	o := origin(w.Former)
 	for _, k := range [][2]string{{o.Source, o.Key}, {w.Row.Source, w.Row.Key}} {
 		if k[1] != "" {
-			ks = append(ks, k)
+			ks = append(ks, keyOf(k[0], k[1]))
 		}
 	}
 	return ks
@@ -207,12 +217,15 @@ func origin(u *state.User) state.Origin {
 	return sentOf(u).Origin
 }
 
-// Origins are the addresses for which the user of the last look got a picture of ours.
-func (w *Work) Origins() []string {
-	if w.Former == nil || w.Former.Intent == nil && w.Former.Sent == nil {
-		return nil
+// Addresses are those by which the person's user is looked up first. For somebody who is
+// not listed any more these are the key and the address for which the picture was sent.
+func (w *Work) Addresses() []string {
+	if w.Gone() && w.Former != nil && (w.Former.Intent != nil || w.Former.Sent != nil) {
+		if sentFor := origin(w.Former).Email; sentFor != w.Key() {
+			return []string{w.Key(), sentFor}
+		}
 	}
-	return []string{origin(w.Former).Email}
+	return w.Own
 }
 
 // hashes are those of the photos that the user may show of us.

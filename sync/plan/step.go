@@ -1,7 +1,10 @@
 package plan
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/text/unicode/norm"
@@ -21,10 +24,9 @@ type Step struct {
 	To   *User       // whose picture it is about; nil: nobody's
 	Sent *state.User // what we put there before; nil: nothing
 
-	// Settle: the look at the sources came to its end, and its row is to be written.
-	// Nothing is owed to the person then if Final, and note says why.
-	Settle, Final bool
-	note          uint8
+	// Settle: the look at the sources came to its end, and its row is to be written. Of
+	// a step that is skipped, the row says that there is nothing to do, and why.
+	Settle bool
 
 	Missing      int  // complete runs in a row without the photo, this one included
 	NewlyMissing bool // the last run still saw the photo
@@ -52,26 +54,32 @@ func (s Step) skip(r outcome.Reason) Step {
 	return s
 }
 
+// settle skips s, and lets the next runs skip it too, until something moves.
+func (s Step) settle(r outcome.Reason) Step {
+	s.Settle = true
+	return s.skip(r)
+}
+
 func (s Step) upload(r outcome.Reason) Step {
-	s.Reason, s.Outcome, s.Final = r, outcome.Planned, false
+	s.Reason, s.Outcome = r, outcome.Planned
 	return s
 }
 
 // postpone leaves an upload to the next run.
 func (s Step) postpone(why string) Step {
-	s.Reason, s.Outcome, s.Why, s.Settle, s.Final = newOrChanged(s.Sent), outcome.Unfinished, why, false, false
-	return s
-}
-
-// settle says that nothing is owed to the person, and why.
-func (s Step) settle(note uint8) Step {
-	s.Settle, s.Final, s.note = true, true, note
+	s.Reason, s.Outcome, s.Why, s.Settle = newOrChanged(s.Sent), outcome.Unfinished, why, false
 	return s
 }
 
 func (s Step) ambiguous(candidates []string) Step {
-	s.Conflict, s.Settle, s.Final = candidates, false, false
+	s.Conflict, s.Settle = candidates, false
 	return s.skip(outcome.Ambiguous)
+}
+
+// lose ends the care for a picture that is not ours any more.
+func (s Step) lose(r outcome.Reason) Step {
+	s.Lost, s.Missing, s.Forget = true, 0, s.Gone()
+	return s.skip(r)
 }
 
 // Anew reports whether the picture is sent even if it is the same as last time.
@@ -83,9 +91,9 @@ func (s *Step) Anew() bool {
 	return s.Sent == nil || s.Sent.Sent == nil || s.Sent.Intent != nil || s.Sent.Failure != nil && !s.Sent.Failure.Final
 }
 
-// Replaces reports whether the upload takes the place of a picture of ours. An upload
+// replaces reports whether the upload takes the place of a picture of ours. An upload
 // that was announced before and is sent again takes the place of nothing.
-func (s *Step) Replaces() bool {
+func (s *Step) replaces() bool {
 	return s.Reason != outcome.Placeholder && s.Sent != nil && s.Sent.Sent != nil && s.Sent.Intent == nil
 }
 
@@ -113,26 +121,37 @@ func (s *Step) tried() (t time.Time) {
 	return t
 }
 
-// Source is the name of the source whose photo counts, and Ref the path or DN there.
-func (p *Plan) Source(s *Step) (source, ref string) {
-	if c, ok := s.Candidate(); ok {
-		return p.sources[c.Source].Name, c.Ref.Name
+// reportDigest is short for what a report says of a person whom only a human can help:
+// as long as it is the same, it raises the exit code once.
+func (s *Step) reportDigest() string {
+	var about string
+	switch s.Reason {
+	case outcome.Ambiguous:
+		about = strings.Join(s.Conflict, "\n")
+	case outcome.SharedImage:
+		about = s.SHA256()
+	case outcome.Hidden:
+	default:
+		return ""
 	}
-	if s.Row != nil {
-		return s.Row.Source, s.Row.Ref
-	}
-	return "", ""
+	sum := sha256.Sum256([]byte(string(s.Reason) + "\n" + about))
+	return hex.EncodeToString(sum[:8])
 }
 
-// Origin is for whom the step sends a picture.
-func (p *Plan) Origin(s *Step) state.Origin {
-	o := state.Origin{Email: s.Key()}
+// reported reports whether an earlier report said the same of the person.
+func (s *Step) reported() bool {
+	return s.Row != nil && s.Row.Reported != "" && s.Row.Reported == s.reportDigest()
+}
+
+// Origin is for whom the step sends a picture, and ref the path or DN of the photo.
+func (r *Rules) Origin(s *Step) (o state.Origin, ref string) {
+	o.Email = s.Key()
 	if c, ok := s.Candidate(); ok {
-		o.Source, o.Key = p.sources[c.Source].Name, c.Ref.Key
+		o.Source, o.Key, ref = r.Sources[c.Source].Name, c.Ref.Key, c.Ref.Name
 	} else if s.Row != nil {
-		o.Source, o.Key = s.Row.Source, s.Row.Key
+		o.Source, o.Key, ref = s.Row.Source, s.Row.Key, s.Row.Ref
 	}
-	return o
+	return o, ref
 }
 
 // entryName names an entry for people: "source: path or DN".

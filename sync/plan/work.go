@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"photosync/sources"
@@ -26,13 +27,14 @@ type User struct {
 	Seen time.Time
 }
 
+// Domain is the part of an address behind the @.
+func Domain(email string) string { return email[strings.LastIndexByte(email, '@')+1:] }
+
 // Work is one person of whom the run may have something to do, with what is known so
 // far. Each stage of a run fills in its part.
 type Work struct {
-	// The listing: who it is, and where the photo may be. There are no Candidates for
-	// a person who is not listed any more.
-	sources.Joined
-	Row *state.Person // what the last look settled; nil: nothing is remembered
+	sources.Joined               // the listing; no Candidates: the person is not listed any more
+	Row            *state.Person // what the last look settled; nil: nothing is remembered
 
 	// Matching.
 	LookUp bool     // the user has to be looked up before anything is decided
@@ -98,24 +100,16 @@ func (w *Work) HasNone() bool {
 	return !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return c.HasPhoto != sources.Absent })
 }
 
-// listed reports whether the listing says h of a candidate.
-func (w *Work) listed(h sources.Presence) bool {
-	return slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == h })
+// Listed reports whether the listing showed a photo, whatever reading came to.
+func (w *Work) Listed() bool {
+	return slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == sources.Present })
 }
 
 // allHidden reports whether no candidate shows a photo, and at least one hides it.
 func (w *Work) allHidden() bool {
-	hidden := false
-	for _, c := range w.Candidates {
-		switch c.HasPhoto {
-		case sources.Hidden:
-			hidden = true
-		case sources.Absent:
-		default:
-			return false
-		}
-	}
-	return hidden
+	return !w.HasNone() && !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool {
+		return c.HasPhoto != sources.Hidden && c.HasPhoto != sources.Absent
+	})
 }
 
 // winner is the candidate whose photo counts: the one just read, or the one that the
@@ -148,20 +142,4 @@ func (w *Work) Candidate() (sources.Candidate, bool) {
 		return sources.Candidate{}, false
 	}
 	return w.Candidates[w.winner()], true
-}
-
-// NeedsRead reports whether the photo must be read before anything is decided: only
-// for a person who is one active user, and whom no rule leaves out.
-func (w *Work) NeedsRead(p *Policy, s *Scope) bool {
-	u, one := w.User()
-	if !one || !u.Active || w.Gone() || w.Ambiguous || w.HasNone() || w.allHidden() || p.leavesOut(w, u) {
-		return false
-	}
-	return s.Checksum || w.Moved()
-}
-
-// leavesOut reports whether match.exclude or match.include leave the person out, who
-// is the user u.
-func (p *Policy) leavesOut(w *Work, u User) bool {
-	return w.Reserved || p.excluded(w.Own...) || p.excluded(w.Aliases...) || p.excluded(u.Email) || !p.included(u.Email)
 }

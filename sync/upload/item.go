@@ -15,12 +15,13 @@ const (
 )
 
 // Item is the item of a step as the plan leaves it.
-func Item(p *plan.Plan, s *plan.Step) report.Item {
+func Item(r *plan.Rules, s *plan.Step) report.Item {
 	it := report.Item{
 		Email: s.Key(), UserID: s.UserID(), Reason: string(s.Reason), Outcome: string(s.Outcome),
 		Message: s.Why, Candidates: s.Conflict, AlreadyReported: s.Reported,
 	}
-	it.Source, it.Ref = p.Source(s)
+	o, ref := r.Origin(s)
+	it.Source, it.Ref = o.Source, ref
 	switch s.Reason {
 	case outcome.KnownBad:
 		f := s.Sent.Failure
@@ -61,8 +62,8 @@ func Item(p *plan.Plan, s *plan.Step) report.Item {
 	return it
 }
 
-func (p *Pool) unfinished(s *plan.Step) report.Item {
-	it := Item(p.Plan, s)
-	it.Outcome, it.Message, it.Hint = string(outcome.Unfinished), "stopped before this upload", nextRun
-	return it
+// stopped is for an upload that this run does not send any more.
+func (a *attempt) stopped() {
+	a.item = Item(a.Rules, a.step)
+	a.item.Outcome, a.item.Message, a.item.Hint = string(outcome.Unfinished), "stopped before this upload", nextRun
 }

@@ -3,6 +3,7 @@ package upload
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"slices"
 
@@ -10,110 +11,92 @@ import (
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
-	"photosync/sync/plan"
 	"photosync/sync/report"
 )
-
-// ready is what preparing the picture of a step came to.
-type ready struct {
-	item  report.Item // planned: the picture is to be sent
-	pic   photo.Picture
-	sum   string // SHA-256 of pic's bytes, hex
-	src   original
-	learn *state.Change // what the state has to learn of an item that is final
-}
-
-// original is what was read at the source.
-type original struct {
-	sha256 string // hex; empty if it was not read
-	bytes  int
-}
 
 // errElsewhere is a photo whose entry does not have the address any more by which its
 // user was found.
 var errElsewhere = errors.New("the entry's address changed while this run was under way")
 
-// prepare prepares the picture of a step.
-func (p *Pool) prepare(ctx context.Context, s *plan.Step) ready {
-	it := Item(p.Plan, s)
-	pic, src, err := p.picture(ctx, s)
-	if s.Exact && src.sha256 != "" && src.sha256 != s.SHA256() {
-		return ready{item: moved(it)}
+// prepare prepares the picture. If the item is planned afterwards, it is to be sent;
+// else the item is final, and the change is what the state has to learn of it.
+func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
+	s, it := a.step, &a.item
+	data, err := a.read(ctx)
+	if s.Exact && a.source != "" && a.source != s.SHA256() {
+		a.moved()
+		return learn
+	}
+	if err == nil && s.Reason != outcome.Placeholder {
+		a.pic, err = photo.Prepare(ctx, data, a.Photos)
 	}
 	if err != nil {
-		return p.unprepared(ctx, it, s, src.sha256, err)
+		return a.unprepared(ctx, err)
 	}
-	r := ready{item: it, pic: pic, sum: hash(pic.Data), src: src}
-	if s.Promised != "" && r.sum != s.Promised {
-		return ready{item: moved(it)}
+	if a.sum = hash(a.pic.Data); s.Promised != "" && a.sum != s.Promised {
+		a.moved()
+		return learn
 	}
-	r.item.Image = Image(pic, src.sha256, src.bytes, r.sum)
-	if !s.Anew() && r.sum == s.Sent.Sent.UploadSHA256 {
-		r.item.Reason, r.item.Outcome, r.item.Hint = string(outcome.SamePicture), string(outcome.Skipped), ""
-		u := rowOf(s)
-		sent := *u.Sent
-		sent.SourceSHA256, sent.Rendering, sent.Origin = src.sha256, p.Photos.Fingerprint(), p.Plan.Origin(s)
-		u.Sent, u.Missing, u.Failure = &sent, 0, nil
-		r.learn = &state.Change{Users: []state.User{u}}
-		p.addRow(r.learn, s, src.sha256, plan.Done)
-		return r
+	it.Image = Image(a.pic, a.source, len(data), a.sum)
+	if s.Anew() || a.sum != s.Sent.Sent.UploadSHA256 {
+		if a.Thumbnails && a.thumbs.Add(1) <= MaxThumbnails {
+			it.Image.Thumbnail = thumbnail(a.pic)
+		}
+		return learn
 	}
-	r.item.Image.Thumbnail = p.thumbnail(pic)
-	return r
+	it.Reason, it.Outcome, it.Hint = string(outcome.SamePicture), string(outcome.Skipped), ""
+	u := a.row()
+	sent := *u.Sent
+	sent.SourceSHA256, sent.Rendering = a.source, a.Photos.Fingerprint()
+	sent.Origin, _ = a.Rules.Origin(s)
+	u.Sent, u.Missing, u.Failure = &sent, 0, nil
+	learn.Users = []state.User{u}
+	a.Plan.Tried(&learn, s, a.source, outcome.Unchanged)
+	return learn
 }
 
-// moved is the item of a picture that is not the one that the applied plan holds.
-func moved(it report.Item) report.Item {
-	it.Reason, it.Outcome = string(outcome.HeldBack), string(outcome.Held)
-	it.Message, it.Hint = "the photo changed after the plan was made", "retry by itself: the next sync looks at it"
-	return it
-}
-
-// picture reads the photo and makes the picture of it. src is about the bytes read, as
-// far as they were.
-func (p *Pool) picture(ctx context.Context, s *plan.Step) (pic photo.Picture, src original, err error) {
-	if s.Reason == outcome.Placeholder {
-		pic, err = placeholder(s, p.Photos.MaxEdge)
-		return pic, src, err
-	}
-	if s.Photo != nil && errors.Is(s.Photo.Err, sources.ErrTooLarge) {
-		return pic, original{sha256: s.SHA256()}, s.Photo.Err
-	}
-	c, _ := s.Candidate()
-	var got sources.Photo
-	err = p.Sources[c.Source].Photos(ctx, []sources.Ref{c.Ref}, func(ph sources.Photo) error { got = ph; return nil })
-	if err == nil {
-		err = got.Err
-	}
-	if err == nil && got.Emails != nil && !slices.Contains(got.Emails, s.To.Via) && slices.Contains(slices.Concat(c.Own, c.Aliases), s.To.Via) {
-		err = errElsewhere
-	}
-	if errors.Is(err, sources.ErrTooLarge) {
-		src.sha256 = s.SHA256()
-	}
-	if err != nil {
-		return pic, src, err
-	}
-	src = original{hash(got.Data), len(got.Data)}
-	pic, err = photo.Prepare(ctx, got.Data, p.Photos)
-	return pic, src, err
+// moved is for a picture that is not the one that the applied plan holds.
+func (a *attempt) moved() {
+	a.item.Reason, a.item.Outcome = string(outcome.HeldBack), string(outcome.Held)
+	a.item.Message, a.item.Hint = "the photo changed after the plan was made", "retry by itself: the next sync looks at it"
 }
 
 // placeholderEdge is the size of a placeholder in pixels, where larger ones are
 // allowed: sharp wherever Smartsheet shows people.
 const placeholderEdge = 400
 
-// placeholder draws the picture that stands for a person whose photo was removed.
-func placeholder(s *plan.Step, maxEdge int) (photo.Picture, error) {
-	edge := placeholderEdge
-	if maxEdge > 0 {
-		edge = min(edge, maxEdge)
+// read reads the photo and its hash, as far as it can be; of a placeholder it draws the
+// picture.
+func (a *attempt) read(ctx context.Context) (data []byte, err error) {
+	s := a.step
+	if s.Reason == outcome.Placeholder {
+		edge := min(placeholderEdge, cmp.Or(a.Photos.MaxEdge, placeholderEdge))
+		a.pic, err = photo.Initials(cmp.Or(s.To.Name, s.DisplayName), s.Key(), edge)
+		return nil, err
 	}
-	return photo.Initials(cmp.Or(s.To.Name, s.DisplayName), s.Key(), edge)
+	c, _ := s.Candidate()
+	var got sources.Photo
+	if s.Photo != nil && errors.Is(s.Photo.Err, sources.ErrTooLarge) {
+		got.Err = s.Photo.Err
+	} else if err := a.Rules.Sources[c.Source].Photos(ctx, []sources.Ref{c.Ref}, func(ph sources.Photo) error { got = ph; return nil }); err != nil {
+		return nil, err
+	}
+	switch {
+	case errors.Is(got.Err, sources.ErrTooLarge):
+		a.source = s.SHA256()
+		return nil, got.Err
+	case got.Err != nil:
+		return nil, got.Err
+	case got.Emails != nil && !slices.Contains(got.Emails, s.To.Via) && slices.Contains(slices.Concat(c.Own, c.Aliases), s.To.Via):
+		return nil, errElsewhere
+	}
+	a.source = hash(got.Data)
+	return got.Data, nil
 }
 
 // unprepared is about a photo that could not be read or is refused.
-func (p *Pool) unprepared(ctx context.Context, it report.Item, s *plan.Step, src string, err error) ready {
+func (a *attempt) unprepared(ctx context.Context, err error) (learn state.Change) {
+	it := &a.item
 	unread := errors.Is(err, sources.ErrTooLarge)
 	if unread {
 		err = &photo.Error{Code: photo.TooLarge, Detail: err.Error()}
@@ -121,34 +104,69 @@ func (p *Pool) unprepared(ctx context.Context, it report.Item, s *plan.Step, src
 	bad, refused := errors.AsType[*photo.Error](err)
 	switch {
 	case ctx.Err() != nil:
-		return ready{item: p.unfinished(s)}
+		a.stopped()
+		return learn
 	case errors.Is(err, errElsewhere):
 		it.Outcome, it.Message, it.Hint = string(outcome.Unfinished), err.Error(), nextRun
-		return ready{item: it}
-	case errors.Is(err, sources.ErrNoPhoto), errors.Is(err, sources.ErrGone):
+		return learn
+	case errors.Is(err, sources.ErrNoPhoto), errors.Is(err, sources.ErrGone): // the next run sees what it means
 		it.Reason, it.Outcome, it.Message = string(outcome.NoPhoto), string(outcome.Skipped), "gone since it was listed"
-		return ready{item: it} // the next run sees what it means
+		return learn
 	case errors.Is(err, sources.ErrUnstable):
 		it.Reason, it.Outcome, it.Message, it.Hint = string(outcome.BeingWritten), string(outcome.Skipped), err.Error(), waitHint
-		return ready{item: it}
+		return learn
 	case !refused:
-		it.Outcome, it.Message, it.Hint = string(outcome.Failed), err.Error(), "fix the source: photosync could not read this photo; the next run tries again"
-		if h := hintOf(err); h != "" { // the source as a whole
-			it.Hint = "fix the source: " + h
-		}
-		return ready{item: it}
+		it.Outcome, it.Message = string(outcome.Failed), err.Error()
+		it.Hint = "fix the source: " + cmp.Or(outcome.Hint(err), "photosync could not read this photo; the next run tries again")
+		return learn
 	}
 	it.Reason, it.Outcome = string(outcome.InvalidImage), string(outcome.Failed)
 	it.Code, it.Message, it.Hint = bad.Code, bad.Detail, bad.Hint()
 	if unread {
 		it.Hint = "save the photo smaller at the source: no setting lets a larger one in"
 	}
-	if src == "" { // too large to be read, so that there is no hash to know it by
-		return ready{item: it}
+	if a.source == "" { // too large to be read, so that there is no hash to know it by
+		return learn
 	}
-	u := rowOf(s)
-	u.Failure = p.failure(s, src, state.Failure{Code: bad.Code, Message: bad.Detail, Final: true})
-	c := state.Change{Users: []state.User{u}}
-	p.addRow(&c, s, src, plan.Refused)
-	return ready{item: it, learn: &c}
+	u := a.row()
+	u.Failure = a.failure(state.Failure{Code: bad.Code, Message: bad.Detail, Final: true})
+	learn.Users = []state.User{u}
+	a.Plan.Tried(&learn, a.step, a.source, outcome.KnownBad)
+	return learn
+}
+
+const (
+	thumbnailEdge = 96 // pixels
+	// MaxThumbnails is how many small pictures a report has, at about 4 kB each, and
+	// again as many of what Smartsheet shows now.
+	MaxThumbnails = 1000
+)
+
+// Image is a picture as the report shows it: pic, made of a photo with the hash source
+// and so many bytes.
+func Image(pic photo.Picture, source string, bytes int, sum string) *report.Image {
+	return &report.Image{
+		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data),
+		SourceFormat: pic.SourceFormat, SourceWidth: pic.SourceWidth, SourceHeight: pic.SourceHeight, SourceBytes: bytes,
+		SourceSHA256: source, UploadSHA256: sum, Changes: pic.Changes,
+	}
+}
+
+// Small is a small picture of any bytes, as a data: URI; empty if they are no picture.
+func Small(ctx context.Context, data []byte) string {
+	pic, err := photo.Prepare(ctx, data, photo.Options{MaxEdge: thumbnailEdge, StripMetadata: true})
+	if err != nil {
+		return ""
+	}
+	return thumbnail(pic)
+}
+
+// thumbnail is a small picture of pic, as a data: URI; empty if it cannot be made:
+// nothing depends on it.
+func thumbnail(pic photo.Picture) string {
+	small, err := photo.Thumbnail(pic, thumbnailEdge)
+	if err != nil {
+		return ""
+	}
+	return "data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(small)
 }

@@ -1,9 +1,16 @@
 // Package upload carries a plan out: a pool of workers takes steps, prepares each
 // picture just before it is sent, announces it in the state, sends it, and records
-// the answer before it goes on. A step goes in, exactly one report.Item comes out.
+// the answer before it goes on. A step goes in, exactly one report.Item comes out:
+//
+//	step            prepare         state: intent   send        state: sent    item
+//	ann@x, changed  read, scaled    u1 is to come   SUCCESS     u1, image i1   uploaded
+//	bob@x, new      not an image    –               –           refused        failed
+//	cy@x, changed   u3, as before   –               –           u3 stays       skipped, same_picture
+//	di@x, new       read, scaled    u4 is to come   no answer   u4 is to come  failed, or unfinished
 //
 // A picture goes only to a user who was seen with the person's address at most
-// plan.MaxAge before: older looks are repeated in batches while the run goes on.
+// plan.MaxAge before: older looks are repeated in batches while the run goes on. The
+// package does not decide who gets a picture; that is the plan's.
 package upload
 
 import (
@@ -19,7 +26,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
@@ -50,7 +56,7 @@ type Recorder interface {
 // Pool uploads.
 type Pool struct {
 	Plan        *plan.Plan
-	Sources     []sources.Named
+	Rules       *plan.Rules
 	Photos      photo.Options
 	Smartsheet  Uploader
 	Users       Looker
@@ -58,7 +64,7 @@ type Pool struct {
 	Concurrency int
 	RunID       string
 	Thumbnails  bool              // put small pictures of what is sent into the items
-	Done        func(report.Item) // called for each item, one call at a time; may be nil
+	Done        func(report.Item) // called by Run for each item, one call at a time; may be nil
 
 	mu       sync.Mutex
 	items    []report.Item
@@ -80,19 +86,18 @@ const (
 // that were not begun too (unfinished). The error is why everything stopped, or nil;
 // ctx being done is one such reason.
 func (p *Pool) Run(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
-	items, err := p.each(ctx, steps, p.freshen, p.one)
-	if ferr := p.finish(); err == nil {
-		err = ferr
-	}
-	return items, err
+	items, err := p.each(ctx, steps, p.freshen, p.Done, (*attempt).carryOut)
+	return items, cmp.Or(err, p.finish())
 }
 
 // Preview prepares the picture of each step as Run does, and sends and records
 // nothing. The items are those that Run would begin with: planned, or what the picture
 // already decides.
 func (p *Pool) Preview(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
-	return p.each(ctx, ByNeed(steps), nil, func(ctx context.Context, s *plan.Step) (report.Item, error) {
-		return p.prepare(ctx, s).item, nil
+	look := func(context.Context, []*plan.Step) error { return nil }
+	return p.each(ctx, ByNeed(steps), look, nil, func(a *attempt, ctx context.Context) error {
+		a.prepare(ctx)
+		return nil
 	})
 }
 
@@ -107,27 +112,31 @@ func ByNeed(steps []*plan.Step) []*plan.Step {
 	})
 }
 
-// each calls one for every step. before, if any, is called in order, for the steps
-// that are still to come.
-func (p *Pool) each(ctx context.Context, steps []*plan.Step, before func(context.Context, []*plan.Step) error, one func(context.Context, *plan.Step) (report.Item, error)) ([]report.Item, error) {
+// each calls one for every step. look is called before, in order, with the steps that
+// are still to come.
+func (p *Pool) each(ctx context.Context, steps []*plan.Step, look func(context.Context, []*plan.Step) error, done func(report.Item), one func(*attempt, context.Context) error) ([]report.Item, error) {
 	p.items = make([]report.Item, 0, len(steps))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(p.Concurrency, 1))
 	for i, s := range steps {
-		if before != nil && gctx.Err() == nil {
-			if err := before(gctx, steps[i:]); err != nil {
+		if gctx.Err() == nil {
+			if err := look(gctx, steps[i:]); err != nil {
 				g.Go(func() error { return err })
 			}
 		}
-		g.Go(func() error {
+		g.Go(func() (err error) {
+			start, a := time.Now(), &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
 			if gctx.Err() != nil {
-				p.done(p.unfinished(s))
-				return nil
+				a.stopped()
+			} else {
+				err = one(a, gctx)
+				a.item.DurationMS = time.Since(start).Milliseconds()
 			}
-			start := time.Now()
-			it, err := one(gctx, s)
-			it.DurationMS = time.Since(start).Milliseconds()
-			p.done(it)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.items = append(p.items, a.item); done != nil {
+				done(a.item)
+			}
 			return err
 		})
 	}
@@ -136,15 +145,6 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, before func(context
 		err = context.Cause(ctx)
 	}
 	return p.items, err
-}
-
-func (p *Pool) done(it report.Item) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.items = append(p.items, it)
-	if p.Done != nil {
-		p.Done(it)
-	}
 }
 
 // freshen looks at the users of the next steps once more, if the look at the first of
@@ -164,32 +164,40 @@ func (p *Pool) freshen(ctx context.Context, next []*plan.Step) error {
 	return nil
 }
 
-// one carries out one step. Its error stops the whole run.
-func (p *Pool) one(ctx context.Context, s *plan.Step) (report.Item, error) {
-	if s.Outcome != outcome.Planned { // the second look decided otherwise
-		return Item(p.Plan, s), nil
-	}
-	r := p.prepare(ctx, s)
-	switch {
-	case r.learn != nil:
-		return r.item, p.record(&r.item, *r.learn)
-	case r.item.Outcome != string(outcome.Planned):
-		return r.item, nil
-	}
-	return p.send(ctx, s, r)
+// refusal is a photo that was refused in this run, perhaps for good.
+type refusal struct {
+	step    *plan.Step
+	source  string // hash of the photo
+	user    state.User
+	partial bool // Smartsheet took a part of it
 }
 
-// record makes c durable. When that fails everything stops: going on would upload what
-// nobody remembers.
-func (p *Pool) record(it *report.Item, c state.Change) error {
-	if err := p.State.Write(c); err != nil {
-		if it.Message != "" {
-			it.Message += "; "
-		}
-		it.Message += "not recorded: " + err.Error()
-		return fmt.Errorf("record %q: %w", it.Email, err)
+// manyPartial is how many people may be partially successful while nobody is wholly.
+// Then it is not about their photos.
+const manyPartial = 5
+
+// finish records which refusals are for good: those of photos while others got through.
+// What is the same for everybody, as headers and gateways are, is no photo's fault.
+func (p *Pool) finish() error {
+	n := map[outcome.Outcome]int{}
+	for _, it := range p.items {
+		n[outcome.Outcome(it.Outcome)]++
 	}
-	return nil
+	partialForAll := n[outcome.Uploaded] == 0 && n[outcome.PartialSuccess] >= manyPartial
+	var c state.Change
+	for _, r := range p.refused {
+		if r.partial && partialForAll || !r.partial && !p.refusals.Final(r.user.ID) {
+			continue
+		}
+		f := *r.user.Failure
+		f.Final, r.user.Failure = true, &f
+		c.Users = append(c.Users, r.user)
+		p.Plan.Tried(&c, r.step, r.source, outcome.KnownBad)
+	}
+	if len(c.Users) == 0 {
+		return nil
+	}
+	return p.State.Write(c)
 }
 
 func hash(b []byte) string {

@@ -95,8 +95,9 @@ func (s *side) run(t *testing.T, change func(*plan.Work)) (report.Item, error) {
 	}
 	photos := photo.Options{MaxBytes: 1 << 20}
 	policy := &plan.Policy{Rendering: photos.Fingerprint()}
-	p := plan.Build(plan.Input{Work: []*plan.Work{w}, Sources: srcs, Policy: policy, Scope: &plan.Scope{}, Marker: plan.NewMarker(srcs, policy)})
-	pool := &Pool{Plan: p, Sources: srcs, Photos: photos, Smartsheet: s, Users: s, State: s, RunID: "r"}
+	rules := plan.NewRules(srcs, policy, &plan.Scope{})
+	p := plan.Build(rules, []*plan.Work{w}, plan.NewFacts(srcs, nil), 0)
+	pool := &Pool{Plan: p, Rules: rules, Photos: photos, Smartsheet: s, Users: s, State: s, RunID: "r"}
 	items, err := pool.Run(t.Context(), p.Uploads())
 	if len(items) != 1 {
 		t.Fatalf("%d items", len(items))

@@ -17,7 +17,6 @@ import (
 	"photosync/cmd/internal/console"
 	"photosync/sources"
 	"photosync/state"
-	"photosync/sync/job"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
 	"photosync/sync/report"
@@ -77,7 +76,7 @@ func (k *checkup) find(what string, f outcome.Finding, sample string) {
 // reports whether there is none.
 func (k *checkup) works(what string, err error, remedy string) bool {
 	if err != nil {
-		k.add(console.Problem, what, err.Error(), cmp.Or(job.Hint(err), remedy))
+		k.add(console.Problem, what, err.Error(), cmp.Or(outcome.Hint(err), remedy))
 	}
 	return err == nil
 }

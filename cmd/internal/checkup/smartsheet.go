@@ -143,7 +143,7 @@ func matched(works []*plan.Work, users *match.Users) plan.Facts {
 		if users.Match(w); len(w.Users) > 0 {
 			f.Matched++
 		} else {
-			f.Domains[match.Domain(w.Key())]++
+			f.Domains[plan.Domain(w.Key())]++
 		}
 	}
 	return f
