@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"slices"
 
 	"photosync/cmd/internal/console"
 	"photosync/state"
@@ -36,18 +35,9 @@ func checkCode(checks []console.Check) int {
 	return code
 }
 
-// softCodes are those that success_on may turn into 0: a run that failed and a wrong
-// command line never count as success.
+// softCodes are those that success_on may turn into 0, for a scheduler that knows only
+// zero: a run that failed and a wrong command line never count as success.
 var softCodes = []int{exitAttention, exitHeld, exitLocked, exitInterrupted, exitChanges}
-
-// softened is the code that the process ends with, for a scheduler that takes the
-// codes of successOn for success.
-func softened(code int, successOn []int) int {
-	if slices.Contains(softCodes, code) && slices.Contains(successOn, code) {
-		return exitDone
-	}
-	return code
-}
 
 // usageError is a mistake in the command line or the configuration: nothing was
 // contacted.
@@ -55,7 +45,13 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-func usage(err error) error { return usageError{err} }
+// usage gives an error, if there is one, that type.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
 
 // hinted is an error with what to do about it.
 type hinted struct {

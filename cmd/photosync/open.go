@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,18 +15,12 @@ import (
 	"photosync/sources/folder"
 	"photosync/sources/ldap"
 	"photosync/sync/photo"
-	"photosync/sync/plan"
 	"photosync/sync/smartsheet"
 )
 
 // Here the configuration becomes the small option structs of the packages.
 
-func baseURL(s config.Smartsheet) string {
-	if s.BaseURL != "" {
-		return s.BaseURL
-	}
-	return smartsheet.Roots[s.Region]
-}
+func baseURL(s config.Smartsheet) string { return cmp.Or(s.BaseURL, smartsheet.Roots[s.Region]) }
 
 // newClient makes the client of Smartsheet; abort ends what is on the wire. Nothing is
 // contacted yet, and errors are usage errors.
@@ -51,10 +46,7 @@ func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (
 				Int("attempt", attempt).Int64("wait_ms", wait.Milliseconds()).Msg("trying again: " + e.Error())
 		},
 	})
-	if err != nil {
-		return nil, usage(err)
-	}
-	return c, nil
+	return c, usage(err)
 }
 
 func oauth2Options(o config.OAuth2) *smartsheet.OAuth2 {
@@ -71,22 +63,6 @@ func photoOptions(m config.Image) photo.Options {
 	}
 }
 
-func guards(g config.Guard) *plan.Guards {
-	return &plan.Guards{
-		MaxReplaced: plan.Limit(g.MaxReplaced), MaxRemoved: plan.Limit(g.MaxRemoved), MinListed: plan.Limit(g.MinListed),
-		MinPeople: g.MinPeople, MaxShared: g.MaxShared,
-	}
-}
-
-// removedAfter is after how many runs a placeholder takes a removed photo's place;
-// 0: never.
-func removedAfter(p config.Policy) int {
-	if p.Removed != "placeholder" {
-		return 0
-	}
-	return p.RemovedAfter
-}
-
 // load finds and reads the configuration, and has the sources check what they alone
 // know. Its errors are usage errors.
 func (a *app) load(name string) (file string, c *config.Config, err error) {
@@ -101,10 +77,7 @@ func (a *app) load(name string) (file string, c *config.Config, err error) {
 		}
 		return faults
 	})
-	if err != nil {
-		return "", nil, usage(err)
-	}
-	return file, c, nil
+	return file, c, usage(err)
 }
 
 // openSources makes the sources of the configuration; none is contacted yet.

@@ -2,10 +2,17 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"net/netip"
 	"os"
+	"path"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -60,4 +67,62 @@ func (a *app) showReport(path, format, out string) error {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil
+}
+
+// serve shows the reports of a folder to browsers on this machine, until it is stopped.
+// It writes nothing.
+func (a *app) serve(ctx context.Context, address, folder string) error {
+	if _, _, err := net.SplitHostPort(address); err != nil || !onLoopback(address) {
+		return usage(fmt.Errorf("--serve %q: want HOST:PORT of this machine alone, such as 127.0.0.1:8080, as reports hold names and pictures", address))
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return fmt.Errorf("serve reports: %w", err)
+	}
+	defer root.Close()
+	ctx, stop := stoppable(ctx)
+	defer stop()
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("serve reports: %w", err)
+	}
+	s := &http.Server{Handler: reportPages(root), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	context.AfterFunc(ctx, func() { s.Close() })
+	fmt.Fprintf(a.stdout, "The reports are at http://%s/ for browsers on this machine. End it with Ctrl-C.\n", l.Addr())
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve reports: %w", err)
+	}
+	return nil
+}
+
+// onLoopback reports whether a host, with a port or without, is this machine itself.
+func onLoopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// reportPages answers with the pages of the reports in a folder, and with their list.
+func reportPages(folder *os.Root) http.Handler {
+	files := http.FileServerFS(folder.FS()) // follows no link that leads out of the folder
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !onLoopback(r.Host): // a page of the web may have a name that leads here, to read reports
+			http.Error(w, "open this page as http://localhost", http.StatusForbidden)
+		case r.Method != http.MethodGet:
+			http.Error(w, "pages can only be read", http.StatusMethodNotAllowed)
+		case r.URL.Path != "/" && path.Ext(r.URL.Path) != ".html":
+			http.NotFound(w, r)
+		default:
+			for k, v := range map[string]string{
+				"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
+				"X-Frame-Options": "DENY", "Cross-Origin-Resource-Policy": "same-origin",
+			} {
+				w.Header().Set(k, v)
+			}
+			files.ServeHTTP(w, r)
+		}
+	})
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -58,9 +56,6 @@ func (a *app) apply() *cobra.Command {
 
 func readPlan(path string) (p *plan.File, err error) {
 	data, err := os.ReadFile(path)
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pe.Err
-	}
 	if err == nil {
 		p, err = plan.Decode(data)
 	}

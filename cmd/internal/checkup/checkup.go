@@ -9,16 +9,21 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"photosync/cmd/internal/config"
 	"photosync/cmd/internal/console"
 	"photosync/sources"
 	"photosync/state"
+	"photosync/sync/match"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
+	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 )
@@ -134,4 +139,166 @@ func writable(path string) error {
 		}
 	}
 	return err
+}
+
+func (k *checkup) smartsheet(ctx context.Context) {
+	// A checkup is not the time to wait for better days.
+	s := k.Config.Smartsheet
+	s.Retry.MaxAttempts, s.Retry.MaxWait = min(2, s.Retry.MaxAttempts), config.Duration(10*time.Second)
+	if transport, err := smartsheet.NewTransport(s.CAFile); err == nil { // else the client says so
+		k.clock(ctx, transport)
+	}
+	client, err := k.Client(s)
+	if !k.works("smartsheet", err, "") {
+		return
+	}
+	defer client.Close()
+	me, err := client.Me(ctx)
+	if !k.works("smartsheet", err, "") {
+		return
+	}
+	who := fmt.Sprintf("the token belongs to %s of account %q", me.Email, me.AccountName)
+	if me.Admin {
+		k.add(console.OK, "smartsheet", who+", a system admin", "")
+	} else {
+		k.add(console.Problem, "smartsheet", who+", who is no system admin", "use the token of a system admin: nobody else may set other people's pictures")
+	}
+	if a := k.account; a != nil && (a.ID != me.AccountID || a.Root != k.Root) {
+		k.add(console.Problem, "smartsheet", fmt.Sprintf("the state belongs to account %q at %s", a.Name, a.Root), "use its token, or another state.path")
+	}
+	k.users(ctx, client)
+	st := client.Stats()
+	text := fmt.Sprintf("%d of %s refused by the rate limit; requests_per_minute is %d", st.RateLimited, report.Count(int(st.Requests), "request", "requests"), s.RequestsPerMinute)
+	if st.RateLimited > 0 {
+		k.add(console.Warning, "quota", text, "something else uses this token now: a run adapts, and takes longer")
+	} else {
+		k.add(console.OK, "quota", text, "")
+	}
+}
+
+// maxSkew is how far this machine's clock may be from Smartsheet's.
+const maxSkew = time.Minute
+
+// clock compares this machine's clock with that of the answer to a request without a
+// token.
+func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, k.Root, nil)
+	if err != nil {
+		return
+	}
+	sent := time.Now()
+	resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Do(req)
+	if err != nil {
+		return // the client meets it, too, and says so
+	}
+	resp.Body.Close()
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		return
+	}
+	// The answer was written between sending and now; Date has whole seconds.
+	skew := sent.Add(time.Since(sent) / 2).Sub(date.Add(time.Second / 2))
+	direction := "ahead of"
+	if skew < 0 {
+		direction = "behind"
+	}
+	if skew = skew.Abs().Round(10 * time.Second); skew < maxSkew {
+		k.add(console.OK, "clock", fmt.Sprintf("within %v of Smartsheet's", maxSkew), "")
+	} else {
+		k.add(console.Warning, "clock", fmt.Sprintf("%v %s Smartsheet's", skew, direction), "set it by NTP: certificates, Kerberos and tokens depend on it")
+	}
+}
+
+// users says whom of the people whose photos were read Smartsheet knows, by the rule of
+// a run, and whether it shows alternate addresses if these count.
+func (k *checkup) users(ctx context.Context, client *smartsheet.Client) {
+	var one smartsheet.User
+	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })
+	users, works := match.New(client), []*plan.Work{}
+	for _, p := range k.withPhoto[:min(len(k.withPhoto), sampled)] {
+		works = append(works, &plan.Work{Joined: sources.Joined{Own: p.Own, Aliases: p.Aliases}, LookUp: true})
+	}
+	if err == nil || errors.Is(err, errSeen) {
+		err = users.Resolve(ctx, works)
+	}
+	if err == nil && len(plan.Findings(matched(works, users))) > 0 { // a run names the domains on both sides
+		err = users.List(ctx)
+	}
+	if !k.works("users", err, "") {
+		return
+	}
+	facts, sample := matched(works, users), ""
+	if len(k.withPhoto) > len(works) {
+		sample = "in a sample: "
+	}
+	text := fmt.Sprintf("%s%d of %d people with a photo are Smartsheet users", sample, facts.Matched, facts.WithPhoto)
+	if len(works) == 0 {
+		text = "can be listed"
+	}
+	findings, alternates := plan.Findings(facts), k.Config.Match.AlternateEmails
+	switch {
+	case len(findings) == 0:
+		k.add(console.OK, "users", text, "")
+	case alternates: // a run asks every user, which takes too long here
+		k.add(console.Note, "users", text+" by their own addresses; a run looks at alternate addresses, too", "")
+	default:
+		for _, x := range findings {
+			k.find("users", x, sample)
+		}
+	}
+	if !alternates || one.ID == 0 {
+		return
+	}
+	_, err = client.User(ctx, one.ID)
+	if k.works("alternates", err, "switch match.alternate_emails off, or use the token of a system admin") {
+		k.add(console.OK, "alternates", "alternate addresses can be read", "")
+	}
+}
+
+// matched are the facts about people with a photo.
+func matched(works []*plan.Work, users *match.Users) plan.Facts {
+	f := plan.Facts{WithPhoto: len(works), Domains: map[string]int{}, UserDomains: users.Domains()}
+	for _, w := range works {
+		if users.Match(w); len(w.Users) > 0 {
+			f.Matched++
+		} else {
+			f.Domains[plan.Domain(w.Key())]++
+		}
+	}
+	return f
+}
+
+// upload uploads one person's picture, as a sync of nobody else would; without that
+// there are things that nobody can know.
+func (k *checkup) upload(ctx context.Context) {
+	if k.UploadTest == "" {
+		k.add(console.Note, "upload", "not tried: only an upload shows whether the token may set pictures", "photosync check --upload-test EMAIL uploads that of one person")
+		k.add(console.Note, "visibility", "Smartsheet may hide pictures inside or outside of the organisation: uploads succeed, and nobody sees them",
+			"look at Profile Visibility in Smartsheet's Admin Center, Branding & Personalization")
+		return
+	}
+	if slices.ContainsFunc(k.checks, func(c console.Check) bool { return c.Status == console.Problem }) {
+		k.add(console.Problem, "upload", "not tried: what is marked ✗ comes first", "")
+		return
+	}
+	email, err := sources.Email(k.UploadTest)
+	if !k.works("upload", err, "name a person like ann@example.com") {
+		return
+	}
+	rep, err := k.Upload(ctx, email)
+	if !k.works("upload", err, "") {
+		return
+	}
+	i := slices.IndexFunc(rep.Items, func(it report.Item) bool { return it.Email == email })
+	if i < 0 {
+		k.add(console.Problem, "upload", email+" is in none of the sources", "name a person whom a source lists, such as an example above")
+		return
+	}
+	it := rep.Items[i]
+	if it.Outcome != string(outcome.Uploaded) {
+		k.add(console.Problem, "upload", fmt.Sprintf("%s: %s, %s%s", email, it.Reason, it.Outcome, console.Details(it)), it.Hint)
+		return
+	}
+	k.add(console.OK, "upload", fmt.Sprintf("%s: HTTP %d %s, %d x %d %s of %s, image id %s; look at the picture in Smartsheet", email, it.HTTPStatus,
+		it.Message, it.Image.Width, it.Image.Height, it.Image.Format, report.Size(it.Image.Bytes), it.ImageID), "")
 }

@@ -38,13 +38,9 @@ func (k *checkup) sources(ctx context.Context) {
 // servers tries each address of a source that has several: a run would only find
 // that one is down when it needs it. It returns what is wrong with them.
 func (k *checkup) servers(ctx context.Context, s config.Source) (faults []string) {
-	urls := s.URLs
-	for _, u := range urls {
-		if len(urls) < 2 {
-			break
-		}
-		one := *k.Config
-		s.URLs = []string{u}
+	urls, one := s.URLs, *k.Config
+	for i := 0; len(urls) > 1 && i < len(urls); i++ {
+		s.URLs = urls[i : i+1]
 		one.Sources = []config.Source{s}
 		srcs, closeAll, err := k.Sources(&one)
 		if err == nil {
@@ -65,9 +61,8 @@ type sample struct {
 	refs    []sources.Ref
 	persons map[sources.Ref]sources.Person
 
-	photos, fine        int
-	examples            []string // of those that are fine
-	unreadable, refused error    // the last one each
+	fine, refused []string // photos that can be sent, and that cannot, and whose they are
+	unreadable    error    // the last one
 }
 
 // source lists s to its end, as a run does, and reads a few photos. Warnings that begin
@@ -96,12 +91,7 @@ func (k *checkup) source(ctx context.Context, s sources.Named, known []string) {
 		detail += " in " + report.Count(l.Pages, "page", "pages")
 	}
 	detail += fmt.Sprintf(", listed in %s", time.Since(began).Round(100*time.Microsecond))
-	err = s.Photos(ctx, sm.refs, func(p sources.Photo) error {
-		defer p.Done()
-		k.photo(ctx, sm, p)
-		return nil
-	})
-	if err != nil {
+	if err := s.Photos(ctx, sm.refs, func(p sources.Photo) error { k.photo(ctx, sm, p); return nil }); err != nil {
 		sm.unreadable = err
 	}
 	k.judge(what, sm, detail)
@@ -128,33 +118,9 @@ func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string
 	return ambiguous
 }
 
-// judge adds the line of a source, and its findings.
-func (k *checkup) judge(what string, sm *sample, detail string) {
-	slices.Sort(sm.examples)
-	findings := plan.Findings(plan.Facts{Sources: []plan.SourceFacts{sm.facts}})
-	for _, f := range findings {
-		k.find(what, f, "")
-	}
-	if len(sm.refs) > 0 {
-		detail += fmt.Sprintf("; of the first %d, %d have a photo", len(sm.refs), sm.photos)
-	}
-	switch {
-	case sm.unreadable != nil:
-		k.works(what, fmt.Errorf("%s; %w", detail, sm.unreadable), "check the right to read photos")
-	case sm.photos == 0 && len(findings) == 0 && sm.facts.People > 0:
-		k.add(console.Warning, what, detail, "check photo_attributes and the right to read them")
-	case sm.photos == 0:
-		k.add(console.Note, what, detail, "")
-	case sm.refused != nil:
-		k.add(console.Warning, what, fmt.Sprintf("%s, but %d cannot be sent, like that of %v", detail, sm.photos-sm.fine, sm.refused),
-			"replace these photos at their source: a run reports each once, and sends the others")
-	default:
-		k.add(console.OK, what, detail+", like "+strings.Join(sm.examples, ", "), "")
-	}
-}
-
 // photo notes what one photo is like.
 func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
+	defer p.Done()
 	person := sm.persons[p.Ref]
 	none := errors.Is(p.Err, sources.ErrNoPhoto) || errors.Is(p.Err, sources.ErrGone)
 	if person.HasPhoto == sources.Unknown { // now it is known
@@ -165,16 +131,40 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 	}
 	switch {
 	case none:
-		return
 	case p.Err != nil:
 		sm.unreadable = p.Err
-		return
+	default:
+		k.withPhoto = append(k.withPhoto, person)
+		if _, err := photo.Prepare(ctx, p.Data, k.Photos); err != nil {
+			sm.refused = append(sm.refused, fmt.Sprintf("%s: %v", person.Own[0], err))
+		} else {
+			sm.fine = append(sm.fine, fmt.Sprintf("%s (%s)", person.Own[0], report.Size(len(p.Data))))
+		}
 	}
-	sm.photos++
-	k.withPhoto = append(k.withPhoto, person)
-	if _, err := photo.Prepare(ctx, p.Data, k.Photos); err != nil {
-		sm.refused = fmt.Errorf("%s: %w", person.Own[0], err)
-	} else if sm.fine++; sm.fine <= 3 {
-		sm.examples = append(sm.examples, fmt.Sprintf("%s (%s)", person.Own[0], report.Size(len(p.Data))))
+}
+
+// judge adds the line of a source, and its findings.
+func (k *checkup) judge(what string, sm *sample, detail string) {
+	slices.Sort(sm.fine)
+	findings := plan.Findings(plan.Facts{Sources: []plan.SourceFacts{sm.facts}})
+	for _, f := range findings {
+		k.find(what, f, "")
+	}
+	photos := len(sm.fine) + len(sm.refused)
+	if len(sm.refs) > 0 {
+		detail += fmt.Sprintf("; of the first %d, %d have a photo", len(sm.refs), photos)
+	}
+	switch {
+	case sm.unreadable != nil:
+		k.works(what, fmt.Errorf("%s; %w", detail, sm.unreadable), "check the right to read photos")
+	case photos == 0 && len(findings) == 0 && sm.facts.People > 0:
+		k.add(console.Warning, what, detail, "check photo_attributes and the right to read them")
+	case photos == 0:
+		k.add(console.Note, what, detail, "")
+	case len(sm.refused) > 0:
+		k.add(console.Warning, what, fmt.Sprintf("%s, but %d cannot be sent, like that of %s", detail, len(sm.refused), sm.refused[0]),
+			"replace these photos at their source: a run reports each once, and sends the others")
+	default:
+		k.add(console.OK, what, detail+", like "+strings.Join(sm.fine[:min(3, photos)], ", "), "")
 	}
 }

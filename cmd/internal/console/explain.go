@@ -40,17 +40,11 @@ func (c *Console) Explanation(x *job.Explanation) {
 	c.next(x)
 }
 
-// field prints a line with a name, below a heading; nothing without a value.
+// field prints a line with a name, which is indented more for what stands above it, and a
+// value; nothing without a value.
 func (c *Console) field(name, value string) {
 	if value != "" {
 		c.line(16, "  %-13s %s", name, value)
-	}
-}
-
-// detail is a field of what stands above it.
-func (c *Console) detail(name, value string) {
-	if value != "" {
-		c.line(16, "    %-10s  %s", name, value)
 	}
 }
 
@@ -69,7 +63,7 @@ func (c *Console) candidates(all []job.ExplainedCandidate) {
 		c.line(4, "%s %s: %s\n    %s", mark, k.Source, k.Ref, k.Why)
 		c.photo(k.Photo)
 		for _, a := range k.Attributes {
-			c.line(16, "    %-10s  %s", a.Name, a.Value) // also an empty one
+			c.field("  "+a.Name, a.Value)
 		}
 	}
 }
@@ -78,13 +72,13 @@ func (c *Console) photo(p *job.ExplainedPhoto) {
 	switch {
 	case p == nil:
 	case p.Error != "":
-		c.detail("photo", "cannot be read: "+p.Error)
+		c.field("  photo", "cannot be read: "+p.Error)
 	case p.Refused != "":
-		c.detail("photo", fmt.Sprintf("%s, sha256 %s, refused: %s: %s", report.Size(p.Bytes), p.SHA256, p.Refused, p.Message))
+		c.field("  photo", fmt.Sprintf("%s, sha256 %s, refused: %s: %s", report.Size(p.Bytes), p.SHA256, p.Refused, p.Message))
 	default:
 		m := p.Image
-		c.detail("photo", fmt.Sprintf("%s %d x %d, %s, sha256 %s", m.SourceFormat, m.SourceWidth, m.SourceHeight, report.Size(p.Bytes), p.SHA256))
-		c.detail("to be sent", fmt.Sprintf("%s %d x %d, %s (%s), sha256 %s", m.Format, m.Width, m.Height, report.Size(m.Bytes),
+		c.field("  photo", fmt.Sprintf("%s %d x %d, %s, sha256 %s", m.SourceFormat, m.SourceWidth, m.SourceHeight, report.Size(p.Bytes), p.SHA256))
+		c.field("  to be sent", fmt.Sprintf("%s %d x %d, %s (%s), sha256 %s", m.Format, m.Width, m.Height, report.Size(m.Bytes),
 			cmp.Or(strings.Join(m.Changes, ", "), "as it is"), m.UploadSHA256))
 	}
 }
@@ -110,8 +104,8 @@ func (c *Console) users(x *job.Explanation) {
 			via += ", an alternate address of the user"
 		}
 		c.line(4, "  user %d    %s, %s", u.ID, strings.TrimSpace(u.Name+" <"+u.Email+">"), status)
-		c.detail("matched by", via)
-		c.detail("picture", strings.TrimSpace(u.Picture+" "+u.ImageID))
+		c.field("  matched by", via)
+		c.field("  picture", strings.TrimSpace(u.Picture+" "+u.ImageID))
 	}
 }
 

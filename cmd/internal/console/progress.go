@@ -114,11 +114,9 @@ func seconds(d time.Duration) int64 { return int64((max(d, 0) + time.Second - 1)
 
 // every calls show with the status, again and again, until stop is called.
 func (p *progress) every(d time.Duration, show func(status)) (stop func()) {
-	done, gone := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(gone)
-		t := time.NewTicker(d)
-		defer t.Stop()
+	var shown sync.WaitGroup
+	t, done := time.NewTicker(d), make(chan struct{})
+	shown.Go(func() {
 		for {
 			select {
 			case <-t.C:
@@ -127,8 +125,8 @@ func (p *progress) every(d time.Duration, show func(status)) (stop func()) {
 				return
 			}
 		}
-	}()
-	return func() { close(done); <-gone }
+	})
+	return func() { t.Stop(); close(done); shown.Wait() }
 }
 
 // live is a line at the bottom of a terminal that shows how far a run is. What is

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -156,14 +155,13 @@ func (r *Run) logProgress(s status) {
 
 // Stopping says what the run waits for after a signal, and what a second one does.
 func (r *Run) Stopping(s os.Signal, grace time.Duration) {
-	if s == os.Interrupt && r.interactive != nil { // also if warnings are not logged
-		c := &Console{w: r.interactive, colour: r.err.colour, width: r.err.width}
-		c.line(2, "%s Waiting up to %v for answers to what is on the wire. Ctrl-C again ends at once; the next run then sends those pictures again.",
-			styled{yellow, "Stopping."}, grace)
+	const then = "ends at once; the next run then sends those pictures again"
+	if s != os.Interrupt || r.interactive == nil {
+		r.Log.Warn().Stringer("signal", s).Stringer("at_most", grace).Msg("stopping: waiting for answers to what is on the wire; a second signal " + then)
 		return
 	}
-	r.Log.Warn().Stringer("signal", s).Stringer("at_most", grace).
-		Msg("stopping: waiting for answers to what is on the wire; a second signal ends at once, and the next run then sends those pictures again")
+	c := &Console{w: r.interactive, colour: r.err.colour, width: r.err.width} // also if warnings are not logged
+	c.line(2, "%s Waiting up to %v for answers to what is on the wire. Ctrl-C again %s.", styled{yellow, "Stopping."}, grace, then)
 }
 
 // End shows how the run came out, unless it is quiet and nobody has to act. The first
@@ -236,21 +234,16 @@ func somebodyHasToAct(r *report.Report, errs ...error) bool {
 }
 
 // Lines writes JSON, one value a line. Each has a message_type.
-type Lines struct {
-	mu sync.Mutex
-	w  io.Writer
-}
+type Lines struct{ w io.Writer }
 
 // NewLines returns Lines on w.
-func NewLines(w io.Writer) *Lines { return &Lines{w: w} }
+func NewLines(w io.Writer) *Lines { return &Lines{zerolog.SyncWriter(w)} }
 
 func (l *Lines) print(messageType string, v any) error {
 	object, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	_, err = fmt.Fprintf(l.w, "{\"message_type\":%q,%s\n", messageType, object[1:])
 	return err
 }
