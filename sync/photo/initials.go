@@ -7,22 +7,23 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
+	"regexp"
 	"strings"
 	"sync"
+	"unicode"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/gofont/gobold"
 	"golang.org/x/image/font/opentype"
-	"golang.org/x/image/font/sfnt"
 	"golang.org/x/image/math/fixed"
 	"golang.org/x/image/vector"
 	"golang.org/x/text/unicode/norm"
 )
 
-// Initials draws a neutral picture that stands for a person: the initials of
-// the display name (else of the email address) in white on a colour that stays
-// the same for the email address, or the outline of a head where no font here
-// has the letters. It is a PNG of edge x edge pixels; edge is 16 to 4096.
+// Initials draws a neutral picture that stands for a person: the initials of the display
+// name (else of the email address) in white on a colour that stays the same for the email
+// address, or the outline of a head where no font here has the letters. It is a PNG of
+// edge x edge pixels; edge is 16 to 4096.
 func Initials(displayName, email string, edge int) (Picture, error) {
 	if edge < minEdge || edge > 4096 {
 		return Picture{}, fmt.Errorf("draw initials of %q: edge is %d pixels, want %d to 4096", email, edge, minEdge)
@@ -32,34 +33,23 @@ func Initials(displayName, email string, edge int) (Picture, error) {
 	if !drawLetters(m, initials(displayName, email)) {
 		drawHead(m)
 	}
-	return Picture{
-		Data: encodePNG(m), Format: formatPNG, Width: edge, Height: edge,
-		Changes: []string{"drawn"},
-	}, nil
+	return Picture{Data: encodePNG(m), Format: formatPNG, Width: edge, Height: edge, Changes: []string{"drawn"}}, nil
 }
 
-// grounds are the colours behind the initials. White on each has a contrast of
-// at least 4.5:1 (WCAG 2.2, success criterion 1.4.3).
-var grounds = []color.RGBA{
-	{0x1f, 0x5f, 0xa8, 255}, // blue
-	{0x0b, 0x72, 0x6b, 255}, // teal
-	{0x2e, 0x71, 0x38, 255}, // green
-	{0x5b, 0x6b, 0x1c, 255}, // olive
-	{0x8a, 0x5a, 0x0a, 255}, // ochre
-	{0xa8, 0x4a, 0x14, 255}, // rust
-	{0xb0, 0x30, 0x3c, 255}, // red
-	{0xa4, 0x2f, 0x6f, 255}, // rose
-	{0x80, 0x3c, 0x9c, 255}, // purple
-	{0x5a, 0x4c, 0xb4, 255}, // violet
-	{0x4a, 0x5a, 0x6a, 255}, // slate
-	{0x6d, 0x4c, 0x41, 255}, // brown
+// grounds are the colours behind the initials: red, green and blue. White on each has a
+// contrast of at least 4.5:1 (WCAG 2.2, success criterion 1.4.3).
+var grounds = []uint32{
+	0x1f5fa8, 0x0b726b, 0x2e7138, 0x5b6b1c, 0x8a5a0a, 0xa84a14,
+	0xb0303c, 0xa42f6f, 0x803c9c, 0x5a4cb4, 0x4a5a6a, 0x6d4c41,
 }
 
 // colorFor returns the colour of a person.
 func colorFor(email string) color.RGBA {
 	sum := sha256.Sum256([]byte(strings.ToLower(email)))
-	return grounds[int(sum[0])%len(grounds)]
+	return rgb(grounds[int(sum[0])%len(grounds)])
 }
+
+func rgb(n uint32) color.RGBA { return color.RGBA{uint8(n >> 16), uint8(n >> 8), uint8(n), 255} }
 
 //go:embed fonts/cjk.ttf
 var cjkFont []byte
@@ -79,9 +69,6 @@ var typefaces = sync.OnceValue(func() (fonts []*opentype.Font) {
 // drawLetters draws letters in the middle, and reports whether there are any and a font
 // has them, or the letters without their accents: Ế is no worse an E than none.
 func drawLetters(m *image.RGBA, letters []rune) bool {
-	if len(letters) == 0 {
-		return false
-	}
 	size := float64(m.Rect.Dx()) * 0.44
 	if len(letters) == 1 {
 		size = float64(m.Rect.Dx()) * 0.55
@@ -90,7 +77,7 @@ func drawLetters(m *image.RGBA, letters []rune) bool {
 	for _, r := range letters {
 		plain = append(plain, []rune(norm.NFD.String(string(r)))[0])
 	}
-	for _, text := range []string{string(letters), string(plain)} {
+	for _, text := range [][]rune{letters, plain} {
 		for _, f := range typefaces() {
 			if !has(f, text) {
 				continue
@@ -101,46 +88,93 @@ func drawLetters(m *image.RGBA, letters []rune) bool {
 			}
 			// The middle of the ink, not of the boxes around it, is what the eye sees.
 			// Accents do not count: they would push the letter down.
-			box, _ := font.BoundString(face, text)
+			box, _ := font.BoundString(face, string(text))
 			if !ideographic(letters[0]) {
 				box.Min.Y, box.Max.Y = -face.Metrics().CapHeight, 0
 			}
 			middle := fixed.I(m.Rect.Dx()) / 2
 			dot := fixed.Point26_6{X: middle - (box.Min.X+box.Max.X)/2, Y: middle - (box.Min.Y+box.Max.Y)/2}
 			d := font.Drawer{Dst: m, Src: image.White, Face: face, Dot: dot}
-			d.DrawString(text)
+			d.DrawString(string(text))
 			return true
 		}
 	}
 	return false
 }
 
-// has reports whether a font has all letters of a text.
-func has(f *opentype.Font, text string) bool {
-	var b sfnt.Buffer
+// has reports whether a font has all letters of a text, and that there are any.
+func has(f *opentype.Font, text []rune) bool {
 	for _, r := range text {
-		if i, err := f.GlyphIndex(&b, r); err != nil || i == 0 {
+		if i, err := f.GlyphIndex(nil, r); err != nil || i == 0 {
 			return false
 		}
 	}
-	return true
+	return len(text) > 0
 }
 
-// drawHead draws head and shoulders.
+// drawHead draws head and shoulders: two ellipses of four Bézier curves each.
 func drawHead(m *image.RGBA) {
+	const k = 0.5523 // brings a cubic curve closest to a quarter of a circle
 	ink, edge := vector.NewRasterizer(m.Rect.Dx(), m.Rect.Dy()), float32(m.Rect.Dx())
-	ellipse(ink, edge*0.5, edge*0.39, edge*0.16, edge*0.18)
-	ellipse(ink, edge*0.5, edge*0.96, edge*0.32, edge*0.33)
+	for _, e := range [][4]float32{{0.5, 0.39, 0.16, 0.18}, {0.5, 0.96, 0.32, 0.33}} {
+		x, y, rx, ry := e[0]*edge, e[1]*edge, e[2]*edge, e[3]*edge
+		ink.MoveTo(x+rx, y)
+		ink.CubeTo(x+rx, y+k*ry, x+k*rx, y+ry, x, y+ry)
+		ink.CubeTo(x-k*rx, y+ry, x-rx, y+k*ry, x-rx, y)
+		ink.CubeTo(x-rx, y-k*ry, x-k*rx, y-ry, x, y-ry)
+		ink.CubeTo(x+k*rx, y-ry, x+rx, y-k*ry, x+rx, y)
+		ink.ClosePath()
+	}
 	ink.Draw(m, m.Rect, image.White, image.Point{})
 }
 
-// ellipse adds an ellipse around x, y of four Bézier curves.
-func ellipse(ink *vector.Rasterizer, x, y, rx, ry float32) {
-	const k = 0.5523 // brings a cubic curve closest to a quarter of a circle
-	ink.MoveTo(x+rx, y)
-	ink.CubeTo(x+rx, y+k*ry, x+k*rx, y+ry, x, y+ry)
-	ink.CubeTo(x-k*rx, y+ry, x-rx, y+k*ry, x-rx, y)
-	ink.CubeTo(x-rx, y-k*ry, x-k*rx, y-ry, x, y-ry)
-	ink.CubeTo(x+k*rx, y-ry, x+rx, y-k*ry, x+rx, y)
-	ink.ClosePath()
+// initials returns what stands for a person: the first letters of the first and the last
+// name, or the one character that a Chinese, Japanese or Korean name begins with, which is
+// the family's. The email address steps in for a display name without letters. It may be
+// empty.
+func initials(displayName, email string) []rune {
+	// NFKC also for Ｊａｎｅ, as Japanese keyboards write it.
+	name := brackets.ReplaceAllString(norm.NFKC.String(displayName), " ")
+	// Directories write "Family, Given" and "Name, Degree" alike.
+	before, after, _ := strings.Cut(name, ",")
+	after, _, _ = strings.Cut(after, ",")
+	letters := firstLetters(strings.Fields(after + " " + before))
+	if len(letters) == 0 {
+		local, _, _ := strings.Cut(norm.NFKC.String(email), "@")
+		letters = firstLetters(strings.FieldsFunc(local, func(r rune) bool { return !isLetter(r) }))
+	}
+	last := len(letters) - 1
+	if last < 1 || ideographic(letters[0]) || ideographic(letters[last]) {
+		return letters[:min(last+1, 1)] // "Bruce 李": both at once would look like neither
+	}
+	return []rune{letters[0], letters[last]}
+}
+
+// firstLetters returns the first letter of each word that has one and is no title.
+func firstLetters(words []string) (letters []rune) {
+	for _, w := range words {
+		if i := strings.IndexFunc(w, isLetter); i >= 0 && !titles[strings.ToLower(strings.Trim(w, "."))] {
+			letters = append(letters, unicode.ToUpper([]rune(w[i:])[0]))
+		}
+	}
+	return letters
+}
+
+var titles = map[string]bool{
+	"dr": true, "prof": true, "professor": true, "ing": true, "dipl": true, "dipl.-ing": true, "mag": true, "med": true,
+	"mr": true, "mrs": true, "ms": true, "miss": true, "mx": true, "sir": true, "herr": true, "frau": true, "m.d": true,
+	"jr": true, "sr": true, "ii": true, "iii": true, "iv": true,
+	"phd": true, "ph.d": true, "md": true, "mba": true, "msc": true, "bsc": true, "esq": true, "cpa": true,
+}
+
+// brackets is what stands in them, "(External)" and the like.
+var brackets = regexp.MustCompile(`[(\[{（【][^)\]}）】]*|[)\]}）】]`)
+
+// isLetter reports whether r is a letter that a name may begin with: not one of the signs
+// that count as letters, like the ʻ of ʻOkina.
+func isLetter(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(unicode.Lm, r) }
+
+// ideographic reports whether one character of a name says as much as several letters.
+func ideographic(r rune) bool {
+	return unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana)
 }

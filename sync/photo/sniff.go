@@ -2,9 +2,11 @@ package photo
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -119,3 +121,26 @@ func formatOf(data []byte) (string, error) {
 	}
 	return "", refuse(NotAnImage, "begins with % x", data[:min(len(data), 8)])
 }
+
+// unbase64 decodes base64 as it is found in directories and exports that were filled
+// through a web form or a text file: with line breaks or not, in either alphabet, in
+// quotes, with the escapes of JSON, perhaps as a data URL. It returns nothing when data is
+// not that. A text that was cut short still shows what it was.
+func unbase64(data []byte) []byte {
+	const ends = " \t\r\n\"'`,;\xef\xbb\xbf" // and an editor's byte order mark
+	text := bytes.Trim(data, ends)
+	if bytes.HasPrefix(text, []byte("data:")) {
+		_, text, _ = bytes.Cut(text, []byte(";base64,"))
+	}
+	decoded := func(text []byte) []byte {
+		picture, _ := base64.RawStdEncoding.AppendDecode(nil, []byte(escapes.Replace(string(text))))
+		return picture
+	}
+	// Before working on megabytes of something else, a look at the beginning.
+	if len(decoded(text[:min(len(text), 100)])) < 18 {
+		return nil
+	}
+	return decoded(text)
+}
+
+var escapes = strings.NewReplacer(`\r`, "", `\n`, "", `\/`, "/", " ", "", "\t", "", "\r", "", "\n", "", "=", "", "-", "+", "_", "/")
