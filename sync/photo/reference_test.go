@@ -130,7 +130,7 @@ func tiffVariants(add adder) {
 				continue
 			}
 			refused := ""
-			if compress == "jpeg" && name == "cmyk" {
+			if compress == "jpeg" && name == "cmyk" || compress == "rle" {
 				refused = UnsupportedFormat
 			}
 			add(refused, false, name+"-"+compress+".tif", "convert %s -compress %s", options, compress)
@@ -138,7 +138,7 @@ func tiffVariants(add adder) {
 	}
 	add(UnsupportedFormat, false, "group4.tif", "convert grey.pgm -threshold 50%% -compress group4")
 	add(UnsupportedFormat, false, "group3.tif", "convert grey.pgm -threshold 50%% -compress fax")
-	for _, args := range []string{"-p separate", "-t -w 32 -l 48", "-p separate -t -w 32 -l 48", "-f lsb2msb", "-B", "-r 7", "-c lzw:2 -r 7", "-c zip:2 -p separate", "-c packbits -f lsb2msb", "-c jpeg:90:r -r 16", "-c jpeg:90 -r 16", "-c jpeg:90 -t -w 32 -l 48"} {
+	for _, args := range []string{"-p separate", "-t -w 32 -l 48", "-p separate -t -w 32 -l 48", "-f lsb2msb", "-B", "-r 7", "-c lzw:2 -r 7", "-c zip:2 -p separate", "-c lzw -f lsb2msb", "-c jpeg:90:r -r 16", "-c jpeg:90 -r 16", "-c jpeg:90 -t -w 32 -l 48"} {
 		add("", false, "tiffcp "+args+".tif", "tiffcp %s base.tif", args)
 	}
 	for _, args := range []string{"-t -w 32 -l 48", "-c lzw:2", "-B"} {

@@ -22,17 +22,17 @@ type tiffFile struct {
 	bits, samples, colours   int // of a sample; of a pixel; those of them that are colours
 	alpha                    int // which sample is the transparency; -1 for none
 	photometric, compression int64
-	planes                   int // 1 or, if the samples come one after the other, as many
+	predictor, format        int64 // of samples: differences or not; whole numbers or others
+	planes                   int   // 1 or, if the samples come one after the other, as many
 	block                    image.Point
 	offsets, counts          []int64 // of the blocks, which are strips or tiles
 	palette                  []int64
-	predicted, reversed      bool
 }
 
 // The photometric interpretations and compressions that are read.
 const (
 	tiffWhiteIsZero, tiffBlackIsZero, tiffRGB, tiffPalette, tiffCMYK, tiffYCbCr = 0, 1, 2, 3, 5, 6
-	tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffPackBits, tiffDeflateOld      = 1, 5, 7, 8, 32773, 32946
+	tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffDeflateOld                    = 1, 5, 7, 8, 32946
 )
 
 // tiffColours are the samples of a pixel that are colours, by photometric interpretation.
@@ -46,13 +46,9 @@ func (l *layout) readTIFF() error {
 	t := &tiffFile{
 		directory: d, bits: int(d.number(tagBits, 1)), samples: int(d.number(tagSamples, 1)), planes: 1, alpha: -1,
 		photometric: d.number(tagPhotometric, -1), compression: d.number(tagCompression, 1),
-		reversed: d.number(tagFillOrder, 1) == 2,
+		predictor: d.number(tagPredictor, 1), format: d.number(tagSampleFormat, 1),
 	}
 	l.width, l.height = int(d.number(tagWidth, 0)), int(d.number(tagHeight, 0))
-	if max(l.width, l.height) > 1<<26 { // so that nothing below runs over
-		return refuse(TooManyPixels, "TIFF of %d x %d pixels", l.width, l.height)
-	}
-	t.predicted = d.number(tagPredictor, 1) == 2 && t.compression != tiffNone
 	t.colours = tiffColours[t.photometric]
 	l.tiff, l.inks = t, t.colours
 	if t.photometric == tiffPalette {
@@ -74,7 +70,9 @@ func (l *layout) readTIFF() error {
 		return errShortTIFF
 	case !readable:
 		return refuse(UnsupportedFormat, "TIFF with %d samples of %d bits, format %d, colours of kind %d, compression %d, predictor %d",
-			t.samples, d.numbers(tagBits), d.number(tagSampleFormat, 1), t.photometric, t.compression, d.number(tagPredictor, 1))
+			t.samples, d.numbers(tagBits), t.format, t.photometric, t.compression, t.predictor)
+	case max(l.width, l.height) > 1<<26: // so that nothing below runs over
+		return refuse(TooManyPixels, "TIFF of %d x %d pixels", l.width, l.height)
 	}
 	return l.tiffBlocks()
 }
@@ -82,12 +80,11 @@ func (l *layout) readTIFF() error {
 // readable reports whether the pixels are of a kind that is read.
 func (t *tiffFile) readable() bool {
 	other := func(n int64) bool { return n != int64(t.bits) }
-	format, predictor := t.number(tagSampleFormat, 1), t.number(tagPredictor, 1)
-	return slices.Contains([]int64{tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffPackBits, tiffDeflateOld}, t.compression) &&
+	return slices.Contains([]int64{tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffDeflateOld}, t.compression) &&
 		t.colours > 0 && t.samples >= t.colours && t.samples <= 8 &&
 		slices.Contains([]int{1, 2, 4, 8, 16}, t.bits) && !slices.ContainsFunc(t.numbers(tagBits), other) &&
-		(format == 1 || format == 4) && // whole numbers, or not said
-		(predictor == 1 || predictor == 2 && t.bits >= 8) &&
+		(t.format == 1 || t.format == 4) && // whole numbers, or not said
+		(t.predictor == 1 || t.predictor == 2 && t.bits >= 8) &&
 		(t.photometric != tiffYCbCr || t.compression == tiffJPEG) &&
 		(t.photometric != tiffCMYK || t.number(tagInkSet, 1) == 1) &&
 		(t.photometric != tiffPalette || t.bits <= 8 && len(t.palette) >= 3<<t.bits) &&
@@ -96,7 +93,7 @@ func (t *tiffFile) readable() bool {
 
 // tiffBlocks finds the strips or tiles.
 func (l *layout) tiffBlocks() error {
-	t := l.tiff
+	t, size := l.tiff, int64(len(l.data))
 	t.block = image.Pt(l.width, int(min(max(t.number(tagRowsPerStrip, int64(l.height)), 1), int64(l.height))))
 	t.offsets, t.counts = t.numbers(tagOffsets), t.numbers(tagCounts)
 	if t.entries[tagTileWidth] != nil {
@@ -106,12 +103,9 @@ func (l *layout) tiffBlocks() error {
 	if t.block.X <= 0 || t.block.Y <= 0 || t.block.X > l.width+1024 || t.block.Y > l.height+1024 {
 		return damaged("TIFF with blocks of %dx%d pixels", t.block.X, t.block.Y)
 	}
-	n, read, size := ceil(l.width, t.block.X)*ceil(l.height, t.block.Y)*t.planes, int64(0), int64(len(l.data))
-	if len(t.offsets) < n || len(t.counts) < n {
-		return errShortTIFF
-	}
+	n, read := ceil(l.width, t.block.X)*ceil(l.height, t.block.Y)*t.planes, int64(0)
 	for i := range n {
-		if t.offsets[i]+t.counts[i] > size {
+		if i >= min(len(t.offsets), len(t.counts)) || t.offsets[i]+t.counts[i] > size {
 			return errShortTIFF
 		}
 		read += t.counts[i]
@@ -120,26 +114,25 @@ func (l *layout) tiffBlocks() error {
 		return refuse(UnsupportedFormat, "TIFF that has the same bytes read again and again")
 	}
 	l.memory = 4*l.pixels() + 8*int64(t.block.X)*int64(t.samples)
-	if t.compression == tiffJPEG || t.compression == tiffPackBits {
-		l.memory += 15 * int64(t.block.X) * int64(t.block.Y) // it may be progressive, or have many samples
+	if t.compression == tiffJPEG {
+		l.memory += 15 * int64(t.block.X) * int64(t.block.Y) // it may be progressive
 	}
 	return nil
 }
 
 // decodeTIFF decodes block by block, and each line by line.
 func (l *layout) decodeTIFF() (image.Image, error) {
-	t := l.tiff
-	m := image.NewNRGBA(image.Rect(0, 0, l.width, l.height))
+	t, m := l.tiff, image.NewNRGBA(image.Rect(0, 0, l.width, l.height))
 	for i := 3; i < len(m.Pix) && l.inks < 4; i += 4 {
 		m.Pix[i] = 255
 	}
 	across, down := ceil(l.width, t.block.X), ceil(l.height, t.block.Y)
+	decode := t.lines
+	if t.compression == tiffJPEG {
+		decode = t.jpeg
+	}
 	for i := range across * down * t.planes {
 		at := image.Rectangle{Max: t.block}.Add(image.Pt(i%across*t.block.X, i/across%down*t.block.Y)).Intersect(m.Rect)
-		decode := t.lines
-		if t.compression == tiffJPEG {
-			decode = t.jpeg
-		}
 		if err := decode(m, at, i/(across*down), l.data[t.offsets[i]:t.offsets[i]+t.counts[i]]); err != nil {
 			return nil, err
 		}
@@ -156,9 +149,6 @@ func (l *layout) decodeTIFF() (image.Image, error) {
 // jpeg draws a block that is a JPEG, whose tables may be elsewhere (TIFF Technical Note 2).
 // What its colours are stands in the directory: Adobe's marker says it to the decoder.
 func (t *tiffFile) jpeg(m *image.NRGBA, at image.Rectangle, _ int, data []byte) error {
-	if len(data) < 4 {
-		return io.ErrUnexpectedEOF
-	}
 	head := []byte{0xff, markSOI}
 	if t.photometric == tiffRGB {
 		head = append(head, "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"...)
@@ -166,7 +156,7 @@ func (t *tiffFile) jpeg(m *image.NRGBA, at image.Rectangle, _ int, data []byte) 
 	if tables := t.bytes(tagTables); len(tables) > 4 {
 		head = append(head, tables[2:len(tables)-2]...)
 	}
-	data = append(head, data[2:]...)
+	data = append(head, data[min(2, len(data)):]...)
 	c, err := jpeg.DecodeConfig(bytes.NewReader(data))
 	if err != nil {
 		return err
@@ -183,7 +173,7 @@ func (t *tiffFile) jpeg(m *image.NRGBA, at image.Rectangle, _ int, data []byte) 
 
 // lines stores the samples of a block, or of one plane of it.
 func (t *tiffFile) lines(m *image.NRGBA, at image.Rectangle, plane int, data []byte) (err error) {
-	if t.reversed {
+	if t.number(tagFillOrder, 1) == 2 {
 		data = bytes.Clone(data)
 		for i, b := range data {
 			data[i] = bits.Reverse8(b)
@@ -194,8 +184,6 @@ func (t *tiffFile) lines(m *image.NRGBA, at image.Rectangle, plane int, data []b
 	line := make([]byte, (t.block.X*samples*t.bits+7)/8)
 	var r io.Reader = bytes.NewReader(data)
 	switch t.compression {
-	case tiffPackBits:
-		r = bytes.NewReader(unpackBits(data, len(line)*at.Dy()))
 	case tiffLZW:
 		r = lzw.NewReader(r, lzw.MSB, 8)
 	case tiffDeflate, tiffDeflateOld:
@@ -214,7 +202,7 @@ func (t *tiffFile) lines(m *image.NRGBA, at image.Rectangle, plane int, data []b
 			} else {
 				values[i] = uint16(packed(line, i, t.bits))
 			}
-			if t.predicted && i >= samples {
+			if t.predictor == 2 && t.compression != tiffNone && i >= samples {
 				values[i] += values[i-samples]
 			}
 			t.store(row[i/samples*4:][:4], plane+i%samples, values[i])
@@ -226,23 +214,6 @@ func (t *tiffFile) lines(m *image.NRGBA, at image.Rectangle, plane int, data []b
 // packed returns number i of those of up to eight bits that are packed into a line.
 func packed(line []byte, i, bits int) byte {
 	return line[i*bits/8] >> (8 - bits - i*bits%8) & (1<<bits - 1)
-}
-
-// unpackBits unpacks runs of bytes, at least n if there are as many (TIFF 6.0, section 9).
-func unpackBits(d []byte, n int) (out []byte) {
-	for len(d) > 1 && len(out) < n {
-		head, rest := int(int8(d[0])), d[1:]
-		switch {
-		case head >= 0:
-			k := min(head+1, len(rest))
-			out, d = append(out, rest[:k]...), rest[k:]
-		case head > -128:
-			out, d = append(out, bytes.Repeat(rest[:1], 1-head)...), rest[1:]
-		default: // nothing
-			d = rest
-		}
-	}
-	return out
 }
 
 // store puts sample s of a pixel in its place.
