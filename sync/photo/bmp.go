@@ -44,8 +44,8 @@ func (l *layout) readBMP() error {
 	if !slices.Contains(bmpBits[b.compression], b.bits) || b.compression == bmpMasks && len(d) < 70 {
 		return refuse(UnsupportedFormat, "BMP with %d bits a pixel, compression %d and a header of %d bytes", b.bits, b.compression, header)
 	}
-	if l.height < 0 {
-		l.height, b.downwards = -l.height, true
+	if b.downwards = l.height < 0; b.downwards {
+		l.height = -l.height
 	}
 	if b.bits == 16 {
 		b.masks = [4]uint32{0x7c00, 0x03e0, 0x001f}
@@ -107,16 +107,12 @@ func (l *layout) decodeBMP() (image.Image, error) {
 
 // color returns the colour of pixel x of a line.
 func (b *bitmap) color(row []byte, x int) [4]byte {
-	v := uint32(0)
-	switch b.bits {
-	case 16:
-		v = uint32(binary.LittleEndian.Uint16(row[2*x:]))
-	case 24:
-		return [4]byte{row[3*x+2], row[3*x+1], row[3*x], 255}
-	case 32:
-		v = binary.LittleEndian.Uint32(row[4*x:])
-	default:
+	if b.bits <= 8 {
 		return b.palette[packed(row, x, b.bits)]
+	}
+	v := uint32(0)
+	for i := range b.bits / 8 {
+		v |= uint32(row[x*b.bits/8+i]) << (8 * i)
 	}
 	c := [4]byte{3: 255}
 	for i, mask := range b.masks {

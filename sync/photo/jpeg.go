@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"image"
+	"slices"
 	"sync"
 )
 
@@ -167,8 +168,8 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 		coding := map[byte]string{0xc3: "lossless", 0xc9: "arithmetic", 0xca: "arithmetic", 0xcb: "arithmetic"}[marker]
 		return refuse(UnsupportedFormat, "JPEG with %s coding (marker ff%02x)", cmp.Or(coding, "hierarchical"), marker)
 	case marker == markAPP0 && bytes.HasPrefix(body, []byte("JFIF\x00")) && len(body) >= 14:
-		l.keepJFIF(s)
-		return nil
+		// Without its thumbnail (JFIF 1.02, page 5).
+		s = slices.Concat(s[:2], []byte{0, 16}, body[:12], []byte{0, 0})
 	case marker == markAPP0+1 && bytes.HasPrefix(body, []byte("Exif\x00")) && len(body) >= 6:
 		l.orient(body[6:])
 		return nil
@@ -223,14 +224,3 @@ func (l *layout) jpegFrame(body []byte) error {
 // iccHeader begins an APP2 segment that holds a part of a colour profile (ICC.1, annex
 // B.4); the number of the part and of all parts follow, a byte each.
 const iccHeader = "ICC_PROFILE\x00"
-
-// keepJFIF keeps a JFIF header without its thumbnail (JFIF 1.02, page 5).
-func (l *layout) keepJFIF(s []byte) {
-	const plain = 2 + 2 + 14
-	if len(s) > plain || s[16] != 0 || s[17] != 0 {
-		s = bytes.Clone(s[:plain])
-		binary.BigEndian.PutUint16(s[2:], plain-2)
-		s[16], s[17] = 0, 0
-	}
-	l.keep(s)
-}
