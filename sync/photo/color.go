@@ -26,19 +26,19 @@ type toSRGB struct {
 	inks     int
 	pipeline *icc.Pipeline // nil: they are already, or are print inks without a profile
 	note     string        // what becomes of the profile, for people
+	in, out  [4]float64    // of the pipeline's last step
 }
 
 // toSRGB returns how the colours of the pixels become those of sRGB. The pixels decide:
 // a profile that is not for their kind, or broken, counts as none.
-func (l *layout) toSRGB() (c toSRGB) {
-	c.inks = l.inks
-	p, broken := l.profile, ""
+func (l *layout) toSRGB() *toSRGB {
+	c, p, broken := &toSRGB{inks: l.inks}, l.profile, ""
 	slices.SortFunc(l.profileParts, bytes.Compare) // each begins with its number and that of all
 	for _, part := range l.profileParts {
 		p = append(p, part[2:]...)
 	}
 	defer func() { // the library panics at some of what passes for a profile
-		if recover() != nil || c.pipeline != nil && !plausible(c.pipeline, l.inks) {
+		if recover() != nil || c.pipeline != nil && !c.plausible() {
 			c.pipeline, c.note = nil, broken
 		}
 	}()
@@ -108,31 +108,30 @@ func soundProfile(p []byte) bool {
 	return true
 }
 
-// plausible reports whether a conversion takes the lightest that there is for light, the
+// plausible reports whether the conversion takes the lightest that there is for light, the
 // darkest for dark, and everything for some colour.
-func plausible(p *icc.Pipeline, inks int) bool {
+func (c *toSRGB) plausible() bool {
 	var lights []float64
-	for corner := range 1 << inks {
-		var in [4]float64
-		for i := range inks {
-			in[i] = float64(corner >> i & 1)
+	for corner := range 1 << c.inks {
+		for i := range c.inks {
+			c.in[i] = float64(corner >> i & 1)
 		}
-		out := transform(p, inks, in)
-		light := 0.2126*out[0] + 0.7152*out[1] + 0.0722*out[2]
+		c.pipeline.TransformGeneral(c.out[:], c.in[:])
+		light := 0.2126*c.out[0] + 0.7152*c.out[1] + 0.0722*c.out[2]
 		if math.IsNaN(light) || math.IsInf(light, 0) {
 			return false
 		}
 		lights = append(lights, light)
 	}
-	black, white := lights[0], lights[len(lights)-1]
-	if inks == 4 {
-		white, black = black, white
+	if c.inks == 4 {
+		slices.Reverse(lights)
 	}
-	return white > 0.8 && black < 0.4
+	return lights[0] < 0.4 && lights[len(lights)-1] > 0.8
 }
 
-// apply converts the pixels of m in place. Print inks come as the four bytes of a pixel.
-func (c toSRGB) apply(m *image.RGBA) {
+// apply converts the pixels of m in place, whose colours are multiplied with their alpha.
+// Print inks come as the four bytes of a pixel.
+func (c *toSRGB) apply(m *image.RGBA) {
 	if c.pipeline == nil && c.inks != 4 {
 		return
 	}
@@ -146,8 +145,7 @@ func (c toSRGB) apply(m *image.RGBA) {
 	}
 }
 
-// convert converts a pixel, whose colours are multiplied with its alpha.
-func (c toSRGB) convert(p [4]byte) [4]byte {
+func (c *toSRGB) convert(p [4]byte) [4]byte {
 	alpha := p[3]
 	if c.inks == 4 {
 		alpha = 255
@@ -156,24 +154,13 @@ func (c toSRGB) convert(p [4]byte) [4]byte {
 		r, g, b := color.CMYKToRGB(p[0], p[1], p[2], p[3])
 		return [4]byte{r, g, b, alpha}
 	}
-	var in [4]float64
-	for i := range in {
-		in[i] = min(float64(p[i])/float64(max(alpha, 1)), 1)
+	for i := range c.in {
+		c.in[i] = min(float64(p[i])/float64(max(alpha, 1)), 1)
 	}
-	out := transform(c.pipeline, c.inks, in)
+	c.pipeline.TransformGeneral(c.out[:], c.in[:])
 	for i := range 3 {
-		p[i] = byte(float64(max(0, min(out[i], 1))*float64(alpha)) + 0.5)
+		p[i] = byte(float64(max(0, min(c.out[i], 1))*float64(alpha)) + 0.5)
 	}
 	p[3] = alpha
 	return p
-}
-
-// transform returns the red, green and blue of a colour.
-func transform(p *icc.Pipeline, inks int, in [4]float64) (out [4]float64) {
-	if inks == 4 {
-		p.TransformGeneral(out[:], in[:])
-		return out
-	}
-	out[0], out[1], out[2] = p.Transform(in[0], in[1], in[2])
-	return out
 }

@@ -19,14 +19,9 @@ import (
 // Decoded pixels are what takes memory: for a camera's photo ten to a hundred times what
 // its bytes do.
 const (
-	// maxMemory is the most that one picture may take. It is enough for the 50 million
-	// pixels of a JPEG as cameras write it, progressive or not.
-	maxMemory = 384 << 20
-	// sharedMemory is what all workers together may take at a time; a picture that needs
-	// more has it for itself.
-	sharedMemory = 64 << 20
-	// smallPicture and what is below does not count.
-	smallPicture = 4 << 20
+	maxMemory    = 384 << 20 // for one picture: enough for 50 million pixels of a camera's JPEG, progressive or not
+	sharedMemory = 64 << 20  // for all workers at a time; a picture that needs more has it for itself
+	smallPicture = 4 << 20   // what takes no more does not count
 )
 
 var decodeRoom = semaphore.NewWeighted(sharedMemory)
@@ -105,8 +100,6 @@ func (l *layout) fault(err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return err
-	case l.format == formatJPEG && l.inks == 4 && !l.adobe:
-		return l.undecodable("CMYK JPEG without the marker of Adobe that says which inks")
 	case l.format == formatJPEG, errors.As(err, &unsupported):
 		return l.undecodable("%s of a rare kind: %v", l.kind(), err)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):

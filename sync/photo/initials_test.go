@@ -58,7 +58,8 @@ func TestContrast(t *testing.T) {
 		}
 		return math.Pow((v+0.055)/1.055, 2.4)
 	}
-	for _, c := range grounds {
+	for _, n := range grounds {
+		c := rgb(n)
 		luminance := 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
 		if contrast := 1.05 / (luminance + 0.05); contrast < 4.5 {
 			t.Errorf("white on %v has a contrast of %.2f", c, contrast)

@@ -11,23 +11,13 @@ import (
 
 // Markers of ITU-T T.81, table B.1.
 const (
-	markSOF0 = 0xc0 // baseline
-	markSOF1 = 0xc1 // extended sequential
-	markSOF2 = 0xc2 // progressive
-	markDHT  = 0xc4
-	markJPG  = 0xc8
-	markDAC  = 0xcc
-	markRST0 = 0xd0
-	markRST7 = 0xd7
-	markSOI  = 0xd8
-	markEOI  = 0xd9
-	markSOS  = 0xda
-	markDQT  = 0xdb
-	markDRI  = 0xdd
-	markAPP0 = 0xe0
-	markAPPF = 0xef
-	markCOM  = 0xfe
-	markTEM  = 0x01
+	markSOF0, markSOF2        = 0xc0, 0xc2 // baseline and extended sequential, progressive
+	markDHT, markJPG, markDAC = 0xc4, 0xc8, 0xcc
+	markRST0, markRST7        = 0xd0, 0xd7
+	markSOI, markEOI, markSOS = 0xd8, 0xd9, 0xda
+	markDQT, markDRI          = 0xdb, 0xdd
+	markAPP0, markAPPF        = 0xe0, 0xef
+	markCOM, markTEM          = 0xfe, 0x01
 )
 
 // maxScans is far above the ten or so scans that encoders of progressive JPEG write. Each
@@ -176,7 +166,7 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 	case marker == markAPP0+2 && bytes.HasPrefix(body, []byte(iccHeader)) && len(body) >= len(iccHeader)+2:
 		l.profileParts = append(l.profileParts, body[len(iccHeader):])
 	case marker == markAPP0+14 && bytes.HasPrefix(body, []byte("Adobe")) && len(body) >= 12:
-		l.adobe = true // it says what the colours are
+		// It says what the colours are.
 	case marker == markCOM, marker >= markAPP0 && marker <= markAPPF:
 		return nil
 	}

@@ -14,7 +14,6 @@ type layout struct {
 	memory        int64       // bytes that decoding takes, about
 	inks          int         // colour components: 1 grey, 3 colour, 4 print inks
 	progressive   bool        // of a JPEG
-	adobe         bool        // of a JPEG: Adobe's marker says what its colours are
 	parts         []component // of a JPEG
 	hMax, vMax    int         // the most of their sampling factors
 	beyond        string      // what the decoder at hand reads wrong, if anything

@@ -135,7 +135,7 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 				return p, nil
 			}
 			n, _ := strconv.ParseUint(o.Background[1:], 16, 32) // the configuration has checked it
-			pixels = flatten(pixels, color.RGBA{uint8(n >> 16), uint8(n >> 8), uint8(n), 255})
+			pixels = flatten(pixels, rgb(uint32(n)))
 			p.Changes = append(p.Changes, "flattened on "+o.Background)
 		}
 		p.Format = formatJPEG
