@@ -22,6 +22,7 @@ type history struct {
 	Concurrency  int
 	RPM          int
 	Excluded     string
+	Shard        plan.Shard // a state is that of one
 	Nights       []night
 }
 
@@ -49,6 +50,7 @@ type night struct {
 	Only         string
 	Source       string
 	Limit        int
+	Verify       bool
 }
 
 // moment is a step by its number or, the first time, by what happens.
@@ -91,6 +93,9 @@ func newHistory(seed uint64) history {
 	}
 	if chance(10) {
 		h.Excluded = email(r.IntN(h.People + 1))
+	}
+	if chance(4) {
+		h.Shard = plan.Shard{Index: r.IntN(2), Count: 2}
 	}
 	var all []string
 	for _, name := range editNames {
@@ -147,6 +152,7 @@ func newHistory(seed uint64) history {
 		if chance(5) {
 			n.Limit = 1 + r.IntN(3)
 		}
+		n.Verify = chance(4)
 		h.Nights = append(h.Nights, n)
 	}
 	return h
@@ -201,6 +207,9 @@ func (h history) smaller() (all []history) {
 	if h.Excluded != "" {
 		with(func(x *history) { x.Excluded = "" })
 	}
+	if h.Shard.Count > 0 {
+		with(func(x *history) { x.Shard = plan.Shard{} })
+	}
 	if h.RemovedAfter > 0 {
 		with(func(x *history) {
 			x.RemovedAfter = 0
@@ -229,6 +238,7 @@ func (h history) smaller() (all []history) {
 			{n.Checksum, func(n *night) { n.Checksum = false }}, {n.RetryFailed, func(n *night) { n.RetryFailed = false }},
 			{n.Guards, func(n *night) { n.Guards = false }}, {n.Approve, func(n *night) { n.Approve = false }},
 			{n.Only != "", func(n *night) { n.Only = "" }}, {n.Limit > 0, func(n *night) { n.Limit = 0 }},
+			{n.Verify, func(n *night) { n.Verify = false }},
 			{n.Mode != Sync, func(n *night) { n.Mode = Sync }}, {n.Existing != h.Existing, func(n *night) { n.Existing = h.Existing }},
 			{n.Pause != time.Hour, func(n *night) { n.Pause = time.Hour }},
 		} {

@@ -233,6 +233,9 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 	if u := o.w.c.user(id); u != nil && u.ours && u.photo == q && !n.Force && !o.sentTo[id] && m.unanswered {
 		o.repeats[id] = true
 	}
+	if !o.w.h.Shard.Has(found[0].Own[0]) {
+		o.fail(pScope, "picture %d went to user %d, who is not in the shard", q, id)
+	}
 	if n.Only != "" && !slices.ContainsFunc(found, func(p sources.Person) bool {
 		return slices.Contains(p.Own, n.Only) || slices.Contains(p.Aliases, n.Only)
 	}) {
@@ -516,7 +519,7 @@ func (o *watch) rows() {
 func (o *watch) count(err error) {
 	n := o.night
 	for _, m := range o.w.users {
-		if m.confirmed == initials || n.Mode == Plan || err != nil && !Stopped(err) || len(o.listings) < len(o.w.c.mems) {
+		if m.confirmed == initials && !m.partial || n.Mode == Plan || err != nil && !Stopped(err) || len(o.listings) < len(o.w.c.mems) {
 			continue
 		}
 		m.absent++

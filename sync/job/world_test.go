@@ -159,8 +159,8 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 	w.stop = cancel
 	j := Job{
 		Parts: Parts{State: w.st, Smartsheet: c, Root: "https://api.example.test/2.0", Photos: photo.Options{MaxBytes: 1_000_000}},
-		How:   How{Mode: n.Mode, RunID: fmt.Sprint("run", time.Now().Unix()), Concurrency: w.h.Concurrency, Approve: approve},
-		Scope: plan.Scope{Force: n.Force, Checksum: n.Checksum, RetryFailed: n.RetryFailed, Limit: n.Limit},
+		How:   How{Mode: n.Mode, RunID: fmt.Sprint("run", time.Now().Unix()), Concurrency: w.h.Concurrency, Approve: approve, Verify: n.Verify},
+		Scope: plan.Scope{Force: n.Force, Checksum: n.Checksum, RetryFailed: n.RetryFailed, Limit: n.Limit, Shard: w.h.Shard},
 		Policy: plan.Policy{
 			Existing: n.Existing, RemovedAfter: n.RemovedAfter,
 			Patterns: []string{w.excluded}, Excluded: func(e string) bool { return e == w.excluded },
@@ -335,7 +335,7 @@ func (w *world) everybodyIsThere() bool {
 func (w *world) covered() {
 	for _, u := range w.c.users {
 		found, from, alias := w.o.person(u.email)
-		if !u.active || len(found) == 0 || alias && w.c.userAt(found[0].Own[0]) != nil {
+		if !u.active || len(found) == 0 || !w.h.Shard.Has(found[0].Own[0]) || alias && w.c.userAt(found[0].Own[0]) != nil {
 			continue
 		}
 		want := 0

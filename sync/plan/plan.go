@@ -202,6 +202,12 @@ func (p *Plan) addRow(c *state.Change, s *Step) {
 // one run longer, and who is not our concern any more.
 func (p *Plan) Ended() (c state.Change) {
 	c.ForgetPeople = p.forget
+	sentTo := map[int64]bool{} // by another step: what its answer recorded stays
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Outcome == outcome.Planned {
+			sentTo[s.To.ID] = true
+		}
+	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if s.Forget && s.Row != nil {
@@ -219,7 +225,7 @@ func (p *Plan) Ended() (c state.Change) {
 			r.UserID = 0
 		}
 		c.People = append(c.People, r)
-		if u := s.Former; u != nil && u.Missing != s.Missing {
+		if u := s.Former; u != nil && u.Missing != s.Missing && !sentTo[u.ID] {
 			n := *u
 			n.Missing = s.Missing
 			c.Users = append(c.Users, n)
