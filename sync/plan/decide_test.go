@@ -179,6 +179,23 @@ func TestRemovalOf(t *testing.T) {
 	}
 }
 
+// Two people of one user: counting a run without the photo of one never touches the
+// row of the user, in which the upload for the other is recorded meanwhile.
+func TestEndedLeavesUploads(t *testing.T) {
+	gone := ann(func(w *Work) { w.Candidates, w.Photo, w.Users, w.Removal = nil, nil, nil, &Removal{} })
+	bob := ann(func(w *Work) {
+		w.Own, w.Row = []string{"bob@x"}, nil
+		w.Photo = &Photo{SHA256: "h2"}
+	})
+	p := build(&Policy{}, &Scope{}, gone, bob)
+	if up := p.Uploads(); len(up) != 1 || up[0].Key() != "bob@x" || up[0].To.ID != 101 {
+		t.Fatalf("uploads %+v", up)
+	}
+	if c := p.Ended(); len(c.Users) != 0 || len(c.People) != 1 {
+		t.Errorf("%+v", c)
+	}
+}
+
 // What becomes of a picture whose photo is missing.
 func TestRemoved(t *testing.T) {
 	gone := func(change func(*Work)) *Work {
