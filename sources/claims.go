@@ -23,44 +23,6 @@ import (
 //
 // An entry without a photo holds its addresses, too.
 
-// match decides rules 2 to 5 for entries that own addresses together.
-func (p *People) match(entries []*entry) {
-	slices.SortFunc(entries, (*entry).compare)
-	m := matching{People: p, own: map[*entry][]string{}, holder: map[string]*person{}}
-	var listed []*entry
-	reserved := map[string]*person{}
-	for i, e := range entries {
-		if i > 0 && e.same(entries[i-1]) { // a place that changes under the listing may list it twice
-			e.person = nobody
-			entries[i] = entries[i-1]
-			continue
-		}
-		for _, a := range e.ownAddresses() {
-			if !p.reserved[a] {
-				m.own[e] = append(m.own[e], a)
-				continue
-			}
-			m.report(a, e, nil, WhyReserved)
-		}
-		if len(m.own[e]) == 0 {
-			m.reserve(e, reserved)
-			continue
-		}
-		listed = append(listed, e)
-	}
-	for _, r := range reserved {
-		r.own, _ = Addresses(r.own, nil)
-	}
-	for len(listed) > 0 {
-		n := 1
-		for n < len(listed) && listed[n].source == listed[0].source {
-			n++
-		}
-		m.precedence(m.contest(listed[:n]))
-		listed = listed[n:]
-	}
-}
-
 // matching is the work on entries that own addresses together.
 type matching struct {
 	*People
@@ -68,95 +30,140 @@ type matching struct {
 	holder map[string]*person
 }
 
+// match decides rules 2 to 5 for entries that own addresses together.
+func (p *People) match(entries []*entry) {
+	slices.SortFunc(entries, (*entry).compare)
+	m := matching{p, map[*entry][]string{}, map[string]*person{}}
+	bySource := make([][]*entry, len(p.names))
+	reserved := map[string]*person{} // by key
+	for i, e := range entries {
+		if i > 0 && e.same(entries[i-1]) { // a place that changes under the listing may list it twice
+			e.person = nobody
+			continue
+		}
+		for _, a := range e.own() {
+			if p.reserved[a] {
+				p.report(a, e, nil, WhyReserved)
+			} else {
+				m.own[e] = append(m.own[e], a)
+			}
+		}
+		if len(m.own[e]) > 0 {
+			bySource[e.source] = append(bySource[e.source], e)
+			continue
+		}
+		own := e.own()
+		if reserved[own[0]] == nil {
+			reserved[own[0]] = &person{reserved: true}
+		}
+		reserved[own[0]].add(own, e)
+	}
+	for _, es := range bySource {
+		m.precedence(m.contest(es))
+	}
+}
+
+// add makes entries and own addresses those of p.
+func (p *person) add(own []string, entries ...*entry) {
+	for _, e := range entries {
+		e.person = p
+	}
+	p.entries = append(p.entries, entries...)
+	p.own, _ = Addresses(append(p.own, own...), nil)
+}
+
 // report records that an entry does not hold an address; holder nil: it is reserved.
 func (p *People) report(address string, loser, holder *entry, why Why) {
-	l := LostClaim{Address: address, Loser: loser.claimant(p.names), Why: why}
+	l := LostClaim{Address: address, Loser: p.claimant(loser), Why: why}
 	if holder != nil {
-		l.Holder = holder.claimant(p.names)
+		l.Holder = p.claimant(holder)
 	}
 	p.lost = append(p.lost, l)
 }
 
-// reserve makes e a reserved person, or a part of the one with the same key.
-func (m *matching) reserve(e *entry, people map[string]*person) {
-	own := e.ownAddresses()
-	r := people[own[0]]
-	if r == nil {
-		r = &person{reserved: true}
-		people[own[0]] = r
-	}
-	e.person = r
-	r.entries, r.own = append(r.entries, e), append(r.own, own...)
+func (p *People) claimant(e *entry) Claimant {
+	return Claimant{Source: p.names[e.source], Ref: e.part(refName)}
 }
 
 // contest decides rule 4 for the entries of one source, and returns its people.
 func (m *matching) contest(entries []*entry) (people []*person) {
 	owners := map[string][]*entry{}
 	for _, e := range entries {
+		e.person = &person{entries: []*entry{e}}
 		for _, a := range m.own[e] {
 			owners[a] = append(owners[a], e)
 		}
 	}
-	left, ambiguous := map[*entry][]string{}, links{}
+	left := map[*entry][]string{}
 	for _, a := range slices.Sorted(maps.Keys(owners)) {
-		winners, contends := m.contenders(owners[a])
-		for _, e := range owners[a] {
-			switch {
-			case len(winners) > 1 && contends(e), e == winners[0]:
-				left[e] = append(left[e], a)
-			case contends(e):
-				m.report(a, e, winners[0], WhyOnly)
-			default:
-				m.report(a, e, winners[0], WhyNoPhoto)
+		winners, losers := m.winners(owners[a])
+		for _, e := range losers {
+			why := WhyOnly
+			if e.photo == Absent && winners[0].photo != Absent {
+				why = WhyNoPhoto
 			}
+			m.report(a, e, winners[0], why)
 		}
-		if len(winners) > 1 {
-			ambiguous.add(winners)
+		for _, e := range winners {
+			left[e] = append(left[e], a)
+			winners[0].person.unite(e.person)
 		}
 	}
-	together := map[*entry]*person{}
+	seen := map[*person]bool{}
 	for _, e := range entries {
-		if m.own[e] = left[e]; len(left[e]) == 0 {
+		m.own[e] = left[e]
+		if len(left[e]) == 0 {
 			e.person = nobody
 			continue
 		}
-		first := ambiguous.first(e)
-		u := together[first]
-		if u == nil {
-			u = &person{}
-			together[first] = u
+		u := e.person
+		if !seen[u] {
+			seen[u] = true
+			u.ambiguous = len(u.entries) > 1
+			slices.SortFunc(u.entries, (*entry).compare)
 			people = append(people, u)
 		}
-		u.entries, u.own = append(u.entries, e), append(u.own, left[e]...)
+		u.own = append(u.own, left[e]...)
 	}
 	for _, u := range people {
 		u.own, _ = Addresses(u.own, nil)
-		u.ambiguous = len(u.entries) > 1
 	}
 	return people
 }
 
-// contenders returns those of one source's owners of an address that do not lose
-// it to another one, and which of the others lose it although they may have a photo.
-func (m *matching) contenders(owners []*entry) (winners []*entry, contends func(*entry) bool) {
-	mayHave := func(e *entry) bool { return e.photo != Absent }
-	contends = func(*entry) bool { return true }
-	if slices.ContainsFunc(owners, mayHave) {
-		contends = mayHave
+// unite makes one person of two. The entries of the one with fewer go to the other.
+func (p *person) unite(o *person) {
+	if p == o {
+		return
 	}
-	var only []*entry // own nothing else
-	for _, e := range owners {
-		if contends(e) {
-			winners = append(winners, e)
-			if len(m.own[e]) == 1 {
-				only = append(only, e)
-			}
+	if len(p.entries) < len(o.entries) {
+		p, o = o, p
+	}
+	p.add(nil, o.entries...)
+}
+
+// winners returns those of one source's owners of an address that do not lose it to
+// another one, and the rest.
+func (m *matching) winners(owners []*entry) (winners, losers []*entry) {
+	winners, losers = split(owners, func(e *entry) bool { return e.photo != Absent })
+	if len(winners) == 0 {
+		winners, losers = losers, nil
+	}
+	if only, others := split(winners, func(e *entry) bool { return len(m.own[e]) == 1 }); len(only) == 1 {
+		winners, losers = only, append(losers, others...)
+	}
+	return winners, losers
+}
+
+func split(entries []*entry, is func(*entry) bool) (yes, no []*entry) {
+	for _, e := range entries {
+		if is(e) {
+			yes = append(yes, e)
+		} else {
+			no = append(no, e)
 		}
 	}
-	if len(only) == 1 {
-		winners = only
-	}
-	return winners, contends
+	return yes, no
 }
 
 // precedence decides rule 5: which of a source's people are people of the sources
@@ -166,11 +173,10 @@ func (m *matching) precedence(people []*person) {
 	joins := map[*person]int{}                // how many would be candidates of an earlier one
 	for i, u := range people {
 		for _, a := range u.own {
-			h := m.holder[a]
-			if h == nil || slices.Contains(holders[i], h) {
-				continue
+			if h := m.holder[a]; h != nil && !slices.Contains(holders[i], h) {
+				holders[i] = append(holders[i], h)
 			}
-			if holders[i] = append(holders[i], h); u.ambiguous {
+			if u.ambiguous && len(holders[i]) > 0 {
 				break // one is enough
 			}
 		}
@@ -179,116 +185,98 @@ func (m *matching) precedence(people []*person) {
 		}
 	}
 	for i, u := range people {
-		why := WhySpans
-		switch h := holders[i]; {
+		h := holders[i]
+		switch {
 		case len(h) == 0:
-			m.assign(u, u)
-			continue
 		case u.ambiguous:
-			why = WhyEarlier
+			u = m.rest(u, WhyEarlier)
 		case len(h) > 1:
+			u = m.rest(u, WhySpans)
 		case h[0].ambiguous:
-			why = WhyAmbiguous
+			u = m.rest(u, WhyAmbiguous)
 		case joins[h[0]] > 1:
-			why = WhyBoth
+			u = m.rest(u, WhyBoth)
 		default:
-			h[0].entries = append(h[0].entries, u.entries...)
-			h[0].own, _ = Addresses(append(h[0].own, u.own...), nil)
-			m.assign(u, h[0])
-			continue
+			h[0].add(u.own, u.entries...)
+			u = h[0]
 		}
-		m.conflict(u, why)
+		for _, a := range u.own {
+			m.holder[a] = u
+		}
 	}
 }
 
-// assign makes the entries and addresses of u those of p.
-func (m *matching) assign(u, p *person) {
+// rest takes from u what people of earlier sources hold. What is left is ambiguous.
+func (m *matching) rest(u *person, why Why) *person {
+	var own []string
+	var entries []*entry
 	for _, e := range u.entries {
-		e.person = p
-	}
-	for _, a := range u.own {
-		m.holder[a] = p
-	}
-}
-
-// conflict takes from u what people of earlier sources hold. The rest is ambiguous.
-func (m *matching) conflict(u *person, why Why) {
-	rest := &person{ambiguous: true}
-	for _, e := range u.entries {
-		n := len(rest.own)
+		before := len(own)
 		for _, a := range m.own[e] {
 			if h := m.holder[a]; h != nil {
 				m.report(a, e, h.entries[0], why)
 			} else {
-				rest.own = append(rest.own, a)
+				own = append(own, a)
 			}
 		}
-		if e.person = nobody; len(rest.own) > n {
-			rest.entries = append(rest.entries, e)
+		if e.person = nobody; len(own) > before {
+			entries = append(entries, e)
 		}
 	}
-	rest.own, _ = Addresses(rest.own, nil)
-	m.assign(rest, rest)
+	rest := &person{ambiguous: true}
+	rest.add(own, entries...)
+	return rest
 }
 
-// decide returns the claim of the person who holds an address, if anybody does, and
+// decide returns the entry of the person who holds an address, nil if nobody does, and
 // takes it from those who list it as an alias (rules 2, 3 and 6).
-func (p *People) decide(address string, group []claim) (holder claim, ok bool) {
+func (p *People) decide(address string, group []claim) (holder *entry) {
 	slices.SortFunc(group, func(a, b claim) int { return a.entry.compare(b.entry) })
-	var aliases []claim // of people, by precedence
+	var aliases []*entry // of people, by precedence
 	for _, c := range group {
 		switch e := c.entry; {
 		case e.person == nobody:
-		case e.holdsOwn(address):
-			if !ok || e.isKey(address) { // several reserved people may own it
-				holder, ok = c, true
+		case e.person == nil && e.owns(address), e.person != nil && e.person.owns(address):
+			if holder == nil || e.key() == address { // several reserved people may own it
+				holder = e
 			}
 		case !e.owns(address):
-			aliases = append(aliases, c)
+			aliases = append(aliases, e)
 		}
 	}
-	why, other := WhyOwn, (*entry)(nil)
+	against, why := holder, WhyOwn
+	var other *entry // shares the alias
 	switch {
 	case p.reserved[address]:
-		why = WhyReserved
-	case !ok && len(aliases) > 0:
-		holder, ok, why = aliases[0], true, WhyEarlier
-		first := holder.entry
-		i := slices.IndexFunc(aliases, func(c claim) bool { return c.entry.source == first.source && !c.entry.with(first) })
+		against, why = nil, WhyReserved
+	case holder == nil && len(aliases) > 0:
+		holder, against, why = aliases[0], aliases[0], WhyEarlier
+		i := slices.IndexFunc(aliases, func(e *entry) bool { return e.source == against.source && !e.with(against) })
 		if i > 0 {
-			ok, why, other = false, WhyShared, aliases[i].entry
+			holder, other, why = nil, aliases[i], WhyShared
 		}
 	}
-	for _, c := range aliases {
+	for _, e := range aliases {
 		switch {
-		case why == WhyReserved:
-			p.loseAlias(address, c.entry, nil, why)
-		case !c.entry.with(holder.entry):
-			p.loseAlias(address, c.entry, holder.entry, why)
-		case why == WhyShared:
-			p.loseAlias(address, c.entry, other, why)
+		case against == nil || !e.with(against):
+			p.loseAlias(address, e, against, why)
+		case other != nil:
+			p.loseAlias(address, e, other, why)
 		}
 	}
-	return holder, ok
+	return holder
 }
 
-// holdsOwn reports whether an address is an own one of the entry's person.
-func (e *entry) holdsOwn(address string) bool {
-	if e.person == nil {
-		return e.owns(address)
-	}
-	_, found := slices.BinarySearch(e.person.own, address)
+func (p *person) owns(address string) bool {
+	_, found := slices.BinarySearch(p.own, address)
 	return found
 }
-
-// with reports whether two entries belong to the same person.
-func (e *entry) with(o *entry) bool { return e == o || e.person != nil && e.person == o.person }
 
 // loseAlias takes an alias from the person of e.
 func (p *People) loseAlias(address string, e, holder *entry, why Why) {
 	p.report(address, e, holder, why)
 	if e.person == nil {
-		e.person = &person{own: e.ownAddresses(), entries: []*entry{e}}
+		(&person{}).add(e.own(), e)
 	}
 	e.person.lost = append(e.person.lost, address)
 }

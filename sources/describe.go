@@ -3,9 +3,9 @@ package sources
 import (
 	"context"
 	"fmt"
-	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"photosync/sync/foreign"
 )
 
 // Fact is something that a source knows of a person, for people to read.
@@ -31,18 +31,8 @@ func Describe(ctx context.Context, src Source, ref Ref) ([]Fact, error) {
 // Text returns a foreign value as it may be shown: without control characters and
 // cut to 200 characters. Of a value that is not text it gives the size.
 func Text(value string) string {
-	const shown = 200
 	if !utf8.ValidString(value) {
 		return fmt.Sprintf("%d bytes that are no text", len(value))
 	}
-	value = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, value)
-	if r := []rune(value); len(r) > shown {
-		return string(r[:shown]) + "…"
-	}
-	return value
+	return foreign.Line(value, 200)
 }

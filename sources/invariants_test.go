@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
@@ -159,12 +160,12 @@ func TestEntryKeepsEverything(t *testing.T) {
 			Aliases:     rapid.SliceOfNDistinct(rapid.StringMatching(`[d-f]@x`), 0, 3, rapid.ID[string]).Draw(t, "aliases"),
 			DisplayName: texts.Draw(t, "name"),
 			Ref:         Ref{texts.Draw(t, "ref"), texts.Draw(t, "key"), texts.Draw(t, "mark")},
-			Stamp:       rapid.OneOf(texts, rapid.StringMatching(`[a-z0-9]{16}`)).Draw(t, "stamp"), HasPhoto: Presence(rapid.IntRange(0, 3).Draw(t, "photo")),
+			Stamp:       texts.Draw(t, "stamp"), HasPhoto: Presence(rapid.IntRange(0, 3).Draw(t, "photo")),
 		}
 		p.Own, p.Aliases = Addresses(p.Own, p.Aliases)
 		c := newEntry(3, &p).candidate()
 		stamp := c.Stamp
-		if (stamp == "") != (p.Stamp == "") || len(p.Stamp) == stampLength && stamp != p.Stamp {
+		if (stamp == "") != (p.Stamp == "") {
 			t.Fatalf("stamp %q became %q", p.Stamp, stamp)
 		}
 		if was, known := stamps[stamp]; known && was != p.Stamp {
@@ -172,10 +173,7 @@ func TestEntryKeepsEverything(t *testing.T) {
 		}
 		stamps[stamp] = p.Stamp
 		c.Stamp = p.Stamp
-		if len(p.Aliases) == 0 {
-			p.Aliases = nil
-		}
-		if d := cmp.Diff(Candidate{3, p}, c); d != "" {
+		if d := cmp.Diff(Candidate{3, p}, c, cmpopts.EquateEmpty()); d != "" {
 			t.Fatal(d)
 		}
 	})

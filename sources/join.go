@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
+
+// mostContested bounds how many photos are read to decide who contests an address.
+const mostContested = 1000
 
 // ListError is a source that could not be listed to its end.
 type ListError struct {
@@ -28,10 +32,10 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 	listings := make([]Listing, 0, len(srcs))
 	for i, src := range srcs {
 		p.names = append(p.names, src.Name)
-		before := len(p.entries)
+		before := len(p.claims)
 		l, err := p.list(ctx, i, src)
 		if errors.Is(err, ErrMoved) {
-			p.entries = slices.Delete(p.entries, before, len(p.entries))
+			p.claims = p.claims[:before]
 			l, err = p.list(ctx, i, src)
 		}
 		listings = append(listings, l)
@@ -42,7 +46,7 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 			p.reserved[a] = true
 		}
 	}
-	p.claim()
+	slices.SortFunc(p.claims, claim.compare)
 	if err := p.readContested(ctx, srcs); err != nil {
 		return nil, listings, err
 	}
@@ -55,7 +59,7 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 	return p, listings, nil
 }
 
-// list collects the entries of one source.
+// list collects what the entries of one source claim.
 func (p *People) list(ctx context.Context, source int, src Named) (Listing, error) {
 	foreign := func(address string) bool {
 		_, domain, _ := strings.Cut(address, "@")
@@ -70,8 +74,12 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 			left = append(left, x.Ref.Name)
 			return nil
 		}
-		p.entries = append(p.entries, newEntry(source, &x))
-		p.addresses += len(x.Own) + len(x.Aliases)
+		e := newEntry(source, &x)
+		for _, addresses := range [...]string{e.part(own), e.part(aliases)} {
+			for a := range strings.FieldsSeq(addresses) {
+				p.claims = append(p.claims, newClaim(a, e))
+			}
+		}
 		return nil
 	})
 	if err == nil && !l.Complete {
@@ -87,17 +95,6 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 		slices.Sort(l.Unnamed)
 	}
 	return l, err
-}
-
-// claim collects what all entries claim, sorted by address.
-func (p *People) claim() {
-	p.claims = make([]claim, 0, p.addresses)
-	for _, e := range p.entries {
-		for a := range strings.SplitSeq(e.addresses(), " ") {
-			p.claims = append(p.claims, newClaim(a, e))
-		}
-	}
-	slices.SortFunc(p.claims, claim.compare)
 }
 
 // groups yields the claims to one address after the other.
@@ -116,51 +113,84 @@ func (p *People) groups() iter.Seq2[string, []claim] {
 	}
 }
 
-// matchOwn decides who holds which own address. Only entries that own an address
-// together, directly or through others, concern each other: each such group is
-// matched by itself. Nearly all entries are alone, or alone in each source.
-func (p *People) matchOwn() {
-	linked := links{}
-	for address, group := range p.groups() {
-		if len(group) == 1 && !p.reserved[address] {
-			continue
-		}
-		var owners []*entry
-		single := true // nobody owns anything else
-		for _, c := range group {
-			if c.entry.owns(address) {
-				owners = append(owners, c.entry)
-				single = single && int(c.entry.own) == len(address)
+// contested yields the addresses that several entries own, or that are reserved, with
+// their owners.
+func (p *People) contested() iter.Seq2[string, []*entry] {
+	return func(yield func(string, []*entry) bool) {
+		for address, group := range p.groups() {
+			if len(group) == 1 && !p.reserved[address] {
+				continue
+			}
+			var owners []*entry
+			for _, c := range group {
+				if c.entry.owns(address) {
+					owners = append(owners, c.entry)
+				}
+			}
+			if (len(owners) > 1 || len(owners) == 1 && p.reserved[address]) && !yield(address, owners) {
+				return
 			}
 		}
-		switch {
-		case len(owners) == 0, len(owners) == 1 && !p.reserved[address]:
-		case single && !p.reserved[address] && fromDifferentSources(owners):
-			together := &person{own: []string{address}, entries: owners}
-			for _, e := range owners {
-				e.person = together
-			}
-		case single:
-			p.match(owners)
-		default:
-			linked.add(owners)
-		}
-	}
-	for _, entries := range linked.groups() {
-		p.match(entries)
 	}
 }
 
-// fromDifferentSources sorts entries by source and reports whether no two come from
-// the same one: then they are one person without more ado.
-func fromDifferentSources(entries []*entry) bool {
-	slices.SortFunc(entries, (*entry).compare)
-	for i := 1; i < len(entries); i++ {
-		if entries[i].source == entries[i-1].source {
-			return false
+// readContested reads the photos of entries of one source that own an address together,
+// where the listing does not know of them: who has no photo does not contest (rule 4).
+func (p *People) readContested(ctx context.Context, srcs []Named) error {
+	unknown := make([]map[Ref]*entry, len(srcs))
+	for _, owners := range p.contested() {
+		for _, e := range owners {
+			rival := func(o *entry) bool { return o != e && o.source == e.source }
+			if e.photo != Unknown || !slices.ContainsFunc(owners, rival) {
+				continue
+			}
+			if unknown[e.source] == nil {
+				unknown[e.source] = map[Ref]*entry{}
+			}
+			unknown[e.source][e.ref()] = e
 		}
 	}
-	return true
+	for i, entries := range unknown {
+		if len(entries) == 0 || len(entries) > mostContested {
+			continue
+		}
+		err := srcs[i].Photos(ctx, slices.Collect(maps.Keys(entries)), func(ph Photo) error {
+			if errors.Is(ph.Err, ErrNoPhoto) {
+				entries[ph.Ref].photo = Absent
+			}
+			ph.Done()
+			return nil
+		})
+		if err != nil {
+			return &ListError{Source: srcs[i].Name, Err: err}
+		}
+	}
+	return nil
+}
+
+// matchOwn decides who holds which own address. Only entries that own an address
+// together, directly or through others, concern each other.
+func (p *People) matchOwn() {
+	linked := map[*entry]bool{}
+	for address, owners := range p.contested() {
+		slices.SortFunc(owners, (*entry).compare)
+		single, apart := true, !p.reserved[address]
+		for i, e := range owners {
+			single = single && e.part(own) == address
+			apart = apart && (i == 0 || e.source != owners[i-1].source)
+		}
+		switch {
+		case single && apart: // nearly always: one person, without more ado
+			(&person{}).add([]string{address}, owners...)
+		case single:
+			p.match(owners)
+		default:
+			for _, e := range owners {
+				linked[e] = true
+			}
+		}
+	}
+	p.match(slices.Collect(maps.Keys(linked)))
 }
 
 // decideAll leaves one claim to each address that somebody holds, and decides who
@@ -168,15 +198,15 @@ func fromDifferentSources(entries []*entry) bool {
 func (p *People) decideAll() {
 	held := p.claims[:0]
 	for address, group := range p.groups() {
-		c, ok := group[0], true
+		c := group[0]
 		if len(group) > 1 || c.entry.person != nil || p.reserved[address] {
-			c, ok = p.decide(address, group)
+			c.entry = p.decide(address, group)
 		}
-		if !ok {
+		if c.entry == nil {
 			continue
 		}
 		held = append(held, c)
-		if c.entry.isKey(address) {
+		if c.entry.key() == address {
 			p.count++
 		}
 	}
@@ -184,34 +214,4 @@ func (p *People) decideAll() {
 		held = slices.Clone(held)
 	}
 	p.claims = held
-}
-
-// links are entries that belong together because each of them owns an address with
-// another one: disjoint sets, each entry pointing to another of its set or to itself.
-type links map[*entry]*entry
-
-func (l links) first(e *entry) *entry {
-	for l[e] != nil && l[e] != e {
-		l[e] = l[l[e]] // shorter the next time
-		e = l[e]
-	}
-	return e
-}
-
-func (l links) add(entries []*entry) {
-	first := l.first(entries[0])
-	for _, e := range entries {
-		if other := l.first(e); l[e] == nil || other != first {
-			l[other] = first
-			l[e] = first
-		}
-	}
-}
-
-func (l links) groups() map[*entry][]*entry {
-	groups := map[*entry][]*entry{}
-	for e := range l {
-		groups[l.first(e)] = append(groups[l.first(e)], e)
-	}
-	return groups
 }

@@ -1,6 +1,7 @@
 package sources
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -79,13 +80,11 @@ func (l LostClaim) String() string {
 // People are those of all sources, joined. They do not change any more, and all
 // methods are safe for concurrent use.
 type People struct {
-	names     []string // of the sources
-	entries   []*entry
-	claims    []claim // after Join: who holds which address, sorted by address
-	addresses int     // listed by all entries
-	reserved  map[string]bool
-	lost      []LostClaim
-	count     int
+	names    []string // of the sources
+	claims   []claim  // after Join: who holds which address, sorted by address
+	reserved map[string]bool
+	lost     []LostClaim
+	count    int
 }
 
 // Len is the number of people.
@@ -95,7 +94,7 @@ func (p *People) Len() int { return p.count }
 func (p *People) All() iter.Seq[Joined] {
 	return func(yield func(Joined) bool) {
 		for _, c := range p.claims {
-			if c.entry.isKey(c.address) && !yield(c.entry.joined()) {
+			if c.entry.key() == c.address && !yield(c.entry.joined()) {
 				return
 			}
 		}
@@ -103,11 +102,19 @@ func (p *People) All() iter.Seq[Joined] {
 }
 
 func (e *entry) joined() Joined {
-	if e.person != nil {
-		return e.person.joined()
+	p := e.person
+	if p == nil {
+		p = &person{own: e.own(), entries: []*entry{e}}
 	}
-	c := e.candidate()
-	return Joined{Own: c.Own, Aliases: c.Aliases, DisplayName: c.DisplayName, Candidates: []Candidate{c}}
+	j := Joined{Own: slices.Clone(p.own), Ambiguous: p.ambiguous, Reserved: p.reserved}
+	for _, e := range p.entries {
+		j.Candidates = append(j.Candidates, e.candidate())
+		j.DisplayName = cmp.Or(j.DisplayName, e.part(displayName))
+		j.Aliases = append(j.Aliases, e.aliases()...)
+	}
+	_, j.Aliases = Addresses(j.Own, j.Aliases)
+	j.Aliases = slices.DeleteFunc(j.Aliases, func(a string) bool { return slices.Contains(p.lost, a) })
+	return j
 }
 
 // Holder returns the person who holds a canonical address, as an own one or as an

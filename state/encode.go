@@ -20,7 +20,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-var errValue = errors.New("its checksum does not match")
+var (
+	errValue = errors.New("its checksum does not match")
+	errShort = errors.New("it is too short")
+)
 
 // Texts are stored as byte strings: file names and keys need not be UTF-8.
 var (
@@ -44,15 +47,14 @@ func must[T any](v T, err error) T {
 
 func encodePerson(p *Person) (key, value []byte, err error) {
 	key = []byte(p.Email)
-	value = append(make([]byte, checksumSize, 256), p.Fingerprint[:]...)
-	value, err = appendCBOR(append(value, p.Winner, p.Note), p)
-	return key, seal(key, value), err
+	body, err := encoding.Marshal(p)
+	return key, seal(key, p.Fingerprint[:], []byte{p.Winner, p.Note}, body), err
 }
 
 func encodeUser(u *User) (key, value []byte, err error) {
 	key = userKey(u.ID)
-	value, err = appendCBOR(make([]byte, checksumSize, 256), u)
-	return key, seal(key, value), err
+	body, err := encoding.Marshal(u)
+	return key, seal(key, body), err
 }
 
 func userKey(id int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(id)) }
@@ -65,13 +67,12 @@ func idOf(key []byte) int64 {
 	return int64(binary.BigEndian.Uint64(key))
 }
 
-func appendCBOR(b []byte, v any) ([]byte, error) {
-	data, err := encoding.Marshal(v)
-	return append(b, data...), err
-}
-
-// seal fills in the checksum of a value.
-func seal(key, value []byte) []byte {
+// seal is the value of a key: its data behind their checksum.
+func seal(key []byte, data ...[]byte) []byte {
+	value := make([]byte, checksumSize, 256)
+	for _, d := range data {
+		value = append(value, d...)
+	}
 	binary.LittleEndian.PutUint32(value, checksum(key, value[checksumSize:]))
 	return value
 }
@@ -89,15 +90,21 @@ func verify(key, value []byte) error {
 	return nil
 }
 
-// decodePerson reads a verified value.
-func decodePerson(email string, value []byte) (Person, error) {
-	p := Person{Email: email}
+// decodeHead reads what stands at fixed places in a person's verified value.
+func decodeHead(value []byte) (f Fingerprint, winner, note uint8, err error) {
 	if len(value) < personHead {
-		return Person{}, errors.New("it is too short")
+		return f, 0, 0, errShort
 	}
-	copy(p.Fingerprint[:], value[checksumSize:])
-	p.Winner, p.Note = value[personHead-2], value[personHead-1]
-	if err := decoding.Unmarshal(value[personHead:], &p); err != nil {
+	return Fingerprint(value[checksumSize:]), value[personHead-2], value[personHead-1], nil
+}
+
+// decodePerson reads a verified value.
+func decodePerson(email string, value []byte) (p Person, err error) {
+	p.Email = email
+	if p.Fingerprint, p.Winner, p.Note, err = decodeHead(value); err == nil {
+		err = decoding.Unmarshal(value[personHead:], &p)
+	}
+	if err != nil {
 		return Person{}, err
 	}
 	return p, nil

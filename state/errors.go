@@ -14,10 +14,8 @@ import (
 
 // LockedError means that another process has the state open.
 type LockedError struct {
-	Path  string
-	PID   int    // 0: not known
-	Host  string // of the other process
-	Since time.Time
+	Path string
+	holder
 }
 
 func (e *LockedError) Error() string {
@@ -48,12 +46,15 @@ func refused(path, why, hint string) error {
 	return &Error{text: fmt.Sprintf("state %q %s", path, why), hint: hint}
 }
 
-// hintOf is the hint of err, or another one if it has none.
-func hintOf(err error, otherwise string) string {
-	if h, ok := err.(interface{ Hint() string }); ok {
+// hintOf is the hint of err; empty: it is no error of this package.
+func hintOf(err error) string {
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
 		return h.Hint()
 	}
-	return otherwise
+	return ""
 }
 
 // DamagedError means that the state cannot be read.
@@ -63,7 +64,12 @@ type DamagedError struct {
 	Err    error
 }
 
-func (s *Store) damaged(err error) *DamagedError {
+// damaged is err as one of a damaged state, unless it is one of this package's
+// already.
+func (s *Store) damaged(err error) error {
+	if hintOf(err) != "" {
+		return err
+	}
 	s.backup.Do(func() {
 		if !hasBackup(s.path) {
 			return
@@ -73,15 +79,6 @@ func (s *Store) damaged(err error) *DamagedError {
 		}
 	})
 	return &DamagedError{Path: s.path, Backup: s.backupFile, Err: err}
-}
-
-// unreadable is err as one of a damaged state, unless it is one of this package's
-// already.
-func (s *Store) unreadable(err error) error {
-	if hintOf(err, "") != "" {
-		return err
-	}
-	return s.damaged(err)
 }
 
 func (e *DamagedError) Error() string { return fmt.Sprintf("state %q is damaged: %v", e.Path, e.Err) }
@@ -103,12 +100,11 @@ func startAnew(path, suffix string) string {
 
 // quoted is a path as a shell takes it.
 func quoted(path string) string {
-	if strings.ContainsFunc(path, func(r rune) bool {
-		return !(r == '/' || r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
-	}) || strings.HasPrefix(path, "-") {
-		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-"
+	if strings.Trim(path, plain) == "" && !strings.HasPrefix(path, "-") {
+		return path
 	}
-	return path
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // AccessError means that the file system would not let the state be read or
@@ -121,7 +117,7 @@ type AccessError struct {
 // access gives an error of the file system the state's words and hint, unless it has
 // some of this package already.
 func access(path string, err error) error {
-	if err == nil || hintOf(err, "") != "" {
+	if err == nil || hintOf(err) != "" {
 		return err
 	}
 	return &AccessError{Path: path, Err: err}

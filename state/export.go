@@ -3,18 +3,9 @@ package state
 import (
 	"bufio"
 	"bytes"
-	"cmp"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"iter"
-	"reflect"
-	"strings"
-	"time"
-	"unicode/utf8"
 )
 
 // exportSchema is the version of the exported form: 1 had one record a person.
@@ -23,7 +14,8 @@ const exportSchema = 2
 // exportKind tells an export from other files of JSON lines.
 const exportKind = "photosync-state"
 
-// header is the first line of an export. The people follow, then the users.
+// header is the first line of an export. The people follow by address, then the users
+// by id.
 type header struct {
 	Kind       string                     `json:"kind"`
 	Schema     int                        `json:"schema_version"`
@@ -34,114 +26,81 @@ type header struct {
 }
 
 // line is a row in an export, of one of the tables. JSON has no text that is not
-// UTF-8, as file names and keys may be: such a text stands there in base64, behind
-// inBase64.
+// UTF-8, as file names and keys may be: beside such a text stands the row as it is
+// stored, and counts.
 type line struct {
 	Person *Person `json:"person,omitempty"`
 	User   *User   `json:"user,omitempty"`
+	Key    []byte  `json:"key,omitempty"`
+	Value  []byte  `json:"value,omitempty"`
 }
 
-const inBase64 = "base64:"
-
-// escape makes every text of the line one that JSON has.
-func (l *line) escape() {
-	eachText(reflect.ValueOf(l), func(text reflect.Value) {
-		if s := text.String(); !utf8.ValidString(s) || strings.HasPrefix(s, inBase64) {
-			text.SetString(inBase64 + base64.StdEncoding.EncodeToString([]byte(s)))
-		}
-	})
-}
-
-// unescape is the inverse of escape.
-func (l *line) unescape() (err error) {
-	eachText(reflect.ValueOf(l), func(text reflect.Value) {
-		if s, ok := strings.CutPrefix(text.String(), inBase64); ok {
-			b, wrong := base64.StdEncoding.DecodeString(s)
-			text.SetString(string(b))
-			err = cmp.Or(err, wrong)
-		}
-	})
-	return err
-}
-
-// eachText calls f for every text below v.
-func eachText(v reflect.Value, f func(reflect.Value)) {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if !v.IsNil() {
-			eachText(v.Elem(), f)
-		}
-	case reflect.String:
-		f(v)
-	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() {
-			return
-		}
-		for i := range v.NumField() {
-			eachText(v.Field(i), f)
-		}
+// decode fills in the person or the user of a row as it is stored.
+func (l *line) decode(r row) (err error) {
+	if l.Person != nil {
+		*l.Person, err = decodePerson(r.key, r.value)
+	} else {
+		*l.User, err = decodeUser(idOf([]byte(r.key)), r.value)
 	}
+	return err
 }
 
 // Export writes the state as JSON lines, as it is at this moment: a header, the people
 // by address, the users by id. Nothing is lost, and there is no secret in it.
 func (s *Store) Export(w io.Writer) error {
-	out := bufio.NewWriterSize(w, 256<<10)
 	err := s.View(func(v *Snapshot) error {
-		if err := v.export(out); err != nil {
+		h, err := v.header()
+		if err != nil {
 			return err
+		}
+		out := bufio.NewWriterSize(w, 256<<10)
+		if err := json.NewEncoder(out).Encode(h); err != nil {
+			return err
+		}
+		for _, l := range []line{{Person: new(Person)}, {User: new(User)}} {
+			if err := v.exportTable(l, out); err != nil {
+				return err
+			}
 		}
 		return out.Flush()
 	})
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pe.Err
-	}
 	if err != nil {
 		return fmt.Errorf("export state: %w", err)
 	}
 	return nil
 }
 
-func (v *Snapshot) export(w io.Writer) error {
-	h, err := v.header()
-	if err != nil {
-		return err
+// exportTable writes every row of a table; l is of that table.
+func (v *Snapshot) exportTable(l line, w io.Writer) error {
+	table := users
+	if l.Person != nil {
+		table = people
 	}
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(h); err != nil {
-		return err
-	}
-	for l, err := range v.lines() {
+	for r, err := range v.rows(table) {
+		if err == nil {
+			err = v.damaged(table, r.key, l.decode(r))
+		}
 		if err != nil {
 			return err
 		}
-		l.escape()
+		b.Reset()
 		if err := e.Encode(l); err != nil {
+			return err
+		}
+		if bytes.Contains(b.Bytes(), []byte(`\ufffd`)) { // as encoding/json writes what is not UTF-8
+			b.Reset()
+			if err := e.Encode(line{l.Person, l.User, []byte(r.key), r.value}); err != nil {
+				return err
+			}
+		}
+		if _, err := w.Write(b.Bytes()); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// lines yields every row as it is exported.
-func (v *Snapshot) lines() iter.Seq2[line, error] {
-	return func(yield func(line, error) bool) {
-		for r, err := range v.People() {
-			var p Person
-			if err == nil {
-				p, err = r.Person()
-			}
-			if !yield(line{Person: &p}, err) || err != nil {
-				return
-			}
-		}
-		for u, err := range v.Users() {
-			if !yield(line{User: &u}, err) || err != nil {
-				return
-			}
-		}
-	}
 }
 
 func (v *Snapshot) header() (h header, err error) {
@@ -150,14 +109,15 @@ func (v *Snapshot) header() (h header, err error) {
 		return h, nil
 	}
 	err = v.s.guard(func() error {
-		h.Generation = v.tx.Bucket(people).Sequence()
-		for table, n := range map[string]*int{string(people): &h.People, string(users): &h.Users} {
-			t, err := tallyOf(v.tx, []byte(table))
-			if err != nil {
-				return err
-			}
-			*n = t.Rows
+		p, err := tallyOf(v.tx, people)
+		if err != nil {
+			return err
 		}
+		u, err := tallyOf(v.tx, users)
+		if err != nil {
+			return err
+		}
+		h.Generation, h.People, h.Users = v.tx.Bucket(people).Sequence(), p.Rows, u.Rows
 		return v.tx.Bucket(facts).ForEach(func(name, _ []byte) error {
 			if ofFile(string(name)) {
 				return nil
@@ -168,7 +128,7 @@ func (v *Snapshot) header() (h header, err error) {
 		})
 	})
 	if err != nil {
-		return header{}, v.s.unreadable(err)
+		return header{}, v.s.damaged(err)
 	}
 	return h, nil
 }

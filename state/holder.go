@@ -12,7 +12,7 @@ import (
 // a note that a crash left behind blocks nobody. On NFS the lock is only as good
 // as the server's; the state belongs on a local disk.
 type holder struct {
-	PID   int       `json:"pid"`
+	PID   int       `json:"pid"` // 0: not known
 	Host  string    `json:"host"`
 	Since time.Time `json:"since"`
 }
@@ -50,9 +50,4 @@ func readHolder(path string) (h holder) {
 		return holder{}
 	}
 	return h
-}
-
-func lockedError(path string) error {
-	h := readHolder(path)
-	return &LockedError{Path: path, PID: h.PID, Host: h.Host, Since: h.Since}
 }

@@ -1,24 +1,21 @@
 package state
 
 import (
-	"bufio"
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
-	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
 )
 
-const (
-	importBatch = 5000
-	maxLine     = 16 << 20
-)
+// importBatch is how many rows are written in one transaction.
+const importBatch = 5000
 
 // Import makes the state at path of an export, and returns the number of people in
 // it. Of several exports that follow each other, as of the shards of an account, it
@@ -28,16 +25,16 @@ const (
 // users. replace also replaces a state that holds rows, or is of another account. With
 // an error everything is as it was.
 func Import(path string, from io.Reader, replace bool) (people int, err error) {
-	in := newImporter(from)
+	in := &importer{lines: json.NewDecoder(from), facts: map[string]json.RawMessage{}, shards: map[string]bool{}}
+	in.lines.DisallowUnknownFields()
 	if _, err := in.begin(); err != nil {
 		return 0, err
 	}
 	if path, err = target(path); err != nil {
 		return 0, err
 	}
-	var atLeast uint64
 	if old, err := readThrough(backupPath(path), false); err == nil {
-		atLeast = old + 1 // or the next backup would seem to be made
+		in.generation = max(in.generation, old+1) // or the next backup would seem to be made
 	}
 	var s *Store
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -45,236 +42,168 @@ func Import(path string, from io.Reader, replace bool) (people int, err error) {
 			return 0, err
 		}
 		defer s.Close()
-		if err := s.vacate(in.header, replace); err != nil {
+		if err := s.vacate(in.account, replace); err != nil {
 			return 0, err
 		}
-		if s.Generation() > 0 { // it was in use
-			atLeast = max(atLeast, s.Generation()+1)
-		}
+		in.generation = max(in.generation, s.Generation()+1)
 	}
-	err = install(path, s != nil, func(file string) error {
-		err := in.fill(file, atLeast)
-		if err == nil && s != nil {
-			err = s.makeRoom()
+	err = install(path, s != nil, func(file string) (err error) {
+		if people, err = in.fill(file); err != nil {
+			return err
 		}
-		return err
+		return s.makeRoom()
 	})
 	if errors.Is(err, fs.ErrExist) { // another run has begun one meanwhile
-		err = occupied(path, 0)
+		err = occupied(path)
 	}
-	return in.people, access(path, err)
+	return people, access(path, err)
 }
 
 // occupied refuses to import into a state that is in use.
-func occupied(path string, people int) error {
-	err := refused(path, fmt.Sprintf("is in use already: it remembers %d people, or belongs to another account than the export", people),
+func occupied(path string) error {
+	return refused(path, "is in use already: it remembers people, or belongs to another account than the export",
 		"choose another state.path, or add --replace: what is there now then becomes the backup beside it")
-	return importError("", err)
 }
 
-// vacate makes sure that the state may be replaced.
-func (s *Store) vacate(h header, replace bool) error {
+// vacate makes sure that the state may be replaced by one of the account.
+func (s *Store) vacate(a Account, replace bool) error {
 	nPeople, nUsers, err := s.Len()
 	if err != nil {
 		return err
 	}
-	account, bound := s.Account()
-	other := bound && !account.same(h.account())
-	switch {
+	have, bound := s.Account()
+	switch other := bound && !have.same(a); {
 	case nPeople+nUsers == 0 && !other:
 		return nil
-	case !replace:
-		return occupied(s.path, nPeople)
+	case replace:
+		return s.Backup()
 	}
-	return s.Backup()
-}
-
-// account is the one that an export is of; none, if it was never bound.
-func (h header) account() (a Account) {
-	json.Unmarshal(h.Facts[accountKey], &a) // what is no account is none
-	return a
+	return occupied(s.path)
 }
 
 // importer makes one state of exports.
 type importer struct {
-	lines   *bufio.Scanner
-	export  int    // the one at hand, from 1
-	number  int    // of the line in it
-	header  header // of it
-	account Account
-	shards  map[string]bool // that the exports are of; "": of whole runs
-	people  int             // of the state
+	lines      *json.Decoder
+	export     int                        // the one at hand, from 1
+	number     int                        // of the line in it
+	header     header                     // of it
+	account    Account                    // of all
+	facts      map[string]json.RawMessage // of all
+	shards     map[string]bool            // that the exports are of; "": of whole runs
+	generation uint64                     // of the state
 }
 
-// importLine is a line of an export: its header, or a row.
-type importLine struct {
-	header
-	line
-}
-
-func newImporter(from io.Reader) *importer {
-	in := &importer{lines: bufio.NewScanner(from), shards: map[string]bool{}}
-	in.lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	return in
-}
-
+// fault is the Error of an export that cannot be imported.
 func (in *importer) fault(format string, args ...any) error {
-	where := fmt.Sprintf("line %d: ", in.number)
+	where := fmt.Sprintf("line %d", in.number)
 	if in.export > 1 {
-		where = fmt.Sprintf("line %d of export %d: ", in.number, in.export)
+		where += fmt.Sprintf(" of export %d", in.export)
 	}
-	return importError(where, fmt.Errorf(format, args...))
-}
-
-// importError is the Error of a file that cannot be imported.
-func importError(where string, err error) error {
-	hint := hintOf(err, "nothing was changed: export the state again, and copy the file whole")
-	return &Error{fmt.Sprintf("import state: %s%v", where, err), hint, err}
-}
-
-// next reads the next line; false at the end.
-func (in *importer) next() (l importLine, found bool, err error) {
-	in.number++
-	if !in.lines.Scan() {
-		if err := in.lines.Err(); err != nil {
-			return l, false, in.fault("%w", err)
-		}
-		return l, false, nil
-	}
-	d := json.NewDecoder(bytes.NewReader(in.lines.Bytes()))
-	d.DisallowUnknownFields()
-	err = d.Decode(&l)
-	if err == nil && d.More() {
-		err = errors.New("it goes on after its end")
-	}
-	if err != nil {
-		return l, false, in.fault("it is damaged or cut short: %w", err)
-	}
-	if bytes.Contains(in.lines.Bytes(), []byte(inBase64)) {
-		if err := l.unescape(); err != nil {
-			return l, false, in.fault("%w", err)
-		}
-	}
-	return l, true, nil
+	err := fmt.Errorf(format, args...)
+	hint := cmp.Or(hintOf(err), "nothing was changed: export the state again, and copy the file whole")
+	return &Error{fmt.Sprintf("import state: %s: %v", where, err), hint, err}
 }
 
 // begin reads the header of the next export; false at the end.
 func (in *importer) begin() (bool, error) {
-	l, found, err := in.next()
-	if err == nil && !found && in.export > 0 {
+	var h header
+	in.number++
+	err := in.lines.Decode(&h)
+	if err == io.EOF && in.export > 0 {
 		return false, nil
 	}
-	if in.header = l.header; err != nil || l.Kind != exportKind || l.header.People < 0 || l.header.Users < 0 {
-		return false, in.fault("this is no export of a state")
+	if err != nil || h.Kind != exportKind || h.People < 0 || h.Users < 0 {
+		return false, in.fault("this is no export of a state: %w", cmp.Or(err, errors.New("it begins with another line")))
 	}
-	in.export, in.number = in.export+1, 1
-	switch h := in.header; {
+	in.header, in.export, in.number = h, in.export+1, 1
+	switch {
 	case h.Schema > exportSchema:
 		return false, in.fault("written by a newer photosync (schema %d, this one knows %d)", h.Schema, exportSchema)
 	case h.Schema < exportSchema:
 		return false, in.fault("written by a photosync from before the first release (schema %d), which is not read any more", h.Schema)
 	}
-	a := in.header.account()
-	if a != (Account{}) && in.account != (Account{}) && !in.account.same(a) {
-		return false, in.fault("this export is of another Smartsheet account than the one before it")
-	}
-	if a != (Account{}) { // a state that was never bound is nobody's
+	var a Account // of a state that was never bound, nobody
+	if fact, ok := h.Facts[accountKey]; ok {
+		if err := json.Unmarshal(fact, &a); err != nil {
+			return false, in.fault("%w", err)
+		}
+		if in.account != (Account{}) && !in.account.same(a) {
+			return false, in.fault("this export is of another Smartsheet account than the one before it")
+		}
 		in.account = a
 	}
+	for name := range h.Facts {
+		if ofFile(name) {
+			return false, in.fault("the fact %q is not one of an export", name)
+		}
+	}
+	maps.Copy(in.facts, h.Facts)
+	in.shards[string(h.Facts[shardKey])] = true
+	in.generation = max(in.generation, h.Generation)
 	return true, nil
 }
 
 // fill makes a state of an empty file.
-func (in *importer) fill(file string, generation uint64) error {
+func (in *importer) fill(file string) (nPeople int, err error) {
 	if err := begin(file); err != nil {
-		return err
+		return 0, err
 	}
 	s, err := Open(file, Options{})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer s.Close()
 	s.db.NoSync = true // once, at the end
 	for more := true; more; {
-		if err := in.facts(s); err != nil {
-			return err
-		}
 		if err := in.rows(s); err != nil {
-			return err
+			return 0, err
 		}
-		generation = max(generation, in.header.Generation)
 		if more, err = in.begin(); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	if in.people, _, err = s.Len(); err != nil {
-		return err
+	delete(in.facts, RefreshedKey)
+	if len(in.shards) > 1 { // it is of the whole now
+		delete(in.facts, shardKey)
 	}
 	err = s.db.Update(func(tx *bbolt.Tx) error {
-		if len(in.shards) > 1 { // it is of the whole now
-			if err := tx.Bucket(facts).Delete([]byte(shardKey)); err != nil {
+		for name, fact := range in.facts {
+			if err := putFact(tx, name, fact); err != nil {
 				return err
 			}
 		}
-		return tx.Bucket(people).SetSequence(generation)
+		return tx.Bucket(people).SetSequence(in.generation)
 	})
-	if err := errors.Join(err, s.db.Sync()); err != nil {
-		return err
+	if err == nil {
+		nPeople, _, err = s.Len()
 	}
-	return s.Close()
-}
-
-// facts puts the facts of the export into s.
-func (in *importer) facts(s *Store) error {
-	var shard string
-	if fact, ok := in.header.Facts[shardKey]; ok {
-		if err := json.Unmarshal(fact, &shard); err != nil {
-			return in.fault("%w", err)
-		}
-	}
-	in.shards[shard] = true
-	for name, fact := range in.header.Facts {
-		switch {
-		case name == RefreshedKey:
-			continue
-		case ofFile(name):
-			return in.fault("the fact %q is not one of an export", name)
-		}
-		if err := s.SetMeta(name, fact); err != nil {
-			return err
-		}
-	}
-	return nil
+	return nPeople, cmp.Or(err, s.db.Sync(), s.Close())
 }
 
 // rows puts the rows of the export into s.
 func (in *importer) rows(s *Store) error {
 	var c Change
-	nPeople, nUsers := 0, 0
-	for range in.header.People + in.header.Users {
-		l, found, err := in.next()
+	var last line // of each table, to know the order
+	for i := range in.header.People + in.header.Users {
+		l, err := in.row()
 		switch {
+		case err == io.EOF:
+			return in.fault("the file ends after %d of %d rows", i, in.header.People+in.header.Users)
 		case err != nil:
-			return err
-		case !found:
-			return in.fault("the file ends after %d of %d rows", nPeople+nUsers, in.header.People+in.header.Users)
-		case l.Person != nil && l.Person.Email != "":
-			nPeople++
+			return in.fault("it is damaged or cut short: %w", err)
+		case i < in.header.People && l.Person != nil && (last.Person == nil || last.Person.Email < l.Person.Email):
+			last = l
 			c.People = append(c.People, *l.Person)
-		case l.User != nil && l.User.ID != 0:
-			nUsers++
+		case i >= in.header.People && l.User != nil && (last.User == nil || uint64(last.User.ID) < uint64(l.User.ID)):
+			last = l
 			if in.export > 1 {
-				before, found, err := s.User(l.User.ID)
-				if err != nil {
+				if err := mergeInto(s, l.User); err != nil {
 					return err
-				}
-				if found {
-					*l.User = merge(before, *l.User)
 				}
 			}
 			c.Users = append(c.Users, *l.User)
 		default:
-			return in.fault("this is no row of a state")
+			return in.fault("this is no row of a state, or not in its place")
 		}
 		if len(c.People)+len(c.Users) == importBatch {
 			if err := s.Write(c); err != nil {
@@ -283,44 +212,57 @@ func (in *importer) rows(s *Store) error {
 			c = Change{}
 		}
 	}
-	if err := s.Write(c); err != nil {
-		return err
-	}
-	if in.export == 1 { // a row that stands twice is one
-		var err error
-		if nPeople, nUsers, err = s.Len(); err != nil {
-			return err
+	return s.Write(c)
+}
+
+// row reads the next row; io.EOF at the end.
+func (in *importer) row() (l line, err error) {
+	in.number++
+	err = in.lines.Decode(&l)
+	if err == nil && l.Value != nil && (l.Person != nil || l.User != nil) {
+		if err = verify(l.Key, l.Value); err == nil {
+			err = l.decode(row{string(l.Key), l.Value})
 		}
 	}
-	if nPeople != in.header.People || nUsers != in.header.Users {
-		return in.fault("it holds %d people and %d users, and counts %d and %d", nPeople, nUsers, in.header.People, in.header.Users)
+	if l.Person != nil && l.Person.Email == "" || l.User != nil && (l.User.ID == 0 || l.Person != nil) {
+		return line{}, err // no row
 	}
+	return l, err
+}
+
+// mergeInto makes u, and what s knows of the same user, one row: the newer one. What was
+// announced stays so, also if only the older one says it.
+func mergeInto(s *Store, u *User) error {
+	older, found, err := s.User(u.ID)
+	if err != nil || !found {
+		return err
+	}
+	newer := *u
+	if older.changed().After(newer.changed()) {
+		older, newer = newer, older
+	}
+	if newer.Intent == nil {
+		newer.Intent = older.Intent
+	}
+	*u = newer
 	return nil
 }
 
-// merge makes one row of two of a user: the newer one. What was announced stays so,
-// also if only the older one says it.
-func merge(a, b User) User {
-	if a.changed().After(b.changed()) {
-		a, b = b, a
-	}
-	if b.Intent == nil {
-		b.Intent = a.Intent
-	}
-	return b
-}
-
 // changed is when the row says that something happened for the last time.
-func (u *User) changed() time.Time {
-	var sent, announced, failed time.Time
+func (u *User) changed() (last time.Time) {
+	later := func(at time.Time) {
+		if at.After(last) {
+			last = at
+		}
+	}
 	if u.Sent != nil {
-		sent = u.Sent.At
+		later(u.Sent.At)
 	}
 	if u.Intent != nil {
-		announced = u.Intent.At
+		later(u.Intent.At)
 	}
 	if u.Failure != nil {
-		failed = u.Failure.At
+		later(u.Failure.At)
 	}
-	return slices.MaxFunc([]time.Time{sent, announced, failed}, time.Time.Compare)
+	return last
 }

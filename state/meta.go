@@ -39,14 +39,12 @@ func (s *Store) Meta(name string, v any) (found bool, err error) {
 	if s.db == nil {
 		return false, nil
 	}
-	err = s.guard(func() error {
-		return s.db.View(func(tx *bbolt.Tx) (err error) {
-			found, err = readFact(tx, name, v)
-			return err
-		})
+	err = s.view(func(tx *bbolt.Tx) (err error) {
+		found, err = readFact(tx, name, v)
+		return err
 	})
 	if err != nil {
-		return false, s.unreadable(fmt.Errorf("read the fact %q: %w", name, err))
+		return false, s.damaged(fmt.Errorf("read the fact %q: %w", name, err))
 	}
 	return found, nil
 }
@@ -87,7 +85,7 @@ func putFact(tx *bbolt.Tx, name string, v any) error {
 		return err
 	}
 	if name != schemaKey {
-		data = seal([]byte(name), append(make([]byte, checksumSize), data...))
+		data = seal([]byte(name), data)
 	}
 	return tx.Bucket(facts).Put([]byte(name), data)
 }
@@ -116,20 +114,6 @@ func tallyOf(tx *bbolt.Tx, table []byte) (t tally, err error) {
 		return tally{}, fmt.Errorf("read the number of %s: %w", table, err)
 	case !found || t.Rows < 0:
 		return tally{}, fmt.Errorf("the number of %s is missing", table)
-	}
-	return t, nil
-}
-
-func (v *Snapshot) tally(table []byte) (t tally, err error) {
-	if v.tx == nil {
-		return tally{}, nil
-	}
-	err = v.s.guard(func() (err error) {
-		t, err = tallyOf(v.tx, table)
-		return err
-	})
-	if err != nil {
-		return tally{}, v.s.unreadable(err)
 	}
 	return t, nil
 }

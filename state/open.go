@@ -18,9 +18,6 @@ import (
 // enough for one that is just ending.
 const lockWait = 300 * time.Millisecond
 
-// newKind is in the names of states that do not have their own yet.
-const newKind = ".new-"
-
 // Options of Open.
 type Options struct {
 	// ReadOnly opens without changing the file; a missing file reads as empty.
@@ -48,13 +45,12 @@ func Open(path string, o Options) (*Store, error) {
 			return nil, access(path, err)
 		} // or another run was faster
 	case err != nil:
-		return nil, &AccessError{Path: path, Err: err}
+		return nil, access(path, err)
 	case fi.IsDir():
-		return nil, &AccessError{Path: path, Err: errors.New("is a directory")}
+		return nil, access(path, errors.New("is a directory"))
 	case !fi.Mode().IsRegular(): // opening a FIFO would wait for its other end
-		return nil, &AccessError{Path: path, Err: errors.New("is not a regular file")}
-	case fi.Size() == 0:
-		// bbolt would begin a new database here.
+		return nil, access(path, errors.New("is not a regular file"))
+	case fi.Size() == 0: // bbolt would begin a new database here
 		return nil, s.damaged(errors.New("it is empty"))
 	}
 	if err := s.open(bbolt.Options{ReadOnly: o.ReadOnly}); err != nil {
@@ -63,7 +59,7 @@ func Open(path string, o Options) (*Store, error) {
 	}
 	if s.Current() != nil { // while this waited, another file took its place
 		s.release()
-		return nil, lockedError(path)
+		return nil, &LockedError{path, readHolder(path)}
 	}
 	if !o.ReadOnly {
 		sweep(path)
@@ -86,18 +82,14 @@ func vanished(path string) error {
 // and a state that is written anew does not take the place of a link. A link to a
 // disk that is not mounted is no new state.
 func target(path string) (string, error) {
-	fi, err := os.Lstat(path)
-	if err != nil || fi.Mode()&fs.ModeSymlink == 0 {
+	if fi, err := os.Lstat(path); err != nil || fi.Mode()&fs.ModeSymlink == 0 {
 		return path, nil
 	}
 	to, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = errors.New("is a link to a file that does not exist")
 	}
-	if err != nil {
-		return "", &AccessError{Path: path, Err: err}
-	}
-	return to, nil
+	return to, access(path, err)
 }
 
 // Current reports, as an *Error, that the file was deleted since Open, or that
@@ -111,15 +103,12 @@ func (s *Store) Current() error {
 	if err != nil {
 		return access(s.path, err)
 	}
-	named, err := os.Lstat(s.path)
-	gone := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !gone {
-		return access(s.path, err)
-	}
 	message := "was replaced by another file while it was open"
-	switch {
-	case gone:
+	switch named, err := os.Lstat(s.path); {
+	case errors.Is(err, fs.ErrNotExist):
 		message = "was deleted while it was open"
+	case err != nil:
+		return access(s.path, err)
 	case os.SameFile(named, own):
 		return nil
 	}
@@ -127,21 +116,14 @@ func (s *Store) Current() error {
 		"and what was uploaded since that is uploaded once more")
 }
 
-// sweep removes what runs that were killed left half-written. Only the holder of the
-// lock, as the caller is, writes such files, but for new states: they are old enough
-// when nobody works on them any more.
+// sweep removes what runs that were killed left half-written, once it is old enough
+// that nobody works on it any more.
 func sweep(path string) {
 	dir, base := filepath.Split(path)
-	entries, err := os.ReadDir(filepath.Clean(dir))
-	if err != nil {
-		return // nothing depends on it
-	}
+	entries, _ := os.ReadDir(filepath.Clean(dir)) // nothing depends on it
 	for _, e := range entries {
-		for _, kind := range []string{".backup" + newKind, newKind} {
-			if !strings.HasPrefix(e.Name(), base+kind) {
-				continue
-			}
-			if fi, err := e.Info(); err == nil && (kind != newKind || time.Since(fi.ModTime()) > time.Hour) {
+		if rest, ours := strings.CutPrefix(e.Name(), base); ours && strings.Contains(rest, newKind) {
+			if fi, err := e.Info(); err == nil && time.Since(fi.ModTime()) > time.Hour {
 				os.Remove(filepath.Join(dir, e.Name()))
 			}
 		}
@@ -151,22 +133,28 @@ func sweep(path string) {
 // open opens and checks the file that is there.
 func (s *Store) open(o bbolt.Options) error {
 	o.Timeout = lockWait
-	o.NoStatistics = true
-	// bbolt panics over some damaged files, and reading beyond the end of a file
-	// cut short is a memory fault.
-	err := s.guard(func() (err error) {
+	err := s.guard(func() (err error) { // bbolt panics over some damaged files
 		s.db, err = database(s.path, o, &s.file)
 		return err
 	})
-	if err != nil {
-		return s.openError(err)
+	_, system := errors.AsType[syscall.Errno](err)
+	switch {
+	case err == nil:
+		return s.check()
+	case errors.Is(err, berrors.ErrTimeout):
+		return &LockedError{s.path, readHolder(s.path)}
+	case system: // it could not be read at all
+		return access(s.path, err)
+	case errors.Is(err, berrors.ErrInvalid):
+		err = errors.New("it is no state, or its beginning was overwritten or cut off")
 	}
-	return s.check()
+	return s.damaged(err)
 }
 
 // database opens bbolt's file at path, which is there. opened becomes the file, also
 // if bbolt panics.
 func database(path string, o bbolt.Options, opened **os.File) (*bbolt.DB, error) {
+	o.NoStatistics = true
 	o.FreelistType = bbolt.FreelistMapType
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
 		// Without O_CREATE: a file that vanished since is not begun anew.
@@ -189,81 +177,34 @@ func (s *Store) release() error {
 	return nil
 }
 
-// openError explains why bbolt could not open the file.
-func (s *Store) openError(err error) error {
-	_, system := errors.AsType[syscall.Errno](err)
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return lockedError(s.path)
-	case system: // it could not be read at all
-		return access(s.path, err)
-	case errors.Is(err, berrors.ErrInvalid):
-		err = errors.New("it is no state, or its beginning was overwritten or cut off")
-	}
-	return s.unreadable(err)
-}
-
 // check refuses a file that is cut short, of another version or of another program. It
 // reads a hundredth of the pages; every row has its own checksum.
 func (s *Store) check() error {
 	fi, err := s.file.Stat()
 	if err != nil {
-		return &AccessError{Path: s.path, Err: err}
+		return access(s.path, err)
 	}
 	version := 0
-	err = s.guard(func() error {
-		return s.db.View(func(tx *bbolt.Tx) (err error) {
-			if tx.Size() > fi.Size() {
-				return fmt.Errorf("it is cut short: %d bytes of %d", fi.Size(), tx.Size())
-			}
-			if version, err = s.version(tx); err != nil {
+	err = s.view(func(tx *bbolt.Tx) (err error) {
+		if tx.Size() > fi.Size() {
+			return fmt.Errorf("it is cut short: %d bytes of %d", fi.Size(), tx.Size())
+		}
+		if version, err = s.version(tx); err != nil {
+			return err
+		}
+		if _, err := checkPages(s.file, tx); err != nil {
+			return err
+		}
+		for _, table := range tables {
+			if _, err := tallyOf(tx, table); err != nil {
 				return err
 			}
-			if _, err := checkPages(s.file, tx); err != nil {
-				return err
-			}
-			for _, table := range tables {
-				if _, err := tallyOf(tx, table); err != nil {
-					return err
-				}
-			}
-			s.generation.Store(tx.Bucket(people).Sequence())
-			return nil
-		})
+		}
+		s.generation.Store(tx.Bucket(people).Sequence())
+		return nil
 	})
 	if err != nil {
-		return s.unreadable(err)
+		return s.damaged(err)
 	}
 	return s.migrate(version)
-}
-
-// version is that of the file's layout, one that this program can read.
-func (s *Store) version(tx *bbolt.Tx) (version int, err error) {
-	switch known, err := readFact(tx, schemaKey, &version); {
-	case err != nil:
-		return 0, err
-	case !known:
-		return 0, errors.New("it is a database of another program")
-	case version > schemaVersion():
-		return 0, refused(s.path, fmt.Sprintf("was written by a newer photosync (schema %d, this one knows %d)", version, schemaVersion()),
-			"run the newer photosync")
-	case version < firstSchema:
-		return 0, refused(s.path, fmt.Sprintf("has the format of a photosync from before the first release (schema %d), which is not read any more", version),
-			startAnew(s.path, ".old"))
-	}
-	for _, table := range tables {
-		if tx.Bucket(table) == nil {
-			return 0, errors.New("a table is missing")
-		}
-	}
-	return version, nil
-}
-
-// begin makes an empty state of an empty file.
-func begin(file string) error {
-	db, err := database(file, bbolt.Options{}, new(*os.File))
-	if err != nil {
-		return err
-	}
-	return errors.Join(db.Update(createTables), db.Close())
 }

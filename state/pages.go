@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"slices"
 
 	"go.etcd.io/bbolt"
 )
@@ -27,19 +28,21 @@ const (
 	freePages  = 16
 )
 
+func uint64At(b []byte, at int) uint64 { return binary.NativeEndian.Uint64(b[at:]) }
+
 // pages reads the pages of an open file.
 type pages struct {
 	file io.ReaderAt
 	size int64  // of a page
 	end  uint64 // number of pages
-	used []bool // the pages that are part of a tree
+	used []bool // the pages that are part of a tree, or the list of free pages
 }
 
 // checkPages makes sure that the pages of the file are trees, and that none of them
 // counts as free. It reads the branches, one of a hundred pages.
 func checkPages(file io.ReaderAt, tx *bbolt.Tx) (*pages, error) {
 	p := &pages{file: file, size: int64(tx.DB().Info().PageSize)}
-	root, free, err := p.meta()
+	root, list, err := p.meta()
 	if err != nil {
 		return nil, err
 	}
@@ -55,53 +58,50 @@ func checkPages(file io.ReaderAt, tx *bbolt.Tx) (*pages, error) {
 			return nil, err
 		}
 	}
-	return p, p.free(free)
+	return p, p.rest(list)
 }
 
 // meta reads the newer one of the two pages that lead to all others. Both are sound
 // in every file that bbolt has written, also after a crash: a page is written in one
 // piece, and the other one is left alone.
-func (p *pages) meta() (root, free uint64, err error) {
+func (p *pages) meta() (root, list uint64, err error) {
 	newest := uint64(0)
 	for i := range int64(2) {
 		m := make([]byte, metaSize)
 		if _, err := p.file.ReadAt(m, i*p.size+pageHeader); err != nil {
 			return 0, 0, err
 		}
-		field := func(at int) uint64 { return binary.NativeEndian.Uint64(m[at:]) }
 		h := fnv.New64a()
 		h.Write(m[:metaSize-8])
-		if h.Sum64() != field(56) {
+		if h.Sum64() != uint64At(m, 56) {
 			return 0, 0, errors.New("one of its two first pages does not match its checksum: the last change may be lost")
 		}
-		if transaction := field(48); transaction >= newest {
-			root, free, p.end, newest = field(16), field(32), field(40), transaction
+		if transaction := uint64At(m, 48); transaction >= newest {
+			root, list, p.end, newest = uint64At(m, 16), uint64At(m, 32), uint64At(m, 40), transaction
 		}
 	}
-	return root, free, nil
+	return root, list, nil
 }
 
-// page reads a page: its kind, and its elements if it has some of this size.
-func (p *pages) page(id uint64, element int) (kind uint16, elements []byte, err error) {
-	head := make([]byte, p.size)
-	if _, err := p.file.ReadAt(head, int64(id)*p.size); err != nil {
+// page reads a page: its kind, and its elements of this size, if it is no leaf.
+func (p *pages) page(id uint64, element uint64) (kind uint16, elements []byte, err error) {
+	head, at := make([]byte, pageHeader+8), int64(id)*p.size
+	if _, err := p.file.ReadAt(head, at); err != nil {
 		return 0, nil, err
 	}
 	kind = binary.NativeEndian.Uint16(head[8:])
-	count, first := int(binary.NativeEndian.Uint16(head[10:])), pageHeader
+	count := uint64(binary.NativeEndian.Uint16(head[10:]))
+	at += pageHeader
 	switch {
-	case binary.NativeEndian.Uint64(head) != id:
+	case uint64At(head, 0) != id:
 		return 0, nil, fmt.Errorf("page %d says that it is another", id)
 	case kind == leafPage:
 		return kind, nil, nil
 	case kind == freePages && count == 0xffff: // then the number is the first element
-		count, first = int(min(binary.NativeEndian.Uint64(head[first:]), p.end)), first+element
+		count, at = min(uint64At(head, pageHeader), p.end), at+8
 	}
-	if end := first + count*element; end <= len(head) {
-		return kind, head[first:end], nil
-	}
-	elements = make([]byte, count*element) // more pages follow this one
-	_, err = p.file.ReadAt(elements, int64(id)*p.size+int64(first))
+	elements = make([]byte, count*element) // also from the pages that follow this one
+	_, err = p.file.ReadAt(elements, at)
 	return kind, elements, err
 }
 
@@ -124,19 +124,18 @@ func (p *pages) tree(root uint64) error {
 			case kind != branchPage || len(elements) == 0:
 				return fmt.Errorf("page %d is of the wrong kind", id)
 			}
-			for at := 8; at < len(elements); at += 16 {
-				child := binary.NativeEndian.Uint64(elements[at:])
-				if err := p.use(child); err != nil {
+			for e := range slices.Chunk(elements, 16) {
+				below = append(below, uint64At(e, 8))
+				if err := p.use(uint64At(e, 8)); err != nil {
 					return err
 				}
-				below = append(below, child)
 			}
 		}
 		level = below
 	}
 }
 
-// use notes that a page is part of a tree; it can be part of one only once.
+// use notes that something leads to a page; only one thing can.
 func (p *pages) use(id uint64) error {
 	switch {
 	case id < 2 || id >= p.end:
@@ -148,51 +147,42 @@ func (p *pages) use(id uint64) error {
 	return nil
 }
 
-// free checks the list of free pages, which is at a page, and that every page is part
-// of something.
-func (p *pages) free(id uint64) error {
-	var kind uint16
-	var elements []byte
-	err := errors.New("the list of free pages is missing")
-	if id < p.end && !p.used[id] {
-		kind, elements, err = p.page(id, 8)
+// rest checks the list of free pages, and that all pages to which nothing leads are free
+// or belong to the page before them, which needs more than one: a branch that has lost
+// some of its elements would lose the rows below them.
+func (p *pages) rest(list uint64) error {
+	if err := p.use(list); err != nil {
+		return err
 	}
+	kind, elements, err := p.page(list, 8)
 	if err == nil && kind != freePages {
-		err = fmt.Errorf("page %d is of the wrong kind", id)
+		err = fmt.Errorf("page %d is of the wrong kind", list)
 	}
 	if err != nil {
 		return err
 	}
 	free, last := make([]bool, p.end), uint64(1) // the first two are never free
-	for at := 0; at < len(elements); at += 8 {
-		id := binary.NativeEndian.Uint64(elements[at:])
+	for e := range slices.Chunk(elements, 8) {
+		id := uint64At(e, 0)
 		if id <= last || id >= p.end || p.used[id] {
 			return errors.New("the list of free pages is wrong")
 		}
 		free[id], last = true, id
 	}
-	p.used[id] = true
-	return p.rest(free)
-}
-
-// rest makes sure that every page that is neither part of a tree nor free belongs to
-// the page before it, which needs more than one: a branch that has lost some of its
-// elements would lose the rows below them.
-func (p *pages) rest(free []bool) error {
-	end, head := uint64(2), make([]byte, pageHeader) // end: of the page before, with those that belong to it
-	for id, last := uint64(2), uint64(0); id < p.end; id++ {
-		switch {
-		case p.used[id] || free[id]:
-			last, end = id, 0
-			continue
-		case end == 0 && p.used[last]:
-			if _, err := p.file.ReadAt(head, int64(last)*p.size); err != nil {
-				return err
-			}
-			end = last + 1 + uint64(binary.NativeEndian.Uint32(head[12:]))
+	head := make([]byte, pageHeader)
+	for id := uint64(2); id < p.end; id++ {
+		first := id
+		for id < p.end && !p.used[id] && !free[id] {
+			id++
 		}
-		if id >= end {
-			return fmt.Errorf("page %d belongs to nothing", id)
+		if id == first {
+			continue
+		}
+		if _, err := p.file.ReadAt(head, int64(first-1)*p.size); err != nil {
+			return err
+		}
+		if overflow := binary.NativeEndian.Uint32(head[12:]); !p.used[first-1] || uint64(overflow) < id-first {
+			return fmt.Errorf("page %d belongs to nothing", first)
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -11,9 +10,8 @@ import (
 
 // Snapshot is the state as it was at one moment. It is for one goroutine.
 type Snapshot struct {
-	s             *Store
-	tx            *bbolt.Tx     // nil: there is no file
-	people, users *bbolt.Cursor // for single rows
+	s  *Store
+	tx *bbolt.Tx // nil: there is no file
 }
 
 // View calls f with the state as it is now; what is written meanwhile is not seen.
@@ -24,97 +22,69 @@ func (s *Store) View(f func(*Snapshot) error) error {
 		return f(v)
 	}
 	err := s.guard(func() (err error) {
-		if v.tx, err = s.db.Begin(false); err == nil {
-			v.people, v.users = v.tx.Bucket(people).Cursor(), v.tx.Bucket(users).Cursor()
-		}
+		v.tx, err = s.db.Begin(false)
 		return err
 	})
-	if v.tx != nil {
-		defer v.tx.Rollback()
-	}
 	if err != nil {
 		return err
 	}
+	defer v.tx.Rollback()
 	return f(v)
 }
 
 // Person returns the row of the person with this canonical address. That it is not
 // found is certain: damage is an error.
 func (v *Snapshot) Person(email string) (p Person, found bool, err error) {
-	err = v.find(v.people, []byte(email), func(value []byte) (err error) {
+	found, err = v.find(people, []byte(email), func(value []byte) (err error) {
 		p, err = decodePerson(email, value)
-		found = err == nil
 		return err
 	})
-	if err != nil {
-		return Person{}, false, v.damaged(personName(email), err)
-	}
-	return p, found, nil
+	return p, found, err
 }
 
 // User returns the row of the user with this id. That it is not found is certain:
 // damage is an error.
 func (v *Snapshot) User(id int64) (u User, found bool, err error) {
-	err = v.find(v.users, userKey(id), func(value []byte) (err error) {
+	found, err = v.find(users, userKey(id), func(value []byte) (err error) {
 		u, err = decodeUser(id, value)
-		found = err == nil
 		return err
 	})
-	if err != nil {
-		return User{}, false, v.damaged(userName(id), err)
-	}
-	return u, found, nil
+	return u, found, err
 }
 
-// find calls decode with the verified value of key, if there is one. If there is none,
-// the two rows on either side of its place must be whole and in order: a search that a
-// damaged key leads astray ends beside that key.
-func (v *Snapshot) find(c *bbolt.Cursor, key []byte, decode func([]byte) error) error {
+// find calls decode with the verified value of key, if there is one. That there is none
+// is certain if the table is whole, and its rows on either side of the place are in order:
+// no page above them has led the search astray.
+func (v *Snapshot) find(table, key []byte, decode func(value []byte) error) (found bool, err error) {
 	if v.tx == nil {
-		return nil
+		return false, nil
 	}
-	return v.s.guard(func() error {
-		k, value := c.Seek(key)
-		if k != nil && bytes.Equal(k, key) {
-			if err := verify(k, value); err != nil {
+	err = v.s.guard(func() error {
+		c := v.tx.Bucket(table).Cursor()
+		after, value := c.Seek(key)
+		if found = bytes.Equal(after, key); found {
+			if err := verify(key, value); err != nil {
 				return err
 			}
 			return decode(value)
 		}
-		return proveAbsent(c, key)
-	})
-}
-
-// proveAbsent is nil if the rows around the place of key show that it is not there.
-func proveAbsent(c *bbolt.Cursor, key []byte) error {
-	var around [4]struct{ key, value []byte } // two before, two after
-	after, _ := c.Seek(key)
-	if after == nil {
-		around[1].key, around[1].value = c.Last()
-	} else {
-		around[1].key, around[1].value = c.Prev()
-	}
-	if around[1].key != nil {
-		around[0].key, around[0].value = c.Prev()
-	}
-	if after != nil {
-		around[2].key, around[2].value = c.Seek(key)
-		around[3].key, around[3].value = c.Next()
-	}
-	var last []byte
-	for i, r := range around {
-		if r.key == nil {
-			continue
+		back := c.Prev
+		if after == nil {
+			back = c.Last
 		}
-		if err := verify(r.key, r.value); err != nil {
-			return err
-		}
-		if last != nil && bytes.Compare(last, r.key) >= 0 || i < 2 == (bytes.Compare(r.key, key) >= 0) {
+		before, _ := back()
+		if before != nil && bytes.Compare(before, key) >= 0 || after != nil && bytes.Compare(after, key) < 0 {
 			return errOrder
 		}
-		last = r.key
+		return nil
+	})
+	if err != nil {
+		return false, v.damaged(table, string(key), err)
 	}
-	return nil
+	if _, whole := v.s.whole.Load(string(table)); !found && !whole {
+		return false, v.check(table)
+	}
+	return found, nil
 }
 
 // Row is a person's row of which only the fixed part was read.
@@ -124,14 +94,14 @@ type Row struct {
 	Winner      uint8
 	Note        uint8
 	v           *Snapshot
-	value       string
+	value       []byte
 }
 
 // Person reads the rest of the row.
 func (r Row) Person() (Person, error) {
-	p, err := decodePerson(r.Email, []byte(r.value))
+	p, err := decodePerson(r.Email, r.value)
 	if err != nil {
-		return Person{}, r.v.damaged(personName(r.Email), err)
+		return Person{}, r.v.damaged(people, r.Email, err)
 	}
 	return p, nil
 }
@@ -143,12 +113,9 @@ func (v *Snapshot) People() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for r, err := range v.rows(people) {
 			row := Row{v: v, Email: r.key, value: r.value}
-			if err == nil && len(r.value) < personHead {
-				err = v.damaged(personName(r.key), errors.New("it is too short"))
-			}
 			if err == nil {
-				copy(row.Fingerprint[:], r.value[checksumSize:])
-				row.Winner, row.Note = r.value[personHead-2], r.value[personHead-1]
+				row.Fingerprint, row.Winner, row.Note, err = decodeHead(r.value)
+				err = v.damaged(people, r.key, err)
 			}
 			if !yield(row, err) || err != nil {
 				return
@@ -164,10 +131,8 @@ func (v *Snapshot) Users() iter.Seq2[User, error] {
 		for r, err := range v.rows(users) {
 			var u User
 			if err == nil {
-				id := idOf([]byte(r.key))
-				if u, err = decodeUser(id, []byte(r.value)); err != nil {
-					err = v.damaged(userName(id), err)
-				}
+				u, err = decodeUser(idOf([]byte(r.key)), r.value)
+				err = v.damaged(users, r.key, err)
 			}
 			if !yield(u, err) || err != nil {
 				return
@@ -176,17 +141,23 @@ func (v *Snapshot) Users() iter.Seq2[User, error] {
 	}
 }
 
-// check reads every row, as far as its checksum: what is within was written by this
-// package.
-func (v *Snapshot) check() error {
-	for _, table := range tables {
-		for _, err := range v.rows(table) {
-			if err != nil {
-				return err
-			}
+// check reads every row of a table, as far as its checksum: what is within was written
+// by this package.
+func (v *Snapshot) check(table []byte) error {
+	for _, err := range v.rows(table) {
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// checkAll reads every row.
+func (v *Snapshot) checkAll() error {
+	if err := v.check(people); err != nil {
+		return err
+	}
+	return v.check(users)
 }
 
 // Person is Snapshot.Person for one look.
@@ -209,25 +180,39 @@ func (s *Store) User(id int64) (u User, found bool, err error) {
 
 // Len is how many people and users the state has.
 func (s *Store) Len() (nPeople, nUsers int, err error) {
-	err = s.View(func(v *Snapshot) error {
-		p, err := v.tally(people)
+	if s.db == nil {
+		return 0, 0, nil
+	}
+	err = s.view(func(tx *bbolt.Tx) error {
+		p, err := tallyOf(tx, people)
 		if err != nil {
 			return err
 		}
-		u, err := v.tally(users)
+		u, err := tallyOf(tx, users)
 		nPeople, nUsers = p.Rows, u.Rows
 		return err
 	})
-	return nPeople, nUsers, err
+	if err != nil {
+		return 0, 0, s.damaged(err)
+	}
+	return nPeople, nUsers, nil
 }
 
-func personName(email string) string { return fmt.Sprintf("person %.80q", email) }
-func userName(id int64) string       { return fmt.Sprintf("user %d", id) }
-
-// damaged says which row is.
-func (v *Snapshot) damaged(name string, err error) error {
-	if d, ok := errors.AsType[*DamagedError](err); ok {
-		return d
+// damaged says which row is, if any.
+func (v *Snapshot) damaged(table []byte, key string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return v.s.damaged(fmt.Errorf("the row of %s: %w", name, err))
+	if hintOf(err) == "" {
+		err = fmt.Errorf("the row of %s: %w", nameOf(table, key), err)
+	}
+	return v.s.damaged(err)
+}
+
+// nameOf is the name of a row for people.
+func nameOf(table []byte, key string) string {
+	if bytes.Equal(table, users) {
+		return fmt.Sprintf("user %d", idOf([]byte(key)))
+	}
+	return fmt.Sprintf("person %.80q", key)
 }

@@ -32,9 +32,9 @@ type Store struct {
 	db         *bbolt.DB // nil: read-only, and there is no file
 	file       *os.File  // the one that db has open
 	holder     holder
-	group      group
-	writes     int // transactions so far, one at a time
+	writing    sync.Mutex
 	generation atomic.Uint64
+	whole      sync.Map    // the tables of which every row was read, and none is missing
 	broken     atomic.Bool // bbolt panicked, and may hold its own locks for good
 
 	backup     sync.Once // looked for once, when it is needed
@@ -47,10 +47,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.holder.remove(s.path) // while the lock is still ours
-	if err := s.release(); err != nil {
-		return &AccessError{Path: s.path, Err: err}
-	}
-	return nil
+	return access(s.path, s.release())
 }
 
 // Generation is a number that grows with every write, also across runs. It is 0
@@ -69,6 +66,8 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	return s.guard(func() error {
 		var generation uint64
 		err := s.db.Update(func(tx *bbolt.Tx) (err error) {
@@ -78,15 +77,16 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 			generation, err = tx.Bucket(people).NextSequence()
 			return err
 		})
-		if err != nil {
-			return access(s.path, err)
+		if err == nil {
+			s.generation.Store(generation)
 		}
-		// Two writers may come here in either order.
-		for old := s.generation.Load(); old < generation && !s.generation.CompareAndSwap(old, generation); {
-			old = s.generation.Load()
-		}
-		return nil
+		return access(s.path, err)
 	})
+}
+
+// view runs f in a read transaction.
+func (s *Store) view(f func(*bbolt.Tx) error) error {
+	return s.guard(func() error { return s.db.View(f) })
 }
 
 // guard turns bbolt's panics over damaged pages, and the memory faults of a file

@@ -11,8 +11,12 @@ import (
 
 var errOrder = errors.New("it is out of place")
 
-// row is a row as it is stored, verified.
-type row struct{ key, value string }
+// row is a verified copy of a row as it is stored. Whoever looks at it may take time,
+// or panic, and neither is the file's concern.
+type row struct {
+	key   string
+	value []byte
+}
 
 // rows yields every row of a table by key, and checks each row, the order, and in
 // the end the tally of the table. The sequence ends after an error.
@@ -21,13 +25,16 @@ func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 		if v.tx == nil {
 			return
 		}
-		want, err := v.tally(table)
-		w := walker{cursor: v.tx.Bucket(table).Cursor()}
+		var w walker
+		var want tally
+		err := v.s.guard(func() (err error) {
+			w.cursor = v.tx.Bucket(table).Cursor()
+			want, err = tallyOf(v.tx, table)
+			return err
+		})
 		for err == nil {
-			// The row is a copy: whoever looks at it may take time, or panic, and neither
-			// is the file's concern.
 			if err = v.s.guard(w.next); err != nil {
-				err = v.damaged(nameOf(table, w.row.key), err)
+				err = v.damaged(table, w.row.key, err)
 			} else if w.row.key == "" {
 				break
 			} else if !yield(w.row, nil) {
@@ -42,26 +49,20 @@ func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 			err = fmt.Errorf("some of the %s are older than what was written last", table)
 		}
 		if err != nil {
-			yield(row{}, v.s.unreadable(err))
+			yield(row{}, v.s.damaged(err))
+			return
 		}
+		v.s.whole.Store(string(table), true)
 	}
-}
-
-// nameOf is the name of a row for people.
-func nameOf(table []byte, key string) string {
-	if bytes.Equal(table, users) {
-		return userName(idOf([]byte(key)))
-	}
-	return personName(key)
 }
 
 // maxValue is more than any value takes.
 const maxValue = 16 << 20
 
-// walkPages is how much is walked over until the pages are given back. Linux maps
+// walkBytes is how much is walked over until the mapped pages are given back. Linux maps
 // 16 pages where one is read, and in a file with years of changes those around it
 // are of others: this takes up to 16 times as much memory.
-const walkPages = 256 << 10
+const walkBytes = 256 << 10
 
 // walker goes from row to row.
 type walker struct {
@@ -78,10 +79,9 @@ func (w *walker) next() error {
 		step = w.cursor.First
 	}
 	key, value := step()
-	if key == nil || w.walked >= walkPages {
+	if key == nil || w.walked >= walkBytes {
 		w.walked = 0
-		tx := w.cursor.Bucket().Tx()
-		releasePages(tx.DB().Info().Data, tx.Size())
+		releasePages(w.cursor.Bucket().Tx())
 	}
 	if key == nil {
 		w.row = row{}
@@ -91,14 +91,13 @@ func (w *walker) next() error {
 		return errValue
 	}
 	w.walked += len(key) + len(value)
-	w.row.key = string(key)
+	w.row = row{string(key), bytes.Clone(value)}
 	if err := verify(key, value); err != nil {
 		return err
 	}
+	w.seen.add(value)
 	if w.row.key <= before {
 		return errOrder
 	}
-	w.row.value = string(value)
-	w.seen.add(value)
 	return nil
 }

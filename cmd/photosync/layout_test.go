@@ -13,24 +13,25 @@ import (
 // never run back up: adapters know neither the plan nor Smartsheet nor each other.
 var allowed = map[string][]string{
 	"cmd/photosync":       {"*"},
-	"cmd/internal/config": {},
-	"cmd/internal/notify": {"sync/outcome", "sync/report"},
+	"cmd/internal/config": {"sync/foreign"},
+	"cmd/internal/notify": {"sync/foreign", "sync/report"},
 	// The explanation and the records of the state are printed as job and state have them:
 	// twins of these types would only copy fields.
-	"cmd/internal/console":      {"sync/report", "sync/outcome", "sync/job", "sync/smartsheet", "state"},
+	"cmd/internal/console":      {"sync/report", "sync/outcome", "sync/foreign", "sync/job", "sync/smartsheet", "state"},
 	"cmd/internal/checkup":      {"cmd/internal/config", "cmd/internal/console", "sources", "state", "sync/job", "sync/match", "sync/outcome", "sync/photo", "sync/plan", "sync/report", "sync/smartsheet"},
 	"sync/job":                  {"sources", "state", "sync/match", "sync/outcome", "sync/photo", "sync/plan", "sync/upload", "sync/report", "sync/smartsheet"},
 	"sync/match":                {"sources", "state", "sync/plan", "sync/smartsheet"},
 	"sync/plan":                 {"sources", "state", "sync/outcome"},
 	"sync/upload":               {"sources", "state", "sync/outcome", "sync/plan", "sync/photo", "sync/report", "sync/smartsheet"},
 	"sync/photo":                {},
-	"sync/smartsheet":           {},
+	"sync/smartsheet":           {"sync/foreign"},
 	"sync/smartsheet/simulator": {"sync/smartsheet"},
+	"sync/foreign":              {}, // imported by whoever takes in or shows text from outside
 	"sync/outcome":              {},
-	"sync/report":               {"sync/outcome"},
-	"sources":                   {},
+	"sync/report":               {"sync/foreign", "sync/outcome"},
+	"sources":                   {"sync/foreign"},
 	"sources/folder":            {"sources"},
-	"sources/ldap":              {"sources"},
+	"sources/ldap":              {"sources", "sync/foreign"},
 	"sources/ldap/slapdtest":    {},
 	"sources/sourcetest":        {"sources"},
 	"state":                     {},

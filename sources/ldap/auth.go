@@ -3,6 +3,7 @@ package ldap
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,7 +60,11 @@ func accountProblem(res *ldap.SimpleBindResult, err error) error {
 	if !wrong || ldap.IsErrorWithCode(err, ldap.LDAPResultUnwillingToPerform) {
 		return err // 389 Directory Server says locked, too, of an account that is disabled
 	}
-	return &problem{text: strings.ToLower(policy.ErrorString), hint: hint, final: true, err: err}
+	says := errors.New(strings.ToLower(policy.ErrorString))
+	if err != nil {
+		says = fmt.Errorf("%w: %w", says, err)
+	}
+	return &problem{says, hint, true}
 }
 
 // currentUser is a client for the user whom photosync runs as; nil: only Windows has it.
@@ -76,28 +81,23 @@ func (s *Source) bindKerberos(c *conn) error {
 	if s.o.Kerberos.Keytab != "" {
 		client, who = s.keytab, s.o.Kerberos.Principal
 	}
-	krb, err := client(c)
-	if err != nil {
-		return kerberosProblem(err)
-	}
-	defer krb.Close()
 	service := cmp.Or(s.o.Kerberos.Service, "ldap/"+c.at.host)
-	if err := c.GSSAPIBind(krb, service, ""); err != nil {
-		if _, answered := resultCode(err); answered {
-			return err
-		}
-		return kerberosProblem(fmt.Errorf("%s for %s: %w", who, service, err))
+	krb, err := client(c)
+	if err == nil {
+		defer krb.Close()
+		err = c.GSSAPIBind(krb, service, "")
 	}
-	return nil
+	if _, answered := resultCode(err); err == nil || answered {
+		return err
+	}
+	return &problem{error: fmt.Errorf("kerberos: %s for %s: %w", who, service, err),
+		hint: "check kerberos.principal, keytab and config, that the clocks agree, and that the server is called by the name in its service principal"}
 }
 
 // keytab is a client with the key of a file.
 func (s *Source) keytab(*conn) (kerberos, error) {
 	k := s.o.Kerberos
-	name, realm := k.Principal, ""
-	if i := strings.LastIndex(name, "@"); i >= 0 {
-		name, realm = name[:i], name[i+1:]
-	}
+	name, realm, _ := strings.Cut(k.Principal, "@")
 	// Active Directory answers FAST in a way that the client does not understand.
 	krb, err := gssapi.NewClientWithKeytab(name, realm, k.Keytab, k.Config, client.DisablePAFXFAST(true))
 	if err != nil {
@@ -131,9 +131,4 @@ func rotate(token []byte) []byte {
 	out := slices.Concat(token[:header], data[at:], data[:at])
 	binary.BigEndian.PutUint16(out[6:], uint16(ec))
 	return out
-}
-
-// kerberosProblem is a ticket that could not be had.
-func kerberosProblem(err error) error {
-	return &problem{text: "kerberos", err: err, hint: "check kerberos.principal, keytab and config, that the clocks agree, and that the server is called by the name in its service principal"}
 }

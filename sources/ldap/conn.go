@@ -52,10 +52,7 @@ func parseAddress(raw string) (address, error) {
 	if err != nil || u.User != nil || u.Hostname() == "" || u.Scheme != "ldap" && u.Scheme != "ldaps" {
 		return address{}, errors.New("want ldap://, ldaps:// or ldapi://, without a user or password in it")
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme]
-	}
+	port := cmp.Or(u.Port(), map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme])
 	return address{raw, "tcp", net.JoinHostPort(u.Hostname(), port), u.Hostname(), u.Scheme == "ldaps"}, nil
 }
 
@@ -91,30 +88,24 @@ func (f *faults) tls(o TLS) *tls.Config {
 // conn is a connection to one server, for one user at a time.
 type conn struct {
 	*ldap.Conn
-	wire        *wire
-	at          address
-	index       int // of at among the addresses
-	server      server
-	page        int               // how many entries of a listing are asked for at once; 0: all
-	group       *group            // MemberOf, as the last listing resolved it; nil: there is none, or it was not resolved
-	schema      *string           // what the server knows of attributes, lower case; nil: not asked yet
-	certificate *x509.Certificate // of the server; nil: no TLS
-	passed      []error           // why the addresses before it were passed over, when it was made
+	wire   *wire
+	at     address
+	server server
+	page   int     // how many entries of a listing are asked for at once; 0: all
+	group  *group  // MemberOf, as the last listing resolved it; nil: there is none, or it was not resolved
+	types  string  // the attributes that the server knows, in lower case; empty: not asked yet
+	passed []error // why the addresses before it were passed over, when it was made
 }
 
 // dial connects, encrypts, binds, and asks what kind of server it is.
-func (s *Source) dial(ctx context.Context, index int) (*conn, error) {
-	at := s.addresses[index]
+func (s *Source) dial(ctx context.Context, at address) (*conn, error) {
 	nc, err := s.encrypted(ctx, at)
 	if err != nil {
 		return nil, err
 	}
 	w := newWire(nc, s.o.IdleTimeout)
-	c := &conn{Conn: ldap.NewConn(w, at.tls), wire: w, at: at, index: index}
+	c := &conn{Conn: ldap.NewConn(w, at.tls), wire: w, at: at}
 	c.Start()
-	if t, ok := nc.(*tls.Conn); ok {
-		c.certificate = t.ConnectionState().PeerCertificates[0]
-	}
 	op := "bind"
 	if err = c.do(ctx, nil, func() error { return s.bind(c) }); err == nil {
 		op = "ask about"
@@ -207,19 +198,21 @@ func (c *conn) read(ctx context.Context, dn, filter string, attributes ...string
 	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
 		return nil, nil
 	}
+	if err == nil && found != nil && found.tooLarge > 0 {
+		err = final("", "entry %q is too large to be read: it has %d bytes, or too many values", found.dn, found.tooLarge)
+	}
 	return found, err
 }
 
 const anything = "(objectClass=*)"
 
-// request is a new search: one that is used again keeps the controls of before.
-func request(base string, scope int, filter string, attributes []string, controls ...ldap.Control) *ldap.SearchRequest {
-	return ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, 0, 0, false, filter, attributes, controls)
+func request(base string, scope int, filter string, attributes []string) *ldap.SearchRequest {
+	return ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, 0, 0, false, filter, attributes, nil)
 }
 
 // search is a new search for people.
-func (s *Source) search(filter string, attributes []string, controls ...ldap.Control) *ldap.SearchRequest {
-	req := request(s.o.BaseDN, ldap.ScopeWholeSubtree, filter, attributes, controls...)
+func (s *Source) search(filter string, attributes []string) *ldap.SearchRequest {
+	req := request(s.o.BaseDN, ldap.ScopeWholeSubtree, filter, attributes)
 	if s.o.Deref {
 		req.DerefAliases = ldap.DerefAlways
 	}

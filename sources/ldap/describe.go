@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,61 +12,39 @@ import (
 )
 
 // Describe implements sources.Describer: of the entry, what makes its Person, its
-// photo and its mark, and the attributes that the filters ask about.
+// photo and its mark.
 func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources.Fact, err error) {
-	err = s.withServer(ctx, "describe", func(ctx context.Context, c *conn) (bool, error) {
-		names := s.shown()
+	names := append(slices.Clone(s.o.EmailAttributes), "displayName")
+	err = s.withServer(ctx, "describe", func(c *conn) error {
+		facts = nil
+		add := func(name, value string) { facts = append(facts, sources.Fact{Name: name, Value: sources.Text(value)}) }
+		add("server", c.at.raw)
 		all := slices.Concat(names, s.o.PhotoAttributes, keyAttributes(c.server), s.marks.attributes(c.server))
-		facts = []sources.Fact{{Name: "server", Value: c.at.raw}, {Name: "entry", Value: sources.ErrGone.Error()}}
-		err := s.find(ctx, c, []sources.Ref{ref}, anything, all, func(e *entry, _ sources.Ref) error {
-			facts = append(facts[:1], s.facts(e, names, c.server)...)
+		found := false
+		err := s.find(ctx, c, slices.Values([]sources.Ref{ref}), anything, all, func(e *entry, _ sources.Ref) error {
+			found = true
+			add("dn", e.dn)
+			add("key", key(e))
+			for _, name := range names {
+				for _, v := range e.texts(name) {
+					add(name, v)
+				}
+			}
+			mark, _ := s.marks.of(e, c.server, s.now())
+			_, mark, _ = strings.Cut(mark, "/") // what it is made of
+			add("mark", cmp.Or(mark, "none that can be trusted: every run reads the photo"))
+			s.describePhotos(e, add)
 			return nil
 		})
-		return false, err
+		if err == nil && !found {
+			add("entry", sources.ErrGone.Error())
+		}
+		return err
 	})
 	return facts, err
 }
 
-// inFilter finds the attributes in a filter that CompileFilter has taken.
-var inFilter = regexp.MustCompile(`\(\s*([A-Za-z][A-Za-z0-9-]*)[^=()]*=`)
-
-// shown are the attributes that decide who is listed, once each. Passwords are never read.
-func (s *Source) shown() (names []string) {
-	all := append(slices.Clone(s.o.EmailAttributes), "displayName")
-	if s.o.MemberOf != "" {
-		all = append(all, "memberOf")
-	}
-	for _, m := range inFilter.FindAllStringSubmatch(s.o.Filter+s.o.ExcludeFilter, -1) {
-		all = append(all, m[1])
-	}
-	for _, name := range all {
-		same := func(other string) bool { return strings.EqualFold(name, other) }
-		lower := strings.ToLower(name)
-		if !strings.Contains(lower, "password") && lower != "unicodepwd" && !slices.ContainsFunc(names, same) && !slices.ContainsFunc(s.o.PhotoAttributes, same) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// facts are what is in an entry.
-func (s *Source) facts(e *entry, names []string, srv server) (facts []sources.Fact) {
-	add := func(name, value string) { facts = append(facts, sources.Fact{Name: name, Value: sources.Text(value)}) }
-	add("dn", e.dn)
-	add("key", key(e))
-	for _, name := range names {
-		const most = 10
-		values := e.texts(name)
-		for _, v := range values[:min(most, len(values))] {
-			add(name, v)
-		}
-		if more := len(values) - most; more > 0 {
-			add(name, fmt.Sprintf("and %d more", more))
-		}
-	}
-	mark, _ := s.marks.of(e, srv, s.now())
-	_, mark, _ = strings.Cut(mark, "/") // what it is made of
-	add("mark", cmp.Or(mark, "none that can be trusted: every run reads the photo"))
+func (s *Source) describePhotos(e *entry, add func(name, value string)) {
 	taken := s.choose(e)
 	for _, name := range s.o.PhotoAttributes {
 		values := e.values(name)
@@ -79,10 +56,9 @@ func (s *Source) facts(e *entry, names []string, srv server) (facts []sources.Fa
 			add(name, text)
 		}
 		if len(values) == 0 {
-			add(name, "none, or none that may be read, or none that is small enough")
+			add(name, "none, or none that may be read")
 		}
 	}
-	return facts
 }
 
 var _ sources.Describer = (*Source)(nil)

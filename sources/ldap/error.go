@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"photosync/sync/foreign"
 )
 
 // Error is what went wrong with a directory.
@@ -20,8 +21,8 @@ type Error struct {
 // Error is one line: what a server says may hold several, and Active Directory
 // ends it with a NUL.
 func (e *Error) Error() string {
-	text := strings.FieldsFunc(e.Err.Error(), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
-	return strings.TrimSuffix(fmt.Sprintf("%s %s: %s", e.Op, e.URL, strings.Join(text, " ")), ":") // of go-ldap, where the server says no more
+	text := foreign.Line(e.Err.Error(), 1000)
+	return strings.TrimSuffix(fmt.Sprintf("%s %s: %s", e.Op, e.URL, text), ":") // of go-ldap, where the server says no more
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -38,11 +39,7 @@ type serversError []error
 
 // Error is one line.
 func (e serversError) Error() string {
-	texts := make([]string, len(e))
-	for i, err := range e {
-		texts[i] = err.Error()
-	}
-	return strings.Join(texts, "; ")
+	return strings.ReplaceAll(errors.Join(e...).Error(), "\n", "; ")
 }
 
 func (e serversError) Unwrap() []error { return e }
@@ -60,27 +57,16 @@ func (e serversError) Hint() string {
 
 // problem is what was found wrong beside a server's answers, and what to do about it.
 type problem struct {
-	text  string // may be empty, with err
+	error
 	hint  string
-	final bool  // the next server would not do better
-	err   error // what it comes from; nil: nothing
+	final bool // the next server would not do better
 }
 
-func (p *problem) Error() string {
-	switch {
-	case p.err == nil:
-		return p.text
-	case p.text == "":
-		return p.err.Error()
-	}
-	return p.text + ": " + p.err.Error()
-}
-
-func (p *problem) Unwrap() error { return p.err }
+func (p *problem) Unwrap() error { return p.error }
 
 // final is a problem that the next server would have, too.
 func final(hint, format string, args ...any) *problem {
-	return &problem{text: fmt.Sprintf(format, args...), hint: hint, final: true}
+	return &problem{fmt.Errorf(format, args...), hint, true}
 }
 
 func isFinal(err error) bool {

@@ -44,12 +44,13 @@ func (s *Source) resolve(ctx context.Context, c *conn) error {
 		return nil
 	}
 	root, err := c.read(ctx, s.o.MemberOf, anything, "objectSid")
-	if err == nil && root == nil {
+	switch {
+	case err != nil:
+	case root == nil:
 		err = final("check member_of, and that the bind user may see that entry", "there is no group %q", s.o.MemberOf)
-	}
-	if err == nil && c.server.ad {
+	case c.server.ad:
 		c.group, err = s.chain(ctx, c, root)
-	} else if err == nil {
+	default:
 		c.group, err = s.members(ctx, c)
 	}
 	return err
@@ -60,17 +61,16 @@ func (s *Source) resolve(ctx context.Context, c *conn) error {
 // group's own identifier ([MS-ADTS], section 3.1.1.4.5.11).
 func (s *Source) chain(ctx context.Context, c *conn, root *entry) (*group, error) {
 	inside := "(memberOf:" + inChain + ":=" + ldap.EscapeFilter(s.o.MemberOf) + ")"
-	g := &group{filter: "(|" + inside}
+	filter := "(|" + inside
 	add := func(e *entry) error {
 		if sid := e.text("objectSid"); len(sid) >= 4 {
-			g.filter += fmt.Sprintf("(primaryGroupID=%d)", binary.LittleEndian.Uint32([]byte(sid[len(sid)-4:])))
+			filter += fmt.Sprintf("(primaryGroupID=%d)", binary.LittleEndian.Uint32([]byte(sid[len(sid)-4:])))
 		}
 		return nil
 	}
 	add(root)
 	err := s.groups(ctx, c, "(&(objectClass=group)"+inside+")", "objectSid", add)
-	g.filter += ")"
-	return g, err
+	return &group{filter: filter + ")"}, err
 }
 
 // members follows the groups itself.
@@ -80,15 +80,7 @@ func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 		return nil, err
 	}
 	g := &group{dns: map[string]bool{}, uids: map[string]bool{}}
-	queue := []string{s.o.MemberOf}
-	add := func(dn string) {
-		folded := foldDN(dn)
-		if !g.dns[folded] && known[folded] {
-			queue = append(queue, dn)
-		}
-		g.dns[folded] = true
-	}
-	for ; len(queue) > 0; queue = queue[1:] {
+	for queue := []string{s.o.MemberOf}; len(queue) > 0; queue = queue[1:] {
 		e, err := c.read(ctx, queue[0], anything, "member", "uniqueMember", "memberUid", "memberURL")
 		if err != nil {
 			return nil, err
@@ -97,15 +89,19 @@ func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 			continue // it was deleted since
 		}
 		dns, uids := append(e.texts("member"), e.texts("uniqueMember")...), e.texts("memberUid")
+		if len(dns)+len(uids) == 0 && e.text("memberURL") != "" {
+			return nil, final("take its base and filter for base_dn and filter, or let the server list the members (slapd's dynlist)",
+				"the group %q names members by a search (memberURL), which is not followed", e.dn)
+		}
 		for _, dn := range dns {
-			add(dn)
+			folded := foldDN(dn)
+			if !g.dns[folded] && known[folded] {
+				queue = append(queue, dn)
+			}
+			g.dns[folded] = true
 		}
 		for _, uid := range uids {
 			g.uids[strings.ToLower(uid)] = true
-		}
-		if len(dns)+len(uids) == 0 && len(e.values("memberURL")) > 0 {
-			return nil, final("take its base and filter for base_dn and filter, or let the server list the members (slapd's dynlist)",
-				"the group %q names members by a search (memberURL), which is not followed", e.dn)
 		}
 	}
 	return g, nil
@@ -113,11 +109,9 @@ func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 
 // groups searches everywhere on the server.
 func (s *Source) groups(ctx context.Context, c *conn, filter, attribute string, each func(*entry) error) error {
-	for _, base := range c.server.contexts {
-		search := func(paging ...ldap.Control) *ldap.SearchRequest {
-			return request(base, ldap.ScopeWholeSubtree, filter, []string{attribute}, paging...)
-		}
-		if _, _, err := s.paged(ctx, c, search, each); err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+	for _, base := range c.server.texts("namingContexts") {
+		req := request(base, ldap.ScopeWholeSubtree, filter, []string{attribute})
+		if _, _, err := s.paged(ctx, c, req, each); err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -29,12 +30,11 @@ var hints = []struct {
 
 	// The way to the server, up to the first answer.
 	{hungUp("connect"), "", "the server hung up instead of speaking TLS: check the port (ldaps:// has 636), or use ldap:// with tls.start_tls: true"},
-	{hungUp("bind"), "", hungUpHint},
-	{hungUp("ask about"), "", hungUpHint},
+	{hungUp("bind", "ask about"), "", "the server hung up: check address and port in urls, whether TLS is meant, and whether it wants a client certificate (tls.cert_file)"},
 	{hungUp("start TLS"), "", noStartTLSHint},
 	{func(e *Error) bool { return e.Op == "start TLS" && e.code() != 0 }, "", noStartTLSHint},
-	{func(e *Error) bool { return network(e) == "unix" }, "", "check the path in urls: the server has to listen there, and photosync's user to be let in"},
-	{func(e *Error) bool { return network(e) != "" }, "", "check that the server runs, its address and port in urls, and that a firewall lets photosync through"},
+	{is[*net.OpError], " unix ", "check the path in urls: the server has to listen there, and photosync's user to be let in"},
+	{is[*net.OpError], "", "check that the server runs, its address and port in urls, and that a firewall lets photosync through"},
 
 	// What the server answered, by its code (RFC 4511, appendix A). Active Directory adds data to error 49.
 	{answered(ldap.LDAPResultInvalidCredentials), "data 525", "the bind user does not exist: check bind_dn"},
@@ -62,12 +62,9 @@ var hints = []struct {
 	{answered(ldap.LDAPResultReferral), "", "check base_dn: another server holds it, which has to stand in urls"},
 	// Samba says so over TLS, too.
 	{answered(ldap.LDAPResultStrongAuthRequired), "Sign or Seal", "the server wants Kerberos to sign, which photosync leaves to TLS: use ldaps://, and with Samba \"ldap server require strong auth = allow_sasl_over_tls\"; or set auth: simple"},
-	{answered(ldap.LDAPResultStrongAuthRequired), "", encryptionHint},
-	{answered(ldap.LDAPResultConfidentialityRequired), "", encryptionHint},
-	{answered(ldap.LDAPResultAuthMethodNotSupported), "", methodHint},
-	{answered(ldap.LDAPResultInappropriateAuthentication), "", methodHint},
-	{answered(ldap.LDAPResultOperationsError), "", refusedHint},
-	{answered(ldap.LDAPResultInsufficientAccessRights), "", refusedHint},
+	{answered(ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired), "", "the server wants encryption: use ldaps:// or tls.start_tls: true"},
+	{answered(ldap.LDAPResultAuthMethodNotSupported, ldap.LDAPResultInappropriateAuthentication), "", "the server does not take this way to bind: check auth"},
+	{answered(ldap.LDAPResultOperationsError, ldap.LDAPResultInsufficientAccessRights), "", "the server refuses this search: check auth, bind_dn and its rights"},
 
 	{func(e *Error) bool { return e.Op == "read photos" }, "", "look into the server's log, at what it did at that time; the next run tries again"},
 	{always, "", "the directory could not be read to its end, so nothing was changed; the next run tries again"},
@@ -78,11 +75,7 @@ const (
 	disabledHint   = "the bind user's account is disabled: enable it"
 	lockedHint     = "the bind user is locked out after wrong passwords: unlock it, and check bind_password_file"
 	mustChangeHint = "the bind user must change its password first: set one that need not be changed (pwdReset, \"must change password at next logon\")"
-	encryptionHint = "the server wants encryption: use ldaps:// or tls.start_tls: true"
-	hungUpHint     = "the server hung up: check address and port in urls, whether TLS is meant, and whether it wants a client certificate (tls.cert_file)"
 	noStartTLSHint = "the server does not start TLS: let its administrator set TLS up, or use ldaps://"
-	methodHint     = "the server does not take this way to bind: check auth"
-	refusedHint    = "the server refuses this search: check auth, bind_dn and its rights"
 )
 
 func always(*Error) bool { return true }
@@ -92,22 +85,14 @@ func is[T error](e *Error) bool {
 	return ok
 }
 
-func answered(code uint16) func(*Error) bool {
-	return func(e *Error) bool { return e.code() == code }
+func answered(codes ...uint16) func(*Error) bool {
+	return func(e *Error) bool { return slices.Contains(codes, e.code()) }
 }
 
-func hungUp(op string) func(*Error) bool {
+func hungUp(ops ...string) func(*Error) bool {
 	return func(e *Error) bool {
-		return e.Op == op && (errors.Is(e.Err, io.EOF) || errors.Is(e.Err, syscall.ECONNRESET) || errors.Is(e.Err, syscall.EPIPE))
+		return slices.Contains(ops, e.Op) && (errors.Is(e.Err, io.EOF) || errors.Is(e.Err, syscall.ECONNRESET) || errors.Is(e.Err, syscall.EPIPE))
 	}
-}
-
-// network is that of an operation that failed.
-func network(e *Error) string {
-	if op, ok := errors.AsType[*net.OpError](e.Err); ok {
-		return op.Net
-	}
-	return ""
 }
 
 // Hint says what an administrator can do.

@@ -16,12 +16,8 @@ import (
 	"photosync/sources"
 )
 
-const (
-	// connections is how many may be open at once: workers of an upload share them.
-	connections = 4
-	// restarts is how often work goes on with another connection after one was lost.
-	restarts = 4
-)
+// restarts is how often work goes on with another connection after one was lost.
+const restarts = 4
 
 // Source is a directory. It keeps its connections for later reads.
 type Source struct {
@@ -35,33 +31,30 @@ type Source struct {
 
 	first   atomic.Int32 // the address to try first
 	reached atomic.Bool  // a server answered, and is worth waiting for when it does not
-	slots   chan struct{}
 	mu      sync.Mutex
 	idle    []*conn
-	closed  bool
 }
 
 // New checks o and reads its files; it contacts nobody. An error is the first Fault.
 func New(o Options) (*Source, error) {
-	s, faults := build(o)
-	if len(faults) > 0 {
-		return nil, faults[0]
+	s, f := build(o)
+	if len(f) > 0 {
+		return nil, f[0]
 	}
 	return s, nil
 }
 
 // Check is New for somebody who wants to know everything that is wrong with o.
 func Check(o Options) []Fault {
-	_, faults := build(o)
-	return faults
+	_, f := build(o)
+	return f
 }
 
-func build(o Options) (*Source, []Fault) {
+func build(o Options) (*Source, faults) {
 	var f faults
 	o.defaults()
-	s := &Source{o: o, marks: newMarks(o), pause: time.Second, now: time.Now, slots: make(chan struct{}, connections), addresses: f.addresses(o)}
-	f.required(o)
-	f.names(o)
+	s := &Source{o: o, marks: newMarks(o), pause: time.Second, now: time.Now, addresses: f.addresses(o)}
+	f.others(o)
 	s.tls = f.tls(o.TLS)
 	return s, f
 }
@@ -69,19 +62,12 @@ func build(o Options) (*Source, []Fault) {
 // Close ends the connections that are not in use.
 func (s *Source) Close() error {
 	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.closeIdle()
-	return nil
-}
-
-func (s *Source) closeIdle() {
-	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.idle {
 		c.Close()
 	}
 	s.idle = nil
+	return nil
 }
 
 var _ sources.Source = (*Source)(nil)

@@ -17,19 +17,25 @@ import (
 
 // List implements sources.Source.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
-	limit := &problem{text: fmt.Sprintf("the listing took longer than %s", s.o.ListTimeout), hint: "raise list_timeout, or find out why the server is slow"}
+	limit := &problem{error: fmt.Errorf("the listing took longer than %s", s.o.ListTimeout), hint: "raise list_timeout, or find out why the server is slow"}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.ListTimeout, limit)
 	defer cancel()
-	w := &walk{Source: s, each: each, seen: map[[16]byte]struct{}{}, left: map[string][]string{}}
-	err := s.withServer(ctx, "list", func(ctx context.Context, c *conn) (bool, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	w := &walk{Source: s, each: each, stop: stop, seen: map[[16]byte]struct{}{}, left: map[string][]string{}}
+	err := s.withServer(ctx, "list", func(c *conn) (err error) {
 		for _, why := range c.passed {
 			w.warn("%v: %s was asked instead", why, c.at.raw)
 		}
-		err := w.over(ctx, c)
+		for _, step := range []func(context.Context, *conn) error{w.resolve, w.pages, w.reserve, w.anyPhoto} {
+			if err = step(ctx, c); err != nil {
+				break
+			}
+		}
 		if err != nil && ctx.Err() == nil && lost(err) {
 			w.warn("%s was lost after %d entries: %v", c.at.raw, w.listing.Entries, err)
 		}
-		return false, err
+		return err
 	})
 	if errors.Is(err, limit) {
 		err = &Error{"list", s.addresses[s.first.Load()].raw, err}
@@ -47,6 +53,7 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 type walk struct {
 	*Source
 	each    func(sources.Person) error
+	stop    context.CancelCauseFunc // ends it with an error of each
 	listing sources.Listing
 	left    map[string][]string // DNs of entries that are no people, by why
 	members int                 // entries that are in the group, or all
@@ -57,33 +64,27 @@ type walk struct {
 	seen map[[16]byte]struct{}
 }
 
-// over walks over one connection to the end.
-func (w *walk) over(ctx context.Context, c *conn) error {
-	err := w.resolve(ctx, c)
-	if err == nil {
-		err = w.pages(ctx, c)
-	}
-	if err == nil {
-		err = w.reserve(ctx, c)
-	}
-	switch {
-	case err != nil:
-		return err
-	case w.people == 0:
-		w.warn("nobody is listed: %s", w.nobody(c))
-		return nil
-	}
-	return w.anyPhoto(ctx, c)
-}
-
-// pages asks for all people, page after page.
+// pages asks for all people, page after page. Referrals end a listing, unless the server
+// knows a control that keeps them from it. Those of Active Directory lead to partitions
+// without people. Others are asked for as the entries that they are (RFC 3296, section 3),
+// so that they can be reported.
 func (w *walk) pages(ctx context.Context, c *conn) error {
-	filter, controls := w.filter(c)
-	attributes := w.attributes(c)
-	search := func(paging ...ldap.Control) *ldap.SearchRequest {
-		return w.search(filter, attributes, append(paging, controls...)...)
+	attributes := slices.Concat(w.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), w.marks.attributes(c.server))
+	if c.group != nil && len(c.group.uids) > 0 {
+		attributes = append(attributes, "uid")
 	}
-	pages, referrals, err := w.paged(ctx, c, search, func(e *entry) error { return w.take(e, c) })
+	req := w.search(w.peopleFilter(c), attributes)
+	if !c.server.ad {
+		req.Attributes = append(req.Attributes, "ref") // only a referral has one (RFC 3296, section 2.2)
+		if c.server.supports(ldap.ControlTypeManageDsaIT) {
+			req.Controls = append(req.Controls, ldap.NewControlManageDsaIT(false))
+			req.Filter = "(|" + req.Filter + "(objectClass=referral))"
+		}
+	}
+	if c.server.supports(ldap.ControlTypeMicrosoftDomainScope) {
+		req.Controls = append(req.Controls, ldap.NewControlString(ldap.ControlTypeMicrosoftDomainScope, false, ""))
+	}
+	pages, referrals, err := w.paged(ctx, c, req, func(e *entry) error { return w.take(e, c) })
 	if err == nil && len(referrals) > 0 {
 		err = final("set base_dn to an organisational unit below the domain, or add a source for each server that is referred to",
 			"the server refers to others for a part of the entries, which are not followed: %s", strings.Join(referrals, ", "))
@@ -99,10 +100,7 @@ func (w *walk) reserve(ctx context.Context, c *conn) error {
 		return nil
 	}
 	w.listing.Reserved = nil // of a connection that was lost
-	search := func(paging ...ldap.Control) *ldap.SearchRequest {
-		return w.search("(&"+w.o.Filter+w.o.ExcludeFilter+")", w.o.EmailAttributes, paging...)
-	}
-	_, _, err := w.paged(ctx, c, search, func(e *entry) error {
+	_, _, err := w.paged(ctx, c, w.search("(&"+w.o.Filter+w.o.ExcludeFilter+")", w.o.EmailAttributes), func(e *entry) error {
 		own, aliases, _ := w.emails(e)
 		w.listing.Reserved = append(append(w.listing.Reserved, own...), aliases...)
 		return nil
@@ -110,59 +108,28 @@ func (w *walk) reserve(ctx context.Context, c *conn) error {
 	return err
 }
 
-// attributes are those of which people are made.
-func (w *walk) attributes(c *conn) []string {
-	names := slices.Concat(w.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), w.marks.attributes(c.server))
-	if !c.server.ad {
-		names = append(names, "ref") // only a referral has one (RFC 3296, section 2.2)
-	}
-	if c.group != nil && len(c.group.uids) > 0 {
-		names = append(names, "uid")
-	}
-	return names
-}
-
-// filter returns the filter of people, and the controls that keep referrals from
-// ending the listing, where the server says that it knows them. Those of
-// Active Directory lead to partitions without people. Others are asked for as the
-// entries that they are (RFC 3296, section 3), so that they can be reported.
-func (s *Source) filter(c *conn) (filter string, controls []ldap.Control) {
-	filter = s.peopleFilter(c)
-	srv := c.server
-	if srv.supports(ldap.ControlTypeManageDsaIT) && !srv.ad {
-		controls = append(controls, ldap.NewControlManageDsaIT(false))
-		filter = "(|" + filter + "(objectClass=referral))"
-	}
-	if srv.supports(ldap.ControlTypeMicrosoftDomainScope) {
-		controls = append(controls, ldap.NewControlString(ldap.ControlTypeMicrosoftDomainScope, false, ""))
-	}
-	return filter, controls
-}
-
 // peopleFilter narrows the filter down. Where exclude_filter cannot be decided,
 // because of an attribute that may not be seen, the negation is not true either
 // (RFC 4511, section 4.5.1.7): nobody is let in by mistake.
 func (s *Source) peopleFilter(c *conn) string {
-	parts := s.o.Filter
+	filter := "(&" + s.o.Filter
 	if s.o.ExcludeFilter != "" {
-		parts += "(!" + s.o.ExcludeFilter + ")"
+		filter += "(!" + s.o.ExcludeFilter + ")"
 	}
 	if c.group != nil {
-		parts += c.group.filter
+		filter += c.group.filter
 	}
-	if parts == s.o.Filter {
-		return parts
-	}
-	return "(&" + parts + ")"
+	return filter + ")"
 }
 
 // take hands an entry on, if it is a person who was not seen before.
 func (w *walk) take(e *entry, c *conn) error {
-	id := sha256.Sum256([]byte(cmp.Or(key(e), e.dn)))
-	if _, again := w.seen[[16]byte(id[:16])]; again {
+	sum := sha256.Sum256([]byte(cmp.Or(key(e), e.dn)))
+	id := [16]byte(sum[:])
+	if _, again := w.seen[id]; again {
 		return nil
 	}
-	w.seen[[16]byte(id[:16])] = struct{}{}
+	w.seen[id] = struct{}{}
 	w.listing.Entries++
 	refs := e.texts("ref")
 	switch {
@@ -180,7 +147,8 @@ func (w *walk) take(e *entry, c *conn) error {
 	}
 	w.people++
 	if err := w.each(p); err != nil {
-		return stop{err}
+		w.stop(err)
+		return err
 	}
 	return nil
 }
@@ -202,6 +170,10 @@ func (w *walk) nobody(c *conn) string {
 // without the right to see an attribute, it looks as if it were not there. Asked for those
 // without it, a server answers with nobody then, because it may not say that either.
 func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
+	if w.people == 0 {
+		w.warn("nobody is listed: %s", w.nobody(c))
+		return nil
+	}
 	people, attributes := w.peopleFilter(c), w.o.PhotoAttributes
 	found, err := w.matches(ctx, c, "(&"+people+"(|("+strings.Join(attributes, "=*)(")+"=*)))")
 	if err != nil || found {

@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -53,21 +54,13 @@ const (
 )
 
 func (o *Options) defaults() {
-	if o.Auth == "" {
-		o.Auth = Anonymous
-		if o.BindDN != "" {
-			o.Auth = Simple
-		}
+	if o.Auth == "" && o.BindDN != "" {
+		o.Auth = Simple
 	}
-	if o.Paging == "" {
-		o.Paging = PagingAuto
-	}
-	if o.IdleTimeout == 0 {
-		o.IdleTimeout = time.Minute
-	}
-	if o.ListTimeout == 0 {
-		o.ListTimeout = time.Hour
-	}
+	o.Auth = cmp.Or(o.Auth, Anonymous)
+	o.Paging = cmp.Or(o.Paging, PagingAuto)
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, time.Minute)
+	o.ListTimeout = cmp.Or(o.ListTimeout, time.Hour)
 }
 
 // Fault is a mistake in Options.
@@ -106,28 +99,32 @@ func (f *faults) addresses(o Options) (as []address) {
 	return as
 }
 
-func (f *faults) required(o Options) {
-	for i, list := range [][]string{o.URLs, o.EmailAttributes, o.PhotoAttributes} {
-		if len(list) == 0 {
-			f.add([]string{"urls", "email_attributes", "photo_attributes"}[i], "there is none", "give one at least")
+// others are those of the other options, but for TLS.
+func (f *faults) others(o Options) {
+	list := func(key string, values []string) {
+		if len(values) == 0 {
+			f.add(key, "there is none", "give one at least")
 		}
 	}
+	filter := func(key, text string) {
+		if _, err := ldap.CompileFilter(text); err != nil {
+			f.add(key, fmt.Sprintf("%q is no LDAP filter: %v", text, plain(err)), "like (&(objectClass=person)(mail=*))")
+		}
+	}
+	dn := func(key, text string) {
+		if _, err := ldap.ParseDN(text); err != nil {
+			f.add(key, fmt.Sprintf("%q is no distinguished name: %v", text, plain(err)), "like OU=People,DC=example,DC=com")
+		}
+	}
+	list("urls", o.URLs)
+	list("email_attributes", o.EmailAttributes)
+	list("photo_attributes", o.PhotoAttributes)
 	if o.Auth == GSSAPI && o.Kerberos.Keytab == "" && currentUser == nil {
 		f.add("kerberos", "auth: gssapi needs principal and keytab; only on Windows the current user will do",
 			"like {principal: photosync@EXAMPLE.COM, keytab: /etc/photosync/photosync.keytab}")
 	}
-}
-
-// names checks filters and distinguished names.
-func (f *faults) names(o Options) {
-	for _, n := range [][2]string{{"filter", o.Filter}, {"exclude_filter", o.ExcludeFilter}} {
-		if _, err := ldap.CompileFilter(n[1]); err != nil && (n[1] != "" || n[0] == "filter") {
-			f.add(n[0], fmt.Sprintf("%q is no LDAP filter: %v", n[1], plain(err)), "like (&(objectClass=person)(mail=*))")
-		}
-	}
-	for _, n := range [][2]string{{"base_dn", o.BaseDN}, {"member_of", o.MemberOf}} {
-		if _, err := ldap.ParseDN(n[1]); err != nil {
-			f.add(n[0], fmt.Sprintf("%q is no distinguished name: %v", n[1], plain(err)), "like OU=People,DC=example,DC=com")
-		}
-	}
+	filter("filter", o.Filter)
+	filter("exclude_filter", cmp.Or(o.ExcludeFilter, anything))
+	dn("base_dn", o.BaseDN)
+	dn("member_of", o.MemberOf)
 }

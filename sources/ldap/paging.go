@@ -3,6 +3,7 @@ package ldap
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -34,24 +35,30 @@ func (s *Source) pageSize(srv server) int {
 
 // paged searches page after page, or else in one piece, and returns how many pages there
 // were, and what else than entries came.
-func (s *Source) paged(ctx context.Context, c *conn, search func(paging ...ldap.Control) *ldap.SearchRequest, each func(*entry) error) (pages int, referrals []string, err error) {
-	for cookie := []byte(nil); c.page > 0; {
-		paging := ldap.NewControlPaging(uint32(c.page))
-		paging.SetCookie(cookie)
-		res, err := c.search(ctx, search(paging), each)
+func (s *Source) paged(ctx context.Context, c *conn, req *ldap.SearchRequest, each func(*entry) error) (pages int, referrals []string, err error) {
+	for cookie := []byte(nil); ; {
+		r := *req
+		if c.page > 0 {
+			paging := ldap.NewControlPaging(uint32(c.page))
+			paging.SetCookie(cookie)
+			r.Controls = append(slices.Clip(req.Controls), paging)
+		}
+		res, err := c.search(ctx, &r, each)
 		switch {
 		case err == nil:
 		case len(cookie) == 0 && s.shrink(c, err):
 			continue
 		case len(cookie) > 0 && forgotten(err):
-			return pages, nil, &problem{text: fmt.Sprintf("the server does not know how far the listing has come: %v", err)}
+			return pages, nil, &problem{error: fmt.Errorf("the server does not know how far the listing has come: %v", err)}
+		case c.page == 0 && ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded):
+			return pages, nil, &problem{error: err, hint: "the server lists nothing page by page for the bind DN, and in one piece it gives no more: let it list pages (on slapd size.prtotal=unlimited), or raise the size limit for the bind DN"}
 		default:
 			return pages, nil, err
 		}
 		pages++
 		referrals = append(referrals, res.Referrals...)
 		answer, ok := ldap.FindControl(res.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
-		if !ok && (s.o.Paging == PagingRequired || c.server.ad) {
+		if !ok && c.page > 0 && (s.o.Paging == PagingRequired || c.server.ad) {
 			return pages, nil, errUnpaged
 		}
 		// Who does not know the control ignores it, and has given all that there is, as
@@ -62,14 +69,6 @@ func (s *Source) paged(ctx context.Context, c *conn, search func(paging ...ldap.
 		}
 		cookie = answer.Cookie
 	}
-	res, err := c.search(ctx, search(), each)
-	if ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) {
-		err = &problem{err: err, hint: "the server lists nothing page by page for the bind DN, and in one piece it gives no more: let it list pages (on slapd size.prtotal=unlimited), or raise the size limit for the bind DN"}
-	}
-	if err != nil {
-		return 0, nil, err
-	}
-	return 1, res.Referrals, nil
 }
 
 // forgotten reports an answer to a page's cookie that the server has dropped: Active
@@ -85,7 +84,7 @@ func forgotten(err error) bool {
 func (s *Source) shrink(c *conn, err error) bool {
 	next := 0
 	switch {
-	case c.server.ad:
+	case c.server.ad, c.page == 0:
 		return false
 	case ldap.IsErrorWithCode(err, ldap.LDAPResultAdminLimitExceeded):
 		next = c.page / 10

@@ -15,20 +15,18 @@ import (
 
 // person makes a Person of an entry, or says why it is none.
 func (s *Source) person(e *entry, srv server, now time.Time) (p sources.Person, why string) {
-	if len(e.values("ref")) > 0 {
-		return p, "a referral to another server, which is not followed"
-	}
-	if e.tooLarge > 0 {
-		return p, "the entry is larger than is read at most"
-	}
-	if e.ranged(s.o.EmailAttributes) {
-		return p, "the server gives only a part of the addresses"
-	}
 	var had bool
-	if p.Own, p.Aliases, had = s.emails(e); len(p.Own) == 0 {
-		if had {
-			return p, noValidAddress
-		}
+	p.Own, p.Aliases, had = s.emails(e)
+	switch {
+	case len(e.values("ref")) > 0:
+		return p, "a referral to another server, which is not followed"
+	case e.tooLarge > 0:
+		return p, "the entry is larger than is read at most"
+	case e.ranged(s.o.EmailAttributes):
+		return p, "the server gives only a part of the addresses"
+	case len(p.Own) == 0 && had:
+		return p, noValidAddress
+	case len(p.Own) == 0:
 		return p, noAddress
 	}
 	p.DisplayName = cmp.Or(e.text("displayName"), e.text("cn"))
@@ -42,16 +40,29 @@ func (s *Source) person(e *entry, srv server, now time.Time) (p sources.Person, 
 }
 
 // emails are the addresses of an entry, and whether it has values that could be some.
+// Those of proxyAddresses have a type: SMTP for the primary one, smtp for others
+// ([MS-ADA3], section 2.105).
 func (s *Source) emails(e *entry) (own, aliases []string, had bool) {
 	for _, a := range s.o.EmailAttributes {
-		primary, others := addresses(a, e.texts(a))
-		had = had || len(primary)+len(others) > 0
-		if len(own) == 0 {
-			own = canonical(own, primary)
-		} else {
-			aliases = canonical(aliases, primary)
+		proxies, first := strings.EqualFold(a, "proxyAddresses"), len(own) == 0
+		for _, v := range e.texts(a) {
+			primary := true
+			if proxies {
+				kind, address, _ := strings.Cut(v, ":")
+				if !strings.EqualFold(kind, "smtp") {
+					continue
+				}
+				primary, v = kind == "SMTP", address
+			}
+			had = true
+			switch email, err := sources.Email(v); {
+			case err != nil:
+			case primary && first:
+				own = append(own, email)
+			default:
+				aliases = append(aliases, email)
+			}
 		}
-		aliases = canonical(aliases, others)
 	}
 	own, aliases = sources.Addresses(own, aliases)
 	return own, aliases, had
@@ -63,37 +74,9 @@ const (
 	noValidAddress = "no valid email address"
 )
 
-// canonical appends the addresses among texts.
-func canonical(to, texts []string) []string {
-	for _, v := range texts {
-		if email, err := sources.Email(v); err == nil {
-			to = append(to, email)
-		}
-	}
-	return to
-}
-
 func digest(mark string) string {
 	sum := sha256.Sum256([]byte(mark))
 	return hex.EncodeToString(sum[:6])
-}
-
-// addresses takes the email addresses out of an attribute's values. Those of
-// proxyAddresses have a type: SMTP for the primary one, smtp for others
-// ([MS-ADA3], section 2.105).
-func addresses(attribute string, vs []string) (primary, others []string) {
-	if !strings.EqualFold(attribute, "proxyAddresses") {
-		return vs, nil
-	}
-	for _, v := range vs {
-		switch kind, address, _ := strings.Cut(v, ":"); {
-		case kind == "SMTP":
-			primary = append(primary, address)
-		case strings.EqualFold(kind, "smtp"):
-			others = append(others, address)
-		}
-	}
-	return primary, others
 }
 
 // keyAttributes are those that key is made of.

@@ -2,8 +2,10 @@ package ldap
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -19,45 +21,40 @@ const photoBatch = 50
 // Photos implements sources.Source: it reads the entries of a batch in one search. After a
 // lost connection it goes on with what is left of the batch on the next server.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	refs = slices.Compact(slices.SortedFunc(slices.Values(refs), sources.Ref.Compare))
 	for batch := range slices.Chunk(refs, photoBatch) {
-		left := set(batch)
-		err := s.withServer(ctx, "read photos", func(ctx context.Context, c *conn) (progress bool, err error) {
-			err = s.read(ctx, c, slices.Collect(maps.Keys(left)), func(p sources.Photo) error {
-				if !left[p.Ref] {
-					return nil // an entry that came twice
-				}
-				delete(left, p.Ref)
-				progress = true
-				if err := each(p); err != nil {
-					return stop{err}
-				}
-				return nil
-			})
-			return progress, err
-		})
-		if err != nil {
+		left := map[sources.Ref]bool{}
+		for _, r := range batch {
+			left[r] = true
+		}
+		give := func(p sources.Photo) error {
+			if !left[p.Ref] {
+				return nil // the entry came twice
+			}
+			delete(left, p.Ref)
+			err := each(p)
+			if err != nil {
+				stop(err)
+			}
+			return err
+		}
+		if err := s.withServer(ctx, "read photos", func(c *conn) error { return s.read(ctx, c, left, give) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func set(refs []sources.Ref) map[sources.Ref]bool {
-	m := make(map[sources.Ref]bool, len(refs))
-	for _, r := range refs {
-		m[r] = true
-	}
-	return m
-}
-
-// read reads the photos of a batch over one connection.
-func (s *Source) read(ctx context.Context, c *conn, refs []sources.Ref, give func(sources.Photo) error) error {
-	gone := set(refs)
-	without := map[sources.Ref]sources.Photo{} // to look at
+// read reads the photos that are left over one connection. It tells those who have no
+// photo from those whose photo may not be seen: of these a server cannot say that the
+// attribute is not there, either (RFC 4511, section 4.5.1.7). Attributes that the server
+// does not know at all hide nothing.
+func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, give func(sources.Photo) error) error {
+	without, absent := map[sources.Ref]sources.Photo{}, map[sources.Ref]bool{}
 	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes(c.server), s.marks.attributes(c.server))
-	err := s.find(ctx, c, refs, anything, attributes, func(e *entry, r sources.Ref) error {
-		delete(gone, r)
+	err := s.find(ctx, c, maps.Keys(left), anything, attributes, func(e *entry, r sources.Ref) error {
 		p := s.photo(e, r, c.server)
 		if p.Err == nil && p.Data == nil {
 			without[r] = p
@@ -65,21 +62,37 @@ func (s *Source) read(ctx context.Context, c *conn, refs []sources.Ref, give fun
 		}
 		return give(p)
 	})
-	if err != nil {
-		return err
+	var known []string
+	if err == nil && len(without) > 0 {
+		known, err = s.known(ctx, c)
 	}
-	for r := range gone {
-		if err := give(sources.Photo{Ref: r, Err: fmt.Errorf("entry %q: %w", r.Name, sources.ErrGone)}); err != nil {
+	if err == nil && len(known) > 0 {
+		err = s.find(ctx, c, maps.Keys(without), noneOf(known), keyAttributes(c.server), func(_ *entry, r sources.Ref) error {
+			absent[r] = true
+			return nil
+		})
+	}
+	for r := range left {
+		p, there := without[r]
+		switch p.Ref = r; {
+		case err != nil:
 			return err
+		case !there:
+			p.Err = fmt.Errorf("entry %q: %w", r.Name, sources.ErrGone)
+		case len(known) > 0 && !absent[r]:
+			p.Err = denied(r, known)
+		default:
+			p.Err = fmt.Errorf("entry %q: %w", r.Name, sources.ErrNoPhoto)
 		}
+		err = give(p)
 	}
-	return s.withoutPhoto(ctx, c, without, give)
+	return err
 }
 
 // find gives the entries of refs that match a filter: those with a key in one search, the
 // others one by one.
-func (s *Source) find(ctx context.Context, c *conn, refs []sources.Ref, filter string, attributes []string, each func(*entry, sources.Ref) error) error {
-	keys := ""
+func (s *Source) find(ctx context.Context, c *conn, seq iter.Seq[sources.Ref], filter string, attributes []string, each func(*entry, sources.Ref) error) error {
+	refs, keys := slices.Collect(seq), ""
 	for _, r := range refs {
 		if r.Key != "" {
 			keys += keyFilter(r.Key)
@@ -137,32 +150,6 @@ func denied(r sources.Ref, attributes []string) error {
 	return fmt.Errorf("entry %q: %w: the bind user needs the right to read %s", r.Name, sources.ErrDenied, strings.Join(attributes, ", "))
 }
 
-// withoutPhoto tells those who have no photo from those whose photo may not be seen: of
-// these a server cannot say that the attribute is not there, either (RFC 4511, section
-// 4.5.1.7). Attributes that the server does not know at all hide nothing.
-func (s *Source) withoutPhoto(ctx context.Context, c *conn, photos map[sources.Ref]sources.Photo, give func(sources.Photo) error) error {
-	if len(photos) == 0 {
-		return nil
-	}
-	absent := map[sources.Ref]bool{}
-	known, err := s.known(ctx, c)
-	if err == nil && len(known) > 0 {
-		err = s.find(ctx, c, slices.Collect(maps.Keys(photos)), noneOf(known), keyAttributes(c.server), func(_ *entry, r sources.Ref) error {
-			absent[r] = true
-			return nil
-		})
-	}
-	for r, p := range photos {
-		if p.Err = fmt.Errorf("entry %q: %w", r.Name, sources.ErrNoPhoto); len(known) > 0 && !absent[r] {
-			p.Err = denied(r, known)
-		}
-		if err == nil {
-			err = give(p)
-		}
-	}
-	return err
-}
-
 // noneOf is the filter of entries of which a server can say that they have none of these
 // attributes.
 func noneOf(attributes []string) string {
@@ -170,35 +157,33 @@ func noneOf(attributes []string) string {
 }
 
 // choose takes the photo out of an entry: of the first attribute that is there and not
-// empty, or of all, the largest picture; nil: there is none. The order of values is not
-// fixed (RFC 4511, section 4.1.7).
-func (s *Source) choose(e *entry) (data []byte) {
+// empty, or of all, the best value; nil: there is none. The order of values is not fixed
+// (RFC 4511, section 4.1.7).
+func (s *Source) choose(e *entry) []byte {
+	var values [][]byte
 	for _, name := range s.o.PhotoAttributes {
-		if s.o.PhotoChoice != "largest" && len(data) > 0 {
+		values = append(values, e.values(name)...)
+		if s.o.PhotoChoice != "largest" && slices.ContainsFunc(values, func(v []byte) bool { return len(v) > 0 }) {
 			break
 		}
-		for _, v := range e.values(name) {
-			if data == nil || s.better(v, data) {
-				data = v
-			}
-		}
 	}
-	return data
+	if len(values) == 0 {
+		return nil
+	}
+	return slices.MaxFunc(values, s.compare)
 }
 
-// better prefers what can be read, then what is a picture, then the larger, then an order
+// compare prefers what can be read, of that pictures, then what is larger, then an order
 // that is always the same.
-func (s *Source) better(a, b []byte) bool {
-	if small := len(a) <= sources.MaxPhotoBytes; small != (len(b) <= sources.MaxPhotoBytes) {
-		return small
-	}
-	if s.o.IsPicture != nil {
-		if pa, pb := s.o.IsPicture(a), s.o.IsPicture(b); pa != pb {
-			return pa
+func (s *Source) compare(a, b []byte) int {
+	rank := func(v []byte) int {
+		switch {
+		case len(v) > sources.MaxPhotoBytes:
+			return 0
+		case s.o.IsPicture == nil || !s.o.IsPicture(v):
+			return 1
 		}
+		return 2
 	}
-	if len(a) != len(b) {
-		return len(a) > len(b)
-	}
-	return bytes.Compare(a, b) > 0
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(len(a), len(b)), bytes.Compare(a, b))
 }

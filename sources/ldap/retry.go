@@ -3,41 +3,29 @@ package ldap
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
 )
 
-// withServer lets use work with a connection. When that is lost, use is called
-// again with one to the next server, as long as it makes progress or a few times
-// without. An error that the next server would give, too, ends it, and so does it
-// if no server answers and none ever did, or none did for the whole of those times.
-func (s *Source) withServer(ctx context.Context, op string, use func(context.Context, *conn) (progress bool, err error)) error {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+// withServer lets use work with a connection. When that is lost, use is called again with
+// one to the next server, a few times. An error that the next server would give, too, ends
+// it, and so does it if no server answers and none ever did, or none did for the whole of
+// those times.
+func (s *Source) withServer(ctx context.Context, op string, use func(*conn) error) error {
 	pause := s.pause
 	for try := 0; ; try++ {
 		c, err := s.take(ctx)
 		connected := err == nil
 		if connected {
-			var progress bool
-			if progress, err = use(ctx, c); progress {
-				try = 0
-			}
-			err = s.put(c, op, err)
+			err = s.put(ctx, c, op, use(c))
 		}
-		own, stopped := errors.AsType[stop](err)
 		switch {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case stopped:
-			return own.error
 		case !lost(err), !connected && try == 0 && !s.reached.Load():
 			return err
 		case try == restarts:
@@ -71,7 +59,7 @@ func (s *Source) take(ctx context.Context) (*conn, error) {
 	var errs []error
 	for i := range s.addresses {
 		at := (int(s.first.Load()) + i) % len(s.addresses)
-		c, err := s.dial(ctx, at)
+		c, err := s.dial(ctx, s.addresses[at])
 		if err == nil {
 			s.first.Store(int32(at))
 			s.reached.Store(true)
@@ -88,21 +76,19 @@ func (s *Source) take(ctx context.Context) (*conn, error) {
 
 // put takes a connection back after use, which returned err: for the next one, or
 // to close it. Then the server after it is tried first.
-func (s *Source) put(c *conn, op string, err error) error {
+func (s *Source) put(ctx context.Context, c *conn, op string, err error) error {
 	if err == nil {
 		c.passed = nil
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.closed {
-			return c.Close()
-		}
 		s.idle = append(s.idle, c)
 		return nil
 	}
 	c.Close()
-	if lost(err) {
-		s.first.CompareAndSwap(int32(c.index), int32((c.index+1)%len(s.addresses)))
-		s.closeIdle() // they would only be found lost one after the other
+	if lost(err) && ctx.Err() == nil {
+		at := slices.Index(s.addresses, c.at)
+		s.first.CompareAndSwap(int32(at), int32((at+1)%len(s.addresses)))
+		s.Close() // the others would only be found lost one after the other
 	}
 	if _, own := errors.AsType[*Error](err); own {
 		return err
@@ -110,18 +96,11 @@ func (s *Source) put(c *conn, op string, err error) error {
 	return &Error{op, c.at.raw, err}
 }
 
-// stop is an error of the one who takes people or photos: it ends everything and
-// is returned as it is.
-type stop struct{ error }
-
 // lost reports whether err is about a connection or a server, so that another one
 // may do better: it did not answer, or said that it cannot now.
 func lost(err error) bool {
-	if _, stopped := errors.AsType[stop](err); stopped || isFinal(err) {
-		return false
-	}
 	code, answered := resultCode(err)
-	return !answered || code == ldap.LDAPResultBusy || code == ldap.LDAPResultUnavailable
+	return !isFinal(err) && (!answered || code == ldap.LDAPResultBusy || code == ldap.LDAPResultUnavailable)
 }
 
 // resultCode is what a server answered, if it did: go-ldap's own codes begin at

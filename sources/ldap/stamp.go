@@ -3,8 +3,8 @@ package ldap
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,22 +22,16 @@ var attributeIDs = map[string]uint32{"thumbnailphoto": 0x00160023, "jpegphoto": 
 // marks makes change marks of entries.
 type marks struct {
 	choice string   // of photo attributes: another choice is another photo
-	ids    []uint32 // of all photo attributes; nil: of one it is not known
+	ids    []uint32 // of all photo attributes; 0: not known
 	off    bool
 }
 
 func newMarks(o Options) marks {
-	m := marks{off: o.ChangeDetection == "content"}
 	names := strings.ToLower(strings.Join(o.PhotoAttributes, ","))
 	sum := sha256.Sum256([]byte(names + " " + o.PhotoChoice))
-	m.choice = fmt.Sprintf("%x", sum[:3])
+	m := marks{off: o.ChangeDetection == "content", choice: fmt.Sprintf("%x", sum[:3])}
 	for name := range strings.SplitSeq(names, ",") {
-		id, known := attributeIDs[name]
-		if !known {
-			m.ids = nil
-			break
-		}
-		m.ids = append(m.ids, id)
+		m.ids = append(m.ids, attributeIDs[name])
 	}
 	return m
 }
@@ -49,7 +43,7 @@ func (m marks) attributes(s server) []string {
 		return nil
 	case !s.ad:
 		return []string{"entryCSN", "modifyTimestamp"}
-	case m.ids == nil:
+	case slices.Contains(m.ids, 0):
 		return []string{"uSNChanged"}
 	}
 	return []string{"replPropertyMetaData", "uSNChanged"}
@@ -60,79 +54,60 @@ func (m marks) attributes(s server) []string {
 // domain controller; else its uSNChanged, with the identity of the controller that counts;
 // elsewhere OpenLDAP's entryCSN, which no two changes share; else modifyTimestamp, unless
 // it is so young that another change in the same second would not show.
-func (m marks) of(e *entry, s server, now time.Time) (string, sources.Presence) {
-	if m.off {
+func (m marks) of(e *entry, s server, now time.Time) (mark string, has sources.Presence) {
+	text := func(name, attribute, before string) string {
+		if v := e.text(attribute); v != "" {
+			return m.choice + "/" + name + "=" + before + v
+		}
+		return ""
+	}
+	repl, has := recordMark(e.values("replPropertyMetaData"), m.ids)
+	switch {
+	case m.off:
+		return "", sources.Unknown
+	case s.ad && repl != "":
+		return m.choice + "/repl=" + repl, has
+	case s.ad && s.dc != "":
+		return text("usn", "uSNChanged", s.dc+":"), sources.Unknown
+	case s.ad:
 		return "", sources.Unknown
 	}
-	if s.ad {
-		if records, err := parseMetaData(e.values("replPropertyMetaData"), m.ids); err == nil {
-			mark, has := recordMark(records)
-			return m.mark("repl=" + mark), has
-		}
-		if usn := e.text("uSNChanged"); usn != "" && s.dc != "" {
-			return m.mark("usn=" + s.dc + ":" + usn), sources.Unknown
-		}
+	seconds, _, _ := strings.Cut(strings.TrimSuffix(e.text("modifyTimestamp"), "Z"), ".")
+	at, err := time.Parse("20060102150405", seconds)
+	if mark = text("csn", "entryCSN", ""); mark == "" && err == nil && now.Sub(at) >= timeGranularity {
+		mark = text("time", "modifyTimestamp", "")
+	}
+	return mark, sources.Unknown
+}
+
+// recordMark is the mark of the photo attributes' records in replPropertyMetaData
+// ([MS-DRSR], section 5.167, PROPERTY_META_DATA_EXT_VECTOR version 1): a header of 16
+// bytes, and for each attribute that was ever written 48 bytes: attribute, version (which
+// counts the changes), time, invocation id of the database where it was changed, USN there,
+// USN here. All but the last are the same on every domain controller. Empty: it cannot be
+// understood.
+func recordMark(values [][]byte, attributes []uint32) (mark string, has sources.Presence) {
+	if len(values) != 1 || slices.Contains(attributes, 0) {
 		return "", sources.Unknown
-	}
-	if csn := e.text("entryCSN"); csn != "" {
-		return m.mark("csn=" + csn), sources.Unknown
-	}
-	modified := e.text("modifyTimestamp")
-	at, err := time.Parse("20060102150405", strings.TrimSuffix(strings.SplitN(modified, ".", 2)[0], "Z"))
-	if err != nil || now.Sub(at) < timeGranularity {
-		return "", sources.Unknown
-	}
-	return m.mark("time=" + modified), sources.Unknown
-}
-
-func (m marks) mark(s string) string { return m.choice + "/" + s }
-
-// recordMark is the mark of the photo attributes' records. An attribute without
-// one was never written.
-func recordMark(records []record) (string, sources.Presence) {
-	changes, databases, has := make([]string, len(records)), make([]string, len(records)), sources.Absent
-	for i, r := range records {
-		if r.version != 0 {
-			changes[i], databases[i] = fmt.Sprintf("%x.%x", r.usn, r.version), fmt.Sprintf("%x", r.invocation)
-			if r.version == 1 {
-				has = sources.Present // the first change can only be that it was set
-			} else if has == sources.Absent {
-				has = sources.Unknown // a removed value leaves its record
-			}
-		}
-	}
-	return strings.Join(changes, ",") + "#" + strings.Join(databases, ","), has
-}
-
-// record says which change an attribute's value is of: the same on every domain
-// controller.
-type record struct {
-	version    uint32   // counts the changes; 0: there is no record
-	invocation [16]byte // of the database where the last change was made
-	usn        uint64   // of that change, there
-}
-
-var errNoMetaData = errors.New("no replPropertyMetaData that can be understood")
-
-// parseMetaData takes the records of attributes out of replPropertyMetaData
-// ([MS-DRSR], section 5.167, PROPERTY_META_DATA_EXT_VECTOR version 1): a header of
-// 16 bytes, and for each attribute that was ever written 48 bytes: attribute,
-// version, time, invocation id, USN there, USN here.
-func parseMetaData(values [][]byte, attributes []uint32) ([]record, error) {
-	if len(values) != 1 || len(attributes) == 0 {
-		return nil, errNoMetaData
 	}
 	b, le := values[0], binary.LittleEndian
 	if len(b) < 16 || le.Uint32(b) != 1 || uint64(len(b)-16) != uint64(le.Uint32(b[8:]))*48 {
-		return nil, errNoMetaData
+		return "", sources.Unknown
 	}
-	records := make([]record, len(attributes))
-	for b = b[16:]; len(b) > 0; b = b[48:] {
-		for i, id := range attributes {
-			if le.Uint32(b) == id {
-				records[i] = record{version: le.Uint32(b[4:]), invocation: [16]byte(b[16:32]), usn: le.Uint64(b[32:])}
-			}
+	changes, databases := make([]string, len(attributes)), make([]string, len(attributes))
+	has = sources.Absent
+	for r := range slices.Chunk(b[16:], 48) {
+		i, version := slices.Index(attributes, le.Uint32(r)), le.Uint32(r[4:])
+		if i < 0 || version == 0 {
+			continue
+		}
+		changes[i], databases[i] = fmt.Sprintf("%x.%x", le.Uint64(r[32:]), version), fmt.Sprintf("%x", r[16:32])
+		switch {
+		case version == 1:
+			has = sources.Present // the first change can only be that it was set
+		case has == sources.Absent:
+			has = sources.Unknown // a removed value leaves its record
 		}
 	}
-	return records, nil
+	return strings.Join(changes, ",") + "#" + strings.Join(databases, ","), has
 }

@@ -30,8 +30,8 @@ const (
 const notLDAPHint = "check address and port in urls: is that an LDAP server, and is TLS meant?"
 
 var (
-	errMalformed = &problem{text: "the server's answer is not LDAP", hint: notLDAPHint}
-	errTooMuch   = &problem{text: "the server's answer is larger than any that makes sense", hint: notLDAPHint}
+	errMalformed = &problem{error: errors.New("the server's answer is not LDAP"), hint: notLDAPHint}
+	errTooMuch   = &problem{error: errors.New("the server's answer is larger than any that makes sense"), hint: notLDAPHint}
 )
 
 // wire stands between a connection and go-ldap. It takes the entries of a search out of the
@@ -168,7 +168,7 @@ func (w *idleReader) Read(p []byte) (int, error) {
 	}
 	n, err := w.Conn.Read(p)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = &problem{text: fmt.Sprintf("no answer for %s", w.idle), hint: "the server is there and does not answer: look at its load, or raise idle_timeout"}
+		err = &problem{error: fmt.Errorf("no answer for %s", w.idle), hint: "the server is there and does not answer: look at its load, or raise idle_timeout"}
 	}
 	return n, err
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"photosync/sync/foreign"
 )
 
 // columns of the CSV, in their order. New ones are only ever added at the end.
@@ -27,7 +29,7 @@ func encodeCSV(w io.Writer, r *Report) error {
 	for _, it := range r.Items {
 		row := it.row()
 		for i, field := range row {
-			row[i] = inert(field)
+			row[i] = foreign.Cell(field)
 		}
 		if err := c.Write(row); err != nil {
 			return fmt.Errorf("encode report: %w", err)
@@ -61,15 +63,6 @@ func (it Item) row() []string {
 		strings.Join(img.Changes, "; "), img.SourceSHA256, img.UploadSHA256,
 		strings.Join(refIDs, " "), strings.Join(it.Candidates, "; "), verified,
 	}
-}
-
-// inert keeps a spreadsheet from taking a text for a formula: whoever can choose a
-// file's name must not run anything on the administrator's machine.
-func inert(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }
 
 // number is n as text; empty for 0, which stands for unknown.

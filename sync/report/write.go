@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"photosync/sync/foreign"
 	"photosync/sync/outcome"
 )
 
@@ -105,8 +106,9 @@ func Write(dir string, r *Report, formats []string) (paths []string, err error) 
 	return paths, err
 }
 
-// Encode writes r in one of the formats.
+// Encode writes r in one of the formats. Nothing that it writes acts on a terminal.
 func (r *Report) Encode(w io.Writer, format string) error {
+	foreign.Clean(r)
 	switch format {
 	case "json":
 		return encodeJSON(w, r)

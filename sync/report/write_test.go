@@ -8,12 +8,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"photosync/sync/outcome"
 )
 
 const hostile = "<img src=x onerror=alert(1)>@x"
@@ -55,6 +58,29 @@ func TestJSONIsThatOfTheWholeReport(t *testing.T) {
 		}
 		if diff := cmp.Diff(string(want)+"\n", got.String()); diff != "" {
 			t.Errorf("%d items (-want +got):\n%s", n, diff)
+		}
+	}
+}
+
+// Nothing in a report, in whichever format, acts on a terminal or turns text around.
+func TestNothingActs(t *testing.T) {
+	const evil = "\x1b]0;owned\a\u202egnp\u2069"
+	r := sample(5)
+	r.Error, r.Warnings = &Error{Message: evil, Hint: evil}, []string{evil}
+	r.Findings = []outcome.Finding{{Message: evil, Hint: evil, Examples: []string{evil}}}
+	r.Sources[0].Name, r.Sources[0].Warnings = evil, []string{evil}
+	for i := range r.Items {
+		it, refID := &r.Items[i], evil
+		it.Email, it.Source, it.Ref, it.Message, it.Hint, it.RefID, it.Candidates = evil, evil, evil, evil, evil, &refID, []string{evil}
+		it.FailedItems, it.EarlierErrors = []FailedItem{{Message: evil, RefID: &refID}}, []AttemptError{{RefID: evil}}
+	}
+	for _, format := range []string{"json", "html", "csv"} {
+		var b bytes.Buffer
+		if err := r.Encode(&b, format); err != nil {
+			t.Fatal(err)
+		}
+		if strings.ContainsAny(b.String(), "\x1b\a\u202e\u2069") || regexp.MustCompile(`\\u(00[01]|20[26])`).MatchString(b.String()) {
+			t.Errorf("%s: %q", format, b.String())
 		}
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"strings"
-	"unicode"
 
 	"github.com/tidwall/gjson"
+
+	"photosync/sync/foreign"
 )
 
 // Error is a call that Smartsheet refused, or that did not get an answer.
@@ -104,13 +104,4 @@ func itemError(v gjson.Result, clean func(string) string) ItemError {
 // maxMessage is how many runes of an error message are kept.
 const maxMessage = 300
 
-// oneLine makes foreign text fit for a log line.
-func oneLine(s string) string {
-	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "�"), func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}), " ")
-	if r := []rune(s); len(r) > maxMessage {
-		return string(r[:maxMessage]) + "…"
-	}
-	return s
-}
+func oneLine(text string) string { return foreign.Line(text, maxMessage) }

@@ -8,11 +8,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+
+	"photosync/sync/foreign"
 )
 
 // Fault is one mistake in the file.
@@ -103,13 +104,7 @@ func redactor(line, also string) func(string) string {
 	}
 	open = open && len(named) > 0 && !credentials(line)
 	return func(part string) string {
-		part = strings.Map(func(r rune) rune {
-			if !unicode.IsPrint(r) { // a terminal might act on it
-				return ' '
-			}
-			return r
-		}, part)
-		return words.ReplaceAllStringFunc(part, func(w string) string {
+		return words.ReplaceAllStringFunc(strings.ReplaceAll(foreign.Text(part), "\t", " "), func(w string) string {
 			if w == "-" || w == also || knownKeys()[w] || inlineSecrets[w] != "" || open && !looksSecret(w) {
 				return w
 			}

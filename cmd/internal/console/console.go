@@ -30,13 +30,13 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/acarl005/stripansi"
 	"github.com/mattn/go-colorable"
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
+
+	"photosync/sync/foreign"
 )
 
 // Console prints for people, or programs, on one writer.
@@ -91,11 +91,11 @@ func (c *Console) line(hang int, format string, args ...any) {
 	for i, a := range args {
 		switch a := a.(type) {
 		case string:
-			args[i] = plain(a)
+			args[i] = foreign.Text(a)
 		case styled:
-			args[i] = plain(a.text)
+			args[i] = foreign.Text(a.text)
 			if c.colour && a.style != "" {
-				args[i] = "\x1b[" + a.style + "m" + plain(a.text) + "\x1b[0m"
+				args[i] = "\x1b[" + a.style + "m" + foreign.Text(a.text) + "\x1b[0m"
 			}
 		}
 	}
@@ -104,16 +104,6 @@ func (c *Console) line(hang int, format string, args ...any) {
 		text = Wrap(text, c.width, hang)
 	}
 	io.WriteString(c.w, text+"\n") // the caller of the program remembers a failure
-}
-
-// plain replaces what could write anything on a terminal.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return utf8.RuneError
-		}
-		return r
-	}, text)
 }
 
 // Wrap breaks text between words into lines of at most width, and indents all but the

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"photosync/sync/foreign"
 	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
@@ -59,13 +60,20 @@ func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run
 		r.interactive = logTo
 	}
 	if r.human {
-		logTo = zerolog.ConsoleWriter{Out: logTo, NoColor: !r.err.colour, TimeFormat: time.TimeOnly, FieldsExclude: []string{"run_id"}}
+		logTo = zerolog.ConsoleWriter{
+			Out: logTo, NoColor: !r.err.colour, TimeFormat: time.TimeOnly, FieldsExclude: []string{"run_id"},
+			FormatPrepare: func(line map[string]any) error { // fields are quoted
+				text, _ := line[zerolog.MessageFieldName].(string)
+				line[zerolog.MessageFieldName] = foreign.Text(text)
+				return nil
+			},
+		}
 	}
 	level, err := zerolog.ParseLevel(o.Level)
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	r.Log = zerolog.New(zerolog.SyncWriter(logTo)).Level(level).With().Timestamp().Str("run_id", o.ID).Logger()
+	r.Log = zerolog.New(zerolog.SyncWriter(foreign.Writer{Writer: logTo})).Level(level).With().Timestamp().Str("run_id", o.ID).Logger()
 	if o.Progress != "never" && len(r.stops) == 0 {
 		r.stops = append(r.stops, r.every(logEvery, r.logProgress))
 	}
@@ -237,7 +245,7 @@ func somebodyHasToAct(r *report.Report, errs ...error) bool {
 type Lines struct{ w io.Writer }
 
 // NewLines returns Lines on w.
-func NewLines(w io.Writer) *Lines { return &Lines{zerolog.SyncWriter(w)} }
+func NewLines(w io.Writer) *Lines { return &Lines{zerolog.SyncWriter(foreign.Writer{Writer: w})} }
 
 func (l *Lines) print(messageType string, v any) error {
 	object, err := json.Marshal(v)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"photosync/state"
+	"photosync/sync/foreign"
 )
 
 // Record is what the state remembers of an address: the last look at the person, and
@@ -87,7 +88,7 @@ func (c *Console) Adoptable(users []state.User) {
 
 // Confirm asks a question, and reports whether the answer is yes.
 func (c *Console) Confirm(in io.Reader, question string) bool {
-	fmt.Fprintf(c.w, "%s [yes/no] ", plain(question))
+	fmt.Fprintf(c.w, "%s [yes/no] ", foreign.Text(question))
 	answer, _ := bufio.NewReader(in).ReadString('\n') // no answer is a no
 	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer)))
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"photosync/sync/foreign"
 	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
@@ -189,7 +190,7 @@ func (c *Console) Files(files []string, plan string) {
 // there to be copied.
 func (c *Console) Approval(command string) {
 	c.line(2, "  to approve exactly this plan, once:")
-	fmt.Fprintf(c.w, "    %s\n", plain(command))
+	fmt.Fprintf(c.w, "    %s\n", foreign.Text(command))
 }
 
 // Report prints a report that may be from elsewhere, with what sync says on stderr.

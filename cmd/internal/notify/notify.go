@@ -17,8 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
+	"photosync/sync/foreign"
 	"photosync/sync/report"
 )
 
@@ -71,6 +71,8 @@ func (n *Notifier) Start(ctx context.Context) {
 // Finish sends the notices about a run, text being r in words. It returns a warning for
 // each that could not be sent, after a bounded time.
 func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (warnings []string) {
+	foreign.Clean(r)
+	text = foreign.Text(text)
 	people := n.o.Always || attention(r)
 	notices := []struct {
 		wanted bool
@@ -221,8 +223,7 @@ func (n *Notifier) patiently(ctx context.Context, try func(context.Context) erro
 	}
 }
 
-// clean makes an error with foreign text fit for a log: one line of limited length, without
-// secrets, and without what a terminal would act on.
+// clean makes an error with foreign text fit for a log, without secrets.
 func clean(err error, secrets ...string) string {
 	text := err.Error()
 	for _, s := range secrets {
@@ -230,11 +231,5 @@ func clean(err error, secrets ...string) string {
 			text = strings.ReplaceAll(text, s, "…")
 		}
 	}
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "�"))
-	return cut(strings.Join(strings.Fields(text), " "), maxMessage)
+	return foreign.Line(text, maxMessage)
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -17,6 +18,28 @@ var migrations []func(*bbolt.Tx) error
 // schemaVersion is the version of the layout that this program writes. A program
 // refuses files of a newer one.
 func schemaVersion() int { return firstSchema + len(migrations) }
+
+// version is that of the file's layout, one that this program can read.
+func (s *Store) version(tx *bbolt.Tx) (version int, err error) {
+	switch known, err := readFact(tx, schemaKey, &version); {
+	case err != nil:
+		return 0, err
+	case !known:
+		return 0, errors.New("it is a database of another program")
+	case version > schemaVersion():
+		return 0, refused(s.path, fmt.Sprintf("was written by a newer photosync (schema %d, this one knows %d)", version, schemaVersion()),
+			"run the newer photosync")
+	case version < firstSchema:
+		return 0, refused(s.path, fmt.Sprintf("has the format of a photosync from before the first release (schema %d), which is not read any more", version),
+			startAnew(s.path, ".old"))
+	}
+	for _, table := range tables {
+		if tx.Bucket(table) == nil {
+			return 0, errors.New("a table is missing")
+		}
+	}
+	return version, nil
+}
 
 // migrate brings the open file from a version to the current one, at once or not at
 // all.

@@ -1,12 +1,16 @@
 package state
 
-import "syscall"
+import (
+	"syscall"
+
+	"go.etcd.io/bbolt"
+)
 
 // releasePages lets go of the part of the file that is in this process's memory:
 // the mapping stays, and pages that are looked at again come back from the system's
 // cache. Otherwise a walk over a large state would count as memory of the process,
 // all of it. The mapping is shared and only read, so nothing can be lost; that it
 // may fail changes nothing either.
-func releasePages(mapping uintptr, size int64) {
-	syscall.Syscall(syscall.SYS_MADVISE, mapping, uintptr(size), syscall.MADV_DONTNEED)
+func releasePages(tx *bbolt.Tx) {
+	syscall.Syscall(syscall.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), syscall.MADV_DONTNEED)
 }

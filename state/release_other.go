@@ -2,6 +2,8 @@
 
 package state
 
+import "go.etcd.io/bbolt"
+
 // releasePages does nothing: elsewhere the system takes back the pages of a mapped
 // file when it wants them.
-func releasePages(uintptr, int64) {}
+func releasePages(*bbolt.Tx) {}
