@@ -56,11 +56,10 @@ func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
 		config.RootCAs = x509.NewCertPool()
 		config.RootCAs.AppendCertsFromPEM(pem) // without one, no server is trusted
 	}
-	policy := mail.NoTLS
-	if m.StartTLS {
-		policy = mail.TLSMandatory
+	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSConfig(config), mail.WithTimeout(patience), mail.WithTLSPolicy(mail.TLSMandatory)}
+	if !m.StartTLS {
+		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
 	}
-	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSConfig(config), mail.WithTimeout(patience), mail.WithTLSPolicy(policy)}
 	if m.Port == 465 { // TLS from the start (RFC 8314, section 3.3)
 		options = append(options, mail.WithSSL())
 	}

@@ -23,11 +23,10 @@ import (
 )
 
 const (
-	patience   = 15 * time.Second // how long one notice may take, with all attempts
-	attempts   = 3
-	pause      = time.Second // before the second attempt; it doubles
-	maxAnswer  = 4 << 10     // bytes of an answer that are read
-	maxMessage = 300         // characters of it that a warning repeats
+	patience  = 15 * time.Second // how long one notice may take, with all attempts
+	attempts  = 3
+	pause     = time.Second // before the second attempt; it doubles
+	maxAnswer = 4 << 10     // bytes of an answer that are read
 )
 
 // Options name the receivers. An empty one gets nothing.
@@ -73,24 +72,24 @@ func (n *Notifier) Start(ctx context.Context) {
 func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (warnings []string) {
 	foreign.Clean(r)
 	text = foreign.Text(text)
-	people := n.o.Always || attention(r)
-	notices := []struct {
-		wanted bool
-		send   func() error
-	}{
-		{n.o.Textfile != "", func() error { return report.WriteMetrics(n.o.Textfile, r) }},
-		{n.o.Pushgateway != "", func() error { return n.push(ctx, r) }},
-		{n.o.Webhook != "" && people, func() error { return n.webhook(ctx, r, text) }},
-		{n.o.Mail.Host != "" && people, func() error { return n.mail(ctx, text) }},
-		{n.o.Healthcheck != "", func() error { return n.ended(ctx, r) }},
-	}
-	errs := make([]error, len(notices))
+	people := n.o.Always || r.NeedsSomebody() || slices.Contains([]string{report.Failed, report.Held, report.Partial}, r.Result) ||
+		slices.ContainsFunc(r.Sources, func(s report.Source) bool { return !s.Complete })
+	errs := make([]error, 5)
 	var all sync.WaitGroup
-	for i, notice := range notices {
-		if notice.wanted {
-			all.Go(func() { errs[i] = notice.send() })
+	send := func(i int, wanted bool, notice func() error) {
+		if wanted {
+			all.Go(func() { errs[i] = notice() })
 		}
 	}
+	send(0, n.o.Textfile != "", func() error { return report.WriteMetrics(n.o.Textfile, r) })
+	// POST leaves metrics with other names alone: the last success, when this was none
+	// (https://github.com/prometheus/pushgateway#post-method).
+	send(1, n.o.Pushgateway != "", func() error {
+		return n.post(ctx, "push metrics to", n.o.Pushgateway, "metrics/job/photosync", report.MetricsType, report.Metrics(r))
+	})
+	send(2, n.o.Webhook != "" && people, func() error { return n.webhook(ctx, r, text) })
+	send(3, n.o.Mail.Host != "" && people, func() error { return n.mail(ctx, text) })
+	send(4, n.o.Healthcheck != "", func() error { return n.ended(ctx, r) })
 	all.Wait()
 	for _, err := range errs {
 		if err != nil {
@@ -99,19 +98,6 @@ func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (w
 	}
 	n.http.CloseIdleConnections()
 	return warnings
-}
-
-// attention reports whether a human should look at the run.
-func attention(r *report.Report) bool {
-	return slices.ContainsFunc(r.Sources, func(s report.Source) bool { return !s.Complete }) ||
-		r.Urgent() || r.Result == report.Failed || r.Result == report.Held || r.Result == report.Partial
-}
-
-// push adds the metrics to their group on the Pushgateway. POST leaves metrics with
-// other names alone: the last success, when this was none
-// (https://github.com/prometheus/pushgateway#post-method).
-func (n *Notifier) push(ctx context.Context, r *report.Report) error {
-	return n.post(ctx, "push metrics to", n.o.Pushgateway, "metrics/job/photosync", report.MetricsType, report.Metrics(r))
 }
 
 // ended reports to the health check how the run came out. It is a failure if the run is one, or
@@ -124,10 +110,11 @@ func (n *Notifier) ended(ctx context.Context, r *report.Report) error {
 		case <-ctx.Done():
 		}
 	}
+	below := ""
 	if !r.Done() && r.Result != report.Interrupted || r.Urgent() {
-		return n.ping(ctx, "fail", counts(r))
+		below = "fail"
 	}
-	return n.ping(ctx, "", counts(r))
+	return n.ping(ctx, below, counts(r))
 }
 
 func (n *Notifier) ping(ctx context.Context, below, text string) error {
@@ -231,5 +218,5 @@ func clean(err error, secrets ...string) string {
 			text = strings.ReplaceAll(text, s, "…")
 		}
 	}
-	return foreign.Line(text, maxMessage)
+	return foreign.Line(text, 300)
 }

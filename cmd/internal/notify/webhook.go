@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"photosync/sync/report"
@@ -31,16 +30,16 @@ type message struct {
 var slackEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 func (n *Notifier) webhook(ctx context.Context, r *report.Report, text string) error {
-	var body []byte
-	var err error
+	var what any
 	switch formatOf(n.o.Format, n.o.Webhook) {
 	case "slack":
-		body, err = json.Marshal(map[string]string{"text": slackEscapes.Replace(text)})
+		what = map[string]string{"text": slackEscapes.Replace(text)}
 	case "teams":
-		body, err = json.Marshal(card(r, text))
+		what = card(r, text)
 	default:
-		body, err = encode(r, text)
+		what = whole(r, text)
 	}
+	body, err := json.Marshal(what)
 	if err != nil {
 		return err
 	}
@@ -69,9 +68,9 @@ type object = map[string]any
 // card is an Adaptive Card in the message that Teams' workflows take. Its texts are
 // runs, which Teams shows as they are, without looking for Markdown in them.
 func card(r *report.Report, text string) object {
-	color := map[string]string{report.Failed: "attention", report.Held: "attention", report.Partial: "warning", report.Interrupted: "warning"}[r.Result]
-	if color == "" && attention(r) {
-		color = "warning"
+	color := map[string]string{"bad": "attention", "warn": "warning"}[r.Mood()]
+	if r.Result == report.Held {
+		color = "attention"
 	}
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	if more := len(lines) - maxLines; more > 0 {
@@ -79,7 +78,7 @@ func card(r *report.Report, text string) object {
 	}
 	body := make([]object, len(lines))
 	for i, line := range lines {
-		run := object{"type": "TextRun", "text": strings.ReplaceAll(cut(line, 400), "  ", "\u00a0\u00a0")} // columns stay
+		run := object{"type": "TextRun", "text": strings.ReplaceAll(fmt.Sprintf("%.400s", line), "  ", "\u00a0\u00a0")} // columns stay
 		if i == 0 {
 			run["size"], run["weight"], run["color"] = "medium", "bolder", cmp.Or(color, "good")
 		} else {
@@ -96,25 +95,15 @@ func card(r *report.Report, text string) object {
 	}}}
 }
 
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n]) + "…"
-	}
-	return s
-}
-
-// encode is the message about r. Pictures of people are not sent.
-func encode(r *report.Report, text string) ([]byte, error) {
+// whole is the message about r for programs. Pictures of people are not sent.
+func whole(r *report.Report, text string) message {
 	short := *r
-	short.Items = slices.Clone(r.Items)
-	if len(r.Items) > maxItems {
-		short.Items = slices.DeleteFunc(short.Items, func(it report.Item) bool {
-			return it.Outcome == "uploaded" || it.Outcome == "skipped" && it.Reason != "ambiguous"
-		})
-		short.Items = short.Items[:min(len(short.Items), maxItems)]
+	short.Items = []report.Item{}
+	for _, it := range r.Items {
+		urgent := it.Outcome != "uploaded" && (it.Outcome != "skipped" || it.Reason == "ambiguous")
+		if len(short.Items) < maxItems && (urgent || len(r.Items) <= maxItems) {
+			short.Items = append(short.Items, it.WithoutPictures())
+		}
 	}
-	for i, it := range short.Items {
-		short.Items[i] = it.WithoutPictures()
-	}
-	return json.Marshal(message{slackEscapes.Replace(text), "summary", &short, len(r.Items) - len(short.Items)})
+	return message{slackEscapes.Replace(text), "summary", &short, len(r.Items) - len(short.Items)}
 }
