@@ -59,12 +59,12 @@ func newChart(r *Report) *chart {
 
 // chartSummary is what the chart shows, for those who do not see it.
 func chartSummary(total Minute, busiest int64, minutes, quota int) string {
-	s := fmt.Sprintf("%s in %s; %s in the busiest minute", Count(int(total.Requests), "request", "requests"),
-		Count(minutes, "minute", "minutes"), Number(busiest))
+	allowed := ""
 	if quota > 0 {
-		s += " of " + Number(quota) + " allowed"
+		allowed = " of " + Number(quota) + " allowed"
 	}
-	s += ". "
+	s := fmt.Sprintf("%s in %s; %s in the busiest minute%s. ", Count(int(total.Requests), "request", "requests"),
+		Count(minutes, "minute", "minutes"), Number(busiest), allowed)
 	if total.RateLimited > 0 {
 		s += Count(int(total.RateLimited), "request was", "requests were") + " rate-limited. "
 	}

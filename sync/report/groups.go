@@ -36,12 +36,7 @@ type Group struct {
 func (g *Group) N() int { return len(g.Items) + g.Counted }
 
 // Where people stand on the page, from top to bottom.
-const (
-	attention = iota
-	sent
-	later
-	left
-)
+const attention, sent, later, left = 0, 1, 2, 3
 
 // Sections sorts everyone in the report by what a human has to do. It leaves empty
 // sections out.

@@ -93,20 +93,13 @@ func (w *pageWriter) section(s Section) {
 		if s.Kind == "sent" || g.Code == string(outcome.HeldBack) && slices.ContainsFunc(g.Items, func(it *Item) bool { return pictures(it) > 0 }) {
 			class, as, shown = "sheet", "picture", shownPictures
 		}
-		end := "</div>"
-		switch s.Kind {
-		case "sent":
-			w.WriteString(`<div data-group>`)
-		case "later":
-			w.WriteString(`<div class="group card" data-group>`)
-		case "left":
-			w.run("fold", g)
-			end = "</details>"
-		default:
-			w.run("group", g)
-		}
+		w.run(s.Kind, g)
 		w.list(g, class, as, shown)
-		w.WriteString(end)
+		if s.Kind == "left" {
+			w.WriteString("</details>")
+		} else {
+			w.WriteString("</div>")
+		}
 	}
 	w.WriteString("</section>\n")
 }
@@ -117,12 +110,6 @@ func pictures(it *Item) (n int) {
 		n = min(len(it.Image.Thumbnail), 1) + min(len(it.Image.Before), 1)
 	}
 	return n
-}
-
-// row is one person on the page.
-type row struct {
-	*Item
-	Lines []string
 }
 
 // list writes the people of a group: the first of them to be seen, the others for
@@ -138,7 +125,10 @@ func (w *pageWriter) list(g *Group, class, as string, shown int) {
 		if i == shown {
 			w.WriteString("</ul><template>")
 		}
-		w.run(as, row{it, g.Lines(it)})
+		w.run(as, struct {
+			*Item
+			Lines []string
+		}{it, g.Lines(it)})
 	}
 	if len(items) > shown {
 		w.WriteString("</template>")

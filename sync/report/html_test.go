@@ -87,7 +87,7 @@ func TestAllIsText(t *testing.T) {
 		r.Version, r.Mode, r.PlanID, r.Approve, r.PlanFile, r.Warnings = s, s, s, s, s, []string{s}
 		one := s + "1"
 		r.Error = &Error{Message: s, Hint: s, RefID: s}
-		r.Guards = []Breach{{Guard: s, Message: s}}
+		r.Guards = []outcome.Breach{{Guard: s, Message: s}}
 		r.Findings = []outcome.Finding{{Message: s, Hint: s, Examples: []string{s + "1"}}}
 		r.Sources = []Source{{Name: s, Type: s, Warnings: []string{s}}}
 		for _, outcome := range []string{"uploaded", "failed", "partial_success", "skipped", "unfinished", "held"} {
@@ -155,7 +155,7 @@ func TestHeldPage(t *testing.T) {
 	r.Add(held("a@example.com", "", ""), held("b@example.com", fresh, ""), held("c@example.com", fresh, old),
 		held("d@example.com", fresh, "https://images.example.com/secret"), held("e@example.com", "", old))
 	const says = "1,494 of 2,000 people known would get another picture"
-	r.Result, r.Guards = Held, []Breach{{Guard: "max_replaced", Message: says}}
+	r.Result, r.Guards = Held, []outcome.Breach{{Guard: "max_replaced", Message: says}}
 	r.Error = &Error{Message: "held back, nothing was written: guard.max_replaced: " + says}
 	page := encode(t, r)
 	if n := strings.Count(page, says); n != 1 {
@@ -243,17 +243,17 @@ func TestVerdict(t *testing.T) {
 		{"plan", Interrupted, Totals{}, 0, "Stopped early: there is no plan.", "warn"},
 		{"plan", Failed, Totals{}, 0, "The plan could not be made.", "bad"},
 	} {
-		r := &Report{Mode: c.mode, Result: c.result, Totals: c.t, Guards: make([]Breach, c.guards)}
+		r := &Report{Mode: c.mode, Result: c.result, Totals: c.t, Guards: make([]outcome.Breach, c.guards)}
 		for range c.t.Failed + c.t.PartialSuccess + c.t.Held {
 			r.Items = append(r.Items, Item{Outcome: "failed"})
 		}
-		colour, _ := mood(r)
+		colour := r.Mood()
 		if got := r.Verdict(); got != c.want || colour != c.mood {
 			t.Errorf("%s %s: %q, %s; want %q, %s", c.mode, c.result, got, colour, c.want, c.mood)
 		}
 		if colour == "good" { // never above a finding that needs somebody
 			r.Findings = []outcome.Finding{{Severity: outcome.Notice}, {Severity: outcome.Attention}}
-			colour, _ = mood(r)
+			colour = r.Mood()
 			if got := r.Verdict(); !strings.Contains(got, "and the run as a whole needs attention") || colour != "warn" {
 				t.Errorf("%s %s with a finding: %q, %s", c.mode, c.result, got, colour)
 			}

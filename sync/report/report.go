@@ -41,15 +41,15 @@ type Report struct {
 	Findings      []outcome.Finding `json:"findings"`           // about the whole run, the most urgent first
 	Warnings      []string          `json:"warnings,omitempty"` // what went wrong beside the run: a notice that could not be sent
 
-	Approve         string         `json:"approve,omitempty"`   // the command that lets a plan that guards hold pass
-	PlanFile        string         `json:"plan_file,omitempty"` // where the plan is kept for photosync apply
-	Guards          []Breach       `json:"guards,omitempty"`    // that hold the run, or would hold a sync
-	QuotaPerMinute  int            `json:"quota_per_minute,omitempty"`
-	Timeline        []Minute       `json:"timeline,omitempty"` // of the last 24 hours of the run
-	Sources         []Source       `json:"sources"`
-	Totals          Totals         `json:"totals"`
-	SkippedByReason map[string]int `json:"skipped_by_reason"`
-	Items           []Item         `json:"items"` // everyone who was not simply unchanged, by email
+	Approve         string           `json:"approve,omitempty"`   // the command that lets a plan that guards hold pass
+	PlanFile        string           `json:"plan_file,omitempty"` // where the plan is kept for photosync apply
+	Guards          []outcome.Breach `json:"guards,omitempty"`    // that hold the run, or would hold a sync
+	QuotaPerMinute  int              `json:"quota_per_minute,omitempty"`
+	Timeline        []Minute         `json:"timeline,omitempty"` // of the last 24 hours of the run
+	Sources         []Source         `json:"sources"`
+	Totals          Totals           `json:"totals"`
+	SkippedByReason map[string]int   `json:"skipped_by_reason"`
+	Items           []Item           `json:"items"` // everyone who was not simply unchanged, by email
 }
 
 // Error is why a run failed or stopped as a whole.
@@ -60,9 +60,6 @@ type Error struct {
 	ErrorCode  int    `json:"error_code,omitempty"`
 	RefID      string `json:"ref_id,omitempty"`
 }
-
-// Breach is a guard that a plan breaks.
-type Breach = outcome.Breach
 
 // Source is what a source listed.
 type Source struct {

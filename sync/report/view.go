@@ -16,13 +16,11 @@ import (
 // view is what the page shows of a report, besides the people.
 type view struct {
 	*parts
-	Report     *Report
-	Mood, Icon string
-	Bar        []segment
-	Chips      []chip
-	Chart      *chart
-	Facts      []fact
-	HasThumbs  bool
+	Report *Report
+	Bar    []segment
+	Chips  []chip
+	Chart  *chart
+	Facts  []fact
 }
 
 // segment is a part of the bar of totals. Shape and words say what colour says.
@@ -41,30 +39,15 @@ type fact struct{ Name, Value string }
 
 func newView(r *Report, sections []Section) *view {
 	v := &view{parts: loadParts(), Report: r, Bar: bar(r.Totals), Chart: newChart(r), Facts: facts(r), Chips: []chip{{Label: "Everybody listed"}}}
-	v.Mood, v.Icon = mood(r)
 	for _, s := range sections {
 		v.Chips = append(v.Chips, chip{s.Kind, s.Title, s.N()})
 		v.Chips[0].N += s.N()
 	}
-	v.HasThumbs = slices.ContainsFunc(r.Items, func(it Item) bool { return thumb(&it) != "" })
 	return v
 }
 
-// mood is the colour of the verdict and the path of its sign.
-func mood(r *Report) (class, icon string) {
-	const check, exclamation, cross, pause, arrow = "M7 12.5l3.5 3.5L17 9", "M12 6.5v7M12 17v.1", "M8 8l8 8M16 8l-8 8", "M9.5 8v8M14.5 8v8", "M12 17V7M8 11l4-4 4 4"
-	switch {
-	case r.Result == Failed:
-		return "bad", cross
-	case r.Result == Held || len(r.Guards) > 0 || r.Result == Interrupted:
-		return "warn", pause
-	case r.NeedsSomebody():
-		return "warn", exclamation
-	case r.Mode == "plan" && r.Totals.Planned > 0:
-		return "info", arrow
-	}
-	return "good", check
-}
+// icons are the paths of the verdict's sign, by its mood.
+var icons = map[string]string{"good": "M7 12.5l3.5 3.5L17 9", "info": "M12 17V7M8 11l4-4 4 4", "warn": "M12 6.5v7M12 17v.1", "bad": "M8 8l8 8M16 8l-8 8"}
 
 // bar lays out the totals in a width of 1000. Nothing is too small to be seen.
 func bar(t Totals) []segment {
@@ -164,7 +147,7 @@ func domain(email string) string { return email[max(strings.LastIndexByte(email,
 var pageFuncs = template.FuncMap{
 	"took":  func(r *Report) string { return Duration(r.FinishedAt.Sub(r.StartedAt)) },
 	"num":   func(n any) string { return Number(reflect.ValueOf(n).Int()) },
-	"bytes": Size[int], "when": timeText, "reason": reasonTitle, "thumb": thumb, "now": now, "refs": refs, "such": such,
+	"bytes": Size[int], "when": timeText, "reason": reasonTitle, "thumb": thumb, "now": now, "refs": refs, "such": such, "icon": func(mood string) string { return icons[mood] },
 	"initial": func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
 	"local":   func(email string) string { return strings.TrimSuffix(email, domain(email)) }, "domain": domain,
 	"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

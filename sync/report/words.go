@@ -66,8 +66,15 @@ func (r *Report) Verdict() string {
 
 // Mood is the colour of the verdict: good, info, warn or bad.
 func (r *Report) Mood() string {
-	class, _ := mood(r)
-	return class
+	switch {
+	case r.Result == Failed:
+		return "bad"
+	case r.Result == Held || r.Result == Interrupted || len(r.Guards) > 0 || r.NeedsSomebody():
+		return "warn"
+	case r.Mode == "plan" && r.Totals.Planned > 0:
+		return "info"
+	}
+	return "good"
 }
 
 // Preview reports whether the run only shows what a sync would do.

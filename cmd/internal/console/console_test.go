@@ -35,7 +35,7 @@ func bitOfAll() *report.Report {
 		Code: outcome.FewInSmartsheet, Severity: outcome.Attention, Count: 3, Of: 1210, Message: "Hardly anybody with a photo is in Smartsheet.",
 		Hint: "rewrite the domain with match.domains", Examples: []string{"a@x", "b@x", "c@x", "d@x"},
 	}}
-	r.Guards = []report.Breach{{Guard: "max_replaced", Message: "1,200 of 1,210 people known would get another picture; at most 20 % may"}}
+	r.Guards = []outcome.Breach{{Guard: "max_replaced", Message: "1,200 of 1,210 people known would get another picture; at most 20 % may"}}
 	r.Sources = []report.Source{{Name: "hr", Listed: 12345, WithPhoto: 1210, Warnings: []string{"one"}}}
 	r.Totals.People, r.Totals.ETA = 12345, 240
 	return r
@@ -158,7 +158,7 @@ func TestSomebodyHasToAct(t *testing.T) {
 	finding := with(report.Partial)
 	finding.Findings = []outcome.Finding{{Severity: outcome.Attention}}
 	guarded := with(report.Success)
-	guarded.Guards = make([]report.Breach, 1)
+	guarded.Guards = make([]outcome.Breach, 1)
 	fault := errors.New("x")
 	for name, c := range map[string]struct {
 		r    *report.Report

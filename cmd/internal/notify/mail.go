@@ -28,17 +28,15 @@ type Mail struct {
 // mail sends text, whose first line is the subject.
 func (n *Notifier) mail(ctx context.Context, text string) error {
 	m := n.o.Mail
-	err := n.patiently(ctx, func(ctx context.Context) error {
+	err := n.patiently(ctx, func(ctx context.Context) (again bool, err error) {
 		client, msg, err := m.prepare(text)
 		if err != nil {
-			return final{err}
+			return false, err
 		}
 		msg.SetUserAgent(n.o.UserAgent)
 		err = client.DialAndSendWithContext(ctx, msg)
-		if answer, ok := errors.AsType[*textproto.Error](err); ok && (answer.Code >= 500 || strings.Contains(err.Error(), "AUTH")) {
-			return final{err} // another wrong password may lock the account
-		}
-		return err
+		answer, ok := errors.AsType[*textproto.Error](err) // another wrong password may lock the account
+		return !ok || answer.Code < 500 && !strings.Contains(err.Error(), "AUTH"), err
 	})
 	if err != nil {
 		return fmt.Errorf("send mail through %s:%d: %s", m.Host, m.Port, clean(err, m.Password))
@@ -53,8 +51,8 @@ func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		config.RootCAs = x509.NewCertPool()
-		config.RootCAs.AppendCertsFromPEM(pem) // without one, no server is trusted
+		config.RootCAs = x509.NewCertPool() // without a certificate in it, no server is trusted
+		config.RootCAs.AppendCertsFromPEM(pem)
 	}
 	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSConfig(config), mail.WithTimeout(patience), mail.WithTLSPolicy(mail.TLSMandatory)}
 	if !m.StartTLS {

@@ -23,10 +23,9 @@ import (
 )
 
 const (
-	patience  = 15 * time.Second // how long one notice may take, with all attempts
-	attempts  = 3
-	pause     = time.Second // before the second attempt; it doubles
-	maxAnswer = 4 << 10     // bytes of an answer that are read
+	patience = 15 * time.Second // how long one notice may take, with all attempts
+	attempts = 3
+	pause    = time.Second // before the second attempt; it doubles
 )
 
 // Options name the receivers. An empty one gets nothing.
@@ -60,11 +59,10 @@ func New(o Options) *Notifier {
 
 // Start reports to the health check that a run begins. It does not wait for the answer.
 func (n *Notifier) Start(ctx context.Context) {
-	if n.o.Healthcheck == "" {
-		return
+	if n.o.Healthcheck != "" {
+		n.started = make(chan error, 1)
+		go func() { n.started <- n.ping(ctx, "start", "") }()
 	}
-	n.started = make(chan error, 1)
-	go func() { n.started <- n.ping(ctx, "start", "") }()
 }
 
 // Finish sends the notices about a run, text being r in words. It returns a warning for
@@ -154,27 +152,24 @@ func (n *Notifier) post(ctx context.Context, what, address, below, contentType s
 	if below != "" {
 		to = u.JoinPath(below).String()
 	}
-	err = n.patiently(ctx, func(ctx context.Context) error {
+	err = n.patiently(ctx, func(ctx context.Context) (again bool, err error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 		if err != nil {
-			return err
+			return false, err
 		}
 		req.Header.Set("Content-Type", contentType)
 		req.Header.Set("User-Agent", n.o.UserAgent)
 		resp, err := n.http.Do(req)
 		if err != nil {
-			return err
+			return true, err
 		}
 		defer resp.Body.Close()
-		if resp.StatusCode <= 299 {
-			return nil
+		s := resp.StatusCode
+		if s <= 299 {
+			return false, nil
 		}
-		answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // for the message only
-		err = fmt.Errorf("HTTP %d %s", resp.StatusCode, answer)
-		if s := resp.StatusCode; s < 500 && s != http.StatusRequestTimeout && s != http.StatusTooManyRequests {
-			return final{err}
-		}
-		return err
+		answer, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // for the message only
+		return s >= 500 || s == http.StatusRequestTimeout || s == http.StatusTooManyRequests, fmt.Errorf("HTTP %d %s", s, answer)
 	})
 	if err == nil {
 		return nil
@@ -186,19 +181,14 @@ func (n *Notifier) post(ctx context.Context, what, address, below, contentType s
 		clean(err, append(strings.Split(u.Path, "/"), address, u.RequestURI(), u.RawQuery, u.User.String())...))
 }
 
-// final is an error that stays however often something is tried.
-type final struct{ error }
-
-func (f final) Unwrap() error { return f.error }
-
-// patiently tries a few times, within a bounded time.
-func (n *Notifier) patiently(ctx context.Context, try func(context.Context) error) error {
+// patiently tries a few times, within a bounded time, as long as try says that it may help.
+func (n *Notifier) patiently(ctx context.Context, try func(context.Context) (again bool, err error)) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	wait := n.pause
 	for i := 1; ; i++ {
-		err := try(ctx)
-		if _, stays := errors.AsType[final](err); err == nil || stays || i == attempts {
+		again, err := try(ctx)
+		if err == nil || !again || i == attempts {
 			return err
 		}
 		select {

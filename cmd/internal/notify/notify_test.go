@@ -148,7 +148,7 @@ func TestHealthcheckNamesNobody(t *testing.T) {
 	r.ExitCode = 1
 	r.Sources = []report.Source{{Name: "Example Corp", Warnings: []string{"ann@example.com"}}}
 	r.Findings = []outcome.Finding{{Code: "nobody_in_smartsheet", Count: 20, Of: 21, Message: "ann@example.com", Examples: []string{"ann@example.com"}}}
-	r.Guards = []report.Breach{{Guard: "max_replaced", Message: "ann@example.com"}}
+	r.Guards = []outcome.Breach{{Guard: "max_replaced", Message: "ann@example.com"}}
 	r.Error = &report.Error{Message: "user ann@example.com", HTTPStatus: 401, ErrorCode: 1002, RefID: "abc1"}
 	if warnings := tell(Options{Healthcheck: url + "/ping"}, r); len(warnings) > 0 {
 		t.Fatal(warnings)
