@@ -35,18 +35,15 @@ func recorded(code int) int {
 	return code
 }
 
-// TestScripts runs photosync as people do. UPDATE_SCRIPTS=1 takes what it prints now
-// for right: look at the difference.
-func TestScripts(t *testing.T) {
-	dir := filepath.Join("testdata", "script")
-	calls := filepath.Join(t.TempDir(), "calls")
-	var ran atomic.Int32
+// scripts runs those of a folder, each with a Smartsheet of its own.
+func scripts(t *testing.T, folder, calls string, setup func(*testscript.Env)) {
 	testscript.Run(t, testscript.Params{
-		Dir:           dir,
+		Dir:           filepath.Join("testdata", folder),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"normal": normal, "exits": exits, "hold": hold},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"normal": normal, "exits": exits, "hold": hold, "photos": photos, "configure": configure, "agree": agree,
+		},
 		Setup: func(e *testscript.Env) error {
-			ran.Add(1)
 			sim := simulator.New(simulator.Options{Token: token, Users: users(5)})
 			l, err := sim.Listen("127.0.0.1:0")
 			if err != nil {
@@ -56,12 +53,26 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SMARTSHEET", l.URL())
 			e.Setenv("SMARTSHEET_ACCESS_TOKEN", token)
 			e.Setenv(callsFile, calls)
-			return os.WriteFile(filepath.Join(e.WorkDir, "p00001@example.com.png"), picture(1), 0o600)
+			setup(e)
+			return nil
 		},
 	})
+}
+
+// TestScripts runs photosync as people do. UPDATE_SCRIPTS=1 takes what it prints now
+// for right: look at the difference.
+func TestScripts(t *testing.T) {
+	calls := filepath.Join(t.TempDir(), "calls")
+	var ran atomic.Int32
+	scripts(t, "script", calls, func(e *testscript.Env) {
+		ran.Add(1)
+		if err := os.WriteFile(filepath.Join(e.WorkDir, "p00001@example.com.png"), picture(1), 0o600); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Cleanup(func() { // when all have run
-		scripts, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
-		if err == nil && !t.Failed() && int(ran.Load()) == len(scripts) { // -run may choose
+		all, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
+		if err == nil && !t.Failed() && int(ran.Load()) == len(all) { // -run may choose
 			checkCalls(t, calls)
 		}
 	})
