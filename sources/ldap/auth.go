@@ -21,8 +21,7 @@ const (
 	GSSAPI    = "gssapi"   // SASL GSSAPI: Kerberos with a keytab, or on Windows as the current user
 )
 
-// Kerberos is who binds with GSSAPI: without a Keytab, on Windows, the user whom photosync
-// runs as.
+// Kerberos is who binds with GSSAPI: without a Keytab, on Windows, the user whom photosync runs as.
 type Kerberos struct {
 	Principal string // like photosync@EXAMPLE.COM; without a realm: the default one of Config
 	Keytab    string // file with the principal's key
@@ -46,13 +45,9 @@ func (s *Source) bind(c *conn) error {
 }
 
 // accountProblem is err, or what the server says of the account under its password policy
-// (draft-behera-ldap-password-policy, section 6.2): also to one that may bind and do
-// nothing else.
+// (draft-behera-ldap-password-policy, section 6.2): also to one that may bind and do nothing else.
 func accountProblem(res *ldap.SimpleBindResult, err error) error {
-	if res == nil {
-		return err
-	}
-	policy, _ := ldap.FindControl(res.Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
+	policy, _ := ldap.FindControl(cmp.Or(res, &ldap.SimpleBindResult{}).Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
 	if policy == nil {
 		return err
 	}
@@ -109,17 +104,16 @@ func (s *Source) keytab(*conn) (kerberos, error) {
 	return rotated{krb}, nil
 }
 
-// rotated gives go-ldap's client the last token of the server as Active Directory
-// rotates it, with the checksum first: MIT Kerberos does not rotate, and the client
-// does not look (RFC 4121, section 4.2.5).
+// rotated gives go-ldap's client the last token of the server as Active Directory rotates it, with
+// the checksum first: MIT Kerberos does not, and the client does not look (RFC 4121, 4.2.5).
 type rotated struct{ *gssapi.Client }
 
 func (r rotated) NegotiateSaslAuth(token []byte, authzid string) ([]byte, error) {
 	return r.Client.NegotiateSaslAuth(rotate(token), authzid)
 }
 
-// rotate turns the data of a wrap token until its checksum comes first: of RRC bytes
-// it is rotated to the right, and should be of EC bytes (RFC 4121, section 4.2.6.2).
+// rotate turns the data of a wrap token until its checksum comes first: of RRC bytes it is rotated
+// to the right, and should be of EC bytes (RFC 4121, section 4.2.6.2).
 func rotate(token []byte) []byte {
 	const header = 16
 	if len(token) <= header {

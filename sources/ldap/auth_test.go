@@ -17,11 +17,11 @@ func TestAuth(t *testing.T) {
 	kdc := startKDC(t)
 	srv := slapdtest.Start(t, slapdtest.Config{LDIF: many(3), Env: kdc.env()})
 	krb := Kerberos{Principal: "photosync@" + kdc.realm, Keytab: kdc.keytab, Config: kdc.config}
-	certificate := TLS{CAFile: srv.CAFile, CertFile: srv.ClientCert, KeyFile: srv.ClientKey}
+	certificate := TLS{CAFile: srv.CAFile, CertFile: srv.File("client.pem"), KeyFile: srv.File("client-key.pem")}
 	for name, o := range map[string]Options{
 		"simple":                    {URLs: []string{srv.URL}, BindDN: slapdtest.BindDN, Password: slapdtest.Password},
 		"certificate over ldaps":    {URLs: []string{srv.LDAPSURL}, Auth: External, TLS: certificate},
-		"certificate over StartTLS": {URLs: []string{srv.URL}, Auth: External, TLS: TLS{CAFile: srv.CAFile, CertFile: srv.ClientCert, KeyFile: srv.ClientKey, StartTLS: true}},
+		"certificate over StartTLS": {URLs: []string{srv.URL}, Auth: External, TLS: TLS{CAFile: srv.CAFile, CertFile: srv.File("client.pem"), KeyFile: srv.File("client-key.pem"), StartTLS: true}},
 		"socket":                    {URLs: []string{srv.SocketURL}, Auth: External},
 		"keytab":                    {URLs: []string{srv.URL}, Auth: GSSAPI, Kerberos: krb},
 		"keytab over ldaps":         {URLs: []string{srv.LDAPSURL}, Auth: GSSAPI, Kerberos: krb, TLS: TLS{CAFile: srv.CAFile}},
@@ -106,7 +106,7 @@ func TestRotate(t *testing.T) {
 // A server that speaks nothing newer than TLS 1.1 is refused.
 func TestOldTLSIsRefused(t *testing.T) {
 	srv := slapdtest.Start(t, slapdtest.Config{})
-	cert, err := tls.LoadX509KeyPair(srv.ServerCert, srv.ServerKey)
+	cert, err := tls.LoadX509KeyPair(srv.File("server.pem"), srv.File("server-key.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,10 +21,8 @@ import (
 )
 
 const (
-	// dialTimeout bounds the way to a server: TCP, TLS, and StartTLS, each.
-	dialTimeout = 10 * time.Second
-	// maxStartTLS is the most bytes that the answer to StartTLS may have.
-	maxStartTLS = 16 << 10
+	dialTimeout = 10 * time.Second // for TCP, StartTLS and TLS together
+	maxStartTLS = 16 << 10         // bytes of the answer to StartTLS
 )
 
 // address is where a server listens.
@@ -35,8 +34,8 @@ type address struct {
 	tls     bool
 }
 
-// parseAddress understands ldap://, ldaps:// and ldapi://. The path of a socket
-// stands where a host would, escaped, as OpenLDAP writes it, or as a path.
+// parseAddress understands ldap://, ldaps:// and ldapi://. The path of a socket stands where a host
+// would, escaped, as OpenLDAP writes it, or as a path.
 func parseAddress(raw string) (address, error) {
 	if path, ok := strings.CutPrefix(raw, "ldapi://"); ok {
 		path, err := url.PathUnescape(path)
@@ -145,8 +144,8 @@ func (s *Source) encrypted(ctx context.Context, at address) (net.Conn, error) {
 	return nc, nil
 }
 
-// startTLS asks for TLS (RFC 4511, section 4.14). go-ldap would put it between itself and
-// the wire, which then saw nothing.
+// startTLS asks for TLS (RFC 4511, section 4.14). go-ldap would put it between itself and the wire,
+// which then saw nothing.
 func startTLS(ctx context.Context, nc net.Conn) error {
 	defer context.AfterFunc(ctx, func() { nc.SetDeadline(time.Now()) })()
 	if _, err := nc.Write([]byte("\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037")); err != nil {
@@ -159,8 +158,8 @@ func startTLS(ctx context.Context, nc net.Conn) error {
 	return ldap.GetLDAPError(answer)
 }
 
-// do runs an operation and gives the connection up when ctx is done: closing it
-// is the only way to end a wait. Entries go to sink.
+// do runs an operation and gives the connection up when ctx is done: closing it is the only way to
+// end a wait. Entries go to sink.
 func (c *conn) do(ctx context.Context, sink func(*entry) error, op func() error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -178,8 +177,8 @@ func (c *conn) do(ctx context.Context, sink func(*entry) error, op func() error)
 	return err
 }
 
-// search runs a search. Its entries go to each while they arrive, on another goroutine,
-// and may not be kept; the result holds the rest. An error of each ends the connection.
+// search runs a search. Its entries go to each while they arrive, on another goroutine, and may not
+// be kept; the result holds the rest. An error of each ends the connection.
 func (c *conn) search(ctx context.Context, req *ldap.SearchRequest, each func(*entry) error) (res *ldap.SearchResult, err error) {
 	err = c.do(ctx, each, func() error {
 		res, err = c.Conn.Search(req)
@@ -188,18 +187,18 @@ func (c *conn) search(ctx context.Context, req *ldap.SearchRequest, each func(*e
 	return res, err
 }
 
-// read reads one entry; nil: there is none that matches, or it may not be seen.
-func (c *conn) read(ctx context.Context, dn, filter string, attributes ...string) (found *entry, err error) {
-	_, err = c.search(ctx, request(dn, ldap.ScopeBaseObject, filter, attributes), func(e *entry) error {
-		found = e
-		found.attributes = bytes.Clone(e.attributes)
+// read reads one entry: an empty one if there is none that matches, or it may not be seen.
+func (c *conn) read(ctx context.Context, dn, filter string, attributes ...string) (*entry, error) {
+	found := &entry{}
+	_, err := c.search(ctx, request(dn, ldap.ScopeBaseObject, filter, attributes), func(e *entry) error {
+		found = &entry{e.dn, bytes.Clone(e.attributes), e.tooLarge}
 		return nil
 	})
 	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
-		return nil, nil
+		return found, nil
 	}
-	if err == nil && found != nil && found.tooLarge > 0 {
-		err = final("", "entry %q is too large to be read: it has %d bytes, or too many values", found.dn, found.tooLarge)
+	if err == nil && found.tooLarge > 0 {
+		err = final("", "entry %q is too large to be read: it has %d bytes, or too many values", dn, found.tooLarge)
 	}
 	return found, err
 }
@@ -217,4 +216,72 @@ func (s *Source) search(filter string, attributes []string) *ldap.SearchRequest 
 		req.DerefAliases = ldap.DerefAlways
 	}
 	return req
+}
+
+// Capabilities of Active Directory and of its lightweight form ([MS-ADTS], section 3.1.1.3.4.3).
+const (
+	activeDirectory      = "1.2.840.113556.1.4.800"
+	activeDirectoryLight = "1.2.840.113556.1.4.1851"
+)
+
+// server is what a server says of itself (RFC 4512, section 5.1).
+type server struct {
+	entry        // its root DSE
+	ad    bool   // Active Directory, or one that behaves like it
+	dc    string // which domain controller, and which life of its database; empty: not known
+}
+
+// describe reads the root DSE. One that may not be read describes a server of which nothing is
+// known: the listing then tells what is wrong.
+func (c *conn) describe(ctx context.Context) (s server, err error) {
+	root, err := c.readable(ctx, "", anything, "supportedControl", "supportedCapabilities", "namingContexts", "subschemaSubentry", "dsServiceName")
+	if err != nil {
+		return s, err
+	}
+	s.entry = *root
+	can := root.texts("supportedCapabilities")
+	s.ad = slices.Contains(can, activeDirectory) || slices.Contains(can, activeDirectoryLight)
+	if name := root.text("dsServiceName"); s.ad && name != "" {
+		settings, err := c.readable(ctx, name, anything, "invocationId")
+		if err != nil {
+			return s, err
+		}
+		if life := settings.text("invocationId"); life != "" {
+			s.dc = digest(strings.ToLower(name) + "\x00" + life)
+		}
+	}
+	return s, nil
+}
+
+// readable is read of an entry that may be refused.
+func (c *conn) readable(ctx context.Context, dn, filter string, attributes ...string) (*entry, error) {
+	e, err := c.read(ctx, dn, filter, attributes...)
+	if refused(err) {
+		err = nil
+	}
+	return e, err
+}
+
+// refused reports whether a server answered and would not do it.
+func refused(err error) bool {
+	code, answered := resultCode(err)
+	return answered && !slices.Contains([]uint16{ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultStrongAuthRequired}, code)
+}
+
+// known returns those of the photo attributes that the server's schema has (RFC 4512, section
+// 4.2.2): nothing else tells one that may not be seen from one that is not there.
+func (s *Source) known(ctx context.Context, c *conn) (names []string, err error) {
+	if schema := c.server.text("subschemaSubentry"); c.types == "" && schema != "" {
+		e, err := c.readable(ctx, schema, "(objectClass=subschema)", "attributeTypes")
+		if err != nil {
+			return nil, err
+		}
+		c.types = strings.ToLower(strings.Join(e.texts("attributeTypes"), "\n"))
+	}
+	for _, a := range s.o.PhotoAttributes {
+		if strings.Contains(c.types, "'"+strings.ToLower(a)+"'") {
+			names = append(names, a)
+		}
+	}
+	return names, nil
 }

@@ -11,8 +11,8 @@ import (
 	"photosync/sources"
 )
 
-// Describe implements sources.Describer: of the entry, what makes its Person, its
-// photo and its mark.
+// Describe implements sources.Describer: of the entry, what makes its Person, its photo and its
+// mark.
 func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources.Fact, err error) {
 	names := append(slices.Clone(s.o.EmailAttributes), "displayName")
 	err = s.withServer(ctx, "describe", func(c *conn) error {
@@ -33,7 +33,20 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources
 			mark, _ := s.marks.of(e, c.server, s.now())
 			_, mark, _ = strings.Cut(mark, "/") // what it is made of
 			add("mark", cmp.Or(mark, "none that can be trusted: every run reads the photo"))
-			s.describePhotos(e, add)
+			taken := s.choose(e)
+			for _, name := range s.o.PhotoAttributes {
+				values := e.values(name)
+				for _, v := range values {
+					text := fmt.Sprintf("%d bytes, %s", len(v), http.DetectContentType(v))
+					if len(v) > 0 && len(taken) > 0 && &v[0] == &taken[0] {
+						text += ", taken"
+					}
+					add(name, text)
+				}
+				if len(values) == 0 {
+					add(name, "none, or none that may be read")
+				}
+			}
 			return nil
 		})
 		if err == nil && !found {
@@ -42,23 +55,6 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources
 		return err
 	})
 	return facts, err
-}
-
-func (s *Source) describePhotos(e *entry, add func(name, value string)) {
-	taken := s.choose(e)
-	for _, name := range s.o.PhotoAttributes {
-		values := e.values(name)
-		for _, v := range values {
-			text := fmt.Sprintf("%d bytes, %s", len(v), http.DetectContentType(v))
-			if len(v) > 0 && len(taken) > 0 && &v[0] == &taken[0] {
-				text += ", taken"
-			}
-			add(name, text)
-		}
-		if len(values) == 0 {
-			add(name, "none, or none that may be read")
-		}
-	}
 }
 
 var _ sources.Describer = (*Source)(nil)

@@ -14,8 +14,8 @@ const (
 	tagEntry    = 0x64 // SearchResultEntry (RFC 4511, section 4.5.2)
 )
 
-// maxValues bounds the values of an entry: a large group has as many members. An entry
-// with more counts as too large.
+// maxValues bounds the values of an entry: a large group has as many members. An entry with more
+// counts as too large.
 const maxValues = 1 << 20
 
 // entry is what a search gives for one entry.
@@ -25,34 +25,30 @@ type entry struct {
 	tooLarge   int    // bytes of an entry that was not read but for its DN; else 0
 }
 
-// newEntry reads a SearchResultEntry; nil: b begins with none.
-func newEntry(b []byte) *entry {
-	op, _, _ := element(b, tagEntry) // nil: the next one is missing
-	dn, rest, _ := element(op, tagOctets)
-	list, _, ok := element(rest, tagSequence)
-	e, n := &entry{dn: string(dn), attributes: list}, 0
-	if !ok || !e.each(func(_, _ []byte) { n++ }) {
+// newEntry reads a SearchResultEntry of a message of this size, or of one that is too large its DN;
+// nil: there is none.
+func newEntry(b []byte, size int) *entry {
+	_, at, n, ok := head(b)
+	if !ok || size <= maxEntry && n > len(b)-at {
 		return nil
 	}
-	if n > maxValues {
-		e.attributes, e.tooLarge = nil, len(b)
+	dn, rest, ok := element(b[at:min(at+n, len(b))], tagOctets)
+	if ok && size > maxEntry {
+		return &entry{dn: string(dn), tooLarge: size}
+	}
+	list, _, ok := element(rest, tagSequence)
+	e, values := &entry{dn: string(dn), attributes: list}, 0
+	if !ok || !e.each(func(_, _ []byte) { values++ }) {
+		return nil
+	}
+	if values > maxValues {
+		e.attributes, e.tooLarge = nil, size
 	}
 	return e
 }
 
-// largeEntry reads the DN of a SearchResultEntry of which b is the beginning; nil: it has
-// none.
-func largeEntry(b []byte, size int) *entry {
-	_, at, _, _ := head(b)
-	dn, _, ok := element(b[min(at, len(b)):], tagOctets)
-	if !ok {
-		return nil
-	}
-	return &entry{dn: string(dn), tooLarge: size}
-}
-
-// each calls visit for every value of every attribute, and reports whether the list is
-// well-formed. The name has its options (";binary", ";lang-de").
+// each calls visit for every value of every attribute, and reports whether the list is well-formed.
+// The name has its options (";binary", ";lang-de").
 func (e *entry) each(visit func(name, value []byte)) bool {
 	for list := e.attributes; len(list) > 0; {
 		pair, rest, _ := element(list, tagSequence)
@@ -99,9 +95,8 @@ func (e *entry) texts(name string) (ts []string) {
 	return ts
 }
 
-// ranged reports whether the server gave a part only of the values of one of these
-// attributes: Active Directory does that where there are many ([MS-ADTS], section
-// 3.1.1.3.1.3.3).
+// ranged reports whether the server gave a part only of the values of one of these attributes:
+// Active Directory does that where there are many ([MS-ADTS], section 3.1.1.3.1.3.3).
 func (e *entry) ranged(names []string) (partly bool) {
 	e.each(func(full, _ []byte) {
 		own, options, _ := strings.Cut(strings.ToLower(string(full)), ";")
@@ -111,8 +106,8 @@ func (e *entry) ranged(names []string) (partly bool) {
 	return partly
 }
 
-// messageHead finds the protocolOp and the size of the LDAPMessage that b begins with
-// (RFC 4511, section 4.1.1).
+// messageHead finds the protocolOp and the size of the LDAPMessage that b begins with (RFC 4511,
+// section 4.1.1).
 func messageHead(b []byte) (op, size int, ok bool) {
 	tag, at, n, ok := head(b)
 	if !ok || tag != tagSequence {
@@ -132,8 +127,8 @@ func element(b []byte, tag byte) (content, rest []byte, ok bool) {
 	return b[at : at+n : at+n], b[at+n:], true
 }
 
-// head reads the tag and length that b begins with: where the content begins, and how
-// many bytes it has (X.690, section 8.1).
+// head reads the tag and length that b begins with: where the content begins, and how many bytes it
+// has (X.690, section 8.1).
 func head(b []byte) (tag byte, at, n int, ok bool) {
 	if len(b) < 2 {
 		return 0, 0, 0, false

@@ -27,7 +27,7 @@ func TestFailures(t *testing.T) {
 	srv := slapdtest.Start(t, slapdtest.Config{LDIF: ldif.String(), Limits: "size.soft=30 size.hard=30 size.prtotal=30"})
 	expired := slapdtest.Start(t, slapdtest.Config{Expired: true})
 	other := slapdtest.Start(t, slapdtest.Config{})
-	plain := slapdtest.Start(t, slapdtest.Config{NoTLS: true})
+	plain := slapdtest.Start(t, slapdtest.Config{Backend: "meta"})
 	cases := map[string]struct {
 		change func(*Options)
 		text   string

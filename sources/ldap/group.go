@@ -4,17 +4,16 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 )
 
-// inChain makes Active Directory follow groups in groups (LDAP_MATCHING_RULE_IN_CHAIN,
-// [MS-ADTS], section 3.1.1.3.4.4.3).
+// inChain makes Active Directory follow groups in groups ([MS-ADTS], section 3.1.1.3.4.4.3).
 const inChain = "1.2.840.113556.1.4.1941"
 
-// groupFilter finds what may be a group in a group (RFC 4519, sections 3.5 and 3.6, and
-// RFC 2307).
+// groupFilter finds what may be a group in a group (RFC 4519, sections 3.5 and 3.6; RFC 2307).
 const groupFilter = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=groupOfMembers)(objectClass=group)(objectClass=groupOfURLs)(objectClass=posixGroup))"
 
 // group is who is in the group MemberOf, also through groups in it.
@@ -26,19 +25,12 @@ type group struct {
 
 // has reports whether an entry is a member. Without a group everybody is.
 func (g *group) has(e *entry) bool {
-	if g == nil || g.filter != "" || g.dns[foldDN(e.dn)] {
-		return true
-	}
-	for _, uid := range e.texts("uid") {
-		if g.uids[strings.ToLower(uid)] {
-			return true
-		}
-	}
-	return false
+	return g == nil || g.filter != "" || g.dns[foldDN(e.dn)] ||
+		slices.ContainsFunc(e.texts("uid"), func(uid string) bool { return g.uids[strings.ToLower(uid)] })
 }
 
-// resolve finds out who is in MemberOf. It does not rely on memberOf in people's
-// entries: OpenLDAP has it with an overlay only, and there only direct membership.
+// resolve finds out who is in MemberOf. It does not rely on memberOf in people's entries: OpenLDAP
+// has it with an overlay only, and there only direct membership.
 func (s *Source) resolve(ctx context.Context, c *conn) error {
 	if s.o.MemberOf == "" {
 		return nil
@@ -46,7 +38,7 @@ func (s *Source) resolve(ctx context.Context, c *conn) error {
 	root, err := c.read(ctx, s.o.MemberOf, anything, "objectSid")
 	switch {
 	case err != nil:
-	case root == nil:
+	case root.dn == "":
 		err = final("check member_of, and that the bind user may see that entry", "there is no group %q", s.o.MemberOf)
 	case c.server.ad:
 		c.group, err = s.chain(ctx, c, root)
@@ -56,9 +48,9 @@ func (s *Source) resolve(ctx context.Context, c *conn) error {
 	return err
 }
 
-// chain has the filter of Active Directory's members. Nobody is listed as a member of
-// the primary group: its number is in the person's entry, and the last part of the
-// group's own identifier ([MS-ADTS], section 3.1.1.4.5.11).
+// chain has the filter of Active Directory's members. Nobody is listed as a member of the primary
+// group: its number is in the person's entry, and the last part of the group's own identifier
+// ([MS-ADTS], section 3.1.1.4.5.11).
 func (s *Source) chain(ctx context.Context, c *conn, root *entry) (*group, error) {
 	inside := "(memberOf:" + inChain + ":=" + ldap.EscapeFilter(s.o.MemberOf) + ")"
 	filter := "(|" + inside
@@ -84,9 +76,6 @@ func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 		e, err := c.read(ctx, queue[0], anything, "member", "uniqueMember", "memberUid", "memberURL")
 		if err != nil {
 			return nil, err
-		}
-		if e == nil {
-			continue // it was deleted since
 		}
 		dns, uids := append(e.texts("member"), e.texts("uniqueMember")...), e.texts("memberUid")
 		if len(dns)+len(uids) == 0 && e.text("memberURL") != "" {
@@ -118,8 +107,7 @@ func (s *Source) groups(ctx context.Context, c *conn, filter, attribute string, 
 	return nil
 }
 
-// foldDN gives names of the same entry the same form, whatever their case and
-// escapes (RFC 4514).
+// foldDN gives names of the same entry the same form, whatever their case and escapes (RFC 4514).
 func foldDN(dn string) string {
 	d, err := ldap.ParseDN(dn)
 	if err != nil {

@@ -30,7 +30,7 @@ func startKDC(t testing.TB) *keyServer {
 	t.Helper()
 	k := &keyServer{realm: "EXAMPLE.TEST", t: t, dir: t.TempDir()}
 	k.config, k.keytab = k.file("krb5.conf"), k.file("photosync.keytab")
-	at := slapdtest.FreeAddr(t)
+	at := slapdtest.FreeAddr()
 	k.write("krb5.conf", "[libdefaults]\n default_realm = "+k.realm+"\n dns_lookup_kdc = false\n dns_lookup_realm = false\n dns_canonicalize_hostname = false\n rdns = false\n udp_preference_limit = 1\n"+
 		"[realms]\n "+k.realm+" = {\n  kdc = "+at+"\n }\n[domain_realm]\n 127.0.0.1 = "+k.realm+"\n")
 	k.write("kdc.conf", fmt.Sprintf("[kdcdefaults]\n kdc_listen = \"\"\n kdc_tcp_listen = %s\n[realms]\n %s = {\n  database_name = %s\n  key_stash_file = %s\n }\n[logging]\n kdc = FILE:%s\n",

@@ -1,17 +1,21 @@
 // Package ldap is the source of photos for LDAP directories and Active Directory.
 //
-// A listing asks for email addresses and a change mark only, page by page (RFC
-// 2696), and never holds the directory in memory. Photos are read later, a few
-// entries at a time, by a key that survives renames. A server that goes away is
-// replaced by the next. A listing that a limit, a referral or the loss of all
-// servers cuts short is an error, never a short list.
+// A listing asks for email addresses and a change mark only, page by page (RFC 2696), and never
+// holds the directory in memory. Photos are read later, a few entries at a time, by a key that
+// survives renames. A server that goes away is replaced by the next. A listing that a limit, a
+// referral or the loss of all servers cuts short is an error, never a short list.
 package ldap
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-ldap/ldap/v3"
 
 	"photosync/sources"
 )
@@ -70,4 +74,103 @@ func (s *Source) Close() error {
 	return nil
 }
 
-var _ sources.Source = (*Source)(nil)
+// withServer lets use work with a connection. When that is lost, use is called again with one to the
+// next server, a few times. An error that the next server would give, too, ends it, and so does it
+// if no server answers and none ever did, or none did for the whole of those times.
+func (s *Source) withServer(ctx context.Context, op string, use func(*conn) error) error {
+	pause := s.pause
+	for try := 0; ; try++ {
+		c, err := s.take(ctx)
+		connected := err == nil
+		if connected {
+			err = s.put(ctx, c, op, use(c))
+		}
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case !lost(err), !connected && try == 0 && !s.reached.Load():
+			return err
+		case try == restarts:
+			s.reached.Store(false) // others need not wait as long for the same servers
+			return err
+		case connected:
+			continue
+		}
+		select { // all servers are away: one may be restarting
+		case <-time.After(pause):
+			pause *= 2
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// take returns a connection that is at rest, or a new one to the first server that answers.
+func (s *Source) take(ctx context.Context) (*conn, error) {
+	s.mu.Lock()
+	for len(s.idle) > 0 {
+		c := s.idle[len(s.idle)-1]
+		s.idle = s.idle[:len(s.idle)-1]
+		if !c.IsClosing() {
+			s.mu.Unlock()
+			return c, nil
+		}
+	}
+	s.mu.Unlock()
+	var errs []error
+	for i := range s.addresses {
+		at := (int(s.first.Load()) + i) % len(s.addresses)
+		c, err := s.dial(ctx, s.addresses[at])
+		if err == nil {
+			s.first.Store(int32(at))
+			s.reached.Store(true)
+			c.passed = errs
+			return c, nil
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil || ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials) || isFinal(err) {
+			break // another attempt could lock the account
+		}
+	}
+	return nil, serversError(errs)
+}
+
+// put takes a connection back after use, which returned err: for the next one, or to close it. Then
+// the server after it is tried first.
+func (s *Source) put(ctx context.Context, c *conn, op string, err error) error {
+	if err == nil {
+		c.passed = nil
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.idle = append(s.idle, c)
+		return nil
+	}
+	c.Close()
+	if lost(err) && ctx.Err() == nil {
+		at := slices.Index(s.addresses, c.at)
+		s.first.CompareAndSwap(int32(at), int32((at+1)%len(s.addresses)))
+		s.Close() // the others would only be found lost one after the other
+	}
+	if _, own := errors.AsType[*Error](err); own {
+		return err
+	}
+	return &Error{op, c.at.raw, err}
+}
+
+// lost reports whether err is about a connection or a server, so that another one may do better: it
+// did not answer, or said that it cannot now.
+func lost(err error) bool {
+	code, answered := resultCode(err)
+	return !isFinal(err) && (!answered || code == ldap.LDAPResultBusy || code == ldap.LDAPResultUnavailable)
+}
+
+// resultCode is what a server answered, if it did: go-ldap's own codes begin at 200.
+func resultCode(err error) (uint16, bool) {
+	e, ok := errors.AsType[*ldap.Error](err)
+	if !ok || e.ResultCode >= ldap.ErrorNetwork || e.ResultCode == ldap.LDAPResultServerDown || e.ResultCode == ldap.LDAPResultConnectError {
+		return 0, false
+	}
+	return e.ResultCode, true
+}

@@ -22,7 +22,14 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	w := &walk{Source: s, each: each, stop: stop, seen: map[[16]byte]struct{}{}, left: map[string][]string{}}
+	w := &walk{Source: s, seen: map[[16]byte]struct{}{}, left: map[string][]string{}}
+	w.each = func(p sources.Person) error {
+		err := each(p)
+		if err != nil {
+			stop(err)
+		}
+		return err
+	}
 	err := s.withServer(ctx, "list", func(c *conn) (err error) {
 		for _, why := range c.passed {
 			w.warn("%v: %s was asked instead", why, c.at.raw)
@@ -53,35 +60,34 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 type walk struct {
 	*Source
 	each    func(sources.Person) error
-	stop    context.CancelCauseFunc // ends it with an error of each
 	listing sources.Listing
 	left    map[string][]string // DNs of entries that are no people, by why
 	members int                 // entries that are in the group, or all
 	people  int
 
-	// seen are the entries so far: a page's cookie dies with its connection, so
-	// another one begins at the first page.
+	// seen are the entries so far: a page's cookie dies with its connection, so another one begins
+	// at the first page.
 	seen map[[16]byte]struct{}
 }
 
-// pages asks for all people, page after page. Referrals end a listing, unless the server
-// knows a control that keeps them from it. Those of Active Directory lead to partitions
-// without people. Others are asked for as the entries that they are (RFC 3296, section 3),
-// so that they can be reported.
+// pages asks for all people, page after page. Referrals end a listing, unless the server knows a
+// control that keeps them from it. Those of Active Directory lead to partitions without people.
+// Others are asked for as the entries that they are (RFC 3296, section 3), so that they can be
+// reported.
 func (w *walk) pages(ctx context.Context, c *conn) error {
 	attributes := slices.Concat(w.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), w.marks.attributes(c.server))
 	if c.group != nil && len(c.group.uids) > 0 {
 		attributes = append(attributes, "uid")
 	}
-	req := w.search(w.peopleFilter(c), attributes)
+	req, controls := w.search(w.peopleFilter(c), attributes), c.server.texts("supportedControl")
 	if !c.server.ad {
 		req.Attributes = append(req.Attributes, "ref") // only a referral has one (RFC 3296, section 2.2)
-		if c.server.supports(ldap.ControlTypeManageDsaIT) {
+		if slices.Contains(controls, ldap.ControlTypeManageDsaIT) {
 			req.Controls = append(req.Controls, ldap.NewControlManageDsaIT(false))
 			req.Filter = "(|" + req.Filter + "(objectClass=referral))"
 		}
 	}
-	if c.server.supports(ldap.ControlTypeMicrosoftDomainScope) {
+	if slices.Contains(controls, ldap.ControlTypeMicrosoftDomainScope) {
 		req.Controls = append(req.Controls, ldap.NewControlString(ldap.ControlTypeMicrosoftDomainScope, false, ""))
 	}
 	pages, referrals, err := w.paged(ctx, c, req, func(e *entry) error { return w.take(e, c) })
@@ -93,8 +99,8 @@ func (w *walk) pages(ctx context.Context, c *conn) error {
 	return err
 }
 
-// reserve lists the addresses of those whom exclude_filter leaves out, so that nobody else
-// is taken for them.
+// reserve lists the addresses of those whom exclude_filter leaves out, so that nobody else is taken
+// for them.
 func (w *walk) reserve(ctx context.Context, c *conn) error {
 	if w.o.ExcludeFilter == "" {
 		return nil
@@ -108,9 +114,9 @@ func (w *walk) reserve(ctx context.Context, c *conn) error {
 	return err
 }
 
-// peopleFilter narrows the filter down. Where exclude_filter cannot be decided,
-// because of an attribute that may not be seen, the negation is not true either
-// (RFC 4511, section 4.5.1.7): nobody is let in by mistake.
+// peopleFilter narrows the filter down. Where exclude_filter cannot be decided, because of an
+// attribute that may not be seen, the negation is not true either (RFC 4511, section 4.5.1.7):
+// nobody is let in by mistake.
 func (s *Source) peopleFilter(c *conn) string {
 	filter := "(&" + s.o.Filter
 	if s.o.ExcludeFilter != "" {
@@ -146,11 +152,7 @@ func (w *walk) take(e *entry, c *conn) error {
 		return nil
 	}
 	w.people++
-	if err := w.each(p); err != nil {
-		w.stop(err)
-		return err
-	}
-	return nil
+	return w.each(p)
 }
 
 // nobody says why nobody is listed, and what to check.
@@ -166,9 +168,9 @@ func (w *walk) nobody(c *conn) string {
 	return fmt.Sprintf("no member of %q is below base_dn and matches filter: check all three", w.o.MemberOf)
 }
 
-// anyPhoto warns when nobody has a photo, and fails when nobody's may be seen: to a reader
-// without the right to see an attribute, it looks as if it were not there. Asked for those
-// without it, a server answers with nobody then, because it may not say that either.
+// anyPhoto warns when nobody has a photo, and fails when nobody's may be seen: to a reader without
+// the right to see an attribute, it looks as if it were not there. Asked for those without it, a
+// server answers with nobody then, because it may not say that either.
 func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
 	if w.people == 0 {
 		w.warn("nobody is listed: %s", w.nobody(c))
@@ -199,8 +201,8 @@ func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
 // catalogueHint is for who asks for photos where they are not kept.
 const catalogueHint = "Active Directory's ports 3268 and 3269 are those of the global catalogue, which lacks photos"
 
-// matches reports whether any entry matches. A server that will not say is taken
-// for yes: this only decides about a warning.
+// matches reports whether any entry matches. A server that will not say is taken for yes: this only
+// decides about a warning.
 func (w *walk) matches(ctx context.Context, c *conn, filter string) (bool, error) {
 	req := w.search(filter, []string{"1.1"})
 	req.SizeLimit = 1
@@ -214,4 +216,79 @@ func (w *walk) matches(ctx context.Context, c *conn, filter string) (bool, error
 
 func (w *walk) warn(format string, args ...any) {
 	w.listing.Warnings = append(w.listing.Warnings, fmt.Sprintf(format, args...))
+}
+
+// pageSize is how many entries a page of this server shall have; 0: all in one piece.
+func (s *Source) pageSize(srv server) int {
+	switch {
+	case s.o.Paging == PagingOff:
+		return 0
+	case s.o.PageSize > 0:
+		return s.o.PageSize
+	case srv.ad:
+		return 1000 // the most that it gives, unless MaxPageSize was changed ([MS-ADTS], section 3.1.1.3.4.6)
+	}
+	return 5000 // a longer page gains nothing
+}
+
+// paged searches page after page, or else in one piece, and returns how many pages there were, and
+// what else than entries came.
+func (s *Source) paged(ctx context.Context, c *conn, req *ldap.SearchRequest, each func(*entry) error) (pages int, referrals []string, err error) {
+	for cookie := []byte(nil); ; {
+		r := *req
+		if c.page > 0 {
+			paging := ldap.NewControlPaging(uint32(c.page))
+			paging.SetCookie(cookie)
+			r.Controls = append(slices.Clip(req.Controls), paging)
+		}
+		res, err := c.search(ctx, &r, each)
+		switch {
+		case err == nil:
+		case len(cookie) == 0 && s.shrink(c, err):
+			continue
+		case len(cookie) > 0 && ldap.IsErrorAnyOf(err, cookieErrors...):
+			return pages, nil, &problem{error: fmt.Errorf("the server does not know how far the listing has come: %v", err)}
+		case c.page == 0 && ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded):
+			return pages, nil, &problem{error: err, hint: "the server lists nothing page by page for the bind DN, and in one piece it gives no more: let it list pages (on slapd size.prtotal=unlimited), or raise the size limit for the bind DN"}
+		default:
+			return pages, nil, err
+		}
+		pages++
+		referrals = append(referrals, res.Referrals...)
+		answer, ok := ldap.FindControl(res.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
+		if !ok && c.page > 0 && (s.o.Paging == PagingRequired || c.server.ad) {
+			return pages, nil, final("the server does not know paged results: set paging: auto to take the listing in one piece; Active Directory knows them, unless something stands in between",
+				"the server did not answer page by page")
+		}
+		// Who does not know the control ignores it, and has given all that there is, as there was no
+		// error: that would be sizeLimitExceeded (RFC 4511, sections 4.1.11 and 4.5.2).
+		if !ok || len(answer.Cookie) == 0 {
+			return pages, referrals, nil
+		}
+		cookie = answer.Cookie
+	}
+}
+
+// cookieErrors are the answers to a page's cookie that the server has dropped: of Active Directory,
+// Samba and slapd. Another connection begins anew.
+var cookieErrors = []uint16{ldap.LDAPResultUnavailableCriticalExtension, ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultProtocolError}
+
+// shrink reports whether a search whose first page was refused is worth another try, with shorter
+// pages or in one piece, and sets c to it. slapd answers adminLimitExceeded to pages that are too
+// long (size.pr), and to any page of those who may have none (size.prtotal=disabled).
+func (s *Source) shrink(c *conn, err error) bool {
+	next := 0
+	switch {
+	case c.server.ad, c.page == 0:
+		return false
+	case ldap.IsErrorWithCode(err, ldap.LDAPResultAdminLimitExceeded):
+		next = c.page / 10
+	case !ldap.IsErrorAnyOf(err, ldap.LDAPResultUnavailableCriticalExtension, ldap.LDAPResultUnwillingToPerform):
+		return false
+	}
+	if next == 0 && s.o.Paging == PagingRequired {
+		return false
+	}
+	c.page = next
+	return true
 }

@@ -18,8 +18,8 @@ import (
 // photoBatch is how many entries' photos are asked for at once.
 const photoBatch = 50
 
-// Photos implements sources.Source: it reads the entries of a batch in one search. After a
-// lost connection it goes on with what is left of the batch on the next server.
+// Photos implements sources.Source: it reads the entries of a batch in one search. After a lost
+// connection it goes on with what is left of the batch on the next server.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -47,10 +47,9 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 	return nil
 }
 
-// read reads the photos that are left over one connection. It tells those who have no
-// photo from those whose photo may not be seen: of these a server cannot say that the
-// attribute is not there, either (RFC 4511, section 4.5.1.7). Attributes that the server
-// does not know at all hide nothing.
+// read reads the photos that are left over one connection. It tells those who have no photo from
+// those whose photo may not be seen: of these a server cannot say that the attribute is not there,
+// either (RFC 4511, section 4.5.1.7). Attributes that the server does not know at all hide nothing.
 func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, give func(sources.Photo) error) error {
 	without, absent := map[sources.Ref]sources.Photo{}, map[sources.Ref]bool{}
 	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes(c.server), s.marks.attributes(c.server))
@@ -89,8 +88,7 @@ func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, g
 	return err
 }
 
-// find gives the entries of refs that match a filter: those with a key in one search, the
-// others one by one.
+// find gives the entries of refs that match a filter. One search gives all that have a key.
 func (s *Source) find(ctx context.Context, c *conn, seq iter.Seq[sources.Ref], filter string, attributes []string, each func(*entry, sources.Ref) error) error {
 	refs, keys := slices.Collect(seq), ""
 	for _, r := range refs {
@@ -134,8 +132,6 @@ func (s *Source) photo(e *entry, r sources.Ref, srv server) sources.Photo {
 	switch {
 	case e.tooLarge > 0:
 		p.Err = fmt.Errorf("entry %q: %w: the whole entry has %d bytes, or more values than are read", r.Name, sources.ErrTooLarge, e.tooLarge)
-	case e.ranged(s.o.PhotoAttributes):
-		p.Err = fmt.Errorf("entry %q: the server gives only a part of its values", r.Name)
 	case len(data) > sources.MaxPhotoBytes:
 		p.Err = fmt.Errorf("entry %q: %w: %d bytes, %d are read at most", r.Name, sources.ErrTooLarge, len(data), sources.MaxPhotoBytes)
 	case data != nil:
@@ -150,15 +146,13 @@ func denied(r sources.Ref, attributes []string) error {
 	return fmt.Errorf("entry %q: %w: the bind user needs the right to read %s", r.Name, sources.ErrDenied, strings.Join(attributes, ", "))
 }
 
-// noneOf is the filter of entries of which a server can say that they have none of these
-// attributes.
+// noneOf is the filter of entries of which a server can say that they have none of these attributes.
 func noneOf(attributes []string) string {
 	return "(&(!(" + strings.Join(attributes, "=*))(!(") + "=*)))"
 }
 
-// choose takes the photo out of an entry: of the first attribute that is there and not
-// empty, or of all, the best value; nil: there is none. The order of values is not fixed
-// (RFC 4511, section 4.1.7).
+// choose takes the best value of the first photo attribute that is there and not empty, or of all.
+// nil: there is none. The order of values is not fixed (RFC 4511, section 4.1.7).
 func (s *Source) choose(e *entry) []byte {
 	var values [][]byte
 	for _, name := range s.o.PhotoAttributes {
@@ -173,8 +167,7 @@ func (s *Source) choose(e *entry) []byte {
 	return slices.MaxFunc(values, s.compare)
 }
 
-// compare prefers what can be read, of that pictures, then what is larger, then an order
-// that is always the same.
+// compare prefers what can be read, then pictures, then what is larger; it finds no two alike.
 func (s *Source) compare(a, b []byte) int {
 	rank := func(v []byte) int {
 		switch {

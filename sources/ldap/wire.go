@@ -14,17 +14,13 @@ import (
 	"photosync/sources"
 )
 
+// Bytes.
 const (
-	// maxEntry bounds the message of an entry. Of a larger one only the DN is read.
-	maxEntry = 4 * sources.MaxPhotoBytes
-	// maxRest bounds what one operation leaves to go-ldap, which holds it several
-	// times: results and references to other servers.
-	maxRest = 1 << 20
-	// maxHead is how many bytes a message has before its protocolOp at most, and that one's
-	// tag. An answer always ends with a message that is longer.
-	maxHead = 13
-	maxDN   = 8 << 10
-	maxKept = 1 << 20 // bytes of memory for the next entry
+	maxEntry = 4 * sources.MaxPhotoBytes // the message of an entry; of a larger one only the DN is read
+	maxRest  = 1 << 20                   // what one operation leaves to go-ldap, which holds it several times
+	maxHead  = 13                        // a message up to the tag of its protocolOp; an answer always ends with a longer one
+	maxDN    = 8 << 10                   // of an entry that is too large
+	maxKept  = 1 << 20                   // memory for the next entry
 )
 
 const notLDAPHint = "check address and port in urls: is that an LDAP server, and is TLS meant?"
@@ -34,11 +30,10 @@ var (
 	errTooMuch   = &problem{error: errors.New("the server's answer is larger than any that makes sense"), hint: notLDAPHint}
 )
 
-// wire stands between a connection and go-ldap. It takes the entries of a search out of the
-// stream and hands them on as they arrive: go-ldap makes fifteen bytes of garbage for each
-// byte of a photo, and keeps every value twice until the search is over. The rest is
-// go-ldap's. While an answer is awaited, each wait for bytes is bounded, however long the
-// whole answer takes.
+// wire stands between a connection and go-ldap. It takes the entries of a search out of the stream
+// and hands them on as they arrive: go-ldap makes fifteen bytes of garbage for each byte of a photo,
+// and keeps every value twice until the search is over. The rest is go-ldap's. While an answer is
+// awaited, each wait for bytes is bounded, however long the whole answer takes.
 type wire struct {
 	net.Conn
 	idle    time.Duration
@@ -59,34 +54,35 @@ func newWire(c net.Conn, idle time.Duration) *wire {
 	return w
 }
 
-// begin starts the wait for an answer. Entries go to sink, on another goroutine,
-// until end returns.
+// begin starts the wait for an answer. Entries go to sink, on another goroutine, until end returns.
 func (w *wire) begin(sink func(*entry) error) {
-	w.lock <- struct{}{}
-	w.sink = sink
-	<-w.lock
+	w.locked(func() { w.sink = sink })
 	w.room.Store(maxRest)
 	w.waiting.Store(true)
 	w.Conn.SetReadDeadline(time.Now().Add(w.idle)) // also for the read that waits already
 }
 
-// end returns why the connection was given up while it was waited for; go-ldap
-// only says that it was. It waits for the sink, if that has an entry.
-func (w *wire) end() error {
+// end returns why the connection was given up while it was waited for; go-ldap only says that it
+// was. It waits for the sink, if that has an entry.
+func (w *wire) end() (err error) {
 	w.waiting.Store(false)
 	w.Conn.SetReadDeadline(time.Time{})
+	w.locked(func() { w.sink, err = nil, w.err })
+	return err
+}
+
+func (w *wire) locked(do func()) {
 	w.lock <- struct{}{}
 	defer func() { <-w.lock }()
-	w.sink = nil
-	return w.err
+	do()
 }
 
 func (w *wire) fail(err error) error {
-	w.lock <- struct{}{}
-	defer func() { <-w.lock }()
-	if w.err == nil {
-		w.err = err
-	}
+	w.locked(func() {
+		if w.err == nil {
+			w.err = err
+		}
+	})
 	return err
 }
 
@@ -102,15 +98,15 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write bounds the time that a server may refuse to take a request, and keeps an
-// error: go-ldap makes a text of it.
+// Write bounds the time that a server may refuse to take a request, and keeps an error: go-ldap
+// makes a text of it.
 func (w *wire) Write(p []byte) (int, error) {
 	w.Conn.SetWriteDeadline(time.Now().Add(w.idle))
 	n, err := w.Conn.Write(p)
 	if err != nil {
-		return n, w.fail(err)
+		w.fail(err)
 	}
-	return n, nil
+	return n, err
 }
 
 // next takes an entry off the wire, or finds out how long the next message is.
@@ -128,35 +124,35 @@ func (w *wire) next() error {
 		w.rest = size
 		return nil
 	}
-	var e *entry
 	if size > maxEntry {
-		b, _ = w.r.Peek(op + maxDN) // a stream that ends here is an error later
-		e = largeEntry(b[op:], size)
-		_, err = w.r.Discard(size)
-	} else {
-		if b = slices.Grow(w.message[:0], size)[:size]; size <= maxKept {
-			w.message = b
+		b, _ = w.r.Peek(op + maxDN) // a stream that ends here is an error below
+		e := newEntry(b[op:], size)
+		if _, err := w.r.Discard(size); err != nil {
+			return err
 		}
-		_, err = io.ReadFull(w.r, b)
-		e = newEntry(b[op:])
+		return w.give(e)
 	}
-	if err != nil {
+	if b = slices.Grow(w.message[:0], size)[:size]; size <= maxKept {
+		w.message = b
+	}
+	if _, err := io.ReadFull(w.r, b); err != nil {
 		return err
 	}
-	return w.give(e)
+	return w.give(newEntry(b[op:], size))
 }
 
 // give gives an entry to the sink, unless the search was given up. nil: it is malformed.
-func (w *wire) give(e *entry) error {
-	w.lock <- struct{}{}
-	defer func() { <-w.lock }()
-	switch {
-	case w.sink == nil:
-		return nil
-	case e == nil:
-		return errMalformed
-	}
-	return w.sink(e)
+func (w *wire) give(e *entry) (err error) {
+	w.locked(func() {
+		switch {
+		case w.sink == nil:
+		case e == nil:
+			err = errMalformed
+		default:
+			err = w.sink(e)
+		}
+	})
+	return err
 }
 
 // idleReader reads from the connection of a wire, and not forever.

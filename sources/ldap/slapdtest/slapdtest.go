@@ -1,10 +1,10 @@
-// Package slapdtest starts a throw-away OpenLDAP server (slapd) on loopback for
-// tests: its own folder, its own port, its own certificate authority. It is
-// stopped by the process that was started, never by name.
+// Package slapdtest starts a throw-away OpenLDAP server (slapd) on loopback for tests, with its own
+// folder, port and certificate authority. It is stopped by its process, never by name.
 package slapdtest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,7 +16,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	mrand "math/rand/v2"
 	"net"
 	"net/url"
@@ -42,30 +41,27 @@ const (
 type Config struct {
 	LDIF    string   // entries below BaseDN
 	Limits  string   // of ReaderDN, as slapd.conf(5) has them; empty: none
-	Backend string   // mdb, ldif, or meta: a proxy of a server with mdb; empty: mdb
+	Backend string   // mdb, ldif, or meta: a proxy of a server with mdb, which has no TLS; empty: mdb
 	Policy  string   // attributes of the password policy of everybody, as LDIF; empty: there is none
 	Reader  string   // more attributes of ReaderDN's entry, as LDIF
 	Expired bool     // the certificate is no longer valid
-	NoTLS   bool     // there is only URL and SocketURL
 	Access  string   // rules of slapd.access(5) before those that let users read everything
 	Env     []string // more environment of slapd, such as where its Kerberos keytab is
 }
 
 // Server is a running slapd.
 type Server struct {
-	URL, LDAPSURL, SocketURL string
-	CAFile                   string
-	ServerCert, ServerKey    string
-	ClientCert, ClientKey    string // of a user with the rights of ReaderDN, as has who comes through the socket
+	URL, LDAPSURL, SocketURL, CAFile string
 
-	t      testing.TB
-	dir    string
-	config Config
-	cmd    *exec.Cmd
+	t       testing.TB
+	dir     string
+	config  Config
+	proxied string // URL of the server behind a proxy
+	cmd     *exec.Cmd
 }
 
-// Entry is the LDIF of a person; photo may be nil. Two servers that load it are
-// replicas of each other: entryUUID is the same, and so is entryCSN if the rest is.
+// Entry is the LDIF of a person; photo may be nil. Two servers that load it are replicas of each
+// other: entryUUID is the same, and so is entryCSN if the rest is.
 func Entry(uid, mail string, photo []byte) string {
 	id := sha256.Sum256([]byte(uid))
 	change := sha256.Sum256([]byte(uid + "\n" + mail + "\n" + string(photo)))
@@ -82,41 +78,30 @@ func Entry(uid, mail string, photo []byte) string {
 
 // Start loads the data and starts slapd. It fails the test when it cannot.
 func Start(t testing.TB, c Config) *Server {
-	t.Helper()
-	s := &Server{t: t, dir: t.TempDir(), config: c}
-	s.URL, s.LDAPSURL, s.SocketURL = "ldap://"+FreeAddr(t), "ldaps://"+FreeAddr(t), "ldapi://"+url.PathEscape(s.file("ldapi"))
-	if c.NoTLS {
-		s.LDAPSURL = ""
-	}
-	s.certificates(c.Expired)
-	s.CAFile, s.ClientCert, s.ClientKey = s.file("ca.pem"), s.file("client.pem"), s.file("client-key.pem")
-	s.ServerCert, s.ServerKey = s.file("server.pem"), s.file("server-key.pem")
-	proxied := ""
+	s := &Server{t: t, dir: t.TempDir(), config: c, URL: "ldap://" + FreeAddr(), LDAPSURL: "ldaps://" + FreeAddr()}
+	s.SocketURL, s.CAFile = "ldapi://"+url.PathEscape(s.File("ldapi")), s.File("ca.pem")
+	s.certificates()
 	if c.Backend == "meta" {
-		behind := c
-		behind.Backend = ""
-		proxied = Start(t, behind).URL
+		c.Backend = ""
+		s.proxied = Start(t, c).URL
 	}
-	s.write("photo.schema", s.fill("photo.schema", proxied))
-	s.write("slapd.conf", s.fill("slapd.conf", proxied))
-	if proxied == "" {
-		s.load()
+	s.write("photo.schema", s.fill("photo.schema"))
+	s.write("slapd.conf", s.fill("slapd.conf"))
+	if s.proxied == "" {
+		s.check(os.Mkdir(s.File("db"), 0o700))
+		s.do(s.fill("base.ldif")+c.LDIF, "/usr/sbin/slapadd", "-q", "-f", s.File("slapd.conf"), "-b", Suffix)
 	}
 	s.Run()
 	t.Cleanup(s.Stop)
 	return s
 }
 
-// load fills the database.
-func (s *Server) load() {
+func (s *Server) do(input, tool string, args ...string) {
 	s.t.Helper()
-	if err := os.Mkdir(s.file("db"), 0o700); err != nil {
-		s.t.Fatal(err)
-	}
-	add := exec.Command(path("slapadd"), "-q", "-f", s.file("slapd.conf"), "-b", Suffix)
-	add.Stdin = strings.NewReader(s.fill("base.ldif", "") + s.config.LDIF)
-	if out, err := add.CombinedOutput(); err != nil {
-		s.t.Fatalf("slapadd: %v\n%s\n.ci/test installs it", err, out)
+	cmd := exec.Command(tool, args...)
+	cmd.Stdin = strings.NewReader(input)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("%s: %v\n%s\n.ci/test installs it", tool, err, out)
 	}
 }
 
@@ -125,54 +110,34 @@ func (s *Server) load() {
 //go:embed templates
 var templates embed.FS
 
-// fill fills in a template. proxied is the URL of the server behind a proxy.
-func (s *Server) fill(name, proxied string) string {
+func (s *Server) fill(name string) string {
 	var text strings.Builder
-	err := template.Must(template.ParseFS(templates, "templates/"+name)).Execute(&text, map[string]any{
-		"Config": s.config, "Dir": s.dir, "Proxied": proxied,
+	s.check(template.Must(template.ParseFS(templates, "templates/"+name)).Execute(&text, map[string]any{
+		"Config": s.config, "Dir": s.dir, "Proxied": s.proxied,
 		"Suffix": Suffix, "BaseDN": BaseDN, "BindDN": BindDN, "ReaderDN": ReaderDN, "Password": Password,
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	}))
 	return text.String()
 }
 
-// path finds Debian's slapd also where /usr/sbin is not on the PATH.
-func path(tool string) string {
-	if _, err := exec.LookPath(tool); err != nil {
-		return "/usr/sbin/" + tool
-	}
-	return tool
-}
-
-// FreeAddr finds a free port below those that the system hands out for outgoing
-// connections: one of them could be taken before slapd listens, even by the very
-// connection that asks whether it does.
-func FreeAddr(t testing.TB) string {
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+mrand.IntN(20_000)))
-		if err != nil {
-			continue
+// FreeAddr finds a free port below those that the system hands out for outgoing connections: one of
+// them could be taken before slapd listens, even by the very connection that asks whether it does.
+func FreeAddr() string {
+	for {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+mrand.IntN(20_000))); err == nil {
+			defer l.Close()
+			return l.Addr().String()
 		}
-		defer l.Close()
-		return l.Addr().String()
 	}
-	t.Fatal("no free port on loopback")
-	return ""
 }
 
 // Run starts the server, again after Stop.
 func (s *Server) Run() {
-	s.t.Helper()
 	var log bytes.Buffer
 	// With -d slapd stays in the foreground: the process is ours to stop.
-	s.cmd = exec.Command(path("slapd"), "-d", "0", "-f", s.file("slapd.conf"), "-h", strings.Join([]string{s.URL, s.LDAPSURL, s.SocketURL}, " "))
+	s.cmd = exec.Command("/usr/sbin/slapd", "-d", "0", "-f", s.File("slapd.conf"), "-h", s.URL+" "+s.LDAPSURL+" "+s.SocketURL)
 	s.cmd.Env = append(os.Environ(), s.config.Env...)
 	s.cmd.Stderr = &log
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	s.check(s.cmd.Start())
 	for range 500 {
 		if c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "ldap://")); err == nil {
 			c.Close()
@@ -186,74 +151,49 @@ func (s *Server) Run() {
 
 // Stop ends the server; it may be started again with Run.
 func (s *Server) Stop() {
-	if s.cmd == nil {
-		return
-	}
 	s.cmd.Process.Kill()
-	s.cmd.Wait() // it was killed: the error says no more
-	s.cmd = nil
+	s.cmd.Wait() // it was killed, perhaps before: the errors say no more
 }
 
 // Modify replaces an attribute of the person uid.
 func (s *Server) Modify(uid, attribute string, value []byte) {
 	s.t.Helper()
-	line := attribute + ":" // a value of 0 bytes
-	if len(value) > 0 {
-		line += ": " + base64.StdEncoding.EncodeToString(value)
-	}
-	m := exec.Command("ldapmodify", "-x", "-H", s.URL, "-D", BindDN, "-w", Password)
-	m.Stdin = strings.NewReader(fmt.Sprintf("dn: uid=%s,%s\nchangetype: modify\nreplace: %s\n%s\n",
-		uid, BaseDN, attribute, line))
-	if out, err := m.CombinedOutput(); err != nil {
-		s.t.Fatalf("ldapmodify: %v\n%s", err, out)
-	}
+	s.do(fmt.Sprintf("dn: uid=%s,%s\nchangetype: modify\nreplace: %[3]s\n%[3]s:: %s\n", uid, BaseDN, attribute, base64.StdEncoding.EncodeToString(value)),
+		"ldapmodify", "-x", "-H", s.URL, "-D", BindDN, "-w", Password)
 }
 
-func (s *Server) file(name string) string { return filepath.Join(s.dir, name) }
+// File is the path of a file of the server: server.pem, client.pem (of a user with the rights of
+// ReaderDN, as has who comes through the socket), and their keys, server-key.pem and client-key.pem.
+func (s *Server) File(name string) string { return filepath.Join(s.dir, name) }
 
-func (s *Server) write(name, text string) {
-	if err := os.WriteFile(s.file(name), []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-}
+func (s *Server) write(name, text string) { s.check(os.WriteFile(s.File(name), []byte(text), 0o600)) }
 
-// certificates makes an authority, a server certificate for 127.0.0.1, and a
-// client certificate.
-func (s *Server) certificates(expired bool) {
-	now := time.Now()
-	caKey, ca := s.certificate("ca", &x509.Certificate{
-		Subject: pkix.Name{CommonName: "slapdtest CA " + filepath.Base(s.dir)}, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(48 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}, nil, nil)
-	server := &x509.Certificate{
-		Subject: pkix.Name{CommonName: "slapdtest"}, NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if expired {
-		server.NotAfter = now.Add(-time.Hour)
-	}
-	s.certificate("server", server, ca, caKey)
-	s.certificate("client", &x509.Certificate{
-		Subject: pkix.Name{CommonName: "photosync"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}, ca, caKey)
-}
-
-// certificate signs c by parent, or by itself, and writes it and its key: name.pem
-// and name-key.pem.
-func (s *Server) certificate(name string, c, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*ecdsa.PrivateKey, *x509.Certificate) {
+func (s *Server) check(errs ...error) {
 	s.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if parent == nil {
-		parent, parentKey = c, key
-	}
-	c.SerialNumber = big.NewInt(time.Now().UnixNano())
-	der, err2 := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), parentKey)
-	keyDER, err3 := x509.MarshalPKCS8PrivateKey(key)
-	if err := errors.Join(err, err2, err3); err != nil {
+	if err := errors.Join(errs...); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// certificates makes an authority, a server certificate for 127.0.0.1, and a client certificate.
+func (s *Server) certificates() {
+	end := time.Now().Add(24 * time.Hour)
+	serverEnd := end.Add(map[bool]time.Duration{true: -25 * time.Hour}[s.config.Expired])
+	ca := &x509.Certificate{Subject: pkix.Name{CommonName: "slapdtest CA " + filepath.Base(s.dir)}, NotAfter: end, IsCA: true, BasicConstraintsValid: true}
+	caKey := s.certificate("ca", ca, ca, nil)
+	s.certificate("client", &x509.Certificate{Subject: pkix.Name{CommonName: "photosync"}, NotAfter: end}, ca, caKey)
+	s.certificate("server", &x509.Certificate{Subject: pkix.Name{CommonName: "slapdtest"}, NotAfter: serverEnd, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}, ca, caKey)
+}
+
+// certificate signs c by parent, with c's own key where parentKey is nil, and writes it and its key:
+// name.pem and name-key.pem.
+func (s *Server) certificate(name string, c, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c.NotBefore = time.Now().Add(-48 * time.Hour)
+	der, err2 := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), cmp.Or(parentKey, key))
+	keyDER, err3 := x509.MarshalPKCS8PrivateKey(key)
+	s.check(err, err2, err3)
 	s.write(name+".pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
 	s.write(name+"-key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})))
-	return key, c
+	return key
 }
