@@ -21,7 +21,7 @@ import (
 // version is the version of the code that makes pictures. Raise it when the same bytes
 // with the same Options would give another picture, or when a picture that was refused
 // would pass: people's photos are looked at again.
-const version = 2
+const version = 3
 
 // Options say what a picture may be like, and what is done to make it so.
 type Options struct {

@@ -104,19 +104,15 @@ func (l *layout) uploadable() bool {
 // may have, or what comes next to that and fits. Its colours are those of sRGB.
 func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) (Picture, error) {
 	colours := l.toSRGB()
-	for _, change := range []struct {
-		made bool
-		what string
-	}{
-		{colours.note != "", colours.note},
-		{!l.uploadable(), "converted from " + l.kind()},
-		{l.frames > 1, fmt.Sprintf("first of %d frames taken", l.frames)},
-		{len(l.stripped()) < len(l.data), "metadata removed"},
-	} {
-		if change.made {
-			s.changes = append(s.changes, change.what)
+	note := func(made bool, what string) {
+		if made {
+			s.changes = append(s.changes, what)
 		}
 	}
+	note(colours.note != "", colours.note)
+	note(!l.uploadable(), "converted from "+l.kind())
+	note(l.frames > 1, fmt.Sprintf("first of %d frames taken", l.frames))
+	note(len(l.stripped()) < len(l.data), "metadata removed")
 	for edge := min(max(s.size.X, s.size.Y), longestJPEG); ; edge = edge * 4 / 5 {
 		if err := ctx.Err(); err != nil {
 			return Picture{}, err

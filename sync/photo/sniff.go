@@ -2,6 +2,7 @@ package photo
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -26,7 +27,7 @@ const (
 type kind struct {
 	format string // if it is read
 	name   string // if it is not
-	other  bool   // it is no picture at all
+	code   string // why not; "" is UnsupportedFormat
 	offset int
 	magics []string
 	advice string
@@ -53,15 +54,15 @@ var kinds = []kind{
 	{name: "Windows icon", magics: []string{"\x00\x00\x01\x00", "\x00\x00\x02\x00"}},
 	{name: "PCX", magics: []string{"\x0a\x05\x01"}},
 	{name: "portable pixmap", magics: []string{"P1\n", "P2\n", "P3\n", "P4\n", "P5\n", "P6\n"}},
-	{name: "PDF", other: true, magics: []string{"%PDF-"}},
-	{name: "ZIP archive or Office document", other: true, magics: []string{"PK\x03\x04"}},
-	{name: "Word document of old", other: true, magics: []string{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"}},
-	{name: "HTML", other: true, magics: []string{"<!DOCTYPE html", "<!doctype html", "<html", "<HTML"}},
-	{name: "XML", other: true, magics: []string{"<?xml"}},
-	{name: "gzip", other: true, magics: []string{"\x1f\x8b"}},
-	{name: "video", other: true, offset: 4, magics: []string{"ftyp", "moov"}},
-	{name: "Windows program", other: true, magics: []string{"MZ"}},
-	{name: "program", other: true, magics: []string{"\x7fELF"}},
+	{name: "PDF", code: NotAnImage, magics: []string{"%PDF-"}},
+	{name: "ZIP archive or Office document", code: NotAnImage, magics: []string{"PK\x03\x04"}},
+	{name: "Word document of old", code: NotAnImage, magics: []string{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"}},
+	{name: "HTML", code: NotAnImage, magics: []string{"<!DOCTYPE html", "<!doctype html", "<html", "<HTML"}},
+	{name: "XML", code: NotAnImage, magics: []string{"<?xml"}},
+	{name: "gzip", code: NotAnImage, magics: []string{"\x1f\x8b"}},
+	{name: "video", code: NotAnImage, offset: 4, magics: []string{"ftyp", "moov"}},
+	{name: "Windows program", code: NotAnImage, magics: []string{"MZ"}},
+	{name: "program", code: NotAnImage, magics: []string{"\x7fELF"}},
 }
 
 // bmpHeaders are the lengths of the header that follows that of a BMP file.
@@ -104,10 +105,8 @@ func formatOf(data []byte) (string, error) {
 			switch {
 			case begins && k.format != "":
 				return k.format, nil
-			case begins && k.other:
-				return "", refuse(NotAnImage, "%s", k.name)
 			case begins:
-				return "", &Error{Code: UnsupportedFormat, Detail: k.name, advice: k.advice}
+				return "", &Error{Code: cmp.Or(k.code, UnsupportedFormat), Detail: k.name, advice: k.advice}
 			case k.format != "" && k.offset == 0 && bytes.HasPrefix([]byte(m), data):
 				return "", refuse(Truncated, "nothing but the first %d bytes of a %s", len(data), k.format)
 			}
