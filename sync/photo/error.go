@@ -15,8 +15,7 @@ const (
 	NotAnImage        = "not_an_image"       // something else altogether
 )
 
-// Error says why a picture is refused. The same bytes with the same Options are refused
-// again.
+// Error says why a picture is refused. The same bytes with the same Options are refused again.
 type Error struct {
 	Code   string // one of the constants
 	Detail string // what was found, for a person: `JPEG ends before its end-of-image marker`
@@ -43,8 +42,7 @@ var hints = map[string]string{
 	NotAnImage:        "replace it with a JPEG or PNG photo at the source",
 }
 
-// refuse makes an *Error as a plain error, so that no nil *Error is ever mistaken for a
-// failure.
+// refuse makes an *Error as a plain error, so that no nil *Error is ever mistaken for a failure.
 func refuse(code, format string, args ...any) error {
 	return &Error{Code: code, Detail: fmt.Sprintf(format, args...)}
 }

@@ -128,10 +128,9 @@ func drawHead(m *image.RGBA) {
 	ink.Draw(m, m.Rect, image.White, image.Point{})
 }
 
-// initials returns what stands for a person: the first letters of the first and the last
-// name, or the one character that a Chinese, Japanese or Korean name begins with, which is
-// the family's. The email address steps in for a display name without letters. It may be
-// empty.
+// initials returns what stands for a person: the first letters of the first and the last name, or
+// the one character that a Chinese, Japanese or Korean name begins with, which is the family's. The
+// email address steps in for a display name without letters. It may be empty.
 func initials(displayName, email string) []rune {
 	// NFKC also for Ｊａｎｅ, as Japanese keyboards write it.
 	name := brackets.ReplaceAllString(norm.NFKC.String(displayName), " ")

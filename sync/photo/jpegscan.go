@@ -58,8 +58,7 @@ func (l *layout) counted() error {
 	return nil
 }
 
-// blockCounter follows the decoder's state that the number and the length of
-// blocks depend on.
+// blockCounter follows the decoder's state that the number and the length of blocks depend on.
 type blockCounter struct {
 	*layout
 	restart   int             // block groups between restart markers; 0: no such markers
@@ -74,8 +73,7 @@ type component struct {
 	dc, ac    *codeTable
 	w, d      int // blocks across and down in each group of the scan
 	stride    int // blocks in a line, with those beyond the picture's edge
-	// missing is for each coefficient the number of bits that are still to come, or
-	// unseen.
+	// missing is for each coefficient the number of bits that are still to come, or unseen.
 	missing [64]byte
 	// known has a bit for each coefficient of each block that is not zero. Only a
 	// progressive picture needs it: it says how many bits a refinement has.
@@ -161,10 +159,9 @@ func (c *blockCounter) scan(header, data []byte) error {
 	return nil
 }
 
-// alone returns the lines and columns of blocks in a scan of one component, which comes
-// block by block (A.2.2). It notes where Go's decoder counts others: it takes groups of
-// several blocks between restart markers, and knows of no sampling but the least and the
-// most.
+// alone returns the lines and columns of blocks in a scan of one component, which comes block by
+// block (A.2.2). It notes where Go's decoder counts others: it takes groups of several blocks
+// between restart markers, and knows of no sampling but the least and the most.
 func (c *blockCounter) alone(p *component) (across, down int) {
 	p.w, p.d = 1, 1
 	across, down = ceil(ceil(c.width*p.h, c.hMax), 8), ceil(ceil(c.height*p.v, c.vMax), 8)

@@ -93,9 +93,8 @@ func read(data []byte) (*layout, error) {
 	return l, err
 }
 
-// orientation says how the stored pixels must be turned to stand upright, as the tag of
-// that name does (Exif 2.3, table 4; TIFF 6.0, page 36): 1 not at all, 2 to 8 by mirroring
-// and turning.
+// orientation says how the stored pixels must be turned to stand upright, as the tag of that name
+// does (Exif 2.3, table 4; TIFF 6.0, page 36): 1 not at all, 2 to 8 by mirroring and turning.
 type orientation int
 
 // sideways reports whether width and height change places.
@@ -110,8 +109,7 @@ func (o orientation) turned(size image.Point) image.Point {
 	return size
 }
 
-// stored returns where the pixel at x, y of the upright picture is stored, in w x h stored
-// pixels.
+// stored returns where the pixel at x, y of the upright picture is stored, in w x h stored pixels.
 func (o orientation) stored(x, y, w, h int) (int, int) {
 	if o.sideways() {
 		x, y = y, x

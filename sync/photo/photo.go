@@ -78,8 +78,7 @@ type Picture struct {
 
 	SourceWidth, SourceHeight int    // as stored, before it was turned upright
 	SourceFormat              string // what the source's bytes were
-	// Changes says what was done, in order, for people; empty when the bytes are the
-	// source's own.
+	// Changes says what was done, in order, for people; empty when the bytes are the source's own.
 	Changes []string
 }
 
@@ -89,9 +88,8 @@ func (p Picture) ContentType() string { return "image/" + p.Format }
 // Ext returns the extension for a file name, with its dot.
 func (p Picture) Ext() string { return "." + strings.Replace(p.Format, "jpeg", "jpg", 1) }
 
-// Prepare makes the picture that is to be uploaded for data. Data is not changed, and
-// Picture.Data may share its memory. The error is an *Error when the picture is refused,
-// or that of ctx.
+// Prepare makes the picture that is to be uploaded for data. Data is not changed, and Picture.Data
+// may share its memory. The error is an *Error when the picture is refused, or that of ctx.
 func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error) {
 	defer func() {
 		// Decoders are written for hostile input, yet each has had its panics; none may end

@@ -11,8 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// The formats that are read. The first three are what Smartsheet takes; the
-// others are converted.
+// The formats that are read. The first three are what Smartsheet takes; the others are converted.
 const (
 	formatJPEG = "jpeg"
 	formatPNG  = "png"

@@ -254,12 +254,10 @@ type directory struct {
 	short   bool              // data ends before the directory does, or a value that was asked for
 }
 
-// sizes are the bytes of one value by the kinds that are of use: BYTE, SHORT, LONG,
-// UNDEFINED.
+// sizes are the bytes of one value by the kinds that are of use: BYTE, SHORT, LONG, UNDEFINED.
 var sizes = map[uint16]int64{1: 1, 3: 2, 4: 4, 7: 1}
 
-// readDirectory returns the directory, as far as it is there. The entries may come in any
-// order.
+// readDirectory returns the directory, as far as it is there. The entries may come in any order.
 func readDirectory(data []byte) *directory {
 	d := &directory{data: data, order: binary.LittleEndian, entries: map[uint16][]byte{}, short: true}
 	if len(data) < 8 {
