@@ -30,11 +30,9 @@ var decodeRoom = semaphore.NewWeighted(sharedMemory)
 // has checked their number. The error is an *Error or that of ctx.
 func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
 	if l.pixels() > maxMemory || l.memory > maxMemory { // the first, in case the second overflowed
-		return &Error{
-			Code:   TooManyPixels,
-			Detail: fmt.Sprintf("decoding %d x %d pixels of this %s takes %d MB of memory, at most %d are used", l.width, l.height, l.format, l.memory>>20, maxMemory>>20),
-			advice: "scale the photo down at the source",
-		}
+		detail := fmt.Sprintf("decoding %d x %d pixels of this %s takes %d MB of memory, at most %d are used",
+			l.width, l.height, l.format, l.memory>>20, maxMemory>>20)
+		return &Error{TooManyPixels, detail, "scale the photo down at the source"}
 	}
 	if err := l.counted(); err != nil {
 		return err
@@ -57,27 +55,21 @@ func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
 	return f(m)
 }
 
+var decoders = map[string]func(io.Reader) (image.Image, error){
+	formatJPEG: jpeg.Decode, formatPNG: png.Decode, formatGIF: gif.Decode, formatWebP: decodeWebP,
+}
+
 func (l *layout) decode() (image.Image, error) {
-	if l.beyond != "" {
+	switch {
+	case l.beyond != "":
 		return nil, l.undecodable("%s with %s", l.kind(), l.beyond)
-	}
-	r := bytes.NewReader(l.data)
-	switch l.format {
-	case formatJPEG:
-		return jpeg.Decode(r)
-	case formatPNG:
-		return png.Decode(r)
-	case formatGIF:
-		m, err := gif.Decode(r)
-		return l.onCanvas(m), err
-	case formatWebP:
-		m, err := decodeWebP(r)
-		return l.onCanvas(m), err
-	case formatBMP:
+	case l.format == formatBMP:
 		return l.decodeBMP()
-	default:
+	case l.format == formatTIFF:
 		return l.decodeTIFF()
 	}
+	m, err := decoders[l.format](bytes.NewReader(l.data))
+	return l.onCanvas(m), err
 }
 
 // onCanvas returns a frame in its place on the screen of its GIF or WebP, which it may

@@ -110,6 +110,13 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 		return Picture{}, refuse(TooManyPixels, "%d x %d pixels, at most %d are allowed", l.width, l.height, o.MaxPixels)
 	}
 	s := o.shape(l)
+	copies := int64(1) // of the result: as it is scaled, turned, and with a colour behind it
+	if l.turn != 1 {
+		copies++
+	}
+	if l.format != formatJPEG { // it may be transparent
+		copies++
+	}
 	clean := l.data
 	if o.StripMetadata || o.over(len(clean)) { // it also goes where that alone makes the picture fit
 		clean = l.stripped()
@@ -117,7 +124,7 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 	if l.uploadable() && s.changes == nil && !o.over(len(clean)) && !o.thumbnail {
 		p, err = l.pass(ctx, clean)
 	} else {
-		l.memory += s.memory(l)
+		l.memory += copies * 4 * int64(s.size.X) * int64(s.size.Y)
 		err = l.decoded(ctx, func(m image.Image) (err error) {
 			p, err = o.render(ctx, l, m, s)
 			return err

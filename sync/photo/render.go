@@ -56,19 +56,6 @@ func (o Options) shape(l *layout) (s shape) {
 	return s
 }
 
-// memory returns the bytes that the result takes beside the pixels of l: once as it is
-// scaled, and at most once more each to turn it and to put a colour behind it.
-func (s shape) memory(l *layout) int64 {
-	copies := 3
-	if l.turn == 1 {
-		copies--
-	}
-	if l.format == formatJPEG { // never transparent
-		copies--
-	}
-	return 4 * int64(copies) * int64(s.size.X) * int64(s.size.Y)
-}
-
 // fit returns size scaled down so that neither side is over edge; 0 is no limit.
 func fit(size image.Point, edge int) image.Point {
 	long := max(size.X, size.Y)

@@ -80,25 +80,21 @@ func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
 // decoder hands on as if they were in the full range of a JPEG: they look faded.
 func decodeWebP(r io.Reader) (image.Image, error) {
 	m, err := webp.Decode(r)
-	switch m := m.(type) {
-	case *image.YCbCr:
-		widen(m)
-	case *image.NYCbCrA:
-		widen(&m.YCbCr)
+	lossy, _ := m.(*image.YCbCr)
+	if m, ok := m.(*image.NYCbCrA); ok {
+		lossy = &m.YCbCr
 	}
-	return m, err
-}
-
-// widen turns video's range into the full one: 219 levels above 16 for the luma, 224
-// around 128 for the colours.
-func widen(m *image.YCbCr) {
+	if err != nil || lossy == nil {
+		return m, err
+	}
 	stretch := func(plane []byte, zero, levels, to int) {
 		for i, v := range plane {
 			n := 2*255*(int(v)-zero) + levels*(2*to+1) // twice the value and a half, times levels
 			plane[i] = byte(min(max(n/(2*levels), 0), 255))
 		}
 	}
-	stretch(m.Y, 16, 219, 0)
-	stretch(m.Cb, 128, 224, 128)
-	stretch(m.Cr, 128, 224, 128)
+	stretch(lossy.Y, 16, 219, 0)
+	stretch(lossy.Cb, 128, 224, 128)
+	stretch(lossy.Cr, 128, 224, 128)
+	return m, nil
 }
