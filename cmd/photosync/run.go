@@ -174,7 +174,7 @@ func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}
 				MaxReplaced: plan.Limit(c.Guard.MaxReplaced), MaxRemoved: plan.Limit(c.Guard.MaxRemoved), MinListed: plan.Limit(c.Guard.MinListed),
 				MinPeople: c.Guard.MinPeople, MaxShared: c.Guard.MaxShared,
 			},
-			Included: c.Match.Includes(), Excluded: c.Match.Excludes(), Patterns: slices.Concat(c.Match.Include, []string{"-"}, c.Match.Exclude),
+			Included: config.Globs(c.Match.Include), Excluded: config.Globs(c.Match.Exclude), Patterns: slices.Concat(c.Match.Include, []string{"-"}, c.Match.Exclude),
 			Ignored: c.Match.IgnorePictures, AlternateEmails: c.Match.AlternateEmails, Refresh: time.Duration(c.Match.Refresh),
 		},
 		Scope: plan.Scope{Shard: part},

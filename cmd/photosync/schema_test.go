@@ -55,7 +55,7 @@ var wrong = []string{
 
 // right are files that both accept.
 var right = []string{
-	hr, string(config.Example()), hr + "smartsheet:\nlog: {level: }", hr + "smartsheet: {timeout: 1h 30 minutes, retry: {max_wait: 0}}",
+	hr, string(config.Example()), hr + "smartsheet:\nlog: {level: }", hr + "smartsheet: {timeout: 1h 30m, retry: {max_wait: 0}}",
 	hr + "smartsheet: {base_url: 'http://127.0.0.1:8080/2.0'}", hr + "smartsheet: {base_url: 'http://example.com/2.0', allow_http: true}",
 	hr + "image: {max_edge: 0, max_bytes: 800 kB, max_pixels: 12000000, background: '#00ff00'}", hr + "guard: {max_replaced: 100, max_removed: 2.5%}",
 	hr + "match: {domains: {a.local: a.com}, refresh: 36h, include: ['*']}", hr + "success_on: [3, 10]", hr + "state: {path: 12}",

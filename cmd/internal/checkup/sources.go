@@ -100,7 +100,7 @@ func (k *checkup) source(ctx context.Context, s sources.Named, known []string) {
 // choose counts everybody whom a source lists, and takes the first few with a photo for
 // the sample. It returns the addresses that several entries have.
 func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string) {
-	excluded := k.Config.Match.Excludes()
+	excluded := config.Globs(k.Config.Match.Exclude)
 	for j := range people.All() {
 		if j.Ambiguous {
 			ambiguous = append(ambiguous, j.Own[0])

@@ -11,10 +11,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Config is the whole file. The tag of a field is all that is known of a key, beside its
-// meaning, which example.yaml says, and what stands in rules.go. The decoder, the JSON Schema
+// meaning, which example.yaml says, and what stands in rules.yaml. The decoder, the JSON Schema
 // and the reference read it:
 //
 //	yaml     its name in the file; "-": it does not stand there
@@ -26,13 +27,31 @@ import (
 type Config struct {
 	Smartsheet Smartsheet `yaml:"smartsheet"`
 	Sources    []Source   `yaml:"sources"`
-	State      struct {   // is where the state lies.
+	State      struct {
 		Path string `yaml:"path" default:"/var/lib/photosync/state.db"`
 	} `yaml:"state"`
-	Match  Match  `yaml:"match"`
-	Image  Image  `yaml:"image"`
-	Policy Policy `yaml:"policy"`
-	Guard  Guard  `yaml:"guard"`
+	Match struct {
+		Domains map[string]string `yaml:"domains"`
+		Include []string          `yaml:"include"`
+		Exclude []string          `yaml:"exclude"`
+
+		AlternateEmails bool     `yaml:"alternate_emails"`
+		Refresh         Duration `yaml:"refresh" default:"7d" above0:"like 7d"` // how long a user who was found is not looked up again
+		IgnorePictures  []string `yaml:"ignore_pictures"`                       // SHA-256 of pictures that count as none, lower-case hex
+	} `yaml:"match"`
+	Image  Image    `yaml:"image"`
+	Policy struct { // when a picture is uploaded
+		Existing     string `yaml:"existing" default:"on_source_change" one:"on_source_change, enforce, respect_user, fill_empty"`
+		Removed      string `yaml:"removed" default:"report" one:"report, placeholder"`
+		RemovedAfter int    `yaml:"removed_after" default:"3" range:"1 to 1000"`
+	} `yaml:"policy"`
+	Guard struct { // what one run may do at most
+		MaxReplaced Limit `yaml:"max_replaced" default:"20%"`
+		MaxRemoved  Limit `yaml:"max_removed" default:"5%"`
+		MinListed   Limit `yaml:"min_listed" default:"80%"`
+		MinPeople   int   `yaml:"min_people" default:"10" range:"0 to 1000000000"`
+		MaxShared   int   `yaml:"max_shared" default:"10" range:"0 to 1000000000"`
+	} `yaml:"guard"`
 	Report struct {
 		Dir        string   `yaml:"dir" default:"./reports"`
 		Formats    []string `yaml:"formats" default:"json, html" one:"json, html, csv"`
@@ -155,17 +174,6 @@ type Source struct {
 	BindPassword Secret `yaml:"-"`
 }
 
-// Match is how people are matched and who is left out.
-type Match struct {
-	Domains map[string]string `yaml:"domains"`
-	Include []string          `yaml:"include"`
-	Exclude []string          `yaml:"exclude"`
-
-	AlternateEmails bool     `yaml:"alternate_emails"`
-	Refresh         Duration `yaml:"refresh" default:"7d" above0:"like 7d"` // how long a user who was found is not looked up again
-	IgnorePictures  []string `yaml:"ignore_pictures"`                       // SHA-256 of pictures that count as none, lower-case hex
-}
-
 // Image is what a picture may be like.
 type Image struct {
 	MaxEdge       int    `yaml:"max_edge" default:"1050" range:"16 to 100000, or 0"`
@@ -175,22 +183,6 @@ type Image struct {
 	StripMetadata bool   `yaml:"strip_metadata" default:"true"`
 	Quality       int    `yaml:"quality" default:"90" range:"0 to 100"`
 	Background    string `yaml:"background" default:"#ffffff"`
-}
-
-// Policy is when a picture is uploaded.
-type Policy struct {
-	Existing     string `yaml:"existing" default:"on_source_change" one:"on_source_change, enforce, respect_user, fill_empty"`
-	Removed      string `yaml:"removed" default:"report" one:"report, placeholder"`
-	RemovedAfter int    `yaml:"removed_after" default:"3" range:"1 to 1000"`
-}
-
-// Guard bounds what one run may do.
-type Guard struct {
-	MaxReplaced Limit `yaml:"max_replaced" default:"20%"`
-	MaxRemoved  Limit `yaml:"max_removed" default:"5%"`
-	MinListed   Limit `yaml:"min_listed" default:"80%"`
-	MinPeople   int   `yaml:"min_people" default:"10" range:"0 to 1000000000"`
-	MaxShared   int   `yaml:"max_shared" default:"10" range:"0 to 1000000000"`
 }
 
 // Secret is a text that shows itself nowhere: every way of printing it gives
@@ -207,30 +199,22 @@ func (s Secret) Format(f fmt.State, _ rune)   { fmt.Fprint(f, redacted) }
 func (s Secret) String() string               { return redacted }
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// Duration is written like 30s, 5m, 1h30m or 1d, also with spaces and whole words.
+// Duration is written like 30s, 5m, 1h30m or 1d, also with spaces.
 type Duration time.Duration
 
-// timeUnits are the words for units that time.ParseDuration does not know, longer
-// ones before those that they begin with.
-var timeUnits = []string{"seconds", "s", "second", "s", "sec", "s", "minutes", "m", "minute", "m", "min", "m", "hours", "h", "hour", "h", "days", "d", "day", "d"}
-
 // UnmarshalText reads a duration.
-func (d *Duration) UnmarshalText(b []byte) error {
-	text := strings.NewReplacer(append([]string{" ", ""}, timeUnits...)...).Replace(string(b))
-	var days time.Duration
-	head, rest, found := strings.Cut(text, "d")
-	if found { // a day is 24 hours
-		n, err := strconv.ParseFloat(head, 64)
-		if text = cmp.Or(rest, "0"); err != nil || !(n >= 0 && n < 1e5) {
-			text = ""
-		}
-		days = time.Duration(n * 24 * float64(time.Hour))
+func (d *Duration) UnmarshalText(b []byte) (err error) {
+	text, days := strings.ReplaceAll(string(b), " ", ""), 0.0
+	if head, rest, found := strings.Cut(text, "d"); found { // a day is 24 hours
+		text = cmp.Or(rest, "0")
+		days, err = strconv.ParseFloat(head, 64)
 	}
-	v, err := time.ParseDuration(text)
-	if err != nil || v < 0 || v+days < 0 {
+	v, perr := time.ParseDuration(text)
+	total := v + time.Duration(days*24*float64(time.Hour))
+	if err != nil || perr != nil || !(days >= 0 && days < 1e5) || v < 0 || total < 0 {
 		return errors.New("is not a duration: write it like 30s, 5m, 1h30m or 1d")
 	}
-	*d = Duration(v + days)
+	*d = Duration(total)
 	return nil
 }
 
@@ -238,13 +222,30 @@ func (d *Duration) UnmarshalText(b []byte) error {
 // (1,048,576).
 type Size int64
 
-var sizeUnits = []unit{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"KB", 1e3}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}, {"", 1}}
-
 // UnmarshalText reads a size.
-func (s *Size) UnmarshalText(b []byte) error {
-	n, err := quantity(string(b), sizeUnits, "is not a size: write it like 800kB, 1MB or 1MiB")
-	*s = Size(n)
+func (s *Size) UnmarshalText(b []byte) (err error) {
+	*s, err = quantity[Size](b, "is not a size: write it like 800kB, 1MB or 1MiB",
+		map[string]float64{"": 1, "B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "KiB": 1 << 10, "MiB": 1 << 20})
 	return err
+}
+
+// Pixels is a number of pixels, written like 50MP.
+type Pixels int64
+
+// UnmarshalText reads a number of pixels.
+func (p *Pixels) UnmarshalText(b []byte) (err error) {
+	*p, err = quantity[Pixels](b, "is not a number of pixels: write it like 50MP", map[string]float64{"": 1, "kP": 1e3, "MP": 1e6})
+	return err
+}
+
+func quantity[T ~int64](b []byte, fault string, units map[string]float64) (T, error) {
+	number := strings.TrimRightFunc(string(b), unicode.IsLetter)
+	factor, known := units[string(b[len(number):])]
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if !known || err != nil || v < 0 || v*factor >= math.MaxInt64/2 {
+		return 0, errors.New(fault)
+	}
+	return T(v * factor), nil
 }
 
 // Limit is a number of people, like 100, or a percentage, like 20%.
@@ -262,34 +263,4 @@ func (l *Limit) UnmarshalText(b []byte) error {
 	}
 	l.N, l.Percent = v, percent
 	return nil
-}
-
-// Pixels is a number of pixels, written like 50MP.
-type Pixels int64
-
-var pixelUnits = []unit{{"MP", 1e6}, {"kP", 1e3}, {"", 1}}
-
-// UnmarshalText reads a number of pixels.
-func (p *Pixels) UnmarshalText(b []byte) error {
-	n, err := quantity(string(b), pixelUnits, "is not a number of pixels: write it like 50MP")
-	*p = Pixels(n)
-	return err
-}
-
-type unit struct {
-	suffix string
-	factor float64
-}
-
-func quantity(s string, units []unit, fault string) (int64, error) {
-	for _, u := range units {
-		if head, found := strings.CutSuffix(s, u.suffix); found {
-			v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
-			if err == nil && v >= 0 && v*u.factor < math.MaxInt64/2 { // so that NaN fails, too
-				return int64(v * u.factor), nil
-			}
-			break
-		}
-	}
-	return 0, errors.New(fault)
 }

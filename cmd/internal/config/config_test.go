@@ -319,15 +319,14 @@ func TestVariables(t *testing.T) {
 func TestDurations(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"30s": 30 * time.Second, "1h30m": 90 * time.Minute, "1.5h": 90 * time.Minute, "1 h 30 m": 90 * time.Minute, "1d": 24 * time.Hour,
-		"2d12h": 60 * time.Hour, "0.5d": 12 * time.Hour, "2 minutes": 2 * time.Minute, "10 min": 10 * time.Minute, "90 sec": 90 * time.Second,
-		"1 day": 24 * time.Hour, "1 hour 1 second": time.Hour + time.Second, "250ms": 250 * time.Millisecond, "0": 0,
+		"2d12h": 60 * time.Hour, "0.5d": 12 * time.Hour, "250ms": 250 * time.Millisecond, "0": 0,
 	} {
 		var d Duration
 		if err := d.UnmarshalText([]byte(text)); err != nil || time.Duration(d) != want {
 			t.Errorf("%q: %v, %v", text, time.Duration(d), err)
 		}
 	}
-	for _, text := range []string{"", "30", "-1s", "1 fortnight", "d", "1d1d1d-1h", "soon", "1e400d", "1s 2", "9999999999d"} {
+	for _, text := range []string{"", "30", "-1s", "1 fortnight", "2 minutes", "d", "1d1d1d-1h", "soon", "1e400d", "1s 2", "9999999999d"} {
 		var d Duration
 		if err := d.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q: %v", text, time.Duration(d))
@@ -450,7 +449,7 @@ func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()
 	for _, p := range []string{filepath.Join(dir, "none.yaml"), dir} {
 		_, err := Load(p, both)
-		if e, ok := errors.AsType[*FileError](err); !ok || e.Hint() == "" || strings.Count(err.Error(), p) != 1 {
+		if e, ok := errors.AsType[*Error](err); !ok || e.Hint() == "" || strings.Count(err.Error(), p) != 1 {
 			t.Errorf("got %v", err)
 		}
 	}

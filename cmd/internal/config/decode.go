@@ -159,8 +159,8 @@ func (d *decoder) unknown(full, name, parent string, known []string) {
 	known = slices.DeleteFunc(slices.Sorted(slices.Values(known)), func(k string) bool { return k == "-" })
 	elsewhere := slices.DeleteFunc(slices.Clone(allKeys()), func(key string) bool { return leaf(key) != name })
 	switch meant := nearest(name, known); {
-	case inlineSecrets[name] != "":
-		f.Instead = inlineSecrets[name]
+	case rules().Secrets[name] != "":
+		f.Instead = rules().Secrets[name]
 	case meant != "":
 		d.meant = append(d.meant, below(parent, meant))
 		f.Instead, f.correct = fmt.Sprintf("did you mean %q?", meant), strings.Replace(d.line(full), name, meant, 1)
@@ -185,16 +185,6 @@ func nearest(name string, words []string) (best string) {
 		}
 	}
 	return best
-}
-
-// inlineSecrets are keys that people try, and that would put a secret into the
-// configuration file.
-var inlineSecrets = map[string]string{
-	"token":         "put the token into a file and name it with token_file, or set SMARTSHEET_ACCESS_TOKEN",
-	"bind_password": "put the password into a file and name it with bind_password_file, or set LDAP_BIND_PASSWORD",
-	"client_secret": "put the secret into a file and name it with client_secret_file, or set SMARTSHEET_CLIENT_SECRET",
-	"refresh_token": "put the token into a file and name it with refresh_token_file: it is rewritten whenever the token rotates",
-	"password":      "put the password into a file and name that with bind_password_file (LDAP) or password_file (mail)",
 }
 
 func (d *decoder) list(node ast.Node, v reflect.Value, key string) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -27,10 +28,11 @@ type Fault struct {
 	correct string // the corrected line, if it is known
 }
 
-// Error is a file with mistakes.
+// Error is a file with mistakes, or one that is not there or cannot be read.
 type Error struct {
 	Path   string
 	Faults []Fault
+	hint   string
 }
 
 // Error has one line for each fault.
@@ -52,14 +54,11 @@ func (e *Error) Excerpts() string {
 }
 
 func (e *Error) line(f Fault) string {
-	s := e.Path
+	place := e.Path
 	if f.Line > 0 {
-		s += fmt.Sprintf(":%d:%d", f.Line, f.Column)
+		place += fmt.Sprintf(":%d:%d", f.Line, f.Column)
 	}
-	if f.Key != "" {
-		s += ": " + f.Key
-	}
-	s += ": " + f.Message
+	s := strings.Join(slices.DeleteFunc([]string{place, f.Key, f.Message}, func(s string) bool { return s == "" }), ": ")
 	if f.Instead != "" {
 		s += " (" + f.Instead + ")"
 	}
@@ -67,7 +66,9 @@ func (e *Error) line(f Fault) string {
 }
 
 // Hint says what to do.
-func (e *Error) Hint() string { return "correct the configuration; nothing was contacted" }
+func (e *Error) Hint() string {
+	return cmp.Or(e.hint, "correct the configuration; nothing was contacted")
+}
 
 // excerpts gives each fault the line that it is about, a caret, and the corrected line.
 func (d *decoder) excerpts() {
@@ -105,7 +106,7 @@ func redactor(line, also string) func(string) string {
 	open = open && len(named) > 0 && !credentials(line)
 	return func(part string) string {
 		return words.ReplaceAllStringFunc(strings.ReplaceAll(foreign.Text(part), "\t", " "), func(w string) string {
-			if w == "-" || w == also || knownKeys()[w] || inlineSecrets[w] != "" || open && !looksSecret(w) {
+			if w == "-" || w == also || knownKeys()[w] || rules().Secrets[w] != "" || open && !looksSecret(w) {
 				return w
 			}
 			return "…"
@@ -166,22 +167,7 @@ func text(data []byte) ([]byte, *Fault) {
 	return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), nil
 }
 
-// slips are mistakes in writing YAML that people make often: how the line looks, the cause,
-// what to do, and the line as it was meant. The first group is what is right.
-var slips = []struct{ pattern, cause, instead, correct string }{
-	{`^( *)\t[ \t]*(.*)$`, "a tab indents this line", "indent with spaces", "$1  $2"},
-	{`^(\s*)((?:- *)?[a-z_0-9]+)\s*=\s*(.*)$`, "= stands where a colon is wanted", "write KEY: VALUE", "$1$2: $3"},
-	{`^(\s*)((?:- *)?[a-z_0-9]+):([^\s:/\\].*)$`, "a colon needs a space after it", "write KEY: VALUE", "$1$2: $3"},
-	{`^(\s*(?:- +)?)([a-z_0-9]+)((?: +[^:=]+)?)$`, "a key needs a colon", "write KEY: VALUE", "$1$2:$3"},
-	{`^(\s*)-([^\s-].*)$`, "a - needs a space after it", "write - VALUE", "$1- $2"},
-	{"^(\\s*(?:- +)*(?:[a-z_0-9]+: +)?)([@`!&*%].*)$", meaning, quoteIt, "$1'$2'"},
-	{"^(.*(?:: |[\\[,]) *)([@`!&*%][^],}]*)(.*)$", meaning, quoteIt, "$1'$2'$3"},
-	{`^(.*)"([^"]*\\[^"]*)"(.*)$`, "YAML gives a backslash in double quotes a meaning", "use single quotes", "$1'$2'$3"},
-	{`^(\s*(?:- +)*[a-z_0-9]+: +)([^'"\[{#].*:(?: .*)?)$`, "YAML takes a colon in a value for the end of a key", quoteIt, "$1'$2'"},
-	{`^(.*: *)('[^'#]*?)(,? *[]}]*)( +#.*)?$`, unclosed, "close it", "$1$2'$3"},
-	{`^(.*: *)("[^"#]*?)(,? *[]}]*)( +#.*)?$`, unclosed, "close it", `$1$2"$3`},
-}
-
+// Causes of slips that are looked for by name.
 const (
 	meaning  = "YAML gives the first character of this value a meaning"
 	quoteIt  = "put the value in quotes"
@@ -194,14 +180,13 @@ func (d *decoder) slip(f *Fault, n int, cause string) bool {
 		return false
 	}
 	line := uncommented(d.lines[n-1]) // with the comment, if a quote is not closed
-	for _, s := range slips {
-		if cause != "" && cause != s.cause {
+	for _, s := range rules().Slips {
+		if cause != "" && cause != s.Cause {
 			continue
 		}
-		pattern := regexp.MustCompile(s.pattern)
-		if m := pattern.FindStringSubmatch(line); m != nil {
-			f.Line, f.Column, f.Message, f.Instead = n, len([]rune(m[1]))+1, s.cause, s.instead
-			f.correct = pattern.ReplaceAllString(line, regexp.MustCompile(`\$(\d)`).ReplaceAllString(s.correct, "$${$1}"))
+		if m := s.Pattern.FindStringSubmatch(line); m != nil {
+			f.Line, f.Column, f.Message, f.Instead = n, len([]rune(m[1]))+1, s.Cause, s.Instead
+			f.correct = s.Pattern.ReplaceAllString(line, regexp.MustCompile(`\$(\d)`).ReplaceAllString(s.Correct, "$${$1}"))
 			return true
 		}
 	}

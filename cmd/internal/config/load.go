@@ -16,18 +16,6 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// FileError is a configuration file that is not there, or cannot be read.
-type FileError struct {
-	text, hint string
-	Err        error
-}
-
-func (e *FileError) Error() string { return e.text }
-func (e *FileError) Unwrap() error { return e.Err }
-
-// Hint says what to do.
-func (e *FileError) Hint() string { return e.hint }
-
 // Find returns the configuration file to use: the one asked for, that of
 // PHOTOSYNC_CONFIG, ./config.yaml or /etc/photosync/config.yaml.
 func Find(explicit string, env func(string) string) (string, error) {
@@ -42,8 +30,10 @@ func Find(explicit string, env func(string) string) (string, error) {
 			return p, nil
 		}
 	}
-	return "", &FileError{"no configuration file: looked for config.yaml and /etc/photosync/config.yaml",
-		"name one with --config FILE or PHOTOSYNC_CONFIG; photosync init writes a commented one", fs.ErrNotExist}
+	return "", &Error{
+		Faults: []Fault{{Message: "no configuration file: looked for config.yaml and /etc/photosync/config.yaml"}},
+		hint:   "name one with --config FILE or PHOTOSYNC_CONFIG; photosync init writes a commented one",
+	}
 }
 
 // Load reads, checks and completes the file at path. An *Error lists every fault.
@@ -100,7 +90,7 @@ func read(path string) (*decoder, error) {
 		if errors.Is(err, fs.ErrPermission) {
 			hint = "give the user that runs photosync the right to read it"
 		}
-		return nil, &FileError{fmt.Sprintf("read configuration %q: %v", path, cause(err)), hint, err}
+		return nil, &Error{Faults: []Fault{{Message: fmt.Sprintf("read configuration %q: %v", path, cause(err))}}, hint: hint}
 	}
 	d := &decoder{path: path, places: map[string]place{}}
 	if f := d.decode(data); f != nil {
@@ -128,18 +118,13 @@ func (d *decoder) verdict(section string) error {
 	return &Error{Path: d.path, Faults: d.faults}
 }
 
-// Includes reports whether match.include names an address; nil: it names everybody.
-func (m Match) Includes() func(email string) bool { return anyOf(m.Include) }
-
-// Excludes reports whether match.exclude names an address; nil: it names nobody.
-func (m Match) Excludes() func(email string) bool { return anyOf(m.Exclude) }
-
-func anyOf(globs []string) func(string) bool {
-	if len(globs) == 0 {
+// Globs returns what reports whether one of the patterns names an address; nil: there are none.
+func Globs(patterns []string) func(email string) bool {
+	if len(patterns) == 0 {
 		return nil
 	}
 	return func(email string) bool {
-		return slices.ContainsFunc(globs, func(g string) bool { return Glob(g, email) })
+		return slices.ContainsFunc(patterns, func(p string) bool { return Glob(p, email) })
 	}
 }
 

@@ -58,7 +58,7 @@ func defaultAt(key string) reflect.Value {
 
 // kindOf names what a value is, and which values are possible.
 func kindOf(v reflect.Value, key string) string {
-	r := rules()[key]
+	r := keyRules()[key]
 	switch v.Interface().(type) {
 	case Duration:
 		return "duration"
@@ -79,7 +79,7 @@ func kindOf(v reflect.Value, key string) string {
 	case reflect.Bool:
 		return "true, false"
 	case reflect.Slice:
-		if r := rules()[key+"[]"]; r.oneOf == nil {
+		if r := keyRules()[key+"[]"]; r.oneOf == nil {
 			return "list of texts"
 		}
 		return "list of " + strings.TrimPrefix(kindOf(reflect.Zero(v.Type().Elem()), key+"[]"), "one of ")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	_ "embed"
 	"fmt"
 	"net"
 	"net/url"
@@ -11,61 +12,35 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/goccy/go-yaml"
 )
 
-// patterns are what texts must look like. A key's [] stands for every member of a list.
-var patterns = map[string]struct{ pattern, what, instead string }{
-	"smartsheet.integration_source": {`^(AI|SCRIPT|APPLICATION),[ -+\--~]+,[ -+\--~]+$`, "is not TYPE,Organisation,Name in printable ASCII",
-		"like SCRIPT,Example Corp,photosync; TYPE is AI, SCRIPT or APPLICATION, and an HTTP header holds no letters outside ASCII"},
-	"sources[].domains[]": {`^[^@\s*/:]+$`, "is not a domain", "the part after the @, like example.com"},
-	"match.ignore_pictures[]": {`^[0-9a-fA-F]{64}$`, "is not the SHA-256 of a picture",
-		"64 hexadecimal digits, as reports and photosync explain print them"},
-	"image.background": {`^#[0-9a-fA-F]{6}$`, "is not a colour", "write it like '#ffffff', in quotes: # begins a comment"},
-	"notify.smtp.from": {mailbox, "is not a mail address", "like photosync@example.com"},
-	"notify.smtp.to[]": {mailbox, "is not a mail address", "like it@example.com"},
-}
+//go:embed rules.yaml
+var rulesFile []byte
 
-const mailbox = `^([^<>@]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$`
+// need is a key that must have a value where another has one; see rules.yaml.
+type need struct{ At, Key, When, Is, Message, Instead string }
 
-// need is a key that must have a value where another has one. At names where both stand.
-type need struct {
-	at, key  string
-	when, is string // key and value; is == "": any; when == "*": any key; when == "": always
-	message  string
-	instead  string
-}
-
-var needs = []need{
-	{"", "sources", "", "", "there is no source of photos", "add a folder or an LDAP directory: see config.example.yaml"},
-	{"sources[]", "name", "", "", "a source needs a name", "any short one: it stands in reports and logs"},
-	{"sources[]", "type", "", "", "a source needs a type", "folder or ldap"},
-	{"sources[]", "path", "type", "folder", "a folder needs a path", "where the files <email>.jpg lie"},
-	{"sources[]", "urls", "type", "ldap", "an LDAP source needs an address", "like [ldaps://dc1.example.com]"},
-	{"sources[]", "base_dn", "type", "ldap", "an LDAP source needs a base DN", "like OU=People,DC=example,DC=com"},
-	{"sources[]", "bind_dn", "auth", "simple", "auth: simple needs it", "the DN of the user who reads the directory"},
-	{"sources[]", "bind_dn", "bind_password_file", "", "there is a password and no user", "the DN of the user who reads the directory"},
-	{"sources[].kerberos", "keytab", "principal", "", "a principal needs it", "like /etc/photosync/photosync.keytab"},
-	{"sources[].kerberos", "principal", "keytab", "", "a keytab needs it", "like photosync@EXAMPLE.COM"},
-	{"sources[].tls", "key_file", "cert_file", "", "a certificate needs its key", "the file with the private key"},
-	{"sources[].tls", "cert_file", "key_file", "", "a key needs its certificate", "the file with the certificate"},
-	{"smartsheet.oauth2", "client_id", "*", "", "there is no client id", "the App client id that Smartsheet's Developer Tools show"},
-	{"smartsheet.oauth2", "refresh_token_file", "*", "", "there is no refresh token", "name a file that holds it, as photosync oauth login writes it; it is rewritten whenever the token rotates"},
-	{"notify.smtp", "host", "*", "", "there is no mail server", "like smtp.example.com"},
-	{"notify.smtp", "from", "*", "", "mail needs a sender", "like photosync@example.com"},
-	{"notify.smtp", "to", "*", "", "there is nobody to send mail to", "like [it@example.com]"},
-	{"notify.smtp", "username", "password_file", "", "there is a password and no user name", "the name to log in with"},
-	{"state", "path", "", "", "may not be empty", "the file that remembers what was uploaded, on a local disk"},
-	{"report", "dir", "", "", "may not be empty", "the folder for reports"},
-	{"report", "formats", "", "", "may not be empty: a run must say what it did", "one or more of json, html, csv"},
-}
-
-// excluded are keys that do not go together.
-var excluded = []struct{ at, key, other string }{
-	{"smartsheet", "base_url", "region"},
-	{"smartsheet", "oauth2", "token_file"},
-	{"notify", "webhook", "webhook_file"},
-	{"notify", "healthcheck", "healthcheck_file"},
-}
+// rules are those of rules.yaml.
+var rules = sync.OnceValue(func() (all struct {
+	Needs    []need
+	Excluded []struct{ At, Key, Other string }
+	Patterns map[string]struct { // by key; its [] is every member of a list
+		Pattern       *regexp.Regexp
+		What, Instead string
+	}
+	Secrets map[string]string
+	Slips   []struct {
+		Pattern                 *regexp.Regexp
+		Cause, Instead, Correct string
+	}
+}) {
+	if err := yaml.UnmarshalWithOptions(rulesFile, &all, yaml.Strict()); err != nil {
+		panic(err)
+	}
+	return all
+})
 
 var index = regexp.MustCompile(`\[\d+\]`)
 
@@ -136,13 +111,13 @@ func (d *decoder) check(v reflect.Value, key string, tag reflect.StructTag) {
 		return
 	}
 	text := fmt.Sprint(v)
-	span, one, p := tag.Get("range"), tag.Get("one"), patterns[general(key)]
+	span, one, p := tag.Get("range"), tag.Get("one"), rules().Patterns[general(key)]
 	words := strings.Split(one, ", ")
 	switch {
 	case one != "" && !slices.Contains(words, text):
 		d.wrong(key, quote(key, text)+" is not possible", one, text, nearest(text, words))
-	case p.pattern != "" && !regexp.MustCompile(p.pattern).MatchString(text):
-		d.fault(key, quote(key, text)+" "+p.what, p.instead)
+	case p.Pattern != nil && !p.Pattern.MatchString(text):
+		d.fault(key, quote(key, text)+" "+p.What, p.Instead)
 	case tag.Get("above0") != "" && v.IsZero():
 		d.fault(key, "must be above 0", tag.Get("above0"))
 	case span != "":
@@ -172,15 +147,15 @@ func (d *decoder) require(v reflect.Value, key string, _ reflect.StructTag) {
 	for k := range d.places {
 		used = used || strings.HasPrefix(k, key+".")
 	}
-	for _, n := range needs {
-		if n.at == at && empty(n.key) && (n.when == "" || n.when == "*" && used ||
-			n.when != "*" && !empty(n.when) && (n.is == "" || field(v, n.when).String() == n.is)) {
-			d.missing(below(key, n.key), n.message, n.instead)
+	for _, n := range rules().Needs {
+		if n.At == at && empty(n.Key) && (n.When == "" || n.When == "*" && used ||
+			n.When != "*" && !empty(n.When) && (n.Is == "" || field(v, n.When).String() == n.Is)) {
+			d.missing(below(key, n.Key), n.Message, n.Instead)
 		}
 	}
-	for _, e := range excluded {
-		if e.at == at && !empty(e.key) && !empty(e.other) {
-			d.fault(below(key, e.key), "does not go together with "+e.other, "keep one of the two")
+	for _, e := range rules().Excluded {
+		if e.At == at && !empty(e.Key) && !empty(e.Other) {
+			d.fault(below(key, e.Key), "does not go together with "+e.Other, "keep one of the two")
 		}
 	}
 	if s, ok := v.Interface().(Source); ok && (s.Type == "folder" || s.Type == "ldap") {

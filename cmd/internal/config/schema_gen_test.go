@@ -42,8 +42,8 @@ type rule struct {
 	pattern   string
 }
 
-// rules are those of all keys.
-var rules = sync.OnceValue(func() map[string]rule {
+// keyRules are those of all keys.
+var keyRules = sync.OnceValue(func() map[string]rule {
 	all := map[string]rule{}
 	c := &Config{Sources: make([]Source, 1)}
 	walk(reflect.ValueOf(c).Elem(), "", "", func(v reflect.Value, key string, tag reflect.StructTag) {
@@ -60,7 +60,9 @@ var rules = sync.OnceValue(func() map[string]rule {
 		if key = general(key); v.Kind() == reflect.Slice {
 			key += "[]"
 		}
-		r.pattern = patterns[key].pattern
+		if p := rules().Patterns[key].Pattern; p != nil {
+			r.pattern = p.String()
+		}
 		all[key] = r
 	})
 	return all
@@ -82,7 +84,7 @@ func schemaOf(v reflect.Value, key string) object {
 }
 
 func typeOf(v reflect.Value, key string) object {
-	r := rules()[key]
+	r := keyRules()[key]
 	if r.oneOf != nil {
 		all := []any{nil}
 		if v.Kind() == reflect.Int { // a list of numbers has no null in it
@@ -173,7 +175,7 @@ func quantityOf(v any, r rule) []object {
 	text := object{"type": "string"}
 	switch v.(type) {
 	case Duration:
-		text["pattern"] = `^( *[0-9]+(\.[0-9]+)? *(ns|us|ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?))+ *$`
+		text["pattern"] = `^( *[0-9]+(\.[0-9]+)? *(ns|us|ms|s|m|h|d))+ *$`
 		number["const"] = 0
 		if r.low > 0 { // 0 is no time
 			return []object{{"allOf": []object{text, {"pattern": "[1-9]"}}}}
@@ -229,15 +231,15 @@ func having(key string, s object) object {
 func conditions(s object, at string) {
 	var all []object
 	given := func(cond, then object) { all = append(all, object{"if": cond, "then": then}) }
-	for _, n := range needs {
-		filled := having(n.key, present)
+	for _, n := range rules().Needs {
+		filled := having(n.Key, present)
 		switch {
-		case n.at != at:
-		case n.when == "" && (at == "" || at == "sources[]"):
+		case n.At != at:
+		case n.When == "" && (at == "" || at == "sources[]"):
 			all = append(all, filled)
-		case n.when == "": // what has a default may be left out
-			given(having(n.key, object{"not": object{"type": "null"}}), filled)
-		case n.when == "*":
+		case n.When == "": // what has a default may be left out
+			given(having(n.Key, object{"not": object{"type": "null"}}), filled)
+		case n.When == "*":
 			var any []object
 			for _, key := range allKeys() {
 				if name, ok := strings.CutPrefix(key, at+"."); ok {
@@ -245,15 +247,15 @@ func conditions(s object, at string) {
 				}
 			}
 			given(object{"anyOf": any}, filled)
-		case n.is != "":
-			given(having(n.when, object{"const": n.is}), filled)
+		case n.Is != "":
+			given(having(n.When, object{"const": n.Is}), filled)
 		default:
-			given(having(n.when, present), filled)
+			given(having(n.When, present), filled)
 		}
 	}
-	for _, e := range excluded {
-		if e.at == at {
-			all = append(all, object{"not": object{"allOf": []object{having(e.key, present), having(e.other, present)}}})
+	for _, e := range rules().Excluded {
+		if e.At == at {
+			all = append(all, object{"not": object{"allOf": []object{having(e.Key, present), having(e.Other, present)}}})
 		}
 	}
 	switch at {
@@ -261,7 +263,7 @@ func conditions(s object, at string) {
 		given(object{"not": having("allow_http", object{"const": true})},
 			object{"properties": object{"base_url": object{"pattern": `^$|^https://|^http://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)`}}})
 	case "sources[]":
-		for _, t := range rules()["sources[].type"].oneOf {
+		for _, t := range keyRules()["sources[].type"].oneOf {
 			foreign := object{}
 			for i, name := range keys(reflect.TypeFor[Source]()) {
 				if of := reflect.TypeFor[Source]().Field(i).Tag.Get("of"); of != "" && of != t {
@@ -279,18 +281,18 @@ func conditions(s object, at string) {
 
 // requirements says when key must be there.
 func requirements(key string) string {
-	for _, n := range needs {
-		if strings.TrimPrefix(n.at+"."+n.key, ".") != key {
+	for _, n := range rules().Needs {
+		if strings.TrimPrefix(n.At+"."+n.Key, ".") != key {
 			continue
 		}
 		switch {
-		case n.is != "":
-			return fmt.Sprintf("Required with %s: %s.", n.when, n.is)
-		case n.when == "*":
+		case n.Is != "":
+			return fmt.Sprintf("Required with %s: %s.", n.When, n.Is)
+		case n.When == "*":
 			return "Required with the keys beside it."
-		case n.when != "":
-			return fmt.Sprintf("Required with %s.", n.when)
-		case n.at == "" || n.at == "sources[]":
+		case n.When != "":
+			return fmt.Sprintf("Required with %s.", n.When)
+		case n.At == "" || n.At == "sources[]":
 			return "Required."
 		}
 	}
@@ -398,6 +400,10 @@ func isQuantity(v reflect.Value) bool {
 
 // written is the shortest way to write a quantity.
 func written(v any) string {
+	type unit struct {
+		suffix string
+		factor float64
+	}
 	in := func(n int64, units []unit) string {
 		for _, u := range units {
 			if f := int64(u.factor); n%f == 0 && n != 0 {
@@ -413,7 +419,7 @@ func written(v any) string {
 	case Size:
 		return in(int64(v), []unit{{"MB", 1e6}, {"kB", 1e3}, {"B", 1}})
 	case Pixels:
-		return in(int64(v), pixelUnits)
+		return in(int64(v), []unit{{"MP", 1e6}, {"kP", 1e3}})
 	case Limit:
 		return fmt.Sprint(v.N) + map[bool]string{true: "%"}[v.Percent]
 	}
