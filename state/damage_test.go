@@ -190,7 +190,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"without a tally", foreign(func(tx *bbolt.Tx) error {
 			return errors.Join(createTables(tx), tx.Bucket(facts).Delete(users))
 		}), &DamagedError{}, "the number of users is missing"},
-		{"directory", func(path string) error { return os.Mkdir(path, 0o700) }, &AccessError{}, "is a directory"},
+		{"directory", func(path string) error { return os.Mkdir(path, 0o700) }, &Error{}, "is a directory"},
 		{"vanished", func(path string) error { return os.WriteFile(backupPath(path), good, 0o600) },
 			&Error{}, "is missing, although its backup"},
 	} {
@@ -224,7 +224,7 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestOpenBelowAFile(t *testing.T) {
 	_, err := Open(filepath.Join(full(t), "state.db"), Options{})
-	if _, ok := errors.AsType[*AccessError](err); !ok {
+	if _, ok := errors.AsType[*Error](err); !ok {
 		t.Fatalf("%T: %v", err, err)
 	}
 }

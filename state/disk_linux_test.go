@@ -31,7 +31,7 @@ func TestFullAndReadOnlyDisk(t *testing.T) {
 		err = s.Write(both(n, n+1))
 	}
 	n-- // the last one failed
-	if a, ok := errors.AsType[*AccessError](err); !ok || !errors.Is(err, syscall.ENOSPC) {
+	if a, ok := errors.AsType[*Error](err); !ok || !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("full disk: %T: %v", err, err)
 	} else {
 		t.Log(a, "—", a.Hint())
@@ -57,7 +57,7 @@ func TestFullAndReadOnlyDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Open(path, Options{})
-	if a, ok := errors.AsType[*AccessError](err); !ok || !errors.Is(err, syscall.EROFS) {
+	if a, ok := errors.AsType[*Error](err); !ok || !errors.Is(err, syscall.EROFS) {
 		t.Fatalf("read-only disk: %T: %v", err, err)
 	} else {
 		t.Log(a, "—", a.Hint())

@@ -45,76 +45,71 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func encodePerson(p *Person) (key, value []byte, err error) {
-	key = []byte(p.Email)
-	body, err := encoding.Marshal(p)
-	return key, seal(key, p.Fingerprint[:], []byte{p.Winner, p.Note}, body), err
+// row is a row as it is stored.
+type row struct {
+	key   string
+	value []byte // nil: to be removed
 }
 
-func encodeUser(u *User) (key, value []byte, err error) {
-	key = userKey(u.ID)
-	body, err := encoding.Marshal(u)
-	return key, seal(key, body), err
+func encodePerson(p *Person) row {
+	return seal(p.Email, p.Fingerprint[:], []byte{p.Winner, p.Note}, must(encoding.Marshal(p)))
 }
 
-func userKey(id int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(id)) }
+func encodeUser(u *User) row { return seal(userKey(u.ID), must(encoding.Marshal(u))) }
+
+func userKey(id int64) string { return string(binary.BigEndian.AppendUint64(nil, uint64(id))) }
 
 // idOf is the id of a user's key.
-func idOf(key []byte) int64 {
+func idOf(key string) int64 {
 	if len(key) != 8 {
 		return 0
 	}
-	return int64(binary.BigEndian.Uint64(key))
+	return int64(binary.BigEndian.Uint64([]byte(key)))
 }
 
-// seal is the value of a key: its data behind their checksum.
-func seal(key []byte, data ...[]byte) []byte {
+// seal is the row of a key: its data behind their checksum.
+func seal(key string, data ...[]byte) row {
 	value := make([]byte, checksumSize, 256)
 	for _, d := range data {
 		value = append(value, d...)
 	}
-	binary.LittleEndian.PutUint32(value, checksum(key, value[checksumSize:]))
-	return value
+	binary.LittleEndian.PutUint32(value, checksum(key, value))
+	return row{key, value}
 }
 
-func checksum(key, data []byte) uint32 {
-	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, data)
+func checksum(key string, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum([]byte(key), castagnoli), castagnoli, value[checksumSize:])
 }
 
 // verify checks a value against its checksum, which covers the key too: a damaged
 // page can never pass for what is remembered of someone else.
-func verify(key, value []byte) error {
-	if len(value) < checksumSize || checksum(key, value[checksumSize:]) != binary.LittleEndian.Uint32(value) {
+func (r row) verify() error {
+	if len(r.value) < checksumSize || checksum(r.key, r.value) != binary.LittleEndian.Uint32(r.value) {
 		return errValue
 	}
 	return nil
 }
 
-// decodeHead reads what stands at fixed places in a person's verified value.
-func decodeHead(value []byte) (f Fingerprint, winner, note uint8, err error) {
-	if len(value) < personHead {
+// head reads what stands at fixed places in a person's verified row.
+func (r row) head() (f Fingerprint, winner, note uint8, err error) {
+	if len(r.value) < personHead {
 		return f, 0, 0, errShort
 	}
-	return Fingerprint(value[checksumSize:]), value[personHead-2], value[personHead-1], nil
+	return Fingerprint(r.value[checksumSize:]), r.value[personHead-2], r.value[personHead-1], nil
 }
 
-// decodePerson reads a verified value.
-func decodePerson(email string, value []byte) (p Person, err error) {
-	p.Email = email
-	if p.Fingerprint, p.Winner, p.Note, err = decodeHead(value); err == nil {
-		err = decoding.Unmarshal(value[personHead:], &p)
+// person reads a verified row.
+func (r row) person() (p Person, err error) {
+	p.Email = r.key
+	if p.Fingerprint, p.Winner, p.Note, err = r.head(); err == nil {
+		err = decoding.Unmarshal(r.value[personHead:], &p)
 	}
-	if err != nil {
-		return Person{}, err
-	}
-	return p, nil
+	return p, err
 }
 
-// decodeUser reads a verified value.
-func decodeUser(id int64, value []byte) (User, error) {
-	u := User{ID: id}
-	if err := decoding.Unmarshal(value[checksumSize:], &u); err != nil {
-		return User{}, err
-	}
-	return u, nil
+// user reads a verified row.
+func (r row) user() (u User, err error) {
+	u.ID = idOf(r.key)
+	err = decoding.Unmarshal(r.value[checksumSize:], &u)
+	return u, err
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -46,48 +45,42 @@ func refused(path, why, hint string) error {
 	return &Error{text: fmt.Sprintf("state %q %s", path, why), hint: hint}
 }
 
-// hintOf is the hint of err; empty: it is no error of this package.
-func hintOf(err error) string {
-	if h, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok {
-		return h.Hint()
-	}
-	return ""
+type hinter interface {
+	error
+	Hint() string
+}
+
+// hinted reports whether err is one of this package.
+func hinted(err error) bool {
+	_, ok := errors.AsType[hinter](err)
+	return ok
 }
 
 // DamagedError means that the state cannot be read.
 type DamagedError struct {
-	Path   string
-	Backup string // the copy beside it, read back whole; empty: there is none
-	Err    error
+	Path string
+	Err  error
 }
 
 // damaged is err as one of a damaged state, unless it is one of this package's
 // already.
 func (s *Store) damaged(err error) error {
-	if hintOf(err) != "" {
+	if err == nil || hinted(err) {
 		return err
 	}
-	s.backup.Do(func() {
-		if !hasBackup(s.path) {
-			return
-		}
-		if _, err := readThrough(backupPath(s.path), true); err == nil {
-			s.backupFile = backupPath(s.path)
-		}
-	})
-	return &DamagedError{Path: s.path, Backup: s.backupFile, Err: err}
+	return &DamagedError{Path: s.path, Err: err}
 }
 
 func (e *DamagedError) Error() string { return fmt.Sprintf("state %q is damaged: %v", e.Path, e.Err) }
 func (e *DamagedError) Unwrap() error { return e.Err }
 
+// Hint names the backup if it is whole: for that it is read.
 func (e *DamagedError) Hint() string {
-	if e.Backup != "" {
-		return fmt.Sprintf("photosync state restore puts back the backup of the last good run, %s; "+
-			"then only pictures uploaded since are uploaded again", quoted(e.Backup))
+	if hasBackup(e.Path) {
+		if _, err := readThrough(backupPath(e.Path), true); err == nil {
+			return fmt.Sprintf("photosync state restore puts back the backup of the last good run, %s; "+
+				"then only pictures uploaded since are uploaded again", quoted(backupPath(e.Path)))
+		}
 	}
 	return "there is no good backup beside it: restore one of yours, or " + startAnew(e.Path, ".damaged")
 }
@@ -99,51 +92,32 @@ func startAnew(path, suffix string) string {
 }
 
 // quoted is a path as a shell takes it.
-func quoted(path string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-"
-	if strings.Trim(path, plain) == "" && !strings.HasPrefix(path, "-") {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-}
+func quoted(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
 
-// AccessError means that the file system would not let the state be read or
-// written.
-type AccessError struct {
-	Path string
-	Err  error
-}
-
-// access gives an error of the file system the state's words and hint, unless it has
-// some of this package already.
-func access(path string, err error) error {
-	if err == nil || hintOf(err) != "" {
+// Inaccessible is the Error of a file system that would not let the state at path be read
+// or written. It leaves an error of this package as it is.
+func Inaccessible(path string, err error) error {
+	if err == nil || hinted(err) {
 		return err
 	}
-	return &AccessError{Path: path, Err: err}
+	e := &Error{fmt.Sprintf("state %q: %v", path, err), "check state.path: a file on a local, writable disk", err}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		e.text = fmt.Sprintf("state %q: %v", path, errno) // the file has been named
+	}
+	for _, h := range accessHints {
+		if errors.Is(err, h.err) {
+			e.hint = h.hint
+		}
+	}
+	return e
 }
 
-func (e *AccessError) Error() string {
-	err := e.Err
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pe.Err
-	} else if le, ok := errors.AsType[*os.LinkError](err); ok {
-		err = le.Err
-	}
-	return fmt.Sprintf("state %q: %v", e.Path, err)
-}
-func (e *AccessError) Unwrap() error { return e.Err }
-
-func (e *AccessError) Hint() string {
-	switch {
-	case errors.Is(e.Err, syscall.ENOSPC):
-		return "make room on that disk; what was uploaded and not recorded is uploaded once more by the next run"
-	case errors.Is(e.Err, syscall.EROFS):
-		return "the disk is mounted read-only: mount it writable, or choose another state.path"
-	case errors.Is(e.Err, syscall.EIO):
-		return "the disk is failing: see the system's log; what was uploaded and not recorded is uploaded once more by the next run"
-	case errors.Is(e.Err, fs.ErrPermission):
-		return "give the user that runs photosync read and write access to the file and its folder, or choose another state.path"
-	}
-	return "check state.path: a file on a local, writable disk"
+var accessHints = []struct {
+	err  error
+	hint string
+}{
+	{syscall.ENOSPC, "make room on that disk; what was uploaded and not recorded is uploaded once more by the next run"},
+	{syscall.EROFS, "the disk is mounted read-only: mount it writable, or choose another state.path"},
+	{syscall.EIO, "the disk is failing: see the system's log; what was uploaded and not recorded is uploaded once more by the next run"},
+	{fs.ErrPermission, "give the user that runs photosync read and write access to the file and its folder, or choose another state.path"},
 }

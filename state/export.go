@@ -38,9 +38,9 @@ type line struct {
 // decode fills in the person or the user of a row as it is stored.
 func (l *line) decode(r row) (err error) {
 	if l.Person != nil {
-		*l.Person, err = decodePerson(r.key, r.value)
+		*l.Person, err = r.person()
 	} else {
-		*l.User, err = decodeUser(idOf([]byte(r.key)), r.value)
+		*l.User, err = r.user()
 	}
 	return err
 }
@@ -122,8 +122,9 @@ func (v *Snapshot) header() (h header, err error) {
 			if ofFile(string(name)) {
 				return nil
 			}
-			fact, err := factOf(v.tx, string(name))
-			h.Facts[string(name)] = bytes.Clone(fact)
+			var fact json.RawMessage
+			_, err := readFact(v.tx, string(name), &fact)
+			h.Facts[string(name)] = fact
 			return err
 		})
 	})

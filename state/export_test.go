@@ -113,7 +113,6 @@ func TestImportRefuses(t *testing.T) {
 		"another tail":       {append(slices.Clone(lines), "{\"kind\":\"another\"}\n"), "line 6: this is no export"},
 		"two, cut":           {append(slices.Clone(lines), header), "line 2 of export 2: the file ends after 0 of 4 rows"},
 		"two, newer":         {append(slices.Clone(lines), with(`"schema_version":2`, `"schema_version":9`)), "line 1 of export 2: written by a newer"},
-		"a false fact":       {[]string{with(`"facts":{`, `"facts":{"people":7`)}, "line 1: the fact \"people\""},
 		"misspelt":           {[]string{header, strings.Replace(people[0], "user_id", "userid", 1), people[1], people[2], user}, "line 2"},
 		"no row":             {[]string{header, "{}\n", people[1], people[2], user}, "line 2: this is no row"},
 		"a person as a user": {[]string{header, people[0], people[1], people[2], people[2]}, "line 5: this is no row of a state, or not in its place"},

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -42,8 +43,13 @@ func Import(path string, from io.Reader, replace bool) (people int, err error) {
 			return 0, err
 		}
 		defer s.Close()
-		if err := s.vacate(in.account, replace); err != nil {
-			return 0, err
+		if s.Generation() > 0 { // it was in use
+			if !replace {
+				return 0, occupied(path)
+			}
+			if err := s.Backup(); err != nil {
+				return 0, err
+			}
 		}
 		in.generation = max(in.generation, s.Generation()+1)
 	}
@@ -56,29 +62,13 @@ func Import(path string, from io.Reader, replace bool) (people int, err error) {
 	if errors.Is(err, fs.ErrExist) { // another run has begun one meanwhile
 		err = occupied(path)
 	}
-	return people, access(path, err)
+	return people, Inaccessible(path, err)
 }
 
 // occupied refuses to import into a state that is in use.
 func occupied(path string) error {
-	return refused(path, "is in use already: it remembers people, or belongs to another account than the export",
+	return refused(path, "is in use already",
 		"choose another state.path, or add --replace: what is there now then becomes the backup beside it")
-}
-
-// vacate makes sure that the state may be replaced by one of the account.
-func (s *Store) vacate(a Account, replace bool) error {
-	nPeople, nUsers, err := s.Len()
-	if err != nil {
-		return err
-	}
-	have, bound := s.Account()
-	switch other := bound && !have.same(a); {
-	case nPeople+nUsers == 0 && !other:
-		return nil
-	case replace:
-		return s.Backup()
-	}
-	return occupied(s.path)
 }
 
 // importer makes one state of exports.
@@ -100,8 +90,11 @@ func (in *importer) fault(format string, args ...any) error {
 		where += fmt.Sprintf(" of export %d", in.export)
 	}
 	err := fmt.Errorf(format, args...)
-	hint := cmp.Or(hintOf(err), "nothing was changed: export the state again, and copy the file whole")
-	return &Error{fmt.Sprintf("import state: %s: %v", where, err), hint, err}
+	if hinted(err) { // of a state whose export was read
+		return fmt.Errorf("import state: %s: %w", where, err)
+	}
+	return &Error{fmt.Sprintf("import state: %s: %v", where, err),
+		"nothing was changed: export the state again, and copy the file whole", err}
 }
 
 // begin reads the header of the next export; false at the end.
@@ -132,11 +125,6 @@ func (in *importer) begin() (bool, error) {
 		}
 		in.account = a
 	}
-	for name := range h.Facts {
-		if ofFile(name) {
-			return false, in.fault("the fact %q is not one of an export", name)
-		}
-	}
 	maps.Copy(in.facts, h.Facts)
 	in.shards[string(h.Facts[shardKey])] = true
 	in.generation = max(in.generation, h.Generation)
@@ -162,10 +150,10 @@ func (in *importer) fill(file string) (nPeople int, err error) {
 			return 0, err
 		}
 	}
-	delete(in.facts, RefreshedKey)
-	if len(in.shards) > 1 { // it is of the whole now
-		delete(in.facts, shardKey)
-	}
+	maps.DeleteFunc(in.facts, func(name string, _ json.RawMessage) bool {
+		whole := name == shardKey && len(in.shards) > 1
+		return whole || name == RefreshedKey || ofFile(name)
+	})
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		for name, fact := range in.facts {
 			if err := putFact(tx, name, fact); err != nil {
@@ -220,8 +208,9 @@ func (in *importer) row() (l line, err error) {
 	in.number++
 	err = in.lines.Decode(&l)
 	if err == nil && l.Value != nil && (l.Person != nil || l.User != nil) {
-		if err = verify(l.Key, l.Value); err == nil {
-			err = l.decode(row{string(l.Key), l.Value})
+		stored := row{string(l.Key), l.Value}
+		if err = stored.verify(); err == nil {
+			err = l.decode(stored)
 		}
 	}
 	if l.Person != nil && l.Person.Email == "" || l.User != nil && (l.User.ID == 0 || l.Person != nil) {
@@ -249,20 +238,8 @@ func mergeInto(s *Store, u *User) error {
 }
 
 // changed is when the row says that something happened for the last time.
-func (u *User) changed() (last time.Time) {
-	later := func(at time.Time) {
-		if at.After(last) {
-			last = at
-		}
-	}
-	if u.Sent != nil {
-		later(u.Sent.At)
-	}
-	if u.Intent != nil {
-		later(u.Intent.At)
-	}
-	if u.Failure != nil {
-		later(u.Failure.At)
-	}
-	return last
+func (u *User) changed() time.Time {
+	return slices.MaxFunc([]time.Time{
+		cmp.Or(u.Sent, &Sent{}).At, cmp.Or(u.Intent, &Intent{}).At, cmp.Or(u.Failure, &Failure{}).At,
+	}, time.Time.Compare)
 }

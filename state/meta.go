@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"go.etcd.io/bbolt"
 )
@@ -56,27 +57,21 @@ func (s *Store) SetMeta(name string, v any) error {
 }
 
 func readFact(tx *bbolt.Tx, name string, v any) (found bool, err error) {
-	data, err := factOf(tx, name)
-	if data == nil || err != nil {
-		return false, err
-	}
-	return true, json.Unmarshal(data, v)
-}
-
-// factOf is the JSON of a fact; nil if there is none.
-func factOf(tx *bbolt.Tx, name string) ([]byte, error) {
 	b := tx.Bucket(facts)
 	if b == nil {
-		return nil, nil
+		return false, nil
 	}
 	data := b.Get([]byte(name))
-	if data == nil || name == schemaKey {
-		return data, nil
+	if data == nil {
+		return false, nil
 	}
-	if err := verify([]byte(name), data); err != nil {
-		return nil, err
+	if name != schemaKey {
+		if err := (row{name, data}).verify(); err != nil {
+			return false, err
+		}
+		data = data[checksumSize:]
 	}
-	return data[checksumSize:], nil
+	return true, json.Unmarshal(data, v)
 }
 
 func putFact(tx *bbolt.Tx, name string, v any) error {
@@ -85,7 +80,7 @@ func putFact(tx *bbolt.Tx, name string, v any) error {
 		return err
 	}
 	if name != schemaKey {
-		data = seal([]byte(name), data)
+		data = seal(name, data).value
 	}
 	return tx.Bucket(facts).Put([]byte(name), data)
 }
@@ -98,14 +93,10 @@ type tally struct {
 	Sum  uint64 `json:"sum"`
 }
 
-func (t *tally) add(value []byte) {
-	t.Rows++
-	t.Sum += uint64(binary.LittleEndian.Uint32(value))
-}
-
-func (t *tally) remove(value []byte) {
-	t.Rows--
-	t.Sum -= uint64(binary.LittleEndian.Uint32(value))
+// count adds n rows with this value, or takes them away.
+func (t *tally) count(value []byte, n int) {
+	t.Rows += n
+	t.Sum += uint64(n) * uint64(binary.LittleEndian.Uint32(value)) // modulo 2^64, either way
 }
 
 func tallyOf(tx *bbolt.Tx, table []byte) (t tally, err error) {
@@ -132,4 +123,63 @@ func createTables(tx *bbolt.Tx) error {
 		}
 	}
 	return putFact(tx, schemaKey, schemaVersion())
+}
+
+// Account is the Smartsheet account that a state belongs to.
+type Account struct {
+	Root string `json:"root"` // API root
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
+// same reports whether a and b are one account; its name may change.
+func (a Account) same(b Account) bool { return a.Root == b.Root && a.ID == b.ID }
+
+// Account returns the account that the state is bound to. It is false before the
+// first Bind.
+func (s *Store) Account() (a Account, bound bool) {
+	bound, err := s.Meta(accountKey, &a)
+	return a, bound && err == nil
+}
+
+// Bind binds a new state to an account, and refuses another one. A read-only store is
+// compared only.
+func (s *Store) Bind(a Account) error {
+	a.Root = strings.TrimRight(a.Root, "/")
+	var have Account
+	known, err := s.Meta(accountKey, &have)
+	switch {
+	case err != nil:
+		return err
+	case known && !have.same(a):
+		return refused(s.path, fmt.Sprintf("belongs to account %d %q at %s, but the token to account %d %q at %s",
+			have.ID, have.Name, have.Root, a.ID, a.Name, a.Root), "use the token of that account, or another state.path for this one")
+	case known || s.writable() != nil:
+		return nil
+	}
+	return s.SetMeta(accountKey, a)
+}
+
+// BindShard makes sure that the state is that of the shard ("2/4"), or of whole runs
+// (""), and marks a new state as the shard's. What others made is refused. A read-only
+// store is compared only.
+func (s *Store) BindShard(shard string) error {
+	var have string
+	if _, err := s.Meta(shardKey, &have); err != nil || have == shard {
+		return err
+	}
+	nPeople, nUsers, err := s.Len()
+	switch {
+	case err != nil:
+		return err
+	case have != "" && shard == "":
+		return refused(s.path, "is that of shard "+have+" only",
+			"make one state of those of all shards with photosync state import, or add --shard "+have)
+	case have != "" || nPeople+nUsers > 0:
+		return refused(s.path, "was made by other runs than those of shard "+shard,
+			"a shard begins with a new state: give each shard its own state.path")
+	case s.writable() != nil:
+		return nil
+	}
+	return s.SetMeta(shardKey, shard)
 }

@@ -27,7 +27,7 @@ type Options struct {
 // Open opens the state at path and creates it, with mode 0600, if it is missing.
 // Only one process may have it open for writing, and none may read meanwhile;
 // another gets a *LockedError. A state that is missing beside its backup is not begun
-// anew: that is an *Error, as is a file of another version. Others are *AccessError and
+// anew: that is an *Error, as is a file of another version. A damaged one is a
 // *DamagedError.
 func Open(path string, o Options) (*Store, error) {
 	path, err := target(path)
@@ -42,14 +42,14 @@ func Open(path string, o Options) (*Store, error) {
 		return s, nil
 	case errors.Is(err, fs.ErrNotExist):
 		if err := install(path, false, begin); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, access(path, err)
+			return nil, Inaccessible(path, err)
 		} // or another run was faster
 	case err != nil:
-		return nil, access(path, err)
+		return nil, Inaccessible(path, err)
 	case fi.IsDir():
-		return nil, access(path, errors.New("is a directory"))
+		return nil, Inaccessible(path, errors.New("is a directory"))
 	case !fi.Mode().IsRegular(): // opening a FIFO would wait for its other end
-		return nil, access(path, errors.New("is not a regular file"))
+		return nil, Inaccessible(path, errors.New("is not a regular file"))
 	case fi.Size() == 0: // bbolt would begin a new database here
 		return nil, s.damaged(errors.New("it is empty"))
 	}
@@ -89,7 +89,7 @@ func target(path string) (string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = errors.New("is a link to a file that does not exist")
 	}
-	return to, access(path, err)
+	return to, Inaccessible(path, err)
 }
 
 // Current reports, as an *Error, that the file was deleted since Open, or that
@@ -101,14 +101,14 @@ func (s *Store) Current() error {
 	}
 	own, err := s.file.Stat()
 	if err != nil {
-		return access(s.path, err)
+		return Inaccessible(s.path, err)
 	}
 	message := "was replaced by another file while it was open"
 	switch named, err := os.Lstat(s.path); {
 	case errors.Is(err, fs.ErrNotExist):
 		message = "was deleted while it was open"
 	case err != nil:
-		return access(s.path, err)
+		return Inaccessible(s.path, err)
 	case os.SameFile(named, own):
 		return nil
 	}
@@ -144,7 +144,7 @@ func (s *Store) open(o bbolt.Options) error {
 	case errors.Is(err, berrors.ErrTimeout):
 		return &LockedError{s.path, readHolder(s.path)}
 	case system: // it could not be read at all
-		return access(s.path, err)
+		return Inaccessible(s.path, err)
 	case errors.Is(err, berrors.ErrInvalid):
 		err = errors.New("it is no state, or its beginning was overwritten or cut off")
 	}
@@ -182,7 +182,7 @@ func (s *Store) release() error {
 func (s *Store) check() error {
 	fi, err := s.file.Stat()
 	if err != nil {
-		return access(s.path, err)
+		return Inaccessible(s.path, err)
 	}
 	version := 0
 	err = s.view(func(tx *bbolt.Tx) (err error) {
@@ -207,4 +207,62 @@ func (s *Store) check() error {
 		return s.damaged(err)
 	}
 	return s.migrate(version)
+}
+
+// firstSchema is the layout of the first release. Files of older ones were made by
+// versions that were never released, and are refused.
+const firstSchema = 4
+
+// migrations lead from firstSchema to the next version of the layout, and so on, each
+// within one transaction.
+var migrations []func(*bbolt.Tx) error
+
+// schemaVersion is the version of the layout that this program writes. A program
+// refuses files of a newer one.
+func schemaVersion() int { return firstSchema + len(migrations) }
+
+// version is that of the file's layout, one that this program can read.
+func (s *Store) version(tx *bbolt.Tx) (version int, err error) {
+	switch known, err := readFact(tx, schemaKey, &version); {
+	case err != nil:
+		return 0, err
+	case !known:
+		return 0, errors.New("it is a database of another program")
+	case version > schemaVersion():
+		return 0, refused(s.path, fmt.Sprintf("was written by a newer photosync (schema %d, this one knows %d)", version, schemaVersion()),
+			"run the newer photosync")
+	case version < firstSchema:
+		return 0, refused(s.path, fmt.Sprintf("has the format of a photosync from before the first release (schema %d), which is not read any more", version),
+			startAnew(s.path, ".old"))
+	}
+	for _, table := range tables {
+		if tx.Bucket(table) == nil {
+			return 0, errors.New("a table is missing")
+		}
+	}
+	return version, nil
+}
+
+// migrate brings the open file from a version to the current one, at once or not at
+// all.
+func (s *Store) migrate(from int) error {
+	if from == schemaVersion() {
+		return nil
+	}
+	if s.writable() != nil {
+		return refused(s.path, fmt.Sprintf("has an older format (schema %d, this photosync has %d), and may not be written", from, schemaVersion()),
+			"photosync state compact brings it up to date")
+	}
+	err := s.update(func(tx *bbolt.Tx) error {
+		for _, m := range migrations[from-firstSchema:] {
+			if err := m(tx); err != nil {
+				return err
+			}
+		}
+		return putFact(tx, schemaKey, schemaVersion())
+	})
+	if err != nil {
+		return fmt.Errorf("migrate the state from schema %d to %d: %w", from, schemaVersion(), err)
+	}
+	return nil
 }

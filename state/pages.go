@@ -16,9 +16,8 @@ import (
 //   - of the two meta pages bbolt takes the newest that is sound: damage to the newest
 //     one would roll back the last transaction without a word;
 //   - a page that leads back to one above it keeps bbolt busy until it has no stack;
-//   - a page that leads to a free one shows rows as they once were;
-//   - bbolt writes over the pages that its list of free ones names, also if they are
-//     in use.
+//   - bbolt writes over the pages that its list of free ones names, and one of them that
+//     is in use too may show rows as they once were.
 const (
 	pageHeader = 16 // id, flags, count, overflow
 	metaSize   = 64
@@ -58,7 +57,7 @@ func checkPages(file io.ReaderAt, tx *bbolt.Tx) (*pages, error) {
 			return nil, err
 		}
 	}
-	return p, p.rest(list)
+	return p, p.free(list)
 }
 
 // meta reads the newer one of the two pages that lead to all others. Both are sound
@@ -147,43 +146,25 @@ func (p *pages) use(id uint64) error {
 	return nil
 }
 
-// rest checks the list of free pages, and that all pages to which nothing leads are free
-// or belong to the page before them, which needs more than one: a branch that has lost
-// some of its elements would lose the rows below them.
-func (p *pages) rest(list uint64) error {
+// free checks the list of free pages, which is at a page.
+func (p *pages) free(list uint64) error {
 	if err := p.use(list); err != nil {
 		return err
 	}
 	kind, elements, err := p.page(list, 8)
-	if err == nil && kind != freePages {
-		err = fmt.Errorf("page %d is of the wrong kind", list)
-	}
 	if err != nil {
 		return err
 	}
-	free, last := make([]bool, p.end), uint64(1) // the first two are never free
+	last := uint64(1) // the first two are never free
 	for e := range slices.Chunk(elements, 8) {
 		id := uint64At(e, 0)
 		if id <= last || id >= p.end || p.used[id] {
 			return errors.New("the list of free pages is wrong")
 		}
-		free[id], last = true, id
+		last = id
 	}
-	head := make([]byte, pageHeader)
-	for id := uint64(2); id < p.end; id++ {
-		first := id
-		for id < p.end && !p.used[id] && !free[id] {
-			id++
-		}
-		if id == first {
-			continue
-		}
-		if _, err := p.file.ReadAt(head, int64(first-1)*p.size); err != nil {
-			return err
-		}
-		if overflow := binary.NativeEndian.Uint32(head[12:]); !p.used[first-1] || uint64(overflow) < id-first {
-			return fmt.Errorf("page %d belongs to nothing", first)
-		}
+	if kind != freePages {
+		return fmt.Errorf("page %d is of the wrong kind", list)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -34,130 +35,14 @@ func (s *Store) View(f func(*Snapshot) error) error {
 
 // Person returns the row of the person with this canonical address. That it is not
 // found is certain: damage is an error.
-func (v *Snapshot) Person(email string) (p Person, found bool, err error) {
-	found, err = v.find(people, []byte(email), func(value []byte) (err error) {
-		p, err = decodePerson(email, value)
-		return err
-	})
-	return p, found, err
+func (v *Snapshot) Person(email string) (Person, bool, error) {
+	return find(v, people, email, row.person)
 }
 
 // User returns the row of the user with this id. That it is not found is certain:
 // damage is an error.
-func (v *Snapshot) User(id int64) (u User, found bool, err error) {
-	found, err = v.find(users, userKey(id), func(value []byte) (err error) {
-		u, err = decodeUser(id, value)
-		return err
-	})
-	return u, found, err
-}
-
-// find calls decode with the verified value of key, if there is one. That there is none
-// is certain if the table is whole, and its rows on either side of the place are in order:
-// no page above them has led the search astray.
-func (v *Snapshot) find(table, key []byte, decode func(value []byte) error) (found bool, err error) {
-	if v.tx == nil {
-		return false, nil
-	}
-	err = v.s.guard(func() error {
-		c := v.tx.Bucket(table).Cursor()
-		after, value := c.Seek(key)
-		if found = bytes.Equal(after, key); found {
-			if err := verify(key, value); err != nil {
-				return err
-			}
-			return decode(value)
-		}
-		back := c.Prev
-		if after == nil {
-			back = c.Last
-		}
-		before, _ := back()
-		if before != nil && bytes.Compare(before, key) >= 0 || after != nil && bytes.Compare(after, key) < 0 {
-			return errOrder
-		}
-		return nil
-	})
-	if err != nil {
-		return false, v.damaged(table, string(key), err)
-	}
-	if _, whole := v.s.whole.Load(string(table)); !found && !whole {
-		return false, v.check(table)
-	}
-	return found, nil
-}
-
-// Row is a person's row of which only the fixed part was read.
-type Row struct {
-	Email       string
-	Fingerprint Fingerprint
-	Winner      uint8
-	Note        uint8
-	v           *Snapshot
-	value       []byte
-}
-
-// Person reads the rest of the row.
-func (r Row) Person() (Person, error) {
-	p, err := decodePerson(r.Email, r.value)
-	if err != nil {
-		return Person{}, r.v.damaged(people, r.Email, err)
-	}
-	return p, nil
-}
-
-// People yields every person by email. The sequence ends after an error. That it
-// ends without one means that every row is whole, is the one that was written last,
-// and that nobody is missing or comes twice.
-func (v *Snapshot) People() iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		for r, err := range v.rows(people) {
-			row := Row{v: v, Email: r.key, value: r.value}
-			if err == nil {
-				row.Fingerprint, row.Winner, row.Note, err = decodeHead(r.value)
-				err = v.damaged(people, r.key, err)
-			}
-			if !yield(row, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// Users yields every user by id. The sequence ends after an error; that it ends
-// without one means the same as for People.
-func (v *Snapshot) Users() iter.Seq2[User, error] {
-	return func(yield func(User, error) bool) {
-		for r, err := range v.rows(users) {
-			var u User
-			if err == nil {
-				u, err = decodeUser(idOf([]byte(r.key)), r.value)
-				err = v.damaged(users, r.key, err)
-			}
-			if !yield(u, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// check reads every row of a table, as far as its checksum: what is within was written
-// by this package.
-func (v *Snapshot) check(table []byte) error {
-	for _, err := range v.rows(table) {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkAll reads every row.
-func (v *Snapshot) checkAll() error {
-	if err := v.check(people); err != nil {
-		return err
-	}
-	return v.check(users)
+func (v *Snapshot) User(id int64) (User, bool, error) {
+	return find(v, users, userKey(id), row.user)
 }
 
 // Person is Snapshot.Person for one look.
@@ -178,41 +63,207 @@ func (s *Store) User(id int64) (u User, found bool, err error) {
 	return u, found, err
 }
 
-// Len is how many people and users the state has.
-func (s *Store) Len() (nPeople, nUsers int, err error) {
-	if s.db == nil {
-		return 0, 0, nil
+// find reads the row of a key, if there is one. That there is none is certain if the
+// table is whole, and its rows on either side of the place are in order: no page above
+// them has led the search astray.
+func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, error)) (t T, found bool, err error) {
+	if v.tx == nil {
+		return t, false, nil
 	}
-	err = s.view(func(tx *bbolt.Tx) error {
-		p, err := tallyOf(tx, people)
-		if err != nil {
+	err = v.s.guard(func() (err error) {
+		c := v.tx.Bucket(table).Cursor()
+		after, value := c.Seek([]byte(key))
+		if found = string(after) == key; found {
+			r := row{key, value}
+			if err = r.verify(); err == nil {
+				t, err = decode(r)
+			}
 			return err
 		}
-		u, err := tallyOf(tx, users)
-		nPeople, nUsers = p.Rows, u.Rows
+		back := c.Prev
+		if after == nil {
+			back = c.Last
+		}
+		before, _ := back()
+		if before != nil && string(before) >= key || after != nil && string(after) < key {
+			return errOrder
+		}
+		return nil
+	})
+	if _, whole := v.s.whole.Load(string(table)); err == nil && !found && !whole {
+		err = v.check(table)
+	}
+	if err != nil {
+		return *new(T), false, v.damaged(table, key, err)
+	}
+	return t, found, nil
+}
+
+// Row is a person's row of which only the fixed part was read.
+type Row struct {
+	Email       string
+	Fingerprint Fingerprint
+	Winner      uint8
+	Note        uint8
+	v           *Snapshot
+	row         row
+}
+
+// Person reads the rest of the row.
+func (r Row) Person() (Person, error) {
+	p, err := r.row.person()
+	return p, r.v.damaged(people, r.Email, err)
+}
+
+// People yields every person by email. The sequence ends after an error. That it
+// ends without one means that every row is whole, is the one that was written last,
+// and that nobody is missing or comes twice.
+func (v *Snapshot) People() iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for r, err := range v.rows(people) {
+			row := Row{Email: r.key, v: v, row: r}
+			if err == nil {
+				row.Fingerprint, row.Winner, row.Note, err = r.head()
+				err = v.damaged(people, r.key, err)
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Users yields every user by id. The sequence ends after an error; that it ends
+// without one means the same as for People.
+func (v *Snapshot) Users() iter.Seq2[User, error] {
+	return func(yield func(User, error) bool) {
+		for r, err := range v.rows(users) {
+			var u User
+			if err == nil {
+				u, err = r.user()
+				err = v.damaged(users, r.key, err)
+			}
+			if !yield(u, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Len is how many people and users the state has.
+func (s *Store) Len() (nPeople, nUsers int, err error) {
+	err = s.View(func(v *Snapshot) error {
+		h, err := v.header()
+		nPeople, nUsers = h.People, h.Users
 		return err
 	})
-	if err != nil {
-		return 0, 0, s.damaged(err)
+	return nPeople, nUsers, err
+}
+
+// check reads every row of the tables, as far as its checksum: what is within was written
+// by this package.
+func (v *Snapshot) check(tables ...[]byte) error {
+	for _, table := range tables {
+		for _, err := range v.rows(table) {
+			if err != nil {
+				return err
+			}
+		}
 	}
-	return nPeople, nUsers, nil
+	return nil
+}
+
+// rows yields a copy of every row of a table by key, and checks each row, the order, and
+// in the end the tally of the table. The sequence ends after an error. Whoever looks at a
+// row may take time, or panic, and neither is the file's concern.
+func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
+	return func(yield func(row, error) bool) {
+		if v.tx == nil {
+			return
+		}
+		var w walker
+		var want tally
+		err := v.s.guard(func() (err error) {
+			w.cursor = v.tx.Bucket(table).Cursor()
+			want, err = tallyOf(v.tx, table)
+			return err
+		})
+		for err == nil {
+			err = v.s.guard(w.next)
+			err = v.damaged(table, w.row.key, err)
+			if err != nil || w.row.key == "" {
+				break
+			}
+			if !yield(w.row, nil) {
+				return
+			}
+		}
+		switch {
+		case err != nil:
+		case w.seen.Rows != want.Rows:
+			err = fmt.Errorf("it holds %d of %d %s", w.seen.Rows, want.Rows, table)
+		case w.seen != want:
+			err = fmt.Errorf("some of the %s are older than what was written last", table)
+		default:
+			v.s.whole.Store(string(table), true)
+			return
+		}
+		yield(row{}, v.s.damaged(err))
+	}
+}
+
+var errOrder = errors.New("it is out of place")
+
+// walkBytes is how much is walked over until the mapped pages are given back. Linux maps
+// 16 pages where one is read, and in a file with years of changes those around it
+// are of others: this takes up to 16 times as much memory.
+const walkBytes = 256 << 10
+
+// walker goes from row to row.
+type walker struct {
+	cursor *bbolt.Cursor
+	row    row // the last one; empty at the end
+	seen   tally
+	walked int // bytes since pages were given back
+}
+
+// next copies the next row and checks it, and that it comes after the one before.
+func (w *walker) next() error {
+	step, before := w.cursor.Next, w.row.key
+	if before == "" { // no key is empty
+		step = w.cursor.First
+	}
+	key, value := step()
+	if w.walked += len(key) + len(value); key == nil || w.walked > walkBytes {
+		w.walked = 0
+		releasePages(w.cursor.Bucket().Tx())
+	}
+	if len(key) > bbolt.MaxKeySize { // before anything is copied
+		return errValue
+	}
+	w.row = row{string(key), value}
+	if key == nil {
+		return nil
+	}
+	if err := w.row.verify(); err != nil {
+		return err
+	}
+	w.row.value = bytes.Clone(value)
+	w.seen.count(value, 1)
+	if w.row.key <= before {
+		return errOrder
+	}
+	return nil
 }
 
 // damaged says which row is, if any.
 func (v *Snapshot) damaged(table []byte, key string, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || hinted(err) {
+		return err
 	}
-	if hintOf(err) == "" {
-		err = fmt.Errorf("the row of %s: %w", nameOf(table, key), err)
-	}
-	return v.s.damaged(err)
-}
-
-// nameOf is the name of a row for people.
-func nameOf(table []byte, key string) string {
+	name := fmt.Sprintf("person %.80q", key)
 	if bytes.Equal(table, users) {
-		return fmt.Sprintf("user %d", idOf([]byte(key)))
+		name = fmt.Sprintf("user %d", idOf(key))
 	}
-	return fmt.Sprintf("person %.80q", key)
+	return v.s.damaged(fmt.Errorf("the row of %s: %w", name, err))
 }

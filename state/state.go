@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -36,9 +35,6 @@ type Store struct {
 	generation atomic.Uint64
 	whole      sync.Map    // the tables of which every row was read, and none is missing
 	broken     atomic.Bool // bbolt panicked, and may hold its own locks for good
-
-	backup     sync.Once // looked for once, when it is needed
-	backupFile string
 }
 
 // Close lets go of the file.
@@ -47,7 +43,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.holder.remove(s.path) // while the lock is still ours
-	return access(s.path, s.release())
+	return Inaccessible(s.path, s.release())
 }
 
 // Generation is a number that grows with every write, also across runs. It is 0
@@ -80,7 +76,7 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 		if err == nil {
 			s.generation.Store(generation)
 		}
-		return access(s.path, err)
+		return Inaccessible(s.path, err)
 	})
 }
 
@@ -100,20 +96,12 @@ func (s *Store) guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.broken.Store(true)
-			err = s.damaged(explain(p))
+			err = errors.New("its pages contradict each other")
+			if _, fault := p.(interface{ Addr() uintptr }); fault { // see debug.SetPanicOnFault
+				err = errors.New("a part of it cannot be read: it became shorter, the disk fails, or a page leads outside of it")
+			}
+			err = s.damaged(err)
 		}
 	}()
 	return f()
-}
-
-// explain says what a panic means for whoever has to mend the file.
-func explain(p any) error {
-	switch p := p.(type) {
-	case interface{ Addr() uintptr }: // of a memory fault; see debug.SetPanicOnFault
-		return errors.New("a part of it cannot be read: it became shorter, the disk fails, or a page leads outside of it")
-	case runtime.Error:
-		return errors.New("its pages contradict each other")
-	default:
-		return fmt.Errorf("its pages contradict each other: %v", p)
-	}
 }

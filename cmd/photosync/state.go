@@ -63,7 +63,7 @@ func (a *app) with(f *stateFlags, o state.Options, do func(*state.Store) error) 
 // openExisting opens a state and begins none.
 func openExisting(file string, o state.Options) (*state.Store, error) {
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
-		return nil, &state.AccessError{Path: file, Err: err}
+		return nil, state.Inaccessible(file, err)
 	}
 	return state.Open(file, o)
 }

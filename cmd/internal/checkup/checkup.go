@@ -101,7 +101,7 @@ func (k *checkup) config() {
 func (k *checkup) state() {
 	path := k.Config.State.Path
 	if err := writable(path); err != nil {
-		k.works("state", &state.AccessError{Path: path, Err: err}, "")
+		k.works("state", state.Inaccessible(path, err), "")
 		return
 	}
 	st, err := state.Open(path, state.Options{ReadOnly: true})

@@ -1,0 +1,21 @@
+//go:build !windows
+
+package state
+
+import (
+	"syscall"
+
+	"go.etcd.io/bbolt"
+)
+
+// noFollow makes opening a link an error: whoever may write to the folder of the
+// state could have put one there. Opening a FIFO does not wait.
+const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+
+// releasePages lets go of the part of the file that is in this process's memory: pages
+// that are looked at again come back from the system's cache. Otherwise a walk over a
+// large state would count as memory of the process, all of it. The mapping is shared and
+// only read, so nothing can be lost; that it may fail changes nothing either.
+func releasePages(tx *bbolt.Tx) {
+	syscall.Syscall(syscall.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), syscall.MADV_DONTNEED)
+}
