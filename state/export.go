@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 )
 
@@ -48,7 +47,7 @@ func (l *line) decode(r row) (err error) {
 // Export writes the state as JSON lines, as it is at this moment: a header, the people
 // by address, the users by id. Nothing is lost, and there is no secret in it.
 func (s *Store) Export(w io.Writer) error {
-	err := s.View(func(v *Snapshot) error {
+	return s.View(func(v *Snapshot) error {
 		h, err := v.header()
 		if err != nil {
 			return err
@@ -64,10 +63,6 @@ func (s *Store) Export(w io.Writer) error {
 		}
 		return out.Flush()
 	})
-	if err != nil {
-		return fmt.Errorf("export state: %w", err)
-	}
-	return nil
 }
 
 // exportTable writes every row of a table; l is of that table.

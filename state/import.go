@@ -91,9 +91,9 @@ func (in *importer) fault(format string, args ...any) error {
 	}
 	err := fmt.Errorf(format, args...)
 	if hinted(err) { // of a state whose export was read
-		return fmt.Errorf("import state: %s: %w", where, err)
+		return fmt.Errorf("%s: %w", where, err)
 	}
-	return &Error{fmt.Sprintf("import state: %s: %v", where, err),
+	return &Error{fmt.Sprintf("%s: %v", where, err),
 		"nothing was changed: export the state again, and copy the file whole", err}
 }
 

@@ -22,6 +22,8 @@ const lockWait = 300 * time.Millisecond
 type Options struct {
 	// ReadOnly opens without changing the file; a missing file reads as empty.
 	ReadOnly bool
+	// Existing opens no state that is missing.
+	Existing bool
 }
 
 // Open opens the state at path and creates it, with mode 0600, if it is missing.
@@ -38,6 +40,8 @@ func Open(path string, o Options) (*Store, error) {
 	switch fi, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist) && hasBackup(path):
 		return nil, vanished(path)
+	case errors.Is(err, fs.ErrNotExist) && o.Existing:
+		return nil, Inaccessible(path, err)
 	case errors.Is(err, fs.ErrNotExist) && o.ReadOnly:
 		return s, nil
 	case errors.Is(err, fs.ErrNotExist):

@@ -52,17 +52,7 @@ func (a *app) showReport(path, format, out string) error {
 		}
 		return r.Encode(w, format)
 	}
-	if out == "" {
-		return write(a.stdout)
-	}
-	if fi, serr := os.Stat(out); serr == nil && !fi.Mode().IsRegular() { // a pipe, say
-		var f *os.File
-		if f, err = os.OpenFile(out, os.O_WRONLY, 0); err == nil {
-			err = errors.Join(write(f), f.Close())
-		}
-	} else {
-		err = report.Replace(out, 0o640, write) // it holds people's names
-	}
+	err = a.writeTo(out, 0o640, write) // it holds people's names
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}

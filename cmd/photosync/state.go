@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -21,116 +18,122 @@ import (
 	"photosync/sync/report"
 )
 
-// stateFlags are the flags of the commands below state.
-type stateFlags struct {
+// stateCommand is a command below state, with the flags of all of them.
+type stateCommand struct {
+	*app
 	config, shard   string
-	output          string
 	path            string // of the state; empty: as the configuration says
+	output, outFile string
+	reports         string // a folder
 	yes, replace    bool
 	failed, missing bool
-	outFile         string
-	count           int // of the shards to import
+	shards          int // to import
 }
 
 func (a *app) state() *cobra.Command {
-	f := &stateFlags{}
-	cmd := &cobra.Command{
-		Use:  "state",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	s := &stateCommand{app: a}
+	all := &cobra.Command{Use: "state"}
+	fs := all.PersistentFlags()
+	addConfig(fs, &s.config)
+	fs.StringVar(&s.path, "state", "", "the state `FILE` itself; no configuration is read")
+	fs.StringVar(&s.shard, "shard", "", "the state of part `I/N`, as sync --shard has it")
+	add := func(use string, args cobra.PositionalArgs, run func(*cobra.Command, []string) error) *cobra.Command {
+		cmd := &cobra.Command{Use: use, Args: args, RunE: run}
+		all.AddCommand(cmd)
+		return cmd
 	}
-	fs := cmd.PersistentFlags()
-	addConfig(fs, &f.config)
-	fs.StringVar(&f.path, "state", "", "the state `FILE` itself; no configuration is read")
-	fs.StringVar(&f.shard, "shard", "", "the state of part `I/N`, as sync --shard has it")
-	cmd.AddCommand(a.stateList(f), a.stateShow(f), a.stateForget(f), a.stateExport(f), a.stateImport(f), a.stateCompact(f), a.stateRestore(f), a.stateAdopt(f))
-	return cmd
+	list := add("list [EMAIL|GLOB]…", cobra.ArbitraryArgs, s.list)
+	list.Flags().BoolVar(&s.failed, "failed", false, "only those whose last attempt failed")
+	list.Flags().BoolVar(&s.missing, "missing", false, "only those without a photo in the last complete runs")
+	show := add("show EMAIL", cobra.ExactArgs(1), s.show)
+	addOutput(list, &s.output)
+	addOutput(show, &s.output)
+	forget := add("forget EMAIL…", cobra.MinimumNArgs(1), s.forget)
+	export := add("export", cobra.NoArgs, s.export)
+	export.Flags().StringVarP(&s.outFile, "out", "o", "", "write to `FILE` instead of stdout")
+	imports := add("import FILE...", s.importArgs, s.imports)
+	imports.Flags().BoolVar(&s.replace, "replace", false, "also if the state was in use")
+	imports.Flags().IntVar(&s.shards, "shards", 0, "make one state of those of all `N` shards")
+	add("compact", cobra.NoArgs, s.compact)
+	restore := add("restore", cobra.NoArgs, s.restore)
+	restore.Flags().StringVar(&s.reports, "reports", "", "`FOLDER` with the reports of the runs (default: report.dir)")
+	for _, cmd := range []*cobra.Command{forget, restore, add("adopt", cobra.NoArgs, s.adopt)} {
+		cmd.Flags().BoolVar(&s.yes, "yes", false, "do it without asking")
+	}
+	return all
 }
 
-// with opens the state and calls do.
-func (a *app) with(f *stateFlags, o state.Options, do func(*state.Store) error) error {
-	file, err := f.statePath(a)
-	if err != nil {
-		return usage(err)
+// file is where the state is. Its errors are usage errors.
+func (s *stateCommand) file() (string, error) {
+	part, err := parseShard(s.shard, s.env)
+	if err != nil || s.path != "" {
+		return shardPath(s.path, part), err
 	}
-	st, err := openExisting(file, o)
+	file, err := config.Find(s.config, s.env)
+	path := ""
+	if err == nil {
+		path, err = config.LoadState(file)
+	}
+	if err != nil {
+		return "", usage(err)
+	}
+	return shardPath(path, part), nil
+}
+
+// with opens the state, begins none, and calls do.
+func (s *stateCommand) with(readOnly bool, do func(*state.Store) error) error {
+	file, err := s.file()
+	if err != nil {
+		return err
+	}
+	return opened(file, state.Options{ReadOnly: readOnly, Existing: true}, do)
+}
+
+func opened(file string, o state.Options, do func(*state.Store) error) error {
+	st, err := state.Open(file, o)
 	if err != nil {
 		return err
 	}
 	return errors.Join(do(st), st.Close())
 }
 
-// openExisting opens a state and begins none.
-func openExisting(file string, o state.Options) (*state.Store, error) {
-	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
-		return nil, state.Inaccessible(file, err)
+// confirm asks a question that only yes lets pass.
+func (s *stateCommand) confirm(cmd *cobra.Command, question string) error {
+	if s.yes || console.New(s.stderr, s.env).Confirm(cmd.InOrStdin(), question) {
+		return nil
 	}
-	return state.Open(file, o)
+	return hinted{errors.New("not confirmed: nothing was changed"), "answer yes, or add --yes where nobody can answer"}
 }
 
-func (f *stateFlags) statePath(a *app) (string, error) {
-	part, err := parseShard(f.shard, a.env)
+// list writes a line for each person asked for: all of them without patterns.
+func (s *stateCommand) list(_ *cobra.Command, globs []string) error {
+	asked, err := patterns(globs)
 	if err != nil {
-		return "", err
+		return usage(err)
 	}
-	if f.path != "" {
-		return shardPath(f.path, part), nil
-	}
-	file, err := config.Find(f.config, a.env)
-	if err != nil {
-		return "", err
-	}
-	path, err := config.LoadState(file)
-	if err != nil {
-		return "", err
-	}
-	return shardPath(path, part), nil
-}
-
-func (a *app) stateList(f *stateFlags) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:  "list [EMAIL|GLOB]…",
-		Args: cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, globs []string) error {
-			asked, err := patterns(globs)
-			if err != nil {
-				return usage(err)
+	return s.with(true, func(st *state.Store) error {
+		out := bufio.NewWriter(s.stdout)
+		c, lines, listed := console.New(out, s.env), json.NewEncoder(out), 0
+		lines.SetEscapeHTML(false)
+		err := everyRecord(st, func(r *console.Record) error {
+			matches := func(g string) bool { return config.Glob(g, r.Email) }
+			if s.failed && r.Failed() == nil || s.missing && r.Missing() == 0 || len(asked) > 0 && !slices.ContainsFunc(asked, matches) {
+				return nil
 			}
-			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error { return a.listState(st, f, asked) })
-		},
-	}
-	cmd.Flags().BoolVar(&f.failed, "failed", false, "only those whose last attempt failed")
-	cmd.Flags().BoolVar(&f.missing, "missing", false, "only those without a photo in the last complete runs")
-	addOutput(cmd, &f.output)
-	return cmd
-}
-
-// listState writes a line for each person asked for: all of them without patterns.
-func (a *app) listState(st *state.Store, f *stateFlags, asked []string) error {
-	out := bufio.NewWriter(a.stdout)
-	c, lines, listed := console.New(out, a.env), json.NewEncoder(out), 0
-	lines.SetEscapeHTML(false)
-	err := everyRecord(st, func(r *console.Record) error {
-		matches := func(g string) bool { return config.Glob(g, r.Email) }
-		if f.failed && r.Failed() == nil || f.missing && r.Missing() == 0 || len(asked) > 0 && !slices.ContainsFunc(asked, matches) {
-			return nil
-		}
-		if listed++; f.output == "text" {
+			if listed++; s.output == "json" {
+				return lines.Encode(r)
+			}
 			c.Remembered(r)
 			return nil
+		})
+		if err == nil && s.output == "text" {
+			_, err = fmt.Fprintln(out, people(listed))
 		}
-		return lines.Encode(r)
+		if err != nil {
+			return fmt.Errorf("list state: %w", err)
+		}
+		return out.Flush()
 	})
-	if err != nil {
-		return fmt.Errorf("list state: %w", err)
-	}
-	if f.output == "text" {
-		fmt.Fprintln(out, people(listed))
-	}
-	if err := out.Flush(); err != nil {
-		return fmt.Errorf("list state: %w", err)
-	}
-	return nil
 }
 
 // everyRecord calls each for every person that is remembered, with what we put on the
@@ -147,23 +150,23 @@ func everyRecord(st *state.Store, each func(*console.Record) error) error {
 				return err
 			}
 			r := &console.Record{Email: p.Email, UserID: p.UserID, Person: &p}
-			if u, found, err := v.User(p.UserID); err != nil {
-				return err
-			} else if found {
+			u, found, err := v.User(p.UserID)
+			if found {
 				r.User, shown[u.ID] = &u, true
 			}
-			if err := each(r); err != nil {
+			if err == nil {
+				err = each(r)
+			}
+			if err != nil {
 				return err
 			}
 		}
 		for u, err := range v.Users() {
+			if err == nil && !shown[u.ID] {
+				err = each(&console.Record{Email: u.Email, UserID: u.ID, User: &u})
+			}
 			if err != nil {
 				return err
-			}
-			if !shown[u.ID] {
-				if err := each(&console.Record{Email: u.Email, UserID: u.ID, User: &u}); err != nil {
-					return err
-				}
 			}
 		}
 		return nil
@@ -183,113 +186,73 @@ func record(st *state.Store, email string) (r console.Record, found bool, err er
 
 func people(n int) string { return report.Count(n, "person", "people") }
 
-func (a *app) stateShow(f *stateFlags) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:  "show EMAIL",
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			emails, err := canonical(args)
-			if err != nil {
-				return usage(err)
-			}
-			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error {
-				r, found, err := record(st, emails[0])
-				if err != nil {
-					return err
-				}
-				if !found {
-					return notRemembered(emails)
-				}
-				if f.output == "json" {
-					return indented(a.stdout, &r)
-				}
-				a.out().RememberedWhole(&r)
-				return nil
-			})
-		},
-	}
-	addOutput(cmd, &f.output)
-	return cmd
-}
-
-func canonical(addresses []string) ([]string, error) {
-	var emails []string
-	for _, s := range addresses {
-		e, err := sources.Email(s)
-		if err != nil {
-			return nil, err
-		}
-		emails = append(emails, e)
-	}
-	return emails, nil
-}
-
 // notRemembered is about people of whom the state knows nothing.
-func notRemembered(emails []string) error {
+func notRemembered(emails ...string) error {
 	return hinted{errors.New("nothing is remembered of " + strings.Join(emails, ", ")),
 		"photosync state list shows everyone; a person is remembered by their first address"}
 }
 
-func (a *app) stateForget(f *stateFlags) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:  "forget EMAIL…",
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			emails, err := canonical(args)
-			if err != nil {
-				return usage(err)
-			}
-			return a.with(f, state.Options{}, func(st *state.Store) error { return a.forget(st, f, cmd.InOrStdin(), emails) })
-		},
+func (s *stateCommand) show(_ *cobra.Command, args []string) error {
+	email, err := sources.Email(args[0])
+	if err != nil {
+		return usage(err)
 	}
-	f.addYes(cmd)
-	return cmd
-}
-
-func (f *stateFlags) addYes(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.yes, "yes", false, "do it without asking")
-}
-
-func (a *app) forget(st *state.Store, f *stateFlags, in io.Reader, emails []string) error {
-	var unknown []string
-	var gone state.Change
-	for _, e := range emails {
-		r, found, err := record(st, e)
-		if found {
-			gone.ForgetPeople = append(gone.ForgetPeople, r.Email)
-			if r.User != nil {
-				gone.ForgetUsers = append(gone.ForgetUsers, r.User.ID)
-			}
-		} else if err == nil {
-			found, err = match.ForgetAlternates(st, false, e)
-		}
-		if err != nil {
+	return s.with(true, func(st *state.Store) error {
+		switch r, found, err := record(st, email); {
+		case err != nil:
 			return err
+		case !found:
+			return notRemembered(email)
+		case s.output == "json":
+			return indented(s.stdout, &r)
+		default:
+			s.out().RememberedWhole(&r)
+			return nil
 		}
-		if !found {
-			unknown = append(unknown, e)
-		}
-	}
-	if len(unknown) > 0 {
-		return notRemembered(unknown)
-	}
-	if err := a.confirm(f, in, "Forget "+strings.Join(emails, ", ")+"?"); err != nil {
-		return err
-	}
-	if _, err := match.ForgetAlternates(st, true, emails...); err != nil {
-		return err
-	}
-	if err := st.Write(gone); err != nil {
-		return err
-	}
-	fmt.Fprintf(a.stdout, "Forgotten: %s. The next run takes them for new.\n", people(len(emails)))
-	return nil
+	})
 }
 
-// confirm asks a question that only yes lets pass.
-func (a *app) confirm(f *stateFlags, in io.Reader, question string) error {
-	if f.yes || console.New(a.stderr, a.env).Confirm(in, question) {
-		return nil
+func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
+	var emails, unknown []string
+	for _, arg := range args {
+		email, err := sources.Email(arg)
+		if err != nil {
+			return usage(err)
+		}
+		emails = append(emails, email)
 	}
-	return hinted{errors.New("not confirmed: nothing was changed"), "answer yes, or add --yes where nobody can answer"}
+	return s.with(false, func(st *state.Store) error {
+		var gone state.Change
+		for _, e := range emails {
+			r, found, err := record(st, e)
+			if found {
+				gone.ForgetPeople = append(gone.ForgetPeople, r.Email)
+				if r.User != nil {
+					gone.ForgetUsers = append(gone.ForgetUsers, r.User.ID)
+				}
+			} else if err == nil {
+				found, err = match.ForgetAlternates(st, false, e)
+			}
+			if err != nil {
+				return err
+			}
+			if !found {
+				unknown = append(unknown, e)
+			}
+		}
+		if len(unknown) > 0 {
+			return notRemembered(unknown...)
+		}
+		err := s.confirm(cmd, "Forget "+strings.Join(emails, ", ")+"?")
+		if err == nil {
+			_, err = match.ForgetAlternates(st, true, emails...)
+		}
+		if err == nil {
+			err = st.Write(gone)
+		}
+		if err == nil {
+			fmt.Fprintf(s.stdout, "Forgotten: %s. The next run takes them for new.\n", people(len(emails)))
+		}
+		return err
+	})
 }

@@ -4,92 +4,77 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"photosync/state"
+	"photosync/sync/job"
+	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 )
 
-func (a *app) stateExport(f *stateFlags) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:  "export",
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.with(f, state.Options{ReadOnly: true}, func(st *state.Store) error { return a.exportState(st, f.outFile) })
-		},
-	}
-	cmd.Flags().StringVarP(&f.outFile, "out", "o", "", "write to `FILE` instead of stdout")
-	return cmd
-}
-
-// exportState writes to a file, whole or not at all, or to what file is instead, such as
-// a pipe; to stdout without a file.
-func (a *app) exportState(st *state.Store, file string) error {
-	if file == "" {
-		return st.Export(a.stdout)
-	}
-	var err, exporting error
-	if fi, serr := os.Stat(file); serr == nil && !fi.Mode().IsRegular() {
-		var out *os.File
-		if out, err = os.OpenFile(file, os.O_WRONLY, 0); err == nil {
-			exporting = st.Export(out)
-			err = errors.Join(exporting, out.Close())
+func (s *stateCommand) export(*cobra.Command, []string) error {
+	return s.with(true, func(st *state.Store) error {
+		err := s.writeTo(s.outFile, 0o600, st.Export)
+		if err == nil {
+			return nil
 		}
-	} else {
-		err = report.Replace(file, 0o600, func(w io.Writer) error { exporting = st.Export(w); return exporting })
-	}
-	if err != nil && exporting == nil {
-		err = hinted{fmt.Errorf("export state: %w", err), "the state is as it was: name a file with -o on a disk that is writable and has room"}
-	}
-	return err
+		if outcome.Hint(err) == "" {
+			err = hinted{err, "the state is as it was: name a file with -o on a disk that is writable and has room"}
+		}
+		return fmt.Errorf("export state: %w", err)
+	})
 }
 
-func (a *app) stateImport(f *stateFlags) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:  "import FILE...",
-		Args: func(_ *cobra.Command, args []string) error { return f.checkImport(args) },
-		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := f.statePath(a)
-			if err != nil {
-				return fmt.Errorf("import state: %w", usage(err))
-			}
-			exports, closeAll, err := f.exports(path, args, cmd.InOrStdin())
-			defer closeAll()
-			if err != nil {
-				return fmt.Errorf("import state: %w", err)
-			}
-			return a.importState(path, exports, f.replace)
-		},
+// writeTo calls write for the file, which it fills whole or not at all; for what file is
+// instead, such as a pipe; or for stdout, without a file.
+func (a *app) writeTo(file string, mode fs.FileMode, write func(io.Writer) error) error {
+	if file == "" {
+		return write(a.stdout)
 	}
-	cmd.Flags().BoolVar(&f.replace, "replace", false, "also if the state holds people, or is of another account")
-	cmd.Flags().IntVar(&f.count, "shards", 0, "make one state of those of all `N` shards")
-	return cmd
+	if fi, err := os.Stat(file); err != nil || fi.Mode().IsRegular() {
+		return report.Replace(file, mode, write)
+	}
+	out, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(out), out.Close())
 }
 
-func (f *stateFlags) checkImport(args []string) error {
+func (s *stateCommand) importArgs(_ *cobra.Command, files []string) error {
 	switch {
-	case f.count < 0:
-		return fmt.Errorf("--shards %d: want how many shards there are", f.count)
-	case f.count > 0 && (len(args) > 0 || f.shard != ""):
+	case s.shards < 0:
+		return fmt.Errorf("--shards %d: want how many shards there are", s.shards)
+	case s.shards > 0 && (len(files) > 0 || s.shard != ""):
 		return errors.New("--shards: want no file and no --shard beside it")
-	case f.count == 0 && len(args) == 0:
+	case s.shards == 0 && len(files) == 0:
 		return errors.New("want the file of an export, - for stdin, or --shards N")
 	}
 	return nil
 }
 
-// exports opens what is imported into the state at path.
-func (f *stateFlags) exports(path string, files []string, stdin io.Reader) (io.Reader, func(), error) {
-	var all []io.Reader
-	var closers []io.Closer
-	closeAll := func() {
-		for _, c := range closers {
-			c.Close()
-		}
+func (s *stateCommand) imports(cmd *cobra.Command, files []string) error {
+	path, err := s.file()
+	n := 0
+	if err == nil {
+		n, err = s.importInto(path, files, cmd.InOrStdin())
 	}
+	if err != nil {
+		return fmt.Errorf("import state: %w", err)
+	}
+	fmt.Fprintf(s.stdout, "Imported: %s.\n", people(n))
+	return nil
+}
+
+// importInto imports files, or the states of the shards, into the state at path.
+func (s *stateCommand) importInto(path string, files []string, stdin io.Reader) (int, error) {
+	var all []io.Reader
 	for _, name := range files {
 		if name == "-" {
 			all = append(all, stdin)
@@ -97,43 +82,120 @@ func (f *stateFlags) exports(path string, files []string, stdin io.Reader) (io.R
 		}
 		file, err := os.Open(name)
 		if err != nil {
-			return nil, closeAll, err
+			return 0, err
 		}
-		all, closers = append(all, file), append(closers, file)
+		defer file.Close()
+		all = append(all, file)
 	}
-	for i := range f.count {
-		st, err := openExisting(shardPath(path, plan.Shard{Index: i, Count: f.count}), state.Options{ReadOnly: true})
+	for i := range s.shards {
+		shard := shardPath(path, plan.Shard{Index: i, Count: s.shards})
+		st, err := state.Open(shard, state.Options{ReadOnly: true, Existing: true})
 		if err != nil {
-			return nil, closeAll, err
+			return 0, err
 		}
+		defer st.Close()
 		r, w := io.Pipe()
-		// Once the reader is closed writing fails, and the export ends.
+		defer r.Close() // then writing fails, and the export ends
 		go func() { w.CloseWithError(st.Export(w)) }()
-		all, closers = append(all, r), append(closers, r, st)
+		all = append(all, r)
 	}
-	return io.MultiReader(all...), closeAll, nil
+	return state.Import(path, io.MultiReader(all...), s.replace)
 }
 
-func (a *app) importState(path string, in io.Reader, replace bool) error {
-	n, err := state.Import(path, in, replace)
-	if err == nil {
-		fmt.Fprintf(a.stdout, "Imported: %s.\n", people(n))
-	}
-	return err
+func (s *stateCommand) compact(*cobra.Command, []string) error {
+	return s.with(false, func(st *state.Store) error {
+		before, after, err := st.Compact()
+		if err == nil {
+			fmt.Fprintf(s.stdout, "The state takes %s, before %s.\n", report.Size(after), report.Size(before))
+		}
+		return err
+	})
 }
 
-func (a *app) stateCompact(f *stateFlags) *cobra.Command {
-	return &cobra.Command{
-		Use:  "compact",
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.with(f, state.Options{}, func(st *state.Store) error {
-				before, after, err := st.Compact()
-				if err == nil {
-					fmt.Fprintf(a.stdout, "The state takes %s, before %s.\n", report.Size(after), report.Size(before))
-				}
-				return err
-			})
-		},
+func (s *stateCommand) restore(cmd *cobra.Command, _ []string) error {
+	path, err := s.file()
+	if err != nil {
+		return err
 	}
+	if s.reports == "" && s.path == "" {
+		_, c, err := s.load(s.config)
+		if err != nil {
+			return err
+		}
+		s.reports = c.Report.Dir
+	}
+	if err := s.confirm(cmd, "Put the backup in the place of "+path+"?"); err != nil {
+		return err
+	}
+	aside, err := state.Restore(path)
+	if err != nil {
+		return err
+	}
+	return opened(path, state.Options{}, func(st *state.Store) error {
+		n, err := job.Replay(st, s.reportsIn(s.reports))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.stdout, "Restored from the backup. Reports since then named %s that it did not know.\n", report.Count(n, "upload", "uploads"))
+		if aside != "" {
+			fmt.Fprintf(s.stdout, "The damaged state is kept as %s.\n", aside)
+		}
+		return nil
+	})
+}
+
+// reportsIn reads the reports of runs in a folder. One that cannot be read is named and
+// left out.
+func (a *app) reportsIn(folder string) (all []*report.Report) {
+	if folder == "" {
+		return nil
+	}
+	files, _ := filepath.Glob(filepath.Join(folder, "*.json")) // the pattern is well-formed
+	for _, file := range files {
+		if name := filepath.Base(file); strings.HasPrefix(name, "latest") || strings.HasSuffix(name, ".plan.json") {
+			continue
+		}
+		r, err := report.Read(file)
+		if err != nil {
+			fmt.Fprintf(a.stderr, "left out: %v\n", err)
+			continue
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func (s *stateCommand) adopt(cmd *cobra.Command, _ []string) error {
+	if s.path != "" {
+		return usage(errors.New("--state: adopt needs the configuration"))
+	}
+	part, err := parseShard(s.shard, s.env)
+	if err != nil {
+		return err
+	}
+	_, c, err := s.load(s.config)
+	if err != nil {
+		return err
+	}
+	ctx, stop := stoppable(cmd.Context())
+	defer stop()
+	found, err := reading(c, part, func(j job.Job) (*job.Adoption, error) { return job.Adoptable(ctx, j) })
+	if err != nil {
+		return err
+	}
+	if len(found.Users) == 0 {
+		fmt.Fprintln(s.stdout, "Nobody to adopt: no one without an upload on record has a picture in Smartsheet.")
+		return nil
+	}
+	s.out().Adoptable(found.Users)
+	if err := s.confirm(cmd, "Take the pictures of "+people(len(found.Users))+" for uploaded?"); err != nil {
+		return err
+	}
+	return opened(shardPath(c.State.Path, part), state.Options{}, func(st *state.Store) error {
+		n, err := job.Adopt(st, found)
+		if err == nil {
+			fmt.Fprintf(s.stdout, "Adopted: %s. Those without a picture in Smartsheet stay new.\n", people(n))
+		}
+		return err
+	})
 }
