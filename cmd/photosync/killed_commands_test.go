@@ -87,6 +87,7 @@ func TestKilledCommands(t *testing.T) {
 		})
 	}
 	m.t = t
+	t.Logf("7 commands, %d kills and %d SIGTERMs each", kills, kills)
 }
 
 // do runs a command that must end well; plan has something to do.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,6 +97,7 @@ func (w *world) happens(what string) int {
 	if !w.dead && (n.Kill == w.steps || w.first(n.KillOn, what)) {
 		w.note("    the process dies")
 		w.dead = true
+		played.deaths.Add(1)
 		w.st.Close()
 		w.stop(ErrSignal)
 	}
@@ -189,6 +191,8 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 		}
 	}
 	r, err := Run(ctx, j)
+	played.runs.Add(1)
+	played.uploads.Add(int64(w.uploads))
 	w.note("  the run ended: %v; %v", err, summary(r))
 	switch {
 	case w.dead:
@@ -391,10 +395,16 @@ var memory0 = func() string {
 	return ""
 }()
 
+// played is what all worlds of a test came to.
+var played struct{ runs, uploads, deaths atomic.Int64 }
+
 // TestWorld plays random histories. SEEDS is how many, FIRST the first of them: with
 // SEEDS=1 the one that failed is played again.
 func TestWorld(t *testing.T) {
 	seeds, first := number(t, "SEEDS", 200), number(t, "FIRST", 1)
+	t.Cleanup(func() {
+		t.Logf("%d worlds: %d runs, %d uploads, %d deaths of the process", seeds, played.runs.Load(), played.uploads.Load(), played.deaths.Load())
+	})
 	const shards = 2
 	for shard := range min(shards, seeds) {
 		t.Run(fmt.Sprint("shard", shard), func(t *testing.T) {
