@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"al.essio.dev/pkg/shellescape"
 	"github.com/spf13/cobra"
@@ -41,63 +40,6 @@ func oneOf(cmd *cobra.Command, p *string, name, text string, values ...string) {
 func addOutput(cmd *cobra.Command, output *string) {
 	*output = "text"
 	oneOf(cmd, output, "output", "`FORMAT`: text (default) or json", "text", "json")
-}
-
-// runFlags are the flags of sync, plan and apply.
-type runFlags struct {
-	config, reportDir, output, logLevel, logFormat, progress string
-	maxDuration                                              time.Duration
-	quiet                                                    bool
-	successOn                                                []int
-
-	plan.Selection                // who the run is about, and which rules it leaves out; a plan keeps it
-	again          *pflag.FlagSet // the flags of Selection, and others that the command to approve repeats
-	part           plan.Shard     // Shard, read
-	unmatched      []string       // those of Only that match nobody
-
-	approve        string
-	out            string     // of plan: the file to keep it in
-	apply          *plan.File // of apply
-	strict, verify bool
-}
-
-// add adds the flags that all of them have.
-func (f *runFlags) add(cmd *cobra.Command) {
-	fs := cmd.Flags()
-	f.output, f.progress = "text", "auto"
-	addConfig(fs, &f.config)
-	fs.DurationVar(&f.maxDuration, "max-duration", 0, "stop after this time; the next run continues")
-	fs.StringVar(&f.reportDir, "report-dir", "", "`FOLDER` for reports (default: report.dir)")
-	oneOf(cmd, &f.output, "output", "`FORMAT` of stdout: text (default), a summary; or json, lines of which the last one is the report", "text", "json")
-	oneOf(cmd, &f.progress, "progress", "`WHEN`: auto (default; on a terminal a live line, else a line a minute in the log), always or never", "auto", "always", "never")
-	oneOf(cmd, &f.logLevel, "log-level", "`LEVEL`: debug, info, warn or error (default: log.level)", "debug", "info", "warn", "error")
-	oneOf(cmd, &f.logFormat, "log-format", "`FORMAT`: auto, console or json (default: log.format)", "auto", "console", "json")
-	fs.BoolVar(&f.quiet, "quiet", false, "print nothing, and log nothing, unless somebody has to act")
-	fs.IntSliceVar(&f.successOn, "success-on", nil, "`CODES` that become exit code 0, such as 3,6; the report keeps the true one (default: success_on)")
-}
-
-// addSelection adds the flags that say what a run is about: the one list of them.
-func (f *runFlags) addSelection(cmd *cobra.Command) {
-	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-	fs.SortFlags = false
-	fs.StringArrayVar(&f.Only, "only", nil, "only people with an address that matches `EMAIL|GLOB`; may be given several times, or several with commas")
-	fs.StringVar(&f.Source, "source", "", "only photos of the source with this `NAME`")
-	fs.StringVar(&f.Shard, "shard", "", "only part `I/N` of all people, 0/4 to 3/4; auto/4 takes I from JOB_COMPLETION_INDEX")
-	fs.IntVar(&f.Limit, "limit", 0, "upload at most `N` pictures: new people first, then those who wait longest; 0: all")
-	fs.BoolVar(&f.Force, "force", false, "upload even what is unchanged")
-	fs.BoolVar(&f.Checksum, "checksum", false, "read every photo instead of trusting change marks")
-	fs.BoolVar(&f.RetryFailed, "retry-failed", false, "send again what was refused before and has not changed")
-	f.again = fs
-	cmd.Flags().AddFlagSet(fs)
-	cmd.Flags().StringVar(&f.approve, "approve", "", "let the plan with this `PLAN_ID` pass the guards, once")
-}
-
-// addVerify adds the flag of the commands that upload.
-func (f *runFlags) addVerify(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.verify, "verify", false, "look afterwards whether Smartsheet shows what was uploaded")
-	if f.again != nil {
-		f.again.AddFlag(cmd.Flag("verify"))
-	}
 }
 
 // load reads the configuration, and brings it and the flags together.

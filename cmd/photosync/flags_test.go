@@ -9,15 +9,14 @@ import (
 	"github.com/spf13/cobra"
 	"pgregory.net/rapid"
 
+	"photosync/sync/job"
 	"photosync/sync/plan"
 )
 
 // parsed are the flags of sync as a command line sets them.
 func parsed(t interface{ Fatal(...any) }, args []string) *runFlags {
 	f, cmd := &runFlags{}, &cobra.Command{}
-	f.add(cmd)
-	f.addSelection(cmd)
-	f.addVerify(cmd)
+	f.add(cmd, job.Sync)
 	if err := cmd.ParseFlags(args); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"photosync/cmd/internal/console"
+	"photosync/sync/job"
 	"photosync/sync/outcome"
 )
 
@@ -96,8 +97,8 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true, Version: build().String(),
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(a.sync(), a.plan(), a.apply(), a.explain(), a.check(), a.report(), a.state(),
-		a.init(), a.config(), a.oauth(), a.demo(), a.simulate(), a.version())
+	root.AddCommand(a.jobCommand("sync", job.Sync), a.jobCommand("plan", job.Plan), a.jobCommand("apply PLAN", job.Apply), a.explain(), a.check(),
+		a.report(), a.state(), a.init(), a.config(), a.oauth(), a.demo(), a.simulate(), a.version())
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.InitDefaultCompletionCmd() // writes to what stdout is now

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"photosync/cmd/internal/config"
@@ -89,11 +88,7 @@ func (k *checkup) works(what string, err error, remedy string) bool {
 func (k *checkup) config() {
 	k.add(console.OK, "config", k.File, "")
 	for _, w := range k.Config.Warnings {
-		detail, remedy, _ := strings.Cut(w, "): ")
-		if remedy != "" {
-			detail += ")"
-		}
-		k.add(console.Warning, "config", detail, remedy)
+		k.add(console.Warning, "config", w, "")
 	}
 }
 
@@ -123,22 +118,20 @@ func (k *checkup) state() {
 // writable proves that the file can be written, and files beside it made. A folder
 // that is missing must be one that can be made.
 func writable(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err == nil {
-		err = f.Close()
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if f, err := os.OpenFile(path, os.O_RDWR, 0); err == nil {
+		f.Close()
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	err = fs.ErrNotExist
-	for dir := path; errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir); {
-		dir = filepath.Dir(dir)
-		var tmp *os.File
-		if tmp, err = os.CreateTemp(dir, ".photosync-*.tmp"); err == nil {
-			err = errors.Join(tmp.Close(), os.Remove(tmp.Name()))
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		f, err := os.CreateTemp(dir, ".photosync-*.tmp")
+		switch {
+		case err == nil:
+			return errors.Join(f.Close(), os.Remove(f.Name()))
+		case !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir):
+			return err
 		}
 	}
-	return err
 }
 
 func (k *checkup) smartsheet(ctx context.Context) {

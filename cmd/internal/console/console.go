@@ -76,14 +76,7 @@ func terminal(w io.Writer) (*os.File, bool) {
 // styled is a text in a style: the parameters of an escape sequence (ECMA-48, SGR).
 type styled struct{ style, text string }
 
-const (
-	bold   = "1"
-	dim    = "2"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	blue   = "34"
-)
+const bold, dim, red, green, yellow, blue = "1", "2", "31", "32", "33", "34"
 
 // line prints a line. Texts among args lose their control characters. If the line is
 // broken, what follows is indented by hang.
