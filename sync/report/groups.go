@@ -100,6 +100,8 @@ func place(it *Item) (at int, g Group) {
 		return sent, g
 	case it.Outcome == "unfinished":
 		return later, g
+	case it.AlreadyReported && it.Outcome != "skipped":
+		return left, trouble(it)
 	}
 	return left, Group{Code: it.Reason, Title: reasonTitle(it.Reason), Hint: meaning(it.Reason)}
 }
@@ -138,7 +140,9 @@ func (g *Group) tell(at int) {
 	case at == attention && g.Title == "":
 		g.Title = cmp.Or(g.common, "Smartsheet or the source did not do what was asked")
 	case at == left && g.common != "" && g.N() > 1:
-		g.Hint = g.common
+		if g.Hint = g.common; g.Items[0].AlreadyReported && g.Items[0].Hint != "" {
+			g.Hint += ": " + g.Items[0].Hint
+		}
 	case at != attention:
 		g.common = ""
 	}

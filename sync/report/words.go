@@ -56,7 +56,7 @@ func (r *Report) Verdict() string {
 		return sent + ", and " + r.needs(attention) + " attention."
 	case t.People+t.Uploaded+t.Skipped == 0: // such as --only with an address that nobody has
 		return "Nothing to do: this run is about nobody."
-	case t.Uploaded == 0 && t.Skipped == 0:
+	case t.Uploaded+t.Skipped+t.Held+t.Failed == 0:
 		return "Nothing to do: everybody's picture is as it should be."
 	case t.Uploaded == 0:
 		return "Nothing to do."

@@ -47,7 +47,7 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 		it.Hint = "retry by itself: the next sync looks at it"
 	case outcome.SharedImage:
 		it.Message = fmt.Sprintf("%s people have this identical picture", outcome.Number(s.Shared))
-		it.Hint = "if it is a silhouette or a logo, add it to match.ignore_pictures: " + s.SHA256() + "; if it is right, raise guard.max_shared"
+		it.Hint = "if it is a silhouette or a logo, put this line below match: ignore_pictures: [" + s.SHA256() + "]; if it is right, raise guard.max_shared"
 	case outcome.UserChanged:
 		if it.Message == "" {
 			it.Message = "policy.existing leaves the picture in Smartsheet alone"

@@ -164,6 +164,9 @@ func (c *Console) next(x *job.Explanation) {
 		}
 	}
 	c.line(4, "  because %s", cmp.Or(x.Rule, "of the reason above"))
+	if x.Next != nil {
+		c.remedy(2, x.Next.Hint)
+	}
 	if x.Next != nil && x.Next.Outcome == string(outcome.Planned) {
 		c.line(4, "  guards look at the whole plan: photosync plan shows whether one would hold it")
 	}

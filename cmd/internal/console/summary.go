@@ -76,15 +76,15 @@ func (c *Console) remedy(indent int, hint string) {
 	}
 }
 
-// troubles prints the people who need somebody, and those whose picture was refused
-// in an earlier run, in groups of the same problem.
+// troubles prints the people who need somebody, and those who were reported before, in
+// groups of the same problem.
 func (c *Console) troubles(r *report.Report) {
 	n := 0
 	for _, s := range report.Sections(r) {
 		for _, g := range s.Groups {
 			mark := warning
 			switch {
-			case s.Kind == "left" && g.Code == string(outcome.KnownBad):
+			case s.Kind == "left" && len(g.Items) > 0 && (g.Code == string(outcome.KnownBad) || g.Items[0].AlreadyReported):
 				mark = note
 			case s.Kind != "attention":
 				continue
