@@ -41,11 +41,11 @@ type wire struct {
 	message []byte       // of an entry, until the sink returns
 	rest    int          // bytes of the current message that are still go-ldap's
 	room    atomic.Int64 // bytes that the operation may still leave to go-ldap
-	waiting atomic.Bool
 
-	lock chan struct{}      // full while somebody uses what follows, or the sink has an entry
-	sink func(*entry) error // of the search under way; nil: none
-	err  error              // why the connection was given up
+	lock    chan struct{}      // full while somebody uses what follows, or the sink has an entry
+	sink    func(*entry) error // of the search under way; nil: none
+	waiting bool               // for an answer
+	err     error              // why the connection was given up
 }
 
 func newWire(c net.Conn, idle time.Duration) *wire {
@@ -56,18 +56,20 @@ func newWire(c net.Conn, idle time.Duration) *wire {
 
 // begin starts the wait for an answer. Entries go to sink, on another goroutine, until end returns.
 func (w *wire) begin(sink func(*entry) error) {
-	w.locked(func() { w.sink = sink })
 	w.room.Store(maxRest)
-	w.waiting.Store(true)
-	w.Conn.SetReadDeadline(time.Now().Add(w.idle)) // also for the read that waits already
+	w.locked(func() {
+		w.sink, w.waiting = sink, true
+		w.Conn.SetReadDeadline(time.Now().Add(w.idle)) // also for the read that waits already
+	})
 }
 
 // end returns why the connection was given up while it was waited for; go-ldap only says that it
 // was. It waits for the sink, if that has an entry.
 func (w *wire) end() (err error) {
-	w.waiting.Store(false)
-	w.Conn.SetReadDeadline(time.Time{})
-	w.locked(func() { w.sink, err = nil, w.err })
+	w.locked(func() {
+		w.sink, w.waiting, err = nil, false, w.err
+		w.Conn.SetReadDeadline(time.Time{})
+	})
 	return err
 }
 
@@ -124,31 +126,23 @@ func (w *wire) next() error {
 		w.rest = size
 		return nil
 	}
+	var e *entry
 	if size > maxEntry {
 		b, _ = w.r.Peek(op + maxDN) // a stream that ends here is an error below
-		e := newEntry(b[op:], size)
-		if _, err := w.r.Discard(size); err != nil {
-			return err
+		e = newEntry(b[op:], size)
+		_, err = w.r.Discard(size)
+	} else {
+		if b = slices.Grow(w.message[:0], size)[:size]; size <= maxKept {
+			w.message = b
 		}
-		return w.give(e)
+		_, err = io.ReadFull(w.r, b)
+		e = newEntry(b[op:], size)
 	}
-	if b = slices.Grow(w.message[:0], size)[:size]; size <= maxKept {
-		w.message = b
+	if err == nil && e == nil {
+		err = errMalformed
 	}
-	if _, err := io.ReadFull(w.r, b); err != nil {
-		return err
-	}
-	return w.give(newEntry(b[op:], size))
-}
-
-// give gives an entry to the sink, unless the search was given up. nil: it is malformed.
-func (w *wire) give(e *entry) (err error) {
 	w.locked(func() {
-		switch {
-		case w.sink == nil:
-		case e == nil:
-			err = errMalformed
-		default:
+		if err == nil && w.sink != nil { // else the search was given up
 			err = w.sink(e)
 		}
 	})
@@ -159,9 +153,11 @@ func (w *wire) give(e *entry) (err error) {
 type idleReader wire
 
 func (w *idleReader) Read(p []byte) (int, error) {
-	if w.waiting.Load() {
-		w.Conn.SetReadDeadline(time.Now().Add(w.idle))
-	}
+	(*wire)(w).locked(func() {
+		if w.waiting {
+			w.Conn.SetReadDeadline(time.Now().Add(w.idle))
+		}
+	})
 	n, err := w.Conn.Read(p)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = &problem{error: fmt.Errorf("no answer for %s", w.idle), hint: "the server is there and does not answer: look at its load, or raise idle_timeout"}
