@@ -29,40 +29,42 @@ type changes struct {
 // match compares the listing with the state, and looks up the users of the work. If
 // all users are listed on the way, or have to be, everybody is compared with them:
 // what changed in Smartsheet alone shows only then.
-func (j *Job) match(ctx context.Context, l *listing, rules *plan.Rules, now time.Time) (c changes, users *match.Users, err error) {
-	users = match.New(j.Smartsheet)
-	if j.Policy.AlternateEmails {
-		claimed := func(email string) bool {
-			_, listed := l.people.Holder(email)
-			return listed || l.people.Reserved(email)
-		}
-		if err := users.UseAlternates(j.State, now, claimed, j.Events.Asked); err != nil {
-			return c, nil, err
-		}
-	}
-	due, err := j.refreshDue(now)
-	if err != nil {
-		return c, nil, err
-	}
-	if due || j.Policy.SeesAll() && j.Scope.Everybody() {
-		err = users.List(ctx)
-	} else if c, err = j.changed(l, rules, nil); err == nil {
-		err = users.Resolve(ctx, c.work)
-	}
-	if err == nil && users.All() {
-		if c, err = j.changed(l, rules, users); err == nil {
-			err = users.Resolve(ctx, c.work)
-		}
-	}
-	if err != nil {
-		if ctx.Err() != nil {
+func (j *Job) match(ctx context.Context, p *prepared) (err error) {
+	p.users = match.New(j.Smartsheet)
+	defer func() {
+		if err != nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return c, nil, err
+	}()
+	if j.Policy.AlternateEmails {
+		claimed := func(email string) bool {
+			_, listed := p.people.Holder(email)
+			return listed || p.people.Reserved(email)
+		}
+		if err := p.users.UseAlternates(j.State, p.startedAt, claimed, j.Events.Asked); err != nil {
+			return err
+		}
 	}
-	c.facts.UserDomains = users.Domains()
-	return c, users, j.State.View(func(v *state.Snapshot) error {
-		for _, w := range c.work {
+	due, err := j.refreshDue(p.startedAt)
+	if err != nil {
+		return err
+	}
+	if due || j.Policy.SeesAll() && j.Scope.Everybody() {
+		err = p.users.List(ctx)
+	} else if err = j.changed(p, nil); err == nil {
+		err = p.users.Resolve(ctx, p.work)
+	}
+	if err == nil && p.users.All() {
+		if err = j.changed(p, p.users); err == nil {
+			err = p.users.Resolve(ctx, p.work)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	p.rules.Seen, p.facts.UserDomains = p.users.Seen(), p.users.Domains()
+	return j.State.View(func(v *state.Snapshot) error {
+		for _, w := range p.work {
 			if err := readSent(v, w); err != nil {
 				return err
 			}
@@ -87,32 +89,31 @@ func (j *Job) refreshDue(now time.Time) (bool, error) {
 // changed compares everybody listed with the state, in one pass over both. Without
 // users, people are work if their fingerprint is not the remembered one; with users,
 // if anything is to be done or to be remembered.
-func (j *Job) changed(l *listing, rules *plan.Rules, users *match.Users) (changes, error) {
-	c := changes{facts: plan.NewFacts(j.Sources, l.proofs), whole: users != nil && j.Scope.Everybody()}
-	err := j.State.View(func(v *state.Snapshot) error {
-		return everybody(l.people, v, func(p sources.Joined, row *state.Row) error {
+func (j *Job) changed(p *prepared, users *match.Users) error {
+	p.changes = changes{facts: plan.NewFacts(j.Sources, p.proofs), whole: users != nil && j.Scope.Everybody()}
+	return j.State.View(func(v *state.Snapshot) error {
+		return everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
 			switch {
-			case len(p.Own) == 0:
-				return j.unlisted(&c, v, rules, l.people, row)
-			case !j.Scope.Asks(p.Own, p.Aliases):
+			case len(person.Own) == 0:
+				return j.unlisted(p, v, row)
+			case !j.Scope.Asks(person.Own, person.Aliases):
 				return nil
-			case !j.Scope.Shard.Has(p.Own[0]):
-				c.elsewhere++
+			case !j.Scope.Shard.Has(person.Own[0]):
+				p.elsewhere++
 				return nil
 			}
-			return person(&c, v, rules, users, p, row)
+			return p.listed(v, users, person, row)
 		})
 	})
-	return c, err
 }
 
-// person decides whether somebody listed is work.
-func person(c *changes, v *state.Snapshot, rules *plan.Rules, users *match.Users, p sources.Joined, row *state.Row) error {
-	if users == nil && row != nil && rules.Unchanged(&p, row) {
-		c.facts.Skip(&p, row.Winner, plan.NoteOf(row.Note))
+// listed decides whether somebody listed is work.
+func (p *prepared) listed(v *state.Snapshot, users *match.Users, person sources.Joined, row *state.Row) error {
+	if users == nil && row != nil && p.rules.Unchanged(&person, row) {
+		p.facts.Skip(&person, row.Winner, plan.NoteOf(row.Note))
 		return nil
 	}
-	w, err := newWork(v, rules, p, row)
+	w, err := newWork(v, p.rules, person, row)
 	if err != nil {
 		return err
 	}
@@ -121,33 +122,33 @@ func person(c *changes, v *state.Snapshot, rules *plan.Rules, users *match.Users
 		if err := readSent(v, w); err != nil {
 			return err
 		}
-		if reason, nothing := rules.Nothing(w); nothing {
-			c.facts.Skip(&p, w.Row.Winner, reason)
+		if reason, nothing := p.rules.Nothing(w); nothing {
+			p.facts.Skip(&person, w.Row.Winner, reason)
 			return nil
 		}
 	}
-	c.work = append(c.work, w)
+	p.work = append(p.work, w)
 	return nil
 }
 
 // unlisted decides whether somebody is work who is not listed any more.
-func (j *Job) unlisted(c *changes, v *state.Snapshot, rules *plan.Rules, people *sources.People, row *state.Row) error {
+func (j *Job) unlisted(p *prepared, v *state.Snapshot, row *state.Row) error {
 	if j.Scope.Source != "" || !j.Scope.Shard.Has(row.Email) || !j.Scope.Asks([]string{row.Email}) {
 		return nil
 	}
-	w, err := newWork(v, rules, sources.Joined{Own: []string{row.Email}}, row)
+	w, err := newWork(v, p.rules, sources.Joined{Own: []string{row.Email}}, row)
 	if err != nil {
 		return err
 	}
-	w.Own[0] = w.Row.Email               // the other one is memory of the snapshot
-	_, listed := people.Holder(w.Own[0]) // for somebody with another key
+	w.Own[0] = w.Row.Email                 // the other one is memory of the snapshot
+	_, listed := p.people.Holder(w.Own[0]) // for somebody with another key
 	switch {
 	case j.Policy.LeavesOut(&w.Joined): // neither counted nor replaced
 	case listed || !w.MayBeRemoved():
-		c.forget = append(c.forget, w.Own[0])
+		p.forget = append(p.forget, w.Own[0])
 	case j.Policy.RemovedAfter == 0 && w.Row.Winner == state.NoPhoto: // it was reported, and nothing is to be done
 	default:
-		c.work = append(c.work, w)
+		p.work = append(p.work, w)
 	}
 	return nil
 }

@@ -15,9 +15,6 @@ import (
 // preview prepares every picture that a sync would send, so that what would be refused
 // shows, and sends nothing. Of a run that is held it shows what is held.
 func (j *Job) preview(ctx context.Context, p *prepared) ([]report.Item, error) {
-	if j.How.Mode == Plan {
-		p.plan.Limit(j.Scope.Limit)
-	}
 	j.fetchShown(ctx, p)
 	items, err := j.pool(p).Preview(ctx, p.plan.Uploads())
 	for i := range items {
@@ -37,7 +34,7 @@ func (j *Job) preview(ctx context.Context, p *prepared) ([]report.Item, error) {
 	if p.file != nil && j.Events.File != nil {
 		j.Events.File(p.file)
 	}
-	return append(items, p.left()...), err
+	return items, err
 }
 
 // execute carries the plan out and records what it comes to.
@@ -45,7 +42,6 @@ func (j *Job) execute(ctx context.Context, p *prepared) ([]report.Item, error) {
 	if err := j.begin(p); err != nil {
 		return nil, err
 	}
-	p.plan.Limit(j.Scope.Limit)
 	if j.How.Mode == Apply {
 		j.fetchShown(ctx, p)
 	}
@@ -53,17 +49,7 @@ func (j *Job) execute(ctx context.Context, p *prepared) ([]report.Item, error) {
 	if err == nil {
 		err = j.end(p)
 	}
-	return append(items, p.left()...), err
-}
-
-// left are the items of those whom --limit leaves to a later run.
-func (p *prepared) left() (items []report.Item) {
-	for i := range p.plan.Steps {
-		if s := &p.plan.Steps[i]; s.Left {
-			items = append(items, upload.Item(p.rules, s))
-		}
-	}
-	return items
+	return items, err
 }
 
 func (j *Job) pool(p *prepared) *upload.Pool {

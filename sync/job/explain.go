@@ -35,9 +35,9 @@ type Explanation struct {
 	Lost        []string             `json:"lost_claims,omitempty"`
 	DisplayName string               `json:"display_name,omitempty"`
 	Sources     []report.Source      `json:"sources"`
-	Candidates  []ExplainedCandidate `json:"candidates"`
-	Moved       bool                 `json:"stamp_moved"` // since the last look, or nobody can tell
-	Users       []ExplainedUser      `json:"users"`
+	Candidates  []ExplainedCandidate `json:"candidates"`                 // the person in each source
+	Moved       bool                 `json:"stamp_moved"`                // since the last look, or nobody can tell
+	Users       []ExplainedUser      `json:"users"`                      // with one of the addresses
 	Searched    *AlternateSearch     `json:"alternate_search,omitempty"` // null: alternate addresses do not count, or none was needed
 	Row         *state.Person        `json:"state"`                      // the last look
 	Sent        *state.User          `json:"sent"`                       // what we put on the user of the last look
@@ -72,15 +72,14 @@ type ExplainedPhoto struct {
 
 // ExplainedUser is a Smartsheet user with one of the addresses.
 type ExplainedUser struct {
-	ID      int64  `json:"id"`
-	Email   string `json:"email"`
-	Name    string `json:"name,omitempty"`
-	Active  bool   `json:"active"`
-	ImageID string `json:"image_id,omitempty"`
-	Picture string `json:"picture"`       // ours, our placeholder, adopted, another or none
-	Via     string `json:"via,omitempty"` // the person's address that found the user
-	// Alternate: Via is an alternate address of this user.
-	Alternate bool `json:"alternate,omitempty"`
+	ID        int64  `json:"id"`
+	Email     string `json:"email"`
+	Name      string `json:"name,omitempty"`
+	Active    bool   `json:"active"`
+	ImageID   string `json:"image_id,omitempty"`
+	Picture   string `json:"picture"`             // ours, our placeholder, adopted, another or none
+	Via       string `json:"via,omitempty"`       // the person's address that found the user
+	Alternate bool   `json:"alternate,omitempty"` // Via is an alternate address of this user
 }
 
 // AlternateSearch is how far runs have looked for alternate addresses.
@@ -94,39 +93,27 @@ type AlternateSearch struct {
 // same plan that a run makes.
 func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 	j.How.Mode, j.How.Apply, j.How.Approve, j.How.Thumbnails = Plan, nil, "", false
-	j.Events = Events{Asked: j.Events.Asked}
 	if g := j.Policy.Guards; g != nil { // a guard holds runs, but for shared pictures
 		all := plan.Limit{N: math.Inf(1)}
 		j.Policy.Guards = &plan.Guards{MaxReplaced: all, MaxRemoved: all, MaxShared: g.MaxShared}
 	}
 	rep := report.New(Plan, j.How.RunID, j.How.Version, time.Now().UTC())
-	account, err := j.account(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l, err := j.list(ctx, rep)
-	if err != nil {
-		return nil, err
-	}
-	x := &Explanation{Email: email, Key: email, Emails: []string{email}, Own: 1, Sources: rep.Sources, Candidates: []ExplainedCandidate{}, Users: []ExplainedUser{}}
-	person := x.person(l.people)
-	if err := x.remembered(j.State); err != nil {
-		return nil, err
-	}
-	if err := j.explainCandidates(ctx, x, person); err != nil {
-		return nil, err
-	}
+	x := &Explanation{Email: email, Candidates: []ExplainedCandidate{}, Users: []ExplainedUser{}}
+	var person sources.Joined
 	j.Scope.Only = func(e string) bool { return e == x.Key }
-	p, err := j.build(ctx, account, l, rep)
+	p, err := j.prepare(ctx, rep, func(people *sources.People) { person = x.person(people) })
 	if err != nil {
+		return nil, err
+	}
+	x.Sources = rep.Sources
+	if err := j.explainCandidates(ctx, x, person); err != nil {
 		return nil, err
 	}
 	if err := j.explainUsers(ctx, x, p, person); err != nil {
 		return nil, err
 	}
-	x.Known = len(person.Candidates) > 0 || x.Row != nil || len(x.Users) > 0
-	if !x.Known {
-		x.Nearest, err = nearest(email, l.people, j.State)
+	if x.Known = len(person.Candidates) > 0 || x.Row != nil || len(x.Users) > 0; !x.Known {
+		x.Nearest, err = nearest(email, p.people, j.State)
 		return x, err
 	}
 	return x, j.explainNext(ctx, x, p)
@@ -140,9 +127,7 @@ func (x *Explanation) person(people *sources.People) sources.Joined {
 	if !held {
 		p = sources.Joined{Own: []string{x.Email}}
 		for j := range people.All() {
-			if slices.ContainsFunc(j.Candidates, func(c sources.Candidate) bool {
-				return slices.Contains(c.Own, x.Email) || slices.Contains(c.Aliases, x.Email)
-			}) {
+			if slices.ContainsFunc(j.Candidates, func(c sources.Candidate) bool { return slices.Contains(slices.Concat(c.Own, c.Aliases), x.Email) }) {
 				p, x.Contested = j, true
 			}
 		}
@@ -157,20 +142,6 @@ func (x *Explanation) person(people *sources.People) sources.Joined {
 	return p
 }
 
-// remembered reads what the state knows of the person.
-func (x *Explanation) remembered(st *state.Store) error {
-	row, known, err := st.Person(x.Key)
-	if err != nil || !known {
-		return err
-	}
-	x.Row = &row
-	u, known, err := st.User(row.UserID)
-	if known {
-		x.Sent = &u
-	}
-	return err
-}
-
 // explainCandidates reads every candidate's photo.
 func (j *Job) explainCandidates(ctx context.Context, x *Explanation, person sources.Joined) error {
 	winner := ""
@@ -179,16 +150,17 @@ func (j *Job) explainCandidates(ctx context.Context, x *Explanation, person sour
 		e := ExplainedCandidate{
 			Source: src.Name, Type: src.Type, Ref: c.Ref.Name, Own: c.Own, Aliases: c.Aliases, DisplayName: c.DisplayName, Stamp: fmt.Sprintf("%x", c.Stamp),
 		}
-		var got sources.Photo
-		err := src.Photos(ctx, []sources.Ref{c.Ref}, func(p sources.Photo) error { got = p; return nil })
+		err := src.Photos(ctx, []sources.Ref{c.Ref}, func(ph sources.Photo) error {
+			if facts(ph, i, &plan.Work{Joined: person}) != nil {
+				e.Photo = j.explainPhoto(ctx, ph)
+			}
+			return nil
+		})
+		if err == nil {
+			e.Attributes, err = sources.Describe(ctx, src.Source, c.Ref)
+		}
 		if err != nil {
-			return fmt.Errorf("read photos from source %q: %w", src.Name, err)
-		}
-		if e.Attributes, err = sources.Describe(ctx, src.Source, c.Ref); err != nil {
-			return fmt.Errorf("read attributes from source %q: %w", src.Name, err)
-		}
-		if facts(got, i, &plan.Work{Joined: person}) != nil {
-			e.Photo = j.explainPhoto(ctx, got)
+			return fmt.Errorf("read from source %q: %w", src.Name, err)
 		}
 		switch {
 		case person.Ambiguous:
@@ -210,31 +182,38 @@ func (j *Job) explainPhoto(ctx context.Context, got sources.Photo) *ExplainedPho
 	if got.Err != nil {
 		return &ExplainedPhoto{Error: got.Err.Error()}
 	}
-	p := &ExplainedPhoto{Bytes: len(got.Data), SHA256: sum(got.Data)}
+	p := &ExplainedPhoto{Bytes: len(got.Data), SHA256: plan.Sum(got.Data)}
 	pic, err := photo.Prepare(ctx, got.Data, j.Photos)
 	if bad, ok := errors.AsType[*photo.Error](err); ok {
 		p.Refused, p.Message = bad.Code, bad.Detail
-		return p
-	}
-	if err != nil {
+	} else if err != nil {
 		p.Error = err.Error()
-		return p
+	} else {
+		p.Image = upload.Image(pic, p.SHA256, p.Bytes, plan.Sum(pic.Data))
 	}
-	p.Image = upload.Image(pic, p.SHA256, p.Bytes, sum(pic.Data))
 	return p
 }
 
-// explainUsers says who has one of the addresses now.
+// explainUsers says what the state knows of the person, and who has one of the
+// addresses now.
 func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, person sources.Joined) error {
-	w := &plan.Work{Joined: person, Row: x.Row, Former: x.Sent, LookUp: true}
-	if err := p.users.Resolve(ctx, []*plan.Work{w}); err != nil {
-		return err
-	}
-	for _, u := range w.Users {
-		sent, _, err := j.State.User(u.ID)
-		if err != nil {
-			return err
+	w := &plan.Work{Joined: person, LookUp: true}
+	err := j.State.View(func(v *state.Snapshot) error {
+		row, known, err := v.Person(x.Key)
+		if known {
+			w.Row = &row
+			w.Former, err = sentTo(v, row.UserID)
 		}
+		return err
+	})
+	if err == nil {
+		err = p.users.Resolve(ctx, []*plan.Work{w})
+	}
+	x.Row, x.Sent = w.Row, w.Former
+	for i := 0; i < len(w.Users) && err == nil; i++ {
+		var sent state.User
+		u := w.Users[i]
+		sent, _, err = j.State.User(u.ID)
 		x.Users = append(x.Users, ExplainedUser{
 			ID: u.ID, Email: u.Email, Name: u.Name, Active: u.Active, ImageID: u.ImageID, Picture: pictureOf(&sent, u), Via: u.Via, Alternate: u.Alternate,
 		})
@@ -242,7 +221,7 @@ func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, per
 	if last, asked := p.users.Searched(); j.Policy.AlternateEmails && len(w.Users) == 0 {
 		x.Searched = &AlternateSearch{Last: last, Asked: asked}
 	}
-	return nil
+	return err
 }
 
 // pictureOf says whose picture u shows.
@@ -267,12 +246,11 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		return nil
 	}
 	at := slices.IndexFunc(p.plan.Steps, func(s plan.Step) bool { return s.Key() == x.Key })
-	switch {
-	case at >= 0:
-	case x.Row == nil || len(x.Candidates) == 0:
+	if at < 0 && (x.Row == nil || len(x.Candidates) == 0) {
 		x.Rule = "the person is in no source, and nothing is left to be done"
 		return nil
-	default: // nobody looks at the person
+	}
+	if at < 0 { // nobody looks at the person
 		reason := outcome.Unchanged
 		if x.Row.Fingerprint != (state.Fingerprint{}) {
 			reason = plan.NoteOf(x.Row.Note)

@@ -1,8 +1,6 @@
 package job
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -32,7 +30,7 @@ func (j *Job) findings(rep *report.Report, p *prepared) {
 func (p *prepared) lostClaims(people *sources.People) []outcome.Finding {
 	var fresh []string
 	for _, l := range people.Lost() {
-		id := sum([]byte(l.String()))[:16]
+		id := plan.Sum([]byte(l.String()))[:16]
 		p.claims = append(p.claims, id)
 		if !slices.Contains(p.past.claims, id) {
 			fresh = append(fresh, l.String())
@@ -48,23 +46,4 @@ func (p *prepared) lostClaims(people *sources.People) []outcome.Finding {
 		Message: fmt.Sprintf("%s addresses are claimed by more than one entry, such as: %s", outcome.Number(len(fresh)), fresh[0]),
 		Hint:    "look whether the address stands where it should; each of these is reported once",
 	}}
-}
-
-// unstableIDs is about a Smartsheet that shows another image id at each look.
-func unstableIDs(p *plan.Plan) []outcome.Finding {
-	stopped, drifted := p.Drifts()
-	if stopped == 0 || drifted > 0 {
-		return nil
-	}
-	return []outcome.Finding{{
-		Code: outcome.ImageIDsNotStable, Severity: outcome.Attention, Count: stopped,
-		Message: fmt.Sprintf("policy.existing is enforce, and Smartsheet shows another image id for each of %s users after every upload", outcome.Number(stopped)),
-		Hint:    "image ids are not stable here: use policy.existing: on_source_change",
-	}}
-}
-
-// sum is the SHA-256 of data, hex.
-func sum(data []byte) string {
-	h := sha256.Sum256(data)
-	return hex.EncodeToString(h[:])
 }

@@ -52,6 +52,7 @@ func (j *Job) readPast() (p past, err error) {
 func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) error {
 	if j.How.Apply != nil {
 		p.held = j.keepApplied(p)
+		p.plan.Limit(j.Scope.Limit)
 		return nil
 	}
 	approved := j.How.Approve == p.plan.ID
@@ -75,8 +76,9 @@ func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) error {
 		p.held = &HeldError{true, strings.Join(why, "; "),
 			"look at the report; if all of it is right, let exactly this plan pass, once, with --approve " + p.plan.ID}
 	}
+	p.plan.Limit(j.Scope.Limit)
 	if p.held != nil || j.How.Mode == Plan {
-		p.file = p.plan.File(j.Scope.Limit)
+		p.file = p.plan.File()
 		p.file.Account, p.file.Rendering, p.file.Listed = p.account, j.Policy.Rendering, p.entries
 		p.file.Guards = append(p.file.Guards, rep.Guards...)
 	}

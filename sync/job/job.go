@@ -87,11 +87,16 @@ type Events struct {
 // ctx is done nothing new is begun; what is on the wire is finished and recorded.
 func Run(ctx context.Context, j Job) (*report.Report, error) {
 	rep := report.New(j.How.Mode, j.How.RunID, j.How.Version, time.Now().UTC())
-	p, err := j.prepare(ctx, rep)
+	p, err := j.prepare(ctx, rep, nil)
 	if err == nil {
 		p.users.Release() // each step has its user
 		p.rules.Seen = nil
-		items := p.decided()
+		var items []report.Item // of those for whom nothing is sent
+		for i := range p.plan.Steps {
+			if s := &p.plan.Steps[i]; s.Outcome != outcome.Planned {
+				items = append(items, upload.Item(p.rules, s))
+			}
+		}
 		j.showShared(ctx, p, items)
 		rep.Add(items...)
 		if j.Events.Made != nil {
@@ -112,15 +117,17 @@ func Run(ctx context.Context, j Job) (*report.Report, error) {
 			err = j.verify(ctx, rep, p)
 		}
 	}
-	j.conclude(rep, p, err)
+	j.conclude(rep, err)
 	return rep, err
 }
 
 // prepared is all that a run knows before anything is written.
 type prepared struct {
-	*listing
 	changes
 	account   state.Account
+	people    *sources.People
+	proofs    []sources.Listing // by source
+	entries   map[string]int    // by the name of the source
 	past      past
 	rules     *plan.Rules
 	users     *match.Users
@@ -133,39 +140,28 @@ type prepared struct {
 	startedAt time.Time
 }
 
-// listing is what the sources list.
-type listing struct {
-	people  *sources.People
-	proofs  []sources.Listing // by source
-	entries map[string]int    // by source
-}
-
-// prepare is the way from the sources to the plan. It fills in the report's account of
-// what it read, as far as it came.
-func (j *Job) prepare(ctx context.Context, rep *report.Report) (*prepared, error) {
-	account, err := j.account(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l, err := j.list(ctx, rep)
-	if err != nil {
-		return nil, err
-	}
-	return j.build(ctx, account, l, rep)
-}
-
-// build makes the plan for what is listed, and lets the guards look at it.
-func (j *Job) build(ctx context.Context, account state.Account, l *listing, rep *report.Report) (p *prepared, err error) {
+// prepare is the way from the sources to the plan, at which the guards have looked. It
+// fills in the report's account of what it read, as far as it came. listed is called
+// with everybody who is listed; it may be nil.
+func (j *Job) prepare(ctx context.Context, rep *report.Report, listed func(*sources.People)) (p *prepared, err error) {
 	j.Policy.Rendering = j.Photos.Fingerprint()
 	rep.Full = j.How.Mode == Sync && j.Scope.Everybody() && j.Scope.Limit == 0 && j.Scope.Shard.Count == 0
-	p = &prepared{account: account, listing: l, startedAt: rep.StartedAt, rules: plan.NewRules(j.Sources, &j.Policy, &j.Scope)}
+	p = &prepared{startedAt: rep.StartedAt, rules: plan.NewRules(j.Sources, &j.Policy, &j.Scope)}
+	if p.account, err = j.bind(ctx); err != nil {
+		return nil, err
+	}
+	if err := j.list(ctx, rep, p); err != nil {
+		return nil, err
+	}
+	if listed != nil {
+		listed(p.people)
+	}
 	if p.past, err = j.readPast(); err != nil {
 		return nil, err
 	}
-	if p.changes, p.users, err = j.match(ctx, l, p.rules, rep.StartedAt); err != nil {
+	if err := j.match(ctx, p); err != nil {
 		return nil, err
 	}
-	p.rules.Seen = p.users.Seen()
 	if err := j.read(ctx, p.rules, p.work); err != nil {
 		return nil, err
 	}
@@ -179,8 +175,8 @@ func (j *Job) build(ctx context.Context, account state.Account, l *listing, rep 
 	return p, j.guard(rep, p, shared)
 }
 
-// account binds the state to the token's account, before anything is read.
-func (j *Job) account(ctx context.Context) (state.Account, error) {
+// bind binds the state to the token's account, before anything is read.
+func (j *Job) bind(ctx context.Context) (state.Account, error) {
 	me, err := j.Smartsheet.Me(ctx)
 	if err != nil {
 		return state.Account{}, err
@@ -196,36 +192,24 @@ func (j *Job) account(ctx context.Context) (state.Account, error) {
 }
 
 // list lists every source and joins their people.
-func (j *Job) list(ctx context.Context, rep *report.Report) (*listing, error) {
-	people, proofs, err := sources.Join(ctx, j.Sources)
-	l := &listing{people: people, proofs: proofs, entries: map[string]int{}}
-	for i, proof := range proofs {
+func (j *Job) list(ctx context.Context, rep *report.Report, p *prepared) (err error) {
+	p.people, p.proofs, err = sources.Join(ctx, j.Sources)
+	p.entries = map[string]int{}
+	for i, l := range p.proofs {
 		src := report.Source{
-			Name: j.Sources[i].Name, Type: j.Sources[i].Type, Complete: proof.Complete,
-			Listed: proof.Entries, Pages: proof.Pages, Warnings: append([]string{}, proof.Warnings...),
+			Name: j.Sources[i].Name, Type: j.Sources[i].Type, Complete: l.Complete,
+			Listed: l.Entries, Pages: l.Pages, Warnings: append([]string{}, l.Warnings...),
 		}
-		l.entries[src.Name] = src.Listed
+		p.entries[src.Name] = src.Listed
 		rep.Sources = append(rep.Sources, src)
 		if j.Events.Listed != nil {
 			j.Events.Listed(src)
 		}
 	}
 	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	return l, err
-}
-
-// decided are the items of those for whom nothing is sent in this run.
-func (p *prepared) decided() []report.Item {
-	var items []report.Item
-	for i := range p.plan.Steps {
-		s := &p.plan.Steps[i]
-		if s.Outcome != outcome.Planned {
-			items = append(items, upload.Item(p.rules, s))
-		}
-	}
-	return items
+	return err
 }
 
 // count puts into the report how many people there are, and of whom nothing is to be
@@ -246,11 +230,14 @@ func (j *Job) count(rep *report.Report, p *prepared) {
 }
 
 // conclude fills in what is known only at the end.
-func (j *Job) conclude(rep *report.Report, p *prepared, err error) {
-	rep.FinishedAt, rep.Rendering = time.Now().UTC(), j.Photos.Fingerprint()
-	traffic(rep, j.Smartsheet.Stats())
-	if err == nil {
-		rep.Findings = append(rep.Findings, unstableIDs(p.plan)...)
+func (j *Job) conclude(rep *report.Report, err error) {
+	rep.FinishedAt, rep.Rendering, rep.Error = time.Now().UTC(), j.Photos.Fingerprint(), ErrorOf(err)
+	t, st := &rep.Totals, j.Smartsheet.Stats()
+	t.Requests, t.Retries, t.RateLimited, t.QuotaWaitMS = st.Requests, st.Retries, st.RateLimited, st.Waited.Milliseconds()
+	t.ETA = int64(math.Ceil(st.ETA(t.Planned+t.Unfinished, rep.FinishedAt).Seconds()))
+	rep.QuotaPerMinute = st.QuotaPerMinute
+	for _, m := range st.Minutes {
+		rep.Timeline = append(rep.Timeline, report.Minute{Start: m.Start, Requests: m.Requests, RateLimited: m.RateLimited, WaitMS: m.Waited.Milliseconds()})
 	}
 	switch {
 	case Held(err):
@@ -261,24 +248,10 @@ func (j *Job) conclude(rep *report.Report, p *prepared, err error) {
 		rep.Result = report.Failed
 	case rep.NeedsSomebody():
 		rep.Result = report.Partial
-	case rep.Totals.Uploaded+rep.Totals.Planned == 0:
+	case t.Uploaded+t.Planned == 0:
 		rep.Result = report.NothingToDo
 	default:
 		rep.Result = report.Success
-	}
-	rep.Error = ErrorOf(err)
-}
-
-// traffic puts into the report what the calls to Smartsheet were.
-func traffic(rep *report.Report, st smartsheet.Stats) {
-	t := &rep.Totals
-	t.Requests, t.Retries, t.RateLimited, t.QuotaWaitMS = st.Requests, st.Retries, st.RateLimited, st.Waited.Milliseconds()
-	t.ETA = int64(math.Ceil(st.ETA(t.Planned+t.Unfinished, rep.FinishedAt).Seconds()))
-	rep.QuotaPerMinute = st.QuotaPerMinute
-	for _, m := range st.Minutes {
-		rep.Timeline = append(rep.Timeline, report.Minute{
-			Start: m.Start, Requests: m.Requests, RateLimited: m.RateLimited, WaitMS: m.Waited.Milliseconds(),
-		})
 	}
 }
 

@@ -93,9 +93,9 @@ func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
 	case errors.Is(ph.Err, sources.ErrTooLarge):
 		// Its bytes are not read, so its mark stands for them: it is reported once, and
 		// not every night.
-		f.SHA256 = sum([]byte("too large\n" + ph.Ref.Name + "\n" + w.Candidates[round].Stamp))
+		f.SHA256 = plan.Sum([]byte("too large\n" + ph.Ref.Name + "\n" + w.Candidates[round].Stamp))
 	case ph.Err == nil:
-		f.SHA256 = sum(ph.Data)
+		f.SHA256 = plan.Sum(ph.Data)
 	}
 	if u, one := w.User(); one && ph.Emails != nil {
 		c := w.Candidates[round]

@@ -3,8 +3,6 @@ package plan
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,23 +61,17 @@ type FileStep struct {
 	Shared       int            `json:"shared,omitempty"`        // people with this picture, of one held for it
 }
 
-// File is the plan as it can be kept: the first limit uploads of it (0: all).
-func (p *Plan) File(limit int) *File {
+// File is the plan as it can be kept.
+func (p *Plan) File() *File {
 	f := &File{
 		SchemaVersion: FileVersion, PlanID: p.ID, StateGeneration: p.generation,
 		Guards: []outcome.Breach{}, Steps: []FileStep{}, Missing: []FileStep{}, Held: []FileStep{},
 	}
-	up := p.Uploads()
-	if limit > 0 && len(up) > limit {
-		up = up[:limit]
-	}
-	for _, s := range up {
-		f.Steps = append(f.Steps, p.fileStep(s))
-	}
-	slices.SortFunc(f.Steps, func(a, b FileStep) int { return cmp.Compare(a.Email, b.Email) })
-	for i := range p.Steps {
+	for i := range p.Steps { // by address
 		switch s := &p.Steps[i]; {
-		case s.NewlyMissing && s.Outcome != outcome.Planned:
+		case s.Outcome == outcome.Planned:
+			f.Steps = append(f.Steps, p.fileStep(s))
+		case s.NewlyMissing:
 			f.Missing = append(f.Missing, p.fileStep(s))
 		case s.Reason == outcome.SharedImage:
 			f.Held = append(f.Held, p.fileStep(s))
@@ -120,8 +112,7 @@ func digest(v any) string {
 	if err != nil {
 		panic(err) // texts, numbers and times that came from the state or from JSON
 	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
+	return Sum(data)
 }
 
 // Encode writes f, with its checksum.

@@ -13,7 +13,7 @@ import (
 
 // A plan that anybody edited, whichever field it is, is refused.
 func TestEditedFile(t *testing.T) {
-	f := build(&Policy{}, &Scope{}, ann(func(w *Work) { w.Photo.SHA256 = "h2" })).File(0)
+	f := build(&Policy{}, &Scope{}, ann(func(w *Work) { w.Photo.SHA256 = "h2" })).File()
 	s := f.Steps[0]
 	s.Refused, s.Shared = "empty", 3
 	f.Missing, f.Held = append(f.Missing, s), append(f.Held, s)
@@ -52,7 +52,7 @@ func TestEditedFile(t *testing.T) {
 // What Decode accepts is what Encode would write: nothing in it is lost or invented.
 func FuzzDecode(f *testing.F) {
 	var b bytes.Buffer
-	if err := build(&Policy{}, &Scope{}, ann(func(w *Work) { w.Photo.SHA256 = "h2" })).File(0).Encode(&b); err != nil {
+	if err := build(&Policy{}, &Scope{}, ann(func(w *Work) { w.Photo.SHA256 = "h2" })).File().Encode(&b); err != nil {
 		f.Fatal(err)
 	}
 	for _, seed := range []string{b.String(), "[]", "7", "null", "{}", `{"schema_version":1,"plan_id":"a","steps":[]}`, `{"schema_version":2}`} {

@@ -22,6 +22,9 @@ type Facts struct {
 	// Domains counts the people with a photo who are no user, by the domain of their
 	// address. UserDomains counts the users that this run saw.
 	Domains, UserDomains map[string]int
+	// Drifted counts the users whose picture drifted and is sent again, Unstable those
+	// for whom that stops because Smartsheet shows another image id after every upload.
+	Drifted, Unstable int
 }
 
 // NewFacts returns the facts of what each source listed, with nobody counted yet.
@@ -52,6 +55,11 @@ func (f *Facts) work(r *Rules, s *Step) {
 	f.People++
 	w, has := s.Work, s.HasPhoto()
 	f.candidates(&w.Joined, w.winner(), has && s.Reason != outcome.NoPhoto, w.Photo != nil || !w.Moved())
+	if s.Reason == outcome.Drifted {
+		f.Drifted++
+	} else if r.enforced(s) {
+		f.Unstable++
+	}
 	switch {
 	case !has, w.Reserved, r.Policy.LeavesOut(&w.Joined):
 	case len(w.Users) > 0:
@@ -118,7 +126,15 @@ func Findings(f Facts) []outcome.Finding {
 	for _, s := range f.Sources {
 		fs = append(fs, s.findings()...)
 	}
-	return append(fs, f.inSmartsheet()...)
+	fs = append(fs, f.inSmartsheet()...)
+	if f.Unstable > 0 && f.Drifted == 0 {
+		fs = append(fs, outcome.Finding{
+			Code: outcome.ImageIDsNotStable, Severity: outcome.Attention, Count: f.Unstable,
+			Message: fmt.Sprintf("policy.existing is enforce, and Smartsheet shows another image id for each of %s users after every upload", outcome.Number(f.Unstable)),
+			Hint:    "image ids are not stable here: use policy.existing: on_source_change",
+		})
+	}
+	return fs
 }
 
 func (s SourceFacts) findings() (fs []outcome.Finding) {

@@ -94,22 +94,8 @@ func (p *Plan) Limit(n int) {
 		return
 	}
 	for _, s := range up[n:] {
-		s.Outcome, s.Why, s.Left = outcome.Unfinished, "left by --limit", true
+		s.Outcome, s.Why = outcome.Unfinished, "left by --limit"
 	}
-}
-
-// Drifts counts the users for whom enforcing stops because Smartsheet shows another
-// image id after every upload, and those whose picture drifted and is sent again.
-func (p *Plan) Drifts() (stopped, drifted int) {
-	for i := range p.Steps {
-		switch s := &p.Steps[i]; {
-		case s.Reason == outcome.Drifted:
-			drifted++
-		case p.rules.enforced(s):
-			stopped++
-		}
-	}
-	return stopped, drifted
 }
 
 // Renew decides a planned step once more, about a user who was looked at again; the

@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +28,6 @@ type Step struct {
 
 	Missing      int  // complete runs in a row without the photo, this one included
 	NewlyMissing bool // the last run still saw the photo
-	Left         bool // --limit leaves it to a later run
 	Lost         bool // the picture on the last user is not our concern any more
 	Forget       bool // the row of people is not needed any more
 
@@ -134,8 +131,7 @@ func (s *Step) reportDigest() string {
 	default:
 		return ""
 	}
-	sum := sha256.Sum256([]byte(string(s.Reason) + "\n" + about))
-	return hex.EncodeToString(sum[:8])
+	return Sum([]byte(string(s.Reason) + "\n" + about))[:16]
 }
 
 // reported reports whether an earlier report said the same of the person.

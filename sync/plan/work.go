@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +31,12 @@ type User struct {
 
 // Domain is the part of an address behind the @.
 func Domain(email string) string { return email[strings.LastIndexByte(email, '@')+1:] }
+
+// Sum is the SHA-256 of data, hex.
+func Sum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
 
 // Work is one person of whom the run may have something to do, with what is known so
 // far. Each stage of a run fills in its part.

@@ -11,6 +11,7 @@ import (
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
+	"photosync/sync/plan"
 	"photosync/sync/report"
 )
 
@@ -33,7 +34,7 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 	if err != nil {
 		return a.unprepared(ctx, err)
 	}
-	if a.sum = hash(a.pic.Data); s.Promised != "" && a.sum != s.Promised {
+	if a.sum = plan.Sum(a.pic.Data); s.Promised != "" && a.sum != s.Promised {
 		a.moved()
 		return learn
 	}
@@ -90,7 +91,7 @@ func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 	case got.Emails != nil && !slices.Contains(got.Emails, s.To.Via) && slices.Contains(slices.Concat(c.Own, c.Aliases), s.To.Via):
 		return nil, errElsewhere
 	}
-	a.source = hash(got.Data)
+	a.source = plan.Sum(got.Data)
 	return got.Data, nil
 }
 

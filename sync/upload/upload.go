@@ -16,8 +16,6 @@ package upload
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"sync"
@@ -198,9 +196,4 @@ func (p *Pool) finish() error {
 		return nil
 	}
 	return p.State.Write(c)
-}
-
-func hash(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
 }

@@ -89,7 +89,7 @@ func (s *side) run(t *testing.T, change func(*plan.Work)) (report.Item, error) {
 	}
 	j, _ := people.Holder("ann@x")
 	s.now = plan.User{ID: 101, Email: "ann@x", Via: "ann@x", Active: true, ImageID: "i0", Seen: time.Now()}
-	w := &plan.Work{Joined: j, Users: []plan.User{s.now}, Photo: &plan.Photo{SHA256: hash(pic.Bytes())}}
+	w := &plan.Work{Joined: j, Users: []plan.User{s.now}, Photo: &plan.Photo{SHA256: plan.Sum(pic.Bytes())}}
 	if change != nil {
 		change(w)
 	}
