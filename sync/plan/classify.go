@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -28,23 +29,12 @@ func NewRules(srcs []sources.Named, p *Policy, s *Scope) *Rules {
 // mark is what a look at the sources is recognised by in the next run. The zero mark
 // stands for nothing: only reading tells.
 type mark struct {
-	// stamp stands for the change marks of the candidates up to the one that counts.
-	// A photo that appears at a source of higher precedence changes it too.
-	stamp [16]byte
-	// fingerprint stands for everything that a decision rests on: the stamp, the
-	// addresses and the policy. As long as it is the same, there is nothing to do.
-	fingerprint state.Fingerprint
+	stamp       string            // of the candidates up to the one that counts: their change marks
+	fingerprint state.Fingerprint // of all that a decision rests on: the stamp, the addresses, the policy
 }
 
-// text is the stamp as a row keeps it; empty: only reading tells.
-func (m mark) text() string {
-	if m == (mark{}) {
-		return ""
-	}
-	return hex.EncodeToString(m.stamp[:])
-}
-
-// mark returns the mark of a person whose candidate at index winner counts.
+// mark returns the mark of a person whose candidate at index winner counts. A photo that
+// appears at a source of higher precedence changes it too.
 func (r *Rules) mark(j *sources.Joined, winner int) mark {
 	var room [512]byte
 	b := room[:0]
@@ -53,11 +43,7 @@ func (r *Rules) mark(j *sources.Joined, winner int) mark {
 			return mark{}
 		}
 		b = appendText(b, r.Sources[c.Source].Name)
-		if c.Ref.Key != "" {
-			b = appendText(b, c.Ref.Key)
-		} else {
-			b = appendText(b, c.Ref.Name)
-		}
+		b = appendText(b, cmp.Or(c.Ref.Key, c.Ref.Name))
 		b = append(appendText(b, c.Stamp), byte(c.HasPhoto))
 	}
 	stamp := sha256.Sum256(b)
@@ -69,7 +55,7 @@ func (r *Rules) mark(j *sources.Joined, winner int) mark {
 		}
 	}
 	all := sha256.Sum256(b)
-	return mark{stamp: [16]byte(stamp[:]), fingerprint: state.Fingerprint(all[:])}
+	return mark{stamp: hex.EncodeToString(stamp[:16]), fingerprint: state.Fingerprint(all[:])}
 }
 
 func appendText(b []byte, s string) []byte {
@@ -164,7 +150,7 @@ func (r *Rules) row(s *Step) state.Person {
 	if s.Photo != nil && (s.Photo.Moved || s.Photo.SHA256 == "" && s.Photo.Err != nil) {
 		m = mark{}
 	}
-	row.Stamp = m.text()
+	row.Stamp = m.stamp
 	if s.Settle && s.Outcome == outcome.Skipped {
 		row.Fingerprint, row.Note = m.fingerprint, uint8(max(0, slices.Index(notes, s.Reason)))
 	}

@@ -121,7 +121,7 @@ func TestDecide(t *testing.T) {
 		"none at the last look": {func(w *Work) {
 			w.Photo, w.Candidates[0].HasPhoto, w.Row.SourceSHA256 = nil, sources.Unknown, ""
 			w.mark = NewRules([]sources.Named{{Name: "hr"}}, &Policy{}, &Scope{}).mark(&w.Joined, 0)
-			w.Row.Stamp = w.mark.text()
+			w.Row.Stamp = w.mark.stamp
 		}, all("no_photo skipped")},
 		"a picture to be ignored": {func(w *Work) { w.Photo.SHA256 = "silhouette" }, all("no_photo skipped")},
 	} {

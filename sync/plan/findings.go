@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -111,22 +112,23 @@ func (s *SourceFacts) Add(listed sources.Presence, has, unread bool) {
 }
 
 const (
-	// fewPercent of the people with a photo are hardly anybody.
-	fewPercent = 2
-	// manyPeople is how many there must be before "hardly anybody" means anything.
-	manyPeople = 50
-	// shown is how many examples stand in a sentence.
-	shown = 3
+	fewPercent = 2  // of the people with a photo are hardly anybody
+	manyPeople = 50 // below this many "hardly anybody" means nothing
+	shown      = 3  // examples that stand in a sentence
 )
 
 // Findings says what of a whole run needs a human, the most important first. It is
 // decided by the same rules in a run and in a check.
-func Findings(f Facts) []outcome.Finding {
-	fs := []outcome.Finding{}
+func Findings(f Facts) (fs []outcome.Finding) {
 	for _, s := range f.Sources {
-		fs = append(fs, s.findings()...)
+		for _, x := range s.findings() {
+			x.Source = s.Name
+			fs = append(fs, x)
+		}
 	}
-	fs = append(fs, f.inSmartsheet()...)
+	if few := f.WithPhoto >= manyPeople && 100*f.Matched < fewPercent*f.WithPhoto; f.WithPhoto > 0 && (f.Matched == 0 || few) {
+		fs = append(fs, f.inSmartsheet())
+	}
 	if f.Unstable > 0 && f.Drifted == 0 {
 		fs = append(fs, outcome.Finding{
 			Code: outcome.ImageIDsNotStable, Severity: outcome.Attention, Count: f.Unstable,
@@ -138,118 +140,100 @@ func Findings(f Facts) []outcome.Finding {
 }
 
 func (s SourceFacts) findings() (fs []outcome.Finding) {
-	add := func(f outcome.Finding) { f.Source = s.Name; fs = append(fs, f) }
+	people := fmt.Sprintf("source %q lists %s people", s.Name, outcome.Number(s.People))
 	if len(s.Unnamed) > 0 {
-		add(s.unnamed())
+		fs = append(fs, s.unnamed())
 	}
 	switch {
 	case s.People == 0 && len(s.Unnamed) == 0 && !s.MayBeEmpty:
-		add(outcome.Finding{
-			Code: outcome.NobodyListed, Severity: outcome.Attention, Of: s.Entries,
-			Message: fmt.Sprintf("source %q lists nobody", s.Name), Hint: s.emptyHint(),
+		hint := "check base_dn and filter: photosync check shows what they find. If the source is meant to be empty, set may_be_empty: true"
+		if s.Type == "folder" {
+			hint = "check path: is the share mounted, is it the right folder, does recursive have to be true? If the folder is meant to be empty, set may_be_empty: true"
+		}
+		return append(fs, outcome.Finding{
+			Code: outcome.NobodyListed, Severity: outcome.Attention, Of: s.Entries, Message: fmt.Sprintf("source %q lists nobody", s.Name), Hint: hint,
 		})
 	case s.People == 0 || s.WithPhoto > 0 || s.Unknown > 0 && !s.NoPhotos:
 	case s.Hidden > 0:
-		add(outcome.Finding{
+		return append(fs, outcome.Finding{
 			Code: outcome.NobodysPhotoReadable, Severity: outcome.Attention, Count: s.Hidden, Of: s.People,
-			Message: fmt.Sprintf("source %q lists %s people, and shows nobody's photo, though %s have one", s.Name, outcome.Number(s.People), outcome.Number(s.Hidden)),
+			Message: fmt.Sprintf("%s, and shows nobody's photo, though %s have one", people, outcome.Number(s.Hidden)),
 			Hint:    "give the account that photosync binds with the right to read the photo attribute",
 		})
 	case !s.MayBeEmpty:
-		add(outcome.Finding{
-			Code: outcome.NobodyWithPhoto, Severity: outcome.Attention, Of: s.People,
-			Message: fmt.Sprintf("source %q lists %s people, none of them with a photo", s.Name, outcome.Number(s.People)),
-			Hint:    "check photo_attributes: which attribute holds the photo, and may the bind account read it? photosync explain EMAIL shows one entry",
+		return append(fs, outcome.Finding{
+			Code: outcome.NobodyWithPhoto, Severity: outcome.Attention, Of: s.People, Message: people + ", none of them with a photo",
+			Hint: "check photo_attributes: which attribute holds the photo, and may the bind account read it? photosync explain EMAIL shows one entry",
 		})
 	}
 	return fs
 }
 
-func (s SourceFacts) emptyHint() string {
-	if s.Type == "folder" {
-		return "check path: is the share mounted, is it the right folder, does recursive have to be true? If the folder is meant to be empty, set may_be_empty: true"
-	}
-	return "check base_dn and filter: photosync check shows what they find. If the source is meant to be empty, set may_be_empty: true"
-}
-
 // unnamed is about files or entries that name nobody. A few of them are normal life.
 func (s SourceFacts) unnamed() outcome.Finding {
-	n := len(s.Unnamed)
-	of := max(s.People+n, n)
-	f := outcome.Finding{
-		Code: outcome.EntriesWithoutAddress, Severity: outcome.Notice, Count: n, Of: of, Examples: s.Unnamed,
-		Message: fmt.Sprintf("%s of %s entries of source %q have no usable address, such as %s", outcome.Number(n), outcome.Number(of), s.Name, examples(s.Unnamed)),
-		Hint:    "check email_attributes: which attribute holds the address? Accounts without a mailbox can be left out with filter",
+	var quoted []string
+	for _, n := range s.Unnamed[:min(len(s.Unnamed), shown)] {
+		if !strings.HasPrefix(n, `"`) { // a source quotes names that are not printable
+			n = fmt.Sprintf("%q", n)
+		}
+		quoted = append(quoted, n)
 	}
+	n := len(s.Unnamed)
+	f := outcome.Finding{
+		Code: outcome.EntriesWithoutAddress, Severity: outcome.Notice, Count: n, Of: s.People + n, Examples: s.Unnamed,
+		Hint: "check email_attributes: which attribute holds the address? Accounts without a mailbox can be left out with filter",
+	}
+	text := "%s of %s entries of source %q have no usable address, such as %s"
 	if s.Type == "folder" {
-		f.Code = outcome.FilesNameNobody
-		f.Message = fmt.Sprintf("%s of %s files of source %q are not named after an address, such as %s", outcome.Number(n), outcome.Number(of), s.Name, examples(s.Unnamed))
+		f.Code, text = outcome.FilesNameNobody, "%s of %s files of source %q are not named after an address, such as %s"
 		f.Hint = "name each file after the person's address, such as ann@example.com.jpg, or give mapping_file a list of file names and addresses"
 		if numbers(s.Unnamed) {
 			f.Hint = "these look like employee numbers: mapping_file takes a list that gives each number its address"
 		}
 	}
-	if 2*n >= of {
+	f.Message = fmt.Sprintf(text, outcome.Number(n), outcome.Number(f.Of), s.Name, strings.Join(quoted, ", "))
+	if 2*n >= f.Of {
 		f.Severity = outcome.Attention
 	}
 	return f
 }
 
-// numbers reports whether most names are digits, but for an ending and a short prefix.
+// number is a file named by an employee number: some digits, and perhaps a letter or two.
+var number = regexp.MustCompile(`^(.*/)?[A-Za-z]{0,2}[0-9]{3,}(\.[^./]*)?$`)
+
+// numbers reports whether most names are employee numbers.
 func numbers(names []string) bool {
 	n := 0
 	for _, name := range names {
-		base := name[strings.LastIndexByte(name, '/')+1:]
-		if i := strings.LastIndexByte(base, '.'); i > 0 {
-			base = base[:i]
-		}
-		digits := strings.TrimLeft(base, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-		if len(digits) >= 3 && len(base)-len(digits) <= 2 && strings.Trim(digits, "0123456789") == "" {
+		if number.MatchString(name) {
 			n++
 		}
 	}
 	return 2*n > len(names)
 }
 
-func examples(names []string) string {
-	var quoted []string
-	for _, n := range names[:min(len(names), shown)] {
-		if !strings.HasPrefix(n, `"`) { // a source quotes names that are not printable
-			n = fmt.Sprintf("%q", n)
-		}
-		quoted = append(quoted, n)
-	}
-	return strings.Join(quoted, ", ")
-}
-
-func (f Facts) inSmartsheet() []outcome.Finding {
-	few := f.WithPhoto >= manyPeople && 100*f.Matched < fewPercent*f.WithPhoto
-	if f.WithPhoto == 0 || f.Matched > 0 && !few {
-		return nil
-	}
+// inSmartsheet is about people with a photo of whom hardly anybody is a user.
+func (f Facts) inSmartsheet() outcome.Finding {
+	people := outcome.Number(f.WithPhoto)
 	out := outcome.Finding{
 		Code: outcome.NobodyInSmartsheet, Severity: outcome.Attention, Count: f.WithPhoto - f.Matched, Of: f.WithPhoto,
-		Message: fmt.Sprintf("none of the %s people with a photo is in Smartsheet", outcome.Number(f.WithPhoto)),
+		Message: fmt.Sprintf("none of the %s people with a photo is in Smartsheet", people),
 		Hint:    "check that the token belongs to the right account, and that the addresses are those that Smartsheet lists",
 	}
-	if f.WithPhoto == 1 {
+	switch {
+	case f.WithPhoto == 1:
 		out.Message = "the only person with a photo is not in Smartsheet"
-	}
-	if f.Matched > 0 {
+	case f.Matched == 1:
+		out.Code, out.Message = outcome.FewInSmartsheet, fmt.Sprintf("only 1 of the %s people with a photo is in Smartsheet", people)
+	case f.Matched > 0:
 		out.Code = outcome.FewInSmartsheet
-		verb := "are"
-		if f.Matched == 1 {
-			verb = "is"
-		}
-		out.Message = fmt.Sprintf("only %s of the %s people with a photo %s in Smartsheet", outcome.Number(f.Matched), outcome.Number(f.WithPhoto), verb)
+		out.Message = fmt.Sprintf("only %s of the %s people with a photo are in Smartsheet", outcome.Number(f.Matched), people)
 	}
-	here, there := most(f.Domains), most(f.UserDomains)
-	if here == "" || there == "" || here == there {
-		return []outcome.Finding{out}
+	if here, there := most(f.Domains), most(f.UserDomains); here != "" && there != "" && here != there {
+		out.Message += fmt.Sprintf(": their addresses end in @%s, those of the users in @%s", here, there)
+		out.Hint = fmt.Sprintf("if these are the same people, join them with match: {domains: {%s: %s}}", here, there)
 	}
-	out.Message += fmt.Sprintf(": their addresses end in @%s, those of the users in @%s", here, there)
-	out.Hint = fmt.Sprintf("if these are the same people, join them with match: {domains: {%s: %s}}", here, there)
-	return []outcome.Finding{out}
+	return out
 }
 
 // most is the domain that counts most; the first by name among equals.

@@ -69,10 +69,8 @@ func (p *Plan) id() string {
 	return hex.EncodeToString(h.Sum(nil)[:6])
 }
 
-// Uploads returns the steps that upload something, the most urgent first: users
-// without a picture of ours, then other photos, then placeholders; among equals those
-// for whom nothing was tried for the longest time. So what fails every time keeps
-// nobody waiting.
+// Uploads returns the steps that upload something, the most urgent first. What fails
+// every time keeps nobody waiting.
 func (p *Plan) Uploads() []*Step {
 	var up []*Step
 	for i := range p.Steps {
@@ -81,7 +79,9 @@ func (p *Plan) Uploads() []*Step {
 		}
 	}
 	slices.SortStableFunc(up, func(a, b *Step) int {
-		return cmp.Or(cmp.Compare(a.urgency(), b.urgency()), a.tried().Compare(b.tried()))
+		x, xTried := a.urgency()
+		y, yTried := b.urgency()
+		return cmp.Or(cmp.Compare(x, y), xTried.Compare(yTried))
 	})
 	return up
 }

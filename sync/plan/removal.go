@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"photosync/sources"
-	"photosync/state"
 	"photosync/sync/outcome"
 )
 
@@ -17,12 +16,8 @@ import (
 // Removal says of a photo that we uploaded, and that the listing does not show any
 // more, whether it was removed.
 type Removal struct {
-	// Kept says why it is not taken for removed: the entry or the address is listed
-	// elsewhere. Empty: it was removed.
-	Kept string
-	// Shown says that the same picture is listed for somebody else: nothing takes its
-	// place as long as it is.
-	Shown bool
+	Kept  string // why it is not taken for removed: where its entry or address is listed
+	Shown bool   // the same picture is listed for somebody else: nothing takes its place
 }
 
 // MayBeRemoved reports whether a person without a photo had one that we uploaded to
@@ -49,54 +44,55 @@ func (r *Rules) removed(s Step) Step {
 	w, after := s.Work, r.Policy.RemovedAfter
 	switch {
 	case !w.MayBeRemoved():
-		s.Forget = w.Gone()
-		return s.noPhoto(!w.Gone())
+		s.Forget, s.Settle = w.Gone(), !w.Gone()
+		return s.skip(outcome.NoPhoto)
 	case r.Scope.Source != "" || w.Removal == nil: // it says nothing about who is missing
-		return s.noPhoto(false)
+		return s.skip(outcome.NoPhoto)
 	case w.Photo != nil && w.Listed() && !slices.Contains(r.Policy.Ignored, w.SHA256()):
 		s.Why = "the photo was listed, and was gone when it was to be read; the next run looks again"
-		return s.noPhoto(false)
+		return s.skip(outcome.NoPhoto)
 	case w.Removal.Kept != "" && w.Gone():
 		s.Why, s.Forget = w.Removal.Kept, true
 		return s.skip(outcome.Unchanged) // there is nothing to say of this address
 	case w.Removal.Kept != "":
 		s.Why = w.Removal.Kept
-		return s.noPhoto(true) // the picture is somebody else's concern now
+		return s.settle(outcome.NoPhoto) // the picture is somebody else's concern now
 	}
 	if s.Sent = w.Former; w.Removal.Shown && after > 0 {
 		s.Why = "the same picture is listed for somebody else; it stays in Smartsheet"
-		return s.noPhoto(false)
+		return s.skip(outcome.NoPhoto)
 	}
 	s.Missing = min(w.Former.Missing+1, max(after, 1))
 	s.NewlyMissing = w.Row.SourceSHA256 != ""
-	switch {
-	case after == 0 || s.Missing < after: // until then it is looked at in every run
-		s.Why = missingText(&s, after)
-		return s.noPhoto(after == 0)
-	case r.refused(w.Former, "") && !r.Scope.RetryFailed:
+	if after == 0 || s.Missing < after {
+		s.Settle = after == 0 // else it is looked at in every run
+		s.Why = "no source has a photo any more"
+		if s.Gone() {
+			s.Why = "in no source any more"
+		}
+		if after == 0 {
+			s.Why += "; the picture in Smartsheet stays"
+		} else {
+			s.Why += fmt.Sprintf(", for %d of %d complete runs; then a placeholder replaces the picture in Smartsheet", s.Missing, after)
+		}
+		return s.skip(outcome.NoPhoto)
+	}
+	if r.refused(w.Former, "") && !r.Scope.RetryFailed {
 		return s.skip(outcome.KnownBad)
 	}
 	return r.replace(s)
 }
 
-func (s Step) noPhoto(settled bool) Step {
-	s.Settle = settled
-	return s.skip(outcome.NoPhoto)
-}
-
 // replace decides whether a placeholder may take the place of the photo: the user of
 // the last look must still have one of the person's addresses and show our picture.
 func (r *Rules) replace(s Step) Step {
-	var found *User
-	for i := range s.Work.Users {
-		if s.Work.Users[i].ID == s.Work.LastUser() {
-			found = &s.Work.Users[i]
-		}
-	}
-	switch {
-	case found == nil:
+	at := slices.IndexFunc(s.Work.Users, func(u User) bool { return u.ID == s.Work.LastUser() })
+	if at < 0 {
 		s.Why = r.whereabouts(s.Work)
 		return s.lose(outcome.NotInSmartsheet)
+	}
+	found := &s.Work.Users[at]
+	switch {
 	case s.Sent.Intent != nil && found.ImageID != sentOf(s.Sent).ImageID:
 		s.Why = "the photo was removed at its source; nobody confirmed that the picture in Smartsheet is ours, and it stays"
 		return s.lose(outcome.UserChanged)
@@ -113,18 +109,6 @@ func (r *Rules) replace(s Step) Step {
 	return s.upload(outcome.Placeholder)
 }
 
-// missingText says what becomes of a picture whose photo is missing.
-func missingText(s *Step, removedAfter int) string {
-	text := "no source has a photo any more"
-	if s.Gone() {
-		text = "in no source any more"
-	}
-	if removedAfter > 0 {
-		return fmt.Sprintf("%s, for %d of %d complete runs; then a placeholder replaces the picture in Smartsheet", text, s.Missing, removedAfter)
-	}
-	return text + "; the picture in Smartsheet stays"
-}
-
 // Listed counts the listed people with a photo by what a picture of ours is recognised
 // by: its hash, the source's own key of its entry, and addresses. It has only what is
 // asked for: that of photos which may have been removed, and the hashes of uploads.
@@ -133,22 +117,37 @@ type Listed map[string]int
 func keyOf(source, key string) string { return "key of " + source + "\x00" + key }
 func addressOf(email string) string   { return "address " + email }
 
+// traces are what tells that the photo of w is still listed: the entry for which we
+// uploaded it and the one that had it at the last look, as it may have been created
+// anew; the user's address; the hashes of what the user may show of us. The address for
+// which it was sent stands for an entry without a key.
+func (r *Rules) traces(w *Work) (entry []string, user string, hashes []string) {
+	o, u := sentOf(w.Former).Origin, w.Former
+	if hashes = append(hashes, sentOf(u).SourceSHA256); u.Intent != nil {
+		o, hashes = u.Intent.Origin, append(hashes, u.Intent.SourceSHA256)
+	}
+	if o.Key != "" {
+		entry = append(entry, keyOf(o.Source, o.Key))
+	} else {
+		entry = append(entry, addressOf(o.Email))
+	}
+	if w.Row.Key != "" {
+		entry = append(entry, keyOf(w.Row.Source, w.Row.Key))
+	}
+	if seen, ok := r.Seen[w.LastUser()]; ok {
+		user = addressOf(seen.Email)
+	}
+	return entry, user, hashes
+}
+
 // NewListed asks for what decides about missing, and, with shared, for the hashes of
 // what may be uploaded to the people in ws.
 func (r *Rules) NewListed(ws, missing []*Work, shared bool) Listed {
 	l := Listed{}
 	for _, w := range missing {
-		for _, k := range w.keys() {
-			l[k] = 0
-		}
-		if o := origin(w.Former); o.Key == "" {
-			l[addressOf(o.Email)] = 0
-		}
-		if u, ok := r.Seen[w.LastUser()]; ok {
-			l[addressOf(u.Email)] = 0
-		}
-		for _, h := range hashes(w.Former) {
-			l[h] = 0
+		entry, user, hashes := r.traces(w)
+		for _, t := range slices.Concat(entry, []string{user}, hashes) {
+			l[t] = 0
 		}
 	}
 	for _, w := range ws {
@@ -162,7 +161,7 @@ func (r *Rules) NewListed(ws, missing []*Work, shared bool) Listed {
 // Count counts a listed person with a photo of this hash; empty: it is not known.
 func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 	seen := func(what string) {
-		if n, asked := l[what]; asked {
+		if n, asked := l[what]; asked && what != "" {
 			l[what] = n + 1
 		}
 	}
@@ -182,59 +181,30 @@ func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 // RemovalOf says whether the photo of w was removed.
 func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	m := &Removal{}
-	for _, h := range hashes(w.Former) {
-		m.Shown = m.Shown || listed[h] > 0
-	}
-	switch o := origin(w.Former); {
-	case slices.ContainsFunc(w.keys(), func(k string) bool { return listed[k] > 0 }):
-		m.Kept = "its entry is listed with a photo, under another address"
-	case o.Key == "" && listed[addressOf(o.Email)] > 0:
-		m.Kept = "its address is listed with a photo"
-	}
-	if u, ok := r.Seen[w.LastUser()]; ok && listed[addressOf(u.Email)] > 0 {
+	has := func(t string) bool { return t != "" && listed[t] > 0 }
+	entry, user, hashes := r.traces(w)
+	m.Shown = slices.ContainsFunc(hashes, has)
+	switch {
+	case has(user):
 		m.Kept = "the user has the address of somebody with a photo now"
+	case slices.ContainsFunc(entry, has):
+		m.Kept = "its entry or its address is listed with a photo"
 	}
 	return m
-}
-
-// keys are those of the entry whose photo we uploaded, and of the one that had it at the
-// last look: it may have been created anew.
-func (w *Work) keys() (ks []string) {
-	o := origin(w.Former)
-	for _, k := range [][2]string{{o.Source, o.Key}, {w.Row.Source, w.Row.Key}} {
-		if k[1] != "" {
-			ks = append(ks, keyOf(k[0], k[1]))
-		}
-	}
-	return ks
-}
-
-// origin is for whom we put a picture on a user, the last one that was announced.
-func origin(u *state.User) state.Origin {
-	if u.Intent != nil {
-		return u.Intent.Origin
-	}
-	return sentOf(u).Origin
 }
 
 // Addresses are those by which the person's user is looked up first. For somebody who is
 // not listed any more these are the key and the address for which the picture was sent.
 func (w *Work) Addresses() []string {
-	if w.Gone() && w.Former != nil && (w.Former.Intent != nil || w.Former.Sent != nil) {
-		if sentFor := origin(w.Former).Email; sentFor != w.Key() {
-			return []string{w.Key(), sentFor}
-		}
+	if !w.Gone() || w.Former == nil {
+		return w.Own
 	}
-	return w.Own
-}
-
-// hashes are those of the photos that the user may show of us.
-func hashes(u *state.User) (hs []string) {
-	if s := sentOf(u); s.SourceSHA256 != "" {
-		hs = append(hs, s.SourceSHA256)
+	sentFor := sentOf(w.Former).Email
+	if w.Former.Intent != nil {
+		sentFor = w.Former.Intent.Email
 	}
-	if u.Intent != nil && u.Intent.SourceSHA256 != "" {
-		hs = append(hs, u.Intent.SourceSHA256)
+	if sentFor == "" || sentFor == w.Key() {
+		return w.Own
 	}
-	return hs
+	return []string{w.Key(), sentFor}
 }

@@ -1,14 +1,19 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"photosync/sources"
 	"photosync/state"
+	"photosync/sync/outcome"
 )
 
 // MaxAge is how old the look at a user may be when a picture is sent to it.
@@ -16,17 +21,15 @@ const MaxAge = 5 * time.Minute
 
 // User is a Smartsheet user as it was seen in this run.
 type User struct {
-	ID      int64
-	Email   string // its own address, canonical
-	Name    string
-	ImageID string // of the picture that Smartsheet shows; empty: none
-	Active  bool
-	// External: the user belongs to another organisation, as far as Smartsheet says.
-	External  bool
-	Via       string // the person's address by which the user was found
-	Alternate bool   // Via is an alternate address of the user
-	// Seen is when Smartsheet was asked; zero: not in this run.
-	Seen time.Time
+	ID        int64
+	Email     string // its own address, canonical
+	Name      string
+	ImageID   string // of the picture that Smartsheet shows; empty: none
+	Active    bool
+	External  bool      // of another organisation, as far as Smartsheet says
+	Via       string    // the person's address by which the user was found
+	Alternate bool      // Via is an alternate address of the user
+	Seen      time.Time // when Smartsheet was asked; zero: not in this run
 }
 
 // Domain is the part of an address behind the @.
@@ -44,13 +47,11 @@ type Work struct {
 	sources.Joined               // the listing; no Candidates: the person is not listed any more
 	Row            *state.Person // what the last look settled; nil: nothing is remembered
 
-	// Matching.
-	LookUp bool     // the user has to be looked up before anything is decided
-	Users  []User   // that have one of the addresses, the best first; two equally good ones: a conflict
-	Tied   bool     // Users holds a conflict
-	Claims []string // of a conflict: further addresses of the user that other people have
-	// Unusable says why Smartsheet's entry for one of the addresses cannot be used.
-	Unusable string
+	LookUp   bool        // the user has to be looked up before anything is decided
+	Users    []User      // that have one of the addresses, the best first
+	Tied     bool        // several of Users are equally good: a conflict
+	Claims   []string    // of a conflict: further addresses of the user that other people have
+	Unusable string      // why Smartsheet's entry for one of the addresses cannot be used
 	Sent     *state.User // what we put on the user; nil: nothing
 	Photo    *Photo      // what reading showed; nil: not read
 	Removal  *Removal    // of a person without a photo, of whom we uploaded one
@@ -65,9 +66,7 @@ type Photo struct {
 	SHA256    string // of the bytes, hex; empty: no candidate has a photo, or Err
 	Err       error  // there is a photo, and it could not be read
 	Moved     bool   // the bytes are not, or not surely, those that the stamp stands for
-	// Elsewhere: when the photo was read, the entry did not have the address any more
-	// by which the user was found.
-	Elsewhere bool
+	Elsewhere bool   // the entry that was read has lost the address by which the user was found
 }
 
 // Key is the address under which state and report know the person.
@@ -100,7 +99,7 @@ func (w *Work) LastUser() int64 {
 // Moved reports whether the photo must be read: the change mark is not the one of the
 // last look, or proves nothing.
 func (w *Work) Moved() bool {
-	return w.Row == nil || w.mark.text() == "" || w.mark.text() != w.Row.Stamp
+	return w.Row == nil || w.mark.stamp == "" || w.mark.stamp != w.Row.Stamp
 }
 
 // HasNone reports whether the listing itself says that no candidate has a photo.
@@ -123,25 +122,19 @@ func (w *Work) allHidden() bool {
 // winner is the candidate whose photo counts: the one just read, or the one that the
 // last look settled on.
 func (w *Work) winner() int {
-	switch {
-	case w.Photo != nil:
-		return w.Photo.Candidate
-	case w.Row != nil:
+	if w.Photo == nil && w.Row != nil {
 		return winnerOf(w.Row.Winner, w.Candidates)
 	}
-	return 0
+	return cmp.Or(w.Photo, &Photo{}).Candidate
 }
 
 // SHA256 is the hash of the photo that counts, as far as it is known; empty: there is
 // none, or it was not read.
 func (w *Work) SHA256() string {
-	switch {
-	case w.Photo != nil:
-		return w.Photo.SHA256
-	case w.Row != nil && !w.Moved():
+	if w.Photo == nil && !w.Moved() {
 		return w.Row.SourceSHA256
 	}
-	return ""
+	return cmp.Or(w.Photo, &Photo{}).SHA256
 }
 
 // Candidate is the one whose photo counts; false for a person who is not listed.
@@ -150,4 +143,141 @@ func (w *Work) Candidate() (sources.Candidate, bool) {
 		return sources.Candidate{}, false
 	}
 	return w.Candidates[w.winner()], true
+}
+
+// Step is what a run does about one person, and why. On a first run there is one for
+// everybody in the company.
+type Step struct {
+	*Work
+	Reason  outcome.Reason
+	Outcome outcome.Outcome // Planned: to be uploaded; otherwise final
+	Why     string          // in words, where the reason alone does not say it; may be empty
+
+	To   *User       // whose picture it is about; nil: nobody's
+	Sent *state.User // what we put there before; nil: nothing
+
+	// Settle: the look at the sources came to its end, and its row is to be written. Of
+	// a step that is skipped, the row says that there is nothing to do, and why.
+	Settle bool
+
+	Missing      int  // complete runs in a row without the photo, this one included
+	NewlyMissing bool // the last run still saw the photo
+	Lost         bool // the picture on the last user is not our concern any more
+	Forget       bool // the row of people is not needed any more
+
+	Conflict []string // the candidates of an ambiguous person
+	Shared   int      // people with this picture, of one that is held for it
+	Reported bool     // an earlier report said the same of this person
+	Exact    bool     // of a plan that is applied: the photo must be the one that was planned
+	Promised string   // of a plan that is applied: SHA-256 of the picture; empty: not prepared
+}
+
+// UserID is whose picture the step is about; 0: nobody's.
+func (s *Step) UserID() int64 {
+	if s.To == nil {
+		return 0
+	}
+	return s.To.ID
+}
+
+func (s Step) skip(r outcome.Reason) Step {
+	s.Reason, s.Outcome = r, outcome.Skipped
+	return s
+}
+
+// settle skips s, and lets the next runs skip it too, until something moves.
+func (s Step) settle(r outcome.Reason) Step {
+	s.Settle = true
+	return s.skip(r)
+}
+
+func (s Step) upload(r outcome.Reason) Step {
+	s.Reason, s.Outcome = r, outcome.Planned
+	return s
+}
+
+// postpone leaves an upload to the next run.
+func (s Step) postpone(why string) Step {
+	s.Reason, s.Outcome, s.Why, s.Settle = newOrChanged(s.Sent), outcome.Unfinished, why, false
+	return s
+}
+
+func (s Step) ambiguous(candidates []string) Step {
+	s.Conflict, s.Settle = candidates, false
+	return s.skip(outcome.Ambiguous)
+}
+
+// lose ends the care for a picture that is not ours any more.
+func (s Step) lose(r outcome.Reason) Step {
+	s.Lost, s.Missing, s.Forget = true, 0, s.Gone()
+	return s.skip(r)
+}
+
+// Anew reports whether the picture is sent even if it is the same as last time.
+func (s *Step) Anew() bool {
+	return s.Reason == outcome.Forced || s.Reason == outcome.Placeholder || s.Reason == outcome.Drifted || s.Sent == nil || s.Sent.Sent == nil || s.Sent.Intent != nil || s.Sent.Failure != nil && !s.Sent.Failure.Final
+}
+
+// replaces reports whether the upload takes the place of a picture of ours. An upload
+// that was announced before and is sent again takes the place of nothing.
+func (s *Step) replaces() bool {
+	return s.Reason != outcome.Placeholder && s.Sent != nil && s.Sent.Sent != nil && s.Sent.Intent == nil
+}
+
+// urgency sorts uploads: users without a picture of ours, then new photos, then
+// placeholders; among equals those for whom something was last sent long ago, or never.
+func (s *Step) urgency() (class int, tried time.Time) {
+	if s.Sent != nil && s.Sent.Failure != nil {
+		tried = s.Sent.Failure.At
+	}
+	if sent := sentOf(s.Sent); sent.At.After(tried) {
+		tried = sent.At
+	}
+	switch {
+	case s.Reason == outcome.Placeholder:
+		return 2, tried
+	case s.Sent != nil && s.Sent.Sent != nil:
+		return 1, tried
+	}
+	return 0, tried
+}
+
+// reportDigest is short for what a report says of a person whom only a human can help:
+// as long as it is the same, it raises the exit code once.
+func (s *Step) reportDigest() string {
+	var about string
+	switch s.Reason {
+	case outcome.Ambiguous:
+		about = strings.Join(s.Conflict, "\n")
+	case outcome.SharedImage:
+		about = s.SHA256()
+	case outcome.Hidden:
+	default:
+		return ""
+	}
+	return Sum([]byte(string(s.Reason) + "\n" + about))[:16]
+}
+
+// reported reports whether an earlier report said the same of the person.
+func (s *Step) reported() bool {
+	return s.Row != nil && s.Row.Reported != "" && s.Row.Reported == s.reportDigest()
+}
+
+// Origin is for whom the step sends a picture, and ref the path or DN of the photo.
+func (r *Rules) Origin(s *Step) (o state.Origin, ref string) {
+	o.Email = s.Key()
+	if c, ok := s.Candidate(); ok {
+		o.Source, o.Key, ref = r.Sources[c.Source].Name, c.Ref.Key, c.Ref.Name
+	} else if s.Row != nil {
+		o.Source, o.Key, ref = s.Row.Source, s.Row.Key, s.Row.Ref
+	}
+	return o, ref
+}
+
+// entryName names an entry for people: "source: path or DN".
+func entryName(source, ref string) string {
+	if !norm.NFC.IsNormalString(ref) { // it may look like another's
+		ref = strconv.QuoteToASCII(ref)
+	}
+	return source + ": " + ref
 }

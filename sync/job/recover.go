@@ -1,0 +1,166 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"photosync/state"
+	"photosync/sync/outcome"
+	"photosync/sync/plan"
+	"photosync/sync/report"
+	"photosync/sync/upload"
+)
+
+// backupKey is the state's fact about how many runs in a row could not back it up.
+const backupKey = "backup_failed"
+
+// backupRuns is after how many such runs somebody is needed.
+const backupRuns = 3
+
+// Backup backs the state up after a good run. That it failed is a finding, which raises
+// the exit code from the third run on: until then a backup of the run before is there.
+func Backup(st *state.Store, rep *report.Report) error {
+	failed := 0
+	if _, err := st.Meta(backupKey, &failed); err != nil {
+		return err
+	}
+	err := st.Backup()
+	if err == nil {
+		if failed > 0 {
+			return st.SetMeta(backupKey, 0)
+		}
+		return nil
+	}
+	failed++
+	f := outcome.Finding{
+		Code: outcome.BackupFailing, Severity: outcome.Notice, Count: failed,
+		Message: fmt.Sprintf("the state could not be backed up (runs in a row: %d): %v", failed, err),
+		Hint:    "make room beside state.path, and let the user that runs photosync write there",
+	}
+	if failed >= backupRuns {
+		f.Severity = outcome.Attention
+	}
+	rep.Findings = append(rep.Findings, f)
+	if rep.NeedsSomebody() && (rep.Result == report.Success || rep.Result == report.NothingToDo) {
+		rep.Result, rep.FinishedAt = report.Partial, time.Now().UTC()
+	}
+	return st.SetMeta(backupKey, failed)
+}
+
+// Replay brings a state that was restored from its backup up to date with the reports
+// of the runs since then: the users that they uploaded pictures to, with the image ids
+// and hashes. It returns how many uploads the state did not know. An upload whose
+// answer is not clear counts as announced: what the user shows then counts as ours.
+func Replay(st *state.Store, reports []*report.Report) (uploads int, err error) {
+	rows := map[int64]state.User{}
+	for _, r := range slices.SortedFunc(slices.Values(reports), func(a, b *report.Report) int { return cmp.Compare(a.RunID, b.RunID) }) {
+		for i := range r.Items {
+			it := &r.Items[i]
+			if r.Mode == Plan || it.UserID == 0 || it.Image == nil || it.Attempts == 0 {
+				continue
+			}
+			u, known := rows[it.UserID]
+			if !known {
+				if u, _, err = st.User(it.UserID); err != nil {
+					return 0, err
+				}
+			}
+			if u.Sent == nil || r.FinishedAt.After(u.Sent.At) {
+				replay(&u, r, it)
+				rows[it.UserID] = u
+				uploads++
+			}
+		}
+	}
+	return uploads, st.Write(state.Change{Users: slices.Collect(maps.Values(rows))})
+}
+
+// replay puts into u what became of an upload.
+func replay(u *state.User, r *report.Report, it *report.Item) {
+	i := &state.Intent{
+		Origin:       state.Origin{Source: it.Source, Email: it.Email},
+		SourceSHA256: it.Image.SourceSHA256, UploadSHA256: it.Image.UploadSHA256, Rendering: r.Rendering,
+		RunID: r.RunID, At: r.FinishedAt, Placeholder: it.Reason == string(outcome.Placeholder),
+	}
+	if u.Sent != nil && u.Sent.Source == i.Source && u.Sent.Email == i.Email {
+		i.Key = u.Sent.Key
+	}
+	u.ID, u.Email = it.UserID, cmp.Or(u.Email, it.Email)
+	switch took := it.Outcome == string(outcome.Uploaded) || it.Outcome == string(outcome.PartialSuccess); {
+	case took && it.ImageID != "":
+		u.Sent, u.Intent, u.Failure = upload.Confirmed(i, it.ImageID), nil, nil
+	case u.Intent == nil:
+		u.Intent = i
+	}
+}
+
+// Adoption is what is to be remembered after the state was lost: users whose picture in
+// Smartsheet is taken for the one that we uploaded, and the people they are.
+type Adoption struct {
+	Users   []state.User
+	people  []state.Person // by the same index
+	account state.Account
+}
+
+// Adoptable finds whoever has a photo in a source, a picture in Smartsheet and no
+// upload on record. Nobody without a picture there is, nor whose photo would be
+// refused. Nothing is written.
+func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
+	j.How.Mode, j.How.Apply, j.How.Approve, j.Policy.Guards = Plan, nil, "", nil
+	j.Policy.Existing, j.Scope.Force, j.Scope.RetryFailed = plan.OnSourceChange, false, false
+	p, err := j.prepare(ctx, report.New(Plan, j.How.RunID, j.How.Version, time.Now().UTC()), nil)
+	if err != nil {
+		return nil, err
+	}
+	var steps []*plan.Step
+	byEmail := map[string]*plan.Step{}
+	for _, s := range p.plan.Uploads() {
+		if s.Reason == outcome.New && s.To.ImageID != "" && s.SHA256() != "" && (s.Sent == nil || s.Sent.Intent == nil) {
+			s.Exact = true // the bytes that were hashed, or none
+			steps, byEmail[s.Key()] = append(steps, s), s
+		}
+	}
+	items, err := j.pool(p).Preview(ctx, steps)
+	if err != nil {
+		return nil, err
+	}
+	a := &Adoption{account: p.account}
+	var rows state.Change
+	for _, it := range items {
+		if it.Outcome != string(outcome.Planned) || it.Image == nil {
+			continue
+		}
+		s := byEmail[it.Email]
+		o, _ := p.rules.Origin(s)
+		a.Users = append(a.Users, state.User{ID: s.To.ID, Email: s.To.Email, Sent: &state.Sent{
+			Origin: o, SourceSHA256: s.SHA256(), UploadSHA256: it.Image.UploadSHA256, Rendering: j.Policy.Rendering,
+			ImageID: s.To.ImageID, RunID: j.How.RunID, At: time.Now().UTC(), Adopted: true,
+		}})
+		p.plan.Tried(&rows, s, s.SHA256(), outcome.Unchanged)
+	}
+	a.people = rows.People
+	return a, nil
+}
+
+// Adopt remembers the adoption, all of it or, with an error, none. Users who got a
+// picture from us since are left out.
+func Adopt(st *state.Store, a *Adoption) (adopted int, err error) {
+	if err := st.Bind(a.account); err != nil {
+		return 0, err
+	}
+	var c state.Change
+	for i, u := range a.Users {
+		now, _, err := st.User(u.ID)
+		if err != nil {
+			return 0, err
+		}
+		if now.Sent == nil && now.Intent == nil {
+			c.Users, c.People = append(c.Users, u), append(c.People, a.people[i])
+		}
+	}
+	return len(c.Users), st.Write(c)
+}
