@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"photosync/state"
 	"photosync/sync/outcome"
@@ -39,15 +41,15 @@ func (e *WrongUserError) Hint() string {
 // failed is for an upload without a good answer.
 func (a *attempt) failed(ctx context.Context, err error) error {
 	class, it := smartsheet.Classify(err), &a.item
-	a.describe(err)
+	e := a.describe(err)
 	stopped := ctx.Err() != nil && class != smartsheet.Stop
 	switch {
 	case stopped:
-		it.Outcome, it.Hint = string(outcome.Unfinished), nextRun
+		a.end(outcome.Unfinished, it.Message, nextRun)
 	case class.Resumable(): // it is nobody's fault, and would not end for the others
 		it.Outcome = string(outcome.Unfinished)
 	case !class.EndsRun():
-		return a.failedAlone(ctx, err)
+		return a.failedAlone(ctx, e, err)
 	}
 	c := a.withdrawn()
 	if a.res.Unknown { // it may have arrived all the same
@@ -61,31 +63,37 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	return err
 }
 
-// describe puts an error into the item.
-func (a *attempt) describe(err error) {
-	it := &a.item
-	it.Outcome, it.Message, it.Hint = string(outcome.Failed), err.Error(), outcome.Hint(err)
+// describe puts an error into the item, and returns what Smartsheet said of it.
+func (a *attempt) describe(err error) *smartsheet.Error {
+	a.end(outcome.Failed, err.Error(), outcome.Hint(err))
 	e, ok := errors.AsType[*smartsheet.Error](err)
 	if !ok {
-		return
+		return &smartsheet.Error{}
 	}
-	it.Message = strings.TrimSpace(e.Message + " " + e.Detail)
-	if it.Message == "" && e.Err != nil {
-		it.Message = e.Err.Error()
+	if a.item.Message = strings.TrimSpace(e.Message + " " + e.Detail); a.item.Message == "" {
+		a.item.Message = earlier(e).Message
 	}
 	if e.Code != 0 {
-		it.ErrorCode = &e.Code
+		a.item.ErrorCode = &e.Code
 	}
 	if e.RefID != "" {
-		it.RefID = &e.RefID
+		a.item.RefID = &e.RefID
 	}
+	return e
+}
+
+// earlier is an attempt that failed, as the report has it.
+func earlier(e *smartsheet.Error) report.AttemptError {
+	out := report.AttemptError{HTTPStatus: e.Status, ErrorCode: e.Code, RefID: e.RefID, Message: e.Message}
+	if e.Message == "" && e.Err != nil {
+		out.Message = e.Err.Error()
+	}
+	return out
 }
 
 // failedAlone is for an upload that failed for this user alone.
-func (a *attempt) failedAlone(ctx context.Context, err error) error {
+func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err error) error {
 	it, s := &a.item, a.step
-	e, _ := errors.AsType[*smartsheet.Error](err)
-	e = cmp.Or(e, &smartsheet.Error{})
 	if a.res.Unknown && !errors.Is(err, smartsheet.ErrContradiction) { // which is a failure, whatever is shown
 		if u, lerr := a.Users.One(ctx, s.To.ID); lerr == nil && newPicture(s, u) {
 			return a.arrived(u.ImageID)
@@ -98,13 +106,10 @@ func (a *attempt) failedAlone(ctx context.Context, err error) error {
 		u.Intent = a.intent
 	}
 	a.refuse(u, false)
-	if err := a.recordUser(u, ""); err != nil {
-		return err
-	}
 	if smartsheet.Classify(err) == smartsheet.Permission && s.To.External {
 		it.Hint = "fix the rights: this user belongs to another organisation (isInternal is false), whose members alone can change it"
 	}
-	return stop
+	return cmp.Or(a.recordUser(u, ""), stop)
 }
 
 // newPicture reports whether a look after an upload that nobody answered shows another
@@ -116,16 +121,72 @@ func newPicture(s *plan.Step, u plan.User) bool {
 // arrived is for an upload that nobody answered, and whose picture is there.
 func (a *attempt) arrived(image string) error {
 	it := &a.item
-	e := report.AttemptError{HTTPStatus: it.HTTPStatus}
+	e := report.AttemptError{HTTPStatus: it.HTTPStatus, Message: "no usable answer, but Smartsheet shows a new picture: " + it.Message}
 	if it.ErrorCode != nil {
 		e.ErrorCode = *it.ErrorCode
 	}
 	if it.RefID != nil {
 		e.RefID = *it.RefID
 	}
-	it.Outcome, it.Hint, it.ImageID = string(outcome.Uploaded), "", image
-	it.Message = "no usable answer, but Smartsheet shows a new picture: " + it.Message
-	e.Message = it.Message
-	it.EarlierErrors = append(it.EarlierErrors, e)
+	it.EarlierErrors, it.Message, it.Hint, it.ImageID = append(it.EarlierErrors, e), e.Message, "", image
 	return a.sent(image)
+}
+
+// refusal is a photo that was refused in this run, perhaps for good.
+type refusal struct {
+	step    *plan.Step
+	source  string // hash of the photo
+	user    state.User
+	partial bool // Smartsheet took a part of it
+}
+
+func (a *attempt) refuse(u state.User, partial bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refused = append(a.refused, refusal{a.step, a.source, u, partial})
+}
+
+// failure completes f with what all failures have.
+func (a *attempt) failure(f state.Failure) *state.Failure {
+	f.Hash, f.Rendering, f.At, f.RunID, f.Count = a.source, a.Photos.Fingerprint(), time.Now().UTC(), a.RunID, 1
+	if sent := a.step.Sent; sent != nil && sent.Failure != nil && sent.Failure.Hash == a.source {
+		f.Count = sent.Failure.Count + 1
+	}
+	return &f
+}
+
+// codeText is an errorCode as the state keeps it; a gateway gives none.
+func codeText(code int) string {
+	if code == 0 {
+		return ""
+	}
+	return strconv.Itoa(code)
+}
+
+// manyPartial is how many people may be partially successful while nobody is wholly.
+// Then it is not about their photos.
+const manyPartial = 5
+
+// finish records which refusals are for good: those of photos while others got through.
+// What is the same for everybody, as headers and gateways are, is no photo's fault.
+func (p *Pool) finish() error {
+	n := map[outcome.Outcome]int{}
+	for _, it := range p.items {
+		n[outcome.Outcome(it.Outcome)]++
+	}
+	partialForAll := n[outcome.Uploaded] == 0 && n[outcome.PartialSuccess] >= manyPartial
+	var c state.Change
+	for _, r := range p.refused {
+		if r.partial && partialForAll || !r.partial && !p.refusals.Final(r.user.ID) {
+			continue
+		}
+		f := *r.user.Failure
+		f.Final, r.user.Failure = true, &f
+		c.Users = append(c.Users, r.user)
+		p.Plan.Tried(&c, r.step, r.source, outcome.KnownBad)
+	}
+	if len(c.Users) == 0 {
+		return nil
+	}
+	return p.State.Write(c)
 }

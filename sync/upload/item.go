@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -49,9 +50,7 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 		it.Message = fmt.Sprintf("%s people have this identical picture", outcome.Number(s.Shared))
 		it.Hint = "if it is a silhouette or a logo, put this line below match: ignore_pictures: [" + s.SHA256() + "]; if it is right, raise guard.max_shared"
 	case outcome.UserChanged:
-		if it.Message == "" {
-			it.Message = "policy.existing leaves the picture in Smartsheet alone"
-		}
+		it.Message = cmp.Or(it.Message, "policy.existing leaves the picture in Smartsheet alone")
 	case outcome.Ambiguous:
 		it.Message = fmt.Sprintf("%d candidates, and only a human can tell which is right", len(s.Conflict))
 		it.Hint = "leave only one of the candidates"
@@ -60,10 +59,4 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 		it.Hint = nextRun
 	}
 	return it
-}
-
-// stopped is for an upload that this run does not send any more.
-func (a *attempt) stopped() {
-	a.item = Item(a.Rules, a.step)
-	a.item.Outcome, a.item.Message, a.item.Hint = string(outcome.Unfinished), "stopped before this upload", nextRun
 }

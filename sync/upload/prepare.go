@@ -58,8 +58,8 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 
 // moved is for a picture that is not the one that the applied plan holds.
 func (a *attempt) moved() {
-	a.item.Reason, a.item.Outcome = string(outcome.HeldBack), string(outcome.Held)
-	a.item.Message, a.item.Hint = "the photo changed after the plan was made", "retry by itself: the next sync looks at it"
+	a.item.Reason = string(outcome.HeldBack)
+	a.end(outcome.Held, "the photo changed after the plan was made", "retry by itself: the next sync looks at it")
 }
 
 // placeholderEdge is the size of a placeholder in pixels, where larger ones are
@@ -105,24 +105,25 @@ func (a *attempt) unprepared(ctx context.Context, err error) (learn state.Change
 	bad, refused := errors.AsType[*photo.Error](err)
 	switch {
 	case ctx.Err() != nil:
-		a.stopped()
+		a.end(outcome.Unfinished, "stopped before this upload", nextRun)
 		return learn
 	case errors.Is(err, errElsewhere):
-		it.Outcome, it.Message, it.Hint = string(outcome.Unfinished), err.Error(), nextRun
+		a.end(outcome.Unfinished, err.Error(), nextRun)
 		return learn
 	case errors.Is(err, sources.ErrNoPhoto), errors.Is(err, sources.ErrGone): // the next run sees what it means
-		it.Reason, it.Outcome, it.Message = string(outcome.NoPhoto), string(outcome.Skipped), "gone since it was listed"
+		it.Reason = string(outcome.NoPhoto)
+		a.end(outcome.Skipped, "gone since it was listed", it.Hint)
 		return learn
 	case errors.Is(err, sources.ErrUnstable):
-		it.Reason, it.Outcome, it.Message, it.Hint = string(outcome.BeingWritten), string(outcome.Skipped), err.Error(), waitHint
+		it.Reason = string(outcome.BeingWritten)
+		a.end(outcome.Skipped, err.Error(), waitHint)
 		return learn
 	case !refused:
-		it.Outcome, it.Message = string(outcome.Failed), err.Error()
-		it.Hint = "fix the source: " + cmp.Or(outcome.Hint(err), "photosync could not read this photo; the next run tries again")
+		a.end(outcome.Failed, err.Error(), "fix the source: "+cmp.Or(outcome.Hint(err), "photosync could not read this photo; the next run tries again"))
 		return learn
 	}
-	it.Reason, it.Outcome = string(outcome.InvalidImage), string(outcome.Failed)
-	it.Code, it.Message, it.Hint = bad.Code, bad.Detail, bad.Hint()
+	it.Reason, it.Code = string(outcome.InvalidImage), bad.Code
+	a.end(outcome.Failed, bad.Detail, bad.Hint())
 	if unread {
 		it.Hint = "save the photo smaller at the source: no setting lets a larger one in"
 	}

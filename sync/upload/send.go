@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"photosync/sources"
@@ -27,6 +26,11 @@ type attempt struct {
 	intent *state.Intent           // as it was announced last
 	onWire bool                    // a request may have arrived, and no answer says so
 	res    smartsheet.UploadResult // of the last request
+}
+
+// end says what the attempt came to.
+func (a *attempt) end(o outcome.Outcome, message, hint string) {
+	a.item.Outcome, a.item.Message, a.item.Hint = string(o), message, hint
 }
 
 // carryOut carries out the step. Its error stops the whole run.
@@ -91,15 +95,19 @@ func (a *attempt) send(ctx context.Context) error {
 		}
 		var err error
 		a.res, err = a.Smartsheet.Upload(ctx, smartsheet.User{ID: s.To.ID, Email: s.To.Email}, img, s.To.Seen.Add(plan.MaxAge))
-		a.note()
 		a.onWire = a.onWire || a.res.Unknown
-		switch {
-		case err == nil:
+		a.item.Attempts += a.res.Attempts
+		a.item.HTTPStatus = a.res.HTTPStatus
+		for _, e := range a.res.Earlier {
+			a.item.EarlierErrors = append(a.item.EarlierErrors, earlier(e))
+			if last = nil; smartsheet.Classify(e).EndsRun() {
+				last = e
+			}
+		}
+		if err == nil {
 			return a.answered(ctx)
-		case !errors.Is(err, smartsheet.ErrTooLate):
+		} else if !errors.Is(err, smartsheet.ErrTooLate) {
 			return a.failed(ctx, err)
-		case len(a.res.Earlier) > 0 && smartsheet.Classify(a.res.Earlier[len(a.res.Earlier)-1]).EndsRun():
-			last = a.res.Earlier[len(a.res.Earlier)-1]
 		}
 		users, err := a.Users.Again(ctx, []*plan.Step{s})
 		if err != nil {
@@ -118,12 +126,11 @@ func (a *attempt) send(ctx context.Context) error {
 		a.res = smartsheet.UploadResult{Unknown: a.onWire}
 		return a.failed(ctx, last)
 	}
-	attempts, earlier := a.item.Attempts, a.item.EarlierErrors
-	if a.item = Item(a.Rules, s); s.Outcome == outcome.Planned {
-		a.stopped()
-		a.item.Message = "it waited for too long"
+	late := Item(a.Rules, s)
+	late.Attempts, late.EarlierErrors = a.item.Attempts, a.item.EarlierErrors
+	if a.item = late; s.Outcome == outcome.Planned {
+		a.end(outcome.Unfinished, "it waited for too long", nextRun)
 	}
-	a.item.Attempts, a.item.EarlierErrors = attempts, earlier
 	if a.onWire {
 		return nil // the intent stays: it may have arrived
 	}
@@ -174,50 +181,35 @@ func Confirmed(i *state.Intent, image string) *state.Sent {
 	}
 }
 
-// note keeps what the last request was.
-func (a *attempt) note() {
-	a.item.Attempts += a.res.Attempts
-	a.item.HTTPStatus = a.res.HTTPStatus
-	for _, e := range a.res.Earlier {
-		text := e.Message
-		if text == "" && e.Err != nil {
-			text = e.Err.Error()
-		}
-		a.item.EarlierErrors = append(a.item.EarlierErrors, report.AttemptError{HTTPStatus: e.Status, ErrorCode: e.Code, RefID: e.RefID, Message: text})
-	}
-}
-
 // answered is for an upload that the server took, wholly or in part.
 func (a *attempt) answered(ctx context.Context) error {
-	it := &a.item
-	it.Message, it.ResultCode = a.res.Message, a.res.ResultCode
-	for _, f := range a.res.FailedItems {
+	it, res := &a.item, &a.res
+	it.Message, it.ResultCode = res.Message, res.ResultCode
+	if it.RefID == nil && res.RefID != "" {
+		it.RefID = &res.RefID
+	}
+	for _, f := range res.FailedItems {
 		failed := report.FailedItem{Index: f.Index}
 		if f.Error != nil {
 			failed.ErrorCode, failed.RefID, failed.Message = &f.Error.Code, &f.Error.RefID, f.Error.Message
 		}
 		it.FailedItems = append(it.FailedItems, failed)
 	}
-	if it.RefID == nil && a.res.RefID != "" {
-		it.RefID = &a.res.RefID
-	}
 	image, err := a.confirm(ctx)
 	if err != nil {
-		it.Outcome, it.Message, it.Hint = string(outcome.Failed), err.Error(), outcome.Hint(err)
+		a.end(outcome.Failed, err.Error(), outcome.Hint(err))
 		u := a.row()
-		u.Intent = a.intent
-		u.Failure = a.failure(state.Failure{Message: it.Message, Status: a.res.HTTPStatus, RefID: a.res.RefID})
-		stop, _ := errors.AsType[*WrongUserError](err)
-		if err := a.record(state.Change{Users: []state.User{u}}); err != nil || stop == nil {
-			return err
+		u.Intent, u.Failure = a.intent, a.failure(state.Failure{Message: it.Message, Status: res.HTTPStatus, RefID: res.RefID})
+		_, stop := errors.AsType[*WrongUserError](err)
+		if rerr := a.record(state.Change{Users: []state.User{u}}); rerr != nil || !stop {
+			return rerr
 		}
-		return stop
+		return err
 	}
 	a.refusals.Passed(a.pic.ContentType())
-	if it.ImageID = image; a.res.Partial() {
+	if it.ImageID = image; res.Partial() {
 		return a.partial(image)
 	}
-	it.Outcome = string(outcome.Uploaded)
 	return a.sent(image)
 }
 
@@ -252,14 +244,14 @@ func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 
 // sent records a confirmed upload.
 func (a *attempt) sent(image string) error {
-	u := a.row()
-	drifts := 0
+	u, drifts := a.row(), 0
 	if a.step.Reason == outcome.Drifted && u.Sent != nil && u.Sent.UploadSHA256 == a.sum {
 		drifts = u.Drifts + 1
 	}
 	u.Sent = Confirmed(a.intent, image)
 	u.Sent.At = time.Now().UTC()
 	u.Intent, u.Failure, u.Missing, u.Drifts = nil, nil, a.step.Missing, drifts
+	a.item.Outcome = string(outcome.Uploaded)
 	return a.recordUser(u, outcome.Unchanged)
 }
 
@@ -267,55 +259,30 @@ func (a *attempt) sent(image string) error {
 // more; then they count as refused.
 func (a *attempt) partial(image string) error {
 	it, res := &a.item, &a.res
-	it.Outcome, it.Hint = string(outcome.PartialSuccess), "look at the person's picture in Smartsheet; the next run sends it again, once"
 	f := state.Failure{Message: res.Message, Status: res.HTTPStatus, RefID: res.RefID}
-	final := false // if others are wholly successful
+	hint, final := "look at the person's picture in Smartsheet; the next run sends it again, once", false
 	for _, item := range res.FailedItems {
 		if e := item.Error; e != nil {
 			it.ErrorCode, it.RefID = &e.Code, &e.RefID
 			as := smartsheet.Error{Status: res.HTTPStatus, Code: e.Code, RefID: e.RefID, Message: e.Message}
 			f = state.Failure{Code: codeText(e.Code), RefID: e.RefID, Status: res.HTTPStatus, Message: e.Message}
-			if final = as.Final(); final {
-				it.Hint = as.Hint()
+			if final = as.Final(); final { // if others are wholly successful
+				hint = as.Hint()
 			}
 			break
 		}
 	}
 	u := a.row()
-	u.Failure = a.failure(f)
-	if u.Failure.Count > 1 && !final {
+	if u.Failure = a.failure(f); u.Failure.Count > 1 && !final {
 		final = true
-		it.Hint = "look at the person's picture in Smartsheet: this was the second time; if it takes others, the same photo is not sent again until it changes"
+		hint = "look at the person's picture in Smartsheet: this was the second time; if it takes others, the same photo is not sent again until it changes"
 	}
 	// Whatever is shown now decides: a picture that comes later is the user's own.
 	if u.Intent = nil; image != "" && image != a.intent.Foreign {
 		u.Sent = Confirmed(a.intent, image)
 	}
-	if final {
+	if a.end(outcome.PartialSuccess, it.Message, hint); final {
 		a.refuse(u, true)
 	}
 	return a.recordUser(u, "")
-}
-
-func (a *attempt) refuse(u state.User, partial bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.refused = append(a.refused, refusal{a.step, a.source, u, partial})
-}
-
-// failure completes f with what all failures have.
-func (a *attempt) failure(f state.Failure) *state.Failure {
-	f.Hash, f.Rendering, f.At, f.RunID, f.Count = a.source, a.Photos.Fingerprint(), time.Now().UTC(), a.RunID, 1
-	if sent := a.step.Sent; sent != nil && sent.Failure != nil && sent.Failure.Hash == a.source {
-		f.Count = sent.Failure.Count + 1
-	}
-	return &f
-}
-
-// codeText is an errorCode as the state keeps it; a gateway gives none.
-func codeText(code int) string {
-	if code == 0 {
-		return ""
-	}
-	return strconv.Itoa(code)
 }

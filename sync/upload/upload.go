@@ -37,19 +37,15 @@ type Uploader interface {
 	Upload(ctx context.Context, u smartsheet.User, img smartsheet.Image, sendBefore time.Time) (smartsheet.UploadResult, error)
 }
 
-// Looker looks at users once more.
+// Looker looks at users once more: at those of steps, or at one by its id. The zero User
+// stands for one who is not there, or does not have the step's address any more.
 type Looker interface {
-	// Again returns how the users of steps are now; the zero User for one who does not
-	// have the step's address any more.
 	Again(ctx context.Context, steps []*plan.Step) ([]plan.User, error)
-	// One returns the user with an id; the zero User if there is none.
 	One(ctx context.Context, id int64) (plan.User, error)
 }
 
 // Recorder makes rows of the state durable.
-type Recorder interface {
-	Write(c state.Change) error
-}
+type Recorder interface{ Write(c state.Change) error }
 
 // Pool uploads.
 type Pool struct {
@@ -125,7 +121,7 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, look func(context.C
 		g.Go(func() (err error) {
 			start, a := time.Now(), &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
 			if gctx.Err() != nil {
-				a.stopped()
+				a.end(outcome.Unfinished, "stopped before this upload", nextRun)
 			} else {
 				err = one(a, gctx)
 				a.item.DurationMS = time.Since(start).Milliseconds()
@@ -160,40 +156,4 @@ func (p *Pool) freshen(ctx context.Context, next []*plan.Step) error {
 		p.Plan.Renew(s, users[i])
 	}
 	return nil
-}
-
-// refusal is a photo that was refused in this run, perhaps for good.
-type refusal struct {
-	step    *plan.Step
-	source  string // hash of the photo
-	user    state.User
-	partial bool // Smartsheet took a part of it
-}
-
-// manyPartial is how many people may be partially successful while nobody is wholly.
-// Then it is not about their photos.
-const manyPartial = 5
-
-// finish records which refusals are for good: those of photos while others got through.
-// What is the same for everybody, as headers and gateways are, is no photo's fault.
-func (p *Pool) finish() error {
-	n := map[outcome.Outcome]int{}
-	for _, it := range p.items {
-		n[outcome.Outcome(it.Outcome)]++
-	}
-	partialForAll := n[outcome.Uploaded] == 0 && n[outcome.PartialSuccess] >= manyPartial
-	var c state.Change
-	for _, r := range p.refused {
-		if r.partial && partialForAll || !r.partial && !p.refusals.Final(r.user.ID) {
-			continue
-		}
-		f := *r.user.Failure
-		f.Final, r.user.Failure = true, &f
-		c.Users = append(c.Users, r.user)
-		p.Plan.Tried(&c, r.step, r.source, outcome.KnownBad)
-	}
-	if len(c.Users) == 0 {
-		return nil
-	}
-	return p.State.Write(c)
 }
