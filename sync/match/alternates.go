@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"photosync/state"
 	"photosync/sync/plan"
 	"photosync/sync/smartsheet"
 )
@@ -22,8 +23,8 @@ const (
 	askAgain  = 30 * 24 * time.Hour // after which a user is asked once more
 )
 
-// AlternatesKey is the state's fact about the users who were asked.
-const AlternatesKey = "alternate_emails"
+// alternatesKey is the state's fact about the users who were asked.
+const alternatesKey = "alternate_emails"
 
 // remembered is that fact.
 type remembered struct {
@@ -35,12 +36,6 @@ type askedUser struct {
 	Email      string    `json:"email,omitempty"`      // canonical; only with Alternates
 	Alternates []string  `json:"alternates,omitempty"` // confirmed, canonical
 	Asked      time.Time `json:"asked"`
-}
-
-// Facts keeps facts about the whole state.
-type Facts interface {
-	Meta(name string, v any) (found bool, err error)
-	SetMeta(name string, v any) error
 }
 
 // alternates are the alternate addresses that are known.
@@ -55,31 +50,25 @@ type alternates struct {
 // UseAlternates makes alternate addresses count, from what earlier runs remembered.
 // listed reports whether somebody in the sources has an address: its user is matched
 // to nobody else. progress may be nil.
-func (us *Users) UseAlternates(facts Facts, now time.Time, listed func(email string) bool, progress func(done, all int)) error {
-	a := &alternates{now: now, listed: listed, progress: progress}
-	if _, err := facts.Meta(AlternatesKey, &a.remembered); err != nil {
-		return err
-	}
-	if a.Users == nil {
-		a.Users = map[int64]askedUser{}
-	}
-	us.alternates = a
-	return nil
+func (us *Users) UseAlternates(st *state.Store, now time.Time, listed func(email string) bool, progress func(done, all int)) error {
+	us.alternates = &alternates{remembered: remembered{Users: map[int64]askedUser{}}, now: now, listed: listed, progress: progress}
+	_, err := st.Meta(alternatesKey, &us.alternates.remembered)
+	return err
 }
 
 // SaveAlternates remembers who was asked.
-func (us *Users) SaveAlternates(facts Facts) error {
+func (us *Users) SaveAlternates(st *state.Store) error {
 	if a := us.alternates; a != nil && a.changed {
-		return facts.SetMeta(AlternatesKey, a.remembered)
+		return st.SetMeta(alternatesKey, a.remembered)
 	}
 	return nil
 }
 
 // ForgetAlternates forgets the users who were asked and have one of the addresses, and
 // reports whether there are any. A search that finds them again asks them again.
-func ForgetAlternates(facts Facts, write bool, emails ...string) (forgotten bool, err error) {
+func ForgetAlternates(st *state.Store, write bool, emails ...string) (forgotten bool, err error) {
 	var mem remembered
-	if _, err := facts.Meta(AlternatesKey, &mem); err != nil {
+	if _, err := st.Meta(alternatesKey, &mem); err != nil {
 		return false, err
 	}
 	before := len(mem.Users)
@@ -87,7 +76,7 @@ func ForgetAlternates(facts Facts, write bool, emails ...string) (forgotten bool
 		return slices.ContainsFunc(emails, func(e string) bool { return e == k.Email || slices.Contains(k.Alternates, e) })
 	})
 	if len(mem.Users) < before && write {
-		err = facts.SetMeta(AlternatesKey, mem)
+		err = st.SetMeta(alternatesKey, mem)
 	}
 	return len(mem.Users) < before, err
 }
@@ -151,7 +140,7 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 		}
 	}
 	for _, w := range ws {
-		choose(w, [...][]string{w.Own, w.Aliases}, func(e string, found func(plan.User)) {
+		choose(w, w.Own, func(e string, found func(plan.User)) {
 			for _, id := range byAlternate[e] {
 				u, seen := us.byID[id]
 				if !seen || a.listed(u.Email) {

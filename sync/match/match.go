@@ -9,12 +9,14 @@
 //	cyd@x   alias of the person, address of 104 → 104, unless an own address finds a user
 //	dan@x   own addresses of 105 and of 106     → a conflict: only a human can tell
 //
-// The package decides nothing about pictures; that is the plan's.
+// The package decides nothing about pictures; that is the plan's. It remembers nothing
+// of users but their alternate addresses, which cost a call each.
 package match
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -35,16 +37,15 @@ type Smartsheet interface {
 
 // Users are the users that a run has seen.
 type Users struct {
-	api     Smartsheet
-	byID    map[int64]plan.User
-	byEmail map[string][]int64
-	all     bool // everybody was listed
-
 	// NotUnderstood are the entries of Smartsheet's lists that cannot be used, and why.
 	NotUnderstood []string
-	unusable      map[string]string // why, by canonical address
 
-	alternates *alternates // nil: alternate addresses do not count
+	api        Smartsheet
+	byID       map[int64]plan.User
+	byEmail    map[string][]int64
+	unusable   map[string]string // why, by canonical address
+	all        bool              // everybody was listed
+	alternates *alternates       // nil: alternate addresses do not count
 }
 
 // New returns Users of whom nobody was seen yet.
@@ -103,31 +104,25 @@ func (us *Users) see(asked time.Time) func(smartsheet.User) error {
 	return func(w smartsheet.User) error {
 		u, err := user(w, asked)
 		if err != nil {
-			us.NotUnderstood = append(us.NotUnderstood, fmt.Sprintf("user %d %q: %v", w.ID, w.Email, err))
+			why := fmt.Sprintf("user %d %q: %v", w.ID, w.Email, err)
+			us.NotUnderstood = append(us.NotUnderstood, why)
 			if e, err := sources.Email(w.Email); err == nil {
-				us.unusable[e] = us.NotUnderstood[len(us.NotUnderstood)-1]
+				us.unusable[e] = why
 			}
 			return nil
 		}
-		us.add(u)
-		return nil
-	}
-}
-
-func (us *Users) add(u plan.User) {
-	if before, known := us.byID[u.ID]; known && before.Email != u.Email {
-		us.byEmail[before.Email] = slices.DeleteFunc(us.byEmail[before.Email], func(id int64) bool { return id == u.ID })
-	}
-	us.byID[u.ID] = u
-	if !slices.Contains(us.byEmail[u.Email], u.ID) {
+		before := us.byID[u.ID].Email
+		us.byEmail[before] = slices.DeleteFunc(us.byEmail[before], func(id int64) bool { return id == u.ID })
 		us.byEmail[u.Email] = append(us.byEmail[u.Email], u.ID)
+		us.byID[u.ID] = u
+		return nil
 	}
 }
 
 // user is w as the plan knows users.
 func user(w smartsheet.User, asked time.Time) (plan.User, error) {
 	if w.Unusable != "" {
-		return plan.User{}, fmt.Errorf("%s", w.Unusable)
+		return plan.User{}, errors.New(w.Unusable)
 	}
 	e, err := sources.Email(w.Email)
 	if err != nil {
@@ -154,10 +149,10 @@ func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
 				return err
 			}
 		}
-		for _, w := range open {
+		open = slices.DeleteFunc(open, func(w *plan.Work) bool {
 			us.Match(w)
-		}
-		open = slices.DeleteFunc(open, func(w *plan.Work) bool { return len(w.Users) > 0 })
+			return len(w.Users) > 0
+		})
 	}
 	if us.alternates == nil {
 		return nil
@@ -169,22 +164,20 @@ func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
 // first, and Tied if there are two equally good ones.
 func (us *Users) Match(w *plan.Work) {
 	w.Unusable = ""
-	for _, e := range slices.Concat(w.Addresses(), w.Aliases) {
+	choose(w, w.Addresses(), func(e string, found func(plan.User)) {
 		w.Unusable = cmp.Or(w.Unusable, us.unusable[e])
-	}
-	choose(w, [...][]string{w.Addresses(), w.Aliases}, func(e string, found func(plan.User)) {
 		for _, id := range us.byEmail[e] {
 			found(us.byID[id])
 		}
 	})
 }
 
-// choose gives w the users that find finds by the first addresses that lead to anybody:
-// an own address beats an alias, and an active user one who is not.
-func choose(w *plan.Work, addresses [2][]string, find func(email string, found func(plan.User))) {
+// choose gives w the users that find finds by its own addresses, or else by its aliases.
+// An active user beats one who is not.
+func choose(w *plan.Work, own []string, find func(email string, found func(plan.User))) {
 	w.Users = nil
-	for _, as := range addresses {
-		for _, e := range as {
+	for _, addresses := range [...][]string{own, w.Aliases} {
+		for _, e := range addresses {
 			find(e, func(u plan.User) {
 				u.Via = e
 				w.Users = append(w.Users, u)
@@ -194,11 +187,9 @@ func choose(w *plan.Work, addresses [2][]string, find func(email string, found f
 			break
 		}
 	}
+	rank := map[bool]int{true: 0, false: 1} // by Active
 	slices.SortStableFunc(w.Users, func(a, b plan.User) int {
-		if a.Active != b.Active {
-			return map[bool]int{true: -1, false: 1}[a.Active]
-		}
-		return cmp.Compare(a.ID, b.ID)
+		return cmp.Or(rank[a.Active]-rank[b.Active], cmp.Compare(a.ID, b.ID))
 	})
 	w.Users = slices.CompactFunc(w.Users, func(a, b plan.User) bool { return a.ID == b.ID })
 	w.Tied = len(w.Users) > 1 && w.Users[0].Active == w.Users[1].Active
@@ -207,24 +198,15 @@ func choose(w *plan.Work, addresses [2][]string, find func(email string, found f
 // Again looks the users of steps up once more and returns how each is now; the zero
 // User for one who does not have the step's address any more.
 func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, error) {
-	asked := time.Now()
 	var emails []string
 	for _, s := range steps {
 		if !s.To.Alternate {
 			emails = append(emails, s.To.Via)
 		}
 	}
-	byEmail := map[string][]plan.User{}
-	if len(emails) > 0 {
-		_, err := us.api.UsersByEmail(ctx, sources.Spellings(emails), func(w smartsheet.User) error {
-			if u, err := user(w, asked); err == nil {
-				byEmail[u.Email] = append(byEmail[u.Email], u)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
+	now := New(us.api)
+	if err := now.LookUp(ctx, emails); err != nil {
+		return nil, err
 	}
 	found := make([]plan.User, len(steps))
 	for i, s := range steps {
@@ -239,10 +221,10 @@ func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, er
 			}
 			continue
 		}
-		for _, u := range byEmail[to.Via] {
-			if u.ID == to.ID {
-				found[i], found[i].Via = u, to.Via
-			} else if u.Active { // a conflict, or a new owner
+		for _, id := range now.byEmail[to.Via] {
+			if id == to.ID {
+				found[i], found[i].Via = now.byID[id], to.Via
+			} else if now.byID[id].Active { // a conflict, or a new owner
 				found[i] = plan.User{}
 				break
 			}

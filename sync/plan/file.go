@@ -44,8 +44,8 @@ type Selection struct {
 	RetryFailed bool     `json:"retry_failed,omitempty"`
 }
 
-// FileStep is one person in a File. The user is named by id and address: a step is
-// refused when the id does not have the address any more.
+// FileStep is one person in a File. A step is refused when the user's id does not have
+// the address any more.
 type FileStep struct {
 	Email        string         `json:"email"`
 	UserID       int64          `json:"user_id,omitempty"`
@@ -81,29 +81,23 @@ func (p *Plan) File() *File {
 }
 
 func (p *Plan) fileStep(s *Step) FileStep {
-	f := FileStep{Email: s.Key(), UserID: s.UserID(), Reason: s.Reason, SourceSHA256: s.SHA256(), Record: fingerprint(s.Sent), Shared: s.Shared}
 	o, ref := p.rules.Origin(s)
-	f.Source, f.Ref = o.Source, ref
+	f := FileStep{
+		Email: s.Key(), UserID: s.UserID(), Reason: s.Reason, Source: o.Source, Ref: ref,
+		SourceSHA256: s.SHA256(), Record: record(s), Shared: s.Shared,
+	}
 	if s.To != nil {
 		f.UserEmail, f.ImageID = s.To.Email, s.To.ImageID
 	}
 	return f
 }
 
-// Prepared notes what preparing the picture of a step came to: the hash of what will
-// be sent, or the code of its refusal.
-func (f *File) Prepared(email, uploadSHA256, refused string) {
-	if i, ok := place(f.Steps, email); ok {
-		f.Steps[i].UploadSHA256, f.Steps[i].Refused = uploadSHA256, refused
-	}
-}
-
-// fingerprint is short for everything that we put on a user.
-func fingerprint(u *state.User) string {
-	if u == nil {
+// record is short for everything that we put on the user of s.
+func record(s *Step) string {
+	if s.Sent == nil {
 		return ""
 	}
-	return digest(u)[:12]
+	return digest(s.Sent)[:12]
 }
 
 // digest is the SHA-256 of v's JSON, hex.
@@ -115,6 +109,29 @@ func digest(v any) string {
 	return Sum(data)
 }
 
+func (f *File) checksum() string {
+	g := *f
+	g.Checksum = ""
+	return digest(g)[:32]
+}
+
+// Prepared notes what preparing the picture of a step came to: the hash of what will
+// be sent, or the code of its refusal.
+func (f *File) Prepared(email, uploadSHA256, refused string) {
+	if s := place(f.Steps, email); s != nil {
+		s.UploadSHA256, s.Refused = uploadSHA256, refused
+	}
+}
+
+// place finds a person among steps, which are sorted; nil: it is not there.
+func place(steps []FileStep, email string) *FileStep {
+	i, found := slices.BinarySearchFunc(steps, email, func(s FileStep, e string) int { return cmp.Compare(s.Email, e) })
+	if !found {
+		return nil
+	}
+	return &steps[i]
+}
+
 // Encode writes f, with its checksum.
 func (f *File) Encode(w io.Writer) error {
 	f.Checksum = f.checksum()
@@ -124,37 +141,24 @@ func (f *File) Encode(w io.Writer) error {
 	return e.Encode(f)
 }
 
-func (f *File) checksum() string {
-	g := *f
-	g.Checksum = ""
-	return digest(g)[:32]
-}
-
-// notPlan is the error for text that is no plan, without the names of Go types.
-func notPlan(err error) error {
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("it is no plan, or damaged: a %s does not belong at byte %d", e.Value, e.Offset)
-	}
-	return fmt.Errorf("it is no plan, or damaged: %w", err)
-}
-
 // Decode reads what Encode wrote.
 func Decode(data []byte) (*File, error) {
-	v := &File{}
-	if err := json.Unmarshal(data, v); err != nil {
-		return nil, notPlan(err)
-	}
+	f, strict := &File{}, json.NewDecoder(bytes.NewReader(data))
+	strict.DisallowUnknownFields() // what is not understood cannot be carried out exactly
+	err := json.Unmarshal(data, f)
 	switch {
-	case v.SchemaVersion > FileVersion:
-		return nil, fmt.Errorf("schema_version %d, and this photosync knows %d: apply it with the one that made it", v.SchemaVersion, FileVersion)
-	case v.SchemaVersion < 1 || v.PlanID == "" || v.Steps == nil:
+	case err == nil && f.SchemaVersion > FileVersion:
+		return nil, fmt.Errorf("schema_version %d, and this photosync knows %d: apply it with the one that made it", f.SchemaVersion, FileVersion)
+	case err == nil && (f.SchemaVersion < 1 || f.PlanID == "" || f.Steps == nil):
 		return nil, errors.New("it is no plan: photosync plan -o makes one")
+	case err == nil:
+		err = strict.Decode(&File{})
 	}
-	f := &File{}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields() // what is not understood cannot be carried out exactly
-	if err := d.Decode(f); err != nil {
-		return nil, notPlan(err)
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its own text names a type of Go
+		return nil, fmt.Errorf("it is no plan, or damaged: a %s does not belong at byte %d", e.Value, e.Offset)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("it is no plan, or damaged: %w", err)
 	}
 	for _, steps := range [][]FileStep{f.Steps, f.Missing} {
 		for i := range steps {
@@ -169,74 +173,61 @@ func Decode(data []byte) (*File, error) {
 	return f, nil
 }
 
-// place finds a person among steps, which are sorted.
-func place(steps []FileStep, email string) (at int, ok bool) {
-	return slices.BinarySearchFunc(steps, email, func(s FileStep, e string) int { return cmp.Compare(s.Email, e) })
-}
-
 // Keep leaves of the plan what f holds and what has not moved since: a step of f that
 // is not what it was is Held, and what f does not hold is skipped. runs are the runs
 // that applied f before and were stopped: what they did is not taken for a move. Keep
 // returns how many steps moved.
 func (p *Plan) Keep(f *File, runs []string) (moved int) {
 	seen := map[string]bool{}
+	leave := func(s *Step, o outcome.Outcome, why string) {
+		s.Reason, s.Outcome, s.Why, s.Settle, s.Lost, s.Forget = outcome.HeldBack, o, why, false, false, false
+	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		at, planned := place(f.Steps, s.Key())
 		seen[s.Key()] = true
-		switch {
-		case planned:
-			fs := &f.Steps[at]
-			if why := p.moved(fs, s, runs); why != "" {
+		if then := place(f.Steps, s.Key()); then != nil {
+			if why := p.moved(then, s, runs); why != "" {
 				moved++
-				s.leave(outcome.Held, why)
-			} else {
-				s.Exact, s.Promised = true, fs.UploadSHA256
+				leave(s, outcome.Held, why)
 			}
-		case s.Outcome == outcome.Planned:
-			s.leave(outcome.Skipped, "not in the plan; the next sync looks at it")
-		case s.Missing > 0:
-			if m, counted := place(f.Missing, s.Key()); !counted || f.Missing[m].Record != fingerprint(s.Sent) {
-				s.Missing, s.NewlyMissing, s.Forget = 0, false, false // nothing is counted that the plan does not say
-			}
+			s.Exact, s.Promised = true, then.UploadSHA256
+		} else if s.Outcome == outcome.Planned {
+			leave(s, outcome.Skipped, "not in the plan; the next sync looks at it")
+		} else if then = place(f.Missing, s.Key()); s.Missing > 0 && (then == nil || then.Record != record(s)) {
+			s.Missing, s.NewlyMissing, s.Forget = 0, false, false // nothing is counted that the plan does not say
 		}
 	}
-	for _, fs := range f.Steps {
-		if seen[fs.Email] {
-			continue
+	for _, then := range f.Steps {
+		if !seen[then.Email] { // unchanged now, not listed any more, or not selected
+			moved++
+			s := Step{
+				Work: &Work{Row: &state.Person{Email: then.Email, Source: then.Source, Ref: then.Ref, UserID: then.UserID}},
+				To:   &User{ID: then.UserID, Email: then.UserEmail},
+			}
+			leave(&s, outcome.Skipped, fmt.Sprintf("it was %s when the plan was made, and there is nothing to do any more", then.Reason))
+			p.Steps = append(p.Steps, s)
 		}
-		// Unchanged now, not listed any more, or not selected.
-		moved++
-		w := &Work{Row: &state.Person{Email: fs.Email, Source: fs.Source, Ref: fs.Ref, UserID: fs.UserID}}
-		s := Step{Work: w, To: &User{ID: fs.UserID, Email: fs.UserEmail}}
-		s.leave(outcome.Skipped, fmt.Sprintf("it was %s when the plan was made, and there is nothing to do any more", fs.Reason))
-		p.Steps = append(p.Steps, s)
 	}
 	slices.SortFunc(p.Steps, byKey)
 	return moved
 }
 
-// leave takes s out of the plan that is applied.
-func (s *Step) leave(o outcome.Outcome, why string) {
-	s.Reason, s.Outcome, s.Why, s.Settle, s.Lost, s.Forget = outcome.HeldBack, o, why, false, false, false
-}
-
-// moved says what of s is not as it was for fs; empty: nothing. A change mark that
-// moved had the photo read again: then its bytes tell.
-func (p *Plan) moved(fs *FileStep, s *Step, runs []string) string {
+// moved says what of s is not as it was then; empty: nothing. A change mark that moved
+// had the photo read again: then its bytes tell.
+func (p *Plan) moved(then *FileStep, s *Step, runs []string) string {
 	own := s.Sent != nil && s.Sent.Intent != nil && slices.Contains(runs, s.Sent.Intent.RunID)
 	switch now := p.fileStep(s); {
-	case s.Outcome != outcome.Planned || now.Reason != fs.Reason && !own:
-		return fmt.Sprintf("it was %s when the plan was made, and is %s now", fs.Reason, now.Reason)
-	case now.SourceSHA256 != fs.SourceSHA256 || now.Source != fs.Source || now.Ref != fs.Ref:
+	case s.Outcome != outcome.Planned || now.Reason != then.Reason && !own:
+		return fmt.Sprintf("it was %s when the plan was made, and is %s now", then.Reason, now.Reason)
+	case now.SourceSHA256 != then.SourceSHA256 || now.Source != then.Source || now.Ref != then.Ref:
 		return "the photo changed after the plan was made"
-	case now.UserID != fs.UserID || now.UserEmail != fs.UserEmail:
-		return fmt.Sprintf("the Smartsheet user was %d %s when the plan was made, and is %d %s now", fs.UserID, fs.UserEmail, now.UserID, now.UserEmail)
+	case now.UserID != then.UserID || now.UserEmail != then.UserEmail:
+		return fmt.Sprintf("the Smartsheet user was %d %s when the plan was made, and is %d %s now", then.UserID, then.UserEmail, now.UserID, now.UserEmail)
 	case own:
 		return ""
-	case now.ImageID != fs.ImageID:
+	case now.ImageID != then.ImageID:
 		return "the picture in Smartsheet changed after the plan was made"
-	case now.Record != fs.Record:
+	case now.Record != then.Record:
 		return "another run was here after the plan was made"
 	}
 	return ""
