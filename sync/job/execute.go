@@ -12,8 +12,8 @@ import (
 	"photosync/sync/upload"
 )
 
-// preview prepares every picture that a sync would send, so that what would be refused
-// shows, and sends nothing. Of a run that is held it shows what is held.
+// preview prepares every picture that a sync would send, and sends nothing: what would
+// be refused shows, and of a run that is held, what is held.
 func (j *Job) preview(ctx context.Context, p *prepared) ([]report.Item, error) {
 	j.fetchShown(ctx, p)
 	items, err := j.pool(p).Preview(ctx, p.plan.Uploads())
@@ -59,8 +59,7 @@ func (j *Job) pool(p *prepared) *upload.Pool {
 	}
 }
 
-// rowsAtOnce is how many rows are written in one transaction: enough to be quick, few
-// enough not to take memory.
+// rowsAtOnce is how many rows are written in one transaction, so that it takes little memory.
 const rowsAtOnce = 10_000
 
 // begin records, before the first upload, what does not depend on how the run ends.

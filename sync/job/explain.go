@@ -22,8 +22,7 @@ import (
 	"photosync/sync/upload"
 )
 
-// Explanation is all there is to know of one address, and what the next run makes of
-// it.
+// Explanation is all there is to know of one address, and what the next run makes of it.
 type Explanation struct {
 	Email       string               `json:"email"` // asked for, canonical
 	Known       bool                 `json:"known"` // in a source, the state or Smartsheet
@@ -88,9 +87,8 @@ type AlternateSearch struct {
 	Asked int       `json:"asked"`         // users
 }
 
-// Explain says everything about one address. It reads the whole list of every source,
-// the state and Smartsheet, and writes nothing. What the next run does comes from the
-// same plan that a run makes.
+// Explain says everything about one address, and writes nothing. It lists every source,
+// and what the next run does comes from the same plan that a run makes.
 func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 	j.How.Mode, j.How.Apply, j.How.Approve, j.How.Thumbnails = Plan, nil, "", false
 	if g := j.Policy.Guards; g != nil { // a guard holds runs, but for shared pictures
@@ -194,8 +192,7 @@ func (j *Job) explainPhoto(ctx context.Context, got sources.Photo) *ExplainedPho
 	return p
 }
 
-// explainUsers says what the state knows of the person, and who has one of the
-// addresses now.
+// explainUsers says what the state knows of the person, and who has the addresses now.
 func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, person sources.Joined) error {
 	w := &plan.Work{Joined: person, LookUp: true}
 	err := j.State.View(func(v *state.Snapshot) error {
@@ -281,8 +278,7 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 // maxNearest is how many addresses are suggested for one that nobody knows.
 const maxNearest = 5
 
-// nearest finds the addresses in the sources and in the state that look most like the
-// one asked for.
+// nearest finds the addresses in the sources and the state that look most like email.
 func nearest(email string, people *sources.People, st *state.Store) (emails []string, err error) {
 	distance := map[string]int{}
 	consider := func(e string) {

@@ -103,9 +103,8 @@ func (j *Job) countUsers() (n int, err error) {
 	return n, err
 }
 
-// applied is a plan from a file: the runs that worked on it, and whether it was
-// carried out to its end. A run that is stopped and started again knows by it which
-// announcements are its own.
+// applied is a plan from a file, by which a run that is started again knows its own
+// announcements: the runs that worked on it, and whether it was carried out to its end.
 type applied struct {
 	PlanID string   `json:"plan_id"`
 	RunIDs []string `json:"run_ids"`
@@ -143,8 +142,7 @@ func (j *Job) keepApplied(p *prepared) error {
 	return nil
 }
 
-// findings says what is true of the whole run and needs a human. A run that is limited
-// to a few people says nothing about the others.
+// findings says what is true of the whole run and needs a human, if it is about everybody.
 func (j *Job) findings(rep *report.Report, p *prepared) {
 	if bad := p.users.NotUnderstood; len(bad) > 0 {
 		rep.Findings = append(rep.Findings, outcome.Finding{

@@ -140,9 +140,8 @@ type prepared struct {
 	startedAt time.Time
 }
 
-// prepare is the way from the sources to the plan, at which the guards have looked. It
-// fills in the report's account of what it read, as far as it came. listed is called
-// with everybody who is listed; it may be nil.
+// prepare is the way from the sources to the plan, at which the guards have looked. The
+// report tells how far it came. listed, if not nil, is called with everybody listed.
 func (j *Job) prepare(ctx context.Context, rep *report.Report, listed func(*sources.People)) (p *prepared, err error) {
 	j.Policy.Rendering = j.Photos.Fingerprint()
 	rep.Full = j.How.Mode == Sync && j.Scope.Everybody() && j.Scope.Limit == 0 && j.Scope.Shard.Count == 0
@@ -212,8 +211,7 @@ func (j *Job) list(ctx context.Context, rep *report.Report, p *prepared) (err er
 	return err
 }
 
-// count puts into the report how many people there are, and of whom nothing is to be
-// said one by one.
+// count puts into the report how many people there are, with those who get no items.
 func (j *Job) count(rep *report.Report, p *prepared) {
 	rep.PlanID = p.plan.ID
 	rep.Totals.People = p.facts.People + p.elsewhere
@@ -255,16 +253,14 @@ func (j *Job) conclude(rep *report.Report, err error) {
 	}
 }
 
-// Held reports whether err means that the run was held back: by a guard, or because
-// its plan may not be carried out.
+// Held reports whether err means that a guard held the run, or its plan may not be carried out.
 func Held(err error) bool {
 	_, held := errors.AsType[*HeldError](err)
 	return held
 }
 
-// Stopped reports whether err means that a run ended early and the next one continues:
-// a signal, the time budget, Smartsheet's maintenance, or a quota that others use up
-// for good.
+// Stopped reports whether err means that a run ended early and the next one continues: a
+// signal, the time budget, Smartsheet's maintenance, or a quota that others use up.
 func Stopped(err error) bool {
 	_, stop := errors.AsType[outcome.Stop](err)
 	return stop || errors.Is(err, context.Canceled) || err != nil && smartsheet.Classify(err).Resumable()

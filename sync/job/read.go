@@ -21,8 +21,7 @@ func (j *Job) read(ctx context.Context, rules *plan.Rules, ws []*plan.Work) erro
 	return j.readPhotos(ctx, slices.DeleteFunc(slices.Clone(ws), func(w *plan.Work) bool { return !rules.NeedsRead(w) }))
 }
 
-// readPhotos reads the candidates of open, which it reorders, in rounds, until each has
-// a photo or none is left.
+// readPhotos reads the candidates of open, which it reorders, in rounds, until each has one.
 func (j *Job) readPhotos(ctx context.Context, open []*plan.Work) error {
 	for round := 0; len(open) > 0; round++ {
 		bySource := make([][]*plan.Work, len(j.Sources))
@@ -81,8 +80,7 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 	return nil
 }
 
-// facts is what reading a candidate's photo came to; nil when the next candidate must
-// be read.
+// facts is what reading a candidate's photo came to; nil: the next one must be read.
 func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
 	f := &plan.Photo{Candidate: round, Err: ph.Err, Moved: ph.Moved}
 	last, listed := w.Candidate()
@@ -93,8 +91,7 @@ func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
 	case errors.Is(ph.Err, sources.ErrNoPhoto):
 		return nil
 	case errors.Is(ph.Err, sources.ErrTooLarge):
-		// Its bytes are not read, so its mark stands for them: it is reported once, and
-		// not every night.
+		// Its mark stands for the bytes, which are not read: it is reported once.
 		f.SHA256 = plan.Sum([]byte("too large\n" + ph.Ref.Name + "\n" + w.Candidates[round].Stamp))
 	case ph.Err == nil:
 		f.SHA256 = plan.Sum(ph.Data)

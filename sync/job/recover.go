@@ -146,8 +146,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	return a, nil
 }
 
-// Adopt remembers the adoption, all of it or, with an error, none. Users who got a
-// picture from us since are left out.
+// Adopt remembers all of the adoption, but for users who got a picture from us since.
 func Adopt(st *state.Store, a *Adoption) (adopted int, err error) {
 	if err := st.Bind(a.account); err != nil {
 		return 0, err

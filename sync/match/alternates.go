@@ -81,8 +81,7 @@ func ForgetAlternates(st *state.Store, write bool, emails ...string) (forgotten 
 	return len(mem.Users) < before, err
 }
 
-// Searched says when all users had been asked for their alternate addresses, and how
-// many were; zero: never.
+// Searched says when all users had been asked (zero: never), and how many are known.
 func (us *Users) Searched() (last time.Time, asked int) {
 	if us.alternates == nil {
 		return time.Time{}, 0
@@ -110,8 +109,7 @@ func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) error {
 	return nil
 }
 
-// owners are the own addresses of users who are known to have one of the addresses of
-// ws as an alternate one.
+// owners are the own addresses of users known to have an address of ws as an alternate one.
 func (a *alternates) owners(ws []*plan.Work) (emails []string) {
 	wanted := map[string]bool{}
 	for _, w := range ws {

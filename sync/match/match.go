@@ -59,8 +59,7 @@ func (us *Users) All() bool { return us.all }
 // Seen returns the users that were seen, by id.
 func (us *Users) Seen() map[int64]plan.User { return us.byID }
 
-// Release forgets who was seen. In a large company that takes memory, and once the plan
-// is made each step has its user.
+// Release forgets who was seen, to save memory: once the plan is made each step has its user.
 func (us *Users) Release() { us.byID, us.byEmail, us.unusable = nil, nil, nil }
 
 // Domains counts the users that were seen by the domain of their address.
@@ -98,8 +97,7 @@ func (us *Users) LookUp(ctx context.Context, emails []string) error {
 	return err
 }
 
-// see returns a function that takes note of users that were asked for at the time
-// asked.
+// see returns a function that takes note of users that were asked for at that time.
 func (us *Users) see(asked time.Time) func(smartsheet.User) error {
 	return func(w smartsheet.User) error {
 		u, err := user(w, asked)

@@ -26,8 +26,7 @@ func NewRules(srcs []sources.Named, p *Policy, s *Scope) *Rules {
 	return &Rules{Sources: srcs, Policy: p, Scope: s, digest: p.digest()}
 }
 
-// mark is what a look at the sources is recognised by in the next run. The zero mark
-// stands for nothing: only reading tells.
+// mark is what the next run recognises a look at the sources by. Zero: only reading tells.
 type mark struct {
 	stamp       string            // of the candidates up to the one that counts: their change marks
 	fingerprint state.Fingerprint // of all that a decision rests on: the stamp, the addresses, the policy
@@ -67,8 +66,7 @@ func winnerOf(winner uint8, cs []sources.Candidate) int {
 	return min(int(winner), len(cs)-1)
 }
 
-// notes are the reasons why there may be nothing to do for a person. A row keeps the
-// index, so their order stays.
+// notes are the reasons for which there may be nothing to do. A row keeps the index.
 var notes = []outcome.Reason{
 	outcome.Unchanged, outcome.NoPhoto, outcome.UserChanged, outcome.KnownBad, outcome.Hidden, outcome.Excluded,
 }
@@ -81,8 +79,7 @@ func NoteOf(note uint8) outcome.Reason {
 	return notes[note]
 }
 
-// Unchanged reports whether there is nothing to do for a listed person, by the row of
-// the last look alone.
+// Unchanged reports whether there is nothing to do for a listed person, by the row alone.
 func (r *Rules) Unchanged(j *sources.Joined, row *state.Row) bool {
 	return row.Fingerprint != state.Fingerprint{} && !r.Scope.LooksAtAll() && !r.Policy.SeesAll() && !j.Ambiguous && !j.Reserved &&
 		NoteOf(row.Note) != outcome.KnownBad && row.Fingerprint == r.mark(j, winnerOf(row.Winner, j.Candidates)).fingerprint && !r.Policy.LeavesOut(j)

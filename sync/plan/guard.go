@@ -27,9 +27,8 @@ func (l Limit) of(total int) float64 {
 	return l.N
 }
 
-// Guards bound what one run may do to everybody's pictures. They look at the whole
-// plan before the first write. First uploads to new users are never held, but for
-// MaxShared.
+// Guards bound what one run may do to everybody's pictures. First uploads to new users
+// are never held, but for MaxShared.
 type Guards struct {
 	MaxReplaced Limit // users whose picture, uploaded by us, gets another one
 	MaxRemoved  Limit // people whose photo is newly missing, and placeholders

@@ -86,8 +86,7 @@ func (p *Plan) Uploads() []*Step {
 	return up
 }
 
-// Limit leaves the n most urgent uploads in the plan, and the others to a later run;
-// 0: all stay.
+// Limit leaves all but the n most urgent uploads to a later run; 0: all stay.
 func (p *Plan) Limit(n int) {
 	up := p.Uploads()
 	if n == 0 || len(up) <= n {

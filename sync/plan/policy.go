@@ -26,22 +26,18 @@ const (
 	FillEmpty      Existing = "fill_empty"       // only users without a picture
 )
 
-// Policy is by which rules a run decides. The zero value uploads what changed and
-// holds nothing back.
+// Policy is by which rules a run decides. The zero value uploads what changed.
 type Policy struct {
-	Existing Existing // empty: OnSourceChange
-	// RemovedAfter is after how many complete runs without a photo a placeholder
-	// replaces the picture that we uploaded; 0: it stays.
-	RemovedAfter int
-	Rendering    string                  // fingerprint of the image settings
-	Excluded     func(email string) bool // match.exclude; nil: nobody
-	Included     func(email string) bool // match.include; nil: everybody
-	Ignored      []string                // SHA-256 of pictures that count as no photo, hex
-	// AlternateEmails: a user is also found by a confirmed alternate address.
-	AlternateEmails bool
-	Guards          *Guards       // nil: none
-	Refresh         time.Duration // after which time everybody's user is looked up anew; 0: 7 days
-	Patterns        []string      // what Excluded and Included were made of; only compared
+	Existing        Existing                // empty: OnSourceChange
+	RemovedAfter    int                     // complete runs without a photo before a placeholder replaces our picture; 0: it stays
+	Rendering       string                  // fingerprint of the image settings
+	Excluded        func(email string) bool // match.exclude; nil: nobody
+	Included        func(email string) bool // match.include; nil: everybody
+	Ignored         []string                // SHA-256 of pictures that count as no photo, hex
+	AlternateEmails bool                    // a user is also found by a confirmed alternate address
+	Guards          *Guards                 // nil: none
+	Refresh         time.Duration           // after which time everybody's user is looked up anew; 0: 7 days
+	Patterns        []string                // what Excluded and Included were made of; only compared
 }
 
 // Scope is what a run looks at. The zero value is everybody, in the usual way.
@@ -58,8 +54,7 @@ type Scope struct {
 // Everybody reports whether the run is about everybody, of all sources.
 func (s *Scope) Everybody() bool { return s.Only == nil && s.Source == "" }
 
-// LooksAtAll reports whether the run looks at everybody in scope, also at those for
-// whom there was nothing to do the last time.
+// LooksAtAll reports whether the run looks also at those for whom there was nothing to do.
 func (s *Scope) LooksAtAll() bool { return s.Force || s.Checksum || s.Source != "" }
 
 // Asks reports whether the run is about the person with these addresses.
@@ -100,8 +95,7 @@ func (p *Policy) digest() [sha256.Size]byte {
 	return sha256.Sum256(data)
 }
 
-// Shard is one of Count equal parts of all people, Index from 0. The zero value is
-// everyone.
+// Shard is one of Count equal parts of all people, Index from 0. Zero is everyone.
 type Shard struct{ Index, Count int }
 
 // maxShards is more than there can be tokens.
@@ -128,8 +122,8 @@ func (s Shard) String() string {
 	return fmt.Sprintf("%d/%d", s.Index, s.Count)
 }
 
-// Has tells whether the person with this canonical email belongs to s. It rests on
-// the address alone, so that it is the same on every machine and in every run.
+// Has reports whether the person with this canonical email belongs to s, on every machine
+// and in every run.
 func (s Shard) Has(email string) bool {
 	if s.Count <= 1 {
 		return true

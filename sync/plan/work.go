@@ -59,8 +59,7 @@ type Work struct {
 	mark     mark        // of the candidates up to the one that counted last time
 }
 
-// Photo is what reading a person's candidates came to: the first that holds a photo
-// counts.
+// Photo is what reading a person's candidates came to: the first with a photo counts.
 type Photo struct {
 	Candidate int    // the one that counts, or could not be read
 	SHA256    string // of the bytes, hex; empty: no candidate has a photo, or Err
@@ -96,8 +95,7 @@ func (w *Work) LastUser() int64 {
 	return w.Row.UserID
 }
 
-// Moved reports whether the photo must be read: the change mark is not the one of the
-// last look, or proves nothing.
+// Moved reports whether the change mark is not the one of the last look, or proves nothing.
 func (w *Work) Moved() bool {
 	return w.Row == nil || w.mark.stamp == "" || w.mark.stamp != w.Row.Stamp
 }
@@ -119,8 +117,7 @@ func (w *Work) allHidden() bool {
 	})
 }
 
-// winner is the candidate whose photo counts: the one just read, or the one that the
-// last look settled on.
+// winner is the candidate whose photo counts, by what was read, or by the last look.
 func (w *Work) winner() int {
 	if w.Photo == nil && w.Row != nil {
 		return winnerOf(w.Row.Winner, w.Candidates)
@@ -128,8 +125,7 @@ func (w *Work) winner() int {
 	return cmp.Or(w.Photo, &Photo{}).Candidate
 }
 
-// SHA256 is the hash of the photo that counts, as far as it is known; empty: there is
-// none, or it was not read.
+// SHA256 is the hash of the photo that counts; empty: there is none, or it was not read.
 func (w *Work) SHA256() string {
 	if w.Photo == nil && !w.Moved() {
 		return w.Row.SourceSHA256
@@ -145,8 +141,7 @@ func (w *Work) Candidate() (sources.Candidate, bool) {
 	return w.Candidates[w.winner()], true
 }
 
-// Step is what a run does about one person, and why. On a first run there is one for
-// everybody in the company.
+// Step is what a run does about one person, and why.
 type Step struct {
 	*Work
 	Reason  outcome.Reason

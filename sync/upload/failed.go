@@ -112,8 +112,7 @@ func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err erro
 	return cmp.Or(a.recordUser(u, ""), stop)
 }
 
-// newPicture reports whether a look after an upload that nobody answered shows another
-// picture than the look before: it is the one that was sent.
+// newPicture reports whether a look after an upload that nobody answered shows its picture.
 func newPicture(s *plan.Step, u plan.User) bool {
 	return u.ID == s.To.ID && u.Email == s.To.Email && u.ImageID != "" && u.ImageID != s.To.ImageID
 }
@@ -163,8 +162,7 @@ func codeText(code int) string {
 	return strconv.Itoa(code)
 }
 
-// manyPartial is how many people may be partially successful while nobody is wholly.
-// Then it is not about their photos.
+// manyPartial people, while nobody is wholly successful: it is not about their photos.
 const manyPartial = 5
 
 // finish records which refusals are for good: those of photos while others got through.

@@ -15,8 +15,7 @@ import (
 	"photosync/sync/report"
 )
 
-// errElsewhere is a photo whose entry does not have the address any more by which its
-// user was found.
+// errElsewhere is about an entry that lost the address by which its user was found.
 var errElsewhere = errors.New("the entry's address changed while this run was under way")
 
 // prepare prepares the picture. If the item is planned afterwards, it is to be sent;
@@ -62,12 +61,10 @@ func (a *attempt) moved() {
 	a.end(outcome.Held, "the photo changed after the plan was made", "retry by itself: the next sync looks at it")
 }
 
-// placeholderEdge is the size of a placeholder in pixels, where larger ones are
-// allowed: sharp wherever Smartsheet shows people.
+// placeholderEdge is the size of a placeholder in pixels: sharp wherever Smartsheet shows it.
 const placeholderEdge = 400
 
-// read reads the photo and its hash, as far as it can be; of a placeholder it draws the
-// picture.
+// read reads the photo and its hash, as far as it can be, or draws a placeholder.
 func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 	s := a.step
 	if s.Reason == outcome.Placeholder {
@@ -144,8 +141,7 @@ const (
 	MaxThumbnails = 1000
 )
 
-// Image is a picture as the report shows it: pic, made of a photo with the hash source
-// and so many bytes.
+// Image is pic, made of a photo with the hash source and so many bytes, for the report.
 func Image(pic photo.Picture, source string, bytes int, sum string) *report.Image {
 	return &report.Image{
 		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data),
@@ -163,8 +159,7 @@ func Small(ctx context.Context, data []byte) string {
 	return thumbnail(pic)
 }
 
-// thumbnail is a small picture of pic, as a data: URI; empty if it cannot be made:
-// nothing depends on it.
+// thumbnail is a small picture of pic, as a data: URI; empty if it cannot be made.
 func thumbnail(pic photo.Picture) string {
 	small, err := photo.Thumbnail(pic, thumbnailEdge)
 	if err != nil {

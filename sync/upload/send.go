@@ -48,8 +48,7 @@ func (a *attempt) carryOut(ctx context.Context) error {
 	return a.send(ctx)
 }
 
-// record makes c durable. When that fails everything stops: going on would upload what
-// nobody remembers.
+// record makes c durable, or everything stops: what nobody remembers must not be uploaded.
 func (a *attempt) record(c state.Change) error {
 	if err := a.State.Write(c); err != nil {
 		if a.item.Message != "" {
@@ -80,8 +79,7 @@ func (a *attempt) row() (u state.User) {
 	return u
 }
 
-// maxLooks is how often a step's user is looked at again because the upload waited for
-// too long, before it is left to the next run.
+// maxLooks is how often the user is looked at again because the upload waited for too long.
 const maxLooks = 3
 
 // send announces the picture, sends it and records the answer.

@@ -68,12 +68,8 @@ type Pool struct {
 }
 
 const (
-	// lookAhead is how many users are looked at together when the first look is old:
-	// about as many addresses as one call takes.
-	lookAhead = 200
-	// lookMargin is how long before plan.MaxAge a look is repeated, so that what was
-	// begun can be sent in time.
-	lookMargin = time.Minute
+	lookAhead  = 200         // users are looked at together: about as many addresses as one call takes
+	lookMargin = time.Minute // before plan.MaxAge, so that what was begun can be sent in time
 )
 
 // Run carries out steps, at most Concurrency at a time. Every step gets an item, those
@@ -84,9 +80,8 @@ func (p *Pool) Run(ctx context.Context, steps []*plan.Step) ([]report.Item, erro
 	return items, cmp.Or(err, p.finish())
 }
 
-// Preview prepares the picture of each step as Run does, and sends and records
-// nothing. The items are those that Run would begin with: planned, or what the picture
-// already decides.
+// Preview prepares the picture of each step as Run does, and sends and records nothing.
+// The items are planned, or what the picture already decides.
 func (p *Pool) Preview(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
 	look := func(context.Context, []*plan.Step) error { return nil }
 	return p.each(ctx, ByNeed(steps), look, nil, func(a *attempt, ctx context.Context) error {
@@ -106,8 +101,7 @@ func ByNeed(steps []*plan.Step) []*plan.Step {
 	})
 }
 
-// each calls one for every step. look is called before, in order, with the steps that
-// are still to come.
+// each calls one for every step, and before, in order, look with the steps to come.
 func (p *Pool) each(ctx context.Context, steps []*plan.Step, look func(context.Context, []*plan.Step) error, done func(report.Item), one func(*attempt, context.Context) error) ([]report.Item, error) {
 	p.items = make([]report.Item, 0, len(steps))
 	g, gctx := errgroup.WithContext(ctx)
@@ -141,8 +135,7 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, look func(context.C
 	return p.items, err
 }
 
-// freshen looks at the users of the next steps once more, if the look at the first of
-// them is old.
+// freshen looks at the users of the next steps once more, if the first look is old.
 func (p *Pool) freshen(ctx context.Context, next []*plan.Step) error {
 	if next[0].Outcome != outcome.Planned || time.Since(next[0].To.Seen) < plan.MaxAge-lookMargin {
 		return nil
