@@ -50,8 +50,9 @@ func (l *layout) counted() error {
 			return err
 		}
 	}
-	for _, p := range l.parts {
-		if p.missing != [64]byte{} {
+	for i := range l.parts {
+		l.parts[i].known = nil // megabytes that decoding needs
+		if l.parts[i].missing != [64]byte{} {
 			return l.short()
 		}
 	}
