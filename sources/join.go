@@ -61,27 +61,22 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 
 // list collects what the entries of one source claim.
 func (p *People) list(ctx context.Context, source int, src Named) (Listing, error) {
-	foreign := func(address string) bool {
-		_, domain, _ := strings.Cut(address, "@")
-		return len(src.Domains) > 0 && !slices.Contains(src.Domains, domain)
-	}
+	rewrite := src.rewriter()
+	foreign := func(address string) bool { return !src.claims(address) }
 	var left []string // entries that own no address which the source may claim
 	l, err := src.List(ctx, func(x Person) error {
-		if len(src.Domains) > 0 || len(x.Own)+len(x.Aliases) > 1 {
-			x.Own, x.Aliases = Addresses(slices.DeleteFunc(slices.Clone(x.Own), foreign), slices.DeleteFunc(slices.Clone(x.Aliases), foreign))
-		}
+		x.Own, x.Aliases = Addresses(slices.DeleteFunc(rewrite(x.Own), foreign), slices.DeleteFunc(rewrite(x.Aliases), foreign))
 		if len(x.Own) == 0 {
 			left = append(left, x.Ref.Name)
 			return nil
 		}
 		e := newEntry(source, &x)
-		for _, addresses := range [...]string{e.part(own), e.part(aliases)} {
-			for a := range strings.FieldsSeq(addresses) {
-				p.claims = append(p.claims, newClaim(a, e))
-			}
+		for _, a := range append(e.own(), e.aliases()...) { // in the entry's memory
+			p.claims = append(p.claims, claim{a, e})
 		}
 		return nil
 	})
+	l.Reserved = rewrite(l.Reserved)
 	if err == nil && !l.Complete {
 		err = errors.New("the listing is not complete")
 	}
@@ -101,11 +96,11 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 func (p *People) groups() iter.Seq2[string, []claim] {
 	return func(yield func(string, []claim) bool) {
 		for from := 0; from < len(p.claims); {
-			first, to := p.claims[from], from+1
-			for to < len(p.claims) && p.claims[to].head == first.head && p.claims[to].address == first.address {
+			address, to := p.claims[from].address, from+1
+			for to < len(p.claims) && p.claims[to].address == address {
 				to++
 			}
-			if !yield(first.address, p.claims[from:to]) {
+			if !yield(address, p.claims[from:to]) {
 				return
 			}
 			from = to
@@ -127,7 +122,7 @@ func (p *People) contested() iter.Seq2[string, []*entry] {
 					owners = append(owners, c.entry)
 				}
 			}
-			if (len(owners) > 1 || len(owners) == 1 && p.reserved[address]) && !yield(address, owners) {
+			if (len(owners) > 1 || p.reserved[address]) && !yield(address, owners) {
 				return
 			}
 		}
@@ -174,20 +169,16 @@ func (p *People) matchOwn() {
 	linked := map[*entry]bool{}
 	for address, owners := range p.contested() {
 		slices.SortFunc(owners, (*entry).compare)
-		single, apart := true, !p.reserved[address]
+		simple := !p.reserved[address]
 		for i, e := range owners {
-			single = single && e.part(own) == address
-			apart = apart && (i == 0 || e.source != owners[i-1].source)
+			simple = simple && e.part(own) == address && (i == 0 || e.source != owners[i-1].source)
 		}
-		switch {
-		case single && apart: // nearly always: one person, without more ado
+		if simple { // nearly always: one person, without more ado
 			(&person{}).add([]string{address}, owners...)
-		case single:
-			p.match(owners)
-		default:
-			for _, e := range owners {
-				linked[e] = true
-			}
+			continue
+		}
+		for _, e := range owners {
+			linked[e] = true
 		}
 	}
 	p.match(slices.Collect(maps.Keys(linked)))
@@ -206,12 +197,9 @@ func (p *People) decideAll() {
 			continue
 		}
 		held = append(held, c)
-		if c.entry.key() == address {
+		if c.entry.isKey(address) {
 			p.count++
 		}
-	}
-	if len(held) < len(p.claims)*3/4 { // of several sources: give the rest of the memory back
-		held = slices.Clone(held)
 	}
 	p.claims = held
 }

@@ -390,13 +390,35 @@ func TestJoinOfAnIncompleteListing(t *testing.T) {
 	}
 }
 
-func TestWithDomains(t *testing.T) {
-	s := WithDomains(parse("1: a@corp.local, a@example.com, b@other.test (c@corp.local, b@other.test)"), map[string]string{"Corp.Local": "example.com"})
-	var got Person
-	if _, err := s.List(t.Context(), func(p Person) error { got = p; return nil }); err != nil {
+func TestDomainsAreRewritten(t *testing.T) {
+	src := Named{
+		Rewrite: map[string]string{"Corp.Local": "example.com"}, Domains: []string{"example.com", "other.test"},
+		Source: reserving{parse("1: a@corp.local, a@example.com, b@other.test (c@corp.local, b@other.test)"), []string{"d@corp.local"}},
+	}
+	people, ls, err := Join(t.Context(), []Named{src})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(got.Own, []string{"a@example.com", "b@other.test"}) || !slices.Equal(got.Aliases, []string{"c@example.com"}) {
-		t.Errorf("listed %+v", got)
+	if d := cmp.Diff([]string{"a@example.com, b@other.test (c@example.com): 0/1"}, texts(people)); d != "" || !slices.Equal(ls[0].Reserved, []string{"d@example.com"}) {
+		t.Errorf("reserved %q\n%s", ls[0].Reserved, d)
 	}
+	src.Source = addressed{[]string{"a@corp.local", "a@sub.corp.local"}}
+	err = src.Photos(t.Context(), nil, func(p Photo) error {
+		if !slices.Equal(p.Emails, []string{"a@example.com", "a@sub.corp.local"}) {
+			t.Errorf("photo with the addresses %q", p.Emails)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// addressed is a source with a photo that has these addresses.
+type addressed struct{ addresses []string }
+
+func (addressed) List(context.Context, func(Person) error) (Listing, error) { return Listing{}, nil }
+
+func (a addressed) Photos(_ context.Context, _ []Ref, each func(Photo) error) error {
+	return each(Photo{Emails: a.addresses})
 }

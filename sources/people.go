@@ -94,7 +94,7 @@ func (p *People) Len() int { return p.count }
 func (p *People) All() iter.Seq[Joined] {
 	return func(yield func(Joined) bool) {
 		for _, c := range p.claims {
-			if c.entry.key() == c.address && !yield(c.entry.joined()) {
+			if c.entry.isKey(c.address) && !yield(c.entry.joined()) {
 				return
 			}
 		}

@@ -19,8 +19,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"photosync/sync/foreign"
 )
 
 // MaxPhotoBytes is the most that a source reads of one photo. It bounds the
@@ -134,8 +139,28 @@ type Photo struct {
 	// Emails are the entry's addresses, own and aliases, when the photo was read;
 	// nil where the source cannot know them.
 	Emails []string
-	// Lender gets the memory of Data back through Done; nil: Data was not lent.
-	Lender *Buffers
+	Lender *Buffers // gets the memory of Data back through Done; nil: Data was not lent
+}
+
+// Done gives the memory of Data back, if it was lent.
+func (p Photo) Done() {
+	if p.Lender != nil {
+		p.Lender.pool.Put(&p.Data)
+	}
+}
+
+// Buffers lends memory for photos, and gets it back by Photo.Done: hashing the photos
+// of a first run takes a third less CPU than with memory of their own. The zero value
+// is ready.
+type Buffers struct{ pool sync.Pool }
+
+// Get returns a buffer of n bytes with any content.
+func (b *Buffers) Get(n int) []byte {
+	const step = 32 << 10 // so that it serves for most others
+	if p, ok := b.pool.Get().(*[]byte); ok && cap(*p) >= n {
+		return (*p)[:n]
+	}
+	return make([]byte, n, (n/step+1)*step)
 }
 
 // Listing is the proof that goes with a list of people, and what was left out.
@@ -150,14 +175,23 @@ type Listing struct {
 	NoPhotos bool     // the source knows that none of the people listed has a photo
 }
 
-// Named is a source with what the configuration says about it.
-type Named struct {
-	Name string
-	Type string // "folder", "ldap"
-	// Domains are those whose addresses the source may claim, in the form that
-	// Email gives them; empty: all.
-	Domains []string
-	// MayBeEmpty: it is no fault when the source lists nobody.
-	MayBeEmpty bool
-	Source
+// Fact is something that a source knows of a person, for people to read.
+type Fact struct {
+	Name  string `json:"name"` // of an attribute, or what it is
+	Value string `json:"value"`
+}
+
+// Describer is a Source that knows more about an entry than List gives: the
+// attributes with the addresses and the photos, the file's size and time.
+type Describer interface {
+	Describe(ctx context.Context, ref Ref) ([]Fact, error)
+}
+
+// Text returns a foreign value as it may be shown: without control characters and
+// cut to 200 characters. Of a value that is not text it gives the size.
+func Text(value string) string {
+	if !utf8.ValidString(value) {
+		return fmt.Sprintf("%d bytes that are no text", len(value))
+	}
+	return foreign.Line(value, 200)
 }

@@ -101,7 +101,7 @@ func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err e
 			opened, src = append(opened, l), l
 		}
 		srcs = append(srcs, sources.Named{
-			Name: s.Name, Type: s.Type, Domains: s.Domains, MayBeEmpty: s.MayBeEmpty, Source: sources.WithDomains(src, c.Match.Domains),
+			Name: s.Name, Type: s.Type, Domains: s.Domains, MayBeEmpty: s.MayBeEmpty, Source: src, Rewrite: c.Match.Domains,
 		})
 	}
 	return srcs, closeAll, nil

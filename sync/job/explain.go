@@ -154,8 +154,8 @@ func (j *Job) explainCandidates(ctx context.Context, x *Explanation, person sour
 			}
 			return nil
 		})
-		if err == nil {
-			e.Attributes, err = sources.Describe(ctx, src.Source, c.Ref)
+		if d, ok := src.Source.(sources.Describer); ok && err == nil {
+			e.Attributes, err = d.Describe(ctx, c.Ref)
 		}
 		if err != nil {
 			return fmt.Errorf("read from source %q: %w", src.Name, err)
