@@ -15,7 +15,6 @@ import (
 	"photosync/sync/job"
 	"photosync/sync/plan"
 	"photosync/sync/report"
-	"photosync/sync/smartsheet"
 )
 
 func (a *app) check() *cobra.Command {
@@ -38,9 +37,8 @@ func (a *app) runCheck(ctx context.Context, file, uploadTest string) error {
 	ctx, stop := stoppable(ctx)
 	defer stop()
 	checks := checkup.Run(ctx, checkup.Options{
-		File: file, Config: c, Sources: openSources, Photos: photoOptions(c.Image), Root: baseURL(c.Smartsheet),
-		Client:     func(s config.Smartsheet) (*smartsheet.Client, error) { return newClient(s, nil, zerolog.Nop()) },
-		UploadTest: uploadTest,
+		File: file, Config: c, UploadTest: uploadTest,
+		Open: func(c *config.Config) (job.Job, func(), error) { return open(c, "", plan.Shard{}, nil, zerolog.Nop()) },
 		Upload: func(ctx context.Context, email string) (*report.Report, error) {
 			literal := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(email)
 			f := &runFlags{Selection: plan.Selection{Only: []string{literal}, Force: true, Limit: 1}}

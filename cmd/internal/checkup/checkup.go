@@ -19,9 +19,9 @@ import (
 	"photosync/cmd/internal/console"
 	"photosync/sources"
 	"photosync/state"
+	"photosync/sync/job"
 	"photosync/sync/match"
 	"photosync/sync/outcome"
-	"photosync/sync/photo"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
@@ -31,11 +31,7 @@ import (
 type Options struct {
 	File   string // of the configuration
 	Config *config.Config
-
-	Sources func(*config.Config) (srcs []sources.Named, closeAll func(), err error)
-	Client  func(config.Smartsheet) (*smartsheet.Client, error)
-	Photos  photo.Options
-	Root    string // of the API
+	Open   func(*config.Config) (j job.Job, closeAll func(), err error) // without the state
 
 	UploadTest string                                                          // upload the picture of the person with this address; empty: of nobody
 	Upload     func(ctx context.Context, email string) (*report.Report, error) // a sync of this person alone
@@ -44,11 +40,24 @@ type Options struct {
 // Run tries everything, and returns what it found.
 func Run(ctx context.Context, o Options) []console.Check {
 	k := &checkup{Options: o}
-	k.config()
-	k.sources(ctx)
+	k.add(console.OK, "config", k.File, "")
+	for _, w := range k.Config.Warnings {
+		k.add(console.Warning, "config", w, "")
+	}
+	c := *o.Config // a checkup is not the time to wait for better days
+	c.Smartsheet.Retry.MaxAttempts, c.Smartsheet.Retry.MaxWait = min(2, c.Smartsheet.Retry.MaxAttempts), config.Duration(10*time.Second)
+	j, closeAll, err := o.Open(&c)
+	if !k.works("config", err, "") {
+		return k.checks
+	}
+	defer closeAll()
+	k.job = j
+	for i, s := range j.Sources {
+		k.source(ctx, s, k.servers(ctx, c.Sources[i]))
+	}
 	k.state()
 	k.smartsheet(ctx)
-	if dir := o.Config.Report.Dir; k.works("report", report.CheckDir(dir), "") {
+	if dir := c.Report.Dir; k.works("report", report.CheckDir(dir), "") {
 		k.add(console.OK, "report", dir+": can be written", "")
 	}
 	k.upload(ctx)
@@ -58,6 +67,7 @@ func Run(ctx context.Context, o Options) []console.Check {
 // checkup is one in the making.
 type checkup struct {
 	Options
+	job       job.Job
 	checks    []console.Check
 	account   *state.Account   // that the state belongs to; nil: none yet
 	withPhoto []sources.Person // whose photos were read
@@ -83,13 +93,6 @@ func (k *checkup) works(what string, err error, remedy string) bool {
 		k.add(console.Problem, what, err.Error(), cmp.Or(outcome.Hint(err), remedy))
 	}
 	return err == nil
-}
-
-func (k *checkup) config() {
-	k.add(console.OK, "config", k.File, "")
-	for _, w := range k.Config.Warnings {
-		k.add(console.Warning, "config", w, "")
-	}
 }
 
 // state looks at the state file and its folder, and leaves both as they were.
@@ -135,18 +138,10 @@ func writable(path string) error {
 }
 
 func (k *checkup) smartsheet(ctx context.Context) {
-	// A checkup is not the time to wait for better days.
-	s := k.Config.Smartsheet
-	s.Retry.MaxAttempts, s.Retry.MaxWait = min(2, s.Retry.MaxAttempts), config.Duration(10*time.Second)
-	if transport, err := smartsheet.NewTransport(s.CAFile); err == nil { // else the client says so
+	if transport, err := smartsheet.NewTransport(k.Config.Smartsheet.CAFile); err == nil { // else nothing was opened
 		k.clock(ctx, transport)
 	}
-	client, err := k.Client(s)
-	if !k.works("smartsheet", err, "") {
-		return
-	}
-	defer client.Close()
-	me, err := client.Me(ctx)
+	me, err := k.job.Smartsheet.Me(ctx)
 	if !k.works("smartsheet", err, "") {
 		return
 	}
@@ -156,12 +151,12 @@ func (k *checkup) smartsheet(ctx context.Context) {
 	} else {
 		k.add(console.Problem, "smartsheet", who+", who is no system admin", "use the token of a system admin: nobody else may set other people's pictures")
 	}
-	if a := k.account; a != nil && (a.ID != me.AccountID || a.Root != k.Root) {
+	if a := k.account; a != nil && (a.ID != me.AccountID || a.Root != k.job.Root) {
 		k.add(console.Problem, "smartsheet", fmt.Sprintf("the state belongs to account %q at %s", a.Name, a.Root), "use its token, or another state.path")
 	}
-	k.users(ctx, client)
-	st := client.Stats()
-	text := fmt.Sprintf("%d of %s refused by the rate limit; requests_per_minute is %d", st.RateLimited, report.Count(int(st.Requests), "request", "requests"), s.RequestsPerMinute)
+	k.users(ctx, k.job.Smartsheet)
+	st := k.job.Smartsheet.Stats()
+	text := fmt.Sprintf("%d of %s refused by the rate limit; requests_per_minute is %d", st.RateLimited, report.Count(int(st.Requests), "request", "requests"), st.QuotaPerMinute)
 	if st.RateLimited > 0 {
 		k.add(console.Warning, "quota", text, "something else uses this token now: a run adapts, and takes longer")
 	} else {
@@ -175,7 +170,7 @@ const maxSkew = time.Minute
 // clock compares this machine's clock with that of the answer to a request without a
 // token.
 func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, k.Root, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, k.job.Root, nil)
 	if err != nil {
 		return
 	}
@@ -204,7 +199,7 @@ func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
 
 // users says whom of the people whose photos were read Smartsheet knows, by the rule of
 // a run, and whether it shows alternate addresses if these count.
-func (k *checkup) users(ctx context.Context, client *smartsheet.Client) {
+func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 	var one smartsheet.User
 	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })
 	users, works := match.New(client), []*plan.Work{}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"photosync/sync/job"
 )
 
 type answers func(*http.Request) (*http.Response, error)
@@ -22,7 +24,7 @@ func TestClock(t *testing.T) {
 		{-3 * time.Hour, "warning 3h0m0s behind Smartsheet's"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k := &checkup{Options: Options{Root: "http://example.com"}}
+			k := &checkup{job: job.Job{Parts: job.Parts{Root: "http://example.com"}}}
 			k.clock(t.Context(), answers(func(req *http.Request) (*http.Response, error) {
 				time.Sleep(4 * time.Second) // on the way, half of it each
 				date := time.Now().Add(-2*time.Second - c.ahead).UTC().Format(http.TimeFormat)

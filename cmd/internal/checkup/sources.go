@@ -24,17 +24,6 @@ const sampled = 100
 // errSeen ends a listing that has shown enough.
 var errSeen = errors.New("seen")
 
-func (k *checkup) sources(ctx context.Context) {
-	srcs, closeAll, err := k.Sources(k.Config)
-	if !k.works("sources", err, "correct the source's tls, filter or base_dn") {
-		return
-	}
-	defer closeAll()
-	for i, s := range srcs {
-		k.source(ctx, s, k.servers(ctx, k.Config.Sources[i]))
-	}
-}
-
 // servers tries each address of a source that has several: a run would only find
 // that one is down when it needs it. It returns what is wrong with them.
 func (k *checkup) servers(ctx context.Context, s config.Source) (faults []string) {
@@ -42,9 +31,9 @@ func (k *checkup) servers(ctx context.Context, s config.Source) (faults []string
 	for i := 0; len(urls) > 1 && i < len(urls); i++ {
 		s.URLs = urls[i : i+1]
 		one.Sources = []config.Source{s}
-		srcs, closeAll, err := k.Sources(&one)
+		j, closeAll, err := k.Open(&one)
 		if err == nil {
-			_, err = srcs[0].List(ctx, func(sources.Person) error { return errSeen }) // connects, binds, and reads an entry
+			_, err = j.Sources[0].List(ctx, func(sources.Person) error { return errSeen }) // connects, binds, and reads an entry
 			closeAll()
 		}
 		if err != nil && !errors.Is(err, errSeen) {
@@ -135,7 +124,7 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 		sm.unreadable = p.Err
 	default:
 		k.withPhoto = append(k.withPhoto, person)
-		if _, err := photo.Prepare(ctx, p.Data, k.Photos); err != nil {
+		if _, err := photo.Prepare(ctx, p.Data, k.job.Photos); err != nil {
 			sm.refused = append(sm.refused, fmt.Sprintf("%s: %v", person.Own[0], err))
 		} else {
 			sm.fine = append(sm.fine, fmt.Sprintf("%s (%s)", person.Own[0], report.Size(len(p.Data))))
