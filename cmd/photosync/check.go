@@ -21,36 +21,32 @@ func (a *app) check() *cobra.Command {
 	var file, output, uploadTest string
 	cmd := &cobra.Command{Use: "check", RunE: func(cmd *cobra.Command, _ []string) error {
 		a.json = output == "json"
-		return a.runCheck(cmd.Context(), file, uploadTest)
+		file, c, err := a.load(file)
+		if err != nil {
+			return err
+		}
+		ctx, stop := stoppable(cmd.Context())
+		defer stop()
+		checks := checkup.Run(ctx, checkup.Options{
+			File: file, Config: c, UploadTest: uploadTest,
+			Open: func(c *config.Config) (job.Job, func(), error) { return open(c, "", plan.Shard{}, nil, zerolog.Nop()) },
+			Upload: func(ctx context.Context, email string) (*report.Report, error) {
+				literal := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(email)
+				f := &runFlags{Selection: plan.Selection{Only: []string{literal}, Force: true, Limit: 1}}
+				quiet := console.Start(io.Discard, io.Discard, a.env, console.RunOptions{Level: "disabled", Progress: "never"})
+				rep, _, err := perform(ctx, job.Sync, newRunID(time.Now()), c, f, quiet, nil)
+				return rep, err
+			},
+		})
+		a.code = checkCode(checks)
+		if a.json {
+			return console.NewLines(a.stdout).Check(checks)
+		}
+		a.out().Checkup(checks)
+		return nil
 	}}
 	addConfig(cmd.Flags(), &file)
 	addOutput(cmd, &output)
 	cmd.Flags().StringVar(&uploadTest, "upload-test", "", "upload the picture of the person with this `EMAIL` for real, and record it")
 	return cmd
-}
-
-func (a *app) runCheck(ctx context.Context, file, uploadTest string) error {
-	file, c, err := a.load(file)
-	if err != nil {
-		return err
-	}
-	ctx, stop := stoppable(ctx)
-	defer stop()
-	checks := checkup.Run(ctx, checkup.Options{
-		File: file, Config: c, UploadTest: uploadTest,
-		Open: func(c *config.Config) (job.Job, func(), error) { return open(c, "", plan.Shard{}, nil, zerolog.Nop()) },
-		Upload: func(ctx context.Context, email string) (*report.Report, error) {
-			literal := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(email)
-			f := &runFlags{Selection: plan.Selection{Only: []string{literal}, Force: true, Limit: 1}}
-			quiet := console.Start(io.Discard, io.Discard, a.env, console.RunOptions{Level: "disabled", Progress: "never"})
-			rep, _, err := perform(ctx, job.Sync, newRunID(time.Now()), c, f, quiet, nil)
-			return rep, err
-		},
-	})
-	a.code = checkCode(checks)
-	if a.json {
-		return console.NewLines(a.stdout).Check(checks)
-	}
-	a.out().Checkup(checks)
-	return nil
 }

@@ -18,17 +18,9 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
-const demoText = `A folder of 40 portraits: 36 fine ones, one corrupt (user0005), one of somebody whom
-Smartsheet does not know (newcomer), and two that the stand-in for Smartsheet
-refuses: user0011 (PARTIAL_SUCCESS) and user0017 (an error with a refId).
-`
-
 const demoEnd = `
-Everything lies in %[1]s:
-  reports  %[1]s/reports (open latest.html in a browser)
-  state    %[1]s/state.db
-  photos   %[1]s/photos
-The folder is yours to look at and to delete.
+Everything lies in %[1]s: photos, the state, and reports.
+Open %[1]s/reports/latest.html in a browser. The folder is yours to delete.
 `
 
 const demoConfig = `smartsheet: {base_url: %q, integration_source: "SCRIPT,Demo Corp,photosync", requests_per_minute: 600}
@@ -74,7 +66,7 @@ func (a *app) runDemo(ctx context.Context) error {
 	}
 	run := *a
 	run.env = func(name string) string { return map[string]string{"SMARTSHEET_ACCESS_TOKEN": token}[name] }
-	fmt.Fprint(a.stdout, demoText)
+	fmt.Fprintln(a.stdout, "40 portraits: one is corrupt, one is of a stranger, and the stand-in for Smartsheet refuses two.")
 	for i, want := range demoRuns {
 		if err := drawPortraits(photos, want.drawn, i); err != nil {
 			return fmt.Errorf("draw portraits: %w", err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"strings"
@@ -15,7 +14,30 @@ import (
 func (a *app) explain() *cobra.Command {
 	var file, output, shard string
 	cmd := &cobra.Command{Use: "explain EMAIL", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		x, err := a.explained(cmd.Context(), file, shard, args[0])
+		_, c, err := a.load(file)
+		if err != nil {
+			return err
+		}
+		part, err := parseShard(shard, a.env)
+		if err != nil {
+			return err
+		}
+		email, err := sources.Email(args[0])
+		if err != nil {
+			return usage(err)
+		}
+		local, domain, _ := strings.Cut(email, "@")
+		for from, to := range c.Match.Domains {
+			if strings.EqualFold(from, domain) {
+				email = local + "@" + strings.ToLower(to)
+			}
+		}
+		ctx, stop := stoppable(cmd.Context())
+		defer stop()
+		x, err := reading(c, part, func(j job.Job) (*job.Explanation, error) {
+			j.How.Concurrency = 1
+			return job.Explain(ctx, j, email)
+		})
 		switch {
 		case err != nil:
 			return err
@@ -32,33 +54,6 @@ func (a *app) explain() *cobra.Command {
 	addOutput(cmd, &output)
 	cmd.Flags().StringVar(&shard, "shard", "", "look into the state of part `I/N`, as sync --shard does")
 	return cmd
-}
-
-func (a *app) explained(ctx context.Context, file, shard, address string) (*job.Explanation, error) {
-	email, err := sources.Email(address)
-	if err != nil {
-		return nil, usage(err)
-	}
-	_, c, err := a.load(file)
-	if err != nil {
-		return nil, err
-	}
-	part, err := parseShard(shard, a.env)
-	if err != nil {
-		return nil, usage(err)
-	}
-	local, domain, _ := strings.Cut(email, "@")
-	for from, to := range c.Match.Domains {
-		if strings.EqualFold(from, domain) {
-			email = local + "@" + strings.ToLower(to)
-		}
-	}
-	ctx, stop := stoppable(ctx)
-	defer stop()
-	return reading(c, part, func(j job.Job) (*job.Explanation, error) {
-		j.How.Concurrency = 1
-		return job.Explain(ctx, j, email)
-	})
 }
 
 // indented writes v as JSON for people.

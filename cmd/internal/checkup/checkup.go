@@ -170,12 +170,12 @@ const maxSkew = time.Minute
 // clock compares this machine's clock with that of the answer to a request without a
 // token.
 func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
+	sent, client := time.Now(), http.Client{Transport: transport, Timeout: 10 * time.Second}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, k.job.Root, nil)
 	if err != nil {
 		return
 	}
-	sent := time.Now()
-	resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return // the client meets it, too, and says so
 	}
