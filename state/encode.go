@@ -9,32 +9,24 @@ import (
 )
 
 // A value in the file is a checksum over its key and what follows (CRC-32C,
-// little-endian), for a person the fingerprint, the winner and the note at fixed places, and
-// then a CBOR map (RFC 8949) whose keys are the numbers in the struct tags of
-// Person and User. A field that comes later takes a new number; a number is never
-// used again.
+// little-endian), for a person the fingerprint, the winner and the note, and then a CBOR
+// map (RFC 8949) whose keys are the numbers in the struct tags of Person and User. A
+// field that comes later takes a new number; a number is never used again.
 const (
 	checksumSize = 4
 	personHead   = checksumSize + len(Fingerprint{}) + 2 // the winner and the note
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 var (
-	errValue = errors.New("its checksum does not match")
-	errShort = errors.New("it is too short")
-)
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	errValue   = errors.New("its checksum does not match")
 
-// Texts are stored as byte strings: file names and keys need not be UTF-8.
-var (
+	// Texts are stored as byte strings: file names and keys need not be UTF-8.
 	encoding = must(cbor.EncOptions{String: cbor.StringToByteString, Time: cbor.TimeRFC3339NanoUTC}.EncMode())
 	decoding = must(cbor.DecOptions{
 		ByteStringToString: cbor.ByteStringToStringAllowed,
 		ByteStringToTime:   cbor.ByteStringToTimeAllowed,
 		ExtraReturnErrors:  cbor.ExtraDecErrorUnknownField,
-		DupMapKey:          cbor.DupMapKeyEnforcedAPF,
-		IndefLength:        cbor.IndefLengthForbidden,
-		TagsMd:             cbor.TagsForbidden,
 	}.DecMode())
 )
 
@@ -58,14 +50,7 @@ func encodePerson(p *Person) row {
 func encodeUser(u *User) row { return seal(userKey(u.ID), must(encoding.Marshal(u))) }
 
 func userKey(id int64) string { return string(binary.BigEndian.AppendUint64(nil, uint64(id))) }
-
-// idOf is the id of a user's key.
-func idOf(key string) int64 {
-	if len(key) != 8 {
-		return 0
-	}
-	return int64(binary.BigEndian.Uint64([]byte(key)))
-}
+func idOf(key string) int64   { return int64(binary.BigEndian.Uint64([]byte(key))) }
 
 // seal is the row of a key: its data behind their checksum.
 func seal(key string, data ...[]byte) row {
@@ -93,7 +78,7 @@ func (r row) verify() error {
 // head reads what stands at fixed places in a person's verified row.
 func (r row) head() (f Fingerprint, winner, note uint8, err error) {
 	if len(r.value) < personHead {
-		return f, 0, 0, errShort
+		return f, 0, 0, errors.New("it is too short")
 	}
 	return Fingerprint(r.value[checksumSize:]), r.value[personHead-2], r.value[personHead-1], nil
 }

@@ -1,9 +1,12 @@
 package state
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -28,12 +31,51 @@ func (e *LockedError) Hint() string {
 	return "wait until the other run has ended, or give each its own state.path"
 }
 
+// holder is the note beside an open state that names who has it open. The lock is bbolt's
+// on the file, and ends with its process: a note that a crash left behind blocks nobody.
+type holder struct {
+	PID   int       `json:"pid"` // 0: not known
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"`
+}
+
+func holderPath(path string) string { return path + ".holder" }
+
+// writeHolder leaves the note. Without it a second run still ends, only less clearly.
+func writeHolder(path string) holder {
+	host, _ := os.Hostname()
+	h := holder{PID: os.Getpid(), Host: host, Since: time.Now().Truncate(time.Second)}
+	os.Remove(holderPath(path)) // an old note would name the wrong process
+	if f, err := os.OpenFile(holderPath(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+		json.NewEncoder(f).Encode(h)
+		f.Close()
+	}
+	return h
+}
+
+// remove takes the note away, unless another reader has left its own since.
+func (h holder) remove(path string) {
+	if now := readHolder(path); now.PID == h.PID && now.Host == h.Host {
+		os.Remove(holderPath(path))
+	}
+}
+
+// readHolder returns the zero holder if there is no readable note.
+func readHolder(path string) (h holder) {
+	if f, err := os.OpenFile(holderPath(path), os.O_RDONLY|noFollow, 0); err == nil {
+		defer f.Close()
+		if json.NewDecoder(io.LimitReader(f, 4096)).Decode(&h) != nil {
+			return holder{}
+		}
+	}
+	return h
+}
+
 // Error is any other fault of a state: it is of another account, version or shard, in
 // use, missing beside its backup, or could not be backed up or imported.
 type Error struct {
-	text string
-	hint string
-	err  error // that led to it; may be nil
+	text, hint string
+	err        error // that led to it; may be nil
 }
 
 func (e *Error) Error() string { return e.text }
@@ -45,15 +87,10 @@ func refused(path, why, hint string) error {
 	return &Error{text: fmt.Sprintf("state %q %s", path, why), hint: hint}
 }
 
-type hinter interface {
-	error
-	Hint() string
-}
-
 // hinted reports whether err is one of this package.
 func hinted(err error) bool {
-	_, ok := errors.AsType[hinter](err)
-	return ok
+	var e interface{ Hint() string }
+	return errors.As(err, &e)
 }
 
 // DamagedError means that the state cannot be read.
@@ -62,8 +99,7 @@ type DamagedError struct {
 	Err  error
 }
 
-// damaged is err as one of a damaged state, unless it is one of this package's
-// already.
+// damaged is err as one of a damaged state, unless it is one of this package's already.
 func (s *Store) damaged(err error) error {
 	if err == nil || hinted(err) {
 		return err

@@ -7,14 +7,12 @@ import (
 	"io"
 )
 
-// exportSchema is the version of the exported form: 1 had one record a person.
-const exportSchema = 2
+const (
+	exportKind   = "photosync-state" // tells an export from other files of JSON lines
+	exportSchema = 2                 // is the version of the form: 1 had one record a person
+)
 
-// exportKind tells an export from other files of JSON lines.
-const exportKind = "photosync-state"
-
-// header is the first line of an export. The people follow by address, then the users
-// by id.
+// header is the first line of an export. The people follow by address, then the users by id.
 type header struct {
 	Kind       string                     `json:"kind"`
 	Schema     int                        `json:"schema_version"`
@@ -76,22 +74,19 @@ func (v *Snapshot) exportTable(l line, w io.Writer) error {
 	e.SetEscapeHTML(false)
 	for r, err := range v.rows(table) {
 		if err == nil {
-			err = v.damaged(table, r.key, l.decode(r))
+			err = v.damaged(table, l.decode(r))
+		}
+		if b.Reset(); err == nil {
+			err = e.Encode(l)
+		}
+		if err == nil && bytes.Contains(b.Bytes(), []byte(`\ufffd`)) { // as encoding/json writes what is not UTF-8
+			b.Reset()
+			err = e.Encode(line{l.Person, l.User, []byte(r.key), r.value})
+		}
+		if err == nil {
+			_, err = w.Write(b.Bytes())
 		}
 		if err != nil {
-			return err
-		}
-		b.Reset()
-		if err := e.Encode(l); err != nil {
-			return err
-		}
-		if bytes.Contains(b.Bytes(), []byte(`\ufffd`)) { // as encoding/json writes what is not UTF-8
-			b.Reset()
-			if err := e.Encode(line{l.Person, l.User, []byte(r.key), r.value}); err != nil {
-				return err
-			}
-		}
-		if _, err := w.Write(b.Bytes()); err != nil {
 			return err
 		}
 	}
@@ -104,11 +99,7 @@ func (v *Snapshot) header() (h header, err error) {
 		return h, nil
 	}
 	err = v.s.guard(func() error {
-		p, err := tallyOf(v.tx, people)
-		if err != nil {
-			return err
-		}
-		u, err := tallyOf(v.tx, users)
+		p, u, err := tallies(v.tx)
 		if err != nil {
 			return err
 		}
@@ -123,8 +114,5 @@ func (v *Snapshot) header() (h header, err error) {
 			return err
 		})
 	})
-	if err != nil {
-		return header{}, v.s.damaged(err)
-	}
-	return h, nil
+	return h, v.s.damaged(err)
 }

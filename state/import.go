@@ -21,10 +21,9 @@ const importBatch = 5000
 // Import makes the state at path of an export, and returns the number of people in
 // it. Of several exports that follow each other, as of the shards of an account, it
 // makes one state: of a user's rows the newest one counts, and an announced upload
-// stays announced. What a state held that is replaced becomes its backup. The fact
-// RefreshedKey is left out, so that the next run compares everybody with the rows of
-// users. replace also replaces a state that holds rows, or is of another account. With
-// an error everything is as it was.
+// stays announced. The fact RefreshedKey is left out, so that the next run compares
+// everybody. replace also replaces a state that was in use, which becomes the backup.
+// With an error everything is as it was.
 func Import(path string, from io.Reader, replace bool) (people int, err error) {
 	in := &importer{lines: json.NewDecoder(from), facts: map[string]json.RawMessage{}, shards: map[string]bool{}}
 	in.lines.DisallowUnknownFields()
@@ -43,13 +42,12 @@ func Import(path string, from io.Reader, replace bool) (people int, err error) {
 			return 0, err
 		}
 		defer s.Close()
-		if s.Generation() > 0 { // it was in use
-			if !replace {
-				return 0, occupied(path)
-			}
-			if err := s.Backup(); err != nil {
-				return 0, err
-			}
+		if s.Generation() > 0 && !replace {
+			return 0, refused(path, "is in use already",
+				"choose another state.path, or add --replace: what is there now then becomes the backup beside it")
+		}
+		if err := s.Backup(); err != nil {
+			return 0, err
 		}
 		in.generation = max(in.generation, s.Generation()+1)
 	}
@@ -59,16 +57,7 @@ func Import(path string, from io.Reader, replace bool) (people int, err error) {
 		}
 		return s.makeRoom()
 	})
-	if errors.Is(err, fs.ErrExist) { // another run has begun one meanwhile
-		err = occupied(path)
-	}
 	return people, Inaccessible(path, err)
-}
-
-// occupied refuses to import into a state that is in use.
-func occupied(path string) error {
-	return refused(path, "is in use already",
-		"choose another state.path, or add --replace: what is there now then becomes the backup beside it")
 }
 
 // importer makes one state of exports.
@@ -77,7 +66,6 @@ type importer struct {
 	export     int                        // the one at hand, from 1
 	number     int                        // of the line in it
 	header     header                     // of it
-	account    Account                    // of all
 	facts      map[string]json.RawMessage // of all
 	shards     map[string]bool            // that the exports are of; "": of whole runs
 	generation uint64                     // of the state
@@ -115,20 +103,19 @@ func (in *importer) begin() (bool, error) {
 	case h.Schema < exportSchema:
 		return false, in.fault("written by a photosync from before the first release (schema %d), which is not read any more", h.Schema)
 	}
-	var a Account // of a state that was never bound, nobody
-	if fact, ok := h.Facts[accountKey]; ok {
-		if err := json.Unmarshal(fact, &a); err != nil {
-			return false, in.fault("%w", err)
-		}
-		if in.account != (Account{}) && !in.account.same(a) {
-			return false, in.fault("this export is of another Smartsheet account than the one before it")
-		}
-		in.account = a
+	if a, b := accountOf(in.facts), accountOf(h.Facts); a != (Account{}) && b != (Account{}) && !a.same(b) {
+		return false, in.fault("this export is of another Smartsheet account than the one before it")
 	}
 	maps.Copy(in.facts, h.Facts)
 	in.shards[string(h.Facts[shardKey])] = true
 	in.generation = max(in.generation, h.Generation)
 	return true, nil
+}
+
+// accountOf is the account that an export is of; none, if its state was never bound.
+func accountOf(facts map[string]json.RawMessage) (a Account) {
+	json.Unmarshal(facts[accountKey], &a) // what is no account is none
+	return a
 }
 
 // fill makes a state of an empty file.
@@ -143,10 +130,10 @@ func (in *importer) fill(file string) (nPeople int, err error) {
 	defer s.Close()
 	s.db.NoSync = true // once, at the end
 	for more := true; more; {
-		if err := in.rows(s); err != nil {
-			return 0, err
+		if err = in.rows(s); err == nil {
+			more, err = in.begin()
 		}
-		if more, err = in.begin(); err != nil {
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -180,10 +167,8 @@ func (in *importer) rows(s *Store) error {
 		case err != nil:
 			return in.fault("it is damaged or cut short: %w", err)
 		case i < in.header.People && l.Person != nil && (last.Person == nil || last.Person.Email < l.Person.Email):
-			last = l
 			c.People = append(c.People, *l.Person)
 		case i >= in.header.People && l.User != nil && (last.User == nil || uint64(last.User.ID) < uint64(l.User.ID)):
-			last = l
 			if in.export > 1 {
 				if err := mergeInto(s, l.User); err != nil {
 					return err
@@ -193,7 +178,7 @@ func (in *importer) rows(s *Store) error {
 		default:
 			return in.fault("this is no row of a state, or not in its place")
 		}
-		if len(c.People)+len(c.Users) == importBatch {
+		if last = l; len(c.People)+len(c.Users) == importBatch {
 			if err := s.Write(c); err != nil {
 				return err
 			}
@@ -219,8 +204,8 @@ func (in *importer) row() (l line, err error) {
 	return l, err
 }
 
-// mergeInto makes u, and what s knows of the same user, one row: the newer one. What was
-// announced stays so, also if only the older one says it.
+// mergeInto makes u, and what s knows of the same user, one row: the newer one, with what
+// either says was announced.
 func mergeInto(s *Store, u *User) error {
 	older, found, err := s.User(u.ID)
 	if err != nil || !found {

@@ -15,29 +15,25 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// newKind is in the names of states that do not have their own yet.
-const newKind = ".new-"
-
-// compactBytes is how much Compact writes in one transaction.
-const compactBytes = 4 << 20
+const (
+	newKind      = ".new-" // is in the names of states that do not have their own yet
+	compactBytes = 4 << 20 // are what Compact writes in one transaction
+)
 
 // Compact writes the state anew without the room that old rows left, and closes it. It
 // is replaced only once the copy was read back whole.
 func (s *Store) Compact() (before, after int64, err error) {
-	if err := s.writable(); err != nil {
-		return 0, 0, err
-	}
 	defer s.Close()
 	was, err := s.file.Stat()
 	if err == nil {
 		err = install(s.path, true, s.compactTo)
 	}
+	is := was
+	if err == nil {
+		is, err = os.Stat(s.path)
+	}
 	if err != nil {
 		return 0, 0, fmt.Errorf("compact the state: %w", Inaccessible(s.path, err))
-	}
-	is, err := os.Stat(s.path)
-	if err != nil {
-		return 0, 0, Inaccessible(s.path, err)
 	}
 	return was.Size(), is.Size(), nil
 }
@@ -54,9 +50,8 @@ func (s *Store) compactTo(file string) error {
 	return cmp.Or(to.Sync(), to.Close(), s.makeRoom())
 }
 
-// makeRoom closes the state where an open file cannot be replaced. Elsewhere it keeps
-// the lock until the new file has the name: a run that waits for the lock meanwhile
-// finds that its file has lost the name, see Current.
+// makeRoom closes the state where an open file cannot be replaced. Elsewhere the lock is
+// kept until the new file has the name: a run that waits for it finds that, see Current.
 func (s *Store) makeRoom() error {
 	if s != nil && runtime.GOOS == "windows" {
 		return s.Close()
@@ -83,8 +78,7 @@ func copyTo(file string, from io.Reader) error {
 	return cmp.Or(err, f.Sync(), f.Close())
 }
 
-// readThrough opens a state for a look, with every row if all, and returns its
-// generation.
+// readThrough opens a state, reads every row if all, and returns its generation.
 func readThrough(path string, all bool) (uint64, error) {
 	s := &Store{path: path}
 	defer s.release()
@@ -96,9 +90,8 @@ func readThrough(path string, all bool) (uint64, error) {
 }
 
 // install gives what write makes of an empty file a name, at once or not at all, and
-// only if it can be read back whole: whatever has the name of a state and cannot be
-// read is damaged, and never taken for a new one. If it may not replace, that another
-// run has begun a state of this name since is fs.ErrExist.
+// only if it can be read back whole. If it may not replace, that another run has begun a
+// state of this name since is fs.ErrExist.
 func install(path string, replace bool, write func(file string) error) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -110,10 +103,10 @@ func install(path string, replace bool, write func(file string) error) error {
 	}
 	f.Close()
 	defer os.Remove(f.Name())
-	if err := write(f.Name()); err != nil {
-		return err
+	if err = write(f.Name()); err == nil {
+		_, err = readThrough(f.Name(), true)
 	}
-	if _, err := readThrough(f.Name(), true); err != nil {
+	if err != nil {
 		return err
 	}
 	if err = errors.ErrUnsupported; !replace { // a rename would replace
@@ -136,13 +129,9 @@ func hasBackup(path string) bool {
 	return err == nil && fi.Mode().IsRegular()
 }
 
-// Backup leaves a copy beside the state, at its path with ".backup" added, which
-// Restore puts back. The copy is read back whole before it takes the place of the one
-// before; nothing is written if that one is of this generation.
+// Backup leaves a copy beside the state, which Restore puts back. It is read back whole
+// before it takes the place of the one before; if that is of this generation, it stays.
 func (s *Store) Backup() error {
-	if err := s.writable(); err != nil {
-		return err
-	}
 	target := backupPath(s.path)
 	if generation, err := readThrough(target, false); err == nil && generation == s.Generation() {
 		return nil
@@ -162,15 +151,13 @@ func (s *Store) Backup() error {
 	return fmt.Errorf("back up the state (%s): %w", last, Inaccessible(target, err))
 }
 
-// restoredGenerations is how far a restored state is ahead of its backup: further
-// than the state that was lost can have come, so that nothing which names a
-// generation of that one, as a plan does, fits the new one.
+// restoredGenerations is how far a restored state is ahead of its backup: further than
+// the lost one can have come, so that no plan for that one fits.
 const restoredGenerations = 1 << 32
 
-// Restore puts the backup in the place of a state that is missing or damaged, and
-// returns where the damaged one was moved to; empty: there was none. The fact
-// RefreshedKey is left out. A state that is whole is refused, and one that is in use
-// is a *LockedError. With an error the state is as it was, or missing beside its backup.
+// Restore puts the backup in the place of a state that is missing or damaged, without the
+// fact RefreshedKey, and returns where the damaged one was moved to; empty: there was none.
+// A state that is whole is refused. With an error the state is as it was, or missing.
 func Restore(path string) (aside string, err error) {
 	if path, err = target(path); err != nil {
 		return "", err

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -22,8 +23,7 @@ var (
 // Restore and Import remove it, so that the next run compares everybody.
 const RefreshedKey = "refreshed"
 
-// Facts that the package itself knows. All but the schema are JSON behind a checksum
-// that covers the name too.
+// Facts that the package itself knows. All but the schema are JSON behind a checksum.
 const (
 	schemaKey  = "schema_version" // plain, so that every program can read it
 	accountKey = "account"
@@ -40,28 +40,28 @@ func (s *Store) Meta(name string, v any) (found bool, err error) {
 	if s.db == nil {
 		return false, nil
 	}
-	err = s.view(func(tx *bbolt.Tx) (err error) {
-		found, err = readFact(tx, name, v)
-		return err
+	err = s.guard(func() error {
+		return s.db.View(func(tx *bbolt.Tx) (err error) {
+			found, err = readFact(tx, name, v)
+			return err
+		})
 	})
 	if err != nil {
-		return false, s.damaged(fmt.Errorf("read the fact %q: %w", name, err))
+		err = s.damaged(fmt.Errorf("read the fact %q: %w", name, err))
 	}
-	return found, nil
+	return found, err
 }
 
-// SetMeta records a fact about the whole state, as JSON; it is durable when SetMeta
-// returns.
+// SetMeta records a fact about the whole state; it is durable when SetMeta returns.
 func (s *Store) SetMeta(name string, v any) error {
 	return s.update(func(tx *bbolt.Tx) error { return putFact(tx, name, v) })
 }
 
 func readFact(tx *bbolt.Tx, name string, v any) (found bool, err error) {
-	b := tx.Bucket(facts)
-	if b == nil {
-		return false, nil
+	var data []byte
+	if b := tx.Bucket(facts); b != nil {
+		data = b.Get([]byte(name))
 	}
-	data := b.Get([]byte(name))
 	if data == nil {
 		return false, nil
 	}
@@ -85,9 +85,8 @@ func putFact(tx *bbolt.Tx, name string, v any) error {
 	return tx.Bucket(facts).Put([]byte(name), data)
 }
 
-// tally is a fact about a table: how many rows it has, and the sum of their
-// checksums. A page that is missing, comes twice, or is an old one that the disk kept
-// does not add up to it.
+// tally is a fact about a table: how many rows it has, and the sum of their checksums. A
+// page that is missing, comes twice, or is an old one does not add up to it.
 type tally struct {
 	Rows int    `json:"rows"`
 	Sum  uint64 `json:"sum"`
@@ -109,20 +108,22 @@ func tallyOf(tx *bbolt.Tx, table []byte) (t tally, err error) {
 	return t, nil
 }
 
+// tallies are those of both tables.
+func tallies(tx *bbolt.Tx) (p, u tally, err error) {
+	if p, err = tallyOf(tx, people); err == nil {
+		u, err = tallyOf(tx, users)
+	}
+	return p, u, err
+}
+
 // createTables makes the tables of an empty file.
 func createTables(tx *bbolt.Tx) error {
-	if _, err := tx.CreateBucket(facts); err != nil {
-		return err
-	}
-	for _, table := range tables {
-		if _, err := tx.CreateBucket(table); err != nil {
-			return err
-		}
-		if err := putFact(tx, string(table), tally{}); err != nil {
+	for _, name := range [][]byte{facts, people, users} {
+		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
 	}
-	return putFact(tx, schemaKey, schemaVersion())
+	return cmp.Or(putFact(tx, string(people), tally{}), putFact(tx, string(users), tally{}), putFact(tx, schemaKey, schemaVersion()))
 }
 
 // Account is the Smartsheet account that a state belongs to.
@@ -135,8 +136,7 @@ type Account struct {
 // same reports whether a and b are one account; its name may change.
 func (a Account) same(b Account) bool { return a.Root == b.Root && a.ID == b.ID }
 
-// Account returns the account that the state is bound to. It is false before the
-// first Bind.
+// Account returns the account that the state is bound to, once it is.
 func (s *Store) Account() (a Account, bound bool) {
 	bound, err := s.Meta(accountKey, &a)
 	return a, bound && err == nil
@@ -160,9 +160,8 @@ func (s *Store) Bind(a Account) error {
 	return s.SetMeta(accountKey, a)
 }
 
-// BindShard makes sure that the state is that of the shard ("2/4"), or of whole runs
-// (""), and marks a new state as the shard's. What others made is refused. A read-only
-// store is compared only.
+// BindShard makes sure that the state is that of the shard ("2/4"), or of whole runs (""),
+// and marks a new one. What others made is refused. A read-only store is compared only.
 func (s *Store) BindShard(shard string) error {
 	var have string
 	if _, err := s.Meta(shardKey, &have); err != nil || have == shard {

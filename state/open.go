@@ -14,8 +14,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// lockWait is how long Open waits for another process to let go of the file: long
-// enough for one that is just ending.
+// lockWait is how long Open waits for a process that is just ending.
 const lockWait = 300 * time.Millisecond
 
 // Options of Open.
@@ -40,11 +39,9 @@ func Open(path string, o Options) (*Store, error) {
 	switch fi, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist) && hasBackup(path):
 		return nil, vanished(path)
-	case errors.Is(err, fs.ErrNotExist) && o.Existing:
-		return nil, Inaccessible(path, err)
-	case errors.Is(err, fs.ErrNotExist) && o.ReadOnly:
+	case errors.Is(err, fs.ErrNotExist) && o.ReadOnly && !o.Existing:
 		return s, nil
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && !o.Existing:
 		if err := install(path, false, begin); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, Inaccessible(path, err)
 		} // or another run was faster
@@ -74,17 +71,13 @@ func Open(path string, o Options) (*Store, error) {
 
 func vanished(path string) error {
 	backup := backupPath(path)
-	return &Error{
-		text: fmt.Sprintf("state %q is missing, although its backup %q is there", path, backup),
-		hint: fmt.Sprintf("photosync state restore puts the backup back; to begin anew, and upload every picture again, "+
-			"move it away: mv %s %s", quoted(backup), quoted(backup+".old")),
-		err: fs.ErrNotExist,
-	}
+	return &Error{fmt.Sprintf("state %q is missing, although its backup %q is there", path, backup),
+		fmt.Sprintf("photosync state restore puts the backup back; to begin anew, and upload every picture again, "+
+			"move it away: mv %s %s", quoted(backup), quoted(backup+".old")), fs.ErrNotExist}
 }
 
 // target is the file that path leads to: what is kept beside it is beside the file,
-// and a state that is written anew does not take the place of a link. A link to a
-// disk that is not mounted is no new state.
+// not beside a link. A link to a disk that is not mounted is no new state.
 func target(path string) (string, error) {
 	if fi, err := os.Lstat(path); err != nil || fi.Mode()&fs.ModeSymlink == 0 {
 		return path, nil
@@ -96,32 +89,30 @@ func target(path string) (string, error) {
 	return to, Inaccessible(path, err)
 }
 
-// Current reports, as an *Error, that the file was deleted since Open, or that
-// another took its place: what was written since is then not in the state that the
-// next run opens.
+// Current reports, as an *Error, that the file was deleted since Open, or that another
+// took its place: the next run would not open what was written since.
 func (s *Store) Current() error {
 	if s.db == nil {
 		return nil
 	}
-	own, err := s.file.Stat()
-	if err != nil {
-		return Inaccessible(s.path, err)
-	}
 	message := "was replaced by another file while it was open"
-	switch named, err := os.Lstat(s.path); {
-	case errors.Is(err, fs.ErrNotExist):
+	own, err := s.file.Stat()
+	if err == nil {
+		var named os.FileInfo
+		if named, err = os.Lstat(s.path); err == nil && os.SameFile(named, own) {
+			return nil
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		message = "was deleted while it was open"
-	case err != nil:
+	} else if err != nil {
 		return Inaccessible(s.path, err)
-	case os.SameFile(named, own):
-		return nil
 	}
 	return refused(s.path, message, "find out what deletes or replaces it; photosync state restore puts back the backup, "+
 		"and what was uploaded since that is uploaded once more")
 }
 
-// sweep removes what runs that were killed left half-written, once it is old enough
-// that nobody works on it any more.
+// sweep removes what killed runs left half-written, once nobody can be working on it.
 func sweep(path string) {
 	dir, base := filepath.Split(path)
 	entries, _ := os.ReadDir(filepath.Clean(dir)) // nothing depends on it
@@ -158,8 +149,6 @@ func (s *Store) open(o bbolt.Options) error {
 // database opens bbolt's file at path, which is there. opened becomes the file, also
 // if bbolt panics.
 func database(path string, o bbolt.Options, opened **os.File) (*bbolt.DB, error) {
-	o.NoStatistics = true
-	o.FreelistType = bbolt.FreelistMapType
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
 		// Without O_CREATE: a file that vanished since is not begun anew.
 		f, err = os.OpenFile(name, flag&^os.O_CREATE|noFollow, mode)
@@ -172,26 +161,20 @@ func database(path string, o bbolt.Options, opened **os.File) (*bbolt.DB, error)
 // release lets go of the file. After a panic it does so without bbolt, whose
 // Close could wait for good; then the lock may last until the process ends.
 func (s *Store) release() error {
-	switch {
-	case s.db != nil && !s.broken.Load():
+	if s.db != nil && !s.broken.Load() {
 		return s.db.Close()
-	case s.file != nil:
-		s.file.Close() // nothing of it is unwritten
 	}
+	s.file.Close() // nothing of it is unwritten; and there may be none
 	return nil
 }
 
 // check refuses a file that is cut short, of another version or of another program. It
 // reads a hundredth of the pages; every row has its own checksum.
 func (s *Store) check() error {
-	fi, err := s.file.Stat()
-	if err != nil {
-		return Inaccessible(s.path, err)
-	}
 	version := 0
-	err = s.view(func(tx *bbolt.Tx) (err error) {
-		if tx.Size() > fi.Size() {
-			return fmt.Errorf("it is cut short: %d bytes of %d", fi.Size(), tx.Size())
+	look := func(tx *bbolt.Tx) (err error) {
+		if _, err := s.file.ReadAt(make([]byte, 1), tx.Size()-1); err != nil {
+			return fmt.Errorf("it is cut short, or cannot be read to its end: %w", err)
 		}
 		if version, err = s.version(tx); err != nil {
 			return err
@@ -199,30 +182,23 @@ func (s *Store) check() error {
 		if _, err := checkPages(s.file, tx); err != nil {
 			return err
 		}
-		for _, table := range tables {
-			if _, err := tallyOf(tx, table); err != nil {
-				return err
-			}
-		}
 		s.generation.Store(tx.Bucket(people).Sequence())
-		return nil
-	})
-	if err != nil {
+		_, _, err = tallies(tx)
+		return err
+	}
+	if err := s.guard(func() error { return s.db.View(look) }); err != nil {
 		return s.damaged(err)
 	}
 	return s.migrate(version)
 }
 
-// firstSchema is the layout of the first release. Files of older ones were made by
-// versions that were never released, and are refused.
+// firstSchema is the layout of the first release. Files of older ones are refused.
 const firstSchema = 4
 
-// migrations lead from firstSchema to the next version of the layout, and so on, each
-// within one transaction.
+// migrations lead from firstSchema to the next version of the layout, and so on.
 var migrations []func(*bbolt.Tx) error
 
-// schemaVersion is the version of the layout that this program writes. A program
-// refuses files of a newer one.
+// schemaVersion is the version of the layout that this program writes.
 func schemaVersion() int { return firstSchema + len(migrations) }
 
 // version is that of the file's layout, one that this program can read.
@@ -247,8 +223,7 @@ func (s *Store) version(tx *bbolt.Tx) (version int, err error) {
 	return version, nil
 }
 
-// migrate brings the open file from a version to the current one, at once or not at
-// all.
+// migrate brings the open file from a version to the current one, at once or not at all.
 func (s *Store) migrate(from int) error {
 	if from == schemaVersion() {
 		return nil
@@ -257,7 +232,7 @@ func (s *Store) migrate(from int) error {
 		return refused(s.path, fmt.Sprintf("has an older format (schema %d, this photosync has %d), and may not be written", from, schemaVersion()),
 			"photosync state compact brings it up to date")
 	}
-	err := s.update(func(tx *bbolt.Tx) error {
+	return s.update(func(tx *bbolt.Tx) error {
 		for _, m := range migrations[from-firstSchema:] {
 			if err := m(tx); err != nil {
 				return err
@@ -265,8 +240,4 @@ func (s *Store) migrate(from int) error {
 		}
 		return putFact(tx, schemaKey, schemaVersion())
 	})
-	if err != nil {
-		return fmt.Errorf("migrate the state from schema %d to %d: %w", from, schemaVersion(), err)
-	}
-	return nil
 }

@@ -12,10 +12,9 @@ import (
 // state could have put one there. Opening a FIFO does not wait.
 const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
-// releasePages lets go of the part of the file that is in this process's memory: pages
-// that are looked at again come back from the system's cache. Otherwise a walk over a
-// large state would count as memory of the process, all of it. The mapping is shared and
-// only read, so nothing can be lost; that it may fail changes nothing either.
+// releasePages lets go of the part of the file that is in this process's memory, where a
+// walk over a large state would count, all of it. The mapping is shared and only read:
+// nothing can be lost.
 func releasePages(tx *bbolt.Tx) {
 	syscall.Syscall(syscall.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), syscall.MADV_DONTNEED)
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,17 +12,13 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// This file reads bbolt's own pages (file format 2), for damage that the checksums of
-// the rows cannot show, and that bbolt does not look for:
-//   - of the two meta pages bbolt takes the newest that is sound: damage to the newest
-//     one would roll back the last transaction without a word;
-//   - a page that leads back to one above it keeps bbolt busy until it has no stack;
-//   - bbolt writes over the pages that its list of free ones names, and one of them that
-//     is in use too may show rows as they once were.
+// This file reads bbolt's own pages (file format 2), for damage that no checksum of a row
+// shows: bbolt takes the newest sound meta page, and damage to the newest one would roll
+// back the last transaction without a word; a page that leads back to one above it keeps
+// bbolt busy until it has no stack; and bbolt writes over what its list of free pages names.
 const (
 	pageHeader = 16 // id, flags, count, overflow
 	metaSize   = 64
-
 	branchPage = 1
 	leafPage   = 2
 	freePages  = 16
@@ -46,23 +43,17 @@ func checkPages(file io.ReaderAt, tx *bbolt.Tx) (*pages, error) {
 		return nil, err
 	}
 	p.used = make([]bool, p.end)
-	roots := []uint64{root}
+	err = p.tree(root)
 	for _, name := range [][]byte{people, users, facts} {
-		if b := tx.Bucket(name); b != nil && b.Root() != 0 { // 0: it is part of the page above
-			roots = append(roots, uint64(b.Root()))
+		if b := tx.Bucket(name); err == nil && b.Root() != 0 { // 0: it is part of the page above
+			err = p.tree(uint64(b.Root()))
 		}
 	}
-	for _, root := range roots {
-		if err := p.tree(root); err != nil {
-			return nil, err
-		}
-	}
-	return p, p.free(list)
+	return p, cmp.Or(err, p.free(list))
 }
 
-// meta reads the newer one of the two pages that lead to all others. Both are sound
-// in every file that bbolt has written, also after a crash: a page is written in one
-// piece, and the other one is left alone.
+// meta reads the newer one of the two pages that lead to all others. Both are sound also
+// after a crash: a page is written in one piece, and the other one is left alone.
 func (p *pages) meta() (root, list uint64, err error) {
 	newest := uint64(0)
 	for i := range int64(2) {
@@ -104,8 +95,7 @@ func (p *pages) page(id uint64, element uint64) (kind uint16, elements []byte, e
 	return kind, elements, err
 }
 
-// tree goes through the branches below a page level by level: all pages of a level
-// are of one kind.
+// tree goes through the branches below a page, by levels: all pages of one are of a kind.
 func (p *pages) tree(root uint64) error {
 	if err := p.use(root); err != nil {
 		return err
@@ -146,25 +136,24 @@ func (p *pages) use(id uint64) error {
 	return nil
 }
 
+var errFree = errors.New("the list of free pages is wrong")
+
 // free checks the list of free pages, which is at a page.
 func (p *pages) free(list uint64) error {
 	if err := p.use(list); err != nil {
 		return err
 	}
 	kind, elements, err := p.page(list, 8)
-	if err != nil {
-		return err
+	if err != nil || kind != freePages {
+		return cmp.Or(err, errFree)
 	}
 	last := uint64(1) // the first two are never free
 	for e := range slices.Chunk(elements, 8) {
 		id := uint64At(e, 0)
 		if id <= last || id >= p.end || p.used[id] {
-			return errors.New("the list of free pages is wrong")
+			return errFree
 		}
 		last = id
-	}
-	if kind != freePages {
-		return fmt.Errorf("page %d is of the wrong kind", list)
 	}
 	return nil
 }

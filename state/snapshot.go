@@ -33,34 +33,32 @@ func (s *Store) View(f func(*Snapshot) error) error {
 	return f(v)
 }
 
-// Person returns the row of the person with this canonical address. That it is not
-// found is certain: damage is an error.
+// Person returns the row of the person with this canonical address. Damage is an error.
 func (v *Snapshot) Person(email string) (Person, bool, error) {
 	return find(v, people, email, row.person)
 }
 
-// User returns the row of the user with this id. That it is not found is certain:
-// damage is an error.
+// User returns the row of the user with this id. Damage is an error.
 func (v *Snapshot) User(id int64) (User, bool, error) {
 	return find(v, users, userKey(id), row.user)
 }
 
 // Person is Snapshot.Person for one look.
-func (s *Store) Person(email string) (p Person, found bool, err error) {
-	err = s.View(func(v *Snapshot) (err error) {
-		p, found, err = v.Person(email)
-		return err
-	})
-	return p, found, err
+func (s *Store) Person(email string) (Person, bool, error) {
+	return single(s, func(v *Snapshot) (Person, bool, error) { return v.Person(email) })
 }
 
 // User is Snapshot.User for one look.
-func (s *Store) User(id int64) (u User, found bool, err error) {
+func (s *Store) User(id int64) (User, bool, error) {
+	return single(s, func(v *Snapshot) (User, bool, error) { return v.User(id) })
+}
+
+func single[T any](s *Store, f func(*Snapshot) (T, bool, error)) (t T, found bool, err error) {
 	err = s.View(func(v *Snapshot) (err error) {
-		u, found, err = v.User(id)
+		t, found, err = f(v)
 		return err
 	})
-	return u, found, err
+	return t, found, err
 }
 
 // find reads the row of a key, if there is one. That there is none is certain if the
@@ -74,17 +72,15 @@ func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, err
 		c := v.tx.Bucket(table).Cursor()
 		after, value := c.Seek([]byte(key))
 		if found = string(after) == key; found {
-			r := row{key, value}
-			if err = r.verify(); err == nil {
-				t, err = decode(r)
+			if err = (row{key, value}).verify(); err == nil {
+				t, err = decode(row{key, value})
 			}
 			return err
 		}
-		back := c.Prev
+		before, _ := c.Prev()
 		if after == nil {
-			back = c.Last
+			before, _ = c.Last()
 		}
-		before, _ := back()
 		if before != nil && string(before) >= key || after != nil && string(after) < key {
 			return errOrder
 		}
@@ -94,7 +90,7 @@ func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, err
 		err = v.check(table)
 	}
 	if err != nil {
-		return *new(T), false, v.damaged(table, key, err)
+		return *new(T), false, v.damaged(table, err)
 	}
 	return t, found, nil
 }
@@ -112,38 +108,30 @@ type Row struct {
 // Person reads the rest of the row.
 func (r Row) Person() (Person, error) {
 	p, err := r.row.person()
-	return p, r.v.damaged(people, r.Email, err)
+	return p, r.v.damaged(people, err)
 }
 
-// People yields every person by email. The sequence ends after an error. That it
-// ends without one means that every row is whole, is the one that was written last,
-// and that nobody is missing or comes twice.
+// People yields every person by email. The sequence ends after an error. That it ends
+// without one means that every row is there, once, and the one that was written last.
 func (v *Snapshot) People() iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		for r, err := range v.rows(people) {
-			row := Row{Email: r.key, v: v, row: r}
-			if err == nil {
-				row.Fingerprint, row.Winner, row.Note, err = r.head()
-				err = v.damaged(people, r.key, err)
-			}
-			if !yield(row, err) || err != nil {
-				return
-			}
-		}
-	}
+	return decoded(v, people, func(r row) (Row, error) {
+		fingerprint, winner, note, err := r.head()
+		return Row{r.key, fingerprint, winner, note, v, r}, err
+	})
 }
 
-// Users yields every user by id. The sequence ends after an error; that it ends
-// without one means the same as for People.
-func (v *Snapshot) Users() iter.Seq2[User, error] {
-	return func(yield func(User, error) bool) {
-		for r, err := range v.rows(users) {
-			var u User
+// Users yields every user by id, in the same way.
+func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row.user) }
+
+func decoded[T any](v *Snapshot, table []byte, decode func(row) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for r, err := range v.rows(table) {
+			var t T
 			if err == nil {
-				u, err = r.user()
-				err = v.damaged(users, r.key, err)
+				t, err = decode(r)
+				err = v.damaged(table, err)
 			}
-			if !yield(u, err) || err != nil {
+			if !yield(t, err) || err != nil {
 				return
 			}
 		}
@@ -160,8 +148,7 @@ func (s *Store) Len() (nPeople, nUsers int, err error) {
 	return nPeople, nUsers, err
 }
 
-// check reads every row of the tables, as far as its checksum: what is within was written
-// by this package.
+// check reads every row of the tables, as far as its checksum.
 func (v *Snapshot) check(tables ...[]byte) error {
 	for _, table := range tables {
 		for _, err := range v.rows(table) {
@@ -174,8 +161,7 @@ func (v *Snapshot) check(tables ...[]byte) error {
 }
 
 // rows yields a copy of every row of a table by key, and checks each row, the order, and
-// in the end the tally of the table. The sequence ends after an error. Whoever looks at a
-// row may take time, or panic, and neither is the file's concern.
+// in the end the tally of the table. The sequence ends after an error.
 func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		if v.tx == nil {
@@ -189,8 +175,7 @@ func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 			return err
 		})
 		for err == nil {
-			err = v.s.guard(w.next)
-			err = v.damaged(table, w.row.key, err)
+			err = v.damaged(table, v.s.guard(w.next))
 			if err != nil || w.row.key == "" {
 				break
 			}
@@ -214,17 +199,15 @@ func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 
 var errOrder = errors.New("it is out of place")
 
-// walkBytes is how much is walked over until the mapped pages are given back. Linux maps
-// 16 pages where one is read, and in a file with years of changes those around it
-// are of others: this takes up to 16 times as much memory.
-const walkBytes = 256 << 10
+// walkRows is how many rows are walked over until the mapped pages are given back. Linux
+// maps 16 pages where one is read: this takes up to 16 times as much memory.
+const walkRows = 500
 
 // walker goes from row to row.
 type walker struct {
 	cursor *bbolt.Cursor
 	row    row // the last one; empty at the end
 	seen   tally
-	walked int // bytes since pages were given back
 }
 
 // next copies the next row and checks it, and that it comes after the one before.
@@ -234,8 +217,7 @@ func (w *walker) next() error {
 		step = w.cursor.First
 	}
 	key, value := step()
-	if w.walked += len(key) + len(value); key == nil || w.walked > walkBytes {
-		w.walked = 0
+	if key == nil || w.seen.Rows%walkRows == 0 {
 		releasePages(w.cursor.Bucket().Tx())
 	}
 	if len(key) > bbolt.MaxKeySize { // before anything is copied
@@ -256,14 +238,10 @@ func (w *walker) next() error {
 	return nil
 }
 
-// damaged says which row is, if any.
-func (v *Snapshot) damaged(table []byte, key string, err error) error {
-	if err == nil || hinted(err) {
-		return err
+// damaged says in which table a row is.
+func (v *Snapshot) damaged(table []byte, err error) error {
+	if err != nil && !hinted(err) {
+		err = v.s.damaged(fmt.Errorf("a row of the %s: %w", table, err))
 	}
-	name := fmt.Sprintf("person %.80q", key)
-	if bytes.Equal(table, users) {
-		name = fmt.Sprintf("user %d", idOf(key))
-	}
-	return v.s.damaged(fmt.Errorf("the row of %s: %w", name, err))
+	return err
 }

@@ -6,12 +6,9 @@
 //	users, by id         what was put on a Smartsheet account: sent and confirmed,
 //	                     announced and not yet answered, failed
 //
-// The people are a cache: a missing row costs one look-up and one read of a photo.
-// The users answer the question "is there anything to send?".
-//
-// A change is durable when Write returns, all of it or nothing. Damage is an error
-// that names the backup, and never a fresh start. The package holds no photo bytes
-// and no secrets, and does not know who belongs to whom: it keeps what it is given.
+// The people are a cache: a missing row costs one look-up and one read of a photo. Damage
+// is an error that names the backup, and never a fresh start. The package holds no photo
+// bytes and no secrets, and does not know who belongs to whom: it keeps what it is given.
 package state
 
 import (
@@ -46,8 +43,7 @@ func (s *Store) Close() error {
 	return Inaccessible(s.path, s.release())
 }
 
-// Generation is a number that grows with every write, also across runs. It is 0
-// for a state that does not exist yet.
+// Generation grows with every write, also across runs. It is 0 for a state that is missing.
 func (s *Store) Generation() uint64 { return s.generation.Load() }
 
 func (s *Store) writable() error {
@@ -80,14 +76,9 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 	})
 }
 
-// view runs f in a read transaction.
-func (s *Store) view(f func(*bbolt.Tx) error) error {
-	return s.guard(func() error { return s.db.View(f) })
-}
-
-// guard turns bbolt's panics over damaged pages, and the memory faults of a file
-// that became shorter, into an error; after one of them nothing more is tried. No
-// code of callers may run inside: their panics are their own.
+// guard turns bbolt's panics over damaged pages, and the memory faults of a file that
+// became shorter, into an error; then nothing more is tried. No code of callers may run
+// inside: their panics are their own.
 func (s *Store) guard(f func() error) (err error) {
 	if s.broken.Load() {
 		return s.damaged(errors.New("reading or writing it failed before"))

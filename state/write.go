@@ -56,9 +56,8 @@ func (s *Store) put(tx *bbolt.Tx, table []byte, rows []row) error {
 		return s.damaged(err)
 	}
 	b := tx.Bucket(table)
-	// People come in the order of their addresses, and in a bulk the users come by
-	// their ids: pages that fill up are not touched again, and half of each would
-	// stay empty.
+	// People, and in a bulk users, come in the order of their keys: pages that fill up are
+	// not touched again, and half of each would stay empty.
 	if bytes.Equal(table, people) || len(rows) >= bulk {
 		b.FillPercent = 0.9
 	}
