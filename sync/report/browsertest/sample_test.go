@@ -69,29 +69,6 @@ func sample(n int) map[string]any {
 	}
 }
 
-// held is the report of a run that a guard holds: n people, most of whose pictures would
-// be replaced.
-func held(n int) map[string]any {
-	r := sample(n)
-	for i, it := range r["items"].([]map[string]any) {
-		it["outcome"], it["reason"], it["message"], it["http_status"], it["attempts"] = "held", "held", "Changed at the source", 0, 0
-		delete(it, "error_code")
-		delete(it, "ref_id")
-		delete(it, "hint")
-		if img, ok := it["image"].(map[string]any); ok && i%4 > 0 {
-			img["before"] = thumbnail(i + 3)
-		} else {
-			it["message"] = "New"
-		}
-	}
-	r["result"], r["exit_code"], r["totals"] = "held", 4, map[string]any{"people": n + 1000, "held": n, "unchanged": 1000, "requests": 12}
-	r["approve"], r["plan_file"] = "photosync sync --approve 3f1c9a0b77de", "reports/20261125T021503Z-abcdef.plan.json"
-	r["guards"] = []map[string]any{{"guard": "max_replaced", "message": "1,494 of 2,000 people known would get another picture; at most 20 % may"}}
-	r["error"] = map[string]any{"message": "held back, nothing was written: guard.max_replaced: 1,494 of 2,000 people known would get another picture; at most 20 % may"}
-	r["timeline"], r["skipped_by_reason"] = nil, map[string]int{}
-	return r
-}
-
 // thumbnail is a small picture, one of a few.
 func thumbnail(i int) string {
 	m := image.NewRGBA(image.Rect(0, 0, 72, 96))

@@ -13,28 +13,25 @@ import (
 
 // Each view is kept as an artefact of the test: go test -artifacts -outputdir DIR.
 func TestViews(t *testing.T) {
-	run, held := render(t, sample(40)), render(t, held(40))
+	pages := scenes(t)
+	pages["failures"] = render(t, sample(40))
 	dir := t.ArtifactDir()
 	keep := func(name string, data []byte) {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, v := range []struct {
+	type view struct {
 		name, file, scheme, media string
 		width                     int64
-	}{
-		{"light", run, "light", "", 1200},
-		{"dark", run, "dark", "", 1200},
-		{"phone", run, "light", "", 390},
-		{"phone-dark", run, "dark", "", 390},
-		{"print", run, "light", "print", 794}, // A4 at 96 pixels an inch
-		{"held-light", held, "light", "", 1200},
-		{"held-dark", held, "dark", "", 1200},
-		{"held-phone", held, "light", "", 390},
-		{"held-phone-dark", held, "dark", "", 390},
-		{"held-print", held, "light", "print", 794},
-	} {
+	}
+	var views []view
+	for name, file := range pages {
+		views = append(views, view{name + "-light", file, "light", "", 1200}, view{name + "-dark", file, "dark", "", 1200},
+			view{name + "-phone", file, "light", "", 390}, view{name + "-phone-dark", file, "dark", "", 390},
+			view{name + "-print", file, "light", "print", 794}) // A4 at 96 pixels an inch
+	}
+	for _, v := range views {
 		t.Run(v.name, func(t *testing.T) {
 			b := newTab(t)
 			b.do(chromedp.EmulateViewport(v.width, 900))
@@ -50,8 +47,8 @@ func TestViews(t *testing.T) {
 				t.Errorf("the ground is %s in the %s scheme", ground, v.scheme)
 			}
 			tools := eval[bool](b, `document.querySelector(".tools").checkVisibility()`)
-			if tools == (v.media == "print") {
-				t.Errorf("the search is visible: %v", tools)
+			if people := eval[int](b, `document.querySelectorAll(".who").length`); tools != (v.media != "print" && people > 0) {
+				t.Errorf("the search is visible: %v, with %d people", tools, people)
 			}
 			png, err := chromedp.Run(b, chromedp.FullScreenshot(100))
 			if err != nil {
@@ -62,7 +59,7 @@ func TestViews(t *testing.T) {
 		})
 	}
 	b := newTab(t)
-	b.do(chromedp.Navigate("file://" + run))
+	b.do(chromedp.Navigate("file://" + pages["failures"]))
 	pdf, err := chromedp.Run(b, chromedp.PrintToPDF(chromedp.PDFPrintBackground()))
 	if err != nil || !bytes.HasPrefix(pdf, []byte("%PDF")) {
 		t.Fatalf("printing gives %.20q, %v", pdf, err)
