@@ -1,15 +1,24 @@
 package smartsheet
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
+	"github.com/rogpeppe/go-internal/lockedfile"
 	"golang.org/x/oauth2"
 )
 
@@ -40,32 +49,38 @@ type auth struct {
 func newAuth(o Options, client *http.Client) *auth {
 	a := &auth{fixed: o.Token, http: client, timeout: o.Timeout}
 	a.secrets.add(o.Token)
-	if o.OAuth2 != nil {
+	if app := o.OAuth2; app != nil {
 		a.exchange = oauth2.Config{
-			ClientID: o.OAuth2.ClientID, ClientSecret: o.OAuth2.ClientSecret,
+			ClientID: app.ClientID, ClientSecret: app.ClientSecret,
 			Endpoint: oauth2.Endpoint{TokenURL: o.BaseURL + "/token", AuthStyle: oauth2.AuthStyleInParams},
 		}
-		a.file = tokenFile{path: o.OAuth2.RefreshTokenFile, owner: o.OAuth2.ClientID}
-		a.renewals = "authorise photosync again: photosync oauth login --replace writes a new refresh token into " + o.OAuth2.RefreshTokenFile
-		a.secrets.add(o.OAuth2.ClientSecret)
+		a.file = tokenFile{app.RefreshTokenFile, app.ClientID}
+		a.renewals = "authorise photosync again: photosync oauth login --replace writes a new refresh token into " + app.RefreshTokenFile
+		a.secrets.add(app.ClientSecret)
 	}
 	return a
 }
 
-// token is the access token for the next request, refreshed where the last one has
-// expired.
+// token is the access token for the next request. No two processes refresh it at a time.
 func (a *auth) token(ctx context.Context) (string, *Error) {
 	if a.fixed != "" {
 		return a.fixed, nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.access.Valid() {
-		if e := a.renew(ctx); e != nil {
-			return "", e
-		}
+	if a.access.Valid() {
+		return a.access.AccessToken, nil
 	}
-	return a.access.AccessToken, nil
+	err := a.file.locked(func() error { return a.renew(ctx) })
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case err == nil:
+		return a.access.AccessToken, nil
+	case ok:
+		return "", e
+	}
+	hint := "the user that runs photosync must be able to replace " + a.file.path + ": put it into a folder of that user's own, not into a read-only mount"
+	return "", &Error{Op: opRefresh, Err: err, advice: hint, hopeless: true}
 }
 
 // expired takes note that Smartsheet refused a token, and reports whether another may
@@ -83,47 +98,38 @@ func (a *auth) expired(token string, code int) bool {
 }
 
 // renew refreshes the access token, or takes the one that another process has got
-// meanwhile. No two processes do so at the same moment, and the new refresh token
-// is on the disk before the new access token is used. The lock is held.
-func (a *auth) renew(ctx context.Context) *Error {
-	err := a.file.locked(func() error {
-		refresh, err := a.file.read()
-		if err != nil {
-			return err
-		}
-		a.secrets.add(refresh)
-		if old := a.file.remembered(refresh); old.Valid() && old.AccessToken != a.rejected {
-			a.access = old
-			a.secrets.add(old.AccessToken)
-			return nil
-		}
-		// Whether a new token can be stored shows before the old one is spent.
-		next, err := a.file.reserve(refresh)
-		if err != nil {
+// meanwhile. The new refresh token is on the disk before the new access token is used.
+func (a *auth) renew(ctx context.Context) error {
+	refresh, err := a.file.read()
+	if err != nil {
+		return err
+	}
+	a.secrets.add(refresh)
+	if old := a.file.remembered(refresh); old.Valid() && old.AccessToken != a.rejected {
+		a.access = old
+		a.secrets.add(old.AccessToken)
+		return nil
+	}
+	// Whether a new token can be stored shows before the old one is spent.
+	name := a.file.next(refresh)
+	_ = os.Remove(name) // half of one, from a run that was killed
+	next, err := reserve(name, a.file.path, a.file.path)
+	if err != nil {
+		return fmt.Errorf("replace the refresh token: %w", err)
+	}
+	defer next.discard()
+	got, err := a.trade(ctx, refresh)
+	if err != nil {
+		return err
+	}
+	if got.RefreshToken != refresh {
+		if err := next.keep(got.RefreshToken); err != nil {
 			return fmt.Errorf("replace the refresh token: %w", err)
 		}
-		defer next.discard()
-		got, err := a.trade(ctx, refresh)
-		if err != nil {
-			return err
-		}
-		if got.RefreshToken != refresh {
-			if err := next.keep(got.RefreshToken); err != nil {
-				return fmt.Errorf("replace the refresh token: %w", err)
-			}
-		}
-		a.access = got
-		a.file.remember(got)
-		return nil
-	})
-	if err == nil {
-		return nil
 	}
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	hint := "the user that runs photosync must be able to replace " + a.file.path + ": put it into a folder of that user's own, not into a read-only mount"
-	return &Error{Op: opRefresh, Err: err, advice: hint, hopeless: true}
+	a.access = got
+	a.file.remember(got)
+	return nil
 }
 
 // trade gives the refresh token for new tokens. It is not stopped with ctx: what
@@ -136,32 +142,31 @@ func (a *auth) trade(ctx context.Context, refresh string) (*oauth2.Token, error)
 	if err != nil {
 		return nil, a.refused(ctx, err)
 	}
-	a.secrets.add(got.AccessToken)
-	a.secrets.add(got.RefreshToken)
+	a.secrets.add(got.AccessToken, got.RefreshToken)
 	if strings.ContainsFunc(got.AccessToken+got.RefreshToken, notInToken) {
 		return nil, &Error{Op: opRefresh, Err: errors.New("the answer holds no usable tokens"), advice: a.renewals, hopeless: true}
 	}
 	return got, nil
 }
 
-// refused reads why there is no new token. What stays without one stops the run:
-// no call can succeed.
+// refused reads why there is no new token, without which no call can succeed.
 func (a *auth) refused(ctx context.Context, err error) *Error {
 	r, answered := errors.AsType[*oauth2.RetrieveError](err)
 	if !answered {
 		return &Error{Op: opRefresh, Err: a.secrets.wrap(transportCause(ctx, err)), advice: "check the address and the connection (smartsheet.region, base_url, ca_file)"}
 	}
 	e := errorFrom(opRefresh, r.Response.StatusCode, r.Body, a.secrets.clean)
-	e.advice = a.renewals
 	if r.ErrorCode != "" {
 		e.Message = a.secrets.clean(strings.TrimSuffix(r.ErrorCode+": "+r.ErrorDescription, ": "))
 		e.hopeless = e.Status < 500
 	}
-	if r.ErrorCode == "invalid_client" || r.ErrorCode == "unauthorized_client" {
+	switch {
+	case r.ErrorCode == "invalid_client" || r.ErrorCode == "unauthorized_client":
 		e.advice = "check smartsheet.oauth2.client_id and the client secret"
-	}
-	if e.Status == http.StatusNotFound {
+	case e.Status == http.StatusNotFound:
 		e.advice = "check the address: there is no POST /token (smartsheet.region, base_url)"
+	default:
+		e.advice = a.renewals
 	}
 	return e
 }
@@ -174,14 +179,13 @@ type secrets struct {
 	all []string // each and its replacement, as strings.NewReplacer wants them
 }
 
-func (s *secrets) add(secret string) {
-	if secret == "" {
-		return
-	}
+func (s *secrets) add(all ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, form := range []string{secret, url.QueryEscape(secret)} {
-		s.all = append(s.all, form, "[secret]")
+	for _, secret := range all {
+		if secret != "" {
+			s.all = append(s.all, secret, "[secret]", url.QueryEscape(secret), "[secret]")
+		}
 	}
 }
 
@@ -194,9 +198,160 @@ func (s *secrets) clean(text string) string {
 
 // wrap keeps err as it is unless it shows a secret.
 func (s *secrets) wrap(err error) error {
-	text := err.Error()
-	if clean := s.clean(text); clean != oneLine(text) {
+	if clean := s.clean(err.Error()); clean != oneLine(err.Error()) {
 		return errors.New(clean)
 	}
 	return err
+}
+
+// tokenFile is the file of a refresh token, which is good for one use. Beside it, all
+// with mode 0600, lie
+//
+//	FILE.lock        held while the token is used
+//	FILE.<hash>.new  the token that replaces the one with this hash, until it is
+//	                 renamed to FILE; what a run left there when it was killed
+//	                 counts, for the old one is spent
+//	FILE.access      the access token that came with it, for the next run: with it,
+//	                 a token rotates once a week and not with every command, and
+//	                 plan does not take away the access token of a sync that runs
+type tokenFile struct {
+	path  string
+	owner string // client id: an access token of another app is not this one's
+}
+
+// locked calls f while no other process uses the token.
+func (t *tokenFile) locked(f func() error) error {
+	real, err := filepath.EvalSymlinks(t.path)
+	if err != nil {
+		return err
+	}
+	t.path = real
+	lock, err := lockedfile.OpenFile(real+".lock", os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := keepOwner(lock, real); err != nil {
+		return err
+	}
+	return f()
+}
+
+// read returns the refresh token, and first finishes what a killed run began.
+func (t *tokenFile) read() (string, error) {
+	data, err := os.ReadFile(t.path)
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(string(data))
+	if token == "" || strings.ContainsFunc(token, notInToken) {
+		return "", fmt.Errorf("read %q: want one line with the refresh token and nothing else", t.path)
+	}
+	next := t.next(token)
+	data, err = os.ReadFile(next)
+	whole, ok := bytes.CutSuffix(bytes.TrimRight(data, "\x00"), []byte("\n"))
+	if err != nil || !ok {
+		return token, nil // there is none, or it had not been written yet
+	}
+	return string(whole), replace(next, t.path)
+}
+
+func notInToken(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }
+
+// next is the name of the file of the token that replaces this one.
+func (t *tokenFile) next(token string) string { return t.path + "." + hash(token)[:16] + ".new" }
+
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// memo is what FILE.access holds.
+type memo struct {
+	For    string    `json:"for"` // hash of the refresh token that came with it
+	Token  string    `json:"access_token"`
+	Expiry time.Time `json:"expiry"`
+}
+
+func (t *tokenFile) memoKey(refresh string) string { return hash(t.owner + "\n" + refresh) }
+
+// remember keeps the access token for the next run, which else gets one of its own.
+func (t *tokenFile) remember(got *oauth2.Token) {
+	data, err := json.Marshal(memo{t.memoKey(got.RefreshToken), got.AccessToken, got.Expiry})
+	if err != nil || got.Expiry.IsZero() {
+		return
+	}
+	name := t.path + ".access"
+	_ = os.Remove(name + ".tmp") // of a run that was killed
+	if r, err := reserve(name+".tmp", name, t.path); err == nil {
+		defer r.discard()
+		_ = r.keep(string(data))
+	}
+}
+
+// remembered is the access token that came with refresh; nil if it is not known.
+func (t *tokenFile) remembered(refresh string) *oauth2.Token {
+	var m memo
+	data, err := os.ReadFile(t.path + ".access")
+	if err != nil || json.Unmarshal(data, &m) != nil || m.For != t.memoKey(refresh) || strings.ContainsFunc(m.Token, notInToken) {
+		return nil
+	}
+	return &oauth2.Token{AccessToken: m.Token, Expiry: m.Expiry}
+}
+
+// reservation is room on the disk for a line that nobody has yet.
+type reservation struct {
+	file *os.File
+	path string // where it belongs
+	kept bool
+}
+
+// reservedBytes is more than a token takes.
+const reservedBytes = 4096
+
+// reserve makes the file name, for a line that belongs to path, with the owner of the file
+// like. What is there already is an error: a link could lead anywhere.
+func reserve(name, path, like string) (*reservation, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	r := &reservation{file: f, path: path}
+	_, err = f.Write(make([]byte, reservedBytes))
+	if err = errors.Join(err, f.Sync(), keepOwner(f, like)); err != nil {
+		r.discard()
+		return nil, err
+	}
+	return r, nil
+}
+
+// keep makes line what is at path; it is durable when keep returns.
+func (r *reservation) keep(line string) error {
+	_, err := r.file.WriteAt([]byte(line+"\n"), 0)
+	r.kept = err == nil // from here on the file is whole, and may not be lost
+	if err = errors.Join(err, r.file.Truncate(int64(len(line)+1)), r.file.Sync(), r.file.Close()); err != nil {
+		return err
+	}
+	return replace(r.file.Name(), r.path)
+}
+
+// discard gives the room back, unless a line was kept in it.
+func (r *reservation) discard() {
+	if !r.kept {
+		_ = r.file.Close()
+		_ = os.Remove(r.file.Name()) // an empty one means nothing to the next run
+	}
+}
+
+// replace renames the file next to path, for good.
+func replace(next, path string) error {
+	err := os.Rename(next, path)
+	if err != nil || runtime.GOOS == "windows" { // which offers no sync of a folder
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -1,6 +1,7 @@
 package smartsheet
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Class is what a failed call means for the run.
@@ -34,17 +36,15 @@ func (c Class) EndsRun() bool { return c >= Throttled }
 // Resumable reports whether a run that ends so goes on with the next run by itself.
 func (c Class) Resumable() bool { return c == Throttled || c == Unavailable }
 
-// refused reports whether the call was refused, or answered in another way that time does
-// not change: not the server or the connection could not.
+// refused reports whether time would not change the answer.
 func (c Class) refused() bool { return c < Retryable || c > Unavailable }
 
 // Classify says what err means for the run. An error that is no *Error is ThisUser.
 func Classify(err error) Class {
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		return ThisUser
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.cause().class
 	}
-	return e.cause().class
+	return ThisUser
 }
 
 // cause is why a call failed: what that means for the run, and what a human can do.
@@ -108,11 +108,10 @@ var causes = map[int]cause{
 
 // cause is what e means, all things considered.
 func (e *Error) cause() cause {
-	c := e.own()
-	if e.advice != "" && c.class != Unavailable {
-		return cause{class: Stop, hint: e.advice}
+	if c := e.own(); e.advice == "" || c.class == Unavailable {
+		return c
 	}
-	return c
+	return cause{class: Stop, hint: e.advice}
 }
 
 // own is what the answer, or its absence, says by itself.
@@ -165,13 +164,12 @@ func connectionCause(err error) cause {
 // forCall is what e means for its own call: a connection that could not be made is tried
 // again before it stops the run, and so is a refresh of the token.
 func (e *Error) forCall() Class {
+	c := e.own().class
+	if again := dialFailed(e.Err) && !unresolvable(e.Err) && !errors.Is(e.Err, errProxy); c == Stop && e.Status == 0 && again {
+		c = Retryable
+	}
 	if e.hopeless {
 		return Stop
-	}
-	c := e.own().class
-	proxy, _ := errors.AsType[*proxyError](e.Err)
-	if c == Stop && e.Status == 0 && dialFailed(e.Err) && !unresolvable(e.Err) && (proxy == nil || proxy.status >= 500) {
-		return Retryable
 	}
 	return c
 }
@@ -190,9 +188,6 @@ func (e *Error) unknown() bool {
 // dialFailed reports whether there was no connection, to the server or the proxy
 // before it, or one whose ends agree on no TLS: what is true of one call is true of all.
 func dialFailed(err error) bool {
-	if _, proxy := errors.AsType[*proxyError](err); proxy {
-		return true
-	}
 	o, ok := errors.AsType[*net.OpError](err)
 	return ok && slices.Contains([]string{"dial", "proxyconnect", "remote error", "local error"}, o.Op)
 }
@@ -202,12 +197,93 @@ func unresolvable(err error) bool {
 	return ok && d.IsNotFound
 }
 
-// proxyError is a proxy that does not connect.
-type proxyError struct {
-	host   string
-	status int // HTTP
+// firstRefused is how many different people may be refused for the same reason while
+// nobody got through; rowRefused is how many in a row after somebody did. Then it is not
+// about them.
+const firstRefused, rowRefused = 5, 50
+
+// Refusals finds out whether uploads are refused because of the person or the photo, or of
+// what is the same for everybody, such as a gateway on the way. The zero value is ready,
+// for one run; it is safe for concurrent use.
+type Refusals struct {
+	mu      sync.Mutex
+	passed  []string               // content types with which somebody got through
+	row     map[reason][]int64     // users refused since somebody got through
+	refused map[int64]refusedImage // by user
 }
 
-func (e *proxyError) Error() string {
-	return fmt.Sprintf("proxy %s does not connect: HTTP %d %s", e.host, e.status, http.StatusText(e.status))
+// reason is what makes two refusals the same.
+type reason struct{ status, code int }
+
+type refusedImage struct {
+	reason
+	contentType string
+	final       bool // if it is about the photo at all
+}
+
+// Passed notes that an upload of this content type got through.
+func (r *Refusals) Passed(contentType string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if clear(r.row); !slices.Contains(r.passed, contentType) {
+		r.passed = append(r.passed, contentType)
+	}
+}
+
+// Refused notes that the upload of a picture of this content type for a user failed with
+// err. It returns an error of class Stop if it must be everybody's.
+func (r *Refusals) Refused(user int64, contentType string, err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || !e.mayBeEverybodys() {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refused == nil {
+		r.refused, r.row = map[int64]refusedImage{}, map[reason][]int64{}
+	}
+	why := reason{e.Status, e.Code}
+	r.refused[user] = refusedImage{why, contentType, e.Final()}
+	if !slices.Contains(r.row[why], user) {
+		r.row[why] = append(r.row[why], user)
+	}
+	if !r.everybodys(why) {
+		return nil
+	}
+	stop, c := *e, e.cause()
+	stop.advice = cmp.Or(c.everybodys, e.Hint())
+	if c.class == Permission && e.foreign {
+		stop.advice = gateway + "it forbids every upload"
+	}
+	stop.Err = fmt.Errorf("%d different people in a row had the same answer", len(r.row[why]))
+	if e.Err != nil {
+		stop.Err = fmt.Errorf("%w: %w", stop.Err, e.Err)
+	}
+	return &stop
+}
+
+// everybodys reports whether so many were refused for this reason that it is not about them.
+func (r *Refusals) everybodys(why reason) bool {
+	limit := rowRefused
+	if len(r.passed) == 0 {
+		limit = firstRefused
+	}
+	return len(r.row[why]) >= limit
+}
+
+// Final reports, at the end of the run, whether Smartsheet refused this user's picture while
+// others with the same headers got through: the same one need not be sent again.
+func (r *Refusals) Final(user int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	x := r.refused[user]
+	return x.final && slices.Contains(r.passed, x.contentType) && !(slices.Contains(r.row[x.reason], user) && r.everybodys(x.reason))
+}
+
+// mayBeEverybodys reports whether such a refusal may have a cause that all requests
+// share. One that is about the account of a user has not.
+func (e *Error) mayBeEverybodys() bool {
+	c := e.cause().class
+	return c == ThisPhoto || c == Permission || c == Foreign || c == Unconfirmed ||
+		c == ThisUser && e.Status != 0 && e.Code != codeUserInactive && e.Code/1000 != 5
 }

@@ -1,18 +1,31 @@
+// Package smartsheet is the client for the few calls of the Smartsheet API 2.0
+// that photosync needs: who the token belongs to, finding users, and setting a
+// profile image. Every attempt of every call takes its share of one quota, and
+// one pause after a 429 answer holds for all callers.
+//
+// Reference: https://developers.smartsheet.com/api/smartsheet/openapi
 package smartsheet
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/tidwall/gjson"
 )
 
 // Roots are the API's addresses by region.
@@ -27,7 +40,7 @@ var Roots = map[string]string{
 type Options struct {
 	BaseURL   string            // one of Roots, or another address that ends in /2.0
 	AllowHTTP bool              // plain http to another host than this one
-	Transport http.RoundTripper // nil: NewTransport("")
+	Transport http.RoundTripper // NewTransport's, or like it
 
 	Token             string  // of a user, or OAuth2
 	OAuth2            *OAuth2 // nil: Token
@@ -42,11 +55,9 @@ type Options struct {
 	MaxAttempts int           // of one call; at least 1
 	MaxWait     time.Duration // in backoff, of one call; pauses for quota do not count
 
-	// Grace is how long an upload that is already on the wire may take to finish
-	// after its context is done, so that its answer is not lost.
-	Grace time.Duration
-	// Abort, when closed, ends Grace at once.
-	Abort <-chan struct{}
+	Grace time.Duration   // for an upload on the wire to finish after its context is done
+	Abort <-chan struct{} // when closed, ends Grace at once
+
 	// Observe, if set, is called for every failed attempt that is tried again.
 	Observe func(err *Error, attempt int, wait time.Duration)
 }
@@ -60,38 +71,36 @@ type Client struct {
 	tally tally
 }
 
-// NewTransport returns a transport that trusts the system's certificate
-// authorities, or those in caFile; it honours HTTPS_PROXY. To connect and to shake hands
-// have limits of their own; how long an answer may take is Options.Timeout.
+// NewTransport returns a transport that trusts the system's certificate authorities, or
+// those in caFile, and honours HTTPS_PROXY.
 func NewTransport(caFile string) (*http.Transport, error) {
-	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
-	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("read smartsheet.ca_file: %w", err)
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+	t.MaxIdleConnsPerHost = 64
+	t.WriteBufferSize = 64 << 10 // a usual picture and its header leave in one write
+	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
+		err := fmt.Errorf("proxy %s does not connect: HTTP %d %s", proxy.Host, answer.StatusCode, http.StatusText(answer.StatusCode))
+		switch {
+		case answer.StatusCode == http.StatusOK:
+			return nil
+		case answer.StatusCode < 500:
+			err = fmt.Errorf("%w: %w", errProxy, err)
 		}
-		tlsConfig.RootCAs = x509.NewCertPool()
-		if !tlsConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read smartsheet.ca_file %q: no PEM certificate in it", caFile)
-		}
+		return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err}
 	}
-	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
-			if answer.StatusCode == http.StatusOK {
-				return nil
-			}
-			return &proxyError{proxy.Host, answer.StatusCode}
-		},
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       tlsConfig,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       90 * time.Second,
-		WriteBufferSize:       64 << 10, // a usual picture and its header leave in one write
-		ExpectContinueTimeout: time.Second,
-	}, nil
+	if caFile == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("read smartsheet.ca_file: %w", err)
+	}
+	t.TLSClientConfig.RootCAs = x509.NewCertPool()
+	if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read smartsheet.ca_file %q: no PEM certificate in it", caFile)
+	}
+	return t, nil
 }
 
 // New checks o and returns a Client. It contacts nobody.
@@ -101,15 +110,8 @@ func New(o Options) (*Client, error) {
 	}
 	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
 	o.UploadWeight, o.MaxAttempts = max(o.UploadWeight, 1), max(o.MaxAttempts, 1)
-	if o.Transport == nil {
-		t, err := NewTransport("")
-		if err != nil {
-			return nil, err
-		}
-		o.Transport = t
-	}
 	c := &Client{o: o, gate: newGate(o.RequestsPerMinute, o.UploadWeight, o.MaxWait)}
-	c.http = &http.Client{Transport: labelled{c}, CheckRedirect: sameHost}
+	c.http = &http.Client{Transport: labelled{c}, CheckRedirect: refuseRedirect}
 	c.auth = newAuth(o, c.http)
 	return c, nil
 }
@@ -151,41 +153,216 @@ func (l labelled) RoundTrip(r *http.Request) (*http.Response, error) {
 	return o.Transport.RoundTrip(r)
 }
 
-// CloseIdleConnections is what http.Client.CloseIdleConnections calls.
-func (l labelled) CloseIdleConnections() {
-	if t, ok := l.c.o.Transport.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
-}
-
-// sameHost refuses redirects that would carry the token elsewhere.
-func sameHost(req *http.Request, via []*http.Request) error {
-	switch {
-	case req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme:
-		return fmt.Errorf("%w to %q: the token stays with %q", errRedirect, req.URL.Host, via[0].URL.Host)
-	case req.Method != via[0].Method: // 301 to 303 turn an upload into a GET
-		return fmt.Errorf("%w that turns %s into %s", errRedirect, via[0].Method, req.Method)
-	case len(via) >= 3:
-		return fmt.Errorf("%w after %d others", errRedirect, len(via))
-	}
-	return nil
-}
-
-// errRedirect is a redirect that is not followed: the address is wrong.
+// errRedirect is why a redirect is not followed: it could carry the token elsewhere, and
+// an upload that follows one may become a GET.
 var errRedirect = errors.New("refused a redirect")
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
+func refuseRedirect(req *http.Request, _ []*http.Request) error {
+	return fmt.Errorf("%w to %q", errRedirect, req.URL.Host)
 }
+
+// errProxy is a proxy that does not want to connect, and will not the next time.
+var errProxy = errors.New("refused")
+
+func loopback(host string) bool { return host == "localhost" || net.ParseIP(host).IsLoopback() }
 
 // Stats says what the client has done so far. It may be asked at any time.
 func (c *Client) Stats() Stats {
 	s := c.tally.stats()
 	s.QuotaPerMinute, s.UploadWeight = c.o.RequestsPerMinute, c.o.UploadWeight
-	s.PerMinute, s.PausedUntil = c.gate.pace(time.Now())
+	s.PerMinute, s.PausedUntil, _ = c.gate.state(time.Now())
 	return s
 }
 
 // Close lets idle connections go.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { (&http.Client{Transport: c.o.Transport}).CloseIdleConnections() }
+
+const (
+	maxAnswerBytes = 8 << 20
+	// slowest is how many bytes a second a line must carry for an upload not to be cut.
+	// When the last byte leaves this machine is not known: the system buffers them.
+	slowest = 16 << 10
+	// maxThrottled is how often the quota may send a call back. It ends calls that never pass.
+	maxThrottled = 60
+)
+
+// call is one API call, attempts and all.
+type call struct {
+	op     string
+	method string
+	path   string // below the root, with query
+	header http.Header
+	body   []byte
+	units  int
+	upload bool
+	before time.Time // no attempt begins later; zero: no such limit
+}
+
+// attempts is what a call went through so far.
+type attempts struct {
+	n       int
+	status  int      // HTTP, of the last one; 0: no answer
+	earlier []*Error // of those before the last
+	unknown bool     // one of them may have taken effect without saying so
+
+	failed, throttled int           // those that the quota did not refuse, and that it did
+	waited            time.Duration // in backoff
+	token             string        // of the last one
+	renewed           bool          // the access token
+}
+
+// do makes the call until read takes the answer, or it cannot succeed.
+func (c *Client) do(ctx context.Context, q call, read func(gjson.Result) error) (attempts, error) {
+	var a attempts
+	for {
+		began := time.Now()
+		ticket, e := c.gate.pass(ctx, q)
+		c.tally.waited(began, time.Now())
+		if e != nil {
+			return a, e
+		}
+		a.n++
+		asked, e := c.attempt(ctx, q, read, &a)
+		pause := c.gate.answered(ticket, e, asked)
+		if e == nil {
+			return a, nil
+		}
+		a.unknown = a.unknown || e.unknown()
+		if e.forCall() == Throttled {
+			c.tally.add(time.Now(), Minute{RateLimited: 1})
+		}
+		if ctx.Err() != nil {
+			return a, e
+		}
+		wait, again := c.again(q, e, &a, asked)
+		if !again {
+			return a, e
+		}
+		if c.o.Observe != nil {
+			c.o.Observe(e, a.n, max(wait, pause))
+		}
+		if err := sleepUntil(ctx, time.Now().Add(wait)); err != nil {
+			return a, fmt.Errorf("%w (stopped before another attempt: %w)", e, err)
+		}
+		a.earlier = append(a.earlier, e)
+		c.tally.retries.Add(1)
+	}
+}
+
+// again reports whether the call that failed with e is tried again, and after what wait of
+// its own, beside the gate's pauses for all. asked is what the server asks for.
+func (c *Client) again(q call, e *Error, a *attempts, asked time.Duration) (wait time.Duration, again bool) {
+	switch class := e.forCall(); {
+	case class == Throttled:
+		a.throttled++
+		return 0, a.throttled <= maxThrottled
+	case errors.Is(e.Err, errOutage):
+		return 0, false
+	case !class.refused():
+		wait = max(backoff(a.failed), asked)
+		a.failed++
+		a.waited += wait
+		if _, _, down := c.gate.state(time.Now()); down && !q.upload {
+			return wait, true // it is not this call's fault, and MaxWait ends the outage for all
+		}
+		// Maintenance lasts longer than a few attempts: only MaxWait bounds it.
+		return wait, a.waited <= c.o.MaxWait && (class == Unavailable || a.failed < c.o.MaxAttempts)
+	case c.auth.expired(a.token, e.Code) && !a.renewed:
+		a.renewed = true
+		return 0, true
+	case e.Status == http.StatusUnauthorized && e.advice == "":
+		e.advice = c.auth.renewals
+	}
+	return 0, false
+}
+
+// backoff doubles from one second up to half a minute, with jitter.
+func backoff(failures int) time.Duration {
+	d := min(time.Second<<min(max(failures, 0), 5), 30*time.Second)
+	return d/2 + rand.N(d/2)
+}
+
+// attempt sends the call once. asked is after what time the server asks to come back.
+func (c *Client) attempt(ctx context.Context, q call, read func(gjson.Result) error, a *attempts) (asked time.Duration, e *Error) {
+	a.status = 0
+	if a.token, e = c.auth.token(ctx); e != nil {
+		return 0, e
+	}
+	if ctx.Err() != nil { // while the token was refreshed
+		return 0, &Error{Op: q.op, Err: context.Cause(ctx)}
+	}
+	xctx, done := c.exchange(ctx, q)
+	defer done()
+	req, err := http.NewRequestWithContext(xctx, q.method, c.o.BaseURL+q.path, bytes.NewReader(q.body))
+	if err != nil {
+		return 0, &Error{Op: q.op, Err: err}
+	}
+	maps.Copy(req.Header, q.header)
+	req.Header.Set("Authorization", "Bearer "+a.token)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, &Error{Op: q.op, Err: transportCause(xctx, err)}
+	}
+	defer resp.Body.Close()
+	a.status = resp.StatusCode
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
+	good := resp.StatusCode/100 == 2
+	switch {
+	case !good:
+		err = nil // what came of the body is as good as none
+	case err != nil:
+		err = fmt.Errorf("answer cut short: %w", err)
+	case len(body) > maxAnswerBytes:
+		err = fmt.Errorf("answer of more than %d bytes", maxAnswerBytes)
+	default:
+		if err = read(parse(body)); err == nil {
+			return 0, nil
+		}
+	}
+	e = errorFrom(q.op, resp.StatusCode, body, c.auth.secrets.clean)
+	e.Err, e.unconfirmed = err, good && q.upload && !errors.Is(err, ErrContradiction)
+	return retryAfter(resp.Header.Get("Retry-After"), time.Now()), e
+}
+
+// exchange bounds one exchange in time. An upload on the wire outlives ctx by
+// Grace: its answer says whether the picture arrived.
+func (c *Client) exchange(ctx context.Context, q call) (context.Context, func()) {
+	limit := c.o.Timeout + time.Duration(len(q.body))*time.Second/slowest
+	if !q.upload || c.o.Grace <= 0 {
+		return context.WithTimeout(ctx, limit)
+	}
+	x, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(c.o.Grace):
+		case <-c.o.Abort:
+		case <-x.Done():
+		}
+		cancel()
+	})
+	return x, func() { stop(); cancel() }
+}
+
+// transportCause drops the method and URL that *url.Error repeats, and names a
+// timeout for what it is.
+func transportCause(ctx context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+		return fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}
+
+// retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): seconds or
+// a date, at most a quarter of an hour. 0: it does not say.
+func retryAfter(h string, now time.Time) time.Duration {
+	var d time.Duration
+	if s, err := strconv.ParseUint(strings.TrimSpace(h), 10, 31); err == nil {
+		d = max(time.Duration(s)*time.Second, time.Second)
+	} else if t, err := http.ParseTime(h); err == nil {
+		d = max(t.Sub(now), time.Second) // the clocks may differ
+	}
+	return min(d, 15*time.Minute)
+}

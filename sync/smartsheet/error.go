@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -27,29 +29,21 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	text := e.Op + ":"
-	if e.Status != 0 {
-		text += fmt.Sprint(" HTTP ", e.Status)
+	var b strings.Builder
+	add := func(given bool, format string, args ...any) {
+		if given {
+			fmt.Fprintf(&b, format, args...)
+		}
 	}
-	if e.Code != 0 {
-		text += fmt.Sprint(" errorCode ", e.Code)
-	}
-	if e.Message != "" {
-		text += fmt.Sprintf(" %q", e.Message)
-	}
-	if e.Detail != "" {
-		text += " " + e.Detail
-	}
-	switch {
-	case e.Err != nil && e.Status != 0:
-		text += ": " + e.Err.Error()
-	case e.Err != nil:
-		text += " " + e.Err.Error()
-	}
-	if e.RefID != "" {
-		text += " (refId " + e.RefID + ")"
-	}
-	return text
+	add(true, "%s:", e.Op)
+	add(e.Status != 0, " HTTP %d", e.Status)
+	add(e.Code != 0, " errorCode %d", e.Code)
+	add(e.Message != "", " %q", e.Message)
+	add(e.Detail != "", " %s", e.Detail)
+	add(e.Err != nil && e.Status != 0, ":")
+	add(e.Err != nil, " %v", e.Err)
+	add(e.RefID != "", " (refId %s)", e.RefID)
+	return b.String()
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -66,42 +60,118 @@ func (e *Error) Hint() string {
 	return "call Smartsheet support with the refId if it does not go away"
 }
 
-// errorFrom reads a refusal: Smartsheet's JSON, or whatever a gateway wrote. A
-// gateway's page may repeat the request, and with it the token: clean takes it out.
+// errorFrom reads a refusal: Smartsheet's JSON, or what a gateway wrote, which may repeat the
+// request, and with it the token: clean takes it out.
 func errorFrom(op string, status int, body []byte, clean func(string) string) *Error {
-	if e := errorObject(op, status, body, clean); e != nil {
+	if e := errorObject(parse(body), clean); e != nil {
+		e.Op, e.Status = op, status
 		return e
+	}
+	if status/100 == 2 {
+		return &Error{Op: op, Status: status}
 	}
 	return &Error{Op: op, Status: status, Message: cmp.Or(clean(string(body)), http.StatusText(status)), foreign: true}
 }
 
-// errorObject reads an error as the API writes one; nil if body is none. errorCode and
+// errorObject reads an error as the API writes one; nil if v is none. errorCode and
 // refId come as numbers and as texts, detail as an object or an array.
-func errorObject(op string, status int, body []byte, clean func(string) string) *Error {
-	v := parse(body)
-	i := itemError(v, clean)
-	if i == (ItemError{}) {
+func errorObject(v gjson.Result, clean func(string) string) *Error {
+	e := &Error{RefID: clean(label(v.Get("refId"))), Message: clean(text(v.Get("message")))}
+	code, ok := whole(v.Get("errorCode"))
+	if written := label(v.Get("errorCode")); !ok && written != "" {
+		e.Message = clean("errorCode " + written + ": " + e.Message)
+	}
+	if e.Code = int(code); *e == (Error{}) {
 		return nil
 	}
-	e := &Error{Op: op, Status: status, Code: i.Code, RefID: i.RefID, Message: i.Message}
 	if d := v.Get("detail"); d.Type != gjson.Null {
 		e.Detail = clean(d.Raw)
 	}
 	return e
 }
 
-// itemError reads the code, the refId and the message of an error.
-func itemError(v gjson.Result, clean func(string) string) ItemError {
-	i := ItemError{RefID: clean(label(v.Get("refId"))), Message: clean(text(v.Get("message")))}
-	code, ok := whole(v.Get("errorCode"))
-	if written := label(v.Get("errorCode")); !ok && written != "" {
-		i.Message = clean("errorCode " + written + ": " + i.Message)
-	}
-	i.Code = int(code)
-	return i
-}
-
 // maxMessage is how many runes of an error message are kept.
 const maxMessage = 300
 
 func oneLine(text string) string { return foreign.Line(text, maxMessage) }
+
+// parse reads an answer; of one that is no JSON, nothing exists. Fields are read one by one:
+// another shape of what is not needed does not matter, such as that of alternateEmails,
+// about which the OpenAPI document and the SDKs differ.
+func parse(body []byte) gjson.Result {
+	if !gjson.ValidBytes(body) {
+		return gjson.Result{}
+	}
+	return gjson.ParseBytes(body)
+}
+
+// text is a copy of a string, which does not keep the whole answer; other shapes are none.
+func text(v gjson.Result) string {
+	if v.Type != gjson.String {
+		return ""
+	}
+	return strings.Clone(v.Str)
+}
+
+// label is what identifies something: a string, or a number as it is written.
+func label(v gjson.Result) string {
+	if v.Type == gjson.Number {
+		return strings.Clone(v.Raw)
+	}
+	return text(v)
+}
+
+// whole is a number of 64 bits, written as such or as digits. It never passes through a float.
+func whole(v gjson.Result) (n int64, ok bool) {
+	n, err := strconv.ParseInt(label(v), 10, 64)
+	return n, err == nil
+}
+
+// objects are those in an array, or the one in its place. What is no object is left out.
+func objects(v gjson.Result) (all []gjson.Result) {
+	if v.IsObject() {
+		return []gjson.Result{v}
+	}
+	for _, x := range v.Array() {
+		if x.IsObject() {
+			all = append(all, x)
+		}
+	}
+	return all
+}
+
+// userOf reads a user, as far as possible.
+func userOf(v gjson.Result) User {
+	u := User{
+		Email: label(v.Get("email")), Name: text(v.Get("name")), Status: text(v.Get("status")),
+		ImageID: label(v.Get("profileImage.imageId")),
+	}
+	u.ID, _ = whole(v.Get("id"))
+	if x := v.Get("isInternal"); x.IsBool() {
+		b := x.Bool()
+		u.IsInternal = &b
+	}
+	for _, a := range objects(v.Get("alternateEmails")) {
+		if e := text(a.Get("email")); e != "" {
+			u.AlternateEmails = append(u.AlternateEmails, AlternateEmail{e, a.Get("confirmed").Type == gjson.True})
+		}
+	}
+	return u
+}
+
+// listed reads a user of a list, who must have an id and an address to be of use.
+func listed(v gjson.Result) User {
+	u := userOf(v)
+	id := v.Get("id")
+	switch _, ok := whole(id); {
+	case !v.IsObject():
+		u.Unusable = "the entry is " + oneLine(v.Raw) + ", not a user"
+	case !ok && id.Type != gjson.Null:
+		u.Unusable = "user id " + oneLine(id.Raw) + " is no whole number"
+	case u.ID == 0:
+		u.Unusable = "no user id"
+	case !strings.Contains(u.Email, "@"):
+		u.Unusable = "no email address"
+	}
+	return u
+}

@@ -3,9 +3,12 @@ package smartsheet
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -15,20 +18,17 @@ const (
 	// quotaWindow is what the quota counts in, and the longest pause when a 429 answer
 	// does not say: the documented advice is to wait a minute, or to back off.
 	quotaWindow = time.Minute
-	// headroom keeps the client a little below the nominal quota, so that clock
-	// skew and jitter on the way do not turn into 429 answers.
+	// headroom below the nominal quota keeps clock skew and jitter on the way from
+	// turning into 429 answers.
 	headroom = 0.995
-	// A rate that held for a while is raised a little, to see whether the other
-	// clients of the token still take their share. Where they do, the next try
-	// comes after twice the time.
-	firstHold = 2 * quotaWindow
-	lastHold  = 32 * quotaWindow
-	raises    = 20 // steps from nothing to the nominal rate, before they grow
+	// A rate that held for a while is raised a little, to see whether the other clients of
+	// the token still take their share. Where they do, the next try comes after twice the
+	// time.
+	firstHold, lastHold = 2 * quotaWindow, 32 * quotaWindow
 	// deepestCut is the most that one 429 answer takes off: uploads count at most
 	// as ten requests (API reference, "Rate limiting").
 	deepestCut = 10
-	// enough is how many units let through show the share of the quota.
-	enough = 10
+	enough     = 10 // units let through that show the share of the quota
 )
 
 // gate is what every attempt of every call passes: the quota of the token, spread
@@ -49,10 +49,10 @@ type gate struct {
 
 	rate   float64       // units a second, as the limiter has it
 	proven float64       // the rate before the last raise, which held; 0: none
-	step   float64       // of the next raise
 	hold   time.Duration // until the next raise
 	since  time.Time     // when rate was set, or the last pause ended
-	passed units         // let through in the last window
+	window time.Time     // begin of the minute that is counted
+	passed [2]float64    // units let through in it, and in the one before
 }
 
 // newGate returns a gate. limit is how long an outage may last.
@@ -60,7 +60,7 @@ func newGate(requestsPerMinute, burst int, limit time.Duration) *gate {
 	perSecond := float64(requestsPerMinute) / 60 * headroom
 	return &gate{
 		limiter: rate.NewLimiter(rate.Limit(perSecond), burst), outage: outage{limit: limit},
-		nominal: perSecond, rate: perSecond, step: perSecond / raises, hold: firstHold, since: time.Now(),
+		nominal: perSecond, rate: perSecond, hold: firstHold, since: time.Now(),
 	}
 }
 
@@ -98,10 +98,9 @@ func (g *gate) pass(ctx context.Context, q call) (ticket, *Error) {
 		if !q.before.IsZero() && time.Now().After(q.before) {
 			return ticket{}, &Error{Op: q.op, Err: ErrTooLate}
 		}
-		if t, open := g.enter(q); open {
+		if t, open := g.enter(q); open { // else a pause began while waiting for quota
 			return t, nil
 		}
-		// A pause began while waiting for quota: wait for its end, too.
 	}
 }
 
@@ -117,9 +116,8 @@ func (g *gate) enter(q call) (t ticket, open bool) {
 	return ticket{q, g.epoch, g.probe}, true
 }
 
-// answered takes note of what became of t's request, and of the time after which the
-// server asks to come back (0: it does not say). It returns for how long all callers
-// pause now.
+// answered takes note of what became of t's request, and of when the server asks to come
+// back (0: it does not say). It returns for how long all callers pause now.
 func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Duration) {
 	now := time.Now()
 	g.mu.Lock()
@@ -132,87 +130,65 @@ func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Dur
 	case e == nil || e.Status != 0 && e.forCall().refused():
 		g.refused = 0
 		g.outage.answered(t.call)
-		g.passed.add(now, t.units)
+		g.recent(now, t.units)
 		g.raise(now)
 	case e.forCall() == Throttled:
 		g.limited(now, t, asked)
-	case !e.own().class.refused():
-		g.failing(now, t, e, asked)
+	case !e.own().class.refused() && (t.epoch == g.epoch || asked > 0):
+		if pause := g.outage.failing(now, t.call, e, asked); pause > 0 {
+			g.pause(now.Add(pause), true)
+		}
+		g.first = g.first || t.probe != nil
 	case t.probe != nil: // it was not sent
 		g.first = true
 	}
 	return max(g.until.Sub(now), 0)
 }
 
-// limited begins a pause after a 429 answer.
+// limited begins a pause after a 429 answer. One that does not say how long is a guess: the
+// server's window ends nobody knows when, and where probes are refused, pauses grow.
 func (g *gate) limited(now time.Time, t ticket, asked time.Duration) {
-	if t.epoch == g.epoch {
-		g.epoch++
-		if asked == 0 {
-			asked = g.guess(t)
-		}
-		if t.probe == nil {
-			g.cut(now)
-		}
-	} else if asked == 0 {
+	fresh := t.epoch == g.epoch
+	if !fresh && asked == 0 {
 		return // the pause that began with another request covers this one
 	}
+	if g.refused++; t.probe == nil {
+		g.refused = 0
+	}
+	if asked == 0 {
+		asked = quotaWindow / 6 * time.Duration(min(g.refused+1, 6))
+	}
+	if fresh && t.probe == nil {
+		g.cut(now)
+	}
 	// The clients of one token should not come back in the same instant.
-	g.pause(now.Add(asked + rand.N(time.Second)))
-}
-
-// failing begins a pause when the server fails, if it asks for one or fails everybody.
-func (g *gate) failing(now time.Time, t ticket, e *Error, asked time.Duration) {
-	if t.epoch != g.epoch && asked == 0 {
-		return
-	}
-	pause := g.outage.failing(now, t.call, e, asked)
-	if pause > 0 {
-		g.epoch++
-		g.pause(now.Add(pause))
-	}
-	g.first = g.first || t.probe != nil
+	g.pause(now.Add(asked+rand.N(time.Second)), fresh)
 }
 
 // pause lets nobody pass before until, and then one call alone.
-func (g *gate) pause(until time.Time) {
+func (g *gate) pause(until time.Time, fresh bool) {
+	if fresh {
+		g.epoch++
+	}
 	if until.After(g.until) {
 		g.until, g.since = until, until
 	}
 	g.first = true
 }
 
-// guess is the pause after a 429 answer that does not say how long: until the
-// server's window is over, whose end nobody knows. Where probes are refused again and
-// again, the pauses grow. Just above a rate that held, what is left of the window is
-// short.
-func (g *gate) guess(t ticket) time.Duration {
-	switch {
-	case t.probe != nil:
-		g.refused++
-	case g.proven > 0:
-		return quotaWindow / 6
-	default:
-		g.refused = 0
-	}
-	return min(quotaWindow/4<<min(max(g.refused-1, 0), 2), quotaWindow)
-}
-
-// cut lowers the rate: back to the one that held, or by half, or to what was let
-// through in the last minute if that is still less.
+// cut lowers the rate to the one that held, or by half, or to the last minute's if lower.
 func (g *gate) cut(now time.Time) {
 	if g.proven > 0 {
 		g.rate, g.proven = g.proven, 0
 		g.hold = min(g.hold*2, lastHold)
 	} else {
 		half := g.rate / 2
-		if n := g.passed.within(now); n >= enough {
-			share := float64(n) / quotaWindow.Seconds() * headroom
+		if n := g.recent(now, 0); n >= enough {
+			share := n / quotaWindow.Seconds() * headroom
 			half = min(half, max(share, g.rate/deepestCut))
 		}
 		g.rate = max(half, g.nominal/1000)
 	}
-	g.step = min(g.nominal, 2*g.rate) / raises // a tenth of a slow rate
 	g.limiter.SetLimitAt(now, rate.Limit(g.rate))
 }
 
@@ -221,51 +197,35 @@ func (g *gate) raise(now time.Time) {
 	if g.rate >= g.nominal || now.Sub(g.since) < g.hold {
 		return
 	}
+	if g.proven > 0 {
+		g.hold = firstHold // the last raise held, too
+	}
 	g.proven, g.since = g.rate, now
-	g.rate = min(g.rate+g.step, g.nominal)
-	g.step *= 2
+	g.rate = min(g.rate+min(g.nominal, 2*g.rate)/20, g.nominal)
 	g.limiter.SetLimitAt(now, rate.Limit(g.rate))
 }
 
-// down reports whether there is an outage.
-func (g *gate) down() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.outage.pauses > 0
-}
-
-// pace is the rate now, in units a minute, and until when a pause holds; zero: none
-// does.
-func (g *gate) pace(now time.Time) (perMinute float64, until time.Time) {
+// state is the rate in units a minute, until when a pause holds, and whether in an outage.
+func (g *gate) state(now time.Time) (perMinute float64, until time.Time, down bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.until.After(now) {
 		until = g.until
 	}
-	return g.rate * 60, until
+	return g.rate * 60, until, g.outage.pauses > 0
 }
 
-// units counts what was let through in the last window, by the second.
-type units [60]struct {
-	second int64
-	n      int
-}
-
-func (u *units) add(now time.Time, n int) {
-	x := &u[now.Unix()%int64(len(u))]
-	if x.second != now.Unix() {
-		x.second, x.n = now.Unix(), 0
+// recent counts units that were let through, and is about how many the last minute had.
+func (g *gate) recent(now time.Time, units int) float64 {
+	switch age := now.Sub(g.window); {
+	case age >= 2*quotaWindow:
+		g.window, g.passed = now, [2]float64{}
+	case age >= quotaWindow:
+		g.window, g.passed = g.window.Add(quotaWindow), [2]float64{0, g.passed[0]}
 	}
-	x.n += n
-}
-
-func (u *units) within(now time.Time) (sum int) {
-	for _, x := range u {
-		if now.Unix()-x.second < int64(len(u)) {
-			sum += x.n
-		}
-	}
-	return sum
+	g.passed[0] += float64(units)
+	gone := float64(now.Sub(g.window)) / float64(quotaWindow)
+	return g.passed[0] + (1-gone)*g.passed[1]
 }
 
 // sleepUntil returns at t or with ctx's error.
@@ -277,4 +237,153 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// outageAfter is how many different calls have to fail in a row, each because the server
+// or the connection could not, before that counts as an outage. A call that fails again
+// and again alone may be at fault itself.
+const outageAfter = 3
+
+// longestPause is between two attempts in an outage: a day of it is 300 requests.
+const longestPause = 5 * time.Minute
+
+// errOutage is why a call is given up, or not begun, in an outage that lasted too long.
+var errOutage = errors.New("Smartsheet serves nobody now")
+
+// outage is a time in which the server fails whatever call comes. All callers pause
+// then, and one call at a time finds out whether it is over, ever more seldom.
+type outage struct {
+	limit time.Duration // after which every call is given up
+
+	failed map[string]bool // paths of calls that failed, since one had an answer
+	since  time.Time       // the first of them
+	pauses int             // before an attempt of one call
+	last   Error
+	over   bool // the limit was reached
+	others bool // a call failed that is no upload
+}
+
+// failing notes that a call failed, and returns for how long all callers pause: as long as the
+// server asks, and longer each time in an outage. Beyond the limit, over is set, and e says so.
+func (o *outage) failing(now time.Time, q call, e *Error, asked time.Duration) (pause time.Duration) {
+	if o.failed == nil {
+		o.failed, o.since = map[string]bool{}, now
+	}
+	o.failed[q.path], o.last = true, *e
+	o.others = o.others || !q.upload
+	pause = asked
+	if len(o.failed) >= outageAfter {
+		pause = max(pause, min(time.Second<<min(o.pauses, 10), longestPause))
+		o.pauses++
+	}
+	if pause == 0 {
+		return 0
+	}
+	if o.over = now.Add(pause).Sub(o.since) > o.limit; o.over {
+		*e = *o.error(e.Op)
+	}
+	return pause + rand.N(pause/8+1)
+}
+
+// answered ends the outage. If only uploads failed, only one that works shows its end.
+func (o *outage) answered(q call) {
+	if q.upload || o.others || len(o.failed) == 0 {
+		*o = outage{limit: o.limit}
+	}
+}
+
+// error is why a call fails, or is not begun: the outage lasted too long. nil: it did not.
+func (o *outage) error(op string) *Error {
+	if !o.over {
+		return nil
+	}
+	e := o.last
+	err := fmt.Errorf("%w: %d different calls failed in a row", errOutage, len(o.failed))
+	if len(o.failed) < outageAfter {
+		err = fmt.Errorf("%w: it asks to wait for longer than retry.max_wait", errOutage)
+	}
+	if e.Err != nil {
+		err = fmt.Errorf("%w, the last one: %w", err, e.Err)
+	}
+	e.Op, e.Err = op, err
+	return &e
+}
+
+// Stats counts what a Client did since it was made, and says how fast it may go.
+type Stats struct {
+	Requests    int64 // sent, retries included
+	Retries     int64
+	RateLimited int64         // 429 answers
+	BytesSent   int64         // image bytes in requests that were answered with success
+	Waited      time.Duration // time that callers spent waiting for quota, summed over workers
+
+	QuotaPerMinute int       // units, as configured
+	PerMinute      float64   // units that the throttle allows now: less when others use the token, too
+	UploadWeight   int       // units that an upload takes
+	PausedUntil    time.Time // after a 429 answer; zero: no pause holds
+
+	Minutes []Minute // of the last 24 hours, in order
+}
+
+// Minute is what happened in one minute of the clock, if anything did.
+type Minute struct {
+	Start       time.Time
+	Requests    int64
+	RateLimited int64
+	Waited      time.Duration // summed over workers
+}
+
+// ETA is how long uploads will take from now on, retries aside.
+func (s Stats) ETA(uploads int, now time.Time) time.Duration {
+	if uploads <= 0 || s.PerMinute <= 0 {
+		return 0
+	}
+	d := time.Duration(float64(uploads*max(s.UploadWeight, 1)) / s.PerMinute * float64(time.Minute))
+	return d + max(s.PausedUntil.Sub(now), 0)
+}
+
+// maxMinutes bounds how much of the past is kept: those in which something happened.
+const maxMinutes = 24 * 60
+
+// tally counts what the client does, in all and by the minute.
+type tally struct {
+	retries, bytes atomic.Int64
+
+	mu  sync.Mutex
+	all Stats
+}
+
+// add counts what happened at a time.
+func (t *tally) add(at time.Time, n Minute) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	start := at.UTC().Truncate(time.Minute)
+	i, known := slices.BinarySearchFunc(t.all.Minutes, start, func(m Minute, start time.Time) int { return m.Start.Compare(start) })
+	if !known {
+		t.all.Minutes = slices.Insert(t.all.Minutes, i, Minute{Start: start})
+	}
+	m := &t.all.Minutes[i]
+	m.Requests, m.RateLimited, m.Waited = m.Requests+n.Requests, m.RateLimited+n.RateLimited, m.Waited+n.Waited
+	t.all.Requests, t.all.RateLimited, t.all.Waited = t.all.Requests+n.Requests, t.all.RateLimited+n.RateLimited, t.all.Waited+n.Waited
+	t.all.Minutes = t.all.Minutes[max(len(t.all.Minutes)-maxMinutes, 0):]
+}
+
+// waited shares the time from a to b out to the minutes that it touches.
+func (t *tally) waited(a, b time.Time) {
+	for a.Before(b) {
+		end := a.Truncate(time.Minute).Add(time.Minute)
+		if end.After(b) {
+			end = b
+		}
+		t.add(a, Minute{Waited: end.Sub(a)})
+		a = end
+	}
+}
+
+func (t *tally) stats() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.all
+	s.Retries, s.BytesSent, s.Minutes = t.retries.Load(), t.bytes.Load(), slices.Clone(s.Minutes)
+	return s
 }

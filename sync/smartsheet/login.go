@@ -17,10 +17,9 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Login lets a person allow an app to act for them, and keeps the refresh token
-// (OAuth walkthrough of the API reference; RFC 8252 for the redirect to this machine,
-// RFC 7636 for PKCE, which Smartsheet does not document and, by RFC 6749, ignores if it
-// does not know it).
+// Login lets a person allow an app to act for them, and keeps the refresh token (OAuth
+// walkthrough of the API reference; RFC 8252 for the redirect to this machine, RFC 7636 for
+// PKCE, which Smartsheet does not document and, by RFC 6749, may ignore).
 type Login struct {
 	BaseURL   string
 	OAuth2    OAuth2
@@ -39,19 +38,19 @@ const scopes = "ADMIN_USERS READ_USERS WRITE_SHEETS"
 // token is made first, so that no token is lost for want of a place.
 func (l Login) Run(ctx context.Context) error {
 	path := l.OAuth2.RefreshTokenFile
-	name := path
+	name, hint := path, "with --replace a new refresh token takes the place of the one in it"
 	if real, err := filepath.EvalSymlinks(path); err == nil && l.Replace {
-		path, name = real, real+".login"
+		path, name, hint = real, real+".login", "another login is under way; if not, remove this file"
 	}
-	file, err := reserve(name, path)
+	file, err := reserve(name, path, path)
 	if errors.Is(err, fs.ErrExist) {
-		return &TokenFileExistsError{name}
+		return &Error{Op: "log in", Err: fmt.Errorf("%q is already there", name), advice: hint}
 	}
 	if err != nil {
 		return err
 	}
 	defer file.discard()
-	client := &http.Client{Transport: l.Transport, CheckRedirect: sameHost}
+	client := &http.Client{Transport: l.Transport, CheckRedirect: refuseRedirect}
 	a := newAuth(Options{BaseURL: strings.TrimRight(l.BaseURL, "/"), OAuth2: &l.OAuth2, Timeout: l.Timeout}, client)
 	a.renewals = "try again: a code is good once, and for ten minutes"
 	a.exchange.RedirectURL, a.exchange.Scopes = l.Redirect, strings.Fields(scopes)
@@ -81,8 +80,7 @@ func (l Login) Run(ctx context.Context) error {
 	})
 }
 
-// authorizePage is where people allow an app to act for them: on the site of their
-// region, or on the host of another address.
+// authorizePage is where people allow it: on the site of their region, or the host itself.
 func authorizePage(baseURL string) string {
 	u, err := url.Parse(baseURL)
 	if err != nil {
@@ -118,14 +116,12 @@ func (l Login) code(ctx context.Context, state, page string) (string, error) {
 		default: // the browser asked twice
 		}
 	})}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Serve(listener) }() // it ends with Shutdown
+	go srv.Serve(listener) // it ends with Shutdown
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = srv.Shutdown(ctx) // the browser gets its answer, if it can be had
 		srv.Close()
-		<-done
 	}()
 	l.Show(page)
 	for {
@@ -147,17 +143,4 @@ func codeOf(q url.Values) (string, error) {
 		return code, nil
 	}
 	return "", fmt.Errorf("Smartsheet did not allow it: %s", oneLine(q.Get("error")+" "+q.Get("error_description")))
-}
-
-// TokenFileExistsError is a file that a login would overwrite.
-type TokenFileExistsError struct{ Path string }
-
-func (e *TokenFileExistsError) Error() string { return fmt.Sprintf("%q is already there", e.Path) }
-
-// Hint says what to do.
-func (e *TokenFileExistsError) Hint() string {
-	if strings.HasSuffix(e.Path, ".login") {
-		return "another login is under way; if not, remove this file"
-	}
-	return "with --replace a new refresh token takes the place of the one in it"
 }

@@ -7,13 +7,11 @@ import (
 	"syscall"
 )
 
-// noFollow makes opening a link fail: a link in a folder of somebody else's could lead
-// anywhere.
+// noFollow makes opening a link fail: in somebody else's folder it could lead anywhere.
 const noFollow = syscall.O_NOFOLLOW
 
-// keepOwner gives the open file f the owner of the file like, when root runs photosync
-// by hand: the user that runs it every night must be able to read what root wrote. It
-// goes by descriptor, as a name may be made a link meanwhile.
+// keepOwner gives the open file f the owner of the file like, when root runs photosync by
+// hand: the user that runs it every night must be able to read what root wrote.
 func keepOwner(f interface{ Chown(uid, gid int) error }, like string) error {
 	if os.Geteuid() != 0 {
 		return nil

@@ -83,7 +83,9 @@ func TestProtocols(t *testing.T) {
 func TestNoTLS(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	defer srv.Close()
-	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = strings.Replace(srv.URL, "http:", "https:", 1), nil })
+	c := newTest(t, nil, func(o *Options) {
+		o.BaseURL, o.Transport = strings.Replace(srv.URL, "http:", "https:", 1), transport(t)
+	})
 	defer c.Close()
 	if _, err := c.Me(t.Context()); Classify(err) != Stop || c.Stats().Requests != 1 {
 		t.Errorf("%v after %d requests", err, c.Stats().Requests)
@@ -200,7 +202,7 @@ func TestTimeouts(t *testing.T) {
 		}
 		defer l.Close()
 		c := newTest(t, nil, func(o *Options) {
-			o.BaseURL, o.Timeout, o.Transport, o.MaxAttempts = "https://"+l.Addr().String(), limit, nil, 1
+			o.BaseURL, o.Timeout, o.Transport, o.MaxAttempts = "https://"+l.Addr().String(), limit, transport(t), 1
 		})
 		defer c.Close()
 		if _, err := c.User(t.Context(), 1); err == nil {

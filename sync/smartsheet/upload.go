@@ -2,16 +2,69 @@ package smartsheet
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
-	"strconv"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 )
 
-// ErrTooLate is why an upload was not sent: its time had passed while it waited for
-// quota or for another attempt.
+// Image is a picture ready for upload.
+type Image struct {
+	Data        []byte
+	ContentType string // image/jpeg, image/png or image/gif
+	FileName    string // sent URL-encoded in Content-Disposition
+}
+
+// UploadResult is what could be read of the answers to one Client.Upload, failed or not.
+type UploadResult struct {
+	Attempts   int
+	Earlier    []*Error // the attempts that failed before the last one
+	HTTPStatus int      // of the last attempt; 0: no answer
+
+	// Unknown: some attempt may have put the picture there although no answer says so. Only
+	// a look at the user shows what is there.
+	Unknown bool
+
+	Message     string // SUCCESS, PARTIAL_SUCCESS, or whatever came
+	ResultCode  *int   // nil: none came
+	RefID       string
+	Users       []User // that the answer shows, from "data" and from "result"; none: it names nobody
+	FailedItems []FailedItem
+}
+
+// Success reports whether the answer says that all went well: SUCCESS and 0.
+func (r *UploadResult) Success() bool { return r.says("SUCCESS", 0) && len(r.FailedItems) == 0 }
+
+// Partial reports whether the answer says that not all went well: PARTIAL_SUCCESS and 3.
+func (r *UploadResult) Partial() bool { return r.says("PARTIAL_SUCCESS", 3) }
+
+func (r *UploadResult) says(message string, code int) bool {
+	return r.Message == message && r.ResultCode != nil && *r.ResultCode == code
+}
+
+// User returns the user with this id, if the answer shows them.
+func (r *UploadResult) User(id int64) (User, bool) {
+	i := slices.IndexFunc(r.Users, func(u User) bool { return u.ID == id })
+	if i < 0 {
+		return User{}, false
+	}
+	return r.Users[i], true
+}
+
+// FailedItem is an entry of failedItems in a PARTIAL_SUCCESS answer.
+type FailedItem struct {
+	Index int
+	Error *Error // its code, refId and message; nil: the answer says null, or nothing
+}
+
+// ErrTooLate is why an upload was not sent: its time had passed.
 var ErrTooLate = errors.New("not sent: it waited for too long")
 
 // ErrContradiction is an answer whose message and resultCode do not go together.
@@ -19,26 +72,22 @@ var ErrContradiction = errors.New("the answer contradicts itself")
 
 // Upload sets the profile image of u (POST /users/{id}/profileimage). A system admin may do
 // so, or the user for themselves. The server scales down what is larger than 1050 x 1050
-// pixels; a custom size of the organisation is the limit of the file instead. There is no
-// call that deletes an image. u.Email is sent with AssumeUser only. No attempt begins after sendBefore, if that is not zero; the
-// error is ErrTooLate then. Without error the answer says SUCCESS and 0, or
-// PARTIAL_SUCCESS and 3; whose picture it shows is for the caller to look at. An
-// unreadable answer is an error of class Unconfirmed, and not followed by another attempt.
-func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.Time) (UploadResult, error) {
+// pixels; a custom size of the organisation is the limit of the file instead. No attempt
+// begins after sendBefore, if that is not zero; the error is ErrTooLate then. Without error
+// the answer says SUCCESS and 0, or PARTIAL_SUCCESS and 3; whose picture it shows is for
+// the caller to look at. An unreadable answer is an error of class Unconfirmed.
+func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.Time) (r UploadResult, err error) {
 	h := http.Header{}
 	h.Set("Content-Type", img.ContentType)
 	h.Set("Content-Disposition", `attachment; filename="`+url.PathEscape(img.FileName)+`"`)
 	if c.o.AssumeUser {
 		h.Set("Assume-User", url.QueryEscape(u.Email))
 	}
-	q := call{
-		op: fmt.Sprintf("set profile image of user %d", u.ID), method: http.MethodPost,
-		path: "/users/" + strconv.FormatInt(u.ID, 10) + "/profileimage", header: h, body: img.Data,
-		units: c.o.UploadWeight, upload: true, before: sendBefore,
-	}
-	var r UploadResult
-	a, err := c.do(ctx, q, func(b []byte) (err error) {
-		r, err = parseUpload(b, c.auth.secrets.clean)
+	a, err := c.do(ctx, call{
+		op: fmt.Sprintf("set profile image of user %d", u.ID), method: http.MethodPost, path: fmt.Sprintf("/users/%d/profileimage", u.ID),
+		header: h, body: img.Data, units: c.o.UploadWeight, upload: true, before: sendBefore,
+	}, func(v gjson.Result) (err error) {
+		r, err = parseUpload(v, c.auth.secrets.clean)
 		return err
 	})
 	if err == nil {
@@ -50,8 +99,7 @@ func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.
 
 // parseUpload reads the answer. The user stands in "data", an array, in today's
 // reference, and in "result", an object, in the older one.
-func parseUpload(b []byte, clean func(string) string) (UploadResult, error) {
-	v := parse(b)
+func parseUpload(v gjson.Result, clean func(string) string) (UploadResult, error) {
 	r := UploadResult{Message: clean(text(v.Get("message"))), RefID: clean(label(v.Get("refId")))}
 	if n, ok := whole(v.Get("resultCode")); ok {
 		code := int(n)
@@ -62,12 +110,7 @@ func parseUpload(b []byte, clean func(string) string) (UploadResult, error) {
 	}
 	for _, f := range objects(v.Get("failedItems")) {
 		index, _ := whole(f.Get("index"))
-		item := FailedItem{Index: int(index)}
-		if e := f.Get("error"); e.IsObject() {
-			x := itemError(e, clean)
-			item.Error = &x
-		}
-		r.FailedItems = append(r.FailedItems, item)
+		r.FailedItems = append(r.FailedItems, FailedItem{int(index), errorObject(f.Get("error"), clean)})
 	}
 	switch {
 	case r.Success(), r.Partial():
@@ -80,4 +123,51 @@ func parseUpload(b []byte, clean func(string) string) (UploadResult, error) {
 		return r, fmt.Errorf("%w: message %q without a resultCode", ErrContradiction, r.Message)
 	}
 	return r, fmt.Errorf("%w: message %q, resultCode %d, %d failed items", ErrContradiction, r.Message, *r.ResultCode, len(r.FailedItems))
+}
+
+// ImageURLs returns temporary addresses of pictures by image id (POST /imageurls, one
+// call). Ids without one are missing. Whoever knows such an address can see the picture.
+func (c *Client) ImageURLs(ctx context.Context, ids []string) (map[string]string, error) {
+	ask := make([]map[string]string, len(ids))
+	for i, id := range ids {
+		ask[i] = map[string]string{"imageId": id}
+	}
+	body, _ := json.Marshal(ask) // of texts
+	urls := make(map[string]string, len(ids))
+	_, err := c.do(ctx, call{
+		op: "ask for addresses of pictures", method: http.MethodPost, path: "/imageurls",
+		header: http.Header{"Content-Type": {"application/json"}}, body: body, units: 1,
+	}, func(answer gjson.Result) error {
+		for _, v := range objects(answer.Get("imageUrls")) {
+			if u := text(v.Get("url")); u != "" {
+				urls[label(v.Get("imageId"))] = u
+			}
+		}
+		return nil
+	})
+	return urls, err
+}
+
+// maxPicture bounds the bytes of a picture from Smartsheet.
+const maxPicture = 8 << 20
+
+// Picture fetches a picture from an address that ImageURLs gave, without the token and
+// with one attempt. Plain http is for a Smartsheet that is itself reached by http.
+func (c *Client) Picture(ctx context.Context, address string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil || req.URL.Scheme != "https" && (req.URL.Scheme != "http" || !strings.HasPrefix(c.o.BaseURL, "http:")) {
+		return nil, errors.New("the address of a picture is not https")
+	}
+	resp, err := c.o.Transport.RoundTrip(req) // follows no redirect
+	if err != nil {
+		return nil, fmt.Errorf("fetch a picture: %w", transportCause(ctx, err))
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxPicture+1))
+	if err == nil && (resp.StatusCode != http.StatusOK || len(data) > maxPicture) {
+		err = fmt.Errorf("fetch a picture: status %d, %d bytes", resp.StatusCode, len(data))
+	}
+	return data, err
 }

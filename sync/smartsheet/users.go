@@ -1,54 +1,81 @@
 package smartsheet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/tidwall/gjson"
 )
 
-// get is a call that only asks.
-func get(path, op string, args ...any) call {
-	return call{op: fmt.Sprintf(op, args...), method: http.MethodGet, path: path, units: 1}
+// User is a Smartsheet user, as far as photosync needs one.
+type User struct {
+	ID              int64 // 64-bit: beyond what a float holds exactly
+	Email           string
+	Name            string
+	Status          string           // ACTIVE, PENDING, DECLINED, DEACTIVATED, in any case; empty: not shown, as to a token without admin rights
+	ImageID         string           // profileImage.imageId; empty: no picture
+	IsInternal      *bool            // of the token's own organisation; nil: not shown
+	AlternateEmails []AlternateEmail // only from Client.User and Client.Me
+
+	// Unusable says why this entry of a list cannot be used; empty: it can. Who is looked
+	// for may be behind it: they are not to be called "not in Smartsheet".
+	Unusable string
 }
 
-// Me asks who the token belongs to (GET /users/me).
-func (c *Client) Me(ctx context.Context) (Me, error) {
-	var me Me
-	_, err := c.do(ctx, get("/users/me", "ask Smartsheet who the token belongs to"), func(b []byte) error {
-		v := parse(b)
-		me = Me{User: userOf(v), Admin: v.Get("admin").Type == gjson.True, AccountName: text(v.Get("account.name"))}
-		me.AccountID, me.HasAccount = whole(v.Get("account.id"))
-		if me.ID == 0 {
-			return errors.New("the answer of /users/me has no user id")
-		}
-		return nil
-	})
-	return me, address(err)
+// Active reports whether the account is in use. Who has no status counts as active.
+func (u User) Active() bool { return u.Status == "" || strings.EqualFold(u.Status, "ACTIVE") }
+
+// AlternateEmail is a further address of a user, from GET /users/{id}. One that is
+// not confirmed is what somebody typed: it may belong to anybody.
+type AlternateEmail struct {
+	Email     string
+	Confirmed bool
 }
 
-// address marks a 404 answer to a call whose path is always there: the address is
-// not that of the API.
-func address(err error) error {
-	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound {
+// Me is the token's own user, from GET /users/me.
+type Me struct {
+	User
+	Admin       bool
+	HasAccount  bool // false: the answer names no account, and the next two are zero
+	AccountID   int64
+	AccountName string
+}
+
+// get makes a call that only asks, and hands the answer to read. With fixed, its path is
+// always there: a 404 answer says that the address is not that of the API.
+func (c *Client) get(ctx context.Context, path, op string, fixed bool, read func(gjson.Result) error) error {
+	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, units: 1}, read)
+	if e, ok := errors.AsType[*Error](err); ok && fixed && e.Status == http.StatusNotFound {
 		e.advice = wrongAddress
 	}
 	return err
 }
 
+// Me asks who the token belongs to (GET /users/me).
+func (c *Client) Me(ctx context.Context) (me Me, err error) {
+	err = c.get(ctx, "/users/me", "ask Smartsheet who the token belongs to", true, func(v gjson.Result) error {
+		me = Me{User: userOf(v), Admin: v.Get("admin").Type == gjson.True, AccountName: text(v.Get("account.name"))}
+		if me.AccountID, me.HasAccount = whole(v.Get("account.id")); me.ID == 0 {
+			return errors.New("the answer of /users/me has no user id")
+		}
+		return nil
+	})
+	return me, err
+}
+
 // User asks for one user, alternate emails included (GET /users/{id}). NotFound
 // recognises that there is none with this id.
-func (c *Client) User(ctx context.Context, id int64) (User, error) {
-	var u User
-	_, err := c.do(ctx, get("/users/"+strconv.FormatInt(id, 10), "ask for user %d", id), func(b []byte) error {
-		if u = userOf(parse(b)); u.ID != id {
+func (c *Client) User(ctx context.Context, id int64) (u User, err error) {
+	err = c.get(ctx, fmt.Sprint("/users/", id), fmt.Sprint("ask for user ", id), false, func(v gjson.Result) error {
+		if u = userOf(v); u.ID != id {
 			return fmt.Errorf("the answer is about user %d", u.ID)
 		}
 		return nil
@@ -59,27 +86,25 @@ func (c *Client) User(ctx context.Context, id int64) (User, error) {
 // NotFound reports whether err is Smartsheet's word that there is no such user.
 func NotFound(err error) bool { return Classify(err) == UserGone }
 
-// Users calls each for every user of the account, once (GET /users, all pages).
-// Without error the list is whole: everybody who was there from the first page to the
-// last has been seen. Entries that cannot be understood come too, see User.Unusable.
+// Users calls each for every user of the account, once (GET /users, all pages). Without
+// error everybody who was there from the first page to the last has been seen.
 func (c *Client) Users(ctx context.Context, each func(User) error) error {
 	return c.list(ctx, &listing{each: each}, "")
 }
 
-// worthAsking is how many calls a search by email filter may take before it is worth
-// one call more to see whether a list of everyone takes fewer.
+// worthAsking is from how many email filters on one call more is worth knowing whether a
+// list of everyone takes fewer.
 const worthAsking = 10
 
-// UsersByEmail calls each, once, for the users with the given addresses, and perhaps
-// for others: it asks by email filter or lists everyone, whichever takes fewer calls;
-// all says that it was everyone. The caller compares the addresses. If one of them may
-// not stand in a filter, or Smartsheet refuses the filter, everyone is listed.
+// UsersByEmail calls each, once, for the users with the given addresses, and perhaps for
+// others: it asks by email filter, or lists everyone where that takes fewer calls or no
+// filter works. all says that it was everyone. The caller compares the addresses.
 func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(User) error) (all bool, err error) {
 	l := &listing{each: each}
+	filters := filters(emails)
 	if slices.ContainsFunc(emails, unfit) {
 		return true, c.list(ctx, l, "")
 	}
-	filters := filters(emails)
 	if len(filters) > worthAsking {
 		l.limit = func(size int) int { return len(filters) + len(emails)/size } // each filter has a last page
 		if err := c.list(ctx, l, ""); !errors.Is(err, errTooLong) {
@@ -89,22 +114,17 @@ func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(Us
 	}
 	for _, f := range filters {
 		err := c.list(ctx, l, f)
-		if filterRefused(err) {
+		e, ok := errors.AsType[*Error](err)
+		switch {
+		// Refused are its value (an invalid parameter) and the length of the URL; a total
+		// may be that of everyone.
+		case ok && (errors.Is(err, errNotWhole) || e.Status == http.StatusBadRequest && e.Code == codeParameter || e.Status == http.StatusRequestURITooLong):
 			return true, c.list(ctx, l, "")
-		}
-		if err != nil {
+		case err != nil:
 			return false, err
 		}
 	}
 	return false, nil
-}
-
-// filterRefused reports whether err is about the email filter: its value (1018, an
-// invalid parameter), the length of the URL, which a gateway may not take, or a total
-// that is not that of the users found.
-func filterRefused(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && (errors.Is(err, errNotWhole) || e.Status == http.StatusBadRequest && e.Code == codeParameter || e.Status == http.StatusRequestURITooLong)
 }
 
 // maxFilterBytes keeps the whole URL below 6 KB, which gateways take.
@@ -117,8 +137,7 @@ func unfit(email string) bool {
 	})
 }
 
-// filters packs addresses into as few values of email=, encoded, as the length of a URL
-// allows.
+// filters packs addresses into as few values of email= as the length of a URL allows.
 func filters(emails []string) (all []string) {
 	for _, e := range emails {
 		e = url.QueryEscape(e)
@@ -129,4 +148,188 @@ func filters(emails []string) (all []string) {
 		}
 	}
 	return all
+}
+
+// The list of users comes in pages, and a user who leaves between two of them moves all
+// later ones up: the first of the next page moves to one that was already read. So each
+// page overlaps the one before by at least one user. If a user is on both, nothing was
+// missed in between. If not, there is a gap: the page is dropped, and the next one begins
+// earlier. The end is compared with totalCount, where the server gives it.
+//
+// includeAll=true would put everybody on one page. Other endpoints deprecated it in
+// August 2025 and lost it in June 2026; GET /users still has it (API changelog).
+
+const (
+	pageSize = 1000 // asked for; the server may give less
+	maxPages = 100_000
+	maxGaps  = 100 // before the list counts as one without an order
+	maxIdle  = 2   // pages in a row without anybody new, while there should be more
+)
+
+var (
+	errTooLong  = errors.New("the list is longer than wanted")
+	errNotWhole = errors.New("the list is not whole")
+)
+
+// listing is a list of users that is being read, perhaps in several passes.
+type listing struct {
+	each   func(User) error   // called once for each user
+	limit  func(size int) int // of pages; with more, reading ends with errTooLong; nil: none
+	passes int
+	seen   map[int64]int // by key of an entry: the last pass that met it
+}
+
+// list reads the users whom a filter selects, all if it is empty, and again if not whole.
+func (c *Client) list(ctx context.Context, l *listing, filter string) error {
+	err := c.readPages(ctx, l, filter)
+	if errors.Is(err, errNotWhole) {
+		err = c.readPages(ctx, l, filter)
+	}
+	return err
+}
+
+func (c *Client) readPages(ctx context.Context, l *listing, filter string) error {
+	if l.seen == nil {
+		l.seen = map[int64]int{}
+	}
+	l.passes++
+	w := pass{listing: l, size: pageSize}
+	for range maxPages {
+		number, size := window(max(w.read-1-w.back, 0), w.size)
+		if number*size <= w.read && w.back == 0 { // pages of one or two users: none that overlaps gets any further
+			number, size = window(w.read, w.size)
+		}
+		p, err := c.page(ctx, filter, number, size)
+		if err != nil {
+			return err
+		}
+		if over, err := w.take(p); over || err != nil {
+			return err
+		}
+	}
+	return &Error{Op: "list users", Err: fmt.Errorf("the list does not end after %d pages", maxPages)}
+}
+
+// window is the page that shows the place from and, of those with at most so many users,
+// gets furthest.
+func window(from, most int) (number, size int) {
+	for s := most; s > 0; s-- {
+		if n := from/s + 1; n*s > number*size {
+			number, size = n, s
+		}
+	}
+	return number, size
+}
+
+// pass is one way through the list.
+type pass struct {
+	*listing
+	size  int // of the largest page that the server gives
+	read  int // places in the list that were read, from the first on
+	users int // on them
+	least int // of the totals that the server named; 0: it named none
+	back  int // places by which the next page begins earlier than it need
+	gaps  int
+	idle  int // pages in a row with nobody new; below 0: pages that are known to be such
+}
+
+// take adds p, and reports whether the list ends with it.
+func (w *pass) take(p page) (over bool, err error) {
+	known := 0
+	for _, x := range p.users {
+		if w.seen[x.key] == w.passes {
+			known++
+		}
+	}
+	if p.start > 0 && p.start < w.read && known == 0 { // a gap
+		if w.gaps++; w.gaps > maxGaps || len(p.users) == 0 && p.total > p.start {
+			return true, w.notWhole()
+		}
+		w.back = 2*w.back + w.size/8 + 1
+		w.idle = -w.back / w.size
+		return false, nil
+	}
+	for _, x := range p.users {
+		before := w.seen[x.key]
+		w.seen[x.key] = w.passes
+		if before == 0 {
+			if err := w.each(x.User); err != nil {
+				return true, err
+			}
+		}
+	}
+	return w.goOn(p, len(p.users)-known)
+}
+
+// goOn lets the next page begin where p ends, and reports whether the list ends there.
+func (w *pass) goOn(p page, fresh int) (over bool, err error) {
+	n := min(len(p.users), p.size)
+	if p.start == 0 && n < p.size {
+		w.size = max(n, 1) // the server gives no more
+	}
+	if w.back = min(w.back, w.size/8); p.start+p.size <= w.read { // it began so early that it could not show more
+		w.back = 0
+	}
+	if w.idle++; fresh > 0 {
+		w.idle = 0
+	}
+	w.read, w.users = p.start+n, w.users+fresh
+	pages, over := w.read/w.size+1, n == 0 || w.idle > 0
+	if p.total > 0 {
+		w.least = min(cmp.Or(w.least, p.total), p.total)
+		pages, over = (p.total+w.size-1)/w.size, n == 0 || w.read >= p.total || w.idle > maxIdle
+	}
+	switch {
+	case over && w.users < w.least:
+		return true, w.notWhole()
+	case !over && w.limit != nil && pages > w.limit(w.size):
+		return true, errTooLong
+	}
+	return over, nil
+}
+
+func (w *pass) notWhole() error {
+	return &Error{
+		Op: "list users", Err: fmt.Errorf("%w: Smartsheet says that there are %d users and lists %d", errNotWhole, w.least, w.users),
+		advice: "retry by itself: nobody was taken for missing; if it does not go away, call Smartsheet support",
+	}
+}
+
+// page is an answer of GET /users.
+type page struct {
+	start, size int // the places in the list that were asked for
+	total       int // of users; 0: unknown
+	users       []entry
+}
+
+// entry is a user of a list, and what tells users apart: the id, or a hash below 0.
+type entry struct {
+	User
+	key int64
+}
+
+// seed is of the keys of users without an id.
+var seed = maphash.MakeSeed()
+
+func (c *Client) page(ctx context.Context, filter string, number, size int) (p page, err error) {
+	path, op := fmt.Sprintf("/users?page=%d&pageSize=%d", number, size), fmt.Sprint("list users, page ", number)
+	if filter != "" {
+		path, op = path+"&email="+filter, "find users by email"
+	}
+	err = c.get(ctx, path, op, true, func(v gjson.Result) error {
+		total, _ := whole(v.Get("totalCount"))
+		p = page{start: (number - 1) * size, size: size, total: int(max(total, 0))} // -1: unknown
+		if !v.Get("data").IsArray() {
+			return errors.New("the answer is not a list of users")
+		}
+		for _, u := range v.Get("data").Array() {
+			x := entry{User: listed(u)}
+			if x.key = x.ID; x.key == 0 {
+				x.key = -1 - int64(maphash.String(seed, u.Raw)>>1)
+			}
+			p.users = append(p.users, x)
+		}
+		return nil
+	})
+	return p, err
 }

@@ -2,6 +2,8 @@ package simulator
 
 import (
 	"cmp"
+	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -55,16 +57,15 @@ func ParseFault(s string) (Fault, error) {
 	return f, nil
 }
 
+var noDetail = regexp.MustCompile("^()()$")
+
 // parseDetail reads what stands behind the colon.
 func (f *Fault) parseDetail(detail string) error {
 	k, known := kinds[f.Kind]
 	if !known {
 		return fmt.Errorf("no kind %q; there are %s", f.Kind, names(kinds))
 	}
-	if k.detail == nil {
-		k.detail = regexp.MustCompile("^()()$")
-	}
-	part := k.detail.FindStringSubmatch(detail)
+	part := cmp.Or(k.detail, noDetail).FindStringSubmatch(detail)
 	if part == nil {
 		return fmt.Errorf("%q does not go with %s: want status:403/1004, html:502, empty:504, says:FAILURE/0, or nothing behind the kind", detail, f.Kind)
 	}
@@ -124,14 +125,12 @@ func (f *Fault) check() error {
 	switch {
 	case !slices.Contains(ops, f.Op):
 		return fmt.Errorf("no op %q; there are %s", f.Op, strings.Join(ops, ", "))
-	case f.Skip < 0 || f.Count < 0 || f.Every < 0 || f.Delay < 0 || f.For < 0:
+	case min(f.Skip, f.Count, f.Every) < 0 || min(f.Delay, f.For) < 0:
 		return fmt.Errorf("skip, count, every, for and delay cannot be negative")
 	case f.Shape != "" && (f.Kind != "status" || shapes[f.Shape] == nil) && (f.Kind != "partial" || f.Shape != "null"):
 		return fmt.Errorf("partial can come as null, status as one of %s", names(shapes))
-	case f.Kind == "slow" && f.Delay == 0:
-		return fmt.Errorf("say how slow, like slow,delay=2s")
-	case f.Kind != "slow" && f.Delay != 0:
-		return fmt.Errorf("only slow has a delay; it goes together with other faults")
+	case (f.Kind == "slow") != (f.Delay != 0):
+		return fmt.Errorf("slow has a delay, like slow,delay=2s, and nothing else has; it goes together with other faults")
 	}
 	return nil
 }
@@ -213,4 +212,153 @@ func (s *Server) concerns(f *Fault, op string, r *http.Request) bool {
 	id := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/2.0/users/"), "/profileimage")
 	u := s.find(f.User)
 	return f.User == id || u != nil && strconv.FormatInt(u.ID, 10) == id
+}
+
+// kind is a way to go wrong. One with instead answers in place of the API. One with after
+// gets the API's answer, and what it returns is sent. One with edit changes a good answer
+// and goes together with all others: shapes that the reference, the SDKs and the OpenAPI
+// document differ about, and answers that confirm nothing.
+type kind struct {
+	detail  *regexp.Regexp                  // of what stands behind the colon of its text form; nil: nothing
+	status  int                             // HTTP, where none is given
+	instead func(s *Server, f *Fault) reply // under the lock
+	after   func(w http.ResponseWriter, body []byte) []byte
+	edit    func(answer object, f *Fault)
+}
+
+var kinds = map[string]kind{
+	"status":      {detail: regexp.MustCompile(`^([2-5]\d\d)(?:/(\d{1,4}))?$`), status: http.StatusInternalServerError, instead: refusal},
+	"maintenance": {status: http.StatusServiceUnavailable, instead: refusal},
+	"html":        {detail: regexp.MustCompile(`^([2-5]\d\d)?()$`), status: http.StatusBadGateway, instead: gateway}, // a gateway's page
+	"empty":       {detail: regexp.MustCompile(`^([2-5]\d\d)?()$`), status: http.StatusBadGateway, instead: gateway}, // and one without a body
+	"partial":     {instead: partial},
+	"reset":       {instead: func(*Server, *Fault) reply { panic(http.ErrAbortHandler) }},
+	"hang":        {}, // never answer
+	"slow":        {}, // answer after Delay, whatever else goes wrong
+
+	"truncate": {after: func(w http.ResponseWriter, body []byte) []byte {
+		w.Write(body[:len(body)/2])
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}},
+	"lost":       {after: func(http.ResponseWriter, []byte) []byte { panic(http.ErrAbortHandler) }},
+	"unreadable": {after: func(http.ResponseWriter, []byte) []byte { return []byte("<html><body>Thank you</body></html>") }},
+
+	"says": {detail: regexp.MustCompile(`^([^/]*)/(\d{1,4})$`), edit: func(a object, f *Fault) {
+		a["message"], a["resultCode"] = f.Message, f.Code
+	}},
+	"id-as-text":         ofUsers(func(u object) { u["id"] = str(u["id"]) }),
+	"id-odd":             ofUsers(func(u object) { u["id"] = "x" + str(u["id"]) }),
+	"name-as-object":     ofUsers(func(u object) { u["name"] = object{} }),
+	"status-as-number":   ofUsers(func(u object) { u["status"] = 1 }),
+	"status-lower-case":  ofUsers(func(u object) { u["status"] = strings.ToLower(str(u["status"])) }),
+	"image-as-text":      ofUsers(func(u object) { u["profileImage"] = "x" }),
+	"image-id-as-number": ofUsers(func(u object) { u["profileImage"] = object{"imageId": 5} }),
+	"no-image-id":        ofUsers(func(u object) { u["profileImage"] = object{"formerImageId": "x"} }),
+	"no-email":           ofUsers(func(u object) { delete(u, "email") }),
+	"other-email":        ofUsers(func(u object) { u["email"] = "other." + str(u["email"]) }),
+	"other-user":         ofUsers(func(u object) { u["id"] = json.Number("9" + str(u["id"])) }),
+	"other-organisation": ofUsers(func(u object) { u["isInternal"] = false }),
+	"alternates-as-object": ofUsers(func(u object) {
+		if all, ok := u["alternateEmails"].([]any); ok && len(all) > 0 {
+			u["alternateEmails"] = all[0]
+		}
+	}),
+	"sizes-as-text": ofUsers(func(u object) {
+		if p, ok := u["profileImage"].(object); ok {
+			p["height"], p["width"] = str(p["height"]), str(p["width"])
+		}
+	}),
+	"unstable-ids": ofUsers(func(u object) { // a picture has another image id each time it is shown
+		if p, ok := u["profileImage"].(object); ok {
+			p["imageId"] = str(p["imageId"]) + "-" + rand.Text()[:8]
+		}
+	}),
+	"answer-in-result": {edit: func(a object, _ *Fault) { // of an upload: the older reference
+		if a["resultCode"] == nil {
+			return
+		}
+		all, _ := a["data"].([]any)
+		if delete(a, "data"); len(all) > 0 {
+			a["result"] = all[0]
+		}
+	}},
+	"totals-unknown": {edit: func(a object, _ *Fault) {
+		if a["totalCount"] != nil {
+			a["totalPages"], a["totalCount"] = -1, -1
+		}
+	}},
+	"no-account": {edit: func(a object, _ *Fault) { delete(a, "account") }},
+	"no-user":    {edit: func(a object, _ *Fault) { a["data"] = []any{}; delete(a, "result") }},
+	"no-code":    {edit: func(a object, _ *Fault) { delete(a, "resultCode") }},
+	"short-list": {edit: func(a object, _ *Fault) { // names a total, and lists nobody behind the first page
+		if str(a["pageNumber"]) != "1" {
+			a["data"] = []any{}
+		}
+	}},
+}
+
+// ofUsers is a change of the users of an answer: a list, the result of an upload, or one
+// user. It is of the user whom the fault names, or of all.
+func ofUsers(change func(object)) kind {
+	return kind{edit: func(a object, f *Fault) {
+		all, _ := a["data"].([]any)
+		for _, x := range append(all, a["result"], any(a)) {
+			if u, ok := x.(object); ok && u["email"] != nil && (f.User == "" || strings.EqualFold(f.User, str(u["email"]))) {
+				change(u)
+			}
+		}
+	}}
+}
+
+// shapes are further ways in which errors are written.
+var shapes = map[string]func(body object){
+	"text":   func(b object) { b["errorCode"], b["refId"] = fmt.Sprint(b["errorCode"]), len(str(b["refId"])) },
+	"object": func(b object) { b["detail"] = object{"index": 0} },
+	"array":  func(b object) { b["detail"] = []any{object{"index": 0}, object{"index": 1}} },
+	"null":   func(b object) { b["detail"], b["refId"] = nil, nil },
+}
+
+// refusal answers with an error as the API writes one.
+func refusal(s *Server, f *Fault) reply {
+	body := s.failure(f.Code, f.Message)
+	if shape := shapes[f.Shape]; shape != nil {
+		shape(body)
+	}
+	return reply{f.Status, body, f.retryAfter()}
+}
+
+// gateway answers with a page, or with nothing.
+func gateway(_ *Server, f *Fault) reply {
+	if f.Kind == "empty" {
+		return reply{f.Status, nil, f.retryAfter()}
+	}
+	title := strconv.Itoa(f.Status) + " " + http.StatusText(f.Status)
+	return reply{f.Status, "<html><head><title>" + title + "</title></head><body><h1>" + title + "</h1></body></html>", f.retryAfter()}
+}
+
+// partial answers that the request went through and the picture did not.
+func partial(s *Server, f *Fault) reply {
+	item := object{"index": 0, "error": s.failure(cmp.Or(f.Code, 1074), f.Message)}
+	if f.Shape == "null" {
+		item["error"] = nil
+	}
+	return ok(object{"message": "PARTIAL_SUCCESS", "resultCode": 3, "failedItems": []any{item}, "data": []any{}})
+}
+
+func (f *Fault) retryAfter() string {
+	seconds, date := strings.CutPrefix(f.RetryAfter, "date:")
+	if !date {
+		return f.RetryAfter
+	}
+	d, _ := time.ParseDuration(seconds + "s") // what is no number: now
+	return time.Now().Add(d).UTC().Format(http.TimeFormat)
+}
+
+// str is the text of a value.
+func str(v any) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
 }

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,11 +13,11 @@ import (
 )
 
 func (s *Server) routes() {
+	s.mux.HandleFunc("GET /b/authorize", s.authorize)
 	for pattern, h := range map[string]struct {
 		op     string
-		answer http.HandlerFunc
+		answer handler
 	}{
-		"GET /b/authorize":                    {"token", s.authorize},
 		"POST /2.0/token":                     {"token", s.token},
 		"GET /2.0/users":                      {"users", s.listUsers},
 		"GET /2.0/users/me":                   {"me", s.me},
@@ -24,80 +25,69 @@ func (s *Server) routes() {
 		"GET /2.0/users/{id}/alternateemails": {"user", s.ofUser(s.alternateEmails)},
 		"POST /2.0/users/{id}/profileimage":   {"upload", s.ofUser(s.setImage)},
 		"POST /2.0/imageurls":                 {"imageurls", s.imageURLs},
-		"/":                                   {"other", func(w http.ResponseWriter, r *http.Request) { s.refuse(w, http.StatusNotFound, 1006) }},
+		"/":                                   {"other", func(*http.Request) reply { return s.refuse(http.StatusNotFound, 1006) }},
 	} {
 		s.mux.HandleFunc(pattern, s.serve(h.op, h.answer))
 	}
 }
 
 // view shows a user as the API does.
-func (s *Server) view(u *user) map[string]any {
+func (s *Server) view(u *user) object {
 	first, last, _ := strings.Cut(u.Name, " ")
-	v := map[string]any{
+	v := object{
 		"id": u.ID, "email": u.Email, "name": u.Name, "firstName": first, "lastName": last, "status": u.Status,
 		"admin": false, "licensedSheetCreator": true, "groupAdmin": false, "resourceViewer": false,
 		"isInternal": u.IsInternal == nil || *u.IsInternal, "sheetCount": -1,
 	}
 	if id := cmp.Or(u.image.ID, u.ImageID); id != "" {
-		v["profileImage"] = map[string]any{"imageId": id, "height": 1050, "width": 1050}
+		v["profileImage"] = object{"imageId": id, "height": 1050, "width": 1050}
 	}
 	return v
 }
 
-// paging is the part of a list that a request asks for.
-type paging struct{ page, size, pages, from, to int }
-
-// paging reads the query of a list of n. It refuses what is no number.
-func (s *Server) paging(w http.ResponseWriter, r *http.Request, n int) (p paging, ok bool) {
-	q := r.URL.Query()
-	page, err := strconv.Atoi(cmp.Or(q.Get("page"), "1"))
+// page answers with the part of all that a request asks for. It refuses what is no number.
+func page[T any](s *Server, r *http.Request, all []T, show func(T) object) reply {
+	q, n := r.URL.Query(), len(all)
+	number, err := strconv.Atoi(cmp.Or(q.Get("page"), "1"))
 	size, err2 := strconv.Atoi(cmp.Or(q.Get("pageSize"), "100"))
-	if err != nil || err2 != nil || page < 1 || size < 1 {
-		s.refuse(w, http.StatusBadRequest, 1018)
-		return p, false
+	if err != nil || err2 != nil || number < 1 || size < 1 {
+		return s.refuse(http.StatusBadRequest, 1018)
 	}
 	size = min(size, s.o.PageSizeCap)
 	if q.Get("includeAll") == "true" {
-		page, size = 1, max(n, 1)
+		number, size = 1, max(n, 1)
 	}
 	pages := (n + size - 1) / size
-	if page > pages && s.o.RepeatLastPage {
-		page = max(pages, 1)
+	if number > pages && s.o.RepeatLastPage {
+		number = max(pages, 1)
 	}
-	return paging{page, size, pages, min((page-1)*size, n), min(page*size, n)}, true
+	from, to := min((number-1)*size, n), min(number*size, n)
+	if s.o.DuplicateUsers && from > 0 && from < to {
+		from--
+	}
+	data := []any{}
+	for _, x := range all[from:to] {
+		data = append(data, show(x))
+	}
+	return ok(object{"pageNumber": number, "pageSize": size, "totalPages": pages, "totalCount": n, "data": data})
 }
 
-// answerPage answers with a page of a list of n.
-func answerPage(w http.ResponseWriter, p paging, n int, data []map[string]any) {
-	answer(w, http.StatusOK, map[string]any{"pageNumber": p.page, "pageSize": p.size, "totalPages": p.pages, "totalCount": n, "data": data})
-}
-
-func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) {
+func (s *Server) listUsers(r *http.Request) reply {
 	q := r.URL.Query()
 	if s.o.NoEmailFilter && q.Has("email") {
-		s.refuse(w, http.StatusBadRequest, 1018)
-		return
+		return s.refuse(http.StatusBadRequest, 1018)
 	}
-	match := s.matching(q.Get("email"))
-	p, ok := s.paging(w, r, len(match))
-	if !ok {
-		return
-	}
-	if s.o.DuplicateUsers && p.from > 0 && p.from < p.to {
-		p.from--
-	}
-	data := []map[string]any{}
-	for _, u := range match[p.from:p.to] {
+	list := page(s, r, s.matching(q.Get("email")), func(u *user) object {
 		v := s.view(u)
 		if q.Has("planId") || q.Has("seatType") {
 			v["seatType"], v["seatTypeLastChangedAt"], v["provisionalExpirationDate"] = "MEMBER", "2026-01-31T09:00:00Z", "2026-12-31T09:00:00Z"
 		}
-		data = append(data, v)
-	}
+		return v
+	})
 	if s.o.Churn && q.Get("email") == "" {
 		s.churn()
 	}
-	answerPage(w, p, len(match), data)
+	return list
 }
 
 // churn lets a guest come, or go again, at the head of the list.
@@ -123,60 +113,121 @@ func (s *Server) matching(filter string) []*user {
 }
 
 // me answers for the token's own user, who is not in the list, or for the assumed one.
-func (s *Server) me(w http.ResponseWriter, r *http.Request) {
-	a := map[string]any{
+func (s *Server) me(r *http.Request) reply {
+	a := object{
 		"id": s.o.FirstUserID - 1, "email": "admin@example.com", "firstName": "Ada", "lastName": "Admin", "admin": true,
-		"alternateEmails": []map[string]any{{"id": s.o.FirstUserID - 2, "email": "ada@example.com", "confirmed": true}},
+		"alternateEmails": []any{object{"id": s.o.FirstUserID - 2, "email": "ada@example.com", "confirmed": true}},
 	}
 	if u := s.assumed(r); u != nil {
-		a = s.view(u)
-		a["alternateEmails"] = u.alternates()
+		a = s.oneUser(r, u).body.(object)
 	}
 	a["locale"], a["timeZone"], a["licensedSheetCreator"] = "en_US", "US/Pacific", true
-	a["account"] = map[string]any{"id": s.o.AccountID, "name": s.o.AccountName}
-	answer(w, http.StatusOK, a)
+	a["account"] = object{"id": s.o.AccountID, "name": s.o.AccountName}
+	return ok(a)
 }
 
 // ofUser is a handler for the user whom the path names.
-func (s *Server) ofUser(h func(http.ResponseWriter, *http.Request, *user)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ofUser(h func(*http.Request, *user) reply) handler {
+	return func(r *http.Request) reply {
 		id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64) // what is no number: nobody has the id 0
-		u := s.byID[id]
-		if u == nil {
-			s.refuse(w, http.StatusNotFound, 1020)
-			return
+		if u := s.byID[id]; u != nil {
+			return h(r, u)
 		}
-		h(w, r, u)
+		return s.refuse(http.StatusNotFound, 1020)
 	}
 }
 
 // assumed is the user that the Assume-User header names; nil if it names nobody, or is
 // not there.
 func (s *Server) assumed(r *http.Request) *user {
-	email, err := url.QueryUnescape(r.Header.Get("Assume-User"))
-	if err != nil {
-		return nil
-	}
+	email, _ := url.QueryUnescape(r.Header.Get("Assume-User")) // what is not encoded names nobody
 	return s.find(email)
 }
 
-func (s *Server) oneUser(w http.ResponseWriter, _ *http.Request, u *user) {
+func (s *Server) oneUser(_ *http.Request, u *user) reply {
 	v := s.view(u)
 	v["alternateEmails"] = u.alternates()
-	answer(w, http.StatusOK, v)
+	return ok(v)
 }
 
-func (s *Server) alternateEmails(w http.ResponseWriter, r *http.Request, u *user) {
-	all := u.alternates()
-	if p, ok := s.paging(w, r, len(all)); ok {
-		answerPage(w, p, len(all), all[p.from:p.to])
-	}
+func (s *Server) alternateEmails(r *http.Request, u *user) reply {
+	return page(s, r, u.alternates(), func(e any) object { return e.(object) })
 }
 
-func (u *user) alternates() []map[string]any {
-	all := []map[string]any{}
+func (u *user) alternates() []any {
+	all := []any{}
 	for i, e := range u.AlternateEmails {
-		all = append(all, map[string]any{"id": u.ID + int64(i) + 1, "email": e.Email, "confirmed": e.Confirmed})
+		all = append(all, object{"id": u.ID + int64(i) + 1, "email": e.Email, "confirmed": e.Confirmed})
 	}
 	return all
 }
+
+// messages are the API's own words for its errorCodes.
+var messages = map[int]string{
+	1001: "An Access Token is required.",
+	1002: "Your Access Token is invalid.",
+	1003: "Your Access Token has expired.",
+	1004: "You are not authorized to perform this action.",
+	1005: "Single Sign-On is required for this account.",
+	1006: "Not Found",
+	1008: "Unable to parse request.",
+	1011: "The value of a header is invalid.",
+	1013: "The operation you are attempting to perform is not supported by your plan.",
+	1018: "The value of a parameter is not valid.",
+	1020: "User not found.",
+	1030: "You cannot assume this user.",
+	1074: "Unsupported file type.",
+	1075: "The size of the upload does not match Content-Length.",
+	1091: "The value of the Content-Type header is invalid.",
+	1124: "Invalid Content-Type header. Media type not supported.",
+	1128: "The file is too large.",
+	1188: "The user's account is not active.",
+	1272: "The value of the header smartsheet-integration-source is not valid.",
+	4000: "An unexpected error has occurred. Please retry your request. If you encounter this error repeatedly, please contact api@smartsheet.com for assistance and reference this refId.",
+	4001: "Smartsheet.com is currently offline for system maintenance. Please check back again shortly.",
+	4002: "Server timeout exceeded. Request has failed.",
+	4003: "Rate limit exceeded.",
+	4004: "An unexpected error has occurred. Please retry your request.",
+	4005: "This version of the API is no longer supported.",
+}
+
+// localized are texts for users, in their language, as the API has with errorCodes from
+// 5000 on.
+var localized = []string{
+	"Ihr Konto ist gesperrt. Wenden Sie sich an Ihren Systemadministrator („Zurück“ führt zur Anmeldung).",
+	"お使いのアカウントは現在ご利用いただけません。管理者にお問い合わせください。",
+}
+
+// wording is what the API says with a code.
+func wording(code int) string {
+	if code/1000 == 5 {
+		return localized[code%len(localized)]
+	}
+	return cmp.Or(messages[code], "An error has occurred.")
+}
+
+// reply is what a handler answers.
+type reply struct {
+	status     int
+	body       any    // a text is sent as it is, as HTML, and everything else as JSON; nil: nothing
+	retryAfter string // header
+}
+
+// object is an object in JSON.
+type object = map[string]any
+
+func ok(body any) reply { return reply{http.StatusOK, body, ""} }
+
+// failure is an error as the API writes one, with its own words where there are no
+// others. The lock is held.
+func (s *Server) failure(code int, message string) object {
+	s.counts.RefIDs++
+	body := object{"refId": fmt.Sprintf("sim%06d", s.counts.RefIDs), "message": cmp.Or(message, wording(code))}
+	if code != 0 {
+		body["errorCode"] = code
+	}
+	return body
+}
+
+// refuse answers with an error, in the API's own words.
+func (s *Server) refuse(status, code int) reply { return reply{status, s.failure(code, ""), ""} }

@@ -6,24 +6,26 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
 
-func (s *Server) setImage(w http.ResponseWriter, r *http.Request, u *user) {
+func (s *Server) setImage(r *http.Request, u *user) reply {
 	data, _ := io.ReadAll(r.Body) // which was read before
 	contentType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if status, code := refused(r, contentType, u, data); code != 0 {
-		s.refuse(w, status, code)
-		return
+		return s.refuse(status, code)
 	}
 	_, disposition, _ := mime.ParseMediaType(r.Header.Get("Content-Disposition"))
 	name, _ := url.PathUnescape(disposition["filename"])
 	s.counts.Accepted++
 	s.put(u, Image{Data: data, ContentType: contentType, FileName: name, Uploads: u.image.Uploads + 1})
-	v := s.view(u)
-	answer(w, http.StatusOK, map[string]any{"message": "SUCCESS", "resultCode": 0, "data": []any{v}})
+	return ok(object{"message": "SUCCESS", "resultCode": 0, "data": []any{s.view(u)}})
 }
+
+// source is the form of the header smartsheet-integration-source, which may be missing.
+var source = regexp.MustCompile("^((AI|SCRIPT|APPLICATION),[^,]*,[^,]*)?$")
 
 // refused says with which status and errorCode an upload is refused; code 0: it is
 // not.
@@ -33,7 +35,7 @@ func refused(r *http.Request, contentType string, u *user, data []byte) (status,
 		return http.StatusBadRequest, 1075
 	case len(data) > maxImageBytes:
 		return http.StatusBadRequest, 1128
-	case badSource(r.Header.Get("smartsheet-integration-source")):
+	case !source.MatchString(r.Header.Get("smartsheet-integration-source")):
 		return http.StatusBadRequest, 1272
 	case contentType == "":
 		return http.StatusBadRequest, 1091
@@ -47,28 +49,21 @@ func refused(r *http.Request, contentType string, u *user, data []byte) (status,
 	return 0, 0
 }
 
-// badSource reports whether the header is there and not TYPE,Organisation,Name.
-func badSource(header string) bool {
-	parts := strings.Split(header, ",")
-	return header != "" && (len(parts) != 3 || !slices.Contains([]string{"AI", "SCRIPT", "APPLICATION"}, parts[0]))
-}
-
 // imageURLs answers with an address for each image, or why there is none.
-func (s *Server) imageURLs(w http.ResponseWriter, r *http.Request) {
+func (s *Server) imageURLs(r *http.Request) reply {
 	var ask []struct {
 		ImageID string `json:"imageId"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
-		s.refuse(w, http.StatusBadRequest, 1008)
-		return
+		return s.refuse(http.StatusBadRequest, 1008)
 	}
 	scheme := "http://"
 	if r.TLS != nil || r.URL.Scheme == "https" { // the latter without a network
 		scheme = "https://"
 	}
-	urls := []map[string]any{}
+	urls := []any{}
 	for _, a := range ask {
-		v := map[string]any{"imageId": a.ImageID}
+		v := object{"imageId": a.ImageID}
 		if img := s.imageWithID(a.ImageID); img.ID != "" {
 			v["url"] = scheme + r.Host + "/images/" + url.PathEscape(a.ImageID)
 		} else {
@@ -76,7 +71,7 @@ func (s *Server) imageURLs(w http.ResponseWriter, r *http.Request) {
 		}
 		urls = append(urls, v)
 	}
-	answer(w, http.StatusOK, map[string]any{"urlExpiresInMillis": 1_800_000, "imageUrls": urls})
+	return ok(object{"urlExpiresInMillis": 1_800_000, "imageUrls": urls})
 }
 
 // imageByID serves a picture to anybody who has its address.
@@ -88,9 +83,7 @@ func (s *Server) imageByID(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", img.ContentType)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store") // another simulator gives the same ids
-	w.Write(img.Data)                           // without the lock: a slow browser must not stop the API
+	w.Write(img.Data) // without the lock: a slow browser must not stop the API
 }
 
 // imageWithID returns the zero value if there is none. The lock is held.

@@ -1,10 +1,17 @@
 package simulator
 
 import (
+	"cmp"
+	"context"
 	"embed"
+	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
+	"time"
 )
 
 // shown is how many users the page shows at most.
@@ -21,8 +28,7 @@ func (s *Server) Page() http.Handler {
 		panic(err) // the name is not valid: it is ours
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/2.0/", s)
-	mux.HandleFunc("GET /images/{id}", s.imageByID)
+	mux.Handle("GET /images/{id}", secure(http.HandlerFunc(s.imageByID)))
 	mux.Handle("GET /users.json", secure(http.HandlerFunc(s.shownUsers)))
 	for _, p := range []string{"GET /{$}", "GET /page.css", "GET /page.js"} {
 		mux.Handle(p, secure(http.FileServerFS(files)))
@@ -36,24 +42,74 @@ func secure(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Cache-Control", "no-store") // another simulator gives the same image ids
 		h.ServeHTTP(w, r)
 	})
 }
 
 // shownUsers answers who there is, in order.
 func (s *Server) shownUsers(w http.ResponseWriter, _ *http.Request) {
-	users, pictures := []map[string]string{}, 0
-	s.mu.Lock()
-	for i, u := range s.users {
-		if u.image.ID != "" {
-			pictures++
+	users, pictures := []any{}, 0
+	var body object
+	s.locked(func() {
+		for i, u := range s.users {
+			if u.image.ID != "" {
+				pictures++
+			}
+			if i < shown { // the id as a text: JavaScript's numbers do not hold it
+				users = append(users, object{"id": strconv.FormatInt(u.ID, 10), "name": u.Name, "email": u.Email, "image": u.image.ID})
+			}
 		}
-		if i < shown { // the id as a text: JavaScript's numbers do not hold it
-			users = append(users, map[string]string{"id": strconv.FormatInt(u.ID, 10), "name": u.Name, "email": u.Email, "image": u.image.ID})
-		}
+		body = object{"total": len(s.users), "pictures": pictures, "uploads": s.counts.Accepted, "users": users}
+	})
+	write(w, ok(body), nil)
+}
+
+// Listener is a Server that listens on an address. Close stops that, and cuts the
+// connections there are.
+type Listener struct{ http.Server }
+
+// URL is the base address for the client.
+func (x *Listener) URL() string { return "http://" + x.Addr + "/2.0" }
+
+// Listen starts the server on addr ("127.0.0.1:0": any free port).
+func (s *Server) Listen(addr string) (*Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: %w", addr, err)
 	}
-	body := map[string]any{"total": len(s.users), "pictures": pictures, "uploads": s.counts.Accepted, "users": users}
-	s.mu.Unlock()
-	answer(w, http.StatusOK, body)
+	x := &Listener{http.Server{Addr: l.Addr().String(), Handler: s.Page(), ReadHeaderTimeout: 10 * time.Second}}
+	go x.Serve(l) // ends with Close
+	return x, nil
+}
+
+// Transport answers requests in this process, without a network: with it, a
+// client and the simulator can run in virtual time (testing/synctest).
+func (s *Server) Transport() http.RoundTripper { return transport{s.Page()} }
+
+type transport struct{ http.Handler }
+
+func (t transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // a panic's value, which nobody wraps
+			resp, err = nil, cmp.Or(r.Context().Err(), io.ErrUnexpectedEOF)
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	in := r.Clone(r.Context())
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	defer in.Body.Close()
+	w := httptest.NewRecorder()
+	if r.Context().Err() == nil {
+		t.ServeHTTP(w, in)
+	}
+	if err := r.Context().Err(); err != nil { // the client would not have waited
+		return nil, err
+	}
+	resp = w.Result()
+	resp.Request = r
+	return resp, nil
 }

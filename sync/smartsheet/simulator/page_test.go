@@ -12,7 +12,7 @@ import (
 // The page asks who there is, and foreign text stays text.
 func TestPage(t *testing.T) {
 	s := New(Options{Users: []smartsheet.User{{Email: `<script>"@b.c`}, {Email: "b@b.c", Name: "Bo"}}})
-	get := func(path string) reply {
+	get := func(path string) answered {
 		r, err := call(t, s.Transport(), "GET", "http://sim"+path, "")
 		if err != nil || r.Status != 200 {
 			t.Fatalf("%s: %d, %v", path, r.Status, err)

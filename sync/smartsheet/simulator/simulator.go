@@ -7,11 +7,11 @@ package simulator
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -75,17 +75,17 @@ type Server struct {
 	mux   *http.ServeMux
 	start time.Time
 
-	mu       sync.Mutex
-	users    []*user // in the order they were added
-	byID     map[int64]*user
-	faults   []*Fault
-	quotas   map[string]*quota // by token
-	oauth    tokens
-	counts   Counts
-	nextID   int64 // for a user without one
-	imageSeq int
-	script   []*step
-	sending  map[string]int // uploads at this moment, by path
+	mu      sync.Mutex
+	users   []*user // in the order they were added
+	byID    map[int64]*user
+	faults  []*Fault
+	quotas  map[string]*quota // by token
+	oauth   tokens
+	counts  Counts
+	nextID  int64 // for a user without one
+	images  int   // so far
+	script  []*step
+	sending map[string]int // uploads at this moment, by path
 }
 
 type user struct {
@@ -176,8 +176,8 @@ func (s *Server) SetImage(email string, data []byte) bool {
 
 // put gives u a picture with a new id. The lock is held.
 func (s *Server) put(u *user, img Image) {
-	s.imageSeq++
-	img.ID = fmt.Sprintf("I!1!%08x", s.imageSeq)
+	s.images++
+	img.ID = fmt.Sprintf("I!1!%08x", s.images)
 	u.image = img
 }
 
@@ -209,9 +209,12 @@ func (s *Server) find(email string) *user {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
+// handler answers a request under the lock.
+type handler func(r *http.Request) reply
+
 // serve is a handler for requests of an op: it counts them, checks token and quota, and
-// applies faults. h answers under the lock; what it writes is sent without.
-func (s *Server) serve(op string, h http.HandlerFunc) http.HandlerFunc {
+// applies faults.
+func (s *Server) serve(op string, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer s.begin(op, r)()
 		// A server that answers and closes while the client still sends makes it see a
@@ -231,17 +234,39 @@ func (s *Server) serve(op string, h http.HandlerFunc) http.HandlerFunc {
 			<-r.Context().Done()
 			panic(http.ErrAbortHandler)
 		}
-		real := httptest.NewRecorder()
-		s.locked(func() { h(real, r) })
-		maps.Copy(w.Header(), real.Header())
-		w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
-		body := edited(real.Body.Bytes(), edits)
-		if after := kinds[f.Kind].after; after != nil {
-			body = after(w, body)
+		var answer reply
+		s.locked(func() { answer = h(r) })
+		for _, f := range edits {
+			if a, ok := answer.body.(object); ok && answer.status == http.StatusOK {
+				kinds[f.Kind].edit(a, f)
+			}
 		}
-		w.WriteHeader(real.Code)
-		w.Write(body)
+		write(w, answer, kinds[f.Kind].after)
 	}
+}
+
+// write sends an answer, or what after makes of it.
+func write(w http.ResponseWriter, answer reply, after func(http.ResponseWriter, []byte) []byte) {
+	h := w.Header()
+	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	if answer.retryAfter != "" {
+		h.Set("Retry-After", answer.retryAfter)
+	}
+	var body []byte
+	switch b := answer.body.(type) {
+	case nil:
+	case string:
+		h.Set("Content-Type", "text/html")
+		body = []byte(b)
+	default:
+		h.Set("Content-Type", "application/json;charset=UTF-8")
+		body, _ = json.Marshal(b) // which is made of what JSON has
+	}
+	if after != nil {
+		body = after(w, body)
+	}
+	w.WriteHeader(answer.status)
+	w.Write(body)
 }
 
 func (s *Server) locked(do func()) {
@@ -264,22 +289,22 @@ func (s *Server) begin(op string, r *http.Request) (end func()) {
 	return func() { s.locked(func() { s.sending[r.URL.Path]-- }) }
 }
 
-// admit returns what answers a request in place of h, if anything does, the fault that
-// has to do with it, the changes of its answer, and the time that passes first.
-func (s *Server) admit(op string, h http.HandlerFunc, r *http.Request) (_ http.HandlerFunc, f *Fault, edits []*Fault, delay time.Duration) {
+// admit returns what answers a request, the fault that it runs into, the changes of its
+// answer, and the time that passes first.
+func (s *Server) admit(op string, h handler, r *http.Request) (_ handler, f *Fault, edits []*Fault, delay time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if op != "token" { // which is asked for without one, and does not count
 		if code := s.unauthorized(r); code != 0 {
-			return s.refusing(http.StatusUnauthorized, code), &Fault{}, nil, 0
+			return func(*http.Request) reply { return s.refuse(http.StatusUnauthorized, code) }, &Fault{}, nil, 0
 		}
 		if wait := s.spend(r, op); wait > 0 {
-			return s.outOfQuota(wait), &Fault{}, nil, 0
+			return func(*http.Request) reply { return s.outOfQuota(wait) }, &Fault{}, nil, 0
 		}
 	}
 	delay, f, edits = s.takeFaults(op, r)
 	if instead := kinds[f.Kind].instead; instead != nil {
-		return func(w http.ResponseWriter, _ *http.Request) { instead(s, f, w) }, f, nil, delay
+		return func(*http.Request) reply { return instead(s, f) }, f, nil, delay
 	}
 	return h, f, edits, delay
 }

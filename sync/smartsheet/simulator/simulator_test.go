@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const png = "\x89PNG\r\n\x1a\nrest"
 
-type reply struct {
+type answered struct {
 	Status int
 	Proto  string
 	Header http.Header
@@ -47,7 +47,7 @@ type reply struct {
 }
 
 // call sends one request with the token "t" and decodes the answer.
-func call(t *testing.T, rt http.RoundTripper, method, url, body string, header ...string) (reply, error) {
+func call(t *testing.T, rt http.RoundTripper, method, url, body string, header ...string) (answered, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -59,16 +59,16 @@ func call(t *testing.T, rt http.RoundTripper, method, url, body string, header .
 	}
 	resp, err := rt.RoundTrip(r)
 	if err != nil {
-		return reply{}, err
+		return answered{}, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	out := reply{Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Text: string(b)}
+	out := answered{Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header, Text: string(b)}
 	json.Unmarshal(b, &out.Body) // some answers are not JSON on purpose
 	return out, err
 }
 
-func mustCall(t *testing.T, s *Server, method, path, body string, header ...string) reply {
+func mustCall(t *testing.T, s *Server, method, path, body string, header ...string) answered {
 	t.Helper()
 	r, err := call(t, s.Transport(), method, "http://sim/2.0"+path, body, header...)
 	if err != nil {

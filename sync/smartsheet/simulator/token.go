@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -42,8 +43,9 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	given := url.Values{"error": {"invalid_scope"}, "state": {q.Get("state")}}
 	if q.Get("scope") != "" {
-		s.oauth.code = allowed{"code-" + rand.Text(), q.Get("redirect_uri"), q.Get("code_challenge")}
-		given = url.Values{"code": {s.oauth.code.code}, "expires_in": {"599919"}, "state": {q.Get("state")}}
+		code := allowed{"code-" + rand.Text(), q.Get("redirect_uri"), q.Get("code_challenge")}
+		s.locked(func() { s.oauth.code = code })
+		given = url.Values{"code": {code.code}, "expires_in": {"599919"}, "state": {q.Get("state")}}
 	}
 	back.RawQuery = given.Encode()
 	http.Redirect(w, r, back.String(), http.StatusFound)
@@ -66,16 +68,15 @@ func (s *Server) redeem(form url.Values) bool {
 // header that names nobody; or 0.
 func (s *Server) unauthorized(r *http.Request) int {
 	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !found || token == "" {
+	until, known := s.oauth.access[token]
+	switch {
+	case !found || token == "":
 		return 1001
-	}
-	if any := s.o.OAuth == nil && s.o.Token == ""; !any && (s.o.Token == "" || token != s.o.Token) {
-		switch until, known := s.oauth.access[token]; {
-		case !known:
-			return 1002
-		case !time.Now().Before(until):
-			return 1003
-		}
+	case s.o.OAuth == nil && s.o.Token == "", token == s.o.Token:
+	case !known:
+		return 1002
+	case !time.Now().Before(until):
+		return 1003
 	}
 	if r.Header.Get("Assume-User") != "" && s.assumed(r) == nil {
 		return 1030
@@ -93,36 +94,71 @@ func (s *Server) RefreshToken() (token string) {
 // spends the old one, or the code of an authorisation. The parameters come as a form, as
 // in the reference's curl, or in the query, as in the OpenAPI document and from the
 // official JavaScript SDK.
-func (s *Server) token(w http.ResponseWriter, r *http.Request) {
-	refuse := func(status int, name, words string) {
-		answer(w, status, map[string]any{"error": name, "error_description": words})
+func (s *Server) token(r *http.Request) reply {
+	refuse := func(status int, name, words string) reply {
+		return reply{status, object{"error": name, "error_description": words}, ""}
 	}
 	o := s.o.OAuth
 	err := r.ParseForm()
 	grant := r.Form.Get("grant_type")
 	switch {
 	case err != nil:
-		refuse(http.StatusBadRequest, "invalid_request", "The request is not form-encoded.")
-		return
+		return refuse(http.StatusBadRequest, "invalid_request", "The request is not form-encoded.")
 	case o != nil && grant != "refresh_token" && grant != "authorization_code":
-		refuse(http.StatusBadRequest, "unsupported_grant_type", "grant_type must equal refresh_token or authorization_code.")
-		return
+		return refuse(http.StatusBadRequest, "unsupported_grant_type", "grant_type must equal refresh_token or authorization_code.")
 	case o == nil, r.Form.Get("client_id") != o.ClientID, r.Form.Get("client_secret") != o.ClientSecret:
-		refuse(http.StatusUnauthorized, "invalid_client", "The client or its secret is not known.")
-		return
+		return refuse(http.StatusUnauthorized, "invalid_client", "The client or its secret is not known.")
+	case !s.redeem(r.Form):
+		return refuse(http.StatusBadRequest, "invalid_grant", "The refresh token or code is invalid or was used before.")
 	}
-	ttl := cmp.Or(o.TTL, 7*24*time.Hour)
-	access, refresh := "access-"+rand.Text(), "refresh-"+rand.Text()
-	good := s.redeem(r.Form)
-	if good {
-		s.oauth.refresh = refresh
-		s.oauth.access[access] = time.Now().Add(ttl)
+	ttl, access := cmp.Or(o.TTL, 7*24*time.Hour), "access-"+rand.Text()
+	s.oauth.refresh = "refresh-" + rand.Text()
+	s.oauth.access[access] = time.Now().Add(ttl)
+	return ok(object{"access_token": access, "token_type": "bearer", "refresh_token": s.oauth.refresh, "expires_in": int(ttl / time.Second)})
+}
+
+// quota is what a token has used in a window of a minute, which begins with the first
+// request in it.
+type quota struct {
+	began time.Time
+	used  int
+}
+
+// spend takes the request's units from the quota of its token, or says how long it will
+// be until there are as many. The lock is held.
+func (s *Server) spend(r *http.Request, op string) (wait time.Duration) {
+	if s.o.RequestsPerMinute <= 0 {
+		return 0
 	}
-	if !good {
-		refuse(http.StatusBadRequest, "invalid_grant", "The refresh token or code is invalid or was used before.")
-		return
+	units := 1
+	if op == "upload" {
+		units = s.o.UploadWeight
 	}
-	answer(w, http.StatusOK, map[string]any{
-		"access_token": access, "token_type": "bearer", "refresh_token": refresh, "expires_in": int(ttl / time.Second),
-	})
+	token := r.Header.Get("Authorization")
+	if s.o.OAuth != nil {
+		token = "" // a rotated token is still the same app's
+	}
+	now, q := time.Now(), s.quotas[token]
+	if q == nil || now.Sub(q.began) >= time.Minute {
+		q = &quota{began: now, used: s.o.Others}
+		s.quotas[token] = q
+	}
+	if q.used+units > s.o.RequestsPerMinute {
+		s.counts.RateLimited++
+		return q.began.Add(time.Minute).Sub(now)
+	}
+	q.used += units
+	return 0
+}
+
+// outOfQuota says so, and perhaps for how long.
+func (s *Server) outOfQuota(wait time.Duration) reply {
+	refusal := s.refuse(http.StatusTooManyRequests, 4003)
+	switch s.o.RetryAfter {
+	case "seconds":
+		refusal.retryAfter = fmt.Sprint(int(wait/time.Second) + 1)
+	case "date":
+		refusal.retryAfter = time.Now().Add(wait + time.Second).UTC().Format(http.TimeFormat)
+	}
+	return refusal
 }

@@ -1,7 +1,8 @@
 package simulator
 
 import (
-	"bufio"
+	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +12,54 @@ import (
 
 	"photosync/sync/smartsheet"
 )
+
+// ReadUsers reads users from CSV: email, name, status, id, alternate emails
+// (separated by spaces, with a ? behind those that are not confirmed) a line, all but
+// the email optional. Lines that begin with # are comments.
+func ReadUsers(r io.Reader) ([]smartsheet.User, error) {
+	in := csv.NewReader(r)
+	in.FieldsPerRecord = -1
+	in.Comment = '#'
+	in.TrimLeadingSpace = true
+	var users []smartsheet.User
+	for {
+		rec, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return users, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read users: %w", err)
+		}
+		line, _ := in.FieldPos(0)
+		rec = append(rec, "", "", "", "")
+		u := smartsheet.User{Email: strings.TrimSpace(rec[0]), Name: rec[1], Status: strings.ToUpper(rec[2])}
+		if !strings.Contains(u.Email, "@") {
+			return nil, fmt.Errorf("read users: line %d: %q is no email address", line, u.Email)
+		}
+		if rec[3] != "" {
+			if u.ID, err = strconv.ParseInt(rec[3], 10, 64); err != nil || u.ID <= 0 {
+				return nil, fmt.Errorf("read users: line %d: %q is no user id", line, rec[3])
+			}
+		}
+		for _, more := range strings.Fields(rec[4]) {
+			email, open := strings.CutSuffix(more, "?")
+			u.AlternateEmails = append(u.AlternateEmails, smartsheet.AlternateEmail{Email: email, Confirmed: !open})
+		}
+		users = append(users, u)
+	}
+}
+
+// SampleUsers returns n active users, user0001@example.com and so on.
+func SampleUsers(n int) []smartsheet.User {
+	first := []string{"Ana", "Ben", "Chloé", "Dmitri", "Elif", "Farid", "Grace", "Hùng", "Iris", "João"}
+	last := []string{"Adler", "Brown", "Castro", "Diaz", "Evans", "Fischer", "García", "Hansen", "Ito", "Jansen", "Kim"}
+	users := make([]smartsheet.User, n)
+	for i := range users {
+		f, l := first[i%len(first)], last[i/len(first)%len(last)]
+		users[i] = smartsheet.User{Email: fmt.Sprintf("user%04d@example.com", i+1), Name: f + " " + l}
+	}
+	return users
+}
 
 // A script changes users while clients talk to the server: people join, leave, are
 // renamed, recreated and deactivated, or change their picture. Each line says when and
@@ -54,21 +103,21 @@ var actions = map[string]struct {
 // picture EMAIL, fault FAULT and clear-faults. Empty lines and those that begin with #
 // say nothing.
 func (s *Server) AddScript(r io.Reader) error {
-	in := bufio.NewScanner(r)
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return fmt.Errorf("read script: %w", err)
+	}
 	var all []*step
-	for n := 1; in.Scan(); n++ {
-		word := strings.Fields(in.Text())
+	for n, line := range strings.Split(string(data), "\n") {
+		word := strings.Fields(line)
 		if len(word) == 0 || strings.HasPrefix(word[0], "#") {
 			continue
 		}
 		x, err := parseStep(word)
 		if err != nil {
-			return fmt.Errorf("script, line %d: %w", n, err)
+			return fmt.Errorf("script, line %d: %w", n+1, err)
 		}
 		all = append(all, x)
-	}
-	if err := in.Err(); err != nil {
-		return fmt.Errorf("read script: %w", err)
 	}
 	s.locked(func() { s.script = append(s.script, all...) })
 	return nil
