@@ -1,13 +1,14 @@
 package sourcetest
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"photosync/sources"
 )
@@ -22,31 +23,27 @@ type Memory struct {
 	Reserved   []string         // addresses of entries that are left out
 
 	mu      sync.Mutex
-	entries map[string]stored // by identity
-	seq     int
-	reads   int
+	entries map[string]Entry // by identity
+	reads   atomic.Int64
 }
 
 // Entry is an entry of a Memory. It stays the same entry as long as its Key, or
 // without one its Ref, is the same.
 type Entry struct {
-	Ref         string // empty: "mem/" and the first own address
-	Key         string
-	Own         []string
-	Aliases     []string
-	DisplayName string
-	Photo       []byte // nil: none
-}
-
-type stored struct {
-	Entry
-	stamp string
+	Ref     string // empty: "mem/" and the first own address
+	Key     string
+	Own     []string
+	Aliases []string
+	Photo   []byte // nil: none
+	touched int
 }
 
 func (e Entry) identity() string { return cmp.Or(e.Key, e.Ref) }
+func (e Entry) stamp() string {
+	return fmt.Sprintf("%d %t %x", e.touched, e.Photo != nil, sha256.Sum256(e.Photo))
+}
 
-// Put sets the photo of the entry named after an address, and moves its stamp;
-// nil: the entry is there and has none.
+// Put sets the photo of the entry named after an address, and moves its stamp.
 func (m *Memory) Put(email string, photo []byte) {
 	m.Set(Entry{Own: []string{email}, Photo: photo})
 	m.Touch(email)
@@ -59,14 +56,10 @@ func (m *Memory) Set(e Entry) {
 	e.Own, e.Aliases = sources.Addresses(slices.Clone(e.Own), slices.Clone(e.Aliases))
 	e.Ref = cmp.Or(e.Ref, "mem/"+e.Own[0])
 	if m.entries == nil {
-		m.entries = map[string]stored{}
+		m.entries = map[string]Entry{}
 	}
-	was, known := m.entries[e.identity()]
-	if !known || !bytes.Equal(was.Photo, e.Photo) || (was.Photo == nil) != (e.Photo == nil) {
-		m.seq++
-		was.stamp = fmt.Sprint("s", m.seq)
-	}
-	m.entries[e.identity()] = stored{e, was.stamp}
+	e.touched = m.entries[e.identity()].touched
+	m.entries[e.identity()] = e
 }
 
 // Touch moves the stamp of the entries that own an address and nothing else.
@@ -75,8 +68,8 @@ func (m *Memory) Touch(email string) {
 	defer m.mu.Unlock()
 	for id, e := range m.entries {
 		if slices.Contains(e.Own, email) {
-			m.seq++
-			m.entries[id] = stored{e.Entry, fmt.Sprint("s", m.seq)}
+			e.touched++
+			m.entries[id] = e
 		}
 	}
 }
@@ -85,75 +78,50 @@ func (m *Memory) Touch(email string) {
 func (m *Memory) Remove(email string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.DeleteFunc(m.entries, func(_ string, e stored) bool { return slices.Contains(e.Own, email) })
+	maps.DeleteFunc(m.entries, func(_ string, e Entry) bool { return slices.Contains(e.Own, email) })
 }
-
-// Settle does nothing: stamps are exact.
-func (m *Memory) Settle() {}
-
-// Source returns m.
-func (m *Memory) Source() sources.Source { return m }
 
 // Reads is how many photos were read so far.
-func (m *Memory) Reads() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.reads
-}
+func (m *Memory) Reads() int { return int(m.reads.Load()) }
 
 // List implements sources.Source.
 func (m *Memory) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
 	m.mu.Lock()
-	entries := slices.SortedFunc(maps.Values(m.entries), func(a, b stored) int { return cmp.Compare(a.Ref, b.Ref) })
+	entries := slices.SortedFunc(maps.Values(m.entries), func(a, b Entry) int { return cmp.Compare(a.Ref, b.Ref) })
 	m.mu.Unlock()
-	l := sources.Listing{Reserved: slices.Clone(m.Reserved), NoPhotos: !m.Unknown}
+	l := sources.Listing{Reserved: slices.Clone(m.Reserved), NoPhotos: !m.Unknown && len(entries) > 0}
 	for _, e := range entries {
-		if ctx.Err() != nil {
-			return l, context.Cause(ctx)
+		if ctx.Err() != nil || m.ListErr != nil && l.Entries == m.ListAfter {
+			break
 		}
-		if m.ListErr != nil && l.Entries == m.ListAfter {
-			return l, m.ListErr
+		p := sources.Person{
+			Own: slices.Clone(e.Own), Aliases: slices.Clone(e.Aliases),
+			Ref: sources.Ref{Name: e.Ref, Key: e.Key, Mark: e.stamp()}, Stamp: e.stamp(), HasPhoto: sources.Present,
 		}
-		p := m.person(e)
+		if m.Unknown {
+			p.HasPhoto = sources.Unknown
+		} else if e.Photo == nil {
+			p.HasPhoto = sources.Absent
+		}
 		l.NoPhotos = l.NoPhotos && p.HasPhoto == sources.Absent
 		l.Entries++
 		if err := each(p); err != nil {
 			return l, err
 		}
 	}
-	if ctx.Err() != nil {
-		return l, context.Cause(ctx)
-	}
-	l.NoPhotos = l.NoPhotos && len(entries) > 0
-	l.Complete = m.ListErr == nil && !m.Incomplete
-	return l, m.ListErr
-}
-
-func (m *Memory) person(e stored) sources.Person {
-	p := sources.Person{
-		Own: slices.Clone(e.Own), Aliases: slices.Clone(e.Aliases), DisplayName: e.DisplayName,
-		Ref: sources.Ref{Name: e.Ref, Key: e.Key, Mark: e.stamp}, Stamp: e.stamp, HasPhoto: sources.Present,
-	}
-	switch {
-	case m.Unknown:
-		p.HasPhoto = sources.Unknown
-	case e.Photo == nil:
-		p.HasPhoto = sources.Absent
-	}
-	return p
+	err := cmp.Or(context.Cause(ctx), m.ListErr)
+	l.Complete = err == nil && !m.Incomplete
+	return l, err
 }
 
 // Photos implements sources.Source.
 func (m *Memory) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
-	done := map[sources.Ref]bool{}
-	for _, ref := range refs {
+	refs = slices.Clone(refs)
+	slices.SortFunc(refs, sources.Ref.Compare)
+	for _, ref := range slices.Compact(refs) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if done[ref] {
-			continue
-		}
-		done[ref] = true
 		if err := each(m.photo(ref)); err != nil {
 			return err
 		}
@@ -164,18 +132,17 @@ func (m *Memory) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 func (m *Memory) photo(ref sources.Ref) sources.Photo {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e, ok := m.entries[cmp.Or(ref.Key, ref.Name)]
-	if !ok {
-		return sources.Photo{Ref: ref, Err: sources.ErrGone}
-	}
-	p := sources.Photo{Ref: ref, Moved: ref.Mark != "" && ref.Mark != e.stamp, Emails: slices.Concat(e.Own, e.Aliases)}
-	switch err := m.ReadErr[e.Own[0]]; {
-	case err != nil:
-		p.Err = err
+	e, known := m.entries[cmp.Or(ref.Key, ref.Name)]
+	p := sources.Photo{Ref: ref, Moved: known && ref.Mark != "" && ref.Mark != e.stamp(), Emails: slices.Concat(e.Own, e.Aliases)}
+	switch {
+	case !known:
+		p.Err = sources.ErrGone
+	case m.ReadErr[e.Own[0]] != nil:
+		p.Err = m.ReadErr[e.Own[0]]
 	case e.Photo == nil:
 		p.Err = sources.ErrNoPhoto
 	default:
-		m.reads++
+		m.reads.Add(1)
 		p.Data = slices.Clone(e.Photo)
 	}
 	return p
