@@ -4,7 +4,7 @@
 // remembers, gives the work; the users and the photos of the work give the plan; the
 // guards look at the plan; then it is either shown (preview) or carried out (execute).
 // Everything up to the plan is prepare, which sync, plan, apply, explain and adopt
-// share. The rules are in sync/plan, the sending is in sync/upload.
+// share. The rules are in sync/plan, the sending is in sync/upload, and nothing is printed.
 package job
 
 import (

@@ -76,7 +76,7 @@ func newBench(t *testing.T, people int, o simulator.Options) *bench {
 
 // memoryDir is a folder in memory, where there is one: a test in virtual time should not
 // wait for a disk.
-func memoryDir(t *testing.T) string {
+func memoryDir(t testing.TB) string {
 	dir, err := os.MkdirTemp("/dev/shm", "photosync-test-")
 	if err != nil {
 		return t.TempDir()

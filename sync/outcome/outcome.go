@@ -4,7 +4,7 @@
 // (Breach). It also has the one table that says them in plain English.
 //
 // The values are stable: they stand in reports, logs and metrics, and scripts compare
-// them. The package imports nothing of this project.
+// them. The package decides nothing, and imports nothing of this project.
 package outcome
 
 import "errors"

@@ -1,3 +1,16 @@
+// Package plan decides what a run does. It compares three things: the people that the
+// sources list, what we put on Smartsheet's users (the state), and the users as
+// Smartsheet shows them now. The result is a sorted list of steps with a reason each:
+//
+//	person         photo   we put on the user   Smartsheet shows   step
+//	ann@x  = 101   h1      nothing              no picture         upload, new
+//	bob@x  = 102   h2      h1, image i1         image i1           upload, changed
+//	cyd@x  = 103   h3      h3, image i3         image i3           skip, unchanged
+//	dan@x  = 104   none    h4, image i4         image i4           skip, no_photo
+//	eve@x  : nobody has the address                                skip, not_in_smartsheet
+//
+// It is plain data and pure functions: no I/O, no logging, no clock. The same input
+// gives the same plan, in the same order.
 package plan
 
 import (
