@@ -235,6 +235,7 @@ func TestVerdict(t *testing.T) {
 		{"sync", Failed, Totals{Uploaded: 10, Failed: 1}, 0, "The run failed after 10 pictures were uploaded.", "bad"},
 		{"sync", Held, Totals{Held: 9}, 1, "Held back by a guard: nothing was written.", "warn"},
 		{"sync", Interrupted, Totals{Uploaded: 2, Unfinished: 98}, 0, "Stopped early: 2 pictures were uploaded, 98 are left for the next run.", "warn"},
+		{"sync", Interrupted, Totals{Unfinished: 4}, 0, "Stopped early: nothing was uploaded, 4 are left for the next run.", "warn"},
 		{"sync", Interrupted, Totals{}, 0, "Stopped early. What was done is recorded; the next run continues.", "warn"},
 		{"plan", Success, Totals{Planned: 36}, 0, "A sync would upload 36 pictures.", "info"},
 		{"plan", Success, Totals{Planned: 36}, 1, "A sync would upload 36 pictures, and a guard would hold it back.", "warn"},

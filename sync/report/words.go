@@ -49,7 +49,7 @@ func (r *Report) Verdict() string {
 	case r.Result == Held:
 		return "Held back by a guard: nothing was written."
 	case r.Result == Interrupted && t.Unfinished > 0:
-		return "Stopped early: " + sent + ", " + Count(t.Unfinished, "is", "are") + " left for the next run."
+		return "Stopped early: " + strings.ToLower(sent[:1]) + sent[1:] + ", " + Count(t.Unfinished, "is", "are") + " left for the next run."
 	case r.Result == Interrupted:
 		return "Stopped early. What was done is recorded; the next run continues."
 	case r.NeedsSomebody():

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -37,20 +36,17 @@ type Error struct {
 
 // Error has one line for each fault.
 func (e *Error) Error() string {
-	lines := make([]string, len(e.Faults))
-	for i, f := range e.Faults {
-		lines[i] = e.line(f)
-	}
-	return strings.Join(lines, "\n")
+	return strings.TrimSuffix(e.text(func(Fault) string { return "" }), "\n")
 }
 
 // Excerpts is like Error, with the excerpt below each fault that has one.
-func (e *Error) Excerpts() string {
-	var b strings.Builder
+func (e *Error) Excerpts() string { return e.text(func(f Fault) string { return f.Excerpt }) }
+
+func (e *Error) text(below func(Fault) string) (text string) {
 	for _, f := range e.Faults {
-		b.WriteString(e.line(f) + "\n" + f.Excerpt)
+		text += e.line(f) + "\n" + below(f)
 	}
-	return b.String()
+	return text
 }
 
 func (e *Error) line(f Fault) string {
@@ -101,12 +97,12 @@ func redactor(line, also string) func(string) string {
 	open := true // values show
 	named := keyed.FindAllStringSubmatch(line, -1)
 	for _, m := range named {
-		open = open && knownKeys()[m[1]] && !private(m[1])
+		open = open && known(m[1]) && !private(m[1])
 	}
 	open = open && len(named) > 0 && !credentials(line)
 	return func(part string) string {
 		return words.ReplaceAllStringFunc(strings.ReplaceAll(foreign.Text(part), "\t", " "), func(w string) string {
-			if w == "-" || w == also || knownKeys()[w] || rules().Secrets[w] != "" || open && !looksSecret(w) {
+			if w == "-" || w == also || known(w) || rules().Secrets[w] != "" || open && !looksSecret(w) {
 				return w
 			}
 			return "…"
@@ -117,7 +113,7 @@ func redactor(line, also string) func(string) string {
 // quote is value for a message: in quotes, or only named where it may be a secret.
 func quote(key, value string) string {
 	name := leaf(index.ReplaceAllString(key, ""))
-	if !knownKeys()[name] || private(name) && !pathLike.MatchString(value) || looksSecret(value) {
+	if !known(name) || private(name) && !pathLike.MatchString(value) || looksSecret(value) {
 		return "the value"
 	}
 	return fmt.Sprintf("%q", value)
@@ -149,14 +145,10 @@ func withoutSecrets(message string) string {
 	})
 }
 
-// knownKeys are the last parts of all keys.
-var knownKeys = sync.OnceValue(func() map[string]bool {
-	known := map[string]bool{}
-	for _, key := range allKeys() {
-		known[leaf(key)] = true
-	}
-	return known
-})
+// known reports whether a word is the last part of a key.
+func known(word string) bool {
+	return slices.ContainsFunc(allKeys(), func(key string) bool { return leaf(key) == word })
+}
 
 // text is data without a byte order mark. A file that is not UTF-8 is a fault.
 func text(data []byte) ([]byte, *Fault) {

@@ -40,12 +40,7 @@ func (d *decoder) oauth2(env func(string) string) {
 		d.fault(key, "does not go together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
 	}
 	d.clientSecret(env)
-	file := d.c.Smartsheet.OAuth2.RefreshTokenFile
-	if _, err := os.Stat(file); file != "" && errors.Is(err, fs.ErrNotExist) {
-		d.fault(key+".refresh_token_file", "there is no file "+quote(key+".refresh_token_file", file)+" yet", "photosync oauth login writes it")
-		return
-	}
-	d.secret(env, key+".refresh_token_file", file, "")
+	d.secret(env, "smartsheet.oauth2.refresh_token_file", d.c.Smartsheet.OAuth2.RefreshTokenFile, "")
 }
 
 func (d *decoder) clientSecret(env func(string) string) {
@@ -68,6 +63,10 @@ func (d *decoder) secret(env func(string) string, key, file, none string, variab
 		return ""
 	}
 	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && key == "smartsheet.oauth2.refresh_token_file" {
+		d.fault(key, "there is no file "+quote(key, file)+" yet", "photosync oauth login writes it")
+		return ""
+	}
 	if err != nil {
 		name := strings.Replace(quote(key, file), "the value", "the file named here", 1)
 		d.fault(key, fmt.Sprintf("read %s: %v", name, cause(err)), "name a file that the user who runs photosync can read; it holds the secret")
