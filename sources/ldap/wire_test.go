@@ -206,6 +206,27 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// A group with more members than are read is an error: a part of it would leave people out.
+func TestGroupIsTooLarge(t *testing.T) {
+	near, far := net.Pipe()
+	w := newWire(near, time.Minute)
+	c := &conn{Conn: ldap.NewConn(w, false), wire: w}
+	c.Start()
+	var server sync.WaitGroup
+	server.Go(func() {
+		ber.ReadPacket(far)
+		group := &entry{dn: "cn=all", attributes: attribute("member", make([]string, maxValues+1)...)}
+		far.Write(append(group.message(1), result(1, ldap.ApplicationSearchResultDone, 0).Bytes()...))
+	})
+	_, err := c.read(t.Context(), "cn=all", anything, "member")
+	if err == nil || !isFinal(err) || !strings.Contains(err.Error(), `"cn=all" is too large to be read`) {
+		t.Errorf("error %v", err)
+	}
+	c.Close()
+	far.Close()
+	server.Wait()
+}
+
 // Silence ends a wait, and slowness on either side does not.
 func TestWireWaits(t *testing.T) {
 	const idle = time.Minute
