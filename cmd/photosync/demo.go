@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"photosync/sync/job"
-	"photosync/sync/report"
 	"photosync/sync/smartsheet/simulator"
 )
 
@@ -30,15 +29,15 @@ report: {dir: %q}
 log: {level: error}
 `
 
-// demoRuns are the syncs of the demo: whose portraits are drawn anew before each, and
-// what it must come to. A demo that went wrong must not look fine.
+// demoRuns are the syncs of the demo, and for how many people portraits are drawn before
+// each.
 var demoRuns = []struct {
-	title                             string
-	drawn, uploaded, failed, knownBad int
+	title string
+	drawn int
 }{
-	{"First run: everything is new.", 40, 36, 2, 0},
-	{"Second run: nothing changed, so nothing is sent; what was refused is not tried again.", 0, 0, 0, 3},
-	{"Three people get new portraits. Third run: just those are sent.", 3, 3, 0, 3},
+	{"First run: everything is new.", 40},
+	{"Second run: nothing changed, so nothing is sent; what was refused is not tried again.", 0},
+	{"Three people get new portraits. Third run: just those are sent.", 3},
 }
 
 func (a *app) demo() *cobra.Command {
@@ -59,31 +58,24 @@ func (a *app) runDemo(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	photos, conf, reports := filepath.Join(dir, "photos"), filepath.Join(dir, "config.yaml"), filepath.Join(dir, "reports")
-	text := fmt.Appendf(nil, demoConfig, l.URL(), photos, filepath.Join(dir, "state.db"), reports)
+	photos, conf := filepath.Join(dir, "photos"), filepath.Join(dir, "config.yaml")
+	text := fmt.Appendf(nil, demoConfig, l.URL(), photos, filepath.Join(dir, "state.db"), filepath.Join(dir, "reports"))
 	if err := errors.Join(os.Mkdir(photos, 0o700), os.WriteFile(conf, text, 0o600)); err != nil {
 		return err
 	}
 	run := *a
 	run.env = func(name string) string { return map[string]string{"SMARTSHEET_ACCESS_TOKEN": token}[name] }
 	fmt.Fprintln(a.stdout, "40 portraits: one is corrupt, one is of a stranger, and the stand-in for Smartsheet refuses two.")
-	for i, want := range demoRuns {
-		if err := drawPortraits(photos, want.drawn, i); err != nil {
+	for i, r := range demoRuns {
+		if err := drawPortraits(photos, r.drawn, i); err != nil {
 			return fmt.Errorf("draw portraits: %w", err)
 		}
-		fmt.Fprintf(a.stdout, "\n== %s\n", want.title)
+		fmt.Fprintf(a.stdout, "\n== %s\n", r.title)
 		if err := run.runJob(ctx, job.Sync, &runFlags{config: conf, output: "text", progress: "never"}); err != nil {
 			return err
 		}
 		if run.code == exitInterrupted {
 			return job.ErrSignal
-		}
-		r, err := report.Read(filepath.Join(reports, "latest.json"))
-		if err != nil {
-			return err
-		}
-		if r.Totals.Uploaded != want.uploaded || r.Totals.Failed != want.failed || r.SkippedByReason["known_bad"] != want.knownBad {
-			return errors.New("the demo did not come out as it should: see its report")
 		}
 	}
 	fmt.Fprintf(a.stdout, demoEnd, dir)

@@ -30,7 +30,7 @@ type Run struct {
 	lines       *Lines // nil: text
 	quiet       bool
 	human       bool // the log is for people
-	interactive io.Writer
+	interactive bool // stderr is a terminal
 	stops       []func()
 }
 
@@ -48,16 +48,13 @@ type RunOptions struct {
 // id, and none has a secret: reports have none.
 func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run {
 	r := &Run{progress: newProgress(), out: New(stdout, env), err: New(stderr, env), quiet: o.Quiet}
-	_, tty := terminal(stderr)
-	r.human = o.Format == "console" || o.Format == "auto" && tty
+	_, r.interactive = terminal(stderr)
+	r.human = o.Format == "console" || o.Format == "auto" && r.interactive
 	logTo := stderr
-	if o.Progress == "always" || o.Progress == "auto" && o.Format != "json" && tty {
+	if o.Progress == "always" || o.Progress == "auto" && o.Format != "json" && r.interactive {
 		l := newLive(r.err.w, r.progress, r.err.width)
-		logTo = l
+		r.err.w, logTo = l, l
 		r.stops = append(r.stops, l.close)
-	}
-	if tty {
-		r.interactive = logTo
 	}
 	if r.human {
 		logTo = zerolog.ConsoleWriter{
@@ -161,15 +158,15 @@ func (r *Run) logProgress(s status) {
 	e.Msg("progress")
 }
 
-// Stopping says what the run waits for after a signal, and what a second one does.
+// Stopping says what the run waits for after a signal, and what a second one does; at a
+// terminal also if warnings are not logged.
 func (r *Run) Stopping(s os.Signal, grace time.Duration) {
 	const then = "ends at once; the next run then sends those pictures again"
-	if s != os.Interrupt || r.interactive == nil {
+	if s != os.Interrupt || !r.interactive {
 		r.Log.Warn().Stringer("signal", s).Stringer("at_most", grace).Msg("stopping: waiting for answers to what is on the wire; a second signal " + then)
 		return
 	}
-	c := &Console{w: r.interactive, colour: r.err.colour, width: r.err.width} // also if warnings are not logged
-	c.line(2, "%s Waiting up to %v for answers to what is on the wire. Ctrl-C again %s.", styled{yellow, "Stopping."}, grace, then)
+	r.err.line(2, "%s Waiting up to %v for answers to what is on the wire. Ctrl-C again %s.", styled{yellow, "Stopping."}, grace, then)
 }
 
 // End shows how the run came out, unless it is quiet and nobody has to act. The first
