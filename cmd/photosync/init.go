@@ -18,8 +18,8 @@ func (a *app) init() *cobra.Command {
 		if file == "-" {
 			return a.print(text)
 		}
-		if err := writeNew(file, text); err != nil {
-			return err
+		if err := writeNew(file, text, `name another file, or print the example with "photosync init -"`); err != nil {
+			return fmt.Errorf("write configuration: %w", err)
 		}
 		fmt.Fprintf(a.stdout, `Wrote %s. Next:
   edit it: what is marked "%s" is yours to fill in
@@ -52,20 +52,19 @@ func (a *app) print(b []byte) error {
 	return err
 }
 
-// writeNew writes a file that is not there yet, whole or not at all.
-func writeNew(file string, data []byte) error {
+// writeNew writes a file that is not there yet, whole or not at all; hint is for one that
+// is.
+func writeNew(file string, data []byte, hint string) error {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return hinted{fmt.Errorf("%q is already there", file), `name another file, or print the example with "photosync init -"`}
-	}
-	if err == nil {
-		_, err = f.Write(data)
-		if err = errors.Join(err, f.Close()); err != nil {
-			os.Remove(file)
-		}
+		return hinted{fmt.Errorf("%q is already there", file), hint}
 	}
 	if err != nil {
-		return fmt.Errorf("write configuration: %w", err)
+		return err
 	}
-	return nil
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(file)
+	}
+	return err
 }

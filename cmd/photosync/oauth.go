@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,20 +19,15 @@ import (
 const loginTimeout = 15 * time.Minute
 
 func (a *app) oauth() *cobra.Command {
-	cmd := &cobra.Command{Use: "oauth", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	var file, redirect string
 	var replace bool
-	login := &cobra.Command{
-		Use:  "login",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.login(cmd.Context(), file, redirect, replace)
-		},
-	}
+	login := &cobra.Command{Use: "login", RunE: func(cmd *cobra.Command, _ []string) error {
+		return a.login(cmd.Context(), file, redirect, replace)
+	}}
 	addConfig(login.Flags(), &file)
 	login.Flags().StringVar(&redirect, "redirect", "http://localhost:8910/callback", "redirect `URL` of the app, on this machine")
 	login.Flags().BoolVar(&replace, "replace", false, "a refresh token that is already there is replaced")
+	cmd := &cobra.Command{Use: "oauth"}
 	cmd.AddCommand(login)
 	return cmd
 }
@@ -52,7 +45,7 @@ func (a *app) login(ctx context.Context, file, redirect string, replace bool) er
 	if err != nil {
 		return usage(err)
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := stoppable(ctx)
 	defer stop()
 	ctx, cancel := context.WithTimeoutCause(ctx, loginTimeout, errors.New("nobody allowed it within "+loginTimeout.String()))
 	defer cancel()

@@ -5,18 +5,16 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"photosync/sync/report"
-	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
 )
 
@@ -29,11 +27,9 @@ type simulateFlags struct {
 
 func (a *app) simulate() *cobra.Command {
 	f, o := &simulateFlags{}, &simulator.Options{}
-	cmd := &cobra.Command{
-		Use:  "simulate",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runSimulator(cmd.Context(), *o, f) },
-	}
+	cmd := &cobra.Command{Use: "simulate", RunE: func(cmd *cobra.Command, _ []string) error {
+		return a.runSimulator(cmd.Context(), *o, f)
+	}}
 	fs := cmd.Flags()
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0: any free one")
 	fs.StringVar(&f.users, "users", "100", "how many users there are, or a `FILE` with lines of email,name,status,id,alternate emails (with a ?: not confirmed)")
@@ -44,32 +40,21 @@ func (a *app) simulate() *cobra.Command {
 	fs.IntVar(&o.RequestsPerMinute, "rpm", 300, "requests a minute that a token may make; 0: any number")
 	fs.IntVar(&o.UploadWeight, "upload-weight", 1, "requests that an upload counts as")
 	fs.IntVar(&o.Others, "others", 0, "requests a minute that other clients make with the token")
-	fs.StringVar(&o.RetryAfter, "retry-after", "", "how an answer out of quota says when to come back: `seconds`, date or not at all")
+	oneOf(cmd, &o.RetryAfter, "retry-after", "how an answer out of quota says when to come back: `seconds` or date (default: not at all)", "seconds", "date")
 	fs.StringArrayVar(&f.faults, "fault", nil, "`FAULT` to provoke; may be given several times")
 	fs.StringVar(&f.script, "script", "", "`FILE` with changes to users on the way")
 	fs.StringArrayVar(&f.quirks, "quirk", nil, "`QUIRK` of the answers; may be given several times")
+	cmd.MarkFlagsMutuallyExclusive("oauth", "token")
 	return cmd
 }
 
 func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulateFlags) error {
-	faults, err := f.complete(&o)
+	s, err := f.server(&o)
 	if err != nil {
 		return usage(err)
 	}
-	s := simulator.New(o)
-	for _, x := range faults {
-		s.AddFault(x)
-	}
-	for _, text := range f.quirks {
-		if err := s.AddQuirk(text); err != nil {
-			return usageError{err}
-		}
-	}
-	if err := addScript(s, f.script); err != nil {
-		return usageError{err}
-	}
 	// Before the invitation: who reads it may stop the simulator at once.
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := stoppable(ctx)
 	defer stop()
 	l, err := s.Listen(f.listen)
 	if err != nil {
@@ -86,23 +71,9 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 	return nil
 }
 
-// complete makes options of the flags, and the faults.
-func (f *simulateFlags) complete(o *simulator.Options) (faults []simulator.Fault, err error) {
-	if o.Users, err = simulatedUsers(f.users); err != nil {
-		return nil, err
-	}
-	for _, text := range f.faults {
-		x, err := simulator.ParseFault(text)
-		if err != nil {
-			return nil, err
-		}
-		faults = append(faults, x)
-	}
+// server makes the simulator of the flags, and completes the options.
+func (f *simulateFlags) server(o *simulator.Options) (*simulator.Server, error) {
 	switch {
-	case o.RetryAfter != "" && o.RetryAfter != "seconds" && o.RetryAfter != "date":
-		return nil, fmt.Errorf("--retry-after %q: want seconds or date", o.RetryAfter)
-	case f.oauth != "" && o.Token != "":
-		return nil, errors.New("--oauth and --token: want one of them")
 	case f.oauth == "" && f.tokenTTL != 0:
 		return nil, errors.New("--token-ttl: a token expires only with --oauth")
 	case f.oauth != "":
@@ -110,7 +81,45 @@ func (f *simulateFlags) complete(o *simulator.Options) (faults []simulator.Fault
 	case o.Token == "":
 		o.Token = "sim-" + rand.Text()
 	}
-	return faults, nil
+	n, err := strconv.Atoi(f.users)
+	switch {
+	case err != nil:
+		err = read("--users", f.users, func(r io.Reader) (err error) { o.Users, err = simulator.ReadUsers(r); return err })
+	case n < 0:
+		err = errors.New("--users: want a number of users, or a file")
+	default:
+		o.Users = simulator.SampleUsers(n)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := simulator.New(*o)
+	for _, text := range f.faults {
+		fault, err := simulator.ParseFault(text)
+		if err != nil {
+			return nil, err
+		}
+		s.AddFault(fault)
+	}
+	for _, text := range f.quirks {
+		if err := s.AddQuirk(text); err != nil {
+			return nil, err
+		}
+	}
+	if f.script != "" {
+		err = read("--script", f.script, s.AddScript)
+	}
+	return s, err
+}
+
+// read calls do with the file that a flag names.
+func read(flag, file string, do func(io.Reader) error) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	defer f.Close()
+	return do(f)
 }
 
 // invitation is what leads photosync to the simulator. It writes the files that
@@ -134,44 +143,11 @@ func invitation(o simulator.Options, l *simulator.Listener, oauth string) (strin
 	}
 	secret, refresh := filepath.Join(folder, "client-secret"), filepath.Join(folder, "refresh-token")
 	for file, text := range map[string]string{secret: o.OAuth.ClientSecret, refresh: o.OAuth.RefreshToken} {
-		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // it may be the token of a real app
-		if err != nil {
-			return "", hinted{err, "give --oauth a folder of its own: simulate overwrites no file"}
-		}
-		_, err = f.WriteString(text + "\n")
-		if err = errors.Join(err, f.Close()); err != nil {
+		// It may be the token of a real app.
+		if err := writeNew(file, []byte(text+"\n"), "give --oauth a folder of its own: simulate overwrites no file"); err != nil {
 			return "", err
 		}
 	}
 	fmt.Fprintf(&b, "  oauth2: {client_id: %s, client_secret_file: %q, refresh_token_file: %q}\n", o.OAuth.ClientID, secret, refresh)
 	return b.String(), nil
-}
-
-// addScript reads --script, if there is one.
-func addScript(s *simulator.Server, file string) error {
-	if file == "" {
-		return nil
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return fmt.Errorf("--script: %w", err)
-	}
-	defer f.Close()
-	return s.AddScript(f)
-}
-
-// simulatedUsers reads --users: a number or a file.
-func simulatedUsers(s string) ([]smartsheet.User, error) {
-	if n, err := strconv.Atoi(s); err == nil {
-		if n < 0 {
-			return nil, errors.New("--users: want a number of users, or a file")
-		}
-		return simulator.SampleUsers(n), nil
-	}
-	f, err := os.Open(s)
-	if err != nil {
-		return nil, fmt.Errorf("--users: %w", err)
-	}
-	defer f.Close()
-	return simulator.ReadUsers(f)
 }

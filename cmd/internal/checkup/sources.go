@@ -46,7 +46,7 @@ func (k *checkup) servers(ctx context.Context, s config.Source) (faults []string
 
 // sample is a few of a source's people.
 type sample struct {
-	facts   plan.SourceFacts
+	*plan.Facts
 	refs    []sources.Ref
 	persons map[sources.Ref]sources.Person
 
@@ -63,9 +63,7 @@ func (k *checkup) source(ctx context.Context, s sources.Named, known []string) {
 		return
 	}
 	l := listings[0]
-	sm := &sample{persons: map[sources.Ref]sources.Person{}, facts: plan.SourceFacts{
-		Name: s.Name, Type: s.Type, MayBeEmpty: s.MayBeEmpty, Entries: l.Entries, Unnamed: l.Unnamed, NoPhotos: l.NoPhotos,
-	}}
+	sm := &sample{Facts: plan.NewFacts([]sources.Named{s}, listings), persons: map[sources.Ref]sources.Person{}}
 	if ambiguous := k.choose(sm, people); len(ambiguous) > 0 {
 		k.add(console.Warning, what, fmt.Sprintf("%s with more than one entry, such as %s", report.Count(len(ambiguous), "address", "addresses"), ambiguous[0]),
 			outcome.Ambiguous.Words().Meaning+" Until then a run leaves them alone.")
@@ -96,7 +94,7 @@ func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string
 			continue
 		}
 		for _, c := range j.Candidates {
-			sm.facts.Add(c.HasPhoto, false, true)
+			sm.Sources[0].Add(c.HasPhoto, false, true)
 			may := c.HasPhoto == sources.Present || c.HasPhoto == sources.Unknown
 			if may && len(sm.refs) < sampled && (excluded == nil || !slices.ContainsFunc(c.Own, excluded)) {
 				sm.refs = append(sm.refs, c.Ref)
@@ -113,9 +111,9 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 	person := sm.persons[p.Ref]
 	none := errors.Is(p.Err, sources.ErrNoPhoto) || errors.Is(p.Err, sources.ErrGone)
 	if person.HasPhoto == sources.Unknown { // now it is known
-		sm.facts.Unknown--
+		sm.Sources[0].Unknown--
 		if !none {
-			sm.facts.WithPhoto++
+			sm.Sources[0].WithPhoto++
 		}
 	}
 	switch {
@@ -135,7 +133,7 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 // judge adds the line of a source, and its findings.
 func (k *checkup) judge(what string, sm *sample, detail string) {
 	slices.Sort(sm.fine)
-	findings := plan.Findings(plan.Facts{Sources: []plan.SourceFacts{sm.facts}})
+	findings := plan.Findings(*sm.Facts)
 	for _, f := range findings {
 		k.find(what, f, "")
 	}
@@ -146,7 +144,7 @@ func (k *checkup) judge(what string, sm *sample, detail string) {
 	switch {
 	case sm.unreadable != nil:
 		k.works(what, fmt.Errorf("%s; %w", detail, sm.unreadable), "check the right to read photos")
-	case photos == 0 && len(findings) == 0 && sm.facts.People > 0:
+	case photos == 0 && len(findings) == 0 && sm.Sources[0].People > 0:
 		k.add(console.Warning, what, detail, "check photo_attributes and the right to read them")
 	case photos == 0:
 		k.add(console.Note, what, detail, "")

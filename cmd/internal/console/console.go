@@ -55,14 +55,11 @@ func New(w io.Writer, env func(string) string) *Console {
 			c.w = colorable.NewColorable(f) // teaches old Windows consoles
 		}
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			c.width = min(max(width, 40), maxWidth)
+			c.width = min(max(width, 40), 100) // wider ones are hard to read
 		}
 	}
 	return c
 }
-
-// maxWidth is how wide a line is at most on a terminal: wider ones are hard to read.
-const maxWidth = 100
 
 // terminal returns the file that w writes to, if it is a terminal.
 func terminal(w io.Writer) (*os.File, bool) {

@@ -43,10 +43,6 @@ type status struct {
 	WaitingSeconds   int64   `json:"waiting_seconds"`     // until the quota lets the next request pass
 }
 
-func newProgress() *progress {
-	return &progress{began: time.Now(), since: time.Now(), now: status{Phase: "reading"}}
-}
-
 func (p *progress) update(change func(*status)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -175,10 +171,8 @@ func (s status) line(width int) string {
 	switch {
 	case s.Phase == "asking":
 		return fmt.Sprintf("asking for alternate addresses: %s of %s", report.Number(s.UsersAsked), count(int(s.UsersToAsk), "user"))
-	case s.Phase == "reading" && s.PhotosRead > 0:
-		return "reading the sources: " + people(int(s.PeopleListed)) + ", " + count(int(s.PhotosRead), "photo") + " read"
 	case s.Phase == "reading":
-		return "reading the sources: " + people(int(s.PeopleListed))
+		return "reading the sources: " + people(int(s.PeopleListed)) + ", " + count(int(s.PhotosRead), "photo") + " read"
 	}
 	head := report.Number(s.Done) + "/" + report.Number(s.Total)
 	tail := fmt.Sprintf("%3.0f%%  %.0f of %.0f requests/min", s.PercentDone*100, s.PerMinute, s.QuotaPerMinute)

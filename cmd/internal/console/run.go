@@ -15,11 +15,6 @@ import (
 	"photosync/sync/report"
 )
 
-const (
-	logEvery    = time.Minute     // between two lines about progress in the log
-	statusEvery = 5 * time.Second // between two status lines of JSON
-)
-
 // Run shows a run while it goes on, and how it came out. Its methods may be called
 // from several goroutines.
 type Run struct {
@@ -47,7 +42,7 @@ type RunOptions struct {
 // Start begins to show a run on stdout and stderr. Every line of the log has the run's
 // id, and none has a secret: reports have none.
 func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run {
-	r := &Run{progress: newProgress(), out: New(stdout, env), err: New(stderr, env), quiet: o.Quiet}
+	r := &Run{progress: &progress{began: time.Now(), since: time.Now(), now: status{Phase: "reading"}}, out: New(stdout, env), err: New(stderr, env), quiet: o.Quiet}
 	_, r.interactive = terminal(stderr)
 	r.human = o.Format == "console" || o.Format == "auto" && r.interactive
 	logTo := stderr
@@ -72,12 +67,12 @@ func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run
 	}
 	r.Log = zerolog.New(zerolog.SyncWriter(foreign.Writer{Writer: logTo})).Level(level).With().Timestamp().Str("run_id", o.ID).Logger()
 	if o.Progress != "never" && len(r.stops) == 0 {
-		r.stops = append(r.stops, r.every(logEvery, r.logProgress))
+		r.stops = append(r.stops, r.every(time.Minute, r.logProgress))
 	}
 	if o.JSON {
 		r.lines = NewLines(stdout)
 		if o.Progress != "never" {
-			r.stops = append(r.stops, r.every(statusEvery, func(s status) { r.lines.print("status", s) }))
+			r.stops = append(r.stops, r.every(5*time.Second, func(s status) { r.lines.print("status", s) }))
 		}
 	}
 	return r
