@@ -9,7 +9,6 @@ import (
 	"image/draw"
 	"regexp"
 	"strings"
-	"sync"
 	"unicode"
 
 	"golang.org/x/image/font"
@@ -54,18 +53,6 @@ func rgb(n uint32) color.RGBA { return color.RGBA{uint8(n >> 16), uint8(n >> 8),
 //go:embed fonts/cjk.ttf
 var cjkFont []byte
 
-// typefaces returns the fonts in the order in which they are asked for a letter.
-var typefaces = sync.OnceValue(func() (fonts []*opentype.Font) {
-	for _, data := range [][]byte{gobold.TTF, cjkFont} {
-		f, err := opentype.Parse(data)
-		if err != nil {
-			panic(fmt.Sprintf("parse embedded font: %v", err))
-		}
-		fonts = append(fonts, f)
-	}
-	return fonts
-})
-
 // drawLetters draws letters in the middle, and reports whether there are any and a font
 // has them, or the letters without their accents: Ế is no worse an E than none.
 func drawLetters(m *image.RGBA, letters []rune) bool {
@@ -78,13 +65,10 @@ func drawLetters(m *image.RGBA, letters []rune) bool {
 		plain = append(plain, []rune(norm.NFD.String(string(r)))[0])
 	}
 	for _, text := range [][]rune{letters, plain} {
-		for _, f := range typefaces() {
-			if !has(f, text) {
+		for _, data := range [][]byte{gobold.TTF, cjkFont} {
+			face := faceFor(data, text, size)
+			if face == nil {
 				continue
-			}
-			face, err := opentype.NewFace(f, &opentype.FaceOptions{Size: size, DPI: 72})
-			if err != nil {
-				panic(fmt.Sprintf("use embedded font: %v", err))
 			}
 			// The middle of the ink, not of the boxes around it, is what the eye sees.
 			// Accents do not count: they would push the letter down.
@@ -102,14 +86,23 @@ func drawLetters(m *image.RGBA, letters []rune) bool {
 	return false
 }
 
-// has reports whether a font has all letters of a text, and that there are any.
-func has(f *opentype.Font, text []rune) bool {
+// faceFor returns a font in a size, or nil if it has not all letters of a text, or there
+// are none.
+func faceFor(data []byte, text []rune, size float64) font.Face {
+	f, err := opentype.Parse(data)
+	if err != nil || len(text) == 0 {
+		return nil
+	}
 	for _, r := range text {
 		if i, err := f.GlyphIndex(nil, r); err != nil || i == 0 {
-			return false
+			return nil
 		}
 	}
-	return len(text) > 0
+	face, err := opentype.NewFace(f, &opentype.FaceOptions{Size: size, DPI: 72})
+	if err != nil {
+		panic(fmt.Sprintf("use embedded font: %v", err))
+	}
+	return face
 }
 
 // drawHead draws head and shoulders: two ellipses of four Bézier curves each.
