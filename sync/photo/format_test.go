@@ -306,3 +306,35 @@ func TestBase64(t *testing.T) {
 		}
 	}
 }
+
+// A TIFF is refused when something that says how its pixels are read is not there: a
+// picture that lies on its side, or is noise, is none.
+func TestTIFFWithoutAValue(t *testing.T) {
+	whole := file(t, "lzw.tiff")
+	start := int(binary.LittleEndian.Uint32(whole[4:]))
+	for _, tag := range []uint16{tagBits, tagFillOrder, tagOrientation, tagRowsPerStrip} {
+		data := bytes.Clone(whole)
+		for e := range slices.Chunk(data[start+2:][:12*int(binary.LittleEndian.Uint16(data[start:]))], 12) {
+			if binary.LittleEndian.Uint16(e) == tag {
+				binary.LittleEndian.PutUint32(e[4:], 1<<20) // as many as there are not
+			}
+		}
+		if _, err := Prepare(t.Context(), data, Options{}); code(t, err) != Truncated {
+			t.Errorf("tag %d: %v", tag, err)
+		}
+	}
+}
+
+// What goes with the mending is named.
+func TestMendedWithMetadata(t *testing.T) {
+	all := encoded(t, 24, 16)
+	for format, data := range map[string][]byte{
+		"jpeg": withSegments(all["jpeg"], segment(0xfe, secret))[:len(all["jpeg"])+len(segment(0xfe, secret))-2],
+		"png":  withChunks(all["png"], chunk("tEXt", "Author\x00"+secret))[:len(all["png"])+len(chunk("tEXt", "Author\x00"+secret))-12],
+	} {
+		p, err := Prepare(t.Context(), data, Options{})
+		if err != nil || len(p.Changes) != 2 || p.Changes[1] != "metadata removed" || bytes.Contains(p.Data, []byte(secret)) {
+			t.Errorf("%s: changes %q, %v", format, p.Changes, err)
+		}
+	}
+}

@@ -20,8 +20,8 @@ func (l *layout) readGIF() error {
 	l.width = int(binary.LittleEndian.Uint16(d[6:]))
 	l.height = int(binary.LittleEndian.Uint16(d[8:]))
 	l.inks = 3
-	l.keep(d[:13+colorTable(d[10])])
-	for start, pos := 0, len(l.kept[0]); ; l.keep(d[start:pos]) {
+	l.keep(d[:13+colorTable(d[10])], true)
+	for start, pos, shows := 0, len(l.kept[0]), true; ; l.keep(d[start:pos], shows) {
 		zeros := len(d[pos:]) - len(bytes.TrimLeft(d[pos:], "\x00"))
 		if pos += zeros; zeros > 0 {
 			l.mend("stray zeros between its blocks removed")
@@ -33,12 +33,12 @@ func (l *layout) readGIF() error {
 		if pos == len(d) {
 			return errNoTrailer
 		}
-		start = pos
+		start, shows = pos, true
 		switch block := d[pos]; {
 		case block == 0x3b && l.frames == 0:
 			return damaged("GIF without pixels")
 		case block == 0x3b: // trailer
-			l.keep(d[pos : pos+1])
+			l.keep(d[pos:pos+1], true)
 			l.memory = 5 * l.pixels() // the indexes, and the screen
 			return nil
 		case block == 0x2c && pos+11 <= len(d): // image descriptor
@@ -47,9 +47,8 @@ func (l *layout) readGIF() error {
 			}
 			pos = subBlocks(d, pos+10+colorTable(d[pos+9])+1)
 		case block == 0x21: // extension
-			if pos = subBlocks(d, pos+2); pos > 0 && !gifShows(d[start+1:pos]) {
-				start = pos
-			}
+			pos = subBlocks(d, pos+2)
+			shows = pos < 0 || gifShows(d[start+1:pos])
 		case block != 0x2c:
 			return damaged("GIF with an unknown block %#02x at byte %d", block, pos)
 		default:

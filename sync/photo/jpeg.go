@@ -35,7 +35,7 @@ var errNoEOI = &Error{Code: Truncated, Detail: "JPEG ends before its end-of-imag
 // motion photos, padding) is nothing that a viewer shows, and counts as metadata.
 func (l *layout) readJPEG() error {
 	d := l.data
-	l.keep(d[:2])
+	l.keep(d[:2], true)
 	scans, tables := 0, false
 	for pos, n := 2, 0; ; n++ {
 		start, segment := nextSegment(d, pos)
@@ -52,7 +52,7 @@ func (l *layout) readJPEG() error {
 		case marker == markEOI && scans == 0:
 			return damaged("JPEG without pixels")
 		case marker == markEOI:
-			l.keep(segment)
+			l.keep(segment, true)
 			return nil
 		case marker == markSOI:
 			return damaged("JPEG with another one inside, before its own end")
@@ -72,13 +72,13 @@ func (l *layout) readJPEG() error {
 			return refuse(UnsupportedFormat, "JPEG with more than %d scans", maxScans)
 		case !tables && !l.progressive:
 			tables = true
-			l.keep(standardTables())
+			l.keep(standardTables(), true)
 			l.mend("its missing Huffman tables added, the standard ones")
 		}
 		scans++
 		end := scanEnd(d, pos)
-		l.keep(segment)
-		l.keep(d[pos:end])
+		l.keep(segment, true)
+		l.keep(d[pos:end], true)
 		pos = end
 	}
 }
@@ -147,11 +147,11 @@ func scanEnd(d []byte, pos int) int {
 
 // jpegSegment notes what a segment says, and keeps it unless it is metadata.
 func (l *layout) jpegSegment(marker byte, s []byte) error {
-	body := s[4:]
+	body, shows := s[4:], true
 	switch {
 	case marker >= markSOF0 && marker <= markSOF2:
 		l.progressive = marker == markSOF2
-		l.keep(s)
+		l.keep(s, true)
 		return l.jpegFrame(body)
 	case marker >= markSOF0 && marker <= markEOI && marker != markDHT && marker != markJPG && marker != markDAC:
 		coding := map[byte]string{0xc3: "lossless", 0xc9: "arithmetic", 0xca: "arithmetic", 0xcb: "arithmetic"}[marker]
@@ -161,15 +161,15 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 		s = slices.Concat(s[:2], []byte{0, 16}, body[:12], []byte{0, 0})
 	case marker == markAPP0+1 && bytes.HasPrefix(body, []byte("Exif\x00")) && len(body) >= 6:
 		l.orient(body[6:])
-		return nil
+		shows = false
 	case marker == markAPP0+2 && bytes.HasPrefix(body, []byte(iccHeader)) && len(body) >= len(iccHeader)+2:
 		l.profileParts = append(l.profileParts, body[len(iccHeader):])
 	case marker == markAPP0+14 && bytes.HasPrefix(body, []byte("Adobe")) && len(body) >= 12:
 		// It says what the colours are.
 	case marker == markCOM, marker >= markAPP0 && marker <= markAPPF:
-		return nil
+		shows = false
 	}
-	l.keep(s)
+	l.keep(s, shows)
 	return nil
 }
 

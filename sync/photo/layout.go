@@ -24,13 +24,20 @@ type layout struct {
 	profileParts  [][]byte    // in a JPEG: its parts, each behind a byte with its number
 	light         *light      // what the colours are, without an ICC profile; nil is sRGB
 	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
+	dropped       bool        // there is metadata
 	mended        []string    // what was wrong with data as it came, and is no more
 	bmp           *bitmap
 	tiff          *tiffFile
 }
 
-// keep adds b to what stays when metadata is stripped.
-func (l *layout) keep(b []byte) { l.kept = append(l.kept, b) }
+// keep adds b to what stays when metadata is stripped, if it shows in the picture.
+func (l *layout) keep(b []byte, shows bool) {
+	if shows {
+		l.kept = append(l.kept, b)
+	} else {
+		l.dropped = true
+	}
+}
 
 // mend notes what was wrong with data, once, and no more than a person reads.
 func (l *layout) mend(what string) {
@@ -85,6 +92,9 @@ func read(data []byte) (*layout, error) {
 	}
 	if l.mended != nil {
 		l.data = bytes.Join(l.kept, nil)
+		if l.dropped {
+			l.mended = append(l.mended, "metadata removed")
+		}
 	}
 	if &picture[0] != &data[0] {
 		l.mended = slices.Insert(l.mended, 0, "unwrapped from base64")

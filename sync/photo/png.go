@@ -33,7 +33,7 @@ var errNoIEND = &Error{Code: Truncated, Detail: "PNG ends before its IEND chunk"
 // chunk. Whether the pixels are all there shows when they are decoded.
 func (l *layout) readPNG() error {
 	d := l.data[len(pngSignature):]
-	l.keep(l.data[:len(pngSignature)])
+	l.keep(l.data[:len(pngSignature)], true)
 	colours := map[string][]byte{}
 	for first, pixels := true, false; ; first = false {
 		chunk := nextChunk(d)
@@ -73,9 +73,7 @@ func (l *layout) readPNG() error {
 		if slices.Contains(pngColoured, name) && colours[name] == nil {
 			colours[name] = body
 		}
-		if critical || slices.Contains(pngKept, name) {
-			l.keep(chunk)
-		}
+		l.keep(chunk, critical || slices.Contains(pngKept, name))
 		if name == "IEND" {
 			l.pngColours(colours)
 			return nil

@@ -281,6 +281,11 @@ func readDirectory(data []byte) *directory {
 		rest = rest[12:]
 	}
 	d.short = false
+	for tag := range d.entries {
+		if tag <= tagTables { // those that say how the pixels are read
+			d.bytes(tag)
+		}
+	}
 	return d
 }
 
