@@ -15,6 +15,8 @@ import (
 	"go.etcd.io/bbolt"
 
 	"photosync/state"
+	"photosync/sync/outcome"
+	"photosync/sync/report"
 )
 
 // stateCommands are all that open the state.
@@ -430,6 +432,8 @@ func TestBackupOnAFullDisk(t *testing.T) {
 	s.put(email(0), picture(0))
 	s.run(exitDone, "sync")
 	backup := contents(path + ".backup")
+	metrics := filepath.Join(s.dir, "photosync.prom")
+	edit(t, s.conf, func(c []byte) []byte { return fmt.Appendf(c, "metrics: {textfile: %s}\n", metrics) })
 	fill(t, disk)
 	s.put(email(1), picture(1))
 	code, out, errs := s.runFailing("")
@@ -439,9 +443,26 @@ func TestBackupOnAFullDisk(t *testing.T) {
 	if !bytes.Equal(backup, contents(path+".backup")) || len(backup) == 0 {
 		t.Error("the backup was changed")
 	}
+	check := func(want int, status string) {
+		t.Helper()
+		out, errs := s.ordinary(want, "check")
+		if !strings.Contains(out, status) || !strings.Contains(out, "the state could not be backed up (runs in a row") {
+			t.Errorf("check says nothing of the backup: %s\n%s", out, errs)
+		}
+	}
+	check(exitDone, "the state could not be backed up (runs in a row: 1)")
 	s.runFailing("")
-	if code, _, _ := s.runFailing(""); code != exitAttention {
-		t.Errorf("the third run without a backup: exit %d", code)
+	code, out, _ = s.runFailing("")
+	if code != exitAttention || !strings.Contains(out, "the state could not be backed up (runs in a row: 3)") {
+		t.Errorf("the third run without a backup: exit %d\n%s", code, out)
+	}
+	check(exitAttention, "runs in a row: 3")
+	r, err := report.Read(filepath.Join(s.dir, "reports", "latest.json"))
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Code != outcome.BackupFailing || r.Findings[0].Severity != outcome.Attention || r.Result != report.Partial {
+		t.Errorf("%v, the report says %+v", err, r)
+	}
+	if m := contents(metrics); !bytes.Contains(m, []byte(`photosync_findings{code="backup_failing"} 1`)) {
+		t.Errorf("the metrics say\n%s", m)
 	}
 	if litter, err := filepath.Glob(path + ".*-*"); err != nil || len(litter) > 0 {
 		t.Errorf("left behind: %q, %v", litter, err)

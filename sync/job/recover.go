@@ -36,19 +36,35 @@ func Backup(st *state.Store, rep *report.Report) error {
 		return nil
 	}
 	failed++
-	f := outcome.Finding{
-		Code: outcome.BackupFailing, Severity: outcome.Notice, Count: failed,
-		Message: fmt.Sprintf("the state could not be backed up (runs in a row: %d): %v", failed, err),
-		Hint:    "make room beside state.path, and let the user that runs photosync write there",
-	}
-	if failed >= backupRuns {
-		f.Severity = outcome.Attention
-	}
+	f := backupFailing(failed)
+	f.Message += ": " + err.Error()
 	rep.Findings = append(rep.Findings, f)
 	if rep.NeedsSomebody() && (rep.Result == report.Success || rep.Result == report.NothingToDo) {
 		rep.Result, rep.FinishedAt = report.Partial, time.Now().UTC()
 	}
 	return st.SetMeta(backupKey, failed)
+}
+
+// LastBackup is the finding that the last good run could not back the state up; without a
+// code: it could.
+func LastBackup(st *state.Store) (f outcome.Finding, err error) {
+	failed := 0
+	if _, err := st.Meta(backupKey, &failed); err != nil || failed == 0 {
+		return f, err
+	}
+	return backupFailing(failed), nil
+}
+
+func backupFailing(runs int) outcome.Finding {
+	f := outcome.Finding{
+		Code: outcome.BackupFailing, Severity: outcome.Notice, Count: runs,
+		Message: fmt.Sprintf("the state could not be backed up (runs in a row: %d)", runs),
+		Hint:    "make room beside state.path, and let the user that runs photosync write there",
+	}
+	if runs >= backupRuns {
+		f.Severity = outcome.Attention
+	}
+	return f
 }
 
 // Replay brings a state that was restored from its backup up to date with the reports

@@ -27,22 +27,23 @@ func (r *Report) Done() bool {
 	return r.Result == Success || r.Result == Partial || r.Result == NothingToDo
 }
 
-// Metrics are r's numbers for Prometheus: gauges that describe the last run. They
-// are written here, and read with Prometheus' own parser in tests: its client
-// library would take a third of the program's start and three megabytes.
+// Metrics are r's numbers for Prometheus: gauges that describe the last run. Prometheus'
+// own library would take a third of the program's start and three megabytes.
 func Metrics(r *Report) []byte {
 	var text []byte
 	t, ended := r.Totals, float64(r.FinishedAt.UnixMilli())/1000
 	if r.Done() {
 		text = gauge(text, lastSuccess, "When a run last came to its end.", point{value: ended})
 	}
-	incomplete := 0
+	incomplete, findings := 0, map[string]int{}
+	for _, f := range r.Findings {
+		findings[`code="`+escape(f.Code)+`"`]++
+	}
 	var listed, photos, complete []point
 	for _, s := range r.Sources {
 		label, whole := `source="`+escape(s.Name)+`"`, 1
 		if !s.Complete {
-			incomplete++
-			whole = 0
+			incomplete, whole = incomplete+1, 0
 		}
 		listed, photos = append(listed, point{label, float64(s.Listed)}), append(photos, point{label, float64(s.WithPhoto)})
 		complete = append(complete, point{label, float64(whole)})
@@ -65,7 +66,8 @@ func Metrics(r *Report) []byte {
 	} {
 		text = gauge(text, "photosync_"+g.name, g.help, point{value: g.value})
 	}
-	text = gauge(text, "photosync_people", "People of the last run, by what became of them and why.", people(r)...)
+	text = gauge(text, "photosync_people", "People of the last run, by what became of them and why.", points(people(r))...)
+	text = gauge(text, "photosync_findings", "What was true of the whole last run, by its code.", points(findings)...)
 	text = gauge(text, "photosync_source_listed", "Entries or files that the source listed in the last run.", listed...)
 	text = gauge(text, "photosync_source_photos", "People whose photo came from the source in the last run.", photos...)
 	text = gauge(text, "photosync_source_complete", "1 if the source was listed to its end in the last run, else 0.", complete...)
@@ -96,7 +98,7 @@ func gauge(text []byte, name, help string, points ...point) []byte {
 }
 
 // people counts them by outcome and reason.
-func people(r *Report) (points []point) {
+func people(r *Report) map[string]int {
 	n := map[string]int{`outcome="skipped",reason="unchanged"`: r.Totals.Unchanged}
 	for reason, skipped := range r.SkippedByReason {
 		n[`outcome="skipped",reason="`+escape(reason)+`"`] += skipped
@@ -106,6 +108,10 @@ func people(r *Report) (points []point) {
 			n[`outcome="`+escape(it.Outcome)+`",reason="`+escape(it.Reason)+`"`]++
 		}
 	}
+	return n
+}
+
+func points(n map[string]int) (points []point) {
 	for _, labels := range slices.Sorted(maps.Keys(n)) {
 		points = append(points, point{labels, float64(n[labels])})
 	}
@@ -123,8 +129,7 @@ func WriteMetrics(path string, r *Report) error {
 	if !r.Done() {
 		text = append(text, regexp.MustCompile(`(?m)^# HELP `+lastSuccess+` .*\n.*\n`+lastSuccess+` [0-9.e+]+\n`).Find(old)...)
 	}
-	// A folder that is missing is a mistake: no collector would look there. The
-	// collector is another user: everybody may read the file.
+	// No collector looks in a folder that is missing. It is another user, who may read the file.
 	if _, err = os.Stat(filepath.Dir(path)); err == nil {
 		err = Replace(path, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err })
 	}

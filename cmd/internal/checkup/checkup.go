@@ -115,6 +115,10 @@ func (k *checkup) state() {
 	if account, bound := st.Account(); bound {
 		k.account, text = &account, fmt.Sprintf("%s: of account %q", path, account.Name)
 	}
+	f, err := job.LastBackup(st)
+	if k.works("state", err, "") && f.Code != "" {
+		k.find("state", f, "")
+	}
 	k.add(console.OK, "state", text, "")
 }
 
