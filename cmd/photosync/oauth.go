@@ -37,10 +37,11 @@ func (a *app) login(ctx context.Context, file, redirect string, replace bool) er
 	if err != nil {
 		return usage(err)
 	}
-	s, err := config.LoadLogin(file, a.env)
+	c, err := config.LoadSection(file, "smartsheet", a.env)
 	if err != nil {
 		return usage(err)
 	}
+	s := c.Smartsheet
 	transport, err := smartsheet.NewTransport(s.CAFile)
 	if err != nil {
 		return usage(err)

@@ -70,14 +70,14 @@ func (s *stateCommand) file() (string, error) {
 		return shardPath(s.path, part), err
 	}
 	file, err := config.Find(s.config, s.env)
-	path := ""
-	if err == nil {
-		path, err = config.LoadState(file)
-	}
 	if err != nil {
 		return "", usage(err)
 	}
-	return shardPath(path, part), nil
+	c, err := config.LoadSection(file, "state", s.env)
+	if err != nil {
+		return "", usage(err)
+	}
+	return shardPath(c.State.Path, part), nil
 }
 
 // with opens the state, begins none, and calls do.

@@ -483,7 +483,7 @@ func FuzzLoad(f *testing.F) {
 
 // The commands about the state read nothing else, and no misspelt key that may be
 // meant for it is passed over.
-func TestLoadState(t *testing.T) {
+func TestLoadSection(t *testing.T) {
 	for text, want := range map[string]string{
 		"state: {path: a.db}":                        "a.db",
 		"state: {path: a.db}\nsources: nonsense":     "a.db",
@@ -502,9 +502,9 @@ func TestLoadState(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := LoadState(file)
-		if want == "" && err == nil || want != "" && (err != nil || s != want) {
-			t.Errorf("%q: path %q, %v; want %q", text, s, err, want)
+		c, err := LoadSection(file, "state", env())
+		if want == "" && err == nil || want != "" && (err != nil || c.State.Path != want) {
+			t.Errorf("%q: %+v, %v; want %q", text, c, err, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/goccy/go-yaml/ast"
@@ -71,9 +73,9 @@ func within(key, above string) bool {
 // decode fills the configuration, and checks all that needs nothing but the file. It returns
 // the fault of a file that is no YAML at all; others are collected.
 func (d *decoder) decode(data []byte) *Fault {
-	data, f := text(data)
-	if f != nil {
-		return f
+	data = bytes.ReplaceAll(bytes.TrimPrefix(data, []byte("\ufeff")), []byte("\r\n"), []byte("\n"))
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		return &Fault{Message: "this is not a text in UTF-8", Instead: "save the file as UTF-8; Windows calls UTF-16 \"Unicode\""}
 	}
 	d.lines = strings.Split(string(data), "\n")
 	file, err := parser.ParseBytes(data, 0)
@@ -130,7 +132,6 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	}
 }
 
-// line is the line in which key stands.
 func (d *decoder) line(key string) string {
 	if n := d.places[key].line; n > 0 && n <= len(d.lines) {
 		return d.lines[n-1]

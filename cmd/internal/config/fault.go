@@ -1,14 +1,12 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -150,15 +148,6 @@ func known(word string) bool {
 	return slices.ContainsFunc(allKeys(), func(key string) bool { return leaf(key) == word })
 }
 
-// text is data without a byte order mark. A file that is not UTF-8 is a fault.
-func text(data []byte) ([]byte, *Fault) {
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
-		return nil, &Fault{Message: "this is not a text in UTF-8", Instead: "save the file as UTF-8; Windows calls UTF-16 \"Unicode\""}
-	}
-	return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), nil
-}
-
 // Causes of slips that are looked for by name.
 const (
 	meaning  = "YAML gives the first character of this value a meaning"
@@ -237,7 +226,6 @@ func uncommented(line string) string {
 	return strings.TrimRight(line, " \r")
 }
 
-// quoted is a value in YAML's single quotes.
 func quoted(v string) string {
 	return "'" + strings.ReplaceAll(strings.TrimSpace(v), "'", "''") + "'"
 }
@@ -256,9 +244,8 @@ func (d *decoder) notList(node ast.Node, key string) {
 		f.correct = replaceAfter(d.line(key), leaf(key), text, "["+by+"]")
 	case n > d.places[key].line && n <= len(d.lines):
 		line := uncommented(d.lines[n-1])
-		rest := strings.TrimLeft(line, " ")
-		indent := line[:len(line)-len(rest)]
-		f.Line, f.Column, f.Instead, f.correct = n, len(indent)+1, "a - before the first key of each", indent+"- "+rest
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		f.Line, f.Column, f.Instead, f.correct = n, indent+1, "a - before the first key of each", line[:indent]+"- "+line[indent:]
 	}
 	d.add(f)
 }

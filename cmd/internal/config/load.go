@@ -57,29 +57,21 @@ func Load(path string, env func(string) string, checks ...func(Source) []Fault) 
 	return &d.c, d.verdict("")
 }
 
-// LoadState reads only where the state lies: what works on the state alone needs no
-// token, and no other part of the file to be right.
-func LoadState(path string) (string, error) {
+// LoadSection reads one section, and whether it is right: state, which needs no token and no
+// other part of the file; or smartsheet for a login, before there is a refresh token.
+func LoadSection(path, section string, env func(string) string) (*Config, error) {
 	d, err := read(path)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return d.c.State.Path, d.verdict("state")
-}
-
-// LoadLogin reads what photosync oauth login needs, and whether the rest of its section is
-// right: the file of the refresh token need not be there yet.
-func LoadLogin(path string, env func(string) string) (Smartsheet, error) {
-	d, err := read(path)
-	if err != nil {
-		return Smartsheet{}, err
+	if section == "smartsheet" {
+		if !d.c.Smartsheet.OAuth2.Set() {
+			d.missing("smartsheet.oauth2", "there is no app to log in with", "like {client_id: …, client_secret_file: …, refresh_token_file: …}")
+		}
+		d.clientSecret(env)
+		d.proxies(env)
 	}
-	if !d.c.Smartsheet.OAuth2.Set() {
-		d.missing("smartsheet.oauth2", "there is no app to log in with", "like {client_id: …, client_secret_file: …, refresh_token_file: …}")
-	}
-	d.clientSecret(env)
-	d.proxies(env)
-	return d.c.Smartsheet, d.verdict("smartsheet")
+	return &d.c, d.verdict(section)
 }
 
 // read decodes the file at path and checks all but secrets. Its faults are in the decoder.

@@ -22,7 +22,6 @@ var rulesFile []byte
 // need is a key that must have a value where another has one; see rules.yaml.
 type need struct{ At, Key, When, Is, Message, Instead string }
 
-// rules are those of rules.yaml.
 var rules = sync.OnceValue(func() (all struct {
 	Needs    []need
 	Excluded []struct{ At, Key, Other string }
@@ -47,10 +46,8 @@ var index = regexp.MustCompile(`\[\d+\]`)
 // general is a key without the numbers of its members, like sources[].urls[].
 func general(key string) string { return index.ReplaceAllString(key, "[]") }
 
-// below is the key called name in the one above.
 func below(above, name string) string { return strings.TrimPrefix(above+"."+name, ".") }
 
-// leaf is the last part of a key.
 func leaf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 
 // keys are the keys of a struct's fields in the file, in their order; those of
