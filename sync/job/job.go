@@ -144,7 +144,6 @@ type prepared struct {
 // report tells how far it came. listed, if not nil, is called with everybody listed.
 func (j *Job) prepare(ctx context.Context, rep *report.Report, listed func(*sources.People)) (p *prepared, err error) {
 	j.Policy.Rendering = j.Photos.Fingerprint()
-	rep.Full = j.How.Mode == Sync && j.Scope.Everybody() && j.Scope.Limit == 0 && j.Scope.Shard.Count == 0
 	p = &prepared{startedAt: rep.StartedAt, rules: plan.NewRules(j.Sources, &j.Policy, &j.Scope)}
 	if p.account, err = j.bind(ctx); err != nil {
 		return nil, err
@@ -152,6 +151,7 @@ func (j *Job) prepare(ctx context.Context, rep *report.Report, listed func(*sour
 	if err := j.list(ctx, rep, p); err != nil {
 		return nil, err
 	}
+	rep.Full = j.How.Mode == Sync && j.Scope.Everybody() && j.Scope.Limit == 0 && j.Scope.Shard.Count == 0
 	if listed != nil {
 		listed(p.people)
 	}
