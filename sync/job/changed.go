@@ -45,11 +45,13 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 			return err
 		}
 	}
-	due, err := j.refreshDue(p.startedAt)
-	if err != nil {
+	var last time.Time
+	if _, err := j.State.Meta(state.RefreshedKey, &last); err != nil {
 		return err
 	}
-	if due || j.Policy.SeesAll() && j.Scope.Everybody() {
+	age := p.startedAt.Sub(last)
+	due := age >= cmp.Or(j.Policy.Refresh, defaultRefresh) || age < 0
+	if j.Scope.Everybody() && (due || j.Policy.SeesAll()) {
 		err = p.users.List(ctx)
 	} else if err = j.changed(p, nil); err == nil {
 		err = p.users.Resolve(ctx, p.work)
@@ -71,19 +73,6 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 		}
 		return nil
 	})
-}
-
-// refreshDue reports whether everybody's user is to be looked up anew.
-func (j *Job) refreshDue(now time.Time) (bool, error) {
-	if !j.Scope.Everybody() {
-		return false, nil
-	}
-	var last time.Time
-	if _, err := j.State.Meta(state.RefreshedKey, &last); err != nil {
-		return false, err
-	}
-	age := now.Sub(last)
-	return age >= cmp.Or(j.Policy.Refresh, defaultRefresh) || age < 0, nil
 }
 
 // changed compares everybody listed with the state, in one pass over both. Without

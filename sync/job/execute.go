@@ -5,9 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"photosync/state"
 	"photosync/sync/outcome"
+	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/upload"
 )
@@ -70,9 +75,8 @@ func (j *Job) begin(p *prepared) error {
 		}
 	}
 	if j.How.Apply != nil {
-		a := j.appliedBefore(p)
-		a.RunIDs = append(a.RunIDs, j.How.RunID)
-		if err := j.State.SetMeta(appliedKey, a); err != nil {
+		p.past.applied.RunIDs = append(p.past.applied.RunIDs, j.How.RunID)
+		if err := j.State.SetMeta(appliedKey, p.past.applied); err != nil {
 			return err
 		}
 	}
@@ -99,9 +103,8 @@ func (j *Job) end(p *prepared) error {
 	}
 	facts, asPlanned := map[string]any{}, true
 	if f := j.How.Apply; f != nil {
-		a := j.appliedBefore(p)
-		a.RunIDs, a.Done = append(a.RunIDs, j.How.RunID), true
-		facts[appliedKey], asPlanned = a, maps.Equal(f.Listed, p.entries)
+		p.past.applied.Done = true
+		facts[appliedKey], asPlanned = p.past.applied, maps.Equal(f.Listed, p.entries)
 	} else if p.whole {
 		facts[state.RefreshedKey] = p.startedAt
 	}
@@ -115,6 +118,122 @@ func (j *Job) end(p *prepared) error {
 		if err := j.State.SetMeta(key, v); err != nil {
 			return fmt.Errorf("remember %q: %w", key, err)
 		}
+	}
+	return nil
+}
+
+const (
+	idsAtOnce   = 100 // image ids in one call
+	fetchWithin = 2 * time.Minute
+)
+
+// fetchShown fetches small pictures of what Smartsheet shows now, of users whose
+// picture the plan replaces. One that cannot be had is missing: nothing depends on it.
+func (j *Job) fetchShown(ctx context.Context, p *prepared) {
+	if !j.How.Before {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchWithin)
+	defer cancel()
+	users := map[string]int64{} // by image id
+	for _, s := range upload.ByNeed(p.plan.Uploads()) {
+		if s.To.ImageID != "" && len(users) < upload.MaxThumbnails {
+			users[s.To.ImageID] = s.To.ID
+		}
+	}
+	p.shown = map[int64]string{}
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(max(j.How.Concurrency, 1))
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(users)), idsAtOnce) {
+		urls, err := j.Smartsheet.ImageURLs(ctx, ids)
+		if err != nil {
+			p.warnings = append(p.warnings, "report.before: the pictures that Smartsheet shows now could not be had: "+err.Error())
+			break
+		}
+		for _, id := range ids {
+			g.Go(func() error {
+				if data, err := j.Smartsheet.Picture(ctx, urls[id]); err == nil {
+					small := upload.Small(ctx, data)
+					mu.Lock()
+					defer mu.Unlock()
+					p.shown[users[id]] = small
+				}
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // no function fails
+}
+
+// show puts what Smartsheet shows now beside the pictures of items.
+func (p *prepared) show(items []report.Item) {
+	for i := range items {
+		if it := &items[i]; it.Image != nil && it.Image.Thumbnail != "" {
+			it.Image.Before = p.shown[it.UserID]
+		}
+	}
+}
+
+// showShared puts a small picture into one item of each picture that too many people
+// have: a human sees at once whether it is a silhouette.
+func (j *Job) showShared(ctx context.Context, p *prepared, items []report.Item) {
+	steps := map[string]*plan.Step{} // by hash
+	for i := range p.plan.Steps {
+		if s := &p.plan.Steps[i]; j.How.Thumbnails && s.Reason == outcome.SharedImage && !s.Reported && steps[s.SHA256()] == nil {
+			steps[s.SHA256()] = s
+		}
+	}
+	made, _ := j.pool(p).Preview(ctx, slices.Collect(maps.Values(steps))) // a run that is stopped says so itself
+	for _, m := range made {
+		if i := slices.IndexFunc(items, func(it report.Item) bool { return it.Email == m.Email }); i >= 0 {
+			items[i].Image = m.Image
+		}
+	}
+}
+
+// maxAskedAgain bounds how many users are asked for one by one.
+const maxAskedAgain = 200
+
+// verify looks at the users again whose pictures were uploaded, and notes in each item
+// whether Smartsheet shows the picture that its answer named. What the state knows
+// stays: that answer was the confirmation.
+func (j *Job) verify(ctx context.Context, rep *report.Report, p *prepared) error {
+	items := map[string]*report.Item{}
+	for i := range rep.Items {
+		if it := &rep.Items[i]; it.Outcome == string(outcome.Uploaded) {
+			items[it.Email] = it
+		}
+	}
+	var steps []*plan.Step
+	for i := range p.plan.Steps {
+		if s := &p.plan.Steps[i]; items[s.Key()] != nil && s.To != nil {
+			steps = append(steps, s)
+		}
+	}
+	users, err := p.users.Again(ctx, steps)
+	asked := 0
+	for i := 0; i < len(steps) && err == nil; i++ {
+		it, u := items[steps[i].Key()], users[i]
+		if u.ImageID != it.ImageID && asked < maxAskedAgain { // the list may lag behind
+			asked++
+			if u, err = p.users.One(ctx, it.UserID); err != nil {
+				break
+			}
+		}
+		switch {
+		case u.ID == 0:
+			rep.Doubt(it, "no such user")
+		case u.ImageID == "":
+			rep.Doubt(it, "no picture")
+		case u.ImageID != it.ImageID:
+			rep.Doubt(it, "another picture, "+u.ImageID)
+		default:
+			rep.Verify(it)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("verify what was uploaded, and recorded: %w", err)
 	}
 	return nil
 }

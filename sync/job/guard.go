@@ -45,6 +45,9 @@ func (j *Job) readPast() (p past, err error) {
 			return p, err
 		}
 	}
+	if f := j.How.Apply; f != nil && p.applied.PlanID != f.PlanID {
+		p.applied = applied{PlanID: f.PlanID} // the one before is forgotten
+	}
 	return p, nil
 }
 
@@ -111,18 +114,10 @@ type applied struct {
 	Done   bool     `json:"done"`
 }
 
-// appliedBefore is what became of the plan that is applied in earlier runs.
-func (j *Job) appliedBefore(p *prepared) applied {
-	if p.past.applied.PlanID != j.How.Apply.PlanID {
-		return applied{PlanID: j.How.Apply.PlanID}
-	}
-	return p.past.applied
-}
-
 // keepApplied takes out of the plan what the file that is applied does not hold, and
 // what moved since. Its error says why the file is refused as a whole.
 func (j *Job) keepApplied(p *prepared) error {
-	f, before := j.How.Apply, j.appliedBefore(p)
+	f, before := j.How.Apply, p.past.applied
 	moved := p.plan.Keep(f, before.RunIDs)
 	refuse := func(why, hint string) error {
 		return &HeldError{false, fmt.Sprintf("plan %s was not applied: %s", f.PlanID, why), hint}

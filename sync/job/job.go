@@ -169,7 +169,17 @@ func (j *Job) prepare(ctx context.Context, rep *report.Report, listed func(*sour
 		return nil, err
 	}
 	p.plan = plan.Build(p.rules, p.work, p.facts, j.State.Generation())
-	j.count(rep, p)
+	rep.PlanID = p.plan.ID
+	rep.Totals.People, rep.Totals.Unchanged = p.facts.People+p.elsewhere, p.plan.Unchanged+p.facts.Nothing[outcome.Unchanged]
+	rep.Skip(string(outcome.OutOfShard), p.elsewhere)
+	for reason, n := range p.facts.Nothing {
+		if reason != outcome.Unchanged { // these have no items of their own
+			rep.Skip(string(reason), n)
+		}
+	}
+	for i := range rep.Sources {
+		rep.Sources[i].WithPhoto = p.facts.Sources[i].Winners
+	}
 	j.findings(rep, p)
 	return p, j.guard(rep, p, shared)
 }
@@ -209,22 +219,6 @@ func (j *Job) list(ctx context.Context, rep *report.Report, p *prepared) (err er
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// count puts into the report how many people there are, with those who get no items.
-func (j *Job) count(rep *report.Report, p *prepared) {
-	rep.PlanID = p.plan.ID
-	rep.Totals.People = p.facts.People + p.elsewhere
-	rep.Totals.Unchanged = p.plan.Unchanged + p.facts.Nothing[outcome.Unchanged]
-	for reason, n := range p.facts.Nothing {
-		if reason != outcome.Unchanged {
-			rep.Skip(string(reason), n)
-		}
-	}
-	rep.Skip(string(outcome.OutOfShard), p.elsewhere)
-	for i := range rep.Sources {
-		rep.Sources[i].WithPhoto = p.facts.Sources[i].Winners
-	}
 }
 
 // conclude fills in what is known only at the end.

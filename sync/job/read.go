@@ -114,7 +114,15 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 			missing = append(missing, w)
 		}
 	}
-	if err := j.readUnread(ctx, p.work, missing); err != nil {
+	// When initials may take the place of a photo in this run, the photos of people who
+	// are not in Smartsheet are read too: one of theirs may be the same picture.
+	due := slices.ContainsFunc(missing, func(w *plan.Work) bool {
+		return j.Policy.RemovedAfter > 0 && w.Former.Missing+1 >= j.Policy.RemovedAfter
+	})
+	err := j.readPhotos(ctx, slices.DeleteFunc(slices.Clone(p.work), func(w *plan.Work) bool {
+		return !due || !w.HasPhoto() || w.SHA256() != "" || w.Photo != nil || w.Ambiguous
+	}))
+	if err != nil {
 		return nil, err
 	}
 	g := j.Policy.Guards
@@ -128,22 +136,6 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 		w.Removal = p.rules.RemovalOf(w, counts)
 	}
 	return counts, nil
-}
-
-// readUnread reads the photos of people who are not in Smartsheet, when initials may
-// take the place of a photo in this run: one of theirs may be the same picture.
-func (j *Job) readUnread(ctx context.Context, ws, missing []*plan.Work) error {
-	due := false
-	for _, w := range missing {
-		due = due || j.Policy.RemovedAfter > 0 && w.Former.Missing+1 >= j.Policy.RemovedAfter
-	}
-	var unread []*plan.Work
-	for _, w := range ws {
-		if due && w.HasPhoto() && w.SHA256() == "" && w.Photo == nil && !w.Ambiguous {
-			unread = append(unread, w)
-		}
-	}
-	return j.readPhotos(ctx, unread)
 }
 
 // countListed counts everybody listed who has, or may have, a photo, with what this run

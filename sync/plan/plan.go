@@ -215,7 +215,8 @@ func (p *Plan) Ended() (c state.Change) {
 			continue
 		}
 		r := *s.Row
-		if r.SourceSHA256, r.Winner, r.Fingerprint = "", state.NoPhoto, (state.Fingerprint{}); !s.Gone() {
+		// The same stamp may come back: it does not stand for "no photo".
+		if r.SourceSHA256, r.Stamp, r.Winner, r.Fingerprint = "", "", state.NoPhoto, (state.Fingerprint{}); !s.Gone() {
 			r = p.rules.row(s)
 			r.UserID = s.Row.UserID
 		}
