@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -100,37 +99,42 @@ func (w *Work) Moved() bool {
 	return w.Row == nil || w.mark.stamp == "" || w.mark.stamp != w.Row.Stamp
 }
 
-// HasNone reports whether the listing itself says that no candidate has a photo.
-func (w *Work) HasNone() bool {
-	return !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return c.HasPhoto != sources.Absent })
+// has reports whether the listing says one of these of a candidate's photo.
+func (w *Work) has(ps ...sources.Presence) bool {
+	return slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return slices.Contains(ps, c.HasPhoto) })
 }
 
+// HasNone reports whether the listing itself says that no candidate has a photo.
+func (w *Work) HasNone() bool { return !w.has(sources.Present, sources.Unknown, sources.Hidden) }
+
 // Listed reports whether the listing showed a photo, whatever reading came to.
-func (w *Work) Listed() bool {
-	return slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == sources.Present })
-}
+func (w *Work) Listed() bool { return w.has(sources.Present) }
 
 // allHidden reports whether no candidate shows a photo, and at least one hides it.
 func (w *Work) allHidden() bool {
-	return !w.HasNone() && !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool {
-		return c.HasPhoto != sources.Hidden && c.HasPhoto != sources.Absent
-	})
+	return w.has(sources.Hidden) && !w.has(sources.Present, sources.Unknown)
 }
 
 // winner is the candidate whose photo counts, by what was read, or by the last look.
 func (w *Work) winner() int {
-	if w.Photo == nil && w.Row != nil {
+	switch {
+	case w.Photo != nil:
+		return w.Photo.Candidate
+	case w.Row != nil:
 		return winnerOf(w.Row.Winner, w.Candidates)
 	}
-	return cmp.Or(w.Photo, &Photo{}).Candidate
+	return 0
 }
 
 // SHA256 is the hash of the photo that counts; empty: there is none, or it was not read.
 func (w *Work) SHA256() string {
-	if w.Photo == nil && !w.Moved() {
+	switch {
+	case w.Photo != nil:
+		return w.Photo.SHA256
+	case !w.Moved():
 		return w.Row.SourceSHA256
 	}
-	return cmp.Or(w.Photo, &Photo{}).SHA256
+	return ""
 }
 
 // Candidate is the one whose photo counts; false for a person who is not listed.
@@ -210,7 +214,8 @@ func (s Step) lose(r outcome.Reason) Step {
 
 // Anew reports whether the picture is sent even if it is the same as last time.
 func (s *Step) Anew() bool {
-	return s.Reason == outcome.Forced || s.Reason == outcome.Placeholder || s.Reason == outcome.Drifted || s.Sent == nil || s.Sent.Sent == nil || s.Sent.Intent != nil || s.Sent.Failure != nil && !s.Sent.Failure.Final
+	return slices.Contains([]outcome.Reason{outcome.Forced, outcome.Placeholder, outcome.Drifted}, s.Reason) ||
+		s.Sent == nil || s.Sent.Sent == nil || s.Sent.Intent != nil || s.Sent.Failure != nil && !s.Sent.Failure.Final
 }
 
 // replaces reports whether the upload takes the place of a picture of ours. An upload
