@@ -38,7 +38,14 @@ func (a *app) check() *cobra.Command {
 				return rep, err
 			},
 		})
-		a.code = checkCode(checks)
+		for _, k := range checks { // the code is that of a run which finds the same
+			switch {
+			case k.Status == console.Problem:
+				a.code = exitFailed
+			case k.Status == console.Warning && k.Finding != "" && a.code == exitDone:
+				a.code = exitAttention
+			}
+		}
 		if a.json {
 			return console.NewLines(a.stdout).Check(checks)
 		}

@@ -17,11 +17,6 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
-const demoEnd = `
-Everything lies in %[1]s: photos, the state, and reports.
-Open %[1]s/reports/latest.html in a browser. The folder is yours to delete.
-`
-
 const demoConfig = `smartsheet: {base_url: %q, integration_source: "SCRIPT,Demo Corp,photosync", requests_per_minute: 600}
 sources: [{name: portraits, type: folder, path: %q}]
 state: {path: %q}
@@ -78,7 +73,7 @@ func (a *app) runDemo(ctx context.Context) error {
 			return job.ErrSignal
 		}
 	}
-	fmt.Fprintf(a.stdout, demoEnd, dir)
+	fmt.Fprintf(a.stdout, "\nEverything lies in %[1]s: photos, the state, and reports.\nOpen %[1]s/reports/latest.html in a browser. The folder is yours to delete.\n", dir)
 	return nil
 }
 

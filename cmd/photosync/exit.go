@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 
-	"photosync/cmd/internal/console"
 	"photosync/state"
 	"photosync/sync/job"
 	"photosync/sync/report"
@@ -20,20 +19,6 @@ const (
 	exitInterrupted = 6
 	exitChanges     = 10 // plan only
 )
-
-// checkCode is the exit code of a checkup: that of a run which finds the same.
-func checkCode(checks []console.Check) int {
-	code := exitDone
-	for _, k := range checks {
-		switch {
-		case k.Status == console.Problem:
-			return exitFailed
-		case k.Status == console.Warning && k.Finding != "":
-			code = exitAttention
-		}
-	}
-	return code
-}
 
 // softCodes are those that success_on may turn into 0, for a scheduler that knows only
 // zero: a run that failed and a wrong command line never count as success.

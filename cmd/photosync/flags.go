@@ -114,21 +114,20 @@ func (f *runFlags) match() func(email string) bool {
 
 // parseShard reads --shard. Its errors are usage errors.
 func parseShard(text string, env func(string) string) (s plan.Shard, err error) {
-	if text == "" {
+	const index = "JOB_COMPLETION_INDEX" // the number of a pod of a Kubernetes Indexed Job, from 0
+	n, auto := strings.CutPrefix(text, "auto/")
+	switch {
+	case text == "":
 		return s, nil
+	case auto && env(index) == "":
+		return s, usage(fmt.Errorf("--shard %s: %s is not set: it is in the pods of a Kubernetes Indexed Job", text, index))
+	case auto:
+		text = env(index) + "/" + n
 	}
-	part := text
-	if n, auto := strings.CutPrefix(text, "auto/"); auto {
-		const index = "JOB_COMPLETION_INDEX" // the number of a pod of a Kubernetes Indexed Job, from 0
-		if env(index) == "" {
-			return s, usage(fmt.Errorf("--shard %s: %s is not set: it is in the pods of a Kubernetes Indexed Job", text, index))
-		}
-		part = env(index) + "/" + n
+	if s, err = plan.ParseShard(text); err != nil {
+		err = usage(fmt.Errorf("--shard: %w", err))
 	}
-	if s, err = plan.ParseShard(part); err != nil {
-		return s, usage(fmt.Errorf("--shard: %w", err))
-	}
-	return s, nil
+	return s, err
 }
 
 // shardPath is the state file of a shard, beside the one for everyone.

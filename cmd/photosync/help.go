@@ -59,7 +59,10 @@ func (a *app) complete(cmd *cobra.Command) {
 		cmd.Long = cmd.Short + "."
 	}
 	if cmd.Runnable() || !cmd.HasParent() {
-		cmd.Long += "\n\n" + exitText(codesOf(cmd))
+		cmd.Long += "\n\nExit codes:"
+		for _, code := range codesOf(cmd) {
+			cmd.Long += "\n" + console.Wrap(fmt.Sprintf("  %-3d %s", code, exitMeanings[code]), 78, 6)
+		}
 	}
 	if cmd.Args == nil {
 		cmd.Args = cobra.NoArgs
@@ -93,12 +96,4 @@ func codesOf(cmd *cobra.Command) []int {
 		return codes
 	}
 	return allExitCodes[:3]
-}
-
-func exitText(codes []int) string {
-	text := "Exit codes:"
-	for _, code := range codes {
-		text += "\n" + console.Wrap(fmt.Sprintf("  %-3d %s", code, exitMeanings[code]), 78, 6)
-	}
-	return text
 }

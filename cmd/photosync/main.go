@@ -122,11 +122,8 @@ type about struct{ version, commit, date string }
 
 // build is about this program.
 func build() about {
-	bi, ok := debug.ReadBuildInfo()
-	if !ok {
-		bi = &debug.BuildInfo{}
-	}
-	return aboutBuild(about{version, commit, date}, bi)
+	bi, _ := debug.ReadBuildInfo() // nil if Go recorded nothing
+	return aboutBuild(about{version, commit, date}, cmp.Or(bi, &debug.BuildInfo{}))
 }
 
 // aboutBuild completes what was set at build time from Go's own record.

@@ -56,13 +56,6 @@ func oauth2Options(o config.OAuth2) *smartsheet.OAuth2 {
 	return &smartsheet.OAuth2{ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), RefreshTokenFile: o.RefreshTokenFile}
 }
 
-func photoOptions(m config.Image) photo.Options {
-	return photo.Options{
-		MaxEdge: m.MaxEdge, MaxBytes: int64(m.MaxBytes), MaxPixels: int64(m.MaxPixels),
-		Crop: m.Crop, StripMetadata: m.StripMetadata, Quality: m.Quality, Background: m.Background,
-	}
-}
-
 // load finds and reads the configuration, and has the sources check what they alone
 // know. Its errors are usage errors.
 func (a *app) load(name string) (file string, c *config.Config, err error) {

@@ -26,7 +26,21 @@ func (a *app) report() *cobra.Command {
 		if serve != "" {
 			return a.serve(cmd.Context(), serve, args[0])
 		}
-		return a.showReport(args[0], cmp.Or(format, output), out)
+		r, err := report.Read(args[0])
+		if err != nil {
+			return err
+		}
+		err = a.writeTo(out, 0o640, func(w io.Writer) error { // it holds people's names
+			if format = cmp.Or(format, output); format != "text" {
+				return r.Encode(w, format)
+			}
+			console.New(w, a.env).Report(r)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("write report: %w", err)
+		}
+		return nil
 	}}
 	for kind, usage := range map[string]string{"html": "as a page", "csv": "as a table, a line for each person"} {
 		cmd.Flags().BoolFunc(kind, usage, func(string) error { format = kind; return nil })
@@ -37,26 +51,6 @@ func (a *app) report() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("html", "csv", "output", "serve")
 	cmd.MarkFlagsMutuallyExclusive("serve", "out")
 	return cmd
-}
-
-// showReport writes the report at path in a format to the file out, or to stdout.
-func (a *app) showReport(path, format, out string) error {
-	r, err := report.Read(path)
-	if err != nil {
-		return err
-	}
-	write := func(w io.Writer) error {
-		if format == "text" {
-			console.New(w, a.env).Report(r)
-			return nil
-		}
-		return r.Encode(w, format)
-	}
-	err = a.writeTo(out, 0o640, write) // it holds people's names
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	return nil
 }
 
 // serve shows the reports of a folder to browsers on this machine, until it is stopped.

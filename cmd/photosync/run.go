@@ -24,6 +24,7 @@ import (
 	"photosync/state"
 	"photosync/sync/job"
 	"photosync/sync/outcome"
+	"photosync/sync/photo"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 )
@@ -167,7 +168,10 @@ func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}
 		return j, nil, usage(err)
 	}
 	j = job.Job{
-		Parts: job.Parts{Sources: srcs, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photoOptions(c.Image)},
+		Parts: job.Parts{Sources: srcs, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photo.Options{
+			MaxEdge: c.Image.MaxEdge, MaxBytes: int64(c.Image.MaxBytes), MaxPixels: int64(c.Image.MaxPixels),
+			Crop: c.Image.Crop, StripMetadata: c.Image.StripMetadata, Quality: c.Image.Quality, Background: c.Image.Background,
+		}},
 		Policy: plan.Policy{
 			Existing: plan.Existing(c.Policy.Existing),
 			Guards: &plan.Guards{

@@ -161,11 +161,11 @@ func (k *checkup) smartsheet(ctx context.Context) {
 	k.users(ctx, k.job.Smartsheet)
 	st := k.job.Smartsheet.Stats()
 	text := fmt.Sprintf("%d of %s refused by the rate limit; requests_per_minute is %d", st.RateLimited, report.Count(int(st.Requests), "request", "requests"), st.QuotaPerMinute)
+	status, remedy := console.OK, ""
 	if st.RateLimited > 0 {
-		k.add(console.Warning, "quota", text, "something else uses this token now: a run adapts, and takes longer")
-	} else {
-		k.add(console.OK, "quota", text, "")
+		status, remedy = console.Warning, "something else uses this token now: a run adapts, and takes longer"
 	}
+	k.add(status, "quota", text, remedy)
 }
 
 // maxSkew is how far this machine's clock may be from Smartsheet's.

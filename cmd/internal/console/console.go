@@ -7,16 +7,13 @@
 //     the rest: the log, the live line, questions and errors.
 //   - The verdict comes first, then what needs somebody, then the numbers, and last
 //     the files. Good news never stands above a finding or a ✗.
-//   - Equal problems are one group, as on the page of the report. Lists of people are
-//     cut short: the report names everybody.
+//   - Equal problems are one group. Lists of people are cut short: the report has all.
 //   - An error is "photosync: " and what failed; below it "hint: " and what to do.
 //   - ✓ is fine, ! needs somebody, ✗ failed, – is for information, → says what to do.
-//     Colour only repeats what marks and words say. There is none without a terminal,
-//     with NO_COLOR, or with TERM=dumb.
-//   - On a terminal, lines are broken at its width. Elsewhere they are not, so that
-//     they can be searched.
-//   - What comes from outside, such as names and messages, is printed without control
-//     characters: it may not write on the terminal.
+//     Colour only repeats that. There is none without a terminal, with NO_COLOR, or
+//     with TERM=dumb.
+//   - Lines are broken at a terminal's width. Elsewhere they are not: they are searched.
+//   - What comes from outside is printed without control characters.
 //   - A line in the log is an event. People whom a run did not reach, left for later
 //     or held are no events: one line has their number and the first few names.
 //   - With JSON, every line is a value with a message_type, and the last one is the

@@ -61,25 +61,21 @@ func (c *Console) candidates(all []job.ExplainedCandidate) {
 			mark = good
 		}
 		c.line(4, "%s %s: %s\n    %s", mark, k.Source, k.Ref, k.Why)
-		c.photo(k.Photo)
+		switch p := k.Photo; {
+		case p == nil:
+		case p.Error != "":
+			c.field("  photo", "cannot be read: "+p.Error)
+		case p.Refused != "":
+			c.field("  photo", fmt.Sprintf("%s, sha256 %s, refused: %s: %s", report.Size(p.Bytes), p.SHA256, p.Refused, p.Message))
+		default:
+			m := p.Image
+			c.field("  photo", fmt.Sprintf("%s %d x %d, %s, sha256 %s", m.SourceFormat, m.SourceWidth, m.SourceHeight, report.Size(p.Bytes), p.SHA256))
+			c.field("  to be sent", fmt.Sprintf("%s %d x %d, %s (%s), sha256 %s", m.Format, m.Width, m.Height, report.Size(m.Bytes),
+				cmp.Or(strings.Join(m.Changes, ", "), "as it is"), m.UploadSHA256))
+		}
 		for _, a := range k.Attributes {
 			c.field("  "+a.Name, a.Value)
 		}
-	}
-}
-
-func (c *Console) photo(p *job.ExplainedPhoto) {
-	switch {
-	case p == nil:
-	case p.Error != "":
-		c.field("  photo", "cannot be read: "+p.Error)
-	case p.Refused != "":
-		c.field("  photo", fmt.Sprintf("%s, sha256 %s, refused: %s: %s", report.Size(p.Bytes), p.SHA256, p.Refused, p.Message))
-	default:
-		m := p.Image
-		c.field("  photo", fmt.Sprintf("%s %d x %d, %s, sha256 %s", m.SourceFormat, m.SourceWidth, m.SourceHeight, report.Size(p.Bytes), p.SHA256))
-		c.field("  to be sent", fmt.Sprintf("%s %d x %d, %s (%s), sha256 %s", m.Format, m.Width, m.Height, report.Size(m.Bytes),
-			cmp.Or(strings.Join(m.Changes, ", "), "as it is"), m.UploadSHA256))
 	}
 }
 

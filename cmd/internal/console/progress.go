@@ -1,14 +1,12 @@
 package console
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"time"
 
-	"photosync/sync/outcome"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 )
@@ -61,23 +59,6 @@ func (p *progress) Read() { p.update(func(s *status) { s.PhotosRead++ }) }
 // Asked sets how many users were asked for their alternate addresses.
 func (p *progress) Asked(done, all int) {
 	p.update(func(s *status) { s.Phase, s.UsersAsked, s.UsersToAsk = "asking", int64(done), int64(all) })
-}
-
-func (p *progress) plan(uploads int) {
-	requests := p.status().Requests
-	p.update(func(s *status) { s.Phase, s.Total, p.since, p.before = "uploading", uploads, time.Now(), requests })
-}
-
-func (p *progress) item(it report.Item) {
-	p.update(func(s *status) {
-		switch outcome.Outcome(it.Outcome) {
-		case outcome.Failed, outcome.PartialSuccess:
-			s.Failed++
-		case outcome.Unfinished:
-			return
-		}
-		s.Done++
-	})
 }
 
 // status is how far the run is now.
@@ -138,12 +119,6 @@ type live struct {
 }
 
 const clearLine = "\r\x1b[K"
-
-func newLive(w io.Writer, p *progress, width int) *live {
-	l := &live{w: w, p: p, width: cmp.Or(width, 80)}
-	l.stop = p.every(200*time.Millisecond, func(status) { l.Write(nil) })
-	return l
-}
 
 // Write puts whole lines above the live line.
 func (l *live) Write(b []byte) (int, error) {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,7 +48,8 @@ func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run
 	r.human = o.Format == "console" || o.Format == "auto" && r.interactive
 	logTo := stderr
 	if o.Progress == "always" || o.Progress == "auto" && o.Format != "json" && r.interactive {
-		l := newLive(r.err.w, r.progress, r.err.width)
+		l := &live{w: r.err.w, p: r.progress, width: cmp.Or(r.err.width, 80)}
+		l.stop = r.every(200*time.Millisecond, func(status) { l.Write(nil) })
 		r.err.w, logTo = l, l
 		r.stops = append(r.stops, l.close)
 	}
@@ -105,13 +107,22 @@ func (r *Run) Planned(id string, uploads, unchanged, limit int) {
 	if limit > 0 {
 		uploads = min(uploads, limit)
 	}
-	r.plan(uploads)
+	requests := r.status().Requests
+	r.update(func(s *status) { s.Phase, s.Total, r.since, r.before = "uploading", uploads, time.Now(), requests })
 }
 
 // Item shows what became of an upload.
 func (r *Run) Item(it report.Item) {
 	r.logItem(it)
-	r.item(it)
+	r.update(func(s *status) {
+		switch outcome.Outcome(it.Outcome) {
+		case outcome.Failed, outcome.PartialSuccess:
+			s.Failed++
+		case outcome.Unfinished:
+			return
+		}
+		s.Done++
+	})
 	if r.lines != nil && !r.quiet {
 		r.lines.print("item", it.WithoutPictures()) // they are in the summary
 	}
@@ -179,7 +190,12 @@ func (r *Run) End(rep *report.Report, files []string, hint func(error) string, e
 		}
 	} else {
 		r.out.Summary(rep)
-		r.out.Files(files, rep.PlanFile)
+		for _, file := range files {
+			r.out.line(10, "  report  %s", file)
+		}
+		if rep.PlanFile != "" {
+			r.out.line(10, "  plan    %s: photosync apply carries it out", rep.PlanFile)
+		}
 	}
 	for _, err := range errs {
 		if err != nil {

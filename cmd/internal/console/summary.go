@@ -14,16 +14,22 @@ import (
 	"photosync/sync/report"
 )
 
-const (
-	maxGroups = 12 // of people who need somebody, in a summary
-	maxNamed  = 5  // people of a group
-)
+// Of people who need somebody, a summary has so many groups, with so many names each.
+const maxGroups, maxNamed = 12, 5
 
 // Summary prints what a run did, or what a plan would do.
 func (c *Console) Summary(r *report.Report) {
 	c.line(0, "%s", styled{moods[r.Mood()], r.Verdict()})
 	for _, f := range r.Findings {
-		c.finding(f)
+		mark := note
+		if f.Severity == outcome.Attention {
+			mark = warning
+		}
+		c.line(4, "  %s %s", mark, f.Message)
+		if len(f.Examples) > 0 && !strings.Contains(f.Message, f.Examples[0]) {
+			c.line(8, "    such as %s", names(f.Examples))
+		}
+		c.remedy(4, f.Hint)
 	}
 	for _, g := range r.Guards {
 		c.line(4, "  %s guard %s: %s", warning, g.Guard, g.Message)
@@ -56,18 +62,6 @@ var (
 	bad     = styled{red, "✗"}
 	note    = styled{dim, "–"}
 )
-
-func (c *Console) finding(f outcome.Finding) {
-	mark := note
-	if f.Severity == outcome.Attention {
-		mark = warning
-	}
-	c.line(4, "  %s %s", mark, f.Message)
-	if len(f.Examples) > 0 && !strings.Contains(f.Message, f.Examples[0]) {
-		c.line(8, "    such as %s", names(f.Examples))
-	}
-	c.remedy(4, f.Hint)
-}
 
 // remedy says what to do, below what is wrong.
 func (c *Console) remedy(indent int, hint string) {
@@ -173,16 +167,6 @@ func (c *Console) numbers(r *report.Report) {
 	}
 	if left := t.Unfinished + t.Planned; left > 0 {
 		c.line(10, "  left    %s: about %s at this quota", people(left), report.Duration(time.Duration(max(t.ETA, 1))*time.Second))
-	}
-}
-
-// Files prints where the report of a run lies, and its plan if it has one.
-func (c *Console) Files(files []string, plan string) {
-	for _, file := range files {
-		c.line(10, "  report  %s", file)
-	}
-	if plan != "" {
-		c.line(10, "  plan    %s: photosync apply carries it out", plan)
 	}
 }
 
