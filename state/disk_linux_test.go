@@ -2,10 +2,12 @@ package state
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A real small disk, which fills up and is then mounted read-only: the error says
@@ -70,4 +72,51 @@ func TestFullAndReadOnlyDisk(t *testing.T) {
 		t.Errorf("%d people, %v; want %d", got, err, n+1)
 	}
 	shut(t, r)
+}
+
+// A holder that is stopped still has the state: others are refused at once, and it goes
+// on where it was.
+func TestStoppedHolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	c, lines := startChild(t, path)
+	confirmed := -1
+	read := func(n int) {
+		for range n {
+			if !lines.Scan() {
+				t.Fatal("the holder has ended")
+			}
+			fmt.Sscanf(lines.Text(), "wrote %d", &confirmed)
+		}
+	}
+	for range 3 {
+		read(5)
+		if err := c.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		for _, readOnly := range []bool{false, true} {
+			began := time.Now()
+			_, err := Open(path, Options{ReadOnly: readOnly})
+			if l, ok := errors.AsType[*LockedError](err); !ok || l.PID != c.Process.Pid {
+				t.Errorf("beside a stopped holder: %v", err)
+			}
+			if took := time.Since(began); took > 30*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		}
+		if err := c.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read(5)
+	c.Process.Kill()
+	for lines.Scan() {
+		fmt.Sscanf(lines.Text(), "wrote %d", &confirmed)
+	}
+	c.Wait()
+	s := open(t, path)
+	n, _, err := s.Len()
+	if err != nil || n < confirmed+1 || n > confirmed+2 {
+		t.Fatalf("%d people, %d confirmed, %v", n, confirmed+1, err)
+	}
+	holds(t, s, both(0, n))
 }

@@ -11,12 +11,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/report"
+	"photosync/sync/smartsheet/simulator"
 )
 
 // stateCommands are all that open the state.
@@ -421,6 +423,53 @@ func TestUnwritableState(t *testing.T) {
 	mode(data, 0o700)
 	if r := s.run(exitDone, "sync"); r.Totals.Unchanged != 2 || bytes.Equal(backup, contents(path+".backup")) {
 		t.Errorf("afterwards: %+v, or no new backup", r.Totals)
+	}
+}
+
+// A state that is deleted or replaced in the middle of a run: the run does not say
+// success, and the next one does not begin anew.
+func TestStateTakenAwayInMidRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		take  func(path string) error
+		words string
+	}{
+		"deleted":  {os.Remove, "was deleted while it was open"},
+		"replaced": {func(path string) error { return os.Rename(path+".backup", path) }, "was replaced by another file while it was open"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, users(20), "")
+			s.put(email(0), picture(0))
+			s.run(exitDone, "sync")
+			for i := range 20 {
+				s.put(email(i), picture(i))
+			}
+			path := filepath.Join(s.dir, "state.db")
+			s.sim.AddFault(simulator.Fault{Kind: "slow", Delay: 200 * time.Millisecond})
+			taken := make(chan error)
+			go func() {
+				for s.sim.Counts().Accepted < 5 {
+					time.Sleep(time.Millisecond)
+				}
+				taken <- c.take(path)
+			}()
+			errs := s.fails(exitFailed, "sync")
+			if err := <-taken; err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(errs, c.words) || !strings.Contains(errs, "photosync state restore") {
+				t.Errorf("stderr does not say %q:\n%s", c.words, errs)
+			}
+			r, err := report.Read(filepath.Join(s.dir, "reports", "latest.json"))
+			if err != nil || r.Result != report.Failed || r.Error == nil || !strings.Contains(r.Error.Message, c.words) {
+				t.Errorf("%v, the report says %q, %+v", err, r.Result, r.Error)
+			}
+			if name == "deleted" {
+				if errs := s.fails(exitFailed, "sync"); !strings.Contains(errs, "is missing, although its backup") {
+					t.Errorf("the next run says\n%s", errs)
+				}
+			}
+		})
 	}
 }
 
