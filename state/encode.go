@@ -66,8 +66,7 @@ func checksum(key string, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum([]byte(key), castagnoli), castagnoli, value[checksumSize:])
 }
 
-// verify checks a value against its checksum, which covers the key too: a damaged
-// page can never pass for what is remembered of someone else.
+// verify checks a row against its checksum: none can pass for someone else's.
 func (r row) verify() error {
 	if len(r.value) < checksumSize || checksum(r.key, r.value) != binary.LittleEndian.Uint32(r.value) {
 		return errValue

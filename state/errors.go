@@ -71,8 +71,7 @@ func readHolder(path string) (h holder) {
 	return h
 }
 
-// Error is any other fault of a state: it is of another account, version or shard, in
-// use, missing beside its backup, or could not be backed up or imported.
+// Error is any other fault: a state that is not for this use, or cannot be reached.
 type Error struct {
 	text, hint string
 	err        error // that led to it; may be nil

@@ -22,9 +22,8 @@ type header struct {
 	Facts      map[string]json.RawMessage `json:"facts"`  // about the whole, the account among them
 }
 
-// line is a row in an export, of one of the tables. JSON has no text that is not
-// UTF-8, as file names and keys may be: beside such a text stands the row as it is
-// stored, and counts.
+// line is a row in an export. JSON has no text that is not UTF-8, as file names may be:
+// beside such a text stands the row as it is stored, and counts.
 type line struct {
 	Person *Person `json:"person,omitempty"`
 	User   *User   `json:"user,omitempty"`

@@ -207,18 +207,14 @@ func (in *importer) row() (l line, err error) {
 // mergeInto makes u, and what s knows of the same user, one row: the newer one, with what
 // either says was announced.
 func mergeInto(s *Store, u *User) error {
-	older, found, err := s.User(u.ID)
+	other, found, err := s.User(u.ID)
 	if err != nil || !found {
 		return err
 	}
-	newer := *u
-	if older.changed().After(newer.changed()) {
-		older, newer = newer, older
+	if other.changed().After(u.changed()) {
+		other, *u = *u, other
 	}
-	if newer.Intent == nil {
-		newer.Intent = older.Intent
-	}
-	*u = newer
+	u.Intent = cmp.Or(u.Intent, other.Intent)
 	return nil
 }
 

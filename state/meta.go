@@ -19,8 +19,8 @@ var (
 	tables = [][]byte{people, users}
 )
 
-// RefreshedKey names the fact when everybody's user was resolved for the last time.
-// Restore and Import remove it, so that the next run compares everybody.
+// RefreshedKey names the fact when everybody's user was resolved for the last time. Without
+// it, as after Restore and Import, the next run compares everybody.
 const RefreshedKey = "refreshed"
 
 // Facts that the package itself knows. All but the schema are JSON behind a checksum.
@@ -142,8 +142,7 @@ func (s *Store) Account() (a Account, bound bool) {
 	return a, bound && err == nil
 }
 
-// Bind binds a new state to an account, and refuses another one. A read-only store is
-// compared only.
+// Bind binds a new state to an account, and refuses another. A read-only one is compared.
 func (s *Store) Bind(a Account) error {
 	a.Root = strings.TrimRight(a.Root, "/")
 	var have Account

@@ -25,11 +25,10 @@ type Options struct {
 	Existing bool
 }
 
-// Open opens the state at path and creates it, with mode 0600, if it is missing.
-// Only one process may have it open for writing, and none may read meanwhile;
-// another gets a *LockedError. A state that is missing beside its backup is not begun
-// anew: that is an *Error, as is a file of another version. A damaged one is a
-// *DamagedError.
+// Open opens the state at path and creates it, with mode 0600, if it is missing. Only one
+// process may have it open for writing, and none may read meanwhile; another gets a
+// *LockedError. A state that is missing beside its backup is not begun anew, and that of
+// another version is refused: an *Error. A damaged one is a *DamagedError.
 func Open(path string, o Options) (*Store, error) {
 	path, err := target(path)
 	if err != nil {
@@ -76,8 +75,7 @@ func vanished(path string) error {
 			"move it away: mv %s %s", quoted(backup), quoted(backup+".old")), fs.ErrNotExist}
 }
 
-// target is the file that path leads to: what is kept beside it is beside the file,
-// not beside a link. A link to a disk that is not mounted is no new state.
+// target is the file that path leads to. A link to a disk that is not mounted is an error.
 func target(path string) (string, error) {
 	if fi, err := os.Lstat(path); err != nil || fi.Mode()&fs.ModeSymlink == 0 {
 		return path, nil
@@ -146,8 +144,7 @@ func (s *Store) open(o bbolt.Options) error {
 	return s.damaged(err)
 }
 
-// database opens bbolt's file at path, which is there. opened becomes the file, also
-// if bbolt panics.
+// database opens bbolt's file at path. opened becomes the file, also if bbolt panics.
 func database(path string, o bbolt.Options, opened **os.File) (*bbolt.DB, error) {
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
 		// Without O_CREATE: a file that vanished since is not begun anew.
@@ -168,8 +165,7 @@ func (s *Store) release() error {
 	return nil
 }
 
-// check refuses a file that is cut short, of another version or of another program. It
-// reads a hundredth of the pages; every row has its own checksum.
+// check refuses a file that is cut short, of another version or of another program.
 func (s *Store) check() error {
 	version := 0
 	look := func(tx *bbolt.Tx) (err error) {

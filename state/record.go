@@ -13,8 +13,7 @@ const NoPhoto = 255
 // nothing to do for a person. Zero: the next run looks at this person.
 type Fingerprint [16]byte
 
-// Person is a row of the people, by address: a cache of the last look at the
-// sources. A missing row costs one look-up and one read of a photo.
+// Person is a row of the people, by address: a cache of the last look at the sources.
 type Person struct {
 	Email        string      `json:"email" cbor:"-"`                // canonical; the key
 	Fingerprint  Fingerprint `json:"fingerprint,omitzero" cbor:"-"` // zero: the next run looks at this person
@@ -60,8 +59,7 @@ type Sent struct {
 	Adopted      bool      `json:"adopted,omitempty" cbor:"11,keyasint,omitempty"`     // the state was lost: what Smartsheet showed is taken for sent
 }
 
-// Intent is an upload that was announced and has no answer yet: it may or may not
-// have arrived.
+// Intent is an upload that was announced and has no answer yet: it may have arrived.
 type Intent struct {
 	Origin
 	SourceSHA256 string    `json:"source_sha256,omitempty" cbor:"4,keyasint,omitempty"`

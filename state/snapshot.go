@@ -61,12 +61,16 @@ func single[T any](s *Store, f func(*Snapshot) (T, bool, error)) (t T, found boo
 	return t, found, err
 }
 
-// find reads the row of a key, if there is one. That there is none is certain if the
-// table is whole, and its rows on either side of the place are in order: no page above
-// them has led the search astray.
+// find reads the row of a key, if there is one. The first look into a table reads all of
+// it. That no page leads the search astray is seen from the rows beside the place.
 func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, error)) (t T, found bool, err error) {
 	if v.tx == nil {
 		return t, false, nil
+	}
+	if _, whole := v.s.whole.Load(string(table)); !whole {
+		if err := v.check(table); err != nil {
+			return t, false, err
+		}
 	}
 	err = v.s.guard(func() (err error) {
 		c := v.tx.Bucket(table).Cursor()
@@ -86,9 +90,6 @@ func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, err
 		}
 		return nil
 	})
-	if _, whole := v.s.whole.Load(string(table)); err == nil && !found && !whole {
-		err = v.check(table)
-	}
 	if err != nil {
 		return *new(T), false, v.damaged(table, err)
 	}
@@ -199,8 +200,7 @@ func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 
 var errOrder = errors.New("it is out of place")
 
-// walkRows is how many rows are walked over until the mapped pages are given back. Linux
-// maps 16 pages where one is read: this takes up to 16 times as much memory.
+// walkRows is how many rows are walked over until the mapped pages are given back.
 const walkRows = 500
 
 // walker goes from row to row.

@@ -7,8 +7,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Change is what Write records, all of it or nothing. Rows are forgotten before
-// others are written.
+// Change is what Write records. Rows are forgotten before others are written.
 type Change struct {
 	People       []Person
 	Users        []User
@@ -51,11 +50,11 @@ func (s *Store) Write(c Change) error {
 
 // put writes rows, and keeps the tally of their table.
 func (s *Store) put(tx *bbolt.Tx, table []byte, rows []row) error {
+	b := tx.Bucket(table)
 	t, err := tallyOf(tx, table)
 	if err != nil {
 		return s.damaged(err)
 	}
-	b := tx.Bucket(table)
 	// People, and in a bulk users, come in the order of their keys: pages that fill up are
 	// not touched again, and half of each would stay empty.
 	if bytes.Equal(table, people) || len(rows) >= bulk {
