@@ -124,10 +124,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("smartsheet address %q: want https://host/2.0", o.BaseURL)
 	case u.Scheme == "http" && !o.AllowHTTP && !loopback(u.Hostname()):
 		return fmt.Errorf("smartsheet address %q: plain http would show the token to everyone on the way", o.BaseURL)
-	case o.Token == "" && o.OAuth2 == nil:
-		return errors.New("smartsheet: no token")
-	case o.Token != "" && o.OAuth2 != nil:
-		return errors.New("smartsheet: a token and OAuth2 do not go together")
+	case (o.Token == "") == (o.OAuth2 == nil):
+		return errors.New("smartsheet: no token, or two kinds of them")
 	case strings.ContainsFunc(o.Token+o.UserAgent+o.IntegrationSource, unicode.IsControl):
 		return errors.New("smartsheet: token, user agent and integration source must be one line each")
 	case o.RequestsPerMinute <= 0 || o.Timeout <= 0:
@@ -278,7 +276,7 @@ func (c *Client) again(q call, e *Error, a *attempts, asked time.Duration) (wait
 
 // backoff doubles from one second up to half a minute, with jitter.
 func backoff(failures int) time.Duration {
-	d := min(time.Second<<min(max(failures, 0), 5), 30*time.Second)
+	d := min(time.Second<<min(failures, 5), 30*time.Second)
 	return d/2 + rand.N(d/2)
 }
 

@@ -89,7 +89,7 @@ func NotFound(err error) bool { return Classify(err) == UserGone }
 // Users calls each for every user of the account, once (GET /users, all pages). Without
 // error everybody who was there from the first page to the last has been seen.
 func (c *Client) Users(ctx context.Context, each func(User) error) error {
-	return c.list(ctx, &listing{each: each}, "")
+	return c.list(ctx, &listing{each: each, seen: map[int64]int{}}, "")
 }
 
 // worthAsking is from how many email filters on one call more is worth knowing whether a
@@ -100,11 +100,11 @@ const worthAsking = 10
 // others: it asks by email filter, or lists everyone where that takes fewer calls or no
 // filter works. all says that it was everyone. The caller compares the addresses.
 func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(User) error) (all bool, err error) {
-	l := &listing{each: each}
-	filters := filters(emails)
+	l := &listing{each: each, seen: map[int64]int{}}
 	if slices.ContainsFunc(emails, unfit) {
 		return true, c.list(ctx, l, "")
 	}
+	filters := filters(emails)
 	if len(filters) > worthAsking {
 		l.limit = func(size int) int { return len(filters) + len(emails)/size } // each filter has a last page
 		if err := c.list(ctx, l, ""); !errors.Is(err, errTooLong) {
@@ -161,9 +161,8 @@ func filters(emails []string) (all []string) {
 
 const (
 	pageSize = 1000 // asked for; the server may give less
-	maxPages = 100_000
-	maxGaps  = 100 // before the list counts as one without an order
-	maxIdle  = 2   // pages in a row without anybody new, while there should be more
+	maxGaps  = 100  // before the list counts as one without an order
+	maxIdle  = 2    // pages in a row without anybody new, while there should be more
 )
 
 var (
@@ -189,12 +188,9 @@ func (c *Client) list(ctx context.Context, l *listing, filter string) error {
 }
 
 func (c *Client) readPages(ctx context.Context, l *listing, filter string) error {
-	if l.seen == nil {
-		l.seen = map[int64]int{}
-	}
 	l.passes++
 	w := pass{listing: l, size: pageSize}
-	for range maxPages {
+	for {
 		number, size := window(max(w.read-1-w.back, 0), w.size)
 		if number*size <= w.read && w.back == 0 { // pages of one or two users: none that overlaps gets any further
 			number, size = window(w.read, w.size)
@@ -207,7 +203,6 @@ func (c *Client) readPages(ctx context.Context, l *listing, filter string) error
 			return err
 		}
 	}
-	return &Error{Op: "list users", Err: fmt.Errorf("the list does not end after %d pages", maxPages)}
 }
 
 // window is the page that shows the place from and, of those with at most so many users,
@@ -233,16 +228,17 @@ type pass struct {
 	idle  int // pages in a row with nobody new; below 0: pages that are known to be such
 }
 
-// take adds p, and reports whether the list ends with it.
+// take adds p, and reports whether the list ends with it. Else the next page begins where
+// p ends, or earlier.
 func (w *pass) take(p page) (over bool, err error) {
-	known := 0
+	fresh, n := len(p.users), min(len(p.users), p.size)
 	for _, x := range p.users {
 		if w.seen[x.key] == w.passes {
-			known++
+			fresh--
 		}
 	}
-	if p.start > 0 && p.start < w.read && known == 0 { // a gap
-		if w.gaps++; w.gaps > maxGaps || len(p.users) == 0 && p.total > p.start {
+	if p.start > 0 && p.start < w.read && fresh == len(p.users) { // a gap
+		if w.gaps++; w.gaps > maxGaps || n == 0 && p.total > p.start {
 			return true, w.notWhole()
 		}
 		w.back = 2*w.back + w.size/8 + 1
@@ -258,12 +254,6 @@ func (w *pass) take(p page) (over bool, err error) {
 			}
 		}
 	}
-	return w.goOn(p, len(p.users)-known)
-}
-
-// goOn lets the next page begin where p ends, and reports whether the list ends there.
-func (w *pass) goOn(p page, fresh int) (over bool, err error) {
-	n := min(len(p.users), p.size)
 	if p.start == 0 && n < p.size {
 		w.size = max(n, 1) // the server gives no more
 	}
