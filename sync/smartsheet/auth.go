@@ -72,11 +72,10 @@ func (a *auth) token(ctx context.Context) (string, *Error) {
 		return a.access.AccessToken, nil
 	}
 	err := a.file.locked(func() error { return a.renew(ctx) })
-	e, ok := errors.AsType[*Error](err)
-	switch {
-	case err == nil:
+	if err == nil {
 		return a.access.AccessToken, nil
-	case ok:
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
 		return "", e
 	}
 	hint := "the user that runs photosync must be able to replace " + a.file.path + ": put it into a folder of that user's own, not into a read-only mount"
@@ -268,16 +267,14 @@ func hash(text string) string {
 
 // memo is what FILE.access holds.
 type memo struct {
-	For    string    `json:"for"` // hash of the refresh token that came with it
+	For    string    `json:"for"` // hash of the owner and the refresh token that came with it
 	Token  string    `json:"access_token"`
 	Expiry time.Time `json:"expiry"`
 }
 
-func (t *tokenFile) memoKey(refresh string) string { return hash(t.owner + "\n" + refresh) }
-
 // remember keeps the access token for the next run, which else gets one of its own.
 func (t *tokenFile) remember(got *oauth2.Token) {
-	data, err := json.Marshal(memo{t.memoKey(got.RefreshToken), got.AccessToken, got.Expiry})
+	data, err := json.Marshal(memo{hash(t.owner + got.RefreshToken), got.AccessToken, got.Expiry})
 	if err != nil || got.Expiry.IsZero() {
 		return
 	}
@@ -293,7 +290,7 @@ func (t *tokenFile) remember(got *oauth2.Token) {
 func (t *tokenFile) remembered(refresh string) *oauth2.Token {
 	var m memo
 	data, err := os.ReadFile(t.path + ".access")
-	if err != nil || json.Unmarshal(data, &m) != nil || m.For != t.memoKey(refresh) || strings.ContainsFunc(m.Token, notInToken) {
+	if err != nil || json.Unmarshal(data, &m) != nil || m.For != hash(t.owner+refresh) || strings.ContainsFunc(m.Token, notInToken) {
 		return nil
 	}
 	return &oauth2.Token{AccessToken: m.Token, Expiry: m.Expiry}

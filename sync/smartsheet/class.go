@@ -234,7 +234,12 @@ func (r *Refusals) Passed(contentType string) {
 // err. It returns an error of class Stop if it must be everybody's.
 func (r *Refusals) Refused(user int64, contentType string, err error) error {
 	e, ok := errors.AsType[*Error](err)
-	if !ok || !e.mayBeEverybodys() {
+	if !ok {
+		return nil
+	}
+	c := e.cause()
+	ofAccount := e.Code == codeUserInactive || e.Code/1000 == 5
+	if !slices.Contains([]Class{ThisPhoto, Permission, Foreign, Unconfirmed}, c.class) && (c.class != ThisUser || e.Status == 0 || ofAccount) {
 		return nil
 	}
 	r.mu.Lock()
@@ -250,7 +255,7 @@ func (r *Refusals) Refused(user int64, contentType string, err error) error {
 	if !r.everybodys(why) {
 		return nil
 	}
-	stop, c := *e, e.cause()
+	stop := *e
 	stop.advice = cmp.Or(c.everybodys, e.Hint())
 	if c.class == Permission && e.foreign {
 		stop.advice = gateway + "it forbids every upload"
@@ -278,12 +283,4 @@ func (r *Refusals) Final(user int64) bool {
 	defer r.mu.Unlock()
 	x := r.refused[user]
 	return x.final && slices.Contains(r.passed, x.contentType) && !(slices.Contains(r.row[x.reason], user) && r.everybodys(x.reason))
-}
-
-// mayBeEverybodys reports whether such a refusal may have a cause that all requests
-// share. One that is about the account of a user has not.
-func (e *Error) mayBeEverybodys() bool {
-	c := e.cause().class
-	return c == ThisPhoto || c == Permission || c == Foreign || c == Unconfirmed ||
-		c == ThisUser && e.Status != 0 && e.Code != codeUserInactive && e.Code/1000 != 5
 }

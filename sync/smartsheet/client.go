@@ -105,8 +105,18 @@ func NewTransport(caFile string) (*http.Transport, error) {
 
 // New checks o and returns a Client. It contacts nobody.
 func New(o Options) (*Client, error) {
-	if err := o.check(); err != nil {
-		return nil, err
+	u, err := url.Parse(o.BaseURL)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return nil, fmt.Errorf("smartsheet address %q: want https://host/2.0", o.BaseURL)
+	case u.Scheme == "http" && !o.AllowHTTP && !loopback(u.Hostname()):
+		return nil, fmt.Errorf("smartsheet address %q: plain http would show the token to everyone on the way", o.BaseURL)
+	case (o.Token == "") == (o.OAuth2 == nil):
+		return nil, errors.New("smartsheet: no token, or two kinds of them")
+	case strings.ContainsFunc(o.Token+o.UserAgent+o.IntegrationSource, unicode.IsControl):
+		return nil, errors.New("smartsheet: token, user agent and integration source must be one line each")
+	case o.RequestsPerMinute <= 0 || o.Timeout <= 0:
+		return nil, errors.New("smartsheet: requests per minute and timeout must be above 0")
 	}
 	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
 	o.UploadWeight, o.MaxAttempts = max(o.UploadWeight, 1), max(o.MaxAttempts, 1)
@@ -114,24 +124,6 @@ func New(o Options) (*Client, error) {
 	c.http = &http.Client{Transport: labelled{c}, CheckRedirect: refuseRedirect}
 	c.auth = newAuth(o, c.http)
 	return c, nil
-}
-
-// check reports what is wrong with o.
-func (o *Options) check() error {
-	u, err := url.Parse(o.BaseURL)
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return fmt.Errorf("smartsheet address %q: want https://host/2.0", o.BaseURL)
-	case u.Scheme == "http" && !o.AllowHTTP && !loopback(u.Hostname()):
-		return fmt.Errorf("smartsheet address %q: plain http would show the token to everyone on the way", o.BaseURL)
-	case (o.Token == "") == (o.OAuth2 == nil):
-		return errors.New("smartsheet: no token, or two kinds of them")
-	case strings.ContainsFunc(o.Token+o.UserAgent+o.IntegrationSource, unicode.IsControl):
-		return errors.New("smartsheet: token, user agent and integration source must be one line each")
-	case o.RequestsPerMinute <= 0 || o.Timeout <= 0:
-		return errors.New("smartsheet: requests per minute and timeout must be above 0")
-	}
-	return nil
 }
 
 // labelled counts every request that is sent, and says on each who sends it.
@@ -163,14 +155,6 @@ func refuseRedirect(req *http.Request, _ []*http.Request) error {
 var errProxy = errors.New("refused")
 
 func loopback(host string) bool { return host == "localhost" || net.ParseIP(host).IsLoopback() }
-
-// Stats says what the client has done so far. It may be asked at any time.
-func (c *Client) Stats() Stats {
-	s := c.tally.stats()
-	s.QuotaPerMinute, s.UploadWeight = c.o.RequestsPerMinute, c.o.UploadWeight
-	s.PerMinute, s.PausedUntil, _ = c.gate.state(time.Now())
-	return s
-}
 
 // Close lets idle connections go.
 func (c *Client) Close() { (&http.Client{Transport: c.o.Transport}).CloseIdleConnections() }

@@ -15,9 +15,7 @@ import (
 )
 
 const (
-	// quotaWindow is what the quota counts in, and the longest pause when a 429 answer
-	// does not say: the documented advice is to wait a minute, or to back off.
-	quotaWindow = time.Minute
+	quotaWindow = time.Minute // that the quota counts in
 	// headroom below the nominal quota keeps clock skew and jitter on the way from
 	// turning into 429 answers.
 	headroom = 0.995
@@ -25,10 +23,7 @@ const (
 	// the token still take their share. Where they do, the next try comes after twice the
 	// time.
 	firstHold, lastHold = 2 * quotaWindow, 32 * quotaWindow
-	// deepestCut is the most that one 429 answer takes off: uploads count at most
-	// as ten requests (API reference, "Rate limiting").
-	deepestCut = 10
-	enough     = 10 // units let through that show the share of the quota
+	enough              = 10 // units let through that show the share of the quota
 )
 
 // gate is what every attempt of every call passes: the quota of the token, spread
@@ -145,21 +140,20 @@ func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Dur
 	return max(g.until.Sub(now), 0)
 }
 
-// limited begins a pause after a 429 answer. One that does not say how long is a guess: the
-// server's window ends nobody knows when, and where probes are refused, pauses grow.
+// limited begins a pause after a 429 answer. If that does not say how long, the pauses grow
+// up to a minute: the documented advice is to wait for one, or to back off.
 func (g *gate) limited(now time.Time, t ticket, asked time.Duration) {
 	fresh := t.epoch == g.epoch
 	if !fresh && asked == 0 {
 		return // the pause that began with another request covers this one
 	}
-	if g.refused++; t.probe == nil {
-		g.refused = 0
+	if t.probe != nil {
+		g.refused++
+	} else if g.refused = 0; fresh {
+		g.cut(now)
 	}
 	if asked == 0 {
 		asked = quotaWindow / 6 * time.Duration(min(g.refused+1, 6))
-	}
-	if fresh && t.probe == nil {
-		g.cut(now)
 	}
 	// The clients of one token should not come back in the same instant.
 	g.pause(now.Add(asked+rand.N(time.Second)), fresh)
@@ -182,12 +176,11 @@ func (g *gate) cut(now time.Time) {
 		g.rate, g.proven = g.proven, 0
 		g.hold = min(g.hold*2, lastHold)
 	} else {
-		half := g.rate / 2
+		lower := g.rate / 2
 		if n := g.recent(now, 0); n >= enough {
-			share := n / quotaWindow.Seconds() * headroom
-			half = min(half, max(share, g.rate/deepestCut))
+			lower = min(lower, n/quotaWindow.Seconds()*headroom)
 		}
-		g.rate = max(half, g.nominal/1000)
+		g.rate = max(lower, g.nominal/1000)
 	}
 	g.limiter.SetLimitAt(now, rate.Limit(g.rate))
 }
@@ -276,10 +269,7 @@ func (o *outage) failing(now time.Time, q call, e *Error, asked time.Duration) (
 		pause = max(pause, min(time.Second<<min(o.pauses, 10), longestPause))
 		o.pauses++
 	}
-	if pause == 0 {
-		return 0
-	}
-	if o.over = now.Add(pause).Sub(o.since) > o.limit; o.over {
+	if o.over = o.over || pause > 0 && now.Add(pause).Sub(o.since) > o.limit; o.over {
 		*e = *o.error(e.Op)
 	}
 	return pause + rand.N(pause/8+1)
@@ -380,10 +370,14 @@ func (t *tally) waited(a, b time.Time) {
 	}
 }
 
-func (t *tally) stats() Stats {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.all
-	s.Retries, s.BytesSent, s.Minutes = t.retries.Load(), t.bytes.Load(), slices.Clone(s.Minutes)
+// Stats says what the client has done so far. It may be asked at any time.
+func (c *Client) Stats() Stats {
+	c.tally.mu.Lock()
+	defer c.tally.mu.Unlock()
+	s := c.tally.all
+	s.Minutes = slices.Clone(s.Minutes)
+	s.Retries, s.BytesSent = c.tally.retries.Load(), c.tally.bytes.Load()
+	s.QuotaPerMinute, s.UploadWeight = c.o.RequestsPerMinute, c.o.UploadWeight
+	s.PerMinute, s.PausedUntil, _ = c.gate.state(time.Now())
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,11 +87,7 @@ func authorizePage(baseURL string) string {
 	if err != nil {
 		return baseURL
 	}
-	host := u.Host
-	if rest, ok := strings.CutPrefix(host, "api.smartsheet"); ok {
-		host = "app.smartsheet" + rest
-	}
-	return u.Scheme + "://" + host + "/b/authorize"
+	return u.Scheme + "://" + strings.Replace(u.Host, "api.smartsheet", "app.smartsheet", 1) + "/b/authorize"
 }
 
 // code shows the page, and waits for the browser to come back with a code.
@@ -110,19 +107,17 @@ func (l Login) code(ctx context.Context, state, page string) (string, error) {
 			http.Error(w, "This is not the answer that photosync waits for.", http.StatusBadRequest)
 			return
 		}
-		io.WriteString(w, "photosync has the answer. You may close this window.\n")
+		const thanks = "photosync has the answer. You may close this window.\n"
+		w.Header().Set("Content-Length", strconv.Itoa(len(thanks)))
+		io.WriteString(w, thanks)
+		http.NewResponseController(w).Flush() // before this server ends
 		select {
 		case answers <- q:
 		default: // the browser asked twice
 		}
 	})}
-	go srv.Serve(listener) // it ends with Shutdown
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = srv.Shutdown(ctx) // the browser gets its answer, if it can be had
-		srv.Close()
-	}()
+	defer srv.Close()
+	go srv.Serve(listener)
 	l.Show(page)
 	for {
 		select {

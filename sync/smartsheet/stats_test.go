@@ -81,12 +81,12 @@ func TestETA(t *testing.T) {
 
 // A run of weeks keeps a day.
 func TestMinutesAreBounded(t *testing.T) {
-	var y tally
+	c := newTest(t, nil, nil)
 	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	for i := range 3 * maxMinutes {
-		y.add(start.Add(time.Duration(i)*time.Minute), Minute{Requests: 1})
+		c.tally.add(start.Add(time.Duration(i)*time.Minute), Minute{Requests: 1})
 	}
-	s := y.stats()
+	s := c.Stats()
 	if len(s.Minutes) != maxMinutes || s.Minutes[0].Start != start.Add(48*time.Hour) || s.Requests != 3*maxMinutes {
 		t.Errorf("%d minutes from %v, %d requests", len(s.Minutes), s.Minutes[0].Start, s.Requests)
 	}
