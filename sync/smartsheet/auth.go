@@ -22,8 +22,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// OAuth2 is where access tokens come from that do not last: Smartsheet gives a new
-// one, and a new refresh token, for each refresh token (POST /token).
+// OAuth2 is where access tokens come from: Smartsheet gives one, and a new refresh token,
+// for each refresh token (POST /token).
 type OAuth2 struct {
 	ClientID         string
 	ClientSecret     string
@@ -96,8 +96,8 @@ func (a *auth) expired(token string, code int) bool {
 	return true
 }
 
-// renew refreshes the access token, or takes the one that another process has got
-// meanwhile. The new refresh token is on the disk before the new access token is used.
+// renew refreshes the access token, or takes the one that another process got. The new
+// refresh token is on the disk before the new access token is used.
 func (a *auth) renew(ctx context.Context) error {
 	refresh, err := a.file.read()
 	if err != nil {

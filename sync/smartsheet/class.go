@@ -146,8 +146,7 @@ func (e *Error) own() cause {
 	return cause{everybodys: callSupport}
 }
 
-// connectionCause is for calls without an answer. A server that cannot be verified or
-// reached, or a name that does not exist, stays so for every other call.
+// connectionCause is for calls without an answer. Some causes are the same for every call.
 func connectionCause(err error) cause {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
@@ -161,8 +160,7 @@ func connectionCause(err error) cause {
 	return cause{class: Retryable, hint: "retry by itself: the connection failed; the next run tries again"}
 }
 
-// forCall is what e means for its own call: a connection that could not be made is tried
-// again before it stops the run, and so is a refresh of the token.
+// forCall is e's class for its own call, which tries again before it stops the run.
 func (e *Error) forCall() Class {
 	c := e.own().class
 	if again := dialFailed(e.Err) && !unresolvable(e.Err) && !errors.Is(e.Err, errProxy); c == Stop && e.Status == 0 && again {
@@ -185,8 +183,7 @@ func (e *Error) unknown() bool {
 	return e.Status < 300
 }
 
-// dialFailed reports whether there was no connection, to the server or the proxy
-// before it, or one whose ends agree on no TLS: what is true of one call is true of all.
+// dialFailed reports whether there was no connection, or one whose ends agree on no TLS.
 func dialFailed(err error) bool {
 	o, ok := errors.AsType[*net.OpError](err)
 	return ok && slices.Contains([]string{"dial", "proxyconnect", "remote error", "local error"}, o.Op)
@@ -197,9 +194,8 @@ func unresolvable(err error) bool {
 	return ok && d.IsNotFound
 }
 
-// firstRefused is how many different people may be refused for the same reason while
-// nobody got through; rowRefused is how many in a row after somebody did. Then it is not
-// about them.
+// So many different people may be refused for the same reason while nobody got through,
+// and in a row after somebody did. Then it is not about them.
 const firstRefused, rowRefused = 5, 50
 
 // Refusals finds out whether uploads are refused because of the person or the photo, or of

@@ -1,7 +1,6 @@
 // Package smartsheet is the client for the few calls of the Smartsheet API 2.0
-// that photosync needs: who the token belongs to, finding users, and setting a
-// profile image. Every attempt of every call takes its share of one quota, and
-// one pause after a 429 answer holds for all callers.
+// that photosync needs: who the token belongs to, finding users, and setting a profile
+// image. All attempts of all calls share one quota and the pauses after 429 answers.
 //
 // Reference: https://developers.smartsheet.com/api/smartsheet/openapi
 package smartsheet
@@ -143,8 +142,7 @@ func (l labelled) RoundTrip(r *http.Request) (*http.Response, error) {
 	return o.Transport.RoundTrip(r)
 }
 
-// errRedirect is why a redirect is not followed: it could carry the token elsewhere, and
-// an upload that follows one may become a GET.
+// errRedirect is a redirect: it could carry the token elsewhere, and make an upload a GET.
 var errRedirect = errors.New("refused a redirect")
 
 func refuseRedirect(req *http.Request, _ []*http.Request) error {
@@ -162,7 +160,6 @@ func (c *Client) Close() { (&http.Client{Transport: c.o.Transport}).CloseIdleCon
 const (
 	maxAnswerBytes = 8 << 20
 	// slowest is how many bytes a second a line must carry for an upload not to be cut.
-	// When the last byte leaves this machine is not known: the system buffers them.
 	slowest = 16 << 10
 	// maxThrottled is how often the quota may send a call back. It ends calls that never pass.
 	maxThrottled = 60
@@ -306,8 +303,7 @@ func (c *Client) attempt(ctx context.Context, q call, read func(gjson.Result) er
 	return retryAfter(resp.Header.Get("Retry-After"), time.Now()), e
 }
 
-// exchange bounds one exchange in time. An upload on the wire outlives ctx by
-// Grace: its answer says whether the picture arrived.
+// exchange bounds an exchange in time. An upload outlives ctx, for the sake of its answer.
 func (c *Client) exchange(ctx context.Context, q call) (context.Context, func()) {
 	limit := c.o.Timeout + time.Duration(len(q.body))*time.Second/slowest
 	if !q.upload || c.o.Grace <= 0 {
@@ -325,8 +321,7 @@ func (c *Client) exchange(ctx context.Context, q call) (context.Context, func())
 	return x, func() { stop(); cancel() }
 }
 
-// transportCause drops the method and URL that *url.Error repeats, and names a
-// timeout for what it is.
+// transportCause drops the method and URL that *url.Error repeats, and names a timeout.
 func transportCause(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
 		return fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
@@ -337,8 +332,7 @@ func transportCause(ctx context.Context, err error) error {
 	return err
 }
 
-// retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): seconds or
-// a date, at most a quarter of an hour. 0: it does not say.
+// retryAfter reads the header (RFC 9110, 10.2.3), up to a quarter of an hour. 0: no time.
 func retryAfter(h string, now time.Time) time.Duration {
 	var d time.Duration
 	if s, err := strconv.ParseUint(strings.TrimSpace(h), 10, 31); err == nil {

@@ -16,12 +16,9 @@ import (
 
 const (
 	quotaWindow = time.Minute // that the quota counts in
-	// headroom below the nominal quota keeps clock skew and jitter on the way from
-	// turning into 429 answers.
-	headroom = 0.995
-	// A rate that held for a while is raised a little, to see whether the other clients of
-	// the token still take their share. Where they do, the next try comes after twice the
-	// time.
+	headroom    = 0.995       // of the quota, so that jitter on the way makes no 429 answers
+	// A rate that held for a while is raised a little: do other clients of the token still
+	// take their share? Where they do, the next try comes after twice the time.
 	firstHold, lastHold = 2 * quotaWindow, 32 * quotaWindow
 	enough              = 10 // units let through that show the share of the quota
 )
@@ -93,22 +90,17 @@ func (g *gate) pass(ctx context.Context, q call) (ticket, *Error) {
 		if !q.before.IsZero() && time.Now().After(q.before) {
 			return ticket{}, &Error{Op: q.op, Err: ErrTooLate}
 		}
-		if t, open := g.enter(q); open { // else a pause began while waiting for quota
+		g.mu.Lock()
+		open := !time.Now().Before(g.until) && g.probe == nil && !g.outage.over
+		if open && g.first {
+			g.first, g.probe = false, make(chan struct{})
+		}
+		t := ticket{q, g.epoch, g.probe}
+		g.mu.Unlock()
+		if open { // else a pause began while waiting for quota
 			return t, nil
 		}
 	}
-}
-
-func (g *gate) enter(q call) (t ticket, open bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if time.Now().Before(g.until) || g.probe != nil || g.outage.over {
-		return ticket{}, false
-	}
-	if g.first {
-		g.first, g.probe = false, make(chan struct{})
-	}
-	return ticket{q, g.epoch, g.probe}, true
 }
 
 // answered takes note of what became of t's request, and of when the server asks to come
@@ -232,9 +224,8 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 	return context.Cause(ctx)
 }
 
-// outageAfter is how many different calls have to fail in a row, each because the server
-// or the connection could not, before that counts as an outage. A call that fails again
-// and again alone may be at fault itself.
+// outageAfter is how many different calls have to fail in a row before that counts as an
+// outage. A call that fails again and again alone may be at fault itself.
 const outageAfter = 3
 
 // longestPause is between two attempts in an outage: a day of it is 300 requests.
@@ -243,8 +234,7 @@ const longestPause = 5 * time.Minute
 // errOutage is why a call is given up, or not begun, in an outage that lasted too long.
 var errOutage = errors.New("Smartsheet serves nobody now")
 
-// outage is a time in which the server fails whatever call comes. All callers pause
-// then, and one call at a time finds out whether it is over, ever more seldom.
+// outage is a time in which every call fails: one at a time finds out whether it is over.
 type outage struct {
 	limit time.Duration // after which every call is given up
 

@@ -35,8 +35,7 @@ type Login struct {
 // scopes are what the calls of this package need.
 const scopes = "ADMIN_USERS READ_USERS WRITE_SHEETS"
 
-// Run waits until somebody allowed or refused it, or ctx ends. The file of the refresh
-// token is made first, so that no token is lost for want of a place.
+// Run waits until somebody allowed or refused it, or ctx ends.
 func (l Login) Run(ctx context.Context) error {
 	path := l.OAuth2.RefreshTokenFile
 	name, hint := path, "with --replace a new refresh token takes the place of the one in it"

@@ -125,8 +125,8 @@ func parseUpload(v gjson.Result, clean func(string) string) (UploadResult, error
 	return r, fmt.Errorf("%w: message %q, resultCode %d, %d failed items", ErrContradiction, r.Message, *r.ResultCode, len(r.FailedItems))
 }
 
-// ImageURLs returns temporary addresses of pictures by image id (POST /imageurls, one
-// call). Ids without one are missing. Whoever knows such an address can see the picture.
+// ImageURLs returns temporary addresses by image id (POST /imageurls, one call). Whoever
+// knows such an address can see the picture.
 func (c *Client) ImageURLs(ctx context.Context, ids []string) (map[string]string, error) {
 	ask := make([]map[string]string, len(ids))
 	for i, id := range ids {

@@ -49,8 +49,7 @@ type Me struct {
 	AccountName string
 }
 
-// get makes a call that only asks, and hands the answer to read. With fixed, its path is
-// always there: a 404 answer says that the address is not that of the API.
+// get asks, and hands the answer to read. A fixed path is always there in the API.
 func (c *Client) get(ctx context.Context, path, op string, fixed bool, read func(gjson.Result) error) error {
 	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, units: 1}, read)
 	if e, ok := errors.AsType[*Error](err); ok && fixed && e.Status == http.StatusNotFound {
@@ -71,8 +70,7 @@ func (c *Client) Me(ctx context.Context) (me Me, err error) {
 	return me, err
 }
 
-// User asks for one user, alternate emails included (GET /users/{id}). NotFound
-// recognises that there is none with this id.
+// User asks for one user, alternate emails included (GET /users/{id}). See NotFound.
 func (c *Client) User(ctx context.Context, id int64) (u User, err error) {
 	err = c.get(ctx, fmt.Sprint("/users/", id), fmt.Sprint("ask for user ", id), false, func(v gjson.Result) error {
 		if u = userOf(v); u.ID != id {
@@ -205,8 +203,7 @@ func (c *Client) readPages(ctx context.Context, l *listing, filter string) error
 	}
 }
 
-// window is the page that shows the place from and, of those with at most so many users,
-// gets furthest.
+// window is the page of at most so many users that shows the place from and gets furthest.
 func window(from, most int) (number, size int) {
 	for s := most; s > 0; s-- {
 		if n := from/s + 1; n*s > number*size {
