@@ -38,12 +38,11 @@ type auth struct {
 	file     tokenFile
 	timeout  time.Duration
 	renewals string // hint where a new refresh token comes from
+	secrets  secrets
 
 	mu       sync.Mutex    // held while the token is refreshed
 	access   *oauth2.Token // nil: none yet
 	rejected string        // the last access token that Smartsheet refused
-
-	secrets secrets
 }
 
 func newAuth(o Options, client *http.Client) *auth {
@@ -230,10 +229,10 @@ func (t *tokenFile) locked(f func() error) error {
 		return err
 	}
 	defer lock.Close()
-	if err := keepOwner(lock, real); err != nil {
-		return err
+	if err = keepOwner(lock, real); err == nil {
+		err = f()
 	}
-	return f()
+	return err
 }
 
 // read returns the refresh token, and first finishes what a killed run began.

@@ -198,9 +198,8 @@ func unresolvable(err error) bool {
 // and in a row after somebody did. Then it is not about them.
 const firstRefused, rowRefused = 5, 50
 
-// Refusals finds out whether uploads are refused because of the person or the photo, or of
-// what is the same for everybody, such as a gateway on the way. The zero value is ready,
-// for one run; it is safe for concurrent use.
+// Refusals finds out whether uploads are refused because of the photo, or of what is the same
+// for everybody. The zero value is ready, for one run; it is safe for concurrent use.
 type Refusals struct {
 	mu      sync.Mutex
 	passed  []string               // content types with which somebody got through

@@ -25,6 +25,7 @@ import (
 	"unicode"
 
 	"github.com/tidwall/gjson"
+	"golang.org/x/time/rate"
 )
 
 // Roots are the API's addresses by region.
@@ -48,14 +49,12 @@ type Options struct {
 	AssumeUser        bool // send Assume-User with each upload
 
 	RequestsPerMinute int
-	UploadWeight      int // quota units that an upload takes; at least 1
-
-	Timeout     time.Duration // of one exchange, beyond the time that its body may take
-	MaxAttempts int           // of one call; at least 1
-	MaxWait     time.Duration // in backoff, of one call; pauses for quota do not count
-
-	Grace time.Duration   // for an upload on the wire to finish after its context is done
-	Abort <-chan struct{} // when closed, ends Grace at once
+	UploadWeight      int             // quota units that an upload takes; at least 1
+	Timeout           time.Duration   // of one exchange, beyond the time that its body may take
+	MaxAttempts       int             // of one call; at least 1
+	MaxWait           time.Duration   // in backoff, of one call; pauses for quota do not count
+	Grace             time.Duration   // for an upload on the wire to finish after its context is done
+	Abort             <-chan struct{} // when closed, ends Grace at once
 
 	// Observe, if set, is called for every failed attempt that is tried again.
 	Observe func(err *Error, attempt int, wait time.Duration)
@@ -119,7 +118,11 @@ func New(o Options) (*Client, error) {
 	}
 	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
 	o.UploadWeight, o.MaxAttempts = max(o.UploadWeight, 1), max(o.MaxAttempts, 1)
-	c := &Client{o: o, gate: newGate(o.RequestsPerMinute, o.UploadWeight, o.MaxWait)}
+	perSecond := float64(o.RequestsPerMinute) / 60 * headroom
+	c := &Client{o: o, gate: &gate{
+		limiter: rate.NewLimiter(rate.Limit(perSecond), o.UploadWeight), outage: outage{limit: o.MaxWait},
+		nominal: perSecond, rate: perSecond, hold: firstHold, since: time.Now(),
+	}}
 	c.http = &http.Client{Transport: labelled{c}, CheckRedirect: refuseRedirect}
 	c.auth = newAuth(o, c.http)
 	return c, nil
@@ -179,11 +182,10 @@ type call struct {
 
 // attempts is what a call went through so far.
 type attempts struct {
-	n       int
-	status  int      // HTTP, of the last one; 0: no answer
-	earlier []*Error // of those before the last
-	unknown bool     // one of them may have taken effect without saying so
-
+	n                 int
+	status            int           // HTTP, of the last one; 0: no answer
+	earlier           []*Error      // of those before the last
+	unknown           bool          // one of them may have taken effect without saying so
 	failed, throttled int           // those that the quota did not refuse, and that it did
 	waited            time.Duration // in backoff
 	token             string        // of the last one

@@ -48,8 +48,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Final reports whether the same picture would be refused again, if it is the picture
-// that is refused: a gateway may refuse all of them, with the same words (see Refusals).
+// Final reports whether the picture is refused, unless all of them are: see Refusals.
 func (e *Error) Final() bool { return e.own().class == ThisPhoto }
 
 // Hint says in one line what a human can do.
@@ -95,9 +94,8 @@ const maxMessage = 300
 
 func oneLine(text string) string { return foreign.Line(text, maxMessage) }
 
-// parse reads an answer; of one that is no JSON, nothing exists. Fields are read one by one:
-// another shape of what is not needed does not matter, such as that of alternateEmails,
-// about which the OpenAPI document and the SDKs differ.
+// parse reads an answer; of one that is no JSON, nothing exists. Fields are read one by one,
+// so that another shape of what is not needed does not matter.
 func parse(body []byte) gjson.Result {
 	if !gjson.ValidBytes(body) {
 		return gjson.Result{}

@@ -23,10 +23,9 @@ const (
 	enough              = 10 // units let through that show the share of the quota
 )
 
-// gate is what every attempt of every call passes: the quota of the token, spread
-// evenly over the minute, and the pauses that hold for all callers, after a 429 answer
-// or in an outage. After a pause one call goes first, as a probe; the others follow
-// when it had a good answer.
+// gate is what every attempt of every call passes: the quota of the token, spread evenly
+// over the minute, and the pauses for all callers, after a 429 answer or in an outage. After
+// a pause one call goes first, as a probe; the others follow when it had a good answer.
 type gate struct {
 	limiter *rate.Limiter
 	nominal float64 // units a second
@@ -38,22 +37,12 @@ type gate struct {
 	refused int           // probes in a row that had a 429 answer
 	epoch   int           // pauses so far: the answer to an older request says nothing new
 	outage  outage
-
-	rate   float64       // units a second, as the limiter has it
-	proven float64       // the rate before the last raise, which held; 0: none
-	hold   time.Duration // until the next raise
-	since  time.Time     // when rate was set, or the last pause ended
-	window time.Time     // begin of the minute that is counted
-	passed [2]float64    // units let through in it, and in the one before
-}
-
-// newGate returns a gate. limit is how long an outage may last.
-func newGate(requestsPerMinute, burst int, limit time.Duration) *gate {
-	perSecond := float64(requestsPerMinute) / 60 * headroom
-	return &gate{
-		limiter: rate.NewLimiter(rate.Limit(perSecond), burst), outage: outage{limit: limit},
-		nominal: perSecond, rate: perSecond, hold: firstHold, since: time.Now(),
-	}
+	rate    float64       // units a second, as the limiter has it
+	proven  float64       // the rate before the last raise, which held; 0: none
+	hold    time.Duration // until the next raise
+	since   time.Time     // when rate was set, or the last pause ended
+	window  time.Time     // begin of the minute that is counted
+	passed  [2]float64    // units let through in it, and in the one before
 }
 
 // ticket is the right to send one request of a call; its answer goes to gate.answered.
@@ -228,16 +217,14 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 // outage. A call that fails again and again alone may be at fault itself.
 const outageAfter = 3
 
-// longestPause is between two attempts in an outage: a day of it is 300 requests.
-const longestPause = 5 * time.Minute
+const longestPause = 5 * time.Minute // in an outage: a day of it is 300 requests
 
 // errOutage is why a call is given up, or not begun, in an outage that lasted too long.
 var errOutage = errors.New("Smartsheet serves nobody now")
 
 // outage is a time in which every call fails: one at a time finds out whether it is over.
 type outage struct {
-	limit time.Duration // after which every call is given up
-
+	limit  time.Duration   // after which every call is given up
 	failed map[string]bool // paths of calls that failed, since one had an answer
 	since  time.Time       // the first of them
 	pauses int             // before an attempt of one call

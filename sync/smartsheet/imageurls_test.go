@@ -47,8 +47,8 @@ func TestPicture(t *testing.T) {
 		"bad address":        {"https", "https://%zz", 200, "bytes", nil, false, false},
 		"missing":            {"https", "https:" + path, 404, "", nil, true, false},
 		"redirect":           {"https", "https:" + path, 302, "", nil, true, false},
-		"too long":           {"https", "https:" + path, 200, strings.Repeat("x", maxPicture+1), nil, true, false},
-		"as long as allowed": {"https", "https:" + path, 200, strings.Repeat("x", maxPicture), nil, true, true},
+		"too long":           {"https", "https:" + path, 200, strings.Repeat("x", maxAnswerBytes+1), nil, true, false},
+		"as long as allowed": {"https", "https:" + path, 200, strings.Repeat("x", maxAnswerBytes), nil, true, true},
 		"no connection":      {"https", "https:" + path, 0, "", errors.New("refused"), true, false},
 	} {
 		t.Run(name, func(t *testing.T) {

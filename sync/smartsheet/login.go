@@ -32,9 +32,6 @@ type Login struct {
 	Pasted    <-chan string     // addresses that the browser of another machine ended at; may be nil
 }
 
-// scopes are what the calls of this package need.
-const scopes = "ADMIN_USERS READ_USERS WRITE_SHEETS"
-
 // Run waits until somebody allowed or refused it, or ctx ends.
 func (l Login) Run(ctx context.Context) error {
 	path := l.OAuth2.RefreshTokenFile
@@ -53,7 +50,7 @@ func (l Login) Run(ctx context.Context) error {
 	client := &http.Client{Transport: l.Transport, CheckRedirect: refuseRedirect}
 	a := newAuth(Options{BaseURL: strings.TrimRight(l.BaseURL, "/"), OAuth2: &l.OAuth2, Timeout: l.Timeout}, client)
 	a.renewals = "try again: a code is good once, and for ten minutes"
-	a.exchange.RedirectURL, a.exchange.Scopes = l.Redirect, strings.Fields(scopes)
+	a.exchange.RedirectURL, a.exchange.Scopes = l.Redirect, []string{"ADMIN_USERS", "READ_USERS", "WRITE_SHEETS"}
 	a.exchange.Endpoint.AuthURL = authorizePage(l.BaseURL)
 	verifier, state := oauth2.GenerateVerifier(), rand.Text()
 	code, err := l.code(ctx, state, a.exchange.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier)))

@@ -27,11 +27,9 @@ type UploadResult struct {
 	Attempts   int
 	Earlier    []*Error // the attempts that failed before the last one
 	HTTPStatus int      // of the last attempt; 0: no answer
-
 	// Unknown: some attempt may have put the picture there although no answer says so. Only
 	// a look at the user shows what is there.
-	Unknown bool
-
+	Unknown     bool
 	Message     string // SUCCESS, PARTIAL_SUCCESS, or whatever came
 	ResultCode  *int   // nil: none came
 	RefID       string
@@ -148,9 +146,6 @@ func (c *Client) ImageURLs(ctx context.Context, ids []string) (map[string]string
 	return urls, err
 }
 
-// maxPicture bounds the bytes of a picture from Smartsheet.
-const maxPicture = 8 << 20
-
 // Picture fetches a picture from an address that ImageURLs gave, without the token and
 // with one attempt. Plain http is for a Smartsheet that is itself reached by http.
 func (c *Client) Picture(ctx context.Context, address string) ([]byte, error) {
@@ -165,8 +160,8 @@ func (c *Client) Picture(ctx context.Context, address string) ([]byte, error) {
 		return nil, fmt.Errorf("fetch a picture: %w", transportCause(ctx, err))
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxPicture+1))
-	if err == nil && (resp.StatusCode != http.StatusOK || len(data) > maxPicture) {
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
+	if err == nil && (resp.StatusCode != http.StatusOK || len(data) > maxAnswerBytes) {
 		err = fmt.Errorf("fetch a picture: status %d, %d bytes", resp.StatusCode, len(data))
 	}
 	return data, err

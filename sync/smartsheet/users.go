@@ -24,7 +24,6 @@ type User struct {
 	ImageID         string           // profileImage.imageId; empty: no picture
 	IsInternal      *bool            // of the token's own organisation; nil: not shown
 	AlternateEmails []AlternateEmail // only from Client.User and Client.Me
-
 	// Unusable says why this entry of a list cannot be used; empty: it can. Who is looked
 	// for may be behind it: they are not to be called "not in Smartsheet".
 	Unusable string
@@ -90,8 +89,7 @@ func (c *Client) Users(ctx context.Context, each func(User) error) error {
 	return c.list(ctx, &listing{each: each, seen: map[int64]int{}}, "")
 }
 
-// worthAsking is from how many email filters on one call more is worth knowing whether a
-// list of everyone takes fewer.
+// From so many email filters on, one call more shows whether a list of everyone takes fewer.
 const worthAsking = 10
 
 // UsersByEmail calls each, once, for the users with the given addresses, and perhaps for
@@ -112,21 +110,20 @@ func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(Us
 	}
 	for _, f := range filters {
 		err := c.list(ctx, l, f)
-		e, ok := errors.AsType[*Error](err)
-		switch {
 		// Refused are its value (an invalid parameter) and the length of the URL; a total
 		// may be that of everyone.
-		case ok && (errors.Is(err, errNotWhole) || e.Status == http.StatusBadRequest && e.Code == codeParameter || e.Status == http.StatusRequestURITooLong):
+		if e, ok := errors.AsType[*Error](err); ok && (errors.Is(err, errNotWhole) ||
+			e.Status == http.StatusBadRequest && e.Code == codeParameter || e.Status == http.StatusRequestURITooLong) {
 			return true, c.list(ctx, l, "")
-		case err != nil:
+		}
+		if err != nil {
 			return false, err
 		}
 	}
 	return false, nil
 }
 
-// maxFilterBytes keeps the whole URL below 6 KB, which gateways take.
-const maxFilterBytes = 6<<10 - 256
+const maxFilterBytes = 6<<10 - 256 // keeps the whole URL below 6 KB, which gateways take
 
 // unfit reports whether an address may not stand in a value of email=.
 func unfit(email string) bool {
@@ -163,10 +160,7 @@ const (
 	maxIdle  = 2    // pages in a row without anybody new, while there should be more
 )
 
-var (
-	errTooLong  = errors.New("the list is longer than wanted")
-	errNotWhole = errors.New("the list is not whole")
-)
+var errTooLong, errNotWhole = errors.New("the list is longer than wanted"), errors.New("the list is not whole")
 
 // listing is a list of users that is being read, perhaps in several passes.
 type listing struct {
@@ -295,7 +289,6 @@ type entry struct {
 	key int64
 }
 
-// seed is of the keys of users without an id.
 var seed = maphash.MakeSeed()
 
 func (c *Client) page(ctx context.Context, filter string, number, size int) (p page, err error) {
