@@ -110,8 +110,7 @@ func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(Us
 	}
 	for _, f := range filters {
 		err := c.list(ctx, l, f)
-		// Refused are its value (an invalid parameter) and the length of the URL; a total
-		// may be that of everyone.
+		// Refused are its value and the length of the URL; a total may be that of everyone.
 		if e, ok := errors.AsType[*Error](err); ok && (errors.Is(err, errNotWhole) ||
 			e.Status == http.StatusBadRequest && e.Code == codeParameter || e.Status == http.StatusRequestURITooLong) {
 			return true, c.list(ctx, l, "")
@@ -219,8 +218,7 @@ type pass struct {
 	idle  int // pages in a row with nobody new; below 0: pages that are known to be such
 }
 
-// take adds p, and reports whether the list ends with it. Else the next page begins where
-// p ends, or earlier.
+// take adds p, and reports whether the list ends with it.
 func (w *pass) take(p page) (over bool, err error) {
 	fresh, n := len(p.users), min(len(p.users), p.size)
 	for _, x := range p.users {
@@ -233,7 +231,9 @@ func (w *pass) take(p page) (over bool, err error) {
 			return true, w.notWhole()
 		}
 		w.back = 2*w.back + w.size/8 + 1
-		w.idle = -w.back / w.size
+		if n > 0 { // else the list may end before
+			w.idle = -w.back / w.size
+		}
 		return false, nil
 	}
 	for _, x := range p.users {
@@ -248,14 +248,14 @@ func (w *pass) take(p page) (over bool, err error) {
 	if p.start == 0 && n < p.size {
 		w.size = max(n, 1) // the server gives no more
 	}
-	if w.back = min(w.back, w.size/8); p.start+p.size <= w.read { // it began so early that it could not show more
+	early := p.start+p.size <= w.read // so that it could not show more
+	if w.back = min(w.back, w.size/8); early {
 		w.back = 0
-	}
-	if w.idle++; fresh > 0 {
+	} else if w.idle++; fresh > 0 {
 		w.idle = 0
 	}
 	w.read, w.users = p.start+n, w.users+fresh
-	pages, over := w.read/w.size+1, n == 0 || w.idle > 0
+	pages, over := w.read/w.size+1, n == 0 || w.idle > 1 || w.idle > 0 && (n < p.size || w.gaps == 0)
 	if p.total > 0 {
 		w.least = min(cmp.Or(w.least, p.total), p.total)
 		pages, over = (p.total+w.size-1)/w.size, n == 0 || w.read >= p.total || w.idle > maxIdle

@@ -224,6 +224,54 @@ func TestUsersChangingBetweenPages(t *testing.T) {
 	}
 }
 
+// Whoever is there from the first page to the last is listed once, or the list is an error,
+// however many join and leave at random places between two pages.
+func TestUsersComeAndGo(t *testing.T) {
+	client := func(d *directory) *Client { return d.client(t) }
+	rapid.Check(t, func(t *rapid.T) {
+		d := &directory{
+			ids:           people(rapid.IntRange(0, 120).Draw(t, "users")),
+			pageCap:       rapid.IntRange(8, 30).Draw(t, "cap"),
+			totalsUnknown: rapid.Bool().Draw(t, "totals unknown"),
+			repeatLast:    rapid.Bool().Draw(t, "last page repeated"),
+		}
+		stay := map[int64]bool{}
+		for _, id := range d.ids {
+			stay[id] = true
+		}
+		next := int64(1)
+		d.between = func(d *directory, _ int) {
+			if rapid.IntRange(0, 3).Draw(t, "changes") > 0 || d.requests > 300 {
+				return
+			}
+			for range rapid.IntRange(0, 12).Draw(t, "leave") {
+				if len(d.ids) > 0 {
+					i := rapid.IntRange(0, len(d.ids)-1).Draw(t, "who")
+					delete(stay, d.ids[i])
+					d.ids = slices.Delete(slices.Clone(d.ids), i, i+1)
+				}
+			}
+			if rapid.Bool().Draw(t, "joins at the end") {
+				d.ids = append(slices.Clone(d.ids), next)
+				next++
+			}
+		}
+		seen := map[int64]int{}
+		err := client(d).Users(t.Context(), func(u User) error { seen[u.ID]++; return nil })
+		if err != nil {
+			return // and nobody is taken for missing
+		}
+		for id := range stay {
+			if seen[id] != 1 {
+				t.Fatalf("user %d of %d was seen %d times", id-testID, len(d.ids), seen[id])
+			}
+		}
+		if d.requests > 300 {
+			t.Fatalf("%d calls", d.requests)
+		}
+	})
+}
+
 // A list that ends before the total that it names is read once more, and is an error
 // when it does so again: nobody is missing because of it.
 func TestUsersShortOfTheTotal(t *testing.T) {
