@@ -228,8 +228,7 @@ func (it *Item) NeedsAttention() bool {
 	return it.Unverified || it.Outcome == "skipped" && (it.Reason == string(outcome.Ambiguous) || it.Reason == string(outcome.Hidden))
 }
 
-// Skip counts n people who are skipped for one reason and have no items of their
-// own.
+// Skip counts n people who are skipped for one reason and have no items.
 func (r *Report) Skip(reason string, n int) {
 	if n > 0 {
 		r.Totals.Skipped += n

@@ -80,18 +80,15 @@ func bar(t Totals) []segment {
 
 func facts(r *Report) []fact {
 	t := r.Totals
-	fs := []fact{
+	return []fact{
 		{"Run", r.RunID}, {"Result", strings.ReplaceAll(r.Result, "_", " ")},
 		{"Exit code", strings.TrimSuffix(fmt.Sprintf("%d: %s", r.ExitCode, exitWords[r.ExitCode]), ": ")},
 		{"Began", timeText(r.StartedAt)}, {"Ended", timeText(r.FinishedAt)},
 		{"People in the sources", Number(t.People)}, {"Plan", cmp.Or(r.PlanID, "none")}, {"photosync", r.Version},
 		{"Requests to Smartsheet", Number(t.Requests)}, {"Retried", Number(t.Retries)}, {"Rate-limited", Number(t.RateLimited)},
 		{"Waited for quota", Duration(time.Duration(t.QuotaWaitMS) * time.Millisecond)}, {"Sent", Size(t.BytesUploaded)},
+		{"Left to do takes", Duration(time.Duration(t.ETA) * time.Second)},
 	}
-	if t.ETA > 0 {
-		fs = append(fs, fact{"Left to do takes", Duration(time.Duration(t.ETA) * time.Second)})
-	}
-	return fs
 }
 
 // thumb is the small picture of an item, if it is one and nothing else: the page

@@ -77,9 +77,6 @@ func (r *Report) Mood() string {
 	return "good"
 }
 
-// Preview reports whether the run only shows what a sync would do.
-func (r *Report) Preview() bool { return r.Mode == "plan" }
-
 func (r *Report) planVerdict(planned, attention int) string {
 	s := "A sync would upload nothing"
 	if planned > 0 {

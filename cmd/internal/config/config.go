@@ -194,9 +194,8 @@ const redacted = "[redacted]"
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
-// Format, which all verbs of fmt use, String and MarshalText redact.
+// Format, which all verbs of fmt use, and MarshalText redact.
 func (s Secret) Format(f fmt.State, _ rune)   { fmt.Fprint(f, redacted) }
-func (s Secret) String() string               { return redacted }
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Duration is written like 30s, 5m, 1h30m or 1d, also with spaces.

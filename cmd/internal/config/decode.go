@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 )
@@ -35,7 +36,6 @@ func (d *decoder) fault(key, message, instead string) {
 	d.add(Fault{Key: key, Message: message, Instead: instead})
 }
 
-// missing adds a key that must be there.
 func (d *decoder) missing(key, message, instead string) {
 	if !d.torn && !slices.ContainsFunc(d.meant, func(m string) bool { return within(key, m) }) {
 		d.fault(key, message, instead)
@@ -44,7 +44,7 @@ func (d *decoder) missing(key, message, instead string) {
 
 // wrong is like fault, with the line in which another value replaces the wrong one.
 func (d *decoder) wrong(key, message, instead, value, by string) {
-	d.add(Fault{Key: key, Message: message, Instead: instead, correct: replaceAfter(d.line(key), leaf(key), value, by)})
+	d.add(Fault{Key: key, Message: message, Instead: instead, correct: replaceAfter(d.at(d.places[key].line), leaf(key), value, by)})
 }
 
 // add completes a fault with its place, if it has none. What follows from another fault is
@@ -98,22 +98,21 @@ func (d *decoder) decode(data []byte) *Fault {
 	return nil
 }
 
-// value decodes node, found under key, into v.
 func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
-	if t := node.GetToken(); key != "" && t != nil && d.places[key].line == 0 {
-		d.places[key] = place{t.Position.Line, t.Position.Column}
+	if at := node.GetToken().Position; key != "" && d.places[key].line == 0 {
+		d.places[key] = place{at.Line, at.Column}
 	}
 	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
 	switch kind := v.Kind(); node.(type) {
 	case *ast.NullNode: // as if the key were not there
 		defer delete(d.places, key)
-		if head, colour, found := strings.Cut(d.line(key), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour {
+		if head, colour, found := strings.Cut(d.at(d.places[key].line), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour {
 			d.add(Fault{Key: key, Message: "# begins a comment", Instead: quoteIt, correct: head + "background: " + quoted("#"+colour)})
 		}
 	case *ast.TagNode, *ast.AnchorNode, *ast.AliasNode:
 		f := Fault{Key: key}
 		d.torn = true
-		d.slip(&f, d.lineOf(node), meaning)
+		d.slip(&f, node.GetToken().Position.Line, meaning)
 		if f.Message, f.Instead = meaning, quoteIt; kind == reflect.Struct || kind == reflect.Map {
 			f.Instead, f.correct = "remove it", ""
 		}
@@ -125,32 +124,44 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 		case kind == reflect.Slice:
 			d.list(node, v, key)
 		case kind == reflect.Map:
-			d.table(node, v, key)
+			if err := yaml.NodeToValue(node, v.Addr().Interface()); err != nil {
+				d.fault(key, "want keys with one value each", "like {corp.local: example.com}")
+			}
 		default:
 			d.scalar(node, v, key)
 		}
 	}
 }
 
-func (d *decoder) line(key string) string {
-	if n := d.places[key].line; n > 0 && n <= len(d.lines) {
-		return d.lines[n-1]
+// at is line n; empty if there is none.
+func (d *decoder) at(n int) string {
+	if n < 1 || n > len(d.lines) {
+		return ""
 	}
-	return ""
+	return d.lines[n-1]
 }
 
 func (d *decoder) structure(node ast.Node, v reflect.Value, key string) {
+	mapping, ok := node.(*ast.MappingNode)
+	if !ok {
+		f, line := Fault{Key: key, Message: "want keys with values here"}, node.GetToken().Position.Line
+		if _, scalar := scalarText(node); !(scalar && d.slip(&f, line, "")) && key == "" {
+			f.Line, f.Column = line, 1
+		}
+		d.add(f)
+		return
+	}
 	known := keys(v.Type())
-	d.pairs(node, key, func(name string, kv *ast.MappingValueNode) {
-		full := below(key, name)
-		at := kv.Key.GetToken().Position
-		d.places[full] = place{at.Line, at.Column}
-		if i := slices.Index(known, name); i >= 0 {
+	for _, kv := range mapping.Values {
+		token := kv.Key.GetToken()
+		full := below(key, token.Value)
+		d.places[full] = place{token.Position.Line, token.Position.Column}
+		if i := slices.Index(known, token.Value); i >= 0 {
 			d.value(kv.Value, v.Field(i), full)
 		} else {
-			d.unknown(full, name, key, known)
+			d.unknown(full, token.Value, key, known)
 		}
-	})
+	}
 }
 
 // unknown adds the fault of a key that does not exist. It shows only a key that is like
@@ -164,7 +175,7 @@ func (d *decoder) unknown(full, name, parent string, known []string) {
 		f.Instead = rules().Secrets[name]
 	case meant != "":
 		d.meant = append(d.meant, below(parent, meant))
-		f.Instead, f.correct = fmt.Sprintf("did you mean %q?", meant), strings.Replace(d.line(full), name, meant, 1)
+		f.Instead, f.correct = fmt.Sprintf("did you mean %q?", meant), strings.Replace(d.at(d.places[full].line), name, meant, 1)
 	case len(elsewhere) > 0:
 		f.Instead = "its place is " + strings.Join(elsewhere, " or ")
 	default:
@@ -197,31 +208,6 @@ func (d *decoder) list(node ast.Node, v reflect.Value, key string) {
 	v.Set(reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values)))
 	for i, n := range seq.Values {
 		d.value(n, v.Index(i), fmt.Sprintf("%s[%d]", key, i))
-	}
-}
-
-// table decodes a map of texts.
-func (d *decoder) table(node ast.Node, v reflect.Value, key string) {
-	out := map[string]string{}
-	d.pairs(node, key, func(name string, kv *ast.MappingValueNode) {
-		text, ok := scalarText(kv.Value)
-		if !ok {
-			d.fault(key, "want one value for each key here", "like {corp.local: example.com}")
-		}
-		out[name] = text
-	})
-	v.Set(reflect.ValueOf(out))
-}
-
-// pairs calls f for every key of a mapping.
-func (d *decoder) pairs(node ast.Node, key string, f func(name string, kv *ast.MappingValueNode)) {
-	mapping, ok := node.(*ast.MappingNode)
-	if !ok {
-		d.notKeys(node, key)
-		return
-	}
-	for _, kv := range mapping.Values {
-		f(kv.Key.GetToken().Value, kv)
 	}
 }
 

@@ -68,10 +68,10 @@ func (e *Error) Hint() string {
 func (d *decoder) excerpts() {
 	for i := range d.faults {
 		f := &d.faults[i]
-		if f.Line < 1 || f.Line > len(d.lines) {
+		line := []rune(uncommented(d.at(f.Line)))
+		if len(line) == 0 {
 			continue
 		}
-		line := []rune(uncommented(d.lines[f.Line-1]))
 		shown := redactor(string(line), leaf(f.Key))
 		caret := len([]rune(shown(string(line[:min(f.Column-1, len(line))]))))
 		f.Excerpt = fmt.Sprintf("%6d | %s\n%6s | %s^\n", f.Line, shown(string(line)), "", strings.Repeat(" ", caret))
@@ -157,10 +157,7 @@ const (
 
 // slip completes a fault if line n has one of the slips, or one with a certain cause.
 func (d *decoder) slip(f *Fault, n int, cause string) bool {
-	if n < 1 || n > len(d.lines) {
-		return false
-	}
-	line := uncommented(d.lines[n-1]) // with the comment, if a quote is not closed
+	line := uncommented(d.at(n)) // with the comment, if a quote is not closed
 	for _, s := range rules().Slips {
 		if cause != "" && cause != s.Cause {
 			continue
@@ -208,7 +205,7 @@ func (d *decoder) slipBefore(f *Fault) bool {
 		if d.slip(f, n, "") {
 			return true
 		}
-		if uncommented(d.lines[n-1]) != "" {
+		if uncommented(d.at(n)) != "" {
 			tries--
 		}
 	}
@@ -232,7 +229,7 @@ func quoted(v string) string {
 
 // notList is the fault of one value, or of keys, where a list is wanted.
 func (d *decoder) notList(node ast.Node, key string) {
-	f, n := Fault{Key: key, Message: "want a list", Instead: "like [a, b]"}, d.lineOf(node)
+	f, n := Fault{Key: key, Message: "want a list", Instead: "like [a, b]"}, node.GetToken().Position.Line
 	text, scalar := scalarText(node)
 	switch {
 	case scalar && d.slip(&f, n, "a - needs a space after it"):
@@ -241,30 +238,13 @@ func (d *decoder) notList(node ast.Node, key string) {
 		if strings.ContainsAny(text, "[]{}'\"*&!%@`=") {
 			by = quoted(text)
 		}
-		f.correct = replaceAfter(d.line(key), leaf(key), text, "["+by+"]")
-	case n > d.places[key].line && n <= len(d.lines):
-		line := uncommented(d.lines[n-1])
+		f.correct = replaceAfter(d.at(d.places[key].line), leaf(key), text, "["+by+"]")
+	case n > d.places[key].line:
+		line := uncommented(d.at(n))
 		indent := len(line) - len(strings.TrimLeft(line, " "))
 		f.Line, f.Column, f.Instead, f.correct = n, indent+1, "a - before the first key of each", line[:indent]+"- "+line[indent:]
 	}
 	d.add(f)
-}
-
-// notKeys is the fault of one value, or of a list, where keys are wanted.
-func (d *decoder) notKeys(node ast.Node, key string) {
-	f := Fault{Key: key, Message: "want keys with values here"}
-	if _, scalar := scalarText(node); !(scalar && d.slip(&f, d.lineOf(node), "")) && key == "" {
-		f.Line, f.Column = d.lineOf(node), 1
-	}
-	d.add(f)
-}
-
-// lineOf is the line of a node; 0: it has none.
-func (d *decoder) lineOf(node ast.Node) int {
-	if t := node.GetToken(); t != nil && t.Position != nil {
-		return t.Position.Line
-	}
-	return 0
 }
 
 // replaceAfter is line with value, which follows key in it, replaced; empty if it does

@@ -78,11 +78,8 @@ func LoadSection(path, section string, env func(string) string) (*Config, error)
 func read(path string) (*decoder, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		hint := "check the path given with --config or PHOTOSYNC_CONFIG"
-		if errors.Is(err, fs.ErrPermission) {
-			hint = "give the user that runs photosync the right to read it"
-		}
-		return nil, &Error{Faults: []Fault{{Message: fmt.Sprintf("read configuration %q: %v", path, cause(err))}}, hint: hint}
+		return nil, &Error{Faults: []Fault{{Message: fmt.Sprintf("read configuration %q: %v", path, cause(err))}},
+			hint: "check the path given with --config or PHOTOSYNC_CONFIG, and that the user who runs photosync may read it"}
 	}
 	d := &decoder{path: path, places: map[string]place{}}
 	if f := d.decode(data); f != nil {
@@ -145,8 +142,7 @@ var (
 	start embed.FS
 )
 
-// Example returns a commented configuration file with every key. The one at the
-// root of the repository is a copy of it; embedding cannot reach up there.
+// Example returns a commented configuration file with every key. The one at the root is a copy.
 func Example() []byte { return slices.Clone(example) }
 
 // Start returns a short configuration for one kind of source, ad, openldap or folder,
@@ -163,7 +159,6 @@ func Start(kind string) ([]byte, error) {
 	return short, nil
 }
 
-// Schema returns a JSON Schema (draft 7, which editors know) of the configuration file. It
-// is made of the fields that the decoder fills, their defaults, the rules that the program
-// checks, and the comments of the example: go test -update writes it anew.
+// Schema returns a JSON Schema (draft 7, which editors know) of the configuration file:
+// go test -update makes it of the fields, the rules and the comments of the example.
 func Schema() []byte { return slices.Clone(schema) }

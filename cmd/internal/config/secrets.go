@@ -18,11 +18,9 @@ func (d *decoder) secrets(env func(string) string) {
 	s, none := &d.c.Smartsheet, "there is no Smartsheet token"
 	if s.OAuth2.Set() {
 		none = ""
-	}
-	s.Token = d.secret(env, "smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")
-	if s.OAuth2.Set() {
 		d.oauth2(env)
 	}
+	s.Token = d.secret(env, "smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")
 	for i := range d.c.Sources {
 		if src := &d.c.Sources[i]; src.Type == "ldap" && src.Auth == "simple" && src.BindDN != "" {
 			own := "LDAP_BIND_PASSWORD_" + regexp.MustCompile(`[^A-Z0-9]+`).ReplaceAllString(strings.ToUpper(src.Name), "_")
@@ -36,7 +34,7 @@ func (d *decoder) secrets(env func(string) string) {
 // is the client's business, which replaces it.
 func (d *decoder) oauth2(env func(string) string) {
 	const key = "smartsheet.oauth2"
-	if d.c.Smartsheet.Token != "" && d.c.Smartsheet.TokenFile == "" {
+	if env("SMARTSHEET_ACCESS_TOKEN") != "" && d.c.Smartsheet.TokenFile == "" {
 		d.fault(key, "does not go together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
 	}
 	d.clientSecret(env)

@@ -158,7 +158,7 @@ func (c *Console) numbers(r *report.Report) {
 		what += " (" + strings.Join(reasons, ", ") + ")"
 	}
 	c.line(10, "  people  %s: %s", report.Number(t.People), what)
-	if !r.Preview() {
+	if r.Mode != "plan" {
 		c.line(10, "  calls   %s to Smartsheet, %s retried, %s rate-limited; %s sent in %s", report.Number(t.Requests), report.Number(t.Retries),
 			report.Number(t.RateLimited), report.Size(t.BytesUploaded), report.Duration(r.FinishedAt.Sub(r.StartedAt)))
 	}
