@@ -37,7 +37,8 @@ func (p *People) match(entries []*entry) {
 	bySource := make([][]*entry, len(p.names))
 	reserved := map[string]*person{} // by key
 	for i, e := range entries {
-		if i > 0 && e.same(entries[i-1]) { // a place that changes under the listing may list it twice
+		if i > 0 && e.source == entries[i-1].source && e.ref().Name == entries[i-1].ref().Name && e.ref().Key == entries[i-1].ref().Key {
+			// A place that changes under the listing may list an entry twice.
 			e.person = nobody
 			continue
 		}
@@ -74,15 +75,11 @@ func (p *person) add(own []string, entries ...*entry) {
 
 // report records that an entry does not hold an address; holder nil: it is reserved.
 func (p *People) report(address string, loser, holder *entry, why Why) {
-	l := LostClaim{Address: address, Loser: p.claimant(loser), Why: why}
+	l := LostClaim{Address: address, Loser: Claimant{p.names[loser.source], loser.part(refName)}, Why: why}
 	if holder != nil {
-		l.Holder = p.claimant(holder)
+		l.Holder = Claimant{p.names[holder.source], holder.part(refName)}
 	}
 	p.lost = append(p.lost, l)
-}
-
-func (p *People) claimant(e *entry) Claimant {
-	return Claimant{Source: p.names[e.source], Ref: e.part(refName)}
 }
 
 // contest decides rule 4 for the entries of one source, and returns its people.
@@ -96,37 +93,33 @@ func (m *matching) contest(entries []*entry) (people []*person) {
 	}
 	left := map[*entry][]string{}
 	for _, a := range slices.Sorted(maps.Keys(owners)) {
-		winners, losers := m.winners(owners[a])
-		for _, e := range losers {
-			why := WhyOnly
-			if e.photo == Absent && winners[0].photo != Absent {
-				why = WhyNoPhoto
+		winners := m.winners(owners[a])
+		for _, e := range owners[a] {
+			switch {
+			case slices.Contains(winners, e):
+				left[e] = append(left[e], a)
+				winners[0].person.unite(e.person)
+			case e.photo == Absent && winners[0].photo != Absent:
+				m.report(a, e, winners[0], WhyNoPhoto)
+			default:
+				m.report(a, e, winners[0], WhyOnly)
 			}
-			m.report(a, e, winners[0], why)
-		}
-		for _, e := range winners {
-			left[e] = append(left[e], a)
-			winners[0].person.unite(e.person)
 		}
 	}
-	seen := map[*person]bool{}
 	for _, e := range entries {
-		m.own[e] = left[e]
-		if len(left[e]) == 0 {
+		if m.own[e] = left[e]; len(left[e]) == 0 {
 			e.person = nobody
 			continue
 		}
-		u := e.person
-		if !seen[u] {
-			seen[u] = true
-			u.ambiguous = len(u.entries) > 1
-			slices.SortFunc(u.entries, (*entry).compare)
-			people = append(people, u)
+		if e == e.person.entries[0] {
+			people = append(people, e.person)
 		}
-		u.own = append(u.own, left[e]...)
+		e.person.own = append(e.person.own, left[e]...)
 	}
 	for _, u := range people {
 		u.own, _ = Addresses(u.own, nil)
+		u.ambiguous = len(u.entries) > 1
+		slices.SortFunc(u.entries, (*entry).compare)
 	}
 	return people
 }
@@ -143,27 +136,19 @@ func (p *person) unite(o *person) {
 }
 
 // winners returns those of one source's owners of an address that do not lose it to
-// another one, and the rest.
-func (m *matching) winners(owners []*entry) (winners, losers []*entry) {
-	winners, losers = split(owners, func(e *entry) bool { return e.photo != Absent })
-	if len(winners) == 0 {
-		winners, losers = losers, nil
+// another one.
+func (m *matching) winners(owners []*entry) []*entry {
+	if may := only(owners, func(e *entry) bool { return e.photo != Absent }); len(may) > 0 {
+		owners = may
 	}
-	if only, others := split(winners, func(e *entry) bool { return len(m.own[e]) == 1 }); len(only) == 1 {
-		winners, losers = only, append(losers, others...)
+	if one := only(owners, func(e *entry) bool { return len(m.own[e]) == 1 }); len(one) == 1 {
+		return one
 	}
-	return winners, losers
+	return owners
 }
 
-func split(entries []*entry, is func(*entry) bool) (yes, no []*entry) {
-	for _, e := range entries {
-		if is(e) {
-			yes = append(yes, e)
-		} else {
-			no = append(no, e)
-		}
-	}
-	return yes, no
+func only(entries []*entry, is func(*entry) bool) []*entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return !is(e) })
 }
 
 // precedence decides rule 5: which of a source's people are people of the sources
@@ -175,9 +160,6 @@ func (m *matching) precedence(people []*person) {
 		for _, a := range u.own {
 			if h := m.holder[a]; h != nil && !slices.Contains(holders[i], h) {
 				holders[i] = append(holders[i], h)
-			}
-			if u.ambiguous && len(holders[i]) > 0 {
-				break // one is enough
 			}
 		}
 		if len(holders[i]) == 1 && !u.ambiguous {
@@ -208,23 +190,21 @@ func (m *matching) precedence(people []*person) {
 
 // rest takes from u what people of earlier sources hold. What is left is ambiguous.
 func (m *matching) rest(u *person, why Why) *person {
-	var own []string
-	var entries []*entry
+	rest, entries := &person{ambiguous: true}, []*entry(nil)
 	for _, e := range u.entries {
-		before := len(own)
+		before := len(rest.own)
 		for _, a := range m.own[e] {
 			if h := m.holder[a]; h != nil {
 				m.report(a, e, h.entries[0], why)
 			} else {
-				own = append(own, a)
+				rest.own = append(rest.own, a)
 			}
 		}
-		if e.person = nobody; len(own) > before {
+		if e.person = nobody; len(rest.own) > before {
 			entries = append(entries, e)
 		}
 	}
-	rest := &person{ambiguous: true}
-	rest.add(own, entries...)
+	rest.add(nil, entries...)
 	return rest
 }
 
@@ -234,10 +214,12 @@ func (p *People) decide(address string, group []claim) (holder *entry) {
 	slices.SortFunc(group, func(a, b claim) int { return a.entry.compare(b.entry) })
 	var aliases []*entry // of people, by precedence
 	for _, c := range group {
-		switch e := c.entry; {
+		e, own := c.entry, c.entry.personal()
+		_, holds := slices.BinarySearch(own, address)
+		switch {
 		case e.person == nobody:
-		case e.person == nil && e.owns(address), e.person != nil && e.person.owns(address):
-			if holder == nil || e.isKey(address) { // several reserved people may own it
+		case holds:
+			if holder == nil || own[0] == address { // several reserved people may own it
 				holder = e
 			}
 		case !e.owns(address):
@@ -245,38 +227,28 @@ func (p *People) decide(address string, group []claim) (holder *entry) {
 		}
 	}
 	against, why := holder, WhyOwn
-	var other *entry // shares the alias
+	var other *entry // lists the alias, too
 	switch {
 	case p.reserved[address]:
 		against, why = nil, WhyReserved
 	case holder == nil && len(aliases) > 0:
 		holder, against, why = aliases[0], aliases[0], WhyEarlier
-		i := slices.IndexFunc(aliases, func(e *entry) bool { return e.source == against.source && !e.with(against) })
-		if i > 0 {
+		if i := slices.IndexFunc(aliases, func(e *entry) bool { return e.source == against.source && !e.with(against) }); i > 0 {
 			holder, other, why = nil, aliases[i], WhyShared
 		}
 	}
 	for _, e := range aliases {
-		switch {
-		case against == nil || !e.with(against):
-			p.loseAlias(address, e, against, why)
-		case other != nil:
-			p.loseAlias(address, e, other, why)
+		to := against
+		if other != nil && e.with(against) {
+			to = other
+		} else if to != nil && e.with(to) {
+			continue
 		}
+		p.report(address, e, to, why)
+		if e.person == nil {
+			(&person{}).add(e.own(), e)
+		}
+		e.person.lost = append(e.person.lost, address)
 	}
 	return holder
-}
-
-func (p *person) owns(address string) bool {
-	_, found := slices.BinarySearch(p.own, address)
-	return found
-}
-
-// loseAlias takes an alias from the person of e.
-func (p *People) loseAlias(address string, e, holder *entry, why Why) {
-	p.report(address, e, holder, why)
-	if e.person == nil {
-		(&person{}).add(e.own(), e)
-	}
-	e.person.lost = append(e.person.lost, address)
 }

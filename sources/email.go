@@ -12,23 +12,21 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxEmailBytes is the longest address that fits SMTP's path limit of 256
-// octets with its angle brackets (RFC 5321, section 4.5.3.1.3).
+// maxEmailBytes is SMTP's limit without the angle brackets (RFC 5321, section 4.5.3.1.3).
 const maxEmailBytes = 254
 
 // Email returns the canonical form of an email address, by which people of all
 // sources, the state and Smartsheet are matched: trimmed, the local part case-folded by
-// Unicode's full rules and in NFC, the domain as it stands in the DNS. The local part keeps its
-// dots and plus-suffix: two addresses that differ there may be two people. Quoted local
-// parts are not supported.
+// Unicode's full rules and in NFC, the domain as it stands in the DNS. Dots and a
+// plus-suffix stay: they may tell two people apart. Local parts in quotes are refused.
 func Email(s string) (string, error) {
-	email := strings.TrimSpace(s)
+	email, ascii := strings.TrimSpace(s), isASCII(s)
+	if ascii {
+		email = strings.ToLower(email) // no copy of one that is canonical, as nearly all are
+	}
 	local, host, found := strings.Cut(email, "@")
 	var err error
-	if isASCII(email) {
-		email = strings.ToLower(email) // which makes no copy of one that is canonical, as nearly all are
-		local, host, _ = strings.Cut(email, "@")
-	} else {
+	if !ascii {
 		// Folding can undo NFC and the other way round; a second round changes nothing more.
 		for range 2 {
 			local = norm.NFC.String(cases.Fold().String(norm.NFC.String(local)))
@@ -37,18 +35,14 @@ func Email(s string) (string, error) {
 		email = local + "@" + host
 	}
 	switch {
-	case !utf8.ValidString(s):
-		return "", fmt.Errorf("email %q: not valid UTF-8", s)
 	case !found || strings.Contains(host, "@"):
 		return "", fmt.Errorf("email %q: want exactly one @", s)
-	case local == "" || host == "":
-		return "", fmt.Errorf("email %q: nothing before or after the @", s)
+	case local == "" || strings.Trim(host, ".") != host || host == "":
+		return "", fmt.Errorf("email %q: want a name before the @ and a domain after it", s)
 	case err != nil:
 		return "", fmt.Errorf("email %q: %w", s, err)
 	case len(email) > maxEmailBytes:
 		return "", fmt.Errorf("email %.40q…: longer than %d bytes", s, maxEmailBytes)
-	case strings.HasPrefix(host, ".") || strings.HasSuffix(host, "."):
-		return "", fmt.Errorf("email %q: domain begins or ends with a dot", s)
 	}
 	if i := strings.IndexFunc(email, notInEmail); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(email[i:])
@@ -58,12 +52,7 @@ func Email(s string) (string, error) {
 }
 
 func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // domain returns the canonical form of a domain: in lower case, an internationalised one
@@ -72,11 +61,7 @@ func domain(s string) (string, error) {
 	if isASCII(s) {
 		return strings.ToLower(s), nil
 	}
-	d, err := idn.ToASCII(s)
-	if err != nil {
-		return "", fmt.Errorf("%q is no domain: %w", s, err)
-	}
-	return d, nil
+	return idn.ToASCII(s)
 }
 
 var idn = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false))
@@ -86,23 +71,19 @@ var idn = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false
 func Spellings(emails []string) []string {
 	all := slices.Clone(emails)
 	for _, e := range emails {
-		if !strings.Contains(e, "xn--") {
-			continue
-		}
-		local, domain, _ := strings.Cut(e, "@")
-		if d, err := idn.ToUnicode(domain); err == nil && d != domain {
+		local, host, _ := strings.Cut(e, "@")
+		if d, err := idn.ToUnicode(host); err == nil && d != host {
 			all = append(all, local+"@"+d)
 		}
 	}
 	return all
 }
 
-// notInEmail reports characters that no unquoted address holds (RFC 5322,
-// section 3.2.3; RFC 6532 for those beyond ASCII). The comma matters most: it
-// separates addresses in Smartsheet's email filter.
+// notInEmail reports characters that no unquoted address holds (RFC 5322, section 3.2.3;
+// RFC 6532). The comma matters most: it separates addresses in Smartsheet's email filter.
 func notInEmail(r rune) bool {
 	if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' { // nearly always
 		return false
 	}
-	return unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune(`,;:<>()[]\"`, r)
+	return r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune(`,;:<>()[]\"`, r)
 }

@@ -66,24 +66,18 @@ func (e *entry) owns(address string) bool {
 	return e.part(own) == address || slices.Contains(e.own(), address)
 }
 
-// isKey reports whether an address is the smallest own one of the entry's person.
-func (e *entry) isKey(address string) bool {
+// personal are the own addresses of the entry's person, sorted. The first is the key.
+func (e *entry) personal() []string {
 	if e.person != nil {
-		return e.person.own[0] == address
+		return e.person.own
 	}
-	rest, begins := strings.CutPrefix(e.part(own), address)
-	return begins && (rest == "" || rest[0] == ' ')
+	return e.own()
 }
 
 // compare orders entries by source and reference; what a source lists first
 // decides nothing.
 func (e *entry) compare(o *entry) int {
 	return cmp.Or(cmp.Compare(e.source, o.source), strings.Compare(e.part(refName), o.part(refName)), strings.Compare(e.text, o.text))
-}
-
-// same reports whether o is the same entry, listed twice.
-func (e *entry) same(o *entry) bool {
-	return e.source == o.source && e.part(refName) == o.part(refName) && e.part(refKey) == o.part(refKey)
 }
 
 // with reports whether two entries belong to the same person.
@@ -106,8 +100,7 @@ type person struct {
 	reserved  bool
 }
 
-// nobody is the person of entries that lost all their own addresses, and of those
-// listed twice.
+// nobody is the person of entries without an own address left, and of those listed twice.
 var nobody = &person{own: []string{""}}
 
 // claim is an address that an entry lists.

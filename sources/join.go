@@ -5,14 +5,48 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// mostContested bounds how many photos are read to decide who contests an address.
-const mostContested = 1000
+// Named is a source with what the configuration says about it.
+type Named struct {
+	Name       string
+	Type       string            // "folder", "ldap"
+	Domains    []string          // whose addresses it may claim, as Email has them; empty: all
+	Rewrite    map[string]string // domains that count as another one: {"corp.local": "example.com"}
+	MayBeEmpty bool              // it is no fault when the source lists nobody
+	Source
+}
+
+// Photos reads photos from the source. The domains of their addresses are rewritten.
+func (n Named) Photos(ctx context.Context, refs []Ref, each func(Photo) error) error {
+	rewrite := n.rewriter()
+	return n.Source.Photos(ctx, refs, func(p Photo) error {
+		p.Emails = rewrite(p.Emails)
+		return each(p)
+	})
+}
+
+// rewriter returns a function that copies addresses, with their domains rewritten.
+func (n Named) rewriter() func(addresses []string) []string {
+	domains := map[string]string{}
+	for from, to := range n.Rewrite {
+		from, _ = domain(from)
+		domains[from], _ = domain(to)
+	}
+	return func(addresses []string) []string {
+		addresses = slices.Clone(addresses)
+		for i, a := range addresses {
+			local, host, _ := strings.Cut(a, "@")
+			if to, ok := domains[host]; ok {
+				addresses[i] = local + "@" + to
+			}
+		}
+		return addresses
+	}
+}
 
 // ListError is a source that could not be listed to its end.
 type ListError struct {
@@ -24,12 +58,12 @@ func (e *ListError) Error() string { return fmt.Sprintf("list source %q: %v", e.
 func (e *ListError) Unwrap() error { return e.Err }
 
 // Join lists the sources in order of precedence and decides who holds which
-// address; the rules are in claims.go. An incomplete listing is a *ListError:
-// acting on the rest could give a person the photo of a source that does not come
-// first. The listings are returned in every case, as far as they got.
+// address; the rules are in claims.go. An incomplete listing is a *ListError: the rest
+// could give a person the photo of a source that does not come first. The listings are
+// returned in every case, as far as they got.
 func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 	p := &People{reserved: map[string]bool{}}
-	listings := make([]Listing, 0, len(srcs))
+	var listings []Listing
 	for i, src := range srcs {
 		p.names = append(p.names, src.Name)
 		before := len(p.claims)
@@ -51,10 +85,19 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 		return nil, listings, err
 	}
 	p.matchOwn()
-	p.decideAll()
+	held := p.claims[:0] // each address once, with who holds it
+	p.groups(func(address string, group []claim) {
+		c := group[0]
+		if len(group) > 1 || c.entry.person != nil || p.reserved[address] {
+			c.entry = p.decide(address, group)
+		}
+		if c.entry != nil {
+			held = append(held, c)
+		}
+	})
+	p.claims = held
 	slices.SortFunc(p.lost, func(a, b LostClaim) int {
-		return cmp.Or(strings.Compare(a.Address, b.Address), cmp.Compare(slices.Index(p.names, a.Loser.Source), slices.Index(p.names, b.Loser.Source)),
-			strings.Compare(a.Loser.Ref, b.Loser.Ref))
+		return cmp.Or(strings.Compare(a.Address, b.Address), strings.Compare(a.Loser.Source, b.Loser.Source), strings.Compare(a.Loser.Ref, b.Loser.Ref))
 	})
 	return p, listings, nil
 }
@@ -62,7 +105,10 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 // list collects what the entries of one source claim.
 func (p *People) list(ctx context.Context, source int, src Named) (Listing, error) {
 	rewrite := src.rewriter()
-	foreign := func(address string) bool { return !src.claims(address) }
+	foreign := func(address string) bool {
+		_, host, _ := strings.Cut(address, "@")
+		return len(src.Domains) > 0 && !slices.Contains(src.Domains, host)
+	}
 	var left []string // entries that own no address which the source may claim
 	l, err := src.List(ctx, func(x Person) error {
 		x.Own, x.Aliases = Addresses(slices.DeleteFunc(rewrite(x.Own), foreign), slices.DeleteFunc(rewrite(x.Aliases), foreign))
@@ -80,73 +126,62 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 	if err == nil && !l.Complete {
 		err = errors.New("the listing is not complete")
 	}
-	if err != nil {
-		l.Complete = false
-	}
+	l.Complete = err == nil
 	if len(left) > 0 {
-		slices.Sort(left)
-		l.Warnings = append(l.Warnings, fmt.Sprintf("%d left out: no own address in %s (first: %q)", len(left), strings.Join(src.Domains, ", "), left[0]))
+		l.Warnings = append(l.Warnings, fmt.Sprintf("%d left out: no own address in %s (first: %q)", len(left), strings.Join(src.Domains, ", "), slices.Min(left)))
 		l.Unnamed = append(l.Unnamed, left...)
 		slices.Sort(l.Unnamed)
 	}
 	return l, err
 }
 
-// groups yields the claims to one address after the other.
-func (p *People) groups() iter.Seq2[string, []claim] {
-	return func(yield func(string, []claim) bool) {
-		for from := 0; from < len(p.claims); {
-			address, to := p.claims[from].address, from+1
-			for to < len(p.claims) && p.claims[to].address == address {
-				to++
-			}
-			if !yield(address, p.claims[from:to]) {
-				return
-			}
-			from = to
+// groups calls each for the claims to one address after the other.
+func (p *People) groups(each func(address string, group []claim)) {
+	for from := 0; from < len(p.claims); {
+		address, to := p.claims[from].address, from+1
+		for to < len(p.claims) && p.claims[to].address == address {
+			to++
 		}
+		each(address, p.claims[from:to])
+		from = to
 	}
 }
 
-// contested yields the addresses that several entries own, or that are reserved, with
-// their owners.
-func (p *People) contested() iter.Seq2[string, []*entry] {
-	return func(yield func(string, []*entry) bool) {
-		for address, group := range p.groups() {
-			if len(group) == 1 && !p.reserved[address] {
-				continue
-			}
-			var owners []*entry
-			for _, c := range group {
-				if c.entry.owns(address) {
-					owners = append(owners, c.entry)
-				}
-			}
-			if (len(owners) > 1 || p.reserved[address]) && !yield(address, owners) {
-				return
+// contested calls each for the addresses that several entries own, or that are
+// reserved, with their owners.
+func (p *People) contested(each func(address string, owners []*entry)) {
+	p.groups(func(address string, group []claim) {
+		if len(group) == 1 && !p.reserved[address] {
+			return
+		}
+		var owners []*entry
+		for _, c := range group {
+			if c.entry.owns(address) {
+				owners = append(owners, c.entry)
 			}
 		}
-	}
+		if len(owners) > 1 || p.reserved[address] {
+			each(address, owners)
+		}
+	})
 }
 
 // readContested reads the photos of entries of one source that own an address together,
 // where the listing does not know of them: who has no photo does not contest (rule 4).
 func (p *People) readContested(ctx context.Context, srcs []Named) error {
 	unknown := make([]map[Ref]*entry, len(srcs))
-	for _, owners := range p.contested() {
+	p.contested(func(_ string, owners []*entry) {
 		for _, e := range owners {
-			rival := func(o *entry) bool { return o != e && o.source == e.source }
-			if e.photo != Unknown || !slices.ContainsFunc(owners, rival) {
-				continue
+			if e.photo == Unknown && slices.ContainsFunc(owners, func(o *entry) bool { return o != e && o.source == e.source }) {
+				if unknown[e.source] == nil {
+					unknown[e.source] = map[Ref]*entry{}
+				}
+				unknown[e.source][e.ref()] = e
 			}
-			if unknown[e.source] == nil {
-				unknown[e.source] = map[Ref]*entry{}
-			}
-			unknown[e.source][e.ref()] = e
 		}
-	}
+	})
 	for i, entries := range unknown {
-		if len(entries) == 0 || len(entries) > mostContested {
+		if len(entries) == 0 || len(entries) > 1000 { // such a source is not in order
 			continue
 		}
 		err := srcs[i].Photos(ctx, slices.Collect(maps.Keys(entries)), func(ph Photo) error {
@@ -167,7 +202,7 @@ func (p *People) readContested(ctx context.Context, srcs []Named) error {
 // together, directly or through others, concern each other.
 func (p *People) matchOwn() {
 	linked := map[*entry]bool{}
-	for address, owners := range p.contested() {
+	p.contested(func(address string, owners []*entry) {
 		slices.SortFunc(owners, (*entry).compare)
 		simple := !p.reserved[address]
 		for i, e := range owners {
@@ -175,31 +210,11 @@ func (p *People) matchOwn() {
 		}
 		if simple { // nearly always: one person, without more ado
 			(&person{}).add([]string{address}, owners...)
-			continue
+			return
 		}
 		for _, e := range owners {
 			linked[e] = true
 		}
-	}
+	})
 	p.match(slices.Collect(maps.Keys(linked)))
-}
-
-// decideAll leaves one claim to each address that somebody holds, and decides who
-// holds the aliases.
-func (p *People) decideAll() {
-	held := p.claims[:0]
-	for address, group := range p.groups() {
-		c := group[0]
-		if len(group) > 1 || c.entry.person != nil || p.reserved[address] {
-			c.entry = p.decide(address, group)
-		}
-		if c.entry == nil {
-			continue
-		}
-		held = append(held, c)
-		if c.entry.isKey(address) {
-			p.count++
-		}
-	}
-	p.claims = held
 }

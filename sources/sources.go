@@ -1,18 +1,15 @@
-// Package sources lists people and reads their photos, from any number of
-// places, and joins what these say into one sorted list of people.
-//
-// A [Source] lists everybody cheaply, without photo bytes, and reads a few
-// photos later by reference. [Join] lists the sources in order of precedence and
-// decides who holds which address:
+// Package sources lists people and reads their photos, from any number of places. A
+// [Source] lists everybody cheaply, without photo bytes, and reads a few photos later
+// by reference. [Join] lists the sources in order of precedence, makes one sorted list
+// of people, and decides who holds which address:
 //
 //	source "hr" (first)       source "ad"                    people
 //	ann@x  ann.jpg            ann@x         CN=Ann    ─▶     ann@x   hr/ann.jpg, then ad/CN=Ann
 //	                          bob@x, b@x    CN=Bob    ─▶     b@x, bob@x   ad/CN=Bob
 //	                          cy@x (b@x)    CN=Cy     ─▶     cy@x    ad/CN=Cy; its alias b@x is lost to CN=Bob
 //
-// The package knows neither Smartsheet nor the state, and it never decides
-// whether a photo is uploaded. The adapters live in the folders below it and do
-// not know each other.
+// The package knows neither Smartsheet nor the state, and it never decides whether a
+// photo is uploaded. The adapters live in the folders below it.
 package sources
 
 import (
@@ -28,48 +25,38 @@ import (
 	"photosync/sync/foreign"
 )
 
-// MaxPhotoBytes is the most that a source reads of one photo. It bounds the
-// memory of a run (workers x MaxPhotoBytes). It is far above what Smartsheet
-// takes, so that a picture from a camera can still be scaled down.
+// MaxPhotoBytes is the most that a source reads of one photo, so that it bounds the
+// memory of a run. A picture from a camera has less, and can still be scaled down.
 const MaxPhotoBytes = 16 << 20
 
 // Errors that Photo.Err wraps.
 var (
-	// ErrNoPhoto means that the reference was read and holds no photo (an LDAP
-	// entry without the attribute). An existing but empty photo is a Photo
-	// without data and without error.
+	// ErrNoPhoto means that the reference was read and holds no photo. An existing
+	// but empty photo is a Photo without data and without error.
 	ErrNoPhoto = errors.New("no photo")
-	// ErrGone means that the reference no longer exists: it was deleted or
-	// renamed after the listing.
-	ErrGone = errors.New("no longer there")
-	// ErrDenied means that there may be a photo, and the source says that it may
-	// not be read. It is not ErrNoPhoto: rights that are given later change no Stamp.
-	ErrDenied = errors.New("the photo may not be read")
-	// ErrTooLarge means that the photo has more than MaxPhotoBytes.
-	ErrTooLarge = errors.New("photo too large")
-	// ErrUnstable means that the photo is being written: it changed while it was
-	// read, or just before. The next run can read it.
-	ErrUnstable = errors.New("it is being written")
-)
+	// ErrDenied means that there may be a photo, which may not be read. It is not
+	// ErrNoPhoto: rights that are given later change no Stamp.
+	ErrDenied   = errors.New("the photo may not be read")
+	ErrGone     = errors.New("no longer there")     // deleted or renamed after the listing
+	ErrTooLarge = errors.New("photo too large")     // more than MaxPhotoBytes
+	ErrUnstable = errors.New("it is being written") // changed while it was read, or just before
 
-// ErrMoved is an error of Source.List: the place changed under the listing so
-// that some people may be listed twice or not at all. Join discards the listing
-// and lists the source again, once.
-var ErrMoved = errors.New("it changed while it was listed")
+	// ErrMoved is an error of Source.List: the place changed under the listing, so
+	// that somebody may be missing. Join lists the source again, once.
+	ErrMoved = errors.New("it changed while it was listed")
+)
 
 // Source is one place that photos come from. Both methods are safe for
 // concurrent use and return soon after ctx is done, with its error.
 type Source interface {
 	// List calls each for every person, one at a time and in any order, and
 	// stops at the first error that each returns. A listing is complete or List
-	// returns an error: what each received before an error is not the whole. The
-	// Listing is filled in as far as known in both cases.
+	// returns an error. The Listing is filled in as far as known in both cases.
 	List(ctx context.Context, each func(Person) error) (Listing, error)
 
-	// Photos reads the photos of refs, in small batches, and calls each exactly
-	// once for every distinct ref, one call at a time, in any order. A photo
-	// that cannot be read is a Photo with Err. Photos itself returns an error
-	// only when the source as a whole failed, or with the error of each.
+	// Photos reads the photos of refs and calls each exactly once for every distinct
+	// ref, one call at a time, in any order. A photo that cannot be read is a Photo
+	// with Err. An error of Photos is one of the whole source, or that of each.
 	Photos(ctx context.Context, refs []Ref, each func(Photo) error) error
 }
 
@@ -92,18 +79,13 @@ const (
 	Unknown Presence = iota // only reading shows it
 	Present
 	Absent
-	// Hidden means that the photo's own change mark proves that there is one, but
-	// it may not be read. It is never Absent.
-	Hidden
+	Hidden // its change mark proves that there is one, but it may not be read
 )
 
-// Person is one entry of a listing: who, where the photo is, and a change mark.
-// Addresses are canonical (see Email), sorted and distinct (see Addresses).
+// Person is one entry of a listing. Addresses are canonical (see Email), sorted and
+// distinct (see Addresses).
 type Person struct {
-	// Own are the entry's own addresses, at least one: all values of its first
-	// non-empty email attribute (of proxyAddresses the SMTP: value), or the address
-	// that a file is named after.
-	Own         []string
+	Own         []string // at least one: what a file is named after, or all of the first email attribute
 	Aliases     []string // its other addresses, none of Own
 	DisplayName string   // may be empty
 	Ref         Ref
@@ -117,28 +99,22 @@ type Person struct {
 // and no alias that is an own address. It may reorder its arguments.
 func Addresses(own, aliases []string) (sortedOwn, sortedAliases []string) {
 	slices.Sort(own)
-	own = slices.Compact(own)
 	slices.Sort(aliases)
-	aliases = slices.DeleteFunc(slices.Compact(aliases), func(a string) bool {
+	own = slices.Compact(own)
+	return own, slices.DeleteFunc(slices.Compact(aliases), func(a string) bool {
 		_, found := slices.BinarySearch(own, a)
 		return found
 	})
-	return own, aliases
 }
 
 // Photo is what was read for a Ref: the bytes as the source holds them, or Err.
 // The receiver may keep Data, or call Done and not look at it again.
 type Photo struct {
-	Ref  Ref
-	Data []byte
-	Err  error
-	// Moved means that Data may not be what the listing's Stamp stands for: the
-	// photo changed in between, or comes from another server. That Stamp must not
-	// be remembered for it.
-	Moved bool
-	// Emails are the entry's addresses, own and aliases, when the photo was read;
-	// nil where the source cannot know them.
-	Emails []string
+	Ref    Ref
+	Data   []byte
+	Err    error
+	Moved  bool     // Data may not be what the Stamp stands for, which must not be remembered
+	Emails []string // the entry's addresses when the photo was read; nil: not known
 	Lender *Buffers // gets the memory of Data back through Done; nil: Data was not lent
 }
 
@@ -149,9 +125,8 @@ func (p Photo) Done() {
 	}
 }
 
-// Buffers lends memory for photos, and gets it back by Photo.Done: hashing the photos
-// of a first run takes a third less CPU than with memory of their own. The zero value
-// is ready.
+// Buffers lends memory for photos, and gets it back by Photo.Done: without it, hashing
+// takes 1.4 x the CPU. The zero value is ready.
 type Buffers struct{ pool sync.Pool }
 
 // Get returns a buffer of n bytes with any content.
@@ -181,14 +156,12 @@ type Fact struct {
 	Value string `json:"value"`
 }
 
-// Describer is a Source that knows more about an entry than List gives: the
-// attributes with the addresses and the photos, the file's size and time.
+// Describer is a Source that knows more about an entry than List gives.
 type Describer interface {
 	Describe(ctx context.Context, ref Ref) ([]Fact, error)
 }
 
-// Text returns a foreign value as it may be shown: without control characters and
-// cut to 200 characters. Of a value that is not text it gives the size.
+// Text returns a foreign value as it may be shown; of one that is not text, its size.
 func Text(value string) string {
 	if !utf8.ValidString(value) {
 		return fmt.Sprintf("%d bytes that are no text", len(value))

@@ -89,8 +89,8 @@ func TestSubfoldersRenamedUnderTheListing(t *testing.T) {
 			}
 			continue
 		}
-		if people.Len() != n {
-			t.Errorf("%d people, error %v", people.Len(), err)
+		if joined := slices.Collect(people.All()); len(joined) != n {
+			t.Errorf("%d people, error %v", len(joined), err)
 		}
 		for j := range people.All() {
 			if len(j.Candidates) != 1 || !strings.HasPrefix(j.Candidates[0].Ref.Name, "new") {

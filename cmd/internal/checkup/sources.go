@@ -64,7 +64,8 @@ func (k *checkup) source(ctx context.Context, s sources.Named, known []string) {
 	}
 	l := listings[0]
 	sm := &sample{Facts: plan.NewFacts([]sources.Named{s}, listings), persons: map[sources.Ref]sources.Person{}}
-	if ambiguous := k.choose(sm, people); len(ambiguous) > 0 {
+	ambiguous := k.choose(sm, people)
+	if len(ambiguous) > 0 {
 		k.add(console.Warning, what, fmt.Sprintf("%s with more than one entry, such as %s", report.Count(len(ambiguous), "address", "addresses"), ambiguous[0]),
 			outcome.Ambiguous.Words().Meaning+" Until then a run leaves them alone.")
 	}
@@ -73,7 +74,7 @@ func (k *checkup) source(ctx context.Context, s sources.Named, known []string) {
 			k.add(console.Warning, what, w, "")
 		}
 	}
-	detail := report.Count(people.Len(), "person", "people")
+	detail := report.Count(sm.Sources[0].People+len(ambiguous), "person", "people")
 	if l.Pages > 0 {
 		detail += " in " + report.Count(l.Pages, "page", "pages")
 	}
