@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,16 +19,13 @@ import (
 	"photosync/sync/report"
 )
 
-// stateCommand is a command below state, with the flags of all of them.
+// stateCommand is a command below state, with the flags of all of them. path is that of
+// the state; empty: as the configuration says.
 type stateCommand struct {
 	*app
-	config, shard   string
-	path            string // of the state; empty: as the configuration says
-	output, outFile string
-	reports         string // a folder
-	yes, replace    bool
-	failed, missing bool
-	shards          int // to import
+	config, shard, path, output, outFile, reports string
+	yes, replace, failed, missing                 bool
+	shards                                        int // to import
 }
 
 func (a *app) state() *cobra.Command {
@@ -51,7 +49,7 @@ func (a *app) state() *cobra.Command {
 	forget := add("forget EMAIL…", cobra.MinimumNArgs(1), s.forget)
 	export := add("export", cobra.NoArgs, s.export)
 	export.Flags().StringVarP(&s.outFile, "out", "o", "", "write to `FILE` instead of stdout")
-	imports := add("import FILE...", s.importArgs, s.imports)
+	imports := add("import FILE...", cobra.ArbitraryArgs, s.imports)
 	imports.Flags().BoolVar(&s.replace, "replace", false, "also if the state was in use")
 	imports.Flags().IntVar(&s.shards, "shards", 0, "make one state of those of all `N` shards")
 	add("compact", cobra.NoArgs, s.compact)
@@ -117,7 +115,8 @@ func (s *stateCommand) list(_ *cobra.Command, globs []string) error {
 		lines.SetEscapeHTML(false)
 		err := everyRecord(st, func(r *console.Record) error {
 			matches := func(g string) bool { return config.Glob(g, r.Email) }
-			if s.failed && r.Failed() == nil || s.missing && r.Missing() == 0 || len(asked) > 0 && !slices.ContainsFunc(asked, matches) {
+			u := r.Put()
+			if s.failed && u.Failure == nil || s.missing && u.Missing == 0 || len(asked) > 0 && !slices.ContainsFunc(asked, matches) {
 				return nil
 			}
 			if listed++; s.output == "json" {
@@ -126,11 +125,11 @@ func (s *stateCommand) list(_ *cobra.Command, globs []string) error {
 			c.Remembered(r)
 			return nil
 		})
-		if err == nil && s.output == "text" {
-			_, err = fmt.Fprintln(out, people(listed))
-		}
 		if err != nil {
 			return fmt.Errorf("list state: %w", err)
+		}
+		if s.output == "text" {
+			fmt.Fprintln(out, people(listed))
 		}
 		return out.Flush()
 	})
@@ -173,15 +172,15 @@ func everyRecord(st *state.Store, each func(*console.Record) error) error {
 	})
 }
 
-// record is what the state remembers of an address; false: nothing.
-func record(st *state.Store, email string) (r console.Record, found bool, err error) {
+// record is what the state remembers of an address; nil: nothing.
+func record(st *state.Store, email string) (r *console.Record, err error) {
 	err = everyRecord(st, func(x *console.Record) error {
-		if x.Email == email || x.User != nil && x.User.Email == email && !found {
-			r, found = *x, true
+		if x.Email == email || x.Put().Email == email && r == nil {
+			r = x
 		}
 		return nil
 	})
-	return r, found, err
+	return r, err
 }
 
 func people(n int) string { return report.Count(n, "person", "people") }
@@ -198,17 +197,15 @@ func (s *stateCommand) show(_ *cobra.Command, args []string) error {
 		return usage(err)
 	}
 	return s.with(true, func(st *state.Store) error {
-		switch r, found, err := record(st, email); {
-		case err != nil:
-			return err
-		case !found:
-			return notRemembered(email)
+		r, err := record(st, email)
+		switch {
+		case err != nil || r == nil:
+			return cmp.Or(err, notRemembered(email))
 		case s.output == "json":
-			return indented(s.stdout, &r)
-		default:
-			s.out().RememberedWhole(&r)
-			return nil
+			return indented(s.stdout, r)
 		}
+		s.out().RememberedWhole(r)
+		return nil
 	})
 }
 
@@ -224,19 +221,18 @@ func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
 	return s.with(false, func(st *state.Store) error {
 		var gone state.Change
 		for _, e := range emails {
-			r, found, err := record(st, e)
-			if found {
-				gone.ForgetPeople = append(gone.ForgetPeople, r.Email)
-				if r.User != nil {
-					gone.ForgetUsers = append(gone.ForgetUsers, r.User.ID)
-				}
-			} else if err == nil {
-				found, err = match.ForgetAlternates(st, false, e)
+			r, err := record(st, e)
+			asked := false
+			if err == nil {
+				asked, err = match.ForgetAlternates(st, false, e)
 			}
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if !found {
+			case r != nil:
+				gone.ForgetPeople = append(gone.ForgetPeople, r.Email)
+				gone.ForgetUsers = append(gone.ForgetUsers, r.Put().ID)
+			case !asked:
 				unknown = append(unknown, e)
 			}
 		}

@@ -47,24 +47,16 @@ func (a *app) writeTo(file string, mode fs.FileMode, write func(io.Writer) error
 	return errors.Join(write(out), out.Close())
 }
 
-func (s *stateCommand) importArgs(_ *cobra.Command, files []string) error {
+func (s *stateCommand) imports(cmd *cobra.Command, files []string) error {
 	switch {
 	case s.shards < 0:
-		return fmt.Errorf("--shards %d: want how many shards there are", s.shards)
+		return usage(fmt.Errorf("--shards %d: want how many shards there are", s.shards))
 	case s.shards > 0 && (len(files) > 0 || s.shard != ""):
-		return errors.New("--shards: want no file and no --shard beside it")
+		return usage(errors.New("--shards: want no file and no --shard beside it"))
 	case s.shards == 0 && len(files) == 0:
-		return errors.New("want the file of an export, - for stdin, or --shards N")
+		return usage(errors.New("want the file of an export, - for stdin, or --shards N"))
 	}
-	return nil
-}
-
-func (s *stateCommand) imports(cmd *cobra.Command, files []string) error {
-	path, err := s.file()
-	n := 0
-	if err == nil {
-		n, err = s.importInto(path, files, cmd.InOrStdin())
-	}
+	n, err := s.importAll(files, cmd.InOrStdin())
 	if err != nil {
 		return fmt.Errorf("import state: %w", err)
 	}
@@ -72,8 +64,12 @@ func (s *stateCommand) imports(cmd *cobra.Command, files []string) error {
 	return nil
 }
 
-// importInto imports files, or the states of the shards, into the state at path.
-func (s *stateCommand) importInto(path string, files []string, stdin io.Reader) (int, error) {
+// importAll imports files, or the states of the shards.
+func (s *stateCommand) importAll(files []string, stdin io.Reader) (int, error) {
+	path, err := s.file()
+	if err != nil {
+		return 0, err
+	}
 	var all []io.Reader
 	for _, name := range files {
 		if name == "-" {
@@ -147,7 +143,7 @@ func (s *stateCommand) restore(cmd *cobra.Command, _ []string) error {
 // reportsIn reads the reports of runs in a folder. One that cannot be read is named and
 // left out.
 func (a *app) reportsIn(folder string) (all []*report.Report) {
-	if folder == "" {
+	if folder == "" { // else the pattern is of this folder
 		return nil
 	}
 	files, _ := filepath.Glob(filepath.Join(folder, "*.json")) // the pattern is well-formed
@@ -155,12 +151,11 @@ func (a *app) reportsIn(folder string) (all []*report.Report) {
 		if name := filepath.Base(file); strings.HasPrefix(name, "latest") || strings.HasSuffix(name, ".plan.json") {
 			continue
 		}
-		r, err := report.Read(file)
-		if err != nil {
+		if r, err := report.Read(file); err == nil {
+			all = append(all, r)
+		} else {
 			fmt.Fprintf(a.stderr, "left out: %v\n", err)
-			continue
 		}
-		all = append(all, r)
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -21,42 +22,29 @@ type Record struct {
 	User   *state.User   `json:"user"`   // null: we put nothing there
 }
 
-// Failed is the last failure; nil: the last try went well.
-func (r *Record) Failed() *state.Failure {
-	if r.User == nil {
-		return nil
-	}
-	return r.User.Failure
-}
-
-// Missing is for how many complete runs in a row the photo was missing.
-func (r *Record) Missing() int {
-	if r.User == nil {
-		return 0
-	}
-	return r.User.Missing
-}
+// Put is what we put on the user, if anything.
+func (r *Record) Put() state.User { return *cmp.Or(r.User, &state.User{}) }
 
 // Remembered prints what is remembered of a person in a line.
 func (c *Console) Remembered(r *Record) {
-	text := "nothing uploaded"
-	if r.User != nil && r.User.Sent != nil {
+	text, u := "nothing uploaded", r.Put()
+	if u.Sent != nil {
 		text = "uploaded "
-		switch s := r.User.Sent; {
-		case s.Placeholder:
+		switch {
+		case u.Sent.Placeholder:
 			text = "placeholder, "
-		case s.Adopted:
+		case u.Sent.Adopted:
 			text = "adopted "
 		}
-		text += r.User.Sent.At.Format(time.RFC3339)
+		text += u.Sent.At.Format(time.RFC3339)
 	}
-	if r.User != nil && r.User.Intent != nil {
-		text += ", an upload of " + r.User.Intent.At.Format(time.RFC3339) + " has no answer"
+	if u.Intent != nil {
+		text += ", an upload of " + u.Intent.At.Format(time.RFC3339) + " has no answer"
 	}
-	if n := r.Missing(); n > 0 {
-		text += ", no photo for " + count(n, "complete run")
+	if u.Missing > 0 {
+		text += ", no photo for " + count(u.Missing, "complete run")
 	}
-	if f := r.Failed(); f != nil {
+	if f := u.Failure; f != nil {
 		text += fmt.Sprintf(", failed %s: %s %s", count(f.Count, "time"), f.Code, f.Message)
 		if f.RefID != "" {
 			text += " (refId " + f.RefID + ")"
