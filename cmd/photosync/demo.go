@@ -24,17 +24,6 @@ report: {dir: %q}
 log: {level: error}
 `
 
-// demoRuns are the syncs of the demo, and for how many people portraits are drawn before
-// each.
-var demoRuns = []struct {
-	title string
-	drawn int
-}{
-	{"First run: everything is new.", 40},
-	{"Second run: nothing changed, so nothing is sent; what was refused is not tried again.", 0},
-	{"Three people get new portraits. Third run: just those are sent.", 3},
-}
-
 func (a *app) demo() *cobra.Command {
 	return &cobra.Command{Use: "demo", RunE: func(cmd *cobra.Command, _ []string) error { return a.runDemo(cmd.Context()) }}
 }
@@ -61,7 +50,14 @@ func (a *app) runDemo(ctx context.Context) error {
 	run := *a
 	run.env = func(name string) string { return map[string]string{"SMARTSHEET_ACCESS_TOKEN": token}[name] }
 	fmt.Fprintln(a.stdout, "40 portraits: one is corrupt, one is of a stranger, and the stand-in for Smartsheet refuses two.")
-	for i, r := range demoRuns {
+	for i, r := range []struct {
+		title string
+		drawn int // people of whom portraits are drawn before
+	}{
+		{"First run: everything is new.", 40},
+		{"Second run: nothing changed, so nothing is sent; what was refused is not tried again.", 0},
+		{"Three people get new portraits. Third run: just those are sent.", 3},
+	} {
 		if err := drawPortraits(photos, r.drawn, i); err != nil {
 			return fmt.Errorf("draw portraits: %w", err)
 		}

@@ -20,10 +20,6 @@ const (
 	exitChanges     = 10 // plan only
 )
 
-// softCodes are those that success_on may turn into 0, for a scheduler that knows only
-// zero: a run that failed and a wrong command line never count as success.
-var softCodes = []int{exitAttention, exitHeld, exitLocked, exitInterrupted, exitChanges}
-
 // usageError is a mistake in the command line or the configuration: nothing was
 // contacted.
 type usageError struct{ error }

@@ -48,7 +48,7 @@ func (f *runFlags) load(a *app) (file string, c *config.Config, err error) {
 		return "", nil, usage(errors.New("--max-duration and --limit: want no number below 0"))
 	}
 	for _, code := range f.successOn {
-		if !slices.Contains(softCodes, code) {
+		if code < exitAttention || code > exitInterrupted && code != exitChanges { // a run that failed is no success
 			return "", nil, usage(fmt.Errorf("--success-on %d: only 3, 4, 5, 6 and 10 can count as success", code))
 		}
 	}

@@ -15,9 +15,6 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-// loginTimeout is how long a person may take to allow the app.
-const loginTimeout = 15 * time.Minute
-
 func (a *app) oauth() *cobra.Command {
 	var file, redirect string
 	var replace bool
@@ -48,7 +45,7 @@ func (a *app) login(ctx context.Context, file, redirect string, replace bool) er
 	}
 	ctx, stop := stoppable(ctx)
 	defer stop()
-	ctx, cancel := context.WithTimeoutCause(ctx, loginTimeout, errors.New("nobody allowed it within "+loginTimeout.String()))
+	ctx, cancel := context.WithTimeoutCause(ctx, 15*time.Minute, errors.New("nobody allowed it within 15 minutes"))
 	defer cancel()
 	err = smartsheet.Login{
 		BaseURL: baseURL(s), OAuth2: *oauth2Options(s.OAuth2), Transport: transport, Timeout: time.Duration(s.Timeout),

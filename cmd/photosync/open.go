@@ -18,8 +18,6 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-// Here the configuration becomes the small option structs of the packages.
-
 func baseURL(s config.Smartsheet) string { return cmp.Or(s.BaseURL, smartsheet.Roots[s.Region]) }
 
 // newClient makes the client of Smartsheet; abort ends what is on the wire. Nothing is

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"math"
 	"os"
 	"os/signal"
@@ -152,7 +151,13 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 			abort()
 		}
 	}()
-	return soft, hard, func() { timer.Stop(); signal.Stop(got); close(got); finish(nil); abort() }
+	return soft, hard, func() {
+		timer.Stop()
+		signal.Stop(got)
+		close(got)
+		finish(nil)
+		abort()
+	}
 }
 
 // open makes the job that a configuration describes, but for the state. Nothing is
@@ -241,18 +246,19 @@ func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFl
 			w.Log.Warn().Str("only", g).Msg("--only matches nobody in the sources or the state")
 		}
 	}
-	if err == nil && mode != job.Plan {
+	if err != nil {
+		j.State.Close() // what went wrong first is said
+		return rep, made, err
+	}
+	if mode != job.Plan {
 		if err = j.State.Current(); err == nil { // else somebody took the file away or put another in its place
 			err = job.Backup(j.State, rep)
 		}
-		if err != nil {
-			rep.Result, rep.Error = report.Failed, job.ErrorOf(err)
-		}
 	}
-	if cerr := j.State.Close(); cerr != nil && err == nil {
-		return fail(fmt.Errorf("close state: %w", cerr))
+	if err = errors.Join(err, j.State.Close()); err != nil {
+		return fail(err)
 	}
-	return rep, made, err
+	return rep, made, nil
 }
 
 // counted is a source that shows w what it gives.

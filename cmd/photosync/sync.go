@@ -68,7 +68,9 @@ func (f *runFlags) add(cmd *cobra.Command, mode string) {
 	fs.IntSliceVar(&f.successOn, "success-on", nil, "`CODES` that become exit code 0, such as 3,6; the report keeps the true one (default: success_on)")
 
 	f.again = pflag.NewFlagSet("", pflag.ContinueOnError)
-	if mode != job.Apply { // a plan has them already
+	if mode == job.Apply { // its plan has the others
+		fs.BoolVar(&f.strict, "strict", false, "write nothing if anything moved since the plan was made")
+	} else {
 		f.again.StringArrayVar(&f.Only, "only", nil, "only people with an address that matches `EMAIL|GLOB`; may be given several times, or several with commas")
 		f.again.StringVar(&f.Source, "source", "", "only photos of the source with this `NAME`")
 		f.again.StringVar(&f.Shard, "shard", "", "only part `I/N` of all people, 0/4 to 3/4; auto/4 takes I from JOB_COMPLETION_INDEX")
@@ -78,18 +80,15 @@ func (f *runFlags) add(cmd *cobra.Command, mode string) {
 		f.again.BoolVar(&f.RetryFailed, "retry-failed", false, "send again what was refused before and has not changed")
 		fs.StringVar(&f.approve, "approve", "", "let the plan with this `PLAN_ID` pass the guards, once")
 	}
-	if mode != job.Plan {
+	if mode == job.Plan {
+		fs.StringVarP(&f.out, "out", "o", "", "keep the plan in this `FILE`, for apply")
+	} else {
 		f.again.BoolVar(&f.verify, "verify", false, "look afterwards whether Smartsheet shows what was uploaded")
 	}
-	fs.AddFlagSet(f.again)
-	switch mode {
-	case job.Sync:
+	if mode == job.Sync {
 		fs.BoolVar(&f.dryRun, "dry-run", false, "upload nothing: the same as photosync plan")
-	case job.Plan:
-		fs.StringVarP(&f.out, "out", "o", "", "keep the plan in this `FILE`, for apply")
-	case job.Apply:
-		fs.BoolVar(&f.strict, "strict", false, "write nothing if anything moved since the plan was made")
 	}
+	fs.AddFlagSet(f.again)
 }
 
 func readPlan(path string) (p *plan.File, err error) {

@@ -168,9 +168,6 @@ func (k *checkup) smartsheet(ctx context.Context) {
 	k.add(status, "quota", text, remedy)
 }
 
-// maxSkew is how far this machine's clock may be from Smartsheet's.
-const maxSkew = time.Minute
-
 // clock compares this machine's clock with that of the answer to a request without a
 // token.
 func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
@@ -194,8 +191,8 @@ func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
 	if skew < 0 {
 		direction = "behind"
 	}
-	if skew = skew.Abs().Round(10 * time.Second); skew < maxSkew {
-		k.add(console.OK, "clock", fmt.Sprintf("within %v of Smartsheet's", maxSkew), "")
+	if skew = skew.Abs().Round(10 * time.Second); skew < time.Minute {
+		k.add(console.OK, "clock", "within 1m0s of Smartsheet's", "")
 	} else {
 		k.add(console.Warning, "clock", fmt.Sprintf("%v %s Smartsheet's", skew, direction), "set it by NTP: certificates, Kerberos and tokens depend on it")
 	}

@@ -15,13 +15,8 @@ type Check struct {
 	Finding string `json:"finding,omitempty"`
 }
 
-// Statuses of a Check.
-const (
-	OK      = "ok"
-	Note    = "note"    // worth knowing
-	Warning = "warning" // a run begins all the same
-	Problem = "problem" // a run would fail
-)
+// Statuses of a Check: fine, worth knowing, a run begins all the same, a run would fail.
+const OK, Note, Warning, Problem = "ok", "note", "warning", "problem"
 
 // Checkup prints what a checkup found, and what to do about it.
 func (c *Console) Checkup(checks []Check) {

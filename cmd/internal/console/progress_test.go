@@ -74,9 +74,9 @@ func TestProgressInTheLog(t *testing.T) {
 		w.Close()
 		time.Sleep(5 * time.Minute) // nothing more comes
 		want := []string{
-			`"phase":"reading","people_listed":1200,"photos_read":0`,
-			`"phase":"uploading","people_listed":1200,"photos_read":0,"done":148,"total":600,"failed":3,"requests_per_minute":151,"quota_per_minute":300,"seconds_remaining":181,"waiting_seconds":0`,
-			`"phase":"uploading","people_listed":1200,"photos_read":0,"done":150,"total":600,"failed":3,"requests_per_minute":76,"quota_per_minute":300,"seconds_remaining":357,"waiting_seconds":0`,
+			`"phase":"reading","people_listed":1200,"photos_read":0,"users_asked":0,"users_to_ask":0,"done":0,"total":0,"failed":0,"requests_per_minute":0,"quota_per_minute":300,"seconds_remaining":0,"waiting_seconds":0`,
+			`"phase":"uploading","people_listed":1200,"photos_read":0,"users_asked":0,"users_to_ask":0,"done":148,"total":600,"failed":3,"requests_per_minute":151,"quota_per_minute":300,"seconds_remaining":181,"waiting_seconds":0`,
+			`"phase":"uploading","people_listed":1200,"photos_read":0,"users_asked":0,"users_to_ask":0,"done":150,"total":600,"failed":3,"requests_per_minute":76,"quota_per_minute":300,"seconds_remaining":357,"waiting_seconds":0`,
 		}
 		if diff := cmp.Diff(want, progressLines(log.String())); diff != "" {
 			t.Error(diff)
