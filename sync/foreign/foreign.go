@@ -25,8 +25,12 @@ func dangerous(r rune) bool {
 // Text replaces the dangerous characters of a text, and what is not UTF-8, by U+FFFD. It
 // keeps the ends of lines and tabs.
 func Text(text string) string {
+	asItIs := func(r rune) bool { return r == '\n' || r == '\t' || ' ' <= r && r <= '~' } // nearly all text is
+	if !strings.ContainsFunc(text, func(r rune) bool { return !asItIs(r) }) {
+		return text
+	}
 	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && dangerous(r) {
+		if !asItIs(r) && dangerous(r) {
 			return utf8.RuneError
 		}
 		return r
