@@ -68,6 +68,11 @@ func check(t *testing.T, base string) *checker {
 }
 
 func (c *checker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// The check asks for the time: it sends no token, and is no operation of the API.
+	if r.Method == http.MethodHead && r.URL.Path == "/2.0" && r.Header.Get("Authorization") == "" {
+		c.proxy.ServeHTTP(w, r)
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		c.t.Error(err)
