@@ -135,8 +135,7 @@ func (s *stateCommand) list(_ *cobra.Command, globs []string) error {
 	})
 }
 
-// everyRecord calls each for every person that is remembered, with what we put on the
-// user, and then for every user of whom no person is remembered.
+// everyRecord calls each for every person, and then for every user without one.
 func everyRecord(st *state.Store, each func(*console.Record) error) error {
 	return st.View(func(v *state.Snapshot) error {
 		shown := map[int64]bool{}
@@ -185,7 +184,6 @@ func record(st *state.Store, email string) (r *console.Record, err error) {
 
 func people(n int) string { return report.Count(n, "person", "people") }
 
-// notRemembered is about people of whom the state knows nothing.
 func notRemembered(emails ...string) error {
 	return hinted{errors.New("nothing is remembered of " + strings.Join(emails, ", ")),
 		"photosync state list shows everyone; a person is remembered by their first address"}

@@ -21,18 +21,17 @@ import (
 func (s *stateCommand) export(*cobra.Command, []string) error {
 	return s.with(true, func(st *state.Store) error {
 		err := s.writeTo(s.outFile, 0o600, st.Export)
-		if err == nil {
-			return nil
-		}
-		if outcome.Hint(err) == "" {
+		if err != nil && outcome.Hint(err) == "" {
 			err = hinted{err, "the state is as it was: name a file with -o on a disk that is writable and has room"}
 		}
-		return fmt.Errorf("export state: %w", err)
+		if err != nil {
+			return fmt.Errorf("export state: %w", err)
+		}
+		return nil
 	})
 }
 
-// writeTo calls write for the file, which it fills whole or not at all; for what file is
-// instead, such as a pipe; or for stdout, without a file.
+// writeTo calls write for a file, which is replaced whole or not at all, a pipe, or stdout.
 func (a *app) writeTo(file string, mode fs.FileMode, write func(io.Writer) error) error {
 	if file == "" {
 		return write(a.stdout)
@@ -49,11 +48,9 @@ func (a *app) writeTo(file string, mode fs.FileMode, write func(io.Writer) error
 
 func (s *stateCommand) imports(cmd *cobra.Command, files []string) error {
 	switch {
-	case s.shards < 0:
-		return usage(fmt.Errorf("--shards %d: want how many shards there are", s.shards))
 	case s.shards > 0 && (len(files) > 0 || s.shard != ""):
 		return usage(errors.New("--shards: want no file and no --shard beside it"))
-	case s.shards == 0 && len(files) == 0:
+	case s.shards < 0, s.shards == 0 && len(files) == 0:
 		return usage(errors.New("want the file of an export, - for stdin, or --shards N"))
 	}
 	n, err := s.importAll(files, cmd.InOrStdin())
@@ -84,8 +81,7 @@ func (s *stateCommand) importAll(files []string, stdin io.Reader) (int, error) {
 		all = append(all, file)
 	}
 	for i := range s.shards {
-		shard := shardPath(path, plan.Shard{Index: i, Count: s.shards})
-		st, err := state.Open(shard, state.Options{ReadOnly: true, Existing: true})
+		st, err := state.Open(shardPath(path, plan.Shard{Index: i, Count: s.shards}), state.Options{ReadOnly: true, Existing: true})
 		if err != nil {
 			return 0, err
 		}
@@ -140,8 +136,7 @@ func (s *stateCommand) restore(cmd *cobra.Command, _ []string) error {
 	})
 }
 
-// reportsIn reads the reports of runs in a folder. One that cannot be read is named and
-// left out.
+// reportsIn reads the reports of runs in a folder. One that cannot be read is left out.
 func (a *app) reportsIn(folder string) (all []*report.Report) {
 	if folder == "" { // else the pattern is of this folder
 		return nil
