@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"syscall"
 
@@ -22,21 +23,21 @@ import (
 )
 
 func main() {
-	frugal()
+	if os.Getenv("GOMEMLIMIT") == "" {
+		frugal()
+	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// ballast is never written to, so it takes no memory; the garbage collector counts it
-// all the same.
-var ballast []byte
-
-// frugal lets the heap grow by a quarter of itself and the ballast between two
-// collections: by 10 MB when it is small, and not by as much again when it is large.
+// frugal keeps the memory at 20 MB, or a third, above what the last collection left, and
+// does so again after the next. The collector's own rule would let it take as much again;
+// under a fixed limit close to its need it would run all the time.
 func frugal() {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		ballast = make([]byte, 40<<20)
-		debug.SetGCPercent(25)
-	}
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	need := live[0].Value.Uint64()
+	debug.SetMemoryLimit(int64(need + max(20<<20, need/3)))
+	runtime.AddCleanup(new([64]byte), func(struct{}) { frugal() }, struct{}{})
 }
 
 // run is the program without the process around it. It returns the exit code.
