@@ -65,7 +65,7 @@ func Sections(r *Report) []Section {
 	all[left].Groups = append(all[left].Groups, counted(r)...)
 	for at := range all {
 		for _, g := range all[at].Groups {
-			g.tell(at)
+			g.describe(at)
 		}
 		slices.SortStableFunc(all[at].Groups, func(a, b *Group) int {
 			return cmp.Or(cmp.Compare(a.urgency(), b.urgency()), cmp.Compare(b.N(), a.N()), cmp.Compare(a.Code, b.Code))
@@ -133,9 +133,9 @@ func (g *Group) add(it *Item) {
 	g.Items = append(g.Items, it)
 }
 
-// tell gives a group the words that depend on all of its people: what is true of
+// describe gives a group the words that depend on all of its people: what is true of
 // each is said once.
-func (g *Group) tell(at int) {
+func (g *Group) describe(at int) {
 	switch {
 	case at == attention && g.Title == "":
 		g.Title = cmp.Or(g.common, "Smartsheet or the source did not do what was asked")

@@ -19,7 +19,7 @@ import (
 const MetricsType = "text/plain; version=0.0.4; charset=utf-8"
 
 // lastSuccess is the metric that a failed run leaves as it was: an alert on its age
-// tells that photosync has not done its work for too long.
+// says that photosync has not done its work for too long.
 const lastSuccess = "photosync_last_success_timestamp_seconds"
 
 // Done reports whether the run came to its end: everything that could be done was.

@@ -112,8 +112,8 @@ var jpegURI = regexp.MustCompile(`^data:image/jpeg;base64,[A-Za-z0-9+/=]*$`)
 
 func picture(uri string) template.URL { return template.URL(jpegURI.FindString(uri)) }
 
-// such are the first examples of a finding, if its sentence does not name them.
-func such(f outcome.Finding) string {
+// examples are the first examples of a finding, if its sentence does not name them.
+func examples(f outcome.Finding) string {
 	if len(f.Examples) == 0 || strings.Contains(f.Message, f.Examples[0]) {
 		return ""
 	}
@@ -144,7 +144,7 @@ func domain(email string) string { return email[max(strings.LastIndexByte(email,
 var pageFuncs = template.FuncMap{
 	"took":  func(r *Report) string { return Duration(r.FinishedAt.Sub(r.StartedAt)) },
 	"num":   func(n any) string { return Number(reflect.ValueOf(n).Int()) },
-	"bytes": Size[int], "when": timeText, "reason": reasonTitle, "thumb": thumb, "now": now, "refs": refs, "such": such, "icon": func(mood string) string { return icons[mood] },
+	"bytes": Size[int], "when": timeText, "reason": reasonTitle, "thumb": thumb, "now": now, "refs": refs, "examples": examples, "icon": func(mood string) string { return icons[mood] },
 	"initial": func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
 	"local":   func(email string) string { return strings.TrimSuffix(email, domain(email)) }, "domain": domain,
 	"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

@@ -21,14 +21,14 @@ type place struct{ line, column int }
 
 // decoder fills a configuration from YAML and collects every fault on the way.
 type decoder struct {
-	c        Config
-	path     string
-	lines    []string
-	faults   []Fault
-	warnings []string
-	places   map[string]place // of every key that is set
-	meant    []string         // keys that a key that is not known was probably meant to be
-	torn     bool             // the parser may have lost what follows a value with a tag
+	c          Config
+	path       string
+	lines      []string
+	faults     []Fault
+	warnings   []string
+	places     map[string]place // of every key that is set
+	meant      []string         // keys that a key that is not known was probably meant to be
+	incomplete bool             // the parser may have lost what follows a value with a tag
 }
 
 // fault adds a mistake at the place of key, or of the nearest key above it.
@@ -37,7 +37,7 @@ func (d *decoder) fault(key, message, instead string) {
 }
 
 func (d *decoder) missing(key, message, instead string) {
-	if !d.torn && !slices.ContainsFunc(d.meant, func(m string) bool { return within(key, m) }) {
+	if !d.incomplete && !slices.ContainsFunc(d.meant, func(m string) bool { return within(key, m) }) {
 		d.fault(key, message, instead)
 	}
 }
@@ -50,7 +50,7 @@ func (d *decoder) wrong(key, message, instead, value, by string) {
 // add completes a fault with its place, if it has none. What follows from another fault is
 // none: one mistake is reported once.
 func (d *decoder) add(f Fault) {
-	if d.spoiled(f.Key) {
+	if d.faulty(f.Key) {
 		return
 	}
 	for k := f.Key; f.Line == 0 && k != ""; k = k[:max(strings.LastIndexAny(k, ".["), 0)] {
@@ -59,8 +59,8 @@ func (d *decoder) add(f Fault) {
 	d.faults = append(d.faults, f)
 }
 
-// spoiled reports whether there is a fault about key, about one above it, or below it.
-func (d *decoder) spoiled(key string) bool {
+// faulty reports whether there is a fault about key, about one above it, or below it.
+func (d *decoder) faulty(key string) bool {
 	return slices.ContainsFunc(d.faults, func(f Fault) bool { return within(key, f.Key) || within(f.Key, key) })
 }
 
@@ -111,7 +111,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 		}
 	case *ast.TagNode, *ast.AnchorNode, *ast.AliasNode:
 		f := Fault{Key: key}
-		d.torn = true
+		d.incomplete = true
 		d.slip(&f, node.GetToken().Position.Line, meaning)
 		if f.Message, f.Instead = meaning, quoteIt; kind == reflect.Struct || kind == reflect.Map {
 			f.Instead, f.correct = "remove it", ""

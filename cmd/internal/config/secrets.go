@@ -119,7 +119,7 @@ func (d *decoder) notices(env func(string) string) {
 // receiver reads and checks one address. It stands in no message: it may be a secret. What is
 // clear is what everyone on the way sees without TLS; empty: nothing that matters.
 func (d *decoder) receiver(env func(string) string, key, variable, file string, to *Secret, clear string) {
-	if d.spoiled(key) {
+	if d.faulty(key) {
 		return
 	}
 	if *to = cmp.Or(d.secret(env, key+"_file", file, "", variable), *to); *to == "" {

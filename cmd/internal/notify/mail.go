@@ -28,7 +28,7 @@ type Mail struct {
 // mail sends text, whose first line is the subject.
 func (n *Notifier) mail(ctx context.Context, text string) error {
 	m := n.o.Mail
-	err := n.patiently(ctx, func(ctx context.Context) (again bool, err error) {
+	err := n.retry(ctx, func(ctx context.Context) (again bool, err error) {
 		client, msg, err := m.prepare(text)
 		if err != nil {
 			return false, err
@@ -54,7 +54,7 @@ func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
 		config.RootCAs = x509.NewCertPool() // without a certificate in it, no server is trusted
 		config.RootCAs.AppendCertsFromPEM(pem)
 	}
-	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSConfig(config), mail.WithTimeout(patience), mail.WithTLSPolicy(mail.TLSMandatory)}
+	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSConfig(config), mail.WithTimeout(timeout), mail.WithTLSPolicy(mail.TLSMandatory)}
 	if !m.StartTLS {
 		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
 	}

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	patience = 15 * time.Second // how long one notice may take, with all attempts
+	timeout  = 15 * time.Second // how long one notice may take, with all attempts
 	attempts = 3
 	pause    = time.Second // before the second attempt; it doubles
 )
@@ -152,7 +152,7 @@ func (n *Notifier) post(ctx context.Context, what, address, below, contentType s
 	if below != "" {
 		to = u.JoinPath(below).String()
 	}
-	err = n.patiently(ctx, func(ctx context.Context) (again bool, err error) {
+	err = n.retry(ctx, func(ctx context.Context) (again bool, err error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 		if err != nil {
 			return false, err
@@ -181,9 +181,9 @@ func (n *Notifier) post(ctx context.Context, what, address, below, contentType s
 		clean(err, append(strings.Split(u.Path, "/"), address, u.RequestURI(), u.RawQuery, u.User.String())...))
 }
 
-// patiently tries a few times, within a bounded time, as long as try says that it may help.
-func (n *Notifier) patiently(ctx context.Context, try func(context.Context) (again bool, err error)) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// retry tries a few times, within a bounded time, as long as try says that it may help.
+func (n *Notifier) retry(ctx context.Context, try func(context.Context) (again bool, err error)) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	wait := n.pause
 	for i := 1; ; i++ {

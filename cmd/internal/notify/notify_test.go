@@ -247,7 +247,7 @@ func TestNobodyListens(t *testing.T) {
 				t.Errorf("%q, want it to begin with %q", warnings[i], want)
 			}
 		}
-		if d := time.Since(start); d > 2*patience {
+		if d := time.Since(start); d > 2*timeout {
 			t.Errorf("it took %v", d)
 		}
 	})
