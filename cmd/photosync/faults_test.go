@@ -170,6 +170,7 @@ var (
 	endless  = regexp.MustCompile(`@\d+( 4001)? after \d\d+ 4001`)
 	overtime = regexp.MustCompile(`^(unfinished)@\d+( .*) after \d+ `)
 	lookedAt = regexp.MustCompile(`@(?:[7-9]|\d\d)( HTTP 0)? after (?:[7-9]|\d\d) HTTP 0`) // again, as the look had grown old
+	seenLate = regexp.MustCompile(`@(2 after 2|3 after 3|4 after 4|5 after 5) HTTP 0`)     // that look showed the picture
 )
 
 // peopleOf is what became of the people: outcome, @attempts, the last error, and
@@ -205,6 +206,7 @@ func peopleOf(r *report.Report) string {
 			s += " after " + tally(earlier)
 		}
 		s = endless.ReplaceAllString(s, "@*$1 after * 4001")
+		s = seenLate.ReplaceAllString(s, "@* after * HTTP 0")
 		s = lookedAt.ReplaceAllString(s, "@*$1 after * HTTP 0")
 		all = append(all, overtime.ReplaceAllString(s, "$1@*$2 after * "))
 	}

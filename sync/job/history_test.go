@@ -111,7 +111,7 @@ func newHistory(seed uint64) history {
 		if chance(5) {
 			n.Pause = 170 * time.Hour
 		}
-		if chance(4) {
+		if chance(8) {
 			n.Existing = pick([]plan.Existing{plan.OnSourceChange, plan.Enforce, plan.RespectUser, plan.FillEmpty}, r.IntN(4))
 		}
 		for range r.IntN(5) {
@@ -125,6 +125,9 @@ func newHistory(seed uint64) history {
 		}
 		if chance(25) {
 			n.Faults = append(n.Faults, faults[r.IntN(len(faults))])
+		}
+		if chance(6) { // an answer is lost, and so is the look that would decide
+			n.Faults = append(n.Faults, []string{"lost,every=2", "lost,count=1", "reset,every=2"}[r.IntN(3)], "status:500/4000,op=user")
 		}
 		if chance(12) {
 			n.Lost = append(n.Lost, 1+r.IntN(2*h.People))

@@ -68,6 +68,7 @@ type memory struct {
 	image      string // its id
 	doubt      bool   // an upload was begun and nothing said how it ended
 	partial    bool   // the last answer was PARTIAL_SUCCESS
+	foreign    string // the picture before the upload in doubt, if it was not ours
 	unanswered bool   // the process died before it had an answer to the last upload
 	images     map[string]int
 	hashes     map[string]bool // of bytes that arrived
@@ -245,7 +246,7 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 
 // chosen checks that the picture that the user shows may be replaced.
 func (o *watch) chosen(id int64, q int, l look, m *memory) {
-	if l.image == "" || m.doubt {
+	if l.image == "" || m.doubt && l.image != m.foreign {
 		return
 	}
 	_, ours := m.images[l.image]
@@ -459,7 +460,7 @@ func (o *watch) died() {
 				return err
 			}
 			if row.Intent != nil {
-				o.w.memory(row.ID).doubt = true
+				o.doubt(row.ID)
 			}
 		}
 		return nil
@@ -467,6 +468,18 @@ func (o *watch) died() {
 	if err != nil {
 		o.fail(pLost, "the state: %v", err)
 	}
+}
+
+// doubt begins when an upload was announced: until a look afterwards nobody knows whose
+// picture the user shows, unless it is the one from before.
+func (o *watch) doubt(id int64) {
+	m, shown := o.w.memory(id), o.looks[id].image
+	if _, ours := m.images[shown]; !m.doubt {
+		if m.foreign = ""; !ours {
+			m.foreign = shown
+		}
+	}
+	m.doubt = true
 }
 
 // looked ends the doubt about uploads that nobody answered: one look afterwards decides,

@@ -96,7 +96,7 @@ func (t wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if upload && !dead {
 		w.note("  picture %d goes to user %d", photoOf(body), id)
 		w.o.sending(id, body)
-		w.memory(id).doubt = true
+		w.o.doubt(id)
 		w.lost[id] = time.Now()
 		w.uploads++
 	}

@@ -96,6 +96,7 @@ func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err erro
 	it, s := &a.item, a.step
 	if a.res.Unknown && !errors.Is(err, smartsheet.ErrContradiction) { // which is a failure, whatever is shown
 		if u, lerr := a.Users.One(ctx, s.To.ID); lerr == nil && newPicture(s, u) {
+			it.EarlierErrors = append(it.EarlierErrors, report.AttemptError{HTTPStatus: it.HTTPStatus, ErrorCode: e.Code, RefID: e.RefID, Message: it.Message})
 			return a.arrived(u.ImageID)
 		}
 	}
@@ -119,15 +120,8 @@ func newPicture(s *plan.Step, u plan.User) bool {
 
 // arrived is for an upload that nobody answered, and whose picture is there.
 func (a *attempt) arrived(image string) error {
-	it := &a.item
-	e := report.AttemptError{HTTPStatus: it.HTTPStatus, Message: "no usable answer, but Smartsheet shows a new picture: " + it.Message}
-	if it.ErrorCode != nil {
-		e.ErrorCode = *it.ErrorCode
-	}
-	if it.RefID != nil {
-		e.RefID = *it.RefID
-	}
-	it.EarlierErrors, it.Message, it.Hint, it.ImageID = append(it.EarlierErrors, e), e.Message, "", image
+	a.item.Hint, a.item.ImageID = "", image
+	a.item.Message = "no usable answer, but Smartsheet shows a new picture: " + a.item.Message
 	return a.sent(image)
 }
 

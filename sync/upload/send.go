@@ -112,7 +112,7 @@ func (a *attempt) send(ctx context.Context) error {
 			return a.failed(ctx, err)
 		}
 		if a.onWire && newPicture(s, users[0]) {
-			a.item.Message = "no answer came"
+			a.item.Message = "no answer came in time"
 			return a.arrived(users[0].ImageID)
 		}
 		if a.Plan.Renew(s, users[0]); s.Outcome != outcome.Planned {
