@@ -15,6 +15,7 @@ import (
 
 	"photosync/sources"
 	"photosync/state"
+	"photosync/sync/match"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
 	"photosync/sync/plan"
@@ -37,7 +38,7 @@ type Explanation struct {
 	Candidates  []ExplainedCandidate `json:"candidates"`                 // the person in each source
 	Moved       bool                 `json:"stamp_moved"`                // since the last look, or nobody can tell
 	Users       []ExplainedUser      `json:"users"`                      // with one of the addresses
-	Searched    *AlternateSearch     `json:"alternate_search,omitempty"` // null: alternate addresses do not count, or none was needed
+	Searched    *match.Search        `json:"alternate_search,omitempty"` // null: alternate addresses do not count, or none was needed
 	Row         *state.Person        `json:"state"`                      // the last look
 	Sent        *state.User          `json:"sent"`                       // what we put on the user of the last look
 	Next        *report.Item         `json:"next"`
@@ -71,20 +72,8 @@ type ExplainedPhoto struct {
 
 // ExplainedUser is a Smartsheet user with one of the addresses.
 type ExplainedUser struct {
-	ID        int64  `json:"id"`
-	Email     string `json:"email"`
-	Name      string `json:"name,omitempty"`
-	Active    bool   `json:"active"`
-	ImageID   string `json:"image_id,omitempty"`
-	Picture   string `json:"picture"`             // ours, our placeholder, adopted, another or none
-	Via       string `json:"via,omitempty"`       // the person's address that found the user
-	Alternate bool   `json:"alternate,omitempty"` // Via is an alternate address of this user
-}
-
-// AlternateSearch is how far runs have looked for alternate addresses.
-type AlternateSearch struct {
-	Last  time.Time `json:"last,omitzero"` // when all users had been asked; zero: never
-	Asked int       `json:"asked"`         // users
+	plan.User
+	Picture string `json:"picture"` // ours, our placeholder, adopted, another or none
 }
 
 // Explain says everything about one address, and writes nothing. It lists every source,
@@ -206,19 +195,21 @@ func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, per
 	if err == nil {
 		err = p.users.Resolve(ctx, []*plan.Work{w})
 	}
+	if err != nil {
+		return err
+	}
 	x.Row, x.Sent = w.Row, w.Former
-	for i := 0; i < len(w.Users) && err == nil; i++ {
-		var sent state.User
-		u := w.Users[i]
-		sent, _, err = j.State.User(u.ID)
-		x.Users = append(x.Users, ExplainedUser{
-			ID: u.ID, Email: u.Email, Name: u.Name, Active: u.Active, ImageID: u.ImageID, Picture: pictureOf(&sent, u), Via: u.Via, Alternate: u.Alternate,
-		})
+	for _, u := range w.Users {
+		sent, _, err := j.State.User(u.ID)
+		if err != nil {
+			return err
+		}
+		x.Users = append(x.Users, ExplainedUser{u, pictureOf(&sent, u)})
 	}
-	if last, asked := p.users.Searched(); j.Policy.AlternateEmails && len(w.Users) == 0 {
-		x.Searched = &AlternateSearch{Last: last, Asked: asked}
+	if len(w.Users) == 0 {
+		x.Searched = p.users.Search()
 	}
-	return err
+	return nil
 }
 
 // pictureOf says whose picture u shows.
@@ -282,10 +273,8 @@ const maxNearest = 5
 func nearest(email string, people *sources.People, st *state.Store) (emails []string, err error) {
 	distance := map[string]int{}
 	consider := func(e string) {
-		if most := max(3, len(email)/3); max(len(e)-len(email), len(email)-len(e)) <= most {
-			if d := levenshtein.ComputeDistance(email, e); d <= most {
-				distance[e] = d
-			}
+		if d := levenshtein.ComputeDistance(email, e); d <= max(3, len(email)/3) {
+			distance[e] = d
 		}
 	}
 	err = st.View(func(v *state.Snapshot) error {

@@ -89,8 +89,6 @@ func Run(ctx context.Context, j Job) (*report.Report, error) {
 	rep := report.New(j.How.Mode, j.How.RunID, j.How.Version, time.Now().UTC())
 	p, err := j.prepare(ctx, rep, nil)
 	if err == nil {
-		p.users.Release() // each step has its user
-		p.rules.Seen = nil
 		var items []report.Item // of those for whom nothing is sent
 		for i := range p.plan.Steps {
 			if s := &p.plan.Steps[i]; s.Outcome != outcome.Planned {

@@ -81,12 +81,18 @@ func ForgetAlternates(st *state.Store, write bool, emails ...string) (forgotten 
 	return len(mem.Users) < before, err
 }
 
-// Searched says when all users had been asked (zero: never), and how many are known.
-func (us *Users) Searched() (last time.Time, asked int) {
+// Search is how far runs have looked for alternate addresses.
+type Search struct {
+	Last  time.Time `json:"last,omitzero"` // when all users had been asked; zero: never
+	Asked int       `json:"asked"`         // users
+}
+
+// Search returns how far runs have come; nil if alternate addresses do not count.
+func (us *Users) Search() *Search {
 	if us.alternates == nil {
-		return time.Time{}, 0
+		return nil
 	}
-	return us.alternates.Searched, len(us.alternates.Users)
+	return &Search{us.alternates.Searched, len(us.alternates.Users)}
 }
 
 // byAlternates finds users for work of which no address is a user's own.

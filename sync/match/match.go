@@ -59,9 +59,6 @@ func (us *Users) All() bool { return us.all }
 // Seen returns the users that were seen, by id.
 func (us *Users) Seen() map[int64]plan.User { return us.byID }
 
-// Release forgets who was seen, to save memory: once the plan is made each step has its user.
-func (us *Users) Release() { us.byID, us.byEmail, us.unusable = nil, nil, nil }
-
 // Domains counts the users that were seen by the domain of their address.
 func (us *Users) Domains() map[string]int {
 	n := map[string]int{}

@@ -9,6 +9,8 @@ package outcome
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 )
 
@@ -157,13 +159,7 @@ func (r Reason) Words() Words {
 }
 
 // Reasons returns every reason that has words.
-func Reasons() []Reason {
-	all := make([]Reason, 0, len(words))
-	for r := range words {
-		all = append(all, r)
-	}
-	return all
-}
+func Reasons() []Reason { return slices.Collect(maps.Keys(words)) }
 
 // Number writes n with its digits in groups of three: 1,234,567.
 func Number(n int) string {

@@ -93,9 +93,8 @@ func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
 		at = winnerOf(row.Winner, j.Candidates)
 	}
 	w.mark = r.mark(&w.Joined, at)
-	bad := row != nil && !r.Scope.RetryFailed && !r.Scope.LooksAtAll() &&
-		NoteOf(row.Note) == outcome.KnownBad && !w.Moved() && row.Fingerprint == w.mark.fingerprint
-	w.LookUp = !j.Ambiguous && !j.Reserved && !bad && !(w.HasNone() && row == nil)
+	isNew := row == nil
+	w.LookUp = !j.Ambiguous && !j.Reserved && !(isNew && w.HasNone())
 	return w
 }
 

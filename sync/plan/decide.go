@@ -25,9 +25,6 @@ func (r *Rules) decide(w *Work) Step {
 		return s.ambiguous(r.entries(w))
 	case w.Reserved, r.Policy.LeavesOut(&w.Joined), r.elsewhere(w):
 		return s.skip(outcome.Excluded)
-	case r.knownBad(w):
-		s.To, s.Sent = &User{ID: w.Former.ID, Email: w.Former.Email, Active: true}, w.Former // as the state knows it
-		return s.settle(outcome.KnownBad)
 	case !w.HasPhoto():
 		return r.removed(s)
 	case w.allHidden():
@@ -136,16 +133,6 @@ func (r *Rules) refused(sent *state.User, hash string) bool {
 	}
 	f := sent.Failure
 	return f.Final && f.Hash == hash && f.Rendering == r.Policy.Rendering
-}
-
-// knownBad reports whether the photo is the one that was refused for good, and nothing
-// moved since: then nobody has to be looked up. In a run that saw everybody, another
-// user may have the address.
-func (r *Rules) knownBad(w *Work) bool {
-	if w.LookUp || w.Row == nil || w.Moved() || len(w.Users) > 0 && w.Users[0].ID != w.LastUser() {
-		return false
-	}
-	return w.Row.SourceSHA256 != "" && r.refused(w.Former, w.Row.SourceSHA256)
 }
 
 // existing takes an upload that policy.existing forbids out of the plan. A placeholder

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/outcome"
 )
@@ -114,7 +115,7 @@ func edit(v any, path string, then func(path string)) {
 // What needs a human about a whole run, and what is normal life.
 func TestFindings(t *testing.T) {
 	hr := func(change func(*SourceFacts)) Facts {
-		s := SourceFacts{Name: "hr", Type: "folder", Entries: 100, People: 100, WithPhoto: 100}
+		s := SourceFacts{Named: sources.Named{Name: "hr", Type: "folder"}, Listing: sources.Listing{Entries: 100}, People: 100, WithPhoto: 100}
 		change(&s)
 		return Facts{Sources: []SourceFacts{s}, WithPhoto: 100, Matched: 90}
 	}

@@ -32,10 +32,7 @@ type Facts struct {
 func NewFacts(srcs []sources.Named, listings []sources.Listing) *Facts {
 	f := &Facts{Nothing: map[outcome.Reason]int{}, Domains: map[string]int{}, Sources: make([]SourceFacts, len(srcs))}
 	for i, l := range listings {
-		f.Sources[i] = SourceFacts{
-			Name: srcs[i].Name, Type: srcs[i].Type, MayBeEmpty: srcs[i].MayBeEmpty,
-			Entries: l.Entries, Unnamed: l.Unnamed, NoPhotos: l.NoPhotos,
-		}
+		f.Sources[i] = SourceFacts{Named: srcs[i], Listing: l}
 	}
 	return f
 }
@@ -83,18 +80,15 @@ func (f *Facts) candidates(j *sources.Joined, winner int, has, read bool) {
 	}
 }
 
-// SourceFacts are about one source.
+// SourceFacts are about one source and what it listed.
 type SourceFacts struct {
-	Name, Type string
-	MayBeEmpty bool
-	Entries    int  // files or entries that were looked at
-	People     int  // who have an address
-	WithPhoto  int  // of these, as far as it is known
-	Winners    int  // of these, whose photo counts
-	Hidden     int  // of these, whose photo the source does not show
-	Unknown    int  // of these, of whom only reading tells, and who were not read
-	NoPhotos   bool // the source knows that none of them has a photo
-	Unnamed    []string
+	sources.Named
+	sources.Listing
+	People    int // who have an address
+	WithPhoto int // of these, as far as it is known
+	Winners   int // of these, whose photo counts
+	Hidden    int // of these, whose photo the source does not show
+	Unknown   int // of these, of whom only reading tells, and who were not read
 }
 
 // Add counts a candidate: what the listing knows, whether its photo counts for the

@@ -20,15 +20,15 @@ const MaxAge = 5 * time.Minute
 
 // User is a Smartsheet user as it was seen in this run.
 type User struct {
-	ID        int64
-	Email     string // its own address, canonical
-	Name      string
-	ImageID   string // of the picture that Smartsheet shows; empty: none
-	Active    bool
-	External  bool      // of another organisation, as far as Smartsheet says
-	Via       string    // the person's address by which the user was found
-	Alternate bool      // Via is an alternate address of the user
-	Seen      time.Time // when Smartsheet was asked; zero: not in this run
+	ID        int64     `json:"id"`
+	Email     string    `json:"email"` // its own address, canonical
+	Name      string    `json:"name,omitempty"`
+	Active    bool      `json:"active"`
+	ImageID   string    `json:"image_id,omitempty"`  // of the picture that Smartsheet shows; empty: none
+	Via       string    `json:"via,omitempty"`       // the person's address by which the user was found
+	Alternate bool      `json:"alternate,omitempty"` // Via is an alternate address of the user
+	External  bool      `json:"-"`                   // of another organisation, as far as Smartsheet says
+	Seen      time.Time `json:"-"`                   // when Smartsheet was asked; zero: not in this run
 }
 
 // Domain is the part of an address behind the @.

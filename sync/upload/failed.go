@@ -73,12 +73,7 @@ func (a *attempt) describe(err error) *smartsheet.Error {
 	if a.item.Message = strings.TrimSpace(e.Message + " " + e.Detail); a.item.Message == "" {
 		a.item.Message = earlier(e).Message
 	}
-	if e.Code != 0 {
-		a.item.ErrorCode = &e.Code
-	}
-	if e.RefID != "" {
-		a.item.RefID = &e.RefID
-	}
+	a.item.ErrorCode, a.item.RefID = orNull(e.Code), orNull(e.RefID)
 	return e
 }
 

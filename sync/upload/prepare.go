@@ -60,7 +60,7 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 // moved is for a picture that is not the one that the applied plan holds.
 func (a *attempt) moved() {
 	a.item.Reason = string(outcome.HeldBack)
-	a.end(outcome.Held, "the photo changed after the plan was made", "retry by itself: the next sync looks at it")
+	a.end(outcome.Held, "the photo changed after the plan was made", hints[outcome.HeldBack])
 }
 
 // placeholderEdge is the size of a placeholder in pixels: sharp wherever Smartsheet shows it.
@@ -105,34 +105,30 @@ func (a *attempt) unprepared(ctx context.Context, err error) (learn state.Change
 	switch {
 	case ctx.Err() != nil:
 		a.end(outcome.Unfinished, "stopped before this upload", nextRun)
-		return learn
 	case errors.Is(err, errElsewhere):
 		a.end(outcome.Unfinished, err.Error(), nextRun)
-		return learn
 	case errors.Is(err, sources.ErrNoPhoto), errors.Is(err, sources.ErrGone): // the next run sees what it means
 		it.Reason = string(outcome.NoPhoto)
 		a.end(outcome.Skipped, "gone since it was listed", it.Hint)
-		return learn
 	case errors.Is(err, sources.ErrUnstable):
 		it.Reason = string(outcome.BeingWritten)
-		a.end(outcome.Skipped, err.Error(), waitHint)
-		return learn
+		a.end(outcome.Skipped, err.Error(), hints[outcome.BeingWritten])
 	case !refused:
 		a.end(outcome.Failed, err.Error(), "fix the source: "+cmp.Or(outcome.Hint(err), "photosync could not read this photo; the next run tries again"))
-		return learn
+	default:
+		it.Reason, it.Code = string(outcome.InvalidImage), bad.Code
+		a.end(outcome.Failed, bad.Detail, bad.Hint())
+		if unread {
+			it.Hint = "save the photo smaller at the source: no setting lets a larger one in"
+		}
+		if a.source == "" { // too large to be read, so that there is no hash to know it by
+			return learn
+		}
+		u := a.row()
+		u.Failure = a.failure(state.Failure{Code: bad.Code, Message: bad.Detail, Final: true})
+		learn.Users = []state.User{u}
+		a.Plan.Tried(&learn, a.step, a.source, outcome.KnownBad)
 	}
-	it.Reason, it.Code = string(outcome.InvalidImage), bad.Code
-	a.end(outcome.Failed, bad.Detail, bad.Hint())
-	if unread {
-		it.Hint = "save the photo smaller at the source: no setting lets a larger one in"
-	}
-	if a.source == "" { // too large to be read, so that there is no hash to know it by
-		return learn
-	}
-	u := a.row()
-	u.Failure = a.failure(state.Failure{Code: bad.Code, Message: bad.Detail, Final: true})
-	learn.Users = []state.User{u}
-	a.Plan.Tried(&learn, a.step, a.source, outcome.KnownBad)
 	return learn
 }
 
@@ -170,16 +166,30 @@ func thumbnail(pic photo.Picture) string {
 	return "data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(small)
 }
 
-const (
-	nextRun  = "retry by itself: the next run continues"
-	waitHint = "wait: the next run reads it when its file is complete"
-)
+const nextRun = "retry by itself: the next run continues"
+
+// hints say what to do about a step that is not uploaded.
+var hints = map[outcome.Reason]string{
+	outcome.BeingWritten: "wait: the next run reads it when its file is complete",
+	outcome.Hidden:       "give the account that photosync binds with the right to read this photo; the picture in Smartsheet stays until then",
+	outcome.HeldBack:     "retry by itself: the next sync looks at it",
+	outcome.Ambiguous:    "leave only one of the candidates",
+	outcome.KnownBad:     "fix the photo at its source; --retry-failed sends it once more",
+}
+
+// orNull points to v; nil, which is null in JSON, for the zero value.
+func orNull[T comparable](v T) *T {
+	if v == *new(T) {
+		return nil
+	}
+	return &v
+}
 
 // Item is the item of a step as the plan leaves it.
 func Item(r *plan.Rules, s *plan.Step) report.Item {
 	it := report.Item{
 		Email: s.Key(), UserID: s.UserID(), Reason: string(s.Reason), Outcome: string(s.Outcome),
-		Message: s.Why, Candidates: s.Conflict, AlreadyReported: s.Reported,
+		Message: s.Why, Hint: hints[s.Reason], Candidates: s.Conflict, AlreadyReported: s.Reported,
 	}
 	o, ref := r.Origin(s)
 	it.Source, it.Ref = o.Source, ref
@@ -187,25 +197,15 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 	case outcome.KnownBad:
 		f := s.Sent.Failure
 		it.Message = "refused before and not changed since: " + f.Message
-		it.HTTPStatus = f.Status
+		it.HTTPStatus, it.RefID = f.Status, orNull(f.RefID)
 		if code, err := strconv.Atoi(f.Code); err == nil {
 			it.ErrorCode = &code
 		} else {
 			it.Code = f.Code
 		}
-		if f.RefID != "" {
-			it.RefID = &f.RefID
-		}
-		it.Hint = "fix the photo at its source; --retry-failed sends it once more"
 		if s.SHA256() == "" {
 			it.Hint = "--retry-failed sends the placeholder once more"
 		}
-	case outcome.BeingWritten:
-		it.Hint = waitHint
-	case outcome.Hidden:
-		it.Hint = "give the account that photosync binds with the right to read this photo; the picture in Smartsheet stays until then"
-	case outcome.HeldBack:
-		it.Hint = "retry by itself: the next sync looks at it"
 	case outcome.SharedImage:
 		it.Message = fmt.Sprintf("%s people have this identical picture", outcome.Number(s.Shared))
 		it.Hint = "if it is a silhouette or a logo, put this line below match: ignore_pictures: [" + s.SHA256() + "]; if it is right, raise guard.max_shared"
@@ -213,7 +213,6 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 		it.Message = cmp.Or(it.Message, "policy.existing leaves the picture in Smartsheet alone")
 	case outcome.Ambiguous:
 		it.Message = fmt.Sprintf("%d candidates, and only a human can tell which is right", len(s.Conflict))
-		it.Hint = "leave only one of the candidates"
 	}
 	if s.Outcome == outcome.Unfinished {
 		it.Hint = nextRun

@@ -182,10 +182,7 @@ func Confirmed(i *state.Intent, image string) *state.Sent {
 // answered is for an upload that the server took, wholly or in part.
 func (a *attempt) answered(ctx context.Context) error {
 	it, res := &a.item, &a.res
-	it.Message, it.ResultCode = res.Message, res.ResultCode
-	if it.RefID == nil && res.RefID != "" {
-		it.RefID = &res.RefID
-	}
+	it.Message, it.ResultCode, it.RefID = res.Message, res.ResultCode, orNull(res.RefID)
 	for _, f := range res.FailedItems {
 		failed := report.FailedItem{Index: f.Index}
 		if f.Error != nil {
