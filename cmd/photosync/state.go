@@ -220,10 +220,10 @@ func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
 		var gone state.Change
 		for _, e := range emails {
 			r, err := record(st, e)
-			asked := false
-			if err == nil {
-				asked, err = match.ForgetAlternates(st, false, e)
+			if err != nil {
+				return err
 			}
+			asked, err := match.ForgetAlternates(st, false, e)
 			switch {
 			case err != nil:
 				return err
@@ -237,16 +237,16 @@ func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
 		if len(unknown) > 0 {
 			return notRemembered(unknown...)
 		}
-		err := s.confirm(cmd, "Forget "+strings.Join(emails, ", ")+"?")
-		if err == nil {
-			_, err = match.ForgetAlternates(st, true, emails...)
+		if err := s.confirm(cmd, "Forget "+strings.Join(emails, ", ")+"?"); err != nil {
+			return err
 		}
-		if err == nil {
-			err = st.Write(gone)
+		if _, err := match.ForgetAlternates(st, true, emails...); err != nil {
+			return err
 		}
-		if err == nil {
-			fmt.Fprintf(s.stdout, "Forgotten: %s. The next run takes them for new.\n", people(len(emails)))
+		if err := st.Write(gone); err != nil {
+			return err
 		}
-		return err
+		fmt.Fprintf(s.stdout, "Forgotten: %s. The next run treats them as new.\n", people(len(emails)))
+		return nil
 	})
 }

@@ -233,8 +233,13 @@ func (r *Refusals) Refused(user int64, contentType string, err error) error {
 		return nil
 	}
 	c := e.cause()
-	ofAccount := e.Code == codeUserInactive || e.Code/1000 == 5
-	if !slices.Contains([]Class{ThisPhoto, Permission, Foreign, Unconfirmed}, c.class) && (c.class != ThisUser || e.Status == 0 || ofAccount) {
+	switch c.class {
+	case ThisPhoto, Permission, Foreign, Unconfirmed:
+	case ThisUser:
+		if e.Status == 0 || e.Code == codeUserInactive || e.Code/1000 == 5 { // no answer, or one about the user's account
+			return nil
+		}
+	default:
 		return nil
 	}
 	r.mu.Lock()

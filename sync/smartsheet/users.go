@@ -159,7 +159,10 @@ const (
 	maxIdle  = 2    // pages in a row without anybody new, while there should be more
 )
 
-var errTooLong, errNotWhole = errors.New("the list is longer than wanted"), errors.New("the list is not whole")
+var (
+	errTooLong  = errors.New("the list is longer than wanted")
+	errNotWhole = errors.New("the list is not whole")
+)
 
 // listing is a list of users that is being read, perhaps in several passes.
 type listing struct {
