@@ -29,11 +29,11 @@ func Backup(st *state.Store, rep *report.Report) error {
 		return err
 	}
 	err := st.Backup()
-	if err == nil {
-		if failed > 0 {
-			return st.SetMeta(backupKey, 0)
-		}
+	switch {
+	case err == nil && failed == 0:
 		return nil
+	case err == nil:
+		return st.SetMeta(backupKey, 0)
 	}
 	failed++
 	f := backupFailing(failed)
@@ -73,7 +73,8 @@ func backupFailing(runs int) outcome.Finding {
 // answer is not clear counts as announced: what the user shows then counts as ours.
 func Replay(st *state.Store, reports []*report.Report) (uploads int, err error) {
 	rows := map[int64]state.User{}
-	for _, r := range slices.SortedFunc(slices.Values(reports), func(a, b *report.Report) int { return cmp.Compare(a.RunID, b.RunID) }) {
+	oldestFirst := slices.SortedFunc(slices.Values(reports), func(a, b *report.Report) int { return cmp.Compare(a.RunID, b.RunID) })
+	for _, r := range oldestFirst {
 		for i := range r.Items {
 			it := &r.Items[i]
 			if r.Mode == Plan || it.UserID == 0 || it.Image == nil || it.Attempts == 0 {
@@ -106,19 +107,18 @@ func replay(u *state.User, r *report.Report, it *report.Item) {
 		i.Key = u.Sent.Key
 	}
 	u.ID, u.Email = it.UserID, cmp.Or(u.Email, it.Email)
-	switch took := it.Outcome == string(outcome.Uploaded) || it.Outcome == string(outcome.PartialSuccess); {
-	case took && it.ImageID != "":
+	took := it.Outcome == string(outcome.Uploaded) || it.Outcome == string(outcome.PartialSuccess)
+	if took && it.ImageID != "" {
 		u.Sent, u.Intent, u.Failure = upload.Confirmed(i, it.ImageID), nil, nil
-	case u.Intent == nil:
+	} else if u.Intent == nil {
 		u.Intent = i
 	}
 }
 
 // Adoption is what is to be remembered after the state was lost: users whose picture in
-// Smartsheet is taken for the one that we uploaded, and the people they are.
+// Smartsheet is taken for the one that we uploaded, and, by the same index, the people.
 type Adoption struct {
-	Users   []state.User
-	people  []state.Person // by the same index
+	state.Change
 	account state.Account
 }
 
@@ -145,7 +145,6 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 		return nil, err
 	}
 	a := &Adoption{account: p.account}
-	var rows state.Change
 	for _, it := range items {
 		if it.Outcome != string(outcome.Planned) || it.Image == nil {
 			continue
@@ -156,9 +155,8 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 			Origin: o, SourceSHA256: s.SHA256(), UploadSHA256: it.Image.UploadSHA256, Rendering: j.Policy.Rendering,
 			ImageID: s.To.ImageID, RunID: j.How.RunID, At: time.Now().UTC(), Adopted: true,
 		}})
-		p.plan.Tried(&rows, s, s.SHA256(), outcome.Unchanged)
+		p.plan.Tried(&a.Change, s, s.SHA256(), outcome.Unchanged)
 	}
-	a.people = rows.People
 	return a, nil
 }
 
@@ -174,7 +172,7 @@ func Adopt(st *state.Store, a *Adoption) (adopted int, err error) {
 			return 0, err
 		}
 		if now.Sent == nil && now.Intent == nil {
-			c.Users, c.People = append(c.Users, u), append(c.People, a.people[i])
+			c.Users, c.People = append(c.Users, u), append(c.People, a.People[i])
 		}
 	}
 	return len(c.Users), st.Write(c)

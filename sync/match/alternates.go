@@ -12,11 +12,10 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-// The list of users shows one address of each. The alternate ones are shown for one
-// user at a time, so the calls are bounded and their answers remembered: a search asks
-// at most maxAsked of the users whose address nobody in the sources has. It takes place
-// for people new to the state, and else every searchAge, and only while somebody's user
-// is not found.
+// Smartsheet shows alternate addresses for one user at a time. So the calls are bounded
+// and their answers remembered: a search asks at most maxAsked users, of those whose
+// address nobody in the sources has. It takes place while somebody's user is not found:
+// at once for people new to the state, else every searchAge.
 const (
 	maxAsked  = 1000
 	searchAge = 7 * 24 * time.Hour
@@ -98,10 +97,8 @@ func (us *Users) Search() *Search {
 // byAlternates finds users for work of which no address is a user's own.
 func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) error {
 	a := us.alternates
-	if !us.all {
-		if err := us.LookUp(ctx, a.owners(ws)); err != nil {
-			return err
-		}
+	if err := us.LookUp(ctx, a.owners(ws)); err != nil {
+		return err
 	}
 	left := slices.DeleteFunc(us.assign(ws), (*plan.Work).Gone)
 	isNew := func(w *plan.Work) bool { return w.Row == nil }
@@ -159,7 +156,8 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 				}
 			}
 		})
-		if w.Tied = w.Tied || len(w.Claims) > 0; len(w.Users) == 0 {
+		w.Tied = w.Tied || len(w.Claims) > 0
+		if len(w.Users) == 0 {
 			left = append(left, w)
 		}
 	}
@@ -197,12 +195,14 @@ func (us *Users) search(ctx context.Context) error {
 			return err
 		}
 		k, own := askedUser{Asked: a.now.Truncate(time.Second)}, us.byID[id].Email
-		if es := slices.DeleteFunc(confirmed(w), func(e string) bool { return e == own }); len(es) > 0 {
-			k.Email, k.Alternates = own, es
+		k.Alternates = slices.DeleteFunc(confirmed(w), func(e string) bool { return e == own })
+		if len(k.Alternates) > 0 {
+			k.Email = own
 		}
 		a.Users[id] = k
 	}
-	if a.changed = true; len(open) <= maxAsked {
+	a.changed = true
+	if len(open) <= maxAsked {
 		a.Searched = a.now.Truncate(time.Second)
 	}
 	return nil

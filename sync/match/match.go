@@ -78,9 +78,10 @@ func (us *Users) List(ctx context.Context) error {
 	return err
 }
 
-// LookUp sees the users with the given addresses, again if they were seen before.
+// LookUp sees the users with the given addresses, again if they were seen before, unless
+// all users were listed.
 func (us *Users) LookUp(ctx context.Context, emails []string) error {
-	if len(emails) == 0 {
+	if len(emails) == 0 || us.all {
 		return nil
 	}
 	for _, e := range emails { // whoever had it may not have it any more
@@ -125,13 +126,12 @@ func user(w smartsheet.User, asked time.Time) (plan.User, error) {
 	}
 	return plan.User{
 		ID: w.ID, Email: e, Name: w.Name, ImageID: w.ImageID, Active: w.Active(),
-		External: w.IsInternal != nil && !*w.IsInternal, Seen: asked,
+		External: w.IsInternal != nil && !*w.IsInternal, Seen: asked, Alternates: confirmed(w),
 	}, nil
 }
 
-// Resolve looks up the users of all work that asks for it: by own addresses first,
-// whoever has none by aliases, and the rest, if they count, by alternate addresses of
-// the users.
+// Resolve looks up the users of all work that asks for it: by own addresses, the rest by
+// aliases, and what is left then by alternate addresses of the users, if these count.
 func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
 	open := slices.DeleteFunc(slices.Clone(ws), func(w *plan.Work) bool { return !w.LookUp })
 	for _, addresses := range []func(*plan.Work) []string{(*plan.Work).Addresses, func(w *plan.Work) []string { return w.Aliases }} {
@@ -139,10 +139,8 @@ func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
 		for _, w := range open {
 			emails = append(emails, addresses(w)...)
 		}
-		if !us.all {
-			if err := us.LookUp(ctx, emails); err != nil {
-				return err
-			}
+		if err := us.LookUp(ctx, emails); err != nil {
+			return err
 		}
 		open = slices.DeleteFunc(open, func(w *plan.Work) bool {
 			us.Match(w)
@@ -207,11 +205,11 @@ func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, er
 	for i, s := range steps {
 		to := s.To
 		if to.Alternate {
-			u, alternates, err := us.one(ctx, to.ID)
+			u, err := us.One(ctx, to.ID)
 			if err != nil {
 				return nil, err
 			}
-			if slices.Contains(alternates, to.Via) {
+			if slices.Contains(u.Alternates, to.Via) {
 				found[i], found[i].Via, found[i].Alternate = u, to.Via, true
 			}
 			continue
@@ -230,21 +228,15 @@ func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, er
 
 // One looks at one user by its id; the zero User if there is none.
 func (us *Users) One(ctx context.Context, id int64) (plan.User, error) {
-	u, _, err := us.one(ctx, id)
-	return u, err
-}
-
-// one also returns the user's alternate addresses.
-func (us *Users) one(ctx context.Context, id int64) (u plan.User, alternates []string, err error) {
 	asked := time.Now()
 	w, err := us.api.User(ctx, id)
 	if smartsheet.NotFound(err) {
-		return u, nil, nil
+		return plan.User{}, nil
 	}
-	if err == nil {
-		u, err = user(w, asked)
+	if err != nil {
+		return plan.User{}, err
 	}
-	return u, confirmed(w), err
+	return user(w, asked)
 }
 
 // confirmed are the canonical alternate addresses of w that were confirmed.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"photosync/sources"
+	"photosync/state"
 	"photosync/sync/outcome"
 )
 
@@ -13,15 +14,14 @@ import (
 // the picture that we put there, and only after the photo was missing in several
 // complete runs in a row.
 
-// Removal says of a photo that we uploaded, and that the listing does not show any
-// more, whether it was removed.
+// Removal says whether a photo that we uploaded, and that is not listed any more, was removed.
 type Removal struct {
 	Kept  string // why it is not taken for removed: where its entry or address is listed
 	Shown bool   // the same picture is listed for somebody else: nothing takes its place
 }
 
-// MayBeRemoved reports whether a person without a photo had one that we uploaded to
-// the user of the last look: then Removal is needed before the plan can be built.
+// MayBeRemoved reports whether we uploaded a photo to the user of the last look. For such
+// a person without a photo, Removal is needed before the plan can be built.
 func (w *Work) MayBeRemoved() bool {
 	f := w.Former
 	return w.Row != nil && f != nil && (f.Intent != nil || f.Sent != nil && !f.Sent.Placeholder)
@@ -58,26 +58,25 @@ func (r *Rules) removed(s Step) Step {
 		s.Why = w.Removal.Kept
 		return s.settle(outcome.NoPhoto) // the picture is somebody else's concern now
 	}
-	if s.Sent = w.Former; w.Removal.Shown && after > 0 {
+	s.Sent = w.Former
+	if w.Removal.Shown && after > 0 {
 		s.Why = "the same picture is listed for somebody else; it stays in Smartsheet"
 		return s.skip(outcome.NoPhoto)
 	}
 	s.Missing = min(w.Former.Missing+1, max(after, 1))
 	s.NewlyMissing = w.Row.SourceSHA256 != ""
-	if after == 0 || s.Missing < after {
-		s.Settle = after == 0 // else it is looked at in every run
-		s.Why = "no source has a photo any more"
-		if s.Gone() {
-			s.Why = "in no source any more"
-		}
-		if after == 0 {
-			s.Why += "; the picture in Smartsheet stays"
-		} else {
-			s.Why += fmt.Sprintf(", for %d of %d complete runs; then a placeholder replaces the picture in Smartsheet", s.Missing, after)
-		}
-		return s.skip(outcome.NoPhoto)
+	why := "no source has a photo any more"
+	if s.Gone() {
+		why = "in no source any more"
 	}
-	if r.refused(w.Former, "") && !r.Scope.RetryFailed {
+	switch {
+	case after == 0:
+		s.Why = why + "; the picture in Smartsheet stays"
+		return s.settle(outcome.NoPhoto)
+	case s.Missing < after: // it is looked at in every run
+		s.Why = fmt.Sprintf("%s, for %d of %d complete runs; then a placeholder replaces the picture in Smartsheet", why, s.Missing, after)
+		return s.skip(outcome.NoPhoto)
+	case r.refused(w.Former, "") && !r.Scope.RetryFailed:
 		return s.skip(outcome.KnownBad)
 	}
 	return r.replace(s)
@@ -100,7 +99,8 @@ func (r *Rules) replace(s Step) Step {
 		s.Why = "the photo was removed at its source; the picture in Smartsheet is not the one that we uploaded, and stays"
 		return s.lose(outcome.UserChanged)
 	}
-	switch s.To = found; {
+	s.To = found
+	switch {
 	case r.Policy.leavesOutUser(found.Email):
 		return s.skip(outcome.Excluded)
 	case !found.Active:
@@ -118,18 +118,18 @@ func keyOf(source, key string) string { return "key of " + source + "\x00" + key
 func addressOf(email string) string   { return "address " + email }
 
 // traces are what tells that the photo of w is still listed: the entry for which we
-// uploaded it and the one that had it at the last look, as it may have been created
-// anew; the user's address; the hashes of what the user may show of us. The address for
-// which it was sent stands for an entry without a key.
+// uploaded it (without a key: its address), and the one that had it at the last look; the
+// user's address; the hashes of what the user may show of us.
 func (r *Rules) traces(w *Work) (entry []string, user string, hashes []string) {
-	o, u := sentOf(w.Former).Origin, w.Former
-	if hashes = append(hashes, sentOf(u).SourceSHA256); u.Intent != nil {
-		o, hashes = u.Intent.Origin, append(hashes, u.Intent.SourceSHA256)
-	}
+	o := lastOrigin(w.Former)
 	if o.Key != "" {
 		entry = append(entry, keyOf(o.Source, o.Key))
 	} else {
 		entry = append(entry, addressOf(o.Email))
+	}
+	hashes = append(hashes, sentOf(w.Former).SourceSHA256)
+	if w.Former.Intent != nil {
+		hashes = append(hashes, w.Former.Intent.SourceSHA256)
 	}
 	if w.Row.Key != "" {
 		entry = append(entry, keyOf(w.Row.Source, w.Row.Key))
@@ -199,12 +199,17 @@ func (w *Work) Addresses() []string {
 	if !w.Gone() || w.Former == nil {
 		return w.Own
 	}
-	sentFor := sentOf(w.Former).Email
-	if w.Former.Intent != nil {
-		sentFor = w.Former.Intent.Email
-	}
+	sentFor := lastOrigin(w.Former).Email
 	if sentFor == "" || sentFor == w.Key() {
 		return w.Own
 	}
 	return []string{w.Key(), sentFor}
+}
+
+// lastOrigin is for whom the last picture was sent, or announced, to u.
+func lastOrigin(u *state.User) state.Origin {
+	if u.Intent != nil {
+		return u.Intent.Origin
+	}
+	return sentOf(u).Origin
 }

@@ -29,6 +29,8 @@ type User struct {
 	Alternate bool      `json:"alternate,omitempty"` // Via is an alternate address of the user
 	External  bool      `json:"-"`                   // of another organisation, as far as Smartsheet says
 	Seen      time.Time `json:"-"`                   // when Smartsheet was asked; zero: not in this run
+
+	Alternates []string `json:"-"` // confirmed alternate addresses, canonical; only of a user looked at alone
 }
 
 // Domain is the part of an address behind the @.
@@ -104,7 +106,7 @@ func (w *Work) has(ps ...sources.Presence) bool {
 	return slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return slices.Contains(ps, c.HasPhoto) })
 }
 
-// HasNone reports whether the listing itself says that no candidate has a photo.
+// HasNone reports whether the listing says that no candidate has a photo.
 func (w *Work) HasNone() bool { return !w.has(sources.Present, sources.Unknown, sources.Hidden) }
 
 // Listed reports whether the listing showed a photo, whatever reading came to.
@@ -214,8 +216,12 @@ func (s Step) lose(r outcome.Reason) Step {
 
 // Anew reports whether the picture is sent even if it is the same as last time.
 func (s *Step) Anew() bool {
-	return slices.Contains([]outcome.Reason{outcome.Forced, outcome.Placeholder, outcome.Drifted}, s.Reason) ||
-		s.Sent == nil || s.Sent.Sent == nil || s.Sent.Intent != nil || s.Sent.Failure != nil && !s.Sent.Failure.Final
+	switch s.Reason {
+	case outcome.Forced, outcome.Placeholder, outcome.Drifted:
+		return true
+	}
+	u := s.Sent
+	return u == nil || u.Sent == nil || u.Intent != nil || u.Failure != nil && !u.Failure.Final
 }
 
 // replaces reports whether the upload takes the place of a picture of ours. An upload
@@ -227,11 +233,9 @@ func (s *Step) replaces() bool {
 // urgency sorts uploads: users without a picture of ours, then new photos, then
 // placeholders; among equals those for whom something was last sent long ago, or never.
 func (s *Step) urgency() (class int, tried time.Time) {
-	if s.Sent != nil && s.Sent.Failure != nil {
+	tried = sentOf(s.Sent).At
+	if s.Sent != nil && s.Sent.Failure != nil && s.Sent.Failure.At.After(tried) {
 		tried = s.Sent.Failure.At
-	}
-	if sent := sentOf(s.Sent); sent.At.After(tried) {
-		tried = sent.At
 	}
 	switch {
 	case s.Reason == outcome.Placeholder:
@@ -245,17 +249,17 @@ func (s *Step) urgency() (class int, tried time.Time) {
 // reportDigest is short for what a report says of a person whom only a human can help:
 // as long as it is the same, it raises the exit code once.
 func (s *Step) reportDigest() string {
-	var about string
+	about := string(s.Reason) + "\n"
 	switch s.Reason {
 	case outcome.Ambiguous:
-		about = strings.Join(s.Conflict, "\n")
+		about += strings.Join(s.Conflict, "\n")
 	case outcome.SharedImage:
-		about = s.SHA256()
+		about += s.SHA256()
 	case outcome.Hidden:
 	default:
 		return ""
 	}
-	return Sum([]byte(string(s.Reason) + "\n" + about))[:16]
+	return Sum([]byte(about))[:16]
 }
 
 // reported reports whether an earlier report said the same of the person.
