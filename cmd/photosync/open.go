@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -62,7 +63,9 @@ func (a *app) load(name string) (file string, c *config.Config, err error) {
 	}
 	c, err = config.Load(file, a.env, func(s config.Source) (faults []config.Fault) {
 		if s.Type == "ldap" {
-			for _, f := range ldap.Check(ldapOptions(s)) {
+			_, err := ldap.New(ldapOptions(s))
+			found, _ := errors.AsType[ldap.Faults](err)
+			for _, f := range found {
 				faults = append(faults, config.Fault{Key: f.Key, Message: f.Message, Instead: f.Instead})
 			}
 		}

@@ -132,7 +132,7 @@ func readOnce(open func(string, int, fs.FileMode) (*os.File, error), name string
 		return nil, err
 	}
 	before := factsOf(fi)
-	if !before.regular() {
+	if !before.kind.IsRegular() {
 		return nil, errNotFile
 	}
 	if err := allow(before); err != nil {

@@ -22,8 +22,6 @@ type facts struct {
 	inode    uint64 // 0: not known here
 }
 
-func (f facts) regular() bool { return f.kind.IsRegular() }
-
 // factsOf returns the facts of a file that was opened or found through a link.
 func factsOf(fi fs.FileInfo) facts {
 	f := facts{kind: fi.Mode().Type(), size: fi.Size(), modified: fi.ModTime().UnixNano()}

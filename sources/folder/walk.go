@@ -290,7 +290,7 @@ func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
 	case f.err != nil && f.link:
 		return p, outsideLink
 	case f.err != nil: // reading it will show why
-	case !f.regular():
+	case !f.kind.IsRegular():
 		return p, notRegular
 	default:
 		p.Stamp = f.mark(f.name, now, w.s.o.MinAge)

@@ -62,7 +62,7 @@ func (a address) local() bool {
 }
 
 // tls reads the files of o.
-func (f *faults) tls(o TLS) *tls.Config {
+func (f *Faults) tls(o TLS) *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName}
 	if o.CAFile != "" {
 		c.RootCAs = x509.NewCertPool()

@@ -101,8 +101,8 @@ func TestPlaintext(t *testing.T) {
 	}
 }
 
-// Everything that is wrong with the options is told, by the key that it stands under.
-func TestCheck(t *testing.T) {
+// New names everything that is wrong with the options, by the key that it stands under.
+func TestFaults(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		name = filepath.Join(dir, name)
@@ -112,13 +112,15 @@ func TestCheck(t *testing.T) {
 		return name
 	}
 	faulty := Options{
-		URLs: []string{"ldaps://dc1", "ldap://dc1.example.com", "ldap://u:hunter2@x", "http://u:hunter2@x", "ldapi://%zz"}, BindDN: "cn=x", Password: "hunter2", BaseDN: "People",
+		URLs: []string{"ldaps://dc1", "ldap://dc1.example.com", "ldap://u:hunter2@x", "http://u:hunter2@x", "ldapi://%zz"}, Auth: Simple, BindDN: "cn=x", Password: "hunter2", BaseDN: "People",
 		Filter: "", ExcludeFilter: "(uid=x", MemberOf: "Photo Users", TLS: TLS{CAFile: file("empty.pem", ""), CertFile: file("cert.pem", "x"), KeyFile: "none"},
 	}
 	var keys []string
-	for _, f := range Check(faulty) {
+	_, err := New(faulty)
+	faults, _ := errors.AsType[Faults](err)
+	for _, f := range faults {
 		keys = append(keys, f.Key)
-		if f.Message == "" || f.Instead == "" || strings.Contains(f.Error(), "hunter2") || strings.Contains(f.Error(), "LDAP Result Code") {
+		if f.Message == "" || f.Instead == "" || strings.Contains(fmt.Sprint(f), "hunter2") || strings.Contains(fmt.Sprint(f), "LDAP Result Code") {
 			t.Errorf("fault %q", f)
 		}
 	}
@@ -126,11 +128,11 @@ func TestCheck(t *testing.T) {
 	if got := fmt.Sprint(keys); got != want {
 		t.Errorf("faults of %s, want %s", got, want)
 	}
-	if _, err := New(faulty); err == nil || !strings.Contains(err.Error(), "urls[1]: would send the password in clear") {
+	if err == nil || !strings.Contains(err.Error(), "urls[1]: would send the password in clear") {
 		t.Errorf("New: %v", err)
 	}
-	if fs := Check(Options{TLS: TLS{CAFile: file("ca.pem", "")}}); !strings.Contains(fs[len(fs)-1].Message, "no PEM certificate") {
-		t.Errorf("faults %v", fs)
+	if last := faults[len(faults)-2]; !strings.Contains(last.Message, "no PEM certificate") {
+		t.Errorf("fault %v", last)
 	}
 }
 

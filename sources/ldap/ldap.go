@@ -39,28 +39,15 @@ type Source struct {
 	idle    []*conn
 }
 
-// New checks o and reads its files; it contacts nobody. An error is the first Fault.
+// New checks o and reads its files; it contacts nobody. An error is Faults: all that is wrong with o.
 func New(o Options) (*Source, error) {
-	s, f := build(o)
-	if len(f) > 0 {
-		return nil, f[0]
-	}
-	return s, nil
-}
-
-// Check is New for somebody who wants to know everything that is wrong with o.
-func Check(o Options) []Fault {
-	_, f := build(o)
-	return f
-}
-
-func build(o Options) (*Source, faults) {
-	var f faults
-	o.defaults()
+	var f Faults
 	s := &Source{o: o, marks: newMarks(o), pause: time.Second, now: time.Now, addresses: f.addresses(o)}
 	f.others(o)
-	s.tls = f.tls(o.TLS)
-	return s, f
+	if s.tls = f.tls(o.TLS); len(f) > 0 {
+		return nil, f
+	}
+	return s, nil
 }
 
 // Close ends the connections that are not in use.

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,6 +30,11 @@ func options(s *slapdtest.Server) Options {
 
 func open(t *testing.T, o Options) *Source {
 	t.Helper()
+	if o.Auth == "" && o.BindDN != "" {
+		o.Auth = Simple
+	}
+	o.Auth, o.Paging = cmp.Or(o.Auth, Anonymous), cmp.Or(o.Paging, PagingAuto)
+	o.IdleTimeout, o.ListTimeout = cmp.Or(o.IdleTimeout, time.Minute), cmp.Or(o.ListTimeout, time.Hour)
 	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)

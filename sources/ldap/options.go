@@ -12,7 +12,7 @@ import (
 type Options struct {
 	URLs []string // ldap://, ldaps:// or ldapi://, tried in order
 
-	Auth     string // how to bind; empty: Simple with a BindDN, Anonymous without
+	Auth     string // how to bind: Simple, External, GSSAPI or Anonymous
 	BindDN   string
 	Password string
 	Kerberos Kerberos
@@ -29,12 +29,12 @@ type Options struct {
 
 	TLS             TLS
 	AllowPlaintext  bool          // to other hosts, too, though nothing then proves who answers
-	Paging          string        // PagingAuto (also when empty), PagingRequired or PagingOff
+	Paging          string        // PagingAuto, PagingRequired or PagingOff
 	PageSize        int           // entries a page of the listing; 0: as many as the server is known to give
 	Deref           bool          // follow aliases: list the entries that they name
 	ChangeDetection string        // "auto", or "content": no change marks, read every photo
-	IdleTimeout     time.Duration // how long a server may be silent when asked; 0: a minute
-	ListTimeout     time.Duration // how long a listing may take; 0: an hour
+	IdleTimeout     time.Duration // how long a server may be silent when asked
+	ListTimeout     time.Duration // how long a listing may take
 }
 
 // TLS is how the server is verified; the zero value is the system's authorities.
@@ -53,16 +53,6 @@ const (
 	PagingOff      = "off"      // in one piece
 )
 
-func (o *Options) defaults() {
-	if o.Auth == "" && o.BindDN != "" {
-		o.Auth = Simple
-	}
-	o.Auth = cmp.Or(o.Auth, Anonymous)
-	o.Paging = cmp.Or(o.Paging, PagingAuto)
-	o.IdleTimeout = cmp.Or(o.IdleTimeout, time.Minute)
-	o.ListTimeout = cmp.Or(o.ListTimeout, time.Hour)
-}
-
 // Fault is a mistake in Options.
 type Fault struct {
 	Key     string // of the configuration: what is wrong
@@ -70,15 +60,18 @@ type Fault struct {
 	Instead string // what to write instead
 }
 
-func (f Fault) Error() string { return fmt.Sprintf("ldap: %s: %s (%s)", f.Key, f.Message, f.Instead) }
+// Faults are the mistakes that New found, one at least.
+type Faults []Fault
 
-// faults are the mistakes that were found so far.
-type faults []Fault
+// Error describes the first one.
+func (f Faults) Error() string {
+	return fmt.Sprintf("ldap: %s: %s (%s)", f[0].Key, f[0].Message, f[0].Instead)
+}
 
-func (f *faults) add(key, message, instead string) { *f = append(*f, Fault{key, message, instead}) }
+func (f *Faults) add(key, message, instead string) { *f = append(*f, Fault{key, message, instead}) }
 
-// addresses are those of o's URLs.
-func (f *faults) addresses(o Options) (as []address) {
+// addresses reads and checks the URLs.
+func (f *Faults) addresses(o Options) (as []address) {
 	const encrypt = "use ldaps://, or tls.start_tls: true"
 	for i, raw := range o.URLs {
 		key := fmt.Sprintf("urls[%d]", i)
@@ -99,11 +92,11 @@ func (f *faults) addresses(o Options) (as []address) {
 	return as
 }
 
-// others are those of the other options, but for TLS.
-func (f *faults) others(o Options) {
+// others checks the other options, except TLS.
+func (f *Faults) others(o Options) {
 	list := func(key string, values []string) {
 		if len(values) == 0 {
-			f.add(key, "there is none", "give one at least")
+			f.add(key, "is empty", "give one at least")
 		}
 	}
 	filter := func(key, text string) {

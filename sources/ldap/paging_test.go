@@ -92,7 +92,7 @@ func TestPageSize(t *testing.T) {
 		{Options{}, server{ad: true}, 1000}, {Options{}, server{}, 5000}, {Options{PageSize: 500}, server{ad: true}, 500},
 		{Options{Paging: PagingOff, PageSize: 500}, server{}, 0},
 	} {
-		s, _ := build(c.o)
+		s := &Source{o: c.o}
 		if got := s.pageSize(c.srv); got != c.want {
 			t.Errorf("%+v, %+v: %d, want %d", c.o, c.srv, got, c.want)
 		}
