@@ -29,9 +29,9 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// frugal keeps the memory at 20 MB, or a third, above what the last collection left, and
-// does so again after the next. The collector's own rule would let it take as much again;
-// under a fixed limit close to its need it would run all the time.
+// frugal limits the memory to what was in use after the last garbage collection, and 20 MB or a
+// third more. It sets a new limit after each collection. Go's own rule would let the memory double;
+// with a fixed limit close to the need, the collector would run all the time.
 func frugal() {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)

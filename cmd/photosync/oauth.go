@@ -67,7 +67,7 @@ another machine, paste the whole address that it ends at here.
 	return nil
 }
 
-// pasted gives the lines that a person enters; none where nobody is at a terminal.
+// pasted returns the lines that a person types; nil if stdin is no terminal.
 func pasted() <-chan string {
 	if fi, err := os.Stdin.Stat(); err != nil || fi.Mode()&os.ModeCharDevice == 0 {
 		return nil

@@ -195,8 +195,8 @@ func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}
 	return j, func() { closeSources(); client.Close() }, nil
 }
 
-// reading calls do with the job that a configuration describes, and with the state, which
-// may be missing and stays as it is.
+// reading calls do with the job that a configuration describes. It opens the state for reading
+// only; there may be none.
 func reading[T any](c *config.Config, part plan.Shard, do func(job.Job) (T, error)) (result T, err error) {
 	j, closeAll, err := open(c, newRunID(time.Now()), part, nil, zerolog.Nop())
 	if err != nil {
@@ -210,8 +210,8 @@ func reading[T any](c *config.Config, part plan.Shard, do func(job.Job) (T, erro
 	return result, errors.Join(err, j.State.Close())
 }
 
-// perform opens everything and runs the job. It returns a report in every case, and
-// the plan if it is to be kept.
+// perform opens everything and runs the job. It always returns a report, and the plan if it is
+// to be kept.
 func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFlags, w *console.Run, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
 	rep = report.New(mode, runID, versionText(), time.Now().UTC())
 	fail := func(err error) (*report.Report, *plan.File, error) {

@@ -53,7 +53,7 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 	if err != nil {
 		return usage(err)
 	}
-	// Before the invitation: who reads it may stop the simulator at once.
+	// Before the lines are printed: a script that reads them may stop the simulator at once.
 	ctx, stop := stoppable(ctx)
 	defer stop()
 	l, err := s.Listen(f.listen)

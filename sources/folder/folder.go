@@ -184,8 +184,8 @@ func (c *caller[T]) wait(ctx context.Context, work func() error) error {
 	return context.Cause(ctx)
 }
 
-// take calls each for all of found, one call at a time, whatever workers found them. It
-// stops when a call fails or ctx is done.
+// take calls each for all of found. Calls for several workers do not overlap. It stops when a call
+// fails or ctx is done.
 func (c *caller[T]) take(ctx context.Context, found ...T) error {
 	c.busy.Lock()
 	defer c.busy.Unlock()

@@ -29,7 +29,7 @@ type Kerberos struct {
 	Service   string // the server's principal; empty: ldap/ and the host of the URL
 }
 
-// bind says who asks.
+// bind authenticates the connection.
 func (s *Source) bind(c *conn) error {
 	switch s.o.Auth {
 	case Simple:

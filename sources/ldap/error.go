@@ -31,7 +31,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// serversError is why each of the servers could not be had.
+// serversError is why none of the servers could be used.
 type serversError []error
 
 // Error is one line.

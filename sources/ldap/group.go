@@ -48,9 +48,9 @@ func (s *Source) resolve(ctx context.Context, c *conn) error {
 	return err
 }
 
-// chain has the filter of Active Directory's members. Nobody is listed as a member of the primary
-// group: its number is in the person's entry, and the last part of the group's own identifier
-// ([MS-ADTS], section 3.1.1.4.5.11).
+// chain makes the filter for members on Active Directory. Its groups do not list those whose primary
+// group they are: a person's entry has the number of that group, which ends the group's own
+// identifier ([MS-ADTS], section 3.1.1.4.5.11).
 func (s *Source) chain(ctx context.Context, c *conn, root *entry) (*group, error) {
 	inside := "(memberOf:" + inChain + ":=" + ldap.EscapeFilter(s.o.MemberOf) + ")"
 	filter := "(|" + inside

@@ -61,9 +61,9 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// withServer lets use work with a connection. When that is lost, use is called again with one to the
-// next server, a few times. An error that the next server would give, too, ends it, and so does it
-// if no server answers and none ever did, or none did for the whole of those times.
+// withServer calls use with a connection. When that is lost, it calls use again with one to the next
+// server, a few times. It gives up early on an error that the next server would give as well, and
+// when no server answers and none ever did.
 func (s *Source) withServer(ctx context.Context, op string, use func(*conn) error) error {
 	pause := s.pause
 	for try := 0; ; try++ {

@@ -70,10 +70,9 @@ type walk struct {
 	seen map[[16]byte]struct{}
 }
 
-// pages asks for all people, page after page. Referrals end a listing, unless the server knows a
-// control that keeps them from it. Those of Active Directory lead to partitions without people.
-// Others are asked for as the entries that they are (RFC 3296, section 3), so that they can be
-// reported.
+// pages asks for all people, page after page. A referral ends a listing, so a server that knows a
+// control against it is asked for none. Active Directory's lead to partitions without people; others
+// are listed as entries (RFC 3296, section 3) and reported.
 func (w *walk) pages(ctx context.Context, c *conn) error {
 	attributes := slices.Concat(w.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), w.marks.attributes(c.server))
 	if c.group != nil && len(c.group.uids) > 0 {
@@ -198,7 +197,7 @@ func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
 	return nil
 }
 
-// catalogueHint is for who asks for photos where they are not kept.
+// catalogueHint is for those who ask a global catalogue.
 const catalogueHint = "Active Directory's ports 3268 and 3269 are those of the global catalogue, which lacks photos"
 
 // matches reports whether any entry matches. A server that will not say is taken for yes: this only
@@ -260,8 +259,8 @@ func (s *Source) paged(ctx context.Context, c *conn, req *ldap.SearchRequest, ea
 			return pages, nil, final("the server does not know paged results: set paging: auto to take the listing in one piece; Active Directory knows them, unless something stands in between",
 				"the server did not answer page by page")
 		}
-		// Who does not know the control ignores it, and has given all that there is, as there was no
-		// error: that would be sizeLimitExceeded (RFC 4511, sections 4.1.11 and 4.5.2).
+		// A server that does not know the control ignores it and sends all entries, or else answers
+		// sizeLimitExceeded (RFC 4511, sections 4.1.11 and 4.5.2).
 		if !ok || len(answer.Cookie) == 0 {
 			return pages, referrals, nil
 		}

@@ -20,8 +20,8 @@ const maxProfile = 4 << 20
 // components that they are for.
 var spaces = map[int]string{1: "GRAY", 3: "RGB ", 4: "CMYK"}
 
-// toSRGB makes the colours of a picture those of sRGB, which every viewer takes those of
-// a picture without a profile for.
+// toSRGB converts the colours of a picture to sRGB, which every viewer assumes for a picture without
+// a profile.
 type toSRGB struct {
 	inks     int
 	pipeline *icc.Pipeline // nil: they are already, or are print inks without a profile
@@ -108,8 +108,8 @@ func soundProfile(p []byte) bool {
 	return true
 }
 
-// plausible reports whether the conversion takes the lightest that there is for light, the
-// darkest for dark, and everything for some colour.
+// plausible reports whether the conversion makes something light of the lightest colour, something
+// dark of the darkest, and a real number of each.
 func (c *toSRGB) plausible() bool {
 	var lights []float64
 	for corner := range 1 << c.inks {

@@ -86,8 +86,7 @@ func drawLetters(m *image.RGBA, letters []rune) bool {
 	return false
 }
 
-// faceFor returns a font in a size, or nil if it has not all letters of a text, or there
-// are none.
+// faceFor returns a font in a size, or nil if the text is empty or the font lacks a letter of it.
 func faceFor(data []byte, text []rune, size float64) font.Face {
 	f, err := opentype.Parse(data)
 	if err != nil || len(text) == 0 {
@@ -159,7 +158,7 @@ var titles = map[string]bool{
 	"phd": true, "ph.d": true, "md": true, "mba": true, "msc": true, "bsc": true, "esq": true, "cpa": true,
 }
 
-// brackets is what stands in them, "(External)" and the like.
+// brackets matches a part of a name in brackets, such as "(External)".
 var brackets = regexp.MustCompile(`[(\[{（【][^)\]}）】]*|[)\]}）】]`)
 
 // isLetter reports whether r is a letter that a name may begin with: not one of the signs

@@ -160,9 +160,9 @@ func (c *blockCounter) scan(header, data []byte) error {
 	return nil
 }
 
-// alone returns the lines and columns of blocks in a scan of one component, which comes block by
-// block (A.2.2). It notes where Go's decoder counts others: it takes groups of several blocks
-// between restart markers, and knows of no sampling but the least and the most.
+// alone returns the columns and lines of blocks in a scan of one component, which comes block by
+// block (A.2.2). It notes where Go's decoder goes wrong: between restart markers it expects groups
+// of several blocks, and of samplings it handles the smallest and the largest only.
 func (c *blockCounter) alone(p *component) (across, down int) {
 	p.w, p.d = 1, 1
 	across, down = ceil(ceil(c.width*p.h, c.hMax), 8), ceil(ceil(c.height*p.v, c.vMax), 8)

@@ -39,7 +39,7 @@ func (l *layout) keep(b []byte, shows bool) {
 	}
 }
 
-// mend notes what was wrong with data, once, and no more than a person reads.
+// mend notes a fault of data that was repaired: each once, and ten at most.
 func (l *layout) mend(what string) {
 	if len(l.mended) < 10 && !slices.Contains(l.mended, what) {
 		l.mended = append(l.mended, what)

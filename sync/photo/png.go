@@ -115,8 +115,8 @@ func (l *layout) pngHeader(body []byte) error {
 	return nil
 }
 
-// light says what red, green and blue a picture's colours are made of, and how their
-// numbers grow with their light. PNG can say so without a profile.
+// light is a colour space as PNG describes it without a profile: white, the three primaries, and
+// the curve from a number to an amount of light.
 type light struct {
 	white, red, green, blue [2]float64 // chromaticities x and y
 	gamma                   float64    // 0: the curve of sRGB, which is no power

@@ -34,7 +34,7 @@ type kind struct {
 
 const heicAdvice = "export the photo as JPEG (on an iPhone: Settings > Camera > Formats > Most Compatible)"
 
-// kinds are asked in this order. The brands of HEIF are those of ISO/IEC 23008-12.
+// kinds are tried in this order. The brands of HEIF are those of ISO/IEC 23008-12.
 var kinds = []kind{
 	{name: "camera raw", magics: []string{"II*\x00\x10\x00\x00\x00CR", "FUJIFILMCCD-RAW", "IIRO", "MMOR", "IIU\x00"}},
 	{format: formatJPEG, magics: []string{"\xff\xd8\xff"}},

@@ -211,7 +211,7 @@ func (t *tiffFile) lines(m *image.NRGBA, at image.Rectangle, plane int, data []b
 	return nil
 }
 
-// packed returns number i of those of up to eight bits that are packed into a line.
+// packed returns sample i of a line, whose samples have up to eight bits each.
 func packed(line []byte, i, bits int) byte {
 	return line[i*bits/8] >> (8 - bits - i*bits%8) & (1<<bits - 1)
 }
@@ -307,8 +307,7 @@ func (d *directory) bytes(tag uint16) []byte {
 	return d.data[start : start+size]
 }
 
-// numbers returns the numbers that a tag has: none if there are more than a picture that
-// is decoded has strips.
+// numbers returns the numbers of a tag: none if there are more than any picture has strips.
 func (d *directory) numbers(tag uint16) (ns []int64) {
 	b := d.bytes(tag)
 	if len(b) == 0 || len(b) > 4<<20 {

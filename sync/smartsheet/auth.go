@@ -81,8 +81,8 @@ func (a *auth) token(ctx context.Context) (string, *Error) {
 	return "", &Error{Op: opRefresh, Err: err, advice: hint, hopeless: true}
 }
 
-// expired takes note that Smartsheet refused a token, and reports whether another may
-// be had. One that is unknown (1002) was perhaps withdrawn since it was remembered.
+// expired notes that Smartsheet refused a token, and reports whether there can be a new one. A
+// token that it does not know (1002) may have been withdrawn since the last run.
 func (a *auth) expired(token string, code int) bool {
 	if a.fixed != "" || code != codeTokenExpired && code != codeTokenInvalid {
 		return false
@@ -130,8 +130,8 @@ func (a *auth) renew(ctx context.Context) error {
 	return nil
 }
 
-// trade gives the refresh token for new tokens. It is not stopped with ctx: what
-// Smartsheet gives must be kept, for the old token is spent.
+// trade exchanges the refresh token for new tokens. The end of ctx does not stop it: the new
+// tokens must be kept, as the old one is spent.
 func (a *auth) trade(ctx context.Context, refresh string) (*oauth2.Token, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.timeout)
 	defer cancel()
@@ -271,7 +271,7 @@ type memo struct {
 	Expiry time.Time `json:"expiry"`
 }
 
-// remember keeps the access token for the next run, which else gets one of its own.
+// remember keeps the access token for the next run, which would otherwise get its own.
 func (t *tokenFile) remember(got *oauth2.Token) {
 	data, err := json.Marshal(memo{hash(t.owner + got.RefreshToken), got.AccessToken, got.Expiry})
 	if err != nil || got.Expiry.IsZero() {
@@ -295,7 +295,7 @@ func (t *tokenFile) remembered(refresh string) *oauth2.Token {
 	return &oauth2.Token{AccessToken: m.Token, Expiry: m.Expiry}
 }
 
-// reservation is room on the disk for a line that nobody has yet.
+// reservation is space on the disk for a token that is still to come.
 type reservation struct {
 	file *os.File
 	path string // where it belongs
@@ -321,7 +321,7 @@ func reserve(name, path, like string) (*reservation, error) {
 	return r, nil
 }
 
-// keep makes line what is at path; it is durable when keep returns.
+// keep puts a file with this line at path. It is durable when keep returns.
 func (r *reservation) keep(line string) error {
 	_, err := r.file.WriteAt([]byte(line+"\n"), 0)
 	r.kept = err == nil // from here on the file is whole, and may not be lost
@@ -331,7 +331,7 @@ func (r *reservation) keep(line string) error {
 	return replace(r.file.Name(), r.path)
 }
 
-// discard gives the room back, unless a line was kept in it.
+// discard gives the space back, unless a line was kept in it.
 func (r *reservation) discard() {
 	if !r.kept {
 		_ = r.file.Close()

@@ -21,22 +21,22 @@ const (
 	UserGone                 // Smartsheet knows no user with this id
 	ThisPhoto                // this picture is refused
 	Permission               // the token may not do this for this user; for nobody, if it is so for everybody
-	Foreign                  // no answer of Smartsheet's: a proxy, a gateway or another address answered
-	Unconfirmed              // an upload was answered, unreadably: look what the user shows before sending again
+	Foreign                  // a proxy, a gateway or another host answered, not Smartsheet
+	Unconfirmed              // the answer to an upload cannot be read: check the user's picture before sending again
 	Retryable                // the server or the connection could not: worth another attempt, or another run
-	Throttled                // out of quota, also after much waiting: end the run, to be continued
-	Unavailable              // Smartsheet serves nobody now: end the run, to be continued
-	Headers                  // the headers that all requests have are refused: stop the run
+	Throttled                // the quota is used up, even after long waits: end the run; the next one continues
+	Unavailable              // Smartsheet serves nobody now: end the run; the next one continues
+	Headers                  // Smartsheet refuses a header that all requests have: stop the run
 	Stop                     // no other call can succeed: stop the run
 )
 
-// EndsRun reports whether no other call would fare better now.
+// EndsRun reports whether other calls would fail now as well.
 func (c Class) EndsRun() bool { return c >= Throttled }
 
-// Resumable reports whether a run that ends so goes on with the next run by itself.
+// Resumable reports whether the next run continues by itself after a run that ended this way.
 func (c Class) Resumable() bool { return c == Throttled || c == Unavailable }
 
-// refused reports whether time would not change the answer.
+// refused reports whether a later attempt would get the same answer.
 func (c Class) refused() bool { return c < Retryable || c > Unavailable }
 
 // Classify says what err means for the run. An error that is no *Error is ThisUser.
@@ -51,7 +51,7 @@ func Classify(err error) Class {
 type cause struct {
 	class      Class
 	hint       string // empty: nothing in particular
-	everybodys string // hint if everybody's upload fails like that; empty: the same hint
+	everybodys string // hint if every upload fails this way; empty: the same hint
 }
 
 // errorCodes that are named elsewhere.
@@ -106,7 +106,7 @@ var causes = map[int]cause{
 	407: {class: Foreign, hint: "check the proxy: it wants a user and a password (HTTPS_PROXY=http://user:password@host:port)"},
 }
 
-// cause is what e means, all things considered.
+// cause is what e means for the run. With advice of its own, no other call can succeed.
 func (e *Error) cause() cause {
 	if c := e.own(); e.advice == "" || c.class == Unavailable {
 		return c
@@ -114,7 +114,7 @@ func (e *Error) cause() cause {
 	return cause{class: Stop, hint: e.advice}
 }
 
-// own is what the answer, or its absence, says by itself.
+// own is what the answer, or the lack of one, means by itself.
 func (e *Error) own() cause {
 	if errors.Is(e.Err, errOutage) {
 		return cause{class: Unavailable, hint: "retry by itself: Smartsheet serves nobody now; the next run continues"}
@@ -160,19 +160,20 @@ func connectionCause(err error) cause {
 	return cause{class: Retryable, hint: "retry by itself: the connection failed; the next run tries again"}
 }
 
-// forCall is e's class for its own call, which tries again before it stops the run.
+// forCall is e's class for the call that failed: where no connection could be made, it tries again
+// before the run stops.
 func (e *Error) forCall() Class {
 	c := e.own().class
-	if again := dialFailed(e.Err) && !unresolvable(e.Err) && !errors.Is(e.Err, errProxy); c == Stop && e.Status == 0 && again {
-		c = Retryable
-	}
-	if e.hopeless {
+	switch {
+	case e.hopeless:
 		return Stop
+	case c == Stop && e.Status == 0 && dialFailed(e.Err) && !unresolvable(e.Err) && !errors.Is(e.Err, errProxy):
+		return Retryable
 	}
 	return c
 }
 
-// unknown reports whether the call may have taken effect all the same.
+// unknown reports whether the call may have taken effect although it failed.
 func (e *Error) unknown() bool {
 	switch {
 	case e.Status == 0:
@@ -183,7 +184,7 @@ func (e *Error) unknown() bool {
 	return e.Status < 300
 }
 
-// dialFailed reports whether there was no connection, or one whose ends agree on no TLS.
+// dialFailed reports whether no connection could be made, or its ends could not agree on TLS.
 func dialFailed(err error) bool {
 	o, ok := errors.AsType[*net.OpError](err)
 	return ok && slices.Contains([]string{"dial", "proxyconnect", "remote error", "local error"}, o.Op)
@@ -194,8 +195,8 @@ func unresolvable(err error) bool {
 	return ok && d.IsNotFound
 }
 
-// So many different people may be refused for the same reason while nobody got through,
-// and in a row after somebody did. Then it is not about them.
+// When so many different people are refused for the same reason, it is not about them: as long as
+// no upload got through, and in a row after one did.
 const firstRefused, rowRefused = 5, 50
 
 // Refusals finds out whether uploads are refused because of the photo, or of what is the same

@@ -152,7 +152,7 @@ func refuseRedirect(req *http.Request, _ []*http.Request) error {
 	return fmt.Errorf("%w to %q", errRedirect, req.URL.Host)
 }
 
-// errProxy is a proxy that does not want to connect, and will not the next time.
+// errProxy is why a proxy did not connect, if it will not the next time either.
 var errProxy = errors.New("refused")
 
 func loopback(host string) bool { return host == "localhost" || net.ParseIP(host).IsLoopback() }
@@ -162,9 +162,9 @@ func (c *Client) Close() { (&http.Client{Transport: c.o.Transport}).CloseIdleCon
 
 const (
 	maxAnswerBytes = 8 << 20
-	// slowest is how many bytes a second a line must carry for an upload not to be cut.
+	// slowest is the number of bytes a second below which an upload is cut off.
 	slowest = 16 << 10
-	// maxThrottled is how often the quota may send a call back. It ends calls that never pass.
+	// maxThrottled is how many times the quota may refuse one call before the call fails.
 	maxThrottled = 60
 )
 
@@ -180,19 +180,19 @@ type call struct {
 	before time.Time // no attempt begins later; zero: no such limit
 }
 
-// attempts is what a call went through so far.
+// attempts is what happened to a call so far.
 type attempts struct {
 	n                 int
 	status            int           // HTTP, of the last one; 0: no answer
 	earlier           []*Error      // of those before the last
 	unknown           bool          // one of them may have taken effect without saying so
-	failed, throttled int           // those that the quota did not refuse, and that it did
+	failed, throttled int           // for other reasons than the quota, and because of it
 	waited            time.Duration // in backoff
 	token             string        // of the last one
 	renewed           bool          // the access token
 }
 
-// do makes the call until read takes the answer, or it cannot succeed.
+// do sends the call, several times if need be, until read accepts the answer or the call cannot succeed.
 func (c *Client) do(ctx context.Context, q call, read func(gjson.Result) error) (attempts, error) {
 	var a attempts
 	for {
@@ -231,7 +231,7 @@ func (c *Client) do(ctx context.Context, q call, read func(gjson.Result) error) 
 }
 
 // again reports whether the call that failed with e is tried again, and after what wait of
-// its own, beside the gate's pauses for all. asked is what the server asks for.
+// its own, beside the gate's pauses for all calls. asked is the wait that the server asks for.
 func (c *Client) again(q call, e *Error, a *attempts, asked time.Duration) (wait time.Duration, again bool) {
 	switch class := e.forCall(); {
 	case class == Throttled:
@@ -263,7 +263,7 @@ func backoff(failures int) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
-// attempt sends the call once. asked is after what time the server asks to come back.
+// attempt sends the call once. asked is the wait that the server asks for.
 func (c *Client) attempt(ctx context.Context, q call, read func(gjson.Result) error, a *attempts) (asked time.Duration, e *Error) {
 	a.status = 0
 	if a.token, e = c.auth.token(ctx); e != nil {
@@ -290,7 +290,7 @@ func (c *Client) attempt(ctx context.Context, q call, read func(gjson.Result) er
 	good := resp.StatusCode/100 == 2
 	switch {
 	case !good:
-		err = nil // what came of the body is as good as none
+		err = nil // the body of an error may be incomplete
 	case err != nil:
 		err = fmt.Errorf("answer cut short: %w", err)
 	case len(body) > maxAnswerBytes:
@@ -305,7 +305,7 @@ func (c *Client) attempt(ctx context.Context, q call, read func(gjson.Result) er
 	return retryAfter(resp.Header.Get("Retry-After"), time.Now()), e
 }
 
-// exchange bounds an exchange in time. An upload outlives ctx, for the sake of its answer.
+// exchange bounds the time of an attempt. An upload goes on for a while after ctx is done, to get its answer.
 func (c *Client) exchange(ctx context.Context, q call) (context.Context, func()) {
 	limit := c.o.Timeout + time.Duration(len(q.body))*time.Second/slowest
 	if !q.upload || c.o.Grace <= 0 {

@@ -48,7 +48,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Final reports whether the picture is refused, unless all of them are: see Refusals.
+// Final reports whether Smartsheet refused this picture. Refusals knows whether it refuses all.
 func (e *Error) Final() bool { return e.own().class == ThisPhoto }
 
 // Hint says in one line what a human can do.
@@ -103,7 +103,7 @@ func parse(body []byte) gjson.Result {
 	return gjson.ParseBytes(body)
 }
 
-// text is a copy of a string, which does not keep the whole answer; other shapes are none.
+// text is a copy of a string, so that the answer need not stay in memory; empty for other types.
 func text(v gjson.Result) string {
 	if v.Type != gjson.String {
 		return ""
@@ -119,13 +119,13 @@ func label(v gjson.Result) string {
 	return text(v)
 }
 
-// whole is a number of 64 bits, written as such or as digits. It never passes through a float.
+// whole is a 64-bit integer, written as a number or as text. It never passes through a float.
 func whole(v gjson.Result) (n int64, ok bool) {
 	n, err := strconv.ParseInt(label(v), 10, 64)
 	return n, err == nil
 }
 
-// objects are those in an array, or the one in its place. What is no object is left out.
+// objects are the objects in an array, or the one object in its place. Other values are left out.
 func objects(v gjson.Result) (all []gjson.Result) {
 	if v.IsObject() {
 		return []gjson.Result{v}

@@ -92,8 +92,8 @@ func (g *gate) pass(ctx context.Context, q call) (ticket, *Error) {
 	}
 }
 
-// answered takes note of what became of t's request, and of when the server asks to come
-// back (0: it does not say). It returns for how long all callers pause now.
+// answered notes how t's request ended, and the wait that the server asks for (0: none). It returns
+// for how long all callers pause now.
 func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Duration) {
 	now := time.Now()
 	g.mu.Lock()
@@ -151,7 +151,7 @@ func (g *gate) pause(until time.Time, fresh bool) {
 	g.first = true
 }
 
-// cut lowers the rate to the one that held, or by half, or to the last minute's if lower.
+// cut lowers the rate to the last one that worked; else by half, or to that of the last minute if lower.
 func (g *gate) cut(now time.Time) {
 	if g.proven > 0 {
 		g.rate, g.proven = g.proven, 0
@@ -166,7 +166,7 @@ func (g *gate) cut(now time.Time) {
 	g.limiter.SetLimitAt(now, rate.Limit(g.rate))
 }
 
-// raise lifts the rate when it held long enough.
+// raise lifts a rate that worked for long enough.
 func (g *gate) raise(now time.Time) {
 	if g.rate >= g.nominal || now.Sub(g.since) < g.hold {
 		return
@@ -189,7 +189,7 @@ func (g *gate) state(now time.Time) (perMinute float64, until time.Time, down bo
 	return g.rate * 60, until, g.outage.pauses > 0
 }
 
-// recent counts units that were let through, and is about how many the last minute had.
+// recent counts units that were let through, and returns about how many the last minute had.
 func (g *gate) recent(now time.Time, units int) float64 {
 	switch age := now.Sub(g.window); {
 	case age >= 2*quotaWindow:
@@ -347,7 +347,7 @@ func (t *tally) waited(a, b time.Time) {
 	}
 }
 
-// Stats says what the client has done so far. It may be asked at any time.
+// Stats returns what the client has done so far. It may be called at any time.
 func (c *Client) Stats() Stats {
 	c.tally.mu.Lock()
 	defer c.tally.mu.Unlock()

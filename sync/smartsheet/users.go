@@ -48,7 +48,7 @@ type Me struct {
 	AccountName string
 }
 
-// get asks, and hands the answer to read. A fixed path is always there in the API.
+// get sends a GET and hands the answer to read. The API always has a fixed path: 404 means another address.
 func (c *Client) get(ctx context.Context, path, op string, fixed bool, read func(gjson.Result) error) error {
 	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, units: 1}, read)
 	if e, ok := errors.AsType[*Error](err); ok && fixed && e.Status == http.StatusNotFound {
@@ -215,10 +215,10 @@ type pass struct {
 	size  int // of the largest page that the server gives
 	read  int // places in the list that were read, from the first on
 	users int // on them
-	least int // of the totals that the server named; 0: it named none
+	least int // the lowest total that the server gave; 0: it gave none
 	back  int // places by which the next page begins earlier than it need
 	gaps  int
-	idle  int // pages in a row with nobody new; below 0: pages that are known to be such
+	idle  int // pages in a row with nobody new; below 0: as many pages are expected to have nobody new
 }
 
 // take adds p, and reports whether the list ends with it.

@@ -178,7 +178,7 @@ func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return // the client meets it, too, and says so
+		return // the client fails as well, and says why
 	}
 	resp.Body.Close()
 	date, err := http.ParseTime(resp.Header.Get("Date"))

@@ -47,8 +47,8 @@ func (d *decoder) wrong(key, message, instead, value, by string) {
 	d.add(Fault{Key: key, Message: message, Instead: instead, correct: replaceAfter(d.at(d.places[key].line), leaf(key), value, by)})
 }
 
-// add completes a fault with its place, if it has none. What follows from another fault is
-// none: one mistake is reported once.
+// add completes a fault with its place, if it has none. It drops a fault that follows from another
+// one: each mistake is reported once.
 func (d *decoder) add(f Fault) {
 	if d.faulty(f.Key) {
 		return

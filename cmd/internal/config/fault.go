@@ -108,7 +108,7 @@ func redactor(line, also string) func(string) string {
 	}
 }
 
-// quote is value for a message: in quotes, or only named where it may be a secret.
+// quote is value in quotes, for a message, or "the value" where it may be a secret.
 func quote(key, value string) string {
 	name := leaf(index.ReplaceAllString(key, ""))
 	if !known(name) || private(name) && !pathLike.MatchString(value) || looksSecret(value) {

@@ -46,8 +46,8 @@ func (d *decoder) clientSecret(env func(string) string) {
 	o.ClientSecret = d.secret(env, "smartsheet.oauth2.client_secret_file", o.ClientSecretFile, "there is no client secret", "SMARTSHEET_CLIENT_SECRET")
 }
 
-// secret is that of the first variable that is set, or else of a file. Where there is
-// neither, the fault is none, if that is not empty.
+// secret is that of the first variable that is set, or else of a file. If there is neither, none
+// is the message of the fault; empty: that is no fault.
 func (d *decoder) secret(env func(string) string, key, file, none string, variables ...string) Secret {
 	for _, name := range variables {
 		if value := env(name); value != "" {
@@ -116,8 +116,8 @@ func (d *decoder) notices(env func(string) string) {
 	}
 }
 
-// receiver reads and checks one address. It stands in no message: it may be a secret. What is
-// clear is what everyone on the way sees without TLS; empty: nothing that matters.
+// receiver reads and checks one address. No message shows the address: it may be a secret. clear
+// names what everyone on the way can read without TLS; empty: nothing that matters.
 func (d *decoder) receiver(env func(string) string, key, variable, file string, to *Secret, clear string) {
 	if d.faulty(key) {
 		return
