@@ -51,7 +51,8 @@ func (f *Facts) Skip(j *sources.Joined, winner uint8, why outcome.Reason) {
 // work counts the person of a step.
 func (f *Facts) work(r *Rules, s *Step) {
 	f.People++
-	w, has := s.Work, s.HasPhoto()
+	w := s.Work
+	has := s.HasPhoto() && slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return !f.Sources[c.Source].NoPhotos })
 	f.candidates(&w.Joined, w.winner(), has && s.Reason != outcome.NoPhoto, w.Photo != nil || !w.Moved())
 	if s.Reason == outcome.Drifted {
 		f.Drifted++
