@@ -145,7 +145,7 @@ var words = map[Reason]Words{
 	InvalidImage:     {"Refused picture", "", "the picture cannot be used"},
 	BeingWritten:     {"Being written", "The file is being copied, or is younger than min_age. The next run reads it.", "the file is still being written; the next run reads it"},
 	Hidden:           {"Hidden photo", "There is a photo, but the source does not show it to us. We leave the picture in Smartsheet as it is.", "there is a photo, but the source does not show it to us"},
-	HeldBack:         {"Held back", "A guard holds the whole run.", "a guard holds the whole run"},
+	HeldBack:         {"Held back", "The whole run is held.", "the whole run is held"},
 	OutOfShard:       {"In another shard", "Another run answers for these people.", "another shard's run answers for this person"},
 }
 

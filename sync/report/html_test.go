@@ -233,6 +233,7 @@ func TestVerdict(t *testing.T) {
 		{"sync", Partial, Totals{Failed: 1}, 0, "Nothing was uploaded, and 1 person needs attention.", "warn"},
 		{"sync", Failed, Totals{}, 0, "The run failed.", "bad"},
 		{"sync", Failed, Totals{Uploaded: 10, Failed: 1}, 0, "The run failed after 10 pictures were uploaded.", "bad"},
+		{"sync", Held, Totals{}, 0, "Held back: nothing was written.", "warn"},
 		{"sync", Held, Totals{Held: 9}, 1, "Held back by a guard: nothing was written.", "warn"},
 		{"sync", Interrupted, Totals{Uploaded: 2, Unfinished: 98}, 0, "Stopped early: 2 pictures were uploaded, 98 are left for the next run.", "warn"},
 		{"sync", Interrupted, Totals{Unfinished: 4}, 0, "Stopped early: nothing was uploaded, 4 are left for the next run.", "warn"},

@@ -46,6 +46,8 @@ func (r *Report) Verdict() string {
 		return "The run failed."
 	case r.Result == Held && r.Mode == "apply":
 		return "The plan was not applied: nothing was written."
+	case r.Result == Held && len(r.Guards) == 0: // another plan was approved
+		return "Held back: nothing was written."
 	case r.Result == Held:
 		return "Held back by a guard: nothing was written."
 	case r.Result == Interrupted && t.Unfinished > 0:

@@ -196,6 +196,7 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 	switch s.Reason {
 	case outcome.KnownBad:
 		f := s.Sent.Failure
+		it.AlreadyReported = true
 		it.Message = "refused before and not changed since: " + f.Message
 		it.HTTPStatus, it.RefID = f.Status, orNull(f.RefID)
 		if code, err := strconv.Atoi(f.Code); err == nil {
@@ -212,7 +213,7 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 	case outcome.UserChanged:
 		it.Message = cmp.Or(it.Message, "policy.existing leaves the picture in Smartsheet alone")
 	case outcome.Ambiguous:
-		it.Message = fmt.Sprintf("%d candidates, and only a human can tell which is right", len(s.Conflict))
+		it.Message = report.Count(len(s.Conflict), "candidate", "candidates") + ", and only a human can tell which is right"
 	}
 	if s.Outcome == outcome.Unfinished {
 		it.Hint = nextRun

@@ -255,3 +255,11 @@ func TestStateThatDoesNotWrite(t *testing.T) {
 		t.Errorf("%v, %+v, %v", err, it, s.log)
 	}
 }
+
+// Some people find one user only, who is somebody else by another address.
+func TestOneCandidate(t *testing.T) {
+	s := &plan.Step{Work: &plan.Work{Row: &state.Person{}}, Reason: outcome.Ambiguous, Conflict: []string{"smartsheet: user 5"}}
+	if got, want := Item(&plan.Rules{}, s).Message, "1 candidate, and only a human can tell which is right"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

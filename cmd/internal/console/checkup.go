@@ -41,7 +41,7 @@ func (c *Console) Checkup(checks []Check) {
 			verdict += ", " + count(n[Warning], "warning")
 		}
 	case findings > 0:
-		mood, verdict = "warn", "A run would end with exit code 3: somebody is needed"
+		mood, verdict = "warn", "A run would end with exit code 3, or 4 if a guard holds it: somebody is needed"
 	case n[Warning] > 0:
 		mood, verdict = "warn", "A run can begin, but see the "+count(n[Warning], "warning")
 	}

@@ -15,6 +15,20 @@ import (
 	"photosync/sync/report"
 )
 
+// What several people have in common is said once, with what to do.
+func TestNothingIsSaidTwice(t *testing.T) {
+	r := report.New("sync", "r1", "dev", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	for _, email := range []string{"a@x", "b@x"} {
+		r.Add(report.Item{Email: email, Outcome: "skipped", Reason: "known_bad", Message: "refused before: 0 bytes", Hint: "fix it", AlreadyReported: true})
+	}
+	var out bytes.Buffer
+	New(&out, noEnv).Summary(r)
+	want := "  – 2 people: Refused before (known_bad)\n      a@x\n      b@x\n    → refused before: 0 bytes: fix it\n"
+	if got := out.String(); !strings.Contains(got, want) {
+		t.Errorf("%s\nlacks\n%s", got, want)
+	}
+}
+
 // bitOfAll is a plan with a bit of everything, which a guard would hold.
 func bitOfAll() *report.Report {
 	r := report.New("plan", "r1", "dev", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))

@@ -101,7 +101,7 @@ func (c *Console) group(mark styled, r *report.Report, g *report.Group) {
 		if g.Code != "" && !strings.EqualFold(g.Code, title) {
 			title += " (" + g.Code + ")"
 		}
-		if text := g.Message(); text != "" {
+		if text := g.Message(); text != "" && !strings.HasPrefix(hint, text) {
 			title += ": " + text
 		}
 	}
