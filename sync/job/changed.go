@@ -26,9 +26,8 @@ type changes struct {
 	whole     bool     // everybody's user was settled anew
 }
 
-// match compares the listing with the state, and looks up the users of the work. If
-// all users are listed on the way, or have to be, everybody is compared with them:
-// what changed in Smartsheet alone shows only then.
+// match compares the listing with the state, and looks up the users of the work. If all
+// users are listed on the way, or have to be, everybody is compared with them.
 func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	p.users = match.New(j.Smartsheet)
 	defer func() {
@@ -75,9 +74,8 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	})
 }
 
-// changed compares everybody listed with the state, in one pass over both. Without
-// users, people are work if their fingerprint is not the remembered one; with users,
-// if anything is to be done or to be remembered.
+// changed compares everybody listed with the state: without users, people are work if
+// their fingerprint is not the remembered one; with users, if anything is to be done.
 func (j *Job) changed(p *prepared, users *match.Users) error {
 	p.changes = changes{facts: plan.NewFacts(j.Sources, p.proofs), whole: users != nil && j.Scope.Everybody()}
 	return j.State.View(func(v *state.Snapshot) error {
@@ -158,9 +156,11 @@ func newWork(v *state.Snapshot, rules *plan.Rules, p sources.Joined, row *state.
 
 // readSent reads what we put on the user that the person is now.
 func readSent(v *state.Snapshot, w *plan.Work) (err error) {
-	if u, one := w.User(); !one {
-		return nil
-	} else if w.Sent = w.Former; u.ID != w.LastUser() {
+	u, one := w.User()
+	switch {
+	case one && u.ID == w.LastUser():
+		w.Sent = w.Former
+	case one:
 		w.Sent, err = sentTo(v, u.ID)
 	}
 	return err
@@ -192,7 +192,8 @@ func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Jo
 		}
 	}
 	for p := range people.All() {
-		if rowsBefore(p.Own[0]); err != nil {
+		rowsBefore(p.Own[0])
+		if err != nil {
 			break
 		}
 		if !more || row.Email != p.Own[0] {
@@ -201,7 +202,8 @@ func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Jo
 			row, err, more = next()
 		}
 	}
-	if rowsBefore(""); err != nil {
+	rowsBefore("")
+	if err != nil {
 		return fmt.Errorf("compare with the state: %w", err)
 	}
 	return nil

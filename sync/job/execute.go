@@ -175,8 +175,7 @@ func (p *prepared) show(items []report.Item) {
 	}
 }
 
-// showShared puts a small picture into one item of each picture that too many people
-// have: a human sees at once whether it is a silhouette.
+// showShared puts a small picture into one item of each picture that too many people have.
 func (j *Job) showShared(ctx context.Context, p *prepared, items []report.Item) {
 	steps := map[string]*plan.Step{} // by hash
 	for i := range p.plan.Steps {
@@ -195,9 +194,8 @@ func (j *Job) showShared(ctx context.Context, p *prepared, items []report.Item) 
 // maxAskedAgain bounds how many users are asked for one by one.
 const maxAskedAgain = 200
 
-// verify looks at the users again whose pictures were uploaded, and notes in each item
-// whether Smartsheet shows the picture that its answer named. What the state knows
-// stays: that answer was the confirmation.
+// verify looks again at the users whose pictures were uploaded, and notes in each item
+// whether Smartsheet shows that picture. The state keeps what the answers confirmed.
 func (j *Job) verify(ctx context.Context, rep *report.Report, p *prepared) error {
 	items := map[string]*report.Item{}
 	for i := range rep.Items {

@@ -99,16 +99,16 @@ func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 	if err := j.explainUsers(ctx, x, p, person); err != nil {
 		return nil, err
 	}
-	if x.Known = len(person.Candidates) > 0 || x.Row != nil || len(x.Users) > 0; !x.Known {
+	x.Known = len(person.Candidates) > 0 || x.Row != nil || len(x.Users) > 0
+	if !x.Known {
 		x.Nearest, err = nearest(email, p.people, j.State)
 		return x, err
 	}
 	return x, j.explainNext(ctx, x, p)
 }
 
-// person finds the person with the address among those listed; without candidates if
-// there is none. An address that several people claim may be nobody's, and still stand
-// with each of them.
+// person finds the person with the address among those listed. An address that several
+// people claim may belong to nobody: then it is one of those who claim it.
 func (x *Explanation) person(people *sources.People) sources.Joined {
 	p, held := people.Holder(x.Email)
 	if !held {

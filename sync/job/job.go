@@ -89,6 +89,8 @@ func Run(ctx context.Context, j Job) (*report.Report, error) {
 	rep := report.New(j.How.Mode, j.How.RunID, j.How.Version, time.Now().UTC())
 	p, err := j.prepare(ctx, rep, nil)
 	if err == nil {
+		p.users.Release() // each step has its user
+		p.rules.Seen = nil
 		var items []report.Item // of those for whom nothing is sent
 		for i := range p.plan.Steps {
 			if s := &p.plan.Steps[i]; s.Outcome != outcome.Planned {
@@ -272,8 +274,7 @@ func ErrorOf(err error) *report.Error {
 	out := &report.Error{Message: err.Error(), Hint: outcome.Hint(err)}
 	if e, ok := errors.AsType[*smartsheet.Error](err); ok {
 		out.HTTPStatus, out.ErrorCode, out.RefID = e.Status, e.Code, e.RefID
-	}
-	if e, ok := errors.AsType[*upload.WrongUserError](err); ok {
+	} else if e, ok := errors.AsType[*upload.WrongUserError](err); ok {
 		out.RefID = e.RefID
 	}
 	return out

@@ -45,8 +45,7 @@ func Backup(st *state.Store, rep *report.Report) error {
 	return st.SetMeta(backupKey, failed)
 }
 
-// LastBackup is the finding that the last good run could not back the state up; without a
-// code: it could.
+// LastBackup is the finding that the last backup failed; without a code: it did not.
 func LastBackup(st *state.Store) (f outcome.Finding, err error) {
 	failed := 0
 	if _, err := st.Meta(backupKey, &failed); err != nil || failed == 0 {

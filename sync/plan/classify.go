@@ -32,8 +32,7 @@ type mark struct {
 	fingerprint state.Fingerprint // of all that a decision rests on: the stamp, the addresses, the policy
 }
 
-// mark returns the mark of a person whose candidate at index winner counts. A photo that
-// appears at a source of higher precedence changes it too.
+// mark returns the mark of a person whose candidate at index winner counts.
 func (r *Rules) mark(j *sources.Joined, winner int) mark {
 	var room [512]byte
 	b := room[:0]
@@ -123,14 +122,12 @@ func (r *Rules) NeedsRead(w *Work) bool {
 	return r.Scope.Checksum || w.Moved()
 }
 
-// changesRow reports whether the row of people that s settles differs from what is
-// remembered.
+// changesRow reports whether what s settles is not yet in the row of people.
 func (r *Rules) changesRow(s *Step) bool {
 	return s.Settle && (s.Row == nil || r.row(s) != *s.Row) || s.Sent != nil && s.Sent.Missing > 0
 }
 
-// row is the row of people by what s settles. There is nothing to do for the person
-// as long as it stays, if the step is skipped.
+// row is the row of people by what s settles. As long as it stays there is nothing to do.
 func (r *Rules) row(s *Step) state.Person {
 	c, _ := s.Candidate()
 	row := state.Person{

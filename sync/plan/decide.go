@@ -11,8 +11,7 @@ import (
 	"photosync/sync/outcome"
 )
 
-// decide is the way from all that is known of a person to a step. The rules stand in
-// the order in which they count.
+// decide decides about a person. The rules stand in the order in which they count.
 func (r *Rules) decide(w *Work) Step {
 	s := Step{Work: w}
 	if _, one := w.User(); one {
@@ -104,13 +103,11 @@ func (r *Rules) compare(s Step) Step {
 	return s.skip(outcome.Unchanged)
 }
 
-// maxDrifts is how many uploads of identical bytes in a row enforce policy.existing.
-// When Smartsheet shows another image id even then, ids are not stable, or somebody
-// insists on another picture.
+// maxDrifts is how many uploads of identical bytes in a row enforce policy.existing. If
+// the image id differs even then, ids are not stable, or somebody insists.
 const maxDrifts = 2
 
-// enforced reports whether the picture of s drifts on although it was sent again and
-// again, so that enforcing stops.
+// enforced reports whether the picture of s drifted so often that enforcing stops.
 func (r *Rules) enforced(s *Step) bool {
 	return r.Policy.Existing == Enforce && s.Reason == outcome.UserChanged && s.Sent != nil && s.Sent.Drifts >= maxDrifts
 }
@@ -135,9 +132,8 @@ func (r *Rules) refused(sent *state.User, hash string) bool {
 	return f.Final && f.Hash == hash && f.Rendering == r.Policy.Rendering
 }
 
-// existing takes an upload that policy.existing forbids out of the plan. A placeholder
-// of ours is no picture of anybody's: the photo that returns replaces it under every
-// policy.
+// existing takes an upload that policy.existing forbids out of the plan. A placeholder of
+// ours is nobody's picture: every policy lets the photo that returns replace it.
 func (r *Rules) existing(s Step) Step {
 	if s.Outcome != outcome.Planned {
 		return s
@@ -160,9 +156,8 @@ func (r *Rules) existing(s Step) Step {
 	return s
 }
 
-// Ours reports whether the picture that u shows is one that we put there. After an
-// upload that was announced and not answered, everything counts as ours but the
-// picture that was there before.
+// Ours reports whether the picture that u shows is one that we put there. After an upload
+// without an answer, every picture counts as ours but the one that was there before.
 func Ours(sent *state.User, u User) bool {
 	switch {
 	case sent == nil || u.ImageID == "":

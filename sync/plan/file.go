@@ -115,8 +115,7 @@ func (f *File) checksum() string {
 	return digest(g)[:32]
 }
 
-// Prepared notes what preparing the picture of a step came to: the hash of what will
-// be sent, or the code of its refusal.
+// Prepared notes the hash of what will be sent, or the code of its refusal.
 func (f *File) Prepared(email, uploadSHA256, refused string) {
 	if s := place(f.Steps, email); s != nil {
 		s.UploadSHA256, s.Refused = uploadSHA256, refused
@@ -173,10 +172,9 @@ func Decode(data []byte) (*File, error) {
 	return f, nil
 }
 
-// Keep leaves of the plan what f holds and what has not moved since: a step of f that
-// is not what it was is Held, and what f does not hold is skipped. runs are the runs
-// that applied f before and were stopped: what they did is not taken for a move. Keep
-// returns how many steps moved.
+// Keep leaves of the plan what f holds and what has not moved since: a step of f that moved
+// is Held, and what f does not hold is skipped. runs applied f before and were stopped:
+// what they did is no move. Keep returns how many steps moved.
 func (p *Plan) Keep(f *File, runs []string) (moved int) {
 	seen := map[string]bool{}
 	leave := func(s *Step, o outcome.Outcome, why string) {
@@ -193,8 +191,11 @@ func (p *Plan) Keep(f *File, runs []string) (moved int) {
 			s.Exact, s.Promised = true, then.UploadSHA256
 		} else if s.Outcome == outcome.Planned {
 			leave(s, outcome.Skipped, "not in the plan; the next sync looks at it")
-		} else if then = place(f.Missing, s.Key()); s.Missing > 0 && (then == nil || then.Record != record(s)) {
-			s.Missing, s.NewlyMissing, s.Forget = 0, false, false // nothing is counted that the plan does not say
+		} else if s.Missing > 0 {
+			counted := place(f.Missing, s.Key())
+			if counted == nil || counted.Record != record(s) { // nothing is counted that the plan does not say
+				s.Missing, s.NewlyMissing, s.Forget = 0, false, false
+			}
 		}
 	}
 	for _, then := range f.Steps {

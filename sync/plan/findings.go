@@ -11,8 +11,7 @@ import (
 	"photosync/sync/outcome"
 )
 
-// Facts are what is counted of everybody whom a run looks at, and what Findings
-// decides on.
+// Facts are counts of everybody whom a run looks at. Findings decides on them.
 type Facts struct {
 	People  int                    // listed, or missing
 	Nothing map[outcome.Reason]int // people who are no work: why there is nothing to do
@@ -74,9 +73,10 @@ func (f *Facts) work(r *Rules, s *Step) {
 // one; read: it is known of it and those before it whether they have a photo.
 func (f *Facts) candidates(j *sources.Joined, winner int, has, read bool) {
 	for i, c := range j.Candidates {
-		wins := has && i == winner
-		if f.Sources[c.Source].Add(c.HasPhoto, wins && read, !read || i > winner); wins {
-			f.Sources[c.Source].Winners++
+		wins, source := has && i == winner, &f.Sources[c.Source]
+		source.Add(c.HasPhoto, wins && read, !read || i > winner)
+		if wins {
+			source.Winners++
 		}
 	}
 }

@@ -48,7 +48,8 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 	for _, w := range ws {
 		s := r.decide(w)
 		f.work(r, &s)
-		switch s.Reported = s.reported(); {
+		s.Reported = s.reported()
+		switch {
 		case s.Reason != outcome.Unchanged:
 			p.Steps = append(p.Steps, s)
 		case s.Forget:
@@ -82,8 +83,7 @@ func (p *Plan) id() string {
 	return hex.EncodeToString(h.Sum(nil)[:6])
 }
 
-// Uploads returns the steps that upload something, the most urgent first. What fails
-// every time keeps nobody waiting.
+// Uploads returns the steps that upload something, the most urgent first.
 func (p *Plan) Uploads() []*Step {
 	var up []*Step
 	for i := range p.Steps {
@@ -131,9 +131,8 @@ func (p *Plan) Renew(s *Step, u User) {
 	}
 }
 
-// resolveConflicts takes the uploads of different people to one user out of the plan:
-// only a human can tell whose picture it is. A placeholder only gives way: the person
-// whose photo is there has the user now.
+// resolveConflicts takes the uploads of different people to one user out of the plan. A
+// placeholder only gives way to the person whose photo is there.
 func (p *Plan) resolveConflicts() {
 	byUser := map[int64][]*Step{}
 	for i := range p.Steps {
@@ -215,8 +214,9 @@ func (p *Plan) Ended() (c state.Change) {
 			continue
 		}
 		r := *s.Row
-		// The same stamp may come back: it does not stand for "no photo".
-		if r.SourceSHA256, r.Stamp, r.Winner, r.Fingerprint = "", "", state.NoPhoto, (state.Fingerprint{}); !s.Gone() {
+		if s.Gone() { // the same stamp may come back: it does not stand for "no photo"
+			r.SourceSHA256, r.Stamp, r.Winner, r.Fingerprint = "", "", state.NoPhoto, state.Fingerprint{}
+		} else {
 			r = p.rules.row(s)
 			r.UserID = s.Row.UserID
 		}
@@ -251,9 +251,11 @@ func (p *Plan) Tried(c *state.Change, s *Step, sha256 string, nothing outcome.Re
 		w := *s.Work
 		w.Photo, t.Work = &ph, &w
 	}
-	if t = t.settle(nothing); nothing == "" {
+	t = t.settle(nothing)
+	switch {
+	case nothing == "":
 		t.Settle = false
-	} else if nothing == outcome.Unchanged && sha256 == "" {
+	case nothing == outcome.Unchanged && sha256 == "":
 		t.Reason = outcome.NoPhoto
 	}
 	c.People = append(c.People, p.rules.row(&t))

@@ -123,8 +123,7 @@ func (s Shard) String() string {
 	return fmt.Sprintf("%d/%d", s.Index, s.Count)
 }
 
-// Has reports whether the person with this canonical email belongs to s, on every machine
-// and in every run.
+// Has reports whether the person with this canonical email belongs to s.
 func (s Shard) Has(email string) bool {
 	if s.Count <= 1 {
 		return true
@@ -164,9 +163,8 @@ type Guards struct {
 	MaxShared   int   // people with one identical picture; 0: any number
 }
 
-// Check returns the guards that hold the plan. users is how many have a picture of ours;
-// before and listed count the entries of each source, in the last listing that passed
-// and in this one.
+// Check returns the guards that hold the plan. users have a picture of ours; before and
+// listed count the entries of each source, when guards last let a run pass and now.
 func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outcome.Breach {
 	var bs []outcome.Breach
 	most := func(guard string, limit Limit, n int, what string) {

@@ -9,10 +9,9 @@ import (
 	"photosync/sync/outcome"
 )
 
-// Smartsheet has no call that removes a picture. In the place of a photo that was
-// removed at its source a placeholder can be uploaded: only where the user still shows
-// the picture that we put there, and only after the photo was missing in several
-// complete runs in a row.
+// Smartsheet has no call that removes a picture. Instead a placeholder can be uploaded, if
+// the photo was missing in several complete runs in a row, and the user still shows the
+// picture that we put there.
 
 // Removal says whether a photo that we uploaded, and that is not listed any more, was removed.
 type Removal struct {
@@ -140,8 +139,7 @@ func (r *Rules) traces(w *Work) (entry []string, user string, hashes []string) {
 	return entry, user, hashes
 }
 
-// NewListed asks for what decides about missing, and, with shared, for the hashes of
-// what may be uploaded to the people in ws.
+// NewListed asks for what decides about missing, and, if shared, for the hashes in ws.
 func (r *Rules) NewListed(ws, missing []*Work, shared bool) Listed {
 	l := Listed{}
 	for _, w := range missing {

@@ -70,9 +70,7 @@ func (a *attempt) describe(err error) *smartsheet.Error {
 	if !ok {
 		return &smartsheet.Error{}
 	}
-	if a.item.Message = strings.TrimSpace(e.Message + " " + e.Detail); a.item.Message == "" {
-		a.item.Message = earlier(e).Message
-	}
+	a.item.Message = cmp.Or(strings.TrimSpace(e.Message+" "+e.Detail), earlier(e).Message)
 	a.item.ErrorCode, a.item.RefID = orNull(e.Code), orNull(e.RefID)
 	return e
 }

@@ -35,7 +35,8 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 	if err != nil {
 		return a.unprepared(ctx, err)
 	}
-	if a.sum = plan.Sum(a.pic.Data); s.Promised != "" && a.sum != s.Promised {
+	a.sum = plan.Sum(a.pic.Data)
+	if s.Promised != "" && a.sum != s.Promised {
 		a.moved()
 		return learn
 	}

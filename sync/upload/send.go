@@ -115,7 +115,8 @@ func (a *attempt) send(ctx context.Context) error {
 			a.item.Message = "no answer came in time"
 			return a.arrived(users[0].ImageID)
 		}
-		if a.Plan.Renew(s, users[0]); s.Outcome != outcome.Planned {
+		a.Plan.Renew(s, users[0])
+		if s.Outcome != outcome.Planned {
 			break
 		}
 	}
@@ -135,9 +136,8 @@ func (a *attempt) send(ctx context.Context) error {
 	return a.record(a.withdrawn())
 }
 
-// announce records, before the picture goes on the wire, that it will. As long as the
-// intent stands, what the user shows counts as ours, but for the picture of somebody
-// else that was there before.
+// announce records that the picture is about to be sent. As long as this intent stands, what
+// the user shows counts as ours, but for somebody else's picture that was there before.
 func (a *attempt) announce() error {
 	s, u := a.step, a.row()
 	i := &state.Intent{
@@ -202,15 +202,15 @@ func (a *attempt) answered(ctx context.Context) error {
 		return err
 	}
 	a.refusals.Passed(a.pic.ContentType())
-	if it.ImageID = image; res.Partial() {
+	it.ImageID = image
+	if res.Partial() {
 		return a.partial(image)
 	}
 	return a.sent(image)
 }
 
-// confirm checks that the answer shows the user and the address that the look showed,
-// and returns the image id. An answer that names no user, no address or no image is
-// checked with one look.
+// confirm checks that the answer shows the user and the address that the look showed, and
+// returns the image id. If the answer lacks one of these, it looks at the user.
 func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 	to := a.step.To
 	wrong := func(id int64, email string) error {
@@ -250,8 +250,7 @@ func (a *attempt) sent(image string) error {
 	return a.recordUser(u, outcome.Unchanged)
 }
 
-// partial is for an upload that went well only in part. The same bytes are sent once
-// more; then they count as refused.
+// partial is for an upload that went well only in part. The same bytes are sent once more.
 func (a *attempt) partial(image string) error {
 	it, res := &a.item, &a.res
 	f := state.Failure{Message: res.Message, Status: res.HTTPStatus, RefID: res.RefID}
@@ -268,15 +267,18 @@ func (a *attempt) partial(image string) error {
 		}
 	}
 	u := a.row()
-	if u.Failure = a.failure(f); u.Failure.Count > 1 && !final {
+	u.Failure = a.failure(f)
+	if u.Failure.Count > 1 && !final {
 		final = true
 		hint = "look at the person's picture in Smartsheet: this was the second time; if it takes others, the same photo is not sent again until it changes"
 	}
 	// Whatever is shown now decides: a picture that comes later is the user's own.
-	if u.Intent = nil; image != "" && image != a.intent.Foreign {
+	u.Intent = nil
+	if image != "" && image != a.intent.Foreign {
 		u.Sent = Confirmed(a.intent, image)
 	}
-	if a.end(outcome.PartialSuccess, it.Message, hint); final {
+	a.end(outcome.PartialSuccess, it.Message, hint)
+	if final {
 		a.refuse(u, true)
 	}
 	return a.recordUser(u, "")

@@ -72,9 +72,8 @@ const (
 	lookMargin = time.Minute // before plan.MaxAge, so that what was begun can be sent in time
 )
 
-// Run carries out steps, at most Concurrency at a time. Every step gets an item, those
-// that were not begun too (unfinished). The error is why everything stopped, or nil;
-// ctx being done is one such reason.
+// Run carries out steps, at most Concurrency at a time. Every step gets an item, also one
+// that was not begun (unfinished). The error is why everything stopped, such as ctx's.
 func (p *Pool) Run(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
 	items, err := p.each(ctx, steps, p.freshen, p.Done, (*attempt).carryOut)
 	return items, cmp.Or(err, p.finish())
@@ -122,7 +121,8 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, look func(context.C
 			}
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			if p.items = append(p.items, a.item); done != nil {
+			p.items = append(p.items, a.item)
+			if done != nil {
 				done(a.item)
 			}
 			return err
