@@ -145,9 +145,6 @@ func aboutBuild(set about, bi *debug.BuildInfo) about {
 	return set
 }
 
-// versionText is the version alone, as reports, metrics and the User-Agent name it.
-func versionText() string { return build().version }
-
 // String is what a person reads: all that is known.
 func (b about) String() string {
 	text := "photosync " + b.version + " ("

@@ -52,7 +52,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	}
 	soft, hard, stop := signals(ctx, f.maxDuration, w)
 	defer stop()
-	w.Log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
+	w.Log.Info().Str("mode", mode).Str("version", build().version).Str("config", file).Msg("run begins")
 	var n *notify.Notifier
 	if mode != job.Plan { // nobody is told of a plan
 		n = notifier(c)
@@ -121,7 +121,7 @@ func notifier(c *config.Config) *notify.Notifier {
 		Mail: notify.Mail{
 			Host: m.Host, Port: m.Port, StartTLS: m.StartTLS, CAFile: m.CAFile, Username: m.Username, Password: m.Password.Reveal(), From: m.From, To: m.To,
 		},
-		Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(), UserAgent: "photosync/" + versionText(),
+		Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(), UserAgent: "photosync/" + build().version,
 	})
 }
 
@@ -187,7 +187,7 @@ func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}
 			Ignored: c.Match.IgnorePictures, AlternateEmails: c.Match.AlternateEmails, Refresh: time.Duration(c.Match.Refresh),
 		},
 		Scope: plan.Scope{Shard: part},
-		How:   job.How{RunID: runID, Version: versionText(), Concurrency: c.Smartsheet.Concurrency},
+		How:   job.How{RunID: runID, Version: build().version, Concurrency: c.Smartsheet.Concurrency},
 	}
 	if c.Policy.Removed == "placeholder" {
 		j.Policy.RemovedAfter = c.Policy.RemovedAfter
@@ -213,7 +213,7 @@ func reading[T any](c *config.Config, part plan.Shard, do func(job.Job) (T, erro
 // perform opens everything and runs the job. It always returns a report, and the plan if it is
 // to be kept.
 func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFlags, w *console.Run, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
-	rep = report.New(mode, runID, versionText(), time.Now().UTC())
+	rep = report.New(mode, runID, build().version, time.Now().UTC())
 	fail := func(err error) (*report.Report, *plan.File, error) {
 		rep.Result, rep.Error, rep.FinishedAt = report.Failed, job.ErrorOf(err), time.Now().UTC()
 		return rep, made, err
