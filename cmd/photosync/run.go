@@ -22,7 +22,6 @@ import (
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/job"
-	"photosync/sync/outcome"
 	"photosync/sync/photo"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -92,7 +91,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	}
 	if n != nil && rep.ExitCode != exitLocked {
 		var text strings.Builder
-		console.Notice(&text, rep, err, outcome.Hint(err))
+		console.Notice(&text, rep, err)
 		rep.Warnings = n.Finish(hard, rep, text.String())
 	}
 	for _, text := range rep.Warnings {
@@ -109,7 +108,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	if h, held := errors.AsType[*job.HeldError](err); held && h.Guards && !a.json {
 		err = nil // the summary names the guards, and the approval says what to do
 	}
-	return w.End(rep, files, outcome.Hint, err, werr)
+	return w.End(rep, files, err, werr)
 }
 
 // notifier sends word of a run to the places that the configuration names.
