@@ -234,11 +234,11 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		return nil
 	}
 	at := slices.IndexFunc(p.plan.Steps, func(s plan.Step) bool { return s.Key() == x.Key })
-	if at < 0 && (x.Row == nil || len(x.Candidates) == 0) {
+	switch {
+	case at < 0 && (x.Row == nil || len(x.Candidates) == 0):
 		x.Rule = "the person is in no source, and nothing is left to be done"
 		return nil
-	}
-	if at < 0 { // nobody looks at the person
+	case at < 0: // nobody looks at the person
 		reason := outcome.Unchanged
 		if x.Row.Fingerprint != (state.Fingerprint{}) {
 			reason = plan.NoteOf(x.Row.Note)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 
@@ -51,20 +52,19 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 	if len(wanted) == 0 {
 		return nil
 	}
-	ref := func(w *plan.Work) sources.Ref { return w.Candidates[round].Ref }
-	slices.SortFunc(wanted, func(a, b *plan.Work) int { return ref(a).Compare(ref(b)) })
-	refs := make([]sources.Ref, len(wanted))
-	for i, w := range wanted {
-		refs[i] = ref(w)
+	byRef := make(map[sources.Ref][]*plan.Work, len(wanted))
+	for _, w := range wanted {
+		ref := w.Candidates[round].Ref
+		byRef[ref] = append(byRef[ref], w)
 	}
+	refs := slices.SortedFunc(maps.Keys(byRef), sources.Ref.Compare)
 	var hashing errgroup.Group
 	hashing.SetLimit(runtime.GOMAXPROCS(0))
 	err := j.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
 		hashing.Go(func() error {
 			defer ph.Done()
-			i, _ := slices.BinarySearchFunc(wanted, ph.Ref, func(w *plan.Work, r sources.Ref) int { return ref(w).Compare(r) })
-			for ; i < len(wanted) && ref(wanted[i]) == ph.Ref; i++ {
-				wanted[i].Photo = facts(ph, round, wanted[i])
+			for _, w := range byRef[ph.Ref] {
+				w.Photo = facts(ph, round, w)
 			}
 			return nil
 		})
