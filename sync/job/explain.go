@@ -207,7 +207,7 @@ func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, per
 		x.Users = append(x.Users, ExplainedUser{u, pictureOf(&sent, u)})
 	}
 	if len(w.Users) == 0 {
-		x.Searched = p.users.Search()
+		x.Searched = p.users.Searched()
 	}
 	return nil
 }

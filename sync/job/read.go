@@ -96,11 +96,8 @@ func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
 	case ph.Err == nil:
 		f.SHA256 = plan.Sum(ph.Data)
 	}
-	if u, one := w.User(); one && ph.Emails != nil {
-		c := w.Candidates[round]
-		listed := slices.Contains(c.Own, u.Via) || slices.Contains(c.Aliases, u.Via)
-		f.Elsewhere = listed && !slices.Contains(ph.Emails, u.Via)
-	}
+	u, one := w.User()
+	f.Elsewhere = one && plan.LostAddress(w.Candidates[round], ph, u.Via)
 	return f
 }
 
