@@ -110,13 +110,14 @@ func (s *Store) Current() error {
 		"and what was uploaded since that is uploaded once more")
 }
 
-// sweep removes what killed runs left half-written, once nobody can be working on it.
+// sweep removes what killed runs left half-written. Only the holder of the lock, as the
+// caller is, writes backups; on a new state somebody may still be working for a while.
 func sweep(path string) {
 	dir, base := filepath.Split(path)
 	entries, _ := os.ReadDir(filepath.Clean(dir)) // nothing depends on it
 	for _, e := range entries {
 		if rest, ours := strings.CutPrefix(e.Name(), base); ours && strings.Contains(rest, newKind) {
-			if fi, err := e.Info(); err == nil && time.Since(fi.ModTime()) > time.Hour {
+			if fi, err := e.Info(); err == nil && (strings.HasPrefix(rest, ".backup") || time.Since(fi.ModTime()) > time.Hour) {
 				os.Remove(filepath.Join(dir, e.Name()))
 			}
 		}

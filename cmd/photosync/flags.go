@@ -45,7 +45,7 @@ func addOutput(cmd *cobra.Command, output *string) {
 // load reads the configuration, and brings it and the flags together.
 func (f *runFlags) load(a *app) (file string, c *config.Config, err error) {
 	if f.maxDuration < 0 || f.Limit < 0 {
-		return "", nil, usage(errors.New("--max-duration and --limit: want 0 or more"))
+		return "", nil, usage(errors.New("--max-duration and --limit: want no number below 0"))
 	}
 	for _, code := range f.successOn {
 		if code < exitAttention || code > exitInterrupted && code != exitChanges { // a run that failed is no success

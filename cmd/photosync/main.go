@@ -19,6 +19,7 @@ import (
 
 	"photosync/cmd/internal/console"
 	"photosync/sync/job"
+	"photosync/sync/outcome"
 )
 
 func main() {
@@ -55,10 +56,10 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	if err == nil {
 		return a.code
 	}
-	console.New(a.stderr, a.env).Error(err)
+	console.New(a.stderr, a.env).Error(err, outcome.Hint(err))
 	code := exitCode(nil, err)
 	if a.json {
-		console.NewLines(a.stdout).Error(err, code) // stderr has it in any case
+		console.NewLines(a.stdout).Error(err, outcome.Hint(err), code) // stderr has it in any case
 	}
 	return code
 }
@@ -143,6 +144,9 @@ func aboutBuild(set about, bi *debug.BuildInfo) about {
 	}
 	return set
 }
+
+// versionText is the version alone, as reports, metrics and the User-Agent name it.
+func versionText() string { return build().version }
 
 // String is what a person reads: all that is known.
 func (b about) String() string {

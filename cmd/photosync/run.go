@@ -22,6 +22,7 @@ import (
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/job"
+	"photosync/sync/outcome"
 	"photosync/sync/photo"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -51,7 +52,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	}
 	soft, hard, stop := signals(ctx, f.maxDuration, w)
 	defer stop()
-	w.Log.Info().Str("mode", mode).Str("version", build().version).Str("config", file).Msg("run begins")
+	w.Log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
 	var n *notify.Notifier
 	if mode != job.Plan { // nobody is told of a plan
 		n = notifier(c)
@@ -91,7 +92,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	}
 	if n != nil && rep.ExitCode != exitLocked {
 		var text strings.Builder
-		console.Notice(&text, rep, err)
+		console.Notice(&text, rep, err, outcome.Hint(err))
 		rep.Warnings = n.Finish(hard, rep, text.String())
 	}
 	for _, text := range rep.Warnings {
@@ -108,7 +109,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	if h, held := errors.AsType[*job.HeldError](err); held && h.Guards && !a.json {
 		err = nil // the summary names the guards, and the approval says what to do
 	}
-	return w.End(rep, files, err, werr)
+	return w.End(rep, files, outcome.Hint, err, werr)
 }
 
 // notifier sends word of a run to the places that the configuration names.
@@ -120,7 +121,7 @@ func notifier(c *config.Config) *notify.Notifier {
 		Mail: notify.Mail{
 			Host: m.Host, Port: m.Port, StartTLS: m.StartTLS, CAFile: m.CAFile, Username: m.Username, Password: m.Password.Reveal(), From: m.From, To: m.To,
 		},
-		Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(), UserAgent: "photosync/" + build().version,
+		Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(), UserAgent: "photosync/" + versionText(),
 	})
 }
 
@@ -186,7 +187,7 @@ func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}
 			Ignored: c.Match.IgnorePictures, AlternateEmails: c.Match.AlternateEmails, Refresh: time.Duration(c.Match.Refresh),
 		},
 		Scope: plan.Scope{Shard: part},
-		How:   job.How{RunID: runID, Version: build().version, Concurrency: c.Smartsheet.Concurrency},
+		How:   job.How{RunID: runID, Version: versionText(), Concurrency: c.Smartsheet.Concurrency},
 	}
 	if c.Policy.Removed == "placeholder" {
 		j.Policy.RemovedAfter = c.Policy.RemovedAfter
@@ -212,7 +213,7 @@ func reading[T any](c *config.Config, part plan.Shard, do func(job.Job) (T, erro
 // perform opens everything and runs the job. It always returns a report, and the plan if it is
 // to be kept.
 func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFlags, w *console.Run, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
-	rep = report.New(mode, runID, build().version, time.Now().UTC())
+	rep = report.New(mode, runID, versionText(), time.Now().UTC())
 	fail := func(err error) (*report.Report, *plan.File, error) {
 		rep.Result, rep.Error, rep.FinishedAt = report.Failed, job.ErrorOf(err), time.Now().UTC()
 		return rep, made, err

@@ -79,7 +79,7 @@ func (f *Faults) addresses(o Options) (as []address) {
 		open := !at.tls && !o.TLS.StartTLS && at.network == "tcp"
 		switch {
 		case err != nil:
-			f.add(key, "is not an LDAP address", err.Error())
+			f.add(key, "is no LDAP address", err.Error())
 		case open && o.Auth == External:
 			f.add(key, "without TLS nobody sees the certificate of auth: external", encrypt)
 		case open && !o.AllowPlaintext && !at.local() && o.Auth == Simple:
@@ -101,12 +101,12 @@ func (f *Faults) others(o Options) {
 	}
 	filter := func(key, text string) {
 		if _, err := ldap.CompileFilter(text); err != nil {
-			f.add(key, fmt.Sprintf("%q is not an LDAP filter: %v", text, plain(err)), "like (&(objectClass=person)(mail=*))")
+			f.add(key, fmt.Sprintf("%q is no LDAP filter: %v", text, plain(err)), "like (&(objectClass=person)(mail=*))")
 		}
 	}
 	dn := func(key, text string) {
 		if _, err := ldap.ParseDN(text); err != nil {
-			f.add(key, fmt.Sprintf("%q is not a distinguished name: %v", text, plain(err)), "like OU=People,DC=example,DC=com")
+			f.add(key, fmt.Sprintf("%q is no distinguished name: %v", text, plain(err)), "like OU=People,DC=example,DC=com")
 		}
 	}
 	list("urls", o.URLs)

@@ -60,6 +60,7 @@ type entry struct {
 	key    string
 	own    string
 	alias  string // "": none
+	second string // another alias; "": none
 	photo  int    // 0: none
 }
 
@@ -122,8 +123,10 @@ func (c *company) put(e *entry) {
 	if c.keyed {
 		x.Ref = "mem/" + e.key
 	}
-	if e.alias != "" && e.alias != e.own {
-		x.Aliases = []string{e.alias}
+	for _, a := range []string{e.alias, e.second} {
+		if a != "" && a != e.own && !slices.Contains(x.Aliases, a) {
+			x.Aliases = append(x.Aliases, a)
+		}
 	}
 	if e.photo != 0 {
 		x.Photo = picture(e.photo)
@@ -267,7 +270,7 @@ func pick[T any](all []T, n int) (one T) {
 // edits are what can happen, with how often it does.
 var edits = map[string]int{
 	"photo": 6, "former photo": 2, "photo of another": 1, "no photo": 3, "leave": 2, "join": 3, "join both": 2,
-	"rename": 2, "rename both": 3, "swap": 1, "swap both": 2, "swap users": 1, "alias": 2, "recreate entry": 2,
+	"rename": 2, "rename both": 3, "swap": 1, "swap both": 2, "swap users": 1, "alias": 2, "two aliases": 2, "recreate entry": 2,
 	"user joins": 2, "user leaves": 1, "user renamed": 2, "user recreated": 2, "user status": 2, "own picture": 4,
 	"hand over": 2, "second entry": 1,
 }
@@ -317,6 +320,12 @@ func (c *company) apply(x edit) {
 	case "alias":
 		e.alias = []string{"", free}[x.C%2]
 		c.put(e)
+	case "two aliases": // and no user of its own, as after a marriage that Smartsheet does not know of
+		e.alias, e.second = free, c.address(x.C)
+		c.put(e)
+		if u := c.userAt(e.own); u != nil && x.C%2 == 0 {
+			c.removeUser(u)
+		}
 	case "recreate entry":
 		c.fire(e)
 		c.hire(e.source, e.own, e.photo, false)

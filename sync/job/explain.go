@@ -207,7 +207,7 @@ func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, per
 		x.Users = append(x.Users, ExplainedUser{u, pictureOf(&sent, u)})
 	}
 	if len(w.Users) == 0 {
-		x.Searched = p.users.Searched()
+		x.Searched = p.users.Search()
 	}
 	return nil
 }
@@ -234,11 +234,11 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		return nil
 	}
 	at := slices.IndexFunc(p.plan.Steps, func(s plan.Step) bool { return s.Key() == x.Key })
-	switch {
-	case at < 0 && (x.Row == nil || len(x.Candidates) == 0):
+	if at < 0 && (x.Row == nil || len(x.Candidates) == 0) {
 		x.Rule = "the person is in no source, and nothing is left to be done"
 		return nil
-	case at < 0: // nobody looks at the person
+	}
+	if at < 0 { // nobody looks at the person
 		reason := outcome.Unchanged
 		if x.Row.Fingerprint != (state.Fingerprint{}) {
 			reason = plan.NoteOf(x.Row.Note)

@@ -156,9 +156,9 @@ func (j *Job) findings(rep *report.Report, p *prepared) {
 func (p *prepared) lostClaims(people *sources.People) []outcome.Finding {
 	var fresh []string
 	for _, l := range people.Lost() {
-		digest := plan.Sum([]byte(l.String()))[:16]
-		p.claims = append(p.claims, digest)
-		if !slices.Contains(p.past.claims, digest) {
+		id := plan.Sum([]byte(l.String()))[:16]
+		p.claims = append(p.claims, id)
+		if !slices.Contains(p.past.claims, id) {
 			fresh = append(fresh, l.String())
 		}
 	}

@@ -40,8 +40,10 @@ type night struct {
 	Lost         []int    // which uploads get no answer
 	Kill         int      // the step at which the process dies; 0: it lives
 	KillOn       string   // or what happens then
+	Stop         int      // the step at which a signal comes; 0: none
 	Second       int      // the step at which a second process comes; 0: none
-	Broken       int      // the listing of this source fails; 0: none
+	Broken       int      // the listing of this source is not whole; 0: none
+	Quietly      bool     // and there is no error
 	Force        bool
 	Checksum     bool
 	RetryFailed  bool
@@ -126,20 +128,24 @@ func newHistory(seed uint64) history {
 		if chance(25) {
 			n.Faults = append(n.Faults, faults[r.IntN(len(faults))])
 		}
-		if chance(6) { // an answer is lost, and so is the look that would decide
-			n.Faults = append(n.Faults, []string{"lost,every=2", "lost,count=1", "reset,every=2"}[r.IntN(3)], "status:500/4000,op=user")
+		if chance(6) { // nobody learns whether a picture arrived
+			who := email(r.IntN(h.People))
+			n.Faults = append(n.Faults, pick([]string{"lost", "lost,user=" + who, "reset,user=" + who}, r.IntN(3)), "status:500/4000,op=user", "status:500/4000,op=users,skip=1")
 		}
-		if chance(12) {
+		if chance(15) {
 			n.Lost = append(n.Lost, 1+r.IntN(2*h.People))
 		}
 		if chance(20) {
 			n.Kill = 1 + r.IntN(steps)
 		}
+		if chance(10) {
+			n.Stop = 1 + r.IntN(steps)
+		}
 		if chance(3) {
 			n.Second = 1 + r.IntN(steps)
 		}
 		if chance(6) {
-			n.Broken = 1 + r.IntN(h.Sources)
+			n.Broken, n.Quietly = 1+r.IntN(h.Sources), chance(50)
 		}
 		switch {
 		case chance(4):
@@ -147,7 +153,7 @@ func newHistory(seed uint64) history {
 		case chance(4):
 			n.Mode = Apply
 		}
-		n.Force, n.Checksum, n.RetryFailed, n.Guards = chance(4), chance(6), chance(6), chance(8)
+		n.Force, n.Checksum, n.RetryFailed, n.Guards = chance(4), chance(6), chance(6), chance(15)
 		n.Approve = n.Guards && chance(50)
 		if chance(5) {
 			n.Only = email(r.IntN(h.People))
@@ -236,7 +242,7 @@ func (h history) smaller() (all []history) {
 			clear func(*night)
 		}{
 			{len(n.Faults) > 0, func(n *night) { n.Faults = nil }}, {len(n.Lost) > 0, func(n *night) { n.Lost = nil }},
-			{n.Kill > 0, func(n *night) { n.Kill = 0 }}, {n.Second > 0, func(n *night) { n.Second = 0 }},
+			{n.Kill > 0, func(n *night) { n.Kill = 0 }}, {n.Stop > 0, func(n *night) { n.Stop = 0 }}, {n.Second > 0, func(n *night) { n.Second = 0 }},
 			{n.Broken > 0, func(n *night) { n.Broken = 0 }}, {n.Force, func(n *night) { n.Force = false }},
 			{n.Checksum, func(n *night) { n.Checksum = false }}, {n.RetryFailed, func(n *night) { n.RetryFailed = false }},
 			{n.Guards, func(n *night) { n.Guards = false }}, {n.Approve, func(n *night) { n.Approve = false }},

@@ -214,6 +214,9 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 	if !ok {
 		o.fail(pWhose, "picture %d went to user %d, %s, whose person %v has another", q, id, l.email, found[0].Own)
 	}
+	if alias && o.alsoFound(found[0], id) {
+		o.fail(pWhose, "picture %d went to user %d by an alias, and another user has another one of %v", q, id, found[0].Own)
+	}
 	for _, p := range found {
 		if o.excluded(p) {
 			o.fail(pExcluded, "picture %d went to user %d, person %v", q, id, p.Own)
@@ -263,6 +266,19 @@ func (o *watch) chosen(id int64, q int, l look, m *memory) {
 func (o *watch) wentAway(source int, r sources.Ref, photo int) bool {
 	rs := o.reads[entryID(source, r)]
 	return len(rs) > 0 && rs[len(rs)-1].photo != photo
+}
+
+// alsoFound reports whether this run saw another active user with an alias of the entry.
+func (o *watch) alsoFound(p sources.Person, id int64) bool {
+	for other, x := range o.looks {
+		if other == id || !x.active || !slices.Contains(p.Aliases, x.email) {
+			continue
+		}
+		if found, _, alias := o.person(x.email); alias && len(found) > 0 && found[0].Own[0] == p.Own[0] {
+			return true
+		}
+	}
+	return false
 }
 
 // excluded reports whether an entry has the excluded address, and nobody has a better
@@ -418,6 +434,9 @@ func (o *watch) ended(r *report.Report, err error) {
 	}
 	items := map[int64]report.Item{}
 	for _, it := range r.Items {
+		if o.night.Force && it.Outcome == "failed" { // it is still owed
+			o.doubt(it.UserID)
+		}
 		if it.Outcome == "uploaded" || it.Outcome == "partial_success" || it.Outcome == "failed" {
 			items[it.UserID] = it
 		}

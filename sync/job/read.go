@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime"
 	"slices"
 
@@ -52,19 +51,20 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 	if len(wanted) == 0 {
 		return nil
 	}
-	byRef := make(map[sources.Ref][]*plan.Work, len(wanted))
-	for _, w := range wanted {
-		ref := w.Candidates[round].Ref
-		byRef[ref] = append(byRef[ref], w)
+	ref := func(w *plan.Work) sources.Ref { return w.Candidates[round].Ref }
+	slices.SortFunc(wanted, func(a, b *plan.Work) int { return ref(a).Compare(ref(b)) })
+	refs := make([]sources.Ref, len(wanted))
+	for i, w := range wanted {
+		refs[i] = ref(w)
 	}
-	refs := slices.SortedFunc(maps.Keys(byRef), sources.Ref.Compare)
 	var hashing errgroup.Group
 	hashing.SetLimit(runtime.GOMAXPROCS(0))
 	err := j.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
 		hashing.Go(func() error {
 			defer ph.Done()
-			for _, w := range byRef[ph.Ref] {
-				w.Photo = facts(ph, round, w)
+			i, _ := slices.BinarySearchFunc(wanted, ph.Ref, func(w *plan.Work, r sources.Ref) int { return ref(w).Compare(r) })
+			for ; i < len(wanted) && ref(wanted[i]) == ph.Ref; i++ {
+				wanted[i].Photo = facts(ph, round, wanted[i])
 			}
 			return nil
 		})
@@ -96,8 +96,11 @@ func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
 	case ph.Err == nil:
 		f.SHA256 = plan.Sum(ph.Data)
 	}
-	u, one := w.User()
-	f.Elsewhere = one && plan.LostAddress(w.Candidates[round], ph, u.Via)
+	if u, one := w.User(); one && ph.Emails != nil {
+		c := w.Candidates[round]
+		listed := slices.Contains(c.Own, u.Via) || slices.Contains(c.Aliases, u.Via)
+		f.Elsewhere = listed && !slices.Contains(ph.Emails, u.Via)
+	}
 	return f
 }
 
@@ -152,7 +155,7 @@ func (j *Job) countListed(p *prepared, counts plan.Listed) error {
 				}
 			case row == nil:
 				p.rules.Count(counts, &person, "")
-			case plan.NoteOf(row.Note) != outcome.NoPhoto:
+			case plan.NoteOf(row.Note) != outcome.NoPhoto, (&plan.Work{Joined: person}).Listed(): // since the last look
 				known, err := row.Person()
 				if err != nil {
 					return err

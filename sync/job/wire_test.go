@@ -38,8 +38,10 @@ func (s watched) List(ctx context.Context, each func(sources.Person) error) (sou
 		got.people, got.photos = append(got.people, p), append(got.photos, q)
 		return each(p)
 	})
-	if s.w.o.night.Broken == s.source+1 {
-		l.Complete, err = false, errors.New("the connection was cut")
+	if n := s.w.o.night; n.Broken == s.source+1 {
+		if l.Complete = false; !n.Quietly {
+			err = errors.New("the connection was cut")
+		}
 	}
 	got.complete = l.Complete && err == nil
 	s.w.o.listings = append(s.w.o.listings, got)

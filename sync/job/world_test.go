@@ -94,6 +94,10 @@ func (w *world) happens(what string) int {
 			w.c.apply(m.Edit)
 		}
 	}
+	if !w.dead && n.Stop == w.steps {
+		w.note("    a signal comes")
+		w.stop(ErrSignal)
+	}
 	if !w.dead && (n.Kill == w.steps || w.first(n.KillOn, what)) {
 		w.note("    the process dies")
 		w.dead = true
@@ -122,7 +126,7 @@ func (w *world) night(n *night) (*report.Report, error) {
 		return r, err
 	}
 	again := *n
-	again.During, again.Faults, again.Lost, again.Second = nil, nil, nil, 0
+	again.During, again.Faults, again.Lost, again.Second, again.Stop = nil, nil, nil, 0, 0
 	moved := len(n.During) > 0
 	w.note("  plan %s is approved", r.PlanID)
 	r, err = w.run(&again, r.PlanID)
@@ -322,7 +326,7 @@ func (w *world) everybodyIsThere() bool {
 		return false
 	}
 	for _, e := range w.c.entries {
-		if u := w.c.userAt(e.own); e.photo != 0 && (u == nil || !u.active || w.memory(u.id).refused[e.photo]) || e.alias != "" {
+		if u := w.c.userAt(e.own); e.photo != 0 && (u == nil || !u.active || w.memory(u.id).refused[e.photo]) || e.alias != "" || e.second != "" {
 			return false
 		}
 	}
@@ -380,8 +384,10 @@ func (w *world) covered() {
 // aliases counts the users that a person has by aliases.
 func (w *world) aliases(own string) (n int) {
 	for _, e := range w.c.entries {
-		if e.own == own && e.alias != "" && w.c.userAt(e.alias) != nil {
-			n++
+		for _, a := range []string{e.alias, e.second} {
+			if e.own == own && a != "" && w.c.userAt(a) != nil {
+				n++
+			}
 		}
 	}
 	return n

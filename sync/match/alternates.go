@@ -86,8 +86,8 @@ type Search struct {
 	Asked int       `json:"asked"`         // users
 }
 
-// Searched says how far runs have come; nil if alternate addresses do not count.
-func (us *Users) Searched() *Search {
+// Search returns how far runs have come; nil if alternate addresses do not count.
+func (us *Users) Search() *Search {
 	if us.alternates == nil {
 		return nil
 	}
@@ -141,21 +141,20 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 		}
 	}
 	for _, w := range ws {
-		choose(w, w.Own, func(e string) (found []plan.User) {
+		choose(w, w.Own, func(e string, found func(plan.User)) {
 			for _, id := range byAlternate[e] {
 				u, seen := us.byID[id]
 				if !seen || a.listed(u.Email) {
 					continue
 				}
 				u.Alternate = true
-				found = append(found, u)
+				found(u)
 				for _, other := range a.Users[id].Alternates {
 					if a.listed(other) && !slices.Contains(w.Own, other) && !slices.Contains(w.Aliases, other) {
 						w.Claims = append(w.Claims, other)
 					}
 				}
 			}
-			return found
 		})
 		w.Tied = w.Tied || len(w.Claims) > 0
 		if len(w.Users) == 0 {

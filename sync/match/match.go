@@ -159,25 +159,24 @@ func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
 // Match gives w the users among those seen that have one of its addresses.
 func (us *Users) Match(w *plan.Work) {
 	w.Unusable = ""
-	choose(w, w.Addresses(), func(e string) (found []plan.User) {
+	choose(w, w.Addresses(), func(e string, found func(plan.User)) {
 		w.Unusable = cmp.Or(w.Unusable, us.unusable[e])
 		for _, id := range us.byEmail[e] {
-			found = append(found, us.byID[id])
+			found(us.byID[id])
 		}
-		return found
 	})
 }
 
 // choose gives w the users that find finds by its own addresses, or else by its aliases:
 // the active ones first, and Tied if two are equally good.
-func choose(w *plan.Work, own []string, find func(email string) []plan.User) {
+func choose(w *plan.Work, own []string, find func(email string, found func(plan.User))) {
 	w.Users = nil
 	for _, addresses := range [...][]string{own, w.Aliases} {
 		for _, e := range addresses {
-			for _, u := range find(e) {
+			find(e, func(u plan.User) {
 				u.Via = e
 				w.Users = append(w.Users, u)
-			}
+			})
 		}
 		if len(w.Users) > 0 {
 			break

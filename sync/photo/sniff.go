@@ -55,7 +55,7 @@ var kinds = []kind{
 	{name: "portable pixmap", magics: []string{"P1\n", "P2\n", "P3\n", "P4\n", "P5\n", "P6\n"}},
 	{name: "PDF", code: NotAnImage, magics: []string{"%PDF-"}},
 	{name: "ZIP archive or Office document", code: NotAnImage, magics: []string{"PK\x03\x04"}},
-	{name: "old Word document", code: NotAnImage, magics: []string{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"}},
+	{name: "Word document of old", code: NotAnImage, magics: []string{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"}},
 	{name: "HTML", code: NotAnImage, magics: []string{"<!DOCTYPE html", "<!doctype html", "<html", "<HTML"}},
 	{name: "XML", code: NotAnImage, magics: []string{"<?xml"}},
 	{name: "gzip", code: NotAnImage, magics: []string{"\x1f\x8b"}},

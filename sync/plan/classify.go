@@ -116,10 +116,7 @@ func (r *Rules) Nothing(w *Work) (outcome.Reason, bool) {
 // for a person who is one active user, and whom no rule leaves out.
 func (r *Rules) NeedsRead(w *Work) bool {
 	u, one := w.User()
-	switch {
-	case !one, !u.Active, w.Gone(), w.Ambiguous, w.Reserved, w.HasNone(), w.allHidden():
-		return false
-	case r.Policy.LeavesOut(&w.Joined), r.Policy.leavesOutUser(u.Email):
+	if !one || !u.Active || w.Gone() || w.Ambiguous || w.HasNone() || w.allHidden() || r.Policy.leavesOut(w, u) {
 		return false
 	}
 	return r.Scope.Checksum || w.Moved()

@@ -33,7 +33,7 @@ func (r *Rules) decide(w *Work) Step {
 	case len(w.Users) > 0:
 		return r.matched(s)
 	case w.Unusable != "":
-		s.Reason, s.Outcome, s.Why = outcome.New, outcome.Failed, "Smartsheet's entry for this address cannot be used: "+w.Unusable
+		s.Reason, s.Outcome, s.Why = newOrChanged(nil), outcome.Failed, "Smartsheet's entry for this address cannot be used: "+w.Unusable
 		return s
 	case !r.Policy.AlternateEmails && !r.Policy.included(slices.Concat(w.Own, w.Aliases)...):
 		return s.skip(outcome.Excluded) // whoever the user is, its address is one of these
@@ -46,7 +46,7 @@ func (r *Rules) decide(w *Work) Step {
 func (r *Rules) matched(s Step) Step {
 	w := s.Work
 	switch {
-	case r.Policy.leavesOutUser(s.To.Email):
+	case r.Policy.leavesOut(w, *s.To):
 		return s.settle(outcome.Excluded)
 	case !s.To.Active:
 		return s.skip(outcome.InactiveUser)

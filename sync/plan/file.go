@@ -144,14 +144,14 @@ func (f *File) Encode(w io.Writer) error {
 func Decode(data []byte) (*File, error) {
 	f, strict := &File{}, json.NewDecoder(bytes.NewReader(data))
 	strict.DisallowUnknownFields() // what is not understood cannot be carried out exactly
-	err := strict.Decode(f)
+	err := json.Unmarshal(data, f)
 	switch {
-	case f.SchemaVersion > FileVersion:
+	case err == nil && f.SchemaVersion > FileVersion:
 		return nil, fmt.Errorf("schema_version %d, and this photosync knows %d: apply it with the one that made it", f.SchemaVersion, FileVersion)
 	case err == nil && (f.SchemaVersion < 1 || f.PlanID == "" || f.Steps == nil):
 		return nil, errors.New("it is no plan: photosync plan -o makes one")
-	case err == nil && !json.Valid(data):
-		err = errors.New("something follows the plan")
+	case err == nil:
+		err = strict.Decode(&File{})
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its own text names a type of Go
 		return nil, fmt.Errorf("it is no plan, or damaged: a %s does not belong at byte %d", e.Value, e.Offset)

@@ -198,8 +198,13 @@ var number = regexp.MustCompile(`^(.*/)?[A-Za-z]{0,2}[0-9]{3,}(\.[^./]*)?$`)
 
 // numbers reports whether most names are employee numbers.
 func numbers(names []string) bool {
-	others := slices.DeleteFunc(slices.Clone(names), number.MatchString)
-	return 2*len(others) < len(names)
+	n := 0
+	for _, name := range names {
+		if number.MatchString(name) {
+			n++
+		}
+	}
+	return 2*n > len(names)
 }
 
 // inSmartsheet is about people with a photo of whom hardly anybody is a user.

@@ -72,7 +72,7 @@ func (p *Policy) excluded(emails ...string) bool {
 
 // LeavesOut reports whether match.exclude names one of the person's addresses.
 func (p *Policy) LeavesOut(j *sources.Joined) bool {
-	return p.excluded(j.Own...) || p.excluded(j.Aliases...)
+	return p.Excluded != nil && (p.excluded(j.Own...) || p.excluded(j.Aliases...))
 }
 
 func (p *Policy) included(emails ...string) bool {
@@ -81,6 +81,11 @@ func (p *Policy) included(emails ...string) bool {
 
 // leavesOutUser reports whether no picture goes to the user with this address.
 func (p *Policy) leavesOutUser(email string) bool { return p.excluded(email) || !p.included(email) }
+
+// leavesOut reports whether the person, who is the user u, is left out.
+func (p *Policy) leavesOut(w *Work, u User) bool {
+	return w.Reserved || p.LeavesOut(&w.Joined) || p.leavesOutUser(u.Email)
+}
 
 // digest is short for everything in p that a decision about one person rests on.
 func (p *Policy) digest() [sha256.Size]byte {

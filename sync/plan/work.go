@@ -69,13 +69,6 @@ type Photo struct {
 	Elsewhere bool   // the entry that was read has lost the address by which the user was found
 }
 
-// LostAddress reports whether the candidate, whose photo was read, was listed with this
-// address and has lost it since.
-func LostAddress(c sources.Candidate, read sources.Photo, address string) bool {
-	listed := slices.Contains(c.Own, address) || slices.Contains(c.Aliases, address)
-	return listed && read.Emails != nil && !slices.Contains(read.Emails, address)
-}
-
 // Key is the address under which state and report know the person.
 func (w *Work) Key() string {
 	if len(w.Own) > 0 {

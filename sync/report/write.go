@@ -18,21 +18,19 @@ import (
 	"photosync/sync/outcome"
 )
 
-// FileError is a report, or what belongs to it, that could not be written or read.
-type FileError struct {
-	op, path string
-	Err      error
-	hint     string // empty: that for a file that could not be written
+// WriteError is a report, or what belongs to it, that could not be written.
+type WriteError struct {
+	what, path string
+	Err        error
 }
 
-func (e *FileError) Error() string { return fmt.Sprintf("%s %q: %v", e.op, e.path, cause(e.Err)) }
-func (e *FileError) Unwrap() error { return e.Err }
+func (e *WriteError) Error() string {
+	return fmt.Sprintf("write %s %q: %v", e.what, e.path, cause(e.Err))
+}
+func (e *WriteError) Unwrap() error { return e.Err }
 
 // Hint says what to do about it.
-func (e *FileError) Hint() string {
-	if e.hint != "" {
-		return e.hint
-	}
+func (e *WriteError) Hint() string {
 	const other = ", or choose another with report.dir or --report-dir"
 	for _, c := range []struct {
 		err  error
@@ -70,7 +68,7 @@ const temporary = ".photosync-*.tmp"
 // that were killed left half-written.
 func CheckDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return &FileError{"write report", dir, err, ""}
+		return &WriteError{"report", dir, err}
 	}
 	entries, _ := os.ReadDir(dir) // what matters is whether it can be written to
 	for _, e := range entries {
@@ -81,7 +79,7 @@ func CheckDir(dir string) error {
 	}
 	f, err := os.CreateTemp(dir, temporary)
 	if err != nil {
-		return &FileError{"write report", dir, err, ""}
+		return &WriteError{"report", dir, err}
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
@@ -172,7 +170,7 @@ func WritePlan(path string, fill func(io.Writer) error) error {
 
 func write(what, path string, mode fs.FileMode, fill func(io.Writer) error) error {
 	if err := Replace(path, mode, fill); err != nil {
-		return &FileError{"write " + what, path, err, ""}
+		return &WriteError{what, path, err}
 	}
 	return nil
 }
@@ -205,11 +203,24 @@ func Replace(path string, mode fs.FileMode, fill func(io.Writer) error) error {
 	return errors.Join(d.Sync(), d.Close()) // makes the rename durable
 }
 
+// ReadError is a file that cannot be read as a report.
+type ReadError struct {
+	path string
+	Err  error
+	hint string
+}
+
+func (e *ReadError) Error() string { return fmt.Sprintf("read report %q: %v", e.path, cause(e.Err)) }
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// Hint says what to do about it.
+func (e *ReadError) Hint() string { return e.hint }
+
 // Read loads a report in JSON.
 func Read(path string) (*Report, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &FileError{"read report", path, err, "name the JSON file of a run, such as reports/latest.json"}
+		return nil, &ReadError{path, err, "name the JSON file of a run, such as reports/latest.json"}
 	}
 	var v struct {
 		SchemaVersion int `json:"schema_version"`
@@ -221,13 +232,13 @@ func Read(path string) (*Report, error) {
 			err = fmt.Errorf("schema_version %d, and this photosync reads %d", v.SchemaVersion, SchemaVersion)
 			hint = "a newer photosync wrote this report: use that one, or update this"
 		case v.SchemaVersion < 1:
-			err = errors.New("it is not a report of photosync: there is no schema_version")
+			err = errors.New("it is no report of photosync: there is no schema_version")
 		default:
 			err = json.Unmarshal(data, r)
 		}
 	}
 	if err != nil {
-		return nil, &FileError{"read report", path, err, hint}
+		return nil, &ReadError{path, err, hint}
 	}
 	if r.Findings == nil { // an older photosync wrote it
 		r.Findings = []outcome.Finding{}

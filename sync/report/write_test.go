@@ -119,7 +119,7 @@ func TestWriteGoesOnAfterAFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, err := Write(dir, r, []string{"csv", "json"})
-	if we, ok := errors.AsType[*FileError](err); !ok || we.Hint() == "" || len(files) != 1 {
+	if we, ok := errors.AsType[*WriteError](err); !ok || we.Hint() == "" || len(files) != 1 {
 		t.Errorf("files %q, error %v", files, err)
 	}
 }
@@ -127,7 +127,7 @@ func TestWriteGoesOnAfterAFailure(t *testing.T) {
 func TestReadRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want, hint string }{
 		{"newer", `{"schema_version": 2, "items": "other"}`, "schema_version 2, and this photosync reads 1", "newer photosync"},
-		{"no report", `{"name": "x"}`, "not a report of photosync", "JSON file of a run"},
+		{"no report", `{"name": "x"}`, "no report of photosync", "JSON file of a run"},
 		{"no JSON", "<html>", "invalid character", "JSON file of a run"},
 		{"cut short", `{"schema_version": 1, "items": [`, "unexpected end", "another one"},
 		{"other types", `{"schema_version": 1, "items": "many"}`, "cannot unmarshal", "another one"},
@@ -137,7 +137,7 @@ func TestReadRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Read(path)
-		re, ok := errors.AsType[*FileError](err)
+		re, ok := errors.AsType[*ReadError](err)
 		if !ok || !strings.Contains(err.Error(), c.want) || !strings.Contains(re.Hint(), c.hint) {
 			t.Errorf("%s: error %v, hint %q", c.name, err, re.Hint())
 		}

@@ -52,7 +52,7 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 		return a.failedAlone(ctx, e, err)
 	}
 	c := a.withdrawn()
-	if a.res.Unknown { // it may have arrived all the same
+	if a.onWire { // it may have arrived all the same
 		u := a.row()
 		u.Intent = a.intent
 		c = state.Change{Users: []state.User{u}}
@@ -87,7 +87,7 @@ func earlier(e *smartsheet.Error) report.AttemptError {
 // failedAlone is for an upload that failed for this user alone.
 func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err error) error {
 	it, s := &a.item, a.step
-	if a.res.Unknown && !errors.Is(err, smartsheet.ErrContradiction) { // which is a failure, whatever is shown
+	if a.onWire && !errors.Is(err, smartsheet.ErrContradiction) { // which is a failure, whatever is shown
 		if u, lerr := a.Users.One(ctx, s.To.ID); lerr == nil && newPicture(s, u) {
 			it.EarlierErrors = append(it.EarlierErrors, report.AttemptError{HTTPStatus: it.HTTPStatus, ErrorCode: e.Code, RefID: e.RefID, Message: it.Message})
 			return a.arrived(u.ImageID)
@@ -96,7 +96,7 @@ func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err erro
 	stop := a.refusals.Refused(s.To.ID, a.pic.ContentType(), err)
 	u := a.row()
 	u.Failure = a.failure(state.Failure{Message: it.Message, Status: it.HTTPStatus, RefID: e.RefID, Code: codeText(e.Code)})
-	if a.res.Unknown {
+	if a.onWire {
 		u.Intent = a.intent
 	}
 	a.refuse(u, false)

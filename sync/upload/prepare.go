@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"photosync/sources"
@@ -87,7 +88,7 @@ func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 		return nil, got.Err
 	case got.Err != nil:
 		return nil, got.Err
-	case plan.LostAddress(c, got, s.To.Via):
+	case got.Emails != nil && !slices.Contains(got.Emails, s.To.Via) && slices.Contains(slices.Concat(c.Own, c.Aliases), s.To.Via):
 		return nil, errElsewhere
 	}
 	a.source = plan.Sum(got.Data)

@@ -122,7 +122,6 @@ func (a *attempt) send(ctx context.Context) error {
 	}
 	if last != nil && s.Outcome == outcome.Planned {
 		a.item.EarlierErrors = a.item.EarlierErrors[:len(a.item.EarlierErrors)-1] // it is the error of the item
-		a.res = smartsheet.UploadResult{Unknown: a.onWire}
 		return a.failed(ctx, last)
 	}
 	late := Item(a.Rules, s)

@@ -153,7 +153,7 @@ func (k *checkup) smartsheet(ctx context.Context) {
 	if me.Admin {
 		k.add(console.OK, "smartsheet", who+", a system admin", "")
 	} else {
-		k.add(console.Problem, "smartsheet", who+", who is not a system admin", "use the token of a system admin: nobody else may set other people's pictures")
+		k.add(console.Problem, "smartsheet", who+", who is no system admin", "use the token of a system admin: nobody else may set other people's pictures")
 	}
 	if a := k.account; a != nil && (a.ID != me.AccountID || a.Root != k.job.Root) {
 		k.add(console.Problem, "smartsheet", fmt.Sprintf("the state belongs to account %q at %s", a.Name, a.Root), "use its token, or another state.path")

@@ -151,7 +151,7 @@ func (d *decoder) proxies(env func(string) string) {
 		}
 		u, err := url.Parse(value)
 		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
-			d.faults = append(d.faults, Fault{Message: "the environment variable " + name + " is not the address of a proxy", Instead: "like http://proxy.example.com:3128, or unset it"})
+			d.faults = append(d.faults, Fault{Message: "the environment variable " + name + " names no proxy", Instead: "like http://proxy.example.com:3128, or unset it"})
 		}
 	}
 }

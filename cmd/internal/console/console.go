@@ -34,7 +34,6 @@ import (
 	"golang.org/x/term"
 
 	"photosync/sync/foreign"
-	"photosync/sync/outcome"
 )
 
 // Console prints for people, or programs, on one writer.
@@ -120,8 +119,8 @@ func Wrap(text string, width, hang int) string {
 // visible is how many columns of text are seen.
 func visible(text string) int { return runewidth.StringWidth(stripansi.Strip(text)) }
 
-// Error prints an error and, where there is one, its hint.
-func (c *Console) Error(err error) {
+// Error prints an error and, where there is one, what to do about it.
+func (c *Console) Error(err error, hint string) {
 	text := err.Error()
 	if e, ok := errors.AsType[interface {
 		error
@@ -130,7 +129,7 @@ func (c *Console) Error(err error) {
 		text = e.Excerpts() // of a configuration: the lines at fault
 	}
 	c.line(0, "%s %s", styled{red, "photosync:"}, strings.TrimRight(text, "\n"))
-	if hint := outcome.Hint(err); hint != "" {
+	if hint != "" {
 		c.line(8, "  %s %s", styled{bold, "hint:"}, hint)
 	}
 }

@@ -171,7 +171,7 @@ func (r *Run) Stopping(s os.Signal, grace time.Duration) {
 
 // End shows how the run came out, unless it is quiet and nobody has to act. The first
 // of errs is that of the run.
-func (r *Run) End(rep *report.Report, files []string, errs ...error) error {
+func (r *Run) End(rep *report.Report, files []string, hint func(error) string, errs ...error) error {
 	if !r.human || r.lines != nil { // else the summary follows
 		r.logEnd(rep, files)
 	}
@@ -193,7 +193,7 @@ func (r *Run) End(rep *report.Report, files []string, errs ...error) error {
 	}
 	for _, err := range errs {
 		if err != nil {
-			r.err.Error(err)
+			r.err.Error(err, hint(err))
 		}
 	}
 	if rep.Approve != "" {
@@ -259,10 +259,10 @@ func (l *Lines) print(messageType string, v any) error {
 }
 
 // Error is for a command that ended before there was a report.
-func (l *Lines) Error(err error, code int) error {
+func (l *Lines) Error(err error, hint string, code int) error {
 	return l.print("error", struct {
 		Message  string `json:"message"`
 		Hint     string `json:"hint,omitempty"`
 		ExitCode int    `json:"exit_code"`
-	}{err.Error(), outcome.Hint(err), code})
+	}{err.Error(), hint, code})
 }

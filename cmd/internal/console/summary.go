@@ -191,12 +191,12 @@ func (c *Console) Report(r *report.Report) {
 }
 
 // Notice writes a report in words, for a webhook or a mail.
-func Notice(w io.Writer, r *report.Report, err error) {
+func Notice(w io.Writer, r *report.Report, err error, hint string) {
 	c := &Console{w: w}
 	fmt.Fprintf(w, "photosync %s: ", r.Mode)
 	c.Summary(r)
 	if err != nil {
-		c.Error(err)
+		c.Error(err, hint)
 	}
 	c.line(10, "  run     %s", r.RunID)
 }
