@@ -86,7 +86,7 @@ const maxLooks = 3
 func (a *attempt) send(ctx context.Context) error {
 	s := a.step
 	img := smartsheet.Image{Data: a.pic.Data, ContentType: a.pic.ContentType(), FileName: s.Key() + a.pic.Ext()}
-	var last error // that would end the run, if it were not for the look that grew too old
+	var last *smartsheet.Error // of the attempts before the look at the user grew too old
 	for range maxLooks {
 		if err := a.announce(); err != nil {
 			return err
@@ -98,9 +98,7 @@ func (a *attempt) send(ctx context.Context) error {
 		a.item.HTTPStatus = a.res.HTTPStatus
 		for _, e := range a.res.Earlier {
 			a.item.EarlierErrors = append(a.item.EarlierErrors, earlier(e))
-			if last = nil; smartsheet.Classify(e).EndsRun() {
-				last = e
-			}
+			last = e
 		}
 		if err == nil {
 			return a.answered(ctx)
@@ -120,13 +118,14 @@ func (a *attempt) send(ctx context.Context) error {
 			break
 		}
 	}
-	if last != nil && s.Outcome == outcome.Planned {
+	if last != nil && smartsheet.Classify(last).EndsRun() && s.Outcome == outcome.Planned {
 		a.item.EarlierErrors = a.item.EarlierErrors[:len(a.item.EarlierErrors)-1] // it is the error of the item
 		return a.failed(ctx, last)
 	}
 	late := Item(a.Rules, s)
 	late.Attempts, late.EarlierErrors = a.item.Attempts, a.item.EarlierErrors
-	if a.item = late; s.Outcome == outcome.Planned {
+	a.item = late
+	if s.Outcome == outcome.Planned {
 		a.end(outcome.Unfinished, "it waited for too long", nextRun)
 	}
 	if a.onWire {
