@@ -283,5 +283,6 @@ func (r *Refusals) Final(user int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := r.refused[user]
-	return x.final && slices.Contains(r.passed, x.contentType) && !(slices.Contains(r.row[x.reason], user) && r.everybodys(x.reason))
+	inRow := slices.Contains(r.row[x.reason], user)
+	return x.final && slices.Contains(r.passed, x.contentType) && !(inRow && r.everybodys(x.reason))
 }

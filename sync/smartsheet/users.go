@@ -223,45 +223,44 @@ type pass struct {
 
 // take adds p, and reports whether the list ends with it.
 func (w *pass) take(p page) (over bool, err error) {
-	fresh, n := len(p.users), min(len(p.users), p.size)
+	n, fresh := min(len(p.users), p.size), 0 // fresh: users who were on no page of this pass
 	for _, x := range p.users {
-		if w.seen[x.key] == w.passes {
-			fresh--
+		if w.seen[x.key] != w.passes {
+			fresh++
 		}
 	}
-	if p.start > 0 && p.start < w.read && fresh == len(p.users) { // a gap
-		if w.gaps++; w.gaps > maxGaps || n == 0 && p.total > p.start {
-			return true, w.notWhole()
-		}
-		w.back = 2*w.back + w.size/8 + 1
-		if n > 0 { // else the list may end before
-			w.idle = -w.back / w.size
-		}
-		return false, nil
+	if overlaps := p.start > 0 && p.start < w.read; overlaps && fresh == len(p.users) {
+		return w.gap(p)
 	}
 	for _, x := range p.users {
 		before := w.seen[x.key]
 		w.seen[x.key] = w.passes
-		if before == 0 {
-			if err := w.each(x.User); err != nil {
-				return true, err
-			}
+		if before > 0 {
+			continue
+		}
+		if err := w.each(x.User); err != nil {
+			return true, err
 		}
 	}
 	if p.start == 0 && n < p.size {
 		w.size = max(n, 1) // the server gives no more
 	}
-	early := p.start+p.size <= w.read // so that it could not show more
-	if w.back = min(w.back, w.size/8); early {
+	w.back = min(w.back, w.size/8)
+	switch {
+	case p.start+p.size <= w.read: // the page began so early that it could not show anybody new
 		w.back = 0
-	} else if w.idle++; fresh > 0 {
+	case fresh > 0:
 		w.idle = 0
+	default:
+		w.idle++
 	}
 	w.read, w.users = p.start+n, w.users+fresh
-	pages, over := w.read/w.size+1, n == 0 || w.idle > 1 || w.idle > 0 && (n < p.size || w.gaps == 0)
+	pages := w.read/w.size + 1
+	over = n == 0 || w.idle > 1 || w.idle > 0 && (n < p.size || w.gaps == 0)
 	if p.total > 0 {
 		w.least = min(cmp.Or(w.least, p.total), p.total)
-		pages, over = (p.total+w.size-1)/w.size, n == 0 || w.read >= p.total || w.idle > maxIdle
+		pages = (p.total + w.size - 1) / w.size
+		over = n == 0 || w.read >= p.total || w.idle > maxIdle
 	}
 	switch {
 	case over && w.users < w.least:
@@ -270,6 +269,19 @@ func (w *pass) take(p page) (over bool, err error) {
 		return true, errTooLong
 	}
 	return over, nil
+}
+
+// gap drops a page that shares nobody with the one before it, and lets the next one begin earlier.
+func (w *pass) gap(p page) (over bool, err error) {
+	w.gaps++
+	if w.gaps > maxGaps || len(p.users) == 0 && p.total > p.start {
+		return true, w.notWhole()
+	}
+	w.back = 2*w.back + w.size/8 + 1
+	if len(p.users) > 0 { // else the list may end before
+		w.idle = -w.back / w.size
+	}
+	return false, nil
 }
 
 func (w *pass) notWhole() error {

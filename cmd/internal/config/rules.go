@@ -141,9 +141,17 @@ func (d *decoder) require(v reflect.Value, key string, _ reflect.StructTag) {
 	for k := range d.places {
 		used = used || strings.HasPrefix(k, key+".")
 	}
+	applies := func(n need) bool {
+		switch n.When {
+		case "":
+			return true
+		case "*":
+			return used
+		}
+		return !empty(n.When) && (n.Is == "" || field(v, n.When).String() == n.Is)
+	}
 	for _, n := range rules().Needs {
-		if n.At == at && empty(n.Key) && (n.When == "" || n.When == "*" && used ||
-			n.When != "*" && !empty(n.When) && (n.Is == "" || field(v, n.When).String() == n.Is)) {
+		if n.At == at && empty(n.Key) && applies(n) {
 			d.missing(below(key, n.Key), n.Message, n.Instead)
 		}
 	}
