@@ -18,7 +18,6 @@ import (
 	"photosync/sync/plan"
 )
 
-// addConfig adds --config.
 func addConfig(fs *pflag.FlagSet, file *string) {
 	fs.StringVar(file, "config", "", "configuration `FILE` (default: $PHOTOSYNC_CONFIG, ./config.yaml, /etc/photosync/config.yaml)")
 	_ = fs.SetAnnotation("config", cobra.BashCompFilenameExt, []string{"yaml", "yml"}) // fails for a flag that is not there

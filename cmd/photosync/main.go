@@ -121,7 +121,6 @@ var version, commit, date string
 // with "+dirty" if the source was edited; and the date of the commit, in RFC 3339.
 type about struct{ version, commit, date string }
 
-// build is about this program.
 func build() about {
 	bi, _ := debug.ReadBuildInfo() // nil if Go recorded nothing
 	return aboutBuild(about{version, commit, date}, cmp.Or(bi, &debug.BuildInfo{}))

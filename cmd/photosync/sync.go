@@ -30,7 +30,6 @@ type runFlags struct {
 	strict, verify bool
 }
 
-// jobCommand is sync, plan or apply.
 func (a *app) jobCommand(use, mode string) *cobra.Command {
 	f := &runFlags{}
 	cmd := &cobra.Command{Use: use, RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,7 +52,6 @@ func (a *app) jobCommand(use, mode string) *cobra.Command {
 	return cmd
 }
 
-// add adds the flags of a command.
 func (f *runFlags) add(cmd *cobra.Command, mode string) {
 	fs := cmd.Flags()
 	f.output, f.progress = "text", "auto"

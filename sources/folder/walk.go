@@ -100,7 +100,6 @@ func (w *walk) warnings(complete bool) []string {
 	return lines
 }
 
-// all lists the whole folder.
 func (w *walk) all(ctx context.Context) (err error) {
 	if w.root, err = w.s.open(); err != nil {
 		return err

@@ -29,7 +29,6 @@ type Kerberos struct {
 	Service   string // the server's principal; empty: ldap/ and the host of the URL
 }
 
-// bind authenticates the connection.
 func (s *Source) bind(c *conn) error {
 	switch s.o.Auth {
 	case Simple:

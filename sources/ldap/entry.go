@@ -87,7 +87,6 @@ func (e *entry) text(name string) string {
 	return ""
 }
 
-// texts returns the values of an attribute.
 func (e *entry) texts(name string) (ts []string) {
 	for _, v := range e.values(name) {
 		ts = append(ts, string(v))

@@ -26,7 +26,6 @@ const bmpRuns8, bmpRuns4, bmpMasks = 1, 2, 3
 
 var errShortBMP = &Error{Code: Truncated, Detail: "BMP ends before its last line"}
 
-// readBMP reads the headers.
 func (l *layout) readBMP() error {
 	d := l.data
 	number := func(at int) int { return int(binary.LittleEndian.Uint32(d[at:])) }
@@ -105,7 +104,6 @@ func (l *layout) decodeBMP() (image.Image, error) {
 	return m, nil
 }
 
-// color returns the colour of pixel x of a line.
 func (b *bitmap) color(row []byte, x int) [4]byte {
 	if b.bits <= 8 {
 		return b.palette[packed(row, x, b.bits)]

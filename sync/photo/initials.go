@@ -42,7 +42,6 @@ var grounds = []uint32{
 	0xb0303c, 0xa42f6f, 0x803c9c, 0x5a4cb4, 0x4a5a6a, 0x6d4c41,
 }
 
-// colorFor returns the colour of a person.
 func colorFor(email string) color.RGBA {
 	sum := sha256.Sum256([]byte(strings.ToLower(email)))
 	return rgb(grounds[int(sum[0])%len(grounds)])

@@ -173,7 +173,6 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 	return nil
 }
 
-// jpegFrame reads a frame header (B.2.2).
 func (l *layout) jpegFrame(body []byte) error {
 	switch {
 	case len(body) < 6 || len(body) != 6+3*int(body[5]):

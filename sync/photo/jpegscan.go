@@ -317,7 +317,6 @@ func (r *bitReader) fill() {
 	}
 }
 
-// restart passes over the next restart marker.
 func (r *bitReader) restart() {
 	r.acc = 0
 	for r.n = 0; ; {

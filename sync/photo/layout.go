@@ -57,7 +57,6 @@ func (l *layout) orient(exif []byte) {
 	}
 }
 
-// pixels returns how many there are.
 func (l *layout) pixels() int64 { return int64(l.width) * int64(l.height) }
 
 // stripped returns the picture without its metadata: the same slice if there is none, else
@@ -140,7 +139,6 @@ func (o orientation) storedRect(r image.Rectangle, w, h int) image.Rectangle {
 	return image.Rect(min(x0, x1), min(y0, y1), max(x0, x1)+1, max(y0, y1)+1)
 }
 
-// upright returns m turned.
 func (o orientation) upright(m *image.RGBA) *image.RGBA {
 	if o == 1 {
 		return m

@@ -95,7 +95,6 @@ func intact(chunk []byte) bool {
 	return crc32.ChecksumIEEE(chunk[4:end]) == binary.BigEndian.Uint32(chunk[end:])
 }
 
-// pngHeader reads the body of an IHDR chunk.
 func (l *layout) pngHeader(body []byte) error {
 	l.width = int(int32(binary.BigEndian.Uint32(body)))
 	l.height = int(int32(binary.BigEndian.Uint32(body[4:])))

@@ -66,7 +66,6 @@ func fit(size image.Point, edge int) image.Point {
 	return image.Pt(scaled(size.X), scaled(size.Y))
 }
 
-// over reports whether a picture of n bytes is too large.
 func (o Options) over(n int) bool { return o.MaxBytes > 0 && int64(n) > o.MaxBytes }
 
 // kind names what the picture is stored as, for people.

@@ -13,7 +13,7 @@ type tap struct {
 	weights []float32
 }
 
-// taps returns the taps that make n samples of at least as many, by the Catmull-Rom filter
+// taps returns the taps that make n samples of at least as many, by the filter of Catmull and Rom,
 // widened by the scale: sharp, and without the patterns that a filter of fixed width leaves
 // in fine textures.
 func taps(source, n int) []tap {
@@ -34,7 +34,6 @@ func taps(source, n int) []tap {
 	return ts
 }
 
-// catmullRom is the cubic filter of Catmull and Rom.
 func catmullRom(x float64) float64 {
 	x = math.Abs(x)
 	switch {

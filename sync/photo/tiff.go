@@ -40,7 +40,6 @@ var tiffColours = map[int64]int{tiffWhiteIsZero: 1, tiffBlackIsZero: 1, tiffRGB:
 
 var errShortTIFF = &Error{Code: Truncated, Detail: "TIFF ends before its last pixels"}
 
-// readTIFF looks at the first directory.
 func (l *layout) readTIFF() error {
 	d := readDirectory(l.data)
 	t := &tiffFile{
@@ -91,7 +90,6 @@ func (t *tiffFile) readable() bool {
 		(t.compression != tiffJPEG || t.bits == 8 && t.planes == 1 && t.samples == t.colours && t.colours < 4)
 }
 
-// tiffBlocks finds the strips or tiles.
 func (l *layout) tiffBlocks() error {
 	t, size := l.tiff, int64(len(l.data))
 	t.block = image.Pt(l.width, int(min(max(t.number(tagRowsPerStrip, int64(l.height)), 1), int64(l.height))))
@@ -216,7 +214,6 @@ func packed(line []byte, i, bits int) byte {
 	return line[i*bits/8] >> (8 - bits - i*bits%8) & (1<<bits - 1)
 }
 
-// store puts sample s of a pixel in its place.
 func (t *tiffFile) store(p []byte, s int, v uint16) {
 	most := uint32(1)<<t.bits - 1
 	v &= uint16(most) // the sums of predicted ones run over

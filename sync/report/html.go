@@ -55,7 +55,6 @@ var loadParts = sync.OnceValue(func() *parts {
 	}
 })
 
-// encodeHTML writes the page.
 func encodeHTML(w io.Writer, r *Report) error {
 	ss := Sections(r)
 	v := newView(r, ss)

@@ -85,7 +85,6 @@ func escape(text string) string {
 	return strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`).Replace(strings.ToValidUTF8(text, "�"))
 }
 
-// gauge appends a metric to text.
 func gauge(text []byte, name, help string, points ...point) []byte {
 	text = fmt.Appendf(text, "# HELP %s %s\n# TYPE %[1]s gauge\n", name, help)
 	for _, s := range points {
@@ -97,7 +96,6 @@ func gauge(text []byte, name, help string, points ...point) []byte {
 	return text
 }
 
-// people counts them by outcome and reason.
 func people(r *Report) map[string]int {
 	n := map[string]int{`outcome="skipped",reason="unchanged"`: r.Totals.Unchanged}
 	for reason, skipped := range r.SkippedByReason {

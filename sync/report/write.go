@@ -150,7 +150,6 @@ func encodeJSON(w io.Writer, r *Report) error {
 	return b.Flush()
 }
 
-// copyFile makes the file at to a copy of the one at from.
 func copyFile(from, to string) error {
 	return write("report", to, 0o640, func(w io.Writer) error {
 		f, err := os.Open(from)

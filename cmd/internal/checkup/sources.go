@@ -106,7 +106,6 @@ func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string
 	return ambiguous
 }
 
-// photo notes what one photo is like.
 func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 	defer p.Done()
 	person := sm.persons[p.Ref]

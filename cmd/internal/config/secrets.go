@@ -13,7 +13,6 @@ import (
 	"strings"
 )
 
-// secrets reads tokens and passwords.
 func (d *decoder) secrets(env func(string) string) {
 	s, none := &d.c.Smartsheet, "there is no Smartsheet token"
 	if s.OAuth2.Set() {

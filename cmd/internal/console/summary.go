@@ -135,7 +135,6 @@ func (c *Console) planned(r *report.Report) {
 	}
 }
 
-// numbers prints the totals.
 func (c *Console) numbers(r *report.Report) {
 	t := r.Totals
 	what := report.Number(t.Unchanged) + " unchanged"

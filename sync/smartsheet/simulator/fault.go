@@ -78,7 +78,6 @@ func (f *Fault) parseDetail(detail string) error {
 	return nil
 }
 
-// names lists the keys of a table.
 func names[V any](table map[string]V) string {
 	return strings.Join(slices.Sorted(maps.Keys(table)), ", ")
 }
@@ -355,7 +354,6 @@ func (f *Fault) retryAfter() string {
 	return time.Now().Add(d).UTC().Format(http.TimeFormat)
 }
 
-// str is the text of a value.
 func str(v any) string {
 	if v == nil {
 		return ""

@@ -126,7 +126,6 @@ func (s *Server) me(r *http.Request) reply {
 	return ok(a)
 }
 
-// ofUser is a handler for the user whom the path names.
 func (s *Server) ofUser(h func(*http.Request, *user) reply) handler {
 	return func(r *http.Request) reply {
 		id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64) // what is no number: nobody has the id 0
@@ -189,21 +188,9 @@ var messages = map[int]string{
 	4003: "Rate limit exceeded.",
 	4004: "An unexpected error has occurred. Please retry your request.",
 	4005: "This version of the API is no longer supported.",
-}
-
-// localized are texts for users, in their language, as the API has with errorCodes from
-// 5000 on.
-var localized = []string{
-	"Ihr Konto ist gesperrt. Wenden Sie sich an Ihren Systemadministrator („Zurück“ führt zur Anmeldung).",
-	"お使いのアカウントは現在ご利用いただけません。管理者にお問い合わせください。",
-}
-
-// wording is what the API says with a code.
-func wording(code int) string {
-	if code/1000 == 5 {
-		return localized[code%len(localized)]
-	}
-	return cmp.Or(messages[code], "An error has occurred.")
+	// Those from 5000 on are for the user, in their language; of all of these, two stand here.
+	5000: "Ihr Konto ist gesperrt. Wenden Sie sich an Ihren Systemadministrator („Zurück“ führt zur Anmeldung).",
+	5001: "お使いのアカウントは現在ご利用いただけません。管理者にお問い合わせください。",
 }
 
 // reply is what a handler answers.
@@ -222,7 +209,11 @@ func ok(body any) reply { return reply{http.StatusOK, body, ""} }
 // others. The lock is held.
 func (s *Server) failure(code int, message string) object {
 	s.counts.RefIDs++
-	body := object{"refId": fmt.Sprintf("sim%06d", s.counts.RefIDs), "message": cmp.Or(message, wording(code))}
+	words := messages[code]
+	if code/1000 == 5 {
+		words = messages[5000+code%2]
+	}
+	body := object{"refId": fmt.Sprintf("sim%06d", s.counts.RefIDs), "message": cmp.Or(message, words, "An error has occurred.")}
 	if code != 0 {
 		body["errorCode"] = code
 	}

@@ -148,7 +148,6 @@ func parseStep(word []string) (*step, error) {
 	return x, err
 }
 
-// play does the steps that are due.
 func (s *Server) play() {
 	var due []*step
 	s.locked(func() {

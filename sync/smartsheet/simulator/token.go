@@ -151,7 +151,6 @@ func (s *Server) spend(r *http.Request, op string) (wait time.Duration) {
 	return 0
 }
 
-// outOfQuota says so, and perhaps for how long.
 func (s *Server) outOfQuota(wait time.Duration) reply {
 	refusal := s.refuse(http.StatusTooManyRequests, 4003)
 	switch s.o.RetryAfter {
