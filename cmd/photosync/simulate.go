@@ -14,15 +14,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"photosync/cmd/internal/console"
+	"photosync/sources"
 	"photosync/sync/report"
+	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
 )
 
 // simulateFlags are the flags of simulate that need more than to be handed on.
 type simulateFlags struct {
-	listen, users, oauth, script string
-	tokenTTL                     time.Duration
-	faults, quirks               []string
+	listen, users, from, oauth, script string
+	tokenTTL                           time.Duration
+	faults, quirks                     []string
 }
 
 func (a *app) simulate() *cobra.Command {
@@ -33,6 +36,7 @@ func (a *app) simulate() *cobra.Command {
 	fs := cmd.Flags()
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0: any free one")
 	fs.StringVar(&f.users, "users", "100", "how many users there are, or a `FILE` with lines of email,name,status,id,alternate emails (with a ?: not confirmed)")
+	fs.StringVar(&f.from, "from", "", "take the users from the sources of the configuration `FILE`: a rehearsal with real names")
 	fs.Int64Var(&o.FirstUserID, "first-user-id", simulator.FirstUserID, "id of the first user; the others follow")
 	fs.StringVar(&o.Token, "token", "", "the only token that is accepted (default: a random one)")
 	fs.StringVar(&f.oauth, "oauth", "", "`FOLDER` for a client secret and a refresh token: accept tokens from POST /token, not --token")
@@ -45,10 +49,17 @@ func (a *app) simulate() *cobra.Command {
 	fs.StringVar(&f.script, "script", "", "`FILE` with changes to users on the way")
 	fs.StringArrayVar(&f.quirks, "quirk", nil, "`QUIRK` of the answers; may be given several times")
 	cmd.MarkFlagsMutuallyExclusive("oauth", "token")
+	cmd.MarkFlagsMutuallyExclusive("from", "users")
 	return cmd
 }
 
 func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulateFlags) error {
+	if f.from != "" {
+		var err error
+		if o.Users, err = a.usersOf(ctx, f.from); err != nil {
+			return err
+		}
+	}
 	s, err := f.server(&o)
 	if err != nil {
 		return usage(err)
@@ -65,10 +76,39 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "A Smartsheet simulator with %s is ready. To use it, put into the configuration:\n\n%s\nEveryone's current picture: %s\nEnd it with Ctrl-C.\n",
-		report.Count(len(o.Users), "user", "users"), lines, strings.TrimSuffix(l.URL(), "2.0"))
+	var names []string
+	for _, u := range o.Users {
+		names = append(names, u.Email)
+	}
+	fmt.Fprintf(a.stdout, "A Smartsheet simulator with %s (%s) is ready. To use it, put into the configuration:\n\n%s\nEveryone's current picture: %s\nEnd it with Ctrl-C.\n",
+		report.Count(len(o.Users), "user", "users"), console.Names(names), lines, strings.TrimSuffix(l.URL(), "2.0"))
 	<-ctx.Done()
 	return nil
+}
+
+// usersOf makes a user of everybody whom the sources of a configuration list.
+func (a *app) usersOf(ctx context.Context, file string) (users []smartsheet.User, err error) {
+	_, c, err := a.load(file)
+	if err != nil {
+		return nil, err
+	}
+	srcs, closeAll, err := openSources(c)
+	if err != nil {
+		return nil, usage(err)
+	}
+	defer closeAll()
+	people, _, err := sources.Join(ctx, srcs)
+	if err != nil {
+		return nil, err
+	}
+	for p := range people.All() {
+		u := smartsheet.User{Email: p.Own[0]}
+		if len(p.Candidates) > 0 {
+			u.Name = p.Candidates[0].DisplayName
+		}
+		users = append(users, u)
+	}
+	return users, nil
 }
 
 // server makes the simulator of the flags, and completes the options.
@@ -83,6 +123,7 @@ func (f *simulateFlags) server(o *simulator.Options) (*simulator.Server, error) 
 	}
 	n, err := strconv.Atoi(f.users)
 	switch {
+	case f.from != "":
 	case err != nil:
 		err = read("--users", f.users, func(r io.Reader) (err error) { o.Users, err = simulator.ReadUsers(r); return err })
 	case n < 0:

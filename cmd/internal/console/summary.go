@@ -27,7 +27,7 @@ func (c *Console) Summary(r *report.Report) {
 		}
 		c.line(4, "  %s %s", mark, f.Message)
 		if len(f.Examples) > 0 && !strings.Contains(f.Message, f.Examples[0]) {
-			c.line(8, "    such as %s", names(f.Examples))
+			c.line(8, "    such as %s", Names(f.Examples))
 		}
 		c.remedy(4, f.Hint)
 	}
@@ -131,7 +131,7 @@ func (c *Console) planned(r *report.Report) {
 		return cmp.Or(cmp.Compare(len(byReason[b]), len(byReason[a])), cmp.Compare(a, b))
 	}) {
 		emails := byReason[reason]
-		c.line(10, "  upload  %s %s: %s", report.Number(len(emails)), reason, names(emails))
+		c.line(10, "  upload  %s %s: %s", report.Number(len(emails)), reason, Names(emails))
 	}
 }
 
@@ -200,8 +200,8 @@ func Notice(w io.Writer, r *report.Report, err error, hint string) {
 	c.line(10, "  run     %s", r.RunID)
 }
 
-// names lists the first few of some names.
-func names(all []string) string {
+// Names lists the first few of some names.
+func Names(all []string) string {
 	const few = 3
 	if len(all) <= few {
 		return strings.Join(all, ", ")
