@@ -85,7 +85,7 @@ func Replay(st *state.Store, reports []*report.Report) (uploads int, err error) 
 					return 0, err
 				}
 			}
-			if u.Sent == nil || r.FinishedAt.After(u.Sent.At) {
+			if !knows(&u, r) {
 				replay(&u, r, it)
 				rows[it.UserID] = u
 				uploads++
@@ -93,6 +93,12 @@ func Replay(st *state.Store, reports []*report.Report) (uploads int, err error) 
 		}
 	}
 	return uploads, st.Write(state.Change{Users: slices.Collect(maps.Values(rows))})
+}
+
+// knows reports whether u has what came of r, or of a later run.
+func knows(u *state.User, r *report.Report) bool {
+	s, f := u.Sent, u.Failure
+	return s != nil && (s.RunID == r.RunID || !r.FinishedAt.After(s.At)) || f != nil && (f.RunID == r.RunID || !r.FinishedAt.After(f.At))
 }
 
 // replay puts into u what became of an upload.

@@ -1,0 +1,39 @@
+package job
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"photosync/state"
+	"photosync/sync/outcome"
+	"photosync/sync/report"
+)
+
+// A backup is made after a good run: what came of that run is in it already.
+func TestReplayOfWhatIsKnown(t *testing.T) {
+	st, err := state.Open(filepath.Join(t.TempDir(), "state.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	err = st.Write(state.Change{Users: []state.User{
+		{ID: 1, Sent: &state.Sent{RunID: "r1", ImageID: "i1", At: at}},
+		{ID: 2, Failure: &state.Failure{RunID: "r1", Code: "1074", At: at}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := report.New(Sync, "r1", "dev", at)
+	r.FinishedAt = at.Add(time.Second)
+	for id, o := range []outcome.Outcome{1: outcome.Uploaded, 2: outcome.Failed, 3: outcome.Uploaded} {
+		r.Add(report.Item{UserID: int64(id), Outcome: string(o), Attempts: 1, ImageID: "i1", Image: &report.Image{}})
+	}
+	if n, err := Replay(st, []*report.Report{r}); n != 1 || err != nil {
+		t.Errorf("%d uploads that the state did not know, %v; want 1", n, err)
+	}
+	if u, _, err := st.User(2); u.Intent != nil || err != nil {
+		t.Errorf("a refusal that is known counts as an upload without an answer: %+v, %v", u.Intent, err)
+	}
+}
