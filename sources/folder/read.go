@@ -42,14 +42,14 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 		defer root.Close()
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(readers)
-		r := reader{s, root, semaphore.NewWeighted(readAhead)}
+		room := semaphore.NewWeighted(readAhead)
 		for _, ref := range todo {
 			if gctx.Err() != nil {
 				break
 			}
 			g.Go(func() error {
-				p, size, err := r.photo(gctx, ref)
-				defer r.room.Release(size)
+				p, size, err := s.photo(gctx, root, room, ref)
+				defer room.Release(size)
 				if err != nil {
 					return err
 				}
@@ -60,22 +60,15 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 	})
 }
 
-// reader reads photos.
-type reader struct {
-	s    *Source
-	root *os.Root
-	room *semaphore.Weighted // of readAhead
-}
-
 // photo reads one file, and takes room for its size. Its error is that of ctx, or one
 // of the whole folder or of this machine.
-func (r *reader) photo(ctx context.Context, ref sources.Ref) (p sources.Photo, size int64, err error) {
-	data, err := readFile(r.root.OpenFile, nameOf(ref), &r.s.buffers, func(f facts) error {
-		if err := r.s.readable(f); err != nil {
+func (s *Source) photo(ctx context.Context, root *os.Root, room *semaphore.Weighted, ref sources.Ref) (p sources.Photo, size int64, err error) {
+	data, err := readFile(root.OpenFile, nameOf(ref), &s.buffers, func(f facts) error {
+		if err := s.readable(f); err != nil {
 			return err
 		}
-		r.room.Release(size) // of the last try
-		if size = 0; r.room.Acquire(ctx, f.size) == nil {
+		room.Release(size) // of the last try
+		if size = 0; room.Acquire(ctx, f.size) == nil {
 			size = f.size
 		}
 		return context.Cause(ctx)
@@ -83,16 +76,16 @@ func (r *reader) photo(ctx context.Context, ref sources.Ref) (p sources.Photo, s
 	if ctx.Err() != nil {
 		return p, size, context.Cause(ctx)
 	}
-	p = sources.Photo{Ref: ref, Data: data, Lender: &r.s.buffers}
+	p = sources.Photo{Ref: ref, Data: data, Lender: &s.buffers}
 	switch {
 	case err == nil:
 		return p, size, nil
-	case errors.Is(err, fs.ErrNotExist) && r.s.replaced(r.root):
-		return p, size, newError(r.s.o.Path, errReplaced)
+	case errors.Is(err, fs.ErrNotExist) && s.replaced(root):
+		return p, size, newError(s.o.Path, errReplaced)
 	case errors.Is(err, fs.ErrNotExist):
 		err = sources.ErrGone
 	case sources.HostFault(err) != nil:
-		return p, size, newError(r.s.o.Path, err)
+		return p, size, newError(s.o.Path, err)
 	}
 	p.Err = fmt.Errorf("read %q: %w", nameOf(ref), cause(err))
 	return p, size, nil

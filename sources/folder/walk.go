@@ -208,7 +208,7 @@ func (w *walk) files(folder string, root *os.Root, names []string, now time.Time
 		switch p, why := w.person(&f, now); {
 		case why != "":
 			w.ignore(why, f.name)
-		case !f.gone():
+		case f.link || !errors.Is(f.err, fs.ErrNotExist): // else it was deleted since the folder was read
 			people = append(people, p)
 		}
 	}
@@ -245,9 +245,6 @@ type file struct {
 	facts
 	err error // of stat; then there are no facts
 }
-
-// gone reports whether the file was deleted since the folder was read.
-func (f *file) gone() bool { return !f.link && errors.Is(f.err, fs.ErrNotExist) }
 
 // stat fills in the facts of f; a link is followed, inside the top folder only. It
 // returns an error of the whole folder, or of this machine.

@@ -62,7 +62,7 @@ var decoders = map[string]func(io.Reader) (image.Image, error){
 func (l *layout) decode() (image.Image, error) {
 	switch {
 	case l.beyond != "":
-		return nil, l.undecodable("%s with %s", l.kind(), l.beyond)
+		return nil, undecodable("%s with %s", l.kind(), l.beyond)
 	case l.format == formatBMP:
 		return l.decodeBMP()
 	case l.format == formatTIFF:
@@ -93,7 +93,7 @@ func (l *layout) fault(err error) error {
 	case errors.As(err, &refused):
 		return err
 	case l.format == formatJPEG, errors.As(err, &unsupported):
-		return l.undecodable("%s of a rare kind: %v", l.kind(), err)
+		return undecodable("%s of a rare kind: %v", l.kind(), err)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return refuse(Truncated, "%s ends in the middle of its pixels", l.format)
 	}

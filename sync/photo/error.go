@@ -54,7 +54,7 @@ func damaged(format string, args ...any) error {
 }
 
 // undecodable refuses a sound picture of a kind that others read.
-func (l *layout) undecodable(format string, args ...any) error {
+func undecodable(format string, args ...any) error {
 	const advice = "save the photo again as an ordinary JPEG (RGB, 8 bits, baseline, sampled 4:2:0 or 4:4:4): it is whole, but photosync cannot scale or convert its kind"
 	return &Error{Code: UnsupportedFormat, Detail: fmt.Sprintf(format, args...), advice: advice}
 }
