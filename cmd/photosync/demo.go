@@ -16,7 +16,7 @@ import (
 )
 
 const demoConfig = `smartsheet: {base_url: %q, integration_source: "SCRIPT,Demo Corp,photosync", requests_per_minute: 600}
-sources: [{name: portraits, type: folder, path: %q}]
+sources: [{name: pictures, type: folder, path: %q}]
 state: {path: %q}
 report: {dir: %q}
 log: {level: error}
