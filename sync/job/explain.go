@@ -261,7 +261,7 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		x.Rule = it.Message
 	}
 	if s.Reason == outcome.NotInSmartsheet && j.Policy.AlternateEmails {
-		x.Rule += ", nor one of them as an alternate address that is known and confirmed"
+		x.Rule += "; none of the addresses is a known and confirmed alternate address of a user either"
 	}
 	return nil
 }
