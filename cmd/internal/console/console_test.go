@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
@@ -26,6 +27,15 @@ func TestNothingIsSaidTwice(t *testing.T) {
 	want := "  – 2 people: Refused before (known_bad)\n      a@x\n      b@x\n    → refused before: 0 bytes: fix it\n"
 	if got := out.String(); !strings.Contains(got, want) {
 		t.Errorf("%s\nlacks\n%s", got, want)
+	}
+}
+
+// A failure may have no code.
+func TestRememberedFailure(t *testing.T) {
+	var out bytes.Buffer
+	New(&out, noEnv).Remembered(&Record{Email: "a@x", User: &state.User{Failure: &state.Failure{Count: 1, Message: "no answer"}}})
+	if got, want := out.String(), "a@x  nothing uploaded, failed 1 time: no answer\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
