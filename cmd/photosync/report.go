@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,7 +109,15 @@ func reportPages(folder *os.Root) http.Handler {
 			} {
 				w.Header().Set(k, v)
 			}
-			files.ServeHTTP(w, r)
+			if r.URL.Path != "/" {
+				files.ServeHTTP(w, r)
+				return
+			}
+			pages, _ := fs.Glob(folder.FS(), "*.html")
+			fmt.Fprintln(w, "<!doctype html><title>photosync: reports</title>")
+			for _, page := range slices.Backward(pages) { // the newest first
+				fmt.Fprintf(w, "<p><a href=\"%[1]s\">%[1]s</a>\n", url.PathEscape(page))
+			}
 		}
 	})
 }

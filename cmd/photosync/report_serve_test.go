@@ -75,6 +75,9 @@ func TestReportPages(t *testing.T) {
 		if w.Code == 200 && w.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: a browser may keep it", tt.name)
 		}
+		if strings.Contains(w.Body.String(), "notes.json\"") { // a link that is not answered
+			t.Errorf("%s: links more than pages:\n%s", tt.name, w.Body)
+		}
 	}
 }
 
