@@ -158,7 +158,11 @@ func (s *Server) Stop() {
 // Modify replaces an attribute of the person uid.
 func (s *Server) Modify(uid, attribute string, value []byte) {
 	s.t.Helper()
-	s.do(fmt.Sprintf("dn: uid=%s,%s\nchangetype: modify\nreplace: %[3]s\n%[3]s:: %s\n", uid, BaseDN, attribute, base64.StdEncoding.EncodeToString(value)),
+	line := attribute + ":: " + base64.StdEncoding.EncodeToString(value)
+	if len(value) == 0 { // ldapmodify takes no base64 of 0 bytes
+		line = attribute + ":"
+	}
+	s.do(fmt.Sprintf("dn: uid=%s,%s\nchangetype: modify\nreplace: %s\n%s\n", uid, BaseDN, attribute, line),
 		"ldapmodify", "-x", "-H", s.URL, "-D", BindDN, "-w", Password)
 }
 
