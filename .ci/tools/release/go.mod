@@ -5,6 +5,7 @@ go 1.26.1
 
 tool (
 	github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	github.com/go-enry/go-license-detector/v4/cmd/license-detector
 	github.com/goreleaser/goreleaser/v2
 )
 
