@@ -162,7 +162,7 @@ func (in *importer) rows(s *Store) error {
 	for i := range in.header.People + in.header.Users {
 		l, err := in.row()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return in.fault("the file ends after %d of %d rows", i, in.header.People+in.header.Users)
 		case err != nil:
 			return in.fault("it is damaged or cut short: %w", err)

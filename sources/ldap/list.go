@@ -246,7 +246,7 @@ func (s *Source) paged(ctx context.Context, c *conn, req *ldap.SearchRequest, ea
 		case len(cookie) == 0 && s.shrink(c, err):
 			continue
 		case len(cookie) > 0 && ldap.IsErrorAnyOf(err, cookieErrors...):
-			return pages, nil, &problem{error: fmt.Errorf("the server does not know how far the listing has come: %v", err)}
+			return pages, nil, &problem{error: errors.New("the server does not know how far the listing has come: " + err.Error())}
 		case c.page == 0 && ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded):
 			return pages, nil, &problem{error: err, hint: "the server lists nothing page by page for the bind DN, and in one piece it gives no more: let it list pages (on slapd size.prtotal=unlimited), or raise the size limit for the bind DN"}
 		default:

@@ -21,7 +21,9 @@ func (l *layout) readGIF() error {
 	l.height = int(binary.LittleEndian.Uint16(d[8:]))
 	l.inks = 3
 	l.keep(d[:13+colorTable(d[10])], true)
-	for start, pos, shows := 0, len(l.kept[0]), true; ; l.keep(d[start:pos], shows) {
+	var start int  // of a block
+	var shows bool // whether it is needed to show the picture
+	for pos := len(l.kept[0]); ; l.keep(d[start:pos], shows) {
 		zeros := len(d[pos:]) - len(bytes.TrimLeft(d[pos:], "\x00"))
 		if pos += zeros; zeros > 0 {
 			l.mend("stray zeros between its blocks removed")
