@@ -96,7 +96,7 @@ func newFaultBench(t *testing.T) *faultBench {
 	for i := range faulty {
 		b.mem.Put(email(i), picture(i))
 	}
-	st, err := state.Open(filepath.Join(t.TempDir(), "state.db"), state.Options{})
+	st, err := state.Open(filepath.Join(memoryDir(t), "state.db"), state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -375,6 +375,16 @@ func peakMB(t testing.TB, file string) int {
 	return kB >> 10
 }
 
+// memoryDir is a folder for a state whose test is not about the disk.
+func memoryDir(t testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "photosync-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // usersOnRecord are the rows of users in a state.
 func usersOnRecord(t testing.TB, st *state.Store) (us []state.User) {
 	t.Helper()

@@ -33,7 +33,7 @@ func TestOutageOfADay(t *testing.T) {
 				for i := range people {
 					mem.Put(email(i), picture(i))
 				}
-				st, err := state.Open(filepath.Join(t.TempDir(), "state.db"), state.Options{})
+				st, err := state.Open(filepath.Join(memoryDir(t), "state.db"), state.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
