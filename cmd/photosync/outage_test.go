@@ -18,12 +18,12 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
-// A day without Smartsheet, in the middle of a first run of 10,000 people: the run makes
+// A day without Smartsheet, in the middle of a first run of 3,000 people: the run makes
 // few requests and ends to be continued, with the patience that is the default as with
 // that of most of a day. The next run completes it.
 func TestOutageOfADay(t *testing.T) {
 	t.Parallel() // it waits for the disk
-	const people, before = 10_000, 300
+	const people, before = 3_000, 300
 	for _, patience := range []time.Duration{5 * time.Minute, 23 * time.Hour} {
 		t.Run(patience.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
