@@ -68,6 +68,7 @@ type memory struct {
 	image      string // its id
 	doubt      bool   // an upload was begun and nothing said how it ended
 	partial    bool   // the last answer was PARTIAL_SUCCESS
+	before     string // the picture that the last look before an upload showed
 	foreign    string // the picture before the upload in doubt, if it was not ours
 	unanswered bool   // the process died before it had an answer to the last upload
 	images     map[string]int
@@ -185,6 +186,9 @@ func (o *watch) sending(id int64, data []byte) {
 	}
 	o.chosen(id, q, l, m)
 	o.limits(id, q, m)
+	if !o.sentTo[id] {
+		m.before = l.image
+	}
 	o.sentTo[id], o.to[id], m.unanswered = true, l.email, true
 }
 
@@ -506,7 +510,7 @@ func (o *watch) doubt(id int64) {
 func (o *watch) looked() {
 	for id, a := range o.answered {
 		m, l := o.w.memory(id), o.looks[id]
-		if a != "unknown" && a != partialOfNone || !l.at.After(o.w.lost[id]) || l.email != o.to[id] || l.image != "" && l.image == m.image {
+		if a != "unknown" && a != partialOfNone || !l.at.After(o.w.lost[id]) || l.email != o.to[id] || l.image != "" && l.image == m.before {
 			continue
 		}
 		m.doubt = false

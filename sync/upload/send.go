@@ -272,7 +272,7 @@ func (a *attempt) partial(image string) error {
 	}
 	// Whatever is shown now decides: a picture that comes later is the user's own.
 	u.Intent = nil
-	if image != "" && image != a.intent.Foreign {
+	if image != "" && image != a.intent.Foreign && image != a.step.To.ImageID {
 		u.Sent = Confirmed(a.intent, image)
 	}
 	a.end(outcome.PartialSuccess, it.Message, hint)
