@@ -122,7 +122,7 @@ func (w *world) path() string { return filepath.Join(w.dir, "state.db") }
 // night runs once, and once more if the run is held and somebody approves it.
 func (w *world) night(n *night) (*report.Report, error) {
 	r, err := w.run(n, "")
-	if !Held(err) || !n.Approve || w.o.night.Kill > 0 {
+	if !Held(err) || !n.Approve || n.Mode == Apply || w.o.night.Kill > 0 {
 		return r, err
 	}
 	again := *n
@@ -358,7 +358,7 @@ func (w *world) covered() {
 		excluded := slices.ContainsFunc(found, func(p sources.Person) bool {
 			return slices.Contains(p.Own, w.excluded) || slices.Contains(p.Aliases, w.excluded)
 		})
-		if want == 0 || u.photo == want || excluded || m.refused[want] || m.partial || m.doubt {
+		if want == 0 || u.photo == want || excluded || m.refused[want] || m.partial {
 			continue
 		}
 		if alias && w.aliases(found[0].Own[0]) > 1 { // several users, found by aliases: ambiguous
