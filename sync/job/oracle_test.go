@@ -555,7 +555,7 @@ func (o *watch) rows() {
 func (o *watch) count(err error) {
 	n := o.night
 	for _, m := range o.w.users {
-		if m.confirmed == initials && !m.partial || n.Mode == Plan || err != nil && !Stopped(err) || len(o.listings) < len(o.w.c.mems) {
+		if m.confirmed == initials && !m.partial || n.Mode == Plan || err != nil && !Stopped(err) && !n.Verify || len(o.listings) < len(o.w.c.mems) {
 			continue
 		}
 		m.absent++
