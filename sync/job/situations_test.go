@@ -270,11 +270,7 @@ func (w *world) pictures() string {
 func playSituation(t *testing.T, s situation, existing plan.Existing, removedAfter int, inFolder bool) (got string) {
 	var faults, log []string
 	synctest.Test(t, func(t *testing.T) {
-		dir, err := os.MkdirTemp(memory0, "photosync-world-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
+		dir := memoryDir(t)
 		w := newWorld(history{Sources: max(s.sources, 1), Keyed: !inFolder, Existing: existing, RemovedAfter: removedAfter, Concurrency: 1, RPM: 100_000}, dir)
 		w.excluded = s.exclude
 		if inFolder {
@@ -290,6 +286,7 @@ func playSituation(t *testing.T, s situation, existing plan.Existing, removedAft
 		}
 		w.c.hire(0, ann, 10, true)
 		w.c.hire(0, bob, 20, true)
+		var err error
 		if w.st, err = state.Open(w.path(), state.Options{}); err != nil {
 			t.Fatal(err)
 		}

@@ -235,15 +235,12 @@ func newWorld(h history, dir string) *world {
 // play runs a history and returns what was not kept; the log says what happened.
 func play(t *testing.T, h history) (faults, log []string) {
 	synctest.Test(t, func(t *testing.T) {
-		dir, err := os.MkdirTemp(memory0, "photosync-world-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
+		dir := memoryDir(t)
 		w := newWorld(h, dir)
 		for i := range h.People {
 			w.c.hire(i%h.Sources, email(i), 10*(i+1), i%7 != 6)
 		}
+		var err error
 		if w.st, err = state.Open(w.path(), state.Options{}); err != nil {
 			t.Fatal(err)
 		}
@@ -392,14 +389,6 @@ func (w *world) aliases(own string) (n int) {
 	}
 	return n
 }
-
-// memory0 is a folder in memory, where there is one.
-var memory0 = func() string {
-	if _, err := os.Stat("/dev/shm"); err == nil {
-		return "/dev/shm"
-	}
-	return ""
-}()
 
 // played is what all worlds of a test came to.
 var played struct{ runs, uploads, deaths atomic.Int64 }
