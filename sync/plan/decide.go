@@ -35,8 +35,8 @@ func (r *Rules) decide(w *Work) Step {
 	case w.Unusable != "":
 		s.Reason, s.Outcome, s.Why = newOrChanged(nil), outcome.Failed, "Smartsheet's entry for this address cannot be used: "+w.Unusable
 		return s
-	case !r.Policy.AlternateEmails && !r.Policy.included(slices.Concat(w.Own, w.Aliases)...):
-		return s.skip(outcome.Excluded) // whoever the user is, its address is one of these
+	case r.Policy.Excludes(&w.Joined):
+		return s.skip(outcome.Excluded)
 	}
 	s.Why = r.whereabouts(w)
 	return s.skip(outcome.NotInSmartsheet)

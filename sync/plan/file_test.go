@@ -150,6 +150,8 @@ func TestFindings(t *testing.T) {
 		"hardly anybody is a user":   {users(500, 3), "few_in_smartsheet attention {corp.local: example.com}"},
 		"few people":                 {users(40, 1), ""},
 		"many are no users":          {users(500, 60), ""},
+		"everybody is left out":      {Facts{Excluded: 1200}, "everybody_excluded attention patterns"},
+		"some are left out":          {Facts{Excluded: 1200, WithPhoto: 3, Matched: 3}, ""},
 		"nobody at all":              {users(0, 0), ""},
 	} {
 		t.Run(name, func(t *testing.T) {

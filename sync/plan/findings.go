@@ -16,9 +16,11 @@ type Facts struct {
 	People  int                    // listed, or missing
 	Nothing map[outcome.Reason]int // people who are no work: why there is nothing to do
 	Sources []SourceFacts
-	// WithPhoto is how many listed people have a photo, as far as it is known, and
-	// Matched how many of these are a Smartsheet user, active or not.
+	// WithPhoto is how many listed people have a photo, as far as it is known, and are
+	// not left out by match; Matched, how many of these are a Smartsheet user.
 	WithPhoto, Matched int
+	// Excluded is how many other people with a photo match leaves out.
+	Excluded int
 	// Domains counts the people with a photo who are no user, by the domain of their
 	// address. UserDomains counts the users that this run saw.
 	Domains, UserDomains map[string]int
@@ -41,7 +43,11 @@ func (f *Facts) Skip(j *sources.Joined, winner uint8, why outcome.Reason) {
 	f.People++
 	f.Nothing[why]++
 	f.candidates(j, winnerOf(winner, j.Candidates), why != outcome.NoPhoto, true)
-	if why != outcome.NoPhoto && why != outcome.Excluded {
+	switch why {
+	case outcome.NoPhoto:
+	case outcome.Excluded:
+		f.Excluded++
+	default:
 		f.WithPhoto++
 		f.Matched++
 	}
@@ -59,7 +65,9 @@ func (f *Facts) work(r *Rules, s *Step) {
 		f.Unstable++
 	}
 	switch {
-	case !has, w.Reserved, r.Policy.LeavesOut(&w.Joined):
+	case !has:
+	case s.Reason == outcome.Excluded:
+		f.Excluded++
 	case len(w.Users) > 0:
 		f.WithPhoto++
 		f.Matched++
@@ -124,6 +132,13 @@ func Findings(f Facts) (fs []outcome.Finding) {
 	if few := f.WithPhoto >= manyPeople && 100*f.Matched < fewPercent*f.WithPhoto; f.WithPhoto > 0 && (f.Matched == 0 || few) {
 		fs = append(fs, f.inSmartsheet())
 	}
+	if f.WithPhoto == 0 && f.Excluded > 0 {
+		fs = append(fs, outcome.Finding{
+			Code: outcome.EverybodyExcluded, Severity: outcome.Attention, Count: f.Excluded, Of: f.Excluded,
+			Message: fmt.Sprintf("match.include and match.exclude leave out everybody with a photo (people: %s)", outcome.Number(f.Excluded)),
+			Hint:    "correct their patterns; photosync explain EMAIL shows a person's addresses",
+		})
+	}
 	if f.Unstable > 0 && f.Drifted == 0 {
 		fs = append(fs, outcome.Finding{
 			Code: outcome.ImageIDsNotStable, Severity: outcome.Attention, Count: f.Unstable,
@@ -141,7 +156,7 @@ func (s SourceFacts) findings() (fs []outcome.Finding) {
 	}
 	switch {
 	case s.People == 0 && len(s.Unnamed) == 0 && !s.MayBeEmpty:
-		hint := "check base_dn and filter: photosync check shows what they find. If the source is meant to be empty, set may_be_empty: true"
+		hint := "check base_dn, filter and exclude_filter: photosync check shows what they find. If the source is meant to be empty, set may_be_empty: true"
 		if s.Type == "folder" {
 			hint = "check path: is the share mounted, is it the right folder, does recursive have to be true? If the folder is meant to be empty, set may_be_empty: true"
 		}

@@ -79,6 +79,12 @@ func (p *Policy) included(emails ...string) bool {
 	return p.Included == nil || slices.ContainsFunc(emails, p.Included)
 }
 
+// Excludes reports whether match leaves the person out, whoever their user is. Without
+// alternate addresses, the user's address is one of the person's.
+func (p *Policy) Excludes(j *sources.Joined) bool {
+	return p.LeavesOut(j) || !p.AlternateEmails && !p.included(slices.Concat(j.Own, j.Aliases)...)
+}
+
 // leavesOutUser reports whether no picture goes to the user with this address.
 func (p *Policy) leavesOutUser(email string) bool { return p.excluded(email) || !p.included(email) }
 

@@ -71,6 +71,8 @@ type checkup struct {
 	checks    []console.Check
 	account   *state.Account   // that the state belongs to; nil: none yet
 	withPhoto []sources.Person // whose photos were read
+	mayHave   int              // people who have a photo, or may have one, and whom match does not leave out
+	excluded  int              // such people whom match leaves out
 }
 
 func (k *checkup) add(status, what, detail, remedy string) {
@@ -210,13 +212,13 @@ func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 	if err == nil || errors.Is(err, errSeen) {
 		err = users.Resolve(ctx, works)
 	}
-	if err == nil && len(plan.Findings(matched(works, users))) > 0 { // a run names the domains on both sides
+	if err == nil && len(plan.Findings(k.matched(works, users))) > 0 { // a run names the domains on both sides
 		err = users.List(ctx)
 	}
 	if !k.works("users", err, "") {
 		return
 	}
-	facts, sample := matched(works, users), ""
+	facts, sample := k.matched(works, users), ""
 	if len(k.withPhoto) > len(works) {
 		sample = "in a sample: "
 	}
@@ -228,7 +230,7 @@ func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 	switch {
 	case len(findings) == 0:
 		k.add(console.OK, "users", text, "")
-	case alternates: // a run asks every user, which takes too long here
+	case alternates && len(works) > 0: // a run asks every user, which takes too long here
 		k.add(console.Note, "users", text+" by their own addresses; a run looks at alternate addresses, too", "")
 	default:
 		for _, x := range findings {
@@ -245,8 +247,11 @@ func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 }
 
 // matched are the facts about people with a photo.
-func matched(works []*plan.Work, users *match.Users) plan.Facts {
+func (k *checkup) matched(works []*plan.Work, users *match.Users) plan.Facts {
 	f := plan.Facts{WithPhoto: len(works), Domains: map[string]int{}, UserDomains: users.Domains()}
+	if k.mayHave == 0 {
+		f.Excluded = k.excluded
+	}
 	for _, w := range works {
 		if users.Match(w); len(w.Users) > 0 {
 			f.Matched++

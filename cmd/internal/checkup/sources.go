@@ -88,7 +88,6 @@ func (k *checkup) source(ctx context.Context, s sources.Named, known []string) {
 // choose counts everybody whom a source lists, and takes the first few with a photo for
 // the sample. It returns the addresses that several entries have.
 func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string) {
-	excluded := config.Globs(k.Config.Match.Exclude)
 	for j := range people.All() {
 		if j.Ambiguous {
 			ambiguous = append(ambiguous, j.Own[0])
@@ -96,10 +95,16 @@ func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string
 		}
 		for _, c := range j.Candidates {
 			sm.Sources[0].Add(c.HasPhoto, false, true)
-			may := c.HasPhoto == sources.Present || c.HasPhoto == sources.Unknown
-			if may && len(sm.refs) < sampled && (excluded == nil || !slices.ContainsFunc(c.Own, excluded)) {
-				sm.refs = append(sm.refs, c.Ref)
-				sm.persons[c.Ref] = c.Person
+			switch {
+			case c.HasPhoto != sources.Present && c.HasPhoto != sources.Unknown:
+			case j.Reserved || k.job.Policy.Excludes(&j):
+				k.excluded++
+			default:
+				k.mayHave++
+				if len(sm.refs) < sampled {
+					sm.refs = append(sm.refs, c.Ref)
+					sm.persons[c.Ref] = c.Person
+				}
 			}
 		}
 	}
@@ -144,7 +149,7 @@ func (k *checkup) judge(what string, sm *sample, detail string) {
 	switch {
 	case sm.unreadable != nil:
 		k.works(what, fmt.Errorf("%s; %w", detail, sm.unreadable), "check the right to read photos")
-	case photos == 0 && len(findings) == 0 && sm.Sources[0].People > 0:
+	case photos == 0 && len(findings) == 0 && len(sm.refs) > 0:
 		k.add(console.Warning, what, detail, "check photo_attributes and the right to read them")
 	case photos == 0:
 		k.add(console.Note, what, detail, "")
