@@ -236,8 +236,7 @@ func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFl
 	j.How.Before = c.Report.Before && c.Report.Thumbnails
 	j.How.Approve, j.How.Apply, j.How.Strict = f.approve, f.apply, f.strict
 	j.Events = job.Events{
-		Listed: w.Source, Asked: w.Asked, Item: w.Item,
-		Made: func(p *plan.Plan) { w.Planned(p.ID, len(p.Uploads()), p.Unchanged, f.Limit) },
+		Listed: w.Source, Asked: w.Asked, Made: w.Planned, Item: w.Item,
 		File: func(p *plan.File) { made = p },
 	}
 	rep, err = job.Run(ctx, j)

@@ -124,6 +124,9 @@ func TestApplyWhatMoved(t *testing.T) {
 			if r.Totals.Uploaded != 2 || before.ID != after.ID || r.Items[0].Message == "" {
 				t.Errorf("totals %+v, item %+v", r.Totals, r.Items[0])
 			}
+			if s := r.Totals; s.Uploaded+s.Held+s.Skipped+s.Unchanged != s.People {
+				t.Errorf("somebody is counted twice: %+v", s)
+			}
 			if held := name != "done meanwhile"; held != (r.Totals.Held == 1) {
 				t.Errorf("totals %+v, item %+v", r.Totals, r.Items[0])
 			}

@@ -77,7 +77,7 @@ type How struct {
 type Events struct {
 	Listed func(report.Source)
 	Asked  func(done, all int) // users, for their alternate addresses
-	Made   func(*plan.Plan)
+	Made   func(planID string, uploads, unchanged int)
 	Item   func(report.Item) // of an upload
 	File   func(*plan.File)  // the plan of mode Plan, or of a run that is held
 }
@@ -100,7 +100,7 @@ func Run(ctx context.Context, j Job) (*report.Report, error) {
 		j.showShared(ctx, p, items)
 		rep.Add(items...)
 		if j.Events.Made != nil {
-			j.Events.Made(p.plan)
+			j.Events.Made(p.plan.ID, len(p.plan.Uploads()), rep.Totals.Unchanged)
 		}
 		if j.How.Mode == Plan || p.held != nil {
 			items, err = j.preview(ctx, p)
@@ -170,7 +170,7 @@ func (j *Job) prepare(ctx context.Context, rep *report.Report, listed func(*sour
 	}
 	p.plan = plan.Build(p.rules, p.work, p.facts, j.State.Generation())
 	rep.PlanID = p.plan.ID
-	rep.Totals.People, rep.Totals.Unchanged = p.facts.People+p.elsewhere, p.plan.Unchanged+p.facts.Nothing[outcome.Unchanged]
+	rep.Totals.People, rep.Totals.Unchanged = p.facts.People+p.elsewhere, p.facts.Nothing[outcome.Unchanged]
 	rep.Skip(string(outcome.OutOfShard), p.elsewhere)
 	for reason, n := range p.facts.Nothing {
 		if reason != outcome.Unchanged { // these have no items of their own

@@ -103,7 +103,13 @@ func (b *bench) run(ctx context.Context, rpm int, change func(*Job)) (*report.Re
 	if change != nil {
 		change(&o)
 	}
-	return Run(ctx, o)
+	made := 0
+	o.Events.Made = func(_ string, _, unchanged int) { made = unchanged }
+	r, err := Run(ctx, o)
+	if err == nil && made != r.Totals.Unchanged { // the log and the report
+		b.t.Errorf("the plan has %d people unchanged, the report %d", made, r.Totals.Unchanged)
+	}
+	return r, err
 }
 
 func (b *bench) options(rpm int) Job {

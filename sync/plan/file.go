@@ -206,6 +206,7 @@ func (p *Plan) Keep(f *File, runs []string) (moved int) {
 				To:   &User{ID: then.UserID, Email: then.UserEmail},
 			}
 			leave(&s, outcome.Skipped, fmt.Sprintf("it was %s when the plan was made, and there is nothing to do any more", then.Reason))
+			s.Reason = outcome.Unchanged // and counted so
 			p.Steps = append(p.Steps, s)
 		}
 	}

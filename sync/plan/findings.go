@@ -14,7 +14,7 @@ import (
 // Facts are counts of everybody whom a run looks at. Findings decides on them.
 type Facts struct {
 	People  int                    // listed, or missing
-	Nothing map[outcome.Reason]int // people who are no work: why there is nothing to do
+	Nothing map[outcome.Reason]int // people without a step: why there is nothing to do
 	Sources []SourceFacts
 	// WithPhoto is how many listed people have a photo, as far as it is known, and are
 	// not left out by match; Matched, how many of these are a Smartsheet user.

@@ -27,8 +27,7 @@ import (
 
 // Plan is what a run does, a step for everybody who is not simply unchanged.
 type Plan struct {
-	Steps     []Step // by address
-	Unchanged int    // people among the work for whom there is nothing to do
+	Steps []Step // by address
 
 	// ID names the plan by what it would do and what it rests on: the same uploads of
 	// the same bytes to the same users, on the same state, have the same ID. As every
@@ -55,7 +54,7 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 		case s.Forget:
 			p.forget = append(p.forget, s.Key())
 		default:
-			p.Unchanged++
+			f.Nothing[outcome.Unchanged]++
 			if r.changesRow(&s) {
 				p.addRow(&p.settled, &s)
 			}

@@ -187,7 +187,7 @@ func (r *Report) Add(items ...Item) {
 	t := &r.Totals
 	counts := map[string]*int{
 		"planned": &t.Planned, "uploaded": &t.Uploaded, "partial_success": &t.PartialSuccess, "failed": &t.Failed,
-		"held": &t.Held, "unfinished": &t.Unfinished, "skipped": &t.Skipped,
+		"held": &t.Held, "unfinished": &t.Unfinished,
 	}
 	for i := range items {
 		it := &items[i]
@@ -197,8 +197,8 @@ func (r *Report) Add(items ...Item) {
 		if n := counts[it.Outcome]; n != nil {
 			*n++
 		}
-		if it.Outcome == "skipped" {
-			r.SkippedByReason[it.Reason]++
+		if it.Outcome == "skipped" && it.Reason != string(outcome.Unchanged) { // of a plan that is applied: counted already
+			r.Skip(it.Reason, 1)
 		}
 		if it.Outcome == "uploaded" && it.Image != nil {
 			t.BytesUploaded += int64(it.Image.Bytes)

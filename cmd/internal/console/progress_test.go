@@ -60,7 +60,7 @@ func TestProgressInTheLog(t *testing.T) {
 			w.Listed()
 		}
 		time.Sleep(61 * time.Second)
-		w.Planned("p", 600, 0, 0)
+		w.Planned("p", 600, 0)
 		for i := range 150 {
 			outcome := "uploaded"
 			if i%50 == 0 {
@@ -97,7 +97,7 @@ func TestProgressAsJSON(t *testing.T) {
 		var out bytes.Buffer
 		w := Start(&out, io.Discard, noEnv, RunOptions{ID: "test", Level: "info", Format: "json", Progress: "auto", JSON: true})
 		client := newPace(w, 2)
-		w.Planned("p", 30, 0, 20)
+		w.Planned("p", 20, 0)
 		time.Sleep(6 * time.Second)
 		client.upload(w, "uploaded")
 		w.Close()
@@ -138,7 +138,7 @@ func TestLive(t *testing.T) {
 		time.Sleep(time.Second / 2)
 		w.Asked(240, 1000)
 		time.Sleep(time.Second / 2)
-		w.Planned("p", 60, 0, 0)
+		w.Planned("p", 60, 0)
 		for range 15 {
 			client.upload(w, "uploaded")
 			time.Sleep(time.Second)

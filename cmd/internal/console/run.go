@@ -100,13 +100,9 @@ func (r *Run) Source(s report.Source) {
 	}
 }
 
-// Planned shows that the plan is made; limit, if above 0, is how many of the uploads
-// there will be at most.
-func (r *Run) Planned(id string, uploads, unchanged, limit int) {
+// Planned shows that the plan is made.
+func (r *Run) Planned(id string, uploads, unchanged int) {
 	r.Log.Info().Str("plan_id", id).Int("uploads", uploads).Int("unchanged", unchanged).Msg("plan made")
-	if limit > 0 {
-		uploads = min(uploads, limit)
-	}
 	requests := r.status().Requests
 	r.update(func(s *status) { s.Phase, s.Total, r.since, r.before = "uploading", uploads, time.Now(), requests })
 }
