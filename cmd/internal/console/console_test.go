@@ -39,6 +39,18 @@ func TestRememberedFailure(t *testing.T) {
 	}
 }
 
+// A user whose person is gone, or is another user now, stands on a line of its own.
+func TestRememberedUser(t *testing.T) {
+	var out bytes.Buffer
+	c := New(&out, noEnv)
+	c.Remembered(&Record{Email: "a@x", Person: &state.Person{Source: "hr", Ref: "a.jpg"}})
+	c.Remembered(&Record{Email: "a@x", UserID: 101, User: &state.User{ID: 101, Sent: &state.Sent{At: time.Unix(0, 0).UTC()}}})
+	want := "a@x  hr: a.jpg  nothing uploaded\na@x  user 101, whom nobody in the sources matches  uploaded 1970-01-01T00:00:00Z\n"
+	if out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}
+
 // bitOfAll is a plan with a bit of everything, which a guard would hold.
 func bitOfAll() *report.Report {
 	r := report.New("plan", "r1", "dev", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))

@@ -53,6 +53,8 @@ func (c *Console) Remembered(r *Record) {
 	where := ""
 	if p := r.Person; p != nil && p.Source != "" {
 		where = p.Source + ": " + p.Ref + "  "
+	} else if p == nil && r.UserID != 0 { // somebody else may have the address now
+		where = fmt.Sprintf("user %d, whom nobody in the sources matches  ", r.UserID)
 	}
 	c.line(2, "%s  %s%s", r.Email, where, text)
 }
