@@ -217,6 +217,43 @@ func TestAlternateEmailsGiveWay(t *testing.T) {
 	}
 }
 
+// What was remembered finds a user, and never is enough to upload: an alternate address
+// may be taken away, or pass to another user.
+func TestAlternateEmailsTakenAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		jo, al := smartsheet.User{ID: 7, Email: "jo@example.com"}, smartsheet.User{ID: 8, Email: "al@example.com"}
+		holds := func(u smartsheet.User) smartsheet.User {
+			u.AlternateEmails = alternate(email(0))
+			return u
+		}
+		b := newBench(t, 0, simulator.Options{Users: []smartsheet.User{holds(jo), al}})
+		for day, c := range []struct {
+			users []smartsheet.User // who is now as told; nil: as before
+			pause time.Duration
+			want  string
+		}{
+			{nil, 0, "new uploaded"},
+			{nil, time.Hour, "changed uploaded"},
+			{[]smartsheet.User{jo, holds(al)}, time.Hour, "not_in_smartsheet skipped"},
+			{nil, time.Hour, "not_in_smartsheet skipped"},
+			{nil, 31 * 24 * time.Hour, "new uploaded"}, // to al, who is asked again by then
+		} {
+			for _, u := range c.users {
+				b.sim.RemoveUser(u.Email)
+				b.sim.AddUser(u)
+			}
+			time.Sleep(c.pause)
+			b.mem.Put(email(0), picture(day))
+			if got := reasons(b.must(byAlternate))[email(0)]; got != c.want {
+				t.Errorf("day %d: %s, want %s", day, got, c.want)
+			}
+		}
+		if img, _ := b.sim.Image(jo.Email); img.Uploads != 0 {
+			t.Errorf("%d uploads to the user who lost the address", img.Uploads)
+		}
+	})
+}
+
 // Whoever was matched by an alternate address and is in no source any more gets the
 // placeholder all the same.
 func TestAlternateEmailsAndPlaceholders(t *testing.T) {

@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -98,7 +99,7 @@ func (j *Job) begin(p *prepared) error {
 func (j *Job) end(p *prepared) error {
 	c := p.plan.Ended()
 	c.ForgetPeople = append(c.ForgetPeople, p.forget...)
-	if err := j.State.Write(c); err != nil {
+	if err := errors.Join(j.State.Write(c), p.users.SaveAlternates(j.State)); err != nil {
 		return err
 	}
 	facts, asPlanned := map[string]any{}, true

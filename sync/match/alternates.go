@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"photosync/state"
@@ -43,6 +44,7 @@ type alternates struct {
 	now      time.Time // when the run began
 	listed   func(email string) bool
 	progress func(done, all int)
+	mu       sync.Mutex
 	changed  bool
 }
 
@@ -57,10 +59,20 @@ func (us *Users) UseAlternates(st *state.Store, now time.Time, listed func(email
 
 // SaveAlternates remembers who was asked.
 func (us *Users) SaveAlternates(st *state.Store) error {
-	if a := us.alternates; a != nil && a.changed {
-		return st.SetMeta(alternatesKey, a.remembered)
+	a := us.alternates
+	if a == nil || !a.changed {
+		return nil
 	}
-	return nil
+	a.changed = false
+	return st.SetMeta(alternatesKey, a.remembered)
+}
+
+// lost forgets what was remembered of a user who does not have an alternate address any more.
+func (a *alternates) lost(id int64) {
+	a.mu.Lock() // uploads are under way
+	defer a.mu.Unlock()
+	delete(a.Users, id)
+	a.changed = true
 }
 
 // ForgetAlternates forgets the users who were asked and have one of the addresses, and
@@ -148,6 +160,7 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 					continue
 				}
 				u.Alternate = true
+				u.Seen = a.Users[id].Asked // with this address; one of long ago is looked at again before an upload
 				found(u)
 				for _, other := range a.Users[id].Alternates {
 					if a.listed(other) && !slices.Contains(w.Own, other) && !slices.Contains(w.Aliases, other) {

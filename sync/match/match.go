@@ -213,6 +213,8 @@ func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, er
 			}
 			if slices.Contains(u.Alternates, to.Via) {
 				found[i], found[i].Via, found[i].Alternate = u, to.Via, true
+			} else if us.alternates != nil {
+				us.alternates.lost(to.ID)
 			}
 			continue
 		}

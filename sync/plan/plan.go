@@ -114,6 +114,8 @@ func (p *Plan) Limit(n int) {
 func (p *Plan) Renew(s *Step, u User) {
 	switch {
 	case s.Outcome != outcome.Planned:
+	case u.ID == 0 && s.To.Alternate: // it was remembered, and is not so any more
+		*s = s.skip(outcome.NotInSmartsheet)
 	case u.ID != s.To.ID:
 		*s = s.postpone("the address passed to another user while this run was under way")
 	case !u.Active:
