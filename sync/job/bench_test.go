@@ -81,7 +81,7 @@ func walk(b *testing.B, dir string, each func(path string, info fs.FileInfo)) {
 // settled records that everybody in the plan has the picture already.
 func settled(b *testing.B, j Job) {
 	b.Helper()
-	p, err := j.prepare(b.Context(), report.New(Sync, "r", "", time.Now()), nil)
+	p, err := j.prepare(b.Context(), report.New(Sync, "r", "", time.Now()))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func BenchmarkFirstHashing(b *testing.B) {
 	var first, plain time.Duration
 	for b.Loop() {
 		start := time.Now()
-		p, err := j.prepare(b.Context(), report.New(Sync, "r", "", time.Now()), nil)
+		p, err := j.prepare(b.Context(), report.New(Sync, "r", "", time.Now()))
 		if first += time.Since(start); err != nil || len(p.plan.Uploads()) != people {
 			b.Fatalf("%v, %d uploads", err, len(p.plan.Uploads()))
 		}

@@ -20,8 +20,11 @@ import (
 
 // preview prepares every picture that a sync would send, and sends nothing: what would
 // be refused shows, and of a run that is held, what is held.
-func (j *Job) preview(ctx context.Context, p *prepared) ([]report.Item, error) {
-	j.fetchShown(ctx, p)
+func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
+	file := p.plan.File()
+	file.Account, file.Rendering, file.Listed = p.account, j.Policy.Rendering, p.entries
+	file.Guards = append(file.Guards, rep.Guards...)
+	shown := j.fetchShown(ctx, rep, p)
 	items, err := j.pool(p).Preview(ctx, p.plan.Uploads())
 	for i := range items {
 		it := &items[i]
@@ -29,32 +32,33 @@ func (j *Job) preview(ctx context.Context, p *prepared) ([]report.Item, error) {
 		if it.Image != nil {
 			sum = it.Image.UploadSHA256
 		}
-		if p.file != nil {
-			p.file.Prepared(it.Email, sum, it.Code)
-		}
+		file.Prepared(it.Email, sum, it.Code)
 		if p.held != nil && it.Outcome == string(outcome.Planned) {
 			it.Message = outcome.Reason(it.Reason).Words().Title // why it would be sent
 			it.Reason, it.Outcome = string(outcome.HeldBack), string(outcome.Held)
 		}
 	}
-	if p.file != nil && j.Events.File != nil {
-		j.Events.File(p.file)
+	show(items, shown)
+	if j.How.Mode != Apply && j.Events.File != nil {
+		j.Events.File(file)
 	}
 	return items, err
 }
 
 // execute carries the plan out and records what it comes to.
-func (j *Job) execute(ctx context.Context, p *prepared) ([]report.Item, error) {
+func (j *Job) execute(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
 	if err := j.begin(p); err != nil {
 		return nil, err
 	}
+	var shown map[int64]string
 	if j.How.Mode == Apply {
-		j.fetchShown(ctx, p)
+		shown = j.fetchShown(ctx, rep, p)
 	}
 	items, err := j.pool(p).Run(ctx, p.plan.Uploads())
 	if err == nil {
 		err = j.end(p)
 	}
+	show(items, shown)
 	return items, err
 }
 
@@ -87,10 +91,8 @@ func (j *Job) begin(p *prepared) error {
 			return err
 		}
 	}
-	for users := range slices.Chunk(rows.Users, rowsAtOnce) {
-		if err := j.State.Write(state.Change{Users: users}); err != nil {
-			return err
-		}
+	if err := j.State.Write(state.Change{Users: rows.Users}); err != nil { // few: those whose photo came back
+		return err
 	}
 	return p.users.SaveAlternates(j.State)
 }
@@ -112,8 +114,8 @@ func (j *Job) end(p *prepared) error {
 	if asPlanned && !maps.Equal(p.entries, p.past.listed) {
 		facts[listedKey] = p.entries
 	}
-	if j.Scope.Everybody() && !slices.Equal(p.claims, p.past.claims) {
-		facts[claimsKey] = p.claims
+	if claims := claimIDs(p.people.Lost()); j.Scope.Everybody() && !slices.Equal(claims, p.past.claims) {
+		facts[claimsKey] = claims
 	}
 	for key, v := range facts {
 		if err := j.State.SetMeta(key, v); err != nil {
@@ -128,11 +130,11 @@ const (
 	fetchWithin = 2 * time.Minute
 )
 
-// fetchShown fetches small pictures of what Smartsheet shows now, of users whose
+// fetchShown fetches small pictures of what Smartsheet shows now, by user, of those whose
 // picture the plan replaces. One that cannot be had is missing: nothing depends on it.
-func (j *Job) fetchShown(ctx context.Context, p *prepared) {
+func (j *Job) fetchShown(ctx context.Context, rep *report.Report, p *prepared) map[int64]string {
 	if !j.How.Before {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchWithin)
 	defer cancel()
@@ -142,14 +144,14 @@ func (j *Job) fetchShown(ctx context.Context, p *prepared) {
 			users[s.To.ImageID] = s.To.ID
 		}
 	}
-	p.shown = map[int64]string{}
+	shown := map[int64]string{}
 	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(max(j.How.Concurrency, 1))
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(users)), idsAtOnce) {
 		urls, err := j.Smartsheet.ImageURLs(ctx, ids)
 		if err != nil {
-			p.warnings = append(p.warnings, "report.before: the pictures that Smartsheet shows now could not be had: "+err.Error())
+			rep.Warnings = append(rep.Warnings, "report.before: the pictures that Smartsheet shows now could not be had: "+err.Error())
 			break
 		}
 		for _, id := range ids {
@@ -158,20 +160,21 @@ func (j *Job) fetchShown(ctx context.Context, p *prepared) {
 					small := upload.Small(ctx, data)
 					mu.Lock()
 					defer mu.Unlock()
-					p.shown[users[id]] = small
+					shown[users[id]] = small
 				}
 				return nil
 			})
 		}
 	}
 	_ = g.Wait() // no function fails
+	return shown
 }
 
 // show puts what Smartsheet shows now beside the pictures of items.
-func (p *prepared) show(items []report.Item) {
+func show(items []report.Item, shown map[int64]string) {
 	for i := range items {
 		if it := &items[i]; it.Image != nil && it.Image.Thumbnail != "" {
-			it.Image.Before = p.shown[it.UserID]
+			it.Image.Before = shown[it.UserID]
 		}
 	}
 }

@@ -86,9 +86,13 @@ func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 	}
 	rep := report.New(Plan, j.How.RunID, j.How.Version, time.Now().UTC())
 	x := &Explanation{Email: email, Candidates: []ExplainedCandidate{}, Users: []ExplainedUser{}}
-	var person sources.Joined
+	l, err := j.list(ctx, rep)
+	if err != nil {
+		return nil, err
+	}
+	person := x.person(l.people)
 	j.Scope.Only = func(e string) bool { return e == x.Key }
-	p, err := j.prepare(ctx, rep, func(people *sources.People) { person = x.person(people) })
+	p, err := j.decide(ctx, rep, l)
 	if err != nil {
 		return nil, err
 	}

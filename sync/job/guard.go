@@ -53,41 +53,34 @@ func (j *Job) readPast() (p past, err error) {
 
 // guard looks at the whole plan, before the first write. A plan that was approved
 // passes once: letting it pass moves the state on, and with it the ID of the next plan.
-// Applying a plan is its approval. shared counts the people who have a picture.
-func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) error {
+// Applying a plan is its approval. shared counts the people who have a picture. held is
+// why the run may write nothing.
+func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, err error) {
 	if j.How.Apply != nil {
-		p.held = j.keepApplied(p)
-		p.plan.Limit(j.Scope.Limit)
-		return nil
+		return j.keepApplied(p), nil
 	}
 	approved := j.How.Approve == p.plan.ID
 	if g := j.Policy.Guards; g != nil && !approved {
 		users, err := j.countUsers()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		rep.Guards = p.plan.Check(*g, users, p.past.listed, p.entries)
 		p.plan.HoldShared(shared, g.MaxShared)
 	}
 	switch {
 	case j.How.Approve != "" && !approved:
-		p.held = &HeldError{false, fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID),
+		held = &HeldError{false, fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID),
 			"look at this plan; if it is right, approve it with --approve " + p.plan.ID}
 	case len(rep.Guards) > 0 && j.How.Mode != Plan: // a plan shows what there would be to hold
 		var why []string
 		for _, b := range rep.Guards {
 			why = append(why, "guard."+b.Guard+": "+b.Message)
 		}
-		p.held = &HeldError{true, strings.Join(why, "; "),
+		held = &HeldError{true, strings.Join(why, "; "),
 			"look at the report; if all of it is right, let exactly this plan pass, once, with --approve " + p.plan.ID}
 	}
-	p.plan.Limit(j.Scope.Limit)
-	if p.held != nil || j.How.Mode == Plan {
-		p.file = p.plan.File()
-		p.file.Account, p.file.Rendering, p.file.Listed = p.account, j.Policy.Rendering, p.entries
-		p.file.Guards = append(p.file.Guards, rep.Guards...)
-	}
-	return nil
+	return held, nil
 }
 
 // countUsers counts the users with a picture of ours.
@@ -148,27 +141,32 @@ func (j *Job) findings(rep *report.Report, p *prepared) {
 	}
 	if j.Scope.Everybody() {
 		rep.Findings = append(rep.Findings, plan.Findings(*p.facts)...)
-		rep.Findings = append(rep.Findings, p.lostClaims(p.people)...)
+		rep.Findings = append(rep.Findings, lostClaims(p.people.Lost(), p.past.claims)...)
 	}
 }
 
+// claimIDs are digests of the claims that were lost, sorted.
+func claimIDs(lost []sources.LostClaim) (ids []string) {
+	for _, l := range lost {
+		ids = append(ids, plan.Sum([]byte(l.String()))[:16])
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
 // lostClaims is about addresses that two entries claim. Each is reported once.
-func (p *prepared) lostClaims(people *sources.People) []outcome.Finding {
+func lostClaims(lost []sources.LostClaim, reported []string) []outcome.Finding {
 	var fresh []string
-	for _, l := range people.Lost() {
-		id := plan.Sum([]byte(l.String()))[:16]
-		p.claims = append(p.claims, id)
-		if !slices.Contains(p.past.claims, id) {
+	for _, l := range lost {
+		if !slices.Contains(reported, claimIDs([]sources.LostClaim{l})[0]) {
 			fresh = append(fresh, l.String())
 		}
 	}
-	slices.Sort(p.claims)
-	p.claims = slices.Compact(p.claims)
 	if len(fresh) == 0 {
 		return nil
 	}
 	return []outcome.Finding{{
-		Code: outcome.ClaimsLost, Severity: outcome.Attention, Count: len(fresh), Of: len(people.Lost()), Examples: fresh,
+		Code: outcome.ClaimsLost, Severity: outcome.Attention, Count: len(fresh), Of: len(lost), Examples: fresh,
 		Message: fmt.Sprintf("%s addresses are claimed by more than one entry, such as: %s", outcome.Number(len(fresh)), fresh[0]),
 		Hint:    "look whether the address stands where it should; each of these is reported once",
 	}}

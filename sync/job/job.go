@@ -87,35 +87,9 @@ type Events struct {
 // ctx is done nothing new is begun; what is on the wire is finished and recorded.
 func Run(ctx context.Context, j Job) (*report.Report, error) {
 	rep := report.New(j.How.Mode, j.How.RunID, j.How.Version, time.Now().UTC())
-	p, err := j.prepare(ctx, rep, nil)
+	p, err := j.prepare(ctx, rep)
 	if err == nil {
-		p.users.Release() // each step has its user
-		p.rules.Seen = nil
-		var items []report.Item // of those for whom nothing is sent
-		for i := range p.plan.Steps {
-			if s := &p.plan.Steps[i]; s.Outcome != outcome.Planned {
-				items = append(items, upload.Item(p.rules, s))
-			}
-		}
-		j.showShared(ctx, p, items)
-		rep.Add(items...)
-		if j.Events.Made != nil {
-			j.Events.Made(p.plan.ID, len(p.plan.Uploads()), rep.Totals.Unchanged)
-		}
-		if j.How.Mode == Plan || p.held != nil {
-			items, err = j.preview(ctx, p)
-		} else {
-			items, err = j.execute(ctx, p)
-		}
-		p.show(items)
-		rep.Add(items...)
-		rep.Warnings = append(rep.Warnings, p.warnings...)
-		if err == nil {
-			err = p.held
-		}
-		if err == nil && j.How.Verify && j.How.Mode != Plan {
-			err = j.verify(ctx, rep, p)
-		}
+		err = j.carryOut(ctx, rep, p)
 	}
 	j.conclude(rep, err)
 	return rep, err
@@ -123,38 +97,38 @@ func Run(ctx context.Context, j Job) (*report.Report, error) {
 
 // prepared is all that a run knows before anything is written.
 type prepared struct {
+	listing
 	changes
-	account   state.Account
+	past  past
+	rules *plan.Rules
+	users *match.Users
+	plan  *plan.Plan
+	held  error // why nothing may be written; nil: nothing holds the run
+}
+
+// listing is what the sources list.
+type listing struct {
+	account   state.Account // of Smartsheet
 	people    *sources.People
 	proofs    []sources.Listing // by source
 	entries   map[string]int    // by the name of the source
-	past      past
-	rules     *plan.Rules
-	users     *match.Users
-	plan      *plan.Plan
-	claims    []string         // digests of the claims that were lost
-	file      *plan.File       // to be kept; nil: none
-	held      error            // why nothing may be written
-	shown     map[int64]string // small pictures that Smartsheet shows now, by user
-	warnings  []string
 	startedAt time.Time
 }
 
-// prepare is the way from the sources to the plan, at which the guards have looked. The
-// report tells how far it came. listed, if not nil, is called with everybody listed.
-func (j *Job) prepare(ctx context.Context, rep *report.Report, listed func(*sources.People)) (p *prepared, err error) {
+// prepare is the way from the sources to the plan, which the guards have checked. The
+// report says how far it came.
+func (j *Job) prepare(ctx context.Context, rep *report.Report) (*prepared, error) {
+	l, err := j.list(ctx, rep)
+	if err != nil {
+		return nil, err
+	}
+	return j.decide(ctx, rep, l)
+}
+
+// decide makes the plan about the people listed.
+func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *prepared, err error) {
 	j.Policy.Rendering = j.Photos.Fingerprint()
-	p = &prepared{startedAt: rep.StartedAt, rules: plan.NewRules(j.Sources, &j.Policy, &j.Scope)}
-	if p.account, err = j.bind(ctx); err != nil {
-		return nil, err
-	}
-	if err := j.list(ctx, rep, p); err != nil {
-		return nil, err
-	}
-	rep.Full = j.How.Mode == Sync && j.Scope.Everybody() && j.Scope.Limit == 0 && j.Scope.Shard.Count == 0
-	if listed != nil {
-		listed(p.people)
-	}
+	p = &prepared{listing: l, rules: plan.NewRules(j.Sources, &j.Policy, &j.Scope)}
 	if p.past, err = j.readPast(); err != nil {
 		return nil, err
 	}
@@ -181,7 +155,42 @@ func (j *Job) prepare(ctx context.Context, rep *report.Report, listed func(*sour
 		rep.Sources[i].WithPhoto = p.facts.Sources[i].Winners
 	}
 	j.findings(rep, p)
-	return p, j.guard(rep, p, shared)
+	if p.held, err = j.guard(rep, p, shared); err != nil {
+		return nil, err
+	}
+	p.plan.Limit(j.Scope.Limit)
+	return p, nil
+}
+
+// carryOut previews or executes the plan.
+func (j *Job) carryOut(ctx context.Context, rep *report.Report, p *prepared) error {
+	p.users.Release() // each step has its user
+	p.rules.Seen = nil
+	var items []report.Item // of those for whom nothing is sent
+	for i := range p.plan.Steps {
+		if s := &p.plan.Steps[i]; s.Outcome != outcome.Planned {
+			items = append(items, upload.Item(p.rules, s))
+		}
+	}
+	j.showShared(ctx, p, items)
+	rep.Add(items...)
+	if j.Events.Made != nil {
+		j.Events.Made(p.plan.ID, len(p.plan.Uploads()), rep.Totals.Unchanged)
+	}
+	var err error
+	if j.How.Mode == Plan || p.held != nil {
+		items, err = j.preview(ctx, rep, p)
+	} else {
+		items, err = j.execute(ctx, rep, p)
+	}
+	rep.Add(items...)
+	if err == nil {
+		err = p.held
+	}
+	if err == nil && j.How.Verify && j.How.Mode != Plan {
+		err = j.verify(ctx, rep, p)
+	}
+	return err
 }
 
 // bind binds the state to the token's account, before anything is read.
@@ -200,25 +209,29 @@ func (j *Job) bind(ctx context.Context) (state.Account, error) {
 	return a, j.State.BindShard(j.Scope.Shard.String())
 }
 
-// list lists every source and joins their people.
-func (j *Job) list(ctx context.Context, rep *report.Report, p *prepared) (err error) {
-	p.people, p.proofs, err = sources.Join(ctx, j.Sources)
-	p.entries = map[string]int{}
-	for i, l := range p.proofs {
+// list binds the state, lists every source and joins their people.
+func (j *Job) list(ctx context.Context, rep *report.Report) (l listing, err error) {
+	l.startedAt, l.entries = rep.StartedAt, map[string]int{}
+	if l.account, err = j.bind(ctx); err != nil {
+		return l, err
+	}
+	l.people, l.proofs, err = sources.Join(ctx, j.Sources)
+	for i, proof := range l.proofs {
 		src := report.Source{
-			Name: j.Sources[i].Name, Type: j.Sources[i].Type, Complete: l.Complete,
-			Listed: l.Entries, Pages: l.Pages, Warnings: append([]string{}, l.Warnings...),
+			Name: j.Sources[i].Name, Type: j.Sources[i].Type, Complete: proof.Complete,
+			Listed: proof.Entries, Pages: proof.Pages, Warnings: append([]string{}, proof.Warnings...),
 		}
-		p.entries[src.Name] = src.Listed
+		l.entries[src.Name] = src.Listed
 		rep.Sources = append(rep.Sources, src)
 		if j.Events.Listed != nil {
 			j.Events.Listed(src)
 		}
 	}
 	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
-	return err
+	rep.Full = err == nil && j.How.Mode == Sync && j.Scope.Everybody() && j.Scope.Limit == 0 && j.Scope.Shard.Count == 0
+	return l, err
 }
 
 // conclude fills in what is known only at the end.

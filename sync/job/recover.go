@@ -133,7 +133,7 @@ type Adoption struct {
 func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	j.How.Mode, j.How.Apply, j.How.Approve, j.Policy.Guards = Plan, nil, "", nil
 	j.Policy.Existing, j.Scope.Force, j.Scope.RetryFailed = plan.OnSourceChange, false, false
-	p, err := j.prepare(ctx, report.New(Plan, j.How.RunID, j.How.Version, time.Now().UTC()), nil)
+	p, err := j.prepare(ctx, report.New(Plan, j.How.RunID, j.How.Version, time.Now().UTC()))
 	if err != nil {
 		return nil, err
 	}
