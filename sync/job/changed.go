@@ -23,7 +23,7 @@ type changes struct {
 	facts     *plan.Facts
 	forget    []string // rows that are not needed any more
 	elsewhere int      // people of other shards
-	whole     bool     // everybody's user was settled anew
+	whole     bool     // everybody's user was looked up anew
 }
 
 // match compares the listing with the state, and looks up the users of the work. If all
@@ -159,9 +159,9 @@ func readSent(v *state.Snapshot, w *plan.Work) (err error) {
 	u, one := w.User()
 	switch {
 	case one && u.ID == w.LastUser():
-		w.Sent = w.Former
+		w.Current = w.Former
 	case one:
-		w.Sent, err = sentTo(v, u.ID)
+		w.Current, err = sentTo(v, u.ID)
 	}
 	return err
 }

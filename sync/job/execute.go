@@ -183,7 +183,7 @@ func show(items []report.Item, shown map[int64]string) {
 func (j *Job) showShared(ctx context.Context, p *prepared, items []report.Item) {
 	steps := map[string]*plan.Step{} // by hash
 	for i := range p.plan.Steps {
-		if s := &p.plan.Steps[i]; j.How.Thumbnails && s.Reason == outcome.SharedImage && !s.Reported && steps[s.SHA256()] == nil {
+		if s := &p.plan.Steps[i]; j.How.Thumbnails && s.Reason == outcome.SharedImage && !s.Reported() && steps[s.SHA256()] == nil {
 			steps[s.SHA256()] = s
 		}
 	}

@@ -140,8 +140,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	var steps []*plan.Step
 	byEmail := map[string]*plan.Step{}
 	for _, s := range p.plan.Uploads() {
-		if s.Reason == outcome.New && s.To.ImageID != "" && s.SHA256() != "" && (s.Sent == nil || s.Sent.Intent == nil) {
-			s.Exact = true // the bytes that were hashed, or none
+		if s.Reason == outcome.New && s.To.ImageID != "" && s.SHA256() != "" && (s.Record == nil || s.Record.Intent == nil) {
 			steps, byEmail[s.Key()] = append(steps, s), s
 		}
 	}
@@ -151,10 +150,10 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	}
 	a := &Adoption{account: p.account}
 	for _, it := range items {
-		if it.Outcome != string(outcome.Planned) || it.Image == nil {
-			continue
-		}
 		s := byEmail[it.Email]
+		if it.Outcome != string(outcome.Planned) || it.Image == nil || it.Image.SourceSHA256 != s.SHA256() {
+			continue // it is refused, or was replaced after it was hashed
+		}
 		o, _ := p.rules.Origin(s)
 		a.Users = append(a.Users, state.User{ID: s.To.ID, Email: s.To.Email, Sent: &state.Sent{
 			Origin: o, SourceSHA256: s.SHA256(), UploadSHA256: it.Image.UploadSHA256, Rendering: j.Policy.Rendering,

@@ -164,12 +164,12 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 				found(u)
 				for _, other := range a.Users[id].Alternates {
 					if a.listed(other) && !slices.Contains(w.Own, other) && !slices.Contains(w.Aliases, other) {
-						w.Claims = append(w.Claims, other)
+						w.Overlap = append(w.Overlap, other)
 					}
 				}
 			}
 		})
-		w.Tied = w.Tied || len(w.Claims) > 0
+		w.Tied = w.Tied || len(w.Overlap) > 0
 		if len(w.Users) == 0 {
 			left = append(left, w)
 		}

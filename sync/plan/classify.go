@@ -108,7 +108,7 @@ func (r *Rules) Nothing(w *Work) (outcome.Reason, bool) {
 		return outcome.NoPhoto, reported
 	}
 	s := r.decide(w)
-	nothing := s.Outcome == outcome.Skipped && s.Settle && s.Reason != outcome.KnownBad && !r.enforced(&s) && !r.changesRow(&s)
+	nothing := s.Outcome == outcome.Skipped && s.WriteRow && s.Reason != outcome.KnownBad && !r.enforced(&s) && !r.changesRow(&s)
 	return s.Reason, nothing
 }
 
@@ -116,18 +116,16 @@ func (r *Rules) Nothing(w *Work) (outcome.Reason, bool) {
 // for a person who is one active user, and whom no rule leaves out.
 func (r *Rules) NeedsRead(w *Work) bool {
 	u, one := w.User()
-	if !one || !u.Active || w.Gone() || w.Ambiguous || w.HasNone() || w.allHidden() || r.Policy.leavesOut(w, u) {
-		return false
-	}
-	return r.Scope.Checksum || w.Moved()
+	return one && u.Active && (r.Scope.Checksum || w.Moved()) && !w.Gone() && !w.HasNone() && !w.allHidden() &&
+		!w.Ambiguous && !w.Reserved && !r.Policy.LeavesOut(&w.Joined) && !r.Policy.leavesOutUser(u.Email)
 }
 
-// changesRow reports whether what s settles is not yet in the row of people.
+// changesRow reports whether s has something to write that is not in the state yet.
 func (r *Rules) changesRow(s *Step) bool {
-	return s.Settle && (s.Row == nil || r.row(s) != *s.Row) || s.Sent != nil && s.Sent.Missing > 0
+	return s.WriteRow && (s.Row == nil || r.row(s) != *s.Row) || s.Record != nil && s.Record.Missing > 0
 }
 
-// row is the row of people by what s settles. As long as it stays there is nothing to do.
+// row is the row of people by s. As long as it stays there is nothing to do.
 func (r *Rules) row(s *Step) state.Person {
 	c, _ := s.Candidate()
 	row := state.Person{
@@ -135,7 +133,7 @@ func (r *Rules) row(s *Step) state.Person {
 		SourceSHA256: s.SHA256(), UserID: s.UserID(), Winner: uint8(s.winner()), Reported: s.reportDigest(),
 	}
 	at := s.winner()
-	kept := s.Settle && (s.Reason == outcome.Hidden || s.Reason == outcome.UserChanged)
+	kept := s.WriteRow && (s.Reason == outcome.Hidden || s.Reason == outcome.UserChanged)
 	if row.SourceSHA256 == "" && !kept {
 		row.Winner, at = state.NoPhoto, len(s.Candidates)-1
 	}
@@ -144,7 +142,7 @@ func (r *Rules) row(s *Step) state.Person {
 		m = mark{}
 	}
 	row.Stamp = m.stamp
-	if s.Settle && s.Outcome == outcome.Skipped {
+	if s.WriteRow && s.Outcome == outcome.Skipped {
 		row.Fingerprint, row.Note = m.fingerprint, uint8(max(0, slices.Index(notes, s.Reason)))
 	}
 	return row

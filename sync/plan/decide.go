@@ -27,7 +27,7 @@ func (r *Rules) decide(w *Work) Step {
 	case !w.HasPhoto():
 		return r.removed(s)
 	case w.allHidden():
-		return s.settle(outcome.Hidden)
+		return s.skipFromNow(outcome.Hidden)
 	case w.Tied:
 		return s.ambiguous(userNames(w))
 	case len(w.Users) > 0:
@@ -46,12 +46,12 @@ func (r *Rules) decide(w *Work) Step {
 func (r *Rules) matched(s Step) Step {
 	w := s.Work
 	switch {
-	case r.Policy.leavesOut(w, *s.To):
-		return s.settle(outcome.Excluded)
+	case r.Policy.leavesOutUser(s.To.Email):
+		return s.skipFromNow(outcome.Excluded)
 	case !s.To.Active:
 		return s.skip(outcome.InactiveUser)
 	}
-	s.Sent = w.Sent
+	s.Record = w.Current
 	if p := w.Photo; p != nil {
 		switch {
 		case p.Elsewhere:
@@ -63,7 +63,7 @@ func (r *Rules) matched(s Step) Step {
 			s.Why = p.Err.Error()
 			return s.skip(outcome.Hidden)
 		case p.Err != nil && p.SHA256 == "":
-			return s.upload(newOrChanged(s.Sent)) // it is read once more; then it fails
+			return s.upload(newOrChanged(s.Record)) // it is read once more; then it fails
 		}
 	}
 	if c, _ := w.Candidate(); r.Scope.Source != "" && r.Sources[c.Source].Name != r.Scope.Source {
@@ -78,22 +78,22 @@ func (r *Rules) matched(s Step) Step {
 // compare compares the photo with what we put on the user: whether there is anything
 // to send is always a question about the user.
 func (r *Rules) compare(s Step) Step {
-	hash, sent := s.Work.SHA256(), sentOf(s.Sent)
-	s.Settle = true
+	hash, sent := s.Work.SHA256(), sentOf(s.Record)
+	s.WriteRow = true
 	switch {
 	case r.Scope.Force:
 		return s.upload(outcome.Forced)
-	case r.refused(s.Sent, hash) && !r.Scope.RetryFailed:
+	case r.refused(s.Record, hash) && !r.Scope.RetryFailed:
 		return s.skip(outcome.KnownBad)
-	case r.unsettled(s.Sent, hash):
-		return s.upload(newOrChanged(s.Sent))
+	case r.unconfirmed(s.Record, hash):
+		return s.upload(newOrChanged(s.Record))
 	case sent.SourceSHA256 != hash, sent.Placeholder:
 		return s.upload(outcome.Changed)
 	case sent.Rendering != r.Policy.Rendering:
 		return s.upload(outcome.RenderingChanged)
 	case r.Policy.Existing == Enforce && sent.ImageID != "" && s.To.ImageID != sent.ImageID:
-		if s.Sent.Drifts >= maxDrifts {
-			s.Why = fmt.Sprintf("after %d uploads of the same picture Smartsheet shows yet another image id; we stop enforcing for this user", s.Sent.Drifts)
+		if s.Record.Drifts >= maxDrifts {
+			s.Why = fmt.Sprintf("after %d uploads of the same picture Smartsheet shows yet another image id; we stop enforcing for this user", s.Record.Drifts)
 			return s.skip(outcome.UserChanged)
 		}
 		return s.upload(outcome.Drifted)
@@ -109,13 +109,13 @@ const maxDrifts = 2
 
 // enforced reports whether the picture of s drifted so often that enforcing stops.
 func (r *Rules) enforced(s *Step) bool {
-	return r.Policy.Existing == Enforce && s.Reason == outcome.UserChanged && s.Sent != nil && s.Sent.Drifts >= maxDrifts
+	return r.Policy.Existing == Enforce && s.Reason == outcome.UserChanged && s.Record != nil && s.Record.Drifts >= maxDrifts
 }
 
-// unsettled reports whether what the user shows of us is not known, or was not taken
+// unconfirmed reports whether what the user shows of us is not known, or was not taken
 // well: nothing of ours was ever confirmed, an upload was announced and not answered,
 // or the last one of these bytes failed and may be sent again.
-func (r *Rules) unsettled(sent *state.User, hash string) bool {
+func (r *Rules) unconfirmed(sent *state.User, hash string) bool {
 	if sent == nil || sent.Sent == nil || sent.Intent != nil {
 		return true
 	}
@@ -138,19 +138,19 @@ func (r *Rules) existing(s Step) Step {
 	if s.Outcome != outcome.Planned {
 		return s
 	}
-	ours := Ours(s.Sent, *s.To)
+	ours := Ours(s.Record, *s.To)
 	theirs := s.To.ImageID != "" && !ours
-	open := s.Sent != nil && s.Sent.Intent != nil
-	removed := s.To.ImageID == "" && sentOf(s.Sent).ImageID != "" && !open
-	replaceable := ours && (open || sentOf(s.Sent).Placeholder)
+	open := s.Record != nil && s.Record.Intent != nil
+	removed := s.To.ImageID == "" && sentOf(s.Record).ImageID != "" && !open
+	replaceable := ours && (open || sentOf(s.Record).Placeholder)
 	switch r.Policy.Existing {
 	case RespectUser:
 		if theirs || removed {
-			return s.settle(outcome.UserChanged)
+			return s.skipFromNow(outcome.UserChanged)
 		}
 	case FillEmpty:
 		if s.To.ImageID != "" && !replaceable {
-			return s.settle(outcome.UserChanged)
+			return s.skipFromNow(outcome.UserChanged)
 		}
 	}
 	return s
@@ -214,8 +214,8 @@ func (r *Rules) entries(w *Work) (names []string) {
 func userNames(w *Work) (names []string) {
 	for _, u := range w.Users {
 		name := fmt.Sprintf("smartsheet: user %d %s", u.ID, u.Email)
-		if len(w.Claims) > 0 {
-			name += ", who is also " + strings.Join(w.Claims, ", ") + ", somebody else in the sources"
+		if len(w.Overlap) > 0 {
+			name += ", who is also " + strings.Join(w.Overlap, ", ") + ", somebody else in the sources"
 		}
 		names = append(names, name)
 	}

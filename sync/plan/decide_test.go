@@ -26,8 +26,8 @@ func ann(change func(*Work)) *Work {
 		Users: []User{{ID: 101, Email: "ann@x", Via: "ann@x", Active: true, ImageID: "i1", Seen: time.Unix(1, 0)}},
 		Photo: &Photo{SHA256: "h1"}, LookUp: true,
 	}
-	w.Sent = sent(func(*state.User) {})
-	w.Former = w.Sent
+	w.Current = sent(func(*state.User) {})
+	w.Former = w.Current
 	if change != nil {
 		change(w)
 	}
@@ -64,7 +64,7 @@ func step(t *testing.T, p *Plan) (string, *Step) {
 }
 
 func setSent(change func(*state.User)) func(*Work) {
-	return func(w *Work) { w.Sent = sent(change); w.Former = w.Sent }
+	return func(w *Work) { w.Current = sent(change); w.Former = w.Current }
 }
 
 // What is done about one person, by what the user shows and what we know of it. The
@@ -80,7 +80,7 @@ func TestDecide(t *testing.T) {
 			}
 		}
 	}
-	never := func(w *Work) { w.Sent, w.Former, w.Row = nil, nil, nil }
+	never := func(w *Work) { w.Current, w.Former, w.Row = nil, nil, nil }
 	open := func(u *state.User) {
 		u.Intent = &state.Intent{SourceSHA256: "h1", Foreign: "theirs"}
 	}
@@ -151,7 +151,7 @@ func TestDecideInScope(t *testing.T) {
 		"another source":            {Scope{Source: "ad"}, nil, "excluded skipped"},
 		"this source":               {Scope{Source: "hr"}, nil, "unchanged"},
 		"removed, and one source":   {Scope{Source: "hr"}, func(w *Work) { w.Candidates[0].HasPhoto, w.Photo = sources.Absent, nil }, "no_photo skipped"},
-		"a photo that is too large": {Scope{}, func(w *Work) { w.Photo.Err, w.Sent = sources.ErrTooLarge, nil }, "new planned"},
+		"a photo that is too large": {Scope{}, func(w *Work) { w.Photo.Err, w.Current = sources.ErrTooLarge, nil }, "new planned"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got, _ := step(t, build(&Policy{}, &c.scope, ann(c.change))); got != c.want {
@@ -257,9 +257,17 @@ func TestOneUserForTwo(t *testing.T) {
 			t.Errorf("%s: %s %q", s.Key(), s.Reason, s.Conflict)
 		}
 	}
+	again := []*Work{ann(func(w *Work) { w.Photo.SHA256 = "h3" }), bob()} // the next night
+	rows := p.Rows().People
+	again[0].Row, again[1].Row = &rows[0], &rows[1]
+	for _, s := range build(&Policy{}, &Scope{}, again...).Steps {
+		if s.Reason != outcome.Ambiguous || !s.Reported() {
+			t.Errorf("%s: %s raises the exit code again", s.Key(), s.Reason)
+		}
+	}
 	p = build(&Policy{RemovedAfter: 1}, &Scope{}, ann(func(w *Work) { w.Candidates, w.Photo, w.Removal = nil, nil, &Removal{} }), bob())
-	if a, b := p.Steps[0], p.Steps[1]; a.Reason != outcome.UserChanged || !a.Lost || b.Reason != outcome.Changed {
-		t.Errorf("%s %v and %s", a.Reason, a.Lost, b.Reason)
+	if a, b := p.Steps[0], p.Steps[1]; a.Reason != outcome.UserChanged || !a.Released || b.Reason != outcome.Changed {
+		t.Errorf("%s %v and %s", a.Reason, a.Released, b.Reason)
 	}
 }
 
@@ -310,7 +318,7 @@ func TestRowsAtOnce(t *testing.T) {
 	var ws []*Work
 	for i := range 200 {
 		ws = append(ws, ann(func(w *Work) {
-			w.Own, w.Row, w.Sent, w.Former = []string{fmt.Sprintf("p%03d@x", i)}, nil, nil, nil
+			w.Own, w.Row, w.Current, w.Former = []string{fmt.Sprintf("p%03d@x", i)}, nil, nil, nil
 			w.Users[0].ID = int64(i + 1)
 		}))
 	}

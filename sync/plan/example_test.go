@@ -25,7 +25,7 @@ func ExampleBuild() {
 	}
 	ann := person("ann@x", "h1", plan.User{ID: 101, Email: "ann@x", Active: true})
 	bob := person("bob@x", "h3", plan.User{ID: 102, Email: "bob@x", Active: true, ImageID: "i2"})
-	bob.Sent = &state.User{ID: 102, Sent: &state.Sent{SourceSHA256: "h2", ImageID: "i2"}}
+	bob.Current = &state.User{ID: 102, Sent: &state.Sent{SourceSHA256: "h2", ImageID: "i2"}}
 	cyd := person("cyd@x", "h4")
 
 	p := plan.Build(rules, []*plan.Work{ann, bob, cyd}, facts, 1)

@@ -84,20 +84,15 @@ func (p *Plan) fileStep(s *Step) FileStep {
 	o, ref := p.rules.Origin(s)
 	f := FileStep{
 		Email: s.Key(), UserID: s.UserID(), Reason: s.Reason, Source: o.Source, Ref: ref,
-		SourceSHA256: s.SHA256(), Record: record(s), Shared: s.Shared,
+		SourceSHA256: s.SHA256(), Shared: s.Shared,
+	}
+	if s.Record != nil {
+		f.Record = digest(s.Record)[:12]
 	}
 	if s.To != nil {
 		f.UserEmail, f.ImageID = s.To.Email, s.To.ImageID
 	}
 	return f
-}
-
-// record is short for everything that we put on the user of s.
-func record(s *Step) string {
-	if s.Sent == nil {
-		return ""
-	}
-	return digest(s.Sent)[:12]
 }
 
 // digest is the SHA-256 of v's JSON, hex.
@@ -178,7 +173,7 @@ func Decode(data []byte) (*File, error) {
 func (p *Plan) Keep(f *File, runs []string) (moved int) {
 	seen := map[string]bool{}
 	leave := func(s *Step, o outcome.Outcome, why string) {
-		s.Reason, s.Outcome, s.Why, s.Settle, s.Lost, s.Forget = outcome.HeldBack, o, why, false, false, false
+		s.Reason, s.Outcome, s.Why, s.WriteRow, s.Released, s.Forget = outcome.HeldBack, o, why, false, false, false
 	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
@@ -188,12 +183,12 @@ func (p *Plan) Keep(f *File, runs []string) (moved int) {
 				moved++
 				leave(s, outcome.Held, why)
 			}
-			s.Exact, s.Promised = true, then.UploadSHA256
+			s.Applied = then
 		} else if s.Outcome == outcome.Planned {
 			leave(s, outcome.Skipped, "not in the plan; the next sync looks at it")
 		} else if s.Missing > 0 {
 			counted := place(f.Missing, s.Key())
-			if counted == nil || counted.Record != record(s) { // nothing is counted that the plan does not say
+			if counted == nil || counted.Record != p.fileStep(s).Record { // nothing is counted that the plan does not say
 				s.Missing, s.NewlyMissing, s.Forget = 0, false, false
 			}
 		}
@@ -217,7 +212,7 @@ func (p *Plan) Keep(f *File, runs []string) (moved int) {
 // moved says what of s is not as it was then; empty: nothing. A change mark that moved
 // had the photo read again: then its bytes tell.
 func (p *Plan) moved(then *FileStep, s *Step, runs []string) string {
-	own := s.Sent != nil && s.Sent.Intent != nil && slices.Contains(runs, s.Sent.Intent.RunID)
+	own := s.Record != nil && s.Record.Intent != nil && slices.Contains(runs, s.Record.Intent.RunID)
 	switch now := p.fileStep(s); {
 	case s.Outcome != outcome.Planned || now.Reason != then.Reason && !own:
 		return fmt.Sprintf("it was %s when the plan was made, and is %s now", then.Reason, now.Reason)

@@ -36,7 +36,7 @@ type Plan struct {
 
 	rules      *Rules
 	generation uint64
-	settled    state.Change // of the unchanged people
+	rows       state.Change // of the unchanged people
 	forget     []string     // rows of people that are not needed any more
 }
 
@@ -47,7 +47,6 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 	for _, w := range ws {
 		s := r.decide(w)
 		f.work(r, &s)
-		s.Reported = s.reported()
 		switch {
 		case s.Reason != outcome.Unchanged:
 			p.Steps = append(p.Steps, s)
@@ -56,7 +55,7 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 		default:
 			f.Nothing[outcome.Unchanged]++
 			if r.changesRow(&s) {
-				p.addRow(&p.settled, &s)
+				p.addRow(&p.rows, &s)
 			}
 		}
 	}
@@ -120,8 +119,8 @@ func (p *Plan) Renew(s *Step, u User) {
 		*s = s.postpone("the address passed to another user while this run was under way")
 	case !u.Active:
 		*s = s.skip(outcome.InactiveUser)
-	case s.Reason == outcome.Placeholder && !Ours(s.Sent, u):
-		*s = s.lose(outcome.UserChanged)
+	case s.Reason == outcome.Placeholder && !Ours(s.Record, u):
+		*s = s.release(outcome.UserChanged)
 	case s.Reason == outcome.Placeholder:
 		s.To = &u
 	case p.rules.Policy.leavesOutUser(u.Email):
@@ -147,7 +146,7 @@ func (p *Plan) resolveConflicts() {
 		}
 		same = slices.DeleteFunc(same, func(s *Step) bool {
 			if s.Reason == outcome.Placeholder {
-				*s = s.lose(outcome.UserChanged)
+				*s = s.release(outcome.UserChanged)
 			}
 			return s.Reason == outcome.UserChanged
 		})
@@ -167,7 +166,7 @@ func (p *Plan) resolveConflicts() {
 // Rows is what the state learns from the steps of which nothing is uploaded: the looks
 // that came to their end. Nothing of it depends on how the rest of the run ends.
 func (p *Plan) Rows() state.Change {
-	c := p.settled
+	c := p.rows
 	for i := range p.Steps {
 		p.addRow(&c, &p.Steps[i])
 	}
@@ -176,12 +175,12 @@ func (p *Plan) Rows() state.Change {
 
 func (p *Plan) addRow(c *state.Change, s *Step) {
 	switch {
-	case s.Outcome != outcome.Skipped && s.Outcome != outcome.Held, s.Gone(), s.Missing > 0, s.Lost:
+	case s.Outcome != outcome.Skipped && s.Outcome != outcome.Held, s.Gone(), s.Missing > 0, s.Released:
 		return // see Ended
-	case s.Settle:
+	case s.WriteRow:
 		c.People = append(c.People, p.rules.row(s))
-		if s.Sent != nil && s.Sent.Missing > 0 {
-			u := *s.Sent
+		if s.Record != nil && s.Record.Missing > 0 {
+			u := *s.Record
 			u.Missing = 0
 			c.Users = append(c.Users, u)
 		}
@@ -211,7 +210,7 @@ func (p *Plan) Ended() (c state.Change) {
 		if s.Forget && s.Row != nil {
 			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
 		}
-		if s.Forget || s.Outcome != outcome.Skipped || s.Missing == 0 && !s.Lost {
+		if s.Forget || s.Outcome != outcome.Skipped || s.Missing == 0 && !s.Released {
 			continue
 		}
 		r := *s.Row
@@ -221,7 +220,7 @@ func (p *Plan) Ended() (c state.Change) {
 			r = p.rules.row(s)
 			r.UserID = s.Row.UserID
 		}
-		if s.Lost {
+		if s.Released {
 			r.UserID = 0
 		}
 		c.People = append(c.People, r)
@@ -252,10 +251,10 @@ func (p *Plan) Tried(c *state.Change, s *Step, sha256 string, nothing outcome.Re
 		w := *s.Work
 		w.Photo, t.Work = &ph, &w
 	}
-	t = t.settle(nothing)
+	t = t.skipFromNow(nothing)
 	switch {
 	case nothing == "":
-		t.Settle = false
+		t.WriteRow = false
 	case nothing == outcome.Unchanged && sha256 == "":
 		t.Reason = outcome.NoPhoto
 	}

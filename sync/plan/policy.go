@@ -88,11 +88,6 @@ func (p *Policy) Excludes(j *sources.Joined) bool {
 // leavesOutUser reports whether no picture goes to the user with this address.
 func (p *Policy) leavesOutUser(email string) bool { return p.excluded(email) || !p.included(email) }
 
-// leavesOut reports whether the person, who is the user u, is left out.
-func (p *Policy) leavesOut(w *Work, u User) bool {
-	return w.Reserved || p.LeavesOut(&w.Joined) || p.leavesOutUser(u.Email)
-}
-
 // digest is short for everything in p that a decision about one person rests on.
 func (p *Policy) digest() [sha256.Size]byte {
 	data, err := json.Marshal([]any{cmp.Or(p.Existing, OnSourceChange), p.RemovedAfter, p.Rendering, p.Ignored, p.AlternateEmails, p.Patterns})
@@ -210,7 +205,6 @@ func (p *Plan) HoldShared(listed Listed, most int) {
 		s := &p.Steps[i]
 		if n := listed[s.SHA256()]; most > 0 && n > most && s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder {
 			s.Reason, s.Outcome, s.Shared = outcome.SharedImage, outcome.Held, n
-			s.Reported = s.reported()
 		}
 	}
 }

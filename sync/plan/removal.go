@@ -43,7 +43,7 @@ func (r *Rules) removed(s Step) Step {
 	w, after := s.Work, r.Policy.RemovedAfter
 	switch {
 	case !w.MayBeRemoved():
-		s.Forget, s.Settle = w.Gone(), !w.Gone()
+		s.Forget, s.WriteRow = w.Gone(), !w.Gone()
 		return s.skip(outcome.NoPhoto)
 	case r.Scope.Source != "" || w.Removal == nil: // it says nothing about who is missing
 		return s.skip(outcome.NoPhoto)
@@ -55,9 +55,9 @@ func (r *Rules) removed(s Step) Step {
 		return s.skip(outcome.Unchanged) // there is nothing to say of this address
 	case w.Removal.Kept != "":
 		s.Why = w.Removal.Kept
-		return s.settle(outcome.NoPhoto) // the picture is somebody else's concern now
+		return s.skipFromNow(outcome.NoPhoto) // the picture is somebody else's concern now
 	}
-	s.Sent = w.Former
+	s.Record = w.Former
 	if w.Removal.Shown && after > 0 {
 		s.Why = "the same picture is listed for somebody else; it stays in Smartsheet"
 		return s.skip(outcome.NoPhoto)
@@ -71,7 +71,7 @@ func (r *Rules) removed(s Step) Step {
 	switch {
 	case after == 0:
 		s.Why = why + "; the picture in Smartsheet stays"
-		return s.settle(outcome.NoPhoto)
+		return s.skipFromNow(outcome.NoPhoto)
 	case s.Missing < after: // it is looked at in every run
 		s.Why = fmt.Sprintf("%s, for %d of %d complete runs; then a placeholder replaces the picture in Smartsheet", why, s.Missing, after)
 		return s.skip(outcome.NoPhoto)
@@ -87,16 +87,16 @@ func (r *Rules) replace(s Step) Step {
 	at := slices.IndexFunc(s.Work.Users, func(u User) bool { return u.ID == s.Work.LastUser() })
 	if at < 0 {
 		s.Why = r.whereabouts(s.Work)
-		return s.lose(outcome.NotInSmartsheet)
+		return s.release(outcome.NotInSmartsheet)
 	}
 	found := &s.Work.Users[at]
 	switch {
-	case s.Sent.Intent != nil && found.ImageID != sentOf(s.Sent).ImageID:
+	case s.Record.Intent != nil && found.ImageID != sentOf(s.Record).ImageID:
 		s.Why = "the photo was removed at its source; nobody confirmed that the picture in Smartsheet is ours, and it stays"
-		return s.lose(outcome.UserChanged)
-	case !Ours(s.Sent, *found):
+		return s.release(outcome.UserChanged)
+	case !Ours(s.Record, *found):
 		s.Why = "the photo was removed at its source; the picture in Smartsheet is not the one that we uploaded, and stays"
-		return s.lose(outcome.UserChanged)
+		return s.release(outcome.UserChanged)
 	}
 	s.To = found
 	switch {

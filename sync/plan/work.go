@@ -46,17 +46,17 @@ func Sum(data []byte) string {
 // far. Each stage of a run fills in its part.
 type Work struct {
 	sources.Joined               // the listing; no Candidates: the person is not listed any more
-	Row            *state.Person // what the last look settled; nil: nothing is remembered
+	Row            *state.Person // what is remembered of the person; nil: nothing
 
 	LookUp   bool        // the user has to be looked up before anything is decided
 	Users    []User      // that have one of the addresses, the best first
 	Tied     bool        // several of Users are equally good: a conflict
-	Claims   []string    // of a conflict: further addresses of the user that other people have
+	Overlap  []string    // of a conflict: further addresses of the user that other people have
 	Unusable string      // why Smartsheet's entry for one of the addresses cannot be used
-	Sent     *state.User // what we put on the user; nil: nothing
+	Current  *state.User // what we put on the user; nil: nothing
+	Former   *state.User // what we put on the user of Row; nil: nothing
 	Photo    *Photo      // what reading showed; nil: not read
 	Removal  *Removal    // of a person without a photo, of whom we uploaded one
-	Former   *state.User // what we put on the user of Row; nil: nothing
 	mark     mark        // of the candidates up to the one that counted last time
 }
 
@@ -154,23 +154,21 @@ type Step struct {
 	Outcome outcome.Outcome // Planned: to be uploaded; otherwise final
 	Why     string          // in words, where the reason alone does not say it; may be empty
 
-	To   *User       // whose picture it is about; nil: nobody's
-	Sent *state.User // what we put there before; nil: nothing
+	To     *User       // whose picture it is about; nil: nobody's
+	Record *state.User // what we put there before; nil: nothing
 
-	// Settle: the look at the sources came to its end, and its row is to be written. Of
-	// a step that is skipped, the row says that there is nothing to do, and why.
-	Settle bool
+	// WriteRow: everything is known, so that the row of people is to be written. Of a
+	// step that is skipped, the row says that there is nothing to do, and why.
+	WriteRow bool
 
 	Missing      int  // complete runs in a row without the photo, this one included
 	NewlyMissing bool // the last run still saw the photo
-	Lost         bool // the picture on the last user is not our concern any more
+	Released     bool // the picture on the last user is not our concern any more
 	Forget       bool // the row of people is not needed any more
 
-	Conflict []string // the candidates of an ambiguous person
-	Shared   int      // people with this picture, of one that is held for it
-	Reported bool     // an earlier report said the same of this person
-	Exact    bool     // of a plan that is applied: the photo must be the one that was planned
-	Promised string   // of a plan that is applied: SHA-256 of the picture; empty: not prepared
+	Conflict []string  // the candidates of an ambiguous person
+	Shared   int       // people with this picture, of one that is held for it
+	Applied  *FileStep // of a plan that is applied: the picture must be this one; nil: any
 }
 
 // UserID is whose picture the step is about; 0: nobody's.
@@ -186,9 +184,9 @@ func (s Step) skip(r outcome.Reason) Step {
 	return s
 }
 
-// settle skips s, and lets the next runs skip it too, until something moves.
-func (s Step) settle(r outcome.Reason) Step {
-	s.Settle = true
+// skipFromNow skips s, and lets the next runs skip it too, until something moves.
+func (s Step) skipFromNow(r outcome.Reason) Step {
+	s.WriteRow = true
 	return s.skip(r)
 }
 
@@ -199,18 +197,18 @@ func (s Step) upload(r outcome.Reason) Step {
 
 // postpone leaves an upload to the next run.
 func (s Step) postpone(why string) Step {
-	s.Reason, s.Outcome, s.Why, s.Settle = newOrChanged(s.Sent), outcome.Unfinished, why, false
+	s.Reason, s.Outcome, s.Why, s.WriteRow = newOrChanged(s.Record), outcome.Unfinished, why, false
 	return s
 }
 
 func (s Step) ambiguous(candidates []string) Step {
-	s.Conflict, s.Settle = candidates, false
+	s.Conflict, s.WriteRow = candidates, false
 	return s.skip(outcome.Ambiguous)
 }
 
-// lose ends the care for a picture that is not ours any more.
-func (s Step) lose(r outcome.Reason) Step {
-	s.Lost, s.Missing, s.Forget = true, 0, s.Gone()
+// release ends the care for a picture that is not ours any more.
+func (s Step) release(r outcome.Reason) Step {
+	s.Released, s.Missing, s.Forget = true, 0, s.Gone()
 	return s.skip(r)
 }
 
@@ -220,27 +218,27 @@ func (s *Step) Anew() bool {
 	case outcome.Forced, outcome.Placeholder, outcome.Drifted:
 		return true
 	}
-	u := s.Sent
+	u := s.Record
 	return u == nil || u.Sent == nil || u.Intent != nil || u.Failure != nil && !u.Failure.Final
 }
 
 // replaces reports whether the upload takes the place of a picture of ours. An upload
 // that was announced before and is sent again takes the place of nothing.
 func (s *Step) replaces() bool {
-	return s.Reason != outcome.Placeholder && s.Sent != nil && s.Sent.Sent != nil && s.Sent.Intent == nil
+	return s.Reason != outcome.Placeholder && s.Record != nil && s.Record.Sent != nil && s.Record.Intent == nil
 }
 
 // urgency sorts uploads: users without a picture of ours, then new photos, then
 // placeholders; among equals those for whom something was last sent long ago, or never.
 func (s *Step) urgency() (class int, tried time.Time) {
-	tried = sentOf(s.Sent).At
-	if s.Sent != nil && s.Sent.Failure != nil && s.Sent.Failure.At.After(tried) {
-		tried = s.Sent.Failure.At
+	tried = sentOf(s.Record).At
+	if s.Record != nil && s.Record.Failure != nil && s.Record.Failure.At.After(tried) {
+		tried = s.Record.Failure.At
 	}
 	switch {
 	case s.Reason == outcome.Placeholder:
 		return 2, tried
-	case s.Sent != nil && s.Sent.Sent != nil:
+	case s.Record != nil && s.Record.Sent != nil:
 		return 1, tried
 	}
 	return 0, tried
@@ -262,8 +260,8 @@ func (s *Step) reportDigest() string {
 	return Sum([]byte(about))[:16]
 }
 
-// reported reports whether an earlier report said the same of the person.
-func (s *Step) reported() bool {
+// Reported reports whether an earlier report said the same of the person.
+func (s *Step) Reported() bool {
 	return s.Row != nil && s.Row.Reported != "" && s.Row.Reported == s.reportDigest()
 }
 

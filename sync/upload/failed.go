@@ -135,7 +135,7 @@ func (a *attempt) refuse(u state.User, partial bool) {
 // failure completes f with what all failures have.
 func (a *attempt) failure(f state.Failure) *state.Failure {
 	f.Hash, f.Rendering, f.At, f.RunID, f.Count = a.source, a.Photos.Fingerprint(), time.Now().UTC(), a.RunID, 1
-	if sent := a.step.Sent; sent != nil && sent.Failure != nil && sent.Failure.Hash == a.source {
+	if sent := a.step.Record; sent != nil && sent.Failure != nil && sent.Failure.Hash == a.source {
 		f.Count = sent.Failure.Count + 1
 	}
 	return &f

@@ -25,7 +25,7 @@ var errElsewhere = errors.New("the entry's address changed while this run was un
 func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 	s, it := a.step, &a.item
 	data, err := a.read(ctx)
-	if s.Exact && a.source != "" && a.source != s.SHA256() {
+	if s.Applied != nil && a.source != "" && a.source != s.SHA256() {
 		a.moved()
 		return learn
 	}
@@ -36,12 +36,12 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 		return a.unprepared(ctx, err)
 	}
 	a.sum = plan.Sum(a.pic.Data)
-	if s.Promised != "" && a.sum != s.Promised {
+	if s.Applied != nil && s.Applied.UploadSHA256 != "" && a.sum != s.Applied.UploadSHA256 {
 		a.moved()
 		return learn
 	}
 	it.Image = Image(a.pic, a.source, len(data), a.sum)
-	if s.Anew() || a.sum != s.Sent.Sent.UploadSHA256 {
+	if s.Anew() || a.sum != s.Record.Sent.UploadSHA256 {
 		if a.Thumbnails && a.thumbs.Add(1) <= MaxThumbnails {
 			it.Image.Thumbnail = thumbnail(a.pic)
 		}
@@ -190,13 +190,13 @@ func orNull[T comparable](v T) *T {
 func Item(r *plan.Rules, s *plan.Step) report.Item {
 	it := report.Item{
 		Email: s.Key(), UserID: s.UserID(), Reason: string(s.Reason), Outcome: string(s.Outcome),
-		Message: s.Why, Hint: hints[s.Reason], Candidates: s.Conflict, AlreadyReported: s.Reported,
+		Message: s.Why, Hint: hints[s.Reason], Candidates: s.Conflict, AlreadyReported: s.Reported(),
 	}
 	o, ref := r.Origin(s)
 	it.Source, it.Ref = o.Source, ref
 	switch s.Reason {
 	case outcome.KnownBad:
-		f := s.Sent.Failure
+		f := s.Record.Failure
 		it.AlreadyReported = true
 		it.Message = "refused before and not changed since: " + f.Message
 		it.HTTPStatus, it.RefID = f.Status, orNull(f.RefID)

@@ -69,8 +69,8 @@ func (a *attempt) recordUser(u state.User, nothing outcome.Reason) error {
 
 // row is the row of the step's user as it was before this step.
 func (a *attempt) row() (u state.User) {
-	if a.step.Sent != nil {
-		u = *a.step.Sent
+	if a.step.Record != nil {
+		u = *a.step.Record
 	}
 	u.ID, u.Email = a.step.To.ID, a.step.To.Email
 	if a.step.Reason != outcome.Placeholder {
@@ -148,7 +148,7 @@ func (a *attempt) announce() error {
 		i.Foreign = u.Intent.Foreign // a second intent keeps what was there before the first
 	case a.onWire:
 		i.Foreign = a.intent.Foreign
-	case !plan.Ours(s.Sent, *s.To):
+	case !plan.Ours(s.Record, *s.To):
 		i.Foreign = s.To.ImageID
 	}
 	a.intent, u.Intent = i, i
@@ -163,7 +163,7 @@ func (a *attempt) announce() error {
 
 // withdrawn is what the state says when nothing was put on the wire after all.
 func (a *attempt) withdrawn() state.Change {
-	if a.step.Sent == nil {
+	if a.step.Record == nil {
 		return state.Change{ForgetUsers: []int64{a.step.To.ID}}
 	}
 	return state.Change{Users: []state.User{a.row()}}

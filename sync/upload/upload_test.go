@@ -176,7 +176,7 @@ func TestPartialTwice(t *testing.T) {
 		t.Fatal(err, s.user.Failure)
 	}
 	first := s.user
-	if _, err := s.run(t, func(w *plan.Work) { w.Sent, w.Former = &first, &first }); err != nil || !s.user.Failure.Final || s.user.Failure.Count != 2 {
+	if _, err := s.run(t, func(w *plan.Work) { w.Current, w.Former = &first, &first }); err != nil || !s.user.Failure.Final || s.user.Failure.Count != 2 {
 		t.Errorf("%v, %+v", err, s.user.Failure)
 	}
 }
@@ -191,12 +191,14 @@ func TestForeign(t *testing.T) {
 		t.Errorf("%+v", s.user.Intent)
 	}
 	first := s.user
-	s.run(t, func(w *plan.Work) { w.Users[0].ImageID, s.now.ImageID, w.Sent, w.Former = "i7", "i7", &first, &first })
+	s.run(t, func(w *plan.Work) {
+		w.Users[0].ImageID, s.now.ImageID, w.Current, w.Former = "i7", "i7", &first, &first
+	})
 	if s.user.Intent.Foreign != "i0" {
 		t.Errorf("the second: %+v", s.user.Intent)
 	}
 	ours := state.User{ID: 101, Sent: &state.Sent{ImageID: "i0", SourceSHA256: "h"}}
-	s.run(t, func(w *plan.Work) { w.Sent, w.Former = &ours, &ours })
+	s.run(t, func(w *plan.Work) { w.Current, w.Former = &ours, &ours })
 	if s.user.Intent.Foreign != "" {
 		t.Errorf("ours: %+v", s.user.Intent)
 	}
