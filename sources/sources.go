@@ -79,7 +79,7 @@ const (
 	Unknown Presence = iota // only reading shows it
 	Present
 	Absent
-	Hidden // its change mark proves that there is one, but it may not be read
+	Hidden // there is one, which may not be read, or cannot be sent
 )
 
 // Person is one entry of a listing. Addresses are canonical (see Email), sorted and
@@ -146,7 +146,7 @@ type Listing struct {
 	Complete bool     // everything there was has been seen
 	Reserved []string // addresses of entries that exclude_filter leaves out: nobody may claim them
 	Unnamed  []string // all entries or files that name nobody, sorted
-	Hidden   int      // people whose photo may not be seen
+	Hidden   int      // people whose photo is Hidden
 	NoPhotos bool     // the source knows that none of the people listed has a photo
 }
 

@@ -73,8 +73,7 @@ func (s *Source) describe(root *os.Root, name string) (facts []sources.Fact, err
 		return nil, err
 	}
 	base := path.Base(name)
-	stem, _ := photoName(base)
-	if key, l := names.find(base, stem); l != nil {
+	if key, l := names.find(base, stem(base)); l != nil {
 		add("mapping", "%s, line %d: %s, %s", sources.Text(s.mappingPath()), l.line, sources.Text(key), sources.Text(l.email))
 	}
 	return facts, nil

@@ -66,7 +66,7 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	put(t, dir, map[string]string{"gil@example.com.HEIC": "x"})
+	put(t, dir, map[string]string{"gil@example.com.HEIC": "x", "cy@example.com.heic": "x"})
 	makeFIFO(t, filepath.Join(dir, "fifo@example.com.jpg"))
 	for _, c := range []struct {
 		recursive bool
@@ -75,13 +75,22 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 		{false, []string{"ann.lee@example.com", "bob+x@example.com", "cy@example.com", "di@example.com", "fe@example.com", "link@example.com"}},
 		{true, []string{"ann.lee@example.com", "bob+x@example.com", "cy@example.com", "di@example.com", "ed@example.com", "fe@example.com", "link@example.com"}},
 	} {
-		var got []string
+		var got, hidden []string
 		l, err := New(Options{Path: dir, Recursive: c.recursive}).List(t.Context(), func(p sources.Person) error {
-			got = append(got, p.Own[0])
+			if p.HasPhoto == sources.Hidden {
+				hidden = append(hidden, p.Own[0])
+			} else {
+				got = append(got, p.Own[0])
+			}
 			return nil
 		})
 		slices.Sort(got)
-		if want := len(c.want) + 6; !c.recursive && l.Entries != want+1 || c.recursive && l.Entries != want {
+		slices.Sort(hidden)
+		// What cannot be sent was not removed either. A JPEG beside it is the photo.
+		if want := []string{"dangling@example.com", "fifo@example.com", "gil@example.com", "out@example.com"}; !slices.Equal(hidden, want) || l.Hidden != len(want) {
+			t.Errorf("recursive %v: hidden %q, %d, want %q", c.recursive, hidden, l.Hidden, want)
+		}
+		if want := len(c.want) + 7; !c.recursive && l.Entries != want+1 || c.recursive && l.Entries != want {
 			t.Errorf("recursive %v: %d entries, want %d and subfolders that are not read: nothing hidden", c.recursive, l.Entries, want)
 		}
 		if err != nil || !l.Complete || !slices.Equal(got, c.want) {
@@ -90,7 +99,7 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 		w := strings.Join(l.Warnings, "\n")
 		for _, want := range []string{
 			`1 ignored: the name is not an email address (first: "no-email.jpg")`, `1 ignored: not named .jpg, .png, .gif, .webp, .bmp or .tif (first: "Readme.txt")`,
-			`1 ignored: HEIC and AVIF cannot be sent: export these photos as JPEG (first: "gil@example.com.HEIC")`,
+			`2 ignored: HEIC, AVIF, SVG, PDF and raw files cannot be sent: export these photos as JPEG (first: "cy@example.com.heic")`,
 			"ignored: hidden, or the file server's own (first: \"#recycle\")", "1 ignored: not a regular file", "2 ignored: a link that is absolute, leads out",
 		} {
 			if !strings.Contains(w, want) {

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ func (w *walk) ignore(why, name string) {
 const (
 	notEmail    = "the name is not an email address"
 	notMapped   = "not in the mapping file"
-	phoneType   = "HEIC and AVIF cannot be sent: export these photos as JPEG"
+	wrongType   = "HEIC, AVIF, SVG, PDF and raw files cannot be sent: export these photos as JPEG"
 	otherType   = "not named .jpg, .png, .gif, .webp, .bmp or .tif"
 	hidden      = "hidden, or the file server's own"
 	notRegular  = "not a regular file"
@@ -87,7 +88,7 @@ const (
 
 func (w *walk) warnings(complete bool) []string {
 	var lines []string
-	for _, why := range []string{notEmail, notMapped, phoneType, otherType, hidden, notRegular, subfolder, outsideLink} {
+	for _, why := range []string{notEmail, notMapped, wrongType, otherType, hidden, notRegular, subfolder, outsideLink} {
 		if c := w.ignored[why]; c != nil {
 			lines = append(lines, fmt.Sprintf("%d ignored: %s (first: %q)", c.n, why, c.first))
 		}
@@ -184,7 +185,7 @@ func (w *walk) folder(name string) error {
 func (w *walk) files(folder string, root *os.Root, names []string, now time.Time) error {
 	var people []sources.Person
 	var below []string
-	n, prefix := 0, ""
+	n, unseen, prefix := 0, 0, ""
 	if folder != "." {
 		prefix = folder + "/"
 	}
@@ -208,12 +209,16 @@ func (w *walk) files(folder string, root *os.Root, names []string, now time.Time
 		switch p, why := w.person(&f, now); {
 		case why != "":
 			w.ignore(why, f.name)
+			if p.HasPhoto == sources.Hidden && !hasPhotoBeside(root, base) {
+				people, unseen = append(people, p), unseen+1
+			}
 		case f.link || !errors.Is(f.err, fs.ErrNotExist): // else it was deleted since the folder was read
 			people = append(people, p)
 		}
 	}
 	w.mu.Lock()
 	w.listing.Entries += n
+	w.listing.Hidden += unseen
 	w.mu.Unlock()
 	if err := w.take(w.ctx, people...); err != nil {
 		return err
@@ -264,34 +269,36 @@ func (w *walk) stat(root *os.Root, f *file) error {
 	return nil
 }
 
-// person makes a Person of a file, or returns why it is not the photo of one.
+// person makes a Person of a file, or returns why its photo cannot be sent. If it is
+// somebody's all the same, the photo counts as Hidden: it was not removed.
 func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
 	if f.kind.IsDir() && !f.link {
 		return p, subfolder
 	}
-	stem, ok := photoName(f.base)
-	if !ok {
-		switch strings.ToLower(path.Ext(f.base)) {
-		case ".heic", ".heif", ".avif":
-			return p, phoneType
-		}
+	ext := strings.ToLower(path.Ext(f.base))
+	if wrong := slices.Contains(wrongTypes, ext); !wrong && !slices.Contains(photoTypes, ext) {
 		return p, otherType
+	} else if wrong {
+		why = wrongType
 	}
-	email, why := w.who(f.base, stem)
-	if why != "" {
-		return p, why
+	email, unnamed := w.who(f.base, stem(f.base))
+	if unnamed != "" {
+		return p, cmp.Or(why, unnamed)
 	}
 	p = sources.Person{Own: []string{email}, Ref: refOf(f.name), HasPhoto: sources.Present}
 	switch {
 	case f.err != nil && f.link:
-		return p, outsideLink
+		why = outsideLink
 	case f.err != nil: // reading it will show why
 	case !f.kind.IsRegular():
-		return p, notRegular
+		why = notRegular
 	default:
 		p.Stamp = f.mark(f.name, now, w.s.o.MinAge)
 	}
-	return p, ""
+	if why != "" {
+		p.HasPhoto, p.Stamp = sources.Hidden, cmp.Or(p.Stamp, why)
+	}
+	return p, why
 }
 
 // who returns the address that a file belongs to, or why there is none.
@@ -311,15 +318,25 @@ func (w *walk) who(base, stem string) (email, why string) {
 	return email, ""
 }
 
-// photoName returns a file's name without its extension, if that is one of a
-// photo.
-func photoName(base string) (stem string, ok bool) {
-	ext := path.Ext(base)
-	switch strings.ToLower(ext) {
-	case ".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff": // what sync/photo takes
-		return strings.TrimSuffix(base, ext), true
-	}
-	return "", false
+var (
+	photoTypes = []string{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"} // what sync/photo takes
+	wrongTypes = []string{".heic", ".heif", ".avif", ".svg", ".pdf", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+)
+
+// stem is a file's name without its extension.
+func stem(base string) string { return strings.TrimSuffix(base, path.Ext(base)) }
+
+// hasPhotoBeside reports whether a photo of another type has the same name: phones and
+// cameras export both.
+func hasPhotoBeside(root *os.Root, base string) bool {
+	return slices.ContainsFunc(photoTypes, func(ext string) bool {
+		for _, name := range [...]string{stem(base) + ext, stem(base) + strings.ToUpper(ext)} {
+			if fi, err := root.Stat(name); name != base && err == nil && fi.Mode().IsRegular() {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // emailOf is the address that a file is named after. Programs that cannot write

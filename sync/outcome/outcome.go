@@ -42,7 +42,7 @@ const (
 	InvalidImage    Reason = "invalid_image"
 	HeldBack        Reason = "held"          // by a guard
 	BeingWritten    Reason = "being_written" // the file is being copied: the next run reads it
-	Hidden          Reason = "photo_hidden"  // there is a photo, and the source does not show it
+	Hidden          Reason = "photo_hidden"  // there is a photo, and it cannot be read or sent
 	OutOfShard      Reason = "out_of_shard"  // another run answers for this person
 )
 
@@ -145,7 +145,7 @@ var words = map[Reason]Words{
 	KnownBad:         {"Refused before", "The same photos were refused before and have not changed since. We do not send them again until they do.", "the same bytes were refused before and did not change since"},
 	InvalidImage:     {"Refused picture", "", "the picture cannot be used"},
 	BeingWritten:     {"Being written", "The file is being copied, or is younger than min_age. The next run reads it.", "the file is still being written; the next run reads it"},
-	Hidden:           {"Hidden photo", "There is a photo, but the source does not show it to us. We leave the picture in Smartsheet as it is.", "there is a photo, but the source does not show it to us"},
+	Hidden:           {"Hidden photo", "There is a photo, but we cannot read it, or not send its kind of file. We leave the picture in Smartsheet as it is.", "there is a photo, but we cannot read it, or not send its kind of file"},
 	HeldBack:         {"Held back", "The whole run is held.", "the whole run is held"},
 	OutOfShard:       {"In another shard", "Another run answers for these people.", "another shard's run answers for this person"},
 }
