@@ -133,11 +133,11 @@ func (j *Job) keepApplied(p *prepared) error {
 // findings says what is true of the whole run and needs a human, if it is about everybody.
 func (j *Job) findings(rep *report.Report, p *prepared) {
 	if bad := p.users.NotUnderstood; len(bad) > 0 {
-		rep.Findings = append(rep.Findings, outcome.Finding{
-			Code: outcome.UsersNotUnderstood, Severity: outcome.Attention, Count: len(bad), Examples: bad,
-			Message: fmt.Sprintf("%s entries of Smartsheet's user list cannot be understood, such as %s", outcome.Number(len(bad)), bad[0]),
-			Hint:    "look at these users in Smartsheet's Admin Center; photosync leaves them alone",
-		})
+		f := outcome.Attend(outcome.UsersNotUnderstood, len(bad), 0,
+			fmt.Sprintf("%s entries of Smartsheet's user list cannot be understood, such as %s", outcome.Number(len(bad)), bad[0]),
+			"look at these users in Smartsheet's Admin Center; photosync leaves them alone")
+		f.Examples = bad
+		rep.Findings = append(rep.Findings, f)
 	}
 	if j.Scope.Everybody() {
 		rep.Findings = append(rep.Findings, plan.Findings(*p.facts)...)

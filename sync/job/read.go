@@ -150,12 +150,12 @@ func (j *Job) countListed(p *prepared, counts plan.Listed) error {
 			switch {
 			case len(person.Own) == 0: // not listed
 			case byKey[person.Own[0]] != nil:
-				if w := byKey[person.Own[0]]; w.HasPhoto() || w.Listed() {
+				if w := byKey[person.Own[0]]; w.HasPhoto() || plan.Presence(&person) == sources.Present {
 					p.rules.Count(counts, &person, w.SHA256())
 				}
 			case row == nil:
 				p.rules.Count(counts, &person, "")
-			case plan.NoteOf(row.Note) != outcome.NoPhoto, (&plan.Work{Joined: person}).Listed(): // since the last look
+			case plan.NoteOf(row.Note) != outcome.NoPhoto, plan.Presence(&person) == sources.Present: // since then
 				known, err := row.Person()
 				if err != nil {
 					return err

@@ -100,6 +100,11 @@ type Finding struct {
 	Examples []string `json:"examples,omitempty"` // everything it is about, or the first of it
 }
 
+// Attend returns a finding that needs a human.
+func Attend(code string, count, of int, message, hint string) Finding {
+	return Finding{Code: code, Severity: Attention, Count: count, Of: of, Message: message, Hint: hint}
+}
+
 // Stop is why a run ends before its work is done: a signal, or its time is over.
 type Stop string
 

@@ -93,7 +93,7 @@ func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
 	}
 	w.mark = r.mark(&w.Joined, at)
 	isNew := row == nil
-	w.LookUp = !j.Ambiguous && !j.Reserved && !(isNew && w.HasNone())
+	w.LookUp = !j.Ambiguous && !j.Reserved && !(isNew && Presence(&j) == sources.Absent)
 	return w
 }
 
@@ -116,7 +116,8 @@ func (r *Rules) Nothing(w *Work) (outcome.Reason, bool) {
 // for a person who is one active user, and whom no rule leaves out.
 func (r *Rules) NeedsRead(w *Work) bool {
 	u, one := w.User()
-	return one && u.Active && (r.Scope.Checksum || w.Moved()) && !w.Gone() && !w.HasNone() && !w.allHidden() &&
+	listed := Presence(&w.Joined)
+	return one && u.Active && (listed == sources.Present || listed == sources.Unknown) && (r.Scope.Checksum || w.Moved()) &&
 		!w.Ambiguous && !w.Reserved && !r.Policy.LeavesOut(&w.Joined) && !r.Policy.leavesOutUser(u.Email)
 }
 

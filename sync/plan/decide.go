@@ -26,7 +26,7 @@ func (r *Rules) decide(w *Work) Step {
 		return s.skip(outcome.Excluded)
 	case !w.HasPhoto():
 		return r.removed(s)
-	case w.allHidden():
+	case Presence(&w.Joined) == sources.Hidden:
 		return s.skipFromNow(outcome.Hidden)
 	case w.Tied:
 		return s.ambiguous(userNames(w))

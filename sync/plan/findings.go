@@ -133,18 +133,14 @@ func Findings(f Facts) (fs []outcome.Finding) {
 		fs = append(fs, f.inSmartsheet())
 	}
 	if f.WithPhoto == 0 && f.Excluded > 0 {
-		fs = append(fs, outcome.Finding{
-			Code: outcome.EverybodyExcluded, Severity: outcome.Attention, Count: f.Excluded, Of: f.Excluded,
-			Message: fmt.Sprintf("match.include and match.exclude leave out everybody with a photo (people: %s)", outcome.Number(f.Excluded)),
-			Hint:    "correct their patterns; photosync explain EMAIL shows a person's addresses",
-		})
+		fs = append(fs, outcome.Attend(outcome.EverybodyExcluded, f.Excluded, f.Excluded,
+			fmt.Sprintf("match.include and match.exclude leave out everybody with a photo (people: %s)", outcome.Number(f.Excluded)),
+			"correct their patterns; photosync explain EMAIL shows a person's addresses"))
 	}
 	if f.Unstable > 0 && f.Drifted == 0 {
-		fs = append(fs, outcome.Finding{
-			Code: outcome.ImageIDsNotStable, Severity: outcome.Attention, Count: f.Unstable,
-			Message: fmt.Sprintf("policy.existing is enforce, and Smartsheet shows another image id for each of %s users after every upload", outcome.Number(f.Unstable)),
-			Hint:    "image ids are not stable here: use policy.existing: on_source_change",
-		})
+		fs = append(fs, outcome.Attend(outcome.ImageIDsNotStable, f.Unstable, 0,
+			fmt.Sprintf("policy.existing is enforce, and Smartsheet shows another image id for each of %s users after every upload", outcome.Number(f.Unstable)),
+			"image ids are not stable here: use policy.existing: on_source_change"))
 	}
 	return fs
 }
@@ -160,21 +156,15 @@ func (s SourceFacts) findings() (fs []outcome.Finding) {
 		if s.Type == "folder" {
 			hint = "check path: is the share mounted, is it the right folder, does recursive have to be true? If the folder is meant to be empty, set may_be_empty: true"
 		}
-		return append(fs, outcome.Finding{
-			Code: outcome.NobodyListed, Severity: outcome.Attention, Of: s.Entries, Message: fmt.Sprintf("source %q lists nobody", s.Name), Hint: hint,
-		})
+		return append(fs, outcome.Attend(outcome.NobodyListed, 0, s.Entries, fmt.Sprintf("source %q lists nobody", s.Name), hint))
 	case s.People == 0 || s.WithPhoto > 0 || s.Unknown > 0 && !s.NoPhotos:
 	case s.Hidden > 0:
-		return append(fs, outcome.Finding{
-			Code: outcome.NobodysPhotoReadable, Severity: outcome.Attention, Count: s.Hidden, Of: s.People,
-			Message: fmt.Sprintf("%s, and shows nobody's photo, though %s have one", people, outcome.Number(s.Hidden)),
-			Hint:    "give the account that photosync binds with the right to read the photo attribute",
-		})
+		return append(fs, outcome.Attend(outcome.NobodysPhotoReadable, s.Hidden, s.People,
+			fmt.Sprintf("%s, and shows nobody's photo, though %s have one", people, outcome.Number(s.Hidden)),
+			"give the account that photosync binds with the right to read the photo attribute"))
 	case !s.MayBeEmpty:
-		return append(fs, outcome.Finding{
-			Code: outcome.NobodyWithPhoto, Severity: outcome.Attention, Of: s.People, Message: people + ", none of them with a photo",
-			Hint: "check photo_attributes: which attribute holds the photo, and may the bind account read it? photosync explain EMAIL shows one entry",
-		})
+		return append(fs, outcome.Attend(outcome.NobodyWithPhoto, 0, s.People, people+", none of them with a photo",
+			"check photo_attributes: which attribute holds the photo, and may the bind account read it? photosync explain EMAIL shows one entry"))
 	}
 	return fs
 }
@@ -225,11 +215,9 @@ func numbers(names []string) bool {
 // inSmartsheet is about people with a photo of whom hardly anybody is a user.
 func (f Facts) inSmartsheet() outcome.Finding {
 	people := outcome.Number(f.WithPhoto)
-	out := outcome.Finding{
-		Code: outcome.NobodyInSmartsheet, Severity: outcome.Attention, Count: f.WithPhoto - f.Matched, Of: f.WithPhoto,
-		Message: fmt.Sprintf("none of the %s people with a photo is in Smartsheet", people),
-		Hint:    "check that the token belongs to the right account, and that the addresses are those that Smartsheet lists",
-	}
+	out := outcome.Attend(outcome.NobodyInSmartsheet, f.WithPhoto-f.Matched, f.WithPhoto,
+		fmt.Sprintf("none of the %s people with a photo is in Smartsheet", people),
+		"check that the token belongs to the right account, and that the addresses are those that Smartsheet lists")
 	switch {
 	case f.WithPhoto == 1:
 		out.Message = "the only person with a photo is not in Smartsheet"

@@ -29,13 +29,14 @@ func (w *Work) MayBeRemoved() bool {
 // HasPhoto reports whether a listed person has a photo, or may have one that was not
 // read or is hidden. It asks what reading showed first, and then the listing.
 func (w *Work) HasPhoto() bool {
+	listed := Presence(&w.Joined)
 	switch {
-	case w.Gone(), w.HasNone():
+	case listed == sources.Absent:
 		return false
 	case w.Photo != nil:
 		return w.Photo.SHA256 != "" || w.Photo.Err != nil
 	}
-	return w.Moved() || w.Row.SourceSHA256 != "" || w.allHidden()
+	return w.Moved() || w.Row.SourceSHA256 != "" || listed == sources.Hidden
 }
 
 // removed goes on for a person of whom no source has a photo.
@@ -47,7 +48,7 @@ func (r *Rules) removed(s Step) Step {
 		return s.skip(outcome.NoPhoto)
 	case r.Scope.Source != "" || w.Removal == nil: // it says nothing about who is missing
 		return s.skip(outcome.NoPhoto)
-	case w.Photo != nil && w.Listed() && !slices.Contains(r.Policy.Ignored, w.SHA256()):
+	case w.Photo != nil && Presence(&w.Joined) == sources.Present && !slices.Contains(r.Policy.Ignored, w.SHA256()):
 		s.Why = "the photo was listed, and was gone when it was to be read; the next run looks again"
 		return s.skip(outcome.NoPhoto)
 	case w.Removal.Kept != "" && w.Gone():

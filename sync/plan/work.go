@@ -101,20 +101,15 @@ func (w *Work) Moved() bool {
 	return w.Row == nil || w.mark.stamp == "" || w.mark.stamp != w.Row.Stamp
 }
 
-// has reports whether the listing says one of these of a candidate's photo.
-func (w *Work) has(ps ...sources.Presence) bool {
-	return slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return slices.Contains(ps, c.HasPhoto) })
-}
-
-// HasNone reports whether the listing says that no candidate has a photo.
-func (w *Work) HasNone() bool { return !w.has(sources.Present, sources.Unknown, sources.Hidden) }
-
-// Listed reports whether the listing showed a photo, whatever reading came to.
-func (w *Work) Listed() bool { return w.has(sources.Present) }
-
-// allHidden reports whether no candidate shows a photo, and at least one hides it.
-func (w *Work) allHidden() bool {
-	return w.has(sources.Hidden) && !w.has(sources.Present, sources.Unknown)
+// Presence is what the listing says of a person's photo, whatever reading showed: of several
+// candidates it is the one with the best news that counts.
+func Presence(j *sources.Joined) sources.Presence {
+	for _, p := range [...]sources.Presence{sources.Present, sources.Unknown, sources.Hidden} {
+		if slices.ContainsFunc(j.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == p }) {
+			return p
+		}
+	}
+	return sources.Absent
 }
 
 // winner is the candidate whose photo counts, by what was read, or by the last look.
