@@ -106,7 +106,7 @@ func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err erro
 	return cmp.Or(a.recordUser(u, ""), stop)
 }
 
-// newPicture reports whether a look after an upload that nobody answered shows its picture.
+// newPicture reports whether u, looked up after an upload that nobody answered, shows its picture.
 func newPicture(s *plan.Step, u plan.User) bool {
 	return u.ID == s.To.ID && u.Email == s.To.Email && u.ImageID != "" && u.ImageID != s.To.ImageID
 }

@@ -35,7 +35,7 @@ func (a *attempt) end(o outcome.Outcome, message, hint string) {
 
 // carryOut carries out the step. Its error stops the whole run.
 func (a *attempt) carryOut(ctx context.Context) error {
-	if a.step.Outcome != outcome.Planned { // the second look decided otherwise
+	if a.step.Outcome != outcome.Planned { // freshen decided otherwise
 		return nil
 	}
 	learn := a.prepare(ctx)
@@ -79,15 +79,16 @@ func (a *attempt) row() (u state.User) {
 	return u
 }
 
-// maxLooks is how often the user is looked at again because the upload waited for too long.
-const maxLooks = 3
+// maxTries is how often an upload is begun; in between the user is looked up again, as it
+// waited for too long.
+const maxTries = 3
 
 // send announces the picture, sends it and records the answer.
 func (a *attempt) send(ctx context.Context) error {
 	s := a.step
 	img := smartsheet.Image{Data: a.pic.Data, ContentType: a.pic.ContentType(), FileName: s.Key() + a.pic.Ext()}
-	var last *smartsheet.Error // of the attempts before the look at the user grew too old
-	for range maxLooks {
+	var last *smartsheet.Error // of the attempts before the user was seen too long ago
+	for range maxTries {
 		if err := a.announce(); err != nil {
 			return err
 		}
@@ -207,8 +208,8 @@ func (a *attempt) answered(ctx context.Context) error {
 	return a.sent(image)
 }
 
-// confirm checks that the answer shows the user and the address that the look showed, and
-// returns the image id. If the answer lacks one of these, it looks at the user.
+// confirm checks that the answer shows the step's user and address, and returns the image
+// id. If the answer lacks one of these, it looks the user up.
 func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 	to := a.step.To
 	wrong := func(id int64, email string) error {

@@ -9,8 +9,8 @@
 //	di@x, new       read, scaled    u4 is to come   no answer   u4 is to come  failed, or unfinished
 //
 // A picture goes only to a user who was seen with the person's address at most
-// plan.MaxAge before: older looks are repeated in batches while the run goes on. The
-// package does not decide who gets a picture; that is the plan's.
+// plan.MaxAge before: older users are looked up again, in batches, while the run goes on.
+// The package does not decide who gets a picture; that is the plan's.
 package upload
 
 import (
@@ -37,9 +37,9 @@ type Uploader interface {
 	Upload(ctx context.Context, u smartsheet.User, img smartsheet.Image, sendBefore time.Time) (smartsheet.UploadResult, error)
 }
 
-// Looker looks at users once more: at those of steps, or at one by its id. The zero User
+// Users looks users up once more: those of steps, or one by its id. The zero User
 // stands for one who is not there, or does not have the step's address any more.
-type Looker interface {
+type Users interface {
 	Again(ctx context.Context, steps []*plan.Step) ([]plan.User, error)
 	One(ctx context.Context, id int64) (plan.User, error)
 }
@@ -53,7 +53,7 @@ type Pool struct {
 	Rules       *plan.Rules
 	Photos      photo.Options
 	Smartsheet  Uploader
-	Users       Looker
+	Users       Users
 	State       Recorder
 	Concurrency int
 	RunID       string
@@ -68,25 +68,21 @@ type Pool struct {
 }
 
 const (
-	lookAhead  = 200         // users are looked at together: about as many addresses as one call takes
-	lookMargin = time.Minute // before plan.MaxAge, so that what was begun can be sent in time
+	freshenAtOnce = 200         // users: about as many addresses as one call takes
+	freshenBefore = time.Minute // plan.MaxAge, so that what was begun can be sent in time
 )
 
 // Run carries out steps, at most Concurrency at a time. Every step gets an item, also one
 // that was not begun (unfinished). The error is why everything stopped, such as ctx's.
 func (p *Pool) Run(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
-	items, err := p.each(ctx, steps, p.freshen, p.Done, (*attempt).carryOut)
+	items, err := p.each(ctx, steps, true)
 	return items, cmp.Or(err, p.finish())
 }
 
 // Preview prepares the picture of each step as Run does, and sends and records nothing.
 // The items are planned, or what the picture already decides.
 func (p *Pool) Preview(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
-	look := func(context.Context, []*plan.Step) error { return nil }
-	return p.each(ctx, ByNeed(steps), look, nil, func(a *attempt, ctx context.Context) error {
-		a.prepare(ctx)
-		return nil
-	})
+	return p.each(ctx, ByNeed(steps), false)
 }
 
 // ByNeed sorts steps by who needs a small picture first, as there are not enough for
@@ -100,30 +96,33 @@ func ByNeed(steps []*plan.Step) []*plan.Step {
 	})
 }
 
-// each calls one for every step, and before, in order, look with the steps to come.
-func (p *Pool) each(ctx context.Context, steps []*plan.Step, look func(context.Context, []*plan.Step) error, done func(report.Item), one func(*attempt, context.Context) error) ([]report.Item, error) {
+// each prepares the picture of every step, and carries the step out if pictures are to be sent.
+func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]report.Item, error) {
 	p.items = make([]report.Item, 0, len(steps))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(p.Concurrency, 1))
 	for i, s := range steps {
-		if gctx.Err() == nil {
-			if err := look(gctx, steps[i:]); err != nil {
+		if send && gctx.Err() == nil {
+			if err := p.freshen(gctx, steps[i:]); err != nil {
 				g.Go(func() error { return err })
 			}
 		}
 		g.Go(func() (err error) {
 			start, a := time.Now(), &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
-			if gctx.Err() != nil {
+			switch {
+			case gctx.Err() != nil:
 				a.end(outcome.Unfinished, "stopped before this upload", nextRun)
-			} else {
-				err = one(a, gctx)
-				a.item.DurationMS = time.Since(start).Milliseconds()
+			case send:
+				err = a.carryOut(gctx)
+			default:
+				a.prepare(gctx)
 			}
+			a.item.DurationMS = time.Since(start).Milliseconds()
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.items = append(p.items, a.item)
-			if done != nil {
-				done(a.item)
+			if send && p.Done != nil {
+				p.Done(a.item)
 			}
 			return err
 		})
@@ -135,12 +134,12 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, look func(context.C
 	return p.items, err
 }
 
-// freshen looks at the users of the next steps once more, if the first look is old.
+// freshen looks the users of the next steps up again, if they were seen long ago.
 func (p *Pool) freshen(ctx context.Context, next []*plan.Step) error {
-	if next[0].Outcome != outcome.Planned || time.Since(next[0].To.Seen) < plan.MaxAge-lookMargin {
+	if next[0].Outcome != outcome.Planned || time.Since(next[0].To.Seen) < plan.MaxAge-freshenBefore {
 		return nil
 	}
-	next = next[:min(len(next), lookAhead)]
+	next = next[:min(len(next), freshenAtOnce)]
 	users, err := p.Users.Again(ctx, next)
 	if err != nil {
 		return fmt.Errorf("look up users again: %w", err)

@@ -243,7 +243,7 @@ func TestOldLooksTogether(t *testing.T) {
 	})
 }
 
-// again is a Looker that shows users as it wants them.
+// again is Users that shows users as it wants them.
 type again func() []plan.User
 
 func (a again) Again(context.Context, []*plan.Step) ([]plan.User, error) { return a(), nil }
