@@ -51,7 +51,7 @@ func TestOddEntries(t *testing.T) {
 	r := s.run(exitAttention, "sync")
 	got := map[string]string{}
 	for _, it := range r.Items {
-		got[it.Email] = strings.TrimSpace(it.Reason + " " + it.Outcome + " " + it.Code)
+		got[it.Email] = strings.TrimSpace(string(it.Reason) + " " + string(it.Outcome) + " " + it.Code)
 		if it.Outcome == "failed" && (it.Message == "" || it.Hint == "") {
 			t.Errorf("%s has the message %q and the hint %q", it.Email, it.Message, it.Hint)
 		}

@@ -18,11 +18,11 @@ import (
 
 func TestExitCode(t *testing.T) {
 	with := func(mode string, items ...report.Item) *report.Report {
-		r := &report.Report{Mode: mode, SkippedByReason: map[string]int{}}
+		r := &report.Report{Mode: mode, SkippedByReason: map[outcome.Reason]int{}}
 		r.Add(items...)
 		return r
 	}
-	skip := func(reason string) report.Item { return report.Item{Outcome: "skipped", Reason: reason} }
+	skip := func(reason outcome.Reason) report.Item { return report.Item{Outcome: "skipped", Reason: reason} }
 	found := func(severity string) *report.Report {
 		r := with(job.Sync)
 		r.Findings = []outcome.Finding{{Severity: severity}}

@@ -181,9 +181,9 @@ func peopleOf(r *report.Report) string {
 		all = append(all, "unchanged")
 	}
 	for _, it := range r.Items {
-		s := it.Outcome
+		s := string(it.Outcome)
 		if it.Outcome == "skipped" {
-			s = it.Reason
+			s = string(it.Reason)
 		}
 		if it.Attempts > 1 {
 			s += fmt.Sprint("@", it.Attempts)

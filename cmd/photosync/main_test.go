@@ -273,7 +273,7 @@ func TestReportOfTroubles(t *testing.T) {
 		if it.Outcome == "uploaded" {
 			continue
 		}
-		text := it.Reason + " " + it.Outcome + " " + it.Code
+		text := string(it.Reason) + " " + string(it.Outcome) + " " + it.Code
 		if it.ErrorCode != nil {
 			text += fmt.Sprint(" ", *it.ErrorCode, " ", *it.RefID != "")
 		}

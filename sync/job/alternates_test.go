@@ -31,7 +31,7 @@ func byAlternate(o *Job) { o.Policy.AlternateEmails = true }
 func reasons(r *report.Report) map[string]string {
 	all := map[string]string{}
 	for _, it := range r.Items {
-		all[it.Email] = it.Reason + " " + it.Outcome
+		all[it.Email] = string(it.Reason) + " " + string(it.Outcome)
 	}
 	return all
 }

@@ -33,9 +33,9 @@ func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]r
 			sum = it.Image.UploadSHA256
 		}
 		file.Prepared(it.Email, sum, it.Code)
-		if p.held != nil && it.Outcome == string(outcome.Planned) {
-			it.Message = outcome.Reason(it.Reason).Words().Title // why it would be sent
-			it.Reason, it.Outcome = string(outcome.HeldBack), string(outcome.Held)
+		if p.held != nil && it.Outcome == outcome.Planned {
+			it.Message = it.Reason.Words().Title // why it would be sent
+			it.Reason, it.Outcome = outcome.HeldBack, outcome.Held
 		}
 	}
 	show(items, shown)
@@ -203,7 +203,7 @@ const maxAskedAgain = 200
 func (j *Job) verify(ctx context.Context, rep *report.Report, p *prepared) error {
 	items := map[string]*report.Item{}
 	for i := range rep.Items {
-		if it := &rep.Items[i]; it.Outcome == string(outcome.Uploaded) {
+		if it := &rep.Items[i]; it.Outcome == outcome.Uploaded {
 			items[it.Email] = it
 		}
 	}

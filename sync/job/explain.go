@@ -247,7 +247,7 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		if x.Row.Fingerprint != (state.Fingerprint{}) {
 			reason = plan.NoteOf(x.Row.Note)
 		}
-		x.Next = &report.Item{Email: x.Key, UserID: x.Row.UserID, Source: x.Row.Source, Ref: x.Row.Ref, Reason: string(reason), Outcome: string(outcome.Skipped)}
+		x.Next = &report.Item{Email: x.Key, UserID: x.Row.UserID, Source: x.Row.Source, Ref: x.Row.Ref, Reason: reason, Outcome: outcome.Skipped}
 		x.Rule = reason.Words().Rule
 		return nil
 	}
@@ -260,8 +260,8 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		}
 		it = items[0]
 	}
-	x.Moved, x.Next, x.Rule = s.Moved(), &it, outcome.Reason(it.Reason).Words().Rule
-	if s.Why != "" && it.Reason == string(s.Reason) {
+	x.Moved, x.Next, x.Rule = s.Moved(), &it, it.Reason.Words().Rule
+	if s.Why != "" && it.Reason == s.Reason {
 		x.Rule = it.Message
 	}
 	if s.Reason == outcome.NotInSmartsheet && j.Policy.AlternateEmails {

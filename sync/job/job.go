@@ -145,10 +145,10 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 	p.plan = plan.Build(p.rules, p.work, p.facts, j.State.Generation())
 	rep.PlanID = p.plan.ID
 	rep.Totals.People, rep.Totals.Unchanged = p.facts.People+p.elsewhere, p.facts.Nothing[outcome.Unchanged]
-	rep.Skip(string(outcome.OutOfShard), p.elsewhere)
+	rep.Skip(outcome.OutOfShard, p.elsewhere)
 	for reason, n := range p.facts.Nothing {
 		if reason != outcome.Unchanged { // these have no items of their own
-			rep.Skip(string(reason), n)
+			rep.Skip(reason, n)
 		}
 	}
 	for i := range rep.Sources {

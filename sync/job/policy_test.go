@@ -79,7 +79,7 @@ func cell(t *testing.T, source, picture string, policy plan.Existing, after int,
 	uploads := b.sim.Counts().Accepted
 	r, got := b.must(change), ""
 	if len(r.Items) > 0 {
-		got = r.Items[0].Reason
+		got = string(r.Items[0].Reason)
 	}
 	if got != want {
 		t.Errorf("reason %q, want %q", got, want)

@@ -106,13 +106,13 @@ func replay(u *state.User, r *report.Report, it *report.Item) {
 	i := &state.Intent{
 		Origin:       state.Origin{Source: it.Source, Email: it.Email},
 		SourceSHA256: it.Image.SourceSHA256, UploadSHA256: it.Image.UploadSHA256, Rendering: r.Rendering,
-		RunID: r.RunID, At: r.FinishedAt, Placeholder: it.Reason == string(outcome.Placeholder),
+		RunID: r.RunID, At: r.FinishedAt, Placeholder: it.Reason == outcome.Placeholder,
 	}
 	if u.Sent != nil && u.Sent.Source == i.Source && u.Sent.Email == i.Email {
 		i.Key = u.Sent.Key
 	}
 	u.ID, u.Email = it.UserID, cmp.Or(u.Email, it.Email)
-	took := it.Outcome == string(outcome.Uploaded) || it.Outcome == string(outcome.PartialSuccess)
+	took := it.Outcome == outcome.Uploaded || it.Outcome == outcome.PartialSuccess
 	if took && it.ImageID != "" {
 		u.Sent, u.Intent, u.Failure = upload.Confirmed(i, it.ImageID), nil, nil
 	} else if u.Intent == nil {
@@ -151,7 +151,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	a := &Adoption{account: p.account}
 	for _, it := range items {
 		s := byEmail[it.Email]
-		if it.Outcome != string(outcome.Planned) || it.Image == nil || it.Image.SourceSHA256 != s.SHA256() {
+		if it.Outcome != outcome.Planned || it.Image == nil || it.Image.SourceSHA256 != s.SHA256() {
 			continue // it is refused, or was replaced after it was hashed
 		}
 		o, _ := p.rules.Origin(s)

@@ -28,7 +28,7 @@ func TestReplayOfWhatIsKnown(t *testing.T) {
 	r := report.New(Sync, "r1", "dev", at)
 	r.FinishedAt = at.Add(time.Second)
 	for id, o := range []outcome.Outcome{1: outcome.Uploaded, 2: outcome.Failed, 3: outcome.Uploaded} {
-		r.Add(report.Item{UserID: int64(id), Outcome: string(o), Attempts: 1, ImageID: "i1", Image: &report.Image{}})
+		r.Add(report.Item{UserID: int64(id), Outcome: o, Attempts: 1, ImageID: "i1", Image: &report.Image{}})
 	}
 	if n, err := Replay(st, []*report.Report{r}); n != 1 || err != nil {
 		t.Errorf("%d uploads that the state did not know, %v; want 1", n, err)

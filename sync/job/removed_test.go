@@ -55,7 +55,7 @@ func (b *bench) expect(change func(*Job), i int, want string, missing int) {
 	got := ""
 	for _, it := range r.Items {
 		if it.Email == email(i) {
-			got = it.Reason + " " + it.Outcome
+			got = string(it.Reason) + " " + string(it.Outcome)
 		}
 	}
 	if got != want || b.record(i).Missing != missing {

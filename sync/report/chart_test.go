@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"photosync/sync/outcome"
 )
 
 func TestChart(t *testing.T) {
@@ -71,7 +73,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("%d bytes are written %q", n, got)
 		}
 	}
-	if s := reasonTitle("of_tomorrow"); !strings.Contains(s, "of_tomorrow") {
+	if s := outcome.Reason("of_tomorrow").Words().Title; !strings.Contains(s, "of_tomorrow") {
 		t.Errorf("an unknown reason is %q", s)
 	}
 }

@@ -56,7 +56,7 @@ func (it Item) row() []string {
 		img = *it.Image
 	}
 	return []string{
-		it.Email, number(it.UserID), it.Source, it.Ref, it.Reason, it.Outcome, it.Code, number(it.HTTPStatus), number(value(it.ErrorCode)),
+		it.Email, number(it.UserID), it.Source, it.Ref, string(it.Reason), string(it.Outcome), it.Code, number(it.HTTPStatus), number(value(it.ErrorCode)),
 		value(it.RefID), it.Message, it.Hint, strconv.Itoa(it.Attempts), strconv.FormatInt(it.DurationMS, 10), it.ImageID,
 		img.Format, number(img.Width), number(img.Height), number(img.Bytes),
 		img.SourceFormat, number(img.SourceWidth), number(img.SourceHeight), number(img.SourceBytes),

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"photosync/sync/outcome"
 )
 
 // Section is a part of the report with people in it.
@@ -78,14 +80,16 @@ func Sections(r *Report) []Section {
 func counted(r *Report) []*Group {
 	rest := maps.Clone(r.SkippedByReason)
 	for _, it := range r.Items {
-		if it.Outcome == "skipped" {
+		if it.Outcome == outcome.Skipped {
 			rest[it.Reason]--
 		}
 	}
 	var gs []*Group
 	for _, reason := range slices.Sorted(maps.Keys(rest)) {
 		if n := rest[reason]; n > 0 {
-			gs = append(gs, &Group{Code: reason, Title: reasonTitle(reason), Hint: meaning(reason), Counted: n})
+			g := groupOf(reason)
+			g.Counted = n
+			gs = append(gs, &g)
 		}
 	}
 	return gs
@@ -96,14 +100,20 @@ func place(it *Item) (at int, g Group) {
 	switch {
 	case it.NeedsAttention():
 		return attention, trouble(it)
-	case it.Outcome == "uploaded" || it.Outcome == "planned":
+	case it.Outcome == outcome.Uploaded || it.Outcome == outcome.Planned:
 		return sent, g
-	case it.Outcome == "unfinished":
+	case it.Outcome == outcome.Unfinished:
 		return later, g
-	case it.AlreadyReported && it.Outcome != "skipped":
+	case it.AlreadyReported && it.Outcome != outcome.Skipped:
 		return left, trouble(it)
 	}
-	return left, Group{Code: it.Reason, Title: reasonTitle(it.Reason), Hint: meaning(it.Reason)}
+	return left, groupOf(it.Reason)
+}
+
+// groupOf is the group of a reason.
+func groupOf(reason outcome.Reason) Group {
+	w := reason.Words()
+	return Group{Code: string(reason), Title: w.Title, Hint: w.Meaning}
 }
 
 // trouble is the group of an item that needs attention: by errorCode, else by what
@@ -119,10 +129,12 @@ func trouble(it *Item) Group {
 		return Group{Code: "unverified", Title: "Smartsheet does not show what was uploaded", Hint: it.Hint}
 	case it.HTTPStatus >= 300:
 		return Group{Code: fmt.Sprint("HTTP ", it.HTTPStatus), Hint: it.Hint}
-	case it.Outcome == "failed" || it.Outcome == "partial_success":
-		return Group{Code: it.Outcome, Hint: it.Hint}
+	case it.Outcome == outcome.Failed || it.Outcome == outcome.PartialSuccess:
+		return Group{Code: string(it.Outcome), Hint: it.Hint}
 	}
-	return Group{Code: it.Reason, Title: reasonTitle(it.Reason), Hint: cmp.Or(it.Hint, meaning(it.Reason))}
+	g := groupOf(it.Reason)
+	g.Hint = cmp.Or(it.Hint, g.Hint)
+	return g
 }
 
 func (g *Group) add(it *Item) {

@@ -90,9 +90,9 @@ func TestAllIsText(t *testing.T) {
 		r.Guards = []outcome.Breach{{Guard: s, Message: s}}
 		r.Findings = []outcome.Finding{{Message: s, Hint: s, Examples: []string{s + "1"}}}
 		r.Sources = []Source{{Name: s, Type: s, Warnings: []string{s}}}
-		for _, outcome := range []string{"uploaded", "failed", "partial_success", "skipped", "unfinished", "held"} {
+		for _, became := range []outcome.Outcome{"uploaded", "failed", "partial_success", "skipped", "unfinished", "held"} {
 			r.Add(Item{
-				Email: s, Source: s, Ref: s, Reason: "new", Outcome: outcome, Message: s, Hint: s, RefID: &s, ErrorCode: &code, HTTPStatus: 400,
+				Email: s, Source: s, Ref: s, Reason: "new", Outcome: became, Message: s, Hint: s, RefID: &s, ErrorCode: &code, HTTPStatus: 400,
 				FailedItems: []FailedItem{{Message: s + "1", RefID: &one}}, EarlierErrors: []AttemptError{{RefID: s + "2"}}, Candidates: []string{s},
 				Image: &Image{Format: s, SourceFormat: s, Width: 1, SourceWidth: 1, Changes: []string{s}, Thumbnail: s, Before: s},
 			})
@@ -304,8 +304,8 @@ func TestGroups(t *testing.T) {
 
 // Everyone is on the page once, and as many need attention as the exit code says.
 func TestEveryoneHasAPlace(t *testing.T) {
-	outcomes := []string{"planned", "uploaded", "partial_success", "failed", "held", "unfinished", "skipped"}
-	reasons := []string{"new", "ambiguous", "shared_image", "known_bad", "no_photo", "held", "invalid_image"}
+	outcomes := []outcome.Outcome{"planned", "uploaded", "partial_success", "failed", "held", "unfinished", "skipped"}
+	reasons := []outcome.Reason{"new", "ambiguous", "shared_image", "known_bad", "no_photo", "held", "invalid_image"}
 	rapid.Check(t, func(t *rapid.T) {
 		r := New("sync", "r", "1", sample(0).StartedAt)
 		n := rapid.IntRange(0, 30).Draw(t, "people")

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"photosync/sync/outcome"
 )
 
 // MetricsType is the media type of Metrics: the text format of Prometheus
@@ -99,11 +101,11 @@ func gauge(text []byte, name, help string, points ...point) []byte {
 func people(r *Report) map[string]int {
 	n := map[string]int{`outcome="skipped",reason="unchanged"`: r.Totals.Unchanged}
 	for reason, skipped := range r.SkippedByReason {
-		n[`outcome="skipped",reason="`+escape(reason)+`"`] += skipped
+		n[`outcome="skipped",reason="`+escape(string(reason))+`"`] += skipped
 	}
 	for _, it := range r.Items {
-		if it.Outcome != "skipped" { // counted above, with those that have no item
-			n[`outcome="`+escape(it.Outcome)+`",reason="`+escape(it.Reason)+`"`]++
+		if it.Outcome != outcome.Skipped { // counted above, with those that have no item
+			n[`outcome="`+escape(string(it.Outcome))+`",reason="`+escape(string(it.Reason))+`"`]++
 		}
 	}
 	return n

@@ -41,15 +41,15 @@ type Report struct {
 	Findings      []outcome.Finding `json:"findings"`           // about the whole run, the most urgent first
 	Warnings      []string          `json:"warnings,omitempty"` // what went wrong beside the run: a notice that could not be sent
 
-	Approve         string           `json:"approve,omitempty"`   // the command that lets a plan that guards hold pass
-	PlanFile        string           `json:"plan_file,omitempty"` // where the plan is kept for photosync apply
-	Guards          []outcome.Breach `json:"guards,omitempty"`    // that hold the run, or would hold a sync
-	QuotaPerMinute  int              `json:"quota_per_minute,omitempty"`
-	Timeline        []Minute         `json:"timeline,omitempty"` // of the last 24 hours of the run
-	Sources         []Source         `json:"sources"`
-	Totals          Totals           `json:"totals"`
-	SkippedByReason map[string]int   `json:"skipped_by_reason"`
-	Items           []Item           `json:"items"` // everyone who was not simply unchanged, by email
+	Approve         string                 `json:"approve,omitempty"`   // the command that lets a plan that guards hold pass
+	PlanFile        string                 `json:"plan_file,omitempty"` // where the plan is kept for photosync apply
+	Guards          []outcome.Breach       `json:"guards,omitempty"`    // that hold the run, or would hold a sync
+	QuotaPerMinute  int                    `json:"quota_per_minute,omitempty"`
+	Timeline        []Minute               `json:"timeline,omitempty"` // of the last 24 hours of the run
+	Sources         []Source               `json:"sources"`
+	Totals          Totals                 `json:"totals"`
+	SkippedByReason map[outcome.Reason]int `json:"skipped_by_reason"`
+	Items           []Item                 `json:"items"` // everyone who was not simply unchanged, by email
 }
 
 // Error is why a run failed or stopped as a whole.
@@ -104,27 +104,27 @@ type Minute struct {
 // Item is what became of one person. Pointers are null in the JSON where
 // Smartsheet said nothing.
 type Item struct {
-	Email         string         `json:"email"`
-	UserID        int64          `json:"user_id"`
-	Source        string         `json:"source"`
-	Ref           string         `json:"ref"`
-	Reason        string         `json:"reason"`
-	Outcome       string         `json:"outcome"`
-	Code          string         `json:"code,omitempty"` // of a refused picture: empty, truncated, …
-	Attempts      int            `json:"attempts"`
-	HTTPStatus    int            `json:"http_status"`
-	Message       string         `json:"message"`
-	ResultCode    *int           `json:"result_code"`
-	ErrorCode     *int           `json:"error_code"`
-	RefID         *string        `json:"ref_id"`
-	FailedItems   []FailedItem   `json:"failed_items"`
-	EarlierErrors []AttemptError `json:"earlier_errors,omitempty"`
-	Image         *Image         `json:"image,omitempty"`
-	ImageID       string         `json:"image_id,omitempty"`
-	Verified      bool           `json:"verified,omitempty"`   // Smartsheet showed this image id when it was asked again
-	Unverified    bool           `json:"unverified,omitempty"` // it showed another one, or none
-	DurationMS    int64          `json:"duration_ms"`
-	Hint          string         `json:"hint,omitempty"`
+	Email         string          `json:"email"`
+	UserID        int64           `json:"user_id"`
+	Source        string          `json:"source"`
+	Ref           string          `json:"ref"`
+	Reason        outcome.Reason  `json:"reason"`
+	Outcome       outcome.Outcome `json:"outcome"`
+	Code          string          `json:"code,omitempty"` // of a refused picture: empty, truncated, …
+	Attempts      int             `json:"attempts"`
+	HTTPStatus    int             `json:"http_status"`
+	Message       string          `json:"message"`
+	ResultCode    *int            `json:"result_code"`
+	ErrorCode     *int            `json:"error_code"`
+	RefID         *string         `json:"ref_id"`
+	FailedItems   []FailedItem    `json:"failed_items"`
+	EarlierErrors []AttemptError  `json:"earlier_errors,omitempty"`
+	Image         *Image          `json:"image,omitempty"`
+	ImageID       string          `json:"image_id,omitempty"`
+	Verified      bool            `json:"verified,omitempty"`   // Smartsheet showed this image id when it was asked again
+	Unverified    bool            `json:"unverified,omitempty"` // it showed another one, or none
+	DurationMS    int64           `json:"duration_ms"`
+	Hint          string          `json:"hint,omitempty"`
 	// AlreadyReported: an earlier report said the same, and nothing moved since. It does
 	// not raise the exit code.
 	AlreadyReported bool     `json:"already_reported,omitempty"`
@@ -178,16 +178,16 @@ func (it Item) WithoutPictures() Item {
 func New(mode, runID, version string, startedAt time.Time) *Report {
 	return &Report{
 		SchemaVersion: SchemaVersion, RunID: runID, Version: version, Mode: mode,
-		StartedAt: startedAt, FinishedAt: startedAt, Findings: []outcome.Finding{}, Sources: []Source{}, SkippedByReason: map[string]int{}, Items: []Item{},
+		StartedAt: startedAt, FinishedAt: startedAt, Findings: []outcome.Finding{}, Sources: []Source{}, SkippedByReason: map[outcome.Reason]int{}, Items: []Item{},
 	}
 }
 
 // Add puts items into the report, which takes them over, sorted, and into its totals.
 func (r *Report) Add(items ...Item) {
 	t := &r.Totals
-	counts := map[string]*int{
-		"planned": &t.Planned, "uploaded": &t.Uploaded, "partial_success": &t.PartialSuccess, "failed": &t.Failed,
-		"held": &t.Held, "unfinished": &t.Unfinished,
+	counts := map[outcome.Outcome]*int{
+		outcome.Planned: &t.Planned, outcome.Uploaded: &t.Uploaded, outcome.PartialSuccess: &t.PartialSuccess, outcome.Failed: &t.Failed,
+		outcome.Held: &t.Held, outcome.Unfinished: &t.Unfinished,
 	}
 	for i := range items {
 		it := &items[i]
@@ -197,10 +197,10 @@ func (r *Report) Add(items ...Item) {
 		if n := counts[it.Outcome]; n != nil {
 			*n++
 		}
-		if it.Outcome == "skipped" && it.Reason != string(outcome.Unchanged) { // of a plan that is applied: counted already
+		if it.Outcome == outcome.Skipped && it.Reason != outcome.Unchanged { // of a plan that is applied: counted already
 			r.Skip(it.Reason, 1)
 		}
-		if it.Outcome == "uploaded" && it.Image != nil {
+		if it.Outcome == outcome.Uploaded && it.Image != nil {
 			t.BytesUploaded += int64(it.Image.Bytes)
 		}
 	}
@@ -222,14 +222,14 @@ func (it *Item) NeedsAttention() bool {
 		return false
 	}
 	switch it.Outcome {
-	case "failed", "partial_success", "held":
+	case outcome.Failed, outcome.PartialSuccess, outcome.Held:
 		return true
 	}
-	return it.Unverified || it.Outcome == "skipped" && (it.Reason == string(outcome.Ambiguous) || it.Reason == string(outcome.Hidden))
+	return it.Unverified || it.Outcome == outcome.Skipped && (it.Reason == outcome.Ambiguous || it.Reason == outcome.Hidden)
 }
 
 // Skip counts n people who are skipped for one reason and have no items.
-func (r *Report) Skip(reason string, n int) {
+func (r *Report) Skip(reason outcome.Reason, n int) {
 	if n > 0 {
 		r.Totals.Skipped += n
 		r.SkippedByReason[reason] += n

@@ -144,7 +144,7 @@ func domain(email string) string { return email[max(strings.LastIndexByte(email,
 var pageFuncs = template.FuncMap{
 	"took":  func(r *Report) string { return Duration(r.FinishedAt.Sub(r.StartedAt)) },
 	"num":   func(n any) string { return Number(reflect.ValueOf(n).Int()) },
-	"bytes": Size[int], "when": timeText, "reason": reasonTitle, "thumb": thumb, "now": now, "refs": refs, "examples": examples, "icon": func(mood string) string { return icons[mood] },
+	"bytes": Size[int], "when": timeText, "reason": func(r outcome.Reason) string { return r.Words().Title }, "thumb": thumb, "now": now, "refs": refs, "examples": examples, "icon": func(mood string) string { return icons[mood] },
 	"initial": func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
 	"local":   func(email string) string { return strings.TrimSuffix(email, domain(email)) }, "domain": domain,
 	"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

@@ -22,12 +22,6 @@ var exitWords = map[int]string{
 	4: "held back by a guard", 5: "another run holds the state", 6: "stopped early", 10: "there are changes",
 }
 
-// reasonTitle is a reason in words; one that is not known, as it is.
-func reasonTitle(reason string) string { return outcome.Reason(reason).Words().Title }
-
-// meaning says what a reason means for many people.
-func meaning(reason string) string { return outcome.Reason(reason).Words().Meaning }
-
 // Verdict says in one sentence what became of the run. It is good news only if
 // nobody is needed.
 func (r *Report) Verdict() string {

@@ -47,7 +47,7 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	case stopped:
 		a.end(outcome.Unfinished, it.Message, nextRun)
 	case class.Resumable(): // it is nobody's fault, and would not end for the others
-		it.Outcome = string(outcome.Unfinished)
+		it.Outcome = outcome.Unfinished
 	case !class.EndsRun():
 		return a.failedAlone(ctx, e, err)
 	}
@@ -157,7 +157,7 @@ const manyPartial = 5
 func (p *Pool) finish() error {
 	n := map[outcome.Outcome]int{}
 	for _, it := range p.items {
-		n[outcome.Outcome(it.Outcome)]++
+		n[it.Outcome]++
 	}
 	partialForAll := n[outcome.Uploaded] == 0 && n[outcome.PartialSuccess] >= manyPartial
 	var c state.Change

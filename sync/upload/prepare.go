@@ -47,7 +47,7 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 		}
 		return learn
 	}
-	it.Reason, it.Outcome, it.Hint = string(outcome.SamePicture), string(outcome.Skipped), ""
+	it.Reason, it.Outcome, it.Hint = outcome.SamePicture, outcome.Skipped, ""
 	u := a.row()
 	sent := *u.Sent
 	sent.SourceSHA256, sent.Rendering = a.source, a.Photos.Fingerprint()
@@ -60,7 +60,7 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 
 // moved is for a picture that is not the one that the applied plan holds.
 func (a *attempt) moved() {
-	a.item.Reason = string(outcome.HeldBack)
+	a.item.Reason = outcome.HeldBack
 	a.end(outcome.Held, "the photo changed after the plan was made", hints[outcome.HeldBack])
 }
 
@@ -109,15 +109,15 @@ func (a *attempt) unprepared(ctx context.Context, err error) (learn state.Change
 	case errors.Is(err, errElsewhere):
 		a.end(outcome.Unfinished, err.Error(), nextRun)
 	case errors.Is(err, sources.ErrNoPhoto), errors.Is(err, sources.ErrGone): // the next run sees what it means
-		it.Reason = string(outcome.NoPhoto)
+		it.Reason = outcome.NoPhoto
 		a.end(outcome.Skipped, "gone since it was listed", it.Hint)
 	case errors.Is(err, sources.ErrUnstable):
-		it.Reason = string(outcome.BeingWritten)
+		it.Reason = outcome.BeingWritten
 		a.end(outcome.Skipped, err.Error(), hints[outcome.BeingWritten])
 	case !refused:
 		a.end(outcome.Failed, err.Error(), "fix the source: "+cmp.Or(outcome.Hint(err), "photosync could not read this photo; the next run tries again"))
 	default:
-		it.Reason, it.Code = string(outcome.InvalidImage), bad.Code
+		it.Reason, it.Code = outcome.InvalidImage, bad.Code
 		a.end(outcome.Failed, bad.Detail, bad.Hint())
 		if unread {
 			it.Hint = "save the photo smaller at the source: no setting lets a larger one in"
@@ -189,7 +189,7 @@ func orNull[T comparable](v T) *T {
 // Item is the item of a step as the plan leaves it.
 func Item(r *plan.Rules, s *plan.Step) report.Item {
 	it := report.Item{
-		Email: s.Key(), UserID: s.UserID(), Reason: string(s.Reason), Outcome: string(s.Outcome),
+		Email: s.Key(), UserID: s.UserID(), Reason: s.Reason, Outcome: s.Outcome,
 		Message: s.Why, Hint: hints[s.Reason], Candidates: s.Conflict, AlreadyReported: s.Reported(),
 	}
 	o, ref := r.Origin(s)

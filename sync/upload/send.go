@@ -30,7 +30,7 @@ type attempt struct {
 
 // end says what the attempt came to.
 func (a *attempt) end(o outcome.Outcome, message, hint string) {
-	a.item.Outcome, a.item.Message, a.item.Hint = string(o), message, hint
+	a.item.Outcome, a.item.Message, a.item.Hint = o, message, hint
 }
 
 // carryOut carries out the step. Its error stops the whole run.
@@ -42,7 +42,7 @@ func (a *attempt) carryOut(ctx context.Context) error {
 	switch {
 	case len(learn.Users) > 0:
 		return a.record(learn)
-	case a.item.Outcome != string(outcome.Planned):
+	case a.item.Outcome != outcome.Planned:
 		return nil
 	}
 	return a.send(ctx)
@@ -245,7 +245,7 @@ func (a *attempt) sent(image string) error {
 	u.Sent = Confirmed(a.intent, image)
 	u.Sent.At = time.Now().UTC()
 	u.Intent, u.Failure, u.Missing, u.Drifts = nil, nil, a.step.Missing, drifts
-	a.item.Outcome = string(outcome.Uploaded)
+	a.item.Outcome = outcome.Uploaded
 	return a.recordUser(u, outcome.Unchanged)
 }
 

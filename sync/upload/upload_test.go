@@ -153,16 +153,16 @@ func TestAnswers(t *testing.T) {
 				return c.result, c.err
 			}
 			it, err := s.run(t, nil)
-			if got := it.Outcome + ": " + strings.Join(s.log, ", "); got != c.want {
+			if got := string(it.Outcome) + ": " + strings.Join(s.log, ", "); got != c.want {
 				t.Errorf("%s\nwant %s", got, c.want)
 			}
 			if _, wrong := errors.AsType[*WrongUserError](err); wrong != c.stops || (err != nil) != c.stops {
 				t.Errorf("error %v", err)
 			}
-			if it.Outcome == string(outcome.Failed) && (it.Message == "" || it.Hint == "") {
+			if it.Outcome == outcome.Failed && (it.Message == "" || it.Hint == "") {
 				t.Errorf("item %+v", it)
 			}
-			if done := s.person.Fingerprint != (state.Fingerprint{}); done != (it.Outcome == string(outcome.Uploaded)) {
+			if done := s.person.Fingerprint != (state.Fingerprint{}); done != (it.Outcome == outcome.Uploaded) {
 				t.Errorf("the person counts as done: %v", done)
 			}
 		})

@@ -289,7 +289,7 @@ func (k *checkup) upload(ctx context.Context) {
 		return
 	}
 	it := rep.Items[i]
-	if it.Outcome != string(outcome.Uploaded) {
+	if it.Outcome != outcome.Uploaded {
 		k.add(console.Problem, "upload", fmt.Sprintf("%s: %s, %s%s", email, it.Reason, it.Outcome, console.Details(it)), it.Hint)
 		return
 	}

@@ -34,6 +34,7 @@ import (
 	"golang.org/x/term"
 
 	"photosync/sync/foreign"
+	"photosync/sync/outcome"
 )
 
 // Console prints for people, or programs, on one writer.
@@ -79,6 +80,8 @@ func (c *Console) line(hang int, format string, args ...any) {
 		switch a := a.(type) {
 		case string:
 			args[i] = foreign.Text(a)
+		case outcome.Reason:
+			args[i] = foreign.Text(string(a))
 		case styled:
 			args[i] = foreign.Text(a.text)
 			if c.colour && a.style != "" {

@@ -137,8 +137,8 @@ func TestForeignText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := report.New("sync", "r", "dev", time.Now())
 		for range rapid.IntRange(0, 3).Draw(t, "items") {
-			r.Add(report.Item{Email: evil.Draw(t, "email"), Message: evil.Draw(t, "message"), Hint: evil.Draw(t, "hint"), Reason: "new",
-				Outcome: rapid.SampledFrom([]string{"failed", "uploaded", "held", "skipped"}).Draw(t, "outcome")})
+			r.Add(report.Item{Email: evil.Draw(t, "email"), Message: evil.Draw(t, "message"), Hint: evil.Draw(t, "hint"), Reason: outcome.Reason(evil.Draw(t, "reason")),
+				Outcome: rapid.SampledFrom([]outcome.Outcome{"failed", "uploaded", "held", "skipped"}).Draw(t, "outcome")})
 		}
 		for range rapid.IntRange(0, 2).Draw(t, "findings") {
 			r.Findings = append(r.Findings, outcome.Finding{Severity: rapid.SampledFrom([]string{outcome.Attention, outcome.Notice}).Draw(t, "severity"), Message: evil.Draw(t, "finding")})

@@ -154,7 +154,7 @@ func (c *Console) next(x *job.Explanation) {
 	c.heading("The next run")
 	if it := x.Next; it != nil {
 		does := map[outcome.Outcome]string{outcome.Planned: "uploads the picture", outcome.Failed: "fails"}
-		c.line(4, "  %s: %s%s", styled{bold, cmp.Or(does[outcome.Outcome(it.Outcome)], "does nothing")}, it.Reason, Details(*it))
+		c.line(4, "  %s: %s%s", styled{bold, cmp.Or(does[it.Outcome], "does nothing")}, it.Reason, Details(*it))
 		for _, k := range it.Candidates {
 			c.line(4, "    %s", k)
 		}
@@ -163,7 +163,7 @@ func (c *Console) next(x *job.Explanation) {
 	if x.Next != nil {
 		c.remedy(2, x.Next.Hint)
 	}
-	if x.Next != nil && x.Next.Outcome == string(outcome.Planned) {
+	if x.Next != nil && x.Next.Outcome == outcome.Planned {
 		c.line(4, "  guards look at the whole plan: photosync plan shows whether one would hold it")
 	}
 }
@@ -179,7 +179,7 @@ func Details(it report.Item) (text string) {
 	if it.RefID != nil {
 		text += ", refId " + *it.RefID
 	}
-	if it.Message != "" && it.Outcome != string(outcome.Planned) {
+	if it.Message != "" && it.Outcome != outcome.Planned {
 		text += ": " + it.Message
 	}
 	for _, f := range it.FailedItems {

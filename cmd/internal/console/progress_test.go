@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"photosync/sync/outcome"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 )
@@ -37,11 +38,11 @@ func newPace(w *Run, uploadWeight int) *pace {
 	return p
 }
 
-func (p *pace) upload(w *Run, outcome string) {
+func (p *pace) upload(w *Run, became outcome.Outcome) {
 	p.mu.Lock()
 	p.st.Requests++
 	p.mu.Unlock()
-	w.Item(report.Item{Outcome: outcome})
+	w.Item(report.Item{Outcome: became})
 }
 
 func (p *pace) pause(d time.Duration) {
@@ -62,11 +63,11 @@ func TestProgressInTheLog(t *testing.T) {
 		time.Sleep(61 * time.Second)
 		w.Planned("p", 600, 0)
 		for i := range 150 {
-			outcome := "uploaded"
+			became := outcome.Uploaded
 			if i%50 == 0 {
-				outcome = "failed"
+				became = outcome.Failed
 			}
-			client.upload(w, outcome)
+			client.upload(w, became)
 			time.Sleep(400 * time.Millisecond)
 		}
 		client.pause(30 * time.Second)

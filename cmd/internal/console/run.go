@@ -111,7 +111,7 @@ func (r *Run) Planned(id string, uploads, unchanged int) {
 func (r *Run) Item(it report.Item) {
 	r.logItem(it)
 	r.update(func(s *status) {
-		switch outcome.Outcome(it.Outcome) {
+		switch it.Outcome {
 		case outcome.Failed, outcome.PartialSuccess:
 			s.Failed++
 		case outcome.Unfinished:
@@ -127,14 +127,14 @@ func (r *Run) Item(it report.Item) {
 func (r *Run) logItem(it report.Item) {
 	e := r.Log.Debug()
 	switch {
-	case it.Outcome == string(outcome.Unfinished) && it.Attempts == 0:
+	case it.Outcome == outcome.Unfinished && it.Attempts == 0:
 		return // not reached: counted at the end
-	case it.Outcome == string(outcome.Unfinished):
+	case it.Outcome == outcome.Unfinished:
 		e = r.Log.Info()
 	case it.NeedsAttention():
 		e = r.Log.Warn()
 	}
-	e.Str("email", it.Email).Str("reason", it.Reason).Str("outcome", it.Outcome).Int64("duration_ms", it.DurationMS)
+	e.Str("email", it.Email).Str("reason", string(it.Reason)).Str("outcome", string(it.Outcome)).Int64("duration_ms", it.DurationMS)
 	if it.Code != "" {
 		e.Str("code", it.Code)
 	}
@@ -206,7 +206,7 @@ func (r *Run) logEnd(rep *report.Report, files []string) {
 	} {
 		var emails []string
 		for _, it := range rep.Items {
-			if it.Outcome == string(left) {
+			if it.Outcome == left {
 				emails = append(emails, it.Email)
 			}
 		}

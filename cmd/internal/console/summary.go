@@ -121,13 +121,13 @@ func (c *Console) group(mark styled, r *report.Report, g *report.Group) {
 
 // planned says whose pictures a sync would upload, by the reason.
 func (c *Console) planned(r *report.Report) {
-	byReason := map[string][]string{}
+	byReason := map[outcome.Reason][]string{}
 	for _, it := range r.Items {
-		if it.Outcome == string(outcome.Planned) {
+		if it.Outcome == outcome.Planned {
 			byReason[it.Reason] = append(byReason[it.Reason], it.Email)
 		}
 	}
-	for _, reason := range slices.SortedFunc(maps.Keys(byReason), func(a, b string) int {
+	for _, reason := range slices.SortedFunc(maps.Keys(byReason), func(a, b outcome.Reason) int {
 		return cmp.Or(cmp.Compare(len(byReason[b]), len(byReason[a])), cmp.Compare(a, b))
 	}) {
 		emails := byReason[reason]
@@ -151,7 +151,7 @@ func (c *Console) numbers(r *report.Report) {
 	}
 	var reasons []string
 	for _, reason := range slices.Sorted(maps.Keys(r.SkippedByReason)) {
-		reasons = append(reasons, reason+" "+report.Number(r.SkippedByReason[reason]))
+		reasons = append(reasons, string(reason)+" "+report.Number(r.SkippedByReason[reason]))
 	}
 	if len(reasons) > 0 {
 		what += " (" + strings.Join(reasons, ", ") + ")"

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
 
@@ -100,7 +101,7 @@ func whole(r *report.Report, text string) message {
 	short := *r
 	short.Items = []report.Item{}
 	for _, it := range r.Items {
-		urgent := it.Outcome != "uploaded" && (it.Outcome != "skipped" || it.Reason == "ambiguous")
+		urgent := it.Outcome != outcome.Uploaded && (it.Outcome != outcome.Skipped || it.Reason == outcome.Ambiguous)
 		if len(short.Items) < maxItems && (urgent || len(r.Items) <= maxItems) {
 			short.Items = append(short.Items, it.WithoutPictures())
 		}
