@@ -52,8 +52,14 @@ type alternates struct {
 // listed reports whether somebody in the sources has an address: its user is matched
 // to nobody else. progress may be nil.
 func (us *Users) UseAlternates(st *state.Store, now time.Time, listed func(email string) bool, progress func(done, all int)) error {
-	us.alternates = &alternates{remembered: remembered{Users: map[int64]askedUser{}}, now: now, listed: listed, progress: progress}
-	_, err := st.Meta(alternatesKey, &us.alternates.remembered)
+	a := &alternates{remembered: remembered{Users: map[int64]askedUser{}}, now: now, listed: listed, progress: progress}
+	us.alternates = a
+	_, err := st.Meta(alternatesKey, &a.remembered)
+	known := len(a.Users)
+	maps.DeleteFunc(a.Users, func(_ int64, k askedUser) bool { return k.Asked.After(now) })
+	if a.Searched.After(now) || len(a.Users) < known { // the clock was ahead
+		a.Searched = time.Time{}
+	}
 	return err
 }
 
@@ -162,11 +168,7 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 				u.Alternate = true
 				u.Seen = a.Users[id].Asked // with this address; one of long ago is looked at again before an upload
 				found(u)
-				for _, other := range a.Users[id].Alternates {
-					if a.listed(other) && !slices.Contains(w.Own, other) && !slices.Contains(w.Aliases, other) {
-						w.Overlap = append(w.Overlap, other)
-					}
-				}
+				w.Overlap = append(w.Overlap, a.overlap(w, a.Users[id].Alternates)...)
 			}
 		})
 		w.Tied = w.Tied || len(w.Overlap) > 0
@@ -177,10 +179,16 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 	return left
 }
 
+// overlap are those of a user's addresses that somebody else than w in the sources has.
+func (a *alternates) overlap(w *plan.Work, all []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(e string) bool {
+		return !a.listed(e) || slices.Contains(w.Own, e) || slices.Contains(w.Aliases, e)
+	})
+}
+
 // search asks the users who were not asked yet, or long ago.
 func (us *Users) search(ctx context.Context) error {
 	a := us.alternates
-	us.all = false // the users are listed as they are now
 	if err := us.List(ctx); err != nil {
 		return err
 	}

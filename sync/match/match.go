@@ -211,9 +211,9 @@ func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, er
 			if err != nil {
 				return nil, err
 			}
-			if slices.Contains(u.Alternates, to.Via) {
+			if slices.Contains(u.Alternates, to.Via) && len(us.alternates.overlap(s.Work, append(u.Alternates, u.Email))) == 0 {
 				found[i], found[i].Via, found[i].Alternate = u, to.Via, true
-			} else if us.alternates != nil {
+			} else {
 				us.alternates.lost(to.ID)
 			}
 			continue
