@@ -73,6 +73,8 @@ type account struct {
 	photo  int    // which picture it is; initials: ours, drawn
 	ours   bool   // we put it there
 	chosen int    // how many pictures the user set
+
+	alternates []smartsheet.AlternateEmail
 }
 
 const (
@@ -275,7 +277,16 @@ var edits = map[string]int{
 	"hand over": 2, "second entry": 1,
 }
 
-var editNames = slices.Sorted(maps.Keys(edits))
+// alternateEdits are those of alternate addresses.
+var alternateEdits = map[string]int{"alternate": 4, "alternate moves": 4, "only alternate": 6, "no alternates": 1, "alternate is confirmed": 2}
+
+// editsOf are the names of edits, each as often as it happens.
+func editsOf(edits map[string]int) (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(edits)) {
+		all = append(all, slices.Repeat([]string{name}, edits[name])...)
+	}
+	return all
+}
 
 // apply does what an edit says.
 func (c *company) apply(x edit) {
@@ -364,6 +375,27 @@ func (c *company) applyToUser(x edit, u, v *account, free string) {
 		c.sim.SetStatus(u.email, map[bool]string{true: "ACTIVE", false: "DEACTIVATED"}[u.active])
 	case "own picture":
 		c.choose(u, x.C)
+	case "alternate":
+		u.alternates = append(u.alternates, smartsheet.AlternateEmail{Email: free, Confirmed: x.C%3 > 0})
+	case "alternate moves":
+		if n := len(u.alternates); n > 0 {
+			v.alternates = append(v.alternates, u.alternates[n-1])
+			u.alternates = u.alternates[:n-1]
+		}
+	case "only alternate": // as after a marriage that the directory does not know of
+		if u.email == free || x.C%2 == 0 {
+			free = u.email
+		}
+		c.renameUser(u, fmt.Sprintf("new%d@example.com", c.nextID))
+		c.nextID++
+		u.alternates = append(u.alternates, smartsheet.AlternateEmail{Email: free, Confirmed: x.C%5 > 0})
+	case "no alternates":
+		u.alternates = nil
+	case "alternate is confirmed":
+		u.alternates = slices.Clone(u.alternates)
+		for i := range u.alternates {
+			u.alternates[i].Confirmed = true
+		}
 	default:
 		panic(x.What)
 	}

@@ -23,6 +23,8 @@ type history struct {
 	RPM          int
 	Excluded     string
 	Shard        plan.Shard // a state is that of one
+	Alternates   bool       // alternate addresses count
+	Backups      bool       // of the state, after each good run
 	Nights       []night
 }
 
@@ -35,15 +37,18 @@ type night struct {
 	Mode         string
 	Pause        time.Duration // before it
 	Edits        []edit        // before it
+	Admin        []edit        // what the administrator does before it
 	During       []moment
-	Faults       []string // of Smartsheet
-	Lost         []int    // which uploads get no answer
-	Kill         int      // the step at which the process dies; 0: it lives
-	KillOn       string   // or what happens then
-	Stop         int      // the step at which a signal comes; 0: none
-	Second       int      // the step at which a second process comes; 0: none
-	Broken       int      // the listing of this source is not whole; 0: none
-	Quietly      bool     // and there is no error
+	Faults       []string      // of Smartsheet
+	Lost         []int         // which uploads get no answer
+	Kill         int           // the step at which the process dies; 0: it lives
+	KillOn       string        // or what happens then
+	Stop         int           // the step at which a signal comes; 0: none
+	Second       int           // the step at which a second process comes; 0: none
+	Disk         disk          // what breaks
+	Skew         time.Duration // of Smartsheet's clock
+	Broken       int           // the listing of this source is not whole; 0: none
+	Quietly      bool          // and there is no error
 	Force        bool
 	Checksum     bool
 	RetryFailed  bool
@@ -99,12 +104,12 @@ func newHistory(seed uint64) history {
 	if chance(4) {
 		h.Shard = plan.Shard{Index: r.IntN(2), Count: 2}
 	}
-	var all []string
-	for _, name := range editNames {
-		for range edits[name] {
-			all = append(all, name)
-		}
+	h.Alternates, h.Backups = chance(25), chance(25)
+	all := editsOf(edits)
+	if h.Alternates {
+		all = append(all, editsOf(alternateEdits)...)
 	}
+	deeds := editsOf(deeds)
 	someEdit := func() edit {
 		return edit{all[r.IntN(len(all))], r.IntN(h.People + 2), r.IntN(h.People + 4), r.IntN(1000)}
 	}
@@ -118,6 +123,15 @@ func newHistory(seed uint64) history {
 		}
 		for range r.IntN(5) {
 			n.Edits = append(n.Edits, someEdit())
+		}
+		if chance(20) {
+			n.Admin = append(n.Admin, edit{deeds[r.IntN(len(deeds))], r.IntN(h.People + 2), r.IntN(len(jumps)), r.IntN(1000)})
+		}
+		if chance(8) {
+			n.Disk = disk{At: 1 + r.IntN(6+6*h.People), For: r.IntN(4), How: pick(diskFaults, r.IntN(len(diskFaults)))}
+		}
+		if n.Disk.Backup = h.Backups && chance(15); chance(10) {
+			n.Skew = jumps[r.IntN(len(jumps))]
 		}
 		steps := 8 + 4*h.People
 		if chance(35) {
@@ -219,6 +233,12 @@ func (h history) smaller() (all []history) {
 	if h.Shard.Count > 0 {
 		with(func(x *history) { x.Shard = plan.Shard{} })
 	}
+	if h.Alternates {
+		with(func(x *history) { x.Alternates = false })
+	}
+	if h.Backups {
+		with(func(x *history) { x.Backups = false })
+	}
 	if h.RemovedAfter > 0 {
 		with(func(x *history) {
 			x.RemovedAfter = 0
@@ -234,6 +254,9 @@ func (h history) smaller() (all []history) {
 		for k := range n.Edits {
 			that(func(n *night) { n.Edits = slices.Delete(slices.Clone(n.Edits), k, k+1) })
 		}
+		for k := range n.Admin {
+			that(func(n *night) { n.Admin = slices.Delete(slices.Clone(n.Admin), k, k+1) })
+		}
 		for k := range n.During {
 			that(func(n *night) { n.During = slices.Delete(slices.Clone(n.During), k, k+1) })
 		}
@@ -243,6 +266,7 @@ func (h history) smaller() (all []history) {
 		}{
 			{len(n.Faults) > 0, func(n *night) { n.Faults = nil }}, {len(n.Lost) > 0, func(n *night) { n.Lost = nil }},
 			{n.Kill > 0, func(n *night) { n.Kill = 0 }}, {n.Stop > 0, func(n *night) { n.Stop = 0 }}, {n.Second > 0, func(n *night) { n.Second = 0 }},
+			{n.Disk != disk{}, func(n *night) { n.Disk = disk{} }}, {n.Skew != 0, func(n *night) { n.Skew = 0 }},
 			{n.Broken > 0, func(n *night) { n.Broken = 0 }}, {n.Force, func(n *night) { n.Force = false }},
 			{n.Checksum, func(n *night) { n.Checksum = false }}, {n.RetryFailed, func(n *night) { n.RetryFailed = false }},
 			{n.Guards, func(n *night) { n.Guards = false }}, {n.Approve, func(n *night) { n.Approve = false }},

@@ -40,6 +40,10 @@ const (
 	pCovered    = "after the refresh nobody with a photo and an active user is without it, where the policy allows it"
 	pOneAtATime = "one request in flight for each user"
 	pLocked     = "a second process does not get the state"
+	pDisk       = "a run that cannot write its state fails, and loses nothing that was recorded before"
+	pBackup     = "a backup that cannot be written is said, and after three runs somebody is needed"
+	pAdopted    = "state adopt records what the sources and Smartsheet show, of users without an upload on record"
+	pWait       = "a wrong clock in an answer does not stop a run for hours"
 )
 
 // look is what a run saw of a user.
@@ -47,6 +51,8 @@ type look struct {
 	email, image string
 	active       bool
 	at           time.Time
+	alternates   []string  // confirmed ones
+	alone        time.Time // when they were seen
 }
 
 // reading is what a run read for an entry.
@@ -68,6 +74,7 @@ type memory struct {
 	image      string // its id
 	doubt      bool   // an upload was begun and nothing said how it ended
 	partial    bool   // the last answer was PARTIAL_SUCCESS
+	adopted    bool   // confirmed and image are by state adopt
 	before     string // the picture that the last look before an upload showed
 	foreign    string // the picture before the upload in doubt, if it was not ours
 	unanswered bool   // the process died before it had an answer to the last upload
@@ -104,6 +111,8 @@ type watch struct {
 	refIDs   []string
 	requests map[string]int
 	readings int
+	broken   int // writes of the state that failed
+	began    time.Time
 }
 
 func (o *watch) fail(promise, format string, args ...any) {
@@ -151,6 +160,44 @@ func (o *watch) person(address string) (found []sources.Person, from []int, alia
 	return nil, nil, false
 }
 
+// personOf is the entries that are the person whose user this is: by the user's own
+// address or, if it is nobody's, by alternate ones. There are none if two people are.
+func (o *watch) personOf(id int64, l look) (found []sources.Person, from []int, alias bool) {
+	found, from, alias = o.person(l.email)
+	if len(found) > 0 || !o.w.h.Alternates {
+		return found, from, alias
+	}
+	found, from, whose := o.byAlternates(l.email, l.alternates)
+	if len(whose) != 1 {
+		return nil, nil, false
+	}
+	for other, x := range o.looks {
+		if theirs, _, _ := o.person(x.email); other != id && x.active && len(theirs) > 0 && theirs[0].Own[0] == found[0].Own[0] {
+			o.fail(pWhose, "user %d was found by an alternate address of %s, and user %d has %s", id, whose[0], other, x.email)
+		}
+	}
+	return found, from, false
+}
+
+// byAlternates is the entries of the person with alternate addresses, of a user whose
+// own address is nobody's; whose are the own addresses of all people who have some.
+func (o *watch) byAlternates(own string, alternates []string) (found []sources.Person, from []int, whose []string) {
+	for _, l := range o.listings {
+		for _, p := range l.people {
+			if slices.Contains(p.Own, own) || slices.Contains(p.Aliases, own) {
+				return nil, nil, nil
+			}
+		}
+	}
+	for _, e := range alternates {
+		f, s, _ := o.person(e)
+		if len(f) > 0 && !slices.Contains(whose, f[0].Own[0]) {
+			found, from, whose = f, s, append(whose, f[0].Own[0])
+		}
+	}
+	return found, from, whose
+}
+
 // sending is called when an upload goes on the wire.
 func (o *watch) sending(id int64, data []byte) {
 	q, m := photoOf(data), o.w.memory(id)
@@ -195,17 +242,27 @@ func (o *watch) sending(id int64, data []byte) {
 // whose checks that q is the photo of the person who has the user's address.
 func (o *watch) whose(id int64, q int, l look, m *memory) {
 	n := o.night
-	found, from, alias := o.person(l.email)
+	found, from, alias := o.personOf(id, l)
 	if len(found) == 0 {
-		o.fail(pWhose, "picture %d went to user %d, %s, an address that nobody or nobody alone has", q, id, l.email)
+		o.fail(pWhose, "picture %d went to user %d, %+v, an address that nobody or nobody alone has", q, id, l)
 		return
+	}
+	via := []string{l.email, found[0].Own[0]}
+	if own, _, _ := o.person(l.email); len(own) == 0 {
+		via = append(via, l.alternates...)
+		switch {
+		case time.Since(l.alone) > 5*time.Minute:
+			o.fail(pFresh, "picture %d went to user %d by an alternate address, seen %v before", q, id, time.Since(l.alone))
+		case l.email == o.w.excluded:
+			o.fail(pExcluded, "picture %d went to user %d, %s", q, id, l.email)
+		}
 	}
 	ok := false
 	for i, p := range found {
 		rs := o.reads[entryID(from[i], p.Ref)]
 		if len(rs) > 0 && slices.ContainsFunc(rs, func(r reading) bool { return r.photo == q }) {
 			last := rs[len(rs)-1]
-			if last.emails == nil || slices.Contains(last.emails, l.email) || slices.Contains(last.emails, found[0].Own[0]) {
+			if last.emails == nil || slices.ContainsFunc(via, func(e string) bool { return slices.Contains(last.emails, e) }) {
 				ok = true
 				m.former = m.origin
 				m.origin = origin{from[i], p.Ref.Key, p.Own[0], q}
@@ -396,7 +453,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 		o.answered[id], m.doubt = "another address", true
 	case status == 200 && a.Message == "SUCCESS" && len(a.Data) > 0:
 		o.answered[id], o.images[id] = a.Message, a.Data[0].ProfileImage.ImageID
-		m.confirmed, m.image, m.doubt, m.partial = q, o.images[id], o.w.dead, false
+		m.confirmed, m.image, m.doubt, m.partial, m.adopted = q, o.images[id], o.w.dead, false, false
 		if q == initials && !o.w.dead {
 			m.absent = 0
 		}
@@ -460,11 +517,22 @@ func (o *watch) ended(r *report.Report, err error) {
 			o.fail(pLost, "user %d: %v", id, rowErr)
 		case a == "SUCCESS" && (!ok || it.Outcome != "uploaded" || it.ImageID != o.images[id]):
 			o.fail(pLost, "the answer for user %d is not reported: %+v", id, it)
+		case o.broken > 0 && row.Intent != nil: // it could not be recorded
+			bad++
 		case a == "SUCCESS" && (row.Sent == nil || row.Sent.ImageID != o.images[id] || row.Intent != nil):
 			o.fail(pLost, "the answer for user %d, image %s, is not recorded: %+v", id, o.images[id], row)
 		case a == "PARTIAL_SUCCESS" || a == partialOfNone || a == "refused":
 			bad++
 		}
+	}
+	if o.broken > 0 {
+		if err == nil {
+			o.fail(pDisk, "%d writes failed, and the run says nothing", o.broken)
+		}
+		o.died()
+	}
+	if took := time.Since(o.began); took > time.Hour && len(o.night.Faults) > 0 && o.night.Skew != 0 && o.w.h.RPM > 1000 {
+		o.fail(pWait, "it took %v", took)
 	}
 	if err == nil && bad > 0 && !r.NeedsSomebody() {
 		o.fail(pCode, "%d uploads failed: %v", bad, o.answered)
@@ -484,6 +552,9 @@ func (o *watch) died() {
 			}
 			if row.Intent != nil {
 				o.doubt(row.ID)
+				if m := o.w.memory(row.ID); o.sentTo[row.ID] {
+					m.unanswered = true
+				}
 			}
 		}
 		return nil
@@ -555,7 +626,8 @@ func (o *watch) rows() {
 func (o *watch) count(err error) {
 	n := o.night
 	for _, m := range o.w.users {
-		if m.confirmed == initials && !m.partial || n.Mode == Plan || err != nil && !Stopped(err) && !n.Verify || len(o.listings) < len(o.w.c.mems) {
+		late := o.broken > 0 && n.Disk.How == "late" // its last words may have been written
+		if m.confirmed == initials && !m.partial || n.Mode == Plan || err != nil && !Stopped(err) && !n.Verify && !late || len(o.listings) < len(o.w.c.mems) {
 			continue
 		}
 		m.absent++

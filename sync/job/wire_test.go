@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"photosync/sources"
+	"photosync/sync/smartsheet"
 )
 
 var errDead = errors.New("the process is dead")
@@ -110,6 +111,9 @@ func (t wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	u := w.c.user(id)
 	resp, err := t.inner.RoundTrip(r)
 	asked := time.Now()
+	if err == nil {
+		err = w.answerAs(resp, op, u)
+	}
 	if upload && u != nil {
 		if img, ok := w.c.sim.Image(u.email); ok && img.ID != u.image {
 			w.o.arrived(u, img.ID, sent)
@@ -142,6 +146,39 @@ func (t wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		w.o.saw(r, body, asked)
 	}
 	return resp, err
+}
+
+// answerAs gives an answer what the simulator does not know: alternate addresses that
+// change, and another clock.
+func (w *world) answerAs(resp *http.Response, op string, u *account) error {
+	if skew := w.o.night.Skew; skew != 0 {
+		at := time.Now().Add(skew)
+		resp.Header.Set("Date", at.UTC().Format(http.TimeFormat))
+		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
+			resp.Header.Set("Retry-After", at.Add(20*time.Second).UTC().Format(http.TimeFormat))
+		}
+	}
+	if op != "user" || resp.StatusCode != http.StatusOK || u == nil || !w.h.Alternates {
+		return nil
+	}
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	var shown map[string]json.RawMessage
+	if json.Unmarshal(data, &shown) == nil {
+		all := []map[string]any{}
+		for i, a := range u.alternates {
+			all = append(all, map[string]any{"id": i + 1, "email": a.Email, "confirmed": a.Confirmed})
+		}
+		if shown["alternateEmails"], err = json.Marshal(all); err == nil {
+			data, err = json.Marshal(shown)
+		}
+	}
+	resp.ContentLength = int64(len(data))
+	resp.Header.Del("Content-Length")
+	resp.Body = io.NopCloser(bytes.NewReader(data))
+	return err
 }
 
 // pass takes a time that depends on the call and on nothing else, and reports whether
@@ -183,6 +220,8 @@ func (o *watch) saw(r *http.Request, body []byte, at time.Time) {
 		Email        string
 		Status       string
 		ProfileImage struct{ ImageID string }
+
+		AlternateEmails []smartsheet.AlternateEmail
 	}
 	var list struct{ Data []user }
 	var one user
@@ -200,6 +239,11 @@ func (o *watch) saw(r *http.Request, body []byte, at time.Time) {
 		}
 	}
 	for _, u := range list.Data {
-		o.looks[u.ID] = look{u.Email, u.ProfileImage.ImageID, u.Status == "ACTIVE", at}
+		l := o.looks[u.ID]
+		l.email, l.image, l.active, l.at = u.Email, u.ProfileImage.ImageID, u.Status == "ACTIVE", at
+		if one.ID != 0 { // lists do not show them
+			l.alternates, l.alone = confirmed(u.AlternateEmails), at
+		}
+		o.looks[u.ID] = l
 	}
 }

@@ -40,6 +40,10 @@ type world struct {
 	planned   *plan.File
 	reports   []*report.Report
 	dead      bool
+	saved     saved // with the backup
+	exported  saved // by the administrator
+	unsaved   bool  // what happened since the backup is in no report
+	unbacked  int   // good runs in a row that could not be backed up
 	approving bool
 	stop      context.CancelCauseFunc
 
@@ -138,9 +142,47 @@ func (w *world) night(n *night) (*report.Report, error) {
 
 // run runs once and lets the oracle look at it.
 func (w *world) run(n *night, approve string) (*report.Report, error) {
+	j, ctx, end := w.job(n, approve)
+	defer end()
+	heal := w.breakDisk(n)
+	r, err := Run(ctx, j)
+	heal()
+	played.runs.Add(1)
+	played.uploads.Add(int64(w.uploads))
+	w.note("  the run ended: %v; %v", err, summary(r))
+	if w.dead {
+		w.dead, w.unsaved = false, true
+		w.reopen()
+		w.o.died()
+		return r, err
+	}
+	w.reports = append(w.reports, r)
+	w.o.ended(r, err)
+	if w.o.broken > 0 { // the process has ended, and the disk is well again
+		w.unsaved = true
+		w.st.Close()
+		w.reopen()
+	}
+	if w.h.Backups && err == nil && n.Mode != Plan {
+		w.backup(n, r)
+	}
+	return r, err
+}
+
+// reopen opens the state as the next process does.
+func (w *world) reopen() {
+	st, err := state.Open(w.path(), state.Options{})
+	if err != nil {
+		panic(fmt.Sprintf("the state does not open: %v", err))
+	}
+	w.st = st
+}
+
+// job is a run that the oracle watches; end is called after it.
+func (w *world) job(n *night, approve string) (j Job, ctx context.Context, end func()) {
 	w.approving = approve != ""
 	w.o = &watch{
-		w: w, night: n, looks: map[int64]look{}, reads: map[string][]reading{}, answered: map[int64]string{}, images: map[int64]string{},
+		w: w, night: n, began: time.Now(), looks: map[int64]look{}, reads: map[string][]reading{}, answered: map[int64]string{}, images: map[int64]string{},
 		sentTo: map[int64]bool{}, to: map[int64]string{}, replaced: map[int64]bool{}, shared: map[int]map[int64]bool{}, requests: map[string]int{}, repeats: map[int64]bool{},
 	}
 	w.steps, w.uploads, w.nth = 0, 0, map[string]uint64{}
@@ -159,16 +201,14 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 	if err != nil {
 		panic(err)
 	}
-	defer c.Close()
 	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
 	w.stop = cancel
-	j := Job{
+	j = Job{
 		Parts: Parts{State: w.st, Smartsheet: c, Root: "https://api.example.test/2.0", Photos: photo.Options{MaxBytes: 1_000_000}},
 		How:   How{Mode: n.Mode, RunID: fmt.Sprint("run", time.Now().Unix()), Concurrency: w.h.Concurrency, Approve: approve, Verify: n.Verify},
 		Scope: plan.Scope{Force: n.Force, Checksum: n.Checksum, RetryFailed: n.RetryFailed, Limit: n.Limit, Shard: w.h.Shard},
 		Policy: plan.Policy{
-			Existing: n.Existing, RemovedAfter: n.RemovedAfter,
+			Existing: n.Existing, RemovedAfter: n.RemovedAfter, AlternateEmails: w.h.Alternates,
 			Patterns: []string{w.excluded}, Excluded: func(e string) bool { return e == w.excluded },
 		},
 	}
@@ -194,25 +234,10 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 			j.How.Mode = Sync
 		}
 	}
-	r, err := Run(ctx, j)
-	played.runs.Add(1)
-	played.uploads.Add(int64(w.uploads))
-	w.note("  the run ended: %v; %v", err, summary(r))
-	switch {
-	case w.dead:
-		w.dead = false
-		st, err := state.Open(w.path(), state.Options{})
-		if err != nil {
-			w.fail(pLost, fmt.Sprintf("the state does not open: %v", err))
-			return nil, err
-		}
-		w.st = st
-		w.o.died()
-	default:
-		w.reports = append(w.reports, r)
-		w.o.ended(r, err)
+	return j, ctx, func() {
+		cancel(nil)
+		c.Close()
 	}
-	return r, err
 }
 
 func summary(r *report.Report) (lines []string) {
@@ -259,11 +284,18 @@ func play(t *testing.T, h history) (faults, log []string) {
 			for _, e := range n.Edits {
 				w.c.apply(e)
 			}
+			for _, a := range n.Admin {
+				w.note("  the administrator: %v", a)
+				w.administer(a)
+			}
+			if len(w.faults) > 0 {
+				return
+			}
 			w.night(n)
 			if killed && len(w.o.repeats) > h.Concurrency {
 				w.fail(pRepeats, fmt.Sprintf("%v with concurrency %d", w.o.repeats, h.Concurrency))
 			}
-			if killed = n.Kill > 0 && w.steps >= n.Kill; len(w.faults) > 0 {
+			if killed = n.Kill > 0 && w.steps >= n.Kill || w.o.broken > 0; len(w.faults) > 0 {
 				return
 			}
 		}
@@ -295,7 +327,11 @@ func (w *world) afterwards() {
 		w.fail(pSecond, fmt.Sprintf("it sent to %v", slices.Collect(maps.Keys(w.o.sentTo))))
 		return
 	}
-	if _, ok := quiet(8 * 24 * time.Hour); !ok {
+	refresh := 8 * 24 * time.Hour
+	if w.h.Alternates { // what Smartsheet said of these is remembered for 30 days
+		refresh *= 4
+	}
+	if _, ok := quiet(refresh); !ok {
 		return
 	}
 	for range w.h.RemovedAfter + 1 {
@@ -340,6 +376,9 @@ func (w *world) everybodyIsThere() bool {
 func (w *world) covered() {
 	for _, u := range w.c.users {
 		found, from, alias := w.o.person(u.email)
+		if len(found) == 0 && w.h.Alternates {
+			found, from = w.byAlternate(u)
+		}
 		if !u.active || len(found) == 0 || !w.h.Shard.Has(found[0].Own[0]) || alias && w.c.userAt(found[0].Own[0]) != nil {
 			continue
 		}
@@ -370,12 +409,42 @@ func (w *world) covered() {
 		case plan.OnSourceChange:
 			mayStay = mayStay || u.image != "" && !u.ours && m.confirmed == want
 		case plan.Enforce:
-			mayStay = mayStay || u.chosen > 2
+			mayStay = mayStay || u.chosen > 2 || m.adopted && u.image == m.image
 		}
 		if !mayStay {
 			w.fail(pCovered, fmt.Sprintf("user %d, %s, has picture %d of image %q (ours: %v), and the photo is %d", u.id, u.email, u.photo, u.image, u.ours, want))
 		}
 	}
+}
+
+// byAlternate is the person of whom everybody knows that it is u, by an alternate address.
+func (w *world) byAlternate(u *account) (found []sources.Person, from []int) {
+	found, from, whose := w.o.byAlternates(u.email, confirmed(u.alternates))
+	if len(whose) != 1 || len(w.usersWith(found[0])) != 1 {
+		return nil, nil
+	}
+	return found, from
+}
+
+// usersWith are the users with an address of an entry, also by alternate ones.
+func (w *world) usersWith(p sources.Person) (all []*account) {
+	for _, u := range w.c.users {
+		if slices.ContainsFunc(append(confirmed(u.alternates), u.email), func(e string) bool {
+			return slices.Contains(p.Own, e) || slices.Contains(p.Aliases, e)
+		}) {
+			all = append(all, u)
+		}
+	}
+	return all
+}
+
+func confirmed(all []smartsheet.AlternateEmail) (emails []string) {
+	for _, a := range all {
+		if a.Confirmed && !slices.Contains(emails, a.Email) {
+			emails = append(emails, a.Email)
+		}
+	}
+	return emails
 }
 
 // aliases counts the users that a person has by aliases.
