@@ -94,7 +94,7 @@ func TestDocsFences(t *testing.T) {
 		for _, block := range lines {
 			block = strings.ReplaceAll(block, "\\\n", " ")
 			for line := range strings.Lines(block) {
-				if m := regexp.MustCompile(`(?:^|[/ ])(photosync [a-z]+ .*)`).FindStringSubmatch(strings.TrimPrefix(strings.TrimRight(line, "\n'"), "sudo -u photosync ")); m != nil && !strings.HasPrefix(line, "#") && !foreign.MatchString(line) {
+				if m := regexp.MustCompile(`(?:^|[/ ])(photosync [a-z]+ .*)`).FindStringSubmatch(strings.TrimPrefix(strings.TrimRight(line, "\n'"), "sudo -u photosync ")); m != nil && !strings.HasPrefix(line, "#") && !notOurs.MatchString(line) {
 					checkCommandLine(t, p.name, m[1])
 				}
 			}
@@ -102,8 +102,8 @@ func TestDocsFences(t *testing.T) {
 	}
 }
 
-// foreign are lines in which photosync is the name of something else.
-var foreign = regexp.MustCompile(`kubectl|useradd|groupadd|schtasks|docker|icacls|New-Item`)
+// notOurs are lines in which photosync is the name of something else.
+var notOurs = regexp.MustCompile(`kubectl|useradd|groupadd|schtasks|docker|icacls|New-Item`)
 
 // Every piece of configuration is valid.
 func TestDocsConfiguration(t *testing.T) {

@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"sync/outcome":              {},
 	"sync/report":               {"sync/foreign", "sync/outcome"},
 	"sources":                   {"sync/foreign"},
-	"sources/folder":            {"sources"},
+	"sources/folder":            {"sources", "sync/foreign"},
 	"sources/ldap":              {"sources", "sync/foreign"},
 	"sources/ldap/slapdtest":    {},
 	"sources/sourcetest":        {"sources"},

@@ -9,17 +9,16 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"photosync/cmd/internal/console"
+	"photosync/sync/foreign"
 	"photosync/sync/report"
 )
 
@@ -59,7 +58,7 @@ func (a *app) report() *cobra.Command {
 // serve shows the reports of a folder to browsers on this machine, until it is stopped.
 // It writes nothing.
 func (a *app) serve(ctx context.Context, address, folder string) error {
-	if _, _, err := net.SplitHostPort(address); err != nil || !onLoopback(address) {
+	if _, _, err := net.SplitHostPort(address); err != nil || !foreign.Loopback(address) {
 		return usage(fmt.Errorf("--serve %q: want HOST:PORT of this machine alone, such as 127.0.0.1:8080, as reports hold names and pictures", address))
 	}
 	root, err := os.OpenRoot(folder)
@@ -82,21 +81,12 @@ func (a *app) serve(ctx context.Context, address, folder string) error {
 	return nil
 }
 
-// onLoopback reports whether a host, with a port or without, is this machine itself.
-func onLoopback(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}
-
 // reportPages answers with the pages of the reports in a folder, and with their list.
 func reportPages(folder *os.Root) http.Handler {
 	files := http.FileServerFS(folder.FS()) // follows no link that leads out of the folder
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case !onLoopback(r.Host): // a page of the web may have a name that leads here, to read reports
+		case !foreign.Loopback(r.Host): // a page of the web may have a name that leads here, to read reports
 			http.Error(w, "open this page as http://localhost", http.StatusForbidden)
 		case r.Method != http.MethodGet:
 			http.Error(w, "pages can only be read", http.StatusMethodNotAllowed)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"photosync/sources"
+	"photosync/sync/foreign"
 )
 
 // Describe implements sources.Describer: size, times and inode of the file, and the
@@ -51,7 +52,7 @@ func (s *Source) describe(root *os.Root, name string) (facts []sources.Fact, err
 		fi, err = root.Stat(name)
 	}
 	if err != nil {
-		add("file", "%v", cause(err))
+		add("file", "%v", foreign.WithoutPath(err))
 		return facts, nil
 	}
 	f := factsOf(fi)

@@ -21,6 +21,7 @@ import (
 	"unicode/utf8"
 
 	"photosync/sources"
+	"photosync/sync/foreign"
 )
 
 // Options of New.
@@ -70,7 +71,7 @@ func newError(path string, err error) error {
 }
 
 func (e *Error) Error() string {
-	text := fmt.Sprintf("read folder %q: %v", e.Path, cause(e.Err))
+	text := fmt.Sprintf("read folder %q: %v", e.Path, foreign.WithoutPath(e.Err))
 	if e.Top != "" {
 		text += fmt.Sprintf(" (%q itself can be read: %d entries so far)", e.Top, e.Entries)
 	}
@@ -101,14 +102,6 @@ func (e *Error) Hint() string {
 		return "only this subfolder fails: look for faults of its disk or share in the system's log, or move it out of the folder"
 	}
 	return "check the source's path: is the share mounted?"
-}
-
-// cause is err without the operation and path that our own errors name.
-func cause(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	return err
 }
 
 // open opens the top folder. It looks first, because opening a FIFO waits.

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"photosync/sources"
+	"photosync/sync/foreign"
 )
 
 const (
@@ -82,7 +83,7 @@ func (e *MappingError) fault(line int, err error) {
 
 func (e *MappingError) Error() string {
 	if e.Err != nil {
-		return fmt.Sprintf("read mapping file %q: %v", e.Path, cause(e.Err))
+		return fmt.Sprintf("read mapping file %q: %v", e.Path, foreign.WithoutPath(e.Err))
 	}
 	text := fmt.Sprintf("read mapping file %q: %s", e.Path, strings.Join(e.Faults, "; "))
 	if e.More > 0 {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"photosync/sources"
+	"photosync/sync/foreign"
 )
 
 const (
@@ -87,7 +88,7 @@ func (s *Source) photo(ctx context.Context, root *os.Root, room *semaphore.Weigh
 	case sources.HostFault(err) != nil:
 		return p, size, newError(s.o.Path, err)
 	}
-	p.Err = fmt.Errorf("read %q: %w", nameOf(ref), cause(err))
+	p.Err = fmt.Errorf("read %q: %w", nameOf(ref), foreign.WithoutPath(err))
 	return p, size, nil
 }
 

@@ -18,6 +18,8 @@ import (
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
+
+	"photosync/sync/foreign"
 )
 
 const (
@@ -56,10 +58,7 @@ func parseAddress(raw string) (address, error) {
 }
 
 // local reports whether nobody else can listen on the way.
-func (a address) local() bool {
-	ip := net.ParseIP(a.host)
-	return a.network == "unix" || a.host == "localhost" || ip != nil && ip.IsLoopback()
-}
+func (a address) local() bool { return a.network == "unix" || foreign.Loopback(a.host) }
 
 // tls reads the files of o.
 func (f *Faults) tls(o TLS) *tls.Config {

@@ -4,11 +4,15 @@
 //
 // It is the one place that knows which characters are dangerous. Errors of servers pass
 // through Line where they are read; terminal, log, report and notices pass what they show
-// through Text or Clean.
+// through Text or Clean. It also knows which hosts are this machine, and so not outside.
 package foreign
 
 import (
+	"errors"
 	"io"
+	"io/fs"
+	"net"
+	"os"
 	"reflect"
 	"strings"
 	"unicode"
@@ -46,6 +50,27 @@ func Line(text string, limit int) string {
 		return string(r[:limit]) + "…"
 	}
 	return text
+}
+
+// WithoutPath is err without the operation and the path of a file, for messages that name the
+// file themselves.
+func WithoutPath(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	if le, ok := errors.AsType[*os.LinkError](err); ok {
+		return le.Err
+	}
+	return err
+}
+
+// Loopback reports whether a host, with a port or without, is this machine itself: nobody else
+// can read what is sent to it.
+func Loopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")).IsLoopback()
 }
 
 // Writer does to whole lines of JSON what Text does.

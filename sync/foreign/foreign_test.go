@@ -1,6 +1,9 @@
 package foreign
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +33,27 @@ func TestLine(t *testing.T) {
 	} {
 		if got := Line(text, 10); got != want {
 			t.Errorf("Line(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What is sent to these hosts stays on this machine; of the others nobody knows.
+func TestLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "localhost:8080": true, "127.0.0.1": true, "127.9.9.9:1": true, "::1": true, "[::1]": true, "[::1]:80": true,
+		"": false, ":80": false, "0.0.0.0": false, "10.0.0.1": false, "localhost.example.com": false, "127.0.0.1.example.com:80": false, "::": false,
+	} {
+		if got := Loopback(host); got != want {
+			t.Errorf("Loopback(%q) = %t", host, got)
+		}
+	}
+}
+
+func TestWithoutPath(t *testing.T) {
+	_, read := os.ReadFile("/nowhere/x")
+	for _, err := range []error{read, os.Rename("/nowhere/x", "/nowhere/y"), fs.ErrNotExist} {
+		if got := WithoutPath(err); strings.Contains(got.Error(), "nowhere") || !errors.Is(got, fs.ErrNotExist) {
+			t.Errorf("%v became %v", err, got)
 		}
 	}
 }

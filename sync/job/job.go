@@ -200,9 +200,6 @@ func (j *Job) bind(ctx context.Context) (state.Account, error) {
 		return state.Account{}, err
 	}
 	a := state.Account{Root: j.Root, ID: me.AccountID, Name: me.AccountName}
-	if !me.HasAccount { // the token's own user is the next best thing
-		a.ID, a.Name = me.ID, "the account of "+me.Email
-	}
 	if err := j.State.Bind(a); err != nil {
 		return a, err
 	}

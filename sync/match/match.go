@@ -129,7 +129,7 @@ func user(w smartsheet.User, asked time.Time) (plan.User, error) {
 	}
 	return plan.User{
 		ID: w.ID, Email: e, Name: w.Name, ImageID: w.ImageID, Active: w.Active(),
-		External: w.IsInternal != nil && !*w.IsInternal, Seen: asked, Alternates: confirmed(w),
+		External: w.External, Seen: asked, Alternates: confirmed(w),
 	}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"photosync/sync/foreign"
 	"photosync/sync/outcome"
 )
 
@@ -124,7 +125,7 @@ func WriteMetrics(path string, r *Report) error {
 	text := Metrics(r)
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read metrics %q: %w", path, cause(err))
+		return fmt.Errorf("read metrics %q: %w", path, foreign.WithoutPath(err))
 	}
 	if !r.Done() {
 		text = append(text, regexp.MustCompile(`(?m)^# HELP `+lastSuccess+` .*\n.*\n`+lastSuccess+` [0-9.e+]+\n`).Find(old)...)
@@ -134,7 +135,7 @@ func WriteMetrics(path string, r *Report) error {
 		err = Replace(path, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err })
 	}
 	if err != nil {
-		return fmt.Errorf("write metrics %q: %w", path, cause(err))
+		return fmt.Errorf("write metrics %q: %w", path, foreign.WithoutPath(err))
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ type WriteError struct {
 }
 
 func (e *WriteError) Error() string {
-	return fmt.Sprintf("write %s %q: %v", e.what, e.path, cause(e.Err))
+	return fmt.Sprintf("write %s %q: %v", e.what, e.path, foreign.WithoutPath(e.Err))
 }
 func (e *WriteError) Unwrap() error { return e.Err }
 
@@ -47,17 +47,6 @@ func (e *WriteError) Hint() string {
 		}
 	}
 	return "check that the folder exists, is writable and has space" + other
-}
-
-// cause drops the operation and path that an *fs.PathError repeats.
-func cause(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	if le, ok := errors.AsType[*os.LinkError](err); ok {
-		return le.Err
-	}
-	return err
 }
 
 // temporary is the pattern of names that files have before they are whole.
@@ -209,7 +198,9 @@ type ReadError struct {
 	hint string
 }
 
-func (e *ReadError) Error() string { return fmt.Sprintf("read report %q: %v", e.path, cause(e.Err)) }
+func (e *ReadError) Error() string {
+	return fmt.Sprintf("read report %q: %v", e.path, foreign.WithoutPath(e.Err))
+}
 func (e *ReadError) Unwrap() error { return e.Err }
 
 // Hint says what to do about it.

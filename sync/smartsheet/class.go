@@ -1,16 +1,13 @@
 package smartsheet
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // Class is what a failed call means for the run.
@@ -26,7 +23,6 @@ const (
 	Retryable                // the server or the connection could not: worth another attempt, or another run
 	Throttled                // the quota is used up, even after long waits: end the run; the next one continues
 	Unavailable              // Smartsheet serves nobody now: end the run; the next one continues
-	Headers                  // Smartsheet refuses a header that all requests have: stop the run
 	Stop                     // no other call can succeed: stop the run
 )
 
@@ -51,7 +47,7 @@ func Classify(err error) Class {
 type cause struct {
 	class      Class
 	hint       string // empty: nothing in particular
-	everybodys string // hint if every upload fails this way; empty: the same hint
+	hintForAll string // if every upload fails this way; empty: the same hint
 }
 
 // errorCodes that are named elsewhere.
@@ -74,7 +70,7 @@ var (
 	unknownToken = cause{class: Stop, hint: "check smartsheet.token_file or SMARTSHEET_ACCESS_TOKEN: Smartsheet does not know this token (is the region right?)"}
 	noRights     = cause{class: Permission, hint: "fix the rights: the token must belong to a system admin, and the plan must allow profile images; if it is only this user, they may belong to another organisation (isInternal)"}
 	userGone     = cause{class: UserGone, hint: "retry by itself: Smartsheet has no user with this id any more; the next run looks the person up again"}
-	badHeader    = cause{class: Headers, hint: "check smartsheet.integration_source: Smartsheet refuses a header that every request has"}
+	badHeader    = cause{class: Stop, hint: "check smartsheet.integration_source: Smartsheet refuses a header that every request has"}
 	badPhoto     = cause{ThisPhoto, fixPhoto, gateway + "pictures may not arrive as they are sent"}
 	badType      = cause{ThisPhoto, fixPhoto, gateway + "it may change the Content-Type of uploads"}
 	tooLarge     = cause{ThisPhoto, fixPhoto, "lower image.max_bytes or image.max_edge, or raise the limit of the gateway before Smartsheet: every picture is too large for it"}
@@ -108,14 +104,14 @@ var causes = map[int]cause{
 
 // cause is what e means for the run. With advice of its own, no other call can succeed.
 func (e *Error) cause() cause {
-	if c := e.own(); e.advice == "" || c.class == Unavailable {
+	if c := e.ownCause(); e.advice == "" || c.class == Unavailable {
 		return c
 	}
 	return cause{class: Stop, hint: e.advice}
 }
 
-// own is what the answer, or the lack of one, means by itself.
-func (e *Error) own() cause {
+// ownCause is what the answer, or the lack of one, means by itself.
+func (e *Error) ownCause() cause {
 	if errors.Is(e.Err, errOutage) {
 		return cause{class: Unavailable, hint: "retry by itself: Smartsheet serves nobody now; the next run continues"}
 	}
@@ -143,7 +139,7 @@ func (e *Error) own() cause {
 	case e.Code/1000 == 5:
 		return cause{class: ThisUser, hint: "fix the account: the message is what Smartsheet tells its user"}
 	}
-	return cause{everybodys: callSupport}
+	return cause{hintForAll: callSupport}
 }
 
 // connectionCause is for calls without an answer. Some causes are the same for every call.
@@ -163,7 +159,7 @@ func connectionCause(err error) cause {
 // forCall is e's class for the call that failed: where no connection could be made, it tries again
 // before the run stops.
 func (e *Error) forCall() Class {
-	c := e.own().class
+	c := e.ownCause().class
 	switch {
 	case e.hopeless:
 		return Stop
@@ -193,96 +189,4 @@ func dialFailed(err error) bool {
 func unresolvable(err error) bool {
 	d, ok := errors.AsType[*net.DNSError](err)
 	return ok && d.IsNotFound
-}
-
-// When so many different people are refused for the same reason, it is not about them: as long as
-// no upload got through, and in a row after one did.
-const firstRefused, rowRefused = 5, 50
-
-// Refusals finds out whether uploads are refused because of the photo, or of what is the same
-// for everybody. The zero value is ready, for one run; it is safe for concurrent use.
-type Refusals struct {
-	mu      sync.Mutex
-	passed  []string               // content types with which somebody got through
-	row     map[reason][]int64     // users refused since somebody got through
-	refused map[int64]refusedImage // by user
-}
-
-// reason is what makes two refusals the same.
-type reason struct{ status, code int }
-
-type refusedImage struct {
-	reason
-	contentType string
-	final       bool // if it is about the photo at all
-}
-
-// Passed notes that an upload of this content type got through.
-func (r *Refusals) Passed(contentType string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if clear(r.row); !slices.Contains(r.passed, contentType) {
-		r.passed = append(r.passed, contentType)
-	}
-}
-
-// Refused notes that the upload of a picture of this content type for a user failed with
-// err. It returns an error of class Stop if it must be everybody's.
-func (r *Refusals) Refused(user int64, contentType string, err error) error {
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		return nil
-	}
-	c := e.cause()
-	switch c.class {
-	case ThisPhoto, Permission, Foreign, Unconfirmed:
-	case ThisUser:
-		if e.Status == 0 || e.Code == codeUserInactive || e.Code/1000 == 5 { // no answer, or one about the user's account
-			return nil
-		}
-	default:
-		return nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.refused == nil {
-		r.refused, r.row = map[int64]refusedImage{}, map[reason][]int64{}
-	}
-	why := reason{e.Status, e.Code}
-	r.refused[user] = refusedImage{why, contentType, e.Final()}
-	if !slices.Contains(r.row[why], user) {
-		r.row[why] = append(r.row[why], user)
-	}
-	if !r.everybodys(why) {
-		return nil
-	}
-	stop := *e
-	stop.advice = cmp.Or(c.everybodys, e.Hint())
-	if c.class == Permission && e.foreign {
-		stop.advice = gateway + "it forbids every upload"
-	}
-	stop.Err = fmt.Errorf("%d different people in a row had the same answer", len(r.row[why]))
-	if e.Err != nil {
-		stop.Err = fmt.Errorf("%w: %w", stop.Err, e.Err)
-	}
-	return &stop
-}
-
-// everybodys reports whether so many were refused for this reason that it is not about them.
-func (r *Refusals) everybodys(why reason) bool {
-	limit := rowRefused
-	if len(r.passed) == 0 {
-		limit = firstRefused
-	}
-	return len(r.row[why]) >= limit
-}
-
-// Final reports, at the end of the run, whether Smartsheet refused this user's picture while
-// others with the same headers got through: the same one need not be sent again.
-func (r *Refusals) Final(user int64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	x := r.refused[user]
-	inRow := slices.Contains(r.row[x.reason], user)
-	return x.final && slices.Contains(r.passed, x.contentType) && !(inRow && r.everybodys(x.reason))
 }

@@ -25,7 +25,8 @@ import (
 	"unicode"
 
 	"github.com/tidwall/gjson"
-	"golang.org/x/time/rate"
+
+	"photosync/sync/foreign"
 )
 
 // Roots are the API's addresses by region.
@@ -64,7 +65,7 @@ type Options struct {
 type Client struct {
 	o     Options
 	http  *http.Client
-	gate  *gate
+	gate  gate
 	auth  *auth
 	tally tally
 }
@@ -107,7 +108,7 @@ func New(o Options) (*Client, error) {
 	switch {
 	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
 		return nil, fmt.Errorf("smartsheet address %q: want https://host/2.0", o.BaseURL)
-	case u.Scheme == "http" && !o.AllowHTTP && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !o.AllowHTTP && !foreign.Loopback(u.Hostname()):
 		return nil, fmt.Errorf("smartsheet address %q: plain http would show the token to everyone on the way", o.BaseURL)
 	case (o.Token == "") == (o.OAuth2 == nil):
 		return nil, errors.New("smartsheet: no token, or two kinds of them")
@@ -118,11 +119,7 @@ func New(o Options) (*Client, error) {
 	}
 	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
 	o.UploadWeight, o.MaxAttempts = max(o.UploadWeight, 1), max(o.MaxAttempts, 1)
-	perSecond := float64(o.RequestsPerMinute) / 60 * headroom
-	c := &Client{o: o, gate: &gate{
-		limiter: rate.NewLimiter(rate.Limit(perSecond), o.UploadWeight), outage: outage{limit: o.MaxWait},
-		nominal: perSecond, rate: perSecond, hold: firstHold, since: time.Now(),
-	}}
+	c := &Client{o: o, gate: gate{throttle: newThrottle(o.RequestsPerMinute, o.UploadWeight), outage: outage{limit: o.MaxWait}}}
 	c.http = &http.Client{Transport: labelled{c}, CheckRedirect: refuseRedirect}
 	c.auth = newAuth(o, c.http)
 	return c, nil
@@ -141,7 +138,7 @@ func (l labelled) RoundTrip(r *http.Request) (*http.Response, error) {
 	if o.IntegrationSource != "" {
 		r.Header.Set("smartsheet-integration-source", o.IntegrationSource)
 	}
-	l.c.tally.add(time.Now(), Minute{Requests: 1})
+	l.c.tally.add(Minute{Start: time.Now(), Requests: 1})
 	return o.Transport.RoundTrip(r)
 }
 
@@ -154,8 +151,6 @@ func refuseRedirect(req *http.Request, _ []*http.Request) error {
 
 // errProxy is why a proxy did not connect, if it will not the next time either.
 var errProxy = errors.New("refused")
-
-func loopback(host string) bool { return host == "localhost" || net.ParseIP(host).IsLoopback() }
 
 // Close lets idle connections go.
 func (c *Client) Close() { (&http.Client{Transport: c.o.Transport}).CloseIdleConnections() }
@@ -197,7 +192,7 @@ func (c *Client) do(ctx context.Context, q call, read func(gjson.Result) error) 
 	var a attempts
 	for {
 		began := time.Now()
-		ticket, e := c.gate.pass(ctx, q)
+		ticket, e := c.gate.wait(ctx, q)
 		c.tally.waited(began, time.Now())
 		if e != nil {
 			return a, e
@@ -210,7 +205,7 @@ func (c *Client) do(ctx context.Context, q call, read func(gjson.Result) error) 
 		}
 		a.unknown = a.unknown || e.unknown()
 		if e.forCall() == Throttled {
-			c.tally.add(time.Now(), Minute{RateLimited: 1})
+			c.tally.add(Minute{Start: time.Now(), RateLimited: 1})
 		}
 		if ctx.Err() != nil {
 			return a, e
@@ -226,7 +221,7 @@ func (c *Client) do(ctx context.Context, q call, read func(gjson.Result) error) 
 			return a, fmt.Errorf("%w (stopped before another attempt: %w)", e, err)
 		}
 		a.earlier = append(a.earlier, e)
-		c.tally.retries.Add(1)
+		c.tally.change(func(s *Stats) { s.Retries++ })
 	}
 }
 

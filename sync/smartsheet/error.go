@@ -49,7 +49,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Final reports whether Smartsheet refused this picture. Refusals knows whether it refuses all.
-func (e *Error) Final() bool { return e.own().class == ThisPhoto }
+func (e *Error) Final() bool { return e.ownCause().class == ThisPhoto }
 
 // Hint says in one line what a human can do.
 func (e *Error) Hint() string {
@@ -142,13 +142,9 @@ func objects(v gjson.Result) (all []gjson.Result) {
 func userOf(v gjson.Result) User {
 	u := User{
 		Email: label(v.Get("email")), Name: text(v.Get("name")), Status: text(v.Get("status")),
-		ImageID: label(v.Get("profileImage.imageId")),
+		ImageID: label(v.Get("profileImage.imageId")), External: v.Get("isInternal").Type == gjson.False,
 	}
 	u.ID, _ = whole(v.Get("id"))
-	if x := v.Get("isInternal"); x.IsBool() {
-		b := x.Bool()
-		u.IsInternal = &b
-	}
 	for _, a := range objects(v.Get("alternateEmails")) {
 		if e := text(a.Get("email")); e != "" {
 			u.AlternateEmails = append(u.AlternateEmails, AlternateEmail{e, a.Get("confirmed").Type == gjson.True})

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"photosync/sync/foreign"
 )
 
 // Login lets a person allow an app to act for them, and keeps the refresh token (OAuth
@@ -89,7 +91,7 @@ func authorizePage(baseURL string) string {
 // code shows the page, and waits for the browser to come back with a code.
 func (l Login) code(ctx context.Context, state, page string) (string, error) {
 	u, err := url.Parse(l.Redirect)
-	if err != nil || u.Scheme != "http" || !loopback(u.Hostname()) || u.Port() == "" {
+	if err != nil || u.Scheme != "http" || !foreign.Loopback(u.Hostname()) || u.Port() == "" {
 		return "", fmt.Errorf("redirect address %q: want http://localhost:PORT/PATH", l.Redirect)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", u.Host)

@@ -59,7 +59,7 @@ func TestRefusals(t *testing.T) {
 			var stop error
 			for i, s := range c.steps {
 				if s.status == 0 {
-					r.Passed("image/png")
+					r.Accepted("image/png")
 					continue
 				}
 				e := &Error{Op: "op", Status: s.status, Code: s.code, RefID: "r"}
@@ -82,7 +82,7 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 	var r Refusals
-	r.Passed("image/png")
+	r.Accepted("image/png")
 	if r.Refused(1, "image/jpeg", &Error{Status: 415}); r.Final(1) {
 		t.Error("what passes with other headers proves nothing")
 	}

@@ -84,7 +84,7 @@ func TestMinutesAreBounded(t *testing.T) {
 	c := newTest(t, nil, nil)
 	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	for i := range 3 * maxMinutes {
-		c.tally.add(start.Add(time.Duration(i)*time.Minute), Minute{Requests: 1})
+		c.tally.add(Minute{Start: start.Add(time.Duration(i) * time.Minute), Requests: 1})
 	}
 	s := c.Stats()
 	if len(s.Minutes) != maxMinutes || s.Minutes[0].Start != start.Add(48*time.Hour) || s.Requests != 3*maxMinutes {

@@ -89,7 +89,7 @@ func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.
 		return err
 	})
 	if err == nil {
-		c.tally.bytes.Add(int64(len(img.Data)))
+		c.tally.change(func(s *Stats) { s.BytesSent += int64(len(img.Data)) })
 	}
 	r.HTTPStatus, r.Attempts, r.Earlier, r.Unknown = a.status, a.n, a.earlier, a.unknown && !r.Success()
 	return r, err

@@ -304,9 +304,9 @@ func TestUsersShortOfTheTotal(t *testing.T) {
 // A user who cannot be understood is named, with what can be read, and the others are
 // listed. Unknown shapes of what is not needed do not matter.
 func TestUnusableUsers(t *testing.T) {
-	yes := true
 	for entry, want := range map[string]User{
-		`{"id":7,"email":"a@b.c","isInternal":true,"sheetCount":-1}`:                                       {ID: 7, Email: "a@b.c", IsInternal: &yes},
+		`{"id":7,"email":"a@b.c","isInternal":true,"sheetCount":-1}`:                                       {ID: 7, Email: "a@b.c"},
+		`{"id":7,"email":"a@b.c","isInternal":false}`:                                                      {ID: 7, Email: "a@b.c", External: true},
 		`{"id":"48569348493401201","email":"a@b.c"}`:                                                       {ID: testID + 1, Email: "a@b.c"},
 		`{"id":7,"email":"a@b.c","name":{},"status":1,"isInternal":"x","profileImage":"x"}`:                {ID: 7, Email: "a@b.c"},
 		`{"id":7,"email":"a@b.c","profileImage":{"imageId":5,"height":[]},"alternateEmails":7}`:            {ID: 7, Email: "a@b.c", ImageID: "5"},
@@ -406,7 +406,7 @@ func TestMeAndUser(t *testing.T) {
 		return answer(200, `{"id":48569348493401200,"email":"a@b.c","account":{"id":7031425868359556,"name":"Example"}}`), nil
 	}, nil)
 	me, err := c.Me(t.Context())
-	if err != nil || me.ID != testID || me.Admin || me.Name != "" || !me.HasAccount || me.AccountID != 7031425868359556 || me.AccountName != "Example" {
+	if err != nil || me.ID != testID || me.Admin || me.Name != "" || me.AccountID != 7031425868359556 || me.AccountName != "Example" {
 		t.Errorf("%+v, %v", me, err)
 	}
 	u, err := c.User(t.Context(), testID)
@@ -432,12 +432,12 @@ func TestMeAndUser(t *testing.T) {
 func TestMeInAllShapes(t *testing.T) {
 	work := []AlternateEmail{{"w@b.c", true}}
 	for body, want := range map[string]Me{
-		`{"id":7,"email":"a@b.c","admin":true,"account":{"id":9,"name":"E"},"alternateEmails":{"id":3,"email":"w@b.c","confirmed":true}}`:   {User: User{ID: 7, Email: "a@b.c", AlternateEmails: work}, Admin: true, HasAccount: true, AccountID: 9, AccountName: "E"},
-		`{"id":7,"email":"a@b.c","admin":true,"account":{"id":9,"name":"E"},"alternateEmails":[{"id":3,"email":"w@b.c","confirmed":true}]}`: {User: User{ID: 7, Email: "a@b.c", AlternateEmails: work}, Admin: true, HasAccount: true, AccountID: 9, AccountName: "E"},
-		`{"id":7}`:                                         {User: User{ID: 7}},
-		`{"id":7,"account":null,"admin":"yes"}`:            {User: User{ID: 7}},
-		`{"id":7,"account":"E","locale":5,"timeZone":{}}`:  {User: User{ID: 7}},
-		`{"id":"7","account":{"id":"9"},"profileImage":1}`: {User: User{ID: 7}, HasAccount: true, AccountID: 9},
+		`{"id":7,"email":"a@b.c","admin":true,"account":{"id":9,"name":"E"},"alternateEmails":{"id":3,"email":"w@b.c","confirmed":true}}`:   {User: User{ID: 7, Email: "a@b.c", AlternateEmails: work}, Admin: true, AccountID: 9, AccountName: "E"},
+		`{"id":7,"email":"a@b.c","admin":true,"account":{"id":9,"name":"E"},"alternateEmails":[{"id":3,"email":"w@b.c","confirmed":true}]}`: {User: User{ID: 7, Email: "a@b.c", AlternateEmails: work}, Admin: true, AccountID: 9, AccountName: "E"},
+		`{"id":7,"email":"a@b.c"}`:                         {User: User{ID: 7, Email: "a@b.c"}, AccountID: 7, AccountName: "the account of a@b.c"},
+		`{"id":7,"account":null,"admin":"yes"}`:            {User: User{ID: 7}, AccountID: 7, AccountName: "the account of "},
+		`{"id":7,"account":"E","locale":5,"timeZone":{}}`:  {User: User{ID: 7}, AccountID: 7, AccountName: "the account of "},
+		`{"id":"7","account":{"id":"9"},"profileImage":1}`: {User: User{ID: 7}, AccountID: 9},
 	} {
 		c := newTest(t, func(*http.Request) (*http.Response, error) { return answer(200, body), nil }, nil)
 		me, err := c.Me(t.Context())

@@ -200,7 +200,7 @@ func (a *attempt) answered(ctx context.Context) error {
 		}
 		return err
 	}
-	a.refusals.Passed(a.pic.ContentType())
+	a.refusals.Accepted(a.pic.ContentType())
 	it.ImageID = image
 	if res.Partial() {
 		return a.partial(image)

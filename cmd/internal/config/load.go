@@ -14,6 +14,8 @@ import (
 	"golang.org/x/net/idna"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+
+	"photosync/sync/foreign"
 )
 
 // Find returns the configuration file to use: the one asked for, that of
@@ -78,7 +80,7 @@ func LoadSection(path, section string, env func(string) string) (*Config, error)
 func read(path string) (*decoder, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &Error{Faults: []Fault{{Message: fmt.Sprintf("read configuration %q: %v", path, cause(err))}},
+		return nil, &Error{Faults: []Fault{{Message: fmt.Sprintf("read configuration %q: %v", path, foreign.WithoutPath(err))}},
 			hint: "check the path given with --config or PHOTOSYNC_CONFIG, and that the user who runs photosync may read it"}
 	}
 	d := &decoder{path: path, places: map[string]place{}}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	_ "embed"
 	"fmt"
-	"net"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -13,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/goccy/go-yaml"
+
+	"photosync/sync/foreign"
 )
 
 //go:embed rules.yaml
@@ -210,7 +211,7 @@ func (d *decoder) validateURL(s *Smartsheet) {
 		d.fault(key, quote(key, s.BaseURL)+" is not an address", "like https://api.smartsheet.com/2.0")
 	case u.User != nil:
 		d.fault(key, "may not hold a user or password", "the token goes into smartsheet.token_file")
-	case u.Scheme == "http" && !s.AllowHTTP && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !s.AllowHTTP && !foreign.Loopback(u.Hostname()):
 		d.fault(key, "plain http would show the token to everyone on the way", "use https, or set smartsheet.allow_http: true")
 	}
 }
@@ -250,9 +251,4 @@ func (d *decoder) validateLDAP(s *Source, at string) {
 func address(text string) (*url.URL, bool) {
 	u, err := url.Parse(text)
 	return u, err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"photosync/sync/foreign"
 )
 
 func (d *decoder) secrets(env func(string) string) {
@@ -66,7 +68,7 @@ func (d *decoder) secret(env func(string) string, key, file, none string, variab
 	}
 	if err != nil {
 		name := strings.Replace(quote(key, file), "the value", "the file named here", 1)
-		d.fault(key, fmt.Sprintf("read %s: %v", name, cause(err)), "name a file that the user who runs photosync can read; it holds the secret")
+		d.fault(key, fmt.Sprintf("read %s: %v", name, foreign.WithoutPath(err)), "name a file that the user who runs photosync can read; it holds the secret")
 		return ""
 	}
 	d.warnReadable(file, key, "chmod 600 it")
@@ -75,14 +77,6 @@ func (d *decoder) secret(env func(string) string, key, file, none string, variab
 		d.fault(key, "the file is empty, or has more than one line", "it must hold the secret and nothing else")
 	}
 	return Secret(text)
-}
-
-// cause is err without the operation and the path, which the message names itself.
-func cause(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	return err
 }
 
 // warnReadable warns of a file with secrets that every user of the machine can read. To let
@@ -105,7 +99,7 @@ func (d *decoder) notices(env func(string) string) {
 	d.receiver(env, "notify.healthcheck", "PHOTOSYNC_HEALTHCHECK", n.HealthcheckFile, &n.Healthcheck, "the address, which works like a password")
 	m := &n.SMTP
 	m.Password = d.secret(env, "notify.smtp.password_file", m.PasswordFile, "", "PHOTOSYNC_SMTP_PASSWORD")
-	if m.Host != "" && !m.StartTLS && m.Port != 465 && !loopback(m.Host) {
+	if m.Host != "" && !m.StartTLS && m.Port != 465 && !foreign.Loopback(m.Host) {
 		d.warnings = append(d.warnings, "notify.smtp: without TLS everyone on the way can read the mail, with people's addresses: set starttls: true")
 	}
 	if m.CAFile != "" {
@@ -132,7 +126,7 @@ func (d *decoder) receiver(env func(string) string, key, variable, file string, 
 	if u.User != nil {
 		clear = "the user and password in it"
 	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) && clear != "" {
+	if u.Scheme == "http" && !foreign.Loopback(u.Hostname()) && clear != "" {
 		d.warnings = append(d.warnings, fmt.Sprintf("%s: plain http shows %s to everyone on the way: use https", key, clear))
 	}
 }

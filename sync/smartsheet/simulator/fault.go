@@ -144,22 +144,27 @@ func (s *Server) AddFault(f Fault) {
 // ClearFaults lets nothing go wrong any more.
 func (s *Server) ClearFaults() { s.locked(func() { s.faults = nil }) }
 
-// AddQuirk switches on what text names: a change of every answer, one of the quirks of
-// Options or page-cap=N. It comes before the first request.
+// listQuirks are peculiarities of the list of users.
+var listQuirks = []string{
+	"churn",            // a guest comes and goes between pages, and moves all others
+	"duplicate-users",  // a page begins with the last user of the page before
+	"no-email-filter",  // the filter is refused
+	"repeat-last-page", // a page beyond the last repeats it
+}
+
+// AddQuirk switches on what text names: a change of every answer, one of listQuirks, or
+// page-cap=N, the most users on a page. It comes before the first request.
 func (s *Server) AddQuirk(text string) error {
-	quirks := map[string]*bool{
-		"repeat-last-page": &s.o.RepeatLastPage, "duplicate-users": &s.o.DuplicateUsers, "churn": &s.o.Churn, "no-email-filter": &s.o.NoEmailFilter,
-	}
 	n, capped := strings.CutPrefix(text, "page-cap=")
 	switch size, err := strconv.Atoi(n); {
 	case capped && err == nil && size > 0:
-		s.o.PageSizeCap = size
-	case quirks[text] != nil:
-		*quirks[text] = true
+		s.pageCap = size
+	case slices.Contains(listQuirks, text):
+		s.quirks[text] = true
 	case kinds[text].edit != nil && text != "says":
 		s.AddFault(Fault{Op: "any", Kind: text})
 	default:
-		return fmt.Errorf("no quirk %q; there are page-cap=N, %s and the faults that change answers", text, names(quirks))
+		return fmt.Errorf("no quirk %q; there are page-cap=N, %s and the faults that change answers", text, strings.Join(listQuirks, ", "))
 	}
 	return nil
 }

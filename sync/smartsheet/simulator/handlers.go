@@ -37,7 +37,7 @@ func (s *Server) view(u *user) object {
 	v := object{
 		"id": u.ID, "email": u.Email, "name": u.Name, "firstName": first, "lastName": last, "status": u.Status,
 		"admin": false, "licensedSheetCreator": true, "groupAdmin": false, "resourceViewer": false,
-		"isInternal": u.IsInternal == nil || *u.IsInternal, "sheetCount": -1,
+		"isInternal": !u.External, "sheetCount": -1,
 	}
 	if id := cmp.Or(u.image.ID, u.ImageID); id != "" {
 		v["profileImage"] = object{"imageId": id, "height": 1050, "width": 1050}
@@ -53,16 +53,16 @@ func page[T any](s *Server, r *http.Request, all []T, show func(T) object) reply
 	if err != nil || err2 != nil || number < 1 || size < 1 {
 		return s.refuse(http.StatusBadRequest, 1018)
 	}
-	size = min(size, s.o.PageSizeCap)
+	size = min(size, s.pageCap)
 	if q.Get("includeAll") == "true" {
 		number, size = 1, max(n, 1)
 	}
 	pages := (n + size - 1) / size
-	if number > pages && s.o.RepeatLastPage {
+	if number > pages && s.quirks["repeat-last-page"] {
 		number = max(pages, 1)
 	}
 	from, to := min((number-1)*size, n), min(number*size, n)
-	if s.o.DuplicateUsers && from > 0 && from < to {
+	if s.quirks["duplicate-users"] && from > 0 && from < to {
 		from--
 	}
 	data := []any{}
@@ -74,7 +74,7 @@ func page[T any](s *Server, r *http.Request, all []T, show func(T) object) reply
 
 func (s *Server) listUsers(r *http.Request) reply {
 	q := r.URL.Query()
-	if s.o.NoEmailFilter && q.Has("email") {
+	if s.quirks["no-email-filter"] && q.Has("email") {
 		return s.refuse(http.StatusBadRequest, 1018)
 	}
 	list := page(s, r, s.matching(q.Get("email")), func(u *user) object {
@@ -84,7 +84,7 @@ func (s *Server) listUsers(r *http.Request) reply {
 		}
 		return v
 	})
-	if s.o.Churn && q.Get("email") == "" {
+	if s.quirks["churn"] && q.Get("email") == "" {
 		s.churn()
 	}
 	return list

@@ -41,12 +41,6 @@ type Options struct {
 	UploadWeight      int    // quota units that an upload takes; 0: 1
 	Others            int    // of them, those that other clients take of each minute
 	RetryAfter        string // sent with 429: "" nothing, "seconds" or "date"
-
-	PageSizeCap    int  // most users on a page; 0: 1000
-	RepeatLastPage bool // a page beyond the last repeats it
-	DuplicateUsers bool // a page begins with the last user of the page before
-	Churn          bool // a guest comes and goes between pages, and moves all others
-	NoEmailFilter  bool // the filter of the list is refused
 }
 
 // Image is the newest picture of a user.
@@ -79,6 +73,8 @@ type Server struct {
 	users   []*user // in the order they were added
 	byID    map[int64]*user
 	faults  []*Fault
+	quirks  map[string]bool   // of the list of users: see AddQuirk
+	pageCap int               // most users on a page
 	quotas  map[string]*quota // by token
 	oauth   tokens
 	counts  Counts
@@ -97,10 +93,11 @@ type user struct {
 func New(o Options) *Server {
 	o.FirstUserID = cmp.Or(o.FirstUserID, FirstUserID)
 	o.AccountID, o.AccountName = cmp.Or(o.AccountID, 7031425868359556), cmp.Or(o.AccountName, "Example Corp")
-	o.PageSizeCap, o.UploadWeight = cmp.Or(o.PageSizeCap, 1000), max(o.UploadWeight, 1)
+	o.UploadWeight = max(o.UploadWeight, 1)
 	s := &Server{
 		o: o, mux: http.NewServeMux(), start: time.Now(), byID: map[int64]*user{},
 		quotas: map[string]*quota{}, sending: map[string]int{}, counts: Counts{ByOp: map[string]int{}}, nextID: o.FirstUserID,
+		quirks: map[string]bool{}, pageCap: 1000,
 	}
 	if o.OAuth != nil {
 		s.oauth = tokens{refresh: o.OAuth.RefreshToken, access: map[string]time.Time{}}
@@ -223,7 +220,7 @@ func (s *Server) serve(op string, h handler) http.HandlerFunc {
 		io.Copy(io.Discard, io.LimitReader(r.Body, maxImageBytes))
 		r.Body = io.NopCloser(bytes.NewReader(data))
 		s.play()
-		h, f, edits, delay := s.admit(op, h, r)
+		h, f, edits, delay := s.decide(op, h, r)
 		if delay > 0 {
 			select {
 			case <-time.After(delay):
@@ -289,9 +286,9 @@ func (s *Server) begin(op string, r *http.Request) (end func()) {
 	return func() { s.locked(func() { s.sending[r.URL.Path]-- }) }
 }
 
-// admit returns what answers a request, the fault that it runs into, the changes of its
+// decide returns what answers a request, the fault that it runs into, the changes of its
 // answer, and the time that passes first.
-func (s *Server) admit(op string, h handler, r *http.Request) (_ handler, f *Fault, edits []*Fault, delay time.Duration) {
+func (s *Server) decide(op string, h handler, r *http.Request) (_ handler, f *Fault, edits []*Fault, delay time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if op != "token" { // which is asked for without one, and does not count

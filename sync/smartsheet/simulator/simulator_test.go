@@ -156,26 +156,37 @@ func TestChangesByHand(t *testing.T) {
 	}
 }
 
+// quirk switches on quirks, with spaces between them.
+func quirk(t *testing.T, s *Server, quirks string) {
+	t.Helper()
+	for text := range strings.FieldsSeq(quirks) {
+		if err := s.AddQuirk(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestPaging(t *testing.T) {
 	for name, c := range map[string]struct {
-		o           Options
+		quirk       string
 		query       string
 		first, last int // users shown; 0: none
 		pages       int
 	}{
-		"default size":   {Options{}, "", 1, 100, 3},
-		"last page":      {Options{}, "?page=3", 201, 250, 3},
-		"beyond":         {Options{}, "?page=4", 0, 0, 3},
-		"beyond repeats": {Options{RepeatLastPage: true}, "?page=4", 201, 250, 3},
-		"cap":            {Options{PageSizeCap: 60}, "?pageSize=1000", 1, 60, 5},
-		"all":            {Options{}, "?includeAll=true", 1, 250, 1},
-		"duplicates":     {Options{DuplicateUsers: true}, "?page=2", 100, 200, 3},
-		"no filter":      {Options{NoEmailFilter: true}, "?email=a@b.c", 0, 0, 0},
-		"filter":         {Options{}, "?email=USER0007@example.com,nobody@example.com", 7, 7, 1},
+		"default size":   {"", "", 1, 100, 3},
+		"last page":      {"", "?page=3", 201, 250, 3},
+		"beyond":         {"", "?page=4", 0, 0, 3},
+		"beyond repeats": {"repeat-last-page", "?page=4", 201, 250, 3},
+		"cap":            {"page-cap=60", "?pageSize=1000", 1, 60, 5},
+		"all":            {"", "?includeAll=true", 1, 250, 1},
+		"duplicates":     {"duplicate-users", "?page=2", 100, 200, 3},
+		"no filter":      {"no-email-filter", "?email=a@b.c", 0, 0, 0},
+		"filter":         {"", "?email=USER0007@example.com,nobody@example.com", 7, 7, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.o.Users = SampleUsers(250)
-			b := mustCall(t, New(c.o), "GET", "/users"+c.query, "").Body
+			s := New(Options{Users: SampleUsers(250)})
+			quirk(t, s, c.quirk)
+			b := mustCall(t, s, "GET", "/users"+c.query, "").Body
 			first, last := 0, 0
 			if n := len(b.Data); n > 0 {
 				first, last = int(b.Data[0].ID-FirstUserID)+1, int(b.Data[n-1].ID-FirstUserID)+1
@@ -189,7 +200,8 @@ func TestPaging(t *testing.T) {
 
 // A guest who comes and goes moves everybody else from page to page.
 func TestChurn(t *testing.T) {
-	s := New(Options{Users: SampleUsers(4), Churn: true})
+	s := New(Options{Users: SampleUsers(4)})
+	quirk(t, s, "churn")
 	var got []string
 	for _, query := range []string{"?pageSize=2", "?pageSize=2&page=2", "?email=user0001@example.com", "?pageSize=2&page=2"} {
 		names := ""
@@ -210,8 +222,8 @@ func TestQuirks(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if o := s.o; !o.RepeatLastPage || !o.DuplicateUsers || !o.Churn || !o.NoEmailFilter || o.PageSizeCap != 2 {
-		t.Errorf("options %+v", o)
+	if len(s.quirks) != len(listQuirks) || s.pageCap != 2 {
+		t.Errorf("quirks %v, %d on a page", s.quirks, s.pageCap)
 	}
 	r := mustCall(t, s, "POST", upload(FirstUserID+1), png, "Content-Type", "image/png")
 	if r.Body.Result.ID != FirstUserID+1 || r.Body.Data != nil || !strings.Contains(r.Text, `"height":"1050"`) {
@@ -230,9 +242,7 @@ func TestQuirks(t *testing.T) {
 // An image id that is another one each time it is shown.
 func TestUnstableImageIDs(t *testing.T) {
 	s := New(Options{Users: SampleUsers(1)})
-	if err := s.AddQuirk("unstable-ids"); err != nil {
-		t.Fatal(err)
-	}
+	quirk(t, s, "unstable-ids")
 	s.SetImage("user0001@example.com", []byte(png))
 	one, two := mustCall(t, s, "GET", "/users", "").Body.Data[0], mustCall(t, s, "GET", "/users", "").Body.Data[0]
 	if one.ProfileImage.ImageID == two.ProfileImage.ImageID {
