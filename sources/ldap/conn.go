@@ -92,7 +92,7 @@ type conn struct {
 	page   int     // how many entries of a listing are asked for at once; 0: all
 	group  *group  // MemberOf, as the last listing resolved it; nil: there is none, or it was not resolved
 	types  string  // the attributes that the server knows, in lower case; empty: not asked yet
-	passed []error // why the addresses before it were passed over, when it was made
+	failed []error // why the addresses before it could not be used, when it was made
 }
 
 // dial connects, encrypts, binds, and asks what kind of server it is.

@@ -67,10 +67,10 @@ func (s *Source) Close() error {
 func (s *Source) withServer(ctx context.Context, op string, use func(*conn) error) error {
 	pause := s.pause
 	for try := 0; ; try++ {
-		c, err := s.take(ctx)
+		c, err := s.acquire(ctx)
 		connected := err == nil
 		if connected {
-			err = s.put(ctx, c, op, use(c))
+			err = s.release(ctx, c, op, use(c))
 		}
 		switch {
 		case err == nil:
@@ -94,8 +94,8 @@ func (s *Source) withServer(ctx context.Context, op string, use func(*conn) erro
 	}
 }
 
-// take returns a connection that is at rest, or a new one to the first server that answers.
-func (s *Source) take(ctx context.Context) (*conn, error) {
+// acquire returns an idle connection, or a new one to the first server that answers.
+func (s *Source) acquire(ctx context.Context) (*conn, error) {
 	s.mu.Lock()
 	for len(s.idle) > 0 {
 		c := s.idle[len(s.idle)-1]
@@ -113,7 +113,7 @@ func (s *Source) take(ctx context.Context) (*conn, error) {
 		if err == nil {
 			s.first.Store(int32(at))
 			s.reached.Store(true)
-			c.passed = errs
+			c.failed = errs
 			return c, nil
 		}
 		errs = append(errs, err)
@@ -124,11 +124,11 @@ func (s *Source) take(ctx context.Context) (*conn, error) {
 	return nil, serversError(errs)
 }
 
-// put takes a connection back after use, which returned err: for the next one, or to close it. Then
-// the server after it is tried first.
-func (s *Source) put(ctx context.Context, c *conn, op string, err error) error {
+// release keeps a connection for the next use after one that returned err, or closes it. If it was
+// lost, the server after it is tried first from then on.
+func (s *Source) release(ctx context.Context, c *conn, op string, err error) error {
 	if err == nil {
-		c.passed = nil
+		c.failed = nil
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.idle = append(s.idle, c)

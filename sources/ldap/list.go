@@ -22,8 +22,8 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	w := &walk{Source: s, seen: map[[16]byte]struct{}{}, left: map[string][]string{}}
-	w.each = func(p sources.Person) error {
+	l := &lister{Source: s, seen: map[[16]byte]struct{}{}, left: map[string][]string{}}
+	l.each = func(p sources.Person) error {
 		err := each(p)
 		if err != nil {
 			stop(err)
@@ -31,36 +31,36 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 		return err
 	}
 	err := s.withServer(ctx, "list", func(c *conn) (err error) {
-		for _, why := range c.passed {
-			w.warn("%v: %s was asked instead", why, c.at.raw)
+		for _, why := range c.failed {
+			l.warn("%v: %s was asked instead", why, c.at.raw)
 		}
-		for _, step := range []func(context.Context, *conn) error{w.resolve, w.pages, w.reserve, w.anyPhoto} {
+		for _, step := range []func(context.Context, *conn) error{l.resolve, l.pages, l.reserve, l.anyPhoto} {
 			if err = step(ctx, c); err != nil {
 				break
 			}
 		}
 		if err != nil && ctx.Err() == nil && lost(err) {
-			w.warn("%s was lost after %d entries: %v", c.at.raw, w.listing.Entries, err)
+			l.warn("%s was lost after %d entries: %v", c.at.raw, l.result.Entries, err)
 		}
 		return err
 	})
 	if errors.Is(err, limit) {
 		err = &Error{"list", s.addresses[s.first.Load()].raw, err}
 	}
-	for _, why := range slices.Sorted(maps.Keys(w.left)) {
-		w.warn("%d entries left out: %s (first: %q)", len(w.left[why]), why, w.left[why][0])
+	for _, why := range slices.Sorted(maps.Keys(l.left)) {
+		l.warn("%d entries left out: %s (first: %q)", len(l.left[why]), why, l.left[why][0])
 	}
-	w.listing.Unnamed = slices.Concat(w.left[noAddress], w.left[noValidAddress])
-	slices.Sort(w.listing.Unnamed)
-	w.listing.Complete = err == nil
-	return w.listing, err
+	l.result.Unnamed = slices.Concat(l.left[noAddress], l.left[noValidAddress])
+	slices.Sort(l.result.Unnamed)
+	l.result.Complete = err == nil
+	return l.result, err
 }
 
-// walk is one listing, over as many connections as it takes.
-type walk struct {
+// lister makes one listing, over as many connections as it needs.
+type lister struct {
 	*Source
 	each    func(sources.Person) error
-	listing sources.Listing
+	result  sources.Listing
 	left    map[string][]string // DNs of entries that are no people, by why
 	members int                 // entries that are in the group, or all
 	people  int
@@ -73,12 +73,12 @@ type walk struct {
 // pages asks for all people, page after page. A referral ends a listing, so a server that knows a
 // control against it is asked for none. Active Directory's lead to partitions without people; others
 // are listed as entries (RFC 3296, section 3) and reported.
-func (w *walk) pages(ctx context.Context, c *conn) error {
-	attributes := slices.Concat(w.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), w.marks.attributes(c.server))
+func (l *lister) pages(ctx context.Context, c *conn) error {
+	attributes := slices.Concat(l.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), l.marks.attributes(c.server))
 	if c.group != nil && len(c.group.uids) > 0 {
 		attributes = append(attributes, "uid")
 	}
-	req, controls := w.search(w.peopleFilter(c), attributes), c.server.texts("supportedControl")
+	req, controls := l.search(l.peopleFilter(c), attributes), c.server.texts("supportedControl")
 	if !c.server.ad {
 		req.Attributes = append(req.Attributes, "ref") // only a referral has one (RFC 3296, section 2.2)
 		if slices.Contains(controls, ldap.ControlTypeManageDsaIT) {
@@ -89,25 +89,25 @@ func (w *walk) pages(ctx context.Context, c *conn) error {
 	if slices.Contains(controls, ldap.ControlTypeMicrosoftDomainScope) {
 		req.Controls = append(req.Controls, ldap.NewControlString(ldap.ControlTypeMicrosoftDomainScope, false, ""))
 	}
-	pages, referrals, err := w.paged(ctx, c, req, func(e *entry) error { return w.take(e, c) })
+	pages, referrals, err := l.paged(ctx, c, req, func(e *entry) error { return l.entry(e, c) })
 	if err == nil && len(referrals) > 0 {
 		err = final("set base_dn to an organisational unit below the domain, or add a source for each server that is referred to",
 			"the server refers to others for a part of the entries, which are not followed: %s", strings.Join(referrals, ", "))
 	}
-	w.listing.Pages = pages
+	l.result.Pages = pages
 	return err
 }
 
 // reserve lists the addresses of those whom exclude_filter leaves out, so that nobody else is taken
 // for them.
-func (w *walk) reserve(ctx context.Context, c *conn) error {
-	if w.o.ExcludeFilter == "" {
+func (l *lister) reserve(ctx context.Context, c *conn) error {
+	if l.o.ExcludeFilter == "" {
 		return nil
 	}
-	w.listing.Reserved = nil // of a connection that was lost
-	_, _, err := w.paged(ctx, c, w.search("(&"+w.o.Filter+w.o.ExcludeFilter+")", w.o.EmailAttributes), func(e *entry) error {
-		own, aliases, _ := w.emails(e)
-		w.listing.Reserved = append(append(w.listing.Reserved, own...), aliases...)
+	l.result.Reserved = nil // of a connection that was lost
+	_, _, err := l.paged(ctx, c, l.search("(&"+l.o.Filter+l.o.ExcludeFilter+")", l.o.EmailAttributes), func(e *entry) error {
+		own, aliases, _ := l.emails(e)
+		l.result.Reserved = append(append(l.result.Reserved, own...), aliases...)
 		return nil
 	})
 	return err
@@ -127,73 +127,73 @@ func (s *Source) peopleFilter(c *conn) string {
 	return filter + ")"
 }
 
-// take hands an entry on, if it is a person who was not seen before.
-func (w *walk) take(e *entry, c *conn) error {
+// entry hands e on, if it is a person who was not seen before.
+func (l *lister) entry(e *entry, c *conn) error {
 	sum := sha256.Sum256([]byte(cmp.Or(key(e), e.dn)))
 	id := [16]byte(sum[:])
-	if _, again := w.seen[id]; again {
+	if _, again := l.seen[id]; again {
 		return nil
 	}
-	w.seen[id] = struct{}{}
-	w.listing.Entries++
+	l.seen[id] = struct{}{}
+	l.result.Entries++
 	refs := e.texts("ref")
 	switch {
-	case len(refs) > 0 && foldDN(e.dn) == foldDN(w.o.BaseDN):
+	case len(refs) > 0 && foldDN(e.dn) == foldDN(l.o.BaseDN):
 		return final("name that server in urls, and the base DN that it has there", "base_dn is a referral to another server: %s", strings.Join(refs, ", "))
 	case len(refs) == 0 && !c.group.has(e):
 		return nil
 	case len(refs) == 0:
-		w.members++
+		l.members++
 	}
-	p, why := w.person(e, c.server, w.now())
+	p, why := l.person(e, c.server, l.now())
 	if why != "" {
-		w.left[why] = append(w.left[why], e.dn)
+		l.left[why] = append(l.left[why], e.dn)
 		return nil
 	}
-	w.people++
-	return w.each(p)
+	l.people++
+	return l.each(p)
 }
 
 // nobody says why nobody is listed, and what to check.
-func (w *walk) nobody(c *conn) string {
+func (l *lister) nobody(c *conn) string {
 	switch g := c.group; {
-	case w.members > 0:
+	case l.members > 0:
 		return "no entry below base_dn that matches filter has an address: check email_attributes"
 	case g == nil:
 		return "no entry below base_dn matches filter and may be seen: check both, and the rights of the bind user"
 	case g.filter == "" && len(g.dns)+len(g.uids) == 0:
-		return fmt.Sprintf("%q has no members that may be seen, in member, uniqueMember or memberUid: check member_of, and the rights of the bind user", w.o.MemberOf)
+		return fmt.Sprintf("%q has no members that may be seen, in member, uniqueMember or memberUid: check member_of, and the rights of the bind user", l.o.MemberOf)
 	}
-	return fmt.Sprintf("no member of %q is below base_dn and matches filter: check all three", w.o.MemberOf)
+	return fmt.Sprintf("no member of %q is below base_dn and matches filter: check all three", l.o.MemberOf)
 }
 
 // anyPhoto warns when nobody has a photo, and fails when nobody's may be seen: to a reader without
 // the right to see an attribute, it looks as if it were not there. Asked for those without it, a
 // server answers with nobody then, because it may not say that either.
-func (w *walk) anyPhoto(ctx context.Context, c *conn) error {
-	if w.people == 0 {
-		w.warn("nobody is listed: %s", w.nobody(c))
+func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
+	if l.people == 0 {
+		l.warn("nobody is listed: %s", l.nobody(c))
 		return nil
 	}
-	people, attributes := w.peopleFilter(c), w.o.PhotoAttributes
-	found, err := w.matches(ctx, c, "(&"+people+"(|("+strings.Join(attributes, "=*)(")+"=*)))")
+	people, attributes := l.peopleFilter(c), l.o.PhotoAttributes
+	found, err := l.matches(ctx, c, "(&"+people+"(|("+strings.Join(attributes, "=*)(")+"=*)))")
 	if err != nil || found {
 		return err
 	}
-	known, err := w.known(ctx, c)
+	known, err := l.known(ctx, c)
 	if err != nil {
 		return err
 	}
 	for _, a := range known {
-		if found, err = w.matches(ctx, c, "(&"+people+noneOf([]string{a})+")"); err != nil {
+		if found, err = l.matches(ctx, c, "(&"+people+noneOf([]string{a})+")"); err != nil {
 			return err
 		}
 		if !found {
 			return final("give the bind user the right to read it, or correct photo_attributes; "+catalogueHint, "the bind user may read nobody's photo (%s)", a)
 		}
 	}
-	w.listing.NoPhotos = true
-	w.warn("nobody has a photo in %s: check photo_attributes and the right to read them; %s", strings.Join(attributes, " or "), catalogueHint)
+	l.result.NoPhotos = true
+	l.warn("nobody has a photo in %s: check photo_attributes and the right to read them; %s", strings.Join(attributes, " or "), catalogueHint)
 	return nil
 }
 
@@ -202,8 +202,8 @@ const catalogueHint = "Active Directory's ports 3268 and 3269 are those of the g
 
 // matches reports whether any entry matches. A server that will not say is taken for yes: this only
 // decides about a warning.
-func (w *walk) matches(ctx context.Context, c *conn, filter string) (bool, error) {
-	req := w.search(filter, []string{"1.1"})
+func (l *lister) matches(ctx context.Context, c *conn, filter string) (bool, error) {
+	req := l.search(filter, []string{"1.1"})
 	req.SizeLimit = 1
 	found := false
 	_, err := c.search(ctx, req, func(*entry) error { found = true; return nil })
@@ -213,8 +213,8 @@ func (w *walk) matches(ctx context.Context, c *conn, filter string) (bool, error
 	return found, err
 }
 
-func (w *walk) warn(format string, args ...any) {
-	w.listing.Warnings = append(w.listing.Warnings, fmt.Sprintf(format, args...))
+func (l *lister) warn(format string, args ...any) {
+	l.result.Warnings = append(l.result.Warnings, fmt.Sprintf(format, args...))
 }
 
 // pageSize is how many entries a page of this server shall have; 0: all in one piece.

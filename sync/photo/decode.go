@@ -1,15 +1,12 @@
 package photo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"image"
 	"image/draw"
-	"image/gif"
 	"image/jpeg"
-	"image/png"
 	"io"
 	"runtime/debug"
 
@@ -55,33 +52,19 @@ func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
 	return f(m)
 }
 
-var decoders = map[string]func(io.Reader) (image.Image, error){
-	formatJPEG: jpeg.Decode, formatPNG: png.Decode, formatGIF: gif.Decode, formatWebP: decodeWebP,
-}
-
 func (l *layout) decode() (image.Image, error) {
-	switch {
-	case l.beyond != "":
+	if l.beyond != "" {
 		return nil, undecodable("%s with %s", l.kind(), l.beyond)
-	case l.format == formatBMP:
-		return l.decodeBMP()
-	case l.format == formatTIFF:
-		return l.decodeTIFF()
 	}
-	m, err := decoders[l.format](bytes.NewReader(l.data))
-	return l.onCanvas(m), err
-}
-
-// onCanvas returns a frame in its place on the screen of its GIF or WebP, which it may
-// cover in part only.
-func (l *layout) onCanvas(frame image.Image) image.Image {
+	frame, err := formats[l.format].decode(l)
 	screen := image.Rect(0, 0, l.width, l.height)
-	if frame == nil || frame.Bounds().Add(l.at) == screen {
-		return frame
+	if err != nil || frame.Bounds().Add(l.at) == screen {
+		return frame, err
 	}
+	// The frame of a GIF or WebP may cover a part of its screen only.
 	m := image.NewRGBA(screen)
 	draw.Draw(m, frame.Bounds().Add(l.at), frame, frame.Bounds().Min, draw.Src)
-	return m
+	return m, nil
 }
 
 // fault makes the error of a decoder an *Error. A JPEG whose blocks have been counted is

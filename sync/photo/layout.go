@@ -3,6 +3,10 @@ package photo
 import (
 	"bytes"
 	"image"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
 	"slices"
 )
 
@@ -72,9 +76,19 @@ func (l *layout) stripped() []byte {
 	return bytes.Join(l.kept, nil)
 }
 
-var readers = map[string]func(*layout) error{
-	formatJPEG: (*layout).readJPEG, formatPNG: (*layout).readPNG, formatGIF: (*layout).readGIF,
-	formatWebP: (*layout).readWebP, formatBMP: (*layout).readBMP, formatTIFF: (*layout).readTIFF,
+// formats are those that are read: how the container is checked, and how the pixels, of an
+// animation those of the first frame, are decoded.
+var formats = map[string]struct {
+	read   func(*layout) error
+	decode func(*layout) (image.Image, error)
+}{
+	formatJPEG: {(*layout).readJPEG, by(jpeg.Decode)}, formatPNG: {(*layout).readPNG, by(png.Decode)},
+	formatGIF: {(*layout).readGIF, by(gif.Decode)}, formatWebP: {(*layout).readWebP, by(decodeWebP)},
+	formatBMP: {(*layout).readBMP, (*layout).decodeBMP}, formatTIFF: {(*layout).readTIFF, (*layout).decodeTIFF},
+}
+
+func by(decode func(io.Reader) (image.Image, error)) func(*layout) (image.Image, error) {
+	return func(l *layout) (image.Image, error) { return decode(bytes.NewReader(l.data)) }
 }
 
 // read finds out what data is and checks its container from end to end. What every viewer
@@ -85,7 +99,7 @@ func read(data []byte) (*layout, error) {
 		return nil, err
 	}
 	l := &layout{data: picture, format: format}
-	err = readers[format](l)
+	err = formats[format].read(l)
 	if err == nil && (l.width <= 0 || l.height <= 0) {
 		err = damaged("%s of %dx%d pixels", format, l.width, l.height)
 	}

@@ -17,7 +17,7 @@ const firstRefused, rowRefused = 5, 50
 type Refusals struct {
 	mu       sync.Mutex
 	accepted []string               // content types of uploads that were accepted
-	row      map[reason][]int64     // users refused since the last accepted upload
+	row      map[int64]bool         // users refused since the last accepted upload
 	refused  map[int64]refusedImage // by user
 }
 
@@ -60,14 +60,12 @@ func (r *Refusals) Refused(user int64, contentType string, err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.refused == nil {
-		r.refused, r.row = map[int64]refusedImage{}, map[reason][]int64{}
+		r.refused, r.row = map[int64]refusedImage{}, map[int64]bool{}
 	}
 	why := reason{e.Status, e.Code}
-	r.refused[user] = refusedImage{why, contentType, e.Final()}
-	if !slices.Contains(r.row[why], user) {
-		r.row[why] = append(r.row[why], user)
-	}
-	if !r.everybody(why) {
+	r.refused[user], r.row[user] = refusedImage{why, contentType, e.Final()}, true
+	n, everybody := r.inRow(why)
+	if !everybody {
 		return nil
 	}
 	stop := *e
@@ -75,20 +73,25 @@ func (r *Refusals) Refused(user int64, contentType string, err error) error {
 	if c.class == Permission && e.foreign {
 		stop.advice = gateway + "it forbids every upload"
 	}
-	stop.Err = fmt.Errorf("%d different people in a row had the same answer", len(r.row[why]))
+	stop.Err = fmt.Errorf("%d different people in a row had the same answer", n)
 	if e.Err != nil {
 		stop.Err = fmt.Errorf("%w: %w", stop.Err, e.Err)
 	}
 	return &stop
 }
 
-// everybody reports whether so many were refused for this reason that it is not about them.
-func (r *Refusals) everybody(why reason) bool {
-	limit := rowRefused
-	if len(r.accepted) == 0 {
-		limit = firstRefused
+// inRow counts those who were refused for this reason since the last accepted upload, and
+// reports whether they are so many that it is not about them.
+func (r *Refusals) inRow(why reason) (n int, everybody bool) {
+	for user := range r.row {
+		if r.refused[user].reason == why {
+			n++
+		}
 	}
-	return len(r.row[why]) >= limit
+	if len(r.accepted) == 0 {
+		return n, n >= firstRefused
+	}
+	return n, n >= rowRefused
 }
 
 // Final reports, at the end of the run, whether Smartsheet refused this user's picture while
@@ -97,6 +100,6 @@ func (r *Refusals) Final(user int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := r.refused[user]
-	inRow := slices.Contains(r.row[x.reason], user)
-	return x.final && slices.Contains(r.accepted, x.contentType) && !(inRow && r.everybody(x.reason))
+	_, everybody := r.inRow(x.reason)
+	return x.final && slices.Contains(r.accepted, x.contentType) && !(everybody && r.row[user])
 }
