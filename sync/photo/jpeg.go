@@ -29,8 +29,6 @@ const maxScans = 100
 // and XMP. What is remembered of each takes more memory than an empty one.
 const maxSegments = 10_000
 
-var errNoEOI = &Error{Code: Truncated, Detail: "JPEG ends before its end-of-image marker"}
-
 // readJPEG walks the segments up to the end-of-image marker. What follows it (previews,
 // motion photos, padding) is nothing that a viewer shows, and counts as metadata.
 func (l *layout) readJPEG() error {
@@ -45,7 +43,7 @@ func (l *layout) readJPEG() error {
 			l.mend("its missing end-of-image marker added")
 		}
 		if segment == nil {
-			return errNoEOI
+			return refuse(Truncated, "JPEG ends before its end-of-image marker")
 		}
 		pos = start + len(segment)
 		switch marker := segment[1]; {

@@ -294,15 +294,6 @@ const failed = -1
 
 // fill has at least 32 bits ready, unless data or the interval ends before.
 func (r *bitReader) fill() {
-	if r.n >= 0 && r.pos+4 <= len(r.data) {
-		v := binary.BigEndian.Uint32(r.data[r.pos:])
-		if x := ^v; (x-0x01010101)&^x&0x80808080 == 0 { // no byte is 0xff
-			r.acc |= uint64(v) << (32 - r.n)
-			r.n += 32
-			r.pos += 4
-			return
-		}
-	}
 	for r.n >= 0 && r.n <= 56 && r.pos < len(r.data) {
 		b := r.data[r.pos]
 		if b == 0xff {

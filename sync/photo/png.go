@@ -26,8 +26,6 @@ var pngKept = []string{
 // pngColoured are those that say what the colours are.
 var pngColoured = []string{"cICP", "iCCP", "sRGB", "cHRM", "gAMA"}
 
-var errNoIEND = &Error{Code: Truncated, Detail: "PNG ends before its IEND chunk"}
-
 // readPNG walks the chunks up to IEND and checks their sums. As viewers do, it passes over
 // a damaged chunk that is not critical, and over the end of a file behind its last IDAT
 // chunk. Whether the pixels are all there shows when they are decoded.
@@ -42,7 +40,7 @@ func (l *layout) readPNG() error {
 			l.mend("its missing IEND chunk added")
 		}
 		if chunk == nil {
-			return errNoIEND
+			return refuse(Truncated, "PNG ends before its IEND chunk")
 		}
 		d = d[min(len(chunk), len(d)):]
 		name, body := string(chunk[4:8]), chunk[8:len(chunk)-4]

@@ -185,8 +185,7 @@ type Image struct {
 	Background    string `yaml:"background" default:"#ffffff"`
 }
 
-// Secret is a text that shows itself nowhere: every way of printing it gives
-// "[redacted]".
+// Secret is a text that shows itself nowhere: every way of printing it gives "[redacted]".
 type Secret string
 
 const redacted = "[redacted]"
@@ -217,8 +216,7 @@ func (d *Duration) UnmarshalText(b []byte) (err error) {
 	return nil
 }
 
-// Size is a number of bytes, written like 800kB, 1MB (1,000,000) or 1MiB
-// (1,048,576).
+// Size is a number of bytes, written like 800kB, 1MB (1,000,000) or 1MiB (1,048,576).
 type Size int64
 
 // UnmarshalText reads a size.

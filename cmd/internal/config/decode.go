@@ -25,7 +25,6 @@ type decoder struct {
 	path       string
 	lines      []string
 	faults     []Fault
-	warnings   []string
 	places     map[string]place // of every key that is set
 	meant      []string         // keys that a key that is not known was probably meant to be
 	incomplete bool             // the parser may have lost what follows a value with a tag
@@ -218,7 +217,7 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 		return
 	}
 	if strings.Contains(text, "${") {
-		d.warnings = append(d.warnings, key+": ${…} is taken as it stands: write the value itself, as variables are not replaced")
+		d.c.Warnings = append(d.c.Warnings, key+": ${…} is taken as it stands: write the value itself, as variables are not replaced")
 	}
 	_, isBool := node.(*ast.BoolNode)
 	err := set(v, text)

@@ -42,21 +42,17 @@ func (e *Error) Excerpts() string { return e.text(func(f Fault) string { return 
 
 func (e *Error) text(below func(Fault) string) (text string) {
 	for _, f := range e.Faults {
-		text += e.line(f) + "\n" + below(f)
+		place := e.Path
+		if f.Line > 0 {
+			place += fmt.Sprintf(":%d:%d", f.Line, f.Column)
+		}
+		text += strings.Join(slices.DeleteFunc([]string{place, f.Key, f.Message}, func(s string) bool { return s == "" }), ": ")
+		if f.Instead != "" {
+			text += " (" + f.Instead + ")"
+		}
+		text += "\n" + below(f)
 	}
 	return text
-}
-
-func (e *Error) line(f Fault) string {
-	place := e.Path
-	if f.Line > 0 {
-		place += fmt.Sprintf(":%d:%d", f.Line, f.Column)
-	}
-	s := strings.Join(slices.DeleteFunc([]string{place, f.Key, f.Message}, func(s string) bool { return s == "" }), ": ")
-	if f.Instead != "" {
-		s += " (" + f.Instead + ")"
-	}
-	return s
 }
 
 // Hint says what to do.

@@ -94,7 +94,6 @@ func read(path string) (*decoder, error) {
 // verdict is an *Error if there are faults in the file, or in one section of it. A key that
 // is not known counts for every section: it may be meant for it.
 func (d *decoder) verdict(section string) error {
-	d.c.Warnings = d.warnings
 	if section != "" {
 		d.faults = slices.DeleteFunc(d.faults, func(f Fault) bool {
 			top, _, _ := strings.Cut(strings.ReplaceAll(f.Key, "[", "."), ".")

@@ -70,8 +70,7 @@ var allKeys = sync.OnceValue(func() (all []string) {
 	return all
 })
 
-// walk calls f for v, which stands at key, and for all below it, with the tags of their
-// fields.
+// walk calls f for v, which stands at key, and for all below it, with the tags of their fields.
 func walk(v reflect.Value, key string, tag reflect.StructTag, f func(v reflect.Value, key string, tag reflect.StructTag)) {
 	f(v, key, tag)
 	switch v.Kind() {
@@ -243,7 +242,7 @@ func (d *decoder) validateLDAP(s *Source, at string) {
 		d.fault(at+".kerberos", fmt.Sprintf("auth: %s does not use it", s.Auth), "remove it, or set auth: gssapi")
 	}
 	if s.TLS.StartTLS && !slices.ContainsFunc(s.URLs, func(u string) bool { return strings.HasPrefix(u, "ldap://") }) {
-		d.warnings = append(d.warnings, at+".tls.start_tls does nothing: it is for ldap://, and ldaps:// begins with TLS")
+		d.c.Warnings = append(d.c.Warnings, at+".tls.start_tls does nothing: it is for ldap://, and ldaps:// begins with TLS")
 	}
 }
 

@@ -84,7 +84,7 @@ func (d *decoder) secret(env func(string) string, key, file, none string, variab
 // say it in the mode.
 func (d *decoder) warnReadable(file, key, instead string) {
 	if fi, err := os.Stat(file); err == nil && fi.Mode().Perm()&0o004 != 0 && os.PathSeparator == '/' {
-		d.warnings = append(d.warnings, fmt.Sprintf("%s: every user of this machine can read %q (mode %#o): %s", key, file, fi.Mode().Perm(), instead))
+		d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s: every user of this machine can read %q (mode %#o): %s", key, file, fi.Mode().Perm(), instead))
 	}
 }
 
@@ -100,7 +100,7 @@ func (d *decoder) notices(env func(string) string) {
 	m := &n.SMTP
 	m.Password = d.secret(env, "notify.smtp.password_file", m.PasswordFile, "", "PHOTOSYNC_SMTP_PASSWORD")
 	if m.Host != "" && !m.StartTLS && m.Port != 465 && !foreign.Loopback(m.Host) {
-		d.warnings = append(d.warnings, "notify.smtp: without TLS everyone on the way can read the mail, with people's addresses: set starttls: true")
+		d.c.Warnings = append(d.c.Warnings, "notify.smtp: without TLS everyone on the way can read the mail, with people's addresses: set starttls: true")
 	}
 	if m.CAFile != "" {
 		if pem, err := os.ReadFile(m.CAFile); err != nil || !x509.NewCertPool().AppendCertsFromPEM(pem) {
@@ -127,7 +127,7 @@ func (d *decoder) receiver(env func(string) string, key, variable, file string, 
 		clear = "the user and password in it"
 	}
 	if u.Scheme == "http" && !foreign.Loopback(u.Hostname()) && clear != "" {
-		d.warnings = append(d.warnings, fmt.Sprintf("%s: plain http shows %s to everyone on the way: use https", key, clear))
+		d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s: plain http shows %s to everyone on the way: use https", key, clear))
 	}
 }
 

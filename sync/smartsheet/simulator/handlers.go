@@ -136,8 +136,7 @@ func (s *Server) ofUser(h func(*http.Request, *user) reply) handler {
 	}
 }
 
-// assumed is the user that the Assume-User header names; nil if it names nobody, or is
-// not there.
+// assumed is the user that the Assume-User header names; nil if it names nobody, or is not there.
 func (s *Server) assumed(r *http.Request) *user {
 	email, _ := url.QueryUnescape(r.Header.Get("Assume-User")) // what is not encoded names nobody
 	return s.find(email)

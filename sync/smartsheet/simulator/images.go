@@ -27,8 +27,7 @@ func (s *Server) setImage(r *http.Request, u *user) reply {
 // source is the form of the header smartsheet-integration-source, which may be missing.
 var source = regexp.MustCompile("^((AI|SCRIPT|APPLICATION),[^,]*,[^,]*)?$")
 
-// refused says with which status and errorCode an upload is refused; code 0: it is
-// not.
+// refused says with which status and errorCode an upload is refused; code 0: it is not.
 func refused(r *http.Request, contentType string, u *user, data []byte) (status, code int) {
 	switch {
 	case r.ContentLength > 0 && int64(len(data)) < min(r.ContentLength, maxImageBytes):

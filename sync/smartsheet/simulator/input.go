@@ -97,11 +97,10 @@ var actions = map[string]struct {
 	"clear-faults": {0, func(s *Server, _ []string) { s.ClearFaults() }},
 }
 
-// AddScript reads a script. A line is WHEN ACTION [WORDS]; WHEN is a time after the
-// start, like 30s, or a request, like upload=10 for the tenth upload. The actions are add
-// EMAIL, delete EMAIL, recreate EMAIL, rename EMAIL EMAIL, status EMAIL STATUS,
-// picture EMAIL, fault FAULT and clear-faults. Empty lines and those that begin with #
-// say nothing.
+// AddScript reads a script. A line is WHEN ACTION [WORDS]; WHEN is a time after the start, like
+// 30s, or a request, like upload=10 for the tenth upload. The actions are add EMAIL, delete EMAIL,
+// recreate EMAIL, rename EMAIL EMAIL, status EMAIL STATUS, picture EMAIL, fault FAULT and
+// clear-faults. Empty lines and those that begin with # say nothing.
 func (s *Server) AddScript(r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {

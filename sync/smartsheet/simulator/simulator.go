@@ -62,8 +62,7 @@ type Counts struct {
 	MaxPerUser  int // most uploads for one user at the same moment
 }
 
-// Server answers like the Smartsheet API. It is an http.Handler and safe for
-// concurrent use.
+// Server answers like the Smartsheet API. It is an http.Handler and safe for concurrent use.
 type Server struct {
 	o     Options
 	mux   *http.ServeMux

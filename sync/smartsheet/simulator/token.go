@@ -51,8 +51,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, back.String(), http.StatusFound)
 }
 
-// redeem reports whether a refresh token, or a code, is good. It is spent then. The lock
-// is held.
+// redeem reports whether a refresh token, or a code, is good. It is spent then. The lock is held.
 func (s *Server) redeem(form url.Values) bool {
 	if form.Get("grant_type") == "refresh_token" {
 		return form.Get("refresh_token") != "" && form.Get("refresh_token") == s.oauth.refresh
@@ -90,10 +89,9 @@ func (s *Server) RefreshToken() (token string) {
 	return token
 }
 
-// token answers POST /token: a new access token and a new refresh token, which
-// spends the old one, or the code of an authorisation. The parameters come as a form, as
-// in the reference's curl, or in the query, as in the OpenAPI document and from the
-// official JavaScript SDK.
+// token answers POST /token: a new access token and a new refresh token, which spends the old one,
+// or the code of an authorisation. The parameters come as a form, as in the reference's curl, or in
+// the query, as in the OpenAPI document and from the official JavaScript SDK.
 func (s *Server) token(r *http.Request) reply {
 	refuse := func(status int, name, words string) reply {
 		return reply{status, object{"error": name, "error_description": words}, ""}
