@@ -140,7 +140,7 @@ func (j *Job) unlisted(p *prepared, v *state.Snapshot, row *state.Row) error {
 	return nil
 }
 
-// newWork is the work for a person, with what we put on the user of the last look.
+// newWork is the work for a person, with what we put on their last user.
 func newWork(v *state.Snapshot, rules *plan.Rules, p sources.Joined, row *state.Row) (*plan.Work, error) {
 	if row == nil {
 		return rules.Work(p, nil), nil

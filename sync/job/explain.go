@@ -36,11 +36,11 @@ type Explanation struct {
 	DisplayName string               `json:"display_name,omitempty"`
 	Sources     []report.Source      `json:"sources"`
 	Candidates  []ExplainedCandidate `json:"candidates"`                 // the person in each source
-	Moved       bool                 `json:"stamp_moved"`                // since the last look, or nobody can tell
+	Moved       bool                 `json:"stamp_moved"`                // since the last time, or nobody knows
 	Users       []ExplainedUser      `json:"users"`                      // with one of the addresses
 	Searched    *match.Search        `json:"alternate_search,omitempty"` // null: alternate addresses do not count, or none was needed
-	Row         *state.Person        `json:"state"`                      // the last look
-	Sent        *state.User          `json:"sent"`                       // what we put on the user of the last look
+	Row         *state.Person        `json:"state"`                      // what is remembered of the person
+	Sent        *state.User          `json:"sent"`                       // what we put on the last user
 	Next        *report.Item         `json:"next"`
 	Rule        string               `json:"rule"` // why
 }

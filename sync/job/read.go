@@ -86,7 +86,7 @@ func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
 	last, listed := w.Candidate()
 	switch {
 	case errors.Is(ph.Err, sources.ErrNoPhoto) && listed && last.Ref == ph.Ref && w.SHA256() != "" && !ph.Moved:
-		// The change mark is that of the photo of the last look: it is there, and hidden.
+		// The change mark is that of the photo that was read last: it is there, and hidden.
 		f.Err = fmt.Errorf("%w: its change mark has not moved", sources.ErrDenied)
 	case errors.Is(ph.Err, sources.ErrNoPhoto):
 		return nil
@@ -139,7 +139,7 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 }
 
 // countListed counts everybody listed who has, or may have, a photo, with what this run
-// or the last look knows of it. Those count too whom this run is not about.
+// or an earlier one knows of it. Those count too whom this run is not about.
 func (j *Job) countListed(p *prepared, counts plan.Listed) error {
 	byKey := make(map[string]*plan.Work, len(p.work))
 	for _, w := range p.work {

@@ -84,7 +84,7 @@ const (
 	NobodysPhotoReadable  = "nobodys_photo_readable"  // there are photos, and the source shows none
 	ClaimsLost            = "claims_lost"             // an address is claimed by two entries, and one of them lost it
 	BackupFailing         = "backup_failing"          // the state could not be backed up
-	ImageIDsNotStable     = "image_ids_not_stable"    // Smartsheet shows another image id at each look
+	ImageIDsNotStable     = "image_ids_not_stable"    // Smartsheet shows another image id each time
 	UsersNotUnderstood    = "users_not_understood"    // entries of Smartsheet's user list that make no sense
 )
 

@@ -26,7 +26,7 @@ func NewRules(srcs []sources.Named, p *Policy, s *Scope) *Rules {
 	return &Rules{Sources: srcs, Policy: p, Scope: s, digest: p.digest()}
 }
 
-// mark is what the next run recognises a look at the sources by. Zero: only reading tells.
+// mark is how the next run sees that nothing changed at the sources. Zero: it has to read the photo.
 type mark struct {
 	stamp       string            // of the candidates up to the one that counts: their change marks
 	fingerprint state.Fingerprint // of all that a decision rests on: the stamp, the addresses, the policy

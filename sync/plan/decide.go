@@ -38,7 +38,7 @@ func (r *Rules) decide(w *Work) Step {
 	case r.Policy.Excludes(&w.Joined):
 		return s.skip(outcome.Excluded)
 	}
-	s.Why = r.whereabouts(w)
+	s.Why = r.formerUser(w)
 	return s.skip(outcome.NotInSmartsheet)
 }
 
@@ -190,12 +190,12 @@ func (r *Rules) elsewhere(w *Work) bool {
 	})
 }
 
-// whereabouts says whom the person's address belonged to, as far as that is known.
-func (r *Rules) whereabouts(w *Work) string {
+// formerUser says which user the person was, and what address it has now.
+func (r *Rules) formerUser(w *Work) string {
 	if w.LastUser() == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("at the last look this was user %d", w.LastUser())
+	text := fmt.Sprintf("last time this was user %d", w.LastUser())
 	if now, ok := r.Seen[w.LastUser()]; ok {
 		return fmt.Sprintf("%s, who is %s now", text, now.Email)
 	}

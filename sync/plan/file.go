@@ -210,7 +210,7 @@ func (p *Plan) Keep(f *File, runs []string) (moved int) {
 }
 
 // moved says what of s is not as it was then; empty: nothing. A change mark that moved
-// had the photo read again: then its bytes tell.
+// had the photo read again: then its bytes decide.
 func (p *Plan) moved(then *FileStep, s *Step, runs []string) string {
 	own := s.Record != nil && s.Record.Intent != nil && slices.Contains(runs, s.Record.Intent.RunID)
 	switch now := p.fileStep(s); {

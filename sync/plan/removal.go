@@ -19,7 +19,7 @@ type Removal struct {
 	Shown bool   // the same picture is listed for somebody else: nothing takes its place
 }
 
-// MayBeRemoved reports whether we uploaded a photo to the user of the last look. For such
+// MayBeRemoved reports whether we uploaded a photo to the last user. For such
 // a person without a photo, Removal is needed before the plan can be built.
 func (w *Work) MayBeRemoved() bool {
 	f := w.Former
@@ -82,12 +82,12 @@ func (r *Rules) removed(s Step) Step {
 	return r.replace(s)
 }
 
-// replace decides whether a placeholder may take the place of the photo: the user of
-// the last look must still have one of the person's addresses and show our picture.
+// replace decides whether a placeholder may take the place of the photo: the last user
+// must still have one of the person's addresses and show our picture.
 func (r *Rules) replace(s Step) Step {
 	at := slices.IndexFunc(s.Work.Users, func(u User) bool { return u.ID == s.Work.LastUser() })
 	if at < 0 {
-		s.Why = r.whereabouts(s.Work)
+		s.Why = r.formerUser(s.Work)
 		return s.release(outcome.NotInSmartsheet)
 	}
 	found := &s.Work.Users[at]
@@ -117,8 +117,8 @@ type Listed map[string]int
 func keyOf(source, key string) string { return "key of " + source + "\x00" + key }
 func addressOf(email string) string   { return "address " + email }
 
-// traces are what tells that the photo of w is still listed: the entry for which we
-// uploaded it (without a key: its address), and the one that had it at the last look; the
+// traces are what shows that the photo of w is still listed: the entry for which we
+// uploaded it (without a key: its address), and the one that had it the last time; the
 // user's address; the hashes of what the user may show of us.
 func (r *Rules) traces(w *Work) (entry []string, user string, hashes []string) {
 	o := lastOrigin(w.Former)

@@ -88,7 +88,7 @@ func (w *Work) User() (User, bool) {
 	return w.Users[0], true
 }
 
-// LastUser is the id of the user that the person was at the last look; 0: nobody.
+// LastUser is the id of the user that the person was the last time; 0: nobody.
 func (w *Work) LastUser() int64 {
 	if w.Row == nil {
 		return 0
@@ -96,7 +96,7 @@ func (w *Work) LastUser() int64 {
 	return w.Row.UserID
 }
 
-// Moved reports whether the change mark is not the one of the last look, or proves nothing.
+// Moved reports whether the change mark is not the remembered one, or proves nothing.
 func (w *Work) Moved() bool {
 	return w.Row == nil || w.mark.stamp == "" || w.mark.stamp != w.Row.Stamp
 }
@@ -112,7 +112,7 @@ func Presence(j *sources.Joined) sources.Presence {
 	return sources.Absent
 }
 
-// winner is the candidate whose photo counts, by what was read, or by the last look.
+// winner is the candidate whose photo counts, by what was read, or by what is remembered.
 func (w *Work) winner() int {
 	switch {
 	case w.Photo != nil:

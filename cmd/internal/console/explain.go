@@ -105,7 +105,7 @@ func (c *Console) users(x *job.Explanation) {
 	}
 }
 
-// record prints the last look at a person and what we put on the user.
+// record prints what is remembered of a person, and what we put on the user.
 func (c *Console) record(p *state.Person, u *state.User) {
 	if p == nil && u == nil {
 		c.line(2, "  nothing is remembered")
@@ -114,7 +114,7 @@ func (c *Console) record(p *state.Person, u *state.User) {
 	switch {
 	case p == nil:
 	case p.SourceSHA256 == "":
-		c.field("photo", "none at the last look")
+		c.field("photo", "none the last time")
 	default:
 		c.field("photo", fmt.Sprintf("%s: %s, sha256 %s", p.Source, p.Ref, p.SourceSHA256))
 	}

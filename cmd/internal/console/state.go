@@ -13,7 +13,7 @@ import (
 	"photosync/sync/foreign"
 )
 
-// Record is what the state remembers of an address: the last look at the person, and
+// Record is what the state remembers of an address: the person, and
 // what we put on the user.
 type Record struct {
 	Email  string        `json:"email"`
