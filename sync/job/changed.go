@@ -30,11 +30,6 @@ type changes struct {
 // users are listed on the way, or have to be, everybody is compared with them.
 func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	p.users = match.New(j.Smartsheet)
-	defer func() {
-		if err != nil && ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-	}()
 	if j.Policy.AlternateEmails {
 		claimed := func(email string) bool {
 			_, listed := p.people.Holder(email)

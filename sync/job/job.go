@@ -117,12 +117,15 @@ type listing struct {
 
 // prepare is the way from the sources to the plan, which the guards have checked. The
 // report says how far it came.
-func (j *Job) prepare(ctx context.Context, rep *report.Report) (*prepared, error) {
+func (j *Job) prepare(ctx context.Context, rep *report.Report) (p *prepared, err error) {
 	l, err := j.list(ctx, rep)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		p, err = j.decide(ctx, rep, l)
 	}
-	return j.decide(ctx, rep, l)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return p, err
 }
 
 // decide makes the plan about the people listed.
@@ -223,9 +226,6 @@ func (j *Job) list(ctx context.Context, rep *report.Report) (l listing, err erro
 		if j.Events.Listed != nil {
 			j.Events.Listed(src)
 		}
-	}
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
 	}
 	rep.Full = err == nil && j.How.Mode == Sync && j.Scope.Everybody() && j.Scope.Limit == 0 && j.Scope.Shard.Count == 0
 	return l, err

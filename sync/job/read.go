@@ -71,9 +71,6 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 		return nil
 	})
 	hashing.Wait() // none of them fails
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	if err != nil {
 		return fmt.Errorf("read photos from source %q: %w", j.Sources[src].Name, err)
 	}
