@@ -109,11 +109,11 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 		_, host, _ := strings.Cut(address, "@")
 		return len(src.Domains) > 0 && !slices.Contains(src.Domains, host)
 	}
-	var left []string // entries that own no address which the source may claim
+	var left, nameless []string // entries that own no address which the source may claim
 	l, err := src.List(ctx, func(x Person) error {
 		x.Own, x.Aliases = Addresses(slices.DeleteFunc(rewrite(x.Own), foreign), slices.DeleteFunc(rewrite(x.Aliases), foreign))
 		if len(x.Own) == 0 {
-			left = append(left, x.Ref.Name)
+			left, nameless = append(left, x.Ref.Name), append(nameless, x.Ref.Key)
 			return nil
 		}
 		e := newEntry(source, &x)
@@ -122,7 +122,7 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 		}
 		return nil
 	})
-	l.Reserved = rewrite(l.Reserved)
+	l.Reserved, l.Nameless = rewrite(l.Reserved), append(l.Nameless, nameless...)
 	if err == nil && !l.Complete {
 		err = errors.New("the listing is not complete")
 	}

@@ -148,6 +148,7 @@ func (l *lister) entry(e *entry, c *conn) error {
 	p, why := l.person(e, c.server, l.now())
 	if why != "" {
 		l.left[why] = append(l.left[why], e.dn)
+		l.listing.Nameless = append(l.listing.Nameless, key(e))
 		return nil
 	}
 	l.people++

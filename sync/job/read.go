@@ -142,6 +142,9 @@ func (j *Job) countListed(p *prepared, counts plan.Listed) error {
 	for _, w := range p.work {
 		byKey[w.Key()] = w
 	}
+	for i, l := range p.proofs {
+		counts.CountNameless(j.Sources[i].Name, l.Nameless)
+	}
 	return j.State.View(func(v *state.Snapshot) error {
 		return everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
 			switch {

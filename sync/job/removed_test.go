@@ -3,6 +3,7 @@ package job
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -265,4 +266,31 @@ func TestRefusedForTheUserBefore(t *testing.T) {
 	if len(r.Items) != 1 || r.Items[0].UserID != 900 || r.Items[0].Outcome != "uploaded" {
 		t.Errorf("%+v", r.Items)
 	}
+}
+
+// An entry that is still listed, and lost its usable address, keeps its picture until it
+// is gone itself; then the runs in a row are counted from the beginning.
+func TestPlaceholderNeedsTheEntryGone(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	mine := func(o *Job) {
+		placeholders(o)
+		o.Sources = slices.Clone(o.Sources)
+		o.Sources[0].Domains = []string{"example.com"}
+	}
+	b.mem.Remove(email(0))
+	entry := func(address string) {
+		b.mem.Set(sourcetest.Entry{Ref: "cn=jo", Key: "jo", Own: []string{address}, Photo: picture(0)})
+	}
+	entry(email(0))
+	b.must(mine)
+	b.mem.Remove(email(0))
+	b.expect(mine, 0, "no_photo skipped", 1)
+	for range 4 {
+		entry("jo@elsewhere.example")
+		b.expect(mine, 0, "no_photo skipped", 0)
+	}
+	b.mem.Remove("jo@elsewhere.example")
+	b.expect(mine, 0, "no_photo skipped", 1)
+	b.expect(mine, 0, "no_photo skipped", 2)
+	b.expect(mine, 0, "placeholder uploaded", 3)
 }

@@ -210,7 +210,8 @@ func (p *Plan) Ended() (c state.Change) {
 		if s.Forget && s.Row != nil {
 			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
 		}
-		if s.Forget || s.Outcome != outcome.Skipped || s.Missing == 0 && !s.Released {
+		counted := s.Missing > 0 || s.Reason == outcome.NoPhoto && s.Record != nil && s.Record.Missing > 0
+		if s.Forget || s.Outcome != outcome.Skipped || !counted && !s.Released {
 			continue
 		}
 		r := *s.Row

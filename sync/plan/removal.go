@@ -15,8 +15,9 @@ import (
 
 // Removal says whether a photo that we uploaded, and that is not listed any more, was removed.
 type Removal struct {
-	Kept  string // why it is not taken for removed: where its entry or address is listed
-	Shown bool   // the same picture is listed for somebody else: nothing takes its place
+	Kept     string // why it is not taken for removed: where its entry or address is listed
+	Nameless bool   // its entry is listed, and has no address that can be used
+	Shown    bool   // the same picture is listed for somebody else: nothing takes its place
 }
 
 // MayBeRemoved reports whether we uploaded a photo to the last user. For such
@@ -59,6 +60,10 @@ func (r *Rules) removed(s Step) Step {
 		return s.skipFromNow(outcome.NoPhoto) // the picture is somebody else's concern now
 	}
 	s.Record = w.Former
+	if w.Removal.Nameless {
+		s.Why = "its entry is still listed, and has no usable address; the picture in Smartsheet stays"
+		return s.skip(outcome.NoPhoto)
+	}
 	if w.Removal.Shown && after > 0 {
 		s.Why = "the same picture is listed for somebody else; it stays in Smartsheet"
 		return s.skip(outcome.NoPhoto)
@@ -116,6 +121,7 @@ type Listed map[string]int
 
 func keyOf(source, key string) string { return "key of " + source + "\x00" + key }
 func addressOf(email string) string   { return "address " + email }
+func namelessOf(trace string) string  { return "nameless " + trace }
 
 // traces are what shows that the photo of w is still listed: the entry for which we
 // uploaded it (without a key: its address), and the one that had it the last time; the
@@ -148,6 +154,9 @@ func (r *Rules) NewListed(ws, missing []*Work, shared bool) Listed {
 		for _, t := range slices.Concat(entry, []string{user}, hashes) {
 			l[t] = 0
 		}
+		for _, t := range entry {
+			l[namelessOf(t)] = 0
+		}
 	}
 	for _, w := range ws {
 		if u, one := w.User(); shared && one && u.Active && w.SHA256() != "" {
@@ -177,6 +186,16 @@ func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 	}
 }
 
+// CountNameless counts the entries of a source that have no usable address, by their keys.
+func (l Listed) CountNameless(source string, keys []string) {
+	for _, key := range keys {
+		t := namelessOf(keyOf(source, key))
+		if _, asked := l[t]; asked && key != "" {
+			l[t]++
+		}
+	}
+}
+
 // RemovalOf says whether the photo of w was removed.
 func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	m := &Removal{}
@@ -189,6 +208,7 @@ func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	case slices.ContainsFunc(entry, has):
 		m.Kept = "its entry or its address is listed with a photo"
 	}
+	m.Nameless = slices.ContainsFunc(entry, func(t string) bool { return has(namelessOf(t)) })
 	return m
 }
 
