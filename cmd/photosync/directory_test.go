@@ -70,7 +70,7 @@ func TestOddEntries(t *testing.T) {
 		t.Errorf("skipped %v, want one without a photo", r.SkippedByReason)
 	}
 	warnings := strings.Join(r.Sources[1].Warnings, "\n")
-	for _, w := range []string{"1 entries left out: no email address", "1 entries left out: a referral to another server"} {
+	for _, w := range []string{"1 entry left out: no email address", "1 entry left out: a referral to another server"} {
 		if !strings.Contains(warnings, w) {
 			t.Errorf("warnings %q, want %q among them", warnings, w)
 		}

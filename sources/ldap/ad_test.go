@@ -201,7 +201,7 @@ func TestRanges(t *testing.T) {
 	}
 	n := 0
 	l, err := s.List(t.Context(), func(sources.Person) error { n++; return nil })
-	if want := `1 entries left out: the server gives only a part of the addresses (first: "CN=a,`; err != nil || n != 4 || !l.Complete || !strings.Contains(fmt.Sprint(l.Warnings), want) {
+	if want := `1 entry left out: the server gives only a part of the addresses (first: "CN=a,`; err != nil || n != 4 || !l.Complete || !strings.Contains(fmt.Sprint(l.Warnings), want) {
 		t.Errorf("%d people, listing %+v, error %v", n, l, err)
 	}
 	if p := sourcetest.Read(t, s, people["a@ad.test"].Ref); p.Err != nil || p.Emails != nil {

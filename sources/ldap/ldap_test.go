@@ -140,9 +140,12 @@ func TestEdges(t *testing.T) {
 	if err != nil || !l.Complete || l.Entries != 11 || l.Pages < 6 || n != 8 || len(people) != 7 {
 		t.Fatalf("listing %+v of %d people, error %v", l, len(people), err)
 	}
+	if len(l.Nameless) != 3 || slices.Contains(l.Nameless, "") { // their photos were not removed
+		t.Errorf("keys of the entries left out: %q", l.Nameless)
+	}
 	for _, want := range []string{
-		`1 entries left out: no email address (first: "uid=nomail`, `1 entries left out: no valid email address (first: "uid=badmail`,
-		`1 entries left out: a referral to another server, which is not followed (first: "ou=elsewhere`,
+		`1 entry left out: no email address (first: "uid=nomail`, `1 entry left out: no valid email address (first: "uid=badmail`,
+		`1 entry left out: a referral to another server, which is not followed (first: "ou=elsewhere`,
 	} {
 		if !strings.Contains(strings.Join(l.Warnings, "\n"), want) {
 			t.Errorf("warnings %q, want %q in them", l.Warnings, want)

@@ -48,7 +48,11 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 		err = &Error{"list", s.addresses[s.first.Load()].raw, err}
 	}
 	for _, why := range slices.Sorted(maps.Keys(l.left)) {
-		l.warn("%d entries left out: %s (first: %q)", len(l.left[why]), why, l.left[why][0])
+		entries := "entries"
+		if len(l.left[why]) == 1 {
+			entries = "entry"
+		}
+		l.warn("%d %s left out: %s (first: %q)", len(l.left[why]), entries, why, l.left[why][0])
 	}
 	l.result.Unnamed = slices.Concat(l.left[noAddress], l.left[noValidAddress])
 	slices.Sort(l.result.Unnamed)
@@ -148,7 +152,7 @@ func (l *lister) entry(e *entry, c *conn) error {
 	p, why := l.person(e, c.server, l.now())
 	if why != "" {
 		l.left[why] = append(l.left[why], e.dn)
-		l.listing.Nameless = append(l.listing.Nameless, key(e))
+		l.result.Nameless = append(l.result.Nameless, key(e))
 		return nil
 	}
 	l.people++
