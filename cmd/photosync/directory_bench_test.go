@@ -2,14 +2,9 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"photosync/sources/ldap/slapdtest"
 )
@@ -24,29 +19,28 @@ import (
 //
 //	ENTRIES=100000 go test -run '^$' -bench Directory -benchtime 3x ./cmd/photosync
 func BenchmarkDirectory(b *testing.B) {
-	n := 20_000
-	if s := os.Getenv("ENTRIES"); s != "" {
-		var err error
-		if n, err = strconv.Atoi(s); err != nil {
-			b.Fatal(err)
-		}
-	}
+	n := number(b, "ENTRIES", 20_000)
 	srv := slapdtest.Start(b, slapdtest.Config{LDIF: large(n)})
 	marks := []string{"mail", "displayName", "cn", "entryUUID", "entryCSN", "modifyTimestamp"}
-	full := slices.Concat(marks, []string{"jpegPhoto"})
+	search := func(attributes []string) reference {
+		return reference{"ldapsearch", slices.Concat([]string{"ldapsearch", "-x", "-LLL", "-H", srv.URL, "-D", slapdtest.BindDN, "-w", slapdtest.Password,
+			"-b", slapdtest.BaseDN, "-E", "pr=500/noprompt", "(objectClass=inetOrgPerson)"}, attributes)}
+	}
 	b.Run("first", func(b *testing.B) {
-		measure(b, srv, full, func() *site { return newSite(b, users(n), ldapSource(srv)) }, func(int) {}, "--limit", "1")
+		full := slices.Concat(marks, []string{"jpegPhoto"})
+		per(b, n, "entry", measure(b, search(full), func(int) *site { return newSite(b, users(n), ldapSource(srv)) }, "--limit", "1"))
 	})
 	b.Run("absent", func(b *testing.B) {
-		measure(b, srv, marks, func() *site { return newSite(b, nil, ldapSource(srv)) }, func(int) {})
+		per(b, n, "entry", measure(b, search(marks), func(int) *site { return newSite(b, nil, ldapSource(srv)) }))
 	})
-	s := newSite(b, users(n), ldapSource(srv))
-	syncOnce(b, s)
+	s := newSite(b, pictured(n), ldapSource(srv))
+	process(b, s, "state", "adopt", "--yes")
+	process(b, s, "sync") // from then on it is known who is who
 	b.Run("night", func(b *testing.B) {
-		measure(b, srv, marks, func() *site { return s }, func(int) {})
+		per(b, n, "entry", measure(b, search(marks), func(int) *site { return s }))
 	})
 	b.Run("1%", func(b *testing.B) {
-		measure(b, srv, marks, func() *site { return s }, func(round int) { change(b, srv, n/100, round) })
+		per(b, n, "entry", measure(b, search(marks), func(round int) *site { change(b, srv, n/100, round); return s }))
 	})
 }
 
@@ -55,14 +49,15 @@ func large(n int) string {
 	var ldif strings.Builder
 	ldif.Grow(n * 27_300) // doubling would take twice as much
 	for i := range n {
-		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("p%05d", i), email(i), largePhoto(i)))
+		ldif.WriteString(slapdtest.Entry(fmt.Sprintf("p%05d", i), email(i), largePhoto(i, 20)))
 	}
 	return ldif.String()
 }
 
-// largePhoto is 20 KB that differ by seed. What follows the picture is no part of it.
-func largePhoto(seed int) []byte {
-	photo := make([]byte, 20_000)
+// largePhoto is a picture of so many KB (1000 bytes) that differs by seed. What
+// follows the picture is no part of it.
+func largePhoto(seed, kB int) []byte {
+	photo := make([]byte, 1000*kB)
 	copy(photo[copy(photo, picture(seed)):], fmt.Sprint(seed))
 	return photo
 }
@@ -70,39 +65,6 @@ func largePhoto(seed int) []byte {
 // change gives some people other photos.
 func change(b *testing.B, srv *slapdtest.Server, people, round int) {
 	for i := range people {
-		srv.Modify(fmt.Sprintf("p%05d", i), "jpegPhoto", largePhoto(1_000_000*(round+1)+i))
+		srv.Modify(fmt.Sprintf("p%05d", i), "jpegPhoto", largePhoto(1_000_000*(round+1)+i, 20))
 	}
-}
-
-// syncOnce runs the whole program and returns its peak memory.
-func syncOnce(b *testing.B, s *site, flags ...string) (mb int) {
-	cmd := command(b, append([]string{"sync", "--config", s.conf, "--log-level", "error", "--progress", "never"}, flags...)...)
-	status := filepath.Join(s.dir, "status")
-	cmd.Env = append(cmd.Env, statusFile+"="+status)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
-	return peakMB(b, status)
-}
-
-func measure(b *testing.B, srv *slapdtest.Server, attributes []string, at func() *site, prepare func(round int), flags ...string) {
-	var ours, theirs time.Duration
-	peak, round := 0, 0
-	for b.Loop() {
-		s := at()
-		prepare(round)
-		round++
-		start := time.Now()
-		peak = max(peak, syncOnce(b, s, flags...))
-		ours += time.Since(start)
-		search := exec.Command("ldapsearch", slices.Concat([]string{"-x", "-LLL", "-H", srv.URL, "-D", slapdtest.BindDN, "-w", slapdtest.Password,
-			"-b", slapdtest.BaseDN, "-E", "pr=500/noprompt", "(objectClass=inetOrgPerson)"}, attributes)...)
-		start = time.Now()
-		if err := search.Run(); err != nil { // what it prints goes nowhere
-			b.Fatal(err)
-		}
-		theirs += time.Since(start)
-	}
-	b.ReportMetric(ours.Seconds()/theirs.Seconds(), "x-ldapsearch")
-	b.ReportMetric(float64(peak), "MB-peak")
 }

@@ -274,14 +274,14 @@ func TestPhotosMoveOnlyWhenTheyChanged(t *testing.T) {
 		}
 		return int(m.sent.Load())
 	}
-	size := len(largePhoto(0))
+	size := len(largePhoto(0, 20))
 	night(n)
 	quiet := night(0)
 	if quiet > n*500 {
 		t.Errorf("a night without changes moves %d bytes for %d people", quiet, n)
 	}
 	for i := range n / 100 {
-		srv.Modify(fmt.Sprintf("p%05d", i), "jpegPhoto", largePhoto(1000+i))
+		srv.Modify(fmt.Sprintf("p%05d", i), "jpegPhoto", largePhoto(1000+i, 20))
 	}
 	// Each is read once to be compared, and once to be sent.
 	if more, least := night(n/100)-quiet, n/100*size; more < least || more > 2*least+n/100*1000 {

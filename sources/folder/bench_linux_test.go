@@ -63,7 +63,7 @@ func night(b *testing.B, files, per int) {
 		finds += time.Since(start)
 	}
 	b.ReportMetric(ours.Seconds()/finds.Seconds(), "x-find")
-	b.ReportMetric(float64(ours.Nanoseconds())/float64(files*b.N), "ns/one")
+	b.ReportMetric(float64(ours.Nanoseconds())/float64(files*b.N), "ns/file")
 	var use syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
 		b.Fatal(err)

@@ -38,7 +38,7 @@ func run(m *testing.M) int {
 }
 
 // simulate starts a simulator and returns its address.
-func simulate(t *testing.T, flags ...string) (base string) {
+func simulate(t testing.TB, flags ...string) (base string) {
 	t.Helper()
 	cmd := exec.Command(photosync, append([]string{"simulate", "--listen", "127.0.0.1:0", "--rpm", "0"}, flags...)...)
 	cmd.Stderr = os.Stderr
