@@ -19,11 +19,11 @@ const defaultRefresh = 7 * 24 * time.Hour
 // changes are what the comparison of the listing with the state comes to. On most
 // nights there is nothing to do for nearly everyone: they are only counted.
 type changes struct {
-	work      []*plan.Work
-	facts     *plan.Facts
-	forget    []string // rows that are not needed any more
-	elsewhere int      // people of other shards
-	whole     bool     // everybody's user was looked up anew
+	work        []*plan.Work
+	facts       *plan.Facts
+	forget      []string // rows that are not needed any more
+	otherShards int      // people of other shards
+	whole       bool     // everybody's user was looked up anew
 }
 
 // match compares the listing with the state, and looks up the users of the work. If all
@@ -45,7 +45,7 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	}
 	age := p.startedAt.Sub(last)
 	due := age >= cmp.Or(j.Policy.Refresh, defaultRefresh) || age < 0
-	if j.Scope.Everybody() && (due || j.Policy.SeesAll()) {
+	if j.Scope.Everybody() && (due || j.Policy.NeedsAllUsers()) {
 		err = p.users.List(ctx)
 	} else if err = j.changed(p, nil); err == nil {
 		err = p.users.Resolve(ctx, p.work)
@@ -78,10 +78,10 @@ func (j *Job) changed(p *prepared, users *match.Users) error {
 			switch {
 			case len(person.Own) == 0:
 				return j.unlisted(p, v, row)
-			case !j.Scope.Asks(person.Own, person.Aliases):
+			case !j.Scope.IsAbout(person.Own, person.Aliases):
 				return nil
 			case !j.Scope.Shard.Has(person.Own[0]):
-				p.elsewhere++
+				p.otherShards++
 				return nil
 			}
 			return p.listed(v, users, person, row)
@@ -104,7 +104,7 @@ func (p *prepared) listed(v *state.Snapshot, users *match.Users, person sources.
 		if err := readSent(v, w); err != nil {
 			return err
 		}
-		if reason, nothing := p.rules.Nothing(w); nothing {
+		if reason, nothing := p.rules.NothingToDo(w); nothing {
 			p.facts.Skip(&person, w.Row.Winner, reason)
 			return nil
 		}
@@ -115,7 +115,7 @@ func (p *prepared) listed(v *state.Snapshot, users *match.Users, person sources.
 
 // unlisted decides whether somebody is work who is not listed any more.
 func (j *Job) unlisted(p *prepared, v *state.Snapshot, row *state.Row) error {
-	if j.Scope.Source != "" || !j.Scope.Shard.Has(row.Email) || !j.Scope.Asks([]string{row.Email}) {
+	if j.Scope.Source != "" || !j.Scope.Shard.Has(row.Email) || !j.Scope.IsAbout([]string{row.Email}) {
 		return nil
 	}
 	w, err := newWork(v, p.rules, sources.Joined{Own: []string{row.Email}}, row)

@@ -85,7 +85,7 @@ func (j *Job) begin(p *prepared) error {
 			return err
 		}
 	}
-	rows := p.plan.Rows()
+	rows := p.plan.SkippedRows()
 	for people := range slices.Chunk(rows.People, rowsAtOnce) {
 		if err := j.State.Write(state.Change{People: people}); err != nil {
 			return err
@@ -99,7 +99,7 @@ func (j *Job) begin(p *prepared) error {
 
 // end records what only a run that came to its end may say.
 func (j *Job) end(p *prepared) error {
-	c := p.plan.Ended()
+	c := p.plan.FinalRows()
 	c.ForgetPeople = append(c.ForgetPeople, p.forget...)
 	if err := errors.Join(j.State.Write(c), p.users.SaveAlternates(j.State)); err != nil {
 		return err
@@ -213,13 +213,13 @@ func (j *Job) verify(ctx context.Context, rep *report.Report, p *prepared) error
 			steps = append(steps, s)
 		}
 	}
-	users, err := p.users.Again(ctx, steps)
+	users, err := p.users.LookUpAgain(ctx, steps)
 	asked := 0
 	for i := 0; i < len(steps) && err == nil; i++ {
 		it, u := items[steps[i].Key()], users[i]
 		if u.ImageID != it.ImageID && asked < maxAskedAgain { // the list may lag behind
 			asked++
-			if u, err = p.users.One(ctx, it.UserID); err != nil {
+			if u, err = p.users.ByID(ctx, it.UserID); err != nil {
 				break
 			}
 		}

@@ -57,7 +57,7 @@ func (j *Job) readPast() (p past, err error) {
 // why the run may write nothing.
 func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, err error) {
 	if j.How.Apply != nil {
-		return j.keepApplied(p), nil
+		return j.restrict(p), nil
 	}
 	approved := j.How.Approve == p.plan.ID
 	if g := j.Policy.Guards; g != nil && !approved {
@@ -107,11 +107,11 @@ type applied struct {
 	Done   bool     `json:"done"`
 }
 
-// keepApplied takes out of the plan what the file that is applied does not hold, and
+// restrict takes out of the plan what the file that is applied does not hold, and
 // what moved since. Its error says why the file is refused as a whole.
-func (j *Job) keepApplied(p *prepared) error {
+func (j *Job) restrict(p *prepared) error {
 	f, before := j.How.Apply, p.past.applied
-	moved := p.plan.Keep(f, before.RunIDs)
+	moved := p.plan.Restrict(f, before.RunIDs)
 	refuse := func(why, hint string) error {
 		return &HeldError{false, fmt.Sprintf("plan %s was not applied: %s", f.PlanID, why), hint}
 	}

@@ -96,7 +96,7 @@ func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
 	if u, one := w.User(); one && ph.Emails != nil {
 		c := w.Candidates[round]
 		listed := slices.Contains(c.Own, u.Via) || slices.Contains(c.Aliases, u.Via)
-		f.Elsewhere = listed && !slices.Contains(ph.Emails, u.Via)
+		f.Readdressed = listed && !slices.Contains(ph.Emails, u.Via)
 	}
 	return f
 }

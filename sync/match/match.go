@@ -190,9 +190,9 @@ func choose(w *plan.Work, own []string, find func(email string, found func(plan.
 	w.Tied = len(w.Users) > 1 && w.Users[0].Active == w.Users[1].Active
 }
 
-// Again looks the users of steps up once more and returns how each is now; the zero
+// LookUpAgain looks the users of steps up once more and returns how each is now; the zero
 // User for one who does not have the step's address any more.
-func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, error) {
+func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.User, error) {
 	var emails []string
 	for _, s := range steps {
 		if !s.To.Alternate {
@@ -207,7 +207,7 @@ func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, er
 	for i, s := range steps {
 		to := s.To
 		if to.Alternate {
-			u, err := us.One(ctx, to.ID)
+			u, err := us.ByID(ctx, to.ID)
 			if err != nil {
 				return nil, err
 			}
@@ -230,8 +230,8 @@ func (us *Users) Again(ctx context.Context, steps []*plan.Step) ([]plan.User, er
 	return found, nil
 }
 
-// One looks at one user by its id; the zero User if there is none.
-func (us *Users) One(ctx context.Context, id int64) (plan.User, error) {
+// ByID looks at one user by its id; the zero User if there is none.
+func (us *Users) ByID(ctx context.Context, id int64) (plan.User, error) {
 	asked := time.Now()
 	w, err := us.api.User(ctx, id)
 	if smartsheet.NotFound(err) {

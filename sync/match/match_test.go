@@ -43,7 +43,7 @@ func TestInternationalisedDomains(t *testing.T) {
 		if !seen || u.Email != email {
 			t.Fatalf("%s: seen %v", stored, us.Seen())
 		}
-		again, err := us.Again(t.Context(), []*plan.Step{{To: &plan.User{ID: 7, Via: email}}})
+		again, err := us.LookUpAgain(t.Context(), []*plan.Step{{To: &plan.User{ID: 7, Via: email}}})
 		if err != nil || len(again) != 1 || again[0].ID != 7 {
 			t.Errorf("%s: again %v, %v", stored, again, err)
 		}

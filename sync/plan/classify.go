@@ -80,7 +80,7 @@ func NoteOf(note uint8) outcome.Reason {
 
 // Unchanged reports whether there is nothing to do for a listed person, by the row alone.
 func (r *Rules) Unchanged(j *sources.Joined, row *state.Row) bool {
-	return row.Fingerprint != state.Fingerprint{} && !r.Scope.LooksAtAll() && !r.Policy.SeesAll() && !j.Ambiguous && !j.Reserved &&
+	return row.Fingerprint != state.Fingerprint{} && !r.Scope.LooksAtAll() && !r.Policy.NeedsAllUsers() && !j.Ambiguous && !j.Reserved &&
 		NoteOf(row.Note) != outcome.KnownBad && row.Fingerprint == r.mark(j, winnerOf(row.Winner, j.Candidates)).fingerprint && !r.Policy.LeavesOut(j)
 }
 
@@ -97,9 +97,9 @@ func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
 	return w
 }
 
-// Nothing reports whether there is nothing to do and nothing to remember for a person
+// NothingToDo reports whether there is nothing to do and nothing to remember for a person
 // whose users are known, and why. Photos that have to be read are something to do.
-func (r *Rules) Nothing(w *Work) (outcome.Reason, bool) {
+func (r *Rules) NothingToDo(w *Work) (outcome.Reason, bool) {
 	if w.Row == nil || r.NeedsRead(w) {
 		return "", false
 	}

@@ -22,7 +22,7 @@ func (r *Rules) decide(w *Work) Step {
 		return r.removed(s)
 	case w.Ambiguous:
 		return s.ambiguous(r.entries(w))
-	case w.Reserved, r.Policy.LeavesOut(&w.Joined), r.elsewhere(w):
+	case w.Reserved, r.Policy.LeavesOut(&w.Joined), r.otherSource(w):
 		return s.skip(outcome.Excluded)
 	case !w.HasPhoto():
 		return r.removed(s)
@@ -54,7 +54,7 @@ func (r *Rules) matched(s Step) Step {
 	s.Record = w.Current
 	if p := w.Photo; p != nil {
 		switch {
-		case p.Elsewhere:
+		case p.Readdressed:
 			return s.postpone("the entry's address changed while this run was under way; the next run looks at it")
 		case errors.Is(p.Err, sources.ErrUnstable):
 			s.Why = p.Err.Error()
@@ -183,8 +183,8 @@ func newOrChanged(sent *state.User) outcome.Reason {
 	return outcome.Changed
 }
 
-// elsewhere reports whether no candidate is of the source that the run is limited to.
-func (r *Rules) elsewhere(w *Work) bool {
+// otherSource reports whether no candidate is of the source that the run is limited to.
+func (r *Rules) otherSource(w *Work) bool {
 	return r.Scope.Source != "" && !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool {
 		return r.Sources[c.Source].Name == r.Scope.Source
 	})

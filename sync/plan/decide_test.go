@@ -56,10 +56,10 @@ func step(t *testing.T, p *Plan) (string, *Step) {
 	switch {
 	case len(p.Steps) == 1:
 		return fmt.Sprint(p.Steps[0].Reason, " ", p.Steps[0].Outcome), &p.Steps[0]
-	case len(p.Steps)+len(p.Ended().ForgetPeople) == 0:
+	case len(p.Steps)+len(p.FinalRows().ForgetPeople) == 0:
 		return "unchanged", nil
 	}
-	t.Fatalf("%d steps, forgets %v", len(p.Steps), p.Ended().ForgetPeople)
+	t.Fatalf("%d steps, forgets %v", len(p.Steps), p.FinalRows().ForgetPeople)
 	return "", nil
 }
 
@@ -117,7 +117,7 @@ func TestDecide(t *testing.T) {
 		"the photo is hidden":                 {func(w *Work) { w.Photo = nil; w.Candidates[0].HasPhoto = sources.Hidden }, all("photo_hidden skipped")},
 		"the photo may not be read":           {func(w *Work) { w.Photo = &Photo{Err: sources.ErrDenied} }, all("photo_hidden skipped")},
 		"being written":                       {func(w *Work) { w.Photo = &Photo{Err: sources.ErrUnstable} }, all("being_written skipped")},
-		"the entry's address moved":           {func(w *Work) { w.Photo.Elsewhere = true }, all("changed unfinished")},
+		"the entry's address moved":           {func(w *Work) { w.Photo.Readdressed = true }, all("changed unfinished")},
 		"none at the last look": {func(w *Work) {
 			w.Photo, w.Candidates[0].HasPhoto, w.Row.SourceSHA256 = nil, sources.Unknown, ""
 			w.mark = NewRules([]sources.Named{{Name: "hr"}}, &Policy{}, &Scope{}).mark(&w.Joined, 0)
@@ -191,7 +191,7 @@ func TestEndedLeavesUploads(t *testing.T) {
 	if up := p.Uploads(); len(up) != 1 || up[0].Key() != "bob@x" || up[0].To.ID != 101 {
 		t.Fatalf("uploads %+v", up)
 	}
-	if c := p.Ended(); len(c.Users) != 0 || len(c.People) != 1 {
+	if c := p.FinalRows(); len(c.Users) != 0 || len(c.People) != 1 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -230,7 +230,7 @@ func TestRemoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := build(&Policy{RemovedAfter: c.after}, &Scope{}, gone(c.change))
 			if c.want == "" {
-				if len(p.Steps) != 0 || !slices.Equal(p.Ended().ForgetPeople, []string{"ann@x"}) {
+				if len(p.Steps) != 0 || !slices.Equal(p.FinalRows().ForgetPeople, []string{"ann@x"}) {
 					t.Errorf("%+v", p.Steps)
 				}
 				return
@@ -258,7 +258,7 @@ func TestOneUserForTwo(t *testing.T) {
 		}
 	}
 	again := []*Work{ann(func(w *Work) { w.Photo.SHA256 = "h3" }), bob()} // the next night
-	rows := p.Rows().People
+	rows := p.SkippedRows().People
 	again[0].Row, again[1].Row = &rows[0], &rows[1]
 	for _, s := range build(&Policy{}, &Scope{}, again...).Steps {
 		if s.Reason != outcome.Ambiguous || !s.Reported() {
@@ -325,7 +325,7 @@ func TestRowsAtOnce(t *testing.T) {
 	p := build(&Policy{}, &Scope{}, ws...)
 	row := func(s *Step) state.Person {
 		var c state.Change
-		p.Tried(&c, s, "h1", outcome.Unchanged)
+		p.ResultRow(&c, s, "h1", outcome.Unchanged)
 		return c.People[0]
 	}
 	want := map[string]state.Fingerprint{}

@@ -167,10 +167,10 @@ func Decode(data []byte) (*File, error) {
 	return f, nil
 }
 
-// Keep leaves of the plan what f holds and what has not moved since: a step of f that moved
+// Restrict leaves of the plan what f holds and what has not moved since: a step of f that moved
 // is Held, and what f does not hold is skipped. runs applied f before and were stopped:
-// what they did is no move. Keep returns how many steps moved.
-func (p *Plan) Keep(f *File, runs []string) (moved int) {
+// what they did is no move. Restrict returns how many steps moved.
+func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 	seen := map[string]bool{}
 	leave := func(s *Step, o outcome.Outcome, why string) {
 		s.Reason, s.Outcome, s.Why, s.WriteRow, s.Released, s.Forget = outcome.HeldBack, o, why, false, false, false

@@ -13,9 +13,9 @@ import (
 
 // Facts are counts of everybody whom a run looks at. Findings decides on them.
 type Facts struct {
-	People  int                    // listed, or missing
-	Nothing map[outcome.Reason]int // people without a step: why there is nothing to do
-	Sources []SourceFacts
+	People      int                    // listed, or missing
+	NothingToDo map[outcome.Reason]int // people without a step: why there is nothing to do
+	Sources     []SourceFacts
 	// WithPhoto is how many listed people have a photo, as far as it is known, and are
 	// not left out by match; Matched, how many of these are a Smartsheet user.
 	WithPhoto, Matched int
@@ -31,7 +31,7 @@ type Facts struct {
 
 // NewFacts returns the facts of what each source listed, with nobody counted yet.
 func NewFacts(srcs []sources.Named, listings []sources.Listing) *Facts {
-	f := &Facts{Nothing: map[outcome.Reason]int{}, Domains: map[string]int{}, Sources: make([]SourceFacts, len(srcs))}
+	f := &Facts{NothingToDo: map[outcome.Reason]int{}, Domains: map[string]int{}, Sources: make([]SourceFacts, len(srcs))}
 	for i, l := range listings {
 		f.Sources[i] = SourceFacts{Named: srcs[i], Listing: l}
 	}
@@ -41,7 +41,7 @@ func NewFacts(srcs []sources.Named, listings []sources.Listing) *Facts {
 // Skip counts a listed person for whom there is nothing to do, by the winner of its row.
 func (f *Facts) Skip(j *sources.Joined, winner uint8, why outcome.Reason) {
 	f.People++
-	f.Nothing[why]++
+	f.NothingToDo[why]++
 	f.candidates(j, winnerOf(winner, j.Candidates), why != outcome.NoPhoto, true)
 	switch why {
 	case outcome.NoPhoto:

@@ -53,7 +53,7 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 		case s.Forget:
 			p.forget = append(p.forget, s.Key())
 		default:
-			f.Nothing[outcome.Unchanged]++
+			f.NothingToDo[outcome.Unchanged]++
 			if r.changesRow(&s) {
 				p.addRow(&p.rows, &s)
 			}
@@ -163,9 +163,9 @@ func (p *Plan) resolveConflicts() {
 	}
 }
 
-// Rows is what the state learns from the steps of which nothing is uploaded: the looks
+// SkippedRows is what the state learns from the steps of which nothing is uploaded: the looks
 // that came to their end. Nothing of it depends on how the rest of the run ends.
-func (p *Plan) Rows() state.Change {
+func (p *Plan) SkippedRows() state.Change {
 	c := p.rows
 	for i := range p.Steps {
 		p.addRow(&c, &p.Steps[i])
@@ -176,7 +176,7 @@ func (p *Plan) Rows() state.Change {
 func (p *Plan) addRow(c *state.Change, s *Step) {
 	switch {
 	case s.Outcome != outcome.Skipped && s.Outcome != outcome.Held, s.Gone(), s.Missing > 0, s.Released:
-		return // see Ended
+		return // see FinalRows
 	case s.WriteRow:
 		c.People = append(c.People, p.rules.row(s))
 		if s.Record != nil && s.Record.Missing > 0 {
@@ -195,9 +195,9 @@ func (p *Plan) addRow(c *state.Change, s *Step) {
 	}
 }
 
-// Ended is what the state learns only when the run has come to its end: who is missing
+// FinalRows is what the state learns only when the run has come to its end: who is missing
 // one run longer, and who is not our concern any more.
-func (p *Plan) Ended() (c state.Change) {
+func (p *Plan) FinalRows() (c state.Change) {
 	c.ForgetPeople = p.forget
 	sentTo := map[int64]bool{} // by another step: what its answer recorded stays
 	for i := range p.Steps {
@@ -234,11 +234,11 @@ func (p *Plan) Ended() (c state.Change) {
 	return c
 }
 
-// Tried adds to c the row of people after the photo of s was read to be sent. sha256 is
+// ResultRow adds to c the row of people after the photo of s was read to be sent. sha256 is
 // of its bytes, empty for a placeholder. nothing says why the next run has nothing to
 // do: Unchanged (the user has the picture), KnownBad (the same bytes would be refused
 // again), or empty: it looks at the person. It is safe for concurrent use.
-func (p *Plan) Tried(c *state.Change, s *Step, sha256 string, nothing outcome.Reason) {
+func (p *Plan) ResultRow(c *state.Change, s *Step, sha256 string, nothing outcome.Reason) {
 	if s.Gone() { // they have no row any more
 		if nothing == outcome.Unchanged && s.Row != nil {
 			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)

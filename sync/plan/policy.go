@@ -58,13 +58,13 @@ func (s *Scope) Everybody() bool { return s.Only == nil && s.Source == "" }
 // LooksAtAll reports whether the run looks also at those for whom there was nothing to do.
 func (s *Scope) LooksAtAll() bool { return s.Force || s.Checksum || s.Source != "" }
 
-// Asks reports whether the run is about the person with these addresses.
-func (s *Scope) Asks(addresses ...[]string) bool {
+// IsAbout reports whether the run is about the person with these addresses.
+func (s *Scope) IsAbout(addresses ...[]string) bool {
 	return s.Only == nil || slices.ContainsFunc(addresses, func(as []string) bool { return slices.ContainsFunc(as, s.Only) })
 }
 
-// SeesAll reports whether the policy has to see every user's picture in every run.
-func (p *Policy) SeesAll() bool { return p.Existing == Enforce }
+// NeedsAllUsers reports whether the policy has to see every user's picture in every run.
+func (p *Policy) NeedsAllUsers() bool { return p.Existing == Enforce }
 
 func (p *Policy) excluded(emails ...string) bool {
 	return p.Excluded != nil && slices.ContainsFunc(emails, p.Excluded)

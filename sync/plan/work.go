@@ -62,11 +62,11 @@ type Work struct {
 
 // Photo is what reading a person's candidates came to: the first with a photo counts.
 type Photo struct {
-	Candidate int    // the one that counts, or could not be read
-	SHA256    string // of the bytes, hex; empty: no candidate has a photo, or Err
-	Err       error  // there is a photo, and it could not be read
-	Moved     bool   // the bytes are not, or not surely, those that the stamp stands for
-	Elsewhere bool   // the entry that was read has lost the address by which the user was found
+	Candidate   int    // the one that counts, or could not be read
+	SHA256      string // of the bytes, hex; empty: no candidate has a photo, or Err
+	Err         error  // there is a photo, and it could not be read
+	Moved       bool   // the bytes are not, or not surely, those that the stamp stands for
+	Readdressed bool   // the entry that was read has lost the address by which the user was found
 }
 
 // Key is the address under which state and report know the person.
@@ -207,8 +207,8 @@ func (s Step) release(r outcome.Reason) Step {
 	return s.skip(r)
 }
 
-// Anew reports whether the picture is sent even if it is the same as last time.
-func (s *Step) Anew() bool {
+// MustSend reports whether the picture is sent even if it is the same as last time.
+func (s *Step) MustSend() bool {
 	switch s.Reason {
 	case outcome.Forced, outcome.Placeholder, outcome.Drifted:
 		return true

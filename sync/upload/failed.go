@@ -88,7 +88,7 @@ func earlier(e *smartsheet.Error) report.AttemptError {
 func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err error) error {
 	it, s := &a.item, a.step
 	if a.onWire && !errors.Is(err, smartsheet.ErrContradiction) { // which is a failure, whatever is shown
-		if u, lerr := a.Users.One(ctx, s.To.ID); lerr == nil && newPicture(s, u) {
+		if u, lerr := a.Users.ByID(ctx, s.To.ID); lerr == nil && newPicture(s, u) {
 			it.EarlierErrors = append(it.EarlierErrors, report.AttemptError{HTTPStatus: it.HTTPStatus, ErrorCode: e.Code, RefID: e.RefID, Message: it.Message})
 			return a.arrived(u.ImageID)
 		}
@@ -168,7 +168,7 @@ func (p *Pool) finish() error {
 		f := *r.user.Failure
 		f.Final, r.user.Failure = true, &f
 		c.Users = append(c.Users, r.user)
-		p.Plan.Tried(&c, r.step, r.source, outcome.KnownBad)
+		p.Plan.ResultRow(&c, r.step, r.source, outcome.KnownBad)
 	}
 	if len(c.Users) == 0 {
 		return nil

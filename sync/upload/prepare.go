@@ -17,8 +17,8 @@ import (
 	"photosync/sync/report"
 )
 
-// errElsewhere is about an entry that lost the address by which its user was found.
-var errElsewhere = errors.New("the entry's address changed while this run was under way")
+// errReaddressed is about an entry that lost the address by which its user was found.
+var errReaddressed = errors.New("the entry's address changed while this run was under way")
 
 // prepare prepares the picture. If the item is planned afterwards, it is to be sent;
 // else the item is final, and the change is what the state has to learn of it.
@@ -41,7 +41,7 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 		return learn
 	}
 	it.Image = Image(a.pic, a.source, len(data), a.sum)
-	if s.Anew() || a.sum != s.Record.Sent.UploadSHA256 {
+	if s.MustSend() || a.sum != s.Record.Sent.UploadSHA256 {
 		if a.Thumbnails && a.thumbs.Add(1) <= MaxThumbnails {
 			it.Image.Thumbnail = thumbnail(a.pic)
 		}
@@ -54,7 +54,7 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 	sent.Origin, _ = a.Rules.Origin(s)
 	u.Sent, u.Missing, u.Failure = &sent, 0, nil
 	learn.Users = []state.User{u}
-	a.Plan.Tried(&learn, s, a.source, outcome.Unchanged)
+	a.Plan.ResultRow(&learn, s, a.source, outcome.Unchanged)
 	return learn
 }
 
@@ -89,7 +89,7 @@ func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 	case got.Err != nil:
 		return nil, got.Err
 	case got.Emails != nil && !slices.Contains(got.Emails, s.To.Via) && slices.Contains(slices.Concat(c.Own, c.Aliases), s.To.Via):
-		return nil, errElsewhere
+		return nil, errReaddressed
 	}
 	a.source = plan.Sum(got.Data)
 	return got.Data, nil
@@ -106,7 +106,7 @@ func (a *attempt) unprepared(ctx context.Context, err error) (learn state.Change
 	switch {
 	case ctx.Err() != nil:
 		a.end(outcome.Unfinished, "stopped before this upload", nextRun)
-	case errors.Is(err, errElsewhere):
+	case errors.Is(err, errReaddressed):
 		a.end(outcome.Unfinished, err.Error(), nextRun)
 	case errors.Is(err, sources.ErrNoPhoto), errors.Is(err, sources.ErrGone): // the next run sees what it means
 		it.Reason = outcome.NoPhoto
@@ -128,7 +128,7 @@ func (a *attempt) unprepared(ctx context.Context, err error) (learn state.Change
 		u := a.row()
 		u.Failure = a.failure(state.Failure{Code: bad.Code, Message: bad.Detail, Final: true})
 		learn.Users = []state.User{u}
-		a.Plan.Tried(&learn, a.step, a.source, outcome.KnownBad)
+		a.Plan.ResultRow(&learn, a.step, a.source, outcome.KnownBad)
 	}
 	return learn
 }

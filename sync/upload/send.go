@@ -60,10 +60,10 @@ func (a *attempt) record(c state.Change) error {
 	return nil
 }
 
-// recordUser makes the user's row durable, and with it the person's (see Plan.Tried).
+// recordUser makes the user's row durable, and with it the person's (see Plan.ResultRow).
 func (a *attempt) recordUser(u state.User, nothing outcome.Reason) error {
 	c := state.Change{Users: []state.User{u}}
-	a.Plan.Tried(&c, a.step, a.source, nothing)
+	a.Plan.ResultRow(&c, a.step, a.source, nothing)
 	return a.record(c)
 }
 
@@ -106,7 +106,7 @@ func (a *attempt) send(ctx context.Context) error {
 		} else if !errors.Is(err, smartsheet.ErrTooLate) {
 			return a.failed(ctx, err)
 		}
-		users, err := a.Users.Again(ctx, []*plan.Step{s})
+		users, err := a.Users.LookUpAgain(ctx, []*plan.Step{s})
 		if err != nil {
 			return a.failed(ctx, err)
 		}
@@ -224,7 +224,7 @@ func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 	if u, ok := a.res.User(to.ID); ok && u.Email != "" && u.ImageID != "" {
 		return u.ImageID, nil
 	}
-	u, err := a.Users.One(ctx, to.ID)
+	u, err := a.Users.ByID(ctx, to.ID)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("the answer does not say whose picture it is, and the user could not be looked at: %w", err)

@@ -40,8 +40,8 @@ type Uploader interface {
 // Users looks users up once more: those of steps, or one by its id. The zero User
 // stands for one who is not there, or does not have the step's address any more.
 type Users interface {
-	Again(ctx context.Context, steps []*plan.Step) ([]plan.User, error)
-	One(ctx context.Context, id int64) (plan.User, error)
+	LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.User, error)
+	ByID(ctx context.Context, id int64) (plan.User, error)
 }
 
 // Recorder makes rows of the state durable.
@@ -140,7 +140,7 @@ func (p *Pool) freshen(ctx context.Context, next []*plan.Step) error {
 		return nil
 	}
 	next = next[:min(len(next), freshenAtOnce)]
-	users, err := p.Users.Again(ctx, next)
+	users, err := p.Users.LookUpAgain(ctx, next)
 	if err != nil {
 		return fmt.Errorf("look up users again: %w", err)
 	}

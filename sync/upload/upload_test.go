@@ -44,14 +44,14 @@ func (s *side) Upload(_ context.Context, u smartsheet.User, _ smartsheet.Image, 
 	return s.answer()
 }
 
-func (s *side) Again(_ context.Context, steps []*plan.Step) ([]plan.User, error) {
+func (s *side) LookUpAgain(_ context.Context, steps []*plan.Step) ([]plan.User, error) {
 	s.note("look again")
 	u := s.now
 	u.Seen = time.Now()
 	return []plan.User{u}, nil
 }
 
-func (s *side) One(context.Context, int64) (plan.User, error) {
+func (s *side) ByID(context.Context, int64) (plan.User, error) {
 	s.note("look at one")
 	return s.now, nil
 }
@@ -246,8 +246,8 @@ func TestOldLooksTogether(t *testing.T) {
 // again is Users that shows users as it wants them.
 type again func() []plan.User
 
-func (a again) Again(context.Context, []*plan.Step) ([]plan.User, error) { return a(), nil }
-func (a again) One(context.Context, int64) (plan.User, error)            { return plan.User{}, nil }
+func (a again) LookUpAgain(context.Context, []*plan.Step) ([]plan.User, error) { return a(), nil }
+func (a again) ByID(context.Context, int64) (plan.User, error)                 { return plan.User{}, nil }
 
 // Nothing is sent that could not be announced.
 func TestStateThatDoesNotWrite(t *testing.T) {
