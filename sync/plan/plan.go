@@ -10,7 +10,15 @@
 //	eve@x  : nobody has the address                                skip, not_in_smartsheet
 //
 // It is plain data and pure functions: no I/O, no logging, no clock. The same input
-// gives the same plan, in the same order.
+// gives the same plan, in the same order. The rules:
+//
+//	decide.go    whether a photo is uploaded, and why not
+//	removal.go   when drawn initials take the place of a photo that is gone
+//	policy.go    what the configuration and the flags allow
+//	guards.go    which plans are held back
+//	rows.go      what the state remembers of people, and when that is enough
+//	findings.go  what of the whole run needs a human
+//	file.go      the plan that is kept for apply
 package plan
 
 import (
@@ -161,103 +169,4 @@ func (p *Plan) resolveConflicts() {
 			}
 		}
 	}
-}
-
-// SkippedRows is what the state learns from the steps of which nothing is uploaded: the looks
-// that came to their end. Nothing of it depends on how the rest of the run ends.
-func (p *Plan) SkippedRows() state.Change {
-	c := p.rows
-	for i := range p.Steps {
-		p.addRow(&c, &p.Steps[i])
-	}
-	return c
-}
-
-func (p *Plan) addRow(c *state.Change, s *Step) {
-	switch {
-	case s.Outcome != outcome.Skipped && s.Outcome != outcome.Held, s.Gone(), s.Missing > 0, s.Released:
-		return // see FinalRows
-	case s.WriteRow:
-		c.People = append(c.People, p.rules.row(s))
-		if s.Record != nil && s.Record.Missing > 0 {
-			u := *s.Record
-			u.Missing = 0
-			c.Users = append(c.Users, u)
-		}
-	case s.reportDigest() != "" || s.Row != nil && s.Row.Fingerprint != (state.Fingerprint{}) ||
-		s.Row == nil && s.Reason == outcome.NotInSmartsheet && p.rules.Policy.AlternateEmails: // the next search knows them
-		r := state.Person{Email: s.Key(), Winner: state.NoPhoto}
-		if s.Row != nil {
-			r = *s.Row
-		}
-		r.Fingerprint, r.Reported = state.Fingerprint{}, s.reportDigest()
-		c.People = append(c.People, r)
-	}
-}
-
-// FinalRows is what the state learns only when the run has come to its end: who is missing
-// one run longer, and who is not our concern any more.
-func (p *Plan) FinalRows() (c state.Change) {
-	c.ForgetPeople = p.forget
-	sentTo := map[int64]bool{} // by another step: what its answer recorded stays
-	for i := range p.Steps {
-		if s := &p.Steps[i]; s.Outcome == outcome.Planned {
-			sentTo[s.To.ID] = true
-		}
-	}
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		if s.Forget && s.Row != nil {
-			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
-		}
-		counted := s.Missing > 0 || s.Reason == outcome.NoPhoto && s.Record != nil && s.Record.Missing > 0
-		if s.Forget || s.Outcome != outcome.Skipped || !counted && !s.Released {
-			continue
-		}
-		r := *s.Row
-		if s.Gone() { // the same stamp may come back: it does not stand for "no photo"
-			r.SourceSHA256, r.Stamp, r.Winner, r.Fingerprint = "", "", state.NoPhoto, state.Fingerprint{}
-		} else {
-			r = p.rules.row(s)
-			r.UserID = s.Row.UserID
-		}
-		if s.Released {
-			r.UserID = 0
-		}
-		c.People = append(c.People, r)
-		if u := s.Former; u != nil && u.Missing != s.Missing && !sentTo[u.ID] {
-			n := *u
-			n.Missing = s.Missing
-			c.Users = append(c.Users, n)
-		}
-	}
-	return c
-}
-
-// ResultRow adds to c the row of people after the photo of s was read to be sent. sha256 is
-// of its bytes, empty for a placeholder. nothing says why the next run has nothing to
-// do: Unchanged (the user has the picture), KnownBad (the same bytes would be refused
-// again), or empty: it looks at the person. It is safe for concurrent use.
-func (p *Plan) ResultRow(c *state.Change, s *Step, sha256 string, nothing outcome.Reason) {
-	if s.Gone() { // they have no row any more
-		if nothing == outcome.Unchanged && s.Row != nil {
-			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
-		}
-		return
-	}
-	t := *s
-	if s.SHA256() != sha256 {
-		// Bytes that are not those of the plan do not belong to its stamp.
-		ph := Photo{Candidate: s.winner(), SHA256: sha256, Moved: sha256 != "" && s.SHA256() != ""}
-		w := *s.Work
-		w.Photo, t.Work = &ph, &w
-	}
-	t = t.skipFromNow(nothing)
-	switch {
-	case nothing == "":
-		t.WriteRow = false
-	case nothing == outcome.Unchanged && sha256 == "":
-		t.Reason = outcome.NoPhoto
-	}
-	c.People = append(c.People, p.rules.row(&t))
 }

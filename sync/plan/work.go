@@ -142,6 +142,28 @@ func (w *Work) Candidate() (sources.Candidate, bool) {
 	return w.Candidates[w.winner()], true
 }
 
+// Work returns the work for a listed person; row may be nil.
+func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
+	w := &Work{Joined: j, Row: row}
+	at := len(j.Candidates) - 1
+	if row != nil {
+		at = winnerOf(row.Winner, j.Candidates)
+	}
+	w.mark = r.mark(&w.Joined, at)
+	isNew := row == nil
+	w.LookUp = !j.Ambiguous && !j.Reserved && !(isNew && Presence(&j) == sources.Absent)
+	return w
+}
+
+// NeedsRead reports whether the photo must be read before anything is decided: only
+// for a person who is one active user, and whom no rule leaves out.
+func (r *Rules) NeedsRead(w *Work) bool {
+	u, one := w.User()
+	listed := Presence(&w.Joined)
+	return one && u.Active && (listed == sources.Present || listed == sources.Unknown) && (r.Scope.Checksum || w.Moved()) &&
+		!w.Ambiguous && !w.Reserved && !r.Policy.LeavesOut(&w.Joined) && !r.Policy.leavesOutUser(u.Email)
+}
+
 // Step is what a run does about one person, and why.
 type Step struct {
 	*Work

@@ -12,20 +12,6 @@ import (
 	"photosync/sync/outcome"
 )
 
-// Rules are what every decision of a run rests on.
-type Rules struct {
-	Sources []sources.Named
-	Policy  *Policy
-	Scope   *Scope
-	Seen    map[int64]User // users that this run saw, by id; may be nil
-	digest  [sha256.Size]byte
-}
-
-// NewRules returns the rules for what the sources list.
-func NewRules(srcs []sources.Named, p *Policy, s *Scope) *Rules {
-	return &Rules{Sources: srcs, Policy: p, Scope: s, digest: p.digest()}
-}
-
 // mark is how the next run sees that nothing changed at the sources. Zero: it has to read the photo.
 type mark struct {
 	stamp       string            // of the candidates up to the one that counts: their change marks
@@ -84,19 +70,6 @@ func (r *Rules) Unchanged(j *sources.Joined, row *state.Row) bool {
 		NoteOf(row.Note) != outcome.KnownBad && row.Fingerprint == r.mark(j, winnerOf(row.Winner, j.Candidates)).fingerprint && !r.Policy.LeavesOut(j)
 }
 
-// Work returns the work for a listed person; row may be nil.
-func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
-	w := &Work{Joined: j, Row: row}
-	at := len(j.Candidates) - 1
-	if row != nil {
-		at = winnerOf(row.Winner, j.Candidates)
-	}
-	w.mark = r.mark(&w.Joined, at)
-	isNew := row == nil
-	w.LookUp = !j.Ambiguous && !j.Reserved && !(isNew && Presence(&j) == sources.Absent)
-	return w
-}
-
 // NothingToDo reports whether there is nothing to do and nothing to remember for a person
 // whose users are known, and why. Photos that have to be read are something to do.
 func (r *Rules) NothingToDo(w *Work) (outcome.Reason, bool) {
@@ -110,15 +83,6 @@ func (r *Rules) NothingToDo(w *Work) (outcome.Reason, bool) {
 	s := r.decide(w)
 	nothing := s.Outcome == outcome.Skipped && s.WriteRow && s.Reason != outcome.KnownBad && !r.enforced(&s) && !r.changesRow(&s)
 	return s.Reason, nothing
-}
-
-// NeedsRead reports whether the photo must be read before anything is decided: only
-// for a person who is one active user, and whom no rule leaves out.
-func (r *Rules) NeedsRead(w *Work) bool {
-	u, one := w.User()
-	listed := Presence(&w.Joined)
-	return one && u.Active && (listed == sources.Present || listed == sources.Unknown) && (r.Scope.Checksum || w.Moved()) &&
-		!w.Ambiguous && !w.Reserved && !r.Policy.LeavesOut(&w.Joined) && !r.Policy.leavesOutUser(u.Email)
 }
 
 // changesRow reports whether s has something to write that is not in the state yet.
@@ -147,4 +111,103 @@ func (r *Rules) row(s *Step) state.Person {
 		row.Fingerprint, row.Note = m.fingerprint, uint8(max(0, slices.Index(notes, s.Reason)))
 	}
 	return row
+}
+
+// SkippedRows is what the state learns from the steps of which nothing is uploaded. None of
+// it depends on how the rest of the run ends.
+func (p *Plan) SkippedRows() state.Change {
+	c := p.rows
+	for i := range p.Steps {
+		p.addRow(&c, &p.Steps[i])
+	}
+	return c
+}
+
+func (p *Plan) addRow(c *state.Change, s *Step) {
+	switch {
+	case s.Outcome != outcome.Skipped && s.Outcome != outcome.Held, s.Gone(), s.Missing > 0, s.Released:
+		return // see FinalRows
+	case s.WriteRow:
+		c.People = append(c.People, p.rules.row(s))
+		if s.Record != nil && s.Record.Missing > 0 {
+			u := *s.Record
+			u.Missing = 0
+			c.Users = append(c.Users, u)
+		}
+	case s.reportDigest() != "" || s.Row != nil && s.Row.Fingerprint != (state.Fingerprint{}) ||
+		s.Row == nil && s.Reason == outcome.NotInSmartsheet && p.rules.Policy.AlternateEmails: // the next search knows them
+		r := state.Person{Email: s.Key(), Winner: state.NoPhoto}
+		if s.Row != nil {
+			r = *s.Row
+		}
+		r.Fingerprint, r.Reported = state.Fingerprint{}, s.reportDigest()
+		c.People = append(c.People, r)
+	}
+}
+
+// FinalRows is what the state learns only when the run has come to its end: who is missing
+// one run longer, and who is not our concern any more.
+func (p *Plan) FinalRows() (c state.Change) {
+	c.ForgetPeople = p.forget
+	sentTo := map[int64]bool{} // by another step: what its answer recorded stays
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Outcome == outcome.Planned {
+			sentTo[s.To.ID] = true
+		}
+	}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Forget && s.Row != nil {
+			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
+		}
+		counted := s.Missing > 0 || s.Reason == outcome.NoPhoto && s.Record != nil && s.Record.Missing > 0
+		if s.Forget || s.Outcome != outcome.Skipped || !counted && !s.Released {
+			continue
+		}
+		r := *s.Row
+		if s.Gone() { // the same stamp may come back: it does not stand for "no photo"
+			r.SourceSHA256, r.Stamp, r.Winner, r.Fingerprint = "", "", state.NoPhoto, state.Fingerprint{}
+		} else {
+			r = p.rules.row(s)
+			r.UserID = s.Row.UserID
+		}
+		if s.Released {
+			r.UserID = 0
+		}
+		c.People = append(c.People, r)
+		if u := s.Former; u != nil && u.Missing != s.Missing && !sentTo[u.ID] {
+			n := *u
+			n.Missing = s.Missing
+			c.Users = append(c.Users, n)
+		}
+	}
+	return c
+}
+
+// ResultRow adds to c the row of people after the photo of s was read to be sent. sha256 is
+// of its bytes, empty for a placeholder. nothing says why the next run has nothing to
+// do: Unchanged (the user has the picture), KnownBad (the same bytes would be refused
+// again), or empty: it looks at the person. It is safe for concurrent use.
+func (p *Plan) ResultRow(c *state.Change, s *Step, sha256 string, nothing outcome.Reason) {
+	if s.Gone() { // they have no row any more
+		if nothing == outcome.Unchanged && s.Row != nil {
+			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
+		}
+		return
+	}
+	t := *s
+	if s.SHA256() != sha256 {
+		// Bytes that are not those of the plan do not belong to its stamp.
+		ph := Photo{Candidate: s.winner(), SHA256: sha256, Moved: sha256 != "" && s.SHA256() != ""}
+		w := *s.Work
+		w.Photo, t.Work = &ph, &w
+	}
+	t = t.skipFromNow(nothing)
+	switch {
+	case nothing == "":
+		t.WriteRow = false
+	case nothing == outcome.Unchanged && sha256 == "":
+		t.Reason = outcome.NoPhoto
+	}
+	c.People = append(c.People, p.rules.row(&t))
 }
