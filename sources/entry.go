@@ -74,6 +74,15 @@ func (e *entry) personal() []string {
 	return e.own()
 }
 
+// key is the first address of the entry's person.
+func (e *entry) key() string {
+	if e.person != nil {
+		return e.person.own[0]
+	}
+	key, _, _ := strings.Cut(e.part(own), " ")
+	return key
+}
+
 // compare orders entries by source and reference; what a source lists first
 // decides nothing.
 func (e *entry) compare(o *entry) int {

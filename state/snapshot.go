@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"iter"
@@ -96,7 +95,8 @@ func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, err
 	return t, found, nil
 }
 
-// Row is a person's row of which only the fixed part was read.
+// Row is a person's row of which only the fixed part was read. The rest can be read
+// until the next row comes.
 type Row struct {
 	Email       string
 	Fingerprint Fingerprint
@@ -123,6 +123,19 @@ func (v *Snapshot) People() iter.Seq2[Row, error] {
 
 // Users yields every user by id, in the same way.
 func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row.user) }
+
+// Pictures counts the users with a picture of ours.
+func (v *Snapshot) Pictures() (n int, err error) {
+	for sent, err := range decoded(v, users, row.sent) {
+		if err != nil {
+			return 0, err
+		}
+		if sent {
+			n++
+		}
+	}
+	return n, nil
+}
 
 func decoded[T any](v *Snapshot, table []byte, decode func(row) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
@@ -162,7 +175,8 @@ func (v *Snapshot) check(tables ...[]byte) error {
 }
 
 // rows yields a copy of every row of a table by key, and checks each row, the order, and
-// in the end the tally of the table. The sequence ends after an error.
+// in the end the tally of the table. The sequence ends after an error. The value of a row
+// is good until the next one.
 func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		if v.tx == nil {
@@ -223,14 +237,14 @@ func (w *walker) next() error {
 	if len(key) > bbolt.MaxKeySize { // before anything is copied
 		return errValue
 	}
-	w.row = row{string(key), value}
+	w.row.key = string(key)
 	if key == nil {
 		return nil
 	}
-	if err := w.row.verify(); err != nil {
+	if err := (row{w.row.key, value}).verify(); err != nil {
 		return err
 	}
-	w.row.value = bytes.Clone(value)
+	w.row.value = append(w.row.value[:0], value...)
 	w.seen.count(value, 1)
 	if w.row.key <= before {
 		return errOrder

@@ -30,9 +30,10 @@ func main() {
 }
 
 // frugal limits the memory to what was in use after the last garbage collection, and 20 MB or a
-// third more. It sets a new limit after each collection. Go's own rule would let the memory double;
-// with a fixed limit close to the need, the collector would run all the time.
+// third more, in the place of Go's own rule, which lets the memory double. It sets a new limit
+// after each collection: with a fixed one close to the need, the collector would run all the time.
 func frugal() {
+	debug.SetGCPercent(-1)
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
 	need := live[0].Value.Uint64()

@@ -182,10 +182,9 @@ func (c *caller[T]) wait(ctx context.Context, work func() error) error {
 func (c *caller[T]) take(ctx context.Context, found ...T) error {
 	c.busy.Lock()
 	defer c.busy.Unlock()
-	for _, t := range found {
-		if c.err = cmp.Or(c.err, context.Cause(ctx)); c.err == nil {
-			c.err = c.each(t)
-		}
+	c.err = cmp.Or(c.err, context.Cause(ctx))
+	for i := 0; i < len(found) && c.err == nil; i++ {
+		c.err = c.each(found[i])
 	}
 	return c.err
 }

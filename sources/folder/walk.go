@@ -183,7 +183,7 @@ func (w *walk) folder(name string) error {
 
 // files lists some of the files in a folder, and then the folders among them.
 func (w *walk) files(folder string, root *os.Root, names []string, now time.Time) error {
-	var people []sources.Person
+	people := make([]sources.Person, 0, len(names))
 	var below []string
 	n, unseen, prefix := 0, 0, ""
 	if folder != "." {

@@ -61,7 +61,11 @@ func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, 
 	}
 	approved := j.How.Approve == p.plan.ID
 	if g := j.Policy.Guards; g != nil && !approved {
-		users, err := j.countUsers()
+		var users int
+		err := j.State.View(func(v *state.Snapshot) (err error) {
+			users, err = v.Pictures()
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -81,22 +85,6 @@ func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, 
 			"look at the report; if all of it is right, let exactly this plan pass, once, with --approve " + p.plan.ID}
 	}
 	return held, nil
-}
-
-// countUsers counts the users with a picture of ours.
-func (j *Job) countUsers() (n int, err error) {
-	err = j.State.View(func(v *state.Snapshot) error {
-		for u, err := range v.Users() {
-			if err != nil {
-				return err
-			}
-			if u.Sent != nil {
-				n++
-			}
-		}
-		return nil
-	})
-	return n, err
 }
 
 // applied is a plan from a file, by which a run that is started again knows its own
