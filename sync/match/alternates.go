@@ -208,9 +208,13 @@ func (us *Users) search(ctx context.Context) error {
 		if a.progress != nil {
 			a.progress(i, len(ask))
 		}
+		see := us.see(time.Now())
 		w, err := us.api.User(ctx, id)
 		if smartsheet.NotFound(err) {
 			continue // left since they were listed
+		}
+		if err == nil {
+			err = see(w) // the last look counts
 		}
 		if err != nil {
 			return err
