@@ -221,9 +221,9 @@ func (w *world) adopt() {
 		m.confirmed, m.image, m.adopted, m.partial = q, l.image, true, false
 	}
 	for _, u := range w.c.users {
-		found, _, alias := w.o.person(u.email)
+		found, from, alias := w.o.person(u.email)
 		m := w.memory(u.id)
-		if alias || len(found) != 1 || !u.active || u.image == "" || m.confirmed != 0 || m.doubt || w.excluded != "" || !w.h.Shard.Has(found[0].Own[0]) || adopted[u.id] {
+		if alias || len(found) != 1 || m.refused[w.c.ownerIn(from[0], found[0].Own[0]).photo] || m.partial || !u.active || u.image == "" || m.confirmed != 0 || m.doubt || w.excluded != "" || !w.h.Shard.Has(found[0].Own[0]) || adopted[u.id] {
 			continue
 		}
 		if found[0].HasPhoto == sources.Present {

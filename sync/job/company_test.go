@@ -177,6 +177,11 @@ func (c *company) ownerIn(source int, address string) *entry {
 	return nil
 }
 
+// photoOf reports whether an entry with this own address has a photo.
+func (c *company) photoOf(address string) bool {
+	return slices.ContainsFunc(c.entries, func(e *entry) bool { return e.own == address && e.photo != 0 })
+}
+
 func (c *company) addUser(email string) {
 	if c.userAt(email) != nil {
 		return
@@ -278,7 +283,7 @@ var edits = map[string]int{
 }
 
 // alternateEdits are those of alternate addresses.
-var alternateEdits = map[string]int{"alternate": 4, "alternate moves": 4, "only alternate": 6, "no alternates": 1, "alternate is confirmed": 2}
+var alternateEdits = map[string]int{"alternate": 4, "alternate moves": 4, "only alternate": 14, "no alternates": 1, "alternate is confirmed": 2}
 
 // editsOf are the names of edits, each as often as it happens.
 func editsOf(edits map[string]int) (all []string) {

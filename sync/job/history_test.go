@@ -47,12 +47,14 @@ type night struct {
 	Second       int           // the step at which a second process comes; 0: none
 	Disk         disk          // what breaks
 	Skew         time.Duration // of Smartsheet's clock
+	Short        bool          // lists of users leave out the last one
 	Broken       int           // the listing of this source is not whole; 0: none
 	Quietly      bool          // and there is no error
 	Force        bool
 	Checksum     bool
 	RetryFailed  bool
 	Guards       bool
+	Shared       bool // of the guards only that of shared pictures
 	Approve      bool // if it is held
 	Only         string
 	Source       string
@@ -70,7 +72,7 @@ type moment struct {
 // faults of Smartsheet that can be put into a night.
 var faults = []string{
 	"status:500/4000,count=1", "status:500/4004,every=3", "status:503/4001,count=2", "status:429/4003,count=2",
-	"status:403/1004,count=1", "status:400/1128,count=1", "status:404/1020,count=1", "partial,count=1", "partial,every=2",
+	"status:403/1004,count=1", "status:400/1128,count=1", "status:400/1074", "status:400/1272", "status:404/1020,count=1", "partial,count=1", "partial,every=2",
 	"partial,as=null", "partial,as=null,count=1", "says:PARTIAL_SUCCESS/3,count=1",
 	"html,count=1", "empty,count=1", "reset,count=2", "truncate,count=1", "lost,count=1", "lost,every=2", "lost",
 	"unreadable,count=1", "unreadable",
@@ -133,6 +135,7 @@ func newHistory(seed uint64) history {
 		if n.Disk.Backup = h.Backups && chance(15); chance(10) {
 			n.Skew = jumps[r.IntN(len(jumps))]
 		}
+		n.Short = chance(3)
 		steps := 8 + 4*h.People
 		if chance(35) {
 			for range 1 + r.IntN(3) {
@@ -266,7 +269,7 @@ func (h history) smaller() (all []history) {
 		}{
 			{len(n.Faults) > 0, func(n *night) { n.Faults = nil }}, {len(n.Lost) > 0, func(n *night) { n.Lost = nil }},
 			{n.Kill > 0, func(n *night) { n.Kill = 0 }}, {n.Stop > 0, func(n *night) { n.Stop = 0 }}, {n.Second > 0, func(n *night) { n.Second = 0 }},
-			{n.Disk != disk{}, func(n *night) { n.Disk = disk{} }}, {n.Skew != 0, func(n *night) { n.Skew = 0 }},
+			{n.Disk != disk{}, func(n *night) { n.Disk = disk{} }}, {n.Skew != 0, func(n *night) { n.Skew = 0 }}, {n.Short, func(n *night) { n.Short = false }},
 			{n.Broken > 0, func(n *night) { n.Broken = 0 }}, {n.Force, func(n *night) { n.Force = false }},
 			{n.Checksum, func(n *night) { n.Checksum = false }}, {n.RetryFailed, func(n *night) { n.RetryFailed = false }},
 			{n.Guards, func(n *night) { n.Guards = false }}, {n.Approve, func(n *night) { n.Approve = false }},

@@ -5,12 +5,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"photosync/sources"
 	"photosync/state"
+	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 )
@@ -43,6 +45,8 @@ const (
 	pDisk       = "a run that cannot write its state fails, and loses nothing that was recorded before"
 	pBackup     = "a backup that cannot be written is said, and after three runs somebody is needed"
 	pAdopted    = "state adopt records what the sources and Smartsheet show, of users without an upload on record"
+	pThere      = "nobody is called not_in_smartsheet whose user was there all the time"
+	pAlarm      = "a picture that many people have raises the exit code once"
 	pWait       = "a wrong clock in an answer does not stop a run for hours"
 )
 
@@ -73,6 +77,7 @@ type memory struct {
 	confirmed  int    // the picture that an answer confirmed last; 0: none
 	image      string // its id
 	doubt      bool   // an upload was begun and nothing said how it ended
+	doubted    bool   // doubt, before the upload at hand
 	partial    bool   // the last answer was PARTIAL_SUCCESS
 	adopted    bool   // confirmed and image are by state adopt
 	before     string // the picture that the last look before an upload showed
@@ -111,7 +116,8 @@ type watch struct {
 	refIDs   []string
 	requests map[string]int
 	readings int
-	broken   int // writes of the state that failed
+	broken   int           // writes of the state that failed
+	refused  map[int64]int // pictures that were refused in this run, and not before
 	began    time.Time
 }
 
@@ -249,6 +255,7 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 	}
 	via := []string{l.email, found[0].Own[0]}
 	if own, _, _ := o.person(l.email); len(own) == 0 {
+		played.alternates.Add(1)
 		via = append(via, l.alternates...)
 		switch {
 		case time.Since(l.alone) > 5*time.Minute:
@@ -407,6 +414,9 @@ func (o *watch) limits(id int64, q int, m *memory) {
 	if !o.sentTo[id] && n.Limit > 0 && len(o.sentTo) >= n.Limit {
 		o.fail(pScope, "more than %d users got a picture", n.Limit)
 	}
+	if n.Shared && q != initials && len(o.shared[q]) > guardShared {
+		o.fail(pGuard, "%d people got picture %d", len(o.shared[q]), q)
+	}
 	if !n.Guards || o.w.approving {
 		return
 	}
@@ -468,10 +478,14 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 		o.answered[id] = "unknown"
 		m.doubt = true
 	case status == 429:
+		m.doubt = m.doubted
 	case o.answered[id] == "unknown": // of an earlier attempt, which may have arrived
 		m.refused[q] = true
 	default:
-		o.answered[id] = "refused"
+		m.doubt = m.doubted || o.w.dead
+		if o.answered[id] = "refused"; !m.refused[q] {
+			o.refused[id] = q
+		}
 		m.refused[q] = true
 		if q != initials {
 			m.origin = m.former
@@ -507,6 +521,17 @@ func (o *watch) ended(r *report.Report, err error) {
 	}
 	if Held(err) && len(o.sentTo) > 0 {
 		o.fail(pGuard, "a held run sent %d pictures", len(o.sentTo))
+	}
+	if !slices.Contains(slices.Collect(maps.Values(o.answered)), "SUCCESS") {
+		for id, q := range o.refused { // it is sent again
+			delete(o.w.memory(id).refused, q)
+		}
+	}
+	for _, it := range r.Items {
+		u, e := o.w.c.userAt(it.Email), o.w.c.photoOf(it.Email)
+		if it.Reason == outcome.NotInSmartsheet && u != nil && e && len(o.night.During) == 0 {
+			o.fail(pThere, "%s, user %d: %+v", it.Email, u.id, it)
+		}
 	}
 	bad := 0
 	for id, a := range o.answered {
@@ -552,8 +577,8 @@ func (o *watch) died() {
 			}
 			if row.Intent != nil {
 				o.doubt(row.ID)
-				if m := o.w.memory(row.ID); o.sentTo[row.ID] {
-					m.unanswered = true
+				if o.answered[row.ID] == "SUCCESS" {
+					o.w.memory(row.ID).unanswered = true
 				}
 			}
 		}

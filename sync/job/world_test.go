@@ -159,6 +159,7 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 	w.reports = append(w.reports, r)
 	w.o.ended(r, err)
 	if w.o.broken > 0 { // the process has ended, and the disk is well again
+		played.broken.Add(1)
 		w.unsaved = true
 		w.st.Close()
 		w.reopen()
@@ -183,7 +184,7 @@ func (w *world) job(n *night, approve string) (j Job, ctx context.Context, end f
 	w.approving = approve != ""
 	w.o = &watch{
 		w: w, night: n, began: time.Now(), looks: map[int64]look{}, reads: map[string][]reading{}, answered: map[int64]string{}, images: map[int64]string{},
-		sentTo: map[int64]bool{}, to: map[int64]string{}, replaced: map[int64]bool{}, shared: map[int]map[int64]bool{}, requests: map[string]int{}, repeats: map[int64]bool{},
+		sentTo: map[int64]bool{}, to: map[int64]string{}, replaced: map[int64]bool{}, shared: map[int]map[int64]bool{}, requests: map[string]int{}, repeats: map[int64]bool{}, refused: map[int64]int{},
 	}
 	w.steps, w.uploads, w.nth = 0, 0, map[string]uint64{}
 	w.c.sim.ClearFaults()
@@ -221,7 +222,10 @@ func (w *world) job(n *night, approve string) (j Job, ctx context.Context, end f
 	if n.Only != "" {
 		j.Scope.Only = func(e string) bool { return e == n.Only }
 	}
-	if n.Guards {
+	if n.Shared {
+		j.Policy.Guards = &plan.Guards{MaxReplaced: plan.Limit{N: 1000}, MaxRemoved: plan.Limit{N: 1000}, MaxShared: guardShared}
+	}
+	if n.Guards && !n.Shared {
 		j.Policy.Guards = &plan.Guards{
 			MaxReplaced: plan.Limit{N: guardReplaced}, MaxRemoved: plan.Limit{N: guardRemoved}, MaxShared: guardShared,
 		}
@@ -286,6 +290,7 @@ func play(t *testing.T, h history) (faults, log []string) {
 			}
 			for _, a := range n.Admin {
 				w.note("  the administrator: %v", a)
+				played.deeds.Add(1)
 				w.administer(a)
 			}
 			if len(w.faults) > 0 {
@@ -349,6 +354,28 @@ func (w *world) afterwards() {
 		}
 		if calls := maps.Clone(w.o.requests); w.everybodyIsThere() && (w.o.readings > 0 || w.h.Existing == plan.OnSourceChange && (len(calls) != 1 || calls["me"] != 1)) {
 			w.fail(pQuiet, fmt.Sprintf("calls %v, %d photos were read", calls, w.o.readings))
+		}
+	}
+	if len(w.faults) == 0 && w.h.Seed%4 == 0 {
+		w.silhouettes()
+	}
+}
+
+// silhouettes lets some people get one picture: it is held, and reported once.
+func (w *world) silhouettes() {
+	if len(w.c.entries) <= guardShared {
+		return
+	}
+	for _, e := range w.c.entries[:guardShared+1] {
+		e.photo = 900_000
+		w.c.put(e)
+	}
+	for again := range 2 {
+		time.Sleep(time.Hour)
+		w.note("a night with a silhouette")
+		r, err := w.night(&night{Existing: w.h.Existing, RemovedAfter: w.h.RemovedAfter, Mode: Sync, Shared: true})
+		if err != nil || again == 1 && r.NeedsSomebody() && !r.Urgent() {
+			w.fail(pAlarm, fmt.Sprintf("%v; %v", err, summary(r)))
 		}
 	}
 }
@@ -460,14 +487,15 @@ func (w *world) aliases(own string) (n int) {
 }
 
 // played is what all worlds of a test came to.
-var played struct{ runs, uploads, deaths atomic.Int64 }
+var played struct{ runs, uploads, alternates, deaths, deeds, broken atomic.Int64 }
 
 // TestWorld plays random histories. SEEDS is how many, FIRST the first of them: with
 // SEEDS=1 the one that failed is played again.
 func TestWorld(t *testing.T) {
 	seeds, first := number(t, "SEEDS", 200), number(t, "FIRST", 1)
 	t.Cleanup(func() {
-		t.Logf("%d worlds: %d runs, %d uploads, %d deaths of the process", seeds, played.runs.Load(), played.uploads.Load(), played.deaths.Load())
+		t.Logf("%d worlds: %d runs, %d uploads, %d of them by alternate addresses, %d deaths of the process, %d runs on a broken disk, %d deeds of administrators and clocks",
+			seeds, played.runs.Load(), played.uploads.Load(), played.alternates.Load(), played.deaths.Load(), played.broken.Load(), played.deeds.Load())
 	})
 	const shards = 2
 	for shard := range min(shards, seeds) {
