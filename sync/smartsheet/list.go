@@ -35,7 +35,7 @@ type listing struct {
 	each   func(User) error   // called once for each user
 	limit  func(size int) int // of pages; with more, reading ends with errTooLong; nil: none
 	passes int
-	seen   map[int64]int // by key of an entry: the last pass that met it
+	seen   map[int64]int // by key of an entry: the last pass that listed it
 }
 
 // list reads the users whom a filter selects, all if it is empty, and again if not whole.
@@ -59,7 +59,7 @@ func (c *Client) readPages(ctx context.Context, l *listing, filter string) error
 		if err != nil {
 			return err
 		}
-		if over, err := w.take(p); over || err != nil {
+		if over, err := w.add(p); over || err != nil {
 			return err
 		}
 	}
@@ -87,8 +87,8 @@ type pass struct {
 	idle  int // pages in a row with nobody new; below 0: as many pages are expected to have nobody new
 }
 
-// take adds p, and reports whether the list ends with it.
-func (w *pass) take(p page) (over bool, err error) {
+// add hands on the users of p, and reports whether the list ends with it.
+func (w *pass) add(p page) (over bool, err error) {
 	n, fresh := min(len(p.users), p.size), 0 // fresh: users who were on no page of this pass
 	for _, x := range p.users {
 		if w.seen[x.key] != w.passes {
@@ -144,8 +144,10 @@ func (w *pass) gap(p page) (over bool, err error) {
 		return true, w.notWhole()
 	}
 	w.back = 2*w.back + w.size/8 + 1
-	if len(p.users) > 0 { // else the list may end before
+	if len(p.users) > 0 {
 		w.idle = -w.back / w.size
+	} else { // the list ends before
+		w.read = p.start
 	}
 	return false, nil
 }

@@ -114,6 +114,22 @@ func TestUsersSurvivesPaging(t *testing.T) {
 	})
 }
 
+// The same for every short list, whatever the pages and totals. One whose last page is full and
+// begins with a user of the page before seemed to have an end that moved each time.
+func TestUsersOfShortLists(t *testing.T) {
+	for n := range 14 {
+		for i := range 6 << 3 {
+			d := &directory{ids: people(n), pageCap: 1 + i>>3, totalsUnknown: i&1 > 0, repeatLast: i&2 > 0, twice: i&4 > 0 && i>>3 > 0}
+			seen := map[int64]int{}
+			err := d.client(t).Users(t.Context(), func(u User) error { seen[u.ID]++; return nil })
+			if err != nil || len(seen) != n || d.requests > 2*n+8 {
+				t.Errorf("%d users, pages of %d, totals unknown %t, last page repeated %t, users twice %t: %d listed in %d requests, error %v",
+					n, d.pageCap, d.totalsUnknown, d.repeatLast, d.twice, len(seen), d.requests, err)
+			}
+		}
+	}
+}
+
 // Everyone who is looked for and exists is found, in short URLs.
 func TestUsersByEmailSurvivesPaging(t *testing.T) {
 	client := func(d *directory) *Client { return d.client(t) }
