@@ -230,8 +230,8 @@ type server struct {
 	dc    string // which domain controller, and which life of its database; empty: not known
 }
 
-// describe reads the root DSE. One that may not be read describes a server of which nothing is
-// known: the listing then tells what is wrong.
+// describe reads the root DSE. Of a server whose root DSE may not be read nothing is known: its
+// listing fails with what is wrong.
 func (c *conn) describe(ctx context.Context) (s server, err error) {
 	root, err := c.readable(ctx, "", anything, "supportedControl", "supportedCapabilities", "namingContexts", "subschemaSubentry", "dsServiceName")
 	if err != nil {
@@ -268,7 +268,7 @@ func refused(err error) bool {
 }
 
 // known returns those of the photo attributes that the server's schema has (RFC 4512, section
-// 4.2.2): nothing else tells one that may not be seen from one that is not there.
+// 4.2.2): nothing else distinguishes one that may not be seen from one that is not there.
 func (s *Source) known(ctx context.Context, c *conn) (names []string, err error) {
 	if schema := c.server.text("subschemaSubentry"); c.types == "" && schema != "" {
 		e, err := c.readable(ctx, schema, "(objectClass=subschema)", "attributeTypes")

@@ -25,8 +25,8 @@ type entry struct {
 	tooLarge   int    // bytes of an entry that was not read but for its DN; else 0
 }
 
-// newEntry reads a SearchResultEntry of a message of this size, or of one that is too large its DN;
-// nil: there is none.
+// newEntry reads a SearchResultEntry of a message of this size, of one that is too large only the
+// DN; nil: it is malformed.
 func newEntry(b []byte, size int) *entry {
 	_, at, n, ok := head(b)
 	if !ok || size <= maxEntry && n > len(b)-at {
@@ -117,7 +117,7 @@ func messageHead(b []byte) (op, size int, ok bool) {
 	return op, size, ok && idTag == 0x02 && idN >= 1 && idN <= 4 && op < min(size, len(b))
 }
 
-// element takes the element off that b begins with, if it has this tag and is whole.
+// element splits b behind the element that it begins with, if that has this tag and is whole.
 func element(b []byte, tag byte) (content, rest []byte, ok bool) {
 	got, at, n, ok := head(b)
 	if !ok || got != tag || n > len(b)-at {

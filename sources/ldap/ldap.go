@@ -34,7 +34,7 @@ type Source struct {
 	now       func() time.Time
 
 	first   atomic.Int32 // the address to try first
-	reached atomic.Bool  // a server answered, and is worth waiting for when it does not
+	reached atomic.Bool  // a server answered before, so that it is worth waiting for
 	mu      sync.Mutex
 	idle    []*conn
 }

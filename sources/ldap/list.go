@@ -69,7 +69,7 @@ type lister struct {
 	members int                 // entries that are in the group, or all
 	people  int
 
-	// seen are the entries so far: a page's cookie dies with its connection, so another one begins
+	// seen are the entries so far. A page's cookie is good for its connection only: another one begins
 	// at the first page.
 	seen map[[16]byte]struct{}
 }
@@ -172,9 +172,9 @@ func (l *lister) nobody(c *conn) string {
 	return fmt.Sprintf("no member of %q is below base_dn and matches filter: check all three", l.o.MemberOf)
 }
 
-// anyPhoto warns when nobody has a photo, and fails when nobody's may be seen: to a reader without
-// the right to see an attribute, it looks as if it were not there. Asked for those without it, a
-// server answers with nobody then, because it may not say that either.
+// anyPhoto warns when nobody has a photo, and fails when nobody's may be seen. To a user without the
+// right to see an attribute it seems to be absent. Such a server, asked for the entries without it,
+// lists nobody, because it may not say that either.
 func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
 	if l.people == 0 {
 		l.warn("nobody is listed: %s", l.nobody(c))
@@ -205,8 +205,8 @@ func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
 // catalogueHint is for those who ask a global catalogue.
 const catalogueHint = "Active Directory's ports 3268 and 3269 are those of the global catalogue, which lacks photos"
 
-// matches reports whether any entry matches. A server that will not say is taken for yes: this only
-// decides about a warning.
+// matches reports whether any entry matches. It counts as yes if the server will not say, as this
+// only decides about a warning.
 func (l *lister) matches(ctx context.Context, c *conn, filter string) (bool, error) {
 	req := l.search(filter, []string{"1.1"})
 	req.SizeLimit = 1

@@ -47,9 +47,9 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 	return nil
 }
 
-// read reads the photos that are left over one connection. It tells those who have no photo from
-// those whose photo may not be seen: of these a server cannot say that the attribute is not there,
-// either (RFC 4511, section 4.5.1.7). Attributes that the server does not know at all hide nothing.
+// read reads the photos that are left over one connection. It distinguishes entries without a photo
+// from those whose photo may not be seen: of the latter a server will not say either that the
+// attribute is absent (RFC 4511, section 4.5.1.7). Attributes that it does not know hide nothing.
 func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, give func(sources.Photo) error) error {
 	without, absent := map[sources.Ref]sources.Photo{}, map[sources.Ref]bool{}
 	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes(c.server), s.marks.attributes(c.server))
@@ -151,7 +151,7 @@ func noneOf(attributes []string) string {
 	return "(&(!(" + strings.Join(attributes, "=*))(!(") + "=*)))"
 }
 
-// choose takes the best value of the first photo attribute that is there and not empty, or of all.
+// choose returns the best value of the first photo attribute that is there and not empty, or of all;
 // nil: there is none. The order of values is not fixed (RFC 4511, section 4.1.7).
 func (s *Source) choose(e *entry) []byte {
 	var values [][]byte

@@ -30,7 +30,7 @@ var (
 	errTooMuch   = &problem{error: errors.New("the server's answer is larger than any that makes sense"), hint: notLDAPHint}
 )
 
-// wire stands between a connection and go-ldap. It takes the entries of a search out of the stream
+// wire stands between a connection and go-ldap. It reads the entries of a search out of the stream
 // and hands them on as they arrive: go-ldap makes fifteen bytes of garbage for each byte of a photo,
 // and keeps every value twice until the search is over. The rest is go-ldap's. While an answer is
 // awaited, each wait for bytes is bounded, however long the whole answer takes.
@@ -111,7 +111,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// next takes an entry off the wire, or finds out how long the next message is.
+// next reads an entry and hands it on, or finds out how long the next message for go-ldap is.
 func (w *wire) next() error {
 	b, err := w.r.Peek(maxHead)
 	op, size, ok := messageHead(b)

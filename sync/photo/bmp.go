@@ -8,8 +8,8 @@ import (
 )
 
 // bitmap is what the headers of a BMP file say. After the first comes BITMAPCOREHEADER of
-// OS/2 (12 bytes), OS/2 2.x (16 to 64) or BITMAPINFOHEADER with its longer successors. The
-// libraries at hand do not read 16 bits, runs and all headers, which browsers do.
+// OS/2 (12 bytes), OS/2 2.x (16 to 64) or BITMAPINFOHEADER with its longer successors.
+// golang.org/x/image/bmp reads neither 16 bits, nor runs, nor all headers; browsers do.
 type bitmap struct {
 	bits        int // of a pixel
 	compression uint32

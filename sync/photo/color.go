@@ -12,7 +12,7 @@ import (
 	"github.com/kovidgoyal/imaging/prism/meta/icc"
 )
 
-// maxProfile is the longest colour profile that is looked at. Those of cameras and
+// maxProfile is the longest colour profile that is read. Those of cameras and
 // displays have some hundred bytes to some thousand, those of presses a few megabytes.
 const maxProfile = 4 << 20
 
@@ -24,8 +24,8 @@ var spaces = map[int]string{1: "GRAY", 3: "RGB ", 4: "CMYK"}
 // a profile.
 type toSRGB struct {
 	inks     int
-	pipeline *icc.Pipeline // nil: they are already, or are print inks without a profile
-	note     string        // what becomes of the profile, for people
+	pipeline *icc.Pipeline // nil: they are in sRGB already, or are print inks without a profile
+	note     string        // what is done with the profile, for people
 	in, out  [4]float64    // of the pipeline's last step
 }
 
@@ -108,8 +108,8 @@ func soundProfile(p []byte) bool {
 	return true
 }
 
-// plausible reports whether the conversion makes something light of the lightest colour, something
-// dark of the darkest, and a real number of each.
+// plausible reports whether the conversion makes the lightest colour light and the darkest dark, and
+// each a number.
 func (c *toSRGB) plausible() bool {
 	var lights []float64
 	for corner := range 1 << c.inks {

@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Decoded pixels are what takes memory: for a camera's photo ten to a hundred times what
-// its bytes do.
+// Decoded pixels need the memory: those of a camera's photo ten to a hundred times as much as
+// its bytes.
 const (
 	maxMemory    = 384 << 20 // for one picture: enough for 50 million pixels of a camera's JPEG, progressive or not
 	sharedMemory = 64 << 20  // for all workers at a time; a picture that needs more has it for itself
-	smallPicture = 4 << 20   // what takes no more does not count
+	smallPicture = 4 << 20   // one that needs no more does not count
 )
 
 var decodeRoom = semaphore.NewWeighted(sharedMemory)

@@ -22,13 +22,7 @@ type Error struct {
 	advice string // instead of the general hint of the code
 }
 
-// Error returns the code and the detail.
-func (e *Error) Error() string {
-	if e.Detail == "" {
-		return e.Code
-	}
-	return e.Code + ": " + e.Detail
-}
+func (e *Error) Error() string { return e.Code + ": " + e.Detail }
 
 // Hint returns one line on what to do about it.
 func (e *Error) Hint() string { return cmp.Or(e.advice, hints[e.Code]) }

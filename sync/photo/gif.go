@@ -9,9 +9,8 @@ import (
 
 var errNoTrailer = &Error{Code: Truncated, Detail: "GIF ends before its trailer"}
 
-// readGIF walks the blocks up to the trailer (GIF89a, appendix B). As viewers do, it
-// passes over zeros between blocks, over a missing trailer, and over a screen that is too
-// small for its first frame.
+// readGIF reads the blocks up to the trailer (GIF89a, appendix B). As viewers do, it ignores
+// zeros between blocks, a missing trailer, and a screen that is too small for its first frame.
 func (l *layout) readGIF() error {
 	d := l.data
 	if len(d) < 13 || len(d) < 13+colorTable(d[10]) {

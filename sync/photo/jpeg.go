@@ -21,11 +21,11 @@ const (
 )
 
 // maxScans is far above the ten or so scans that encoders of progressive JPEG write. Each
-// costs a pass over all pixels and may take but a few bytes, so that a small file could
+// costs a pass over all pixels and may have a few bytes only, so that a small file could
 // keep a processor busy for hours.
 const maxScans = 100
 
-// maxSegments is far above the some hundred that a JPEG has with the longest of profiles
+// maxSegments is far above the hundred or so that a JPEG has with the longest of profiles
 // and XMP. What is remembered of each takes more memory than an empty one.
 const maxSegments = 10_000
 
@@ -38,7 +38,7 @@ func (l *layout) readJPEG() error {
 	for pos, n := 2, 0; ; n++ {
 		start, segment := nextSegment(d, pos)
 		if segment == nil && scans > 0 {
-			// Viewers show it if the blocks are all there, which is looked at later.
+			// Viewers show it if the blocks are all there, which are counted later.
 			segment = []byte{0xff, markEOI}
 			l.mend("its missing end-of-image marker added")
 		}

@@ -10,8 +10,8 @@ import (
 // counted refuses a JPEG whose entropy-coded data does not hold every block of the
 // picture, and of a progressive one every coefficient to its last bit. A copy that broke
 // off and was closed by some repair is whole by its segments; only counting shows what
-// is missing. It takes a fifth of the time of decoding, which matters since nearly all
-// photos are uploaded as they are. It notes in l.beyond what Go's decoder gets wrong.
+// is missing. It needs a fifth of the time of decoding, which matters because nearly all
+// photos are uploaded as they are. It notes in l.beyond what Go's decoder decodes wrong.
 func (l *layout) counted() error {
 	if l.format != formatJPEG {
 		return nil

@@ -20,7 +20,7 @@ type layout struct {
 	progressive   bool        // of a JPEG
 	parts         []component // of a JPEG
 	hMax, vMax    int         // the most of their sampling factors
-	beyond        string      // what the decoder at hand reads wrong, if anything
+	beyond        string      // what the decoder would decode wrong, if anything
 	frames        int         // of a GIF, and of an animated WebP or PNG
 	at            image.Point // where the first frame of a WebP is
 	turn          orientation // what brings the stored pixels upright; 0 until it is known
@@ -29,7 +29,7 @@ type layout struct {
 	light         *light      // what the colours are, without an ICC profile; nil is sRGB
 	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
 	dropped       bool        // there is metadata
-	mended        []string    // what was wrong with data as it came, and is no more
+	mended        []string    // what was wrong with data, and was mended
 	bmp           *bitmap
 	tiff          *tiffFile
 }
@@ -91,8 +91,8 @@ func by(decode func(io.Reader) (image.Image, error)) func(*layout) (image.Image,
 	return func(l *layout) (image.Image, error) { return decode(bytes.NewReader(l.data)) }
 }
 
-// read finds out what data is and checks its container from end to end. What every viewer
-// passes over is mended, which takes the metadata with it.
+// read finds out what data is and checks its container from end to end. It mends the faults
+// that every viewer ignores; with them the metadata goes.
 func read(data []byte) (*layout, error) {
 	format, picture, err := sniff(data)
 	if err != nil {

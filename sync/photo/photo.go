@@ -2,10 +2,15 @@
 // says why it cannot: bytes in, Picture or *Error out. It touches no file, no network and
 // no clock, and the same bytes with the same Options give the same picture.
 //
-// A picture is looked at in this order, each step bounding the next: what the first bytes
-// say it is (never its name), whether its container is whole from the first marker to the
-// last, how many pixels it claims, and only then, where anything has to be known or
-// changed, the pixels themselves. Bytes that need no change are passed on as they are.
+// The steps, each of which bounds the next:
+//
+//	sniff   what do the first bytes say it is, whatever its name (sniff.go)
+//	read    is its container whole, and how many pixels does it claim (layout.go; a file a format)
+//	count   of a JPEG: is every block of pixels there (jpegscan.go)
+//	decode  the pixels, only where they have to be checked or changed (decode.go)
+//	render  turn, crop, scale, convert the colours, encode (render.go, scale.go, color.go)
+//
+// Bytes that need no change are passed on as they are.
 package photo
 
 import (
@@ -20,7 +25,7 @@ import (
 
 // version is the version of the code that makes pictures. Raise it when the same bytes
 // with the same Options would give another picture, or when a picture that was refused
-// would pass: people's photos are looked at again.
+// would pass: people's photos are then prepared again.
 const version = 3
 
 // Options say what a picture may be like, and what is done to make it so.
@@ -29,7 +34,7 @@ type Options struct {
 	MaxEdge int
 	// MaxBytes is the most bytes that the finished picture may have; 0 means any number.
 	MaxBytes int64
-	// MaxPixels is the most pixels that a picture may have to be looked at at all; 0 means
+	// MaxPixels is the most pixels of a picture that is not refused at once; 0 means
 	// 50 million. Whatever it is, none is decoded that takes more than 384 MB of memory.
 	MaxPixels int64
 	// Crop makes a picture square: "center" keeps the middle, "top" the upper part of a
@@ -48,7 +53,7 @@ type Options struct {
 	thumbnail bool // whatever the picture is, it becomes a JPEG
 }
 
-// minEdge is the least that either side may be scaled to: below nobody is recognised.
+// minEdge is the least that either side may be scaled to: nobody is recognised in less.
 const minEdge = 16
 
 const defaultQuality = 90
@@ -118,7 +123,7 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 		copies++
 	}
 	clean := l.data
-	if o.StripMetadata || o.over(len(clean)) { // it also goes where that alone makes the picture fit
+	if o.StripMetadata || o.over(len(clean)) { // without it the picture may fit
 		clean = l.stripped()
 	}
 	if l.uploadable() && s.changes == nil && !o.over(len(clean)) && !o.thumbnail {

@@ -26,9 +26,9 @@ var pngKept = []string{
 // pngColoured are those that say what the colours are.
 var pngColoured = []string{"cICP", "iCCP", "sRGB", "cHRM", "gAMA"}
 
-// readPNG walks the chunks up to IEND and checks their sums. As viewers do, it passes over
-// a damaged chunk that is not critical, and over the end of a file behind its last IDAT
-// chunk. Whether the pixels are all there shows when they are decoded.
+// readPNG reads the chunks up to IEND and checks their sums. As viewers do, it ignores a
+// damaged chunk that is not critical, and that a file ends behind its last IDAT chunk. Whether
+// the pixels are all there shows when they are decoded.
 func (l *layout) readPNG() error {
 	d := l.data[len(pngSignature):]
 	l.keep(l.data[:len(pngSignature)], true)

@@ -21,8 +21,8 @@ const (
 	formatTIFF = "tiff"
 )
 
-// kind is something that is known by its first bytes: a format that is read, a picture
-// that is not, or something else that is found where a photo should be.
+// kind is something that is known by its first bytes: a format that is read, a picture of
+// another kind, or something else that is found where a photo should be.
 type kind struct {
 	format string // if it is read
 	name   string // if it is not
@@ -134,7 +134,7 @@ func unbase64(data []byte) []byte {
 		picture, _ := base64.RawStdEncoding.AppendDecode(nil, []byte(escapes.Replace(string(text))))
 		return picture
 	}
-	// Before working on megabytes of something else, a look at the beginning.
+	// The beginning shows whether it is base64, before megabytes of something else are decoded.
 	if len(decoded(text[:min(len(text), 100)])) < 18 {
 		return nil
 	}

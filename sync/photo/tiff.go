@@ -14,9 +14,9 @@ import (
 	"golang.org/x/image/tiff/lzw"
 )
 
-// tiffFile is what the first directory of a TIFF says about its pixels. The libraries at
-// hand do not read what Photoshop and scanners write (planes, print inks, grey with
-// transparency, bits in the other order), and take some of it for something else.
+// tiffFile is what the first directory of a TIFF says about its pixels. golang.org/x/image/tiff
+// does not read what Photoshop and scanners write (planes, JPEG, print inks, grey with
+// transparency, bits in the other order), or reads it wrong.
 type tiffFile struct {
 	*directory
 	bits, samples, colours   int // of a sample; of a pixel; those of them that are colours

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// readWebP walks the chunks of a WebP file (RFC 9649, section 2). Of an animated one
-// nothing but the first frame is left.
+// readWebP reads the chunks of a WebP file (RFC 9649, section 2). Of an animated one only the
+// first frame is kept.
 func (l *layout) readWebP() error {
 	d := l.data
 	size := int64(binary.LittleEndian.Uint32(d[4:])) + 8

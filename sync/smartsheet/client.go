@@ -1,6 +1,13 @@
-// Package smartsheet is the client for the few calls of the Smartsheet API 2.0
-// that photosync needs: who the token belongs to, finding users, and setting a profile
-// image. All attempts of all calls share one quota and the pauses after 429 answers.
+// Package smartsheet is the client for the few calls of the Smartsheet API 2.0 that photosync
+// needs: who the token belongs to, finding users, and setting a profile image. It does not decide
+// which picture is sent to whom. All calls go the same way:
+//
+//	call ─▶ gate ─▶ token ─▶ attempt ─▶ good answer
+//	          ▲                 └─▶ Error: its cause says whether to try again, and the hint
+//	          └────── backoff ◀──────┘
+//
+// At the gate a call waits for the quota (throttle.go), for the end of a pause after a 429 answer
+// (gate.go) and of an outage (outage.go). What an error means is one table (class.go).
 //
 // Reference: https://developers.smartsheet.com/api/smartsheet/openapi
 package smartsheet
@@ -125,7 +132,7 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// labelled counts every request that is sent, and says on each who sends it.
+// labelled counts every request that is sent, and adds the headers that say who sends it.
 type labelled struct{ c *Client }
 
 func (l labelled) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -149,10 +156,10 @@ func refuseRedirect(req *http.Request, _ []*http.Request) error {
 	return fmt.Errorf("%w to %q", errRedirect, req.URL.Host)
 }
 
-// errProxy is why a proxy did not connect, if it will not the next time either.
+// errProxy marks the refusal of a proxy that would refuse another attempt as well.
 var errProxy = errors.New("refused")
 
-// Close lets idle connections go.
+// Close closes idle connections.
 func (c *Client) Close() { (&http.Client{Transport: c.o.Transport}).CloseIdleConnections() }
 
 const (
@@ -163,7 +170,7 @@ const (
 	maxThrottled = 60
 )
 
-// call is one API call, attempts and all.
+// call is one API call, with all its attempts.
 type call struct {
 	op     string
 	method string
@@ -180,7 +187,7 @@ type attempts struct {
 	n                 int
 	status            int           // HTTP, of the last one; 0: no answer
 	earlier           []*Error      // of those before the last
-	unknown           bool          // one of them may have taken effect without saying so
+	unknown           bool          // one of them may have taken effect, and no answer says so
 	failed, throttled int           // for other reasons than the quota, and because of it
 	waited            time.Duration // in backoff
 	token             string        // of the last one

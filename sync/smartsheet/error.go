@@ -60,7 +60,7 @@ func (e *Error) Hint() string {
 }
 
 // errorFrom reads a refusal: Smartsheet's JSON, or what a gateway wrote, which may repeat the
-// request, and with it the token: clean takes it out.
+// request, and with it the token: clean removes it.
 func errorFrom(op string, status int, body []byte, clean func(string) string) *Error {
 	if e := errorObject(parse(body), clean); e != nil {
 		e.Op, e.Status = op, status

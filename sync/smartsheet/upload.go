@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +26,8 @@ type UploadResult struct {
 	Attempts   int
 	Earlier    []*Error // the attempts that failed before the last one
 	HTTPStatus int      // of the last attempt; 0: no answer
-	// Unknown: some attempt may have put the picture there although no answer says so. Only
-	// a look at the user shows what is there.
+	// Unknown: some attempt may have set the picture although no answer says so. Only asking for
+	// the user shows it.
 	Unknown     bool
 	Message     string // SUCCESS, PARTIAL_SUCCESS, or whatever came
 	ResultCode  *int   // nil: none came
@@ -49,11 +48,12 @@ func (r *UploadResult) says(message string, code int) bool {
 
 // User returns the user with this id, if the answer shows them.
 func (r *UploadResult) User(id int64) (User, bool) {
-	i := slices.IndexFunc(r.Users, func(u User) bool { return u.ID == id })
-	if i < 0 {
-		return User{}, false
+	for _, u := range r.Users {
+		if u.ID == id {
+			return u, true
+		}
 	}
-	return r.Users[i], true
+	return User{}, false
 }
 
 // FailedItem is an entry of failedItems in a PARTIAL_SUCCESS answer.
@@ -72,8 +72,8 @@ var ErrContradiction = errors.New("the answer contradicts itself")
 // so, or the user for themselves. The server scales down what is larger than 1050 x 1050
 // pixels; a custom size of the organisation is the limit of the file instead. No attempt
 // begins after sendBefore, if that is not zero; the error is ErrTooLate then. Without error
-// the answer says SUCCESS and 0, or PARTIAL_SUCCESS and 3; whose picture it shows is for
-// the caller to look at. An unreadable answer is an error of class Unconfirmed.
+// the answer says SUCCESS and 0, or PARTIAL_SUCCESS and 3; the caller checks whose
+// picture it shows. An unreadable answer is an error of class Unconfirmed.
 func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.Time) (r UploadResult, err error) {
 	h := http.Header{}
 	h.Set("Content-Type", img.ContentType)

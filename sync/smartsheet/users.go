@@ -22,12 +22,12 @@ type User struct {
 	ImageID         string           // profileImage.imageId; empty: no picture
 	External        bool             // isInternal is false: the user belongs to another organisation than the token
 	AlternateEmails []AlternateEmail // only from Client.User and Client.Me
-	// Unusable says why this entry of a list cannot be used; empty: it can. Who is looked
-	// for may be behind it: they are not to be called "not in Smartsheet".
+	// Unusable says why this entry of a list cannot be used; empty: it can. It may be anybody's, so
+	// that nobody it could be may be reported as "not in Smartsheet".
 	Unusable string
 }
 
-// Active reports whether the account is in use. Who has no status counts as active.
+// Active reports whether the account is in use. One without a status counts as active.
 func (u User) Active() bool { return u.Status == "" || strings.EqualFold(u.Status, "ACTIVE") }
 
 // AlternateEmail is a further address of a user, from GET /users/{id}. One that is
@@ -90,12 +90,13 @@ func (c *Client) Users(ctx context.Context, each func(User) error) error {
 	return c.list(ctx, &listing{each: each, seen: map[int64]int{}}, "")
 }
 
-// From so many email filters on, one call more shows whether a list of everyone takes fewer.
+// worthAsking is how many email filters make it worth one more call to find out whether a list of
+// everyone needs fewer.
 const worthAsking = 10
 
 // UsersByEmail calls each, once, for the users with the given addresses, and perhaps for
-// others: it asks by email filter, or lists everyone where that takes fewer calls or no
-// filter works. all says that it was everyone. The caller compares the addresses.
+// others: it asks by email filter, or lists everyone where that needs fewer calls or no
+// filter works. all reports that it was everyone. The caller compares the addresses.
 func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(User) error) (all bool, err error) {
 	l := &listing{each: each, seen: map[int64]int{}}
 	if slices.ContainsFunc(emails, unfit) {
