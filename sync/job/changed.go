@@ -50,7 +50,7 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	} else if err = j.changed(p, nil); err == nil {
 		err = p.users.Resolve(ctx, p.work)
 	}
-	if err == nil && p.users.All() {
+	if err == nil && p.users.All {
 		if err = j.changed(p, p.users); err == nil {
 			err = p.users.Resolve(ctx, p.work)
 		}
@@ -58,7 +58,7 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	if err != nil {
 		return err
 	}
-	p.rules.Seen, p.facts.UserDomains = p.users.Seen(), p.users.Domains()
+	p.rules.Seen, p.facts.UserDomains = p.users.Seen, p.users.Domains()
 	return j.State.View(func(v *state.Snapshot) error {
 		for _, w := range p.work {
 			if err := readSent(v, w); err != nil {

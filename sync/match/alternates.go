@@ -161,7 +161,7 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 	for _, w := range ws {
 		choose(w, w.Own, func(e string, found func(plan.User)) {
 			for _, id := range byAlternate[e] {
-				u, seen := us.byID[id]
+				u, seen := us.Seen[id]
 				if !seen || a.listed(u.Email) {
 					continue
 				}
@@ -193,11 +193,11 @@ func (us *Users) search(ctx context.Context) error {
 		return err
 	}
 	maps.DeleteFunc(a.Users, func(id int64, k askedUser) bool {
-		u, there := us.byID[id]
+		u, there := us.Seen[id]
 		return !there || k.Email != "" && k.Email != u.Email || a.now.Sub(k.Asked) >= askAgain
 	})
 	var open []int64
-	for id, u := range us.byID {
+	for id, u := range us.Seen {
 		if _, asked := a.Users[id]; u.Active && !asked && !a.listed(u.Email) {
 			open = append(open, id)
 		}
@@ -219,7 +219,7 @@ func (us *Users) search(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		k, own := askedUser{Asked: a.now.Truncate(time.Second)}, us.byID[id].Email
+		k, own := askedUser{Asked: a.now.Truncate(time.Second)}, us.Seen[id].Email
 		k.Alternates = slices.DeleteFunc(confirmed(w), func(e string) bool { return e == own })
 		if len(k.Alternates) > 0 {
 			k.Email = own

@@ -39,33 +39,27 @@ type Smartsheet interface {
 type Users struct {
 	// NotUnderstood are the entries of Smartsheet's lists that cannot be used, and why.
 	NotUnderstood []string
+	Seen          map[int64]plan.User // by id
+	All           bool                // everybody was seen
 
 	api        Smartsheet
-	byID       map[int64]plan.User
 	byEmail    map[string][]int64
 	unusable   map[string]string // why, by canonical address
-	all        bool              // everybody was listed
 	alternates *alternates       // nil: alternate addresses do not count
 }
 
 // New returns Users of whom nobody was seen yet.
 func New(api Smartsheet) *Users {
-	return &Users{api: api, byID: map[int64]plan.User{}, byEmail: map[string][]int64{}, unusable: map[string]string{}}
+	return &Users{api: api, Seen: map[int64]plan.User{}, byEmail: map[string][]int64{}, unusable: map[string]string{}}
 }
 
-// All reports whether every user was seen.
-func (us *Users) All() bool { return us.all }
-
-// Seen returns the users that were seen, by id.
-func (us *Users) Seen() map[int64]plan.User { return us.byID }
-
 // Release forgets who was seen: a first run of 100,000 people then takes 34 MB less.
-func (us *Users) Release() { us.byID, us.byEmail, us.unusable = nil, nil, nil }
+func (us *Users) Release() { us.Seen, us.byEmail, us.unusable = nil, nil, nil }
 
 // Domains counts the users that were seen by the domain of their address.
 func (us *Users) Domains() map[string]int {
 	n := map[string]int{}
-	for _, u := range us.byID {
+	for _, u := range us.Seen {
 		n[plan.Domain(u.Email)]++
 	}
 	return n
@@ -73,28 +67,28 @@ func (us *Users) Domains() map[string]int {
 
 // List sees every user.
 func (us *Users) List(ctx context.Context) error {
-	if us.all {
+	if us.All {
 		return nil
 	}
 	err := us.api.Users(ctx, us.see(time.Now()))
-	us.all = err == nil
+	us.All = err == nil
 	return err
 }
 
 // LookUp sees the users with the given addresses, again if they were seen before, unless
 // all users were listed.
 func (us *Users) LookUp(ctx context.Context, emails []string) error {
-	if len(emails) == 0 || us.all {
+	if len(emails) == 0 || us.All {
 		return nil
 	}
 	for _, e := range emails { // whoever had it may not have it any more
 		for _, id := range us.byEmail[e] {
-			delete(us.byID, id)
+			delete(us.Seen, id)
 		}
 		delete(us.byEmail, e)
 	}
 	all, err := us.api.UsersByEmail(ctx, sources.Spellings(emails), us.see(time.Now()))
-	us.all = us.all || all && err == nil
+	us.All = us.All || all && err == nil
 	return err
 }
 
@@ -110,10 +104,10 @@ func (us *Users) see(asked time.Time) func(smartsheet.User) error {
 			}
 			return nil
 		}
-		before := us.byID[u.ID].Email
+		before := us.Seen[u.ID].Email
 		us.byEmail[before] = slices.DeleteFunc(us.byEmail[before], func(id int64) bool { return id == u.ID })
 		us.byEmail[u.Email] = append(us.byEmail[u.Email], u.ID)
-		us.byID[u.ID] = u
+		us.Seen[u.ID] = u
 		return nil
 	}
 }
@@ -162,7 +156,7 @@ func (us *Users) Match(w *plan.Work) {
 	choose(w, w.Addresses(), func(e string, found func(plan.User)) {
 		w.Unusable = cmp.Or(w.Unusable, us.unusable[e])
 		for _, id := range us.byEmail[e] {
-			found(us.byID[id])
+			found(us.Seen[id])
 		}
 	})
 }
@@ -220,8 +214,8 @@ func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.Us
 		}
 		for _, id := range now.byEmail[to.Via] {
 			if id == to.ID {
-				found[i], found[i].Via = now.byID[id], to.Via
-			} else if now.byID[id].Active { // a conflict, or a new owner
+				found[i], found[i].Via = now.Seen[id], to.Via
+			} else if now.Seen[id].Active { // a conflict, or a new owner
 				found[i] = plan.User{}
 				break
 			}

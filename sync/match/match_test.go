@@ -39,9 +39,9 @@ func TestInternationalisedDomains(t *testing.T) {
 		if err := us.LookUp(t.Context(), []string{email}); err != nil {
 			t.Fatal(err)
 		}
-		u, seen := us.Seen()[7]
+		u, seen := us.Seen[7]
 		if !seen || u.Email != email {
-			t.Fatalf("%s: seen %v", stored, us.Seen())
+			t.Fatalf("%s: seen %v", stored, us.Seen)
 		}
 		again, err := us.LookUpAgain(t.Context(), []*plan.Step{{To: &plan.User{ID: 7, Via: email}}})
 		if err != nil || len(again) != 1 || again[0].ID != 7 {

@@ -71,7 +71,7 @@ func (p *Policy) excluded(emails ...string) bool {
 
 // LeavesOut reports whether match.exclude names one of the person's addresses.
 func (p *Policy) LeavesOut(j *sources.Joined) bool {
-	return p.Excluded != nil && (p.excluded(j.Own...) || p.excluded(j.Aliases...))
+	return p.excluded(j.Own...) || p.excluded(j.Aliases...)
 }
 
 func (p *Policy) included(emails ...string) bool {

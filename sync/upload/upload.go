@@ -86,14 +86,10 @@ func (p *Pool) Preview(ctx context.Context, steps []*plan.Step) ([]report.Item, 
 }
 
 // ByNeed sorts steps by who needs a small picture first, as there are not enough for
-// everybody: those who have a picture, and then, by hash, a sample of the others.
+// everybody: a sample of those whose picture in Smartsheet is replaced, then the others.
 func ByNeed(steps []*plan.Step) []*plan.Step {
-	return slices.SortedStableFunc(slices.Values(steps), func(a, b *plan.Step) int {
-		if had, has := a.To.ImageID != "", b.To.ImageID != ""; had != has {
-			return cmp.Compare(b.To.ImageID, a.To.ImageID) // the empty one last
-		}
-		return cmp.Compare(a.SHA256(), b.SHA256())
-	})
+	byImage := func(a, b *plan.Step) int { return cmp.Compare(b.To.ImageID, a.To.ImageID) } // none comes last
+	return slices.SortedStableFunc(slices.Values(steps), byImage)
 }
 
 // each prepares the picture of every step, and carries the step out if pictures are to be sent.
