@@ -113,7 +113,7 @@ func (p *prepared) listed(v *state.Snapshot, users *match.Users, person sources.
 	return nil
 }
 
-// unlisted decides whether somebody is work who is not listed any more.
+// unlisted decides whether somebody who is not listed any more is work.
 func (j *Job) unlisted(p *prepared, v *state.Snapshot, row *state.Row) error {
 	if j.Scope.Source != "" || !j.Scope.Shard.Has(row.Email) || !j.Scope.IsAbout([]string{row.Email}) {
 		return nil
@@ -122,7 +122,7 @@ func (j *Job) unlisted(p *prepared, v *state.Snapshot, row *state.Row) error {
 	if err != nil {
 		return err
 	}
-	w.Own[0] = w.Row.Email                 // the other one is memory of the snapshot
+	w.Own[0] = w.Row.Email                 // which outlives the snapshot
 	_, listed := p.people.Holder(w.Own[0]) // for somebody with another key
 	switch {
 	case j.Policy.LeavesOut(&w.Joined): // neither counted nor replaced

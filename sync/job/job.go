@@ -3,8 +3,8 @@
 // A run is a pipeline of values: what the sources list, compared with what the state
 // remembers, gives the work; the users and the photos of the work give the plan; the
 // guards look at the plan; then it is either shown (preview) or carried out (execute).
-// Everything up to the plan is prepare, which sync, plan, apply, explain and adopt
-// share. The rules are in sync/plan, the sending is in sync/upload, and nothing is printed.
+// sync, plan, apply, explain and adopt share everything up to the plan (list and decide).
+// The rules are in sync/plan, the sending is in sync/upload, and nothing is printed.
 package job
 
 import (
@@ -82,8 +82,8 @@ type Events struct {
 	File   func(*plan.File)  // the plan of mode Plan, or of a run that is held
 }
 
-// Run does what the job says and returns the account of it, complete also when it
-// fails: an error means that the run as a whole failed, was held or was stopped. After
+// Run carries the job out and returns its report, which is complete even if the run
+// fails. An error means that the run as a whole failed, was held or was stopped. After
 // ctx is done nothing new is begun; what is on the wire is finished and recorded.
 func Run(ctx context.Context, j Job) (*report.Report, error) {
 	rep := report.New(j.How.Mode, j.How.RunID, j.How.Version, time.Now().UTC())
@@ -115,8 +115,7 @@ type listing struct {
 	startedAt time.Time
 }
 
-// prepare is the way from the sources to the plan, which the guards have checked. The
-// report says how far it came.
+// prepare makes the plan, from the sources to the guards. The report says how far it came.
 func (j *Job) prepare(ctx context.Context, rep *report.Report) (p *prepared, err error) {
 	l, err := j.list(ctx, rep)
 	if err == nil {

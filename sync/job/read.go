@@ -101,9 +101,9 @@ func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
 	return f
 }
 
-// removals finds out, of everybody whose uploaded photo is not listed any more, whether
-// it was removed: an entry, an address or a picture that is listed elsewhere was not. It
-// returns how many people have the pictures of the plan, for the guard of shared ones.
+// removals finds out whose uploaded photo was removed: it was not if its entry, its
+// address or the same picture is listed in another place. It returns how many people
+// have the pictures of the plan, for the guard of shared ones.
 func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	var missing []*plan.Work
 	for _, w := range p.work {

@@ -15,7 +15,7 @@ import (
 	"photosync/sync/outcome"
 )
 
-// MaxAge is how old the look at a user may be when a picture is sent to it.
+// MaxAge is how long ago a user may have been looked up when a picture is sent to it.
 const MaxAge = 5 * time.Minute
 
 // User is a Smartsheet user as it was seen in this run.
@@ -30,7 +30,7 @@ type User struct {
 	External  bool      `json:"-"`                   // of another organisation, as far as Smartsheet says
 	Seen      time.Time `json:"-"`                   // when Smartsheet was asked; zero: not in this run
 
-	Alternates []string `json:"-"` // confirmed alternate addresses, canonical; only of a user looked at alone
+	Alternates []string `json:"-"` // confirmed alternate addresses, canonical; only of a user that was asked for by its id
 }
 
 // Domain is the part of an address behind the @.
