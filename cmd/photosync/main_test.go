@@ -9,13 +9,10 @@ import (
 	"image/color"
 	"image/png"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/rogpeppe/go-internal/testscript"
 
 	"photosync/sources/ldap/slapdtest"
 	"photosync/state"
@@ -23,43 +20,6 @@ import (
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
 )
-
-// asMain makes the test binary behave as photosync: tests that need a process
-// (signals, memory) start it like that.
-const asMain = "PHOTOSYNC_TEST_AS_MAIN"
-
-// statusFile is where such a process leaves /proc/self/status at its end. The
-// resource usage that the parent sees counts the parent's own memory before exec.
-const statusFile = "PHOTOSYNC_TEST_STATUS"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asMain) != "" {
-		code := asProcess()
-		if file := os.Getenv(statusFile); file != "" {
-			status, _ := os.ReadFile("/proc/self/status")
-			os.WriteFile(file, status, 0o600)
-		}
-		os.Exit(code)
-	}
-	testscript.Main(m, map[string]func(){"photosync": func() { os.Exit(recorded(asProcess())) }})
-}
-
-// asProcess is main but for its end.
-func asProcess() int {
-	frugal()
-	return run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-}
-
-func command(t testing.TB, args ...string) *exec.Cmd {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self, args...)
-	cmd.Env = append(os.Environ(), asMain+"=1", "SMARTSHEET_ACCESS_TOKEN="+token, "LDAP_BIND_PASSWORD="+slapdtest.Password)
-	return cmd
-}
 
 const token = "test-token"
 
