@@ -385,6 +385,8 @@ func TestAge(t *testing.T) {
 		"copied with its time":      {facts{modified: now.Add(-time.Hour).UnixNano(), changed: now.UnixNano()}, 0},
 		"dated in the future":       {facts{modified: now.Add(time.Hour).UnixNano(), changed: now.Add(-time.Minute).UnixNano()}, time.Minute},
 		"without a time of changes": {facts{modified: now.Add(-time.Minute).UnixNano()}, time.Minute},
+		"while it is written, on a server whose clock is ahead": {facts{changed: now.Add(time.Minute).UnixNano()}, -time.Minute},
+		"changed before the clock was set back":                 {facts{changed: now.Add(48 * time.Hour).UnixNano()}, 48 * time.Hour},
 	} {
 		if got := c.f.age(now); got != c.want {
 			t.Errorf("%s: %v old, want %v", name, got, c.want)

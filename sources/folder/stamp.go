@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -33,10 +34,11 @@ func factsOf(fi fs.FileInfo) facts {
 // time of its original (cp -p, rsync -t) is still a new file, and one that is
 // dated in the future an old one.
 func (f facts) age(now time.Time) time.Duration {
-	if f.changed != 0 {
-		return time.Duration(now.UnixNano() - f.changed)
+	age := time.Duration(now.UnixNano() - cmp.Or(f.changed, f.modified))
+	if age < -24*time.Hour {
+		return -age // the clock was ahead then, and would be waited for
 	}
-	return time.Duration(now.UnixNano() - f.modified)
+	return age
 }
 
 // mark is the stamp of a file that is old enough for one.
