@@ -35,8 +35,8 @@ func recorded(code int) int {
 	return code
 }
 
-// scripts runs those of a folder, each with a Smartsheet of its own.
-func scripts(t *testing.T, folder, calls string, setup func(*testscript.Env)) {
+// scripts runs those of a folder, each with a Smartsheet of its own with n users.
+func scripts(t *testing.T, folder string, n int, calls string, setup func(*testscript.Env)) {
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", folder),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
@@ -44,7 +44,7 @@ func scripts(t *testing.T, folder, calls string, setup func(*testscript.Env)) {
 			"normal": normal, "exits": exits, "hold": hold, "photos": photos, "configure": configure, "agree": agree,
 		},
 		Setup: func(e *testscript.Env) error {
-			sim := simulator.New(simulator.Options{Token: token, Users: users(5)})
+			sim := simulator.New(simulator.Options{Token: token, Users: users(n)})
 			l, err := sim.Listen("127.0.0.1:0")
 			if err != nil {
 				return err
@@ -64,7 +64,7 @@ func scripts(t *testing.T, folder, calls string, setup func(*testscript.Env)) {
 func TestScripts(t *testing.T) {
 	calls := filepath.Join(t.TempDir(), "calls")
 	var ran atomic.Int32
-	scripts(t, "script", calls, func(e *testscript.Env) {
+	scripts(t, "script", 5, calls, func(e *testscript.Env) {
 		ran.Add(1)
 		if err := os.WriteFile(filepath.Join(e.WorkDir, "p00001@example.com.png"), picture(1), 0o600); err != nil {
 			t.Error(err)

@@ -24,7 +24,7 @@ func TestWrongSetups(t *testing.T) {
 		LDIF:   slapdtest.Entry("p00000", email(0), picture(0)) + slapdtest.Entry("p00001", email(1), picture(1)),
 		Access: "access to attrs=jpegPhoto by * none\n", // does not hold for the first account
 	})
-	scripts(t, "wrong", os.DevNull, func(e *testscript.Env) {
+	scripts(t, "wrong", 20, os.DevNull, func(e *testscript.Env) {
 		for name, value := range map[string]string{
 			"LDAP": srv.URL, "LDAPS": srv.LDAPSURL, "CA": srv.CAFile, "BASE_DN": slapdtest.BaseDN,
 			"BIND_DN": slapdtest.BindDN, "READER_DN": slapdtest.ReaderDN, "LDAP_BIND_PASSWORD": slapdtest.Password,

@@ -80,6 +80,7 @@ const (
 	EntriesWithoutAddress = "entries_without_address" // a directory's entries have no usable address
 	NobodyInSmartsheet    = "nobody_in_smartsheet"    // nobody with a photo has a user
 	EverybodyExcluded     = "everybody_excluded"      // match leaves out everybody with a photo
+	NobodyNow             = "nobody_now"              // hardly anybody's picture can be sent now: users not active, files being written
 	FewInSmartsheet       = "few_in_smartsheet"       // hardly anybody with a photo has a user
 	NobodysPhotoReadable  = "nobodys_photo_readable"  // there are photos, and the source shows none
 	ClaimsLost            = "claims_lost"             // an address is claimed by two entries, and one of them lost it

@@ -117,10 +117,18 @@ func TestFindings(t *testing.T) {
 	hr := func(change func(*SourceFacts)) Facts {
 		s := SourceFacts{Named: sources.Named{Name: "hr", Type: "folder"}, Listing: sources.Listing{Entries: 100}, People: 100, WithPhoto: 100}
 		change(&s)
-		return Facts{Sources: []SourceFacts{s}, WithPhoto: 100, Matched: 90}
+		return Facts{Sources: []SourceFacts{s}, Matches: Matches{WithPhoto: 100, Matched: 90}}
 	}
 	users := func(with, matched int) Facts {
-		return Facts{WithPhoto: with, Matched: matched, Domains: map[string]int{"corp.local": with}, UserDomains: map[string]int{"example.com": 50, "x.com": 2}}
+		return Facts{Matches: Matches{WithPhoto: with, Matched: matched, Domains: map[string]int{"corp.local": with}}, UserDomains: map[string]int{"example.com": 50, "x.com": 2}}
+	}
+	waits := func(matched int, waiting map[outcome.Reason]int) Facts {
+		return Facts{Matches: Matches{WithPhoto: matched, Matched: matched, Waiting: waiting}}
+	}
+	second := func(with, matched int) Facts {
+		f := users(1000, 700)
+		f.BySource = map[string]*Matches{"hr": {WithPhoto: 700, Matched: 700}, "ad": {WithPhoto: with, Matched: matched, Domains: map[string]int{"corp.local": with}}}
+		return f
 	}
 	names := func(n int, format string) (all []string) {
 		for i := range n {
@@ -151,8 +159,18 @@ func TestFindings(t *testing.T) {
 		"few people":                 {users(40, 1), ""},
 		"many are no users":          {users(500, 60), ""},
 		"everybody is left out":      {Facts{Excluded: 1200}, "everybody_excluded attention patterns"},
-		"some are left out":          {Facts{Excluded: 1200, WithPhoto: 3, Matched: 3}, ""},
+		"some are left out":          {Facts{Excluded: 1200, Matches: Matches{WithPhoto: 3, Matched: 3}}, ""},
 		"nobody at all":              {users(0, 0), ""},
+		"nobody of one source":       {second(300, 0), "nobody_in_smartsheet attention {corp.local: example.com}"},
+		"hardly anybody of one":      {second(300, 5), "few_in_smartsheet attention {corp.local: example.com}"},
+		"nobody of a small source":   {second(9, 0), ""},
+		"a source with some users":   {second(300, 6), ""},
+		"nobody is active":           {waits(29, map[outcome.Reason]int{outcome.InactiveUser: 29}), "nobody_now attention invitations"},
+		"all files are being copied": {waits(29, map[outcome.Reason]int{outcome.InactiveUser: 9, outcome.BeingWritten: 20}), "nobody_now attention min_age"},
+		"every picture is ignored":   {waits(10, map[outcome.Reason]int{outcome.NoPhoto: 10}), "nobody_now attention ignore_pictures"},
+		"somebody is active":         {waits(29, map[outcome.Reason]int{outcome.InactiveUser: 28}), ""},
+		"hardly anybody is active":   {waits(500, map[outcome.Reason]int{outcome.InactiveUser: 491}), "nobody_now attention invitations"},
+		"a few people wait":          {waits(9, map[outcome.Reason]int{outcome.BeingWritten: 9}), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""

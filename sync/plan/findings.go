@@ -16,22 +16,69 @@ type Facts struct {
 	People      int                    // listed, or missing
 	NothingToDo map[outcome.Reason]int // people without a step: why there is nothing to do
 	Sources     []SourceFacts
-	// WithPhoto is how many listed people have a photo, as far as it is known, and are
-	// not left out by match; Matched, how many of these are a Smartsheet user.
-	WithPhoto, Matched int
-	// Excluded is how many other people with a photo match leaves out.
-	Excluded int
-	// Domains counts the people with a photo who are no user, by the domain of their
-	// address. UserDomains counts the users that this run saw.
-	Domains, UserDomains map[string]int
+	Matches
+	BySource    map[string]*Matches // of the people whom a source lists, by its name
+	Excluded    int                 // other people with a photo, whom match leaves out
+	UserDomains map[string]int      // the users that this run saw, by the domain of their address
 	// Drifted counts the users whose picture drifted and is sent again, Unstable those
 	// for whom that stops because Smartsheet shows another image id after every upload.
 	Drifted, Unstable int
 }
 
+// Matches counts people with a photo, as far as that is known, whom match does not leave out.
+type Matches struct {
+	WithPhoto int
+	Matched   int                    // of these, who are a Smartsheet user
+	Waiting   map[outcome.Reason]int // of these, whose picture cannot be sent now, by why
+	Domains   map[string]int         // the others, by the domain of their address
+}
+
+// Match counts one such person. why is the reason of a user for whom nothing is done.
+func (f *Facts) Match(j *sources.Joined, srcs []sources.Named, matched bool, why outcome.Reason) {
+	all := []*Matches{&f.Matches}
+	for _, c := range j.Candidates {
+		name := srcs[c.Source].Name
+		if f.BySource == nil {
+			f.BySource = map[string]*Matches{}
+		}
+		if f.BySource[name] == nil {
+			f.BySource[name] = &Matches{}
+		}
+		if m := f.BySource[name]; c.HasPhoto != sources.Absent && !slices.Contains(all, m) {
+			all = append(all, m)
+		}
+	}
+	for _, m := range all {
+		m.WithPhoto++
+		switch _, waits := waiting[why]; {
+		case !matched:
+			increment(&m.Domains, Domain(j.Own[0]))
+		case waits:
+			increment(&m.Waiting, why)
+			fallthrough
+		default:
+			m.Matched++
+		}
+	}
+}
+
+func increment[K comparable](counts *map[K]int, key K) {
+	if *counts == nil {
+		*counts = map[K]int{}
+	}
+	(*counts)[key]++
+}
+
+// waiting says what to do about users whose picture cannot be sent now.
+var waiting = map[outcome.Reason]string{
+	outcome.InactiveUser: "look at the status of these users in Smartsheet: invitations that nobody accepted, or accounts that were deactivated",
+	outcome.BeingWritten: "the files are too young when a run looks at them: let it begin when the copying is done, or lower min_age",
+	outcome.NoPhoto:      "correct match.ignore_pictures: it names the picture of all these people",
+}
+
 // NewFacts returns the facts of what each source listed, with nobody counted yet.
 func NewFacts(srcs []sources.Named, listings []sources.Listing) *Facts {
-	f := &Facts{NothingToDo: map[outcome.Reason]int{}, Domains: map[string]int{}, Sources: make([]SourceFacts, len(srcs))}
+	f := &Facts{NothingToDo: map[outcome.Reason]int{}, Sources: make([]SourceFacts, len(srcs))}
 	for i, l := range listings {
 		f.Sources[i] = SourceFacts{Named: srcs[i], Listing: l}
 	}
@@ -39,17 +86,16 @@ func NewFacts(srcs []sources.Named, listings []sources.Listing) *Facts {
 }
 
 // Skip counts a listed person for whom there is nothing to do, by the winner of its row.
-func (f *Facts) Skip(j *sources.Joined, winner uint8, why outcome.Reason) {
+func (f *Facts) Skip(j *sources.Joined, srcs []sources.Named, winner uint8, why outcome.Reason) {
 	f.People++
 	f.NothingToDo[why]++
 	f.candidates(j, winnerOf(winner, j.Candidates), why != outcome.NoPhoto, true)
-	switch why {
-	case outcome.NoPhoto:
-	case outcome.Excluded:
+	ignored := slices.ContainsFunc(j.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == sources.Present })
+	switch {
+	case why == outcome.Excluded:
 		f.Excluded++
-	default:
-		f.WithPhoto++
-		f.Matched++
+	case why != outcome.NoPhoto || ignored:
+		f.Match(j, srcs, true, why)
 	}
 }
 
@@ -68,12 +114,8 @@ func (f *Facts) work(r *Rules, s *Step) {
 	case !has:
 	case s.Reason == outcome.Excluded:
 		f.Excluded++
-	case len(w.Users) > 0:
-		f.WithPhoto++
-		f.Matched++
-	case w.LookUp:
-		f.WithPhoto++
-		f.Domains[Domain(w.Key())]++
+	case len(w.Users) > 0 || w.LookUp:
+		f.Match(&w.Joined, r.Sources, len(w.Users) > 0, s.Reason)
 	}
 }
 
@@ -117,6 +159,7 @@ func (s *SourceFacts) Add(listed sources.Presence, has, unread bool) {
 const (
 	fewPercent = 2  // of the people with a photo are hardly anybody
 	manyPeople = 50 // below this many "hardly anybody" means nothing
+	somePeople = 10 // below this many "nobody" may be normal life
 	shown      = 3  // examples that stand in a sentence
 )
 
@@ -129,8 +172,17 @@ func Findings(f Facts) (fs []outcome.Finding) {
 			fs = append(fs, x)
 		}
 	}
-	if few := f.WithPhoto >= manyPeople && 100*f.Matched < fewPercent*f.WithPhoto; f.WithPhoto > 0 && (f.Matched == 0 || few) {
-		fs = append(fs, f.inSmartsheet())
+	if few(f.Matched, f.WithPhoto, 1) {
+		fs = append(fs, f.inSmartsheet("", f.UserDomains))
+	} else {
+		for _, name := range slices.Sorted(maps.Keys(f.BySource)) {
+			if m := f.BySource[name]; few(m.Matched, m.WithPhoto, somePeople) {
+				fs = append(fs, m.inSmartsheet(name, f.UserDomains))
+			}
+		}
+	}
+	if n := f.waits(); few(f.Matched-n, f.Matched, somePeople) {
+		fs = append(fs, f.nobodyNow(n))
 	}
 	if f.WithPhoto == 0 && f.Excluded > 0 {
 		fs = append(fs, outcome.Attend(outcome.EverybodyExcluded, f.Excluded, f.Excluded,
@@ -212,26 +264,57 @@ func numbers(names []string) bool {
 	return 2*n > len(names)
 }
 
-// inSmartsheet is about people with a photo of whom hardly anybody is a user.
-func (f Facts) inSmartsheet() outcome.Finding {
-	people := outcome.Number(f.WithPhoto)
-	out := outcome.Attend(outcome.NobodyInSmartsheet, f.WithPhoto-f.Matched, f.WithPhoto,
-		fmt.Sprintf("none of the %s people with a photo is in Smartsheet", people),
-		"check that the token belongs to the right account, and that the addresses are those that Smartsheet lists")
-	switch {
-	case f.WithPhoto == 1:
-		out.Message = "the only person with a photo is not in Smartsheet"
-	case f.Matched == 1:
-		out.Code, out.Message = outcome.FewInSmartsheet, fmt.Sprintf("only 1 of the %s people with a photo is in Smartsheet", people)
-	case f.Matched > 0:
-		out.Code = outcome.FewInSmartsheet
-		out.Message = fmt.Sprintf("only %s of the %s people with a photo are in Smartsheet", outcome.Number(f.Matched), people)
+// few reports whether n of all people, of whom there are at least some, are hardly anybody.
+func few(n, all, some int) bool {
+	return all >= some && n == 0 || all >= manyPeople && 100*n < fewPercent*all
+}
+
+// inSmartsheet is about people with a photo of whom hardly anybody is a user; those of
+// one source, if it is named.
+func (m Matches) inSmartsheet(source string, userDomains map[string]int) outcome.Finding {
+	of := ""
+	if source != "" {
+		of = fmt.Sprintf(" of source %q", source)
 	}
-	if here, there := most(f.Domains), most(f.UserDomains); here != "" && there != "" && here != there {
+	people := outcome.Number(m.WithPhoto)
+	out := outcome.Attend(outcome.NobodyInSmartsheet, m.WithPhoto-m.Matched, m.WithPhoto,
+		fmt.Sprintf("none of the %s people with a photo%s is in Smartsheet", people, of),
+		"check that the token belongs to the right account, and that the addresses are those that Smartsheet lists")
+	out.Source = source
+	switch {
+	case m.WithPhoto == 1:
+		out.Message = "the only person with a photo is not in Smartsheet"
+	case m.Matched > 0:
+		out.Code = outcome.FewInSmartsheet
+		out.Message = fmt.Sprintf("only %s of the %s people with a photo%s in Smartsheet", outcome.Number(m.Matched), people, of+map[bool]string{true: " is", false: " are"}[m.Matched == 1])
+	}
+	if here, there := most(m.Domains), most(userDomains); here != "" && there != "" && here != there {
 		out.Message += fmt.Sprintf(": their addresses end in @%s, those of the users in @%s", here, there)
 		out.Hint = fmt.Sprintf("if these are the same people, join them with match: {domains: {%s: %s}}", here, there)
 	}
 	return out
+}
+
+// waits is how many users there are whose picture cannot be sent now.
+func (m Matches) waits() (n int) {
+	for _, k := range m.Waiting {
+		n += k
+	}
+	return n
+}
+
+// nobodyNow is about n users of whom hardly anybody's picture can be sent.
+func (m Matches) nobodyNow(n int) outcome.Finding {
+	var parts []string
+	most := outcome.Reason("")
+	for _, why := range slices.Sorted(maps.Keys(m.Waiting)) {
+		parts = append(parts, fmt.Sprintf("%s %s", why, outcome.Number(m.Waiting[why])))
+		if m.Waiting[why] > m.Waiting[most] {
+			most = why
+		}
+	}
+	return outcome.Attend(outcome.NobodyNow, n, m.Matched,
+		fmt.Sprintf("the pictures of %s of %s users cannot be sent now: %s", outcome.Number(n), outcome.Number(m.Matched), strings.Join(parts, ", ")), waiting[most])
 }
 
 // most is the domain that counts most; the first by name among equals.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -39,7 +40,7 @@ type Options struct {
 
 // Run tries everything, and returns what it found.
 func Run(ctx context.Context, o Options) []console.Check {
-	k := &checkup{Options: o}
+	k := &checkup{Options: o, sample: map[string]*sampledPerson{}}
 	k.add(console.OK, "config", k.File, "")
 	for _, w := range k.Config.Warnings {
 		k.add(console.Warning, "config", w, "")
@@ -52,8 +53,8 @@ func Run(ctx context.Context, o Options) []console.Check {
 	}
 	defer closeAll()
 	k.job = j
-	for i, s := range j.Sources {
-		k.source(ctx, s, k.servers(ctx, c.Sources[i]))
+	for i := range j.Sources {
+		k.source(ctx, i, k.servers(ctx, c.Sources[i]))
 	}
 	k.state()
 	k.smartsheet(ctx)
@@ -67,12 +68,13 @@ func Run(ctx context.Context, o Options) []console.Check {
 // checkup is one in the making.
 type checkup struct {
 	Options
-	job       job.Job
-	checks    []console.Check
-	account   *state.Account   // that the state belongs to; nil: none yet
-	withPhoto []sources.Person // whose photos were read
-	mayHave   int              // people who have a photo, or may have one, and whom match does not leave out
-	excluded  int              // such people whom match leaves out
+	job      job.Job
+	checks   []console.Check
+	account  *state.Account            // that the state belongs to; nil: none yet
+	sample   map[string]*sampledPerson // whose photos were read, by first own address
+	sampled  bool                      // not everybody's photo was read
+	mayHave  int                       // people who have a photo, or may have one, and whom match does not leave out
+	excluded int                       // such people whom match leaves out
 }
 
 func (k *checkup) add(status, what, detail, remedy string) {
@@ -206,8 +208,8 @@ func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 	var one smartsheet.User
 	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })
 	users, works := match.New(client), []*plan.Work{}
-	for _, p := range k.withPhoto[:min(len(k.withPhoto), sampled)] {
-		works = append(works, &plan.Work{Joined: sources.Joined{Own: p.Own, Aliases: p.Aliases}, LookUp: true})
+	for _, email := range slices.Sorted(maps.Keys(k.sample)) {
+		works = append(works, &plan.Work{Joined: k.sample[email].Joined, LookUp: true})
 	}
 	if err == nil || errors.Is(err, errSeen) {
 		err = users.Resolve(ctx, works)
@@ -219,7 +221,7 @@ func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 		return
 	}
 	facts, sample := k.matched(works, users), ""
-	if len(k.withPhoto) > len(works) {
+	if k.sampled {
 		sample = "in a sample: "
 	}
 	text := fmt.Sprintf("%s%d of %d people with a photo are Smartsheet users", sample, facts.Matched, facts.WithPhoto)
@@ -248,16 +250,17 @@ func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 
 // matched are the facts about people with a photo.
 func (k *checkup) matched(works []*plan.Work, users *match.Users) plan.Facts {
-	f := plan.Facts{WithPhoto: len(works), Domains: map[string]int{}, UserDomains: users.Domains()}
+	f := plan.Facts{UserDomains: users.Domains()}
 	if k.mayHave == 0 {
 		f.Excluded = k.excluded
 	}
 	for _, w := range works {
-		if users.Match(w); len(w.Users) > 0 {
-			f.Matched++
-		} else {
-			f.Domains[plan.Domain(w.Key())]++
+		users.Match(w)
+		why := k.sample[w.Key()].why
+		if len(w.Users) > 0 && !w.Users[0].Active {
+			why = outcome.InactiveUser
 		}
+		f.Match(&w.Joined, k.job.Sources, len(w.Users) > 0, why)
 	}
 	return f
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -17,9 +18,15 @@ import (
 	"photosync/sync/report"
 )
 
-// sampled is how many photos of a source are read at most, and how many people are
-// looked up in Smartsheet.
-const sampled = 100
+// sampleSize is how many photos of a source are read at most. Their people are looked up
+// in Smartsheet.
+const sampleSize = 100
+
+// sampledPerson is somebody whose photo was read.
+type sampledPerson struct {
+	sources.Joined
+	why outcome.Reason // why it could not be sent now; empty: it can, or nobody knows
+}
 
 // errSeen ends a listing that has shown enough.
 var errSeen = errors.New("seen")
@@ -47,23 +54,27 @@ func (k *checkup) servers(ctx context.Context, s config.Source) (faults []string
 // sample is a few of a source's people.
 type sample struct {
 	*plan.Facts
+	source  int // index
+	have    int // people who have a photo, or may have one
 	refs    []sources.Ref
 	persons map[sources.Ref]sources.Person
 
 	fine, refused []string // photos that can be sent, and that cannot, and whose they are
 	unreadable    error    // the last one
+	young         int      // files that are being written
 }
 
 // source lists s to its end, as a run does, and reads a few photos. Warnings that begin
 // with what is known already are left out.
-func (k *checkup) source(ctx context.Context, s sources.Named, known []string) {
+func (k *checkup) source(ctx context.Context, i int, known []string) {
+	s := k.job.Sources[i]
 	what, began := "source "+s.Name, time.Now()
 	people, listings, err := sources.Join(ctx, []sources.Named{s})
 	if !k.works(what, err, "a run needs the whole list: check that the source can be reached and read") {
 		return
 	}
 	l := listings[0]
-	sm := &sample{Facts: plan.NewFacts([]sources.Named{s}, listings), persons: map[sources.Ref]sources.Person{}}
+	sm := &sample{Facts: plan.NewFacts([]sources.Named{s}, listings), persons: map[sources.Ref]sources.Person{}, source: i}
 	ambiguous := k.choose(sm, people)
 	if len(ambiguous) > 0 {
 		k.add(console.Warning, what, fmt.Sprintf("%s with more than one entry, such as %s", report.Count(len(ambiguous), "address", "addresses"), ambiguous[0]),
@@ -85,9 +96,10 @@ func (k *checkup) source(ctx context.Context, s sources.Named, known []string) {
 	k.judge(what, sm, detail)
 }
 
-// choose counts everybody whom a source lists, and takes the first few with a photo for
-// the sample. It returns the addresses that several entries have.
+// choose counts everybody whom a source lists, and takes a sample of those with a photo.
+// It returns the addresses that several entries have.
 func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string) {
+	dice := rand.New(rand.NewPCG(1, 1)) // the same sample each time
 	for j := range people.All() {
 		if j.Ambiguous {
 			ambiguous = append(ambiguous, j.Own[0])
@@ -101,13 +113,20 @@ func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string
 				k.excluded++
 			default:
 				k.mayHave++
-				if len(sm.refs) < sampled {
+				sm.have++
+				at := len(sm.refs)
+				if at < sampleSize {
 					sm.refs = append(sm.refs, c.Ref)
+				} else if at = dice.IntN(sm.have); at < sampleSize { // everybody is as likely
+					sm.refs[at] = c.Ref
+				}
+				if at < sampleSize {
 					sm.persons[c.Ref] = c.Person
 				}
 			}
 		}
 	}
+	k.sampled = k.sampled || sm.have > sampleSize
 	return ambiguous
 }
 
@@ -121,12 +140,27 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 			sm.Sources[0].WithPhoto++
 		}
 	}
+	if none {
+		return
+	}
+	one := k.sample[person.Own[0]]
+	if one == nil {
+		one = &sampledPerson{Joined: sources.Joined{Own: person.Own, Aliases: person.Aliases}}
+	}
+	one.Candidates = append(one.Candidates, sources.Candidate{Source: sm.source, Person: person})
 	switch {
-	case none:
+	case errors.Is(p.Err, sources.ErrUnstable):
+		sm.young++
+		one.why = outcome.BeingWritten
+		k.sample[person.Own[0]] = one
 	case p.Err != nil:
 		sm.unreadable = p.Err
 	default:
-		k.withPhoto = append(k.withPhoto, person)
+		one.why = ""
+		if slices.Contains(k.job.Policy.Ignored, plan.Sum(p.Data)) {
+			one.why = outcome.NoPhoto
+		}
+		k.sample[person.Own[0]] = one
 		if _, err := photo.Prepare(ctx, p.Data, k.job.Photos); err != nil {
 			sm.refused = append(sm.refused, fmt.Sprintf("%s: %v", person.Own[0], err))
 		} else {
@@ -144,9 +178,11 @@ func (k *checkup) judge(what string, sm *sample, detail string) {
 	}
 	photos := len(sm.fine) + len(sm.refused)
 	if len(sm.refs) > 0 {
-		detail += fmt.Sprintf("; of the first %d, %d have a photo", len(sm.refs), photos)
+		detail += fmt.Sprintf("; of %d looked at, %d have a photo", len(sm.refs), photos+sm.young)
 	}
 	switch {
+	case photos == 0 && sm.young > 0:
+		k.add(console.Note, what, detail+", which are too young to be read, or being written", "")
 	case sm.unreadable != nil:
 		k.works(what, fmt.Errorf("%s; %w", detail, sm.unreadable), "check the right to read photos")
 	case photos == 0 && len(findings) == 0 && len(sm.refs) > 0:
