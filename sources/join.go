@@ -22,15 +22,15 @@ type Named struct {
 
 // Photos reads photos from the source. The domains of their addresses are rewritten.
 func (n Named) Photos(ctx context.Context, refs []Ref, each func(Photo) error) error {
-	rewrite := n.rewriter()
+	rewrite := n.Rewriter()
 	return n.Source.Photos(ctx, refs, func(p Photo) error {
 		p.Emails = rewrite(p.Emails)
 		return each(p)
 	})
 }
 
-// rewriter returns a function that copies addresses, with their domains rewritten.
-func (n Named) rewriter() func(addresses []string) []string {
+// Rewriter returns a function that copies addresses, with their domains rewritten.
+func (n Named) Rewriter() func(addresses []string) []string {
 	domains := map[string]string{}
 	for from, to := range n.Rewrite {
 		from, _ = domain(from)
@@ -104,7 +104,7 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 
 // list collects what the entries of one source claim.
 func (p *People) list(ctx context.Context, source int, src Named) (Listing, error) {
-	rewrite := src.rewriter()
+	rewrite := src.Rewriter()
 	foreign := func(address string) bool {
 		_, host, _ := strings.Cut(address, "@")
 		return len(src.Domains) > 0 && !slices.Contains(src.Domains, host)

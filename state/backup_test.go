@@ -64,7 +64,7 @@ func TestBackupFails(t *testing.T) {
 	if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), long.UTC().Format(time.RFC3339)) || e.Hint() == "" {
 		t.Errorf("error %v", err)
 	}
-	if left, _ := filepath.Glob(path + ".backup.new-*"); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".photosync-*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
 }
@@ -144,7 +144,7 @@ func TestRestore(t *testing.T) {
 			if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o600 {
 				t.Error(fi.Mode(), err)
 			}
-			if left, _ := filepath.Glob(path + newKind + "*"); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".photosync-*")); len(left) > 0 {
 				t.Errorf("left behind: %q", left)
 			}
 		})

@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
 	"syscall"
 	"time"
+
+	"photosync/sync/safefile"
 )
 
 // Every error type here has a Hint, which says in one line what to do.
@@ -46,7 +47,8 @@ func writeHolder(path string) holder {
 	host, _ := os.Hostname()
 	h := holder{PID: os.Getpid(), Host: host, Since: time.Now().Truncate(time.Second)}
 	os.Remove(holderPath(path)) // an old note would name the wrong process
-	if f, err := os.OpenFile(holderPath(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+	if f, err := safefile.Create(holderPath(path), ""); err == nil {
+		safefile.Own(f.File, path)
 		json.NewEncoder(f).Encode(h)
 		f.Close()
 	}
@@ -62,11 +64,9 @@ func (h holder) remove(path string) {
 
 // readHolder returns the zero holder if there is no readable note.
 func readHolder(path string) (h holder) {
-	if f, err := os.OpenFile(holderPath(path), os.O_RDONLY|noFollow, 0); err == nil {
-		defer f.Close()
-		if json.NewDecoder(io.LimitReader(f, 4096)).Decode(&h) != nil {
-			return holder{}
-		}
+	data, err := safefile.Read(holderPath(path))
+	if err != nil || json.Unmarshal(data, &h) != nil {
+		return holder{}
 	}
 	return h
 }

@@ -51,7 +51,7 @@ func Import(path string, from io.Reader, replace bool) (people int, err error) {
 		}
 		in.generation = max(in.generation, s.Generation()+1)
 	}
-	err = install(path, s != nil, func(file string) (err error) {
+	err = install(path, s != nil, func(file *os.File) (err error) {
 		if people, err = in.fill(file); err != nil {
 			return err
 		}
@@ -119,11 +119,11 @@ func accountOf(facts map[string]json.RawMessage) (a Account) {
 }
 
 // fill makes a state of an empty file.
-func (in *importer) fill(file string) (nPeople int, err error) {
+func (in *importer) fill(file *os.File) (nPeople int, err error) {
 	if err := begin(file); err != nil {
 		return 0, err
 	}
-	s, err := Open(file, Options{})
+	s, err := Open(file.Name(), Options{})
 	if err != nil {
 		return 0, err
 	}

@@ -10,15 +10,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"photosync/sync/safefile"
 )
 
-const (
-	newKind      = ".new-" // is in the names of states that do not have their own yet
-	compactBytes = 4 << 20 // are what Compact writes in one transaction
-)
+const compactBytes = 4 << 20 // are what Compact writes in one transaction
 
 // Compact writes the state anew without the room that old rows left, and closes it. It
 // is replaced only once the copy was read back whole.
@@ -38,8 +38,8 @@ func (s *Store) Compact() (before, after int64, err error) {
 	return was.Size(), is.Size(), nil
 }
 
-func (s *Store) compactTo(file string) error {
-	to, err := database(file, bbolt.Options{NoSync: true}, new(*os.File))
+func (s *Store) compactTo(file *os.File) error {
+	to, err := database(file.Name(), bbolt.Options{NoSync: true}, new(*os.File))
 	if err != nil {
 		return err
 	}
@@ -60,22 +60,12 @@ func (s *Store) makeRoom() error {
 }
 
 // begin makes an empty state of an empty file.
-func begin(file string) error {
-	db, err := database(file, bbolt.Options{}, new(*os.File))
+func begin(file *os.File) error {
+	db, err := database(file.Name(), bbolt.Options{}, new(*os.File))
 	if err != nil {
 		return err
 	}
 	return cmp.Or(db.Update(createTables), db.Close())
-}
-
-// copyTo fills an empty file.
-func copyTo(file string, from io.Reader) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|noFollow, 0)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, from)
-	return cmp.Or(err, f.Sync(), f.Close())
 }
 
 // readThrough opens a state, reads every row if all, and returns its generation.
@@ -92,34 +82,29 @@ func readThrough(path string, all bool) (uint64, error) {
 // install gives what write makes of an empty file a name, at once or not at all, and
 // only if it can be read back whole. If it may not replace, that another run has begun a
 // state of this name since is fs.ErrExist.
-func install(path string, replace bool, write func(file string) error) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func install(path string, replace bool, write func(*os.File) error) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, filepath.Base(path)+newKind+"*") // mode 0600
+	f, err := safefile.New(path)
 	if err != nil {
 		return err
 	}
-	f.Close()
-	defer os.Remove(f.Name())
-	if err = write(f.Name()); err == nil {
+	defer f.Discard()
+	of := strings.TrimSuffix(path, backupPath(""))
+	if err = errors.Join(safefile.Own(f.File, backupPath(of)), safefile.Own(f.File, of)); err == nil {
+		err = write(f.File)
+	}
+	if err == nil {
 		_, err = readThrough(f.Name(), true)
+		if d, damaged := errors.AsType[*DamagedError](err); damaged {
+			d.Path = of // what was copied is
+		}
 	}
 	if err != nil {
 		return err
 	}
-	if err = errors.ErrUnsupported; !replace { // a rename would replace
-		err = os.Link(f.Name(), path)
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) { // some file systems have no links
-		err = os.Rename(f.Name(), path)
-	}
-	if d, derr := os.Open(dir); err == nil && derr == nil {
-		d.Sync() // the name, where the system can (Windows has a journal for it)
-		d.Close()
-	}
-	return err
+	return f.Keep(replace)
 }
 
 func backupPath(path string) string { return path + ".backup" }
@@ -136,10 +121,11 @@ func (s *Store) Backup() error {
 	if generation, err := readThrough(target, false); err == nil && generation == s.Generation() {
 		return nil
 	}
-	err := install(target, true, func(file string) error {
+	err := install(target, true, func(file *os.File) error {
 		s.writing.Lock() // between two transactions the file is whole
 		defer s.writing.Unlock()
-		return copyTo(file, io.NewSectionReader(s.file, 0, math.MaxInt64))
+		_, err := io.Copy(file, io.NewSectionReader(s.file, 0, math.MaxInt64))
+		return err
 	})
 	if err == nil {
 		return nil
@@ -179,7 +165,7 @@ func Restore(path string) (aside string, err error) {
 	case !damaged && !errors.Is(err, fs.ErrNotExist):
 		return "", err
 	}
-	err = install(path, false, func(file string) error {
+	err = install(path, false, func(file *os.File) error {
 		if err := fillFrom(backupPath(path), file); err != nil {
 			return err
 		}
@@ -190,24 +176,25 @@ func Restore(path string) (aside string, err error) {
 			return err
 		}
 		aside = path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000Z")
-		return os.Rename(path, aside)
+		return safefile.Rename(path, aside)
 	})
 	return aside, Inaccessible(path, err)
 }
 
 // fillFrom makes a state of an empty file that goes on where the backup ended.
-func fillFrom(backup, file string) error {
+func fillFrom(backup string, file *os.File) error {
 	if _, err := readThrough(backup, true); err != nil {
 		return err
 	}
-	from, err := os.OpenFile(backup, os.O_RDONLY|noFollow, 0)
+	from, err := safefile.Open(backup, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(copyTo(file, from), from.Close()); err != nil {
+	defer from.Close()
+	if _, err := io.Copy(file, from); err != nil {
 		return err
 	}
-	s, err := Open(file, Options{})
+	s, err := Open(file.Name(), Options{})
 	if err != nil {
 		return err
 	}

@@ -6,12 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"photosync/sync/safefile"
 )
 
 // lockWait is how long Open waits for a process that is just ending.
@@ -37,7 +38,10 @@ func Open(path string, o Options) (*Store, error) {
 	s := &Store{path: path}
 	switch fi, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist) && hasBackup(path):
-		return nil, vanished(path)
+		backup := backupPath(path)
+		return nil, &Error{fmt.Sprintf("state %q is missing, although its backup %q is there", path, backup),
+			fmt.Sprintf("photosync state restore puts the backup back; to begin anew, and upload every picture again, "+
+				"move it away: mv %s %s", quoted(backup), quoted(backup+".old")), fs.ErrNotExist}
 	case errors.Is(err, fs.ErrNotExist) && o.ReadOnly && !o.Existing:
 		return s, nil
 	case errors.Is(err, fs.ErrNotExist) && !o.Existing:
@@ -62,17 +66,10 @@ func Open(path string, o Options) (*Store, error) {
 		return nil, &LockedError{path, readHolder(path)}
 	}
 	if !o.ReadOnly {
-		sweep(path)
+		safefile.Sweep(filepath.Dir(path))
 	}
 	s.holder = writeHolder(path)
 	return s, nil
-}
-
-func vanished(path string) error {
-	backup := backupPath(path)
-	return &Error{fmt.Sprintf("state %q is missing, although its backup %q is there", path, backup),
-		fmt.Sprintf("photosync state restore puts the backup back; to begin anew, and upload every picture again, "+
-			"move it away: mv %s %s", quoted(backup), quoted(backup+".old")), fs.ErrNotExist}
 }
 
 // target is the file that path leads to. A link to a disk that is not mounted is an error.
@@ -80,7 +77,7 @@ func target(path string) (string, error) {
 	if fi, err := os.Lstat(path); err != nil || fi.Mode()&fs.ModeSymlink == 0 {
 		return path, nil
 	}
-	to, err := filepath.EvalSymlinks(path)
+	to, err := safefile.Real(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = errors.New("is a link to a file that does not exist")
 	}
@@ -110,20 +107,6 @@ func (s *Store) Current() error {
 		"and what was uploaded since that is uploaded once more")
 }
 
-// sweep removes what killed runs left half-written. Only the holder of the lock, as the
-// caller is, writes backups; on a new state somebody may still be working for a while.
-func sweep(path string) {
-	dir, base := filepath.Split(path)
-	entries, _ := os.ReadDir(filepath.Clean(dir)) // nothing depends on it
-	for _, e := range entries {
-		if rest, ours := strings.CutPrefix(e.Name(), base); ours && strings.Contains(rest, newKind) {
-			if fi, err := e.Info(); err == nil && (strings.HasPrefix(rest, ".backup") || time.Since(fi.ModTime()) > time.Hour) {
-				os.Remove(filepath.Join(dir, e.Name()))
-			}
-		}
-	}
-}
-
 // open opens and checks the file that is there.
 func (s *Store) open(o bbolt.Options) error {
 	o.Timeout = lockWait
@@ -147,9 +130,9 @@ func (s *Store) open(o bbolt.Options) error {
 
 // database opens bbolt's file at path. opened becomes the file, also if bbolt panics.
 func database(path string, o bbolt.Options, opened **os.File) (*bbolt.DB, error) {
-	o.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
-		// Without O_CREATE: a file that vanished since is not begun anew.
-		f, err = os.OpenFile(name, flag&^os.O_CREATE|noFollow, mode)
+	o.OpenFile = func(name string, flag int, _ os.FileMode) (f *os.File, err error) {
+		// It creates none: a file that vanished since is not begun anew.
+		f, err = safefile.Open(name, flag)
 		*opened = f
 		return f, err
 	}

@@ -8,10 +8,6 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// noFollow makes opening a link an error: whoever may write to the folder of the
-// state could have put one there. Opening a FIFO does not wait.
-const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
-
 // releasePages lets go of the part of the file that is in this process's memory, where a
 // walk over a large state would count, all of it. The mapping is shared and only read:
 // nothing can be lost.

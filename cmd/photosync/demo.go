@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 
 	"photosync/sync/job"
 	"photosync/sync/photo"
+	"photosync/sync/safefile"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
 )
@@ -43,7 +43,7 @@ func (a *app) runDemo(ctx context.Context) error {
 	defer l.Close()
 	photos, conf := filepath.Join(dir, "photos"), filepath.Join(dir, "config.yaml")
 	text := fmt.Appendf(nil, demoConfig, l.URL(), photos, filepath.Join(dir, "state.db"), filepath.Join(dir, "reports"))
-	if err := errors.Join(os.Mkdir(photos, 0o700), os.WriteFile(conf, text, 0o600)); err != nil {
+	if err := safefile.Write(conf, 0o600, text); err != nil {
 		return err
 	}
 	run := *a
@@ -86,7 +86,7 @@ func drawPictures(folder string, users []smartsheet.User, round int) error {
 		case 40:
 			u.Email = "newcomer@example.com"
 		}
-		if err := os.WriteFile(filepath.Join(folder, u.Email+".png"), p.Data, 0o600); err != nil {
+		if err := safefile.Write(filepath.Join(folder, u.Email+".png"), 0o600, p.Data); err != nil {
 			return err
 		}
 	}

@@ -34,15 +34,6 @@ func usage(err error) error {
 	return usageError{err}
 }
 
-// hinted is an error with what to do about it.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h hinted) Unwrap() error { return h.error }
-func (h hinted) Hint() string  { return h.hint }
-
 // exitCode is the exit code of a run. The report is nil when the run did not get
 // as far as having one.
 func exitCode(r *report.Report, err error) int {

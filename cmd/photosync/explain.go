@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,12 +25,7 @@ func (a *app) explain() *cobra.Command {
 		if err != nil {
 			return usage(err)
 		}
-		local, domain, _ := strings.Cut(email, "@")
-		for from, to := range c.Match.Domains {
-			if strings.EqualFold(from, domain) {
-				email = local + "@" + strings.ToLower(to)
-			}
-		}
+		email = sources.Named{Rewrite: c.Match.Domains}.Rewriter()([]string{email})[0]
 		ctx, stop := stoppable(cmd.Context())
 		defer stop()
 		x, err := reading(c, part, func(j job.Job) (*job.Explanation, error) {

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"photosync/cmd/internal/config"
+	"photosync/sync/outcome"
+	"photosync/sync/safefile"
 )
 
 func (a *app) init() *cobra.Command {
@@ -55,16 +56,16 @@ func (a *app) print(b []byte) error {
 // writeNew writes a file that is not there yet, whole or not at all; hint is for one that
 // is.
 func writeNew(file string, data []byte, hint string) error {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return hinted{fmt.Errorf("%q is already there", file), hint}
-	}
+	f, err := safefile.New(file)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err != nil {
-		os.Remove(file)
+	defer f.Discard()
+	if _, err = f.Write(data); err == nil {
+		err = f.Keep(false)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return outcome.WithHint(fmt.Errorf("%q is already there", file), hint)
 	}
 	return err
 }

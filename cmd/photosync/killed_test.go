@@ -72,7 +72,7 @@ func TestKilledAnywhere(t *testing.T) {
 	if most := m.generation*mortals + repeated; uploads > most {
 		t.Errorf("%d uploads of %d pictures, %d of which were on the wire in a kill", uploads, m.generation*mortals, repeated)
 	}
-	t.Logf("%d kills in %d runs, %d populations, %d uploads repeated, %d reports half-written", killed, runs, m.generation, uploads-m.generation*mortals, half)
+	t.Logf("%d kills in %d runs, %d populations, %d uploads repeated, %d files half-written", killed, runs, m.generation, uploads-m.generation*mortals, half)
 	m.noLitter()
 }
 
@@ -282,17 +282,17 @@ func (m *mortal) whole() {
 	}
 }
 
-// age makes what the killed runs left in the reports as old as it must be to be
+// age makes what the killed runs left as old as it must be to be
 // taken for left over: until then it could be a run's that is still going on. It
 // returns how many there are.
 func (m *mortal) age() int {
 	m.t.Helper()
-	left, err := filepath.Glob(filepath.Join(m.reports(), ".photosync-*"))
+	left, err := filepath.Glob(filepath.Join(m.dir, "*", ".photosync-*"))
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	for _, f := range left {
-		if err := os.Chtimes(f, time.Time{}, time.Now().Add(-25*time.Hour)); err != nil {
+		if err := os.Chtimes(f, time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
 			m.t.Fatal(err)
 		}
 	}

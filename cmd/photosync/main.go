@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.begun {
-		err = usage(hinted{err, usageHint(cmd)})
+		err = usage(outcome.WithHint(err, usageHint(cmd)))
 	}
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("write to stdout: %w", out.err)

@@ -16,6 +16,7 @@ import (
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/match"
+	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
 
@@ -100,7 +101,7 @@ func (s *stateCommand) confirm(cmd *cobra.Command, question string) error {
 	if s.yes || console.New(s.stderr, s.env).Confirm(cmd.InOrStdin(), question) {
 		return nil
 	}
-	return hinted{errors.New("not confirmed: nothing was changed"), "answer yes, or add --yes where nobody can answer"}
+	return outcome.WithHint(errors.New("not confirmed: nothing was changed"), "answer yes, or add --yes where nobody can answer")
 }
 
 // list writes a line for each person asked for: all of them without patterns.
@@ -185,8 +186,8 @@ func record(st *state.Store, email string) (r *console.Record, err error) {
 func people(n int) string { return report.Count(n, "person", "people") }
 
 func notRemembered(emails ...string) error {
-	return hinted{errors.New("nothing is remembered of " + strings.Join(emails, ", ")),
-		"photosync state list shows everyone; a person is remembered by their first address"}
+	return outcome.WithHint(errors.New("nothing is remembered of "+strings.Join(emails, ", ")),
+		"photosync state list shows everyone; a person is remembered by their first address")
 }
 
 func (s *stateCommand) show(_ *cobra.Command, args []string) error {

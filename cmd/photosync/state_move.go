@@ -16,13 +16,14 @@ import (
 	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
+	"photosync/sync/safefile"
 )
 
 func (s *stateCommand) export(*cobra.Command, []string) error {
 	return s.with(true, func(st *state.Store) error {
 		err := s.writeTo(s.outFile, 0o600, st.Export)
 		if err != nil && outcome.Hint(err) == "" {
-			err = hinted{err, "the state is as it was: name a file with -o on a disk that is writable and has room"}
+			err = outcome.WithHint(err, "the state is as it was: name a file with -o on a disk that is writable and has room")
 		}
 		if err != nil {
 			return fmt.Errorf("export state: %w", err)
@@ -31,19 +32,12 @@ func (s *stateCommand) export(*cobra.Command, []string) error {
 	})
 }
 
-// writeTo calls write for a file, which is replaced whole or not at all, a pipe, or stdout.
+// writeTo calls write for a file, see safefile.Replace, or stdout.
 func (a *app) writeTo(file string, mode fs.FileMode, write func(io.Writer) error) error {
 	if file == "" {
 		return write(a.stdout)
 	}
-	if fi, err := os.Stat(file); err != nil || fi.Mode().IsRegular() {
-		return report.Replace(file, mode, write)
-	}
-	out, err := os.OpenFile(file, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(write(out), out.Close())
+	return safefile.Replace(file, mode, write)
 }
 
 func (s *stateCommand) imports(cmd *cobra.Command, files []string) error {

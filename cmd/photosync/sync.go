@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"photosync/sync/job"
+	"photosync/sync/outcome"
 	"photosync/sync/plan"
 )
 
@@ -95,7 +96,7 @@ func readPlan(path string) (p *plan.File, err error) {
 		p, err = plan.Decode(data)
 	}
 	if err != nil {
-		return nil, hinted{fmt.Errorf("read plan %q: %w", path, err), "photosync plan -o FILE makes a plan"}
+		return nil, outcome.WithHint(fmt.Errorf("read plan %q: %w", path, err), "photosync plan -o FILE makes a plan")
 	}
 	return p, nil
 }

@@ -125,6 +125,18 @@ func Hint(err error) string {
 	return ""
 }
 
+// Hinted is an error with what to do about it.
+type Hinted struct {
+	error
+	hint string
+}
+
+// WithHint gives err a hint.
+func WithHint(err error, hint string) error { return Hinted{err, hint} }
+
+func (h Hinted) Unwrap() error { return h.error }
+func (h Hinted) Hint() string  { return h.hint }
+
 // Words say a Reason for people.
 type Words struct {
 	Title   string // two or three words

@@ -1,10 +1,7 @@
 package report
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,6 +12,7 @@ import (
 
 	"photosync/sync/foreign"
 	"photosync/sync/outcome"
+	"photosync/sync/safefile"
 )
 
 // MetricsType is the media type of Metrics: the text format of Prometheus
@@ -123,16 +121,14 @@ func points(n map[string]int) (points []point) {
 // reads, whole or not at all.
 func WriteMetrics(path string, r *Report) error {
 	text := Metrics(r)
-	old, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read metrics %q: %w", path, foreign.WithoutPath(err))
-	}
 	if !r.Done() {
+		old, _ := safefile.Read(path) // writing says what is wrong with it
 		text = append(text, regexp.MustCompile(`(?m)^# HELP `+lastSuccess+` .*\n.*\n`+lastSuccess+` [0-9.e+]+\n`).Find(old)...)
 	}
 	// No collector looks in a folder that is missing. It is another user, who may read the file.
-	if _, err = os.Stat(filepath.Dir(path)); err == nil {
-		err = Replace(path, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err })
+	_, err := os.Stat(filepath.Dir(path))
+	if err == nil {
+		err = safefile.Write(path, 0o644, text)
 	}
 	if err != nil {
 		return fmt.Errorf("write metrics %q: %w", path, foreign.WithoutPath(err))

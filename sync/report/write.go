@@ -8,30 +8,26 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
+	"regexp"
+	"slices"
 	"syscall"
-	"time"
 
 	"photosync/sync/foreign"
 	"photosync/sync/outcome"
+	"photosync/sync/safefile"
 )
 
-// WriteError is a report, or what belongs to it, that could not be written.
-type WriteError struct {
-	what, path string
-	Err        error
-}
-
-func (e *WriteError) Error() string {
-	return fmt.Sprintf("write %s %q: %v", e.what, e.path, foreign.WithoutPath(e.Err))
-}
-func (e *WriteError) Unwrap() error { return e.Err }
-
-// Hint says what to do about it.
-func (e *WriteError) Hint() string {
+// unwritten is the error, if there is one, of a report or a plan that could not be written.
+func unwritten(what, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = foreign.WithoutPath(err)
 	const other = ", or choose another with report.dir or --report-dir"
+	hint := "check that the folder exists, is writable and has space" + other
 	for _, c := range []struct {
 		err  error
 		hint string
@@ -42,57 +38,82 @@ func (e *WriteError) Hint() string {
 		{syscall.EROFS, "the disk is mounted read-only: mount it writable" + other},
 		{syscall.EIO, "the disk is failing: see the system's log" + other + "; what was uploaded is recorded"},
 	} {
-		if errors.Is(e.Err, c.err) {
-			return c.hint
+		if errors.Is(err, c.err) {
+			hint = c.hint
 		}
 	}
-	return "check that the folder exists, is writable and has space" + other
+	return outcome.WithHint(fmt.Errorf("write %s %q: %w", what, path, err), hint)
 }
 
-// temporary is the pattern of names that files have before they are whole.
-const temporary = ".photosync-*.tmp"
-
 // CheckDir makes dir if need be and proves that reports can be written to it, so
-// that a run does not begin that could not say what it did. It removes what runs
-// that were killed left half-written.
+// that a run does not begin that could not say what it did.
 func CheckDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return &WriteError{"report", dir, err}
+	err := os.MkdirAll(dir, 0o750)
+	if err == nil {
+		err = safefile.Check(dir)
 	}
-	entries, _ := os.ReadDir(dir) // what matters is whether it can be written to
-	for _, e := range entries {
-		ours, _ := filepath.Match(temporary, e.Name())
-		if fi, err := e.Info(); ours && err == nil && time.Since(fi.ModTime()) > 24*time.Hour {
-			os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
-	f, err := os.CreateTemp(dir, temporary)
-	if err != nil {
-		return &WriteError{"report", dir, err}
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	return unwritten("report", dir, err)
 }
 
 // Write writes r to <dir>/<run-id>.<format> in each of the formats, each file whole or
-// not at all, and returns the paths. latest.<format> is a copy of the last full sync,
+// not at all, and returns the paths. latest.<format> is the same of the last full sync,
 // latest-plan.<format> of the last plan. A format that fails does not keep the others
 // from being written.
 func Write(dir string, r *Report, formats []string) (paths []string, err error) {
+	names := []string{r.RunID}
+	switch {
+	case r.Mode == "plan":
+		names = append(names, "latest-plan")
+	case r.Full:
+		names = append(names, "latest")
+	}
 	for _, format := range formats {
-		path := filepath.Join(dir, r.RunID+"."+format)
-		werr := write("report", path, 0o640, func(w io.Writer) error { return r.Encode(w, format) })
-		if werr == nil {
-			paths = append(paths, path)
-			switch {
-			case r.Mode == "plan":
-				werr = copyFile(path, filepath.Join(dir, "latest-plan."+format))
-			case r.Full:
-				werr = copyFile(path, filepath.Join(dir, "latest."+format))
+		for i, name := range names {
+			path := filepath.Join(dir, name+"."+format)
+			werr := safefile.Replace(path, 0o640, func(w io.Writer) error { return r.Encode(w, format) })
+			if werr == nil && i == 0 {
+				paths = append(paths, path)
 			}
+			err = errors.Join(err, unwritten("report", path, werr))
 		}
-		err = errors.Join(err, werr)
 	}
 	return paths, err
+}
+
+// Prune removes the files of all runs in dir but the keep newest ones, and returns
+// how many runs that were; keep 0 removes nothing. The files of the run called
+// current, latest.* and whatever has not the name of a run's file stay.
+func Prune(dir string, keep int, current string) (int, error) {
+	if keep == 0 {
+		return 0, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, fmt.Errorf("prune reports: %w", err)
+	}
+	name := regexp.MustCompile(`^([0-9]{8}T[0-9]{6}Z-[a-z2-7]{6})\.(json|html|csv|plan\.json)$`)
+	files := map[string][]string{} // by run
+	for _, e := range entries {
+		if m := name.FindStringSubmatch(e.Name()); m != nil && e.Type().IsRegular() {
+			files[m[1]] = append(files[m[1]], e.Name())
+		}
+	}
+	if _, there := files[current]; there {
+		keep--
+		delete(files, current)
+	}
+	runs := slices.Sorted(maps.Keys(files)) // in the order of their names, which is that of time
+	old := runs[:max(len(runs)-keep, 0)]
+	var errs error
+	for _, run := range old {
+		for _, f := range files[run] {
+			// Another run that prunes at the same moment is welcome to it.
+			if err := os.Remove(filepath.Join(dir, f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				errs = errors.Join(errs, fmt.Errorf("prune reports: %w", err))
+			}
+		}
+	}
+	return len(old), errs
 }
 
 // Encode writes r in one of the formats. Nothing that it writes acts on a terminal.
@@ -139,84 +160,23 @@ func encodeJSON(w io.Writer, r *Report) error {
 	return b.Flush()
 }
 
-func copyFile(from, to string) error {
-	return write("report", to, 0o640, func(w io.Writer) error {
-		f, err := os.Open(from)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		_, err = io.Copy(w, f)
-		return err
-	})
-}
-
 // WritePlan writes a plan to path, whole or not at all, for its owner's eyes only.
 func WritePlan(path string, fill func(io.Writer) error) error {
-	return write("plan", path, 0o600, fill)
+	return unwritten("plan", path, safefile.Replace(path, 0o600, fill))
 }
-
-func write(what, path string, mode fs.FileMode, fill func(io.Writer) error) error {
-	if err := Replace(path, mode, fill); err != nil {
-		return &WriteError{what, path, err}
-	}
-	return nil
-}
-
-// Replace replaces the file at path through a synced temporary file beside it.
-func Replace(path string, mode fs.FileMode, fill func(io.Writer) error) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, temporary)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone after the rename
-	err = fill(f)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	if runtime.GOOS == "windows" { // it cannot sync a folder
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close()) // makes the rename durable
-}
-
-// ReadError is a file that cannot be read as a report.
-type ReadError struct {
-	path string
-	Err  error
-	hint string
-}
-
-func (e *ReadError) Error() string {
-	return fmt.Sprintf("read report %q: %v", e.path, foreign.WithoutPath(e.Err))
-}
-func (e *ReadError) Unwrap() error { return e.Err }
-
-// Hint says what to do about it.
-func (e *ReadError) Hint() string { return e.hint }
 
 // Read loads a report in JSON.
 func Read(path string) (*Report, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, &ReadError{path, err, "name the JSON file of a run, such as reports/latest.json"}
-	}
 	var v struct {
 		SchemaVersion int `json:"schema_version"`
 	}
-	r, hint := &Report{}, "name the JSON file of a run; another one, if this is damaged"
-	if err = json.Unmarshal(data, &v); err == nil {
+	r, hint := &Report{}, "name the JSON file of a run, such as reports/latest.json"
+	data, err := os.ReadFile(path)
+	if err == nil {
+		hint = "name the JSON file of a run; another one, if this is damaged"
+		err = json.Unmarshal(data, &v)
+	}
+	if err == nil {
 		switch {
 		case v.SchemaVersion > SchemaVersion:
 			err = fmt.Errorf("schema_version %d, and this photosync reads %d", v.SchemaVersion, SchemaVersion)
@@ -228,10 +188,7 @@ func Read(path string) (*Report, error) {
 		}
 	}
 	if err != nil {
-		return nil, &ReadError{path, err, hint}
-	}
-	if r.Findings == nil { // an older photosync wrote it
-		r.Findings = []outcome.Finding{}
+		return nil, outcome.WithHint(fmt.Errorf("read report %q: %w", path, foreign.WithoutPath(err)), hint)
 	}
 	return r, nil
 }

@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +18,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 	"golang.org/x/oauth2"
+
+	"photosync/sync/safefile"
 )
 
 // OAuth2 is where access tokens come from: Smartsheet gives one, and a new refresh token,
@@ -115,15 +115,14 @@ func (a *auth) renew(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("replace the refresh token: %w", err)
 	}
-	defer next.discard()
 	got, err := a.trade(ctx, refresh)
+	if err != nil || got.RefreshToken == refresh {
+		next.Discard()
+	} else if err = keep(next, got.RefreshToken); err != nil { // the next run finds it
+		err = fmt.Errorf("replace the refresh token: %w", err)
+	}
 	if err != nil {
 		return err
-	}
-	if got.RefreshToken != refresh {
-		if err := next.keep(got.RefreshToken); err != nil {
-			return fmt.Errorf("replace the refresh token: %w", err)
-		}
 	}
 	a.access = got
 	a.file.remember(got)
@@ -219,17 +218,17 @@ type tokenFile struct {
 
 // locked calls f while no other process uses the token.
 func (t *tokenFile) locked(f func() error) error {
-	real, err := filepath.EvalSymlinks(t.path)
+	real, err := safefile.Real(t.path)
 	if err != nil {
 		return err
 	}
 	t.path = real
-	lock, err := lockedfile.OpenFile(real+".lock", os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+	lock, err := lockedfile.OpenFile(real+".lock", os.O_RDWR|os.O_CREATE|safefile.NoFollow, 0o600)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	if err = keepOwner(lock, real); err == nil {
+	if err = safefile.Own(lock.File, real); err == nil {
 		err = f()
 	}
 	return err
@@ -246,12 +245,12 @@ func (t *tokenFile) read() (string, error) {
 		return "", fmt.Errorf("read %q: want one line with the refresh token and nothing else", t.path)
 	}
 	next := t.next(token)
-	data, err = os.ReadFile(next)
+	data, err = safefile.Read(next)
 	whole, ok := bytes.CutSuffix(bytes.TrimRight(data, "\x00"), []byte("\n"))
 	if err != nil || !ok {
 		return token, nil // there is none, or it had not been written yet
 	}
-	return string(whole), replace(next, t.path)
+	return string(whole), safefile.Rename(next, t.path)
 }
 
 func notInToken(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }
@@ -279,75 +278,45 @@ func (t *tokenFile) remember(got *oauth2.Token) {
 	}
 	name := t.path + ".access"
 	_ = os.Remove(name + ".tmp") // of a run that was killed
-	if r, err := reserve(name+".tmp", name, t.path); err == nil {
-		defer r.discard()
-		_ = r.keep(string(data))
+	if f, err := reserve(name+".tmp", name, t.path); err == nil {
+		defer f.Discard()
+		_ = keep(f, string(data))
 	}
 }
 
 // remembered is the access token that came with refresh; nil if it is not known.
 func (t *tokenFile) remembered(refresh string) *oauth2.Token {
 	var m memo
-	data, err := os.ReadFile(t.path + ".access")
+	data, err := safefile.Read(t.path + ".access")
 	if err != nil || json.Unmarshal(data, &m) != nil || m.For != hash(t.owner+refresh) || strings.ContainsFunc(m.Token, notInToken) {
 		return nil
 	}
 	return &oauth2.Token{AccessToken: m.Token, Expiry: m.Expiry}
 }
 
-// reservation is space on the disk for a token that is still to come.
-type reservation struct {
-	file *os.File
-	path string // where it belongs
-	kept bool
-}
-
 // reservedBytes is more than a token takes.
 const reservedBytes = 4096
 
-// reserve makes the file name, for a line that belongs to path, with the owner of the file
-// like. What is there already is an error: a link could lead anywhere.
-func reserve(name, path, like string) (*reservation, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+// reserve makes the file name, with space on the disk for the token that is to come to
+// path, and with the owner of the file like.
+func reserve(name, path, like string) (*safefile.File, error) {
+	f, err := safefile.Create(name, path)
 	if err != nil {
 		return nil, err
 	}
-	r := &reservation{file: f, path: path}
 	_, err = f.Write(make([]byte, reservedBytes))
-	if err = errors.Join(err, f.Sync(), keepOwner(f, like)); err != nil {
-		r.discard()
+	if err = errors.Join(err, f.Sync(), safefile.Own(f.File, like)); err != nil {
+		f.Discard()
 		return nil, err
 	}
-	return r, nil
+	return f, nil
 }
 
-// keep puts a file with this line at path. It is durable when keep returns.
-func (r *reservation) keep(line string) error {
-	_, err := r.file.WriteAt([]byte(line+"\n"), 0)
-	r.kept = err == nil // from here on the file is whole, and may not be lost
-	if err = errors.Join(err, r.file.Truncate(int64(len(line)+1)), r.file.Sync(), r.file.Close()); err != nil {
+// keep puts a reserved file with this token at its path, for good.
+func keep(f *safefile.File, token string) error {
+	_, err := f.WriteAt([]byte(token+"\n"), 0)
+	if err = errors.Join(err, f.Truncate(int64(len(token)+1))); err != nil {
 		return err
 	}
-	return replace(r.file.Name(), r.path)
-}
-
-// discard gives the space back, unless a line was kept in it.
-func (r *reservation) discard() {
-	if !r.kept {
-		_ = r.file.Close()
-		_ = os.Remove(r.file.Name()) // an empty one means nothing to the next run
-	}
-}
-
-// replace renames the file next to path, for good.
-func replace(next, path string) error {
-	err := os.Rename(next, path)
-	if err != nil || runtime.GOOS == "windows" { // which offers no sync of a folder
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return f.Keep(true)
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"photosync/sync/foreign"
+	"photosync/sync/safefile"
 )
 
 // Login lets a person allow an app to act for them, and keeps the refresh token (OAuth
@@ -38,8 +38,10 @@ type Login struct {
 func (l Login) Run(ctx context.Context) error {
 	path := l.OAuth2.RefreshTokenFile
 	name, hint := path, "with --replace a new refresh token takes the place of the one in it"
-	if real, err := filepath.EvalSymlinks(path); err == nil && l.Replace {
+	if real, err := safefile.Real(path); l.Replace && err == nil {
 		path, name, hint = real, real+".login", "another login is under way; if not, remove this file"
+	} else if l.Replace && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	file, err := reserve(name, path, path)
 	if errors.Is(err, fs.ErrExist) {
@@ -48,7 +50,7 @@ func (l Login) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer file.discard()
+	defer file.Discard()
 	client := &http.Client{Transport: l.Transport, CheckRedirect: refuseRedirect}
 	a := newAuth(Options{BaseURL: strings.TrimRight(l.BaseURL, "/"), OAuth2: &l.OAuth2, Timeout: l.Timeout}, client)
 	a.renewals = "try again: a code is good once, and for ten minutes"
@@ -71,7 +73,7 @@ func (l Login) Run(ctx context.Context) error {
 	}
 	a.file.path = path
 	return a.file.locked(func() error { // no run uses the old one meanwhile
-		if err := file.keep(got.RefreshToken); err != nil {
+		if err := keep(file, got.RefreshToken); err != nil {
 			return err
 		}
 		a.file.remember(got)

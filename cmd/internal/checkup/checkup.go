@@ -25,6 +25,7 @@ import (
 	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
+	"photosync/sync/safefile"
 	"photosync/sync/smartsheet"
 )
 
@@ -129,17 +130,16 @@ func (k *checkup) state() {
 // writable proves that the file can be written, and files beside it made. A folder
 // that is missing must be one that can be made.
 func writable(path string) error {
-	if f, err := os.OpenFile(path, os.O_RDWR, 0); err == nil {
+	if real, err := safefile.Real(path); err == nil {
+		path = real
+	}
+	if f, err := safefile.Open(path, os.O_RDWR); err == nil {
 		f.Close()
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		f, err := os.CreateTemp(dir, ".photosync-*.tmp")
-		switch {
-		case err == nil:
-			return errors.Join(f.Close(), os.Remove(f.Name()))
-		case !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir):
+		if err := safefile.Check(dir); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
 			return err
 		}
 	}
