@@ -24,15 +24,10 @@ const compactBytes = 4 << 20 // are what Compact writes in one transaction
 // is replaced only once the copy was read back whole.
 func (s *Store) Compact() (before, after int64, err error) {
 	defer s.Close()
-	was, err := s.file.Stat()
-	if err == nil {
-		err = install(s.path, true, s.compactTo)
-	}
-	is := was
-	if err == nil {
-		is, err = os.Stat(s.path)
-	}
-	if err != nil {
+	was, serr := s.file.Stat()
+	err = install(s.path, true, s.compactTo)
+	is, ierr := os.Stat(s.path)
+	if err = cmp.Or(err, serr, ierr); err != nil {
 		return 0, 0, fmt.Errorf("compact the state: %w", Inaccessible(s.path, err))
 	}
 	return was.Size(), is.Size(), nil

@@ -150,7 +150,11 @@ func (a *auth) trade(ctx context.Context, refresh string) (*oauth2.Token, error)
 func (a *auth) refused(ctx context.Context, err error) *Error {
 	r, answered := errors.AsType[*oauth2.RetrieveError](err)
 	if !answered {
-		return &Error{Op: opRefresh, Err: a.secrets.wrap(transportCause(ctx, err)), advice: "check the address and the connection (smartsheet.region, base_url, ca_file)"}
+		err = transportCause(ctx, err)
+		if clean := a.secrets.clean(err.Error()); clean != oneLine(err.Error()) {
+			err = errors.New(clean)
+		}
+		return &Error{Op: opRefresh, Err: err, advice: "check the address and the connection (smartsheet.region, base_url, ca_file)"}
 	}
 	e := errorFrom(opRefresh, r.Response.StatusCode, r.Body, a.secrets.clean)
 	if r.ErrorCode != "" {
@@ -191,14 +195,6 @@ func (s *secrets) clean(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return oneLine(strings.NewReplacer(s.all...).Replace(text))
-}
-
-// wrap keeps err as it is unless it shows a secret.
-func (s *secrets) wrap(err error) error {
-	if clean := s.clean(err.Error()); clean != oneLine(err.Error()) {
-		return errors.New(clean)
-	}
-	return err
 }
 
 // tokenFile is the file of a refresh token, which is good for one use. Beside it, all
