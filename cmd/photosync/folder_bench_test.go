@@ -36,8 +36,10 @@ func BenchmarkFolderFirst(b *testing.B) {
 	s := folderOf(b, n, kB)
 	openssl := reference{"openssl", []string{"sh", "-c", `find "$0" -type f -print0 | xargs -0 -n 100 -P "$1" openssl dgst -sha256`, s.photos, strconv.Itoa(runtime.GOMAXPROCS(0))}}
 	took := measure(b, openssl, func(int) *site {
-		if err := os.RemoveAll(filepath.Join(s.dir, "state.db")); err != nil {
-			b.Fatal(err)
+		for _, name := range []string{"state.db", "state.db.backup"} {
+			if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
+				b.Fatal(err)
+			}
 		}
 		return s
 	}, "--limit", "1")
