@@ -207,12 +207,7 @@ func (j *Job) verify(ctx context.Context, rep *report.Report, p *prepared) error
 			items[it.Email] = it
 		}
 	}
-	var steps []*plan.Step
-	for i := range p.plan.Steps {
-		if s := &p.plan.Steps[i]; items[s.Key()] != nil && s.To != nil {
-			steps = append(steps, s)
-		}
-	}
+	steps := slices.DeleteFunc(p.plan.Uploads(), func(s *plan.Step) bool { return items[s.Key()] == nil })
 	users, err := p.users.LookUpAgain(ctx, steps)
 	asked := 0
 	for i := 0; i < len(steps) && err == nil; i++ {
