@@ -151,7 +151,7 @@ var accessHints = []struct {
 	err  error
 	hint string
 }{
-	{syscall.ENOSPC, "make room on that disk; what was uploaded and not recorded is uploaded once more by the next run"},
+	{syscall.ENOSPC, "make room on that disk (df -h; inodes: df -i); what was uploaded and not recorded is uploaded once more by the next run"},
 	{syscall.EROFS, "the disk is mounted read-only: mount it writable, or choose another state.path"},
 	{syscall.EIO, "the disk is failing: see the system's log; what was uploaded and not recorded is uploaded once more by the next run"},
 	{fs.ErrPermission, "give the user that runs photosync read and write access to the file and its folder, or choose another state.path"},

@@ -52,6 +52,8 @@ func TestLinkAttack(t *testing.T) {
 		"configuration":            {"new.yaml", false, "init new.yaml", "is already there"},
 		"simulated secret":         {"secrets/client-secret", false, simulate, "is already there"},
 		"simulated token":          {oauth, false, simulate, "is already there"},
+		"simulated over a secret":  {"secrets/client-secret", true, simulate, "is already there"},
+		"simulated over a token":   {oauth, true, simulate, "is already there"},
 		"refresh token":            {oauth, false, "plan --config oauth.yaml", "is not followed"},
 		"refresh token, logged in": {oauth, false, "oauth login --replace --config oauth.yaml", "is not followed"},
 		"new refresh token":        {oauth, false, "oauth login --config oauth.yaml", "is already there"},

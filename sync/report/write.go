@@ -34,7 +34,7 @@ func unwritten(what, path string, err error) error {
 	}{
 		{fs.ErrPermission, "give the user that runs photosync write access to the folder" + other},
 		{fs.ErrExist, "report.dir must be a folder"},
-		{syscall.ENOSPC, "make room on that disk" + other + "; what was uploaded is recorded"},
+		{syscall.ENOSPC, "make room on that disk (df -h; inodes: df -i)" + other + "; what was uploaded is recorded"},
 		{syscall.EROFS, "the disk is mounted read-only: mount it writable" + other},
 		{syscall.EIO, "the disk is failing: see the system's log" + other + "; what was uploaded is recorded"},
 	} {
