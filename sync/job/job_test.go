@@ -10,6 +10,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -206,6 +207,29 @@ func TestNoRightsForAnybody(t *testing.T) {
 	}
 	if r.Result != report.Failed || r.Error.RefID == "" || len(r.Items) != 50 {
 		t.Errorf("result %q, error %+v, %d items", r.Result, r.Error, len(r.Items))
+	}
+}
+
+// What a report says once is said by a run whose exit code tells it: one that failed, or was
+// stopped, says nothing of it.
+func TestNewsOfARunThatFailed(t *testing.T) {
+	b := newBench(t, 50, simulator.Options{})
+	for _, ref := range []string{"a", "b"} {
+		b.mem.Set(sourcetest.Entry{Ref: ref, Own: []string{"two@example.com"}, Photo: picture(99)})
+	}
+	b.sim.AddFault(simulator.Fault{Kind: "status", Status: 403, Code: 1004, Count: 8})
+	told := func(r *report.Report) bool {
+		i := slices.IndexFunc(r.Items, func(it report.Item) bool { return it.Email == "two@example.com" && it.Reason == outcome.Ambiguous })
+		return i >= 0 && !r.Items[i].AlreadyReported
+	}
+	if r, err := b.run(t.Context(), 1_000_000, nil); err == nil || !told(r) {
+		t.Fatalf("error %v, told %v", err, told(r))
+	}
+	if r := b.must(nil); !told(r) || r.Result != report.Partial {
+		t.Errorf("the next run says nothing: %s, %+v", r.Result, r.Totals)
+	}
+	if r := b.must(nil); told(r) || r.Result == report.Partial {
+		t.Errorf("the run after it says it again: %s, %+v", r.Result, r.Totals)
 	}
 }
 

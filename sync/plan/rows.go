@@ -118,10 +118,16 @@ func (r *Rules) row(s *Step) state.Person {
 func (p *Plan) SkippedRows() state.Change {
 	c := p.rows
 	for i := range p.Steps {
-		p.addRow(&c, &p.Steps[i])
+		if s := &p.Steps[i]; !s.news() {
+			p.addRow(&c, s)
+		}
 	}
 	return c
 }
+
+// news reports whether the report says of the person what no earlier one said. Only a run
+// that comes to its end has said it: the exit code of another one is about something else.
+func (s *Step) news() bool { return s.reportDigest() != "" && !s.Reported() }
 
 func (p *Plan) addRow(c *state.Change, s *Step) {
 	switch {
@@ -145,8 +151,8 @@ func (p *Plan) addRow(c *state.Change, s *Step) {
 	}
 }
 
-// FinalRows is what the state learns only when the run has come to its end: who is missing
-// one run longer, and who is not our concern any more.
+// FinalRows is what the state learns only when the run has come to its end: what was
+// reported, who is missing one run longer, and who is not our concern any more.
 func (p *Plan) FinalRows() (c state.Change) {
 	c.ForgetPeople = p.forget
 	sentTo := map[int64]bool{} // by another step: what its answer recorded stays
@@ -157,6 +163,10 @@ func (p *Plan) FinalRows() (c state.Change) {
 	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
+		if s.news() {
+			p.addRow(&c, s)
+			continue
+		}
 		if s.Forget && s.Row != nil {
 			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
 		}
