@@ -60,6 +60,13 @@ func TestNotices(t *testing.T) {
 	if r := s.run(exitChanges, "plan"); len(got) > 0 || len(r.Warnings) > 0 {
 		t.Errorf("a plan is told of: %v, %q", got, r.Warnings)
 	}
+	if s.run(exitDone, "sync", "--only", email(0)); len(got) != 1 || got["/hook/s3cret"] == "" {
+		t.Errorf("a run about one person is no night: told of %v", got)
+	}
+	if _, err := os.Stat(textfile); err == nil {
+		t.Error("a run about one person has metrics")
+	}
+	clear(got)
 	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 1 || len(r.Warnings) > 0 {
 		t.Errorf("totals %+v, warnings %q", r.Totals, r.Warnings)
 	}

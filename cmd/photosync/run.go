@@ -55,7 +55,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	w.Log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
 	var n *notify.Notifier
 	if mode != job.Plan { // nobody is told of a plan
-		n = notifier(c)
+		n = notifier(c, mode == job.Sync && (len(f.Only) > 0 || f.Source != "" || f.Shard != ""))
 		n.Start(context.Background())
 	}
 	rep, made, err := perform(soft, mode, runID, c, f, w, hard.Done())
@@ -112,9 +112,13 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	return w.End(rep, files, outcome.Hint, err, werr)
 }
 
-// notifier sends word of a run to the places that the configuration names.
-func notifier(c *config.Config) *notify.Notifier {
+// notifier sends word of a run to the places that the configuration names. What watches
+// over the nights hears nothing of a run about a part of the people.
+func notifier(c *config.Config, part bool) *notify.Notifier {
 	m := c.Notify.SMTP
+	if part {
+		c.Metrics.Textfile, c.Metrics.Pushgateway, c.Notify.Healthcheck = "", "", ""
+	}
 	return notify.New(notify.Options{
 		Textfile: c.Metrics.Textfile, Pushgateway: c.Metrics.Pushgateway.Reveal(),
 		Webhook: c.Notify.Webhook.Reveal(), Format: c.Notify.WebhookFormat,
