@@ -258,7 +258,7 @@ func TestOneUserForTwo(t *testing.T) {
 		}
 	}
 	again := []*Work{ann(func(w *Work) { w.Photo.SHA256 = "h3" }), bob()} // the next night
-	rows := p.SkippedRows().People
+	rows := p.FinalRows().People
 	again[0].Row, again[1].Row = &rows[0], &rows[1]
 	for _, s := range build(&Policy{}, &Scope{}, again...).Steps {
 		if s.Reason != outcome.Ambiguous || !s.Reported() {
