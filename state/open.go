@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -66,7 +65,7 @@ func Open(path string, o Options) (*Store, error) {
 		return nil, &LockedError{path, readHolder(path)}
 	}
 	if !o.ReadOnly {
-		safefile.Sweep(filepath.Dir(path))
+		safefile.Sweep(path)
 	}
 	s.holder = writeHolder(path)
 	return s, nil

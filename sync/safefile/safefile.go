@@ -30,17 +30,18 @@ type File struct {
 // New makes an empty file that is to become path. Its name until then is unlike any other.
 func New(path string) (*File, error) {
 	dir, base := filepath.Dir(path), filepath.Base(path)
-	Sweep(dir)
+	Sweep(path)
 	return Create(filepath.Join(dir, temporary+base+"."+rand.Text()[:8]+".tmp"), path)
 }
 
 const temporary = ".photosync-"
 
-// Sweep removes what killed runs left in a folder: what was not written to for an hour.
-func Sweep(dir string) {
-	entries, _ := os.ReadDir(dir) // nothing depends on it
+// Sweep removes what killed runs left beside path: what was not written to for an hour.
+func Sweep(path string) {
+	dir, base := filepath.Split(path)
+	entries, _ := os.ReadDir(filepath.Clean(dir)) // nothing depends on it
 	for _, e := range entries {
-		ours := strings.HasPrefix(e.Name(), temporary) && strings.Contains(e.Name(), ".tmp")
+		ours := strings.HasPrefix(e.Name(), temporary) && strings.Contains(e.Name(), ".tmp") && e.Name() != base
 		if fi, err := e.Info(); ours && err == nil && time.Since(fi.ModTime()) > time.Hour {
 			os.Remove(filepath.Join(dir, e.Name()))
 		}
