@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -99,9 +98,7 @@ func (j *Job) begin(p *prepared) error {
 
 // end records what only a run that came to its end may say.
 func (j *Job) end(p *prepared) error {
-	c := p.plan.FinalRows()
-	c.ForgetPeople = append(c.ForgetPeople, p.forget...)
-	if err := errors.Join(j.State.Write(c), p.users.SaveAlternates(j.State)); err != nil {
+	if err := p.users.SaveAlternates(j.State); err != nil {
 		return err
 	}
 	facts, asPlanned := map[string]any{}, true
@@ -122,7 +119,9 @@ func (j *Job) end(p *prepared) error {
 			return fmt.Errorf("remember %q: %w", key, err)
 		}
 	}
-	return nil
+	c := p.plan.FinalRows()
+	c.ForgetPeople = append(c.ForgetPeople, p.forget...)
+	return j.State.Write(c) // last, as a run that fails counts nobody as missing
 }
 
 const (
