@@ -1,0 +1,190 @@
+package job
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"photosync/sources"
+	"photosync/sync/plan"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+)
+
+// afterwards is what must be true once nothing changes and nothing fails any more.
+func (w *world) afterwards() {
+	quiet := func(pause time.Duration) (*report.Report, bool) {
+		time.Sleep(pause)
+		w.note("a quiet night")
+		r, err := w.night(&night{Existing: w.h.Existing, RemovedAfter: w.h.RemovedAfter, Mode: Sync})
+		if err != nil {
+			w.fail(pSecond, fmt.Sprintf("a quiet run failed: %v", err))
+		}
+		return r, len(w.faults) == 0
+	}
+	for range 2*w.h.RemovedAfter + 2 { // until initials have come due, after an exchange of addresses too
+		if _, ok := quiet(time.Hour); !ok {
+			return
+		}
+	}
+	if _, ok := quiet(time.Minute); !ok {
+		return
+	}
+	if len(w.o.sentTo) > 0 {
+		w.fail(pSecond, fmt.Sprintf("it sent to %v", slices.Collect(maps.Keys(w.o.sentTo))))
+		return
+	}
+	refresh := 8 * 24 * time.Hour
+	if w.h.Alternates { // what Smartsheet said of these is remembered for 30 days
+		refresh *= 4
+	}
+	if _, ok := quiet(refresh); !ok {
+		return
+	}
+	for range w.h.RemovedAfter + 1 {
+		if _, ok := quiet(time.Hour); !ok {
+			return
+		}
+	}
+	w.covered()
+	for range 2 {
+		if _, ok := quiet(time.Hour); !ok {
+			return
+		}
+		if len(w.o.sentTo) > 0 {
+			w.fail(pSecond, fmt.Sprintf("it sent to %v", slices.Collect(maps.Keys(w.o.sentTo))))
+		}
+		if calls := maps.Clone(w.o.requests); w.everybodyIsThere() && (w.o.readings > 0 || w.h.Existing == plan.OnSourceChange && (len(calls) != 1 || calls["me"] != 1)) {
+			w.fail(pQuiet, fmt.Sprintf("calls %v, %d photos were read", calls, w.o.readings))
+		}
+	}
+	if len(w.faults) == 0 && w.h.Seed%4 == 0 {
+		w.silhouettes()
+	}
+}
+
+// silhouettes lets some people get one picture: it is held, and reported once.
+func (w *world) silhouettes() {
+	if len(w.c.entries) <= guardShared {
+		return
+	}
+	for _, e := range w.c.entries[:guardShared+1] {
+		e.photo = 900_000
+		w.c.put(e)
+	}
+	for again := range 2 {
+		time.Sleep(time.Hour)
+		w.note("a night with a silhouette")
+		r, err := w.night(&night{Existing: w.h.Existing, RemovedAfter: w.h.RemovedAfter, Mode: Sync, Shared: true})
+		if err != nil || again == 1 && r.NeedsSomebody() && !r.Urgent() {
+			w.fail(pAlarm, fmt.Sprintf("%v; %v", err, summary(r)))
+		}
+	}
+}
+
+// everybodyIsThere reports whether everybody with a photo has an active user.
+func (w *world) everybodyIsThere() bool {
+	if w.excluded != "" {
+		return false
+	}
+	for _, e := range w.c.entries {
+		if u := w.c.userAt(e.own); e.photo != 0 && (u == nil || !u.active || w.memory(u.id).refused[e.photo]) || e.alias != "" || e.second != "" {
+			return false
+		}
+	}
+	for _, m := range w.users { // a picture that was not taken stays owed
+		missing := m.confirmed != 0 && m.confirmed != initials && m.absent > 0
+		if m.partial || m.doubt || missing && w.h.RemovedAfter > 0 { // it may have to stay for somebody else's sake
+			return false
+		}
+	}
+	return true
+}
+
+// covered checks that everybody has the picture that they are to have.
+func (w *world) covered() {
+	for _, u := range w.c.users {
+		found, from, alias := w.o.person(u.email)
+		if len(found) == 0 && w.h.Alternates {
+			found, from = w.byAlternate(u)
+		}
+		if !u.active || len(found) == 0 || !w.h.Shard.Has(found[0].Own[0]) || alias && w.c.userAt(found[0].Own[0]) != nil {
+			continue
+		}
+		want := 0
+		for i, p := range found {
+			for _, e := range w.c.entries {
+				if want == 0 && e.source == from[i] && e.own == p.Own[0] && e.key == p.Ref.Key {
+					want = e.photo
+				}
+			}
+		}
+		m := w.memory(u.id)
+		excluded := slices.ContainsFunc(found, func(p sources.Person) bool {
+			return slices.Contains(p.Own, w.excluded) || slices.Contains(p.Aliases, w.excluded)
+		})
+		if want == 0 || u.photo == want || excluded || m.refused[want] || m.partial {
+			continue
+		}
+		if alias && w.aliases(found[0].Own[0]) > 1 { // several users, found by aliases: ambiguous
+			continue
+		}
+		mayStay := m.images[u.image] == unsure
+		switch w.h.Existing {
+		case plan.FillEmpty:
+			mayStay = mayStay || u.image != "" && u.photo != initials
+		case plan.RespectUser:
+			mayStay = mayStay || u.image != "" && !u.ours
+		case plan.OnSourceChange:
+			mayStay = mayStay || u.image != "" && !u.ours && m.confirmed == want
+		case plan.Enforce:
+			mayStay = mayStay || u.chosen > 2 || m.adopted && u.image == m.image
+		}
+		if !mayStay {
+			w.fail(pCovered, fmt.Sprintf("user %d, %s, has picture %d of image %q (ours: %v), and the photo is %d", u.id, u.email, u.photo, u.image, u.ours, want))
+		}
+	}
+}
+
+// byAlternate is the person of whom everybody knows that it is u, by an alternate address.
+func (w *world) byAlternate(u *account) (found []sources.Person, from []int) {
+	found, from, whose := w.o.byAlternates(u.email, confirmed(u.alternates))
+	if len(whose) != 1 || len(w.usersWith(found[0])) != 1 {
+		return nil, nil
+	}
+	return found, from
+}
+
+// usersWith are the users with an address of an entry, also by alternate ones.
+func (w *world) usersWith(p sources.Person) (all []*account) {
+	for _, u := range w.c.users {
+		if slices.ContainsFunc(append(confirmed(u.alternates), u.email), func(e string) bool {
+			return slices.Contains(p.Own, e) || slices.Contains(p.Aliases, e)
+		}) {
+			all = append(all, u)
+		}
+	}
+	return all
+}
+
+func confirmed(all []smartsheet.AlternateEmail) (emails []string) {
+	for _, a := range all {
+		if a.Confirmed && !slices.Contains(emails, a.Email) {
+			emails = append(emails, a.Email)
+		}
+	}
+	return emails
+}
+
+// aliases counts the users that a person has by aliases.
+func (w *world) aliases(own string) (n int) {
+	for _, e := range w.c.entries {
+		for _, a := range []string{e.alias, e.second} {
+			if e.own == own && a != "" && w.c.userAt(a) != nil {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,261 @@
+package job
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"photosync/sources"
+	"photosync/state"
+	"photosync/sync/outcome"
+	"photosync/sync/report"
+)
+
+const partialOfNone = "PARTIAL_SUCCESS without an image"
+
+// arrived is called when Smartsheet took a picture.
+func (o *watch) arrived(u *account, image string, data []byte) {
+	m := o.w.memory(u.id)
+	u.image, u.photo, u.ours = image, photoOf(data), true
+	m.images[image] = u.photo
+	m.hashes[hash(data)] = true
+}
+
+// answer is what a run was told about an upload; status 0: nothing.
+func (o *watch) answer(id int64, q, status int, body []byte) {
+	m := o.w.memory(id)
+	var a struct {
+		Message string
+		RefID   string
+		Data    []struct {
+			Email        string
+			ProfileImage struct{ ImageID string }
+		}
+	}
+	m.unanswered = o.w.dead
+	unreadable := json.Unmarshal(body, &a) != nil
+	if a.RefID != "" {
+		o.refIDs = append(o.refIDs, a.RefID)
+	}
+	switch {
+	case status == 200 && len(a.Data) > 0 && a.Data[0].Email != o.looks[id].email: // the run stops
+		o.answered[id], m.doubt = "another address", true
+	case status == 200 && a.Message == "SUCCESS" && len(a.Data) > 0:
+		o.answered[id], o.images[id] = a.Message, a.Data[0].ProfileImage.ImageID
+		m.confirmed, m.image, m.doubt, m.partial, m.adopted = q, o.images[id], o.w.dead, false, false
+		if q == initials && !o.w.dead {
+			m.absent = 0
+		}
+	case status == 200 && a.Message == "PARTIAL_SUCCESS":
+		o.answered[id] = a.Message
+		if len(a.Data) == 0 || a.Data[0].ProfileImage.ImageID == "" {
+			o.answered[id] = partialOfNone
+		}
+		m.partial, m.refused[q] = true, true
+		m.doubt = o.w.dead || o.answered[id] == partialOfNone
+	case status == 0 || status >= 500 || status == 200 || unreadable:
+		o.answered[id] = "unknown"
+		m.doubt = true
+	case status == 429:
+		m.doubt = m.doubted
+	case o.answered[id] == "unknown": // of an earlier attempt, which may have arrived
+		m.refused[q] = true
+	default:
+		m.doubt = m.doubted || o.w.dead
+		if o.answered[id] = "refused"; !m.refused[q] {
+			o.refused[id] = q
+		}
+		m.refused[q] = true
+		if q != initials {
+			m.origin = m.former
+		}
+	}
+}
+
+// ended is called when a run came to its end, in a process that lived.
+func (o *watch) ended(r *report.Report, err error) {
+	text, jsonErr := json.Marshal(r)
+	if jsonErr != nil {
+		o.fail(pLost, "the report: %v", jsonErr)
+	}
+	for _, id := range o.refIDs {
+		if !strings.Contains(string(text), `"`+id+`"`) {
+			o.fail(pRefID, "%s", id)
+		}
+	}
+	if max := o.w.c.sim.Counts().MaxPerUser; max > 1 {
+		o.fail(pOneAtATime, "%d at once", max)
+	}
+	items := map[int64]report.Item{}
+	for _, it := range r.Items {
+		if o.night.Force && it.Outcome == "failed" { // it is still owed
+			o.doubt(it.UserID)
+		}
+		if it.Outcome == "uploaded" || it.Outcome == "partial_success" || it.Outcome == "failed" {
+			items[it.UserID] = it
+		}
+		if it.Outcome == "uploaded" && o.answered[it.UserID] != "SUCCESS" && o.answered[it.UserID] != "unknown" {
+			o.fail(pConfirmed, "%s is reported as uploaded to %d; the answer was %q", it.Email, it.UserID, o.answered[it.UserID])
+		}
+	}
+	if Held(err) && len(o.sentTo) > 0 {
+		o.fail(pGuard, "a held run sent %d pictures", len(o.sentTo))
+	}
+	if !slices.Contains(slices.Collect(maps.Values(o.answered)), "SUCCESS") {
+		for id, q := range o.refused { // it is sent again
+			delete(o.w.memory(id).refused, q)
+		}
+	}
+	for _, it := range r.Items {
+		u, e := o.w.c.userAt(it.Email), o.w.c.photoOf(it.Email)
+		if it.Reason == outcome.NotInSmartsheet && u != nil && e && len(o.night.During) == 0 {
+			o.fail(pThere, "%s, user %d: %+v", it.Email, u.id, it)
+		}
+	}
+	bad := 0
+	for id, a := range o.answered {
+		it, ok := items[id]
+		row, _, rowErr := o.w.st.User(id)
+		switch {
+		case rowErr != nil:
+			o.fail(pLost, "user %d: %v", id, rowErr)
+		case a == "SUCCESS" && (!ok || it.Outcome != "uploaded" || it.ImageID != o.images[id]):
+			o.fail(pLost, "the answer for user %d is not reported: %+v", id, it)
+		case o.broken > 0 && row.Intent != nil: // it could not be recorded
+			bad++
+		case a == "SUCCESS" && (row.Sent == nil || row.Sent.ImageID != o.images[id] || row.Intent != nil):
+			o.fail(pLost, "the answer for user %d, image %s, is not recorded: %+v", id, o.images[id], row)
+		case a == "PARTIAL_SUCCESS" || a == partialOfNone || a == "refused":
+			bad++
+		}
+	}
+	if o.broken > 0 {
+		if err == nil {
+			o.fail(pDisk, "%d writes failed, and the run says nothing", o.broken)
+		}
+		o.died()
+	}
+	if took := time.Since(o.began); took > time.Hour && len(o.night.Faults) > 0 && o.night.Skew != 0 && o.w.h.RPM > 1000 {
+		o.fail(pWait, "it took %v", took)
+	}
+	if err == nil && bad > 0 && !r.NeedsSomebody() {
+		o.fail(pCode, "%d uploads failed: %v", bad, o.answered)
+	}
+	o.looked()
+	o.rows()
+	o.count(err)
+}
+
+// died is called when the process died and the state is open again. What was announced
+// may have arrived: it counts as ours then, but for the picture that was there before.
+func (o *watch) died() {
+	err := o.w.st.View(func(v *state.Snapshot) error {
+		for row, err := range v.Users() {
+			if err != nil {
+				return err
+			}
+			if row.Intent != nil {
+				o.doubt(row.ID)
+				if o.answered[row.ID] == "SUCCESS" {
+					o.w.memory(row.ID).unanswered = true
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		o.fail(pLost, "the state: %v", err)
+	}
+}
+
+// doubt begins when an upload was announced: until a look afterwards nobody knows whose
+// picture the user shows, unless it is the one from before.
+func (o *watch) doubt(id int64) {
+	m, shown := o.w.memory(id), o.looks[id].image
+	if _, ours := m.images[shown]; !m.doubt {
+		if m.foreign = ""; !ours {
+			m.foreign = shown
+		}
+	}
+	m.doubt = true
+}
+
+// looked ends the doubt about uploads that nobody answered: one look afterwards decides,
+// in a process that lives. Whatever it shows then counts as ours.
+func (o *watch) looked() {
+	for id, a := range o.answered {
+		m, l := o.w.memory(id), o.looks[id]
+		if a != "unknown" && a != partialOfNone || !l.at.After(o.w.lost[id]) || l.email != o.to[id] || l.image != "" && l.image == m.before {
+			continue
+		}
+		m.doubt = false
+		if _, ours := m.images[l.image]; ours {
+			m.confirmed, m.image = m.images[l.image], l.image
+		} else if l.image != "" {
+			m.images[l.image] = unsure
+		}
+	}
+}
+
+// rows checks what is recorded of the users.
+func (o *watch) rows() {
+	err := o.w.st.View(func(v *state.Snapshot) error {
+		for row, err := range v.Users() {
+			if err != nil {
+				return err
+			}
+			m, s := o.w.memory(row.ID), row.Sent
+			if s == nil || s.Adopted || m.partial { // which records the image that it names, whoever put it there
+				continue
+			}
+			q, known := m.images[s.ImageID]
+			switch {
+			case q == unsure:
+			case !known && s.ImageID != "":
+				o.fail(pConfirmed, "the row of user %d names the image %s, which is not ours", row.ID, s.ImageID)
+			case s.ImageID != "" && !m.hashes[s.UploadSHA256]:
+				o.fail(pConfirmed, "the row of user %d names bytes that never arrived", row.ID)
+			case s.ImageID != "" && q != initials && s.SourceSHA256 != hash(picture(q)):
+				o.fail(pConfirmed, "the row of user %d names another photo than %d", row.ID, q)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		o.fail(pLost, "the state: %v", err)
+	}
+}
+
+// count goes on counting the runs that did not list what was sent.
+func (o *watch) count(err error) {
+	n := o.night
+	for _, m := range o.w.users {
+		late := o.broken > 0 && n.Disk.How == "late" // its last words may have been written
+		if m.confirmed == initials && !m.partial || n.Mode == Plan || err != nil && !Stopped(err) && !n.Verify && !late || len(o.listings) < len(o.w.c.mems) {
+			continue
+		}
+		m.absent++
+		for s, l := range o.listings {
+			for _, p := range l.people {
+				g := m.origin
+				if p.HasPhoto != sources.Absent && (s == g.source && g.key != "" && p.Ref.Key == g.key || g.key == "" && slices.Contains(p.Own, g.address)) {
+					m.absent = 0
+				}
+			}
+		}
+	}
+	if err == nil {
+		for id, rs := range o.reads {
+			o.w.known[id] = rs[len(rs)-1].photo
+		}
+	}
+}
+
+func hash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,237 @@
+package job
+
+import (
+	"slices"
+	"time"
+
+	"photosync/sources"
+	"photosync/sync/plan"
+)
+
+// sending is called when an upload goes on the wire.
+func (o *watch) sending(id int64, data []byte) {
+	q, m := photoOf(data), o.w.memory(id)
+	l, seen := o.looks[id]
+	n := o.night
+	switch {
+	case !seen || l.email == "":
+		o.fail(pWhose, "picture %d went to user %d, whom no look of this run shows", q, id)
+		return
+	case time.Since(l.at) > 5*time.Minute:
+		o.fail(pFresh, "picture %d went to user %d, seen %v before", q, id, time.Since(l.at))
+	case !l.active:
+		o.fail(pFresh, "picture %d went to user %d, who is not active", q, id)
+	case n.Mode == Plan:
+		o.fail(pScope, "a plan sent picture %d to user %d", q, id)
+	}
+	for i, l := range o.listings {
+		if !l.complete {
+			o.fail(pComplete, "picture %d went to user %d, source %d is incomplete", q, id, i)
+		}
+	}
+	if len(o.listings) < len(o.w.c.mems) {
+		o.fail(pComplete, "picture %d went to user %d before everything was listed", q, id)
+	}
+	row, _, err := o.w.st.User(id)
+	if sum := hash(data); err != nil || row.Intent == nil || row.Intent.UploadSHA256 != sum {
+		o.fail(pIntent, "picture %d went to user %d with the row %+v, %v", q, id, row, err)
+	}
+	if q == initials {
+		o.removal(id, l, m)
+	} else {
+		o.whose(id, q, l, m)
+	}
+	o.chosen(id, q, l, m)
+	o.limits(id, q, m)
+	if !o.sentTo[id] {
+		m.before = l.image
+	}
+	o.sentTo[id], o.to[id], m.unanswered = true, l.email, true
+}
+
+// whose checks that q is the photo of the person who has the user's address.
+func (o *watch) whose(id int64, q int, l look, m *memory) {
+	n := o.night
+	found, from, alias := o.personOf(id, l)
+	if len(found) == 0 {
+		o.fail(pWhose, "picture %d went to user %d, %+v, an address that nobody or nobody alone has", q, id, l)
+		return
+	}
+	via := []string{l.email, found[0].Own[0]}
+	if own, _, _ := o.person(l.email); len(own) == 0 {
+		played.alternates.Add(1)
+		via = append(via, l.alternates...)
+		switch {
+		case time.Since(l.alone) > 5*time.Minute:
+			o.fail(pFresh, "picture %d went to user %d by an alternate address, seen %v before", q, id, time.Since(l.alone))
+		case l.email == o.w.excluded:
+			o.fail(pExcluded, "picture %d went to user %d, %s", q, id, l.email)
+		}
+	}
+	ok := false
+	for i, p := range found {
+		rs := o.reads[entryID(from[i], p.Ref)]
+		if len(rs) > 0 && slices.ContainsFunc(rs, func(r reading) bool { return r.photo == q }) {
+			last := rs[len(rs)-1]
+			if last.emails == nil || slices.ContainsFunc(via, func(e string) bool { return slices.Contains(last.emails, e) }) {
+				ok = true
+				m.former = m.origin
+				m.origin = origin{from[i], p.Ref.Key, p.Own[0], q}
+			}
+		}
+		if ok || p.HasPhoto == sources.Present && (len(rs) == 0 || rs[len(rs)-1].photo != 0) {
+			break // the first source that has a photo decides
+		}
+	}
+	if !ok {
+		o.fail(pWhose, "picture %d went to user %d, %s, whose person %v has another", q, id, l.email, found[0].Own)
+	}
+	if alias && o.alsoFound(found[0], id) {
+		o.fail(pWhose, "picture %d went to user %d by an alias, and another user has another one of %v", q, id, found[0].Own)
+	}
+	for _, p := range found {
+		if o.excluded(p) {
+			o.fail(pExcluded, "picture %d went to user %d, person %v", q, id, p.Own)
+		}
+		for other, x := range o.looks {
+			if alias && other != id && x.active && slices.Contains(p.Own, x.email) {
+				o.fail(pWhose, "picture %d went to user %d by the alias %s, and user %d has the own address", q, id, l.email, other)
+			}
+		}
+	}
+	same := m.confirmed == q && !m.doubt && !m.partial && !n.Force
+	switch {
+	case same && l.image == m.image:
+		o.fail(pNeedless, "picture %d went to user %d again, who shows it", q, id)
+	case same && (n.Existing == plan.OnSourceChange || n.Existing == plan.RespectUser):
+		o.fail(pReason, "picture %d went to user %d again", q, id)
+	}
+	if u := o.w.c.user(id); u != nil && u.ours && u.photo == q && !n.Force && !o.sentTo[id] && m.unanswered {
+		o.repeats[id] = true
+	}
+	if !o.w.h.Shard.Has(found[0].Own[0]) {
+		o.fail(pScope, "picture %d went to user %d, who is not in the shard", q, id)
+	}
+	if n.Only != "" && !slices.ContainsFunc(found, func(p sources.Person) bool {
+		return slices.Contains(p.Own, n.Only) || slices.Contains(p.Aliases, n.Only)
+	}) {
+		o.fail(pScope, "picture %d went to user %d in a run only for %s", q, id, n.Only)
+	}
+}
+
+// chosen checks that the picture that the user shows may be replaced.
+func (o *watch) chosen(id int64, q int, l look, m *memory) {
+	if l.image == "" || m.doubt && l.image != m.foreign {
+		return
+	}
+	_, ours := m.images[l.image]
+	switch {
+	case q == initials && !ours:
+		o.fail(pRemoval, "initials took the place of %s at user %d, which is not ours", l.image, id)
+	case ours:
+	case o.night.Existing == plan.RespectUser, o.night.Existing == plan.FillEmpty:
+		o.fail(pChosen, "picture %d took the place of %s at user %d", q, l.image, id)
+	}
+}
+
+// wentAway reports whether this run read another photo of an entry than it listed.
+func (o *watch) wentAway(source int, r sources.Ref, photo int) bool {
+	rs := o.reads[entryID(source, r)]
+	return len(rs) > 0 && rs[len(rs)-1].photo != photo
+}
+
+// alsoFound reports whether this run saw another active user with an alias of the entry.
+func (o *watch) alsoFound(p sources.Person, id int64) bool {
+	for other, x := range o.looks {
+		if other == id || !x.active || !slices.Contains(p.Aliases, x.email) {
+			continue
+		}
+		if found, _, alias := o.person(x.email); alias && len(found) > 0 && found[0].Own[0] == p.Own[0] {
+			return true
+		}
+	}
+	return false
+}
+
+// excluded reports whether an entry has the excluded address, and nobody has a better
+// claim to it.
+func (o *watch) excluded(p sources.Person) bool {
+	owner, _, alias := o.person(o.w.excluded)
+	if !slices.Contains(slices.Concat(p.Own, p.Aliases), o.w.excluded) {
+		return false
+	}
+	return len(owner) == 0 || !alias && owner[0].Own[0] == p.Own[0] || alias && slices.Contains(p.Aliases, o.w.excluded)
+}
+
+// decides reports whether an entry is the first with a photo of the person whose it is.
+func (o *watch) decides(p sources.Person) bool {
+	found, _, _ := o.person(p.Own[0])
+	i := slices.IndexFunc(found, func(f sources.Person) bool { return f.HasPhoto != sources.Absent })
+	return len(found) == 0 || i >= 0 && found[i].Ref == p.Ref
+}
+
+// holds reports whether an entry is one of the person whose address this is.
+func (o *watch) holds(p sources.Person, address string) bool {
+	found, _, _ := o.person(address)
+	return slices.ContainsFunc(found, func(f sources.Person) bool { return f.Own[0] == p.Own[0] && f.Ref == p.Ref })
+}
+
+// removal checks that a photo may be taken for removed.
+func (o *watch) removal(id int64, l look, m *memory) {
+	n, og := o.night, m.origin
+	if n.RemovedAfter == 0 || m.absent+1 < n.RemovedAfter {
+		o.fail(pRemoval, "initials went to user %d after %d runs without the photo", id, m.absent+1)
+	}
+	for s, x := range o.listings {
+		for i, p := range x.people {
+			has := p.HasPhoto != sources.Absent
+			switch {
+			case has && s == og.source && og.key != "" && p.Ref.Key == og.key:
+				o.fail(pRemoval, "initials went to user %d, and the entry %s is listed with a photo", id, p.Ref.Name)
+			case has && og.key == "" && o.holds(p, og.address):
+				o.fail(pRemoval, "initials went to user %d, and %s is listed with a photo", id, og.address)
+			case has && o.holds(p, l.email):
+				o.fail(pRemoval, "initials went to user %d, and its address %s is listed with a photo", id, l.email)
+			case og.photo != 0 && x.photos[i] == og.photo && o.w.known[entryID(s, p.Ref)] == og.photo && !o.wentAway(s, p.Ref, og.photo) && o.decides(p):
+				o.fail(pRemoval, "initials went to user %d, and the same picture is listed for %v", id, p.Own)
+			}
+			if o.excluded(p) && o.holds(p, l.email) {
+				o.fail(pExcluded, "initials went to user %d", id)
+			}
+		}
+	}
+	if !o.sentTo[id] {
+		o.drawn++
+	}
+}
+
+// limits checks what the run was asked for.
+func (o *watch) limits(id int64, q int, m *memory) {
+	n := o.night
+	if m.confirmed != 0 && m.confirmed != q && !m.doubt && q != initials {
+		o.replaced[id] = true
+	}
+	if o.shared[q] == nil {
+		o.shared[q] = map[int64]bool{}
+	}
+	o.shared[q][id] = true
+	if !o.sentTo[id] && n.Limit > 0 && len(o.sentTo) >= n.Limit {
+		o.fail(pScope, "more than %d users got a picture", n.Limit)
+	}
+	if n.Shared && q != initials && len(o.shared[q]) > guardShared {
+		o.fail(pGuard, "%d people got picture %d", len(o.shared[q]), q)
+	}
+	if !n.Guards || o.w.approving {
+		return
+	}
+	switch {
+	case len(o.replaced) > guardReplaced:
+		o.fail(pGuard, "%d pictures were replaced", len(o.replaced))
+	case o.drawn > guardRemoved:
+		o.fail(pGuard, "%d initials were sent", o.drawn)
+	case q != initials && len(o.shared[q]) > guardShared:
+		o.fail(pGuard, "%d people got picture %d", len(o.shared[q]), q)
+	}
+}
+
+const guardReplaced, guardRemoved, guardShared = 3, 1, 2
