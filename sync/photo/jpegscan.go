@@ -206,7 +206,7 @@ func (r *bitReader) part(p *component, b *band, known *uint64) {
 	k := b.from
 	if k == 0 {
 		if b.refine {
-			r.take(1)
+			r.bits(1)
 			return
 		}
 		r.code(p.dc)
@@ -216,7 +216,7 @@ func (r *bitReader) part(p *component, b *band, known *uint64) {
 		symbol := r.code(p.ac) // with the bits of the new coefficient
 		zeros := int(symbol >> 4)
 		if symbol&15 == 0 && zeros < 15 { // the rest of this block and of others is zero
-			b.run = 1<<zeros + int(r.take(zeros))
+			b.run = 1<<zeros + int(r.bits(zeros))
 			break
 		}
 		if k += zeros; b.refine {
@@ -242,7 +242,7 @@ func (r *bitReader) part(p *component, b *band, known *uint64) {
 func (r *bitReader) refine(known uint64, k, to, zeros int) int {
 	for ; k <= to; k++ {
 		if known>>k&1 != 0 {
-			r.take(1)
+			r.bits(1)
 		} else if zeros--; zeros < 0 {
 			break
 		}
@@ -346,8 +346,8 @@ func (r *bitReader) code(t *codeTable) byte {
 	return byte(e)
 }
 
-// take returns the next n bits, which are 16 or fewer.
-func (r *bitReader) take(n int) uint64 {
+// bits returns the next n bits, which are 16 or fewer.
+func (r *bitReader) bits(n int) uint64 {
 	if r.n < n {
 		r.fill()
 	}

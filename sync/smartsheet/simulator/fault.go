@@ -169,27 +169,6 @@ func (s *Server) AddQuirk(text string) error {
 	return nil
 }
 
-// takeFaults returns the fault that this request runs into, or one of no kind, how long
-// it takes before, and the changes of its answer. The lock is held.
-func (s *Server) takeFaults(op string, r *http.Request) (delay time.Duration, hit *Fault, edits []*Fault) {
-	hit = &Fault{}
-	for _, f := range s.faults {
-		edit := kinds[f.Kind].edit != nil
-		if hit.Kind != "" && !edit || f.Op != "any" && f.Op != op || !s.concerns(f, op, r) || !f.due() {
-			continue
-		}
-		switch {
-		case edit:
-			edits = append(edits, f)
-		case f.Kind == "slow":
-			delay += f.Delay
-		default:
-			hit = f
-		}
-	}
-	return delay, hit, edits
-}
-
 // due counts a matching request and reports whether it fails.
 func (f *Fault) due() bool {
 	f.matched++

@@ -285,22 +285,36 @@ func (s *Server) begin(op string, r *http.Request) (end func()) {
 	return func() { s.locked(func() { s.sending[r.URL.Path]-- }) }
 }
 
-// decide returns what answers a request, the fault that it runs into, the changes of its
-// answer, and the time that passes first.
-func (s *Server) decide(op string, h handler, r *http.Request) (_ handler, f *Fault, edits []*Fault, delay time.Duration) {
+// decide returns what answers a request, the fault that it runs into (of no kind: none), the changes
+// of its answer, and the time that passes first.
+func (s *Server) decide(op string, h handler, r *http.Request) (_ handler, hit *Fault, edits []*Fault, delay time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	hit = &Fault{}
 	if op != "token" { // which is asked for without one, and does not count
 		if code := s.unauthorized(r); code != 0 {
-			return func(*http.Request) reply { return s.refuse(http.StatusUnauthorized, code) }, &Fault{}, nil, 0
+			return func(*http.Request) reply { return s.refuse(http.StatusUnauthorized, code) }, hit, nil, 0
 		}
 		if wait := s.spend(r, op); wait > 0 {
-			return func(*http.Request) reply { return s.outOfQuota(wait) }, &Fault{}, nil, 0
+			return func(*http.Request) reply { return s.outOfQuota(wait) }, hit, nil, 0
 		}
 	}
-	delay, f, edits = s.takeFaults(op, r)
-	if instead := kinds[f.Kind].instead; instead != nil {
-		return func(*http.Request) reply { return instead(s, f) }, f, nil, delay
+	for _, f := range s.faults {
+		edit := kinds[f.Kind].edit != nil
+		if hit.Kind != "" && !edit || f.Op != "any" && f.Op != op || !s.concerns(f, op, r) || !f.due() {
+			continue
+		}
+		switch {
+		case edit:
+			edits = append(edits, f)
+		case f.Kind == "slow":
+			delay += f.Delay
+		default:
+			hit = f
+		}
 	}
-	return h, f, edits, delay
+	if instead := kinds[hit.Kind].instead; instead != nil {
+		h = func(*http.Request) reply { return instead(s, hit) }
+	}
+	return h, hit, edits, delay
 }
