@@ -294,3 +294,22 @@ func TestPlaceholderNeedsTheEntryGone(t *testing.T) {
 	b.expect(mine, 0, "no_photo skipped", 2)
 	b.expect(mine, 0, "placeholder uploaded", 3)
 }
+
+// A source that was taken out of the configuration says nothing of its people: its photos
+// were not removed.
+func TestPlaceholderNeedsTheSource(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	b.mem.Remove(email(0))
+	second := &sourcetest.Memory{}
+	second.Put(email(0), picture(0))
+	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
+	b.must(placeholders)
+	more := b.more
+	b.more = nil
+	for range 4 {
+		b.expect(placeholders, 0, "no_photo skipped", 0)
+	}
+	b.more = more
+	second.Remove(email(0))
+	b.expect(placeholders, 0, "no_photo skipped", 1)
+}

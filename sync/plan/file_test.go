@@ -168,6 +168,7 @@ func TestFindings(t *testing.T) {
 		"nobody is active":           {waits(29, map[outcome.Reason]int{outcome.InactiveUser: 29}), "nobody_now attention invitations"},
 		"all files are being copied": {waits(29, map[outcome.Reason]int{outcome.InactiveUser: 9, outcome.BeingWritten: 20}), "nobody_now attention min_age"},
 		"every picture is ignored":   {waits(10, map[outcome.Reason]int{outcome.NoPhoto: 10}), "nobody_now attention ignore_pictures"},
+		"all photos are refused":     {waits(30, map[outcome.Reason]int{outcome.KnownBad: 30}), "nobody_now attention section image"},
 		"somebody is active":         {waits(29, map[outcome.Reason]int{outcome.InactiveUser: 28}), ""},
 		"hardly anybody is active":   {waits(500, map[outcome.Reason]int{outcome.InactiveUser: 491}), "nobody_now attention invitations"},
 		"a few people wait":          {waits(9, map[outcome.Reason]int{outcome.BeingWritten: 9}), ""},

@@ -74,6 +74,8 @@ var waiting = map[outcome.Reason]string{
 	outcome.InactiveUser: "look at the status of these users in Smartsheet: invitations that nobody accepted, or accounts that were deactivated",
 	outcome.BeingWritten: "the files are too young when a run looks at them: let it begin when the copying is done, or lower min_age",
 	outcome.NoPhoto:      "correct match.ignore_pictures: it names the picture of all these people",
+	outcome.KnownBad:     "look at the section image, and at the photos: hardly any of them can be used",
+	outcome.SharedImage:  "name that picture in match.ignore_pictures if it is a stand-in, or raise guard.max_shared",
 }
 
 // NewFacts returns the facts of what each source listed, with nobody counted yet.

@@ -64,6 +64,10 @@ func (r *Rules) removed(s Step) Step {
 		s.Why = "its entry is still listed, and has no usable address; the picture in Smartsheet stays"
 		return s.skip(outcome.NoPhoto)
 	}
+	if from := w.Row.Source; after > 0 && from != "" && !slices.ContainsFunc(r.Sources, func(n sources.Named) bool { return n.Name == from }) {
+		s.Why = fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from)
+		return s.skip(outcome.NoPhoto)
+	}
 	if w.Removal.Shown && after > 0 {
 		s.Why = "the same picture is listed for somebody else; it stays in Smartsheet"
 		return s.skip(outcome.NoPhoto)
