@@ -86,10 +86,11 @@ func (p *Pool) Preview(ctx context.Context, steps []*plan.Step) ([]report.Item, 
 }
 
 // ByNeed sorts steps by who needs a small picture first, as there are not enough for
-// everybody: a sample of those whose picture in Smartsheet is replaced, then the others.
+// everybody: those whose picture in Smartsheet is replaced, then, by hash, a sample of the others.
 func ByNeed(steps []*plan.Step) []*plan.Step {
-	byImage := func(a, b *plan.Step) int { return cmp.Compare(b.To.ImageID, a.To.ImageID) } // none comes last
-	return slices.SortedStableFunc(slices.Values(steps), byImage)
+	return slices.SortedStableFunc(slices.Values(steps), func(a, b *plan.Step) int {
+		return cmp.Or(cmp.Compare(b.To.ImageID, a.To.ImageID), cmp.Compare(a.SHA256(), b.SHA256())) // no picture comes last
+	})
 }
 
 // each prepares the picture of every step, and carries the step out if pictures are to be sent.
