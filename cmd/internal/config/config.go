@@ -14,9 +14,9 @@ import (
 	"unicode"
 )
 
-// Config is the whole file. The tag of a field is all that is known of a key, beside its
-// meaning, which example.yaml says, and what stands in rules.yaml. The decoder, the JSON Schema
-// and the reference read it:
+// Config is the whole file. The tags of a field say all about a key but its meaning, which is in
+// example.yaml, and the rules in rules.yaml. The decoder, the JSON Schema and the reference read
+// them:
 //
 //	yaml     its name in the file; "-": it does not stand there
 //	of       the type of source that has it
@@ -87,9 +87,9 @@ type Config struct {
 		Level  string `yaml:"level" default:"info" one:"debug, info, warn, error"`
 		Format string `yaml:"format" default:"auto" one:"auto, console, json"`
 	} `yaml:"log"`
-	SuccessOn []int `yaml:"success_on" one:"3, 4, 5, 6, 10"` // exit codes that become 0
+	SuccessOn []int `yaml:"success_on" one:"3, 4, 5, 6, 10"` // exit codes that count as 0
 
-	Warnings []string `yaml:"-"` // what is allowed and not wise
+	Warnings []string `yaml:"-"` // of what is allowed, but not wise
 }
 
 // Smartsheet is the target.
@@ -129,7 +129,7 @@ func (o OAuth2) Set() bool { return o != OAuth2{} }
 // Source is one source of photos: the keys of all types.
 type Source struct {
 	Name string `yaml:"name"`
-	Type string `yaml:"type" one:"folder, ldap"` // folder or ldap
+	Type string `yaml:"type" one:"folder, ldap"`
 
 	MayBeEmpty bool     `yaml:"may_be_empty"` // to list nobody is no finding
 	Domains    []string `yaml:"domains"`      // that its addresses may have; empty: any
@@ -143,7 +143,7 @@ type Source struct {
 	Auth             string   `yaml:"auth" of:"ldap" one:"simple, external, gssapi, anonymous"`
 	BindDN           string   `yaml:"bind_dn" of:"ldap"`
 	BindPasswordFile string   `yaml:"bind_password_file" of:"ldap"`
-	Kerberos         struct { // is who binds with auth: gssapi.
+	Kerberos         struct { // who binds with auth: gssapi
 		Principal string `yaml:"principal"`
 		Keytab    string `yaml:"keytab"`
 		Config    string `yaml:"config" of:"ldap" default:"/etc/krb5.conf"`
@@ -156,7 +156,7 @@ type Source struct {
 	EmailAttributes []string `yaml:"email_attributes" of:"ldap" default:"mail"`
 	PhotoAttributes []string `yaml:"photo_attributes" of:"ldap" default:"thumbnailPhoto, jpegPhoto"`
 	PhotoChoice     string   `yaml:"photo_choice" of:"ldap" default:"first" one:"first, largest"`
-	TLS             struct { // is how an LDAP server is verified, and who we are to it.
+	TLS             struct { // how the server is verified, and the certificate shown to it
 		CAFile     string `yaml:"ca_file"`
 		StartTLS   bool   `yaml:"start_tls"`
 		ServerName string `yaml:"server_name"`
