@@ -172,15 +172,20 @@ func everyRecord(st *state.Store, each func(*console.Record) error) error {
 	})
 }
 
-// record is what the state remembers of an address; nil: nothing.
-func record(st *state.Store, email string) (r *console.Record, err error) {
-	err = everyRecord(st, func(x *console.Record) error {
-		if x.Email == email || x.Put().Email == email && r == nil {
-			r = x
+// records are what the state remembers of an address: the person's own record comes first,
+// then those of users who had the address, or for whose address something was sent to them.
+func records(st *state.Store, email string) (all []*console.Record, err error) {
+	err = everyRecord(st, func(r *console.Record) error {
+		u := r.Put()
+		switch {
+		case r.Email == email && r.Person != nil:
+			all = slices.Insert(all, 0, r)
+		case r.Email == email, u.Email == email, u.Sent != nil && u.Sent.Email == email, u.Intent != nil && u.Intent.Email == email:
+			all = append(all, r)
 		}
 		return nil
 	})
-	return r, err
+	return all, err
 }
 
 func people(n int) string { return report.Count(n, "person", "people") }
@@ -196,14 +201,14 @@ func (s *stateCommand) show(_ *cobra.Command, args []string) error {
 		return usage(err)
 	}
 	return s.with(true, func(st *state.Store) error {
-		r, err := record(st, email)
+		all, err := records(st, email)
 		switch {
-		case err != nil || r == nil:
+		case err != nil || len(all) == 0:
 			return cmp.Or(err, notRemembered(email))
 		case s.output == "json":
-			return indented(s.stdout, r)
+			return indented(s.stdout, all[0])
 		}
-		s.out().RememberedWhole(r)
+		s.out().RememberedWhole(all[0])
 		return nil
 	})
 }
@@ -220,18 +225,19 @@ func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
 	return s.with(false, func(st *state.Store) error {
 		var gone state.Change
 		for _, e := range emails {
-			r, err := record(st, e)
+			all, err := records(st, e)
 			if err != nil {
 				return err
+			}
+			for _, r := range all {
+				gone.ForgetPeople = append(gone.ForgetPeople, r.Email)
+				gone.ForgetUsers = append(gone.ForgetUsers, r.Put().ID)
 			}
 			asked, err := match.ForgetAlternates(st, false, e)
 			switch {
 			case err != nil:
 				return err
-			case r != nil:
-				gone.ForgetPeople = append(gone.ForgetPeople, r.Email)
-				gone.ForgetUsers = append(gone.ForgetUsers, r.Put().ID)
-			case !asked:
+			case len(all) == 0 && !asked:
 				unknown = append(unknown, e)
 			}
 		}
