@@ -280,7 +280,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	path := filepath.Join(t.TempDir(), "state.db")
 	n := 0
-	for range 150 {
+	for range cases(150) {
 		data := append([]byte(nil), good...)
 		at, length := rng.IntN(len(data)), 1+rng.IntN(64)
 		for i := range min(length, len(data)-at) {
@@ -332,9 +332,9 @@ func TestEveryKindOfPage(t *testing.T) {
 		case 0: // nothing was ever there
 			return
 		case leafPage:
-			bits = bits[:8]
+			bits = bits[:cases(8)]
 		default:
-			bits = bits[:40]
+			bits = bits[:cases(40)]
 		}
 		for _, bit := range bits {
 			data := append([]byte(nil), good...)

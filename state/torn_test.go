@@ -11,8 +11,17 @@ import (
 	"time"
 )
 
+// cases is how many of n a test tries: fewer with -short, as under the race detector.
+func cases(n int) int {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
+
 // damages is how many damaged copies a test makes: DAMAGES, or else n.
 func damages(t *testing.T, n int) int {
+	n = cases(n)
 	if s := os.Getenv("DAMAGES"); s != "" {
 		var err error
 		if n, err = strconv.Atoi(s); err != nil {

@@ -125,7 +125,9 @@ func TestSchemaAndProgramAgreeAboutEveryKey(t *testing.T) {
 	values := []string{"~", "''", "x", "0", "-1", "1.5", "true", "[]", "[x]", "['']", "{a: b}", "30s", "0s", "1MB", "20%", "'20'", "https://x/y", "a@b.c", "5000"}
 	tried := 0
 	try := func(key, value, text string) {
-		tried++
+		if tried++; testing.Short() && tried%5 != 0 {
+			return
+		}
 		editor, program := verdicts(t, schema, file, text)
 		quoted := value == "'20'" && strings.HasPrefix(key, "image.max_")
 		if (editor != nil) != (program != nil) && !quoted && (program == nil || !strings.Contains(program.Error(), "no such file")) {

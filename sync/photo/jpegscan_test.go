@@ -19,7 +19,7 @@ func TestCompleteLikeDecoder(t *testing.T) {
 	}
 	files["noise"] = jpegOf(t, noise(50, 30), 95)
 	for name, data := range files {
-		for cut := bytes.Index(data, []byte{0xff, markSOS}); cut < len(data)-1; cut++ {
+		for cut := bytes.Index(data, []byte{0xff, markSOS}); cut < len(data)-1; cut += every(7) {
 			closed := join(data[:cut], []byte{0xff, markEOI})
 			_, err := jpeg.Decode(bytes.NewReader(closed))
 			l, readErr := read(closed)
