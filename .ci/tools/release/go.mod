@@ -1,4 +1,4 @@
-// What builds a release, pinned.
+// What builds a release, pinned. From 2.16 on, goreleaser needs a newer Go than 1.26.1.
 module photosync/ci/tools/release
 
 go 1.26.1
