@@ -131,7 +131,7 @@ type Buffers struct{ pool sync.Pool }
 
 // Get returns a buffer of n bytes with any content.
 func (b *Buffers) Get(n int) []byte {
-	const step = 32 << 10 // so that it serves for most others
+	const step = 4 << 10 // so that it serves for most others
 	if p, ok := b.pool.Get().(*[]byte); ok && cap(*p) >= n {
 		return (*p)[:n]
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"slices"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -54,10 +55,7 @@ func idOf(key string) int64   { return int64(binary.BigEndian.Uint64([]byte(key)
 
 // seal is the row of a key: its data behind their checksum.
 func seal(key string, data ...[]byte) row {
-	value := make([]byte, checksumSize, 256)
-	for _, d := range data {
-		value = append(value, d...)
-	}
+	value := slices.Concat(slices.Insert(data, 0, make([]byte, checksumSize))...)
 	binary.LittleEndian.PutUint32(value, checksum(key, value))
 	return row{key, value}
 }

@@ -182,7 +182,7 @@ func (in *importer) rows(s *Store) error {
 			if err := s.Write(c); err != nil {
 				return err
 			}
-			c = Change{}
+			c.People, c.Users = c.People[:0], c.Users[:0]
 		}
 	}
 	return s.Write(c)

@@ -241,7 +241,9 @@ func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFl
 	j.How.Approve, j.How.Apply, j.How.Strict = f.approve, f.apply, f.strict
 	j.Events = job.Events{
 		Listed: w.Source, Asked: w.Asked, Made: w.Planned, Item: w.Item,
-		File: func(p *plan.File) { made = p },
+	}
+	if mode != job.Plan || f.out != "" { // else nobody keeps it
+		j.Events.File = func(p *plan.File) { made = p }
 	}
 	rep, err = job.Run(ctx, j)
 	if err == nil || job.Held(err) { // then everyone was looked at

@@ -20,26 +20,27 @@ import (
 // preview prepares every picture that a sync would send, and sends nothing: what would
 // be refused shows, and of a run that is held, what is held.
 func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
-	file := p.plan.File()
-	file.Account, file.Rendering, file.Listed = p.account, j.Policy.Rendering, p.entries
-	file.Guards = append(file.Guards, rep.Guards...)
 	shown := j.fetchShown(ctx, rep, p)
 	items, err := j.pool(p).Preview(ctx, p.plan.Uploads())
-	for i := range items {
-		it := &items[i]
-		sum := ""
-		if it.Image != nil {
-			sum = it.Image.UploadSHA256
+	show(items, shown)
+	if j.How.Mode != Apply && j.Events.File != nil {
+		file := p.plan.File()
+		file.Account, file.Rendering, file.Listed = p.account, j.Policy.Rendering, p.entries
+		file.Guards = append(file.Guards, rep.Guards...)
+		for i := range items {
+			sum := ""
+			if it := &items[i]; it.Image != nil {
+				sum = it.Image.UploadSHA256
+			}
+			file.Prepared(items[i].Email, sum, items[i].Code)
 		}
-		file.Prepared(it.Email, sum, it.Code)
-		if p.held != nil && it.Outcome == outcome.Planned {
+		j.Events.File(file)
+	}
+	for i := range items {
+		if it := &items[i]; p.held != nil && it.Outcome == outcome.Planned {
 			it.Message = it.Reason.Words().Title // why it would be sent
 			it.Reason, it.Outcome = outcome.HeldBack, outcome.Held
 		}
-	}
-	show(items, shown)
-	if j.How.Mode != Apply && j.Events.File != nil {
-		j.Events.File(file)
 	}
 	return items, err
 }
