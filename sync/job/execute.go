@@ -20,6 +20,7 @@ import (
 // preview prepares every picture that a sync would send, and sends nothing: what would
 // be refused shows, and of a run that is held, what is held.
 func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
+	p.people = nil // the steps have all that is needed of them
 	shown := j.fetchShown(ctx, rep, p)
 	items, err := j.pool(p).Preview(ctx, p.plan.Uploads())
 	show(items, shown)

@@ -91,7 +91,9 @@ func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 	case got.Emails != nil && !slices.Contains(got.Emails, s.To.Via) && slices.Contains(slices.Concat(c.Own, c.Aliases), s.To.Via):
 		return nil, errReaddressed
 	}
-	a.source = plan.Sum(got.Data)
+	if a.source = plan.Sum(got.Data); a.source == s.SHA256() {
+		a.source = s.SHA256() // one text for everybody's item
+	}
 	return got.Data, nil
 }
 
