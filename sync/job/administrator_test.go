@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"strings"
 	"time"
 
 	"photosync/sources"
@@ -72,6 +73,7 @@ func (w *world) administer(x edit) {
 		}
 		if err == nil && x.What == "move" {
 			err = w.importAgain()
+			w.moved(out.String())
 		}
 	case "import": // of a state that has grown old
 		if err = w.importAgain(); w.exported.export != nil {
@@ -106,6 +108,16 @@ func (w *world) administer(x edit) {
 	}
 	if err != nil {
 		w.fail(pLost, fmt.Sprintf("%v: %v", x, err))
+	}
+}
+
+// moved checks that nothing was lost on the way: all rows are those of the export.
+func (w *world) moved(before string) {
+	var after strings.Builder
+	err := w.st.Export(&after)
+	_, was, _ := strings.Cut(before, "\n")
+	if _, is, _ := strings.Cut(after.String(), "\n"); err != nil || is != was {
+		w.fail(pLost, fmt.Sprintf("the import: %v\n%s\n%s", err, was, is))
 	}
 }
 

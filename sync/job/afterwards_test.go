@@ -133,7 +133,7 @@ func (w *world) covered() {
 		mayStay := m.images[u.image] == unsure
 		switch w.h.Existing {
 		case plan.FillEmpty:
-			mayStay = mayStay || u.image != "" && u.photo != initials
+			mayStay = mayStay || u.image != "" && (u.photo != initials || !u.ours)
 		case plan.RespectUser:
 			mayStay = mayStay || u.image != "" && !u.ours
 		case plan.OnSourceChange:

@@ -133,11 +133,8 @@ func (o *watch) ended(r *report.Report, err error) {
 			bad++
 		}
 	}
-	if o.broken > 0 {
-		if err == nil {
-			o.fail(pDisk, "%d writes failed, and the run says nothing", o.broken)
-		}
-		o.died()
+	if o.broken > 0 && err == nil {
+		o.fail(pDisk, "%d writes failed, and the run says nothing", o.broken)
 	}
 	if took := time.Since(o.began); took > time.Hour && len(o.night.Faults) > 0 && o.night.Skew != 0 && o.w.h.RPM > 1000 {
 		o.fail(pWait, "it took %v", took)
@@ -145,7 +142,9 @@ func (o *watch) ended(r *report.Report, err error) {
 	if err == nil && bad > 0 && !r.NeedsSomebody() {
 		o.fail(pCode, "%d uploads failed: %v", bad, o.answered)
 	}
-	o.looked()
+	if o.looked(); o.broken > 0 {
+		o.died()
+	}
 	o.rows()
 	o.count(err)
 }

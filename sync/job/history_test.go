@@ -181,6 +181,14 @@ func newHistory(seed uint64) history {
 		n.Verify = chance(4)
 		h.Nights = append(h.Nights, n)
 	}
+	if h.Alternates && chance(40) { // what is remembered is of the future, and has become false
+		who, plain := r.IntN(h.People), night{Existing: h.Existing, RemovedAfter: h.RemovedAfter, Mode: Sync, Pause: time.Hour}
+		before, after := plain, plain
+		before.Edits = []edit{{"only alternate", who, who, 2}}
+		after.Edits = []edit{{"alternate moves", who, r.IntN(h.People + 2), 0}, {"photo", who, 0, r.IntN(1000)}}
+		after.Admin = []edit{{"clock", 0, r.IntN(3), 0}}
+		h.Nights = append(h.Nights, before, after)
+	}
 	return h
 }
 
