@@ -158,6 +158,23 @@ func TestAlternateEmailsAreRemembered(t *testing.T) {
 	})
 }
 
+// Two users who are each somebody else, too: the conflict is named alike every night, and
+// raises the code once.
+func TestAlternateEmailsOverlapAlike(t *testing.T) {
+	b := newBench(t, 0, simulator.Options{Users: []smartsheet.User{
+		{Email: "jo@example.com", AlternateEmails: alternate(email(0), email(1))},
+		{Email: "al@example.com", AlternateEmails: alternate(email(0), email(2))},
+	}})
+	for i := range 3 {
+		b.mem.Put(email(i), picture(i))
+	}
+	for night := range 12 {
+		if r := b.must(byAlternate); r.NeedsSomebody() != (night == 0) {
+			t.Fatalf("night %d: %+v", night, r.Items)
+		}
+	}
+}
+
 // A search under a clock that was ahead does not put off all later ones.
 func TestAlternateEmailsOfTheFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -41,7 +41,8 @@ type askedUser struct {
 // alternates are the alternate addresses that are known.
 type alternates struct {
 	remembered
-	now      time.Time // when the run began
+	now      time.Time           // when the run began
+	asked    map[int64]time.Time // in this run: a clock that is set back proves nothing
 	listed   func(email string) bool
 	progress func(done, all int)
 	mu       sync.Mutex
@@ -52,7 +53,7 @@ type alternates struct {
 // listed reports whether somebody in the sources has an address: its user is matched
 // to nobody else. progress may be nil.
 func (us *Users) UseAlternates(st *state.Store, now time.Time, listed func(email string) bool, progress func(done, all int)) error {
-	a := &alternates{remembered: remembered{Users: map[int64]askedUser{}}, now: now, listed: listed, progress: progress}
+	a := &alternates{remembered: remembered{Users: map[int64]askedUser{}}, now: now, asked: map[int64]time.Time{}, listed: listed, progress: progress}
 	us.alternates = a
 	_, err := st.Meta(alternatesKey, &a.remembered)
 	known := len(a.Users)
@@ -159,6 +160,7 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 		}
 	}
 	for _, w := range ws {
+		w.Overlap = nil
 		choose(w, w.Own, func(e string, found func(plan.User)) {
 			for _, id := range byAlternate[e] {
 				u, seen := us.Seen[id]
@@ -166,11 +168,13 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 					continue
 				}
 				u.Alternate = true
-				u.Seen = a.Users[id].Asked // with this address; one of long ago is looked at again before an upload
+				u.Seen = a.asked[id] // with this address; zero: it is looked at again before an upload
 				found(u)
 				w.Overlap = append(w.Overlap, a.overlap(w, a.Users[id].Alternates)...)
 			}
 		})
+		slices.Sort(w.Overlap) // the report says the same every night
+		w.Overlap = slices.Compact(w.Overlap)
 		w.Tied = w.Tied || len(w.Overlap) > 0
 		if len(w.Users) == 0 {
 			left = append(left, w)
@@ -208,7 +212,8 @@ func (us *Users) search(ctx context.Context) error {
 		if a.progress != nil {
 			a.progress(i, len(ask))
 		}
-		see := us.see(time.Now())
+		a.asked[id] = time.Now()
+		see := us.see(a.asked[id])
 		w, err := us.api.User(ctx, id)
 		if smartsheet.NotFound(err) {
 			continue // left since they were listed
