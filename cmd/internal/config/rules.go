@@ -197,8 +197,32 @@ func (d *decoder) validate() {
 			d.validateLDAP(s, at)
 		}
 	}
+	d.validateMatch()
 	for i, hash := range d.c.Match.IgnorePictures {
 		d.c.Match.IgnorePictures[i] = strings.ToLower(hash)
+	}
+}
+
+// validateMatch finds what would silently match nobody: a text that is no domain, and a
+// pattern for the addresses of a domain that is rewritten before.
+func (d *decoder) validateMatch() {
+	m, isDomain := &d.c.Match, rules().Patterns["sources[].domains[]"]
+	for from, to := range m.Domains {
+		for _, text := range []string{from, to} {
+			if !isDomain.Pattern.MatchString(text) {
+				d.fault("match.domains", quote("match.domains", text)+" "+isDomain.What, isDomain.Instead)
+			}
+		}
+	}
+	for key, patterns := range map[string][]string{"match.include": m.Include, "match.exclude": m.Exclude} {
+		for i, pattern := range patterns {
+			local, domain, _ := strings.Cut(pattern, "@")
+			for from, to := range m.Domains {
+				if strings.EqualFold(domain, from) {
+					d.fault(fmt.Sprintf("%s[%d]", key, i), "match.domains rewrites "+from+" before", "write "+local+"@"+to)
+				}
+			}
+		}
 	}
 }
 
