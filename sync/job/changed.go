@@ -92,7 +92,7 @@ func (j *Job) changed(p *prepared, users *match.Users) error {
 // listed decides whether somebody listed is work.
 func (p *prepared) listed(v *state.Snapshot, users *match.Users, person sources.Joined, row *state.Row) error {
 	if users == nil && row != nil && p.rules.Unchanged(&person, row) {
-		p.facts.Skip(&person, p.rules.Sources, row.Winner, plan.NoteOf(row.Note))
+		p.facts.Skip(&person, row.Winner, plan.NoteOf(row.Note))
 		return nil
 	}
 	w, err := newWork(v, p.rules, person, row)
@@ -105,7 +105,7 @@ func (p *prepared) listed(v *state.Snapshot, users *match.Users, person sources.
 			return err
 		}
 		if reason, nothing := p.rules.NothingToDo(w); nothing {
-			p.facts.Skip(&person, p.rules.Sources, w.Row.Winner, reason)
+			p.facts.Skip(&person, w.Row.Winner, reason)
 			return nil
 		}
 	}

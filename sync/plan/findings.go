@@ -34,39 +34,24 @@ type Matches struct {
 }
 
 // Match counts one such person. why is the reason of a user for whom nothing is done.
-func (f *Facts) Match(j *sources.Joined, srcs []sources.Named, matched bool, why outcome.Reason) {
+func (f *Facts) Match(j *sources.Joined, matched bool, why outcome.Reason) {
 	all := []*Matches{&f.Matches}
 	for _, c := range j.Candidates {
-		name := srcs[c.Source].Name
-		if f.BySource == nil {
-			f.BySource = map[string]*Matches{}
-		}
-		if f.BySource[name] == nil {
-			f.BySource[name] = &Matches{}
-		}
-		if m := f.BySource[name]; c.HasPhoto != sources.Absent && !slices.Contains(all, m) {
+		if m := f.BySource[f.Sources[c.Source].Name]; c.HasPhoto != sources.Absent && !slices.Contains(all, m) {
 			all = append(all, m)
 		}
 	}
 	for _, m := range all {
 		m.WithPhoto++
-		switch _, waits := waiting[why]; {
-		case !matched:
-			increment(&m.Domains, Domain(j.Own[0]))
-		case waits:
-			increment(&m.Waiting, why)
-			fallthrough
-		default:
-			m.Matched++
+		if !matched {
+			m.Domains[Domain(j.Own[0])]++
+			continue
+		}
+		m.Matched++
+		if waiting[why] != "" {
+			m.Waiting[why]++
 		}
 	}
-}
-
-func increment[K comparable](counts *map[K]int, key K) {
-	if *counts == nil {
-		*counts = map[K]int{}
-	}
-	(*counts)[key]++
 }
 
 // waiting says what to do about users whose picture cannot be sent now.
@@ -80,24 +65,28 @@ var waiting = map[outcome.Reason]string{
 
 // NewFacts returns the facts of what each source listed, with nobody counted yet.
 func NewFacts(srcs []sources.Named, listings []sources.Listing) *Facts {
-	f := &Facts{NothingToDo: map[outcome.Reason]int{}, Sources: make([]SourceFacts, len(srcs))}
+	none := func() Matches { return Matches{Waiting: map[outcome.Reason]int{}, Domains: map[string]int{}} }
+	f := &Facts{NothingToDo: map[outcome.Reason]int{}, Sources: make([]SourceFacts, len(srcs)), Matches: none(), BySource: map[string]*Matches{}}
+	for i, s := range srcs {
+		m := none()
+		f.Sources[i].Named, f.BySource[s.Name] = s, &m
+	}
 	for i, l := range listings {
-		f.Sources[i] = SourceFacts{Named: srcs[i], Listing: l}
+		f.Sources[i].Listing = l
 	}
 	return f
 }
 
 // Skip counts a listed person for whom there is nothing to do, by the winner of its row.
-func (f *Facts) Skip(j *sources.Joined, srcs []sources.Named, winner uint8, why outcome.Reason) {
+func (f *Facts) Skip(j *sources.Joined, winner uint8, why outcome.Reason) {
 	f.People++
 	f.NothingToDo[why]++
 	f.candidates(j, winnerOf(winner, j.Candidates), why != outcome.NoPhoto, true)
-	ignored := slices.ContainsFunc(j.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == sources.Present })
 	switch {
 	case why == outcome.Excluded:
 		f.Excluded++
-	case why != outcome.NoPhoto || ignored:
-		f.Match(j, srcs, true, why)
+	case why != outcome.NoPhoto || Presence(j) == sources.Present: // one that is ignored
+		f.Match(j, true, why)
 	}
 }
 
@@ -117,7 +106,7 @@ func (f *Facts) work(r *Rules, s *Step) {
 	case s.Reason == outcome.Excluded:
 		f.Excluded++
 	case len(w.Users) > 0 || w.LookUp:
-		f.Match(&w.Joined, r.Sources, len(w.Users) > 0, s.Reason)
+		f.Match(&w.Joined, len(w.Users) > 0, s.Reason)
 	}
 }
 
@@ -183,8 +172,12 @@ func Findings(f Facts) (fs []outcome.Finding) {
 			}
 		}
 	}
-	if n := f.waits(); few(f.Matched-n, f.Matched, somePeople) {
-		fs = append(fs, f.nobodyNow(n))
+	waits := 0
+	for _, n := range f.Waiting {
+		waits += n
+	}
+	if few(f.Matched-waits, f.Matched, somePeople) {
+		fs = append(fs, f.nobodyNow(waits))
 	}
 	if f.WithPhoto == 0 && f.Excluded > 0 {
 		fs = append(fs, outcome.Attend(outcome.EverybodyExcluded, f.Excluded, f.Excluded,
@@ -295,14 +288,6 @@ func (m Matches) inSmartsheet(source string, userDomains map[string]int) outcome
 		out.Hint = fmt.Sprintf("if these are the same people, join them with match: {domains: {%s: %s}}", here, there)
 	}
 	return out
-}
-
-// waits is how many users there are whose picture cannot be sent now.
-func (m Matches) waits() (n int) {
-	for _, k := range m.Waiting {
-		n += k
-	}
-	return n
 }
 
 // nobodyNow is about n users of whom hardly anybody's picture can be sent.

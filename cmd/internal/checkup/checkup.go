@@ -250,7 +250,8 @@ func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 
 // matched are the facts about people with a photo.
 func (k *checkup) matched(works []*plan.Work, users *match.Users) plan.Facts {
-	f := plan.Facts{UserDomains: users.Domains()}
+	f := plan.NewFacts(k.job.Sources, nil)
+	f.UserDomains = users.Domains()
 	if k.mayHave == 0 {
 		f.Excluded = k.excluded
 	}
@@ -260,9 +261,10 @@ func (k *checkup) matched(works []*plan.Work, users *match.Users) plan.Facts {
 		if len(w.Users) > 0 && !w.Users[0].Active {
 			why = outcome.InactiveUser
 		}
-		f.Match(&w.Joined, k.job.Sources, len(w.Users) > 0, why)
+		f.Match(&w.Joined, len(w.Users) > 0, why)
 	}
-	return f
+	f.Sources = nil // they were judged before
+	return *f
 }
 
 // upload uploads one person's picture, as a sync of nobody else would; without that
