@@ -53,7 +53,7 @@ func newAuth(o Options, client *http.Client) *auth {
 			ClientID: app.ClientID, ClientSecret: app.ClientSecret,
 			Endpoint: oauth2.Endpoint{TokenURL: o.BaseURL + "/token", AuthStyle: oauth2.AuthStyleInParams},
 		}
-		a.file = tokenFile{app.RefreshTokenFile, app.ClientID}
+		a.file = tokenFile{app.RefreshTokenFile, app.ClientID + "\n" + app.ClientSecret + "\n"}
 		a.renewals = "authorise photosync again: photosync oauth login --replace writes a new refresh token into " + app.RefreshTokenFile
 		a.secrets.add(app.ClientSecret)
 	}
@@ -209,7 +209,7 @@ func (s *secrets) clean(text string) string {
 //	                 plan does not take away the access token of a sync that runs
 type tokenFile struct {
 	path  string
-	owner string // client id: an access token of another app is not this one's
+	owner string // client id and secret: with another one, an access token is not this app's
 }
 
 // locked calls f while no other process uses the token.
@@ -236,7 +236,7 @@ func (t *tokenFile) read() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	token := strings.TrimSpace(string(data))
+	token := strings.TrimPrefix(strings.TrimSpace(string(data)), "\ufeff")
 	if token == "" || strings.ContainsFunc(token, notInToken) {
 		return "", fmt.Errorf("read %q: want one line with the refresh token and nothing else", t.path)
 	}

@@ -23,6 +23,7 @@ const clientSecret = "client/secret+1"
 type authority struct {
 	t        *testing.T
 	file     string // of the refresh token
+	secret   string // of the app
 	lifetime time.Duration
 	delay    time.Duration                                        // of POST /token
 	spoil    func(n int, form url.Values) (*http.Response, error) // in place of an answer of POST /token, unless nil
@@ -37,7 +38,7 @@ type authority struct {
 }
 
 func newAuthority(t *testing.T) *authority {
-	a := &authority{t: t, file: filepath.Join(t.TempDir(), "refresh-token"), lifetime: 7 * 24 * time.Hour}
+	a := &authority{t: t, file: filepath.Join(t.TempDir(), "refresh-token"), secret: clientSecret, lifetime: 7 * 24 * time.Hour}
 	a.write("refresh-0")
 	return a
 }
@@ -60,7 +61,7 @@ func (a *authority) stored() string {
 func (a *authority) client(change func(*Options)) *Client {
 	return newTest(a.t, nil, func(o *Options) {
 		o.Transport, o.Token = a, ""
-		o.OAuth2 = &OAuth2{ClientID: "app", ClientSecret: clientSecret, RefreshTokenFile: a.file}
+		o.OAuth2 = &OAuth2{ClientID: "app", ClientSecret: a.secret, RefreshTokenFile: a.file}
 		o.UserAgent, o.IntegrationSource = "photosync/1", "SCRIPT,Example Corp,photosync"
 		if change != nil {
 			change(o)
@@ -101,7 +102,7 @@ func (a *authority) trade(r *http.Request) (*http.Response, error) {
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil || r.Method != http.MethodPost || r.Header.Get("Authorization") != "" || form.Get("grant_type") != "refresh_token" ||
-		form.Get("client_id") != "app" || form.Get("client_secret") != clientSecret {
+		form.Get("client_id") != "app" || form.Get("client_secret") != a.secret {
 		a.t.Errorf("%s %s %q, Authorization %q", r.Method, r.URL, body, r.Header.Get("Authorization"))
 	}
 	select {
@@ -183,7 +184,7 @@ func TestExpiredToken(t *testing.T) {
 }
 
 // The next run goes on with the access token there is: unless it is withdrawn, of
-// another app, or came with another refresh token.
+// another app or secret, or came with another refresh token.
 func TestRememberedToken(t *testing.T) {
 	a := newAuthority(t)
 	a.must(a.client(nil))
@@ -211,6 +212,18 @@ func TestRememberedToken(t *testing.T) {
 	if a.trades != 4 {
 		t.Error("a damaged file was believed")
 	}
+	a.spoil = func(int, url.Values) (*http.Response, error) { return answer(401, `{"error":"invalid_client"}`), nil }
+	a.secret = "another"
+	if _, err := a.client(nil).Me(t.Context()); Classify(err) != Stop || a.trades != 5 {
+		t.Errorf("an access token hides a wrong client secret: %v", err)
+	}
+}
+
+// A mark that an editor put before the refresh token is no part of it.
+func TestRefreshTokenWithMark(t *testing.T) {
+	a := newAuthority(t)
+	a.write("\ufeffrefresh-0\r")
+	a.must(a.client(nil))
 }
 
 // Many calls of many processes get one new token, and nobody's is spent twice.

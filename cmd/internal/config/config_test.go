@@ -375,6 +375,32 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// What Windows and Kubernetes put around a secret is no part of it.
+func TestWrappedSecrets(t *testing.T) {
+	for name, text := range map[string]string{"BOM": "\ufeff" + secret + "\r\n", "line end": secret + "\n", "Windows line end": secret + "\r\n"} {
+		token, password := write(t, "token", text), write(t, "password", text)
+		conf := "sources: [{name: a, type: ldap, urls: [ldaps://x], bind_dn: cn=x, base_dn: dc=x%s}]\nnotify: {smtp: {host: x, starttls: true, username: u, from: a@b.c, to: [a@b.c]%s}}\nsmartsheet: {%s}"
+		files := fmt.Sprintf(conf, ", bind_password_file: "+password, ", password_file: "+password, "token_file: "+token)
+		variables := env("SMARTSHEET_ACCESS_TOKEN", text, "LDAP_BIND_PASSWORD", text, "PHOTOSYNC_SMTP_PASSWORD", text)
+		for _, load := range []func() (*Config, error){
+			func() (*Config, error) { return load(t, files, env()) },
+			func() (*Config, error) { return load(t, fmt.Sprintf(conf, "", "", ""), variables) },
+		} {
+			c, err := load()
+			if err != nil || c.Smartsheet.Token.Reveal() != secret || c.Sources[0].BindPassword.Reveal() != secret || c.Notify.SMTP.Password.Reveal() != secret {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff", ""} {
+		file := write(t, "token", mark+strings.Join(strings.Split(secret, ""), "\x00")+"\x00\r\x00\n\x00")
+		_, err := load(t, minimal+"smartsheet: {token_file: "+file+"}", env())
+		if err == nil || !strings.Contains(err.Error(), "the file named here is in UTF-16") || !strings.Contains(err.Error(), "UTF-8") {
+			t.Errorf("%q: %v", mark, err)
+		}
+	}
+}
+
 func TestOAuth2(t *testing.T) {
 	file := write(t, "secret", secret+"\n")
 	full := "client_id: app, client_secret_file: " + file + ", refresh_token_file: " + file

@@ -51,8 +51,8 @@ func (d *decoder) clientSecret(env func(string) string) {
 // is the message of the fault; empty: that is no fault.
 func (d *decoder) secret(env func(string) string, key, file, none string, variables ...string) Secret {
 	for _, name := range variables {
-		if value := env(name); value != "" {
-			return Secret(value)
+		if value := strings.TrimRight(env(name), "\r\n"); value != "" {
+			return d.plain(key, "the variable "+name, value)
 		}
 	}
 	if file == "" {
@@ -66,15 +66,23 @@ func (d *decoder) secret(env func(string) string, key, file, none string, variab
 		d.fault(key, "there is no file "+quote(key, file)+" yet", "photosync oauth login writes it")
 		return ""
 	}
+	name := strings.Replace(quote(key, file), "the value", "the file named here", 1)
 	if err != nil {
-		name := strings.Replace(quote(key, file), "the value", "the file named here", 1)
 		d.fault(key, fmt.Sprintf("read %s: %v", name, foreign.WithoutPath(err)), "name a file that the user who runs photosync can read; it holds the secret")
 		return ""
 	}
 	d.warnReadable(file, key, "chmod 600 it")
-	text := strings.TrimSpace(string(data))
-	if text == "" || strings.ContainsAny(text, "\r\n") {
-		d.fault(key, "the file is empty, or has more than one line", "it must hold the secret and nothing else")
+	return d.plain(key, name, strings.TrimSpace(string(data)))
+}
+
+// plain is a secret without the byte order mark that an editor put before it.
+func (d *decoder) plain(key, where, text string) Secret {
+	text = strings.TrimPrefix(text, "\ufeff")
+	switch {
+	case strings.Contains(text, "\x00"):
+		d.fault(key, where+" is in UTF-16", "save it as UTF-8; Windows calls UTF-16 \"Unicode\"")
+	case text == "" || strings.ContainsAny(text, "\r\n"):
+		d.fault(key, where+" is empty, or has more than one line", "it must hold the secret and nothing else")
 	}
 	return Secret(text)
 }
