@@ -87,6 +87,16 @@ func (j *Job) begin(p *prepared) error {
 		}
 	}
 	rows := p.plan.SkippedRows()
+	for email, user := range p.plan.Superseded() {
+		row, found, err := j.State.Person(email)
+		if err != nil {
+			return err
+		}
+		if found && row.UserID == user {
+			row.Fingerprint = state.Fingerprint{}
+			rows.People = append(rows.People, row)
+		}
+	}
 	for people := range slices.Chunk(rows.People, rowsAtOnce) {
 		if err := j.State.Write(state.Change{People: people}); err != nil {
 			return err

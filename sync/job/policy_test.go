@@ -1,6 +1,7 @@
 package job
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -157,5 +158,28 @@ func TestEnforceForOne(t *testing.T) {
 	before := b.sim.Counts().ByOp["users"]
 	if r := b.must(one); r.Totals.Uploaded != 1 || r.Items[0].Reason != "drifted" || b.sim.Counts().ByOp["users"] != before+1 {
 		t.Errorf("%+v, %d calls", r.Totals, b.sim.Counts().ByOp["users"]-before)
+	}
+}
+
+// A user who got somebody else's picture, and goes back to the person who was that user
+// before, gets that person's picture again, though nothing moved in the source.
+func TestUserGoesToAnotherPersonAndBack(t *testing.T) {
+	b := newBench(t, 0, simulator.Options{Users: []smartsheet.User{{ID: 7, Email: email(0)}}})
+	b.mem.Put(email(0), picture(0))
+	b.mem.Put(email(1), picture(1))
+	was := 0
+	for night, c := range []struct {
+		owner int // of the user's address
+		want  string
+	}{{0, "new uploaded"}, {0, ""}, {1, "changed uploaded"}, {0, "changed uploaded"}, {0, ""}, {1, "changed uploaded"}} {
+		b.sim.Rename(email(was), email(c.owner))
+		was = c.owner
+		r := b.must(nil)
+		if got := reasons(r)[email(c.owner)]; got != c.want {
+			t.Errorf("night %d: %q, want %q", night, got, c.want)
+		}
+		if img, _ := b.sim.Image(email(c.owner)); !bytes.Equal(img.Data, picture(c.owner)) {
+			t.Errorf("night %d: the user shows somebody else's picture", night)
+		}
 	}
 }

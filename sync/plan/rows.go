@@ -125,6 +125,20 @@ func (p *Plan) SkippedRows() state.Change {
 	return c
 }
 
+// Superseded are the people for whom a picture was last sent to a user that gets somebody
+// else's now, with that user: what is remembered of them does not stand any more.
+func (p *Plan) Superseded() map[string]int64 {
+	people := map[string]int64{}
+	for _, s := range p.Uploads() {
+		if s.Current != nil {
+			if before := lastOrigin(s.Current).Email; before != "" && before != s.Key() {
+				people[before] = s.To.ID
+			}
+		}
+	}
+	return people
+}
+
 // news reports whether the report says of the person what no earlier one said. Only a run
 // that comes to its end has said it: the exit code of another one is about something else.
 func (s *Step) news() bool { return s.reportDigest() != "" && !s.Reported() }
