@@ -70,7 +70,8 @@ func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, 
 			return nil, err
 		}
 		rep.Guards = p.plan.Check(*g, users, p.past.listed, p.entries)
-		p.plan.HoldShared(shared, g.MaxShared)
+		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only
+		p.plan.HoldShared(shared, (g.MaxShared+parts-1)/parts)
 	}
 	switch {
 	case j.How.Approve != "" && !approved:

@@ -111,6 +111,31 @@ func TestHeldReplacement(t *testing.T) {
 	}
 }
 
+// No shard sees more than its part of those who have one picture.
+func TestHeldSilhouetteInShards(t *testing.T) {
+	b := newBench(t, 60, simulator.Options{})
+	for i := range 24 {
+		b.mem.Put(email(i), picture(7777))
+	}
+	uploaded := 0
+	for i := range 4 {
+		st, err := state.Open(filepath.Join(t.TempDir(), "state.db"), state.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		uploaded += b.must(func(o *Job) {
+			guarded(o)
+			o.State, o.Scope.Shard = st, plan.Shard{Index: i, Count: 4}
+		}).Totals.Uploaded
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if uploaded != 36 {
+		t.Errorf("%d uploaded, want 36: the silhouette of 24 people is held", uploaded)
+	}
+}
+
 // A server that gives everyone the same silhouette.
 func TestHeldSilhouette(t *testing.T) {
 	b := newBench(t, 100, simulator.Options{})
