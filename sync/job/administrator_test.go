@@ -25,15 +25,16 @@ var jumps = []time.Duration{-400 * 24 * time.Hour, -40 * 24 * time.Hour, -time.H
 
 // saved is a state as it once was, and what the oracle knew then.
 type saved struct {
-	export  []byte
-	users   map[int64]*memory
-	known   map[string]int
-	lost    map[int64]time.Time
-	reports int
+	export   []byte
+	users    map[int64]*memory
+	known    map[string]int
+	lost     map[int64]time.Time
+	reports  int
+	unbacked int
 }
 
 func (w *world) remember() saved {
-	s := saved{users: map[int64]*memory{}, known: map[string]int{}, lost: map[int64]time.Time{}, reports: len(w.reports)}
+	s := saved{users: map[int64]*memory{}, known: map[string]int{}, lost: map[int64]time.Time{}, reports: len(w.reports), unbacked: w.unbacked}
 	maps.Copy(s.known, w.known)
 	maps.Copy(s.lost, w.lost)
 	for id, m := range w.users {
@@ -47,7 +48,7 @@ func (w *world) remember() saved {
 // recall makes the oracle know what it knew then. Pictures that came since are nobody's.
 func (w *world) recall(s saved) {
 	old := s.clone()
-	w.users, w.known, w.lost, w.unsaved = old.users, old.known, old.lost, true
+	w.users, w.known, w.lost, w.unsaved, w.unbacked = old.users, old.known, old.lost, true, s.unbacked
 	for _, u := range w.c.users {
 		if _, known := w.memory(u.id).images[u.image]; !known {
 			u.ours = false
@@ -178,6 +179,7 @@ func (w *world) restore() error {
 		return err
 	}
 	w.reopen()
+	w.unbacked = w.saved.unbacked
 	since := w.reports[w.saved.reports:]
 	if _, err := Replay(w.st, since); err != nil {
 		return err
@@ -220,6 +222,9 @@ func (w *world) adopt() {
 		adopted[u.ID] = true
 		m, l := w.memory(u.ID), w.o.looks[u.ID]
 		found, from, _ := w.o.personOf(u.ID, l)
+		if w.h.Alternates && l.alone.IsZero() && len(found) == 0 { // found by what is remembered
+			found, from, _ = w.o.person(u.Sent.Email)
+		}
 		q, ok := 0, false
 		for i, p := range found {
 			if rs := w.o.reads[entryID(from[i], p.Ref)]; len(rs) > 0 && !ok {

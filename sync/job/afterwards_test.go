@@ -35,12 +35,14 @@ func (w *world) afterwards() {
 		w.fail(pSecond, fmt.Sprintf("it sent to %v", slices.Collect(maps.Keys(w.o.sentTo))))
 		return
 	}
-	refresh := 8 * 24 * time.Hour
-	if w.h.Alternates { // what Smartsheet said of these is remembered for 30 days
-		refresh *= 4
+	refreshes := []time.Duration{8 * 24 * time.Hour}
+	if w.h.Alternates { // what Smartsheet said of these is remembered for 30 days, and counts from the next refresh on
+		refreshes = append(refreshes, 31*24*time.Hour, 8*24*time.Hour)
 	}
-	if _, ok := quiet(refresh); !ok {
-		return
+	for _, pause := range refreshes {
+		if _, ok := quiet(pause); !ok {
+			return
+		}
 	}
 	for range w.h.RemovedAfter + 1 {
 		if _, ok := quiet(time.Hour); !ok {
@@ -106,7 +108,7 @@ func (w *world) everybodyIsThere() bool {
 func (w *world) covered() {
 	for _, u := range w.c.users {
 		found, from, alias := w.o.person(u.email)
-		if len(found) == 0 && w.h.Alternates {
+		if len(found) == 0 && w.h.Alternates && u.email != w.excluded {
 			found, from = w.byAlternate(u)
 		}
 		if !u.active || len(found) == 0 || !w.h.Shard.Has(found[0].Own[0]) || alias && w.c.userAt(found[0].Own[0]) != nil {
