@@ -38,6 +38,7 @@ func BenchmarkDirectory(b *testing.B) {
 	process(b, s, "sync") // from then on it is known who is who
 	b.Run("night", func(b *testing.B) {
 		per(b, n, "entry", measure(b, search(marks), func(int) *site { return s }))
+		quiet(b, s, n)
 	})
 	b.Run("1%", func(b *testing.B) {
 		per(b, n, "entry", measure(b, search(marks), func(round int) *site { change(b, srv, n/100, round); return s }))

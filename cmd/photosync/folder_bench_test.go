@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 )
 
@@ -23,6 +24,15 @@ func BenchmarkFolderNight(b *testing.B) {
 	process(b, s, "sync") // from then on it is known who is who
 	find := reference{"find", []string{"find", s.photos, "-printf", `%s %T@\n`}}
 	per(b, n, "file", measure(b, find, func(int) *site { return s }))
+	quiet(b, s, n)
+}
+
+// quiet fails unless the last run had nothing to do for any of n people.
+func quiet(b *testing.B, s *site, n int) {
+	b.Helper()
+	if r := s.latest(); r.Result != report.NothingToDo || r.Totals.Unchanged != n || r.Totals.Requests != 1 {
+		b.Fatalf("no quiet night: %s, %+v", r.Result, r.Totals)
+	}
 }
 
 // BenchmarkFolderFirst runs first syncs, which read and hash every photo and upload one,

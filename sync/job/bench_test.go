@@ -44,8 +44,7 @@ func photoFolder(b *testing.B, people, size int) (j Job, dir string) {
 		}
 		o.Users = append(o.Users, smartsheet.User{ID: int64(1000 + i), Email: email(i), ImageID: "i"})
 	}
-	time.Sleep(3 * time.Second)         // a younger file may still be being written, and is read in every run
-	time.Sleep(2100 * time.Millisecond) // nor has it a change mark, by the inode's time
+	time.Sleep(3 * time.Second) // a younger file may still be being written, and is read in every run
 	st, err := state.Open(filepath.Join(memoryDir(b), "state.db"), state.Options{})
 	if err != nil {
 		b.Fatal(err)
