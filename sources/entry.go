@@ -74,13 +74,13 @@ func (e *entry) personal() []string {
 	return e.own()
 }
 
-// key is the first address of the entry's person.
-func (e *entry) key() string {
+// hasKey reports whether an address is the first one of the entry's person.
+func (e *entry) hasKey(address string) bool {
 	if e.person != nil {
-		return e.person.own[0]
+		return e.person.own[0] == address
 	}
-	key, _, _ := strings.Cut(e.part(own), " ")
-	return key
+	rest, found := strings.CutPrefix(e.part(own), address)
+	return found && (rest == "" || rest[0] == ' ')
 }
 
 // compare orders entries by source and reference; what a source lists first

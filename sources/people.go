@@ -77,7 +77,7 @@ type People struct {
 func (p *People) All() iter.Seq[Joined] {
 	return func(yield func(Joined) bool) {
 		for _, c := range p.claims {
-			if c.entry.key() == c.address && !yield(c.entry.joined()) {
+			if c.entry.hasKey(c.address) && !yield(c.entry.joined()) {
 				return
 			}
 		}
