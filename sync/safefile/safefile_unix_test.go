@@ -78,7 +78,8 @@ func TestReplace(t *testing.T) {
 }
 
 // What is no regular file is neither followed, nor written to, nor replaced. Opening a
-// pipe does not wait for its other end.
+// pipe does not wait for its other end. No device of the machine is tried: a fault here
+// would replace it for everybody.
 func TestNoRegularFile(t *testing.T) {
 	dir := t.TempDir()
 	victim := filepath.Join(dir, "victim")
@@ -113,9 +114,6 @@ func TestNoRegularFile(t *testing.T) {
 		}
 	}
 	holds(t, victim, "as it was")
-	if err := Write("/dev/null", 0o600, nil); err == nil {
-		t.Error("a device was replaced")
-	}
 }
 
 // A file that may not replace another one does not, and its other name goes.
