@@ -65,7 +65,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 	case o.answered[id] == "unknown": // of an earlier attempt, which may have arrived
 		m.refused[q] = true
 	default:
-		m.doubt = m.doubted || o.w.dead
+		m.doubt = m.doubted || o.w.dead || o.night.Force // then it is still owed
 		if o.answered[id] = "refused"; !m.refused[q] {
 			o.refused[id] = q
 		}
@@ -233,7 +233,7 @@ func (o *watch) rows() {
 func (o *watch) count(err error) {
 	n := o.night
 	for _, m := range o.w.users {
-		late := o.broken > 0 && n.Disk.How == "late" // its last words may have been written
+		late := o.broken > 0 && (n.Disk.How == "late" || n.Disk.How == "in part") // its last words may have been written
 		if m.confirmed == initials && !m.partial || n.Mode == Plan || err != nil && !Stopped(err) && !n.Verify && !late || len(o.listings) < len(o.w.c.mems) {
 			continue
 		}

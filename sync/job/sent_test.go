@@ -160,7 +160,10 @@ func (o *watch) excluded(p sources.Person) bool {
 	if !slices.Contains(slices.Concat(p.Own, p.Aliases), o.w.excluded) {
 		return false
 	}
-	return len(owner) == 0 || !alias && owner[0].Own[0] == p.Own[0] || alias && slices.Contains(p.Aliases, o.w.excluded)
+	if len(owner) == 0 {
+		return !alias // an alias of two entries is nobody's
+	}
+	return owner[0].Own[0] == p.Own[0] // the earliest source's
 }
 
 // decides reports whether an entry is the first with a photo of the person whose it is.
