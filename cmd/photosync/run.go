@@ -39,7 +39,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := report.CheckDir(c.Report.Dir); err != nil {
+	if err := cmp.Or(notOver(f.out, file, c.State.Path), report.CheckDir(c.Report.Dir)); err != nil {
 		return err
 	}
 	runID := newRunID(time.Now())

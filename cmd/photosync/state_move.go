@@ -20,6 +20,13 @@ import (
 )
 
 func (s *stateCommand) export(*cobra.Command, []string) error {
+	path, err := s.file()
+	if err == nil {
+		err = notOver(s.outFile, path)
+	}
+	if err != nil {
+		return err
+	}
 	return s.with(true, func(st *state.Store) error {
 		err := s.writeTo(s.outFile, 0o600, st.Export)
 		if err != nil && outcome.Hint(err) == "" {
@@ -30,6 +37,22 @@ func (s *stateCommand) export(*cobra.Command, []string) error {
 		}
 		return nil
 	})
+}
+
+// notOver is an error if the file of -o is one of those that photosync lives by.
+func notOver(out string, own ...string) error {
+	fi, err := os.Stat(out)
+	if out == "" || err != nil {
+		return nil // writing shows what is wrong
+	}
+	for _, file := range own {
+		for _, name := range []string{file, file + ".backup"} {
+			if is, err := os.Stat(name); err == nil && os.SameFile(fi, is) {
+				return usage(fmt.Errorf("-o %s: that is %s, which would be overwritten", out, name))
+			}
+		}
+	}
+	return nil
 }
 
 // writeTo calls write for a file, see safefile.Replace, or stdout.
