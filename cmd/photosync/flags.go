@@ -142,10 +142,7 @@ func shardPath(path string, s plan.Shard) string {
 // this run. PHOTOSYNC_APPROVE_HINT has the command for the place where photosync runs,
 // such as a systemd unit.
 func (f *runFlags) approval(file, id string, env func(string) string) string {
-	if hint := env("PHOTOSYNC_APPROVE_HINT"); hint != "" {
-		return strings.ReplaceAll(hint, "PLAN_ID", id)
-	}
-	args := []string{"photosync", "sync", "--config", file}
+	var args []string
 	f.again.VisitAll(func(fl *pflag.Flag) {
 		values := []string{fl.Value.String()}
 		if several, ok := fl.Value.(pflag.SliceValue); ok {
@@ -161,5 +158,12 @@ func (f *runFlags) approval(file, id string, env func(string) string) string {
 			}
 		}
 	})
-	return shellescape.QuoteCommand(append(args, "--approve", id))
+	hint := strings.ReplaceAll(env("PHOTOSYNC_APPROVE_HINT"), "PLAN_ID", id)
+	switch {
+	case hint == "":
+		return shellescape.QuoteCommand(slices.Concat([]string{"photosync", "sync", "--config", file}, args, []string{"--approve", id}))
+	case len(args) > 0: // without them the plan would be another one
+		hint += "  # with these flags, too: " + shellescape.QuoteCommand(args)
+	}
+	return hint
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -71,6 +72,9 @@ func (a *app) load(name string) (file string, c *config.Config, err error) {
 		}
 		return faults
 	})
+	if err == nil && !filepath.IsAbs(c.State.Path) && filepath.Dir(file) != "." {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("state.path %q is relative: it lies in the folder that photosync was started in, and in another one a run begins with an empty state; write it with its folder", c.State.Path))
+	}
 	return file, c, usage(err)
 }
 
