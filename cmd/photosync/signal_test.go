@@ -36,7 +36,7 @@ func TestSIGTERM(t *testing.T) {
 		"first contact":         {"hang,op=me", nil, seen("me", 1), []os.Signal{syscall.SIGTERM}, 0, false},
 		"listing":               {"", hungDirectory, nil, []os.Signal{syscall.SIGTERM}, 0, false},
 		"finding users":         {"hang,op=users", nil, seen("users", 1), []os.Signal{syscall.SIGTERM}, 0, false},
-		"waiting for quota":     {"status:429/4003,skip=5,retry-after=600", nil, seen("upload", 6), []os.Signal{os.Interrupt}, 5, true},
+		"waiting for quota":     {"status:429/4003,skip=5,retry-after=200", nil, seen("upload", 6), []os.Signal{os.Interrupt}, 5, true},
 		"backing off":           {"status:503/4001,skip=5", nil, seen("upload", 9), []os.Signal{syscall.SIGTERM}, 5, true},
 		"on the wire, answered": {"slow,skip=5,delay=1s", nil, seen("upload", 9), []os.Signal{syscall.SIGTERM}, 9, false},
 		"on the wire, hung":     {"hang,skip=5", nil, seen("upload", 9), []os.Signal{syscall.SIGTERM, os.Interrupt}, 5, false},

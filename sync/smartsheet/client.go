@@ -60,7 +60,7 @@ type Options struct {
 	UploadWeight      int             // quota units that an upload takes; at least 1
 	Timeout           time.Duration   // of one exchange, beyond the time that its body may take
 	MaxAttempts       int             // of one call; at least 1
-	MaxWait           time.Duration   // in backoff, of one call; pauses for quota do not count
+	MaxWait           time.Duration   // in backoff, of one call; of all calls, in an outage or without quota
 	Grace             time.Duration   // for an upload on the wire to finish after its context is done
 	Abort             <-chan struct{} // when closed, ends Grace at once
 
@@ -166,8 +166,6 @@ const (
 	maxAnswerBytes = 8 << 20
 	// slowest is the number of bytes a second below which an upload is cut off.
 	slowest = 16 << 10
-	// maxThrottled is how many times the quota may refuse one call before the call fails.
-	maxThrottled = 60
 )
 
 // call is one API call, with all its attempts.
@@ -184,14 +182,14 @@ type call struct {
 
 // attempts is what happened to a call so far.
 type attempts struct {
-	n                 int
-	status            int           // HTTP, of the last one; 0: no answer
-	earlier           []*Error      // of those before the last
-	unknown           bool          // one of them may have taken effect, and no answer says so
-	failed, throttled int           // for other reasons than the quota, and because of it
-	waited            time.Duration // in backoff
-	token             string        // of the last one
-	renewed           bool          // the access token
+	n       int
+	status  int           // HTTP, of the last one; 0: no answer
+	earlier []*Error      // of those before the last
+	unknown bool          // one of them may have taken effect, and no answer says so
+	failed  int           // for other reasons than the quota
+	waited  time.Duration // in backoff
+	token   string        // of the last one
+	renewed bool          // the access token
 }
 
 // do sends the call, several times if need be, until read accepts the answer or the call cannot succeed.
@@ -236,11 +234,10 @@ func (c *Client) do(ctx context.Context, q call, read func(gjson.Result) error) 
 // its own, beside the gate's pauses for all calls. asked is the wait that the server asks for.
 func (c *Client) again(q call, e *Error, a *attempts, asked time.Duration) (wait time.Duration, again bool) {
 	switch class := e.forCall(); {
-	case class == Throttled:
-		a.throttled++
-		return 0, a.throttled <= maxThrottled
-	case errors.Is(e.Err, errOutage):
+	case errors.Is(e.Err, errOutage), errors.Is(e.Err, errQuota):
 		return 0, false
+	case class == Throttled:
+		return 0, true
 	case !class.refused():
 		wait = max(backoff(a.failed), asked)
 		a.failed++

@@ -19,7 +19,7 @@ type gate struct {
 	until    time.Time     // end of the pause
 	first    bool          // the next call is a probe
 	probe    chan struct{} // closed when the probe has its answer; nil: none is on its way
-	refused  int           // probes in a row that had a 429 answer
+	dry      time.Time     // since when every answer is 429; zero: the last one was not
 	epoch    int           // pauses so far: the answer to an older request says nothing new
 }
 
@@ -82,12 +82,12 @@ func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Dur
 	}
 	switch {
 	case e == nil || e.Status != 0 && e.forCall().refused():
-		g.refused = 0
+		g.dry = time.Time{}
 		g.outage.answered(t.call)
 		g.throttle.count(now, t.units)
 		g.throttle.raise(now)
 	case e.forCall() == Throttled:
-		g.limited(now, t, asked)
+		g.limited(now, t, e, asked)
 	case !e.ownCause().class.refused() && (t.epoch == g.epoch || asked > 0):
 		if pause := g.outage.failing(now, t.call, e, asked); pause > 0 {
 			g.pause(now.Add(pause), true)
@@ -100,19 +100,25 @@ func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Dur
 }
 
 // limited begins a pause after a 429 answer. If that does not say how long, the pauses grow
-// up to a minute: the documented advice is to wait for one, or to back off.
-func (g *gate) limited(now time.Time, t ticket, asked time.Duration) {
+// up to a minute: the documented advice is to wait for one, or to back off. When they would take
+// longer than an outage may, every call is given up, and e says so.
+func (g *gate) limited(now time.Time, t ticket, e *Error, asked time.Duration) {
 	fresh := t.epoch == g.epoch
 	if !fresh && asked == 0 {
 		return // the pause that began with another request covers this one
 	}
-	if t.probe != nil {
-		g.refused++
-	} else if g.refused = 0; fresh {
+	if t.probe == nil && fresh {
 		g.throttle.cut(now)
 	}
+	if g.dry.IsZero() {
+		g.dry = now
+	}
 	if asked == 0 {
-		asked = quotaWindow / 6 * time.Duration(min(g.refused+1, 6))
+		asked = min(quotaWindow/6+now.Sub(g.dry), quotaWindow)
+	}
+	if now.Add(asked).Sub(g.dry) > g.outage.limit {
+		e.Err = errQuota
+		g.outage.over, g.outage.last = true, *e
 	}
 	// The clients of one token should not come back in the same instant.
 	g.pause(now.Add(asked+rand.N(time.Second)), fresh)

@@ -87,7 +87,7 @@ func (q *quota) between(times []time.Time, a, b time.Duration) (n int) {
 // backlog uploads as long as more says, by four workers that believe in 300 a minute.
 func (q *quota) backlog(t *testing.T, more func() bool) {
 	q.start = time.Now()
-	c := newTest(t, nil, func(o *Options) { o.Transport, o.RequestsPerMinute = q, 300 })
+	c := newTest(t, nil, func(o *Options) { o.Transport, o.RequestsPerMinute, o.MaxWait = q, 300, time.Hour })
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

@@ -13,8 +13,11 @@ const outageAfter = 3
 
 const longestPause = 5 * time.Minute // in an outage: a day of it is 300 requests
 
-// errOutage is why a call is given up, or not begun, in an outage that lasted too long.
-var errOutage = errors.New("Smartsheet serves nobody now")
+// Why a call is given up, or not begun: an outage, or a time without quota, lasts too long.
+var (
+	errOutage = errors.New("Smartsheet serves nobody now")
+	errQuota  = errors.New("the quota does not come back within retry.max_wait")
+)
 
 // outage is a time in which every call fails: one at a time finds out whether it is over.
 type outage struct {
@@ -53,12 +56,15 @@ func (o *outage) answered(q call) {
 	}
 }
 
-// error is why a call fails, or is not begun: the outage lasted too long. nil: it did not.
+// error is why a call fails, or is not begun: the outage, or the quota, took too long. nil: it did not.
 func (o *outage) error(op string) *Error {
 	if !o.over {
 		return nil
 	}
 	e := o.last
+	if e.Op = op; errors.Is(e.Err, errQuota) {
+		return &e
+	}
 	err := fmt.Errorf("%w: %d different calls failed in a row", errOutage, len(o.failed))
 	if len(o.failed) < outageAfter {
 		err = fmt.Errorf("%w: it asks to wait for longer than retry.max_wait", errOutage)
@@ -66,6 +72,6 @@ func (o *outage) error(op string) *Error {
 	if e.Err != nil {
 		err = fmt.Errorf("%w, the last one: %w", err, e.Err)
 	}
-	e.Op, e.Err = op, err
+	e.Err = err
 	return &e
 }

@@ -106,6 +106,37 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// A quota that does not come back ends the run after MaxWait, to be continued. With more
+// patience, the run goes on when it comes back.
+func TestQuotaIsGone(t *testing.T) {
+	for _, asked := range []string{"", "60", "600", "999999999999999999999", "Fri, 31 Dec 2060 00:00:00 GMT"} {
+		for _, wait := range []time.Duration{5 * time.Minute, 2 * time.Hour} {
+			t.Run(fmt.Sprintf("Retry-After %q, max_wait %v", asked, wait), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					start := time.Now()
+					c := newTest(t, func(*http.Request) (*http.Response, error) {
+						time.Sleep(100 * time.Millisecond)
+						if since := time.Since(start); since > time.Minute && since < time.Hour {
+							r := refusal(429, 4003, "r9")
+							r.Header.Set("Retry-After", asked)
+							return r, nil
+						}
+						return answer(200, success), nil
+					}, func(o *Options) { o.MaxWait, o.RequestsPerMinute = wait, 300 })
+					uploaded, failed, err := uploadAll(t, c, 1000)
+					took := time.Since(start)
+					if wait > time.Hour && (err != nil || uploaded != 1000 || took > 80*time.Minute) {
+						t.Errorf("after %v: %d uploaded, %d failed, error %v", took, uploaded, failed, err)
+					}
+					if wait < time.Hour && (Classify(err) != Throttled || !Classify(err).Resumable() || uploaded < 290 || failed > 0 || took > 7*time.Minute) {
+						t.Errorf("after %v: %d uploaded, %d failed, error %v", took, uploaded, failed, err)
+					}
+				})
+			})
+		}
+	}
+}
+
 // One person whose upload fails again and again holds nobody up.
 func TestOnePersonIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

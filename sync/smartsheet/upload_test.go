@@ -148,7 +148,7 @@ func TestSendBefore(t *testing.T) {
 			r := refusal(429, 4003, "r")
 			r.Header.Set("Retry-After", "600")
 			return r, nil
-		}, nil)
+		}, func(o *Options) { o.MaxWait = time.Hour })
 		r, err := c.Upload(t.Context(), User{ID: testID}, picture, time.Now().Add(5*time.Minute))
 		if !errors.Is(err, ErrTooLate) || Classify(err) != ThisUser || n != 1 || r.Attempts != 1 || r.Unknown || len(r.Earlier) != 1 {
 			t.Errorf("error %v, %d requests, %+v", err, n, r)

@@ -47,7 +47,7 @@ func Run(ctx context.Context, o Options) []console.Check {
 		k.add(console.Warning, "config", w, "")
 	}
 	c := *o.Config // a checkup is not the time to wait for better days
-	c.Smartsheet.Retry.MaxAttempts, c.Smartsheet.Retry.MaxWait = min(2, c.Smartsheet.Retry.MaxAttempts), config.Duration(10*time.Second)
+	c.Smartsheet.Retry.MaxAttempts, c.Smartsheet.Retry.MaxWait = min(2, c.Smartsheet.Retry.MaxAttempts), config.Duration(time.Minute)
 	j, closeAll, err := o.Open(&c)
 	if !k.works("config", err, "") {
 		return k.checks
