@@ -132,7 +132,7 @@ func (a *auth) renew(ctx context.Context) error {
 // trade exchanges the refresh token for new tokens. The end of ctx does not stop it: the new
 // tokens must be kept, as the old one is spent.
 func (a *auth) trade(ctx context.Context, refresh string) (*oauth2.Token, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.timeout)
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.timeout, errTimeout)
 	defer cancel()
 	xctx := context.WithValue(ctx, oauth2.HTTPClient, a.http)
 	got, err := a.exchange.TokenSource(xctx, &oauth2.Token{RefreshToken: refresh}).Token()

@@ -121,8 +121,6 @@ func (e *Error) ownCause() cause {
 		}
 	}
 	switch s := e.Status; {
-	case s == 0:
-		return connectionCause(e.Err)
 	case s >= 500:
 		return cause{class: Retryable}
 	case e.unconfirmed:
@@ -130,6 +128,10 @@ func (e *Error) ownCause() cause {
 			gateway + "uploads are answered with something that is not Smartsheet's answer"}
 	case errors.Is(e.Err, ErrContradiction):
 		return cause{ThisUser, "look at the person's picture in Smartsheet; the next run sends it again", callSupport}
+	case errors.Is(e.Err, errTimeout):
+		return cause{class: Retryable, hint: "retry by itself: the next run tries again; raise smartsheet.timeout if it does not go away"}
+	case s == 0:
+		return connectionCause(e.Err)
 	case s < 300: // to a question that can be asked again
 		return cause{class: Retryable, hint: "check the address and the proxy if it does not go away: the answer is not Smartsheet's"}
 	case s < 400:

@@ -291,7 +291,7 @@ func (c *Client) attempt(ctx context.Context, q call, read func(gjson.Result) er
 	case !good:
 		err = nil // the body of an error may be incomplete
 	case err != nil:
-		err = fmt.Errorf("answer cut short: %w", err)
+		err = fmt.Errorf("answer cut short: %w", transportCause(xctx, err))
 	case len(body) > maxAnswerBytes:
 		err = fmt.Errorf("answer of more than %d bytes", maxAnswerBytes)
 	default:
@@ -308,9 +308,9 @@ func (c *Client) attempt(ctx context.Context, q call, read func(gjson.Result) er
 func (c *Client) exchange(ctx context.Context, q call) (context.Context, func()) {
 	limit := c.o.Timeout + time.Duration(len(q.body))*time.Second/slowest
 	if !q.upload || c.o.Grace <= 0 {
-		return context.WithTimeout(ctx, limit)
+		return context.WithTimeoutCause(ctx, limit, errTimeout)
 	}
-	x, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	x, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, errTimeout)
 	stop := context.AfterFunc(ctx, func() {
 		select {
 		case <-time.After(c.o.Grace):
@@ -322,10 +322,12 @@ func (c *Client) exchange(ctx context.Context, q call) (context.Context, func())
 	return x, func() { stop(); cancel() }
 }
 
+var errTimeout = errors.New("no complete answer came within smartsheet.timeout")
+
 // transportCause drops the method and URL that *url.Error repeats, and names a timeout.
 func transportCause(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
-		return fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
+		return context.Cause(ctx)
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err

@@ -62,7 +62,7 @@ func (l Login) Run(ctx context.Context) error {
 		return err
 	}
 	a.secrets.add(code)
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, client), l.Timeout)
+	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, oauth2.HTTPClient, client), l.Timeout, errTimeout)
 	defer cancel()
 	got, err := a.exchange.Exchange(ctx, code, oauth2.VerifierOption(verifier))
 	if err != nil {

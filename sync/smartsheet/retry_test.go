@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -251,10 +252,49 @@ func TestTimeout(t *testing.T) {
 		c := newTest(t, hangs(time.Hour), func(o *Options) { o.MaxAttempts = 2 })
 		start := time.Now()
 		_, err := c.Me(t.Context())
-		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took < time.Minute || took > 62*time.Second {
+		if took := time.Since(start); !errors.Is(err, errTimeout) || took < time.Minute || took > 62*time.Second {
 			t.Errorf("error %v after %v", err, took)
 		}
 	})
+}
+
+// An answer that drips is a timeout, too, and nobody else's fault.
+func TestSlowAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTest(t, func(r *http.Request) (*http.Response, error) {
+			a := answer(200, "")
+			a.Body = io.NopCloser(drip{r.Context()})
+			return a, nil
+		}, func(o *Options) { o.MaxAttempts = 1 })
+		for op, call := range map[string]func() error{
+			"question": func() error { _, err := c.Me(t.Context()); return err },
+			"upload": func() error {
+				_, err := c.Upload(t.Context(), User{ID: testID}, picture, time.Time{})
+				return err
+			},
+		} {
+			err := call()
+			e, ok := errors.AsType[*Error](err)
+			if !ok || !strings.Contains(err.Error(), "no complete answer came within smartsheet.timeout") || strings.Contains(err.Error(), "deadline") {
+				t.Errorf("%s: %v", op, err)
+			} else if op == "question" && (Classify(err) != Retryable || !strings.Contains(e.Hint(), "smartsheet.timeout")) || op == "upload" && Classify(err) != Unconfirmed {
+				t.Errorf("%s: %v, hint %q", op, Classify(err), e.Hint())
+			}
+		}
+	})
+}
+
+// drip gives a byte every ten seconds.
+type drip struct{ ctx context.Context }
+
+func (d drip) Read(b []byte) (int, error) {
+	select {
+	case <-time.After(10 * time.Second):
+		b[0] = ' '
+		return 1, nil
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
+	}
 }
 
 // A large picture has more time: a slow line may take that long to carry it.
@@ -264,7 +304,7 @@ func TestTimeoutOfLargePicture(t *testing.T) {
 			c := newTest(t, hangs(time.Hour), func(o *Options) { o.MaxAttempts = 1 })
 			start := time.Now()
 			_, err := c.Upload(t.Context(), User{ID: testID}, Image{Data: make([]byte, size), ContentType: "image/png"}, time.Time{})
-			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != want {
+			if took := time.Since(start); !errors.Is(err, errTimeout) || took != want {
 				t.Errorf("%d bytes: error %v after %v, want %v", size, err, took, want)
 			}
 		})
