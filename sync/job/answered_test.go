@@ -36,7 +36,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 			ProfileImage struct{ ImageID string }
 		}
 	}
-	m.unanswered = o.w.dead
+	m.unanswered = o.w.dead.Load()
 	unreadable := json.Unmarshal(body, &a) != nil
 	if a.RefID != "" {
 		o.refIDs = append(o.refIDs, a.RefID)
@@ -46,8 +46,8 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 		o.answered[id], m.doubt = "another address", true
 	case status == 200 && a.Message == "SUCCESS" && len(a.Data) > 0:
 		o.answered[id], o.images[id] = a.Message, a.Data[0].ProfileImage.ImageID
-		m.confirmed, m.image, m.doubt, m.partial, m.adopted = q, o.images[id], o.w.dead, false, false
-		if q == initials && !o.w.dead {
+		m.confirmed, m.image, m.doubt, m.partial, m.adopted = q, o.images[id], o.w.dead.Load(), false, false
+		if q == initials && !o.w.dead.Load() {
 			m.absent = 0
 		}
 	case status == 200 && a.Message == "PARTIAL_SUCCESS":
@@ -56,7 +56,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 			o.answered[id] = partialOfNone
 		}
 		m.partial, m.refused[q] = true, true
-		m.doubt = o.w.dead || o.answered[id] == partialOfNone
+		m.doubt = o.w.dead.Load() || o.answered[id] == partialOfNone
 	case status == 0 || status >= 500 || status == 200 || unreadable:
 		o.answered[id] = "unknown"
 		m.doubt = true
@@ -65,7 +65,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 	case o.answered[id] == "unknown": // of an earlier attempt, which may have arrived
 		m.refused[q] = true
 	default:
-		m.doubt = m.doubted || o.w.dead || o.night.Force // then it is still owed
+		m.doubt = m.doubted || o.w.dead.Load() || o.night.Force // then it is still owed
 		if o.answered[id] = "refused"; !m.refused[q] {
 			o.refused[id] = q
 		}

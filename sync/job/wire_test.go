@@ -47,7 +47,7 @@ func (s watched) List(ctx context.Context, each func(sources.Person) error) (sou
 	got.complete = l.Complete && err == nil
 	s.w.o.listings = append(s.w.o.listings, got)
 	s.w.step(fmt.Sprintf("source %d is listed", s.source))
-	if s.w.dead {
+	if s.w.dead.Load() {
 		return l, errDead
 	}
 	return l, err
@@ -55,7 +55,7 @@ func (s watched) List(ctx context.Context, each func(sources.Person) error) (sou
 
 func (s watched) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
 	s.w.step(fmt.Sprintf("%d photos of source %d are read", len(refs), s.source))
-	if s.w.dead {
+	if s.w.dead.Load() {
 		return errDead
 	}
 	return s.Source.Photos(ctx, refs, func(p sources.Photo) error {
@@ -94,7 +94,7 @@ func (t wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	upload := op == "upload"
 	w.mu.Lock()
-	dead := w.dead
+	dead := w.dead.Load()
 	w.o.requests[op]++
 	if upload && !dead {
 		w.note("  picture %d goes to user %d", photoOf(body), id)
@@ -205,7 +205,7 @@ func (w *world) pass(ctx context.Context, what string) bool {
 		return false
 	}
 	w.step(what)
-	return !w.dead
+	return !w.dead.Load()
 }
 
 func operation(r *http.Request) (op string, id int64) {

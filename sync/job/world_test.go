@@ -37,7 +37,7 @@ type world struct {
 	o         *watch
 	planned   *plan.File
 	reports   []*report.Report
-	dead      bool
+	dead      atomic.Bool
 	saved     saved // with the backup
 	exported  saved // by the administrator
 	unsaved   bool  // what happened since the backup is in no report
@@ -70,10 +70,10 @@ func (w *world) memory(id int64) *memory {
 
 // step lets happen what is to happen now.
 func (w *world) step(what string) {
-	if w.happens(what) == w.o.night.Second && !w.dead {
+	if w.happens(what) == w.o.night.Second && !w.dead.Load() {
 		st, err := state.Open(w.path(), state.Options{})
 		w.mu.Lock()
-		if _, ok := errors.AsType[*state.LockedError](err); !ok && !w.dead {
+		if _, ok := errors.AsType[*state.LockedError](err); !ok && !w.dead.Load() {
 			w.fail(pLocked, fmt.Sprint(err))
 		}
 		w.mu.Unlock()
@@ -96,13 +96,13 @@ func (w *world) happens(what string) int {
 			w.c.apply(m.Edit)
 		}
 	}
-	if !w.dead && n.Stop == w.steps {
+	if !w.dead.Load() && n.Stop == w.steps {
 		w.note("    a signal comes")
 		w.stop(ErrSignal)
 	}
-	if !w.dead && (n.Kill == w.steps || w.first(n.KillOn, what)) {
+	if !w.dead.Load() && (n.Kill == w.steps || w.first(n.KillOn, what)) {
 		w.note("    the process dies")
-		w.dead = true
+		w.dead.Store(true)
 		played.deaths.Add(1)
 		w.st.Close()
 		w.stop(ErrSignal)
@@ -148,8 +148,9 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 	played.runs.Add(1)
 	played.uploads.Add(int64(w.uploads))
 	w.note("  the run ended: %v; %v", err, summary(r))
-	if w.dead {
-		w.dead, w.unsaved = false, true
+	if w.dead.Load() {
+		w.unsaved = true
+		w.dead.Store(false)
 		w.reopen()
 		w.o.died()
 		return r, err
