@@ -3,8 +3,18 @@ package state
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 const (
@@ -114,4 +124,214 @@ func (v *Snapshot) header() (h header, err error) {
 		})
 	})
 	return h, v.s.damaged(err)
+}
+
+// importBatch is how many rows are written in one transaction.
+const importBatch = 5000
+
+// Import makes the state at path of an export, and returns the number of people in
+// it. Of several exports that follow each other, as of the shards of an account, it
+// makes one state: of a user's rows the newest one counts, and an announced upload
+// stays announced. The fact RefreshedKey is left out, so that the next run compares
+// everybody. replace also replaces a state that was in use, which becomes the backup.
+// With an error everything is as it was.
+func Import(path string, from io.Reader, replace bool) (people int, err error) {
+	in := &importer{lines: json.NewDecoder(from), facts: map[string]json.RawMessage{}, shards: map[string]bool{}}
+	in.lines.DisallowUnknownFields()
+	if _, err := in.begin(); err != nil {
+		return 0, err
+	}
+	if path, err = target(path); err != nil {
+		return 0, err
+	}
+	if old, err := readThrough(backupPath(path), false); err == nil {
+		in.generation = max(in.generation, old+1) // or the next backup would seem to be made
+	}
+	var s *Store
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		if s, err = Open(path, Options{}); err != nil {
+			return 0, err
+		}
+		defer s.Close()
+		if s.Generation() > 0 && !replace {
+			return 0, refused(path, "is in use already",
+				"choose another state.path, or add --replace: what is there now then becomes the backup beside it")
+		}
+		if err := s.Backup(); err != nil {
+			return 0, err
+		}
+		in.generation = max(in.generation, s.Generation()+1)
+	}
+	err = install(path, s != nil, func(file *os.File) (err error) {
+		if people, err = in.fill(file); err != nil {
+			return err
+		}
+		return s.makeRoom()
+	})
+	return people, Inaccessible(path, err)
+}
+
+// importer makes one state of exports.
+type importer struct {
+	lines      *json.Decoder
+	export     int                        // the one at hand, from 1
+	number     int                        // of the line in it
+	header     header                     // of it
+	facts      map[string]json.RawMessage // of all
+	shards     map[string]bool            // that the exports are of; "": of whole runs
+	generation uint64                     // of the state
+}
+
+// fault is the Error of an export that cannot be imported.
+func (in *importer) fault(format string, args ...any) error {
+	where := fmt.Sprintf("line %d", in.number)
+	if in.export > 1 {
+		where += fmt.Sprintf(" of export %d", in.export)
+	}
+	err := fmt.Errorf(format, args...)
+	if hinted(err) { // of a state whose export was read
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	return &Error{fmt.Sprintf("%s: %v", where, err),
+		"nothing was changed: export the state again, and copy the file whole", err}
+}
+
+// begin reads the header of the next export; false at the end.
+func (in *importer) begin() (bool, error) {
+	var h header
+	in.number++
+	err := in.lines.Decode(&h)
+	if err == io.EOF && in.export > 0 {
+		return false, nil
+	}
+	if err != nil || h.Kind != exportKind || h.People < 0 || h.Users < 0 {
+		return false, in.fault("this is no export of a state: %w", cmp.Or(err, errors.New("it begins with another line")))
+	}
+	in.header, in.export, in.number = h, in.export+1, 1
+	switch {
+	case h.Schema > exportSchema:
+		return false, in.fault("written by a newer photosync (schema %d, this one knows %d)", h.Schema, exportSchema)
+	case h.Schema < exportSchema:
+		return false, in.fault("written by a photosync from before the first release (schema %d), which is not read any more", h.Schema)
+	}
+	if a, b := accountOf(in.facts), accountOf(h.Facts); a != (Account{}) && b != (Account{}) && !a.same(b) {
+		return false, in.fault("this export is of another Smartsheet account than the one before it")
+	}
+	maps.Copy(in.facts, h.Facts)
+	in.shards[string(h.Facts[shardKey])] = true
+	in.generation = max(in.generation, h.Generation)
+	return true, nil
+}
+
+// accountOf is the account that an export is of; none, if its state was never bound.
+func accountOf(facts map[string]json.RawMessage) (a Account) {
+	json.Unmarshal(facts[accountKey], &a) // what is no account is none
+	return a
+}
+
+// fill makes a state of an empty file.
+func (in *importer) fill(file *os.File) (nPeople int, err error) {
+	if err := begin(file); err != nil {
+		return 0, err
+	}
+	s, err := Open(file.Name(), Options{})
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	s.db.NoSync = true // once, at the end
+	for more := true; more; {
+		if err = in.rows(s); err == nil {
+			more, err = in.begin()
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	maps.DeleteFunc(in.facts, func(name string, _ json.RawMessage) bool {
+		whole := name == shardKey && len(in.shards) > 1
+		return whole || name == RefreshedKey || ofFile(name)
+	})
+	err = s.db.Update(func(tx *bbolt.Tx) error {
+		for name, fact := range in.facts {
+			if err := putFact(tx, name, fact); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(people).SetSequence(in.generation)
+	})
+	if err == nil {
+		nPeople, _, err = s.Len()
+	}
+	return nPeople, cmp.Or(err, s.db.Sync(), s.Close())
+}
+
+// rows puts the rows of the export into s.
+func (in *importer) rows(s *Store) error {
+	var c Change
+	var last line // of each table, to know the order
+	for i := range in.header.People + in.header.Users {
+		l, err := in.row()
+		switch {
+		case errors.Is(err, io.EOF):
+			return in.fault("the file ends after %d of %d rows", i, in.header.People+in.header.Users)
+		case err != nil:
+			return in.fault("it is damaged or cut short: %w", err)
+		case i < in.header.People && l.Person != nil && (last.Person == nil || last.Person.Email < l.Person.Email):
+			c.People = append(c.People, *l.Person)
+		case i >= in.header.People && l.User != nil && (last.User == nil || uint64(last.User.ID) < uint64(l.User.ID)):
+			if in.export > 1 {
+				if err := mergeInto(s, l.User); err != nil {
+					return err
+				}
+			}
+			c.Users = append(c.Users, *l.User)
+		default:
+			return in.fault("this is no row of a state, or not in its place")
+		}
+		if last = l; len(c.People)+len(c.Users) == importBatch {
+			if err := s.Write(c); err != nil {
+				return err
+			}
+			c.People, c.Users = c.People[:0], c.Users[:0]
+		}
+	}
+	return s.Write(c)
+}
+
+// row reads the next row; io.EOF at the end.
+func (in *importer) row() (l line, err error) {
+	in.number++
+	err = in.lines.Decode(&l)
+	if err == nil && l.Value != nil && (l.Person != nil || l.User != nil) {
+		stored := row{string(l.Key), l.Value}
+		if err = stored.verify(); err == nil {
+			err = l.decode(stored)
+		}
+	}
+	if l.Person != nil && l.Person.Email == "" || l.User != nil && (l.User.ID == 0 || l.Person != nil) {
+		return line{}, err // no row
+	}
+	return l, err
+}
+
+// mergeInto makes u, and what s knows of the same user, one row: the newer one, with what
+// either says was announced.
+func mergeInto(s *Store, u *User) error {
+	other, found, err := s.User(u.ID)
+	if err != nil || !found {
+		return err
+	}
+	if other.changed().After(u.changed()) {
+		other, *u = *u, other
+	}
+	u.Intent = cmp.Or(u.Intent, other.Intent)
+	return nil
+}
+
+// changed is when the row says that something happened for the last time.
+func (u *User) changed() time.Time {
+	return slices.MaxFunc([]time.Time{
+		cmp.Or(u.Sent, &Sent{}).At, cmp.Or(u.Intent, &Intent{}).At, cmp.Or(u.Failure, &Failure{}).At,
+	}, time.Time.Compare)
 }

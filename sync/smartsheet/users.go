@@ -1,9 +1,11 @@
 package smartsheet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"net/url"
 	"slices"
@@ -144,4 +146,191 @@ func filters(emails []string) (all []string) {
 		}
 	}
 	return all
+}
+
+// The list of users comes in pages, and a user who leaves between two of them moves all
+// later ones up: the first of the next page moves to one that was already read. So each
+// page overlaps the one before by at least one user. If a user is on both, nothing was
+// missed in between. If not, there is a gap: the page is dropped, and the next one begins
+// earlier. The end is compared with totalCount, where the server gives it.
+//
+// includeAll=true would put everybody on one page. Other endpoints deprecated it in
+// August 2025 and lost it in June 2026; GET /users still has it (API changelog).
+
+const (
+	pageSize = 1000 // asked for; the server may give less
+	maxGaps  = 100  // before the list counts as one without an order
+	maxIdle  = 2    // pages in a row without anybody new, while there should be more
+)
+
+var (
+	errTooLong  = errors.New("the list is longer than wanted")
+	errNotWhole = errors.New("the list is not whole")
+)
+
+// listing is a list of users that is being read, perhaps in several passes.
+type listing struct {
+	each   func(User) error   // called once for each user
+	limit  func(size int) int // of pages; with more, reading ends with errTooLong; nil: none
+	passes int
+	seen   map[int64]int // by key of an entry: the last pass that listed it
+}
+
+// list reads the users whom a filter selects, all if it is empty, and again if not whole.
+func (c *Client) list(ctx context.Context, l *listing, filter string) error {
+	err := c.readPages(ctx, l, filter)
+	if errors.Is(err, errNotWhole) {
+		err = c.readPages(ctx, l, filter)
+	}
+	return err
+}
+
+func (c *Client) readPages(ctx context.Context, l *listing, filter string) error {
+	l.passes++
+	w := pass{listing: l, size: pageSize}
+	for {
+		number, size := window(max(w.read-1-w.back, 0), w.size)
+		if number*size <= w.read && w.back == 0 { // pages of one or two users: none that overlaps gets any further
+			number, size = window(w.read, w.size)
+		}
+		p, err := c.page(ctx, filter, number, size)
+		if err != nil {
+			return err
+		}
+		if over, err := w.add(p); over || err != nil {
+			return err
+		}
+	}
+}
+
+// window is the page of at most so many users that shows the place from and gets furthest.
+func window(from, most int) (number, size int) {
+	for s := most; s > 0; s-- {
+		if n := from/s + 1; n*s > number*size {
+			number, size = n, s
+		}
+	}
+	return number, size
+}
+
+// pass is one way through the list.
+type pass struct {
+	*listing
+	size  int // of the largest page that the server gives
+	read  int // places in the list that were read, from the first on
+	users int // on them
+	least int // the lowest total that the server gave; 0: it gave none
+	back  int // places by which the next page begins earlier than it need
+	gaps  int
+	idle  int // pages in a row with nobody new; below 0: as many pages are expected to have nobody new
+}
+
+// add hands on the users of p, and reports whether the list ends with it.
+func (w *pass) add(p page) (over bool, err error) {
+	n, fresh := min(len(p.users), p.size), 0 // fresh: users who were on no page of this pass
+	for _, x := range p.users {
+		if w.seen[x.key] != w.passes {
+			fresh++
+		}
+	}
+	if overlaps := p.start > 0 && p.start < w.read; overlaps && fresh == len(p.users) {
+		return w.gap(p)
+	}
+	for _, x := range p.users {
+		before := w.seen[x.key]
+		w.seen[x.key] = w.passes
+		if before > 0 {
+			continue
+		}
+		if err := w.each(x.User); err != nil {
+			return true, err
+		}
+	}
+	if p.start == 0 && n < p.size {
+		w.size = max(n, 1) // the server gives no more
+	}
+	w.back = min(w.back, w.size/8)
+	switch {
+	case p.start+p.size <= w.read: // the page began so early that it could not show anybody new
+		w.back = 0
+	case fresh > 0:
+		w.idle = 0
+	default:
+		w.idle++
+	}
+	w.read, w.users = p.start+n, w.users+fresh
+	pages := w.read/w.size + 1
+	over = n == 0 || w.idle > 1 || w.idle > 0 && (n < p.size || w.gaps == 0)
+	if p.total > 0 {
+		w.least = min(cmp.Or(w.least, p.total), p.total)
+		pages = (p.total + w.size - 1) / w.size
+		over = n == 0 || w.read >= p.total || w.idle > maxIdle
+	}
+	switch {
+	case over && w.users < w.least:
+		return true, w.notWhole()
+	case !over && w.limit != nil && pages > w.limit(w.size):
+		return true, errTooLong
+	}
+	return over, nil
+}
+
+// gap drops a page that shares nobody with the one before it, and lets the next one begin earlier.
+func (w *pass) gap(p page) (over bool, err error) {
+	w.gaps++
+	if w.gaps > maxGaps || len(p.users) == 0 && p.total > p.start {
+		return true, w.notWhole()
+	}
+	w.back = 2*w.back + w.size/8 + 1
+	if len(p.users) > 0 {
+		w.idle = -w.back / w.size
+	} else { // the list ends before
+		w.read = p.start
+	}
+	return false, nil
+}
+
+func (w *pass) notWhole() error {
+	return &Error{
+		Op: "list users", Err: fmt.Errorf("%w: Smartsheet says that there are %d users and lists %d", errNotWhole, w.least, w.users),
+		advice: "retry by itself: nobody was taken for missing; if it does not go away, call Smartsheet support",
+	}
+}
+
+// page is an answer of GET /users.
+type page struct {
+	start, size int // the places in the list that were asked for
+	total       int // of users; 0: unknown
+	users       []entry
+}
+
+// entry is a user of a list, and what tells users apart: the id, or a hash below 0.
+type entry struct {
+	User
+	key int64
+}
+
+var seed = maphash.MakeSeed()
+
+func (c *Client) page(ctx context.Context, filter string, number, size int) (p page, err error) {
+	path, op := fmt.Sprintf("/users?page=%d&pageSize=%d", number, size), fmt.Sprint("list users, page ", number)
+	if filter != "" {
+		path, op = path+"&email="+filter, "find users by email"
+	}
+	err = c.get(ctx, path, op, true, func(v gjson.Result) error {
+		total, _ := whole(v.Get("totalCount"))
+		p = page{start: (number - 1) * size, size: size, total: int(max(total, 0))} // -1: unknown
+		if !v.Get("data").IsArray() {
+			return errors.New("the answer is not a list of users")
+		}
+		for _, u := range v.Get("data").Array() {
+			x := entry{User: listed(u)}
+			if x.key = x.ID; x.key == 0 {
+				x.key = -1 - int64(maphash.String(seed, u.Raw)>>1)
+			}
+			p.users = append(p.users, x)
+		}
+		return nil
+	})
+	return p, err
 }

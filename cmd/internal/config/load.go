@@ -1,12 +1,16 @@
 package config
 
 import (
+	"cmp"
+	"crypto/x509"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -163,3 +167,145 @@ func Start(kind string) ([]byte, error) {
 // Schema returns a JSON Schema (draft 7, which editors know) of the configuration file:
 // go test -update makes it of the fields, the rules and the comments of the example.
 func Schema() []byte { return slices.Clone(schema) }
+
+func (d *decoder) secrets(env func(string) string) {
+	s, none := &d.c.Smartsheet, "there is no Smartsheet token"
+	if s.OAuth2.Set() {
+		none = ""
+		d.oauth2(env)
+	}
+	s.Token = d.secret(env, "smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")
+	for i := range d.c.Sources {
+		if src := &d.c.Sources[i]; src.Type == "ldap" && src.Auth == "simple" && src.BindDN != "" {
+			own := "LDAP_BIND_PASSWORD_" + regexp.MustCompile(`[^A-Z0-9]+`).ReplaceAllString(strings.ToUpper(src.Name), "_")
+			src.BindPassword = d.secret(env, fmt.Sprintf("sources[%d].bind_password_file", i), src.BindPasswordFile,
+				"there is no password for bind_dn", own, "LDAP_BIND_PASSWORD")
+		}
+	}
+}
+
+// oauth2 reads the client secret, and looks whether the refresh token can be read: its value
+// is the client's business, which replaces it.
+func (d *decoder) oauth2(env func(string) string) {
+	const key = "smartsheet.oauth2"
+	if env("SMARTSHEET_ACCESS_TOKEN") != "" && d.c.Smartsheet.TokenFile == "" {
+		d.fault(key, "does not go together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
+	}
+	d.clientSecret(env)
+	d.secret(env, "smartsheet.oauth2.refresh_token_file", d.c.Smartsheet.OAuth2.RefreshTokenFile, "")
+}
+
+func (d *decoder) clientSecret(env func(string) string) {
+	o := &d.c.Smartsheet.OAuth2
+	o.ClientSecret = d.secret(env, "smartsheet.oauth2.client_secret_file", o.ClientSecretFile, "there is no client secret", "SMARTSHEET_CLIENT_SECRET")
+}
+
+// secret is that of the first variable that is set, or else of a file. If there is neither, none
+// is the message of the fault; empty: that is no fault.
+func (d *decoder) secret(env func(string) string, key, file, none string, variables ...string) Secret {
+	for _, name := range variables {
+		if value := strings.TrimRight(env(name), "\r\n"); value != "" {
+			return d.plain(key, "the variable "+name, value)
+		}
+	}
+	if file == "" {
+		if none != "" {
+			d.missing(key, none, "name a file that holds it, or set "+strings.Join(variables, " or "))
+		}
+		return ""
+	}
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && key == "smartsheet.oauth2.refresh_token_file" {
+		d.fault(key, "there is no file "+quote(key, file)+" yet", "photosync oauth login writes it")
+		return ""
+	}
+	name := strings.Replace(quote(key, file), "the value", "the file named here", 1)
+	if err != nil {
+		d.fault(key, fmt.Sprintf("read %s: %v", name, foreign.WithoutPath(err)), "name a file that the user who runs photosync can read; it holds the secret")
+		return ""
+	}
+	d.warnReadable(file, key, "chmod 600 it")
+	return d.plain(key, name, strings.TrimSpace(string(data)))
+}
+
+// plain is a secret without the byte order mark that an editor put before it.
+func (d *decoder) plain(key, where, text string) Secret {
+	text = strings.TrimPrefix(text, "\ufeff")
+	switch {
+	case strings.Contains(text, "\x00"):
+		d.fault(key, where+" is in UTF-16", "save it as UTF-8; Windows calls UTF-16 \"Unicode\"")
+	case text == "" || strings.ContainsAny(text, "\r\n"):
+		d.fault(key, where+" is empty, or has more than one line", "it must hold the secret and nothing else")
+	}
+	return Secret(text)
+}
+
+// warnReadable warns of a file with secrets that every user of the machine can read. To let
+// its group read it is how a service, or a pod's volume, gets a secret. Windows does not
+// say it in the mode.
+func (d *decoder) warnReadable(file, key, instead string) {
+	if fi, err := os.Stat(file); err == nil && fi.Mode().Perm()&0o004 != 0 && os.PathSeparator == '/' {
+		d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s: every user of this machine can read %q (mode %#o): %s", key, file, fi.Mode().Perm(), instead))
+	}
+}
+
+// notices reads and checks the addresses of those who hear how a run came out.
+func (d *decoder) notices(env func(string) string) {
+	n, gateway := &d.c.Notify, &d.c.Metrics.Pushgateway
+	if *gateway+n.Webhook+n.Healthcheck != "" {
+		d.warnReadable(d.path, "notify", "it holds addresses that work like passwords: chmod 600 it, or use webhook_file and healthcheck_file")
+	}
+	d.receiver(env, "metrics.pushgateway", "PHOTOSYNC_PUSHGATEWAY", "", gateway, "")
+	d.receiver(env, "notify.webhook", "PHOTOSYNC_WEBHOOK", n.WebhookFile, &n.Webhook, "the address, which works like a password, and people's addresses")
+	d.receiver(env, "notify.healthcheck", "PHOTOSYNC_HEALTHCHECK", n.HealthcheckFile, &n.Healthcheck, "the address, which works like a password")
+	m := &n.SMTP
+	m.Password = d.secret(env, "notify.smtp.password_file", m.PasswordFile, "", "PHOTOSYNC_SMTP_PASSWORD")
+	if m.Host != "" && !m.StartTLS && m.Port != 465 && !foreign.Loopback(m.Host) {
+		d.c.Warnings = append(d.c.Warnings, "notify.smtp: without TLS everyone on the way can read the mail, with people's addresses: set starttls: true")
+	}
+	if m.CAFile != "" {
+		if pem, err := os.ReadFile(m.CAFile); err != nil || !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			d.fault("notify.smtp.ca_file", "there is no certificate in the file named here", "name a PEM file that photosync can read")
+		}
+	}
+}
+
+// receiver reads and checks one address. No message shows the address: it may be a secret. clear
+// names what everyone on the way can read without TLS; empty: nothing that matters.
+func (d *decoder) receiver(env func(string) string, key, variable, file string, to *Secret, clear string) {
+	if d.faulty(key) {
+		return
+	}
+	if *to = cmp.Or(d.secret(env, key+"_file", file, "", variable), *to); *to == "" {
+		return
+	}
+	u, ok := address(to.Reveal())
+	if !ok {
+		d.fault(key, "is not an address", "like https://example.com/…")
+		return
+	}
+	if u.User != nil {
+		clear = "the user and password in it"
+	}
+	if u.Scheme == "http" && !foreign.Loopback(u.Hostname()) && clear != "" {
+		d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s: plain http shows %s to everyone on the way: use https", key, clear))
+	}
+}
+
+// proxies checks the proxies that the environment names. Go connects directly, without a
+// word, where it cannot read one.
+func (d *decoder) proxies(env func(string) string) {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		value := env(name)
+		if value == "" {
+			continue
+		}
+		if !strings.Contains(value, "://") {
+			value = "http://" + value
+		}
+		u, err := url.Parse(value)
+		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+			d.faults = append(d.faults, Fault{Message: "the environment variable " + name + " names no proxy", Instead: "like http://proxy.example.com:3128, or unset it"})
+		}
+	}
+}
