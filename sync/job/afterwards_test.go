@@ -108,9 +108,6 @@ func (w *world) everybodyIsThere() bool {
 func (w *world) covered() {
 	for _, u := range w.c.users {
 		found, from, alias := w.o.person(u.email)
-		if len(found) == 0 && w.h.Alternates && u.email != w.excluded {
-			found, from = w.byAlternate(u)
-		}
 		if !u.active || len(found) == 0 || !w.h.Shard.Has(found[0].Own[0]) || alias && w.c.userAt(found[0].Own[0]) != nil {
 			continue
 		}
@@ -149,27 +146,7 @@ func (w *world) covered() {
 	}
 }
 
-// byAlternate is the person of whom everybody knows that it is u, by an alternate address.
-func (w *world) byAlternate(u *account) (found []sources.Person, from []int) {
-	found, from, whose := w.o.byAlternates(u.email, confirmed(u.alternates))
-	if len(whose) != 1 || len(w.usersWith(found[0])) != 1 {
-		return nil, nil
-	}
-	return found, from
-}
-
-// usersWith are the users with an address of an entry, also by alternate ones.
-func (w *world) usersWith(p sources.Person) (all []*account) {
-	for _, u := range w.c.users {
-		if slices.ContainsFunc(append(confirmed(u.alternates), u.email), func(e string) bool {
-			return slices.Contains(p.Own, e) || slices.Contains(p.Aliases, e)
-		}) {
-			all = append(all, u)
-		}
-	}
-	return all
-}
-
+// confirmed are the alternate addresses that were confirmed.
 func confirmed(all []smartsheet.AlternateEmail) (emails []string) {
 	for _, a := range all {
 		if a.Confirmed && !slices.Contains(emails, a.Email) {
