@@ -142,7 +142,7 @@ func (j *Job) explainCandidates(ctx context.Context, x *Explanation, person sour
 			Source: src.Name, Type: src.Type, Ref: c.Ref.Name, Own: c.Own, Aliases: c.Aliases, DisplayName: c.DisplayName, Stamp: fmt.Sprintf("%x", c.Stamp),
 		}
 		err := src.Photos(ctx, []sources.Ref{c.Ref}, func(ph sources.Photo) error {
-			if facts(ph, i, &plan.Work{Joined: person}) != nil {
+			if facts(ph, i, &plan.Work{Joined: person}, nil) != nil {
 				e.Photo = j.explainPhoto(ctx, ph)
 			}
 			return nil
@@ -158,6 +158,8 @@ func (j *Job) explainCandidates(ctx context.Context, x *Explanation, person sour
 			e.Why = "ambiguous: several entries claim the same address, and only a human can tell which is right"
 		case e.Photo == nil:
 			e.Why = "has no photo"
+		case slices.Contains(j.Policy.Ignored, e.Photo.SHA256):
+			e.Why = "match.ignore_pictures names this picture, which counts as none"
 		case winner != "":
 			e.Why = fmt.Sprintf("source %s comes first and has a photo", winner)
 		default:

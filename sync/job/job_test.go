@@ -21,6 +21,7 @@ import (
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
+	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -230,6 +231,30 @@ func TestNewsOfARunThatFailed(t *testing.T) {
 	}
 	if r := b.must(nil); told(r) || r.Result == report.Partial {
 		t.Errorf("the run after it says it again: %s, %+v", r.Result, r.Totals)
+	}
+}
+
+// A picture that counts as none in the first source leaves the way to the second one.
+func TestIgnoredPictureGivesWay(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	b.mem.Put(email(0), picture(7777))
+	second := &sourcetest.Memory{}
+	second.Put(email(0), picture(100))
+	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
+	ignoring := func(o *Job) { o.Policy.Ignored = []string{plan.Sum(picture(7777))} }
+	for _, seed := range []int{100, 101} {
+		second.Put(email(0), picture(seed))
+		b.must(ignoring)
+		if img, _ := b.sim.Image(email(0)); !bytes.Equal(img.Data, picture(seed)) {
+			t.Errorf("not picture %d of the second source", seed)
+		}
+	}
+	if r := b.must(ignoring); r.Totals.Unchanged != 2 {
+		t.Errorf("a quiet night: %+v", r.Totals)
+	}
+	second.Put(email(0), nil)
+	if got := reasons(b.must(ignoring))[email(0)]; got != "no_photo skipped" {
+		t.Errorf("only the ignored picture is left: %s", got)
 	}
 }
 

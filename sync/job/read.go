@@ -64,7 +64,7 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 			defer ph.Done()
 			i, _ := slices.BinarySearchFunc(wanted, ph.Ref, func(w *plan.Work, r sources.Ref) int { return ref(w).Compare(r) })
 			for ; i < len(wanted) && ref(wanted[i]) == ph.Ref; i++ {
-				wanted[i].Photo = facts(ph, round, wanted[i])
+				wanted[i].Photo = facts(ph, round, wanted[i], j.Policy.Ignored)
 			}
 			return nil
 		})
@@ -77,8 +77,9 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 	return nil
 }
 
-// facts is what reading a candidate's photo came to; nil: the next one must be read.
-func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
+// facts is what reading a candidate's photo came to; nil: the next one must be read, as
+// there is none, or one of those that count as none.
+func facts(ph sources.Photo, round int, w *plan.Work, ignored []string) *plan.Photo {
 	f := &plan.Photo{Candidate: round, Err: ph.Err, Moved: ph.Moved}
 	last, listed := w.Candidate()
 	switch {
@@ -92,6 +93,9 @@ func facts(ph sources.Photo, round int, w *plan.Work) *plan.Photo {
 		f.SHA256 = plan.Sum([]byte("too large\n" + ph.Ref.Name + "\n" + w.Candidates[round].Stamp))
 	case ph.Err == nil:
 		f.SHA256 = plan.Sum(ph.Data)
+	}
+	if slices.Contains(ignored, f.SHA256) && round+1 < len(w.Candidates) {
+		return nil
 	}
 	if u, one := w.User(); one && ph.Emails != nil {
 		c := w.Candidates[round]

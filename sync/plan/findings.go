@@ -232,8 +232,8 @@ func (s SourceFacts) unnamed() outcome.Finding {
 	}
 	text := "%s of %s entries of source %q have no usable address, such as %s"
 	if s.Type == "folder" {
-		f.Code, text = outcome.FilesNameNobody, "%s of %s files of source %q are not named after an address, such as %s"
-		f.Hint = "name each file after the person's address, such as ann@example.com.jpg, or give mapping_file a list of file names and addresses"
+		f.Code, text = outcome.FilesNameNobody, "%s of %s files of source %q name nobody, such as %s"
+		f.Hint = "name each file after the person's address, such as ann@example.com.jpg, or list it in a mapping_file; if the source has domains, the address must end in one of them"
 		if numbers(s.Unnamed) {
 			f.Hint = "these look like employee numbers: mapping_file takes a list that gives each number its address"
 		}
