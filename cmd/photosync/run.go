@@ -86,7 +86,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 		rep.ExitCode = exitFailed
 	}
 	if werr == nil {
-		if _, err := report.Prune(c.Report.Dir, c.Report.Keep, rep.RunID); err != nil {
+		if err := report.Prune(c.Report.Dir, c.Report.Keep, rep.RunID); err != nil {
 			w.Log.Warn().Err(err).Msg("old reports were not removed; the run itself is not affected")
 		}
 	}

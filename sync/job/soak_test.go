@@ -98,7 +98,7 @@ func keep(t *testing.T, dir string, r *report.Report) {
 	if _, err := report.Write(dir, r, []string{"json", "html"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := report.Prune(dir, 30, r.RunID); err != nil {
+	if err := report.Prune(dir, 30, r.RunID); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -5,11 +5,8 @@ import (
 	"time"
 )
 
-// maxBars is how many bars the chart of a run has at most; a bar of a longer run
-// stands for several minutes.
-const maxBars = 180
-
-// chart is the traffic of a run against its quota, in a box of 1000 by 100.
+// chart is the traffic of a run against its quota, in a box of 1000 by 100: a bar for each
+// minute with requests.
 type chart struct {
 	Bars       []chartBar
 	Top        int64 // requests a minute at the upper edge
@@ -28,17 +25,11 @@ func newChart(r *Report) *chart {
 		return nil
 	}
 	first := r.Timeline[0].Start
-	minutes := 1
-	for _, m := range r.Timeline {
-		minutes = max(minutes, int(m.Start.Sub(first)/time.Minute)+1)
-	}
-	per := (minutes + maxBars - 1) / maxBars // minutes a bar
-	sums := make([]Minute, (minutes+per-1)/per)
+	at := func(m Minute) int { return max(int(m.Start.Sub(first)/time.Minute), 0) }
+	minutes, busiest := 1, int64(0)
 	var total Minute
-	var busiest int64
 	for _, m := range r.Timeline {
-		s := &sums[max(int(m.Start.Sub(first)/time.Minute), 0)/per]
-		s.Requests, s.RateLimited = s.Requests+m.Requests, s.RateLimited+m.RateLimited
+		minutes = max(minutes, at(m)+1)
 		total.Requests, total.RateLimited, total.WaitMS = total.Requests+m.Requests, total.RateLimited+m.RateLimited, total.WaitMS+m.WaitMS
 		busiest = max(busiest, m.Requests)
 	}
@@ -46,11 +37,11 @@ func newChart(r *Report) *chart {
 		Top: max(busiest, int64(r.QuotaPerMinute), 1), Quota: r.QuotaPerMinute, AnyLimited: total.RateLimited > 0,
 		From: first, To: first.Add(time.Duration(minutes) * time.Minute),
 	}
-	scale := 100 / float64(c.Top) / float64(per)
-	step := 1000 / float64(max(len(sums), 12)) // few bars stay slim
-	for i, s := range sums {
-		h := float64(s.Requests) * scale
-		c.Bars = append(c.Bars, chartBar{float64(i) * step, 100 - h, step * 0.85, h, min(float64(s.RateLimited)*scale, h)})
+	scale := 100 / float64(c.Top)
+	step := 1000 / float64(max(minutes, 12)) // few bars stay slim
+	for _, m := range r.Timeline {
+		h := float64(m.Requests) * scale
+		c.Bars = append(c.Bars, chartBar{float64(at(m)) * step, 100 - h, step * 0.85, h, min(float64(m.RateLimited)*scale, h)})
 	}
 	c.QuotaY = 100 - 100*float64(c.Quota)/float64(c.Top)
 	c.Summary = chartSummary(total, busiest, minutes, c.Quota)

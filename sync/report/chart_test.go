@@ -18,7 +18,7 @@ func TestChart(t *testing.T) {
 	c := newChart(&Report{QuotaPerMinute: 300, Timeline: []Minute{
 		{Start: begin, Requests: 150, WaitMS: 1500}, {Start: begin.Add(2 * time.Minute), Requests: 600, RateLimited: 300, WaitMS: 60_000},
 	}})
-	if len(c.Bars) != 3 || c.Bars[0].Height != 25 || c.Bars[1].Height != 0 || c.Bars[2].Height != 100 || c.Bars[2].Limited != 50 || c.QuotaY != 50 {
+	if len(c.Bars) != 2 || c.Bars[0].Height != 25 || c.Bars[1].X < 2*c.Bars[0].Width || c.Bars[1].Height != 100 || c.Bars[1].Limited != 50 || c.QuotaY != 50 {
 		t.Errorf("bars %+v, quota at %f", c.Bars, c.QuotaY)
 	}
 	const want = "750 requests in 3 minutes; 600 in the busiest minute of 300 allowed. 300 requests were rate-limited. " +
@@ -28,7 +28,7 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// However long a run was, its bars are few and inside their box.
+// However long a run was, its bars are inside their box.
 func TestChartFits(t *testing.T) {
 	begin := sample(0).StartedAt
 	rapid.Check(t, func(t *rapid.T) {
@@ -40,9 +40,6 @@ func TestChartFits(t *testing.T) {
 			at = at.Add(time.Duration(rapid.IntRange(1, 120).Draw(t, "gap")) * time.Minute)
 		}
 		c := newChart(r)
-		if len(c.Bars) > maxBars {
-			t.Errorf("%d bars", len(c.Bars))
-		}
 		for _, b := range c.Bars {
 			const much = 1e-6
 			if b.X < 0 || b.X+b.Width > 1000+much || b.Y < -much || b.Y+b.Height > 100+much || b.Limited > b.Height+much {

@@ -18,7 +18,7 @@ type view struct {
 	*parts
 	Report *Report
 	Bar    []segment
-	Chips  []chip
+	Chips  []Section // that the page can be narrowed to; the first one is everybody
 	Chart  *chart
 	Facts  []fact
 }
@@ -30,19 +30,15 @@ type segment struct {
 	X, Width           float64
 }
 
-type chip struct {
-	Kind, Label string
-	N           int
-}
-
 type fact struct{ Name, Value string }
 
 func newView(r *Report, sections []Section) *view {
-	v := &view{parts: loadParts(), Report: r, Bar: bar(r.Totals), Chart: newChart(r), Facts: facts(r), Chips: []chip{{Label: "Everybody listed"}}}
+	v := &view{parts: loadParts(), Report: r, Bar: bar(r.Totals), Chart: newChart(r), Facts: facts(r)}
+	everybody := Section{Title: "Everybody listed"}
 	for _, s := range sections {
-		v.Chips = append(v.Chips, chip{s.Kind, s.Title, s.N()})
-		v.Chips[0].N += s.N()
+		everybody.Groups = append(everybody.Groups, s.Groups...)
 	}
+	v.Chips = append([]Section{everybody}, sections...)
 	return v
 }
 
@@ -81,8 +77,7 @@ func bar(t Totals) []segment {
 func facts(r *Report) []fact {
 	t := r.Totals
 	return []fact{
-		{"Run", r.RunID}, {"Result", strings.ReplaceAll(r.Result, "_", " ")},
-		{"Exit code", strings.TrimSuffix(fmt.Sprintf("%d: %s", r.ExitCode, exitWords[r.ExitCode]), ": ")},
+		{"Run", r.RunID}, {"Result", strings.ReplaceAll(r.Result, "_", " ")}, {"Exit code", fmt.Sprint(r.ExitCode)},
 		{"Began", timeText(r.StartedAt)}, {"Ended", timeText(r.FinishedAt)},
 		{"People in the sources", Number(t.People)}, {"Plan", cmp.Or(r.PlanID, "none")}, {"photosync", r.Version},
 		{"Requests to Smartsheet", Number(t.Requests)}, {"Retried", Number(t.Retries)}, {"Rate-limited", Number(t.RateLimited)},

@@ -17,16 +17,14 @@ var codeWords = map[string]string{
 	"not_an_image":       "The file is no picture",
 }
 
-var exitWords = map[int]string{
-	0: "done", 1: "the run failed", 2: "usage or configuration error", 3: "done, but somebody is needed",
-	4: "held back by a guard", 5: "another run holds the state", 6: "stopped early", 10: "there are changes",
-}
-
 // Verdict says in one sentence what became of the run. It is good news only if
 // nobody is needed.
 func (r *Report) Verdict() string {
 	t, attention := r.Totals, r.NeedsAttention()
-	sent := were(t.Uploaded)
+	sent := "Nothing was uploaded"
+	if t.Uploaded > 0 {
+		sent = Count(t.Uploaded, "picture was uploaded", "pictures were uploaded")
+	}
 	switch {
 	case r.Mode == "plan" && r.Result == Failed:
 		return "The plan could not be made."
@@ -95,13 +93,6 @@ func (r *Report) needs(n int) string {
 		return "the run as a whole needs"
 	}
 	return Count(n, "person needs", "people need")
-}
-
-func were(n int) string {
-	if n == 0 {
-		return "Nothing was uploaded"
-	}
-	return Count(n, "picture was uploaded", "pictures were uploaded")
 }
 
 // Count is a number with its noun.

@@ -80,16 +80,16 @@ func Write(dir string, r *Report, formats []string) (paths []string, err error) 
 	return paths, err
 }
 
-// Prune removes the files of all runs in dir but the keep newest ones, and returns
-// how many runs that were; keep 0 removes nothing. The files of the run called
-// current, latest.* and whatever has not the name of a run's file stay.
-func Prune(dir string, keep int, current string) (int, error) {
+// Prune removes the files of all runs in dir but the keep newest ones; keep 0 removes
+// nothing. The files of the run called current, latest.* and whatever has not the name of
+// a run's file stay.
+func Prune(dir string, keep int, current string) error {
 	if keep == 0 {
-		return 0, nil
+		return nil
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return 0, fmt.Errorf("prune reports: %w", err)
+		return fmt.Errorf("prune reports: %w", err)
 	}
 	name := regexp.MustCompile(`^([0-9]{8}T[0-9]{6}Z-[a-z2-7]{6})\.(json|html|csv|plan\.json)$`)
 	files := map[string][]string{} // by run
@@ -103,9 +103,8 @@ func Prune(dir string, keep int, current string) (int, error) {
 		delete(files, current)
 	}
 	runs := slices.Sorted(maps.Keys(files)) // in the order of their names, which is that of time
-	old := runs[:max(len(runs)-keep, 0)]
 	var errs error
-	for _, run := range old {
+	for _, run := range runs[:max(len(runs)-keep, 0)] {
 		for _, f := range files[run] {
 			// Another run that prunes at the same moment is welcome to it.
 			if err := os.Remove(filepath.Join(dir, f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -113,7 +112,7 @@ func Prune(dir string, keep int, current string) (int, error) {
 			}
 		}
 	}
-	return len(old), errs
+	return errs
 }
 
 // Encode writes r in one of the formats. Nothing that it writes acts on a terminal.
@@ -167,25 +166,18 @@ func WritePlan(path string, fill func(io.Writer) error) error {
 
 // Read loads a report in JSON.
 func Read(path string) (*Report, error) {
-	var v struct {
-		SchemaVersion int `json:"schema_version"`
-	}
 	r, hint := &Report{}, "name the JSON file of a run, such as reports/latest.json"
 	data, err := os.ReadFile(path)
 	if err == nil {
 		hint = "name the JSON file of a run; another one, if this is damaged"
-		err = json.Unmarshal(data, &v)
+		err = json.Unmarshal(data, r)
 	}
-	if err == nil {
-		switch {
-		case v.SchemaVersion > SchemaVersion:
-			err = fmt.Errorf("schema_version %d, and this photosync reads %d", v.SchemaVersion, SchemaVersion)
-			hint = "a newer photosync wrote this report: use that one, or update this"
-		case v.SchemaVersion < 1:
-			err = errors.New("it is no report of photosync: there is no schema_version")
-		default:
-			err = json.Unmarshal(data, r)
-		}
+	switch {
+	case r.SchemaVersion > SchemaVersion: // whatever else could not be read
+		err = fmt.Errorf("schema_version %d, and this photosync reads %d", r.SchemaVersion, SchemaVersion)
+		hint = "a newer photosync wrote this report: use that one, or update this"
+	case err == nil && r.SchemaVersion < 1:
+		err = errors.New("it is no report of photosync: there is no schema_version")
 	}
 	if err != nil {
 		return nil, outcome.WithHint(fmt.Errorf("read report %q: %w", path, foreign.WithoutPath(err)), hint)

@@ -41,7 +41,7 @@ type Options struct {
 
 // Run tries everything, and returns what it found.
 func Run(ctx context.Context, o Options) []console.Check {
-	k := &checkup{Options: o, sample: map[string]*sampledPerson{}}
+	k := &checkup{Options: o, sample: map[string]*plan.Work{}, why: map[string]outcome.Reason{}}
 	k.add(console.OK, "config", k.File, "")
 	for _, w := range k.Config.Warnings {
 		k.add(console.Warning, "config", w, "")
@@ -72,7 +72,8 @@ type checkup struct {
 	job      job.Job
 	checks   []console.Check
 	account  *state.Account            // that the state belongs to; nil: none yet
-	sample   map[string]*sampledPerson // whose photos were read, by first own address
+	sample   map[string]*plan.Work     // whose photos were read, by first own address
+	why      map[string]outcome.Reason // why such a photo could not be sent now; empty: it can, or nobody knows
 	sampled  bool                      // not everybody's photo was read
 	mayHave  int                       // people who have a photo, or may have one, and whom match does not leave out
 	excluded int                       // such people whom match leaves out
@@ -103,8 +104,7 @@ func (k *checkup) works(what string, err error, remedy string) bool {
 // state looks at the state file and its folder, and leaves both as they were.
 func (k *checkup) state() {
 	path := k.Config.State.Path
-	if err := writable(path); err != nil {
-		k.works("state", state.Inaccessible(path, err), "")
+	if !k.works("state", state.Inaccessible(path, writable(path)), "") {
 		return
 	}
 	st, err := state.Open(path, state.Options{ReadOnly: true})
@@ -207,10 +207,7 @@ func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
 func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 	var one smartsheet.User
 	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })
-	users, works := match.New(client), []*plan.Work{}
-	for _, email := range slices.Sorted(maps.Keys(k.sample)) {
-		works = append(works, &plan.Work{Joined: k.sample[email].Joined, LookUp: true})
-	}
+	users, works := match.New(client), slices.SortedFunc(maps.Values(k.sample), func(a, b *plan.Work) int { return cmp.Compare(a.Key(), b.Key()) })
 	if err == nil || errors.Is(err, errSeen) {
 		err = users.Resolve(ctx, works)
 	}
@@ -257,7 +254,7 @@ func (k *checkup) matched(works []*plan.Work, users *match.Users) plan.Facts {
 	}
 	for _, w := range works {
 		users.Match(w)
-		why := k.sample[w.Key()].why
+		why := k.why[w.Key()]
 		if len(w.Users) > 0 && !w.Users[0].Active {
 			why = outcome.InactiveUser
 		}

@@ -22,12 +22,6 @@ import (
 // in Smartsheet.
 const sampleSize = 100
 
-// sampledPerson is somebody whose photo was read.
-type sampledPerson struct {
-	sources.Joined
-	why outcome.Reason // why it could not be sent now; empty: it can, or nobody knows
-}
-
 // errSeen ends a listing that has shown enough.
 var errSeen = errors.New("seen")
 
@@ -143,30 +137,27 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 	if none {
 		return
 	}
-	one := k.sample[person.Own[0]]
-	if one == nil {
-		one = &sampledPerson{Joined: sources.Joined{Own: person.Own, Aliases: person.Aliases}}
-	}
-	one.Candidates = append(one.Candidates, sources.Candidate{Source: sm.source, Person: person})
-	switch {
-	case errors.Is(p.Err, sources.ErrUnstable):
+	email, why := person.Own[0], outcome.Reason("")
+	if errors.Is(p.Err, sources.ErrUnstable) {
 		sm.young++
-		one.why = outcome.BeingWritten
-		k.sample[person.Own[0]] = one
-	case p.Err != nil:
+		why = outcome.BeingWritten
+	} else if p.Err != nil {
 		sm.unreadable = p.Err
-	default:
-		one.why = ""
-		if slices.Contains(k.job.Policy.Ignored, plan.Sum(p.Data)) {
-			one.why = outcome.NoPhoto
-		}
-		k.sample[person.Own[0]] = one
-		if _, err := photo.Prepare(ctx, p.Data, k.job.Photos); err != nil {
-			sm.refused = append(sm.refused, fmt.Sprintf("%s: %v", person.Own[0], err))
-		} else {
-			sm.fine = append(sm.fine, fmt.Sprintf("%s (%s)", person.Own[0], report.Size(len(p.Data))))
-		}
+		return
+	} else if _, err := photo.Prepare(ctx, p.Data, k.job.Photos); err != nil {
+		sm.refused = append(sm.refused, fmt.Sprintf("%s: %v", email, err))
+	} else {
+		sm.fine = append(sm.fine, fmt.Sprintf("%s (%s)", email, report.Size(len(p.Data))))
 	}
+	if slices.Contains(k.job.Policy.Ignored, plan.Sum(p.Data)) {
+		why = outcome.NoPhoto
+	}
+	if k.sample[email] == nil {
+		k.sample[email] = &plan.Work{Joined: sources.Joined{Own: person.Own, Aliases: person.Aliases}, LookUp: true}
+	}
+	w := k.sample[email]
+	w.Candidates = append(w.Candidates, sources.Candidate{Source: sm.source, Person: person})
+	k.why[email] = why
 }
 
 // judge adds the line of a source, and its findings.
