@@ -34,20 +34,20 @@ func Metrics(r *Report) []byte {
 	var text []byte
 	t, ended := r.Totals, float64(r.FinishedAt.UnixMilli())/1000
 	if r.Done() {
-		text = gauge(text, lastSuccess, "When a run last came to its end.", point{value: ended})
+		text = gauge(text, lastSuccess, "When a run last came to its end.", one(ended))
 	}
-	incomplete, findings := 0, map[string]int{}
+	findings, listed, photos, complete := labelled{}, labelled{}, labelled{}, labelled{}
+	incomplete := 0
 	for _, f := range r.Findings {
 		findings[`code="`+escape(f.Code)+`"`]++
 	}
-	var listed, photos, complete []point
 	for _, s := range r.Sources {
-		label, whole := `source="`+escape(s.Name)+`"`, 1
+		label := `source="` + escape(s.Name) + `"`
+		listed[label], photos[label], complete[label] = float64(s.Listed), float64(s.WithPhoto), 1
 		if !s.Complete {
-			incomplete, whole = incomplete+1, 0
+			incomplete++
+			complete[label] = 0
 		}
-		listed, photos = append(listed, point{label, float64(s.Listed)}), append(photos, point{label, float64(s.WithPhoto)})
-		complete = append(complete, point{label, float64(whole)})
 	}
 	for _, g := range []struct {
 		name, help string
@@ -65,42 +65,42 @@ func Metrics(r *Report) []byte {
 		{"run_remaining_seconds", "How long what the last run left undone will take.", float64(t.ETA)},
 		{"sources_incomplete", "Sources that were not listed to their end in the last run.", float64(incomplete)},
 	} {
-		text = gauge(text, "photosync_"+g.name, g.help, point{value: g.value})
+		text = gauge(text, "photosync_"+g.name, g.help, one(g.value))
 	}
-	text = gauge(text, "photosync_people", "People of the last run, by what became of them and why.", points(people(r))...)
-	text = gauge(text, "photosync_findings", "What was true of the whole last run, by its code.", points(findings)...)
-	text = gauge(text, "photosync_source_listed", "Entries or files that the source listed in the last run.", listed...)
-	text = gauge(text, "photosync_source_photos", "People whose photo came from the source in the last run.", photos...)
-	text = gauge(text, "photosync_source_complete", "1 if the source was listed to its end in the last run, else 0.", complete...)
-	return gauge(text, "photosync_info", "The program.", point{`version="` + escape(r.Version) + `"`, 1})
+	text = gauge(text, "photosync_people", "People of the last run, by what became of them and why.", people(r))
+	text = gauge(text, "photosync_findings", "What was true of the whole last run, by its code.", findings)
+	text = gauge(text, "photosync_source_listed", "Entries or files that the source listed in the last run.", listed)
+	text = gauge(text, "photosync_source_photos", "People whose photo came from the source in the last run.", photos)
+	text = gauge(text, "photosync_source_complete", "1 if the source was listed to its end in the last run, else 0.", complete)
+	return gauge(text, "photosync_info", "The program.", labelled{`version="` + escape(r.Version) + `"`: 1})
 }
 
-// point is a value of a metric, with its labels as they are written.
-type point struct {
-	labels string
-	value  float64
-}
+// labelled are the values of a metric, by their labels as they are written.
+type labelled map[string]float64
+
+func one(value float64) labelled { return labelled{"": value} }
 
 // escape makes a text fit for the value of a label.
 func escape(text string) string {
 	return strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`).Replace(strings.ToValidUTF8(text, "�"))
 }
 
-func gauge(text []byte, name, help string, points ...point) []byte {
+func gauge(text []byte, name, help string, values labelled) []byte {
 	text = fmt.Appendf(text, "# HELP %s %s\n# TYPE %[1]s gauge\n", name, help)
-	for _, s := range points {
-		if s.labels != "" {
-			s.labels = "{" + s.labels + "}"
+	for _, labels := range slices.Sorted(maps.Keys(values)) {
+		value := strconv.FormatFloat(values[labels], 'g', -1, 64)
+		if labels != "" {
+			labels = "{" + labels + "}"
 		}
-		text = fmt.Appendf(text, "%s%s %s\n", name, s.labels, strconv.FormatFloat(s.value, 'g', -1, 64))
+		text = fmt.Appendf(text, "%s%s %s\n", name, labels, value)
 	}
 	return text
 }
 
-func people(r *Report) map[string]int {
-	n := map[string]int{`outcome="skipped",reason="unchanged"`: r.Totals.Unchanged}
+func people(r *Report) labelled {
+	n := labelled{`outcome="skipped",reason="unchanged"`: float64(r.Totals.Unchanged)}
 	for reason, skipped := range r.SkippedByReason {
-		n[`outcome="skipped",reason="`+escape(string(reason))+`"`] += skipped
+		n[`outcome="skipped",reason="`+escape(string(reason))+`"`] += float64(skipped)
 	}
 	for _, it := range r.Items {
 		if it.Outcome != outcome.Skipped { // counted above, with those that have no item
@@ -108,13 +108,6 @@ func people(r *Report) map[string]int {
 		}
 	}
 	return n
-}
-
-func points(n map[string]int) (points []point) {
-	for _, labels := range slices.Sorted(maps.Keys(n)) {
-		points = append(points, point{labels, float64(n[labels])})
-	}
-	return points
 }
 
 // WriteMetrics replaces the file at path, which node_exporter's textfile collector

@@ -86,26 +86,11 @@ func facts(r *Report) []fact {
 	}
 }
 
-// thumb is the small picture of an item, if it is one and nothing else: the page
-// may show a report from anywhere.
-func thumb(it *Item) template.URL {
-	if it.Image == nil {
-		return ""
-	}
-	return picture(it.Image.Thumbnail)
-}
-
-// now is the small picture of what Smartsheet showed, where it has one to stand beside.
-func now(it *Item) template.URL {
-	if thumb(it) == "" {
-		return ""
-	}
-	return picture(it.Image.Before)
-}
-
 var jpegURI = regexp.MustCompile(`^data:image/jpeg;base64,[A-Za-z0-9+/=]*$`)
 
-func picture(uri string) template.URL { return template.URL(jpegURI.FindString(uri)) }
+// jpeg is a small picture, if uri is one and nothing else: the page may show a report
+// from anywhere.
+func jpeg(uri string) template.URL { return template.URL(jpegURI.FindString(uri)) }
 
 // examples are the first examples of a finding, if its sentence does not name them.
 func examples(f outcome.Finding) string {
@@ -139,7 +124,7 @@ func domain(email string) string { return email[max(strings.LastIndexByte(email,
 var pageFuncs = template.FuncMap{
 	"took":  func(r *Report) string { return Duration(r.FinishedAt.Sub(r.StartedAt)) },
 	"num":   func(n any) string { return Number(reflect.ValueOf(n).Int()) },
-	"bytes": Size[int], "when": timeText, "reason": func(r outcome.Reason) string { return r.Words().Title }, "thumb": thumb, "now": now, "refs": refs, "examples": examples, "icon": func(mood string) string { return icons[mood] },
+	"bytes": Size[int], "when": timeText, "reason": func(r outcome.Reason) string { return r.Words().Title }, "jpeg": jpeg, "refs": refs, "examples": examples, "icon": func(mood string) string { return icons[mood] },
 	"initial": func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
 	"local":   func(email string) string { return strings.TrimSuffix(email, domain(email)) }, "domain": domain,
 	"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

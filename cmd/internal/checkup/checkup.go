@@ -55,7 +55,8 @@ func Run(ctx context.Context, o Options) []console.Check {
 	defer closeAll()
 	k.job = j
 	for i := range j.Sources {
-		k.source(ctx, i, k.servers(ctx, c.Sources[i]))
+		k.servers(ctx, c.Sources[i])
+		k.source(ctx, i)
 	}
 	k.state()
 	k.smartsheet(ctx)

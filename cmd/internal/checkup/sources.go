@@ -26,8 +26,8 @@ const sampleSize = 100
 var errSeen = errors.New("seen")
 
 // servers tries each address of a source that has several: a run would only find
-// that one is down when it needs it. It returns what is wrong with them.
-func (k *checkup) servers(ctx context.Context, s config.Source) (faults []string) {
+// that one is down when it needs it.
+func (k *checkup) servers(ctx context.Context, s config.Source) {
 	urls, one := s.URLs, *k.Config
 	for i := 0; len(urls) > 1 && i < len(urls); i++ {
 		s.URLs = urls[i : i+1]
@@ -39,17 +39,14 @@ func (k *checkup) servers(ctx context.Context, s config.Source) (faults []string
 		}
 		if err != nil && !errors.Is(err, errSeen) {
 			k.add(console.Warning, "source "+s.Name, err.Error(), "a run would go on with the next of its urls: repair or remove this one")
-			faults = append(faults, err.Error())
 		}
 	}
-	return faults
 }
 
 // sample is a few of a source's people.
 type sample struct {
 	*plan.Facts
 	source  int // index
-	have    int // people who have a photo, or may have one
 	refs    []sources.Ref
 	persons map[sources.Ref]sources.Person
 
@@ -58,9 +55,8 @@ type sample struct {
 	young         int      // files that are being written
 }
 
-// source lists s to its end, as a run does, and reads a few photos. Warnings that begin
-// with what is known already are left out.
-func (k *checkup) source(ctx context.Context, i int, known []string) {
+// source lists s to its end, as a run does, and reads a few photos.
+func (k *checkup) source(ctx context.Context, i int) {
 	s := k.job.Sources[i]
 	what, began := "source "+s.Name, time.Now()
 	people, listings, err := sources.Join(ctx, []sources.Named{s})
@@ -75,7 +71,7 @@ func (k *checkup) source(ctx context.Context, i int, known []string) {
 			outcome.Ambiguous.Words().Meaning+" Until then a run leaves them alone.")
 	}
 	for _, w := range l.Warnings {
-		if !slices.ContainsFunc(known, func(t string) bool { return strings.HasPrefix(w, t) }) {
+		if !slices.ContainsFunc(k.checks, func(c console.Check) bool { return c.What == what && strings.HasPrefix(w, c.Detail) }) { // see servers
 			k.add(console.Warning, what, w, "")
 		}
 	}
@@ -93,7 +89,7 @@ func (k *checkup) source(ctx context.Context, i int, known []string) {
 // choose counts everybody whom a source lists, and takes a sample of those with a photo.
 // It returns the addresses that several entries have.
 func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string) {
-	dice := rand.New(rand.NewPCG(1, 1)) // the same sample each time
+	var have []sources.Person // a photo, or they may have one
 	for j := range people.All() {
 		if j.Ambiguous {
 			ambiguous = append(ambiguous, j.Own[0])
@@ -106,21 +102,21 @@ func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string
 			case j.Reserved || k.job.Policy.Excludes(&j):
 				k.excluded++
 			default:
-				k.mayHave++
-				sm.have++
-				at := len(sm.refs)
-				if at < sampleSize {
-					sm.refs = append(sm.refs, c.Ref)
-				} else if at = dice.IntN(sm.have); at < sampleSize { // everybody is as likely
-					sm.refs[at] = c.Ref
-				}
-				if at < sampleSize {
-					sm.persons[c.Ref] = c.Person
-				}
+				have = append(have, c.Person)
 			}
 		}
 	}
-	k.sampled = k.sampled || sm.have > sampleSize
+	k.mayHave += len(have)
+	if len(have) > sampleSize {
+		k.sampled = true
+		dice := rand.New(rand.NewPCG(1, 1)) // the same sample each time
+		dice.Shuffle(len(have), func(a, b int) { have[a], have[b] = have[b], have[a] })
+		have = have[:sampleSize]
+	}
+	for _, p := range have {
+		sm.refs = append(sm.refs, p.Ref)
+		sm.persons[p.Ref] = p
+	}
 	return ambiguous
 }
 
