@@ -1,17 +1,25 @@
 package folder
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/text/unicode/norm"
 
 	"photosync/sources"
 	"photosync/sync/foreign"
@@ -147,4 +155,122 @@ func readOnce(open func(string, int, fs.FileMode) (*os.File, error), name string
 		return nil, errChanged
 	}
 	return data[:n], nil
+}
+
+// clockGranularity is how coarse the time stamps of common file systems are (2 s
+// on FAT and some shares). A file written within that time before it was listed
+// could be written again without a new stamp, so it gets none.
+const clockGranularity = 2 * time.Second
+
+// facts are what stat tells about a file.
+type facts struct {
+	kind     fs.FileMode // its type bits
+	size     int64
+	modified int64  // Unix time in ns, which programs may set
+	changed  int64  // of the inode, which they may not; 0: not known here
+	inode    uint64 // 0: not known here
+}
+
+// factsOf returns the facts of a file that was opened or found through a link.
+func factsOf(fi fs.FileInfo) facts {
+	f := facts{kind: fi.Mode().Type(), size: fi.Size(), modified: fi.ModTime().UnixNano()}
+	f.changed, f.inode = changeTime(fi)
+	return f
+}
+
+// age is how long before now the file was last written. A copy that keeps the
+// time of its original (cp -p, rsync -t) is still a new file, and one that is
+// dated in the future an old one.
+func (f facts) age(now time.Time) time.Duration {
+	age := time.Duration(now.UnixNano() - cmp.Or(f.changed, f.modified))
+	if age < -24*time.Hour {
+		return -age // the clock was ahead then, and would be waited for
+	}
+	return age
+}
+
+// mark is the stamp of a file that is old enough for one.
+func (f facts) mark(name string, now time.Time, minAge time.Duration) string {
+	if f.age(now) < max(clockGranularity, minAge) {
+		return ""
+	}
+	return f.stamp(name)
+}
+
+// stamp is the change mark of the file called name: a hash of what git's index and
+// rsync compare, and of the name, so that another file never has the same.
+func (f facts) stamp(name string) string {
+	b := make([]byte, 0, 128)
+	b = binary.LittleEndian.AppendUint64(b, uint64(f.size))
+	b = binary.LittleEndian.AppendUint64(b, uint64(f.modified))
+	b = binary.LittleEndian.AppendUint64(b, uint64(f.changed))
+	b = binary.LittleEndian.AppendUint64(b, f.inode)
+	sum := sha256.Sum256(append(b, name...))
+	var text [16]byte
+	base64.RawURLEncoding.Encode(text[:], sum[:12])
+	return string(text[:])
+}
+
+// Describe implements sources.Describer: size, times and inode of the file, and the
+// line of the mapping file that names it.
+func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources.Fact, err error) {
+	c := caller[[]sources.Fact]{each: func(f []sources.Fact) error { facts = f; return nil }}
+	err = c.wait(ctx, func() error {
+		root, err := s.open()
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		f, err := s.describe(root, nameOf(ref))
+		if err != nil {
+			return err
+		}
+		return c.take(ctx, f)
+	})
+	return facts, err
+}
+
+func (s *Source) describe(root *os.Root, name string) (facts []sources.Fact, err error) {
+	add := func(name, format string, args ...any) {
+		facts = append(facts, sources.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
+	}
+	file := filepath.Join(s.o.Path, filepath.FromSlash(name))
+	if !isText(file) || !norm.NFC.IsNormalString(file) { // two may look the same
+		file = strconv.QuoteToASCII(file)
+	}
+	add("path", "%s", sources.Text(file))
+	fi, err := root.Lstat(name)
+	if err == nil && fi.Mode()&fs.ModeSymlink != 0 {
+		if to, err := root.Readlink(name); err == nil {
+			add("link to", "%s", sources.Text(to))
+		}
+		fi, err = root.Stat(name)
+	}
+	if err != nil {
+		add("file", "%v", foreign.WithoutPath(err))
+		return facts, nil
+	}
+	f := factsOf(fi)
+	at := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
+	add("size", "%d bytes", f.size)
+	add("modified", "%s", at(f.modified))
+	if f.inode != 0 { // known here
+		add("changed", "%s (of the inode)", at(f.changed))
+		add("inode", "%d", f.inode)
+	}
+	if wait := max(clockGranularity, s.o.MinAge); f.age(time.Now()) < wait {
+		add("age", "less than %v: too young for a stamp", wait)
+	}
+	if s.o.MappingFile == "" {
+		return facts, nil
+	}
+	names, err := s.loadMapping(root)
+	if err != nil {
+		return nil, err
+	}
+	base := path.Base(name)
+	if key, l := names.find(base, stem(base)); l != nil {
+		add("mapping", "%s, line %d: %s, %s", sources.Text(s.mappingPath()), l.line, sources.Text(key), sources.Text(l.email))
+	}
+	return facts, nil
 }

@@ -3,13 +3,19 @@ package job
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"runtime"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/match"
+	"photosync/sync/outcome"
 	"photosync/sync/plan"
 )
 
@@ -202,4 +208,160 @@ func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Jo
 		return fmt.Errorf("compare with the state: %w", err)
 	}
 	return nil
+}
+
+// read reads and hashes the photos of those whose mark moved and who are an active
+// user. The first candidate with a photo counts; the bytes are dropped again.
+func (j *Job) read(ctx context.Context, rules *plan.Rules, ws []*plan.Work) error {
+	return j.readPhotos(ctx, slices.DeleteFunc(slices.Clone(ws), func(w *plan.Work) bool { return !rules.NeedsRead(w) }))
+}
+
+// readPhotos reads the candidates of open, which it reorders, in rounds, until each has one.
+func (j *Job) readPhotos(ctx context.Context, open []*plan.Work) error {
+	for round := 0; len(open) > 0; round++ {
+		bySource := make([][]*plan.Work, len(j.Sources))
+		for _, w := range open {
+			if c := w.Candidates[round]; c.HasPhoto != sources.Absent {
+				bySource[c.Source] = append(bySource[c.Source], w)
+			}
+		}
+		for src, wanted := range bySource {
+			if err := j.readFrom(ctx, src, round, wanted); err != nil {
+				return err
+			}
+		}
+		open = slices.DeleteFunc(open, func(w *plan.Work) bool {
+			if w.Photo == nil && round+1 == len(w.Candidates) {
+				w.Photo = &plan.Photo{Candidate: round} // none of them has a photo
+			}
+			return w.Photo != nil
+		})
+	}
+	return nil
+}
+
+// readFrom reads the photos that the candidates of the round have in one source.
+// Photos come one at a time; they are hashed by all processors, each with one in hand.
+func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	ref := func(w *plan.Work) sources.Ref { return w.Candidates[round].Ref }
+	slices.SortFunc(wanted, func(a, b *plan.Work) int { return ref(a).Compare(ref(b)) })
+	refs := make([]sources.Ref, len(wanted))
+	for i, w := range wanted {
+		refs[i] = ref(w)
+	}
+	var hashing errgroup.Group
+	hashing.SetLimit(runtime.GOMAXPROCS(0))
+	err := j.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
+		hashing.Go(func() error {
+			defer ph.Done()
+			i, _ := slices.BinarySearchFunc(wanted, ph.Ref, func(w *plan.Work, r sources.Ref) int { return ref(w).Compare(r) })
+			for ; i < len(wanted) && ref(wanted[i]) == ph.Ref; i++ {
+				wanted[i].Photo = facts(ph, round, wanted[i], j.Policy.Ignored)
+			}
+			return nil
+		})
+		return nil
+	})
+	hashing.Wait() // none of them fails
+	if err != nil {
+		return fmt.Errorf("read photos from source %q: %w", j.Sources[src].Name, err)
+	}
+	return nil
+}
+
+// facts is what reading a candidate's photo came to; nil: the next one must be read, as
+// there is none, or one of those that count as none.
+func facts(ph sources.Photo, round int, w *plan.Work, ignored []string) *plan.Photo {
+	f := &plan.Photo{Candidate: round, Err: ph.Err, Moved: ph.Moved}
+	last, listed := w.Candidate()
+	switch {
+	case errors.Is(ph.Err, sources.ErrNoPhoto) && listed && last.Ref == ph.Ref && w.SHA256() != "" && !ph.Moved:
+		// The change mark is that of the photo that was read last: it is there, and hidden.
+		f.Err = fmt.Errorf("%w: its change mark has not moved", sources.ErrDenied)
+	case errors.Is(ph.Err, sources.ErrNoPhoto):
+		return nil
+	case errors.Is(ph.Err, sources.ErrTooLarge):
+		// Its mark stands for the bytes, which are not read: it is reported once.
+		f.SHA256 = plan.Sum([]byte("too large\n" + ph.Ref.Name + "\n" + w.Candidates[round].Stamp))
+	case ph.Err == nil:
+		f.SHA256 = plan.Sum(ph.Data)
+	}
+	if slices.Contains(ignored, f.SHA256) && round+1 < len(w.Candidates) {
+		return nil
+	}
+	if u, one := w.User(); one && ph.Emails != nil {
+		c := w.Candidates[round]
+		listed := slices.Contains(c.Own, u.Via) || slices.Contains(c.Aliases, u.Via)
+		f.Readdressed = listed && !slices.Contains(ph.Emails, u.Via)
+	}
+	return f
+}
+
+// removals finds out whose uploaded photo was removed: it was not if its entry, its
+// address or the same picture is listed in another place. It returns how many people
+// have the pictures of the plan, for the guard of shared ones.
+func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
+	var missing []*plan.Work
+	for _, w := range p.work {
+		if j.Scope.Source == "" && w.MayBeRemoved() && !w.HasPhoto() && !w.Ambiguous && !w.Reserved {
+			missing = append(missing, w)
+		}
+	}
+	// When initials may take the place of a photo in this run, the photos of people who
+	// are not in Smartsheet are read too: one of theirs may be the same picture.
+	due := slices.ContainsFunc(missing, func(w *plan.Work) bool {
+		return j.Policy.RemovedAfter > 0 && w.Former.Missing+1 >= j.Policy.RemovedAfter
+	})
+	err := j.readPhotos(ctx, slices.DeleteFunc(slices.Clone(p.work), func(w *plan.Work) bool {
+		return !due || !w.HasPhoto() || w.SHA256() != "" || w.Photo != nil || w.Ambiguous
+	}))
+	if err != nil {
+		return nil, err
+	}
+	g := j.Policy.Guards
+	counts := p.rules.NewListed(p.work, missing, g != nil && g.MaxShared > 0)
+	if len(counts) > 0 {
+		if err := j.countListed(p, counts); err != nil {
+			return nil, err
+		}
+	}
+	for _, w := range missing {
+		w.Removal = p.rules.RemovalOf(w, counts)
+	}
+	return counts, nil
+}
+
+// countListed counts everybody listed who has, or may have, a photo, with what this run
+// or an earlier one knows of it. Those count too whom this run is not about.
+func (j *Job) countListed(p *prepared, counts plan.Listed) error {
+	byKey := make(map[string]*plan.Work, len(p.work))
+	for _, w := range p.work {
+		byKey[w.Key()] = w
+	}
+	for i, l := range p.proofs {
+		counts.CountNameless(j.Sources[i].Name, l.Nameless)
+	}
+	return j.State.View(func(v *state.Snapshot) error {
+		return everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
+			switch {
+			case len(person.Own) == 0: // not listed
+			case byKey[person.Own[0]] != nil:
+				if w := byKey[person.Own[0]]; w.HasPhoto() || plan.Presence(&person) == sources.Present {
+					p.rules.Count(counts, &person, w.SHA256())
+				}
+			case row == nil:
+				p.rules.Count(counts, &person, "")
+			case plan.NoteOf(row.Note) != outcome.NoPhoto, plan.Presence(&person) == sources.Present: // since then
+				known, err := row.Person()
+				if err != nil {
+					return err
+				}
+				p.rules.Count(counts, &person, known.SourceSHA256)
+			}
+			return nil
+		})
+	})
 }
