@@ -28,7 +28,7 @@ func (a *app) check() *cobra.Command {
 		ctx, stop := stoppable(cmd.Context())
 		defer stop()
 		checks := checkup.Run(ctx, checkup.Options{
-			File: file, Config: c, UploadTest: uploadTest,
+			File: file, Config: c, UploadTest: uploadTest, Unreachable: notifier(c, false).Unreachable,
 			Open: func(c *config.Config) (job.Job, func(), error) { return open(c, "", plan.Shard{}, nil, zerolog.Nop()) },
 			Upload: func(ctx context.Context, email string) (*report.Report, error) {
 				literal := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(email)

@@ -35,6 +35,8 @@ type Options struct {
 	Config *config.Config
 	Open   func(*config.Config) (j job.Job, closeAll func(), err error) // without the state
 
+	Unreachable func(context.Context) (receivers int, faults []string) // who hears how runs come out
+
 	UploadTest string                                                          // upload the picture of the person with this address; empty: of nobody
 	Upload     func(ctx context.Context, email string) (*report.Report, error) // a sync of this person alone
 }
@@ -62,6 +64,13 @@ func Run(ctx context.Context, o Options) []console.Check {
 	k.smartsheet(ctx)
 	if dir := c.Report.Dir; k.works("report", report.CheckDir(dir), "") {
 		k.add(console.OK, "report", dir+": can be written", "")
+	}
+	receivers, faults := k.Unreachable(ctx)
+	for _, fault := range faults {
+		k.add(console.Warning, "notify", fault, "repair it, or correct the configuration: runs go on, and nobody hears from there how they come out")
+	}
+	if receivers > 0 && len(faults) == 0 {
+		k.add(console.OK, "notify", report.Count(receivers, "receiver", "receivers")+" can be reached", "")
 	}
 	k.upload(ctx)
 	return k.checks

@@ -1,0 +1,35 @@
+package notify
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Receivers that are there hear nothing; each that is not is named by its key, without its secret.
+func TestUnreachable(t *testing.T) {
+	to, url := newReceiver(t, 404)
+	cert, ca := certificate(t)
+	p, dir := &post{}, t.TempDir()
+	o := Options{
+		Textfile: filepath.Join(dir, "m.prom"), Pushgateway: url + "/gateway", Webhook: url + "/hook/secret", Healthcheck: url + "/ping/uuid",
+		Mail: Mail{Host: "127.0.0.1", Port: listen(t, p, cert), StartTLS: true, CAFile: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}},
+	}
+	if n, faults := New(o).Unreachable(t.Context()); n != 5 || len(faults) > 0 || strings.Join(to.requests, " ") != "HEAD / HEAD / HEAD /" || p.from != "" || p.logins != 1 {
+		t.Errorf("%d receivers, %q; requests %q, mail from %q, %d logins", n, faults, to.requests, p.from, p.logins)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	const dead = "http://127.0.0.1:1/secret"
+	o.Textfile, o.Pushgateway, o.Webhook, o.Healthcheck, o.Mail.Password = filepath.Join(dir, "none", "m.prom"), dead, dead, dead, "wrong-pass"
+	_, faults := New(o).Unreachable(t.Context())
+	for i, want := range []string{"metrics.textfile: ", "metrics.pushgateway: ", "notify.webhook: ", "notify.healthcheck: ", "notify.smtp: "} {
+		if len(faults) != 5 || !strings.HasPrefix(faults[i], want) || strings.Contains(faults[i], "/secret") || strings.Contains(faults[i], "wrong-pass") {
+			t.Fatalf("%q", faults)
+		}
+	}
+	if n, faults := New(Options{}).Unreachable(t.Context()); n != 0 || len(faults) > 0 {
+		t.Errorf("nothing is configured: %d, %q", n, faults)
+	}
+}
