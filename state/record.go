@@ -94,7 +94,6 @@ type Failure struct {
 // MarshalText gives the fingerprint in hex.
 func (f Fingerprint) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, f[:]), nil }
 
-// UnmarshalText reads what MarshalText gives.
 func (f *Fingerprint) UnmarshalText(text []byte) error {
 	b, err := hex.DecodeString(string(text))
 	if err != nil || len(b) != len(f) {
@@ -146,7 +145,6 @@ func encodePerson(p *Person) row {
 func encodeUser(u *User) row { return seal(userKey(u.ID), must(encoding.Marshal(u))) }
 
 func userKey(id int64) string { return string(binary.BigEndian.AppendUint64(nil, uint64(id))) }
-func idOf(key string) int64   { return int64(binary.BigEndian.Uint64([]byte(key))) }
 
 // seal is the row of a key: its data behind their checksum.
 func seal(key string, data ...[]byte) row {
@@ -202,9 +200,8 @@ func (r row) sent() (bool, error) {
 	return bool(u.Sent), err
 }
 
-// user reads a verified row.
 func (r row) user() (u User, err error) {
-	u.ID = idOf(r.key)
+	u.ID = int64(binary.BigEndian.Uint64([]byte(r.key)))
 	err = decoding.Unmarshal(r.value[checksumSize:], &u)
 	return u, err
 }

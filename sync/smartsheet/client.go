@@ -6,8 +6,8 @@
 //	          ▲                 └─▶ Error: its cause says whether to try again, and the hint
 //	          └────── backoff ◀──────┘
 //
-// At the gate a call waits for the quota (throttle.go), for the end of a pause after a 429 answer
-// (gate.go) and of an outage (outage.go). What an error means is one table (class.go).
+// At the gate (gate.go) a call waits for the quota, for the end of a pause after a 429 answer and of
+// an outage. What an error means is one table (class.go).
 //
 // Reference: https://developers.smartsheet.com/api/smartsheet/openapi
 package smartsheet

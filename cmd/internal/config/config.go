@@ -200,7 +200,6 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // Duration is written like 30s, 5m, 1h30m or 1d, also with spaces.
 type Duration time.Duration
 
-// UnmarshalText reads a duration.
 func (d *Duration) UnmarshalText(b []byte) (err error) {
 	text, days := strings.ReplaceAll(string(b), " ", ""), 0.0
 	if head, rest, found := strings.Cut(text, "d"); found { // a day is 24 hours
@@ -219,7 +218,6 @@ func (d *Duration) UnmarshalText(b []byte) (err error) {
 // Size is a number of bytes, written like 800kB, 1MB (1,000,000) or 1MiB (1,048,576).
 type Size int64
 
-// UnmarshalText reads a size.
 func (s *Size) UnmarshalText(b []byte) (err error) {
 	*s, err = quantity[Size](b, "is not a size: write it like 800kB, 1MB or 1MiB",
 		map[string]float64{"": 1, "B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "KiB": 1 << 10, "MiB": 1 << 20})
@@ -229,7 +227,6 @@ func (s *Size) UnmarshalText(b []byte) (err error) {
 // Pixels is a number of pixels, written like 50MP.
 type Pixels int64
 
-// UnmarshalText reads a number of pixels.
 func (p *Pixels) UnmarshalText(b []byte) (err error) {
 	*p, err = quantity[Pixels](b, "is not a number of pixels: write it like 50MP", map[string]float64{"": 1, "kP": 1e3, "MP": 1e6})
 	return err
@@ -251,7 +248,6 @@ type Limit struct {
 	Percent bool    `yaml:"-"`
 }
 
-// UnmarshalText reads a limit.
 func (l *Limit) UnmarshalText(b []byte) error {
 	head, percent := strings.CutSuffix(strings.TrimSpace(string(b)), "%")
 	v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)

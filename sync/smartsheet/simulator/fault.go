@@ -192,8 +192,7 @@ func (s *Server) concerns(f *Fault, op string, r *http.Request) bool {
 	if f.User == "" || op == "users" && kinds[f.Kind].edit != nil {
 		return true
 	}
-	id := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/2.0/users/"), "/profileimage")
-	u := s.find(f.User)
+	id, u := r.PathValue("id"), s.find(f.User)
 	return f.User == id || u != nil && strconv.FormatInt(u.ID, 10) == id
 }
 

@@ -154,7 +154,6 @@ func (s *Server) Rename(email, to string) bool {
 	return s.change(email, func(u *user) { u.Email = to })
 }
 
-// SetStatus changes a user's status.
 func (s *Server) SetStatus(email, status string) bool {
 	return s.change(email, func(u *user) { u.Status = status })
 }
@@ -202,7 +201,6 @@ func (s *Server) find(email string) *user {
 	return nil
 }
 
-// ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 // handler answers a request under the lock.
