@@ -169,7 +169,7 @@ func (o *watch) personOf(id int64, l look) (found []sources.Person, from []int, 
 		return nil, nil, false
 	}
 	for other, x := range o.looks {
-		if theirs, _, _ := o.person(x.email); other != id && x.active && len(theirs) > 0 && theirs[0].Own[0] == found[0].Own[0] {
+		if theirs, _, _ := o.person(x.email); other != id && x.active && x.at.Before(l.alone) && len(theirs) > 0 && theirs[0].Own[0] == found[0].Own[0] {
 			o.fail(pWhose, "user %d was found by an alternate address of %s, and user %d has %s", id, whose[0], other, x.email)
 		}
 	}
