@@ -67,6 +67,14 @@ func TestNotices(t *testing.T) {
 		t.Error("a run about one person has metrics")
 	}
 	clear(got)
+	blocked := filepath.Join(s.dir, "a-file")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.run(exitFailed, "sync", "--report-dir", blocked); r.Totals.Uploaded != 0 || !strings.Contains(got["/hook/s3cret"], "not a directory") || len(got) != 4 {
+		t.Errorf("where no report can be written, nobody is told: %q", got)
+	}
+	clear(got)
 	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 1 || len(r.Warnings) > 0 {
 		t.Errorf("totals %+v, warnings %q", r.Totals, r.Warnings)
 	}

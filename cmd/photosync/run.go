@@ -39,7 +39,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(notOver(f.out, file, c.State.Path), report.CheckDir(c.Report.Dir)); err != nil {
+	if err := notOver(f.out, file, c.State.Path); err != nil {
 		return err
 	}
 	runID := newRunID(time.Now())
@@ -85,7 +85,10 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	if werr != nil && slices.Contains([]int{exitDone, exitAttention, exitChanges}, rep.ExitCode) {
 		rep.ExitCode = exitFailed
 	}
-	if werr == nil {
+	if rep.Error != nil && werr != nil && rep.Error.Hint == outcome.Hint(werr) {
+		werr = nil // the run failed because of the same
+	}
+	if werr == nil && len(files) > 0 {
 		if err := report.Prune(c.Report.Dir, c.Report.Keep, rep.RunID); err != nil {
 			w.Log.Warn().Err(err).Msg("old reports were not removed; the run itself is not affected")
 		}
@@ -98,7 +101,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	for _, text := range rep.Warnings {
 		w.Log.Warn().Msg("notice: " + text)
 	}
-	if len(rep.Warnings) > 0 && werr == nil {
+	if len(rep.Warnings) > 0 && len(files) > 0 {
 		if _, err := report.Write(c.Report.Dir, rep, c.Report.Formats); err != nil {
 			w.Log.Warn().Err(err).Msg("the report was not written again with these warnings")
 		}
@@ -221,6 +224,9 @@ func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFl
 	fail := func(err error) (*report.Report, *plan.File, error) {
 		rep.Result, rep.Error, rep.FinishedAt = report.Failed, job.ErrorOf(err), time.Now().UTC()
 		return rep, made, err
+	}
+	if err := report.CheckDir(c.Report.Dir); err != nil {
+		return fail(err)
 	}
 	j, closeAll, err := open(c, runID, f.part, abort, w.Log)
 	if err != nil {
