@@ -177,7 +177,17 @@ func (l *lister) nobody(c *conn) string {
 // lists nobody, because it may not say that either.
 func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
 	if l.people == 0 {
-		l.warn("nobody is listed: %s", l.nobody(c))
+		why, without := l.nobody(c), strings.Replace(l.peopleFilter(c), "(!"+l.o.ExcludeFilter+")", "", 1)
+		if l.o.ExcludeFilter != "" && l.result.Entries == 0 {
+			found, err := l.matches(ctx, c, without)
+			if err != nil {
+				return err
+			}
+			if found {
+				why = "exclude_filter leaves out every entry that matches filter: does the server know the attributes in it, and may the bind user see them?"
+			}
+		}
+		l.warn("nobody is listed: %s", why)
 		return nil
 	}
 	people, attributes := l.peopleFilter(c), l.o.PhotoAttributes
