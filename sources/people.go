@@ -79,7 +79,7 @@ type People struct {
 func (p *People) All() iter.Seq[Joined] {
 	return func(yield func(Joined) bool) {
 		for _, c := range p.claims {
-			if c.entry.hasKey(c.address) && !yield(c.entry.joined()) {
+			if c.entry.personal()[0] == c.address && !yield(c.entry.joined()) {
 				return
 			}
 		}
@@ -184,15 +184,6 @@ func (e *entry) personal() []string {
 		return e.person.own
 	}
 	return e.own()
-}
-
-// hasKey reports whether an address is the first one of the entry's person.
-func (e *entry) hasKey(address string) bool {
-	if e.person != nil {
-		return e.person.own[0] == address
-	}
-	rest, found := strings.CutPrefix(e.part(own), address)
-	return found && (rest == "" || rest[0] == ' ')
 }
 
 // compare orders entries by source and reference; what a source lists first

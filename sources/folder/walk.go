@@ -29,11 +29,14 @@ const namesAtOnce = 512
 // one below, is an error that names it. A file that cannot be read is listed without
 // a stamp, so that reading it shows why.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
-	w := walk{s: s, caller: caller[sources.Person]{each: each}, ignored: map[string]*count{}}
+	w := walk{s: s, caller: caller[sources.Person]{each: each}, ignored: map[string][]string{}}
 	err := w.wait(ctx, func() error { return w.all(ctx) })
 	w.mu.Lock() // a blocked worker may still be there
 	defer w.mu.Unlock()
 	w.listing.Warnings = w.warnings(err == nil)
+	for _, name := range slices.Concat(w.ignored[notEmail], w.ignored[notMapped]) {
+		w.listing.Unnamed = append(w.listing.Unnamed, refOf(name).Name)
+	}
 	slices.Sort(w.listing.Unnamed)
 	w.listing.Complete = err == nil
 	return w.listing, err
@@ -51,27 +54,13 @@ type walk struct {
 
 	mu      sync.Mutex // guards what follows
 	listing sources.Listing
-	ignored map[string]*count // by why
-}
-
-type count struct {
-	n     int
-	first string
+	ignored map[string][]string // names, by why
 }
 
 func (w *walk) ignore(why, name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c := w.ignored[why]
-	if c == nil {
-		c = &count{first: name}
-		w.ignored[why] = c
-	}
-	c.n++
-	c.first = min(c.first, name)
-	if why == notEmail || why == notMapped {
-		w.listing.Unnamed = append(w.listing.Unnamed, refOf(name).Name)
-	}
+	w.ignored[why] = append(w.ignored[why], name)
 }
 
 // Why something in the folder is not a person's photo, in the order of warnings.
@@ -89,8 +78,8 @@ const (
 func (w *walk) warnings(complete bool) []string {
 	var lines []string
 	for _, why := range []string{notEmail, notMapped, wrongType, otherType, hidden, notRegular, subfolder, outsideLink} {
-		if c := w.ignored[why]; c != nil {
-			lines = append(lines, fmt.Sprintf("%d ignored: %s (first: %q)", c.n, why, c.first))
+		if names := w.ignored[why]; len(names) > 0 {
+			lines = append(lines, fmt.Sprintf("%d ignored: %s (first: %q)", len(names), why, slices.Min(names)))
 		}
 	}
 	if complete && w.names != nil {

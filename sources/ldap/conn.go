@@ -18,8 +18,6 @@ import (
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
-
-	"photosync/sync/foreign"
 )
 
 const (
@@ -56,9 +54,6 @@ func parseAddress(raw string) (address, error) {
 	port := cmp.Or(u.Port(), map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme])
 	return address{raw, "tcp", net.JoinHostPort(u.Hostname(), port), u.Hostname(), u.Scheme == "ldaps"}, nil
 }
-
-// local reports whether nobody else can listen on the way.
-func (a address) local() bool { return a.network == "unix" || foreign.Loopback(a.host) }
 
 // tls reads the files of o.
 func (f *Faults) tls(o TLS) *tls.Config {

@@ -51,7 +51,7 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	}
 	age := p.startedAt.Sub(last)
 	due := age >= cmp.Or(j.Policy.Refresh, defaultRefresh) || age < 0
-	if j.Scope.Everybody() && (due || j.Policy.NeedsAllUsers()) {
+	if j.Scope.Everybody() && (due || j.Policy.Existing == plan.Enforce) {
 		err = p.users.List(ctx)
 	} else if err = j.changed(p, nil); err == nil {
 		err = p.users.Resolve(ctx, p.work)
@@ -210,14 +210,10 @@ func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Jo
 	return nil
 }
 
-// read reads and hashes the photos of those whose mark moved and who are an active
-// user. The first candidate with a photo counts; the bytes are dropped again.
-func (j *Job) read(ctx context.Context, rules *plan.Rules, ws []*plan.Work) error {
-	return j.readPhotos(ctx, slices.DeleteFunc(slices.Clone(ws), func(w *plan.Work) bool { return !rules.NeedsRead(w) }))
-}
-
-// readPhotos reads the candidates of open, which it reorders, in rounds, until each has one.
-func (j *Job) readPhotos(ctx context.Context, open []*plan.Work) error {
+// read reads and hashes the photos of those of ws who need it. It reads their candidates in
+// rounds: the first with a photo counts. The bytes are dropped again.
+func (j *Job) read(ctx context.Context, ws []*plan.Work, needed func(*plan.Work) bool) error {
+	open := slices.DeleteFunc(slices.Clone(ws), func(w *plan.Work) bool { return !needed(w) })
 	for round := 0; len(open) > 0; round++ {
 		bySource := make([][]*plan.Work, len(j.Sources))
 		for _, w := range open {
@@ -315,9 +311,9 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	due := slices.ContainsFunc(missing, func(w *plan.Work) bool {
 		return j.Policy.RemovedAfter > 0 && w.Former.Missing+1 >= j.Policy.RemovedAfter
 	})
-	err := j.readPhotos(ctx, slices.DeleteFunc(slices.Clone(p.work), func(w *plan.Work) bool {
-		return !due || !w.HasPhoto() || w.SHA256() != "" || w.Photo != nil || w.Ambiguous
-	}))
+	err := j.read(ctx, p.work, func(w *plan.Work) bool {
+		return due && w.HasPhoto() && w.SHA256() == "" && w.Photo == nil && !w.Ambiguous
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 	if err := j.match(ctx, p); err != nil {
 		return nil, err
 	}
-	if err := j.read(ctx, p.rules, p.work); err != nil {
+	if err := j.read(ctx, p.work, p.rules.NeedsRead); err != nil {
 		return nil, err
 	}
 	shared, err := j.removals(ctx, p)
@@ -195,23 +195,18 @@ func (j *Job) carryOut(ctx context.Context, rep *report.Report, p *prepared) err
 	return err
 }
 
-// bind binds the state to the token's account, before anything is read.
-func (j *Job) bind(ctx context.Context) (state.Account, error) {
-	me, err := j.Smartsheet.Me(ctx)
-	if err != nil {
-		return state.Account{}, err
-	}
-	a := state.Account{Root: j.Root, ID: me.AccountID, Name: me.AccountName}
-	if err := j.State.Bind(a); err != nil {
-		return a, err
-	}
-	return a, j.State.BindShard(j.Scope.Shard.String())
-}
-
-// list binds the state, lists every source and joins their people.
+// list binds the state to the token's account, lists every source and joins their people.
 func (j *Job) list(ctx context.Context, rep *report.Report) (l listing, err error) {
 	l.startedAt, l.entries = rep.StartedAt, map[string]int{}
-	if l.account, err = j.bind(ctx); err != nil {
+	me, err := j.Smartsheet.Me(ctx)
+	if err != nil {
+		return l, err
+	}
+	l.account = state.Account{Root: j.Root, ID: me.AccountID, Name: me.AccountName}
+	if err := j.State.Bind(l.account); err != nil {
+		return l, err
+	}
+	if err := j.State.BindShard(j.Scope.Shard.String()); err != nil {
 		return l, err
 	}
 	l.people, l.proofs, err = sources.Join(ctx, j.Sources)

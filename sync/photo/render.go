@@ -109,7 +109,9 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 		if size != s.size {
 			p.Changes = append(p.Changes, fmt.Sprintf("scaled to %dx%d to fit", size.X, size.Y))
 		}
-		pixels := l.upright(m, s.part, size)
+		// It is scaled first and turned then, since fewer pixels are to be turned.
+		part, turned := l.turn.storedRect(s.part, l.width, l.height), l.turn.turned(size)
+		pixels := l.turn.upright(scale(m, part.Add(m.Bounds().Min), turned.X, turned.Y))
 		colours.apply(pixels)
 		if !pixels.Opaque() {
 			p.Format, p.Data = formatPNG, encodePNG(pixels)
@@ -132,15 +134,6 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 			return Picture{}, refuse(TooLarge, "%d bytes even with %dx%d pixels, at most %d are allowed", len(p.Data), size.X, size.Y, o.MaxBytes)
 		}
 	}
-}
-
-// upright returns the part of the upright picture with size pixels, in the colours of l;
-// those of print inks are the four bytes of a pixel. It is scaled first and turned then,
-// since fewer pixels are to be turned.
-func (l *layout) upright(m image.Image, part image.Rectangle, size image.Point) *image.RGBA {
-	r := l.turn.storedRect(part, l.width, l.height).Add(m.Bounds().Min)
-	size = l.turn.turned(size)
-	return l.turn.upright(scale(m, r, size.X, size.Y))
 }
 
 // flatten returns m with a colour behind it.

@@ -32,8 +32,6 @@ type kind struct {
 	advice string
 }
 
-const heicAdvice = "export the photo as JPEG (on an iPhone: Settings > Camera > Formats > Most Compatible)"
-
 // kinds are tried in this order. The brands of HEIF are those of ISO/IEC 23008-12.
 var kinds = []kind{
 	{name: "camera raw", magics: []string{"II*\x00\x10\x00\x00\x00CR", "FUJIFILMCCD-RAW", "IIRO", "MMOR", "IIU\x00"}},
@@ -42,7 +40,8 @@ var kinds = []kind{
 	{format: formatGIF, magics: []string{"GIF87a", "GIF89a"}},
 	{format: formatTIFF, magics: []string{"II*\x00", "MM\x00*"}},
 	{format: formatWebP, offset: 8, magics: []string{"WEBPVP8 ", "WEBPVP8L", "WEBPVP8X"}},
-	{name: "HEIC", offset: 4, magics: []string{"ftypheic", "ftypheix", "ftypheim", "ftypheis", "ftyphevc", "ftyphevx", "ftypmif1", "ftypmsf1"}, advice: heicAdvice},
+	{name: "HEIC", offset: 4, magics: []string{"ftypheic", "ftypheix", "ftypheim", "ftypheis", "ftyphevc", "ftyphevx", "ftypmif1", "ftypmsf1"},
+		advice: "export the photo as JPEG (on an iPhone: Settings > Camera > Formats > Most Compatible)"},
 	{name: "AVIF", offset: 4, magics: []string{"ftypavif", "ftypavis"}},
 	{name: "JPEG XL", magics: []string{"\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"}},
 	{name: "JPEG 2000", magics: []string{"\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"}},

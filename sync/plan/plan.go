@@ -14,8 +14,7 @@
 //
 //	decide.go    whether a photo is uploaded, and why not
 //	removal.go   when drawn initials take the place of a photo that is gone
-//	policy.go    what the configuration and the flags allow
-//	guards.go    which plans are held back
+//	policy.go    what the configuration and the flags allow, and which plans are held back
 //	rows.go      what the state remembers of people, and when that is enough
 //	findings.go  what of the whole run needs a human
 //	file.go      the plan that is kept for apply
@@ -69,14 +68,6 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 	}
 	slices.SortFunc(p.Steps, byKey)
 	p.resolveConflicts()
-	p.ID = p.id()
-	return p
-}
-
-func byKey(a, b Step) int { return strings.Compare(a.Key(), b.Key()) }
-
-// id is a digest of what the plan does and rests on.
-func (p *Plan) id() string {
 	h := sha256.New()
 	fmt.Fprintln(h, p.generation)
 	for i := range p.Steps {
@@ -86,8 +77,11 @@ func (p *Plan) id() string {
 			fmt.Fprintf(h, "%q %d %s %q %q %s\n", s.Key(), s.UserID(), s.Reason, o.Source, ref, s.SHA256())
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)[:6])
+	p.ID = hex.EncodeToString(h.Sum(nil)[:6])
+	return p
 }
+
+func byKey(a, b Step) int { return strings.Compare(a.Key(), b.Key()) }
 
 // Uploads returns the steps that upload something, the most urgent first.
 func (p *Plan) Uploads() []*Step {

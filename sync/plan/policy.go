@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"photosync/sources"
+	"photosync/sync/outcome"
 )
 
 // Existing says what happens to the picture that a user has in Smartsheet already.
@@ -21,7 +22,7 @@ type Existing string
 // the one that answered our upload.
 const (
 	OnSourceChange Existing = "on_source_change" // upload when the source's photo changed
-	Enforce        Existing = "enforce"          // and when the picture drifted
+	Enforce        Existing = "enforce"          // and when the picture drifted: every run looks at every user's
 	RespectUser    Existing = "respect_user"     // never touch a picture that is not ours
 	FillEmpty      Existing = "fill_empty"       // only users without a picture
 )
@@ -54,16 +55,10 @@ type Scope struct {
 // Everybody reports whether the run is about everybody, of all sources.
 func (s *Scope) Everybody() bool { return s.Only == nil && s.Source == "" }
 
-// LooksAtAll reports whether the run looks also at those for whom there was nothing to do.
-func (s *Scope) LooksAtAll() bool { return s.Force || s.Checksum || s.Source != "" }
-
 // IsAbout reports whether the run is about the person with these addresses.
 func (s *Scope) IsAbout(addresses ...[]string) bool {
 	return s.Only == nil || slices.ContainsFunc(addresses, func(as []string) bool { return slices.ContainsFunc(as, s.Only) })
 }
-
-// NeedsAllUsers reports whether the policy has to see every user's picture in every run.
-func (p *Policy) NeedsAllUsers() bool { return p.Existing == Enforce }
 
 func (p *Policy) excluded(emails ...string) bool {
 	return p.Excluded != nil && slices.ContainsFunc(emails, p.Excluded)
@@ -144,4 +139,80 @@ func (s Shard) Has(email string) bool {
 	}
 	sum := sha256.Sum256([]byte(email))
 	return binary.BigEndian.Uint64(sum[:])%uint64(s.Count) == uint64(s.Index)
+}
+
+// Limit is a number of people, or a percentage of the people it is about.
+type Limit struct {
+	N       float64
+	Percent bool
+}
+
+func (l Limit) String() string {
+	if l.Percent {
+		return fmt.Sprintf("%g %%", l.N)
+	}
+	return fmt.Sprintf("%g", l.N)
+}
+
+// of is the limit for a whole of total people.
+func (l Limit) of(total int) float64 {
+	if l.Percent {
+		return l.N * float64(total) / 100
+	}
+	return l.N
+}
+
+// Guards bound what one run may do to everybody's pictures. First uploads to new users
+// are never held, but for MaxShared.
+type Guards struct {
+	MaxReplaced Limit // users whose picture, uploaded by us, gets another one
+	MaxRemoved  Limit // people whose photo is newly missing, and placeholders
+	MinListed   Limit // of a source, against its last complete listing
+	MinPeople   int   // percentages hold nobody below this many people affected
+	MaxShared   int   // people with one identical picture; 0: any number
+}
+
+// Check returns the guards that hold the plan. users have a picture of ours; before and
+// listed count the entries of each source, when guards last let a run pass and now.
+func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outcome.Breach {
+	var bs []outcome.Breach
+	most := func(guard string, limit Limit, n int, what string) {
+		if float64(n) <= limit.of(users) || limit.Percent && n < g.MinPeople {
+			return
+		}
+		bs = append(bs, outcome.Breach{Guard: guard, Message: fmt.Sprintf("%s of %s people known %s; at most %v may",
+			outcome.Number(n), outcome.Number(users), what, limit)})
+	}
+	replaced, removed := 0, 0 // between the two a missing person is not counted again
+	for i := range p.Steps {
+		switch s := &p.Steps[i]; {
+		case s.Outcome == outcome.Planned && s.replaces():
+			replaced++
+		case s.Outcome == outcome.Planned && s.Reason == outcome.Placeholder, s.NewlyMissing:
+			removed++
+		}
+	}
+	most("max_replaced", g.MaxReplaced, replaced, "would get another picture")
+	most("max_removed", g.MaxRemoved, removed, "have no photo in the sources any more or would get a placeholder")
+	for _, s := range p.rules.Sources {
+		was, now := before[s.Name], listed[s.Name]
+		few := g.MinListed.Percent && was-now < g.MinPeople && now > 0 // a source that lists nobody at all is not mounted
+		if was == 0 || few || float64(now) >= g.MinListed.of(was) {
+			continue
+		}
+		bs = append(bs, outcome.Breach{Guard: "min_listed", Message: fmt.Sprintf("source %q lists %s entries and listed %s the last time; at least %v must be there",
+			s.Name, outcome.Number(now), outcome.Number(was), g.MinListed)})
+	}
+	return bs
+}
+
+// HoldShared holds the uploads of a picture that more than most people among those
+// listed have: a silhouette, a logo, a bad import. 0 holds nothing.
+func (p *Plan) HoldShared(listed Listed, most int) {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if n := listed[s.SHA256()]; most > 0 && n > most && s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder {
+			s.Reason, s.Outcome, s.Shared = outcome.SharedImage, outcome.Held, n
+		}
+	}
 }

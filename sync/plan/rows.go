@@ -66,7 +66,8 @@ func NoteOf(note uint8) outcome.Reason {
 
 // Unchanged reports whether there is nothing to do for a listed person, by the row alone.
 func (r *Rules) Unchanged(j *sources.Joined, row *state.Row) bool {
-	return row.Fingerprint != state.Fingerprint{} && !r.Scope.LooksAtAll() && !r.Policy.NeedsAllUsers() && !j.Ambiguous && !j.Reserved &&
+	looksAtAll := r.Scope.Force || r.Scope.Checksum || r.Scope.Source != "" || r.Policy.Existing == Enforce
+	return row.Fingerprint != state.Fingerprint{} && !looksAtAll && !j.Ambiguous && !j.Reserved &&
 		NoteOf(row.Note) != outcome.KnownBad && row.Fingerprint == r.mark(j, winnerOf(row.Winner, j.Candidates)).fingerprint && !r.Policy.LeavesOut(j)
 }
 
