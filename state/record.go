@@ -182,22 +182,13 @@ func (r row) person() (p Person, err error) {
 	return p, err
 }
 
-// present is whether a value is there.
-type present bool
-
-// UnmarshalCBOR does not decode the value.
-func (p *present) UnmarshalCBOR([]byte) error {
-	*p = true
-	return nil
-}
-
 // sent reports whether a user's verified row has a picture of ours.
 func (r row) sent() (bool, error) {
 	var u struct {
-		Sent present `cbor:"2,keyasint"`
+		Sent cbor.RawMessage `cbor:"2,keyasint"` // not decoded
 	}
 	err := cbor.Unmarshal(r.value[checksumSize:], &u)
-	return bool(u.Sent), err
+	return u.Sent != nil, err
 }
 
 func (r row) user() (u User, err error) {

@@ -236,13 +236,9 @@ func (r *Refusals) Refused(user int64, contentType string, err error) error {
 		return nil
 	}
 	c := e.cause()
-	switch c.class {
-	case ThisPhoto, Permission, Foreign, Unconfirmed:
-	case ThisUser:
-		if e.Status == 0 || e.Code == codeUserInactive || e.Code/1000 == 5 { // no answer, or one about the user's account
-			return nil
-		}
-	default:
+	// With no answer, or one about the user's account, the next user's call may go well.
+	another := e.Status == 0 || e.Code == codeUserInactive || e.Code/1000 == 5
+	if c.class == ThisUser && another || !slices.Contains([]Class{ThisUser, ThisPhoto, Permission, Foreign, Unconfirmed}, c.class) {
 		return nil
 	}
 	r.mu.Lock()
