@@ -63,10 +63,7 @@ func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run
 			},
 		}
 	}
-	level, err := zerolog.ParseLevel(o.Level)
-	if err != nil {
-		level = zerolog.InfoLevel
-	}
+	level, _ := zerolog.ParseLevel(o.Level) // configuration and flags have no other ones
 	r.Log = zerolog.New(zerolog.SyncWriter(foreign.Writer{Writer: logTo})).Level(level).With().Timestamp().Str("run_id", o.ID).Logger()
 	if o.Progress != "never" && len(r.stops) == 0 {
 		r.stops = append(r.stops, r.every(time.Minute, r.logProgress))
