@@ -204,8 +204,12 @@ func (in *importer) begin() (bool, error) {
 	if err == io.EOF && in.export > 0 {
 		return false, nil
 	}
-	if err != nil || h.Kind != exportKind || h.People < 0 || h.Users < 0 {
-		return false, in.fault("this is no export of a state: %w", cmp.Or(err, errors.New("it begins with another line")))
+	_, noJSON := errors.AsType[*json.SyntaxError](err)
+	if noJSON || err == nil && (h.Kind != exportKind || h.People < 0 || h.Users < 0) {
+		err = errors.New("it begins with another line")
+	}
+	if err != nil {
+		return false, in.fault("this is no export of a state: %w", err)
 	}
 	in.header, in.export, in.number = h, in.export+1, 1
 	switch {

@@ -103,6 +103,7 @@ func TestImportRefuses(t *testing.T) {
 	}{
 		"nothing":            {nil, "line 1: this is no export"},
 		"another file":       {[]string{"{\"email\":\"a@b.c\"}\n"}, "line 1: this is no export"},
+		"a state":            {[]string{"\x00\x01bolt"}, "line 1: this is no export of a state: it begins with another line"},
 		"newer":              {[]string{with(`"schema_version":2`, `"schema_version":9`)}, "newer photosync"},
 		"older":              {[]string{with(`"schema_version":2`, `"schema_version":1`)}, "before the first release (schema 1)"},
 		"cut":                {lines[:3], "line 4: the file ends after 2 of 4 rows"},

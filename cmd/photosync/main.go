@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -52,7 +53,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.begun {
-		err = usage(outcome.WithHint(err, usageHint(cmd)))
+		err = usage(outcome.WithHint(plain(err), usageHint(cmd)))
 	}
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("write to stdout: %w", out.err)
@@ -66,6 +67,22 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 		console.NewLines(a.stdout).Error(err, outcome.Hint(err), code) // stderr has it in any case
 	}
 	return code
+}
+
+var (
+	exclusive = regexp.MustCompile(`^if any flags in the group .* none of the others can be; \[(.*)\] were all set$`)
+	noNumber  = regexp.MustCompile(`^invalid argument (".*") for "(.*)" flag: strconv\.(?:Atoi|ParseInt): .*`)
+)
+
+// plain says in plain words what the library says of flags that are wrong.
+func plain(err error) error {
+	if m := exclusive.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("--%s do not go together", strings.ReplaceAll(m[1], " ", " and --"))
+	}
+	if m := noNumber.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("%s %s: not a whole number", m[2], m[1])
+	}
+	return err
 }
 
 // output remembers the first error of writing to w, so that what was lost on a full

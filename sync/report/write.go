@@ -173,7 +173,9 @@ func Read(path string) (*Report, error) {
 	data, err := os.ReadFile(path)
 	if err == nil {
 		hint = "name the JSON file of a run; another one, if this is damaged"
-		err = json.Unmarshal(data, r)
+		if json.Unmarshal(data, r) != nil {
+			err = errors.New("it is no report of photosync, or a damaged one")
+		}
 	}
 	switch {
 	case r.SchemaVersion > SchemaVersion: // whatever else could not be read

@@ -128,9 +128,9 @@ func TestReadRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want, hint string }{
 		{"newer", `{"schema_version": 2, "items": "other"}`, "schema_version 2, and this photosync reads 1", "newer photosync"},
 		{"no report", `{"name": "x"}`, "no report of photosync", "JSON file of a run"},
-		{"no JSON", "<html>", "invalid character", "JSON file of a run"},
-		{"cut short", `{"schema_version": 1, "items": [`, "unexpected end", "another one"},
-		{"other types", `{"schema_version": 1, "items": "many"}`, "cannot unmarshal", "another one"},
+		{"no JSON", "<html>", "it is no report of photosync, or a damaged one", "JSON file of a run"},
+		{"cut short", `{"schema_version": 1, "items": [`, "a damaged one", "another one"},
+		{"other types", `{"schema_version": 1, "items": "many"}`, "a damaged one", "another one"},
 	} {
 		path := filepath.Join(t.TempDir(), "r.json")
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
