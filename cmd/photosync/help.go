@@ -128,8 +128,7 @@ func usage(err error) error {
 	return usageError{err}
 }
 
-// exitCode is the exit code of a run. The report is nil when the run did not get
-// as far as having one.
+// exitCode is the exit code of a run, whose report is nil only with an error.
 func exitCode(r *report.Report, err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
@@ -144,8 +143,6 @@ func exitCode(r *report.Report, err error) int {
 		return exitInterrupted
 	case err != nil:
 		return exitFailed
-	case r == nil:
-		return exitDone
 	case r.Mode == job.Plan && r.Totals.Planned > 0:
 		return exitChanges
 	case r.NeedsSomebody():

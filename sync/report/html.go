@@ -112,11 +112,9 @@ func (w *pageWriter) section(s Section) {
 }
 
 // pictures counts the small pictures of a person: of what is sent and of what was there.
-func pictures(it *Item) (n int) {
-	if it.Image != nil {
-		n = min(len(it.Image.Thumbnail), 1) + min(len(it.Image.Before), 1)
-	}
-	return n
+func pictures(it *Item) int {
+	image := value(it.Image)
+	return min(len(image.Thumbnail), 1) + min(len(image.Before), 1)
 }
 
 // list writes the people of a group: the first of them to be seen, the others for

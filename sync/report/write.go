@@ -227,10 +227,7 @@ func (it Item) row() []string {
 	case it.Unverified:
 		verified = "no"
 	}
-	img := Image{}
-	if it.Image != nil {
-		img = *it.Image
-	}
+	img := value(it.Image)
 	return []string{
 		it.Email, number(it.UserID), it.Source, it.Ref, string(it.Reason), string(it.Outcome), it.Code, number(it.HTTPStatus), number(value(it.ErrorCode)),
 		value(it.RefID), it.Message, it.Hint, strconv.Itoa(it.Attempts), strconv.FormatInt(it.DurationMS, 10), it.ImageID,
