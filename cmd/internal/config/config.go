@@ -5,6 +5,7 @@ package config
 
 import (
 	"cmp"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math"
@@ -78,7 +79,8 @@ type Config struct {
 			From         string   `yaml:"from"`
 			To           []string `yaml:"to"`
 
-			Password Secret `yaml:"-"`
+			Password Secret         `yaml:"-"`
+			CAs      *x509.CertPool `yaml:"-"` // of ca_file; nil: the system's
 		} `yaml:"smtp"`
 		Healthcheck     Secret `yaml:"healthcheck"`
 		HealthcheckFile string `yaml:"healthcheck_file"`

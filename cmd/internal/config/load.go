@@ -172,7 +172,12 @@ func (d *decoder) secrets(env func(string) string) {
 	s, none := &d.c.Smartsheet, "there is no Smartsheet token"
 	if s.OAuth2.Set() {
 		none = ""
-		d.oauth2(env)
+		if env("SMARTSHEET_ACCESS_TOKEN") != "" && s.TokenFile == "" {
+			d.fault("smartsheet.oauth2", "does not go together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
+		}
+		d.clientSecret(env)
+		// Whether it can be read: its value is the client's business, which replaces it.
+		d.secret(env, "smartsheet.oauth2.refresh_token_file", s.OAuth2.RefreshTokenFile, "")
 	}
 	s.Token = d.secret(env, "smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")
 	for i := range d.c.Sources {
@@ -182,17 +187,6 @@ func (d *decoder) secrets(env func(string) string) {
 				"there is no password for bind_dn", own, "LDAP_BIND_PASSWORD")
 		}
 	}
-}
-
-// oauth2 reads the client secret, and looks whether the refresh token can be read: its value
-// is the client's business, which replaces it.
-func (d *decoder) oauth2(env func(string) string) {
-	const key = "smartsheet.oauth2"
-	if env("SMARTSHEET_ACCESS_TOKEN") != "" && d.c.Smartsheet.TokenFile == "" {
-		d.fault(key, "does not go together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
-	}
-	d.clientSecret(env)
-	d.secret(env, "smartsheet.oauth2.refresh_token_file", d.c.Smartsheet.OAuth2.RefreshTokenFile, "")
 }
 
 func (d *decoder) clientSecret(env func(string) string) {
@@ -264,7 +258,8 @@ func (d *decoder) notices(env func(string) string) {
 		d.c.Warnings = append(d.c.Warnings, "notify.smtp: without TLS everyone on the way can read the mail, with people's addresses: set starttls: true")
 	}
 	if m.CAFile != "" {
-		if pem, err := os.ReadFile(m.CAFile); err != nil || !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		m.CAs = x509.NewCertPool()
+		if pem, err := os.ReadFile(m.CAFile); err != nil || !m.CAs.AppendCertsFromPEM(pem) {
 			d.fault("notify.smtp.ca_file", "there is no certificate in the file named here", "name a PEM file that photosync can read")
 		}
 	}

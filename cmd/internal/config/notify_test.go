@@ -1,8 +1,11 @@
 package config
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,6 +134,32 @@ func TestProxies(t *testing.T) {
 			if (err == nil) != good || !good && (!strings.Contains(err.Error(), name+" names no proxy") || strings.Contains(err.Error(), "s3cret")) {
 				t.Errorf("%s=%s: %v", name, value, err)
 			}
+		}
+	}
+}
+
+// A mail server is never verified with other authorities than those that were meant.
+func TestMailAuthorities(t *testing.T) {
+	srv := httptest.NewTLSServer(nil)
+	srv.Close()
+	good, empty := filepath.Join(t.TempDir(), "ca.pem"), filepath.Join(t.TempDir(), "empty.pem")
+	write := func(file string, text []byte) {
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(good, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
+	write(empty, nil)
+	text := minimal + "notify: {smtp: {host: x, from: a@b.c, to: [a@b.c], ca_file: %q}}"
+	c, err := load(t, fmt.Sprintf(text, good), both)
+	want := x509.NewCertPool()
+	want.AddCert(srv.Certificate())
+	if err != nil || !want.Equal(c.Notify.SMTP.CAs) {
+		t.Errorf("got %v, %v", c, err)
+	}
+	for _, file := range []string{empty, "/nowhere"} {
+		if _, err := load(t, fmt.Sprintf(text, file), both); err == nil || !strings.Contains(err.Error(), "notify.smtp.ca_file: there is no certificate in the file named here") {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
 }

@@ -3,14 +3,12 @@ package notify
 import (
 	"context"
 	"crypto/tls"
-	"encoding/pem"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -95,23 +93,21 @@ func listen(t *testing.T, p *post, cert *tls.Certificate) int {
 	return n
 }
 
-// certificate is one for 127.0.0.1, and the file of the authority that it is from.
-func certificate(t *testing.T) (*tls.Certificate, string) {
+// certificate is one for 127.0.0.1, and the authority that it is from.
+func certificate(t *testing.T) (*tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
 	srv.StartTLS()
 	srv.Close()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	ca := x509.NewCertPool()
+	ca.AddCert(srv.Certificate())
 	return &srv.TLS.Certificates[0], ca
 }
 
 func TestMail(t *testing.T) {
 	cert, ca := certificate(t)
 	p := &post{}
-	m := Mail{Host: "127.0.0.1", Port: listen(t, p, cert), StartTLS: true, CAFile: ca, Username: "photosync", Password: "hunter2",
+	m := Mail{Host: "127.0.0.1", Port: listen(t, p, cert), StartTLS: true, CAs: ca, Username: "photosync", Password: "hunter2",
 		From: "Photosync <photosync@example.com>", To: []string{"it@example.com", "Ann <ann@example.com>"}}
 	n := New(Options{Mail: m, UserAgent: "photosync/1.2.3"})
 	if warnings := n.Finish(context.Background(), run(report.Partial), "photosync sync: 2 people need attention – now.\n  failed 2\n"); len(warnings) > 0 {
@@ -135,18 +131,17 @@ func TestMail(t *testing.T) {
 // goes over a connection without TLS unless that is wanted.
 func TestMailRefused(t *testing.T) {
 	cert, ca := certificate(t)
-	good := Mail{Host: "127.0.0.1", StartTLS: true, CAFile: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}}
+	good := Mail{Host: "127.0.0.1", StartTLS: true, CAs: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}}
 	for name, c := range map[string]struct {
 		cert   *tls.Certificate
 		change func(*Mail)
 		want   string
 	}{
 		"no STARTTLS":       {nil, func(*Mail) {}, "STARTTLS"},
-		"unknown authority": {cert, func(m *Mail) { m.CAFile = "" }, "certificate"},
+		"unknown authority": {cert, func(m *Mail) { m.CAs = nil }, "certificate"},
 		"wrong password":    {cert, func(m *Mail) { m.Password = "wrong-pass" }, "AUTH failed"},
 		"clear and login":   {nil, func(m *Mail) { m.StartTLS = false }, "auth"},
 		"nobody listens":    {nil, func(m *Mail) { m.Port = 1 }, "refused"},
-		"no CA file":        {cert, func(m *Mail) { m.CAFile = "/nowhere" }, "/nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, m := &post{}, good

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/textproto"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/wneessen/go-mail"
@@ -118,11 +117,11 @@ func whole(r *report.Report, text string) message {
 
 // Mail is where the summary goes by mail.
 type Mail struct {
-	Host     string // empty: nowhere
-	Port     int    // 465: TLS from the start
-	StartTLS bool   // TLS is required; false: none
-	CAFile   string // certificate authorities in PEM; empty: the system's
-	Username string // empty: no login
+	Host     string         // empty: nowhere
+	Port     int            // 465: TLS from the start
+	StartTLS bool           // TLS is required; false: none
+	CAs      *x509.CertPool // nil: the system's
+	Username string         // empty: no login
 	Password string
 	From     string
 	To       []string
@@ -148,15 +147,7 @@ func (n *Notifier) mail(ctx context.Context, text string) error {
 }
 
 func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
-	config := &tls.Config{ServerName: m.Host, MinVersion: tls.VersionTLS12}
-	if m.CAFile != "" {
-		pem, err := os.ReadFile(m.CAFile)
-		if err != nil {
-			return nil, nil, err
-		}
-		config.RootCAs = x509.NewCertPool() // without a certificate in it, no server is trusted
-		config.RootCAs.AppendCertsFromPEM(pem)
-	}
+	config := &tls.Config{ServerName: m.Host, MinVersion: tls.VersionTLS12, RootCAs: m.CAs}
 	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSConfig(config), mail.WithTimeout(timeout), mail.WithTLSPolicy(mail.TLSMandatory)}
 	if !m.StartTLS {
 		options = append(options, mail.WithTLSPolicy(mail.NoTLS))

@@ -13,7 +13,7 @@ func TestUnreachable(t *testing.T) {
 	p, dir := &post{}, t.TempDir()
 	o := Options{
 		Textfile: filepath.Join(dir, "m.prom"), Pushgateway: url + "/gateway", Webhook: url + "/hook/secret", Healthcheck: url + "/ping/uuid",
-		Mail: Mail{Host: "127.0.0.1", Port: listen(t, p, cert), StartTLS: true, CAFile: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}},
+		Mail: Mail{Host: "127.0.0.1", Port: listen(t, p, cert), StartTLS: true, CAs: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}},
 	}
 	if n, faults := New(o).Unreachable(t.Context()); n != 5 || len(faults) > 0 || strings.Join(to.requests, " ") != "HEAD / HEAD / HEAD /" || p.from != "" || p.logins != 1 {
 		t.Errorf("%d receivers, %q; requests %q, mail from %q, %d logins", n, faults, to.requests, p.from, p.logins)

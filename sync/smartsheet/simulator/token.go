@@ -24,11 +24,7 @@ type OAuth struct {
 type tokens struct {
 	refresh string
 	access  map[string]time.Time // until when
-	code    allowed              // of the last authorisation; good once
-}
-
-// allowed is what somebody allowed on the authorisation page.
-type allowed struct {
+	// Of the last authorisation: its code is good once.
 	code, redirect, challenge string
 }
 
@@ -43,9 +39,11 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	given := url.Values{"error": {"invalid_scope"}, "state": {q.Get("state")}}
 	if q.Get("scope") != "" {
-		code := allowed{"code-" + rand.Text(), q.Get("redirect_uri"), q.Get("code_challenge")}
-		s.locked(func() { s.oauth.code = code })
-		given = url.Values{"code": {code.code}, "expires_in": {"599919"}, "state": {q.Get("state")}}
+		code := "code-" + rand.Text()
+		s.locked(func() {
+			s.oauth.code, s.oauth.redirect, s.oauth.challenge = code, q.Get("redirect_uri"), q.Get("code_challenge")
+		})
+		given = url.Values{"code": {code}, "expires_in": {"599919"}, "state": {q.Get("state")}}
 	}
 	back.RawQuery = given.Encode()
 	http.Redirect(w, r, back.String(), http.StatusFound)
@@ -56,8 +54,8 @@ func (s *Server) redeem(form url.Values) bool {
 	if form.Get("grant_type") == "refresh_token" {
 		return form.Get("refresh_token") != "" && form.Get("refresh_token") == s.oauth.refresh
 	}
-	g := s.oauth.code
-	s.oauth.code = allowed{}
+	g := s.oauth
+	s.oauth.code = ""
 	sum := sha256.Sum256([]byte(form.Get("code_verifier")))
 	return g.code != "" && form.Get("code") == g.code && (form.Get("redirect_uri") == "" || form.Get("redirect_uri") == g.redirect) &&
 		(g.challenge == "" || base64.RawURLEncoding.EncodeToString(sum[:]) == g.challenge)
