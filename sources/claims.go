@@ -43,7 +43,7 @@ func (p *People) match(entries []*entry) {
 			continue
 		}
 		for _, a := range e.own() {
-			if p.reserved[a] {
+			if p.Reserved[a] {
 				p.report(a, e, nil, WhyReserved)
 			} else {
 				m.own[e] = append(m.own[e], a)
@@ -79,7 +79,7 @@ func (p *People) report(address string, loser, holder *entry, why Why) {
 	if holder != nil {
 		l.Holder = Claimant{p.names[holder.source], holder.part(refName)}
 	}
-	p.lost = append(p.lost, l)
+	p.Lost = append(p.Lost, l)
 }
 
 // contest decides rule 4 for the entries of one source, and returns its people.
@@ -229,7 +229,7 @@ func (p *People) decide(address string, group []claim) (holder *entry) {
 	against, why := holder, WhyOwn
 	var other *entry // lists the alias, too
 	switch {
-	case p.reserved[address]:
+	case p.Reserved[address]:
 		against, why = nil, WhyReserved
 	case holder == nil && len(aliases) > 0:
 		holder, against, why = aliases[0], aliases[0], WhyEarlier

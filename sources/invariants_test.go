@@ -64,7 +64,7 @@ func TestOrderDecidesNothing(t *testing.T) {
 		if d := cmp.Diff(slices.Collect(want.All()), slices.Collect(got.All())); d != "" {
 			t.Fatal(d)
 		}
-		if d := cmp.Diff(want.Lost(), got.Lost()); d != "" {
+		if d := cmp.Diff(want.Lost, got.Lost); d != "" {
 			t.Fatal(d)
 		}
 	})
@@ -100,7 +100,7 @@ func TestClaimsInvariants(t *testing.T) {
 			t.Fatalf("keys %q", keys)
 		}
 		lost := map[string]bool{} // by address and entry
-		for _, l := range people.Lost() {
+		for _, l := range people.Lost {
 			k := l.Address + " " + place(l.Loser)
 			if lost[k] {
 				t.Fatalf("reported twice: %v", l)

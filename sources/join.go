@@ -62,7 +62,7 @@ func (e *ListError) Unwrap() error { return e.Err }
 // could give a person the photo of a source that does not come first. The listings are
 // returned in every case, as far as they got.
 func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
-	p := &People{reserved: map[string]bool{}}
+	p := &People{Reserved: map[string]bool{}}
 	var listings []Listing
 	for i, src := range srcs {
 		p.names = append(p.names, src.Name)
@@ -77,7 +77,7 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 			return nil, listings, &ListError{Source: src.Name, Err: err}
 		}
 		for _, a := range l.Reserved {
-			p.reserved[a] = true
+			p.Reserved[a] = true
 		}
 	}
 	slices.SortFunc(p.claims, claim.compare)
@@ -88,7 +88,7 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 	held := p.claims[:0] // each address once, with who holds it
 	p.groups(func(address string, group []claim) {
 		c := group[0]
-		if len(group) > 1 || c.entry.person != nil || p.reserved[address] {
+		if len(group) > 1 || c.entry.person != nil || p.Reserved[address] {
 			c.entry = p.decide(address, group)
 		}
 		if c.entry != nil {
@@ -96,7 +96,7 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 		}
 	})
 	p.claims = held
-	slices.SortFunc(p.lost, func(a, b LostClaim) int {
+	slices.SortFunc(p.Lost, func(a, b LostClaim) int {
 		return cmp.Or(strings.Compare(a.Address, b.Address), strings.Compare(a.Loser.Source, b.Loser.Source), strings.Compare(a.Loser.Ref, b.Loser.Ref))
 	})
 	return p, listings, nil
@@ -151,7 +151,7 @@ func (p *People) groups(each func(address string, group []claim)) {
 // reserved, with their owners.
 func (p *People) contested(each func(address string, owners []*entry)) {
 	p.groups(func(address string, group []claim) {
-		if len(group) == 1 && !p.reserved[address] {
+		if len(group) == 1 && !p.Reserved[address] {
 			return
 		}
 		var owners []*entry
@@ -160,7 +160,7 @@ func (p *People) contested(each func(address string, owners []*entry)) {
 				owners = append(owners, c.entry)
 			}
 		}
-		if len(owners) > 1 || p.reserved[address] {
+		if len(owners) > 1 || p.Reserved[address] {
 			each(address, owners)
 		}
 	})
@@ -204,7 +204,7 @@ func (p *People) matchOwn() {
 	linked := map[*entry]bool{}
 	p.contested(func(address string, owners []*entry) {
 		slices.SortFunc(owners, (*entry).compare)
-		simple := !p.reserved[address]
+		simple := !p.Reserved[address]
 		for i, e := range owners {
 			simple = simple && e.part(own) == address && (i == 0 || e.source != owners[i-1].source)
 		}

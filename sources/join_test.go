@@ -263,7 +263,7 @@ func TestJoin(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
 		var lost []string
-		for _, l := range people.Lost() {
+		for _, l := range people.Lost {
 			lost = append(lost, fmt.Sprintf("%s: %s, %s: %s", l.Address, place(l.Loser), place(l.Holder), short[l.Why]))
 		}
 		if d := cmp.Diff(c.lost, lost); d != "" {
@@ -293,7 +293,7 @@ func TestLostClaimInWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, l := range people.Lost() {
+	for _, l := range people.Lost {
 		got = append(got, l.String())
 	}
 	want := []string{
@@ -319,8 +319,8 @@ func TestHolder(t *testing.T) {
 		if j, ok := people.Holder(address); ok {
 			got = text(j)
 		}
-		if got != want || people.Reserved(address) != (address == "boss@x") {
-			t.Errorf("Holder(%q) = %q, want %q; reserved: %v", address, got, want, people.Reserved(address))
+		if got != want || people.Reserved[address] != (address == "boss@x") {
+			t.Errorf("Holder(%q) = %q, want %q; reserved: %v", address, got, want, people.Reserved[address])
 		}
 	}
 }
@@ -338,8 +338,8 @@ func TestDomains(t *testing.T) {
 		t.Error(d)
 	}
 	want := `3 left out: no own address in c.x (first: "3")`
-	if l := ls[1]; !slices.Equal(l.Unnamed, []string{"3", "4", "5"}) || !slices.Equal(l.Warnings, []string{want}) || len(people.Lost()) != 0 {
-		t.Errorf("listing %+v, lost %v", l, people.Lost())
+	if l := ls[1]; !slices.Equal(l.Unnamed, []string{"3", "4", "5"}) || !slices.Equal(l.Warnings, []string{want}) || len(people.Lost) != 0 {
+		t.Errorf("listing %+v, lost %v", l, people.Lost)
 	}
 }
 

@@ -67,12 +67,13 @@ func (l LostClaim) String() string {
 	return fmt.Sprintf("%s is not counted for %v%s: %s", l.Address, l.Loser, instead, l.Why)
 }
 
-// People are those of all sources, joined. All methods are safe for concurrent use.
+// People are those of all sources, joined. They are for reading only, also at the same time.
 type People struct {
-	names    []string // of the sources
-	claims   []claim  // after Join: who holds which address, sorted by address
-	reserved map[string]bool
-	lost     []LostClaim
+	Reserved map[string]bool // addresses of entries that exclude_filter leaves out
+	Lost     []LostClaim     // sorted by address
+
+	names  []string // of the sources
+	claims []claim  // after Join: who holds which address, sorted by address
 }
 
 // All yields everybody, sorted by key.
@@ -107,17 +108,11 @@ func (e *entry) joined() Joined {
 // alias. Ambiguous people hold their addresses too. Nobody holds a reserved one.
 func (p *People) Holder(address string) (Joined, bool) {
 	i, found := slices.BinarySearchFunc(p.claims, claim{address: address}, claim.compare)
-	if !found || p.reserved[address] {
+	if !found || p.Reserved[address] {
 		return Joined{}, false
 	}
 	return p.claims[i].entry.joined(), true
 }
-
-// Reserved reports whether exclude_filter leaves out the entry with an address.
-func (p *People) Reserved(address string) bool { return p.reserved[address] }
-
-// Lost returns the claims that were lost, sorted by address, for reading only.
-func (p *People) Lost() []LostClaim { return p.lost }
 
 // entry is a Person of one source as People keeps it. There are as many as
 // employees: all texts are one string, and a digest stands for the stamp.

@@ -10,6 +10,8 @@ import (
 	"photosync/sources/sourcetest"
 )
 
+var _ sources.Describer = (*Source)(nil)
+
 // told is what a source says of a person, a line for each fact.
 func told(t *testing.T, s *Source, ref sources.Ref) []string {
 	t.Helper()

@@ -227,5 +227,3 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources
 	})
 	return facts, err
 }
-
-var _ sources.Describer = (*Source)(nil)

@@ -39,7 +39,7 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	if j.Policy.AlternateEmails {
 		claimed := func(email string) bool {
 			_, listed := p.people.Holder(email)
-			return listed || p.people.Reserved(email)
+			return listed || p.people.Reserved[email]
 		}
 		if err := p.users.UseAlternates(j.State, p.startedAt, claimed, j.Events.Asked); err != nil {
 			return err

@@ -123,7 +123,7 @@ func (j *Job) end(p *prepared) error {
 	if asPlanned && !maps.Equal(p.entries, p.past.listed) {
 		facts[listedKey] = p.entries
 	}
-	if claims := claimIDs(p.people.Lost()); j.Scope.Everybody() && !slices.Equal(claims, p.past.claims) {
+	if claims := claimIDs(p.people.Lost); j.Scope.Everybody() && !slices.Equal(claims, p.past.claims) {
 		facts[claimsKey] = claims
 	}
 	for key, v := range facts {

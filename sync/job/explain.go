@@ -125,7 +125,7 @@ func (x *Explanation) person(people *sources.People) sources.Joined {
 	}
 	x.Contested = x.Contested || p.Ambiguous
 	x.Key, x.Emails, x.Own, x.DisplayName = p.Own[0], slices.Concat(p.Own, p.Aliases), len(p.Own), p.DisplayName
-	for _, l := range people.Lost() {
+	for _, l := range people.Lost {
 		if l.Address == x.Email || slices.Contains(x.Emails, l.Address) {
 			x.Lost = append(x.Lost, l.String())
 		}

@@ -130,7 +130,7 @@ func (j *Job) findings(rep *report.Report, p *prepared) {
 	}
 	if j.Scope.Everybody() {
 		rep.Findings = append(rep.Findings, plan.Findings(*p.facts)...)
-		rep.Findings = append(rep.Findings, lostClaims(p.people.Lost(), p.past.claims)...)
+		rep.Findings = append(rep.Findings, lostClaims(p.people.Lost, p.past.claims)...)
 	}
 }
 

@@ -124,16 +124,14 @@ func read(data []byte) (*layout, error) {
 }
 
 // orientation says how the stored pixels must be turned to stand upright, as the tag of that name
-// does (Exif 2.3, table 4; TIFF 6.0, page 36): 1 not at all, 2 to 8 by mirroring and turning.
+// does (Exif 2.3, table 4; TIFF 6.0, page 36): 1 not at all, 2 to 8 by mirroring and turning. From 5 on
+// width and height change places.
 type orientation int
-
-// sideways reports whether width and height change places.
-func (o orientation) sideways() bool { return o >= 5 }
 
 // turned returns the size of the upright picture for that of the stored one, and the other
 // way round.
 func (o orientation) turned(size image.Point) image.Point {
-	if o.sideways() {
+	if o >= 5 {
 		return image.Pt(size.Y, size.X)
 	}
 	return size
@@ -141,7 +139,7 @@ func (o orientation) turned(size image.Point) image.Point {
 
 // stored returns where the pixel at x, y of the upright picture is stored, in w x h stored pixels.
 func (o orientation) stored(x, y, w, h int) (int, int) {
-	if o.sideways() {
+	if o >= 5 {
 		x, y = y, x
 	}
 	if o == 2 || o == 3 || o == 7 || o == 8 {

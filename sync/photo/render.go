@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"image/color"
 	"image/draw"
 	"image/jpeg"
 	"image/png"
@@ -120,7 +119,10 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 				return p, nil
 			}
 			n, _ := strconv.ParseUint(o.Background[1:], 16, 32) // the configuration has checked it
-			pixels = flatten(pixels, rgb(uint32(n)))
+			flat := image.NewRGBA(pixels.Rect)
+			draw.Draw(flat, flat.Rect, image.NewUniform(rgb(uint32(n))), image.Point{}, draw.Src)
+			draw.Draw(flat, flat.Rect, pixels, image.Point{}, draw.Over)
+			pixels = flat
 			p.Changes = append(p.Changes, "flattened on "+o.Background)
 		}
 		p.Format = formatJPEG
@@ -134,14 +136,6 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 			return Picture{}, refuse(TooLarge, "%d bytes even with %dx%d pixels, at most %d are allowed", len(p.Data), size.X, size.Y, o.MaxBytes)
 		}
 	}
-}
-
-// flatten returns m with a colour behind it.
-func flatten(m *image.RGBA, c color.RGBA) *image.RGBA {
-	flat := image.NewRGBA(m.Rect)
-	draw.Draw(flat, flat.Rect, image.NewUniform(c), image.Point{}, draw.Src)
-	draw.Draw(flat, flat.Rect, m, m.Rect.Min, draw.Over)
-	return flat
 }
 
 func encodePNG(m image.Image) []byte {

@@ -42,7 +42,7 @@ func exif(order binary.AppendByteOrder, o uint16) string {
 func stored(upright *image.RGBA, o orientation) *image.RGBA {
 	b := upright.Bounds()
 	w, h := b.Dx(), b.Dy()
-	if o.sideways() {
+	if o >= 5 {
 		w, h = h, w
 	}
 	m := image.NewRGBA(image.Rect(0, 0, w, h))

@@ -3,6 +3,8 @@ package plan
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,7 +89,7 @@ func (p *Plan) fileStep(s *Step) FileStep {
 		SourceSHA256: s.SHA256(), Shared: s.Shared,
 	}
 	if s.Record != nil {
-		f.Record = digest(s.Record)[:12]
+		f.Record = hex.EncodeToString(digest(s.Record)[:6])
 	}
 	if s.To != nil {
 		f.UserEmail, f.ImageID = s.To.Email, s.To.ImageID
@@ -95,19 +97,20 @@ func (p *Plan) fileStep(s *Step) FileStep {
 	return f
 }
 
-// digest is the SHA-256 of v's JSON, hex.
-func digest(v any) string {
+// digest is the SHA-256 of v's JSON.
+func digest(v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // texts, numbers and times that came from the state or from JSON
+		panic(err) // texts, numbers and times of the configuration, the state or JSON
 	}
-	return Sum(data)
+	sum := sha256.Sum256(data)
+	return sum[:]
 }
 
 func (f *File) checksum() string {
 	g := *f
 	g.Checksum = ""
-	return digest(g)[:32]
+	return hex.EncodeToString(digest(g)[:16])
 }
 
 // Prepared notes the hash of what will be sent, or the code of its refusal.

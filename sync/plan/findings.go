@@ -234,7 +234,13 @@ func (s SourceFacts) unnamed() outcome.Finding {
 	if s.Type == "folder" {
 		f.Code, text = outcome.FilesNameNobody, "%s of %s files of source %q name nobody, such as %s"
 		f.Hint = "name each file after the person's address, such as ann@example.com.jpg, or list it in a mapping_file; if the source has domains, the address must end in one of them"
-		if numbers(s.Unnamed) {
+		numbered := 0
+		for _, name := range s.Unnamed {
+			if number.MatchString(name) {
+				numbered++
+			}
+		}
+		if 2*numbered > n {
 			f.Hint = "these look like employee numbers: mapping_file takes a list that gives each number its address"
 		}
 	}
@@ -247,17 +253,6 @@ func (s SourceFacts) unnamed() outcome.Finding {
 
 // number is a file named by an employee number: some digits, and perhaps a letter or two.
 var number = regexp.MustCompile(`^(.*/)?[A-Za-z]{0,2}[0-9]{3,}(\.[^./]*)?$`)
-
-// numbers reports whether most names are employee numbers.
-func numbers(names []string) bool {
-	n := 0
-	for _, name := range names {
-		if number.MatchString(name) {
-			n++
-		}
-	}
-	return 2*n > len(names)
-}
 
 // few reports whether n of all people, of whom there are at least some, are hardly anybody.
 func few(n, all, some int) bool {

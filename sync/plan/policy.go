@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -82,27 +81,19 @@ func (p *Policy) Excludes(j *sources.Joined) bool {
 // leavesOutUser reports whether no picture goes to the user with this address.
 func (p *Policy) leavesOutUser(email string) bool { return p.excluded(email) || !p.included(email) }
 
-// digest is short for everything in p that a decision about one person rests on.
-func (p *Policy) digest() [sha256.Size]byte {
-	data, err := json.Marshal([]any{cmp.Or(p.Existing, OnSourceChange), p.RemovedAfter, p.Rendering, p.Ignored, p.AlternateEmails, p.Patterns})
-	if err != nil {
-		panic(err) // texts and numbers only
-	}
-	return sha256.Sum256(data)
-}
-
 // Rules are what every decision of a run rests on.
 type Rules struct {
 	Sources []sources.Named
 	Policy  *Policy
 	Scope   *Scope
 	Seen    map[int64]User // users that this run saw, by id; may be nil
-	digest  [sha256.Size]byte
+	digest  []byte         // of everything in Policy that a decision about one person rests on
 }
 
 // NewRules returns the rules for what the sources list.
 func NewRules(srcs []sources.Named, p *Policy, s *Scope) *Rules {
-	return &Rules{Sources: srcs, Policy: p, Scope: s, digest: p.digest()}
+	decisive := []any{cmp.Or(p.Existing, OnSourceChange), p.RemovedAfter, p.Rendering, p.Ignored, p.AlternateEmails, p.Patterns}
+	return &Rules{Sources: srcs, Policy: p, Scope: s, digest: digest(decisive)}
 }
 
 // Shard is one of Count equal parts of all people, Index from 0. Zero is everyone.

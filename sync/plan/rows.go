@@ -31,7 +31,7 @@ func (r *Rules) mark(j *sources.Joined, winner int) mark {
 		b = append(appendText(b, c.Stamp), byte(c.HasPhoto))
 	}
 	stamp := sha256.Sum256(b)
-	b = append(append(b[:0], stamp[:]...), r.digest[:]...)
+	b = append(append(b[:0], stamp[:]...), r.digest...)
 	for _, addresses := range [...][]string{j.Own, j.Aliases} {
 		b = binary.AppendUvarint(b, uint64(len(addresses)))
 		for _, a := range addresses {
