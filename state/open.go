@@ -263,13 +263,6 @@ func writeHolder(path string) holder {
 	return h
 }
 
-// remove takes the note away, unless another reader has left its own since.
-func (h holder) remove(path string) {
-	if now := readHolder(path); now.PID == h.PID && now.Host == h.Host {
-		os.Remove(holderPath(path))
-	}
-}
-
 // readHolder returns the zero holder if there is no readable note.
 func readHolder(path string) (h holder) {
 	data, err := safefile.Read(holderPath(path))

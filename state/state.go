@@ -44,7 +44,10 @@ func (s *Store) Close() error {
 	if s.db == nil {
 		return nil
 	}
-	s.holder.remove(s.path) // while the lock is still ours
+	// While the lock is still ours, and unless another reader has left its own note since.
+	if h := readHolder(s.path); h.PID == s.holder.PID && h.Host == s.holder.Host {
+		os.Remove(holderPath(s.path))
+	}
 	return Inaccessible(s.path, s.release())
 }
 
