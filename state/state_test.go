@@ -281,8 +281,11 @@ func TestBind(t *testing.T) {
 		t.Errorf("account %+v, %v", a, bound)
 	}
 	for _, other := range []Account{{Root: us.Root, ID: us.ID + 1}, {Root: "https://api.smartsheet.eu/2.0", ID: us.ID}} {
-		if _, ok := errors.AsType[*Error](s.Bind(other)); !ok {
+		e, ok := errors.AsType[*Error](s.Bind(other))
+		if !ok {
 			t.Errorf("bound to %+v too", other)
+		} else if spelled := other.ID == us.ID; strings.Contains(e.Hint(), "base_url") != spelled {
+			t.Errorf("%+v: hint %q", other, e.Hint())
 		}
 	}
 }
