@@ -217,34 +217,46 @@ var codeWords = map[string]string{
 // Verdict says in one sentence what became of the run. It is good news only if
 // nobody is needed.
 func (r *Report) Verdict() string {
-	t, attention := r.Totals, r.NeedsAttention()
-	sent := "Nothing was uploaded"
-	if t.Uploaded > 0 {
+	t, plan, sent := r.Totals, r.Mode == "plan", "Nothing was uploaded"
+	switch {
+	case plan && t.Planned > 0:
+		sent = "A sync would upload " + Count(t.Planned, "picture", "pictures")
+	case plan:
+		sent = "A sync would upload nothing"
+	case t.Uploaded > 0:
 		sent = Count(t.Uploaded, "picture was uploaded", "pictures were uploaded")
 	}
+	who := Count(r.NeedsAttention(), "person needs", "people need")
+	if r.Urgent() { // a finding counts for more than any number of people
+		who = "the run as a whole needs"
+	}
 	switch {
-	case r.Mode == "plan" && r.Result == Failed:
+	case plan && r.Result == Failed:
 		return "The plan could not be made."
-	case r.Mode == "plan" && r.Result == Interrupted:
+	case plan && r.Result == Interrupted:
 		return "Stopped early: there is no plan."
-	case r.Mode == "plan":
-		return r.planVerdict(t.Planned, attention)
+	case plan && len(r.Guards) > 0:
+		return sent + ", and a guard would hold it back."
 	case r.Result == Failed && t.Uploaded > 0:
 		return "The run failed after " + Count(t.Uploaded, "picture was", "pictures were") + " uploaded."
 	case r.Result == Failed:
 		return "The run failed."
 	case r.Result == Held && r.Mode == "apply":
 		return "The plan was not applied: nothing was written."
-	case r.Result == Held && len(r.Guards) == 0: // another plan was approved
-		return "Held back: nothing was written."
-	case r.Result == Held:
+	case r.Result == Held && len(r.Guards) > 0:
 		return "Held back by a guard: nothing was written."
+	case r.Result == Held && !plan: // another plan was approved
+		return "Held back: nothing was written."
 	case r.Result == Interrupted && t.Unfinished > 0:
 		return "Stopped early: " + strings.ToLower(sent[:1]) + sent[1:] + ", " + Count(t.Unfinished, "is", "are") + " left for the next run."
 	case r.Result == Interrupted:
 		return "Stopped early. What was done is recorded; the next run continues."
 	case r.NeedsSomebody():
-		return sent + ", and " + r.needs(attention) + " attention."
+		return sent + ", and " + who + " attention."
+	case plan && t.Planned == 0:
+		return "Nothing to do: a sync would upload nothing."
+	case plan:
+		return sent + "."
 	case t.People+t.Uploaded+t.Skipped == 0: // such as --only with an address that nobody has
 		return "Nothing to do: this run is about nobody."
 	case t.Uploaded+t.Skipped+t.Held+t.Failed == 0:
@@ -266,30 +278,6 @@ func (r *Report) Mood() string {
 		return "info"
 	}
 	return "good"
-}
-
-func (r *Report) planVerdict(planned, attention int) string {
-	s := "A sync would upload nothing"
-	if planned > 0 {
-		s = "A sync would upload " + Count(planned, "picture", "pictures")
-	}
-	switch {
-	case len(r.Guards) > 0:
-		return s + ", and a guard would hold it back."
-	case r.NeedsSomebody():
-		return s + ", and " + r.needs(attention) + " attention."
-	case planned == 0:
-		return "Nothing to do: a sync would upload nothing."
-	}
-	return s + "."
-}
-
-// needs says who needs attention: a finding counts for more than any number of people.
-func (r *Report) needs(n int) string {
-	if r.Urgent() {
-		return "the run as a whole needs"
-	}
-	return Count(n, "person needs", "people need")
 }
 
 // Count is a number with its noun.

@@ -39,23 +39,17 @@ const (
 	maxPeople     = 20_000 // on a page: more is for machines, and in the JSON
 )
 
-// parts are what all pages have in common.
-type parts struct {
-	templates     *template.Template
-	Style, Script template.HTML
-	Policy        string // Content-Security-Policy
-}
-
-// loadParts is called for the first page: commands that write none have no cost.
-var loadParts = sync.OnceValue(func() *parts {
+// emptyPage is what all pages have in common. It is made for the first page: commands that
+// write none have no cost.
+var emptyPage = sync.OnceValue(func() view {
 	hash := func(text string) string {
 		sum := sha256.Sum256([]byte(text))
 		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
-	return &parts{
-		template.Must(template.New("").Funcs(pageFuncs).Parse(pageHTML)),
-		template.HTML("<style>" + pageCSS + "</style>"), template.HTML("<script>" + pageJS + "</script>"),
-		"default-src 'none'; img-src data:; style-src " + hash(pageCSS) + "; script-src " + hash(pageJS) + "; base-uri 'none'; form-action 'none'",
+	return view{
+		templates: template.Must(template.New("").Funcs(pageFuncs).Parse(pageHTML)),
+		Style:     template.HTML("<style>" + pageCSS + "</style>"), Script: template.HTML("<script>" + pageJS + "</script>"),
+		Policy: "default-src 'none'; img-src data:; style-src " + hash(pageCSS) + "; script-src " + hash(pageJS) + "; base-uri 'none'; form-action 'none'",
 	}
 })
 
@@ -65,7 +59,8 @@ func encodeHTML(w io.Writer, r *Report) error {
 	for _, s := range ss {
 		everybody.Groups = append(everybody.Groups, s.Groups...)
 	}
-	v := &view{parts: loadParts(), Report: r, Bar: bar(r.Totals), Chart: newChart(r), Facts: facts(r), Chips: append([]Section{everybody}, ss...)}
+	v := emptyPage()
+	v.Report, v.Bar, v.Chart, v.Facts, v.Chips = r, bar(r.Totals), newChart(r), facts(r), append([]Section{everybody}, ss...)
 	b := &pageWriter{Writer: bufio.NewWriter(w), templates: v.templates, left: maxPeople}
 	b.run("top", v)
 	for _, s := range ss {
@@ -148,12 +143,14 @@ func (w *pageWriter) list(g *Group, class, as string, shown int) {
 
 // view is what the page shows of a report, besides the people.
 type view struct {
-	*parts
-	Report *Report
-	Bar    []segment
-	Chips  []Section // that the page can be narrowed to; the first one is everybody
-	Chart  *chart
-	Facts  []fact
+	templates     *template.Template
+	Style, Script template.HTML
+	Policy        string // Content-Security-Policy
+	Report        *Report
+	Bar           []segment
+	Chips         []Section // that the page can be narrowed to; the first one is everybody
+	Chart         *chart
+	Facts         []fact
 }
 
 // segment is a part of the bar of totals. Shape and words say what colour says.
