@@ -47,12 +47,6 @@ type Source struct {
 // New returns the source; the folder is opened when it is listed or read.
 func New(o Options) *Source { return &Source{o: o} }
 
-var (
-	errNotFolder = errors.New("not a folder")
-	errNotFile   = errors.New("not a regular file")
-	errReplaced  = errors.New("it is not the folder that was listed")
-)
-
 // Error is a folder that cannot be read.
 type Error struct {
 	Path    string
@@ -107,13 +101,13 @@ func (e *Error) Hint() string {
 // open opens the top folder. It looks first, because opening a FIFO waits.
 func (s *Source) open() (*os.Root, error) {
 	fi, err := os.Stat(s.o.Path)
-	if err == nil && !fi.IsDir() {
-		err = errNotFolder
+	var root *os.Root
+	switch {
+	case err == nil && !fi.IsDir():
+		err = errors.New("not a folder")
+	case err == nil:
+		root, err = os.OpenRoot(s.o.Path)
 	}
-	if err != nil {
-		return nil, newError(s.o.Path, err)
-	}
-	root, err := os.OpenRoot(s.o.Path)
 	if err != nil {
 		return nil, newError(s.o.Path, err)
 	}

@@ -39,9 +39,7 @@ var errChanged = fmt.Errorf("%w: it changed each of %d times that it was read", 
 
 // Photos implements sources.Source.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
-	todo := slices.Clone(refs)
-	slices.SortFunc(todo, sources.Ref.Compare)
-	todo = slices.Compact(todo)
+	todo := slices.Compact(slices.SortedFunc(slices.Values(refs), sources.Ref.Compare))
 	c := caller[sources.Photo]{each: each}
 	return c.wait(ctx, func() error {
 		root, err := s.open()
@@ -90,7 +88,7 @@ func (s *Source) photo(ctx context.Context, root *os.Root, room *semaphore.Weigh
 	case err == nil:
 		return p, size, nil
 	case errors.Is(err, fs.ErrNotExist) && s.replaced(root):
-		return p, size, newError(s.o.Path, errReplaced)
+		return p, size, newError(s.o.Path, errors.New("it is not the folder that was listed"))
 	case errors.Is(err, fs.ErrNotExist):
 		err = sources.ErrGone
 	case sources.HostFault(err) != nil:
@@ -135,7 +133,7 @@ func readOnce(open func(string, int, fs.FileMode) (*os.File, error), name string
 	}
 	before := factsOf(fi)
 	if !before.kind.IsRegular() {
-		return nil, errNotFile
+		return nil, errors.New("not a regular file")
 	}
 	if err := allow(before); err != nil {
 		return nil, err
