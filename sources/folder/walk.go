@@ -42,7 +42,6 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	return w.listing, err
 }
 
-// walk is one listing.
 type walk struct {
 	caller[sources.Person]
 	s       *Source
@@ -312,7 +311,6 @@ var (
 	wrongTypes = []string{".heic", ".heif", ".avif", ".svg", ".pdf", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
 )
 
-// stem is a file's name without its extension.
 func stem(base string) string { return strings.TrimSuffix(base, path.Ext(base)) }
 
 // hasPhotoBeside reports whether a photo of another type has the same name: phones and

@@ -34,7 +34,6 @@ func (e *Error) Unwrap() error { return e.Err }
 // serversError is why none of the servers could be used.
 type serversError []error
 
-// Error is one line.
 func (e serversError) Error() string {
 	return strings.ReplaceAll(errors.Join(e...).Error(), "\n", "; ")
 }

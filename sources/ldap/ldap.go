@@ -220,7 +220,6 @@ type Fault struct {
 // Faults are the mistakes that New found, one at least.
 type Faults []Fault
 
-// Error describes the first one.
 func (f Faults) Error() string {
 	return fmt.Sprintf("ldap: %s: %s (%s)", f[0].Key, f[0].Message, f[0].Instead)
 }

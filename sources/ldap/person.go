@@ -100,7 +100,6 @@ func key(e *entry) string {
 	return ""
 }
 
-// keyFilter is the filter for a key made by the function key.
 func keyFilter(k string) string {
 	name, value, _ := strings.Cut(k, "=")
 	if name == "objectGUID" {
@@ -118,7 +117,6 @@ const timeGranularity = 5 * time.Minute
 // 3.1.1.1.3; those of the base schema are the same everywhere).
 var attributeIDs = map[string]uint32{"thumbnailphoto": 0x00160023, "jpegphoto": 0x0015003c}
 
-// marks makes change marks of entries.
 type marks struct {
 	choice string   // of photo attributes: another choice is another photo
 	ids    []uint32 // of all photo attributes; 0: not known

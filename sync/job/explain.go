@@ -133,7 +133,6 @@ func (x *Explanation) person(people *sources.People) sources.Joined {
 	return p
 }
 
-// explainCandidates reads every candidate's photo.
 func (j *Job) explainCandidates(ctx context.Context, x *Explanation, person sources.Joined) error {
 	winner := ""
 	for i, c := range person.Candidates {
@@ -170,7 +169,6 @@ func (j *Job) explainCandidates(ctx context.Context, x *Explanation, person sour
 	return nil
 }
 
-// explainPhoto is what there is to say of a photo.
 func (j *Job) explainPhoto(ctx context.Context, got sources.Photo) *ExplainedPhoto {
 	if got.Err != nil {
 		return &ExplainedPhoto{Error: got.Err.Error()}
@@ -218,7 +216,6 @@ func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, per
 	return nil
 }
 
-// pictureOf says whose picture u shows.
 func pictureOf(sent *state.User, u plan.User) string {
 	switch {
 	case u.ImageID == "":
