@@ -25,11 +25,8 @@ import (
 // Find returns the configuration file to use: the one asked for, that of
 // PHOTOSYNC_CONFIG, ./config.yaml or /etc/photosync/config.yaml.
 func Find(explicit string, env func(string) string) (string, error) {
-	if explicit == "" {
-		explicit = env("PHOTOSYNC_CONFIG")
-	}
-	if explicit != "" {
-		return explicit, nil
+	if name := cmp.Or(explicit, env("PHOTOSYNC_CONFIG")); name != "" {
+		return name, nil
 	}
 	for _, p := range []string{"config.yaml", "/etc/photosync/config.yaml"} {
 		if _, err := os.Stat(p); !errors.Is(err, fs.ErrNotExist) {

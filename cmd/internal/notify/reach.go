@@ -48,14 +48,11 @@ func (n *Notifier) Unreachable(ctx context.Context) (receivers int, faults []str
 
 // visit asks for the first page of an address's host: the path is a secret, and acts.
 func (n *Notifier) visit(ctx context.Context, address string) error {
-	u, err := url.Parse(address)
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
 	if err != nil {
-		return errors.New("not an address")
+		return errors.New("not an address") // err shows it
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, u.Scheme+"://"+u.Host, nil)
-	if err != nil {
-		return err
-	}
+	req.URL = &url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host}
 	resp, err := n.http.Do(req)
 	if err == nil {
 		err = resp.Body.Close()
