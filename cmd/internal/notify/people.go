@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/textproto"
 	"net/url"
 	"strings"
@@ -154,6 +155,8 @@ func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
 	}
 	if m.Port == 465 { // TLS from the start (RFC 8314, section 3.3)
 		options = append(options, mail.WithSSL())
+	} else {
+		options = append(options, mail.WithDialContextFunc(dial))
 	}
 	if m.Username != "" { // the best way that the server knows; none that shows the password without TLS
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.Username), mail.WithPassword(m.Password))
@@ -170,4 +173,13 @@ func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no answers from those who are away
 	msg.SetBodyString(mail.TypeTextPlain, text)
 	return client, msg, errors.Join(msg.From(m.From), msg.To(m.To...))
+}
+
+// dial connects for as long as ctx allows: the library waits for a greeting without end.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if deadline, bounded := ctx.Deadline(); err == nil && bounded {
+		err = conn.SetDeadline(deadline)
+	}
+	return conn, err
 }

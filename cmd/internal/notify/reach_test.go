@@ -1,9 +1,15 @@
 package notify
 
 import (
+	"context"
+	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"photosync/sync/report"
 )
 
 // Receivers that are there hear nothing; each that is not is named by its key, without its secret.
@@ -31,5 +37,25 @@ func TestUnreachable(t *testing.T) {
 	}
 	if n, faults := New(Options{}).Unreachable(t.Context()); n != 0 || len(faults) > 0 {
 		t.Errorf("nothing is configured: %d, %q", n, faults)
+	}
+}
+
+// A mail server that takes the connection and says nothing holds up neither a checkup nor a run.
+func TestMuteMailServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	o := Options{Always: true, Mail: Mail{Host: "127.0.0.1", From: "a@example.com", To: []string{"b@example.com"}}}
+	o.Mail.Port, _ = strconv.Atoi(port)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, faults := New(o).Unreachable(ctx)
+	warnings := New(o).Finish(ctx, run(report.Success), "Done.")
+	if took := time.Since(start); len(faults) != 1 || len(warnings) != 1 || took > 5*time.Second {
+		t.Errorf("%q, %q after %v", faults, warnings, took)
 	}
 }
