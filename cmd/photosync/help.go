@@ -14,6 +14,18 @@ import (
 	"photosync/sync/report"
 )
 
+// Exit codes. They are part of the contract with cron jobs and CronJobs.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitAttention   = 3
+	exitHeld        = 4
+	exitLocked      = 5
+	exitInterrupted = 6
+	exitChanges     = 10 // plan only
+)
+
 // exitMeanings say what each exit code means: in --help, in the man pages, and, the
 // same words, in the docs.
 var exitMeanings = map[int]string{
@@ -101,18 +113,6 @@ func codesOf(cmd *cobra.Command) []int {
 	}
 	return allExitCodes[:3]
 }
-
-// Exit codes. They are part of the contract with cron jobs and CronJobs.
-const (
-	exitDone        = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitAttention   = 3
-	exitHeld        = 4
-	exitLocked      = 5
-	exitInterrupted = 6
-	exitChanges     = 10 // plan only
-)
 
 // usageError is a mistake in the command line or the configuration: nothing was
 // contacted.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -47,7 +48,6 @@ func (k *checkup) servers(ctx context.Context, s config.Source) {
 type sample struct {
 	*plan.Facts
 	source  int // index
-	refs    []sources.Ref
 	persons map[sources.Ref]sources.Person
 
 	fine, refused []string // photos that can be sent, and that cannot, and whose they are
@@ -80,7 +80,8 @@ func (k *checkup) source(ctx context.Context, i int) {
 		detail += " in " + report.Count(l.Pages, "page", "pages")
 	}
 	detail += fmt.Sprintf(", listed in %s", time.Since(began).Round(100*time.Microsecond))
-	if err := s.Photos(ctx, sm.refs, func(p sources.Photo) error { k.photo(ctx, sm, p); return nil }); err != nil {
+	refs := slices.SortedFunc(maps.Keys(sm.persons), sources.Ref.Compare)
+	if err := s.Photos(ctx, refs, func(p sources.Photo) error { k.photo(ctx, sm, p); return nil }); err != nil {
 		sm.unreadable = err
 	}
 	k.judge(what, sm, detail)
@@ -114,7 +115,6 @@ func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string
 		have = have[:sampleSize]
 	}
 	for _, p := range have {
-		sm.refs = append(sm.refs, p.Ref)
 		sm.persons[p.Ref] = p
 	}
 	return ambiguous
@@ -164,15 +164,15 @@ func (k *checkup) judge(what string, sm *sample, detail string) {
 		k.find(what, f, "")
 	}
 	photos := len(sm.fine) + len(sm.refused)
-	if len(sm.refs) > 0 {
-		detail += fmt.Sprintf("; of %d looked at, %d have a photo", len(sm.refs), photos+sm.young)
+	if len(sm.persons) > 0 {
+		detail += fmt.Sprintf("; of %d looked at, %d have a photo", len(sm.persons), photos+sm.young)
 	}
 	switch {
 	case photos == 0 && sm.young > 0:
 		k.add(console.Note, what, detail+", which are too young to be read, or being written", "")
 	case sm.unreadable != nil:
 		k.works(what, fmt.Errorf("%s; %w", detail, sm.unreadable), "check the right to read photos")
-	case photos == 0 && len(findings) == 0 && len(sm.refs) > 0:
+	case photos == 0 && len(findings) == 0 && len(sm.persons) > 0:
 		k.add(console.Warning, what, detail, "check photo_attributes and the right to read them")
 	case photos == 0:
 		k.add(console.Note, what, detail, "")
