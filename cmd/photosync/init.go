@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"photosync/cmd/internal/config"
+	"photosync/sync/foreign"
 	"photosync/sync/outcome"
 	"photosync/sync/safefile"
 	"photosync/sync/smartsheet"
@@ -64,7 +65,7 @@ func (a *app) print(b []byte) error {
 func writeNew(file string, data []byte, hint string) error {
 	f, err := safefile.New(file)
 	if err != nil {
-		return err
+		return fmt.Errorf("open %s: %w", file, foreign.WithoutPath(err)) // not that of half a file
 	}
 	defer f.Discard()
 	if _, err = f.Write(data); err == nil {
