@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"strings"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"photosync/cmd/internal/checkup"
 	"photosync/cmd/internal/config"
 	"photosync/cmd/internal/console"
-	"photosync/sources"
 	"photosync/sync/job"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -58,52 +56,4 @@ func (a *app) check() *cobra.Command {
 	addOutput(cmd, &output)
 	cmd.Flags().StringVar(&uploadTest, "upload-test", "", "upload the picture of the person with this `EMAIL` for real, and record it")
 	return cmd
-}
-
-func (a *app) explain() *cobra.Command {
-	var file, output, shard string
-	cmd := &cobra.Command{Use: "explain EMAIL", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		_, c, err := a.load(file)
-		if err != nil {
-			return err
-		}
-		part, err := parseShard(shard, a.env)
-		if err != nil {
-			return err
-		}
-		email, err := sources.Email(args[0])
-		if err != nil {
-			return usage(err)
-		}
-		email = sources.Named{Rewrite: c.Match.Domains}.Rewriter()([]string{email})[0]
-		ctx, stop := stoppable(cmd.Context())
-		defer stop()
-		x, err := reading(c, part, func(j job.Job) (*job.Explanation, error) {
-			j.How.Concurrency = 1
-			return job.Explain(ctx, j, email)
-		})
-		switch {
-		case err != nil:
-			return err
-		case !x.Known:
-			a.code = exitFailed
-		}
-		if output == "json" {
-			return indented(a.stdout, x)
-		}
-		a.out().Explanation(x)
-		return nil
-	}}
-	addConfig(cmd.Flags(), &file)
-	addOutput(cmd, &output)
-	cmd.Flags().StringVar(&shard, "shard", "", "look into the state of part `I/N`, as sync --shard does")
-	return cmd
-}
-
-// indented writes v as JSON for people.
-func indented(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
 }

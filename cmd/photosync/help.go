@@ -2,28 +2,12 @@ package main
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"photosync/cmd/internal/console"
-	"photosync/state"
-	"photosync/sync/job"
-	"photosync/sync/report"
-)
-
-// Exit codes. They are part of the contract with cron jobs and CronJobs.
-const (
-	exitDone        = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitAttention   = 3
-	exitHeld        = 4
-	exitLocked      = 5
-	exitInterrupted = 6
-	exitChanges     = 10 // plan only
 )
 
 // exitMeanings say what each exit code means: in --help, in the man pages, and, the
@@ -112,41 +96,4 @@ func codesOf(cmd *cobra.Command) []int {
 		return codes
 	}
 	return allExitCodes[:3]
-}
-
-// usageError is a mistake in the command line or the configuration: nothing was
-// contacted.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-// usage gives an error, if there is one, that type.
-func usage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return usageError{err}
-}
-
-// exitCode is the exit code of a run, whose report is nil only with an error.
-func exitCode(r *report.Report, err error) int {
-	if _, ok := errors.AsType[usageError](err); ok {
-		return exitUsage
-	}
-	if _, ok := errors.AsType[*state.LockedError](err); ok {
-		return exitLocked
-	}
-	switch {
-	case job.Held(err):
-		return exitHeld
-	case job.Stopped(err):
-		return exitInterrupted
-	case err != nil:
-		return exitFailed
-	case r.Mode == job.Plan && r.Totals.Planned > 0:
-		return exitChanges
-	case r.NeedsSomebody():
-		return exitAttention
-	}
-	return exitDone
 }
