@@ -80,7 +80,7 @@ type People struct {
 func (p *People) All() iter.Seq[Joined] {
 	return func(yield func(Joined) bool) {
 		for _, c := range p.claims {
-			if c.entry.personal()[0] == c.address && !yield(c.entry.joined()) {
+			if c.entry.key() == c.address && !yield(c.entry.joined()) {
 				return
 			}
 		}
@@ -89,8 +89,9 @@ func (p *People) All() iter.Seq[Joined] {
 
 func (e *entry) joined() Joined {
 	p := e.person
-	if p == nil {
-		p = &person{own: e.own(), entries: []*entry{e}}
+	if p == nil { // nearly everybody
+		c := e.candidate()
+		return Joined{Own: c.Own, Aliases: append([]string(nil), c.Aliases...), DisplayName: c.DisplayName, Candidates: []Candidate{c}}
 	}
 	j := Joined{Own: slices.Clone(p.own), Ambiguous: p.ambiguous, Reserved: p.reserved}
 	for _, e := range p.entries {
@@ -173,12 +174,13 @@ func (e *entry) owns(address string) bool {
 	return e.part(own) == address || slices.Contains(e.own(), address)
 }
 
-// personal are the own addresses of the entry's person, sorted. The first is the key.
-func (e *entry) personal() []string {
+// key is the first own address of the entry's person.
+func (e *entry) key() string {
 	if e.person != nil {
-		return e.person.own
+		return e.person.own[0]
 	}
-	return e.own()
+	first, _, _ := strings.Cut(e.part(own), " ")
+	return first
 }
 
 // compare orders entries by source and reference; what a source lists first
