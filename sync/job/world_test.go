@@ -85,6 +85,16 @@ func (w *world) step(what string) {
 
 // happens is step, and returns the number of the step.
 func (w *world) happens(what string) int {
+	step, dies := w.begins(what)
+	if dies { // not under the lock: a write that is under way notes what the disk does
+		w.st.Close()
+		w.stop(ErrSignal)
+	}
+	return step
+}
+
+// begins counts and notes a step, and reports whether the process dies in it.
+func (w *world) begins(what string) (step int, dies bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.steps++
@@ -104,10 +114,9 @@ func (w *world) happens(what string) int {
 		w.note("    the process dies")
 		w.dead.Store(true)
 		played.deaths.Add(1)
-		w.st.Close()
-		w.stop(ErrSignal)
+		dies = true
 	}
-	return w.steps
+	return w.steps, dies
 }
 
 // first reports whether what happens for the first time in a run; on: what to look for.
