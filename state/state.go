@@ -316,12 +316,13 @@ func (s *Store) Bind(a Account) error {
 	switch {
 	case err != nil:
 		return err
-	case known && have.ID == a.ID && have.Root != a.Root:
-		return refused(s.path, fmt.Sprintf("belongs to account %d %q at %s, and not at %s", have.ID, have.Name, have.Root, a.Root),
-			"if this is the same Smartsheet, write smartsheet.base_url or region as before")
-	case known && have.ID != a.ID:
+	case known && !have.same(a):
+		hint := "use the token of that account, or another state.path for this one"
+		if have.ID == a.ID {
+			hint += "; if this is the same Smartsheet, write smartsheet.base_url or region as before"
+		}
 		return refused(s.path, fmt.Sprintf("belongs to account %d %q at %s, but the token to account %d %q at %s",
-			have.ID, have.Name, have.Root, a.ID, a.Name, a.Root), "use the token of that account, or another state.path for this one")
+			have.ID, have.Name, have.Root, a.ID, a.Name, a.Root), hint)
 	case known || s.writable() != nil:
 		return nil
 	}

@@ -268,8 +268,7 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 	return nil
 }
 
-// facts is what reading a candidate's photo came to; nil: the next one must be read, as
-// there is none, or one of those that count as none.
+// facts is what reading a candidate's photo came to; nil: none that counts, and the next one is read.
 func facts(ph sources.Photo, round int, w *plan.Work, ignored []string) *plan.Photo {
 	f := &plan.Photo{Candidate: round, Err: ph.Err, Moved: ph.Moved}
 	last, listed := w.Candidate()
