@@ -172,8 +172,7 @@ func everyRecord(st *state.Store, each func(*console.Record) error) error {
 	})
 }
 
-// records are what the state remembers of an address: the person's own record comes first,
-// then those of users who had the address, or for whose address something was sent to them.
+// records are what the state remembers of an address, the person's own record first.
 func records(st *state.Store, email string) (all []*console.Record, err error) {
 	err = everyRecord(st, func(r *console.Record) error {
 		u := r.Put()

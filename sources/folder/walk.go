@@ -313,8 +313,7 @@ var (
 
 func stem(base string) string { return strings.TrimSuffix(base, path.Ext(base)) }
 
-// hasPhotoBeside reports whether a photo of another type has the same name: phones and
-// cameras export both.
+// hasPhotoBeside reports whether a photo of another type has the same name: cameras export both.
 func hasPhotoBeside(root *os.Root, base string) bool {
 	return slices.ContainsFunc(photoTypes, func(ext string) bool {
 		for _, name := range [...]string{stem(base) + ext, stem(base) + strings.ToUpper(ext)} {

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,8 +39,9 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	p.users = match.New(j.Smartsheet)
 	if j.Policy.AlternateEmails {
 		claimed := func(email string) bool {
-			_, listed := p.people.Holder(email)
-			return listed || p.people.Reserved[email]
+			_, held := p.people.Holder(email)
+			_, lost := slices.BinarySearchFunc(p.people.Lost, email, func(l sources.LostClaim, e string) int { return strings.Compare(l.Address, e) })
+			return held || lost || p.people.Reserved[email]
 		}
 		if err := p.users.UseAlternates(j.State, p.startedAt, claimed, j.Events.Asked); err != nil {
 			return err
