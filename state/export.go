@@ -201,7 +201,7 @@ func (in *importer) begin() (bool, error) {
 	var h header
 	in.number++
 	err := in.lines.Decode(&h)
-	if err == io.EOF && in.export > 0 {
+	if errors.Is(err, io.EOF) && in.export > 0 {
 		return false, nil
 	}
 	_, noJSON := errors.AsType[*json.SyntaxError](err)
