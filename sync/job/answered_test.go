@@ -15,7 +15,12 @@ import (
 	"photosync/sync/report"
 )
 
-const partialOfNone = "PARTIAL_SUCCESS without an image"
+// Answers that a look at the user has to complete.
+const (
+	partialOfNone = "PARTIAL_SUCCESS without an image"
+	unknown       = "unknown"
+	refusedLate   = "refused, after an attempt without an answer"
+)
 
 // arrived is called when Smartsheet took a picture.
 func (o *watch) arrived(u *account, image string, data []byte) {
@@ -29,9 +34,10 @@ func (o *watch) arrived(u *account, image string, data []byte) {
 func (o *watch) answer(id int64, q, status int, body []byte) {
 	m := o.w.memory(id)
 	var a struct {
-		Message string
-		RefID   string
-		Data    []struct {
+		Message   string
+		RefID     string
+		ErrorCode int
+		Data      []struct {
 			Email        string
 			ProfileImage struct{ ImageID string }
 		}
@@ -58,12 +64,14 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 		m.partial, m.refused[q] = true, true
 		m.doubt = o.w.dead.Load() || o.answered[id] == partialOfNone
 	case status == 0 || status >= 500 || status == 200 || unreadable:
-		o.answered[id] = "unknown"
+		o.answered[id] = unknown
 		m.doubt = true
 	case status == 429:
 		m.doubt = m.doubted
-	case o.answered[id] == "unknown": // of an earlier attempt, which may have arrived
-		m.refused[q] = true
+	case o.answered[id] == unknown || o.answered[id] == refusedLate: // an earlier attempt may have arrived
+		if m.refused[q] = true; a.ErrorCode != 0 {
+			o.answered[id] = refusedLate
+		}
 	default:
 		m.doubt = m.doubted || o.w.dead.Load() || o.night.Force // then it is still owed
 		if o.answered[id] = "refused"; !m.refused[q] {
@@ -98,7 +106,7 @@ func (o *watch) ended(r *report.Report, err error) {
 		if it.Outcome == "uploaded" || it.Outcome == "partial_success" || it.Outcome == "failed" {
 			items[it.UserID] = it
 		}
-		if it.Outcome == "uploaded" && o.answered[it.UserID] != "SUCCESS" && o.answered[it.UserID] != "unknown" {
+		if it.Outcome == "uploaded" && !slices.Contains([]string{"SUCCESS", unknown, refusedLate}, o.answered[it.UserID]) {
 			o.fail(pConfirmed, "%s is reported as uploaded to %d; the answer was %q", it.Email, it.UserID, o.answered[it.UserID])
 		}
 	}
@@ -142,7 +150,10 @@ func (o *watch) ended(r *report.Report, err error) {
 	if err == nil && bad > 0 && !r.NeedsSomebody() {
 		o.fail(pCode, "%d uploads failed: %v", bad, o.answered)
 	}
-	if o.looked(); o.broken > 0 {
+	for id, a := range o.answered {
+		o.settle(id, a)
+	}
+	if o.broken > 0 {
 		o.died()
 	}
 	o.rows()
@@ -151,8 +162,18 @@ func (o *watch) ended(r *report.Report, err error) {
 
 // died is called when the process died and the state is open again. What was announced
 // may have arrived: it counts as ours then, but for the picture that was there before.
+// What is not announced any more was settled before.
 func (o *watch) died() {
 	err := o.w.st.View(func(v *state.Snapshot) error {
+		for id, a := range o.answered {
+			row, _, err := v.User(id)
+			if err != nil {
+				return err
+			}
+			if row.Intent == nil {
+				o.settle(id, a)
+			}
+		}
 		for row, err := range v.Users() {
 			if err != nil {
 				return err
@@ -183,20 +204,19 @@ func (o *watch) doubt(id int64) {
 	m.doubt = true
 }
 
-// looked ends the doubt about uploads that nobody answered: one look afterwards decides,
-// in a process that lives. Whatever it shows then counts as ours.
-func (o *watch) looked() {
-	for id, a := range o.answered {
-		m, l := o.w.memory(id), o.looks[id]
-		if a != "unknown" && a != partialOfNone || !l.at.After(o.w.lost[id]) || l.email != o.to[id] || l.image != "" && l.image == m.before {
-			continue
-		}
-		m.doubt = false
-		if _, ours := m.images[l.image]; ours {
-			m.confirmed, m.image = m.images[l.image], l.image
-		} else if l.image != "" {
-			m.images[l.image] = unsure
-		}
+// settle ends the doubt about an upload without a clear answer, if the run looked at the
+// user afterwards. A new picture counts as ours then. If there is none, a partial success
+// and a refusal are believed; and if nothing answered, the doubt stays.
+func (o *watch) settle(id int64, answer string) {
+	m, l := o.w.memory(id), o.looks[id]
+	switch _, ours := m.images[l.image]; {
+	case answer != unknown && answer != partialOfNone && answer != refusedLate, !l.at.After(o.w.lost[id]), l.email != o.to[id]:
+	case l.image == "" || l.image == m.before:
+		m.doubt = m.doubt && (answer == unknown || answer == refusedLate && l.image != "" && m.doubtful)
+	case ours:
+		m.doubt, m.confirmed, m.image = false, m.images[l.image], l.image
+	default:
+		m.doubt, m.images[l.image] = false, unsure
 	}
 }
 

@@ -68,7 +68,8 @@ type memory struct {
 	confirmed  int    // the picture that an answer confirmed last; 0: none
 	image      string // its id
 	doubt      bool   // an upload was begun and nothing said how it ended
-	doubted    bool   // doubt, before the upload at hand
+	doubted    bool   // doubt, before the request at hand
+	doubtful   bool   // doubt, before the first request of the last run that sent one
 	partial    bool   // the last answer was PARTIAL_SUCCESS
 	adopted    bool   // confirmed and image are by state adopt
 	before     string // the picture that the last look before an upload showed

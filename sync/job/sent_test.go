@@ -44,7 +44,7 @@ func (o *watch) sending(id int64, data []byte) {
 	o.chosen(id, q, l, m)
 	o.limits(id, q, m)
 	if !o.sentTo[id] {
-		m.before = l.image
+		m.before, m.doubtful = l.image, m.doubt
 	}
 	o.sentTo[id], o.to[id], m.unanswered = true, l.email, true
 }

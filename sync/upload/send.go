@@ -38,12 +38,8 @@ func (a *attempt) carryOut(ctx context.Context) error {
 	if a.step.Outcome != outcome.Planned { // freshen decided otherwise
 		return nil
 	}
-	learn := a.prepare(ctx)
-	switch {
-	case len(learn.Users) > 0:
+	if learn := a.prepare(ctx); a.item.Outcome != outcome.Planned {
 		return a.record(learn)
-	case a.item.Outcome != outcome.Planned:
-		return nil
 	}
 	return a.send(ctx)
 }

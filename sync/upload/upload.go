@@ -217,9 +217,14 @@ func earlier(e *smartsheet.Error) report.AttemptError {
 func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err error) error {
 	it, s := &a.item, a.step
 	if a.onWire && !errors.Is(err, smartsheet.ErrContradiction) { // which is a failure, whatever is shown
-		if u, lerr := a.Users.ByID(ctx, s.To.ID); lerr == nil && newPicture(s, u) {
+		u, lerr := a.Users.ByID(ctx, s.To.ID)
+		switch {
+		case lerr != nil: // nobody knows
+		case newPicture(s, u):
 			it.EarlierErrors = append(it.EarlierErrors, report.AttemptError{HTTPStatus: it.HTTPStatus, ErrorCode: e.Code, RefID: e.RefID, Message: it.Message})
 			return a.arrived(u.ImageID)
+		case e.Code != 0 && smartsheet.Classify(err) < smartsheet.Foreign && (u.ImageID == "" || u.ImageID == s.To.ImageID && a.row().Intent == nil):
+			a.intent = nil // Smartsheet refused it in the end, and nothing of ours is there
 		}
 	}
 	stop := a.refusals.Refused(s.To.ID, a.pic.ContentType(), err)

@@ -141,6 +141,12 @@ func TestAnswers(t *testing.T) {
 			want: "failed: record intent=true sent=false failed=false, send 101, record intent=false sent=false failed=true"},
 		"lost, and arrived": {result: smartsheet.UploadResult{Attempts: 1, Unknown: true}, err: lost, shows: "i1",
 			want: "uploaded: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=true failed=false"},
+		"lost, then refused": {result: smartsheet.UploadResult{Attempts: 2, HTTPStatus: 400, Unknown: true}, err: refused,
+			want: "failed: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=false failed=true"},
+		"lost, then refused, and arrived": {result: smartsheet.UploadResult{Attempts: 2, HTTPStatus: 400, Unknown: true}, err: refused, shows: "i1",
+			want: "uploaded: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=true failed=false"},
+		"lost, then a proxy": {result: smartsheet.UploadResult{Attempts: 2, HTTPStatus: 404, Unknown: true}, err: &smartsheet.Error{Op: "set", Status: 404, Message: "no"},
+			want: "failed: record intent=true sent=false failed=false, send 101, look at one, record intent=true sent=false failed=true"},
 		"lost, and not seen": {result: smartsheet.UploadResult{Attempts: 1, Unknown: true}, err: lost,
 			want: "failed: record intent=true sent=false failed=false, send 101, look at one, record intent=true sent=false failed=true"},
 	} {
