@@ -23,8 +23,8 @@ import (
 // defaultRefresh is how often everybody's user is looked up anew.
 const defaultRefresh = 7 * 24 * time.Hour
 
-// changes are what the comparison of the listing with the state comes to. On most
-// nights there is nothing to do for nearly everyone: they are only counted.
+// changes are what differs between the listing and the state. On most nights there is
+// nothing to do for nearly everyone: such people are only counted.
 type changes struct {
 	work        []*plan.Work
 	facts       *plan.Facts
@@ -33,8 +33,8 @@ type changes struct {
 	whole       bool     // everybody's user was looked up anew
 }
 
-// match compares the listing with the state, and looks up the users of the work. If all
-// users are listed on the way, or have to be, everybody is compared with them.
+// match compares the listing with the state, and looks up the users of the work. Where it
+// lists all users, it compares everybody with them.
 func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	p.users = match.New(j.Smartsheet)
 	if j.Policy.AlternateEmails {
@@ -77,8 +77,8 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	})
 }
 
-// changed compares everybody listed with the state: without users, people are work if
-// their fingerprint is not the remembered one; with users, if anything is to be done.
+// changed compares everybody listed with the state. Without users, people are work if their
+// fingerprint is not the remembered one; with users, if there is anything to do for them.
 func (j *Job) changed(p *prepared, users *match.Users) error {
 	p.changes = changes{facts: plan.NewFacts(j.Sources, p.proofs), whole: users != nil && j.Scope.Everybody()}
 	return j.State.View(func(v *state.Snapshot) error {
@@ -181,8 +181,8 @@ func sentTo(v *state.Snapshot, id int64) (*state.User, error) {
 	return &u, err
 }
 
-// everybody passes over the people listed and the rows of the state together, both by
-// address. p has no address if only the row is there, row is nil if only the person is.
+// everybody calls each for everyone listed and for every row of the state, by address. p has
+// no address if there is only a row; row is nil if there is only a person.
 func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Joined, row *state.Row) error) error {
 	next, stop := iter.Pull2(v.People())
 	defer stop()
@@ -212,8 +212,8 @@ func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Jo
 	return nil
 }
 
-// read reads and hashes the photos of those of ws who need it. It reads their candidates in
-// rounds: the first with a photo counts. The bytes are dropped again.
+// read reads and hashes the photos of the work that needs it. It tries the candidates of a
+// person one after the other: the first with a photo wins. The bytes are not kept.
 func (j *Job) read(ctx context.Context, ws []*plan.Work, needed func(*plan.Work) bool) error {
 	open := slices.DeleteFunc(slices.Clone(ws), func(w *plan.Work) bool { return !needed(w) })
 	for round := 0; len(open) > 0; round++ {
@@ -238,8 +238,8 @@ func (j *Job) read(ctx context.Context, ws []*plan.Work, needed func(*plan.Work)
 	return nil
 }
 
-// readFrom reads the photos that the candidates of the round have in one source.
-// Photos come one at a time; they are hashed by all processors, each with one in hand.
+// readFrom reads the photos of the round's candidates from one source. They come one at a
+// time, and all processors hash them.
 func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work) error {
 	if len(wanted) == 0 {
 		return nil
@@ -257,7 +257,7 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 			defer ph.Done()
 			i, _ := slices.BinarySearchFunc(wanted, ph.Ref, func(w *plan.Work, r sources.Ref) int { return ref(w).Compare(r) })
 			for ; i < len(wanted) && ref(wanted[i]) == ph.Ref; i++ {
-				wanted[i].Photo = facts(ph, round, wanted[i], j.Policy.Ignored)
+				wanted[i].Photo = photoFacts(ph, round, wanted[i], j.Policy.Ignored)
 			}
 			return nil
 		})
@@ -270,18 +270,18 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 	return nil
 }
 
-// facts is what reading a candidate's photo came to; nil: none that counts, and the next one is read.
-func facts(ph sources.Photo, round int, w *plan.Work, ignored []string) *plan.Photo {
+// photoFacts is what reading a candidate showed; nil: no photo that counts, so the next one is tried.
+func photoFacts(ph sources.Photo, round int, w *plan.Work, ignored []string) *plan.Photo {
 	f := &plan.Photo{Candidate: round, Err: ph.Err, Moved: ph.Moved}
 	last, listed := w.Candidate()
 	switch {
 	case errors.Is(ph.Err, sources.ErrNoPhoto) && listed && last.Ref == ph.Ref && w.SHA256() != "" && !ph.Moved:
-		// The change mark is that of the photo that was read last: it is there, and hidden.
+		// The entry still has the change mark of the photo that was read last: that is hidden now.
 		f.Err = fmt.Errorf("%w: its change mark has not moved", sources.ErrDenied)
 	case errors.Is(ph.Err, sources.ErrNoPhoto):
 		return nil
 	case errors.Is(ph.Err, sources.ErrTooLarge):
-		// Its mark stands for the bytes, which are not read: it is reported once.
+		// Its bytes are not read. The change mark stands for them, so that it is reported once.
 		f.SHA256 = plan.Sum([]byte("too large\n" + ph.Ref.Name + "\n" + w.Candidates[round].Stamp))
 	case ph.Err == nil:
 		f.SHA256 = plan.Sum(ph.Data)
@@ -297,9 +297,9 @@ func facts(ph sources.Photo, round int, w *plan.Work, ignored []string) *plan.Ph
 	return f
 }
 
-// removals finds out whose uploaded photo was removed: it was not if its entry, its
-// address or the same picture is listed in another place. It returns how many people
-// have the pictures of the plan, for the guard of shared ones.
+// removals finds out whose uploaded photo was removed. It was not if its entry, its address
+// or the same picture is listed elsewhere. It also returns how many people have each
+// picture of the plan, for guard.max_shared.
 func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	var missing []*plan.Work
 	for _, w := range p.work {
@@ -331,8 +331,8 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	return counts, nil
 }
 
-// countListed counts everybody listed who has, or may have, a photo, with what this run
-// or an earlier one knows of it. Those count too whom this run is not about.
+// countListed counts everybody listed who has, or may have, a photo, with what this run or
+// an earlier one knows of it. People whom this run is not about count, too.
 func (j *Job) countListed(p *prepared, counts plan.Listed) error {
 	byKey := make(map[string]*plan.Work, len(p.work))
 	for _, w := range p.work {

@@ -17,8 +17,8 @@ import (
 	"photosync/sync/upload"
 )
 
-// preview prepares every picture that a sync would send, and sends nothing: what would
-// be refused shows, and of a run that is held, what is held.
+// preview prepares every picture that a sync would send, and sends nothing. Its items show
+// what would be refused, and what a guard holds.
 func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
 	p.people = nil // the steps have all that is needed of them
 	shown := j.fetchShown(ctx, rep, p)
@@ -46,7 +46,7 @@ func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]r
 	return items, err
 }
 
-// execute carries the plan out and records what it comes to.
+// execute carries the plan out and records the results.
 func (j *Job) execute(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
 	if err := j.begin(p); err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (j *Job) begin(p *prepared) error {
 	return p.users.SaveAlternates(j.State)
 }
 
-// end records what only a run that came to its end may say.
+// end records what only a run that came to its end knows.
 func (j *Job) end(p *prepared) error {
 	if err := p.users.SaveAlternates(j.State); err != nil {
 		return err
@@ -141,8 +141,8 @@ const (
 	fetchWithin = 2 * time.Minute
 )
 
-// fetchShown fetches small pictures of what Smartsheet shows now, by user, of those whose
-// picture the plan replaces. One that cannot be had is missing: nothing depends on it.
+// fetchShown fetches small copies of the pictures that the plan replaces, by user. A picture
+// that cannot be fetched is left out: nothing depends on it.
 func (j *Job) fetchShown(ctx context.Context, rep *report.Report, p *prepared) map[int64]string {
 	if !j.How.Before {
 		return nil
@@ -162,7 +162,7 @@ func (j *Job) fetchShown(ctx context.Context, rep *report.Report, p *prepared) m
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(users)), idsAtOnce) {
 		urls, err := j.Smartsheet.ImageURLs(ctx, ids)
 		if err != nil {
-			rep.Warnings = append(rep.Warnings, "report.before: the pictures that Smartsheet shows now could not be had: "+err.Error())
+			rep.Warnings = append(rep.Warnings, "report.before: the pictures that Smartsheet shows now could not be fetched: "+err.Error())
 			break
 		}
 		for _, id := range ids {
@@ -190,7 +190,7 @@ func show(items []report.Item, shown map[int64]string) {
 	}
 }
 
-// showShared puts a small picture into one item of each picture that too many people have.
+// showShared adds a small copy of each picture that too many people have to one of their items.
 func (j *Job) showShared(ctx context.Context, p *prepared, items []report.Item) {
 	steps := map[string]*plan.Step{} // by hash
 	for i := range p.plan.Steps {

@@ -23,7 +23,7 @@ import (
 	"photosync/sync/upload"
 )
 
-// Explanation is all there is to know of one address, and what the next run makes of it.
+// Explanation is all that is known of one address, and what the next run does about it.
 type Explanation struct {
 	Email       string               `json:"email"` // asked for, canonical
 	Known       bool                 `json:"known"` // in a source, the state or Smartsheet
@@ -80,7 +80,7 @@ type ExplainedUser struct {
 // and what the next run does comes from the same plan that a run makes.
 func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 	j.How.Mode, j.How.Apply, j.How.Approve, j.How.Thumbnails = Plan, nil, "", false
-	if g := j.Policy.Guards; g != nil { // a guard holds runs, but for shared pictures
+	if g := j.Policy.Guards; g != nil { // only max_shared holds single people
 		all := plan.Limit{N: math.Inf(1)}
 		j.Policy.Guards = &plan.Guards{MaxReplaced: all, MaxRemoved: all, MaxShared: g.MaxShared}
 	}
@@ -111,8 +111,8 @@ func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 	return x, j.explainNext(ctx, x, p)
 }
 
-// person finds the person with the address among those listed. An address that several
-// people claim may belong to nobody: then it is one of those who claim it.
+// person finds the listed person who holds the address. If several claim it and nobody
+// holds it, that is one of them.
 func (x *Explanation) person(people *sources.People) sources.Joined {
 	p, held := people.Holder(x.Email)
 	if !held {
@@ -141,7 +141,7 @@ func (j *Job) explainCandidates(ctx context.Context, x *Explanation, person sour
 			Source: src.Name, Type: src.Type, Ref: c.Ref.Name, Own: c.Own, Aliases: c.Aliases, DisplayName: c.DisplayName, Stamp: fmt.Sprintf("%x", c.Stamp),
 		}
 		err := src.Photos(ctx, []sources.Ref{c.Ref}, func(ph sources.Photo) error {
-			if facts(ph, i, &plan.Work{Joined: person}, nil) != nil {
+			if photoFacts(ph, i, &plan.Work{Joined: person}, nil) != nil {
 				e.Photo = j.explainPhoto(ctx, ph)
 			}
 			return nil
@@ -241,7 +241,7 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		x.Rule = "the person is in no source, and nothing is left to be done"
 		return nil
 	}
-	if at < 0 { // nobody looks at the person
+	if at < 0 { // the plan has no step for the person
 		reason := outcome.Unchanged
 		if x.Row.Fingerprint != (state.Fingerprint{}) {
 			reason = plan.NoteOf(x.Row.Note)

@@ -15,7 +15,7 @@ import (
 // Facts of the state about its runs.
 const (
 	listedKey   = "listed"       // how many entries each source listed in the last run that the guards let pass
-	approvedKey = "approved"     // the plan that was last let pass by hand
+	approvedKey = "approved"     // the plan that was last approved
 	claimsKey   = "claims"       // the lost claims that a report named
 	appliedKey  = "applied_plan" // the plan that was last carried out from a file
 )
@@ -51,10 +51,9 @@ func (j *Job) readPast() (p past, err error) {
 	return p, nil
 }
 
-// guard looks at the whole plan, before the first write. A plan that was approved
-// passes once: letting it pass moves the state on, and with it the ID of the next plan.
-// Applying a plan is its approval. shared counts the people who have a picture. held is
-// why the run may write nothing.
+// guard checks the whole plan before the first write. An approved plan passes once: the run
+// changes the state, so the next plan has another ID. To apply a plan is to approve it.
+// shared counts the people who have a picture. held is why the run may write nothing.
 func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, err error) {
 	if j.How.Apply != nil {
 		return j.restrict(p), nil
@@ -77,7 +76,7 @@ func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, 
 	case j.How.Approve != "" && !approved:
 		held = &HeldError{false, fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID),
 			"look at this plan; if it is right, approve it with --approve " + p.plan.ID}
-	case len(rep.Guards) > 0 && j.How.Mode != Plan: // a plan shows what there would be to hold
+	case len(rep.Guards) > 0 && j.How.Mode != Plan: // mode Plan only reports them
 		var why []string
 		for _, b := range rep.Guards {
 			why = append(why, "guard."+b.Guard+": "+b.Message)
@@ -88,16 +87,16 @@ func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, 
 	return held, nil
 }
 
-// applied is a plan from a file, by which a run that is started again knows its own
-// announcements: the runs that worked on it, and whether it was carried out to its end.
+// applied is the last plan from a file: the runs that worked on it, by which a run that is
+// started again knows its own announcements, and whether one came to its end.
 type applied struct {
 	PlanID string   `json:"plan_id"`
 	RunIDs []string `json:"run_ids"`
 	Done   bool     `json:"done"`
 }
 
-// restrict takes out of the plan what the file that is applied does not hold, and
-// what moved since. Its error says why the file is refused as a whole.
+// restrict limits the plan to what the applied file holds and what has not moved since. Its
+// error says why the whole file is refused.
 func (j *Job) restrict(p *prepared) error {
 	f, before := j.How.Apply, p.past.applied
 	moved := p.plan.Restrict(f, before.RunIDs)

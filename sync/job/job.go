@@ -28,7 +28,7 @@ import (
 const (
 	Sync  = "sync"
 	Plan  = "plan"  // the same, and nothing is written
-	Apply = "apply" // what a plan holds that was made before, and nothing else
+	Apply = "apply" // a plan that was made before, and nothing else
 )
 
 // Smartsheet is what a run asks of Smartsheet.
@@ -55,7 +55,7 @@ type Parts struct {
 	Sources    []sources.Named // by precedence
 	State      *state.Store
 	Smartsheet Smartsheet
-	Root       string // of the API: with the account, what the state is bound to
+	Root       string // of the API; the state is bound to it and to the account
 	Photos     photo.Options
 }
 
@@ -83,13 +83,13 @@ type Events struct {
 }
 
 // Run carries the job out and returns its report, which is complete even if the run
-// fails. An error means that the run as a whole failed, was held or was stopped. After
-// ctx is done nothing new is begun; what is on the wire is finished and recorded.
+// fails. An error means that the run as a whole failed, was held or was stopped. Once ctx
+// is done, Run begins nothing new; it finishes and records what is on the wire.
 func Run(ctx context.Context, j Job) (*report.Report, error) {
 	rep := report.New(j.How.Mode, j.How.RunID, j.How.Version, time.Now().UTC())
 	p, err := j.prepare(ctx, rep)
 	if err == nil {
-		err = j.carryOut(ctx, rep, p)
+		err = j.previewOrExecute(ctx, rep, p)
 	}
 	j.conclude(rep, err)
 	return rep, err
@@ -164,8 +164,7 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 	return p, nil
 }
 
-// carryOut previews or executes the plan.
-func (j *Job) carryOut(ctx context.Context, rep *report.Report, p *prepared) error {
+func (j *Job) previewOrExecute(ctx context.Context, rep *report.Report, p *prepared) error {
 	p.users.Release() // each step has its user
 	p.rules.Seen = nil
 	var items []report.Item // of those for whom nothing is sent

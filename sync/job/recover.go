@@ -21,8 +21,8 @@ const backupKey = "backup_failed"
 // backupRuns is after how many such runs somebody is needed.
 const backupRuns = 3
 
-// Backup backs the state up after a good run. That it failed is a finding, which raises
-// the exit code from the third run on: until then a backup of the run before is there.
+// Backup backs the state up after a good run. A failure is a finding. It raises the exit
+// code from the third run on: until then a recent backup is there.
 func Backup(st *state.Store, rep *report.Report) error {
 	failed := 0
 	if _, err := st.Meta(backupKey, &failed); err != nil {
@@ -95,7 +95,7 @@ func Replay(st *state.Store, reports []*report.Report) (uploads int, err error) 
 	return uploads, st.Write(state.Change{Users: slices.Collect(maps.Values(rows))})
 }
 
-// knows reports whether u has what came of r, or of a later run.
+// knows reports whether u has the result of r, or of a later run.
 func knows(u *state.User, r *report.Report) bool {
 	s, f := u.Sent, u.Failure
 	return s != nil && (s.RunID == r.RunID || !r.FinishedAt.After(s.At)) || f != nil && (f.RunID == r.RunID || !r.FinishedAt.After(f.At))
@@ -127,9 +127,8 @@ type Adoption struct {
 	account state.Account
 }
 
-// Adoptable finds whoever has a photo in a source, a picture in Smartsheet and no
-// upload on record. Nobody without a picture there is, nor whose photo would be
-// refused. Nothing is written.
+// Adoptable finds everybody with a photo in a source, a picture in Smartsheet and no upload
+// on record, whose photo would not be refused. It writes nothing.
 func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	j.How.Mode, j.How.Apply, j.How.Approve, j.Policy.Guards = Plan, nil, "", nil
 	j.Policy.Existing, j.Scope.Force, j.Scope.RetryFailed = plan.OnSourceChange, false, false
@@ -164,7 +163,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	return a, nil
 }
 
-// Adopt remembers all of the adoption, but for users who got a picture from us since.
+// Adopt records the adoption, except of users who got a picture from us since.
 func Adopt(st *state.Store, a *Adoption) (adopted int, err error) {
 	if err := st.Bind(a.account); err != nil {
 		return 0, err

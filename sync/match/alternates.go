@@ -74,8 +74,8 @@ func (us *Users) SaveAlternates(st *state.Store) error {
 	return st.SetMeta(alternatesKey, a.remembered)
 }
 
-// lost forgets what was remembered of a user who does not have an alternate address any more.
-func (a *alternates) lost(id int64) {
+// forget drops what was remembered of a user who does not have an alternate address any more.
+func (a *alternates) forget(id int64) {
 	a.mu.Lock() // uploads are under way
 	defer a.mu.Unlock()
 	delete(a.Users, id)

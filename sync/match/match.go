@@ -65,7 +65,7 @@ func (us *Users) Domains() map[string]int {
 	return n
 }
 
-// List sees every user.
+// List asks for all users, once.
 func (us *Users) List(ctx context.Context) error {
 	if us.All {
 		return nil
@@ -75,8 +75,8 @@ func (us *Users) List(ctx context.Context) error {
 	return err
 }
 
-// LookUp sees the users with the given addresses, again if they were seen before, unless
-// all users were listed.
+// LookUp asks for the users with the given addresses, also those seen before, unless all
+// users were listed.
 func (us *Users) LookUp(ctx context.Context, emails []string) error {
 	if len(emails) == 0 || us.All {
 		return nil
@@ -92,7 +92,7 @@ func (us *Users) LookUp(ctx context.Context, emails []string) error {
 	return err
 }
 
-// see returns a function that takes note of users that were asked for at that time.
+// see returns a function that notes users who were asked for at that time.
 func (us *Users) see(asked time.Time) func(smartsheet.User) error {
 	return func(w smartsheet.User) error {
 		u, err := user(w, asked)
@@ -208,7 +208,7 @@ func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.Us
 			if slices.Contains(u.Alternates, to.Via) && len(us.alternates.overlap(s.Work, append(u.Alternates, u.Email))) == 0 {
 				found[i], found[i].Via, found[i].Alternate = u, to.Via, true
 			} else {
-				us.alternates.lost(to.ID)
+				us.alternates.forget(to.ID)
 			}
 			continue
 		}

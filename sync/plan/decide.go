@@ -42,7 +42,7 @@ func (r *Rules) decide(w *Work) Step {
 	return s.skip(outcome.NotInSmartsheet)
 }
 
-// matched goes on for a person who is one user and may have a photo.
+// matched decides about a person who is one user and may have a photo.
 func (r *Rules) matched(s Step) Step {
 	w := s.Work
 	switch {
@@ -103,8 +103,8 @@ func (r *Rules) compare(s Step) Step {
 	return s.skip(outcome.Unchanged)
 }
 
-// maxDrifts is how many uploads of identical bytes in a row enforce policy.existing. If
-// the image id differs even then, ids are not stable, or somebody insists.
+// maxDrifts is how often in a row the policy enforce uploads the same bytes. If the image id
+// still differs, image ids are not stable, or the user insists on another picture.
 const maxDrifts = 2
 
 // enforced reports whether the picture of s drifted so often that enforcing stops.
@@ -112,9 +112,9 @@ func (r *Rules) enforced(s *Step) bool {
 	return r.Policy.Existing == Enforce && s.Reason == outcome.UserChanged && s.Record != nil && s.Record.Drifts >= maxDrifts
 }
 
-// unconfirmed reports whether what the user shows of us is not known, or was not taken
-// well: nothing of ours was ever confirmed, an upload was announced and not answered,
-// or the last one of these bytes failed and may be sent again.
+// unconfirmed reports whether no answer says that the user has our picture: none of our
+// uploads was ever confirmed, an announced one has no answer, or the last one of these
+// bytes failed and may be sent again.
 func (r *Rules) unconfirmed(sent *state.User, hash string) bool {
 	if sent == nil || sent.Sent == nil || sent.Intent != nil {
 		return true
@@ -132,8 +132,8 @@ func (r *Rules) refused(sent *state.User, hash string) bool {
 	return f.Final && f.Hash == hash && f.Rendering == r.Policy.Rendering
 }
 
-// existing takes an upload that policy.existing forbids out of the plan. A placeholder of
-// ours is nobody's picture: every policy lets the photo that returns replace it.
+// existing skips an upload that policy.existing forbids. Our placeholder is nobody's picture:
+// under every policy, a photo that returns replaces it.
 func (r *Rules) existing(s Step) Step {
 	if s.Outcome != outcome.Planned {
 		return s
@@ -156,8 +156,8 @@ func (r *Rules) existing(s Step) Step {
 	return s
 }
 
-// Ours reports whether the picture that u shows is one that we put there. After an upload
-// without an answer, every picture counts as ours but the one that was there before.
+// Ours reports whether we put the picture that u shows there. After an upload without an
+// answer, every picture counts as ours except the one that was there before.
 func Ours(sent *state.User, u User) bool {
 	switch {
 	case sent == nil || u.ImageID == "":

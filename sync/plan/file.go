@@ -35,7 +35,7 @@ type File struct {
 	Held            []FileStep       `json:"held"`    // by max_shared: applying leaves them out
 }
 
-// Selection is the part of a plan's rules that stood on the command line.
+// Selection is the part of a plan's rules that came from the command line.
 type Selection struct {
 	Only        []string `json:"only,omitempty"`
 	Source      string   `json:"source,omitempty"`
@@ -120,7 +120,7 @@ func (f *File) Prepared(email, uploadSHA256, refused string) {
 	}
 }
 
-// place finds a person among steps, which are sorted; nil: it is not there.
+// place finds a person among steps, which are sorted; nil: there is none.
 func place(steps []FileStep, email string) *FileStep {
 	i, found := slices.BinarySearchFunc(steps, email, func(s FileStep, e string) int { return cmp.Compare(s.Email, e) })
 	if !found {
@@ -170,9 +170,9 @@ func Decode(data []byte) (*File, error) {
 	return f, nil
 }
 
-// Restrict leaves of the plan what f holds and what has not moved since: a step of f that moved
-// is Held, and what f does not hold is skipped. runs applied f before and were stopped:
-// what they did is no move. Restrict returns how many steps moved.
+// Restrict limits the plan to the steps of f that have not moved since. It holds those that
+// moved, and skips what f does not have. runs applied f before and were stopped: what they
+// did is no move. Restrict returns how many steps moved.
 func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 	seen := map[string]bool{}
 	leave := func(s *Step, o outcome.Outcome, why string) {
@@ -191,7 +191,7 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 			leave(s, outcome.Skipped, "not in the plan; the next sync looks at it")
 		} else if s.Missing > 0 {
 			counted := place(f.Missing, s.Key())
-			if counted == nil || counted.Record != p.fileStep(s).Record { // nothing is counted that the plan does not say
+			if counted == nil || counted.Record != p.fileStep(s).Record { // only what the plan counts is counted
 				s.Missing, s.NewlyMissing, s.Forget = 0, false, false
 			}
 		}
@@ -212,8 +212,8 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 	return moved
 }
 
-// moved says what of s is not as it was then; empty: nothing. A change mark that moved
-// had the photo read again: then its bytes decide.
+// moved says what of s changed since then; empty: nothing. A new change mark alone is no
+// change: the photo was read again, and its hash decides.
 func (p *Plan) moved(then *FileStep, s *Step, runs []string) string {
 	own := s.Record != nil && s.Record.Intent != nil && slices.Contains(runs, s.Record.Intent.RunID)
 	switch now := p.fileStep(s); {

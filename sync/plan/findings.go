@@ -110,8 +110,8 @@ func (f *Facts) work(r *Rules, s *Step) {
 	}
 }
 
-// candidates counts a person's candidates. The photo of the winner counts, if there is
-// one; read: it is known of it and those before it whether they have a photo.
+// candidates counts a person's candidates. has: the winner has a photo. read: it is known
+// whether the winner, and those before it, have one.
 func (f *Facts) candidates(j *sources.Joined, winner int, has, read bool) {
 	for i, c := range j.Candidates {
 		wins, source := has && i == winner, &f.Sources[c.Source]

@@ -110,12 +110,12 @@ func (p *Plan) Limit(n int) {
 	}
 }
 
-// Renew decides a planned step once more, about a user who was looked at again; the
-// zero User: nobody has the address any more, or somebody else.
+// Renew decides about a planned step again, with its user as it is now. The zero User means
+// that nobody, or somebody else, has the address now.
 func (p *Plan) Renew(s *Step, u User) {
 	switch {
 	case s.Outcome != outcome.Planned:
-	case u.ID == 0 && s.To.Alternate: // it was remembered, and is not so any more
+	case u.ID == 0 && s.To.Alternate: // the user lost the address that was remembered
 		*s = s.skip(outcome.NotInSmartsheet)
 	case u.ID != s.To.ID:
 		*s = s.postpone("the address passed to another user while this run was under way")
@@ -134,7 +134,7 @@ func (p *Plan) Renew(s *Step, u User) {
 }
 
 // resolveConflicts takes the uploads of different people to one user out of the plan. A
-// placeholder only gives way to the person whose photo is there.
+// placeholder gives way to a person with a photo.
 func (p *Plan) resolveConflicts() {
 	byUser := map[int64][]*Step{}
 	for i := range p.Steps {

@@ -26,7 +26,7 @@ const (
 	FillEmpty      Existing = "fill_empty"       // only users without a picture
 )
 
-// Policy is by which rules a run decides. The zero value uploads what changed.
+// Policy is the rules of a run. The zero value uploads what changed.
 type Policy struct {
 	Existing        Existing                // empty: OnSourceChange
 	RemovedAfter    int                     // complete runs without a photo before a placeholder replaces our picture; 0: it stays
@@ -40,7 +40,7 @@ type Policy struct {
 	Patterns        []string                // what Excluded and Included were made of; only compared
 }
 
-// Scope is what a run looks at. The zero value is everybody, in the usual way.
+// Scope is whom a run is about, and what it does beyond the policy. Zero: everybody, nothing.
 type Scope struct {
 	Only        func(email string) bool // nil: everyone
 	Source      string                  // only photos of this source; empty: of all
@@ -154,12 +154,12 @@ func (l Limit) of(total int) float64 {
 }
 
 // Guards bound what one run may do to everybody's pictures. First uploads to new users
-// are never held, but for MaxShared.
+// are never held, except by MaxShared.
 type Guards struct {
 	MaxReplaced Limit // users whose picture, uploaded by us, gets another one
 	MaxRemoved  Limit // people whose photo is newly missing, and placeholders
 	MinListed   Limit // of a source, against its last complete listing
-	MinPeople   int   // percentages hold nobody below this many people affected
+	MinPeople   int   // a percentage holds no plan that affects fewer people
 	MaxShared   int   // people with one identical picture; 0: any number
 }
 
@@ -174,7 +174,7 @@ func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outco
 		bs = append(bs, outcome.Breach{Guard: guard, Message: fmt.Sprintf("%s of %s people known %s; at most %v may",
 			outcome.Number(n), outcome.Number(users), what, limit)})
 	}
-	replaced, removed := 0, 0 // between the two a missing person is not counted again
+	replaced, removed := 0, 0 // a missing person counts at first, and with the placeholder
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; {
 		case s.Outcome == outcome.Planned && s.replaces():
@@ -197,12 +197,12 @@ func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outco
 	return bs
 }
 
-// HoldShared holds the uploads of a picture that more than most people among those
-// listed have: a silhouette, a logo, a bad import. 0 holds nothing.
-func (p *Plan) HoldShared(listed Listed, most int) {
+// HoldShared holds the uploads of a picture that more than limit of the listed people have:
+// a silhouette, a logo, a bad import. 0 holds nothing.
+func (p *Plan) HoldShared(listed Listed, limit int) {
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if n := listed[s.SHA256()]; most > 0 && n > most && s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder {
+		if n := listed[s.SHA256()]; limit > 0 && n > limit && s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder {
 			s.Reason, s.Outcome, s.Shared = outcome.SharedImage, outcome.Held, n
 		}
 	}

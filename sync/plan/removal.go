@@ -40,14 +40,14 @@ func (w *Work) HasPhoto() bool {
 	return w.Moved() || w.Row.SourceSHA256 != "" || listed == sources.Hidden
 }
 
-// removed goes on for a person of whom no source has a photo.
+// removed decides about a person of whom no source has a photo.
 func (r *Rules) removed(s Step) Step {
 	w, after := s.Work, r.Policy.RemovedAfter
 	switch {
 	case !w.MayBeRemoved():
 		s.Forget, s.WriteRow = w.Gone(), !w.Gone()
 		return s.skip(outcome.NoPhoto)
-	case r.Scope.Source != "" || w.Removal == nil: // it says nothing about who is missing
+	case r.Scope.Source != "" || w.Removal == nil: // such a run cannot know who is missing
 		return s.skip(outcome.NoPhoto)
 	case w.Photo != nil && Presence(&w.Joined) == sources.Present && !slices.Contains(r.Policy.Ignored, w.SHA256()):
 		s.Why = "the photo was listed, and was gone when it was to be read; the next run looks again"
@@ -118,9 +118,9 @@ func (r *Rules) replace(s Step) Step {
 	return s.upload(outcome.Placeholder)
 }
 
-// Listed counts the listed people with a photo by what a picture of ours is recognised
-// by: its hash, the source's own key of its entry, and addresses. It has only what is
-// asked for: that of photos which may have been removed, and the hashes of uploads.
+// Listed counts the listed people with a photo by the traces by which we recognise our
+// pictures: hashes, the source's own keys of entries, and addresses. It has only those that
+// are asked for: of photos that may have been removed, and the hashes of uploads.
 type Listed map[string]int
 
 func keyOf(source, key string) string { return "key of " + source + "\x00" + key }
@@ -150,7 +150,7 @@ func (r *Rules) traces(w *Work) (entry []string, user string, hashes []string) {
 	return entry, user, hashes
 }
 
-// NewListed asks for what decides about missing, and, if shared, for the hashes in ws.
+// NewListed asks for the traces of missing, and, if shared, for the hashes of ws.
 func (r *Rules) NewListed(ws, missing []*Work, shared bool) Listed {
 	l := Listed{}
 	for _, w := range missing {

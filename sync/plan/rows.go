@@ -91,7 +91,7 @@ func (r *Rules) changesRow(s *Step) bool {
 	return s.WriteRow && (s.Row == nil || r.row(s) != *s.Row) || s.Record != nil && s.Record.Missing > 0
 }
 
-// row is the row of people by s. As long as it stays there is nothing to do.
+// row is the person's row after s. As long as it stays the same, there is nothing to do.
 func (r *Rules) row(s *Step) state.Person {
 	c, _ := s.Candidate()
 	row := state.Person{
@@ -114,8 +114,8 @@ func (r *Rules) row(s *Step) state.Person {
 	return row
 }
 
-// SkippedRows is what the state learns from the steps of which nothing is uploaded. None of
-// it depends on how the rest of the run ends.
+// SkippedRows is what the state learns from the steps without an upload. None of it depends
+// on how the rest of the run ends.
 func (p *Plan) SkippedRows() state.Change {
 	c := p.rows
 	for i := range p.Steps {
@@ -126,8 +126,8 @@ func (p *Plan) SkippedRows() state.Change {
 	return c
 }
 
-// Superseded are the people for whom a picture was last sent to a user that gets somebody
-// else's now, with that user: what is remembered of them does not stand any more.
+// Superseded are people whose picture was last sent to a user who gets somebody else's now,
+// with that user: what is remembered of these people no longer holds.
 func (p *Plan) Superseded() map[string]int64 {
 	people := map[string]int64{}
 	for _, s := range p.Uploads() {
@@ -140,8 +140,8 @@ func (p *Plan) Superseded() map[string]int64 {
 	return people
 }
 
-// news reports whether the report says of the person what no earlier one said. Only a run
-// that comes to its end has said it: the exit code of another one is about something else.
+// news reports whether the report says something of the person that no earlier one said. It
+// counts as said when the run comes to its end: else the exit code is about something else.
 func (s *Step) news() bool { return s.reportDigest() != "" && !s.Reported() }
 
 func (p *Plan) addRow(c *state.Change, s *Step) {

@@ -42,8 +42,8 @@ func Sum(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Work is one person of whom the run may have something to do, with what is known so
-// far. Each stage of a run fills in its part.
+// Work is one person for whom the run may have something to do, with what is known so far.
+// Each stage of a run fills in its part.
 type Work struct {
 	sources.Joined               // the listing; no Candidates: the person is not listed any more
 	Row            *state.Person // what is remembered of the person; nil: nothing
@@ -101,8 +101,8 @@ func (w *Work) Moved() bool {
 	return w.Row == nil || w.mark.stamp == "" || w.mark.stamp != w.Row.Stamp
 }
 
-// Presence is what the listing says of a person's photo, whatever reading showed: of several
-// candidates it is the one with the best news that counts.
+// Presence is what the listing says of a person's photo, whatever reading showed. Of several
+// candidates, one with a photo counts before all others.
 func Presence(j *sources.Joined) sources.Presence {
 	for _, p := range [...]sources.Presence{sources.Present, sources.Unknown, sources.Hidden} {
 		if slices.ContainsFunc(j.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == p }) {
@@ -223,7 +223,7 @@ func (s Step) ambiguous(candidates []string) Step {
 	return s.skip(outcome.Ambiguous)
 }
 
-// release ends the care for a picture that is not ours any more.
+// release skips s, and gives up a picture that is not ours any more.
 func (s Step) release(r outcome.Reason) Step {
 	s.Released, s.Missing, s.Forget = true, 0, s.Gone()
 	return s.skip(r)
@@ -261,8 +261,8 @@ func (s *Step) urgency() (class int, tried time.Time) {
 	return 0, tried
 }
 
-// reportDigest is short for what a report says of a person whom only a human can help:
-// as long as it is the same, it raises the exit code once.
+// reportDigest is a digest of what a report says of a person whom only a human can help. It
+// raises the exit code once for as long as it stays the same.
 func (s *Step) reportDigest() string {
 	about := string(s.Reason) + "\n"
 	switch s.Reason {

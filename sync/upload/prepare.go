@@ -58,7 +58,7 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 	return learn
 }
 
-// moved is for a picture that is not the one that the applied plan holds.
+// moved holds a step whose picture is not the one in the applied plan.
 func (a *attempt) moved() {
 	a.item.Reason = outcome.HeldBack
 	a.end(outcome.Held, "the photo changed after the plan was made", hints[outcome.HeldBack])
@@ -92,12 +92,12 @@ func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 		return nil, errReaddressed
 	}
 	if a.source = plan.Sum(got.Data); a.source == s.SHA256() {
-		a.source = s.SHA256() // one text for everybody's item
+		a.source = s.SHA256() // the plan's text, which the item shares
 	}
 	return got.Data, nil
 }
 
-// unprepared is about a photo that could not be read or is refused.
+// unprepared handles a photo that cannot be read or is refused.
 func (a *attempt) unprepared(ctx context.Context, err error) (learn state.Change) {
 	it := &a.item
 	unread := errors.Is(err, sources.ErrTooLarge)
@@ -142,7 +142,7 @@ const (
 	MaxThumbnails = 1000
 )
 
-// Image is pic, made of a photo with the hash source and so many bytes, for the report.
+// Image is pic for the report; source and bytes are the hash and the size of its photo.
 func Image(pic photo.Picture, source string, bytes int, sum string) *report.Image {
 	return &report.Image{
 		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data),

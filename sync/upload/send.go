@@ -28,13 +28,13 @@ type attempt struct {
 	res    smartsheet.UploadResult // of the last request
 }
 
-// end says what the attempt came to.
+// end sets the result of the attempt.
 func (a *attempt) end(o outcome.Outcome, message, hint string) {
 	a.item.Outcome, a.item.Message, a.item.Hint = o, message, hint
 }
 
-// carryOut carries out the step. Its error stops the whole run.
-func (a *attempt) carryOut(ctx context.Context) error {
+// execute carries out the step. Its error stops the whole run.
+func (a *attempt) execute(ctx context.Context) error {
 	if a.step.Outcome != outcome.Planned { // freshen decided otherwise
 		return nil
 	}
@@ -44,7 +44,7 @@ func (a *attempt) carryOut(ctx context.Context) error {
 	return a.send(ctx)
 }
 
-// record makes c durable, or everything stops: what nobody remembers must not be uploaded.
+// record makes c durable. Its error stops the run, which must upload nothing unrecorded.
 func (a *attempt) record(c state.Change) error {
 	if err := a.State.Write(c); err != nil {
 		if a.item.Message != "" {
@@ -132,7 +132,7 @@ func (a *attempt) send(ctx context.Context) error {
 }
 
 // announce records that the picture is about to be sent. As long as this intent stands, what
-// the user shows counts as ours, but for somebody else's picture that was there before.
+// the user shows counts as ours, except somebody else's picture that was there before.
 func (a *attempt) announce() error {
 	s, u := a.step, a.row()
 	i := &state.Intent{
@@ -158,7 +158,7 @@ func (a *attempt) announce() error {
 	return a.record(c)
 }
 
-// withdrawn is what the state says when nothing was put on the wire after all.
+// withdrawn takes the intent back when nothing was put on the wire after all.
 func (a *attempt) withdrawn() state.Change {
 	if a.step.Record == nil {
 		return state.Change{ForgetUsers: []int64{a.step.To.ID}}
@@ -174,7 +174,7 @@ func Confirmed(i *state.Intent, image string) *state.Sent {
 	}
 }
 
-// answered is for an upload that the server took, wholly or in part.
+// answered handles an upload that the server accepted, wholly or in part.
 func (a *attempt) answered(ctx context.Context) error {
 	it, res := &a.item, &a.res
 	it.Message, it.ResultCode, it.RefID = res.Message, res.ResultCode, orNull(res.RefID)
@@ -245,7 +245,7 @@ func (a *attempt) sent(image string) error {
 	return a.recordUser(u, outcome.Unchanged)
 }
 
-// partial is for an upload that went well only in part. The same bytes are sent once more.
+// partial handles an upload that went well only in part. The next run sends it again, once.
 func (a *attempt) partial(image string) error {
 	it, res := &a.item, &a.res
 	f := state.Failure{Message: res.Message, Status: res.HTTPStatus, RefID: res.RefID}

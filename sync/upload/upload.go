@@ -76,7 +76,7 @@ const (
 )
 
 // Run carries out steps, at most Concurrency at a time. Every step gets an item, also one
-// that was not begun (unfinished). The error is why everything stopped, such as ctx's.
+// that was not begun (unfinished). The error says why everything stopped.
 func (p *Pool) Run(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
 	items, err := p.each(ctx, steps, true)
 	return items, cmp.Or(err, p.finish())
@@ -113,7 +113,7 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 			case gctx.Err() != nil:
 				a.end(outcome.Unfinished, "stopped before this upload", nextRun)
 			case send:
-				err = a.carryOut(gctx)
+				err = a.execute(gctx)
 			default:
 				a.prepare(gctx)
 			}
@@ -172,7 +172,7 @@ func (e *WrongUserError) Hint() string {
 	return "look at the pictures of both people in Smartsheet; if one is wrong, call Smartsheet support with the refId and run photosync explain for both addresses"
 }
 
-// failed is for an upload without a good answer.
+// failed handles an upload without a good answer.
 func (a *attempt) failed(ctx context.Context, err error) error {
 	class, it := smartsheet.Classify(err), &a.item
 	a.end(outcome.Failed, err.Error(), outcome.Hint(err))
@@ -213,7 +213,7 @@ func earlier(e *smartsheet.Error) report.AttemptError {
 	return out
 }
 
-// failedAlone is for an upload that failed for this user alone.
+// failedAlone handles an upload that failed for this user alone.
 func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err error) error {
 	it, s := &a.item, a.step
 	if a.onWire && !errors.Is(err, smartsheet.ErrContradiction) { // which is a failure, whatever is shown
@@ -240,12 +240,12 @@ func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err erro
 	return cmp.Or(a.recordUser(u, ""), stop)
 }
 
-// newPicture reports whether u, looked up after an upload that nobody answered, shows its picture.
+// newPicture reports whether u, looked up after an upload without an answer, shows its picture.
 func newPicture(s *plan.Step, u plan.User) bool {
 	return u.ID == s.To.ID && u.Email == s.To.Email && u.ImageID != "" && u.ImageID != s.To.ImageID
 }
 
-// arrived is for an upload that nobody answered, and whose picture is there.
+// arrived handles an upload that got no answer, and whose picture is there.
 func (a *attempt) arrived(image string) error {
 	a.item.Hint, a.item.ImageID = "", image
 	a.item.Message = "no usable answer, but Smartsheet shows a new picture: " + a.item.Message
@@ -283,11 +283,11 @@ func codeText(code int) string {
 	return strconv.Itoa(code)
 }
 
-// manyPartial people, while nobody is wholly successful: it is not about their photos.
+// manyPartial partial successes without a whole one show that no photo is the cause.
 const manyPartial = 5
 
-// finish records which refusals are for good: those of photos while others got through.
-// What is the same for everybody, as headers and gateways are, is no photo's fault.
+// finish records which refusals are for good: those of photos while others were accepted.
+// If everybody's upload fails in the same way, a header or a gateway is at fault.
 func (p *Pool) finish() error {
 	n := map[outcome.Outcome]int{}
 	for _, it := range p.items {
