@@ -106,6 +106,8 @@ func TestHeldReplacement(t *testing.T) {
 	b.held(approve("0123456789ab"), "max_replaced") // not this plan
 	b.mem.Put(email(7), picture(5007))
 	moved := b.held(approve(r.PlanID), "max_replaced") // and this plan no more
+	b.sim.SetImage(email(8), picture(6008))            // the user's own: not what was approved
+	moved = b.held(approve(moved.PlanID), "max_replaced")
 	if done := b.approveOnce(moved); done.Totals.Uploaded != 100 {
 		t.Errorf("totals %+v", done.Totals)
 	}

@@ -89,7 +89,7 @@ func (r *Rules) compare(s Step) Step {
 		return s.upload(newOrChanged(s.Record))
 	case sent.SourceSHA256 != hash, sent.Placeholder:
 		return s.upload(outcome.Changed)
-	case sent.Rendering != r.Policy.Rendering:
+	case sent.Rendering != r.Policy.Rendering && Ours(s.Record, *s.To):
 		return s.upload(outcome.RenderingChanged)
 	case r.Policy.Existing == Enforce && sent.ImageID != "" && s.To.ImageID != sent.ImageID:
 		if s.Record.Drifts >= maxDrifts {

@@ -97,6 +97,9 @@ func TestDecide(t *testing.T) {
 		"never uploaded, no picture":          {both(never, image("")), all("new planned")},
 		"never uploaded, the user's picture":  {never, [4]string{"new planned", "new planned", kept, kept}},
 		"other settings":                      {setSent(func(u *state.User) { u.Sent.Rendering = "v0" }), [4]string{"rendering_changed planned", "rendering_changed planned", "rendering_changed planned", kept}},
+		"other settings, another picture":     {both(setSent(func(u *state.User) { u.Sent.Rendering = "v0" }), image("i9")), [4]string{"unchanged", "drifted planned", "unchanged", "unchanged"}},
+		"other settings, ours was taken away": {both(setSent(func(u *state.User) { u.Sent.Rendering = "v0" }), image("")), [4]string{"unchanged", "drifted planned", "unchanged", "drifted planned"}},
+		"other settings, adopted":             {setSent(func(u *state.User) { u.Sent.Rendering, u.Sent.Adopted = "v0", true }), all("unchanged")},
 		"our placeholder":                     {setSent(func(u *state.User) { u.Sent.Placeholder, u.Sent.SourceSHA256 = true, "" }), all("changed planned")},
 		"adopted, and another photo":          {both(setSent(func(u *state.User) { u.Sent.Adopted = true }), func(w *Work) { w.Photo.SHA256 = "h2" }), [4]string{"changed planned", "changed planned", kept, kept}},
 		"open, and ours by that":              {both(setSent(open), image("i9")), all("changed planned")},
@@ -310,6 +313,25 @@ func TestFingerprint(t *testing.T) {
 	}
 	if of(&Policy{Existing: OnSourceChange}, nil) != same {
 		t.Error("the default policy by its name changes the fingerprint")
+	}
+}
+
+// Initials were drawn for somebody of whom nothing else is remembered, and the photo that
+// returns is one to be ignored.
+func TestIgnoredAfterInitials(t *testing.T) {
+	p := build(&Policy{RemovedAfter: 1, Ignored: []string{"silhouette"}}, &Scope{}, ann(func(w *Work) {
+		w.Row, w.Former, w.Photo.SHA256 = nil, nil, "silhouette"
+		w.Current = sent(func(u *state.User) { u.Sent.Placeholder, u.Sent.SourceSHA256, u.Missing = true, "", 1 })
+	}))
+	if got, _ := step(t, p); got != "no_photo skipped" {
+		t.Errorf("%q", got)
+	}
+	c := p.SkippedRows()
+	if len(c.People) != 1 || len(c.Users) != 1 || c.Users[0].Missing != 0 {
+		t.Errorf("remembers %+v", c)
+	}
+	if c := p.FinalRows(); len(c.People)+len(c.Users)+len(c.ForgetPeople) != 0 {
+		t.Errorf("and at the end %+v", c)
 	}
 }
 

@@ -37,7 +37,7 @@ type Plan struct {
 	Steps []Step // by address
 
 	// ID names the plan by what it would do and what it rests on: the same uploads of
-	// the same bytes to the same users, on the same state, have the same ID. As every
+	// the same bytes over the same pictures, on the same state, have the same ID. As every
 	// run that writes moves the state on, an ID is good for one run.
 	ID string
 
@@ -74,7 +74,8 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 		s := &p.Steps[i]
 		if s.Outcome == outcome.Planned || s.NewlyMissing {
 			o, ref := p.rules.Origin(s)
-			fmt.Fprintf(h, "%q %d %s %q %q %s\n", s.Key(), s.UserID(), s.Reason, o.Source, ref, s.SHA256())
+			to := cmp.Or(s.To, &User{})
+			fmt.Fprintf(h, "%q %d %q %s %q %q %s\n", s.Key(), to.ID, to.ImageID, s.Reason, o.Source, ref, s.SHA256())
 		}
 	}
 	p.ID = hex.EncodeToString(h.Sum(nil)[:6])
