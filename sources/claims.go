@@ -8,29 +8,29 @@ import (
 // The rules of claims.
 //
 //  1. A source claims addresses in its Domains only.
-//  2. Reserved addresses are nobody's. Who has no other own address is Reserved.
+//  2. Reserved addresses are nobody's. A person without another own address is Reserved.
 //  3. An own address goes before an alias, whatever the sources. Two sources that
 //     list the same own address list the same person.
 //  4. Several entries of one source own one address: those without a photo lose it
 //     to those that may have one. Of the rest, one that owns nothing else holds it
 //     if all others own something else. Else these entries are one Ambiguous person.
-//  5. An earlier source decides what a later one contests; a later one decides
-//     nothing that an earlier one contests. An entry that owns addresses of two
-//     earlier people, and two entries that own addresses of the same one, are
-//     nobody's candidates: what they own beside these addresses is Ambiguous.
+//  5. Where entries of a later source conflict about an address that an earlier source
+//     lists, the earlier one decides, and never the other way round. An entry that owns
+//     addresses of two earlier people, and two entries that own addresses of the same
+//     one, are nobody's candidates: what they own beside these addresses is Ambiguous.
 //  6. An alias is held by the person whose entry comes from the earliest source. If
 //     two people of that source list it, nobody holds it.
 //
 // An entry without a photo holds its addresses, too.
 
-// matching is the work on entries that own addresses together.
+// matching decides about entries that own the same addresses.
 type matching struct {
 	*People
-	own    map[*entry][]string // what is left to each entry
+	own    map[*entry][]string // the own addresses that each entry still has
 	holder map[string]*person
 }
 
-// match decides rules 2 to 5 for entries that own addresses together.
+// match applies rules 2 to 5 to entries that own the same addresses.
 func (p *People) match(entries []*entry) {
 	slices.SortFunc(entries, (*entry).compare)
 	m := matching{p, map[*entry][]string{}, map[string]*person{}}
@@ -60,7 +60,7 @@ func (p *People) match(entries []*entry) {
 		reserved[own[0]].add(own, e)
 	}
 	for _, es := range bySource {
-		m.precedence(m.contest(es))
+		m.precedence(m.resolve(es))
 	}
 }
 
@@ -82,8 +82,8 @@ func (p *People) report(address string, loser, holder *entry, why Why) {
 	p.Lost = append(p.Lost, l)
 }
 
-// contest decides rule 4 for the entries of one source, and returns its people.
-func (m *matching) contest(entries []*entry) (people []*person) {
+// resolve applies rule 4 to the entries of one source, and returns its people.
+func (m *matching) resolve(entries []*entry) (people []*person) {
 	owners := map[string][]*entry{}
 	for _, e := range entries {
 		e.person = &person{entries: []*entry{e}}
@@ -135,8 +135,7 @@ func (p *person) unite(o *person) {
 	p.add(nil, o.entries...)
 }
 
-// winners returns those of one source's owners of an address that do not lose it to
-// another one.
+// winners returns those of one source's owners of an address that rule 4 leaves it to.
 func (m *matching) winners(owners []*entry) []*entry {
 	if may := only(owners, func(e *entry) bool { return e.photo != Absent }); len(may) > 0 {
 		owners = may
@@ -151,8 +150,7 @@ func only(entries []*entry, is func(*entry) bool) []*entry {
 	return slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return !is(e) })
 }
 
-// precedence decides rule 5: which of a source's people are people of the sources
-// before it.
+// precedence applies rule 5: which of a source's people are people of earlier sources.
 func (m *matching) precedence(people []*person) {
 	holders := make([][]*person, len(people)) // the earlier people with an address of each
 	joins := map[*person]int{}                // how many would be candidates of an earlier one

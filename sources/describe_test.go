@@ -7,7 +7,7 @@ import (
 
 func TestText(t *testing.T) {
 	for in, want := range map[string]string{
-		"": "", "Łukasz <a@b.c>": "Łukasz <a@b.c>", "\x1b[2Jx\n": "[2Jx", "a\u202eb": "a b", "\xff\xd8\xff": "3 bytes that are no text",
+		"": "", "Łukasz <a@b.c>": "Łukasz <a@b.c>", "\x1b[2Jx\n": "[2Jx", "a\u202eb": "a b", "\xff\xd8\xff": "3 bytes that are not text",
 		strings.Repeat("ä", 300): strings.Repeat("ä", 200) + "…",
 	} {
 		if got := Text(in); got != want {

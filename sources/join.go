@@ -81,7 +81,7 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 		}
 	}
 	slices.SortFunc(p.claims, claim.compare)
-	if err := p.readContested(ctx, srcs); err != nil {
+	if err := p.readConflicting(ctx, srcs); err != nil {
 		return nil, listings, err
 	}
 	p.matchOwn()
@@ -147,9 +147,9 @@ func (p *People) groups(each func(address string, group []claim)) {
 	}
 }
 
-// contested calls each for the addresses that several entries own, or that are
+// conflicts calls each for the addresses that several entries own, or that are
 // reserved, with their owners.
-func (p *People) contested(each func(address string, owners []*entry)) {
+func (p *People) conflicts(each func(address string, owners []*entry)) {
 	p.groups(func(address string, group []claim) {
 		if len(group) == 1 && !p.Reserved[address] {
 			return
@@ -166,11 +166,11 @@ func (p *People) contested(each func(address string, owners []*entry)) {
 	})
 }
 
-// readContested reads the photos of entries of one source that own an address together,
-// where the listing does not know of them: who has no photo does not contest (rule 4).
-func (p *People) readContested(ctx context.Context, srcs []Named) error {
+// readConflicting reads the photos of entries of one source that own the same address, if
+// the listing does not say whether they have one: rule 4 depends on it.
+func (p *People) readConflicting(ctx context.Context, srcs []Named) error {
 	unknown := make([]map[Ref]*entry, len(srcs))
-	p.contested(func(_ string, owners []*entry) {
+	p.conflicts(func(_ string, owners []*entry) {
 		for _, e := range owners {
 			if e.photo == Unknown && slices.ContainsFunc(owners, func(o *entry) bool { return o != e && o.source == e.source }) {
 				if unknown[e.source] == nil {
@@ -202,13 +202,13 @@ func (p *People) readContested(ctx context.Context, srcs []Named) error {
 // together, directly or through others, concern each other.
 func (p *People) matchOwn() {
 	linked := map[*entry]bool{}
-	p.contested(func(address string, owners []*entry) {
+	p.conflicts(func(address string, owners []*entry) {
 		slices.SortFunc(owners, (*entry).compare)
 		simple := !p.Reserved[address]
 		for i, e := range owners {
 			simple = simple && e.part(own) == address && (i == 0 || e.source != owners[i-1].source)
 		}
-		if simple { // nearly always: one person, without more ado
+		if simple { // nearly always: one person
 			(&person{}).add([]string{address}, owners...)
 			return
 		}

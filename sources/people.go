@@ -46,7 +46,7 @@ type Why string
 const (
 	WhyReserved  Why = "it belongs to an entry that exclude_filter leaves out"
 	WhyOwn       Why = "an own address goes before an alias"
-	WhyNoPhoto   Why = "an entry without a photo does not contest one that may have a photo"
+	WhyNoPhoto   Why = "an entry that may have a photo goes before one without"
 	WhyOnly      Why = "the holder has no other own address"
 	WhyEarlier   Why = "the source that comes first decides"
 	WhyAmbiguous Why = "the holder is ambiguous, and a later source does not decide that"
@@ -76,7 +76,7 @@ type People struct {
 	claims []claim  // after Join: who holds which address, sorted by address
 }
 
-// All yields everybody, sorted by key.
+// All goes through everybody, sorted by key.
 func (p *People) All() iter.Seq[Joined] {
 	return func(yield func(Joined) bool) {
 		for _, c := range p.claims {

@@ -171,7 +171,7 @@ type Describer interface {
 // Text returns a foreign value as it may be shown; of one that is not text, its size.
 func Text(value string) string {
 	if !utf8.ValidString(value) {
-		return fmt.Sprintf("%d bytes that are no text", len(value))
+		return fmt.Sprintf("%d bytes that are not text", len(value))
 	}
 	return foreign.Line(value, 200)
 }

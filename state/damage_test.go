@@ -177,7 +177,7 @@ func TestOpenRefuses(t *testing.T) {
 		message string
 	}{
 		{"empty file", file(nil), &DamagedError{}, "it is empty"},
-		{"text file", file([]byte(strings.Repeat("not a database\n", 5000))), &DamagedError{}, "it is no state"},
+		{"text file", file([]byte(strings.Repeat("not a database\n", 5000))), &DamagedError{}, "it is not a state"},
 		{"short text file", file([]byte("hello")), &DamagedError{}, "damaged"},
 		{"cut in the meta pages", file(good[:5000]), &DamagedError{}, "damaged"},
 		{"cut in the middle", file(good[:10*os.Getpagesize()]), &DamagedError{}, "damaged"},

@@ -19,7 +19,7 @@ import (
 
 const (
 	exportKind   = "photosync-state" // tells an export from other files of JSON lines
-	exportSchema = 2                 // is the version of the form: 1 had one record a person
+	exportSchema = 2                 // the version of the form; 1 had one record a person
 )
 
 // header is the first line of an export. The people follow by address, then the users by id.
@@ -32,8 +32,8 @@ type header struct {
 	Facts      map[string]json.RawMessage `json:"facts"`  // about the whole, the account among them
 }
 
-// line is a row in an export. JSON has no text that is not UTF-8, as file names may be:
-// beside such a text stands the row as it is stored, and counts.
+// line is a row in an export. JSON cannot hold text that is not UTF-8, as some file names
+// are: such a row also has its key and value as they are stored, which count.
 type line struct {
 	Person *Person `json:"person,omitempty"`
 	User   *User   `json:"user,omitempty"`
@@ -209,7 +209,7 @@ func (in *importer) begin() (bool, error) {
 		err = errors.New("it begins with another line")
 	}
 	if err != nil {
-		return false, in.fault("this is no export of a state: %w", err)
+		return false, in.fault("this is not an export of a state: %w", err)
 	}
 	in.header, in.export, in.number = h, in.export+1, 1
 	switch {
@@ -291,7 +291,7 @@ func (in *importer) rows(s *Store) error {
 			}
 			c.Users = append(c.Users, *l.User)
 		default:
-			return in.fault("this is no row of a state, or not in its place")
+			return in.fault("this is not a row of a state, or not in its place")
 		}
 		if last = l; len(c.People)+len(c.Users) == importBatch {
 			if err := s.Write(c); err != nil {

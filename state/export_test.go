@@ -101,23 +101,23 @@ func TestImportRefuses(t *testing.T) {
 		lines []string
 		says  string
 	}{
-		"nothing":            {nil, "line 1: this is no export"},
-		"another file":       {[]string{"{\"email\":\"a@b.c\"}\n"}, "line 1: this is no export"},
-		"a state":            {[]string{"\x00\x01bolt"}, "line 1: this is no export of a state: it begins with another line"},
+		"nothing":            {nil, "line 1: this is not an export"},
+		"another file":       {[]string{"{\"email\":\"a@b.c\"}\n"}, "line 1: this is not an export"},
+		"a state":            {[]string{"\x00\x01bolt"}, "line 1: this is not an export of a state: it begins with another line"},
 		"newer":              {[]string{with(`"schema_version":2`, `"schema_version":9`)}, "newer photosync"},
 		"older":              {[]string{with(`"schema_version":2`, `"schema_version":1`)}, "before the first release (schema 1)"},
 		"cut":                {lines[:3], "line 4: the file ends after 2 of 4 rows"},
 		"cut users":          {lines[:4], "line 5: the file ends after 3 of 4 rows"},
 		"cut in line":        {[]string{header, people[0], people[1][:40]}, "line 3"},
-		"twice":              {[]string{header, people[0], people[0], people[1], user}, "line 3: this is no row of a state, or not in its place"},
-		"one too many":       {append(slices.Clone(lines), strings.Replace(user, "48569348493401201", "48569348493401209", 1)), "line 6: this is no export"},
-		"another tail":       {append(slices.Clone(lines), "{\"kind\":\"another\"}\n"), "line 6: this is no export"},
+		"twice":              {[]string{header, people[0], people[0], people[1], user}, "line 3: this is not a row of a state, or not in its place"},
+		"one too many":       {append(slices.Clone(lines), strings.Replace(user, "48569348493401201", "48569348493401209", 1)), "line 6: this is not an export"},
+		"another tail":       {append(slices.Clone(lines), "{\"kind\":\"another\"}\n"), "line 6: this is not an export"},
 		"two, cut":           {append(slices.Clone(lines), header), "line 2 of export 2: the file ends after 0 of 4 rows"},
 		"two, newer":         {append(slices.Clone(lines), with(`"schema_version":2`, `"schema_version":9`)), "line 1 of export 2: written by a newer"},
 		"misspelt":           {[]string{header, strings.Replace(people[0], "user_id", "userid", 1), people[1], people[2], user}, "line 2"},
-		"no row":             {[]string{header, "{}\n", people[1], people[2], user}, "line 2: this is no row"},
-		"a person as a user": {[]string{header, people[0], people[1], people[2], people[2]}, "line 5: this is no row of a state, or not in its place"},
-		"no id":              {[]string{header, people[0], people[1], people[2], strings.Replace(user, "48569348493401201", "0", 1)}, "line 5: this is no row"},
+		"no row":             {[]string{header, "{}\n", people[1], people[2], user}, "line 2: this is not a row"},
+		"a person as a user": {[]string{header, people[0], people[1], people[2], people[2]}, "line 5: this is not a row of a state, or not in its place"},
+		"no id":              {[]string{header, people[0], people[1], people[2], strings.Replace(user, "48569348493401201", "0", 1)}, "line 5: this is not a row"},
 		"a false stored row": {[]string{header, strings.Replace(people[0], `}}`, `},"key":"YQ==","value":"AAAAAAA="}`, 1), people[1], people[2], user}, "line 2: it is damaged or cut short: its checksum"},
 	} {
 		t.Run(name, func(t *testing.T) {

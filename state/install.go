@@ -74,9 +74,8 @@ func readThrough(path string, all bool) (uint64, error) {
 	return s.Generation(), err
 }
 
-// install gives what write makes of an empty file a name, at once or not at all, and
-// only if it can be read back whole. If it may not replace, that another run has begun a
-// state of this name since is fs.ErrExist.
+// install lets write fill a new file, reads it back whole, and names it path, at once or not
+// at all. Without replace, fs.ErrExist means that another run has begun a state there since.
 func install(path string, replace bool, write func(*os.File) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -145,7 +144,7 @@ func Restore(path string) (aside string, err error) {
 	}
 	if !hasBackup(path) {
 		return "", refused(path, "has no backup beside it",
-			"put a copy of your own there, or begin anew: photosync state adopt takes the pictures in Smartsheet for uploaded")
+			"put a copy of your own there, or begin anew: photosync state adopt records the pictures in Smartsheet as uploaded")
 	}
 	// A damaged state that another run has open is locked, and not damaged here.
 	s, err := Open(path, Options{})

@@ -122,7 +122,7 @@ func (s *Store) open(o bbolt.Options) error {
 	case system: // it could not be read at all
 		return Inaccessible(s.path, err)
 	case errors.Is(err, berrors.ErrInvalid):
-		err = errors.New("it is no state, or its beginning was overwritten or cut off")
+		err = errors.New("it is not a state, or its beginning was overwritten or cut off")
 	}
 	return s.damaged(err)
 }
@@ -310,7 +310,7 @@ func (s *Store) damaged(err error) error {
 func (e *DamagedError) Error() string { return fmt.Sprintf("state %q is damaged: %v", e.Path, e.Err) }
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// Hint names the backup if it is whole: for that it is read.
+// Hint names the backup if that can be read whole.
 func (e *DamagedError) Hint() string {
 	if hasBackup(e.Path) {
 		if _, err := readThrough(backupPath(e.Path), true); err == nil {
@@ -323,7 +323,7 @@ func (e *DamagedError) Hint() string {
 
 // startAnew is the rest of a hint: how to go on without a state.
 func startAnew(path, suffix string) string {
-	return fmt.Sprintf("move it away: mv %s %s; then photosync state adopt takes the pictures in Smartsheet for uploaded, "+
+	return fmt.Sprintf("move it away: mv %s %s; then photosync state adopt records the pictures in Smartsheet as uploaded, "+
 		"or the next run uploads every picture again", quoted(path), quoted(path+suffix))
 }
 

@@ -62,7 +62,7 @@ type Sent struct {
 	RunID        string    `json:"run_id,omitempty" cbor:"8,keyasint,omitempty"`
 	At           time.Time `json:"at,omitzero" cbor:"9,keyasint,omitzero"`
 	Placeholder  bool      `json:"placeholder,omitempty" cbor:"10,keyasint,omitempty"` // drawn initials, in the place of a photo that was removed
-	Adopted      bool      `json:"adopted,omitempty" cbor:"11,keyasint,omitempty"`     // the state was lost: what Smartsheet showed is taken for sent
+	Adopted      bool      `json:"adopted,omitempty" cbor:"11,keyasint,omitempty"`     // the state was lost: what Smartsheet showed counts as sent
 }
 
 // Intent is an upload that was announced and has no answer yet: it may have arrived.
@@ -97,7 +97,7 @@ func (f Fingerprint) MarshalText() ([]byte, error) { return hex.AppendEncode(nil
 func (f *Fingerprint) UnmarshalText(text []byte) error {
 	b, err := hex.DecodeString(string(text))
 	if err != nil || len(b) != len(f) {
-		return fmt.Errorf("%.80q is no fingerprint", text)
+		return fmt.Errorf("%.80q is not a fingerprint", text)
 	}
 	copy(f[:], b)
 	return nil

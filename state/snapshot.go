@@ -42,12 +42,12 @@ func (v *Snapshot) User(id int64) (User, bool, error) {
 	return find(v, users, userKey(id), row.user)
 }
 
-// Person is Snapshot.Person for one look.
+// Person is Snapshot.Person of the state as it is now.
 func (s *Store) Person(email string) (Person, bool, error) {
 	return single(s, func(v *Snapshot) (Person, bool, error) { return v.Person(email) })
 }
 
-// User is Snapshot.User for one look.
+// User is Snapshot.User of the state as it is now.
 func (s *Store) User(id int64) (User, bool, error) {
 	return single(s, func(v *Snapshot) (User, bool, error) { return v.User(id) })
 }
@@ -60,8 +60,8 @@ func single[T any](s *Store, f func(*Snapshot) (T, bool, error)) (t T, found boo
 	return t, found, err
 }
 
-// find reads the row of a key, if there is one. The first look into a table reads all of
-// it. That no page leads the search astray is seen from the rows beside the place.
+// find reads the row of a key, if there is one. The first search in a table reads all of it.
+// The rows beside the place show whether a damaged page led the search astray.
 func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, error)) (t T, found bool, err error) {
 	if v.tx == nil {
 		return t, false, nil

@@ -7,8 +7,9 @@
 //	                     announced and not yet answered, failed
 //
 // The people are a cache: a missing row costs one look-up and one read of a photo. Damage
-// is an error that names the backup, and never a fresh start. The package holds no photo
-// bytes and no secrets, and does not know who belongs to whom: it keeps what it is given.
+// is an error that names the backup, and never a fresh start: each row has a checksum, each
+// table a tally of its rows, and pages.go checks the pages of bbolt. The package holds no
+// photo bytes and no secrets, and does not know who belongs to whom.
 package state
 
 import (

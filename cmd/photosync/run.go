@@ -54,7 +54,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	defer stop()
 	w.Log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
 	var n *notify.Notifier
-	if mode != job.Plan { // nobody is told of a plan
+	if mode != job.Plan { // a plan sends no notices
 		n = notifier(c, mode == job.Sync && (len(f.Only) > 0 || f.Source != "" || f.Shard != ""))
 		n.Start(context.Background())
 	}
@@ -77,8 +77,8 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	return a.conclude(hard, rep, err, c, w, n)
 }
 
-// conclude writes the report and the summary, and sets the exit code. A run that could
-// not begin because another one holds the state is not notified: that one is.
+// conclude writes the report and the summary, and sets the exit code. A run that could not
+// begin because another one holds the state sends no notices.
 func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *config.Config, w *console.Run, n *notify.Notifier) error {
 	rep.ExitCode = exitCode(rep, err)
 	files, werr := report.Write(c.Report.Dir, rep, c.Report.Formats)
@@ -115,8 +115,8 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	return w.End(rep, files, outcome.Hint, err, werr)
 }
 
-// notifier sends word of a run to the places that the configuration names. What watches
-// over the nights hears nothing of a run about a part of the people.
+// notifier sends notices of a run to the receivers that the configuration names. Metrics and
+// the health check, which watch the nightly runs, get nothing of a run about some people only.
 func notifier(c *config.Config, part bool) *notify.Notifier {
 	m := c.Notify.SMTP
 	if part {
@@ -252,17 +252,17 @@ func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFl
 		j.Events.File = func(p *plan.File) { made = p }
 	}
 	rep, err = job.Run(ctx, j)
-	if err == nil || job.Held(err) { // then everyone was looked at
+	if err == nil || job.Held(err) { // then --only was tried on everyone
 		for _, g := range f.unmatched {
 			w.Log.Warn().Str("only", g).Msg("--only matches nobody in the sources or the state")
 		}
 	}
 	if err != nil {
-		j.State.Close() // what went wrong first is said
+		j.State.Close() // err is what went wrong first
 		return rep, made, err
 	}
 	if mode != job.Plan {
-		if err = j.State.Current(); err == nil { // else somebody took the file away or put another in its place
+		if err = j.State.Current(); err == nil {
 			err = job.Backup(j.State, rep)
 		}
 	}

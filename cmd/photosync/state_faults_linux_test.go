@@ -44,7 +44,7 @@ func TestSpoiledStates(t *testing.T) {
 		"cut short":         {cutTo(3), false, "is damaged: ", "restore", 0},
 		"cut to its head":   {cutTo(0), false, "is damaged: ", "restore", 0},
 		"empty":             {rewrite(""), false, "is damaged: it is empty", "restore", 0},
-		"a text":            {rewrite(strings.Repeat("no state\n", 5000)), false, "is damaged: it is no state", "restore", 0},
+		"a text":            {rewrite(strings.Repeat("no state\n", 5000)), false, "is damaged: it is not a state", "restore", 0},
 		"another program's": {database(map[string]string{}), false, "is damaged: it is a database of another program", "restore", 0},
 		"newer":             {database(map[string]string{"schema_version": "99"}), false, "written by a newer photosync (schema 99", "", 0},
 		"a folder":          {aFolder, false, "state.db\": is a directory", "", 0},

@@ -195,7 +195,7 @@ func (s *stateCommand) adopt(cmd *cobra.Command, _ []string) error {
 		return nil
 	}
 	s.out().Adoptable(found.Users)
-	if err := s.confirm(cmd, "Take the pictures of "+people(len(found.Users))+" for uploaded?"); err != nil {
+	if err := s.confirm(cmd, "Record the pictures of "+people(len(found.Users))+" as uploaded?"); err != nil {
 		return err
 	}
 	return opened(shardPath(c.State.Path, part), state.Options{}, func(st *state.Store) error {

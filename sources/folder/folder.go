@@ -98,7 +98,7 @@ func (e *Error) Hint() string {
 	return "check the source's path: is the share mounted?"
 }
 
-// open opens the top folder. It looks first, because opening a FIFO waits.
+// open opens the top folder. It asks for the kind first, because opening a FIFO waits.
 func (s *Source) open() (*os.Root, error) {
 	fi, err := os.Stat(s.o.Path)
 	var root *os.Root

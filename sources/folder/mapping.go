@@ -115,8 +115,8 @@ func (s *Source) mappingPath() string {
 
 // loadMapping reads the mapping file. Its errors are *MappingError.
 func (s *Source) loadMapping(root *os.Root) (mapping, error) {
-	// It is opened like a photo when it lies in the folder: who may write there must
-	// not have us read, and quote, another file by a link.
+	// In the folder, it is opened like a photo: somebody who may write there must not
+	// make us read, and quote, another file by a link.
 	open := root.OpenFile
 	if filepath.IsAbs(s.o.MappingFile) {
 		open = os.OpenFile

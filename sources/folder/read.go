@@ -160,7 +160,7 @@ func readOnce(open func(string, int, fs.FileMode) (*os.File, error), name string
 // could be written again without a new stamp, so it gets none.
 const clockGranularity = 2 * time.Second
 
-// facts are what stat tells about a file.
+// facts are what stat says about a file.
 type facts struct {
 	kind     fs.FileMode // its type bits
 	size     int64
@@ -182,7 +182,7 @@ func factsOf(fi fs.FileInfo) facts {
 func (f facts) age(now time.Time) time.Duration {
 	age := time.Duration(now.UnixNano() - cmp.Or(f.changed, f.modified))
 	if age < -24*time.Hour {
-		return -age // the clock was ahead then, and would be waited for
+		return -age // the clock was ahead then: nobody waits for that time
 	}
 	return age
 }

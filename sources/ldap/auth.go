@@ -32,7 +32,7 @@ type Kerberos struct {
 func (s *Source) bind(c *conn) error {
 	switch s.o.Auth {
 	case Simple:
-		policy := ldap.NewControlBeheraPasswordPolicy() // who knows it says what is wrong with the account
+		policy := ldap.NewControlBeheraPasswordPolicy() // a server that knows it says what is wrong with the account
 		res, err := c.SimpleBind(ldap.NewSimpleBindRequest(s.o.BindDN, s.o.Password, []ldap.Control{policy}))
 		return accountProblem(res, err)
 	case External:

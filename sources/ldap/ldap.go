@@ -127,8 +127,8 @@ func (s *Source) acquire(ctx context.Context) (*conn, error) {
 	return nil, serversError(errs)
 }
 
-// release keeps a connection for the next use after one that returned err, or closes it. If it was
-// lost, the server after it is tried first from then on.
+// release puts a connection back after a use that returned err, or closes it. If it was lost, the
+// server after it is tried first from then on.
 func (s *Source) release(ctx context.Context, c *conn, op string, err error) error {
 	if err == nil {
 		c.failed = nil
@@ -236,7 +236,7 @@ func (f *Faults) addresses(o Options) (as []address) {
 		overheard := open && !o.AllowPlaintext && !foreign.Loopback(at.host)
 		switch {
 		case err != nil:
-			f.add(key, "is no LDAP address", err.Error())
+			f.add(key, "is not an LDAP address", err.Error())
 		case open && o.Auth == External:
 			f.add(key, "without TLS nobody sees the certificate of auth: external", encrypt)
 		case overheard && o.Auth == Simple:
@@ -258,12 +258,12 @@ func (f *Faults) others(o Options) {
 	}
 	filter := func(key, text string) {
 		if _, err := ldap.CompileFilter(text); err != nil {
-			f.add(key, fmt.Sprintf("%q is no LDAP filter: %v", text, plain(err)), "like (&(objectClass=person)(mail=*))")
+			f.add(key, fmt.Sprintf("%q is not an LDAP filter: %v", text, plain(err)), "like (&(objectClass=person)(mail=*))")
 		}
 	}
 	dn := func(key, text string) {
 		if _, err := ldap.ParseDN(text); err != nil {
-			f.add(key, fmt.Sprintf("%q is no distinguished name: %v", text, plain(err)), "like OU=People,DC=example,DC=com")
+			f.add(key, fmt.Sprintf("%q is not a distinguished name: %v", text, plain(err)), "like OU=People,DC=example,DC=com")
 		}
 	}
 	list("urls", o.URLs)

@@ -102,8 +102,8 @@ func (l *lister) pages(ctx context.Context, c *conn) error {
 	return err
 }
 
-// reserve lists the addresses of those whom exclude_filter leaves out, so that nobody else is taken
-// for them.
+// reserve lists the addresses of entries that exclude_filter leaves out, so that no other entry can
+// claim them.
 func (l *lister) reserve(ctx context.Context, c *conn) error {
 	if l.o.ExcludeFilter == "" {
 		return nil

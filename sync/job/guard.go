@@ -156,6 +156,6 @@ func lostClaims(lost []sources.LostClaim, reported []string) []outcome.Finding {
 	return []outcome.Finding{{
 		Code: outcome.ClaimsLost, Severity: outcome.Attention, Count: len(fresh), Of: len(lost), Examples: fresh,
 		Message: fmt.Sprintf("%s addresses are claimed by more than one entry, such as: %s", outcome.Number(len(fresh)), fresh[0]),
-		Hint:    "look whether the address stands where it should; each of these is reported once",
+		Hint:    "check that the right entry has each address; every case is reported once",
 	}}
 }

@@ -83,7 +83,7 @@ const (
 	NobodyNow             = "nobody_now"              // hardly anybody's picture can be sent now: users not active, files being written
 	FewInSmartsheet       = "few_in_smartsheet"       // hardly anybody with a photo has a user
 	NobodysPhotoReadable  = "nobodys_photo_readable"  // there are photos, and the source shows none
-	ClaimsLost            = "claims_lost"             // an address is claimed by two entries, and one of them lost it
+	ClaimsLost            = "claims_lost"             // two entries claim one address
 	BackupFailing         = "backup_failing"          // the state could not be backed up
 	ImageIDsNotStable     = "image_ids_not_stable"    // Smartsheet shows another image id each time
 	UsersNotUnderstood    = "users_not_understood"    // entries of Smartsheet's user list that make no sense

@@ -9,7 +9,7 @@ import (
 func TestDecodeOtherJSON(t *testing.T) {
 	for _, text := range []string{`[]`, `"x"`, `7`, `{"steps":3}`, `{"schema_version":"x"}`, `{"schema_version":1,"plan_id":"a","steps":[7]}`} {
 		_, err := Decode([]byte(text))
-		if err == nil || !strings.Contains(err.Error(), "it is no plan") {
+		if err == nil || !strings.Contains(err.Error(), "it is not a plan") {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}

@@ -147,15 +147,15 @@ func Decode(data []byte) (*File, error) {
 	case err == nil && f.SchemaVersion > FileVersion:
 		return nil, fmt.Errorf("schema_version %d, and this photosync knows %d: apply it with the one that made it", f.SchemaVersion, FileVersion)
 	case err == nil && (f.SchemaVersion < 1 || f.PlanID == "" || f.Steps == nil):
-		return nil, errors.New("it is no plan: photosync plan -o makes one")
+		return nil, errors.New("it is not a plan: photosync plan -o makes one")
 	case err == nil:
 		err = strict.Decode(&File{})
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its own text names a type of Go
-		return nil, fmt.Errorf("it is no plan, or damaged: a %s does not belong at byte %d", e.Value, e.Offset)
+		return nil, fmt.Errorf("it is not a plan, or damaged: a %s does not belong at byte %d", e.Value, e.Offset)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("it is no plan, or damaged: %w", err)
+		return nil, fmt.Errorf("it is not a plan, or damaged: %w", err)
 	}
 	for _, steps := range [][]FileStep{f.Steps, f.Missing} {
 		for i := range steps {

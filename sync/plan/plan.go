@@ -107,7 +107,7 @@ func (p *Plan) Limit(n int) {
 		return
 	}
 	for _, s := range up[n:] {
-		s.Outcome, s.Why = outcome.Unfinished, "left by --limit"
+		s.Outcome, s.Why = outcome.Unfinished, "left for a later run by --limit"
 	}
 }
 

@@ -109,9 +109,9 @@ func ParseShard(s string) (Shard, error) {
 	count, err2 := strconv.Atoi(n)
 	switch {
 	case !found || err != nil || err2 != nil || count < 1 || count > maxShards || index < 0:
-		return Shard{}, fmt.Errorf("%q is no shard: want i/n, such as 0/4", s)
+		return Shard{}, fmt.Errorf("%q is not a shard: want i/n, such as 0/4", s)
 	case index >= count:
-		return Shard{}, fmt.Errorf("%q is no shard: they count from 0, so the last of %d is %d/%d", s, count, count-1, count)
+		return Shard{}, fmt.Errorf("%q is not a shard: they count from 0, so the last of %d is %d/%d", s, count, count-1, count)
 	}
 	return Shard{index, count}, nil
 }

@@ -211,7 +211,7 @@ var codeWords = map[string]string{
 	"unsupported_format": "The picture is of a kind that cannot be used",
 	"too_many_pixels":    "The picture has too many pixels",
 	"too_large":          "The file is too large",
-	"not_an_image":       "The file is no picture",
+	"not_an_image":       "The file is not a picture",
 }
 
 // Verdict says in one sentence what became of the run. It is good news only if

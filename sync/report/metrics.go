@@ -118,7 +118,7 @@ func WriteMetrics(path string, r *Report) error {
 		old, _ := safefile.Read(path) // writing says what is wrong with it
 		text = append(text, regexp.MustCompile(`(?m)^# HELP `+lastSuccess+` .*\n.*\n`+lastSuccess+` [0-9.e+]+\n`).Find(old)...)
 	}
-	// No collector looks in a folder that is missing. It is another user, who may read the file.
+	// No collector looks in a folder that is missing. It runs as another user, who must read the file.
 	_, err := os.Stat(filepath.Dir(path))
 	if err == nil {
 		err = safefile.Write(path, 0o644, text)

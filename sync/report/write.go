@@ -83,9 +83,8 @@ func Write(dir string, r *Report, formats []string) (paths []string, err error) 
 	return paths, err
 }
 
-// Prune removes the files of all runs in dir but the keep newest ones; keep 0 removes
-// nothing. The files of the run called current, latest.* and whatever has not the name of
-// a run's file stay.
+// Prune removes the files of all runs in dir except the keep newest ones; keep 0 removes
+// nothing. It leaves the files of the run called current, latest.*, and all other files.
 func Prune(dir string, keep int, current string) error {
 	if keep == 0 {
 		return nil
@@ -109,7 +108,7 @@ func Prune(dir string, keep int, current string) error {
 	var errs error
 	for _, run := range runs[:max(len(runs)-keep, 0)] {
 		for _, f := range files[run] {
-			// Another run that prunes at the same moment is welcome to it.
+			// Another run may prune at the same moment.
 			if err := os.Remove(filepath.Join(dir, f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = errors.Join(errs, fmt.Errorf("prune reports: %w", err))
 			}
@@ -174,7 +173,7 @@ func Read(path string) (*Report, error) {
 	if err == nil {
 		hint = "name the JSON file of a run; another one, if this is damaged"
 		if json.Unmarshal(data, r) != nil {
-			err = errors.New("it is no report of photosync, or a damaged one")
+			err = errors.New("it is not a report of photosync, or a damaged one")
 		}
 	}
 	switch {
@@ -182,7 +181,7 @@ func Read(path string) (*Report, error) {
 		err = fmt.Errorf("schema_version %d, and this photosync reads %d", r.SchemaVersion, SchemaVersion)
 		hint = "a newer photosync wrote this report: use that one, or update this"
 	case err == nil && r.SchemaVersion < 1:
-		err = errors.New("it is no report of photosync: there is no schema_version")
+		err = errors.New("it is not a report of photosync: there is no schema_version")
 	}
 	if err != nil {
 		return nil, outcome.WithHint(fmt.Errorf("read report %q: %w", path, foreign.WithoutPath(err)), hint)

@@ -127,8 +127,8 @@ func TestWriteGoesOnAfterAFailure(t *testing.T) {
 func TestReadRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want, hint string }{
 		{"newer", `{"schema_version": 2, "items": "other"}`, "schema_version 2, and this photosync reads 1", "newer photosync"},
-		{"no report", `{"name": "x"}`, "no report of photosync", "JSON file of a run"},
-		{"no JSON", "<html>", "it is no report of photosync, or a damaged one", "JSON file of a run"},
+		{"no report", `{"name": "x"}`, "not a report of photosync", "JSON file of a run"},
+		{"no JSON", "<html>", "it is not a report of photosync, or a damaged one", "JSON file of a run"},
 		{"cut short", `{"schema_version": 1, "items": [`, "a damaged one", "another one"},
 		{"other types", `{"schema_version": 1, "items": "many"}`, "a damaged one", "another one"},
 	} {

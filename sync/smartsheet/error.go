@@ -161,7 +161,7 @@ func listed(v gjson.Result) User {
 	case !v.IsObject():
 		u.Unusable = "the entry is " + oneLine(v.Raw) + ", not a user"
 	case !ok && id.Type != gjson.Null:
-		u.Unusable = "user id " + oneLine(id.Raw) + " is no whole number"
+		u.Unusable = "user id " + oneLine(id.Raw) + " is not a whole number"
 	case u.ID == 0:
 		u.Unusable = "no user id"
 	case !strings.Contains(u.Email, "@"):

@@ -83,7 +83,7 @@ func (c *Client) User(ctx context.Context, id int64) (u User, err error) {
 	return u, err
 }
 
-// NotFound reports whether err is Smartsheet's word that there is no such user.
+// NotFound reports whether Smartsheet says, by err, that there is no such user.
 func NotFound(err error) bool { return Classify(err) == UserGone }
 
 // Users calls each for every user of the account, once (GET /users, all pages). Without
@@ -293,7 +293,7 @@ func (w *pass) gap(p page) (over bool, err error) {
 func (w *pass) notWhole() error {
 	return &Error{
 		Op: "list users", Err: fmt.Errorf("%w: Smartsheet says that there are %d users and lists %d", errNotWhole, w.least, w.users),
-		advice: "retry by itself: nobody was taken for missing; if it does not go away, call Smartsheet support",
+		advice: "retry by itself: nobody was counted as missing; if it does not go away, call Smartsheet support",
 	}
 }
 

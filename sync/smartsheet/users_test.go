@@ -310,7 +310,7 @@ func TestUsersShortOfTheTotal(t *testing.T) {
 			if (err == nil) != c.ok || c.ok && n != 35 || c2.Stats().Requests != 4 {
 				t.Errorf("%d users, error %v, %d requests", n, err, c2.Stats().Requests)
 			}
-			if e, ok := errors.AsType[*Error](err); !c.ok && (!ok || Classify(err) != Stop || !strings.Contains(err.Error(), "35") || !strings.Contains(e.Hint(), "nobody was taken for missing")) {
+			if e, ok := errors.AsType[*Error](err); !c.ok && (!ok || Classify(err) != Stop || !strings.Contains(err.Error(), "35") || !strings.Contains(e.Hint(), "nobody was counted as missing")) {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -328,8 +328,8 @@ func TestUnusableUsers(t *testing.T) {
 		`{"id":7,"email":"a@b.c","profileImage":{"imageId":5,"height":[]},"alternateEmails":7}`:            {ID: 7, Email: "a@b.c", ImageID: "5"},
 		`{"id":7,"email":"a@b.c","alternateEmails":[null,3,{"email":"x@y","confirmed":true},{"email":1}]}`: {ID: 7, Email: "a@b.c", AlternateEmails: []AlternateEmail{{"x@y", true}}},
 		`{"id":7,"email":"a@b.c","alternateEmails":{"email":"x@y","confirmed":false}}`:                     {ID: 7, Email: "a@b.c", AlternateEmails: []AlternateEmail{{"x@y", false}}},
-		`{"id":"x7","email":"a@b.c","name":"Ann"}`:                                                         {Email: "a@b.c", Name: "Ann", Unusable: `user id "x7" is no whole number`},
-		`{"id":1.5e3,"email":"a@b.c"}`:                                                                     {Email: "a@b.c", Unusable: `user id 1.5e3 is no whole number`},
+		`{"id":"x7","email":"a@b.c","name":"Ann"}`:                                                         {Email: "a@b.c", Name: "Ann", Unusable: `user id "x7" is not a whole number`},
+		`{"id":1.5e3,"email":"a@b.c"}`:                                                                     {Email: "a@b.c", Unusable: `user id 1.5e3 is not a whole number`},
 		`{"email":"a@b.c"}`:                                                                                {Email: "a@b.c", Unusable: "no user id"},
 		`{"id":7,"email":["a@b.c"]}`:                                                                       {ID: 7, Unusable: "no email address"},
 		`null`:                                                                                             {Unusable: "the entry is null, not a user"},

@@ -35,7 +35,7 @@ type Options struct {
 	Config *config.Config
 	Open   func(*config.Config) (j job.Job, closeAll func(), err error) // without the state
 
-	Unreachable func(context.Context) (receivers int, faults []string) // who hears how runs come out
+	Unreachable func(context.Context) (receivers int, faults []string) // receivers of notices
 
 	UploadTest string                                                          // upload the picture of the person with this address; empty: of nobody
 	Upload     func(ctx context.Context, email string) (*report.Report, error) // a sync of this person alone
@@ -48,7 +48,7 @@ func Run(ctx context.Context, o Options) []console.Check {
 	for _, w := range k.Config.Warnings {
 		k.add(console.Warning, "config", w, "")
 	}
-	c := *o.Config // a checkup is not the time to wait for better days
+	c := *o.Config // a checkup does not wait as long as a run
 	c.Smartsheet.Retry.MaxAttempts, c.Smartsheet.Retry.MaxWait = min(2, c.Smartsheet.Retry.MaxAttempts), config.Duration(time.Minute)
 	j, closeAll, err := o.Open(&c)
 	if !k.works("config", err, "") {
@@ -67,7 +67,7 @@ func Run(ctx context.Context, o Options) []console.Check {
 	}
 	receivers, faults := k.Unreachable(ctx)
 	for _, fault := range faults {
-		k.add(console.Warning, "notify", fault, "repair it, or correct the configuration: runs go on, and nobody hears from there how they come out")
+		k.add(console.Warning, "notify", fault, "repair it, or correct the configuration: a run goes on, but sends nothing to this receiver")
 	}
 	if receivers > 0 && len(faults) == 0 {
 		k.add(console.OK, "notify", report.Count(receivers, "receiver", "receivers")+" can be reached", "")
@@ -76,7 +76,7 @@ func Run(ctx context.Context, o Options) []console.Check {
 	return k.checks
 }
 
-// checkup is one in the making.
+// checkup is a checkup under way.
 type checkup struct {
 	Options
 	job      job.Job
@@ -167,7 +167,7 @@ func (k *checkup) smartsheet(ctx context.Context) {
 	if me.Admin {
 		k.add(console.OK, "smartsheet", who+", a system admin", "")
 	} else {
-		k.add(console.Problem, "smartsheet", who+", who is no system admin", "use the token of a system admin: nobody else may set other people's pictures")
+		k.add(console.Problem, "smartsheet", who+", who is not a system admin", "use the token of a system admin: nobody else may set other people's pictures")
 	}
 	if a := k.account; a != nil && (a.ID != me.AccountID || a.Root != k.job.Root) {
 		k.add(console.Problem, "smartsheet", fmt.Sprintf("the state belongs to account %q at %s", a.Name, a.Root), "use its token, or another state.path")
@@ -284,7 +284,7 @@ func (k *checkup) upload(ctx context.Context) {
 		return
 	}
 	if slices.ContainsFunc(k.checks, func(c console.Check) bool { return c.Status == console.Problem }) {
-		k.add(console.Problem, "upload", "not tried: what is marked ✗ comes first", "")
+		k.add(console.Problem, "upload", "not tried: repair what is marked ✗ first", "")
 		return
 	}
 	email, err := sources.Email(k.UploadTest)

@@ -39,7 +39,7 @@ func (k *checkup) servers(ctx context.Context, s config.Source) {
 			closeAll()
 		}
 		if err != nil && !errors.Is(err, errSeen) {
-			k.add(console.Warning, "source "+s.Name, err.Error(), "a run would go on with the next of its urls: repair or remove this one")
+			k.add(console.Warning, "source "+s.Name, err.Error(), "a run would use the next of its urls: repair or remove this one")
 		}
 	}
 }

@@ -50,7 +50,7 @@ func New(w io.Writer, env func(string) string) *Console {
 	if f, ok := terminal(w); ok {
 		c.colour = env("NO_COLOR") == "" && env("TERM") != "dumb"
 		if c.colour {
-			c.w = colorable.NewColorable(f) // teaches old Windows consoles
+			c.w = colorable.NewColorable(f) // for old Windows consoles
 		}
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
 			c.width = min(max(width, 40), 100) // wider ones are hard to read

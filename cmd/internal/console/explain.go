@@ -198,7 +198,7 @@ func Details(it report.Item) (text string) {
 type Record struct {
 	Email  string        `json:"email"`
 	UserID int64         `json:"user_id,omitempty"`
-	Person *state.Person `json:"person"` // null: the sources were not looked at yet, or the person is gone
+	Person *state.Person `json:"person"` // null: not seen in the sources yet, or not any more
 	User   *state.User   `json:"user"`   // null: we put nothing there
 }
 
@@ -245,7 +245,7 @@ func (c *Console) RememberedWhole(r *Record) {
 	c.record(r.Person, r.User)
 }
 
-// Adoptable prints the people whose pictures in Smartsheet would be taken for ours.
+// Adoptable prints the people whose pictures in Smartsheet would be recorded as ours.
 func (c *Console) Adoptable(users []state.User) {
 	const listed = 20
 	for _, u := range users[:min(len(users), listed)] {

@@ -225,8 +225,8 @@ func (r *Run) logEnd(rep *report.Report, files []string) {
 	e.Str("result", rep.Result).Int("exit_code", rep.ExitCode).Strs("report", files).Msg("run ended")
 }
 
-// somebodyHasToAct reports whether a run has to be looked at. One that stopped early
-// goes on by itself.
+// somebodyHasToAct reports whether a run needs a human. One that stopped early does not: the
+// next one goes on.
 func somebodyHasToAct(r *report.Report, errs ...error) bool {
 	for i, err := range errs {
 		if err != nil && (i > 0 || r.Result != report.Interrupted) {

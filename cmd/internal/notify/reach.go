@@ -12,8 +12,8 @@ import (
 	"photosync/sync/safefile"
 )
 
-// Unreachable tries every receiver, and tells none of them anything. It returns how many there
-// are, and what fails.
+// Unreachable connects to every receiver, and sends none of them a notice. It returns how many
+// there are, and what fails.
 func (n *Notifier) Unreachable(ctx context.Context) (receivers int, faults []string) {
 	try := func(key, to string, connect func(ctx context.Context, to string) error) {
 		if to == "" {

@@ -34,11 +34,11 @@ func ReadUsers(r io.Reader) ([]smartsheet.User, error) {
 		rec = append(rec, "", "", "", "")
 		u := smartsheet.User{Email: strings.TrimSpace(rec[0]), Name: rec[1], Status: strings.ToUpper(rec[2])}
 		if !strings.Contains(u.Email, "@") {
-			return nil, fmt.Errorf("read users: line %d: %q is no email address", line, u.Email)
+			return nil, fmt.Errorf("read users: line %d: %q is not an email address", line, u.Email)
 		}
 		if rec[3] != "" {
 			if u.ID, err = strconv.ParseInt(rec[3], 10, 64); err != nil || u.ID <= 0 {
-				return nil, fmt.Errorf("read users: line %d: %q is no user id", line, rec[3])
+				return nil, fmt.Errorf("read users: line %d: %q is not a user id", line, rec[3])
 			}
 		}
 		for _, more := range strings.Fields(rec[4]) {
