@@ -43,7 +43,7 @@ type Options struct {
 
 // Run tries everything, and returns what it found.
 func Run(ctx context.Context, o Options) []console.Check {
-	k := &checkup{Options: o, sample: map[string]*plan.Work{}, why: map[string]outcome.Reason{}}
+	k := &checkup{Options: o, sample: map[string]*plan.Work{}}
 	k.add(console.OK, "config", k.File, "")
 	for _, w := range k.Config.Warnings {
 		k.add(console.Warning, "config", w, "")
@@ -81,12 +81,10 @@ type checkup struct {
 	Options
 	job      job.Job
 	checks   []console.Check
-	account  *state.Account            // that the state belongs to; nil: none yet
-	sample   map[string]*plan.Work     // whose photos were read, by first own address
-	why      map[string]outcome.Reason // why such a photo could not be sent now; empty: it can, or nobody knows
-	sampled  bool                      // not everybody's photo was read
-	mayHave  int                       // people who have a photo, or may have one, and whom match does not leave out
-	excluded int                       // such people whom match leaves out
+	account  *state.Account        // that the state belongs to; nil: none yet
+	sample   map[string]*plan.Work // whose photos are read, by first own address
+	sampled  bool                  // others have a photo, too, or may have one
+	excluded int                   // people with a photo, or who may have one, whom match leaves out
 }
 
 func (k *checkup) add(status, what, detail, remedy string) {
@@ -217,29 +215,31 @@ func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
 func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 	var one smartsheet.User
 	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })
-	users, works := match.New(client), slices.SortedFunc(maps.Values(k.sample), func(a, b *plan.Work) int { return cmp.Compare(a.Key(), b.Key()) })
+	users, works := match.New(client), slices.Collect(maps.Values(k.sample))
 	if err == nil || errors.Is(err, errSeen) {
 		err = users.Resolve(ctx, works)
 	}
-	if err == nil && len(plan.Findings(k.matched(works, users))) > 0 { // a run names the domains on both sides
+	facts := k.facts(works)
+	if err == nil && len(plan.Findings(facts)) > 0 { // a run names the domains on both sides
 		err = users.List(ctx)
 	}
 	if !k.works("users", err, "") {
 		return
 	}
-	facts, sample := k.matched(works, users), ""
+	facts.UserDomains = users.Domains()
+	sample := ""
 	if k.sampled {
 		sample = "in a sample: "
 	}
 	text := fmt.Sprintf("%s%d of %d people with a photo are Smartsheet users", sample, facts.Matched, facts.WithPhoto)
-	if len(works) == 0 {
+	if facts.WithPhoto == 0 {
 		text = "can be listed"
 	}
 	findings, alternates := plan.Findings(facts), k.Config.Match.AlternateEmails
 	switch {
 	case len(findings) == 0:
 		k.add(console.OK, "users", text, "")
-	case alternates && len(works) > 0: // a run asks every user, which takes too long here
+	case alternates && facts.WithPhoto > 0: // a run asks every user, which takes too long here
 		k.add(console.Note, "users", text+" by their own addresses; a run looks at alternate addresses, too", "")
 	default:
 		for _, x := range findings {
@@ -255,22 +255,14 @@ func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 	}
 }
 
-// matched are the facts about people with a photo.
-func (k *checkup) matched(works []*plan.Work, users *match.Users) plan.Facts {
+// facts count the sample, by the decisions that a run makes. The sources were judged before.
+func (k *checkup) facts(works []*plan.Work) plan.Facts {
 	f := plan.NewFacts(k.job.Sources, nil)
-	f.UserDomains = users.Domains()
-	if k.mayHave == 0 {
-		f.Excluded = k.excluded
+	plan.Build(plan.NewRules(k.job.Sources, &k.job.Policy, &k.job.Scope), works, f, 0)
+	if !k.sampled { // else somebody who is not left out may have a photo
+		f.Excluded += k.excluded
 	}
-	for _, w := range works {
-		users.Match(w)
-		why := k.why[w.Key()]
-		if len(w.Users) > 0 && !w.Users[0].Active {
-			why = outcome.InactiveUser
-		}
-		f.Match(&w.Joined, len(w.Users) > 0, why)
-	}
-	f.Sources = nil // they were judged before
+	f.Sources = nil
 	return *f
 }
 

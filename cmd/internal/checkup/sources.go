@@ -46,9 +46,9 @@ func (k *checkup) servers(ctx context.Context, s config.Source) {
 
 // sample is a few of a source's people.
 type sample struct {
-	*plan.Facts
+	plan.SourceFacts
 	source  int // index
-	persons map[sources.Ref]sources.Person
+	persons map[sources.Ref]*plan.Work
 
 	fine, refused []string // photos that can be sent, and that cannot, and whose they are
 	unreadable    error    // the last one
@@ -64,7 +64,7 @@ func (k *checkup) source(ctx context.Context, i int) {
 		return
 	}
 	l := listings[0]
-	sm := &sample{Facts: plan.NewFacts([]sources.Named{s}, listings), persons: map[sources.Ref]sources.Person{}, source: i}
+	sm := &sample{SourceFacts: plan.SourceFacts{Named: s, Listing: l}, source: i, persons: map[sources.Ref]*plan.Work{}}
 	ambiguous := k.choose(sm, people)
 	if len(ambiguous) > 0 {
 		k.add(console.Warning, what, fmt.Sprintf("%s with more than one entry, such as %s", report.Count(len(ambiguous), "address", "addresses"), ambiguous[0]),
@@ -75,7 +75,7 @@ func (k *checkup) source(ctx context.Context, i int) {
 			k.add(console.Warning, what, w, "")
 		}
 	}
-	detail := report.Count(sm.Sources[0].People+len(ambiguous), "person", "people")
+	detail := report.Count(sm.People, "person", "people")
 	if l.Pages > 0 {
 		detail += " in " + report.Count(l.Pages, "page", "pages")
 	}
@@ -87,79 +87,83 @@ func (k *checkup) source(ctx context.Context, i int) {
 	k.judge(what, sm, detail)
 }
 
-// choose counts everybody whom a source lists, and takes a sample of those with a photo.
-// It returns the addresses that several entries have.
+// choose counts everybody whom a source lists, and takes a sample of those who may have a
+// photo. It returns the addresses that several entries have.
 func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string) {
-	var have []sources.Person // a photo, or they may have one
+	var have []sources.Joined
 	for j := range people.All() {
-		if j.Ambiguous {
-			ambiguous = append(ambiguous, j.Own[0])
-			continue
+		for i := range j.Candidates {
+			j.Candidates[i].Source = sm.source
+			sm.Add(j.Candidates[i].HasPhoto, false, true)
 		}
-		for _, c := range j.Candidates {
-			sm.Sources[0].Add(c.HasPhoto, false, true)
-			switch {
-			case c.HasPhoto != sources.Present && c.HasPhoto != sources.Unknown:
-			case j.Reserved || k.job.Policy.Excludes(&j):
-				k.excluded++
-			default:
-				have = append(have, c.Person)
-			}
+		listed := plan.Presence(&j)
+		switch {
+		case j.Ambiguous:
+			ambiguous = append(ambiguous, j.Own[0])
+		case listed == sources.Absent || listed == sources.Hidden:
+		case j.Reserved || k.job.Policy.Excludes(&j):
+			k.excluded++
+		default:
+			have = append(have, j)
 		}
 	}
-	k.mayHave += len(have)
 	if len(have) > sampleSize {
 		k.sampled = true
 		dice := rand.New(rand.NewPCG(1, 1)) // the same sample each time
 		dice.Shuffle(len(have), func(a, b int) { have[a], have[b] = have[b], have[a] })
 		have = have[:sampleSize]
 	}
-	for _, p := range have {
-		sm.persons[p.Ref] = p
+	for _, j := range have {
+		w := k.sample[j.Own[0]]
+		if w == nil {
+			w = &plan.Work{Joined: j}
+			k.sample[j.Own[0]] = w
+		} else { // of another source, too
+			w.Candidates = append(w.Candidates, j.Candidates...)
+		}
+		for _, c := range j.Candidates {
+			sm.persons[c.Ref] = w
+		}
 	}
 	return ambiguous
 }
 
+// photo notes what reading a photo came to. Of a person's photos the first counts.
 func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 	defer p.Done()
-	person := sm.persons[p.Ref]
+	w, ph := sm.persons[p.Ref], &plan.Photo{Err: p.Err}
+	ph.Candidate = slices.IndexFunc(w.Candidates, func(c sources.Candidate) bool { return c.Source == sm.source && c.Ref == p.Ref })
 	none := errors.Is(p.Err, sources.ErrNoPhoto) || errors.Is(p.Err, sources.ErrGone)
-	if person.HasPhoto == sources.Unknown { // now it is known
-		sm.Sources[0].Unknown--
+	if w.Candidates[ph.Candidate].HasPhoto == sources.Unknown { // now it is known
+		sm.Unknown--
 		if !none {
-			sm.Sources[0].WithPhoto++
+			sm.WithPhoto++
 		}
 	}
 	if none {
 		return
 	}
-	email, why := person.Own[0], outcome.Reason("")
 	if errors.Is(p.Err, sources.ErrUnstable) {
 		sm.young++
-		why = outcome.BeingWritten
 	} else if p.Err != nil {
 		sm.unreadable = p.Err
-		return
-	} else if _, err := photo.Prepare(ctx, p.Data, k.job.Photos); err != nil {
-		sm.refused = append(sm.refused, fmt.Sprintf("%s: %v", email, err))
 	} else {
-		sm.fine = append(sm.fine, fmt.Sprintf("%s (%s)", email, report.Size(len(p.Data))))
+		ph.SHA256 = plan.Sum(p.Data)
+		if _, err := photo.Prepare(ctx, p.Data, k.job.Photos); err != nil {
+			sm.refused = append(sm.refused, fmt.Sprintf("%s: %v", w.Key(), err))
+		} else {
+			sm.fine = append(sm.fine, fmt.Sprintf("%s (%s)", w.Key(), report.Size(len(p.Data))))
+		}
 	}
-	if slices.Contains(k.job.Policy.Ignored, plan.Sum(p.Data)) {
-		why = outcome.NoPhoto
+	if w.Photo == nil || slices.Contains(k.job.Policy.Ignored, w.SHA256()) {
+		w.Photo, w.LookUp = ph, true
 	}
-	if k.sample[email] == nil {
-		k.sample[email] = &plan.Work{Joined: sources.Joined{Own: person.Own, Aliases: person.Aliases}, LookUp: true}
-	}
-	w := k.sample[email]
-	w.Candidates = append(w.Candidates, sources.Candidate{Source: sm.source, Person: person})
-	k.why[email] = why
 }
 
 // judge adds the line of a source, and its findings.
 func (k *checkup) judge(what string, sm *sample, detail string) {
 	slices.Sort(sm.fine)
-	findings := plan.Findings(*sm.Facts)
+	findings := plan.Findings(plan.Facts{Sources: []plan.SourceFacts{sm.SourceFacts}})
 	for _, f := range findings {
 		k.find(what, f, "")
 	}
