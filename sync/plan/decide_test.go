@@ -164,20 +164,47 @@ func TestDecideInScope(t *testing.T) {
 	}
 }
 
-// An entry that is listed with a photo keeps the picture: the one for which it was sent,
-// and the one that had the photo at the last look, if it was created anew since.
+// What keeps the picture: first the entry for which it was sent and the one that had the
+// photo at the last look, if it was created anew since; then an entry without an address; and,
+// where initials would take its place, the source that is gone and the same picture elsewhere.
 func TestRemovalOf(t *testing.T) {
 	sent := state.Sent{Origin: state.Origin{Email: "ann@x", Source: "ad", Key: "first"}, SourceSHA256: "h1", ImageID: "i1"}
-	for key, kept := range map[string]bool{"first": true, "second": true, "third": false} {
+	entry := func(key string) func(*Rules, Listed) {
+		return func(r *Rules, l Listed) {
+			r.Count(l, &sources.Joined{Candidates: []sources.Candidate{{Person: sources.Person{Ref: sources.Ref{Key: key}}}}}, "")
+		}
+	}
+	nameless := func(_ *Rules, l Listed) { l.CountNameless("ad", []string{"second"}) }
+	picture := func(r *Rules, l Listed) { r.Count(l, &sources.Joined{Own: []string{"bob@x"}}, "h1") }
+	gone := func(r *Rules, _ Listed) { r.Sources = nil }
+	for name, c := range map[string]struct {
+		after       int
+		listed      []func(*Rules, Listed)
+		kept, stays string
+	}{
+		"the first entry":           {1, []func(*Rules, Listed){entry("first"), nameless}, "its entry", ""},
+		"the second entry":          {0, []func(*Rules, Listed){entry("second"), picture}, "its entry", ""},
+		"another entry":             {1, []func(*Rules, Listed){entry("third")}, "", ""},
+		"an entry without address":  {0, []func(*Rules, Listed){nameless, gone}, "", "no usable address"},
+		"no source":                 {1, []func(*Rules, Listed){picture, gone}, "", `source "ad"`},
+		"no source, reported only":  {0, []func(*Rules, Listed){gone}, "", ""},
+		"the picture":               {1, []func(*Rules, Listed){picture}, "", "the same picture"},
+		"the picture, and reported": {0, []func(*Rules, Listed){picture}, "", ""},
+	} {
 		w := &Work{
 			Row:    &state.Person{Email: "ann@x", Source: "ad", Key: "second", UserID: 101},
 			Former: &state.User{ID: 101, Sent: &sent},
 		}
-		rules := NewRules([]sources.Named{{Name: "ad"}}, &Policy{}, &Scope{})
+		rules := NewRules([]sources.Named{{Name: "ad"}}, &Policy{RemovedAfter: c.after}, &Scope{})
 		listed := rules.NewListed(nil, []*Work{w}, false)
-		rules.Count(listed, &sources.Joined{Candidates: []sources.Candidate{{Person: sources.Person{Ref: sources.Ref{Key: key}}}}}, "")
-		if r := rules.RemovalOf(w, listed); (r.Kept != "") != kept {
-			t.Errorf("the entry %s is listed: %+v", key, r)
+		for _, count := range c.listed {
+			count(rules, listed)
+		}
+		r := rules.RemovalOf(w, listed)
+		for _, x := range [][2]string{{r.Kept, c.kept}, {r.Stays, c.stays}} {
+			if got, want := x[0], x[1]; !strings.Contains(got, want) || (got == "") != (want == "") {
+				t.Errorf("%s: %+v", name, r)
+			}
 		}
 	}
 }
@@ -225,7 +252,7 @@ func TestRemoved(t *testing.T) {
 		"another user has the adress": {1, func(w *Work) { w.Users[0].ID = 102 }, "not_in_smartsheet skipped", 0},
 		"not active":                  {1, func(w *Work) { w.Users[0].Active = false }, "inactive_user skipped", 1},
 		"the entry is listed":         {1, func(w *Work) { w.Removal.Kept = "its entry is listed" }, "", 0},
-		"the picture is listed":       {1, func(w *Work) { w.Removal.Shown = true }, "no_photo skipped", 0},
+		"the picture is listed":       {1, func(w *Work) { w.Removal.Stays = "the same picture is listed" }, "no_photo skipped", 0},
 		"an upload without an answer": {1, func(w *Work) { w.Former.Intent = &state.Intent{}; w.Users[0].ImageID = "i9" }, "user_changed skipped", 0},
 		"the picture before it":       {1, func(w *Work) { w.Former.Intent = &state.Intent{} }, "placeholder planned", 1},
 		"our placeholder":             {1, func(w *Work) { w.Former.Sent.Placeholder = true }, "no_photo skipped", 0},

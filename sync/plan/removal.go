@@ -13,11 +13,11 @@ import (
 // the photo was missing in several complete runs in a row, and the user still shows the
 // picture that we put there.
 
-// Removal says whether a photo that we uploaded, and that is not listed any more, was removed.
+// Removal says whether a photo that we uploaded, and that is not listed any more, was
+// removed: if it was, both are empty.
 type Removal struct {
-	Kept     string // why it is not taken for removed: where its entry or address is listed
-	Nameless bool   // its entry is listed, and has no address that can be used
-	Shown    bool   // the same picture is listed for somebody else: nothing takes its place
+	Kept  string // where its entry or its address is listed: the picture is that person's concern now
+	Stays string // why nothing takes its place, though nobody is known to have the photo
 }
 
 // MayBeRemoved reports whether we uploaded a photo to the last user. For such
@@ -60,16 +60,8 @@ func (r *Rules) removed(s Step) Step {
 		return s.skipFromNow(outcome.NoPhoto) // the picture is somebody else's concern now
 	}
 	s.Record = w.Former
-	if w.Removal.Nameless {
-		s.Why = "its entry is still listed, and has no usable address; the picture in Smartsheet stays"
-		return s.skip(outcome.NoPhoto)
-	}
-	if from := w.Row.Source; after > 0 && from != "" && !slices.ContainsFunc(r.Sources, func(n sources.Named) bool { return n.Name == from }) {
-		s.Why = fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from)
-		return s.skip(outcome.NoPhoto)
-	}
-	if w.Removal.Shown && after > 0 {
-		s.Why = "the same picture is listed for somebody else; it stays in Smartsheet"
+	if w.Removal.Stays != "" {
+		s.Why = w.Removal.Stays
 		return s.skip(outcome.NoPhoto)
 	}
 	s.Missing = min(w.Former.Missing+1, max(after, 1))
@@ -200,20 +192,25 @@ func (l Listed) CountNameless(source string, keys []string) {
 	}
 }
 
-// RemovalOf says whether the photo of w was removed.
+// RemovalOf says whether the photo of w was removed. The first reason that keeps the
+// picture counts.
 func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
-	m := &Removal{}
 	has := func(t string) bool { return t != "" && listed[t] > 0 }
 	entry, user, hashes := r.traces(w)
-	m.Shown = slices.ContainsFunc(hashes, has)
+	from, replaced := w.Row.Source, r.Policy.RemovedAfter > 0
 	switch {
 	case has(user):
-		m.Kept = "the user has the address of somebody with a photo now"
+		return &Removal{Kept: "the user has the address of somebody with a photo now"}
 	case slices.ContainsFunc(entry, has):
-		m.Kept = "its entry or its address is listed with a photo"
+		return &Removal{Kept: "its entry or its address is listed with a photo"}
+	case slices.ContainsFunc(entry, func(t string) bool { return has(namelessOf(t)) }):
+		return &Removal{Stays: "its entry is still listed, and has no usable address; the picture in Smartsheet stays"}
+	case replaced && from != "" && !slices.ContainsFunc(r.Sources, func(n sources.Named) bool { return n.Name == from }):
+		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from)}
+	case replaced && slices.ContainsFunc(hashes, has):
+		return &Removal{Stays: "the same picture is listed for somebody else; it stays in Smartsheet"}
 	}
-	m.Nameless = slices.ContainsFunc(entry, func(t string) bool { return has(namelessOf(t)) })
-	return m
+	return &Removal{}
 }
 
 // Addresses are those by which the person's user is looked up first. For somebody who is
