@@ -130,7 +130,8 @@ func TestDocsConfiguration(t *testing.T) {
 			}
 			for i := 0; ok && i < len(faults.Faults); i++ {
 				// Its refresh token is in a file in every case, and there is no token beside it.
-				if f := faults.Faults[i]; !strings.HasPrefix(f.Key, "smartsheet.oauth2") {
+				// The authorities are in files of the reader's machine.
+				if f := faults.Faults[i]; !strings.HasPrefix(f.Key, "smartsheet.oauth2") && !(strings.HasSuffix(f.Key, "ca_file") && strings.Contains(f.Message, "no such file")) {
 					t.Errorf("%s: %s: %s\n%s", p.name, f.Key, f.Message, text)
 				}
 			}

@@ -39,16 +39,12 @@ func (a *app) login(ctx context.Context, file, redirect string, replace bool) er
 		return usage(err)
 	}
 	s := c.Smartsheet
-	transport, err := smartsheet.NewTransport(s.CAFile)
-	if err != nil {
-		return usage(err)
-	}
 	ctx, stop := stoppable(ctx)
 	defer stop()
 	ctx, cancel := context.WithTimeoutCause(ctx, 15*time.Minute, errors.New("nobody allowed it within 15 minutes"))
 	defer cancel()
 	err = smartsheet.Login{
-		BaseURL: baseURL(s), OAuth2: *oauth2Options(s.OAuth2), Transport: transport, Timeout: time.Duration(s.Timeout),
+		BaseURL: baseURL(s), OAuth2: *oauth2Options(s.OAuth2), Transport: smartsheet.NewTransport(s.CAs), Timeout: time.Duration(s.Timeout),
 		Redirect: redirect, Replace: replace, Pasted: pasted(),
 		Show: func(page string) {
 			fmt.Fprintf(a.stdout, `Open this page in a browser, as a system admin of Smartsheet, and allow the app:

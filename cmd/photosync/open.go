@@ -25,12 +25,8 @@ func baseURL(s config.Smartsheet) string { return cmp.Or(s.BaseURL, smartsheet.R
 // newClient makes the client of Smartsheet; abort ends what is on the wire. Nothing is
 // contacted yet, and errors are usage errors.
 func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (*smartsheet.Client, error) {
-	transport, err := smartsheet.NewTransport(s.CAFile)
-	if err != nil {
-		return nil, usage(err)
-	}
 	c, err := smartsheet.New(smartsheet.Options{
-		BaseURL: baseURL(s), AllowHTTP: s.AllowHTTP, Transport: transport, Token: s.Token.Reveal(), OAuth2: oauth2Options(s.OAuth2),
+		BaseURL: baseURL(s), AllowHTTP: s.AllowHTTP, Transport: smartsheet.NewTransport(s.CAs), Token: s.Token.Reveal(), OAuth2: oauth2Options(s.OAuth2),
 		IntegrationSource: s.IntegrationSource, AssumeUser: s.AssumeUser,
 		// So that Smartsheet's support knows what called.
 		UserAgent:         fmt.Sprintf("photosync/%s (%s; %s) %s", versionText(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
@@ -111,7 +107,7 @@ func ldapOptions(s config.Source) ldap.Options {
 		BaseDN: s.BaseDN, Filter: s.Filter, ExcludeFilter: s.ExcludeFilter, MemberOf: s.MemberOf,
 		EmailAttributes: s.EmailAttributes, PhotoAttributes: s.PhotoAttributes, PhotoChoice: s.PhotoChoice, IsPicture: photo.IsPicture,
 		Paging: s.Paging, PageSize: s.PageSize, Deref: s.Deref == "always",
-		ChangeDetection: s.ChangeDetection, AllowPlaintext: s.AllowPlaintext, TLS: ldap.TLS(s.TLS),
+		ChangeDetection: s.ChangeDetection, AllowPlaintext: s.AllowPlaintext, TLS: ldap.TLS{CAs: s.TLS.CAs, StartTLS: s.TLS.StartTLS, ServerName: s.TLS.ServerName, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile},
 		IdleTimeout: time.Duration(s.IdleTimeout), ListTimeout: time.Duration(s.ListTimeout),
 	}
 }

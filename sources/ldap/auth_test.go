@@ -17,14 +17,14 @@ func TestAuth(t *testing.T) {
 	kdc := startKDC(t)
 	srv := slapdtest.Start(t, slapdtest.Config{LDIF: many(3), Env: kdc.env()})
 	krb := Kerberos{Principal: "photosync@" + kdc.realm, Keytab: kdc.keytab, Config: kdc.config}
-	certificate := TLS{CAFile: srv.CAFile, CertFile: srv.File("client.pem"), KeyFile: srv.File("client-key.pem")}
+	certificate := TLS{CAs: authority(t, srv), CertFile: srv.File("client.pem"), KeyFile: srv.File("client-key.pem")}
 	for name, o := range map[string]Options{
 		"simple":                    {URLs: []string{srv.URL}, BindDN: slapdtest.BindDN, Password: slapdtest.Password},
 		"certificate over ldaps":    {URLs: []string{srv.LDAPSURL}, Auth: External, TLS: certificate},
-		"certificate over StartTLS": {URLs: []string{srv.URL}, Auth: External, TLS: TLS{CAFile: srv.CAFile, CertFile: srv.File("client.pem"), KeyFile: srv.File("client-key.pem"), StartTLS: true}},
+		"certificate over StartTLS": {URLs: []string{srv.URL}, Auth: External, TLS: TLS{CAs: authority(t, srv), CertFile: srv.File("client.pem"), KeyFile: srv.File("client-key.pem"), StartTLS: true}},
 		"socket":                    {URLs: []string{srv.SocketURL}, Auth: External},
 		"keytab":                    {URLs: []string{srv.URL}, Auth: GSSAPI, Kerberos: krb},
-		"keytab over ldaps":         {URLs: []string{srv.LDAPSURL}, Auth: GSSAPI, Kerberos: krb, TLS: TLS{CAFile: srv.CAFile}},
+		"keytab over ldaps":         {URLs: []string{srv.LDAPSURL}, Auth: GSSAPI, Kerberos: krb, TLS: TLS{CAs: authority(t, srv)}},
 		"keytab over a socket": {URLs: []string{srv.SocketURL}, Auth: GSSAPI, Kerberos: Kerberos{
 			Principal: "photosync", Keytab: kdc.keytab, Config: kdc.config, Service: "ldap/127.0.0.1"}},
 	} {
@@ -43,7 +43,7 @@ func TestAuth(t *testing.T) {
 		text, hint string
 	}{
 		"anonymous":            {Options{URLs: []string{srv.URL}}, "list", "base_dn"},
-		"no certificate":       {Options{URLs: []string{srv.LDAPSURL}, Auth: External, TLS: TLS{CAFile: srv.CAFile}}, "bind", "check auth"},
+		"no certificate":       {Options{URLs: []string{srv.LDAPSURL}, Auth: External, TLS: TLS{CAs: authority(t, srv)}}, "bind", "check auth"},
 		"a user without a key": {Options{URLs: []string{srv.URL}, Auth: GSSAPI, Kerberos: wrong}, "bind", "keytab"},
 		"an unknown service":   {Options{URLs: []string{srv.URL}, Auth: GSSAPI, Kerberos: nowhere}, "for ldap/nowhere", "service principal"},
 	} {
@@ -128,7 +128,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 		}
 	})
 	o := options(srv)
-	o.URLs, o.TLS.CAFile = []string{"ldaps://" + l.Addr().String()}, srv.CAFile
+	o.URLs, o.TLS.CAs = []string{"ldaps://" + l.Addr().String()}, authority(t, srv)
 	_, err = open(t, o).List(t.Context(), func(sources.Person) error { return nil })
 	e, ok := errors.AsType[*Error](err)
 	if !ok || !strings.Contains(err.Error(), "protocol version") || !strings.Contains(e.Hint(), "TLS 1.2") {

@@ -5,13 +5,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -55,19 +52,9 @@ func parseAddress(raw string) (address, error) {
 	return address{raw, "tcp", net.JoinHostPort(u.Hostname(), port), u.Hostname(), u.Scheme == "ldaps"}, nil
 }
 
-// tls reads the files of o.
+// tls reads the client certificate of o.
 func (f *Faults) tls(o TLS) *tls.Config {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName}
-	if o.CAFile != "" {
-		c.RootCAs = x509.NewCertPool()
-		text, err := os.ReadFile(o.CAFile)
-		if err == nil && !c.RootCAs.AppendCertsFromPEM(text) {
-			err = fmt.Errorf("read %s: no PEM certificate in it that can be used", o.CAFile)
-		}
-		if err != nil {
-			f.add("tls.ca_file", err.Error(), "name a PEM file with the certificate of the server's authority")
-		}
-	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName, RootCAs: o.CAs}
 	if o.CertFile != "" {
 		cert, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
 		if err != nil {

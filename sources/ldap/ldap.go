@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -194,9 +195,9 @@ type Options struct {
 	ListTimeout     time.Duration // how long a listing may take
 }
 
-// TLS is how the server is verified; the zero value is the system's authorities.
+// TLS is how the server is verified.
 type TLS struct {
-	CAFile     string
+	CAs        *x509.CertPool // nil: the system's
 	StartTLS   bool
 	ServerName string // empty: the host of the URL
 	CertFile   string // of a client certificate

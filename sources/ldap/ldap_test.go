@@ -3,8 +3,10 @@ package ldap
 import (
 	"bytes"
 	"cmp"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -214,4 +216,15 @@ func made(dn string, pairs ...string) *entry {
 		e.attributes = append(e.attributes, attribute(pair[0], pair[1])...)
 	}
 	return e
+}
+
+// authority is that of a server's certificates.
+func authority(t *testing.T, srv *slapdtest.Server) *x509.CertPool {
+	t.Helper()
+	pem, err := os.ReadFile(srv.CAFile)
+	cas := x509.NewCertPool()
+	if err != nil || !cas.AppendCertsFromPEM(pem) {
+		t.Fatalf("read %s: %v", srv.CAFile, err)
+	}
+	return cas
 }

@@ -23,7 +23,7 @@ func TestEncryptedConnectionsAndFailover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options(srv)
-			o.TLS.CAFile = srv.CAFile
+			o.TLS.CAs = authority(t, srv)
 			change(&o)
 			if got := sourcetest.List(t, open(t, o)); len(got) != 1 {
 				t.Errorf("listed %d people", len(got))

@@ -25,7 +25,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -77,11 +76,11 @@ type Client struct {
 	tally tally
 }
 
-// NewTransport returns a transport that trusts the system's certificate authorities, or
-// those in caFile, and honours HTTPS_PROXY.
-func NewTransport(caFile string) (*http.Transport, error) {
+// NewTransport returns a transport that trusts these certificate authorities (nil: the
+// system's), and honours HTTPS_PROXY.
+func NewTransport(authorities *x509.CertPool) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}
 	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
 	t.MaxIdleConnsPerHost = 64
 	t.WriteBufferSize = 64 << 10 // a usual picture and its header leave in one write
@@ -95,18 +94,7 @@ func NewTransport(caFile string) (*http.Transport, error) {
 		}
 		return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err}
 	}
-	if caFile == "" {
-		return t, nil
-	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, fmt.Errorf("read smartsheet.ca_file: %w", err)
-	}
-	t.TLSClientConfig.RootCAs = x509.NewCertPool()
-	if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read smartsheet.ca_file %q: no PEM certificate in it", caFile)
-	}
-	return t, nil
+	return t
 }
 
 // New checks o and returns a Client. It contacts nobody.

@@ -69,7 +69,7 @@ func TestRedirects(t *testing.T) {
 	mux.Handle("GET /2.0/users/me", http.RedirectHandler(other.URL, http.StatusFound))
 	mux.Handle("GET /2.0/users/1", http.RedirectHandler("/2.0/moved", http.StatusTemporaryRedirect))
 	mux.Handle("POST /2.0/users/1/profileimage", http.RedirectHandler("/2.0/moved", http.StatusFound))
-	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", transport(t) })
+	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", NewTransport(nil) })
 	defer c.Close()
 	if _, err := c.Me(t.Context()); Classify(err) != Stop || strings.Contains(err.Error(), testToken) {
 		t.Errorf("to another host: %v", err)
@@ -85,16 +85,6 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// transport is what a run has.
-func transport(tb testing.TB) *http.Transport {
-	tb.Helper()
-	t, err := NewTransport("")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return t
-}
-
 // Connections are kept, after refusals too.
 func TestConnectionsAreReused(t *testing.T) {
 	peers := map[string]bool{}
@@ -104,7 +94,7 @@ func TestConnectionsAreReused(t *testing.T) {
 		w.Write([]byte(strings.Repeat("x", 100_000)))
 	}))
 	defer srv.Close()
-	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", transport(t) })
+	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", NewTransport(nil) })
 	defer c.Close()
 	for range 20 {
 		if _, err := c.Upload(t.Context(), User{ID: 1}, picture, time.Time{}); Classify(err) != Permission {
@@ -122,7 +112,7 @@ func TestCertificate(t *testing.T) {
 	srv.Config.ErrorLog = quiet
 	srv.StartTLS()
 	defer srv.Close()
-	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", transport(t) })
+	c := newTest(t, nil, func(o *Options) { o.BaseURL, o.Transport = srv.URL+"/2.0", NewTransport(nil) })
 	defer c.Close()
 	if _, err := c.Me(t.Context()); Classify(err) != Stop || c.Stats().Requests != 1 {
 		t.Errorf("%v after %d requests", err, c.Stats().Requests)

@@ -154,9 +154,7 @@ func writable(path string) error {
 }
 
 func (k *checkup) smartsheet(ctx context.Context) {
-	if transport, err := smartsheet.NewTransport(k.Config.Smartsheet.CAFile); err == nil { // else nothing was opened
-		k.clock(ctx, transport)
-	}
+	k.clock(ctx, smartsheet.NewTransport(k.Config.Smartsheet.CAs))
 	me, err := k.job.Smartsheet.Me(ctx)
 	if !k.works("smartsheet", err, "") {
 		return

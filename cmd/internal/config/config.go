@@ -80,7 +80,7 @@ type Config struct {
 			To           []string `yaml:"to"`
 
 			Password Secret         `yaml:"-"`
-			CAs      *x509.CertPool `yaml:"-"` // of ca_file; nil: the system's
+			CAs      *x509.CertPool `yaml:"-"` // of ca_file, as elsewhere; nil: the system's
 		} `yaml:"smtp"`
 		Healthcheck     Secret `yaml:"healthcheck"`
 		HealthcheckFile string `yaml:"healthcheck_file"`
@@ -113,7 +113,8 @@ type Smartsheet struct {
 		MaxWait     Duration `yaml:"max_wait" default:"5m"`
 	} `yaml:"retry"`
 
-	Token Secret `yaml:"-"`
+	Token Secret         `yaml:"-"`
+	CAs   *x509.CertPool `yaml:"-"`
 }
 
 // OAuth2 is an app that acts for a user, in place of that user's own token.
@@ -164,6 +165,8 @@ type Source struct {
 		ServerName string `yaml:"server_name"`
 		CertFile   string `yaml:"cert_file"`
 		KeyFile    string `yaml:"key_file"`
+
+		CAs *x509.CertPool `yaml:"-"`
 	} `yaml:"tls" of:"ldap"`
 	Paging          string   `yaml:"paging" of:"ldap" default:"auto" one:"auto, required, off"`
 	PageSize        int      `yaml:"page_size" of:"ldap" range:"1 to 10000"` // 0: as many as the server is known to give

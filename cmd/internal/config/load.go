@@ -56,7 +56,7 @@ func Load(path string, env func(string) string, checks ...func(Source) []Fault) 
 	}
 	d.secrets(env)
 	d.notices(env)
-	d.proxies(env)
+	d.network(env)
 	return &d.c, d.verdict("")
 }
 
@@ -72,7 +72,7 @@ func LoadSection(path, section string, env func(string) string) (*Config, error)
 			d.missing("smartsheet.oauth2", "there is no app to log in with", "like {client_id: …, client_secret_file: …, refresh_token_file: …}")
 		}
 		d.clientSecret(env)
-		d.proxies(env)
+		d.network(env)
 	}
 	return &d.c, d.verdict(section)
 }
@@ -254,12 +254,6 @@ func (d *decoder) notices(env func(string) string) {
 	if m.Host != "" && !m.StartTLS && m.Port != 465 && !foreign.Loopback(m.Host) {
 		d.c.Warnings = append(d.c.Warnings, "notify.smtp: without TLS everyone on the way can read the mail, with people's addresses: set starttls: true")
 	}
-	if m.CAFile != "" {
-		m.CAs = x509.NewCertPool()
-		if pem, err := os.ReadFile(m.CAFile); err != nil || !m.CAs.AppendCertsFromPEM(pem) {
-			d.fault("notify.smtp.ca_file", "there is no certificate in the file named here", "name a PEM file that photosync can read")
-		}
-	}
 }
 
 // receiver reads and checks one address. No message shows the address: it may be a secret. clear
@@ -282,6 +276,33 @@ func (d *decoder) receiver(env func(string) string, key, variable, file string, 
 	if u.Scheme == "http" && !foreign.Loopback(u.Hostname()) && clear != "" {
 		d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s: plain http shows %s to everyone on the way: use https", key, clear))
 	}
+}
+
+// network reads the certificates of authorities, and checks the proxies.
+func (d *decoder) network(env func(string) string) {
+	c := &d.c
+	c.Smartsheet.CAs = d.authorities("smartsheet.ca_file", c.Smartsheet.CAFile)
+	c.Notify.SMTP.CAs = d.authorities("notify.smtp.ca_file", c.Notify.SMTP.CAFile)
+	for i := range c.Sources {
+		c.Sources[i].TLS.CAs = d.authorities(fmt.Sprintf("sources[%d].tls.ca_file", i), c.Sources[i].TLS.CAFile)
+	}
+	d.proxies(env)
+}
+
+// authorities are those of a PEM file; nil: none is named.
+func (d *decoder) authorities(key, file string) *x509.CertPool {
+	if file == "" {
+		return nil
+	}
+	cas := x509.NewCertPool()
+	pem, err := os.ReadFile(file)
+	if err == nil && !cas.AppendCertsFromPEM(pem) {
+		err = errors.New("no PEM certificate that can be used")
+	}
+	if err != nil {
+		d.fault(key, "there is no certificate in the file named here: "+foreign.WithoutPath(err).Error(), "name a PEM file that photosync can read")
+	}
+	return cas
 }
 
 // proxies checks the proxies that the environment names. Go connects directly, without a

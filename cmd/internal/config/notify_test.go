@@ -138,28 +138,31 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// A mail server is never verified with other authorities than those that were meant.
-func TestMailAuthorities(t *testing.T) {
+// No server is ever verified with other authorities than those that were meant.
+func TestAuthorities(t *testing.T) {
 	srv := httptest.NewTLSServer(nil)
 	srv.Close()
-	good, empty := filepath.Join(t.TempDir(), "ca.pem"), filepath.Join(t.TempDir(), "empty.pem")
-	write := func(file string, text []byte) {
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(good, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
-	write(empty, nil)
-	text := minimal + "notify: {smtp: {host: x, from: a@b.c, to: [a@b.c], ca_file: %q}}"
-	c, err := load(t, fmt.Sprintf(text, good), both)
 	want := x509.NewCertPool()
 	want.AddCert(srv.Certificate())
-	if err != nil || !want.Equal(c.Notify.SMTP.CAs) {
-		t.Errorf("got %v, %v", c, err)
-	}
-	for _, file := range []string{empty, "/nowhere"} {
-		if _, err := load(t, fmt.Sprintf(text, file), both); err == nil || !strings.Contains(err.Error(), "notify.smtp.ca_file: there is no certificate in the file named here") {
-			t.Errorf("%s: %v", file, err)
+	good := write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))
+	empty := write(t, "empty.pem", "nothing\n")
+	const directory = "sources: [{name: ad, type: ldap, urls: ['ldaps://x'], base_dn: dc=x, tls: {ca_file: %q}}]\n"
+	for fault, c := range map[string]struct {
+		text string
+		cas  func(*Config) *x509.CertPool
+	}{
+		":2:14: smartsheet.ca_file":     {minimal + "smartsheet: {ca_file: %q}", func(c *Config) *x509.CertPool { return c.Smartsheet.CAs }},
+		":1:76: sources[0].tls.ca_file": {directory, func(c *Config) *x509.CertPool { return c.Sources[0].TLS.CAs }},
+		":2:52: notify.smtp.ca_file":    {minimal + "notify: {smtp: {host: x, from: a@b.c, to: [a@b.c], ca_file: %q}}", func(c *Config) *x509.CertPool { return c.Notify.SMTP.CAs }},
+	} {
+		got, err := load(t, fmt.Sprintf(c.text, good), both)
+		if err != nil || !want.Equal(c.cas(got)) {
+			t.Errorf("%s: got %v, %v", fault, got, err)
+		}
+		for _, file := range []string{empty, "/nowhere"} {
+			if _, err := load(t, fmt.Sprintf(c.text, file), both); err == nil || !strings.Contains(err.Error(), fault+": there is no certificate in the file named here: no ") {
+				t.Errorf("%s: %v", file, err)
+			}
 		}
 	}
 }
