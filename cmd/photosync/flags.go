@@ -41,7 +41,7 @@ func addOutput(cmd *cobra.Command, output *string) {
 	oneOf(cmd, output, "output", "`FORMAT`: text (default) or json", "text", "json")
 }
 
-// load reads the configuration, and brings it and the flags together.
+// load reads the configuration, and applies the flags to it.
 func (f *runFlags) load(a *app) (file string, c *config.Config, err error) {
 	if f.maxDuration < 0 || f.Limit < 0 {
 		return "", nil, usage(errors.New("--max-duration and --limit: want no number below 0"))

@@ -44,8 +44,8 @@ var exitCodes = map[string][]int{
 var helpText string
 
 // complete gives cmd, and every command below it, what all of them have: what help.txt
-// says of it, its exit codes, no arguments unless it says otherwise, the help where there
-// is nothing else to do, and a note in a of its beginning.
+// says of it, its exit codes, no arguments unless it says otherwise, and the help where
+// there is nothing else to do. It notes in a.begun that a command has begun.
 func (a *app) complete(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		a.complete(c)

@@ -163,8 +163,8 @@ func read(flag, file string, do func(io.Reader) error) error {
 	return do(f)
 }
 
-// invitation is what leads photosync to the simulator. It writes the files that
-// the lines name.
+// invitation is the configuration that leads photosync to the simulator. It writes the files
+// that the lines name.
 func invitation(o simulator.Options, l *simulator.Listener, oauth string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "smartsheet:\n  base_url: %s\n", l.URL())

@@ -39,7 +39,7 @@ func (s *stateCommand) export(*cobra.Command, []string) error {
 	})
 }
 
-// notOver is an error if the file of -o is one of those that photosync lives by.
+// notOver is an error if the file of -o is one of own, or the backup of one.
 func notOver(out string, own ...string) error {
 	fi, err := os.Stat(out)
 	if out == "" || err != nil {

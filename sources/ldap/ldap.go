@@ -32,7 +32,7 @@ type Source struct {
 	o         Options
 	addresses []address
 	tls       *tls.Config
-	marks     marks
+	stamps    stamps
 	buffers   sources.Buffers // of photos
 	pause     time.Duration   // before all servers are tried again; it doubles
 	now       func() time.Time
@@ -46,7 +46,7 @@ type Source struct {
 // New checks o and reads its files; it contacts nobody. An error is Faults: all that is wrong with o.
 func New(o Options) (*Source, error) {
 	var f Faults
-	s := &Source{o: o, marks: newMarks(o), pause: time.Second, now: time.Now, addresses: f.addresses(o)}
+	s := &Source{o: o, stamps: newStamps(o), pause: time.Second, now: time.Now, addresses: f.addresses(o)}
 	f.others(o)
 	if s.tls = f.tls(o.TLS); len(f) > 0 {
 		return nil, f

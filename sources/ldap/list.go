@@ -78,7 +78,7 @@ type lister struct {
 // control against it is asked for none. Active Directory's lead to partitions without people; others
 // are listed as entries (RFC 3296, section 3) and reported.
 func (l *lister) pages(ctx context.Context, c *conn) error {
-	attributes := slices.Concat(l.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), l.marks.attributes(c.server))
+	attributes := slices.Concat(l.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), l.stamps.attributes(c.server))
 	if c.group != nil && len(c.group.uids) > 0 {
 		attributes = append(attributes, "uid")
 	}
@@ -159,8 +159,8 @@ func (l *lister) entry(e *entry, c *conn) error {
 	return l.each(p)
 }
 
-// nobody says why nobody is listed, and what to check.
-func (l *lister) nobody(c *conn) string {
+// whyNobody says why nobody is listed, and what to check.
+func (l *lister) whyNobody(c *conn) string {
 	switch g := c.group; {
 	case l.members > 0:
 		return "no entry below base_dn that matches filter has an address: check email_attributes"
@@ -177,7 +177,7 @@ func (l *lister) nobody(c *conn) string {
 // lists nobody, because it may not say that either.
 func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
 	if l.people == 0 {
-		why, without := l.nobody(c), strings.Replace(l.peopleFilter(c), "(!"+l.o.ExcludeFilter+")", "", 1)
+		why, without := l.whyNobody(c), strings.Replace(l.peopleFilter(c), "(!"+l.o.ExcludeFilter+")", "", 1)
 		if l.o.ExcludeFilter != "" && l.result.Entries == 0 {
 			found, err := l.matches(ctx, c, without)
 			if err != nil {

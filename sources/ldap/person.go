@@ -32,7 +32,7 @@ func (s *Source) person(e *entry, srv server, now time.Time) (p sources.Person, 
 		return p, noAddress
 	}
 	p.DisplayName = cmp.Or(e.text("displayName"), e.text("cn"))
-	p.Stamp, p.HasPhoto = s.marks.of(e, srv, now)
+	p.Stamp, p.HasPhoto = s.stamps.of(e, srv, now)
 	p.Ref = sources.Ref{Name: e.dn, Key: key(e)}
 	if p.Ref.Key != "" && p.Stamp != "" {
 		// The photo may be read from another server, where it is an older or a newer one.
@@ -117,23 +117,23 @@ const timeGranularity = 5 * time.Minute
 // 3.1.1.1.3; those of the base schema are the same everywhere).
 var attributeIDs = map[string]uint32{"thumbnailphoto": 0x00160023, "jpegphoto": 0x0015003c}
 
-type marks struct {
+type stamps struct {
 	choice string   // of photo attributes: another choice is another photo
 	ids    []uint32 // of all photo attributes; 0: not known
 	off    bool
 }
 
-func newMarks(o Options) marks {
+func newStamps(o Options) stamps {
 	names := strings.ToLower(strings.Join(o.PhotoAttributes, ","))
-	m := marks{off: o.ChangeDetection == "content", choice: digest(names + " " + o.PhotoChoice)}
+	m := stamps{off: o.ChangeDetection == "content", choice: digest(names + " " + o.PhotoChoice)}
 	for name := range strings.SplitSeq(names, ",") {
 		m.ids = append(m.ids, attributeIDs[name])
 	}
 	return m
 }
 
-// attributes are those that marks are made of on this server.
-func (m marks) attributes(s server) []string {
+// attributes are those that stamps are made of on this server.
+func (m stamps) attributes(s server) []string {
 	switch {
 	case m.off:
 		return nil
@@ -145,19 +145,19 @@ func (m marks) attributes(s server) []string {
 	return []string{"replPropertyMetaData", "uSNChanged"}
 }
 
-// of returns the change mark of an entry, and whether it shows that there is a photo: the photo's
+// of returns the stamp of an entry, and whether it shows that there is a photo: the photo's
 // own record in Active Directory's replPropertyMetaData, the same on every domain controller; else
 // its uSNChanged, with the identity of the controller that counts; elsewhere OpenLDAP's entryCSN,
 // which no two changes share; else modifyTimestamp, unless it is so young that another change in the
 // same second would not show.
-func (m marks) of(e *entry, s server, now time.Time) (mark string, has sources.Presence) {
+func (m stamps) of(e *entry, s server, now time.Time) (mark string, has sources.Presence) {
 	text := func(name, attribute, before string) string {
 		if v := e.text(attribute); v != "" {
 			return m.choice + "/" + name + "=" + before + v
 		}
 		return ""
 	}
-	repl, has := recordMark(e.values("replPropertyMetaData"), m.ids)
+	repl, has := recordStamp(e.values("replPropertyMetaData"), m.ids)
 	switch {
 	case m.off:
 		return "", sources.Unknown
@@ -176,12 +176,12 @@ func (m marks) of(e *entry, s server, now time.Time) (mark string, has sources.P
 	return mark, sources.Unknown
 }
 
-// recordMark is the mark of the photo attributes' records in replPropertyMetaData ([MS-DRSR],
+// recordStamp is made of the photo attributes' records in replPropertyMetaData ([MS-DRSR],
 // section 5.167, PROPERTY_META_DATA_EXT_VECTOR version 1): a header of 16 bytes, and for each
 // attribute that was ever written 48 bytes: attribute, version (which counts the changes), time,
 // invocation id of the database where it was changed, USN there, USN here. All but the last are the
 // same on every domain controller. Empty: it cannot be understood.
-func recordMark(values [][]byte, attributes []uint32) (mark string, has sources.Presence) {
+func recordStamp(values [][]byte, attributes []uint32) (mark string, has sources.Presence) {
 	if len(values) != 1 || slices.Contains(attributes, 0) {
 		return "", sources.Unknown
 	}

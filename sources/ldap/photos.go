@@ -53,7 +53,7 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 // attribute is absent (RFC 4511, section 4.5.1.7). Attributes that it does not know hide nothing.
 func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, give func(sources.Photo) error) error {
 	without, absent := map[sources.Ref]sources.Photo{}, map[sources.Ref]bool{}
-	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes(c.server), s.marks.attributes(c.server))
+	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes(c.server), s.stamps.attributes(c.server))
 	err := s.find(ctx, c, maps.Keys(left), anything, attributes, func(e *entry, r sources.Ref) error {
 		p := s.photo(e, r, c.server)
 		if p.Err == nil && p.Data == nil {
@@ -123,7 +123,7 @@ func (s *Source) find(ctx context.Context, c *conn, seq iter.Seq[sources.Ref], f
 // photo is the photo of an entry. Without data and error it seems to have none.
 func (s *Source) photo(e *entry, r sources.Ref, srv server) sources.Photo {
 	p := sources.Photo{Ref: r}
-	now, has := s.marks.of(e, srv, s.now())
+	now, has := s.stamps.of(e, srv, s.now())
 	p.Moved = r.Mark != "" && digest(now) != r.Mark && e.tooLarge == 0
 	if !e.ranged(s.o.EmailAttributes) && e.tooLarge == 0 { // else nobody knows which are left
 		own, aliases, _ := s.emails(e)
@@ -190,7 +190,7 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources
 		facts = nil
 		add := func(name, value string) { facts = append(facts, sources.Fact{Name: name, Value: sources.Text(value)}) }
 		add("server", c.at.raw)
-		all := slices.Concat(names, s.o.PhotoAttributes, keyAttributes(c.server), s.marks.attributes(c.server))
+		all := slices.Concat(names, s.o.PhotoAttributes, keyAttributes(c.server), s.stamps.attributes(c.server))
 		found := false
 		err := s.find(ctx, c, slices.Values([]sources.Ref{ref}), anything, all, func(e *entry, _ sources.Ref) error {
 			found = true
@@ -201,7 +201,7 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources
 					add(name, v)
 				}
 			}
-			mark, _ := s.marks.of(e, c.server, s.now())
+			mark, _ := s.stamps.of(e, c.server, s.now())
 			_, mark, _ = strings.Cut(mark, "/") // what it is made of
 			add("mark", cmp.Or(mark, "none that can be trusted: every run reads the photo"))
 			taken := s.choose(e)

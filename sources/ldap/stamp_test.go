@@ -65,7 +65,7 @@ func TestMarks(t *testing.T) {
 		"which controller?":  {photos, server{ad: true}, []string{"uSNChanged", "900"}, "", sources.Unknown},
 		"never whenChanged":  {photos, server{ad: true}, []string{"whenChanged", "20261124110000.0Z", "modifyTimestamp", "20261124110000.0Z"}, "", sources.Unknown},
 	} {
-		m := newMarks(c.o)
+		m := newStamps(c.o)
 		got, has := m.of(made("cn=x", c.pairs...), c.srv, now)
 		if want := m.choice + "/" + c.want; got != want && (got != "" || c.want != "") || has != c.has {
 			t.Errorf("%s: %q, %v; want %q, %v", name, got, has, want, c.has)
@@ -80,7 +80,7 @@ func TestMarksKnowTheChoice(t *testing.T) {
 		{PhotoAttributes: []string{"a", "b"}}, {PhotoAttributes: []string{"b", "a"}}, {PhotoAttributes: []string{"a"}},
 		{PhotoAttributes: []string{"a", "b"}, PhotoChoice: "largest"},
 	} {
-		mark, _ := newMarks(o).of(made("cn=x", "entryCSN", "1"), server{}, time.Now())
+		mark, _ := newStamps(o).of(made("cn=x", "entryCSN", "1"), server{}, time.Now())
 		if seen[mark] {
 			t.Errorf("%v has the mark %q of another choice", o, mark)
 		}
@@ -93,7 +93,7 @@ func TestMarksKnowTheChoice(t *testing.T) {
 func TestNoEditIsMissed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		metaDataReadable := rapid.Bool().Draw(t, "may read replPropertyMetaData")
-		m := newMarks(Options{PhotoAttributes: []string{"thumbnailPhoto", "jpegPhoto"}})
+		m := newStamps(Options{PhotoAttributes: []string{"thumbnailPhoto", "jpegPhoto"}})
 		type photo struct {
 			value string
 			rec   record
@@ -162,7 +162,7 @@ func FuzzMetaData(f *testing.F) {
 	f.Add([]byte(metaData(nil)))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		mark, has := recordMark([][]byte{b}, []uint32{thumbnail, jpeg})
+		mark, has := recordStamp([][]byte{b}, []uint32{thumbnail, jpeg})
 		if mark != "" && (strings.Count(mark, ",") != 2 || len(b)%48 != 16) || mark == "" && has != sources.Unknown {
 			t.Errorf("%q, %v of %d bytes", mark, has, len(b))
 		}

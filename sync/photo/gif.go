@@ -25,11 +25,11 @@ func (l *layout) readGIF() error {
 	for pos := len(l.kept[0]); ; l.keep(d[start:pos], shows) {
 		zeros := len(d[pos:]) - len(bytes.TrimLeft(d[pos:], "\x00"))
 		if pos += zeros; zeros > 0 {
-			l.mend("stray zeros between its blocks removed")
+			l.repair("stray zeros between its blocks removed")
 		}
 		if l.frames > 0 && (pos == len(d) || !strings.ContainsRune("\x21\x2c\x3b", rune(d[pos]))) {
 			d = append(d[:pos:pos], 0x3b) // whatever stands in its place
-			l.mend("its missing trailer added")
+			l.repair("its missing trailer added")
 		}
 		if pos == len(d) {
 			return errNoTrailer
@@ -69,7 +69,7 @@ func (l *layout) enlarge(descriptor []byte) {
 	if w == l.width && h == l.height || w > 0xffff || h > 0xffff {
 		return
 	}
-	l.mend(fmt.Sprintf("its screen enlarged to its first frame, from %dx%d", l.width, l.height))
+	l.repair(fmt.Sprintf("its screen enlarged to its first frame, from %dx%d", l.width, l.height))
 	l.width, l.height = w, h
 	l.kept[0] = bytes.Clone(l.kept[0])
 	binary.LittleEndian.PutUint16(l.kept[0][6:], uint16(w))

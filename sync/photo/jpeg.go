@@ -40,7 +40,7 @@ func (l *layout) readJPEG() error {
 		if segment == nil && scans > 0 {
 			// Viewers show it if the blocks are all there, which are counted later.
 			segment = []byte{0xff, markEOI}
-			l.mend("its missing end-of-image marker added")
+			l.repair("its missing end-of-image marker added")
 		}
 		if segment == nil {
 			return refuse(Truncated, "JPEG ends before its end-of-image marker")
@@ -71,7 +71,7 @@ func (l *layout) readJPEG() error {
 		case !tables && !l.progressive:
 			tables = true
 			l.keep(standardTables(), true)
-			l.mend("its missing Huffman tables added, the standard ones")
+			l.repair("its missing Huffman tables added, the standard ones")
 		}
 		scans++
 		end := scanEnd(d, pos)

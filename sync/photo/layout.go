@@ -36,7 +36,7 @@ type layout struct {
 	light         *light      // what the colours are, without an ICC profile; nil is sRGB
 	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
 	dropped       bool        // there is metadata
-	mended        []string    // what was wrong with data, and was mended
+	repaired      []string    // what was wrong with data, and was repaired
 	bmp           *bitmap
 	tiff          *tiffFile
 }
@@ -50,10 +50,10 @@ func (l *layout) keep(b []byte, shows bool) {
 	}
 }
 
-// mend notes a fault of data that was repaired: each once, and ten at most.
-func (l *layout) mend(what string) {
-	if len(l.mended) < 10 && !slices.Contains(l.mended, what) {
-		l.mended = append(l.mended, what)
+// repair notes a fault of data that was repaired: each once, and ten at most.
+func (l *layout) repair(what string) {
+	if len(l.repaired) < 10 && !slices.Contains(l.repaired, what) {
+		l.repaired = append(l.repaired, what)
 	}
 }
 
@@ -98,7 +98,7 @@ func by(decode func(io.Reader) (image.Image, error)) func(*layout) (image.Image,
 	return func(l *layout) (image.Image, error) { return decode(bytes.NewReader(l.data)) }
 }
 
-// read finds out what data is and checks its container from end to end. It mends the faults
+// read finds out what data is and checks its container from end to end. It repairs the faults
 // that every viewer ignores; with them the metadata goes.
 func read(data []byte) (*layout, error) {
 	format, picture, err := sniff(data)
@@ -110,14 +110,14 @@ func read(data []byte) (*layout, error) {
 	if err == nil && (l.width <= 0 || l.height <= 0) {
 		err = damaged("%s of %dx%d pixels", format, l.width, l.height)
 	}
-	if l.mended != nil {
+	if l.repaired != nil {
 		l.data = bytes.Join(l.kept, nil)
 		if l.dropped {
-			l.mended = append(l.mended, "metadata removed")
+			l.repaired = append(l.repaired, "metadata removed")
 		}
 	}
 	if &picture[0] != &data[0] {
-		l.mended = slices.Insert(l.mended, 0, "unwrapped from base64")
+		l.repaired = slices.Insert(l.repaired, 0, "unwrapped from base64")
 	}
 	l.turn = max(l.turn, 1)
 	return l, err

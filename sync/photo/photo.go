@@ -138,7 +138,7 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 	if err != nil {
 		return Picture{}, err
 	}
-	p.Changes = slices.Concat(l.mended, p.Changes)
+	p.Changes = slices.Concat(l.repaired, p.Changes)
 	p.SourceWidth, p.SourceHeight, p.SourceFormat = l.width, l.height, l.format
 	return p, nil
 }

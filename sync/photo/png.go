@@ -37,7 +37,7 @@ func (l *layout) readPNG() error {
 		chunk := nextChunk(d)
 		if pixels && (chunk == nil || string(chunk[4:8]) == "IEND" && !intact(chunk)) {
 			chunk = []byte("\x00\x00\x00\x00IEND\xae\x42\x60\x82")
-			l.mend("its missing IEND chunk added")
+			l.repair("its missing IEND chunk added")
 		}
 		if chunk == nil {
 			return refuse(Truncated, "PNG ends before its IEND chunk")
@@ -49,7 +49,7 @@ func (l *layout) readPNG() error {
 		case !intact(chunk) && critical:
 			return damaged("PNG with a damaged %q chunk", name)
 		case !intact(chunk):
-			l.mend("its damaged " + strings.ToValidUTF8(name, "?") + " chunk removed")
+			l.repair("its damaged " + strings.ToValidUTF8(name, "?") + " chunk removed")
 			continue
 		case name == "CgBI":
 			return refuse(UnsupportedFormat, "PNG in Apple's private variant (CgBI)")

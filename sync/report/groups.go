@@ -26,7 +26,7 @@ func (s Section) N() int {
 	return n
 }
 
-// Group is people with the same story.
+// Group is people of whom the report says the same.
 type Group struct {
 	Code, Title, Hint string
 	RefIDs            bool // there are some

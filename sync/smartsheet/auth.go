@@ -108,7 +108,7 @@ func (a *auth) renew(ctx context.Context) error {
 		a.secrets.add(old.AccessToken)
 		return nil
 	}
-	// Whether a new token can be stored shows before the old one is spent.
+	// Make sure that a new token can be stored before the old one is spent.
 	name := a.file.next(refresh)
 	_ = os.Remove(name) // half of one, from a run that was killed
 	next, err := reserve(name, a.file.path, a.file.path)

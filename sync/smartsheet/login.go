@@ -34,7 +34,7 @@ type Login struct {
 	Pasted    <-chan string     // addresses that the browser of another machine ended at; may be nil
 }
 
-// Run waits until somebody allowed or refused it, or ctx ends.
+// Run waits until somebody allows or refuses the app, or ctx ends.
 func (l Login) Run(ctx context.Context) error {
 	path := l.OAuth2.RefreshTokenFile
 	name, hint := path, "with --replace a new refresh token takes the place of the one in it"

@@ -26,7 +26,7 @@ type decoder struct {
 	lines      []string
 	faults     []Fault
 	places     map[string]place // of every key that is set
-	meant      []string         // keys that a key that is not known was probably meant to be
+	meant      []string         // the keys that unknown ones were probably meant to be
 	incomplete bool             // the parser may have lost what follows a value with a tag
 }
 

@@ -305,8 +305,8 @@ func (d *decoder) authorities(key, file string) *x509.CertPool {
 	return cas
 }
 
-// proxies checks the proxies that the environment names. Go connects directly, without a
-// word, where it cannot read one.
+// proxies checks the proxies that the environment names: where Go cannot read one, it
+// silently connects directly.
 func (d *decoder) proxies(env func(string) string) {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
 		value := env(name)

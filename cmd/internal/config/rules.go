@@ -239,8 +239,8 @@ func (d *decoder) validateURL(s *Smartsheet) {
 	}
 }
 
-// validateLDAP checks that there is what the way to bind needs, and nothing that it would
-// ignore. Addresses, filters and files are checked by sources/ldap.
+// validateLDAP checks that the keys are there that the way to bind needs, and none that it
+// would ignore. Addresses, filters and files are checked by sources/ldap.
 func (d *decoder) validateLDAP(s *Source, at string) {
 	krb := s.Kerberos.Principal != "" || s.Kerberos.Keytab != ""
 	certified := s.TLS.CertFile != "" || !slices.ContainsFunc(s.URLs, func(u string) bool { return !strings.HasPrefix(u, "ldapi://") })

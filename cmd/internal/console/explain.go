@@ -45,8 +45,8 @@ func (c *Console) Explanation(x *job.Explanation) {
 	c.next(x)
 }
 
-// field prints a line with a name, which is indented more for what stands above it, and a
-// value; nothing without a value.
+// field prints a line with a name and a value; nothing without a value. A name with two more
+// spaces before it belongs to the line above.
 func (c *Console) field(name, value string) {
 	if value != "" {
 		c.line(16, "  %-13s %s", name, value)

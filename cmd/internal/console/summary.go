@@ -169,8 +169,8 @@ func (c *Console) numbers(r *report.Report) {
 	}
 }
 
-// Approval prints how a held plan is let pass. The command is never broken: it is
-// there to be copied.
+// Approval prints the command that lets a held plan pass. It is never broken: it is there to
+// be copied.
 func (c *Console) Approval(command string) {
 	c.line(2, "  to approve exactly this plan, once:")
 	fmt.Fprintf(c.w, "    %s\n", foreign.Text(command))
