@@ -31,10 +31,12 @@ type saved struct {
 	lost     map[int64]time.Time
 	reports  int
 	unbacked int
+
+	mayRepeat int
 }
 
 func (w *world) remember() saved {
-	s := saved{users: map[int64]*memory{}, known: map[string]int{}, lost: map[int64]time.Time{}, reports: len(w.reports), unbacked: w.unbacked}
+	s := saved{users: map[int64]*memory{}, known: map[string]int{}, lost: map[int64]time.Time{}, reports: len(w.reports), unbacked: w.unbacked, mayRepeat: w.mayRepeat}
 	maps.Copy(s.known, w.known)
 	maps.Copy(s.lost, w.lost)
 	for id, m := range w.users {
@@ -49,6 +51,7 @@ func (w *world) remember() saved {
 func (w *world) recall(s saved) {
 	old := s.clone()
 	w.users, w.known, w.lost, w.unsaved, w.unbacked = old.users, old.known, old.lost, true, s.unbacked
+	w.mayRepeat = s.mayRepeat
 	for _, u := range w.c.users {
 		if _, known := w.memory(u.id).images[u.image]; !known {
 			u.ours = false

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"photosync/sources"
+	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
@@ -79,7 +80,8 @@ func (w *world) silhouettes() {
 		time.Sleep(time.Hour)
 		w.note("a night with a silhouette")
 		r, err := w.night(&night{Existing: w.h.Existing, RemovedAfter: w.h.RemovedAfter, Mode: Sync, Shared: true})
-		if err != nil || again == 1 && r.NeedsSomebody() && !r.Urgent() {
+		news := slices.ContainsFunc(r.Items, func(it report.Item) bool { return it.Reason == outcome.SharedImage && !it.AlreadyReported })
+		if other := r.Urgent() || w.h.Alternates; err != nil || again == 1 && (news || r.NeedsSomebody() && !other) { // new conflicts
 			w.fail(pAlarm, fmt.Sprintf("%v; %v", err, summary(r)))
 		}
 	}

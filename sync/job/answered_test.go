@@ -48,7 +48,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 		o.refIDs = append(o.refIDs, a.RefID)
 	}
 	switch {
-	case status == 200 && len(a.Data) > 0 && a.Data[0].Email != o.looks[id].email: // the run stops
+	case status == 200 && len(a.Data) > 0 && a.Data[0].Email != o.to[id]: // the run stops
 		o.answered[id], m.doubt = "another address", true
 	case status == 200 && a.Message == "SUCCESS" && len(a.Data) > 0:
 		o.answered[id], o.images[id] = a.Message, a.Data[0].ProfileImage.ImageID
@@ -73,7 +73,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 			o.answered[id] = refusedLate
 		}
 	default:
-		m.doubt = m.doubted || o.w.dead.Load() || o.night.Force // then it is still owed
+		m.doubt = m.doubted || o.w.dead.Load() || m.confirmed == q // it was forced, or had drifted, and is still owed
 		if o.answered[id] = "refused"; !m.refused[q] {
 			o.refused[id] = q
 		}

@@ -3,7 +3,6 @@ package job
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 
 	"photosync/sync/smartsheet"
@@ -32,19 +31,11 @@ var edits = map[string]int{
 	"photo": 6, "former photo": 2, "photo of another": 1, "no photo": 3, "leave": 2, "join": 3, "join both": 2,
 	"rename": 2, "rename both": 3, "swap": 1, "swap both": 2, "swap users": 1, "alias": 2, "two aliases": 2, "recreate entry": 2,
 	"user joins": 2, "user leaves": 1, "user renamed": 2, "user recreated": 2, "user status": 2, "own picture": 4,
-	"hand over": 2, "second entry": 1,
+	"hand over": 2, "second entry": 1, "new photos": 1, "two users": 2,
 }
 
 // alternateEdits are those of alternate addresses.
 var alternateEdits = map[string]int{"alternate": 4, "alternate moves": 4, "only alternate": 14, "no alternates": 1, "alternate is confirmed": 2}
-
-// editsOf are the names of edits, each as often as it happens.
-func editsOf(edits map[string]int) (all []string) {
-	for _, name := range slices.Sorted(maps.Keys(edits)) {
-		all = append(all, slices.Repeat([]string{name}, edits[name])...)
-	}
-	return all
-}
 
 // apply does what an edit says.
 func (c *company) apply(x edit) {
@@ -65,6 +56,13 @@ func (c *company) apply(x edit) {
 	case "photo of another":
 		e.photo = cmp.Or(f.photo, e.photo)
 		c.put(e)
+	case "new photos": // of everybody, as after a new export
+		for i, e := range c.entries {
+			if e.photo != 0 {
+				e.photo = 10*(1+i) + 1000*(51+x.C)
+				c.put(e)
+			}
+		}
 	case "no photo":
 		e.photo = 0
 		c.put(e)
@@ -93,6 +91,14 @@ func (c *company) apply(x edit) {
 		e.alias, e.second = free, c.address(x.C)
 		c.put(e)
 		if u := c.userAt(e.own); u != nil && x.C%2 == 0 {
+			c.removeUser(u)
+		}
+	case "two users": // of former addresses, and none of the present one
+		e.alias, e.second = "former1@example.com", "former2@example.com"
+		c.put(e)
+		c.addUser(e.alias)
+		c.addUser(e.second)
+		if u := c.userAt(e.own); u != nil {
 			c.removeUser(u)
 		}
 	case "recreate entry":

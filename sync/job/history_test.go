@@ -1,6 +1,7 @@
 package job
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -80,111 +81,68 @@ var faults = []string{
 	"says:FAILURE/0,count=1", "says:ERROR/0,every=2", "maintenance,for=20m",
 }
 
+// odds say how often something happens in a world. They are drawn for each world: what
+// many of them leave out comes together all the more often in others.
+type odds struct {
+	*rand.Rand
+	times map[string]int
+}
+
+// chance is percent, in the mean; what: the thing that happens.
+func (o odds) chance(what string, percent int) bool {
+	if _, drawn := o.times[what]; !drawn {
+		o.times[what] = pick([]int{0, 0, 1, 1, 3}, o.IntN(5))
+	}
+	return o.IntN(100) < min(percent*o.times[what], 75)
+}
+
+// some are some of all, each as often as it is there.
+func (o odds) some(all map[string]int) (some []string) {
+	leaveOut := o.IntN(80)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if o.IntN(100) >= leaveOut {
+			some = append(some, slices.Repeat([]string{name}, all[name])...)
+		}
+	}
+	return some
+}
+
+var policies = []plan.Existing{plan.OnSourceChange, plan.Enforce, plan.RespectUser, plan.FillEmpty}
+
 func newHistory(seed uint64) history {
-	r := rand.New(rand.NewPCG(seed, 15))
-	chance := func(percent int) bool { return r.IntN(100) < percent }
+	r := odds{rand.New(rand.NewPCG(seed, 15)), map[string]int{}}
 	h := history{
-		Seed: seed, People: 1 + r.IntN(6), Sources: 1, Keyed: chance(60), Concurrency: 1 + r.IntN(4), RPM: 100_000,
-		Existing:     pick([]plan.Existing{plan.OnSourceChange, plan.Enforce, plan.RespectUser, plan.FillEmpty}, r.IntN(4)),
+		Seed: seed, People: 1 + r.IntN(6), Sources: 1 + r.IntN(100)/70, Keyed: r.IntN(100) < 60, Concurrency: 1 + r.IntN(4), RPM: 100_000,
+		Existing:     pick(policies, r.IntN(4)),
 		RemovedAfter: pick([]int{0, 0, 1, 2, 3}, r.IntN(5)),
+		Alternates:   r.IntN(4) == 0, Backups: r.IntN(4) == 0,
 	}
 	switch {
-	case chance(4):
+	case r.chance("many", 4):
 		h.People = 20 + r.IntN(60)
-	case chance(10):
+	case r.chance("several", 10):
 		h.People = 7 + r.IntN(14)
 	}
-	if chance(30) {
-		h.Sources = 2
-	}
-	if chance(15) {
+	if r.chance("small quota", 15) {
 		h.RPM, h.Concurrency = 1+r.IntN(4), 1 // whose turn it is at the quota is up to the scheduler
 	}
-	if chance(10) {
+	if r.chance("excluded", 10) {
 		h.Excluded = email(r.IntN(h.People + 1))
 	}
-	if chance(4) {
+	if r.chance("shard", 4) {
 		h.Shard = plan.Shard{Index: r.IntN(2), Count: 2}
 	}
-	h.Alternates, h.Backups = chance(25), chance(25)
-	all := editsOf(edits)
+	edits := r.some(edits)
 	if h.Alternates {
-		all = append(all, editsOf(alternateEdits)...)
+		edits = append(edits, r.some(alternateEdits)...)
 	}
-	deeds := editsOf(deeds)
-	someEdit := func() edit {
-		return edit{all[r.IntN(len(all))], r.IntN(h.People + 2), r.IntN(h.People + 4), r.IntN(1000)}
-	}
+	deeds, broken := r.some(deeds), slices.Clone(faults)
+	r.Shuffle(len(broken), func(i, k int) { broken[i], broken[k] = broken[k], broken[i] })
+	broken = broken[:1+r.IntN(len(broken))]
 	for range 1 + r.IntN(6) {
-		n := night{Existing: h.Existing, RemovedAfter: h.RemovedAfter, Mode: Sync, Pause: time.Duration(1+r.IntN(60)) * time.Hour}
-		if chance(5) {
-			n.Pause = 170 * time.Hour
-		}
-		if chance(8) {
-			n.Existing = pick([]plan.Existing{plan.OnSourceChange, plan.Enforce, plan.RespectUser, plan.FillEmpty}, r.IntN(4))
-		}
-		for range r.IntN(5) {
-			n.Edits = append(n.Edits, someEdit())
-		}
-		if chance(20) {
-			n.Admin = append(n.Admin, edit{deeds[r.IntN(len(deeds))], r.IntN(h.People + 2), r.IntN(len(jumps)), r.IntN(1000)})
-		}
-		if chance(8) {
-			n.Disk = disk{At: 1 + r.IntN(6+6*h.People), For: r.IntN(4), How: pick(diskFaults, r.IntN(len(diskFaults)))}
-		}
-		if n.Disk.Backup = h.Backups && chance(15); chance(10) {
-			n.Skew = jumps[r.IntN(len(jumps))]
-		}
-		n.Short = chance(3)
-		steps := 8 + 4*h.People
-		if chance(35) {
-			for range 1 + r.IntN(3) {
-				n.During = append(n.During, moment{At: 1 + r.IntN(steps), Edit: someEdit()})
-			}
-		}
-		if n.Short { // its pages show some users twice, and the first look at each counts
-			n.During = nil
-		}
-		if chance(25) {
-			n.Faults = append(n.Faults, faults[r.IntN(len(faults))])
-		}
-		if chance(6) { // nobody learns whether a picture arrived
-			who := email(r.IntN(h.People))
-			n.Faults = append(n.Faults, pick([]string{"lost", "lost,user=" + who, "reset,user=" + who}, r.IntN(3)), "status:500/4000,op=user", "status:500/4000,op=users,skip=1")
-		}
-		if chance(15) {
-			n.Lost = append(n.Lost, 1+r.IntN(2*h.People))
-		}
-		if chance(20) {
-			n.Kill = 1 + r.IntN(steps)
-		}
-		if chance(10) {
-			n.Stop = 1 + r.IntN(steps)
-		}
-		if chance(3) {
-			n.Second = 1 + r.IntN(steps)
-		}
-		if chance(6) {
-			n.Broken, n.Quietly = 1+r.IntN(h.Sources), chance(50)
-		}
-		switch {
-		case chance(4):
-			n.Mode = Plan
-		case chance(4):
-			n.Mode = Apply
-		}
-		n.Force, n.Checksum, n.RetryFailed, n.Guards = chance(4), chance(6), chance(6), chance(15)
-		n.Approve = n.Guards && chance(50)
-		if chance(5) {
-			n.Only = email(r.IntN(h.People))
-		}
-		if chance(5) {
-			n.Limit = 1 + r.IntN(3)
-		}
-		n.Verify = chance(4)
-		h.Nights = append(h.Nights, n)
+		h.Nights = append(h.Nights, h.newNight(r, edits, deeds, broken))
 	}
-	if h.Alternates && chance(40) { // what is remembered is of the future, and has become false
+	if h.Alternates && r.chance("alternate of the future", 40) { // what is remembered is of the future, and has become false
 		who, plain := r.IntN(h.People), night{Existing: h.Existing, RemovedAfter: h.RemovedAfter, Mode: Sync, Pause: time.Hour}
 		before, after := plain, plain
 		before.Edits = []edit{{"only alternate", who, who, 2}}
@@ -193,6 +151,86 @@ func newHistory(seed uint64) history {
 		h.Nights = append(h.Nights, before, after)
 	}
 	return h
+}
+
+func (h *history) newNight(r odds, edits, deeds, broken []string) night {
+	n := night{Existing: h.Existing, RemovedAfter: h.RemovedAfter, Mode: Sync, Pause: time.Duration(1+r.IntN(60)) * time.Hour}
+	steps := 8 + 4*h.People
+	one := func(names []string) (all []edit) { // or none
+		if len(names) > 0 {
+			all = append(all, edit{pick(names, r.IntN(len(names))), r.IntN(h.People + 2), r.IntN(h.People + 4), r.IntN(1000)})
+		}
+		return all
+	}
+	if r.chance("a week", 5) {
+		n.Pause = 170 * time.Hour
+	}
+	if r.chance("policy", 8) {
+		n.Existing = pick(policies, r.IntN(4))
+	}
+	for range r.IntN(5) {
+		n.Edits = append(n.Edits, one(edits)...)
+	}
+	if r.chance("deed", 20) {
+		n.Admin = one(deeds)
+		for i := range n.Admin {
+			n.Admin[i].B = r.IntN(len(jumps))
+		}
+	}
+	if r.chance("disk", 8) {
+		n.Disk = disk{At: 1 + r.IntN(6+6*h.People), For: r.IntN(4), How: pick(diskFaults, r.IntN(len(diskFaults)))}
+	}
+	n.Disk.Backup = h.Backups && r.chance("backup", 15)
+	if r.chance("skew", 10) {
+		n.Skew = jumps[r.IntN(len(jumps))]
+	}
+	n.Short = r.chance("short", 3)
+	if r.chance("during", 35) && !n.Short { // pages that overlap show some users twice, and the first look at each counts
+		for range 1 + r.IntN(3) {
+			for _, e := range one(edits) {
+				n.During = append(n.During, moment{At: 1 + r.IntN(steps), Edit: e})
+			}
+		}
+	}
+	if r.chance("fault", 25) {
+		n.Faults = append(n.Faults, pick(broken, r.IntN(len(broken))))
+	}
+	if r.chance("nobody learns", 6) { // whether a picture arrived
+		who := email(r.IntN(h.People))
+		n.Faults = append(n.Faults, pick([]string{"lost", "lost,user=" + who, "reset,user=" + who}, r.IntN(3)), "status:500/4000,op=user", "status:500/4000,op=users,skip=1")
+	}
+	if r.chance("lost", 15) {
+		n.Lost = append(n.Lost, 1+r.IntN(2*h.People))
+	}
+	if r.chance("kill", 20) {
+		n.Kill = 1 + r.IntN(steps)
+	}
+	if r.chance("stop", 10) {
+		n.Stop = 1 + r.IntN(steps)
+	}
+	if r.chance("second", 3) {
+		n.Second = 1 + r.IntN(steps)
+	}
+	if r.chance("broken", 6) {
+		n.Broken, n.Quietly = 1+r.IntN(h.Sources), r.IntN(2) == 0
+	}
+	switch {
+	case r.chance("plan", 4):
+		n.Mode = Plan
+	case r.chance("apply", 4):
+		n.Mode = Apply
+	}
+	n.Force, n.Checksum, n.RetryFailed = r.chance("force", 4), r.chance("checksum", 6), r.chance("retry", 6)
+	n.Guards = r.chance("guards", 15)
+	n.Approve = n.Guards && r.IntN(2) == 0
+	if r.chance("only", 5) {
+		n.Only = email(r.IntN(h.People))
+	}
+	if r.chance("limit", 5) {
+		n.Limit = 1 + r.IntN(3)
+	}
+	n.Verify = r.chance("verify", 4)
+	return n
 }
 
 // shrink leaves out of a history whatever is not needed for the same promise to break.

@@ -96,6 +96,7 @@ type watch struct {
 	night    *night
 	listings []listed
 	looks    map[int64]look
+	renamed  map[int64]look       // the last look at a user who has another address by now
 	reads    map[string][]reading // by source and entry
 	answered map[int64]string     // the last answer to an upload: SUCCESS, PARTIAL_SUCCESS, refused, unknown
 	images   map[int64]string     // that SUCCESS named

@@ -13,6 +13,10 @@ func (o *watch) sending(id int64, data []byte) {
 	q, m := photoOf(data), o.w.memory(id)
 	l, seen := o.looks[id]
 	n := o.night
+	row, _, err := o.w.st.User(id)
+	if err == nil && row.Email == o.renamed[id].email && time.Since(o.renamed[id].at) <= 5*time.Minute {
+		l = o.renamed[id] // only a look for somebody else shows the new address
+	}
 	switch {
 	case !seen || l.email == "":
 		o.fail(pWhose, "picture %d went to user %d, whom no look of this run shows", q, id)
@@ -32,7 +36,6 @@ func (o *watch) sending(id int64, data []byte) {
 	if len(o.listings) < len(o.w.c.mems) {
 		o.fail(pComplete, "picture %d went to user %d before everything was listed", q, id)
 	}
-	row, _, err := o.w.st.User(id)
 	if sum := hash(data); err != nil || row.Intent == nil || row.Intent.UploadSHA256 != sum {
 		o.fail(pIntent, "picture %d went to user %d with the row %+v, %v", q, id, row, err)
 	}

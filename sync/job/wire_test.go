@@ -246,10 +246,16 @@ func (o *watch) saw(r *http.Request, body []byte, at time.Time) {
 			if a != "" && strings.EqualFold(l.email, a) {
 				o.looks[id] = look{}
 			}
+			if strings.EqualFold(o.renamed[id].email, a) {
+				delete(o.renamed, id)
+			}
 		}
 	}
 	for _, u := range list.Data {
 		l := o.looks[u.ID]
+		if l.email != u.Email && l.email != "" {
+			o.renamed[u.ID] = l
+		}
 		l.email, l.image, l.active, l.at = u.Email, u.ProfileImage.ImageID, u.Status == "ACTIVE", at
 		if one.ID != 0 { // lists do not show them
 			l.alternates, l.alone = confirmed(u.AlternateEmails), at

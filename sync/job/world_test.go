@@ -42,6 +42,7 @@ type world struct {
 	exported  saved // by the administrator
 	unsaved   bool  // what happened since the backup is in no report
 	unbacked  int   // good runs in a row that could not be backed up
+	mayRepeat int   // uploads that runs which were killed or stopped, or could not write, may have left to be sent again
 	approving bool
 	stop      context.CancelCauseFunc
 
@@ -154,6 +155,12 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 	heal := w.breakDisk(n)
 	r, err := Run(ctx, j)
 	heal()
+	if w.mayRepeat -= len(w.o.repeats); w.mayRepeat < 0 {
+		w.fail(pRepeats, fmt.Sprintf("%v with concurrency %d", w.o.repeats, w.h.Concurrency))
+	}
+	if w.dead.Load() || w.o.broken > 0 || n.Stop > 0 {
+		w.mayRepeat += w.h.Concurrency
+	}
 	played.runs.Add(1)
 	played.uploads.Add(int64(w.uploads))
 	w.note("  the run ended: %v; %v", err, summary(r))
@@ -191,7 +198,7 @@ func (w *world) reopen() {
 func (w *world) job(n *night, approve string) (j Job, ctx context.Context, end func()) {
 	w.approving = approve != ""
 	w.o = &watch{
-		w: w, night: n, began: time.Now(), looks: map[int64]look{}, reads: map[string][]reading{}, answered: map[int64]string{}, images: map[int64]string{},
+		w: w, night: n, began: time.Now(), looks: map[int64]look{}, renamed: map[int64]look{}, reads: map[string][]reading{}, answered: map[int64]string{}, images: map[int64]string{},
 		sentTo: map[int64]bool{}, to: map[int64]string{}, replaced: map[int64]bool{}, shared: map[int]map[int64]bool{}, requests: map[string]int{}, repeats: map[int64]bool{}, refused: map[int64]int{},
 	}
 	w.steps, w.uploads, w.nth = 0, 0, map[string]uint64{}
@@ -288,7 +295,6 @@ func play(t *testing.T, h history) (faults, log []string) {
 			}
 			faults, log = w.faults, w.log
 		}()
-		killed := false
 		for i := range h.Nights {
 			n := &h.Nights[i]
 			time.Sleep(n.Pause)
@@ -304,11 +310,7 @@ func play(t *testing.T, h history) (faults, log []string) {
 			if len(w.faults) > 0 {
 				return
 			}
-			w.night(n)
-			if killed && len(w.o.repeats) > h.Concurrency {
-				w.fail(pRepeats, fmt.Sprintf("%v with concurrency %d", w.o.repeats, h.Concurrency))
-			}
-			if killed = n.Kill > 0 && w.steps >= n.Kill || w.o.broken > 0; len(w.faults) > 0 {
+			if w.night(n); len(w.faults) > 0 {
 				return
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"photosync/sources"
 	"photosync/sources/sourcetest"
@@ -269,5 +270,30 @@ func TestOneCandidate(t *testing.T) {
 	s := &plan.Step{Work: &plan.Work{Row: &state.Person{}}, Reason: outcome.Ambiguous, Conflict: []string{"smartsheet: user 5"}}
 	if got, want := Item(&plan.Rules{}, s).Message, "1 candidate, and only a human can tell which is right"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// jumped is a time that was read just before the wall clock jumped back by d: its reading
+// of the wall clock is d ahead, and that of the monotonic clock, which does not jump, is as
+// it was. A time keeps the seconds of the wall clock above 30 bits of nanoseconds.
+func jumped(t *testing.T, at time.Time, d time.Duration) time.Time {
+	was := at
+	*(*uint64)(unsafe.Pointer(&at)) += uint64(int64(d/time.Second)) << 30
+	if wall := at.Round(0).Sub(was.Round(0)); wall != d || at.Sub(was) != 0 {
+		t.Fatalf("%v and %v: the wall clock jumped by %v, and the other one by %v", was, at, wall, at.Sub(was))
+	}
+	return at
+}
+
+// A wall clock that jumps while a run is under way makes no look older or younger.
+func TestClockThatJumps(t *testing.T) {
+	for _, jump := range []time.Duration{-400 * 24 * time.Hour, -time.Hour, -6 * time.Minute, 6 * time.Minute, time.Hour, 400 * 24 * time.Hour} {
+		for age, again := range map[time.Duration]bool{time.Minute: false, plan.MaxAge - freshenBefore + time.Second: true, 2 * plan.MaxAge: true} {
+			s := &side{answer: func() (smartsheet.UploadResult, error) { return answer(101, "ann@x", "i1", "SUCCESS", 0), nil }}
+			it, err := s.run(t, func(w *plan.Work) { w.Users[0].Seen = jumped(t, time.Now().Add(-age), jump) })
+			if err != nil || it.Outcome != "uploaded" || (s.log[0] == "look again") != again {
+				t.Errorf("seen %v ago, jump of %v: %v, %s, %v", age, jump, err, it.Outcome, s.log)
+			}
+		}
 	}
 }
