@@ -113,7 +113,7 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 	l, err := src.List(ctx, func(x Person) error {
 		x.Own, x.Aliases = Addresses(slices.DeleteFunc(rewrite(x.Own), foreign), slices.DeleteFunc(rewrite(x.Aliases), foreign))
 		if len(x.Own) == 0 {
-			left, nameless = append(left, x.Ref.Name), append(nameless, x.Ref.Key)
+			left, nameless = append(left, x.Ref.Name), append(nameless, cmp.Or(x.Ref.Key, x.Ref.Name))
 			return nil
 		}
 		e := newEntry(source, &x)

@@ -152,7 +152,7 @@ type Listing struct {
 	Complete bool     // everything there was has been seen
 	Reserved []string // addresses of entries that exclude_filter leaves out: nobody may claim them
 	Unnamed  []string // all entries or files that name nobody, sorted
-	Nameless []string // of these, the keys (see Ref.Key): their photos were not removed
+	Nameless []string // keys, or without them names, of entries and folders that name nobody: their photos were not removed
 	Hidden   int      // people whose photo is Hidden
 	NoPhotos bool     // the source knows that none of the people listed has a photo
 }

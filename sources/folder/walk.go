@@ -34,10 +34,14 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	w.mu.Lock() // a blocked worker may still be there
 	defer w.mu.Unlock()
 	w.listing.Warnings = w.warnings(err == nil)
-	for _, name := range slices.Concat(w.ignored[notEmail], w.ignored[notMapped]) {
-		w.listing.Unnamed = append(w.listing.Unnamed, refOf(name).Name)
+	for _, why := range []string{notEmail, notMapped, subfolder} {
+		for _, name := range w.ignored[why] {
+			w.listing.Nameless = append(w.listing.Nameless, refOf(name).Name)
+		}
+		if why == notMapped {
+			w.listing.Unnamed = slices.Sorted(slices.Values(w.listing.Nameless))
+		}
 	}
-	slices.Sort(w.listing.Unnamed)
 	w.listing.Complete = err == nil
 	return w.listing, err
 }

@@ -2,12 +2,16 @@ package job
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"photosync/sources"
+	"photosync/sources/folder"
 	"photosync/sources/sourcetest"
 	"photosync/state"
 	"photosync/sync/photo"
@@ -312,4 +316,54 @@ func TestPlaceholderNeedsTheSource(t *testing.T) {
 	b.more = more
 	second.Remove(email(0))
 	b.expect(placeholders, 0, "no_photo skipped", 1)
+}
+
+// A file that still lies in the folder was not removed, though it names nobody any more: the
+// mapping file was cut short, subfolders or a domain were taken out of the configuration.
+func TestPlaceholderNeedsTheFileGone(t *testing.T) {
+	for name, c := range map[string]struct {
+		file          string
+		before, after folder.Options
+		domains       []string
+		mapping       string // afterwards; before: everybody
+		unseen        bool   // nobody looks whether the file is there
+	}{
+		"mapping file":  {file: "E0.png", before: folder.Options{MappingFile: "m.csv"}, after: folder.Options{MappingFile: "m.csv"}, mapping: "E1," + email(1) + "\n"},
+		"subfolders":    {file: "sales/north/" + email(0) + ".png", before: folder.Options{Recursive: true}, unseen: true},
+		"another name":  {file: email(0) + ".png", after: folder.Options{MappingFile: "m.csv"}, mapping: "E1," + email(1) + "\n"},
+		"other domains": {file: email(0) + ".png", domains: []string{"example.org"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 2, simulator.Options{})
+			dir := t.TempDir()
+			write := func(name string, data []byte) {
+				path := filepath.Join(dir, name)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, data, 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			from := func(o folder.Options, domains []string) func(*Job) {
+				o.Path = dir
+				return func(j *Job) {
+					placeholders(j)
+					j.Sources = []sources.Named{{Name: "hr", Type: "folder", Source: folder.New(o), Domains: domains}}
+				}
+			}
+			write(c.file, picture(0))
+			write("E1.png", picture(1))
+			write("m.csv", []byte("E0,"+email(0)+"\nE1,"+email(1)+"\n"))
+			b.must(from(c.before, nil))
+			if img, _ := b.sim.Image(email(0)); !bytes.Equal(img.Data, picture(0)) {
+				t.Fatal("not uploaded")
+			}
+			write("m.csv", []byte(c.mapping))
+			for range 4 {
+				b.expect(from(c.after, c.domains), 0, "no_photo skipped", 0)
+			}
+			if err := os.Remove(filepath.Join(dir, c.file)); err != nil {
+				t.Fatal(err)
+			}
+			b.expect(from(c.after, c.domains), 0, "no_photo skipped", map[bool]int{true: 0, false: 1}[c.unseen])
+		})
+	}
 }

@@ -177,6 +177,9 @@ func TestRemovalOf(t *testing.T) {
 	nameless := func(_ *Rules, l Listed) { l.CountNameless("ad", []string{"second"}) }
 	picture := func(r *Rules, l Listed) { r.Count(l, &sources.Joined{Own: []string{"bob@x"}}, "h1") }
 	gone := func(r *Rules, _ Listed) { r.Sources = nil }
+	files := func(name string) func(*Rules, Listed) {
+		return func(_ *Rules, l Listed) { l.CountNameless("ad", []string{name}) }
+	}
 	for name, c := range map[string]struct {
 		after       int
 		listed      []func(*Rules, Listed)
@@ -185,14 +188,17 @@ func TestRemovalOf(t *testing.T) {
 		"the first entry":           {1, []func(*Rules, Listed){entry("first"), nameless}, "its entry", ""},
 		"the second entry":          {0, []func(*Rules, Listed){entry("second"), picture}, "its entry", ""},
 		"another entry":             {1, []func(*Rules, Listed){entry("third")}, "", ""},
-		"an entry without address":  {0, []func(*Rules, Listed){nameless, gone}, "", "no usable address"},
+		"an entry without address":  {0, []func(*Rules, Listed){nameless, gone}, "", "names nobody"},
+		"its file":                  {1, []func(*Rules, Listed){files("sales/ann.jpg")}, "", "names nobody"},
+		"a folder above its file":   {1, []func(*Rules, Listed){files("sales")}, "", "names nobody"},
+		"another file":              {1, []func(*Rules, Listed){files("sales/bob.jpg")}, "", ""},
 		"no source":                 {1, []func(*Rules, Listed){picture, gone}, "", `source "ad"`},
 		"no source, reported only":  {0, []func(*Rules, Listed){gone}, "", ""},
 		"the picture":               {1, []func(*Rules, Listed){picture}, "", "the same picture"},
 		"the picture, and reported": {0, []func(*Rules, Listed){picture}, "", ""},
 	} {
 		w := &Work{
-			Row:    &state.Person{Email: "ann@x", Source: "ad", Key: "second", UserID: 101},
+			Row:    &state.Person{Email: "ann@x", Source: "ad", Ref: "sales/ann.jpg", Key: "second", UserID: 101},
 			Former: &state.User{ID: 101, Sent: &sent},
 		}
 		rules := NewRules([]sources.Named{{Name: "ad"}}, &Policy{RemovedAfter: c.after}, &Scope{})

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"path"
 	"slices"
 
 	"photosync/sources"
@@ -115,15 +116,20 @@ func (r *Rules) replace(s Step) Step {
 // are asked for: of photos that may have been removed, and the hashes of uploads.
 type Listed map[string]int
 
-func keyOf(source, key string) string { return "key of " + source + "\x00" + key }
-func addressOf(email string) string   { return "address " + email }
-func namelessOf(trace string) string  { return "nameless " + trace }
+func keyOf(source, key string) string      { return "key of " + source + "\x00" + key }
+func addressOf(email string) string        { return "address " + email }
+func namelessOf(source, key string) string { return "nameless " + keyOf(source, key) }
 
 // traces are what shows that the photo of w is still listed: the entry for which we
 // uploaded it (without a key: its address), and the one that had it the last time; the
-// user's address; the hashes of what the user may show of us.
-func (r *Rules) traces(w *Work) (entry []string, user string, hashes []string) {
+// user's address; the hashes of what the user may show of us; and the entry, the file or
+// a folder above it among those that name nobody.
+func (r *Rules) traces(w *Work) (entry []string, user string, hashes, nameless []string) {
 	o := lastOrigin(w.Former)
+	nameless = append(nameless, namelessOf(o.Source, o.Key), namelessOf(w.Row.Source, w.Row.Key))
+	for name := w.Row.Ref; name != "." && name != "/"; name = path.Dir(name) {
+		nameless = append(nameless, namelessOf(w.Row.Source, name))
+	}
 	if o.Key != "" {
 		entry = append(entry, keyOf(o.Source, o.Key))
 	} else {
@@ -139,19 +145,16 @@ func (r *Rules) traces(w *Work) (entry []string, user string, hashes []string) {
 	if seen, ok := r.Seen[w.LastUser()]; ok {
 		user = addressOf(seen.Email)
 	}
-	return entry, user, hashes
+	return entry, user, hashes, nameless
 }
 
 // NewListed asks for the traces of missing, and, if shared, for the hashes of ws.
 func (r *Rules) NewListed(ws, missing []*Work, shared bool) Listed {
 	l := Listed{}
 	for _, w := range missing {
-		entry, user, hashes := r.traces(w)
+		entry, user, hashes, _ := r.traces(w)
 		for _, t := range slices.Concat(entry, []string{user}, hashes) {
 			l[t] = 0
-		}
-		for _, t := range entry {
-			l[namelessOf(t)] = 0
 		}
 	}
 	for _, w := range ws {
@@ -182,13 +185,10 @@ func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 	}
 }
 
-// CountNameless counts the entries of a source that have no usable address, by their keys.
+// CountNameless counts what a source lists that names nobody, by key or name.
 func (l Listed) CountNameless(source string, keys []string) {
 	for _, key := range keys {
-		t := namelessOf(keyOf(source, key))
-		if _, asked := l[t]; asked && key != "" {
-			l[t]++
-		}
+		l[namelessOf(source, key)]++
 	}
 }
 
@@ -196,15 +196,15 @@ func (l Listed) CountNameless(source string, keys []string) {
 // picture counts.
 func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	has := func(t string) bool { return t != "" && listed[t] > 0 }
-	entry, user, hashes := r.traces(w)
+	entry, user, hashes, nameless := r.traces(w)
 	from, replaced := w.Row.Source, r.Policy.RemovedAfter > 0
 	switch {
 	case has(user):
 		return &Removal{Kept: "the user has the address of somebody with a photo now"}
 	case slices.ContainsFunc(entry, has):
 		return &Removal{Kept: "its entry or its address is listed with a photo"}
-	case slices.ContainsFunc(entry, func(t string) bool { return has(namelessOf(t)) }):
-		return &Removal{Stays: "its entry is still listed, and has no usable address; the picture in Smartsheet stays"}
+	case slices.ContainsFunc(nameless, has):
+		return &Removal{Stays: "its entry or file is still there, and names nobody; the picture in Smartsheet stays"}
 	case replaced && from != "" && !slices.ContainsFunc(r.Sources, func(n sources.Named) bool { return n.Name == from }):
 		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from)}
 	case replaced && slices.ContainsFunc(hashes, has):
