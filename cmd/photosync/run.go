@@ -126,7 +126,7 @@ func notifier(c *config.Config, part bool) *notify.Notifier {
 		Textfile: c.Metrics.Textfile, Pushgateway: c.Metrics.Pushgateway.Reveal(),
 		Webhook: c.Notify.Webhook.Reveal(), Format: c.Notify.WebhookFormat,
 		Mail: notify.Mail{
-			Host: m.Host, Port: m.Port, StartTLS: m.StartTLS, CAs: m.CAs, Username: m.Username, Password: m.Password.Reveal(), From: m.From, To: m.To,
+			Host: m.Host, Port: m.Port, TLS: m.Port == 465, StartTLS: m.StartTLS, CAs: m.CAs, Username: m.Username, Password: m.Password.Reveal(), From: m.From, To: m.To,
 		},
 		Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(), UserAgent: "photosync/" + versionText(),
 	})
