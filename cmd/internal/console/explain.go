@@ -89,13 +89,6 @@ func (c *Console) users(x *job.Explanation) {
 	if len(x.Users) == 0 {
 		c.line(2, "  no user has one of these addresses")
 	}
-	if s := x.Searched; s != nil && len(x.Users) == 0 {
-		when := " so far; the next sync goes on"
-		if !s.Last.IsZero() {
-			when = ", all there were to ask on " + s.Last.Format(time.RFC3339)
-		}
-		c.line(2, "  nor as an alternate address, of %s that runs asked%s", count(s.Asked, "user"), when)
-	}
 	for _, u := range x.Users {
 		status, via := "active", u.Via
 		if !u.Active {
