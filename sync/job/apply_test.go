@@ -236,8 +236,8 @@ func TestPlanFileErrors(t *testing.T) {
 		"{}":                    "no plan",
 		`{"schema_version":99}`: "knows 1",
 		`{"schema_version":1,"plan_id":"x","steps":[],"more":1}`:                           "unknown field",
-		`{"schema_version":1,"plan_id":"x","steps":[{"email":"b@x"},{"email":"a@x"}]}`:     "out of order",
-		`{"schema_version":1,"plan_id":"x","steps":[{"email":"b@x"},{"email":"b@x"}]}`:     "out of order",
+		`{"schema_version":1,"plan_id":"x","steps":[{"email":"b@x"},{"email":"a@x"}]}`:     "checksum",
+		`{"schema_version":1,"plan_id":"x","steps":[{"email":"b@x"},{"email":"b@x"}]}`:     "checksum",
 		`{"schema_version":1,"run_id":"x","items":[]}`:                                     "no plan",
 		fmt.Sprintf(`{"schema_version":1,"plan_id":"x","steps":[{"user_id":%s}]}`, "1e99"): "damaged",
 	} {

@@ -46,16 +46,6 @@ func (r *UploadResult) says(message string, code int) bool {
 	return r.Message == message && r.ResultCode != nil && *r.ResultCode == code
 }
 
-// User returns the user with this id, if the answer shows them.
-func (r *UploadResult) User(id int64) (User, bool) {
-	for _, u := range r.Users {
-		if u.ID == id {
-			return u, true
-		}
-	}
-	return User{}, false
-}
-
 // FailedItem is an entry of failedItems in a PARTIAL_SUCCESS answer.
 type FailedItem struct {
 	Index int

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -216,9 +217,12 @@ func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 		if u.ID != 0 && u.ID != to.ID || u.Email != "" && (err != nil || email != to.Email) {
 			return "", wrong(u.ID, u.Email)
 		}
+		if u.ID != 0 && u.Email != "" {
+			image = cmp.Or(image, u.ImageID)
+		}
 	}
-	if u, ok := a.res.User(to.ID); ok && u.Email != "" && u.ImageID != "" {
-		return u.ImageID, nil
+	if image != "" {
+		return image, nil
 	}
 	u, err := a.Users.ByID(ctx, to.ID)
 	switch {
