@@ -240,8 +240,7 @@ func Email(s string) (string, error) {
 	return email, nil
 }
 
-// lower returns the small letter of a capital that is its only one: not i of İ. Only such
-// pairs make two addresses one, as Smartsheet is asked for the canonical form alone.
+// lower returns the small letter of a capital that is its only one: not i of İ.
 func lower(r rune) rune {
 	if l := unicode.ToLower(r); unicode.ToUpper(l) == r {
 		return l

@@ -207,13 +207,11 @@ func (us *Users) search(ctx context.Context) error {
 		}
 	}
 	slices.Sort(open)
-	if err := us.ask(ctx, open); err != nil {
-		return err
-	}
-	if len(open) <= maxAsked {
+	err := us.ask(ctx, open)
+	if err == nil && len(open) <= maxAsked {
 		a.Searched = a.now.Truncate(time.Second)
 	}
-	return nil
+	return err
 }
 
 // ask asks users for their alternate addresses, the first maxAsked of ids.

@@ -150,8 +150,7 @@ func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
 		at = winnerOf(row.Winner, j.Candidates)
 	}
 	w.mark = r.mark(&w.Joined, at)
-	isNew := row == nil
-	w.LookUp = !j.Ambiguous && !j.Reserved && !(isNew && Presence(&j) == sources.Absent)
+	w.LookUp = !j.Ambiguous && !j.Reserved && (row != nil || Presence(&j) != sources.Absent)
 	return w
 }
 

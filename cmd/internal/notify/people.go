@@ -150,14 +150,13 @@ func (n *Notifier) mail(ctx context.Context, text string) error {
 
 func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
 	config := &tls.Config{ServerName: m.Host, MinVersion: tls.VersionTLS12, RootCAs: m.CAs}
-	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSConfig(config), mail.WithTimeout(timeout), mail.WithDialContextFunc(m.dialer(config))}
 	policy := mail.NoTLS
 	if m.TLS {
 		policy = mail.TLSOpportunistic // a server that has it does not offer it again
 	} else if m.StartTLS {
 		policy = mail.TLSMandatory
 	}
-	options = append(options, mail.WithTLSPolicy(policy))
+	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSPolicy(policy), mail.WithTLSConfig(config), mail.WithTimeout(timeout), mail.WithDialContextFunc(m.dialer(config))}
 	if m.Username != "" { // the best way that the server knows; none that shows the password without TLS
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.Username), mail.WithPassword(m.Password))
 	}
