@@ -34,11 +34,11 @@ type Explanation struct {
 	Lost        []string             `json:"lost_claims,omitempty"`
 	DisplayName string               `json:"display_name,omitempty"`
 	Sources     []report.Source      `json:"sources"`
-	Candidates  []ExplainedCandidate `json:"candidates"`                 // the person in each source
-	Moved       bool                 `json:"stamp_moved"`                // since the last time, or nobody knows
-	Users       []ExplainedUser      `json:"users"`                      // with one of the addresses
-	Row         *state.Person        `json:"state"`                      // what is remembered of the person
-	Sent        *state.User          `json:"sent"`                       // what we put on the last user
+	Candidates  []ExplainedCandidate `json:"candidates"`  // the person in each source
+	Moved       bool                 `json:"stamp_moved"` // since the last time, or nobody knows
+	Users       []ExplainedUser      `json:"users"`       // with one of the addresses
+	Row         *state.Person        `json:"state"`       // what is remembered of the person
+	Sent        *state.User          `json:"sent"`        // what we put on the last user
 	Next        *report.Item         `json:"next"`
 	Rule        string               `json:"rule"` // why
 }
