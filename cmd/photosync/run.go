@@ -167,7 +167,7 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 	}
 }
 
-// open makes the job that a configuration describes, but for the state. Nothing is
+// open makes the job that a configuration describes, except for the state. Nothing is
 // contacted yet. Here, and nowhere else, jobs are made.
 func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}, log zerolog.Logger) (j job.Job, closeAll func(), err error) {
 	client, err := newClient(c.Smartsheet, abort, log)

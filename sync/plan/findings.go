@@ -139,7 +139,7 @@ type SourceFacts struct {
 	WithPhoto int // of these, as far as it is known
 	Winners   int // of these, whose photo counts
 	Hidden    int // of these, whose photo the source does not show
-	Unknown   int // of these, of whom only reading shows it, and who were not read
+	Unknown   int // of these, who may have a photo that was not read
 }
 
 // Add counts a candidate: what the listing knows, whether its photo counts for the
