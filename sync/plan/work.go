@@ -251,6 +251,9 @@ func (s *Step) urgency() (class int, tried time.Time) {
 	if s.Record != nil && s.Record.Failure != nil && s.Record.Failure.At.After(tried) {
 		tried = s.Record.Failure.At
 	}
+	if s.Record != nil && s.Record.Intent != nil && s.Record.Intent.At.After(tried) {
+		tried = s.Record.Intent.At
+	}
 	switch {
 	case s.Reason == outcome.Placeholder:
 		return 2, tried

@@ -84,6 +84,7 @@ const maxTries = 3
 func (a *attempt) send(ctx context.Context) error {
 	s := a.step
 	img := smartsheet.Image{Data: a.pic.Data, ContentType: a.pic.ContentType(), FileName: s.Key() + a.pic.Ext()}
+	img.Unanswered = s.Record != nil && s.Record.Intent != nil
 	var last *smartsheet.Error // of the attempts before the user was seen too long ago
 	for range maxTries {
 		if err := a.announce(); err != nil {
