@@ -8,8 +8,9 @@
 //	                          bob@x, b@x    CN=Bob    ─▶     b@x, bob@x   ad/CN=Bob
 //	                          cy@x (b@x)    CN=Cy     ─▶     cy@x    ad/CN=Cy; its alias b@x is lost to CN=Bob
 //
-// The package knows neither Smartsheet nor the state, and it never decides whether a
-// photo is uploaded. The adapters live in the folders below it.
+// Of a person's candidates the first that has a photo wins, which often only reading shows.
+// The package knows neither Smartsheet nor the state, and it never decides whether a photo
+// is uploaded. The adapters live in the folders below it.
 package sources
 
 import (
