@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -505,5 +506,40 @@ func TestCurrent(t *testing.T) {
 		if e, ok := errors.AsType[*Error](err); !ok || e.Hint() == "" || !strings.Contains(err.Error(), message) {
 			t.Errorf("%v, want %q", err, message)
 		}
+	}
+}
+
+// A partial look checks what it reads, and a whole one the whole table.
+func TestPartialLooksCheckWhatTheyRead(t *testing.T) {
+	path := full(t)
+	err := foreign(func(tx *bbolt.Tx) (err error) {
+		for table, key := range map[string]string{"people": person(200).Email, "users": userKey(userID(200))} {
+			value := slices.Clone(tx.Bucket([]byte(table)).Get([]byte(key)))
+			value[len(value)-1] ^= 1
+			err = errors.Join(err, tx.Bucket([]byte(table)).Put([]byte(key), value))
+		}
+		return err
+	})(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, partial := range []bool{true, false} {
+		s, err := Open(path, Options{ReadOnly: true, Partial: partial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _, err := s.Person(person(7).Email)
+		u, _, uerr := s.User(userID(7))
+		if err = errors.Join(err, uerr); partial && (err != nil || p != person(7) || !cmp.Equal(u, user(7))) || !partial && err == nil {
+			t.Errorf("partial %v: %+v, %+v, %v", partial, p, u, err)
+		}
+		_, _, err = s.Person(person(200).Email)
+		_, _, uerr = s.User(userID(200))
+		for _, err := range []error{err, uerr} {
+			if _, ok := errors.AsType[*DamagedError](err); !ok {
+				t.Errorf("partial %v: the damaged row: %v", partial, err)
+			}
+		}
+		s.Close()
 	}
 }

@@ -23,6 +23,7 @@ const lockWait = 300 * time.Millisecond
 type Options struct {
 	ReadOnly bool // the file is not changed; one that is missing reads as empty
 	Existing bool // one that is missing is an error
+	Partial  bool // a look-up by key checks the rows that it reads, and not their whole table
 }
 
 // Open opens the state at path and creates it, with mode 0600, if it is missing. Only one
@@ -34,7 +35,7 @@ func Open(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path}
+	s := &Store{path: path, partial: o.Partial}
 	switch fi, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist) && hasBackup(path):
 		backup := backupPath(path)
@@ -172,7 +173,7 @@ func (s *Store) check() error {
 }
 
 // firstSchema is the layout of the first release. Files of older ones are refused.
-const firstSchema = 4
+const firstSchema = 5
 
 // migrations lead from firstSchema to the next version of the layout, and so on.
 var migrations []func(*bbolt.Tx) error

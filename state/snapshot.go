@@ -38,35 +38,31 @@ func (v *Snapshot) Person(email string) (Person, bool, error) {
 }
 
 // User returns the row of the user with this id. Damage is an error.
-func (v *Snapshot) User(id int64) (User, bool, error) {
-	return find(v, users, userKey(id), row.user)
-}
+func (v *Snapshot) User(id int64) (User, bool, error) { return find(v, users, userKey(id), row.user) }
 
-// Person is Snapshot.Person of the state as it is now.
+// Person is Snapshot.Person for one look.
 func (s *Store) Person(email string) (Person, bool, error) {
-	return single(s, func(v *Snapshot) (Person, bool, error) { return v.Person(email) })
+	return single(s, (*Snapshot).Person, email)
 }
 
-// User is Snapshot.User of the state as it is now.
-func (s *Store) User(id int64) (User, bool, error) {
-	return single(s, func(v *Snapshot) (User, bool, error) { return v.User(id) })
-}
+// User is Snapshot.User for one look.
+func (s *Store) User(id int64) (User, bool, error) { return single(s, (*Snapshot).User, id) }
 
-func single[T any](s *Store, f func(*Snapshot) (T, bool, error)) (t T, found bool, err error) {
+func single[K, T any](s *Store, find func(*Snapshot, K) (T, bool, error), key K) (t T, found bool, err error) {
 	err = s.View(func(v *Snapshot) (err error) {
-		t, found, err = f(v)
+		t, found, err = find(v, key)
 		return err
 	})
 	return t, found, err
 }
 
-// find reads the row of a key, if there is one. The first search in a table reads all of it.
-// The rows beside the place show whether a damaged page led the search astray.
+// find reads the row of a key, if there is one. The first search in a table reads all of it,
+// see Options.Partial. The rows beside the place show whether a damaged page led the search astray.
 func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, error)) (t T, found bool, err error) {
 	if v.tx == nil {
 		return t, false, nil
 	}
-	if _, whole := v.s.whole.Load(string(table)); !whole {
+	if _, whole := v.s.whole.Load(string(table)); !whole && !v.s.partial {
 		if err := v.check(table); err != nil {
 			return t, false, err
 		}
@@ -121,20 +117,25 @@ func (v *Snapshot) People() iter.Seq2[Row, error] {
 	})
 }
 
-// Users yields every user by id, in the same way.
+// Whole yields every person with the whole row, and Users every user by id, in the same way.
+func (v *Snapshot) Whole() iter.Seq2[Person, error] { return decoded(v, people, row.person) }
+
 func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row.user) }
 
-// Pictures counts the users with a picture of ours.
-func (v *Snapshot) Pictures() (n int, err error) {
-	for sent, err := range decoded(v, users, row.sent) {
-		if err != nil {
-			return 0, err
+// Pictures counts the users with a picture of ours, and reads all users for that.
+func (s *Store) Pictures() (n int, err error) {
+	err = s.View(func(v *Snapshot) error {
+		for r, err := range v.rows(users) {
+			if err != nil {
+				return err
+			}
+			if r.sent() {
+				n++
+			}
 		}
-		if sent {
-			n++
-		}
-	}
-	return n, nil
+		return nil
+	})
+	return n, err
 }
 
 func decoded[T any](v *Snapshot, table []byte, decode func(row) (T, error)) iter.Seq2[T, error] {

@@ -31,6 +31,7 @@ import (
 // Store is an open state file. It is safe for concurrent use.
 type Store struct {
 	path       string
+	partial    bool      // see Options
 	db         *bbolt.DB // nil: read-only, and there is no file
 	file       *os.File  // the one that db has open
 	holder     holder
@@ -114,13 +115,10 @@ type Change struct {
 	ForgetUsers  []int64  // ids
 }
 
-// bulk is a number of rows that only an import writes at once.
-const bulk = 1000
-
 // Write records a change. It is durable when Write returns; with an error nothing
 // of it is recorded. It is no error to forget what is not there.
 func (s *Store) Write(c Change) error {
-	var p, u []row
+	p, u := make([]row, 0, len(c.ForgetPeople)+len(c.People)), make([]row, 0, len(c.ForgetUsers)+len(c.Users))
 	for _, email := range c.ForgetPeople {
 		p = append(p, row{key: email})
 	}
@@ -149,14 +147,17 @@ func (s *Store) Write(c Change) error {
 
 // put writes rows, and keeps the tally of their table.
 func (s *Store) put(tx *bbolt.Tx, table []byte, rows []row) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	b := tx.Bucket(table)
 	t, err := tallyOf(tx, table)
 	if err != nil {
 		return s.damaged(err)
 	}
-	// People, and in a bulk users, come in the order of their keys: pages that fill up are
-	// not touched again, and half of each would stay empty.
-	if bytes.Equal(table, people) || len(rows) >= bulk {
+	// People, and several users, come in the order of their keys: pages that fill up are not
+	// touched again, and half of each would stay empty. Single users come in any order.
+	if b.FillPercent = 0.7; bytes.Equal(table, people) || len(rows) > 1 {
 		b.FillPercent = 0.9
 	}
 	for _, r := range rows {

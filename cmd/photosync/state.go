@@ -79,13 +79,13 @@ func (s *stateCommand) file() (string, error) {
 	return shardPath(c.State.Path, part), nil
 }
 
-// with opens the state, begins none, and calls do.
+// with opens the state, begins none, and calls do. What do does not read is not checked.
 func (s *stateCommand) with(readOnly bool, do func(*state.Store) error) error {
 	file, err := s.file()
 	if err != nil {
 		return err
 	}
-	return opened(file, state.Options{ReadOnly: readOnly, Existing: true}, do)
+	return opened(file, state.Options{ReadOnly: readOnly, Existing: true, Partial: true}, do)
 }
 
 func opened(file string, o state.Options, do func(*state.Store) error) error {
@@ -140,20 +140,13 @@ func (s *stateCommand) list(_ *cobra.Command, globs []string) error {
 func everyRecord(st *state.Store, each func(*console.Record) error) error {
 	return st.View(func(v *state.Snapshot) error {
 		shown := map[int64]bool{}
-		for row, err := range v.People() {
+		for p, err := range v.Whole() {
 			if err != nil {
 				return err
 			}
-			p, err := row.Person()
-			if err != nil {
-				return err
-			}
-			r := &console.Record{Email: p.Email, UserID: p.UserID, Person: &p}
-			u, found, err := v.User(p.UserID)
-			if found {
-				r.User, shown[u.ID] = &u, true
-			}
+			r, err := recordOf(&p, v.User)
 			if err == nil {
+				shown[r.Put().ID] = true
 				err = each(r)
 			}
 			if err != nil {
@@ -172,15 +165,25 @@ func everyRecord(st *state.Store, each func(*console.Record) error) error {
 	})
 }
 
-// records are what the state remembers of an address, the person's own record first.
-func records(st *state.Store, email string) (all []*console.Record, err error) {
-	err = everyRecord(st, func(r *console.Record) error {
+// recordOf is what is remembered of a person, and of the user that they were.
+func recordOf(p *state.Person, user func(int64) (state.User, bool, error)) (*console.Record, error) {
+	r := &console.Record{Email: p.Email, UserID: p.UserID, Person: p}
+	u, found, err := user(p.UserID)
+	if found {
+		r.User = &u
+	}
+	return r, err
+}
+
+// records are what is remembered of the people and users who have, or had, an address.
+func records(st *state.Store, emails ...string) (map[string][]*console.Record, error) {
+	all := map[string][]*console.Record{}
+	err := everyRecord(st, func(r *console.Record) error {
 		u := r.Put()
-		switch {
-		case r.Email == email && r.Person != nil:
-			all = slices.Insert(all, 0, r)
-		case r.Email == email, u.Email == email, u.Sent != nil && u.Sent.Email == email, u.Intent != nil && u.Intent.Email == email:
-			all = append(all, r)
+		for _, e := range emails {
+			if r.Email == e || u.Email == e || u.Sent != nil && u.Sent.Email == e || u.Intent != nil && u.Intent.Email == e {
+				all[e] = append(all[e], r)
+			}
 		}
 		return nil
 	})
@@ -200,14 +203,22 @@ func (s *stateCommand) show(_ *cobra.Command, args []string) error {
 		return usage(err)
 	}
 	return s.with(true, func(st *state.Store) error {
-		all, err := records(st, email)
-		switch {
-		case err != nil || len(all) == 0:
-			return cmp.Or(err, notRemembered(email))
-		case s.output == "json":
-			return indented(s.stdout, all[0])
+		p, found, err := st.Person(email)
+		r, uerr := recordOf(&p, st.User)
+		if err = cmp.Or(err, uerr); err == nil && !found { // it was somebody's, or is that of a user only
+			var all map[string][]*console.Record
+			if all, err = records(st, email); len(all) == 0 {
+				return cmp.Or(err, notRemembered(email))
+			}
+			r = all[email][0]
 		}
-		s.out().RememberedWhole(all[0])
+		switch {
+		case err != nil:
+			return err
+		case s.output == "json":
+			return indented(s.stdout, r)
+		}
+		s.out().RememberedWhole(r)
 		return nil
 	})
 }
@@ -222,13 +233,13 @@ func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
 		emails = append(emails, email)
 	}
 	return s.with(false, func(st *state.Store) error {
+		all, err := records(st, emails...)
+		if err != nil {
+			return err
+		}
 		var gone state.Change
 		for _, e := range emails {
-			all, err := records(st, e)
-			if err != nil {
-				return err
-			}
-			for _, r := range all {
+			for _, r := range all[e] {
 				gone.ForgetPeople = append(gone.ForgetPeople, r.Email)
 				gone.ForgetUsers = append(gone.ForgetUsers, r.Put().ID)
 			}
@@ -236,7 +247,7 @@ func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
 			switch {
 			case err != nil:
 				return err
-			case len(all) == 0 && !asked:
+			case len(all[e]) == 0 && !asked:
 				unknown = append(unknown, e)
 			}
 		}

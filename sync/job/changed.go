@@ -26,10 +26,11 @@ const defaultRefresh = 7 * 24 * time.Hour
 // changes are what differs between the listing and the state. On most nights there is
 // nothing to do for nearly everyone: such people are only counted.
 type changes struct {
-	work   []*plan.Work
-	facts  *plan.Facts
-	forget []string // rows that are not needed any more
-	whole  bool     // everybody's user was looked up anew
+	work        []*plan.Work
+	facts       *plan.Facts
+	forget      []string // rows that are not needed any more
+	otherShards int      // people of other shards
+	whole       bool     // everybody's user was looked up anew
 }
 
 // match compares the listing with the state, and looks up the users of the work. Where it
@@ -88,7 +89,7 @@ func (j *Job) changed(p *prepared, users *match.Users) error {
 			case !j.Scope.IsAbout(person.Own, person.Aliases):
 				return nil
 			case !j.Scope.Shard.Has(person.Own[0]):
-				p.facts.OtherShard(&person)
+				p.otherShards++
 				return nil
 			}
 			return p.listed(v, users, person, row)

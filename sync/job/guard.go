@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"photosync/sources"
-	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -60,11 +59,7 @@ func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, 
 	}
 	approved := j.How.Approve == p.plan.ID
 	if g := j.Policy.Guards; g != nil && !approved {
-		var users int
-		err := j.State.View(func(v *state.Snapshot) (err error) {
-			users, err = v.Pictures()
-			return err
-		})
+		users, err := j.State.Pictures()
 		if err != nil {
 			return nil, err
 		}

@@ -150,7 +150,8 @@ func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
 		at = winnerOf(row.Winner, j.Candidates)
 	}
 	w.mark = r.mark(&w.Joined, at)
-	w.LookUp = !j.Ambiguous && !j.Reserved && (row != nil || Presence(&j) != sources.Absent)
+	isNew := row == nil
+	w.LookUp = !j.Ambiguous && !j.Reserved && !(isNew && Presence(&j) == sources.Absent)
 	return w
 }
 
@@ -250,9 +251,6 @@ func (s *Step) urgency() (class int, tried time.Time) {
 	tried = sentOf(s.Record).At
 	if s.Record != nil && s.Record.Failure != nil && s.Record.Failure.At.After(tried) {
 		tried = s.Record.Failure.At
-	}
-	if s.Record != nil && s.Record.Intent != nil && s.Record.Intent.At.After(tried) {
-		tried = s.Record.Intent.At
 	}
 	switch {
 	case s.Reason == outcome.Placeholder:

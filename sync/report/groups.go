@@ -58,12 +58,17 @@ func Sections(r *Report) []Section {
 		it := &r.Items[i]
 		at, g := place(it)
 		key := fmt.Sprint(at, "\x00", g.Code, "\x00", g.Title, "\x00", g.Hint)
-		if byKey[key] == nil {
-			g.common = it.text()
-			byKey[key] = &g
-			all[at].Groups = append(all[at].Groups, &g)
+		known := byKey[key]
+		if known == nil {
+			known, g.common = &g, it.text()
+			byKey[key] = known
+			all[at].Groups = append(all[at].Groups, known)
 		}
-		byKey[key].add(it)
+		if known.common != it.text() {
+			known.common = ""
+		}
+		known.RefIDs = known.RefIDs || len(refs(it)) > 0
+		known.Items = append(known.Items, it)
 	}
 	all[left].Groups = append(all[left].Groups, counted(r)...)
 	for at := range all {
@@ -138,14 +143,6 @@ func trouble(it *Item) Group {
 	return g
 }
 
-func (g *Group) add(it *Item) {
-	if g.common != it.text() {
-		g.common = ""
-	}
-	g.RefIDs = g.RefIDs || len(refs(it)) > 0
-	g.Items = append(g.Items, it)
-}
-
 // describe gives a group the words that depend on all of its people: what is true of
 // each is said once.
 func (g *Group) describe(at int) {
@@ -196,13 +193,17 @@ func (g *Group) Lines(it *Item) []string {
 	for _, f := range it.FailedItems {
 		texts = append(texts, f.Message)
 	}
-	var out []string
+	return append(without(texts, g.common, g.Title), it.Candidates...)
+}
+
+// without are the texts, each once, but for those that were said already.
+func without(texts []string, said ...string) (left []string) {
 	for _, text := range texts {
-		if text != "" && text != g.common && text != g.Title && !slices.Contains(out, text) {
-			out = append(out, text)
+		if text != "" && !slices.Contains(said, text) && !slices.Contains(left, text) {
+			left = append(left, text)
 		}
 	}
-	return append(out, it.Candidates...)
+	return left
 }
 
 var codeWords = map[string]string{

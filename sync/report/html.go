@@ -229,13 +229,7 @@ func refs(it *Item) []string {
 	for _, e := range slices.Backward(it.EarlierErrors) {
 		ids = append(ids, e.RefID)
 	}
-	var out []string
-	for _, id := range ids {
-		if id != "" && !slices.Contains(out, id) {
-			out = append(out, id)
-		}
-	}
-	return out
+	return without(ids)
 }
 
 // domain is an address from its @ on: it may be broken there.

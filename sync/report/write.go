@@ -83,9 +83,8 @@ func Write(dir string, r *Report, formats []string) (paths []string, err error) 
 	return paths, err
 }
 
-// Prune removes the files of all runs in dir except the keep newest full syncs and as many
-// other runs; keep 0 removes nothing. It leaves the files of the run called current, latest.*,
-// and all other files.
+// Prune removes the files of all runs in dir except the keep newest ones; keep 0 removes
+// nothing. It leaves the files of the run called current, latest.*, and all other files.
 func Prune(dir string, keep int, current string) error {
 	if keep == 0 {
 		return nil
@@ -101,17 +100,13 @@ func Prune(dir string, keep int, current string) error {
 			files[m[1]] = append(files[m[1]], e.Name())
 		}
 	}
-	runs := slices.Sorted(maps.Keys(files)) // in the order of their names, which is that of time
 	if _, there := files[current]; there {
-		runs = append(slices.DeleteFunc(runs, func(run string) bool { return run == current }), current)
+		keep--
+		delete(files, current)
 	}
-	kept := map[bool]int{} // full syncs and others
+	runs := slices.Sorted(maps.Keys(files)) // in the order of their names, which is that of time
 	var errs error
-	for _, run := range slices.Backward(runs) {
-		kind := slices.Contains(files[run], run+".json") && isFull(filepath.Join(dir, run+".json"))
-		if kept[kind]++; kept[kind] <= keep {
-			continue
-		}
+	for _, run := range runs[:max(len(runs)-keep, 0)] {
 		for _, f := range files[run] {
 			// Another run may prune at the same moment.
 			if err := os.Remove(filepath.Join(dir, f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -122,22 +117,14 @@ func Prune(dir string, keep int, current string) error {
 	return errs
 }
 
-// isFull reports whether a report is of a full sync, by its first lines.
-func isFull(path string) bool {
-	head := make([]byte, 1<<10)
-	if f, err := os.Open(path); err == nil {
-		_, _ = io.ReadFull(f, head) // it may be shorter
-		f.Close()
-	}
-	return bytes.Contains(head, []byte(`"full": true`))
-}
-
 // Encode writes r in one of the formats. Nothing that it writes acts on a terminal.
 func (r *Report) Encode(w io.Writer, format string) error {
 	foreign.Clean(r)
 	switch format {
 	case "json":
-		return encodeJSON(w, r)
+		return encodeJSON(w, r, "")
+	case "summary": // a line of JSON lines
+		return encodeJSON(w, r, format)
 	case "html":
 		return encodeHTML(w, r)
 	case "csv":
@@ -146,33 +133,42 @@ func (r *Report) Encode(w io.Writer, format string) error {
 	return fmt.Errorf("encode report: there is no format %q", format)
 }
 
-// encodeJSON writes what json.MarshalIndent would, an item at a time: the report
-// of a first run has one for everybody in the company.
-func encodeJSON(w io.Writer, r *Report) error {
-	head := *r
+// encodeJSON writes what json.MarshalIndent would, or with a message type json.Marshal, an
+// item at a time: the report of a first run has one for everybody in the company.
+func encodeJSON(w io.Writer, r *Report, messageType string) error {
+	marshal := func(v any, prefix string) ([]byte, error) { return json.MarshalIndent(v, prefix, "  ") }
+	before, after := "\n    ", "\n  " // each item, and all
+	if messageType != "" {
+		marshal = func(v any, _ string) ([]byte, error) { return json.Marshal(v) }
+		before, after = "", ""
+	}
+	head := struct {
+		MessageType string `json:"message_type,omitempty"`
+		Report
+	}{messageType, *r}
 	head.Items = []Item{}
-	data, err := json.MarshalIndent(head, "", "  ")
+	data, err := marshal(head, "")
 	if err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
-	const end = "]\n}"
+	end := bytes.LastIndexByte(data, ']')
 	b := bufio.NewWriter(w)
-	b.Write(bytes.TrimSuffix(data, []byte(end))) // Flush has its error, and those that follow
+	b.WriteString(foreign.Text(string(data[:end]))) // Flush has its error, and those that follow
 	for i, it := range r.Items {
-		item, err := json.MarshalIndent(it, "    ", "  ")
+		item, err := marshal(it, "    ")
 		if err != nil {
 			return fmt.Errorf("encode report: item %d: %w", i, err)
 		}
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString("\n    ")
+		b.WriteString(before)
 		b.Write(item)
 	}
 	if len(r.Items) > 0 {
-		b.WriteString("\n  ")
+		b.WriteString(after)
 	}
-	b.WriteString(end + "\n")
+	b.Write(append(data[end:], '\n'))
 	return b.Flush()
 }
 

@@ -59,22 +59,32 @@ func TestJSONIsThatOfTheWholeReport(t *testing.T) {
 		if diff := cmp.Diff(string(want)+"\n", got.String()); diff != "" {
 			t.Errorf("%d items (-want +got):\n%s", n, diff)
 		}
+		if want, err = json.Marshal(r); err != nil {
+			t.Fatal(err)
+		}
+		got.Reset()
+		if err := r.Encode(&got, "summary"); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(`{"message_type":"summary",`+string(want[1:])+"\n", got.String()); diff != "" {
+			t.Errorf("%d items on a line (-want +got):\n%s", n, diff)
+		}
 	}
 }
 
 // Nothing in a report, in whichever format, acts on a terminal or turns text around.
 func TestNothingActs(t *testing.T) {
 	const evil = "\x1b]0;owned\a\u202egnp\u2069"
-	r := sample(5)
-	r.Error, r.Warnings = &Error{Message: evil, Hint: evil}, []string{evil}
-	r.Findings = []outcome.Finding{{Message: evil, Hint: evil, Examples: []string{evil}}}
-	r.Sources[0].Name, r.Sources[0].Warnings = evil, []string{evil}
-	for i := range r.Items {
-		it, refID := &r.Items[i], evil
-		it.Email, it.Source, it.Ref, it.Message, it.Hint, it.RefID, it.Candidates = evil, evil, evil, evil, evil, &refID, []string{evil}
-		it.FailedItems, it.EarlierErrors = []FailedItem{{Message: evil, RefID: &refID}}, []AttemptError{{RefID: evil}}
-	}
-	for _, format := range []string{"json", "html", "csv"} {
+	for _, format := range []string{"json", "html", "csv", "summary"} {
+		r := sample(5)
+		r.Error, r.Warnings = &Error{Message: evil, Hint: evil}, []string{evil}
+		r.Findings = []outcome.Finding{{Message: evil, Hint: evil, Examples: []string{evil}}}
+		r.Sources[0].Name, r.Sources[0].Warnings = evil, []string{evil}
+		for i := range r.Items {
+			it, refID := &r.Items[i], evil
+			it.Email, it.Source, it.Ref, it.Message, it.Hint, it.RefID, it.Candidates = evil, evil, evil, evil, evil, &refID, []string{evil}
+			it.FailedItems, it.EarlierErrors = []FailedItem{{Message: evil, RefID: &refID}}, []AttemptError{{RefID: evil}}
+		}
 		var b bytes.Buffer
 		if err := r.Encode(&b, format); err != nil {
 			t.Fatal(err)

@@ -6,9 +6,8 @@
 //	          ▲                 └─▶ Error: its cause says whether to try again, and the hint
 //	          └────── backoff ◀──────┘
 //
-// At the gate (gate.go) a call waits for the quota, and for the end of a pause: after a 429 answer, or
-// in an outage. What an error means is one table (class.go). An upload that may have arrived although
-// no answer says so is UploadResult.Unknown.
+// At the gate (gate.go) a call waits for the quota, for the end of a pause after a 429 answer and of
+// an outage. What an error means is one table (class.go).
 //
 // Reference: https://developers.smartsheet.com/api/smartsheet/openapi
 package smartsheet
@@ -167,8 +166,6 @@ type call struct {
 	units  int
 	upload bool
 	before time.Time // no attempt begins later; zero: no such limit
-
-	unanswered bool // see Image
 }
 
 // attempts is what happened to a call so far.

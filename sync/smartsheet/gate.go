@@ -62,7 +62,7 @@ func (g *gate) wait(ctx context.Context, q call) (ticket, *Error) {
 			return ticket{}, &Error{Op: q.op, Err: ErrTooLate}
 		}
 		g.mu.Lock()
-		open := !time.Now().Before(g.until) && g.probe == nil && g.outage.over == nil
+		open := !time.Now().Before(g.until) && g.probe == nil && !g.outage.over
 		if open && g.first {
 			g.first, g.probe = false, make(chan struct{})
 		}
@@ -92,7 +92,7 @@ func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Dur
 		g.throttle.raise(now)
 	case e.forCall() == Throttled:
 		g.limited(now, t, e, asked)
-	case !e.ownCause().class.refused() && !t.unanswered && (t.epoch == g.epoch || asked > 0):
+	case !e.ownCause().class.refused() && (t.epoch == g.epoch || asked > 0):
 		if pause := g.outage.failing(now, t.call, e, asked); pause > 0 {
 			g.pause(now.Add(pause), true)
 		}
@@ -121,8 +121,8 @@ func (g *gate) limited(now time.Time, t ticket, e *Error, asked time.Duration) {
 		asked = min(quotaWindow/6+now.Sub(g.dry), quotaWindow)
 	}
 	if now.Add(asked).Sub(g.dry) > g.outage.limit {
-		g.outage.over, g.outage.last = errQuota, *e
 		e.Err = errQuota
+		g.outage.over, g.outage.last = true, *e
 	}
 	// The clients of one token should not come back in the same instant.
 	g.pause(now.Add(asked+rand.N(time.Second)), fresh)
@@ -179,8 +179,8 @@ type outage struct {
 	since  time.Time       // the first of them
 	pauses int             // before an attempt of one call
 	last   Error
-	over   error // why every call is given up: the limit was reached; nil: it was not
-	others bool  // a call failed that is no upload
+	over   bool // the limit was reached
+	others bool // a call failed that is no upload
 }
 
 // failing notes that a call failed, and returns for how long all callers pause: as long as the
@@ -196,17 +196,8 @@ func (o *outage) failing(now time.Time, q call, e *Error, asked time.Duration) (
 		pause = max(pause, min(time.Second<<min(o.pauses, 10), longestPause))
 		o.pauses++
 	}
-	if o.over == nil && pause > 0 && now.Add(pause).Sub(o.since) > o.limit {
-		o.over = fmt.Errorf("%w: %d different calls failed in a row", errOutage, len(o.failed))
-		if len(o.failed) < outageAfter {
-			o.over = fmt.Errorf("%w: it asks to wait for longer than retry.max_wait", errOutage)
-		}
-	}
-	switch {
-	case o.over != nil && e.Err != nil:
-		e.Err = fmt.Errorf("%w: %w", o.over, e.Err)
-	case o.over != nil:
-		e.Err = o.over
+	if o.over = o.over || pause > 0 && now.Add(pause).Sub(o.since) > o.limit; o.over {
+		*e = *o.error(e.Op)
 	}
 	return pause + rand.N(pause/8+1)
 }
@@ -218,12 +209,24 @@ func (o *outage) answered(q call) {
 	}
 }
 
-// error is why a call is not begun; nil: nothing speaks against it.
+// error is why a call fails, or is not begun: the outage, or the quota, took too long. nil: it did not.
 func (o *outage) error(op string) *Error {
-	if o.over == nil {
+	if !o.over {
 		return nil
 	}
-	return &Error{Op: op, Err: fmt.Errorf("%w, the last one: %w", o.over, &o.last)}
+	e := o.last
+	if e.Op = op; errors.Is(e.Err, errQuota) {
+		return &e
+	}
+	err := fmt.Errorf("%w: %d different calls failed in a row", errOutage, len(o.failed))
+	if len(o.failed) < outageAfter {
+		err = fmt.Errorf("%w: it asks to wait for longer than retry.max_wait", errOutage)
+	}
+	if e.Err != nil {
+		err = fmt.Errorf("%w, the last one: %w", err, e.Err)
+	}
+	e.Err = err
+	return &e
 }
 
 const (

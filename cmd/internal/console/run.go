@@ -172,7 +172,7 @@ func (r *Run) End(rep *report.Report, files []string, hint func(error) string, e
 		return nil
 	}
 	if r.lines != nil {
-		if err := r.lines.print("summary", rep); err != nil {
+		if err := rep.Encode(r.lines.w.Writer, "summary"); err != nil {
 			return err
 		}
 	} else {
@@ -237,10 +237,10 @@ func somebodyHasToAct(r *report.Report, errs ...error) bool {
 }
 
 // Lines writes JSON, one value a line. Each has a message_type.
-type Lines struct{ w io.Writer }
+type Lines struct{ w foreign.Writer }
 
 // NewLines returns Lines on w.
-func NewLines(w io.Writer) *Lines { return &Lines{zerolog.SyncWriter(foreign.Writer{Writer: w})} }
+func NewLines(w io.Writer) *Lines { return &Lines{foreign.Writer{Writer: zerolog.SyncWriter(w)}} }
 
 func (l *Lines) print(messageType string, v any) error {
 	object, err := json.Marshal(v)
