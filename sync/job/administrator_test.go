@@ -40,11 +40,15 @@ func (w *world) remember() saved {
 	maps.Copy(s.known, w.known)
 	maps.Copy(s.lost, w.lost)
 	for id, m := range w.users {
-		c := *m
-		c.images, c.hashes, c.refused = maps.Clone(m.images), maps.Clone(m.hashes), maps.Clone(m.refused)
-		s.users[id] = &c
+		s.users[id] = m.clone()
 	}
 	return s
+}
+
+func (m *memory) clone() *memory {
+	c := *m
+	c.images, c.hashes, c.refused = maps.Clone(m.images), maps.Clone(m.hashes), maps.Clone(m.refused)
+	return &c
 }
 
 // recall makes the oracle know what it knew then. Pictures that came since are nobody's.
@@ -52,6 +56,11 @@ func (w *world) recall(s saved) {
 	old := s.clone()
 	w.users, w.known, w.lost, w.unsaved, w.unbacked = old.users, old.known, old.lost, true, s.unbacked
 	w.mayRepeat = s.mayRepeat
+	w.disown()
+}
+
+// disown makes pictures that the state does not know the users' own.
+func (w *world) disown() {
 	for _, u := range w.c.users {
 		if _, known := w.memory(u.id).images[u.image]; !known {
 			u.ours = false
@@ -173,6 +182,7 @@ func (w *world) forget(email string) error {
 }
 
 // restore is state restore after the state was lost, with the reports since the backup.
+// A run that was killed has left none.
 func (w *world) restore() error {
 	w.st.Close()
 	if err := os.Remove(w.path()); err != nil {
@@ -187,21 +197,12 @@ func (w *world) restore() error {
 	if _, err := Replay(w.st, since); err != nil {
 		return err
 	}
-	for id, m := range w.users { // how often a photo was missing is as it was then
-		if before := w.saved.users[id]; before != nil {
-			m.absent = before.absent
-		} else {
-			m.absent = 0
-		}
+	old := w.saved.clone()
+	for id, m := range w.reported {
+		old.users[id] = m.clone()
 	}
-	for _, r := range since {
-		for _, it := range r.Items {
-			if it.Attempts > 0 && r.Mode != Plan && (it.Outcome != "uploaded" || it.ImageID == "") {
-				w.memory(it.UserID).doubt = true
-			}
-		}
-	}
-	w.unsaved = true
+	w.users, w.known, w.mayRepeat = old.users, old.known, w.saved.mayRepeat
+	w.disown()
 	return nil
 }
 

@@ -28,9 +28,10 @@ const defaultRefresh = 7 * 24 * time.Hour
 type changes struct {
 	work        []*plan.Work
 	facts       *plan.Facts
-	forget      []string // rows that are not needed any more
-	otherShards int      // people of other shards
-	whole       bool     // everybody's user was looked up anew
+	forget      []string     // rows that are not needed any more
+	otherShards int          // people of other shards
+	others      []*plan.Work // whom the run is not about, and whose photo no row may know; with RemovedAfter
+	whole       bool         // everybody's user was looked up anew
 }
 
 // match compares the listing with the state, and looks up the users of the work. Where it
@@ -86,13 +87,15 @@ func (j *Job) changed(p *prepared, users *match.Users) error {
 			switch {
 			case len(person.Own) == 0:
 				return j.unlisted(p, v, row)
-			case !j.Scope.IsAbout(person.Own, person.Aliases):
-				return nil
-			case !j.Scope.Shard.Has(person.Own[0]):
+			case j.Scope.IsAbout(person.Own, person.Aliases) && j.Scope.Shard.Has(person.Own[0]):
+				return p.listed(v, users, person, row)
+			case j.Scope.IsAbout(person.Own, person.Aliases):
 				p.otherShards++
-				return nil
 			}
-			return p.listed(v, users, person, row)
+			if j.Policy.RemovedAfter > 0 && (row == nil || plan.NoteOf(row.Note) == outcome.NotInSmartsheet) {
+				p.others = append(p.others, p.rules.Work(person, nil))
+			}
+			return nil
 		})
 	})
 }
@@ -309,10 +312,13 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	}
 	// When initials may take the place of a photo in this run, the photos of people who
 	// are not in Smartsheet are read too: one of theirs may be the same picture.
-	due := slices.ContainsFunc(missing, func(w *plan.Work) bool {
+	people, due := p.work, slices.ContainsFunc(missing, func(w *plan.Work) bool {
 		return j.Policy.RemovedAfter > 0 && w.Former.Missing+1 >= j.Policy.RemovedAfter
 	})
-	err := j.read(ctx, p.work, func(w *plan.Work) bool {
+	if due {
+		people = slices.Concat(p.work, p.others)
+	}
+	err := j.read(ctx, people, func(w *plan.Work) bool {
 		return due && w.HasPhoto() && w.SHA256() == "" && w.Photo == nil && !w.Ambiguous
 	})
 	if err != nil {
@@ -321,7 +327,7 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	g := j.Policy.Guards
 	counts := p.rules.NewListed(p.work, missing, g != nil && g.MaxShared > 0)
 	if len(counts) > 0 {
-		if err := j.countListed(p, counts); err != nil {
+		if err := j.countListed(p, people, counts); err != nil {
 			return nil, err
 		}
 	}
@@ -333,9 +339,9 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 
 // countListed counts everybody listed who has, or may have, a photo, with what this run or
 // an earlier one knows of it. People whom this run is not about count, too.
-func (j *Job) countListed(p *prepared, counts plan.Listed) error {
-	byKey := make(map[string]*plan.Work, len(p.work))
-	for _, w := range p.work {
+func (j *Job) countListed(p *prepared, work []*plan.Work, counts plan.Listed) error {
+	byKey := make(map[string]*plan.Work, len(work))
+	for _, w := range work {
 		byKey[w.Key()] = w
 	}
 	for i, l := range p.proofs {

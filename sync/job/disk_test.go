@@ -87,7 +87,7 @@ func (w *world) backup(n *night, r *report.Report) {
 		os.Rename(aside, place)
 	} else {
 		w.unbacked, w.unsaved = 0, false
-		w.saved = w.remember()
+		w.saved, w.reported = w.remember(), map[int64]*memory{}
 	}
 	switch {
 	case i >= 0 != (w.unbacked > 0):

@@ -12,7 +12,6 @@ import (
 	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
-	"photosync/sync/upload"
 )
 
 // backupKey is the state's fact about how many runs in a row could not back it up.
@@ -68,15 +67,15 @@ func backupFailing(runs int) outcome.Finding {
 
 // Replay brings a state that was restored from its backup up to date with the reports
 // of the runs since then: the users that they uploaded pictures to, with the image ids
-// and hashes. It returns how many uploads the state did not know. An upload whose
-// answer is not clear counts as announced: what the user shows then counts as ours.
+// and hashes. It returns how many uploads the state did not know. One whose answer is
+// not clear is left out: what the user shows then counts as the user's own.
 func Replay(st *state.Store, reports []*report.Report) (uploads int, err error) {
 	rows := map[int64]state.User{}
 	oldestFirst := slices.SortedFunc(slices.Values(reports), func(a, b *report.Report) int { return cmp.Compare(a.RunID, b.RunID) })
 	for _, r := range oldestFirst {
 		for i := range r.Items {
 			it := &r.Items[i]
-			if r.Mode == Plan || it.UserID == 0 || it.Image == nil || it.Attempts == 0 {
+			if it.Outcome != outcome.Uploaded || it.UserID == 0 || it.Image == nil {
 				continue
 			}
 			u, known := rows[it.UserID]
@@ -101,23 +100,17 @@ func knows(u *state.User, r *report.Report) bool {
 	return s != nil && (s.RunID == r.RunID || !r.FinishedAt.After(s.At)) || f != nil && (f.RunID == r.RunID || !r.FinishedAt.After(f.At))
 }
 
-// replay puts into u what became of an upload.
+// replay puts into u that r uploaded a picture.
 func replay(u *state.User, r *report.Report, it *report.Item) {
-	i := &state.Intent{
-		Origin:       state.Origin{Source: it.Source, Email: it.Email},
-		SourceSHA256: it.Image.SourceSHA256, UploadSHA256: it.Image.UploadSHA256, Rendering: r.Rendering,
-		RunID: r.RunID, At: r.FinishedAt, Placeholder: it.Reason == outcome.Placeholder,
+	o := state.Origin{Source: it.Source, Email: it.Email}
+	if u.Sent != nil && u.Sent.Source == o.Source && u.Sent.Email == o.Email {
+		o.Key = u.Sent.Key
 	}
-	if u.Sent != nil && u.Sent.Source == i.Source && u.Sent.Email == i.Email {
-		i.Key = u.Sent.Key
+	u.ID, u.Email, u.Sent = it.UserID, cmp.Or(u.Email, it.Email), &state.Sent{
+		Origin: o, SourceSHA256: it.Image.SourceSHA256, UploadSHA256: it.Image.UploadSHA256, Rendering: r.Rendering,
+		ImageID: it.ImageID, RunID: r.RunID, At: r.FinishedAt, Placeholder: it.Reason == outcome.Placeholder,
 	}
-	u.ID, u.Email = it.UserID, cmp.Or(u.Email, it.Email)
-	took := it.Outcome == outcome.Uploaded || it.Outcome == outcome.PartialSuccess
-	if took && it.ImageID != "" {
-		u.Sent, u.Intent, u.Failure = upload.Confirmed(i, it.ImageID), nil, nil
-	} else if u.Intent == nil {
-		u.Intent = i
-	}
+	u.Intent, u.Failure, u.Missing = nil, nil, 0
 }
 
 // Adoption is what is to be remembered after the state was lost: users whose picture in

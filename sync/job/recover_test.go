@@ -21,19 +21,22 @@ func TestReplayOfWhatIsKnown(t *testing.T) {
 	err = st.Write(state.Change{Users: []state.User{
 		{ID: 1, Sent: &state.Sent{RunID: "r1", ImageID: "i1", At: at}},
 		{ID: 2, Failure: &state.Failure{RunID: "r1", Code: "1074", At: at}},
+		{ID: 3, Missing: 2},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := report.New(Sync, "r1", "dev", at)
 	r.FinishedAt = at.Add(time.Second)
-	for id, o := range []outcome.Outcome{1: outcome.Uploaded, 2: outcome.Failed, 3: outcome.Uploaded} {
+	for id, o := range []outcome.Outcome{1: outcome.Uploaded, 2: outcome.Failed, 3: outcome.Uploaded, 4: outcome.Failed} {
 		r.Add(report.Item{UserID: int64(id), Outcome: o, Attempts: 1, ImageID: "i1", Image: &report.Image{}})
 	}
 	if n, err := Replay(st, []*report.Report{r}); n != 1 || err != nil {
 		t.Errorf("%d uploads that the state did not know, %v; want 1", n, err)
 	}
-	if u, _, err := st.User(2); u.Intent != nil || err != nil {
-		t.Errorf("a refusal that is known counts as an upload without an answer: %+v, %v", u.Intent, err)
+	for id, want := range map[int64]bool{1: true, 2: false, 3: true, 4: false} {
+		if u, _, err := st.User(id); (u.Sent != nil) != want || u.Intent != nil || u.Missing != 0 || err != nil {
+			t.Errorf("user %d: %+v, %v", id, u, err)
+		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"photosync/sources"
 	"photosync/state"
+	"photosync/sync/outcome"
 	"photosync/sync/photo"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -38,11 +39,12 @@ type world struct {
 	planned   *plan.File
 	reports   []*report.Report
 	dead      atomic.Bool
-	saved     saved // with the backup
-	exported  saved // by the administrator
-	unsaved   bool  // what happened since the backup is in no report
-	unbacked  int   // good runs in a row that could not be backed up
-	mayRepeat int   // uploads that runs which were killed or stopped, or could not write, may have left to be sent again
+	saved     saved             // with the backup
+	reported  map[int64]*memory // of those to whom runs since then uploaded a picture, as it was after the last one
+	exported  saved             // by the administrator
+	unsaved   bool              // what an administrator did since the backup is in no report
+	unbacked  int               // good runs in a row that could not be backed up
+	mayRepeat int               // uploads that runs which were killed or stopped, or could not write, may have left to be sent again
 	approving bool
 	stop      context.CancelCauseFunc
 
@@ -165,19 +167,24 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 	played.uploads.Add(int64(w.uploads))
 	w.note("  the run ended: %v; %v", err, summary(r))
 	if w.dead.Load() {
-		w.unsaved = true
 		w.dead.Store(false)
 		w.reopen()
-		w.o.died()
+		if w.o.died(); err == nil || strings.Contains(err.Error(), "verify what was uploaded") {
+			w.o.count(nil) // all but its look at what it had uploaded was done
+		}
 		return r, err
 	}
 	w.reports = append(w.reports, r)
 	w.o.ended(r, err)
 	if w.o.broken > 0 { // the process has ended, and the disk is well again
 		played.broken.Add(1)
-		w.unsaved = true
 		w.st.Close()
 		w.reopen()
+	}
+	for _, it := range r.Items {
+		if it.Outcome == outcome.Uploaded {
+			w.reported[it.UserID] = w.memory(it.UserID).clone()
+		}
 	}
 	if w.h.Backups && err == nil && n.Mode != Plan {
 		w.backup(n, r)
@@ -272,7 +279,7 @@ func summary(r *report.Report) (lines []string) {
 func newWorld(h history, dir string) *world {
 	return &world{
 		h: h, dir: dir, c: newCompany(h.Sources, h.Keyed, simulator.Options{}), users: map[int64]*memory{},
-		known: map[string]int{}, lost: map[int64]time.Time{}, excluded: h.Excluded,
+		known: map[string]int{}, lost: map[int64]time.Time{}, reported: map[int64]*memory{}, excluded: h.Excluded,
 	}
 }
 
