@@ -157,16 +157,16 @@ func (l *layout) pass(ctx context.Context, clean []byte) (p Picture, err error) 
 	return p, l.decoded(ctx, func(image.Image) error { return nil })
 }
 
-// Thumbnail returns a JPEG of p, made by Prepare or Initials, that fits a square of edge
-// pixels: scaled down, never up, on white where p is transparent, and without metadata. It
-// is for lists of many pictures, not for upload.
-func Thumbnail(p Picture, edge int) ([]byte, error) {
+// Thumbnail returns a JPEG of a picture that fits a square of edge pixels: scaled down, never
+// up, on white where it is transparent, and without metadata. It is for lists of many
+// pictures, not for upload.
+func Thumbnail(ctx context.Context, data []byte, edge int) ([]byte, error) {
 	if edge < 1 {
 		return nil, fmt.Errorf("make thumbnail: edge is %d pixels, want 1 or more", edge)
 	}
 	const quality = 75 // enough for a face an inch wide: about 3 kB at 96 pixels
 	o := Options{MaxEdge: edge, MaxPixels: math.MaxInt64, StripMetadata: true, Quality: quality, thumbnail: true}
-	small, err := Prepare(context.Background(), p.Data, o)
+	small, err := Prepare(ctx, data, o)
 	return small.Data, err
 }
 

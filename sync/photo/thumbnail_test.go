@@ -21,7 +21,7 @@ func TestThumbnail(t *testing.T) {
 			t.Fatal(err)
 		}
 		for edge, size := range map[int]string{24: "24x16", 96: "48x32", 1: "1x1"} {
-			data, err := Thumbnail(p, edge)
+			data, err := Thumbnail(t.Context(), p.Data, edge)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -41,7 +41,7 @@ func TestThumbnail(t *testing.T) {
 
 // What a picture says about its place is not carried into a report.
 func TestThumbnailHasNoMetadata(t *testing.T) {
-	data, err := Thumbnail(Picture{Data: withSegments(jpegOf(t, portrait(48, 32), 90), segment(0xfe, secret))}, 96)
+	data, err := Thumbnail(t.Context(), withSegments(jpegOf(t, portrait(48, 32), 90), segment(0xfe, secret)), 96)
 	if err != nil || bytes.Contains(data, []byte(secret)) {
 		t.Errorf("the secret is in it, or error %v", err)
 	}
@@ -52,17 +52,17 @@ func TestThumbnailIsSmall(t *testing.T) {
 	for i, v := range noise(1050, 1050).Pix {
 		m.Pix[i] += v / 16 // about the grain of a photo
 	}
-	if data, err := Thumbnail(Picture{Data: jpegOf(t, opaque(m), 90)}, 96); err != nil || len(data) > 4000 {
+	if data, err := Thumbnail(t.Context(), jpegOf(t, opaque(m), 90), 96); err != nil || len(data) > 4000 {
 		t.Errorf("%d bytes, error %v", len(data), err)
 	}
 }
 
 func TestThumbnailRefuses(t *testing.T) {
 	data := encoded(t, 24, 16)["png"]
-	if _, err := Thumbnail(Picture{Data: data[:len(data)/2]}, 96); code(t, err) != Truncated {
+	if _, err := Thumbnail(t.Context(), data[:len(data)/2], 96); code(t, err) != Truncated {
 		t.Errorf("a truncated picture: %v", err)
 	}
-	if _, err := Thumbnail(Picture{Data: data}, 0); err == nil || !strings.Contains(err.Error(), "edge is 0") {
+	if _, err := Thumbnail(t.Context(), data, 0); err == nil || !strings.Contains(err.Error(), "edge is 0") {
 		t.Errorf("edge 0: %v", err)
 	}
 }
@@ -77,7 +77,7 @@ func BenchmarkThumbnail(b *testing.B) {
 		b.Run(fmt.Sprintf("%dpx", edge), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Thumbnail(p, 96); err != nil {
+				if _, err := Thumbnail(b.Context(), p.Data, 96); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -43,7 +43,7 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 	it.Image = Image(a.pic, a.source, len(data), a.sum)
 	if s.MustSend() || a.sum != s.Record.Sent.UploadSHA256 {
 		if a.Thumbnails && a.thumbs.Add(1) <= MaxThumbnails {
-			it.Image.Thumbnail = thumbnail(a.pic)
+			it.Image.Thumbnail = Small(ctx, a.pic.Data)
 		}
 		return learn
 	}
@@ -153,16 +153,7 @@ func Image(pic photo.Picture, source string, bytes int, sum string) *report.Imag
 
 // Small is a small picture of any bytes, as a data: URI; empty if they are no picture.
 func Small(ctx context.Context, data []byte) string {
-	pic, err := photo.Prepare(ctx, data, photo.Options{MaxEdge: thumbnailEdge, StripMetadata: true})
-	if err != nil {
-		return ""
-	}
-	return thumbnail(pic)
-}
-
-// thumbnail is a small picture of pic, as a data: URI; empty if it cannot be made.
-func thumbnail(pic photo.Picture) string {
-	small, err := photo.Thumbnail(pic, thumbnailEdge)
+	small, err := photo.Thumbnail(ctx, data, thumbnailEdge)
 	if err != nil {
 		return ""
 	}
