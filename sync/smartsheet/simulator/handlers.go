@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"cmp"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"photosync/sync/smartsheet"
 )
@@ -159,37 +161,17 @@ func (u *user) alternates() []any {
 	return all
 }
 
-// messages are the API's own words for its errorCodes.
-var messages = map[int]string{
-	1001: "An Access Token is required.",
-	1002: "Your Access Token is invalid.",
-	1003: "Your Access Token has expired.",
-	1004: "You are not authorized to perform this action.",
-	1005: "Single Sign-On is required for this account.",
-	1006: "Not Found",
-	1008: "Unable to parse request.",
-	1011: "The value of a header is invalid.",
-	1013: "The operation you are attempting to perform is not supported by your plan.",
-	1018: "The value of a parameter is not valid.",
-	1020: "User not found.",
-	1030: "You cannot assume this user.",
-	1074: "Unsupported file type.",
-	1075: "The size of the upload does not match Content-Length.",
-	1091: "The value of the Content-Type header is invalid.",
-	1124: "Invalid Content-Type header. Media type not supported.",
-	1128: "The file is too large.",
-	1188: "The user's account is not active.",
-	1272: "The value of the header smartsheet-integration-source is not valid.",
-	4000: "An unexpected error has occurred. Please retry your request. If you encounter this error repeatedly, please contact api@smartsheet.com for assistance and reference this refId.",
-	4001: "Smartsheet.com is currently offline for system maintenance. Please check back again shortly.",
-	4002: "Server timeout exceeded. Request has failed.",
-	4003: "Rate limit exceeded.",
-	4004: "An unexpected error has occurred. Please retry your request.",
-	4005: "This version of the API is no longer supported.",
-	// Those from 5000 on are for the user, in their language; of all of these, two stand here.
-	5000: "Ihr Konto ist gesperrt. Wenden Sie sich an Ihren Systemadministrator („Zurück“ führt zur Anmeldung).",
-	5001: "お使いのアカウントは現在ご利用いただけません。管理者にお問い合わせください。",
-}
+//go:embed messages.json
+var messagesFile []byte
+
+// messages are the API's own words for its errorCodes. Those from 5000 on are for the user,
+// in their language: two of them stand for all.
+var messages = sync.OnceValue(func() (words map[int]string) {
+	if err := json.Unmarshal(messagesFile, &words); err != nil {
+		panic(err)
+	}
+	return words
+})
 
 // reply is what a handler answers.
 type reply struct {
@@ -207,9 +189,9 @@ func ok(body any) reply { return reply{http.StatusOK, body, ""} }
 // others. The lock is held.
 func (s *Server) failure(code int, message string) object {
 	s.counts.RefIDs++
-	words := messages[code]
+	words := messages()[code]
 	if code/1000 == 5 {
-		words = messages[5000+code%2]
+		words = messages()[5000+code%2]
 	}
 	body := object{"refId": fmt.Sprintf("sim%06d", s.counts.RefIDs), "message": cmp.Or(message, words, "An error has occurred.")}
 	if code != 0 {
