@@ -302,7 +302,6 @@ type Stats struct {
 	Requests    int64 // sent, retries included
 	Retries     int64
 	RateLimited int64         // 429 answers
-	BytesSent   int64         // image bytes in requests that were answered with success
 	Waited      time.Duration // time that callers spent waiting for quota, summed over workers
 
 	QuotaPerMinute int       // units, as configured

@@ -88,9 +88,6 @@ func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.
 		r, err = parseUpload(v, c.auth.secrets.clean)
 		return err
 	})
-	if err == nil {
-		c.tally.change(func(s *Stats) { s.BytesSent += int64(len(img.Data)) })
-	}
 	r.HTTPStatus, r.Attempts, r.Earlier, r.Unknown = a.status, a.n, a.earlier, a.unknown && !r.Success()
 	return r, err
 }
