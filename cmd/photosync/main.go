@@ -13,10 +13,12 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"photosync/cmd/internal/console"
 	"photosync/sync/job"
@@ -124,6 +126,29 @@ func (a *app) root() *cobra.Command {
 	root.InitDefaultCompletionCmd() // writes to what stdout is now
 	a.complete(root)
 	return root
+}
+
+func addConfig(fs *pflag.FlagSet, file *string) {
+	fs.StringVar(file, "config", "", "configuration `FILE` (default: $PHOTOSYNC_CONFIG, ./config.yaml, /etc/photosync/config.yaml)")
+	_ = fs.SetAnnotation("config", cobra.BashCompFilenameExt, []string{"yaml", "yml"}) // fails for a flag that is not there
+}
+
+// oneOf adds a flag that has one of values; without it p stays as it is.
+func oneOf(cmd *cobra.Command, p *string, name, text string, values ...string) {
+	cmd.Flags().Func(name, text, func(s string) error {
+		if last := len(values) - 1; !slices.Contains(values, s) {
+			return fmt.Errorf("want %s or %s", strings.Join(values[:last], ", "), values[last])
+		}
+		*p = s
+		return nil
+	})
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // likewise
+}
+
+// addOutput adds --output to a command that prints for people or for programs.
+func addOutput(cmd *cobra.Command, output *string) {
+	*output = "text"
+	oneOf(cmd, output, "output", "`FORMAT`: text (default) or json", "text", "json")
 }
 
 // out prints for people on stdout.
