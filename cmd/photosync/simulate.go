@@ -46,7 +46,7 @@ func (a *app) simulate() *cobra.Command {
 	fs.IntVar(&o.Others, "others", 0, "requests a minute that other clients make with the token")
 	oneOf(cmd, &o.RetryAfter, "retry-after", "how an answer out of quota says when to come back: `seconds` or date (default: not at all)", "seconds", "date")
 	fs.StringArrayVar(&f.faults, "fault", nil, "`FAULT` to provoke; may be given several times")
-	fs.StringVar(&f.script, "script", "", "`FILE` with changes to users on the way")
+	fs.StringVar(&f.script, "script", "", "`FILE` with changes to users while it runs")
 	fs.StringArrayVar(&f.quirks, "quirk", nil, "`QUIRK` of the answers; may be given several times")
 	cmd.MarkFlagsMutuallyExclusive("oauth", "token")
 	cmd.MarkFlagsMutuallyExclusive("from", "users")

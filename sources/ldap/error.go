@@ -87,16 +87,16 @@ var hints = []struct {
 	// TLS. The error itself says for which names a certificate is, and how long it is valid.
 	{is[x509.HostnameError], "", "the certificate is for another name: correct urls, or set tls.server_name"},
 	{is[x509.CertificateInvalidError], "expired", "the server's certificate is not valid now: renew it, or set this machine's clock"},
-	{is[tls.RecordHeaderError], "", "no TLS is spoken at this port: check it (ldaps:// has 636), or use ldap:// with tls.start_tls: true"},
+	{is[tls.RecordHeaderError], "", "this port does not speak TLS: check it (ldaps:// has 636), or use ldap:// with tls.start_tls: true"},
 	{is[*tls.CertificateVerificationError], "", "the server's certificate cannot be verified: check tls.ca_file and tls.server_name"},
-	{nil, "protocol version", "the server speaks only TLS that is broken by now: let it speak TLS 1.2 or newer"}, // an alert has no type of its own
+	{nil, "protocol version", "the server offers only TLS versions that are not safe any more: let it offer TLS 1.2 or later"}, // an alert has no type of its own
 	{nil, "remote error: tls: ", "the server refuses to go on with TLS: if it wants a client certificate, give or correct tls.cert_file"},
 
 	// The way to the server, up to the first answer.
 	{hungUp("connect"), "", "the server hung up instead of speaking TLS: check the port (ldaps:// has 636), or use ldap:// with tls.start_tls: true"},
 	{hungUp("bind", "ask about"), "", "the server hung up: check address and port in urls, whether TLS is meant, and whether it wants a client certificate (tls.cert_file)"},
 	{hungUp("start TLS"), "", noStartTLSHint},
-	{is[*net.OpError], " unix ", "check the path in urls: the server has to listen there, and photosync's user to be let in"},
+	{is[*net.OpError], " unix ", "check the path in urls: the server must listen there, and let the user in that runs photosync"},
 	{is[*net.OpError], "", "check that the server runs, its address and port in urls, and that a firewall lets photosync through"},
 	{func(e *Error) bool { return e.Op == "start TLS" }, "", noStartTLSHint},
 
@@ -131,7 +131,7 @@ var hints = []struct {
 	{answered(ldap.LDAPResultAuthMethodNotSupported, ldap.LDAPResultInappropriateAuthentication), "", "the server does not take this way to bind: check auth"},
 	{answered(ldap.LDAPResultOperationsError, ldap.LDAPResultInsufficientAccessRights), "", "the server refuses this search: check auth, bind_dn and its rights"},
 
-	{func(e *Error) bool { return e.Op == "read photos" }, "", "look into the server's log, at what it did at that time; the next run tries again"},
+	{func(e *Error) bool { return e.Op == "read photos" }, "", "look at the server's log of that time; the next run tries again"},
 	{nil, "", "the directory could not be read to its end, so nothing was changed; the next run tries again"},
 }
 

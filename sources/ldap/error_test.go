@@ -68,7 +68,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// Without TLS, whoever is on the way sees the password, and supplies everyone's
+// Without TLS, whoever is on the network path sees the password, and supplies everyone's
 // picture: to another host it takes a word of the administrator, however one binds.
 func TestPlaintext(t *testing.T) {
 	for _, c := range []struct {
@@ -77,8 +77,8 @@ func TestPlaintext(t *testing.T) {
 		want      string
 	}{
 		{Simple, "ldap://dc1.example.com", nil, "password in clear"},
-		{Anonymous, "ldap://dc1.example.com", nil, "anybody on the way can answer"},
-		{GSSAPI, "ldap://dc1.example.com", nil, "anybody on the way can answer"},
+		{Anonymous, "ldap://dc1.example.com", nil, "anybody on the network path can answer"},
+		{GSSAPI, "ldap://dc1.example.com", nil, "anybody on the network path can answer"},
 		{External, "ldap://dc1.example.com", nil, "nobody sees the certificate"},
 		{External, "ldap://dc1.example.com", func(o *Options) { o.AllowPlaintext = true }, "nobody sees the certificate"},
 		{Simple, "ldap://dc1.example.com", func(o *Options) { o.AllowPlaintext = true }, ""},

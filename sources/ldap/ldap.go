@@ -243,7 +243,7 @@ func (f *Faults) addresses(o Options) (as []address) {
 		case overheard && o.Auth == Simple:
 			f.add(key, "would send the password in clear", encrypt+", or allow_plaintext: true")
 		case overheard:
-			f.add(key, "without TLS anybody on the way can answer, and replace everyone's picture", encrypt+", or allow_plaintext: true")
+			f.add(key, "without TLS anybody on the network path can answer, and replace everyone's picture", encrypt+", or allow_plaintext: true")
 		}
 		as = append(as, at)
 	}

@@ -104,7 +104,7 @@ func New(o Options) (*Client, error) {
 	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
 		return nil, fmt.Errorf("smartsheet address %q: want https://host/2.0", o.BaseURL)
 	case u.Scheme == "http" && !o.AllowHTTP && !foreign.Loopback(u.Hostname()):
-		return nil, fmt.Errorf("smartsheet address %q: plain http would show the token to everyone on the way", o.BaseURL)
+		return nil, fmt.Errorf("smartsheet address %q: plain http would show the token to everyone on the network path", o.BaseURL)
 	case (o.Token == "") == (o.OAuth2 == nil):
 		return nil, errors.New("smartsheet: no token, or two kinds of them")
 	case strings.ContainsFunc(o.Token+o.UserAgent+o.IntegrationSource, unicode.IsControl):

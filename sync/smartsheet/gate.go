@@ -231,7 +231,7 @@ func (o *outage) error(op string) *Error {
 
 const (
 	quotaWindow = time.Minute // that the quota counts in
-	headroom    = 0.995       // the part of the quota that is used, so that jitter on the way makes no 429 answers
+	headroom    = 0.995       // the part of the quota that is used, so that jitter on the network makes no 429 answers
 	// A limit that worked for a while is raised a little, as other clients of the token may have
 	// gone. If they have not, the next raise waits for twice the time.
 	firstHold, lastHold = 2 * quotaWindow, 32 * quotaWindow

@@ -252,12 +252,12 @@ func (d *decoder) notices(env func(string) string) {
 	m := &n.SMTP
 	m.Password = d.secret(env, "notify.smtp.password_file", m.PasswordFile, "", "PHOTOSYNC_SMTP_PASSWORD")
 	if m.Host != "" && !m.StartTLS && m.Port != 465 && !foreign.Loopback(m.Host) {
-		d.c.Warnings = append(d.c.Warnings, "notify.smtp: without TLS everyone on the way can read the mail, with people's addresses: set starttls: true")
+		d.c.Warnings = append(d.c.Warnings, "notify.smtp: without TLS everyone on the network path can read the mail, with people's addresses: set starttls: true")
 	}
 }
 
 // receiver reads and checks one address. No message shows the address: it may be a secret. clear
-// names what everyone on the way can read without TLS; empty: nothing that matters.
+// names what everyone on the network path can read without TLS; empty: nothing that matters.
 func (d *decoder) receiver(env func(string) string, key, variable, file string, to *Secret, clear string) {
 	if d.faulty(key) {
 		return
@@ -274,7 +274,7 @@ func (d *decoder) receiver(env func(string) string, key, variable, file string, 
 		clear = "the user and password in it"
 	}
 	if u.Scheme == "http" && !foreign.Loopback(u.Hostname()) && clear != "" {
-		d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s: plain http shows %s to everyone on the way: use https", key, clear))
+		d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s: plain http shows %s to everyone on the network path: use https", key, clear))
 	}
 }
 

@@ -95,7 +95,7 @@ func TestNoticeWarning(t *testing.T) {
 	}
 }
 
-// Plain http shows what it carries to everyone on the way.
+// Plain http shows what it carries to everyone on the network path.
 func TestClearWarnings(t *testing.T) {
 	for text, want := range map[string]string{
 		"notify: {webhook: 'http://hooks.example.com/x'}":                                     "notify.webhook: plain http shows the address",

@@ -235,7 +235,7 @@ func (d *decoder) validateURL(s *Smartsheet) {
 	case u.User != nil:
 		d.fault(key, "may not hold a user or password", "the token goes into smartsheet.token_file")
 	case u.Scheme == "http" && !s.AllowHTTP && !foreign.Loopback(u.Hostname()):
-		d.fault(key, "plain http would show the token to everyone on the way", "use https, or set smartsheet.allow_http: true")
+		d.fault(key, "plain http would show the token to everyone on the network path", "use https, or set smartsheet.allow_http: true")
 	}
 }
 
