@@ -147,7 +147,7 @@ func newEntry(source int, p *Person) *entry {
 		end += len(parts[i])
 		e.ends[i] = uint32(end)
 	}
-	if p.Stamp != "" {
+	if copy(e.stamp[:], p.Stamp) > 0 && len(p.Stamp) != len(e.stamp) { // else it is a digest already
 		sum := sha256.Sum256([]byte(p.Stamp))
 		copy(e.stamp[:], sum[:])
 	}

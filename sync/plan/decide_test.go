@@ -123,8 +123,8 @@ func TestDecide(t *testing.T) {
 		"the entry's address moved":           {func(w *Work) { w.Photo.Readdressed = true }, all("changed unfinished")},
 		"none at the last look": {func(w *Work) {
 			w.Photo, w.Candidates[0].HasPhoto, w.Row.SourceSHA256 = nil, sources.Unknown, ""
-			w.mark = NewRules([]sources.Named{{Name: "hr"}}, &Policy{}, &Scope{}).mark(&w.Joined, 0)
-			w.Row.Stamp = w.mark.stamp
+			w.stamp = NewRules([]sources.Named{{Name: "hr"}}, &Policy{}, &Scope{}).stamp(&w.Joined, 0)
+			w.Row.Stamp = w.stamp
 		}, all("no_photo skipped")},
 		"a picture to be ignored": {func(w *Work) { w.Photo.SHA256 = "silhouette" }, all("no_photo skipped")},
 	} {
@@ -317,7 +317,7 @@ func TestFingerprint(t *testing.T) {
 		if change != nil {
 			change(&j)
 		}
-		return NewRules(srcs, p, &Scope{}).mark(&j, 1).fingerprint
+		return NewRules(srcs, p, &Scope{}).fingerprint(&j, 1)
 	}
 	same := of(&Policy{}, nil)
 	for name, change := range map[string]func(*sources.Joined){

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"slices"
 
 	"photosync/sources"
@@ -12,34 +11,49 @@ import (
 	"photosync/sync/outcome"
 )
 
-// mark is how the next run sees that nothing changed at the sources. Zero: it has to read the photo.
-type mark struct {
-	stamp       string            // of the candidates up to the one that counts: their change marks
-	fingerprint state.Fingerprint // of all that a decision rests on: the stamp, the addresses, the policy
+// stamp is how the next run sees that nothing changed at the sources: a digest, in hex, of
+// the change marks of the candidates up to the one that counts. Empty: it has to read the photo.
+func (r *Rules) stamp(j *sources.Joined, winner int) string {
+	b := r.listed(nil, j, winner)
+	if b == nil {
+		return ""
+	}
+	return Sum(b)[:32]
 }
 
-// mark returns the mark of a person whose candidate at index winner counts.
-func (r *Rules) mark(j *sources.Joined, winner int) mark {
-	var room [512]byte
-	b := room[:0]
-	for _, c := range j.Candidates[:winner+1] {
-		if c.Stamp == "" && c.HasPhoto != sources.Absent {
-			return mark{}
-		}
-		b = appendText(b, r.Sources[c.Source].Name)
-		b = appendText(b, cmp.Or(c.Ref.Key, c.Ref.Name))
-		b = append(appendText(b, c.Stamp), byte(c.HasPhoto))
+// fingerprint is a digest of all that a decision rests on: what the stamp is made of, the
+// addresses, the policy. Zero: there is no stamp.
+func (r *Rules) fingerprint(j *sources.Joined, winner int) state.Fingerprint {
+	var room [512]byte // no allocation for nearly everybody
+	b := r.listed(room[:0], j, winner)
+	if b == nil {
+		return state.Fingerprint{}
 	}
-	stamp := sha256.Sum256(b)
-	b = append(append(b[:0], stamp[:]...), r.digest...)
+	b = append(b, r.digest...)
 	for _, addresses := range [...][]string{j.Own, j.Aliases} {
 		b = binary.AppendUvarint(b, uint64(len(addresses)))
 		for _, a := range addresses {
 			b = appendText(b, a)
 		}
 	}
-	all := sha256.Sum256(b)
-	return mark{stamp: hex.EncodeToString(stamp[:16]), fingerprint: state.Fingerprint(all[:])}
+	sum := sha256.Sum256(b)
+	return state.Fingerprint(sum[:])
+}
+
+// listed appends what the sources say of the candidates up to winner; nil: one of them has
+// no change mark.
+func (r *Rules) listed(b []byte, j *sources.Joined, winner int) []byte {
+	b = binary.AppendUvarint(b, uint64(winner+1))
+	for i := range j.Candidates[:winner+1] {
+		c := &j.Candidates[i]
+		if c.Stamp == "" && c.HasPhoto != sources.Absent {
+			return nil
+		}
+		b = appendText(b, r.Sources[c.Source].Name)
+		b = appendText(b, cmp.Or(c.Ref.Key, c.Ref.Name))
+		b = append(appendText(b, c.Stamp), byte(c.HasPhoto))
+	}
+	return b
 }
 
 func appendText(b []byte, s string) []byte {
@@ -68,7 +82,7 @@ func NoteOf(note uint8) outcome.Reason {
 func (r *Rules) Unchanged(j *sources.Joined, row *state.Row) bool {
 	looksAtAll := r.Scope.Force || r.Scope.Checksum || r.Scope.Source != "" || r.Policy.Existing == Enforce
 	return row.Fingerprint != state.Fingerprint{} && !looksAtAll && !j.Ambiguous && !j.Reserved &&
-		NoteOf(row.Note) != outcome.KnownBad && row.Fingerprint == r.mark(j, winnerOf(row.Winner, j.Candidates)).fingerprint && !r.Policy.LeavesOut(j)
+		NoteOf(row.Note) != outcome.KnownBad && row.Fingerprint == r.fingerprint(j, winnerOf(row.Winner, j.Candidates)) && !r.Policy.LeavesOut(j)
 }
 
 // NothingToDo reports whether there is nothing to do and nothing to remember for a person
@@ -78,7 +92,7 @@ func (r *Rules) NothingToDo(w *Work) (outcome.Reason, bool) {
 		return "", false
 	}
 	if w.MayBeRemoved() && !w.HasPhoto() { // it was reported, or has to be looked at
-		reported := r.Policy.RemovedAfter == 0 && NoteOf(w.Row.Note) == outcome.NoPhoto && w.Row.Fingerprint == w.mark.fingerprint
+		reported := r.Policy.RemovedAfter == 0 && NoteOf(w.Row.Note) == outcome.NoPhoto && w.Row.Fingerprint == r.fingerprint(&w.Joined, winnerOf(w.Row.Winner, w.Candidates))
 		return outcome.NoPhoto, reported
 	}
 	s := r.decide(w)
@@ -103,13 +117,12 @@ func (r *Rules) row(s *Step) state.Person {
 	if row.SourceSHA256 == "" && !kept {
 		row.Winner, at = state.NoPhoto, len(s.Candidates)-1
 	}
-	m := r.mark(&s.Joined, at)
-	if s.Photo != nil && (s.Photo.Moved || s.Photo.SHA256 == "" && s.Photo.Err != nil) {
-		m = mark{}
-	}
-	row.Stamp = m.stamp
+	row.Stamp = r.stamp(&s.Joined, at)
 	if s.WriteRow && s.Outcome == outcome.Skipped {
-		row.Fingerprint, row.Note = m.fingerprint, uint8(max(0, slices.Index(notes, s.Reason)))
+		row.Fingerprint, row.Note = r.fingerprint(&s.Joined, at), uint8(max(0, slices.Index(notes, s.Reason)))
+	}
+	if s.Photo != nil && (s.Photo.Moved || s.Photo.SHA256 == "" && s.Photo.Err != nil) {
+		row.Stamp, row.Fingerprint = "", state.Fingerprint{}
 	}
 	return row
 }

@@ -57,7 +57,7 @@ type Work struct {
 	Former   *state.User // what we put on the user of Row; nil: nothing
 	Photo    *Photo      // what reading showed; nil: not read
 	Removal  *Removal    // of a person without a photo, of whom we uploaded one
-	mark     mark        // of the candidates up to the one that counted last time
+	stamp    string      // now, of the candidates up to the one that counted last time; see Rules.stamp
 }
 
 // Photo is what reading a person's candidates came to: the first with a photo counts.
@@ -98,7 +98,7 @@ func (w *Work) LastUser() int64 {
 
 // Moved reports whether the change mark is not the remembered one, or proves nothing.
 func (w *Work) Moved() bool {
-	return w.Row == nil || w.mark.stamp == "" || w.mark.stamp != w.Row.Stamp
+	return w.Row == nil || w.stamp == "" || w.stamp != w.Row.Stamp
 }
 
 // Presence is what the listing says of a person's photo, whatever reading showed. Of several
@@ -149,7 +149,7 @@ func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
 	if row != nil {
 		at = winnerOf(row.Winner, j.Candidates)
 	}
-	w.mark = r.mark(&w.Joined, at)
+	w.stamp = r.stamp(&w.Joined, at)
 	isNew := row == nil
 	w.LookUp = !j.Ambiguous && !j.Reserved && !(isNew && Presence(&j) == sources.Absent)
 	return w
