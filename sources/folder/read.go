@@ -211,24 +211,13 @@ func (f facts) stamp(name string) string {
 
 // Describe implements sources.Describer: size, times and inode of the file, and the
 // line of the mapping file that names it.
-func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources.Fact, err error) {
-	c := caller[[]sources.Fact]{each: func(f []sources.Fact) error { facts = f; return nil }}
-	err = c.wait(ctx, func() error {
-		root, err := s.open()
-		if err != nil {
-			return err
-		}
-		defer root.Close()
-		f, err := s.describe(root, nameOf(ref))
-		if err != nil {
-			return err
-		}
-		return c.take(ctx, f)
-	})
-	return facts, err
-}
-
-func (s *Source) describe(root *os.Root, name string) (facts []sources.Fact, err error) {
+func (s *Source) Describe(_ context.Context, ref sources.Ref) (facts []sources.Fact, err error) {
+	root, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	name := nameOf(ref)
 	add := func(name, format string, args ...any) {
 		facts = append(facts, sources.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
 	}

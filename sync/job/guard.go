@@ -61,10 +61,9 @@ func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, 
 	if g := j.Policy.Guards; g != nil && !approved {
 		users := 0
 		if len(p.plan.Steps) > 0 { // else their number decides nothing
-			users, err = j.State.Pictures()
-		}
-		if err != nil {
-			return nil, err
+			if users, err = j.State.Pictures(); err != nil {
+				return nil, err
+			}
 		}
 		rep.Guards = p.plan.Check(*g, users, p.past.listed, p.entries)
 		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only

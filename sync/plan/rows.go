@@ -14,11 +14,10 @@ import (
 // stamp is how the next run sees that nothing changed at the sources: a digest, in hex, of
 // the change marks of the candidates up to the one that counts. Empty: it has to read the photo.
 func (r *Rules) stamp(j *sources.Joined, winner int) string {
-	b := r.listed(nil, j, winner)
-	if b == nil {
-		return ""
+	if b := r.listed(nil, j, winner); b != nil {
+		return Sum(b)[:32]
 	}
-	return Sum(b)[:32]
+	return ""
 }
 
 // fingerprint is a digest of all that a decision rests on: what the stamp is made of, the
@@ -44,8 +43,7 @@ func (r *Rules) fingerprint(j *sources.Joined, winner int) state.Fingerprint {
 // no change mark.
 func (r *Rules) listed(b []byte, j *sources.Joined, winner int) []byte {
 	b = binary.AppendUvarint(b, uint64(winner+1))
-	for i := range j.Candidates[:winner+1] {
-		c := &j.Candidates[i]
+	for _, c := range j.Candidates[:winner+1] {
 		if c.Stamp == "" && c.HasPhoto != sources.Absent {
 			return nil
 		}
