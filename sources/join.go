@@ -117,8 +117,10 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 			return nil
 		}
 		e := newEntry(source, &x)
-		for _, a := range append(e.own(), e.aliases()...) { // in the entry's memory
-			p.claims = append(p.claims, claim{a, e})
+		for _, part := range [...]int{own, aliases} {
+			for a := range strings.FieldsSeq(e.part(part)) { // in the entry's memory
+				p.claims = append(p.claims, claim{a, e})
+			}
 		}
 		return nil
 	})

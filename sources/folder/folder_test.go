@@ -413,9 +413,14 @@ func TestYoungFilesAreDistrusted(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer root.Close()
+		top, err := root.Open(".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer top.Close()
 		w := walk{s: New(Options{Path: dir, MinAge: c.minAge}), root: root}
 		f := file{name: "a@example.com.jpg", base: "a@example.com.jpg"}
-		if err := w.stat(root, &f); err != nil {
+		if err := w.stat(top, &f); err != nil {
 			t.Fatal(err)
 		}
 		p, why := w.person(&f, written.Add(c.age))

@@ -2,9 +2,21 @@
 
 package folder
 
-import "io/fs"
+import (
+	"io/fs"
+	"os"
+)
 
 const nonBlock = 0
 
 // changeTime is not known here; size, modification time and name have to do.
 func changeTime(fs.FileInfo) (int64, uint64) { return 0, 0 }
+
+// lstat returns the facts of a file.
+func lstat(root *os.Root, _ *os.File, f *file) (facts, error) {
+	fi, err := root.Lstat(f.name)
+	if err != nil {
+		return facts{}, err
+	}
+	return factsOf(fi), nil
+}

@@ -139,24 +139,20 @@ func (w *walk) failed(name string, err error) error {
 // folder lists the folder name, relative to the root. While it reads on, idle workers
 // list the files whose names it has read.
 func (w *walk) folder(name string) error {
-	root, err := w.root.OpenRoot(name)
+	// Without waiting, in case a FIFO has taken the folder's place.
+	dir, err := w.root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
 		return w.failed(name, err)
 	}
-	defer root.Close()
-	f, err := root.Open(".")
-	if err != nil {
-		return w.failed(name, err)
-	}
-	defer f.Close()
-	var listing sync.WaitGroup // the workers need root
+	defer dir.Close()
+	var listing sync.WaitGroup // the workers need dir
 	defer listing.Wait()
 	for {
 		if w.ctx.Err() != nil {
 			return context.Cause(w.ctx)
 		}
 		now := time.Now() // before stat: what is written after it must not seem old
-		names, err := f.Readdirnames(namesAtOnce)
+		names, err := dir.Readdirnames(namesAtOnce)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -166,7 +162,7 @@ func (w *walk) folder(name string) error {
 		listing.Add(1)
 		if err := w.start(func() error {
 			defer listing.Done()
-			return w.files(name, root, names, now)
+			return w.files(name, dir, names, now)
 		}); err != nil {
 			return err
 		}
@@ -174,7 +170,7 @@ func (w *walk) folder(name string) error {
 }
 
 // files lists some of the files in a folder, and then the folders among them.
-func (w *walk) files(folder string, root *os.Root, names []string, now time.Time) error {
+func (w *walk) files(folder string, dir *os.File, names []string, now time.Time) error {
 	people := make([]sources.Person, 0, len(names))
 	var below []string
 	n, unseen, prefix := 0, 0, ""
@@ -190,7 +186,7 @@ func (w *walk) files(folder string, root *os.Root, names []string, now time.Time
 			w.ignore(hidden, f.name)
 			continue
 		}
-		if err := w.stat(root, &f); err != nil {
+		if err := w.stat(dir, &f); err != nil {
 			return w.failed(folder, err)
 		}
 		if f.kind.IsDir() && !f.link && w.s.o.Recursive {
@@ -201,7 +197,7 @@ func (w *walk) files(folder string, root *os.Root, names []string, now time.Time
 		switch p, why := w.person(&f, now); {
 		case why != "":
 			w.ignore(why, f.name)
-			if p.HasPhoto == sources.Hidden && !hasPhotoBeside(root, base) {
+			if p.HasPhoto == sources.Hidden && !w.hasPhotoBeside(f.name) {
 				people, unseen = append(people, p), unseen+1
 			}
 		case f.link || !errors.Is(f.err, fs.ErrNotExist): // else it was deleted since the folder was read
@@ -245,18 +241,17 @@ type file struct {
 
 // stat fills in the facts of f; a link is followed, inside the top folder only. It
 // returns an error of the whole folder, or of this machine.
-func (w *walk) stat(root *os.Root, f *file) error {
-	fi, err := root.Lstat(f.base)
-	if f.link = err == nil && fi.Mode()&fs.ModeSymlink != 0; f.link {
-		fi, err = w.root.Stat(f.name)
-	}
-	if err == nil {
-		f.facts = factsOf(fi)
-		return nil
+func (w *walk) stat(dir *os.File, f *file) error {
+	f.facts, f.err = lstat(w.root, dir, f)
+	if f.link = f.err == nil && f.kind == fs.ModeSymlink; f.link {
+		var fi fs.FileInfo
+		if fi, f.err = w.root.Stat(f.name); f.err == nil {
+			f.facts = factsOf(fi)
+		}
 	}
 	// Stat needs no right to the file itself.
-	if f.err = err; sources.HostFault(err) != nil || !f.link && errors.Is(err, fs.ErrPermission) {
-		return err
+	if f.err != nil && (sources.HostFault(f.err) != nil || !f.link && errors.Is(f.err, fs.ErrPermission)) {
+		return f.err
 	}
 	return nil
 }
@@ -318,10 +313,10 @@ var (
 func stem(base string) string { return strings.TrimSuffix(base, path.Ext(base)) }
 
 // hasPhotoBeside reports whether a photo of another type has the same name: cameras export both.
-func hasPhotoBeside(root *os.Root, base string) bool {
+func (w *walk) hasPhotoBeside(name string) bool {
 	return slices.ContainsFunc(photoTypes, func(ext string) bool {
-		for _, name := range [...]string{stem(base) + ext, stem(base) + strings.ToUpper(ext)} {
-			if fi, err := root.Stat(name); name != base && err == nil && fi.Mode().IsRegular() {
+		for _, other := range [...]string{stem(name) + ext, stem(name) + strings.ToUpper(ext)} {
+			if fi, err := w.root.Stat(other); other != name && err == nil && fi.Mode().IsRegular() {
 				return true
 			}
 		}
