@@ -19,7 +19,7 @@ const NoPhoto = 255
 // nothing to do for a person. Zero: the next run looks at this person.
 type Fingerprint [16]byte
 
-// Person is a row of the people, by address: a cache of the last look at the sources.
+// Person is a row of the people, by address: a cache of what the sources last listed.
 type Person struct {
 	Email        string      `json:"email" cbor:"-"`                // canonical; the key
 	Fingerprint  Fingerprint `json:"fingerprint,omitzero" cbor:"-"` // zero: the next run looks at this person
@@ -28,9 +28,9 @@ type Person struct {
 	Source       string      `json:"source,omitempty" cbor:"1,keyasint,omitempty"`
 	Ref          string      `json:"ref,omitempty" cbor:"2,keyasint,omitempty"`           // the path or DN there, for people to read
 	Key          string      `json:"key,omitempty" cbor:"3,keyasint,omitempty"`           // the source's own key (entryUUID, objectGUID), may be binary; empty: none
-	Stamp        string      `json:"stamp,omitempty" cbor:"4,keyasint,omitempty"`         // change mark of the look
+	Stamp        string      `json:"stamp,omitempty" cbor:"4,keyasint,omitempty"`         // change mark in that listing
 	SourceSHA256 string      `json:"source_sha256,omitempty" cbor:"5,keyasint,omitempty"` // of the photo, hex; empty: none
-	UserID       int64       `json:"user_id,omitempty" cbor:"6,keyasint,omitempty"`       // the user the person was at the last look; 0: nobody
+	UserID       int64       `json:"user_id,omitempty" cbor:"6,keyasint,omitempty"`       // the user the person was then; 0: nobody
 	Reported     string      `json:"reported,omitempty" cbor:"7,keyasint,omitempty"`      // digest of what a report already said about this person
 }
 

@@ -1,7 +1,7 @@
 // Package state is the local memory of photosync: one bbolt file, bound to one
 // Smartsheet account, with two tables.
 //
-//	people, by address   what the last look at the sources found, and the
+//	people, by address   what the sources last listed, and the
 //	                     fingerprint of "nothing to do for this person"
 //	users, by id         what was put on a Smartsheet account: sent and confirmed,
 //	                     announced and not yet answered, failed

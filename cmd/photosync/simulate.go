@@ -80,7 +80,7 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 	for _, u := range o.Users {
 		names = append(names, u.Email)
 	}
-	fmt.Fprintf(a.stdout, "A Smartsheet simulator with %s (%s) is ready. To use it, put into the configuration:\n\n%s\nEveryone's current picture: %s\nEnd it with Ctrl-C.\n",
+	fmt.Fprintf(a.stdout, "A stand-in for Smartsheet with %s (%s) is ready. To use it, put into the configuration:\n\n%s\nEveryone's current picture: %s\nEnd it with Ctrl-C.\n",
 		report.Count(len(o.Users), "user", "users"), console.Names(names), lines, strings.TrimSuffix(l.URL(), "2.0"))
 	<-ctx.Done()
 	return nil

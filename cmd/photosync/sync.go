@@ -91,7 +91,7 @@ func (f *runFlags) add(cmd *cobra.Command, mode string) {
 	if mode == job.Plan {
 		fs.StringVarP(&f.out, "out", "o", "", "keep the plan in this `FILE`, for apply")
 	} else {
-		f.again.BoolVar(&f.verify, "verify", false, "look afterwards whether Smartsheet shows what was uploaded")
+		f.again.BoolVar(&f.verify, "verify", false, "check afterwards that Smartsheet shows what was uploaded")
 	}
 	if mode == job.Sync {
 		fs.BoolVar(&f.dryRun, "dry-run", false, "upload nothing: the same as photosync plan")

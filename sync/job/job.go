@@ -2,7 +2,7 @@
 //
 // A run is a pipeline of values: what the sources list, compared with what the state
 // remembers, gives the work; the users and the photos of the work give the plan; the
-// guards look at the plan; then it is either shown (preview) or carried out (execute).
+// guards check the plan; then it is either shown (preview) or carried out (execute).
 // sync, plan, apply, explain and adopt share everything up to the plan (list and decide).
 // The rules are in sync/plan, the sending is in sync/upload, and nothing is printed.
 package job
@@ -67,7 +67,7 @@ type How struct {
 	Concurrency int
 	Thumbnails  bool       // in the report
 	Before      bool       // with Thumbnails: also what Smartsheet shows now, of a plan, a held run and an apply
-	Verify      bool       // look afterwards whether Smartsheet shows what was uploaded
+	Verify      bool       // check afterwards that Smartsheet shows what was uploaded
 	Approve     string     // the ID of the plan that may pass the guards; empty: none
 	Apply       *plan.File // of mode Apply
 	Strict      bool       // with Apply: do nothing at all if anything moved since it was made

@@ -224,7 +224,7 @@ func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.Us
 	return found, nil
 }
 
-// ByID looks at one user by its id; the zero User if there is none.
+// ByID asks for one user by its id; the zero User if there is none.
 func (us *Users) ByID(ctx context.Context, id int64) (plan.User, error) {
 	asked := time.Now()
 	w, err := us.api.User(ctx, id)

@@ -55,7 +55,7 @@ func (r *Rules) matched(s Step) Step {
 	if p := w.Photo; p != nil {
 		switch {
 		case p.Readdressed:
-			return s.postpone("the entry's address changed while this run was under way; the next run looks at it")
+			return s.postpone("the entry's address changed while this run was under way; the next run checks it")
 		case errors.Is(p.Err, sources.ErrUnstable):
 			s.Why = p.Err.Error()
 			return s.skip(outcome.BeingWritten)

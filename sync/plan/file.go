@@ -188,7 +188,7 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 			}
 			s.Applied = then
 		} else if s.Outcome == outcome.Planned {
-			leave(s, outcome.Skipped, "not in the plan; the next sync looks at it")
+			leave(s, outcome.Skipped, "not in the plan; the next sync decides about it")
 		} else if s.Missing > 0 {
 			counted := place(f.Missing, s.Key())
 			if counted == nil || counted.Record != p.fileStep(s).Record { // only what the plan counts is counted

@@ -51,7 +51,7 @@ func (r *Rules) removed(s Step) Step {
 	case r.Scope.Source != "" || w.Removal == nil: // such a run cannot know who is missing
 		return s.skip(outcome.NoPhoto)
 	case w.Photo != nil && Presence(&w.Joined) == sources.Present && !slices.Contains(r.Policy.Ignored, w.SHA256()):
-		s.Why = "the photo was listed, and was gone when it was to be read; the next run looks again"
+		s.Why = "the photo was listed, and was gone when it was to be read; the next run tries again"
 		return s.skip(outcome.NoPhoto)
 	case w.Removal.Kept != "" && w.Gone():
 		s.Why, s.Forget = w.Removal.Kept, true

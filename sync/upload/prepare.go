@@ -166,7 +166,7 @@ const nextRun = "retry by itself: the next run continues"
 var hints = map[outcome.Reason]string{
 	outcome.BeingWritten: "wait: the next run reads it when its file is complete",
 	outcome.Hidden:       "let photosync read this photo: give its account the right to, or put a JPEG file in its place; the picture in Smartsheet stays until then",
-	outcome.HeldBack:     "retry by itself: the next sync looks at it",
+	outcome.HeldBack:     "retry by itself: the next sync decides about it",
 	outcome.Ambiguous:    "leave only one of the candidates",
 	outcome.KnownBad:     "fix the photo at its source; --retry-failed sends it once more",
 }

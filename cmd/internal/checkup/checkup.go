@@ -238,7 +238,7 @@ func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 	case len(findings) == 0:
 		k.add(console.OK, "users", text, "")
 	case alternates && facts.WithPhoto > 0: // a run asks every user, which takes too long here
-		k.add(console.Note, "users", text+" by their own addresses; a run looks at alternate addresses, too", "")
+		k.add(console.Note, "users", text+" by their own addresses; a run tries alternate addresses, too", "")
 	default:
 		for _, x := range findings {
 			k.find("users", x, sample)

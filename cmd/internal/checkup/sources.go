@@ -169,7 +169,7 @@ func (k *checkup) judge(what string, sm *sample, detail string) {
 	}
 	photos := len(sm.fine) + len(sm.refused)
 	if len(sm.persons) > 0 {
-		detail += fmt.Sprintf("; of %d looked at, %d have a photo", len(sm.persons), photos+sm.young)
+		detail += fmt.Sprintf("; of %d checked, %d have a photo", len(sm.persons), photos+sm.young)
 	}
 	switch {
 	case photos == 0 && sm.young > 0:

@@ -169,7 +169,7 @@ func (c *Console) next(x *job.Explanation) {
 		c.remedy(2, x.Next.Hint)
 	}
 	if x.Next != nil && x.Next.Outcome == outcome.Planned {
-		c.line(4, "  guards look at the whole plan: photosync plan shows whether one would hold it")
+		c.line(4, "  guards check the whole plan: photosync plan shows whether one would hold it")
 	}
 }
 
