@@ -301,8 +301,10 @@ type Account struct {
 	Name string `json:"name"`
 }
 
-// same reports whether a and b are one account; its name may change.
-func (a Account) same(b Account) bool { return a.Root == b.Root && a.ID == b.ID }
+// String says which account it is, whatever its name is now.
+func (a Account) String() string {
+	return fmt.Sprintf("%s account %d", strings.TrimRight(a.Root, "/"), a.ID)
+}
 
 // Account returns the account that the state is bound to, once it is.
 func (s *Store) Account() (a Account, bound bool) {
@@ -318,7 +320,7 @@ func (s *Store) Bind(a Account) error {
 	switch {
 	case err != nil:
 		return err
-	case known && !have.same(a):
+	case known && have.String() != a.String():
 		hint := "use the token of that account, or another state.path for this one"
 		if have.ID == a.ID {
 			hint += "; if this is the same Smartsheet, write smartsheet.base_url or region as before"

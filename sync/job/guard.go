@@ -102,7 +102,7 @@ func (j *Job) restrict(p *prepared) error {
 	}
 	const again = "make a new plan with photosync plan -o, look at it, and apply that"
 	switch {
-	case f.Account.Root != p.account.Root || f.Account.ID != p.account.ID:
+	case f.Account.String() != p.account.String():
 		return refuse(fmt.Sprintf("it is for account %q at %s, and the token belongs to %q at %s", f.Account.Name, f.Account.Root, p.account.Name, p.account.Root),
 			"apply it with the configuration that made it")
 	case f.Rendering != j.Policy.Rendering:

@@ -202,6 +202,7 @@ func (j *Job) list(ctx context.Context, rep *report.Report) (l listing, err erro
 		return l, err
 	}
 	l.account = state.Account{Root: j.Root, ID: me.AccountID, Name: me.AccountName}
+	rep.Account = l.account.String()
 	if err := j.State.Bind(l.account); err != nil {
 		return l, err
 	}

@@ -66,16 +66,17 @@ func backupFailing(runs int) outcome.Finding {
 }
 
 // Replay brings a state that was restored from its backup up to date with the reports
-// of the runs since then: the users that they uploaded pictures to, with the image ids
-// and hashes. It returns how many uploads the state did not know. One whose answer is
+// of the runs for the same account since then: the users that they uploaded pictures to,
+// with the image ids and hashes. It returns how many uploads the state did not know. One whose answer is
 // not clear is left out: what the user shows then counts as the user's own.
 func Replay(st *state.Store, reports []*report.Report) (uploads int, err error) {
+	account, bound := st.Account()
 	rows := map[int64]state.User{}
 	oldestFirst := slices.SortedFunc(slices.Values(reports), func(a, b *report.Report) int { return cmp.Compare(a.RunID, b.RunID) })
 	for _, r := range oldestFirst {
 		for i := range r.Items {
 			it := &r.Items[i]
-			if it.Outcome != outcome.Uploaded || it.UserID == 0 || it.Image == nil {
+			if bound && r.Account != account.String() || it.Outcome != outcome.Uploaded || it.UserID == 0 || it.Image == nil {
 				continue
 			}
 			u, known := rows[it.UserID]

@@ -31,6 +31,15 @@ func TestReplayOfWhatIsKnown(t *testing.T) {
 	for id, o := range []outcome.Outcome{1: outcome.Uploaded, 2: outcome.Failed, 3: outcome.Uploaded, 4: outcome.Failed} {
 		r.Add(report.Item{UserID: int64(id), Outcome: o, Attempts: 1, ImageID: "i1", Image: &report.Image{}})
 	}
+	mine, sandbox := state.Account{Root: "https://api.example.test/2.0", ID: 7}, state.Account{Root: "http://127.0.0.1:8080/2.0", ID: 7}
+	if err := st.Bind(mine); err != nil {
+		t.Fatal(err)
+	}
+	r.Account = sandbox.String() // rehearsed with the same folder of reports
+	if n, err := Replay(st, []*report.Report{r}); n != 0 || err != nil {
+		t.Errorf("%d uploads of another account, %v", n, err)
+	}
+	r.Account = mine.String()
 	if n, err := Replay(st, []*report.Report{r}); n != 1 || err != nil {
 		t.Errorf("%d uploads that the state did not know, %v; want 1", n, err)
 	}

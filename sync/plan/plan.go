@@ -53,13 +53,14 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 	p := &Plan{Steps: make([]Step, 0, len(ws)), rules: r, generation: generation}
 	for _, w := range ws {
 		s := r.decide(w)
-		f.work(r, &s)
-		switch {
-		case s.Reason != outcome.Unchanged:
-			p.Steps = append(p.Steps, s)
-		case s.Forget:
+		if s.Reason == outcome.Unchanged && s.Forget { // an address that is nobody's any more
 			p.forget = append(p.forget, s.Key())
-		default:
+			continue
+		}
+		f.work(r, &s)
+		if s.Reason != outcome.Unchanged {
+			p.Steps = append(p.Steps, s)
+		} else {
 			f.NothingToDo[outcome.Unchanged]++
 			if r.changesRow(&s) {
 				p.addRow(&p.rows, &s)
@@ -69,7 +70,7 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 	slices.SortFunc(p.Steps, byKey)
 	p.resolveConflicts()
 	h := sha256.New()
-	fmt.Fprintln(h, p.generation)
+	fmt.Fprintln(h, p.generation, r.Scope.Limit)
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if s.Outcome == outcome.Planned || s.NewlyMissing {

@@ -35,6 +35,7 @@ type Report struct {
 	ExitCode      int               `json:"exit_code"`
 	StartedAt     time.Time         `json:"started_at"`
 	FinishedAt    time.Time         `json:"finished_at"`
+	Account       string            `json:"account,omitempty"` // of Smartsheet: the root of the API, and the account's id
 	PlanID        string            `json:"plan_id"`
 	Rendering     string            `json:"rendering,omitempty"` // fingerprint of the image settings
 	Error         *Error            `json:"error"`

@@ -173,6 +173,8 @@ func TestFaults(t *testing.T) {
 		{"text as list", minimal + "report: {formats: json}", "want a list"},
 		{"text as keys", minimal + "report: json", "want keys with values"},
 		{"duration without unit", minimal + "smartsheet: {timeout: 30}", "write it like 30s"},
+		{"days without unit", minimal + "match: {refresh: 7}", "write it like 30s, 5m, 1h30m or 1d"},
+		{"metrics over something else", minimal + "metrics: {textfile: state.db}", `"state.db" does not end in .prom`},
 		{"negative duration", minimal + "smartsheet: {timeout: -1s}", "write it like 30s"},
 		{"no time", minimal + "smartsheet: {timeout: 0s}", "must be above 0"},
 		{"size", minimal + "image: {max_bytes: 1XB}", "write it like 800kB"},

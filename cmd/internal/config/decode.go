@@ -224,11 +224,7 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
 	switch kind := v.Kind(); {
 	case isText && err != nil:
-		seconds := ""
-		if _, number := strconv.Atoi(text); number == nil && v.Type() == reflect.TypeFor[Duration]() {
-			seconds = text + "s"
-		}
-		d.wrong(key, quote(key, text)+" "+err.Error(), "", text, seconds)
+		d.wrong(key, quote(key, text)+" "+err.Error(), "", text, "")
 	case isText:
 	case kind == reflect.Bool && !isBool:
 		word := strconv.FormatBool(slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text))
