@@ -6,8 +6,8 @@
 //	          ▲                 └─▶ Error: its cause says whether to try again, and the hint
 //	          └────── backoff ◀──────┘
 //
-// At the gate (gate.go) a call waits for the quota, for the end of a pause after a 429 answer and of
-// an outage. What an error means is one table (class.go).
+// At the gate (gate.go) a call waits for the quota, and for the end of a pause. What an error means
+// is one table (class.go), but for a fault that everybody has: an outage, or a refusal (systemic.go).
 //
 // Reference: https://developers.smartsheet.com/api/smartsheet/openapi
 package smartsheet

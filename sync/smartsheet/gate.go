@@ -3,10 +3,8 @@ package smartsheet
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -160,75 +158,6 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 	return context.Cause(ctx)
 }
 
-// outageAfter is how many different calls have to fail in a row before that counts as an
-// outage. A call that fails again and again alone may be at fault itself.
-const outageAfter = 3
-
-const longestPause = 5 * time.Minute // in an outage: a day of it is 300 requests
-
-// Why a call is given up, or not begun: an outage, or a time without quota, lasts too long.
-var (
-	errOutage = errors.New("Smartsheet serves nobody now")
-	errQuota  = errors.New("the quota does not come back within retry.max_wait")
-)
-
-// outage is a time in which every call fails: one at a time finds out whether it is over.
-type outage struct {
-	limit  time.Duration   // after which every call is given up
-	failed map[string]bool // paths of calls that failed, since one had an answer
-	since  time.Time       // the first of them
-	pauses int             // before an attempt of one call
-	last   Error
-	over   bool // the limit was reached
-	others bool // a call failed that is no upload
-}
-
-// failing notes that a call failed, and returns for how long all callers pause: as long as the
-// server asks, and longer each time in an outage. Beyond the limit, over is set, and e says so.
-func (o *outage) failing(now time.Time, q call, e *Error, asked time.Duration) (pause time.Duration) {
-	if o.failed == nil {
-		o.failed, o.since = map[string]bool{}, now
-	}
-	o.failed[q.path], o.last = true, *e
-	o.others = o.others || !q.upload
-	pause = asked
-	if len(o.failed) >= outageAfter {
-		pause = max(pause, min(time.Second<<min(o.pauses, 10), longestPause))
-		o.pauses++
-	}
-	if o.over = o.over || pause > 0 && now.Add(pause).Sub(o.since) > o.limit; o.over {
-		*e = *o.error(e.Op)
-	}
-	return pause + rand.N(pause/8+1)
-}
-
-// answered ends the outage. If only uploads failed, only one that works shows its end.
-func (o *outage) answered(q call) {
-	if q.upload || o.others || len(o.failed) == 0 {
-		*o = outage{limit: o.limit}
-	}
-}
-
-// error is why a call fails, or is not begun: the outage, or the quota, took too long. nil: it did not.
-func (o *outage) error(op string) *Error {
-	if !o.over {
-		return nil
-	}
-	e := o.last
-	if e.Op = op; errors.Is(e.Err, errQuota) {
-		return &e
-	}
-	err := fmt.Errorf("%w: %d different calls failed in a row", errOutage, len(o.failed))
-	if len(o.failed) < outageAfter {
-		err = fmt.Errorf("%w: it asks to wait for longer than retry.max_wait", errOutage)
-	}
-	if e.Err != nil {
-		err = fmt.Errorf("%w, the last one: %w", err, e.Err)
-	}
-	e.Err = err
-	return &e
-}
-
 const (
 	quotaWindow = time.Minute // that the quota counts in
 	headroom    = 0.995       // the part of the quota that is used, so that jitter on the network makes no 429 answers
@@ -295,90 +224,4 @@ func (t *throttle) count(now time.Time, units int) float64 {
 	t.sent[0] += float64(units)
 	gone := float64(now.Sub(t.window)) / float64(quotaWindow)
 	return t.sent[0] + (1-gone)*t.sent[1]
-}
-
-// Stats counts what a Client did since it was made, and says how fast it may go.
-type Stats struct {
-	Requests    int64 // sent, retries included
-	Retries     int64
-	RateLimited int64         // 429 answers
-	Waited      time.Duration // time that callers spent waiting for quota, summed over workers
-
-	QuotaPerMinute int       // units, as configured
-	PerMinute      float64   // units that the throttle allows now: less when others use the token, too
-	UploadWeight   int       // units that an upload takes
-	PausedUntil    time.Time // after a 429 answer; zero: no pause holds
-
-	Minutes []Minute // of the last 24 hours, in order
-}
-
-// Minute is what happened in one minute of the clock, if anything did.
-type Minute struct {
-	Start       time.Time
-	Requests    int64
-	RateLimited int64
-	Waited      time.Duration // summed over workers
-}
-
-// ETA is how long uploads will take from now on, retries aside.
-func (s Stats) ETA(uploads int, now time.Time) time.Duration {
-	if uploads <= 0 || s.PerMinute <= 0 {
-		return 0
-	}
-	d := time.Duration(float64(uploads*max(s.UploadWeight, 1)) / s.PerMinute * float64(time.Minute))
-	return d + max(s.PausedUntil.Sub(now), 0)
-}
-
-// maxMinutes bounds how much of the past is kept: those in which something happened.
-const maxMinutes = 24 * 60
-
-// tally counts what the client does, in all and by the minute.
-type tally struct {
-	mu  sync.Mutex
-	all Stats
-}
-
-// change lets do count what is not shown by the minute.
-func (t *tally) change(do func(*Stats)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	do(&t.all)
-}
-
-// add counts what happened at n.Start.
-func (t *tally) add(n Minute) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	start := n.Start.UTC().Truncate(time.Minute)
-	i, known := slices.BinarySearchFunc(t.all.Minutes, start, func(m Minute, start time.Time) int { return m.Start.Compare(start) })
-	if !known {
-		t.all.Minutes = slices.Insert(t.all.Minutes, i, Minute{Start: start})
-	}
-	m := &t.all.Minutes[i]
-	m.Requests, m.RateLimited, m.Waited = m.Requests+n.Requests, m.RateLimited+n.RateLimited, m.Waited+n.Waited
-	t.all.Requests, t.all.RateLimited, t.all.Waited = t.all.Requests+n.Requests, t.all.RateLimited+n.RateLimited, t.all.Waited+n.Waited
-	t.all.Minutes = t.all.Minutes[max(len(t.all.Minutes)-maxMinutes, 0):]
-}
-
-// waited shares the time from a to b out to the minutes that it touches.
-func (t *tally) waited(a, b time.Time) {
-	for a.Before(b) {
-		end := a.Truncate(time.Minute).Add(time.Minute)
-		if end.After(b) {
-			end = b
-		}
-		t.add(Minute{Start: a, Waited: end.Sub(a)})
-		a = end
-	}
-}
-
-// Stats returns what the client has done so far. It may be called at any time.
-func (c *Client) Stats() (s Stats) {
-	c.tally.change(func(all *Stats) {
-		s = *all
-		s.Minutes = slices.Clone(all.Minutes)
-	})
-	s.QuotaPerMinute, s.UploadWeight = c.o.RequestsPerMinute, c.o.UploadWeight
-	s.PerMinute, s.PausedUntil, _ = c.gate.state(time.Now())
-	return s
 }
