@@ -60,7 +60,7 @@ func encodeHTML(w io.Writer, r *Report) error {
 		everybody.Groups = append(everybody.Groups, s.Groups...)
 	}
 	v := emptyPage()
-	v.Report, v.Bar, v.Chart, v.Facts, v.Chips = r, bar(r.Totals), newChart(r), facts(r), append([]Section{everybody}, ss...)
+	v.Report, v.Bar, v.Chart, v.Chips = r, bar(r.Totals), newChart(r), append([]Section{everybody}, ss...)
 	b := &pageWriter{Writer: bufio.NewWriter(w), templates: v.templates, left: maxPeople}
 	b.run("top", v)
 	for _, s := range ss {
@@ -150,7 +150,6 @@ type view struct {
 	Bar           []segment
 	Chips         []Section // that the page can be narrowed to; the first one is everybody
 	Chart         *chart
-	Facts         []fact
 }
 
 // segment is a part of the bar of totals. Shape and words say what colour says.
@@ -159,8 +158,6 @@ type segment struct {
 	N                  int
 	X, Width           float64
 }
-
-type fact struct{ Name, Value string }
 
 // icons are the paths of the verdict's sign, by its mood.
 var icons = map[string]string{"good": "M7 12.5l3.5 3.5L17 9", "info": "M12 17V7M8 11l4-4 4 4", "warn": "M12 6.5v7M12 17v.1", "bad": "M8 8l8 8M16 8l-8 8"}
@@ -194,18 +191,6 @@ func bar(t Totals) []segment {
 	return parts
 }
 
-func facts(r *Report) []fact {
-	t := r.Totals
-	return []fact{
-		{"Run", r.RunID}, {"Result", strings.ReplaceAll(r.Result, "_", " ")}, {"Exit code", fmt.Sprint(r.ExitCode)},
-		{"Began", timeText(r.StartedAt)}, {"Ended", timeText(r.FinishedAt)},
-		{"People in the sources", Number(t.People)}, {"Plan", cmp.Or(r.PlanID, "none")}, {"photosync", r.Version},
-		{"Requests to Smartsheet", Number(t.Requests)}, {"Retried", Number(t.Retries)}, {"Rate-limited", Number(t.RateLimited)},
-		{"Waited for quota", Duration(time.Duration(t.QuotaWaitMS) * time.Millisecond)}, {"Sent", Size(t.BytesUploaded)},
-		{"Left to do takes", Duration(time.Duration(t.ETA) * time.Second)},
-	}
-}
-
 var jpegURI = regexp.MustCompile(`^data:image/jpeg;base64,[A-Za-z0-9+/=]*$`)
 
 // jpeg is a small picture, if uri is one and nothing else: the page may show a report
@@ -237,24 +222,28 @@ func domain(email string) string { return email[max(strings.LastIndexByte(email,
 
 var pageFuncs = template.FuncMap{
 	"took":  func(r *Report) string { return Duration(r.FinishedAt.Sub(r.StartedAt)) },
+	"lasts": func(n int64, unit string) string { d, _ := time.ParseDuration(fmt.Sprint(n, unit)); return Duration(d) },
 	"num":   func(n any) string { return Number(reflect.ValueOf(n).Int()) },
-	"bytes": Size[int], "when": timeText, "reason": func(r outcome.Reason) string { return r.Words().Title }, "jpeg": jpeg, "refs": refs, "examples": examples, "icon": func(mood string) string { return icons[mood] },
+	"count": func(n any, one, many string) string { return Count(int(reflect.ValueOf(n).Int()), one, many) },
+	"bytes": func(n any) string { return Size(reflect.ValueOf(n).Int()) }, "when": timeText, "reason": func(r outcome.Reason) string { return r.Words().Title }, "jpeg": jpeg, "refs": refs, "examples": examples, "icon": func(mood string) string { return icons[mood] },
 	"initial": func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
 	"local":   func(email string) string { return strings.TrimSuffix(email, domain(email)) }, "domain": domain,
-	"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"clock": func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
+	"spaced": func(text string) string { return strings.ReplaceAll(text, "_", " ") },
+	"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"clock":  func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
 }
 
 // chart is the traffic of a run against its quota, in a box of 1000 by 100: a bar for each
 // minute with requests.
 type chart struct {
-	Bars       []chartBar
-	Top        int64 // requests a minute at the upper edge
-	Quota      int
-	QuotaY     float64
-	AnyLimited bool
-	From, To   time.Time
-	Summary    string
+	Bars     []chartBar
+	Total    Minute // of all
+	Minutes  int
+	Busiest  int64 // requests in a minute
+	Top      int64 // requests a minute at the upper edge
+	Quota    int
+	QuotaY   float64
+	From, To time.Time
 }
 
 type chartBar struct{ X, Y, Width, Height, Limited float64 }
@@ -266,41 +255,20 @@ func newChart(r *Report) *chart {
 	}
 	first := r.Timeline[0].Start
 	at := func(m Minute) int { return max(int(m.Start.Sub(first)/time.Minute), 0) }
-	minutes, busiest := 1, int64(0)
-	var total Minute
+	c := &chart{Quota: r.QuotaPerMinute, From: first}
 	for _, m := range r.Timeline {
-		minutes = max(minutes, at(m)+1)
-		total.Requests, total.RateLimited, total.WaitMS = total.Requests+m.Requests, total.RateLimited+m.RateLimited, total.WaitMS+m.WaitMS
-		busiest = max(busiest, m.Requests)
+		t := &c.Total
+		t.Requests, t.RateLimited, t.WaitMS = t.Requests+m.Requests, t.RateLimited+m.RateLimited, t.WaitMS+m.WaitMS
+		c.Minutes, c.Busiest = max(c.Minutes, at(m)+1), max(c.Busiest, m.Requests)
 	}
-	c := &chart{
-		Top: max(busiest, int64(r.QuotaPerMinute), 1), Quota: r.QuotaPerMinute, AnyLimited: total.RateLimited > 0,
-		From: first, To: first.Add(time.Duration(minutes) * time.Minute),
-	}
+	c.To = first.Add(time.Duration(c.Minutes) * time.Minute)
+	c.Top = max(c.Busiest, int64(c.Quota), 1)
 	scale := 100 / float64(c.Top)
-	step := 1000 / float64(max(minutes, 12)) // few bars stay slim
+	step := 1000 / float64(max(c.Minutes, 12)) // few bars stay slim
 	for _, m := range r.Timeline {
 		h := float64(m.Requests) * scale
 		c.Bars = append(c.Bars, chartBar{float64(at(m)) * step, 100 - h, step * 0.85, h, min(float64(m.RateLimited)*scale, h)})
 	}
 	c.QuotaY = 100 - 100*float64(c.Quota)/float64(c.Top)
-	c.Summary = chartSummary(total, busiest, minutes, c.Quota)
 	return c
-}
-
-// chartSummary is what the chart shows, for those who do not see it.
-func chartSummary(total Minute, busiest int64, minutes, quota int) string {
-	allowed := ""
-	if quota > 0 {
-		allowed = " of " + Number(quota) + " allowed"
-	}
-	s := fmt.Sprintf("%s in %s; %s in the busiest minute%s. ", Count(int(total.Requests), "request", "requests"),
-		Count(minutes, "minute", "minutes"), Number(busiest), allowed)
-	if total.RateLimited > 0 {
-		s += Count(int(total.RateLimited), "request was", "requests were") + " rate-limited. "
-	}
-	if wait := time.Duration(total.WaitMS) * time.Millisecond; wait >= time.Second {
-		s += "Waiting for quota, summed over the workers: " + Duration(wait) + "."
-	}
-	return s
 }
