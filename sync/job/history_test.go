@@ -142,14 +142,21 @@ func newHistory(seed uint64) history {
 	for range 1 + r.IntN(6) {
 		h.Nights = append(h.Nights, h.newNight(r, edits, deeds, broken))
 	}
-	if h.Alternates && r.chance("alternate of the future", 40) { // what is remembered is of the future, and has become false
-		who, plain := r.IntN(h.People), night{Existing: h.Existing, RemovedAfter: h.RemovedAfter, Mode: Sync, Pause: time.Hour}
-		before, after := plain, plain
+	who, plain := r.IntN(h.People), night{Existing: h.Existing, RemovedAfter: h.RemovedAfter, Mode: Sync, Pause: time.Hour}
+	before, after := plain, plain
+	switch {
+	case h.Alternates && r.chance("alternate of the future", 40): // what is remembered is of the future, and has become false
 		before.Edits = []edit{{"only alternate", who, who, 2}}
 		after.Edits = []edit{{"alternate moves", who, r.IntN(h.People + 2), 0}, {"photo", who, 0, r.IntN(1000)}}
 		after.Admin = []edit{{"clock", 0, r.IntN(3), 0}}
-		h.Nights = append(h.Nights, before, after)
+	case r.chance("policy after a kill", 10): // a picture that was to be replaced, and is to stay now
+		before.Existing, before.KillOn = plan.OnSourceChange, "upload"
+		before.Edits = []edit{{"own picture", who, 0, r.IntN(1000)}, {"photo", who, 0, r.IntN(1000)}}
+		after.Existing = pick([]plan.Existing{plan.RespectUser, plan.FillEmpty}, r.IntN(2))
+	default:
+		return h
 	}
+	h.Nights = append(h.Nights, before, after)
 	return h
 }
 

@@ -125,13 +125,19 @@ func (r *Rules) row(s *Step) state.Person {
 	return row
 }
 
-// SkippedRows is what the state learns from the steps without an upload. None of it depends
-// on how the rest of the run ends.
+// SkippedRows is what the state learns from the listing, and from the steps without an
+// upload. None of it depends on how the rest of the run ends.
 func (p *Plan) SkippedRows() state.Change {
 	c := p.rows
 	for i := range p.Steps {
-		if s := &p.Steps[i]; !s.news() {
+		s := &p.Steps[i]
+		if !s.news() {
 			p.addRow(&c, s)
+		}
+		if u := s.Record; u != nil && u.Missing > 0 && s.Missing == 0 && !s.Released && (s.WriteRow || s.Outcome == outcome.Planned) {
+			back := *u // a photo is listed, whatever becomes of it
+			back.Missing = 0
+			c.Users = append(c.Users, back)
 		}
 	}
 	return c
@@ -161,11 +167,6 @@ func (p *Plan) addRow(c *state.Change, s *Step) {
 		return // see FinalRows
 	case s.WriteRow:
 		c.People = append(c.People, p.rules.row(s))
-		if s.Record != nil && s.Record.Missing > 0 {
-			u := *s.Record
-			u.Missing = 0
-			c.Users = append(c.Users, u)
-		}
 	case s.reportDigest() != "" || s.Row != nil && s.Row.Fingerprint != (state.Fingerprint{}) ||
 		s.Row == nil && s.Reason == outcome.NotInSmartsheet && p.rules.Policy.AlternateEmails: // the next search knows them
 		r := state.Person{Email: s.Key(), Winner: state.NoPhoto}
