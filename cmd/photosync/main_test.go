@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,11 +125,21 @@ func picture(seed int) []byte {
 		img.SetRGBA(i%4, i/4, color.RGBA{uint8(seed), uint8(seed >> 8), uint8(seed>>16 + i), 255})
 	}
 	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
+	if err := pngs.Encode(&b, img); err != nil {
 		panic(err)
 	}
 	return b.Bytes()
 }
+
+// pngs keeps its buffer, which is a megabyte.
+var pngs = png.Encoder{BufferPool: new(buffer)}
+
+type buffer struct {
+	kept atomic.Pointer[png.EncoderBuffer]
+}
+
+func (b *buffer) Get() *png.EncoderBuffer     { return b.kept.Swap(nil) }
+func (b *buffer) Put(used *png.EncoderBuffer) { b.kept.Store(used) }
 
 func users(n int) []smartsheet.User {
 	us := make([]smartsheet.User, n)

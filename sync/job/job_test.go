@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,7 +41,7 @@ func picture(seed int) []byte {
 		img.SetRGBA(i%2, i/2, color.RGBA{uint8(seed), uint8(seed >> 8), uint8(seed>>16 + i), 255})
 	}
 	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
+	if err := pngs.Encode(&b, img); err != nil {
 		panic(err)
 	}
 	drawn.Store(seed, b.Bytes())
@@ -48,6 +49,17 @@ func picture(seed int) []byte {
 }
 
 var drawn sync.Map // pictures by their number
+
+// pngs keeps its buffer, which is a megabyte: made anew for each picture, it would cost
+// more than all else that some tests do. A sync.Pool forgets under the race detector.
+var pngs = png.Encoder{BufferPool: new(buffer)}
+
+type buffer struct {
+	kept atomic.Pointer[png.EncoderBuffer]
+}
+
+func (b *buffer) Get() *png.EncoderBuffer     { return b.kept.Swap(nil) }
+func (b *buffer) Put(used *png.EncoderBuffer) { b.kept.Store(used) }
 
 // bench is a run's surroundings in memory, but for the state file.
 type bench struct {

@@ -63,7 +63,7 @@ func withProfile(data, profile []byte) []byte {
 		return withSegments(data, parts...)
 	}
 	var z bytes.Buffer
-	w := zlib.NewWriter(&z)
+	w, _ := zlib.NewWriterLevel(&z, zlib.BestSpeed)
 	w.Write(profile)
 	w.Close()
 	return withChunks(data, chunk("iCCP", "icc\x00\x00"+z.String()))

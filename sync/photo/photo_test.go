@@ -269,6 +269,9 @@ func TestTruncatedFiles(t *testing.T) {
 			continue
 		}
 		for n := range data {
+			if n%every(5) != 0 {
+				continue
+			}
 			p, err := Prepare(t.Context(), data[:n], Options{})
 			if code(t, err) == "" && !(strings.HasSuffix(name, ".tiff") && bytes.Equal(p.Data, whole.Data)) && !onlyEndMissing(t, p, whole) {
 				t.Errorf("%s cut after %d of %d bytes passes", name, n, len(data))

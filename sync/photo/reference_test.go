@@ -236,7 +236,10 @@ func TestLikeReference(t *testing.T) {
 	}
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for _, v := range all {
+	for i, v := range all {
+		if i%every(5) != 0 {
+			continue
+		}
 		g.Go(func() error {
 			if err := v.run(dir); err != nil {
 				t.Errorf("%s: %v", v.file, err)
