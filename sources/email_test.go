@@ -12,10 +12,14 @@ func TestEmail(t *testing.T) {
 		" Ann.Lee@Example.COM ":              "ann.lee@example.com",
 		"ann+photo@example.com":              "ann+photo@example.com",
 		"ANN.O'HARA@example.com":             "ann.o'hara@example.com",
-		"Ju\u0308rgen@example.com":           "j\u00fcrgen@example.com",  // NFD
-		"Stra\u00dfe@example.com":            "strasse@example.com",      // full case folding
-		"\u0130lk@example.com":               "i\u0307lk@example.com",    // not the same as ilk
-		"\u03a3\u03c2@example.com":           "\u03c3\u03c3@example.com", // all forms of sigma
+		"Ju\u0308rgen@example.com":           "j\u00fcrgen@example.com", // NFD
+		"M\u00dcLLER@example.com":            "m\u00fcller@example.com",
+		"Stra\u00dfe@example.com":            "stra\u00dfe@example.com",  // not the same as strasse
+		"STRA\u1e9eE@example.com":            "stra\u1e9ee@example.com",  // nor is its capital one
+		"\ufb01nn@example.com":               "\ufb01nn@example.com",     // a ligature: not finn
+		"\u0130lk@example.com":               "\u0130lk@example.com",     // not the same as ilk
+		"\u03a3\u03c2@example.com":           "\u03c3\u03c2@example.com", // two letters, although both are sigma
+		"\u212anut@example.com":              "knut@example.com",         // the Kelvin sign is a K (NFC)
 		"ann@M\u00fcnchen.example":           "ann@xn--mnchen-3ya.example",
 		"ann@mu\u0308nchen\u3002example":     "ann@xn--mnchen-3ya.example",
 		"Ann@XN--mnchen-3ya.example":         "ann@xn--mnchen-3ya.example",

@@ -8,8 +8,9 @@
 //	                          bob@x, b@x    CN=Bob    ─▶     b@x, bob@x   ad/CN=Bob
 //	                          cy@x (b@x)    CN=Cy     ─▶     cy@x    ad/CN=Cy; its alias b@x is lost to CN=Bob
 //
-// The package knows neither Smartsheet nor the state, and it never decides whether a
-// photo is uploaded. The adapters live in the folders below it.
+// Of a person's candidates the first that has a photo wins, which often only reading shows.
+// The package knows neither Smartsheet nor the state, and it never decides whether a photo
+// is uploaded. The adapters live in the folders below it.
 package sources
 
 import (
@@ -25,7 +26,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
-	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
 	"photosync/sync/foreign"
@@ -209,9 +209,9 @@ func HostFault(err error) *HostError {
 const maxEmailBytes = 254
 
 // Email returns the canonical form of an email address, by which people of all
-// sources, the state and Smartsheet are matched: trimmed, the local part case-folded by
-// Unicode's full rules and in NFC, the domain as it stands in the DNS. Dots and a
-// plus-suffix stay: they may tell two people apart. Local parts in quotes are refused.
+// sources, the state and Smartsheet are matched: trimmed, the local part in lower case and
+// NFC, the domain as it stands in the DNS. Dots and a plus-suffix stay: they may tell two
+// people apart, as ß and ss may. Local parts in quotes are refused.
 func Email(s string) (string, error) {
 	email, ascii := strings.TrimSpace(s), isASCII(s)
 	if ascii {
@@ -220,10 +220,7 @@ func Email(s string) (string, error) {
 	local, host, found := strings.Cut(email, "@")
 	var err error
 	if !ascii {
-		// Folding can undo NFC and the other way round; a second round changes nothing more.
-		for range 2 {
-			local = norm.NFC.String(cases.Fold().String(norm.NFC.String(local)))
-		}
+		local = norm.NFC.String(strings.Map(lower, norm.NFC.String(local)))
 		host, err = domain(host)
 		email = local + "@" + host
 	}
@@ -242,6 +239,14 @@ func Email(s string) (string, error) {
 		return "", fmt.Errorf("email %q: %q is not allowed", s, r)
 	}
 	return email, nil
+}
+
+// lower returns the small letter of a capital that is its only one: not i of İ.
+func lower(r rune) rune {
+	if l := unicode.ToLower(r); unicode.ToUpper(l) == r {
+		return l
+	}
+	return r
 }
 
 func isASCII(s string) bool {

@@ -68,7 +68,7 @@ func (a *app) runDemo(ctx context.Context) error {
 			return job.ErrSignal
 		}
 	}
-	fmt.Fprintf(a.stdout, "\nEverything lies in %[1]s: photos, the state, and reports.\nOpen %[1]s/reports/latest.html in a browser. The folder is yours to delete.\n", dir)
+	fmt.Fprintf(a.stdout, "\nEverything is in %[1]s: photos, the state, and reports.\nOpen %[1]s/reports/latest.html in a browser. You can delete the folder.\n", dir)
 	return nil
 }
 

@@ -126,7 +126,7 @@ func notifier(c *config.Config, part bool) *notify.Notifier {
 		Textfile: c.Metrics.Textfile, Pushgateway: c.Metrics.Pushgateway.Reveal(),
 		Webhook: c.Notify.Webhook.Reveal(), Format: c.Notify.WebhookFormat,
 		Mail: notify.Mail{
-			Host: m.Host, Port: m.Port, StartTLS: m.StartTLS, CAs: m.CAs, Username: m.Username, Password: m.Password.Reveal(), From: m.From, To: m.To,
+			Host: m.Host, Port: m.Port, TLS: m.Port == 465, StartTLS: m.StartTLS, CAs: m.CAs, Username: m.Username, Password: m.Password.Reveal(), From: m.From, To: m.To,
 		},
 		Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(), UserAgent: "photosync/" + versionText(),
 	})
@@ -167,7 +167,7 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 	}
 }
 
-// open makes the job that a configuration describes, but for the state. Nothing is
+// open makes the job that a configuration describes, except for the state. Nothing is
 // contacted yet. Here, and nowhere else, jobs are made.
 func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}, log zerolog.Logger) (j job.Job, closeAll func(), err error) {
 	client, err := newClient(c.Smartsheet, abort, log)

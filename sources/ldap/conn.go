@@ -212,8 +212,8 @@ type server struct {
 	dc    string // which domain controller, and which life of its database; empty: not known
 }
 
-// describe reads the root DSE. Of a server whose root DSE may not be read nothing is known: its
-// listing fails with what is wrong.
+// describe reads the root DSE. Nothing is known of a server whose root DSE may not be read: its
+// listing shows what is wrong.
 func (c *conn) describe(ctx context.Context) (s server, err error) {
 	root, err := c.readable(ctx, "", anything, "supportedControl", "supportedCapabilities", "namingContexts", "subschemaSubentry", "dsServiceName")
 	if err != nil {

@@ -147,7 +147,7 @@ func denied(r sources.Ref, attributes []string) error {
 	return fmt.Errorf("entry %q: %w: the bind user needs the right to read %s", r.Name, sources.ErrDenied, strings.Join(attributes, ", "))
 }
 
-// noneOf is the filter of entries of which a server can say that they have none of these attributes.
+// noneOf is the filter for entries that have none of these attributes, as far as the server may say.
 func noneOf(attributes []string) string {
 	return "(&(!(" + strings.Join(attributes, "=*))(!(") + "=*)))"
 }

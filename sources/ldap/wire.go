@@ -183,7 +183,7 @@ const maxValues = 1 << 20
 type entry struct {
 	dn         string
 	attributes []byte // PartialAttributeList, as it came
-	tooLarge   int    // bytes of an entry that was not read but for its DN; else 0
+	tooLarge   int    // bytes of an entry of which only the DN was read; else 0
 }
 
 // newEntry reads a SearchResultEntry of a message of this size, of one that is too large only the
@@ -255,7 +255,7 @@ func (e *entry) texts(name string) (ts []string) {
 	return ts
 }
 
-// ranged reports whether the server gave a part only of the values of one of these attributes:
+// ranged reports whether the server gave only a part of the values of one of these attributes:
 // Active Directory does that where there are many ([MS-ADTS], section 3.1.1.3.1.3.3).
 func (e *entry) ranged(names []string) (partly bool) {
 	e.each(func(full, _ []byte) {

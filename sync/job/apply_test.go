@@ -231,14 +231,14 @@ func TestPlanPreview(t *testing.T) {
 
 func TestPlanFileErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                      "no plan, or damaged",
-		"[]":                    "no plan, or damaged",
-		"{}":                    "no plan",
+		"":                      "not a plan, or damaged",
+		"[]":                    "not a plan, or damaged",
+		"{}":                    "not a plan",
 		`{"schema_version":99}`: "knows 1",
 		`{"schema_version":1,"plan_id":"x","steps":[],"more":1}`:                           "unknown field",
-		`{"schema_version":1,"plan_id":"x","steps":[{"email":"b@x"},{"email":"a@x"}]}`:     "out of order",
-		`{"schema_version":1,"plan_id":"x","steps":[{"email":"b@x"},{"email":"b@x"}]}`:     "out of order",
-		`{"schema_version":1,"run_id":"x","items":[]}`:                                     "no plan",
+		`{"schema_version":1,"plan_id":"x","steps":[{"email":"b@x"},{"email":"a@x"}]}`:     "checksum",
+		`{"schema_version":1,"plan_id":"x","steps":[{"email":"b@x"},{"email":"b@x"}]}`:     "checksum",
+		`{"schema_version":1,"run_id":"x","items":[]}`:                                     "not a plan",
 		fmt.Sprintf(`{"schema_version":1,"plan_id":"x","steps":[{"user_id":%s}]}`, "1e99"): "damaged",
 	} {
 		if _, err := plan.Decode([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {

@@ -26,12 +26,11 @@ const defaultRefresh = 7 * 24 * time.Hour
 // changes are what differs between the listing and the state. On most nights there is
 // nothing to do for nearly everyone: such people are only counted.
 type changes struct {
-	work        []*plan.Work
-	facts       *plan.Facts
-	forget      []string     // rows that are not needed any more
-	otherShards int          // people of other shards
-	others      []*plan.Work // whom the run is not about, and whose photo no row may know; with RemovedAfter
-	whole       bool         // everybody's user was looked up anew
+	work   []*plan.Work
+	facts  *plan.Facts
+	forget []string     // rows that are not needed any more
+	others []*plan.Work // whom the run is not about, and whose photo no row may know; with RemovedAfter
+	whole  bool         // everybody's user was looked up anew
 }
 
 // match compares the listing with the state, and looks up the users of the work. Where it
@@ -90,7 +89,7 @@ func (j *Job) changed(p *prepared, users *match.Users) error {
 			case j.Scope.IsAbout(person.Own, person.Aliases) && j.Scope.Shard.Has(person.Own[0]):
 				return p.listed(v, users, person, row)
 			case j.Scope.IsAbout(person.Own, person.Aliases):
-				p.otherShards++
+				p.facts.OtherShard(&person)
 			}
 			if j.Policy.RemovedAfter > 0 && (row == nil || plan.NoteOf(row.Note) == outcome.NotInSmartsheet) {
 				p.others = append(p.others, p.rules.Work(person, nil))

@@ -102,7 +102,7 @@ func (j *Job) begin(p *prepared) error {
 			return err
 		}
 	}
-	if err := j.State.Write(state.Change{Users: rows.Users}); err != nil { // few: those whose photo came back
+	if err := j.State.Write(state.Change{Users: rows.Users}); err != nil { // few: users whose photo came back
 		return err
 	}
 	return p.users.SaveAlternates(j.State)

@@ -15,7 +15,6 @@ import (
 
 	"photosync/sources"
 	"photosync/state"
-	"photosync/sync/match"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
 	"photosync/sync/plan"
@@ -35,12 +34,11 @@ type Explanation struct {
 	Lost        []string             `json:"lost_claims,omitempty"`
 	DisplayName string               `json:"display_name,omitempty"`
 	Sources     []report.Source      `json:"sources"`
-	Candidates  []ExplainedCandidate `json:"candidates"`                 // the person in each source
-	Moved       bool                 `json:"stamp_moved"`                // since the last time, or nobody knows
-	Users       []ExplainedUser      `json:"users"`                      // with one of the addresses
-	Searched    *match.Search        `json:"alternate_search,omitempty"` // null: alternate addresses do not count, or none was needed
-	Row         *state.Person        `json:"state"`                      // what is remembered of the person
-	Sent        *state.User          `json:"sent"`                       // what we put on the last user
+	Candidates  []ExplainedCandidate `json:"candidates"`  // the person in each source
+	Moved       bool                 `json:"stamp_moved"` // since the last time, or nobody knows
+	Users       []ExplainedUser      `json:"users"`       // with one of the addresses
+	Row         *state.Person        `json:"state"`       // what is remembered of the person
+	Sent        *state.User          `json:"sent"`        // what we put on the last user
 	Next        *report.Item         `json:"next"`
 	Rule        string               `json:"rule"` // why
 }
@@ -119,7 +117,7 @@ func (x *Explanation) person(people *sources.People) sources.Joined {
 		p = sources.Joined{Own: []string{x.Email}}
 		for j := range people.All() {
 			if slices.ContainsFunc(j.Candidates, func(c sources.Candidate) bool { return slices.Contains(slices.Concat(c.Own, c.Aliases), x.Email) }) {
-				p, x.Contested = j, true
+				p, x.Contested = j, !people.Reserved[x.Email]
 			}
 		}
 	}
@@ -210,9 +208,6 @@ func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, per
 		}
 		x.Users = append(x.Users, ExplainedUser{u, pictureOf(&sent, u)})
 	}
-	if len(w.Users) == 0 {
-		x.Searched = p.users.Search()
-	}
 	return nil
 }
 
@@ -264,7 +259,7 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		x.Rule = it.Message
 	}
 	if s.Reason == outcome.NotInSmartsheet && j.Policy.AlternateEmails {
-		x.Rule += "; none of the addresses is a known and confirmed alternate address of a user either"
+		x.Rule += fmt.Sprintf("; nor, of %s that runs asked so far, as a confirmed alternate address", report.Count(p.users.Asked(), "user", "users"))
 	}
 	return nil
 }

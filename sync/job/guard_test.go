@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,6 +111,31 @@ func TestHeldReplacement(t *testing.T) {
 	moved = b.held(approve(moved.PlanID), "max_replaced")
 	if done := b.approveOnce(moved); done.Totals.Uploaded != 100 {
 		t.Errorf("totals %+v", done.Totals)
+	}
+}
+
+// An approval is of what Smartsheet showed, too: a user who chose a picture since keeps it.
+func TestApprovalAndPictureChosenSince(t *testing.T) {
+	b := newBench(t, 20, simulator.Options{})
+	b.must(guarded)
+	for i := range 12 {
+		b.mem.Put(email(i), picture(500+i))
+	}
+	hold := func(approve string) string {
+		r, err := b.run(t.Context(), 1_000_000, func(o *Job) { guarded(o); o.How.Approve = approve })
+		if !Held(err) || r.Totals.Uploaded > 0 {
+			t.Fatalf("approved %q: %v, %d uploaded", approve, err, r.Totals.Uploaded)
+		}
+		return r.PlanID
+	}
+	id := hold("")
+	if again := hold(""); again != id {
+		t.Errorf("nothing moved, and the plan is %s, not %s", again, id)
+	}
+	b.sim.SetImage(email(0), picture(900))
+	id = hold(id)
+	if r := b.must(func(o *Job) { guarded(o); o.How.Approve = id }); r.Totals.Uploaded != 12 {
+		t.Errorf("approved anew: %d uploaded", r.Totals.Uploaded)
 	}
 }
 
@@ -284,5 +310,61 @@ func TestShards(t *testing.T) {
 	}
 	if r := b.must(in(1, nil)); r.Result != report.NothingToDo {
 		t.Errorf("another shard: %+v", r.Totals)
+	}
+}
+
+// A shard of a few people is no sign of a set-up that is wrong for everybody: what the
+// listing knows counts over all people, and few people prove nothing.
+func TestFindingsOfAShard(t *testing.T) {
+	const shards = 8
+	in := func(b *bench, i int, more func(*Job)) (codes []string) {
+		st, err := state.Open(filepath.Join(t.TempDir(), "state.db"), state.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		r := b.must(func(o *Job) {
+			o.State, o.Scope.Shard = st, plan.Shard{Index: i, Count: shards}
+			more(o)
+		})
+		for _, f := range r.Findings {
+			codes = append(codes, f.Code)
+		}
+		return codes
+	}
+	for i := range shards {
+		none := func(*Job) {}
+		b := newBench(t, 0, simulator.Options{}) // two people, one of them a user, in 8 shards
+		b.mem.Put(email(0), picture(0))
+		b.mem.Put(email(1), picture(1))
+		b.sim.AddUser(smartsheet.User{Email: email(0)})
+		if got := in(b, i, none); len(got) > 0 {
+			t.Errorf("shard %d, one of two is a user: %v", i, got)
+		}
+		if got := in(b, i, func(o *Job) { o.Policy.Excluded = func(e string) bool { return e == email(1) } }); len(got) > 0 {
+			t.Errorf("shard %d, one of two is excluded: %v", i, got)
+		}
+		b.mem.Remove(email(1))
+		b.mem.Remove(email(0))
+		b.mem.Put(email(0), nil)
+		b.mem.Put(email(1), picture(1))
+		b.sim.AddUser(smartsheet.User{Email: email(1)})
+		if got := in(b, i, none); len(got) > 0 {
+			t.Errorf("shard %d, one of two has no photo: %v", i, got)
+		}
+		b.mem.Remove(email(0))
+		b.mem.Remove(email(1))
+		if got := in(b, i, none); !slices.Equal(got, []string{"nobody_listed"}) {
+			t.Errorf("shard %d, nobody is listed: %v", i, got)
+		}
+		for p := range 100 * shards { // strangers
+			b.mem.Put(email(100+p), picture(100+p))
+		}
+		if got := in(b, i, none); !slices.Equal(got, []string{"nobody_in_smartsheet"}) {
+			t.Errorf("shard %d, all are strangers: %v", i, got)
+		}
+		if got := in(b, i, func(o *Job) { o.Policy.Excluded = func(string) bool { return true } }); !slices.Equal(got, []string{"everybody_excluded"}) {
+			t.Errorf("shard %d, everybody is excluded: %v", i, got)
+		}
 	}
 }

@@ -146,8 +146,8 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 	}
 	p.plan = plan.Build(p.rules, p.work, p.facts, j.State.Generation())
 	rep.PlanID = p.plan.ID
-	rep.Totals.People, rep.Totals.Unchanged = p.facts.People+p.otherShards, p.facts.NothingToDo[outcome.Unchanged]
-	rep.Skip(outcome.OutOfShard, p.otherShards)
+	rep.Totals.People, rep.Totals.Unchanged = p.facts.People+p.facts.OtherShards, p.facts.NothingToDo[outcome.Unchanged]
+	rep.Skip(outcome.OutOfShard, p.facts.OtherShards)
 	for reason, n := range p.facts.NothingToDo {
 		if reason != outcome.Unchanged { // these have no items of their own
 			rep.Skip(reason, n)

@@ -24,7 +24,7 @@ func TestPolicies(t *testing.T) {
 	_, table, found := strings.Cut(string(text), "| photo at its source |")
 	table, _, _ = strings.Cut(table, "\n\n")
 	rows := strings.Split(table, "\n")
-	if !found || len(rows) != 2+17 {
+	if !found || len(rows) != 2+18 {
 		t.Fatalf("the table of policies has %d lines", len(rows))
 	}
 	policies := cells("|" + rows[0])[1:]
@@ -65,6 +65,10 @@ func cell(t *testing.T, source, picture string, policy plan.Existing, after int,
 	if source != "new" {
 		b.must(change)
 	}
+	if source == "unchanged, and image settings changed" {
+		before := change
+		source, change = "unchanged", func(o *Job) { before(o); o.Photos.MaxEdge = 1 }
+	}
 	b.situation(change, source, picture)
 	switch {
 	case source == "removed" && after == 0:
@@ -85,7 +89,7 @@ func cell(t *testing.T, source, picture string, policy plan.Existing, after int,
 	if got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
-	sends := map[string]int{"new": 1, "changed": 1, "drifted": 1, "placeholder": 1}[want]
+	sends := map[string]int{"new": 1, "changed": 1, "drifted": 1, "placeholder": 1, "rendering_changed": 1}[want]
 	if n := b.sim.Counts().Accepted - uploads; n != sends {
 		t.Errorf("%d uploads, want %d", n, sends)
 	}

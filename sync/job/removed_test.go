@@ -367,3 +367,24 @@ func TestPlaceholderNeedsTheFileGone(t *testing.T) {
 		})
 	}
 }
+
+// Initials were drawn for somebody who then gets a photo that counts as none.
+func TestPlaceholderAndIgnoredPicture(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	ignoring := func(o *Job) {
+		placeholders(o)
+		o.Policy.RemovedAfter, o.Policy.Ignored = 1, []string{plan.Sum(picture(99))}
+	}
+	b.must(ignoring)
+	b.mem.Remove(email(0))
+	b.expect(ignoring, 0, "placeholder uploaded", 1)
+	initials, _ := b.sim.Image(email(0))
+	b.mem.Put(email(0), picture(99))
+	b.expect(ignoring, 0, "no_photo skipped", 0)
+	b.expect(ignoring, 0, "", 0)
+	if now, _ := b.sim.Image(email(0)); now.ID != initials.ID {
+		t.Error("the initials were replaced")
+	}
+	b.mem.Put(email(0), picture(5))
+	b.expect(ignoring, 0, "changed uploaded", 0)
+}

@@ -99,36 +99,36 @@ func ForgetAlternates(st *state.Store, write bool, emails ...string) (forgotten 
 	return len(mem.Users) < before, err
 }
 
-// Search is how far runs have looked for alternate addresses.
-type Search struct {
-	Last  time.Time `json:"last,omitzero"` // when all users had been asked; zero: never
-	Asked int       `json:"asked"`         // users
-}
-
-// Search returns how far runs have come; nil if alternate addresses do not count.
-func (us *Users) Search() *Search {
-	if us.alternates == nil {
-		return nil
-	}
-	return &Search{us.alternates.Searched, len(us.alternates.Users)}
-}
+// Asked is how many users were asked, if alternate addresses count.
+func (us *Users) Asked() int { return len(us.alternates.Users) }
 
 // byAlternates finds users for work of which no address is a user's own.
-func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) error {
+func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) (err error) {
 	a := us.alternates
 	if err := us.LookUp(ctx, a.owners(ws)); err != nil {
 		return err
 	}
 	left := slices.DeleteFunc(us.assign(ws), (*plan.Work).Gone)
 	isNew := func(w *plan.Work) bool { return w.Row == nil }
-	if len(left) == 0 || a.changed || a.now.Sub(a.Searched) <= searchAge && !slices.ContainsFunc(left, isNew) {
-		return nil
+	if len(left) > 0 && !a.changed && (a.now.Sub(a.Searched) > searchAge || slices.ContainsFunc(left, isNew)) {
+		if err := us.search(ctx); err != nil {
+			return fmt.Errorf("search for alternate email addresses: %w", err)
+		}
+		us.assign(left)
 	}
-	if err := us.search(ctx); err != nil {
-		return fmt.Errorf("search for alternate email addresses: %w", err)
+	var again []int64 // a conflict may have been put right since
+	for _, w := range ws {
+		for _, u := range w.Users {
+			if w.Tied && a.asked[u.ID].IsZero() && !slices.Contains(again, u.ID) {
+				again = append(again, u.ID)
+			}
+		}
 	}
-	us.assign(left)
-	return nil
+	if len(again) > 0 {
+		err = us.ask(ctx, again)
+		us.assign(ws)
+	}
+	return err
 }
 
 // owners are the own addresses of users known to have an address of ws as an alternate one.
@@ -207,10 +207,20 @@ func (us *Users) search(ctx context.Context) error {
 		}
 	}
 	slices.Sort(open)
-	ask := open[:min(len(open), maxAsked)]
-	for i, id := range ask {
+	err := us.ask(ctx, open)
+	if err == nil && len(open) <= maxAsked {
+		a.Searched = a.now.Truncate(time.Second)
+	}
+	return err
+}
+
+// ask asks users for their alternate addresses, the first maxAsked of ids.
+func (us *Users) ask(ctx context.Context, ids []int64) error {
+	a := us.alternates
+	ids = ids[:min(len(ids), maxAsked)]
+	for i, id := range ids {
 		if a.progress != nil {
-			a.progress(i, len(ask))
+			a.progress(i, len(ids))
 		}
 		a.asked[id] = time.Now()
 		see := us.see(a.asked[id])
@@ -232,8 +242,5 @@ func (us *Users) search(ctx context.Context) error {
 		a.Users[id] = k
 	}
 	a.changed = true
-	if len(open) <= maxAsked {
-		a.Searched = a.now.Truncate(time.Second)
-	}
 	return nil
 }

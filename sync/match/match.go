@@ -81,7 +81,7 @@ func (us *Users) LookUp(ctx context.Context, emails []string) error {
 	if len(emails) == 0 || us.All {
 		return nil
 	}
-	for _, e := range emails { // whoever had it may not have it any more
+	for _, e := range emails { // another user may have it now
 		for _, id := range us.byEmail[e] {
 			delete(us.Seen, id)
 		}

@@ -156,7 +156,7 @@ var words = map[Reason]Words{
 	NoPhoto:          {"No photo", "No source has a photo of these people.", "no source has a photo of this person"},
 	NotInSmartsheet:  {"Not in Smartsheet", "No Smartsheet user has one of these addresses.", "no Smartsheet user has one of these addresses"},
 	InactiveUser:     {"Inactive user", "The Smartsheet accounts of these people are not active.", "the Smartsheet user is not active"},
-	Excluded:         {"Excluded", "match.include, match.exclude or a limit of this run leaves these people out.", "match.include or match.exclude leaves this person out, or the run is limited to another source"},
+	Excluded:         {"Excluded", "match.include, match.exclude, exclude_filter or a limit of this run leaves these people out.", "match.include, match.exclude or exclude_filter leaves this person out, or the run is limited to another source"},
 	Ambiguous:        {"More than one candidate", "Only a human can tell which is right.", "there are several candidates, and only a human can tell which is right"},
 	SharedImage:      {"One picture for many people", "A silhouette, a logo or a bad import?", "more people than guard.max_shared have this identical picture"},
 	UserChanged:      {"The user's own picture", "policy.existing leaves it alone.", "the picture in Smartsheet is not ours, and the policy leaves it alone"},

@@ -132,7 +132,7 @@ func nextMarker(d []byte, pos int) int {
 }
 
 // scanEnd returns where the entropy-coded data from pos on ends: at the next marker (B.1.1.5), or
-// before the zeros that fill up a file without its end, but for two, which may belong to the data.
+// before the zeros that fill up a file without its end, except two, which may belong to the data.
 func scanEnd(d []byte, pos int) int {
 	if end := nextMarker(d, pos); end >= 0 {
 		return end

@@ -157,13 +157,6 @@ func Decode(data []byte) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it is not a plan, or damaged: %w", err)
 	}
-	for _, steps := range [][]FileStep{f.Steps, f.Missing} {
-		for i := range steps {
-			if i > 0 && steps[i-1].Email >= steps[i].Email {
-				return nil, fmt.Errorf("it is damaged: %q is out of order", steps[i].Email)
-			}
-		}
-	}
 	if f.Checksum != f.checksum() {
 		return nil, errors.New("it was edited or is damaged: its checksum does not match")
 	}

@@ -19,6 +19,7 @@ type Facts struct {
 	Matches
 	BySource    map[string]*Matches // of the people whom a source lists, by its name
 	Excluded    int                 // other people with a photo, whom match leaves out
+	OtherShards int                 // people of other shards
 	UserDomains map[string]int      // the users that this run saw, by the domain of their address
 	// Drifted counts the users whose picture drifted and is sent again, Unstable those
 	// for whom that stops because Smartsheet shows another image id after every upload.
@@ -90,6 +91,14 @@ func (f *Facts) Skip(j *sources.Joined, winner uint8, why outcome.Reason) {
 	}
 }
 
+// OtherShard counts a listed person of another shard.
+func (f *Facts) OtherShard(j *sources.Joined) {
+	f.OtherShards++
+	for _, c := range j.Candidates {
+		f.Sources[c.Source].Add(c.HasPhoto, false, true)
+	}
+}
+
 // work counts the person of a step.
 func (f *Facts) work(r *Rules, s *Step) {
 	f.People++
@@ -130,7 +139,7 @@ type SourceFacts struct {
 	WithPhoto int // of these, as far as it is known
 	Winners   int // of these, whose photo counts
 	Hidden    int // of these, whose photo the source does not show
-	Unknown   int // of these, of whom only reading shows it, and who were not read
+	Unknown   int // of these, who may have a photo that was not read
 }
 
 // Add counts a candidate: what the listing knows, whether its photo counts for the
@@ -163,7 +172,11 @@ func Findings(f Facts) (fs []outcome.Finding) {
 			fs = append(fs, x)
 		}
 	}
-	if few(f.Matched, f.WithPhoto, 1) {
+	some := 1
+	if f.OtherShards > 0 { // a few of all people prove nothing
+		some = manyPeople
+	}
+	if few(f.Matched, f.WithPhoto, some) {
 		fs = append(fs, f.inSmartsheet("", f.UserDomains))
 	} else {
 		for _, name := range slices.Sorted(maps.Keys(f.BySource)) {
@@ -179,7 +192,7 @@ func Findings(f Facts) (fs []outcome.Finding) {
 	if few(f.Matched-waits, f.Matched, somePeople) {
 		fs = append(fs, f.nobodyNow(waits))
 	}
-	if f.WithPhoto == 0 && f.Excluded > 0 {
+	if f.WithPhoto == 0 && f.Excluded >= some {
 		fs = append(fs, outcome.Attend(outcome.EverybodyExcluded, f.Excluded, f.Excluded,
 			fmt.Sprintf("match.include and match.exclude leave out everybody with a photo (people: %s)", outcome.Number(f.Excluded)),
 			"correct their patterns; photosync explain EMAIL shows a person's addresses"))

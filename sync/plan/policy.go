@@ -72,7 +72,7 @@ func (p *Policy) included(emails ...string) bool {
 	return p.Included == nil || slices.ContainsFunc(emails, p.Included)
 }
 
-// Excludes reports whether match leaves the person out, whoever their user is. Without
+// Excludes reports whether match leaves the person out, whatever user they are. Without
 // alternate addresses, the user's address is one of the person's.
 func (p *Policy) Excludes(j *sources.Joined) bool {
 	return p.LeavesOut(j) || !p.AlternateEmails && !p.included(slices.Concat(j.Own, j.Aliases)...)

@@ -84,7 +84,7 @@ func (r *Rules) Unchanged(j *sources.Joined, row *state.Row) bool {
 }
 
 // NothingToDo reports whether there is nothing to do and nothing to remember for a person
-// whose users are known, and why. Photos that have to be read are something to do.
+// whose users are known, and why. A photo that has to be read is something to do.
 func (r *Rules) NothingToDo(w *Work) (outcome.Reason, bool) {
 	if w.Row == nil || r.NeedsRead(w) {
 		return "", false

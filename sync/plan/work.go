@@ -150,8 +150,7 @@ func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
 		at = winnerOf(row.Winner, j.Candidates)
 	}
 	w.stamp = r.stamp(&w.Joined, at)
-	isNew := row == nil
-	w.LookUp = !j.Ambiguous && !j.Reserved && !(isNew && Presence(&j) == sources.Absent)
+	w.LookUp = !j.Ambiguous && !j.Reserved && (row != nil || Presence(&j) != sources.Absent)
 	return w
 }
 
@@ -251,6 +250,9 @@ func (s *Step) urgency() (class int, tried time.Time) {
 	tried = sentOf(s.Record).At
 	if s.Record != nil && s.Record.Failure != nil && s.Record.Failure.At.After(tried) {
 		tried = s.Record.Failure.At
+	}
+	if s.Record != nil && s.Record.Intent != nil && s.Record.Intent.At.After(tried) {
+		tried = s.Record.Intent.At
 	}
 	switch {
 	case s.Reason == outcome.Placeholder:

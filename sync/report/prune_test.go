@@ -1,9 +1,12 @@
 package report
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -62,5 +65,43 @@ func TestPrune(t *testing.T) {
 	}
 	if err := Prune(filepath.Join(t.TempDir(), "none"), 1, newest); err == nil {
 		t.Error("no error for a folder that is not there")
+	}
+}
+
+// Runs by hand, and runs that failed, do not push out the reports of the nights, nor the
+// other way round.
+func TestPruneKeepsNightsApart(t *testing.T) {
+	dir := t.TempDir()
+	var nights, others []string
+	for day := 1; day <= 6; day++ {
+		night := fmt.Sprintf("202611%02dT020000Z-aaaaaa", day)
+		nights = append(nights, night)
+		write := func(id, mode string, full bool) {
+			r := New(mode, id, "1", time.Time{})
+			r.Full = full
+			if _, err := Write(dir, r, []string{"json", "html"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := Prune(dir, 3, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(night, "sync", true)
+		for hour := 10; hour < 10+day; hour++ {
+			id := fmt.Sprintf("202611%02dT%02d0000Z-aaaaaa", day, hour)
+			others = append(others, id)
+			write(id, []string{"sync", "plan"}[hour%2], false)
+		}
+	}
+	var want []string
+	for _, id := range append(nights[3:], others[len(others)-3:]...) {
+		want = append(want, id+".json", id+".html")
+	}
+	want = append(want, "latest.json", "latest.html", "latest-plan.json", "latest-plan.html")
+	got := names(t, dir)
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }

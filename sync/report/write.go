@@ -83,8 +83,9 @@ func Write(dir string, r *Report, formats []string) (paths []string, err error) 
 	return paths, err
 }
 
-// Prune removes the files of all runs in dir except the keep newest ones; keep 0 removes
-// nothing. It leaves the files of the run called current, latest.*, and all other files.
+// Prune removes the files of all runs in dir except the keep newest full syncs and as many
+// other runs; keep 0 removes nothing. It leaves the files of the run called current, latest.*,
+// and all other files.
 func Prune(dir string, keep int, current string) error {
 	if keep == 0 {
 		return nil
@@ -100,13 +101,17 @@ func Prune(dir string, keep int, current string) error {
 			files[m[1]] = append(files[m[1]], e.Name())
 		}
 	}
-	if _, there := files[current]; there {
-		keep--
-		delete(files, current)
-	}
 	runs := slices.Sorted(maps.Keys(files)) // in the order of their names, which is that of time
+	if _, there := files[current]; there {
+		runs = append(slices.DeleteFunc(runs, func(run string) bool { return run == current }), current)
+	}
+	kept := map[bool]int{} // full syncs and others
 	var errs error
-	for _, run := range runs[:max(len(runs)-keep, 0)] {
+	for _, run := range slices.Backward(runs) {
+		kind := slices.Contains(files[run], run+".json") && isFull(filepath.Join(dir, run+".json"))
+		if kept[kind]++; kept[kind] <= keep {
+			continue
+		}
 		for _, f := range files[run] {
 			// Another run may prune at the same moment.
 			if err := os.Remove(filepath.Join(dir, f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -115,6 +120,16 @@ func Prune(dir string, keep int, current string) error {
 		}
 	}
 	return errs
+}
+
+// isFull reports whether a report is of a full sync, by its first lines.
+func isFull(path string) bool {
+	head := make([]byte, 1<<10)
+	if f, err := os.Open(path); err == nil {
+		_, _ = io.ReadFull(f, head) // it may be shorter
+		f.Close()
+	}
+	return bytes.Contains(head, []byte(`"full": true`))
 }
 
 // Encode writes r in one of the formats. Nothing that it writes acts on a terminal.

@@ -115,6 +115,9 @@ func (e *Error) ownCause() cause {
 	if errors.Is(e.Err, errOutage) {
 		return cause{class: Unavailable, hint: "retry by itself: Smartsheet serves nobody now; the next run continues"}
 	}
+	if errors.Is(e.Err, errQuota) {
+		return outOfQuota
+	}
 	for _, number := range []int{e.Code, e.Status} {
 		if c, ok := causes[number]; ok {
 			return c

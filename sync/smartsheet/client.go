@@ -166,6 +166,8 @@ type call struct {
 	units  int
 	upload bool
 	before time.Time // no attempt begins later; zero: no such limit
+
+	unanswered bool // see Image
 }
 
 // attempts is what happened to a call so far.

@@ -60,7 +60,7 @@ func (g *gate) wait(ctx context.Context, q call) (ticket, *Error) {
 			return ticket{}, &Error{Op: q.op, Err: ErrTooLate}
 		}
 		g.mu.Lock()
-		open := !time.Now().Before(g.until) && g.probe == nil && !g.outage.over
+		open := !time.Now().Before(g.until) && g.probe == nil && g.outage.over == nil
 		if open && g.first {
 			g.first, g.probe = false, make(chan struct{})
 		}
@@ -90,7 +90,7 @@ func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Dur
 		g.throttle.raise(now)
 	case e.forCall() == Throttled:
 		g.limited(now, t, e, asked)
-	case !e.ownCause().class.refused() && (t.epoch == g.epoch || asked > 0):
+	case !e.ownCause().class.refused() && !t.unanswered && (t.epoch == g.epoch || asked > 0):
 		if pause := g.outage.failing(now, t.call, e, asked); pause > 0 {
 			g.pause(now.Add(pause), true)
 		}
@@ -119,8 +119,8 @@ func (g *gate) limited(now time.Time, t ticket, e *Error, asked time.Duration) {
 		asked = min(quotaWindow/6+now.Sub(g.dry), quotaWindow)
 	}
 	if now.Add(asked).Sub(g.dry) > g.outage.limit {
+		g.outage.over, g.outage.last = errQuota, *e
 		e.Err = errQuota
-		g.outage.over, g.outage.last = true, *e
 	}
 	// The clients of one token should not come back in the same instant.
 	g.pause(now.Add(asked+rand.N(time.Second)), fresh)

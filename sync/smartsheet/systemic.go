@@ -32,8 +32,8 @@ type outage struct {
 	since  time.Time       // the first of them
 	pauses int             // before an attempt of one call
 	last   Error
-	over   bool // the limit was reached
-	others bool // a call failed that is no upload
+	over   error // why every call is given up: the limit was reached; nil: it was not
+	others bool  // a call failed that is no upload
 }
 
 // failing notes that a call failed, and returns for how long all callers pause: as long as the
@@ -49,8 +49,17 @@ func (o *outage) failing(now time.Time, q call, e *Error, asked time.Duration) (
 		pause = max(pause, min(time.Second<<min(o.pauses, 10), longestPause))
 		o.pauses++
 	}
-	if o.over = o.over || pause > 0 && now.Add(pause).Sub(o.since) > o.limit; o.over {
-		*e = *o.error(e.Op)
+	if o.over == nil && pause > 0 && now.Add(pause).Sub(o.since) > o.limit {
+		o.over = fmt.Errorf("%w: %d different calls failed in a row", errOutage, len(o.failed))
+		if len(o.failed) < outageAfter {
+			o.over = fmt.Errorf("%w: it asks to wait for longer than retry.max_wait", errOutage)
+		}
+	}
+	switch {
+	case o.over != nil && e.Err != nil:
+		e.Err = fmt.Errorf("%w: %w", o.over, e.Err)
+	case o.over != nil:
+		e.Err = o.over
 	}
 	return pause + rand.N(pause/8+1)
 }
@@ -62,24 +71,12 @@ func (o *outage) answered(q call) {
 	}
 }
 
-// error is why a call fails, or is not begun: the outage, or the quota, took too long. nil: it did not.
+// error is why a call is not begun; nil: nothing speaks against it.
 func (o *outage) error(op string) *Error {
-	if !o.over {
+	if o.over == nil {
 		return nil
 	}
-	e := o.last
-	if e.Op = op; errors.Is(e.Err, errQuota) {
-		return &e
-	}
-	err := fmt.Errorf("%w: %d different calls failed in a row", errOutage, len(o.failed))
-	if len(o.failed) < outageAfter {
-		err = fmt.Errorf("%w: it asks to wait for longer than retry.max_wait", errOutage)
-	}
-	if e.Err != nil {
-		err = fmt.Errorf("%w, the last one: %w", err, e.Err)
-	}
-	e.Err = err
-	return &e
+	return &Error{Op: op, Err: fmt.Errorf("%w, the last one: %w", o.over, &o.last)}
 }
 
 // So many different people who are refused for the same reason show that it is not about them:

@@ -19,6 +19,10 @@ type Image struct {
 	Data        []byte
 	ContentType string // image/jpeg, image/png or image/gif
 	FileName    string // sent URL-encoded in Content-Disposition
+
+	// Unanswered: an earlier run had no good answer for this user either. So another failure says
+	// nothing of the other users, and is no sign of an outage.
+	Unanswered bool
 }
 
 // UploadResult is what could be read of the answers to one Client.Upload, failed or not.
@@ -44,16 +48,6 @@ func (r *UploadResult) Partial() bool { return r.says("PARTIAL_SUCCESS", 3) }
 
 func (r *UploadResult) says(message string, code int) bool {
 	return r.Message == message && r.ResultCode != nil && *r.ResultCode == code
-}
-
-// User returns the user with this id, if the answer shows them.
-func (r *UploadResult) User(id int64) (User, bool) {
-	for _, u := range r.Users {
-		if u.ID == id {
-			return u, true
-		}
-	}
-	return User{}, false
 }
 
 // FailedItem is an entry of failedItems in a PARTIAL_SUCCESS answer.
@@ -83,7 +77,7 @@ func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.
 	}
 	a, err := c.do(ctx, call{
 		op: fmt.Sprintf("set profile image of user %d", u.ID), method: http.MethodPost, path: fmt.Sprintf("/users/%d/profileimage", u.ID),
-		header: h, body: img.Data, units: c.o.UploadWeight, upload: true, before: sendBefore,
+		header: h, body: img.Data, units: c.o.UploadWeight, upload: true, unanswered: img.Unanswered, before: sendBefore,
 	}, func(v gjson.Result) (err error) {
 		r, err = parseUpload(v, c.auth.secrets.clean)
 		return err

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +84,7 @@ const maxTries = 3
 func (a *attempt) send(ctx context.Context) error {
 	s := a.step
 	img := smartsheet.Image{Data: a.pic.Data, ContentType: a.pic.ContentType(), FileName: s.Key() + a.pic.Ext()}
+	img.Unanswered = s.Record != nil && s.Record.Intent != nil
 	var last *smartsheet.Error // of the attempts before the user was seen too long ago
 	for range maxTries {
 		if err := a.announce(); err != nil {
@@ -216,9 +218,12 @@ func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 		if u.ID != 0 && u.ID != to.ID || u.Email != "" && (err != nil || email != to.Email) {
 			return "", wrong(u.ID, u.Email)
 		}
+		if u.ID != 0 && u.Email != "" {
+			image = cmp.Or(image, u.ImageID)
+		}
 	}
-	if u, ok := a.res.User(to.ID); ok && u.Email != "" && u.ImageID != "" {
-		return u.ImageID, nil
+	if image != "" {
+		return image, nil
 	}
 	u, err := a.Users.ByID(ctx, to.ID)
 	switch {

@@ -208,8 +208,8 @@ func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
 	}
 }
 
-// users says whom of the people whose photos were read Smartsheet knows, by the rule of
-// a run, and whether it shows alternate addresses if these count.
+// users says which of the people whose photos were read are Smartsheet users, by the rule
+// of a run, and, if alternate addresses count, whether Smartsheet shows them.
 func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 	var one smartsheet.User
 	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })

@@ -50,7 +50,7 @@ type sample struct {
 	source  int // index
 	persons map[sources.Ref]*plan.Work
 
-	fine, refused []string // photos that can be sent, and that cannot, and whose they are
+	fine, refused []string // photos that can be sent, and that cannot, with their people
 	unreadable    error    // the last one
 	young         int      // files that are being written
 }

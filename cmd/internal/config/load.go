@@ -119,18 +119,23 @@ func Globs(patterns []string) func(email string) bool {
 	}
 }
 
-// Glob reports whether email, in its canonical form, matches a pattern with * and ?, in
-// any case and with its domain in either form.
+// Glob reports whether email, in its canonical form, matches a pattern with * and ?, with
+// its domain in either form. Case is folded by Unicode's full rules, which make ß and ss
+// one: an exclusion had better hold for too many.
 func Glob(pattern, email string) bool {
-	if strings.ContainsFunc(pattern, func(r rune) bool { return r >= utf8.RuneSelf }) { // write it as sources.Email would
-		local, domain, _ := strings.Cut(norm.NFC.String(cases.Fold().String(pattern)), "@")
-		if ascii, err := idn.ToASCII(domain); err == nil {
-			domain = ascii
-		}
-		pattern = strings.TrimSuffix(local+"@"+domain, "@")
-	}
-	ok, err := path.Match(strings.ToLower(pattern), email)
+	ok, err := path.Match(folded(pattern), folded(email))
 	return ok && err == nil
+}
+
+func folded(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return strings.ToLower(s)
+	}
+	local, domain, _ := strings.Cut(norm.NFC.String(cases.Fold().String(s)), "@")
+	if ascii, err := idn.ToASCII(domain); err == nil {
+		domain = ascii
+	}
+	return strings.TrimSuffix(local+"@"+domain, "@")
 }
 
 var idn = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false)) // lets * and ? pass

@@ -20,7 +20,7 @@ import (
 // Explanation prints all there is to know of one address.
 func (c *Console) Explanation(x *job.Explanation) {
 	if !x.Known {
-		c.line(0, "Nobody knows %s: it is in no source, not in the state and no Smartsheet user's.", x.Email)
+		c.line(0, "Nobody knows %s: no source, no record of the state and no Smartsheet user has it.", x.Email)
 		for _, e := range x.Nearest {
 			c.line(0, "  perhaps  %s", e)
 		}
@@ -88,13 +88,6 @@ func (c *Console) users(x *job.Explanation) {
 	c.heading("Smartsheet")
 	if len(x.Users) == 0 {
 		c.line(2, "  no user has one of these addresses")
-	}
-	if s := x.Searched; s != nil && len(x.Users) == 0 {
-		when := " so far; the next sync goes on"
-		if !s.Last.IsZero() {
-			when = ", all there were to ask on " + s.Last.Format(time.RFC3339)
-		}
-		c.line(2, "  nor as an alternate address, of %s that runs asked%s", count(s.Asked, "user"), when)
 	}
 	for _, u := range x.Users {
 		status, via := "active", u.Via
@@ -301,7 +294,7 @@ func (c *Console) Checkup(checks []Check) {
 	case findings > 0:
 		mood, verdict = "warn", "A run would end with exit code 3, or 4 if a guard holds it: somebody is needed"
 	case n[Warning] > 0:
-		mood, verdict = "warn", "A run can begin, but see the "+count(n[Warning], "warning")
+		mood, verdict = "warn", "A run can begin, but with "+count(n[Warning], "warning")
 	}
 	c.line(0, "%s.", styled{moods[mood], verdict})
 }

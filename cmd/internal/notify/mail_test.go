@@ -23,12 +23,13 @@ import (
 
 // post is a mail server that keeps what it gets.
 type post struct {
-	mu   sync.Mutex
-	from string
-	to   []string
-	text string
-	user string
-	tls  bool
+	fromStart bool // TLS, without STARTTLS
+	mu        sync.Mutex
+	from      string
+	to        []string
+	text      string
+	user      string
+	tls       bool
 
 	logins int
 }
@@ -82,6 +83,9 @@ func listen(t *testing.T, p *post, cert *tls.Certificate) int {
 		srv.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}
 	}
 	srv.AllowInsecureAuth = true
+	if p.fromStart {
+		l = tls.NewListener(l, srv.TLSConfig)
+	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(l) }()  // it ends with Close
 	t.Cleanup(func() { srv.Close(); l.Close(); <-done }) // Serve may not have begun
@@ -124,6 +128,22 @@ func TestMail(t *testing.T) {
 	p.text = ""
 	if warnings := n.Finish(context.Background(), run(report.Success), "Done."); len(warnings) > 0 || p.text != "" {
 		t.Errorf("mail about a run that needs nobody: %q %q", warnings, p.text)
+	}
+}
+
+// On port 465 there is TLS from the start, and the login may be one that needs it.
+func TestMailWithTLSFromTheStart(t *testing.T) {
+	cert, ca := certificate(t)
+	p := &post{fromStart: true}
+	m := Mail{Host: "127.0.0.1", Port: listen(t, p, cert), TLS: true, CAs: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}}
+	if warnings := New(Options{Mail: m, Always: true}).Finish(t.Context(), run(report.Success), "Done."); len(warnings) > 0 || !p.tls || p.user != "u" || p.text == "" {
+		t.Errorf("%q, %+v", warnings, p)
+	}
+	m.CAs, p.text = nil, ""
+	n := New(Options{Mail: m, Always: true})
+	n.pause = time.Millisecond
+	if warnings := n.Finish(t.Context(), run(report.Success), "Done."); len(warnings) != 1 || !strings.Contains(warnings[0], "certificate") || p.text != "" {
+		t.Errorf("an unknown authority: %q, %+v", warnings, p)
 	}
 }
 

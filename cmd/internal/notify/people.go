@@ -118,9 +118,10 @@ func whole(r *report.Report, text string) message {
 
 // Mail is where the summary goes by mail.
 type Mail struct {
-	Host     string         // empty: nowhere
-	Port     int            // 465: TLS from the start
-	StartTLS bool           // TLS is required; false: none
+	Host     string // empty: nowhere
+	Port     int
+	TLS      bool           // from the start, as on port 465 (RFC 8314, section 3.3)
+	StartTLS bool           // TLS is required; false: none, unless it is there already
 	CAs      *x509.CertPool // nil: the system's
 	Username string         // empty: no login
 	Password string
@@ -149,15 +150,13 @@ func (n *Notifier) mail(ctx context.Context, text string) error {
 
 func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
 	config := &tls.Config{ServerName: m.Host, MinVersion: tls.VersionTLS12, RootCAs: m.CAs}
-	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSConfig(config), mail.WithTimeout(timeout), mail.WithTLSPolicy(mail.TLSMandatory)}
-	if !m.StartTLS {
-		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
+	policy := mail.NoTLS
+	if m.TLS {
+		policy = mail.TLSOpportunistic // a server that has it does not offer it again
+	} else if m.StartTLS {
+		policy = mail.TLSMandatory
 	}
-	if m.Port == 465 { // TLS from the start (RFC 8314, section 3.3)
-		options = append(options, mail.WithSSL())
-	} else {
-		options = append(options, mail.WithDialContextFunc(dial))
-	}
+	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSPolicy(policy), mail.WithTLSConfig(config), mail.WithTimeout(timeout), mail.WithDialContextFunc(m.dialer(config))}
 	if m.Username != "" { // the best way that the server knows; none that shows the password without TLS
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.Username), mail.WithPassword(m.Password))
 	}
@@ -175,11 +174,16 @@ func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
 	return client, msg, errors.Join(msg.From(m.From), msg.To(m.To...))
 }
 
-// dial connects for as long as ctx allows: the library waits for a greeting without end.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-	if deadline, bounded := ctx.Deadline(); err == nil && bounded {
-		err = conn.SetDeadline(deadline)
+// dialer connects for as long as ctx allows: the library waits for a greeting without end.
+func (m Mail) dialer(config *tls.Config) mail.DialContextFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if deadline, bounded := ctx.Deadline(); err == nil && bounded {
+			err = conn.SetDeadline(deadline)
+		}
+		if err == nil && m.TLS {
+			conn = tls.Client(conn, config)
+		}
+		return conn, err
 	}
-	return conn, err
 }

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -40,22 +41,40 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// A mail server that takes the connection and says nothing holds up neither a checkup nor a run.
+// A mail server that says nothing holds up neither a checkup nor a run: neither one that
+// takes the connection, nor one that has agreed on TLS.
 func TestMuteMailServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	o := Options{Always: true, Mail: Mail{Host: "127.0.0.1", From: "a@example.com", To: []string{"b@example.com"}}}
-	o.Mail.Port, _ = strconv.Atoi(port)
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	start := time.Now()
-	_, faults := New(o).Unreachable(ctx)
-	warnings := New(o).Finish(ctx, run(report.Success), "Done.")
-	if took := time.Since(start); len(faults) != 1 || len(warnings) != 1 || took > 5*time.Second {
-		t.Errorf("%q, %q after %v", faults, warnings, took)
+	cert, ca := certificate(t)
+	for name, c := range map[string]struct{ serverTLS, TLS bool }{"clear": {}, "no handshake": {false, true}, "TLS": {true, true}} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			if c.serverTLS {
+				go func() {
+					for {
+						conn, err := l.Accept()
+						if err != nil {
+							return
+						}
+						t.Cleanup(func() { conn.Close() })
+						tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*cert}}).Handshake()
+					}
+				}()
+			}
+			_, port, _ := net.SplitHostPort(l.Addr().String())
+			o := Options{Always: true, Mail: Mail{Host: "127.0.0.1", TLS: c.TLS, CAs: ca, From: "a@example.com", To: []string{"b@example.com"}}}
+			o.Mail.Port, _ = strconv.Atoi(port)
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			start := time.Now()
+			_, faults := New(o).Unreachable(ctx)
+			warnings := New(o).Finish(ctx, run(report.Success), "Done.")
+			if took := time.Since(start); len(faults) != 1 || len(warnings) != 1 || took > 5*time.Second {
+				t.Errorf("%q, %q after %v", faults, warnings, took)
+			}
+		})
 	}
 }

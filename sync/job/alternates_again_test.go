@@ -1,0 +1,53 @@
+package job
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"photosync/sync/smartsheet"
+	"photosync/sync/smartsheet/simulator"
+)
+
+// A conflict of alternate addresses that was put right in Smartsheet is gone in the next
+// run: who may be an ambiguous person is asked again each time, at one call for each.
+func TestAlternateEmailsPutRight(t *testing.T) {
+	for name, c := range map[string]struct{ before, after []smartsheet.User }{
+		"two users, one loses it": {
+			[]smartsheet.User{{ID: 7, Email: "jo@example.com", AlternateEmails: alternate(email(0))}, {ID: 8, Email: "al@example.com", AlternateEmails: alternate(email(0))}},
+			[]smartsheet.User{{ID: 8, Email: "al@example.com"}},
+		},
+		"somebody else, too": {
+			[]smartsheet.User{{ID: 7, Email: "jo@example.com", AlternateEmails: alternate(email(0), email(1))}},
+			[]smartsheet.User{{ID: 7, Email: "jo@example.com", AlternateEmails: alternate(email(0))}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, 0, simulator.Options{Users: c.before})
+				b.mem.Put(email(0), picture(0))
+				b.mem.Put(email(1), picture(1))
+				night := func() (string, int) {
+					time.Sleep(24 * time.Hour)
+					calls := b.sim.Counts().ByOp["user"]
+					return reasons(b.must(byAlternate))[email(0)], b.sim.Counts().ByOp["user"] - calls
+				}
+				for range 3 {
+					if got, calls := night(); got != "ambiguous skipped" || calls != len(c.before) {
+						t.Errorf("in conflict: %s, %d calls, want %d", got, calls, len(c.before))
+					}
+				}
+				for _, u := range c.after {
+					b.sim.RemoveUser(u.Email)
+					b.sim.AddUser(u)
+				}
+				if got, _ := night(); got != "new uploaded" {
+					t.Errorf("put right: %s", got)
+				}
+				if img, _ := b.sim.Image("jo@example.com"); img.Uploads != 1 {
+					t.Errorf("jo has %d uploads", img.Uploads)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,55 @@
+package job
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"photosync/sync/report"
+	"photosync/sync/smartsheet/simulator"
+)
+
+// Users whose upload always fails hold up everybody else for one night at most: then they
+// come last, and are failed for themselves, with a refId of their own.
+func TestUsersThatAreNeverServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 30, simulator.Options{RequestsPerMinute: 300})
+		for i := 3; i < 8; i++ {
+			b.sim.AddFault(simulator.Fault{Kind: "status", Status: 500, Code: 4000, User: email(i)})
+		}
+		first, err := b.run(t.Context(), 300, nil)
+		if !Stopped(err) || first.Totals.Failed != 0 {
+			t.Fatalf("the first night: %v, %+v", err, first.Totals)
+		}
+		refs := map[string]bool{}
+		for _, it := range first.Items {
+			if it.RefID != nil && refs[*it.RefID] {
+				t.Errorf("%s has the refId of somebody else", it.Email)
+			} else if it.RefID != nil {
+				refs[*it.RefID] = true
+			}
+		}
+		if len(refs) == 0 {
+			t.Error("no refId is left")
+		}
+		for range 2 {
+			r, err := b.run(t.Context(), 300, nil)
+			if err != nil || r.Result != report.Partial || r.Totals.Failed != 5 || r.Totals.Unfinished != 0 {
+				t.Fatalf("the next night: %v, %s, %+v", err, r.Result, r.Totals)
+			}
+			for _, it := range r.Items {
+				if it.Outcome == "failed" && (it.RefID == nil || it.HTTPStatus != 500) {
+					t.Errorf("%+v", it)
+				}
+			}
+		}
+		for i := range 30 {
+			if served := b.record(i).Sent != nil; served != (i < 3 || i >= 8) {
+				t.Errorf("%s was served: %v", email(i), served)
+			}
+		}
+		b.sim.ClearFaults()
+		if r := b.must(nil); r.Totals.Uploaded != 5 || r.Result != report.Success {
+			t.Errorf("served again: %s, %+v", r.Result, r.Totals)
+		}
+	})
+}
