@@ -104,14 +104,12 @@ func (f *Fingerprint) UnmarshalText(text []byte) error {
 }
 
 // A value in the file is a checksum over its key and what follows (CRC-32C,
-// little-endian), a head, and then a CBOR map (RFC 8949) whose keys are the numbers in the
-// struct tags of Person and User. A field that comes later takes a new number; a number is
-// never used again. Each night reads every head: a person's is the fingerprint, the winner
-// and the note, a user's whether there is a picture of ours.
+// little-endian), for a person the fingerprint, the winner and the note, and then a CBOR
+// map (RFC 8949) whose keys are the numbers in the struct tags of Person and User. A
+// field that comes later takes a new number; a number is never used again.
 const (
 	checksumSize = 4
-	personHead   = checksumSize + len(Fingerprint{}) + 2
-	userHead     = checksumSize + 1
+	personHead   = checksumSize + len(Fingerprint{}) + 2 // the winner and the note
 )
 
 var (
@@ -144,13 +142,7 @@ func encodePerson(p *Person) row {
 	return seal(p.Email, p.Fingerprint[:], []byte{p.Winner, p.Note}, must(encoding.Marshal(p)))
 }
 
-func encodeUser(u *User) row {
-	head := []byte{0}
-	if u.Sent != nil {
-		head[0] = 1
-	}
-	return seal(userKey(u.ID), head, must(encoding.Marshal(u)))
-}
+func encodeUser(u *User) row { return seal(userKey(u.ID), must(encoding.Marshal(u))) }
 
 func userKey(id int64) string { return string(binary.BigEndian.AppendUint64(nil, uint64(id))) }
 
@@ -190,12 +182,9 @@ func (r row) person() (p Person, err error) {
 	return p, err
 }
 
-// sent reports whether a user's verified row has a picture of ours.
-func (r row) sent() bool { return len(r.value) >= userHead && r.value[userHead-1] != 0 }
-
 // user reads a verified row.
 func (r row) user() (u User, err error) {
 	u.ID = int64(binary.BigEndian.Uint64([]byte(r.key)))
-	err = decoding.Unmarshal(r.value[min(userHead, len(r.value)):], &u)
+	err = decoding.Unmarshal(r.value[checksumSize:], &u)
 	return u, err
 }

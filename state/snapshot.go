@@ -122,14 +122,14 @@ func (v *Snapshot) Whole() iter.Seq2[Person, error] { return decoded(v, people, 
 
 func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row.user) }
 
-// Pictures counts the users with a picture of ours, and reads all users for that.
+// Pictures counts the users with a picture of ours.
 func (s *Store) Pictures() (n int, err error) {
 	err = s.View(func(v *Snapshot) error {
-		for r, err := range v.rows(users) {
+		for u, err := range v.Users() {
 			if err != nil {
 				return err
 			}
-			if r.sent() {
+			if u.Sent != nil {
 				n++
 			}
 		}

@@ -8,6 +8,7 @@
 //
 // At the gate (gate.go) a call waits for the quota, and for the end of a pause. What an error means
 // is one table (class.go), but for a fault that everybody has: an outage, or a refusal (systemic.go).
+// An upload that may have arrived although no answer says so is UploadResult.Unknown.
 //
 // Reference: https://developers.smartsheet.com/api/smartsheet/openapi
 package smartsheet
