@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"photosync/cmd/internal/config"
+	"photosync/cmd/internal/console"
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/job"
@@ -77,5 +79,24 @@ func TestUsageErrors(t *testing.T) {
 		if code := run(t.Context(), strings.Fields(line), func(string) string { return "" }, &out, &errs); code != exitUsage {
 			t.Errorf("photosync %s: exit %d, want %d\n%s", line, code, exitUsage, errs.String())
 		}
+	}
+}
+
+// A fault of the program itself is a run that failed, with a report that says so: it is no
+// mistake in the configuration, which is what Go's own exit code would say.
+func TestFaultOfTheProgram(t *testing.T) {
+	s := newSite(t, nil, "")
+	a := &app{env: func(name string) string { return map[string]string{"SMARTSHEET_ACCESS_TOKEN": token}[name] }}
+	c, err := config.Load(s.conf, a.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &runFlags{}
+	r, _, err := perform(t.Context(), job.Sync, "r", c, f, &console.Run{}, nil) // one that was not started
+	if err == nil || !strings.Contains(err.Error(), "perform") || exitCode(r, err) != exitFailed {
+		t.Fatalf("exit %d, error %v", exitCode(r, err), err)
+	}
+	if r.Result != report.Failed || r.Error == nil {
+		t.Errorf("the report says %q, %+v", r.Result, r.Error)
 	}
 }

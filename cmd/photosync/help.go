@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"photosync/cmd/internal/console"
 )
@@ -68,9 +69,16 @@ func (a *app) complete(cmd *cobra.Command) {
 		cmd.Args = cobra.NoArgs
 	}
 	do := cmd.RunE
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a.begun = true
-		if do == nil {
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		cmd.Flags().Visit(func(f *pflag.Flag) { // a variable of a script that is not set
+			if f.Value.Type() == "string" && f.Value.String() == "" {
+				err = fmt.Errorf("--%s is empty", f.Name)
+			}
+		})
+		switch a.begun = err == nil; {
+		case err != nil:
+			return err
+		case do == nil:
 			return cmd.Help()
 		}
 		return do(cmd, args)

@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -137,7 +139,7 @@ func newRunID(now time.Time) string {
 	return now.UTC().Format("20060102T150405Z") + "-" + strings.ToLower(rand.Text()[:6])
 }
 
-// signals returns a context that ends with SIGINT, SIGTERM or after limit (0: never),
+// signals returns a context that ends with SIGINT, SIGTERM, SIGHUP or after limit (0: never),
 // and one that a second signal ends.
 func signals(parent context.Context, limit time.Duration, w *console.Run) (soft, hard context.Context, stop func()) {
 	soft, finish := context.WithCancelCause(parent)
@@ -148,6 +150,9 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 	})
 	got := make(chan os.Signal, 2)
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signal.Notify(got, syscall.SIGHUP)
+	}
 	go func() {
 		if s, more := <-got; more {
 			w.Stopping(s, grace)
@@ -225,6 +230,11 @@ func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFl
 		rep.Result, rep.Error, rep.FinishedAt = report.Failed, job.ErrorOf(err), time.Now().UTC()
 		return rep, made, err
 	}
+	defer func() {
+		if fault := recover(); fault != nil {
+			_, _, err = fail(fmt.Errorf("a fault of photosync itself, please report it: %v\n%s", fault, debug.Stack()))
+		}
+	}()
 	if err := report.CheckDir(c.Report.Dir); err != nil {
 		return fail(err)
 	}

@@ -39,6 +39,7 @@ func TestSIGTERM(t *testing.T) {
 		"waiting for quota":     {"status:429/4003,skip=5,retry-after=200", nil, seen("upload", 6), []os.Signal{os.Interrupt}, 5, true},
 		"backing off":           {"status:503/4001,skip=5", nil, seen("upload", 9), []os.Signal{syscall.SIGTERM}, 5, true},
 		"on the wire, answered": {"slow,skip=5,delay=1s", nil, seen("upload", 9), []os.Signal{syscall.SIGTERM}, 9, false},
+		"the terminal is gone":  {"slow,skip=5,delay=1s", nil, seen("upload", 9), []os.Signal{syscall.SIGHUP}, 9, false},
 		"on the wire, hung":     {"hang,skip=5", nil, seen("upload", 9), []os.Signal{syscall.SIGTERM, os.Interrupt}, 5, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -54,7 +54,6 @@ type cause struct {
 const (
 	codeTokenInvalid = 1002
 	codeTokenExpired = 1003
-	codeParameter    = 1018
 	codeUserInactive = 1188
 	codeMaintenance  = 4001
 )

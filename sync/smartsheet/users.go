@@ -114,9 +114,10 @@ func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(Us
 	}
 	for _, f := range filters {
 		err := c.list(ctx, l, f)
-		// Refused are its value and the length of the URL; a total may be that of everyone.
+		// It may be one address that Smartsheet, or a firewall before it, does not like, or the length
+		// of the URL; a total may be that of everyone. What is wrong with every call shows again.
 		if e, ok := errors.AsType[*Error](err); ok && (errors.Is(err, errNotWhole) ||
-			e.Status == http.StatusBadRequest && e.Code == codeParameter || e.Status == http.StatusRequestURITooLong) {
+			e.Status >= 400 && e.Status != http.StatusUnauthorized && !e.cause().class.Resumable()) {
 			return true, c.list(ctx, l, "")
 		}
 		if err != nil {

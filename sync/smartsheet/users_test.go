@@ -356,6 +356,10 @@ func TestFilterRefused(t *testing.T) {
 	}{
 		"1018":         {refusal(400, 1018, "r"), []string{addr(testID)}, 2},
 		"too long":     {answer(414, ""), []string{addr(testID)}, 2},
+		"other code":   {refusal(400, 1012, "r"), []string{addr(testID)}, 2},
+		"firewall":     {answer(403, "<html>blocked: |"), []string{addr(testID)}, 2},
+		"no such page": {answer(404, ""), []string{addr(testID)}, 2},
+		"fails":        {refusal(500, 4000, "r"), []string{addr(testID)}, 7},
 		"comma":        {nil, []string{addr(testID), `"a,b"@example.com`}, 1},
 		"space":        {nil, []string{addr(testID), "a b@example.com"}, 1},
 		"no address":   {nil, []string{addr(testID), "ann"}, 1},
@@ -377,8 +381,8 @@ func TestFilterRefused(t *testing.T) {
 		})
 	}
 	c := newTest(t, func(*http.Request) (*http.Response, error) { return refusal(403, 1004, "r"), nil }, nil)
-	if _, err := c.UsersByEmail(t.Context(), []string{"a@b.c"}, nil); Classify(err) != Permission || c.Stats().Requests != 1 {
-		t.Errorf("another refusal: %v", err)
+	if _, err := c.UsersByEmail(t.Context(), []string{"a@b.c"}, nil); Classify(err) != Permission || c.Stats().Requests != 2 {
+		t.Errorf("refused without a filter, too: %v", err)
 	}
 }
 
