@@ -40,12 +40,12 @@ func (v *Snapshot) Person(email string) (Person, bool, error) {
 // User returns the row of the user with this id. Damage is an error.
 func (v *Snapshot) User(id int64) (User, bool, error) { return find(v, users, userKey(id), row.user) }
 
-// Person is Snapshot.Person for one look.
+// Person is Snapshot.Person of the state as it is now.
 func (s *Store) Person(email string) (Person, bool, error) {
 	return single(s, (*Snapshot).Person, email)
 }
 
-// User is Snapshot.User for one look.
+// User is Snapshot.User of the state as it is now.
 func (s *Store) User(id int64) (User, bool, error) { return single(s, (*Snapshot).User, id) }
 
 func single[K, T any](s *Store, find func(*Snapshot, K) (T, bool, error), key K) (t T, found bool, err error) {

@@ -7,7 +7,7 @@
 //	          └────── backoff ◀──────┘
 //
 // At the gate (gate.go) a call waits for the quota, and for the end of a pause. What an error means
-// is one table (class.go), but for a fault that everybody has: an outage, or a refusal (systemic.go).
+// is one table (class.go). Whether a fault is everybody's, systemic.go finds out.
 // An upload that may have arrived although no answer says so is UploadResult.Unknown.
 //
 // Reference: https://developers.smartsheet.com/api/smartsheet/openapi

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A fault that everybody has is not of one call, user or photo. In an outage all calls fail and
-// may go well later; refusals are final answers to all uploads.
+// A systemic fault is not that of one call, user or photo: in an outage all calls fail, and may
+// go well later; or all uploads are refused.
 
 // outageAfter is how many different calls have to fail in a row before that counts as an
 // outage. A call that fails again and again alone may be at fault itself.
@@ -71,7 +71,7 @@ func (o *outage) answered(q call) {
 	}
 }
 
-// error is why a call is not begun; nil: nothing speaks against it.
+// error is why a call is not begun; nil: it may begin.
 func (o *outage) error(op string) *Error {
 	if o.over == nil {
 		return nil

@@ -121,7 +121,7 @@ func Globs(patterns []string) func(email string) bool {
 
 // Glob reports whether email, in its canonical form, matches a pattern with * and ?, with
 // its domain in either form. Case is folded by Unicode's full rules, which make ß and ss
-// one: an exclusion had better hold for too many.
+// one: it is better if an exclusion holds for too many.
 func Glob(pattern, email string) bool {
 	ok, err := path.Match(folded(pattern), folded(email))
 	return ok && err == nil
