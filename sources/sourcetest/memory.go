@@ -45,8 +45,7 @@ func (e Entry) stamp() string {
 
 // Put sets the photo of the entry named after an address, and moves its stamp.
 func (m *Memory) Put(email string, photo []byte) {
-	m.Set(Entry{Own: []string{email}, Photo: photo})
-	m.Touch(email)
+	m.Set(Entry{Own: []string{email}, Photo: photo, touched: 1})
 }
 
 // Set adds an entry or replaces it. Its stamp moves if its photo is another one.
@@ -58,20 +57,8 @@ func (m *Memory) Set(e Entry) {
 	if m.entries == nil {
 		m.entries = map[string]Entry{}
 	}
-	e.touched = m.entries[e.identity()].touched
+	e.touched += m.entries[e.identity()].touched
 	m.entries[e.identity()] = e
-}
-
-// Touch moves the stamp of the entries that own an address and nothing else.
-func (m *Memory) Touch(email string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for id, e := range m.entries {
-		if slices.Contains(e.Own, email) {
-			e.touched++
-			m.entries[id] = e
-		}
-	}
 }
 
 // Remove takes out the entries that own an address.

@@ -115,7 +115,7 @@ func TestApplyWhatMoved(t *testing.T) {
 				b.mem.Put(email(i), picture(10+i))
 			}
 			f := b.planned(enforce)
-			b.mem.Touch(email(1)) // the bytes count
+			b.mem.Put(email(1), picture(11)) // the bytes count
 			move(b)
 			b.notApplied(f, true, "moved", enforce)
 			before, _ := b.sim.Image(email(0))
