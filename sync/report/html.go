@@ -61,49 +61,56 @@ func encodeHTML(w io.Writer, r *Report) error {
 	}
 	v := emptyPage()
 	v.Report, v.Bar, v.Chart, v.Chips = r, bar(r.Totals), newChart(r), append([]Section{everybody}, ss...)
-	b := &pageWriter{Writer: bufio.NewWriter(w), templates: v.templates, left: maxPeople}
-	b.run("top", v)
+	room := maxPeople
 	for _, s := range ss {
-		b.section(s)
+		v.Sections = append(v.Sections, shownSection{Section: s})
+		at := &v.Sections[len(v.Sections)-1]
+		for _, g := range s.Groups {
+			at.Groups = append(at.Groups, show(s.Kind, g, &room))
+		}
 	}
-	b.run("bottom", v)
-	if b.err != nil {
-		return fmt.Errorf("encode report: %w", b.err)
+	b := bufio.NewWriter(w)
+	if err := v.templates.ExecuteTemplate(b, "page", v); err != nil {
+		return fmt.Errorf("encode report: %w", err)
 	}
 	return b.Flush()
 }
 
-// pageWriter writes the parts of a page until one fails.
-type pageWriter struct {
-	*bufio.Writer
-	templates *template.Template
-	left      int // people that there is still room for
-	err       error
+// shownSection is a section as the page shows it.
+type shownSection struct {
+	Section
+	Groups []shownGroup
 }
 
-func (w *pageWriter) run(name string, data any) {
-	if w.err == nil {
-		w.err = w.templates.ExecuteTemplate(w.Writer, name, data)
-	}
+// shownGroup is a group as the page shows it.
+type shownGroup struct {
+	*Group
+	Kind        string  // of its section
+	Sheet       bool    // a contact sheet, not a list
+	First, Rest []*Item // Rest is for the script to show
+	Omitted     int     // people for whom there is no room
 }
 
-func (w *pageWriter) section(s Section) {
-	w.run("section", s)
-	for _, g := range s.Groups {
-		slices.SortStableFunc(g.Items, func(a, b *Item) int { return cmp.Compare(pictures(b), pictures(a)) })
-		class, as, shown := "people", "person", shownPeople
-		if s.Kind == "sent" || g.Code == string(outcome.HeldBack) && slices.ContainsFunc(g.Items, func(it *Item) bool { return pictures(it) > 0 }) {
-			class, as, shown = "sheet", "picture", shownPictures
-		}
-		w.run(s.Kind, g)
-		w.list(g, class, as, shown)
-		if s.Kind == "left" {
-			w.WriteString("</details>")
-		} else {
-			w.WriteString("</div>")
-		}
+// show is what the page shows of a group, and takes the room that its people need.
+func show(kind string, g *Group, room *int) shownGroup {
+	slices.SortStableFunc(g.Items, func(a, b *Item) int { return cmp.Compare(pictures(b), pictures(a)) })
+	v, first := shownGroup{Group: g, Kind: kind}, shownPeople
+	if kind == "sent" || g.Code == string(outcome.HeldBack) && slices.ContainsFunc(g.Items, func(it *Item) bool { return pictures(it) > 0 }) {
+		v.Sheet, first = true, shownPictures
 	}
-	w.WriteString("</section>\n")
+	items := g.Items[:min(len(g.Items), *room)]
+	*room -= len(items)
+	first = min(first, len(items))
+	v.First, v.Rest, v.Omitted = items[:first], items[first:], len(g.Items)-len(items)
+	return v
+}
+
+// Row is a person with what is to be said of them.
+func (v shownGroup) Row(it *Item) any {
+	return struct {
+		*Item
+		Lines []string
+	}{it, v.Lines(it)}
 }
 
 // pictures counts the small pictures of a person: of what is sent and of what was there.
@@ -112,36 +119,7 @@ func pictures(it *Item) int {
 	return min(len(image.Thumbnail), 1) + min(len(image.Before), 1)
 }
 
-// list writes the people of a group: the first of them to be seen, the others for
-// the script to show.
-func (w *pageWriter) list(g *Group, class, as string, shown int) {
-	items := g.Items[:min(len(g.Items), w.left)]
-	w.left -= len(items)
-	if g.Counted > 0 {
-		w.run("counted", g.Counted)
-	}
-	fmt.Fprintf(w, "<ul class=%q data-list>\n", class)
-	for i, it := range items {
-		if i == shown {
-			w.WriteString("</ul><template>")
-		}
-		w.run(as, struct {
-			*Item
-			Lines []string
-		}{it, g.Lines(it)})
-	}
-	if len(items) > shown {
-		w.WriteString("</template>")
-		w.run("more", len(items)-shown)
-	} else {
-		w.WriteString("</ul>")
-	}
-	if n := len(g.Items) - len(items); n > 0 {
-		w.run("omitted", n)
-	}
-}
-
-// view is what the page shows of a report, besides the people.
+// view is what the page shows of a report.
 type view struct {
 	templates     *template.Template
 	Style, Script template.HTML
@@ -149,6 +127,7 @@ type view struct {
 	Report        *Report
 	Bar           []segment
 	Chips         []Section // that the page can be narrowed to; the first one is everybody
+	Sections      []shownSection
 	Chart         *chart
 }
 
