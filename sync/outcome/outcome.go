@@ -86,6 +86,7 @@ const (
 	ClaimsLost            = "claims_lost"             // two entries claim one address
 	BackupFailing         = "backup_failing"          // the state could not be backed up
 	ImageIDsNotStable     = "image_ids_not_stable"    // Smartsheet shows another image id each time
+	StoppedEarly          = "stopped_early"           // the run was stopped before it had a plan, and not by a signal
 	UsersNotUnderstood    = "users_not_understood"    // entries of Smartsheet's user list that make no sense
 )
 

@@ -1,0 +1,53 @@
+package job
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"photosync/sync/outcome"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet/simulator"
+)
+
+// A run that is stopped before it has a plan did nothing, and the next one may come no
+// further: somebody has to know, unless it was stopped by hand.
+func TestStoppedBeforeThePlan(t *testing.T) {
+	told := func(r *report.Report) bool {
+		return r.Result == report.Interrupted && slices.ContainsFunc(r.Findings, func(f outcome.Finding) bool {
+			return f.Code == outcome.StoppedEarly && f.Severity == outcome.Attention
+		})
+	}
+	for name, c := range map[string]struct {
+		fault string
+		stop  error // after ten seconds
+		told  bool
+	}{
+		"maintenance":                   {"maintenance,op=any,for=24h", nil, true},
+		"time is over, no answer":       {"hang,op=users", ErrMaxDuration, true},
+		"a signal":                      {"hang,op=users", ErrSignal, false},
+		"time is over, after some work": {"hang,skip=2", ErrMaxDuration, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, 5, simulator.Options{})
+				f, err := simulator.ParseFault(c.fault)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.sim.AddFault(f)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				if c.stop != nil {
+					time.AfterFunc(10*time.Second, func() { cancel(c.stop) })
+				}
+				r, err := b.run(ctx, 300, nil)
+				cancel(nil)
+				if !Stopped(err) || told(r) != c.told || r.NeedsSomebody() != c.told {
+					t.Errorf("%s, error %v, findings %+v", r.Result, err, r.Findings)
+				}
+			})
+		})
+	}
+}
