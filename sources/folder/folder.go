@@ -42,6 +42,7 @@ type Source struct {
 	o       Options
 	buffers sources.Buffers
 	listed  atomic.Pointer[fs.FileInfo] // the folder as List found it the last time
+	mapping atomic.Pointer[facts]       // of the mapping file when it was read; nil: it was not
 }
 
 // New returns the source; the folder is opened when it is listed or read.

@@ -122,6 +122,7 @@ func (s *Source) loadMapping(root *os.Root) (mapping, error) {
 		open = os.OpenFile
 	}
 	data, err := readFile(open, s.o.MappingFile, &s.buffers, func(f facts) error {
+		s.mapping.Store(&f)
 		if f.size > maxMapping {
 			return fmt.Errorf("%d bytes, %d are read at most", f.size, maxMapping)
 		}
@@ -136,6 +137,19 @@ func (s *Source) loadMapping(root *os.Root) (mapping, error) {
 		return nil, faults
 	}
 	return m, nil
+}
+
+// remapped reports whether the mapping file is not the one that was read.
+func (s *Source) remapped(root *os.Root) bool {
+	was, stat := s.mapping.Load(), root.Stat
+	if was == nil {
+		return false
+	}
+	if filepath.IsAbs(s.o.MappingFile) {
+		stat = os.Stat
+	}
+	fi, err := stat(s.o.MappingFile)
+	return err != nil || factsOf(fi) != *was
 }
 
 // parseMapping reads CSV (RFC 4180) of two columns.

@@ -139,6 +139,37 @@ func TestMappingChangeMovesMarks(t *testing.T) {
 	}
 }
 
+// Whose a photo is may change between the listing and the reading: nothing is read then.
+func TestMappingChangesMeanwhile(t *testing.T) {
+	dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "m.csv")
+	put(t, dir, map[string]string{"E1.jpg": "1"})
+	for _, file := range []string{"m.csv", outside} {
+		at := dir
+		if file == outside {
+			at = filepath.Dir(outside)
+		}
+		put(t, at, map[string]string{"m.csv": "E1,ann@example.com\n"})
+		s := New(Options{Path: dir, MappingFile: file})
+		for range 2 {
+			ref := sourcetest.List(t, s)["ann@example.com"].Ref
+			if ph := sourcetest.Read(t, s, ref); ph.Err != nil {
+				t.Errorf("%s as it was listed: %v", file, ph.Err)
+			}
+			put(t, at, map[string]string{"m.csv": "E1,new@example.com\n"})
+			if ph := sourcetest.Read(t, s, ref); !errors.Is(ph.Err, sources.ErrUnstable) || ph.Data != nil {
+				t.Errorf("%s changed: %q, %v", file, ph.Data, ph.Err)
+			}
+			if err := os.Remove(filepath.Join(at, "m.csv")); err != nil {
+				t.Fatal(err)
+			}
+			if ph := sourcetest.Read(t, s, ref); !errors.Is(ph.Err, sources.ErrUnstable) || ph.Data != nil {
+				t.Errorf("%s removed: %q, %v", file, ph.Data, ph.Err)
+			}
+			put(t, at, map[string]string{"m.csv": "E1,ann@example.com\n"})
+		}
+	}
+}
+
 // Without its mapping file a folder cannot be listed; a part of it is not the
 // whole.
 func TestMappingFileThatCannotBeRead(t *testing.T) {

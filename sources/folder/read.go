@@ -35,7 +35,10 @@ const (
 	readAhead = 2 * sources.MaxPhotoBytes
 )
 
-var errChanged = fmt.Errorf("%w: it changed each of %d times that it was read", sources.ErrUnstable, readTries)
+var (
+	errChanged  = fmt.Errorf("%w: it changed each of %d times that it was read", sources.ErrUnstable, readTries)
+	errRemapped = fmt.Errorf("%w: the mapping file changed since it was read", sources.ErrUnstable)
+)
 
 // Photos implements sources.Source.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
@@ -71,6 +74,9 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 // of the whole folder or of this machine.
 func (s *Source) photo(ctx context.Context, root *os.Root, room *semaphore.Weighted, ref sources.Ref) (p sources.Photo, size int64, err error) {
 	data, err := readFile(root.OpenFile, nameOf(ref), &s.buffers, func(f facts) error {
+		if s.remapped(root) {
+			return errRemapped
+		}
 		if err := s.readable(f); err != nil {
 			return err
 		}
