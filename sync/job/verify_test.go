@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"photosync/sync/outcome"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -87,5 +88,22 @@ func TestVerifyFails(t *testing.T) {
 	b.sim.ClearFaults()
 	if r = b.must(nil); r.Totals.Unchanged != 3 {
 		t.Errorf("the next run: %+v", r.Totals)
+	}
+}
+
+// Every refId is kept, also of an answer that contradicts itself.
+func TestFailedItemsOfAContradiction(t *testing.T) {
+	for _, says := range []simulator.Fault{{Kind: "says", Message: "SUCCESS"}, {Kind: "says", Message: "SUCCESS", Code: 3}, {Kind: "says", Message: "PARTIAL_SUCCESS"}} {
+		b := newBench(t, 1, simulator.Options{})
+		b.sim.AddFault(simulator.Fault{Kind: "partial"})
+		b.sim.AddFault(says)
+		r := b.must(nil)
+		it, f := r.Items[0], b.record(0).Failure
+		if it.Outcome != outcome.Failed || it.RefID == nil || it.ErrorCode == nil || *it.ErrorCode != 1074 || len(it.FailedItems) != 1 || it.ResultCode == nil || *it.ResultCode != says.Code {
+			t.Fatalf("%+v: %+v", says, it)
+		}
+		if ref := it.FailedItems[0].RefID; ref == nil || *ref != *it.RefID || f == nil || f.RefID != *ref || f.Code != "1074" {
+			t.Errorf("%+v: refId %q, of the failed item %v, state %+v", says, *it.RefID, ref, f)
+		}
 	}
 }

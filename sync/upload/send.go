@@ -179,14 +179,8 @@ func Confirmed(i *state.Intent, image string) *state.Sent {
 // answered handles an upload that the server accepted, wholly or in part.
 func (a *attempt) answered(ctx context.Context) error {
 	it, res := &a.item, &a.res
-	it.Message, it.ResultCode, it.RefID = res.Message, res.ResultCode, orNull(res.RefID)
-	for _, f := range res.FailedItems {
-		failed := report.FailedItem{Index: f.Index}
-		if f.Error != nil {
-			failed.ErrorCode, failed.RefID, failed.Message = &f.Error.Code, &f.Error.RefID, f.Error.Message
-		}
-		it.FailedItems = append(it.FailedItems, failed)
-	}
+	it.Message, it.RefID = res.Message, orNull(res.RefID)
+	first := a.failedItems()
 	image, err := a.confirm(ctx)
 	if err != nil {
 		a.end(outcome.Failed, err.Error(), outcome.Hint(err))
@@ -201,9 +195,23 @@ func (a *attempt) answered(ctx context.Context) error {
 	a.refusals.Accepted(a.pic.ContentType())
 	it.ImageID = image
 	if res.Partial() {
-		return a.partial(image)
+		return a.partial(image, first)
 	}
 	return a.sent(image)
+}
+
+// failedItems notes what the answer says of single items, and returns the first error among it.
+func (a *attempt) failedItems() (first *smartsheet.Error) {
+	a.item.ResultCode = a.res.ResultCode
+	for _, f := range a.res.FailedItems {
+		failed := report.FailedItem{Index: f.Index}
+		if f.Error != nil {
+			failed.ErrorCode, failed.RefID, failed.Message = &f.Error.Code, &f.Error.RefID, f.Error.Message
+			first = cmp.Or(first, f.Error)
+		}
+		a.item.FailedItems = append(a.item.FailedItems, failed)
+	}
+	return first
 }
 
 // confirm checks that the answer shows the step's user and address, and returns the image
@@ -227,6 +235,8 @@ func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 	}
 	u, err := a.Users.ByID(ctx, to.ID)
 	switch {
+	case ctx.Err() != nil:
+		return "", errors.New("the answer does not say whose picture it is, and the run was stopped before the user was looked at")
 	case err != nil:
 		return "", fmt.Errorf("the answer does not say whose picture it is, and the user could not be looked at: %w", err)
 	case u.ID == 0:
@@ -251,19 +261,16 @@ func (a *attempt) sent(image string) error {
 }
 
 // partial handles an upload that went well only in part. The next run sends it again, once.
-func (a *attempt) partial(image string) error {
+func (a *attempt) partial(image string, first *smartsheet.Error) error {
 	it, res := &a.item, &a.res
 	f := state.Failure{Message: res.Message, Status: res.HTTPStatus, RefID: res.RefID}
 	hint, final := "look at the person's picture in Smartsheet; the next run sends it again, once", false
-	for _, item := range res.FailedItems {
-		if e := item.Error; e != nil {
-			it.ErrorCode, it.RefID = &e.Code, &e.RefID
-			as := smartsheet.Error{Status: res.HTTPStatus, Code: e.Code, RefID: e.RefID, Message: e.Message}
-			f = state.Failure{Code: codeText(e.Code), RefID: e.RefID, Status: res.HTTPStatus, Message: e.Message}
-			if final = as.Final(); final { // if others are wholly successful
-				hint = as.Hint()
-			}
-			break
+	if e := first; e != nil {
+		it.ErrorCode, it.RefID = &e.Code, &e.RefID
+		as := smartsheet.Error{Status: res.HTTPStatus, Code: e.Code, RefID: e.RefID, Message: e.Message}
+		f = state.Failure{Code: codeText(e.Code), RefID: e.RefID, Status: res.HTTPStatus, Message: e.Message}
+		if final = as.Final(); final { // if others are wholly successful
+			hint = as.Hint()
 		}
 	}
 	u := a.row()

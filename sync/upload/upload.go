@@ -179,6 +179,9 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	e, said := errors.AsType[*smartsheet.Error](err) // what Smartsheet said of it
 	if said {
 		it.Message = cmp.Or(strings.TrimSpace(e.Message+" "+e.Detail), earlier(e).Message)
+		if first := a.failedItems(); first != nil && e.Code == 0 && e.RefID == "" {
+			e = first
+		}
 		it.ErrorCode, it.RefID = orNull(e.Code), orNull(e.RefID)
 	} else {
 		e = &smartsheet.Error{}
