@@ -214,6 +214,9 @@ func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Jo
 	return nil
 }
 
+// errHidden is about a photo that its source does not give.
+var errHidden = fmt.Errorf("%w, or is of a kind that cannot be sent", sources.ErrDenied)
+
 // read reads and hashes the photos of the work that needs it. It tries the candidates of a
 // person one after the other: the first with a photo wins. The bytes are not kept.
 func (j *Job) read(ctx context.Context, ws []*plan.Work, needed func(*plan.Work) bool) error {
@@ -221,7 +224,11 @@ func (j *Job) read(ctx context.Context, ws []*plan.Work, needed func(*plan.Work)
 	for round := 0; len(open) > 0; round++ {
 		bySource := make([][]*plan.Work, len(j.Sources))
 		for _, w := range open {
-			if c := w.Candidates[round]; c.HasPhoto != sources.Absent {
+			switch c := w.Candidates[round]; c.HasPhoto {
+			case sources.Absent:
+			case sources.Hidden:
+				w.Photo = &plan.Photo{Candidate: round, Err: errHidden}
+			default:
 				bySource[c.Source] = append(bySource[c.Source], w)
 			}
 		}

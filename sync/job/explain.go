@@ -27,10 +27,9 @@ type Explanation struct {
 	Email       string               `json:"email"` // asked for, canonical
 	Known       bool                 `json:"known"` // in a source, the state or Smartsheet
 	Nearest     []string             `json:"nearest,omitempty"`
-	Key         string               `json:"key"`                 // the address under which state and reports know the person
-	Emails      []string             `json:"emails"`              // own addresses, then aliases
-	Own         int                  `json:"own"`                 // how many of Emails are own addresses
-	Contested   bool                 `json:"contested,omitempty"` // several entries claim the address asked for
+	Key         string               `json:"key"`    // the address under which state and reports know the person
+	Emails      []string             `json:"emails"` // own addresses, then aliases
+	Own         int                  `json:"own"`    // how many of Emails are own addresses
 	Lost        []string             `json:"lost_claims,omitempty"`
 	DisplayName string               `json:"display_name,omitempty"`
 	Sources     []report.Source      `json:"sources"`
@@ -117,11 +116,10 @@ func (x *Explanation) person(people *sources.People) sources.Joined {
 		p = sources.Joined{Own: []string{x.Email}}
 		for j := range people.All() {
 			if slices.ContainsFunc(j.Candidates, func(c sources.Candidate) bool { return slices.Contains(slices.Concat(c.Own, c.Aliases), x.Email) }) {
-				p, x.Contested = j, !people.Reserved[x.Email]
+				p = j
 			}
 		}
 	}
-	x.Contested = x.Contested || p.Ambiguous
 	x.Key, x.Emails, x.Own, x.DisplayName = p.Own[0], slices.Concat(p.Own, p.Aliases), len(p.Own), p.DisplayName
 	for _, l := range people.Lost {
 		if l.Address == x.Email || slices.Contains(x.Emails, l.Address) {
@@ -139,6 +137,9 @@ func (j *Job) explainCandidates(ctx context.Context, x *Explanation, person sour
 			Source: src.Name, Type: src.Type, Ref: c.Ref.Name, Own: c.Own, Aliases: c.Aliases, DisplayName: c.DisplayName, Stamp: fmt.Sprintf("%x", c.Stamp),
 		}
 		err := src.Photos(ctx, []sources.Ref{c.Ref}, func(ph sources.Photo) error {
+			if c.HasPhoto == sources.Hidden {
+				ph.Err = errHidden
+			}
 			if photoFacts(ph, i, &plan.Work{Joined: person}, nil) != nil {
 				e.Photo = j.explainPhoto(ctx, ph)
 			}
@@ -257,6 +258,9 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 	x.Moved, x.Next, x.Rule = s.Moved(), &it, it.Reason.Words().Rule
 	if s.Why != "" && it.Reason == s.Reason {
 		x.Rule = it.Message
+	}
+	if it.Outcome == outcome.Planned && !x.Moved && x.Row.Fingerprint != (state.Fingerprint{}) {
+		x.Rule += "; a run of everybody looks users up anew every match.refresh only, sync --only does at once"
 	}
 	if s.Reason == outcome.NotInSmartsheet && j.Policy.AlternateEmails {
 		x.Rule += fmt.Sprintf("; nor, of %s that runs asked so far, as a confirmed alternate address", report.Count(p.users.Asked(), "user", "users"))

@@ -152,7 +152,7 @@ var words = map[Reason]Words{
 	Drifted:          {"Drifted", "Smartsheet showed another picture than ours.", "policy.existing is enforce, and Smartsheet shows another picture than ours"},
 	Forced:           {"Forced", "Uploaded because of --force.", "--force uploads unchanged pictures too"},
 	Placeholder:      {"Placeholder", "The photo is gone from the sources. Neutral initials take its place.", "policy.removed is placeholder, no source has this photo any more, and Smartsheet still shows our picture"},
-	Unchanged:        {"Unchanged", "There is nothing to do.", "this user has the picture already"},
+	Unchanged:        {"Unchanged", "There is nothing to do.", "nothing changed since this user got the picture"},
 	SamePicture:      {"Same picture", "The source changed, but the picture to be sent did not.", "the photo's bytes changed, but the picture to be sent did not"},
 	NoPhoto:          {"No photo", "No source has a photo of these people.", "no source has a photo of this person"},
 	NotInSmartsheet:  {"Not in Smartsheet", "No Smartsheet user has one of these addresses.", "no Smartsheet user has one of these addresses"},

@@ -27,7 +27,7 @@ func (r *Rules) decide(w *Work) Step {
 	case !w.HasPhoto():
 		return r.removed(s)
 	case Presence(&w.Joined) == sources.Hidden:
-		return s.skipFromNow(outcome.Hidden)
+		return s.skip(outcome.Hidden)
 	case w.Tied:
 		return s.ambiguous(userNames(w))
 	case len(w.Users) > 0:

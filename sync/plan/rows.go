@@ -78,7 +78,7 @@ func NoteOf(note uint8) outcome.Reason {
 
 // Unchanged reports whether there is nothing to do for a listed person, by the row alone.
 func (r *Rules) Unchanged(j *sources.Joined, row *state.Row) bool {
-	looksAtAll := r.Scope.Force || r.Scope.Checksum || r.Scope.Source != "" || r.Policy.Existing == Enforce
+	looksAtAll := r.Scope.Force || r.Scope.Checksum || !r.Scope.Everybody() || r.Policy.Existing == Enforce
 	return row.Fingerprint != state.Fingerprint{} && !looksAtAll && !j.Ambiguous && !j.Reserved &&
 		NoteOf(row.Note) != outcome.KnownBad && row.Fingerprint == r.fingerprint(j, winnerOf(row.Winner, j.Candidates)) && !r.Policy.LeavesOut(j)
 }
@@ -111,7 +111,7 @@ func (r *Rules) row(s *Step) state.Person {
 		SourceSHA256: s.SHA256(), UserID: s.UserID(), Winner: uint8(s.winner()), Reported: s.reportDigest(),
 	}
 	at := s.winner()
-	kept := s.WriteRow && (s.Reason == outcome.Hidden || s.Reason == outcome.UserChanged)
+	kept := s.WriteRow && s.Reason == outcome.UserChanged
 	if row.SourceSHA256 == "" && !kept {
 		row.Winner, at = state.NoPhoto, len(s.Candidates)-1
 	}

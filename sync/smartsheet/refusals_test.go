@@ -63,7 +63,7 @@ func TestRefusals(t *testing.T) {
 					continue
 				}
 				e := &Error{Op: "op", Status: s.status, Code: s.code, RefID: "r"}
-				if stop = r.Refused(s.user, "image/png", e); (stop != nil) != s.stop {
+				if stop = r.Refused(s.user, "image/png", e, false); (stop != nil) != s.stop {
 					t.Fatalf("step %d: %v", i, stop)
 				}
 			}
@@ -83,10 +83,10 @@ func TestRefusals(t *testing.T) {
 	}
 	var r Refusals
 	r.Accepted("image/png")
-	if r.Refused(1, "image/jpeg", &Error{Status: 415}); r.Final(1) {
+	if r.Refused(1, "image/jpeg", &Error{Status: 415}, false); r.Final(1) {
 		t.Error("what passes with other headers proves nothing")
 	}
-	if err := r.Refused(1, "", errors.New("other")); err != nil || r.Final(2) {
+	if err := r.Refused(1, "", errors.New("other"), false); err != nil || r.Final(2) {
 		t.Error(err)
 	}
 }

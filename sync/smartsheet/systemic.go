@@ -112,8 +112,9 @@ func (r *Refusals) Accepted(contentType string) {
 }
 
 // Refused notes that the upload of a picture of this content type for a user failed with
-// err. It returns an error of class Stop if every upload would fail that way.
-func (r *Refusals) Refused(user int64, contentType string, err error) error {
+// err. It returns an error of class Stop if every upload would fail that way. That it is
+// known of the user, from earlier runs or by nature, says nothing of the others.
+func (r *Refusals) Refused(user int64, contentType string, err error, known bool) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return nil
@@ -130,7 +131,10 @@ func (r *Refusals) Refused(user int64, contentType string, err error) error {
 		r.refused, r.row = map[int64]refusedImage{}, map[int64]bool{}
 	}
 	why := reason{e.Status, e.Code}
-	r.refused[user], r.row[user] = refusedImage{why, contentType, e.Final()}, true
+	r.refused[user] = refusedImage{why, contentType, e.Final()}
+	if !known {
+		r.row[user] = true
+	}
 	n, everybody := r.inRow(why)
 	if !everybody {
 		return nil

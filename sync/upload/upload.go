@@ -230,14 +230,15 @@ func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err erro
 			a.intent = nil // Smartsheet refused it in the end, and nothing of ours is there
 		}
 	}
-	stop := a.refusals.Refused(s.To.ID, a.pic.ContentType(), err)
-	u := a.row()
+	u, foreign := a.row(), smartsheet.Classify(err) == smartsheet.Permission && s.To.External
+	known := u.Failure != nil && u.Failure.Status == it.HTTPStatus && u.Failure.Code == codeText(e.Code)
+	stop := a.refusals.Refused(s.To.ID, a.pic.ContentType(), err, known || foreign)
 	u.Failure = a.failure(state.Failure{Message: it.Message, Status: it.HTTPStatus, RefID: e.RefID, Code: codeText(e.Code)})
 	if a.onWire {
 		u.Intent = a.intent
 	}
 	a.refuse(u, false)
-	if smartsheet.Classify(err) == smartsheet.Permission && s.To.External {
+	if foreign {
 		it.Hint = "fix the rights: this user belongs to another organisation (isInternal is false), whose members alone can change it"
 	}
 	return cmp.Or(a.recordUser(u, ""), stop)

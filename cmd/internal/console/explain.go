@@ -30,9 +30,6 @@ func (c *Console) Explanation(x *job.Explanation) {
 	if x.Email != x.Key {
 		c.field("asked for", x.Email)
 	}
-	if x.Contested {
-		c.line(4, "  %s several entries claim %s, and only a human can say whose it is", warning, x.Email)
-	}
 	c.field("also", strings.Join(x.Emails[1:x.Own], ", "))
 	c.field("aliases", strings.Join(x.Emails[x.Own:], ", "))
 	for _, l := range x.Lost {

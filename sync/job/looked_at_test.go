@@ -1,0 +1,116 @@
+package job
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"photosync/sources"
+	"photosync/sources/folder"
+	"photosync/sync/outcome"
+	"photosync/sync/smartsheet"
+	"photosync/sync/smartsheet/simulator"
+)
+
+// A photo that its source hides is listed in every run, and raises the exit code once,
+// also if another source has a photo of the person.
+func TestHiddenPhotoInEveryReport(t *testing.T) {
+	for _, several := range []bool{false, true} {
+		b := newBench(t, 2, simulator.Options{})
+		dir := t.TempDir()
+		file := filepath.Join(dir, email(0)+".png")
+		for _, f := range []string{file, filepath.Join(dir, email(1)+".png")} { // one stays
+			if err := os.WriteFile(f, picture(len(f)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change := func(o *Job) {
+			o.Sources = append([]sources.Named{{Name: "hr", Type: "folder", Source: folder.New(folder.Options{Path: dir})}}, o.Sources...)
+			if !several {
+				o.Sources = o.Sources[:1]
+			}
+		}
+		b.must(change)
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/none", file); err != nil {
+			t.Fatal(err)
+		}
+		for night := range 3 {
+			r := b.must(change)
+			if len(r.Items) != 1 || r.Items[0].Reason != outcome.Hidden || r.Items[0].Outcome != outcome.Skipped || r.SkippedByReason[outcome.Hidden] != 1 {
+				t.Fatalf("several sources %v, night %d: %+v", several, night, r.Items)
+			}
+			if it := r.Items[0]; it.AlreadyReported != (night > 0) || r.NeedsSomebody() != (night == 0) || strings.Contains(it.Message, "escapes") {
+				t.Errorf("several sources %v, night %d: %+v", several, night, it)
+			}
+		}
+		o := b.options(1_000_000)
+		change(&o)
+		x, err := Explain(t.Context(), o, email(0))
+		if err != nil || x.Next.Reason != outcome.Hidden || x.Candidates[0].Photo == nil || strings.Contains(x.Candidates[0].Photo.Error, "escapes") {
+			t.Errorf("several sources %v: %+v, %v", several, x, err)
+		}
+	}
+}
+
+// Whoever is looked at by name is looked up: the picture of somebody whose user is another
+// one now is sent at once, and explain says no more than what is true.
+func TestOnlyLooksUp(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.must(nil)
+	b.must(nil)
+	for _, step := range [][2]string{{email(0), "x@example.com"}, {email(1), email(0)}, {"x@example.com", email(1)}} {
+		b.sim.Rename(step[0], step[1])
+	}
+	x, err := Explain(t.Context(), b.options(1_000_000), email(0))
+	if err != nil || x.Next.Outcome != outcome.Planned || !strings.Contains(x.Rule, "match.refresh") || strings.Contains(x.Rule, "already") {
+		t.Errorf("%+v: %s, %v", x.Next, x.Rule, err)
+	}
+	r := b.must(func(o *Job) { o.Scope.Only = func(e string) bool { return e == email(0) } })
+	if img, _ := b.sim.Image(email(0)); r.Totals.Uploaded != 1 || string(img.Data) != string(picture(0)) {
+		t.Errorf("%d uploaded: %+v", r.Totals.Uploaded, r.Items)
+	}
+	x, err = Explain(t.Context(), b.options(1_000_000), email(2))
+	if err != nil || x.Next.Reason != outcome.Unchanged || strings.Contains(x.Rule, "match.refresh") {
+		t.Errorf("%+v: %s, %v", x.Next, x.Rule, err)
+	}
+}
+
+// People whom the token may not change do not make every night a failed one: what is known
+// of them is no sign that the token has no rights.
+func TestRefusedAsBefore(t *testing.T) {
+	for _, external := range []bool{false, true} {
+		var o simulator.Options
+		for i := range 40 {
+			o.Users = append(o.Users, smartsheet.User{Email: fmt.Sprintf("u%02d@example.com", i), External: external && i < 20})
+		}
+		b := newBench(t, 0, o)
+		for i, u := range o.Users {
+			b.mem.Put(u.Email, picture(i))
+			if i < 20 {
+				b.sim.AddFault(simulator.Fault{Kind: "status", Status: 403, Code: 1004, User: u.Email})
+			}
+		}
+		failed := 0
+		for night := range 12 {
+			r, err := b.run(t.Context(), 1_000_000, nil)
+			if smartsheet.Classify(err) == smartsheet.Stop && err != nil {
+				failed++
+				continue
+			}
+			if err != nil || !r.NeedsSomebody() {
+				t.Fatalf("night %d: %v, %+v", night, err, r.Totals)
+			}
+			if night > 6 && r.Totals.Failed != 20 {
+				t.Errorf("night %d: %+v", night, r.Totals)
+			}
+		}
+		if accepted := b.sim.Counts().Accepted; accepted != 20 || failed > 4 || external && failed > 0 {
+			t.Errorf("external %v: %d nights failed, %d people were served", external, failed, accepted)
+		}
+	}
+}
