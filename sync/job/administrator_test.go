@@ -247,6 +247,9 @@ func (w *world) adopt() {
 		if alias || len(found) != 1 || m.refused[w.c.ownerIn(from[0], found[0].Own[0]).photo] || m.partial || !u.active || u.image == "" || m.confirmed != 0 || m.doubt || w.excluded != "" || !w.h.Shard.Has(found[0].Own[0]) || adopted[u.id] {
 			continue
 		}
+		if _, known, err := w.st.Person(found[0].Own[0]); err != nil || known {
+			continue // as the state was not lost
+		}
 		if found[0].HasPhoto == sources.Present {
 			w.fail(pAdopted, fmt.Sprintf("user %d, %s, shows a picture, has a photo, and is not adopted", u.id, u.email))
 		}
