@@ -52,8 +52,8 @@ func (j *Job) readPast() (p past, err error) {
 
 // guard checks the whole plan before the first write. An approved plan passes once: the run
 // changes the state, so the next plan has another ID. To apply a plan is to approve it.
-// shared counts the people who have a picture. held is why the run may write nothing.
-func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, err error) {
+// held is why the run may write nothing.
+func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 	if j.How.Apply != nil {
 		return j.restrict(p), nil
 	}
@@ -67,7 +67,7 @@ func (j *Job) guard(rep *report.Report, p *prepared, shared plan.Listed) (held, 
 		}
 		rep.Guards = p.plan.Check(*g, users, p.past.listed, p.entries)
 		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only
-		p.plan.HoldShared(shared, (g.MaxShared+parts-1)/parts)
+		p.plan.HoldShared(p.shared, (g.MaxShared+parts-1)/parts)
 	}
 	switch {
 	case j.How.Approve != "" && !approved:

@@ -139,6 +139,30 @@ func TestApprovalAndPictureChosenSince(t *testing.T) {
 	}
 }
 
+// New image settings that change none of the pictures that would be sent hold nothing.
+func TestSamePicturesAreNotHeld(t *testing.T) {
+	b := newBench(t, 40, simulator.Options{})
+	b.must(guarded)
+	smaller := func(o *Job) { guarded(o); o.Photos.MaxEdge = 1000 }
+	if p := b.must(func(o *Job) { smaller(o); o.How.Mode = Plan }); len(p.Guards) != 0 {
+		t.Errorf("the plan names guards: %+v", p.Guards)
+	}
+	r := b.must(smaller)
+	if r.Totals.Uploaded != 0 || r.SkippedByReason["same_picture"] != 40 || len(r.Guards) != 0 {
+		t.Errorf("%s, %+v, guards %+v", r.Result, r.Totals, r.Guards)
+	}
+	if r := b.must(smaller); r.Totals.Unchanged != 40 || r.Totals.Requests != 1 {
+		t.Errorf("the next night: %+v", r.Totals)
+	}
+	for i := range 20 {
+		b.mem.Put(email(i), picture(1000+i))
+	}
+	even := func(o *Job) { guarded(o); o.Photos.MaxEdge = 900 }
+	if r := b.held(even, "max_replaced"); r.Totals.Held != 20 || !strings.HasPrefix(r.Guards[0].Message, "20 of 40") {
+		t.Errorf("%+v, %+v", r.Totals, r.Guards)
+	}
+}
+
 // No shard sees more than its part of those who have one picture.
 func TestHeldSilhouetteInShards(t *testing.T) {
 	b := newBench(t, 60, simulator.Options{})

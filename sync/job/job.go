@@ -99,11 +99,12 @@ func Run(ctx context.Context, j Job) (*report.Report, error) {
 type prepared struct {
 	listing
 	changes
-	past  past
-	rules *plan.Rules
-	users *match.Users
-	plan  *plan.Plan
-	held  error // why nothing may be written; nil: nothing holds the run
+	past   past
+	rules  *plan.Rules
+	users  *match.Users
+	shared plan.Listed // how many people have one picture
+	plan   *plan.Plan
+	held   error // why nothing may be written; nil: nothing holds the run
 }
 
 // listing is what the sources list.
@@ -140,8 +141,7 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 	if err := j.read(ctx, p.work, p.rules.NeedsRead); err != nil {
 		return nil, err
 	}
-	shared, err := j.removals(ctx, p)
-	if err != nil {
+	if p.shared, err = j.removals(ctx, p); err != nil {
 		return nil, err
 	}
 	p.plan = plan.Build(p.rules, p.work, p.facts, j.State.Generation())
@@ -157,7 +157,7 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 		rep.Sources[i].WithPhoto = p.facts.Sources[i].Winners
 	}
 	j.findings(rep, p)
-	if p.held, err = j.guard(rep, p, shared); err != nil {
+	if p.held, err = j.guard(rep, p); err != nil {
 		return nil, err
 	}
 	p.plan.Limit(j.Scope.Limit)
