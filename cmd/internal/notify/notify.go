@@ -7,16 +7,18 @@ package notify
 import (
 	"bytes"
 	"context"
+	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"text/template"
 	"time"
 
 	"photosync/sync/foreign"
@@ -114,33 +116,31 @@ func (n *Notifier) ended(ctx context.Context, r *report.Report) error {
 	if !r.Done() && r.Result != report.Interrupted || r.Urgent() {
 		below = "fail"
 	}
-	return n.ping(ctx, below, counts(r))
+	return n.ping(ctx, below, string(filled("counts.txt", r))) // it names no person and no company
 }
 
 func (n *Notifier) ping(ctx context.Context, below, text string) error {
 	return n.post(ctx, "ping the health check at", n.o.Healthcheck, below, "text/plain; charset=utf-8", []byte(text))
 }
 
-// counts is a run in codes and counts: nothing in it names a person or a company.
-func counts(r *report.Report) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, exit code %d\n", r.Mode, r.Result, r.ExitCode)
-	t := r.Totals
-	fmt.Fprintf(&b, "people %d, uploaded %d, partial_success %d, failed %d, skipped %d, held %d, unfinished %d, unchanged %d\n",
-		t.People, t.Uploaded, t.PartialSuccess, t.Failed, t.Skipped, t.Held, t.Unfinished, t.Unchanged)
-	for _, reason := range slices.Sorted(maps.Keys(r.SkippedByReason)) {
-		fmt.Fprintf(&b, "skipped %s: %d\n", reason, r.SkippedByReason[reason])
+//go:embed texts
+var textFiles embed.FS
+
+// texts are the notices that are the same but for their values.
+var texts = sync.OnceValue(func() *template.Template {
+	quoted := func(text string) (string, error) {
+		b, err := json.Marshal(text)
+		return string(b), err
 	}
-	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "finding %s: %d of %d\n", f.Code, f.Count, f.Of)
+	return template.Must(template.New("").Funcs(template.FuncMap{"quoted": quoted}).ParseFS(textFiles, "texts/*"))
+})
+
+func filled(name string, values any) []byte {
+	var b bytes.Buffer
+	if err := texts().ExecuteTemplate(&b, name, values); err != nil {
+		panic(err) // values has all that the text names
 	}
-	for _, g := range r.Guards {
-		fmt.Fprintf(&b, "guard %s\n", g.Guard)
-	}
-	if e := r.Error; e != nil && e.HTTPStatus > 0 {
-		fmt.Fprintf(&b, "error HTTP %d, errorCode %d, refId %s\n", e.HTTPStatus, e.ErrorCode, e.RefID)
-	}
-	return b.String() + "run " + r.RunID + "\n"
+	return b.Bytes()
 }
 
 // post sends a body to an address, or one below it. Its error shows nothing of the

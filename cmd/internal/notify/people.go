@@ -71,11 +71,9 @@ func formatOf(format, address string) string {
 	return "json"
 }
 
-type object = map[string]any
-
 // card is an Adaptive Card in the message that Teams' workflows take. Its texts are
 // runs, which Teams shows as they are, without looking for Markdown in them.
-func card(r *report.Report, text string) object {
+func card(r *report.Report, text string) json.RawMessage {
 	color := map[string]string{"bad": "attention", "warn": "warning"}[r.Mood()]
 	if r.Result == report.Held {
 		color = "attention"
@@ -84,23 +82,10 @@ func card(r *report.Report, text string) object {
 	if more := len(lines) - maxLines; more > 0 {
 		lines = append(lines[:maxLines], fmt.Sprintf("… and %d more lines", more))
 	}
-	body := make([]object, len(lines))
 	for i, line := range lines {
-		run := object{"type": "TextRun", "text": strings.ReplaceAll(fmt.Sprintf("%.400s", line), "  ", "\u00a0\u00a0")} // columns stay
-		if i == 0 {
-			run["size"], run["weight"], run["color"] = "medium", "bolder", cmp.Or(color, "good")
-		} else {
-			run["fontType"] = "monospace"
-		}
-		body[i] = object{"type": "RichTextBlock", "inlines": []object{run}, "spacing": "none"}
+		lines[i] = strings.ReplaceAll(fmt.Sprintf("%.400s", line), "  ", "\u00a0\u00a0") // columns stay
 	}
-	return object{"type": "message", "attachments": []object{{
-		"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": nil,
-		"content": object{
-			"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
-			"msteams": object{"width": "Full"}, "body": body,
-		},
-	}}}
+	return filled("teams.json", map[string]any{"Color": cmp.Or(color, "good"), "Lines": lines})
 }
 
 // whole is the message about r for programs. Pictures of people are not sent.
