@@ -64,6 +64,7 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 			f.NothingToDo[outcome.Unchanged]++
 			if r.changesRow(&s) {
 				p.addRow(&p.rows, &s)
+				s.endMissing(&p.rows)
 			}
 		}
 	}

@@ -134,13 +134,18 @@ func (p *Plan) SkippedRows() state.Change {
 		if !s.news() {
 			p.addRow(&c, s)
 		}
-		if u := s.Record; u != nil && u.Missing > 0 && s.Missing == 0 && !s.Released && (s.WriteRow || s.Outcome == outcome.Planned) {
-			back := *u // a photo is listed, whatever becomes of it
-			back.Missing = 0
-			c.Users = append(c.Users, back)
-		}
+		s.endMissing(&c)
 	}
 	return c
+}
+
+// endMissing ends the count of runs without a photo, if one is listed, whatever becomes of it.
+func (s *Step) endMissing(c *state.Change) {
+	if u := s.Record; u != nil && u.Missing > 0 && s.Missing == 0 && !s.Released && (s.WriteRow || s.Outcome == outcome.Planned) {
+		back := *u
+		back.Missing = 0
+		c.Users = append(c.Users, back)
+	}
 }
 
 // Superseded are people whose picture was last sent to a user who gets somebody else's now,
