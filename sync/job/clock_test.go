@@ -20,9 +20,9 @@ func (s *timed) Upload(ctx context.Context, u smartsheet.User, img smartsheet.Im
 	return s.Smartsheet.Upload(ctx, u, img, before)
 }
 
-// The age of a look goes by the monotonic clock, from the answer to the upload: a wall
-// clock that jumps in between makes no look older or younger. See TestClockThatJumps of
-// sync/upload, too.
+// The age of a look goes by the monotonic clock, too, from the answer to the upload: a wall
+// clock that is set back in between makes no look younger. See TestClockThatJumps of
+// sync/upload.
 func TestLooksAreTimedByTheMonotonicClock(t *testing.T) {
 	o := simulator.Options{Users: []smartsheet.User{{Email: email(0)}, {Email: "jo@example.com", AlternateEmails: alternate(email(1))}}}
 	b := newBench(t, 0, o)

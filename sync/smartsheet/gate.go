@@ -56,7 +56,7 @@ func (g *gate) wait(ctx context.Context, q call) (ticket, *Error) {
 		if err != nil {
 			return ticket{}, &Error{Op: q.op, Err: fmt.Errorf("waiting for quota: %w", cmp.Or(context.Cause(ctx), context.DeadlineExceeded))}
 		}
-		if !q.before.IsZero() && time.Now().After(q.before) {
+		if now := time.Now(); !q.before.IsZero() && (now.After(q.before) || now.Round(0).After(q.before.Round(0))) {
 			return ticket{}, &Error{Op: q.op, Err: ErrTooLate}
 		}
 		g.mu.Lock()

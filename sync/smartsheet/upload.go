@@ -56,7 +56,8 @@ type FailedItem struct {
 	Error *Error // its code, refId and message; nil: the answer says null, or nothing
 }
 
-// ErrTooLate is why an upload was not sent: its time had passed.
+// ErrTooLate is why an upload was not sent: its time had passed, by the monotonic clock, which
+// stands still while the machine is suspended, or by the wall clock, which may be set back.
 var ErrTooLate = errors.New("not sent: it waited for too long")
 
 // ErrContradiction is an answer whose message and resultCode do not go together.

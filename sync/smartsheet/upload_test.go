@@ -10,6 +10,7 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -154,6 +155,24 @@ func TestSendBefore(t *testing.T) {
 			t.Errorf("error %v, %d requests, %+v", err, n, r)
 		}
 	})
+}
+
+// Nor is it sent after the machine was suspended: the monotonic clock stood still, and the
+// wall clock did not. A time keeps the seconds of the wall clock above 30 bits of nanoseconds.
+func TestSendBeforeAfterSuspension(t *testing.T) {
+	for _, suspended := range []time.Duration{0, time.Hour} {
+		n := 0
+		c := newTest(t, func(*http.Request) (*http.Response, error) { n++; return answer(200, success), nil }, nil)
+		before := time.Now().Add(5 * time.Minute)
+		*(*uint64)(unsafe.Pointer(&before)) -= uint64(suspended/time.Second) << 30
+		if time.Until(before) < time.Minute {
+			t.Fatalf("%v is not in the future by the monotonic clock", before)
+		}
+		_, err := c.Upload(t.Context(), User{ID: testID}, picture, before)
+		if errors.Is(err, ErrTooLate) != (suspended > 0) || n != 1 && suspended == 0 || n != 0 && suspended > 0 {
+			t.Errorf("suspended for %v: error %v, %d requests", suspended, err, n)
+		}
+	}
 }
 
 // What an upload looks like on the wire.
