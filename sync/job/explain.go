@@ -260,7 +260,7 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		x.Rule = it.Message
 	}
 	if it.Outcome == outcome.Planned && !x.Moved && x.Row.Fingerprint != (state.Fingerprint{}) {
-		x.Rule += "; a run of everybody looks users up anew every match.refresh only, sync --only does at once"
+		x.Rule += "; a run of everybody looks users up again only every match.refresh; sync --only does so at once"
 	}
 	if s.Reason == outcome.NotInSmartsheet && j.Policy.AlternateEmails {
 		x.Rule += fmt.Sprintf("; nor, of %s that runs asked so far, as a confirmed alternate address", report.Count(p.users.Asked(), "user", "users"))

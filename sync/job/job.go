@@ -242,7 +242,7 @@ func (j *Job) conclude(rep *report.Report, err error) {
 		rep.Result = report.Interrupted
 		if rep.Totals.People == 0 && !errors.Is(err, ErrSignal) { // the next run may come no further
 			rep.Findings = append(rep.Findings, outcome.Attend(outcome.StoppedEarly, 0, 0,
-				"the run was stopped before it could look at anybody: "+err.Error(), "if the next run ends like this too, raise --max-duration, or find out why Smartsheet does not answer"))
+				"the run was stopped before it had a plan: "+err.Error(), "if the next run ends like this too, raise --max-duration, or find out why Smartsheet does not answer"))
 		}
 	case err != nil:
 		rep.Result = report.Failed

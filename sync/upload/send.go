@@ -236,9 +236,9 @@ func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 	u, err := a.Users.ByID(ctx, to.ID)
 	switch {
 	case ctx.Err() != nil:
-		return "", errors.New("the answer does not say whose picture it is, and the run was stopped before the user was looked at")
+		return "", errors.New("the answer does not say whose picture it is, and the run was stopped before the user was looked up")
 	case err != nil:
-		return "", fmt.Errorf("the answer does not say whose picture it is, and the user could not be looked at: %w", err)
+		return "", fmt.Errorf("the answer does not say whose picture it is, and the user could not be looked up: %w", err)
 	case u.ID == 0:
 		return "", errors.New("the answer does not say whose picture it is, and the user is not there any more")
 	case u.Email != to.Email:

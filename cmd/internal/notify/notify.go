@@ -126,7 +126,7 @@ func (n *Notifier) ping(ctx context.Context, below, text string) error {
 //go:embed texts
 var textFiles embed.FS
 
-// texts are the notices that are the same but for their values.
+// texts are notices in which only the values differ.
 var texts = sync.OnceValue(func() *template.Template {
 	quoted := func(text string) (string, error) {
 		b, err := json.Marshal(text)
