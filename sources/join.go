@@ -72,6 +72,7 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 			p.claims = p.claims[:before]
 			l, err = p.list(ctx, i, src)
 		}
+		l.Claims = len(p.claims) > before
 		listings = append(listings, l)
 		if err != nil {
 			return nil, listings, &ListError{Source: src.Name, Err: err}

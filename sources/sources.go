@@ -154,6 +154,7 @@ type Listing struct {
 	Unnamed  []string // all entries or files that name nobody, sorted
 	Nameless []string // keys, or without them names, of entries and folders that name nobody: their photos were not removed
 	Hidden   int      // people whose photo is Hidden
+	Claims   bool     // somebody listed has an address, whoever holds it in the end
 	NoPhotos bool     // the source knows that none of the people listed has a photo
 }
 

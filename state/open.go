@@ -238,7 +238,7 @@ func (e *LockedError) Error() string {
 }
 
 func (e *LockedError) Hint() string {
-	return "wait until the other run has ended, or give each its own state.path"
+	return "wait until the other run has ended"
 }
 
 // holder is the note beside an open state that names who has it open. The lock is bbolt's

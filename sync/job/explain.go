@@ -37,7 +37,7 @@ type Explanation struct {
 	Moved       bool                 `json:"stamp_moved"` // since the last time, or nobody knows
 	Users       []ExplainedUser      `json:"users"`       // with one of the addresses
 	Row         *state.Person        `json:"state"`       // what is remembered of the person
-	Sent        *state.User          `json:"sent"`        // what we put on the last user
+	Sent        *state.User          `json:"sent"`        // what we put on the last user, or on whoever has the address now
 	Next        *report.Item         `json:"next"`
 	Rule        string               `json:"rule"` // why
 }
@@ -206,6 +206,9 @@ func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, per
 		sent, _, err := j.State.User(u.ID)
 		if err != nil {
 			return err
+		}
+		if sent.ID != 0 {
+			x.Sent = cmp.Or(x.Sent, &sent)
 		}
 		x.Users = append(x.Users, ExplainedUser{u, pictureOf(&sent, u)})
 	}

@@ -156,10 +156,10 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 	for i := range rep.Sources {
 		rep.Sources[i].WithPhoto = p.facts.Sources[i].Winners
 	}
-	j.findings(rep, p)
 	if p.held, err = j.guard(rep, p); err != nil {
 		return nil, err
 	}
+	j.findings(rep, p)
 	p.plan.Limit(j.Scope.Limit)
 	return p, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"photosync/sources"
 	"photosync/sources/folder"
+	"photosync/sources/sourcetest"
 	"photosync/sync/outcome"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -112,5 +113,75 @@ func TestRefusedAsBefore(t *testing.T) {
 		if accepted := b.sim.Counts().Accepted; accepted != 20 || failed > 4 || external && failed > 0 {
 			t.Errorf("external %v: %d nights failed, %d people were served", external, failed, accepted)
 		}
+	}
+}
+
+// As long as nobody in the company can get a picture, somebody is needed: on every night.
+func TestNobodyNowEveryNight(t *testing.T) {
+	const people = 30
+	shared := func(b *bench, i int) { b.mem.Put(email(i), picture(7777)) }
+	empty := func(b *bench, i int) { b.mem.Put(email(i), []byte{}) }
+	ambiguous := func(b *bench, i int) {
+		for _, ref := range []string{"jpg", "png"} {
+			b.mem.Set(sourcetest.Entry{Ref: email(i) + "." + ref, Own: []string{email(i)}, Photo: picture(i)})
+		}
+	}
+	for name, c := range map[string]struct {
+		put    func(*bench, int)
+		reason outcome.Reason
+	}{
+		"one picture": {shared, outcome.SharedImage}, "empty": {empty, outcome.KnownBad}, "ambiguous": {ambiguous, outcome.Ambiguous},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 0, simulator.Options{Users: simulator.SampleUsers(0)})
+			for i := range people {
+				b.sim.AddUser(smartsheet.User{Email: email(i)})
+				c.put(b, i)
+			}
+			for night := range 3 {
+				r := b.must(guarded)
+				if len(r.Items) != people || night > 0 && r.Items[0].Reason != c.reason || night == 0 && c.reason == outcome.KnownBad && r.Items[0].Code != "empty" {
+					t.Fatalf("night %d: %d items, %+v", night, len(r.Items), r.Items[0])
+				}
+				if night > 0 && (!r.NeedsSomebody() || len(r.Findings) != 1 || r.Findings[0].Code != outcome.NobodyNow || r.Findings[0].Count != people) {
+					t.Errorf("night %d: %+v", night, r.Findings)
+				}
+			}
+		})
+	}
+}
+
+// A source whose people all lost their addresses to others is not an empty one.
+func TestSourceThatLosesAllClaims(t *testing.T) {
+	b := newBench(t, 12, simulator.Options{})
+	second := &sourcetest.Memory{}
+	for _, ref := range []string{"6.jpg", "6.png"} {
+		second.Set(sourcetest.Entry{Ref: ref, Own: []string{email(6)}, Photo: picture(60)})
+	}
+	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
+	for night := range 2 {
+		for _, f := range b.must(nil).Findings {
+			if f.Code == outcome.NobodyListed {
+				t.Errorf("night %d: %+v", night, f)
+			}
+		}
+	}
+	second.Remove(email(6))
+	if r := b.must(nil); len(r.Findings) != 1 || r.Findings[0].Code != outcome.NobodyListed {
+		t.Errorf("it lists nobody: %+v", r.Findings)
+	}
+}
+
+// What is on the user of an address is explained, also if nothing is remembered of the address.
+func TestExplainAddressOfAUserOnly(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	change := func(o *Job) { o.Policy.RemovedAfter = 1 }
+	b.must(change)
+	b.mem.Remove(email(0))
+	b.must(change)
+	b.must(change)
+	x, err := Explain(t.Context(), b.options(1_000_000), email(0))
+	if err != nil || !x.Known || x.Row != nil || x.Sent == nil || x.Sent.Sent == nil || !x.Sent.Sent.Placeholder {
+		t.Errorf("%+v, %v", x, err)
 	}
 }

@@ -61,6 +61,7 @@ var waiting = map[outcome.Reason]string{
 	outcome.BeingWritten: "the files are too young when a run looks at them: let it begin when the copying is done, or lower min_age",
 	outcome.NoPhoto:      "correct match.ignore_pictures: it names the picture of all these people",
 	outcome.KnownBad:     "look at the section image, and at the photos: hardly any of them can be used",
+	outcome.Ambiguous:    "several entries, files or users have the same address: leave one of each",
 	outcome.SharedImage:  "name that picture in match.ignore_pictures if it is a stand-in, or raise guard.max_shared",
 }
 
@@ -114,8 +115,8 @@ func (f *Facts) work(r *Rules, s *Step) {
 	case !has:
 	case s.Reason == outcome.Excluded:
 		f.Excluded++
-	case len(w.Users) > 0 || w.LookUp:
-		f.Match(&w.Joined, len(w.Users) > 0, s.Reason)
+	case len(w.Users) > 0 || w.LookUp || w.Ambiguous:
+		f.Match(&w.Joined, len(w.Users) > 0 || w.Ambiguous, s.Reason)
 	}
 }
 
@@ -211,7 +212,7 @@ func (s SourceFacts) findings() (fs []outcome.Finding) {
 		fs = append(fs, s.unnamed())
 	}
 	switch {
-	case s.People == 0 && len(s.Unnamed) == 0 && !s.MayBeEmpty:
+	case s.People == 0 && len(s.Unnamed) == 0 && !s.MayBeEmpty && !s.Claims:
 		hint := "check base_dn, filter and exclude_filter: photosync check shows what they find. If the source is meant to be empty, set may_be_empty: true"
 		if s.Type == "folder" {
 			hint = "check path: is the share mounted, is it the right folder, does recursive have to be true? If the folder is meant to be empty, set may_be_empty: true"
@@ -219,9 +220,12 @@ func (s SourceFacts) findings() (fs []outcome.Finding) {
 		return append(fs, outcome.Attend(outcome.NobodyListed, 0, s.Entries, fmt.Sprintf("source %q lists nobody", s.Name), hint))
 	case s.People == 0 || s.WithPhoto > 0 || s.Unknown > 0 && !s.NoPhotos:
 	case s.Hidden > 0:
+		hint := "give the account that photosync binds with the right to read the photo attribute"
+		if s.Type == "folder" {
+			hint = "the source's warnings say what its files are: put JPEG files in the place of other kinds and of links"
+		}
 		return append(fs, outcome.Attend(outcome.NobodysPhotoReadable, s.Hidden, s.People,
-			fmt.Sprintf("%s, and shows nobody's photo, though %s have one", people, outcome.Number(s.Hidden)),
-			"give the account that photosync binds with the right to read the photo attribute"))
+			fmt.Sprintf("%s, and shows nobody's photo, though %s have one", people, outcome.Number(s.Hidden)), hint))
 	case !s.MayBeEmpty:
 		return append(fs, outcome.Attend(outcome.NobodyWithPhoto, 0, s.People, people+", none of them with a photo",
 			"check photo_attributes: which attribute holds the photo, and may the bind account read it? photosync explain EMAIL shows one entry"))

@@ -153,6 +153,8 @@ func (c *Console) next(x *job.Explanation) {
 		for _, k := range it.Candidates {
 			c.line(4, "    %s", k)
 		}
+	} else {
+		c.line(0, "  %s", styled{bold, "does nothing"})
 	}
 	c.line(4, "  because %s", cmp.Or(x.Rule, "of the reason above"))
 	if x.Next != nil {
