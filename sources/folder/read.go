@@ -35,10 +35,8 @@ const (
 	readAhead = 2 * sources.MaxPhotoBytes
 )
 
-var (
-	errChanged  = fmt.Errorf("%w: it changed each of %d times that it was read", sources.ErrUnstable, readTries)
-	errRemapped = fmt.Errorf("%w: the mapping file changed since it was read", sources.ErrUnstable)
-)
+var errChanged = fmt.Errorf("%w: it changed each of %d times that it was read", sources.ErrUnstable, readTries)
+var errRemapped = fmt.Errorf("%w: the mapping file changed since it was read", sources.ErrUnstable)
 
 // Photos implements sources.Source.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {

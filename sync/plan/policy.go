@@ -200,10 +200,9 @@ func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outco
 // HoldShared holds the uploads of a picture that more than limit of the listed people have:
 // a silhouette, a logo, a bad import, and counts them. 0 holds nothing.
 func (p *Plan) HoldShared(listed Listed, limit int) (held int) {
-	empty := Sum(nil) // no picture at all
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if n := listed[s.SHA256()]; limit > 0 && n > limit && s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder && s.SHA256() != empty {
+		if n := listed[s.SHA256()]; limit > 0 && n > limit && s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder && s.SHA256() != Sum(nil) {
 			s.Reason, s.Outcome, s.Shared = outcome.SharedImage, outcome.Held, n
 			held++
 		}
