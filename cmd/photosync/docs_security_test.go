@@ -68,7 +68,7 @@ func TestDocsThreatModel(t *testing.T) {
 // name that nobody has for a success.
 func TestDocsPromises(t *testing.T) {
 	var everywhere []byte
-	for _, room := range []string{"cmd/photosync", "cmd/internal/config", "sync/job", "sources/ldap", "sources/folder", "state", "sources"} {
+	for _, room := range []string{"cmd/photosync", "cmd/internal/config", "sync/job", "sync/upload", "sync/smartsheet", "sources/ldap", "sources/folder", "state", "sources"} {
 		everywhere = append(everywhere, tests(t, room)...)
 	}
 	names := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(pageOf(t, "docs/promises.md"), -1)
