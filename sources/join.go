@@ -118,6 +118,9 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 			return nil
 		}
 		e := newEntry(source, &x)
+		if len(p.claims) == cap(p.claims) { // doubled: of many people, append would copy them a dozen times
+			p.claims = slices.Grow(p.claims, len(p.claims)+1)
+		}
 		for _, part := range [...]int{own, aliases} {
 			for a := range strings.FieldsSeq(e.part(part)) { // in the entry's memory
 				p.claims = append(p.claims, claim{a, e})

@@ -33,17 +33,17 @@ func main() {
 }
 
 // frugal limits the memory to what was in use after the last garbage collection, and 16 MB or a
-// quarter more, in the place of Go's own rule, which lets the memory double. It sets a new limit
-// after each collection: with a fixed one close to the need, the collector would run all the time.
+// quarter more. Go's own rule, which lets the memory double, holds up to 200 MB only. It sets a new
+// limit after each collection: with a fixed one close to the need, the collector would run all the time.
 func frugal() {
 	debug.SetGCPercent(-1)
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
-	need := live[0].Value.Uint64()
+	need := int64(live[0].Value.Uint64())
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	beside := m.Sys - m.HeapIdle - m.HeapAlloc // stacks, the runtime's own tables, gaps: the limit counts them
-	debug.SetMemoryLimit(int64(need + beside + max(16<<20, need/4)))
+	beside := int64(m.Sys - m.HeapIdle - m.HeapAlloc) // stacks, the runtime's own tables, gaps: the limit counts them
+	debug.SetMemoryLimit(need + beside + max(16<<20, need/4, min(need, 200<<20-need)))
 	runtime.AddCleanup(new([64]byte), func(struct{}) { frugal() }, struct{}{})
 }
 

@@ -10,8 +10,6 @@ const nonBlock = syscall.O_NONBLOCK
 // changeTime is the inode's change time in ns, which a program that resets the
 // modification time cannot hide from, and its number.
 func changeTime(fi fs.FileInfo) (int64, uint64) {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return st.Ctimespec.Nano(), st.Ino
-	}
-	return 0, 0
+	st := fi.Sys().(*syscall.Stat_t)
+	return st.Ctimespec.Nano(), st.Ino
 }

@@ -104,9 +104,8 @@ func (w *walk) all(ctx context.Context) (err error) {
 	}
 	w.s.listed.Store(&fi)
 	if w.s.o.MappingFile != "" {
-		if rel, err := filepath.Rel(w.s.o.Path, w.s.mappingPath()); err == nil {
-			w.mapping = filepath.ToSlash(rel)
-		}
+		rel, _ := filepath.Rel(w.s.o.Path, w.s.mappingPath())
+		w.mapping = filepath.ToSlash(rel)
 		if w.names, err = w.s.loadMapping(w.root); err != nil {
 			return err
 		}
