@@ -67,7 +67,7 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 		}
 		rep.Guards = p.plan.Check(*g, users, p.past.listed, p.entries)
 		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only
-		p.facts.Waiting[outcome.SharedImage] += p.plan.HoldShared(p.shared, (g.MaxShared+parts-1)/parts)
+		p.plan.HoldShared(p.shared, (g.MaxShared+parts-1)/parts, p.facts)
 	}
 	switch {
 	case j.How.Approve != "" && !approved:

@@ -198,14 +198,13 @@ func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outco
 }
 
 // HoldShared holds the uploads of a picture that more than limit of the listed people have:
-// a silhouette, a logo, a bad import, and counts them. 0 holds nothing.
-func (p *Plan) HoldShared(listed Listed, limit int) (held int) {
+// a silhouette, a logo, a bad import, and counts them in f. 0 holds nothing.
+func (p *Plan) HoldShared(listed Listed, limit int, f *Facts) {
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if n := listed[s.SHA256()]; limit > 0 && n > limit && s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder && s.SHA256() != Sum(nil) {
 			s.Reason, s.Outcome, s.Shared = outcome.SharedImage, outcome.Held, n
-			held++
+			f.Waiting[s.Reason]++
 		}
 	}
-	return held
 }

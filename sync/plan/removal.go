@@ -130,17 +130,13 @@ func (r *Rules) traces(w *Work) (entry []string, user string, hashes, nameless [
 	for name := w.Row.Ref; name != "." && name != "/"; name = path.Dir(name) {
 		nameless = append(nameless, namelessOf(w.Row.Source, name))
 	}
-	if o.Key != "" {
-		entry = append(entry, keyOf(o.Source, o.Key))
-	} else {
-		entry = append(entry, addressOf(o.Email))
+	entry = []string{keyOf(o.Source, o.Key), keyOf(w.Row.Source, w.Row.Key)}
+	if o.Key == "" {
+		entry[0] = addressOf(o.Email)
 	}
 	hashes = append(hashes, sentOf(w.Former).SourceSHA256)
 	if w.Former.Intent != nil {
 		hashes = append(hashes, w.Former.Intent.SourceSHA256)
-	}
-	if w.Row.Key != "" {
-		entry = append(entry, keyOf(w.Row.Source, w.Row.Key))
 	}
 	if seen, ok := r.Seen[w.LastUser()]; ok {
 		user = addressOf(seen.Email)

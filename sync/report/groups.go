@@ -322,5 +322,3 @@ func Duration(d time.Duration) string {
 	}
 	return strings.Join(parts, " ")
 }
-
-func timeText(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") }

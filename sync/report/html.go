@@ -204,7 +204,7 @@ var pageFuncs = template.FuncMap{
 	"lasts": func(n int64, unit string) string { d, _ := time.ParseDuration(fmt.Sprint(n, unit)); return Duration(d) },
 	"num":   func(n any) string { return Number(reflect.ValueOf(n).Int()) },
 	"count": func(n any, one, many string) string { return Count(int(reflect.ValueOf(n).Int()), one, many) },
-	"bytes": func(n any) string { return Size(reflect.ValueOf(n).Int()) }, "when": timeText, "reason": func(r outcome.Reason) string { return r.Words().Title }, "jpeg": jpeg, "refs": refs, "examples": examples, "icon": func(mood string) string { return icons[mood] },
+	"bytes": func(n any) string { return Size(reflect.ValueOf(n).Int()) }, "when": func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") }, "reason": func(r outcome.Reason) string { return r.Words().Title }, "jpeg": jpeg, "refs": refs, "examples": examples, "icon": func(mood string) string { return icons[mood] },
 	"initial": func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
 	"local":   func(email string) string { return strings.TrimSuffix(email, domain(email)) }, "domain": domain,
 	"spaced": func(text string) string { return strings.ReplaceAll(text, "_", " ") },

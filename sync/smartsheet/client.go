@@ -32,6 +32,7 @@ import (
 	"unicode"
 
 	"github.com/tidwall/gjson"
+	"golang.org/x/time/rate"
 
 	"photosync/sync/foreign"
 )
@@ -115,7 +116,9 @@ func New(o Options) (*Client, error) {
 	}
 	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
 	o.UploadWeight, o.MaxAttempts = max(o.UploadWeight, 1), max(o.MaxAttempts, 1)
-	c := &Client{o: o, gate: gate{throttle: newThrottle(o.RequestsPerMinute, o.UploadWeight), outage: outage{limit: o.MaxWait}}}
+	c, nominal := &Client{o: o}, rate.Limit(float64(o.RequestsPerMinute)/60*headroom)
+	c.gate.throttle = throttle{limiter: rate.NewLimiter(nominal, o.UploadWeight), nominal: nominal, hold: firstHold, since: time.Now()}
+	c.gate.outage.limit = o.MaxWait
 	c.http = &http.Client{Transport: labelled{c}, CheckRedirect: refuseRedirect}
 	c.auth = newAuth(o, c.http)
 	return c, nil

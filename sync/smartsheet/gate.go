@@ -179,11 +179,6 @@ type throttle struct {
 	sent    [2]float64    // units sent in it, and in the one before
 }
 
-func newThrottle(perMinute, burst int) throttle {
-	nominal := rate.Limit(float64(perMinute) / 60 * headroom)
-	return throttle{limiter: rate.NewLimiter(nominal, burst), nominal: nominal, hold: firstHold, since: time.Now()}
-}
-
 // cut lowers the limit to the last one that worked; else by half, or to what the last minute
 // had if that is less.
 func (t *throttle) cut(now time.Time) {

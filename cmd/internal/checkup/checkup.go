@@ -43,7 +43,7 @@ type Options struct {
 
 // Run tries everything, and returns what it found.
 func Run(ctx context.Context, o Options) []console.Check {
-	k := &checkup{Options: o, sample: map[string]*plan.Work{}}
+	k := &checkup{Options: o, sample: map[string]*plan.Work{}, waiting: map[outcome.Reason]int{}}
 	k.add(console.OK, "config", k.File, "")
 	for _, w := range k.Config.Warnings {
 		k.add(console.Warning, "config", w, "")
@@ -81,10 +81,11 @@ type checkup struct {
 	Options
 	job      job.Job
 	checks   []console.Check
-	account  *state.Account        // that the state belongs to; nil: none yet
-	sample   map[string]*plan.Work // whose photos are read, by first own address
-	sampled  bool                  // others have a photo, too, or may have one
-	excluded int                   // people with a photo, or who may have one, whom match leaves out
+	account  *state.Account         // that the state belongs to; nil: none yet
+	sample   map[string]*plan.Work  // whose photos are read, by first own address
+	sampled  bool                   // others have a photo, too, or may have one
+	excluded int                    // people with a photo, or who may have one, whom match leaves out
+	waiting  map[outcome.Reason]int // people whose photo cannot be sent, as the sources show
 }
 
 func (k *checkup) add(status, what, detail, remedy string) {
@@ -256,7 +257,14 @@ func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 // facts count the sample, by the decisions that a run makes. The sources were judged before.
 func (k *checkup) facts(works []*plan.Work) plan.Facts {
 	f := plan.NewFacts(k.job.Sources, nil)
-	plan.Build(plan.NewRules(k.job.Sources, &k.job.Policy, &k.job.Scope), works, f, 0)
+	rules := plan.NewRules(k.job.Sources, &k.job.Policy, &k.job.Scope)
+	p, listed := plan.Build(rules, works, f, 0), rules.NewListed(works, nil, true)
+	for _, w := range works {
+		rules.Count(listed, &w.Joined, w.SHA256())
+	}
+	p.HoldShared(listed, k.job.Policy.Guards.MaxShared, f)
+	maps.Copy(f.Waiting, k.waiting)
+	f.Matched, f.WithPhoto = f.Matched+k.waiting[outcome.Ambiguous], f.WithPhoto+k.waiting[outcome.Ambiguous]
 	if !k.sampled { // else somebody who is not left out may have a photo
 		f.Excluded += k.excluded
 	}
