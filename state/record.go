@@ -182,7 +182,6 @@ func (r row) person() (p Person, err error) {
 	return p, err
 }
 
-// user reads a verified row.
 func (r row) user() (u User, err error) {
 	u.ID = int64(binary.BigEndian.Uint64([]byte(r.key)))
 	err = decoding.Unmarshal(r.value[checksumSize:], &u)

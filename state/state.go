@@ -137,12 +137,7 @@ func (s *Store) Write(c Change) error {
 	if len(p)+len(u) == 0 {
 		return nil
 	}
-	return s.update(func(tx *bbolt.Tx) error {
-		if err := s.put(tx, people, p); err != nil {
-			return err
-		}
-		return s.put(tx, users, u)
-	})
+	return s.update(func(tx *bbolt.Tx) error { return cmp.Or(s.put(tx, people, p), s.put(tx, users, u)) })
 }
 
 // put writes rows, and keeps the tally of their table.

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"photosync/sync/outcome"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"photosync/state"
+	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet/simulator"
@@ -222,6 +224,15 @@ func TestPlanPreview(t *testing.T) {
 	r := b.must(func(o *Job) { o.How.Mode, o.Scope.Limit = Plan, 3 })
 	if r.Totals.Planned != 2 || r.Totals.Failed != 1 || r.Totals.Unfinished != 2 || r.Items[0].Image == nil || r.Items[1].Code != "truncated" {
 		t.Errorf("totals %+v, items %+v", r.Totals, r.Items)
+	}
+	kept := b.must(func(o *Job) {
+		o.How.Mode, o.Scope.Limit, o.Events.File = Plan, 3, func(*plan.File) {}
+	})
+	for i := range kept.Items { // a plan that nobody keeps drops its steps on the way, and says the same
+		kept.Items[i].DurationMS, r.Items[i].DurationMS = 0, 0
+	}
+	if diff := cmp.Diff(kept.Items, r.Items); diff != "" || kept.PlanID != r.PlanID {
+		t.Errorf("kept, and not: %s", diff)
 	}
 	b.must(func(o *Job) { o.Scope.Limit = 3 })
 	if r := b.must(func(o *Job) { o.How.Mode = Plan }); r.SkippedByReason["known_bad"] != 1 || r.Totals.Planned != 2 {

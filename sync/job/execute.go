@@ -20,11 +20,13 @@ import (
 // preview prepares every picture that a sync would send, and sends nothing. Its items show
 // what would be refused, and what a guard holds.
 func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
+	pool := j.pool(p)
 	if len(rep.Guards) == 0 {
-		p.people = nil // the steps have all that is needed of them
+		p.people, p.work = nil, nil // the steps have all that is needed of them
+		pool.Empty = j.Events.File == nil
 	}
 	shown := j.fetchShown(ctx, rep, p)
-	items, err := j.pool(p).Preview(ctx, p.plan.Uploads())
+	items, err := pool.Preview(ctx, p.plan.Uploads())
 	if len(rep.Guards) > 0 && j.Scope.Limit == 0 && err == nil { // pictures that stay as they are replace nothing
 		if p.held, err = j.guard(rep, p); err == nil && p.held == nil && j.How.Mode == Sync {
 			return j.execute(ctx, rep, p)

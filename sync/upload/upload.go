@@ -61,6 +61,7 @@ type Pool struct {
 	Concurrency int
 	RunID       string
 	Thumbnails  bool              // put small pictures of what is sent into the items
+	Empty       bool              // Preview empties each step that has its item: nobody else needs it
 	Done        func(report.Item) // called by Run for each item, one call at a time; may be nil
 
 	mu       sync.Mutex
@@ -116,6 +117,9 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 				err = a.execute(gctx)
 			default:
 				a.prepare(gctx)
+			}
+			if p.Empty {
+				*s = plan.Step{}
 			}
 			a.item.DurationMS = time.Since(start).Milliseconds()
 			p.mu.Lock()
