@@ -94,6 +94,42 @@ func damage(t *testing.T, path string) {
 	}
 }
 
+// An older copy that was put in the place of the state is an error, as a missing one is: what
+// was uploaded since would count as somebody else's.
+func TestOlderThanItsBackup(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	write(t, s, both(0, 1))
+	if err := s.Backup(); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, s)
+	old := contents(t, path)
+	shut(t, open(t, path)) // as old as its backup
+	s = open(t, path)
+	write(t, s, both(1, 3))
+	if err := s.Backup(); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, s)
+	if err := os.WriteFile(path, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []Options{{}, {ReadOnly: true}} {
+		_, err := Open(path, o)
+		if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(e.Error(), "older than its backup") || !strings.Contains(e.Hint(), "state restore") {
+			t.Fatalf("%+v: %v", o, err)
+		}
+	}
+	if err := os.Rename(path, path+".old"); err != nil { // as the hint says
+		t.Fatal(err)
+	}
+	if _, err := Restore(path); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, open(t, path), both(0, 3))
+}
+
 func TestRestore(t *testing.T) {
 	for _, c := range []struct {
 		name  string

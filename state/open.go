@@ -61,6 +61,10 @@ func Open(path string, o Options) (*Store, error) {
 		s.release()
 		return nil, err
 	}
+	if backup, err := readThrough(backupPath(path), false); err == nil && backup > s.Generation() {
+		s.release()
+		return nil, refused(path, "is older than its backup: an older copy was put in its place", "move it away; then photosync state restore puts the backup back")
+	}
 	if s.Current() != nil { // while this waited, another file took its place
 		s.release()
 		return nil, &LockedError{path, readHolder(path)}

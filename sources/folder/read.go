@@ -36,7 +36,6 @@ const (
 )
 
 var errChanged = fmt.Errorf("%w: it changed each of %d times that it was read", sources.ErrUnstable, readTries)
-var errRemapped = fmt.Errorf("%w: the mapping file changed since it was read", sources.ErrUnstable)
 
 // Photos implements sources.Source.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
@@ -73,7 +72,7 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 func (s *Source) photo(ctx context.Context, root *os.Root, room *semaphore.Weighted, ref sources.Ref) (p sources.Photo, size int64, err error) {
 	data, err := readFile(root.OpenFile, nameOf(ref), &s.buffers, func(f facts) error {
 		if s.remapped(root) {
-			return errRemapped
+			return fmt.Errorf("%w: the mapping file changed since it was read", sources.ErrUnstable)
 		}
 		if err := s.readable(f); err != nil {
 			return err

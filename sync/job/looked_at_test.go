@@ -185,3 +185,41 @@ func TestExplainAddressOfAUserOnly(t *testing.T) {
 		t.Errorf("%+v, %v", x, err)
 	}
 }
+
+// A source that is lost from the configuration holds the run, once, whatever the policy.
+func TestHeldLostSource(t *testing.T) {
+	for _, after := range []int{0, 1, 3} {
+		b := newBench(t, 30, simulator.Options{})
+		more := &sourcetest.Memory{}
+		for i := 30; i < 36; i++ {
+			b.sim.AddUser(smartsheet.User{Email: email(i)})
+			more.Put(email(i), picture(i))
+		}
+		policy := func(o *Job) {
+			guarded(o)
+			o.Policy.RemovedAfter = after
+			o.Sources = append(o.Sources, sources.Named{Name: "b", Type: "memory", Source: more})
+		}
+		b.must(policy)
+		b.must(policy)
+		lost := func(id string) func(*Job) {
+			return func(o *Job) { policy(o); o.Sources = o.Sources[1:]; o.How.Approve = id }
+		}
+		var id string
+		for range 2 {
+			r, err := b.run(t.Context(), 1_000_000, lost(""))
+			if !Held(err) || len(r.Guards) != 1 || r.Guards[0].Guard != "max_removed" {
+				t.Fatalf("after %d: %v, %+v", after, err, r.Guards)
+			}
+			id = r.PlanID
+		}
+		uploads := b.sim.Counts().Accepted
+		b.must(lost(id))
+		for range 4 { // it was meant
+			b.must(lost(""))
+		}
+		if n := b.sim.Counts().Accepted - uploads; n > 0 {
+			t.Errorf("after %d: %d pictures were replaced", after, n)
+		}
+	}
+}

@@ -220,12 +220,9 @@ func (s SourceFacts) findings() (fs []outcome.Finding) {
 		return append(fs, outcome.Attend(outcome.NobodyListed, 0, s.Entries, fmt.Sprintf("source %q lists nobody", s.Name), hint))
 	case s.People == 0 || s.WithPhoto > 0 || s.Unknown > 0 && !s.NoPhotos:
 	case s.Hidden > 0:
-		hint := "give the account that photosync binds with the right to read the photo attribute"
-		if s.Type == "folder" {
-			hint = "the source's warnings say what its files are: put JPEG files in the place of other kinds and of links"
-		}
 		return append(fs, outcome.Attend(outcome.NobodysPhotoReadable, s.Hidden, s.People,
-			fmt.Sprintf("%s, and shows nobody's photo, though %s have one", people, outcome.Number(s.Hidden)), hint))
+			fmt.Sprintf("%s, and shows nobody's photo, though %s have one", people, outcome.Number(s.Hidden)),
+			"give the account that photosync binds with the right to read the photo attribute; in a folder, put JPEG files in the place of other kinds and of links"))
 	case !s.MayBeEmpty:
 		return append(fs, outcome.Attend(outcome.NobodyWithPhoto, 0, s.People, people+", none of them with a photo",
 			"check photo_attributes: which attribute holds the photo, and may the bind account read it? photosync explain EMAIL shows one entry"))

@@ -179,7 +179,8 @@ func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outco
 		switch s := &p.Steps[i]; {
 		case (s.Outcome == outcome.Planned || s.Shared > 0) && s.replaces() && !s.Same:
 			replaced++
-		case s.Outcome == outcome.Planned && s.Reason == outcome.Placeholder, s.NewlyMissing:
+		case s.Outcome == outcome.Planned && s.Reason == outcome.Placeholder, s.NewlyMissing,
+			s.Removal != nil && s.Removal.Lost && before[s.Row.Source] > 0: // until a run without that source may pass
 			removed++
 		}
 	}

@@ -19,6 +19,7 @@ import (
 type Removal struct {
 	Kept  string // where its entry or its address is listed: the picture is that person's concern now
 	Stays string // why nothing takes its place, though nobody is known to have the photo
+	Lost  bool   // its source is not configured any more
 }
 
 // MayBeRemoved reports whether we uploaded a photo to the last user. For such
@@ -202,7 +203,7 @@ func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	case slices.ContainsFunc(nameless, has):
 		return &Removal{Stays: "its entry or file is still there, and names nobody; the picture in Smartsheet stays"}
 	case replaced && from != "" && !slices.ContainsFunc(r.Sources, func(n sources.Named) bool { return n.Name == from }):
-		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from)}
+		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from), Lost: true}
 	case replaced && slices.ContainsFunc(hashes, has):
 		return &Removal{Stays: "the same picture is listed for somebody else; it stays in Smartsheet"}
 	}

@@ -111,9 +111,8 @@ func (r *Refusals) Accepted(contentType string) {
 	}
 }
 
-// Refused notes that the upload of a picture of this content type for a user failed with
-// err. It returns an error of class Stop if every upload would fail that way. That it is
-// known of the user, from earlier runs or by nature, says nothing of the others.
+// Refused notes that the upload of a picture of this content type for a user failed with err. It returns
+// an error of class Stop if every upload would fail that way; what was known of the user does not count.
 func (r *Refusals) Refused(user int64, contentType string, err error, known bool) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
