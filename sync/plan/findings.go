@@ -222,7 +222,7 @@ func (s SourceFacts) findings() (fs []outcome.Finding) {
 	case s.Hidden > 0:
 		return append(fs, outcome.Attend(outcome.NobodysPhotoReadable, s.Hidden, s.People,
 			fmt.Sprintf("%s, and shows nobody's photo, though %s have one", people, outcome.Number(s.Hidden)),
-			"give the account that photosync binds with the right to read the photo attribute; in a folder, put JPEG files in the place of other kinds and of links"))
+			"give the account that photosync binds with the right to read the photo attribute; of a folder, the warnings name files to be replaced by JPEG files"))
 	case !s.MayBeEmpty:
 		return append(fs, outcome.Attend(outcome.NobodyWithPhoto, 0, s.People, people+", none of them with a photo",
 			"check photo_attributes: which attribute holds the photo, and may the bind account read it? photosync explain EMAIL shows one entry"))
