@@ -36,6 +36,7 @@ func TestClockSetBack(t *testing.T) {
 	start := time.Now()
 	run := func(want int) {
 		t.Helper()
+		began := time.Now().Add(-time.Second) // reports have whole seconds
 		m.do("sync")
 		m.whole()
 		if got := m.look().Uploads - uploads; got != want {
@@ -43,7 +44,7 @@ func TestClockSetBack(t *testing.T) {
 		}
 		uploads = m.look().Uploads
 		r, err := report.Read(filepath.Join(m.reports(), "latest.json"))
-		if err != nil || time.Since(r.StartedAt) > time.Minute || !strings.HasPrefix(r.RunID, time.Now().UTC().Format("2006")) {
+		if err != nil || r.StartedAt.Before(began) || !strings.HasPrefix(r.RunID, time.Now().UTC().Format("2006")) {
 			t.Errorf("the last report is that of %v, %v", r.RunID, err)
 		}
 		if _, err := os.Stat(filepath.Join(m.reports(), r.RunID+".json")); err != nil {
@@ -60,7 +61,7 @@ func TestClockSetBack(t *testing.T) {
 	m.lose("")
 	m.do("state", "restore", "--yes")
 	run(0)
-	if took := time.Since(start); took > 2*time.Minute {
+	if took := time.Since(start); took > 10*time.Minute {
 		t.Errorf("it took %v", took)
 	}
 }

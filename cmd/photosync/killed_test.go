@@ -91,7 +91,7 @@ func newMortal(t *testing.T) *mortal {
 	m := &mortal{t: t, dir: t.TempDir(), sums: map[string]string{}}
 	m.bin, m.conf = filepath.Join(m.dir, "photosync.exe"), filepath.Join(m.dir, "config.yaml")
 	// The test binary starts slowly, and slower under the race detector.
-	build := exec.Command("go", "build", "-trimpath", "-o", m.bin, ".")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", m.bin, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build photosync: %v\n%s", err, out)

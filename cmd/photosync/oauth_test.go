@@ -76,11 +76,12 @@ func TestOAuthLogin(t *testing.T) {
 	redirect := "http://" + free.Addr().String() + "/callback"
 	free.Close()
 	same := func(page string) string { return page }
+	patience := time.Minute
 	login := func(secret string, change func(string) string, args ...string) (code int, shown, out string) {
 		env := func(name string) string { return map[string]string{"SMARTSHEET_CLIENT_SECRET": secret}[name] }
 		var s screen
 		done := make(chan int)
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		go func() {
 			done <- run(ctx, append([]string{"oauth", "login", "--config", conf, "--redirect", redirect}, args...), env, &s, &s)
@@ -106,12 +107,17 @@ func TestOAuthLogin(t *testing.T) {
 			return regexp.MustCompile(`code_challenge=[^&]+`).ReplaceAllString(p, "code_challenge=x")
 		}, "invalid_grant"},
 	} {
+		patience = time.Minute
+		if c.want == "wait for the browser" { // it runs out
+			patience = 3 * time.Second
+		}
 		code, _, out := login(c.secret, c.change)
 		if _, err := os.Stat(token); code != exitFailed || !strings.Contains(out, c.want) || !os.IsNotExist(err) || strings.Contains(out, "app-secret") {
 			t.Errorf("%s: exit %d, %v\n%s", name, code, err, out)
 		}
 	}
 
+	patience = time.Minute
 	code, shown, out := login("app-secret", same)
 	fi, err := os.Stat(token)
 	if code != exitDone || err != nil || fi.Mode().Perm() != 0o600 || !strings.Contains(shown, "You may close this window") || !strings.Contains(out, "photosync check --config") {

@@ -87,7 +87,7 @@ func TestNoTLS(t *testing.T) {
 // zipped writes n copies of b, compressed.
 func zipped(w http.ResponseWriter, b []byte, n int) {
 	w.Header().Set("Content-Encoding", "gzip")
-	z := gzip.NewWriter(w)
+	z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed)
 	for range n {
 		if _, err := z.Write(b); err != nil {
 			return // the client has enough
@@ -191,17 +191,18 @@ func TestTimeouts(t *testing.T) {
 	})
 	for _, http2 := range []bool{false, true} {
 		t.Run("slow upload", func(t *testing.T) {
+			const limit = time.Second // a machine that has much to do pauses longer than the above
 			c := secure(t, func(w http.ResponseWriter, r *http.Request) {
-				b := make([]byte, 32<<10)
+				b := make([]byte, 8<<10)
 				for { // far slower than the limit for an answer
 					n, err := r.Body.Read(b)
 					if err != nil {
 						break
 					}
-					time.Sleep(time.Duration(n) * time.Second / (600 << 10))
+					time.Sleep(time.Duration(n) * time.Second / (60 << 10))
 				}
 				_, _ = io.WriteString(w, success)
-			}, func(s *httptest.Server) { s.EnableHTTP2 = http2 }, slow)
+			}, func(s *httptest.Server) { s.EnableHTTP2 = http2 }, func(o *Options) { o.Timeout = limit })
 			img := picture
 			img.Data = make([]byte, 150_000)
 			begin := time.Now()
