@@ -177,7 +177,7 @@ func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outco
 	replaced, removed := 0, 0 // a missing person counts at first, and with the placeholder
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; {
-		case (s.Outcome == outcome.Planned || s.Shared > 0) && s.replaces() && !s.Same:
+		case (s.Outcome == outcome.Planned || s.Shared > 0) && s.replaces() && !s.Unsent:
 			replaced++
 		case s.Outcome == outcome.Planned && s.Reason == outcome.Placeholder, s.NewlyMissing,
 			s.Removal != nil && s.Removal.Lost && before[s.Row.Source] > 0: // until a run without that source may pass

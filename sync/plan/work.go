@@ -179,7 +179,7 @@ type Step struct {
 
 	Missing      int  // complete runs in a row without the photo, this one included
 	NewlyMissing bool // the last run still saw the photo
-	Same         bool // as preparing it showed: the user has the picture that would be sent
+	Unsent       bool // as preparing it showed: the picture is the same one, or cannot be sent
 	Released     bool // the picture on the last user is not our concern any more
 	Forget       bool // the row of people is not needed any more
 

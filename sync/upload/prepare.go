@@ -47,7 +47,7 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 		}
 		return learn
 	}
-	it.Reason, it.Outcome, it.Hint, a.step.Same = outcome.SamePicture, outcome.Skipped, "", true
+	it.Reason, it.Outcome, it.Hint = outcome.SamePicture, outcome.Skipped, ""
 	u := a.row()
 	sent := *u.Sent
 	sent.SourceSHA256, sent.Rendering = a.source, a.Photos.Fingerprint()
