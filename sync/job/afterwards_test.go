@@ -51,6 +51,7 @@ func (w *world) afterwards() {
 		}
 	}
 	w.covered()
+	w.foundByAlternates()
 	for range 2 {
 		if _, ok := quiet(time.Hour); !ok {
 			return
@@ -145,6 +146,35 @@ func (w *world) covered() {
 		if !mayStay {
 			w.fail(pCovered, fmt.Sprintf("user %d, %s, has picture %d of image %q (ours: %v), and the photo is %d", u.id, u.email, u.photo, u.image, u.ours, want))
 		}
+	}
+}
+
+// foundByAlternates checks that nobody is without a picture whose only user has the address
+// as an alternate one, unless such an address passed from one user to another.
+func (w *world) foundByAlternates() {
+	for _, n := range w.h.Nights {
+		edits := slices.Clone(n.Edits)
+		for _, m := range n.During {
+			edits = append(edits, m.Edit)
+		}
+		if slices.ContainsFunc(edits, func(e edit) bool { return e.What == "alternate moves" || e.What == "no alternates" }) {
+			return
+		}
+	}
+	for _, u := range w.c.users {
+		all := confirmed(u.alternates)
+		found, _, _ := w.o.byAlternates(u.email, all)
+		if !w.h.Alternates || w.excluded != "" || w.h.Shard.Count > 0 || !u.active || u.image != "" || len(all) != 1 || len(found) != 1 {
+			continue
+		}
+		p, e, m := found[0], all[0], w.memory(u.id)
+		others := slices.ContainsFunc(w.c.users, func(x *account) bool {
+			return x != u && (x.email == e || slices.ContainsFunc(x.alternates, func(a smartsheet.AlternateEmail) bool { return a.Email == e }))
+		})
+		if others || p.Own[0] != e || len(p.Aliases) > 0 || p.HasPhoto != sources.Present || m.partial || len(m.refused) > 0 {
+			continue
+		}
+		w.fail(pCovered, fmt.Sprintf("user %d, %s, has the alternate address %s, and no picture", u.id, u.email, e))
 	}
 }
 

@@ -148,6 +148,10 @@ func newHistory(seed uint64) history {
 	case h.Alternates && r.chance("alternate of the future", 40): // what is remembered is of the future, and has become false
 		before.Edits = []edit{{"only alternate", who, who, 2}}
 		after.Edits = []edit{{"alternate moves", who, r.IntN(h.People + 2), 0}, {"photo", who, 0, r.IntN(1000)}}
+		if r.IntN(2) == 0 { // or has become true
+			before.Edits[0].C = 10
+			after.Edits = []edit{{"alternate is confirmed", who, 0, 0}}
+		}
 		after.Admin = []edit{{"clock", 0, r.IntN(3), 0}}
 	case r.chance("policy after a kill", 10): // a picture that was to be replaced, and is to stay now
 		before.Existing, before.KillOn = plan.OnSourceChange, "upload"
