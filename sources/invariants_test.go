@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -163,7 +164,7 @@ func TestEntryKeepsEverything(t *testing.T) {
 			Stamp:       texts.Draw(t, "stamp"), HasPhoto: Presence(rapid.IntRange(0, 3).Draw(t, "photo")),
 		}
 		p.Own, p.Aliases = Addresses(p.Own, p.Aliases)
-		c := newEntry(3, &p).candidate()
+		c := new(People).newEntry(3, &p).candidate()
 		stamp := c.Stamp
 		if (stamp == "") != (p.Stamp == "") {
 			t.Fatalf("stamp %q became %q", p.Stamp, stamp)
@@ -236,4 +237,22 @@ func TestLaterSourcesDecideNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Entries share memory: each keeps its own texts, also a very long one, when it is used up.
+func TestEntriesShareMemory(t *testing.T) {
+	ps, seen := new(People), map[*entry]Person{}
+	for i := range 3000 {
+		a := fmt.Sprintf("p%d@example.com", i)
+		p := Person{Own: []string{a}, Ref: Ref{Name: strings.Repeat("x", i*i%5000), Key: a}, DisplayName: fmt.Sprint(i), HasPhoto: Present}
+		if i == 1500 {
+			p.DisplayName = strings.Repeat("y", 200_000)
+		}
+		seen[ps.newEntry(0, &p)] = p
+	}
+	for e, p := range seen {
+		if c := e.candidate(); c.Own[0] != p.Own[0] || c.Ref != p.Ref || c.DisplayName != p.DisplayName {
+			t.Fatalf("%.50q became %.50q", p.Own, c.Own)
+		}
+	}
 }

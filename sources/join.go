@@ -117,7 +117,7 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 			left, nameless = append(left, x.Ref.Name), append(nameless, cmp.Or(x.Ref.Key, x.Ref.Name))
 			return nil
 		}
-		e := newEntry(source, &x)
+		e := p.newEntry(source, &x)
 		if len(p.claims) == cap(p.claims) { // doubled: of many people, append would copy them a dozen times
 			p.claims = slices.Grow(p.claims, len(p.claims)+1)
 		}

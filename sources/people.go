@@ -72,8 +72,10 @@ type People struct {
 	Reserved map[string]bool // addresses of entries that exclude_filter leaves out
 	Lost     []LostClaim     // sorted by address
 
-	names  []string // of the sources
-	claims []claim  // after Join: who holds which address, sorted by address
+	names   []string        // of the sources
+	claims  []claim         // after Join: who holds which address, sorted by address
+	entries []entry         // the last ones that were listed
+	texts   strings.Builder // theirs
 }
 
 // All goes through everybody, sorted by key.
@@ -119,8 +121,8 @@ func (p *People) Holder(address string) (Joined, bool) {
 // employees: all texts are one string, and a digest stands for the stamp.
 type entry struct {
 	text   string
-	ends   [displayName]uint32 // of the parts of text
-	stamp  [16]byte            // zero: none
+	bounds [displayName + 2]uint32 // of the parts of text
+	stamp  [16]byte                // zero: none
 	source uint16
 	photo  Presence
 	person *person // whom it belongs to; nil: it is a person alone and holds all its addresses
@@ -136,17 +138,26 @@ const (
 	displayName
 )
 
-func newEntry(source int, p *Person) *entry {
+// newEntry keeps an entry. Many share one piece of memory, for the garbage collector's sake.
+func (ps *People) newEntry(source int, p *Person) *entry {
 	parts := [...]string{
 		refName: p.Ref.Name, refKey: p.Ref.Key, refMark: p.Ref.Mark,
 		own: strings.Join(p.Own, " "), aliases: strings.Join(p.Aliases, " "), displayName: p.DisplayName,
 	}
-	e := &entry{text: strings.Join(parts[:], ""), source: uint16(source), photo: p.HasPhoto}
-	end := 0
-	for i := range e.ends {
-		end += len(parts[i])
-		e.ends[i] = uint32(end)
+	if ps.texts.Cap()-ps.texts.Len() < 4<<10 {
+		ps.texts.Reset()
+		ps.texts.Grow(64 << 10)
 	}
+	if len(ps.entries) == cap(ps.entries) {
+		ps.entries = make([]entry, 0, 512)
+	}
+	ps.entries = append(ps.entries, entry{source: uint16(source), photo: p.HasPhoto})
+	e, from := &ps.entries[len(ps.entries)-1], ps.texts.Len()
+	for i, part := range parts {
+		ps.texts.WriteString(part)
+		e.bounds[i+1] = uint32(ps.texts.Len() - from)
+	}
+	e.text = ps.texts.String()[from:]
 	if copy(e.stamp[:], p.Stamp) > 0 && len(p.Stamp) != len(e.stamp) { // else it is a digest already
 		sum := sha256.Sum256([]byte(p.Stamp))
 		copy(e.stamp[:], sum[:])
@@ -154,16 +165,7 @@ func newEntry(source int, p *Person) *entry {
 	return e
 }
 
-func (e *entry) part(i int) string {
-	from, to := 0, len(e.text)
-	if i > refName {
-		from = int(e.ends[i-1])
-	}
-	if i < displayName {
-		to = int(e.ends[i])
-	}
-	return e.text[from:to]
-}
+func (e *entry) part(i int) string { return e.text[e.bounds[i]:e.bounds[i+1]] }
 
 func (e *entry) own() []string     { return strings.Fields(e.part(own)) }
 func (e *entry) aliases() []string { return strings.Fields(e.part(aliases)) }

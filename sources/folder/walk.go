@@ -85,10 +85,8 @@ func (w *walk) warnings(complete bool) []string {
 			lines = append(lines, fmt.Sprintf("%d ignored: %s (first: %q)", len(names), why, slices.Min(names)))
 		}
 	}
-	if complete && w.names != nil {
-		if n, first := w.names.unused(); n > 0 {
-			lines = append(lines, fmt.Sprintf("%d in the mapping file without a file here (first: line %d, %q)", n, w.names[first].line, first))
-		}
+	if n, first := w.names.unused(); complete && n > 0 {
+		lines = append(lines, fmt.Sprintf("%d in the mapping file without a file here (first: line %d, %q)", n, w.names[first].line, first))
 	}
 	return lines
 }
@@ -297,11 +295,10 @@ func (w *walk) who(base, stem string) (email, why string) {
 		l.used.Store(true)
 		return l.email, ""
 	}
-	email, err := emailOf(stem)
-	if err != nil {
-		return "", notEmail
+	if email, err := emailOf(stem); err == nil {
+		return email, ""
 	}
-	return email, ""
+	return "", notEmail
 }
 
 var (
