@@ -593,7 +593,7 @@ func TestOneTypoIsOneFault(t *testing.T) {
 	lines := strings.Split(string(Example()), "\n")
 	for i, line := range lines {
 		m := regexp.MustCompile(`^( *(?:- )?)([a-z_]+):(.*)$`).FindStringSubmatch(line)
-		if m == nil {
+		if m == nil || testing.Short() && i%5 != 0 {
 			continue
 		}
 		name := m[2]
