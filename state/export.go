@@ -63,21 +63,16 @@ func (s *Store) Export(w io.Writer) error {
 		if err := json.NewEncoder(out).Encode(h); err != nil {
 			return err
 		}
-		for _, l := range []line{{Person: new(Person)}, {User: new(User)}} {
-			if err := v.exportTable(l, out); err != nil {
-				return err
-			}
+		err = v.exportTable(people, line{Person: new(Person)}, out)
+		if err == nil {
+			err = v.exportTable(users, line{User: new(User)}, out)
 		}
-		return out.Flush()
+		return cmp.Or(err, out.Flush())
 	})
 }
 
 // exportTable writes every row of a table; l is of that table.
-func (v *Snapshot) exportTable(l line, w io.Writer) error {
-	table := users
-	if l.Person != nil {
-		table = people
-	}
+func (v *Snapshot) exportTable(table []byte, l line, w io.Writer) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

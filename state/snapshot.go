@@ -215,7 +215,7 @@ func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 
 var errOrder = errors.New("it is out of place")
 
-// walkRows is how many rows are walked over until the mapped pages are given back.
+// walkRows is how many rows are walked over, or writes are made, until the mapped pages are given back.
 const walkRows = 500
 
 // walker goes from row to row.

@@ -76,7 +76,9 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 			if err := f(tx); err != nil {
 				return err
 			}
-			generation, err = tx.Bucket(people).NextSequence()
+			if generation, err = tx.Bucket(people).NextSequence(); generation%walkRows == 0 {
+				releasePages(tx)
+			}
 			return err
 		})
 		if err == nil {
