@@ -117,7 +117,7 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 				err = a.execute(gctx)
 			default:
 				a.prepare(gctx)
-				s.Unsent = a.item.Outcome != outcome.Planned
+				s.Unsent = a.item.Outcome != s.Outcome
 			}
 			if p.Empty {
 				*s = plan.Step{}
