@@ -71,13 +71,13 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 			o.fail(pExcluded, "picture %d went to user %d, %s", q, id, l.email)
 		}
 	}
-	ok := false
+	ok, moved := false, false
 	for i, p := range found {
 		rs := o.reads[entryID(from[i], p.Ref)]
 		if len(rs) > 0 && slices.ContainsFunc(rs, func(r reading) bool { return r.photo == q }) {
 			last := rs[len(rs)-1]
 			if last.emails == nil || slices.ContainsFunc(via, func(e string) bool { return slices.Contains(last.emails, e) }) {
-				ok = true
+				ok, moved = true, o.listedPhoto(from[i], p.Ref) != q
 				m.former = m.origin
 				m.origin = origin{from[i], p.Ref.Key, p.Own[0], q}
 			}
@@ -102,7 +102,7 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 			}
 		}
 	}
-	same := m.confirmed == q && !m.doubt && !m.partial && !n.Force
+	same := m.confirmed == q && !m.doubt && !m.partial && !n.Force && !moved // since it was listed
 	switch {
 	case same && l.image == m.image:
 		o.fail(pNeedless, "picture %d went to user %d again, who shows it", q, id)
@@ -135,6 +135,13 @@ func (o *watch) chosen(id int64, q int, l look, m *memory) {
 	case o.night.Existing == plan.RespectUser, o.night.Existing == plan.FillEmpty:
 		o.fail(pChosen, "picture %d took the place of %s at user %d", q, l.image, id)
 	}
+}
+
+// listedPhoto is the photo with which this run listed an entry.
+func (o *watch) listedPhoto(source int, r sources.Ref) int {
+	l := o.listings[source]
+	i := slices.IndexFunc(l.people, func(p sources.Person) bool { return p.Ref == r })
+	return l.photos[i]
 }
 
 // wentAway reports whether this run read another photo of an entry than it listed.
