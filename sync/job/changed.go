@@ -91,7 +91,7 @@ func (j *Job) changed(p *prepared, users *match.Users) error {
 			case j.Scope.IsAbout(person.Own, person.Aliases):
 				p.facts.OtherShard(&person)
 			}
-			if j.Policy.RemovedAfter > 0 && (row == nil || plan.NoteOf(row.Note) == outcome.NotInSmartsheet) {
+			if j.Policy.RemovedAfter > 0 && (row == nil || row.Winner == state.NoPhoto && row.Fingerprint == state.Fingerprint{}) {
 				p.others = append(p.others, p.rules.Work(person, nil))
 			}
 			return nil

@@ -279,6 +279,57 @@ func TestRemoved(t *testing.T) {
 	}
 }
 
+// A user who is looked up again after minutes may show another picture by then: what may
+// replace only ours leaves it alone.
+func TestRenew(t *testing.T) {
+	other := setSent(func(u *state.User) { u.Sent.Rendering = "v0" })
+	gone := func(open bool) func(*Work) {
+		return func(w *Work) {
+			w.Candidates, w.Photo, w.Removal = nil, nil, &Removal{}
+			if open {
+				w.Former.Intent = &state.Intent{}
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*Work)
+		image  string // at the second look
+		want   string
+	}{
+		"new settings, ours":                   {other, "i1", "rendering_changed planned"},
+		"new settings, another picture by now": {other, "i9", "user_changed skipped"},
+		"new photo, another picture by now":    {func(w *Work) { w.Photo.SHA256 = "h2" }, "i9", "changed planned"},
+		"initials, ours":                       {gone(false), "i1", "placeholder planned"},
+		"initials, another picture by now":     {gone(false), "i9", "user_changed skipped"},
+		"initials, no answer, ours":            {gone(true), "i1", "placeholder planned"},
+		"initials, no answer, another by now":  {gone(true), "i9", "user_changed skipped"},
+	} {
+		p := build(&Policy{RemovedAfter: 1}, &Scope{}, ann(c.change))
+		u := *p.Steps[0].To
+		u.ImageID = c.image
+		p.Renew(&p.Steps[0], u)
+		if got := fmt.Sprint(p.Steps[0].Reason, " ", p.Steps[0].Outcome); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// A photo that is listed ends the count of runs without it, also if nobody may read it.
+func TestCountEnds(t *testing.T) {
+	for name, change := range map[string]func(*Work){
+		"hidden":        func(w *Work) { w.Photo = nil; w.Candidates[0].HasPhoto = sources.Hidden },
+		"being written": func(w *Work) { w.Photo = &Photo{Err: sources.ErrUnstable} },
+		"not active":    func(w *Work) { w.Users[0].Active = false },
+		"nobody":        func(w *Work) { w.Users = nil },
+		"two entries":   func(w *Work) { w.Ambiguous = true },
+	} {
+		p := build(&Policy{RemovedAfter: 3}, &Scope{}, ann(func(w *Work) { setSent(func(u *state.User) { u.Missing = 2 })(w); change(w) }))
+		if c := p.SkippedRows(); len(c.Users) != 1 || c.Users[0].Missing != 0 {
+			t.Errorf("%s: %+v", name, c.Users)
+		}
+	}
+}
+
 // Two people who lead to one user are a conflict; a placeholder only gives way.
 func TestOneUserForTwo(t *testing.T) {
 	bob := func() *Work {

@@ -124,7 +124,9 @@ func (p *Plan) Renew(s *Step, u User) {
 		*s = s.postpone("the address passed to another user while this run was under way")
 	case !u.Active:
 		*s = s.skip(outcome.InactiveUser)
-	case s.Reason == outcome.Placeholder && !Ours(s.Record, u):
+	case s.Reason == outcome.RenderingChanged && !Ours(s.Record, u):
+		*s = s.skip(outcome.UserChanged)
+	case s.Reason == outcome.Placeholder && (!Ours(s.Record, u) || s.Record.Intent != nil && u.ImageID != sentOf(s.Record).ImageID):
 		*s = s.release(outcome.UserChanged)
 	case s.Reason == outcome.Placeholder:
 		s.To = &u

@@ -111,8 +111,7 @@ func (r *Rules) row(s *Step) state.Person {
 		SourceSHA256: s.SHA256(), UserID: s.UserID(), Winner: uint8(s.winner()), Reported: s.reportDigest(),
 	}
 	at := s.winner()
-	kept := s.WriteRow && s.Reason == outcome.UserChanged
-	if row.SourceSHA256 == "" && !kept {
+	if row.SourceSHA256 == "" && !(s.WriteRow && s.Reason == outcome.UserChanged) {
 		row.Winner, at = state.NoPhoto, len(s.Candidates)-1
 	}
 	row.Stamp = r.stamp(&s.Joined, at)
@@ -141,7 +140,8 @@ func (p *Plan) SkippedRows() state.Change {
 
 // endMissing ends the count of runs without a photo, if one is listed, whatever becomes of it.
 func (s *Step) endMissing(c *state.Change) {
-	if u := s.Record; u != nil && u.Missing > 0 && s.Missing == 0 && !s.Released && (s.WriteRow || s.Outcome == outcome.Planned) {
+	u := cmp.Or(s.Record, s.Former)
+	if u != nil && u.Missing > 0 && s.Missing == 0 && !s.Released && (s.WriteRow || s.Outcome == outcome.Planned || s.HasPhoto()) {
 		back := *u
 		back.Missing = 0
 		c.Users = append(c.Users, back)
@@ -153,10 +153,8 @@ func (s *Step) endMissing(c *state.Change) {
 func (p *Plan) Superseded() map[string]int64 {
 	people := map[string]int64{}
 	for _, s := range p.Uploads() {
-		if s.Current != nil {
-			if before := lastOrigin(s.Current).Email; before != "" && before != s.Key() {
-				people[before] = s.To.ID
-			}
+		if u := s.Current; u != nil && lastOrigin(u).Email != "" && lastOrigin(u).Email != s.Key() {
+			people[lastOrigin(u).Email] = s.To.ID
 		}
 	}
 	return people

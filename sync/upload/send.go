@@ -39,8 +39,12 @@ func (a *attempt) execute(ctx context.Context) error {
 	if a.step.Outcome != outcome.Planned { // freshen decided otherwise
 		return nil
 	}
-	if learn := a.prepare(ctx); a.item.Outcome != outcome.Planned {
+	switch learn := a.prepare(ctx); {
+	case a.item.Outcome != outcome.Planned:
 		return a.record(learn)
+	case a.step.Unsent: // the guards did not count it
+		a.end(outcome.Unfinished, "the photo changed after the guards had checked the plan", nextRun)
+		return nil
 	}
 	return a.send(ctx)
 }
@@ -235,7 +239,7 @@ func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 	}
 	u, err := a.Users.ByID(ctx, to.ID)
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return "", errors.New("the answer does not say whose picture it is, and the run was stopped before the user was looked up")
 	case err != nil:
 		return "", fmt.Errorf("the answer does not say whose picture it is, and the user could not be looked up: %w", err)

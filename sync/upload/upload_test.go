@@ -32,6 +32,8 @@ type side struct {
 	broken error     // of the state
 	user   state.User
 	person state.Person
+	unsent bool            // the guards did not count the step
+	ctx    context.Context // of the run; nil: the test's
 }
 
 func (s *side) note(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
@@ -99,7 +101,12 @@ func (s *side) run(t *testing.T, change func(*plan.Work)) (report.Item, error) {
 	rules := plan.NewRules(srcs, policy, &plan.Scope{})
 	p := plan.Build(rules, []*plan.Work{w}, plan.NewFacts(srcs, nil), 0)
 	pool := &Pool{Plan: p, Rules: rules, Photos: photos, Smartsheet: s, Users: s, State: s, RunID: "r"}
-	items, err := pool.Run(t.Context(), p.Uploads())
+	up := p.Uploads()
+	up[0].Unsent = s.unsent
+	if s.ctx == nil {
+		s.ctx = t.Context()
+	}
+	items, err := pool.Run(s.ctx, up)
 	if len(items) != 1 {
 		t.Fatalf("%d items", len(items))
 	}
@@ -173,6 +180,30 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("the person counts as done: %v", done)
 			}
 		})
+	}
+}
+
+// What the guards did not count, as it could not be sent when they looked, is not sent
+// in this run.
+func TestNotCountedNotSent(t *testing.T) {
+	s := &side{answer: func() (smartsheet.UploadResult, error) { return answer(101, "ann@x", "i1", "SUCCESS", 0), nil }}
+	s.unsent = true
+	if it, err := s.run(t, nil); it.Outcome != outcome.Unfinished || err != nil || len(s.log) != 0 {
+		t.Errorf("%s, error %v, %q", it.Outcome, err, s.log)
+	}
+}
+
+// A run that is stopped while the user is looked up records what that shows.
+func TestStoppedDuringTheLook(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &side{ctx: ctx}
+	s.answer = func() (smartsheet.UploadResult, error) {
+		cancel()
+		s.now.ImageID = "i1"
+		return smartsheet.UploadResult{Attempts: 1, Message: "SUCCESS", ResultCode: new(int)}, nil
+	}
+	if it, err := s.run(t, nil); it.Outcome != outcome.Uploaded || it.ImageID != "i1" || !errors.Is(err, context.Canceled) {
+		t.Errorf("%s %q, error %v", it.Outcome, it.ImageID, err)
 	}
 }
 
