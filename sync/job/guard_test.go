@@ -2,11 +2,13 @@ package job
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"photosync/sources"
@@ -163,6 +165,40 @@ func TestSamePicturesAreNotHeld(t *testing.T) {
 	even := func(o *Job) { guarded(o); o.Photos.MaxEdge = 900 }
 	if r := b.held(even, "max_replaced"); r.Totals.Held != 15 || !strings.HasPrefix(r.Guards[0].Message, "15 of 40") {
 		t.Errorf("%+v, %+v", r.Totals, r.Guards)
+	}
+}
+
+// hiccup is a source whose photos are all gone but for the first call for them.
+type hiccup struct {
+	sources.Source
+	calls atomic.Int32
+}
+
+func (h *hiccup) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	if h.calls.Add(1) == 1 {
+		return h.Source.Photos(ctx, refs, each)
+	}
+	for _, r := range refs {
+		if err := each(sources.Photo{Ref: r, Err: sources.ErrGone}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A source that cannot be read while a held plan is prepared lets nothing pass.
+func TestUnreadableWhileHeld(t *testing.T) {
+	b := newBench(t, 40, simulator.Options{})
+	b.must(guarded)
+	for i := range 40 {
+		b.mem.Put(email(i), picture(1000+i))
+	}
+	r := b.held(func(o *Job) {
+		guarded(o)
+		o.Sources[0].Source = &hiccup{Source: o.Sources[0].Source}
+	}, "max_replaced")
+	if !strings.HasPrefix(r.Guards[0].Message, "40 of 40") {
+		t.Errorf("%+v", r.Guards)
 	}
 }
 

@@ -179,7 +179,7 @@ type Step struct {
 
 	Missing      int  // complete runs in a row without the photo, this one included
 	NewlyMissing bool // the last run still saw the photo
-	Unsent       bool // as preparing it showed: the picture is the same one, or cannot be sent
+	Unsent       bool // as preparing these bytes showed: the picture is the same one, or cannot be used
 	Released     bool // the picture on the last user is not our concern any more
 	Forget       bool // the row of people is not needed any more
 

@@ -117,7 +117,7 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 				err = a.execute(gctx)
 			default:
 				a.prepare(gctx)
-				s.Unsent = a.item.Outcome != s.Outcome
+				s.Unsent = a.item.Reason == outcome.SamePicture || a.item.Reason == outcome.InvalidImage
 			}
 			if p.Empty {
 				*s = plan.Step{}
