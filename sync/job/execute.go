@@ -27,7 +27,7 @@ func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]r
 	}
 	shown := j.fetchShown(ctx, rep, p)
 	items, err := pool.Preview(ctx, p.plan.Uploads())
-	if len(rep.Guards) > 0 && j.Scope.Limit == 0 && err == nil { // a picture that stays, or cannot be sent, replaces nothing
+	if len(rep.Guards) > 0 && (j.Scope.Limit == 0 || len(items) < j.Scope.Limit) && err == nil { // a picture that stays, or cannot be sent, replaces nothing
 		if p.held, err = j.guard(rep, p); err == nil && p.held == nil && j.How.Mode == Sync {
 			return j.execute(ctx, rep, p)
 		}
