@@ -156,7 +156,9 @@ func (a *app) out() *console.Console { return console.New(a.stdout, a.env) }
 
 // stoppable is a context that ends with SIGINT or SIGTERM.
 func stoppable(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second one ends the program: a file server may hang
+	return ctx, stop
 }
 
 // A release sets these at build time: -ldflags "-X main.version=1.2.3". What is not

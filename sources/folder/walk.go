@@ -34,7 +34,7 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	w.mu.Lock() // a blocked worker may still be there
 	defer w.mu.Unlock()
 	w.listing.Warnings = w.warnings(err == nil)
-	for _, why := range []string{notEmail, notMapped, subfolder} {
+	for _, why := range []string{notEmail, notMapped, subfolder, otherLink} {
 		for _, name := range w.ignored[why] {
 			w.listing.Nameless = append(w.listing.Nameless, refOf(name).Name)
 		}
@@ -75,12 +75,13 @@ const (
 	hidden      = "hidden, or the file server's own"
 	notRegular  = "not a regular file"
 	subfolder   = "a subfolder, and recursive is off"
+	otherLink   = "a link not named like a picture; if it leads to a folder, that is not listed"
 	outsideLink = "a link that is absolute, leads out of the folder or nowhere"
 )
 
 func (w *walk) warnings(complete bool) []string {
 	var lines []string
-	for _, why := range []string{notEmail, notMapped, wrongType, otherType, hidden, notRegular, subfolder, outsideLink} {
+	for _, why := range []string{notEmail, notMapped, wrongType, otherType, hidden, notRegular, subfolder, otherLink, outsideLink} {
 		if names := w.ignored[why]; len(names) > 0 {
 			lines = append(lines, fmt.Sprintf("%d ignored: %s (first: %q)", len(names), why, slices.Min(names)))
 		}
@@ -261,7 +262,7 @@ func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
 	}
 	ext := strings.ToLower(path.Ext(f.base))
 	if wrong := slices.Contains(wrongTypes, ext); !wrong && !slices.Contains(photoTypes, ext) {
-		return p, otherType
+		return p, map[bool]string{false: otherType, true: otherLink}[f.link]
 	} else if wrong {
 		why = wrongType
 	}

@@ -91,10 +91,14 @@ func (j *Job) changed(p *prepared, users *match.Users) error {
 			case j.Scope.IsAbout(person.Own, person.Aliases):
 				p.facts.OtherShard(&person)
 			}
-			if j.Policy.RemovedAfter > 0 && (row == nil || row.Winner == state.NoPhoto && row.Fingerprint == state.Fingerprint{}) {
-				p.others = append(p.others, p.rules.Work(person, nil))
+			if j.Policy.RemovedAfter == 0 {
+				return nil
 			}
-			return nil
+			w, err := newWork(v, p.rules, person, row)
+			if err == nil && w.HasPhoto() && w.SHA256() == "" {
+				p.others = append(p.others, w)
+			}
+			return err
 		})
 	})
 }

@@ -327,11 +327,13 @@ func TestPlaceholderNeedsTheFileGone(t *testing.T) {
 		domains       []string
 		mapping       string // afterwards; before: everybody
 		unseen        bool   // nobody looks whether the file is there
+		link          string // a folder that is moved out, and a link put in its place
 	}{
-		"mapping file":  {file: "E0.png", before: folder.Options{MappingFile: "m.csv"}, after: folder.Options{MappingFile: "m.csv"}, mapping: "E1," + email(1) + "\n"},
-		"subfolders":    {file: "sales/north/" + email(0) + ".png", before: folder.Options{Recursive: true}, unseen: true},
-		"another name":  {file: email(0) + ".png", after: folder.Options{MappingFile: "m.csv"}, mapping: "E1," + email(1) + "\n"},
-		"other domains": {file: email(0) + ".png", domains: []string{"example.org"}},
+		"mapping file":    {file: "E0.png", before: folder.Options{MappingFile: "m.csv"}, after: folder.Options{MappingFile: "m.csv"}, mapping: "E1," + email(1) + "\n"},
+		"subfolders":      {file: "sales/north/" + email(0) + ".png", before: folder.Options{Recursive: true}, unseen: true},
+		"a linked folder": {file: "sales/" + email(0) + ".png", before: folder.Options{Recursive: true}, after: folder.Options{Recursive: true}, unseen: true, link: "sales"},
+		"another name":    {file: email(0) + ".png", after: folder.Options{MappingFile: "m.csv"}, mapping: "E1," + email(1) + "\n"},
+		"other domains":   {file: email(0) + ".png", domains: []string{"example.org"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, 2, simulator.Options{})
@@ -357,6 +359,12 @@ func TestPlaceholderNeedsTheFileGone(t *testing.T) {
 				t.Fatal("not uploaded")
 			}
 			write("m.csv", []byte(c.mapping))
+			if c.link != "" {
+				away, here := filepath.Join(t.TempDir(), c.link), filepath.Join(dir, c.link)
+				if err := errors.Join(os.Rename(here, away), os.Symlink(away, here)); err != nil {
+					t.Fatal(err)
+				}
+			}
 			for range 4 {
 				b.expect(from(c.after, c.domains), 0, "no_photo skipped", 0)
 			}
@@ -387,4 +395,31 @@ func TestPlaceholderAndIgnoredPicture(t *testing.T) {
 	}
 	b.mem.Put(email(0), picture(5))
 	b.expect(ignoring, 0, "changed uploaded", 0)
+}
+
+// The source that had the photo stays known while another one lists the person without one.
+func TestPlaceholderNeedsTheSourceThatHadIt(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	second := &sourcetest.Memory{}
+	second.Put(email(0), nil)
+	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
+	b.must(placeholders)
+	b.mem.Put(email(0), nil)
+	b.expect(placeholders, 0, "no_photo skipped", 1)
+	for range 4 {
+		r, err := b.run(t.Context(), 1_000_000, func(o *Job) { placeholders(o); o.Sources = o.Sources[1:] })
+		if err == nil && r.Totals.Uploaded > 0 {
+			t.Fatalf("initials, although the source that had the photo is gone: %+v", r.Items)
+		}
+	}
+}
+
+// Somebody whom the run is not about got the picture since the last run: it was not removed.
+func TestPlaceholderOnlyAndPictureMoved(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	at := func(o *Job) { o.Policy.RemovedAfter = 1 }
+	b.must(at)
+	b.mem.Remove(email(0))
+	b.mem.Put(email(1), picture(0))
+	b.expect(func(o *Job) { at(o); o.Scope.Only = func(e string) bool { return e == email(0) } }, 0, "no_photo skipped", 0)
 }

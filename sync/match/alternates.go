@@ -47,6 +47,7 @@ type alternates struct {
 	progress func(done, all int)
 	mu       sync.Mutex
 	changed  bool
+	searched bool // in this run
 }
 
 // UseAlternates makes alternate addresses count, from what earlier runs remembered.
@@ -110,7 +111,7 @@ func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) (err error) 
 	}
 	left := slices.DeleteFunc(us.assign(ws), (*plan.Work).Gone)
 	isNew := func(w *plan.Work) bool { return w.Row == nil }
-	if len(left) > 0 && !a.changed && (a.now.Sub(a.Searched) > searchAge || slices.ContainsFunc(left, isNew)) {
+	if len(left) > 0 && !a.searched && (a.now.Sub(a.Searched) > searchAge || slices.ContainsFunc(left, isNew)) {
 		if err := us.search(ctx); err != nil {
 			return fmt.Errorf("search for alternate email addresses: %w", err)
 		}
@@ -193,6 +194,7 @@ func (a *alternates) overlap(w *plan.Work, all []string) []string {
 // search asks the users who were not asked yet, or long ago.
 func (us *Users) search(ctx context.Context) error {
 	a := us.alternates
+	a.searched = true
 	if err := us.List(ctx); err != nil {
 		return err
 	}

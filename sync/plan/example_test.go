@@ -30,12 +30,12 @@ func ExampleBuild() {
 
 	p := plan.Build(rules, []*plan.Work{ann, bob, cyd}, facts, 1)
 	for _, s := range p.Steps {
-		fmt.Println(s.Key(), s.UserID(), s.Reason, s.Outcome)
+		fmt.Println(s.Key(), s.Reason, s.Outcome)
 	}
 	fmt.Println(facts.WithPhoto, "with a photo,", facts.Matched, "of them in Smartsheet")
 	// Output:
-	// ann@x 101 new planned
-	// bob@x 102 changed planned
-	// cyd@x 0 not_in_smartsheet skipped
+	// ann@x new planned
+	// bob@x changed planned
+	// cyd@x not_in_smartsheet skipped
 	// 3 with a photo, 2 of them in Smartsheet
 }

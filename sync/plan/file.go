@@ -85,7 +85,7 @@ func (p *Plan) File() *File {
 func (p *Plan) fileStep(s *Step) FileStep {
 	o, ref := p.rules.Origin(s)
 	f := FileStep{
-		Email: s.Key(), UserID: s.UserID(), Reason: s.Reason, Source: o.Source, Ref: ref,
+		Email: s.Key(), UserID: cmp.Or(s.To, &User{}).ID, Reason: s.Reason, Source: o.Source, Ref: ref,
 		SourceSHA256: s.SHA256(), Shared: s.Shared,
 	}
 	if s.Record != nil {

@@ -15,7 +15,7 @@ import (
 // picture that we put there.
 
 // Removal says whether a photo that we uploaded, and that is not listed any more, was
-// removed: if it was, both are empty.
+// removed: if it was, Kept and Stays are empty.
 type Removal struct {
 	Kept  string // where its entry or its address is listed: the picture is that person's concern now
 	Stays string // why nothing takes its place, though nobody is known to have the photo

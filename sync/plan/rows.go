@@ -108,7 +108,7 @@ func (r *Rules) row(s *Step) state.Person {
 	c, _ := s.Candidate()
 	row := state.Person{
 		Email: s.Key(), Source: r.Sources[c.Source].Name, Ref: c.Ref.Name, Key: c.Ref.Key,
-		SourceSHA256: s.SHA256(), UserID: s.UserID(), Winner: uint8(s.winner()), Reported: s.reportDigest(),
+		SourceSHA256: s.SHA256(), UserID: cmp.Or(s.To, &User{}).ID, Winner: uint8(s.winner()), Reported: s.reportDigest(),
 	}
 	at := s.winner()
 	if row.SourceSHA256 == "" && !(s.WriteRow && s.Reason == outcome.UserChanged) {
@@ -208,8 +208,8 @@ func (p *Plan) FinalRows() (c state.Change) {
 		if s.Gone() { // the same stamp may come back: it does not stand for "no photo"
 			r.SourceSHA256, r.Stamp, r.Winner, r.Fingerprint = "", "", state.NoPhoto, state.Fingerprint{}
 		} else {
-			r = p.rules.row(s)
-			r.UserID = s.Row.UserID
+			r = p.rules.row(s) // who had the photo stays known
+			r.UserID, r.Source, r.Ref, r.Key = s.Row.UserID, s.Row.Source, s.Row.Ref, s.Row.Key
 		}
 		if s.Released {
 			r.UserID = 0

@@ -188,14 +188,6 @@ type Step struct {
 	Applied  *FileStep // of a plan that is applied: the picture must be this one; nil: any
 }
 
-// UserID is whose picture the step is about; 0: nobody's.
-func (s *Step) UserID() int64 {
-	if s.To == nil {
-		return 0
-	}
-	return s.To.ID
-}
-
 func (s Step) skip(r outcome.Reason) Step {
 	s.Reason, s.Outcome = r, outcome.Skipped
 	return s

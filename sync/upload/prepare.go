@@ -78,14 +78,12 @@ func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 	c, _ := s.Candidate()
 	var got sources.Photo
 	if s.Photo != nil && errors.Is(s.Photo.Err, sources.ErrTooLarge) {
-		got.Err = s.Photo.Err
+		a.source = s.SHA256()
+		return nil, s.Photo.Err
 	} else if err := a.Rules.Sources[c.Source].Photos(ctx, []sources.Ref{c.Ref}, func(ph sources.Photo) error { got = ph; return nil }); err != nil {
 		return nil, err
 	}
 	switch {
-	case errors.Is(got.Err, sources.ErrTooLarge):
-		a.source = s.SHA256()
-		return nil, got.Err
 	case got.Err != nil:
 		return nil, got.Err
 	case got.Emails != nil && !slices.Contains(got.Emails, s.To.Via) && slices.Contains(slices.Concat(c.Own, c.Aliases), s.To.Via):
@@ -182,7 +180,7 @@ func orNull[T comparable](v T) *T {
 // Item is the item of a step as the plan leaves it.
 func Item(r *plan.Rules, s *plan.Step) report.Item {
 	it := report.Item{
-		Email: s.Key(), UserID: s.UserID(), Reason: s.Reason, Outcome: s.Outcome,
+		Email: s.Key(), UserID: cmp.Or(s.To, &plan.User{}).ID, Reason: s.Reason, Outcome: s.Outcome,
 		Message: s.Why, Hint: hints[s.Reason], Candidates: s.Conflict, AlreadyReported: s.Reported(),
 	}
 	o, ref := r.Origin(s)

@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,6 +110,11 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 			}
 		}
 		g.Go(func() (err error) {
+			defer func() { // a fault ends the run, and not the report
+				if fault := recover(); fault != nil {
+					err = fmt.Errorf("a fault of photosync itself, please report it: %v\n%s", fault, debug.Stack())
+				}
+			}()
 			start, a := time.Now(), &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
 			switch {
 			case gctx.Err() != nil:

@@ -32,6 +32,7 @@ type side struct {
 	broken error     // of the state
 	user   state.User
 	person state.Person
+	grown  bool            // the photo is too large when it is to be sent
 	unsent bool            // the guards did not count the step
 	ctx    context.Context // of the run; nil: the test's
 }
@@ -101,6 +102,9 @@ func (s *side) run(t *testing.T, change func(*plan.Work)) (report.Item, error) {
 	rules := plan.NewRules(srcs, policy, &plan.Scope{})
 	p := plan.Build(rules, []*plan.Work{w}, plan.NewFacts(srcs, nil), 0)
 	pool := &Pool{Plan: p, Rules: rules, Photos: photos, Smartsheet: s, Users: s, State: s, RunID: "r"}
+	if s.grown {
+		mem.ReadErr = map[string]error{"ann@x": fmt.Errorf("%w: 99 MB", sources.ErrTooLarge)}
+	}
 	up := p.Uploads()
 	up[0].Unsent = s.unsent
 	if s.ctx == nil {
@@ -190,6 +194,15 @@ func TestNotCountedNotSent(t *testing.T) {
 	s.unsent = true
 	if it, err := s.run(t, nil); it.Outcome != outcome.Unfinished || err != nil || len(s.log) != 0 {
 		t.Errorf("%s, error %v, %q", it.Outcome, err, s.log)
+	}
+}
+
+// A photo that grew too large after it was planned says nothing of the bytes that were planned.
+func TestTooLargeByNow(t *testing.T) {
+	s := &side{grown: true}
+	it, err := s.run(t, nil)
+	if it.Reason != outcome.InvalidImage || it.Code != "too_large" || err != nil || len(s.log) != 0 {
+		t.Errorf("%s %q, error %v, %q", it.Reason, it.Code, err, s.log)
 	}
 }
 

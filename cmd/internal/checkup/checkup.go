@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,7 +42,7 @@ type Options struct {
 
 // Run tries everything, and returns what it found.
 func Run(ctx context.Context, o Options) []console.Check {
-	k := &checkup{Options: o, sample: map[string]*plan.Work{}, waiting: map[outcome.Reason]int{}}
+	k := &checkup{Options: o, sample: map[string]*plan.Work{}, refused: map[string]bool{}}
 	k.add(console.OK, "config", k.File, "")
 	for _, w := range k.Config.Warnings {
 		k.add(console.Warning, "config", w, "")
@@ -79,13 +78,14 @@ func Run(ctx context.Context, o Options) []console.Check {
 // checkup is a checkup under way.
 type checkup struct {
 	Options
-	job      job.Job
-	checks   []console.Check
-	account  *state.Account         // that the state belongs to; nil: none yet
-	sample   map[string]*plan.Work  // whose photos are read, by first own address
-	sampled  bool                   // others have a photo, too, or may have one
-	excluded int                    // people with a photo, or who may have one, whom match leaves out
-	waiting  map[outcome.Reason]int // people whose photo cannot be sent, as the sources show
+	job       job.Job
+	checks    []console.Check
+	account   *state.Account        // that the state belongs to; nil: none yet
+	sample    map[string]*plan.Work // whose photos are read, by first own address
+	sampled   bool                  // others have a photo, too, or may have one
+	excluded  int                   // people with a photo, or who may have one, whom match leaves out
+	refused   map[string]bool       // of the sample: whose photo cannot be sent, by first own address
+	ambiguous int                   // people with several entries
 }
 
 func (k *checkup) add(status, what, detail, remedy string) {
@@ -155,7 +155,6 @@ func writable(path string) error {
 }
 
 func (k *checkup) smartsheet(ctx context.Context) {
-	k.clock(ctx, smartsheet.NewTransport(k.Config.Smartsheet.CAs))
 	me, err := k.job.Smartsheet.Me(ctx)
 	if !k.works("smartsheet", err, "") {
 		return
@@ -177,36 +176,6 @@ func (k *checkup) smartsheet(ctx context.Context) {
 		status, remedy = console.Warning, "something else uses this token now: a run adapts, and takes longer"
 	}
 	k.add(status, "quota", text, remedy)
-}
-
-// clock compares this machine's clock with that of the answer to a request without a
-// token.
-func (k *checkup) clock(ctx context.Context, transport http.RoundTripper) {
-	sent, client := time.Now(), http.Client{Transport: transport, Timeout: 10 * time.Second}
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, k.job.Root, nil)
-	if err != nil {
-		return
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return // the client fails as well, and says why
-	}
-	resp.Body.Close()
-	date, err := http.ParseTime(resp.Header.Get("Date"))
-	if err != nil {
-		return
-	}
-	// The answer was written between sending and now; Date has whole seconds.
-	skew := sent.Add(time.Since(sent) / 2).Sub(date.Add(time.Second / 2))
-	direction := "ahead of"
-	if skew < 0 {
-		direction = "behind"
-	}
-	if skew = skew.Abs().Round(10 * time.Second); skew < time.Minute {
-		k.add(console.OK, "clock", "within 1m0s of Smartsheet's", "")
-	} else {
-		k.add(console.Warning, "clock", fmt.Sprintf("%v %s Smartsheet's", skew, direction), "set it by NTP: certificates, Kerberos and tokens depend on it")
-	}
 }
 
 // users says which of the people whose photos were read are Smartsheet users, by the rule
@@ -263,8 +232,13 @@ func (k *checkup) facts(works []*plan.Work) plan.Facts {
 		rules.Count(listed, &w.Joined, w.SHA256())
 	}
 	p.HoldShared(listed, k.job.Policy.Guards.MaxShared, f)
-	maps.Copy(f.Waiting, k.waiting)
-	f.Matched, f.WithPhoto = f.Matched+k.waiting[outcome.Ambiguous], f.WithPhoto+k.waiting[outcome.Ambiguous]
+	for _, s := range p.Uploads() {
+		if k.refused[s.Key()] {
+			f.Waiting[outcome.KnownBad]++
+		}
+	}
+	f.Waiting[outcome.Ambiguous] += k.ambiguous
+	f.Matched, f.WithPhoto = f.Matched+k.ambiguous, f.WithPhoto+k.ambiguous
 	if !k.sampled { // else somebody who is not left out may have a photo
 		f.Excluded += k.excluded
 	}

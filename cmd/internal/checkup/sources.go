@@ -99,7 +99,7 @@ func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string
 		listed := plan.Presence(&j)
 		switch {
 		case j.Ambiguous:
-			k.waiting[outcome.Ambiguous]++
+			k.ambiguous++
 			ambiguous = append(ambiguous, j.Own[0])
 		case listed == sources.Absent || listed == sources.Hidden:
 		case j.Reserved || k.job.Policy.Excludes(&j):
@@ -151,7 +151,7 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 	} else {
 		ph.SHA256 = plan.Sum(p.Data)
 		if _, err := photo.Prepare(ctx, p.Data, k.job.Photos); err != nil {
-			k.waiting[outcome.KnownBad]++
+			k.refused[w.Key()] = true
 			sm.refused = append(sm.refused, fmt.Sprintf("%s: %v", w.Key(), err))
 		} else {
 			sm.fine = append(sm.fine, fmt.Sprintf("%s (%s)", w.Key(), report.Size(len(p.Data))))
