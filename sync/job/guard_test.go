@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"photosync/sources"
+	"photosync/sources/folder"
 	"photosync/sources/sourcetest"
 	"photosync/state"
 	"photosync/sync/outcome"
@@ -111,6 +113,7 @@ func TestHeldReplacement(t *testing.T) {
 	moved := b.held(approve(r.PlanID), "max_replaced") // and this plan no more
 	b.sim.SetImage(email(8), picture(6008))            // the user's own: not what was approved
 	moved = b.held(approve(moved.PlanID), "max_replaced")
+	b.held(func(o *Job) { approve(moved.PlanID)(o); o.Photos.MaxEdge = 16 }, "max_replaced") // other pictures than those shown
 	if done := b.approveOnce(moved); done.Totals.Uploaded != 100 {
 		t.Errorf("totals %+v", done.Totals)
 	}
@@ -172,11 +175,16 @@ func TestSamePicturesAreNotHeld(t *testing.T) {
 // hiccup is a source whose photos are all gone but for the first call for them.
 type hiccup struct {
 	sources.Source
-	calls atomic.Int32
+	calls  atomic.Int32
+	cancel func() // instead: it is called then, and nothing is gone
 }
 
 func (h *hiccup) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
-	if h.calls.Add(1) == 1 {
+	again := h.calls.Add(1) > 1
+	if again && h.cancel != nil {
+		h.cancel()
+	}
+	if !again || h.cancel != nil {
 		return h.Source.Photos(ctx, refs, each)
 	}
 	for _, r := range refs {
@@ -200,6 +208,58 @@ func TestUnreadableWhileHeld(t *testing.T) {
 	}, "max_replaced")
 	if !strings.HasPrefix(r.Guards[0].Message, "40 of 40") {
 		t.Errorf("%+v", r.Guards)
+	}
+}
+
+// A held run stays one, also if its time is over while its pictures are prepared.
+func TestHeldWithoutTime(t *testing.T) {
+	b := newBench(t, 40, simulator.Options{})
+	b.must(guarded)
+	for i := range 40 {
+		b.mem.Put(email(i), picture(1000+i))
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r, err := b.run(ctx, 1_000_000, func(o *Job) {
+		guarded(o)
+		o.Sources[0].Source = &hiccup{Source: o.Sources[0].Source, cancel: func() { cancel(ErrMaxDuration) }}
+	})
+	if !Held(err) || r.Result != report.Held || r.PlanID == "" || len(r.Guards) != 1 || r.Totals.Uploaded != 0 {
+		t.Errorf("%s, error %v, guards %v, %+v", r.Result, err, r.Guards, r.Totals)
+	}
+}
+
+// People whose files name nobody any more have newly lost their photo: once.
+func TestHeldNameless(t *testing.T) {
+	for _, after := range []int{0, 3} {
+		b := newBench(t, 120, simulator.Options{})
+		dir := t.TempDir()
+		for i := range 120 {
+			sub := filepath.Join(dir, map[bool]string{true: "sales", false: "."}[i < 15])
+			if err := errors.Join(os.MkdirAll(sub, 0o700), os.WriteFile(filepath.Join(sub, email(i)+".png"), picture(i), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		from := func(recursive bool, approve string) func(*Job) {
+			return func(o *Job) {
+				guarded(o)
+				o.Policy.RemovedAfter, o.How.Approve = after, approve
+				o.Sources = []sources.Named{{Name: "hr", Type: "folder", Source: folder.New(folder.Options{Path: dir, Recursive: recursive})}}
+			}
+		}
+		b.must(from(true, ""))
+		r := b.held(from(false, ""), "max_removed")
+		if !strings.HasPrefix(r.Guards[0].Message, "15 of 120") {
+			t.Errorf("%+v", r.Guards)
+		}
+		b.must(from(false, r.PlanID))
+		for range 4 {
+			if r := b.must(from(false, "")); r.Totals.Uploaded != 0 {
+				t.Errorf("%+v", r.Totals)
+			}
+		}
+		if r := b.must(from(true, "")); r.Totals.Unchanged+r.SkippedByReason["same_picture"] != 120 || r.Totals.Uploaded != 0 {
+			t.Errorf("back again: %+v, %v", r.Totals, r.SkippedByReason)
+		}
 	}
 }
 

@@ -185,7 +185,7 @@ func (j *Job) previewOrExecute(ctx context.Context, rep *report.Report, p *prepa
 		items, err = j.execute(ctx, rep, p)
 	}
 	rep.Add(items...)
-	if err == nil {
+	if p.held != nil && (err == nil || ctx.Err() != nil) {
 		err = p.held
 	}
 	if err == nil && j.How.Verify && j.How.Mode != Plan {

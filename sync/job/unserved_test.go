@@ -53,3 +53,26 @@ func TestUsersThatAreNeverServed(t *testing.T) {
 		}
 	})
 }
+
+// Nor do they take the place of changed photos, night for night, under --limit.
+func TestUsersThatAreNeverServedUnderALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 20, simulator.Options{RequestsPerMinute: 300})
+		for i := 10; i < 15; i++ {
+			b.sim.AddFault(simulator.Fault{Kind: "status", Status: 500, Code: 4000, User: email(i)})
+		}
+		limited := func(o *Job) { o.Scope.Limit = 5 }
+		for range 6 {
+			if _, err := b.run(t.Context(), 300, limited); err != nil && !Stopped(err) {
+				t.Fatal(err)
+			}
+		}
+		for i := range 2 {
+			b.mem.Put(email(i), picture(100+i))
+		}
+		r, err := b.run(t.Context(), 300, limited)
+		if err != nil || r.Totals.Uploaded != 2 {
+			t.Errorf("error %v, %+v", err, r.Totals)
+		}
+	})
+}

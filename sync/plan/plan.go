@@ -71,13 +71,13 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 	slices.SortFunc(p.Steps, byKey)
 	p.resolveConflicts()
 	h := sha256.New()
-	fmt.Fprintln(h, p.generation, r.Scope.Limit)
+	fmt.Fprintln(h, p.generation, r.Scope.Limit, r.Policy.Rendering)
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if s.Outcome == outcome.Planned || s.NewlyMissing {
 			o, ref := p.rules.Origin(s)
 			to := cmp.Or(s.To, &User{})
-			fmt.Fprintf(h, "%q %d %q %s %q %q %s\n", s.Key(), to.ID, to.ImageID, s.Reason, o.Source, ref, s.SHA256())
+			fmt.Fprintf(h, "%q %d %t %t %s %q %q %s\n", s.Key(), to.ID, to.ImageID == "", Ours(s.Record, *to), s.Reason, o.Source, ref, s.SHA256())
 		}
 	}
 	p.ID = hex.EncodeToString(h.Sum(nil)[:6])

@@ -17,9 +17,10 @@ import (
 // Removal says whether a photo that we uploaded, and that is not listed any more, was
 // removed: if it was, Kept and Stays are empty.
 type Removal struct {
-	Kept  string // where its entry or its address is listed: the picture is that person's concern now
-	Stays string // why nothing takes its place, though nobody is known to have the photo
-	Lost  bool   // its source is not configured any more
+	Kept     string // where its entry or its address is listed: the picture is that person's concern now
+	Stays    string // why nothing takes its place, though nobody is known to have the photo
+	Lost     bool   // its source is not configured any more
+	Nameless bool   // its entry or file is there, and names nobody
 }
 
 // MayBeRemoved reports whether we uploaded a photo to the last user. For such
@@ -63,7 +64,7 @@ func (r *Rules) removed(s Step) Step {
 	}
 	s.Record = w.Former
 	if w.Removal.Stays != "" {
-		s.Why = w.Removal.Stays
+		s.Why, s.NewlyMissing = w.Removal.Stays, w.Removal.Nameless && w.Row.SourceSHA256 != ""
 		return s.skip(outcome.NoPhoto)
 	}
 	s.Missing = min(w.Former.Missing+1, max(after, 1))
@@ -201,7 +202,7 @@ func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	case slices.ContainsFunc(entry, has):
 		return &Removal{Kept: "its entry or its address is listed with a photo"}
 	case slices.ContainsFunc(nameless, has):
-		return &Removal{Stays: "its entry or file is still there, and names nobody; the picture in Smartsheet stays"}
+		return &Removal{Stays: "its entry or file is still there, and names nobody; the picture in Smartsheet stays", Nameless: true}
 	case replaced && from != "" && !slices.ContainsFunc(r.Sources, func(n sources.Named) bool { return n.Name == from }):
 		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from), Lost: true}
 	case replaced && slices.ContainsFunc(hashes, has):

@@ -200,7 +200,7 @@ func (p *Plan) FinalRows() (c state.Change) {
 		if s.Forget && s.Row != nil {
 			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
 		}
-		counted := s.Missing > 0 || s.Reason == outcome.NoPhoto && !s.WriteRow && s.Record != nil && s.Record.Missing > 0
+		counted := s.Missing > 0 || s.NewlyMissing || s.Reason == outcome.NoPhoto && !s.WriteRow && s.Record != nil && s.Record.Missing > 0
 		if s.Forget || s.Outcome != outcome.Skipped || !counted && !s.Released {
 			continue
 		}

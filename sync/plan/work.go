@@ -238,7 +238,8 @@ func (s *Step) replaces() bool {
 }
 
 // urgency sorts uploads: users without a picture of ours, then new photos, then
-// placeholders; among equals those for whom something was last sent long ago, or never.
+// placeholders, then what failed the last time; among equals those for whom something was
+// last sent long ago, or never.
 func (s *Step) urgency() (class int, tried time.Time) {
 	tried = sentOf(s.Record).At
 	if s.Record != nil && s.Record.Failure != nil && s.Record.Failure.At.After(tried) {
@@ -247,7 +248,9 @@ func (s *Step) urgency() (class int, tried time.Time) {
 	if s.Record != nil && s.Record.Intent != nil && s.Record.Intent.At.After(tried) {
 		tried = s.Record.Intent.At
 	}
-	switch {
+	switch u := s.Record; {
+	case u != nil && (u.Intent != nil || u.Failure != nil && u.Failure.Hash == s.SHA256()):
+		return 3, tried
 	case s.Reason == outcome.Placeholder:
 		return 2, tried
 	case s.Record != nil && s.Record.Sent != nil:
