@@ -119,7 +119,7 @@ func (j *Job) restrict(p *prepared) error {
 func (j *Job) findings(rep *report.Report, p *prepared) {
 	if bad := p.users.NotUnderstood; len(bad) > 0 {
 		f := outcome.Attend(outcome.UsersNotUnderstood, len(bad), 0,
-			fmt.Sprintf("%s entries of Smartsheet's user list cannot be understood, such as %s", outcome.Number(len(bad)), bad[0]),
+			fmt.Sprintf("Smartsheet's user list has entries that cannot be understood: %s, such as %s", outcome.Number(len(bad)), bad[0]),
 			"look at these users in Smartsheet's Admin Center; photosync leaves them alone")
 		f.Examples = bad
 		rep.Findings = append(rep.Findings, f)
@@ -152,7 +152,7 @@ func lostClaims(lost []sources.LostClaim, reported []string) []outcome.Finding {
 	}
 	return []outcome.Finding{{
 		Code: outcome.ClaimsLost, Severity: outcome.Attention, Count: len(fresh), Of: len(lost), Examples: fresh,
-		Message: fmt.Sprintf("%s addresses are claimed by more than one entry, such as: %s", outcome.Number(len(fresh)), fresh[0]),
+		Message: fmt.Sprintf("claims to an address that another entry has: %s, such as: %s", outcome.Number(len(fresh)), fresh[0]),
 		Hint:    "check that the right entry has each address; every case is reported once",
 	}}
 }
