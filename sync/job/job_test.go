@@ -120,8 +120,8 @@ func (b *bench) run(ctx context.Context, rpm int, change func(*Job)) (*report.Re
 	made := 0
 	o.Events.Made = func(_ string, _, unchanged int) { made = unchanged }
 	r, err := Run(ctx, o)
-	if t := r.Totals; err == nil && t.People != t.Unchanged+t.Uploaded+t.Planned+t.PartialSuccess+t.Failed+t.Skipped+t.Held+t.Unfinished {
-		b.t.Errorf("not everybody is accounted for: %+v", t)
+	if n := r.Totals; err == nil && n.People != n.Unchanged+n.Uploaded+n.Planned+n.PartialSuccess+n.Failed+n.Skipped+n.Held+n.Unfinished {
+		b.t.Errorf("not everybody is accounted for: %+v", n)
 	}
 	if err == nil && made != r.Totals.Unchanged { // the log and the report
 		b.t.Errorf("the plan has %d people unchanged, the report %d", made, r.Totals.Unchanged)
