@@ -104,7 +104,7 @@ func (w *world) administer(x edit) {
 	case "adopt":
 		w.adopt()
 	case "restore":
-		if !w.unsaved && w.saved.users != nil {
+		if !w.unsaved && w.saved.users != nil && !w.turnedBack {
 			err = w.restore()
 		}
 	case "compact":
@@ -305,6 +305,6 @@ func (w *world) setBack(d time.Duration) error {
 	for _, r := range w.reports {
 		r.StartedAt, r.FinishedAt = r.StartedAt.Add(d), r.FinishedAt.Add(d)
 	}
-	w.unsaved = true // runs sort by their names, which are times
+	w.unsaved, w.turnedBack = true, true // runs sort by their names, which are times
 	return err
 }

@@ -231,7 +231,8 @@ func (o *watch) limits(id int64, q int, m *memory) {
 	if !o.sentTo[id] && n.Limit > 0 && len(o.sentTo) >= n.Limit {
 		o.fail(pScope, "more than %d users got a picture", n.Limit)
 	}
-	if n.Shared && q != initials && len(o.shared[q]) > guardShared {
+	shared := guardShared + len(n.During) // the guards see what was read before
+	if n.Shared && q != initials && len(o.shared[q]) > shared {
 		o.fail(pGuard, "%d people got picture %d", len(o.shared[q]), q)
 	}
 	if !n.Guards || o.w.approving || n.Mode == Apply { // a plan that is applied is approved
@@ -242,7 +243,7 @@ func (o *watch) limits(id int64, q int, m *memory) {
 		o.fail(pGuard, "%d pictures were replaced", len(o.replaced))
 	case o.drawn > guardRemoved:
 		o.fail(pGuard, "%d initials were sent", o.drawn)
-	case q != initials && len(o.shared[q]) > guardShared:
+	case q != initials && len(o.shared[q]) > shared:
 		o.fail(pGuard, "%d people got picture %d", len(o.shared[q]), q)
 	}
 }

@@ -27,26 +27,27 @@ import (
 
 // world runs a history.
 type world struct {
-	h         history
-	c         *company
-	dir       string
-	st        *state.Store
-	users     map[int64]*memory
-	known     map[string]int      // by entry: the photo that a run which ended well read last
-	lost      map[int64]time.Time // when the last upload went that nobody answered
-	excluded  string
-	o         *watch
-	planned   *plan.File
-	reports   []*report.Report
-	dead      atomic.Bool
-	saved     saved             // with the backup
-	reported  map[int64]*memory // of those to whom runs since then uploaded a picture, as it was after the last one
-	exported  saved             // by the administrator
-	unsaved   bool              // what an administrator did since the backup is in no report
-	unbacked  int               // good runs in a row that could not be backed up
-	mayRepeat int               // uploads that runs which were killed or stopped, or could not write, may have left to be sent again
-	approving bool
-	stop      context.CancelCauseFunc
+	h          history
+	c          *company
+	dir        string
+	st         *state.Store
+	users      map[int64]*memory
+	known      map[string]int      // by entry: the photo that a run which ended well read last
+	lost       map[int64]time.Time // when the last upload went that nobody answered
+	excluded   string
+	o          *watch
+	planned    *plan.File
+	reports    []*report.Report
+	dead       atomic.Bool
+	saved      saved             // with the backup
+	reported   map[int64]*memory // of those to whom runs since then uploaded a picture, as it was after the last one
+	exported   saved             // by the administrator
+	unsaved    bool              // what an administrator did since the backup is in no report
+	turnedBack bool              // the clock was, so that reports do not sort by time
+	unbacked   int               // good runs in a row that could not be backed up
+	mayRepeat  int               // uploads that runs which were killed or stopped, or could not write, may have left to be sent again
+	approving  bool
+	stop       context.CancelCauseFunc
 
 	mu      sync.Mutex
 	steps   int
