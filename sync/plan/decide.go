@@ -11,7 +11,7 @@ import (
 	"photosync/sync/outcome"
 )
 
-// decide decides about a person. The rules stand in the order in which they count.
+// decide decides about a person. The first rule that applies counts.
 func (r *Rules) decide(w *Work) Step {
 	s := Step{Work: w}
 	if _, one := w.User(); one {
@@ -42,7 +42,7 @@ func (r *Rules) decide(w *Work) Step {
 	return s.skip(outcome.NotInSmartsheet)
 }
 
-// matched decides about a person who is one user and may have a photo.
+// matched decides about a person who is exactly one user and may have a photo.
 func (r *Rules) matched(s Step) Step {
 	w := s.Work
 	switch {
@@ -63,7 +63,7 @@ func (r *Rules) matched(s Step) Step {
 			s.Why = p.Err.Error()
 			return s.skip(outcome.Hidden)
 		case p.Err != nil && p.SHA256 == "":
-			return s.upload(newOrChanged(s.Record)) // it is read once more; then it fails
+			return s.upload(newOrChanged(s.Record)) // the upload reads it once more, and reports the error
 		}
 	}
 	if c, _ := w.Candidate(); r.Scope.Source != "" && r.Sources[c.Source].Name != r.Scope.Source {
@@ -75,8 +75,8 @@ func (r *Rules) matched(s Step) Step {
 	return r.existing(r.compare(s))
 }
 
-// compare compares the photo with what we put on the user: whether there is anything
-// to send is always a question about the user.
+// compare compares the photo with what we put on the user. The row of the person does not
+// count: a user may have got a picture under another address.
 func (r *Rules) compare(s Step) Step {
 	hash, sent := s.Work.SHA256(), sentOf(s.Record)
 	s.WriteRow = true
@@ -97,7 +97,7 @@ func (r *Rules) compare(s Step) Step {
 			return s.skip(outcome.UserChanged)
 		}
 		return s.upload(outcome.Drifted)
-	case r.Policy.Existing == FillEmpty && sent.ImageID != "" && s.To.ImageID == "": // taken away: it is empty again
+	case r.Policy.Existing == FillEmpty && sent.ImageID != "" && s.To.ImageID == "": // somebody removed our picture
 		return s.upload(outcome.Drifted)
 	}
 	return s.skip(outcome.Unchanged)
@@ -107,42 +107,42 @@ func (r *Rules) compare(s Step) Step {
 // still differs, image ids are not stable, or the user insists on another picture.
 const maxDrifts = 2
 
-// enforced reports whether the picture of s drifted so often that enforcing stops.
-func (r *Rules) enforced(s *Step) bool {
+// stopsEnforcing reports whether the picture of s drifted too often for another upload.
+func (r *Rules) stopsEnforcing(s *Step) bool {
 	return r.Policy.Existing == Enforce && s.Reason == outcome.UserChanged && s.Record != nil && s.Record.Drifts >= maxDrifts
 }
 
 // unconfirmed reports whether no answer says that the user has our picture: none of our
 // uploads was ever confirmed, an announced one has no answer, or the last one of these
 // bytes failed and may be sent again.
-func (r *Rules) unconfirmed(sent *state.User, hash string) bool {
-	if sent == nil || sent.Sent == nil || sent.Intent != nil {
+func (r *Rules) unconfirmed(record *state.User, hash string) bool {
+	if record == nil || record.Sent == nil || record.Intent != nil {
 		return true
 	}
-	f := sent.Failure
+	f := record.Failure
 	return f != nil && f.Hash == hash && (!f.Final || r.Scope.RetryFailed)
 }
 
 // refused reports whether the same bytes were refused for good before.
-func (r *Rules) refused(sent *state.User, hash string) bool {
-	if sent == nil || sent.Failure == nil {
+func (r *Rules) refused(record *state.User, hash string) bool {
+	if record == nil || record.Failure == nil {
 		return false
 	}
-	f := sent.Failure
+	f := record.Failure
 	return f.Final && f.Hash == hash && f.Rendering == r.Policy.Rendering
 }
 
-// existing skips an upload that policy.existing forbids. Our placeholder is nobody's picture:
-// under every policy, a photo that returns replaces it.
+// existing skips an upload that policy.existing forbids. Every policy lets a photo that
+// returns replace our placeholder.
 func (r *Rules) existing(s Step) Step {
 	if s.Outcome != outcome.Planned {
 		return s
 	}
 	ours := Ours(s.Record, *s.To)
 	theirs := s.To.ImageID != "" && !ours
-	open := s.Record != nil && s.Record.Intent != nil
-	removed := s.To.ImageID == "" && sentOf(s.Record).ImageID != "" && !open
-	replaceable := ours && (open || sentOf(s.Record).Placeholder)
+	unanswered := s.Record != nil && s.Record.Intent != nil
+	removed := s.To.ImageID == "" && sentOf(s.Record).ImageID != "" && !unanswered
+	replaceable := ours && (unanswered || sentOf(s.Record).Placeholder)
 	switch r.Policy.Existing {
 	case RespectUser:
 		if theirs || removed {
@@ -156,19 +156,19 @@ func (r *Rules) existing(s Step) Step {
 	return s
 }
 
-// Ours reports whether we put the picture that u shows there. After an upload without an
-// answer, every picture counts as ours except the one that was there before.
-func Ours(sent *state.User, u User) bool {
+// Ours reports whether the picture that u shows is ours, by the record of u. After an upload
+// without an answer, every picture counts as ours except the one that was there before.
+func Ours(record *state.User, u User) bool {
 	switch {
-	case sent == nil || u.ImageID == "":
+	case record == nil || u.ImageID == "":
 		return false
-	case sent.Intent != nil:
-		return u.ImageID != sent.Intent.Foreign
+	case record.Intent != nil:
+		return u.ImageID != record.Intent.Foreign
 	}
-	return sent.Sent != nil && !sent.Sent.Adopted && sent.Sent.ImageID == u.ImageID
+	return record.Sent != nil && !record.Sent.Adopted && record.Sent.ImageID == u.ImageID
 }
 
-// sentOf is what an answer confirmed, empty if nothing.
+// sentOf returns the upload that an answer confirmed, empty if there is none.
 func sentOf(u *state.User) state.Sent {
 	if u == nil || u.Sent == nil {
 		return state.Sent{}
@@ -176,14 +176,14 @@ func sentOf(u *state.User) state.Sent {
 	return *u.Sent
 }
 
-func newOrChanged(sent *state.User) outcome.Reason {
-	if sent == nil || sent.Sent == nil {
+func newOrChanged(record *state.User) outcome.Reason {
+	if record == nil || record.Sent == nil {
 		return outcome.New
 	}
 	return outcome.Changed
 }
 
-// otherSource reports whether no candidate is of the source that the run is limited to.
+// otherSource reports whether the run is limited to a source that has none of the candidates.
 func (r *Rules) otherSource(w *Work) bool {
 	return r.Scope.Source != "" && !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool {
 		return r.Sources[c.Source].Name == r.Scope.Source

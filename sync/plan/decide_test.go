@@ -164,9 +164,9 @@ func TestDecideInScope(t *testing.T) {
 	}
 }
 
-// What keeps the picture: first the entry for which it was sent and the one that had the
-// photo at the last look, if it was created anew since; then an entry without an address; and,
-// where initials would take its place, the source that is gone and the same picture elsewhere.
+// What keeps the picture: first the entry for which it was sent, and the one that had the
+// photo in the last run, if it was created anew since; then an entry without an address; and,
+// where initials would replace it, a source that is gone, and the same picture elsewhere.
 func TestRemovalOf(t *testing.T) {
 	sent := state.Sent{Origin: state.Origin{Email: "ann@x", Source: "ad", Key: "first"}, SourceSHA256: "h1", ImageID: "i1"}
 	entry := func(key string) func(*Rules, Listed) {
@@ -181,9 +181,9 @@ func TestRemovalOf(t *testing.T) {
 		return func(_ *Rules, l Listed) { l.CountNameless("ad", []string{name}) }
 	}
 	for name, c := range map[string]struct {
-		after       int
-		listed      []func(*Rules, Listed)
-		kept, stays string
+		after         int
+		counts        []func(*Rules, Listed)
+		listed, stays string
 	}{
 		"the first entry":           {1, []func(*Rules, Listed){entry("first"), nameless}, "its entry", ""},
 		"the second entry":          {0, []func(*Rules, Listed){entry("second"), picture}, "its entry", ""},
@@ -203,11 +203,11 @@ func TestRemovalOf(t *testing.T) {
 		}
 		rules := NewRules([]sources.Named{{Name: "ad"}}, &Policy{RemovedAfter: c.after}, &Scope{})
 		listed := rules.NewListed(nil, []*Work{w}, false)
-		for _, count := range c.listed {
+		for _, count := range c.counts {
 			count(rules, listed)
 		}
 		r := rules.RemovalOf(w, listed)
-		for _, x := range [][2]string{{r.Kept, c.kept}, {r.Stays, c.stays}} {
+		for _, x := range [][2]string{{r.Listed, c.listed}, {r.Stays, c.stays}} {
 			if got, want := x[0], x[1]; !strings.Contains(got, want) || (got == "") != (want == "") {
 				t.Errorf("%s: %+v", name, r)
 			}
@@ -257,7 +257,7 @@ func TestRemoved(t *testing.T) {
 		"adopted":                     {1, func(w *Work) { w.Former.Sent.Adopted = true }, "user_changed skipped", 0},
 		"another user has the adress": {1, func(w *Work) { w.Users[0].ID = 102 }, "not_in_smartsheet skipped", 0},
 		"not active":                  {1, func(w *Work) { w.Users[0].Active = false }, "inactive_user skipped", 1},
-		"the entry is listed":         {1, func(w *Work) { w.Removal.Kept = "its entry is listed" }, "", 0},
+		"the entry is listed":         {1, func(w *Work) { w.Removal.Listed = "its entry is listed" }, "", 0},
 		"the picture is listed":       {1, func(w *Work) { w.Removal.Stays = "the same picture is listed" }, "no_photo skipped", 0},
 		"an upload without an answer": {1, func(w *Work) { w.Former.Intent = &state.Intent{}; w.Users[0].ImageID = "i9" }, "user_changed skipped", 0},
 		"the picture before it":       {1, func(w *Work) { w.Former.Intent = &state.Intent{} }, "placeholder planned", 1},

@@ -115,13 +115,13 @@ func (f *File) checksum() string {
 
 // Prepared notes the hash of what will be sent, or the code of its refusal.
 func (f *File) Prepared(email, uploadSHA256, refused string) {
-	if s := place(f.Steps, email); s != nil {
+	if s := findStep(f.Steps, email); s != nil {
 		s.UploadSHA256, s.Refused = uploadSHA256, refused
 	}
 }
 
-// place finds a person among steps, which are sorted; nil: there is none.
-func place(steps []FileStep, email string) *FileStep {
+// findStep finds a person among steps, which are sorted; nil: there is none.
+func findStep(steps []FileStep, email string) *FileStep {
 	i, found := slices.BinarySearchFunc(steps, email, func(s FileStep, e string) int { return cmp.Compare(s.Email, e) })
 	if !found {
 		return nil
@@ -174,7 +174,7 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		seen[s.Key()] = true
-		if then := place(f.Steps, s.Key()); then != nil {
+		if then := findStep(f.Steps, s.Key()); then != nil {
 			if why := p.moved(then, s, runs); why != "" {
 				moved++
 				leave(s, outcome.Held, why)
@@ -183,7 +183,7 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 		} else if s.Outcome == outcome.Planned {
 			leave(s, outcome.Skipped, "not in the plan; the next sync decides about it")
 		} else if s.Missing > 0 {
-			counted := place(f.Missing, s.Key())
+			counted := findStep(f.Missing, s.Key())
 			if counted == nil || counted.Record != p.fileStep(s).Record { // only what the plan counts is counted
 				s.Missing, s.NewlyMissing, s.Forget = 0, false, false
 			}

@@ -108,7 +108,7 @@ func (f *Facts) work(r *Rules, s *Step) {
 	f.candidates(&w.Joined, w.winner(), has && s.Reason != outcome.NoPhoto, w.Photo != nil || !w.Moved())
 	if s.Reason == outcome.Drifted {
 		f.Drifted++
-	} else if r.enforced(s) {
+	} else if r.stopsEnforcing(s) {
 		f.Unstable++
 	}
 	switch {

@@ -32,28 +32,28 @@ import (
 	"photosync/sync/outcome"
 )
 
-// Plan is what a run does, a step for everybody who is not simply unchanged.
+// Plan is what a run does: one step for each person who is not simply unchanged.
 type Plan struct {
 	Steps []Step // by address
 
-	// ID names the plan by what it would do and what it rests on: the same uploads of
-	// the same bytes over the same pictures, on the same state, have the same ID. As every
-	// run that writes moves the state on, an ID is good for one run.
+	// ID identifies what the plan would do: the same uploads of the same bytes over the same
+	// pictures, decided with the same state, have the same ID. Every run that writes changes
+	// the state's generation, so an ID is good for one run.
 	ID string
 
 	rules      *Rules
 	generation uint64
 	rows       state.Change // of the unchanged people
-	forget     []string     // rows of people that are not needed any more
+	forget     []string     // addresses whose rows of people are no longer needed
 }
 
-// Build decides for everybody in ws, and adds them to f. The photos that NeedsRead asks
-// for must have been read, and the users looked up. generation is that of the state.
+// Build decides about everybody in ws, and counts them in f. Before that, the users must be
+// looked up, and the photos that NeedsRead names be read. generation is that of the state.
 func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 	p := &Plan{Steps: make([]Step, 0, len(ws)), rules: r, generation: generation}
 	for _, w := range ws {
 		s := r.decide(w)
-		if s.Reason == outcome.Unchanged && s.Forget { // an address that is nobody's any more
+		if s.Reason == outcome.Unchanged && s.Forget { // nobody has this address any more
 			p.forget = append(p.forget, s.Key())
 			continue
 		}
@@ -86,7 +86,7 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 
 func byKey(a, b Step) int { return strings.Compare(a.Key(), b.Key()) }
 
-// Uploads returns the steps that upload something, the most urgent first.
+// Uploads returns the planned steps, the most urgent first.
 func (p *Plan) Uploads() []*Step {
 	var up []*Step
 	for i := range p.Steps {
@@ -102,7 +102,7 @@ func (p *Plan) Uploads() []*Step {
 	return up
 }
 
-// Limit leaves all but the n most urgent uploads to a later run; 0: all stay.
+// Limit leaves all but the n most urgent uploads to a later run. With 0 there is no limit.
 func (p *Plan) Limit(n int) {
 	up := p.Uploads()
 	if n == 0 || len(up) <= n {
@@ -113,12 +113,12 @@ func (p *Plan) Limit(n int) {
 	}
 }
 
-// Renew decides about a planned step again, with its user as it is now. The zero User means
-// that nobody, or somebody else, has the address now.
+// Renew decides about a planned step again, with its user as Smartsheet shows it now. The zero
+// User means that nobody, or somebody else, has the address.
 func (p *Plan) Renew(s *Step, u User) {
 	switch {
 	case s.Outcome != outcome.Planned:
-	case u.ID == 0 && s.To.Alternate: // the user lost the address that was remembered
+	case u.ID == 0 && s.To.Alternate: // the user no longer has the alternate address
 		*s = s.skip(outcome.NotInSmartsheet)
 	case u.ID != s.To.ID:
 		*s = s.postpone("the address passed to another user while this run was under way")
@@ -138,7 +138,7 @@ func (p *Plan) Renew(s *Step, u User) {
 	}
 }
 
-// resolveConflicts takes the uploads of different people to one user out of the plan. A
+// resolveConflicts makes steps ambiguous that upload to the same user for different people. A
 // placeholder gives way to a person with a photo.
 func (p *Plan) resolveConflicts() {
 	byUser := map[int64][]*Step{}

@@ -17,11 +17,11 @@ import (
 // Existing says what happens to the picture that a user has in Smartsheet already.
 type Existing string
 
-// Policies for existing pictures. Drift is that Smartsheet shows another image id than
-// the one that answered our upload.
+// Policies for existing pictures. A picture drifted if Smartsheet shows another image id than
+// the one in the answer to our upload.
 const (
 	OnSourceChange Existing = "on_source_change" // upload when the source's photo changed
-	Enforce        Existing = "enforce"          // and when the picture drifted: every run looks at every user's
+	Enforce        Existing = "enforce"          // and when the picture drifted: every run lists all users
 	RespectUser    Existing = "respect_user"     // never touch a picture that is not ours
 	FillEmpty      Existing = "fill_empty"       // only users without a picture
 )
@@ -36,11 +36,11 @@ type Policy struct {
 	Ignored         []string                // SHA-256 of pictures that count as no photo, hex
 	AlternateEmails bool                    // a user is also found by a confirmed alternate address
 	Guards          *Guards                 // nil: none
-	Refresh         time.Duration           // after which time everybody's user is looked up anew; 0: 7 days
-	Patterns        []string                // what Excluded and Included were made of; only compared
+	Refresh         time.Duration           // how often everybody's user is looked up anew; 0: every 7 days
+	Patterns        []string                // of Excluded and Included: a part of the fingerprint
 }
 
-// Scope is whom a run is about, and what it does beyond the policy. Zero: everybody, nothing.
+// Scope says whom a run is about, and what the command line adds. Zero: everybody, nothing.
 type Scope struct {
 	Only        func(email string) bool // nil: everyone
 	Source      string                  // only photos of this source; empty: of all
@@ -72,22 +72,22 @@ func (p *Policy) included(emails ...string) bool {
 	return p.Included == nil || slices.ContainsFunc(emails, p.Included)
 }
 
-// Excludes reports whether match leaves the person out, whatever user they are. Without
-// alternate addresses, the user's address is one of the person's.
+// Excludes reports whether match leaves the person out, whichever user they are. If alternate
+// addresses count, match.include may name an address that only the user has.
 func (p *Policy) Excludes(j *sources.Joined) bool {
 	return p.LeavesOut(j) || !p.AlternateEmails && !p.included(slices.Concat(j.Own, j.Aliases)...)
 }
 
-// leavesOutUser reports whether no picture goes to the user with this address.
+// leavesOutUser reports whether match leaves out the user with this address.
 func (p *Policy) leavesOutUser(email string) bool { return p.excluded(email) || !p.included(email) }
 
-// Rules are what every decision of a run rests on.
+// Rules are what every decision of a run depends on.
 type Rules struct {
 	Sources []sources.Named
 	Policy  *Policy
 	Scope   *Scope
 	Seen    map[int64]User // users that this run saw, by id; may be nil
-	digest  []byte         // of everything in Policy that a decision about one person rests on
+	digest  []byte         // of everything in Policy that a decision about one person depends on
 }
 
 // NewRules returns the rules for what the sources list.
@@ -99,7 +99,7 @@ func NewRules(srcs []sources.Named, p *Policy, s *Scope) *Rules {
 // Shard is one of Count equal parts of all people, Index from 0. Zero is everyone.
 type Shard struct{ Index, Count int }
 
-// maxShards is more than there can be tokens.
+// maxShards is more shards than anybody has tokens for.
 const maxShards = 1000
 
 // ParseShard reads "i/n", such as 0/4 to 3/4.
@@ -145,7 +145,7 @@ func (l Limit) String() string {
 	return fmt.Sprintf("%g", l.N)
 }
 
-// of is the limit for a whole of total people.
+// of returns the limit as a number of people, of total people.
 func (l Limit) of(total int) float64 {
 	if l.Percent {
 		return l.N * float64(total) / 100
@@ -156,15 +156,15 @@ func (l Limit) of(total int) float64 {
 // Guards bound what one run may do to everybody's pictures. First uploads to new users
 // are never held, except by MaxShared.
 type Guards struct {
-	MaxReplaced Limit // users whose picture, uploaded by us, gets another one
+	MaxReplaced Limit // users whose picture, uploaded by us, is replaced by another
 	MaxRemoved  Limit // people whose photo is newly missing, and placeholders
 	MinListed   Limit // of a source, against its last complete listing
 	MinPeople   int   // a percentage holds no plan that affects fewer people
 	MaxShared   int   // people with one identical picture; 0: any number
 }
 
-// Check returns the guards that hold the plan. users have a picture of ours; before and
-// listed count the entries of each source, when guards last let a run pass and now.
+// Check returns the guards that hold the plan. users is how many users have a picture of ours;
+// before and listed count the entries of each source, in the last run that passed and now.
 func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outcome.Breach {
 	var bs []outcome.Breach
 	most := func(guard string, limit Limit, n int, what string) {
@@ -174,13 +174,13 @@ func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outco
 		bs = append(bs, outcome.Breach{Guard: guard, Message: fmt.Sprintf("%s of %s people known %s; at most %v may",
 			outcome.Number(n), outcome.Number(users), what, limit)})
 	}
-	replaced, removed := 0, 0 // a missing person counts at first, and with the placeholder
+	replaced, removed := 0, 0 // a missing person counts in the first run, and again with the placeholder
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; {
 		case (s.Outcome == outcome.Planned || s.Shared > 0) && s.replaces() && !s.Unsent:
 			replaced++
 		case s.Outcome == outcome.Planned && s.Reason == outcome.Placeholder, s.NewlyMissing,
-			s.Removal != nil && s.Removal.Lost && before[s.Row.Source] > 0: // until a run without that source may pass
+			s.Removal != nil && s.Removal.Lost && before[s.Row.Source] > 0: // until a run without that source passed
 			removed++
 		}
 	}
@@ -188,7 +188,7 @@ func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outco
 	most("max_removed", g.MaxRemoved, removed, "have no photo in the sources any more or would get a placeholder")
 	for _, s := range p.rules.Sources {
 		was, now := before[s.Name], listed[s.Name]
-		few := g.MinListed.Percent && was-now < g.MinPeople && now > 0 // a source that lists nobody at all is not mounted
+		few := g.MinListed.Percent && was-now < g.MinPeople && now > 0 // no entry at all may mean a folder that is not mounted
 		if was == 0 || few || float64(now) >= g.MinListed.of(was) {
 			continue
 		}
@@ -198,8 +198,8 @@ func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outco
 	return bs
 }
 
-// HoldShared holds the uploads of a picture that more than limit of the listed people have:
-// a silhouette, a logo, a bad import, and counts them in f. 0 holds nothing.
+// HoldShared holds the uploads of a picture that more than limit listed people have, such as
+// a silhouette, a logo or a bad import, and counts them in f. With limit 0 it holds nothing.
 func (p *Plan) HoldShared(listed Listed, limit int, f *Facts) {
 	for i := range p.Steps {
 		s := &p.Steps[i]

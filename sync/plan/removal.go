@@ -14,13 +14,13 @@ import (
 // the photo was missing in several complete runs in a row, and the user still shows the
 // picture that we put there.
 
-// Removal says whether a photo that we uploaded, and that is not listed any more, was
-// removed: if it was, Kept and Stays are empty.
+// Removal says whether a photo that we uploaded, and that the person no longer has, was removed
+// at its source: if it was, Listed and Stays are empty.
 type Removal struct {
-	Kept     string // where its entry or its address is listed: the picture is that person's concern now
-	Stays    string // why nothing takes its place, though nobody is known to have the photo
-	Lost     bool   // its source is not configured any more
-	Nameless bool   // its entry or file is there, and names nobody
+	Listed   string // who has its entry or its address now: rules for that person decide about the picture
+	Stays    string // why the picture stays in Smartsheet, though nobody has the entry or the address
+	Lost     bool   // its source is no longer configured
+	Nameless bool   // its entry or file is still there, without a usable address
 }
 
 // MayBeRemoved reports whether we uploaded a photo to the last user. For such
@@ -31,7 +31,7 @@ func (w *Work) MayBeRemoved() bool {
 }
 
 // HasPhoto reports whether a listed person has a photo, or may have one that was not
-// read or is hidden. It asks what reading showed first, and then the listing.
+// read or is hidden. What was read counts before what was listed.
 func (w *Work) HasPhoto() bool {
 	listed := Presence(&w.Joined)
 	switch {
@@ -55,12 +55,12 @@ func (r *Rules) removed(s Step) Step {
 	case w.Photo != nil && Presence(&w.Joined) == sources.Present && !slices.Contains(r.Policy.Ignored, w.SHA256()):
 		s.Why = "the photo was listed, and was gone when it was to be read; the next run tries again"
 		return s.skip(outcome.NoPhoto)
-	case w.Removal.Kept != "" && w.Gone():
-		s.Why, s.Forget = w.Removal.Kept, true
-		return s.skip(outcome.Unchanged) // there is nothing to say of this address
-	case w.Removal.Kept != "":
-		s.Why = w.Removal.Kept
-		return s.skipFromNow(outcome.NoPhoto) // the picture is somebody else's concern now
+	case w.Removal.Listed != "" && w.Gone():
+		s.Why, s.Forget = w.Removal.Listed, true
+		return s.skip(outcome.Unchanged) // the report has nothing to say about this address
+	case w.Removal.Listed != "":
+		s.Why = w.Removal.Listed
+		return s.skipFromNow(outcome.NoPhoto)
 	}
 	s.Record = w.Former
 	if w.Removal.Stays != "" {
@@ -77,7 +77,7 @@ func (r *Rules) removed(s Step) Step {
 	case after == 0:
 		s.Why = why + "; the picture in Smartsheet stays"
 		return s.skipFromNow(outcome.NoPhoto)
-	case s.Missing < after: // it is looked at in every run
+	case s.Missing < after: // every run looks at the person again
 		s.Why = fmt.Sprintf("%s, for %d of %d complete runs; then a placeholder replaces the picture in Smartsheet", why, s.Missing, after)
 		return s.skip(outcome.NoPhoto)
 	case r.refused(w.Former, "") && !r.Scope.RetryFailed:
@@ -108,24 +108,24 @@ func (r *Rules) replace(s Step) Step {
 	case r.Policy.leavesOutUser(found.Email):
 		return s.skip(outcome.Excluded)
 	case !found.Active:
-		return s.skip(outcome.InactiveUser) // it is looked up again: the user may come back
+		return s.skip(outcome.InactiveUser) // every run looks again: the user may become active
 	}
 	return s.upload(outcome.Placeholder)
 }
 
-// Listed counts the listed people with a photo by the traces by which we recognise our
-// pictures: hashes, the source's own keys of entries, and addresses. It has only those that
-// are asked for: of photos that may have been removed, and the hashes of uploads.
+// Listed counts the listed people with a photo by the traces that identify our pictures:
+// hashes, the sources' own keys of entries, and addresses. It holds only the traces of photos
+// that may have been removed, and the hashes of uploads.
 type Listed map[string]int
 
 func keyOf(source, key string) string      { return "key of " + source + "\x00" + key }
 func addressOf(email string) string        { return "address " + email }
 func namelessOf(source, key string) string { return "nameless " + keyOf(source, key) }
 
-// traces are what shows that the photo of w is still listed: the entry for which we
-// uploaded it (without a key: its address), and the one that had it the last time; the
-// user's address; the hashes of what the user may show of us; and the entry, the file or
-// a folder above it among those that name nobody.
+// traces returns what shows that the photo of w is still listed: the entry for which we
+// uploaded it (its address, if it has no key), and the entry that had it the last time; the
+// user's address; the hashes of our pictures that the user may show; and the entry, the file
+// or a folder above it, should a source list it without a usable address.
 func (r *Rules) traces(w *Work) (entry []string, user string, hashes, nameless []string) {
 	o := lastOrigin(w.Former)
 	nameless = append(nameless, namelessOf(o.Source, o.Key), namelessOf(w.Row.Source, w.Row.Key))
@@ -146,7 +146,7 @@ func (r *Rules) traces(w *Work) (entry []string, user string, hashes, nameless [
 	return entry, user, hashes, nameless
 }
 
-// NewListed asks for the traces of missing, and, if shared, for the hashes of ws.
+// NewListed begins to count the traces of missing and, if shared, the hashes of ws.
 func (r *Rules) NewListed(ws, missing []*Work, shared bool) Listed {
 	l := Listed{}
 	for _, w := range missing {
@@ -163,7 +163,7 @@ func (r *Rules) NewListed(ws, missing []*Work, shared bool) Listed {
 	return l
 }
 
-// Count counts a listed person with a photo of this hash; empty: it is not known.
+// Count counts a listed person whose photo has this hash; empty: the hash is not known.
 func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 	seen := func(what string) {
 		if n, asked := l[what]; asked && what != "" {
@@ -183,24 +183,23 @@ func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 	}
 }
 
-// CountNameless counts what a source lists that names nobody, by key or name.
+// CountNameless counts entries and files of a source without a usable address, by key or name.
 func (l Listed) CountNameless(source string, keys []string) {
 	for _, key := range keys {
 		l[namelessOf(source, key)]++
 	}
 }
 
-// RemovalOf says whether the photo of w was removed. The first reason that keeps the
-// picture counts.
+// RemovalOf says whether the photo of w was removed. The first reason against it counts.
 func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	has := func(t string) bool { return t != "" && listed[t] > 0 }
 	entry, user, hashes, nameless := r.traces(w)
 	from, replaced := w.Row.Source, r.Policy.RemovedAfter > 0
 	switch {
 	case has(user):
-		return &Removal{Kept: "the user has the address of somebody with a photo now"}
+		return &Removal{Listed: "the user has the address of somebody with a photo now"}
 	case slices.ContainsFunc(entry, has):
-		return &Removal{Kept: "its entry or its address is listed with a photo"}
+		return &Removal{Listed: "its entry or its address is listed with a photo"}
 	case slices.ContainsFunc(nameless, has):
 		return &Removal{Stays: "its entry or file is still there, and names nobody; the picture in Smartsheet stays", Nameless: true}
 	case replaced && from != "" && !slices.ContainsFunc(r.Sources, func(n sources.Named) bool { return n.Name == from }):
@@ -211,8 +210,8 @@ func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	return &Removal{}
 }
 
-// Addresses are those by which the person's user is looked up first. For somebody who is
-// not listed any more these are the key and the address for which the picture was sent.
+// Addresses returns the addresses by which the person's user is looked up first. For somebody
+// who is no longer listed these are the key and the address for which the picture was sent.
 func (w *Work) Addresses() []string {
 	if !w.Gone() || w.Former == nil {
 		return w.Own
@@ -224,7 +223,7 @@ func (w *Work) Addresses() []string {
 	return []string{w.Key(), sentFor}
 }
 
-// lastOrigin is for whom the last picture was sent, or announced, to u.
+// lastOrigin says for whom we last sent, or announced, a picture to u.
 func lastOrigin(u *state.User) state.Origin {
 	if u.Intent != nil {
 		return u.Intent.Origin

@@ -11,20 +11,20 @@ import (
 	"photosync/sync/outcome"
 )
 
-// stamp is how the next run sees that nothing changed at the sources: a digest, in hex, of
-// the change marks of the candidates up to the one that counts. Empty: it has to read the photo.
+// stamp shows the next run whether anything changed at the sources: a digest, in hex, of the
+// change marks of the candidates up to the winner. Empty: the next run has to read the photo.
 func (r *Rules) stamp(j *sources.Joined, winner int) string {
-	if b := r.listed(nil, j, winner); b != nil {
+	if b := r.appendListing(nil, j, winner); b != nil {
 		return Sum(b)[:32]
 	}
 	return ""
 }
 
-// fingerprint is a digest of all that a decision rests on: what the stamp is made of, the
-// addresses, the policy. Zero: there is no stamp.
+// fingerprint is a digest of all that a decision depends on: what the stamp is made of, the
+// addresses, and the policy. Zero: there is no stamp.
 func (r *Rules) fingerprint(j *sources.Joined, winner int) state.Fingerprint {
 	var room [512]byte // no allocation for nearly everybody
-	b := r.listed(room[:0], j, winner)
+	b := r.appendListing(room[:0], j, winner)
 	if b == nil {
 		return state.Fingerprint{}
 	}
@@ -39,9 +39,8 @@ func (r *Rules) fingerprint(j *sources.Joined, winner int) state.Fingerprint {
 	return state.Fingerprint(sum[:])
 }
 
-// listed appends what the sources say of the candidates up to winner; nil: one of them has
-// no change mark.
-func (r *Rules) listed(b []byte, j *sources.Joined, winner int) []byte {
+// appendListing appends the listed candidates up to winner; nil: one has no change mark.
+func (r *Rules) appendListing(b []byte, j *sources.Joined, winner int) []byte {
 	b = binary.AppendUvarint(b, uint64(winner+1))
 	for _, c := range j.Candidates[:winner+1] {
 		if c.Stamp == "" && c.HasPhoto != sources.Absent {
@@ -63,7 +62,7 @@ func winnerOf(winner uint8, cs []sources.Candidate) int {
 	return min(int(winner), len(cs)-1)
 }
 
-// notes are the reasons for which there may be nothing to do. A row keeps the index.
+// notes are the reasons that a row can give why there is nothing to do. It stores the index.
 var notes = []outcome.Reason{
 	outcome.Unchanged, outcome.NoPhoto, outcome.UserChanged, outcome.KnownBad, outcome.Hidden, outcome.Excluded,
 }
@@ -83,18 +82,18 @@ func (r *Rules) Unchanged(j *sources.Joined, row *state.Row) bool {
 		NoteOf(row.Note) != outcome.KnownBad && row.Fingerprint == r.fingerprint(j, winnerOf(row.Winner, j.Candidates)) && !r.Policy.LeavesOut(j)
 }
 
-// NothingToDo reports whether there is nothing to do and nothing to remember for a person
-// whose users are known, and why. A photo that has to be read is something to do.
+// NothingToDo reports whether there is nothing to do and nothing to record for a person whose
+// users are known, and why. A photo that has to be read is something to do.
 func (r *Rules) NothingToDo(w *Work) (outcome.Reason, bool) {
 	if w.Row == nil || r.NeedsRead(w) {
 		return "", false
 	}
-	if w.MayBeRemoved() && !w.HasPhoto() { // it was reported, or has to be looked at
+	if w.MayBeRemoved() && !w.HasPhoto() { // unless this was reported, the run has to look for the photo
 		reported := r.Policy.RemovedAfter == 0 && NoteOf(w.Row.Note) == outcome.NoPhoto && w.Row.Fingerprint == r.fingerprint(&w.Joined, winnerOf(w.Row.Winner, w.Candidates))
 		return outcome.NoPhoto, reported
 	}
 	s := r.decide(w)
-	nothing := s.Outcome == outcome.Skipped && s.WriteRow && s.Reason != outcome.KnownBad && !r.enforced(&s) && !r.changesRow(&s)
+	nothing := s.Outcome == outcome.Skipped && s.WriteRow && s.Reason != outcome.KnownBad && !r.stopsEnforcing(&s) && !r.changesRow(&s)
 	return s.Reason, nothing
 }
 
@@ -103,7 +102,7 @@ func (r *Rules) changesRow(s *Step) bool {
 	return s.WriteRow && (s.Row == nil || r.row(s) != *s.Row) || s.Record != nil && s.Record.Missing > 0
 }
 
-// row is the person's row after s. As long as it stays the same, there is nothing to do.
+// row returns the person's row as s leaves it. As long as it stays the same, there is nothing to do.
 func (r *Rules) row(s *Step) state.Person {
 	c, _ := s.Candidate()
 	row := state.Person{
@@ -124,13 +123,13 @@ func (r *Rules) row(s *Step) state.Person {
 	return row
 }
 
-// SkippedRows is what the state learns from the listing, and from the steps without an
+// SkippedRows returns what the state learns from the listing, and from the steps without an
 // upload. None of it depends on how the rest of the run ends.
 func (p *Plan) SkippedRows() state.Change {
 	c := p.rows
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if !s.news() {
+		if !s.unreported() {
 			p.addRow(&c, s)
 		}
 		s.endMissing(&c)
@@ -138,7 +137,7 @@ func (p *Plan) SkippedRows() state.Change {
 	return c
 }
 
-// endMissing ends the count of runs without a photo, if one is listed, whatever becomes of it.
+// endMissing ends the count of runs without a photo if one is listed, even if it is not sent.
 func (s *Step) endMissing(c *state.Change) {
 	u := cmp.Or(s.Record, s.Former)
 	if u != nil && u.Missing > 0 && s.Missing == 0 && !s.Released && (s.WriteRow || s.Outcome == outcome.Planned || s.HasPhoto()) {
@@ -148,8 +147,8 @@ func (s *Step) endMissing(c *state.Change) {
 	}
 }
 
-// Superseded are people whose picture was last sent to a user who gets somebody else's now,
-// with that user: what is remembered of these people no longer holds.
+// Superseded returns the people whose picture was last sent to a user who gets somebody else's
+// now, with the id of that user: what their rows remember no longer holds.
 func (p *Plan) Superseded() map[string]int64 {
 	people := map[string]int64{}
 	for _, s := range p.Uploads() {
@@ -160,9 +159,9 @@ func (p *Plan) Superseded() map[string]int64 {
 	return people
 }
 
-// news reports whether the report says something of the person that no earlier one said. It
-// counts as said when the run comes to its end: else the exit code is about something else.
-func (s *Step) news() bool { return s.reportDigest() != "" && !s.Reported() }
+// unreported reports whether the step says something that no earlier report said. It counts as
+// reported once a run comes to its end: until then the exit code may be about something else.
+func (s *Step) unreported() bool { return s.reportDigest() != "" && !s.Reported() }
 
 func (p *Plan) addRow(c *state.Change, s *Step) {
 	switch {
@@ -171,7 +170,7 @@ func (p *Plan) addRow(c *state.Change, s *Step) {
 	case s.WriteRow:
 		c.People = append(c.People, p.rules.row(s))
 	case s.reportDigest() != "" || s.Row != nil && s.Row.Fingerprint != (state.Fingerprint{}) ||
-		s.Row == nil && s.Reason == outcome.NotInSmartsheet && p.rules.Policy.AlternateEmails: // the next search knows them
+		s.Row == nil && s.Reason == outcome.NotInSmartsheet && p.rules.Policy.AlternateEmails: // no longer new to a search
 		r := state.Person{Email: s.Key(), Winner: state.NoPhoto}
 		if s.Row != nil {
 			r = *s.Row
@@ -181,11 +180,11 @@ func (p *Plan) addRow(c *state.Change, s *Step) {
 	}
 }
 
-// FinalRows is what the state learns only when the run has come to its end: what was
-// reported, who is missing one run longer, and who is not our concern any more.
+// FinalRows returns what the state learns only when the run has come to its end: what was
+// reported, who was missing for one run more, and whose rows are no longer needed.
 func (p *Plan) FinalRows() (c state.Change) {
 	c.ForgetPeople = p.forget
-	sentTo := map[int64]bool{} // by another step: what its answer recorded stays
+	sentTo := map[int64]bool{} // users of uploads: their rows have the answers, and stay
 	for i := range p.Steps {
 		if s := &p.Steps[i]; s.Outcome == outcome.Planned {
 			sentTo[s.To.ID] = true
@@ -193,7 +192,7 @@ func (p *Plan) FinalRows() (c state.Change) {
 	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if s.news() {
+		if s.unreported() {
 			p.addRow(&c, s)
 			continue
 		}
@@ -205,10 +204,10 @@ func (p *Plan) FinalRows() (c state.Change) {
 			continue
 		}
 		r := *s.Row
-		if s.Gone() { // the same stamp may come back: it does not stand for "no photo"
+		if s.Gone() { // the old stamp may come back with the photo
 			r.SourceSHA256, r.Stamp, r.Winner, r.Fingerprint = "", "", state.NoPhoto, state.Fingerprint{}
 		} else {
-			r = p.rules.row(s) // who had the photo stays known
+			r = p.rules.row(s) // but the entry that had the photo is remembered
 			r.UserID, r.Source, r.Ref, r.Key = s.Row.UserID, s.Row.Source, s.Row.Ref, s.Row.Key
 		}
 		if s.Released {
@@ -224,12 +223,12 @@ func (p *Plan) FinalRows() (c state.Change) {
 	return c
 }
 
-// ResultRow adds to c the row of people after the photo of s was read to be sent. sha256 is
-// of its bytes, empty for a placeholder. nothing says why the next run has nothing to
-// do: Unchanged (the user has the picture), KnownBad (the same bytes would be refused
-// again), or empty: it looks at the person. It is safe for concurrent use.
+// ResultRow adds to c the person's row after the photo of s was read to be sent. sha256 is the
+// hash of its bytes, empty for a placeholder. nothing says why the next run has nothing to do:
+// Unchanged (the user has the picture), KnownBad (the same bytes would be refused again), or
+// empty (the next run looks at the person). It is safe for concurrent use.
 func (p *Plan) ResultRow(c *state.Change, s *Step, sha256 string, nothing outcome.Reason) {
-	if s.Gone() { // they have no row any more
+	if s.Gone() { // a person who is no longer listed needs no row
 		if nothing == outcome.Unchanged && s.Row != nil {
 			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
 		}
@@ -237,7 +236,7 @@ func (p *Plan) ResultRow(c *state.Change, s *Step, sha256 string, nothing outcom
 	}
 	t := *s
 	if s.SHA256() != sha256 {
-		// Bytes that are not those of the plan do not belong to its stamp.
+		// The stamp stands for the bytes that were planned, not for these.
 		ph := Photo{Candidate: s.winner(), SHA256: sha256, Moved: sha256 != "" && s.SHA256() != ""}
 		w := *s.Work
 		w.Photo, t.Work = &ph, &w

@@ -33,7 +33,7 @@ type User struct {
 	Alternates []string `json:"-"` // confirmed alternate addresses, canonical; only of a user that was asked for by its id
 }
 
-// Domain is the part of an address behind the @.
+// Domain is the part of an address after the @.
 func Domain(email string) string { return email[strings.LastIndexByte(email, '@')+1:] }
 
 // Sum is the SHA-256 of data, hex.
@@ -45,7 +45,7 @@ func Sum(data []byte) string {
 // Work is one person for whom the run may have something to do, with what is known so far.
 // Each stage of a run fills in its part.
 type Work struct {
-	sources.Joined               // the listing; no Candidates: the person is not listed any more
+	sources.Joined               // the listing; no Candidates: the person is no longer listed
 	Row            *state.Person // what is remembered of the person; nil: nothing
 
 	LookUp   bool        // the user has to be looked up before anything is decided
@@ -56,16 +56,16 @@ type Work struct {
 	Current  *state.User // what we put on the user; nil: nothing
 	Former   *state.User // what we put on the user of Row; nil: nothing
 	Photo    *Photo      // what reading showed; nil: not read
-	Removal  *Removal    // of a person without a photo, of whom we uploaded one
-	stamp    string      // now, of the candidates up to the one that counted last time; see Rules.stamp
+	Removal  *Removal    // of a person without a photo, if we uploaded one before
+	stamp    string      // now, of the candidates up to the winner of last time; see Rules.stamp
 }
 
-// Photo is what reading a person's candidates came to: the first with a photo counts.
+// Photo is the result of reading a person's candidates: the first one with a photo wins.
 type Photo struct {
-	Candidate   int    // the one that counts, or could not be read
+	Candidate   int    // the winner, or the one that could not be read
 	SHA256      string // of the bytes, hex; empty: no candidate has a photo, or Err
 	Err         error  // there is a photo, and it could not be read
-	Moved       bool   // the bytes are not, or not surely, those that the stamp stands for
+	Moved       bool   // the bytes may not be those that the stamp stands for
 	Readdressed bool   // the entry that was read has lost the address by which the user was found
 }
 
@@ -77,10 +77,10 @@ func (w *Work) Key() string {
 	return w.Row.Email
 }
 
-// Gone reports whether the person is not listed any more.
+// Gone reports whether the person is no longer listed.
 func (w *Work) Gone() bool { return len(w.Candidates) == 0 }
 
-// User is the user that the person is; false: nobody, or several.
+// User returns the user that the person is; false: none, or several.
 func (w *Work) User() (User, bool) {
 	if len(w.Users) == 0 || w.Tied {
 		return User{}, false
@@ -88,7 +88,7 @@ func (w *Work) User() (User, bool) {
 	return w.Users[0], true
 }
 
-// LastUser is the id of the user that the person was the last time; 0: nobody.
+// LastUser is the id of the user that the person was the last time; 0: none.
 func (w *Work) LastUser() int64 {
 	if w.Row == nil {
 		return 0
@@ -96,13 +96,13 @@ func (w *Work) LastUser() int64 {
 	return w.Row.UserID
 }
 
-// Moved reports whether the change mark is not the remembered one, or proves nothing.
+// Moved reports whether the stamp is not the remembered one, or there is none to compare.
 func (w *Work) Moved() bool {
 	return w.Row == nil || w.stamp == "" || w.stamp != w.Row.Stamp
 }
 
-// Presence is what the listing says of a person's photo, whatever reading showed. Of several
-// candidates, one with a photo counts before all others.
+// Presence is what the listing says of a person's photo, whatever reading showed: Present if
+// any candidate has one, else Unknown if any may have one, and so on.
 func Presence(j *sources.Joined) sources.Presence {
 	for _, p := range [...]sources.Presence{sources.Present, sources.Unknown, sources.Hidden} {
 		if slices.ContainsFunc(j.Candidates, func(c sources.Candidate) bool { return c.HasPhoto == p }) {
@@ -112,7 +112,7 @@ func Presence(j *sources.Joined) sources.Presence {
 	return sources.Absent
 }
 
-// winner is the candidate whose photo counts, by what was read, or by what is remembered.
+// winner is the index of the candidate whose photo counts, as read or as remembered.
 func (w *Work) winner() int {
 	switch {
 	case w.Photo != nil:
@@ -123,7 +123,7 @@ func (w *Work) winner() int {
 	return 0
 }
 
-// SHA256 is the hash of the photo that counts; empty: there is none, or it was not read.
+// SHA256 is the hash of the winner's photo; empty: there is none, or it was not read.
 func (w *Work) SHA256() string {
 	switch {
 	case w.Photo != nil:
@@ -134,7 +134,7 @@ func (w *Work) SHA256() string {
 	return ""
 }
 
-// Candidate is the one whose photo counts; false for a person who is not listed.
+// Candidate returns the winner; false for a person who is no longer listed.
 func (w *Work) Candidate() (sources.Candidate, bool) {
 	if w.Gone() {
 		return sources.Candidate{}, false
@@ -154,8 +154,8 @@ func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
 	return w
 }
 
-// NeedsRead reports whether the photo must be read before anything is decided: only
-// for a person who is one active user, and whom no rule leaves out.
+// NeedsRead reports whether the photo must be read before anything is decided: only if the
+// person is one active user, and no rule leaves the person out.
 func (r *Rules) NeedsRead(w *Work) bool {
 	u, one := w.User()
 	listed := Presence(&w.Joined)
@@ -171,21 +171,21 @@ type Step struct {
 	Why     string          // in words, where the reason alone does not say it; may be empty
 
 	To     *User       // whose picture it is about; nil: nobody's
-	Record *state.User // what we put there before; nil: nothing
+	Record *state.User // what we put on To before; nil: nothing
 
-	// WriteRow: everything is known, so that the row of people is to be written. Of a
-	// step that is skipped, the row says that there is nothing to do, and why.
+	// WriteRow: everything is known, so the person's row is written. If the step is skipped,
+	// the row says that there is nothing to do, and why.
 	WriteRow bool
 
 	Missing      int  // complete runs in a row without the photo, this one included
 	NewlyMissing bool // the last run still saw the photo
-	Unsent       bool // as preparing these bytes showed: the picture is the same one, or cannot be used
-	Released     bool // the picture on the last user is not our concern any more
-	Forget       bool // the row of people is not needed any more
+	Unsent       bool // preparing the bytes showed that the picture is the same, or cannot be used
+	Released     bool // the picture on the last user is no longer ours to replace
+	Forget       bool // the person's row is no longer needed
 
 	Conflict []string  // the candidates of an ambiguous person
-	Shared   int       // people with this picture, of one that is held for it
-	Applied  *FileStep // of a plan that is applied: the picture must be this one; nil: any
+	Shared   int       // how many people have this picture, if it is held for that
+	Applied  *FileStep // the step of the applied plan: the picture must be the one it names; nil: any
 }
 
 func (s Step) skip(r outcome.Reason) Step {
@@ -193,7 +193,7 @@ func (s Step) skip(r outcome.Reason) Step {
 	return s
 }
 
-// skipFromNow skips s, and lets the next runs skip it too, until something moves.
+// skipFromNow skips s, and lets the next runs skip it too, until something changes.
 func (s Step) skipFromNow(r outcome.Reason) Step {
 	s.WriteRow = true
 	return s.skip(r)
@@ -215,7 +215,7 @@ func (s Step) ambiguous(candidates []string) Step {
 	return s.skip(outcome.Ambiguous)
 }
 
-// release skips s, and gives up a picture that is not ours any more.
+// release skips s, and gives up a picture that is no longer ours.
 func (s Step) release(r outcome.Reason) Step {
 	s.Released, s.Missing, s.Forget = true, 0, s.Gone()
 	return s.skip(r)
@@ -231,15 +231,15 @@ func (s *Step) MustSend() bool {
 	return u == nil || u.Sent == nil || u.Intent != nil || u.Failure != nil && !u.Failure.Final
 }
 
-// replaces reports whether the upload takes the place of a picture of ours. An upload
-// that was announced before and is sent again takes the place of nothing.
+// replaces reports whether the upload replaces a picture of ours. An upload that was announced
+// before and is sent again replaces nothing.
 func (s *Step) replaces() bool {
 	return s.Reason != outcome.Placeholder && s.Record != nil && s.Record.Sent != nil && s.Record.Intent == nil
 }
 
-// urgency sorts uploads: users without a picture of ours, then new photos, then
-// placeholders, then what failed the last time; among equals those for whom something was
-// last sent long ago, or never.
+// urgency sorts uploads: users without a picture of ours, then changed photos, then
+// placeholders, then uploads that failed the last time. Among equals, the user for whom we
+// tried longest ago, or never, comes first.
 func (s *Step) urgency() (class int, tried time.Time) {
 	tried = sentOf(s.Record).At
 	if s.Record != nil && s.Record.Failure != nil && s.Record.Failure.At.After(tried) {
@@ -259,8 +259,8 @@ func (s *Step) urgency() (class int, tried time.Time) {
 	return 0, tried
 }
 
-// reportDigest is a digest of what a report says of a person whom only a human can help. It
-// raises the exit code once for as long as it stays the same.
+// reportDigest is a digest of what a report says about a person whom only a human can help. As
+// long as it stays the same, it raises the exit code only once.
 func (s *Step) reportDigest() string {
 	about := string(s.Reason) + "\n"
 	switch s.Reason {
@@ -280,7 +280,7 @@ func (s *Step) Reported() bool {
 	return s.Row != nil && s.Row.Reported != "" && s.Row.Reported == s.reportDigest()
 }
 
-// Origin is for whom the step sends a picture, and ref the path or DN of the photo.
+// Origin returns for whom the step sends a picture, and the path or DN of the photo.
 func (r *Rules) Origin(s *Step) (o state.Origin, ref string) {
 	o.Email = s.Key()
 	if c, ok := s.Candidate(); ok {
@@ -293,7 +293,7 @@ func (r *Rules) Origin(s *Step) (o state.Origin, ref string) {
 
 // entryName names an entry for people: "source: path or DN".
 func entryName(source, ref string) string {
-	if !norm.NFC.IsNormalString(ref) { // it may look like another's
+	if !norm.NFC.IsNormalString(ref) { // it may look like the name of another entry
 		ref = strconv.QuoteToASCII(ref)
 	}
 	return source + ": " + ref
