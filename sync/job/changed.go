@@ -26,15 +26,15 @@ const defaultRefresh = 7 * 24 * time.Hour
 // changes are what differs between the listing and the state. On most nights there is
 // nothing to do for nearly everyone: such people are only counted.
 type changes struct {
-	work   []*plan.Work
-	facts  *plan.Facts
-	forget []string     // rows that are not needed any more
-	others []*plan.Work // whom the run is not about, and whose photo no row may know; with RemovedAfter
-	whole  bool         // everybody's user was looked up anew
+	work      []*plan.Work
+	facts     *plan.Facts
+	forget    []string     // addresses whose rows are no longer needed
+	others    []*plan.Work // people whom the run is not about, with a photo of unknown hash; only with RemovedAfter
+	refreshed bool         // everybody's user was looked up anew
 }
 
-// match compares the listing with the state, and looks up the users of the work. Where it
-// lists all users, it compares everybody with them.
+// match compares the listing with the state, and looks up the users of the work. If it lists
+// all users, it looks at everybody's user.
 func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	p.users = match.New(j.Smartsheet)
 	if j.Policy.AlternateEmails {
@@ -69,7 +69,7 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	p.rules.Seen, p.facts.UserDomains = p.users.Seen, p.users.Domains()
 	return j.State.View(func(v *state.Snapshot) error {
 		for _, w := range p.work {
-			if err := readSent(v, w); err != nil {
+			if err := readCurrent(v, w); err != nil {
 				return err
 			}
 		}
@@ -80,14 +80,14 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 // changed compares everybody listed with the state. Without users, people are work if their
 // fingerprint is not the remembered one; with users, if there is anything to do for them.
 func (j *Job) changed(p *prepared, users *match.Users) error {
-	p.changes = changes{facts: plan.NewFacts(j.Sources, p.proofs), whole: users != nil && j.Scope.Everybody()}
+	p.changes = changes{facts: plan.NewFacts(j.Sources, p.proofs), refreshed: users != nil && j.Scope.Everybody()}
 	return j.State.View(func(v *state.Snapshot) error {
 		return everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
 			switch {
 			case len(person.Own) == 0:
-				return j.unlisted(p, v, row)
+				return j.addUnlisted(p, v, row)
 			case j.Scope.IsAbout(person.Own, person.Aliases) && j.Scope.Shard.Has(person.Own[0]):
-				return p.listed(v, users, person, row)
+				return p.addListed(v, users, person, row)
 			case j.Scope.IsAbout(person.Own, person.Aliases):
 				p.facts.OtherShard(&person)
 			}
@@ -103,8 +103,8 @@ func (j *Job) changed(p *prepared, users *match.Users) error {
 	})
 }
 
-// listed decides whether somebody listed is work.
-func (p *prepared) listed(v *state.Snapshot, users *match.Users, person sources.Joined, row *state.Row) error {
+// addListed adds a listed person to the work if there may be something to do.
+func (p *prepared) addListed(v *state.Snapshot, users *match.Users, person sources.Joined, row *state.Row) error {
 	if users == nil && row != nil && p.rules.Unchanged(&person, row) {
 		p.facts.Skip(&person, row.Winner, plan.NoteOf(row.Note))
 		return nil
@@ -115,7 +115,7 @@ func (p *prepared) listed(v *state.Snapshot, users *match.Users, person sources.
 	}
 	if users != nil {
 		users.Match(w)
-		if err := readSent(v, w); err != nil {
+		if err := readCurrent(v, w); err != nil {
 			return err
 		}
 		if reason, nothing := p.rules.NothingToDo(w); nothing {
@@ -127,8 +127,8 @@ func (p *prepared) listed(v *state.Snapshot, users *match.Users, person sources.
 	return nil
 }
 
-// unlisted decides whether somebody who is not listed any more is work.
-func (j *Job) unlisted(p *prepared, v *state.Snapshot, row *state.Row) error {
+// addUnlisted adds a person who is no longer listed to the work if there may be something to do.
+func (j *Job) addUnlisted(p *prepared, v *state.Snapshot, row *state.Row) error {
 	if j.Scope.Source != "" || !j.Scope.Shard.Has(row.Email) || !j.Scope.IsAbout([]string{row.Email}) {
 		return nil
 	}
@@ -136,20 +136,20 @@ func (j *Job) unlisted(p *prepared, v *state.Snapshot, row *state.Row) error {
 	if err != nil {
 		return err
 	}
-	w.Own[0] = w.Row.Email                 // which outlives the snapshot
-	_, listed := p.people.Holder(w.Own[0]) // for somebody with another key
+	w.Own[0] = w.Row.Email                 // row.Email ends with the snapshot
+	_, listed := p.people.Holder(w.Own[0]) // somebody with another key may hold the address
 	switch {
-	case j.Policy.LeavesOut(&w.Joined): // neither counted nor replaced
+	case j.Policy.LeavesOut(&w.Joined): // the person is not counted, and the picture not replaced
 	case listed || !w.MayBeRemoved():
 		p.forget = append(p.forget, w.Own[0])
-	case j.Policy.RemovedAfter == 0 && w.Row.Winner == state.NoPhoto: // it was reported, and nothing is to be done
+	case j.Policy.RemovedAfter == 0 && w.Row.Winner == state.NoPhoto: // a report has named the person
 	default:
 		p.work = append(p.work, w)
 	}
 	return nil
 }
 
-// newWork is the work for a person, with what we put on their last user.
+// newWork returns the work for a person, with what we put on the person's last user.
 func newWork(v *state.Snapshot, rules *plan.Rules, p sources.Joined, row *state.Row) (*plan.Work, error) {
 	if row == nil {
 		return rules.Work(p, nil), nil
@@ -159,24 +159,24 @@ func newWork(v *state.Snapshot, rules *plan.Rules, p sources.Joined, row *state.
 		return nil, err
 	}
 	w := rules.Work(p, &known)
-	w.Former, err = sentTo(v, w.LastUser())
+	w.Former, err = readUser(v, w.LastUser())
 	return w, err
 }
 
-// readSent reads what we put on the user that the person is now.
-func readSent(v *state.Snapshot, w *plan.Work) (err error) {
+// readCurrent reads what we put on the user that the person is now.
+func readCurrent(v *state.Snapshot, w *plan.Work) (err error) {
 	u, one := w.User()
 	switch {
 	case one && u.ID == w.LastUser():
 		w.Current = w.Former
 	case one:
-		w.Current, err = sentTo(v, u.ID)
+		w.Current, err = readUser(v, u.ID)
 	}
 	return err
 }
 
-// sentTo is what we put on a user; nil: nothing.
-func sentTo(v *state.Snapshot, id int64) (*state.User, error) {
+// readUser reads what we put on a user; nil: nothing.
+func readUser(v *state.Snapshot, id int64) (*state.User, error) {
 	if id == 0 {
 		return nil, nil
 	}
@@ -187,8 +187,8 @@ func sentTo(v *state.Snapshot, id int64) (*state.User, error) {
 	return &u, err
 }
 
-// everybody calls each for everyone listed and for every row of the state, by address. p has
-// no address if there is only a row; row is nil if there is only a person.
+// everybody calls each for every listed person and every row of the state, by address. p has no
+// address if the person is not listed; row is nil if the person has none.
 func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Joined, row *state.Row) error) error {
 	next, stop := iter.Pull2(v.People())
 	defer stop()
@@ -218,7 +218,7 @@ func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Jo
 	return nil
 }
 
-// errHidden is about a photo that its source does not give.
+// errHidden is the error of a photo that the source lists as Hidden.
 var errHidden = fmt.Errorf("%w, or is of a kind that cannot be sent", sources.ErrDenied)
 
 // read reads and hashes the photos of the work that needs it. It tries the candidates of a
@@ -283,18 +283,18 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 	return nil
 }
 
-// photoFacts is what reading a candidate showed; nil: no photo that counts, so the next one is tried.
+// photoFacts returns what reading a candidate showed; nil: it has no photo, and the next one is tried.
 func photoFacts(ph sources.Photo, round int, w *plan.Work, ignored []string) *plan.Photo {
 	f := &plan.Photo{Candidate: round, Err: ph.Err, Moved: ph.Moved}
 	last, listed := w.Candidate()
 	switch {
 	case errors.Is(ph.Err, sources.ErrNoPhoto) && listed && last.Ref == ph.Ref && w.SHA256() != "" && !ph.Moved:
-		// The entry still has the change mark of the photo that was read last: that is hidden now.
+		// The entry still has the change mark of the photo that was read last: its photo is hidden now.
 		f.Err = fmt.Errorf("%w: its change mark has not moved", sources.ErrDenied)
 	case errors.Is(ph.Err, sources.ErrNoPhoto):
 		return nil
 	case errors.Is(ph.Err, sources.ErrTooLarge):
-		// Its bytes are not read. The change mark stands for them, so that it is reported once.
+		// The bytes are not read. A hash of the change mark replaces theirs, so that the photo is reported once.
 		f.SHA256 = plan.Sum([]byte("too large\n" + ph.Ref.Name + "\n" + w.Candidates[round].Stamp))
 	case ph.Err == nil:
 		f.SHA256 = plan.Sum(ph.Data)
@@ -310,9 +310,9 @@ func photoFacts(ph sources.Photo, round int, w *plan.Work, ignored []string) *pl
 	return f
 }
 
-// removals finds out whose uploaded photo was removed. It was not if its entry, its address
-// or the same picture is listed elsewhere. It also returns how many people have each
-// picture of the plan, for guard.max_shared.
+// removals finds out whose uploaded photo was removed: a photo is not removed if its entry, its
+// address or the same picture is listed elsewhere. It returns how many people have each picture
+// of the plan, for guard.max_shared.
 func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	var missing []*plan.Work
 	for _, w := range p.work {
@@ -320,8 +320,8 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 			missing = append(missing, w)
 		}
 	}
-	// When initials may take the place of a photo in this run, the photos of people who
-	// are not in Smartsheet are read too: one of theirs may be the same picture.
+	// If initials may replace a photo in this run, the photos of people who are not in
+	// Smartsheet are read too: one of them may be the same picture.
 	people, due := p.work, slices.ContainsFunc(missing, func(w *plan.Work) bool {
 		return j.Policy.RemovedAfter > 0 && w.Former.Missing+1 >= j.Policy.RemovedAfter
 	})
@@ -347,8 +347,8 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	return counts, nil
 }
 
-// countListed counts everybody listed who has, or may have, a photo, with what this run or
-// an earlier one knows of it. People whom this run is not about count, too.
+// countListed counts everybody listed who has, or may have, a photo, with the hash that this
+// run or an earlier one read. People whom this run is not about count, too.
 func (j *Job) countListed(p *prepared, work []*plan.Work, counts plan.Listed) error {
 	byKey := make(map[string]*plan.Work, len(work))
 	for _, w := range work {
@@ -367,7 +367,7 @@ func (j *Job) countListed(p *prepared, work []*plan.Work, counts plan.Listed) er
 				}
 			case row == nil:
 				p.rules.Count(counts, &person, "")
-			case plan.NoteOf(row.Note) != outcome.NoPhoto, plan.Presence(&person) == sources.Present: // since then
+			case plan.NoteOf(row.Note) != outcome.NoPhoto, plan.Presence(&person) == sources.Present: // listed since the last run
 				known, err := row.Person()
 				if err != nil {
 					return err

@@ -22,12 +22,12 @@ import (
 func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
 	pool := j.pool(p)
 	if len(rep.Guards) == 0 {
-		p.people, p.work = nil, nil // the steps have all that is needed of them
+		p.people, p.work = nil, nil // the steps have all that is needed
 		pool.Empty = j.Events.File == nil
 	}
 	shown := j.fetchShown(ctx, rep, p)
 	items, err := pool.Preview(ctx, p.plan.Uploads())
-	if len(rep.Guards) > 0 && (j.Scope.Limit == 0 || len(items) < j.Scope.Limit) && err == nil { // a picture that stays, or cannot be sent, replaces nothing
+	if len(rep.Guards) > 0 && (j.Scope.Limit == 0 || len(items) < j.Scope.Limit) && err == nil { // guards do not count pictures that stay, or cannot be sent
 		if p.held, err = j.guard(rep, p); err == nil && p.held == nil && j.How.Mode == Sync {
 			return j.execute(ctx, rep, p)
 		}
@@ -48,7 +48,7 @@ func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]r
 	}
 	for i := range items {
 		if it := &items[i]; p.held != nil && it.Outcome == outcome.Planned {
-			it.Message = it.Reason.Words().Title // why it would be sent
+			it.Message = it.Reason.Words().Title // why the picture would be sent
 			it.Reason, it.Outcome = outcome.HeldBack, outcome.Held
 		}
 	}
@@ -79,7 +79,7 @@ func (j *Job) pool(p *prepared) *upload.Pool {
 	}
 }
 
-// rowsAtOnce is how many rows are written in one transaction, so that it takes little memory.
+// rowsAtOnce is how many rows are written in one transaction. More would take more memory.
 const rowsAtOnce = 10_000
 
 // begin records, before the first upload, what does not depend on how the run ends.
@@ -111,13 +111,13 @@ func (j *Job) begin(p *prepared) error {
 			return err
 		}
 	}
-	if err := j.State.Write(state.Change{Users: rows.Users}); err != nil { // few: users whose photo came back
+	if err := j.State.Write(state.Change{Users: rows.Users}); err != nil { // few: only users whose photo came back
 		return err
 	}
 	return p.users.SaveAlternates(j.State)
 }
 
-// end records what only a run that came to its end knows.
+// end records what is known only when a run has come to its end.
 func (j *Job) end(p *prepared) error {
 	if err := p.users.SaveAlternates(j.State); err != nil {
 		return err
@@ -126,7 +126,7 @@ func (j *Job) end(p *prepared) error {
 	if f := j.How.Apply; f != nil {
 		p.past.applied.Done = true
 		facts[appliedKey], asPlanned = p.past.applied, maps.Equal(f.Listed, p.entries)
-	} else if p.whole {
+	} else if p.refreshed {
 		facts[state.RefreshedKey] = p.startedAt
 	}
 	if asPlanned && !maps.Equal(p.entries, p.past.listed) {
@@ -142,7 +142,7 @@ func (j *Job) end(p *prepared) error {
 	}
 	c := p.plan.FinalRows()
 	c.ForgetPeople = append(c.ForgetPeople, p.forget...)
-	return j.State.Write(c) // last, as a run that fails counts nobody as missing
+	return j.State.Write(c) // last: a run that fails must count nobody as missing
 }
 
 const (
@@ -150,8 +150,8 @@ const (
 	fetchWithin = 2 * time.Minute
 )
 
-// fetchShown fetches small copies of the pictures that the plan replaces, by user. A picture
-// that cannot be fetched is left out: nothing depends on it.
+// fetchShown fetches small copies of the pictures that the plan replaces, by user id. It leaves
+// out pictures that cannot be fetched: nothing depends on them.
 func (j *Job) fetchShown(ctx context.Context, rep *report.Report, p *prepared) map[int64]string {
 	if !j.How.Before {
 		return nil
@@ -190,7 +190,7 @@ func (j *Job) fetchShown(ctx context.Context, rep *report.Report, p *prepared) m
 	return shown
 }
 
-// show puts what Smartsheet shows now beside the pictures of items.
+// show adds to the pictures of items what Smartsheet shows now.
 func show(items []report.Item, shown map[int64]string) {
 	for i := range items {
 		if it := &items[i]; it.Image != nil && it.Image.Thumbnail != "" {
@@ -199,7 +199,7 @@ func show(items []report.Item, shown map[int64]string) {
 	}
 }
 
-// showShared adds a small copy of each picture that too many people have to one of their items.
+// showShared adds a small copy of each picture that too many people have, to the item of one of them.
 func (j *Job) showShared(ctx context.Context, p *prepared, items []report.Item) {
 	steps := map[string]*plan.Step{} // by hash
 	for i := range p.plan.Steps {
@@ -207,7 +207,7 @@ func (j *Job) showShared(ctx context.Context, p *prepared, items []report.Item) 
 			steps[s.SHA256()] = s
 		}
 	}
-	made, _ := j.pool(p).Preview(ctx, slices.Collect(maps.Values(steps))) // a run that is stopped says so itself
+	made, _ := j.pool(p).Preview(ctx, slices.Collect(maps.Values(steps))) // what follows notices if the run is stopped
 	for _, m := range made {
 		if i := slices.IndexFunc(items, func(it report.Item) bool { return it.Email == m.Email }); i >= 0 {
 			items[i].Image = m.Image
@@ -215,11 +215,11 @@ func (j *Job) showShared(ctx context.Context, p *prepared, items []report.Item) 
 	}
 }
 
-// maxAskedAgain bounds how many users are asked for one by one.
+// maxAskedAgain bounds how many users verify looks up one by one.
 const maxAskedAgain = 200
 
-// verify looks again at the users whose pictures were uploaded, and notes in each item
-// whether Smartsheet shows that picture. The state keeps what the answers confirmed.
+// verify looks up the users again whose pictures were uploaded, and says in each item whether
+// Smartsheet shows that picture. The state keeps what the answers confirmed.
 func (j *Job) verify(ctx context.Context, rep *report.Report, p *prepared) error {
 	items := map[string]*report.Item{}
 	for i := range rep.Items {

@@ -29,17 +29,17 @@ type Explanation struct {
 	Nearest     []string             `json:"nearest,omitempty"`
 	Key         string               `json:"key"`    // the address under which state and reports know the person
 	Emails      []string             `json:"emails"` // own addresses, then aliases
-	Own         int                  `json:"own"`    // how many of Emails are own addresses
+	Own         int                  `json:"own"`    // how many of Emails are own ones
 	Lost        []string             `json:"lost_claims,omitempty"`
 	DisplayName string               `json:"display_name,omitempty"`
 	Sources     []report.Source      `json:"sources"`
 	Candidates  []ExplainedCandidate `json:"candidates"`  // the person in each source
-	Moved       bool                 `json:"stamp_moved"` // since the last time, or nobody knows
+	Moved       bool                 `json:"stamp_moved"` // since the last run, or that is not known
 	Users       []ExplainedUser      `json:"users"`       // with one of the addresses
 	Row         *state.Person        `json:"state"`       // what is remembered of the person
-	Sent        *state.User          `json:"sent"`        // what we put on the last user, or on whoever has the address now
+	Sent        *state.User          `json:"sent"`        // what we put on the last user, or on the user with the address now
 	Next        *report.Item         `json:"next"`
-	Rule        string               `json:"rule"` // why
+	Rule        string               `json:"rule"` // why, in words
 }
 
 // ExplainedCandidate is the person in one source.
@@ -57,12 +57,12 @@ type ExplainedCandidate struct {
 	Why         string          `json:"why"`
 }
 
-// ExplainedPhoto is what a source holds, and what would be sent of it.
+// ExplainedPhoto is the photo in a source, and the picture that would be sent.
 type ExplainedPhoto struct {
 	Bytes   int           `json:"bytes"`
 	SHA256  string        `json:"sha256,omitempty"`
 	Error   string        `json:"error,omitempty"`   // it could not be read
-	Refused string        `json:"refused,omitempty"` // the code, if it will be
+	Refused string        `json:"refused,omitempty"` // the code, if it will be refused
 	Message string        `json:"message,omitempty"`
 	Image   *report.Image `json:"image,omitempty"`
 }
@@ -73,8 +73,8 @@ type ExplainedUser struct {
 	Picture string `json:"picture"` // ours, our placeholder, adopted, another or none
 }
 
-// Explain says everything about one address, and writes nothing. It lists every source,
-// and what the next run does comes from the same plan that a run makes.
+// Explain says everything about one address, and writes nothing. It lists every source, and
+// makes the same plan as a run to say what the next run does.
 func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 	j.How.Mode, j.How.Apply, j.How.Approve, j.How.Thumbnails = Plan, nil, "", false
 	if g := j.Policy.Guards; g != nil { // only max_shared holds single people
@@ -108,8 +108,8 @@ func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 	return x, j.explainNext(ctx, x, p)
 }
 
-// person finds the listed person who holds the address. If several claim it and nobody
-// holds it, that is one of them.
+// person finds the listed person who holds the address, or one of those who claim it if nobody
+// holds it.
 func (x *Explanation) person(people *sources.People) sources.Joined {
 	p, held := people.Holder(x.Email)
 	if !held {
@@ -191,7 +191,7 @@ func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, per
 		row, known, err := v.Person(x.Key)
 		if known {
 			w.Row = &row
-			w.Former, err = sentTo(v, row.UserID)
+			w.Former, err = readUser(v, row.UserID)
 		}
 		return err
 	})
@@ -229,7 +229,7 @@ func pictureOf(sent *state.User, u plan.User) string {
 	return "ours"
 }
 
-// explainNext says what the next run does, by the plan that it makes.
+// explainNext says what the next run does, by the plan of p.
 func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) error {
 	if !j.Scope.Shard.Has(x.Key) {
 		x.Rule = outcome.OutOfShard.Words().Rule
@@ -240,7 +240,7 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		x.Rule = "the person is in no source, and nothing is left to be done"
 		return nil
 	}
-	if at < 0 { // the plan has no step for the person
+	if at < 0 { // nothing is to be done for the person
 		reason := outcome.Unchanged
 		if x.Row.Fingerprint != (state.Fingerprint{}) {
 			reason = plan.NoteOf(x.Row.Note)
@@ -271,10 +271,10 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 	return nil
 }
 
-// maxNearest is how many addresses are suggested for one that nobody knows.
+// maxNearest is how many addresses are suggested for an unknown one.
 const maxNearest = 5
 
-// nearest finds the addresses in the sources and the state that look most like email.
+// nearest returns the addresses in the sources and the state that are most similar to email.
 func nearest(email string, people *sources.People, st *state.Store) (emails []string, err error) {
 	distance := map[string]int{}
 	consider := func(e string) {

@@ -11,17 +11,17 @@ import (
 	"photosync/sync/report"
 )
 
-// Facts of the state about its runs.
+// Names of facts that runs leave in the state.
 const (
-	listedKey   = "listed"       // how many entries each source listed in the last run that the guards let pass
+	listedKey   = "listed"       // how many entries each source listed in the last run that passed the guards
 	approvedKey = "approved"     // the plan that was last approved
 	claimsKey   = "claims"       // the lost claims that a report named
-	appliedKey  = "applied_plan" // the plan that was last carried out from a file
+	appliedKey  = "applied_plan" // the plan file that was last applied
 )
 
-// HeldError is why a run, or a plan from a file, is not carried out. Nothing was written.
+// HeldError says why a run, or a plan from a file, is not carried out. Nothing was written.
 type HeldError struct {
-	Guards bool // guards hold it; else it is not the plan that was approved or made
+	Guards bool // guards hold it; false: it is not the plan that was approved or made
 	Why    string
 	Advice string
 }
@@ -45,14 +45,14 @@ func (j *Job) readPast() (p past, err error) {
 		}
 	}
 	if f := j.How.Apply; f != nil && p.applied.PlanID != f.PlanID {
-		p.applied = applied{PlanID: f.PlanID} // the one before is forgotten
+		p.applied = applied{PlanID: f.PlanID} // only one plan is remembered
 	}
 	return p, nil
 }
 
-// guard checks the whole plan before the first write. An approved plan passes once: the run
-// changes the state, so the next plan has another ID. To apply a plan is to approve it.
-// held is why the run may write nothing.
+// guard checks the whole plan before the first write; held says why the run may write nothing.
+// An approved plan passes once: the run changes the state, so the next plan has another ID. To
+// apply a plan from a file is to approve it.
 func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 	if j.How.Apply != nil {
 		return j.restrict(p), nil
@@ -60,7 +60,7 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 	approved := j.How.Approve == p.plan.ID
 	if g := j.Policy.Guards; g != nil && !approved {
 		users := 0
-		if len(p.plan.Steps) > 0 { // else their number decides nothing
+		if len(p.plan.Steps) > 0 { // without a step, the number is not needed
 			if users, err = j.State.Pictures(); err != nil {
 				return nil, err
 			}
@@ -73,7 +73,7 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 	case j.How.Approve != "" && !approved:
 		held = &HeldError{false, fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID),
 			"look at this plan; if it is right, approve it with --approve " + p.plan.ID}
-	case len(rep.Guards) > 0 && j.How.Mode != Plan: // mode Plan only reports them
+	case len(rep.Guards) > 0 && j.How.Mode != Plan: // mode Plan only reports the guards
 		var why []string
 		for _, b := range rep.Guards {
 			why = append(why, "guard."+b.Guard+": "+b.Message)
@@ -84,15 +84,14 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 	return held, nil
 }
 
-// applied is the last plan from a file: the runs that worked on it, by which a run that is
-// started again knows its own announcements, and whether one came to its end.
+// applied is the plan file that was last applied.
 type applied struct {
 	PlanID string   `json:"plan_id"`
-	RunIDs []string `json:"run_ids"`
-	Done   bool     `json:"done"`
+	RunIDs []string `json:"run_ids"` // of all runs that applied it: what they announced was in this plan
+	Done   bool     `json:"done"`    // one of them came to its end
 }
 
-// restrict limits the plan to what the applied file holds and what has not moved since. Its
+// restrict limits the plan to those steps of the applied file that have not changed since. Its
 // error says why the whole file is refused.
 func (j *Job) restrict(p *prepared) error {
 	f, before := j.How.Apply, p.past.applied
@@ -115,7 +114,7 @@ func (j *Job) restrict(p *prepared) error {
 	return nil
 }
 
-// findings says what is true of the whole run and needs a human, if it is about everybody.
+// findings adds to the report what is true of the whole run and needs a human.
 func (j *Job) findings(rep *report.Report, p *prepared) {
 	if bad := p.users.NotUnderstood; len(bad) > 0 {
 		f := outcome.Attend(outcome.UsersNotUnderstood, len(bad), 0,
@@ -130,7 +129,7 @@ func (j *Job) findings(rep *report.Report, p *prepared) {
 	}
 }
 
-// claimIDs are digests of the claims that were lost, sorted.
+// claimIDs returns digests of the lost claims, sorted.
 func claimIDs(lost []sources.LostClaim) (ids []string) {
 	for _, l := range lost {
 		ids = append(ids, plan.Sum([]byte(l.String()))[:16])
@@ -139,7 +138,7 @@ func claimIDs(lost []sources.LostClaim) (ids []string) {
 	return slices.Compact(ids)
 }
 
-// lostClaims is about addresses that two entries claim. Each is reported once.
+// lostClaims returns a finding about the lost claims that no earlier run reported.
 func lostClaims(lost []sources.LostClaim, reported []string) []outcome.Finding {
 	var fresh []string
 	for _, l := range lost {

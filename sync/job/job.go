@@ -41,7 +41,7 @@ type Smartsheet interface {
 	Stats() smartsheet.Stats
 }
 
-// Job is a run: with what, by which rules, about whom, and how.
+// Job is a run: its parts, its rules, the people it is about, and how it is carried out.
 type Job struct {
 	Parts
 	Policy plan.Policy
@@ -66,20 +66,20 @@ type How struct {
 	Version     string
 	Concurrency int
 	Thumbnails  bool       // in the report
-	Before      bool       // with Thumbnails: also what Smartsheet shows now, of a plan, a held run and an apply
+	Before      bool       // with Thumbnails, for a plan, a held run and apply: also what Smartsheet shows now
 	Verify      bool       // check afterwards that Smartsheet shows what was uploaded
-	Approve     string     // the ID of the plan that may pass the guards; empty: none
+	Approve     string     // the ID of the plan that passes the guards; empty: none
 	Apply       *plan.File // of mode Apply
-	Strict      bool       // with Apply: do nothing at all if anything moved since it was made
+	Strict      bool       // with Apply: do nothing at all if anything changed since the plan was made
 }
 
 // Events are calls for progress and logs; each may be nil.
 type Events struct {
 	Listed func(report.Source)
-	Asked  func(done, all int) // users, for their alternate addresses
+	Asked  func(done, all int) // how many users were asked for their alternate addresses
 	Made   func(planID string, uploads, unchanged int)
-	Item   func(report.Item) // of an upload
-	File   func(*plan.File)  // the plan of mode Plan, or of a run that is held
+	Item   func(report.Item) // an upload has ended
+	File   func(*plan.File)  // the plan of mode Plan, or of a held run
 }
 
 // Run carries the job out and returns its report, which is complete even if the run
@@ -102,21 +102,21 @@ type prepared struct {
 	past   past
 	rules  *plan.Rules
 	users  *match.Users
-	shared plan.Listed // how many people have one picture
+	shared plan.Listed // how many people have the same picture
 	plan   *plan.Plan
-	held   error // why nothing may be written; nil: nothing holds the run
+	held   error // why nothing may be written; nil: the run is not held
 }
 
 // listing is what the sources list.
 type listing struct {
 	account   state.Account // of Smartsheet
 	people    *sources.People
-	proofs    []sources.Listing // by source
+	proofs    []sources.Listing // that the listings are complete, by source
 	entries   map[string]int    // by the name of the source
 	startedAt time.Time
 }
 
-// prepare makes the plan, from the sources to the guards. The report says how far it came.
+// prepare makes the plan, from the sources to the guards, and adds to the report what it learns.
 func (j *Job) prepare(ctx context.Context, rep *report.Report) (p *prepared, err error) {
 	l, err := j.list(ctx, rep)
 	if err == nil {
@@ -128,7 +128,7 @@ func (j *Job) prepare(ctx context.Context, rep *report.Report) (p *prepared, err
 	return p, err
 }
 
-// decide makes the plan about the people listed.
+// decide makes the plan for the people in l.
 func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *prepared, err error) {
 	j.Policy.Rendering = j.Photos.Fingerprint()
 	p = &prepared{listing: l, rules: plan.NewRules(j.Sources, &j.Policy, &j.Scope)}
@@ -149,7 +149,7 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 	rep.Totals.People, rep.Totals.Unchanged = p.facts.People+p.facts.OtherShards, p.facts.NothingToDo[outcome.Unchanged]
 	rep.Skip(outcome.OutOfShard, p.facts.OtherShards)
 	for reason, n := range p.facts.NothingToDo {
-		if reason != outcome.Unchanged { // these have no items of their own
+		if reason != outcome.Unchanged { // these people have no items
 			rep.Skip(reason, n)
 		}
 	}
@@ -165,9 +165,9 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 }
 
 func (j *Job) previewOrExecute(ctx context.Context, rep *report.Report, p *prepared) error {
-	p.users.Release() // each step has its user
+	p.users.Release() // each step now has its user
 	p.rules.Seen = nil
-	var items []report.Item // of those for whom nothing is sent
+	var items []report.Item // of people to whom nothing is sent
 	for i := range p.plan.Steps {
 		if s := &p.plan.Steps[i]; s.Outcome != outcome.Planned {
 			items = append(items, upload.Item(p.rules, s))
@@ -194,7 +194,7 @@ func (j *Job) previewOrExecute(ctx context.Context, rep *report.Report, p *prepa
 	return err
 }
 
-// list binds the state to the token's account, lists every source and joins their people.
+// list binds the state to the token's account, lists all sources and joins their people.
 func (j *Job) list(ctx context.Context, rep *report.Report) (l listing, err error) {
 	l.startedAt, l.entries = rep.StartedAt, map[string]int{}
 	me, err := j.Smartsheet.Me(ctx)
@@ -240,7 +240,7 @@ func (j *Job) conclude(rep *report.Report, err error) {
 		rep.Result = report.Held
 	case Stopped(err):
 		rep.Result = report.Interrupted
-		if rep.Totals.People == 0 && !errors.Is(err, ErrSignal) { // the next run may come no further
+		if rep.Totals.People == 0 && !errors.Is(err, ErrSignal) { // the next run may get no further
 			rep.Findings = append(rep.Findings, outcome.Attend(outcome.StoppedEarly, 0, 0,
 				"the run was stopped before it had a plan: "+err.Error(), "if the next run ends like this too, raise --max-duration, or find out why Smartsheet does not answer"))
 		}
@@ -255,7 +255,7 @@ func (j *Job) conclude(rep *report.Report, err error) {
 	}
 }
 
-// Held reports whether err means that a guard held the run, or its plan may not be carried out.
+// Held reports whether err means that a guard held the run, or that its plan was refused.
 func Held(err error) bool {
 	_, held := errors.AsType[*HeldError](err)
 	return held

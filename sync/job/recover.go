@@ -14,14 +14,14 @@ import (
 	"photosync/sync/report"
 )
 
-// backupKey is the state's fact about how many runs in a row could not back it up.
+// backupKey names the fact how many runs in a row could not back up the state.
 const backupKey = "backup_failed"
 
-// backupRuns is after how many such runs somebody is needed.
+// backupRuns is how many such runs it takes until somebody has to act.
 const backupRuns = 3
 
-// Backup backs the state up after a good run. A failure is a finding. It raises the exit
-// code from the third run on: until then a recent backup is there.
+// Backup backs up the state after a good run. A failure is a finding, which raises the exit code
+// from the third run on: until then there is a recent backup.
 func Backup(st *state.Store, rep *report.Report) error {
 	failed := 0
 	if _, err := st.Meta(backupKey, &failed); err != nil {
@@ -44,7 +44,7 @@ func Backup(st *state.Store, rep *report.Report) error {
 	return st.SetMeta(backupKey, failed)
 }
 
-// LastBackup is the finding that the last backup failed; without a code: it did not.
+// LastBackup returns the finding that the last backup failed; if it did not, the zero Finding.
 func LastBackup(st *state.Store) (f outcome.Finding, err error) {
 	failed := 0
 	if _, err := st.Meta(backupKey, &failed); err != nil || failed == 0 {
@@ -65,10 +65,10 @@ func backupFailing(runs int) outcome.Finding {
 	return f
 }
 
-// Replay brings a state that was restored from its backup up to date with the reports
-// of the runs for the same account since then: the users that they uploaded pictures to,
-// with the image ids and hashes. It returns how many uploads the state did not know. One whose answer is
-// not clear is left out: what the user shows then counts as the user's own.
+// Replay adds to a state that was restored from its backup what the reports of later runs for
+// the same account say: to which users they uploaded, with image ids and hashes. It returns how
+// many uploads the state did not know. It leaves out an upload without a clear answer: the
+// picture that its user shows counts as the user's own.
 func Replay(st *state.Store, reports []*report.Report) (uploads int, err error) {
 	account, bound := st.Account()
 	rows := map[int64]state.User{}
@@ -101,7 +101,7 @@ func knows(u *state.User, r *report.Report) bool {
 	return s != nil && (s.RunID == r.RunID || !r.FinishedAt.After(s.At)) || f != nil && (f.RunID == r.RunID || !r.FinishedAt.After(f.At))
 }
 
-// replay puts into u that r uploaded a picture.
+// replay records in u what r uploaded.
 func replay(u *state.User, r *report.Report, it *report.Item) {
 	o := state.Origin{Source: it.Source, Email: it.Email}
 	if u.Sent != nil && u.Sent.Source == o.Source && u.Sent.Email == o.Email {
@@ -114,8 +114,8 @@ func replay(u *state.User, r *report.Report, it *report.Item) {
 	u.Intent, u.Failure, u.Missing = nil, nil, 0
 }
 
-// Adoption is what is to be remembered after the state was lost: users whose picture in
-// Smartsheet is taken for the one that we uploaded, and, by the same index, the people.
+// Adoption is what state adopt records after the state was lost: users whose picture in
+// Smartsheet counts as the one that we uploaded, and the people, by the same index.
 type Adoption struct {
 	state.Change
 	account state.Account
@@ -145,7 +145,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	for _, it := range items {
 		s := byEmail[it.Email]
 		if it.Outcome != outcome.Planned || it.Image == nil || it.Image.SourceSHA256 != s.SHA256() {
-			continue // it is refused, or was replaced after it was hashed
+			continue // the photo is refused, or changed after it was hashed
 		}
 		o, _ := p.rules.Origin(s)
 		a.Users = append(a.Users, state.User{ID: s.To.ID, Email: s.To.Email, Sent: &state.Sent{
@@ -157,7 +157,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	return a, nil
 }
 
-// Adopt records the adoption, except of users who got a picture from us since.
+// Adopt records a. It leaves out users who got a picture from us since.
 func Adopt(st *state.Store, a *Adoption) (adopted int, err error) {
 	if err := st.Bind(a.account); err != nil {
 		return 0, err

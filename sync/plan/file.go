@@ -18,8 +18,8 @@ import (
 // FileVersion is the version of a plan's JSON. A program refuses plans of another.
 const FileVersion = 1
 
-// File is a plan as JSON: what it would upload, and what that rests on. The same plan
-// gives the same bytes.
+// File is a plan as JSON: what it would upload, and what that depends on. The same plan gives
+// the same bytes.
 type File struct {
 	SchemaVersion   int              `json:"schema_version"`
 	PlanID          string           `json:"plan_id"`
@@ -30,9 +30,9 @@ type File struct {
 	Selection       Selection        `json:"selection"`
 	Listed          map[string]int   `json:"listed"`  // entries by source
 	Guards          []outcome.Breach `json:"guards"`  // that hold a sync with this plan
-	Steps           []FileStep       `json:"steps"`   // what applying the plan does, by email
-	Missing         []FileStep       `json:"missing"` // people whose photo is newly missing: they are counted
-	Held            []FileStep       `json:"held"`    // by max_shared: applying leaves them out
+	Steps           []FileStep       `json:"steps"`   // what apply does, by email
+	Missing         []FileStep       `json:"missing"` // people whose photo is newly missing: apply counts this run
+	Held            []FileStep       `json:"held"`    // by max_shared: apply leaves them out
 }
 
 // Selection is the part of a plan's rules that came from the command line.
@@ -46,8 +46,8 @@ type Selection struct {
 	RetryFailed bool     `json:"retry_failed,omitempty"`
 }
 
-// FileStep is one person in a File. A step is refused when the user's id does not have
-// the address any more.
+// FileStep is one person in a File. apply refuses it if the user with this id no longer has the
+// address.
 type FileStep struct {
 	Email        string         `json:"email"`
 	UserID       int64          `json:"user_id,omitempty"`
@@ -60,10 +60,10 @@ type FileStep struct {
 	Refused      string         `json:"refused,omitempty"`       // the code of a picture that will be
 	ImageID      string         `json:"image_id,omitempty"`      // that Smartsheet showed
 	Record       string         `json:"record"`                  // fingerprint of what we put on the user before
-	Shared       int            `json:"shared,omitempty"`        // people with this picture, of one held for it
+	Shared       int            `json:"shared,omitempty"`        // how many people have this picture, if it is held for that
 }
 
-// File is the plan as it can be kept.
+// File returns the plan in the form that photosync plan -o writes.
 func (p *Plan) File() *File {
 	f := &File{
 		SchemaVersion: FileVersion, PlanID: p.ID, StateGeneration: p.generation,
@@ -113,7 +113,7 @@ func (f *File) checksum() string {
 	return hex.EncodeToString(digest(g)[:16])
 }
 
-// Prepared notes the hash of what will be sent, or the code of its refusal.
+// Prepared adds the hash of the picture that will be sent, or the code if it is refused.
 func (f *File) Prepared(email, uploadSHA256, refused string) {
 	if s := findStep(f.Steps, email); s != nil {
 		s.UploadSHA256, s.Refused = uploadSHA256, refused
@@ -141,7 +141,7 @@ func (f *File) Encode(w io.Writer) error {
 // Decode reads what Encode wrote.
 func Decode(data []byte) (*File, error) {
 	f, strict := &File{}, json.NewDecoder(bytes.NewReader(data))
-	strict.DisallowUnknownFields() // what is not understood cannot be carried out exactly
+	strict.DisallowUnknownFields() // a plan with unknown fields cannot be carried out exactly
 	err := json.Unmarshal(data, f)
 	switch {
 	case err == nil && f.SchemaVersion > FileVersion:
@@ -163,9 +163,9 @@ func Decode(data []byte) (*File, error) {
 	return f, nil
 }
 
-// Restrict limits the plan to the steps of f that have not moved since. It holds those that
-// moved, and skips what f does not have. runs applied f before and were stopped: what they
-// did is no move. Restrict returns how many steps moved.
+// Restrict limits the plan to the steps of f that have not changed since. It holds those that
+// changed, skips what f does not have, and returns how many steps changed. runs are the runs
+// that applied f before and were stopped: what they did is no change.
 func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 	seen := map[string]bool{}
 	leave := func(s *Step, o outcome.Outcome, why string) {
@@ -184,7 +184,7 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 			leave(s, outcome.Skipped, "not in the plan; the next sync decides about it")
 		} else if s.Missing > 0 {
 			counted := findStep(f.Missing, s.Key())
-			if counted == nil || counted.Record != p.fileStep(s).Record { // only what the plan counts is counted
+			if counted == nil || counted.Record != p.fileStep(s).Record { // f does not count this run for the person
 				s.Missing, s.NewlyMissing, s.Forget = 0, false, false
 			}
 		}
@@ -197,7 +197,7 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 				To:   &User{ID: then.UserID, Email: then.UserEmail},
 			}
 			leave(&s, outcome.Skipped, fmt.Sprintf("it was %s when the plan was made, and there is nothing to do any more", then.Reason))
-			s.Reason = outcome.Unchanged // and counted so
+			s.Reason = outcome.Unchanged // the report counts it as unchanged
 			p.Steps = append(p.Steps, s)
 		}
 	}
@@ -205,8 +205,8 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 	return moved
 }
 
-// moved says what of s changed since then; empty: nothing. A new change mark alone is no
-// change: the photo was read again, and its hash decides.
+// moved says what changed about s since the file was made; empty: nothing. A new change mark
+// alone is no change: the photo was read again, and its hash decides.
 func (p *Plan) moved(then *FileStep, s *Step, runs []string) string {
 	own := s.Record != nil && s.Record.Intent != nil && slices.Contains(runs, s.Record.Intent.RunID)
 	switch now := p.fileStep(s); {

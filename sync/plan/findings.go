@@ -11,7 +11,7 @@ import (
 	"photosync/sync/outcome"
 )
 
-// Facts are counts of everybody whom a run looks at. Findings decides on them.
+// Facts count everybody whom a run is about. Findings judges them.
 type Facts struct {
 	People      int                    // listed, or missing
 	NothingToDo map[outcome.Reason]int // people without a step: why there is nothing to do
@@ -30,11 +30,11 @@ type Facts struct {
 type Matches struct {
 	WithPhoto int
 	Matched   int                    // of these, who are a Smartsheet user
-	Waiting   map[outcome.Reason]int // of these, whose picture cannot be sent now, by why
+	Waiting   map[outcome.Reason]int // of these, whose picture cannot be sent now
 	Domains   map[string]int         // the others, by the domain of their address
 }
 
-// Match counts one such person. why is the reason of a user for whom nothing is done.
+// Match counts one such person. why is the reason if nothing is sent to the user.
 func (f *Facts) Match(j *sources.Joined, matched bool, why outcome.Reason) {
 	all := []*Matches{&f.Matches}
 	for _, c := range j.Candidates {
@@ -79,7 +79,7 @@ func NewFacts(srcs []sources.Named, listings []sources.Listing) *Facts {
 	return f
 }
 
-// Skip counts a listed person for whom there is nothing to do, by the winner of its row.
+// Skip counts a listed person for whom there is nothing to do. winner is from the person's row.
 func (f *Facts) Skip(j *sources.Joined, winner uint8, why outcome.Reason) {
 	f.People++
 	f.NothingToDo[why]++
@@ -87,7 +87,7 @@ func (f *Facts) Skip(j *sources.Joined, winner uint8, why outcome.Reason) {
 	switch {
 	case why == outcome.Excluded:
 		f.Excluded++
-	case why != outcome.NoPhoto || Presence(j) == sources.Present: // one that is ignored
+	case why != outcome.NoPhoto || Presence(j) == sources.Present: // match.ignore_pictures names it
 		f.Match(j, true, why)
 	}
 }
@@ -120,8 +120,8 @@ func (f *Facts) work(r *Rules, s *Step) {
 	}
 }
 
-// candidates counts a person's candidates. has: the winner has a photo. read: it is known
-// whether the winner, and those before it, have one.
+// candidates counts a person's candidates. has: the winner has a photo. read: this or an earlier
+// run read the candidates up to the winner.
 func (f *Facts) candidates(j *sources.Joined, winner int, has, read bool) {
 	for i, c := range j.Candidates {
 		wins, source := has && i == winner, &f.Sources[c.Source]
@@ -136,15 +136,15 @@ func (f *Facts) candidates(j *sources.Joined, winner int, has, read bool) {
 type SourceFacts struct {
 	sources.Named
 	sources.Listing
-	People    int // who have an address
-	WithPhoto int // of these, as far as it is known
-	Winners   int // of these, whose photo counts
-	Hidden    int // of these, whose photo the source does not show
-	Unknown   int // of these, who may have a photo that was not read
+	People    int // with an address
+	WithPhoto int // of these, with a photo, as far as that is known
+	Winners   int // of these, whose photo from this source wins
+	Hidden    int // of People, whose photo the source does not show
+	Unknown   int // of People, who may have a photo that was not read
 }
 
-// Add counts a candidate: what the listing knows, whether its photo counts for the
-// person, and whether nobody had to read it.
+// Add counts a candidate: what the listing says, whether it has the winning photo, and whether
+// it was never read.
 func (s *SourceFacts) Add(listed sources.Presence, has, unread bool) {
 	s.People++
 	switch {
@@ -158,14 +158,14 @@ func (s *SourceFacts) Add(listed sources.Presence, has, unread bool) {
 }
 
 const (
-	fewPercent = 2  // of the people with a photo are hardly anybody
-	manyPeople = 50 // below this many "hardly anybody" means nothing
-	somePeople = 10 // below this many "nobody" may be normal life
-	shown      = 3  // examples that stand in a sentence
+	fewPercent = 2  // less than this is "hardly anybody"
+	manyPeople = 50 // of fewer people, "hardly anybody" means nothing
+	somePeople = 10 // of fewer people, "nobody" may be normal
+	shown      = 3  // examples in a sentence
 )
 
-// Findings says what of a whole run needs a human, the most important first. It is
-// decided by the same rules in a run and in a check.
+// Findings returns what is true of a whole run and needs a human, the most important first.
+// A run and photosync check use the same rules.
 func Findings(f Facts) (fs []outcome.Finding) {
 	for _, s := range f.Sources {
 		for _, x := range s.findings() {
@@ -174,7 +174,7 @@ func Findings(f Facts) (fs []outcome.Finding) {
 		}
 	}
 	some := 1
-	if f.OtherShards > 0 { // a few of all people prove nothing
+	if f.OtherShards > 0 { // a shard may have too few people to prove anything
 		some = manyPeople
 	}
 	if few(f.Matched, f.WithPhoto, some) {
@@ -230,7 +230,7 @@ func (s SourceFacts) findings() (fs []outcome.Finding) {
 	return fs
 }
 
-// unnamed is about files or entries that name nobody. A few of them are normal life.
+// unnamed is about files or entries without a usable address. A few of them are normal.
 func (s SourceFacts) unnamed() outcome.Finding {
 	var quoted []string
 	for _, n := range s.Unnamed[:min(len(s.Unnamed), shown)] {
@@ -268,13 +268,14 @@ func (s SourceFacts) unnamed() outcome.Finding {
 // number is a file named by an employee number: some digits, and perhaps a letter or two.
 var number = regexp.MustCompile(`^(.*/)?[A-Za-z]{0,2}[0-9]{3,}(\.[^./]*)?$`)
 
-// few reports whether n of all people, of whom there are at least some, are hardly anybody.
+// few reports whether n of all people are nobody, or hardly anybody. Fewer than some people
+// prove nothing.
 func few(n, all, some int) bool {
 	return all >= some && n == 0 || all >= manyPeople && 100*n < fewPercent*all
 }
 
-// inSmartsheet is about people with a photo of whom hardly anybody is a user; those of
-// one source, if it is named.
+// inSmartsheet is the finding that hardly anybody with a photo is a user; if source is not
+// empty, it is about the people of that source.
 func (m Matches) inSmartsheet(source string, userDomains map[string]int) outcome.Finding {
 	of := ""
 	if source != "" {
@@ -299,7 +300,7 @@ func (m Matches) inSmartsheet(source string, userDomains map[string]int) outcome
 	return out
 }
 
-// nobodyNow is about n users of whom hardly anybody's picture can be sent.
+// nobodyNow is the finding that hardly any user's picture can be sent now; n have to wait.
 func (m Matches) nobodyNow(n int) outcome.Finding {
 	var parts []string
 	most := outcome.Reason("")
@@ -314,7 +315,7 @@ func (m Matches) nobodyNow(n int) outcome.Finding {
 		fmt.Sprintf("the pictures of %s of %s users cannot be sent now: %s", outcome.Number(n), outcome.Number(m.Matched), strings.Join(parts, ", ")), waiting[most])
 }
 
-// most is the domain that counts most; the first by name among equals.
+// most returns the domain with the highest count; the first by name among equals.
 func most(domains map[string]int) (domain string) {
 	for _, d := range slices.Sorted(maps.Keys(domains)) {
 		if domains[d] > domains[domain] {
