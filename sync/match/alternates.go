@@ -13,22 +13,22 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-// Smartsheet shows alternate addresses for one user at a time. So the calls are bounded
-// and their answers remembered: a search asks at most maxAsked users, of those whose
-// address nobody in the sources has. It takes place while somebody's user is not found:
-// at once for people new to the state, else every searchAge.
+// Smartsheet shows alternate addresses for one user at a time. So the calls are bounded and
+// their answers remembered: a search asks at most maxAsked users, and only those whose own
+// address nobody in the sources has. A run searches if somebody's user is not found and is
+// new to the state, or the last search is searchAge ago.
 const (
 	maxAsked  = 1000
 	searchAge = 7 * 24 * time.Hour
-	askAgain  = 30 * 24 * time.Hour // after which a user is asked once more
+	askAgain  = 30 * 24 * time.Hour // how long a user's answer is remembered
 )
 
-// alternatesKey is the state's fact about the users who were asked.
+// alternatesKey names the fact that holds the users who were asked.
 const alternatesKey = "alternate_emails"
 
 // remembered is that fact.
 type remembered struct {
-	Searched time.Time           `json:"searched,omitzero"` // when nobody was left to be asked
+	Searched time.Time           `json:"searched,omitzero"` // when a search last asked everybody it had to
 	Users    map[int64]askedUser `json:"users"`             // by id
 }
 
@@ -42,7 +42,7 @@ type askedUser struct {
 type alternates struct {
 	remembered
 	now      time.Time           // when the run began
-	asked    map[int64]time.Time // in this run: a clock that is set back proves nothing
+	asked    map[int64]time.Time // in this run
 	listed   func(email string) bool
 	progress func(done, all int)
 	mu       sync.Mutex
@@ -50,9 +50,9 @@ type alternates struct {
 	searched bool // in this run
 }
 
-// UseAlternates makes alternate addresses count, from what earlier runs remembered.
-// listed reports whether somebody in the sources has an address: its user is matched
-// to nobody else. progress may be nil.
+// UseAlternates makes alternate addresses count, and reads what earlier runs remembered. listed
+// reports whether somebody in the sources has an address: the user with this own address is
+// matched to nobody else. progress may be nil.
 func (us *Users) UseAlternates(st *state.Store, now time.Time, listed func(email string) bool, progress func(done, all int)) error {
 	a := &alternates{remembered: remembered{Users: map[int64]askedUser{}}, now: now, asked: map[int64]time.Time{}, listed: listed, progress: progress}
 	us.alternates = a
@@ -75,7 +75,7 @@ func (us *Users) SaveAlternates(st *state.Store) error {
 	return st.SetMeta(alternatesKey, a.remembered)
 }
 
-// forget drops what was remembered of a user who does not have an alternate address any more.
+// forget drops what was remembered of a user whose alternate addresses changed.
 func (a *alternates) forget(id int64) {
 	a.mu.Lock() // uploads are under way
 	defer a.mu.Unlock()
@@ -100,10 +100,10 @@ func ForgetAlternates(st *state.Store, write bool, emails ...string) (forgotten 
 	return len(mem.Users) < before, err
 }
 
-// Asked is how many users were asked, if alternate addresses count.
+// Asked is how many users this and earlier runs asked, if alternate addresses count.
 func (us *Users) Asked() int { return len(us.alternates.Users) }
 
-// byAlternates finds users for work of which no address is a user's own.
+// byAlternates finds users for work without an address that is a user's own.
 func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) (err error) {
 	a := us.alternates
 	if err := us.LookUp(ctx, a.owners(ws)); err != nil {
@@ -117,7 +117,7 @@ func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) (err error) 
 		}
 		us.assign(left)
 	}
-	var again []int64 // a conflict may have been put right since
+	var again []int64 // users whose conflict may have been resolved since
 	for _, w := range ws {
 		for _, u := range w.Users {
 			if w.Tied && a.asked[u.ID].IsZero() && !slices.Contains(again, u.ID) {
@@ -132,7 +132,7 @@ func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) (err error) 
 	return err
 }
 
-// owners are the own addresses of users known to have an address of ws as an alternate one.
+// owners returns the own addresses of users known to have an alternate address of somebody in ws.
 func (a *alternates) owners(ws []*plan.Work) (emails []string) {
 	wanted := map[string]bool{}
 	for _, w := range ws {
@@ -149,9 +149,9 @@ func (a *alternates) owners(ws []*plan.Work) (emails []string) {
 	return emails
 }
 
-// assign gives people the users who are known to have their addresses, and returns who
-// is left without one. A user whose other alternate address somebody else in the
-// sources has is a conflict: that person may be the one whose picture is there.
+// assign gives people the users known to have their addresses as alternate ones, and returns
+// the people without a user. If somebody else in the sources has another address of the user,
+// that is a conflict: the user may be that person.
 func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 	a := us.alternates
 	byAlternate := map[string][]int64{}
@@ -169,7 +169,7 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 					continue
 				}
 				u.Alternate = true
-				u.Seen = a.asked[id] // with this address; zero: it is looked at again before an upload
+				u.Seen = a.asked[id] // with this address; zero: the user is looked up again before an upload
 				found(u)
 				w.Overlap = append(w.Overlap, a.overlap(w, a.Users[id].Alternates)...)
 			}
@@ -184,14 +184,14 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 	return left
 }
 
-// overlap are those of a user's addresses that somebody else than w in the sources has.
+// overlap returns those of a user's addresses that somebody in the sources other than w has.
 func (a *alternates) overlap(w *plan.Work, all []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(e string) bool {
 		return !a.listed(e) || slices.Contains(w.Own, e) || slices.Contains(w.Aliases, e)
 	})
 }
 
-// search asks the users who were not asked yet, or long ago.
+// search asks the users who were not asked yet, or too long ago.
 func (us *Users) search(ctx context.Context) error {
 	a := us.alternates
 	a.searched = true
@@ -228,10 +228,10 @@ func (us *Users) ask(ctx context.Context, ids []int64) error {
 		see := us.see(a.asked[id])
 		w, err := us.api.User(ctx, id)
 		if smartsheet.NotFound(err) {
-			continue // left since they were listed
+			continue // deleted since the list was read
 		}
 		if err == nil {
-			err = see(w) // the last look counts
+			err = see(w) // newer than the list
 		}
 		if err != nil {
 			return err

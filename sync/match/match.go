@@ -1,7 +1,7 @@
-// Package match finds out which Smartsheet user a person is now. Addresses pass from
-// one user to another, and users change addresses, at any time. So a user is known by
-// its id alone, an address leads to a user only in the run that saw it, and every user
-// carries the time at which it was seen.
+// Package match finds out which Smartsheet user a person is now. Addresses pass from one user
+// to another, and users change addresses, at any time. So only its id identifies a user, an
+// address leads to a user only in the run that looked it up, and every user carries the time
+// of its look-up.
 //
 //	ann@x   own address of user 101             → 101
 //	bob@x   own address of 102 (not active),
@@ -9,8 +9,8 @@
 //	cyd@x   alias of the person, address of 104 → 104, unless an own address finds a user
 //	dan@x   own addresses of 105 and of 106     → a conflict: only a human can tell
 //
-// The package decides nothing about pictures; that is the plan's. It remembers nothing
-// of users but their alternate addresses, which cost a call each.
+// The package decides nothing about pictures: the plan does. From one run to the next it
+// remembers only alternate addresses, as each user's cost a call.
 package match
 
 import (
@@ -28,8 +28,8 @@ import (
 
 // Smartsheet is what matching asks of Smartsheet.
 type Smartsheet interface {
-	// Users calls each for every user; UsersByEmail for those with the given addresses,
-	// and perhaps for others. all: it was everybody.
+	// Users calls each for every user; UsersByEmail for the users with the given addresses,
+	// and perhaps for others. all: these were all users.
 	Users(ctx context.Context, each func(smartsheet.User) error) error
 	UsersByEmail(ctx context.Context, emails []string, each func(smartsheet.User) error) (all bool, err error)
 	User(ctx context.Context, id int64) (smartsheet.User, error)
@@ -40,7 +40,7 @@ type Users struct {
 	// NotUnderstood are the entries of Smartsheet's lists that cannot be used, and why.
 	NotUnderstood []string
 	Seen          map[int64]plan.User // by id
-	All           bool                // everybody was seen
+	All           bool                // all users were listed
 
 	api        Smartsheet
 	byEmail    map[string][]int64
@@ -48,12 +48,13 @@ type Users struct {
 	alternates *alternates       // nil: alternate addresses do not count
 }
 
-// New returns Users of whom nobody was seen yet.
+// New returns Users without any user yet.
 func New(api Smartsheet) *Users {
 	return &Users{api: api, Seen: map[int64]plan.User{}, byEmail: map[string][]int64{}, unusable: map[string]string{}}
 }
 
-// Release forgets who was seen: a first run of 100,000 people then takes 34 MB less.
+// Release frees memory, 34 MB in a first run of 100,000 people. Afterwards only LookUpAgain
+// and ByID may be called.
 func (us *Users) Release() { us.Seen, us.byEmail, us.unusable = nil, nil, nil }
 
 // Domains counts the users that were seen by the domain of their address.
@@ -75,13 +76,13 @@ func (us *Users) List(ctx context.Context) error {
 	return err
 }
 
-// LookUp asks for the users with the given addresses, also those seen before, unless all
+// LookUp asks for the users with the given addresses, even if they were seen before, unless all
 // users were listed.
 func (us *Users) LookUp(ctx context.Context, emails []string) error {
 	if len(emails) == 0 || us.All {
 		return nil
 	}
-	for _, e := range emails { // another user may have it now
+	for _, e := range emails { // another user may have the address now
 		for _, id := range us.byEmail[e] {
 			delete(us.Seen, id)
 		}
@@ -92,7 +93,7 @@ func (us *Users) LookUp(ctx context.Context, emails []string) error {
 	return err
 }
 
-// see returns a function that notes users who were asked for at that time.
+// see returns a function that adds a user to Seen. asked is when Smartsheet was asked.
 func (us *Users) see(asked time.Time) func(smartsheet.User) error {
 	return func(w smartsheet.User) error {
 		u, err := user(w, asked)
@@ -112,7 +113,7 @@ func (us *Users) see(asked time.Time) func(smartsheet.User) error {
 	}
 }
 
-// user is w as the plan knows users.
+// user makes a user of the plan from w.
 func user(w smartsheet.User, asked time.Time) (plan.User, error) {
 	if w.Unusable != "" {
 		return plan.User{}, errors.New(w.Unusable)
@@ -127,8 +128,8 @@ func user(w smartsheet.User, asked time.Time) (plan.User, error) {
 	}, nil
 }
 
-// Resolve looks up the users of all work that asks for it: by own addresses, the rest by
-// aliases, and what is left then by alternate addresses of the users, if these count.
+// Resolve looks up the users of all work with LookUp set: by own addresses, the rest by aliases,
+// and those still without a user by the users' alternate addresses, if these count.
 func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
 	open := slices.DeleteFunc(slices.Clone(ws), func(w *plan.Work) bool { return !w.LookUp })
 	for _, addresses := range []func(*plan.Work) []string{(*plan.Work).Addresses, func(w *plan.Work) []string { return w.Aliases }} {
@@ -161,8 +162,8 @@ func (us *Users) Match(w *plan.Work) {
 	})
 }
 
-// choose gives w the users that find finds by its own addresses, or else by its aliases:
-// the active ones first, and Tied if two are equally good.
+// choose gives w the users that find finds by the own addresses, or, if there are none, by the
+// aliases of w: active users first. It sets Tied if two are equally good.
 func choose(w *plan.Work, own []string, find func(email string, found func(plan.User))) {
 	w.Users = nil
 	for _, addresses := range [...][]string{own, w.Aliases} {
@@ -184,8 +185,8 @@ func choose(w *plan.Work, own []string, find func(email string, found func(plan.
 	w.Tied = len(w.Users) > 1 && w.Users[0].Active == w.Users[1].Active
 }
 
-// LookUpAgain looks the users of steps up once more and returns how each is now; the zero
-// User for one who does not have the step's address any more.
+// LookUpAgain looks up the users of steps once more and returns each as it is now; the zero User
+// for a user who no longer has the step's address.
 func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.User, error) {
 	var emails []string
 	for _, s := range steps {
@@ -215,7 +216,7 @@ func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.Us
 		for _, id := range now.byEmail[to.Via] {
 			if id == to.ID {
 				found[i], found[i].Via = now.Seen[id], to.Via
-			} else if now.Seen[id].Active { // a conflict, or a new owner
+			} else if now.Seen[id].Active { // another active user has the address
 				found[i] = plan.User{}
 				break
 			}
@@ -237,7 +238,7 @@ func (us *Users) ByID(ctx context.Context, id int64) (plan.User, error) {
 	return user(w, asked)
 }
 
-// confirmed are the canonical alternate addresses of w that were confirmed.
+// confirmed returns the confirmed alternate addresses of w, canonical.
 func confirmed(w smartsheet.User) (emails []string) {
 	for _, a := range w.AlternateEmails {
 		if e, err := sources.Email(a.Email); err == nil && a.Confirmed && !slices.Contains(emails, e) {

@@ -1,10 +1,9 @@
-// Package outcome types, once, the words that a run is described in: why a person's
-// picture is uploaded or not (Reason), what became of the person (Outcome), what is
-// true of the whole run and needs a human (Finding), and which guard holds a run
-// (Breach). It also has the one table that says them in plain English.
+// Package outcome defines the words that describe a run: why a person's picture is uploaded or
+// not (Reason), what became of the person (Outcome), what is true of the whole run and needs a
+// human (Finding), and which guard holds a run (Breach). One table says them in plain English.
 //
-// The values are stable: they stand in reports, logs and metrics, and scripts compare
-// them. The package decides nothing, and imports nothing of this project.
+// The values are stable: reports, logs and metrics contain them, and scripts compare them.
+// The package decides nothing, and imports nothing of this project.
 package outcome
 
 import (
@@ -30,7 +29,7 @@ const (
 // Reasons not to upload.
 const (
 	Unchanged       Reason = "unchanged"
-	SamePicture     Reason = "same_picture" // the source changed, what would be sent did not
+	SamePicture     Reason = "same_picture" // the photo changed, the picture to be sent did not
 	NoPhoto         Reason = "no_photo"
 	NotInSmartsheet Reason = "not_in_smartsheet"
 	InactiveUser    Reason = "inactive_user"
@@ -42,7 +41,7 @@ const (
 	InvalidImage    Reason = "invalid_image"
 	HeldBack        Reason = "held"          // by a guard
 	BeingWritten    Reason = "being_written" // the file is being copied: the next run reads it
-	Hidden          Reason = "photo_hidden"  // there is a photo, and it cannot be read or sent
+	Hidden          Reason = "photo_hidden"  // there is a photo, but it cannot be read or sent
 	OutOfShard      Reason = "out_of_shard"  // another run answers for this person
 )
 
@@ -68,7 +67,7 @@ type Breach struct {
 
 // Severities of a Finding.
 const (
-	Attention = "attention" // somebody is needed; exit code 3 as long as it holds
+	Attention = "attention" // somebody has to act; exit code 3 as long as it holds
 	Notice    = "notice"    // worth knowing; the exit code stays
 )
 
@@ -80,26 +79,26 @@ const (
 	EntriesWithoutAddress = "entries_without_address" // a directory's entries have no usable address
 	NobodyInSmartsheet    = "nobody_in_smartsheet"    // nobody with a photo has a user
 	EverybodyExcluded     = "everybody_excluded"      // match leaves out everybody with a photo
-	NobodyNow             = "nobody_now"              // hardly anybody's picture can be sent now: users not active, files being written
+	NobodyNow             = "nobody_now"              // hardly anybody's picture can be sent now: inactive users, files being written
 	FewInSmartsheet       = "few_in_smartsheet"       // hardly anybody with a photo has a user
 	NobodysPhotoReadable  = "nobodys_photo_readable"  // there are photos, and the source shows none
 	ClaimsLost            = "claims_lost"             // two entries claim one address
 	BackupFailing         = "backup_failing"          // the state could not be backed up
 	ImageIDsNotStable     = "image_ids_not_stable"    // Smartsheet shows another image id each time
 	StoppedEarly          = "stopped_early"           // the run was stopped before it had a plan, and not by a signal
-	UsersNotUnderstood    = "users_not_understood"    // entries of Smartsheet's user list that make no sense
+	UsersNotUnderstood    = "users_not_understood"    // Smartsheet's user list has entries that cannot be used
 )
 
 // Finding is what is true of a whole run and worth a human's attention.
 type Finding struct {
 	Code     string   `json:"code"`
 	Severity string   `json:"severity"`
-	Source   string   `json:"source,omitempty"` // the source that it is about
+	Source   string   `json:"source,omitempty"` // the source concerned
 	Count    int      `json:"count"`
 	Of       int      `json:"of"`
 	Message  string   `json:"message"`            // one sentence
 	Hint     string   `json:"hint"`               // what to do
-	Examples []string `json:"examples,omitempty"` // everything it is about, or the first of it
+	Examples []string `json:"examples,omitempty"` // all files, entries, claims or users concerned, or the first of them
 }
 
 // Attend returns a finding that needs a human.
@@ -107,12 +106,12 @@ func Attend(code string, count, of int, message, hint string) Finding {
 	return Finding{Code: code, Severity: Attention, Count: count, Of: of, Message: message, Hint: hint}
 }
 
-// Stop is why a run ends before its work is done: a signal, or its time is over.
+// Stop says why a run ends before its work is done: a signal, or its time is up.
 type Stop string
 
 func (s Stop) Error() string { return string(s) }
 
-// Hint is the advice that err, or an error in it, gives; empty if none does.
+// Hint returns the advice that err, or an error wrapped in it, gives; empty if none does.
 func Hint(err error) string {
 	if _, ok := errors.AsType[Stop](err); ok {
 		return "the next run continues"
@@ -126,7 +125,7 @@ func Hint(err error) string {
 	return ""
 }
 
-// Hinted is an error with what to do about it.
+// Hinted is an error with a hint what to do about it.
 type Hinted struct {
 	error
 	hint string
@@ -138,7 +137,7 @@ func WithHint(err error, hint string) error { return Hinted{err, hint} }
 func (h Hinted) Unwrap() error { return h.error }
 func (h Hinted) Hint() string  { return h.hint }
 
-// Words say a Reason for people.
+// Words describe a Reason for people.
 type Words struct {
 	Title   string // two or three words
 	Meaning string // of many people, on the page: a sentence

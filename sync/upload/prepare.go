@@ -17,17 +17,17 @@ import (
 	"photosync/sync/report"
 )
 
-// errReaddressed is about an entry that lost the address by which its user was found.
+// errReaddressed means that the entry lost the address by which its user was found.
 var errReaddressed = errors.New("the entry's address changed while this run was under way")
 
-// prepare prepares the picture. If the item is planned afterwards, it is to be sent;
-// else the item is final, and the change is what the state has to learn of it.
-func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
+// prepare prepares the picture. If the item is still planned afterwards, the picture is to be
+// sent; otherwise the item is final, and the change is to be recorded.
+func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	s, it := a.step, &a.item
 	data, err := a.read(ctx)
 	if s.Applied != nil && a.source != "" && a.source != s.SHA256() {
-		a.moved()
-		return learn
+		a.holdChanged()
+		return c
 	}
 	if err == nil && s.Reason != outcome.Placeholder {
 		a.pic, err = photo.Prepare(ctx, data, a.Photos)
@@ -37,15 +37,15 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 	}
 	a.sum = plan.Sum(a.pic.Data)
 	if s.Applied != nil && s.Applied.UploadSHA256 != "" && a.sum != s.Applied.UploadSHA256 {
-		a.moved()
-		return learn
+		a.holdChanged()
+		return c
 	}
 	it.Image = Image(a.pic, a.source, len(data), a.sum)
 	if s.MustSend() || a.sum != s.Record.Sent.UploadSHA256 {
 		if a.Thumbnails && a.thumbs.Add(1) <= MaxThumbnails {
 			it.Image.Thumbnail = Small(ctx, a.pic.Data)
 		}
-		return learn
+		return c
 	}
 	it.Reason, it.Outcome, it.Hint = outcome.SamePicture, outcome.Skipped, ""
 	u := a.row()
@@ -53,21 +53,21 @@ func (a *attempt) prepare(ctx context.Context) (learn state.Change) {
 	sent.SourceSHA256, sent.Rendering = a.source, a.Photos.Fingerprint()
 	sent.Origin, _ = a.Rules.Origin(s)
 	u.Sent, u.Missing, u.Failure = &sent, 0, nil
-	learn.Users = []state.User{u}
-	a.Plan.ResultRow(&learn, s, a.source, outcome.Unchanged)
-	return learn
+	c.Users = []state.User{u}
+	a.Plan.ResultRow(&c, s, a.source, outcome.Unchanged)
+	return c
 }
 
-// moved holds a step whose picture is not the one in the applied plan.
-func (a *attempt) moved() {
+// holdChanged holds a step whose picture is not the one in the applied plan.
+func (a *attempt) holdChanged() {
 	a.item.Reason = outcome.HeldBack
 	a.end(outcome.Held, "the photo changed after the plan was made", hints[outcome.HeldBack])
 }
 
-// placeholderEdge is the size of a placeholder in pixels: sharp wherever Smartsheet shows it.
+// placeholderEdge is the size of a placeholder in pixels, sharp wherever Smartsheet shows it.
 const placeholderEdge = 400
 
-// read reads the photo and its hash, as far as it can be, or draws a placeholder.
+// read reads the photo and computes its hash, or draws a placeholder.
 func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 	s := a.step
 	if s.Reason == outcome.Placeholder {
@@ -90,13 +90,13 @@ func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 		return nil, errReaddressed
 	}
 	if a.source = plan.Sum(got.Data); a.source == s.SHA256() {
-		a.source = s.SHA256() // the plan's text, which the item shares
+		a.source = s.SHA256() // the same string, to free the other one
 	}
 	return got.Data, nil
 }
 
-// unprepared handles a photo that cannot be read or is refused.
-func (a *attempt) unprepared(ctx context.Context, err error) (learn state.Change) {
+// unprepared handles a photo that cannot be read, or that photosync refuses.
+func (a *attempt) unprepared(ctx context.Context, err error) (c state.Change) {
 	it := &a.item
 	unread := errors.Is(err, sources.ErrTooLarge)
 	if unread {
@@ -108,7 +108,7 @@ func (a *attempt) unprepared(ctx context.Context, err error) (learn state.Change
 		a.end(outcome.Unfinished, "stopped before this upload", nextRun)
 	case errors.Is(err, errReaddressed):
 		a.end(outcome.Unfinished, err.Error(), nextRun)
-	case errors.Is(err, sources.ErrNoPhoto), errors.Is(err, sources.ErrGone): // the next run sees what it means
+	case errors.Is(err, sources.ErrNoPhoto), errors.Is(err, sources.ErrGone): // the next run decides what this means
 		it.Reason = outcome.NoPhoto
 		a.end(outcome.Skipped, "gone since it was listed", it.Hint)
 	case errors.Is(err, sources.ErrUnstable):
@@ -122,25 +122,25 @@ func (a *attempt) unprepared(ctx context.Context, err error) (learn state.Change
 		if unread {
 			it.Hint = "save the photo smaller at the source: no setting lets a larger one in"
 		}
-		if a.source == "" { // too large to be read, so that there is no hash to know it by
-			return learn
+		if a.source == "" { // too large to be read: without a hash, the next run cannot recognise it
+			return c
 		}
 		u := a.row()
 		u.Failure = a.failure(state.Failure{Code: bad.Code, Message: bad.Detail, Final: true})
-		learn.Users = []state.User{u}
-		a.Plan.ResultRow(&learn, a.step, a.source, outcome.KnownBad)
+		c.Users = []state.User{u}
+		a.Plan.ResultRow(&c, a.step, a.source, outcome.KnownBad)
 	}
-	return learn
+	return c
 }
 
 const (
 	thumbnailEdge = 96 // pixels
-	// MaxThumbnails is how many small pictures a report has, at about 4 kB each, and
-	// again as many of what Smartsheet shows now.
+	// MaxThumbnails is how many thumbnails a report has of what is sent, at about 4 kB each, and
+	// how many of what Smartsheet shows now.
 	MaxThumbnails = 1000
 )
 
-// Image is pic for the report; source and bytes are the hash and the size of its photo.
+// Image describes pic for the report. source and bytes are of its photo, sum is the hash of pic.
 func Image(pic photo.Picture, source string, bytes int, sum string) *report.Image {
 	return &report.Image{
 		Format: pic.Format, Width: pic.Width, Height: pic.Height, Bytes: len(pic.Data),
@@ -149,7 +149,7 @@ func Image(pic photo.Picture, source string, bytes int, sum string) *report.Imag
 	}
 }
 
-// Small is a small picture of any bytes, as a data: URI; empty if they are no picture.
+// Small returns a thumbnail of data as a data: URI; empty if data is not a picture.
 func Small(ctx context.Context, data []byte) string {
 	small, err := photo.Thumbnail(ctx, data, thumbnailEdge)
 	if err != nil {
@@ -169,7 +169,7 @@ var hints = map[outcome.Reason]string{
 	outcome.KnownBad:     "fix the photo at its source; --retry-failed sends it once more",
 }
 
-// orNull points to v; nil, which is null in JSON, for the zero value.
+// orNull returns a pointer to v; for the zero value nil, which is null in JSON.
 func orNull[T comparable](v T) *T {
 	if v == *new(T) {
 		return nil
@@ -177,7 +177,7 @@ func orNull[T comparable](v T) *T {
 	return &v
 }
 
-// Item is the item of a step as the plan leaves it.
+// Item returns the report's item for a step as the plan leaves it.
 func Item(r *plan.Rules, s *plan.Step) report.Item {
 	it := report.Item{
 		Email: s.Key(), UserID: cmp.Or(s.To, &plan.User{}).ID, Reason: s.Reason, Outcome: s.Outcome,

@@ -20,12 +20,12 @@ import (
 type attempt struct {
 	*Pool
 	step   *plan.Step
-	item   report.Item             // what it has come to
+	item   report.Item             // the result so far
 	source string                  // SHA-256 of the photo that was read, hex; empty: none was
 	pic    photo.Picture           // to be sent
 	sum    string                  // SHA-256 of pic's bytes, hex
-	intent *state.Intent           // as it was announced last
-	onWire bool                    // a request may have arrived, and no answer says so
+	intent *state.Intent           // as the state has it
+	onWire bool                    // a request may have arrived, without an answer that says so
 	res    smartsheet.UploadResult // of the last request
 }
 
@@ -39,17 +39,17 @@ func (a *attempt) execute(ctx context.Context) error {
 	if a.step.Outcome != outcome.Planned { // freshen decided otherwise
 		return nil
 	}
-	switch learn := a.prepare(ctx); {
+	switch change := a.prepare(ctx); {
 	case a.item.Outcome != outcome.Planned:
-		return a.record(learn)
-	case a.step.Unsent: // the guards did not count it
+		return a.record(change)
+	case a.step.Unsent: // the guards did not count this step
 		a.end(outcome.Unfinished, "the photo changed after the guards had checked the plan", nextRun)
 		return nil
 	}
 	return a.send(ctx)
 }
 
-// record makes c durable. Its error stops the run, which must upload nothing unrecorded.
+// record makes c durable. Its error stops the run: nothing may be uploaded without a record.
 func (a *attempt) record(c state.Change) error {
 	if err := a.State.Write(c); err != nil {
 		if a.item.Message != "" {
@@ -61,7 +61,7 @@ func (a *attempt) record(c state.Change) error {
 	return nil
 }
 
-// recordUser makes the user's row durable, and with it the person's (see Plan.ResultRow).
+// recordUser makes the rows of the user and of the person durable; nothing is as for Plan.ResultRow.
 func (a *attempt) recordUser(u state.User, nothing outcome.Reason) error {
 	c := state.Change{Users: []state.User{u}}
 	a.Plan.ResultRow(&c, a.step, a.source, nothing)
@@ -80,8 +80,8 @@ func (a *attempt) row() (u state.User) {
 	return u
 }
 
-// maxTries is how often an upload is begun; in between the user is looked up again, as it
-// waited for too long.
+// maxTries is how often an upload is begun. If it waits for too long, its user is looked up
+// again in between.
 const maxTries = 3
 
 // send announces the picture, sends it and records the answer.
@@ -89,7 +89,7 @@ func (a *attempt) send(ctx context.Context) error {
 	s := a.step
 	img := smartsheet.Image{Data: a.pic.Data, ContentType: a.pic.ContentType(), FileName: s.Key() + a.pic.Ext()}
 	img.Unanswered = s.Record != nil && s.Record.Intent != nil
-	var last *smartsheet.Error // of the attempts before the user was seen too long ago
+	var last *smartsheet.Error // of the requests so far
 	for range maxTries {
 		if err := a.announce(); err != nil {
 			return err
@@ -122,7 +122,7 @@ func (a *attempt) send(ctx context.Context) error {
 		}
 	}
 	if last != nil && smartsheet.Classify(last).EndsRun() && s.Outcome == outcome.Planned {
-		a.item.EarlierErrors = a.item.EarlierErrors[:len(a.item.EarlierErrors)-1] // it is the error of the item
+		a.item.EarlierErrors = a.item.EarlierErrors[:len(a.item.EarlierErrors)-1] // this one is the item's own error
 		return a.failed(ctx, last)
 	}
 	late := Item(a.Rules, s)
@@ -132,13 +132,13 @@ func (a *attempt) send(ctx context.Context) error {
 		a.end(outcome.Unfinished, "it waited for too long", nextRun)
 	}
 	if a.onWire {
-		return nil // the intent stays: it may have arrived
+		return nil // the intent stays: the picture may have arrived
 	}
 	return a.record(a.withdrawn())
 }
 
-// announce records that the picture is about to be sent. As long as this intent stands, what
-// the user shows counts as ours, except somebody else's picture that was there before.
+// announce records that the picture is about to be sent. Until the intent is answered, what the
+// user shows counts as ours, except a picture of somebody else's that was there before.
 func (a *attempt) announce() error {
 	s, u := a.step, a.row()
 	i := &state.Intent{
@@ -148,7 +148,7 @@ func (a *attempt) announce() error {
 	i.Origin, _ = a.Rules.Origin(s)
 	switch {
 	case u.Intent != nil:
-		i.Foreign = u.Intent.Foreign // a second intent keeps what was there before the first
+		i.Foreign = u.Intent.Foreign // of a second intent: what was there before the first
 	case a.onWire:
 		i.Foreign = a.intent.Foreign
 	case !plan.Ours(s.Record, *s.To):
@@ -164,7 +164,7 @@ func (a *attempt) announce() error {
 	return a.record(c)
 }
 
-// withdrawn takes the intent back when nothing was put on the wire after all.
+// withdrawn returns the change that takes the intent back, when nothing was sent after all.
 func (a *attempt) withdrawn() state.Change {
 	if a.step.Record == nil {
 		return state.Change{ForgetUsers: []int64{a.step.To.ID}}
@@ -172,7 +172,7 @@ func (a *attempt) withdrawn() state.Change {
 	return state.Change{Users: []state.User{a.row()}}
 }
 
-// Confirmed is the upload of an intent whose answer named this image.
+// Confirmed returns the upload of an intent, confirmed with this image id.
 func Confirmed(i *state.Intent, image string) *state.Sent {
 	return &state.Sent{
 		Origin: i.Origin, SourceSHA256: i.SourceSHA256, UploadSHA256: i.UploadSHA256, Rendering: i.Rendering,
@@ -180,7 +180,7 @@ func Confirmed(i *state.Intent, image string) *state.Sent {
 	}
 }
 
-// answered handles an upload that the server accepted, wholly or in part.
+// answered handles an upload that Smartsheet accepted, wholly or in part.
 func (a *attempt) answered(ctx context.Context) error {
 	it, res := &a.item, &a.res
 	it.Message, it.RefID = res.Message, orNull(res.RefID)
@@ -204,7 +204,7 @@ func (a *attempt) answered(ctx context.Context) error {
 	return a.sent(image)
 }
 
-// failedItems notes what the answer says of single items, and returns the first error among it.
+// failedItems adds to the item what the answer says of single items, and returns their first error.
 func (a *attempt) failedItems() (first *smartsheet.Error) {
 	a.item.ResultCode = a.res.ResultCode
 	for _, f := range a.res.FailedItems {
@@ -218,8 +218,8 @@ func (a *attempt) failedItems() (first *smartsheet.Error) {
 	return first
 }
 
-// confirm checks that the answer shows the step's user and address, and returns the image
-// id. If the answer lacks one of these, it looks the user up.
+// confirm checks that the answer shows the step's user and address, and returns the image id.
+// If the answer lacks one of the three, it looks the user up.
 func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 	to := a.step.To
 	wrong := func(id int64, email string) error {
@@ -264,7 +264,7 @@ func (a *attempt) sent(image string) error {
 	return a.recordUser(u, outcome.Unchanged)
 }
 
-// partial handles an upload that went well only in part. The next run sends it again, once.
+// partial handles a partial success. The next run sends the picture again, once.
 func (a *attempt) partial(image string, first *smartsheet.Error) error {
 	it, res := &a.item, &a.res
 	f := state.Failure{Message: res.Message, Status: res.HTTPStatus, RefID: res.RefID}
@@ -273,7 +273,7 @@ func (a *attempt) partial(image string, first *smartsheet.Error) error {
 		it.ErrorCode, it.RefID = &e.Code, &e.RefID
 		as := smartsheet.Error{Status: res.HTTPStatus, Code: e.Code, RefID: e.RefID, Message: e.Message}
 		f = state.Failure{Code: codeText(e.Code), RefID: e.RefID, Status: res.HTTPStatus, Message: e.Message}
-		if final = as.Final(); final { // if others are wholly successful
+		if final = as.Final(); final { // unless finish finds that all uploads are partial
 			hint = as.Hint()
 		}
 	}
@@ -283,7 +283,7 @@ func (a *attempt) partial(image string, first *smartsheet.Error) error {
 		final = true
 		hint = "look at the person's picture in Smartsheet: this was the second time; if it takes others, the same photo is not sent again until it changes"
 	}
-	// Whatever is shown now decides: a picture that comes later is the user's own.
+	// What Smartsheet shows now counts: a picture that appears later is the user's own.
 	u.Intent = nil
 	if image != "" && image != a.intent.Foreign && image != a.step.To.ImageID {
 		u.Sent = Confirmed(a.intent, image)

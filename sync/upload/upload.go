@@ -8,9 +8,9 @@
 //	cy@x, changed   u3, as before   –               –           u3 stays       skipped, same_picture
 //	di@x, new       read, scaled    u4 is to come   no answer   u4 is to come  failed, or unfinished
 //
-// A picture goes only to a user who was seen with the person's address at most
-// plan.MaxAge before: older users are looked up again, in batches, while the run goes on.
-// The package does not decide who gets a picture; that is the plan's.
+// A picture goes only to a user who was seen with the person's address at most plan.MaxAge
+// before. Users seen earlier are looked up again, in batches, while the run goes on.
+// The plan decides who gets a picture, not this package.
 package upload
 
 import (
@@ -36,13 +36,13 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-// Uploader sends a picture to Smartsheet, and begins no attempt after sendBefore.
+// Uploader sends a picture to Smartsheet. It begins no attempt after sendBefore.
 type Uploader interface {
 	Upload(ctx context.Context, u smartsheet.User, img smartsheet.Image, sendBefore time.Time) (smartsheet.UploadResult, error)
 }
 
-// Users looks users up once more: those of steps, or one by its id. The zero User
-// stands for one who is not there, or does not have the step's address any more.
+// Users looks users up once more: the users of steps, or one user by id. The zero User means
+// that there is no such user, or that the user no longer has the step's address.
 type Users interface {
 	LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.User, error)
 	ByID(ctx context.Context, id int64) (plan.User, error)
@@ -51,7 +51,7 @@ type Users interface {
 // Recorder makes rows of the state durable.
 type Recorder interface{ Write(c state.Change) error }
 
-// Pool uploads.
+// Pool carries out the uploads of a plan.
 type Pool struct {
 	Plan        *plan.Plan
 	Rules       *plan.Rules
@@ -62,7 +62,7 @@ type Pool struct {
 	Concurrency int
 	RunID       string
 	Thumbnails  bool              // put small pictures of what is sent into the items
-	Empty       bool              // Preview empties each step that has its item: nobody else needs it
+	Empty       bool              // Preview clears each step once it has its item, to free memory
 	Done        func(report.Item) // called by Run for each item, one call at a time; may be nil
 
 	mu       sync.Mutex
@@ -73,25 +73,25 @@ type Pool struct {
 }
 
 const (
-	freshenAtOnce = 200         // users: about as many addresses as one call takes
-	freshenBefore = time.Minute // plan.MaxAge, so that what was begun can be sent in time
+	freshenAtOnce = 200         // users; about as many addresses as one call takes
+	freshenBefore = time.Minute // how long before plan.MaxAge: time to send what was begun
 )
 
-// Run carries out steps, at most Concurrency at a time. Every step gets an item, also one
-// that was not begun (unfinished). The error says why everything stopped.
+// Run carries out steps, at most Concurrency at a time. Every step gets an item, even a step
+// that was not begun (unfinished). The error says why the run stopped.
 func (p *Pool) Run(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
 	items, err := p.each(ctx, steps, true)
 	return items, cmp.Or(err, p.finish())
 }
 
-// Preview prepares the picture of each step as Run does, and sends and records nothing.
-// The items are planned, or what the picture already decides.
+// Preview prepares the picture of each step as Run does, and sends and records nothing. An item
+// is planned, unless the picture itself decides otherwise.
 func (p *Pool) Preview(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
 	return p.each(ctx, ByNeed(steps), false)
 }
 
-// ByNeed sorts steps by who needs a small picture first, as there are not enough for
-// everybody: those whose picture in Smartsheet is replaced, then, by hash, a sample of the others.
+// ByNeed sorts steps by who needs a thumbnail first, as their number is limited: first steps
+// that replace a picture in Smartsheet, then a sample of the others, by hash.
 func ByNeed(steps []*plan.Step) []*plan.Step {
 	return slices.SortedStableFunc(slices.Values(steps), func(a, b *plan.Step) int {
 		return cmp.Or(cmp.Compare(b.To.ImageID, a.To.ImageID), cmp.Compare(a.SHA256(), b.SHA256())) // no picture comes last
@@ -110,7 +110,7 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 			}
 		}
 		g.Go(func() (err error) {
-			defer func() { // a fault ends the run, and not the report
+			defer func() { // a panic ends the run, but there is still a report
 				if fault := recover(); fault != nil {
 					err = fmt.Errorf("a fault of photosync itself, please report it: %v\n%s", fault, debug.Stack())
 				}
@@ -145,7 +145,7 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 	return p.items, err
 }
 
-// freshen looks the users of the next steps up again, if they were seen long ago.
+// freshen looks up the users of the next steps again, if they were seen too long ago.
 func (p *Pool) freshen(ctx context.Context, next []*plan.Step) error {
 	now, soon := time.Now(), next[0].To.Seen.Add(plan.MaxAge-freshenBefore)
 	if next[0].Outcome != outcome.Planned || now.Before(soon) && now.Round(0).Before(soon.Round(0)) { // by both clocks, see ErrTooLate
@@ -162,7 +162,7 @@ func (p *Pool) freshen(ctx context.Context, next []*plan.Step) error {
 	return nil
 }
 
-// WrongUserError is an answer that shows another person than the one whose picture was
+// WrongUserError means that the answer shows another person than the one whose picture was
 // sent. The run stops at once: every other upload may go wrong in the same way.
 type WrongUserError struct {
 	Email  string // whose picture it was
@@ -188,8 +188,8 @@ func (e *WrongUserError) Hint() string {
 func (a *attempt) failed(ctx context.Context, err error) error {
 	class, it := smartsheet.Classify(err), &a.item
 	a.end(outcome.Failed, err.Error(), outcome.Hint(err))
-	e, said := errors.AsType[*smartsheet.Error](err) // what Smartsheet said of it
-	if said {
+	e, answered := errors.AsType[*smartsheet.Error](err)
+	if answered {
 		it.Message = cmp.Or(strings.TrimSpace(e.Message+" "+e.Detail), earlier(e).Message)
 		if first := a.failedItems(); first != nil && e.Code == 0 && e.RefID == "" {
 			e = first
@@ -202,13 +202,13 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	switch {
 	case stopped:
 		a.end(outcome.Unfinished, it.Message, nextRun)
-	case class.Resumable(): // it is nobody's fault, and would not end for the others
+	case class.Resumable(): // not this upload's fault, and the next ones would fail too
 		it.Outcome = outcome.Unfinished
 	case !class.EndsRun():
 		return a.failedAlone(ctx, e, err)
 	}
 	c := a.withdrawn()
-	if a.onWire { // it may have arrived all the same
+	if a.onWire { // it may have arrived nevertheless
 		u := a.row()
 		u.Intent = a.intent
 		c = state.Change{Users: []state.User{u}}
@@ -219,7 +219,7 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	return err
 }
 
-// earlier is an attempt that failed, as the report has it.
+// earlier returns the report's entry for an attempt that failed.
 func earlier(e *smartsheet.Error) report.AttemptError {
 	out := report.AttemptError{HTTPStatus: e.Status, ErrorCode: e.Code, RefID: e.RefID, Message: e.Message}
 	if e.Message == "" && e.Err != nil {
@@ -231,15 +231,15 @@ func earlier(e *smartsheet.Error) report.AttemptError {
 // failedAlone handles an upload that failed for this user alone.
 func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err error) error {
 	it, s := &a.item, a.step
-	if a.onWire && !errors.Is(err, smartsheet.ErrContradiction) { // which is a failure, whatever is shown
+	if a.onWire && !errors.Is(err, smartsheet.ErrContradiction) { // a contradiction is a failure, whatever is shown
 		u, lerr := a.Users.ByID(ctx, s.To.ID)
 		switch {
-		case lerr != nil: // nobody knows
+		case lerr != nil: // whether it arrived stays unknown
 		case newPicture(s, u):
 			it.EarlierErrors = append(it.EarlierErrors, report.AttemptError{HTTPStatus: it.HTTPStatus, ErrorCode: e.Code, RefID: e.RefID, Message: it.Message})
 			return a.arrived(u.ImageID)
 		case e.Code != 0 && smartsheet.Classify(err) < smartsheet.Foreign && (u.ImageID == "" || u.ImageID == s.To.ImageID && a.row().Intent == nil):
-			a.intent = nil // Smartsheet refused it in the end, and nothing of ours is there
+			a.intent = nil // Smartsheet refused the picture, and does not show it
 		}
 	}
 	u, foreign := a.row(), smartsheet.Classify(err) == smartsheet.Permission && s.To.External
@@ -261,7 +261,7 @@ func newPicture(s *plan.Step, u plan.User) bool {
 	return u.ID == s.To.ID && u.Email == s.To.Email && u.ImageID != "" && u.ImageID != s.To.ImageID
 }
 
-// arrived handles an upload that got no answer, and whose picture is there.
+// arrived handles an upload that got no answer, although its picture is there.
 func (a *attempt) arrived(image string) error {
 	a.item.Hint, a.item.ImageID = "", image
 	a.item.Message = "no usable answer, but Smartsheet shows a new picture: " + a.item.Message
@@ -282,7 +282,7 @@ func (a *attempt) refuse(u state.User, partial bool) {
 	a.refused = append(a.refused, refusal{a.step, a.source, u, partial})
 }
 
-// failure completes f with what all failures have.
+// failure fills in the fields of f that all failures have.
 func (a *attempt) failure(f state.Failure) *state.Failure {
 	f.Hash, f.Rendering, f.At, f.RunID, f.Count = a.source, a.Photos.Fingerprint(), time.Now().UTC(), a.RunID, 1
 	if sent := a.step.Record; sent != nil && sent.Failure != nil && sent.Failure.Hash == a.source {
@@ -291,7 +291,7 @@ func (a *attempt) failure(f state.Failure) *state.Failure {
 	return &f
 }
 
-// codeText is an errorCode as the state keeps it; a gateway gives none.
+// codeText is an errorCode as the state stores it; empty if a gateway answered without one.
 func codeText(code int) string {
 	if code == 0 {
 		return ""
@@ -299,11 +299,11 @@ func codeText(code int) string {
 	return strconv.Itoa(code)
 }
 
-// manyPartial partial successes without a whole one show that no photo is the cause.
+// manyPartial is how many partial successes, without a whole one, show that no photo is the cause.
 const manyPartial = 5
 
-// finish records which refusals are for good: those of photos while others were accepted.
-// If everybody's upload fails in the same way, a header or a gateway is at fault.
+// finish records which refusals are for good: those of photos in a run that had others accepted.
+// If all uploads fail in the same way, a header or a gateway is at fault.
 func (p *Pool) finish() error {
 	n := map[outcome.Outcome]int{}
 	for _, it := range p.items {
