@@ -80,7 +80,8 @@ func TestTornCopies(t *testing.T) {
 		},
 		"cut to whole pages": func(data []byte) []byte { return data[:rng.IntN(len(data)/size)*size] },
 	}
-	for i := range total {
+	// Damage may hit what the file does not use: no kind may be without luck all the time.
+	for i := 0; i < total || i < 20*total && len(seen) < len(kinds); i++ {
 		for kind, spoil := range kinds {
 			data := spoil(bytes.Clone(after))
 			if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -91,10 +92,10 @@ func TestTornCopies(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("of %d copies of each kind, these were noticed, and the others are whole: %v", total, seen)
+	t.Logf("of %d copies of each kind or more, these were noticed, and the others are whole: %v", total, seen)
 	for kind := range kinds {
 		if seen[kind] == 0 {
-			t.Errorf("%s: of %d copies none was noticed", kind, total)
+			t.Errorf("%s: of %d copies none was noticed", kind, 20*total)
 		}
 	}
 }

@@ -160,7 +160,8 @@ func (s *site) runFailing(fails string) (code int, out, errs string) {
 	now := filepath.Join(s.dir, "now")
 	cmd.Env = append(cmd.Env, failing+"="+fails+","+now)
 	at := s.sim.Counts().Accepted + 10
-	s.sim.AddFault(simulator.Fault{Kind: "slow", Delay: 20 * time.Millisecond})
+	// What follows those ten takes so long that it is still under way when the calls fail.
+	s.sim.AddFault(simulator.Fault{Kind: "slow", Skip: 10, Delay: time.Second})
 	defer s.sim.ClearFaults()
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -170,16 +171,22 @@ func (s *site) runFailing(fails string) (code int, out, errs string) {
 		cmd.Wait() // the exit code is looked at below
 		close(ended)
 	}()
-	for s.sim.Counts().Accepted < at {
-		select {
-		case <-ended:
-			s.t.Fatalf("ended before: %s", e.String())
-		case <-time.After(time.Millisecond): // another process makes the progress
+	until := func(reached func() bool) {
+		s.t.Helper()
+		for !reached() {
+			select {
+			case <-ended:
+				s.t.Fatalf("ended before: %s", e.String())
+			case <-time.After(time.Millisecond): // another process makes the progress
+			}
 		}
 	}
+	until(func() bool { return s.sim.Counts().Accepted >= at })
 	if err := os.WriteFile(now, nil, 0o600); err != nil {
 		s.t.Fatal(err)
 	}
+	until(func() bool { _, err := os.Stat(now); return err != nil }) // it removes the file when they fail
+	s.sim.ClearFaults()
 	<-ended
 	return cmd.ProcessState.ExitCode(), o.String(), e.String()
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"photosync/sources/ldap/slapdtest"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -43,7 +43,8 @@ func TestDocsCommands(t *testing.T) {
 				if err := os.Symlink(photosync, filepath.Join(dir, "photosync")); err != nil {
 					t.Fatal(err)
 				}
-				script = strings.ReplaceAll(script, "127.0.0.1:8080", freeAddress(t))
+				script = strings.ReplaceAll(script, "127.0.0.1:8080", slapdtest.FreeAddr())
+				script = strings.Replace(script, "& sleep 1\n", "& until grep -q Ctrl-C simulate.txt; do sleep 0.05; done\n", 1)
 				script = "set -e; trap 'kill $!' EXIT\n" + regexp.MustCompile(`(?m)^\./photosync (check|plan|sync).*`).ReplaceAllString(script, "$0 || test $$? -eq 3 -o $$? -eq 10")
 				runScript(t, dir, script, nil)
 				checkArrived(t, dir)
@@ -55,16 +56,6 @@ func TestDocsCommands(t *testing.T) {
 				[]string{"SMARTSHEET_ACCESS_TOKEN=" + token})
 		})
 	}
-}
-
-// freeAddress is one of this machine that nobody listens on.
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func runScript(t *testing.T, dir, script string, env []string) {

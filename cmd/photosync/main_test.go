@@ -46,7 +46,7 @@ func newSite(t testing.TB, users []smartsheet.User, moreSources string) *site {
 	if err := os.Mkdir(s.photos, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	conf := fmt.Sprintf("smartsheet: {base_url: %q, requests_per_minute: 100000, timeout: 5s}\nsources:\n  - {name: hr, type: folder, path: %q, may_be_empty: true}\n%sstate: {path: %q}\nreport: {dir: %q}\n",
+	conf := fmt.Sprintf("smartsheet: {base_url: %q, requests_per_minute: 100000, timeout: 30s}\nsources:\n  - {name: hr, type: folder, path: %q, may_be_empty: true}\n%sstate: {path: %q}\nreport: {dir: %q}\n",
 		l.URL(), s.photos, moreSources, filepath.Join(s.dir, "state.db"), filepath.Join(s.dir, "reports"))
 	if err := os.WriteFile(s.conf, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"photosync/sources/ldap/slapdtest"
 	"photosync/sync/smartsheet/simulator"
 )
 
@@ -39,7 +39,7 @@ func (s *screen) String() string {
 // browser shows in the end.
 func browse(t *testing.T, out *screen, change func(page string) string) string {
 	t.Helper()
-	for range 500 {
+	for range 3000 {
 		if m := regexp.MustCompile(`http\S+/b/authorize\?\S+`).FindString(out.String()); m != "" {
 			resp, err := http.Get(change(m)) //nolint:noctx // a browser in a test
 			if err != nil {
@@ -69,12 +69,7 @@ func TestOAuthLogin(t *testing.T) {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	redirect := "http://" + free.Addr().String() + "/callback"
-	free.Close()
+	redirect := "http://" + slapdtest.FreeAddr() + "/callback"
 	same := func(page string) string { return page }
 	patience := time.Minute
 	login := func(secret string, change func(string) string, args ...string) (code int, shown, out string) {

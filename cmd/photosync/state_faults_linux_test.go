@@ -445,7 +445,7 @@ func TestStateTakenAwayInMidRun(t *testing.T) {
 				s.put(email(i), picture(i))
 			}
 			path := filepath.Join(s.dir, "state.db")
-			s.sim.AddFault(simulator.Fault{Kind: "slow", Delay: 200 * time.Millisecond})
+			s.sim.AddFault(simulator.Fault{Kind: "slow", Skip: 4, Delay: time.Second})
 			taken := make(chan error)
 			go func() {
 				for s.sim.Counts().Accepted < 5 {

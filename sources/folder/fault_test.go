@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -74,9 +75,9 @@ func TestFaultsInWords(t *testing.T) {
 func TestSubfoldersRenamedUnderTheListing(t *testing.T) {
 	for times, complete := range map[int]bool{1: true, 2: false} {
 		dir := t.TempDir()
-		const n = 60
+		n := 20 * (runtime.GOMAXPROCS(0) + 1) // many for each worker
 		for i := range n {
-			put(t, dir, map[string]string{fmt.Sprintf("%02d/p%02d@example.com.jpg", i, i): ""})
+			put(t, dir, map[string]string{fmt.Sprintf("%03d/p%03d@example.com.jpg", i, i): ""})
 		}
 		r := &renaming{Source: New(Options{Path: dir, Recursive: true}), t: t, dir: dir, times: times}
 		people, ls, err := sources.Join(t.Context(), []sources.Named{{Name: "f", Source: r}})

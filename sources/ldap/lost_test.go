@@ -130,7 +130,7 @@ func TestServerGoesAwayBetweenPhotos(t *testing.T) {
 func TestServerComesBackForPhotos(t *testing.T) {
 	srv := slapdtest.Start(t, slapdtest.Config{LDIF: many(3)})
 	s := open(t, options(srv))
-	s.pause = 300 * time.Millisecond
+	s.pause = time.Second // doubled with each try: 15 seconds for the server to come back
 	read := func() error {
 		var err error
 		if e := s.Photos(t.Context(), []sources.Ref{{Name: dn("u01@")}}, func(p sources.Photo) error { err = p.Err; return nil }); e != nil {

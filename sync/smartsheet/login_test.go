@@ -33,7 +33,7 @@ func TestLoginPasted(t *testing.T) {
 	far := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	err = smartsheet.Login{
 		BaseURL: l.URL(), OAuth2: smartsheet.OAuth2{ClientID: "app", ClientSecret: "s", RefreshTokenFile: file},
-		Timeout: time.Second, Redirect: redirect, Pasted: pasted,
+		Timeout: time.Minute, Redirect: redirect, Pasted: pasted,
 		Show: func(page string) {
 			resp, err := far.Get(page) //nolint:noctx // a browser in a test
 			if err != nil {
