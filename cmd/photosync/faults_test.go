@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -15,7 +16,6 @@ import (
 	"time"
 
 	"photosync/sources"
-	"photosync/sources/sourcetest"
 	"photosync/state"
 	"photosync/sync/job"
 	"photosync/sync/photo"
@@ -85,16 +85,37 @@ func (c faultCase) String() string {
 // worker makes the order of attempts exact.
 type faultBench struct {
 	t       *testing.T
-	mem     sourcetest.Memory
+	mem     pictures
 	sim     *simulator.Server
 	state   *state.Store
 	timeout time.Duration
 }
 
+// pictures is a source in memory: pictures by address.
+type pictures map[string][]byte
+
+func (p pictures) List(_ context.Context, each func(sources.Person) error) (sources.Listing, error) {
+	for email := range p {
+		if err := each(sources.Person{Own: []string{email}, Ref: sources.Ref{Name: email}, Stamp: "1", HasPhoto: sources.Present}); err != nil {
+			return sources.Listing{}, err
+		}
+	}
+	return sources.Listing{Entries: len(p), Complete: true}, nil
+}
+
+func (p pictures) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	for _, r := range refs {
+		if err := errors.Join(ctx.Err(), each(sources.Photo{Ref: r, Data: slices.Clone(p[r.Name]), Emails: []string{r.Name}})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func newFaultBench(t *testing.T) *faultBench {
-	b := &faultBench{t: t, sim: simulator.New(simulator.Options{Token: token, Users: users(faulty)}), timeout: 30 * time.Second}
+	b := &faultBench{t: t, mem: pictures{}, sim: simulator.New(simulator.Options{Token: token, Users: users(faulty)}), timeout: 30 * time.Second}
 	for i := range faulty {
-		b.mem.Put(email(i), picture(i))
+		b.mem[email(i)] = picture(i)
 	}
 	st, err := state.Open(filepath.Join(memoryDir(t), "state.db"), state.Options{})
 	if err != nil {
@@ -122,7 +143,7 @@ func (b *faultBench) runUnder(ctx context.Context, runID string, policy plan.Pol
 	return job.Run(ctx, job.Job{
 		Parts: job.Parts{
 			State: b.state, Smartsheet: c, Root: "https://api.example.test/2.0", Photos: photo.Options{MaxBytes: 1_000_000},
-			Sources: []sources.Named{{Name: "mem", Type: "memory", Source: &b.mem}},
+			Sources: []sources.Named{{Name: "mem", Type: "memory", Source: b.mem}},
 		},
 		Policy: policy, How: job.How{Mode: job.Sync, RunID: runID, Concurrency: 1},
 	})

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"photosync/sources"
-	"photosync/sources/sourcetest"
 	"photosync/state"
 	"photosync/sync/job"
 	"photosync/sync/photo"
@@ -33,9 +32,9 @@ func TestOutageOfADay(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sim := simulator.New(simulator.Options{Token: token, Users: users(people), RequestsPerMinute: 300})
 				sim.AddFault(simulator.Fault{Kind: "html", Op: "any", Skip: before, For: 24 * time.Hour})
-				var mem sourcetest.Memory
+				mem := pictures{}
 				for i := range people {
-					mem.Put(email(i), picture(i))
+					mem[email(i)] = picture(i)
 				}
 				st, err := state.Open(filepath.Join(memoryDir(t), "state.db"), state.Options{})
 				if err != nil {
@@ -53,7 +52,7 @@ func TestOutageOfADay(t *testing.T) {
 					return job.Run(context.Background(), job.Job{
 						Parts: job.Parts{
 							State: st, Smartsheet: c, Root: "https://api.example.test/2.0", Photos: photo.Options{MaxBytes: 1_000_000},
-							Sources: []sources.Named{{Name: "mem", Type: "memory", Source: &mem}},
+							Sources: []sources.Named{{Name: "mem", Type: "memory", Source: mem}},
 						},
 						How: job.How{Mode: job.Sync, RunID: id, Concurrency: 4},
 					})

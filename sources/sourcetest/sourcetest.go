@@ -1,5 +1,4 @@
-// Package sourcetest is the contract that every source must pass, and a source
-// in memory for the tests of other packages.
+// Package sourcetest is the contract that every source must pass.
 package sourcetest
 
 import (

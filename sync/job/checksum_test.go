@@ -5,12 +5,11 @@ import (
 	"testing"
 
 	"photosync/sources"
-	"photosync/sources/sourcetest"
 	"photosync/sync/smartsheet/simulator"
 )
 
 // stuck is a source whose change marks never move.
-type stuck struct{ *sourcetest.Memory }
+type stuck struct{ *Memory }
 
 func (s stuck) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
 	return s.Memory.List(ctx, func(p sources.Person) error {
@@ -46,7 +45,7 @@ func TestChecksumProvesTheMarks(t *testing.T) {
 }
 
 // blind is a source whose server answers as if photos that may not be seen were not there.
-type blind struct{ *sourcetest.Memory }
+type blind struct{ *Memory }
 
 func (b blind) Photos(_ context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
 	for _, r := range refs {

@@ -12,7 +12,6 @@ import (
 
 	"photosync/sources"
 	"photosync/sources/folder"
-	"photosync/sources/sourcetest"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
 )
@@ -21,7 +20,7 @@ import (
 // accounts in Smartsheet, as they are now. Photos are numbers, see picture.
 type company struct {
 	keyed   bool // entries keep their key when they are renamed; otherwise the address is all there is
-	mems    []*sourcetest.Memory
+	mems    []*Memory
 	entries []*entry
 	sim     *simulator.Server
 	users   []*account
@@ -94,7 +93,7 @@ func photoOf(data []byte) int {
 func newCompany(sourceCount int, keyed bool, o simulator.Options) *company {
 	c := &company{keyed: keyed, sim: simulator.New(o), nextID: 1000}
 	for range sourceCount {
-		c.mems = append(c.mems, &sourcetest.Memory{})
+		c.mems = append(c.mems, &Memory{})
 	}
 	return c
 }
@@ -119,7 +118,7 @@ func (c *company) put(e *entry) {
 		c.file(e.own, e.photo)
 		return
 	}
-	x := sourcetest.Entry{Key: e.key, Own: []string{e.own}}
+	x := Entry{Key: e.key, Own: []string{e.own}}
 	if c.keyed {
 		x.Ref = "mem/" + e.key
 	}

@@ -14,7 +14,6 @@ import (
 
 	"photosync/sources"
 	"photosync/sources/folder"
-	"photosync/sources/sourcetest"
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/plan"
@@ -357,7 +356,7 @@ func TestLimitAndSource(t *testing.T) {
 	if img, _ := b.sim.Image(email(0)); r.Totals.Uploaded != 6 || bytes.Equal(img.Data, picture(50)) {
 		t.Errorf("a changed picture went before a new person: %+v", r.Totals)
 	}
-	second := &sourcetest.Memory{}
+	second := &Memory{}
 	second.Put("other@example.com", picture(60))
 	b.sim.AddUser(smartsheet.User{Email: "other@example.com"})
 	b.more = append(b.more, sources.Named{Name: "second", Type: "memory", Source: second})

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"photosync/sources"
-	"photosync/sources/sourcetest"
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
@@ -64,7 +63,7 @@ func (b *buffer) Put(used *png.EncoderBuffer) { b.kept.Store(used) }
 // bench is a run's surroundings in memory, but for the state file.
 type bench struct {
 	t    *testing.T
-	mem  sourcetest.Memory
+	mem  Memory
 	more []sources.Named // after mem
 	sim  *simulator.Server
 	st   *state.Store
@@ -231,7 +230,7 @@ func TestNoRightsForAnybody(t *testing.T) {
 func TestNewsOfARunThatFailed(t *testing.T) {
 	b := newBench(t, 50, simulator.Options{})
 	for _, ref := range []string{"a", "b"} {
-		b.mem.Set(sourcetest.Entry{Ref: ref, Own: []string{"two@example.com"}, Photo: picture(99)})
+		b.mem.Set(Entry{Ref: ref, Own: []string{"two@example.com"}, Photo: picture(99)})
 	}
 	b.sim.AddFault(simulator.Fault{Kind: "status", Status: 403, Code: 1004, Count: 8})
 	told := func(r *report.Report) bool {
@@ -253,7 +252,7 @@ func TestNewsOfARunThatFailed(t *testing.T) {
 func TestIgnoredPictureGivesWay(t *testing.T) {
 	b := newBench(t, 2, simulator.Options{})
 	b.mem.Put(email(0), picture(7777))
-	second := &sourcetest.Memory{}
+	second := &Memory{}
 	second.Put(email(0), picture(100))
 	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
 	ignoring := func(o *Job) { o.Policy.Ignored = []string{plan.Sum(picture(7777))} }
@@ -279,7 +278,7 @@ func TestPrecedence(t *testing.T) {
 	b := newBench(t, 3, simulator.Options{})
 	b.mem.Unknown = true
 	b.mem.Put(email(0), nil)
-	second := &sourcetest.Memory{}
+	second := &Memory{}
 	second.Put(email(0), picture(100))
 	second.Put(email(1), picture(101))
 	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
@@ -307,10 +306,10 @@ func TestPrecedence(t *testing.T) {
 // An incomplete or failed listing, however it shows, writes nothing.
 func TestListingThatFails(t *testing.T) {
 	down := errors.New("connection reset")
-	for name, spoil := range map[string]func(*sourcetest.Memory){
-		"error at once":   func(m *sourcetest.Memory) { m.ListErr = down },
-		"error in middle": func(m *sourcetest.Memory) { m.ListErr, m.ListAfter = down, 5 },
-		"incomplete":      func(m *sourcetest.Memory) { m.Incomplete = true },
+	for name, spoil := range map[string]func(*Memory){
+		"error at once":   func(m *Memory) { m.ListErr = down },
+		"error in middle": func(m *Memory) { m.ListErr, m.ListAfter = down, 5 },
+		"incomplete":      func(m *Memory) { m.Incomplete = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, 10, simulator.Options{})

@@ -9,7 +9,6 @@ import (
 
 	"photosync/sources"
 	"photosync/sources/folder"
-	"photosync/sources/sourcetest"
 	"photosync/sync/outcome"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -123,7 +122,7 @@ func TestNobodyNowEveryNight(t *testing.T) {
 	empty := func(b *bench, i int) { b.mem.Put(email(i), []byte{}) }
 	ambiguous := func(b *bench, i int) {
 		for _, ref := range []string{"jpg", "png"} {
-			b.mem.Set(sourcetest.Entry{Ref: email(i) + "." + ref, Own: []string{email(i)}, Photo: picture(i)})
+			b.mem.Set(Entry{Ref: email(i) + "." + ref, Own: []string{email(i)}, Photo: picture(i)})
 		}
 	}
 	for name, c := range map[string]struct {
@@ -154,9 +153,9 @@ func TestNobodyNowEveryNight(t *testing.T) {
 // A source whose people all lost their addresses to others is not an empty one.
 func TestSourceThatLosesAllClaims(t *testing.T) {
 	b := newBench(t, 12, simulator.Options{})
-	second := &sourcetest.Memory{}
+	second := &Memory{}
 	for _, ref := range []string{"6.jpg", "6.png"} {
-		second.Set(sourcetest.Entry{Ref: ref, Own: []string{email(6)}, Photo: picture(60)})
+		second.Set(Entry{Ref: ref, Own: []string{email(6)}, Photo: picture(60)})
 	}
 	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
 	for night := range 2 {
@@ -190,7 +189,7 @@ func TestExplainAddressOfAUserOnly(t *testing.T) {
 func TestHeldLostSource(t *testing.T) {
 	for _, after := range []int{0, 1, 3} {
 		b := newBench(t, 30, simulator.Options{})
-		more := &sourcetest.Memory{}
+		more := &Memory{}
 		for i := 30; i < 36; i++ {
 			b.sim.AddUser(smartsheet.User{Email: email(i)})
 			more.Put(email(i), picture(i))

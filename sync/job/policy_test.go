@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"photosync/sources/sourcetest"
 	"photosync/state"
 	"photosync/sync/plan"
 	"photosync/sync/smartsheet"
@@ -102,7 +101,7 @@ func (b *bench) adopt(change func(*Job)) {
 	if err := b.st.Write(state.Change{ForgetPeople: []string{email(0)}, ForgetUsers: []int64{r.ID}}); err != nil {
 		b.t.Fatal(err)
 	}
-	had := &sourcetest.Memory{}
+	had := &Memory{}
 	had.Put(email(0), picture(0))
 	o := b.options(1000)
 	change(&o)

@@ -12,7 +12,6 @@ import (
 
 	"photosync/sources"
 	"photosync/sources/folder"
-	"photosync/sources/sourcetest"
 	"photosync/state"
 	"photosync/sync/photo"
 	"photosync/sync/plan"
@@ -133,7 +132,7 @@ func TestPlaceholderCountsInARow(t *testing.T) {
 // Whoever a run is not about is neither counted nor replaced.
 func TestPlaceholderSelection(t *testing.T) {
 	b := newBench(t, 3, simulator.Options{})
-	second := &sourcetest.Memory{}
+	second := &Memory{}
 	second.Put("other@example.com", picture(60))
 	b.sim.AddUser(smartsheet.User{Email: "other@example.com"})
 	b.more = append(b.more, sources.Named{Name: "second", Type: "memory", Source: second})
@@ -283,7 +282,7 @@ func TestPlaceholderNeedsTheEntryGone(t *testing.T) {
 	}
 	b.mem.Remove(email(0))
 	entry := func(address string) {
-		b.mem.Set(sourcetest.Entry{Ref: "cn=jo", Key: "jo", Own: []string{address}, Photo: picture(0)})
+		b.mem.Set(Entry{Ref: "cn=jo", Key: "jo", Own: []string{address}, Photo: picture(0)})
 	}
 	entry(email(0))
 	b.must(mine)
@@ -304,7 +303,7 @@ func TestPlaceholderNeedsTheEntryGone(t *testing.T) {
 func TestPlaceholderNeedsTheSource(t *testing.T) {
 	b := newBench(t, 2, simulator.Options{})
 	b.mem.Remove(email(0))
-	second := &sourcetest.Memory{}
+	second := &Memory{}
 	second.Put(email(0), picture(0))
 	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
 	b.must(placeholders)
@@ -400,7 +399,7 @@ func TestPlaceholderAndIgnoredPicture(t *testing.T) {
 // The source that had the photo stays known while another one lists the person without one.
 func TestPlaceholderNeedsTheSourceThatHadIt(t *testing.T) {
 	b := newBench(t, 2, simulator.Options{})
-	second := &sourcetest.Memory{}
+	second := &Memory{}
 	second.Put(email(0), nil)
 	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
 	b.must(placeholders)

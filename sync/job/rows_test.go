@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"photosync/sources/sourcetest"
 	"photosync/state"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -52,7 +51,7 @@ func TestDamagedRow(t *testing.T) {
 func TestOnlyByAnyAddress(t *testing.T) {
 	b := newBench(t, 3, simulator.Options{})
 	b.sim.AddUser(smartsheet.User{Email: "ann@example.com"})
-	b.mem.Set(sourcetest.Entry{Own: []string{"ann@example.com"}, Aliases: []string{"a.smith@example.com"}, Photo: picture(9)})
+	b.mem.Set(Entry{Own: []string{"ann@example.com"}, Aliases: []string{"a.smith@example.com"}, Photo: picture(9)})
 	r := b.must(func(o *Job) { o.Scope.Only = func(e string) bool { return e == "a.smith@example.com" } })
 	if r.Totals.People != 1 || r.Totals.Uploaded != 1 || r.Items[0].Email != "ann@example.com" {
 		t.Errorf("%+v", r.Totals)

@@ -14,7 +14,6 @@ import (
 	"unsafe"
 
 	"photosync/sources"
-	"photosync/sources/sourcetest"
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
@@ -77,6 +76,21 @@ func (s *side) Write(c state.Change) error {
 	return nil
 }
 
+// oneSource is a source that lists ann alone.
+type oneSource struct {
+	data []byte
+	err  error // of reading her photo
+}
+
+func (o *oneSource) List(_ context.Context, each func(sources.Person) error) (sources.Listing, error) {
+	err := each(sources.Person{Own: []string{"ann@x"}, Ref: sources.Ref{Name: "ann"}, Stamp: "1", HasPhoto: sources.Present})
+	return sources.Listing{Entries: 1, Complete: true}, err
+}
+
+func (o *oneSource) Photos(_ context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	return each(sources.Photo{Ref: refs[0], Data: o.data, Err: o.err, Emails: []string{"ann@x"}})
+}
+
 // run sends ann's new photo to user 101, whose picture was i0.
 func (s *side) run(t *testing.T, change func(*plan.Work)) (report.Item, error) {
 	t.Helper()
@@ -84,8 +98,7 @@ func (s *side) run(t *testing.T, change func(*plan.Work)) (report.Item, error) {
 	if err := png.Encode(&pic, image.NewRGBA(image.Rect(0, 0, 4, 4))); err != nil {
 		t.Fatal(err)
 	}
-	mem := &sourcetest.Memory{}
-	mem.Put("ann@x", pic.Bytes())
+	mem := &oneSource{data: pic.Bytes()}
 	srcs := []sources.Named{{Name: "mem", Source: mem}}
 	people, _, err := sources.Join(t.Context(), srcs)
 	if err != nil {
@@ -103,7 +116,7 @@ func (s *side) run(t *testing.T, change func(*plan.Work)) (report.Item, error) {
 	p := plan.Build(rules, []*plan.Work{w}, plan.NewFacts(srcs, nil), 0)
 	pool := &Pool{Plan: p, Rules: rules, Photos: photos, Smartsheet: s, Users: s, State: s, RunID: "r"}
 	if s.grown {
-		mem.ReadErr = map[string]error{"ann@x": fmt.Errorf("%w: 99 MB", sources.ErrTooLarge)}
+		mem.data, mem.err = nil, fmt.Errorf("%w: 99 MB", sources.ErrTooLarge)
 	}
 	up := p.Uploads()
 	up[0].Unsent = s.unsent

@@ -1,24 +1,21 @@
-package sourcetest
+package job
 
 import (
 	"errors"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"photosync/sources"
+	"photosync/sources/sourcetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
 func TestMemoryKeepsTheContract(t *testing.T) {
-	Run(t, func(*testing.T) Place { return memory{&Memory{}} })
+	sourcetest.Run(t, func(*testing.T) sourcetest.Place { return memoryPlace{&Memory{}} })
 }
 
-type memory struct{ *Memory }
+type memoryPlace struct{ *Memory }
 
-func (m memory) Source() sources.Source { return m }
-func (memory) Settle()                  {} // stamps are exact
+func (m memoryPlace) Source() sources.Source { return m }
+func (memoryPlace) Settle()                  {} // stamps are exact
 
 func TestMemoryFailsAsTold(t *testing.T) {
 	broken, unreadable := errors.New("broken"), errors.New("unreadable")
@@ -31,7 +28,7 @@ func TestMemoryFailsAsTold(t *testing.T) {
 		"mem/a@example.com": nil, "mem/b@example.com": unreadable, "mem/c@example.com": sources.ErrNoPhoto,
 		"mem/d@example.com": nil, "mem/e@example.com": sources.ErrGone, "x": sources.ErrGone,
 	} {
-		if p := Read(t, m, sources.Ref{Name: name}); !errors.Is(p.Err, want) || (p.Err == nil) != (p.Data != nil) {
+		if p := sourcetest.Read(t, m, sources.Ref{Name: name}); !errors.Is(p.Err, want) || (p.Err == nil) != (p.Data != nil) {
 			t.Errorf("photo of %q: %q, error %v, want %v", name, p.Data, p.Err, want)
 		}
 	}
@@ -39,9 +36,9 @@ func TestMemoryFailsAsTold(t *testing.T) {
 		t.Errorf("Reads() = %d after two photos were given", m.Reads())
 	}
 
-	before := List(t, m)["a@example.com"].Stamp
+	before := sourcetest.List(t, m)["a@example.com"].Stamp
 	m.Put("a@example.com", []byte("a"))
-	if after := List(t, m)["a@example.com"].Stamp; after == before {
+	if after := sourcetest.List(t, m)["a@example.com"].Stamp; after == before {
 		t.Errorf("the same photo, put again, left the stamp at %q", after)
 	}
 
@@ -65,7 +62,7 @@ func TestMemoryBetweenListingAndReading(t *testing.T) {
 	m := &Memory{Reserved: []string{"boss@example.com"}}
 	ann := Entry{Ref: "cn=ann", Key: "1", Own: []string{"b@example.com", "a@example.com"}, Aliases: []string{"a@example.com", "x@example.com"}, Photo: []byte("a")}
 	m.Set(ann)
-	p := List(t, m)["a@example.com"]
+	p := sourcetest.List(t, m)["a@example.com"]
 	if len(p.Own) != 2 || len(p.Aliases) != 1 || p.Ref.Key != "1" {
 		t.Errorf("listed %+v", p)
 	}
@@ -78,7 +75,7 @@ func TestMemoryBetweenListingAndReading(t *testing.T) {
 		{func() { ann.Photo = []byte("b"); m.Set(ann) }, true, "lee@example.com"},
 	} {
 		c.edit()
-		got := Read(t, m, p.Ref)
+		got := sourcetest.Read(t, m, p.Ref)
 		if got.Err != nil || got.Moved != c.moved || got.Emails[0] != c.email || string(got.Data) != string(ann.Photo) {
 			t.Errorf("read %+v", got)
 		}

@@ -1,4 +1,4 @@
-package sourcetest
+package job
 
 import (
 	"cmp"
