@@ -19,7 +19,7 @@ import (
 
 const (
 	exportKind   = "photosync-state" // tells an export from other files of JSON lines
-	exportSchema = 2                 // the version of the form; 1 had one record a person
+	exportSchema = 2                 // the version of the format; 1 had one record per person
 )
 
 // header is the first line of an export. The people follow by address, then the users by id.
@@ -32,8 +32,8 @@ type header struct {
 	Facts      map[string]json.RawMessage `json:"facts"`  // about the whole, the account among them
 }
 
-// line is a row in an export. JSON cannot hold text that is not UTF-8, as some file names
-// are: such a row also has its key and value as they are stored, which count.
+// line is a row in an export. JSON cannot hold text that is not UTF-8, such as some file names:
+// such a row also has its key and value as they are stored, and Import uses these.
 type line struct {
 	Person *Person `json:"person,omitempty"`
 	User   *User   `json:"user,omitempty"`
@@ -41,7 +41,7 @@ type line struct {
 	Value  []byte  `json:"value,omitempty"`
 }
 
-// decode fills in the person or the user of a row as it is stored.
+// decode fills in the person or the user of a stored row.
 func (l *line) decode(r row) (err error) {
 	if l.Person != nil {
 		*l.Person, err = r.person()
@@ -51,8 +51,8 @@ func (l *line) decode(r row) (err error) {
 	return err
 }
 
-// Export writes the state as JSON lines, as it is at this moment: a header, the people
-// by address, the users by id. Nothing is lost, and there is no secret in it.
+// Export writes the state, as it is now, as JSON lines: a header, the people by address, the
+// users by id. It writes everything, and there is no secret in it.
 func (s *Store) Export(w io.Writer) error {
 	return s.View(func(v *Snapshot) error {
 		h, err := v.header()
@@ -83,7 +83,7 @@ func (v *Snapshot) exportTable(table []byte, l line, w io.Writer) error {
 		if b.Reset(); err == nil {
 			err = e.Encode(l)
 		}
-		if err == nil && bytes.Contains(b.Bytes(), []byte(`\ufffd`)) { // as encoding/json writes what is not UTF-8
+		if err == nil && bytes.Contains(b.Bytes(), []byte(`\ufffd`)) { // encoding/json writes this for text that is not UTF-8
 			b.Reset()
 			err = e.Encode(line{l.Person, l.User, []byte(r.key), r.value})
 		}
@@ -124,12 +124,12 @@ func (v *Snapshot) header() (h header, err error) {
 // importBatch is how many rows are written in one transaction.
 const importBatch = 5000
 
-// Import makes the state at path of an export, and returns the number of people in
-// it. Of several exports that follow each other, as of the shards of an account, it
-// makes one state: of a user's rows the newest one counts, and an announced upload
-// stays announced. The fact RefreshedKey is left out, so that the next run compares
-// everybody. replace also replaces a state that was in use, which becomes the backup.
-// With an error everything is as it was.
+// Import makes the state at path from an export, and returns the number of people in it. from
+// may hold several exports one after the other, such as those of the shards of an account, which
+// become one state: of a user's rows the newest counts, and an announced upload stays announced.
+// Import leaves out the fact RefreshedKey, so that the next run looks up everybody. replace also
+// replaces a state that was in use, which becomes the backup. After an error everything is as it
+// was.
 func Import(path string, from io.Reader, replace bool) (people int, err error) {
 	in := &importer{lines: json.NewDecoder(from), facts: map[string]json.RawMessage{}, shards: map[string]bool{}}
 	in.lines.DisallowUnknownFields()
@@ -140,7 +140,7 @@ func Import(path string, from io.Reader, replace bool) (people int, err error) {
 		return 0, err
 	}
 	if old, err := readThrough(backupPath(path), false); err == nil {
-		in.generation = max(in.generation, old+1) // or the next backup would seem to be made
+		in.generation = max(in.generation, old+1) // or Backup would take the old backup for this state's
 	}
 	var s *Store
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -166,32 +166,32 @@ func Import(path string, from io.Reader, replace bool) (people int, err error) {
 	return people, Inaccessible(path, err)
 }
 
-// importer makes one state of exports.
+// importer makes one state from one or more exports.
 type importer struct {
 	lines      *json.Decoder
-	export     int                        // the one at hand, from 1
-	number     int                        // of the line in it
-	header     header                     // of it
-	facts      map[string]json.RawMessage // of all
-	shards     map[string]bool            // that the exports are of; "": of whole runs
-	generation uint64                     // of the state
+	export     int                        // the number of the current export, from 1
+	number     int                        // of the line in the current export
+	header     header                     // of the current export
+	facts      map[string]json.RawMessage // of all exports
+	shards     map[string]bool            // whose exports these are; "": of whole runs
+	generation uint64                     // of the new state
 }
 
-// fault is the Error of an export that cannot be imported.
+// fault returns the Error of an export that cannot be imported.
 func (in *importer) fault(format string, args ...any) error {
 	where := fmt.Sprintf("line %d", in.number)
 	if in.export > 1 {
 		where += fmt.Sprintf(" of export %d", in.export)
 	}
 	err := fmt.Errorf(format, args...)
-	if hinted(err) { // of a state whose export was read
+	if hinted(err) { // an error of the state itself
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	return &Error{fmt.Sprintf("%s: %v", where, err),
 		"nothing was changed: export the state again, and copy the file whole", err}
 }
 
-// begin reads the header of the next export; false at the end.
+// begin reads the header of the next export; false: there is none.
 func (in *importer) begin() (bool, error) {
 	var h header
 	in.number++
@@ -228,7 +228,7 @@ func accountOf(facts map[string]json.RawMessage) (a Account) {
 	return a
 }
 
-// fill makes a state of an empty file.
+// fill writes the exports into an empty file, as a state.
 func (in *importer) fill(file *os.File) (nPeople int, err error) {
 	if err := begin(file); err != nil {
 		return 0, err
@@ -238,7 +238,7 @@ func (in *importer) fill(file *os.File) (nPeople int, err error) {
 		return 0, err
 	}
 	defer s.Close()
-	s.db.NoSync = true // once, at the end
+	s.db.NoSync = true // it is synced once, at the end
 	for more := true; more; {
 		if err = in.rows(s); err == nil {
 			more, err = in.begin()
@@ -268,7 +268,7 @@ func (in *importer) fill(file *os.File) (nPeople int, err error) {
 // rows puts the rows of the export into s.
 func (in *importer) rows(s *Store) error {
 	var c Change
-	var last line // of each table, to know the order
+	var last line // to check the order in each table
 	for i := range in.header.People + in.header.Users {
 		l, err := in.row()
 		switch {
@@ -298,7 +298,7 @@ func (in *importer) rows(s *Store) error {
 	return s.Write(c)
 }
 
-// row reads the next row; io.EOF at the end.
+// row reads the next row. Its error is io.EOF at the end.
 func (in *importer) row() (l line, err error) {
 	in.number++
 	err = in.lines.Decode(&l)
@@ -314,8 +314,8 @@ func (in *importer) row() (l line, err error) {
 	return l, err
 }
 
-// mergeInto makes u, and what s knows of the same user, one row: the newer one, with what
-// either says was announced.
+// mergeInto merges into u what s knows of the same user: the newer row counts, with the intent
+// of either.
 func mergeInto(s *Store, u *User) error {
 	other, found, err := s.User(u.ID)
 	if err != nil || !found {
@@ -328,7 +328,7 @@ func mergeInto(s *Store, u *User) error {
 	return nil
 }
 
-// changed is when the row says that something happened for the last time.
+// changed is the latest time in the row.
 func (u *User) changed() time.Time {
 	return slices.MaxFunc([]time.Time{
 		cmp.Or(u.Sent, &Sent{}).At, cmp.Or(u.Intent, &Intent{}).At, cmp.Or(u.Failure, &Failure{}).At,

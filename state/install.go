@@ -18,10 +18,10 @@ import (
 	"photosync/sync/safefile"
 )
 
-const compactBytes = 4 << 20 // are what Compact writes in one transaction
+const compactBytes = 4 << 20 // that Compact writes in one transaction
 
-// Compact writes the state anew without the room that old rows left, and closes it. It
-// is replaced only once the copy was read back whole.
+// Compact copies the state without the room that old rows left, and closes it. The copy replaces
+// the state only after all of it was read back.
 func (s *Store) Compact() (before, after int64, err error) {
 	defer s.Close()
 	was, serr := s.file.Stat()
@@ -45,8 +45,8 @@ func (s *Store) compactTo(file *os.File) error {
 	return cmp.Or(to.Sync(), to.Close(), s.makeRoom())
 }
 
-// makeRoom closes the state where an open file cannot be replaced. Elsewhere the lock is
-// kept until the new file has the name: a run that waits for it finds that, see Current.
+// makeRoom closes the state where an open file cannot be replaced. Elsewhere the lock is kept
+// until the new file has the name: a run that waits for the lock then notices, see Current.
 func (s *Store) makeRoom() error {
 	if s != nil && runtime.GOOS == "windows" {
 		return s.Close()
@@ -54,7 +54,7 @@ func (s *Store) makeRoom() error {
 	return nil
 }
 
-// begin makes an empty state of an empty file.
+// begin writes an empty state into an empty file.
 func begin(file *os.File) error {
 	db, err := database(file.Name(), bbolt.Options{}, new(*os.File))
 	if err != nil {
@@ -63,7 +63,7 @@ func begin(file *os.File) error {
 	return cmp.Or(db.Update(createTables), db.Close())
 }
 
-// readThrough opens a state, reads every row if all, and returns its generation.
+// readThrough opens a state and returns its generation. If all is set, it reads every row.
 func readThrough(path string, all bool) (uint64, error) {
 	s := &Store{path: path}
 	defer s.release()
@@ -74,8 +74,8 @@ func readThrough(path string, all bool) (uint64, error) {
 	return s.Generation(), err
 }
 
-// install lets write fill a new file, reads it back whole, and names it path, at once or not
-// at all. Without replace, fs.ErrExist means that another run has begun a state there since.
+// install lets write fill a new file, reads all of it back, and renames it to path. Without
+// replace, fs.ErrExist means that another run has created a state there since.
 func install(path string, replace bool, write func(*os.File) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -92,7 +92,7 @@ func install(path string, replace bool, write func(*os.File) error) error {
 	if err == nil {
 		_, err = readThrough(f.Name(), true)
 		if d, damaged := errors.AsType[*DamagedError](err); damaged {
-			d.Path = of // what was copied is
+			d.Path = of // the damage was copied from there
 		}
 	}
 	if err != nil {
@@ -108,15 +108,15 @@ func hasBackup(path string) bool {
 	return err == nil && fi.Mode().IsRegular()
 }
 
-// Backup leaves a copy beside the state, which Restore puts back. It is read back whole
-// before it takes the place of the one before; if that is of this generation, it stays.
+// Backup writes a copy beside the state, which Restore puts back. The copy replaces the last
+// backup after all of it was read back. A backup of this generation is left as it is.
 func (s *Store) Backup() error {
 	target := backupPath(s.path)
 	if generation, err := readThrough(target, false); err == nil && generation == s.Generation() {
 		return nil
 	}
 	err := install(target, true, func(file *os.File) error {
-		s.writing.Lock() // between two transactions the file is whole
+		s.writing.Lock() // between two transactions the file is consistent
 		defer s.writing.Unlock()
 		_, err := io.Copy(file, io.NewSectionReader(s.file, 0, math.MaxInt64))
 		return err
@@ -131,13 +131,13 @@ func (s *Store) Backup() error {
 	return fmt.Errorf("back up the state (%s): %w", last, Inaccessible(target, err))
 }
 
-// restoredGenerations is how far a restored state is ahead of its backup: further than
-// the lost one can have come, so that no plan for that one fits.
+// restoredGenerations is how far the generation of a restored state is ahead of its backup. The
+// lost state cannot have come as far, so no plan that was made with it fits.
 const restoredGenerations = 1 << 32
 
-// Restore puts the backup in the place of a state that is missing or damaged, without the
-// fact RefreshedKey, and returns where the damaged one was moved to; empty: there was none.
-// A state that is whole is refused. With an error the state is as it was, or missing.
+// Restore replaces a state that is missing or damaged by its backup, without the fact
+// RefreshedKey. It returns where the damaged state was moved to; empty: there was none. It
+// refuses to replace a state that is sound. After an error the state is as it was, or missing.
 func Restore(path string) (aside string, err error) {
 	if path, err = target(path); err != nil {
 		return "", err
@@ -146,12 +146,12 @@ func Restore(path string) (aside string, err error) {
 		return "", refused(path, "has no backup beside it",
 			"put a copy of your own there, or begin anew: photosync state adopt records the pictures in Smartsheet as uploaded")
 	}
-	// A damaged state that another run has open is locked, and not damaged here.
+	// If another run has the state open, the error is a *LockedError, even if it is damaged.
 	s, err := Open(path, Options{})
 	_, damaged := errors.AsType[*DamagedError](err)
 	switch {
 	case err == nil:
-		defer s.Close() // it keeps others out until the backup has the name
+		defer s.Close() // the lock keeps others out until the backup is in place
 		if s.View(func(v *Snapshot) error { return v.check(tables...) }) == nil {
 			return "", refused(path, "is there and whole, and was not replaced by its backup",
 				fmt.Sprintf("to go back to the backup all the same, move the state away first: mv %s %s", quoted(path), quoted(path+".old")))
@@ -175,7 +175,7 @@ func Restore(path string) (aside string, err error) {
 	return aside, Inaccessible(path, err)
 }
 
-// fillFrom makes a state of an empty file that goes on where the backup ended.
+// fillFrom copies the backup into an empty file, and raises its generation.
 func fillFrom(backup string, file *os.File) error {
 	if _, err := readThrough(backup, true); err != nil {
 		return err

@@ -16,20 +16,20 @@ import (
 	"photosync/sync/safefile"
 )
 
-// lockWait is how long Open waits for a process that is just ending.
+// lockWait is how long Open waits for the lock: the process that has it may just be ending.
 const lockWait = 300 * time.Millisecond
 
 // Options of Open.
 type Options struct {
-	ReadOnly bool // the file is not changed; one that is missing reads as empty
-	Existing bool // one that is missing is an error
-	Partial  bool // a look-up by key checks the rows that it reads, and not their whole table
+	ReadOnly bool // the file is not changed; a missing file reads as empty
+	Existing bool // a missing file is an error
+	Partial  bool // a look-up by key checks only the rows that it reads, not their whole table
 }
 
-// Open opens the state at path and creates it, with mode 0600, if it is missing. Only one
-// process may have it open for writing, and none may read meanwhile; another gets a
-// *LockedError. A state that is missing beside its backup is not begun anew, and that of
-// another version is refused: an *Error. A damaged one is a *DamagedError.
+// Open opens the state at path and creates it, with mode 0600, if it is missing. While one
+// process has it open for writing, all others get a *LockedError. A missing state whose backup
+// is there is not created, and a state of another version is refused: both are an *Error. A
+// damaged state is a *DamagedError.
 func Open(path string, o Options) (*Store, error) {
 	path, err := target(path)
 	if err != nil {
@@ -47,7 +47,7 @@ func Open(path string, o Options) (*Store, error) {
 	case errors.Is(err, fs.ErrNotExist) && !o.Existing:
 		if err := install(path, false, begin); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, Inaccessible(path, err)
-		} // or another run was faster
+		} // fs.ErrExist: another run created it first
 	case err != nil:
 		return nil, Inaccessible(path, err)
 	case fi.IsDir():
@@ -65,7 +65,7 @@ func Open(path string, o Options) (*Store, error) {
 		s.release()
 		return nil, refused(path, "is older than its backup: an older copy was put in its place", "move it away; then photosync state restore puts the backup back")
 	}
-	if s.Current() != nil { // while this waited, another file took its place
+	if s.Current() != nil { // the file was replaced while Open waited for the lock
 		s.release()
 		return nil, &LockedError{path, readHolder(path)}
 	}
@@ -76,7 +76,7 @@ func Open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// target is the file that path leads to. A link to a disk that is not mounted is an error.
+// target resolves path if it is a link. A link to a disk that is not mounted is an error.
 func target(path string) (string, error) {
 	if fi, err := os.Lstat(path); err != nil || fi.Mode()&fs.ModeSymlink == 0 {
 		return path, nil
@@ -88,8 +88,8 @@ func target(path string) (string, error) {
 	return to, Inaccessible(path, err)
 }
 
-// Current reports, as an *Error, that the file was deleted since Open, or that another
-// took its place: the next run would not open what was written since.
+// Current returns an *Error if the file was deleted since Open, or replaced by another: the
+// next run would not see what was written since.
 func (s *Store) Current() error {
 	if s.db == nil {
 		return nil
@@ -111,7 +111,7 @@ func (s *Store) Current() error {
 		"and what was uploaded since that is uploaded once more")
 }
 
-// open opens and checks the file that is there.
+// open opens and checks an existing file.
 func (s *Store) open(o bbolt.Options) error {
 	o.Timeout = lockWait
 	err := s.guard(func() (err error) { // bbolt panics over some damaged files
@@ -132,10 +132,10 @@ func (s *Store) open(o bbolt.Options) error {
 	return s.damaged(err)
 }
 
-// database opens bbolt's file at path. opened becomes the file, also if bbolt panics.
+// database opens bbolt's file at path. It sets *opened to the file, even if bbolt panics.
 func database(path string, o bbolt.Options, opened **os.File) (*bbolt.DB, error) {
 	o.OpenFile = func(name string, flag int, _ os.FileMode) (f *os.File, err error) {
-		// It creates none: a file that vanished since is not begun anew.
+		// Without creating one: if the file vanished since, that is an error.
 		f, err = safefile.Open(name, flag)
 		*opened = f
 		return f, err
@@ -143,17 +143,17 @@ func database(path string, o bbolt.Options, opened **os.File) (*bbolt.DB, error)
 	return bbolt.Open(path, 0o600, &o)
 }
 
-// release lets go of the file. After a panic it does so without bbolt, whose
-// Close could wait for good; then the lock may last until the process ends.
+// release closes the file. After a panic it does so without bbolt, whose Close could wait for
+// ever; then the lock may last until the process ends.
 func (s *Store) release() error {
 	if s.db != nil && !s.broken.Load() {
 		return s.db.Close()
 	}
-	s.file.Close() // nothing of it is unwritten; and there may be none
+	s.file.Close() // everything was written; without a file, Close only fails
 	return nil
 }
 
-// check refuses a file that is cut short, of another version or of another program.
+// check refuses a file that is cut short, or made by another version or another program.
 func (s *Store) check() error {
 	version := 0
 	look := func(tx *bbolt.Tx) (err error) {
@@ -185,7 +185,7 @@ var migrations []func(*bbolt.Tx) error
 // schemaVersion is the version of the layout that this program writes.
 func schemaVersion() int { return firstSchema + len(migrations) }
 
-// version is that of the file's layout, one that this program can read.
+// version returns the version of the file's layout, or an error if this program cannot read it.
 func (s *Store) version(tx *bbolt.Tx) (version int, err error) {
 	switch known, err := readFact(tx, schemaKey, &version); {
 	case err != nil:
@@ -207,7 +207,7 @@ func (s *Store) version(tx *bbolt.Tx) (version int, err error) {
 	return version, nil
 }
 
-// migrate brings the open file from a version to the current one, at once or not at all.
+// migrate brings the open file from a version to the current one, in one transaction.
 func (s *Store) migrate(from int) error {
 	if from == schemaVersion() {
 		return nil
@@ -226,9 +226,8 @@ func (s *Store) migrate(from int) error {
 	})
 }
 
-// Every error type here has a Hint, which says in one line what to do.
-
-// LockedError means that another process has the state open.
+// LockedError means that another process has the state open. Like all errors of this package
+// it has a Hint, which says in one line what to do.
 type LockedError struct {
 	Path string
 	holder
@@ -245,8 +244,8 @@ func (e *LockedError) Hint() string {
 	return "wait until the other run has ended"
 }
 
-// holder is the note beside an open state that names who has it open. The lock is bbolt's
-// on the file, and ends with its process: a note that a crash left behind blocks nobody.
+// holder is the note beside an open state that says which process has it open. The lock itself
+// is bbolt's on the file, and ends with its process: a note left by a crash blocks nobody.
 type holder struct {
 	PID   int       `json:"pid"` // 0: not known
 	Host  string    `json:"host"`
@@ -255,7 +254,7 @@ type holder struct {
 
 func holderPath(path string) string { return path + ".holder" }
 
-// writeHolder leaves the note. Without it a second run still ends, only less clearly.
+// writeHolder writes the note. Without it a second run still fails, only with a vaguer error.
 func writeHolder(path string) holder {
 	host, _ := os.Hostname()
 	h := holder{PID: os.Getpid(), Host: host, Since: time.Now().Truncate(time.Second)}
@@ -268,7 +267,7 @@ func writeHolder(path string) holder {
 	return h
 }
 
-// readHolder returns the zero holder if there is no readable note.
+// readHolder reads the note; if there is none, it returns the zero holder.
 func readHolder(path string) (h holder) {
 	data, err := safefile.Read(holderPath(path))
 	if err != nil || json.Unmarshal(data, &h) != nil {
@@ -277,22 +276,22 @@ func readHolder(path string) (h holder) {
 	return h
 }
 
-// Error is any other fault: a state that is not for this use, or cannot be reached.
+// Error is any other fault: a state that does not fit this use, or cannot be reached.
 type Error struct {
 	text, hint string
-	err        error // that led to it; may be nil
+	err        error // the cause; may be nil
 }
 
 func (e *Error) Error() string { return e.text }
 func (e *Error) Hint() string  { return e.hint }
 func (e *Error) Unwrap() error { return e.err }
 
-// refused is the Error of a state that is not for this use.
+// refused returns the Error of a state that does not fit this use.
 func refused(path, why, hint string) error {
 	return &Error{text: fmt.Sprintf("state %q %s", path, why), hint: hint}
 }
 
-// hinted reports whether err is one of this package.
+// hinted reports whether err is an error of this package, which has a hint.
 func hinted(err error) bool {
 	var e interface{ Hint() string }
 	return errors.As(err, &e)
@@ -304,7 +303,7 @@ type DamagedError struct {
 	Err  error
 }
 
-// damaged is err as one of a damaged state, unless it is one of this package's already.
+// damaged wraps err in a DamagedError, unless it is an error of this package already.
 func (s *Store) damaged(err error) error {
 	if err == nil || hinted(err) {
 		return err
@@ -315,7 +314,7 @@ func (s *Store) damaged(err error) error {
 func (e *DamagedError) Error() string { return fmt.Sprintf("state %q is damaged: %v", e.Path, e.Err) }
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// Hint names the backup if that can be read whole.
+// Hint names the backup if all of it can be read.
 func (e *DamagedError) Hint() string {
 	if hasBackup(e.Path) {
 		if _, err := readThrough(backupPath(e.Path), true); err == nil {
@@ -326,24 +325,24 @@ func (e *DamagedError) Hint() string {
 	return "there is no good backup beside it: restore one of yours, or " + startAnew(e.Path, ".damaged")
 }
 
-// startAnew is the rest of a hint: how to go on without a state.
+// startAnew is the end of a hint: how to go on without this state.
 func startAnew(path, suffix string) string {
 	return fmt.Sprintf("move it away: mv %s %s; then photosync state adopt records the pictures in Smartsheet as uploaded, "+
 		"or the next run uploads every picture again", quoted(path), quoted(path+suffix))
 }
 
-// quoted is a path as a shell takes it.
+// quoted quotes a path for a shell.
 func quoted(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
 
-// Inaccessible is the Error of a file system that would not let the state at path be read
-// or written. It leaves an error of this package as it is.
+// Inaccessible returns the Error of a state at path that the file system did not let us read or
+// write. It returns an error of this package as it is.
 func Inaccessible(path string, err error) error {
 	if err == nil || hinted(err) {
 		return err
 	}
 	e := &Error{fmt.Sprintf("state %q: %v", path, err), "check state.path: a file on a local, writable disk", err}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		e.text = fmt.Sprintf("state %q: %v", path, errno) // the file has been named
+		e.text = fmt.Sprintf("state %q: %v", path, errno) // without the path, which err repeats
 	}
 	for _, h := range accessHints {
 		if errors.Is(err, h.err) {

@@ -2,4 +2,4 @@ package state
 
 import "go.etcd.io/bbolt"
 
-func releasePages(*bbolt.Tx) {} // the system takes them back when it wants them
+func releasePages(*bbolt.Tx) {} // the system takes the pages back when it needs memory

@@ -12,10 +12,10 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// This file reads bbolt's own pages (file format 2), for damage that no checksum of a row
-// shows: bbolt takes the newest sound meta page, and damage to the newest one would roll
-// back the last transaction without a word; a page that leads back to one above it keeps
-// bbolt busy until it has no stack; and bbolt writes over what its list of free pages names.
+// This file reads bbolt's own pages (file format 2), to find damage that no checksum of a row
+// shows. bbolt uses the newest sound meta page: damage to the newest would silently roll back
+// the last transaction. A page that leads back to one above it sends bbolt into an endless
+// recursion. And bbolt overwrites every page in its list of free pages.
 const (
 	pageHeader = 16 // id, flags, count, overflow
 	metaSize   = 64
@@ -34,8 +34,8 @@ type pages struct {
 	used []bool // the pages that are part of a tree, or the list of free pages
 }
 
-// checkPages makes sure that the pages of the file are trees, and that none of them
-// counts as free. It reads the branches, one of a hundred pages.
+// checkPages makes sure that the pages of the file form trees, and that none of these pages is
+// listed as free. It reads only the branch pages, about one page in a hundred.
 func checkPages(file io.ReaderAt, tx *bbolt.Tx) (*pages, error) {
 	p := &pages{file: file, size: int64(tx.DB().Info().PageSize)}
 	root, list, err := p.meta()
@@ -52,8 +52,8 @@ func checkPages(file io.ReaderAt, tx *bbolt.Tx) (*pages, error) {
 	return p, cmp.Or(err, p.free(list))
 }
 
-// meta reads the newer one of the two pages that lead to all others. Both are sound also
-// after a crash: a page is written in one piece, and the other one is left alone.
+// meta reads the newer of the two pages that lead to all others. After a crash both are sound:
+// bbolt writes each in one piece, and only one at a time.
 func (p *pages) meta() (root, list uint64, err error) {
 	newest := uint64(0)
 	for i := range int64(2) {
@@ -73,7 +73,7 @@ func (p *pages) meta() (root, list uint64, err error) {
 	return root, list, nil
 }
 
-// page reads a page: its kind, and its elements of this size, if it is no leaf.
+// page reads the kind of a page and, unless it is a leaf, its elements of the given size.
 func (p *pages) page(id uint64, element uint64) (kind uint16, elements []byte, err error) {
 	head, at := make([]byte, pageHeader+8), int64(id)*p.size
 	if _, err := p.file.ReadAt(head, at); err != nil {
@@ -90,12 +90,12 @@ func (p *pages) page(id uint64, element uint64) (kind uint16, elements []byte, e
 	case kind == freePages && count == 0xffff: // then the number is the first element
 		count, at = min(uint64At(head, pageHeader), p.end), at+8
 	}
-	elements = make([]byte, count*element) // also from the pages that follow this one
+	elements = make([]byte, count*element) // they may go on in the pages that follow
 	_, err = p.file.ReadAt(elements, at)
 	return kind, elements, err
 }
 
-// tree goes through the branches below a page, by levels: all pages of one are of a kind.
+// tree visits the branches below a page level by level: all pages of a level are of one kind.
 func (p *pages) tree(root uint64) error {
 	if err := p.use(root); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (p *pages) tree(root uint64) error {
 	}
 }
 
-// use notes that something leads to a page; only one thing can.
+// use marks a page as used. Only one place in the file may refer to it.
 func (p *pages) use(id uint64) error {
 	switch {
 	case id < 2 || id >= p.end:
@@ -138,7 +138,7 @@ func (p *pages) use(id uint64) error {
 
 var errFree = errors.New("the list of free pages is wrong")
 
-// free checks the list of free pages, which is at a page.
+// free checks the list of free pages, which begins at the page list.
 func (p *pages) free(list uint64) error {
 	if err := p.use(list); err != nil {
 		return err

@@ -31,7 +31,7 @@ type Person struct {
 	Stamp        string      `json:"stamp,omitempty" cbor:"4,keyasint,omitempty"`         // change mark in that listing
 	SourceSHA256 string      `json:"source_sha256,omitempty" cbor:"5,keyasint,omitempty"` // of the photo, hex; empty: none
 	UserID       int64       `json:"user_id,omitempty" cbor:"6,keyasint,omitempty"`       // the user the person was then; 0: nobody
-	Reported     string      `json:"reported,omitempty" cbor:"7,keyasint,omitempty"`      // digest of what a report already said about this person
+	Reported     string      `json:"reported,omitempty" cbor:"7,keyasint,omitempty"`      // digest of what a report said about this person
 }
 
 // User is a row of the users, by id: what we put on a Smartsheet account.
@@ -62,7 +62,7 @@ type Sent struct {
 	RunID        string    `json:"run_id,omitempty" cbor:"8,keyasint,omitempty"`
 	At           time.Time `json:"at,omitzero" cbor:"9,keyasint,omitzero"`
 	Placeholder  bool      `json:"placeholder,omitempty" cbor:"10,keyasint,omitempty"` // drawn initials, in the place of a photo that was removed
-	Adopted      bool      `json:"adopted,omitempty" cbor:"11,keyasint,omitempty"`     // the state was lost: what Smartsheet showed counts as sent
+	Adopted      bool      `json:"adopted,omitempty" cbor:"11,keyasint,omitempty"`     // the state was lost: the picture that Smartsheet showed counts as sent
 }
 
 // Intent is an upload that was announced and has no answer yet: it may have arrived.
@@ -86,7 +86,7 @@ type Failure struct {
 	Hash      string    `json:"hash,omitempty" cbor:"5,keyasint,omitempty"`      // SHA-256 of the source bytes that failed, hex
 	Rendering string    `json:"rendering,omitempty" cbor:"6,keyasint,omitempty"` // the image settings that they failed with
 	Final     bool      `json:"final" cbor:"7,keyasint,omitempty"`               // the same bytes would be refused again
-	Count     int       `json:"count" cbor:"8,keyasint,omitempty"`               // times in a row with the same hash
+	Count     int       `json:"count" cbor:"8,keyasint,omitempty"`               // failures in a row with the same hash
 	At        time.Time `json:"at,omitzero" cbor:"9,keyasint,omitzero"`
 	RunID     string    `json:"run_id,omitempty" cbor:"10,keyasint,omitempty"`
 }
@@ -103,10 +103,10 @@ func (f *Fingerprint) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A value in the file is a checksum over its key and what follows (CRC-32C,
-// little-endian), for a person the fingerprint, the winner and the note, and then a CBOR
-// map (RFC 8949) whose keys are the numbers in the struct tags of Person and User. A
-// field that comes later takes a new number; a number is never used again.
+// A value in the file begins with a checksum over its key and what follows (CRC-32C,
+// little-endian). A person's value goes on with the fingerprint, the winner and the note. The
+// rest is a CBOR map (RFC 8949) whose keys are the numbers in the struct tags of Person and
+// User. A new field takes a new number; no number is used again.
 const (
 	checksumSize = 4
 	personHead   = checksumSize + len(Fingerprint{}) + 2 // the winner and the note
@@ -146,7 +146,7 @@ func encodeUser(u *User) row { return seal(userKey(u.ID), must(encoding.Marshal(
 
 func userKey(id int64) string { return string(binary.BigEndian.AppendUint64(nil, uint64(id))) }
 
-// seal is the row of a key: its data behind their checksum.
+// seal makes the row of a key: a checksum, and then the data.
 func seal(key string, data ...[]byte) row {
 	value := slices.Concat(slices.Insert(data, 0, make([]byte, checksumSize))...)
 	binary.LittleEndian.PutUint32(value, checksum(key, value))
@@ -157,7 +157,7 @@ func checksum(key string, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum([]byte(key), castagnoli), castagnoli, value[checksumSize:])
 }
 
-// verify checks a row against its checksum: none can pass for someone else's.
+// verify checks a row against its checksum. As that covers the key, no row can pass for another.
 func (r row) verify() error {
 	if len(r.value) < checksumSize || checksum(r.key, r.value) != binary.LittleEndian.Uint32(r.value) {
 		return errValue
@@ -165,7 +165,7 @@ func (r row) verify() error {
 	return nil
 }
 
-// head reads what stands at fixed places in a person's verified row.
+// head reads the fixed part of a person's verified row.
 func (r row) head() (f Fingerprint, winner, note uint8, err error) {
 	if len(r.value) < personHead {
 		return f, 0, 0, errors.New("it is too short")

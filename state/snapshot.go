@@ -14,8 +14,8 @@ type Snapshot struct {
 	tx *bbolt.Tx // nil: there is no file
 }
 
-// View calls f with the state as it is now; what is written meanwhile is not seen.
-// f may not write to the store: a write may have to wait for f to end.
+// View calls f with the state as it is now; f does not see later writes. f must not write to
+// the store: a write may have to wait for f to end.
 func (s *Store) View(f func(*Snapshot) error) error {
 	v := &Snapshot{s: s}
 	if s.db == nil {
@@ -56,8 +56,8 @@ func single[K, T any](s *Store, find func(*Snapshot, K) (T, bool, error), key K)
 	return t, found, err
 }
 
-// find reads the row of a key, if there is one. The first search in a table reads all of it,
-// see Options.Partial. The rows beside the place show whether a damaged page led the search astray.
+// find reads the row of a key, if there is one. The first search in a table reads all of it, see
+// Options.Partial. If no row is found, its neighbours show whether a damaged page misled the search.
 func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, error)) (t T, found bool, err error) {
 	if v.tx == nil {
 		return t, false, nil
@@ -91,8 +91,8 @@ func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, err
 	return t, found, nil
 }
 
-// Row is a person's row of which only the fixed part was read. The rest can be read
-// until the next row comes.
+// Row is a person's row of which only the fixed part was read. The rest can be read until the
+// next row is yielded.
 type Row struct {
 	Email       string
 	Fingerprint Fingerprint
@@ -108,8 +108,8 @@ func (r Row) Person() (Person, error) {
 	return p, r.v.damaged(people, err)
 }
 
-// People yields every person by email. The sequence ends after an error. That it ends
-// without one means that every row is there, once, and the one that was written last.
+// People yields every person by email. The sequence ends after an error. If it ends without
+// one, every row was there exactly once, as it was last written.
 func (v *Snapshot) People() iter.Seq2[Row, error] {
 	return decoded(v, people, func(r row) (Row, error) {
 		fingerprint, winner, note, err := r.head()
@@ -122,7 +122,7 @@ func (v *Snapshot) Whole() iter.Seq2[Person, error] { return decoded(v, people, 
 
 func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row.user) }
 
-// Pictures counts the users with a picture of ours.
+// Pictures counts the users to whom we uploaded a picture.
 func (s *Store) Pictures() (n int, err error) {
 	err = s.View(func(v *Snapshot) error {
 		for u, err := range v.Users() {
@@ -163,7 +163,7 @@ func (s *Store) Len() (nPeople, nUsers int, err error) {
 	return nPeople, nUsers, err
 }
 
-// check reads every row of the tables, as far as its checksum.
+// check reads every row of the tables and its checksum, but decodes none.
 func (v *Snapshot) check(tables ...[]byte) error {
 	for _, table := range tables {
 		for _, err := range v.rows(table) {
@@ -175,9 +175,9 @@ func (v *Snapshot) check(tables ...[]byte) error {
 	return nil
 }
 
-// rows yields a copy of every row of a table by key, and checks each row, the order, and
-// in the end the tally of the table. The sequence ends after an error. The value of a row
-// is good until the next one.
+// rows yields a copy of every row of a table by key. It checks each row, the order, and at the
+// end the tally of the table. The sequence ends after an error. The value of a row is valid until
+// the next row.
 func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		if v.tx == nil {
@@ -215,7 +215,7 @@ func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 
 var errOrder = errors.New("it is out of place")
 
-// walkRows is how many rows are walked over, or writes are made, until the mapped pages are given back.
+// walkRows is after how many rows read, or writes, the mapped pages are released.
 const walkRows = 500
 
 // walker goes from row to row.
@@ -225,7 +225,7 @@ type walker struct {
 	seen   tally
 }
 
-// next copies the next row and checks it, and that it comes after the one before.
+// next copies the next row, and checks the row and that its key comes after the previous one.
 func (w *walker) next() error {
 	step, before := w.cursor.Next, w.row.key
 	if before == "" { // no key is empty
@@ -235,7 +235,7 @@ func (w *walker) next() error {
 	if key == nil || w.seen.Rows%walkRows == 0 {
 		releasePages(w.cursor.Bucket().Tx())
 	}
-	if len(key) > bbolt.MaxKeySize { // before anything is copied
+	if len(key) > bbolt.MaxKeySize { // checked before the key is copied
 		return errValue
 	}
 	w.row.key = string(key)

@@ -3,7 +3,7 @@
 //
 //	people, by address   what the sources last listed, and the
 //	                     fingerprint of "nothing to do for this person"
-//	users, by id         what was put on a Smartsheet account: sent and confirmed,
+//	users, by id         what we put on a Smartsheet user: sent and confirmed,
 //	                     announced and not yet answered, failed
 //
 // The people are a cache: a missing row costs one look-up and one read of a photo. Damage
@@ -38,15 +38,15 @@ type Store struct {
 	writing    sync.Mutex
 	generation atomic.Uint64
 	whole      sync.Map    // the tables of which every row was read, and none is missing
-	broken     atomic.Bool // bbolt panicked, and may hold its own locks for good
+	broken     atomic.Bool // bbolt panicked, and may never release its own locks
 }
 
-// Close lets go of the file.
+// Close closes the file and releases its lock.
 func (s *Store) Close() error {
 	if s.db == nil {
 		return nil
 	}
-	// While the lock is still ours, and unless another reader has left its own note since.
+	// This is done while the lock is still ours, unless another reader has left its own note since.
 	if h := readHolder(s.path); h.PID == s.holder.PID && h.Host == s.holder.Host {
 		os.Remove(holderPath(s.path))
 	}
@@ -88,9 +88,9 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 	})
 }
 
-// guard turns bbolt's panics over damaged pages, and the memory faults of a file that
-// became shorter, into an error; then nothing more is tried. No code of callers may run
-// inside: their panics are their own.
+// guard turns bbolt's panics over damaged pages, and the memory faults of a file that became
+// shorter, into an error. After one, every call fails. No code of callers may run inside f: a
+// panic of theirs is not about the file.
 func (s *Store) guard(f func() error) (err error) {
 	if s.broken.Load() {
 		return s.damaged(errors.New("reading or writing it failed before"))
@@ -117,8 +117,8 @@ type Change struct {
 	ForgetUsers  []int64  // ids
 }
 
-// Write records a change. It is durable when Write returns; with an error nothing
-// of it is recorded. It is no error to forget what is not there.
+// Write records a change. It is durable when Write returns; after an error nothing of it is
+// recorded. To forget a row that does not exist is no error.
 func (s *Store) Write(c Change) error {
 	p, u := make([]row, 0, len(c.ForgetPeople)+len(c.People)), make([]row, 0, len(c.ForgetUsers)+len(c.Users))
 	for _, email := range c.ForgetPeople {
@@ -184,18 +184,18 @@ var (
 	tables = [][]byte{people, users}
 )
 
-// RefreshedKey names the fact when everybody's user was resolved for the last time. Without
-// it, as after Restore and Import, the next run compares everybody.
+// RefreshedKey names the fact when everybody's user was last looked up. Without it, as after
+// Restore and Import, the next run looks up everybody.
 const RefreshedKey = "refreshed"
 
-// Facts that the package itself knows. All but the schema are JSON behind a checksum.
+// Names of facts that the package itself uses. All but the schema are JSON after a checksum.
 const (
 	schemaKey  = "schema_version" // plain, so that every program can read it
 	accountKey = "account"
 	shardKey   = "shard"
 )
 
-// ofFile reports whether a fact is about the file, and not about what it remembers.
+// ofFile reports whether a fact is about the file itself, and not about what it stores.
 func ofFile(name string) bool {
 	return name == schemaKey || name == string(people) || name == string(users)
 }
@@ -250,14 +250,14 @@ func putFact(tx *bbolt.Tx, name string, v any) error {
 	return tx.Bucket(facts).Put([]byte(name), data)
 }
 
-// tally is a fact about a table: how many rows it has, and the sum of their checksums. A
-// page that is missing, comes twice, or is an old one does not add up to it.
+// tally is a fact about a table: how many rows it has, and the sum of their checksums. If a page
+// is missing, comes twice, or is an old one, the rows do not add up to it.
 type tally struct {
 	Rows int    `json:"rows"`
 	Sum  uint64 `json:"sum"`
 }
 
-// count adds n rows with this value, or takes them away.
+// count adds n rows with this value; a negative n subtracts them.
 func (t *tally) count(value []byte, n int) {
 	t.Rows += n
 	t.Sum += uint64(n) * uint64(binary.LittleEndian.Uint32(value)) // modulo 2^64, either way
@@ -273,7 +273,7 @@ func tallyOf(tx *bbolt.Tx, table []byte) (t tally, err error) {
 	return t, nil
 }
 
-// tallies are those of both tables.
+// tallies returns the tallies of both tables.
 func tallies(tx *bbolt.Tx) (p, u tally, err error) {
 	if p, err = tallyOf(tx, people); err == nil {
 		u, err = tallyOf(tx, users)
@@ -298,7 +298,7 @@ type Account struct {
 	Name string `json:"name"`
 }
 
-// String says which account it is, whatever its name is now.
+// String identifies the account, even if its name changes.
 func (a Account) String() string {
 	return fmt.Sprintf("%s account %d", strings.TrimRight(a.Root, "/"), a.ID)
 }
@@ -309,7 +309,8 @@ func (s *Store) Account() (a Account, bound bool) {
 	return a, bound && err == nil
 }
 
-// Bind binds a new state to an account, and refuses another. A read-only one is compared.
+// Bind binds a new state to an account, and refuses another account. If the store is read-only,
+// Bind only compares.
 func (s *Store) Bind(a Account) error {
 	a.Root = strings.TrimRight(a.Root, "/")
 	var have Account
@@ -330,8 +331,8 @@ func (s *Store) Bind(a Account) error {
 	return s.SetMeta(accountKey, a)
 }
 
-// BindShard makes sure that the state is that of the shard ("2/4"), or of whole runs (""),
-// and marks a new one. What others made is refused. A read-only store is compared only.
+// BindShard binds a new state to a shard ("2/4"), or to whole runs (""), and refuses a state
+// that other runs made. If the store is read-only, BindShard only compares.
 func (s *Store) BindShard(shard string) error {
 	var have string
 	if _, err := s.Meta(shardKey, &have); err != nil || have == shard {
