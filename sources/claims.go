@@ -8,20 +8,20 @@ import (
 // The rules of claims.
 //
 //  1. A source claims addresses in its Domains only.
-//  2. Reserved addresses are nobody's. A person without another own address is Reserved.
+//  2. Nobody holds a reserved address. A person without another own address is Reserved.
 //  3. An own address goes before an alias, whatever the sources. Two sources that
 //     list the same own address list the same person.
-//  4. Several entries of one source own one address: those without a photo lose it
-//     to those that may have one. Of the rest, one that owns nothing else holds it
-//     if all others own something else. Else these entries are one Ambiguous person.
-//  5. Where entries of a later source conflict about an address that an earlier source
-//     lists, the earlier one decides, and never the other way round. An entry that owns
-//     addresses of two earlier people, and two entries that own addresses of the same
-//     one, are nobody's candidates: what they own beside these addresses is Ambiguous.
-//  6. An alias is held by the person whose entry comes from the earliest source. If
-//     two people of that source list it, nobody holds it.
+//  4. If several entries of one source own the same address, those without a photo lose it
+//     to those that may have one. Of the rest, an entry with no other own address holds it
+//     if all others have another. Otherwise these entries are one Ambiguous person.
+//  5. If entries of a later source conflict about an address that an earlier source lists,
+//     the earlier source decides, never the later one. An entry that owns addresses of two
+//     earlier people, and two entries that own addresses of the same earlier person, are
+//     nobody's candidates: their other own addresses make an Ambiguous person.
+//  6. The person whose entry comes from the earliest source holds an alias. If two people
+//     of that source list it, nobody holds it.
 //
-// An entry without a photo holds its addresses, too.
+// An entry without a photo holds its addresses like any other.
 
 // matching decides about entries that own the same addresses.
 type matching struct {
@@ -38,7 +38,7 @@ func (p *People) match(entries []*entry) {
 	reserved := map[string]*person{} // by key
 	for i, e := range entries {
 		if i > 0 && e.source == entries[i-1].source && e.ref().Name == entries[i-1].ref().Name && e.ref().Key == entries[i-1].ref().Key {
-			// A place that changes under the listing may list an entry twice.
+			// A place that changes during the listing may list an entry twice.
 			e.person = nobody
 			continue
 		}
@@ -64,7 +64,7 @@ func (p *People) match(entries []*entry) {
 	}
 }
 
-// add makes entries and own addresses those of p.
+// add gives entries and own addresses to p.
 func (p *person) add(own []string, entries ...*entry) {
 	for _, e := range entries {
 		e.person = p
@@ -73,7 +73,7 @@ func (p *person) add(own []string, entries ...*entry) {
 	p.own, _ = Addresses(append(p.own, own...), nil)
 }
 
-// report records that an entry does not hold an address; holder nil: it is reserved.
+// report records that loser does not hold an address; holder nil: the address is reserved.
 func (p *People) report(address string, loser, holder *entry, why Why) {
 	l := LostClaim{Address: address, Loser: Claimant{p.names[loser.source], loser.part(refName)}, Why: why}
 	if holder != nil {
@@ -124,7 +124,7 @@ func (m *matching) resolve(entries []*entry) (people []*person) {
 	return people
 }
 
-// unite makes one person of two. The entries of the one with fewer go to the other.
+// unite makes one person of two. The entries of the person with fewer go to the other.
 func (p *person) unite(o *person) {
 	if p == o {
 		return
@@ -135,7 +135,7 @@ func (p *person) unite(o *person) {
 	p.add(nil, o.entries...)
 }
 
-// winners returns those of one source's owners of an address that rule 4 leaves it to.
+// winners returns those owners, entries of one source, to whom rule 4 leaves the address.
 func (m *matching) winners(owners []*entry) []*entry {
 	if may := only(owners, func(e *entry) bool { return e.photo != Absent }); len(may) > 0 {
 		owners = may
@@ -150,10 +150,10 @@ func only(entries []*entry, is func(*entry) bool) []*entry {
 	return slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return !is(e) })
 }
 
-// precedence applies rule 5: which of a source's people are people of earlier sources.
+// precedence applies rule 5: it decides which people of a source are people of earlier sources.
 func (m *matching) precedence(people []*person) {
 	holders := make([][]*person, len(people)) // the earlier people with an address of each
-	joins := map[*person]int{}                // how many would be candidates of an earlier one
+	joins := map[*person]int{}                // how many people would join an earlier person
 	for i, u := range people {
 		for _, a := range u.own {
 			if h := m.holder[a]; h != nil && !slices.Contains(holders[i], h) {
@@ -186,7 +186,7 @@ func (m *matching) precedence(people []*person) {
 	}
 }
 
-// rest takes from u what people of earlier sources hold. What is left is ambiguous.
+// rest takes from u the addresses that people of earlier sources hold. Whoever is left is ambiguous.
 func (m *matching) rest(u *person, why Why) *person {
 	rest, entries := &person{ambiguous: true}, []*entry(nil)
 	for _, e := range u.entries {
@@ -206,8 +206,8 @@ func (m *matching) rest(u *person, why Why) *person {
 	return rest
 }
 
-// decide returns the entry of the person who holds an address, nil if nobody does, and
-// takes it from those who list it as an alias (rules 2, 3 and 6).
+// decide returns the entry of the person who holds an address, nil if nobody does, and takes the
+// address from the others who list it as an alias (rules 2, 3 and 6).
 func (p *People) decide(address string, group []claim) (holder *entry) {
 	slices.SortFunc(group, func(a, b claim) int { return a.entry.compare(b.entry) })
 	var aliases []*entry // of people, by precedence
@@ -220,7 +220,7 @@ func (p *People) decide(address string, group []claim) (holder *entry) {
 		switch {
 		case e.person == nobody:
 		case holds:
-			if holder == nil || own[0] == address { // several reserved people may own it
+			if holder == nil || own[0] == address { // several reserved people may own the address
 				holder = e
 			}
 		case !e.owns(address):
@@ -228,7 +228,7 @@ func (p *People) decide(address string, group []claim) (holder *entry) {
 		}
 	}
 	against, why := holder, WhyOwn
-	var other *entry // lists the alias, too
+	var other *entry // of another person who lists the alias
 	switch {
 	case p.Reserved[address]:
 		against, why = nil, WhyReserved

@@ -14,9 +14,9 @@ import (
 type Named struct {
 	Name       string
 	Type       string            // "folder", "ldap"
-	Domains    []string          // whose addresses it may claim, as Email has them; empty: all
+	Domains    []string          // of the addresses that it may claim, canonical; empty: all
 	Rewrite    map[string]string // domains that count as another one: {"corp.local": "example.com"}
-	MayBeEmpty bool              // it is no fault when the source lists nobody
+	MayBeEmpty bool              // it is not a fault if the source lists nobody
 	Source
 }
 
@@ -48,7 +48,7 @@ func (n Named) Rewriter() func(addresses []string) []string {
 	}
 }
 
-// ListError is a source that could not be listed to its end.
+// ListError means that a source could not be listed completely.
 type ListError struct {
 	Source string
 	Err    error
@@ -57,10 +57,10 @@ type ListError struct {
 func (e *ListError) Error() string { return fmt.Sprintf("list source %q: %v", e.Source, e.Err) }
 func (e *ListError) Unwrap() error { return e.Err }
 
-// Join lists the sources in order of precedence and decides who holds which
-// address; the rules are in claims.go. An incomplete listing is a *ListError: the rest
-// could give a person the photo of a source that does not come first. The listings are
-// returned in every case, as far as they got.
+// Join lists the sources in order of precedence and decides who holds which address; the rules
+// are in claims.go. An incomplete listing is a *ListError: without the missing entries, people
+// could get the photo of a source that comes later. Join always returns the listings, as far as
+// they got.
 func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 	p := &People{Reserved: map[string]bool{}}
 	var listings []Listing
@@ -86,7 +86,7 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 		return nil, listings, err
 	}
 	p.matchOwn()
-	held := p.claims[:0] // each address once, with who holds it
+	held := p.claims[:0] // each address once, with its holder
 	p.groups(func(address string, group []claim) {
 		c := group[0]
 		if len(group) > 1 || c.entry.person != nil || p.Reserved[address] {
@@ -110,7 +110,7 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 		_, host, _ := strings.Cut(address, "@")
 		return len(src.Domains) > 0 && !slices.Contains(src.Domains, host)
 	}
-	var left, nameless []string // entries that own no address which the source may claim
+	var left, nameless []string // entries without an own address that the source may claim
 	l, err := src.List(ctx, func(x Person) error {
 		x.Own, x.Aliases = Addresses(slices.DeleteFunc(rewrite(x.Own), foreign), slices.DeleteFunc(rewrite(x.Aliases), foreign))
 		if len(x.Own) == 0 {
@@ -118,11 +118,11 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 			return nil
 		}
 		e := p.newEntry(source, &x)
-		if len(p.claims) == cap(p.claims) { // doubled: of many people, append would copy them a dozen times
+		if len(p.claims) == cap(p.claims) { // double the room: append would copy many people a dozen times
 			p.claims = slices.Grow(p.claims, len(p.claims)+1)
 		}
 		for _, part := range [...]int{own, aliases} {
-			for a := range strings.FieldsSeq(e.part(part)) { // in the entry's memory
+			for a := range strings.FieldsSeq(e.part(part)) { // shares the entry's memory
 				p.claims = append(p.claims, claim{a, e})
 			}
 		}
@@ -141,7 +141,7 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 	return l, err
 }
 
-// groups calls each for the claims to one address after the other.
+// groups calls each for one address after the other, with all claims to it.
 func (p *People) groups(each func(address string, group []claim)) {
 	for from := 0; from < len(p.claims); {
 		address, to := p.claims[from].address, from+1
@@ -172,8 +172,8 @@ func (p *People) conflicts(each func(address string, owners []*entry)) {
 	})
 }
 
-// readConflicting reads the photos of entries of one source that own the same address, if
-// the listing does not say whether they have one: rule 4 depends on it.
+// readConflicting reads the photos of entries of one source that own the same address, if the
+// listing does not say whether they have a photo: rule 4 depends on that.
 func (p *People) readConflicting(ctx context.Context, srcs []Named) error {
 	unknown := make([]map[Ref]*entry, len(srcs))
 	p.conflicts(func(_ string, owners []*entry) {
@@ -187,7 +187,7 @@ func (p *People) readConflicting(ctx context.Context, srcs []Named) error {
 		}
 	})
 	for i, entries := range unknown {
-		if len(entries) == 0 || len(entries) > 1000 { // such a source is not in order
+		if len(entries) == 0 || len(entries) > 1000 { // so many conflicts are a fault of the source
 			continue
 		}
 		err := srcs[i].Photos(ctx, slices.Collect(maps.Keys(entries)), func(ph Photo) error {
@@ -204,8 +204,8 @@ func (p *People) readConflicting(ctx context.Context, srcs []Named) error {
 	return nil
 }
 
-// matchOwn decides who holds which own address. Only entries that own an address
-// together, directly or through others, concern each other.
+// matchOwn decides who holds which own address. Entries affect each other only if they own the
+// same address, directly or through other entries.
 func (p *People) matchOwn() {
 	linked := map[*entry]bool{}
 	p.conflicts(func(address string, owners []*entry) {

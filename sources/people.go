@@ -15,10 +15,10 @@ type Joined struct {
 	Aliases     []string // other addresses that the person holds, sorted
 	DisplayName string
 	Candidates  []Candidate // by precedence, at least one: the first that has a photo wins
-	// Ambiguous: nobody can say whose the own addresses are, and no photo may be
-	// taken. The candidates are the entries of one source that own them.
+	// Ambiguous: it is not known who has the own addresses, so no photo may be used. The
+	// candidates are the entries of one source that own them.
 	Ambiguous bool
-	Reserved  bool // all own addresses are, so the person is excluded
+	Reserved  bool // all own addresses are reserved, so the person is excluded
 }
 
 // Candidate is a person in one source, as listed, with a digest of the Stamp.
@@ -32,15 +32,15 @@ type Claimant struct{ Source, Ref string } // the names of both
 
 func (c Claimant) String() string { return fmt.Sprintf("%q of source %q", c.Ref, c.Source) }
 
-// LostClaim is an address that an entry lists and does not hold.
+// LostClaim is an address that an entry lists, but does not hold.
 type LostClaim struct {
 	Address string
 	Loser   Claimant
-	Holder  Claimant // who holds the address, or the other one who claims it; zero: it is reserved
+	Holder  Claimant // who holds the address, or else also claims it; zero: it is reserved
 	Why     Why
 }
 
-// Why is the rule by which a claim was lost, in words that follow the holder.
+// Why is the rule by which a claim was lost, as the end of a sentence.
 type Why string
 
 const (
@@ -55,7 +55,7 @@ const (
 	WhyShared    Why = "two people of one source list it as an alias, so nobody holds it"
 )
 
-// String is the claim as a sentence without its period.
+// String returns the claim as a sentence without its full stop.
 func (l LostClaim) String() string {
 	instead := fmt.Sprintf(" but for %v", l.Holder)
 	switch l.Why {
@@ -67,18 +67,18 @@ func (l LostClaim) String() string {
 	return fmt.Sprintf("%s is not counted for %v%s: %s", l.Address, l.Loser, instead, l.Why)
 }
 
-// People are those of all sources, joined. They are for reading only, also at the same time.
+// People are the people of all sources, joined. Several goroutines may read them.
 type People struct {
 	Reserved map[string]bool // addresses of entries that exclude_filter leaves out
 	Lost     []LostClaim     // sorted by address
 
 	names   []string        // of the sources
 	claims  []claim         // after Join: who holds which address, sorted by address
-	entries []entry         // the last ones that were listed
-	texts   strings.Builder // theirs
+	entries []entry         // room for the next entries, see newEntry
+	texts   strings.Builder // and for their texts
 }
 
-// All goes through everybody, sorted by key.
+// All yields everybody, sorted by key.
 func (p *People) All() iter.Seq[Joined] {
 	return func(yield func(Joined) bool) {
 		for _, c := range p.claims {
@@ -117,7 +117,7 @@ func (p *People) Holder(address string) (Joined, bool) {
 	return p.claims[i].entry.joined(), true
 }
 
-// entry is a Person of one source as People keeps it. There are as many as
+// entry is a Person of one source as People stores it. There are as many as
 // employees: all texts are one string, and a digest stands for the stamp.
 type entry struct {
 	text   string
@@ -125,7 +125,7 @@ type entry struct {
 	stamp  [16]byte                // zero: none
 	source uint16
 	photo  Presence
-	person *person // whom it belongs to; nil: it is a person alone and holds all its addresses
+	person *person // who it belongs to; nil: the entry alone is a person, and holds all its addresses
 }
 
 // The parts of an entry's text. Addresses have a space between two.
@@ -138,7 +138,7 @@ const (
 	displayName
 )
 
-// newEntry keeps an entry. Many share one piece of memory, for the garbage collector's sake.
+// newEntry stores an entry. Many entries share one piece of memory, to spare the garbage collector.
 func (ps *People) newEntry(source int, p *Person) *entry {
 	parts := [...]string{
 		refName: p.Ref.Name, refKey: p.Ref.Key, refMark: p.Ref.Mark,
@@ -171,7 +171,7 @@ func (e *entry) own() []string     { return strings.Fields(e.part(own)) }
 func (e *entry) aliases() []string { return strings.Fields(e.part(aliases)) }
 func (e *entry) ref() Ref          { return Ref{e.part(refName), e.part(refKey), e.part(refMark)} }
 
-// owns reports whether an address of the entry is an own one.
+// owns reports whether address is an own address of the entry.
 func (e *entry) owns(address string) bool {
 	return e.part(own) == address || slices.Contains(e.own(), address)
 }
@@ -185,8 +185,8 @@ func (e *entry) key() string {
 	return first
 }
 
-// compare orders entries by source and reference; what a source lists first
-// decides nothing.
+// compare orders entries by source and reference. The order in which a source lists them does
+// not matter.
 func (e *entry) compare(o *entry) int {
 	return cmp.Or(cmp.Compare(e.source, o.source), strings.Compare(e.part(refName), o.part(refName)), strings.Compare(e.text, o.text))
 }
@@ -202,16 +202,16 @@ func (e *entry) candidate() Candidate {
 	return Candidate{Source: int(e.source), Person: p}
 }
 
-// person is what several entries, or one that lost an address, make together.
+// person is a person of several entries, or of one entry that lost an address.
 type person struct {
 	own       []string // sorted
-	lost      []string // sorted: aliases of the entries that the person does not hold
+	lost      []string // sorted: aliases of the entries that somebody else holds, or nobody
 	entries   []*entry // by precedence
 	ambiguous bool
 	reserved  bool
 }
 
-// nobody is the person of entries without an own address left, and of those listed twice.
+// nobody is the person of entries that have no own address left, or are listed twice.
 var nobody = &person{own: []string{""}}
 
 // claim is an address that an entry lists.

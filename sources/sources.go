@@ -8,9 +8,9 @@
 //	                          bob@x, b@x    CN=Bob    ─▶     b@x, bob@x   ad/CN=Bob
 //	                          cy@x (b@x)    CN=Cy     ─▶     cy@x    ad/CN=Cy; its alias b@x is lost to CN=Bob
 //
-// Of a person's candidates the first that has a photo wins, which often only reading shows.
-// The package knows neither Smartsheet nor the state, and it never decides whether a photo
-// is uploaded. The adapters live in the folders below it.
+// Of a person's candidates, the first that has a photo wins. Often only reading shows which.
+// The package knows neither Smartsheet nor the state, and never decides whether a photo is
+// uploaded. The adapters are in the folders below it.
 package sources
 
 import (
@@ -31,8 +31,8 @@ import (
 	"photosync/sync/foreign"
 )
 
-// MaxPhotoBytes is the most that a source reads of one photo, so that it bounds the
-// memory of a run. A picture from a camera has less, and can still be scaled down.
+// MaxPhotoBytes is the size of the largest photo that a source reads. It bounds the memory of a
+// run. Pictures from cameras are smaller, and can be scaled down.
 const MaxPhotoBytes = 16 << 20
 
 // Errors that Photo.Err wraps.
@@ -40,29 +40,29 @@ var (
 	// ErrNoPhoto means that the reference was read and holds no photo. An existing
 	// but empty photo is a Photo without data and without error.
 	ErrNoPhoto = errors.New("no photo")
-	// ErrDenied means that there may be a photo, which may not be read. It is not
-	// ErrNoPhoto: rights that are given later change no Stamp.
+	// ErrDenied means that there may be a photo that photosync is not allowed to read. It is
+	// not ErrNoPhoto: granting the right later changes no Stamp.
 	ErrDenied   = errors.New("the photo may not be read")
 	ErrGone     = errors.New("no longer there")     // deleted or renamed after the listing
 	ErrTooLarge = errors.New("photo too large")     // more than MaxPhotoBytes
 	ErrUnstable = errors.New("it is being written") // changed while it was read, or just before
 
-	// ErrMoved is an error of Source.List: the place changed under the listing, so
-	// that somebody may be missing. Join lists the source again, once.
+	// ErrMoved is an error of Source.List: the place changed during the listing, so that
+	// somebody may be missing. Join lists the source again, once.
 	ErrMoved = errors.New("it changed while it was listed")
 )
 
-// Source is one place that photos come from. Both methods are safe for
-// concurrent use and return soon after ctx is done, with its error.
+// Source is one place that photos come from. Both methods are safe for concurrent use, and
+// return soon after ctx is done, with the error of ctx.
 type Source interface {
-	// List calls each for every person, one at a time and in any order, and
-	// stops at the first error that each returns. A listing is complete or List
-	// returns an error. The Listing is filled in as far as known in both cases.
+	// List calls each for every person, one at a time and in any order, and stops at the
+	// first error that each returns. A listing is complete, or List returns an error. In both
+	// cases the Listing is filled in as far as known.
 	List(ctx context.Context, each func(Person) error) (Listing, error)
 
-	// Photos reads the photos of refs and calls each exactly once for every distinct
-	// ref, one call at a time, in any order. A photo that cannot be read is a Photo
-	// with Err. An error of Photos is one of the whole source, or that of each.
+	// Photos reads the photos of refs and calls each exactly once for every distinct ref, one
+	// call at a time, in any order. A photo that cannot be read is a Photo with Err. Photos
+	// returns an error if the whole source fails, or if each does.
 	Photos(ctx context.Context, refs []Ref, each func(Photo) error) error
 }
 
@@ -70,7 +70,7 @@ type Source interface {
 type Ref struct {
 	Name string // what people read: the file's path below the folder, the entry's DN
 	Key  string // stays the same when the entry is renamed (entryUUID, objectGUID); empty: the source has none
-	Mark string // means something to the source only, which gets it back when it reads the photo
+	Mark string // for the source's own use, when it reads the photo
 }
 
 // Compare orders references by name.
@@ -78,20 +78,20 @@ func (r Ref) Compare(o Ref) int {
 	return cmp.Or(strings.Compare(r.Name, o.Name), strings.Compare(r.Key, o.Key), strings.Compare(r.Mark, o.Mark))
 }
 
-// Presence is what a listing knows of a photo without reading it.
+// Presence is what a listing knows about a photo without reading it.
 type Presence uint8
 
 const (
 	Unknown Presence = iota // only reading shows it
 	Present
 	Absent
-	Hidden // there is one, which may not be read, or cannot be sent
+	Hidden // there is a photo that may not be read, or cannot be sent
 )
 
 // Person is one entry of a listing. Addresses are canonical (see Email), sorted and
 // distinct (see Addresses).
 type Person struct {
-	Own         []string // at least one: what a file is named after, or all of the first email attribute
+	Own         []string // at least one: the address in a file's name, or all of the first email attribute
 	Aliases     []string // its other addresses, none of Own
 	DisplayName string   // may be empty
 	Ref         Ref
@@ -101,8 +101,8 @@ type Person struct {
 	HasPhoto Presence
 }
 
-// Addresses returns own and aliases as a Person has them: sorted and distinct,
-// and no alias that is an own address. It may reorder its arguments.
+// Addresses returns own and aliases in the form that a Person has: sorted, distinct, and without
+// aliases that are own addresses. It may reorder its arguments.
 func Addresses(own, aliases []string) (sortedOwn, sortedAliases []string) {
 	slices.Sort(own)
 	slices.Sort(aliases)
@@ -114,14 +114,14 @@ func Addresses(own, aliases []string) (sortedOwn, sortedAliases []string) {
 }
 
 // Photo is what was read for a Ref: the bytes as the source holds them, or Err.
-// The receiver may keep Data, or call Done and not look at it again.
+// The receiver may keep Data, or call Done and not use it again.
 type Photo struct {
 	Ref    Ref
 	Data   []byte
 	Err    error
-	Moved  bool     // Data may not be what the Stamp stands for, which must not be remembered
+	Moved  bool     // Data may not be what the listed Stamp stands for: the Stamp must not be remembered
 	Emails []string // the entry's addresses when the photo was read; nil: not known
-	Lender *Buffers // gets the memory of Data back through Done; nil: Data was not lent
+	Lender *Buffers // Done gives the memory of Data back to it; nil: Data was not lent
 }
 
 // Done gives the memory of Data back, if it was lent.
@@ -131,13 +131,13 @@ func (p Photo) Done() {
 	}
 }
 
-// Buffers lends memory for photos, and gets it back by Photo.Done: without it, hashing
-// takes 1.4 x the CPU. The zero value is ready.
+// Buffers lends memory for photos; Photo.Done gives it back. Without it, hashing takes 1.4 times
+// the CPU time. The zero value is ready.
 type Buffers struct{ pool sync.Pool }
 
 // Get returns a buffer of n bytes with any content.
 func (b *Buffers) Get(n int) []byte {
-	const step = 4 << 10 // so that it serves for most others
+	const step = 4 << 10 // rounded up, so that most other photos fit
 	if p, ok := b.pool.Get().(*[]byte); ok && cap(*p) >= n {
 		return (*p)[:n]
 	}
@@ -146,30 +146,30 @@ func (b *Buffers) Get(n int) []byte {
 
 // Listing is the proof that goes with a list of people, and what was left out.
 type Listing struct {
-	Entries  int      // entries or files looked at, people or not
+	Entries  int      // entries or files seen, people or not
 	Pages    int      // pages of a paged search; 0 where there are none
 	Warnings []string // what was left out and why, one line each, with a count
-	Complete bool     // everything there was has been seen
+	Complete bool     // nothing is missing
 	Reserved []string // addresses of entries that exclude_filter leaves out: nobody may claim them
-	Unnamed  []string // all entries or files that name nobody, sorted
-	Nameless []string // keys, or without them names, of entries and folders that name nobody: their photos were not removed
+	Unnamed  []string // all entries or files without a usable address, sorted; for people to read
+	Nameless []string // their keys, or else names, and folders that were not listed: no photo of these was removed
 	Hidden   int      // people whose photo is Hidden
-	Claims   bool     // somebody listed has an address, whoever holds it in the end
+	Claims   bool     // somebody listed has an address, even if somebody else holds it in the end
 	NoPhotos bool     // the source knows that none of the people listed has a photo
 }
 
-// Fact is something that a source knows of a person, for people to read.
+// Fact is something that a source knows about a person, for people to read.
 type Fact struct {
-	Name  string `json:"name"` // of an attribute, or what it is
+	Name  string `json:"name"` // of the attribute, or a word for the fact
 	Value string `json:"value"`
 }
 
-// Describer is a Source that knows more about an entry than List gives.
+// Describer is a Source that can say more about an entry than List does.
 type Describer interface {
 	Describe(ctx context.Context, ref Ref) ([]Fact, error)
 }
 
-// Text returns a foreign value as it may be shown; of one that is not text, its size.
+// Text returns a foreign value in a form that can be shown; its size, if it is not text.
 func Text(value string) string {
 	if !utf8.ValidString(value) {
 		return fmt.Sprintf("%d bytes that are not text", len(value))
@@ -177,8 +177,8 @@ func Text(value string) string {
 	return foreign.Line(value, 200)
 }
 
-// HostError is a limit of this machine that was reached. It is one fault, whatever
-// number of photos cannot be read for it.
+// HostError means that a limit of this machine was reached. It is one fault, however many photos
+// cannot be read because of it.
 type HostError struct {
 	What, Do string // what the machine has too little of, and the hint
 	Err      error
@@ -196,7 +196,7 @@ var hostFaults = []HostError{
 	{"no quota left", "raise the disk quota of the user that runs photosync, or free some space", syscall.EDQUOT},
 }
 
-// HostFault returns the limit of this machine that err is about; nil: none.
+// HostFault returns the HostError for err; nil if err is not about a limit of this machine.
 func HostFault(err error) *HostError {
 	for _, f := range hostFaults {
 		if errors.Is(err, f.Err) {
@@ -209,14 +209,14 @@ func HostFault(err error) *HostError {
 // maxEmailBytes is SMTP's limit without the angle brackets (RFC 5321, section 4.5.3.1.3).
 const maxEmailBytes = 254
 
-// Email returns the canonical form of an email address, by which people of all
-// sources, the state and Smartsheet are matched: trimmed, the local part in lower case and
-// NFC, the domain as it stands in the DNS. Dots and a plus-suffix stay: they may tell two
-// people apart, as ß and ss may. Local parts in quotes are refused.
+// Email returns the canonical form of an email address, by which the sources, the state and
+// Smartsheet are matched: trimmed, the local part in lower case and NFC, the domain as the DNS
+// has it. Dots and a plus-suffix stay, as do ß and ss: two people's addresses may differ only in
+// these. Local parts in quotes are refused.
 func Email(s string) (string, error) {
 	email, ascii := strings.TrimSpace(s), isASCII(s)
 	if ascii {
-		email = strings.ToLower(email) // no copy of one that is canonical, as nearly all are
+		email = strings.ToLower(email) // makes no copy of a canonical address, as nearly all are
 	}
 	local, host, found := strings.Cut(email, "@")
 	var err error
@@ -242,7 +242,7 @@ func Email(s string) (string, error) {
 	return email, nil
 }
 
-// lower returns the small letter of a capital that is its only one: not i of İ.
+// lower returns the lower case of r if its upper case is r again, and else r: İ does not become i.
 func lower(r rune) rune {
 	if l := unicode.ToLower(r); unicode.ToUpper(l) == r {
 		return l
@@ -254,8 +254,8 @@ func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// domain returns the canonical form of a domain: in lower case, an internationalised one
-// as it stands in the DNS (xn--…; Unicode Technical Standard 46, as RFC 5891 looks it up).
+// domain returns the canonical form of a domain: in lower case, and an internationalised one as
+// the DNS has it (xn--…; Unicode Technical Standard 46, in the look-up form of RFC 5891).
 func domain(s string) (string, error) {
 	if isASCII(s) {
 		return strings.ToLower(s), nil
@@ -265,8 +265,8 @@ func domain(s string) (string, error) {
 
 var idn = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false))
 
-// Spellings returns canonical addresses, and of those with an internationalised domain the
-// other spelling, too: to ask a service that compares letter by letter.
+// Spellings returns the addresses, which are canonical, and for each internationalised domain
+// also the other spelling: some services compare letter by letter.
 func Spellings(emails []string) []string {
 	all := slices.Clone(emails)
 	for _, e := range emails {
@@ -278,7 +278,7 @@ func Spellings(emails []string) []string {
 	return all
 }
 
-// notInEmail reports characters that no unquoted address holds (RFC 5322, section 3.2.3;
+// notInEmail reports whether no unquoted address may contain r (RFC 5322, section 3.2.3;
 // RFC 6532). The comma matters most: it separates addresses in Smartsheet's email filter.
 func notInEmail(r rune) bool {
 	if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' { // nearly always
