@@ -5,12 +5,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -230,11 +228,13 @@ func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFl
 		rep.Result, rep.Error, rep.FinishedAt = report.Failed, job.ErrorOf(err), time.Now().UTC()
 		return rep, made, err
 	}
+	var fault error
 	defer func() {
-		if fault := recover(); fault != nil {
-			_, _, err = fail(fmt.Errorf("a fault of photosync itself, please report it: %v\n%s", fault, debug.Stack()))
+		if fault != nil {
+			_, _, err = fail(fault)
 		}
 	}()
+	defer outcome.Recover(&fault)
 	if err := report.CheckDir(c.Report.Dir); err != nil {
 		return fail(err)
 	}

@@ -266,7 +266,8 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 	var hashing errgroup.Group
 	hashing.SetLimit(runtime.GOMAXPROCS(0))
 	err := j.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
-		hashing.Go(func() error {
+		hashing.Go(func() (err error) {
+			defer outcome.Recover(&err)
 			defer ph.Done()
 			i, _ := slices.BinarySearchFunc(wanted, ph.Ref, func(w *plan.Work, r sources.Ref) int { return ref(w).Compare(r) })
 			for ; i < len(wanted) && ref(wanted[i]) == ph.Ref; i++ {
@@ -276,8 +277,7 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 		})
 		return nil
 	})
-	hashing.Wait() // none of them fails
-	if err != nil {
+	if err = cmp.Or(hashing.Wait(), err); err != nil {
 		return fmt.Errorf("read photos from source %q: %w", j.Sources[src].Name, err)
 	}
 	return nil

@@ -118,7 +118,8 @@ func (j *Job) begin(p *prepared) error {
 }
 
 // end records what is known only when a run has come to its end.
-func (j *Job) end(p *prepared) error {
+func (j *Job) end(p *prepared) (err error) {
+	defer outcome.Recover(&err) // so that the report has what was uploaded
 	if err := p.users.SaveAlternates(j.State); err != nil {
 		return err
 	}

@@ -85,13 +85,14 @@ type Events struct {
 // Run carries the job out and returns its report, which is complete even if the run
 // fails. An error means that the run as a whole failed, was held or was stopped. Once ctx
 // is done, Run begins nothing new; it finishes and records what is on the wire.
-func Run(ctx context.Context, j Job) (*report.Report, error) {
-	rep := report.New(j.How.Mode, j.How.RunID, j.How.Version, time.Now().UTC())
+func Run(ctx context.Context, j Job) (rep *report.Report, err error) {
+	rep = report.New(j.How.Mode, j.How.RunID, j.How.Version, time.Now().UTC())
+	defer func() { j.conclude(rep, err) }()
+	defer outcome.Recover(&err)
 	p, err := j.prepare(ctx, rep)
 	if err == nil {
 		err = j.previewOrExecute(ctx, rep, p)
 	}
-	j.conclude(rep, err)
 	return rep, err
 }
 

@@ -8,7 +8,9 @@ package outcome
 
 import (
 	"errors"
+	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strconv"
 )
@@ -129,6 +131,14 @@ func Hint(err error) string {
 type Hinted struct {
 	error
 	hint string
+}
+
+// Recover, when it is deferred, turns a panic into the error of its function: a fault of ours
+// ends the run, and not the report. Each goroutine needs its own.
+func Recover(err *error) {
+	if fault := recover(); fault != nil {
+		*err = fmt.Errorf("a fault of photosync itself, please report it: %v\n%s", fault, debug.Stack())
+	}
 }
 
 // WithHint gives err a hint.

@@ -18,7 +18,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,20 +109,11 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 			}
 		}
 		g.Go(func() (err error) {
-			defer func() { // a panic ends the run, but there is still a report
-				if fault := recover(); fault != nil {
-					err = fmt.Errorf("a fault of photosync itself, please report it: %v\n%s", fault, debug.Stack())
-				}
-			}()
+			defer outcome.Recover(&err) // of Done
 			start, a := time.Now(), &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
-			switch {
-			case gctx.Err() != nil:
-				a.end(outcome.Unfinished, "stopped before this upload", nextRun)
-			case send:
-				err = a.execute(gctx)
-			default:
-				a.prepare(gctx)
-				s.Unsent = a.item.Reason == outcome.SamePicture || a.item.Reason == outcome.InvalidImage
+			err = a.begin(gctx, send)
+			if err != nil && a.item.Outcome == outcome.Planned {
+				a.end(outcome.Unfinished, cmp.Or(a.item.Message, "stopped by a fault of photosync itself"), nextRun)
 			}
 			if p.Empty {
 				*s = plan.Step{}
@@ -143,6 +133,21 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 		err = context.Cause(ctx)
 	}
 	return p.items, err
+}
+
+// begin carries the step out, or prepares its picture alone.
+func (a *attempt) begin(ctx context.Context, send bool) (err error) {
+	defer outcome.Recover(&err)
+	switch {
+	case ctx.Err() != nil:
+		a.end(outcome.Unfinished, "stopped before this upload", nextRun)
+	case send:
+		return a.execute(ctx)
+	default:
+		a.prepare(ctx)
+		a.step.Unsent = a.item.Reason == outcome.SamePicture || a.item.Reason == outcome.InvalidImage
+	}
+	return nil
 }
 
 // freshen looks up the users of the next steps again, if they were seen too long ago.
