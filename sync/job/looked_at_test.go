@@ -212,6 +212,13 @@ func TestHeldLostSource(t *testing.T) {
 			}
 			id = r.PlanID
 		}
+		r, err := b.run(t.Context(), 1_000_000, func(o *Job) { // a share that is not mounted is another matter
+			policy(o)
+			o.Sources[0].Source, o.How.Approve = &sourcetest.Memory{}, id
+		})
+		if !Held(err) || r.PlanID == id {
+			t.Fatalf("after %d: the plan without the source is also that of an empty source: %v", after, err)
+		}
 		uploads := b.sim.Counts().Accepted
 		b.must(lost(id))
 		for range 4 { // it was meant

@@ -304,8 +304,10 @@ func (m Matches) inSmartsheet(source string, userDomains map[string]int) outcome
 func (m Matches) nobodyNow(n int) outcome.Finding {
 	var parts []string
 	most := outcome.Reason("")
-	maps.DeleteFunc(m.Waiting, func(_ outcome.Reason, n int) bool { return n == 0 })
 	for _, why := range slices.Sorted(maps.Keys(m.Waiting)) {
+		if m.Waiting[why] == 0 {
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%s %s", why, outcome.Number(m.Waiting[why])))
 		if m.Waiting[why] > m.Waiting[most] {
 			most = why

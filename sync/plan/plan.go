@@ -72,6 +72,9 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 	p.resolveConflicts()
 	h := sha256.New()
 	fmt.Fprintln(h, p.generation, r.Scope.Limit, r.Policy.Rendering)
+	for _, s := range r.Sources {
+		fmt.Fprintf(h, "source %q\n", s.Name)
+	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if s.Outcome == outcome.Planned || s.NewlyMissing {

@@ -62,7 +62,8 @@ func winnerOf(winner uint8, cs []sources.Candidate) int {
 	return min(int(winner), len(cs)-1)
 }
 
-// notes are the reasons that a row can give why there is nothing to do. It stores the index.
+// notes are the reasons that a row can give why there is nothing to do. It stores the index,
+// so each keeps its place. Hidden is not written any more.
 var notes = []outcome.Reason{
 	outcome.Unchanged, outcome.NoPhoto, outcome.UserChanged, outcome.KnownBad, outcome.Hidden, outcome.Excluded,
 }
