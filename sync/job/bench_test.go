@@ -90,7 +90,7 @@ func settled(b *testing.B, j Job) {
 		c.Users = append(c.Users, state.User{ID: s.To.ID, Email: s.To.Email, Sent: &state.Sent{
 			Origin: o, SourceSHA256: s.SHA256(), UploadSHA256: s.SHA256(), Rendering: j.Photos.Fingerprint(), ImageID: s.To.ImageID, At: time.Now(),
 		}})
-		p.plan.ResultRow(&c, s, s.SHA256(), outcome.Unchanged)
+		p.plan.ResultRow(&c, s, outcome.Unchanged)
 	}
 	if err := j.State.Write(c); err != nil {
 		b.Fatal(err)

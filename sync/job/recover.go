@@ -152,7 +152,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 			Origin: o, SourceSHA256: s.SHA256(), UploadSHA256: it.Image.UploadSHA256, Rendering: j.Policy.Rendering,
 			ImageID: s.To.ImageID, RunID: j.How.RunID, At: time.Now().UTC(), Adopted: true,
 		}})
-		p.plan.ResultRow(&a.Change, s, s.SHA256(), outcome.Unchanged)
+		p.plan.ResultRow(&a.Change, s, outcome.Unchanged)
 	}
 	return a, nil
 }

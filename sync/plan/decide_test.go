@@ -431,7 +431,7 @@ func TestRowsAtOnce(t *testing.T) {
 	p := build(&Policy{}, &Scope{}, ws...)
 	row := func(s *Step) state.Person {
 		var c state.Change
-		p.ResultRow(&c, s, "h1", outcome.Unchanged)
+		p.ResultRow(&c, s, outcome.Unchanged)
 		return c.People[0]
 	}
 	want := map[string]state.Fingerprint{}

@@ -124,8 +124,9 @@ func (r *Rules) row(s *Step) state.Person {
 	return row
 }
 
-// SkippedRows returns what the state learns from the listing, and from the steps without an
-// upload. None of it depends on how the rest of the run ends.
+// SkippedRows returns what the state learns from the listing, and from the steps before an
+// upload: the next run looks at everybody who is to get a picture, until they have it. None
+// of it depends on how the rest of the run ends.
 func (p *Plan) SkippedRows() state.Change {
 	c := p.rows
 	for i := range p.Steps {
@@ -166,9 +167,9 @@ func (s *Step) unreported() bool { return s.reportDigest() != "" && !s.Reported(
 
 func (p *Plan) addRow(c *state.Change, s *Step) {
 	switch {
-	case s.Outcome != outcome.Skipped && s.Outcome != outcome.Held, s.Gone(), s.Missing > 0, s.Released:
+	case s.Gone(), s.Missing > 0, s.Released:
 		return // see FinalRows
-	case s.WriteRow:
+	case s.WriteRow && (s.Outcome == outcome.Skipped || s.Outcome == outcome.Held):
 		c.People = append(c.People, p.rules.row(s))
 	case s.reportDigest() != "" || s.Row != nil && s.Row.Fingerprint != (state.Fingerprint{}) ||
 		s.Row == nil && s.Reason == outcome.NotInSmartsheet && p.rules.Policy.AlternateEmails: // no longer new to a search
@@ -224,11 +225,10 @@ func (p *Plan) FinalRows() (c state.Change) {
 	return c
 }
 
-// ResultRow adds to c the person's row after the photo of s was read to be sent. sha256 is the
-// hash of its bytes, empty for a placeholder. nothing says why the next run has nothing to do:
-// Unchanged (the user has the picture), KnownBad (the same bytes would be refused again), or
-// empty (the next run looks at the person). It is safe for concurrent use.
-func (p *Plan) ResultRow(c *state.Change, s *Step, sha256 string, nothing outcome.Reason) {
+// ResultRow adds to c the person's row after the picture of s was to be sent. nothing says
+// why the next run has nothing to do: Unchanged (the user has the picture), KnownBad (it would
+// be refused again), or empty (the next run looks at the person). It is safe for concurrent use.
+func (p *Plan) ResultRow(c *state.Change, s *Step, nothing outcome.Reason) {
 	if s.Gone() { // a person who is no longer listed needs no row
 		if nothing == outcome.Unchanged && s.Row != nil {
 			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
@@ -236,17 +236,15 @@ func (p *Plan) ResultRow(c *state.Change, s *Step, sha256 string, nothing outcom
 		return
 	}
 	t := *s
-	if s.SHA256() != sha256 {
-		// The stamp stands for the bytes that were planned, not for these.
-		ph := Photo{Candidate: s.winner(), SHA256: sha256, Moved: sha256 != "" && s.SHA256() != ""}
+	if s.Reason == outcome.Placeholder { // the photo, if there is one, counts as none
 		w := *s.Work
-		w.Photo, t.Work = &ph, &w
+		w.Photo, t.Work = &Photo{Candidate: s.winner()}, &w
 	}
 	t = t.skipFromNow(nothing)
 	switch {
 	case nothing == "":
 		t.WriteRow = false
-	case nothing == outcome.Unchanged && sha256 == "":
+	case nothing == outcome.Unchanged && s.Reason == outcome.Placeholder:
 		t.Reason = outcome.NoPhoto
 	}
 	c.People = append(c.People, p.rules.row(&t))

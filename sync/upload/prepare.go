@@ -25,8 +25,10 @@ var errReaddressed = errors.New("the entry's address changed while this run was 
 func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	s, it := a.step, &a.item
 	data, err := a.read(ctx)
-	if s.Applied != nil && a.source != "" && a.source != s.SHA256() {
-		a.holdChanged()
+	if a.source != "" && a.source != s.SHA256() { // no rule and no guard has seen these bytes
+		if a.end(outcome.Unfinished, "the photo changed after the plan was made", nextRun); s.Applied != nil {
+			a.holdChanged()
+		}
 		return c
 	}
 	if err == nil && s.Reason != outcome.Placeholder {
@@ -54,7 +56,7 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	sent.Origin, _ = a.Rules.Origin(s)
 	u.Sent, u.Missing, u.Failure = &sent, 0, nil
 	c.Users = []state.User{u}
-	a.Plan.ResultRow(&c, s, a.source, outcome.Unchanged)
+	a.Plan.ResultRow(&c, s, outcome.Unchanged)
 	return c
 }
 
@@ -128,7 +130,7 @@ func (a *attempt) unprepared(ctx context.Context, err error) (c state.Change) {
 		u := a.row()
 		u.Failure = a.failure(state.Failure{Code: bad.Code, Message: bad.Detail, Final: true})
 		c.Users = []state.User{u}
-		a.Plan.ResultRow(&c, a.step, a.source, outcome.KnownBad)
+		a.Plan.ResultRow(&c, a.step, outcome.KnownBad)
 	}
 	return c
 }

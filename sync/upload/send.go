@@ -64,7 +64,7 @@ func (a *attempt) record(c state.Change) error {
 // recordUser makes the rows of the user and of the person durable; nothing is as for Plan.ResultRow.
 func (a *attempt) recordUser(u state.User, nothing outcome.Reason) error {
 	c := state.Change{Users: []state.User{u}}
-	a.Plan.ResultRow(&c, a.step, a.source, nothing)
+	a.Plan.ResultRow(&c, a.step, nothing)
 	return a.record(c)
 }
 
@@ -155,13 +155,7 @@ func (a *attempt) announce() error {
 		i.Foreign = s.To.ImageID
 	}
 	a.intent, u.Intent = i, i
-	c := state.Change{Users: []state.User{u}}
-	if s.Row != nil && s.Row.Fingerprint != (state.Fingerprint{}) {
-		row := *s.Row
-		row.Fingerprint = state.Fingerprint{}
-		c.People = []state.Person{row}
-	}
-	return a.record(c)
+	return a.record(state.Change{Users: []state.User{u}})
 }
 
 // withdrawn returns the change that takes the intent back, when nothing was sent after all.

@@ -276,7 +276,6 @@ func (a *attempt) arrived(image string) error {
 // refusal is a photo that was refused in this run, perhaps for good.
 type refusal struct {
 	step    *plan.Step
-	source  string // hash of the photo
 	user    state.User
 	partial bool // Smartsheet took a part of it
 }
@@ -284,7 +283,7 @@ type refusal struct {
 func (a *attempt) refuse(u state.User, partial bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.refused = append(a.refused, refusal{a.step, a.source, u, partial})
+	a.refused = append(a.refused, refusal{a.step, u, partial})
 }
 
 // failure fills in the fields of f that all failures have.
@@ -323,7 +322,7 @@ func (p *Pool) finish() error {
 		f := *r.user.Failure
 		f.Final, r.user.Failure = true, &f
 		c.Users = append(c.Users, r.user)
-		p.Plan.ResultRow(&c, r.step, r.source, outcome.KnownBad)
+		p.Plan.ResultRow(&c, r.step, outcome.KnownBad)
 	}
 	if len(c.Users) == 0 {
 		return nil

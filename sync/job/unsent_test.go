@@ -1,0 +1,106 @@
+package job
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"photosync/sources"
+	"photosync/sync/outcome"
+	"photosync/sync/plan"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+	"photosync/sync/smartsheet/simulator"
+)
+
+// Users were deleted and invited again, which only a look at everybody finds. Who does not get
+// the picture in that run gets it in the next one.
+func TestLeftByALookAtEverybody(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*bench, *Job)
+		left   int // for the next run
+	}{
+		"limit":      {func(_ *bench, o *Job) { o.Scope.Limit = 1 }, 2},
+		"unreadable": {func(b *bench, _ *Job) { b.mem.ReadErr = map[string]error{email(1): errors.New("input/output error")} }, 1},
+		"unusable":   {func(_ *bench, o *Job) { o.Smartsheet = unusable{o.Smartsheet} }, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 3, simulator.Options{})
+			b.must(nil)
+			for i := range 3 {
+				b.sim.RemoveUser(email(i))
+				b.sim.AddUser(smartsheet.User{Email: email(i)})
+			}
+			week := b.must(func(o *Job) { o.Policy.Refresh = time.Nanosecond; c.change(b, o) })
+			b.mem.ReadErr = nil
+			night := b.must(nil)
+			if week.Totals.Uploaded != 3-c.left || night.Totals.Uploaded != c.left {
+				t.Errorf("first %+v, and then %+v; want %d of 3 uploaded, and then %d", week.Totals, night.Totals, 3-c.left, c.left)
+			}
+		})
+	}
+}
+
+// unusable is a Smartsheet whose list has no ids.
+type unusable struct{ Smartsheet }
+
+func (u unusable) Users(ctx context.Context, each func(smartsheet.User) error) error {
+	return u.Smartsheet.Users(ctx, func(x smartsheet.User) error {
+		x.Unusable = "no user id"
+		return each(x)
+	})
+}
+
+func (u unusable) UsersByEmail(ctx context.Context, emails []string, each func(smartsheet.User) error) (bool, error) {
+	return true, u.Users(ctx, each)
+}
+
+// secondPhoto gives another photo when photos are read the second time.
+type secondPhoto struct {
+	sources.Source
+	photo []byte
+	calls int
+}
+
+func (s *secondPhoto) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	s.calls++
+	n := s.calls
+	return s.Source.Photos(ctx, refs, func(p sources.Photo) error {
+		if n > 1 {
+			p.Data, p.Moved = bytes.Clone(s.photo), true
+		}
+		return each(p)
+	})
+}
+
+// Bytes that neither the rules nor the guards have seen are not sent, such as a silhouette
+// that an export puts in the place of all photos during a long run. The next run decides.
+func TestPhotosReplacedDuringTheRun(t *testing.T) {
+	for ignored, then := range map[bool]outcome.Reason{false: outcome.SharedImage, true: outcome.NoPhoto} {
+		b := newBench(t, 20, simulator.Options{})
+		policy := func(o *Job) {
+			o.Policy.Guards = &plan.Guards{MaxShared: 3}
+			if ignored {
+				o.Policy.Ignored = []string{plan.Sum(picture(7777))}
+			}
+		}
+		r := b.must(func(o *Job) {
+			policy(o)
+			o.How.Concurrency = 1
+			o.Sources[0].Source = &secondPhoto{Source: &b.mem, photo: picture(7777)}
+		})
+		if n := b.sim.Counts().Accepted; n != 0 || r.Totals.Unfinished != 20 {
+			t.Errorf("%d pictures sent that no guard saw: %+v", n, r.Totals)
+		}
+		for i := range 20 {
+			b.mem.Put(email(i), picture(7777))
+		}
+		r = b.must(policy)
+		if n := b.sim.Counts().Accepted; n != 0 || !ignored && slices.ContainsFunc(r.Items, func(it report.Item) bool { return it.Reason != then }) {
+			t.Errorf("%d pictures sent by the next run, %v", n, r.SkippedByReason)
+		}
+	}
+}
