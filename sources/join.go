@@ -14,7 +14,7 @@ import (
 type Named struct {
 	Name       string
 	Type       string            // "folder", "ldap"
-	Domains    []string          // of the addresses that it may claim, canonical; empty: all
+	Domains    []string          // whose addresses it may claim; empty: all
 	Rewrite    map[string]string // domains that count as another one: {"corp.local": "example.com"}
 	MayBeEmpty bool              // it is not a fault if the source lists nobody
 	Source
@@ -106,9 +106,13 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 // list collects what the entries of one source claim.
 func (p *People) list(ctx context.Context, source int, src Named) (Listing, error) {
 	rewrite := src.Rewriter()
+	domains := make([]string, len(src.Domains))
+	for i, d := range src.Domains {
+		domains[i], _ = domain(d)
+	}
 	foreign := func(address string) bool {
 		_, host, _ := strings.Cut(address, "@")
-		return len(src.Domains) > 0 && !slices.Contains(src.Domains, host)
+		return len(domains) > 0 && !slices.Contains(domains, host)
 	}
 	var left, nameless []string // entries without an own address that the source may claim
 	l, err := src.List(ctx, func(x Person) error {

@@ -389,14 +389,14 @@ func TestJoinOfAnIncompleteListing(t *testing.T) {
 
 func TestDomainsAreRewritten(t *testing.T) {
 	src := Named{
-		Rewrite: map[string]string{"Corp.Local": "example.com"}, Domains: []string{"example.com", "other.test"},
-		Source: reserving{parse("1: a@corp.local, a@example.com, b@other.test (c@corp.local, b@other.test)"), []string{"d@corp.local"}},
+		Rewrite: map[string]string{"Corp.Local": "example.com"}, Domains: []string{"Example.COM", "other.test", "zürich.test"},
+		Source: reserving{parse("1: a@corp.local, a@example.com, b@other.test (c@corp.local, b@other.test)", "2: e@xn--zrich-kva.test"), []string{"d@corp.local"}},
 	}
 	people, ls, err := Join(t.Context(), []Named{src})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"a@example.com, b@other.test (c@example.com): 0/1"}, texts(people)); d != "" || !slices.Equal(ls[0].Reserved, []string{"d@example.com"}) {
+	if d := cmp.Diff([]string{"a@example.com, b@other.test (c@example.com): 0/1", "e@xn--zrich-kva.test: 0/2"}, texts(people)); d != "" || !slices.Equal(ls[0].Reserved, []string{"d@example.com"}) {
 		t.Errorf("reserved %q\n%s", ls[0].Reserved, d)
 	}
 	src.Source = addressed{[]string{"a@corp.local", "a@sub.corp.local"}}

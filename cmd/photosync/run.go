@@ -224,27 +224,22 @@ func reading[T any](c *config.Config, part plan.Shard, do func(job.Job) (T, erro
 // to be kept.
 func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFlags, w *console.Run, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
 	rep = report.New(mode, runID, versionText(), time.Now().UTC())
-	fail := func(err error) (*report.Report, *plan.File, error) {
-		rep.Result, rep.Error, rep.FinishedAt = report.Failed, job.ErrorOf(err), time.Now().UTC()
-		return rep, made, err
-	}
-	var fault error
 	defer func() {
-		if fault != nil {
-			_, _, err = fail(fault)
+		if err != nil && rep.Error == nil {
+			rep.Result, rep.Error, rep.FinishedAt = report.Failed, job.ErrorOf(err), time.Now().UTC()
 		}
 	}()
-	defer outcome.Recover(&fault)
+	defer outcome.Recover(&err)
 	if err := report.CheckDir(c.Report.Dir); err != nil {
-		return fail(err)
+		return rep, nil, err
 	}
 	j, closeAll, err := open(c, runID, f.part, abort, w.Log)
 	if err != nil {
-		return fail(err)
+		return rep, nil, err
 	}
 	defer closeAll()
 	if j.State, err = state.Open(c.State.Path, state.Options{ReadOnly: mode == job.Plan}); err != nil {
-		return fail(err)
+		return rep, nil, err
 	}
 	w.Follow(j.Smartsheet.Stats)
 	for i := range j.Sources {
@@ -276,10 +271,7 @@ func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFl
 			err = job.Backup(j.State, rep)
 		}
 	}
-	if err = errors.Join(err, j.State.Close()); err != nil {
-		return fail(err)
-	}
-	return rep, made, nil
+	return rep, made, errors.Join(err, j.State.Close())
 }
 
 // counted is a source that shows w what it gives.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	_ "embed"
 	"fmt"
+	"maps"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -203,12 +204,17 @@ func (d *decoder) validate() {
 	}
 }
 
-// validateMatch finds what would silently match nobody: a text that is no domain, and a
-// pattern for the addresses of a domain that is rewritten before.
+// validateMatch finds what would silently match nobody, or now one and now another: a text
+// that is no domain, a domain in two spellings, and a pattern for the addresses of a domain
+// that is rewritten before.
 func (d *decoder) validateMatch() {
-	m, isDomain := &d.c.Match, rules().Patterns["sources[].domains[]"]
-	for from, to := range m.Domains {
-		for _, text := range []string{from, to} {
+	m, isDomain, before := &d.c.Match, rules().Patterns["sources[].domains[]"], map[string]string{}
+	for _, from := range slices.Sorted(maps.Keys(m.Domains)) {
+		if other := before[folded("@"+from)]; other != "" {
+			d.fault("match.domains", quote("match.domains", from)+" is the same domain as "+other, "keep one")
+		}
+		before[folded("@"+from)] = from
+		for _, text := range []string{from, m.Domains[from]} {
 			if !isDomain.Pattern.MatchString(text) {
 				d.fault("match.domains", quote("match.domains", text)+" "+isDomain.What, isDomain.Instead)
 			}
