@@ -14,7 +14,7 @@ import (
 type Named struct {
 	Name       string
 	Type       string            // "folder", "ldap"
-	Domains    []string          // whose addresses it may claim; empty: all
+	Domains    []string          // of the addresses that it may claim; empty: all
 	Rewrite    map[string]string // domains that count as another one: {"corp.local": "example.com"}
 	MayBeEmpty bool              // it is not a fault if the source lists nobody
 	Source

@@ -214,7 +214,7 @@ func TestHeldLostSource(t *testing.T) {
 		}
 		r, err := b.run(t.Context(), 1_000_000, func(o *Job) { // a share that is not mounted is another matter
 			policy(o)
-			o.Sources[0].Source, o.How.Approve = &sourcetest.Memory{}, id
+			o.Sources[0].Source, o.How.Approve = &Memory{}, id
 		})
 		if !Held(err) || r.PlanID == id {
 			t.Fatalf("after %d: the plan without the source is also that of an empty source: %v", after, err)
