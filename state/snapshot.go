@@ -122,20 +122,22 @@ func (v *Snapshot) Whole() iter.Seq2[Person, error] { return decoded(v, people, 
 
 func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row.user) }
 
-// Pictures counts the users to whom we uploaded a picture.
-func (s *Store) Pictures() (n int, err error) {
+// Pictures counts the users to whom we uploaded a picture, all of them and by its SHA-256.
+func (s *Store) Pictures() (users int, same map[string]int, err error) {
+	same = map[string]int{}
 	err = s.View(func(v *Snapshot) error {
 		for u, err := range v.Users() {
 			if err != nil {
 				return err
 			}
 			if u.Sent != nil {
-				n++
+				users++
+				same[u.Sent.UploadSHA256]++ // empty if adopted
 			}
 		}
 		return nil
 	})
-	return n, err
+	return users, same, err
 }
 
 func decoded[T any](v *Snapshot, table []byte, decode func(row) (T, error)) iter.Seq2[T, error] {

@@ -29,7 +29,9 @@ func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]r
 	items, err := pool.Preview(ctx, p.plan.Uploads())
 	if len(rep.Guards) > 0 && (j.Scope.Limit == 0 || len(items) < j.Scope.Limit) && err == nil { // guards do not count pictures that stay, or cannot be sent
 		if p.held, err = j.guard(rep, p); err == nil && p.held == nil && j.How.Mode == Sync {
-			return j.execute(ctx, rep, p)
+			items = slices.DeleteFunc(items, func(it report.Item) bool { return it.Outcome != outcome.Held }) // of max_shared
+			sent, err := j.execute(ctx, rep, p)
+			return append(items, sent...), err
 		}
 	}
 	show(items, shown)
@@ -76,6 +78,7 @@ func (j *Job) pool(p *prepared) *upload.Pool {
 	return &upload.Pool{
 		Plan: p.plan, Rules: p.rules, Photos: j.Photos, Smartsheet: j.Smartsheet, Users: p.users,
 		State: j.State, Concurrency: j.How.Concurrency, RunID: j.How.RunID, Thumbnails: j.How.Thumbnails, Done: j.Events.Item,
+		MaxShared: p.maxShared, Same: p.same,
 	}
 }
 

@@ -58,16 +58,18 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 		return j.restrict(p), nil
 	}
 	approved := j.How.Approve == p.plan.ID
+	p.maxShared = 0
 	if g := j.Policy.Guards; g != nil && !approved {
 		users := 0
-		if len(p.plan.Steps) > 0 { // without a step, the number is not needed
-			if users, err = j.State.Pictures(); err != nil {
+		if len(p.plan.Steps) > 0 { // without a step, the numbers are not needed
+			if users, p.same, err = j.State.Pictures(); err != nil {
 				return nil, err
 			}
 		}
 		rep.Guards = p.plan.Check(*g, users, p.past.listed, p.entries)
 		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only
-		p.plan.HoldShared(p.shared, (g.MaxShared+parts-1)/parts, p.facts)
+		p.maxShared = (g.MaxShared + parts - 1) / parts
+		p.plan.HoldShared(p.shared, p.maxShared, p.facts)
 	}
 	switch {
 	case j.How.Approve != "" && !approved:

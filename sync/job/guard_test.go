@@ -3,11 +3,14 @@ package job
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -312,6 +315,72 @@ func TestHeldSilhouette(t *testing.T) {
 		t.Errorf("item %+v", again.Items[0])
 	}
 	b.approveOnce(again)
+}
+
+// withText is a picture of seed with a comment of its own: another file, the same pixels.
+func withText(seed, i int) []byte {
+	png := picture(seed)
+	chunk := append([]byte("tEXtComment\x00"), strconv.Itoa(i)...)
+	text := binary.BigEndian.AppendUint32(nil, uint32(len(chunk)-4))
+	text = append(text, chunk...)
+	text = binary.BigEndian.AppendUint32(text, crc32.ChecksumIEEE(chunk))
+	const header = 8 + 4 + 4 + 13 + 4 // the signature and IHDR
+	return slices.Concat(png[:header], text, png[header:])
+}
+
+// A silhouette into which an export writes who it is for, or when: each file is another one, and
+// what is sent is one identical picture.
+func TestHeldSilhouetteInManyFiles(t *testing.T) {
+	b := newBench(t, 20, simulator.Options{})
+	silhouettes := func(seed int) {
+		for i := range 20 {
+			b.mem.Put(email(i), withText(seed, i))
+		}
+	}
+	stripped := func(change func(*Job)) func(*Job) {
+		return func(o *Job) { change(o); o.Photos.StripMetadata = true }
+	}
+	held := func(r *report.Report) (shared, fresh int) {
+		for _, it := range r.Items {
+			if it.Reason == outcome.SharedImage && it.Outcome == outcome.Held {
+				shared++
+				if !it.AlreadyReported {
+					fresh++
+				}
+			}
+		}
+		return shared, fresh
+	}
+	silhouettes(7777)
+	for night, want := range []struct{ uploaded, shared, fresh int }{{10, 10, 10}, {0, 10, 0}, {0, 10, 0}} {
+		r := b.must(stripped(guarded))
+		if shared, fresh := held(r); r.Totals.Uploaded != want.uploaded || shared != want.shared || fresh != want.fresh {
+			t.Errorf("night %d: %+v; %d shared, %d of them new", night, r.Totals, shared, fresh)
+		}
+	}
+	var file *plan.File
+	p := b.must(stripped(func(o *Job) { guarded(o); o.How.Mode, o.Events.File = Plan, func(f *plan.File) { file = f } }))
+	if shared, _ := held(p); shared != 10 || len(file.Steps) != 0 || len(file.Held) != 10 {
+		t.Errorf("plan: %d shared; file with %d steps, %d held", shared, len(file.Steps), len(file.Held))
+	}
+	if done := b.must(stripped(approve(p.PlanID))); done.Totals.Uploaded != 10 {
+		t.Errorf("approved: %+v", done.Totals)
+	}
+	if r := b.must(stripped(guarded)); r.Result != report.NothingToDo {
+		t.Errorf("after it: %q: %+v", r.Result, r.Totals)
+	}
+
+	// A run that a guard would hold, if the pictures that stay counted: it prepares them first.
+	b.mem.Put(email(0), withText(7777, 1000))
+	for i := range 19 { // new people
+		b.mem.Put(email(100+i), withText(9999, i))
+		b.sim.AddUser(smartsheet.User{Email: email(100 + i)})
+	}
+	one := plan.Guards{MaxReplaced: plan.Limit{N: 0}, MaxRemoved: strict.MaxRemoved, MaxShared: 10}
+	r := b.must(stripped(func(o *Job) { o.Policy.Guards = &one }))
+	if shared, _ := held(r); r.Totals.Uploaded != 10 || shared != 9 || r.Totals.Skipped != 1 {
+		t.Errorf("new people: %+v, %d shared", r.Totals, shared)
+	}
 }
 
 // Below min_people a percentage holds nobody; a number does.

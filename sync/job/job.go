@@ -106,6 +106,9 @@ type prepared struct {
 	shared plan.Listed // how many people have the same picture
 	plan   *plan.Plan
 	held   error // why nothing may be written; nil: the run is not held
+
+	maxShared int            // users who may have one identical picture; 0: any number
+	same      map[string]int // users who have each picture of ours, by its SHA-256
 }
 
 // listing is what the sources list.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -47,6 +46,12 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 		if a.Thumbnails && a.thumbs.Add(1) <= MaxThumbnails {
 			it.Image.Thumbnail = Small(ctx, a.pic.Data)
 		}
+		if a.tooMany() {
+			s.Reason, s.Outcome, s.Shared, s.WriteRow = outcome.SharedImage, outcome.Held, a.MaxShared, false
+			s.Why = outcome.Number(a.MaxShared) + " other people get this identical picture, each from another file"
+			held := Item(a.Rules, s)
+			held.Image, *it = it.Image, held
+		}
 		return c
 	}
 	it.Reason, it.Outcome, it.Hint = outcome.SamePicture, outcome.Skipped, ""
@@ -58,6 +63,23 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	c.Users = []state.User{u}
 	a.Plan.ResultRow(&c, s, outcome.Unchanged)
 	return c
+}
+
+// tooMany reports whether MaxShared other users have the picture, or get it in this run. The
+// plan counts photos: files that differ in their metadata alone become one picture here.
+func (a *attempt) tooMany() bool {
+	s := a.step
+	if a.MaxShared == 0 || s.Outcome != outcome.Planned || s.Reason == outcome.Placeholder ||
+		s.Record != nil && s.Record.Sent != nil && s.Record.Sent.UploadSHA256 == a.sum {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.Same[a.sum] >= a.MaxShared {
+		return true
+	}
+	a.Same[a.sum]++
+	return false
 }
 
 // holdChanged holds a step whose picture is not the one in the applied plan.
@@ -202,7 +224,7 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 			it.Hint = "--retry-failed sends the placeholder once more"
 		}
 	case outcome.SharedImage:
-		it.Message = fmt.Sprintf("%s people have this identical picture", outcome.Number(s.Shared))
+		it.Message = cmp.Or(s.Why, outcome.Number(s.Shared)+" people have this identical picture")
 		it.Hint = "if it is a silhouette or a logo, put this line below match: ignore_pictures: [" + s.SHA256() + "]; if it is right, raise guard.max_shared"
 	case outcome.UserChanged:
 		it.Message = cmp.Or(it.Message, "policy.existing leaves the picture in Smartsheet alone")

@@ -62,6 +62,8 @@ type Pool struct {
 	RunID       string
 	Thumbnails  bool              // put small pictures of what is sent into the items
 	Empty       bool              // Preview clears each step once it has its item, to free memory
+	MaxShared   int               // users who may have one identical picture; 0: any number
+	Same        map[string]int    // users who have each picture, by its SHA-256; Run counts on
 	Done        func(report.Item) // called by Run for each item, one call at a time; may be nil
 
 	mu       sync.Mutex
