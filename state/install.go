@@ -98,7 +98,7 @@ func install(path string, replace bool, write func(*os.File) error) error {
 	if err != nil {
 		return err
 	}
-	return f.Keep(replace)
+	return f.Commit(replace)
 }
 
 func backupPath(path string) string { return path + ".backup" }

@@ -62,7 +62,7 @@ func writeNew(file string, data []byte, hint string) error {
 	}
 	defer f.Discard()
 	if _, err = f.Write(data); err == nil {
-		err = f.Keep(false)
+		err = f.Commit(false)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return outcome.WithHint(fmt.Errorf("%q is already there", file), hint)

@@ -1,10 +1,10 @@
-// Package foreign makes text that comes from outside fit to be shown: what servers answer,
-// and names in directories and folders. Whoever chose it must not write on a terminal, forge
-// a line of the log, turn the direction of a text, or have a spreadsheet run a formula.
+// Package foreign makes text from outside safe to show: answers of servers, and names in
+// directories and folders. The author of such a text must not be able to control a terminal,
+// forge a line of the log, reverse the direction of a text, or have a spreadsheet run a formula.
 //
-// It is the one place that knows which characters are dangerous. Errors of servers pass
-// through Line where they are read; terminal, log, report and notices pass what they show
-// through Text or Clean. It also knows which hosts are this machine, and so not outside.
+// It is the one place that knows which characters are dangerous. Errors of servers pass through
+// Line where they are read; terminal, log, report and notices pass what they show through Text or
+// Clean. The package also knows which hosts are this machine, and so not outside.
 package foreign
 
 import (
@@ -20,16 +20,16 @@ import (
 )
 
 // dangerous reports whether a terminal, an editor or a browser acts on a character instead of
-// showing it: control characters (escape sequences begin with one), those that turn the
-// direction of text (Unicode Standard Annex 9), line separators, and tags that nobody sees.
+// showing it: control characters (escape sequences begin with one), characters that change the
+// direction of text (Unicode Standard Annex 9), line separators, and invisible tags.
 func dangerous(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) || r >= 0xE0000 && r <= 0xE007F
 }
 
-// Text replaces the dangerous characters of a text, and what is not UTF-8, by U+FFFD. It
-// keeps the ends of lines and tabs.
+// Text replaces the dangerous characters of a text, and bytes that are not UTF-8, by U+FFFD. It
+// keeps line feeds and tabs.
 func Text(text string) string {
-	asItIs := func(r rune) bool { return r == '\n' || r == '\t' || ' ' <= r && r <= '~' } // nearly all text is
+	asItIs := func(r rune) bool { return r == '\n' || r == '\t' || ' ' <= r && r <= '~' } // nearly all text
 	if !strings.ContainsFunc(text, func(r rune) bool { return !asItIs(r) }) {
 		return text
 	}
@@ -41,8 +41,8 @@ func Text(text string) string {
 	}, text)
 }
 
-// Line is text on one line of at most limit characters: a space takes the place of white
-// space and of dangerous characters.
+// Line returns text as one line of at most limit characters. It replaces white space and dangerous
+// characters by a space.
 func Line(text string, limit int) string {
 	words := strings.FieldsFunc(strings.ToValidUTF8(text, "�"), func(r rune) bool { return unicode.IsSpace(r) || dangerous(r) })
 	text = strings.Join(words, " ")
@@ -52,8 +52,8 @@ func Line(text string, limit int) string {
 	return text
 }
 
-// WithoutPath is err without the operation and the path of a file, for messages that name the
-// file themselves.
+// WithoutPath returns err without the operation and the path of a file, for messages that already
+// name the file.
 func WithoutPath(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
@@ -64,8 +64,8 @@ func WithoutPath(err error) error {
 	return err
 }
 
-// Loopback reports whether a host, with a port or without, is this machine itself: nobody else
-// can read what is sent to it.
+// Loopback reports whether a host, with or without a port, is this machine itself: nobody else can
+// read what is sent there.
 func Loopback(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -73,7 +73,7 @@ func Loopback(host string) bool {
 	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")).IsLoopback()
 }
 
-// Writer does to whole lines of JSON what Text does.
+// Writer passes whole lines of JSON through Text.
 type Writer struct{ io.Writer }
 
 func (w Writer) Write(line []byte) (int, error) {
@@ -81,7 +81,7 @@ func (w Writer) Write(line []byte) (int, error) {
 	return len(line), err
 }
 
-// Clean does to all texts below p, which is a pointer, what Text does.
+// Clean passes all strings in the value that p points to through Text.
 func Clean(p any) { clean(reflect.ValueOf(p).Elem()) }
 
 func clean(v reflect.Value) {
@@ -105,12 +105,12 @@ func clean(v reflect.Value) {
 	}
 }
 
-// Cell is text for a cell of a spreadsheet, none of it a formula. Where a comma is the decimal
-// sign, spreadsheets also begin a cell after a semicolon.
+// Cell returns text for a cell of a spreadsheet that no program takes for a formula. Where a comma
+// is the decimal sign, spreadsheets also begin a cell after a semicolon.
 func Cell(text string) string {
 	const formula, apart = "=+-@＝＋－＠", ";\t\r\n"
 	if !strings.ContainsAny(text, apart) && strings.IndexAny(text, formula+` "'`) != 0 {
-		return text // as nearly all are
+		return text // nearly always
 	}
 	var out strings.Builder
 	begins := true // a cell may begin here

@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 )
 
-// NoFollow is nothing: on Windows the rights of the folder say who may lay links.
+// NoFollow does nothing: on Windows the rights of the folder decide who may create links.
 const NoFollow = 0
 
-// Own does nothing: the folder says who may read its files.
+// Own does nothing: the folder decides who may read its files.
 func Own(*os.File, string) error { return nil }
 
-// Real is the file that path leads to.
+// Real resolves the links in path.
 func Real(path string) (string, error) { return filepath.EvalSymlinks(path) }

@@ -11,14 +11,14 @@ import (
 	"syscall"
 )
 
-// NoFollow makes opening a link an error. Opening a pipe does not wait.
+// NoFollow makes it an error to open a link. Opening a pipe does not wait.
 const NoFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
 func stat(fi fs.FileInfo) *syscall.Stat_t { return fi.Sys().(*syscall.Stat_t) }
 
-// Own gives an open file the owner of the file like, if that is there and root runs
-// photosync by hand: the user that runs it every night must be able to read it. A file that
-// has another name, too, is refused: it may be anybody's.
+// Own gives an open file the owner of the file like, if that exists and root runs photosync: the
+// user that runs it every night must be able to read the file. Own refuses a file that has a
+// second name: the file may be anybody's.
 func Own(f *os.File, like string) error {
 	want, err := os.Lstat(like)
 	if errors.Is(err, fs.ErrNotExist) || os.Geteuid() != 0 {
@@ -34,8 +34,8 @@ func Own(f *os.File, like string) error {
 	return f.Chown(int(stat(want).Uid), int(stat(want).Gid))
 }
 
-// Real is the file that path leads to. A link that is neither root's nor one's own must
-// lead to a file of its owner.
+// Real resolves the links in path. A link that belongs neither to root nor to the user of this
+// process must lead to a file of the link's owner.
 func Real(path string) (string, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {

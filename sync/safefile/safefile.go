@@ -1,11 +1,11 @@
 // Package safefile writes and opens files in folders that may belong to others.
 //
-// A new file has a name that nothing had before, and mode 0600. Mode and owner are changed
-// through its descriptor. It is synced, takes its name at once, and the folder is synced:
-// a kill, a full disk or a lost power supply leaves the old file or the new one, whole. No
-// link that somebody laid where a file is written is followed, and what it leads to is
-// neither changed nor given away. What failed is removed, and so is what killed runs left.
-// Whoever owns the folder can still delete and exchange files.
+// A new file begins with a temporary name and mode 0600. Its mode and owner are changed through
+// its descriptor. The file is synced and renamed, and then the folder is synced: after a kill, a
+// full disk or a power failure, either the old file or the new one is there, whole. If somebody
+// put a link where a file is written, the link is not followed, and its target is neither changed
+// nor given another owner. The files of failed writes are removed, and those of killed runs, too.
+// The owner of the folder can still delete and exchange files.
 package safefile
 
 import (
@@ -20,14 +20,14 @@ import (
 	"time"
 )
 
-// File is a new file before it has its name.
+// File is a new file with a temporary name.
 type File struct {
 	*os.File
-	path string
-	kept bool
+	path      string // its final name
+	committed bool
 }
 
-// New makes an empty file that is to become path. Its name until then is unlike any other.
+// New creates an empty file that is to become path, with a unique temporary name.
 func New(path string) (*File, error) {
 	dir, base := filepath.Dir(path), filepath.Base(path)
 	Sweep(path)
@@ -36,10 +36,11 @@ func New(path string) (*File, error) {
 
 const temporary = ".photosync-"
 
-// Sweep removes what killed runs left beside path: what was not written to for an hour.
+// Sweep removes the temporary files beside path that killed runs left: those not written to for
+// an hour.
 func Sweep(path string) {
 	dir, base := filepath.Split(path)
-	entries, _ := os.ReadDir(filepath.Clean(dir)) // nothing depends on it
+	entries, _ := os.ReadDir(filepath.Clean(dir)) // nothing depends on success
 	for _, e := range entries {
 		ours := strings.HasPrefix(e.Name(), temporary) && strings.Contains(e.Name(), ".tmp") && e.Name() != base
 		if fi, err := e.Info(); ours && err == nil && time.Since(fi.ModTime()) > time.Hour {
@@ -48,40 +49,41 @@ func Sweep(path string) {
 	}
 }
 
-// Create is New with a name that the caller chooses. A name that is taken is fs.ErrExist.
+// Create is New with a temporary name of the caller's choice. If it exists, the error is
+// fs.ErrExist.
 func Create(name, path string) (*File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	return &File{File: f, path: path}, err
 }
 
-// Keep gives the file its name, for good. That another file has it is fs.ErrExist, unless
-// Keep may replace that.
-func (f *File) Keep(replace bool) error {
+// Commit renames the file to its final name, durably. Without replace, the error is fs.ErrExist
+// if another file has that name.
+func (f *File) Commit(replace bool) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if !replace {
-		if err := os.Link(f.Name(), f.path); errors.Is(err, fs.ErrExist) { // other errors: no links here
+		if err := os.Link(f.Name(), f.path); errors.Is(err, fs.ErrExist) { // other errors: this file system has no links
 			return err
 		}
 	}
 	err := Rename(f.Name(), f.path) // after Link it only syncs the folder
-	f.kept = err == nil
+	f.committed = err == nil
 	return err
 }
 
-// Discard removes the file, unless it was kept, and the name that it had until then.
+// Discard removes the file, unless it was committed, and its temporary name in any case.
 func (f *File) Discard() {
 	f.Close()
-	if !f.kept || f.Name() != f.path {
+	if !f.committed || f.Name() != f.path {
 		os.Remove(f.Name())
 	}
 }
 
-// Rename gives a file that is whole another name in its folder, for good.
+// Rename durably gives a synced file another name in its folder.
 func Rename(from, to string) error {
 	err := os.Rename(from, to)
-	if err != nil || runtime.GOOS == "windows" { // which has a journal for names, and cannot sync a folder
+	if err != nil || runtime.GOOS == "windows" { // NTFS has a journal for names; a folder cannot be synced
 		return err
 	}
 	dir, err := os.Open(filepath.Dir(to))
@@ -91,8 +93,8 @@ func Rename(from, to string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// Replace writes the file at path, and makes its folder if that is missing. What is there
-// and no regular file, such as a link or a device, is an error, and stays.
+// Replace writes the file at path, and makes its folder if that is missing. It is an error if
+// path is anything but a regular file, such as a link or a device.
 func Replace(path string, mode fs.FileMode, fill func(io.Writer) error) error {
 	if fi, err := os.Lstat(path); err == nil && !fi.Mode().IsRegular() {
 		return &fs.PathError{Op: "replace", Path: path, Err: errors.New("is not a regular file")}
@@ -108,10 +110,10 @@ func Replace(path string, mode fs.FileMode, fill func(io.Writer) error) error {
 	if err := errors.Join(fill(f), f.Chmod(mode)); err != nil {
 		return err
 	}
-	return f.Keep(true)
+	return f.Commit(true)
 }
 
-// Write is Replace with what the file is to hold.
+// Write is Replace with the content of the file.
 func Write(path string, mode fs.FileMode, data []byte) error {
 	return Replace(path, mode, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -119,7 +121,7 @@ func Write(path string, mode fs.FileMode, data []byte) error {
 	})
 }
 
-// Check proves that files can be made in a folder.
+// Check returns an error if no file can be created in a folder.
 func Check(dir string) error {
 	f, err := New(filepath.Join(dir, "check"))
 	if err == nil {
@@ -128,12 +130,12 @@ func Check(dir string) error {
 	return err
 }
 
-// Open opens a file that is there, and is no link.
+// Open opens an existing file that is not a link.
 func Open(path string, flag int) (*os.File, error) {
 	return os.OpenFile(path, flag&^os.O_CREATE|NoFollow, 0)
 }
 
-// Read reads a file that is no link, and has at most 64 KB.
+// Read reads a file that is not a link, 64 KB at most.
 func Read(path string) ([]byte, error) {
 	f, err := Open(path, os.O_RDONLY)
 	if err != nil {

@@ -126,7 +126,7 @@ func TestKeepNew(t *testing.T) {
 			t.Fatal(err)
 		}
 		io.WriteString(f, []string{"first", "second"}[i])
-		if err := f.Keep(false); !errors.Is(err, want) {
+		if err := f.Commit(false); !errors.Is(err, want) {
 			t.Errorf("%v, want %v", err, want)
 		}
 		f.Discard()
@@ -142,7 +142,7 @@ func TestKeepNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	io.WriteString(f, "mine")
-	if err := f.Keep(true); err != nil {
+	if err := f.Commit(true); err != nil {
 		t.Error(err)
 	}
 	f.Discard()

@@ -22,8 +22,8 @@ import (
 	"photosync/sync/safefile"
 )
 
-// OAuth2 is where access tokens come from: Smartsheet gives one, and a new refresh token,
-// for each refresh token (POST /token).
+// OAuth2 is an app that gets access tokens: for each refresh token, Smartsheet gives an access token
+// and a new refresh token (POST /token).
 type OAuth2 struct {
 	ClientID         string
 	ClientSecret     string
@@ -32,12 +32,12 @@ type OAuth2 struct {
 
 // auth gives requests their access token.
 type auth struct {
-	fixed    string // a token that cannot be refreshed; empty: the others count
+	fixed    string // a token that cannot be refreshed; empty: OAuth2
 	exchange oauth2.Config
 	http     *http.Client
 	file     tokenFile
 	timeout  time.Duration
-	renewals string // hint where a new refresh token comes from
+	renewals string // the hint how to get a new refresh token
 	secrets  secrets
 
 	mu       sync.Mutex    // held while the token is refreshed
@@ -60,7 +60,7 @@ func newAuth(o Options, client *http.Client) *auth {
 	return a
 }
 
-// token is the access token for the next request. No two processes refresh it at a time.
+// token returns the access token for the next request. Only one process at a time refreshes it.
 func (a *auth) token(ctx context.Context) (string, *Error) {
 	if a.fixed != "" {
 		return a.fixed, nil
@@ -81,22 +81,22 @@ func (a *auth) token(ctx context.Context) (string, *Error) {
 	return "", &Error{Op: opRefresh, Err: err, advice: hint, hopeless: true}
 }
 
-// expired notes that Smartsheet refused a token, and reports whether there can be a new one. A
-// token that it does not know (1002) may have been withdrawn since the last run.
+// expired takes the code with which Smartsheet refused a token, and reports whether there can be a
+// new one. An unknown token (1002) may have been withdrawn since the last run.
 func (a *auth) expired(token string, code int) bool {
 	if a.fixed != "" || code != codeTokenExpired && code != codeTokenInvalid {
 		return false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.access != nil && a.access.AccessToken == token { // else another call has refreshed it
+	if a.access != nil && a.access.AccessToken == token { // otherwise another call has refreshed it
 		a.rejected, a.access = token, nil
 	}
 	return true
 }
 
-// renew refreshes the access token, or takes the one that another process got. The new
-// refresh token is on the disk before the new access token is used.
+// renew refreshes the access token, or uses the one that another process got. The new refresh token
+// is on disk before the new access token is used.
 func (a *auth) renew(ctx context.Context) error {
 	refresh, err := a.file.read()
 	if err != nil {
@@ -110,7 +110,7 @@ func (a *auth) renew(ctx context.Context) error {
 	}
 	// Make sure that a new token can be stored before the old one is spent.
 	name := a.file.next(refresh)
-	_ = os.Remove(name) // half of one, from a run that was killed
+	_ = os.Remove(name) // a killed run may have left half a file
 	next, err := reserve(name, a.file.path, a.file.path)
 	if err != nil {
 		return fmt.Errorf("replace the refresh token: %w", err)
@@ -118,7 +118,7 @@ func (a *auth) renew(ctx context.Context) error {
 	got, err := a.trade(ctx, refresh)
 	if err != nil || got.RefreshToken == refresh {
 		next.Discard()
-	} else if err = keep(next, got.RefreshToken); err != nil { // the next run finds it
+	} else if err = store(next, got.RefreshToken); err != nil { // the next run looks for this file
 		err = fmt.Errorf("replace the refresh token: %w", err)
 	}
 	if err != nil {
@@ -129,8 +129,8 @@ func (a *auth) renew(ctx context.Context) error {
 	return nil
 }
 
-// trade exchanges the refresh token for new tokens. The end of ctx does not stop it: the new
-// tokens must be kept, as the old one is spent.
+// trade exchanges the refresh token for new tokens. The end of ctx does not stop it: as the old token
+// is spent, the new ones must be stored.
 func (a *auth) trade(ctx context.Context, refresh string) (*oauth2.Token, error) {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.timeout, errTimeout)
 	defer cancel()
@@ -146,7 +146,7 @@ func (a *auth) trade(ctx context.Context, refresh string) (*oauth2.Token, error)
 	return got, nil
 }
 
-// refused reads why there is no new token, without which no call can succeed.
+// refused returns the Error of a refresh that failed. Without a new token no call can succeed.
 func (a *auth) refused(ctx context.Context, err error) *Error {
 	r, answered := errors.AsType[*oauth2.RetrieveError](err)
 	if !answered {
@@ -174,7 +174,7 @@ func (a *auth) refused(ctx context.Context, err error) *Error {
 
 const opRefresh = "refresh the access token"
 
-// secrets are texts that no error may show, in whatever form a gateway repeats them.
+// secrets are texts that no error may show, even if a gateway repeats them URL-encoded.
 type secrets struct {
 	mu  sync.Mutex
 	all []string // each and its replacement, as strings.NewReplacer wants them
@@ -190,26 +190,26 @@ func (s *secrets) add(all ...string) {
 	}
 }
 
-// clean makes foreign text fit for a log line.
+// clean replaces the secrets in foreign text, and makes it one line.
 func (s *secrets) clean(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return oneLine(strings.NewReplacer(s.all...).Replace(text))
 }
 
-// tokenFile is the file of a refresh token, which is good for one use. Beside it, all
-// with mode 0600, lie
+// tokenFile is the file of a refresh token, which is good for one use. Beside it are, all with mode
+// 0600:
 //
-//	FILE.lock        held while the token is used
+//	FILE.lock        locked while the token is used
 //	FILE.<hash>.new  the token that replaces the one with this hash, until it is
-//	                 renamed to FILE; what a run left there when it was killed
-//	                 counts, for the old one is spent
-//	FILE.access      the access token that came with it, for the next run: with it,
-//	                 a token rotates once a week and not with every command, and
-//	                 plan does not take away the access token of a sync that runs
+//	                 renamed to FILE; if a run was killed before that, this file
+//	                 counts, because the old token is spent
+//	FILE.access      the access token that came with it, for the next run: so the
+//	                 refresh token is used once a week and not by every command,
+//	                 and a plan does not end the access token of a running sync
 type tokenFile struct {
 	path  string
-	owner string // client id and secret: with another one, an access token is not this app's
+	owner string // client id and secret: an access token belongs to one app
 }
 
 // locked calls f while no other process uses the token.
@@ -230,7 +230,7 @@ func (t *tokenFile) locked(f func() error) error {
 	return err
 }
 
-// read returns the refresh token, and first finishes what a killed run began.
+// read returns the refresh token. First it finishes a renewal that a killed run began.
 func (t *tokenFile) read() (string, error) {
 	data, err := os.ReadFile(t.path)
 	if err != nil {
@@ -244,14 +244,14 @@ func (t *tokenFile) read() (string, error) {
 	data, err = safefile.Read(next)
 	whole, ok := bytes.CutSuffix(bytes.TrimRight(data, "\x00"), []byte("\n"))
 	if err != nil || !ok {
-		return token, nil // there is none, or it had not been written yet
+		return token, nil // there is no new token, or only a part of it was written
 	}
 	return string(whole), safefile.Rename(next, t.path)
 }
 
 func notInToken(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }
 
-// next is the name of the file of the token that replaces this one.
+// next returns the name of the file for the token that replaces this one.
 func (t *tokenFile) next(token string) string { return t.path + "." + hash(token)[:16] + ".new" }
 
 func hash(text string) string {
@@ -259,28 +259,28 @@ func hash(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// memo is what FILE.access holds.
+// memo is the content of FILE.access.
 type memo struct {
 	For    string    `json:"for"` // hash of the owner and the refresh token that came with it
 	Token  string    `json:"access_token"`
 	Expiry time.Time `json:"expiry"`
 }
 
-// remember keeps the access token for the next run, which would otherwise get its own.
+// remember stores the access token for the next run.
 func (t *tokenFile) remember(got *oauth2.Token) {
 	data, err := json.Marshal(memo{hash(t.owner + got.RefreshToken), got.AccessToken, got.Expiry})
 	if err != nil || got.Expiry.IsZero() {
 		return
 	}
 	name := t.path + ".access"
-	_ = os.Remove(name + ".tmp") // of a run that was killed
+	_ = os.Remove(name + ".tmp") // a killed run may have left it
 	if f, err := reserve(name+".tmp", name, t.path); err == nil {
 		defer f.Discard()
-		_ = keep(f, string(data))
+		_ = store(f, string(data))
 	}
 }
 
-// remembered is the access token that came with refresh; nil if it is not known.
+// remembered returns the access token that came with refresh; nil if it is not known.
 func (t *tokenFile) remembered(refresh string) *oauth2.Token {
 	var m memo
 	data, err := safefile.Read(t.path + ".access")
@@ -290,11 +290,11 @@ func (t *tokenFile) remembered(refresh string) *oauth2.Token {
 	return &oauth2.Token{AccessToken: m.Token, Expiry: m.Expiry}
 }
 
-// reservedBytes is more than a token takes.
+// reservedBytes is more than any token takes.
 const reservedBytes = 4096
 
-// reserve makes the file name, with space on the disk for the token that is to come to
-// path, and with the owner of the file like.
+// reserve creates the file name, which store later renames to path, with enough space on disk for a
+// token, and with the owner of the file like.
 func reserve(name, path, like string) (*safefile.File, error) {
 	f, err := safefile.Create(name, path)
 	if err != nil {
@@ -308,11 +308,11 @@ func reserve(name, path, like string) (*safefile.File, error) {
 	return f, nil
 }
 
-// keep puts a reserved file with this token at its path, for good.
-func keep(f *safefile.File, token string) error {
+// store writes a token into a reserved file, and renames the file to its path.
+func store(f *safefile.File, token string) error {
 	_, err := f.WriteAt([]byte(token+"\n"), 0)
 	if err = errors.Join(err, f.Truncate(int64(len(token)+1))); err != nil {
 		return err
 	}
-	return f.Keep(true)
+	return f.Commit(true)
 }

@@ -17,12 +17,12 @@ const (
 	ThisUser    Class = iota // this user's call failed; the others may go on
 	UserGone                 // Smartsheet knows no user with this id
 	ThisPhoto                // this picture is refused
-	Permission               // the token may not do this for this user; for nobody, if it is so for everybody
+	Permission               // the token may not do this for this user, or for any user
 	Foreign                  // a proxy, a gateway or another host answered, not Smartsheet
 	Unconfirmed              // the answer to an upload cannot be read: check the user's picture before sending again
-	Retryable                // the server or the connection could not: worth another attempt, or another run
-	Throttled                // the quota is used up, even after long waits: end the run; the next one continues
-	Unavailable              // Smartsheet serves nobody now: end the run; the next one continues
+	Retryable                // the server or the connection failed: try again now, or in the next run
+	Throttled                // the quota is used up, even after long waits: end the run; the next run continues
+	Unavailable              // Smartsheet serves nobody now: end the run; the next run continues
 	Stop                     // no other call can succeed: stop the run
 )
 
@@ -35,7 +35,7 @@ func (c Class) Resumable() bool { return c == Throttled || c == Unavailable }
 // refused reports whether a later attempt would get the same answer.
 func (c Class) refused() bool { return c < Retryable || c > Unavailable }
 
-// Classify says what err means for the run. An error that is no *Error is ThisUser.
+// Classify says what err means for the run. Any error but an *Error is ThisUser.
 func Classify(err error) Class {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.cause().class
@@ -43,11 +43,11 @@ func Classify(err error) Class {
 	return ThisUser
 }
 
-// cause is why a call failed: what that means for the run, and what a human can do.
+// cause is why a call failed: its class, and what a human can do.
 type cause struct {
 	class      Class
-	hint       string // empty: nothing in particular
-	hintForAll string // if every upload fails this way; empty: the same hint
+	hint       string // empty: there is no special advice
+	hintForAll string // the hint if every upload fails this way; empty: hint
 }
 
 // errorCodes that are named elsewhere.
@@ -77,8 +77,8 @@ var (
 	retired      = cause{class: Stop, hint: "this version of the API is gone: update photosync"}
 )
 
-// causes by errorCode (API reference, "Errors"), and by HTTP status where the errorCode
-// says nothing: no errorCode is below 1000.
+// causes by errorCode (API reference, "Errors") and by HTTP status, which counts only if the
+// errorCode is not listed: no errorCode is below 1000.
 var causes = map[int]cause{
 	1001: unknownToken, 1002: unknownToken,
 	1003: {class: Stop, hint: "the token has expired: create a new one in Smartsheet and replace it"},
@@ -101,7 +101,7 @@ var causes = map[int]cause{
 	407: {class: Foreign, hint: "check the proxy: it wants a user and a password (HTTPS_PROXY=http://user:password@host:port)"},
 }
 
-// cause is what e means for the run. With advice of its own, no other call can succeed.
+// cause returns what e means for the run. If e has advice of its own, no other call can succeed.
 func (e *Error) cause() cause {
 	if c := e.ownCause(); e.advice == "" || c.class == Unavailable {
 		return c
@@ -109,7 +109,7 @@ func (e *Error) cause() cause {
 	return cause{class: Stop, hint: e.advice}
 }
 
-// ownCause is what the answer, or the lack of one, means by itself.
+// ownCause returns what the answer, or the lack of one, means by itself.
 func (e *Error) ownCause() cause {
 	if errors.Is(e.Err, errOutage) {
 		return cause{class: Unavailable, hint: "retry by itself: Smartsheet serves nobody now; the next run continues"}
@@ -134,7 +134,7 @@ func (e *Error) ownCause() cause {
 		return cause{class: Retryable, hint: "retry by itself: the next run tries again; raise smartsheet.timeout if it does not go away"}
 	case s == 0:
 		return connectionCause(e.Err)
-	case s < 300: // to a question that can be asked again
+	case s < 300: // a useless answer to a GET
 		return cause{class: Retryable, hint: "check the address and the proxy if it does not go away: the answer is not Smartsheet's"}
 	case s < 400:
 		return cause{class: Foreign, hint: "check the address: it redirects, and does not say where to (smartsheet.region, base_url)"}
@@ -146,7 +146,7 @@ func (e *Error) ownCause() cause {
 	return cause{hintForAll: callSupport}
 }
 
-// connectionCause is for calls without an answer. Some causes are the same for every call.
+// connectionCause returns the cause of a call without an answer. Some causes affect every call.
 func connectionCause(err error) cause {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
@@ -160,8 +160,8 @@ func connectionCause(err error) cause {
 	return cause{class: Retryable, hint: "retry by itself: the connection failed; the next run tries again"}
 }
 
-// forCall is e's class for the call that failed: where no connection could be made, it tries again
-// before the run stops.
+// forCall returns e's class for the call that failed: if no connection could be made, the call tries
+// again before the run stops.
 func (e *Error) forCall() Class {
 	c := e.ownCause().class
 	switch {
@@ -184,7 +184,7 @@ func (e *Error) unknown() bool {
 	return e.Status < 300
 }
 
-// dialFailed reports whether no connection could be made, or its ends could not agree on TLS.
+// dialFailed reports whether no connection could be made, or no TLS session on it.
 func dialFailed(err error) bool {
 	o, ok := errors.AsType[*net.OpError](err)
 	return ok && slices.Contains([]string{"dial", "proxyconnect", "remote error", "local error"}, o.Op)

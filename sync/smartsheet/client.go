@@ -6,9 +6,9 @@
 //	          ▲                 └─▶ Error: its cause says whether to try again, and the hint
 //	          └────── backoff ◀──────┘
 //
-// At the gate (gate.go) a call waits for the quota, and for the end of a pause. What an error means
-// is one table (class.go). Whether a fault is everybody's, systemic.go finds out.
-// An upload that may have arrived although no answer says so is UploadResult.Unknown.
+// At the gate (gate.go) a call waits for the quota, and for the end of a pause. One table says what
+// an error means (class.go). systemic.go finds out whether a fault affects every call.
+// UploadResult.Unknown means that an upload may have arrived although no answer says so.
 //
 // Reference: https://developers.smartsheet.com/api/smartsheet/openapi
 package smartsheet
@@ -49,21 +49,21 @@ var Roots = map[string]string{
 type Options struct {
 	BaseURL   string            // one of Roots, or another address that ends in /2.0
 	AllowHTTP bool              // plain http to another host than this one
-	Transport http.RoundTripper // NewTransport's, or like it
+	Transport http.RoundTripper // such as NewTransport returns
 
-	Token             string  // of a user, or OAuth2
-	OAuth2            *OAuth2 // nil: Token
+	Token             string  // of a user; empty with OAuth2
+	OAuth2            *OAuth2 // nil: Token is used
 	IntegrationSource string  // TYPE,Organisation,Name; empty: not sent
 	UserAgent         string
 	AssumeUser        bool // send Assume-User with each upload
 
 	RequestsPerMinute int
 	UploadWeight      int             // quota units that an upload takes; at least 1
-	Timeout           time.Duration   // of one exchange, beyond the time that its body may take
+	Timeout           time.Duration   // of one attempt, beyond the time that its body may take
 	MaxAttempts       int             // of one call; at least 1
 	MaxWait           time.Duration   // in backoff, of one call; of all calls, in an outage or without quota
 	Grace             time.Duration   // for an upload on the wire to finish after its context is done
-	Abort             <-chan struct{} // when closed, ends Grace at once
+	Abort             <-chan struct{} // closing it ends Grace at once
 
 	// Observe, if set, is called for every failed attempt that is tried again.
 	Observe func(err *Error, attempt int, wait time.Duration)
@@ -85,7 +85,7 @@ func NewTransport(authorities *x509.CertPool) *http.Transport {
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}
 	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
 	t.MaxIdleConnsPerHost = 64
-	t.WriteBufferSize = 64 << 10 // a usual picture and its header leave in one write
+	t.WriteBufferSize = 64 << 10 // most pictures are sent, with their header, in one write
 	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
 		err := fmt.Errorf("proxy %s does not connect: HTTP %d %s", proxy.Host, answer.StatusCode, http.StatusText(answer.StatusCode))
 		switch {
@@ -124,7 +124,7 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// labelled counts every request that is sent, and adds the headers that say who sends it.
+// labelled counts every request, and adds the headers that say who sends it.
 type labelled struct{ c *Client }
 
 func (l labelled) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -148,7 +148,7 @@ func refuseRedirect(req *http.Request, _ []*http.Request) error {
 	return fmt.Errorf("%w to %q", errRedirect, req.URL.Host)
 }
 
-// errProxy marks the refusal of a proxy that would refuse another attempt as well.
+// errProxy marks a proxy's refusal that another attempt would not change.
 var errProxy = errors.New("refused")
 
 // Close closes idle connections.
@@ -169,7 +169,7 @@ type call struct {
 	body   []byte
 	units  int
 	upload bool
-	before time.Time // no attempt begins later; zero: no such limit
+	before time.Time // no attempt begins later; zero: no limit
 
 	unanswered bool // see Image
 }
@@ -178,12 +178,12 @@ type call struct {
 type attempts struct {
 	n       int
 	status  int           // HTTP, of the last one; 0: no answer
-	earlier []*Error      // of those before the last
-	unknown bool          // one of them may have taken effect, and no answer says so
-	failed  int           // for other reasons than the quota
+	earlier []*Error      // of the attempts before the last
+	unknown bool          // an attempt may have taken effect although no answer says so
+	failed  int           // attempts, for other reasons than the quota
 	waited  time.Duration // in backoff
-	token   string        // of the last one
-	renewed bool          // the access token
+	token   string        // of the last attempt
+	renewed bool          // the access token was refused and renewed
 }
 
 // do sends the call, several times if need be, until read accepts the answer or the call cannot succeed.
@@ -237,7 +237,7 @@ func (c *Client) again(q call, e *Error, a *attempts, asked time.Duration) (wait
 		a.failed++
 		a.waited += wait
 		if _, _, down := c.gate.state(time.Now()); down && !q.upload {
-			return wait, true // it is not this call's fault, and MaxWait ends the outage for all
+			return wait, true // not this call's fault: MaxWait ends the outage for all calls
 		}
 		// Maintenance lasts longer than a few attempts: only MaxWait bounds it.
 		return wait, a.waited <= c.o.MaxWait && (class == Unavailable || a.failed < c.o.MaxAttempts)
@@ -262,7 +262,7 @@ func (c *Client) attempt(ctx context.Context, q call, read func(gjson.Result) er
 	if a.token, e = c.auth.token(ctx); e != nil {
 		return 0, e
 	}
-	if ctx.Err() != nil { // while the token was refreshed
+	if ctx.Err() != nil { // ctx ended while the token was refreshed
 		return 0, &Error{Op: q.op, Err: context.Cause(ctx)}
 	}
 	xctx, done := c.exchange(ctx, q)
@@ -298,7 +298,7 @@ func (c *Client) attempt(ctx context.Context, q call, read func(gjson.Result) er
 	return retryAfter(resp.Header.Get("Retry-After"), time.Now()), e
 }
 
-// exchange bounds the time of an attempt. An upload goes on for a while after ctx is done, to get its answer.
+// exchange bounds the time of an attempt. An upload may go on for Grace after ctx is done, to get its answer.
 func (c *Client) exchange(ctx context.Context, q call) (context.Context, func()) {
 	limit := c.o.Timeout + time.Duration(len(q.body))*time.Second/slowest
 	if !q.upload || c.o.Grace <= 0 {
@@ -329,7 +329,7 @@ func transportCause(ctx context.Context, err error) error {
 	return err
 }
 
-// retryAfter reads the header (RFC 9110, 10.2.3), up to a quarter of an hour. 0: no time.
+// retryAfter reads the header Retry-After (RFC 9110, 10.2.3), up to 15 minutes. 0: no time is given.
 func retryAfter(h string, now time.Time) time.Duration {
 	var d time.Duration
 	if s, err := strconv.ParseUint(strings.TrimSpace(h), 10, 31); err == nil {

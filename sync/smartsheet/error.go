@@ -12,18 +12,18 @@ import (
 	"photosync/sync/foreign"
 )
 
-// Error is a call that Smartsheet refused, or that did not get an answer.
+// Error means that Smartsheet refused a call, or that the call got no answer.
 type Error struct {
 	Op      string // "set profile image of user 48569348493401200"
-	Status  int    // HTTP; 0: there was no answer. 200: the answer is an error all the same, or of no use
+	Status  int    // HTTP; 0: there was no answer. 200: the body is an error, or unusable
 	Code    int    // errorCode; 0: none given
 	RefID   string // what Smartsheet support asks for
 	Message string // the server's, shortened and without control characters
-	Detail  string // the server's detail, as it is written; shortened
-	Err     error  // why there was no answer, or why it is not usable
+	Detail  string // the server's detail, as JSON; shortened
+	Err     error  // why there was no answer, or why it is unusable
 
-	advice      string // what to do, where that does not follow from the rest: no other call can succeed either
-	hopeless    bool   // not worth another attempt, whatever the rest says
+	advice      string // what to do, if the other fields do not say it: no other call can succeed either
+	hopeless    bool   // not worth another attempt, whatever the other fields say
 	unconfirmed bool   // an upload was answered, and the answer cannot be read
 	foreign     bool   // the answer is not in Smartsheet's form: a gateway wrote it
 }
@@ -48,7 +48,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Final reports whether Smartsheet refused this picture. Refusals knows whether it refuses all.
+// Final reports whether Smartsheet refused this picture. Refusals finds out if it refuses all of them.
 func (e *Error) Final() bool { return e.ownCause().class == ThisPhoto }
 
 // Hint says in one line what a human can do.
@@ -59,8 +59,8 @@ func (e *Error) Hint() string {
 	return "call Smartsheet support with the refId if it does not go away"
 }
 
-// errorFrom reads a refusal: Smartsheet's JSON, or what a gateway wrote, which may repeat the
-// request, and with it the token: clean removes it.
+// errorFrom reads a refusal: Smartsheet's JSON, or what a gateway wrote. As a gateway may repeat the
+// request with its token, clean removes secrets.
 func errorFrom(op string, status int, body []byte, clean func(string) string) *Error {
 	if e := errorObject(parse(body), clean); e != nil {
 		e.Op, e.Status = op, status
@@ -72,8 +72,8 @@ func errorFrom(op string, status int, body []byte, clean func(string) string) *E
 	return &Error{Op: op, Status: status, Message: cmp.Or(clean(string(body)), http.StatusText(status)), foreign: true}
 }
 
-// errorObject reads an error as the API writes one; nil if v is none. errorCode and
-// refId come as numbers and as texts, detail as an object or an array.
+// errorObject reads an error in the API's form; nil if v is not an error. errorCode and refId may be
+// numbers or texts, detail an object or an array.
 func errorObject(v gjson.Result, clean func(string) string) *Error {
 	e := &Error{RefID: clean(label(v.Get("refId"))), Message: clean(text(v.Get("message")))}
 	code, ok := whole(v.Get("errorCode"))
@@ -89,13 +89,13 @@ func errorObject(v gjson.Result, clean func(string) string) *Error {
 	return e
 }
 
-// maxMessage is how many runes of an error message are kept.
+// maxMessage is to how many runes an error message is shortened.
 const maxMessage = 300
 
 func oneLine(text string) string { return foreign.Line(text, maxMessage) }
 
-// parse reads an answer; of one that is no JSON, nothing exists. Fields are read one by one,
-// so that another shape of what is not needed does not matter.
+// parse reads an answer. If it is not JSON, the result has no fields. Fields are read one by one, so
+// that a change of the others does not matter.
 func parse(body []byte) gjson.Result {
 	if !gjson.ValidBytes(body) {
 		return gjson.Result{}
@@ -103,7 +103,7 @@ func parse(body []byte) gjson.Result {
 	return gjson.ParseBytes(body)
 }
 
-// text is a copy of a string, so that the answer need not stay in memory; empty for other types.
+// text returns a copy of a string, so that the answer need not stay in memory; empty for other types.
 func text(v gjson.Result) string {
 	if v.Type != gjson.String {
 		return ""
@@ -111,7 +111,7 @@ func text(v gjson.Result) string {
 	return strings.Clone(v.Str)
 }
 
-// label is what identifies something: a string, or a number as it is written.
+// label reads an identifier: a string, or a number as it is written.
 func label(v gjson.Result) string {
 	if v.Type == gjson.Number {
 		return strings.Clone(v.Raw)
@@ -119,13 +119,13 @@ func label(v gjson.Result) string {
 	return text(v)
 }
 
-// whole is a 64-bit integer, written as a number or as text. It never passes through a float.
+// whole reads a 64-bit integer, written as a number or as text, without a conversion to a float.
 func whole(v gjson.Result) (n int64, ok bool) {
 	n, err := strconv.ParseInt(label(v), 10, 64)
 	return n, err == nil
 }
 
-// objects are the objects in an array, or the one object in its place. Other values are left out.
+// objects returns the objects in an array, or v itself if it is an object. It leaves out other values.
 func objects(v gjson.Result) (all []gjson.Result) {
 	if v.IsObject() {
 		return []gjson.Result{v}
@@ -138,7 +138,7 @@ func objects(v gjson.Result) (all []gjson.Result) {
 	return all
 }
 
-// userOf reads a user, as far as possible.
+// userOf reads the fields of a user that are there.
 func userOf(v gjson.Result) User {
 	u := User{
 		Email: label(v.Get("email")), Name: text(v.Get("name")), Status: text(v.Get("status")),
@@ -153,7 +153,7 @@ func userOf(v gjson.Result) User {
 	return u
 }
 
-// listed reads a user of a list, who must have an id and an address to be of use.
+// listed reads a user of a list. Without an id and an address the user is Unusable.
 func listed(v gjson.Result) User {
 	u := userOf(v)
 	id := v.Get("id")

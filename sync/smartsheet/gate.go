@@ -11,18 +11,18 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// gate is what every attempt of every call waits at: for the throttle, and for the end of a pause.
-// A pause is for all callers, after a 429 answer or in an outage. After it one call goes first, as a
-// probe; the others follow when it had a good answer.
+// gate makes every attempt of every call wait for the throttle, and for the end of a pause. A pause,
+// after a 429 answer or in an outage, is for all callers. After it one call goes first, as a probe;
+// the others follow once the probe had a good answer.
 type gate struct {
 	mu       sync.Mutex
 	throttle throttle
 	outage   outage
 	until    time.Time     // end of the pause
 	first    bool          // the next call is a probe
-	probe    chan struct{} // closed when the probe has its answer; nil: none is on its way
-	dry      time.Time     // since when every answer is 429; zero: the last one was not
-	epoch    int           // pauses so far: the answer to an older request says nothing new
+	probe    chan struct{} // closed when the probe has its answer; nil: there is no probe now
+	dry      time.Time     // since when every answer is 429; zero: the last answer was not
+	epoch    int           // pauses so far: a request from before the last pause says nothing new
 }
 
 // ticket is the right to send one request of a call; its answer goes to gate.answered.
@@ -32,7 +32,7 @@ type ticket struct {
 	probe chan struct{} // not nil: this request is the probe
 }
 
-// wait returns when there are as many units of quota as q takes and no pause holds.
+// wait returns when the quota has as many units as q takes, and there is no pause.
 func (g *gate) wait(ctx context.Context, q call) (ticket, *Error) {
 	for {
 		g.mu.Lock()
@@ -45,7 +45,7 @@ func (g *gate) wait(ctx context.Context, q call) (ticket, *Error) {
 		if err == nil && probe != nil {
 			select {
 			case <-probe:
-				continue // which may have begun another pause
+				continue // its answer may have begun another pause
 			case <-ctx.Done():
 				err = context.Cause(ctx)
 			}
@@ -66,13 +66,13 @@ func (g *gate) wait(ctx context.Context, q call) (ticket, *Error) {
 		}
 		t := ticket{q, g.epoch, g.probe}
 		g.mu.Unlock()
-		if open { // else a pause began while waiting for quota
+		if open { // otherwise a pause began while this call waited for quota
 			return t, nil
 		}
 	}
 }
 
-// answered notes how t's request ended, and the wait that the server asks for (0: none). It
+// answered takes the result of t's request, and the wait that the server asks for (0: none). It
 // returns for how long all callers pause now.
 func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Duration) {
 	now := time.Now()
@@ -95,15 +95,15 @@ func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Dur
 			g.pause(now.Add(pause), true)
 		}
 		g.first = g.first || t.probe != nil
-	case t.probe != nil: // it was not sent
+	case t.probe != nil: // the probe was not sent
 		g.first = true
 	}
 	return max(g.until.Sub(now), 0)
 }
 
-// limited begins a pause after a 429 answer. If that does not say how long, the pauses grow
-// up to a minute: the documented advice is to wait for one, or to back off. When they would take
-// longer than an outage may, every call is given up, and e says so.
+// limited begins a pause after a 429 answer. If the answer does not say how long, the pauses grow
+// up to a minute: the documented advice is to wait for a minute, or to back off. If they would
+// exceed the limit of an outage, every call fails, and e says so.
 func (g *gate) limited(now time.Time, t ticket, e *Error, asked time.Duration) {
 	fresh := t.epoch == g.epoch
 	if !fresh && asked == 0 {
@@ -126,7 +126,7 @@ func (g *gate) limited(now time.Time, t ticket, e *Error, asked time.Duration) {
 	g.pause(now.Add(asked+rand.N(time.Second)), fresh)
 }
 
-// pause lets nobody pass before until, and then one call alone.
+// pause makes all calls wait until then; one call goes first. fresh: the pause is a new one.
 func (g *gate) pause(until time.Time, fresh bool) {
 	if fresh {
 		g.epoch++
@@ -137,7 +137,8 @@ func (g *gate) pause(until time.Time, fresh bool) {
 	g.first = true
 }
 
-// state is the limit in units a minute, until when a pause holds, and whether there is an outage.
+// state returns the limit in units a minute, the end of the pause if there is one, and whether there
+// is an outage.
 func (g *gate) state(now time.Time) (perMinute float64, until time.Time, down bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -160,27 +161,27 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 
 const (
 	quotaWindow = time.Minute // that the quota counts in
-	headroom    = 0.995       // the part of the quota that is used, so that jitter on the network makes no 429 answers
+	headroom    = 0.995       // the part of the quota that is used, so that network jitter causes no 429 answers
 	// A limit that worked for a while is raised a little, as other clients of the token may have
-	// gone. If they have not, the next raise waits for twice the time.
+	// stopped. If they have not, the next raise waits for twice the time.
 	firstHold, lastHold = 2 * quotaWindow, 32 * quotaWindow
-	enough              = 10 // units sent in a minute that show what share of the quota there is
+	enough              = 10 // units sent in a minute, to measure our share of the quota
 )
 
-// throttle spreads requests evenly over the minute. It learns from 429 answers how much of
-// the quota other clients of the token leave.
+// throttle spreads requests evenly over the minute. From 429 answers it learns how much of the
+// quota other clients of the token use.
 type throttle struct {
 	limiter *rate.Limiter
 	nominal rate.Limit    // units a second that the whole quota allows
-	proven  rate.Limit    // the limit before the last raise, which worked; 0: none
+	proven  rate.Limit    // the limit that worked before the last raise; 0: none
 	hold    time.Duration // until the next raise
 	since   time.Time     // when the limit was set, or the last pause ended
-	window  time.Time     // begin of the minute that is counted
-	sent    [2]float64    // units sent in it, and in the one before
+	window  time.Time     // the start of the minute that is counted
+	sent    [2]float64    // units sent in this minute, and in the one before
 }
 
-// cut lowers the limit to the last one that worked; else by half, or to what the last minute
-// had if that is less.
+// cut lowers the limit to the last one that worked. If there is none, it halves the limit, or takes
+// what was sent in the last minute, if that is less.
 func (t *throttle) cut(now time.Time) {
 	limit := t.proven
 	if limit > 0 {
@@ -195,20 +196,20 @@ func (t *throttle) cut(now time.Time) {
 	t.limiter.SetLimitAt(now, limit)
 }
 
-// raise lifts a limit that worked for long enough.
+// raise raises a limit that worked for long enough.
 func (t *throttle) raise(now time.Time) {
 	limit := t.limiter.Limit()
 	if limit >= t.nominal || now.Sub(t.since) < t.hold {
 		return
 	}
 	if t.proven > 0 {
-		t.hold = firstHold // the last raise worked, too
+		t.hold = firstHold // the last raise worked
 	}
 	t.proven, t.since = limit, now
 	t.limiter.SetLimitAt(now, min(limit+min(t.nominal, 2*limit)/20, t.nominal))
 }
 
-// count adds units that were sent, and returns about how many the last minute had.
+// count adds units that were sent, and returns about how many were sent in the last minute.
 func (t *throttle) count(now time.Time, units int) float64 {
 	switch age := now.Sub(t.window); {
 	case age >= 2*quotaWindow:

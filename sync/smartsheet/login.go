@@ -20,18 +20,18 @@ import (
 	"photosync/sync/safefile"
 )
 
-// Login lets a person allow an app to act for them, and keeps the refresh token (OAuth
-// walkthrough of the API reference; RFC 8252 for the redirect to this machine, RFC 7636 for
-// PKCE, which Smartsheet does not document and, by RFC 6749, may ignore).
+// Login lets a person allow an app to act for them, and stores the refresh token (OAuth walkthrough
+// of the API reference; RFC 8252 for the redirect to this machine, RFC 7636 for PKCE, which
+// Smartsheet does not document and may ignore by RFC 6749).
 type Login struct {
 	BaseURL   string
 	OAuth2    OAuth2
 	Transport http.RoundTripper
 	Timeout   time.Duration     // of the call for the token
 	Redirect  string            // the redirect URL that the app is registered with, on this machine
-	Replace   bool              // the file of the refresh token may be there; otherwise that is an error
-	Show      func(page string) // is called with the page that the person has to open
-	Pasted    <-chan string     // addresses that the browser of another machine ended at; may be nil
+	Replace   bool              // replace the file of the refresh token; otherwise an existing file is an error
+	Show      func(page string) // shows the address of the page that the person has to open
+	Pasted    <-chan string     // addresses to which the browser of another machine was redirected; may be nil
 }
 
 // Run waits until somebody allows or refuses the app, or ctx ends.
@@ -72,8 +72,8 @@ func (l Login) Run(ctx context.Context) error {
 		return errors.New("log in: Smartsheet gave no refresh token")
 	}
 	a.file.path = path
-	return a.file.locked(func() error { // no run uses the old one meanwhile
-		if err := keep(file, got.RefreshToken); err != nil {
+	return a.file.locked(func() error { // so that no run uses the old token meanwhile
+		if err := store(file, got.RefreshToken); err != nil {
 			return err
 		}
 		a.file.remember(got)
@@ -81,7 +81,8 @@ func (l Login) Run(ctx context.Context) error {
 	})
 }
 
-// authorizePage is where people allow it: on the site of their region, or the host itself.
+// authorizePage returns the page on which people allow the app: on the site of their region, or on
+// the host itself.
 func authorizePage(baseURL string) string {
 	u, err := url.Parse(baseURL)
 	if err != nil {

@@ -29,7 +29,7 @@ type Minute struct {
 	Waited      time.Duration // summed over workers
 }
 
-// ETA is how long uploads will take from now on, retries aside.
+// ETA estimates how long uploads will take from now on, without retries.
 func (s Stats) ETA(uploads int, now time.Time) time.Duration {
 	if uploads <= 0 || s.PerMinute <= 0 {
 		return 0
@@ -38,16 +38,16 @@ func (s Stats) ETA(uploads int, now time.Time) time.Duration {
 	return d + max(s.PausedUntil.Sub(now), 0)
 }
 
-// maxMinutes bounds how much of the past is kept: those in which something happened.
+// maxMinutes bounds how many minutes are remembered; only those in which something happened count.
 const maxMinutes = 24 * 60
 
-// tally counts what the client does, in all and by the minute.
+// tally counts what the client does, in total and by the minute.
 type tally struct {
 	mu  sync.Mutex
 	all Stats
 }
 
-// change lets do count what is not shown by the minute.
+// change lets do change the totals.
 func (t *tally) change(do func(*Stats)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -69,7 +69,7 @@ func (t *tally) add(n Minute) {
 	t.all.Minutes = t.all.Minutes[max(len(t.all.Minutes)-maxMinutes, 0):]
 }
 
-// waited shares the time from a to b out to the minutes that it touches.
+// waited adds the time from a to b to the minutes that it covers.
 func (t *tally) waited(a, b time.Time) {
 	for a.Before(b) {
 		end := a.Truncate(time.Minute).Add(time.Minute)

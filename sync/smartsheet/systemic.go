@@ -10,34 +10,34 @@ import (
 	"time"
 )
 
-// A systemic fault is not that of one call, user or photo: in an outage all calls fail, and may
-// go well later; or all uploads are refused.
+// A systemic fault is not about one call, user or photo: in an outage all calls fail now, and may
+// succeed later; or all uploads are refused.
 
-// outageAfter is how many different calls have to fail in a row before that counts as an
-// outage. A call that fails again and again alone may be at fault itself.
+// outageAfter is how many different calls have to fail in a row to count as an outage. If only one
+// call fails again and again, that call may be at fault.
 const outageAfter = 3
 
-const longestPause = 5 * time.Minute // in an outage: a day of it is 300 requests
+const longestPause = 5 * time.Minute // in an outage: about 300 requests a day
 
-// Why a call is given up, or not begun: an outage, or a time without quota, lasts too long.
+// Why a call is given up, or not begun: an outage, or a lack of quota, lasts too long.
 var (
 	errOutage = errors.New("Smartsheet serves nobody now")
 	errQuota  = errors.New("the quota does not come back within retry.max_wait")
 )
 
-// outage is a time in which every call fails: one at a time finds out whether it is over.
+// outage is a time in which every call fails. One call at a time finds out whether it is over.
 type outage struct {
 	limit  time.Duration   // after which every call is given up
-	failed map[string]bool // paths of calls that failed, since one had an answer
-	since  time.Time       // the first of them
-	pauses int             // before an attempt of one call
+	failed map[string]bool // paths of calls that failed since the last good answer
+	since  time.Time       // of the first failure
+	pauses int             // so far
 	last   Error
 	over   error // why every call is given up: the limit was reached; nil: it was not
-	others bool  // a call failed that is no upload
+	others bool  // a call failed that is not an upload
 }
 
-// failing notes that a call failed, and returns for how long all callers pause: as long as the
-// server asks, and longer each time in an outage. Beyond the limit, over is set, and e says so.
+// failing counts a failed call, and returns for how long all callers pause: as long as the server
+// asks, and longer each time in an outage. Beyond the limit it sets over, and e says so.
 func (o *outage) failing(now time.Time, q call, e *Error, asked time.Duration) (pause time.Duration) {
 	if o.failed == nil {
 		o.failed, o.since = map[string]bool{}, now
@@ -64,14 +64,14 @@ func (o *outage) failing(now time.Time, q call, e *Error, asked time.Duration) (
 	return pause + rand.N(pause/8+1)
 }
 
-// answered ends the outage. If only uploads failed, only one that works shows its end.
+// answered ends the outage after a good answer; if only uploads failed, only after that of an upload.
 func (o *outage) answered(q call) {
 	if q.upload || o.others || len(o.failed) == 0 {
 		*o = outage{limit: o.limit}
 	}
 }
 
-// error is why a call is not begun; nil: it may begin.
+// error returns why a call is not begun; nil: it may begin.
 func (o *outage) error(op string) *Error {
 	if o.over == nil {
 		return nil
@@ -79,12 +79,12 @@ func (o *outage) error(op string) *Error {
 	return &Error{Op: op, Err: fmt.Errorf("%w, the last one: %w", o.over, &o.last)}
 }
 
-// So many different people who are refused for the same reason show that it is not about them:
-// the lower number as long as no upload was accepted, the higher one in a row after that.
+// If so many different people in a row are refused for the same reason, the reason is not about
+// them: firstRefused before any upload was accepted, rowRefused after that.
 const firstRefused, rowRefused = 5, 50
 
-// Refusals finds out whether uploads are refused because of the photo, or of what is the same
-// for everybody. The zero value is ready, for one run; it is safe for concurrent use.
+// Refusals finds out whether uploads are refused because of their photos, or for a reason that is
+// the same for everybody. The zero value is ready, for one run; it is safe for concurrent use.
 type Refusals struct {
 	mu       sync.Mutex
 	accepted []string               // content types of uploads that were accepted
@@ -98,10 +98,10 @@ type reason struct{ status, code int }
 type refusedImage struct {
 	reason
 	contentType string
-	final       bool // it is about the photo
+	final       bool // the reason is the photo
 }
 
-// Accepted notes that an upload of this content type was accepted.
+// Accepted counts an accepted upload of this content type.
 func (r *Refusals) Accepted(contentType string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,15 +111,15 @@ func (r *Refusals) Accepted(contentType string) {
 	}
 }
 
-// Refused notes that the upload of a picture of this content type for a user failed with err. It returns
-// an error of class Stop if every upload would fail that way; what was known of the user does not count.
+// Refused counts an upload of this content type for a user that failed with err. It returns an error
+// of class Stop if every upload would fail that way. known: the failure says nothing about others.
 func (r *Refusals) Refused(user int64, contentType string, err error, known bool) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return nil
 	}
 	c := e.cause()
-	// With no answer, or one about the user's account, the next user's call may go well.
+	// Without an answer, or if it is about the user's account, the next user's upload may succeed.
 	another := e.Status == 0 || e.Code == codeUserInactive || e.Code/1000 == 5
 	if c.class == ThisUser && another || !slices.Contains([]Class{ThisUser, ThisPhoto, Permission, Foreign, Unconfirmed}, c.class) {
 		return nil
@@ -150,8 +150,8 @@ func (r *Refusals) Refused(user int64, contentType string, err error, known bool
 	return &stop
 }
 
-// inRow counts those who were refused for this reason since the last accepted upload, and
-// reports whether they are so many that it is not about them.
+// inRow counts the users refused for this reason since the last accepted upload, and reports
+// whether they are so many that the reason is not about them.
 func (r *Refusals) inRow(why reason) (n int, everybody bool) {
 	for user := range r.row {
 		if r.refused[user].reason == why {
@@ -164,8 +164,8 @@ func (r *Refusals) inRow(why reason) (n int, everybody bool) {
 	return n, n >= rowRefused
 }
 
-// Final reports, at the end of the run, whether Smartsheet refused this user's picture while
-// it accepted others with the same headers: the same one need not be sent again.
+// Final reports, at the end of the run, whether Smartsheet refused this user's picture while it
+// accepted others with the same headers: then the same picture need not be sent again.
 func (r *Refusals) Final(user int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

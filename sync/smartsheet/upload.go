@@ -20,30 +20,30 @@ type Image struct {
 	ContentType string // image/jpeg, image/png or image/gif
 	FileName    string // sent URL-encoded in Content-Disposition
 
-	// Unanswered: an earlier run had no good answer for this user either. So another failure says
-	// nothing of the other users, and is no sign of an outage.
+	// Unanswered: an earlier run got no good answer for this user either. So another failure says
+	// nothing about other users, and is no sign of an outage.
 	Unanswered bool
 }
 
-// UploadResult is what could be read of the answers to one Client.Upload, failed or not.
+// UploadResult is what the answers to one Client.Upload say, failed or not.
 type UploadResult struct {
 	Attempts   int
 	Earlier    []*Error // the attempts that failed before the last one
 	HTTPStatus int      // of the last attempt; 0: no answer
-	// Unknown: some attempt may have set the picture although no answer says so. Only asking for
-	// the user shows it.
+	// Unknown: some attempt may have set the picture although no answer says so. Only the user's
+	// entry shows it.
 	Unknown     bool
-	Message     string // SUCCESS, PARTIAL_SUCCESS, or whatever came
-	ResultCode  *int   // nil: none came
+	Message     string // SUCCESS, PARTIAL_SUCCESS, or any other text
+	ResultCode  *int   // nil: the answer has none
 	RefID       string
-	Users       []User // that the answer shows, from "data" and from "result"; none: it names nobody
+	Users       []User // in the answer, from "data" and from "result"; may be empty
 	FailedItems []FailedItem
 }
 
-// Success reports whether the answer says that all went well: SUCCESS and 0.
+// Success reports whether the answer says that everything succeeded: SUCCESS and 0.
 func (r *UploadResult) Success() bool { return r.says("SUCCESS", 0) && len(r.FailedItems) == 0 }
 
-// Partial reports whether the answer says that not all went well: PARTIAL_SUCCESS and 3.
+// Partial reports whether the answer says that only a part succeeded: PARTIAL_SUCCESS and 3.
 func (r *UploadResult) Partial() bool { return r.says("PARTIAL_SUCCESS", 3) }
 
 func (r *UploadResult) says(message string, code int) bool {
@@ -53,22 +53,22 @@ func (r *UploadResult) says(message string, code int) bool {
 // FailedItem is an entry of failedItems in a PARTIAL_SUCCESS answer.
 type FailedItem struct {
 	Index int
-	Error *Error // its code, refId and message; nil: the answer says null, or nothing
+	Error *Error // its code, refId and message; nil: the answer has null, or nothing
 }
 
-// ErrTooLate is why an upload was not sent: its time had passed, by the monotonic clock, which
-// stands still while the machine is suspended, or by the wall clock, which may be set back.
+// ErrTooLate means that an upload was not sent because its time had passed. Both clocks count: the
+// monotonic clock stands still while the machine is suspended, the wall clock may be set back.
 var ErrTooLate = errors.New("not sent: it waited for too long")
 
-// ErrContradiction is an answer whose message and resultCode do not go together.
+// ErrContradiction means that message and resultCode of an answer contradict each other.
 var ErrContradiction = errors.New("the answer contradicts itself")
 
-// Upload sets the profile image of u (POST /users/{id}/profileimage). A system admin may do
-// so, or the user for themselves. The server scales down what is larger than 1050 x 1050
-// pixels; a custom size of the organisation is the limit of the file instead. No attempt
-// begins after sendBefore, if that is not zero; the error is ErrTooLate then. Without error
-// the answer says SUCCESS and 0, or PARTIAL_SUCCESS and 3; the caller checks whose
-// picture it shows. An unreadable answer is an error of class Unconfirmed.
+// Upload sets the profile image of u (POST /users/{id}/profileimage). Only a system admin and the
+// user may do so. The server scales down pictures of more than 1050 x 1050 pixels, unless the
+// organisation has set another size. No attempt begins after sendBefore, if that is not zero; the
+// error then is ErrTooLate. Without an error the answer says SUCCESS and 0, or PARTIAL_SUCCESS and
+// 3; the caller checks whose picture it shows. An unreadable answer is an error of class
+// Unconfirmed.
 func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.Time) (r UploadResult, err error) {
 	h := http.Header{}
 	h.Set("Content-Type", img.ContentType)
@@ -87,8 +87,8 @@ func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.
 	return r, err
 }
 
-// parseUpload reads the answer. The user stands in "data", an array, in today's
-// reference, and in "result", an object, in the older one.
+// parseUpload reads the answer. Today's reference has the user in "data", an array; an older one
+// has it in "result", an object.
 func parseUpload(v gjson.Result, clean func(string) string) (UploadResult, error) {
 	r := UploadResult{Message: clean(text(v.Get("message"))), RefID: clean(label(v.Get("refId")))}
 	if n, ok := whole(v.Get("resultCode")); ok {
@@ -115,14 +115,14 @@ func parseUpload(v gjson.Result, clean func(string) string) (UploadResult, error
 	return r, fmt.Errorf("%w: message %q, resultCode %d, %d failed items", ErrContradiction, r.Message, *r.ResultCode, len(r.FailedItems))
 }
 
-// ImageURLs returns temporary addresses by image id (POST /imageurls, one call). Whoever
-// knows such an address can see the picture.
+// ImageURLs returns temporary addresses by image id (POST /imageurls, one call). Anybody who knows
+// such an address can see the picture.
 func (c *Client) ImageURLs(ctx context.Context, ids []string) (map[string]string, error) {
 	ask := make([]map[string]string, len(ids))
 	for i, id := range ids {
 		ask[i] = map[string]string{"imageId": id}
 	}
-	body, _ := json.Marshal(ask) // of texts
+	body, _ := json.Marshal(ask) // cannot fail: only texts
 	urls := make(map[string]string, len(ids))
 	_, err := c.do(ctx, call{
 		op: "ask for addresses of pictures", method: http.MethodPost, path: "/imageurls",
@@ -138,8 +138,8 @@ func (c *Client) ImageURLs(ctx context.Context, ids []string) (map[string]string
 	return urls, err
 }
 
-// Picture fetches a picture from an address that ImageURLs gave, without the token and
-// with one attempt. Plain http is for a Smartsheet that is itself reached by http.
+// Picture fetches a picture from an address that ImageURLs returned, without the token and with one
+// attempt. It accepts plain http only if Smartsheet itself is reached by http.
 func (c *Client) Picture(ctx context.Context, address string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()

@@ -20,20 +20,20 @@ type User struct {
 	ID              int64 // 64-bit: beyond what a float holds exactly
 	Email           string
 	Name            string
-	Status          string           // ACTIVE, PENDING, DECLINED, DEACTIVATED, in any case; empty: not shown, as to a token without admin rights
+	Status          string           // ACTIVE, PENDING, DECLINED, DEACTIVATED, in any case; empty: hidden, as from a token without admin rights
 	ImageID         string           // profileImage.imageId; empty: no picture
 	External        bool             // isInternal is false: the user belongs to another organisation than the token
 	AlternateEmails []AlternateEmail // only from Client.User and Client.Me
-	// Unusable says why this entry of a list cannot be used; empty: it can. It may be anybody's, so
-	// that nobody it could be may be reported as "not in Smartsheet".
+	// Unusable says why this entry of a list cannot be used; empty: it can. As the entry may be
+	// anybody's, nobody whom it could be may be reported as "not in Smartsheet".
 	Unusable string
 }
 
-// Active reports whether the account is in use. One without a status counts as active.
+// Active reports whether the account is active. An account without a status counts as active.
 func (u User) Active() bool { return u.Status == "" || strings.EqualFold(u.Status, "ACTIVE") }
 
-// AlternateEmail is a further address of a user, from GET /users/{id}. One that is
-// not confirmed is what somebody typed: it may belong to anybody.
+// AlternateEmail is a further address of a user, from GET /users/{id}. Without a confirmation it is
+// only what somebody typed, and may belong to anybody.
 type AlternateEmail struct {
 	Email     string
 	Confirmed bool
@@ -43,11 +43,12 @@ type AlternateEmail struct {
 type Me struct {
 	User
 	Admin       bool
-	AccountID   int64 // of an answer that names no account, the user's own id: the next best thing
+	AccountID   int64 // if the answer names no account: the user's own id
 	AccountName string
 }
 
-// get sends a GET and hands the answer to read. The API always has a fixed path: 404 means another address.
+// get sends a GET and passes the answer to read. If path is fixed, the API has it: then 404 means that
+// the address is not Smartsheet's.
 func (c *Client) get(ctx context.Context, path, op string, fixed bool, read func(gjson.Result) error) error {
 	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, units: 1}, read)
 	if e, ok := errors.AsType[*Error](err); ok && fixed && e.Status == http.StatusNotFound {
@@ -83,22 +84,22 @@ func (c *Client) User(ctx context.Context, id int64) (u User, err error) {
 	return u, err
 }
 
-// NotFound reports whether Smartsheet says, by err, that there is no such user.
+// NotFound reports whether err means that there is no such user.
 func NotFound(err error) bool { return Classify(err) == UserGone }
 
-// Users calls each for every user of the account, once (GET /users, all pages). Without
-// error everybody who was there from the first page to the last has been seen.
+// Users calls each once for every user of the account (GET /users, all pages). Without an error it
+// has seen everybody who was there from the first page to the last.
 func (c *Client) Users(ctx context.Context, each func(User) error) error {
 	return c.list(ctx, &listing{each: each, seen: map[int64]int{}}, "")
 }
 
-// worthAsking is how many email filters make it worth one more call to find out whether a list of
-// everyone needs fewer.
+// worthAsking is the number of email filters above which one more call is worthwhile, to find out
+// whether a list of all users needs fewer calls.
 const worthAsking = 10
 
-// UsersByEmail calls each, once, for the users with the given addresses, and perhaps for
-// others: it asks by email filter, or lists everyone where that needs fewer calls or no
-// filter works. all reports that it was everyone. The caller compares the addresses.
+// UsersByEmail calls each once for the users with the given addresses, and perhaps for others: it
+// asks by email filter, or lists all users if that needs fewer calls or no filter works. all reports
+// that it listed all users. The caller compares the addresses.
 func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(User) error) (all bool, err error) {
 	l := &listing{each: each, seen: map[int64]int{}}
 	if slices.ContainsFunc(emails, unfit) {
@@ -114,8 +115,8 @@ func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(Us
 	}
 	for _, f := range filters {
 		err := c.list(ctx, l, f)
-		// It may be one address that Smartsheet, or a firewall before it, does not like, or the length
-		// of the URL; a total may be that of everyone. What is wrong with every call shows again.
+		// Smartsheet, or a firewall before it, may refuse one of the addresses or the length of the
+		// URL; the total may be that of all users. A fault of every call will occur again.
 		if e, ok := errors.AsType[*Error](err); ok && (errors.Is(err, errNotWhole) ||
 			e.Status >= 400 && e.Status != http.StatusUnauthorized && !e.cause().class.Resumable()) {
 			return true, c.list(ctx, l, "")
@@ -127,9 +128,9 @@ func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(Us
 	return false, nil
 }
 
-const maxFilterBytes = 6<<10 - 256 // keeps the whole URL below 6 KB, which gateways take
+const maxFilterBytes = 6<<10 - 256 // keeps the whole URL below 6 KB, which gateways accept
 
-// unfit reports whether an address may not stand in a value of email=.
+// unfit reports whether an address cannot be part of a value of email=.
 func unfit(email string) bool {
 	return !strings.Contains(email, "@") || strings.ContainsFunc(email, func(r rune) bool {
 		return r == ',' || unicode.IsSpace(r) || unicode.IsControl(r)
@@ -149,19 +150,19 @@ func filters(emails []string) (all []string) {
 	return all
 }
 
-// The list of users comes in pages, and a user who leaves between two of them moves all
-// later ones up: the first of the next page moves to one that was already read. So each
-// page overlaps the one before by at least one user. If a user is on both, nothing was
-// missed in between. If not, there is a gap: the page is dropped, and the next one begins
-// earlier. The end is compared with totalCount, where the server gives it.
+// The list of users comes in pages. If a user is deleted between two pages, all later users move
+// up, and the first one of the next page moves to a page that was already read. So each page
+// overlaps the one before by at least one user. If a user is on both, nobody was missed in between.
+// If not, there is a gap: the page is dropped, and the next one begins earlier. The end is compared
+// with totalCount, if the server gives it.
 //
-// includeAll=true would put everybody on one page. Other endpoints deprecated it in
-// August 2025 and lost it in June 2026; GET /users still has it (API changelog).
+// includeAll=true would put all users on one page. Other endpoints deprecated it in August 2025
+// and lost it in June 2026; GET /users still has it (API changelog).
 
 const (
-	pageSize = 1000 // asked for; the server may give less
-	maxGaps  = 100  // before the list counts as one without an order
-	maxIdle  = 2    // pages in a row without anybody new, while there should be more
+	pageSize = 1000 // users to ask for; the server may give fewer
+	maxGaps  = 100  // more than these mean that the list has no stable order
+	maxIdle  = 2    // pages in a row without anybody new, although there should be more users
 )
 
 var (
@@ -177,7 +178,8 @@ type listing struct {
 	seen   map[int64]int // by key of an entry: the last pass that listed it
 }
 
-// list reads the users whom a filter selects, all if it is empty, and again if not whole.
+// list reads the users that a filter selects; all users, if it is empty. If the list is not whole,
+// it reads the list once more.
 func (c *Client) list(ctx context.Context, l *listing, filter string) error {
 	err := c.readPages(ctx, l, filter)
 	if errors.Is(err, errNotWhole) {
@@ -191,7 +193,7 @@ func (c *Client) readPages(ctx context.Context, l *listing, filter string) error
 	w := pass{listing: l, size: pageSize}
 	for {
 		number, size := window(max(w.read-1-w.back, 0), w.size)
-		if number*size <= w.read && w.back == 0 { // pages of one or two users: none that overlaps gets any further
+		if number*size <= w.read && w.back == 0 { // pages of one or two users: an overlapping page shows nobody new
 			number, size = window(w.read, w.size)
 		}
 		p, err := c.page(ctx, filter, number, size)
@@ -204,7 +206,7 @@ func (c *Client) readPages(ctx context.Context, l *listing, filter string) error
 	}
 }
 
-// window is the page of at most so many users that shows the place from and gets furthest.
+// window returns the page of at most so many users that contains the place from and reaches furthest.
 func window(from, most int) (number, size int) {
 	for s := most; s > 0; s-- {
 		if n := from/s + 1; n*s > number*size {
@@ -218,15 +220,15 @@ func window(from, most int) (number, size int) {
 type pass struct {
 	*listing
 	size  int // of the largest page that the server gives
-	read  int // places in the list that were read, from the first on
-	users int // on them
+	read  int // how many places of the list were read
+	users int // how many users were on them
 	least int // the lowest total that the server gave; 0: it gave none
-	back  int // places by which the next page begins earlier than it need
+	back  int // by how many places the next page begins earlier than it has to
 	gaps  int
-	idle  int // pages in a row with nobody new; below 0: as many pages are expected to have nobody new
+	idle  int // pages in a row with nobody new; below 0: that many more are expected
 }
 
-// add hands on the users of p, and reports whether the list ends with it.
+// add passes on the users of p, and reports whether the list ends with this page.
 func (w *pass) add(p page) (over bool, err error) {
 	n, fresh := min(len(p.users), p.size), 0 // fresh: users who were on no page of this pass
 	for _, x := range p.users {
@@ -252,7 +254,7 @@ func (w *pass) add(p page) (over bool, err error) {
 	}
 	w.back = min(w.back, w.size/8)
 	switch {
-	case p.start+p.size <= w.read: // the page began so early that it could not show anybody new
+	case p.start+p.size <= w.read: // the page began too early to show anybody new
 		w.back = 0
 	case fresh > 0:
 		w.idle = 0
@@ -276,7 +278,7 @@ func (w *pass) add(p page) (over bool, err error) {
 	return over, nil
 }
 
-// gap drops a page that shares nobody with the one before it, and lets the next one begin earlier.
+// gap drops a page that shares nobody with the page before it, and makes the next one begin earlier.
 func (w *pass) gap(p page) (over bool, err error) {
 	w.gaps++
 	if w.gaps > maxGaps || len(p.users) == 0 && p.total > p.start {
@@ -285,7 +287,7 @@ func (w *pass) gap(p page) (over bool, err error) {
 	w.back = 2*w.back + w.size/8 + 1
 	if len(p.users) > 0 {
 		w.idle = -w.back / w.size
-	} else { // the list ends before
+	} else { // the list ends before this page
 		w.read = p.start
 	}
 	return false, nil
@@ -305,7 +307,7 @@ type page struct {
 	users       []entry
 }
 
-// entry is a user of a list, and what tells users apart: the id, or a hash below 0.
+// entry is a user of a list. key distinguishes users: it is the id, or else a hash below 0.
 type entry struct {
 	User
 	key int64
