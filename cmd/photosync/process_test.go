@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -40,6 +42,8 @@ func TestMain(m *testing.M) {
 type withProcesses struct{ tests *testing.M }
 
 func (w withProcesses) Run() int {
+	// Else the processes would ignore it where the tests run under nohup.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	if !raceEnabled || os.Getenv("RACE_PROCESSES") != "" {
 		return w.tests.Run()
 	}

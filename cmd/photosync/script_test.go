@@ -119,9 +119,10 @@ var volatile = []struct{ pattern, name string }{
 	{`(in|about) \d+(\.\d+)? ?(ms|µs|s)\b`, "$1 DURATION"},
 	{`("(?:duration_ms|quota_wait_ms|eta|generation)": )\d+`, "${1}0"},
 	{`(?s)"timeline": \[.*?\]`, `"timeline": []`}, // a minute may end in the run
-	// A file that was just written has no stamp yet.
+	// A file that was written less than two seconds ago has no stamp yet, and its person no
+	// fingerprint.
 	{`("stamp_moved": )\w+`, "${1}BOOL"},
-	{`\n +"stamp": .*|\n +stamp +.*|\n +age .*`, ""},
+	{`\n +"(stamp|fingerprint)": .*|\n +stamp +.*|\n +age .*`, ""},
 	{`(?s),\s+{\s+"name": "age".*?}`, ""},
 	{`(inode +|"inode",\s+"value": ")\d+`, "${1}0"},
 }

@@ -45,7 +45,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(filepath.Join(dir, "profile")),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(2*time.Minute), // it starts beside all other tests
+		chromedp.UserDataDir(filepath.Join(dir, "profile")),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("force-color-profile", "srgb"),
 	)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
