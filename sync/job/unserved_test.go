@@ -54,6 +54,21 @@ func TestUsersThatAreNeverServed(t *testing.T) {
 	})
 }
 
+// A header that is made of the user's address, and that Smartsheet refuses, is that user's alone.
+func TestHeaderOfOneUser(t *testing.T) {
+	for _, f := range []simulator.Fault{{Status: 400, Code: 1272}, {Status: 400, Code: 1011}, {Status: 401, Code: 1030}} {
+		b := newBench(t, 30, simulator.Options{})
+		f.Kind, f.User = "status", email(3)
+		b.sim.AddFault(f)
+		for night := range 3 {
+			r := b.must(nil)
+			if uploaded := []int{29, 0, 0}[night]; r.Totals.Failed != 1 || r.Totals.Uploaded != uploaded || r.Result != report.Partial {
+				t.Errorf("%d, night %d: %s, %+v", f.Code, night, r.Result, r.Totals)
+			}
+		}
+	}
+}
+
 // Nor do they take the place of changed photos, night for night, under --limit.
 func TestUsersThatAreNeverServedUnderALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

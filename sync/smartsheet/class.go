@@ -69,12 +69,13 @@ var (
 	unknownToken = cause{class: Stop, hint: "check smartsheet.token_file or SMARTSHEET_ACCESS_TOKEN: Smartsheet does not know this token (is the region right?)"}
 	noRights     = cause{class: Permission, hint: "fix the rights: the token must belong to a system admin, and the plan must allow profile images; if it is only this user, they may belong to another organisation (isInternal)"}
 	userGone     = cause{class: UserGone, hint: "retry by itself: Smartsheet has no user with this id any more; the next run looks the person up again"}
-	badHeader    = cause{class: Stop, hint: "check smartsheet.integration_source: Smartsheet refuses a header that every request has"}
-	badPhoto     = cause{ThisPhoto, fixPhoto, gateway + "pictures may not arrive as they are sent"}
-	badType      = cause{ThisPhoto, fixPhoto, gateway + "it may change the Content-Type of uploads"}
-	tooLarge     = cause{ThisPhoto, fixPhoto, "lower image.max_bytes or image.max_edge, or raise the limit of the gateway before Smartsheet: every picture is too large for it"}
-	outOfQuota   = cause{class: Throttled, hint: "retry by itself: the token's quota is used up, perhaps by another integration that shares it"}
-	retired      = cause{class: Stop, hint: "this version of the API is gone: update photosync"}
+	badHeader    = cause{ThisUser, "check this person's address: Smartsheet refuses a header of the upload, and the file name in it is made of the address",
+		"check smartsheet.integration_source: Smartsheet refuses a header that every request has"}
+	badPhoto   = cause{ThisPhoto, fixPhoto, gateway + "pictures may not arrive as they are sent"}
+	badType    = cause{ThisPhoto, fixPhoto, gateway + "it may change the Content-Type of uploads"}
+	tooLarge   = cause{ThisPhoto, fixPhoto, "lower image.max_bytes or image.max_edge, or raise the limit of the gateway before Smartsheet: every picture is too large for it"}
+	outOfQuota = cause{class: Throttled, hint: "retry by itself: the token's quota is used up, perhaps by another integration that shares it"}
+	retired    = cause{class: Stop, hint: "this version of the API is gone: update photosync"}
 )
 
 // causes by errorCode (API reference, "Errors") and by HTTP status, which counts only if the
@@ -86,7 +87,7 @@ var causes = map[int]cause{
 	1005: {class: Stop, hint: "the organisation demands single sign-on: use a token of a user who may log in that way"},
 	1006: userGone, 1020: userGone,
 	1011: badHeader, 1272: badHeader,
-	1030: {class: Stop, hint: "switch smartsheet.assume_user off, or use a system admin's token"},
+	1030: {class: Permission, hint: "switch smartsheet.assume_user off, or use a system admin's token"},
 	1074: badPhoto, 1075: badPhoto,
 	1091: badType, 1124: badType, 415: badType,
 	1128: tooLarge, 413: tooLarge,
