@@ -1,7 +1,7 @@
-// Package folder is the source of photos for a folder of files named after
-// people: <email>.jpg, .png, .gif, .webp, .bmp or .tif. With a mapping file they may
-// have any name, such as an employee number. It reads through os.Root, so that no
-// link leads out of the folder, and opens regular files only. It never writes.
+// Package folder is the source of photos for a folder of files named after people:
+// <email>.jpg, .png, .gif, .webp, .bmp or .tif. With a mapping file they may have any
+// name, such as an employee number. The package reads through os.Root, so that no link
+// leads out of the folder, and opens only regular files. It never writes.
 package folder
 
 import (
@@ -27,13 +27,12 @@ import (
 // Options of New.
 type Options struct {
 	Path      string
-	Recursive bool // look into subfolders, too
-	// MappingFile is a CSV file of two columns, file name or key and email. It
-	// lies in the folder unless its path is absolute. Then only files that it
-	// names are people's photos.
+	Recursive bool // list subfolders, too
+	// MappingFile is a CSV file of two columns, file name or key and email. A relative
+	// path begins at the folder. With it, only files that it names are people's photos.
 	MappingFile string
-	// MinAge is how long ago a file must have been written for it to be read: one
-	// that is still being copied waits for the next run.
+	// MinAge is how long ago a file must have been written to be read: a younger file may
+	// still be being copied, and waits for the next run.
 	MinAge time.Duration
 }
 
@@ -42,22 +41,22 @@ type Source struct {
 	o       Options
 	buffers sources.Buffers
 	listed  atomic.Pointer[fs.FileInfo] // the folder as List found it the last time
-	mapping atomic.Pointer[facts]       // of the mapping file when it was read; nil: it was not
+	mapping atomic.Pointer[facts]       // of the mapping file when it was read; nil: it was not read
 }
 
 // New returns the source; the folder is opened when it is listed or read.
 func New(o Options) *Source { return &Source{o: o} }
 
-// Error is a folder that cannot be read.
+// Error means that a folder cannot be read.
 type Error struct {
 	Path    string
 	Err     error
-	Top     string // the source's folder, which can be read, if Path is below it
-	Entries int    // read in it so far
+	Top     string // if Path is a subfolder: the source's folder, which can be read
+	Entries int    // read in Top so far
 }
 
-// newError makes the Error of a folder. If err is about a limit of this machine, the
-// Error wraps a sources.HostError.
+// newError makes the Error of a folder. If err is about a limit of this machine, the Error
+// wraps a sources.HostError.
 func newError(path string, err error) error {
 	if host := sources.HostFault(err); host != nil {
 		err = host
@@ -74,13 +73,13 @@ func (e *Error) Error() string {
 }
 func (e *Error) Unwrap() error { return e.Err }
 
-// moved reports whether a subfolder is no longer where it was when the folder above
-// it was read.
+// moved reports whether a subfolder was renamed or deleted after the folder above it was
+// read.
 func (e *Error) moved() bool {
 	return e.Top != "" && (errors.Is(e.Err, fs.ErrNotExist) || errors.Is(e.Err, syscall.ENOTDIR) || errors.Is(e.Err, syscall.ESTALE))
 }
 
-// Is makes the Error of a subfolder that was moved a sources.ErrMoved.
+// Is makes the Error of a moved subfolder a sources.ErrMoved.
 func (e *Error) Is(target error) bool { return target == sources.ErrMoved && e.moved() }
 
 // Hint says what to do.
@@ -99,7 +98,7 @@ func (e *Error) Hint() string {
 	return "check the source's path: is the share mounted?"
 }
 
-// open opens the top folder. It asks for the kind first, because opening a FIFO waits.
+// open opens the top folder. It checks first that this is a folder: opening a FIFO would wait.
 func (s *Source) open() (*os.Root, error) {
 	fi, err := os.Stat(s.o.Path)
 	var root *os.Root
@@ -115,8 +114,8 @@ func (s *Source) open() (*os.Root, error) {
 	return root, nil
 }
 
-// replaced reports whether another folder, such as an empty mount point, is now where
-// the listed one was. Then a file that is not there is not gone.
+// replaced reports whether another folder, such as an empty mount point, is now where the
+// listed one was. Then a file that is missing there was not deleted.
 func (s *Source) replaced(root *os.Root) bool {
 	was := s.listed.Load()
 	if was == nil {
@@ -126,9 +125,9 @@ func (s *Source) replaced(root *os.Root) bool {
 	return err != nil || !os.SameFile(*was, is)
 }
 
-// refOf returns the reference to a file, by its name relative to the root. A name
-// that is not printable text (a line feed, bytes that are not UTF-8) would break the
-// lines of a report and change in JSON. It is quoted there, and Mark has the bytes.
+// refOf returns the reference to a file, by its name relative to the root. A name that is not
+// printable text (a line feed, bytes that are not UTF-8) would break the lines of a report
+// and change in JSON: then Name is the quoted name, and Mark has its bytes.
 func refOf(name string) sources.Ref {
 	if isText(name) {
 		return sources.Ref{Name: name}
@@ -142,19 +141,19 @@ func isText(name string) bool {
 	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// endTimeout is how long the workers may take to end after the caller's context is done.
-// A share whose server does not answer may block them for ever: then they are left behind.
+// endTimeout is how long to wait for the workers after the caller's context is done. If the
+// server of a share does not answer, they may block for ever: then nobody waits for them.
 const endTimeout = time.Second
 
-// caller is whoever lists or reads: it waits for the workers and takes what they find.
+// caller is a call of List or Photos. It waits for the workers, and passes on what they find.
 type caller[T any] struct {
 	each func(T) error
 	busy sync.Mutex // while each runs
 	err  error      // of each
 }
 
-// wait runs work to its end, or until soon after ctx is done. Then it returns the error
-// of ctx, and each is not called any more.
+// wait runs work to its end, or until soon after ctx is done. Then it returns the error of
+// ctx, and each is no longer called.
 func (c *caller[T]) wait(ctx context.Context, work func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- work() }()
@@ -172,9 +171,9 @@ func (c *caller[T]) wait(ctx context.Context, work func() error) error {
 	return context.Cause(ctx)
 }
 
-// take calls each for all of found. Calls for several workers do not overlap. It stops when a call
+// give calls each for all of found. Calls for several workers do not overlap. It stops if a call
 // fails or ctx is done.
-func (c *caller[T]) take(ctx context.Context, found ...T) error {
+func (c *caller[T]) give(ctx context.Context, found ...T) error {
 	c.busy.Lock()
 	defer c.busy.Unlock()
 	c.err = cmp.Or(c.err, context.Cause(ctx))

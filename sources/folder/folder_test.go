@@ -244,10 +244,10 @@ func TestShareThatHangs(t *testing.T) {
 		start, n := time.Now(), 0
 		c := caller[int]{each: func(int) error { n++; return nil }}
 		err := c.wait(ctx, func() error {
-			err := c.take(ctx, 1)
+			err := c.give(ctx, 1)
 			<-answers
 			for i := range 10 { // nobody takes them any more
-				err = errors.Join(err, c.take(ctx, i))
+				err = errors.Join(err, c.give(ctx, i))
 			}
 			return err
 		})
@@ -347,7 +347,7 @@ func TestNoSequenceOfEditsIsMissed(t *testing.T) {
 		stamp, seen := "", 0
 		for range 20 {
 			edit()
-			if mark := f.mark("a", time.Unix(0, now), 0); mark == "" || mark != stamp {
+			if mark := f.stampIfOld("a", time.Unix(0, now), 0); mark == "" || mark != stamp {
 				edit() // between listing and reading
 				stamp, seen = mark, bytes
 			} else if seen != bytes {

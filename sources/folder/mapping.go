@@ -27,7 +27,7 @@ const (
 	shownFaults = 20
 )
 
-// mapping says whose photo a file is, by its key; see fold.
+// mapping says whose photo a file is, by the key in the mapping file; see fold.
 type mapping map[string]*mapped
 
 // mapped is a line of a mapping file.
@@ -37,8 +37,8 @@ type mapped struct {
 	used  atomic.Bool // there is a file for it
 }
 
-// find returns the line for a file, by its name with or without extension; nil: there
-// is none.
+// find returns the line for a file, by its name with or without extension; nil if there is
+// none.
 func (m mapping) find(base, stem string) (key string, l *mapped) {
 	for _, key := range []string{fold(base), fold(stem)} {
 		if l := m[key]; l != nil {
@@ -48,7 +48,7 @@ func (m mapping) find(base, stem string) (key string, l *mapped) {
 	return "", nil
 }
 
-// unused counts the lines for which there was no file.
+// unused counts the lines without a file.
 func (m mapping) unused() (n int, firstKey string) {
 	for key, l := range m {
 		if !l.used.Load() {
@@ -61,14 +61,14 @@ func (m mapping) unused() (n int, firstKey string) {
 	return n, firstKey
 }
 
-// fold is the form in which keys are compared: systems that HR exports come from
-// and file servers differ in case, and in how they write an umlaut.
+// fold returns the form in which keys are compared: HR systems and file servers write them
+// with different case, and umlauts in different ways.
 func fold(key string) string { return norm.NFC.String(strings.ToLower(norm.NFC.String(key))) }
 
-// MappingError is a mapping file that cannot be read or has faults.
+// MappingError means that a mapping file cannot be read or has faults.
 type MappingError struct {
 	Path   string
-	Err    error    // that the file cannot be read; nil when it has faults
+	Err    error    // why the file cannot be read; nil if it has faults
 	Faults []string // the first ones, each with its line
 	More   int      // faults beyond these
 }
@@ -115,8 +115,8 @@ func (s *Source) mappingPath() string {
 
 // loadMapping reads the mapping file. Its errors are *MappingError.
 func (s *Source) loadMapping(root *os.Root) (mapping, error) {
-	// In the folder, it is opened like a photo: somebody who may write there must not
-	// make us read, and quote, another file by a link.
+	// A file in the folder is opened like a photo: by a link, somebody who may write there could
+	// make us read, and quote, another file.
 	open := root.OpenFile
 	if filepath.IsAbs(s.o.MappingFile) {
 		open = os.OpenFile
@@ -139,7 +139,7 @@ func (s *Source) loadMapping(root *os.Root) (mapping, error) {
 	return m, nil
 }
 
-// remapped reports whether the mapping file is not the one that was read.
+// remapped reports whether the mapping file changed since it was read.
 func (s *Source) remapped(root *os.Root) bool {
 	was, stat := s.mapping.Load(), root.Stat
 	if was == nil {
@@ -188,8 +188,8 @@ func parseMapping(data []byte) (mapping, *MappingError) {
 	return m, nil
 }
 
-// separator is what stands between the columns: a comma, or what spreadsheets
-// write where the comma is part of numbers, if the first line has no comma.
+// separator returns the character between the columns: a comma; or, if the first line has none,
+// what spreadsheets write where numbers have a decimal comma.
 func separator(data []byte) rune {
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	for _, c := range []rune{',', ';', '\t'} {
@@ -200,8 +200,8 @@ func separator(data []byte) rune {
 	return ','
 }
 
-// title is what a column may be called in a first line. An address never looks
-// like that, and hardly one that was misspelt.
+// title matches the title of a column in a first line. It matches no address, and hardly any
+// misspelt one.
 var title = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\pL[\pL _-]*$`) })
 
 func (m mapping) add(line int, fields []string) error {

@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	// readTries is how often a file that changes while it is read is read.
+	// readTries is how often a file is read if it changes meanwhile.
 	readTries = 3
 	// readers is how many files are read at once: on a network share, reading is
 	// mostly waiting.
@@ -60,15 +60,15 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 				if err != nil {
 					return err
 				}
-				return c.take(gctx, p)
+				return c.give(gctx, p)
 			})
 		}
 		return g.Wait()
 	})
 }
 
-// photo reads one file, and takes room for its size. Its error is that of ctx, or one
-// of the whole folder or of this machine.
+// photo reads one file, and acquires room for its size. Its error is that of ctx, of the whole
+// folder or of this machine.
 func (s *Source) photo(ctx context.Context, root *os.Root, room *semaphore.Weighted, ref sources.Ref) (p sources.Photo, size int64, err error) {
 	data, err := readFile(root.OpenFile, nameOf(ref), &s.buffers, func(f facts) error {
 		if s.remapped(root) {
@@ -77,7 +77,7 @@ func (s *Source) photo(ctx context.Context, root *os.Root, room *semaphore.Weigh
 		if err := s.readable(f); err != nil {
 			return err
 		}
-		room.Release(size) // of the last try
+		room.Release(size) // what the last try acquired
 		if size = 0; room.Acquire(ctx, f.size) == nil {
 			size = f.size
 		}
@@ -101,7 +101,7 @@ func (s *Source) photo(ctx context.Context, root *os.Root, room *semaphore.Weigh
 	return p, size, nil
 }
 
-// readable returns why a file is not read; nil: it is.
+// readable returns why a file is not read; nil: it can be read.
 func (s *Source) readable(f facts) error {
 	switch age := f.age(time.Now()); {
 	case f.size > sources.MaxPhotoBytes:
@@ -112,8 +112,8 @@ func (s *Source) readable(f facts) error {
 	return nil
 }
 
-// readFile reads a regular file, again if it changed meanwhile. allow says, by the facts
-// of the file, why it is not read.
+// readFile reads a regular file, again if it changed meanwhile. allow returns an error if a file
+// with these facts must not be read.
 func readFile(open func(string, int, fs.FileMode) (*os.File, error), name string, lender *sources.Buffers, allow func(facts) error) (data []byte, err error) {
 	for range readTries {
 		if data, err = readOnce(open, name, lender, allow); !errors.Is(err, errChanged) {
@@ -124,7 +124,7 @@ func readFile(open func(string, int, fs.FileMode) (*os.File, error), name string
 }
 
 func readOnce(open func(string, int, fs.FileMode) (*os.File, error), name string, lender *sources.Buffers, allow func(facts) error) ([]byte, error) {
-	// Opening does not wait, in case a FIFO has taken the file's place.
+	// Opening must not wait, in case a FIFO has replaced the file.
 	f, err := open(name, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func readOnce(open func(string, int, fs.FileMode) (*os.File, error), name string
 	if err := allow(before); err != nil {
 		return nil, err
 	}
-	// One byte more than expected shows that a file grows.
+	// One more byte than expected would show that the file grows.
 	data := lender.Get(int(before.size) + 1)
 	n, err := io.ReadFull(f, data)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
@@ -150,25 +150,25 @@ func readOnce(open func(string, int, fs.FileMode) (*os.File, error), name string
 	if fi, err = f.Stat(); err != nil {
 		return nil, err
 	}
-	// The change time, too: a program that sets the modification time back
-	// (cp -p, rsync -t) does not hide that it wrote.
+	// The facts include the change time: a program that sets the modification time back (cp -p,
+	// rsync -t) cannot hide that it wrote.
 	if int64(n) != before.size || factsOf(fi) != before {
 		return nil, errChanged
 	}
 	return data[:n], nil
 }
 
-// clockGranularity is how coarse the time stamps of common file systems are (2 s
-// on FAT and some shares). A file written within that time before it was listed
-// could be written again without a new stamp, so it gets none.
+// clockGranularity is how coarse the time stamps of common file systems are (2 s on FAT and
+// some shares). A file written less than that before the listing could be written again and
+// have the same time: it gets no stamp.
 const clockGranularity = 2 * time.Second
 
 // facts are what stat says about a file.
 type facts struct {
 	kind     fs.FileMode // its type bits
 	size     int64
-	modified int64  // Unix time in ns, which programs may set
-	changed  int64  // of the inode, which they may not; 0: not known here
+	modified int64  // Unix time in ns; programs can set it
+	changed  int64  // of the inode; programs cannot set it; 0: not known here
 	inode    uint64 // 0: not known here
 }
 
@@ -179,27 +179,27 @@ func factsOf(fi fs.FileInfo) facts {
 	return f
 }
 
-// age is how long before now the file was last written. A copy that keeps the
-// time of its original (cp -p, rsync -t) is still a new file, and one that is
-// dated in the future an old one.
+// age is how long before now the file was last written. A copy with the modification time of
+// its original (cp -p, rsync -t) is still a new file. A file dated in the future is an old
+// one.
 func (f facts) age(now time.Time) time.Duration {
 	age := time.Duration(now.UnixNano() - cmp.Or(f.changed, f.modified))
 	if age < -24*time.Hour {
-		return -age // the clock was ahead then: nobody waits for that time
+		return -age // the clock was ahead when the file was written
 	}
 	return age
 }
 
-// mark is the stamp of a file that is old enough for one.
-func (f facts) mark(name string, now time.Time, minAge time.Duration) string {
+// stampIfOld returns the stamp of a file that is old enough for one; else none.
+func (f facts) stampIfOld(name string, now time.Time, minAge time.Duration) string {
 	if f.age(now) < max(clockGranularity, minAge) {
 		return ""
 	}
 	return f.stamp(name)
 }
 
-// stamp is the change mark of the file called name: a hash of what git's index and
-// rsync compare, and of the name, so that another file never has the same.
+// stamp is the change mark of the file called name: a hash of what git's index and rsync
+// compare, and of the name, so that no other file has the same stamp.
 func (f facts) stamp(name string) string {
 	b := make([]byte, 0, 128)
 	b = binary.LittleEndian.AppendUint64(b, uint64(f.size))

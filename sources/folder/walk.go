@@ -22,16 +22,15 @@ import (
 	"photosync/sources"
 )
 
-// namesAtOnce is how many names of a folder are read, and then listed by one worker.
+// namesAtOnce is how many names of a folder are read before one worker lists them.
 const namesAtOnce = 512
 
-// List implements sources.Source. A folder that cannot be read, the top one or
-// one below, is an error that names it. A file that cannot be read is listed without
-// a stamp, so that reading it shows why.
+// List implements sources.Source. If the folder or a subfolder cannot be read, the error names
+// it. A file that cannot be read is listed without a stamp, so that reading it shows why.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
 	w := walk{s: s, caller: caller[sources.Person]{each: each}, ignored: map[string][]string{}}
 	err := w.wait(ctx, func() error { return w.all(ctx) })
-	w.mu.Lock() // a blocked worker may still be there
+	w.mu.Lock() // a blocked worker may still be running
 	defer w.mu.Unlock()
 	w.listing.Warnings = w.warnings(err == nil)
 	for _, why := range []string{notEmail, notMapped, subfolder, otherLink} {
@@ -57,7 +56,7 @@ type walk struct {
 
 	mu      sync.Mutex // guards what follows
 	listing sources.Listing
-	ignored map[string][]string // names, by why
+	ignored map[string][]string // names, by the reason
 }
 
 func (w *walk) ignore(why, name string) {
@@ -134,10 +133,10 @@ func (w *walk) failed(name string, err error) error {
 	return &Error{Path: path.Join(w.s.o.Path, name), Err: err, Top: w.s.o.Path, Entries: w.listing.Entries}
 }
 
-// folder lists the folder name, relative to the root. While it reads on, idle workers
-// list the files whose names it has read.
+// folder lists the folder name, relative to the root. Idle workers list the files whose names
+// it has read, while it reads on.
 func (w *walk) folder(name string) error {
-	// Without waiting, in case a FIFO has taken the folder's place.
+	// Opening must not wait, in case a FIFO has replaced the folder.
 	dir, err := w.root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
 		return w.failed(name, err)
@@ -149,7 +148,7 @@ func (w *walk) folder(name string) error {
 		if w.ctx.Err() != nil {
 			return context.Cause(w.ctx)
 		}
-		now := time.Now() // before stat: what is written after it must not seem old
+		now := time.Now() // before stat: a file written later must not seem old
 		names, err := dir.Readdirnames(namesAtOnce)
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -206,7 +205,7 @@ func (w *walk) files(folder string, dir *os.File, names []string, now time.Time)
 	w.listing.Entries += n
 	w.listing.Hidden += unseen
 	w.mu.Unlock()
-	if err := w.take(w.ctx, people...); err != nil {
+	if err := w.give(w.ctx, people...); err != nil {
 		return err
 	}
 	for _, name := range below {
@@ -217,9 +216,8 @@ func (w *walk) files(folder string, dir *os.File, names []string, now time.Time)
 	return nil
 }
 
-// isHidden reports whether a name begins with a dot, or is that of a folder which file
-// systems and servers make for themselves. Those are often unreadable, and may hold
-// photos that were deleted.
+// isHidden reports whether a name begins with a dot, or is one that file systems and servers
+// use for folders of their own. These are often unreadable, and may hold deleted photos.
 func isHidden(name string) bool {
 	switch name {
 	case "lost+found", "System Volume Information", "$RECYCLE.BIN", "#recycle", "@Recycle", "#snapshot", "~snapshot":
@@ -234,11 +232,11 @@ type file struct {
 	base string
 	link bool
 	facts
-	err error // of stat; then there are no facts
+	err error // of stat; if it is set, there are no facts
 }
 
-// stat fills in the facts of f; a link is followed, inside the top folder only. It
-// returns an error of the whole folder, or of this machine.
+// stat fills in the facts of f. It follows links, but only inside the top folder. Its error is
+// that of the whole folder, or of this machine.
 func (w *walk) stat(dir *os.File, f *file) error {
 	f.facts, f.err = lstat(w.root, dir, f)
 	if f.link = f.err == nil && f.kind == fs.ModeSymlink; f.link {
@@ -254,8 +252,8 @@ func (w *walk) stat(dir *os.File, f *file) error {
 	return nil
 }
 
-// person makes a Person of a file, or returns why its photo cannot be sent. If it is
-// somebody's all the same, the photo counts as Hidden: it was not removed.
+// person makes a Person of a file, or returns why its photo cannot be sent. If the file is
+// somebody's nevertheless, the photo counts as Hidden: it was not removed.
 func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
 	if f.kind.IsDir() && !f.link {
 		return p, subfolder
@@ -278,7 +276,7 @@ func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
 	case !f.kind.IsRegular():
 		why = notRegular
 	default:
-		p.Stamp = f.mark(f.name, now, w.s.o.MinAge)
+		p.Stamp = f.stampIfOld(f.name, now, w.s.o.MinAge)
 	}
 	if why != "" {
 		p.HasPhoto, p.Stamp = sources.Hidden, cmp.Or(p.Stamp, why)
@@ -309,7 +307,7 @@ var (
 
 func stem(base string) string { return strings.TrimSuffix(base, path.Ext(base)) }
 
-// hasPhotoBeside reports whether a photo of another type has the same name: cameras export both.
+// hasPhotoBeside reports whether a photo of another type has the same name: cameras write both.
 func (w *walk) hasPhotoBeside(name string) bool {
 	return slices.ContainsFunc(photoTypes, func(ext string) bool {
 		for _, other := range [...]string{stem(name) + ext, stem(name) + strings.ToUpper(ext)} {
@@ -321,9 +319,8 @@ func (w *walk) hasPhotoBeside(name string) bool {
 	})
 }
 
-// emailOf is the address that a file is named after. Programs that cannot write
-// an @ into a name write %40. In a name with an @ nothing is decoded, since % may
-// be part of an address.
+// emailOf returns the address that a file is named after. Programs that cannot write @ into a
+// name write %40. A name with an @ is not decoded, as % may be part of an address.
 func emailOf(name string) (string, error) {
 	if !strings.Contains(name, "@") {
 		if plain, err := url.PathUnescape(name); err == nil {

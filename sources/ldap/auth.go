@@ -21,7 +21,7 @@ const (
 	GSSAPI    = "gssapi"   // SASL GSSAPI: Kerberos with a keytab, or on Windows as the current user
 )
 
-// Kerberos is who binds with GSSAPI: without a Keytab, on Windows, the user whom photosync runs as.
+// Kerberos says who binds with GSSAPI. Without a Keytab, on Windows, it is the current user.
 type Kerberos struct {
 	Principal string // like photosync@EXAMPLE.COM; without a realm: the default one of Config
 	Keytab    string // file with the principal's key
@@ -32,7 +32,7 @@ type Kerberos struct {
 func (s *Source) bind(c *conn) error {
 	switch s.o.Auth {
 	case Simple:
-		policy := ldap.NewControlBeheraPasswordPolicy() // a server that knows it says what is wrong with the account
+		policy := ldap.NewControlBeheraPasswordPolicy() // a server that knows this control says what is wrong with the account
 		res, err := c.SimpleBind(ldap.NewSimpleBindRequest(s.o.BindDN, s.o.Password, []ldap.Control{policy}))
 		return accountProblem(res, err)
 	case External:
@@ -43,8 +43,9 @@ func (s *Source) bind(c *conn) error {
 	return nil
 }
 
-// accountProblem is err, or what the server says of the account under its password policy
-// (draft-behera-ldap-password-policy, section 6.2): also to one that may bind and do nothing else.
+// accountProblem returns what the server says about the account under its password policy
+// (draft-behera-ldap-password-policy, section 6.2), or err. An account with a problem may be able
+// to bind, and do nothing else.
 func accountProblem(res *ldap.SimpleBindResult, err error) error {
 	policy, _ := ldap.FindControl(cmp.Or(res, &ldap.SimpleBindResult{}).Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
 	if policy == nil {
@@ -52,7 +53,7 @@ func accountProblem(res *ldap.SimpleBindResult, err error) error {
 	}
 	hint, wrong := map[int8]string{0: expiredHint, 1: lockedHint, 2: mustChangeHint}[policy.Error]
 	if !wrong || ldap.IsErrorWithCode(err, ldap.LDAPResultUnwillingToPerform) {
-		return err // 389 Directory Server says locked, too, of an account that is disabled
+		return err // 389 Directory Server also calls a disabled account locked
 	}
 	says := errors.New(strings.ToLower(policy.ErrorString))
 	if err != nil {
@@ -61,7 +62,7 @@ func accountProblem(res *ldap.SimpleBindResult, err error) error {
 	return &problem{says, hint, true}
 }
 
-// currentUser is a client for the user whom photosync runs as; nil: only Windows has it.
+// currentUser makes a client for the user that runs photosync; nil except on Windows.
 var currentUser func(*conn) (kerberos, error)
 
 // kerberos is a client for one bind.
@@ -88,11 +89,11 @@ func (s *Source) bindKerberos(c *conn) error {
 		hint: "check kerberos.principal, keytab and config, that the clocks agree, and that the server is called by the name in its service principal"}
 }
 
-// keytab is a client with the key of a file.
+// keytab makes a client that uses the keytab.
 func (s *Source) keytab(*conn) (kerberos, error) {
 	k := s.o.Kerberos
 	name, realm, _ := strings.Cut(k.Principal, "@")
-	// Active Directory answers FAST in a way that the client does not understand.
+	// The client does not understand how Active Directory answers FAST.
 	krb, err := gssapi.NewClientWithKeytab(name, realm, k.Keytab, k.Config, client.DisablePAFXFAST(true))
 	if err != nil {
 		return nil, err
@@ -103,16 +104,16 @@ func (s *Source) keytab(*conn) (kerberos, error) {
 	return rotated{krb}, nil
 }
 
-// rotated gives go-ldap's client the last token of the server as Active Directory rotates it, with
-// the checksum first: MIT Kerberos does not, and the client does not look (RFC 4121, 4.2.5).
+// rotated rotates the server's last token as Active Directory does, with the checksum first: MIT
+// Kerberos does not, and go-ldap's client does not check (RFC 4121, section 4.2.5).
 type rotated struct{ *gssapi.Client }
 
 func (r rotated) NegotiateSaslAuth(token []byte, authzid string) ([]byte, error) {
 	return r.Client.NegotiateSaslAuth(rotate(token), authzid)
 }
 
-// rotate turns the data of a wrap token until its checksum comes first: of RRC bytes it is rotated
-// to the right, and should be of EC bytes (RFC 4121, section 4.2.6.2).
+// rotate rotates the data of a wrap token so that its checksum comes first: the data is rotated
+// right by RRC bytes, and should be by EC bytes (RFC 4121, section 4.2.6.2).
 func rotate(token []byte) []byte {
 	const header = 16
 	if len(token) <= header {

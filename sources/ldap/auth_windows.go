@@ -8,7 +8,7 @@ import (
 
 func init() { currentUser = windowsUser }
 
-// windowsUser is a client with the Kerberos tickets of the user whom photosync runs as, bound to the
+// windowsUser makes a client with the Kerberos tickets of the current user, bound to the
 // TLS connection (RFC 5929), which domain controllers may demand.
 func windowsUser(c *conn) (kerberos, error) {
 	if t, ok := c.wire.Conn.(*tls.Conn); ok {

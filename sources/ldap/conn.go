@@ -31,8 +31,8 @@ type address struct {
 	tls     bool
 }
 
-// parseAddress understands ldap://, ldaps:// and ldapi://. The path of a socket stands where a host
-// would, escaped, as OpenLDAP writes it, or as a path.
+// parseAddress understands ldap://, ldaps:// and ldapi://. The path of a socket takes the place of
+// the host, escaped, as OpenLDAP writes it, or as a path.
 func parseAddress(raw string) (address, error) {
 	if path, ok := strings.CutPrefix(raw, "ldapi://"); ok {
 		path, err := url.PathUnescape(path)
@@ -71,10 +71,10 @@ type conn struct {
 	wire   *wire
 	at     address
 	server server
-	page   int     // how many entries of a listing are asked for at once; 0: all
+	page   int     // how many entries of a listing to ask for at once; 0: all
 	group  *group  // MemberOf, as the last listing resolved it; nil: there is none, or it was not resolved
 	types  string  // the attributes that the server knows, in lower case; empty: not asked yet
-	failed []error // why the addresses before it could not be used, when it was made
+	failed []error // why the addresses tried before this one could not be used
 }
 
 // dial connects, encrypts, binds, and asks what kind of server it is.
@@ -125,22 +125,22 @@ func (s *Source) encrypted(ctx context.Context, at address) (net.Conn, error) {
 	return nc, nil
 }
 
-// startTLS asks for TLS (RFC 4511, section 4.14). go-ldap would put it between itself and the wire,
-// which then saw nothing.
+// startTLS asks for TLS (RFC 4511, section 4.14). go-ldap cannot do it: it would put TLS between
+// itself and the wire, which then could read nothing.
 func startTLS(ctx context.Context, nc net.Conn) error {
 	defer context.AfterFunc(ctx, func() { nc.SetDeadline(time.Now()) })()
 	if _, err := nc.Write([]byte("\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037")); err != nil {
 		return err
 	}
-	answer, err := ber.ReadPacket(io.LimitReader(nc, maxStartTLS)) // nobody has proved to be the server yet
+	answer, err := ber.ReadPacket(io.LimitReader(nc, maxStartTLS)) // whoever answers has not proved to be the server
 	if err != nil {
 		return err
 	}
 	return ldap.GetLDAPError(answer)
 }
 
-// do runs an operation and gives the connection up when ctx is done: closing it is the only way to
-// end a wait. Entries go to sink.
+// do runs an operation, and closes the connection when ctx is done: nothing else ends a wait.
+// Entries go to sink.
 func (c *conn) do(ctx context.Context, sink func(*entry) error, op func() error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -153,13 +153,13 @@ func (c *conn) do(ctx context.Context, sink func(*entry) error, op func() error)
 	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil && why != nil:
-		return why // go-ldap says only that it was lost
+		return why // go-ldap says only that the connection was lost
 	}
 	return err
 }
 
-// search runs a search. Its entries go to each while they arrive, on another goroutine, and may not
-// be kept; the result holds the rest. An error of each ends the connection.
+// search runs a search. It calls each for every entry as it arrives, on another goroutine; each must
+// not keep the entry. The result holds the rest. An error of each ends the connection.
 func (c *conn) search(ctx context.Context, req *ldap.SearchRequest, each func(*entry) error) (res *ldap.SearchResult, err error) {
 	err = c.do(ctx, each, func() error {
 		res, err = c.Conn.Search(req)
@@ -168,7 +168,7 @@ func (c *conn) search(ctx context.Context, req *ldap.SearchRequest, each func(*e
 	return res, err
 }
 
-// read reads one entry: an empty one if there is none that matches, or it may not be seen.
+// read reads one entry; an empty one, if it does not match, does not exist or may not be seen.
 func (c *conn) read(ctx context.Context, dn, filter string, attributes ...string) (*entry, error) {
 	found := &entry{}
 	_, err := c.search(ctx, request(dn, ldap.ScopeBaseObject, filter, attributes), func(e *entry) error {
@@ -208,12 +208,12 @@ const (
 // server is what a server says of itself (RFC 4512, section 5.1).
 type server struct {
 	entry        // its root DSE
-	ad    bool   // Active Directory, or one that behaves like it
-	dc    string // which domain controller, and which life of its database; empty: not known
+	ad    bool   // Active Directory, or a server that behaves like it
+	dc    string // identifies the domain controller and the instance of its database; empty: not known
 }
 
-// describe reads the root DSE. Nothing is known of a server whose root DSE may not be read: its
-// listing shows what is wrong.
+// describe reads the root DSE. If that may not be read, nothing is known about the server, and its
+// listing will show what is wrong.
 func (c *conn) describe(ctx context.Context) (s server, err error) {
 	root, err := c.readable(ctx, "", anything, "supportedControl", "supportedCapabilities", "namingContexts", "subschemaSubentry", "dsServiceName")
 	if err != nil {
@@ -234,7 +234,7 @@ func (c *conn) describe(ctx context.Context) (s server, err error) {
 	return s, nil
 }
 
-// readable is read of an entry that may be refused.
+// readable is read, but a refusal gives an empty entry.
 func (c *conn) readable(ctx context.Context, dn, filter string, attributes ...string) (*entry, error) {
 	e, err := c.read(ctx, dn, filter, attributes...)
 	if refused(err) {
@@ -243,14 +243,14 @@ func (c *conn) readable(ctx context.Context, dn, filter string, attributes ...st
 	return e, err
 }
 
-// refused reports whether a server answered and would not do it.
+// refused reports whether a server answered with a refusal.
 func refused(err error) bool {
 	code, answered := resultCode(err)
 	return answered && !slices.Contains([]uint16{ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultStrongAuthRequired}, code)
 }
 
-// known returns those of the photo attributes that the server's schema has (RFC 4512, section
-// 4.2.2): nothing else distinguishes one that may not be seen from one that is not there.
+// known returns those photo attributes that the server's schema has (RFC 4512, section 4.2.2):
+// nothing else distinguishes an attribute that may not be seen from one that does not exist.
 func (s *Source) known(ctx context.Context, c *conn) (names []string, err error) {
 	if schema := c.server.text("subschemaSubentry"); c.types == "" && schema != "" {
 		e, err := c.readable(ctx, schema, "(objectClass=subschema)", "attributeTypes")

@@ -16,22 +16,22 @@ import (
 	"photosync/sync/foreign"
 )
 
-// Error is what went wrong with a directory.
+// Error is a failure of a directory, or of the way to it.
 type Error struct {
 	Op  string // connect, start TLS, bind, ask about, list, read photos
 	URL string
 	Err error
 }
 
-// Error is one line: what a server says may hold several, and Active Directory ends it with a NUL.
+// Error returns one line: a server's text may have several, and Active Directory ends it with a NUL.
 func (e *Error) Error() string {
 	text := foreign.Line(e.Err.Error(), 1000)
-	return strings.TrimSuffix(fmt.Sprintf("%s %s: %s", e.Op, e.URL, text), ":") // of go-ldap, where the server says no more
+	return strings.TrimSuffix(fmt.Sprintf("%s %s: %s", e.Op, e.URL, text), ":") // go-ldap's, if the server sent no text
 }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// serversError is why none of the servers could be used.
+// serversError says why none of the servers could be used.
 type serversError []error
 
 func (e serversError) Error() string {
@@ -40,7 +40,7 @@ func (e serversError) Error() string {
 
 func (e serversError) Unwrap() []error { return e }
 
-// Hint has the hint of each, once.
+// Hint returns the hints of all errors, each once.
 func (e serversError) Hint() string {
 	var hints []string
 	for _, err := range e {
@@ -51,16 +51,16 @@ func (e serversError) Hint() string {
 	return strings.Join(hints, "; ")
 }
 
-// problem is what was found wrong beside a server's answers, and what to do about it.
+// problem is an error that is not a server's answer, and what to do about it.
 type problem struct {
 	error
 	hint  string
-	final bool // the next server would not do better
+	final bool // the next server would have it, too
 }
 
 func (p *problem) Unwrap() error { return p.error }
 
-// final is a problem that the next server would have, too.
+// final returns a problem that the next server would have, too.
 func final(hint, format string, args ...any) *problem {
 	return &problem{fmt.Errorf(format, args...), hint, true}
 }
@@ -70,7 +70,7 @@ func isFinal(err error) bool {
 	return ok && p.final
 }
 
-// plain leaves out what go-ldap puts before an error of its own.
+// plain removes what go-ldap puts before its own errors.
 func plain(err error) error {
 	if e, ok := errors.AsType[*ldap.Error](err); ok && e.Err != nil {
 		err = e.Err
@@ -78,13 +78,13 @@ func plain(err error) error {
 	return errors.New(strings.TrimPrefix(err.Error(), "ldap: "))
 }
 
-// hints say what an administrator can do about an error. Of those whose condition holds and whose
-// text is a part of the error's, the first one counts.
+// hints say what an administrator can do about an error. The first one counts whose condition holds
+// and whose text is part of the error's text.
 var hints = []struct {
 	when       func(*Error) bool // nil: always
 	text, hint string
 }{
-	// TLS. The error itself says for which names a certificate is, and how long it is valid.
+	// TLS. The error itself says which names a certificate has, and until when it is valid.
 	{is[x509.HostnameError], "", "the certificate is for another name: correct urls, or set tls.server_name"},
 	{is[x509.CertificateInvalidError], "expired", "the server's certificate is not valid now: renew it, or set this machine's clock"},
 	{is[tls.RecordHeaderError], "", "this port does not speak TLS: check it (ldaps:// has 636), or use ldap:// with tls.start_tls: true"},

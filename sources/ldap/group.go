@@ -10,27 +10,28 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// inChain makes Active Directory follow groups in groups ([MS-ADTS], section 3.1.1.3.4.4.3).
+// inChain is the rule by which Active Directory follows groups in groups ([MS-ADTS], section
+// 3.1.1.3.4.4.3).
 const inChain = "1.2.840.113556.1.4.1941"
 
-// groupFilter finds what may be a group in a group (RFC 4519, sections 3.5 and 3.6; RFC 2307).
+// groupFilter finds all groups (RFC 4519, sections 3.5 and 3.6; RFC 2307).
 const groupFilter = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=groupOfMembers)(objectClass=group)(objectClass=groupOfURLs)(objectClass=posixGroup))"
 
-// group is who is in the group MemberOf, also through groups in it.
+// group has the members of the group MemberOf, also through groups in it.
 type group struct {
-	filter string          // on Active Directory, which follows the groups itself; empty: dns and uids say it
+	filter string          // for Active Directory, which follows the groups itself; empty: dns and uids count
 	dns    map[string]bool // folded
 	uids   map[string]bool // in lower case
 }
 
-// has reports whether an entry is a member. Without a group everybody is.
+// has reports whether an entry is a member. Without a group, everybody is.
 func (g *group) has(e *entry) bool {
 	return g == nil || g.filter != "" || g.dns[foldDN(e.dn)] ||
 		slices.ContainsFunc(e.texts("uid"), func(uid string) bool { return g.uids[strings.ToLower(uid)] })
 }
 
-// resolve finds out who is in MemberOf. It does not rely on memberOf in people's entries: OpenLDAP
-// has it with an overlay only, and there only direct membership.
+// resolve finds out who is in MemberOf. It does not use memberOf in people's entries: OpenLDAP has it
+// only with an overlay, and only for direct members.
 func (s *Source) resolve(ctx context.Context, c *conn) error {
 	if s.o.MemberOf == "" {
 		return nil
@@ -48,9 +49,9 @@ func (s *Source) resolve(ctx context.Context, c *conn) error {
 	return err
 }
 
-// chain makes the filter for members on Active Directory. Its groups do not list those whose primary
-// group they are: a person's entry has the number of that group, which ends the group's own
-// identifier ([MS-ADTS], section 3.1.1.4.5.11).
+// chain makes the filter for members on Active Directory. A group does not list members whose primary
+// group it is: their entries have its number, which is the end of the group's objectSid ([MS-ADTS],
+// section 3.1.1.4.5.11).
 func (s *Source) chain(ctx context.Context, c *conn, root *entry) (*group, error) {
 	inside := "(memberOf:" + inChain + ":=" + ldap.EscapeFilter(s.o.MemberOf) + ")"
 	filter := "(|" + inside
@@ -65,7 +66,7 @@ func (s *Source) chain(ctx context.Context, c *conn, root *entry) (*group, error
 	return &group{filter: filter + ")"}, err
 }
 
-// members follows the groups itself.
+// members finds the members by following the groups.
 func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 	known := map[string]bool{} // groups
 	if err := s.groups(ctx, c, groupFilter, "1.1", func(e *entry) error { known[foldDN(e.dn)] = true; return nil }); err != nil {
@@ -96,7 +97,7 @@ func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 	return g, nil
 }
 
-// groups searches everywhere on the server.
+// groups searches for groups in all naming contexts of the server.
 func (s *Source) groups(ctx context.Context, c *conn, filter, attribute string, each func(*entry) error) error {
 	for _, base := range c.server.texts("namingContexts") {
 		req := request(base, ldap.ScopeWholeSubtree, filter, []string{attribute})
@@ -107,7 +108,7 @@ func (s *Source) groups(ctx context.Context, c *conn, filter, attribute string, 
 	return nil
 }
 
-// foldDN gives names of the same entry the same form, whatever their case and escapes (RFC 4514).
+// foldDN gives all spellings of a DN the same form, whatever their case and escapes (RFC 4514).
 func foldDN(dn string) string {
 	d, err := ldap.ParseDN(dn)
 	if err != nil {

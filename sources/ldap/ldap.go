@@ -1,9 +1,9 @@
 // Package ldap is the source of photos for LDAP directories and Active Directory.
 //
-// A listing asks for email addresses and a change mark only, page by page (RFC 2696), and never
+// A listing asks only for email addresses and a change mark, page by page (RFC 2696), and never
 // holds the directory in memory. Photos are read later, a few entries at a time, by a key that
-// survives renames. A server that goes away is replaced by the next. A listing that a limit, a
-// referral or the loss of all servers cuts short is an error, never a short list.
+// survives renames. If a server goes away, the next one is asked. If a limit, a referral or the
+// loss of all servers cuts a listing short, that is an error, never a short list.
 package ldap
 
 import (
@@ -24,7 +24,7 @@ import (
 	"photosync/sync/foreign"
 )
 
-// restarts is how often work goes on with another connection after one was lost.
+// restarts is how often work continues with another connection after one was lost.
 const restarts = 4
 
 // Source is a directory. It keeps its connections for later reads.
@@ -38,12 +38,12 @@ type Source struct {
 	now       func() time.Time
 
 	first   atomic.Int32 // the address to try first
-	reached atomic.Bool  // a server answered before, so that it is worth waiting for
+	reached atomic.Bool  // a server answered before, so it is worth waiting for one
 	mu      sync.Mutex
 	idle    []*conn
 }
 
-// New checks o and reads its files; it contacts nobody. An error is Faults: all that is wrong with o.
+// New checks o and reads its files; it contacts nobody. Its error is Faults: all mistakes in o.
 func New(o Options) (*Source, error) {
 	var f Faults
 	s := &Source{o: o, stamps: newStamps(o), pause: time.Second, now: time.Now, addresses: f.addresses(o)}
@@ -65,9 +65,9 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// withServer calls use with a connection. When that is lost, it calls use again with one to the next
-// server, a few times. It gives up early on an error that the next server would give as well, and
-// when no server answers and none ever did.
+// withServer calls use with a connection. If the connection is lost, it calls use again with a
+// connection to the next server, a few times. It gives up early if the next server would give the
+// same error, or if no server answers and none ever did.
 func (s *Source) withServer(ctx context.Context, op string, use func(*conn) error) error {
 	pause := s.pause
 	for try := 0; ; try++ {
@@ -84,7 +84,7 @@ func (s *Source) withServer(ctx context.Context, op string, use func(*conn) erro
 		case !lost(err), !connected && try == 0 && !s.reached.Load():
 			return err
 		case try == restarts:
-			s.reached.Store(false) // others need not wait as long for the same servers
+			s.reached.Store(false) // the next caller need not wait as long for the same servers
 			return err
 		case connected:
 			continue
@@ -128,8 +128,8 @@ func (s *Source) acquire(ctx context.Context) (*conn, error) {
 	return nil, serversError(errs)
 }
 
-// release puts a connection back after a use that returned err, or closes it. If it was lost, the
-// server after it is tried first from then on.
+// release puts a connection back after a use that returned err, or closes it. If the connection was
+// lost, the next server is tried first from then on.
 func (s *Source) release(ctx context.Context, c *conn, op string, err error) error {
 	if err == nil {
 		c.failed = nil
@@ -142,7 +142,7 @@ func (s *Source) release(ctx context.Context, c *conn, op string, err error) err
 	if lost(err) && ctx.Err() == nil {
 		at := slices.Index(s.addresses, c.at)
 		s.first.CompareAndSwap(int32(at), int32((at+1)%len(s.addresses)))
-		s.Close() // the others would only be found lost one after the other
+		s.Close() // the idle connections are probably lost, too
 	}
 	if _, own := errors.AsType[*Error](err); own {
 		return err
@@ -150,14 +150,14 @@ func (s *Source) release(ctx context.Context, c *conn, op string, err error) err
 	return &Error{op, c.at.raw, err}
 }
 
-// lost reports whether err is about a connection or a server, so that another one may do better: it
-// did not answer, or said that it cannot now.
+// lost reports whether err is about a connection or a server, so that another server may do better:
+// this one did not answer, or said that it cannot now.
 func lost(err error) bool {
 	code, answered := resultCode(err)
 	return !isFinal(err) && (!answered || code == ldap.LDAPResultBusy || code == ldap.LDAPResultUnavailable)
 }
 
-// resultCode is what a server answered, if it did: go-ldap's own codes begin at 200.
+// resultCode returns the server's result code, if it answered: go-ldap's own codes begin at 200.
 func resultCode(err error) (uint16, bool) {
 	e, ok := errors.AsType[*ldap.Error](err)
 	if !ok || e.ResultCode >= ldap.ErrorNetwork || e.ResultCode == ldap.LDAPResultServerDown || e.ResultCode == ldap.LDAPResultConnectError {
@@ -183,12 +183,12 @@ type Options struct {
 	EmailAttributes []string // in order of preference
 	PhotoAttributes []string
 	PhotoChoice     string            // "first" of PhotoAttributes that is there (also when empty), or the "largest" picture
-	IsPicture       func([]byte) bool // by the first bytes; of several values such a one is taken; nil: any
+	IsPicture       func([]byte) bool // judges the first bytes; of several values, a picture is preferred; nil: all are pictures
 
 	TLS             TLS
-	AllowPlaintext  bool          // to other hosts, too, though nothing then proves who answers
+	AllowPlaintext  bool          // also to other hosts, although nothing then proves who answers
 	Paging          string        // PagingAuto, PagingRequired or PagingOff
-	PageSize        int           // entries a page of the listing; 0: as many as the server is known to give
+	PageSize        int           // entries on a page of the listing; 0: depends on the kind of server
 	Deref           bool          // follow aliases: list the entries that they name
 	ChangeDetection string        // "auto", or "content": no change marks, read every photo
 	IdleTimeout     time.Duration // how long a server may be silent when asked
@@ -206,8 +206,8 @@ type TLS struct {
 
 // Paging: whether a listing is asked for page by page (RFC 2696).
 const (
-	PagingAuto     = "auto"     // where the server can; else in one piece
-	PagingRequired = "required" // or the listing fails
+	PagingAuto     = "auto"     // if the server can; else in one piece
+	PagingRequired = "required" // otherwise the listing fails
 	PagingOff      = "off"      // in one piece
 )
 
@@ -218,7 +218,7 @@ type Fault struct {
 	Instead string // what to write instead
 }
 
-// Faults are the mistakes that New found, one at least.
+// Faults are the mistakes that New found, at least one.
 type Faults []Fault
 
 func (f Faults) Error() string {

@@ -65,18 +65,18 @@ type lister struct {
 	*Source
 	each    func(sources.Person) error
 	result  sources.Listing
-	left    map[string][]string // DNs of entries that are no people, by why
-	members int                 // entries that are in the group, or all
+	left    map[string][]string // DNs of entries that were left out, by the reason
+	members int                 // entries in the group; without a group, all
 	people  int
 
-	// seen are the entries so far. A page's cookie is good for its connection only: another one begins
-	// at the first page.
+	// seen are the entries so far. A cookie is valid for its connection only: the next connection
+	// begins with the first page.
 	seen map[[16]byte]struct{}
 }
 
-// pages asks for all people, page after page. A referral ends a listing, so a server that knows a
-// control against it is asked for none. Active Directory's lead to partitions without people; others
-// are listed as entries (RFC 3296, section 3) and reported.
+// pages asks for all people, page by page. As a referral ends a listing, the server is asked not to
+// send any, if it has a control for that. Active Directory's referrals lead to partitions without
+// people; others are listed as entries (RFC 3296, section 3) and reported.
 func (l *lister) pages(ctx context.Context, c *conn) error {
 	attributes := slices.Concat(l.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), l.stamps.attributes(c.server))
 	if c.group != nil && len(c.group.uids) > 0 {
@@ -108,7 +108,7 @@ func (l *lister) reserve(ctx context.Context, c *conn) error {
 	if l.o.ExcludeFilter == "" {
 		return nil
 	}
-	l.result.Reserved = nil // of a connection that was lost
+	l.result.Reserved = nil // what a lost connection gave
 	_, _, err := l.paged(ctx, c, l.search("(&"+l.o.Filter+l.o.ExcludeFilter+")", l.o.EmailAttributes), func(e *entry) error {
 		own, aliases, _ := l.emails(e)
 		l.result.Reserved = append(append(l.result.Reserved, own...), aliases...)
@@ -117,9 +117,9 @@ func (l *lister) reserve(ctx context.Context, c *conn) error {
 	return err
 }
 
-// peopleFilter narrows the filter down. Where exclude_filter cannot be decided, because of an
-// attribute that may not be seen, the negation is not true either (RFC 4511, section 4.5.1.7):
-// nobody is let in by mistake.
+// peopleFilter combines filter, exclude_filter and the group. If the server cannot evaluate
+// exclude_filter, because an attribute may not be seen, its negation is not true either (RFC 4511,
+// section 4.5.1.7): nobody is included by mistake.
 func (s *Source) peopleFilter(c *conn) string {
 	filter := "(&" + s.o.Filter
 	if s.o.ExcludeFilter != "" {
@@ -131,7 +131,7 @@ func (s *Source) peopleFilter(c *conn) string {
 	return filter + ")"
 }
 
-// entry hands e on, if it is a person who was not seen before.
+// entry passes e on, if it is a person who was not seen before.
 func (l *lister) entry(e *entry, c *conn) error {
 	sum := sha256.Sum256([]byte(cmp.Or(key(e), e.dn)))
 	id := [16]byte(sum[:])
@@ -172,9 +172,9 @@ func (l *lister) whyNobody(c *conn) string {
 	return fmt.Sprintf("no member of %q is below base_dn and matches filter: check all three", l.o.MemberOf)
 }
 
-// anyPhoto warns when nobody has a photo, and fails when nobody's may be seen. To a user without the
-// right to see an attribute it seems to be absent. Such a server, asked for the entries without it,
-// lists nobody, because it may not say that either.
+// anyPhoto warns if nobody has a photo, and fails if nobody's photo may be seen. To a bind user who
+// may not see an attribute, it seems to be absent. But if asked for entries without the attribute,
+// the server lists nobody, as it may not say that either.
 func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
 	if l.people == 0 {
 		why, without := l.whyNobody(c), strings.Replace(l.peopleFilter(c), "(!"+l.o.ExcludeFilter+")", "", 1)
@@ -212,11 +212,11 @@ func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
 	return nil
 }
 
-// catalogueHint is for those who ask a global catalogue.
+// catalogueHint is for administrators who use a global catalogue by mistake.
 const catalogueHint = "Active Directory's ports 3268 and 3269 are those of the global catalogue, which lacks photos"
 
-// matches reports whether any entry matches. It counts as yes if the server will not say, as this
-// only decides about a warning.
+// matches reports whether any entry matches. A refusal counts as yes: this only decides about a
+// warning.
 func (l *lister) matches(ctx context.Context, c *conn, filter string) (bool, error) {
 	req := l.search(filter, []string{"1.1"})
 	req.SizeLimit = 1
@@ -232,7 +232,7 @@ func (l *lister) warn(format string, args ...any) {
 	l.result.Warnings = append(l.result.Warnings, fmt.Sprintf(format, args...))
 }
 
-// pageSize is how many entries a page of this server shall have; 0: all in one piece.
+// pageSize is how many entries to ask this server for on a page; 0: all in one piece.
 func (s *Source) pageSize(srv server) int {
 	switch {
 	case s.o.Paging == PagingOff:
@@ -242,11 +242,11 @@ func (s *Source) pageSize(srv server) int {
 	case srv.ad:
 		return 1000 // the most that it gives, unless MaxPageSize was changed ([MS-ADTS], section 3.1.1.3.4.6)
 	}
-	return 5000 // a longer page gains nothing
+	return 5000 // longer pages are not faster
 }
 
-// paged searches page after page, or else in one piece, and returns how many pages there were, and
-// what else than entries came.
+// paged searches page by page, or else in one piece. It returns how many pages there were, and the
+// referrals.
 func (s *Source) paged(ctx context.Context, c *conn, req *ldap.SearchRequest, each func(*entry) error) (pages int, referrals []string, err error) {
 	for cookie := []byte(nil); ; {
 		r := *req
@@ -283,13 +283,13 @@ func (s *Source) paged(ctx context.Context, c *conn, req *ldap.SearchRequest, ea
 	}
 }
 
-// cookieErrors are the answers to a page's cookie that the server has dropped: of Active Directory,
-// Samba and slapd. Another connection begins anew.
+// cookieErrors are the answers of Active Directory, Samba and slapd to a cookie that the server has
+// dropped. The listing then begins anew on another connection.
 var cookieErrors = []uint16{ldap.LDAPResultUnavailableCriticalExtension, ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultProtocolError}
 
-// shrink reports whether a search whose first page was refused is worth another try, with shorter
-// pages or in one piece, and sets c to it. slapd answers adminLimitExceeded to pages that are too
-// long (size.pr), and to any page of those who may have none (size.prtotal=disabled).
+// shrink reports whether a search whose first page was refused is worth another try, and sets c.page
+// to shorter pages, or to one piece. slapd answers adminLimitExceeded if pages are too long (size.pr),
+// or if the bind DN may have none (size.prtotal=disabled).
 func (s *Source) shrink(c *conn, err error) bool {
 	next := 0
 	switch {

@@ -15,7 +15,7 @@ import (
 	"photosync/sources"
 )
 
-// person makes a Person of an entry, or says why it is none.
+// person makes a Person of an entry, or says why the entry is left out.
 func (s *Source) person(e *entry, srv server, now time.Time) (p sources.Person, why string) {
 	var had bool
 	p.Own, p.Aliases, had = s.emails(e)
@@ -35,14 +35,15 @@ func (s *Source) person(e *entry, srv server, now time.Time) (p sources.Person, 
 	p.Stamp, p.HasPhoto = s.stamps.of(e, srv, now)
 	p.Ref = sources.Ref{Name: e.dn, Key: key(e)}
 	if p.Ref.Key != "" && p.Stamp != "" {
-		// The photo may be read from another server, where it is an older or a newer one.
+		// The photo may be read from another server, which may have an older or a newer one.
 		p.Ref.Mark = digest(p.Stamp)
 	}
 	return p, ""
 }
 
-// emails are the addresses of an entry, and whether it has values that could be some. Those of
-// proxyAddresses have a type: SMTP for the primary one, smtp for others ([MS-ADA3], section 2.105).
+// emails returns the addresses of an entry, and whether it has any value for one, valid or not.
+// proxyAddresses have a type: SMTP for the primary address, smtp for others ([MS-ADA3], section
+// 2.105).
 func (s *Source) emails(e *entry) (own, aliases []string, had bool) {
 	for _, a := range s.o.EmailAttributes {
 		proxies, first := strings.EqualFold(a, "proxyAddresses"), len(own) == 0
@@ -69,7 +70,7 @@ func (s *Source) emails(e *entry) (own, aliases []string, had bool) {
 	return own, aliases, had
 }
 
-// Why an entry names nobody.
+// Why an entry is left out.
 const (
 	noAddress      = "no email address"
 	noValidAddress = "no valid email address"
@@ -80,7 +81,7 @@ func digest(text string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// keyAttributes are those that key is made of.
+// keyAttributes returns the attributes that key uses.
 func keyAttributes(s server) []string {
 	if s.ad {
 		return []string{"objectGUID"}
@@ -88,8 +89,8 @@ func keyAttributes(s server) []string {
 	return []string{"entryUUID", "objectGUID"}
 }
 
-// key is what an entry is found by later: its UUID (RFC 4530) or objectGUID, which survive renames.
-// Empty: its DN.
+// key returns the key by which an entry is found later: its UUID (RFC 4530) or objectGUID, which
+// survive renames. Empty: the DN has to do.
 func key(e *entry) string {
 	if id := e.text("entryUUID"); id != "" {
 		return "entryUUID=" + id
@@ -103,14 +104,14 @@ func key(e *entry) string {
 func keyFilter(k string) string {
 	name, value, _ := strings.Cut(k, "=")
 	if name == "objectGUID" {
-		raw, _ := hex.DecodeString(value) // made by us
+		raw, _ := hex.DecodeString(value) // key encoded it
 		value = string(raw)
 	}
 	return "(" + name + "=" + ldap.EscapeFilter(value) + ")"
 }
 
-// timeGranularity is how old a modifyTimestamp must be to be trusted: it counts whole seconds, and
-// the server's clock may differ from ours.
+// timeGranularity is how old a modifyTimestamp must be to be trusted: it has whole seconds, and the
+// server's clock may differ from ours.
 const timeGranularity = 5 * time.Minute
 
 // attributeIDs are the names of photo attributes in replPropertyMetaData ([MS-ADTS], section
@@ -118,7 +119,7 @@ const timeGranularity = 5 * time.Minute
 var attributeIDs = map[string]uint32{"thumbnailphoto": 0x00160023, "jpegphoto": 0x0015003c}
 
 type stamps struct {
-	choice string   // of photo attributes: another choice is another photo
+	choice string   // a digest of the photo attributes and of photo_choice: another choice is another photo
 	ids    []uint32 // of all photo attributes; 0: not known
 	off    bool
 }
@@ -132,7 +133,7 @@ func newStamps(o Options) stamps {
 	return m
 }
 
-// attributes are those that stamps are made of on this server.
+// attributes returns the attributes from which stamps are made on this server.
 func (m stamps) attributes(s server) []string {
 	switch {
 	case m.off:
@@ -145,10 +146,10 @@ func (m stamps) attributes(s server) []string {
 	return []string{"replPropertyMetaData", "uSNChanged"}
 }
 
-// of returns the stamp of an entry, and whether it shows that there is a photo: the photo's
-// own record in Active Directory's replPropertyMetaData, the same on every domain controller; else
-// its uSNChanged, with the identity of the controller that counts; elsewhere OpenLDAP's entryCSN,
-// which no two changes share; else modifyTimestamp, unless it is so young that another change in the
+// of returns the stamp of an entry, and whether that shows that there is a photo. On Active Directory
+// the stamp is the photo's own record in replPropertyMetaData, the same on every domain controller,
+// or else uSNChanged with the identity of the controller. Elsewhere it is OpenLDAP's entryCSN, which
+// no two changes share, or else modifyTimestamp, unless that is so young that another change in the
 // same second would not show.
 func (m stamps) of(e *entry, s server, now time.Time) (mark string, has sources.Presence) {
 	text := func(name, attribute, before string) string {
@@ -176,11 +177,11 @@ func (m stamps) of(e *entry, s server, now time.Time) (mark string, has sources.
 	return mark, sources.Unknown
 }
 
-// recordStamp is made of the photo attributes' records in replPropertyMetaData ([MS-DRSR],
+// recordStamp makes a stamp from the photo attributes' records in replPropertyMetaData ([MS-DRSR],
 // section 5.167, PROPERTY_META_DATA_EXT_VECTOR version 1): a header of 16 bytes, and for each
 // attribute that was ever written 48 bytes: attribute, version (which counts the changes), time,
 // invocation id of the database where it was changed, USN there, USN here. All but the last are the
-// same on every domain controller. Empty: it cannot be understood.
+// same on every domain controller. Empty: the value has another form.
 func recordStamp(values [][]byte, attributes []uint32) (mark string, has sources.Presence) {
 	if len(values) != 1 || slices.Contains(attributes, 0) {
 		return "", sources.Unknown
@@ -199,9 +200,9 @@ func recordStamp(values [][]byte, attributes []uint32) (mark string, has sources
 		changes[i], databases[i] = fmt.Sprintf("%x.%x", le.Uint64(r[32:]), version), fmt.Sprintf("%x", r[16:32])
 		switch {
 		case version == 1:
-			has = sources.Present // the first change can only be that it was set
+			has = sources.Present // the first change must have set the value
 		case has == sources.Absent:
-			has = sources.Unknown // a removed value leaves its record
+			has = sources.Unknown // a removed value leaves its record behind
 		}
 	}
 	return strings.Join(changes, ",") + "#" + strings.Join(databases, ","), has

@@ -16,11 +16,11 @@ import (
 	"photosync/sources"
 )
 
-// photoBatch is how many entries' photos are asked for at once.
+// photoBatch is how many entries' photos are read in one search.
 const photoBatch = 50
 
-// Photos implements sources.Source: it reads the entries of a batch in one search. After a lost
-// connection it goes on with what is left of the batch on the next server.
+// Photos implements sources.Source: it reads the entries of a batch in one search. If the connection
+// is lost, it reads the rest of the batch from the next server.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -32,7 +32,7 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 		}
 		give := func(p sources.Photo) error {
 			if !left[p.Ref] {
-				return nil // the entry came twice
+				return nil // the server sent the entry twice
 			}
 			delete(left, p.Ref)
 			err := each(p)
@@ -48,9 +48,9 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 	return nil
 }
 
-// read reads the photos that are left over one connection. It distinguishes entries without a photo
-// from those whose photo may not be seen: of the latter a server will not say either that the
-// attribute is absent (RFC 4511, section 4.5.1.7). Attributes that it does not know hide nothing.
+// read reads the rest of a batch over one connection. It distinguishes entries without a photo from
+// entries whose photo may not be seen: for the latter the server does not say either that the
+// attribute is absent (RFC 4511, section 4.5.1.7). Attributes unknown to the server hide nothing.
 func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, give func(sources.Photo) error) error {
 	without, absent := map[sources.Ref]sources.Photo{}, map[sources.Ref]bool{}
 	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes(c.server), s.stamps.attributes(c.server))
@@ -89,7 +89,7 @@ func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, g
 	return err
 }
 
-// find gives the entries of refs that match a filter. One search gives all that have a key.
+// find calls each for the entries of refs that match a filter. One search finds all with a key.
 func (s *Source) find(ctx context.Context, c *conn, seq iter.Seq[sources.Ref], filter string, attributes []string, each func(*entry, sources.Ref) error) error {
 	refs, keys := slices.Collect(seq), ""
 	for _, r := range refs {
@@ -120,12 +120,12 @@ func (s *Source) find(ctx context.Context, c *conn, seq iter.Seq[sources.Ref], f
 	return err
 }
 
-// photo is the photo of an entry. Without data and error it seems to have none.
+// photo returns the photo of an entry. Without data and error, the entry seems to have none.
 func (s *Source) photo(e *entry, r sources.Ref, srv server) sources.Photo {
 	p := sources.Photo{Ref: r}
 	now, has := s.stamps.of(e, srv, s.now())
 	p.Moved = r.Mark != "" && digest(now) != r.Mark && e.tooLarge == 0
-	if !e.ranged(s.o.EmailAttributes) && e.tooLarge == 0 { // else nobody knows which are left
+	if !e.ranged(s.o.EmailAttributes) && e.tooLarge == 0 { // otherwise some addresses are not known
 		own, aliases, _ := s.emails(e)
 		p.Emails = append(append([]string{}, own...), aliases...) // not nil
 	}
@@ -137,7 +137,7 @@ func (s *Source) photo(e *entry, r sources.Ref, srv server) sources.Photo {
 		p.Err = fmt.Errorf("entry %q: %w: %d bytes, %d are read at most", r.Name, sources.ErrTooLarge, len(data), sources.MaxPhotoBytes)
 	case data != nil:
 		p.Data, p.Lender = append(s.buffers.Get(len(data))[:0], data...), &s.buffers
-	case has == sources.Present: // and does not show: Samba answers filters as if it were not there
+	case has == sources.Present: // but it is not shown; Samba also answers filters as if there were none
 		p.Err = denied(r, s.o.PhotoAttributes)
 	}
 	return p
@@ -147,13 +147,15 @@ func denied(r sources.Ref, attributes []string) error {
 	return fmt.Errorf("entry %q: %w: the bind user needs the right to read %s", r.Name, sources.ErrDenied, strings.Join(attributes, ", "))
 }
 
-// noneOf is the filter for entries that have none of these attributes, as far as the server may say.
+// noneOf returns the filter for entries that have none of these attributes, as far as the server may
+// say.
 func noneOf(attributes []string) string {
 	return "(&(!(" + strings.Join(attributes, "=*))(!(") + "=*)))"
 }
 
-// choose returns the best value of the first photo attribute that is there and not empty, or of all;
-// nil: there is none. The order of values is not fixed (RFC 4511, section 4.1.7).
+// choose returns the best value of the first photo attribute that is not empty, or of all, if
+// photo_choice is largest; nil: there is none. The order of values is not fixed (RFC 4511, section
+// 4.1.7).
 func (s *Source) choose(e *entry) []byte {
 	var values [][]byte
 	for _, name := range s.o.PhotoAttributes {
@@ -168,7 +170,8 @@ func (s *Source) choose(e *entry) []byte {
 	return slices.MaxFunc(values, s.compare)
 }
 
-// compare prefers what can be read, then pictures, then what is larger; it finds no two alike.
+// compare prefers values that can be read, then pictures, then larger values. Only identical values
+// are equal.
 func (s *Source) compare(a, b []byte) int {
 	rank := func(v []byte) int {
 		switch {
@@ -182,8 +185,8 @@ func (s *Source) compare(a, b []byte) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(len(a), len(b)), bytes.Compare(a, b))
 }
 
-// Describe implements sources.Describer: of the entry, what makes its Person, its photo and its
-// mark.
+// Describe implements sources.Describer: the attributes from which the Person, the photo and the
+// stamp are made.
 func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources.Fact, err error) {
 	names := append(slices.Clone(s.o.EmailAttributes), "displayName")
 	err = s.withServer(ctx, "describe", func(c *conn) error {
@@ -202,7 +205,7 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources
 				}
 			}
 			mark, _ := s.stamps.of(e, c.server, s.now())
-			_, mark, _ = strings.Cut(mark, "/") // what it is made of
+			_, mark, _ = strings.Cut(mark, "/") // without the choice
 			add("mark", cmp.Or(mark, "none that can be trusted: every run reads the photo"))
 			taken := s.choose(e)
 			for _, name := range s.o.PhotoAttributes {

@@ -18,11 +18,11 @@ import (
 
 // Bytes.
 const (
-	maxEntry = 4 * sources.MaxPhotoBytes // the message of an entry; of a larger one only the DN is read
-	maxRest  = 1 << 20                   // what one operation leaves to go-ldap, which holds it several times
-	maxHead  = 13                        // a message up to the tag of its protocolOp; an answer always ends with a longer one
+	maxEntry = 4 * sources.MaxPhotoBytes // the message of an entry; of a larger message only the DN is read
+	maxRest  = 1 << 20                   // what one operation leaves to go-ldap, which copies it several times
+	maxHead  = 13                        // a message up to the tag of its protocolOp; every answer ends with a longer message
 	maxDN    = 8 << 10                   // of an entry that is too large
-	maxKept  = 1 << 20                   // memory for the next entry
+	maxKept  = 1 << 20                   // memory that is kept for the next entry
 )
 
 const notLDAPHint = "check address and port in urls: is that an LDAP server, and is TLS meant?"
@@ -32,19 +32,19 @@ var (
 	errTooMuch   = &problem{error: errors.New("the server's answer is larger than any that makes sense"), hint: notLDAPHint}
 )
 
-// wire stands between a connection and go-ldap. It reads the entries of a search out of the stream
-// and hands them on as they arrive: go-ldap makes fifteen bytes of garbage for each byte of a photo,
-// and keeps every value twice until the search is over. The rest is go-ldap's. While an answer is
-// awaited, each wait for bytes is bounded, however long the whole answer takes.
+// wire sits between a connection and go-ldap. It takes the entries of a search out of the stream and
+// passes them on as they arrive: go-ldap makes fifteen bytes of garbage for each byte of a photo, and
+// keeps every value twice until the search is over. go-ldap gets everything else. During an answer,
+// each wait for bytes is bounded, however long the whole answer takes.
 type wire struct {
 	net.Conn
 	idle    time.Duration
 	r       *bufio.Reader
 	message []byte       // of an entry, until the sink returns
-	rest    int          // bytes of the current message that are still go-ldap's
+	rest    int          // bytes of the current message that go-ldap has still to read
 	room    atomic.Int64 // bytes that the operation may still leave to go-ldap
 
-	lock    chan struct{}      // full while somebody uses what follows, or the sink has an entry
+	lock    chan struct{}      // full while a goroutine uses the fields below, or the sink has an entry
 	sink    func(*entry) error // of the search under way; nil: none
 	waiting bool               // for an answer
 	err     error              // why the connection was given up
@@ -65,8 +65,8 @@ func (w *wire) begin(sink func(*entry) error) {
 	})
 }
 
-// end returns why the connection was given up while it was waited for; go-ldap only says that it
-// was. It waits for the sink, if that has an entry.
+// end returns why the connection was given up during the wait; go-ldap says only that it was. If the
+// sink has an entry, end waits for it.
 func (w *wire) end() (err error) {
 	w.locked(func() {
 		w.sink, w.waiting, err = nil, false, w.err
@@ -102,8 +102,8 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write bounds the time that a server may refuse to take a request, and keeps an error: go-ldap
-// makes a text of it.
+// Write bounds how long a server may take to accept a request. It stores an error, which go-ldap
+// would turn into a mere text.
 func (w *wire) Write(p []byte) (int, error) {
 	w.Conn.SetWriteDeadline(time.Now().Add(w.idle))
 	n, err := w.Conn.Write(p)
@@ -113,7 +113,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// next reads an entry and hands it on, or finds out how long the next message for go-ldap is.
+// next reads an entry and passes it on, or finds out how long the next message for go-ldap is.
 func (w *wire) next() error {
 	b, err := w.r.Peek(maxHead)
 	op, size, ok := messageHead(b)
@@ -130,7 +130,7 @@ func (w *wire) next() error {
 	}
 	var e *entry
 	if size > maxEntry {
-		b, _ = w.r.Peek(op + maxDN) // a stream that ends here is an error below
+		b, _ = w.r.Peek(op + maxDN) // if the stream ends here, Discard fails
 		e = newEntry(b[op:], size)
 		_, err = w.r.Discard(size)
 	} else {
@@ -144,14 +144,14 @@ func (w *wire) next() error {
 		err = errMalformed
 	}
 	w.locked(func() {
-		if err == nil && w.sink != nil { // else the search was given up
+		if err == nil && w.sink != nil { // without a sink, the search was given up
 			err = w.sink(e)
 		}
 	})
 	return err
 }
 
-// idleReader reads from the connection of a wire, and not forever.
+// idleReader reads from the connection of a wire, with a limit for each read.
 type idleReader wire
 
 func (w *idleReader) Read(p []byte) (int, error) {
@@ -175,19 +175,19 @@ const (
 	tagEntry    = 0x64 // SearchResultEntry (RFC 4511, section 4.5.2)
 )
 
-// maxValues bounds the values of an entry: a large group has as many members. An entry with more
-// counts as too large.
+// maxValues bounds the values of an entry: large groups have that many members. An entry with more
+// values counts as too large.
 const maxValues = 1 << 20
 
-// entry is what a search gives for one entry.
+// entry is an entry as a search returned it.
 type entry struct {
 	dn         string
-	attributes []byte // PartialAttributeList, as it came
-	tooLarge   int    // bytes of an entry of which only the DN was read; else 0
+	attributes []byte // PartialAttributeList, as received
+	tooLarge   int    // the size in bytes, if only the DN was read; else 0
 }
 
-// newEntry reads a SearchResultEntry of a message of this size, of one that is too large only the
-// DN; nil: it is malformed.
+// newEntry reads the SearchResultEntry of a message of this size; only the DN, if the message is too
+// large. It returns nil if the entry is malformed.
 func newEntry(b []byte, size int) *entry {
 	_, at, n, ok := head(b)
 	if !ok || size <= maxEntry && n > len(b)-at {
@@ -230,7 +230,7 @@ func (e *entry) each(visit func(name, value []byte)) bool {
 	return true
 }
 
-// values returns the values of an attribute in any case and with any option.
+// values returns the values of an attribute, whatever the case of its name and its options.
 func (e *entry) values(name string) (vs [][]byte) {
 	e.each(func(full, value []byte) {
 		if own, _, _ := bytes.Cut(full, []byte(";")); bytes.EqualFold(own, []byte(name)) {
@@ -255,8 +255,8 @@ func (e *entry) texts(name string) (ts []string) {
 	return ts
 }
 
-// ranged reports whether the server gave only a part of the values of one of these attributes:
-// Active Directory does that where there are many ([MS-ADTS], section 3.1.1.3.1.3.3).
+// ranged reports whether the server sent only a part of the values of one of these attributes: Active
+// Directory does that if there are many ([MS-ADTS], section 3.1.1.3.1.3.3).
 func (e *entry) ranged(names []string) (partly bool) {
 	e.each(func(full, _ []byte) {
 		own, options, _ := strings.Cut(strings.ToLower(string(full)), ";")
@@ -278,7 +278,7 @@ func messageHead(b []byte) (op, size int, ok bool) {
 	return op, size, ok && idTag == 0x02 && idN >= 1 && idN <= 4 && op < min(size, len(b))
 }
 
-// element splits b behind the element that it begins with, if that has this tag and is whole.
+// element splits b after its first element, if that has this tag and is complete.
 func element(b []byte, tag byte) (content, rest []byte, ok bool) {
 	got, at, n, ok := head(b)
 	if !ok || got != tag || n > len(b)-at {
