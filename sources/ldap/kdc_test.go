@@ -48,7 +48,7 @@ func startKDC(t testing.TB) *keyServer {
 		kdc.Process.Kill()
 		kdc.Wait() // it was killed: the error says no more
 	})
-	for range 500 {
+	for range 1500 {
 		if c, err := net.Dial("tcp", at); err == nil {
 			c.Close()
 			return k

@@ -23,6 +23,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"text/template"
 	"time"
@@ -119,16 +121,31 @@ func (s *Server) fill(name string) string {
 	return text.String()
 }
 
-// FreeAddr finds a free port below those that the system hands out for outgoing connections: one of
-// them could be taken before slapd listens, even by the very connection that asks whether it does.
+// FreeAddr finds a port that nobody takes before slapd listens: neither another process that calls
+// this, nor a later call, nor the system for an outgoing connection, such as the very one that asks
+// whether slapd listens. Those have higher ports.
 func FreeAddr() string {
 	for {
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+mrand.IntN(20_000))); err == nil {
+		first := reserved().Addr().(*net.TCPAddr).Port
+		if l, err := listen(first + 1 + int(given.Add(1))%999); err == nil {
 			defer l.Close()
 			return l.Addr().String()
 		}
 	}
 }
+
+var given atomic.Uint32 // ports
+
+// reserved listens on the first of a thousand ports as long as this process lives: all are its own.
+var reserved = sync.OnceValue(func() net.Listener {
+	for {
+		if l, err := listen(1000 * (10 + mrand.IntN(20))); err == nil {
+			return l
+		}
+	}
+})
+
+func listen(port int) (net.Listener, error) { return net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)) }
 
 // Run starts the server, again after Stop.
 func (s *Server) Run() {
@@ -138,7 +155,7 @@ func (s *Server) Run() {
 	s.cmd.Env = append(os.Environ(), s.config.Env...)
 	s.cmd.Stderr = &log
 	s.check(s.cmd.Start())
-	for range 500 {
+	for range 1500 {
 		if c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "ldap://")); err == nil {
 			c.Close()
 			return
