@@ -122,8 +122,8 @@ func (v *Snapshot) Whole() iter.Seq2[Person, error] { return decoded(v, people, 
 
 func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row.user) }
 
-// Pictures counts the users to whom we uploaded a picture, all of them and by its SHA-256.
-func (s *Store) Pictures() (users int, same map[string]int, err error) {
+// Pictures counts the users to whom we uploaded a picture, by its SHA-256.
+func (s *Store) Pictures() (same map[string]int, err error) {
 	same = map[string]int{}
 	err = s.View(func(v *Snapshot) error {
 		for u, err := range v.Users() {
@@ -131,13 +131,12 @@ func (s *Store) Pictures() (users int, same map[string]int, err error) {
 				return err
 			}
 			if u.Sent != nil {
-				users++
 				same[u.Sent.UploadSHA256]++ // empty if adopted
 			}
 		}
 		return nil
 	})
-	return users, same, err
+	return same, err
 }
 
 func decoded[T any](v *Snapshot, table []byte, decode func(row) (T, error)) iter.Seq2[T, error] {

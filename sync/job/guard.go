@@ -1,11 +1,13 @@
 package job
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"photosync/sources"
+	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -60,13 +62,15 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 	approved := j.How.Approve == p.plan.ID
 	p.maxShared = 0
 	if g := j.Policy.Guards; g != nil && !approved {
-		users := 0
-		if len(p.plan.Steps) > 0 { // without a step, the numbers are not needed
-			if users, p.same, err = j.State.Pictures(); err != nil {
+		if len(p.plan.Uploads()) > 0 { // else the numbers are not needed
+			if p.same, err = j.State.Pictures(); err != nil {
 				return nil, err
 			}
 		}
-		rep.Guards = p.plan.Check(*g, users, p.past.listed, p.entries)
+		known := func() (int, error) { return j.known(p) }
+		if rep.Guards, err = p.plan.Check(*g, known, p.past.listed, p.entries); err != nil {
+			return nil, err
+		}
 		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only
 		p.maxShared = (g.MaxShared + parts - 1) / parts
 		p.plan.HoldShared(p.shared, p.maxShared, p.facts)
@@ -84,6 +88,37 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 			"look at the report; if all of it is right, let exactly this plan pass, once, with --approve " + p.plan.ID}
 	}
 	return held, nil
+}
+
+// known counts the users with a picture that we uploaded, of everybody who is listed now or
+// has a step. Who left long ago does not count: percentages would hold less from year to year.
+func (j *Job) known(p *prepared) (n int, err error) {
+	ids := map[int64]bool{}
+	for i := range p.plan.Steps {
+		for _, u := range []*state.User{p.plan.Steps[i].Former, p.plan.Steps[i].Record} {
+			ids[cmp.Or(u, &state.User{}).ID] = true
+		}
+	}
+	err = j.State.View(func(v *state.Snapshot) error {
+		err := everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
+			if len(person.Own) == 0 || row == nil {
+				return nil
+			}
+			known, err := row.Person()
+			ids[known.UserID] = true
+			return err
+		})
+		for u, uerr := range v.Users() {
+			if err = cmp.Or(err, uerr); err != nil {
+				return err
+			}
+			if u.Sent != nil && ids[u.ID] {
+				n++
+			}
+		}
+		return err
+	})
+	return n, err
 }
 
 // applied is the plan file that was last applied.

@@ -383,6 +383,45 @@ func TestHeldSilhouetteInManyFiles(t *testing.T) {
 	}
 }
 
+// Who left long ago is not known any more: percentages are of the people who are there.
+func TestPeopleWhoLeft(t *testing.T) {
+	for _, after := range []int{0, 1} {
+		b := newBench(t, 60, simulator.Options{})
+		policy := func(o *Job) { guarded(o); o.Policy.RemovedAfter = after }
+		b.must(policy)
+		for i := range 36 { // a few each night
+			b.mem.Remove(email(i))
+			b.sim.RemoveUser(email(i))
+			if i%9 == 8 {
+				b.must(policy)
+			}
+		}
+		for i := 36; i < 48; i++ {
+			b.mem.Put(email(i), picture(1000+i))
+		}
+		r := b.held(policy, "max_replaced")
+		if !strings.Contains(r.Guards[0].Message, "12 of 24 people known") {
+			t.Errorf("held by %v", r.Guards)
+		}
+	}
+}
+
+// A picture that was announced and got no answer is still counted when it is another one now.
+func TestReplacedAfterALostAnswer(t *testing.T) {
+	b := newBench(t, 20, simulator.Options{})
+	b.must(guarded)
+	for i := range 20 {
+		u, row := b.record(i), b.row(i)
+		u.Intent = &state.Intent{Origin: u.Sent.Origin, SourceSHA256: u.Sent.SourceSHA256, UploadSHA256: u.Sent.UploadSHA256, Rendering: u.Sent.Rendering, RunID: "killed"}
+		row.Fingerprint = state.Fingerprint{}
+		if err := b.st.Write(state.Change{Users: []state.User{u}, People: []state.Person{row}}); err != nil {
+			t.Fatal(err)
+		}
+		b.mem.Put(email(i), picture(1000+i))
+	}
+	b.held(guarded, "max_replaced")
+}
+
 // Below min_people a percentage holds nobody; a number does.
 func TestMinPeople(t *testing.T) {
 	b := newBench(t, 20, simulator.Options{})

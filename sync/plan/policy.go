@@ -163,12 +163,16 @@ type Guards struct {
 	MaxShared   int   // people with one identical picture; 0: any number
 }
 
-// Check returns the guards that hold the plan. users is how many users have a picture of ours;
-// before and listed count the entries of each source, in the last run that passed and now.
-func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outcome.Breach {
-	var bs []outcome.Breach
+// Check returns the guards that hold the plan. known counts the people known: it is called only
+// if that may decide. before and listed count the entries of each source, in the last run that
+// passed and now.
+func (p *Plan) Check(g Guards, known func() (int, error), before, listed map[string]int) (bs []outcome.Breach, err error) {
 	most := func(guard string, limit Limit, n int, what string) {
-		if float64(n) <= limit.of(users) || limit.Percent && n < g.MinPeople {
+		if limit.Percent && n < g.MinPeople || float64(n) <= limit.of(0) || err != nil {
+			return
+		}
+		var users int
+		if users, err = known(); err != nil || float64(n) <= limit.of(users) {
 			return
 		}
 		bs = append(bs, outcome.Breach{Guard: guard, Message: fmt.Sprintf("%s of %s people known %s; at most %v may",
@@ -195,7 +199,7 @@ func (p *Plan) Check(g Guards, users int, before, listed map[string]int) []outco
 		bs = append(bs, outcome.Breach{Guard: "min_listed", Message: fmt.Sprintf("source %q lists %s entries and listed %s the last time; at least %v must be there",
 			s.Name, outcome.Number(now), outcome.Number(was), g.MinListed)})
 	}
-	return bs
+	return bs, err
 }
 
 // HoldShared holds the uploads of a picture that more than limit listed people have, such as

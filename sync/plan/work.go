@@ -234,7 +234,8 @@ func (s *Step) MustSend() bool {
 // replaces reports whether the upload replaces a picture of ours. An upload that was announced
 // before and is sent again replaces nothing.
 func (s *Step) replaces() bool {
-	return s.Reason != outcome.Placeholder && s.Record != nil && s.Record.Sent != nil && s.Record.Intent == nil
+	return s.Reason != outcome.Placeholder && s.Record != nil && s.Record.Sent != nil &&
+		(s.Record.Intent == nil || s.Record.Intent.SourceSHA256 != s.SHA256())
 }
 
 // urgency sorts uploads: users without a picture of ours, then changed photos, then
