@@ -26,19 +26,19 @@ func (s Section) N() int {
 	return n
 }
 
-// Group is people of whom the report says the same.
+// Group is a group of people about whom the report says the same.
 type Group struct {
 	Code, Title, Hint string
-	RefIDs            bool // there are some
+	RefIDs            bool // some of the items have refIds
 	Items             []*Item
-	Counted           int // people without an item of their own
+	Counted           int // people without an item
 	common            string
 }
 
 // N is how many people are in the group.
 func (g *Group) N() int { return len(g.Items) + g.Counted }
 
-// Where people stand on the page, from top to bottom.
+// The sections of the page, from top to bottom.
 const attention, sent, later, left = 0, 1, 2, 3
 
 // Sections sorts everyone in the report by what a human has to do. It leaves empty
@@ -82,7 +82,7 @@ func Sections(r *Report) []Section {
 	return slices.DeleteFunc(all, func(s Section) bool { return len(s.Groups) == 0 })
 }
 
-// counted are the people who are in the totals only, as whole shards are.
+// counted returns groups of people who are only in the totals, such as those of other shards.
 func counted(r *Report) []*Group {
 	rest := maps.Clone(r.SkippedByReason)
 	for _, it := range r.Items {
@@ -101,7 +101,7 @@ func counted(r *Report) []*Group {
 	return gs
 }
 
-// place is the section of an item and its group there, still without people.
+// place returns the section of an item and its group there, without people.
 func place(it *Item) (at int, g Group) {
 	switch {
 	case it.NeedsAttention():
@@ -116,14 +116,14 @@ func place(it *Item) (at int, g Group) {
 	return left, groupOf(it.Reason)
 }
 
-// groupOf is the group of a reason.
+// groupOf returns the group of a reason.
 func groupOf(reason outcome.Reason) Group {
 	w := reason.Words()
 	return Group{Code: string(reason), Title: w.Title, Hint: w.Meaning}
 }
 
-// trouble is the group of an item that needs attention: by errorCode, else by what
-// is wrong with the picture, else by reason.
+// trouble returns the group of an item that needs attention: by errorCode, else by what is
+// wrong with the picture, else by reason.
 func trouble(it *Item) Group {
 	code := value(it.ErrorCode)
 	switch {
@@ -158,8 +158,7 @@ func (g *Group) describe(at int) {
 	}
 }
 
-// urgency sorts what goes away by itself behind what does not, and what was
-// refused before what is normal life.
+// urgency sorts groups: refusals first, problems that go away by themselves last.
 func (g *Group) urgency() int {
 	switch {
 	case strings.HasPrefix(g.Hint, "retry by itself"):
@@ -170,7 +169,7 @@ func (g *Group) urgency() int {
 	return 2
 }
 
-// text says best what happened to a person.
+// text is the most exact message about what happened to a person.
 func (it *Item) text() string {
 	if len(it.FailedItems) > 0 {
 		return cmp.Or(it.FailedItems[0].Message, it.Message)
@@ -178,8 +177,8 @@ func (it *Item) text() string {
 	return it.Message
 }
 
-// Message is what happened to each person of the group; empty where that differs, or
-// is the title.
+// Message says what happened to each person of the group; empty if that differs, or if the
+// title says it.
 func (g *Group) Message() string {
 	if g.common == g.Title {
 		return ""
@@ -187,7 +186,7 @@ func (g *Group) Message() string {
 	return g.common
 }
 
-// Lines returns what is to be said of one person in the group.
+// Lines returns what the report says about one person in the group.
 func (g *Group) Lines(it *Item) []string {
 	texts := []string{it.Message}
 	for _, f := range it.FailedItems {
@@ -196,7 +195,7 @@ func (g *Group) Lines(it *Item) []string {
 	return append(without(texts, g.common, g.Title), it.Candidates...)
 }
 
-// without are the texts, each once, but for those that were said already.
+// without returns the texts, each once, without those that were said already.
 func without(texts []string, said ...string) (left []string) {
 	for _, text := range texts {
 		if text != "" && !slices.Contains(said, text) && !slices.Contains(left, text) {
@@ -215,8 +214,7 @@ var codeWords = map[string]string{
 	"not_an_image":       "The file is not a picture",
 }
 
-// Verdict says in one sentence what became of the run. It is good news only if
-// nobody is needed.
+// Verdict says in one sentence how the run ended. It is good news only if nobody has to act.
 func (r *Report) Verdict() string {
 	t, plan, sent := r.Totals, r.Mode == "plan", "Nothing was uploaded"
 	switch {
@@ -228,7 +226,7 @@ func (r *Report) Verdict() string {
 		sent = Count(t.Uploaded, "picture was uploaded", "pictures were uploaded")
 	}
 	who := Count(r.NeedsAttention(), "person needs", "people need")
-	if r.Urgent() { // a finding counts for more than any number of people
+	if r.Urgent() { // a finding is more important than any number of people
 		who = "the run as a whole needs"
 	}
 	switch {
@@ -281,7 +279,7 @@ func (r *Report) Mood() string {
 	return "good"
 }
 
-// Count is a number with its noun.
+// Count returns a number with its noun.
 func Count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -292,7 +290,7 @@ func Count(n int, one, many string) string {
 // Number writes a number with its digits in groups of three.
 func Number[N int | int64](n N) string { return outcome.Number(int(n)) }
 
-// Size is a number of bytes in the unit that suits it.
+// Size returns a number of bytes in a suitable unit.
 func Size[N int | int64](n N) string {
 	switch {
 	case n >= 1e9:
@@ -305,7 +303,7 @@ func Size[N int | int64](n N) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// Duration is a time as people say it, to the second once it is that long.
+// Duration returns a time as people say it: in whole seconds, or below one second in ms.
 func Duration(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", max(d, 0).Milliseconds())

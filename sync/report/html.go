@@ -19,10 +19,10 @@ import (
 	"photosync/sync/outcome"
 )
 
-// The page is one file: the style and the script stand in it, and the policy in its
-// head lets nothing else run and nothing be loaded. Rows of people are made here, so
-// that html/template escapes them, and never by the script. Those that are not shown
-// at first lie in <template> elements, which cost the browser next to nothing.
+// The page is one file with its style and its script. The policy in its head lets nothing else
+// run, and nothing be loaded. Rows of people are made here, never by the script, so that
+// html/template escapes them. Rows that are hidden at first are in <template> elements, which
+// cost the browser hardly anything.
 
 var (
 	//go:embed page/page.html
@@ -36,11 +36,11 @@ var (
 const (
 	shownPeople   = 60     // of a group, at first
 	shownPictures = 120    // of the contact sheet, at first
-	maxPeople     = 20_000 // on a page: more is for machines, and in the JSON
+	maxPeople     = 20_000 // on a page; the JSON has all
 )
 
-// emptyPage is what all pages have in common. It is made for the first page: commands that
-// write none have no cost.
+// emptyPage is what all pages have in common. It is parsed for the first page: commands that
+// write no page do not pay for it.
 var emptyPage = sync.OnceValue(func() view {
 	hash := func(text string) string {
 		sum := sha256.Sum256([]byte(text))
@@ -87,11 +87,11 @@ type shownGroup struct {
 	*Group
 	Kind        string  // of its section
 	Sheet       bool    // a contact sheet, not a list
-	First, Rest []*Item // Rest is for the script to show
-	Omitted     int     // people for whom there is no room
+	First, Rest []*Item // the script shows Rest
+	Omitted     int     // people for whom the page has no room
 }
 
-// show is what the page shows of a group, and takes the room that its people need.
+// show returns what the page shows of a group, and takes from room what its people need.
 func show(kind string, g *Group, room *int) shownGroup {
 	slices.SortStableFunc(g.Items, func(a, b *Item) int { return cmp.Compare(pictures(b), pictures(a)) })
 	v, first := shownGroup{Group: g, Kind: kind}, shownPeople
@@ -105,7 +105,7 @@ func show(kind string, g *Group, room *int) shownGroup {
 	return v
 }
 
-// Row is a person with what is to be said of them.
+// Row is a person on the page.
 func (v shownGroup) Row(it *Item) any {
 	return struct {
 		*Item
@@ -113,13 +113,13 @@ func (v shownGroup) Row(it *Item) any {
 	}{it, v.Lines(it)}
 }
 
-// pictures counts the small pictures of a person: of what is sent and of what was there.
+// pictures counts the thumbnails of a person: of the new picture and of the one before.
 func pictures(it *Item) int {
 	image := value(it.Image)
 	return min(len(image.Thumbnail), 1) + min(len(image.Before), 1)
 }
 
-// view is what the page shows of a report.
+// view is a report as the page shows it.
 type view struct {
 	templates     *template.Template
 	Style, Script template.HTML
@@ -131,17 +131,17 @@ type view struct {
 	Chart         *chart
 }
 
-// segment is a part of the bar of totals. Shape and words say what colour says.
+// segment is a part of the bar of totals. Nothing depends on its colour alone.
 type segment struct {
 	Class, Mark, Label string
 	N                  int
 	X, Width           float64
 }
 
-// icons are the paths of the verdict's sign, by its mood.
+// icons are the SVG paths of the sign beside the verdict, by its mood.
 var icons = map[string]string{"good": "M7 12.5l3.5 3.5L17 9", "info": "M12 17V7M8 11l4-4 4 4", "warn": "M12 6.5v7M12 17v.1", "bad": "M8 8l8 8M16 8l-8 8"}
 
-// bar lays out the totals in a width of 1000. Nothing is too small to be seen.
+// bar lays out the totals in a width of 1000. No part is too small to be seen.
 func bar(t Totals) []segment {
 	var parts []segment
 	sum := 0
@@ -172,11 +172,10 @@ func bar(t Totals) []segment {
 
 var jpegURI = regexp.MustCompile(`^data:image/jpeg;base64,[A-Za-z0-9+/=]*$`)
 
-// jpeg is a small picture, if uri is one and nothing else: the page may show a report
-// from anywhere.
+// jpeg returns uri if it is a JPEG and nothing else: the page may show a report from anywhere.
 func jpeg(uri string) template.URL { return template.URL(jpegURI.FindString(uri)) }
 
-// examples are the first examples of a finding, if its sentence does not name them.
+// examples returns the first examples of a finding, unless its sentence names them.
 func examples(f outcome.Finding) string {
 	if len(f.Examples) == 0 || strings.Contains(f.Message, f.Examples[0]) {
 		return ""
@@ -184,7 +183,7 @@ func examples(f outcome.Finding) string {
 	return strings.Join(f.Examples[:min(len(f.Examples), 5)], ", ")
 }
 
-// refs are all refIds of an item, the last one first.
+// refs returns all refIds of an item, the last one first.
 func refs(it *Item) []string {
 	ids := []string{value(it.RefID)}
 	for _, f := range it.FailedItems {
@@ -196,7 +195,7 @@ func refs(it *Item) []string {
 	return without(ids)
 }
 
-// domain is an address from its @ on: it may be broken there.
+// domain returns an address from its @ on: a line may be broken there.
 func domain(email string) string { return email[max(strings.LastIndexByte(email, '@'), 0):] }
 
 var pageFuncs = template.FuncMap{

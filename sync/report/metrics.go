@@ -20,11 +20,11 @@ import (
 // (https://prometheus.io/docs/instrumenting/exposition_formats/).
 const MetricsType = "text/plain; version=0.0.4; charset=utf-8"
 
-// lastSuccess is the metric that a failed run leaves as it was: an alert on its age
-// says that photosync has not done its work for too long.
+// lastSuccess is the metric that a failed run leaves as it was: an alert on its age says that
+// no run came to its end for too long.
 const lastSuccess = "photosync_last_success_timestamp_seconds"
 
-// Done reports whether the run came to its end: everything that could be done was.
+// Done reports whether the run came to its end, and did everything that it could.
 func (r *Report) Done() bool {
 	return r.Result == Success || r.Result == Partial || r.Result == NothingToDo
 }
@@ -32,14 +32,14 @@ func (r *Report) Done() bool {
 //go:embed metrics.txt
 var metricsText string
 
-// fate is what became of a person, and why.
+// fate is what happened to a person, and why.
 type fate struct {
 	Outcome outcome.Outcome
 	Reason  outcome.Reason
 }
 
-// Metrics are r's numbers for Prometheus: gauges that describe the last run. Prometheus'
-// own library would take a third of the program's start and three megabytes.
+// Metrics returns r's numbers for Prometheus: gauges that describe the last run. Prometheus'
+// own library would take a third of the program's start time and three megabytes.
 func Metrics(r *Report) []byte {
 	data := struct {
 		*Report
@@ -56,7 +56,7 @@ func Metrics(r *Report) []byte {
 		data.People[fate{outcome.Skipped, reason}] += skipped
 	}
 	for _, it := range r.Items {
-		if it.Outcome != outcome.Skipped { // counted above, with those that have no item
+		if it.Outcome != outcome.Skipped { // skipped people are counted above
 			data.People[fate{it.Outcome, it.Reason}]++
 		}
 	}
@@ -71,25 +71,25 @@ func Metrics(r *Report) []byte {
 	metrics := template.Must(template.New("").Delims("<<", ">>").Funcs(template.FuncMap{"label": label}).Parse(metricsText))
 	var text bytes.Buffer
 	if err := metrics.Execute(&text, data); err != nil {
-		panic(err) // data has all that the text names
+		panic(err) // a mistake in metrics.txt
 	}
 	return text.Bytes()
 }
 
-// label is the value of a label as it is written.
+// label returns the value of a label, quoted.
 func label(value any) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`).Replace(strings.ToValidUTF8(fmt.Sprint(value), "�")) + `"`
 }
 
-// WriteMetrics replaces the file at path, which node_exporter's textfile collector
-// reads, whole or not at all.
+// WriteMetrics atomically replaces the file at path, which node_exporter's textfile
+// collector reads.
 func WriteMetrics(path string, r *Report) error {
 	text := Metrics(r)
 	if !r.Done() {
-		old, _ := safefile.Read(path) // writing says what is wrong with it
+		old, _ := safefile.Read(path) // if it cannot be read, writing reports why
 		text = append(text, regexp.MustCompile(`(?m)^# HELP `+lastSuccess+` .*\n.*\n`+lastSuccess+` [0-9.e+]+\n`).Find(old)...)
 	}
-	// No collector looks in a folder that is missing. It runs as another user, who must read the file.
+	// No collector reads a folder that is missing. It runs as another user, who must be able to read the file.
 	_, err := os.Stat(filepath.Dir(path))
 	if err == nil {
 		err = safefile.Write(path, 0o644, text)

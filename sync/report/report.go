@@ -1,5 +1,5 @@
-// Package report is the account of a run: the model that scripts read, and its
-// writers. The names in it are stable; see schema_version.
+// Package report is what a run reports: the model that scripts read, and its writers. The
+// names in it are stable; see schema_version.
 package report
 
 import (
@@ -30,7 +30,7 @@ type Report struct {
 	RunID         string            `json:"run_id"`
 	Version       string            `json:"version"`
 	Mode          string            `json:"mode"` // sync, plan or apply
-	Full          bool              `json:"full"` // a sync of everybody, whose sources were listed
+	Full          bool              `json:"full"` // a sync of everybody, and all sources were listed
 	Result        string            `json:"result"`
 	ExitCode      int               `json:"exit_code"`
 	StartedAt     time.Time         `json:"started_at"`
@@ -42,8 +42,8 @@ type Report struct {
 	Findings      []outcome.Finding `json:"findings"`           // about the whole run, the most urgent first
 	Warnings      []string          `json:"warnings,omitempty"` // what went wrong beside the run: a notice that could not be sent
 
-	Approve         string                 `json:"approve,omitempty"`   // the command that lets a plan that guards hold pass
-	PlanFile        string                 `json:"plan_file,omitempty"` // where the plan is kept for photosync apply
+	Approve         string                 `json:"approve,omitempty"`   // the command that approves a plan that guards hold
+	PlanFile        string                 `json:"plan_file,omitempty"` // where the plan was written for photosync apply
 	Guards          []outcome.Breach       `json:"guards,omitempty"`    // that hold the run, or would hold a sync
 	QuotaPerMinute  int                    `json:"quota_per_minute,omitempty"`
 	Timeline        []Minute               `json:"timeline,omitempty"` // of the last 24 hours of the run
@@ -53,7 +53,7 @@ type Report struct {
 	Items           []Item                 `json:"items"` // everyone who was not simply unchanged, by email
 }
 
-// Error is why a run failed or stopped as a whole.
+// Error says why a run failed or stopped as a whole.
 type Error struct {
 	Message    string `json:"message"`
 	Hint       string `json:"hint,omitempty"`
@@ -67,7 +67,7 @@ type Source struct {
 	Name      string   `json:"name"`
 	Type      string   `json:"type"`
 	Complete  bool     `json:"complete"`
-	Listed    int      `json:"listed"`     // entries or files looked at
+	Listed    int      `json:"listed"`     // entries or files seen
 	WithPhoto int      `json:"with_photo"` // people whose photo comes from here
 	Pages     int      `json:"pages"`
 	Warnings  []string `json:"warnings"`
@@ -91,7 +91,7 @@ type Totals struct {
 	RateLimited    int64 `json:"rate_limited"`
 	BytesUploaded  int64 `json:"bytes_uploaded"`
 	QuotaWaitMS    int64 `json:"quota_wait_ms"` // waiting for quota, summed over workers
-	ETA            int64 `json:"eta"`           // seconds that what is planned or unfinished takes at the pace the quota allows; 0: nothing left
+	ETA            int64 `json:"eta"`           // seconds that planned and unfinished uploads take at the pace of the quota; 0: there are none
 }
 
 // Minute is the traffic with Smartsheet in one minute of the clock.
@@ -126,8 +126,8 @@ type Item struct {
 	Unverified    bool            `json:"unverified,omitempty"` // it showed another one, or none
 	DurationMS    int64           `json:"duration_ms"`
 	Hint          string          `json:"hint,omitempty"`
-	// AlreadyReported: an earlier report said the same, and nothing moved since. It does
-	// not raise the exit code.
+	// AlreadyReported: an earlier report said the same, and nothing changed since. The item
+	// does not raise the exit code.
 	AlreadyReported bool     `json:"already_reported,omitempty"`
 	Candidates      []string `json:"candidates,omitempty"` // of an ambiguous person
 }
@@ -165,7 +165,7 @@ type Image struct {
 	Before       string   `json:"before,omitempty"`    // of what Smartsheet showed, the same
 }
 
-// WithoutPictures is the item without its small pictures.
+// WithoutPictures returns the item without its thumbnails.
 func (it Item) WithoutPictures() Item {
 	if it.Image != nil {
 		image := *it.Image
@@ -183,7 +183,7 @@ func New(mode, runID, version string, startedAt time.Time) *Report {
 	}
 }
 
-// Add puts items into the report, which takes them over, sorted, and into its totals.
+// Add adds items to the report, sorted, and to its totals. The caller must not use items again.
 func (r *Report) Add(items ...Item) {
 	t := &r.Totals
 	counts := map[outcome.Outcome]*int{
@@ -198,7 +198,7 @@ func (r *Report) Add(items ...Item) {
 		if n := counts[it.Outcome]; n != nil {
 			*n++
 		}
-		if it.Outcome == outcome.Skipped && it.Reason != outcome.Unchanged { // of a plan that is applied: counted already
+		if it.Outcome == outcome.Skipped && it.Reason != outcome.Unchanged { // apply: unchanged people are counted already
 			r.Skip(it.Reason, 1)
 		}
 		if it.Outcome == outcome.Uploaded && it.Image != nil {
@@ -206,13 +206,13 @@ func (r *Report) Add(items ...Item) {
 		}
 	}
 	known := len(r.Items)
-	if known == 0 && len(items) > 0 { // there may be one for everybody in the company
+	if known == 0 && len(items) > 0 { // no copy: there may be an item for everybody in the company
 		r.Items = items
 	} else {
 		r.Items = append(r.Items, items...)
 	}
 	order := func(a, b Item) int { return cmp.Or(cmp.Compare(a.Email, b.Email), cmp.Compare(a.Ref, b.Ref)) }
-	if !slices.IsSortedFunc(r.Items[max(known-1, 0):], order) { // most come in order, one by one
+	if !slices.IsSortedFunc(r.Items[max(known-1, 0):], order) { // most items come in order
 		slices.SortFunc(r.Items, order)
 	}
 }
@@ -237,10 +237,10 @@ func (r *Report) Skip(reason outcome.Reason, n int) {
 	}
 }
 
-// Verify notes that Smartsheet shows the picture of an item that was uploaded.
+// Verify marks an uploaded item as verified: Smartsheet shows its picture.
 func (r *Report) Verify(it *Item) { it.Verified, r.Totals.Verified = true, r.Totals.Verified+1 }
 
-// Doubt notes what Smartsheet shows in the place of that picture.
+// Doubt marks an uploaded item as unverified: Smartsheet shows something else.
 func (r *Report) Doubt(it *Item, shown string) {
 	it.Unverified = true
 	it.Message += ", but Smartsheet shows " + shown
@@ -248,8 +248,8 @@ func (r *Report) Doubt(it *Item, shown string) {
 	r.Totals.Unverified++
 }
 
-// NeedsAttention counts the people whom a human should look at. What an earlier report
-// said already, and has not changed since, is not among them.
+// NeedsAttention counts the people whom a human should look at, without those who were
+// reported before and have not changed since.
 func (r *Report) NeedsAttention() (n int) {
 	for i := range r.Items {
 		if r.Items[i].NeedsAttention() {
@@ -259,8 +259,8 @@ func (r *Report) NeedsAttention() (n int) {
 	return n
 }
 
-// NeedsSomebody reports whether a human should look at the run: at people in it, or
-// at a finding about the whole of it.
+// NeedsSomebody reports whether a human should look at the run: at people in it, or at a
+// finding about the whole run.
 func (r *Report) NeedsSomebody() bool { return r.Urgent() || r.NeedsAttention() > 0 }
 
 // Urgent reports whether a finding about the whole run needs a human.

@@ -48,8 +48,8 @@ func unwritten(what, path string, err error) error {
 	return outcome.WithHint(fmt.Errorf("write %s %q: %w", what, path, err), hint)
 }
 
-// CheckDir makes dir if need be and proves that reports can be written to it, so
-// that a run does not begin that could not say what it did.
+// CheckDir creates dir if it is missing, and checks that reports can be written to it: a run
+// that could not report what it did must not begin.
 func CheckDir(dir string) error {
 	err := os.MkdirAll(dir, 0o750)
 	if err == nil {
@@ -113,7 +113,7 @@ func Prune(dir string, keep int, current string) error {
 			continue
 		}
 		for _, f := range files[run] {
-			// Another run may prune at the same moment.
+			// Another run may prune at the same time.
 			if err := os.Remove(filepath.Join(dir, f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = errors.Join(errs, fmt.Errorf("prune reports: %w", err))
 			}
@@ -132,13 +132,13 @@ func isFull(path string) bool {
 	return bytes.Contains(head, []byte(`"full": true`))
 }
 
-// Encode writes r in one of the formats. Nothing that it writes acts on a terminal.
+// Encode writes r in one of the formats, without characters that control a terminal.
 func (r *Report) Encode(w io.Writer, format string) error {
 	foreign.Clean(r)
 	switch format {
 	case "json":
 		return encodeJSON(w, r, "")
-	case "summary": // a line of JSON lines
+	case "summary": // one line, with a message_type
 		return encodeJSON(w, r, format)
 	case "html":
 		return encodeHTML(w, r)
@@ -168,7 +168,7 @@ func encodeJSON(w io.Writer, r *Report, messageType string) error {
 	}
 	end := bytes.LastIndexByte(data, ']')
 	b := bufio.NewWriter(w)
-	b.WriteString(foreign.Text(string(data[:end]))) // Flush has its error, and those that follow
+	b.WriteString(foreign.Text(string(data[:end]))) // Flush returns this error, and later ones
 	for i, it := range r.Items {
 		item, err := marshal(it, "    ")
 		if err != nil {
@@ -187,7 +187,7 @@ func encodeJSON(w io.Writer, r *Report, messageType string) error {
 	return b.Flush()
 }
 
-// WritePlan writes a plan to path, whole or not at all, for its owner's eyes only.
+// WritePlan atomically writes a plan to path, readable only by its owner.
 func WritePlan(path string, fill func(io.Writer) error) error {
 	return unwritten("plan", path, safefile.Replace(path, 0o600, fill))
 }
@@ -203,7 +203,7 @@ func Read(path string) (*Report, error) {
 		}
 	}
 	switch {
-	case r.SchemaVersion > SchemaVersion: // whatever else could not be read
+	case r.SchemaVersion > SchemaVersion: // more important than any other error
 		err = fmt.Errorf("schema_version %d, and this photosync reads %d", r.SchemaVersion, SchemaVersion)
 		hint = "a newer photosync wrote this report: use that one, or update this"
 	case err == nil && r.SchemaVersion < 1:
@@ -215,7 +215,7 @@ func Read(path string) (*Report, error) {
 	return r, nil
 }
 
-// columns of the CSV, in their order. New ones are only ever added at the end.
+// columns of the CSV, in their order. New columns are added only at the end.
 var columns = []string{
 	"email", "user_id", "source", "ref", "reason", "outcome", "code", "http_status", "error_code", "ref_id", "message", "hint",
 	"attempts", "duration_ms", "image_id", "format", "width", "height", "bytes",
@@ -228,7 +228,7 @@ var columns = []string{
 func encodeCSV(w io.Writer, r *Report) error {
 	c := csv.NewWriter(w)
 	c.UseCRLF = true
-	c.Write(columns) // Error has what goes wrong
+	c.Write(columns) // Error returns what fails
 	for _, it := range r.Items {
 		row := it.row()
 		for i, field := range row {
@@ -263,7 +263,7 @@ func (it Item) row() []string {
 	}
 }
 
-// number is n as text; empty for 0, which stands for unknown.
+// number returns n as text; empty for 0, which means unknown.
 func number[N int | int64](n N) string {
 	if n == 0 {
 		return ""
@@ -271,7 +271,7 @@ func number[N int | int64](n N) string {
 	return strconv.FormatInt(int64(n), 10)
 }
 
-// value is what p points to, or the zero value.
+// value returns what p points to, or the zero value.
 func value[T any](p *T) (v T) {
 	if p != nil {
 		v = *p

@@ -3,21 +3,21 @@
 //
 // Its rules:
 //
-//   - Stdout has what was asked for: a summary, an explanation, a checkup. Stderr has
-//     the rest: the log, the live line, questions and errors.
+//   - Stdout has what the command is asked for: a summary, an explanation, a checkup.
+//     Stderr has the rest: the log, the live line, questions and errors.
 //   - The verdict comes first, then what needs somebody, then the numbers, and last
-//     the files. Good news never stands above a finding or a ✗.
+//     the files. Good news never comes before a finding or a ✗.
 //   - Equal problems are one group. Lists of people are cut short: the report has all.
-//   - An error is "photosync: " and what failed; below it "hint: " and what to do.
+//   - An error is "photosync: " and what failed; below it, "hint: " and what to do.
 //   - ✓ is fine, ! needs somebody, ✗ failed, – is for information, → says what to do.
 //     Colour only repeats that. There is none without a terminal, with NO_COLOR, or
 //     with TERM=dumb.
-//   - Lines are broken at a terminal's width. Elsewhere they are not: they are searched.
-//   - What comes from outside is printed without control characters.
+//   - Lines are broken at a terminal's width. Elsewhere they stay whole, for searches.
+//   - Text from outside is printed without control characters.
 //   - A line in the log is an event. People whom a run did not reach, left for later
-//     or held are no events: one line has their number and the first few names.
+//     or held are not events: one line has their number and the first few names.
 //   - With JSON, every line is a value with a message_type, and the last one is the
-//     summary, or the error where no run began.
+//     summary, or the error if no run began.
 //   - Quiet means nothing at all, unless somebody has to act.
 package console
 
@@ -53,7 +53,7 @@ func New(w io.Writer, env func(string) string) *Console {
 			c.w = colorable.NewColorable(f) // for old Windows consoles
 		}
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			c.width = min(max(width, 40), 100) // wider ones are hard to read
+			c.width = min(max(width, 40), 100) // longer lines are hard to read
 		}
 	}
 	return c
@@ -73,8 +73,8 @@ type styled struct{ style, text string }
 
 const bold, dim, red, green, yellow, blue = "1", "2", "31", "32", "33", "34"
 
-// line prints a line. Texts among args lose their control characters. If the line is
-// broken, what follows is indented by hang.
+// line prints a line. It removes control characters from the texts among args. If the line is
+// broken, the rest is indented by hang.
 func (c *Console) line(hang int, format string, args ...any) {
 	for i, a := range args {
 		switch a := a.(type) {
@@ -93,12 +93,12 @@ func (c *Console) line(hang int, format string, args ...any) {
 	if c.width > 0 {
 		text = Wrap(text, c.width, hang)
 	}
-	io.WriteString(c.w, text+"\n") // the caller of the program remembers a failure
+	io.WriteString(c.w, text+"\n") // main's output remembers an error
 }
 
-// Wrap breaks text between words into lines of at most width, and indents all but the
-// first of each line by hang. Escape sequences take no room. A word that is too long
-// stays whole: it may be an address or a command to copy.
+// Wrap breaks the lines of text between words to at most width, and indents the continuations by
+// hang. Escape sequences take no room. A word that is too long stays whole: it may be an address
+// or a command to copy.
 func Wrap(text string, width, hang int) string {
 	lines := strings.Split(text, "\n")
 	for n, line := range lines {
@@ -119,10 +119,10 @@ func Wrap(text string, width, hang int) string {
 	return strings.Join(lines, "\n")
 }
 
-// visible is how many columns of text are seen.
+// visible returns how many columns text takes.
 func visible(text string) int { return runewidth.StringWidth(stripansi.Strip(text)) }
 
-// Error prints an error and, where there is one, what to do about it.
+// Error prints an error and its hint, if there is one.
 func (c *Console) Error(err error, hint string) {
 	text := err.Error()
 	if e, ok := errors.AsType[interface {

@@ -17,7 +17,7 @@ import (
 	"photosync/sync/report"
 )
 
-// Explanation prints all there is to know of one address.
+// Explanation prints everything that is known about one address.
 func (c *Console) Explanation(x *job.Explanation) {
 	if !x.Known {
 		c.line(0, "Nobody knows %s: no source, no record of the state and no Smartsheet user has it.", x.Email)
@@ -100,7 +100,7 @@ func (c *Console) users(x *job.Explanation) {
 	}
 }
 
-// record prints what is remembered of a person, and what we put on the user.
+// record prints what the state says about a person, and about what we put on the user.
 func (c *Console) record(p *state.Person, u *state.User) {
 	if p == nil && u == nil {
 		c.line(2, "  nothing is remembered")
@@ -165,7 +165,7 @@ func (c *Console) next(x *job.Explanation) {
 	}
 }
 
-// Details are what went wrong with one person, to be put behind the reason.
+// Details says what went wrong with one person, as a text to follow the reason.
 func Details(it report.Item) (text string) {
 	if it.Code != "" {
 		text += " (" + it.Code + ")"
@@ -185,19 +185,18 @@ func Details(it report.Item) (text string) {
 	return text
 }
 
-// Record is what the state remembers of an address: the person, and
-// what we put on the user.
+// Record is what the state has under an address: the person, and what we put on the user.
 type Record struct {
 	Email  string        `json:"email"`
 	UserID int64         `json:"user_id,omitempty"`
-	Person *state.Person `json:"person"` // null: not seen in the sources yet, or not any more
-	User   *state.User   `json:"user"`   // null: we put nothing there
+	Person *state.Person `json:"person"` // null: not seen in the sources yet, or no longer
+	User   *state.User   `json:"user"`   // null: we put nothing on the user
 }
 
-// Put is what we put on the user, if anything.
+// Put returns what we put on the user, empty if nothing.
 func (r *Record) Put() state.User { return *cmp.Or(r.User, &state.User{}) }
 
-// Remembered prints what is remembered of a person in a line.
+// Remembered prints a record on one line.
 func (c *Console) Remembered(r *Record) {
 	text, u := "nothing uploaded", r.Put()
 	if u.Sent != nil {
@@ -225,13 +224,13 @@ func (c *Console) Remembered(r *Record) {
 	where := ""
 	if p := r.Person; p != nil && p.Source != "" {
 		where = p.Source + ": " + p.Ref + "  "
-	} else if p == nil && r.UserID != 0 { // somebody else may have the address now
+	} else if p == nil && r.UserID != 0 { // another user may have the address now
 		where = fmt.Sprintf("user %d, whom nobody in the sources matches  ", r.UserID)
 	}
 	c.line(2, "%s  %s%s", r.Email, where, text)
 }
 
-// RememberedWhole prints everything that is remembered of a person.
+// RememberedWhole prints the whole record.
 func (c *Console) RememberedWhole(r *Record) {
 	c.line(0, "%s", styled{bold, r.Email})
 	c.record(r.Person, r.User)
@@ -265,7 +264,7 @@ type Check struct {
 	Finding string `json:"finding,omitempty"`
 }
 
-// Statuses of a Check: fine, worth knowing, a run begins all the same, a run would fail.
+// Statuses of a Check: fine; worth knowing; a run can begin nevertheless; a run would fail.
 const OK, Note, Warning, Problem = "ok", "note", "warning", "problem"
 
 // Checkup prints what a checkup found, and what to do about it.

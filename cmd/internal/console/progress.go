@@ -18,17 +18,17 @@ type progress struct {
 	stats func() smartsheet.Stats // nil: there is no client yet
 
 	began, since time.Time // of the run, and of its uploads
-	before       int64     // requests that were made before the uploads
+	before       int64     // requests before the uploads
 }
 
-// status is how far a run is: a line of --output json, and what the displays show.
+// status is the progress of a run: a line of --output json, and what the displays show.
 type status struct {
 	Phase            string  `json:"phase"` // reading, asking, uploading
 	SecondsElapsed   int64   `json:"seconds_elapsed"`
 	SecondsRemaining int64   `json:"seconds_remaining"` // 0: not known, or nothing left
 	PercentDone      float64 `json:"percent_done"`      // of the uploads, 0 to 1
 	PeopleListed     int64   `json:"people_listed"`
-	PhotosRead       int64   `json:"photos_read"`           // from the sources, those to upload among them
+	PhotosRead       int64   `json:"photos_read"`           // from the sources, including those to upload
 	UsersAsked       int64   `json:"users_asked,omitempty"` // for alternate addresses, of UsersToAsk
 	UsersToAsk       int64   `json:"users_to_ask,omitempty"`
 	Total            int     `json:"total"` // uploads
@@ -61,7 +61,7 @@ func (p *progress) Asked(done, all int) {
 	p.update(func(s *status) { s.Phase, s.UsersAsked, s.UsersToAsk = "asking", int64(done), int64(all) })
 }
 
-// status is how far the run is now.
+// status returns the progress of the run now.
 func (p *progress) status() (now status) {
 	p.update(func(s *status) {
 		at, took := time.Now(), time.Since(p.since)
@@ -71,7 +71,7 @@ func (p *progress) status() (now status) {
 			t := p.stats()
 			s.Requests, s.RateLimited, s.QuotaPerMinute = t.Requests, t.RateLimited, t.PerMinute
 			s.WaitingSeconds = seconds(t.PausedUntil.Sub(at))
-			if took >= time.Second { // the window of the quota is another minute
+			if took >= time.Second { // earlier, the rate means nothing
 				s.PerMinute = min(float64(t.Requests-p.before)/took.Minutes(), t.PerMinute)
 			}
 			// The quota sets the pace, unless uploads are slower.
@@ -86,10 +86,10 @@ func (p *progress) status() (now status) {
 	return now
 }
 
-// seconds is d in whole seconds, rounded up; 0 for what is over.
+// seconds returns d in whole seconds, rounded up; 0 if d is negative.
 func seconds(d time.Duration) int64 { return int64((max(d, 0) + time.Second - 1) / time.Second) }
 
-// every calls show with the status, again and again, until stop is called.
+// every calls show with the status at intervals of d, until stop is called.
 func (p *progress) every(d time.Duration, show func(status)) (stop func()) {
 	var shown sync.WaitGroup
 	t, done := time.NewTicker(d), make(chan struct{})
@@ -106,8 +106,8 @@ func (p *progress) every(d time.Duration, show func(status)) (stop func()) {
 	return func() { t.Stop(); close(done); shown.Wait() }
 }
 
-// live is a line at the bottom of a terminal that shows how far a run is. What is
-// written to it, such as the log, scrolls by above the line.
+// live is a line at the bottom of a terminal that shows the progress of a run. Text written to
+// it, such as the log, scrolls above the line.
 type live struct {
 	w     io.Writer
 	p     *progress
@@ -120,7 +120,7 @@ type live struct {
 
 const clearLine = "\r\x1b[K"
 
-// Write puts whole lines above the live line.
+// Write prints whole lines above the live line.
 func (l *live) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,7 +132,7 @@ func (l *live) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// close takes the line away.
+// close removes the line.
 func (l *live) close() {
 	l.stop()
 	l.mu.Lock()
@@ -141,7 +141,7 @@ func (l *live) close() {
 	io.WriteString(l.w, clearLine)
 }
 
-// line is what a terminal with so many columns shows.
+// line returns the status for a terminal with so many columns.
 func (s status) line(width int) string {
 	switch {
 	case s.Phase == "asking":
@@ -168,5 +168,5 @@ func (s status) line(width int) string {
 	return fmt.Sprintf("%s [%-*s] %s", head, room, strings.Repeat("=", max(full-1, 0))+strings.Repeat(">", min(full, 1)), tail)
 }
 
-// span is a time of so many seconds, like 45s, 12m5s or 3h20m0s.
+// span writes a number of seconds like 45s, 12m5s or 3h20m0s.
 func span(s int64) string { return (time.Duration(s) * time.Second).String() }

@@ -16,8 +16,8 @@ import (
 	"photosync/sync/report"
 )
 
-// Run shows a run while it goes on, and how it came out. Its methods may be called
-// from several goroutines.
+// Run shows a run while it is under way, and how it ended. Its methods may be called from
+// several goroutines.
 type Run struct {
 	Log zerolog.Logger
 	*progress
@@ -40,8 +40,8 @@ type RunOptions struct {
 	Quiet    bool   // nothing on stdout unless somebody has to act
 }
 
-// Start begins to show a run on stdout and stderr. Every line of the log has the run's
-// id, and none has a secret: reports have none.
+// Start begins to show a run on stdout and stderr. Every line of the log has the run's id. None
+// has a secret, as reports have none.
 func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run {
 	r := &Run{progress: &progress{began: time.Now(), since: time.Now(), now: status{Phase: "reading"}}, out: New(stdout, env), err: New(stderr, env), quiet: o.Quiet}
 	_, r.interactive = terminal(stderr)
@@ -56,14 +56,14 @@ func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run
 	if r.human {
 		logTo = zerolog.ConsoleWriter{
 			Out: logTo, NoColor: !r.err.colour, TimeFormat: time.TimeOnly, FieldsExclude: []string{"run_id"},
-			FormatPrepare: func(line map[string]any) error { // fields are quoted
+			FormatPrepare: func(line map[string]any) error { // the message; zerolog quotes the fields
 				text, _ := line[zerolog.MessageFieldName].(string)
 				line[zerolog.MessageFieldName] = foreign.Text(text)
 				return nil
 			},
 		}
 	}
-	level, _ := zerolog.ParseLevel(o.Level) // configuration and flags have no other ones
+	level, _ := zerolog.ParseLevel(o.Level) // configuration and flags allow no other level
 	r.Log = zerolog.New(zerolog.SyncWriter(foreign.Writer{Writer: logTo})).Level(level).With().Timestamp().Str("run_id", o.ID).Logger()
 	if o.Progress != "never" && len(r.stops) == 0 {
 		r.stops = append(r.stops, r.every(time.Minute, r.logProgress))
@@ -77,7 +77,7 @@ func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run
 	return r
 }
 
-// Close ends the displays, so that the summary has the terminal for itself.
+// Close ends the displays, so that the terminal is free for the summary.
 func (r *Run) Close() {
 	for _, stop := range r.stops {
 		stop()
@@ -97,14 +97,14 @@ func (r *Run) Source(s report.Source) {
 	}
 }
 
-// Planned shows that the plan is made.
+// Planned shows that the plan was made.
 func (r *Run) Planned(id string, uploads, unchanged int) {
 	r.Log.Info().Str("plan_id", id).Int("uploads", uploads).Int("unchanged", unchanged).Msg("plan made")
 	requests := r.status().Requests
 	r.update(func(s *status) { s.Phase, s.Total, r.since, r.before = "uploading", uploads, time.Now(), requests })
 }
 
-// Item shows what became of an upload.
+// Item shows how an upload ended.
 func (r *Run) Item(it report.Item) {
 	r.logItem(it)
 	r.update(func(s *status) {
@@ -117,7 +117,7 @@ func (r *Run) Item(it report.Item) {
 		s.Done++
 	})
 	if r.lines != nil && !r.quiet {
-		r.lines.print("item", it.WithoutPictures()) // they are in the summary
+		r.lines.print("item", it.WithoutPictures()) // the summary has them
 	}
 }
 
@@ -151,8 +151,8 @@ func (r *Run) logProgress(s status) {
 		Int64("seconds_remaining", s.SecondsRemaining).Int64("waiting_seconds", s.WaitingSeconds).Msg("progress")
 }
 
-// Stopping says what the run waits for after a signal, and what a second one does; at a
-// terminal also if warnings are not logged.
+// Stopping says what the run waits for after a signal, and what a second signal does. At a
+// terminal it says so even if warnings are not logged.
 func (r *Run) Stopping(s os.Signal, grace time.Duration) {
 	const then = "ends at once; the next run then sends those pictures again"
 	if s != os.Interrupt || !r.interactive {
@@ -162,10 +162,10 @@ func (r *Run) Stopping(s os.Signal, grace time.Duration) {
 	r.err.line(2, "%s Waiting up to %v for answers to what is on the wire. Ctrl-C again %s.", styled{yellow, "Stopping."}, grace, then)
 }
 
-// End shows how the run came out, unless it is quiet and nobody has to act. The first
-// of errs is that of the run.
+// End shows how the run ended, unless it is quiet and nobody has to act. The first of errs is
+// that of the run.
 func (r *Run) End(rep *report.Report, files []string, hint func(error) string, errs ...error) error {
-	if !r.human || r.lines != nil { // else the summary follows
+	if !r.human || r.lines != nil { // for people, the summary follows
 		r.logEnd(rep, files)
 	}
 	if r.quiet && !somebodyHasToAct(rep, errs...) {
@@ -225,8 +225,8 @@ func (r *Run) logEnd(rep *report.Report, files []string) {
 	e.Str("result", rep.Result).Int("exit_code", rep.ExitCode).Strs("report", files).Msg("run ended")
 }
 
-// somebodyHasToAct reports whether a run needs a human. One that stopped early does not: the
-// next one goes on.
+// somebodyHasToAct reports whether a run needs a human. A run that stopped early does not: the
+// next one continues.
 func somebodyHasToAct(r *report.Report, errs ...error) bool {
 	for i, err := range errs {
 		if err != nil && (i > 0 || r.Result != report.Interrupted) {
@@ -236,7 +236,7 @@ func somebodyHasToAct(r *report.Report, errs ...error) bool {
 	return r.NeedsSomebody() || len(r.Guards) > 0
 }
 
-// Lines writes JSON, one value a line. Each has a message_type.
+// Lines writes JSON, one value per line, each with a message_type.
 type Lines struct{ w foreign.Writer }
 
 // NewLines returns Lines on w.

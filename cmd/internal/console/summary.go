@@ -14,7 +14,7 @@ import (
 	"photosync/sync/report"
 )
 
-// Of people who need somebody, a summary has so many groups, with so many names each.
+// A summary has at most so many groups of people who need somebody, with so many names each.
 const maxGroups, maxNamed = 12, 5
 
 // Summary prints what a run did, or what a plan would do.
@@ -169,14 +169,14 @@ func (c *Console) numbers(r *report.Report) {
 	}
 }
 
-// Approval prints the command that lets a held plan pass. It is never broken: it is there to
-// be copied.
+// Approval prints the command that approves a held plan. Its line is never broken, so that it
+// can be copied.
 func (c *Console) Approval(command string) {
 	c.line(2, "  to approve exactly this plan, once:")
 	fmt.Fprintf(c.w, "    %s\n", foreign.Text(command))
 }
 
-// Report prints a report that may be from elsewhere, with what sync says on stderr.
+// Report prints a report from a file, including what sync prints on stderr.
 func (c *Console) Report(r *report.Report) {
 	c.line(2, "%s of %s, run %s, exit code %d", r.Mode, r.StartedAt.UTC().Format("2006-01-02 15:04:05 MST"), r.RunID, r.ExitCode)
 	c.Summary(r)
