@@ -146,7 +146,8 @@ func (a *auth) trade(ctx context.Context, refresh string) (*oauth2.Token, error)
 	return got, nil
 }
 
-// refused returns the Error of a refresh that failed. Without a new token no call can succeed.
+// refused returns the Error of a refresh that failed. Only an answer about the refresh token itself
+// means that somebody has to authorise photosync again.
 func (a *auth) refused(ctx context.Context, err error) *Error {
 	r, answered := errors.AsType[*oauth2.RetrieveError](err)
 	if !answered {
@@ -161,13 +162,15 @@ func (a *auth) refused(ctx context.Context, err error) *Error {
 		e.Message = a.secrets.clean(strings.TrimSuffix(r.ErrorCode+": "+r.ErrorDescription, ": "))
 		e.hopeless = e.Status < 500
 	}
-	switch {
+	switch class := e.ownCause().class; {
 	case r.ErrorCode == "invalid_client" || r.ErrorCode == "unauthorized_client":
 		e.advice = "check smartsheet.oauth2.client_id and the client secret"
 	case e.Status == http.StatusNotFound:
 		e.advice = "check the address: there is no POST /token (smartsheet.region, base_url)"
-	default:
+	case r.ErrorCode == "invalid_grant", e.Status == http.StatusBadRequest, e.Status == http.StatusUnauthorized:
 		e.advice = a.renewals
+	case class < Retryable:
+		e.advice = gateway + "it refuses POST /token"
 	}
 	return e
 }

@@ -104,10 +104,14 @@ var causes = map[int]cause{
 
 // cause returns what e means for the run. If e has advice of its own, no other call can succeed.
 func (e *Error) cause() cause {
-	if c := e.ownCause(); e.advice == "" || c.class == Unavailable {
+	switch c := e.ownCause(); {
+	case e.advice != "" && c.class != Unavailable:
+		return cause{class: Stop, hint: e.advice}
+	case e.Op == opRefresh && c.class == Retryable: // the error of no single person
+		return cause{class: Unavailable, hint: "retry by itself: Smartsheet gives no access token now; the next run continues"}
+	default:
 		return c
 	}
-	return cause{class: Stop, hint: e.advice}
 }
 
 // ownCause returns what the answer, or the lack of one, means by itself.

@@ -54,7 +54,7 @@ func (g *gate) wait(ctx context.Context, q call) (ticket, *Error) {
 			err = g.throttle.limiter.WaitN(ctx, q.units)
 		}
 		if err != nil {
-			return ticket{}, &Error{Op: q.op, Err: fmt.Errorf("waiting for quota: %w", cmp.Or(context.Cause(ctx), context.DeadlineExceeded))}
+			return ticket{}, &Error{Op: q.op, Err: fmt.Errorf("not sent: %w", cmp.Or(context.Cause(ctx), context.DeadlineExceeded))}
 		}
 		if now := time.Now(); !q.before.IsZero() && (now.After(q.before) || now.Round(0).After(q.before.Round(0))) {
 			return ticket{}, &Error{Op: q.op, Err: ErrTooLate}
