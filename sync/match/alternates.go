@@ -21,6 +21,10 @@ const (
 	maxAsked  = 1000
 	searchAge = 7 * 24 * time.Hour
 	askAgain  = 30 * 24 * time.Hour // how long a user's answer is remembered
+
+	// So many users of the organisation who are refused before one is answered show that it is
+	// about the token.
+	maxRefused = 5
 )
 
 // alternatesKey names the fact that holds the users who were asked.
@@ -220,6 +224,7 @@ func (us *Users) search(ctx context.Context) error {
 func (us *Users) ask(ctx context.Context, ids []int64) error {
 	a := us.alternates
 	ids = ids[:min(len(ids), maxAsked)]
+	answered, refused := false, 0
 	for i, id := range ids {
 		if a.progress != nil {
 			a.progress(i, len(ids))
@@ -227,11 +232,19 @@ func (us *Users) ask(ctx context.Context, ids []int64) error {
 		a.asked[id] = time.Now()
 		see := us.see(a.asked[id])
 		w, err := us.api.User(ctx, id)
-		if smartsheet.NotFound(err) {
-			continue // deleted since the list was read
+		if err != nil && !us.Seen[id].External && !smartsheet.NotFound(err) {
+			refused++
 		}
-		if err == nil {
-			err = see(w) // newer than the list
+		switch {
+		case smartsheet.NotFound(err): // deleted since the list was read
+			continue
+		case err == nil:
+			answered, err = true, see(w) // newer than the list
+		case oneUser(ctx, err) && (answered || refused < maxRefused):
+			if smartsheet.Classify(err) == smartsheet.Retryable {
+				continue // the next search asks again
+			}
+			err = nil // this user shows no alternate addresses
 		}
 		if err != nil {
 			return err

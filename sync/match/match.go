@@ -203,8 +203,10 @@ func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.Us
 		to := s.To
 		if to.Alternate {
 			u, err := us.ByID(ctx, to.ID)
-			if err != nil {
+			if err != nil && !oneUser(ctx, err) {
 				return nil, err
+			} else if err != nil {
+				continue
 			}
 			if slices.Contains(u.Alternates, to.Via) && len(us.alternates.overlap(s.Work, append(u.Alternates, u.Email))) == 0 {
 				found[i], found[i].Via, found[i].Alternate = u, to.Via, true
@@ -236,6 +238,11 @@ func (us *Users) ByID(ctx context.Context, id int64) (plan.User, error) {
 		return plan.User{}, err
 	}
 	return user(w, asked)
+}
+
+// oneUser reports whether the call about one user failed, and calls about others may go well.
+func oneUser(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && !smartsheet.Classify(err).EndsRun()
 }
 
 // confirmed returns the confirmed alternate addresses of w, canonical.

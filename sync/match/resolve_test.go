@@ -22,6 +22,7 @@ import (
 type company struct {
 	users []smartsheet.User
 	asked []int64
+	fails func(id int64) error // may be nil
 }
 
 func (c *company) Users(_ context.Context, each func(smartsheet.User) error) error {
@@ -47,6 +48,9 @@ func (c *company) UsersByEmail(_ context.Context, emails []string, each func(sma
 
 func (c *company) User(_ context.Context, id int64) (smartsheet.User, error) {
 	c.asked = append(c.asked, id)
+	if c.fails != nil && c.fails(id) != nil {
+		return smartsheet.User{}, c.fails(id)
+	}
 	for _, u := range c.users {
 		if u.ID == id {
 			return u, nil
@@ -173,6 +177,14 @@ func TestUnusableEntry(t *testing.T) {
 // How a user is at a second look, just before the picture is sent: 0 means that it must not
 // be sent. The step's user is 101, found by ann@x.org.
 func TestLookUpAgain(t *testing.T) {
+	t.Run("alternate, and the user cannot be asked", func(t *testing.T) {
+		api := &company{fails: func(int64) error { return &smartsheet.Error{Status: 403, Code: 1004} }}
+		us := withAlternates(t, New(api), time.Now(), "ann@x.org")
+		step := &plan.Step{Work: parsePerson("ann@x.org"), To: &plan.User{ID: 101, Via: "ann@x.org", Alternate: true}}
+		if found, err := us.LookUpAgain(t.Context(), []*plan.Step{step}); err != nil || found[0].ID != 0 {
+			t.Errorf("%+v, %v", found, err)
+		}
+	})
 	for _, c := range []struct {
 		name      string
 		users     []string
@@ -311,6 +323,65 @@ func TestAlternatesAreRemembered(t *testing.T) {
 	}
 	if night(begin, nil); !slices.Equal(api.asked, []int64{101}) {
 		t.Errorf("a person who is new again: asked %v", api.asked)
+	}
+}
+
+// A user who may not be read shows no alternate addresses, and the others are asked all the same.
+// If nobody may be read, it is about the token.
+func TestUsersWhoCannotBeAsked(t *testing.T) {
+	forbidden, down := &smartsheet.Error{Status: 403, Code: 1004}, &smartsheet.Error{Status: 500, Code: 4000}
+	outage := &smartsheet.Error{Status: 503, Code: 4001}
+	only := func(ids ...int64) func(int64) bool { return func(id int64) bool { return slices.Contains(ids, id) } }
+	from := func(first int64) func(int64) bool { return func(id int64) bool { return id >= first } }
+	for _, c := range []struct {
+		name    string
+		err     error
+		fails   func(id int64) bool
+		guests  int64 // users with a lower id belong to another organisation
+		want    string
+		ends    bool
+		askedIn string // the next run asks these
+	}{
+		{"one is forbidden", forbidden, only(1), 0, "10 via ann@x.org", false, "[]"},
+		{"one fails", down, only(1), 0, "10 via ann@x.org", false, "[1]"},
+		{"an outage", outage, only(1), 0, "", true, "[1 2 3 4 5 6 7 8 9 10]"},
+		{"guests are forbidden", forbidden, only(1, 2, 3, 4, 5, 6, 7, 8, 9), 10, "10 via ann@x.org", false, "[]"},
+		{"all are forbidden", forbidden, from(1), 0, "", true, "[1 2 3 4 5 6 7 8 9 10]"},
+		{"all but the first are forbidden", forbidden, from(2), 0, "nobody", false, "[]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			api, st := &company{}, emptyState(t)
+			for id := range int64(9) {
+				u := parseUser(t, fmt.Sprintf("%d u%d@x.org", id+1, id))
+				u.External = u.ID < c.guests
+				api.users = append(api.users, u)
+			}
+			api.users = append(api.users, parseUser(t, "10 old@x.org +ann@x.org"))
+			run := func(person string) (*plan.Work, error) {
+				us, w := New(api), parsePerson(person)
+				api.asked = nil
+				if err := us.UseAlternates(st, time.Now(), func(string) bool { return false }, nil); err != nil {
+					t.Fatal(err)
+				}
+				return w, errors.Join(us.Resolve(t.Context(), []*plan.Work{w}), us.SaveAlternates(st))
+			}
+			api.fails = func(id int64) error {
+				if c.fails(id) {
+					return c.err
+				}
+				return nil
+			}
+			w, err := run("ann@x.org")
+			if (err != nil) != c.ends || err == nil && describe(w) != c.want {
+				t.Errorf("%s, %v", describe(w), err)
+			}
+			if api.fails = nil; c.ends {
+				st = emptyState(t)
+			}
+			if _, err := run("new@x.org"); err != nil || fmt.Sprint(api.asked) != c.askedIn {
+				t.Errorf("then asked %v, want %s; %v", api.asked, c.askedIn, err)
+			}
+		})
 	}
 }
 
