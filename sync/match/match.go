@@ -202,15 +202,13 @@ func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.Us
 	for i, s := range steps {
 		to := s.To
 		if to.Alternate {
-			u, err := us.ByID(ctx, to.ID)
-			if err != nil && !oneUser(ctx, err) {
+			switch u, err := us.ByID(ctx, to.ID); {
+			case err != nil && !oneUser(ctx, err):
 				return nil, err
-			} else if err != nil {
-				continue
-			}
-			if slices.Contains(u.Alternates, to.Via) && len(us.alternates.overlap(s.Work, append(u.Alternates, u.Email))) == 0 {
+			case err != nil: // found[i] stays zero
+			case slices.Contains(u.Alternates, to.Via) && len(us.alternates.overlap(s.Work, append(u.Alternates, u.Email))) == 0:
 				found[i], found[i].Via, found[i].Alternate = u, to.Via, true
-			} else {
+			default:
 				us.alternates.forget(to.ID)
 			}
 			continue
