@@ -16,7 +16,7 @@ import (
 var allowed = map[string][]string{
 	"cmd/photosync":       {"*"},
 	"cmd/internal/config": {"sync/foreign"},
-	"cmd/internal/notify": {"sync/foreign", "sync/outcome", "sync/report", "sync/safefile"},
+	"cmd/internal/notify": {"cmd/internal/config", "sync/foreign", "sync/outcome", "sync/report", "sync/safefile"},
 	// The explanation and the records of the state are printed as job and state have them:
 	// twins of these types would only copy fields.
 	"cmd/internal/console":      {"sync/report", "sync/outcome", "sync/foreign", "sync/job", "sync/smartsheet", "state"},

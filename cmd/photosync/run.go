@@ -118,18 +118,11 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 // notifier sends notices of a run to the receivers that the configuration names. Metrics and
 // the health check, which watch the nightly runs, get nothing of a run about some people only.
 func notifier(c *config.Config, part bool) *notify.Notifier {
-	m := c.Notify.SMTP
+	o := notify.Options{Metrics: c.Metrics, Notify: c.Notify, UserAgent: "photosync/" + versionText()}
 	if part {
-		c.Metrics.Textfile, c.Metrics.Pushgateway, c.Notify.Healthcheck = "", "", ""
+		o.Textfile, o.Pushgateway, o.Healthcheck = "", "", ""
 	}
-	return notify.New(notify.Options{
-		Textfile: c.Metrics.Textfile, Pushgateway: c.Metrics.Pushgateway.Reveal(),
-		Webhook: c.Notify.Webhook.Reveal(), Format: c.Notify.WebhookFormat,
-		Mail: notify.Mail{
-			Host: m.Host, Port: m.Port, TLS: m.Port == 465, StartTLS: m.StartTLS, CAs: m.CAs, Username: m.Username, Password: m.Password.Reveal(), From: m.From, To: m.To,
-		},
-		Always: c.Notify.When == "always", Healthcheck: c.Notify.Healthcheck.Reveal(), UserAgent: "photosync/" + versionText(),
-	})
+	return notify.New(o)
 }
 
 // newRunID is a name for a run that sorts by time.

@@ -60,32 +60,9 @@ type Config struct {
 		Thumbnails bool     `yaml:"thumbnails" default:"true"`
 		Before     bool     `yaml:"before"` // also show the picture that Smartsheet has now
 	} `yaml:"report"`
-	Metrics struct {
-		Textfile    string `yaml:"textfile"`
-		Pushgateway Secret `yaml:"pushgateway"` // may hold a user and password
-	} `yaml:"metrics"`
-	Notify struct {
-		Webhook       Secret `yaml:"webhook"`
-		WebhookFile   string `yaml:"webhook_file"`
-		WebhookFormat string `yaml:"webhook_format" default:"auto" one:"auto, slack, teams, json"`
-		When          string `yaml:"when" default:"attention" one:"attention, always"`
-		SMTP          struct {
-			Host         string   `yaml:"host"` // empty: no mail
-			Port         int      `yaml:"port" default:"587" range:"1 to 65535"`
-			StartTLS     bool     `yaml:"starttls" default:"true"`
-			CAFile       string   `yaml:"ca_file"`
-			Username     string   `yaml:"username"`
-			PasswordFile string   `yaml:"password_file"`
-			From         string   `yaml:"from"`
-			To           []string `yaml:"to"`
-
-			Password Secret         `yaml:"-"`
-			CAs      *x509.CertPool `yaml:"-"` // of ca_file, as elsewhere; nil: the system's
-		} `yaml:"smtp"`
-		Healthcheck     Secret `yaml:"healthcheck"`
-		HealthcheckFile string `yaml:"healthcheck_file"`
-	} `yaml:"notify"`
-	Log struct {
+	Metrics Metrics `yaml:"metrics"`
+	Notify  Notify  `yaml:"notify"`
+	Log     struct {
 		Level  string `yaml:"level" default:"info" one:"debug, info, warn, error"`
 		Format string `yaml:"format" default:"auto" one:"auto, console, json"`
 	} `yaml:"log"`
@@ -177,6 +154,39 @@ type Source struct {
 	ListTimeout     Duration `yaml:"list_timeout" of:"ldap" default:"1h" above0:"like 1h"`
 
 	BindPassword Secret `yaml:"-"`
+}
+
+// Metrics is who gets numbers for Prometheus.
+type Metrics struct {
+	Textfile    string `yaml:"textfile"`
+	Pushgateway Secret `yaml:"pushgateway"` // may hold a user and password
+}
+
+// Notify is who hears how a run came out.
+type Notify struct {
+	Webhook         Secret `yaml:"webhook"`
+	WebhookFile     string `yaml:"webhook_file"`
+	WebhookFormat   string `yaml:"webhook_format" default:"auto" one:"auto, slack, teams, json"`
+	When            string `yaml:"when" default:"attention" one:"attention, always"`
+	SMTP            SMTP   `yaml:"smtp"`
+	Healthcheck     Secret `yaml:"healthcheck"`
+	HealthcheckFile string `yaml:"healthcheck_file"`
+}
+
+// SMTP is where the summary goes by mail.
+type SMTP struct {
+	Host         string   `yaml:"host"` // empty: no mail
+	Port         int      `yaml:"port" default:"587" range:"1 to 65535"`
+	StartTLS     bool     `yaml:"starttls" default:"true"` // TLS is required; false: none, unless it is there already
+	CAFile       string   `yaml:"ca_file"`
+	Username     string   `yaml:"username"` // empty: no login
+	PasswordFile string   `yaml:"password_file"`
+	From         string   `yaml:"from"`
+	To           []string `yaml:"to"`
+
+	TLS      bool           `yaml:"-"` // from the start, as on port 465 (RFC 8314, section 3.3)
+	Password Secret         `yaml:"-"`
+	CAs      *x509.CertPool `yaml:"-"` // of ca_file, as elsewhere; nil: the system's
 }
 
 // Image is what a picture may be like.

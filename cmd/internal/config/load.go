@@ -255,8 +255,9 @@ func (d *decoder) notices(env func(string) string) {
 	d.receiver(env, "notify.webhook", "PHOTOSYNC_WEBHOOK", n.WebhookFile, &n.Webhook, "the address, which works like a password, and people's addresses")
 	d.receiver(env, "notify.healthcheck", "PHOTOSYNC_HEALTHCHECK", n.HealthcheckFile, &n.Healthcheck, "the address, which works like a password")
 	m := &n.SMTP
+	m.TLS = m.Port == 465
 	m.Password = d.secret(env, "notify.smtp.password_file", m.PasswordFile, "", "PHOTOSYNC_SMTP_PASSWORD")
-	if m.Host != "" && !m.StartTLS && m.Port != 465 && !foreign.Loopback(m.Host) {
+	if m.Host != "" && !m.StartTLS && !m.TLS && !foreign.Loopback(m.Host) {
 		d.c.Warnings = append(d.c.Warnings, "notify.smtp: without TLS everyone on the network path can read the mail, with people's addresses: set starttls: true")
 	}
 }

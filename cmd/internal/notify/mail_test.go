@@ -18,6 +18,7 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
+	"photosync/cmd/internal/config"
 	"photosync/sync/report"
 )
 
@@ -111,9 +112,9 @@ func certificate(t *testing.T) (*tls.Certificate, *x509.CertPool) {
 func TestMail(t *testing.T) {
 	cert, ca := certificate(t)
 	p := &post{}
-	m := Mail{Host: "127.0.0.1", Port: listen(t, p, cert), StartTLS: true, CAs: ca, Username: "photosync", Password: "hunter2",
+	m := config.SMTP{Host: "127.0.0.1", Port: listen(t, p, cert), StartTLS: true, CAs: ca, Username: "photosync", Password: "hunter2",
 		From: "Photosync <photosync@example.com>", To: []string{"it@example.com", "Ann <ann@example.com>"}}
-	n := New(Options{Mail: m, UserAgent: "photosync/1.2.3"})
+	n := New(Options{Notify: config.Notify{SMTP: m}, UserAgent: "photosync/1.2.3"})
 	if warnings := n.Finish(context.Background(), run(report.Partial), "photosync sync: 2 people need attention – now.\n  failed 2\n"); len(warnings) > 0 {
 		t.Fatal(warnings)
 	}
@@ -135,12 +136,12 @@ func TestMail(t *testing.T) {
 func TestMailWithTLSFromTheStart(t *testing.T) {
 	cert, ca := certificate(t)
 	p := &post{fromStart: true}
-	m := Mail{Host: "127.0.0.1", Port: listen(t, p, cert), TLS: true, CAs: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}}
-	if warnings := New(Options{Mail: m, Always: true}).Finish(t.Context(), run(report.Success), "Done."); len(warnings) > 0 || !p.tls || p.user != "u" || p.text == "" {
+	m := config.SMTP{Host: "127.0.0.1", Port: listen(t, p, cert), TLS: true, CAs: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}}
+	if warnings := New(Options{Notify: config.Notify{SMTP: m, When: "always"}}).Finish(t.Context(), run(report.Success), "Done."); len(warnings) > 0 || !p.tls || p.user != "u" || p.text == "" {
 		t.Errorf("%q, %+v", warnings, p)
 	}
 	m.CAs, p.text = nil, ""
-	n := New(Options{Mail: m, Always: true})
+	n := New(Options{Notify: config.Notify{SMTP: m, When: "always"}})
 	n.pause = time.Millisecond
 	if warnings := n.Finish(t.Context(), run(report.Success), "Done."); len(warnings) != 1 || !strings.Contains(warnings[0], "certificate") || p.text != "" {
 		t.Errorf("an unknown authority: %q, %+v", warnings, p)
@@ -151,34 +152,34 @@ func TestMailWithTLSFromTheStart(t *testing.T) {
 // goes over a connection without TLS unless that is wanted.
 func TestMailRefused(t *testing.T) {
 	cert, ca := certificate(t)
-	good := Mail{Host: "127.0.0.1", StartTLS: true, CAs: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}}
+	good := config.SMTP{Host: "127.0.0.1", StartTLS: true, CAs: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}}
 	for name, c := range map[string]struct {
 		cert   *tls.Certificate
-		change func(*Mail)
+		change func(*config.SMTP)
 		want   string
 	}{
-		"no STARTTLS":       {nil, func(*Mail) {}, "STARTTLS"},
-		"unknown authority": {cert, func(m *Mail) { m.CAs = nil }, "certificate"},
-		"wrong password":    {cert, func(m *Mail) { m.Password = "wrong-pass" }, "AUTH failed"},
-		"clear and login":   {nil, func(m *Mail) { m.StartTLS = false }, "auth"},
-		"nobody listens":    {nil, func(m *Mail) { m.Port = 1 }, "refused"},
+		"no STARTTLS":       {nil, func(*config.SMTP) {}, "STARTTLS"},
+		"unknown authority": {cert, func(m *config.SMTP) { m.CAs = nil }, "certificate"},
+		"wrong password":    {cert, func(m *config.SMTP) { m.Password = "wrong-pass" }, "AUTH failed"},
+		"clear and login":   {nil, func(m *config.SMTP) { m.StartTLS = false }, "auth"},
+		"nobody listens":    {nil, func(m *config.SMTP) { m.Port = 1 }, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, m := &post{}, good
 			m.Port = listen(t, p, c.cert)
 			c.change(&m)
-			n := New(Options{Mail: m, Always: true})
+			n := New(Options{Notify: config.Notify{SMTP: m, When: "always"}})
 			n.pause = time.Millisecond
 			warnings := n.Finish(context.Background(), run(report.Success), "Done.")
 			if len(warnings) != 1 || !strings.Contains(warnings[0], c.want) || !strings.HasPrefix(warnings[0], "send mail through 127.0.0.1:") ||
-				strings.Contains(warnings[0], m.Password) || strings.Contains(warnings[0], "\x1b") || p.text != "" || p.logins > 1 {
+				strings.Contains(warnings[0], m.Password.Reveal()) || strings.Contains(warnings[0], "\x1b") || p.text != "" || p.logins > 1 {
 				t.Errorf("warnings %q, got %q, %d logins", warnings, p.text, p.logins)
 			}
 		})
 	}
 	p, m := &post{}, good
 	m.Port, m.StartTLS, m.Username = listen(t, p, nil), false, ""
-	if warnings := New(Options{Mail: m, Always: true}).Finish(context.Background(), run(report.Success), "Done."); len(warnings) > 0 || p.tls || p.text == "" {
+	if warnings := New(Options{Notify: config.Notify{SMTP: m, When: "always"}}).Finish(context.Background(), run(report.Success), "Done."); len(warnings) > 0 || p.tls || p.text == "" {
 		t.Errorf("in clear, as wanted: %q %q", warnings, p.text)
 	}
 }

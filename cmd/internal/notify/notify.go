@@ -21,6 +21,7 @@ import (
 	"text/template"
 	"time"
 
+	"photosync/cmd/internal/config"
 	"photosync/sync/foreign"
 	"photosync/sync/report"
 	"photosync/sync/safefile"
@@ -34,14 +35,9 @@ const (
 
 // Options name the receivers. An empty one gets nothing.
 type Options struct {
-	Textfile    string // for node_exporter's textfile collector
-	Pushgateway string // its address
-	Webhook     string // where a text for people goes
-	Format      string // of the webhook: slack, teams, json, or auto
-	Mail        Mail
-	Always      bool   // webhook and mail also about runs that need nobody
-	Healthcheck string // an address that takes /start and /fail below it
-	UserAgent   string
+	config.Metrics
+	config.Notify
+	UserAgent string
 }
 
 // Notifier sends the notices about one run.
@@ -74,7 +70,7 @@ func (n *Notifier) Start(ctx context.Context) {
 func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (warnings []string) {
 	foreign.Clean(r)
 	text = foreign.Text(text)
-	people := n.o.Always || r.NeedsSomebody() || slices.Contains([]string{report.Failed, report.Held, report.Partial}, r.Result) ||
+	people := n.o.When == "always" || r.NeedsSomebody() || slices.Contains([]string{report.Failed, report.Held, report.Partial}, r.Result) ||
 		slices.ContainsFunc(r.Sources, func(s report.Source) bool { return !s.Complete })
 	errs := make([]error, 5)
 	var all sync.WaitGroup
@@ -87,10 +83,10 @@ func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (w
 	// POST leaves metrics with other names alone: the last success, when this was none
 	// (https://github.com/prometheus/pushgateway#post-method).
 	send(1, n.o.Pushgateway != "", func() error {
-		return n.post(ctx, "push metrics to", n.o.Pushgateway, "metrics/job/photosync", report.MetricsType, report.Metrics(r))
+		return n.post(ctx, "push metrics to", n.o.Pushgateway.Reveal(), "metrics/job/photosync", report.MetricsType, report.Metrics(r))
 	})
 	send(2, n.o.Webhook != "" && people, func() error { return n.webhook(ctx, r, text) })
-	send(3, n.o.Mail.Host != "" && people, func() error { return n.mail(ctx, text) })
+	send(3, n.o.SMTP.Host != "" && people, func() error { return n.mail(ctx, text) })
 	send(4, n.o.Healthcheck != "", func() error { return n.ended(ctx, r) })
 	all.Wait()
 	for _, err := range errs {
@@ -120,7 +116,7 @@ func (n *Notifier) ended(ctx context.Context, r *report.Report) error {
 }
 
 func (n *Notifier) ping(ctx context.Context, below, text string) error {
-	return n.post(ctx, "ping the health check at", n.o.Healthcheck, below, "text/plain; charset=utf-8", []byte(text))
+	return n.post(ctx, "ping the health check at", n.o.Healthcheck.Reveal(), below, "text/plain; charset=utf-8", []byte(text))
 }
 
 //go:embed texts
@@ -194,17 +190,17 @@ func (n *Notifier) Unreachable(ctx context.Context) (receivers int, faults []str
 		defer cancel()
 		receivers++
 		if err := connect(ctx, to); err != nil {
-			faults = append(faults, key+": "+clean(err, n.o.Mail.Password))
+			faults = append(faults, key+": "+clean(err, n.o.SMTP.Password.Reveal()))
 		}
 	}
 	try("metrics.textfile", n.o.Textfile, func(_ context.Context, file string) error {
 		return foreign.WithoutPath(safefile.Check(filepath.Dir(file)))
 	})
-	try("metrics.pushgateway", n.o.Pushgateway, n.visit)
-	try("notify.webhook", n.o.Webhook, n.visit)
-	try("notify.healthcheck", n.o.Healthcheck, n.visit)
-	try("notify.smtp", n.o.Mail.Host, func(ctx context.Context, _ string) error {
-		client, _, err := n.o.Mail.prepare("")
+	try("metrics.pushgateway", n.o.Pushgateway.Reveal(), n.visit)
+	try("notify.webhook", n.o.Webhook.Reveal(), n.visit)
+	try("notify.healthcheck", n.o.Healthcheck.Reveal(), n.visit)
+	try("notify.smtp", n.o.SMTP.Host, func(ctx context.Context, _ string) error {
+		client, _, err := prepare(n.o.SMTP, "")
 		if err == nil {
 			err = client.DialWithContext(ctx) // and log in
 		}

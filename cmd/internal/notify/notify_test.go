@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
 
+	"photosync/cmd/internal/config"
 	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
@@ -69,7 +70,8 @@ func TestEverybodyIsTold(t *testing.T) {
 	to, url := newReceiver(t, 0)
 	file := filepath.Join(t.TempDir(), "photosync.prom")
 	warnings := tell(Options{
-		Textfile: file, Pushgateway: url + "/gateway", Webhook: url + "/hook/secret", Always: true, Healthcheck: url + "/ping/uuid",
+		Metrics: config.Metrics{Textfile: file, Pushgateway: config.Secret(url + "/gateway")},
+		Notify:  config.Notify{Webhook: config.Secret(url + "/hook/secret"), When: "always", Healthcheck: config.Secret(url + "/ping/uuid")},
 	}, run(report.Success, report.Item{Email: "ann@example.com", Outcome: "uploaded", Image: &report.Image{Width: 96, Thumbnail: "data:"}}))
 	if len(warnings) > 0 {
 		t.Fatal(warnings)
@@ -130,7 +132,7 @@ func TestWhen(t *testing.T) {
 		{run(report.Held), true, "/fail"},
 	} {
 		to, url := newReceiver(t, 0)
-		if warnings := tell(Options{Webhook: url + "/hook", Healthcheck: url + "/ping/"}, c.r); len(warnings) > 0 {
+		if warnings := tell(Options{Notify: config.Notify{Webhook: config.Secret(url + "/hook"), Healthcheck: config.Secret(url + "/ping/")}}, c.r); len(warnings) > 0 {
 			t.Fatal(warnings)
 		}
 		_, hook := to.bodies["/hook"]
@@ -150,7 +152,7 @@ func TestHealthcheckNamesNobody(t *testing.T) {
 	r.Findings = []outcome.Finding{{Code: "nobody_in_smartsheet", Count: 20, Of: 21, Message: "ann@example.com", Examples: []string{"ann@example.com"}}}
 	r.Guards = []outcome.Breach{{Guard: "max_replaced", Message: "ann@example.com"}}
 	r.Error = &report.Error{Message: "user ann@example.com", HTTPStatus: 401, ErrorCode: 1002, RefID: "abc1"}
-	if warnings := tell(Options{Healthcheck: url + "/ping"}, r); len(warnings) > 0 {
+	if warnings := tell(Options{Notify: config.Notify{Healthcheck: config.Secret(url + "/ping")}}, r); len(warnings) > 0 {
 		t.Fatal(warnings)
 	}
 	want := "sync: failed, exit code 1\npeople 0, uploaded 0, partial_success 0, failed 1, skipped 1, held 0, unfinished 0, unchanged 0\n" +
@@ -172,7 +174,7 @@ func TestForeignAnswers(t *testing.T) {
 			io.WriteString(w, answer)
 		}))
 		ctx, cancel := context.WithCancel(context.Background())
-		n := New(Options{Healthcheck: srv.URL})
+		n := New(Options{Notify: config.Notify{Healthcheck: config.Secret(srv.URL)}})
 		n.http.Transport = once{n.http.Transport, cancel}
 		warnings := n.Finish(ctx, run(report.Success), "Done.")
 		srv.Close()
@@ -187,10 +189,10 @@ func TestFormats(t *testing.T) {
 	text := "photosync sync: Done.\n  *bold* <b> ann@example.com\n" + strings.Repeat("line\n", 1000)
 	for _, format := range []string{"slack", "teams", "json"} {
 		to, url := newReceiver(t, 0)
-		if warnings := tell(Options{Webhook: url + "/hook", Format: format, Always: true}, run(report.Partial, report.Item{Email: "ann@example.com"})); len(warnings) > 0 {
+		if warnings := tell(Options{Notify: config.Notify{Webhook: config.Secret(url + "/hook"), WebhookFormat: format, When: "always"}}, run(report.Partial, report.Item{Email: "ann@example.com"})); len(warnings) > 0 {
 			t.Fatal(warnings)
 		}
-		n := New(Options{Webhook: url + "/hook", Format: format, Always: true})
+		n := New(Options{Notify: config.Notify{Webhook: config.Secret(url + "/hook"), WebhookFormat: format, When: "always"}})
 		if warnings := n.Finish(context.Background(), run(report.Held), text); len(warnings) > 0 {
 			t.Fatal(warnings)
 		}
@@ -234,7 +236,10 @@ func TestNobodyListens(t *testing.T) {
 	angry += "/hook/s3cret"
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		o := Options{Pushgateway: refused, Webhook: refused, Always: true, Healthcheck: refused, Textfile: "/nowhere/photosync.prom"}
+		o := Options{
+			Metrics: config.Metrics{Pushgateway: config.Secret(refused), Textfile: "/nowhere/photosync.prom"},
+			Notify:  config.Notify{Webhook: config.Secret(refused), When: "always", Healthcheck: config.Secret(refused)},
+		}
 		n := New(o)
 		n.http.Transport = unreachable{}
 		n.Start(context.Background())
@@ -251,7 +256,7 @@ func TestNobodyListens(t *testing.T) {
 			t.Errorf("it took %v", d)
 		}
 	})
-	for _, o := range []Options{{Webhook: angry, Always: true}, {Healthcheck: angry}, {Pushgateway: angry}} {
+	for _, o := range []Options{{Notify: config.Notify{Webhook: config.Secret(angry), When: "always"}}, {Notify: config.Notify{Healthcheck: config.Secret(angry)}}, {Metrics: config.Metrics{Pushgateway: config.Secret(angry)}}} {
 		ctx, cancel := context.WithCancel(context.Background())
 		n := New(o)
 		n.http.Transport = once{n.http.Transport, cancel} // no second attempt
@@ -289,7 +294,7 @@ func (o once) RoundTrip(req *http.Request) (*http.Response, error) {
 // What stays is not tried again: a wrong password may lock the account.
 func TestNotAgain(t *testing.T) {
 	to, url := newReceiver(t, http.StatusNotFound)
-	if warnings := New(Options{Webhook: url + "/hook", Always: true}).Finish(context.Background(), run(report.Success), "Done."); len(warnings) != 1 || len(to.requests) != 1 {
+	if warnings := New(Options{Notify: config.Notify{Webhook: config.Secret(url + "/hook"), When: "always"}}).Finish(context.Background(), run(report.Success), "Done."); len(warnings) != 1 || len(to.requests) != 1 {
 		t.Errorf("%d requests, %q", len(to.requests), warnings)
 	}
 }
@@ -297,7 +302,7 @@ func TestNotAgain(t *testing.T) {
 // A receiver that stumbles gets it at the second attempt.
 func TestAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := New(Options{Webhook: "http://127.0.0.1:1/hook", Always: true})
+		n := New(Options{Notify: config.Notify{Webhook: "http://127.0.0.1:1/hook", When: "always"}})
 		tries := 0
 		n.http.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
 			status := http.StatusServiceUnavailable

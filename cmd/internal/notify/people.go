@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/wneessen/go-mail"
 
+	"photosync/cmd/internal/config"
 	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
@@ -39,7 +39,7 @@ var slackEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 func (n *Notifier) webhook(ctx context.Context, r *report.Report, text string) error {
 	var what any
-	switch formatOf(n.o.Format, n.o.Webhook) {
+	switch formatOf(n.o.WebhookFormat, n.o.Webhook.Reveal()) {
 	case "slack":
 		what = map[string]string{"text": slackEscapes.Replace(text)}
 	case "teams":
@@ -51,7 +51,7 @@ func (n *Notifier) webhook(ctx context.Context, r *report.Report, text string) e
 	if err != nil {
 		return err
 	}
-	return n.post(ctx, "send to the webhook at", n.o.Webhook, "", "application/json", body)
+	return n.post(ctx, "send to the webhook at", n.o.Webhook.Reveal(), "", "application/json", body)
 }
 
 // formatOf is the format that an address takes. Webhooks of Teams are workflows
@@ -101,24 +101,11 @@ func whole(r *report.Report, text string) message {
 	return message{slackEscapes.Replace(text), "summary", &short, len(r.Items) - len(short.Items)}
 }
 
-// Mail is where the summary goes by mail.
-type Mail struct {
-	Host     string // empty: nowhere
-	Port     int
-	TLS      bool           // from the start, as on port 465 (RFC 8314, section 3.3)
-	StartTLS bool           // TLS is required; false: none, unless it is there already
-	CAs      *x509.CertPool // nil: the system's
-	Username string         // empty: no login
-	Password string
-	From     string
-	To       []string
-}
-
 // mail sends text, whose first line is the subject.
 func (n *Notifier) mail(ctx context.Context, text string) error {
-	m := n.o.Mail
+	m := n.o.SMTP
 	err := n.retry(ctx, func(ctx context.Context) (again bool, err error) {
-		client, msg, err := m.prepare(text)
+		client, msg, err := prepare(m, text)
 		if err != nil {
 			return false, err
 		}
@@ -128,22 +115,22 @@ func (n *Notifier) mail(ctx context.Context, text string) error {
 		return !ok || answer.Code < 500 && !strings.Contains(err.Error(), "AUTH"), err
 	})
 	if err != nil {
-		return fmt.Errorf("send mail through %s:%d: %s", m.Host, m.Port, clean(err, m.Password))
+		return fmt.Errorf("send mail through %s:%d: %s", m.Host, m.Port, clean(err, m.Password.Reveal()))
 	}
 	return nil
 }
 
-func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
-	config := &tls.Config{ServerName: m.Host, MinVersion: tls.VersionTLS12, RootCAs: m.CAs}
+func prepare(m config.SMTP, text string) (*mail.Client, *mail.Msg, error) {
+	tlsConfig := &tls.Config{ServerName: m.Host, MinVersion: tls.VersionTLS12, RootCAs: m.CAs}
 	policy := mail.NoTLS
 	if m.TLS {
 		policy = mail.TLSOpportunistic // a server that has it does not offer it again
 	} else if m.StartTLS {
 		policy = mail.TLSMandatory
 	}
-	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSPolicy(policy), mail.WithTLSConfig(config), mail.WithTimeout(timeout), mail.WithDialContextFunc(m.dialer(config))}
+	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSPolicy(policy), mail.WithTLSConfig(tlsConfig), mail.WithTimeout(timeout), mail.WithDialContextFunc(dialer(tlsConfig, m.TLS))}
 	if m.Username != "" { // the best way that the server knows; none that shows the password without TLS
-		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.Username), mail.WithPassword(m.Password))
+		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.Username), mail.WithPassword(m.Password.Reveal()))
 	}
 	client, err := mail.NewClient(m.Host, options...)
 	if err != nil {
@@ -160,14 +147,14 @@ func (m Mail) prepare(text string) (*mail.Client, *mail.Msg, error) {
 }
 
 // dialer connects for as long as ctx allows: the library waits for a greeting without end.
-func (m Mail) dialer(config *tls.Config) mail.DialContextFunc {
+func dialer(c *tls.Config, fromStart bool) mail.DialContextFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		if deadline, bounded := ctx.Deadline(); err == nil && bounded {
 			err = conn.SetDeadline(deadline)
 		}
-		if err == nil && m.TLS {
-			conn = tls.Client(conn, config)
+		if err == nil && fromStart {
+			conn = tls.Client(conn, c)
 		}
 		return conn, err
 	}

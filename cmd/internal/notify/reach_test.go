@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"photosync/cmd/internal/config"
 	"photosync/sync/report"
 )
 
@@ -19,8 +20,8 @@ func TestUnreachable(t *testing.T) {
 	cert, ca := certificate(t)
 	p, dir := &post{}, t.TempDir()
 	o := Options{
-		Textfile: filepath.Join(dir, "m.prom"), Pushgateway: url + "/gateway", Webhook: url + "/hook/secret", Healthcheck: url + "/ping/uuid",
-		Mail: Mail{Host: "127.0.0.1", Port: listen(t, p, cert), StartTLS: true, CAs: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}},
+		Metrics: config.Metrics{Textfile: filepath.Join(dir, "m.prom"), Pushgateway: config.Secret(url + "/gateway")},
+		Notify:  config.Notify{Webhook: config.Secret(url + "/hook/secret"), Healthcheck: config.Secret(url + "/ping/uuid"), SMTP: config.SMTP{Host: "127.0.0.1", Port: listen(t, p, cert), StartTLS: true, CAs: ca, Username: "u", Password: "hunter2", From: "a@example.com", To: []string{"b@example.com"}}},
 	}
 	if n, faults := New(o).Unreachable(t.Context()); n != 5 || len(faults) > 0 || strings.Join(to.requests, " ") != "HEAD / HEAD / HEAD /" || p.from != "" || p.logins != 1 {
 		t.Errorf("%d receivers, %q; requests %q, mail from %q, %d logins", n, faults, to.requests, p.from, p.logins)
@@ -29,7 +30,7 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("left behind: %q", left)
 	}
 	const dead = "http://127.0.0.1:1/secret"
-	o.Textfile, o.Pushgateway, o.Webhook, o.Healthcheck, o.Mail.Password = filepath.Join(dir, "none", "m.prom"), dead, dead, dead, "wrong-pass"
+	o.Textfile, o.Pushgateway, o.Webhook, o.Healthcheck, o.SMTP.Password = filepath.Join(dir, "none", "m.prom"), dead, dead, dead, "wrong-pass"
 	_, faults := New(o).Unreachable(t.Context())
 	for i, want := range []string{"metrics.textfile: ", "metrics.pushgateway: ", "notify.webhook: ", "notify.healthcheck: ", "notify.smtp: "} {
 		if len(faults) != 5 || !strings.HasPrefix(faults[i], want) || strings.Contains(faults[i], "/secret") || strings.Contains(faults[i], "wrong-pass") {
@@ -65,8 +66,8 @@ func TestMuteMailServer(t *testing.T) {
 				}()
 			}
 			_, port, _ := net.SplitHostPort(l.Addr().String())
-			o := Options{Always: true, Mail: Mail{Host: "127.0.0.1", TLS: c.TLS, CAs: ca, From: "a@example.com", To: []string{"b@example.com"}}}
-			o.Mail.Port, _ = strconv.Atoi(port)
+			o := Options{Notify: config.Notify{When: "always", SMTP: config.SMTP{Host: "127.0.0.1", TLS: c.TLS, CAs: ca, From: "a@example.com", To: []string{"b@example.com"}}}}
+			o.SMTP.Port, _ = strconv.Atoi(port)
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
 			start := time.Now()
