@@ -28,11 +28,16 @@ func (s Section) N() int {
 
 // Group is a group of people about whom the report says the same.
 type Group struct {
+	Kind              string // of its section
 	Code, Title, Hint string
 	RefIDs            bool // some of the items have refIds
 	Items             []*Item
 	Counted           int // people without an item
 	common            string
+
+	Sheet       bool    // on the page it is a contact sheet, not a list
+	First, Rest []*Item // on the page; the script shows Rest
+	Omitted     int     // people for whom the page has no room
 }
 
 // N is how many people are in the group.
@@ -73,6 +78,7 @@ func Sections(r *Report) []Section {
 	all[left].Groups = append(all[left].Groups, counted(r)...)
 	for at := range all {
 		for _, g := range all[at].Groups {
+			g.Kind = all[at].Kind
 			g.describe(at)
 		}
 		slices.SortStableFunc(all[at].Groups, func(a, b *Group) int {

@@ -60,14 +60,10 @@ func encodeHTML(w io.Writer, r *Report) error {
 		everybody.Groups = append(everybody.Groups, s.Groups...)
 	}
 	v := emptyPage()
-	v.Report, v.Bar, v.Chart, v.Chips = r, bar(r.Totals), newChart(r), append([]Section{everybody}, ss...)
+	v.Report, v.Bar, v.Chart, v.Sections, v.Chips = r, bar(r.Totals), newChart(r), ss, append([]Section{everybody}, ss...)
 	room := maxPeople
-	for _, s := range ss {
-		v.Sections = append(v.Sections, shownSection{Section: s})
-		at := &v.Sections[len(v.Sections)-1]
-		for _, g := range s.Groups {
-			at.Groups = append(at.Groups, show(s.Kind, g, &room))
-		}
+	for _, g := range everybody.Groups {
+		g.show(&room)
 	}
 	b := bufio.NewWriter(w)
 	if err := v.templates.ExecuteTemplate(b, "page", v); err != nil {
@@ -76,41 +72,25 @@ func encodeHTML(w io.Writer, r *Report) error {
 	return b.Flush()
 }
 
-// shownSection is a section as the page shows it.
-type shownSection struct {
-	Section
-	Groups []shownGroup
-}
-
-// shownGroup is a group as the page shows it.
-type shownGroup struct {
-	*Group
-	Kind        string  // of its section
-	Sheet       bool    // a contact sheet, not a list
-	First, Rest []*Item // the script shows Rest
-	Omitted     int     // people for whom the page has no room
-}
-
-// show returns what the page shows of a group, and takes from room what its people need.
-func show(kind string, g *Group, room *int) shownGroup {
+// show notes what the page shows of a group, and takes from room what its people need.
+func (g *Group) show(room *int) {
 	slices.SortStableFunc(g.Items, func(a, b *Item) int { return cmp.Compare(pictures(b), pictures(a)) })
-	v, first := shownGroup{Group: g, Kind: kind}, shownPeople
-	if kind == "sent" || g.Code == string(outcome.HeldBack) && slices.ContainsFunc(g.Items, func(it *Item) bool { return pictures(it) > 0 }) {
-		v.Sheet, first = true, shownPictures
+	first := shownPeople
+	if g.Kind == "sent" || g.Code == string(outcome.HeldBack) && slices.ContainsFunc(g.Items, func(it *Item) bool { return pictures(it) > 0 }) {
+		g.Sheet, first = true, shownPictures
 	}
 	items := g.Items[:min(len(g.Items), *room)]
 	*room -= len(items)
 	first = min(first, len(items))
-	v.First, v.Rest, v.Omitted = items[:first], items[first:], len(g.Items)-len(items)
-	return v
+	g.First, g.Rest, g.Omitted = items[:first], items[first:], len(g.Items)-len(items)
 }
 
 // Row is a person on the page.
-func (v shownGroup) Row(it *Item) any {
+func (g *Group) Row(it *Item) any {
 	return struct {
 		*Item
 		Lines []string
-	}{it, v.Lines(it)}
+	}{it, g.Lines(it)}
 }
 
 // pictures counts the thumbnails of a person: of the new picture and of the one before.
@@ -126,8 +106,8 @@ type view struct {
 	Policy        string // Content-Security-Policy
 	Report        *Report
 	Bar           []segment
+	Sections      []Section
 	Chips         []Section // that the page can be narrowed to; the first one is everybody
-	Sections      []shownSection
 	Chart         *chart
 }
 
