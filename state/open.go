@@ -167,7 +167,8 @@ func (s *Store) check() error {
 			return err
 		}
 		s.generation.Store(tx.Bucket(people).Sequence())
-		_, _, err = tallies(tx)
+		p, u, err := tallies(tx)
+		s.tallies = map[string]tally{string(people): p, string(users): u}
 		return err
 	}
 	if err := s.guard(func() error { return s.db.View(look) }); err != nil {

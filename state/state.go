@@ -35,7 +35,10 @@ type Store struct {
 	db         *bbolt.DB // nil: read-only, and there is no file
 	file       *os.File  // the one that db has open
 	holder     holder
-	writing    sync.Mutex
+	joining    sync.Mutex       // held to use next
+	next       *joint           // what Write adds to; nil: it begins one
+	writing    sync.Mutex       // held by a write transaction
+	tallies    map[string]tally // of the tables, after the last write
 	generation atomic.Uint64
 	whole      sync.Map    // the tables of which every row was read, and none is missing
 	broken     atomic.Bool // bbolt panicked, and may never release its own locks
@@ -139,22 +142,43 @@ func (s *Store) Write(c Change) error {
 	if len(p)+len(u) == 0 {
 		return nil
 	}
-	return s.update(func(tx *bbolt.Tx) error { return cmp.Or(s.put(tx, people, p), s.put(tx, users, u)) })
+	s.joining.Lock()
+	j := s.next
+	if j == nil {
+		j = &joint{}
+		j.commit = sync.OnceValue(func() error {
+			return s.update(func(tx *bbolt.Tx) error {
+				s.joining.Lock()
+				s.next = nil
+				s.joining.Unlock()
+				return cmp.Or(s.put(tx, people, j.people), s.put(tx, users, j.users))
+			})
+		})
+		s.next = j
+	}
+	j.people, j.users = append(j.people, p...), append(j.users, u...)
+	s.joining.Unlock()
+	return j.commit()
 }
+
+// joint is a transaction with the rows of all workers that wait for the one before to end.
+type joint struct {
+	people, users []row
+	commit        func() error // the same for all
+}
+
+// manyRows are more than the workers of a run write at a time.
+const manyRows = 100
 
 // put writes rows, and keeps the tally of their table.
 func (s *Store) put(tx *bbolt.Tx, table []byte, rows []row) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	b := tx.Bucket(table)
-	t, err := tallyOf(tx, table)
-	if err != nil {
-		return s.damaged(err)
-	}
-	// People, and several users, come in the order of their keys: pages that fill up are not
-	// touched again, and half of each would stay empty. Single users come in any order.
-	if b.FillPercent = 0.7; bytes.Equal(table, people) || len(rows) > 1 {
+	b, t := tx.Bucket(table), s.tallies[string(table)]
+	// People, and many users, come in the order of their keys: pages that fill up are not
+	// touched again, and half of each would stay empty. Users of uploads come in any order.
+	if b.FillPercent = 0.7; bytes.Equal(table, people) || len(rows) > manyRows {
 		b.FillPercent = 0.9
 	}
 	for _, r := range rows {
@@ -162,6 +186,7 @@ func (s *Store) put(tx *bbolt.Tx, table []byte, rows []row) error {
 		if old := b.Get(key); old != nil {
 			t.count(old, -1)
 		}
+		var err error
 		if r.value == nil {
 			err = b.Delete(key)
 		} else {
@@ -172,6 +197,7 @@ func (s *Store) put(tx *bbolt.Tx, table []byte, rows []row) error {
 			return err
 		}
 	}
+	tx.OnCommit(func() { s.tallies[string(table)] = t })
 	return putFact(tx, string(table), t)
 }
 

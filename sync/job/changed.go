@@ -38,10 +38,11 @@ type changes struct {
 func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	p.users = match.New(j.Smartsheet)
 	if j.Policy.AlternateEmails {
+		people := p.people // who are kept for them
 		claimed := func(email string) bool {
-			_, held := p.people.Holder(email)
-			_, lost := slices.BinarySearchFunc(p.people.Lost, email, func(l sources.LostClaim, e string) int { return strings.Compare(l.Address, e) })
-			return held || lost || p.people.Reserved[email]
+			_, held := people.Holder(email)
+			_, lost := slices.BinarySearchFunc(people.Lost, email, func(l sources.LostClaim, e string) int { return strings.Compare(l.Address, e) })
+			return held || lost || people.Reserved[email]
 		}
 		if err := p.users.UseAlternates(j.State, p.startedAt, claimed, j.Events.Asked); err != nil {
 			return err

@@ -21,10 +21,7 @@ import (
 // what would be refused, and what a guard holds.
 func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
 	pool := j.pool(p)
-	if len(rep.Guards) == 0 {
-		p.people, p.work = nil, nil // the steps have all that is needed
-		pool.Empty = j.Events.File == nil
-	}
+	pool.Empty = len(rep.Guards) == 0 && j.Events.File == nil
 	shown := j.fetchShown(ctx, rep, p)
 	items, err := pool.Preview(ctx, p.plan.Uploads())
 	if len(rep.Guards) > 0 && (j.Scope.Limit == 0 || len(items) < j.Scope.Limit) && err == nil { // guards do not count pictures that stay, or cannot be sent

@@ -169,8 +169,11 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 }
 
 func (j *Job) previewOrExecute(ctx context.Context, rep *report.Report, p *prepared) error {
-	p.users.Release() // each step now has its user
-	p.rules.Seen = nil
+	p.users.Release() // the steps now have all that is needed
+	p.rules.Seen, p.work, p.others = nil, nil, nil
+	if len(rep.Guards) == 0 { // else the guards count them once more
+		p.people = &sources.People{Lost: p.people.Lost}
+	}
 	var items []report.Item // of people to whom nothing is sent
 	for i := range p.plan.Steps {
 		if s := &p.plan.Steps[i]; s.Outcome != outcome.Planned {

@@ -170,7 +170,7 @@ func encodeJSON(w io.Writer, r *Report, messageType string) error {
 		return fmt.Errorf("encode report: %w", err)
 	}
 	end := bytes.LastIndexByte(data, ']')
-	b := bufio.NewWriter(w)
+	b := bufio.NewWriterSize(w, 64<<10)
 	b.WriteString(foreign.Text(string(data[:end]))) // Flush returns this error, and later ones
 	for i, it := range r.Items {
 		item, err := marshal(it, "    ")

@@ -179,8 +179,9 @@ const opRefresh = "refresh the access token"
 
 // secrets are texts that no error may show, even if a gateway repeats them URL-encoded.
 type secrets struct {
-	mu  sync.Mutex
-	all []string // each and its replacement, as strings.NewReplacer wants them
+	mu     sync.Mutex
+	all    []string // each and its replacement, as strings.NewReplacer wants them
+	hidden *strings.Replacer
 }
 
 func (s *secrets) add(all ...string) {
@@ -191,13 +192,14 @@ func (s *secrets) add(all ...string) {
 			s.all = append(s.all, secret, "[secret]", url.QueryEscape(secret), "[secret]")
 		}
 	}
+	s.hidden = strings.NewReplacer(s.all...)
 }
 
 // clean replaces the secrets in foreign text, and makes it one line.
 func (s *secrets) clean(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return oneLine(strings.NewReplacer(s.all...).Replace(text))
+	return oneLine(s.hidden.Replace(text))
 }
 
 // tokenFile is the file of a refresh token, which is good for one use. Beside it are, all with mode
