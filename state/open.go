@@ -241,9 +241,7 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("open state %q: held by process %d on %s since %s", e.Path, e.PID, e.Host, e.Since.Format(time.RFC3339))
 }
 
-func (e *LockedError) Hint() string {
-	return "wait until the other run has ended"
-}
+func (e *LockedError) Hint() string { return "wait until the other run has ended" }
 
 // holder is the note beside an open state that says which process has it open. The lock itself
 // is bbolt's on the file, and ends with its process: a note left by a crash blocks nobody.

@@ -167,9 +167,6 @@ type joint struct {
 	commit        func() error // the same for all
 }
 
-// manyRows are more than the workers of a run write at a time.
-const manyRows = 100
-
 // put writes rows, and keeps the tally of their table.
 func (s *Store) put(tx *bbolt.Tx, table []byte, rows []row) error {
 	if len(rows) == 0 {
@@ -178,7 +175,7 @@ func (s *Store) put(tx *bbolt.Tx, table []byte, rows []row) error {
 	b, t := tx.Bucket(table), s.tallies[string(table)]
 	// People, and many users, come in the order of their keys: pages that fill up are not
 	// touched again, and half of each would stay empty. Users of uploads come in any order.
-	if b.FillPercent = 0.7; bytes.Equal(table, people) || len(rows) > manyRows {
+	if b.FillPercent = 0.7; bytes.Equal(table, people) || len(rows) > 100 {
 		b.FillPercent = 0.9
 	}
 	for _, r := range rows {
