@@ -8,7 +8,7 @@ import (
 // The rules of claims.
 //
 //  1. A source claims addresses in its Domains only.
-//  2. Nobody holds a reserved address. A person without another own address is Reserved.
+//  2. Nobody holds a reserved address. A person with an entry that owns one is Reserved.
 //  3. An own address goes before an alias, whatever the sources. Two sources that
 //     list the same own address list the same person.
 //  4. If several entries of one source own the same address, those without a photo lose it
@@ -44,6 +44,7 @@ func (p *People) match(entries []*entry) {
 		}
 		for _, a := range e.own() {
 			if p.Reserved[a] {
+				e.reserved = true
 				p.report(a, e, nil, WhyReserved)
 			} else {
 				m.own[e] = append(m.own[e], a)
@@ -55,7 +56,7 @@ func (p *People) match(entries []*entry) {
 		}
 		own := e.own()
 		if reserved[own[0]] == nil {
-			reserved[own[0]] = &person{reserved: true}
+			reserved[own[0]] = &person{}
 		}
 		reserved[own[0]].add(own, e)
 	}

@@ -117,7 +117,11 @@ func TestJoin(t *testing.T) {
 		},
 		"one own address is reserved": {
 			sources: []listOf{parse("1: a@x, b@x (c@x)")}, reserved: []string{"a@x", "c@x"},
-			want: []string{"b@x: 0/1"}, lost: []string{"a@x: 0/1, none: reserved", "c@x: 0/1, none: reserved"},
+			want: []string{"b@x: reserved 0/1"}, lost: []string{"a@x: 0/1, none: reserved", "c@x: 0/1, none: reserved"},
+		},
+		"one own address of one of two sources is reserved": {
+			sources: []listOf{parse("1: b@x"), parse("2: a@x, b@x")}, reserved: []string{"a@x"},
+			want: []string{"b@x: reserved 0/1 1/2"}, lost: []string{"a@x: 1/2, none: reserved"},
 		},
 		"reserved in two sources": {
 			sources: []listOf{parse("1: a@x, b@x"), parse("2: a@x", "3: b@x")}, reserved: []string{"a@x", "b@x"},

@@ -18,7 +18,7 @@ type Joined struct {
 	// Ambiguous: it is not known who has the own addresses, so no photo may be used. The
 	// candidates are the entries of one source that own them.
 	Ambiguous bool
-	Reserved  bool // all own addresses are reserved, so the person is excluded
+	Reserved  bool // an own address of a candidate is reserved, so the person is excluded
 }
 
 // Candidate is a person in one source, as listed, with a digest of the Stamp.
@@ -95,8 +95,9 @@ func (e *entry) joined() Joined {
 		c := e.candidate()
 		return Joined{Own: c.Own, Aliases: append([]string(nil), c.Aliases...), DisplayName: c.DisplayName, Candidates: []Candidate{c}}
 	}
-	j := Joined{Own: slices.Clone(p.own), Ambiguous: p.ambiguous, Reserved: p.reserved}
+	j := Joined{Own: slices.Clone(p.own), Ambiguous: p.ambiguous}
 	for _, e := range p.entries {
+		j.Reserved = j.Reserved || e.reserved
 		c := e.candidate()
 		j.Candidates = append(j.Candidates, c)
 		j.DisplayName = cmp.Or(j.DisplayName, c.DisplayName)
@@ -120,12 +121,13 @@ func (p *People) Holder(address string) (Joined, bool) {
 // entry is a Person of one source as People stores it. There are as many as
 // employees: all texts are one string, and a digest stands for the stamp.
 type entry struct {
-	text   string
-	bounds [displayName + 2]uint32 // of the parts of text
-	stamp  [16]byte                // zero: none
-	source uint16
-	photo  Presence
-	person *person // who it belongs to; nil: the entry alone is a person, and holds all its addresses
+	text     string
+	bounds   [displayName + 2]uint32 // of the parts of text
+	stamp    [16]byte                // zero: none
+	source   uint16
+	photo    Presence
+	reserved bool    // one of its own addresses is
+	person   *person // who it belongs to; nil: the entry alone is a person, and holds all its addresses
 }
 
 // The parts of an entry's text. Addresses have a space between two.
@@ -208,7 +210,6 @@ type person struct {
 	lost      []string // sorted: aliases of the entries that somebody else holds, or nobody
 	entries   []*entry // by precedence
 	ambiguous bool
-	reserved  bool
 }
 
 // nobody is the person of entries that have no own address left, or are listed twice.
