@@ -38,7 +38,7 @@ func (a *app) check() *cobra.Command {
 				return rep, err
 			},
 		})
-		for _, k := range checks { // the code is that of a run which finds the same
+		for _, k := range checks { // the exit code is that of a run that finds the same
 			switch {
 			case k.Status == console.Problem:
 				a.code = exitFailed

@@ -20,13 +20,12 @@ const (
 	exitChanges     = 10 // plan only
 )
 
-// usageError is a mistake in the command line or the configuration: nothing was
-// contacted.
+// usageError is a mistake in the command line or the configuration. Nobody was contacted.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// usage gives an error, if there is one, that type.
+// usage makes err a usageError; nil stays nil.
 func usage(err error) error {
 	if err == nil {
 		return nil
@@ -34,7 +33,7 @@ func usage(err error) error {
 	return usageError{err}
 }
 
-// exitCode is the exit code of a run, whose report is nil only with an error.
+// exitCode returns the exit code of a run. r may be nil if err is not.
 func exitCode(r *report.Report, err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage

@@ -11,8 +11,7 @@ import (
 	"photosync/cmd/internal/console"
 )
 
-// exitMeanings say what each exit code means: in --help, in the man pages, and, the
-// same words, in the docs.
+// exitMeanings say what each exit code means: in --help, in the man pages and in the docs.
 var exitMeanings = map[int]string{
 	exitDone:        "done; nothing failed, or there was nothing to do",
 	exitFailed:      "it failed: a source or Smartsheet unreachable, the token refused, state or report not writable",
@@ -26,8 +25,8 @@ var exitMeanings = map[int]string{
 
 var allExitCodes = []int{exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted, exitChanges}
 
-// exitCodes are those that a command, and those below it, can end with; others end
-// with the first three.
+// exitCodes are the exit codes of a command and its subcommands. Other commands have only the
+// first three.
 var exitCodes = map[string][]int{
 	"photosync": allExitCodes,
 	"sync":      allExitCodes,
@@ -39,14 +38,14 @@ var exitCodes = map[string][]int{
 	"state":     {exitDone, exitFailed, exitUsage, exitLocked},
 }
 
-// helpText has what the commands say of themselves.
+// helpText has the help of all commands.
 //
 //go:embed help.txt
 var helpText string
 
-// complete gives cmd, and every command below it, what all of them have: what help.txt
-// says of it, its exit codes, no arguments unless it says otherwise, and the help where
-// there is nothing else to do. It notes in a.begun that a command has begun.
+// complete gives cmd, and every command below it, what all commands have: the text from
+// help.txt, the exit codes, no arguments unless cmd allows them, and, if cmd itself does
+// nothing, the help. A command sets a.begun when it begins.
 func (a *app) complete(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		a.complete(c)
@@ -70,7 +69,7 @@ func (a *app) complete(cmd *cobra.Command) {
 	}
 	do := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		cmd.Flags().Visit(func(f *pflag.Flag) { // a variable of a script that is not set
+		cmd.Flags().Visit(func(f *pflag.Flag) { // an empty value is often an unset variable of a script
 			if f.Value.Type() == "string" && f.Value.String() == "" {
 				err = fmt.Errorf("--%s is empty", f.Name)
 			}
@@ -85,7 +84,7 @@ func (a *app) complete(cmd *cobra.Command) {
 	}
 }
 
-// usageHint shows how a command is called, or which one was meant.
+// usageHint shows the usage of a command, or suggests another.
 func usageHint(cmd *cobra.Command) string {
 	if !cmd.HasSubCommands() {
 		return "usage: " + cmd.UseLine() + "; more with --help"
@@ -97,7 +96,7 @@ func usageHint(cmd *cobra.Command) string {
 	return cmd.CommandPath() + " --help shows the commands"
 }
 
-// codesOf are the exit codes that a command can end with, in their order.
+// codesOf returns the exit codes of a command, in order.
 func codesOf(cmd *cobra.Command) []int {
 	names := strings.Fields(cmd.CommandPath())
 	if codes := exitCodes[names[min(1, len(names)-1)]]; codes != nil {

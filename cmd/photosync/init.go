@@ -54,11 +54,11 @@ func (a *app) print(b []byte) error {
 	return err
 }
 
-// writeNew writes a file that is not there yet, whole or not at all; hint is for one that is.
+// writeNew atomically writes a new file; hint is for the error that the file exists.
 func writeNew(file string, data []byte, hint string) error {
 	f, err := safefile.New(file)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", file, foreign.WithoutPath(err)) // which is a temporary one
+		return fmt.Errorf("open %s: %w", file, foreign.WithoutPath(err)) // without the temporary name
 	}
 	defer f.Discard()
 	if _, err = f.Write(data); err == nil {

@@ -32,9 +32,9 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// frugal limits the memory to what was in use after the last garbage collection, and 16 MB or a
-// quarter more. Go's own rule, which lets the memory double, holds up to 200 MB only. It sets a new
-// limit after each collection: with a fixed one close to the need, the collector would run all the time.
+// frugal limits the memory to what was in use after the last garbage collection, plus 16 MB or a
+// quarter. Up to 200 MB Go's own rule holds, which lets the memory double. frugal sets a new limit
+// after each collection: with a fixed limit close to the need, the collector would run all the time.
 func frugal() {
 	debug.SetGCPercent(-1)
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
@@ -42,12 +42,12 @@ func frugal() {
 	need := int64(live[0].Value.Uint64())
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	beside := int64(m.Sys - m.HeapIdle - m.HeapAlloc) // stacks, the runtime's own tables, gaps: the limit counts them
+	beside := int64(m.Sys - m.HeapIdle - m.HeapAlloc) // stacks, the runtime's own tables and gaps count for the limit, too
 	debug.SetMemoryLimit(need + beside + max(16<<20, need/4, min(need, 200<<20-need)))
 	runtime.AddCleanup(new([64]byte), func(struct{}) { frugal() }, struct{}{})
 }
 
-// run is the program without the process around it. It returns the exit code.
+// run is main with its environment as parameters. It returns the exit code.
 func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	out := &output{w: stdout}
 	a := &app{env: env, stdout: out, stderr: stderr}
@@ -76,7 +76,7 @@ var (
 	noNumber  = regexp.MustCompile(`^invalid argument (".*") for "(.*)" flag: strconv\.(?:Atoi|ParseInt): .*`)
 )
 
-// plain says in plain words what the library says of flags that are wrong.
+// plain puts the library's errors about flags into plain words.
 func plain(err error) error {
 	if m := exclusive.FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("--%s do not go together", strings.ReplaceAll(m[1], " ", " and --"))
@@ -87,8 +87,8 @@ func plain(err error) error {
 	return err
 }
 
-// output remembers the first error of writing to w, so that what was lost on a full
-// disk does not pass for printed.
+// output remembers the first error of writing to w: text that was lost on a full disk must not
+// count as printed.
 type output struct {
 	w   io.Writer
 	err error
@@ -107,9 +107,9 @@ func (o *output) Write(b []byte) (int, error) {
 type app struct {
 	env            func(string) string
 	stdout, stderr io.Writer
-	begun          bool // a command: what fails before is a mistake in the command line
+	begun          bool // a command has begun: an error before that is a mistake in the command line
 	code           int  // of a command that ended without an error
-	json           bool // what the command prints is JSON, and so are errors
+	json           bool // the command prints JSON, also for errors
 }
 
 func (a *app) root() *cobra.Command {
@@ -123,17 +123,17 @@ func (a *app) root() *cobra.Command {
 		a.report(), a.state(), a.init(), a.config(), a.oauth(), a.demo(), a.simulate(), a.version())
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.InitDefaultCompletionCmd() // writes to what stdout is now
+	root.InitDefaultCompletionCmd() // after SetOut: it remembers stdout
 	a.complete(root)
 	return root
 }
 
 func addConfig(fs *pflag.FlagSet, file *string) {
 	fs.StringVar(file, "config", "", "configuration `FILE` (default: $PHOTOSYNC_CONFIG, ./config.yaml, /etc/photosync/config.yaml)")
-	_ = fs.SetAnnotation("config", cobra.BashCompFilenameExt, []string{"yaml", "yml"}) // fails for a flag that is not there
+	_ = fs.SetAnnotation("config", cobra.BashCompFilenameExt, []string{"yaml", "yml"}) // fails only for a missing flag
 }
 
-// oneOf adds a flag that has one of values; without it p stays as it is.
+// oneOf adds a flag with a fixed set of values. Without the flag, *p stays as it is.
 func oneOf(cmd *cobra.Command, p *string, name, text string, values ...string) {
 	cmd.Flags().Func(name, text, func(s string) error {
 		if last := len(values) - 1; !slices.Contains(values, s) {
@@ -142,7 +142,7 @@ func oneOf(cmd *cobra.Command, p *string, name, text string, values ...string) {
 		*p = s
 		return nil
 	})
-	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // likewise
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // fails only for a missing flag
 }
 
 // addOutput adds --output to a command that prints for people or for programs.
@@ -154,10 +154,10 @@ func addOutput(cmd *cobra.Command, output *string) {
 // out prints for people on stdout.
 func (a *app) out() *console.Console { return console.New(a.stdout, a.env) }
 
-// stoppable is a context that ends with SIGINT or SIGTERM.
+// stoppable returns a context that ends with SIGINT or SIGTERM.
 func stoppable(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second one ends the program: a file server may hang
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once, as a file server may hang
 	return ctx, stop
 }
 
@@ -165,8 +165,8 @@ func stoppable(ctx context.Context) (context.Context, context.CancelFunc) {
 // set comes from what Go recorded about the build.
 var version, commit, date string
 
-// about is what is known of a build: its version, or "dev"; the commit of its source,
-// with "+dirty" if the source was edited; and the date of the commit, in RFC 3339.
+// about describes a build: its version, or "dev"; the commit of its source, with "+dirty" if the
+// source was edited; and the date of the commit, in RFC 3339.
 type about struct{ version, commit, date string }
 
 func build() about {
@@ -174,7 +174,7 @@ func build() about {
 	return aboutBuild(about{version, commit, date}, cmp.Or(bi, &debug.BuildInfo{}))
 }
 
-// aboutBuild completes what was set at build time from Go's own record.
+// aboutBuild completes the values set at build time from Go's own record.
 func aboutBuild(set about, bi *debug.BuildInfo) about {
 	module := strings.TrimPrefix(strings.TrimSuffix(bi.Main.Version, "(devel)"), "v")
 	set.version = cmp.Or(set.version, module, "dev")
@@ -192,10 +192,10 @@ func aboutBuild(set about, bi *debug.BuildInfo) about {
 	return set
 }
 
-// versionText is the version alone, as reports, metrics and the User-Agent name it.
+// versionText returns the version alone, for reports, metrics and the User-Agent.
 func versionText() string { return build().version }
 
-// String is what a person reads: all that is known.
+// String returns everything that is known about the build, for people.
 func (b about) String() string {
 	text := "photosync " + b.version + " ("
 	if b.commit != "" {

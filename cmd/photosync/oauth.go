@@ -23,7 +23,7 @@ func (a *app) oauth() *cobra.Command {
 	}}
 	addConfig(login.Flags(), &file)
 	login.Flags().StringVar(&redirect, "redirect", "http://localhost:8910/callback", "redirect `URL` of the app, on this machine")
-	login.Flags().BoolVar(&replace, "replace", false, "a refresh token that is already there is replaced")
+	login.Flags().BoolVar(&replace, "replace", false, "replace an existing refresh token")
 	cmd := &cobra.Command{Use: "oauth"}
 	cmd.AddCommand(login)
 	return cmd
@@ -51,8 +51,8 @@ func (a *app) login(ctx context.Context, file, redirect string, replace bool) er
 
   %s
 
-photosync waits at %s, which must be the app's redirect URL. Where the browser is on
-another machine, paste the whole address that it ends at here.
+photosync waits at %s, which must be the app's redirect URL. If the browser is on
+another machine, paste here the whole address to which it is redirected.
 `, page, redirect)
 		},
 	}.Run(ctx)
@@ -63,7 +63,7 @@ another machine, paste the whole address that it ends at here.
 	return nil
 }
 
-// pasted returns the lines that a person types; nil if stdin is no terminal.
+// pasted returns the lines that a person types; nil if stdin is not a terminal.
 func pasted() <-chan string {
 	if fi, err := os.Stdin.Stat(); err != nil || fi.Mode()&os.ModeCharDevice == 0 {
 		return nil

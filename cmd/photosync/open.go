@@ -22,20 +22,20 @@ import (
 
 func baseURL(s config.Smartsheet) string { return cmp.Or(s.BaseURL, smartsheet.Roots[s.Region]) }
 
-// newClient makes the client of Smartsheet; abort ends what is on the wire. Nothing is
-// contacted yet, and errors are usage errors.
+// newClient makes the client of Smartsheet; abort ends requests on the wire. It contacts nobody.
+// Its errors are usage errors.
 func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (*smartsheet.Client, error) {
 	c, err := smartsheet.New(smartsheet.Options{
 		BaseURL: baseURL(s), AllowHTTP: s.AllowHTTP, Transport: smartsheet.NewTransport(s.CAs), Token: s.Token.Reveal(), OAuth2: oauth2Options(s.OAuth2),
 		IntegrationSource: s.IntegrationSource, AssumeUser: s.AssumeUser,
-		// So that Smartsheet's support knows what called.
+		// So that Smartsheet's support knows which program called.
 		UserAgent:         fmt.Sprintf("photosync/%s (%s; %s) %s", versionText(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
 		RequestsPerMinute: s.RequestsPerMinute, UploadWeight: s.UploadWeight,
 		Timeout: time.Duration(s.Timeout), MaxAttempts: s.Retry.MaxAttempts, MaxWait: time.Duration(s.Retry.MaxWait),
 		Grace: grace, Abort: abort,
 		Observe: func(e *smartsheet.Error, attempt int, wait time.Duration) {
 			level := zerolog.WarnLevel
-			if e.Status == http.StatusTooManyRequests { // a share of the quota is found in this way: it is counted
+			if e.Status == http.StatusTooManyRequests { // normal: the throttle finds its share of the quota this way
 				level = zerolog.DebugLevel
 			}
 			log.WithLevel(level).Str("op", e.Op).Int("http_status", e.Status).Int("error_code", e.Code).Str("ref_id", e.RefID).
@@ -52,8 +52,8 @@ func oauth2Options(o config.OAuth2) *smartsheet.OAuth2 {
 	return &smartsheet.OAuth2{ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), RefreshTokenFile: o.RefreshTokenFile}
 }
 
-// load finds and reads the configuration, and has the sources check what they alone
-// know. Its errors are usage errors.
+// load finds and reads the configuration, and lets the sources check their own part. Its errors
+// are usage errors.
 func (a *app) load(name string) (file string, c *config.Config, err error) {
 	if file, err = config.Find(name, a.env); err != nil {
 		return "", nil, usage(err)
@@ -74,7 +74,7 @@ func (a *app) load(name string) (file string, c *config.Config, err error) {
 	return file, c, usage(err)
 }
 
-// openSources makes the sources of the configuration; none is contacted yet.
+// openSources makes the sources of the configuration. It contacts none of them.
 func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err error) {
 	var opened []io.Closer
 	closeAll = func() {

@@ -32,7 +32,7 @@ func (a *app) report() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		err = a.writeTo(out, 0o640, func(w io.Writer) error { // it holds people's names
+		err = a.writeTo(out, 0o640, func(w io.Writer) error { // not for everybody: it has people's names
 			if format = cmp.Or(format, output); format != "text" {
 				return r.Encode(w, format)
 			}
@@ -55,8 +55,8 @@ func (a *app) report() *cobra.Command {
 	return cmd
 }
 
-// serve shows the reports of a folder to browsers on this machine, until it is stopped.
-// It writes nothing.
+// serve shows the reports in a folder to browsers on this machine, until it is stopped. It writes
+// nothing.
 func (a *app) serve(ctx context.Context, address, folder string) error {
 	if _, _, err := net.SplitHostPort(address); err != nil || !foreign.Loopback(address) {
 		return usage(fmt.Errorf("--serve %q: want HOST:PORT of this machine alone, such as 127.0.0.1:8080, as reports hold names and pictures", address))
@@ -86,7 +86,7 @@ func reportPages(folder *os.Root) http.Handler {
 	files := http.FileServerFS(folder.FS()) // follows no link that leads out of the folder
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case !foreign.Loopback(r.Host): // a page of the web may have a name that leads here, to read reports
+		case !foreign.Loopback(r.Host): // a website could have a name that resolves to this machine, to read reports
 			http.Error(w, "open this page as http://localhost", http.StatusForbidden)
 		case r.Method != http.MethodGet:
 			http.Error(w, "pages can only be read", http.StatusMethodNotAllowed)

@@ -28,8 +28,8 @@ import (
 	"photosync/sync/report"
 )
 
-// grace is how long an upload on the wire may take to finish after a signal:
-// less than the 30 s that Kubernetes gives.
+// grace is how long an upload on the wire may take to finish after a signal: less than the 30 s
+// that Kubernetes allows.
 const grace = 25 * time.Second
 
 // runJob is sync, plan and apply: configuration, run, report, summary, exit code.
@@ -110,13 +110,13 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 		a.code = exitDone
 	}
 	if h, held := errors.AsType[*job.HeldError](err); held && h.Guards && !a.json {
-		err = nil // the summary names the guards, and the approval says what to do
+		err = nil // the summary names the guards and the command that approves the plan
 	}
 	return w.End(rep, files, outcome.Hint, err, werr)
 }
 
-// notifier sends notices of a run to the receivers that the configuration names. Metrics and
-// the health check, which watch the nightly runs, get nothing of a run about some people only.
+// notifier makes the notifier for the receivers in the configuration. Metrics and the health check,
+// which watch the nightly runs, get nothing from a run about some people only (part).
 func notifier(c *config.Config, part bool) *notify.Notifier {
 	o := notify.Options{Metrics: c.Metrics, Notify: c.Notify, UserAgent: "photosync/" + versionText()}
 	if part {
@@ -125,7 +125,7 @@ func notifier(c *config.Config, part bool) *notify.Notifier {
 	return notify.New(o)
 }
 
-// newRunID is a name for a run that sorts by time.
+// newRunID returns a name for a run. Names sort by time.
 func newRunID(now time.Time) string {
 	return now.UTC().Format("20060102T150405Z") + "-" + strings.ToLower(rand.Text()[:6])
 }
@@ -141,7 +141,7 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 	})
 	got := make(chan os.Signal, 2)
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signal.Notify(got, syscall.SIGHUP)
 	}
 	go func() {
@@ -163,8 +163,8 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 	}
 }
 
-// open makes the job that a configuration describes, except for the state. Nothing is
-// contacted yet. Here, and nowhere else, jobs are made.
+// open makes the job that a configuration describes, without the state. It contacts nobody. All
+// jobs are made here.
 func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}, log zerolog.Logger) (j job.Job, closeAll func(), err error) {
 	client, err := newClient(c.Smartsheet, abort, log)
 	if err != nil {
@@ -246,17 +246,17 @@ func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFl
 	j.Events = job.Events{
 		Listed: w.Source, Asked: w.Asked, Made: w.Planned, Item: w.Item,
 	}
-	if mode != job.Plan || f.out != "" { // else nobody keeps it
+	if mode != job.Plan || f.out != "" { // otherwise nobody needs the file
 		j.Events.File = func(p *plan.File) { made = p }
 	}
 	rep, err = job.Run(ctx, j)
-	if err == nil || job.Held(err) { // then --only was tried on everyone
+	if err == nil || job.Held(err) { // then --only was compared with everybody
 		for _, g := range f.unmatched {
 			w.Log.Warn().Str("only", g).Msg("--only matches nobody in the sources or the state")
 		}
 	}
 	if err != nil {
-		j.State.Close() // err is what went wrong first
+		j.State.Close() // err was first
 		return rep, made, err
 	}
 	if mode != job.Plan {
@@ -267,7 +267,7 @@ func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFl
 	return rep, made, errors.Join(err, j.State.Close())
 }
 
-// counted is a source that shows w what it gives.
+// counted is a source whose people and photos w counts.
 type counted struct {
 	sources.Source
 	w *console.Run

@@ -21,7 +21,7 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
-// simulateFlags are the flags of simulate that need more than to be handed on.
+// simulateFlags are the flags of simulate that are not options of the simulator.
 type simulateFlags struct {
 	listen, users, from, oauth, script string
 	tokenTTL                           time.Duration
@@ -40,11 +40,11 @@ func (a *app) simulate() *cobra.Command {
 	fs.Int64Var(&o.FirstUserID, "first-user-id", simulator.FirstUserID, "id of the first user; the others follow")
 	fs.StringVar(&o.Token, "token", "", "the only token that is accepted (default: a random one)")
 	fs.StringVar(&f.oauth, "oauth", "", "`FOLDER` for a client secret and a refresh token: accept tokens from POST /token, not --token")
-	fs.DurationVar(&f.tokenTTL, "token-ttl", 0, "time after which such a token expires (default: 7 days)")
+	fs.DurationVar(&f.tokenTTL, "token-ttl", 0, "time after which a token of --oauth expires (default: 7 days)")
 	fs.IntVar(&o.RequestsPerMinute, "rpm", 300, "requests a minute that a token may make; 0: any number")
 	fs.IntVar(&o.UploadWeight, "upload-weight", 1, "requests that an upload counts as")
 	fs.IntVar(&o.Others, "others", 0, "requests a minute that other clients make with the token")
-	oneOf(cmd, &o.RetryAfter, "retry-after", "how an answer out of quota says when to come back: `seconds` or date (default: not at all)", "seconds", "date")
+	oneOf(cmd, &o.RetryAfter, "retry-after", "how a 429 answer says when to try again: `seconds` or date (default: not at all)", "seconds", "date")
 	fs.StringArrayVar(&f.faults, "fault", nil, "`FAULT` to provoke; may be given several times")
 	fs.StringVar(&f.script, "script", "", "`FILE` with changes to users while it runs")
 	fs.StringArrayVar(&f.quirks, "quirk", nil, "`QUIRK` of the answers; may be given several times")
@@ -64,7 +64,7 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 	if err != nil {
 		return usage(err)
 	}
-	// Before the lines are printed: a script that reads them may stop the simulator at once.
+	// Before the configuration is printed: a script that reads it may stop the simulator at once.
 	ctx, stop := stoppable(ctx)
 	defer stop()
 	l, err := s.Listen(f.listen)
@@ -163,8 +163,8 @@ func read(flag, file string, do func(io.Reader) error) error {
 	return do(f)
 }
 
-// invitation is the configuration that leads photosync to the simulator. It writes the files
-// that the lines name.
+// invitation returns the lines of configuration for the simulator, and writes the files that they
+// name.
 func invitation(o simulator.Options, l *simulator.Listener, oauth string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "smartsheet:\n  base_url: %s\n", l.URL())

@@ -20,8 +20,8 @@ import (
 	"photosync/sync/report"
 )
 
-// stateCommand is a command below state, with the flags of all of them. path is that of
-// the state; empty: as the configuration says.
+// stateCommand is a command below state, with the flags of all of them. path is the state's; empty:
+// the configuration has it.
 type stateCommand struct {
 	*app
 	config, shard, path, output, outFile, reports string
@@ -51,7 +51,7 @@ func (a *app) state() *cobra.Command {
 	export := add("export", cobra.NoArgs, s.export)
 	export.Flags().StringVarP(&s.outFile, "out", "o", "", "write to `FILE` instead of stdout")
 	imports := add("import FILE...", cobra.ArbitraryArgs, s.imports)
-	imports.Flags().BoolVar(&s.replace, "replace", false, "also if the state was in use")
+	imports.Flags().BoolVar(&s.replace, "replace", false, "replace a state that was in use")
 	imports.Flags().IntVar(&s.shards, "shards", 0, "make one state of those of all `N` shards")
 	add("compact", cobra.NoArgs, s.compact)
 	restore := add("restore", cobra.NoArgs, s.restore)
@@ -62,7 +62,7 @@ func (a *app) state() *cobra.Command {
 	return all
 }
 
-// file is where the state is. Its errors are usage errors.
+// file returns the path of the state. Its errors are usage errors.
 func (s *stateCommand) file() (string, error) {
 	part, err := parseShard(s.shard, s.env)
 	if err != nil || s.path != "" {
@@ -79,7 +79,7 @@ func (s *stateCommand) file() (string, error) {
 	return shardPath(c.State.Path, part), nil
 }
 
-// with opens the state, begins none, and calls do. What do does not read is not checked.
+// with opens the state, which must exist, and calls do. Rows that do does not read are not checked.
 func (s *stateCommand) with(readOnly bool, do func(*state.Store) error) error {
 	file, err := s.file()
 	if err != nil {
@@ -96,7 +96,7 @@ func opened(file string, o state.Options, do func(*state.Store) error) error {
 	return errors.Join(do(st), st.Close())
 }
 
-// confirm asks a question that only yes lets pass.
+// confirm asks a question, and returns an error unless the answer is yes.
 func (s *stateCommand) confirm(cmd *cobra.Command, question string) error {
 	if s.yes || console.New(s.stderr, s.env).Confirm(cmd.InOrStdin(), question) {
 		return nil
@@ -104,7 +104,7 @@ func (s *stateCommand) confirm(cmd *cobra.Command, question string) error {
 	return outcome.WithHint(errors.New("not confirmed: nothing was changed"), "answer yes, or add --yes where nobody can answer")
 }
 
-// list writes a line for each person asked for: all of them without patterns.
+// list writes a line for each person who matches a pattern; without patterns, for everybody.
 func (s *stateCommand) list(_ *cobra.Command, globs []string) error {
 	asked, err := patterns(globs)
 	if err != nil {
@@ -165,7 +165,7 @@ func everyRecord(st *state.Store, each func(*console.Record) error) error {
 	})
 }
 
-// recordOf is what is remembered of a person, and of the user that they were.
+// recordOf returns the record of a person, with the user who the person was.
 func recordOf(p *state.Person, user func(int64) (state.User, bool, error)) (*console.Record, error) {
 	r := &console.Record{Email: p.Email, UserID: p.UserID, Person: p}
 	u, found, err := user(p.UserID)
@@ -175,7 +175,7 @@ func recordOf(p *state.Person, user func(int64) (state.User, bool, error)) (*con
 	return r, err
 }
 
-// records are what is remembered of the people and users who have, or had, an address.
+// records returns the records of all people and users who have, or had, one of the addresses.
 func records(st *state.Store, emails ...string) (map[string][]*console.Record, error) {
 	all := map[string][]*console.Record{}
 	err := everyRecord(st, func(r *console.Record) error {
@@ -205,7 +205,7 @@ func (s *stateCommand) show(_ *cobra.Command, args []string) error {
 	return s.with(true, func(st *state.Store) error {
 		p, found, err := st.Person(email)
 		r, uerr := recordOf(&p, st.User)
-		if err = cmp.Or(err, uerr); err == nil && !found { // it was somebody's, or is that of a user only
+		if err = cmp.Or(err, uerr); err == nil && !found { // a former address, or one of a user only
 			var all map[string][]*console.Record
 			if all, err = records(st, email); len(all) == 0 {
 				return cmp.Or(err, notRemembered(email))

@@ -39,11 +39,11 @@ func (s *stateCommand) export(*cobra.Command, []string) error {
 	})
 }
 
-// notOver is an error if the file of -o is one of own, or the backup of one.
+// notOver returns an error if the file of -o is one of own, or the backup of one.
 func notOver(out string, own ...string) error {
 	fi, err := os.Stat(out)
 	if out == "" || err != nil {
-		return nil // writing shows what is wrong
+		return nil // writing will report the error
 	}
 	for _, file := range own {
 		for _, name := range []string{file, file + ".backup"} {
@@ -55,7 +55,7 @@ func notOver(out string, own ...string) error {
 	return nil
 }
 
-// writeTo calls write for a file, see safefile.Replace, or stdout.
+// writeTo calls write for a file (see safefile.Replace), or else for stdout.
 func (a *app) writeTo(file string, mode fs.FileMode, write func(io.Writer) error) error {
 	if file == "" {
 		return write(a.stdout)
@@ -104,7 +104,7 @@ func (s *stateCommand) importAll(files []string, stdin io.Reader) (int, error) {
 		}
 		defer st.Close()
 		r, w := io.Pipe()
-		defer r.Close() // then writing fails, and the export ends
+		defer r.Close() // makes writing fail, which ends the export
 		go func() { w.CloseWithError(st.Export(w)) }()
 		all = append(all, r)
 	}
@@ -133,7 +133,7 @@ func (s *stateCommand) restore(cmd *cobra.Command, _ []string) error {
 		}
 		s.reports = c.Report.Dir
 	}
-	if err := s.confirm(cmd, "Put the backup in the place of "+path+"?"); err != nil {
+	if err := s.confirm(cmd, "Replace "+path+" by its backup?"); err != nil {
 		return err
 	}
 	aside, err := state.Restore(path)
@@ -153,9 +153,9 @@ func (s *stateCommand) restore(cmd *cobra.Command, _ []string) error {
 	})
 }
 
-// reportsIn reads the reports of runs in a folder. One that cannot be read is left out.
+// reportsIn reads the reports of runs in a folder. It leaves out reports that cannot be read.
 func (a *app) reportsIn(folder string) (all []*report.Report) {
-	if folder == "" { // else the pattern is of this folder
+	if folder == "" { // the pattern would be of the working directory
 		return nil
 	}
 	files, _ := filepath.Glob(filepath.Join(folder, "*.json")) // the pattern is well-formed

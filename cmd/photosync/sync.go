@@ -29,14 +29,14 @@ type runFlags struct {
 	quiet, dryRun                                            bool
 	successOn                                                []int
 
-	plan.Selection                // who the run is about, and which rules it leaves out; a plan keeps it
+	plan.Selection                // whom the run is about, and which rules it skips; a plan file has it, too
 	again          *pflag.FlagSet // the flags of Selection, and others that the command to approve repeats
-	part           plan.Shard     // Shard, read
-	unmatched      []string       // those of Only that match nobody
+	part           plan.Shard     // Shard, parsed
+	unmatched      []string       // patterns of Only that match nobody
 
 	approve        string
-	out            string     // of plan: the file to keep it in
-	apply          *plan.File // of apply
+	out            string     // plan: the file to write the plan to
+	apply          *plan.File // apply: the plan
 	strict, verify bool
 }
 
@@ -76,22 +76,22 @@ func (f *runFlags) add(cmd *cobra.Command, mode string) {
 	fs.IntSliceVar(&f.successOn, "success-on", nil, "`CODES` that become exit code 0, such as 3,6; the report keeps the true one (default: success_on)")
 
 	f.again = pflag.NewFlagSet("", pflag.ContinueOnError)
-	if mode == job.Apply { // its plan has the others
-		fs.BoolVar(&f.strict, "strict", false, "write nothing if anything moved since the plan was made")
+	if mode == job.Apply { // the plan file has the others
+		fs.BoolVar(&f.strict, "strict", false, "write nothing if anything changed since the plan was made")
 	} else {
 		f.again.StringArrayVar(&f.Only, "only", nil, "only people with an address that matches `EMAIL|GLOB`; may be given several times, or several with commas")
 		f.again.StringVar(&f.Source, "source", "", "only photos of the source with this `NAME`")
 		f.again.StringVar(&f.Shard, "shard", "", "only part `I/N` of all people, 0/4 to 3/4; auto/4 takes I from JOB_COMPLETION_INDEX")
 		f.again.IntVar(&f.Limit, "limit", 0, "upload at most `N` pictures: new people first, then those who wait longest; 0: all")
-		f.again.BoolVar(&f.Force, "force", false, "upload even what is unchanged")
+		f.again.BoolVar(&f.Force, "force", false, "upload unchanged pictures, too")
 		f.again.BoolVar(&f.Checksum, "checksum", false, "read every photo instead of trusting change marks")
-		f.again.BoolVar(&f.RetryFailed, "retry-failed", false, "send again what was refused before and has not changed")
+		f.again.BoolVar(&f.RetryFailed, "retry-failed", false, "send pictures again that were refused before and have not changed")
 		fs.StringVar(&f.approve, "approve", "", "let the plan with this `PLAN_ID` pass the guards, once")
 	}
 	if mode == job.Plan {
-		fs.StringVarP(&f.out, "out", "o", "", "keep the plan in this `FILE`, for apply")
+		fs.StringVarP(&f.out, "out", "o", "", "write the plan to this `FILE`, for apply")
 	} else {
-		f.again.BoolVar(&f.verify, "verify", false, "check afterwards that Smartsheet shows what was uploaded")
+		f.again.BoolVar(&f.verify, "verify", false, "check afterwards that Smartsheet shows the uploaded pictures")
 	}
 	if mode == job.Sync {
 		fs.BoolVar(&f.dryRun, "dry-run", false, "upload nothing: the same as photosync plan")
@@ -116,7 +116,7 @@ func (f *runFlags) load(a *app) (file string, c *config.Config, err error) {
 		return "", nil, usage(errors.New("--max-duration and --limit: want no number below 0"))
 	}
 	for _, code := range f.successOn {
-		if code < exitAttention || code > exitInterrupted && code != exitChanges { // a run that failed is no success
+		if code < exitAttention || code > exitInterrupted && code != exitChanges { // a failed run is never a success
 			return "", nil, usage(fmt.Errorf("--success-on %d: only 3, 4, 5, 6 and 10 can count as success", code))
 		}
 	}
@@ -146,8 +146,8 @@ func (f *runFlags) load(a *app) (file string, c *config.Config, err error) {
 	return file, c, nil
 }
 
-// patterns are the addresses and patterns in texts, each of which may hold several
-// with commas between them.
+// patterns returns the addresses and patterns in texts, each of which may hold several,
+// separated by commas.
 func patterns(texts []string) (all []string, err error) {
 	for _, text := range texts {
 		for g := range strings.SplitSeq(text, ",") {
@@ -166,8 +166,8 @@ func patterns(texts []string) (all []string, err error) {
 	return all, nil
 }
 
-// match reports whether --only is about an address, and notes in f.unmatched what
-// matched nobody so far; nil: the run is about everyone.
+// match returns a function that reports whether --only selects an address, and removes patterns
+// that match from f.unmatched. It returns nil if the run is about everybody.
 func (f *runFlags) match() func(email string) bool {
 	if len(f.Only) == 0 {
 		return nil
@@ -207,9 +207,8 @@ func shardPath(path string, s plan.Shard) string {
 	return fmt.Sprintf("%s.shard-%d-of-%d%s", strings.TrimSuffix(path, ext), s.Index, s.Count, ext)
 }
 
-// approval is the command that lets the plan with this id pass: a sync with the flags of
-// this run. PHOTOSYNC_APPROVE_HINT has the command for the place where photosync runs,
-// such as a systemd unit.
+// approval returns the command that approves the plan with this id: a sync with the flags of this
+// run. PHOTOSYNC_APPROVE_HINT may hold another command, for a place such as a systemd unit.
 func (f *runFlags) approval(file, id string, env func(string) string) string {
 	var args []string
 	f.again.VisitAll(func(fl *pflag.Flag) {
@@ -231,7 +230,7 @@ func (f *runFlags) approval(file, id string, env func(string) string) string {
 	switch {
 	case hint == "":
 		return shellescape.QuoteCommand(slices.Concat([]string{"photosync", "sync", "--config", file}, args, []string{"--approve", id}))
-	case len(args) > 0: // without them the plan would be another one
+	case len(args) > 0: // without these flags the plan would be another one
 		hint += "  # with these flags, too: " + shellescape.QuoteCommand(args)
 	}
 	return hint

@@ -1,6 +1,6 @@
-// Package checkup is the doctor: it tries every part that a run needs, with the
-// functions that a run uses, and says what to do where one fails. It uploads nothing
-// and records nothing, unless it is asked to upload one picture.
+// Package checkup is the command check: it tries every part that a run needs, with the
+// functions of a run, and says what to do if one fails. It uploads nothing and records
+// nothing, unless it is asked to upload one picture.
 package checkup
 
 import (
@@ -28,7 +28,7 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-// Options of Run: the configuration, and how a run opens what it names.
+// Options of Run: the configuration, and how to open its parts.
 type Options struct {
 	File   string // of the configuration
 	Config *config.Config
@@ -36,7 +36,7 @@ type Options struct {
 
 	Unreachable func(context.Context) (receivers int, faults []string) // receivers of notices
 
-	UploadTest string                                                          // upload the picture of the person with this address; empty: of nobody
+	UploadTest string                                                          // upload the picture of the person with this address; empty: nothing
 	Upload     func(ctx context.Context, email string) (*report.Report, error) // a sync of this person alone
 }
 
@@ -80,11 +80,11 @@ type checkup struct {
 	Options
 	job       job.Job
 	checks    []console.Check
-	account   *state.Account        // that the state belongs to; nil: none yet
-	sample    map[string]*plan.Work // whose photos are read, by first own address
-	sampled   bool                  // others have a photo, too, or may have one
+	account   *state.Account        // to which the state belongs; nil: none yet
+	sample    map[string]*plan.Work // people whose photos are read, by first own address
+	sampled   bool                  // people outside the sample have a photo, too, or may have one
 	excluded  int                   // people with a photo, or who may have one, whom match leaves out
-	refused   map[string]bool       // of the sample: whose photo cannot be sent, by first own address
+	refused   map[string]bool       // people of the sample whose photo cannot be sent, by first own address
 	ambiguous int                   // people with several entries
 }
 
@@ -92,7 +92,7 @@ func (k *checkup) add(status, what, detail, remedy string) {
 	k.checks = append(k.checks, console.Check{Status: status, What: what, Detail: detail, Remedy: remedy})
 }
 
-// find adds a finding that a run would report, too, in the same words.
+// find adds a finding that a run would report in the same words.
 func (k *checkup) find(what string, f outcome.Finding, sample string) {
 	status := console.Note
 	if f.Severity == outcome.Attention {
@@ -101,8 +101,8 @@ func (k *checkup) find(what string, f outcome.Finding, sample string) {
 	k.checks = append(k.checks, console.Check{Status: status, What: what, Detail: sample + f.Message, Remedy: f.Hint, Finding: f.Code})
 }
 
-// works adds an error, if there is one, with its own hint, or else this remedy, and
-// reports whether there is none.
+// works reports whether err is nil. If not, it adds the error with its own hint, or else with
+// this remedy.
 func (k *checkup) works(what string, err error, remedy string) bool {
 	if err != nil {
 		k.add(console.Problem, what, err.Error(), cmp.Or(outcome.Hint(err), remedy))
@@ -110,7 +110,7 @@ func (k *checkup) works(what string, err error, remedy string) bool {
 	return err == nil
 }
 
-// state looks at the state file and its folder, and leaves both as they were.
+// state checks the state file and its folder, and changes neither.
 func (k *checkup) state() {
 	path := k.Config.State.Path
 	if !k.works("state", state.Inaccessible(path, writable(path)), "") {
@@ -136,8 +136,8 @@ func (k *checkup) state() {
 	k.add(console.OK, "state", text, "")
 }
 
-// writable proves that the file can be written, and files beside it made. A folder
-// that is missing must be one that can be made.
+// writable checks that the file can be written, and that files can be created beside it. If
+// the folder is missing, it must be possible to create it.
 func writable(path string) error {
 	if real, err := safefile.Real(path); err == nil {
 		path = real
@@ -178,8 +178,8 @@ func (k *checkup) smartsheet(ctx context.Context) {
 	k.add(status, "quota", text, remedy)
 }
 
-// users says which of the people whose photos were read are Smartsheet users, by the rule
-// of a run, and, if alternate addresses count, whether Smartsheet shows them.
+// users says how many people of the sample are Smartsheet users, by the rules of a run, and,
+// if alternate addresses count, whether Smartsheet shows them.
 func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 	var one smartsheet.User
 	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })
@@ -223,7 +223,7 @@ func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
 	}
 }
 
-// facts count the sample, by the decisions that a run makes. The sources were judged before.
+// facts counts the sample by the decisions of a run. The findings about sources were added before.
 func (k *checkup) facts(works []*plan.Work) plan.Facts {
 	f := plan.NewFacts(k.job.Sources, nil)
 	rules := plan.NewRules(k.job.Sources, &k.job.Policy, &k.job.Scope)
@@ -239,15 +239,15 @@ func (k *checkup) facts(works []*plan.Work) plan.Facts {
 	}
 	f.Waiting[outcome.Ambiguous] += k.ambiguous
 	f.Matched, f.WithPhoto = f.Matched+k.ambiguous, f.WithPhoto+k.ambiguous
-	if !k.sampled { // else somebody who is not left out may have a photo
+	if !k.sampled { // otherwise people outside the sample have photos
 		f.Excluded += k.excluded
 	}
 	f.Sources = nil
 	return *f
 }
 
-// upload uploads one person's picture, as a sync of nobody else would; without that
-// there are things that nobody can know.
+// upload uploads one person's picture, as a sync of this person would: some faults show only
+// then.
 func (k *checkup) upload(ctx context.Context) {
 	if k.UploadTest == "" {
 		k.add(console.Note, "upload", "not tried: only an upload shows whether the token may set pictures", "photosync check --upload-test EMAIL uploads that of one person")

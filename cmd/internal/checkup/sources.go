@@ -19,15 +19,15 @@ import (
 	"photosync/sync/report"
 )
 
-// sampleSize is how many photos of a source are read at most. Their people are looked up
-// in Smartsheet.
+// sampleSize is the most people of a source whose photos are read, and whose users are looked
+// up.
 const sampleSize = 100
 
-// errSeen ends a listing that has shown enough.
+// errSeen ends a listing that is no longer needed.
 var errSeen = errors.New("seen")
 
-// servers tries each address of a source that has several: a run would only find
-// that one is down when it needs it.
+// servers tries each address of a source that has several: a run finds out that one is down
+// only when it needs it.
 func (k *checkup) servers(ctx context.Context, s config.Source) {
 	urls, one := s.URLs, *k.Config
 	for i := 0; len(urls) > 1 && i < len(urls); i++ {
@@ -50,12 +50,12 @@ type sample struct {
 	source  int // index
 	persons map[sources.Ref]*plan.Work
 
-	fine, refused []string // photos that can be sent, and that cannot, with their people
-	unreadable    error    // the last one
-	young         int      // files that are being written
+	fine, refused []string // people whose photos can be sent, and cannot, with details
+	unreadable    error    // of the last photo that could not be read
+	young         int      // files that are too young, or being written
 }
 
-// source lists s to its end, as a run does, and reads a few photos.
+// source lists a source completely, as a run does, and reads a few photos.
 func (k *checkup) source(ctx context.Context, i int) {
 	s := k.job.Sources[i]
 	what, began := "source "+s.Name, time.Now()
@@ -88,7 +88,7 @@ func (k *checkup) source(ctx context.Context, i int) {
 }
 
 // choose counts everybody whom a source lists, and takes a sample of those who may have a
-// photo. It returns the addresses that several entries have.
+// photo. It returns the first addresses of ambiguous people.
 func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string) {
 	var have []sources.Joined
 	for j := range people.All() {
@@ -119,7 +119,7 @@ func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string
 		if w == nil {
 			w = &plan.Work{Joined: j}
 			k.sample[j.Own[0]] = w
-		} else { // of another source, too
+		} else { // another source lists the person, too
 			w.Candidates = append(w.Candidates, j.Candidates...)
 		}
 		for _, c := range j.Candidates {
@@ -129,7 +129,7 @@ func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string
 	return ambiguous
 }
 
-// photo notes what reading a photo came to. Of a person's photos the first counts.
+// photo records what reading a photo showed. Of a person's photos the first one counts.
 func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 	defer p.Done()
 	w, ph := sm.persons[p.Ref], &plan.Photo{Err: p.Err}

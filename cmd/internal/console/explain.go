@@ -20,7 +20,7 @@ import (
 // Explanation prints everything that is known about one address.
 func (c *Console) Explanation(x *job.Explanation) {
 	if !x.Known {
-		c.line(0, "Nobody knows %s: no source, no record of the state and no Smartsheet user has it.", x.Email)
+		c.line(0, "%s is unknown: no source, no record in the state and no Smartsheet user has it.", x.Email)
 		for _, e := range x.Nearest {
 			c.line(0, "  perhaps  %s", e)
 		}

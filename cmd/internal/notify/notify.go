@@ -1,7 +1,7 @@
-// Package notify reports how a run came out: to Prometheus through a file or a
-// Pushgateway, to people through a webhook and by mail, and to a health check, which gets
-// codes and counts and nobody's address. A notice that cannot be sent is a warning and
-// never fails a run. The addresses of receivers are secrets: no warning shows them.
+// Package notify reports how a run ended: to Prometheus through a file or a Pushgateway, to
+// people through a webhook and by mail, and to a health check, which gets codes and counts but
+// no addresses of people. A notice that cannot be sent is a warning, and never fails a run.
+// The addresses of receivers are secrets: no warning shows them.
 package notify
 
 import (
@@ -33,7 +33,7 @@ const (
 	pause    = time.Second // before the second attempt; it doubles
 )
 
-// Options name the receivers. An empty one gets nothing.
+// Options name the receivers. An empty field means that there is none.
 type Options struct {
 	config.Metrics
 	config.Notify
@@ -52,7 +52,7 @@ type Notifier struct {
 func New(o Options) *Notifier {
 	return &Notifier{o: o, pause: pause, http: &http.Client{
 		Transport: http.DefaultTransport.(*http.Transport).Clone(),
-		// An address that moved is corrected by a human: it may have moved to anyone.
+		// A human must correct an address that moved: it may have moved to anyone.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -65,8 +65,8 @@ func (n *Notifier) Start(ctx context.Context) {
 	}
 }
 
-// Finish sends the notices about a run, text being r in words. It returns a warning for
-// each that could not be sent, after a bounded time.
+// Finish sends the notices about a run; text is r in words. It takes a bounded time, and returns
+// a warning for each notice that could not be sent.
 func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (warnings []string) {
 	foreign.Clean(r)
 	text = foreign.Text(text)
@@ -80,8 +80,8 @@ func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (w
 		}
 	}
 	send(0, n.o.Textfile != "", func() error { return report.WriteMetrics(n.o.Textfile, r) })
-	// POST leaves metrics with other names alone: the last success, when this was none
-	// (https://github.com/prometheus/pushgateway#post-method).
+	// POST leaves metrics with other names alone, such as the time of the last success after a
+	// failed run (https://github.com/prometheus/pushgateway#post-method).
 	send(1, n.o.Pushgateway != "", func() error {
 		return n.post(ctx, "push metrics to", n.o.Pushgateway.Reveal(), "metrics/job/photosync", report.MetricsType, report.Metrics(r))
 	})
@@ -98,12 +98,12 @@ func (n *Notifier) Finish(ctx context.Context, r *report.Report, text string) (w
 	return warnings
 }
 
-// ended reports to the health check how the run came out. It is a failure if the run is one, or
-// if a finding about the whole run needs a human, such as a source that lists nobody. A run
-// that stopped early did what it could, and single people are not the job's failure.
+// ended reports to the health check how the run ended. It reports a failure if the run failed, or
+// if a finding about the whole run needs a human, such as a source that lists nobody. A run that
+// stopped early did not fail, and neither did a run in which single people failed.
 func (n *Notifier) ended(ctx context.Context, r *report.Report) error {
 	if n.started != nil {
-		select { // so that the two do not overtake each other
+		select { // so that this ping does not overtake the one at the start
 		case <-n.started:
 		case <-ctx.Done():
 		}
@@ -112,7 +112,7 @@ func (n *Notifier) ended(ctx context.Context, r *report.Report) error {
 	if !r.Done() && r.Result != report.Interrupted || r.Urgent() {
 		below = "fail"
 	}
-	return n.ping(ctx, below, string(filled("counts.txt", r))) // it names no person and no company
+	return n.ping(ctx, below, string(filled("counts.txt", r))) // the text names no person and no company
 }
 
 func (n *Notifier) ping(ctx context.Context, below, text string) error {
@@ -122,7 +122,7 @@ func (n *Notifier) ping(ctx context.Context, below, text string) error {
 //go:embed texts
 var textFiles embed.FS
 
-// texts are notices in which only the values differ.
+// texts are the templates of notices.
 var texts = sync.OnceValue(func() *template.Template {
 	quoted := func(text string) (string, error) {
 		b, err := json.Marshal(text)
@@ -134,13 +134,13 @@ var texts = sync.OnceValue(func() *template.Template {
 func filled(name string, values any) []byte {
 	var b bytes.Buffer
 	if err := texts().ExecuteTemplate(&b, name, values); err != nil {
-		panic(err) // values has all that the text names
+		panic(err) // a mistake in the template
 	}
 	return b.Bytes()
 }
 
-// post sends a body to an address, or one below it. Its error shows nothing of the
-// address but scheme and host.
+// post sends a body to an address, or to one below it. Its error shows only scheme and host of
+// the address.
 func (n *Notifier) post(ctx context.Context, what, address, below, contentType string, body []byte) error {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -173,14 +173,14 @@ func (n *Notifier) post(ctx context.Context, what, address, below, contentType s
 		return nil
 	}
 	if ue, ok := errors.AsType[*url.Error](err); ok {
-		err = ue.Err // it repeats the address
+		err = ue.Err // without the address, which ue repeats
 	}
 	return fmt.Errorf("%s %s://%s/…: %s", what, u.Scheme, u.Host,
 		clean(err, append(strings.Split(u.Path, "/"), address, u.RequestURI(), u.RawQuery, u.User.String())...))
 }
 
-// Unreachable connects to every receiver, and sends none of them a notice. It returns how many
-// there are, and what fails.
+// Unreachable connects to every receiver without sending a notice. It returns how many receivers
+// there are, and the errors.
 func (n *Notifier) Unreachable(ctx context.Context) (receivers int, faults []string) {
 	try := func(key, to string, connect func(ctx context.Context, to string) error) {
 		if to == "" {
@@ -202,7 +202,7 @@ func (n *Notifier) Unreachable(ctx context.Context) (receivers int, faults []str
 	try("notify.smtp", n.o.SMTP.Host, func(ctx context.Context, _ string) error {
 		client, _, err := prepare(n.o.SMTP, "")
 		if err == nil {
-			err = client.DialWithContext(ctx) // and log in
+			err = client.DialWithContext(ctx) // this logs in, too
 		}
 		if err == nil {
 			err = client.Close()
@@ -213,11 +213,11 @@ func (n *Notifier) Unreachable(ctx context.Context) (receivers int, faults []str
 	return receivers, faults
 }
 
-// visit asks for the first page of an address's host: the path is a secret, and acts.
+// visit asks for the first page of an address's host: a request with the path would be a notice.
 func (n *Notifier) visit(ctx context.Context, address string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
 	if err != nil {
-		return errors.New("not an address") // err shows it
+		return errors.New("not an address") // err would show it
 	}
 	req.URL = &url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host}
 	resp, err := n.http.Do(req)
@@ -227,7 +227,7 @@ func (n *Notifier) visit(ctx context.Context, address string) error {
 	return err
 }
 
-// retry tries a few times, within a bounded time, as long as try says that it may help.
+// retry calls try a few times, within a bounded time, as long as try says that another attempt may help.
 func (n *Notifier) retry(ctx context.Context, try func(context.Context) (again bool, err error)) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -246,7 +246,7 @@ func (n *Notifier) retry(ctx context.Context, try func(context.Context) (again b
 	}
 }
 
-// clean makes an error with foreign text fit for a log, without secrets.
+// clean makes an error with foreign text safe to log: on one line, without secrets.
 func clean(err error, secrets ...string) string {
 	text := err.Error()
 	for _, s := range secrets {

@@ -20,12 +20,12 @@ import (
 )
 
 const (
-	maxItems = 1000 // people in a message; of a longer report, those who need somebody
-	maxLines = 40   // of the text in a card: Teams takes 28 KB
+	maxItems = 1000 // people in a message; from a longer report, only those who need somebody
+	maxLines = 40   // of the text in a card: Teams accepts 28 KB
 )
 
-// message is what the webhook gets in the format json: a text, which many chats show, and
-// the whole report for programs.
+// message is what the webhook gets in the format json: a text, which many chats show, and the
+// whole report for programs.
 type message struct {
 	Text        string `json:"text"`
 	MessageType string `json:"message_type"` // "summary"
@@ -54,7 +54,7 @@ func (n *Notifier) webhook(ctx context.Context, r *report.Report, text string) e
 	return n.post(ctx, "send to the webhook at", n.o.Webhook.Reveal(), "", "application/json", body)
 }
 
-// formatOf is the format that an address takes. Webhooks of Teams are workflows
+// formatOf returns the format that the receiver at an address needs. Webhooks of Teams are workflows
 // (https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using).
 func formatOf(format, address string) string {
 	u, err := url.Parse(address)
@@ -71,8 +71,8 @@ func formatOf(format, address string) string {
 	return "json"
 }
 
-// card is an Adaptive Card in the message that Teams' workflows take. Its texts are
-// runs, which Teams shows as they are, without looking for Markdown in them.
+// card is an Adaptive Card in the message that Teams' workflows expect. Its texts are text runs,
+// in which Teams does not interpret Markdown.
 func card(r *report.Report, text string) json.RawMessage {
 	color := map[string]string{"bad": "attention", "warn": "warning"}[r.Mood()]
 	if r.Result == report.Held {
@@ -88,7 +88,7 @@ func card(r *report.Report, text string) json.RawMessage {
 	return filled("teams.json", map[string]any{"Color": cmp.Or(color, "good"), "Lines": lines})
 }
 
-// whole is the message about r for programs. Pictures of people are not sent.
+// whole returns the message about r for programs, without pictures of people.
 func whole(r *report.Report, text string) message {
 	short := *r
 	short.Items = []report.Item{}
@@ -124,12 +124,12 @@ func prepare(m config.SMTP, text string) (*mail.Client, *mail.Msg, error) {
 	tlsConfig := &tls.Config{ServerName: m.Host, MinVersion: tls.VersionTLS12, RootCAs: m.CAs}
 	policy := mail.NoTLS
 	if m.TLS {
-		policy = mail.TLSOpportunistic // a server that has it does not offer it again
+		policy = mail.TLSOpportunistic // under TLS, a server does not offer StartTLS again
 	} else if m.StartTLS {
 		policy = mail.TLSMandatory
 	}
 	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSPolicy(policy), mail.WithTLSConfig(tlsConfig), mail.WithTimeout(timeout), mail.WithDialContextFunc(dialer(tlsConfig, m.TLS))}
-	if m.Username != "" { // the best way that the server knows; none that shows the password without TLS
+	if m.Username != "" { // by the best method that the server offers, but never with a plain password without TLS
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.Username), mail.WithPassword(m.Password.Reveal()))
 	}
 	client, err := mail.NewClient(m.Host, options...)
@@ -141,12 +141,12 @@ func prepare(m config.SMTP, text string) (*mail.Client, *mail.Msg, error) {
 	msg.Subject(subject)
 	msg.SetDate()
 	msg.SetMessageID()
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no answers from those who are away
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no automatic replies
 	msg.SetBodyString(mail.TypeTextPlain, text)
 	return client, msg, errors.Join(msg.From(m.From), msg.To(m.To...))
 }
 
-// dialer connects for as long as ctx allows: the library waits for a greeting without end.
+// dialer connects within the time of ctx: the library would wait for a greeting for ever.
 func dialer(c *tls.Config, fromStart bool) mail.DialContextFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
