@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,11 +21,7 @@ report: {dir: %q}
 log: {level: error}
 `
 
-func (a *app) demo() *cobra.Command {
-	return &cobra.Command{Use: "demo", RunE: func(cmd *cobra.Command, _ []string) error { return a.runDemo(cmd.Context()) }}
-}
-
-func (a *app) runDemo(ctx context.Context) error {
+func (a *app) demo(cmd *cobra.Command, _ []string) error {
 	const token = "demo-token"
 	dir, err := os.MkdirTemp("", "photosync-demo-")
 	if err != nil {
@@ -61,7 +56,7 @@ func (a *app) runDemo(ctx context.Context) error {
 			return fmt.Errorf("draw pictures: %w", err)
 		}
 		fmt.Fprintf(a.stdout, "\n== %s\n", r.title)
-		if err := run.runJob(ctx, job.Sync, &runFlags{config: conf, output: "text", progress: "never"}); err != nil {
+		if err := run.runJob(cmd.Context(), job.Sync, &runFlags{config: conf, output: "text", progress: "never"}); err != nil {
 			return err
 		}
 		if run.code == exitInterrupted {

@@ -120,7 +120,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(a.jobCommand("sync", job.Sync), a.jobCommand("plan", job.Plan), a.jobCommand("apply PLAN", job.Apply), a.explain(), a.check(),
-		a.report(), a.state(), a.init(), a.config(), a.oauth(), a.demo(), a.simulate(), a.version())
+		a.report(), a.state(), a.init(), a.config(), a.oauth(), &cobra.Command{Use: "demo", RunE: a.demo}, a.simulate(), &cobra.Command{Use: "version", RunE: a.version})
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.InitDefaultCompletionCmd() // after SetOut: it remembers stdout
@@ -192,9 +192,6 @@ func aboutBuild(set about, bi *debug.BuildInfo) about {
 	return set
 }
 
-// versionText returns the version alone, for reports, metrics and the User-Agent.
-func versionText() string { return build().version }
-
 // String returns everything that is known about the build, for people.
 func (b about) String() string {
 	text := "photosync " + b.version + " ("
@@ -204,9 +201,7 @@ func (b about) String() string {
 	return text + runtime.Version() + ", " + runtime.GOOS + "/" + runtime.GOARCH + ")"
 }
 
-func (a *app) version() *cobra.Command {
-	return &cobra.Command{Use: "version", RunE: func(*cobra.Command, []string) error {
-		fmt.Fprintln(a.stdout, build())
-		return nil
-	}}
+func (a *app) version(*cobra.Command, []string) error {
+	fmt.Fprintln(a.stdout, build())
+	return nil
 }

@@ -75,7 +75,7 @@ func pageName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.Command
 // manPage is the page of cmd in the language of man(7).
 func manPage(cmd *cobra.Command, date time.Time) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, ".TH %q 1 %q %q photosync\n", strings.ToUpper(pageName(cmd)), date.Format(time.DateOnly), "photosync "+versionText())
+	fmt.Fprintf(&b, ".TH %q 1 %q %q photosync\n", strings.ToUpper(pageName(cmd)), date.Format(time.DateOnly), "photosync "+build().version)
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", pageName(cmd), roff(cmd.Short))
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B %s\n", roff(cmd.UseLine()))
 	text, codes, _ := strings.Cut(cmp.Or(cmd.Long, cmd.Short+"."), "Exit codes:\n")

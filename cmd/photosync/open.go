@@ -29,7 +29,7 @@ func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (
 		BaseURL: baseURL(s), AllowHTTP: s.AllowHTTP, Transport: smartsheet.NewTransport(s.CAs), Token: s.Token.Reveal(), OAuth2: oauth2Options(s.OAuth2),
 		IntegrationSource: s.IntegrationSource, AssumeUser: s.AssumeUser,
 		// So that Smartsheet's support knows which program called.
-		UserAgent:         fmt.Sprintf("photosync/%s (%s; %s) %s", versionText(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
+		UserAgent:         fmt.Sprintf("photosync/%s (%s; %s) %s", build().version, runtime.GOOS, runtime.GOARCH, runtime.Version()),
 		RequestsPerMinute: s.RequestsPerMinute, UploadWeight: s.UploadWeight,
 		Timeout: time.Duration(s.Timeout), MaxAttempts: s.Retry.MaxAttempts, MaxWait: time.Duration(s.Retry.MaxWait),
 		Grace: grace, Abort: abort,

@@ -58,7 +58,7 @@ func TestProxy(t *testing.T) {
 		s.put(email(i), picture(i))
 	}
 	agent := regexp.MustCompile(`^photosync/dev \(linux; (amd64|arm64)\) go1\.\d+(\.\d+)?$`)
-	page := s.sim.Page()
+	page := s.sim
 	far := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // good for example.com
 		if ua, source := r.UserAgent(), r.Header.Get("smartsheet-integration-source"); !agent.MatchString(ua) || source != "SCRIPT,Example Corp,photosync" {
 			t.Errorf("%s: user agent %q, source %q", r.URL, ua, source)

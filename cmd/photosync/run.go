@@ -52,7 +52,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	}
 	soft, hard, stop := signals(ctx, f.maxDuration, w)
 	defer stop()
-	w.Log.Info().Str("mode", mode).Str("version", versionText()).Str("config", file).Msg("run begins")
+	w.Log.Info().Str("mode", mode).Str("version", build().version).Str("config", file).Msg("run begins")
 	var n *notify.Notifier
 	if mode != job.Plan { // a plan sends no notices
 		n = notifier(c, mode == job.Sync && (len(f.Only) > 0 || f.Source != "" || f.Shard != ""))
@@ -118,7 +118,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 // notifier makes the notifier for the receivers in the configuration. Metrics and the health check,
 // which watch the nightly runs, get nothing from a run about some people only (part).
 func notifier(c *config.Config, part bool) *notify.Notifier {
-	o := notify.Options{Metrics: c.Metrics, Notify: c.Notify, UserAgent: "photosync/" + versionText()}
+	o := notify.Options{Metrics: c.Metrics, Notify: c.Notify, UserAgent: "photosync/" + build().version}
 	if part {
 		o.Textfile, o.Pushgateway, o.Healthcheck = "", "", ""
 	}
@@ -190,7 +190,7 @@ func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}
 			Ignored: c.Match.IgnorePictures, AlternateEmails: c.Match.AlternateEmails, Refresh: time.Duration(c.Match.Refresh),
 		},
 		Scope: plan.Scope{Shard: part},
-		How:   job.How{RunID: runID, Version: versionText(), Concurrency: c.Smartsheet.Concurrency},
+		How:   job.How{RunID: runID, Version: build().version, Concurrency: c.Smartsheet.Concurrency},
 	}
 	if c.Policy.Removed == "placeholder" {
 		j.Policy.RemovedAfter = c.Policy.RemovedAfter
@@ -216,7 +216,7 @@ func reading[T any](c *config.Config, part plan.Shard, do func(job.Job) (T, erro
 // perform opens everything and runs the job. It always returns a report, and the plan if it is
 // to be kept.
 func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFlags, w *console.Run, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
-	rep = report.New(mode, runID, versionText(), time.Now().UTC())
+	rep = report.New(mode, runID, build().version, time.Now().UTC())
 	defer func() {
 		if err != nil && rep.Error == nil {
 			rep.Result, rep.Error, rep.FinishedAt = report.Failed, job.ErrorOf(err), time.Now().UTC()

@@ -92,8 +92,7 @@ func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.
 func parseUpload(v gjson.Result, clean func(string) string) (UploadResult, error) {
 	r := UploadResult{Message: clean(text(v.Get("message"))), RefID: clean(label(v.Get("refId")))}
 	if n, ok := whole(v.Get("resultCode")); ok {
-		code := int(n)
-		r.ResultCode = &code
+		r.ResultCode = new(int(n))
 	}
 	for _, u := range append(objects(v.Get("data")), objects(v.Get("result"))...) {
 		r.Users = append(r.Users, userOf(u))

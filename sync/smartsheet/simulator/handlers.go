@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,6 +21,13 @@ import (
 
 func (s *Server) routes() {
 	s.mux.HandleFunc("GET /b/authorize", s.authorize)
+	s.mux.Handle("GET /images/{id}", secure(s.imageByID))
+	s.mux.Handle("GET /users.json", secure(s.shownUsers))
+	for _, p := range []string{"/{$}", "/page.css", "/page.js"} {
+		s.mux.Handle("GET "+p, secure(func(w http.ResponseWriter, r *http.Request) {
+			http.ServeFileFS(w, r, pageFiles, path.Join("page", r.URL.Path))
+		}))
+	}
 	for pattern, h := range map[string]struct {
 		op     string
 		answer handler

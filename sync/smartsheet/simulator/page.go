@@ -9,39 +9,23 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path"
 	"strconv"
 	"time"
 )
 
-// shown is how many users the page shows at most.
+// shown is how many users the page at the root shows at most, with their current pictures.
 const shown = 10_000
 
 //go:embed page
 var pageFiles embed.FS
 
-// Page is an http.Handler for the API and, at its root, a page that shows
-// everyone's current picture.
-func (s *Server) Page() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /images/{id}", secure(http.HandlerFunc(s.imageByID)))
-	mux.Handle("GET /users.json", secure(http.HandlerFunc(s.shownUsers)))
-	for _, p := range []string{"GET /{$}", "GET /page.css", "GET /page.js"} {
-		mux.Handle(p, secure(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			http.ServeFileFS(w, r, pageFiles, path.Join("page", r.URL.Path))
-		})))
-	}
-	mux.Handle("/", s)
-	return mux
-}
-
 // secure lets the page use nothing but its own files: names are foreign text.
-func secure(h http.Handler) http.Handler {
+func secure(h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store") // another simulator gives the same image ids
-		h.ServeHTTP(w, r)
+		h(w, r)
 	})
 }
 
@@ -76,14 +60,14 @@ func (s *Server) Listen(addr string) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: %w", addr, err)
 	}
-	x := &Listener{http.Server{Addr: l.Addr().String(), Handler: s.Page(), ReadHeaderTimeout: 10 * time.Second}}
+	x := &Listener{http.Server{Addr: l.Addr().String(), Handler: s, ReadHeaderTimeout: 10 * time.Second}}
 	go x.Serve(l) // ends with Close
 	return x, nil
 }
 
 // Transport answers requests in this process, without a network: with it, a
 // client and the simulator can run in virtual time (testing/synctest).
-func (s *Server) Transport() http.RoundTripper { return transport{s.Page()} }
+func (s *Server) Transport() http.RoundTripper { return transport{s} }
 
 type transport struct{ http.Handler }
 
