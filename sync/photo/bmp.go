@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// bitmap is what the headers of a BMP file say. After the first comes BITMAPCOREHEADER of
-// OS/2 (12 bytes), OS/2 2.x (16 to 64) or BITMAPINFOHEADER with its longer successors.
-// golang.org/x/image/bmp reads neither 16 bits, nor runs, nor all headers; browsers do.
+// bitmap is what the headers of a BMP file say. The second header is BITMAPCOREHEADER of OS/2
+// (12 bytes), OS/2 2.x (16 to 64) or BITMAPINFOHEADER with its longer successors. Unlike
+// browsers, golang.org/x/image/bmp does not read 16 bits, runs and some of the headers.
 type bitmap struct {
 	bits        int // of a pixel
 	compression uint32
@@ -19,7 +19,7 @@ type bitmap struct {
 	masks       [4]uint32 // red, green, blue, transparency
 }
 
-// bmpBits are the bits of a pixel by the compressions that are read.
+// bmpBits are the possible bits of a pixel, by the compressions that can be read.
 var bmpBits = map[uint32][]int{0: {1, 2, 4, 8, 16, 24, 32}, bmpRuns8: {8}, bmpRuns4: {4}, bmpMasks: {16, 32}}
 
 const bmpRuns8, bmpRuns4, bmpMasks = 1, 2, 3
@@ -50,12 +50,12 @@ func (l *layout) readBMP() error {
 		b.masks = [4]uint32{0x7c00, 0x03e0, 0x001f}
 	}
 	for i := range b.masks {
-		// One for transparency counts wherever the header has room for it, as in browsers.
+		// A mask for transparency counts if the header has room for one, as in browsers.
 		if i < 3 && b.compression == bmpMasks || i == 3 && header >= 56 && header != 64 {
 			b.masks[i] = uint32(number(54 + 4*i))
 		}
 	}
-	size := 4 - 12/header // of a colour: three bytes in the oldest
+	size := 4 - 12/header // of a colour: three bytes with the oldest header
 	for i := range b.palette {
 		b.palette[i][3] = 255
 		if at := 14 + header + i*size; b.bits <= 8 && at+size <= offset {
@@ -73,8 +73,8 @@ func (l *layout) readBMP() error {
 	return nil
 }
 
-// decodeBMP takes a picture in which nothing shows for one without transparency, as
-// browsers do: many programs write the fourth byte of a pixel and leave it zero.
+// decodeBMP ignores transparency if all pixels are transparent, as browsers do: many programs leave
+// the fourth byte of every pixel zero.
 func (l *layout) decodeBMP() (image.Image, error) {
 	b, m := l.bmp, image.NewNRGBA(image.Rect(0, 0, l.width, l.height))
 	put := func(x, y int, c [4]byte) {
@@ -123,10 +123,10 @@ func (b *bitmap) color(row []byte, x int) [4]byte {
 	return c
 }
 
-// runs unpacks runs of pixels. What they pass over stays transparent.
+// runs unpacks runs of pixels. Pixels that the runs skip stay transparent.
 func (b *bitmap) runs(w, h int, put func(x, y int, c [4]byte)) error {
 	x, y := 0, 0
-	run := func(n int, colours []byte) { // which are taken again and again
+	run := func(n int, colours []byte) { // repeats colours as often as needed
 		for i := range n {
 			if x < w {
 				put(x, y, b.palette[packed(colours, i%(len(colours)*8/b.bits), b.bits)])
@@ -139,7 +139,7 @@ func (b *bitmap) runs(w, h int, put func(x, y int, c [4]byte)) error {
 			return errShortBMP
 		}
 		n, v := int(d[0]), int(d[1])
-		size := (v*b.bits + 15) / 16 * 2 // of pixels as they are
+		size := (v*b.bits + 15) / 16 * 2 // of v pixels that are no run
 		switch {
 		case n > 0:
 			run(n, d[1:2])

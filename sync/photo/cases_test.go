@@ -27,7 +27,7 @@ var cases = []struct {
 	{"02-progressive-420-restart.jpg", "", UnsupportedFormat, "", false},
 	{"03-two-exif-6-then-none.jpg", "", "", "rotated", true},
 	{"04-accepted-png-colourtype9.png", UnsupportedFormat, UnsupportedFormat, "", false},
-	{"05-mjpeg-frame-no-dht.jpg", "", "", "its missing Huffman tables added, the standard ones", true},
+	{"05-mjpeg-frame-no-dht.jpg", "", "", "its missing Huffman tables added (the standard ones)", true},
 	{"06-gif-frame-beyond-screen.gif", "", "", "its screen enlarged to its first frame, from 150x113", true},
 	{"06-gif-zero-byte-before-trailer.gif", "", "", "stray zeros between its blocks removed", true},
 	{"07-animated.webp", "", "", "first of 2 frames taken", true},

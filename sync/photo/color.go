@@ -12,32 +12,32 @@ import (
 	"github.com/kovidgoyal/imaging/prism/meta/icc"
 )
 
-// maxProfile is the longest colour profile that is read. Those of cameras and
-// displays have some hundred bytes to some thousand, those of presses a few megabytes.
+// maxProfile is the longest colour profile that is read. Profiles of cameras and displays have
+// hundreds or thousands of bytes, those of printing presses a few megabytes.
 const maxProfile = 4 << 20
 
-// spaces are the colour spaces of ICC profiles (ICC.1, section 7.2) by the number of
-// components that they are for.
+// spaces are the colour spaces of ICC profiles (ICC.1, section 7.2) by their number of
+// components.
 var spaces = map[int]string{1: "GRAY", 3: "RGB ", 4: "CMYK"}
 
 // toSRGB converts the colours of a picture to sRGB, which every viewer assumes for a picture without
 // a profile.
 type toSRGB struct {
 	inks     int
-	pipeline *icc.Pipeline // nil: they are in sRGB already, or are print inks without a profile
-	note     string        // what is done with the profile, for people
+	pipeline *icc.Pipeline // nil: the colours are sRGB already, or print inks without a profile
+	note     string        // what happens to the profile, for people
 	in, out  [4]float64    // of the pipeline's last step
 }
 
-// toSRGB returns how the colours of the pixels become those of sRGB. The pixels decide:
-// a profile that is not for their kind, or broken, counts as none.
+// toSRGB returns how to convert the colours of the pixels to sRGB. A profile that does not fit the
+// pixels, or is broken, is ignored.
 func (l *layout) toSRGB() *toSRGB {
 	c, p, broken := &toSRGB{inks: l.inks}, l.profile, ""
-	slices.SortFunc(l.profileParts, bytes.Compare) // each begins with its number and that of all
+	slices.SortFunc(l.profileParts, bytes.Compare) // each begins with its number
 	for _, part := range l.profileParts {
 		p = append(p, part[2:]...)
 	}
-	defer func() { // the library panics at some of what passes for a profile
+	defer func() { // the library panics over some broken profiles
 		if recover() != nil || c.pipeline != nil && !c.plausible() {
 			c.pipeline, c.note = nil, broken
 		}
@@ -52,7 +52,7 @@ func (l *layout) toSRGB() *toSRGB {
 	return c
 }
 
-// fromProfile returns the conversion that a profile asks for, none if that is to sRGB.
+// fromProfile returns the conversion from a profile, nil if the profile is sRGB.
 func fromProfile(p []byte, inks int, broken string) (*icc.Pipeline, string) {
 	if !soundProfile(p) {
 		return nil, broken
@@ -67,8 +67,8 @@ func fromProfile(p []byte, inks int, broken string) (*icc.Pipeline, string) {
 	case profile.IsSRGB():
 		return nil, ""
 	}
-	// What browsers do: colours as the profile renders them for photos, those beyond sRGB
-	// cut off, black as black as it gets.
+	// As in browsers: perceptual rendering, colours beyond sRGB cut off, and black point
+	// compensation.
 	pipeline, err := profile.CreateTransformerToSRGB(icc.PerceptualRenderingIntent, true, inks, true, false, true)
 	if err != nil {
 		return nil, broken
@@ -76,9 +76,9 @@ func fromProfile(p []byte, inks int, broken string) (*icc.Pipeline, string) {
 	return pipeline, "colours converted from their profile to sRGB"
 }
 
-// soundProfile checks what the library trusts: that the tags lie within the profile
-// (ICC.1, section 7.3), and that curves are no longer than curves are made, since its time
-// grows with the square of their length.
+// soundProfile checks what the library does not: that the tags are within the profile (ICC.1,
+// section 7.3), and that curves have a normal length, as the library's time grows with the square
+// of it.
 func soundProfile(p []byte) bool {
 	const header, entry, points = 132, 12, 1 << 14
 	if len(p) < header || len(p) > maxProfile || string(p[36:40]) != "acsp" {
@@ -108,8 +108,8 @@ func soundProfile(p []byte) bool {
 	return true
 }
 
-// plausible reports whether the conversion makes the lightest colour light and the darkest dark, and
-// each a number.
+// plausible reports whether the conversion makes the lightest colour light and the darkest dark,
+// without results that are no numbers.
 func (c *toSRGB) plausible() bool {
 	var lights []float64
 	for corner := range 1 << c.inks {
@@ -129,8 +129,8 @@ func (c *toSRGB) plausible() bool {
 	return lights[0] < 0.4 && lights[len(lights)-1] > 0.8
 }
 
-// apply converts the pixels of m in place, whose colours are multiplied with their alpha.
-// Print inks come as the four bytes of a pixel.
+// apply converts the pixels of m in place. Their colours are premultiplied with alpha; print inks
+// are the four bytes of a pixel.
 func (c *toSRGB) apply(m *image.RGBA) {
 	if c.pipeline == nil && c.inks != 4 {
 		return

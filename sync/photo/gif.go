@@ -9,8 +9,8 @@ import (
 
 var errNoTrailer = &Error{Code: Truncated, Detail: "GIF ends before its trailer"}
 
-// readGIF reads the blocks up to the trailer (GIF89a, appendix B). As viewers do, it ignores
-// zeros between blocks, a missing trailer, and a screen that is too small for its first frame.
+// readGIF reads the blocks up to the trailer (GIF89a, appendix B). Like viewers, it tolerates
+// zeros between blocks, a missing trailer, and a screen that is too small for the first frame.
 func (l *layout) readGIF() error {
 	d := l.data
 	if len(d) < 13 || len(d) < 13+colorTable(d[10]) {
@@ -21,14 +21,14 @@ func (l *layout) readGIF() error {
 	l.inks = 3
 	l.keep(d[:13+colorTable(d[10])], true)
 	var start int  // of a block
-	var shows bool // whether it is needed to show the picture
+	var shows bool // the block is needed to show the picture
 	for pos := len(l.kept[0]); ; l.keep(d[start:pos], shows) {
 		zeros := len(d[pos:]) - len(bytes.TrimLeft(d[pos:], "\x00"))
 		if pos += zeros; zeros > 0 {
 			l.repair("stray zeros between its blocks removed")
 		}
 		if l.frames > 0 && (pos == len(d) || !strings.ContainsRune("\x21\x2c\x3b", rune(d[pos]))) {
-			d = append(d[:pos:pos], 0x3b) // whatever stands in its place
+			d = append(d[:pos:pos], 0x3b) // instead of whatever is there
 			l.repair("its missing trailer added")
 		}
 		if pos == len(d) {
@@ -61,8 +61,8 @@ func (l *layout) readGIF() error {
 	}
 }
 
-// enlarge makes the screen large enough for the first frame, whose place and size are in
-// its descriptor.
+// enlarge makes the screen large enough for the first frame, whose position and size are in its
+// descriptor.
 func (l *layout) enlarge(descriptor []byte) {
 	number := func(i int) int { return int(binary.LittleEndian.Uint16(descriptor[i:])) }
 	w, h := max(l.width, number(0)+number(4)), max(l.height, number(2)+number(6))
@@ -76,8 +76,8 @@ func (l *layout) enlarge(descriptor []byte) {
 	binary.LittleEndian.PutUint16(l.kept[0][8:], uint16(h))
 }
 
-// colorTable returns the bytes of the colour table that follows, by the packed field of a
-// screen or image descriptor.
+// colorTable returns the size of the colour table that follows, from the packed field of a screen
+// or image descriptor.
 func colorTable(packed byte) int {
 	if packed&0x80 == 0 {
 		return 0
@@ -97,9 +97,8 @@ func subBlocks(d []byte, pos int) int {
 	return -1
 }
 
-// gifShows reports whether an extension, from its label on, matters to how the picture
-// looks: graphic control, plain text, and the applications that hold the loop count and
-// the colour profile.
+// gifShows reports whether an extension, from its label on, affects how the picture looks: graphic
+// control, plain text, and the application extensions with the loop count or the colour profile.
 func gifShows(ext []byte) bool {
 	app := func(name string) bool { return bytes.HasPrefix(ext, []byte("\xff\x0b"+name)) }
 	return ext[0] == 0xf9 || ext[0] == 0x01 || app("NETSCAPE2.0") || app("ANIMEXTS1.0") || app("ICCRGBG1012")

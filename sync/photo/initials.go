@@ -19,10 +19,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Initials draws a neutral picture that stands for a person: the initials of the display
-// name (else of the email address) in white on a colour that stays the same for the email
-// address, or the outline of a head where no font here has the letters. It is a PNG of
-// edge x edge pixels; edge is 16 to 4096.
+// Initials draws a neutral picture of a person: the initials of the display name (or else of
+// the email address) in white on a colour that depends on the email address; or the outline of a
+// head, if no font here has the letters. It is a PNG of edge x edge pixels; edge is 16 to 4096.
 func Initials(displayName, email string, edge int) (Picture, error) {
 	if edge < minEdge || edge > 4096 {
 		return Picture{}, fmt.Errorf("draw initials of %q: edge is %d pixels, want %d to 4096", email, edge, minEdge)
@@ -35,8 +34,8 @@ func Initials(displayName, email string, edge int) (Picture, error) {
 	return Picture{Data: encodePNG(m), Format: formatPNG, Width: edge, Height: edge, Changes: []string{"drawn"}}, nil
 }
 
-// grounds are the colours behind the initials: red, green and blue. White on each has a
-// contrast of at least 4.5:1 (WCAG 2.2, success criterion 1.4.3).
+// grounds are the colours behind the initials, as RGB. White on each has a contrast of at least
+// 4.5:1 (WCAG 2.2, success criterion 1.4.3).
 var grounds = []uint32{
 	0x1f5fa8, 0x0b726b, 0x2e7138, 0x5b6b1c, 0x8a5a0a, 0xa84a14,
 	0xb0303c, 0xa42f6f, 0x803c9c, 0x5a4cb4, 0x4a5a6a, 0x6d4c41,
@@ -52,8 +51,8 @@ func rgb(n uint32) color.RGBA { return color.RGBA{uint8(n >> 16), uint8(n >> 8),
 //go:embed fonts/cjk.ttf
 var cjkFont []byte
 
-// drawLetters draws letters in the middle, and reports whether there are any and a font
-// has them, or the letters without their accents: Ế is no worse an E than none.
+// drawLetters draws letters in the middle. It reports false if there are none, or if no font has
+// them, not even without their accents: E for Ế is better than nothing.
 func drawLetters(m *image.RGBA, letters []rune) bool {
 	size := float64(m.Rect.Dx()) * 0.44
 	if len(letters) == 1 {
@@ -69,8 +68,8 @@ func drawLetters(m *image.RGBA, letters []rune) bool {
 			if face == nil {
 				continue
 			}
-			// The middle of the ink, not of the boxes around it, is what the eye sees.
-			// Accents do not count: they would push the letter down.
+			// Centre the ink, not the boxes around it. Accents do not count: they would push
+			// the letter down.
 			box, _ := font.BoundString(face, string(text))
 			if !ideographic(letters[0]) {
 				box.Min.Y, box.Max.Y = -face.Metrics().CapHeight, 0
@@ -105,7 +104,7 @@ func faceFor(data []byte, text []rune, size float64) font.Face {
 
 // drawHead draws head and shoulders: two ellipses of four Bézier curves each.
 func drawHead(m *image.RGBA) {
-	const k = 0.5523 // brings a cubic curve closest to a quarter of a circle
+	const k = 0.5523 // makes a cubic curve nearly a quarter of a circle
 	ink, edge := vector.NewRasterizer(m.Rect.Dx(), m.Rect.Dy()), float32(m.Rect.Dx())
 	for _, e := range [][4]float32{{0.5, 0.39, 0.16, 0.18}, {0.5, 0.96, 0.32, 0.33}} {
 		x, y, rx, ry := e[0]*edge, e[1]*edge, e[2]*edge, e[3]*edge
@@ -119,9 +118,9 @@ func drawHead(m *image.RGBA) {
 	ink.Draw(m, m.Rect, image.White, image.Point{})
 }
 
-// initials returns what stands for a person: the first letters of the first and the last name, or
-// the one character that a Chinese, Japanese or Korean name begins with, which is the family's. The
-// email address steps in for a display name without letters. It may be empty.
+// initials returns the first letters of the first and the last name, or the first character of a
+// Chinese, Japanese or Korean name, which is the family's. If the display name has no letters, it
+// uses the email address. It may return none.
 func initials(displayName, email string) []rune {
 	// NFKC also for Ｊａｎｅ, as Japanese keyboards write it.
 	name := brackets.ReplaceAllString(norm.NFKC.String(displayName), " ")
@@ -135,12 +134,12 @@ func initials(displayName, email string) []rune {
 	}
 	last := len(letters) - 1
 	if last < 1 || ideographic(letters[0]) || ideographic(letters[last]) {
-		return letters[:min(last+1, 1)] // "Bruce 李": both at once would look like neither
+		return letters[:min(last+1, 1)] // "Bruce 李": do not mix the two scripts
 	}
 	return []rune{letters[0], letters[last]}
 }
 
-// firstLetters returns the first letter of each word that has one and is no title.
+// firstLetters returns the first letter of each word, without titles and words without letters.
 func firstLetters(words []string) (letters []rune) {
 	for _, w := range words {
 		if i := strings.IndexFunc(w, isLetter); i >= 0 && !titles[strings.ToLower(strings.Trim(w, "."))] {
@@ -157,14 +156,15 @@ var titles = map[string]bool{
 	"phd": true, "ph.d": true, "md": true, "mba": true, "msc": true, "bsc": true, "esq": true, "cpa": true,
 }
 
-// brackets matches a part of a name in brackets, such as "(External)".
+// brackets matches a part of a name in brackets, such as "(External)", and stray closing brackets.
 var brackets = regexp.MustCompile(`[(\[{（【][^)\]}）】]*|[)\]}）】]`)
 
-// isLetter reports whether r is a letter that a name may begin with: not one of the signs
-// that count as letters, like the ʻ of ʻOkina.
+// isLetter reports whether a name may begin with r: a letter, but not a modifier letter such as
+// the ʻ of ʻOkina.
 func isLetter(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(unicode.Lm, r) }
 
-// ideographic reports whether one character of a name says as much as several letters.
+// ideographic reports whether r is of a script in which one character says as much as several
+// letters.
 func ideographic(r rune) bool {
 	return unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana)
 }

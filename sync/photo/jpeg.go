@@ -20,17 +20,17 @@ const (
 	markCOM, markTEM          = 0xfe, 0x01
 )
 
-// maxScans is far above the ten or so scans that encoders of progressive JPEG write. Each
-// costs a pass over all pixels and may have a few bytes only, so that a small file could
-// keep a processor busy for hours.
+// maxScans is far above the ten or so scans that encoders of progressive JPEG write. Each scan
+// costs a pass over all pixels, but may have only a few bytes: a small file could keep a
+// processor busy for hours.
 const maxScans = 100
 
-// maxSegments is far above the hundred or so that a JPEG has with the longest of profiles
-// and XMP. What is remembered of each takes more memory than an empty one.
+// maxSegments is far above the hundred or so segments of a JPEG with a very long profile and XMP.
+// Each costs more memory than an empty segment has bytes.
 const maxSegments = 10_000
 
-// readJPEG walks the segments up to the end-of-image marker. What follows it (previews,
-// motion photos, padding) is nothing that a viewer shows, and counts as metadata.
+// readJPEG reads the segments up to the end-of-image marker. Viewers do not show what follows
+// (previews, motion photos, padding): it counts as metadata.
 func (l *layout) readJPEG() error {
 	d := l.data
 	l.keep(d[:2], true)
@@ -38,7 +38,7 @@ func (l *layout) readJPEG() error {
 	for pos, n := 2, 0; ; n++ {
 		start, segment := nextSegment(d, pos)
 		if segment == nil && scans > 0 {
-			// Viewers show it if the blocks are all there, which are counted later.
+			// Viewers show it if all blocks are there; they are counted later.
 			segment = []byte{0xff, markEOI}
 			l.repair("its missing end-of-image marker added")
 		}
@@ -53,7 +53,7 @@ func (l *layout) readJPEG() error {
 			l.keep(segment, true)
 			return nil
 		case marker == markSOI:
-			return damaged("JPEG with another one inside, before its own end")
+			return damaged("JPEG with another JPEG inside, before its own end")
 		case len(segment) < 4:
 			return damaged("JPEG with a segment of impossible length at byte %d", start)
 		case n >= maxSegments:
@@ -71,7 +71,7 @@ func (l *layout) readJPEG() error {
 		case !tables && !l.progressive:
 			tables = true
 			l.keep(standardTables(), true)
-			l.repair("its missing Huffman tables added, the standard ones")
+			l.repair("its missing Huffman tables added (the standard ones)")
 		}
 		scans++
 		end := scanEnd(d, pos)
@@ -81,8 +81,8 @@ func (l *layout) readJPEG() error {
 	}
 }
 
-// standardTables returns a segment with the Huffman tables of annex K, which webcams
-// leave out of their frames. Go's encoder writes no others.
+// standardTables returns a segment with the Huffman tables of annex K, which webcams leave out of
+// their frames. Go's encoder always writes these.
 var standardTables = sync.OnceValue(func() []byte {
 	d := encodeJPEG(image.NewRGBA(image.Rect(0, 0, 8, 8)), defaultQuality)
 	for pos := 2; ; {
@@ -94,8 +94,8 @@ var standardTables = sync.OnceValue(func() []byte {
 	}
 })
 
-// nextSegment returns the segment that begins at or after pos, its marker included: nil if
-// d ends before it does, and the marker alone where nothing can follow.
+// nextSegment returns the segment that begins at or after pos, with its marker; only the marker if
+// it has no content; nil if d ends before the segment does.
 func nextSegment(d []byte, pos int) (start int, segment []byte) {
 	start = nextMarker(d, pos)
 	switch {
@@ -116,9 +116,9 @@ func nextSegment(d []byte, pos int) (start int, segment []byte) {
 	return start, d[start : start+2+n]
 }
 
-// nextMarker returns the place of the 0xff before the next marker at or after pos, -1 if
-// there is none. It passes over stuffed zeros, restart markers and others without content,
-// and as libjpeg does over bytes between segments.
+// nextMarker returns the position of the 0xff before the next marker at or after pos, -1 if there
+// is none. It skips stuffed zeros, restart markers and others without content, and, like libjpeg,
+// bytes between segments.
 func nextMarker(d []byte, pos int) int {
 	for {
 		i := bytes.IndexByte(d[pos:], 0xff)
@@ -131,8 +131,8 @@ func nextMarker(d []byte, pos int) int {
 	}
 }
 
-// scanEnd returns where the entropy-coded data from pos on ends: at the next marker (B.1.1.5), or
-// before the zeros that fill up a file without its end, except two, which may belong to the data.
+// scanEnd returns where the entropy-coded data from pos on ends: at the next marker (B.1.1.5), or,
+// in a file without its end, before the zeros that pad it, except two, which may belong to the data.
 func scanEnd(d []byte, pos int) int {
 	if end := nextMarker(d, pos); end >= 0 {
 		return end
@@ -143,7 +143,7 @@ func scanEnd(d []byte, pos int) int {
 	return min(max(len(bytes.TrimRight(d, "\x00")), pos)+2, len(d))
 }
 
-// jpegSegment notes what a segment says, and keeps it unless it is metadata.
+// jpegSegment reads a segment, and keeps it unless it is metadata.
 func (l *layout) jpegSegment(marker byte, s []byte) error {
 	body, shows := s[4:], true
 	switch {
@@ -163,7 +163,7 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 	case marker == markAPP0+2 && bytes.HasPrefix(body, []byte(iccHeader)) && len(body) >= len(iccHeader)+2:
 		l.profileParts = append(l.profileParts, body[len(iccHeader):])
 	case marker == markAPP0+14 && bytes.HasPrefix(body, []byte("Adobe")) && len(body) >= 12:
-		// It says what the colours are.
+		// It says what the colours mean.
 	case marker == markCOM, marker >= markAPP0 && marker <= markAPPF:
 		shows = false
 	}
@@ -207,6 +207,6 @@ func (l *layout) jpegFrame(body []byte) error {
 	return nil
 }
 
-// iccHeader begins an APP2 segment that holds a part of a colour profile (ICC.1, annex
-// B.4); the number of the part and of all parts follow, a byte each.
+// iccHeader begins an APP2 segment with a part of a colour profile (ICC.1, annex B.4). The number
+// of this part and the count of all parts follow, a byte each.
 const iccHeader = "ICC_PROFILE\x00"

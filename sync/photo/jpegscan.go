@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// counted refuses a JPEG whose entropy-coded data does not hold every block of the
-// picture, and of a progressive one every coefficient to its last bit. A copy that broke
-// off and was closed by some repair is whole by its segments; only counting shows what
-// is missing. It needs a fifth of the time of decoding, which matters because nearly all
-// photos are uploaded as they are. It notes in l.beyond what Go's decoder decodes wrong.
+// counted refuses a JPEG whose entropy-coded data lacks a block of the picture, or, in a
+// progressive one, a bit of a coefficient. The segments of a file that was cut short and then
+// repaired look whole: only counting shows what is missing. It takes a fifth of the time of
+// decoding, which matters because nearly all photos are uploaded as they are. It sets l.beyond
+// if Go's decoder would decode the picture wrong.
 func (l *layout) counted() error {
 	if l.format != formatJPEG {
 		return nil
@@ -51,7 +51,7 @@ func (l *layout) counted() error {
 		}
 	}
 	for i := range l.parts {
-		l.parts[i].known = nil // megabytes that decoding needs
+		l.parts[i].known = nil // frees megabytes for decoding
 		if l.parts[i].missing != [64]byte{} {
 			return l.short()
 		}
@@ -59,12 +59,12 @@ func (l *layout) counted() error {
 	return nil
 }
 
-// blockCounter follows the decoder's state that the number and the length of blocks depend on.
+// blockCounter has that part of a decoder's state on which the number and length of blocks depend.
 type blockCounter struct {
 	*layout
 	restart   int             // block groups between restart markers; 0: no such markers
 	huffman   [2][4]codeTable // for DC and AC
-	quantized [4]bool         // which quantization tables there are
+	quantized [4]bool         // which quantization tables exist
 }
 
 // component is a colour component of a frame (B.2.2), and its part in the current scan.
@@ -73,11 +73,11 @@ type component struct {
 	h, v      int // sampling factors
 	dc, ac    *codeTable
 	w, d      int // blocks across and down in each group of the scan
-	stride    int // blocks in a line, with those beyond the picture's edge
-	// missing is for each coefficient the number of bits that are still to come, or unseen.
+	stride    int // blocks in a line, including those beyond the picture's edge
+	// missing has for each coefficient the number of bits that are still to come, or unseen.
 	missing [64]byte
-	// known has a bit for each coefficient of each block that is not zero. Only a
-	// progressive picture needs it: it says how many bits a refinement has.
+	// known has a bit for each coefficient of each block: set if it is not zero. Only a
+	// progressive picture needs it, to know how many bits a refinement has.
 	known []uint64
 }
 
@@ -105,16 +105,16 @@ func (c *blockCounter) tables(body []byte) error {
 	return nil
 }
 
-// band is the part of each block that a scan holds: all of a sequential picture, or
-// some coefficients of a progressive one, down to their bit low (G.1.1.1).
+// band is the part of each block in a scan: everything in a sequential picture; in a progressive
+// one some coefficients, down to their bit low (G.1.1.1).
 type band struct {
 	from, to int
 	refine   bool
 	low      byte
-	run      int // blocks to come in which the band is all zero
+	run      int // how many of the next blocks have only zeros in the band
 }
 
-// scan goes through the blocks of one scan (B.2.3, A.2).
+// scan reads the blocks of one scan (B.2.3, A.2).
 func (c *blockCounter) scan(header, data []byte) error {
 	wrong := damaged("JPEG with damaged pixels")
 	if len(header) < 6 || len(header) != 4+2*int(header[0]) {
@@ -161,8 +161,8 @@ func (c *blockCounter) scan(header, data []byte) error {
 }
 
 // alone returns the columns and lines of blocks in a scan of one component, which comes block by
-// block (A.2.2). It notes where Go's decoder goes wrong: between restart markers it expects groups
-// of several blocks, and of samplings it handles the smallest and the largest only.
+// block (A.2.2). It sets beyond if Go's decoder would go wrong: that expects groups of several
+// blocks between restart markers, and handles only the smallest and the largest sampling.
 func (c *blockCounter) alone(p *component) (across, down int) {
 	p.w, p.d = 1, 1
 	across, down = ceil(ceil(c.width*p.h, c.hMax), 8), ceil(ceil(c.height*p.v, c.vMax), 8)
@@ -176,7 +176,7 @@ func (c *blockCounter) alone(p *component) (across, down int) {
 	return across, down
 }
 
-// blocks goes through the blocks of a scan, until r fails.
+// blocks reads the blocks of a scan, until r fails.
 func (c *blockCounter) blocks(group []*component, b *band, across, down int, r *bitReader) {
 	var unused uint64
 	for n := range across * down {
@@ -200,8 +200,8 @@ func (c *blockCounter) blocks(group []*component, b *band, across, down int, r *
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// part passes over the part of a block that a scan of a progressive picture holds
-// (G.1.2). Known gets a bit for each coefficient that is no longer zero.
+// part skips the part of a block in a scan of a progressive picture (G.1.2). It sets in known the
+// bits of coefficients that are no longer zero.
 func (r *bitReader) part(p *component, b *band, known *uint64) {
 	k := b.from
 	if k == 0 {
@@ -213,7 +213,7 @@ func (r *bitReader) part(p *component, b *band, known *uint64) {
 		k++
 	}
 	for ; k <= b.to && b.run == 0; k++ {
-		symbol := r.code(p.ac) // with the bits of the new coefficient
+		symbol := r.code(p.ac) // skips the bits of the new coefficient, too
 		zeros := int(symbol >> 4)
 		if symbol&15 == 0 && zeros < 15 { // the rest of this block and of others is zero
 			b.run = 1<<zeros + int(r.bits(zeros))
@@ -237,8 +237,8 @@ func (r *bitReader) part(p *component, b *band, known *uint64) {
 	}
 }
 
-// refine passes over the bits of the coefficients from k on that are known, and over
-// as many zero ones, and returns the place of the next zero one (G.1.2.3).
+// refine skips the bits of the known coefficients from k on, and that many zero coefficients. It
+// returns the index of the next zero one (G.1.2.3).
 func (r *bitReader) refine(known uint64, k, to, zeros int) int {
 	for ; k <= to; k++ {
 		if known>>k&1 != 0 {
@@ -250,12 +250,12 @@ func (r *bitReader) refine(known uint64, k, to, zeros int) int {
 	return k
 }
 
-// codeTable decodes one set of Huffman codes (annex C). A code of up to fastBits is looked
-// up at once; longer ones are found length by length.
+// codeTable decodes one set of Huffman codes (annex C). Codes of up to fastBits are looked up in a
+// table; longer ones are searched for length by length.
 type codeTable struct {
-	fast    [1 << fastBits]uint16 // the length of a code, times 256, and its symbol
-	limit   [17]uint64            // codes of this length, moved left to 16 bits, are below
-	offset  [17]int               // from a code of this length to the place of its symbol
+	fast    [1 << fastBits]uint16 // the length of a code times 256, plus its symbol
+	limit   [17]uint64            // codes of this length, shifted left to 16 bits, are below
+	offset  [17]int               // from a code of this length to the index of its symbol
 	symbols []byte
 }
 
@@ -287,12 +287,12 @@ type bitReader struct {
 	data []byte
 	pos  int
 	acc  uint64 // the next n bits, from the top
-	n    int    // below zero once something was not there, or was wrong; it stays so
+	n    int    // below zero for ever, once something was missing or wrong
 }
 
 const failed = -1
 
-// fill has at least 32 bits ready, unless data or the interval ends before.
+// fill makes at least 32 bits ready, unless data or the restart interval ends first.
 func (r *bitReader) fill() {
 	for r.n >= 0 && r.n <= 56 && r.pos < len(r.data) {
 		b := r.data[r.pos]
@@ -324,8 +324,8 @@ func (r *bitReader) restart() {
 	}
 }
 
-// code passes over a code and the value behind it, and returns the code's symbol. It says
-// in its lower half how many bits the value has (F.1.2.1, F.1.2.2).
+// code skips a code and the value after it, and returns the code's symbol. The lower half of the
+// symbol says how many bits the value has (F.1.2.1, F.1.2.2).
 func (r *bitReader) code(t *codeTable) byte {
 	if r.n < 32 {
 		r.fill()

@@ -17,23 +17,23 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// layout is what the container of a picture says without decoding a pixel.
+// layout is what the container of a picture says before any pixel is decoded.
 type layout struct {
 	data          []byte
 	format        string
 	width, height int
-	memory        int64       // bytes that decoding takes, about
+	memory        int64       // bytes that decoding takes, approximately
 	inks          int         // colour components: 1 grey, 3 colour, 4 print inks
 	progressive   bool        // of a JPEG
 	parts         []component // of a JPEG
-	hMax, vMax    int         // the most of their sampling factors
-	beyond        string      // what the decoder would decode wrong, if anything
+	hMax, vMax    int         // the largest of their sampling factors
+	beyond        string      // what Go's decoder would get wrong; empty: nothing
 	frames        int         // of a GIF, and of an animated WebP or PNG
 	at            image.Point // where the first frame of a WebP is
-	turn          orientation // what brings the stored pixels upright; 0 until it is known
+	turn          orientation // how to turn the stored pixels upright; 0 until it is known
 	profile       []byte      // the ICC colour profile, as it is stored
-	profileParts  [][]byte    // in a JPEG: its parts, each behind a byte with its number
-	light         *light      // what the colours are, without an ICC profile; nil is sRGB
+	profileParts  [][]byte    // of a JPEG: the profile's parts, each after two bytes, its number and their count
+	light         *light      // the colour space, if there is no ICC profile; nil: sRGB
 	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
 	dropped       bool        // there is metadata
 	repaired      []string    // what was wrong with data, and was repaired
@@ -41,7 +41,7 @@ type layout struct {
 	tiff          *tiffFile
 }
 
-// keep adds b to what stays when metadata is stripped, if it shows in the picture.
+// keep adds b to the bytes that stay when metadata is stripped, if it shows in the picture.
 func (l *layout) keep(b []byte, shows bool) {
 	if shows {
 		l.kept = append(l.kept, b)
@@ -50,15 +50,15 @@ func (l *layout) keep(b []byte, shows bool) {
 	}
 }
 
-// repair notes a fault of data that was repaired: each once, and ten at most.
+// repair records a fault of data that was repaired: each once, and ten at most.
 func (l *layout) repair(what string) {
 	if len(l.repaired) < 10 && !slices.Contains(l.repaired, what) {
 		l.repaired = append(l.repaired, what)
 	}
 }
 
-// orient takes the orientation from an EXIF block, or a TIFF. Of several the first counts;
-// what cannot be read counts as upright, as it does for every viewer.
+// orient reads the orientation from an EXIF block, or a TIFF. Of several the first one counts. If
+// it cannot be read, the picture counts as upright, as in every viewer.
 func (l *layout) orient(exif []byte) {
 	if l.turn == 0 {
 		l.turn = orientation(readDirectory(exif).number(tagOrientation, 1))
@@ -70,8 +70,8 @@ func (l *layout) orient(exif []byte) {
 
 func (l *layout) pixels() int64 { return int64(l.width) * int64(l.height) }
 
-// stripped returns the picture without its metadata: the same slice if there is none, else
-// a copy with the same compressed pixels.
+// stripped returns the picture without its metadata: data itself if there is none, else a copy
+// with the same compressed pixels.
 func (l *layout) stripped() []byte {
 	n := 0
 	for _, b := range l.kept {
@@ -83,8 +83,8 @@ func (l *layout) stripped() []byte {
 	return bytes.Join(l.kept, nil)
 }
 
-// formats are those that are read: how the container is checked, and how the pixels, of an
-// animation those of the first frame, are decoded.
+// formats are the formats that can be read: how to check the container, and how to decode the
+// pixels; of an animation, those of the first frame.
 var formats = map[string]struct {
 	read   func(*layout) error
 	decode func(*layout) (image.Image, error)
@@ -98,8 +98,8 @@ func by(decode func(io.Reader) (image.Image, error)) func(*layout) (image.Image,
 	return func(l *layout) (image.Image, error) { return decode(bytes.NewReader(l.data)) }
 }
 
-// read finds out what data is and checks its container from end to end. It repairs the faults
-// that every viewer ignores; with them the metadata goes.
+// read finds out what data is, and checks its whole container. It repairs the faults that every
+// viewer ignores; a repaired picture loses its metadata.
 func read(data []byte) (*layout, error) {
 	format, picture, err := sniff(data)
 	if err != nil {
@@ -123,13 +123,12 @@ func read(data []byte) (*layout, error) {
 	return l, err
 }
 
-// orientation says how the stored pixels must be turned to stand upright, as the tag of that name
-// does (Exif 2.3, table 4; TIFF 6.0, page 36): 1 not at all, 2 to 8 by mirroring and turning. From 5 on
-// width and height change places.
+// orientation says how to turn the stored pixels upright, as the tag of that name (Exif 2.3, table
+// 4; TIFF 6.0, page 36): 1 not at all, 2 to 8 by mirroring and turning. From 5 on, width and height
+// are exchanged.
 type orientation int
 
-// turned returns the size of the upright picture for that of the stored one, and the other
-// way round.
+// turned returns the size of the upright picture from that of the stored one, and vice versa.
 func (o orientation) turned(size image.Point) image.Point {
 	if o >= 5 {
 		return image.Pt(size.Y, size.X)
@@ -199,8 +198,8 @@ func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
 		defer decodeRoom.Release(need)
 	}
 	if l.memory > sharedMemory {
-		// The collector lets garbage grow to what was alive at its last run, which was this
-		// picture. Before the next one comes, it has to go.
+		// The collector lets garbage grow to what was in use at its last run, which includes this
+		// picture: free its memory before the next one comes.
 		defer debug.FreeOSMemory()
 	}
 	m, err := l.decode()
@@ -219,14 +218,14 @@ func (l *layout) decode() (image.Image, error) {
 	if err != nil || frame.Bounds().Add(l.at) == screen {
 		return frame, err
 	}
-	// The frame of a GIF or WebP may cover a part of its screen only.
+	// The frame of a GIF or WebP may cover only a part of its screen.
 	m := image.NewRGBA(screen)
 	draw.Draw(m, frame.Bounds().Add(l.at), frame, frame.Bounds().Min, draw.Src)
 	return m, nil
 }
 
-// fault makes the error of a decoder an *Error. A JPEG whose blocks have been counted is
-// whole, whatever the decoder makes of it.
+// fault makes an *Error of a decoder's error. A JPEG whose blocks have been counted is whole, even
+// if the decoder cannot read it.
 func (l *layout) fault(err error) error {
 	var refused *Error
 	var unsupported jpeg.UnsupportedError

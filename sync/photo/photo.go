@@ -1,16 +1,16 @@
-// Package photo turns the bytes a source holds into a picture that Smartsheet takes, or
-// says why it cannot: bytes in, Picture or *Error out. It touches no file, no network and
-// no clock, and the same bytes with the same Options give the same picture.
+// Package photo turns the bytes from a source into a picture that Smartsheet accepts, or says
+// why it cannot: bytes in, Picture or *Error out. It uses no file, no network and no clock,
+// and the same bytes with the same Options give the same picture.
 //
 // The steps, each of which bounds the next:
 //
-//	sniff   what do the first bytes say it is, whatever its name (sniff.go)
-//	read    is its container whole, and how many pixels does it claim (layout.go; a file a format)
+//	sniff   which format do the first bytes show, whatever the file's name (sniff.go)
+//	read    is the container whole, and how many pixels does it claim (layout.go; a file for each format)
 //	count   of a JPEG: is every block of pixels there (jpegscan.go)
-//	decode  the pixels, only where they have to be checked or changed (layout.go)
+//	decode  the pixels, but only to check or change them (layout.go)
 //	render  turn, crop, scale, convert the colours, encode (render.go, color.go)
 //
-// Bytes that need no change are passed on as they are.
+// Bytes that need no change stay as they are.
 package photo
 
 import (
@@ -23,42 +23,42 @@ import (
 	"strings"
 )
 
-// version is the version of the code that makes pictures. Raise it when the same bytes
-// with the same Options would give another picture, or when a picture that was refused
-// would pass: people's photos are then prepared again.
+// version is the version of the code that makes pictures. Raise it when the same bytes with
+// the same Options give another picture, or when a picture that was refused is accepted:
+// everybody's photo is then prepared again.
 const version = 3
 
-// Options say what a picture may be like, and what is done to make it so.
+// Options say what a picture may be like, and how to make it so.
 type Options struct {
 	// MaxEdge is the most pixels that either side may have; 0 means any number.
 	MaxEdge int
 	// MaxBytes is the most bytes that the finished picture may have; 0 means any number.
 	MaxBytes int64
-	// MaxPixels is the most pixels of a picture that is not refused at once; 0 means
-	// 50 million. Whatever it is, none is decoded that takes more than 384 MB of memory.
+	// MaxPixels is the most pixels that the photo may have; 0 means 50 million. Whatever it
+	// is, a picture whose decoding takes more than 384 MB of memory is refused.
 	MaxPixels int64
 	// Crop makes a picture square: "center" keeps the middle, "top" the upper part of a
 	// portrait, where the face is. "none" and "" leave it as it is.
 	Crop string
 	// StripMetadata removes what does not show in the picture: EXIF with its place and
-	// thumbnail, XMP, IPTC, comments. The colour profile stays where the pixels do; a
-	// picture encoded again is in sRGB and has none.
+	// thumbnail, XMP, IPTC, comments. The colour profile stays if the pixels do; a picture
+	// that is encoded again is in sRGB and has no profile.
 	StripMetadata bool
-	// Quality is that of a JPEG that has to be encoded, 1 to 100; 0 means 90.
+	// Quality is the quality of a JPEG that has to be encoded, 1 to 100; 0 means 90.
 	Quality int
 	// Background is the colour behind a transparent picture that becomes a JPEG, "#rrggbb";
 	// "" means white.
 	Background string
 
-	thumbnail bool // whatever the picture is, it becomes a JPEG
+	thumbnail bool // the result is always a JPEG
 }
 
-// minEdge is the least that either side may be scaled to: nobody is recognised in less.
+// minEdge is the smallest that either side is scaled to: no face can be recognised in less.
 const minEdge = 16
 
 const defaultQuality = 90
 
-// withDefaults returns o with every zero that means something else replaced.
+// withDefaults returns o with its defaults filled in.
 func (o Options) withDefaults() Options {
 	o.MaxPixels = cmp.Or(o.MaxPixels, 50_000_000)
 	o.Crop = cmp.Or(o.Crop, "none")
@@ -77,12 +77,12 @@ func (o Options) Fingerprint() string {
 
 // Picture is a picture ready for upload.
 type Picture struct {
-	Data          []byte // what was given itself, if there are no Changes
+	Data          []byte // the source's bytes themselves, if there are no Changes
 	Format        string // "jpeg", "png" or "gif"
 	Width, Height int    // pixels
 
-	SourceWidth, SourceHeight int    // as stored, before it was turned upright
-	SourceFormat              string // what the source's bytes were
+	SourceWidth, SourceHeight int // as stored, before it was turned upright
+	SourceFormat              string
 	// Changes says what was done, in order, for people; empty when the bytes are the source's own.
 	Changes []string
 }
@@ -97,8 +97,8 @@ func (p Picture) Ext() string { return "." + strings.Replace(p.Format, "jpeg", "
 // may share its memory. The error is an *Error when the picture is refused, or that of ctx.
 func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error) {
 	defer func() {
-		// Decoders are written for hostile input, yet each has had its panics; none may end
-		// the run for everybody else.
+		// Every decoder has panicked on some input before. No panic may end the run for
+		// everybody else.
 		if v := recover(); v != nil {
 			p, err = Picture{}, damaged("decoding it fails: %v", v)
 		}
@@ -115,7 +115,7 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 		return Picture{}, refuse(TooManyPixels, "%d x %d pixels, at most %d are allowed", l.width, l.height, o.MaxPixels)
 	}
 	s := o.shape(l)
-	copies := int64(1) // of the result: as it is scaled, turned, and with a colour behind it
+	copies := int64(1) // of the result in memory: scaled, perhaps turned, perhaps with a background
 	if l.turn != 1 {
 		copies++
 	}
@@ -123,7 +123,7 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 		copies++
 	}
 	clean := l.data
-	if o.StripMetadata || o.over(len(clean)) { // without it the picture may fit
+	if o.StripMetadata || o.over(len(clean)) { // without metadata the picture may fit
 		clean = l.stripped()
 	}
 	if l.uploadable() && s.changes == nil && !o.over(len(clean)) && !o.thumbnail {
@@ -143,8 +143,8 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 	return p, nil
 }
 
-// pass returns clean, the picture's bytes or those without its metadata, if the pixels in
-// them are sound.
+// pass returns the picture as it is stored, if its pixels are sound. clean are its bytes, with or
+// without metadata.
 func (l *layout) pass(ctx context.Context, clean []byte) (p Picture, err error) {
 	p = Picture{Data: clean, Format: l.format, Width: l.width, Height: l.height}
 	if len(clean) < len(l.data) {
@@ -153,13 +153,12 @@ func (l *layout) pass(ctx context.Context, clean []byte) (p Picture, err error) 
 	if l.format == formatJPEG {
 		return p, l.counted()
 	}
-	l.beyond = "" // whatever its colours mean
+	l.beyond = "" // the pixels are only checked
 	return p, l.decoded(ctx, func(image.Image) error { return nil })
 }
 
-// Thumbnail returns a JPEG of a picture that fits a square of edge pixels: scaled down, never
-// up, on white where it is transparent, and without metadata. It is for lists of many
-// pictures, not for upload.
+// Thumbnail returns a JPEG of a picture that fits a square of edge pixels: scaled down, never up,
+// on white if it is transparent, and without metadata. It is for reports, not for upload.
 func Thumbnail(ctx context.Context, data []byte, edge int) ([]byte, error) {
 	if edge < 1 {
 		return nil, fmt.Errorf("make thumbnail: edge is %d pixels, want 1 or more", edge)
@@ -174,10 +173,10 @@ func Thumbnail(ctx context.Context, data []byte, edge int) ([]byte, error) {
 const (
 	Empty             = "empty"              // no bytes at all
 	Truncated         = "truncated"          // cut short, or damaged: Hint says which
-	UnsupportedFormat = "unsupported_format" // a picture, but not of a kind that can be used
+	UnsupportedFormat = "unsupported_format" // a picture of a kind that cannot be used
 	TooManyPixels     = "too_many_pixels"    // more than Options.MaxPixels
-	TooLarge          = "too_large"          // more than Options.MaxBytes, whatever is tried
-	NotAnImage        = "not_an_image"       // something else altogether
+	TooLarge          = "too_large"          // more than Options.MaxBytes, even when scaled down
+	NotAnImage        = "not_an_image"       // not a picture
 )
 
 // Error says why a picture is refused. The same bytes with the same Options are refused again.
@@ -189,7 +188,7 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Detail }
 
-// Hint returns one line on what to do about it.
+// Hint says in one line what to do.
 func (e *Error) Hint() string { return cmp.Or(e.advice, hints[e.Code]) }
 
 var hints = map[string]string{
@@ -201,18 +200,18 @@ var hints = map[string]string{
 	NotAnImage:        "replace it with a JPEG or PNG photo at the source",
 }
 
-// refuse makes an *Error as a plain error, so that no nil *Error is ever mistaken for a failure.
+// refuse makes an *Error. It returns it as error, so that a nil *Error is never taken for a failure.
 func refuse(code, format string, args ...any) error {
 	return &Error{Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
-// damaged refuses a picture that is there, but broken. It has the code of one that was cut
-// short: the remedy is nearly the same, and the codes are a contract.
+// damaged refuses a picture that is broken. Its code is that of a picture cut short: the remedy is
+// nearly the same, and scripts know the codes.
 func damaged(format string, args ...any) error {
 	return &Error{Code: Truncated, Detail: fmt.Sprintf(format, args...), advice: "save the photo again at the source: it is damaged"}
 }
 
-// undecodable refuses a sound picture of a kind that others read.
+// undecodable refuses a sound picture of a kind that only other programs can read.
 func undecodable(format string, args ...any) error {
 	const advice = "save the photo again as an ordinary JPEG (RGB, 8 bits, baseline, sampled 4:2:0 or 4:4:4): it is whole, but photosync cannot scale or convert its kind"
 	return &Error{Code: UnsupportedFormat, Detail: fmt.Sprintf(format, args...), advice: advice}

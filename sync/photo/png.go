@@ -16,19 +16,18 @@ import (
 
 const pngSignature = "\x89PNG\r\n\x1a\n"
 
-// pngKept are the ancillary chunks that show in the picture (PNG, third edition, section
-// 11; the last three are those of animations). Every other is metadata, known or not.
+// pngKept are the ancillary chunks that show in the picture (PNG, third edition, section 11; the
+// last three are for animations). All others are metadata, known or not.
 var pngKept = []string{
 	"tRNS", "cHRM", "gAMA", "iCCP", "sBIT", "sRGB", "cICP", "mDCV", "cLLI", "bKGD", "hIST", "pHYs", "sPLT",
 	"acTL", "fcTL", "fdAT",
 }
 
-// pngColoured are those that say what the colours are.
+// pngColoured are the chunks that say what the colours mean.
 var pngColoured = []string{"cICP", "iCCP", "sRGB", "cHRM", "gAMA"}
 
-// readPNG reads the chunks up to IEND and checks their sums. As viewers do, it ignores a
-// damaged chunk that is not critical, and that a file ends behind its last IDAT chunk. Whether
-// the pixels are all there shows when they are decoded.
+// readPNG reads the chunks up to IEND and checks their checksums. Like viewers, it tolerates damaged
+// chunks that are not critical, and a missing IEND. Decoding shows whether all pixels are there.
 func (l *layout) readPNG() error {
 	d := l.data[len(pngSignature):]
 	l.keep(l.data[:len(pngSignature)], true)
@@ -87,7 +86,7 @@ func nextChunk(d []byte) []byte {
 	return d[:12+binary.BigEndian.Uint32(d)]
 }
 
-// intact reports whether the sum of a chunk is right.
+// intact reports whether the checksum of a chunk is right.
 func intact(chunk []byte) bool {
 	end := len(chunk) - 4
 	return crc32.ChecksumIEEE(chunk[4:end]) == binary.BigEndian.Uint32(chunk[end:])
@@ -112,17 +111,17 @@ func (l *layout) pngHeader(body []byte) error {
 	return nil
 }
 
-// light is a colour space as PNG describes it without a profile: white, the three primaries, and
-// the curve from a number to an amount of light.
+// light is a colour space as PNG describes it without a profile: white, the three primaries, and the
+// curve from numbers to light.
 type light struct {
 	white, red, green, blue [2]float64 // chromaticities x and y
-	gamma                   float64    // 0: the curve of sRGB, which is no power
+	gamma                   float64    // 0: the curve of sRGB, which is not a power function
 }
 
 var d65 = [2]float64{0.3127, 0.329}
 
-// primaries are the lights that cICP chunks name, those of sRGB, television and screens
-// with a wide gamut, and gammas the curves (ITU-T H.273, sections 8.1 and 8.2; those of
+// primaries and gammas are the colour spaces and the curves that cICP chunks name: of sRGB,
+// television and screens with a wide gamut (ITU-T H.273, sections 8.1 and 8.2; the curves of
 // television as screens show it, BT.1886).
 var (
 	primaries = map[byte]light{
@@ -133,8 +132,8 @@ var (
 	gammas = map[byte]float64{1: 2.4, 4: 2.2, 5: 2.8, 6: 2.4, 8: 1, 13: 0, 14: 2.4, 15: 2.4}
 )
 
-// pngColours notes what the colours are by the chunks of a PNG, of which the first of
-// these counts (third edition, section 4.3).
+// pngColours sets the colour space by the chunks of a PNG. The first of the chunks below counts
+// (third edition, section 4.3).
 func (l *layout) pngColours(chunks map[string][]byte) {
 	const unspecified = 2
 	g := primaries[1]
@@ -156,7 +155,7 @@ func (l *layout) pngColours(chunks map[string][]byte) {
 		if len(gama) == 4 {
 			g.gamma = 100_000 / float64(max(binary.BigEndian.Uint32(gama), 1))
 		}
-		if math.Abs(g.gamma-2.2) < 0.05 { // of old displays: an approximation of sRGB's curve
+		if math.Abs(g.gamma-2.2) < 0.05 { // the gamma of old displays approximates sRGB's curve
 			g.gamma = 0
 		}
 		for i, xy := range []*[2]float64{&g.white, &g.red, &g.green, &g.blue} {
@@ -181,7 +180,7 @@ func (g *light) linear(v float64) float64 {
 	return math.Pow((v+0.055)/1.055, 2.4)
 }
 
-// pipeline returns the conversion to sRGB. It panics if light makes no sense.
+// pipeline returns the conversion to sRGB. It panics if the values make no sense.
 func (g *light) pipeline() *icc.Pipeline {
 	xyz := func(c [2]float64) (x, y, z float64) { return c[0] / c[1], 1, (1 - c[0] - c[1]) / c[1] }
 	var m icc.Matrix3
@@ -203,8 +202,8 @@ func (g *light) pipeline() *icc.Pipeline {
 	return p
 }
 
-// inflateProfile returns the profile in the body of an iCCP chunk: a name, a zero, the
-// method of compression (0: zlib), the compressed profile. It is empty if there is none.
+// inflateProfile returns the profile in the body of an iCCP chunk, which has a name, a zero, the
+// method of compression (0: zlib) and the compressed profile. It is empty if there is none.
 func inflateProfile(body []byte) []byte {
 	_, rest, _ := bytes.Cut(body, []byte{0})
 	p := []byte{}

@@ -14,19 +14,19 @@ import (
 	"strings"
 )
 
-// A picture that is too large in bytes is encoded again with less quality, in steps, and
-// below minQuality with fewer pixels.
+// A picture with too many bytes is encoded again with less quality, in steps; if minQuality is
+// not enough, with fewer pixels.
 const (
 	qualityStep = 10
 	minQuality  = 60
 )
 
-// longestJPEG is what the 16 bits of a frame header hold.
+// longestJPEG is the longest side that the 16 bits of a frame header can hold.
 const longestJPEG = 1<<16 - 1
 
-// shape is what becomes of a picture's outline.
+// shape says how a picture is cropped and scaled.
 type shape struct {
-	part    image.Rectangle // what is left of the upright picture
+	part    image.Rectangle // of the upright picture
 	size    image.Point     // of the result
 	changes []string
 }
@@ -56,7 +56,7 @@ func (o Options) shape(l *layout) (s shape) {
 	return s
 }
 
-// fit returns size scaled down so that neither side is over edge; 0 is no limit.
+// fit returns size scaled down so that neither side is longer than edge; 0 means no limit.
 func fit(size image.Point, edge int) image.Point {
 	long := max(size.X, size.Y)
 	if edge == 0 || long <= edge {
@@ -68,7 +68,7 @@ func fit(size image.Point, edge int) image.Point {
 
 func (o Options) over(n int) bool { return o.MaxBytes > 0 && int64(n) > o.MaxBytes }
 
-// kind names what the picture is stored as, for people.
+// kind names the stored form of the picture, for people.
 func (l *layout) kind() string {
 	name := strings.Replace(strings.ToUpper(l.format), "WEBP", "WebP", 1)
 	if l.progressive {
@@ -80,14 +80,14 @@ func (l *layout) kind() string {
 	return name
 }
 
-// uploadable reports whether Smartsheet takes the picture as it is. A JPEG with print inks
-// is one by name, but hardly anything shows its colours right.
+// uploadable reports whether Smartsheet accepts the picture as it is. A JPEG with print inks is
+// not uploaded: hardly any program shows its colours right.
 func (l *layout) uploadable() bool {
 	return l.format == formatJPEG && l.inks != 4 || l.format == formatPNG || l.format == formatGIF
 }
 
-// render makes a new picture from the pixels of l: with all the pixels and quality that it
-// may have, or what comes next to that and fits. Its colours are those of sRGB.
+// render makes a new picture in sRGB from the pixels of l, with the most pixels and the best quality
+// that fit.
 func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) (Picture, error) {
 	colours := l.toSRGB()
 	note := func(made bool, what string) {
@@ -108,7 +108,7 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 		if size != s.size {
 			p.Changes = append(p.Changes, fmt.Sprintf("scaled to %dx%d to fit", size.X, size.Y))
 		}
-		// It is scaled first and turned then, since fewer pixels are to be turned.
+		// Scale first: then fewer pixels have to be turned.
 		part, turned := l.turn.storedRect(s.part, l.width, l.height), l.turn.turned(size)
 		pixels := l.turn.upright(scale(m, part.Add(m.Bounds().Min), turned.X, turned.Y))
 		colours.apply(pixels)
@@ -118,7 +118,7 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 				p.Changes = append(p.Changes, "encoded as PNG")
 				return p, nil
 			}
-			n, _ := strconv.ParseUint(o.Background[1:], 16, 32) // the configuration has checked it
+			n, _ := strconv.ParseUint(o.Background[1:], 16, 32) // checked by the configuration
 			flat := image.NewRGBA(pixels.Rect)
 			draw.Draw(flat, flat.Rect, image.NewUniform(rgb(uint32(n))), image.Point{}, draw.Src)
 			draw.Draw(flat, flat.Rect, pixels, image.Point{}, draw.Over)
@@ -141,7 +141,7 @@ func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) 
 func encodePNG(m image.Image) []byte {
 	var b bytes.Buffer
 	if err := png.Encode(&b, m); err != nil {
-		panic(err) // guarded; memory takes everything, and m has pixels
+		panic(err) // impossible: b cannot fail, and m has pixels
 	}
 	return b.Bytes()
 }
@@ -149,21 +149,21 @@ func encodePNG(m image.Image) []byte {
 func encodeJPEG(m *image.RGBA, quality int) []byte {
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}); err != nil {
-		panic(err) // guarded; memory takes everything, and m fits a JPEG
+		panic(err) // impossible: b cannot fail, and m fits a JPEG
 	}
 	return b.Bytes()
 }
 
-// tap says which source samples make one result sample: those from first on, as many as
-// there are weights, whose sum is 1.
+// tap says from which source samples a result sample is made: as many as there are weights, from
+// first on. The sum of the weights is 1.
 type tap struct {
 	first   int
 	weights []float32
 }
 
-// taps returns the taps that make n samples of at least as many, by the filter of Catmull and Rom,
-// widened by the scale: sharp, and without the patterns that a filter of fixed width leaves
-// in fine textures.
+// taps returns the taps that make n samples from source samples, which are at least as many. The
+// filter is Catmull and Rom's, widened by the scale: sharp, and without the patterns that a filter
+// of fixed width leaves in fine textures.
 func taps(source, n int) []tap {
 	scale := float64(source) / float64(n)
 	ts := make([]tap, n)
@@ -193,9 +193,9 @@ func catmullRom(x float64) float64 {
 	return 0
 }
 
-// scale returns the part r of m with w x h pixels, which are no more than r has. It goes
-// through m once, line by line, and needs memory for some lines of the result only. The
-// four inks of a CMYK picture come out as the four bytes of a pixel.
+// scale scales the part r of m to w x h pixels, which are no more than r has. It reads m once, line
+// by line, and needs memory only for some lines of the result. The four inks of a CMYK picture
+// become the four bytes of a pixel.
 func scale(m image.Image, r image.Rectangle, w, h int) *image.RGBA {
 	inks, ink := m.(*image.CMYK)
 	if ink {
@@ -228,8 +228,8 @@ func scale(m image.Image, r image.Rectangle, w, h int) *image.RGBA {
 	return out
 }
 
-// narrow makes a line of the result's width. The conversions forbid fused multiplications,
-// whose rounding differs between processors.
+// narrow scales a line to the result's width. The conversions prevent fused multiplications, whose
+// rounding differs between processors.
 func narrow(to []float32, line []byte, cols []tap) {
 	for x, t := range cols {
 		var r, g, b, a float32
@@ -247,8 +247,8 @@ func narrow(to []float32, line []byte, cols []tap) {
 	}
 }
 
-// finish rounds a line of sums to pixels. Colours are premultiplied: none may be more than
-// its alpha, unless they are inks.
+// finish rounds a line of sums to pixels. Colours are premultiplied, so none may exceed its alpha;
+// inks have no alpha.
 func finish(to []byte, sums []float32, inks bool) {
 	for i := 0; i < len(to); i += 4 {
 		most := float32(255)

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// The formats that are read. The first three are what Smartsheet takes; the others are converted.
+// The formats that can be read. Smartsheet accepts the first three; the others are converted.
 const (
 	formatJPEG = "jpeg"
 	formatPNG  = "png"
@@ -21,12 +21,12 @@ const (
 	formatTIFF = "tiff"
 )
 
-// kind is something that is known by its first bytes: a format that is read, a picture of
-// another kind, or something else that is found where a photo should be.
+// kind is a kind of file that its first bytes show: a format that can be read, another kind of
+// picture, or something else.
 type kind struct {
-	format string // if it is read
-	name   string // if it is not
-	code   string // why not; "" is UnsupportedFormat
+	format string // of a kind that can be read
+	name   string // of any other kind
+	code   string // of any other kind; "" is UnsupportedFormat
 	offset int
 	magics []string
 	advice string
@@ -54,7 +54,7 @@ var kinds = []kind{
 	{name: "portable pixmap", magics: []string{"P1\n", "P2\n", "P3\n", "P4\n", "P5\n", "P6\n"}},
 	{name: "PDF", code: NotAnImage, magics: []string{"%PDF-"}},
 	{name: "ZIP archive or Office document", code: NotAnImage, magics: []string{"PK\x03\x04"}},
-	{name: "Word document of old", code: NotAnImage, magics: []string{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"}},
+	{name: "old Word document", code: NotAnImage, magics: []string{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"}},
 	{name: "HTML", code: NotAnImage, magics: []string{"<!DOCTYPE html", "<!doctype html", "<html", "<HTML"}},
 	{name: "XML", code: NotAnImage, magics: []string{"<?xml"}},
 	{name: "gzip", code: NotAnImage, magics: []string{"\x1f\x8b"}},
@@ -63,18 +63,18 @@ var kinds = []kind{
 	{name: "program", code: NotAnImage, magics: []string{"\x7fELF"}},
 }
 
-// bmpHeaders are the lengths of the header that follows that of a BMP file.
+// bmpHeaders are the possible lengths of the header after the file header of a BMP.
 var bmpHeaders = []uint32{12, 16, 40, 52, 56, 64, 108, 124}
 
-// IsPicture reports whether data, or what it holds in base64, begins like a picture of a
-// kind that Prepare reads.
+// IsPicture reports whether data, or the base64 in it, begins like a picture that Prepare can
+// read.
 func IsPicture(data []byte) bool {
 	_, _, err := sniff(data)
 	return err == nil
 }
 
-// sniff returns the format that the first bytes of a picture show, and the picture: data,
-// or what data holds in base64. Else it says what data is instead.
+// sniff returns the format that the first bytes show, and the picture: data itself, or the base64
+// in it decoded. If data is no picture that can be read, the error says what it is.
 func sniff(data []byte) (format string, picture []byte, err error) {
 	if format, err = formatOf(data); err == nil {
 		return format, data, nil
@@ -95,7 +95,7 @@ func formatOf(data []byte) (string, error) {
 		return "", refuse(UnsupportedFormat, "SVG")
 	}
 	if len(data) >= 26 && string(data[:2]) == "BM" && slices.Contains(bmpHeaders, binary.LittleEndian.Uint32(data[14:])) {
-		return formatBMP, nil // two letters alone may begin a text
+		return formatBMP, nil // the two letters alone may begin a text
 	}
 	for _, k := range kinds {
 		for _, m := range k.magics {
@@ -119,10 +119,10 @@ func formatOf(data []byte) (string, error) {
 	return "", refuse(NotAnImage, "begins with % x", data[:min(len(data), 8)])
 }
 
-// unbase64 decodes base64 as it is found in directories and exports that were filled
-// through a web form or a text file: with line breaks or not, in either alphabet, in
-// quotes, with the escapes of JSON, perhaps as a data URL. It returns nothing when data is
-// not that. A text that was cut short still shows what it was.
+// unbase64 decodes base64 in the forms that directories and exports hold if they were filled
+// through a web form or a text file: with or without line breaks, in either alphabet, in quotes,
+// with the escapes of JSON, perhaps as a data URL. It returns nil if data is something else, and
+// as much as possible of a text that was cut short.
 func unbase64(data []byte) []byte {
 	const ends = " \t\r\n\"'`,;\xef\xbb\xbf" // and an editor's byte order mark
 	text := bytes.Trim(data, ends)
@@ -133,7 +133,7 @@ func unbase64(data []byte) []byte {
 		picture, _ := base64.RawStdEncoding.AppendDecode(nil, []byte(escapes.Replace(string(text))))
 		return picture
 	}
-	// The beginning shows whether it is base64, before megabytes of something else are decoded.
+	// The beginning shows whether it is base64: do not decode megabytes of something else.
 	if len(decoded(text[:min(len(text), 100)])) < 18 {
 		return nil
 	}

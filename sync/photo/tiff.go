@@ -15,12 +15,12 @@ import (
 )
 
 // tiffFile is what the first directory of a TIFF says about its pixels. golang.org/x/image/tiff
-// does not read what Photoshop and scanners write (planes, JPEG, print inks, grey with
-// transparency, bits in the other order), or reads it wrong.
+// cannot read what Photoshop and scanners write (planes, JPEG, print inks, grey with transparency,
+// bits in the other order), or reads it wrong.
 type tiffFile struct {
 	*directory
-	bits, samples, colours   int // of a sample; of a pixel; those of them that are colours
-	alpha                    int // which sample is the transparency; -1 for none
+	bits, samples, colours   int // bits of a sample, samples of a pixel, how many of these are colours
+	alpha                    int // index of the sample that is the transparency; -1: none
 	photometric, compression int64
 	predictor, format        int64 // of samples: differences or not; whole numbers or others
 	planes                   int   // 1 or, if the samples come one after the other, as many
@@ -29,13 +29,13 @@ type tiffFile struct {
 	palette                  []int64
 }
 
-// The photometric interpretations and compressions that are read.
+// The photometric interpretations and compressions that can be read.
 const (
 	tiffWhiteIsZero, tiffBlackIsZero, tiffRGB, tiffPalette, tiffCMYK, tiffYCbCr = 0, 1, 2, 3, 5, 6
 	tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffDeflateOld                    = 1, 5, 7, 8, 32946
 )
 
-// tiffColours are the samples of a pixel that are colours, by photometric interpretation.
+// tiffColours says how many samples of a pixel are colours, by photometric interpretation.
 var tiffColours = map[int64]int{tiffWhiteIsZero: 1, tiffBlackIsZero: 1, tiffRGB: 3, tiffPalette: 1, tiffCMYK: 4, tiffYCbCr: 3}
 
 var errShortTIFF = &Error{Code: Truncated, Detail: "TIFF ends before its last pixels"}
@@ -70,19 +70,19 @@ func (l *layout) readTIFF() error {
 	case !readable:
 		return refuse(UnsupportedFormat, "TIFF with %d samples of %d bits, format %d, colours of kind %d, compression %d, predictor %d",
 			t.samples, d.numbers(tagBits), t.format, t.photometric, t.compression, t.predictor)
-	case max(l.width, l.height) > 1<<26: // so that nothing below runs over
+	case max(l.width, l.height) > 1<<26: // so that nothing below overflows
 		return refuse(TooManyPixels, "TIFF of %d x %d pixels", l.width, l.height)
 	}
 	return l.tiffBlocks()
 }
 
-// readable reports whether the pixels are of a kind that is read.
+// readable reports whether the pixels are of a kind that can be read.
 func (t *tiffFile) readable() bool {
 	other := func(n int64) bool { return n != int64(t.bits) }
 	return slices.Contains([]int64{tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffDeflateOld}, t.compression) &&
 		t.colours > 0 && t.samples >= t.colours && t.samples <= 8 &&
 		slices.Contains([]int{1, 2, 4, 8, 16}, t.bits) && !slices.ContainsFunc(t.numbers(tagBits), other) &&
-		(t.format == 1 || t.format == 4) && // whole numbers, or not said
+		(t.format == 1 || t.format == 4) && // whole numbers, or undefined
 		(t.predictor == 1 || t.predictor == 2 && t.bits >= 8) &&
 		(t.photometric != tiffYCbCr || t.compression == tiffJPEG) &&
 		(t.photometric != tiffCMYK || t.number(tagInkSet, 1) == 1) &&
@@ -109,7 +109,7 @@ func (l *layout) tiffBlocks() error {
 		read += t.counts[i]
 	}
 	if read > 2*size+1<<20 {
-		return refuse(UnsupportedFormat, "TIFF that has the same bytes read again and again")
+		return refuse(UnsupportedFormat, "TIFF that uses the same bytes again and again")
 	}
 	l.memory = 4*l.pixels() + 8*int64(t.block.X)*int64(t.samples)
 	if t.compression == tiffJPEG {
@@ -118,7 +118,7 @@ func (l *layout) tiffBlocks() error {
 	return nil
 }
 
-// decodeTIFF decodes block by block, and each line by line.
+// decodeTIFF decodes block by block, and each block line by line.
 func (l *layout) decodeTIFF() (image.Image, error) {
 	t, m := l.tiff, image.NewNRGBA(image.Rect(0, 0, l.width, l.height))
 	for i := 3; i < len(m.Pix) && l.inks < 4; i += 4 {
@@ -144,8 +144,8 @@ func (l *layout) decodeTIFF() (image.Image, error) {
 	return m, nil
 }
 
-// jpeg draws a block that is a JPEG, whose tables may be elsewhere (TIFF Technical Note 2).
-// What its colours are stands in the directory: Adobe's marker says it to the decoder.
+// jpeg draws a block that is a JPEG, whose tables may be elsewhere (TIFF Technical Note 2). The
+// directory says what its colours are: jpeg adds Adobe's marker to tell the decoder.
 func (t *tiffFile) jpeg(m *image.NRGBA, at image.Rectangle, _ int, data []byte) error {
 	head := []byte{0xff, markSOI}
 	if t.photometric == tiffRGB {
@@ -216,12 +216,12 @@ func packed(line []byte, i, bits int) byte {
 
 func (t *tiffFile) store(p []byte, s int, v uint16) {
 	most := uint32(1)<<t.bits - 1
-	v &= uint16(most) // the sums of predicted ones run over
+	v &= uint16(most) // sums of predicted samples may overflow
 	c := byte((uint32(v)*255 + most/2) / most)
 	switch n := len(t.palette) / 3; {
 	case s == t.alpha:
 		p[3] = c
-	case s >= t.colours: // something that does not show
+	case s >= t.colours: // a sample that does not show
 	case t.palette != nil:
 		p[0], p[1], p[2] = byte(t.palette[v]>>8), byte(t.palette[n+int(v)]>>8), byte(t.palette[2*n+int(v)]>>8)
 	case t.photometric == tiffWhiteIsZero:
@@ -243,18 +243,18 @@ const (
 	tagSampleFormat, tagTables, tagICC                        = 339, 347, 34675
 )
 
-// directory is the first one of a TIFF file, or of an EXIF block, which has the same form.
+// directory is the first directory of a TIFF file, or of an EXIF block, which has the same form.
 type directory struct {
 	data    []byte
 	order   binary.ByteOrder
-	entries map[uint16][]byte // twelve bytes: tag, kind, count, and the value or its place
-	short   bool              // data ends before the directory does, or a value that was asked for
+	entries map[uint16][]byte // twelve bytes: tag, kind, count, and the value or its position
+	short   bool              // data ends before the directory, or before a value that was read
 }
 
-// sizes are the bytes of one value by the kinds that are of use: BYTE, SHORT, LONG, UNDEFINED.
+// sizes are the sizes of one value of the kinds in use: BYTE, SHORT, LONG, UNDEFINED.
 var sizes = map[uint16]int64{1: 1, 3: 2, 4: 4, 7: 1}
 
-// readDirectory returns the directory, as far as it is there. The entries may come in any order.
+// readDirectory returns as much of the directory as there is. The entries may be in any order.
 func readDirectory(data []byte) *directory {
 	d := &directory{data: data, order: binary.LittleEndian, entries: map[uint16][]byte{}, short: true}
 	if len(data) < 8 {
@@ -279,14 +279,14 @@ func readDirectory(data []byte) *directory {
 	}
 	d.short = false
 	for tag := range d.entries {
-		if tag <= tagTables { // those that say how the pixels are read
+		if tag <= tagTables { // the tags that say how to read the pixels
 			d.bytes(tag)
 		}
 	}
 	return d
 }
 
-// bytes returns the value of a tag; nil if it is not there, or not whole.
+// bytes returns the value of a tag; nil if it is missing or incomplete.
 func (d *directory) bytes(tag uint16) []byte {
 	e := d.entries[tag]
 	if e == nil {
@@ -304,7 +304,7 @@ func (d *directory) bytes(tag uint16) []byte {
 	return d.data[start : start+size]
 }
 
-// numbers returns the numbers of a tag: none if there are more than any picture has strips.
+// numbers returns the numbers of a tag; none, if there are more than any picture has strips.
 func (d *directory) numbers(tag uint16) (ns []int64) {
 	b := d.bytes(tag)
 	if len(b) == 0 || len(b) > 4<<20 {
@@ -323,7 +323,7 @@ func (d *directory) numbers(tag uint16) (ns []int64) {
 	return ns
 }
 
-// number returns the first number that a tag has, or what holds without it.
+// number returns the first number of a tag, or a default if there is none.
 func (d *directory) number(tag uint16, without int64) int64 {
 	if ns := d.numbers(tag); len(ns) > 0 {
 		return ns[0]

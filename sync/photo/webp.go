@@ -9,8 +9,8 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// readWebP reads the chunks of a WebP file (RFC 9649, section 2). Of an animated one only the
-// first frame is kept.
+// readWebP reads the chunks of a WebP file (RFC 9649, section 2). Of an animation it keeps only the
+// first frame.
 func (l *layout) readWebP() error {
 	d := l.data
 	size := int64(binary.LittleEndian.Uint32(d[4:])) + 8
@@ -29,7 +29,7 @@ func (l *layout) readWebP() error {
 		d = d[len(chunk):]
 		switch {
 		case name == "EXIF":
-			// Some writers put JPEG's prefix before the block.
+			// Some programs write JPEG's prefix before the block.
 			l.orient(bytes.TrimPrefix(body, []byte("Exif\x00\x00")))
 		case name == "ICCP":
 			l.profile = body
@@ -61,8 +61,8 @@ func (l *layout) readWebP() error {
 	return nil
 }
 
-// extended makes a WebP file with a header for transparency, if that is in a chunk of its
-// own, from the size of a picture and the chunks that hold its pixels.
+// extended makes a WebP file from the size of a picture and the chunks of its pixels. It adds a
+// header for transparency, if that is in a chunk of its own.
 func extended(size, chunks []byte) []byte {
 	d := append([]byte("RIFF....WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00"), size...)
 	if bytes.HasPrefix(chunks, []byte("ALPH")) {
@@ -75,9 +75,9 @@ func extended(size, chunks []byte) []byte {
 
 func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
 
-// decodeWebP decodes with the colours that were meant. Those of a lossy WebP are in the
-// narrow range of video, black at 16 and white at 235 (RFC 9649, section 2.5), which the
-// decoder hands on as if they were in the full range of a JPEG: they look faded.
+// decodeWebP decodes with the right colours. A lossy WebP has the narrow range of video, black at
+// 16 and white at 235 (RFC 9649, section 2.5), but the decoder returns its values as if they had
+// the full range of a JPEG: they would look faded.
 func decodeWebP(r io.Reader) (image.Image, error) {
 	m, err := webp.Decode(r)
 	lossy, _ := m.(*image.YCbCr)
@@ -89,7 +89,7 @@ func decodeWebP(r io.Reader) (image.Image, error) {
 	}
 	stretch := func(plane []byte, zero, levels, to int) {
 		for i, v := range plane {
-			n := 2*255*(int(v)-zero) + levels*(2*to+1) // twice the value and a half, times levels
+			n := 2*255*(int(v)-zero) + levels*(2*to+1) // (2 * value + 1) * levels, to round by half
 			plane[i] = byte(min(max(n/(2*levels), 0), 255))
 		}
 	}
