@@ -95,6 +95,12 @@ func (j *Job) begin(p *prepared) error {
 			return err
 		}
 	}
+	if len(p.plan.Uploads()) > 0 {
+		p.past.unended = append(p.past.unended, j.How.RunID)
+		if err := j.State.SetMeta(unendedKey, p.past.unended); err != nil {
+			return err
+		}
+	}
 	rows := p.plan.SkippedRows()
 	for email, user := range p.plan.Superseded() {
 		row, found, err := j.State.Person(email)
@@ -124,6 +130,9 @@ func (j *Job) end(p *prepared) (err error) {
 		return err
 	}
 	facts, asPlanned := map[string]any{}, true
+	if len(p.past.unended) > 0 {
+		facts[unendedKey] = []string{}
+	}
 	if f := j.How.Apply; f != nil {
 		p.past.applied.Done = true
 		facts[appliedKey], asPlanned = p.past.applied, maps.Equal(f.Listed, p.entries)

@@ -19,6 +19,7 @@ const (
 	approvedKey = "approved"     // the plan that was last approved
 	claimsKey   = "claims"       // the lost claims that a report named
 	appliedKey  = "applied_plan" // the plan file that was last applied
+	unendedKey  = "unended"      // ids of the runs that did not come to their end since the last one that did
 )
 
 // HeldError says why a run, or a plan from a file, is not carried out. Nothing was written.
@@ -38,10 +39,11 @@ type past struct {
 	listed  map[string]int
 	claims  []string
 	applied applied
+	unended []string
 }
 
 func (j *Job) readPast() (p past, err error) {
-	for key, v := range map[string]any{listedKey: &p.listed, claimsKey: &p.claims, appliedKey: &p.applied} {
+	for key, v := range map[string]any{listedKey: &p.listed, claimsKey: &p.claims, appliedKey: &p.applied, unendedKey: &p.unended} {
 		if _, err := j.State.Meta(key, v); err != nil {
 			return p, err
 		}

@@ -139,6 +139,7 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 	if p.past, err = j.readPast(); err != nil {
 		return nil, err
 	}
+	p.rules.Unended = p.past.unended
 	if err := j.match(ctx, p); err != nil {
 		return nil, err
 	}

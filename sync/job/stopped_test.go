@@ -51,3 +51,28 @@ func TestStoppedBeforeThePlan(t *testing.T) {
 		})
 	}
 }
+
+// A photo that is refused in a run which is stopped, or killed, raises the exit code in the next
+// run that comes to its end, once.
+func TestRefusedInAStoppedRun(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.mem.Put(email(0), []byte("no picture"))
+	for range 2 { // the second one refuses nothing new
+		ctx, cancel := context.WithCancelCause(t.Context())
+		_, err := b.run(ctx, 1_000_000, func(o *Job) {
+			o.How.Concurrency = 1
+			o.Events.Item = func(report.Item) { cancel(ErrSignal) }
+		})
+		if !Stopped(err) {
+			t.Fatal(err)
+		}
+	}
+	for night, needs := range []bool{true, false, false} {
+		if night > 0 {
+			b.mem.Put(email(1), picture(100+night)) // so that there is something to upload
+		}
+		if r := b.must(nil); r.NeedsSomebody() != needs || r.SkippedByReason["known_bad"] != 1 {
+			t.Errorf("night %d: needs somebody: %t, skipped %v", night, r.NeedsSomebody(), r.SkippedByReason)
+		}
+	}
+}

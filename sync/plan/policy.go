@@ -87,6 +87,7 @@ type Rules struct {
 	Policy  *Policy
 	Scope   *Scope
 	Seen    map[int64]User // users that this run saw, by id; may be nil
+	Unended []string       // runs whose reports do not count as read: they did not come to their end
 	digest  []byte         // of everything in Policy that a decision about one person depends on
 }
 

@@ -271,7 +271,7 @@ func TestGroups(t *testing.T) {
 		Item{Email: "g", Outcome: "skipped", Reason: "ambiguous", Candidates: []string{"one", "two"}},
 		Item{Email: "h", Outcome: "uploaded", Reason: "new"}, Item{Email: "i", Outcome: "unfinished", Reason: "new"},
 		Item{Email: "j", Outcome: "skipped", Reason: "no_photo"}, Item{Email: "k", Outcome: "skipped", Reason: "no_photo"},
-		Item{Email: "l", Outcome: "skipped", Reason: "known_bad"}, Item{Email: "m", Outcome: "skipped", Reason: "something_new"},
+		Item{Email: "l", Outcome: "skipped", Reason: "known_bad", AlreadyReported: true}, Item{Email: "m", Outcome: "skipped", Reason: "something_new"},
 	)
 	r.Skip("out_of_shard", 3)
 	var got []string

@@ -226,7 +226,7 @@ func (it *Item) NeedsAttention() bool {
 	case outcome.Failed, outcome.PartialSuccess, outcome.Held:
 		return true
 	}
-	return it.Unverified || it.Outcome == outcome.Skipped && (it.Reason == outcome.Ambiguous || it.Reason == outcome.Hidden)
+	return it.Unverified || it.Outcome == outcome.Skipped && (it.Reason == outcome.Ambiguous || it.Reason == outcome.Hidden || it.Reason == outcome.KnownBad)
 }
 
 // Skip counts n people who are skipped for one reason and have no items.
