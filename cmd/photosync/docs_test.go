@@ -207,9 +207,9 @@ func TestDocsExitCodes(t *testing.T) {
 		}
 		meanings[code] = strings.TrimPrefix(strings.ReplaceAll(m[2], "`", ""), "plan only: ")
 	}
-	for code, want := range exitMeanings {
-		if meanings[code] != want {
-			t.Errorf("exit code %d: %q, want %q", code, meanings[code], want)
+	for _, e := range exitCodes {
+		if meanings[e.code] != e.meaning {
+			t.Errorf("exit code %d: %q, want %q", e.code, meanings[e.code], e.meaning)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,31 +12,20 @@ import (
 	"photosync/cmd/internal/console"
 )
 
-// exitMeanings say what each exit code means: in --help, in the man pages and in the docs.
-var exitMeanings = map[int]string{
-	exitDone:        "done; nothing failed, or there was nothing to do",
-	exitFailed:      "it failed: a source or Smartsheet unreachable, the token refused, state or report not writable",
-	exitUsage:       "usage or configuration error; nothing was contacted",
-	exitAttention:   "done, but somebody is needed: a finding about the whole run, or people who failed, are partially successful, ambiguous, held for a shared picture, have a refused picture, or are unverified",
-	exitHeld:        "a guard held the run back; nothing was written",
-	exitLocked:      "another run holds the state",
-	exitInterrupted: "stopped early (a signal, --max-duration, Smartsheet's maintenance, a quota that others use up); all that was done is recorded",
-	exitChanges:     "there are changes",
-}
-
-var allExitCodes = []int{exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted, exitChanges}
-
-// exitCodes are the exit codes of a command and its subcommands. Other commands have only the
-// first three.
-var exitCodes = map[string][]int{
-	"photosync": allExitCodes,
-	"sync":      allExitCodes,
-	"apply":     {exitDone, exitFailed, exitUsage, exitAttention, exitHeld, exitLocked, exitInterrupted},
-	"plan":      {exitDone, exitFailed, exitUsage, exitAttention, exitLocked, exitInterrupted, exitChanges},
-	"check":     {exitDone, exitFailed, exitUsage, exitAttention},
-	"demo":      {exitDone, exitFailed, exitUsage, exitInterrupted},
-	"explain":   {exitDone, exitFailed, exitUsage, exitLocked},
-	"state":     {exitDone, exitFailed, exitUsage, exitLocked},
+// exitCodes say what each exit code means, in --help, in the man pages and in the docs, and
+// which commands, with their subcommands, can end with it; empty: all can.
+var exitCodes = []struct {
+	code        int
+	meaning, of string
+}{
+	{exitDone, "done; nothing failed, or there was nothing to do", ""},
+	{exitFailed, "it failed: a source or Smartsheet unreachable, the token refused, state or report not writable", ""},
+	{exitUsage, "usage or configuration error; nothing was contacted", ""},
+	{exitAttention, "done, but somebody is needed: a finding about the whole run, or people who failed, are partially successful, ambiguous, held for a shared picture, have a refused picture, or are unverified", "sync plan apply check"},
+	{exitHeld, "a guard held the run back; nothing was written", "sync apply"},
+	{exitLocked, "another run holds the state", "sync plan apply explain state"},
+	{exitInterrupted, "stopped early (a signal, --max-duration, Smartsheet's maintenance, a quota that others use up); all that was done is recorded", "sync plan apply demo"},
+	{exitChanges, "there are changes", "sync plan"},
 }
 
 // helpText has the help of all commands.
@@ -60,8 +50,10 @@ func (a *app) complete(cmd *cobra.Command) {
 	}
 	if cmd.Runnable() || !cmd.HasParent() {
 		cmd.Long += "\n\nExit codes:"
-		for _, code := range codesOf(cmd) {
-			cmd.Long += "\n" + console.Wrap(fmt.Sprintf("  %-3d %s", code, exitMeanings[code]), 78, 6)
+		for _, e := range exitCodes {
+			if slices.Contains(codesOf(cmd), e.code) {
+				cmd.Long += "\n" + console.Wrap(fmt.Sprintf("  %-3d %s", e.code, e.meaning), 78, 6)
+			}
 		}
 	}
 	if cmd.Args == nil {
@@ -97,10 +89,12 @@ func usageHint(cmd *cobra.Command) string {
 }
 
 // codesOf returns the exit codes of a command, in order.
-func codesOf(cmd *cobra.Command) []int {
+func codesOf(cmd *cobra.Command) (codes []int) {
 	names := strings.Fields(cmd.CommandPath())
-	if codes := exitCodes[names[min(1, len(names)-1)]]; codes != nil {
-		return codes
+	for _, e := range exitCodes {
+		if len(names) == 1 || e.of == "" || slices.Contains(strings.Fields(e.of), names[1]) {
+			codes = append(codes, e.code)
+		}
 	}
-	return allExitCodes[:3]
+	return codes
 }

@@ -14,13 +14,14 @@ import (
 )
 
 func (a *app) init() *cobra.Command {
-	text, mark := config.Example(), "example"
+	text, mark := config.Example, "example"
 	cmd := &cobra.Command{Use: "init [FILE]", Args: cobra.MaximumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
 		file := append(args, "config.yaml")[0]
 		if file == "-" {
-			return a.print(text)
+			fmt.Fprint(a.stdout, text)
+			return nil
 		}
-		if err := writeNew(file, text, `name another file, or print the example with "photosync init -"`); err != nil {
+		if err := writeNew(file, []byte(text), `name another file, or print the example with "photosync init -"`); err != nil {
 			return fmt.Errorf("write configuration: %w", err)
 		}
 		fmt.Fprintf(a.stdout, `Wrote %s. Next:
@@ -33,10 +34,9 @@ func (a *app) init() *cobra.Command {
 	for kind, usage := range map[string]string{
 		"ad": "a short one for Active Directory", "openldap": "a short one for OpenLDAP and other directories", "folder": "a short one for a folder of photos",
 	} {
-		cmd.Flags().BoolFunc(kind, usage, func(string) (err error) {
-			text, err = config.Start(kind)
-			mark = "change"
-			return err
+		cmd.Flags().BoolFunc(kind, usage, func(string) error {
+			text, mark = config.Start(kind), "change"
+			return nil
 		})
 	}
 	cmd.MarkFlagsMutuallyExclusive("ad", "openldap", "folder")
@@ -45,13 +45,11 @@ func (a *app) init() *cobra.Command {
 
 func (a *app) config() *cobra.Command {
 	cmd := &cobra.Command{Use: "config"}
-	cmd.AddCommand(&cobra.Command{Use: "schema", RunE: func(*cobra.Command, []string) error { return a.print(config.Schema()) }})
+	cmd.AddCommand(&cobra.Command{Use: "schema", RunE: func(*cobra.Command, []string) error {
+		fmt.Fprint(a.stdout, config.Schema)
+		return nil
+	}})
 	return cmd
-}
-
-func (a *app) print(b []byte) error {
-	_, err := a.stdout.Write(b)
-	return err
 }
 
 // writeNew atomically writes a new file; hint is for the error that the file exists.

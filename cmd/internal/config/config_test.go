@@ -50,7 +50,7 @@ func load(t testing.TB, text string, env func(string) string) (*Config, error) {
 }
 
 func TestExample(t *testing.T) {
-	c, err := load(t, string(Example()), both)
+	c, err := load(t, Example, both)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(root, Example()) {
+	if string(root) != Example {
 		t.Error("config.example.yaml at the root differs: cp cmd/internal/config/example.yaml config.example.yaml")
 	}
 }
@@ -69,7 +69,7 @@ func TestExample(t *testing.T) {
 // What the example says about a key that it does not call an example must be the
 // default.
 func TestExampleShowsDefaults(t *testing.T) {
-	lines := strings.Split(string(Example()), "\n")
+	lines := strings.Split(Example, "\n")
 	var kept []string
 	for _, l := range lines {
 		if !strings.Contains(l, "example") || strings.Contains(l, "sources:") {
@@ -107,7 +107,7 @@ func TestExampleIsComplete(t *testing.T) {
 			if name == "-" {
 				continue
 			}
-			if !regexp.MustCompile(`(?m)^[ #-]*` + name + `:`).Match(Example()) {
+			if !regexp.MustCompile(`(?m)^[ #-]*` + name + `:`).MatchString(Example) {
 				t.Errorf("%s of %s does not stand in the example", name, ty)
 			}
 			walk(ty.Field(i).Type)
@@ -496,7 +496,7 @@ func TestUnreadable(t *testing.T) {
 
 // Load never panics and never shows a secret, whatever the file holds.
 func FuzzLoad(f *testing.F) {
-	f.Add(example)
+	f.Add([]byte(Example))
 	for _, s := range []string{"", "a: &a [*a]", "? [a]\n: b", "<<: {a: b}", "a: !!binary x", "sources:\n- - -", "match: {domains: {1: [2]}}", "sources: [~]", "- a", "a: |\n  b", "smartsheet: {token: " + secret + "}", "smartsheet: {token: " + secret} {
 		f.Add([]byte(s))
 	}
@@ -592,7 +592,7 @@ func TestGlob(t *testing.T) {
 // One typo is one fault, at its place, whichever key it is in; the same for a value that
 // became a list, or one that has no end.
 func TestOneTypoIsOneFault(t *testing.T) {
-	lines := strings.Split(string(Example()), "\n")
+	lines := strings.Split(Example, "\n")
 	for i, line := range lines {
 		m := regexp.MustCompile(`^( *(?:- )?)([a-z_]+):(.*)$`).FindStringSubmatch(line)
 		if m == nil || testing.Short() && i%5 != 0 {

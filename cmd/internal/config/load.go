@@ -141,34 +141,31 @@ func folded(s string) string {
 var idn = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false)) // lets * and ? pass
 
 var (
+	// Example is a commented configuration file with every key. The one at the root is a copy.
+	//
 	//go:embed example.yaml
-	example []byte
+	Example string
+
+	// Schema is a JSON Schema (draft 7, which editors know) of the configuration file:
+	// go test -update makes it of the fields, the rules and the comments of the example.
+	//
 	//go:embed schema.json
-	schema []byte
+	Schema string
+
 	//go:embed start
 	start embed.FS
 )
 
-// Example returns a commented configuration file with every key. The one at the root is a copy.
-func Example() []byte { return slices.Clone(example) }
-
 // Start returns a short configuration for one kind of source, ad, openldap or folder,
 // with the whole example as comments below.
-func Start(kind string) ([]byte, error) {
-	short, err := start.ReadFile("start/" + kind + ".yaml")
-	if err != nil {
-		return nil, err
+func Start(kind string) string {
+	short, _ := start.ReadFile("start/" + kind + ".yaml") // there is one of each kind
+	text := string(short) + "\n# ---- Every key, with its default or an example ----\n#\n"
+	for line := range strings.Lines(Example) {
+		text += strings.TrimRight("# "+line, " \n") + "\n"
 	}
-	short = append(short, "\n# ---- Every key, with its default or an example ----\n#\n"...)
-	for line := range strings.Lines(string(example)) {
-		short = append(short, strings.TrimRight("# "+line, " \n")+"\n"...)
-	}
-	return short, nil
+	return text
 }
-
-// Schema returns a JSON Schema (draft 7, which editors know) of the configuration file:
-// go test -update makes it of the fields, the rules and the comments of the example.
-func Schema() []byte { return slices.Clone(schema) }
 
 func (d *decoder) secrets(env func(string) string) {
 	s, none := &d.c.Smartsheet, "there is no Smartsheet token"

@@ -334,7 +334,7 @@ var comments = sync.OnceValue(func() map[string]comment {
 	var path []string // of the keys around, and how far each is indented
 	var indents []int
 	last := ""
-	for text := range strings.Lines(string(example)) {
+	for text := range strings.Lines(Example) {
 		text = strings.TrimRight(text, "\n")
 		m := line.FindStringSubmatch(text)
 		prose, isProse := strings.CutPrefix(strings.TrimSpace(text), "#")

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"encoding/json"
 	"regexp"
 	"strings"
@@ -13,7 +12,7 @@ import (
 
 func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(Schema))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +43,7 @@ func validate(t *testing.T, s *jsonschema.Schema, text string) error {
 
 // The example fits the schema, with what it shows in comments and without.
 func TestExampleFitsSchema(t *testing.T) {
-	commented := regexp.MustCompile(`(?m)^( *)# ( *)([a-z0-9_]+):( |$)`).ReplaceAllStringFunc(string(Example()), func(line string) string {
+	commented := regexp.MustCompile(`(?m)^( *)# ( *)([a-z0-9_]+):( |$)`).ReplaceAllStringFunc(Example, func(line string) string {
 		if name := strings.Trim(line, "# :"); !known(name) || name == "report" {
 			return line // prose
 		}
@@ -52,7 +51,7 @@ func TestExampleFitsSchema(t *testing.T) {
 	})
 	// What does not go together with the keys that are not commented out.
 	commented = regexp.MustCompile(`(?m)^(  base_url|  oauth2|    client_|    refresh_|  (webhook|healthcheck)_file|    kerberos|      (principal|keytab|config|service):).*\n`).ReplaceAllString(commented, "")
-	for _, text := range []string{string(Example()), commented} {
+	for _, text := range []string{Example, commented} {
 		if err := validate(t, compiled(t), text); err != nil {
 			t.Errorf("the example does not fit: %v", err)
 		}
@@ -65,7 +64,7 @@ func TestExampleFitsSchema(t *testing.T) {
 // Every key is in the example, and the schema describes it.
 func TestEveryKeyIsDescribed(t *testing.T) {
 	var s map[string]any
-	if err := json.Unmarshal(schema, &s); err != nil {
+	if err := json.Unmarshal([]byte(Schema), &s); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range allKeys() {
@@ -87,11 +86,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 // The short configurations are right, and so is the long one below them.
 func TestStart(t *testing.T) {
 	for _, kind := range []string{"ad", "openldap", "folder"} {
-		text, err := Start(kind)
-		if err != nil {
-			t.Fatal(err)
-		}
-		short, long, _ := strings.Cut(string(text), "\n# ---- Every key, with its default or an example ----\n#\n")
+		short, long, _ := strings.Cut(Start(kind), "\n# ---- Every key, with its default or an example ----\n#\n")
 		short = regexp.MustCompile(`(?m)^.*_file:.*\n`).ReplaceAllString(short, "") // they do not exist here
 		for _, part := range []string{short, regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(long, "")} {
 			if c, err := load(t, part, both); err != nil || len(c.Warnings) > 0 {
