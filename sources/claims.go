@@ -213,10 +213,7 @@ func (p *People) decide(address string, group []claim) (holder *entry) {
 	slices.SortFunc(group, func(a, b claim) int { return a.entry.compare(b.entry) })
 	var aliases []*entry // of people, by precedence
 	for _, c := range group {
-		e, own := c.entry, c.entry.own()
-		if e.person != nil {
-			own = e.person.own
-		}
+		e, own := c.entry, c.entry.held()
 		_, holds := slices.BinarySearch(own, address)
 		switch {
 		case e.person == nobody:

@@ -167,7 +167,7 @@ func TestEntryKeepsEverything(t *testing.T) {
 			Stamp:       texts.Draw(t, "stamp"), HasPhoto: Presence(rapid.IntRange(0, 3).Draw(t, "photo")),
 		}
 		p.Own, p.Aliases = Addresses(p.Own, p.Aliases)
-		c := new(People).newEntry(3, &p).candidate()
+		c := new(People).newEntry(3, &p).candidate(nil, nil)
 		stamp := c.Stamp
 		if (stamp == "") != (p.Stamp == "") {
 			t.Fatalf("stamp %q became %q", p.Stamp, stamp)
@@ -257,7 +257,7 @@ func TestEntriesShareMemory(t *testing.T) {
 		seen[ps.newEntry(0, &p)] = p
 	}
 	for e, p := range seen {
-		if c := e.candidate(); c.Own[0] != p.Own[0] || c.Ref != p.Ref || c.DisplayName != p.DisplayName {
+		if c := e.candidate(nil, nil); c.Own[0] != p.Own[0] || c.Ref != p.Ref || c.DisplayName != p.DisplayName {
 			t.Fatalf("%.50q became %.50q", p.Own, c.Own)
 		}
 	}

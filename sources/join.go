@@ -29,7 +29,7 @@ func (n Named) Photos(ctx context.Context, refs []Ref, each func(Photo) error) e
 	})
 }
 
-// Rewriter returns a function that copies addresses, with their domains rewritten.
+// Rewriter returns a function that rewrites the domains of addresses, in a copy.
 func (n Named) Rewriter() func(addresses []string) []string {
 	domains := map[string]string{}
 	for from, to := range n.Rewrite {
@@ -37,6 +37,9 @@ func (n Named) Rewriter() func(addresses []string) []string {
 		domains[from], _ = domain(to)
 	}
 	return func(addresses []string) []string {
+		if len(domains) == 0 {
+			return addresses
+		}
 		addresses = slices.Clone(addresses)
 		for i, a := range addresses {
 			local, host, _ := strings.Cut(a, "@")
@@ -82,15 +85,15 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 		}
 	}
 	slices.SortFunc(p.claims, claim.compare)
-	if err := p.readConflicting(ctx, srcs); err != nil {
+	if err := p.matchOwn(ctx, srcs); err != nil {
 		return nil, listings, err
 	}
-	p.matchOwn()
 	held := p.claims[:0] // each address once, with its holder
 	p.groups(func(address string, group []claim) {
 		c := group[0]
 		if len(group) > 1 || c.entry.person != nil || p.Reserved[address] {
 			c.entry = p.decide(address, group)
+			c.key = c.entry != nil && c.entry.held()[0] == address
 		}
 		if c.entry != nil {
 			held = append(held, c)
@@ -110,14 +113,19 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 	for i, d := range src.Domains {
 		domains[i], _ = domain(d)
 	}
-	foreign := func(address string) bool {
-		_, host, _ := strings.Cut(address, "@")
-		return len(domains) > 0 && !slices.Contains(domains, host)
+	appendClaimed := func(to, addresses []string) []string {
+		for _, a := range rewrite(addresses) {
+			if _, host, _ := strings.Cut(a, "@"); len(domains) == 0 || slices.Contains(domains, host) {
+				to = append(to, a)
+			}
+		}
+		return to
 	}
+	var of [2][]string          // own addresses and aliases of one entry after the other
 	var left, nameless []string // entries without an own address that the source may claim
 	l, err := src.List(ctx, func(x Person) error {
-		x.Own, x.Aliases = Addresses(slices.DeleteFunc(rewrite(x.Own), foreign), slices.DeleteFunc(rewrite(x.Aliases), foreign))
-		if len(x.Own) == 0 {
+		of[0], of[1] = Addresses(appendClaimed(of[0][:0], x.Own), appendClaimed(of[1][:0], x.Aliases))
+		if x.Own, x.Aliases = of[0], of[1]; len(x.Own) == 0 {
 			left, nameless = append(left, x.Ref.Name), append(nameless, cmp.Or(x.Ref.Key, x.Ref.Name))
 			return nil
 		}
@@ -127,7 +135,7 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 		}
 		for _, part := range [...]int{own, aliases} {
 			for a := range strings.FieldsSeq(e.part(part)) { // shares the entry's memory
-				p.claims = append(p.claims, claim{a, e})
+				p.claims = append(p.claims, claim{a, e, a == x.Own[0]})
 			}
 		}
 		return nil
@@ -157,9 +165,11 @@ func (p *People) groups(each func(address string, group []claim)) {
 	}
 }
 
-// conflicts calls each for the addresses that several entries own, or that are
-// reserved, with their owners.
-func (p *People) conflicts(each func(address string, owners []*entry)) {
+// matchOwn decides who holds which own address. Entries affect each other only if they own the
+// same address, directly or through other entries.
+func (p *People) matchOwn(ctx context.Context, srcs []Named) error {
+	linked := map[*entry]bool{}
+	unknown := make([]map[Ref]*entry, len(srcs)) // by source; see readUnknown
 	p.groups(func(address string, group []claim) {
 		if len(group) == 1 && !p.Reserved[address] {
 			return
@@ -170,18 +180,20 @@ func (p *People) conflicts(each func(address string, owners []*entry)) {
 				owners = append(owners, c.entry)
 			}
 		}
-		if len(owners) > 1 || p.Reserved[address] {
-			each(address, owners)
+		if len(owners) < 2 && !p.Reserved[address] {
+			return
 		}
-	})
-}
-
-// readConflicting reads the photos of entries of one source that own the same address, if the
-// listing does not say whether they have a photo: rule 4 depends on that.
-func (p *People) readConflicting(ctx context.Context, srcs []Named) error {
-	unknown := make([]map[Ref]*entry, len(srcs))
-	p.conflicts(func(_ string, owners []*entry) {
+		slices.SortFunc(owners, (*entry).compare)
+		simple := !p.Reserved[address]
+		for i, e := range owners {
+			simple = simple && e.part(own) == address && (i == 0 || e.source != owners[i-1].source)
+		}
+		if simple { // nearly always: one person
+			(&person{}).add([]string{address}, owners...)
+			return
+		}
 		for _, e := range owners {
+			linked[e] = true
 			if e.photo == Unknown && slices.ContainsFunc(owners, func(o *entry) bool { return o != e && o.source == e.source }) {
 				if unknown[e.source] == nil {
 					unknown[e.source] = map[Ref]*entry{}
@@ -190,6 +202,16 @@ func (p *People) readConflicting(ctx context.Context, srcs []Named) error {
 			}
 		}
 	})
+	if err := readUnknown(ctx, srcs, unknown); err != nil {
+		return err
+	}
+	p.match(slices.Collect(maps.Keys(linked)))
+	return nil
+}
+
+// readUnknown reads the photos of entries of one source that own the same address, if the
+// listing does not say whether they have a photo: rule 4 depends on that.
+func readUnknown(ctx context.Context, srcs []Named, unknown []map[Ref]*entry) error {
 	for i, entries := range unknown {
 		if len(entries) == 0 || len(entries) > 1000 { // so many conflicts are a fault of the source
 			continue
@@ -206,25 +228,4 @@ func (p *People) readConflicting(ctx context.Context, srcs []Named) error {
 		}
 	}
 	return nil
-}
-
-// matchOwn decides who holds which own address. Entries affect each other only if they own the
-// same address, directly or through other entries.
-func (p *People) matchOwn() {
-	linked := map[*entry]bool{}
-	p.conflicts(func(address string, owners []*entry) {
-		slices.SortFunc(owners, (*entry).compare)
-		simple := !p.Reserved[address]
-		for i, e := range owners {
-			simple = simple && e.part(own) == address && (i == 0 || e.source != owners[i-1].source)
-		}
-		if simple { // nearly always: one person
-			(&person{}).add([]string{address}, owners...)
-			return
-		}
-		for _, e := range owners {
-			linked[e] = true
-		}
-	})
-	p.match(slices.Collect(maps.Keys(linked)))
 }

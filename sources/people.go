@@ -21,7 +21,7 @@ type Joined struct {
 	Reserved  bool // an own address of a candidate is reserved, so the person is excluded
 }
 
-// Candidate is a person in one source, as listed, with a digest of the Stamp.
+// Candidate is a person in one source, as listed, with a digest of a long Stamp.
 type Candidate struct {
 	Source int // index into the sources given to Join
 	Person
@@ -82,23 +82,50 @@ type People struct {
 func (p *People) All() iter.Seq[Joined] {
 	return func(yield func(Joined) bool) {
 		for _, c := range p.claims {
-			if c.entry.key() == c.address && !yield(c.entry.joined()) {
+			if c.key && !yield(c.entry.joined(Joined{})) {
 				return
 			}
 		}
 	}
 }
 
-func (e *entry) joined() Joined {
-	p := e.person
-	if p == nil { // nearly everybody
-		c := e.candidate()
-		return Joined{Own: c.Own, Aliases: append([]string(nil), c.Aliases...), DisplayName: c.DisplayName, Candidates: []Candidate{c}}
+// Pull returns a function that returns one of All after the other. The slices of a person
+// are good until the next one: Clone keeps them.
+func (p *People) Pull() (next func() (Joined, bool)) {
+	left, j := p.claims, Joined{}
+	return func() (Joined, bool) {
+		for len(left) > 0 {
+			c := left[0]
+			if left = left[1:]; c.key {
+				j = c.entry.joined(j)
+				return j, true
+			}
+		}
+		return Joined{}, false
 	}
-	j := Joined{Own: slices.Clone(p.own), Ambiguous: p.ambiguous}
+}
+
+// Clone returns a copy that shares no slice with j.
+func (j Joined) Clone() Joined {
+	j.Own, j.Aliases, j.Candidates = slices.Clone(j.Own), slices.Clone(j.Aliases), slices.Clone(j.Candidates)
+	for i := range j.Candidates {
+		c := &j.Candidates[i]
+		c.Own, c.Aliases = slices.Clone(c.Own), slices.Clone(c.Aliases)
+	}
+	return j
+}
+
+// joined returns the entry's person, in the memory of room.
+func (e *entry) joined(room Joined) Joined {
+	j, p := Joined{Own: room.Own[:0], Aliases: room.Aliases[:0], Candidates: room.Candidates[:0]}, e.person
+	if p == nil { // nearly everybody
+		c := e.candidate(j.Own, j.Aliases)
+		return Joined{Own: c.Own, Aliases: c.Aliases, DisplayName: c.DisplayName, Candidates: append(j.Candidates, c)}
+	}
+	j.Own, j.Ambiguous = append(j.Own, p.own...), p.ambiguous
 	for _, e := range p.entries {
 		j.Reserved = j.Reserved || e.reserved
-		c := e.candidate()
+		c := e.candidate(nil, nil)
 		j.Candidates = append(j.Candidates, c)
 		j.DisplayName = cmp.Or(j.DisplayName, c.DisplayName)
 		j.Aliases = append(j.Aliases, c.Aliases...)
@@ -115,15 +142,14 @@ func (p *People) Holder(address string) (Joined, bool) {
 	if !found || p.Reserved[address] {
 		return Joined{}, false
 	}
-	return p.claims[i].entry.joined(), true
+	return p.claims[i].entry.joined(Joined{}), true
 }
 
 // entry is a Person of one source as People stores it. There are as many as
-// employees: all texts are one string, and a digest stands for the stamp.
+// employees: all texts are one string, and a digest stands for a long stamp.
 type entry struct {
 	text     string
-	bounds   [displayName + 2]uint32 // of the parts of text
-	stamp    [16]byte                // zero: none
+	bounds   [stamp + 2]uint32 // of the parts of text
 	source   uint16
 	photo    Presence
 	reserved bool    // one of its own addresses is
@@ -138,13 +164,18 @@ const (
 	own
 	aliases
 	displayName
+	stamp
 )
 
 // newEntry stores an entry. Many entries share one piece of memory, to spare the garbage collector.
 func (ps *People) newEntry(source int, p *Person) *entry {
 	parts := [...]string{
 		refName: p.Ref.Name, refKey: p.Ref.Key, refMark: p.Ref.Mark,
-		own: strings.Join(p.Own, " "), aliases: strings.Join(p.Aliases, " "), displayName: p.DisplayName,
+		own: strings.Join(p.Own, " "), aliases: strings.Join(p.Aliases, " "), displayName: p.DisplayName, stamp: p.Stamp,
+	}
+	if len(p.Stamp) > 16 {
+		sum := sha256.Sum256([]byte(p.Stamp))
+		parts[stamp] = string(sum[:16])
 	}
 	if ps.texts.Cap()-ps.texts.Len() < 4<<10 {
 		ps.texts.Reset()
@@ -160,31 +191,25 @@ func (ps *People) newEntry(source int, p *Person) *entry {
 		e.bounds[i+1] = uint32(ps.texts.Len() - from)
 	}
 	e.text = ps.texts.String()[from:]
-	if copy(e.stamp[:], p.Stamp) > 0 && len(p.Stamp) != len(e.stamp) { // else it is a digest already
-		sum := sha256.Sum256([]byte(p.Stamp))
-		copy(e.stamp[:], sum[:])
-	}
 	return e
 }
 
 func (e *entry) part(i int) string { return e.text[e.bounds[i]:e.bounds[i+1]] }
 
-func (e *entry) own() []string     { return strings.Fields(e.part(own)) }
-func (e *entry) aliases() []string { return strings.Fields(e.part(aliases)) }
-func (e *entry) ref() Ref          { return Ref{e.part(refName), e.part(refKey), e.part(refMark)} }
+func (e *entry) own() []string { return strings.Fields(e.part(own)) }
+func (e *entry) ref() Ref      { return Ref{e.part(refName), e.part(refKey), e.part(refMark)} }
 
 // owns reports whether address is an own address of the entry.
 func (e *entry) owns(address string) bool {
 	return e.part(own) == address || slices.Contains(e.own(), address)
 }
 
-// key is the first own address of the entry's person.
-func (e *entry) key() string {
+// held are the own addresses of the entry's person; the first is its key.
+func (e *entry) held() []string {
 	if e.person != nil {
-		return e.person.own[0]
+		return e.person.own
 	}
-	first, _, _ := strings.Cut(e.part(own), " ")
-	return first
+	return e.own()
 }
 
 // compare orders entries by source and reference. The order in which a source lists them does
@@ -196,12 +221,10 @@ func (e *entry) compare(o *entry) int {
 // with reports whether two entries belong to the same person.
 func (e *entry) with(o *entry) bool { return e == o || e.person != nil && e.person == o.person }
 
-func (e *entry) candidate() Candidate {
-	p := Person{Own: e.own(), Aliases: e.aliases(), DisplayName: e.part(displayName), Ref: e.ref(), HasPhoto: e.photo}
-	if e.stamp != [16]byte{} {
-		p.Stamp = string(e.stamp[:])
-	}
-	return Candidate{Source: int(e.source), Person: p}
+// candidate returns the entry as a Candidate, with its addresses appended to those given.
+func (e *entry) candidate(o, a []string) Candidate {
+	o, a = slices.AppendSeq(o, strings.FieldsSeq(e.part(own))), slices.AppendSeq(a, strings.FieldsSeq(e.part(aliases)))
+	return Candidate{int(e.source), Person{o, a, e.part(displayName), e.ref(), e.part(stamp), e.photo}}
 }
 
 // person is a person of several entries, or of one entry that lost an address.
@@ -219,6 +242,7 @@ var nobody = &person{own: []string{""}}
 type claim struct {
 	address string
 	entry   *entry
+	key     bool // the address is the key of the entry's person
 }
 
 func (c claim) compare(o claim) int { return strings.Compare(c.address, o.address) }

@@ -118,11 +118,8 @@ func (s *Source) open() (*os.Root, error) {
 // listed one was. Then a file that is missing there was not deleted.
 func (s *Source) replaced(root *os.Root) bool {
 	was := s.listed.Load()
-	if was == nil {
-		return false
-	}
 	is, err := root.Stat(".")
-	return err != nil || !os.SameFile(*was, is)
+	return was != nil && (err != nil || !os.SameFile(*was, is))
 }
 
 // refOf returns the reference to a file, by its name relative to the root. A name that is not

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"runtime"
 	"slices"
 	"strings"
@@ -137,7 +136,6 @@ func (j *Job) addUnlisted(p *prepared, v *state.Snapshot, row *state.Row) error 
 	if err != nil {
 		return err
 	}
-	w.Own[0] = w.Row.Email                 // row.Email ends with the snapshot
 	_, listed := p.people.Holder(w.Own[0]) // somebody with another key may hold the address
 	switch {
 	case j.Policy.LeavesOut(&w.Joined): // the person is not counted, and the picture not replaced
@@ -150,16 +148,16 @@ func (j *Job) addUnlisted(p *prepared, v *state.Snapshot, row *state.Row) error 
 	return nil
 }
 
-// newWork returns the work for a person, with what we put on the person's last user.
+// newWork returns the work for a copy of p, with what we put on the person's last user.
 func newWork(v *state.Snapshot, rules *plan.Rules, p sources.Joined, row *state.Row) (*plan.Work, error) {
 	if row == nil {
-		return rules.Work(p, nil), nil
+		return rules.Work(p.Clone(), nil), nil
 	}
 	known, err := row.Person()
 	if err != nil {
 		return nil, err
 	}
-	w := rules.Work(p, &known)
+	w := rules.Work(p.Clone(), &known)
 	w.Former, err = readUser(v, w.LastUser())
 	return w, err
 }
@@ -189,30 +187,32 @@ func readUser(v *state.Snapshot, id int64) (*state.User, error) {
 }
 
 // everybody calls each for every listed person and every row of the state, by address. p has no
-// address if the person is not listed; row is nil if the person has none.
+// address if the person is not listed; row is nil if the person has none. The row, and the slices
+// of p, are good until each returns.
 func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Joined, row *state.Row) error) error {
-	next, stop := iter.Pull2(v.People())
-	defer stop()
-	row, err, more := next()
-	rowsBefore := func(key string) { // empty: all that are left
-		for more && err == nil && (key == "" || row.Email < key) {
-			if err = each(sources.Joined{}, &row); err == nil {
-				row, err, more = next()
-			}
+	next := people.Pull()
+	p, more := next()
+	var row state.Row
+	var err error
+	for row, err = range v.People() {
+		for ; err == nil && more && p.Own[0] < row.Email; p, more = next() {
+			err = each(p, nil)
 		}
-	}
-	for p := range people.All() {
-		rowsBefore(p.Own[0])
+		switch {
+		case err != nil:
+		case more && p.Own[0] == row.Email:
+			err = each(p, &row)
+			p, more = next()
+		default:
+			err = each(sources.Joined{}, &row)
+		}
 		if err != nil {
 			break
 		}
-		if !more || row.Email != p.Own[0] {
-			err = each(p, nil)
-		} else if err = each(p, &row); err == nil {
-			row, err, more = next()
-		}
 	}
-	rowsBefore("")
+	for ; err == nil && more; p, more = next() {
+		err = each(p, nil)
+	}
 	if err != nil {
 		return fmt.Errorf("compare with the state: %w", err)
 	}
