@@ -78,7 +78,7 @@ type lister struct {
 // send any, if it has a control for that. Active Directory's referrals lead to partitions without
 // people; others are listed as entries (RFC 3296, section 3) and reported.
 func (l *lister) pages(ctx context.Context, c *conn) error {
-	attributes := slices.Concat(l.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes(c.server), l.stamps.attributes(c.server))
+	attributes := slices.Concat(l.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes, l.stamps.attributes)
 	if c.group != nil && len(c.group.uids) > 0 {
 		attributes = append(attributes, "uid")
 	}

@@ -81,13 +81,8 @@ func digest(text string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// keyAttributes returns the attributes that key uses.
-func keyAttributes(s server) []string {
-	if s.ad {
-		return []string{"objectGUID"}
-	}
-	return []string{"entryUUID", "objectGUID"}
-}
+// keyAttributes are those that key uses. Active Directory has the second one only.
+var keyAttributes = []string{"entryUUID", "objectGUID"}
 
 // key returns the key by which an entry is found later: its UUID (RFC 4530) or objectGUID, which
 // survive renames. Empty: the DN has to do.
@@ -119,31 +114,24 @@ const timeGranularity = 5 * time.Minute
 var attributeIDs = map[string]uint32{"thumbnailphoto": 0x00160023, "jpegphoto": 0x0015003c}
 
 type stamps struct {
-	choice string   // a digest of the photo attributes and of photo_choice: another choice is another photo
-	ids    []uint32 // of all photo attributes; 0: not known
-	off    bool
+	choice     string   // a digest of the photo attributes and of photo_choice: another choice is another photo
+	ids        []uint32 // of all photo attributes; 0: not known
+	attributes []string // from which stamps are made on one server or another; nil: there are no stamps
 }
 
 func newStamps(o Options) stamps {
 	names := strings.ToLower(strings.Join(o.PhotoAttributes, ","))
-	m := stamps{off: o.ChangeDetection == "content", choice: digest(names + " " + o.PhotoChoice)}
+	m := stamps{choice: digest(names + " " + o.PhotoChoice)}
 	for name := range strings.SplitSeq(names, ",") {
 		m.ids = append(m.ids, attributeIDs[name])
 	}
-	return m
-}
-
-// attributes returns the attributes from which stamps are made on this server.
-func (m stamps) attributes(s server) []string {
-	switch {
-	case m.off:
-		return nil
-	case !s.ad:
-		return []string{"entryCSN", "modifyTimestamp"}
-	case slices.Contains(m.ids, 0):
-		return []string{"uSNChanged"}
+	if o.ChangeDetection != "content" {
+		m.attributes = []string{"entryCSN", "modifyTimestamp", "uSNChanged"}
 	}
-	return []string{"replPropertyMetaData", "uSNChanged"}
+	if m.attributes != nil && !slices.Contains(m.ids, 0) {
+		m.attributes = append(m.attributes, "replPropertyMetaData")
+	}
+	return m
 }
 
 // of returns the stamp of an entry, and whether that shows that there is a photo. On Active Directory
@@ -160,7 +148,7 @@ func (m stamps) of(e *entry, s server, now time.Time) (mark string, has sources.
 	}
 	repl, has := recordStamp(e.values("replPropertyMetaData"), m.ids)
 	switch {
-	case m.off:
+	case m.attributes == nil:
 		return "", sources.Unknown
 	case s.ad && repl != "":
 		return m.choice + "/repl=" + repl, has

@@ -53,7 +53,7 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 // attribute is absent (RFC 4511, section 4.5.1.7). Attributes unknown to the server hide nothing.
 func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, give func(sources.Photo) error) error {
 	without, absent := map[sources.Ref]sources.Photo{}, map[sources.Ref]bool{}
-	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes(c.server), s.stamps.attributes(c.server))
+	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes, s.stamps.attributes)
 	err := s.find(ctx, c, maps.Keys(left), anything, attributes, func(e *entry, r sources.Ref) error {
 		p := s.photo(e, r, c.server)
 		if p.Err == nil && p.Data == nil {
@@ -67,7 +67,7 @@ func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, g
 		known, err = s.known(ctx, c)
 	}
 	if err == nil && len(known) > 0 {
-		err = s.find(ctx, c, maps.Keys(without), noneOf(known), keyAttributes(c.server), func(_ *entry, r sources.Ref) error {
+		err = s.find(ctx, c, maps.Keys(without), noneOf(known), keyAttributes, func(_ *entry, r sources.Ref) error {
 			absent[r] = true
 			return nil
 		})
@@ -193,7 +193,7 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources
 		facts = nil
 		add := func(name, value string) { facts = append(facts, sources.Fact{Name: name, Value: sources.Text(value)}) }
 		add("server", c.at.raw)
-		all := slices.Concat(names, s.o.PhotoAttributes, keyAttributes(c.server), s.stamps.attributes(c.server))
+		all := slices.Concat(names, s.o.PhotoAttributes, keyAttributes, s.stamps.attributes)
 		found := false
 		err := s.find(ctx, c, slices.Values([]sources.Ref{ref}), anything, all, func(e *entry, _ sources.Ref) error {
 			found = true
