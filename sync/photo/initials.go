@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/draw"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -142,19 +143,15 @@ func initials(displayName, email string) []rune {
 // firstLetters returns the first letter of each word, without titles and words without letters.
 func firstLetters(words []string) (letters []rune) {
 	for _, w := range words {
-		if i := strings.IndexFunc(w, isLetter); i >= 0 && !titles[strings.ToLower(strings.Trim(w, "."))] {
+		if i := strings.IndexFunc(w, isLetter); i >= 0 && !slices.Contains(titles, strings.ToLower(strings.Trim(w, "."))) {
 			letters = append(letters, unicode.ToUpper([]rune(w[i:])[0]))
 		}
 	}
 	return letters
 }
 
-var titles = map[string]bool{
-	"dr": true, "prof": true, "professor": true, "ing": true, "dipl": true, "dipl.-ing": true, "mag": true, "med": true,
-	"mr": true, "mrs": true, "ms": true, "miss": true, "mx": true, "sir": true, "herr": true, "frau": true, "m.d": true,
-	"jr": true, "sr": true, "ii": true, "iii": true, "iv": true,
-	"phd": true, "ph.d": true, "md": true, "mba": true, "msc": true, "bsc": true, "esq": true, "cpa": true,
-}
+var titles = strings.Fields("dr prof professor ing dipl dipl.-ing mag med mr mrs ms miss mx sir herr frau m.d" +
+	" jr sr ii iii iv phd ph.d md mba msc bsc esq cpa")
 
 // brackets matches a part of a name in brackets, such as "(External)", and stray closing brackets.
 var brackets = regexp.MustCompile(`[(\[{（【][^)\]}）】]*|[)\]}）】]`)
