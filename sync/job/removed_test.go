@@ -15,6 +15,7 @@ import (
 	"photosync/state"
 	"photosync/sync/photo"
 	"photosync/sync/plan"
+	"photosync/sync/report"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
 )
@@ -421,4 +422,39 @@ func TestPlaceholderOnlyAndPictureMoved(t *testing.T) {
 	b.mem.Remove(email(0))
 	b.mem.Put(email(1), picture(0))
 	b.expect(func(o *Job) { at(o); o.Scope.Only = func(e string) bool { return e == email(0) } }, 0, "no_photo skipped", 0)
+}
+
+// A source that loses all its photos at once, such as a share that is not mounted or an account
+// without rights, draws no initials over anybody, though it is too small for the guards.
+func TestAllPhotosGone(t *testing.T) {
+	for name, lose := range map[string]func(*bench, int){
+		"people": func(b *bench, i int) { b.mem.Remove(email(i)) },
+		"photos": func(b *bench, i int) { b.mem.Put(email(i), nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 8, simulator.Options{})
+			b.mem.Put("readme@elsewhere.org", nil) // so that the source lists somebody
+			rules := func(o *Job) { guarded(o); placeholders(o) }
+			b.must(rules)
+			for i := range 8 {
+				lose(b, i)
+			}
+			for night := range 5 {
+				if r := b.must(rules); r.Totals.Uploaded != 0 || !r.Urgent() {
+					t.Fatalf("night %d: %+v, findings %v", night, r.Totals, r.Findings)
+				}
+			}
+			for i := range 8 {
+				b.mem.Put(email(i), picture(i))
+			}
+			if r := b.must(rules); r.Result != report.NothingToDo || r.Totals.Unchanged+r.Totals.Skipped != 9 {
+				t.Errorf("back again: %s, %+v", r.Result, r.Totals)
+			}
+			lose(b, 3) // one of eight
+			for range 2 {
+				b.must(rules)
+			}
+			b.expect(rules, 3, "placeholder uploaded", 3)
+		})
+	}
 }

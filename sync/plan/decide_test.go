@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -177,6 +178,18 @@ func TestRemovalOf(t *testing.T) {
 	nameless := func(_ *Rules, l Listed) { l.CountNameless("ad", []string{"second"}) }
 	picture := func(r *Rules, l Listed) { r.Count(l, &sources.Joined{Own: []string{"bob@x"}}, "h1") }
 	gone := func(r *Rules, _ Listed) { r.Sources = nil }
+	// another is somebody else whose photo is missing in the source, at the same time.
+	another := func(r *Rules, l Listed) {
+		w := &Work{Row: &state.Person{Email: "bob@x", Source: "ad"}, Former: &state.User{ID: 102, Sent: &state.Sent{}}}
+		maps.Copy(l, r.NewListed(nil, []*Work{w, w}, false))
+	}
+	has := func(source int, p sources.Presence) func(*Rules, Listed) {
+		return func(r *Rules, l Listed) {
+			r.Count(l, &sources.Joined{Candidates: []sources.Candidate{{Source: source, Person: sources.Person{HasPhoto: p}}}}, "")
+		}
+	}
+	without, hidden, elsewhere := has(0, sources.Absent), has(0, sources.Hidden), has(1, sources.Present)
+	mayBeEmpty := func(r *Rules, _ Listed) { r.Sources[0].MayBeEmpty = true }
 	files := func(name string) func(*Rules, Listed) {
 		return func(_ *Rules, l Listed) { l.CountNameless("ad", []string{name}) }
 	}
@@ -196,12 +209,20 @@ func TestRemovalOf(t *testing.T) {
 		"no source, reported only":  {0, []func(*Rules, Listed){gone}, "", ""},
 		"the picture":               {1, []func(*Rules, Listed){picture}, "", "the same picture"},
 		"the picture, and reported": {0, []func(*Rules, Listed){picture}, "", ""},
+
+		"all photos of the source":               {1, []func(*Rules, Listed){another}, "", "has none now"},
+		"all photos, reported only":              {0, []func(*Rules, Listed){another}, "", ""},
+		"all photos, and it may be empty":        {1, []func(*Rules, Listed){another, mayBeEmpty}, "", ""},
+		"two photos, and one is left":            {1, []func(*Rules, Listed){another, entry("third")}, "", ""},
+		"all photos, and an entry without one":   {1, []func(*Rules, Listed){another, without}, "", "has none now"},
+		"all photos, and one in another source":  {1, []func(*Rules, Listed){another, elsewhere}, "", "has none now"},
+		"all photos, one of them cannot be seen": {1, []func(*Rules, Listed){another, hidden}, "", ""},
 	} {
 		w := &Work{
 			Row:    &state.Person{Email: "ann@x", Source: "ad", Ref: "sales/ann.jpg", Key: "second", UserID: 101},
 			Former: &state.User{ID: 101, Sent: &sent},
 		}
-		rules := NewRules([]sources.Named{{Name: "ad"}}, &Policy{RemovedAfter: c.after}, &Scope{})
+		rules := NewRules([]sources.Named{{Name: "ad"}, {Name: "hr"}}, &Policy{RemovedAfter: c.after}, &Scope{})
 		listed := rules.NewListed(nil, []*Work{w}, false)
 		for _, count := range c.counts {
 			count(rules, listed)

@@ -20,7 +20,7 @@ type Removal struct {
 	Listed   string // who has its entry or its address now: rules for that person decide about the picture
 	Stays    string // why the picture stays in Smartsheet, though nobody has the entry or the address
 	Lost     bool   // its source is no longer configured
-	Nameless bool   // its entry or file is still there, without a usable address
+	Doubtful bool   // something may be wrong at the source: the guard max_removed counts the person
 }
 
 // MayBeRemoved reports whether we uploaded a photo to the last user. For such
@@ -64,7 +64,7 @@ func (r *Rules) removed(s Step) Step {
 	}
 	s.Record = w.Former
 	if w.Removal.Stays != "" {
-		s.Why, s.NewlyMissing = w.Removal.Stays, w.Removal.Nameless && w.Row.SourceSHA256 != ""
+		s.Why, s.NewlyMissing = w.Removal.Stays, w.Removal.Doubtful && w.Row.SourceSHA256 != ""
 		return s.skip(outcome.NoPhoto)
 	}
 	s.Missing = min(w.Former.Missing+1, max(after, 1))
@@ -120,6 +120,8 @@ type Listed map[string]int
 
 func keyOf(source, key string) string      { return "key of " + source + "\x00" + key }
 func addressOf(email string) string        { return "address " + email }
+func photosOf(source string) string        { return "photos of " + source }
+func missingOf(source string) string       { return "missing of " + source }
 func namelessOf(source, key string) string { return "nameless " + keyOf(source, key) }
 
 // traces returns what shows that the photo of w is still listed: the entry for which we
@@ -151,9 +153,12 @@ func (r *Rules) NewListed(ws, missing []*Work, shared bool) Listed {
 	l := Listed{}
 	for _, w := range missing {
 		entry, user, hashes, _ := r.traces(w)
-		for _, t := range slices.Concat(entry, []string{user}, hashes) {
+		for _, t := range slices.Concat(entry, []string{user, photosOf(w.Row.Source)}, hashes) {
 			l[t] = 0
 		}
+	}
+	for _, w := range missing {
+		l[missingOf(w.Row.Source)]++
 	}
 	for _, w := range ws {
 		if u, one := w.User(); shared && one && u.Active && w.SHA256() != "" {
@@ -177,8 +182,11 @@ func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 		}
 	}
 	for _, c := range p.Candidates {
-		if c.Ref.Key != "" && c.HasPhoto != sources.Absent {
-			seen(keyOf(r.Sources[c.Source].Name, c.Ref.Key))
+		if source := r.Sources[c.Source].Name; c.HasPhoto != sources.Absent {
+			seen(photosOf(source))
+			if c.Ref.Key != "" {
+				seen(keyOf(source, c.Ref.Key))
+			}
 		}
 	}
 }
@@ -195,15 +203,18 @@ func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	has := func(t string) bool { return t != "" && listed[t] > 0 }
 	entry, user, hashes, nameless := r.traces(w)
 	from, replaced := w.Row.Source, r.Policy.RemovedAfter > 0
+	at := slices.IndexFunc(r.Sources, func(n sources.Named) bool { return n.Name == from })
 	switch {
 	case has(user):
 		return &Removal{Listed: "the user has the address of somebody with a photo now"}
 	case slices.ContainsFunc(entry, has):
 		return &Removal{Listed: "its entry or its address is listed with a photo"}
 	case slices.ContainsFunc(nameless, has):
-		return &Removal{Stays: "its entry or file is still there, and names nobody; the picture in Smartsheet stays", Nameless: true}
-	case replaced && from != "" && !slices.ContainsFunc(r.Sources, func(n sources.Named) bool { return n.Name == from }):
+		return &Removal{Stays: "its entry or file is still there, and names nobody; the picture in Smartsheet stays", Doubtful: true}
+	case replaced && from != "" && at < 0:
 		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from), Lost: true}
+	case replaced && at >= 0 && !r.Sources[at].MayBeEmpty && listed[missingOf(from)] > 1 && !has(photosOf(from)):
+		return &Removal{Stays: fmt.Sprintf("source %q had photos of several people and has none now; the picture in Smartsheet stays", from), Doubtful: true}
 	case replaced && slices.ContainsFunc(hashes, has):
 		return &Removal{Stays: "the same picture is listed for somebody else; it stays in Smartsheet"}
 	}
