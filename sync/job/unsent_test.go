@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"photosync/sources"
+	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -101,6 +102,37 @@ func TestPhotosReplacedDuringTheRun(t *testing.T) {
 		r = b.must(policy)
 		if n := b.sim.Counts().Accepted; n != 0 || !ignored && slices.ContainsFunc(r.Items, func(it report.Item) bool { return it.Reason != then }) {
 			t.Errorf("%d pictures sent by the next run, %v", n, r.SkippedByReason)
+		}
+	}
+}
+
+// A run is killed after it announced a picture that did not arrive. Later runs cannot send it, and
+// see that the user has none: from then on, a picture there is the user's own.
+func TestAnnouncedAndNeverArrived(t *testing.T) {
+	for _, policy := range []plan.Existing{plan.RespectUser, plan.FillEmpty} {
+		for _, runs := range []int{0, 1} {
+			b := newBench(t, 1, simulator.Options{})
+			rules := func(o *Job) { o.Policy.Existing = policy }
+			b.must(rules)
+			u, row := b.record(0), b.row(0)
+			u.Intent = &state.Intent{Origin: u.Sent.Origin, SourceSHA256: "h", UploadSHA256: "h", RunID: "killed", At: time.Now().Add(-time.Hour)}
+			u.Sent, row.Fingerprint = nil, state.Fingerprint{}
+			if err := b.st.Write(state.Change{Users: []state.User{u}, People: []state.Person{row}}); err != nil {
+				t.Fatal(err)
+			}
+			b.sim.RemoveUser(email(0))
+			b.sim.AddUser(smartsheet.User{Email: email(0), ID: u.ID})
+			b.mem.Put(email(0), []byte("no picture"))
+			for range runs {
+				b.must(rules)
+				b.must(rules)
+			}
+			b.sim.SetImage(email(0), picture(4242))
+			b.mem.Put(email(0), picture(5))
+			r := b.must(rules)
+			if img, _ := b.sim.Image(email(0)); bytes.Equal(img.Data, picture(4242)) != (runs > 0) {
+				t.Errorf("%s, %d runs in between: %+v", policy, runs, r.Items)
+			}
 		}
 	}
 }

@@ -94,7 +94,7 @@ func (r *Rules) NothingToDo(w *Work) (outcome.Reason, bool) {
 		return outcome.NoPhoto, reported
 	}
 	s := r.decide(w)
-	nothing := s.Outcome == outcome.Skipped && s.WriteRow && s.Reason != outcome.KnownBad && !r.stopsEnforcing(&s) && !r.changesRow(&s)
+	nothing := s.Outcome == outcome.Skipped && s.WriteRow && s.Reason != outcome.KnownBad && !r.stopsEnforcing(&s) && !r.changesRow(&s) && !s.notArrived()
 	return s.Reason, nothing
 }
 
@@ -137,6 +137,16 @@ func (p *Plan) SkippedRows() state.Change {
 		s.endMissing(&c)
 	}
 	return c
+}
+
+// notArrived reports whether the picture of an upload without an answer did not arrive, as a look
+// some time later shows, and nothing is sent now. If the note of it stayed open, a picture that
+// the user sets one day would count as ours.
+func (s *Step) notArrived() bool {
+	u, one := s.User()
+	r := s.Current
+	return one && r != nil && r.Intent != nil && s.Outcome != outcome.Planned && u.Seen.Sub(r.Intent.At) > MaxAge &&
+		(u.ImageID == "" || u.ImageID == r.Intent.Foreign || u.ImageID == sentOf(r).ImageID)
 }
 
 // endMissing ends the count of runs without a photo if one is listed, even if it is not sent.
