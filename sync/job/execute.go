@@ -84,11 +84,6 @@ const rowsAtOnce = 10_000
 
 // begin records, before the first upload, what does not depend on how the run ends.
 func (j *Job) begin(p *prepared) error {
-	if j.How.Approve != "" {
-		if err := j.State.SetMeta(approvedKey, map[string]string{"plan_id": p.plan.ID, "run_id": j.How.RunID}); err != nil {
-			return err
-		}
-	}
 	if j.How.Apply != nil {
 		p.past.applied.RunIDs = append(p.past.applied.RunIDs, j.How.RunID)
 		if err := j.State.SetMeta(appliedKey, p.past.applied); err != nil {

@@ -15,11 +15,10 @@ import (
 
 // Names of facts that runs leave in the state.
 const (
-	listedKey   = "listed"       // how many entries each source listed in the last run that passed the guards
-	approvedKey = "approved"     // the plan that was last approved
-	claimsKey   = "claims"       // the lost claims that a report named
-	appliedKey  = "applied_plan" // the plan file that was last applied
-	unendedKey  = "unended"      // ids of the runs that did not come to their end since the last one that did
+	listedKey  = "listed"       // how many entries each source listed in the last run that passed the guards
+	claimsKey  = "claims"       // the lost claims that a report named
+	appliedKey = "applied_plan" // the plan file that was last applied
+	unendedKey = "unended"      // ids of the runs that did not come to their end since the last one that did
 )
 
 // HeldError says why a run, or a plan from a file, is not carried out. Nothing was written.
@@ -77,8 +76,11 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 		p.maxShared = (g.MaxShared + parts - 1) / parts
 		p.plan.HoldShared(p.shared, p.maxShared, p.facts)
 	}
+	idle := len(rep.Guards) == 0 && !slices.ContainsFunc(p.plan.Steps, func(s plan.Step) bool {
+		return s.Outcome == outcome.Planned || s.Outcome == outcome.Held || s.NewlyMissing
+	})
 	switch {
-	case j.How.Approve != "" && !approved:
+	case j.How.Approve != "" && !approved && !idle: // the same command, started again, has nothing to do
 		held = &HeldError{false, fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID),
 			"look at this plan; if it is right, approve it with --approve " + p.plan.ID}
 	case len(rep.Guards) > 0 && j.How.Mode != Plan: // mode Plan only reports the guards

@@ -57,11 +57,19 @@ func (b *bench) held(change func(*Job), guards ...string) *report.Report {
 	return r
 }
 
-// approveOnce lets the plan of a held run pass, and demands that this works once.
+// approveOnce lets the plan of a held run pass, and demands that this works once: started
+// again, the same command finds nothing to do, and approves nothing else.
 func (b *bench) approveOnce(r *report.Report) *report.Report {
 	b.t.Helper()
 	done := b.must(approve(r.PlanID))
+	if again := b.must(approve(r.PlanID)); again.Totals.Uploaded != 0 {
+		b.t.Errorf("the same approval again: %+v", again.Totals)
+	}
+	b.mem.Put("somebody@example.com", picture(4711))
+	b.sim.AddUser(smartsheet.User{Email: "somebody@example.com"})
 	b.held(approve(r.PlanID))
+	b.mem.Remove("somebody@example.com")
+	b.sim.RemoveUser("somebody@example.com")
 	if quiet := b.must(guarded); quiet.Result != report.NothingToDo && quiet.Totals.People > 0 { // nobody at all is a finding
 		b.t.Errorf("the run after the approved one: %+v", quiet.Totals)
 	}
@@ -420,6 +428,22 @@ func TestReplacedAfterALostAnswer(t *testing.T) {
 		b.mem.Put(email(i), picture(1000+i))
 	}
 	b.held(guarded, "max_replaced")
+}
+
+// Pictures that were a success in part are sent again: nobody gets another one.
+func TestSentAgainAfterAPartialSuccess(t *testing.T) {
+	b := newBench(t, 40, simulator.Options{})
+	b.sim.AddFault(simulator.Fault{Kind: "says", Message: "PARTIAL_SUCCESS", Code: 3, Every: 2})
+	r := b.must(guarded)
+	n := r.Totals.PartialSuccess
+	b.sim.ClearFaults()
+	x, err := Explain(t.Context(), b.options(1_000_000), r.Items[slices.IndexFunc(r.Items, func(it report.Item) bool { return it.Outcome == "partial_success" })].Email)
+	if err != nil || !strings.Contains(x.Rule, "not a whole success") {
+		t.Errorf("explained by %q, error %v", x.Rule, err)
+	}
+	if r = b.must(guarded); n < 15 || r.Totals.Uploaded != n {
+		t.Errorf("%d in part, and then %+v", n, r.Totals)
+	}
 }
 
 // Below min_people a percentage holds nobody; a number does.

@@ -86,6 +86,9 @@ func (r *Rules) compare(s Step) Step {
 	case r.refused(s.Record, hash) && !r.Scope.RetryFailed:
 		return s.skip(outcome.KnownBad)
 	case r.unconfirmed(s.Record, hash):
+		if r.repeats(&s) {
+			s.Why = "the last upload of this picture was not a whole success, so it is sent again"
+		}
 		return s.upload(newOrChanged(s.Record))
 	case sent.SourceSHA256 != hash, sent.Placeholder:
 		return s.upload(outcome.Changed)
@@ -121,6 +124,19 @@ func (r *Rules) unconfirmed(record *state.User, hash string) bool {
 	}
 	f := record.Failure
 	return f != nil && f.Hash == hash && (!f.Final || r.Scope.RetryFailed)
+}
+
+// repeats reports whether the same picture was announced before and got no answer, or was a
+// success only in part: sent again, it replaces nothing.
+func (r *Rules) repeats(s *Step) bool {
+	u, hash := s.Record, s.SHA256()
+	switch {
+	case u == nil || s.Reason == outcome.Forced || s.Reason == outcome.Drifted:
+		return false
+	case u.Intent != nil:
+		return u.Intent.SourceSHA256 == hash && u.Intent.Rendering == r.Policy.Rendering
+	}
+	return u.Failure != nil && u.Failure.Hash == hash && sentOf(u).SourceSHA256 == hash && sentOf(u).Rendering == r.Policy.Rendering
 }
 
 // refused reports whether the same bytes were refused for good before.

@@ -231,13 +231,6 @@ func (s *Step) MustSend() bool {
 	return u == nil || u.Sent == nil || u.Intent != nil || u.Failure != nil && !u.Failure.Final
 }
 
-// replaces reports whether the upload replaces a picture of ours. An upload that was announced
-// before and is sent again replaces nothing.
-func (s *Step) replaces() bool {
-	return s.Reason != outcome.Placeholder && s.Record != nil && s.Record.Sent != nil &&
-		(s.Record.Intent == nil || s.Record.Intent.SourceSHA256 != s.SHA256())
-}
-
 // urgency sorts uploads: users without a picture of ours, then changed photos, then
 // placeholders, then uploads that failed the last time. Among equals, the user for whom we
 // tried longest ago, or never, comes first.
