@@ -476,6 +476,44 @@ func TestSourceThatIsEmpty(t *testing.T) {
 	b.must(func(o *Job) { o.Policy.Guards = &off })
 }
 
+// A mount point may have a README, which is no person; and a directory from which the right to
+// read photos was taken lists people. Nobody of a small company is taken for gone.
+func TestSourceWithoutAnybodysPhoto(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*bench)
+		guard  string
+	}{
+		"only a file that names nobody": {func(b *bench) { b.mem.Set(Entry{Ref: "NOT-MOUNTED.txt", Own: []string{"nobody@elsewhere.test"}}) }, "min_listed"},
+		"nobody has a photo": {func(b *bench) {
+			for i := range 8 {
+				b.mem.Put(email(i), nil)
+			}
+		}, "max_removed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 8, simulator.Options{})
+			second := &Memory{}
+			for i := 8; i < 68; i++ {
+				second.Put(email(i), picture(i))
+				b.sim.AddUser(smartsheet.User{Email: email(i)})
+			}
+			b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
+			policy := func(o *Job) {
+				guarded(o)
+				o.Sources[0].Domains, o.Policy.RemovedAfter = []string{"example.com"}, 1
+			}
+			b.must(policy)
+			for i := range 8 {
+				b.mem.Remove(email(i))
+			}
+			c.change(b)
+			for range 2 {
+				b.held(policy, c.guard)
+			}
+		})
+	}
+}
+
 // --limit and --source.
 func TestLimitAndSource(t *testing.T) {
 	b := newBench(t, 10, simulator.Options{})

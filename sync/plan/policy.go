@@ -165,9 +165,8 @@ type Guards struct {
 }
 
 // Check returns the guards that hold the plan. known counts the people known: it is called only
-// if that may decide. before and listed count the entries of each source, in the last run that
-// passed and now.
-func (p *Plan) Check(g Guards, known func() (int, error), before, listed map[string]int) (bs []outcome.Breach, err error) {
+// if that may decide. before counts the entries of each source in the last run that passed.
+func (p *Plan) Check(g Guards, f *Facts, known func() (int, error), before map[string]int) (bs []outcome.Breach, err error) {
 	most := func(guard string, limit Limit, n int, what string) {
 		if limit.Percent && n < g.MinPeople || float64(n) <= limit.of(0) || err != nil {
 			return
@@ -179,7 +178,7 @@ func (p *Plan) Check(g Guards, known func() (int, error), before, listed map[str
 		bs = append(bs, outcome.Breach{Guard: guard, Message: fmt.Sprintf("%s of %s people known %s; at most %v may",
 			outcome.Number(n), outcome.Number(users), what, limit)})
 	}
-	replaced, removed := 0, 0 // a missing person counts in the first run, and again with the placeholder
+	replaced, removed, lost := 0, 0, map[string]int{} // a missing person counts in the first run, and again with the placeholder
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; {
 		case (s.Outcome == outcome.Planned || s.Shared > 0) && s.Reason != outcome.Placeholder && !s.Unsent:
@@ -189,13 +188,21 @@ func (p *Plan) Check(g Guards, known func() (int, error), before, listed map[str
 		case s.Outcome == outcome.Planned && s.Reason == outcome.Placeholder, s.NewlyMissing,
 			s.Removal != nil && s.Removal.Lost && before[s.Row.Source] > 0: // until a run without that source passed
 			removed++
+			lost[s.Row.Source]++
 		}
 	}
 	most("max_replaced", g.MaxReplaced, replaced, "would get another picture")
 	most("max_removed", g.MaxRemoved, removed, "have no photo in the sources any more or would get a placeholder")
-	for _, s := range p.rules.Sources {
-		was, now := before[s.Name], listed[s.Name]
-		few := g.MinListed.Percent && was-now < g.MinPeople && now > 0 // no entry at all may mean a folder that is not mounted
+	for _, s := range f.Sources {
+		noPhoto := s.People > 0 && s.WithPhoto == 0 && (s.Unknown == 0 || s.NoPhotos) // a right was lost, or photo_attributes is wrong?
+		if n := lost[s.Name]; n > 0 && noPhoto && g.MaxRemoved.Percent && g.MaxRemoved.N < 100 {
+			bs = append(bs, outcome.Breach{Guard: "max_removed", Message: fmt.Sprintf("source %q lists nobody with a photo any more, and had those of %s people", s.Name, outcome.Number(n))})
+		}
+		was, now := before[s.Name], s.Entries
+		if !s.Claims { // nobody: a folder that is not mounted may have a README
+			now = 0
+		}
+		few := g.MinListed.Percent && was-now < g.MinPeople && now > 0
 		if was == 0 || few || float64(now) >= g.MinListed.of(was) {
 			continue
 		}
