@@ -139,6 +139,7 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 		w.Log.Warn().Msg("stopping: --max-duration is over")
 		finish(job.ErrMaxDuration)
 	})
+	signal.Ignore(syscall.SIGPIPE) // a run goes on when nobody reads its output any more
 	got := make(chan os.Signal, 2)
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
