@@ -197,10 +197,8 @@ func (p *Plan) addRow(c *state.Change, s *Step) {
 func (p *Plan) FinalRows() (c state.Change) {
 	c.ForgetPeople = p.forget
 	sentTo := map[int64]bool{} // users of uploads: their rows have the answers, and stay
-	for i := range p.Steps {
-		if s := &p.Steps[i]; s.Outcome == outcome.Planned {
-			sentTo[s.To.ID] = true
-		}
+	for _, s := range p.Uploads() {
+		sentTo[s.To.ID] = true
 	}
 	for i := range p.Steps {
 		s := &p.Steps[i]

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"photosync/sources"
@@ -39,12 +40,8 @@ func (a *attempt) execute(ctx context.Context) error {
 	if a.step.Outcome != outcome.Planned { // freshen decided otherwise
 		return nil
 	}
-	switch change := a.prepare(ctx); {
-	case a.item.Outcome != outcome.Planned:
+	if change := a.prepare(ctx); a.item.Outcome != outcome.Planned {
 		return a.record(change)
-	case a.step.Unsent: // the guards did not count this step
-		a.end(outcome.Unfinished, "the photo changed after the guards had checked the plan", nextRun)
-		return nil
 	}
 	return a.send(ctx)
 }
@@ -52,10 +49,7 @@ func (a *attempt) execute(ctx context.Context) error {
 // record makes c durable. Its error stops the run: nothing may be uploaded without a record.
 func (a *attempt) record(c state.Change) error {
 	if err := a.State.Write(c); err != nil {
-		if a.item.Message != "" {
-			a.item.Message += "; "
-		}
-		a.item.Message += "not recorded: " + err.Error()
+		a.item.Message = strings.TrimPrefix(a.item.Message+"; not recorded: "+err.Error(), "; ")
 		return fmt.Errorf("record %q: %w", a.item.Email, err)
 	}
 	return nil

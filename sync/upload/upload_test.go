@@ -32,7 +32,6 @@ type side struct {
 	user   state.User
 	person state.Person
 	grown  bool            // the photo is too large when it is to be sent
-	unsent bool            // the guards did not count the step
 	ctx    context.Context // of the run; nil: the test's
 }
 
@@ -119,7 +118,6 @@ func (s *side) run(t *testing.T, change func(*plan.Work)) (report.Item, error) {
 		mem.data, mem.err = nil, fmt.Errorf("%w: 99 MB", sources.ErrTooLarge)
 	}
 	up := p.Uploads()
-	up[0].Unsent = s.unsent
 	if s.ctx == nil {
 		s.ctx = t.Context()
 	}
@@ -200,12 +198,12 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// What the guards did not count, as it could not be sent when they looked, is not sent
-// in this run.
+// Bytes that the guards did not count, as others were there when they looked, are not sent in
+// this run.
 func TestNotCountedNotSent(t *testing.T) {
 	s := &side{answer: func() (smartsheet.UploadResult, error) { return answer(101, "ann@x", "i1", "SUCCESS", 0), nil }}
-	s.unsent = true
-	if it, err := s.run(t, nil); it.Outcome != outcome.Unfinished || err != nil || len(s.log) != 0 {
+	other := func(w *plan.Work) { w.Photo.SHA256 = "of other bytes" }
+	if it, err := s.run(t, other); it.Outcome != outcome.Unfinished || err != nil || len(s.log) != 0 {
 		t.Errorf("%s, error %v, %q", it.Outcome, err, s.log)
 	}
 }
