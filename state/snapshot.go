@@ -122,23 +122,6 @@ func (v *Snapshot) Whole() iter.Seq2[Person, error] { return decoded(v, people, 
 
 func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row.user) }
 
-// Pictures counts the users to whom we uploaded a picture, by its SHA-256.
-func (s *Store) Pictures() (same map[string]int, err error) {
-	same = map[string]int{}
-	err = s.View(func(v *Snapshot) error {
-		for u, err := range v.Users() {
-			if err != nil {
-				return err
-			}
-			if u.Sent != nil {
-				same[u.Sent.UploadSHA256]++ // empty if adopted
-			}
-		}
-		return nil
-	})
-	return same, err
-}
-
 func decoded[T any](v *Snapshot, table []byte, decode func(row) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for r, err := range v.rows(table) {

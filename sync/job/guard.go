@@ -63,8 +63,8 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 	approved := j.How.Approve == p.plan.ID
 	p.maxShared = 0
 	if g := j.Policy.Guards; g != nil && !approved {
-		if len(p.plan.Uploads()) > 0 { // else the numbers are not needed
-			if p.same, err = j.State.Pictures(); err != nil {
+		if p.same = map[string]int{}; len(p.plan.Uploads()) > 0 { // else the numbers are not needed
+			if err = j.uploaded(func(u *state.User) { p.same[u.Sent.UploadSHA256]++ }); err != nil { // empty if adopted
 				return nil, err
 			}
 		}
@@ -104,7 +104,7 @@ func (j *Job) known(p *prepared) (n int, err error) {
 		}
 	}
 	err = j.State.View(func(v *state.Snapshot) error {
-		err := everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
+		return everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
 			if len(person.Own) == 0 || row == nil {
 				return nil
 			}
@@ -112,17 +112,30 @@ func (j *Job) known(p *prepared) (n int, err error) {
 			ids[known.UserID] = true
 			return err
 		})
-		for u, uerr := range v.Users() {
-			if err = cmp.Or(err, uerr); err != nil {
-				return err
-			}
-			if u.Sent != nil && ids[u.ID] {
+	})
+	if err == nil {
+		err = j.uploaded(func(u *state.User) {
+			if ids[u.ID] {
 				n++
 			}
-		}
-		return err
-	})
+		})
+	}
 	return n, err
+}
+
+// uploaded calls each for every user with a picture that we uploaded.
+func (j *Job) uploaded(each func(*state.User)) error {
+	return j.State.View(func(v *state.Snapshot) error {
+		for u, err := range v.Users() {
+			if err != nil {
+				return err
+			}
+			if u.Sent != nil {
+				each(&u)
+			}
+		}
+		return nil
+	})
 }
 
 // applied is the plan file that was last applied.
