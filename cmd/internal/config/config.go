@@ -1,6 +1,6 @@
-// Package config reads the configuration file: strict YAML with defaults and
-// secrets, every fault at once and each with its place. The packages of the sync
-// never see it; the commands hand each its own small option struct.
+// Package config reads the configuration file: strict YAML with defaults and secrets. It
+// reports all faults at once, each with its place. The packages below sync never see it: the
+// commands give each its own small option struct.
 package config
 
 import (
@@ -15,16 +15,16 @@ import (
 	"unicode"
 )
 
-// Config is the whole file. The tags of a field say all about a key but its meaning, which is in
-// example.yaml, and the rules in rules.yaml. The decoder, the JSON Schema and the reference read
-// them:
+// Config is the whole file. example.yaml says what each key means, rules.yaml which keys go
+// together, and the tags of a field say the rest. The decoder, the JSON Schema and the reference
+// use the tags:
 //
-//	yaml     its name in the file; "-": it does not stand there
-//	of       the type of source that has it
+//	yaml     the key's name; "-": the field is not in the file
+//	of       the type of source that has the key
 //	default  as the file writes it, members of a list with commas
 //	one      the possible values
 //	range    the least and the greatest value
-//	above0   0 is not possible, and an example
+//	above0   an example; 0 is not possible
 type Config struct {
 	Smartsheet Smartsheet `yaml:"smartsheet"`
 	Sources    []Source   `yaml:"sources"`
@@ -37,7 +37,7 @@ type Config struct {
 		Exclude []string          `yaml:"exclude"`
 
 		AlternateEmails bool     `yaml:"alternate_emails"`
-		Refresh         Duration `yaml:"refresh" default:"7d" above0:"like 7d"` // how long a user who was found is not looked up again
+		Refresh         Duration `yaml:"refresh" default:"7d" above0:"like 7d"` // how often everybody's user is looked up anew
 		IgnorePictures  []string `yaml:"ignore_pictures"`                       // SHA-256 of pictures that count as none, lower-case hex
 	} `yaml:"match"`
 	Image  Image    `yaml:"image"`
@@ -68,7 +68,7 @@ type Config struct {
 	} `yaml:"log"`
 	SuccessOn []int `yaml:"success_on" one:"3, 4, 5, 6, 10"` // exit codes that count as 0
 
-	Warnings []string `yaml:"-"` // of what is allowed, but not wise
+	Warnings []string `yaml:"-"` // about what is allowed, but not wise
 }
 
 // Smartsheet is the target.
@@ -111,7 +111,7 @@ type Source struct {
 	Name string `yaml:"name"`
 	Type string `yaml:"type" one:"folder, ldap"`
 
-	MayBeEmpty bool     `yaml:"may_be_empty"` // to list nobody is no finding
+	MayBeEmpty bool     `yaml:"may_be_empty"` // it is not a finding if the source lists nobody
 	Domains    []string `yaml:"domains"`      // that its addresses may have; empty: any
 
 	Path        string   `yaml:"path" of:"folder"`

@@ -164,7 +164,7 @@ func TestFaults(t *testing.T) {
 		{"unknown section", minimal + "smartsheets: {}\n", `2:1: smartsheets: unknown key (did you mean "smartsheet"?)`},
 		{"token inline", minimal + "smartsheet:\n  token: " + secret, "3:3: smartsheet.token: unknown key (put the token into a file"},
 		{"password inline", ldapStart + "urls: [ldaps://x], bind_password: " + secret + "}]", "bind_password: unknown key (put the password into a file"},
-		{"twice", minimal + "log: {level: info}\nlog: {level: warn}\n", "stands here twice"},
+		{"twice", minimal + "log: {level: info}\nlog: {level: warn}\n", "is here twice"},
 		{"no number", minimal + "smartsheet: {concurrency: many}", `2:14: smartsheet.concurrency: want a whole number, not "many"`},
 		{"fraction", minimal + "smartsheet: {concurrency: 1.5}", "want a whole number"},
 		{"no bool", minimal + "smartsheet: {assume_user: 'yes'}", "want true or false"},

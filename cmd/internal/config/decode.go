@@ -26,8 +26,8 @@ type decoder struct {
 	lines      []string
 	faults     []Fault
 	places     map[string]place // of every key that is set
-	meant      []string         // the keys that unknown ones were probably meant to be
-	incomplete bool             // the parser may have lost what follows a value with a tag
+	meant      []string         // keys that were probably meant by unknown ones
+	incomplete bool             // the parser may have lost the text after a value with a tag
 }
 
 // fault adds a mistake at the place of key, or of the nearest key above it.
@@ -41,13 +41,13 @@ func (d *decoder) missing(key, message, instead string) {
 	}
 }
 
-// wrong is like fault, with the line in which another value replaces the wrong one.
+// wrong is like fault, and shows the line with the value replaced by another.
 func (d *decoder) wrong(key, message, instead, value, by string) {
 	d.add(Fault{Key: key, Message: message, Instead: instead, correct: replaceAfter(d.at(d.places[key].line), leaf(key), value, by)})
 }
 
-// add completes a fault with its place, if it has none. It drops a fault that follows from another
-// one: each mistake is reported once.
+// add adds a fault, and its place if it has none. It drops a fault that follows from another one:
+// each mistake is reported once.
 func (d *decoder) add(f Fault) {
 	if d.faulty(f.Key) {
 		return
@@ -58,19 +58,19 @@ func (d *decoder) add(f Fault) {
 	d.faults = append(d.faults, f)
 }
 
-// faulty reports whether there is a fault about key, about one above it, or below it.
+// faulty reports whether there is a fault about key, or about a key above or below it.
 func (d *decoder) faulty(key string) bool {
 	return slices.ContainsFunc(d.faults, func(f Fault) bool { return within(key, f.Key) || within(f.Key, key) })
 }
 
-// within reports whether key is above, or below it.
+// within reports whether key is the key above, or is below it.
 func within(key, above string) bool {
 	rest, ok := strings.CutPrefix(key, above)
 	return ok && (above == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// decode fills the configuration, and checks all that needs nothing but the file. It returns
-// the fault of a file that is no YAML at all; others are collected.
+// decode fills the configuration, and does all checks that need only the file. If the file is not
+// YAML at all, it returns that fault; it collects all others.
 func (d *decoder) decode(data []byte) *Fault {
 	data = bytes.ReplaceAll(bytes.TrimPrefix(data, []byte("\ufeff")), []byte("\r\n"), []byte("\n"))
 	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
@@ -103,7 +103,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	}
 	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
 	switch kind := v.Kind(); node.(type) {
-	case *ast.NullNode: // as if the key were not there
+	case *ast.NullNode: // the same as a missing key
 		defer delete(d.places, key)
 		if head, colour, found := strings.Cut(d.at(d.places[key].line), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour {
 			d.add(Fault{Key: key, Message: "# begins a comment", Instead: quoteIt, correct: head + "background: " + quoted("#"+colour)})
@@ -132,7 +132,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	}
 }
 
-// at is line n; empty if there is none.
+// at returns line n; empty if there is none.
 func (d *decoder) at(n int) string {
 	if n < 1 || n > len(d.lines) {
 		return ""
@@ -163,8 +163,8 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, key string) {
 	}
 }
 
-// unknown adds the fault of a key that does not exist. It shows only a key that is like
-// one that does: another may be a secret.
+// unknown adds the fault of a key that does not exist. It shows the key only if that is similar to
+// an existing one: otherwise it may be a secret.
 func (d *decoder) unknown(full, name, parent string, known []string) {
 	f := Fault{Line: d.places[full].line, Column: d.places[full].column, Key: full, Message: "unknown key"}
 	known = slices.DeleteFunc(slices.Sorted(slices.Values(known)), func(k string) bool { return k == "-" })
@@ -183,13 +183,13 @@ func (d *decoder) unknown(full, name, parent string, known []string) {
 	d.faults = append(d.faults, f)
 }
 
-// nearest is the word that name was probably meant to be; empty if none is near.
+// nearest returns the word that name was probably meant to be; empty if none is similar.
 func nearest(name string, words []string) (best string) {
 	letters := func(s string) []byte { return slices.Sorted(slices.Values([]byte(s))) }
-	distance := min(4, 1+(len(name)+1)/2) // short words all look alike
+	distance := min(4, 1+(len(name)+1)/2) // all short words are similar
 	for _, w := range words {
 		if slices.Equal(letters(name), letters(w)) {
-			return w // two were swapped
+			return w // two letters were swapped
 		}
 		if n := levenshtein.ComputeDistance(name, w); n < distance {
 			best, distance = w, n
@@ -236,7 +236,7 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	}
 }
 
-// set gives v the value that the file writes as text; to a list, members with commas.
+// set gives v the value that the file writes as text; a list has its members with commas.
 func set(v reflect.Value, text string) (err error) {
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(text))
@@ -258,7 +258,7 @@ func set(v reflect.Value, text string) (err error) {
 	return err
 }
 
-// scalarText is the text of a single value.
+// scalarText returns the text of a single value.
 func scalarText(node ast.Node) (string, bool) {
 	switch n := node.(type) {
 	case *ast.LiteralNode:

@@ -25,7 +25,7 @@ type Fault struct {
 	correct string // the corrected line, if it is known
 }
 
-// Error is a file with mistakes, or one that is not there or cannot be read.
+// Error means that a file has mistakes, is missing or cannot be read.
 type Error struct {
 	Path   string
 	Faults []Fault
@@ -60,7 +60,7 @@ func (e *Error) Hint() string {
 	return cmp.Or(e.hint, "correct the configuration; nothing was contacted")
 }
 
-// excerpts gives each fault the line that it is about, a caret, and the corrected line.
+// excerpts gives each fault the line with the mistake, a caret, and the corrected line.
 func (d *decoder) excerpts() {
 	for i := range d.faults {
 		f := &d.faults[i]
@@ -84,11 +84,11 @@ var (
 	mixed    = regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
 )
 
-// redactor returns what makes a part of line fit to be shown. Secrets may stand anywhere by
-// mistake: no value shows where a key of the line is not known or may name a secret, and
-// none that looks like a secret shows anywhere. The key also shows.
+// redactor returns a function that makes a part of line safe to show. As a secret may be anywhere
+// by mistake, it shows no value if a key in the line is unknown or may have a secret, and never a
+// value that looks like a secret. It always shows known keys, and the key also.
 func redactor(line, also string) func(string) string {
-	open := true // values show
+	open := true // values are shown
 	named := keyed.FindAllStringSubmatch(line, -1)
 	for _, m := range named {
 		open = open && known(m[1]) && !private(m[1])
@@ -104,7 +104,7 @@ func redactor(line, also string) func(string) string {
 	}
 }
 
-// quote is value in quotes, for a message, or "the value" where it may be a secret.
+// quote returns value in quotes, for a message, or "the value" if it may be a secret.
 func quote(key, value string) string {
 	name := leaf(index.ReplaceAllString(key, ""))
 	if !known(name) || private(name) && !pathLike.MatchString(value) || looksSecret(value) {
@@ -113,8 +113,8 @@ func quote(key, value string) string {
 	return fmt.Sprintf("%q", value)
 }
 
-// private reports whether a secret may stand in the place of the value of a key: where an
-// address works like a password, and where a path is wanted.
+// private reports whether the value of a key may be a secret: an address that works like a
+// password, or a secret itself where a path is wanted.
 func private(key string) bool {
 	return strings.HasSuffix(key, "_file") || slices.Contains([]string{"webhook", "healthcheck", "pushgateway", "path", "dir", "textfile", "keytab"}, key)
 }
@@ -125,11 +125,11 @@ func credentials(text string) bool {
 	return found && strings.ContainsAny(rest, "@?")
 }
 
-// looksSecret reports whether a part of text has credentials, or mixes letters and digits, or
-// upper and lower case, as tokens and passwords do, or is very long.
+// looksSecret reports whether a text has credentials, mixes letters and digits or upper and lower
+// case as tokens and passwords do, or is very long.
 func looksSecret(text string) bool { return mixed.MatchString(text) || credentials(text) }
 
-// withoutSecrets is a message in which no word looks like a secret.
+// withoutSecrets replaces the words of a message that look like secrets.
 func withoutSecrets(message string) string {
 	return regexp.MustCompile(`\S+`).ReplaceAllStringFunc(message, func(w string) string {
 		if looksSecret(w) {
@@ -144,16 +144,16 @@ func known(word string) bool {
 	return slices.ContainsFunc(allKeys(), func(key string) bool { return leaf(key) == word })
 }
 
-// Causes of slips that are looked for by name.
+// Causes of slips that the code names.
 const (
 	meaning  = "YAML gives the first character of this value a meaning"
 	quoteIt  = "put the value in quotes"
 	unclosed = "a quote is not closed"
 )
 
-// slip completes a fault if line n has one of the slips, or one with a certain cause.
+// slip completes a fault if line n has one of the slips; if cause is not empty, only one with it.
 func (d *decoder) slip(f *Fault, n int, cause string) bool {
-	line := uncommented(d.at(n)) // with the comment, if a quote is not closed
+	line := uncommented(d.at(n)) // if a quote is not closed, the comment stays
 	for _, s := range rules().Slips {
 		if cause != "" && cause != s.Cause {
 			continue
@@ -167,7 +167,7 @@ func (d *decoder) slip(f *Fault, n int, cause string) bool {
 	return false
 }
 
-// syntax makes a fault of the parser's error, in our words: its own may quote a secret.
+// syntax makes a fault of the parser's error, in our words: the parser's may quote a secret.
 func (d *decoder) syntax(err error) *Fault {
 	f := &Fault{Message: "not valid YAML"}
 	e, ok := errors.AsType[yaml.Error](err)
@@ -177,7 +177,7 @@ func (d *decoder) syntax(err error) *Fault {
 	f.Line, f.Column = e.GetToken().Position.Line, e.GetToken().Position.Column
 	switch {
 	case strings.Contains(e.GetMessage(), "already defined"):
-		f.Message, f.Instead = "this key stands here twice", "keep one"
+		f.Message, f.Instead = "this key is here twice", "keep one"
 	case d.slipBefore(f):
 	case strings.Contains(e.GetMessage(), "not allowed in this context"):
 		f.Message, f.Instead = "this line is indented unlike the one above it", "indent keys of one kind alike"
@@ -188,8 +188,8 @@ func (d *decoder) syntax(err error) *Fault {
 	return f
 }
 
-// slipBefore looks for the slip that made the parser stop. What is in quotes may end
-// anywhere; the parser notices the others some lines later.
+// slipBefore looks for the slip that made the parser stop. The parser notices an open quote
+// anywhere after it, and other slips some lines later.
 func (d *decoder) slipBefore(f *Fault) bool {
 	stop := min(f.Line, len(d.lines))
 	for n := 1; n <= stop; n++ {
@@ -208,7 +208,7 @@ func (d *decoder) slipBefore(f *Fault) bool {
 	return false
 }
 
-// uncommented is a line without its comment and the spaces before it.
+// uncommented returns a line without its comment and the spaces before that.
 func uncommented(line string) string {
 	for i := range line {
 		if line[i] == '#' && (i == 0 || line[i-1] == ' ') && strings.Count(line[:i], "'")%2+strings.Count(line[:i], `"`)%2 == 0 {
@@ -223,7 +223,7 @@ func quoted(v string) string {
 	return "'" + strings.ReplaceAll(strings.TrimSpace(v), "'", "''") + "'"
 }
 
-// notList is the fault of one value, or of keys, where a list is wanted.
+// notList adds the fault that there is one value, or keys, where a list is wanted.
 func (d *decoder) notList(node ast.Node, key string) {
 	f, n := Fault{Key: key, Message: "want a list", Instead: "like [a, b]"}, node.GetToken().Position.Line
 	text, scalar := scalarText(node)
@@ -243,8 +243,8 @@ func (d *decoder) notList(node ast.Node, key string) {
 	d.add(f)
 }
 
-// replaceAfter is line with value, which follows key in it, replaced; empty if it does
-// not stand there.
+// replaceAfter returns line with the value after key replaced; empty if the line does not have
+// this value.
 func replaceAfter(line, key, value, by string) string {
 	head, tail, found := strings.Cut(line, key+":")
 	if q := strings.Index(tail, value); found && value != "" && by != "" && q >= 0 && strings.Trim(tail[:q], ` '"`) == "" {

@@ -92,8 +92,8 @@ func read(path string) (*decoder, error) {
 	return d, nil
 }
 
-// verdict is an *Error if there are faults in the file, or in one section of it. A key that
-// is not known counts for every section: it may be meant for it.
+// verdict returns an *Error if there are faults in the file, or in one section of it. An unknown
+// key counts for every section: it may be meant for it.
 func (d *decoder) verdict(section string) error {
 	if section != "" {
 		d.faults = slices.DeleteFunc(d.faults, func(f Fault) bool {
@@ -109,7 +109,8 @@ func (d *decoder) verdict(section string) error {
 	return &Error{Path: d.path, Faults: d.faults}
 }
 
-// Globs returns what reports whether one of the patterns names an address; nil: there are none.
+// Globs returns a function that reports whether one of the patterns matches an address; nil if
+// there are no patterns.
 func Globs(patterns []string) func(email string) bool {
 	if len(patterns) == 0 {
 		return nil
@@ -175,7 +176,7 @@ func (d *decoder) secrets(env func(string) string) {
 			d.fault("smartsheet.oauth2", "does not go together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
 		}
 		d.clientSecret(env)
-		// Whether it can be read: its value is the client's business, which replaces it.
+		// Only whether it can be read: the client reads the value, and replaces it.
 		d.secret(env, "smartsheet.oauth2.refresh_token_file", s.OAuth2.RefreshTokenFile, "")
 	}
 	s.Token = d.secret(env, "smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")
@@ -193,8 +194,8 @@ func (d *decoder) clientSecret(env func(string) string) {
 	o.ClientSecret = d.secret(env, "smartsheet.oauth2.client_secret_file", o.ClientSecretFile, "there is no client secret", "SMARTSHEET_CLIENT_SECRET")
 }
 
-// secret is that of the first variable that is set, or else of a file. If there is neither, none
-// is the message of the fault; empty: that is no fault.
+// secret returns the value of the first variable that is set, or else of a file. If there is
+// neither, none is the message of the fault; if none is empty, that is not a fault.
 func (d *decoder) secret(env func(string) string, key, file, none string, variables ...string) Secret {
 	for _, name := range variables {
 		if value := strings.TrimRight(env(name), "\r\n"); value != "" {
@@ -221,7 +222,7 @@ func (d *decoder) secret(env func(string) string, key, file, none string, variab
 	return d.plain(key, name, strings.TrimSpace(string(data)))
 }
 
-// plain is a secret without the byte order mark that an editor put before it.
+// plain returns a secret without the byte order mark that an editor may have written.
 func (d *decoder) plain(key, where, text string) Secret {
 	text = strings.TrimPrefix(text, "\ufeff")
 	switch {
@@ -233,16 +234,15 @@ func (d *decoder) plain(key, where, text string) Secret {
 	return Secret(text)
 }
 
-// warnReadable warns of a file with secrets that every user of the machine can read. To let
-// its group read it is how a service, or a pod's volume, gets a secret. Windows does not
-// say it in the mode.
+// warnReadable warns about a file with secrets that every user of the machine can read. Its group
+// may read it: services and volumes of pods get secrets that way. On Windows the mode says nothing.
 func (d *decoder) warnReadable(file, key, instead string) {
 	if fi, err := os.Stat(file); err == nil && fi.Mode().Perm()&0o004 != 0 && os.PathSeparator == '/' {
 		d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s: every user of this machine can read %q (mode %#o): %s", key, file, fi.Mode().Perm(), instead))
 	}
 }
 
-// notices reads and checks the addresses of those who hear how a run came out.
+// notices reads and checks the addresses of the receivers of notices.
 func (d *decoder) notices(env func(string) string) {
 	n, gateway := &d.c.Notify, &d.c.Metrics.Pushgateway
 	if *gateway+n.Webhook+n.Healthcheck != "" {
@@ -259,8 +259,8 @@ func (d *decoder) notices(env func(string) string) {
 	}
 }
 
-// receiver reads and checks one address. No message shows the address: it may be a secret. clear
-// names what everyone on the network path can read without TLS; empty: nothing that matters.
+// receiver reads and checks one address. As it may be a secret, no message shows it. clear names
+// what everyone on the network path can read without TLS; empty: nothing important.
 func (d *decoder) receiver(env func(string) string, key, variable, file string, to *Secret, clear string) {
 	if d.faulty(key) {
 		return
@@ -292,7 +292,7 @@ func (d *decoder) network(env func(string) string) {
 	d.proxies(env)
 }
 
-// authorities are those of a PEM file; nil: none is named.
+// authorities reads the certificates in a PEM file; nil if none is named.
 func (d *decoder) authorities(key, file string) *x509.CertPool {
 	if file == "" {
 		return nil
@@ -308,8 +308,8 @@ func (d *decoder) authorities(key, file string) *x509.CertPool {
 	return cas
 }
 
-// proxies checks the proxies that the environment names: where Go cannot read one, it
-// silently connects directly.
+// proxies checks the proxies that the environment names: if Go cannot read one, it silently
+// connects directly.
 func (d *decoder) proxies(env func(string) string) {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
 		value := env(name)

@@ -20,13 +20,13 @@ import (
 //go:embed rules.yaml
 var rulesFile []byte
 
-// need is a key that must have a value where another has one; see rules.yaml.
+// need is a key that must have a value if another key has one; see rules.yaml.
 type need struct{ At, Key, When, Is, Message, Instead string }
 
 var rules = sync.OnceValue(func() (all struct {
 	Needs    []need
 	Excluded []struct{ At, Key, Other string }
-	Patterns map[string]struct { // by key; its [] is every member of a list
+	Patterns map[string]struct { // by key; [] stands for every member of a list
 		Pattern       *regexp.Regexp
 		What, Instead string
 	}
@@ -44,15 +44,14 @@ var rules = sync.OnceValue(func() (all struct {
 
 var index = regexp.MustCompile(`\[\d+\]`)
 
-// general is a key without the numbers of its members, like sources[].urls[].
+// general returns a key without the numbers of members, like sources[].urls[].
 func general(key string) string { return index.ReplaceAllString(key, "[]") }
 
 func below(above, name string) string { return strings.TrimPrefix(above+"."+name, ".") }
 
 func leaf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 
-// keys are the keys of a struct's fields in the file, in their order; those of
-// fields that are not in the file are "-".
+// keys returns the keys of a struct's fields, in order; "-" for fields that are not in the file.
 func keys(t reflect.Type) []string {
 	names := make([]string, t.NumField())
 	for i := range names {
@@ -61,7 +60,7 @@ func keys(t reflect.Type) []string {
 	return names
 }
 
-// allKeys are all keys in the order of the file, those of a source like sources[].urls.
+// allKeys returns all keys in the order of the file; keys of a source look like sources[].urls.
 var allKeys = sync.OnceValue(func() (all []string) {
 	walk(reflect.ValueOf(Config{Sources: make([]Source, 1)}), "", "", func(_ reflect.Value, key string, _ reflect.StructTag) {
 		if key = general(key); key != "" && key != "sources[]" {
@@ -71,7 +70,7 @@ var allKeys = sync.OnceValue(func() (all []string) {
 	return all
 })
 
-// walk calls f for v, which stands at key, and for all below it, with the tags of their fields.
+// walk calls f for v, whose key is key, and for everything below it, with the tags of the fields.
 func walk(v reflect.Value, key string, tag reflect.StructTag, f func(v reflect.Value, key string, tag reflect.StructTag)) {
 	f(v, key, tag)
 	switch v.Kind() {
@@ -88,19 +87,19 @@ func walk(v reflect.Value, key string, tag reflect.StructTag, f func(v reflect.V
 	}
 }
 
-// fill gives the keys of v that have no value their defaults. Those of one type of source
-// have one if kind is that type.
+// fill gives keys of v without a value their defaults. Keys of only one type of source get theirs
+// if kind is that type.
 func fill(v reflect.Value, kind string) {
 	walk(v, "", "", func(v reflect.Value, _ string, tag reflect.StructTag) {
 		if text, ok := tag.Lookup("default"); ok && unset(v) && (tag.Get("of") == "" || tag.Get("of") == kind) {
-			set(v, text) // no mistake: TestReference shows them all
+			set(v, text) // cannot fail: TestReference tries all defaults
 		}
 	})
 }
 
 func unset(v reflect.Value) bool { return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0 }
 
-// check applies what tag and patterns say to a value, if the file sets it.
+// check checks a value against its tag and its pattern, if the file sets it.
 func (d *decoder) check(v reflect.Value, key string, tag reflect.StructTag) {
 	if d.places[key].line == 0 || v.Kind() == reflect.Slice {
 		return
@@ -138,7 +137,7 @@ func bounds(span string, t reflect.Type) (low, high int64, orZero bool) {
 func (d *decoder) require(v reflect.Value, key string, _ reflect.StructTag) {
 	at := general(key)
 	empty := func(name string) bool { return unset(field(v, name)) }
-	used := false // the file has a key below this one
+	used := false // whether the file has a key below this one
 	for k := range d.places {
 		used = used || strings.HasPrefix(k, key+".")
 	}
@@ -171,7 +170,7 @@ func (d *decoder) require(v reflect.Value, key string, _ reflect.StructTag) {
 	}
 }
 
-// field is the field at a key below v, like tls.ca_file.
+// field returns the field at a key below v, like tls.ca_file.
 func field(v reflect.Value, key string) reflect.Value {
 	for name := range strings.SplitSeq(key, ".") {
 		v = v.Field(slices.Index(keys(v.Type()), name))
@@ -179,7 +178,7 @@ func field(v reflect.Value, key string) reflect.Value {
 	return v
 }
 
-// validate sets the defaults that depend on others, and checks what the tags do not say.
+// validate sets defaults that depend on other keys, and checks what the tags cannot say.
 func (d *decoder) validate() {
 	if s := &d.c.Smartsheet; s.BaseURL != "" {
 		d.validateURL(s)
@@ -204,9 +203,9 @@ func (d *decoder) validate() {
 	}
 }
 
-// validateMatch finds what would silently match nobody, or now one and now another: a text
-// that is no domain, a domain in two spellings, and a pattern for the addresses of a domain
-// that is rewritten before.
+// validateMatch finds what would silently match nobody, or somebody else each time: a text that
+// is not a domain, a domain in two spellings, and a pattern for the addresses of a domain that
+// match.domains rewrites first.
 func (d *decoder) validateMatch() {
 	m, isDomain, before := &d.c.Match, rules().Patterns["sources[].domains[]"], map[string]string{}
 	for _, from := range slices.Sorted(maps.Keys(m.Domains)) {
@@ -225,7 +224,7 @@ func (d *decoder) validateMatch() {
 			local, domain, _ := strings.Cut(pattern, "@")
 			for from, to := range m.Domains {
 				if strings.EqualFold(domain, from) {
-					d.fault(fmt.Sprintf("%s[%d]", key, i), "match.domains rewrites "+from+" before", "write "+local+"@"+to)
+					d.fault(fmt.Sprintf("%s[%d]", key, i), "match.domains rewrites "+from+" first", "write "+local+"@"+to)
 				}
 			}
 		}
@@ -245,12 +244,12 @@ func (d *decoder) validateURL(s *Smartsheet) {
 	}
 }
 
-// validateLDAP checks that the keys are there that the way to bind needs, and none that it
-// would ignore. Addresses, filters and files are checked by sources/ldap.
+// validateLDAP checks that the keys for the way to bind are set, and no keys that it would ignore.
+// sources/ldap checks addresses, filters and files.
 func (d *decoder) validateLDAP(s *Source, at string) {
 	krb := s.Kerberos.Principal != "" || s.Kerberos.Keytab != ""
 	certified := s.TLS.CertFile != "" || !slices.ContainsFunc(s.URLs, func(u string) bool { return !strings.HasPrefix(u, "ldapi://") })
-	if s.Auth == "" { // the way for which there is something
+	if s.Auth == "" { // choose by the keys that are set
 		switch {
 		case s.BindDN != "" || s.BindPasswordFile != "":
 			s.Auth = "simple"
