@@ -122,18 +122,15 @@ func (n *Notifier) ping(ctx context.Context, below, text string) error {
 //go:embed texts
 var textFiles embed.FS
 
-// texts are the templates of notices.
-var texts = sync.OnceValue(func() *template.Template {
+// filled returns a notice made from one of the templates.
+func filled(name string, values any) []byte {
 	quoted := func(text string) (string, error) {
 		b, err := json.Marshal(text)
 		return string(b), err
 	}
-	return template.Must(template.New("").Funcs(template.FuncMap{"quoted": quoted}).ParseFS(textFiles, "texts/*"))
-})
-
-func filled(name string, values any) []byte {
+	texts := template.Must(template.New("").Funcs(template.FuncMap{"quoted": quoted}).ParseFS(textFiles, "texts/*"))
 	var b bytes.Buffer
-	if err := texts().ExecuteTemplate(&b, name, values); err != nil {
+	if err := texts.ExecuteTemplate(&b, name, values); err != nil {
 		panic(err) // a mistake in the template
 	}
 	return b.Bytes()

@@ -14,7 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+
+	"github.com/tidwall/gjson"
 
 	"photosync/sync/smartsheet"
 )
@@ -169,17 +170,11 @@ func (u *user) alternates() []object {
 	return all
 }
 
-//go:embed messages.json
-var messagesFile []byte
-
 // messages are the API's own words for its errorCodes. Those from 5000 on are for the user,
 // in their language: two of them stand for all.
-var messages = sync.OnceValue(func() (words map[int]string) {
-	if err := json.Unmarshal(messagesFile, &words); err != nil {
-		panic(err)
-	}
-	return words
-})
+//
+//go:embed messages.json
+var messages []byte
 
 // reply is what a handler answers.
 type reply struct {
@@ -197,10 +192,11 @@ func ok(body any) reply { return reply{http.StatusOK, body, ""} }
 // others. The lock is held.
 func (s *Server) failure(code int, message string) object {
 	s.counts.RefIDs++
-	words := messages()[code]
+	known := code
 	if code/1000 == 5 {
-		words = messages()[5000+code%2]
+		known = 5000 + code%2
 	}
+	words := gjson.GetBytes(messages, strconv.Itoa(known)).Str
 	body := object{"refId": fmt.Sprintf("sim%06d", s.counts.RefIDs), "message": cmp.Or(message, words, "An error has occurred.")}
 	if code != 0 {
 		body["errorCode"] = code
