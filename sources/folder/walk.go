@@ -168,13 +168,19 @@ func (w *walk) folder(name string) error {
 
 // files lists some of the files in a folder, and then the folders among them.
 func (w *walk) files(folder string, dir *os.File, names []string, now time.Time) error {
-	people := make([]sources.Person, 0, len(names))
+	people := make([]sources.Person, 0, namesAtOnce/8) // given to the caller when it is full
 	var below []string
 	n, unseen, prefix := 0, 0, ""
 	if folder != "." {
 		prefix = folder + "/"
 	}
 	for _, base := range names {
+		if len(people) == cap(people) {
+			if err := w.give(w.ctx, people...); err != nil {
+				return err
+			}
+			people = people[:0]
+		}
 		f := file{name: prefix + base, base: base}
 		switch {
 		case f.name == w.mapping:
@@ -259,10 +265,12 @@ func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
 		return p, subfolder
 	}
 	ext := strings.ToLower(path.Ext(f.base))
-	if wrong := slices.Contains(wrongTypes, ext); !wrong && !slices.Contains(photoTypes, ext) {
-		return p, map[bool]string{false: otherType, true: otherLink}[f.link]
-	} else if wrong {
+	switch {
+	case slices.Contains(photoTypes, ext):
+	case slices.Contains(wrongTypes, ext):
 		why = wrongType
+	default:
+		return p, map[bool]string{false: otherType, true: otherLink}[f.link]
 	}
 	email, unnamed := w.who(f.base, stem(f.base))
 	if unnamed != "" {
