@@ -222,7 +222,7 @@ func TestFaults(t *testing.T) {
 		{"a domain", minimal + "match: {include: [example.com]}", "is not a pattern"},
 		{"a domain with its @", minimal + "match: {include: ['@example.com']}", "is not a pattern"},
 		{"empty pattern", minimal + "match: {exclude: ['']}", "is not a pattern"},
-		{"pattern of a rewritten domain", minimal + "match: {domains: {corp.local: example.com}, exclude: [ann@Corp.local]}", "match.exclude[0]: match.domains rewrites corp.local before (write ann@example.com)"},
+		{"pattern of a rewritten domain", minimal + "match: {domains: {corp.local: example.com}, exclude: [ann@Corp.local]}", "match.exclude[0]: match.domains rewrites corp.local first (write ann@example.com)"},
 		{"a domain in two spellings", minimal + "match: {domains: {corp.local: example.com, CORP.Local: example.org}}", `"corp.local" is the same domain as CORP.Local`},
 		{"a domain in two forms", minimal + "match: {domains: {zürich.local: example.com, xn--zrich-kva.local: example.org}}", "is the same domain as xn--zrich-kva.local"},
 		{"a domain that is none", minimal + "match: {domains: {'*.local': example.com}}", "is not a domain"},
