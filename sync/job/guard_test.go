@@ -514,6 +514,24 @@ func TestSourceWithoutAnybodysPhoto(t *testing.T) {
 	}
 }
 
+// A number that a source never reached does not hold it: it lists as many as before.
+func TestMinListedOfASmallSource(t *testing.T) {
+	b := newBench(t, 9, simulator.Options{})
+	number := strict
+	number.MinListed = plan.Limit{N: 50}
+	policy := func(o *Job) { o.Policy.Guards = &number }
+	b.must(policy)
+	b.must(policy)
+	for i := 9; i < 60; i++ {
+		b.mem.Put(email(i), picture(i))
+	}
+	b.must(policy)
+	for i := range 11 {
+		b.mem.Remove(email(i))
+	}
+	b.held(policy, "min_listed")
+}
+
 // --limit and --source.
 func TestLimitAndSource(t *testing.T) {
 	b := newBench(t, 10, simulator.Options{})

@@ -248,9 +248,13 @@ func (j *Job) conclude(rep *report.Report, err error) {
 		rep.Result = report.Held
 	case Stopped(err):
 		rep.Result = report.Interrupted
-		if rep.Totals.People == 0 && !errors.Is(err, ErrSignal) { // the next run may get no further
+		var unended []string
+		_, merr := j.State.Meta(unendedKey, &unended)
+		again := merr == nil && len(unended) > 1 && t.Unfinished > 0 && t.Uploaded+t.PartialSuccess == 0
+		if (t.People == 0 || again) && !errors.Is(err, ErrSignal) { // the next run may get no further
+			when := map[bool]string{true: "before anybody got a picture, and the run before it did not come to its end, either", false: "before it had a plan"}[again]
 			rep.Findings = append(rep.Findings, outcome.Attend(outcome.StoppedEarly, 0, 0,
-				"the run was stopped before it had a plan: "+err.Error(), "if the next run ends like this too, raise --max-duration, or find out why Smartsheet does not answer"))
+				"the run was stopped "+when+": "+err.Error(), "if the next run ends like this too, raise --max-duration, or find out why Smartsheet does not answer"))
 		}
 	case err != nil:
 		rep.Result = report.Failed

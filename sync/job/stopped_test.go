@@ -12,14 +12,40 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
+// told reports whether the report says that somebody has to look why runs are stopped.
+func told(r *report.Report) bool {
+	return r.Result == report.Interrupted && slices.ContainsFunc(r.Findings, func(f outcome.Finding) bool {
+		return f.Code == outcome.StoppedEarly && f.Severity == outcome.Attention
+	})
+}
+
+// Uploads that nobody answers well end every run with 6. From the second night without a
+// single upload on somebody has to know, as the runs get no further.
+func TestNobodyIsServed(t *testing.T) {
+	for _, fault := range []string{"status:503/4001", "status:429/4003", "status:500/4000"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 30, simulator.Options{})
+			f, err := simulator.ParseFault(fault)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.sim.AddFault(f)
+			for night := range 3 {
+				if r, err := b.run(t.Context(), 300, nil); !Stopped(err) || told(r) != (night > 0) {
+					t.Errorf("%s, night %d: %s, error %v, findings %+v", fault, night, r.Result, err, r.Findings)
+				}
+			}
+			b.sim.ClearFaults()
+			if r, err := b.run(t.Context(), 300, nil); err != nil || r.Totals.Uploaded != 30 || r.NeedsSomebody() {
+				t.Errorf("%s, at last: error %v, %+v", fault, err, r.Totals)
+			}
+		})
+	}
+}
+
 // A run that is stopped before it has a plan did nothing, and the next one may come no
 // further: somebody has to know, unless it was stopped by hand.
 func TestStoppedBeforeThePlan(t *testing.T) {
-	told := func(r *report.Report) bool {
-		return r.Result == report.Interrupted && slices.ContainsFunc(r.Findings, func(f outcome.Finding) bool {
-			return f.Code == outcome.StoppedEarly && f.Severity == outcome.Attention
-		})
-	}
 	for name, c := range map[string]struct {
 		fault string
 		stop  error // after ten seconds

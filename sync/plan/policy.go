@@ -203,7 +203,7 @@ func (p *Plan) Check(g Guards, f *Facts, known func() (int, error), before map[s
 			now = 0
 		}
 		few := g.MinListed.Percent && was-now < g.MinPeople && now > 0
-		if was > 0 && !few && float64(now) < g.MinListed.of(was) {
+		if least := g.MinListed.of(was); float64(was) >= max(least, 1) && !few && float64(now) < least {
 			bs = append(bs, outcome.Breach{Guard: "min_listed", Message: fmt.Sprintf("source %q lists %s entries and listed %s the last time; at least %v must be there",
 				s.Name, outcome.Number(now), outcome.Number(was), g.MinListed)})
 		}

@@ -121,10 +121,11 @@ func Write(path string, mode fs.FileMode, data []byte) error {
 	})
 }
 
-// Check returns an error if no file can be created in a folder.
+// Check returns an error if no file can be created in a folder, or none with content.
 func Check(dir string) error {
 	f, err := New(filepath.Join(dir, "check"))
 	if err == nil {
+		_, err = f.Write(make([]byte, 64<<10))
 		f.Discard()
 	}
 	return err
