@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// Fault is something that goes wrong, for whom and how often.
+// Fault is a failure to simulate: what goes wrong, for whom and how often.
 type Fault struct {
 	Op   string // a name of Counts.ByOp or "any"; empty: "upload", of maintenance "any"
 	User string // email or id of an upload's user; empty: any
 
-	Skip  int           // matching requests that go well first
-	Count int           // requests that fail then; 0: all
-	Every int           // only every nth of those; 0: each
-	For   time.Duration // from the first that fails on; 0: for ever
+	Skip  int           // matching requests that succeed first
+	Count int           // how many requests then fail; 0: all
+	Every int           // only every nth of these fails; 0: each
+	For   time.Duration // from the first failure on; 0: for ever
 
 	Kind       string // one of kinds
 	Status     int
@@ -59,7 +59,7 @@ func ParseFault(s string) (Fault, error) {
 
 var noDetail = regexp.MustCompile("^()()$")
 
-// parseDetail reads what stands behind the colon.
+// parseDetail reads the part after the colon.
 func (f *Fault) parseDetail(detail string) error {
 	k, known := kinds[f.Kind]
 	if !known {
@@ -69,7 +69,7 @@ func (f *Fault) parseDetail(detail string) error {
 	if part == nil {
 		return fmt.Errorf("%q does not go with %s: want status:403/1004, html:502, empty:504, says:FAILURE/0, or nothing behind the kind", detail, f.Kind)
 	}
-	f.Code, _ = strconv.Atoi(part[2]) // which holds digits, or nothing
+	f.Code, _ = strconv.Atoi(part[2]) // digits, or nothing
 	if f.Kind == "says" {
 		f.Message = part[1]
 	} else {
@@ -82,7 +82,7 @@ func names[V any](table map[string]V) string {
 	return strings.Join(slices.Sorted(maps.Keys(table)), ", ")
 }
 
-// parseKeys reads what stands behind the first comma.
+// parseKeys reads the part after the first comma.
 func (f *Fault) parseKeys(text string) (err error) {
 	keys := map[string]any{
 		"op": &f.Op, "user": &f.User, "retry-after": &f.RetryAfter, "as": &f.Shape,
@@ -109,7 +109,7 @@ func (f *Fault) parseKeys(text string) (err error) {
 	return nil
 }
 
-// complete fills in what follows from the kind.
+// complete fills in the defaults of the kind.
 func (f *Fault) complete() {
 	f.Status = cmp.Or(f.Status, kinds[f.Kind].status)
 	if f.Kind == "maintenance" {
@@ -118,8 +118,8 @@ func (f *Fault) complete() {
 	f.Op = cmp.Or(f.Op, "upload")
 }
 
-// check refuses a fault that would never show, which a rehearsal would take for
-// a server without faults.
+// check refuses a fault that would never occur: a rehearsal would look as if the server had no
+// faults.
 func (f *Fault) check() error {
 	switch {
 	case !slices.Contains(ops, f.Op):
@@ -134,14 +134,14 @@ func (f *Fault) check() error {
 	return nil
 }
 
-// AddFault adds f to what goes wrong; of several, the first that applies counts, after
-// the delays of all before it. Changes of good answers go together with all others.
+// AddFault adds f. If several faults apply, the first one counts, after the delays of all before
+// it. Faults that only change good answers are combined with the others.
 func (s *Server) AddFault(f Fault) {
 	f.complete()
 	s.locked(func() { s.faults = append(s.faults, &f) })
 }
 
-// ClearFaults lets nothing go wrong any more.
+// ClearFaults removes all faults.
 func (s *Server) ClearFaults() { s.locked(func() { s.faults = nil }) }
 
 // listQuirks are peculiarities of the list of users.
@@ -152,8 +152,8 @@ var listQuirks = []string{
 	"repeat-last-page", // a page beyond the last repeats it
 }
 
-// AddQuirk switches on what text names: a change of every answer, one of listQuirks, or
-// page-cap=N, the most users on a page. It comes before the first request.
+// AddQuirk switches on a quirk: a change of every answer, one of listQuirks, or page-cap=N, the
+// most users on a page. Call it before the first request.
 func (s *Server) AddQuirk(text string) error {
 	n, capped := strings.CutPrefix(text, "page-cap=")
 	switch size, err := strconv.Atoi(n); {
@@ -186,8 +186,8 @@ func (f *Fault) due() bool {
 	return true
 }
 
-// concerns reports whether the request is about the fault's user. A list may be: a
-// change of the answer looks for the user in it. The lock is held.
+// concerns reports whether the request is about the fault's user. A list may be: the change of the
+// answer looks for the user in it. The lock is held.
 func (s *Server) concerns(f *Fault, op string, r *http.Request) bool {
 	if f.User == "" || op == "users" && kinds[f.Kind].edit != nil {
 		return true
@@ -196,13 +196,13 @@ func (s *Server) concerns(f *Fault, op string, r *http.Request) bool {
 	return f.User == id || u != nil && strconv.FormatInt(u.ID, 10) == id
 }
 
-// kind is a way to go wrong. One with instead answers in place of the API. One with after
-// gets the API's answer, and what it returns is sent. One with edit changes a good answer
-// and goes together with all others: shapes that the reference, the SDKs and the OpenAPI
-// document differ about, and answers that confirm nothing.
+// kind is a kind of fault. instead answers in place of the API. after gets the API's answer, and
+// returns the body to send. edit changes a good answer, and can be combined with other faults:
+// shapes about which the reference, the SDKs and the OpenAPI document differ, and answers that
+// confirm nothing.
 type kind struct {
-	detail  *regexp.Regexp                  // of what stands behind the colon of its text form; nil: nothing
-	status  int                             // HTTP, where none is given
+	detail  *regexp.Regexp                  // matches the part after the colon; nil: there is none
+	status  int                             // HTTP, if none is given
 	instead func(s *Server, f *Fault) reply // under the lock
 	after   func(w http.ResponseWriter, body []byte) []byte
 	edit    func(answer object, f *Fault)
@@ -216,7 +216,7 @@ var kinds = map[string]kind{
 	"partial":     {instead: partial},
 	"reset":       {instead: func(*Server, *Fault) reply { panic(http.ErrAbortHandler) }},
 	"hang":        {}, // never answer
-	"slow":        {}, // answer after Delay, whatever else goes wrong
+	"slow":        {}, // answer after Delay, in addition to other faults
 
 	"truncate": {after: func(w http.ResponseWriter, body []byte) []byte {
 		w.Write(body[:len(body)/2])
@@ -273,15 +273,15 @@ var kinds = map[string]kind{
 	"no-account": {edit: func(a object, _ *Fault) { delete(a, "account") }},
 	"no-user":    {edit: func(a object, _ *Fault) { a["data"] = []any{}; delete(a, "result") }},
 	"no-code":    {edit: func(a object, _ *Fault) { delete(a, "resultCode") }},
-	"short-list": {edit: func(a object, _ *Fault) { // names a total, and lists nobody behind the first page
+	"short-list": {edit: func(a object, _ *Fault) { // gives a total, and lists nobody after the first page
 		if str(a["pageNumber"]) != "1" {
 			a["data"] = []any{}
 		}
 	}},
 }
 
-// ofUsers is a change of the users of an answer: a list, the result of an upload, or one
-// user. It is of the user whom the fault names, or of all.
+// ofUsers makes a kind that changes the users in an answer (a list, the result of an upload, or one
+// user): the user whom the fault names, or all.
 func ofUsers(change func(object)) kind {
 	return kind{edit: func(a object, f *Fault) {
 		all, _ := a["data"].([]any)
@@ -293,7 +293,7 @@ func ofUsers(change func(object)) kind {
 	}}
 }
 
-// shapes are further ways in which errors are written.
+// shapes are other forms of errors.
 var shapes = map[string]func(body object){
 	"text":   func(b object) { b["errorCode"], b["refId"] = fmt.Sprint(b["errorCode"]), len(str(b["refId"])) },
 	"object": func(b object) { b["detail"] = object{"index": 0} },
@@ -301,7 +301,7 @@ var shapes = map[string]func(body object){
 	"null":   func(b object) { b["detail"], b["refId"] = nil, nil },
 }
 
-// refusal answers with an error as the API writes one.
+// refusal answers with an error in the API's form.
 func refusal(s *Server, f *Fault) reply {
 	body := s.failure(f.Code, f.Message)
 	if shape := shapes[f.Shape]; shape != nil {
@@ -319,7 +319,7 @@ func gateway(_ *Server, f *Fault) reply {
 	return reply{f.Status, "<html><head><title>" + title + "</title></head><body><h1>" + title + "</h1></body></html>", f.retryAfter()}
 }
 
-// partial answers that the request went through and the picture did not.
+// partial answers that the request succeeded and the picture did not.
 func partial(s *Server, f *Fault) reply {
 	item := object{"index": 0, "error": s.failure(cmp.Or(f.Code, 1074), f.Message)}
 	if f.Shape == "null" {
@@ -333,7 +333,7 @@ func (f *Fault) retryAfter() string {
 	if !date {
 		return f.RetryAfter
 	}
-	d, _ := time.ParseDuration(seconds + "s") // what is no number: now
+	d, _ := time.ParseDuration(seconds + "s") // 0 if it is no number
 	return time.Now().Add(d).UTC().Format(http.TimeFormat)
 }
 

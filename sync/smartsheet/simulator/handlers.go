@@ -60,7 +60,7 @@ func (s *Server) view(u *user) object {
 	return v
 }
 
-// page answers with the part of all that a request asks for. It refuses what is no number.
+// page answers with the page that a request asks for. It refuses parameters that are no numbers.
 func page[T any](s *Server, r *http.Request, all []T, show func(T) object) reply {
 	q, n := r.URL.Query(), len(all)
 	number, err := strconv.Atoi(cmp.Or(q.Get("page"), "1"))
@@ -99,7 +99,7 @@ func (s *Server) listUsers(r *http.Request) reply {
 		}
 		return v
 	})
-	if s.quirks["churn"] && q.Get("email") == "" { // a guest comes, or goes again, at the head of the list
+	if s.quirks["churn"] && q.Get("email") == "" { // a guest comes to the head of the list, or leaves it
 		const guest = "guest@example.com"
 		if u := s.find(guest); u != nil {
 			s.leave(u)
@@ -138,7 +138,7 @@ func (s *Server) me(r *http.Request) reply {
 
 func (s *Server) ofUser(h func(*http.Request, *user) reply) handler {
 	return func(r *http.Request) reply {
-		id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64) // what is no number: nobody has the id 0
+		id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64) // 0 if it is no number: no user has the id 0
 		if u := s.byID[id]; u != nil {
 			return h(r, u)
 		}
@@ -146,9 +146,9 @@ func (s *Server) ofUser(h func(*http.Request, *user) reply) handler {
 	}
 }
 
-// assumed is the user that the Assume-User header names; nil if it names nobody, or is not there.
+// assumed returns the user that the Assume-User header names; nil if there is none.
 func (s *Server) assumed(r *http.Request) *user {
-	email, _ := url.QueryUnescape(r.Header.Get("Assume-User")) // what is not encoded names nobody
+	email, _ := url.QueryUnescape(r.Header.Get("Assume-User")) // a malformed value names nobody
 	return s.find(email)
 }
 
@@ -170,16 +170,16 @@ func (u *user) alternates() []object {
 	return all
 }
 
-// messages are the API's own words for its errorCodes. Those from 5000 on are for the user,
-// in their language: two of them stand for all.
+// messages are the API's own words for its errorCodes. Messages from 5000 on are for the user, in
+// the user's language: there are two as examples.
 //
 //go:embed messages.json
 var messages []byte
 
-// reply is what a handler answers.
+// reply is the answer of a handler.
 type reply struct {
 	status     int
-	body       any    // a text is sent as it is, as HTML, and everything else as JSON; nil: nothing
+	body       any    // a string is sent as HTML, everything else as JSON; nil: nothing
 	retryAfter string // header
 }
 
@@ -188,8 +188,8 @@ type object = map[string]any
 
 func ok(body any) reply { return reply{http.StatusOK, body, ""} }
 
-// failure is an error as the API writes one, with its own words where there are no
-// others. The lock is held.
+// failure returns an error in the API's form, with the API's words if message is empty. The lock
+// is held.
 func (s *Server) failure(code int, message string) object {
 	s.counts.RefIDs++
 	known := code
@@ -208,7 +208,7 @@ func (s *Server) failure(code int, message string) object {
 func (s *Server) refuse(status, code int) reply { return reply{status, s.failure(code, ""), ""} }
 
 func (s *Server) setImage(r *http.Request, u *user) reply {
-	data, _ := io.ReadAll(r.Body) // which was read before
+	data, _ := io.ReadAll(r.Body) // cannot fail: the body was read before
 	contentType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if status, code := refused(r, contentType, u, data); code != 0 {
 		return s.refuse(status, code)
@@ -220,10 +220,10 @@ func (s *Server) setImage(r *http.Request, u *user) reply {
 	return ok(object{"message": "SUCCESS", "resultCode": 0, "data": []any{s.view(u)}})
 }
 
-// source is the form of the header smartsheet-integration-source, which may be missing.
+// source matches the header smartsheet-integration-source; empty, if it is missing.
 var source = regexp.MustCompile("^((AI|SCRIPT|APPLICATION),[^,]*,[^,]*)?$")
 
-// refused says with which status and errorCode an upload is refused; code 0: it is not.
+// refused returns the status and errorCode with which an upload is refused; code 0: it is accepted.
 func refused(r *http.Request, contentType string, u *user, data []byte) (status, code int) {
 	switch {
 	case r.ContentLength > 0 && int64(len(data)) < min(r.ContentLength, maxImageBytes):
@@ -244,7 +244,7 @@ func refused(r *http.Request, contentType string, u *user, data []byte) (status,
 	return 0, 0
 }
 
-// imageURLs answers with an address for each image, or why there is none.
+// imageURLs answers with an address for each image, or with the reason why there is none.
 func (s *Server) imageURLs(r *http.Request) reply {
 	var ask []struct {
 		ImageID string `json:"imageId"`
@@ -253,7 +253,7 @@ func (s *Server) imageURLs(r *http.Request) reply {
 		return s.refuse(http.StatusBadRequest, 1008)
 	}
 	scheme := "http://"
-	if r.TLS != nil || r.URL.Scheme == "https" { // the latter without a network
+	if r.TLS != nil || r.URL.Scheme == "https" { // the URL has the scheme only without a network
 		scheme = "https://"
 	}
 	urls := []any{}

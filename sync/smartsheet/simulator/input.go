@@ -13,9 +13,9 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-// ReadUsers reads users from CSV: email, name, status, id, alternate emails
-// (separated by spaces, with a ? behind those that are not confirmed) a line, all but
-// the email optional. Lines that begin with # are comments.
+// ReadUsers reads users from CSV. A line is email, name, status, id, alternate emails (separated
+// by spaces, each with a ? if it is not confirmed); all but the email are optional. Lines that
+// begin with # are comments.
 func ReadUsers(r io.Reader) ([]smartsheet.User, error) {
 	in := csv.NewReader(r)
 	in.FieldsPerRecord = -1
@@ -61,20 +61,20 @@ func SampleUsers(n int) []smartsheet.User {
 	return users
 }
 
-// A script changes users while clients talk to the server: people join, leave, are
-// renamed, recreated and deactivated, or change their picture. Each line says when and
-// what; a step is done before the first request that is due, so that time may be virtual.
+// A script changes users while clients use the server: people join, leave, are renamed,
+// recreated and deactivated, or change their picture. Each line says when and what. A step is
+// done before the first request after its time, so that time may be virtual.
 
 // step is a line of a script.
 type step struct {
 	after time.Duration // since New; or
 	op    string        // of a request: a name of Counts.ByOp
-	nth   int           // the request with which it is done
+	nth   int           // the number of the request before which it is done
 	do    func(*Server)
 }
 
-// actions are what a step can do, and how many words come after each. Who is not there
-// is not changed.
+// actions are what a step can do, and how many words follow each. A step for a missing user does
+// nothing.
 var actions = map[string]struct {
 	words int
 	do    func(s *Server, word []string)
@@ -100,7 +100,7 @@ var actions = map[string]struct {
 // AddScript reads a script. A line is WHEN ACTION [WORDS]; WHEN is a time after the start, like
 // 30s, or a request, like upload=10 for the tenth upload. The actions are add EMAIL, delete EMAIL,
 // recreate EMAIL, rename EMAIL EMAIL, status EMAIL STATUS, picture EMAIL, fault FAULT and
-// clear-faults. Empty lines and those that begin with # say nothing.
+// clear-faults. Empty lines, and lines that begin with #, are ignored.
 func (s *Server) AddScript(r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {

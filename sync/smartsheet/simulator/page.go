@@ -19,7 +19,7 @@ const shown = 10_000
 //go:embed page
 var pageFiles embed.FS
 
-// secure lets the page use nothing but its own files: names are foreign text.
+// secure lets the page use only its own files, as names are foreign text.
 func secure(h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
@@ -29,7 +29,7 @@ func secure(h http.HandlerFunc) http.Handler {
 	})
 }
 
-// shownUsers answers who there is, in order.
+// shownUsers answers with the users, in order.
 func (s *Server) shownUsers(w http.ResponseWriter, _ *http.Request) {
 	users, pictures := []any{}, 0
 	var body object
@@ -47,8 +47,7 @@ func (s *Server) shownUsers(w http.ResponseWriter, _ *http.Request) {
 	write(w, ok(body), nil)
 }
 
-// Listener is a Server that listens on an address. Close stops that, and cuts the
-// connections there are.
+// Listener is a Server that listens on an address. Close stops it, and cuts its connections.
 type Listener struct{ http.Server }
 
 // URL is the base address for the client.
@@ -88,7 +87,7 @@ func (t transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	if r.Context().Err() == nil {
 		t.ServeHTTP(w, in)
 	}
-	if err := r.Context().Err(); err != nil { // the client would not have waited
+	if err := r.Context().Err(); err != nil { // a real client would not have waited
 		return nil, err
 	}
 	resp = w.Result()

@@ -1,7 +1,7 @@
-// Package simulator is a stand-in for the Smartsheet API, faithful enough for
-// rehearsals and tests: the calls around users and profile images, quota, tokens
-// that rotate, refIds and errors as the API words them, and faults on demand. It
-// keeps the pictures it is given, so that they can be compared.
+// Package simulator is a stand-in for the Smartsheet API, faithful enough for rehearsals and
+// tests: the calls for users and profile images, quota, tokens that rotate, refIds and errors
+// in the API's words, and faults on demand. It keeps the pictures that it gets, so that they
+// can be compared.
 package simulator
 
 import (
@@ -20,8 +20,8 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-// FirstUserID is the id of the first user where nothing else is asked for: the
-// example of the API reference, beyond what a float holds exactly.
+// FirstUserID is the default id of the first user: the example in the API reference, too large
+// for a float to hold exactly.
 const FirstUserID = 48569348493401200
 
 // maxImageBytes is the limit of a general upload (API reference). The documentation of an
@@ -39,7 +39,7 @@ type Options struct {
 
 	RequestsPerMinute int    // quota of each token; 0: none
 	UploadWeight      int    // quota units that an upload takes; 0: 1
-	Others            int    // of them, those that other clients take of each minute
+	Others            int    // requests a minute of this quota that other clients use
 	RetryAfter        string // sent with 429: "" nothing, "seconds" or "date"
 }
 
@@ -52,14 +52,14 @@ type Image struct {
 	Uploads     int // accepted, since the server began
 }
 
-// Counts says what a Server has seen.
+// Counts says what a Server did.
 type Counts struct {
 	Requests    int            // all of them
 	ByOp        map[string]int // "me", "users", "user", "upload", "imageurls", "token", "other"
 	Accepted    int            // uploads
 	RateLimited int
 	RefIDs      int // given out: sim000001 and so on
-	MaxPerUser  int // most uploads for one user at the same moment
+	MaxPerUser  int // the most uploads for one user at the same time
 }
 
 // Server answers like the Smartsheet API. It is an http.Handler and safe for concurrent use.
@@ -80,7 +80,7 @@ type Server struct {
 	nextID  int64 // for a user without one
 	images  int   // so far
 	script  []*step
-	sending map[string]int // uploads at this moment, by path
+	sending map[string]int // uploads under way, by path
 }
 
 type user struct {
@@ -88,7 +88,7 @@ type user struct {
 	image Image
 }
 
-// New returns a Server; it listens nowhere yet.
+// New returns a Server, which does not listen yet.
 func New(o Options) *Server {
 	o.FirstUserID = cmp.Or(o.FirstUserID, FirstUserID)
 	o.AccountID, o.AccountName = cmp.Or(o.AccountID, 7031425868359556), cmp.Or(o.AccountName, "Example Corp")
@@ -101,7 +101,7 @@ func New(o Options) *Server {
 	if o.OAuth != nil {
 		s.oauth = tokens{refresh: o.OAuth.RefreshToken, access: map[string]time.Time{}}
 	}
-	for _, u := range o.Users { // given ids first: a numbered user never takes one of them
+	for _, u := range o.Users { // given ids first, so that no numbered user gets one of them
 		if u.ID != 0 {
 			s.byID[u.ID] = nil
 		}
@@ -118,7 +118,7 @@ func (s *Server) AddUser(u smartsheet.User) {
 	s.locked(func() { s.users = append(s.users, s.join(u)) })
 }
 
-// join makes u known, but for the list. The lock is held.
+// join adds u everywhere but to the list. The lock is held.
 func (s *Server) join(u smartsheet.User) *user {
 	for u.ID == 0 {
 		if _, taken := s.byID[s.nextID]; !taken {
@@ -131,7 +131,7 @@ func (s *Server) join(u smartsheet.User) *user {
 	return s.byID[u.ID]
 }
 
-// leave forgets u. The lock is held.
+// leave removes u. The lock is held.
 func (s *Server) leave(u *user) {
 	delete(s.byID, u.ID)
 	s.users = slices.DeleteFunc(s.users, func(x *user) bool { return x == u })
@@ -148,8 +148,8 @@ func (s *Server) change(email string, do func(*user)) bool {
 	return u != nil
 }
 
-// Rename gives the user with this email another one. Like the methods that follow, it
-// reports whether there was such a user.
+// Rename gives the user with this email another email. Like the methods below, it reports
+// whether there was such a user.
 func (s *Server) Rename(email, to string) bool {
 	return s.change(email, func(u *user) { u.Email = to })
 }
@@ -158,11 +158,11 @@ func (s *Server) SetStatus(email, status string) bool {
 	return s.change(email, func(u *user) { u.Status = status })
 }
 
-// RemoveUser removes a user, whose id is unknown from then on.
+// RemoveUser removes a user. Its id is unknown from then on.
 func (s *Server) RemoveUser(email string) bool { return s.change(email, s.leave) }
 
-// SetImage replaces a user's picture as the user would by hand: with a new image
-// id and without counting an upload.
+// SetImage replaces a user's picture as the user would by hand: with a new image id, and
+// without counting an upload.
 func (s *Server) SetImage(email string, data []byte) bool {
 	return s.change(email, func(u *user) {
 		s.put(u, Image{Data: data, ContentType: http.DetectContentType(data), Uploads: u.image.Uploads})
@@ -211,8 +211,8 @@ type handler func(r *http.Request) reply
 func (s *Server) serve(op string, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer s.begin(op, r)()
-		// A server that answers and closes while the client still sends makes it see a
-		// reset instead of the answer.
+		// If the server answered and closed while the client still sends, the client would see
+		// a reset instead of the answer.
 		data, _ := io.ReadAll(io.LimitReader(r.Body, maxImageBytes+1))
 		io.Copy(io.Discard, io.LimitReader(r.Body, maxImageBytes))
 		r.Body = io.NopCloser(bytes.NewReader(data))
@@ -239,7 +239,7 @@ func (s *Server) serve(op string, h handler) http.HandlerFunc {
 	}
 }
 
-// write sends an answer, or what after makes of it.
+// write sends an answer, changed by after if that is set.
 func write(w http.ResponseWriter, answer reply, after func(http.ResponseWriter, []byte) []byte) {
 	h := w.Header()
 	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
@@ -254,7 +254,7 @@ func write(w http.ResponseWriter, answer reply, after func(http.ResponseWriter, 
 		body = []byte(b)
 	default:
 		h.Set("Content-Type", "application/json;charset=UTF-8")
-		body, _ = json.Marshal(b) // which is made of what JSON has
+		body, _ = json.Marshal(b) // cannot fail: b has only JSON's types
 	}
 	if after != nil {
 		body = after(w, body)
@@ -269,7 +269,7 @@ func (s *Server) locked(do func()) {
 	do()
 }
 
-// begin counts a request. It returns what is to be done at its end.
+// begin counts a request. It returns a function to call at the end of the request.
 func (s *Server) begin(op string, r *http.Request) (end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -289,7 +289,7 @@ func (s *Server) decide(op string, h handler, r *http.Request) (_ handler, hit *
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	hit = &Fault{}
-	if op != "token" { // which is asked for without one, and does not count
+	if op != "token" { // this call needs no token, and does not count
 		if code := s.unauthorized(r); code != 0 {
 			return func(*http.Request) reply { return s.refuse(http.StatusUnauthorized, code) }, hit, nil, 0
 		}

@@ -16,20 +16,20 @@ import (
 type OAuth struct {
 	ClientID     string
 	ClientSecret string
-	RefreshToken string        // the first one that is good; each is good once
+	RefreshToken string        // the first valid one; each can be used once
 	TTL          time.Duration // of an access token; 0: 7 days, as in the API reference
 }
 
-// tokens are those that are good now.
+// tokens are the valid tokens.
 type tokens struct {
 	refresh string
 	access  map[string]time.Time // until when
-	// Of the last authorisation: its code is good once.
+	// Of the last authorisation, whose code can be used once.
 	code, redirect, challenge string
 }
 
-// authorize answers GET /b/authorize as if the person there pressed Allow: it sends the
-// browser back with a code.
+// authorize answers GET /b/authorize as if the person pressed Allow: it redirects the browser
+// with a code.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	back, err := url.Parse(q.Get("redirect_uri"))
@@ -49,7 +49,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, back.String(), http.StatusFound)
 }
 
-// redeem reports whether a refresh token, or a code, is good. It is spent then. The lock is held.
+// redeem reports whether a refresh token, or a code, is valid, and spends it. The lock is held.
 func (s *Server) redeem(form url.Values) bool {
 	if form.Get("grant_type") == "refresh_token" {
 		return form.Get("refresh_token") != "" && form.Get("refresh_token") == s.oauth.refresh
@@ -61,8 +61,8 @@ func (s *Server) redeem(form url.Values) bool {
 		(g.challenge == "" || base64.RawURLEncoding.EncodeToString(sum[:]) == g.challenge)
 }
 
-// unauthorized is the errorCode for a token that is not accepted, or for an Assume-User
-// header that names nobody; or 0.
+// unauthorized returns the errorCode for a token that is not accepted, or for an Assume-User
+// header that names nobody; otherwise 0.
 func (s *Server) unauthorized(r *http.Request) int {
 	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	until, known := s.oauth.access[token]
@@ -81,7 +81,7 @@ func (s *Server) unauthorized(r *http.Request) int {
 	return 0
 }
 
-// RefreshToken is the only refresh token that is good now.
+// RefreshToken returns the only valid refresh token.
 func (s *Server) RefreshToken() (token string) {
 	s.locked(func() { token = s.oauth.refresh })
 	return token
@@ -113,15 +113,14 @@ func (s *Server) token(r *http.Request) reply {
 	return ok(object{"access_token": access, "token_type": "bearer", "refresh_token": s.oauth.refresh, "expires_in": int(ttl / time.Second)})
 }
 
-// quota is what a token has used in a window of a minute, which begins with the first
-// request in it.
+// quota is what a token has used in a window of one minute, which begins with its first request.
 type quota struct {
 	began time.Time
 	used  int
 }
 
-// spend takes the request's units from the quota of its token, or says how long it will
-// be until there are as many. The lock is held.
+// spend takes the request's units from the quota of its token, or returns how long to wait until
+// there are as many. The lock is held.
 func (s *Server) spend(r *http.Request, op string) (wait time.Duration) {
 	if s.o.RequestsPerMinute <= 0 {
 		return 0
@@ -132,7 +131,7 @@ func (s *Server) spend(r *http.Request, op string) (wait time.Duration) {
 	}
 	token := r.Header.Get("Authorization")
 	if s.o.OAuth != nil {
-		token = "" // a rotated token is still the same app's
+		token = "" // a rotated token belongs to the same app
 	}
 	now, q := time.Now(), s.quotas[token]
 	if q == nil || now.Sub(q.began) >= time.Minute {
