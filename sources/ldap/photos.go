@@ -194,9 +194,9 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources
 		add := func(name, value string) { facts = append(facts, sources.Fact{Name: name, Value: sources.Text(value)}) }
 		add("server", c.at.raw)
 		all := slices.Concat(names, s.o.PhotoAttributes, keyAttributes, s.stamps.attributes)
-		found := false
-		err := s.find(ctx, c, slices.Values([]sources.Ref{ref}), anything, all, func(e *entry, _ sources.Ref) error {
-			found = true
+		add("entry", sources.ErrGone.Error()) // unless it is found
+		return s.find(ctx, c, slices.Values([]sources.Ref{ref}), anything, all, func(e *entry, _ sources.Ref) error {
+			facts = facts[:1]
 			add("dn", e.dn)
 			add("key", key(e))
 			for _, name := range names {
@@ -223,10 +223,6 @@ func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources
 			}
 			return nil
 		})
-		if err == nil && !found {
-			add("entry", sources.ErrGone.Error())
-		}
-		return err
 	})
 	return facts, err
 }
