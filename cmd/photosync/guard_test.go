@@ -77,7 +77,9 @@ func (s *site) approved(r *report.Report, uploads int) {
 	if done := s.run(exitDone, args...); done.Totals.Uploaded != uploads {
 		s.t.Errorf("approved: %+v, want %d uploads", done.Totals, uploads)
 	}
-	s.run(exitHeld, args...)
+	if again := s.run(exitDone, args...); again.Totals.Uploaded != 0 {
+		s.t.Errorf("approved once more: %+v", again.Totals)
+	}
 	if quiet := s.run(exitDone, "sync"); quiet.Result != report.NothingToDo {
 		s.t.Errorf("the run after: %+v", quiet.Totals)
 	}

@@ -64,7 +64,7 @@ func bitOfAll() *report.Report {
 	r.Add(
 		report.Item{Email: "zoe@example.com", Outcome: "planned", Reason: "new"},
 		report.Item{Email: "two@example.com", Outcome: "skipped", Reason: "ambiguous", Message: "two files", Candidates: []string{"a.jpg", "b.jpg"}},
-		report.Item{Email: "big@example.com", Outcome: "skipped", Reason: "known_bad", ErrorCode: &code, RefID: &ref, Message: "too large"},
+		report.Item{Email: "big@example.com", Outcome: "skipped", Reason: "known_bad", AlreadyReported: true, ErrorCode: &code, RefID: &ref, Message: "too large"},
 		report.Item{Email: "gone@example.com", Outcome: "skipped", Reason: "no_photo"},
 	)
 	r.Findings = []outcome.Finding{{
@@ -202,7 +202,7 @@ func TestSomebodyHasToAct(t *testing.T) {
 		want bool
 	}{
 		"done":              {with(report.Success, report.Item{Outcome: "uploaded"}), nil, false},
-		"nothing to do":     {with(report.NothingToDo, report.Item{Outcome: "skipped", Reason: "known_bad"}), []error{nil, nil}, false},
+		"nothing to do":     {with(report.NothingToDo, report.Item{Outcome: "skipped", Reason: "known_bad", AlreadyReported: true}), []error{nil, nil}, false},
 		"somebody failed":   {with(report.Partial, report.Item{Outcome: "failed"}), nil, true},
 		"a finding":         {finding, nil, true},
 		"a guard":           {guarded, nil, true},
