@@ -104,6 +104,9 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
 	switch kind := v.Kind(); node.(type) {
 	case *ast.NullNode: // the same as a missing key
+		if name := leaf(key); name == "exclude_filter" || name == "member_of" {
+			d.fault(key, noValue, giveOne) // they may say who consented
+		}
 		defer delete(d.places, key)
 		if head, colour, found := strings.Cut(d.at(d.places[key].line), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour {
 			d.add(Fault{Key: key, Message: "# begins a comment", Instead: quoteIt, correct: head + "background: " + quoted("#"+colour)})
@@ -226,6 +229,8 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	case isText && err != nil:
 		d.wrong(key, quote(key, text)+" "+err.Error(), "", text, "")
 	case isText:
+	case kind == reflect.String && strings.TrimSpace(text) == "":
+		d.fault(key, noValue, giveOne)
 	case kind == reflect.Bool && !isBool:
 		word := strconv.FormatBool(slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text))
 		d.wrong(key, "want true or false, not "+quote(key, text), "", text, word)
@@ -235,6 +240,9 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 		d.fault(key, err.Error()+", not "+quote(key, text), "")
 	}
 }
+
+// What to say of a text that is empty, as when a template's variable is.
+const noValue, giveOne = "there is no value", "give it one, or remove the line"
 
 // set gives v the value that the file writes as text; a list has its members with commas.
 func set(v reflect.Value, text string) (err error) {
