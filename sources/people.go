@@ -89,8 +89,8 @@ func (p *People) All() iter.Seq[Joined] {
 	}
 }
 
-// Pull returns a function that returns one of All after the other. The slices of a person
-// are good until the next one: Clone keeps them.
+// Pull returns a function that returns the people of All one by one. The slices of a person are
+// valid until the next call; Clone copies them.
 func (p *People) Pull() (next func() (Joined, bool)) {
 	left, j := p.claims, Joined{}
 	return func() (Joined, bool) {
@@ -105,7 +105,7 @@ func (p *People) Pull() (next func() (Joined, bool)) {
 	}
 }
 
-// Clone returns a copy that shares no slice with j.
+// Clone returns a deep copy of j.
 func (j Joined) Clone() Joined {
 	j.Own, j.Aliases, j.Candidates = slices.Clone(j.Own), slices.Clone(j.Aliases), slices.Clone(j.Candidates)
 	for i := range j.Candidates {
@@ -115,7 +115,7 @@ func (j Joined) Clone() Joined {
 	return j
 }
 
-// joined returns the entry's person, in the memory of room.
+// joined returns the entry's person. It reuses the slices of room.
 func (e *entry) joined(room Joined) Joined {
 	j, p := Joined{Own: room.Own[:0], Aliases: room.Aliases[:0], Candidates: room.Candidates[:0]}, e.person
 	if p == nil { // nearly everybody
@@ -152,7 +152,7 @@ type entry struct {
 	bounds   [stamp + 2]uint32 // of the parts of text
 	source   uint16
 	photo    Presence
-	reserved bool    // one of its own addresses is
+	reserved bool    // one of its own addresses is reserved
 	person   *person // who it belongs to; nil: the entry alone is a person, and holds all its addresses
 }
 
@@ -204,7 +204,7 @@ func (e *entry) owns(address string) bool {
 	return e.part(own) == address || slices.Contains(e.own(), address)
 }
 
-// held are the own addresses of the entry's person; the first is its key.
+// held returns the own addresses of the entry's person; the first is the person's key.
 func (e *entry) held() []string {
 	if e.person != nil {
 		return e.person.own
@@ -221,7 +221,7 @@ func (e *entry) compare(o *entry) int {
 // with reports whether two entries belong to the same person.
 func (e *entry) with(o *entry) bool { return e == o || e.person != nil && e.person == o.person }
 
-// candidate returns the entry as a Candidate, with its addresses appended to those given.
+// candidate returns the entry as a Candidate. It appends the addresses to o and a.
 func (e *entry) candidate(o, a []string) Candidate {
 	o, a = slices.AppendSeq(o, strings.FieldsSeq(e.part(own))), slices.AppendSeq(a, strings.FieldsSeq(e.part(aliases)))
 	return Candidate{int(e.source), Person{o, a, e.part(displayName), e.ref(), e.part(stamp), e.photo}}

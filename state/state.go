@@ -36,7 +36,7 @@ type Store struct {
 	file       *os.File  // the one that db has open
 	holder     holder
 	joining    sync.Mutex       // held to use next
-	next       *joint           // what Write adds to; nil: it begins one
+	next       *joint           // the transaction to which Write adds; nil: Write begins one
 	writing    sync.Mutex       // held by a write transaction
 	tallies    map[string]tally // of the tables, after the last write
 	generation atomic.Uint64
@@ -161,10 +161,10 @@ func (s *Store) Write(c Change) error {
 	return j.commit()
 }
 
-// joint is a transaction with the rows of all workers that wait for the one before to end.
+// joint is a transaction with the rows of all workers that wait for the previous one to end.
 type joint struct {
 	people, users []row
-	commit        func() error // the same for all
+	commit        func() error // runs once, and returns its result to all of them
 }
 
 // put writes rows, and keeps the tally of their table.

@@ -12,8 +12,8 @@ import (
 	"photosync/cmd/internal/console"
 )
 
-// exitCodes say what each exit code means, in --help, in the man pages and in the docs, and
-// which commands, with their subcommands, can end with it; empty: all can.
+// exitCodes say what each exit code means, in --help, in the man pages and in the docs, and which
+// commands, with their subcommands, can end with it; empty: all of them.
 var exitCodes = []struct {
 	code        int
 	meaning, of string

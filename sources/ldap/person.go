@@ -81,7 +81,7 @@ func digest(text string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// keyAttributes are those that key uses. Active Directory has the second one only.
+// keyAttributes are the attributes that key uses. Active Directory has only the second one.
 var keyAttributes = []string{"entryUUID", "objectGUID"}
 
 // key returns the key by which an entry is found later: its UUID (RFC 4530) or objectGUID, which
@@ -116,7 +116,7 @@ var attributeIDs = map[string]uint32{"thumbnailphoto": 0x00160023, "jpegphoto": 
 type stamps struct {
 	choice     string   // a digest of the photo attributes and of photo_choice: another choice is another photo
 	ids        []uint32 // of all photo attributes; 0: not known
-	attributes []string // from which stamps are made on one server or another; nil: there are no stamps
+	attributes []string // from which stamps are made, on any server; nil: there are no stamps
 }
 
 func newStamps(o Options) stamps {

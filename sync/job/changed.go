@@ -37,7 +37,7 @@ type changes struct {
 func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	p.users = match.New(j.Smartsheet)
 	if j.Policy.AlternateEmails {
-		people := p.people // who are kept for them
+		people := p.people // claimed needs them after p.people is cleared
 		claimed := func(email string) bool {
 			_, held := people.Holder(email)
 			_, lost := slices.BinarySearchFunc(people.Lost, email, func(l sources.LostClaim, e string) int { return strings.Compare(l.Address, e) })

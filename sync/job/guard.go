@@ -63,8 +63,8 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 	approved := j.How.Approve == p.plan.ID
 	p.maxShared = 0
 	if g := j.Policy.Guards; g != nil && !approved {
-		if p.same = map[string]int{}; len(p.plan.Uploads()) > 0 { // else the numbers are not needed
-			if err = j.uploaded(func(u *state.User) { p.same[u.Sent.UploadSHA256]++ }); err != nil { // empty if adopted
+		if p.same = map[string]int{}; len(p.plan.Uploads()) > 0 { // without uploads, nobody needs the counts
+			if err = j.uploaded(func(u *state.User) { p.same[u.Sent.UploadSHA256]++ }); err != nil {
 				return nil, err
 			}
 		}
@@ -80,7 +80,7 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 		return s.Outcome == outcome.Planned || s.Outcome == outcome.Held || s.NewlyMissing
 	})
 	switch {
-	case j.How.Approve != "" && !approved && !idle: // the same command, started again, has nothing to do
+	case j.How.Approve != "" && !approved && !idle: // idle: the command was started again after it succeeded
 		held = &HeldError{false, fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID),
 			"look at this plan; if it is right, approve it with --approve " + p.plan.ID}
 	case len(rep.Guards) > 0 && j.How.Mode != Plan: // mode Plan only reports the guards
@@ -94,8 +94,8 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 	return held, nil
 }
 
-// known counts the users with a picture that we uploaded, of everybody who is listed now or
-// has a step. Who left long ago does not count: percentages would hold less from year to year.
+// known counts the users with a picture that we uploaded, among the people who are listed now or
+// have a step. People who left long ago do not count: with them, percentages would hold ever less.
 func (j *Job) known(p *prepared) (n int, err error) {
 	ids := map[int64]bool{}
 	for i := range p.plan.Steps {

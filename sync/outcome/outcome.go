@@ -133,8 +133,8 @@ type Hinted struct {
 	hint string
 }
 
-// Recover, when it is deferred, turns a panic into the error of its function: a fault of ours
-// ends the run, and not the report. Each goroutine needs its own.
+// Recover, if deferred, makes a panic the error of its function: a fault of photosync ends the run,
+// but there is still a report. Each goroutine needs its own.
 func Recover(err *error) {
 	if fault := recover(); fault != nil {
 		*err = fmt.Errorf("a fault of photosync itself, please report it: %v\n%s", fault, debug.Stack())

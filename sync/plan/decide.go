@@ -126,8 +126,8 @@ func (r *Rules) unconfirmed(record *state.User, hash string) bool {
 	return f != nil && f.Hash == hash && (!f.Final || r.Scope.RetryFailed)
 }
 
-// repeats reports whether the same picture was announced before and got no answer, or was a
-// success only in part: sent again, it replaces nothing.
+// repeats reports whether the same picture was sent before without an answer, or with a partial
+// success: sending it again replaces nothing.
 func (r *Rules) repeats(s *Step) bool {
 	u, hash := s.Record, s.SHA256()
 	switch {

@@ -164,8 +164,8 @@ type Guards struct {
 	MaxShared   int   // people with one identical picture; 0: any number
 }
 
-// Check returns the guards that hold the plan. known counts the people known: it is called only
-// if that may decide. before counts the entries of each source in the last run that passed.
+// Check returns the guards that hold the plan. It calls known, which counts the people known, only
+// if that number matters. before counts the entries of each source in the last run that passed.
 func (p *Plan) Check(g Guards, f *Facts, known func() (int, error), before map[string]int) (bs []outcome.Breach, err error) {
 	most := func(guard string, limit Limit, n int, what string) {
 		if limit.Percent && n < g.MinPeople || float64(n) <= limit.of(0) || err != nil {
@@ -194,12 +194,12 @@ func (p *Plan) Check(g Guards, f *Facts, known func() (int, error), before map[s
 	most("max_replaced", g.MaxReplaced, replaced, "would get another picture")
 	most("max_removed", g.MaxRemoved, removed, "have no photo in the sources any more or would get a placeholder")
 	for _, s := range f.Sources {
-		noPhoto := s.People > 0 && s.WithPhoto == 0 && (s.Unknown == 0 || s.NoPhotos) // a right was lost, or photo_attributes is wrong?
+		noPhoto := s.People > 0 && s.WithPhoto == 0 && (s.Unknown == 0 || s.NoPhotos) // a lost right, or wrong photo_attributes
 		if n := lost[s.Name]; n > 0 && noPhoto && g.MaxRemoved.Percent && g.MaxRemoved.N < 100 {
 			bs = append(bs, outcome.Breach{Guard: "max_removed", Message: fmt.Sprintf("source %q lists nobody with a photo any more, and had those of %s people", s.Name, outcome.Number(n))})
 		}
 		was, now := before[s.Name], s.Entries
-		if !s.Claims { // nobody: a folder that is not mounted may have a README
+		if !s.Claims { // it lists nobody; the folder below a missing mount may have a README
 			now = 0
 		}
 		few := g.MinListed.Percent && was-now < g.MinPeople && now > 0

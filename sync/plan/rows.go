@@ -139,9 +139,9 @@ func (p *Plan) SkippedRows() state.Change {
 	return c
 }
 
-// notArrived reports whether the picture of an upload without an answer did not arrive, as a look
-// some time later shows, and nothing is sent now. If the note of it stayed open, a picture that
-// the user sets one day would count as ours.
+// notArrived reports whether the picture of an upload without an answer did not arrive, as a later
+// look-up shows, and is not sent again now. Then the intent ends: if it stayed, a picture that the
+// user sets one day would count as ours.
 func (s *Step) notArrived() bool {
 	u, one := s.User()
 	r := s.Current
@@ -244,7 +244,7 @@ func (p *Plan) ResultRow(c *state.Change, s *Step, nothing outcome.Reason) {
 		return
 	}
 	t := *s
-	if s.Reason == outcome.Placeholder { // the photo, if there is one, counts as none
+	if s.Reason == outcome.Placeholder { // the person has no photo, or one that is ignored
 		w := *s.Work
 		w.Photo, t.Work = &Photo{Candidate: s.winner()}, &w
 	}

@@ -72,7 +72,7 @@ func encodeHTML(w io.Writer, r *Report) error {
 	return b.Flush()
 }
 
-// show notes what the page shows of a group, and takes from room what its people need.
+// show decides what the page shows of a group, and takes from room what its people need.
 func (g *Group) show(room *int) {
 	slices.SortStableFunc(g.Items, func(a, b *Item) int { return cmp.Compare(pictures(b), pictures(a)) })
 	first := shownPeople

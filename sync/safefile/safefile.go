@@ -121,7 +121,7 @@ func Write(path string, mode fs.FileMode, data []byte) error {
 	})
 }
 
-// Check returns an error if no file can be created in a folder, or none with content.
+// Check returns an error if no file can be created and written in a folder.
 func Check(dir string) error {
 	f, err := New(filepath.Join(dir, "check"))
 	if err == nil {

@@ -107,7 +107,7 @@ func (e *Error) cause() cause {
 	switch c := e.ownCause(); {
 	case e.advice != "" && c.class != Unavailable:
 		return cause{class: Stop, hint: e.advice}
-	case e.Op == opRefresh && c.class == Retryable: // the error of no single person
+	case e.Op == opRefresh && c.class == Retryable: // the error is not about one person
 		return cause{class: Unavailable, hint: "retry by itself: Smartsheet gives no access token now; the next run continues"}
 	default:
 		return c

@@ -24,7 +24,7 @@ var errReaddressed = errors.New("the entry's address changed while this run was 
 func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	s, it := a.step, &a.item
 	data, err := a.read(ctx)
-	if a.source != "" && a.source != s.SHA256() { // no rule and no guard has seen these bytes
+	if a.source != "" && a.source != s.SHA256() { // no rule and no guard has checked these bytes
 		if a.end(outcome.Unfinished, "the photo changed after the plan was made", nextRun); s.Applied != nil {
 			a.holdChanged()
 		}
@@ -65,8 +65,8 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	return c
 }
 
-// tooMany reports whether MaxShared other users have the picture, or get it in this run. The
-// plan counts photos: files that differ in their metadata alone become one picture here.
+// tooMany reports whether MaxShared other users have the picture, or get it in this run. The plan
+// counts files: only here do files that differ only in their metadata become the same picture.
 func (a *attempt) tooMany() bool {
 	s := a.step
 	if a.MaxShared == 0 || s.Outcome != outcome.Planned || s.Reason == outcome.Placeholder ||

@@ -111,7 +111,7 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 			}
 		}
 		g.Go(func() (err error) {
-			defer outcome.Recover(&err) // of Done
+			defer outcome.Recover(&err) // of a panic in Done
 			start, a := time.Now(), &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
 			err = a.begin(gctx, send)
 			if err != nil && a.item.Outcome == outcome.Planned {
@@ -137,7 +137,7 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 	return p.items, err
 }
 
-// begin carries the step out, or prepares its picture alone.
+// begin carries out the step, or, without send, only prepares its picture.
 func (a *attempt) begin(ctx context.Context, send bool) (err error) {
 	defer outcome.Recover(&err)
 	switch {

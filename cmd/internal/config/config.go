@@ -156,13 +156,13 @@ type Source struct {
 	BindPassword Secret `yaml:"-"`
 }
 
-// Metrics is who gets numbers for Prometheus.
+// Metrics names the receivers of numbers for Prometheus.
 type Metrics struct {
 	Textfile    string `yaml:"textfile"`
 	Pushgateway Secret `yaml:"pushgateway"` // may hold a user and password
 }
 
-// Notify is who hears how a run came out.
+// Notify names the receivers of notices about runs.
 type Notify struct {
 	Webhook         Secret `yaml:"webhook"`
 	WebhookFile     string `yaml:"webhook_file"`
@@ -173,7 +173,7 @@ type Notify struct {
 	HealthcheckFile string `yaml:"healthcheck_file"`
 }
 
-// SMTP is where the summary goes by mail.
+// SMTP says how to mail the summary, and to whom.
 type SMTP struct {
 	Host         string   `yaml:"host"` // empty: no mail
 	Port         int      `yaml:"port" default:"587" range:"1 to 65535"`

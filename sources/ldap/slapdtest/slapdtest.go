@@ -121,9 +121,9 @@ func (s *Server) fill(name string) string {
 	return text.String()
 }
 
-// FreeAddr finds a port that nobody takes before slapd listens: neither another process that calls
-// this, nor a later call, nor the system for an outgoing connection, such as the very one that asks
-// whether slapd listens. Those have higher ports.
+// FreeAddr finds a port that nobody else takes before slapd listens: no other process that calls
+// FreeAddr, no later call, and not the system for an outgoing connection, such as the one that checks
+// whether slapd listens. The system's ports are higher.
 func FreeAddr() string {
 	for {
 		first := reserved().Addr().(*net.TCPAddr).Port
@@ -134,9 +134,9 @@ func FreeAddr() string {
 	}
 }
 
-var given atomic.Uint32 // ports
+var given atomic.Uint32 // how many ports FreeAddr tried
 
-// reserved listens on the first of a thousand ports as long as this process lives: all are its own.
+// reserved listens on the first of a thousand ports as long as this process lives, to reserve them all.
 var reserved = sync.OnceValue(func() net.Listener {
 	for {
 		if l, err := listen(1000 * (10 + mrand.IntN(20))); err == nil {
