@@ -9,9 +9,7 @@ package outcome
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"runtime/debug"
-	"slices"
 	"strconv"
 )
 
@@ -186,9 +184,6 @@ func (r Reason) Words() Words {
 	}
 	return Words{Title: string(r), Rule: string(r)}
 }
-
-// Reasons returns every reason that has words.
-func Reasons() []Reason { return slices.Collect(maps.Keys(words)) }
 
 // Number writes n with its digits in groups of three: 1,234,567.
 func Number(n int) string {

@@ -233,28 +233,27 @@ func (d *Duration) UnmarshalText(b []byte) (err error) {
 // Size is a number of bytes, written like 800kB, 1MB (1,000,000) or 1MiB (1,048,576).
 type Size int64
 
-func (s *Size) UnmarshalText(b []byte) (err error) {
-	*s, err = quantity[Size](b, "is not a size: write it like 800kB, 1MB or 1MiB",
+func (s *Size) UnmarshalText(b []byte) error {
+	return quantity((*int64)(s), b, "is not a size: write it like 800kB, 1MB or 1MiB",
 		map[string]float64{"": 1, "B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "KiB": 1 << 10, "MiB": 1 << 20})
-	return err
 }
 
 // Pixels is a number of pixels, written like 50MP.
 type Pixels int64
 
-func (p *Pixels) UnmarshalText(b []byte) (err error) {
-	*p, err = quantity[Pixels](b, "is not a number of pixels: write it like 50MP", map[string]float64{"": 1, "kP": 1e3, "MP": 1e6})
-	return err
+func (p *Pixels) UnmarshalText(b []byte) error {
+	return quantity((*int64)(p), b, "is not a number of pixels: write it like 50MP", map[string]float64{"": 1, "kP": 1e3, "MP": 1e6})
 }
 
-func quantity[T ~int64](b []byte, fault string, units map[string]float64) (T, error) {
+func quantity(to *int64, b []byte, fault string, units map[string]float64) error {
 	number := strings.TrimRightFunc(string(b), unicode.IsLetter)
 	factor, known := units[string(b[len(number):])]
 	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if !known || err != nil || v < 0 || v*factor >= math.MaxInt64/2 {
-		return 0, errors.New(fault)
+		return errors.New(fault)
 	}
-	return T(v * factor), nil
+	*to = int64(v * factor)
+	return nil
 }
 
 // Limit is a number of people, like 100, or a percentage, like 20%.
