@@ -92,11 +92,8 @@ type Refusals struct {
 	refused  map[int64]refusedImage // by user
 }
 
-// reason is what makes two refusals the same.
-type reason struct{ status, code int }
-
 type refusedImage struct {
-	reason
+	why         [2]int // HTTP status and errorCode
 	contentType string
 	final       bool // the reason is the photo
 }
@@ -129,7 +126,7 @@ func (r *Refusals) Refused(user int64, contentType string, err error, known bool
 	if r.refused == nil {
 		r.refused, r.row = map[int64]refusedImage{}, map[int64]bool{}
 	}
-	why := reason{e.Status, e.Code}
+	why := [2]int{e.Status, e.Code}
 	r.refused[user] = refusedImage{why, contentType, e.Final()}
 	if !known {
 		r.row[user] = true
@@ -152,9 +149,9 @@ func (r *Refusals) Refused(user int64, contentType string, err error, known bool
 
 // inRow counts the users refused for this reason since the last accepted upload, and reports
 // whether they are so many that the reason is not about them.
-func (r *Refusals) inRow(why reason) (n int, everybody bool) {
+func (r *Refusals) inRow(why [2]int) (n int, everybody bool) {
 	for user := range r.row {
-		if r.refused[user].reason == why {
+		if r.refused[user].why == why {
 			n++
 		}
 	}
@@ -170,6 +167,6 @@ func (r *Refusals) Final(user int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := r.refused[user]
-	_, everybody := r.inRow(x.reason)
+	_, everybody := r.inRow(x.why)
 	return x.final && slices.Contains(r.accepted, x.contentType) && !(everybody && r.row[user])
 }
