@@ -139,15 +139,12 @@ func filled(name string, values any) []byte {
 // post sends a body to an address, or to one below it. Its error shows only scheme and host of
 // the address.
 func (n *Notifier) post(ctx context.Context, what, address, below, contentType string, body []byte) error {
-	u, err := url.Parse(address)
-	if err != nil {
-		return fmt.Errorf("%s …: not an address", what)
-	}
+	u, _ := url.Parse(address) // the configuration has checked it
 	to := address
 	if below != "" {
 		to = u.JoinPath(below).String()
 	}
-	err = n.retry(ctx, func(ctx context.Context) (again bool, err error) {
+	err := n.retry(ctx, func(ctx context.Context) (again bool, err error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 		if err != nil {
 			return false, err
