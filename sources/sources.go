@@ -235,9 +235,10 @@ func Email(s string) (string, error) {
 	case len(email) > maxEmailBytes:
 		return "", fmt.Errorf("email %.40q…: longer than %d bytes", s, maxEmailBytes)
 	}
-	if i := strings.IndexFunc(email, notInEmail); i >= 0 {
-		r, _ := utf8.DecodeRuneInString(email[i:])
-		return "", fmt.Errorf("email %q: %q is not allowed", s, r)
+	for _, r := range email {
+		if notInEmail(r) {
+			return "", fmt.Errorf("email %q: %q is not allowed", s, r)
+		}
 	}
 	return email, nil
 }
@@ -251,7 +252,12 @@ func lower(r rune) rune {
 }
 
 func isASCII(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // domain returns the canonical form of a domain: in lower case, and an internationalised one as

@@ -36,12 +36,13 @@ type Matches struct {
 
 // Match counts one such person. why is the reason if nothing is sent to the user.
 func (f *Facts) Match(j *sources.Joined, matched bool, why outcome.Reason) {
-	all := []*Matches{&f.Matches}
+	all := append(make([]*Matches, 0, 4), &f.Matches) // no allocation for nearly everybody
 	for _, c := range j.Candidates {
 		if m := f.BySource[f.Sources[c.Source].Name]; c.HasPhoto != sources.Absent && !slices.Contains(all, m) {
 			all = append(all, m)
 		}
 	}
+	waits := waiting[why] != ""
 	for _, m := range all {
 		m.WithPhoto++
 		if !matched {
@@ -49,7 +50,7 @@ func (f *Facts) Match(j *sources.Joined, matched bool, why outcome.Reason) {
 			continue
 		}
 		m.Matched++
-		if waiting[why] != "" {
+		if waits {
 			m.Waiting[why]++
 		}
 	}
