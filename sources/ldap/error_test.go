@@ -185,7 +185,7 @@ func TestAnswers(t *testing.T) {
 		{"list", 50, "", "its rights"},
 		{"list", 12, "critical control unavailable in context", "paging: auto"},
 		{"list", 11, "illegal pagedResults page size", "lower page_size"},
-		{"list", 10, "", "has to stand in urls"},
+		{"list", 10, "", "name that server in urls"},
 	} {
 		e := &Error{c.op, "ldaps://ds", ldap.NewError(c.code, errors.New(c.text))}
 		if !strings.Contains(e.Hint(), c.hint) {

@@ -183,9 +183,9 @@ func (k *checkup) judge(what string, sm *sample, detail string) {
 	case photos == 0:
 		k.add(console.Note, what, detail, "")
 	case len(sm.refused) > 0:
-		k.add(console.Warning, what, fmt.Sprintf("%s, but %d cannot be sent, like that of %s", detail, len(sm.refused), sm.refused[0]),
+		k.add(console.Warning, what, fmt.Sprintf("%s, but %d cannot be sent, such as that of %s", detail, len(sm.refused), sm.refused[0]),
 			"replace these photos at their source: a run reports each once, and sends the others")
 	default:
-		k.add(console.OK, what, detail+", like "+strings.Join(sm.fine[:min(3, photos)], ", "), "")
+		k.add(console.OK, what, detail+", such as "+strings.Join(sm.fine[:min(3, photos)], ", "), "")
 	}
 }

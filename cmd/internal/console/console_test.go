@@ -107,7 +107,7 @@ func TestSummary(t *testing.T) {
   source  hr: 12,345 listed, 1,210 with a photo, INCOMPLETE
           one
   people  12,345: 0 unchanged, 1,201 planned, 7 failed, 3 skipped (ambiguous 1, known_bad 1, no_photo 1)
-  left    1,201 people: about 4 min at this quota
+  to go   1,201 people: about 4 min at this quota
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)

@@ -165,7 +165,7 @@ func (c *Console) numbers(r *report.Report) {
 		c.line(10, "  verify  Smartsheet shows %s of %s uploads", report.Number(t.Verified), report.Number(t.Verified+t.Unverified))
 	}
 	if left := t.Unfinished + t.Planned; left > 0 {
-		c.line(10, "  left    %s: about %s at this quota", people(left), report.Duration(time.Duration(max(t.ETA, 1))*time.Second))
+		c.line(10, "  to go   %s: about %s at this quota", people(left), report.Duration(time.Duration(max(t.ETA, 1))*time.Second))
 	}
 }
 
