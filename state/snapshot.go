@@ -137,16 +137,6 @@ func decoded[T any](v *Snapshot, table []byte, decode func(row) (T, error)) iter
 	}
 }
 
-// Len is how many people and users the state has.
-func (s *Store) Len() (nPeople, nUsers int, err error) {
-	err = s.View(func(v *Snapshot) error {
-		h, err := v.header()
-		nPeople, nUsers = h.People, h.Users
-		return err
-	})
-	return nPeople, nUsers, err
-}
-
 // check reads every row of the tables and its checksum, but decodes none.
 func (v *Snapshot) check(tables ...[]byte) error {
 	for _, table := range tables {

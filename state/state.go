@@ -361,14 +361,11 @@ func (s *Store) BindShard(shard string) error {
 	if _, err := s.Meta(shardKey, &have); err != nil || have == shard {
 		return err
 	}
-	nPeople, nUsers, err := s.Len()
 	switch {
-	case err != nil:
-		return err
 	case have != "" && shard == "":
 		return refused(s.path, "is that of shard "+have+" only",
 			"make one state of those of all shards with photosync state import, or add --shard "+have)
-	case have != "" || nPeople+nUsers > 0:
+	case have != "" || s.tallies[string(people)].Rows+s.tallies[string(users)].Rows > 0:
 		return refused(s.path, "was made by other runs than those of shard "+shard,
 			"a shard begins with a new state: give each shard its own state.path")
 	case s.writable() != nil:

@@ -428,3 +428,13 @@ func TestPanicInTheLoopIsTheCallers(t *testing.T) {
 	}()
 	write(t, s, both(2, 3)) // nothing is left locked
 }
+
+// Len is how many people and users the state has.
+func (s *Store) Len() (nPeople, nUsers int, err error) {
+	err = s.View(func(v *Snapshot) error {
+		h, err := v.header()
+		nPeople, nUsers = h.People, h.Users
+		return err
+	})
+	return nPeople, nUsers, err
+}

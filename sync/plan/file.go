@@ -67,7 +67,7 @@ type FileStep struct {
 func (p *Plan) File() *File {
 	f := &File{
 		SchemaVersion: FileVersion, PlanID: p.ID, StateGeneration: p.generation,
-		Guards: []outcome.Breach{}, Steps: []FileStep{}, Missing: []FileStep{}, Held: []FileStep{},
+		Guards: []outcome.Breach{}, Steps: make([]FileStep, 0, len(p.Steps)), Missing: []FileStep{}, Held: []FileStep{},
 	}
 	for i := range p.Steps { // by address
 		switch s := &p.Steps[i]; {

@@ -91,12 +91,15 @@ func (p *Pool) Preview(ctx context.Context, steps []*plan.Step) ([]report.Item, 
 	return p.each(ctx, ByNeed(steps), false)
 }
 
-// ByNeed sorts steps by who needs a thumbnail first, as their number is limited: first steps
-// that replace a picture in Smartsheet, then a sample of the others, by hash.
+// ByNeed puts the steps first that need a thumbnail most, as their number is limited: those
+// that replace a picture in Smartsheet, then a sample of the others, by hash. The rest are by
+// address, as they lie in memory: it is free again when they are emptied.
 func ByNeed(steps []*plan.Step) []*plan.Step {
-	return slices.SortedStableFunc(slices.Values(steps), func(a, b *plan.Step) int {
+	sorted := slices.SortedStableFunc(slices.Values(steps), func(a, b *plan.Step) int {
 		return cmp.Or(cmp.Compare(b.To.ImageID, a.To.ImageID), cmp.Compare(a.SHA256(), b.SHA256())) // no picture comes last
 	})
+	slices.SortFunc(sorted[min(len(sorted), MaxThumbnails):], func(a, b *plan.Step) int { return cmp.Compare(a.Key(), b.Key()) })
+	return sorted
 }
 
 // each prepares the picture of every step, and carries the step out if pictures are to be sent.
