@@ -103,8 +103,9 @@ func (v *Snapshot) header() (h header, err error) {
 		return h, nil
 	}
 	err = v.s.guard(func() error {
-		p, u, err := tallies(v.tx)
-		if err != nil {
+		p, err := tallyOf(v.tx, people)
+		u, uerr := tallyOf(v.tx, users)
+		if err = cmp.Or(err, uerr); err != nil {
 			return err
 		}
 		h.Generation, h.People, h.Users = v.tx.Bucket(people).Sequence(), p.Rows, u.Rows

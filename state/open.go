@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -167,9 +168,10 @@ func (s *Store) check() error {
 			return err
 		}
 		s.generation.Store(tx.Bucket(people).Sequence())
-		p, u, err := tallies(tx)
+		p, err := tallyOf(tx, people)
+		u, uerr := tallyOf(tx, users)
 		s.tallies = map[string]tally{string(people): p, string(users): u}
-		return err
+		return cmp.Or(err, uerr)
 	}
 	if err := s.guard(func() error { return s.db.View(look) }); err != nil {
 		return s.damaged(err)

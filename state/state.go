@@ -74,20 +74,17 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	return s.guard(func() error {
-		var generation uint64
-		err := s.db.Update(func(tx *bbolt.Tx) (err error) {
+		return Inaccessible(s.path, s.db.Update(func(tx *bbolt.Tx) error {
 			if err := f(tx); err != nil {
 				return err
 			}
-			if generation, err = tx.Bucket(people).NextSequence(); generation%walkRows == 0 {
+			generation, err := tx.Bucket(people).NextSequence()
+			if generation%walkRows == 0 {
 				releasePages(tx)
 			}
+			tx.OnCommit(func() { s.generation.Store(generation) })
 			return err
-		})
-		if err == nil {
-			s.generation.Store(generation)
-		}
-		return Inaccessible(s.path, err)
+		}))
 	})
 }
 
@@ -294,14 +291,6 @@ func tallyOf(tx *bbolt.Tx, table []byte) (t tally, err error) {
 		return tally{}, fmt.Errorf("the number of %s is missing", table)
 	}
 	return t, nil
-}
-
-// tallies returns the tallies of both tables.
-func tallies(tx *bbolt.Tx) (p, u tally, err error) {
-	if p, err = tallyOf(tx, people); err == nil {
-		u, err = tallyOf(tx, users)
-	}
-	return p, u, err
 }
 
 // createTables makes the tables of an empty file.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"crypto/sha256"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"photosync/state"
 	"photosync/sync/outcome"
@@ -108,9 +110,41 @@ func digest(v any) []byte {
 }
 
 func (f *File) checksum() string {
-	g := *f
+	g, h := *f, sha256.New()
 	g.Checksum = ""
-	return hex.EncodeToString(digest(g)[:16])
+	g.write(h, false)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// write writes f as json.Marshal or MarshalIndent would, but a step at a time: there may be one
+// for everybody in the company.
+func (f *File) write(w io.Writer, indent bool) {
+	var b bytes.Buffer
+	e, before, after := json.NewEncoder(&b), "", ""
+	if indent {
+		e.SetEscapeHTML(false)
+		before, after = "\n    ", "\n  "
+	}
+	encode := func(v any, prefix string) string {
+		if b.Reset(); indent {
+			e.SetIndent(prefix, "  ")
+		}
+		e.Encode(v) // texts and numbers: there is no error
+		return strings.TrimSuffix(b.String(), "\n")
+	}
+	head, lists := *f, [][]FileStep{f.Steps, f.Missing, f.Held}
+	head.Steps, head.Missing, head.Held = []FileStep{}, []FileStep{}, []FileStep{}
+	parts := strings.SplitAfter(encode(head, ""), "[") // these lists come last
+	at := len(parts) - len(lists)
+	io.WriteString(w, strings.Join(parts[:at], ""))
+	for i, steps := range lists {
+		separator, end := "", ""
+		for k := range steps {
+			io.WriteString(w, separator+before+encode(&steps[k], "    "))
+			separator, end = ",", after
+		}
+		io.WriteString(w, end+parts[at+i])
+	}
 }
 
 // Prepared adds the hash of the picture that will be sent, or the code if it is refused.
@@ -132,10 +166,10 @@ func findStep(steps []FileStep, email string) *FileStep {
 // Encode writes f, with its checksum.
 func (f *File) Encode(w io.Writer) error {
 	f.Checksum = f.checksum()
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(f)
+	out := bufio.NewWriterSize(w, 64<<10) // Flush returns the first error
+	f.write(out, true)
+	out.WriteString("\n")
+	return out.Flush()
 }
 
 // Decode reads what Encode wrote.

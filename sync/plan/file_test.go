@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -47,6 +48,37 @@ func TestEditedFile(t *testing.T) {
 	})
 	if edits < 40 {
 		t.Errorf("%d edits", edits)
+	}
+}
+
+// A plan is written a step at a time, and is the JSON that the library makes of the whole.
+func TestEncode(t *testing.T) {
+	s := FileStep{Email: "ann@x", Ref: `CN=[R&D] <ann>,`, UserEmail: "a\xff"}
+	for _, f := range []File{
+		{Steps: []FileStep{}, Missing: []FileStep{}, Held: []FileStep{}},
+		{Guards: []outcome.Breach{}, Steps: []FileStep{s}, Missing: []FileStep{}, Held: []FileStep{s, s}},
+		{
+			Account: state.Account{Name: "[] [&]"}, Selection: Selection{Only: []string{"[a]*"}}, Guards: []outcome.Breach{{Guard: "g"}},
+			Steps: []FileStep{s, s, s}, Missing: []FileStep{s}, Held: []FileStep{},
+		},
+	} {
+		var got, want bytes.Buffer
+		if err := f.Encode(&got); err != nil {
+			t.Fatal(err)
+		}
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(f); err != nil {
+			t.Fatal(err)
+		}
+		if got.String() != want.String() {
+			t.Errorf("got\n%swant\n%s", &got, &want)
+		}
+		sum := f.Checksum
+		if f.Checksum = ""; sum != hex.EncodeToString(digest(f)[:16]) {
+			t.Errorf("its checksum is %s", sum)
+		}
 	}
 }
 
