@@ -77,11 +77,8 @@ func (v *Snapshot) exportTable(table []byte, l line, w io.Writer) error {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	for r, err := range v.rows(table) {
-		if err == nil {
-			err = v.damaged(table, l.decode(r))
-		}
 		if b.Reset(); err == nil {
-			err = e.Encode(l)
+			err = cmp.Or(v.damaged(table, l.decode(r)), e.Encode(l))
 		}
 		if err == nil && bytes.Contains(b.Bytes(), []byte(`\ufffd`)) { // encoding/json writes this for text that is not UTF-8
 			b.Reset()

@@ -172,21 +172,17 @@ func encodeJSON(w io.Writer, r *Report, messageType string) error {
 	end := bytes.LastIndexByte(data, ']')
 	b := bufio.NewWriterSize(w, 64<<10)
 	b.WriteString(foreign.Text(string(data[:end]))) // Flush returns this error, and later ones
+	separator, last := "", ""
 	for i, it := range r.Items {
 		item, err := marshal(it, "    ")
 		if err != nil {
 			return fmt.Errorf("encode report: item %d: %w", i, err)
 		}
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(before)
+		b.WriteString(separator + before)
 		b.Write(item)
+		separator, last = ",", after
 	}
-	if len(r.Items) > 0 {
-		b.WriteString(after)
-	}
-	b.Write(append(data[end:], '\n'))
+	b.WriteString(last + string(data[end:]) + "\n")
 	return b.Flush()
 }
 

@@ -91,9 +91,8 @@ func (p *Pool) Preview(ctx context.Context, steps []*plan.Step) ([]report.Item, 
 	return p.each(ctx, ByNeed(steps), false)
 }
 
-// ByNeed puts the steps first that need a thumbnail most, as their number is limited: those
-// that replace a picture in Smartsheet, then a sample of the others, by hash. The rest are by
-// address, as they lie in memory: it is free again when they are emptied.
+// ByNeed sorts steps by who needs a thumbnail first: those that replace a picture, then a sample
+// by hash. The rest are by address, as they lie in memory, so that emptying them frees it.
 func ByNeed(steps []*plan.Step) []*plan.Step {
 	sorted := slices.SortedStableFunc(slices.Values(steps), func(a, b *plan.Step) int {
 		return cmp.Or(cmp.Compare(b.To.ImageID, a.To.ImageID), cmp.Compare(a.SHA256(), b.SHA256())) // no picture comes last
