@@ -79,9 +79,7 @@ func (t transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 		}
 	}()
 	in := r.Clone(r.Context())
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
+	in.Body = cmp.Or(in.Body, io.ReadCloser(http.NoBody))
 	defer in.Body.Close()
 	w := httptest.NewRecorder()
 	if r.Context().Err() == nil {
