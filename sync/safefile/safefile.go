@@ -125,7 +125,7 @@ func Write(path string, mode fs.FileMode, data []byte) error {
 func Check(dir string) error {
 	f, err := New(filepath.Join(dir, "check"))
 	if err == nil {
-		_, err = f.Write(make([]byte, 64<<10))
+		_, err = f.Write(make([]byte, 4096))
 		f.Discard()
 	}
 	return err
