@@ -69,7 +69,7 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 			}
 		}
 		known := func() (int, error) { return j.known(p) }
-		if rep.Guards, err = p.plan.Check(*g, p.facts, known, p.past.listed); err != nil {
+		if rep.Guards, err = p.plan.Check(*g, known, p.past.listed, p.entries); err != nil {
 			return nil, err
 		}
 		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only

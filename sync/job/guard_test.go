@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"photosync/sources"
 	"photosync/sources/folder"
@@ -476,42 +477,59 @@ func TestSourceThatIsEmpty(t *testing.T) {
 	b.must(func(o *Job) { o.Policy.Guards = &off })
 }
 
-// A mount point may have a README, which is no person; and a directory from which the right to
-// read photos was taken lists people. Nobody of a small company is taken for gone.
-func TestSourceWithoutAnybodysPhoto(t *testing.T) {
-	for name, c := range map[string]struct {
-		change func(*bench)
-		guard  string
-	}{
-		"only a file that names nobody": {func(b *bench) { b.mem.Set(Entry{Ref: "NOT-MOUNTED.txt", Own: []string{"nobody@elsewhere.test"}}) }, "min_listed"},
-		"nobody has a photo": {func(b *bench) {
-			for i := range 8 {
-				b.mem.Put(email(i), nil)
-			}
-		}, "max_removed"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBench(t, 8, simulator.Options{})
-			second := &Memory{}
-			for i := 8; i < 68; i++ {
-				second.Put(email(i), picture(i))
-				b.sim.AddUser(smartsheet.User{Email: email(i)})
-			}
-			b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
-			policy := func(o *Job) {
-				guarded(o)
-				o.Sources[0].Domains, o.Policy.RemovedAfter = []string{"example.com"}, 1
-			}
+// A mount point may have a README, which is no person: nobody of a small company is taken for
+// gone. Once it is approved, or where it never was otherwise, it holds nobody.
+func TestSourceThatNamesNobody(t *testing.T) {
+	for _, people := range []int{0, 8} {
+		b := newBench(t, people, simulator.Options{})
+		second := &Memory{}
+		for i := people; i < people+60; i++ {
+			second.Put(email(i), picture(i))
+			b.sim.AddUser(smartsheet.User{Email: email(i)})
+		}
+		b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
+		policy := func(o *Job) { guarded(o); o.Sources[0].Domains, o.Policy.RemovedAfter = []string{"example.com"}, 1 }
+		if people > 0 {
 			b.must(policy)
-			for i := range 8 {
-				b.mem.Remove(email(i))
-			}
-			c.change(b)
-			for range 2 {
-				b.held(policy, c.guard)
-			}
-		})
+		}
+		for i := range people {
+			b.mem.Remove(email(i))
+		}
+		b.mem.Set(Entry{Ref: "README.txt", Own: []string{"readme@elsewhere.test"}})
+		if people > 0 {
+			b.held(policy, "min_listed")
+			r := b.held(policy, "min_listed")
+			b.must(func(o *Job) { policy(o); o.How.Approve = r.PlanID })
+		}
+		for range 3 {
+			b.must(policy)
+		}
 	}
+}
+
+// People with one allowed picture, whose accounts were deleted and made anew, all get it again.
+func TestSharedPictureOfNewAccounts(t *testing.T) {
+	b := newBench(t, 8, simulator.Options{})
+	policy := func(o *Job) { guarded(o); o.Policy.Refresh = time.Nanosecond }
+	for i := range 8 {
+		b.mem.Put(email(i), picture(7777))
+	}
+	b.must(policy)
+	for i := range 8 {
+		b.sim.RemoveUser(email(i))
+		b.sim.AddUser(smartsheet.User{Email: email(i)})
+	}
+	if r := b.must(policy); r.Totals.Uploaded != 8 {
+		t.Errorf("%+v", r.Totals)
+	}
+}
+
+// --only one person whose photo was removed is no source without photos.
+func TestOnlyWhoLostThePhoto(t *testing.T) {
+	b := newBench(t, 20, simulator.Options{})
+	b.must(guarded)
+	b.mem.Put(email(3), nil)
+	b.must(func(o *Job) { guarded(o); o.Scope.Only = func(e string) bool { return e == email(3) } })
 }
 
 // A number that a source never reached does not hold it: it lists as many as before.

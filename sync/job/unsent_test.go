@@ -136,3 +136,17 @@ func TestAnnouncedAndNeverArrived(t *testing.T) {
 		}
 	}
 }
+
+// Bytes that changed without their change mark wait for the next run, which reads them anew.
+func TestBytesChangedWithoutTheMark(t *testing.T) {
+	b := newBench(t, 1, simulator.Options{})
+	b.must(nil)
+	b.sim.RemoveUser(email(0))
+	b.sim.AddUser(smartsheet.User{Email: email(0)})
+	source := &secondPhoto{Source: &b.mem, photo: picture(99), calls: 1}
+	change := func(o *Job) { o.Sources[0].Source, o.Policy.Refresh = source, time.Nanosecond }
+	first, second := b.must(change), b.must(change)
+	if img, _ := b.sim.Image(email(0)); first.Totals.Unfinished != 1 || second.Totals.Uploaded != 1 || !bytes.Equal(img.Data, picture(99)) {
+		t.Errorf("first %+v, then %+v", first.Totals, second.Totals)
+	}
+}

@@ -165,8 +165,9 @@ type Guards struct {
 }
 
 // Check returns the guards that hold the plan. It calls known, which counts the people known, only
-// if that number matters. before counts the entries of each source in the last run that passed.
-func (p *Plan) Check(g Guards, f *Facts, known func() (int, error), before map[string]int) (bs []outcome.Breach, err error) {
+// if that number matters. before and listed count the entries of each source, in the last run that
+// passed and now; 0 if they name nobody.
+func (p *Plan) Check(g Guards, known func() (int, error), before, listed map[string]int) (bs []outcome.Breach, err error) {
 	most := func(guard string, limit Limit, n int, what string) {
 		if limit.Percent && n < g.MinPeople || float64(n) <= limit.of(0) || err != nil {
 			return
@@ -178,7 +179,7 @@ func (p *Plan) Check(g Guards, f *Facts, known func() (int, error), before map[s
 		bs = append(bs, outcome.Breach{Guard: guard, Message: fmt.Sprintf("%s of %s people known %s; at most %v may",
 			outcome.Number(n), outcome.Number(users), what, limit)})
 	}
-	replaced, removed, lost := 0, 0, map[string]int{} // a missing person counts in the first run, and again with the placeholder
+	replaced, removed := 0, 0 // a missing person counts in the first run, and again with the placeholder
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; {
 		case (s.Outcome == outcome.Planned || s.Shared > 0) && s.Reason != outcome.Placeholder && !s.Unsent:
@@ -188,21 +189,13 @@ func (p *Plan) Check(g Guards, f *Facts, known func() (int, error), before map[s
 		case s.Outcome == outcome.Planned && s.Reason == outcome.Placeholder, s.NewlyMissing,
 			s.Removal != nil && s.Removal.Lost && before[s.Row.Source] > 0: // until a run without that source passed
 			removed++
-			lost[s.Row.Source]++
 		}
 	}
 	most("max_replaced", g.MaxReplaced, replaced, "would get another picture")
 	most("max_removed", g.MaxRemoved, removed, "have no photo in the sources any more or would get a placeholder")
-	for _, s := range f.Sources {
-		noPhoto := s.People > 0 && s.WithPhoto == 0 && (s.Unknown == 0 || s.NoPhotos) // a lost right, or wrong photo_attributes
-		if n := lost[s.Name]; n > 0 && noPhoto && g.MaxRemoved.Percent && g.MaxRemoved.N < 100 {
-			bs = append(bs, outcome.Breach{Guard: "max_removed", Message: fmt.Sprintf("source %q lists nobody with a photo any more, and had those of %s people", s.Name, outcome.Number(n))})
-		}
-		was, now := before[s.Name], s.Entries
-		if !s.Claims { // it lists nobody; the folder below a missing mount may have a README
-			now = 0
-		}
-		few := g.MinListed.Percent && was-now < g.MinPeople && now > 0
+	for _, s := range p.rules.Sources {
+		was, now := before[s.Name], listed[s.Name]
+		few := g.MinListed.Percent && was-now < g.MinPeople && now > 0 // nobody at all may mean a folder that is not mounted
 		if least := g.MinListed.of(was); float64(was) >= max(least, 1) && !few && float64(now) < least {
 			bs = append(bs, outcome.Breach{Guard: "min_listed", Message: fmt.Sprintf("source %q lists %s entries and listed %s the last time; at least %v must be there",
 				s.Name, outcome.Number(now), outcome.Number(was), g.MinListed)})
