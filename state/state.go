@@ -74,7 +74,7 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	return s.guard(func() error {
-		return Inaccessible(s.path, s.db.Update(func(tx *bbolt.Tx) error {
+		err := s.db.Update(func(tx *bbolt.Tx) error {
 			if err := f(tx); err != nil {
 				return err
 			}
@@ -84,7 +84,11 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 			}
 			tx.OnCommit(func() { s.generation.Store(generation) })
 			return err
-		}))
+		})
+		if err != nil {
+			clear(s.tallies) // it may have arrived all the same
+		}
+		return Inaccessible(s.path, err)
 	})
 }
 
@@ -170,6 +174,12 @@ func (s *Store) put(tx *bbolt.Tx, table []byte, rows []row) error {
 		return nil
 	}
 	b, t := tx.Bucket(table), s.tallies[string(table)]
+	if t.Rows == 0 { // or nobody knows
+		var err error
+		if t, err = tallyOf(tx, table); err != nil {
+			return s.damaged(err)
+		}
+	}
 	// People, and many users, come in the order of their keys: pages that fill up are not
 	// touched again, and half of each would stay empty. Users of uploads come in any order.
 	if b.FillPercent = 0.7; bytes.Equal(table, people) || len(rows) > 100 {

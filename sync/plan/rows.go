@@ -139,9 +139,8 @@ func (p *Plan) SkippedRows() state.Change {
 	return c
 }
 
-// notArrived reports whether the picture of an upload without an answer did not arrive, as a later
-// look-up shows, and is not sent again now. Then the intent ends: if it stayed, a picture that the
-// user sets one day would count as ours.
+// notArrived reports whether a picture did not arrive, as a later look-up shows, and is not sent
+// again now. Then the intent ends: it must not make ours what the user sets one day.
 func (s *Step) notArrived() bool {
 	u, one := s.User()
 	r := s.Current
