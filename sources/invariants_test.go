@@ -183,6 +183,23 @@ func TestEntryKeepsEverything(t *testing.T) {
 	})
 }
 
+// Pull gives everybody as All does, whoever came before in the same memory, and a clone outlives
+// what comes next.
+func TestPullIsAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		lists, reserved := anyWorld(t)
+		people := join(t, lists, reserved)
+		var pulled []Joined
+		next := people.Pull()
+		for j, more := next(); more; j, more = next() {
+			pulled = append(pulled, j.Clone())
+		}
+		if d := cmp.Diff(slices.Collect(people.All()), pulled, cmpopts.EquateEmpty()); d != "" {
+			t.Fatal(d)
+		}
+	})
+}
+
 // One shared mailbox that everybody lists must not make the night long.
 func TestManyClaimsToOneAddress(t *testing.T) {
 	n := 20_000
