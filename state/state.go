@@ -86,7 +86,7 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 			return err
 		})
 		if err != nil {
-			clear(s.tallies) // it may have arrived all the same
+			clear(s.tallies) // the transaction may be on disk nevertheless
 		}
 		return Inaccessible(s.path, err)
 	})
@@ -174,7 +174,7 @@ func (s *Store) put(tx *bbolt.Tx, table []byte, rows []row) error {
 		return nil
 	}
 	b, t := tx.Bucket(table), s.tallies[string(table)]
-	if t.Rows == 0 { // or nobody knows
+	if t.Rows == 0 { // none, or not read since a failed write
 		var err error
 		if t, err = tallyOf(tx, table); err != nil {
 			return s.damaged(err)

@@ -223,7 +223,7 @@ func (j *Job) list(ctx context.Context, rep *report.Report) (l listing, err erro
 			Name: j.Sources[i].Name, Type: j.Sources[i].Type, Complete: proof.Complete,
 			Listed: proof.Entries, Pages: proof.Pages, Warnings: append([]string{}, proof.Warnings...),
 		}
-		l.entries[src.Name] = map[bool]int{true: src.Listed}[proof.Claims] // a mount point may have a README: 0
+		l.entries[src.Name] = map[bool]int{true: src.Listed}[proof.Claims] // 0 if it lists nobody: a mount point may have a README
 		rep.Sources = append(rep.Sources, src)
 		if j.Events.Listed != nil {
 			j.Events.Listed(src)

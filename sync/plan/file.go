@@ -129,7 +129,7 @@ func (f *File) write(w io.Writer, indent bool) {
 		if b.Reset(); indent {
 			e.SetIndent(prefix, "  ")
 		}
-		e.Encode(v) // texts and numbers: there is no error
+		e.Encode(v) // cannot fail: texts and numbers
 		return strings.TrimSuffix(b.String(), "\n")
 	}
 	head, lists := *f, [][]FileStep{f.Steps, f.Missing, f.Held}

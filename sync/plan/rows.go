@@ -140,7 +140,7 @@ func (p *Plan) SkippedRows() state.Change {
 }
 
 // notArrived reports whether a picture did not arrive, as a later look-up shows, and is not sent
-// again now. Then the intent ends: it must not make ours what the user sets one day.
+// again now. Then the intent ends: otherwise what the user sets one day would count as ours.
 func (s *Step) notArrived() bool {
 	u, one := s.User()
 	r := s.Current

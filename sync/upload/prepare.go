@@ -28,7 +28,7 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 		if a.end(outcome.Unfinished, "the photo changed after the plan was made", nextRun); s.Applied != nil {
 			a.holdChanged()
 		}
-		if s.Row != nil { // its change mark stands for other bytes
+		if s.Row != nil { // its stamp stands for other bytes
 			row := *s.Row
 			row.Stamp, row.Fingerprint = "", state.Fingerprint{}
 			c.People = []state.Person{row}
@@ -76,7 +76,7 @@ func (a *attempt) tooMany() bool {
 	s := a.step
 	if a.MaxShared == 0 || s.Outcome != outcome.Planned || s.Reason == outcome.Placeholder ||
 		s.Record != nil && s.Record.Sent != nil && s.Record.Sent.UploadSHA256 == a.sum ||
-		s.Former != nil && s.Former.Sent != nil && s.Former.Sent.UploadSHA256 == a.sum { // on an account that was made anew
+		s.Former != nil && s.Former.Sent != nil && s.Former.Sent.UploadSHA256 == a.sum { // the Smartsheet account was created anew
 		return false
 	}
 	a.mu.Lock()
