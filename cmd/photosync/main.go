@@ -33,7 +33,7 @@ func main() {
 }
 
 // frugal limits the memory to what was in use after the last garbage collection, plus 16 MB or a
-// quarter. Up to 200 MB Go's own rule holds, which lets the memory double. frugal sets a new limit
+// quarter. Up to 190 MB Go's own rule holds, which lets the memory double. frugal sets a new limit
 // after each collection: with a fixed limit close to the need, the collector would run all the time.
 func frugal() {
 	debug.SetGCPercent(-1)
@@ -43,7 +43,7 @@ func frugal() {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	beside := int64(m.Sys - m.HeapIdle - m.HeapAlloc) // stacks, the runtime's own tables and gaps count for the limit, too
-	debug.SetMemoryLimit(need + beside + max(16<<20, need/4, min(need, 200<<20-need)))
+	debug.SetMemoryLimit(need + beside + max(16<<20, need/4, min(need, 190<<20-need)))
 	runtime.AddCleanup(new([64]byte), func(struct{}) { frugal() }, struct{}{})
 }
 
