@@ -41,8 +41,8 @@ func (p place) Remove(email string) {
 	}
 }
 
-// Settle waits for the file system's own clock: a change time cannot be set.
-func (p place) Settle()                { time.Sleep(clockGranularity + 50*time.Millisecond) }
+// Age waits for the file system's own clock: a change time cannot be set.
+func (p place) Age()                   { time.Sleep(clockGranularity + 50*time.Millisecond) }
 func (p place) Source() sources.Source { return New(Options{Path: p.dir}) }
 
 func TestContract(t *testing.T) {

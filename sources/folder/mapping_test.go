@@ -128,7 +128,7 @@ func TestMappingFile(t *testing.T) {
 func TestMappingChangeMovesMarks(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, map[string]string{"E1.jpg": "a picture", "E2.jpg": "a picture", "m.csv": "E1,ann@example.com\nE2,bob@example.com\n"})
-	place{t, dir}.Settle()
+	place{t, dir}.Age()
 	s := New(Options{Path: dir, MappingFile: "m.csv"})
 	before := sourcetest.List(t, s)
 	put(t, dir, map[string]string{"m.csv": "E2,ann@example.com\nE1,bob@example.com\n"})

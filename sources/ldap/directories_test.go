@@ -126,7 +126,7 @@ func (g *organisation) Remove(email string) {
 	}
 }
 
-func (g *organisation) Settle() {
+func (g *organisation) Age() {
 	if g.coarse {
 		time.Sleep(1100 * time.Millisecond) // the server's clock
 	}

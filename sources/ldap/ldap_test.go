@@ -94,7 +94,7 @@ func (p *place) Remove(email string) {
 	}
 }
 
-func (p *place) Settle() {}
+func (p *place) Age() {}
 
 func (p *place) Source() sources.Source { return open(p.t, options(p.s)) }
 

@@ -20,8 +20,8 @@ type Place interface {
 	Put(email string, photo []byte)
 	Remove(email string)
 	Source() sources.Source
-	// Settle makes changes so far old enough for their stamps to be trusted.
-	Settle()
+	// Age makes changes so far old enough for their stamps to be trusted.
+	Age()
 }
 
 // Run checks the contract of sources.Source on fresh places.
@@ -140,10 +140,10 @@ func everyone(t *testing.T, p Place) {
 
 func stamps(t *testing.T, p Place) {
 	fill(p, 3)
-	p.Settle()
+	p.Age()
 	before, again := List(t, p.Source()), List(t, p.Source())
 	p.Put(email(1), Picture(100, 740))
-	p.Settle()
+	p.Age()
 	after := List(t, p.Source())
 	for e, was := range before {
 		if was.Stamp == "" || again[e].Stamp != was.Stamp {

@@ -15,7 +15,7 @@ func TestMemoryKeepsTheContract(t *testing.T) {
 type memoryPlace struct{ *Memory }
 
 func (m memoryPlace) Source() sources.Source { return m }
-func (memoryPlace) Settle()                  {} // stamps are exact
+func (memoryPlace) Age()                     {} // stamps are exact
 
 func TestMemoryFailsAsTold(t *testing.T) {
 	broken, unreadable := errors.New("broken"), errors.New("unreadable")
