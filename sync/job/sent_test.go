@@ -192,6 +192,9 @@ func (o *watch) holds(p sources.Person, address string) bool {
 // removal checks that a photo may be taken for removed.
 func (o *watch) removal(id int64, l look, m *memory) {
 	n, og := o.night, m.origin
+	if m.partial && l.image != "" && l.image == m.image { // the user shows the picture before the partial success
+		og.photo = m.confirmed
+	}
 	if n.RemovedAfter == 0 || m.absent+1 < n.RemovedAfter {
 		o.fail(pRemoval, "initials went to user %d after %d runs without the photo", id, m.absent+1)
 	}
