@@ -240,6 +240,10 @@ func (j *Job) conclude(rep *report.Report, err error) {
 	t.Requests, t.Retries, t.RateLimited, t.QuotaWaitMS = st.Requests, st.Retries, st.RateLimited, st.Waited.Milliseconds()
 	t.ETA = int64(math.Ceil(st.ETA(t.Planned+t.Unfinished, rep.FinishedAt).Seconds()))
 	rep.QuotaPerMinute = st.QuotaPerMinute
+	for _, e := range st.Failed {
+		rep.CallErrors = append(rep.CallErrors, upload.Earlier(e))
+		rep.CallErrors[len(rep.CallErrors)-1].Message = e.Op + ": " + e.Message
+	}
 	for _, m := range st.Minutes {
 		rep.Timeline = append(rep.Timeline, report.Minute{Start: m.Start, Requests: m.Requests, RateLimited: m.RateLimited, WaitMS: m.Waited.Milliseconds()})
 	}

@@ -46,7 +46,8 @@ type Report struct {
 	PlanFile        string                 `json:"plan_file,omitempty"` // where the plan was written for photosync apply
 	Guards          []outcome.Breach       `json:"guards,omitempty"`    // that hold the run, or would hold a sync
 	QuotaPerMinute  int                    `json:"quota_per_minute,omitempty"`
-	Timeline        []Minute               `json:"timeline,omitempty"` // of the last 24 hours of the run
+	CallErrors      []AttemptError         `json:"call_errors,omitempty"` // of calls that are no uploads, also if they went well in the end
+	Timeline        []Minute               `json:"timeline,omitempty"`    // of the last 24 hours of the run
 	Sources         []Source               `json:"sources"`
 	Totals          Totals                 `json:"totals"`
 	SkippedByReason map[outcome.Reason]int `json:"skipped_by_reason"`

@@ -202,6 +202,9 @@ func (c *Client) do(ctx context.Context, q call, read func(gjson.Result) error) 
 		if e == nil {
 			return a, nil
 		}
+		if !q.upload { // an upload returns its own
+			c.tally.change(func(s *Stats) { s.Failed = append(s.Failed, e) })
+		}
 		a.unknown = a.unknown || e.unknown()
 		if e.forCall() == Throttled {
 			c.tally.add(Minute{Start: time.Now(), RateLimited: 1})

@@ -236,6 +236,7 @@ type Stats struct {
 	PausedUntil    time.Time // after a 429 answer; zero: no pause holds
 
 	Minutes []Minute // of the last 24 hours, in order
+	Failed  []*Error // attempts of calls that are no uploads
 }
 
 // Minute is what happened in one minute of the clock, if anything did.

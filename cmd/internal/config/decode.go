@@ -101,12 +101,12 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	if at := node.GetToken().Position; key != "" && d.places[key].line == 0 {
 		d.places[key] = place{at.Line, at.Column}
 	}
+	if text, _ := scalarText(node); strings.TrimSpace(text) == "" && !mayBeEmpty(key) {
+		d.fault(key, "there is no value", "give it one, or remove the line")
+	}
 	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
 	switch kind := v.Kind(); node.(type) {
 	case *ast.NullNode: // the same as a missing key
-		if name := leaf(key); name == "exclude_filter" || name == "member_of" {
-			d.fault(key, noValue, giveOne) // they may say who consented
-		}
 		defer delete(d.places, key)
 		if head, colour, found := strings.Cut(d.at(d.places[key].line), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour {
 			d.add(Fault{Key: key, Message: "# begins a comment", Instead: quoteIt, correct: head + "background: " + quoted("#"+colour)})
@@ -229,8 +229,6 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	case isText && err != nil:
 		d.wrong(key, quote(key, text)+" "+err.Error(), "", text, "")
 	case isText:
-	case kind == reflect.String && strings.TrimSpace(text) == "":
-		d.fault(key, noValue, giveOne)
 	case kind == reflect.Bool && !isBool:
 		word := strconv.FormatBool(slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text))
 		d.wrong(key, "want true or false, not "+quote(key, text), "", text, word)
@@ -241,8 +239,11 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	}
 }
 
-// What to say of a text that is empty, as when a template's variable is.
-const noValue, giveOne = "there is no value", "give it one, or remove the line"
+// mayBeEmpty reports whether a text without a value is as good as none. It is not where a template
+// with an empty variable would let more people through.
+func mayBeEmpty(key string) bool {
+	return !slices.Contains([]string{"exclude_filter", "member_of", "email_attributes[0]"}, leaf(key))
+}
 
 // set gives v the value that the file writes as text; a list has its members with commas.
 func set(v reflect.Value, text string) (err error) {

@@ -141,6 +141,9 @@ func typeOf(v reflect.Value, key string) object {
 	}
 	if p := schemaPatterns[key]; p != "" {
 		s["pattern"], s["type"] = p, []string{"string", "null"}
+		if !regexp.MustCompile(p).MatchString("") {
+			s["type"] = "string"
+		}
 	}
 	if r.pattern != "" {
 		s = orNull("string")
@@ -154,8 +157,8 @@ func typeOf(v reflect.Value, key string) object {
 
 // schemaPatterns are what the schema knows of texts that sources/ldap checks.
 var schemaPatterns = map[string]string{
-	"sources[].filter": `^$|^\s*\(.*\)\s*$`, "sources[].exclude_filter": `^$|^\s*\(.*\)\s*$`,
-	"sources[].base_dn": `^$|=`, "sources[].member_of": `^$|=`,
+	"sources[].filter": `^$|^\s*\(.*\)\s*$`, "sources[].exclude_filter": `^\s*\(.*\)\s*$`,
+	"sources[].base_dn": `^$|=`, "sources[].member_of": `=`, "sources[].email_attributes[]": `\S`,
 }
 
 func bound(s object, r rule) {
