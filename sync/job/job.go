@@ -241,8 +241,7 @@ func (j *Job) conclude(rep *report.Report, err error) {
 	t.ETA = int64(math.Ceil(st.ETA(t.Planned+t.Unfinished, rep.FinishedAt).Seconds()))
 	rep.QuotaPerMinute = st.QuotaPerMinute
 	for _, e := range st.Failed {
-		rep.CallErrors = append(rep.CallErrors, upload.Earlier(e))
-		rep.CallErrors[len(rep.CallErrors)-1].Message = e.Op + ": " + e.Message
+		rep.CallErrors = append(rep.CallErrors, report.AttemptError{HTTPStatus: e.Status, ErrorCode: e.Code, RefID: e.RefID, Message: e.Error()})
 	}
 	for _, m := range st.Minutes {
 		rep.Timeline = append(rep.Timeline, report.Minute{Start: m.Start, Requests: m.Requests, RateLimited: m.RateLimited, WaitMS: m.Waited.Milliseconds()})

@@ -94,7 +94,7 @@ func (a *attempt) send(ctx context.Context) error {
 		a.item.Attempts += a.res.Attempts
 		a.item.HTTPStatus = a.res.HTTPStatus
 		for _, e := range a.res.Earlier {
-			a.item.EarlierErrors = append(a.item.EarlierErrors, Earlier(e))
+			a.item.EarlierErrors = append(a.item.EarlierErrors, earlier(e))
 			last = e
 		}
 		if err == nil {

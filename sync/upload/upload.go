@@ -199,7 +199,7 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	a.end(outcome.Failed, err.Error(), outcome.Hint(err))
 	e, answered := errors.AsType[*smartsheet.Error](err)
 	if answered {
-		it.Message = cmp.Or(strings.TrimSpace(e.Message+" "+e.Detail), Earlier(e).Message)
+		it.Message = cmp.Or(strings.TrimSpace(e.Message+" "+e.Detail), earlier(e).Message)
 		if first := a.failedItems(); first != nil && e.Code == 0 && e.RefID == "" {
 			e = first
 		}
@@ -228,8 +228,8 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	return err
 }
 
-// Earlier returns the report's entry for an attempt that failed.
-func Earlier(e *smartsheet.Error) report.AttemptError {
+// earlier returns the report's entry for an attempt that failed.
+func earlier(e *smartsheet.Error) report.AttemptError {
 	out := report.AttemptError{HTTPStatus: e.Status, ErrorCode: e.Code, RefID: e.RefID, Message: e.Message}
 	if e.Message == "" && e.Err != nil {
 		out.Message = e.Err.Error()
