@@ -326,6 +326,24 @@ func TestHeldSilhouette(t *testing.T) {
 	b.approveOnce(again)
 }
 
+// A number as min_listed holds no source that was smaller before, but one that lists nobody now.
+func TestMinListedAsNumberAndNobody(t *testing.T) {
+	b := newBench(t, 12, simulator.Options{})
+	number := plan.Guards{MaxReplaced: plan.Limit{N: 100}, MaxRemoved: plan.Limit{N: 100}, MinListed: plan.Limit{N: 10}, MinPeople: 10}
+	guards := func(o *Job) { o.Policy.Guards = &number }
+	b.must(guards)
+	for i := range 3 {
+		b.mem.Remove(email(i))
+	}
+	r := b.held(guards, "min_listed")
+	b.must(func(o *Job) { guards(o); o.How.Approve = r.PlanID })
+	b.must(guards) // 9 of 9
+	for i := range 12 {
+		b.mem.Remove(email(i))
+	}
+	b.held(guards, "min_listed")
+}
+
 // withText is a picture of seed with a comment of its own: another file, the same pixels.
 func withText(seed, i int) []byte {
 	png := picture(seed)

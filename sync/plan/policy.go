@@ -195,8 +195,9 @@ func (p *Plan) Check(g Guards, known func() (int, error), before, listed map[str
 	most("max_removed", g.MaxRemoved, removed, "have no photo in the sources any more or would get a placeholder")
 	for _, s := range p.rules.Sources {
 		was, now := before[s.Name], listed[s.Name]
-		few := g.MinListed.Percent && was-now < g.MinPeople && now > 0 // nobody at all may mean a folder that is not mounted
-		if least := g.MinListed.of(was); float64(was) >= max(least, 1) && !few && float64(now) < least {
+		least := g.MinListed.of(was)
+		few := g.MinListed.Percent && was-now < g.MinPeople || float64(was) < least
+		if was > 0 && float64(now) < least && (now == 0 || !few) { // nobody at all may mean a folder that is not mounted
 			bs = append(bs, outcome.Breach{Guard: "min_listed", Message: fmt.Sprintf("source %q lists %s entries and listed %s the last time; at least %v must be there",
 				s.Name, outcome.Number(now), outcome.Number(was), g.MinListed)})
 		}

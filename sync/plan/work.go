@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -235,19 +236,15 @@ func (s *Step) MustSend() bool {
 // placeholders, then uploads that failed the last time. Among equals, the user for whom we
 // tried longest ago, or never, comes first.
 func (s *Step) urgency() (class int, tried time.Time) {
-	tried = sentOf(s.Record).At
-	if s.Record != nil && s.Record.Failure != nil && s.Record.Failure.At.After(tried) {
-		tried = s.Record.Failure.At
-	}
-	if s.Record != nil && s.Record.Intent != nil && s.Record.Intent.At.After(tried) {
-		tried = s.Record.Intent.At
-	}
-	switch u := s.Record; {
-	case u != nil && (u.Intent != nil || u.Failure != nil && u.Failure.Hash == s.SHA256()):
+	u := cmp.Or(s.Record, &state.User{})
+	failure, intent := cmp.Or(u.Failure, &state.Failure{}), cmp.Or(u.Intent, &state.Intent{})
+	tried = slices.MaxFunc([]time.Time{sentOf(u).At, failure.At, intent.At}, time.Time.Compare)
+	switch {
+	case u.Intent != nil, u.Failure != nil && failure.Hash == s.SHA256():
 		return 3, tried
 	case s.Reason == outcome.Placeholder:
 		return 2, tried
-	case s.Record != nil && s.Record.Sent != nil:
+	case u.Sent != nil:
 		return 1, tried
 	}
 	return 0, tried

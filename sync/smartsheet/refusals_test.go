@@ -2,6 +2,7 @@ package smartsheet
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -88,5 +89,17 @@ func TestRefusals(t *testing.T) {
 	}
 	if err := r.Refused(1, "", errors.New("other"), false); err != nil || r.Final(2) {
 		t.Error(err)
+	}
+}
+
+// A header that a call without a user has, and that Smartsheet refuses, is everybody's.
+func TestHeaderOfEveryCall(t *testing.T) {
+	for _, code := range []int{1011, 1272} {
+		c := newTest(t, func(*http.Request) (*http.Response, error) { return refusal(400, code, "r1"), nil }, nil)
+		_, err := c.Me(t.Context())
+		e, ok := errors.AsType[*Error](err)
+		if !ok || Classify(err) != Stop || !strings.Contains(e.Hint(), "smartsheet.integration_source") {
+			t.Errorf("%d: class %v, hint %q", code, Classify(err), e.Hint())
+		}
 	}
 }

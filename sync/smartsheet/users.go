@@ -53,6 +53,8 @@ func (c *Client) get(ctx context.Context, path, op string, fixed bool, read func
 	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, units: 1}, read)
 	if e, ok := errors.AsType[*Error](err); ok && fixed && e.Status == http.StatusNotFound {
 		e.advice = wrongAddress
+	} else if ok && e.cause() == badHeader { // no header of this call is one user's
+		e.advice = badHeader.hintForAll
 	}
 	return err
 }

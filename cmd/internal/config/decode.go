@@ -101,7 +101,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	if at := node.GetToken().Position; key != "" && d.places[key].line == 0 {
 		d.places[key] = place{at.Line, at.Column}
 	}
-	if text, _ := scalarText(node); strings.TrimSpace(text) == "" && !mayBeEmpty(key) {
+	if text, _ := scalarText(node); strings.TrimSpace(text) == "" && slices.Contains(needed, leaf(key)) {
 		d.fault(key, "there is no value", "give it one, or remove the line")
 	}
 	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
@@ -239,11 +239,8 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	}
 }
 
-// mayBeEmpty reports whether a text without a value is as good as none. It is not where a template
-// with an empty variable would let more people through.
-func mayBeEmpty(key string) bool {
-	return !slices.Contains([]string{"exclude_filter", "member_of", "email_attributes[0]"}, leaf(key))
-}
+// needed are keys whose text may not be empty: an empty variable of a template lets more people through.
+var needed = []string{"exclude_filter", "member_of", "email_attributes[0]"}
 
 // set gives v the value that the file writes as text; a list has its members with commas.
 func set(v reflect.Value, text string) (err error) {
