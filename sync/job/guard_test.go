@@ -566,6 +566,13 @@ func TestMinListedOfASmallSource(t *testing.T) {
 		b.mem.Remove(email(i))
 	}
 	b.held(policy, "min_listed")
+
+	small := newBench(t, 9, simulator.Options{})
+	small.must(policy)
+	for i := range 9 {
+		small.mem.Remove(email(i))
+	}
+	small.held(policy, "min_listed") // nobody at all
 }
 
 // --limit and --source.
