@@ -342,8 +342,13 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 			return nil, err
 		}
 	}
+	unread := due && slices.ContainsFunc(people, func(w *plan.Work) bool {
+		return w.Photo != nil && w.Photo.SHA256 == "" && w.Photo.Err != nil && !errors.Is(w.Photo.Err, sources.ErrDenied)
+	})
 	for _, w := range missing {
-		w.Removal = p.rules.RemovalOf(w, counts)
+		if w.Removal = p.rules.RemovalOf(w, counts); unread && *w.Removal == (plan.Removal{}) {
+			w.Removal.Stays = "somebody's photo could not be read in this run, and may be the same picture; the one in Smartsheet stays"
+		}
 	}
 	return counts, nil
 }

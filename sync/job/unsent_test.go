@@ -150,3 +150,23 @@ func TestBytesChangedWithoutTheMark(t *testing.T) {
 		t.Errorf("first %+v, then %+v", first.Totals, second.Totals)
 	}
 }
+
+// A renamed file has the same picture. In a run in which it cannot be read, nobody knows that,
+// and no initials take the place of the picture.
+func TestSamePictureThatCannotBeRead(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	rules := func(o *Job) { o.Policy.RemovedAfter = 1 }
+	b.must(rules)
+	b.mem.Remove(email(0))
+	b.mem.Put("new@example.com", picture(0))
+	for night := range 3 {
+		b.mem.ReadErr = map[string]error{}
+		if night == 1 {
+			b.mem.ReadErr["new@example.com"] = errors.New("input/output error")
+		}
+		b.must(rules)
+		if img, _ := b.sim.Image(email(0)); !bytes.Equal(img.Data, picture(0)) {
+			t.Fatalf("night %d: the picture was replaced", night)
+		}
+	}
+}
