@@ -321,8 +321,7 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 			missing = append(missing, w)
 		}
 	}
-	// If initials may replace a photo in this run, the photos of people who are not in
-	// Smartsheet are read too: one of them may be the same picture.
+	// If initials may replace a photo now, one of somebody who is not in Smartsheet may be the same.
 	people, due := p.work, slices.ContainsFunc(missing, func(w *plan.Work) bool {
 		return j.Policy.RemovedAfter > 0 && w.Former.Missing+1 >= j.Policy.RemovedAfter
 	})
@@ -338,9 +337,7 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	g := j.Policy.Guards
 	counts := p.rules.NewListed(p.work, missing, g != nil && g.MaxShared > 0)
 	if len(counts) > 0 {
-		if err := j.countListed(p, people, counts); err != nil {
-			return nil, err
-		}
+		err = j.countListed(p, people, counts)
 	}
 	unread := due && slices.ContainsFunc(people, func(w *plan.Work) bool {
 		return w.Photo != nil && w.Photo.SHA256 == "" && w.Photo.Err != nil && !errors.Is(w.Photo.Err, sources.ErrDenied)
@@ -350,7 +347,7 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 			w.Removal.Stays = "somebody's photo could not be read in this run, and may be the same picture; the one in Smartsheet stays"
 		}
 	}
-	return counts, nil
+	return counts, err
 }
 
 // countListed counts everybody listed who has, or may have, a photo, with the hash that this

@@ -98,10 +98,8 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 // have a step. People who left long ago do not count: with them, percentages would hold ever less.
 func (j *Job) known(p *prepared) (n int, err error) {
 	ids := map[int64]bool{}
-	for i := range p.plan.Steps {
-		for _, u := range []*state.User{p.plan.Steps[i].Former, p.plan.Steps[i].Record} {
-			ids[cmp.Or(u, &state.User{}).ID] = true
-		}
+	for _, s := range p.plan.Steps {
+		ids[cmp.Or(s.Former, &state.User{}).ID], ids[cmp.Or(s.Record, &state.User{}).ID] = true, true
 	}
 	err = j.State.View(func(v *state.Snapshot) error {
 		return everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
