@@ -211,19 +211,14 @@ func (in *importer) begin() (bool, error) {
 	case h.Schema < exportSchema:
 		return false, in.fault("written by a photosync from before the first release (schema %d), which is not read any more", h.Schema)
 	}
-	if a, b := accountOf(in.facts), accountOf(h.Facts); a != (Account{}) && b != (Account{}) && a.String() != b.String() {
+	var a, b Account // none if the state of an export was never bound
+	if errors.Join(json.Unmarshal(in.facts[accountKey], &a), json.Unmarshal(h.Facts[accountKey], &b)) == nil && a.String() != b.String() {
 		return false, in.fault("this export is of another Smartsheet account than the one before it")
 	}
 	maps.Copy(in.facts, h.Facts)
 	in.shards[string(h.Facts[shardKey])] = true
 	in.generation = max(in.generation, h.Generation)
 	return true, nil
-}
-
-// accountOf is the account that an export is of; none, if its state was never bound.
-func accountOf(facts map[string]json.RawMessage) (a Account) {
-	json.Unmarshal(facts[accountKey], &a) // what is no account is none
-	return a
 }
 
 // fill writes the exports into an empty file, as a state.
