@@ -465,6 +465,55 @@ func TestSentAgainAfterAPartialSuccess(t *testing.T) {
 	}
 }
 
+// People who are held for a shared picture do not take the place of others under --limit, and a
+// run that leaves people out does not say that there is nothing to do.
+func TestHeldSilhouettesUnderALimit(t *testing.T) {
+	b := newBench(t, 50, simulator.Options{})
+	for i := range 20 {
+		b.mem.Put(email(i), withText(7777, i))
+	}
+	uploaded := 0
+	for night := range 12 {
+		r := b.must(func(o *Job) { guarded(o); o.Photos.StripMetadata, o.Scope.Limit = true, 5 })
+		if uploaded += r.Totals.Uploaded; r.Totals.Uploaded == 0 && uploaded < 40 && night > 4 || r.Totals.Unfinished > 0 && r.Result == report.NothingToDo {
+			t.Errorf("night %d: %s, %+v", night, r.Result, r.Totals)
+		}
+	}
+	if uploaded != 40 {
+		t.Errorf("%d uploaded, want 30 people with photos of their own, and ten with the silhouette", uploaded)
+	}
+}
+
+// What photosync plan says before the first run of all can be approved.
+func TestApproveThePlanBeforeTheFirstRun(t *testing.T) {
+	b := newBench(t, 20, simulator.Options{})
+	for i := range 20 {
+		b.mem.Put(email(i), picture(7777))
+	}
+	if err := b.st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fresh := filepath.Join(t.TempDir(), "state.db")
+	open := func(readOnly bool) {
+		var err error
+		if b.st, err = state.Open(fresh, state.Options{ReadOnly: readOnly}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(true)
+	p := b.must(func(o *Job) { guarded(o); o.How.Mode = Plan })
+	if err := b.st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(false)
+	if r := b.must(approve(p.PlanID)); r.Totals.Uploaded != 20 {
+		t.Errorf("approved: %+v", r.Totals)
+	}
+	if r, err := b.run(t.Context(), 1_000_000, approve(p.PlanID)); err != nil || r.Totals.Uploaded != 0 {
+		t.Errorf("again: %v, %+v", err, r.Totals)
+	}
+}
+
 // Below min_people a percentage holds nobody; a number does.
 func TestMinPeople(t *testing.T) {
 	b := newBench(t, 20, simulator.Options{})

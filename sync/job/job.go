@@ -149,7 +149,11 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 	if p.shared, err = j.removals(ctx, p); err != nil {
 		return nil, err
 	}
-	p.plan = plan.Build(p.rules, p.work, p.facts, j.State.Generation())
+	generation := j.State.Generation()
+	if p.past.listed == nil { // no run has passed: that the state was made, and bound to an account, changes no plan
+		generation = 0
+	}
+	p.plan = plan.Build(p.rules, p.work, p.facts, generation)
 	rep.PlanID = p.plan.ID
 	rep.Totals.People, rep.Totals.Unchanged = p.facts.People+p.facts.OtherShards, p.facts.NothingToDo[outcome.Unchanged]
 	rep.Skip(outcome.OutOfShard, p.facts.OtherShards)
@@ -263,7 +267,7 @@ func (j *Job) conclude(rep *report.Report, err error) {
 		rep.Result = report.Failed
 	case rep.NeedsSomebody():
 		rep.Result = report.Partial
-	case t.Uploaded+t.Planned == 0:
+	case t.Uploaded+t.Planned+t.Unfinished == 0:
 		rep.Result = report.NothingToDo
 	default:
 		rep.Result = report.Success

@@ -233,14 +233,14 @@ func (s *Step) MustSend() bool {
 }
 
 // urgency sorts uploads: users without a picture of ours, then changed photos, then
-// placeholders, then uploads that failed the last time. Among equals, the user for whom we
-// tried longest ago, or never, comes first.
+// placeholders, then uploads that failed or were held the last time. Among equals, the user for
+// whom we tried longest ago, or never, comes first.
 func (s *Step) urgency() (class int, tried time.Time) {
 	u := cmp.Or(s.Record, &state.User{})
 	failure, intent := cmp.Or(u.Failure, &state.Failure{}), cmp.Or(u.Intent, &state.Intent{})
 	tried = slices.MaxFunc([]time.Time{sentOf(u).At, failure.At, intent.At}, time.Time.Compare)
 	switch {
-	case u.Intent != nil, u.Failure != nil && failure.Hash == s.SHA256():
+	case u.Intent != nil, u.Failure != nil && failure.Hash == s.SHA256(), s.Row != nil && s.Row.Reported != "":
 		return 3, tried
 	case s.Reason == outcome.Placeholder:
 		return 2, tried

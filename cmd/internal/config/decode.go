@@ -101,7 +101,8 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	if at := node.GetToken().Position; key != "" && d.places[key].line == 0 {
 		d.places[key] = place{at.Line, at.Column}
 	}
-	if text, _ := scalarText(node); strings.TrimSpace(text) == "" && slices.Contains(needed, leaf(key)) {
+	// An empty variable of a template must not let more people through.
+	if text, _ := scalarText(node); strings.TrimSpace(text) == "" && slices.Contains([]string{"exclude_filter", "member_of", "email_attributes[0]"}, leaf(key)) {
 		d.fault(key, "there is no value", "give it one, or remove the line")
 	}
 	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
@@ -238,9 +239,6 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 		d.fault(key, err.Error()+", not "+quote(key, text), "")
 	}
 }
-
-// needed are keys whose text may not be empty: an empty variable of a template lets more people through.
-var needed = []string{"exclude_filter", "member_of", "email_attributes[0]"}
 
 // set gives v the value that the file writes as text; a list has its members with commas.
 func set(v reflect.Value, text string) (err error) {
