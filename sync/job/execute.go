@@ -125,8 +125,8 @@ func (j *Job) end(p *prepared) (err error) {
 		return err
 	}
 	facts, asPlanned := map[string]any{}, true
-	if len(p.past.unended) > 0 {
-		facts[unendedKey] = []string{}
+	if len(p.past.unended) > 0 { // whoever this run is not about is still to be reported
+		facts[unendedKey] = slices.DeleteFunc(p.past.unended, func(id string) bool { return j.Scope.Everybody() || id == j.How.RunID })
 	}
 	if f := j.How.Apply; f != nil {
 		p.past.applied.Done = true
@@ -134,7 +134,7 @@ func (j *Job) end(p *prepared) (err error) {
 	} else if p.refreshed {
 		facts[state.RefreshedKey] = p.startedAt
 	}
-	if asPlanned && !maps.Equal(p.entries, p.past.listed) {
+	if asPlanned && j.Scope.Everybody() && !maps.Equal(p.entries, p.past.listed) {
 		facts[listedKey] = p.entries
 	}
 	if claims := claimIDs(p.people.Lost); j.Scope.Everybody() && !slices.Equal(claims, p.past.claims) {

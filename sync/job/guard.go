@@ -61,7 +61,6 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 		return j.restrict(p), nil
 	}
 	approved := j.How.Approve == p.plan.ID
-	p.maxShared = 0
 	if g := j.Policy.Guards; g != nil && !approved {
 		if p.same = map[string]int{}; len(p.plan.Uploads()) > 0 { // without uploads, nobody needs the counts
 			if err = j.uploaded(func(u *state.User) { p.same[u.Sent.UploadSHA256]++ }); err != nil {

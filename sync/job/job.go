@@ -257,7 +257,7 @@ func (j *Job) conclude(rep *report.Report, err error) {
 		rep.Result = report.Interrupted
 		var unended []string
 		_, merr := j.State.Meta(unendedKey, &unended)
-		again := merr == nil && len(unended) > 1 && t.Unfinished > 0 && t.Uploaded+t.PartialSuccess == 0
+		again := merr == nil && j.How.Mode != Plan && len(unended) > 1 && t.Unfinished > 0 && t.Uploaded+t.PartialSuccess == 0
 		if (t.People == 0 || again) && !errors.Is(err, ErrSignal) { // the next run may get no further
 			when := map[bool]string{true: "before anybody got a picture, and the run before it did not come to its end, either", false: "before it had a plan"}[again]
 			rep.Findings = append(rep.Findings, outcome.Attend(outcome.StoppedEarly, 0, 0,

@@ -134,6 +134,10 @@ func (p *Plan) SkippedRows() state.Change {
 		if !s.unreported() {
 			p.addRow(&c, s)
 		}
+		if s.notArrived() { // what Build found to be sent may be held, or left out by --limit
+			s.Current.Intent = nil
+			c.Users = append(c.Users, *s.Current)
+		}
 		s.endMissing(&c)
 	}
 	return c

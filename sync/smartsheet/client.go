@@ -202,8 +202,8 @@ func (c *Client) do(ctx context.Context, q call, read func(gjson.Result) error) 
 		if e == nil {
 			return a, nil
 		}
-		if !q.upload { // an upload returns its own
-			c.tally.change(func(s *Stats) { s.Failed = append(s.Failed, e) })
+		if !q.upload { // an upload returns its own; of more than 10,000 the last one is kept
+			c.tally.change(func(s *Stats) { s.Failed = append(s.Failed[:min(len(s.Failed), 9_999)], e) })
 		}
 		a.unknown = a.unknown || e.unknown()
 		if e.forCall() == Throttled {

@@ -54,8 +54,9 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 		if a.tooMany() {
 			s.Reason, s.Outcome, s.Shared, s.WriteRow = outcome.SharedImage, outcome.Held, a.MaxShared, false
 			s.Why = outcome.Number(a.MaxShared) + " other people have, or get, this identical picture"
-			held := Item(a.Rules, s)
-			held.Image, *it = it.Image, held
+			image := it.Image
+			*it = Item(a.Rules, s)
+			it.Image, it.Hint = image, "if it is a silhouette or a logo, take these files away at their source: they differ in their metadata alone; if it is right, raise guard.max_shared"
 		}
 		return c
 	}
@@ -232,9 +233,6 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 	case outcome.SharedImage:
 		it.Message = cmp.Or(s.Why, outcome.Number(s.Shared)+" people have this identical picture")
 		it.Hint = "if it is a silhouette or a logo, put this line below match: ignore_pictures: [" + s.SHA256() + "]; if it is right, raise guard.max_shared"
-		if s.Why != "" { // each file has a hash of its own
-			it.Hint = "if it is a silhouette or a logo, take these files away at their source: they differ in their metadata alone; if it is right, raise guard.max_shared"
-		}
 	case outcome.UserChanged:
 		it.Message = cmp.Or(it.Message, "policy.existing leaves the picture in Smartsheet alone")
 	case outcome.Ambiguous:

@@ -101,8 +101,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	if at := node.GetToken().Position; key != "" && d.places[key].line == 0 {
 		d.places[key] = place{at.Line, at.Column}
 	}
-	// An empty variable of a template must not let more people through.
-	if text, _ := scalarText(node); strings.TrimSpace(text) == "" && slices.Contains([]string{"exclude_filter", "member_of", "email_attributes[0]"}, leaf(key)) {
+	if text, _ := scalarText(node); strings.TrimSpace(text) == "" && slices.Contains([]string{"exclude_filter", "member_of", "email_attributes[0]"}, leaf(key)) { // it would mean everybody
 		d.fault(key, "there is no value", "give it one, or remove the line")
 	}
 	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)

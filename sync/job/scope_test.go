@@ -1,0 +1,141 @@
+package job
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"photosync/sources"
+	"photosync/state"
+	"photosync/sync/plan"
+	"photosync/sync/report"
+	"photosync/sync/smartsheet"
+	"photosync/sync/smartsheet/simulator"
+)
+
+// only limits a run to one person.
+func only(o *Job, who string) { o.Scope.Only = func(e string) bool { return e == who } }
+
+// A run about one person reports nobody else: a photo that a stopped run refused is still news in
+// the next night.
+func TestRefusedThenOnly(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.mem.Put(email(0), []byte("no picture"))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	if _, err := b.run(ctx, 1_000_000, func(o *Job) {
+		o.How.Concurrency = 1
+		o.Events.Item = func(report.Item) { cancel(ErrSignal) }
+	}); !Stopped(err) {
+		t.Fatal(err)
+	}
+	b.must(func(o *Job) { o.How.RunID = "hand"; only(o, email(1)) })
+	for night, needs := range []bool{true, false} {
+		if r := b.must(func(o *Job) { o.How.RunID = "night" }); r.NeedsSomebody() != needs {
+			t.Errorf("night %d: %s %v", night, r.Result, r.SkippedByReason)
+		}
+	}
+}
+
+// An announced picture did not arrive, and is not sent again, as it is held or --limit leaves it
+// out. What the user sets later is the user's own.
+func TestAnnouncedAndThenHeld(t *testing.T) {
+	for _, policy := range []plan.Existing{plan.RespectUser, plan.FillEmpty} {
+		for limit, photo := range map[int]func(int) []byte{
+			0: func(int) []byte { return picture(777) }, // one picture for more than MaxShared
+			1: func(i int) []byte { return picture(500 + i) },
+		} {
+			b := newBench(t, 6, simulator.Options{})
+			rules := func(o *Job) {
+				o.Policy.Existing, o.Scope.Limit = policy, limit
+				o.Policy.Guards = &plan.Guards{MaxShared: 2, MaxReplaced: plan.Limit{N: 100}, MaxRemoved: plan.Limit{N: 100}}
+			}
+			b.must(func(o *Job) { rules(o); o.Scope.Limit = 0 })
+			u, row := b.record(0), b.row(0)
+			u.Intent, u.Sent = &state.Intent{Origin: u.Sent.Origin, SourceSHA256: "other", UploadSHA256: "other", RunID: "killed", At: time.Now().Add(-time.Hour)}, nil
+			row.Fingerprint = state.Fingerprint{}
+			if err := b.st.Write(state.Change{Users: []state.User{u}, People: []state.Person{row}}); err != nil {
+				t.Fatal(err)
+			}
+			b.sim.RemoveUser(email(0)) // and its picture
+			b.sim.AddUser(smartsheet.User{Email: email(0), ID: u.ID})
+			for i := range 6 {
+				b.mem.Put(email(i), photo(i))
+			}
+			for range 2 {
+				b.must(rules)
+			}
+			b.sim.SetImage(email(0), picture(4242))
+			b.must(rules)
+			b.mem.Put(email(0), picture(5))
+			b.must(func(o *Job) { rules(o); o.Scope.Limit = 0 })
+			if img, _ := b.sim.Image(email(0)); string(img.Data) != string(picture(4242)) {
+				t.Errorf("%s, limit %d: the user's own picture was replaced", policy, limit)
+			}
+		}
+	}
+}
+
+// stopsAtSecond calls stop when photos are read for the second time: to be prepared.
+type stopsAtSecond struct {
+	sources.Source
+	stop  func()
+	reads int
+}
+
+func (s *stopsAtSecond) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	if s.reads++; s.reads == 2 {
+		s.stop()
+	}
+	return s.Source.Photos(ctx, refs, each)
+}
+
+// A plan sends nothing: that it is stopped says nothing about who is served.
+func TestPlanStoppedAfterStoppedRuns(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	if err := b.st.SetMeta(unendedKey, []string{"a", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r, err := b.run(ctx, 1_000_000, func(o *Job) {
+		o.How.Mode, o.How.Concurrency = Plan, 1
+		o.Sources[0].Source = &stopsAtSecond{Source: &b.mem, stop: func() { cancel(ErrMaxDuration) }}
+	})
+	if !Stopped(err) || told(r) {
+		t.Errorf("%v, %+v", err, r.Findings)
+	}
+}
+
+// A run about one person knows nothing of the other photos that the source has lost.
+func TestOnlyOfASourceWithoutPhotos(t *testing.T) {
+	b := newBench(t, 20, simulator.Options{})
+	b.must(guarded)
+	for i := range 20 {
+		b.mem.Put(email(i), nil)
+	}
+	for range 4 {
+		if r := b.must(func(o *Job) { guarded(o); placeholders(o); only(o, email(0)) }); r.Totals.Uploaded != 0 {
+			t.Fatalf("%+v", r.Items)
+		}
+	}
+}
+
+// nobody lists nobody.
+type nobody struct{ sources.Source }
+
+func (s nobody) List(ctx context.Context, _ func(sources.Person) error) (sources.Listing, error) {
+	return s.Source.List(ctx, func(sources.Person) error { return nil })
+}
+
+// A source that the configuration lost still holds the run of everybody after one of somebody.
+func TestLostSourceAndOnly(t *testing.T) {
+	b := newBench(t, 20, simulator.Options{})
+	rules := func(o *Job) { guarded(o); placeholders(o) }
+	b.must(rules)
+	other := func(o *Job) {
+		rules(o)
+		o.Sources[0] = sources.Named{Name: "other", Type: "memory", Source: nobody{&b.mem}, MayBeEmpty: true}
+	}
+	b.held(other, "max_removed")
+	b.must(func(o *Job) { other(o); only(o, "x@y.example") })
+	b.held(other, "max_removed")
+}
