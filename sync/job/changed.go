@@ -344,7 +344,7 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	})
 	for _, w := range missing {
 		if w.Removal = p.rules.RemovalOf(w, counts); unread && *w.Removal == (plan.Removal{}) {
-			w.Removal.Stays = "somebody's photo could not be read in this run, and may be the same picture; the one in Smartsheet stays"
+			w.Removal.Missing, w.Removal.Stays = w.Former.Missing, "somebody's photo could not be read in this run, and may be the same picture; the one in Smartsheet stays"
 		}
 	}
 	return counts, err

@@ -139,3 +139,68 @@ func TestLostSourceAndOnly(t *testing.T) {
 	b.must(func(o *Job) { other(o); only(o, "x@y.example") })
 	b.held(other, "max_removed")
 }
+
+// A run that cannot read somebody's photo, when initials are due, does not count. Nor does it
+// begin the count of runs anew. The same holds for apply.
+func TestCountOfRunsGoesOn(t *testing.T) {
+	for name, broken := range map[string]error{"being written": sources.ErrUnstable, "gone": sources.ErrGone} {
+		b := newBench(t, 5, simulator.Options{})
+		b.mem.Put("zoe@elsewhere.example", picture(900))
+		b.must(placeholders)
+		b.mem.Remove(email(0))
+		for night, missing := range []int{1, 2, 2, 3} {
+			b.mem.ReadErr = nil
+			if night == 2 {
+				b.mem.ReadErr = map[string]error{"zoe@elsewhere.example": broken}
+			}
+			r := b.must(placeholders)
+			if got := b.record(0).Missing; got != missing || r.Totals.Uploaded != missing/3 {
+				t.Errorf("%s, night %d: missing in %d runs, want %d; %d uploaded", name, night, got, missing, r.Totals.Uploaded)
+			}
+		}
+	}
+	b := newBench(t, 5, simulator.Options{})
+	b.must(placeholders)
+	b.mem.Remove(email(0))
+	b.must(placeholders)
+	b.must(placeholders)
+	b.mem.Put(email(1), picture(77))
+	var f *plan.File
+	b.must(func(o *Job) { placeholders(o); o.How.Mode, o.Events.File = Plan, func(x *plan.File) { f = x } })
+	b.must(func(o *Job) { placeholders(o); o.How.Mode, o.How.Apply, o.How.RunID = Apply, f, "apply" })
+	if now := b.record(0).Missing; now < 2 {
+		t.Errorf("after apply: missing in %d runs, want 2", now)
+	}
+}
+
+// failsFirst fails to read each photo the first time: for the plan.
+type failsFirst struct {
+	sources.Source
+	reads int
+}
+
+func (s *failsFirst) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
+	s.reads++
+	first := s.reads == 1
+	return s.Source.Photos(ctx, refs, func(p sources.Photo) error {
+		if first {
+			p.Data, p.Err = nil, context.DeadlineExceeded
+		}
+		return each(p)
+	})
+}
+
+// A photo that the plan could not read is not sent, as no guard has seen it: it failed, and the
+// exit code says so.
+func TestUnreadForThePlanAlone(t *testing.T) {
+	b := newBench(t, 1, simulator.Options{})
+	for range 2 {
+		r := b.must(func(o *Job) { o.Sources[0].Source = &failsFirst{Source: &b.mem} })
+		if r.Totals.Failed != 1 || r.Totals.Uploaded != 0 || !r.NeedsSomebody() {
+			t.Errorf("%+v", r.Totals)
+		}
+	}
+	if r := b.must(nil); r.Totals.Uploaded != 1 {
+		t.Errorf("at last: %+v", r.Totals)
+	}
+}

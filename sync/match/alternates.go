@@ -21,10 +21,6 @@ const (
 	maxAsked  = 1000
 	searchAge = 7 * 24 * time.Hour
 	askAgain  = 30 * 24 * time.Hour // how long a user's answer is remembered
-
-	// So many users of the organisation who are refused before one is answered show that it is
-	// about the token.
-	maxRefused = 5
 )
 
 // alternatesKey names the fact that holds the users who were asked.
@@ -52,6 +48,8 @@ type alternates struct {
 	mu       sync.Mutex
 	changed  bool
 	searched bool // in this run
+
+	unanswered bool // somebody could not be asked: the next run searches again
 }
 
 // UseAlternates makes alternate addresses count, and reads what earlier runs remembered. listed
@@ -84,7 +82,7 @@ func (a *alternates) forget(id int64) {
 	a.mu.Lock() // uploads are under way
 	defer a.mu.Unlock()
 	delete(a.Users, id)
-	a.changed = true
+	a.changed, a.Searched = true, time.Time{} // the next run searches: somebody else may have the address now
 }
 
 // ForgetAlternates forgets the users who were asked and have one of the addresses, and
@@ -214,7 +212,7 @@ func (us *Users) search(ctx context.Context) error {
 	}
 	slices.Sort(open)
 	err := us.ask(ctx, open)
-	if err == nil && len(open) <= maxAsked {
+	if err == nil && len(open) <= maxAsked && !a.unanswered {
 		a.Searched = a.now.Truncate(time.Second)
 	}
 	return err
@@ -224,7 +222,7 @@ func (us *Users) search(ctx context.Context) error {
 func (us *Users) ask(ctx context.Context, ids []int64) error {
 	a := us.alternates
 	ids = ids[:min(len(ids), maxAsked)]
-	answered, refused := false, 0
+	answered, refused, refusal := false, 0, error(nil)
 	for i, id := range ids {
 		if a.progress != nil {
 			a.progress(i, len(ids))
@@ -232,19 +230,19 @@ func (us *Users) ask(ctx context.Context, ids []int64) error {
 		a.asked[id] = time.Now()
 		see := us.see(a.asked[id])
 		w, err := us.api.User(ctx, id)
-		if err != nil && !us.Seen[id].External && !smartsheet.NotFound(err) {
-			refused++
-		}
 		switch {
 		case smartsheet.NotFound(err): // deleted since the list was read
 			continue
 		case err == nil:
 			answered, err = true, see(w) // newer than the list
-		case oneUser(ctx, err) && (answered || refused < maxRefused):
-			if smartsheet.Classify(err) == smartsheet.Retryable {
-				continue // the next search asks again
+		case oneUser(ctx, err) && us.Seen[id].External && smartsheet.Classify(err) < smartsheet.Retryable:
+			err = nil // a guest shows no alternate addresses
+		case oneUser(ctx, err) && (answered || refused < 50): // more show that it is about the token
+			a.unanswered, a.Searched = true, time.Time{}
+			if smartsheet.Classify(err) < smartsheet.Retryable {
+				refused, refusal = refused+1, err
 			}
-			err = nil // this user shows no alternate addresses
+			continue
 		}
 		if err != nil {
 			return err
@@ -257,5 +255,8 @@ func (us *Users) ask(ctx context.Context, ids []int64) error {
 		a.Users[id] = k
 	}
 	a.changed = true
-	return nil
+	if answered {
+		return nil
+	}
+	return refusal
 }

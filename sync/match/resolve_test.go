@@ -342,12 +342,14 @@ func TestUsersWhoCannotBeAsked(t *testing.T) {
 		ends    bool
 		askedIn string // the next run asks these
 	}{
-		{"one is forbidden", forbidden, only(1), 0, "10 via ann@x.org", false, "[]"},
+		{"one is forbidden", forbidden, only(1), 0, "10 via ann@x.org", false, "[1]"},
+		{"the first five are forbidden", forbidden, only(1, 2, 3, 4, 5), 0, "10 via ann@x.org", false, "[1 2 3 4 5]"},
+		{"all fail", down, from(1), 0, "nobody", false, "[1 2 3 4 5 6 7 8 9 10]"},
 		{"one fails", down, only(1), 0, "10 via ann@x.org", false, "[1]"},
 		{"an outage", outage, only(1), 0, "", true, "[1 2 3 4 5 6 7 8 9 10]"},
 		{"guests are forbidden", forbidden, only(1, 2, 3, 4, 5, 6, 7, 8, 9), 10, "10 via ann@x.org", false, "[]"},
 		{"all are forbidden", forbidden, from(1), 0, "", true, "[1 2 3 4 5 6 7 8 9 10]"},
-		{"all but the first are forbidden", forbidden, from(2), 0, "nobody", false, "[]"},
+		{"all but the first are forbidden", forbidden, from(2), 0, "nobody", false, "[2 3 4 5 6 7 8 9 10]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			api, st := &company{}, emptyState(t)

@@ -22,8 +22,10 @@ func (r *Rules) decide(w *Work) Step {
 		return r.removed(s)
 	case w.Ambiguous:
 		return s.ambiguous(r.entries(w))
-	case w.Reserved, r.Policy.LeavesOut(&w.Joined), r.otherSource(w):
+	case w.Reserved, r.Policy.LeavesOut(&w.Joined):
 		return s.skip(outcome.Excluded)
+	case r.Scope.Source != "" && !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return r.Sources[c.Source].Name == r.Scope.Source }):
+		return s.skip(outcome.Excluded) // the run is limited to another source
 	case !w.HasPhoto():
 		return r.removed(s)
 	case Presence(&w.Joined) == sources.Hidden:
@@ -197,13 +199,6 @@ func newOrChanged(record *state.User) outcome.Reason {
 		return outcome.New
 	}
 	return outcome.Changed
-}
-
-// otherSource reports whether the run is limited to a source that has none of the candidates.
-func (r *Rules) otherSource(w *Work) bool {
-	return r.Scope.Source != "" && !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool {
-		return r.Sources[c.Source].Name == r.Scope.Source
-	})
 }
 
 // formerUser says which user the person was, and what address it has now.

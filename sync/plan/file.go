@@ -219,7 +219,7 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 		} else if s.Missing > 0 {
 			counted := findStep(f.Missing, s.Key())
 			if counted == nil || counted.Record != p.fileStep(s).Record { // f does not count this run for the person
-				s.Missing, s.NewlyMissing, s.Forget = 0, false, false
+				s.Missing, s.NewlyMissing, s.Forget = s.Former.Missing, false, false
 			}
 		}
 	}

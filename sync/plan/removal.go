@@ -21,6 +21,7 @@ type Removal struct {
 	Stays    string // why the picture stays in Smartsheet, though nobody has the entry or the address
 	Lost     bool   // its source is no longer configured
 	Doubtful bool   // something may be wrong at the source: the guard max_removed counts the person
+	Missing  int    // runs without the photo, if Stays does not end their count
 }
 
 // MayBeRemoved reports whether we uploaded a photo to the last user. For such
@@ -64,7 +65,7 @@ func (r *Rules) removed(s Step) Step {
 	}
 	s.Record = w.Former
 	if w.Removal.Stays != "" {
-		s.Why, s.NewlyMissing = w.Removal.Stays, w.Removal.Doubtful && w.Row.SourceSHA256 != ""
+		s.Why, s.Missing, s.NewlyMissing = w.Removal.Stays, w.Removal.Missing, w.Removal.Doubtful && w.Row.SourceSHA256 != ""
 		return s.skip(outcome.NoPhoto)
 	}
 	s.Missing = min(w.Former.Missing+1, max(after, 1))

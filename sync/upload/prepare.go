@@ -24,6 +24,9 @@ var errReaddressed = errors.New("the entry's address changed while this run was 
 func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	s, it := a.step, &a.item
 	data, err := a.read(ctx)
+	if p := s.Photo; a.source != "" && p != nil && p.Err != nil && p.SHA256 == "" { // the plan could not read it
+		return a.unprepared(ctx, p.Err)
+	}
 	if a.source != "" && a.source != s.SHA256() { // no rule and no guard has checked these bytes
 		if a.end(outcome.Unfinished, "the photo changed after the plan was made", nextRun); s.Applied != nil {
 			a.holdChanged()
