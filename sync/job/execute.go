@@ -134,7 +134,7 @@ func (j *Job) end(p *prepared) (err error) {
 	} else if p.refreshed {
 		facts[state.RefreshedKey] = p.startedAt
 	}
-	if asPlanned && j.Scope.Everybody() && !maps.Equal(p.entries, p.past.listed) {
+	if asPlanned && (j.Scope.Everybody() || p.past.listed == nil) && !maps.Equal(p.entries, p.past.listed) {
 		facts[listedKey] = p.entries
 	}
 	if claims := claimIDs(p.people.Lost); j.Scope.Everybody() && !slices.Equal(claims, p.past.claims) {

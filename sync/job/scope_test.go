@@ -204,3 +204,35 @@ func TestUnreadForThePlanAlone(t *testing.T) {
 		t.Errorf("at last: %+v", r.Totals)
 	}
 }
+
+// Nor does a run about the one person who had a photo in a source.
+func TestOnlyKeepsTheCount(t *testing.T) {
+	b := newBench(t, 1, simulator.Options{})
+	rules := func(o *Job) { o.Policy.RemovedAfter = 3 }
+	b.must(rules)
+	b.mem.Put(email(0), nil)
+	b.must(rules)
+	b.must(rules)
+	b.must(func(o *Job) { rules(o); only(o, email(0)) })
+	if got := b.record(0).Missing; got != 2 {
+		t.Errorf("missing in %d runs, want 2", got)
+	}
+	b.expect(rules, 0, "placeholder uploaded", 3)
+}
+
+// An approved plan passes once, also if no run of everybody has passed yet.
+func TestApprovedOnceBeforeTheFirstNight(t *testing.T) {
+	b := newBench(t, 29, simulator.Options{})
+	for i := range 29 {
+		b.mem.Put(email(i), picture(7777))
+	}
+	some := func(o *Job) { guarded(o); o.Scope.Only, o.Scope.Force = func(string) bool { return true }, true }
+	id := b.must(func(o *Job) { some(o); o.How.Mode = Plan }).PlanID
+	again := func(o *Job) { some(o); o.How.Approve = id }
+	if r := b.must(again); r.Totals.Uploaded != 29 {
+		t.Fatalf("%+v", r.Totals)
+	}
+	if r, err := b.run(t.Context(), 1_000_000, again); !Held(err) || r.Totals.Uploaded != 0 {
+		t.Errorf("again: %v, %+v", err, r.Totals)
+	}
+}

@@ -215,7 +215,7 @@ func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	case replaced && from != "" && at < 0:
 		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from), Lost: true}
 	case replaced && at >= 0 && !r.Sources[at].MayBeEmpty && (listed[missingOf(from)] > 1 || !r.Scope.Everybody()) && !has(photosOf(from)):
-		return &Removal{Stays: fmt.Sprintf("source %q had photos of several people and has none now; the picture in Smartsheet stays", from), Doubtful: true}
+		return &Removal{Stays: fmt.Sprintf("source %q had photos of several people and has none now; the picture in Smartsheet stays", from), Doubtful: true, Missing: w.Former.Missing}
 	case replaced && slices.ContainsFunc(hashes, has):
 		return &Removal{Stays: "the same picture is listed for somebody else; it stays in Smartsheet"}
 	}
