@@ -67,13 +67,13 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 				return nil, err
 			}
 		}
-		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only
-		p.maxShared = (g.MaxShared + parts - 1) / parts
-		p.plan.HoldShared(p.shared, p.maxShared, p.facts)
 		known := func() (int, error) { return j.known(p) }
 		if rep.Guards, err = p.plan.Check(*g, known, p.past.listed, p.entries); err != nil {
 			return nil, err
 		}
+		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only
+		p.maxShared = (g.MaxShared + parts - 1) / parts
+		p.plan.HoldShared(p.shared, p.maxShared, p.facts)
 	}
 	idle := len(rep.Guards) == 0 && !slices.ContainsFunc(p.plan.Steps, func(s plan.Step) bool {
 		return s.Outcome == outcome.Planned || s.Outcome == outcome.Held || s.NewlyMissing

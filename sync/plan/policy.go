@@ -182,7 +182,7 @@ func (p *Plan) Check(g Guards, known func() (int, error), before, listed map[str
 	replaced, removed := 0, 0 // a missing person counts in the first run, and again with the placeholder
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; {
-		case s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder && !s.Unsent:
+		case (s.Outcome == outcome.Planned || s.Shared > 0) && s.Reason != outcome.Placeholder && !s.Unsent:
 			if s.Record != nil && s.Record.Sent != nil && !p.rules.repeats(s) {
 				replaced++
 			}
