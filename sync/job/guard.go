@@ -93,13 +93,10 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 	return held, nil
 }
 
-// known counts the users with a picture that we uploaded, among the people who are listed now or
-// have a step. People who left long ago do not count: with them, percentages would hold ever less.
+// known counts the users with a picture that we uploaded, of people who are listed or have a step.
+// Neither those who left count nor users who are gone: with them, percentages would hold ever less.
 func (j *Job) known(p *prepared) (n int, err error) {
 	ids := map[int64]bool{}
-	for _, s := range p.plan.Steps {
-		ids[cmp.Or(s.Former, &state.User{}).ID], ids[cmp.Or(s.Record, &state.User{}).ID] = true, true
-	}
 	err = j.State.View(func(v *state.Snapshot) error {
 		return everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
 			if len(person.Own) == 0 || row == nil {
@@ -110,6 +107,10 @@ func (j *Job) known(p *prepared) (n int, err error) {
 			return err
 		})
 	})
+	for _, s := range p.plan.Steps {
+		there := s.Reason != outcome.NotInSmartsheet && s.Reason != outcome.InactiveUser
+		ids[cmp.Or(s.Former, &state.User{}).ID], ids[cmp.Or(s.Record, &state.User{}).ID] = there, there
+	}
 	if err == nil {
 		err = j.uploaded(func(u *state.User) {
 			if ids[u.ID] {

@@ -433,6 +433,45 @@ func TestPeopleWhoLeft(t *testing.T) {
 	}
 }
 
+// Nor do people count whose user is gone, or not active, while their file stays.
+func TestKnownPeopleWhoseUserIsGone(t *testing.T) {
+	b := newBench(t, 60, simulator.Options{})
+	b.must(guarded)
+	for i := range 40 {
+		b.sim.RemoveUser(email(i))
+		if i%2 == 0 {
+			b.sim.AddUser(smartsheet.User{Email: email(i), ID: b.record(i).ID, Status: "DEACTIVATED"})
+		}
+	}
+	all := func(o *Job) { guarded(o); o.Policy.Refresh = time.Nanosecond } // everybody is looked up
+	b.must(all)
+	for i := 40; i < 50; i++ {
+		b.mem.Put(email(i), picture(1000+i))
+	}
+	if r := b.held(all, "max_replaced"); !strings.Contains(r.Guards[0].Message, "10 of 20 people known") {
+		t.Errorf("held by %v", r.Guards)
+	}
+}
+
+// --retry-failed sends a picture once more that was a success in part, also if its bytes arrived.
+func TestRetryAfterPartialSuccess(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.sim.AddFault(simulator.Fault{Kind: "partial", User: email(0)})
+	for range 2 {
+		b.must(nil)
+	}
+	if r := b.must(nil); r.SkippedByReason[outcome.KnownBad] != 1 {
+		t.Fatalf("skipped %v", r.SkippedByReason)
+	}
+	b.sim.ClearFaults()
+	if r := b.must(func(o *Job) { o.Scope.RetryFailed = true }); r.Totals.Uploaded != 1 {
+		t.Errorf("%+v, skipped %v", r.Totals, r.SkippedByReason)
+	}
+	if r := b.must(nil); r.Result != report.NothingToDo {
+		t.Errorf("after it: %s", r.Result)
+	}
+}
+
 // A picture that was announced and got no answer is still counted when it is another one now.
 func TestReplacedAfterALostAnswer(t *testing.T) {
 	b := newBench(t, 20, simulator.Options{})

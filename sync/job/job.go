@@ -149,10 +149,8 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *pre
 	if p.shared, err = j.removals(ctx, p); err != nil {
 		return nil, err
 	}
-	generation := j.State.Generation()
-	if p.past.listed == nil { // no run has passed: that the state was made, and bound to an account, changes no plan
-		generation = 0
-	}
+	// Until a run has passed, it is 0: that the state is made, and bound to an account, changes no plan.
+	generation := j.State.Generation() * uint64(min(len(p.past.listed), 1))
 	p.plan = plan.Build(p.rules, p.work, p.facts, generation)
 	rep.PlanID = p.plan.ID
 	rep.Totals.People, rep.Totals.Unchanged = p.facts.People+p.facts.OtherShards, p.facts.NothingToDo[outcome.Unchanged]

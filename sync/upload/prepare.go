@@ -50,7 +50,7 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 		return c
 	}
 	it.Image = Image(a.pic, a.source, len(data), a.sum)
-	if s.MustSend() || a.sum != s.Record.Sent.UploadSHA256 {
+	if s.MustSend() || a.Rules.Scope.RetryFailed && s.Record.Failure != nil || a.sum != s.Record.Sent.UploadSHA256 {
 		if a.Thumbnails && a.thumbs.Add(1) <= MaxThumbnails {
 			it.Image.Thumbnail = Small(ctx, a.pic.Data)
 		}
