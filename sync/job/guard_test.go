@@ -456,7 +456,7 @@ func TestKnownPeopleWhoseUserIsGone(t *testing.T) {
 // --retry-failed sends a picture once more that was a success in part, also if its bytes arrived.
 func TestRetryAfterPartialSuccess(t *testing.T) {
 	b := newBench(t, 3, simulator.Options{})
-	b.sim.AddFault(simulator.Fault{Kind: "partial", User: email(0)})
+	b.sim.AddFault(simulator.Fault{Kind: "says", Message: "PARTIAL_SUCCESS", Code: 3, User: email(0)})
 	for range 2 {
 		b.must(nil)
 	}
