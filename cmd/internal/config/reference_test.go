@@ -39,7 +39,7 @@ stand below each entry of ` + "`sources`" + `.
 			continue
 		}
 		value := ""
-		if d := defaultOf(v); d != nil {
+		if d := defaultOf(v, key); d != nil {
 			value = "`" + strings.Trim(strings.ReplaceAll(fmt.Sprint(d), " ", ", "), "`") + "`"
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", rest, kindOf(v, key), value, escape(strings.TrimSpace(c.text+" "+requirements(key))))

@@ -77,7 +77,7 @@ func schemaOf(v reflect.Value, key string) object {
 	if text := about(key).text; text != "" {
 		s["description"] = strings.TrimSpace(text + " " + requirements(key))
 	}
-	if d := defaultOf(v); d != nil {
+	if d := defaultOf(v, key); d != nil {
 		s["default"] = d
 	}
 	return s
@@ -200,7 +200,10 @@ func quantityOf(v any, r rule) []object {
 }
 
 // defaultOf is a default as the file writes it; nil: there is none.
-func defaultOf(v reflect.Value) any {
+func defaultOf(v reflect.Value, key string) any {
+	if r := keyRules()[key]; v.IsZero() && r.low > 0 && !r.zero {
+		return nil // 0 is not possible: the text says what no value means
+	}
 	switch d := v.Interface().(type) {
 	case Secret:
 		return nil
