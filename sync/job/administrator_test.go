@@ -236,7 +236,8 @@ func (w *world) adopt() {
 				ok = u.Sent.SourceSHA256 == hash(picture(q))
 			}
 		}
-		if !ok || l.image == "" || u.Sent.ImageID != l.image || m.confirmed != 0 || m.doubt || !l.active {
+		// An upload of which nothing arrived is not on record once a run has seen that.
+		if !ok || l.image == "" || u.Sent.ImageID != l.image || m.confirmed != 0 || m.doubt && len(m.hashes) > 0 || !l.active {
 			w.fail(pAdopted, fmt.Sprintf("user %d, %+v, seen as %+v, of %v; %+v", u.ID, u.Sent, l, found, m))
 		}
 		m.confirmed, m.image, m.adopted, m.partial = q, l.image, true, false

@@ -147,7 +147,8 @@ func (w *world) covered() {
 		case plan.RespectUser:
 			mayStay = mayStay || u.image != "" && !u.ours
 		case plan.OnSourceChange:
-			mayStay = mayStay || u.image != "" && !u.ours && m.confirmed == want
+			// In doubt, the photo may have been there before the user chose a picture.
+			mayStay = mayStay || u.image != "" && !u.ours && (m.confirmed == want || m.doubt && m.hashes[hash(picture(want))])
 		case plan.Enforce:
 			mayStay = mayStay || u.chosen > 2 || m.adopted && u.image == m.image
 		}
