@@ -118,7 +118,7 @@ func (r *Rules) row(s *Step) state.Person {
 	if s.WriteRow && s.Outcome == outcome.Skipped {
 		row.Fingerprint, row.Note = r.fingerprint(&s.Joined, at), uint8(max(0, slices.Index(notes, s.Reason)))
 	}
-	if s.Photo != nil && (s.Photo.Moved || s.Photo.SHA256 == "" && s.Photo.Err != nil) {
+	if s.Photo != nil && (s.Photo.Moved || s.Photo.SHA256 == "" && (s.Photo.Err != nil || Presence(&s.Joined) == sources.Present)) {
 		row.Stamp, row.Fingerprint = "", state.Fingerprint{}
 	}
 	return row
