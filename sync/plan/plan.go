@@ -58,10 +58,7 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 			continue
 		}
 		f.work(r, &s)
-		if s.notArrived() {
-			s.Current.Intent = nil
-			p.rows.Users = append(p.rows.Users, *s.Current)
-		}
+		s.endIntent(&p.rows)
 		if s.Reason != outcome.Unchanged {
 			p.Steps = append(p.Steps, s)
 		} else {

@@ -134,22 +134,26 @@ func (p *Plan) SkippedRows() state.Change {
 		if !s.unreported() {
 			p.addRow(&c, s)
 		}
-		if s.notArrived() { // what Build found to be sent may be held, or left out by --limit
-			s.Current.Intent = nil
-			c.Users = append(c.Users, *s.Current)
-		}
+		s.endIntent(&c) // what Build found to be sent may be held, or left out by --limit
 		s.endMissing(&c)
 	}
 	return c
 }
 
-// notArrived reports whether a picture did not arrive, as a later look-up shows, and is not sent
-// again now. Then the intent ends: otherwise what the user sets one day would count as ours.
+// notArrived reports whether an announced picture did not arrive, by a later look-up, and is not sent now.
 func (s *Step) notArrived() bool {
 	u, one := s.User()
 	r := s.Current
 	return one && r != nil && r.Intent != nil && s.Outcome != outcome.Planned && u.Seen.Sub(r.Intent.At) > MaxAge &&
 		(u.ImageID == "" || u.ImageID == r.Intent.Foreign || u.ImageID == sentOf(r).ImageID)
+}
+
+// endIntent ends the intent of a picture that did not arrive: what the user sets later is not ours.
+func (s *Step) endIntent(c *state.Change) {
+	if s.notArrived() {
+		s.Current.Intent = nil
+		c.Users = append(c.Users, *s.Current)
+	}
 }
 
 // endMissing ends the count of runs without a photo if one is listed, even if it is not sent.
