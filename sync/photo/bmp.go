@@ -55,7 +55,10 @@ func (l *layout) readBMP() error {
 			b.masks[i] = uint32(number(54 + 4*i))
 		}
 	}
-	size := 4 - 12/header // of a colour: three bytes with the oldest header
+	size := 4 // of a colour
+	if header == 12 {
+		size = 3
+	}
 	for i := range b.palette {
 		b.palette[i][3] = 255
 		if at := 14 + header + i*size; b.bits <= 8 && at+size <= offset {

@@ -3,6 +3,7 @@ package photo
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -20,60 +21,51 @@ const maxProfile = 4 << 20
 // components.
 var spaces = map[int]string{1: "GRAY", 3: "RGB ", 4: "CMYK"}
 
-// toSRGB converts the colours of a picture to sRGB, which every viewer assumes for a picture without
-// a profile.
-type toSRGB struct {
-	inks     int
-	pipeline *icc.Pipeline // nil: the colours are sRGB already, or print inks without a profile
-	note     string        // what happens to the profile, for people
-	in, out  [4]float64    // of the pipeline's last step
-}
-
-// toSRGB returns how to convert the colours of the pixels to sRGB. A profile that does not fit the
-// pixels, or is broken, is ignored.
-func (l *layout) toSRGB() *toSRGB {
-	c, p, broken := &toSRGB{inks: l.inks}, l.profile, ""
+// conversion returns how to convert the colours of the pixels to sRGB, which every viewer assumes for
+// a picture without a profile, and what happens to the profile, for people. Nil: the colours are sRGB
+// already, or print inks without a profile. A profile that does not fit the pixels, or is broken, is
+// ignored.
+func (l *layout) conversion() (p *icc.Pipeline, note string) {
+	profile, broken := l.profile, ""
 	slices.SortFunc(l.profileParts, bytes.Compare) // each begins with its number
 	for _, part := range l.profileParts {
-		p = append(p, part[2:]...)
+		profile = append(profile, part[2:]...)
 	}
-	defer func() { // the library panics over some broken profiles
-		if recover() != nil || c.pipeline != nil && !c.plausible() {
-			c.pipeline, c.note = nil, broken
+	defer func() {
+		if recover() != nil { // the library panics over some broken profiles
+			p, note = nil, broken
 		}
 	}()
+	var err error
 	switch {
-	case p == nil && l.light != nil:
-		c.pipeline, c.note = l.light.pipeline(), "colours converted to sRGB"
-	case p != nil:
+	case profile != nil:
 		broken = "colour profile removed: it is damaged"
-		c.pipeline, c.note = fromProfile(p, l.inks, broken)
+		p, note, err = fromProfile(profile, l.inks)
+	case l.light != nil:
+		p, note = l.light.pipeline(), "colours converted to sRGB"
 	}
-	return c
+	if err != nil || p != nil && !plausible(p, l.inks) {
+		return nil, broken
+	}
+	return p, note
 }
 
 // fromProfile returns the conversion from a profile, nil if the profile is sRGB.
-func fromProfile(p []byte, inks int, broken string) (*icc.Pipeline, string) {
-	if !soundProfile(p) {
-		return nil, broken
+func fromProfile(data []byte, inks int) (*icc.Pipeline, string, error) {
+	if !soundProfile(data) {
+		return nil, "", errors.New("damaged")
 	}
-	if space := p[16:20]; string(space) != spaces[inks] {
-		return nil, fmt.Sprintf("colour profile removed: it is for %s, the picture is not", bytes.TrimSpace(space))
+	if space := data[16:20]; string(space) != spaces[inks] {
+		return nil, fmt.Sprintf("colour profile removed: it is for %s, the picture is not", bytes.TrimSpace(space)), nil
 	}
-	profile, err := icc.DecodeProfile(bytes.NewReader(p))
-	switch {
-	case err != nil:
-		return nil, broken
-	case profile.IsSRGB():
-		return nil, ""
+	profile, err := icc.DecodeProfile(bytes.NewReader(data))
+	if err != nil || profile.IsSRGB() {
+		return nil, "", err
 	}
 	// As in browsers: perceptual rendering, colours beyond sRGB cut off, and black point
 	// compensation.
-	pipeline, err := profile.CreateTransformerToSRGB(icc.PerceptualRenderingIntent, true, inks, true, false, true)
-	if err != nil {
-		return nil, broken
-	}
-	return pipeline, "colours converted from their profile to sRGB"
+	p, err := profile.CreateTransformerToSRGB(icc.PerceptualRenderingIntent, true, inks, true, false, true)
+	return p, "colours converted from their profile to sRGB", err
 }
 
 // soundProfile checks what the library does not: that the tags are within the profile (ICC.1,
@@ -110,57 +102,56 @@ func soundProfile(p []byte) bool {
 
 // plausible reports whether the conversion makes the lightest colour light and the darkest dark,
 // without results that are no numbers.
-func (c *toSRGB) plausible() bool {
+func plausible(p *icc.Pipeline, inks int) bool {
+	var in, out [4]float64
 	var lights []float64
-	for corner := range 1 << c.inks {
-		for i := range c.inks {
-			c.in[i] = float64(corner >> i & 1)
+	for corner := range 1 << inks {
+		for i := range inks {
+			in[i] = float64(corner >> i & 1)
 		}
-		c.pipeline.TransformGeneral(c.out[:], c.in[:])
-		light := 0.2126*c.out[0] + 0.7152*c.out[1] + 0.0722*c.out[2]
+		p.TransformGeneral(out[:], in[:])
+		light := 0.2126*out[0] + 0.7152*out[1] + 0.0722*out[2]
 		if math.IsNaN(light) || math.IsInf(light, 0) {
 			return false
 		}
 		lights = append(lights, light)
 	}
-	if c.inks == 4 {
+	if inks == 4 {
 		slices.Reverse(lights)
 	}
 	return lights[0] < 0.4 && lights[len(lights)-1] > 0.8
 }
 
-// apply converts the pixels of m in place. Their colours are premultiplied with alpha; print inks
+// toSRGB converts the pixels of m in place. Their colours are premultiplied with alpha; print inks
 // are the four bytes of a pixel.
-func (c *toSRGB) apply(m *image.RGBA) {
-	if c.pipeline == nil && c.inks != 4 {
+func toSRGB(m *image.RGBA, inks int, p *icc.Pipeline) {
+	if p == nil && inks != 4 {
 		return
 	}
-	var last, made [4]byte
+	var in, out [4]float64
+	var before, made [4]byte // the pixel before, as it was and as it is now
 	for i := 0; i < len(m.Pix); i += 4 {
-		p := (*[4]byte)(m.Pix[i:])
-		if *p != last || i == 0 {
-			last, made = *p, c.convert(*p)
+		pixel := (*[4]byte)(m.Pix[i:])
+		if *pixel == before && i > 0 {
+			*pixel = made
+			continue
 		}
-		*p = made
+		before = *pixel
+		if inks == 4 {
+			pixel[3] = 255
+		}
+		alpha := float64(pixel[3])
+		if p == nil {
+			pixel[0], pixel[1], pixel[2] = color.CMYKToRGB(before[0], before[1], before[2], before[3])
+		} else {
+			for c, v := range before {
+				in[c] = min(float64(v)/max(alpha, 1), 1)
+			}
+			p.TransformGeneral(out[:], in[:])
+			for c := range 3 {
+				pixel[c] = byte(float64(max(0, min(out[c], 1))*alpha) + 0.5)
+			}
+		}
+		made = *pixel
 	}
-}
-
-func (c *toSRGB) convert(p [4]byte) [4]byte {
-	alpha := p[3]
-	if c.inks == 4 {
-		alpha = 255
-	}
-	if c.pipeline == nil {
-		r, g, b := color.CMYKToRGB(p[0], p[1], p[2], p[3])
-		return [4]byte{r, g, b, alpha}
-	}
-	for i := range c.in {
-		c.in[i] = min(float64(p[i])/float64(max(alpha, 1)), 1)
-	}
-	c.pipeline.TransformGeneral(c.out[:], c.in[:])
-	for i := range 3 {
-		p[i] = byte(float64(max(0, min(c.out[i], 1))*float64(alpha)) + 0.5)
-	}
-	p[3] = alpha
-	return p
 }

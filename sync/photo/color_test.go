@@ -209,7 +209,8 @@ func FuzzProfile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, profile []byte, grey bool) {
 		for _, inks := range []int{1, 3, 4} {
 			l := &layout{inks: inks, profile: profile}
-			l.toSRGB().apply(portrait(8, 8))
+			p, _ := l.conversion()
+			toSRGB(portrait(8, 8), inks, p)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,9 +21,7 @@ func (l *layout) readGIF() error {
 	l.height = int(binary.LittleEndian.Uint16(d[8:]))
 	l.inks = 3
 	l.keep(d[:13+colorTable(d[10])], true)
-	var start int  // of a block
-	var shows bool // the block is needed to show the picture
-	for pos := len(l.kept[0]); ; l.keep(d[start:pos], shows) {
+	for pos := len(l.kept[0]); ; {
 		zeros := len(d[pos:]) - len(bytes.TrimLeft(d[pos:], "\x00"))
 		if pos += zeros; zeros > 0 {
 			l.repair("stray zeros between its blocks removed")
@@ -34,7 +33,7 @@ func (l *layout) readGIF() error {
 		if pos == len(d) {
 			return errNoTrailer
 		}
-		start, shows = pos, true
+		start, shows := pos, true
 		switch block := d[pos]; {
 		case block == 0x3b && l.frames == 0:
 			return damaged("GIF without pixels")
@@ -42,22 +41,24 @@ func (l *layout) readGIF() error {
 			l.keep(d[pos:pos+1], true)
 			l.memory = 5 * l.pixels() // the indexes, and the screen
 			return nil
-		case block == 0x2c && pos+11 <= len(d): // image descriptor
+		case block == 0x21: // extension
+			begins := func(label string) bool { return bytes.HasPrefix(d[start+1:], []byte(label)) }
+			shows = slices.ContainsFunc(gifShown, begins)
+			pos = subBlocks(d, pos+2)
+		case block != 0x2c:
+			return damaged("GIF with an unknown block %#02x at byte %d", block, pos)
+		case pos+11 > len(d):
+			return errNoTrailer
+		default: // image descriptor
 			if l.frames++; l.frames == 1 {
 				l.enlarge(d[pos+1:])
 			}
-			pos = subBlocks(d, pos+10+colorTable(d[pos+9])+1)
-		case block == 0x21: // extension
-			pos = subBlocks(d, pos+2)
-			shows = pos < 0 || gifShows(d[start+1:pos])
-		case block != 0x2c:
-			return damaged("GIF with an unknown block %#02x at byte %d", block, pos)
-		default:
-			return errNoTrailer
+			pos = subBlocks(d, pos+11+colorTable(d[pos+9]))
 		}
 		if pos < 0 {
 			return errNoTrailer
 		}
+		l.keep(d[start:pos], shows)
 	}
 }
 
@@ -97,9 +98,6 @@ func subBlocks(d []byte, pos int) int {
 	return -1
 }
 
-// gifShows reports whether an extension, from its label on, affects how the picture looks: graphic
-// control, plain text, and the application extensions with the loop count or the colour profile.
-func gifShows(ext []byte) bool {
-	app := func(name string) bool { return bytes.HasPrefix(ext, []byte("\xff\x0b"+name)) }
-	return ext[0] == 0xf9 || ext[0] == 0x01 || app("NETSCAPE2.0") || app("ANIMEXTS1.0") || app("ICCRGBG1012")
-}
+// gifShown are the labels of the extensions that affect how the picture looks: graphic control, plain
+// text, and those of applications with the loop count or the colour profile.
+var gifShown = []string{"\xf9", "\x01", "\xff\x0bNETSCAPE2.0", "\xff\x0bANIMEXTS1.0", "\xff\x0bICCRGBG1012"}

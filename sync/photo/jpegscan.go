@@ -219,8 +219,10 @@ func (r *bitReader) part(p *component, b *band, known *uint64) {
 			b.run = 1<<zeros + int(r.bits(zeros))
 			break
 		}
-		if k += zeros; b.refine {
-			k = r.refine(*known, k-zeros, b.to, zeros)
+		if b.refine {
+			k = r.refine(*known, k, b.to, zeros)
+		} else {
+			k += zeros
 		}
 		if symbol&15 != 0 {
 			if k > b.to || b.refine && symbol&15 > 1 {
@@ -231,7 +233,8 @@ func (r *bitReader) part(p *component, b *band, known *uint64) {
 		}
 	}
 	if b.run > 0 {
-		if b.run--; b.refine {
+		b.run--
+		if b.refine {
 			r.refine(*known, k, b.to, 64)
 		}
 	}

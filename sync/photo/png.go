@@ -92,12 +92,14 @@ func intact(chunk []byte) bool {
 	return crc32.ChecksumIEEE(chunk[4:end]) == binary.BigEndian.Uint32(chunk[end:])
 }
 
+// pngDepths are the possible bits of a sample, by colour type (section 11.2.1).
+var pngDepths = map[byte][]byte{0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
+
 func (l *layout) pngHeader(body []byte) error {
 	l.width = int(int32(binary.BigEndian.Uint32(body)))
 	l.height = int(int32(binary.BigEndian.Uint32(body[4:])))
 	depth, kind := body[8], body[9]
-	depths, found := map[byte][]byte{0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}[kind]
-	if !found || !slices.Contains(depths, depth) || body[10] != 0 || body[11] != 0 || body[12] > 1 {
+	if !slices.Contains(pngDepths[kind], depth) || body[10] != 0 || body[11] != 0 || body[12] > 1 {
 		return refuse(UnsupportedFormat, "PNG that no standard knows: colour type %d, %d bits a sample, methods % d", kind, depth, body[10:])
 	}
 	l.inks = 3
@@ -114,20 +116,20 @@ func (l *layout) pngHeader(body []byte) error {
 // light is a colour space as PNG describes it without a profile: white, the three primaries, and the
 // curve from numbers to light.
 type light struct {
-	white, red, green, blue [2]float64 // chromaticities x and y
-	gamma                   float64    // 0: the curve of sRGB, which is not a power function
+	xy    [4][2]float64 // chromaticities of white, red, green and blue
+	gamma float64       // 0: the curve of sRGB, which is not a power function
 }
 
-var d65 = [2]float64{0.3127, 0.329}
+var d65 = [2]float64{0.3127, 0.329} // the white of all that have a code
 
 // primaries and gammas are the colour spaces and the curves that cICP chunks name: of sRGB,
 // television and screens with a wide gamut (ITU-T H.273, sections 8.1 and 8.2; the curves of
 // television as screens show it, BT.1886).
 var (
 	primaries = map[byte]light{
-		1:  {d65, [2]float64{0.64, 0.33}, [2]float64{0.3, 0.6}, [2]float64{0.15, 0.06}, 0},
-		9:  {d65, [2]float64{0.708, 0.292}, [2]float64{0.17, 0.797}, [2]float64{0.131, 0.046}, 0},
-		12: {d65, [2]float64{0.68, 0.32}, [2]float64{0.265, 0.69}, [2]float64{0.15, 0.06}, 0},
+		1:  {xy: [4][2]float64{d65, {0.64, 0.33}, {0.3, 0.6}, {0.15, 0.06}}},
+		9:  {xy: [4][2]float64{d65, {0.708, 0.292}, {0.17, 0.797}, {0.131, 0.046}}},
+		12: {xy: [4][2]float64{d65, {0.68, 0.32}, {0.265, 0.69}, {0.15, 0.06}}},
 	}
 	gammas = map[byte]float64{1: 2.4, 4: 2.2, 5: 2.8, 6: 2.4, 8: 1, 13: 0, 14: 2.4, 15: 2.4}
 )
@@ -158,9 +160,9 @@ func (l *layout) pngColours(chunks map[string][]byte) {
 		if math.Abs(g.gamma-2.2) < 0.05 { // the gamma of old displays approximates sRGB's curve
 			g.gamma = 0
 		}
-		for i, xy := range []*[2]float64{&g.white, &g.red, &g.green, &g.blue} {
-			for j := 0; j < 2 && len(chrm) == 32; j++ {
-				xy[j] = float64(binary.BigEndian.Uint32(chrm[8*i+4*j:])) / 100_000
+		if len(chrm) == 32 {
+			for i := range 8 {
+				g.xy[i/2][i%2] = float64(binary.BigEndian.Uint32(chrm[4*i:])) / 100_000
 			}
 		}
 	}
@@ -184,18 +186,18 @@ func (g *light) linear(v float64) float64 {
 func (g *light) pipeline() *icc.Pipeline {
 	xyz := func(c [2]float64) (x, y, z float64) { return c[0] / c[1], 1, (1 - c[0] - c[1]) / c[1] }
 	var m icc.Matrix3
-	for i, c := range [][2]float64{g.red, g.green, g.blue} {
+	for i, c := range g.xy[1:] {
 		m[0][i], m[1][i], m[2][i] = xyz(c)
 	}
 	inverted, err := m.Inverted()
 	if err != nil {
 		panic(err)
 	}
-	r, gr, b := inverted.Transform(xyz(g.white)) // the share of each colour in white
+	x, y, z := xyz(g.xy[0])
+	red, green, blue := inverted.Transform(x, y, z) // the share of each colour in white
 	for i := range m {
-		m[i] = [3]float64{m[i][0] * r, m[i][1] * gr, m[i][2] * b}
+		m[i] = [3]float64{m[i][0] * red, m[i][1] * green, m[i][2] * blue}
 	}
-	x, y, z := xyz(g.white)
 	p := &icc.Pipeline{}
 	p.Append(icc.NewUniformFunctionTransformer("light", g.linear), &m, icc.NewXYZtosRGB(icc.XYZType{X: x, Y: y, Z: z}, true, false))
 	p.Finalize(true)

@@ -24,22 +24,23 @@ const (
 // longestJPEG is the longest side that the 16 bits of a frame header can hold.
 const longestJPEG = 1<<16 - 1
 
+// changes say what was done to a picture, in order, for people.
+type changes []string
+
+func (c *changes) add(done bool, format string, args ...any) {
+	if done {
+		*c = append(*c, fmt.Sprintf(format, args...))
+	}
+}
+
 // shape says how a picture is cropped and scaled.
 type shape struct {
 	part    image.Rectangle // of the upright picture
 	size    image.Point     // of the result
-	changes []string
+	changes changes
 }
 
 func (o Options) shape(l *layout) (s shape) {
-	change := func(what string, from, to image.Point) {
-		if from != to {
-			s.changes = append(s.changes, fmt.Sprintf("%s %dx%d -> %dx%d", what, from.X, from.Y, to.X, to.Y))
-		}
-	}
-	if l.turn != 1 {
-		s.changes = append(s.changes, "rotated")
-	}
 	whole := l.turn.turned(image.Pt(l.width, l.height))
 	s.part = image.Rectangle{Max: whole}
 	if o.Crop != "none" {
@@ -50,9 +51,11 @@ func (o Options) shape(l *layout) (s shape) {
 		}
 		s.part = image.Rectangle{at, at.Add(image.Pt(edge, edge))}
 	}
-	s.size = fit(s.part.Size(), o.MaxEdge)
-	change("cropped", whole, s.part.Size())
-	change("scaled", s.part.Size(), s.size)
+	part := s.part.Size()
+	s.size = fit(part, o.MaxEdge)
+	s.changes.add(l.turn != 1, "rotated")
+	s.changes.add(part != whole, "cropped %dx%d -> %dx%d", whole.X, whole.Y, part.X, part.Y)
+	s.changes.add(s.size != part, "scaled %dx%d -> %dx%d", part.X, part.Y, s.size.X, s.size.Y)
 	return s
 }
 
@@ -89,68 +92,60 @@ func (l *layout) uploadable() bool {
 // render makes a new picture in sRGB from the pixels of l, with the most pixels and the best quality
 // that fit.
 func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) (Picture, error) {
-	colours := l.toSRGB()
-	note := func(made bool, what string) {
-		if made {
-			s.changes = append(s.changes, what)
-		}
-	}
-	note(colours.note != "", colours.note)
-	note(!l.uploadable(), "converted from "+l.kind())
-	note(l.frames > 1, fmt.Sprintf("first of %d frames taken", l.frames))
-	note(len(l.stripped()) < len(l.data), "metadata removed")
+	conversion, colours := l.conversion()
+	s.changes.add(colours != "", "%s", colours)
+	s.changes.add(!l.uploadable(), "converted from %s", l.kind())
+	s.changes.add(l.frames > 1, "first of %d frames taken", l.frames)
+	s.changes.add(len(l.stripped()) < len(l.data), "metadata removed")
 	for edge := min(max(s.size.X, s.size.Y), longestJPEG); ; edge = edge * 4 / 5 {
 		if err := ctx.Err(); err != nil {
 			return Picture{}, err
 		}
-		size := fit(s.size, edge)
-		p := Picture{Width: size.X, Height: size.Y, Changes: slices.Clone(s.changes)}
-		if size != s.size {
-			p.Changes = append(p.Changes, fmt.Sprintf("scaled to %dx%d to fit", size.X, size.Y))
-		}
+		size, done := fit(s.size, edge), slices.Clone(s.changes)
+		done.add(size != s.size, "scaled to %dx%d to fit", size.X, size.Y)
 		// Scale first: then fewer pixels have to be turned.
 		part, turned := l.turn.storedRect(s.part, l.width, l.height), l.turn.turned(size)
 		pixels := l.turn.upright(scale(m, part.Add(m.Bounds().Min), turned.X, turned.Y))
-		colours.apply(pixels)
+		toSRGB(pixels, l.inks, conversion)
 		if !pixels.Opaque() {
-			p.Format, p.Data = formatPNG, encodePNG(pixels)
-			if !o.over(len(p.Data)) && !o.thumbnail {
-				p.Changes = append(p.Changes, "encoded as PNG")
-				return p, nil
+			if data := encodePNG(pixels); !o.over(len(data)) && !o.thumbnail {
+				done.add(true, "encoded as PNG")
+				return Picture{Data: data, Format: formatPNG, Width: size.X, Height: size.Y, Changes: done}, nil
 			}
-			n, _ := strconv.ParseUint(o.Background[1:], 16, 32) // checked by the configuration
-			flat := image.NewRGBA(pixels.Rect)
-			draw.Draw(flat, flat.Rect, image.NewUniform(rgb(uint32(n))), image.Point{}, draw.Src)
-			draw.Draw(flat, flat.Rect, pixels, image.Point{}, draw.Over)
-			pixels = flat
-			p.Changes = append(p.Changes, "flattened on "+o.Background)
+			pixels = o.flattened(pixels)
+			done.add(true, "flattened on %s", o.Background)
 		}
-		p.Format = formatJPEG
+		var data []byte
 		for quality := o.Quality; quality == o.Quality || quality >= minQuality; quality -= qualityStep {
-			if p.Data = encodeJPEG(pixels, quality); !o.over(len(p.Data)) {
-				p.Changes = append(p.Changes, fmt.Sprintf("encoded as JPEG of quality %d", quality))
-				return p, nil
+			if data = encodeJPEG(pixels, quality); !o.over(len(data)) {
+				done.add(true, "encoded as JPEG of quality %d", quality)
+				return Picture{Data: data, Format: formatJPEG, Width: size.X, Height: size.Y, Changes: done}, nil
 			}
 		}
 		if edge*4/5 < minEdge {
-			return Picture{}, refuse(TooLarge, "%d bytes even with %dx%d pixels, at most %d are allowed", len(p.Data), size.X, size.Y, o.MaxBytes)
+			return Picture{}, refuse(TooLarge, "%d bytes even with %dx%d pixels, at most %d are allowed", len(data), size.X, size.Y, o.MaxBytes)
 		}
 	}
+}
+
+// flattened returns m on the background.
+func (o Options) flattened(m *image.RGBA) *image.RGBA {
+	n, _ := strconv.ParseUint(o.Background[1:], 16, 32) // checked by the configuration
+	flat := image.NewRGBA(m.Rect)
+	draw.Draw(flat, flat.Rect, image.NewUniform(rgb(uint32(n))), image.Point{}, draw.Src)
+	draw.Draw(flat, flat.Rect, m, image.Point{}, draw.Over)
+	return flat
 }
 
 func encodePNG(m image.Image) []byte {
 	var b bytes.Buffer
-	if err := png.Encode(&b, m); err != nil {
-		panic(err) // impossible: b cannot fail, and m has pixels
-	}
+	png.Encode(&b, m) // cannot fail: b takes everything, and m has pixels
 	return b.Bytes()
 }
 
-func encodeJPEG(m *image.RGBA, quality int) []byte {
+func encodeJPEG(m image.Image, quality int) []byte {
 	var b bytes.Buffer
-	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}); err != nil {
-		panic(err) // impossible: b cannot fail, and m fits a JPEG
-	}
+	jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}) // cannot fail: b takes everything, and m fits a JPEG
 	return b.Bytes()
 }
 
