@@ -24,7 +24,7 @@ func TestChart(t *testing.T) {
 	const want = "750 requests in 3 minutes; 600 in the busiest minute of 300 allowed. 300 requests were rate-limited. " +
 		"Waiting for quota, summed over the workers: 1 min 1 s."
 	var summary strings.Builder
-	if err := emptyPage().templates.ExecuteTemplate(&summary, "traffic", c); err != nil || summary.String() != want || !c.To.Equal(begin.Add(3*time.Minute)) {
+	if err := pageTemplates().ExecuteTemplate(&summary, "traffic", c); err != nil || summary.String() != want || !c.To.Equal(begin.Add(3*time.Minute)) {
 		t.Errorf("summary %q until %s, %v", summary.String(), c.To, err)
 	}
 }

@@ -26,14 +26,19 @@ func (s Section) N() int {
 	return n
 }
 
+// subject is what the report says of a person. People with the same subject are one group.
+type subject struct {
+	Kind              string // of the section
+	Code, Title, Hint string
+}
+
 // Group is a group of people about whom the report says the same.
 type Group struct {
-	Kind              string // of its section
-	Code, Title, Hint string
-	RefIDs            bool // some of the items have refIds
-	Items             []*Item
-	Counted           int // people without an item
-	common            string
+	subject
+	RefIDs  bool // some of the items have refIds
+	Items   []*Item
+	Counted int    // people without an item
+	common  string // the message, if all people have the same
 
 	Sheet       bool    // on the page it is a contact sheet, not a list
 	First, Rest []*Item // on the page; the script shows Rest
@@ -43,123 +48,129 @@ type Group struct {
 // N is how many people are in the group.
 func (g *Group) N() int { return len(g.Items) + g.Counted }
 
-// The sections of the page, from top to bottom.
-const attention, sent, later, left = 0, 1, 2, 3
+// Kinds of sections.
+const attention, sent, later, left = "attention", "sent", "later", "left"
 
-// Sections sorts everyone in the report by what a human has to do. It leaves empty
-// sections out.
-func Sections(r *Report) []Section {
-	all := []Section{
-		attention: {Kind: "attention", Title: "Needs attention"},
-		sent:      {Kind: "sent", Title: "Uploaded"},
-		later:     {Kind: "later", Title: "Left for the next run"},
-		left:      {Kind: "left", Title: "Left alone"},
-	}
+// Sections sorts everyone in the report by what a human has to do. It leaves empty sections out.
+func Sections(r *Report) (all []Section) {
+	uploaded := "Uploaded"
 	if r.Mode == "plan" {
-		all[sent].Title = "Would be uploaded"
+		uploaded = "Would be uploaded"
 	}
-	byKey := map[string]*Group{}
-	for i := range r.Items {
-		it := &r.Items[i]
-		at, g := place(it)
-		key := fmt.Sprint(at, "\x00", g.Code, "\x00", g.Title, "\x00", g.Hint)
-		known := byKey[key]
-		if known == nil {
-			known, g.common = &g, it.text()
-			byKey[key] = known
-			all[at].Groups = append(all[at].Groups, known)
+	groups := slices.Concat(listed(r), counted(r))
+	for _, s := range []Section{ // from top to bottom
+		{Kind: attention, Title: "Needs attention"},
+		{Kind: sent, Title: uploaded},
+		{Kind: later, Title: "Left for the next run"},
+		{Kind: left, Title: "Left alone"},
+	} {
+		for _, g := range groups {
+			if g.Kind == s.Kind {
+				s.Groups = append(s.Groups, g)
+			}
 		}
-		if known.common != it.text() {
-			known.common = ""
-		}
-		known.RefIDs = known.RefIDs || len(refs(it)) > 0
-		known.Items = append(known.Items, it)
-	}
-	all[left].Groups = append(all[left].Groups, counted(r)...)
-	for at := range all {
-		for _, g := range all[at].Groups {
-			g.Kind = all[at].Kind
-			g.describe(at)
-		}
-		slices.SortStableFunc(all[at].Groups, func(a, b *Group) int {
+		slices.SortStableFunc(s.Groups, func(a, b *Group) int {
 			return cmp.Or(cmp.Compare(a.urgency(), b.urgency()), cmp.Compare(b.N(), a.N()), cmp.Compare(a.Code, b.Code))
 		})
+		if len(s.Groups) > 0 {
+			all = append(all, s)
+		}
 	}
-	return slices.DeleteFunc(all, func(s Section) bool { return len(s.Groups) == 0 })
+	return all
+}
+
+// listed returns groups of the people who have items.
+func listed(r *Report) (groups []*Group) {
+	known := map[subject]*Group{}
+	for i := range r.Items {
+		it := &r.Items[i]
+		about := it.subject()
+		g := known[about]
+		if g == nil {
+			g = &Group{subject: about, common: it.text()}
+			known[about] = g
+			groups = append(groups, g)
+		}
+		if g.common != it.text() {
+			g.common = ""
+		}
+		g.RefIDs = g.RefIDs || len(refs(it)) > 0
+		g.Items = append(g.Items, it)
+	}
+	for _, g := range groups {
+		g.describe()
+	}
+	return groups
 }
 
 // counted returns groups of people who are only in the totals, such as those of other shards.
-func counted(r *Report) []*Group {
+func counted(r *Report) (groups []*Group) {
 	rest := maps.Clone(r.SkippedByReason)
 	for _, it := range r.Items {
 		if it.Outcome == outcome.Skipped {
 			rest[it.Reason]--
 		}
 	}
-	var gs []*Group
 	for _, reason := range slices.Sorted(maps.Keys(rest)) {
 		if n := rest[reason]; n > 0 {
-			g := groupOf(reason)
-			g.Counted = n
-			gs = append(gs, &g)
+			groups = append(groups, &Group{subject: ofReason(left, reason), Counted: n})
 		}
 	}
-	return gs
+	return groups
 }
 
-// place returns the section of an item and its group there, without people.
-func place(it *Item) (at int, g Group) {
+func (it *Item) subject() subject {
 	switch {
 	case it.NeedsAttention():
-		return attention, trouble(it)
+		return it.trouble(attention)
 	case it.Outcome == outcome.Uploaded || it.Outcome == outcome.Planned:
-		return sent, g
+		return subject{Kind: sent}
 	case it.Outcome == outcome.Unfinished:
-		return later, g
+		return subject{Kind: later}
 	case it.AlreadyReported && it.Outcome != outcome.Skipped:
-		return left, trouble(it)
+		return it.trouble(left)
 	}
-	return left, groupOf(it.Reason)
+	return ofReason(left, it.Reason)
 }
 
-// groupOf returns the group of a reason.
-func groupOf(reason outcome.Reason) Group {
+func ofReason(kind string, reason outcome.Reason) subject {
 	w := reason.Words()
-	return Group{Code: string(reason), Title: w.Title, Hint: w.Meaning}
+	return subject{kind, string(reason), w.Title, w.Meaning}
 }
 
-// trouble returns the group of an item that needs attention: by errorCode, else by what is
-// wrong with the picture, else by reason.
-func trouble(it *Item) Group {
+// trouble returns the subject of a problem: by errorCode, else by what is wrong with the picture,
+// else by reason.
+func (it *Item) trouble(kind string) subject {
 	code := value(it.ErrorCode)
 	switch {
 	case code != 0:
-		return Group{Code: fmt.Sprint("errorCode ", code), Hint: it.Hint}
+		return subject{kind, fmt.Sprint("errorCode ", code), "", it.Hint}
 	case it.Code != "":
-		return Group{Code: it.Code, Title: cmp.Or(codeWords[it.Code], it.Code), Hint: it.Hint}
+		return subject{kind, it.Code, cmp.Or(codeWords[it.Code], it.Code), it.Hint}
 	case it.Unverified:
-		return Group{Code: "unverified", Title: "Smartsheet does not show what was uploaded", Hint: it.Hint}
+		return subject{kind, "unverified", "Smartsheet does not show what was uploaded", it.Hint}
 	case it.HTTPStatus >= 300:
-		return Group{Code: fmt.Sprint("HTTP ", it.HTTPStatus), Hint: it.Hint}
+		return subject{kind, fmt.Sprint("HTTP ", it.HTTPStatus), "", it.Hint}
 	case it.Outcome == outcome.Failed || it.Outcome == outcome.PartialSuccess:
-		return Group{Code: string(it.Outcome), Hint: it.Hint}
+		return subject{kind, string(it.Outcome), "", it.Hint}
 	}
-	g := groupOf(it.Reason)
-	g.Hint = cmp.Or(it.Hint, g.Hint)
-	return g
+	about := ofReason(kind, it.Reason)
+	about.Hint = cmp.Or(it.Hint, about.Hint)
+	return about
 }
 
 // describe gives a group the words that depend on all of its people: what is true of
 // each is said once.
-func (g *Group) describe(at int) {
+func (g *Group) describe() {
 	switch {
-	case at == attention && g.Title == "":
+	case g.Kind == attention && g.Title == "":
 		g.Title = cmp.Or(g.common, "Smartsheet or the source did not do what was asked")
-	case at == left && g.common != "" && g.N() > 1:
-		if g.Hint = g.common; g.Items[0].AlreadyReported && g.Items[0].Hint != "" {
-			g.Hint += ": " + g.Items[0].Hint
+	case g.Kind == left && g.common != "" && g.N() > 1:
+		g.Hint = g.common
+		if hint := g.Items[0].Hint; g.Items[0].AlreadyReported && hint != "" {
+			g.Hint += ": " + hint
 		}
-	case at != attention:
+	case g.Kind != attention:
 		g.common = ""
 	}
 }
@@ -169,7 +180,7 @@ func (g *Group) urgency() int {
 	switch {
 	case strings.HasPrefix(g.Hint, "retry by itself"):
 		return 3
-	case g.Code == "known_bad":
+	case g.Code == string(outcome.KnownBad):
 		return 1
 	}
 	return 2

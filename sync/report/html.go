@@ -39,37 +39,48 @@ const (
 	maxPeople     = 20_000 // on a page; the JSON has all
 )
 
-// emptyPage is what all pages have in common. It is parsed for the first page: commands that
-// write no page do not pay for it.
-var emptyPage = sync.OnceValue(func() view {
-	hash := func(text string) string {
-		sum := sha256.Sum256([]byte(text))
-		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-	}
-	return view{
-		templates: template.Must(template.New("").Funcs(pageFuncs).Parse(pageHTML)),
-		Style:     template.HTML("<style>" + pageCSS + "</style>"), Script: template.HTML("<script>" + pageJS + "</script>"),
-		Policy: "default-src 'none'; img-src data:; style-src " + hash(pageCSS) + "; script-src " + hash(pageJS) + "; base-uri 'none'; form-action 'none'",
-	}
+// pageTemplates is parsed for the first page: commands that write no page do not pay for it.
+var pageTemplates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(pageFuncs).Parse(pageHTML))
 })
 
 func encodeHTML(w io.Writer, r *Report) error {
-	ss := Sections(r)
+	sections := Sections(r)
 	everybody := Section{Title: "Everybody listed"}
-	for _, s := range ss {
+	room := maxPeople
+	for _, s := range sections {
+		for _, g := range s.Groups {
+			g.show(&room)
+		}
 		everybody.Groups = append(everybody.Groups, s.Groups...)
 	}
-	v := emptyPage()
-	v.Report, v.Bar, v.Chart, v.Sections, v.Chips = r, bar(r.Totals), newChart(r), ss, append([]Section{everybody}, ss...)
-	room := maxPeople
-	for _, g := range everybody.Groups {
-		g.show(&room)
-	}
 	b := bufio.NewWriter(w)
-	if err := v.templates.ExecuteTemplate(b, "page", v); err != nil {
+	err := pageTemplates().ExecuteTemplate(b, "page", page{
+		Style: template.HTML("<style>" + pageCSS + "</style>"), Script: template.HTML("<script>" + pageJS + "</script>"),
+		Policy: "default-src 'none'; img-src data:; style-src " + hash(pageCSS) + "; script-src " + hash(pageJS) + "; base-uri 'none'; form-action 'none'",
+		Report: r, Bar: bar(r.Totals), Sections: sections, Chips: append([]Section{everybody}, sections...), Chart: newChart(r),
+	})
+	if err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
 	return b.Flush()
+}
+
+// page is a report as the page shows it.
+type page struct {
+	Style, Script template.HTML
+	Policy        string // Content-Security-Policy
+	Report        *Report
+	Bar           []segment
+	Sections      []Section
+	Chips         []Section // that the page can be narrowed to; the first one is everybody
+	Chart         *chart
+}
+
+// hash names a text in a Content-Security-Policy.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 // show decides what the page shows of a group, and takes from room what its people need.
@@ -99,27 +110,12 @@ func pictures(it *Item) int {
 	return min(len(image.Thumbnail), 1) + min(len(image.Before), 1)
 }
 
-// view is a report as the page shows it.
-type view struct {
-	templates     *template.Template
-	Style, Script template.HTML
-	Policy        string // Content-Security-Policy
-	Report        *Report
-	Bar           []segment
-	Sections      []Section
-	Chips         []Section // that the page can be narrowed to; the first one is everybody
-	Chart         *chart
-}
-
 // segment is a part of the bar of totals. Nothing depends on its colour alone.
 type segment struct {
 	Class, Mark, Label string
 	N                  int
 	X, Width           float64
 }
-
-// icons are the SVG paths of the sign beside the verdict, by its mood.
-var icons = map[string]string{"good": "M7 12.5l3.5 3.5L17 9", "info": "M12 17V7M8 11l4-4 4 4", "warn": "M12 6.5v7M12 17v.1", "bad": "M8 8l8 8M16 8l-8 8"}
 
 // bar lays out the totals in a width of 1000. No part is too small to be seen.
 func bar(t Totals) []segment {
@@ -179,16 +175,23 @@ func refs(it *Item) []string {
 func domain(email string) string { return email[max(strings.LastIndexByte(email, '@'), 0):] }
 
 var pageFuncs = template.FuncMap{
-	"took":  func(r *Report) string { return Duration(r.FinishedAt.Sub(r.StartedAt)) },
-	"lasts": func(n int64, unit string) string { d, _ := time.ParseDuration(fmt.Sprint(n, unit)); return Duration(d) },
-	"num":   func(n any) string { return Number(reflect.ValueOf(n).Int()) },
-	"count": func(n any, one, many string) string { return Count(int(reflect.ValueOf(n).Int()), one, many) },
-	"bytes": func(n any) string { return Size(reflect.ValueOf(n).Int()) }, "when": func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") }, "reason": func(r outcome.Reason) string { return r.Words().Title }, "jpeg": jpeg, "refs": refs, "examples": examples, "icon": func(mood string) string { return icons[mood] },
-	"initial": func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
-	"local":   func(email string) string { return strings.TrimSuffix(email, domain(email)) }, "domain": domain,
-	"spaced": func(text string) string { return strings.ReplaceAll(text, "_", " ") },
-	"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"clock":  func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
+	"num":      func(n any) string { return Number(reflect.ValueOf(n).Int()) },
+	"count":    func(n any, one, many string) string { return Count(int(reflect.ValueOf(n).Int()), one, many) },
+	"bytes":    func(n any) string { return Size(reflect.ValueOf(n).Int()) },
+	"took":     func(r *Report) string { return Duration(r.FinishedAt.Sub(r.StartedAt)) },
+	"ms":       func(n int64) string { return Duration(time.Duration(n) * time.Millisecond) },
+	"seconds":  func(n int64) string { return Duration(time.Duration(n) * time.Second) },
+	"when":     func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
+	"stamp":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"clock":    func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
+	"spaced":   func(text string) string { return strings.ReplaceAll(text, "_", " ") },
+	"reason":   func(r outcome.Reason) string { return r.Words().Title },
+	"initial":  func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
+	"local":    func(email string) string { return strings.TrimSuffix(email, domain(email)) },
+	"domain":   domain,
+	"jpeg":     jpeg,
+	"refs":     refs,
+	"examples": examples,
 }
 
 // chart is the traffic of a run against its quota, in a box of 1000 by 100: a bar for each

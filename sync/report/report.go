@@ -206,16 +206,12 @@ func (r *Report) Add(items ...Item) {
 			t.BytesUploaded += int64(it.Image.Bytes)
 		}
 	}
-	known := len(r.Items)
-	if known == 0 && len(items) > 0 { // no copy: there may be an item for everybody in the company
+	if len(r.Items) == 0 && len(items) > 0 { // no copy: there may be an item for everybody in the company
 		r.Items = items
 	} else {
 		r.Items = append(r.Items, items...)
 	}
-	order := func(a, b Item) int { return cmp.Or(cmp.Compare(a.Email, b.Email), cmp.Compare(a.Ref, b.Ref)) }
-	if !slices.IsSortedFunc(r.Items[max(known-1, 0):], order) { // most items come in order
-		slices.SortFunc(r.Items, order)
-	}
+	slices.SortFunc(r.Items, func(a, b Item) int { return cmp.Or(cmp.Compare(a.Email, b.Email), cmp.Compare(a.Ref, b.Ref)) })
 }
 
 // NeedsAttention reports whether a human should look at this person.

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -74,9 +73,12 @@ func formatOf(format, address string) string {
 // card is an Adaptive Card in the message that Teams' workflows expect. Its texts are text runs,
 // in which Teams does not interpret Markdown.
 func card(r *report.Report, text string) json.RawMessage {
-	color := map[string]string{"bad": "attention", "warn": "warning"}[r.Mood()]
-	if r.Result == report.Held {
+	color := "good"
+	switch {
+	case r.Mood() == "bad", r.Result == report.Held:
 		color = "attention"
+	case r.Mood() == "warn":
+		color = "warning"
 	}
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	if more := len(lines) - maxLines; more > 0 {
@@ -85,7 +87,7 @@ func card(r *report.Report, text string) json.RawMessage {
 	for i, line := range lines {
 		lines[i] = strings.ReplaceAll(fmt.Sprintf("%.400s", line), "  ", "\u00a0\u00a0") // columns stay
 	}
-	return filled("teams.json", map[string]any{"Color": cmp.Or(color, "good"), "Lines": lines})
+	return filled("teams.json", map[string]any{"Color": color, "Lines": lines})
 }
 
 // whole returns the message about r for programs, without pictures of people.
@@ -128,7 +130,10 @@ func prepare(m config.SMTP, text string) (*mail.Client, *mail.Msg, error) {
 	} else if m.StartTLS {
 		policy = mail.TLSMandatory
 	}
-	options := []mail.Option{mail.WithPort(m.Port), mail.WithTLSPolicy(policy), mail.WithTLSConfig(tlsConfig), mail.WithTimeout(timeout), mail.WithDialContextFunc(dialer(tlsConfig, m.TLS))}
+	options := []mail.Option{
+		mail.WithPort(m.Port), mail.WithTLSPolicy(policy), mail.WithTLSConfig(tlsConfig),
+		mail.WithTimeout(timeout), mail.WithDialContextFunc(dialer(tlsConfig, m.TLS)),
+	}
 	if m.Username != "" { // by the best method that the server offers, but never with a plain password without TLS
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.Username), mail.WithPassword(m.Password.Reveal()))
 	}
