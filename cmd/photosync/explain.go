@@ -13,11 +13,7 @@ import (
 func (a *app) explain() *cobra.Command {
 	var file, output, shard string
 	cmd := &cobra.Command{Use: "explain EMAIL", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		_, c, err := a.load(file)
-		if err != nil {
-			return err
-		}
-		part, err := parseShard(shard, a.env)
+		s, err := a.load(file, shard)
 		if err != nil {
 			return err
 		}
@@ -25,17 +21,17 @@ func (a *app) explain() *cobra.Command {
 		if err != nil {
 			return usage(err)
 		}
-		email = sources.Named{Rewrite: c.Match.Domains}.Rewriter()([]string{email})[0]
+		email = sources.Named{Rewrite: s.Match.Domains}.Rewriter()([]string{email})[0]
 		ctx, stop := stoppable(cmd.Context())
 		defer stop()
-		x, err := reading(c, part, func(j job.Job) (*job.Explanation, error) {
+		x, err := reading(s, func(j job.Job) (*job.Explanation, error) {
 			j.How.Concurrency = 1
 			return job.Explain(ctx, j, email)
 		})
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case !x.Known:
+		}
+		if !x.Known {
 			a.code = exitFailed
 		}
 		if output == "json" {

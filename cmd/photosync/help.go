@@ -60,16 +60,18 @@ func (a *app) complete(cmd *cobra.Command) {
 		cmd.Args = cobra.NoArgs
 	}
 	do := cmd.RunE
-	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var err error
 		cmd.Flags().Visit(func(f *pflag.Flag) { // an empty value is often an unset variable of a script
 			if f.Value.Type() == "string" && f.Value.String() == "" {
 				err = fmt.Errorf("--%s is empty", f.Name)
 			}
 		})
-		switch a.begun = err == nil; {
-		case err != nil:
+		if err != nil {
 			return err
-		case do == nil:
+		}
+		a.begun = true
+		if do == nil {
 			return cmd.Help()
 		}
 		return do(cmd, args)

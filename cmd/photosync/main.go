@@ -63,10 +63,10 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	if err == nil {
 		return a.code
 	}
-	console.New(a.stderr, a.env).Error(err, outcome.Hint(err))
+	console.New(a.stderr, a.env).Error(err)
 	code := exitCode(nil, err)
 	if a.json {
-		console.NewLines(a.stdout).Error(err, outcome.Hint(err), code) // stderr has it in any case
+		console.NewLines(a.stdout).Error(err, code) // stderr has it in any case
 	}
 	return code
 }

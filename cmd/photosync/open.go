@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"photosync/sources/folder"
 	"photosync/sources/ldap"
 	"photosync/sync/photo"
+	"photosync/sync/plan"
 	"photosync/sync/smartsheet"
 )
 
@@ -52,26 +52,41 @@ func oauth2Options(o config.OAuth2) *smartsheet.OAuth2 {
 	return &smartsheet.OAuth2{ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), RefreshTokenFile: o.RefreshTokenFile}
 }
 
-// load finds and reads the configuration, and lets the sources check their own part. Its errors
-// are usage errors.
-func (a *app) load(name string) (file string, c *config.Config, err error) {
-	if file, err = config.Find(name, a.env); err != nil {
-		return "", nil, usage(err)
+// setup is a configuration for everybody, or for one shard.
+type setup struct {
+	*config.Config            // State.Path is that of the shard
+	file           string     // that it was read from
+	part           plan.Shard // zero: everybody
+}
+
+// load finds and reads the configuration; shard is the flag. Its errors are usage errors.
+func (a *app) load(name, shard string) (*setup, error) {
+	part, err := parseShard(shard, a.env)
+	if err != nil {
+		return nil, err
 	}
-	c, err = config.Load(file, a.env, func(s config.Source) (faults []config.Fault) {
-		if s.Type == "ldap" {
-			_, err := ldap.New(ldapOptions(s))
-			found, _ := errors.AsType[ldap.Faults](err)
-			for _, f := range found {
-				faults = append(faults, config.Fault{Key: f.Key, Message: f.Message, Instead: f.Instead})
-			}
+	file, err := config.Find(name, a.env)
+	if err != nil {
+		return nil, usage(err)
+	}
+	c, err := config.Load(file, a.env, ldapFaults)
+	if err != nil {
+		return nil, usage(err)
+	}
+	c.State.Path = shardPath(c.State.Path, part)
+	return &setup{c, file, part}, nil
+}
+
+// ldapFaults finds the faults of a source that only sources/ldap knows.
+func ldapFaults(s config.Source) (faults []config.Fault) {
+	if s.Type == "ldap" {
+		_, err := ldap.New(ldapOptions(s))
+		found, _ := errors.AsType[ldap.Faults](err)
+		for _, f := range found {
+			faults = append(faults, config.Fault{Key: f.Key, Message: f.Message, Instead: f.Instead})
 		}
-		return faults
-	})
-	if err == nil && !filepath.IsAbs(c.State.Path) && filepath.Dir(file) != "." {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("state.path %q is relative: it lies in the folder that photosync was started in, and in another one a run begins with an empty state; write it with its folder", c.State.Path))
 	}
-	return file, c, usage(err)
+	return faults
 }
 
 // openSources makes the sources of the configuration. It contacts none of them.
@@ -107,7 +122,8 @@ func ldapOptions(s config.Source) ldap.Options {
 		BaseDN: s.BaseDN, Filter: s.Filter, ExcludeFilter: s.ExcludeFilter, MemberOf: s.MemberOf,
 		EmailAttributes: s.EmailAttributes, PhotoAttributes: s.PhotoAttributes, PhotoChoice: s.PhotoChoice, IsPicture: photo.IsPicture,
 		Paging: s.Paging, PageSize: s.PageSize, Deref: s.Deref == "always",
-		ChangeDetection: s.ChangeDetection, AllowPlaintext: s.AllowPlaintext, TLS: ldap.TLS{CAs: s.TLS.CAs, StartTLS: s.TLS.StartTLS, ServerName: s.TLS.ServerName, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile},
+		ChangeDetection: s.ChangeDetection, AllowPlaintext: s.AllowPlaintext,
+		TLS:         ldap.TLS{CAs: s.TLS.CAs, StartTLS: s.TLS.StartTLS, ServerName: s.TLS.ServerName, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile},
 		IdleTimeout: time.Duration(s.IdleTimeout), ListTimeout: time.Duration(s.ListTimeout),
 	}
 }

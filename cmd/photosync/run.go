@@ -35,37 +35,38 @@ const grace = 25 * time.Second
 // runJob is sync, plan and apply: configuration, run, report, summary, exit code.
 func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	a.json = f.output == "json"
-	file, c, err := f.load(a)
+	s, err := f.load(a)
 	if err != nil {
 		return err
 	}
-	if err := notOver(f.out, file, c.State.Path); err != nil {
+	if err := notOver(f.out, s.file, s.State.Path); err != nil {
 		return err
 	}
 	runID := newRunID(time.Now())
 	w := console.Start(a.stdout, a.stderr, a.env, console.RunOptions{
-		ID: runID, Level: c.Log.Level, Format: c.Log.Format, Progress: f.progress, JSON: a.json, Quiet: f.quiet,
+		ID: runID, Level: s.Log.Level, Format: s.Log.Format, Progress: f.progress, JSON: a.json, Quiet: f.quiet,
 	})
 	defer w.Close()
-	for _, text := range c.Warnings {
+	for _, text := range s.Warnings {
 		w.Log.Warn().Msg(text)
 	}
 	soft, hard, stop := signals(ctx, f.maxDuration, w)
 	defer stop()
-	w.Log.Info().Str("mode", mode).Str("version", build().version).Str("config", file).Msg("run begins")
+	w.Log.Info().Str("mode", mode).Str("version", build().version).Str("config", s.file).Msg("run begins")
 	var n *notify.Notifier
 	if mode != job.Plan { // a plan sends no notices
-		n = notifier(c, mode == job.Sync && (len(f.Only) > 0 || f.Source != "" || f.Shard != ""))
+		n = notifier(s.Config, mode == job.Sync && (len(f.Only) > 0 || f.Source != "" || f.Shard != ""))
 		n.Start(context.Background())
 	}
-	rep, made, err := perform(soft, mode, runID, c, f, w, hard.Done())
+	rep, made, err := perform(soft, mode, runID, s, f, w, hard.Done())
 	w.Close()
-	if job.Held(err) && mode == job.Sync || mode == job.Plan && len(rep.Guards)+rep.Totals.Held > 0 {
-		rep.Approve = f.approval(file, rep.PlanID, a.env)
+	switch {
+	case mode == job.Sync && job.Held(err), mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0):
+		rep.Approve = f.approval(s.file, rep.PlanID, a.env)
 	}
 	path := f.out
 	if mode != job.Plan { // beside the report of a held run
-		path = filepath.Join(c.Report.Dir, runID+".plan.json")
+		path = filepath.Join(s.Report.Dir, runID+".plan.json")
 	}
 	if made != nil && path != "" {
 		made.Selection, rep.PlanFile = f.Selection, path
@@ -74,7 +75,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 			err = cmp.Or(err, werr)
 		}
 	}
-	return a.conclude(hard, rep, err, c, w, n)
+	return a.conclude(hard, rep, err, s.Config, w, n)
 }
 
 // conclude writes the report and the summary, and sets the exit code. A run that could not
@@ -95,7 +96,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	}
 	if n != nil && rep.ExitCode != exitLocked {
 		var text strings.Builder
-		console.Notice(&text, rep, err, outcome.Hint(err))
+		console.Notice(&text, rep, err)
 		rep.Warnings = n.Finish(hard, rep, text.String())
 	}
 	for _, text := range rep.Warnings {
@@ -112,7 +113,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	if h, held := errors.AsType[*job.HeldError](err); held && h.Guards && !a.json {
 		err = nil // the summary names the guards and the command that approves the plan
 	}
-	return w.End(rep, files, outcome.Hint, err, werr)
+	return w.End(rep, files, err, werr)
 }
 
 // notifier makes the notifier for the receivers in the configuration. Metrics and the health check,
@@ -166,7 +167,8 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 
 // open makes the job that a configuration describes, without the state. It contacts nobody. All
 // jobs are made here.
-func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}, log zerolog.Logger) (j job.Job, closeAll func(), err error) {
+func open(s *setup, runID string, abort <-chan struct{}, log zerolog.Logger) (j job.Job, closeAll func(), err error) {
+	c := s.Config
 	client, err := newClient(c.Smartsheet, abort, log)
 	if err != nil {
 		return j, nil, err
@@ -190,7 +192,7 @@ func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}
 			Included: config.Globs(c.Match.Include), Excluded: config.Globs(c.Match.Exclude), Patterns: slices.Concat(c.Match.Include, []string{"-"}, c.Match.Exclude),
 			Ignored: c.Match.IgnorePictures, AlternateEmails: c.Match.AlternateEmails, Refresh: time.Duration(c.Match.Refresh),
 		},
-		Scope: plan.Scope{Shard: part},
+		Scope: plan.Scope{Shard: s.part},
 		How:   job.How{RunID: runID, Version: build().version, Concurrency: c.Smartsheet.Concurrency},
 	}
 	if c.Policy.Removed == "placeholder" {
@@ -201,13 +203,13 @@ func open(c *config.Config, runID string, part plan.Shard, abort <-chan struct{}
 
 // reading calls do with the job that a configuration describes. It opens the state for reading
 // only; there may be none.
-func reading[T any](c *config.Config, part plan.Shard, do func(job.Job) (T, error)) (result T, err error) {
-	j, closeAll, err := open(c, newRunID(time.Now()), part, nil, zerolog.Nop())
+func reading[T any](s *setup, do func(job.Job) (T, error)) (result T, err error) {
+	j, closeAll, err := open(s, newRunID(time.Now()), nil, zerolog.Nop())
 	if err != nil {
 		return result, err
 	}
 	defer closeAll()
-	if j.State, err = state.Open(shardPath(c.State.Path, part), state.Options{ReadOnly: true}); err != nil {
+	if j.State, err = state.Open(s.State.Path, state.Options{ReadOnly: true}); err != nil {
 		return result, err
 	}
 	result, err = do(j)
@@ -216,7 +218,7 @@ func reading[T any](c *config.Config, part plan.Shard, do func(job.Job) (T, erro
 
 // perform opens everything and runs the job. It always returns a report, and the plan if it is
 // to be kept.
-func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFlags, w *console.Run, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
+func perform(ctx context.Context, mode, runID string, s *setup, f *runFlags, w *console.Run, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
 	rep = report.New(mode, runID, build().version, time.Now().UTC())
 	defer func() {
 		if err != nil && rep.Error == nil {
@@ -224,29 +226,29 @@ func perform(ctx context.Context, mode, runID string, c *config.Config, f *runFl
 		}
 	}()
 	defer outcome.Recover(&err)
-	if err := report.CheckDir(c.Report.Dir); err != nil {
+	if err := report.CheckDir(s.Report.Dir); err != nil {
 		return rep, nil, err
 	}
-	j, closeAll, err := open(c, runID, f.part, abort, w.Log)
+	j, closeAll, err := open(s, runID, abort, w.Log)
 	if err != nil {
 		return rep, nil, err
 	}
 	defer closeAll()
-	if j.State, err = state.Open(c.State.Path, state.Options{ReadOnly: mode == job.Plan}); err != nil {
+	if j.State, err = state.Open(s.State.Path, state.Options{ReadOnly: mode == job.Plan}); err != nil {
 		return rep, nil, err
 	}
 	w.Follow(j.Smartsheet.Stats)
 	for i := range j.Sources {
 		j.Sources[i].Source = counted{j.Sources[i].Source, w}
 	}
-	j.Scope.Only, j.Scope.Source, j.Scope.Limit = f.match(), f.Source, f.Limit
-	j.Scope.Force, j.Scope.Checksum, j.Scope.RetryFailed = f.Force, f.Checksum, f.RetryFailed
-	j.How.Mode, j.How.Thumbnails, j.How.Verify = mode, c.Report.Thumbnails, f.verify
-	j.How.Before = c.Report.Before && c.Report.Thumbnails
-	j.How.Approve, j.How.Apply, j.How.Strict = f.approve, f.apply, f.strict
-	j.Events = job.Events{
-		Listed: w.Source, Asked: w.Asked, Made: w.Planned, Item: w.Item,
+	j.Scope = plan.Scope{
+		Shard: s.part, Only: f.match(), Source: f.Source, Limit: f.Limit,
+		Force: f.Force, Checksum: f.Checksum, RetryFailed: f.RetryFailed,
 	}
+	j.How.Mode, j.How.Verify = mode, f.verify
+	j.How.Thumbnails, j.How.Before = s.Report.Thumbnails, s.Report.Before && s.Report.Thumbnails
+	j.How.Approve, j.How.Apply, j.How.Strict = f.approve, f.apply, f.strict
+	j.Events = job.Events{Listed: w.Source, Asked: w.Asked, Made: w.Planned, Item: w.Item}
 	if mode != job.Plan || f.out != "" { // otherwise nobody needs the file
 		j.Events.File = func(p *plan.File) { made = p }
 	}

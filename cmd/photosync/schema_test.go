@@ -82,7 +82,7 @@ func verdicts(t *testing.T, schema *jsonschema.Schema, file, text string) (edito
 	a := &app{env: func(name string) string {
 		return map[string]string{"SMARTSHEET_ACCESS_TOKEN": "x", "LDAP_BIND_PASSWORD": "x", "SMARTSHEET_CLIENT_SECRET": "x"}[name]
 	}}
-	_, _, err = a.load(file)
+	_, err = a.load(file, "")
 	return schema.Validate(v), err
 }
 
@@ -188,7 +188,7 @@ func TestSourceFaultsShowNoSecret(t *testing.T) {
 		if err := os.WriteFile(file, []byte("sources: [{name: ad, type: ldap, "+keys+"}]\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := a.load(file)
+		_, err := a.load(file, "")
 		faults, ok := errors.AsType[*config.Error](err)
 		if !ok {
 			t.Errorf("%s: %v", keys, err)

@@ -88,11 +88,11 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 
 // usersOf makes a user of everybody whom the sources of a configuration list.
 func (a *app) usersOf(ctx context.Context, file string) (users []smartsheet.User, err error) {
-	_, c, err := a.load(file)
+	s, err := a.load(file, "")
 	if err != nil {
 		return nil, err
 	}
-	srcs, closeAll, err := openSources(c)
+	srcs, closeAll, err := openSources(s.Config)
 	if err != nil {
 		return nil, usage(err)
 	}

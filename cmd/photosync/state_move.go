@@ -127,7 +127,7 @@ func (s *stateCommand) restore(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	if s.reports == "" && s.path == "" {
-		_, c, err := s.load(s.config)
+		c, err := s.load(s.config, "")
 		if err != nil {
 			return err
 		}
@@ -176,17 +176,13 @@ func (s *stateCommand) adopt(cmd *cobra.Command, _ []string) error {
 	if s.path != "" {
 		return usage(errors.New("--state: adopt needs the configuration"))
 	}
-	part, err := parseShard(s.shard, s.env)
-	if err != nil {
-		return err
-	}
-	_, c, err := s.load(s.config)
+	c, err := s.load(s.config, s.shard)
 	if err != nil {
 		return err
 	}
 	ctx, stop := stoppable(cmd.Context())
 	defer stop()
-	found, err := reading(c, part, func(j job.Job) (*job.Adoption, error) { return job.Adoptable(ctx, j) })
+	found, err := reading(c, func(j job.Job) (*job.Adoption, error) { return job.Adoptable(ctx, j) })
 	if err != nil {
 		return err
 	}
@@ -198,7 +194,7 @@ func (s *stateCommand) adopt(cmd *cobra.Command, _ []string) error {
 	if err := s.confirm(cmd, "Record the pictures of "+people(len(found.Users))+" as uploaded?"); err != nil {
 		return err
 	}
-	return opened(shardPath(c.State.Path, part), state.Options{}, func(st *state.Store) error {
+	return opened(c.State.Path, state.Options{}, func(st *state.Store) error {
 		n, err := job.Adopt(st, found)
 		if err == nil {
 			fmt.Fprintf(s.stdout, "Adopted: %s. Those without a picture in Smartsheet stay new.\n", people(n))

@@ -31,7 +31,6 @@ type runFlags struct {
 
 	plan.Selection                // whom the run is about, and which rules it skips; a plan file has it, too
 	again          *pflag.FlagSet // the flags of Selection, and others that the command to approve repeats
-	part           plan.Shard     // Shard, parsed
 	unmatched      []string       // patterns of Only that match nobody
 
 	approve        string
@@ -111,39 +110,35 @@ func readPlan(path string) (p *plan.File, err error) {
 }
 
 // load reads the configuration, and applies the flags to it.
-func (f *runFlags) load(a *app) (file string, c *config.Config, err error) {
+func (f *runFlags) load(a *app) (s *setup, err error) {
 	if f.maxDuration < 0 || f.Limit < 0 {
-		return "", nil, usage(errors.New("--max-duration and --limit: want no number below 0"))
+		return nil, usage(errors.New("--max-duration and --limit: want no number below 0"))
 	}
 	for _, code := range f.successOn {
 		if code < exitAttention || code > exitInterrupted && code != exitChanges { // a failed run is never a success
-			return "", nil, usage(fmt.Errorf("--success-on %d: only 3, 4, 5, 6 and 10 can count as success", code))
+			return nil, usage(fmt.Errorf("--success-on %d: only 3, 4, 5, 6 and 10 can count as success", code))
 		}
 	}
 	if f.Only, err = patterns(f.Only); err != nil {
-		return "", nil, usage(fmt.Errorf("--only %w", err))
+		return nil, usage(fmt.Errorf("--only %w", err))
 	}
-	if f.part, err = parseShard(f.Shard, a.env); err != nil {
-		return "", nil, err
+	if s, err = a.load(f.config, f.Shard); err != nil {
+		return nil, err
 	}
-	if file, c, err = a.load(f.config); err != nil {
-		return "", nil, err
+	if f.Source != "" && !slices.ContainsFunc(s.Sources, func(s config.Source) bool { return s.Name == f.Source }) {
+		return nil, usage(fmt.Errorf("--source %q: the configuration has no such source", f.Source))
 	}
-	if f.Source != "" && !slices.ContainsFunc(c.Sources, func(s config.Source) bool { return s.Name == f.Source }) {
-		return "", nil, usage(fmt.Errorf("--source %q: the configuration has no such source", f.Source))
-	}
-	f.Shard = f.part.String()
-	c.State.Path = shardPath(c.State.Path, f.part)
-	c.Report.Dir = cmp.Or(f.reportDir, c.Report.Dir)
-	c.Log.Level = cmp.Or(f.logLevel, c.Log.Level)
-	c.Log.Format = cmp.Or(f.logFormat, c.Log.Format)
+	f.Shard = s.part.String()
+	s.Report.Dir = cmp.Or(f.reportDir, s.Report.Dir)
+	s.Log.Level = cmp.Or(f.logLevel, s.Log.Level)
+	s.Log.Format = cmp.Or(f.logFormat, s.Log.Format)
 	if f.quiet {
-		f.progress, c.Log.Level = "never", "disabled"
+		f.progress, s.Log.Level = "never", "disabled"
 	}
 	if f.successOn != nil {
-		c.SuccessOn = f.successOn
+		s.SuccessOn = f.successOn
 	}
-	return file, c, nil
+	return s, nil
 }
 
 // patterns returns the addresses and patterns in texts, each of which may hold several,

@@ -30,6 +30,11 @@ type decoder struct {
 	incomplete bool             // the parser may have lost the text after a value with a tag
 }
 
+// warn adds a warning about what is allowed, but not wise.
+func (d *decoder) warn(format string, values ...any) {
+	d.c.Warnings = append(d.c.Warnings, fmt.Sprintf(format, values...))
+}
+
 // fault adds a mistake at the place of key, or of the nearest key above it.
 func (d *decoder) fault(key, message, instead string) {
 	d.add(Fault{Key: key, Message: message, Instead: instead})
@@ -220,7 +225,7 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 		return
 	}
 	if strings.Contains(text, "${") {
-		d.c.Warnings = append(d.c.Warnings, key+": ${…} is taken as it stands: write the value itself, as variables are not replaced")
+		d.warn("%s: ${…} is taken as it stands: write the value itself, as variables are not replaced", key)
 	}
 	_, isBool := node.(*ast.BoolNode)
 	err := set(v, text)

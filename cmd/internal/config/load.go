@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,6 +47,9 @@ func Load(path string, env func(string) string, checks ...func(Source) []Fault) 
 	d, err := read(path)
 	if err != nil {
 		return nil, err
+	}
+	if p := d.c.State.Path; !filepath.IsAbs(p) && filepath.Dir(path) != "." {
+		d.warn("state.path %q is relative: it lies in the folder that photosync was started in, and in another one a run begins with an empty state; write it with its folder", p)
 	}
 	for i, s := range d.c.Sources {
 		for _, check := range checks {
@@ -238,7 +242,7 @@ func (d *decoder) plain(key, where, text string) Secret {
 // may read it: services and volumes of pods get secrets that way. On Windows the mode says nothing.
 func (d *decoder) warnReadable(file, key, instead string) {
 	if fi, err := os.Stat(file); err == nil && fi.Mode().Perm()&0o004 != 0 && os.PathSeparator == '/' {
-		d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s: every user of this machine can read %q (mode %#o): %s", key, file, fi.Mode().Perm(), instead))
+		d.warn("%s: every user of this machine can read %q (mode %#o): %s", key, file, fi.Mode().Perm(), instead)
 	}
 }
 
@@ -255,7 +259,7 @@ func (d *decoder) notices(env func(string) string) {
 	m.TLS = m.Port == 465
 	m.Password = d.secret(env, "notify.smtp.password_file", m.PasswordFile, "", "PHOTOSYNC_SMTP_PASSWORD")
 	if m.Host != "" && !m.StartTLS && !m.TLS && !foreign.Loopback(m.Host) {
-		d.c.Warnings = append(d.c.Warnings, "notify.smtp: without TLS everyone on the network path can read the mail, with people's addresses: set starttls: true")
+		d.warn("notify.smtp: without TLS everyone on the network path can read the mail, with people's addresses: set starttls: true")
 	}
 }
 
@@ -277,7 +281,7 @@ func (d *decoder) receiver(env func(string) string, key, variable, file string, 
 		clear = "the user and password in it"
 	}
 	if u.Scheme == "http" && !foreign.Loopback(u.Hostname()) && clear != "" {
-		d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s: plain http shows %s to everyone on the network path: use https", key, clear))
+		d.warn("%s: plain http shows %s to everyone on the network path: use https", key, clear)
 	}
 }
 

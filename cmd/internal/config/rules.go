@@ -271,7 +271,7 @@ func (d *decoder) validateLDAP(s *Source, at string) {
 		d.fault(at+".kerberos", fmt.Sprintf("auth: %s does not use it", s.Auth), "remove it, or set auth: gssapi")
 	}
 	if s.TLS.StartTLS && !slices.ContainsFunc(s.URLs, func(u string) bool { return strings.HasPrefix(u, "ldap://") }) {
-		d.c.Warnings = append(d.c.Warnings, at+".tls.start_tls does nothing: it is for ldap://, and ldaps:// begins with TLS")
+		d.warn("%s.tls.start_tls does nothing: it is for ldap://, and ldaps:// begins with TLS", at)
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -89,7 +90,8 @@ func TestStart(t *testing.T) {
 		short, long, _ := strings.Cut(Start(kind), "\n# ---- Every key, with its default or an example ----\n#\n")
 		short = regexp.MustCompile(`(?m)^.*_file:.*\n`).ReplaceAllString(short, "") // they do not exist here
 		for _, part := range []string{short, regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(long, "")} {
-			if c, err := load(t, part, both); err != nil || len(c.Warnings) > 0 {
+			t.Chdir(filepath.Dir(write(t, "config.yaml", part))) // state.path is relative
+			if c, err := Load("config.yaml", both); err != nil || len(c.Warnings) > 0 {
 				t.Errorf("%s: %v", kind, err)
 			}
 			if err := validate(t, compiled(t), part); err != nil {

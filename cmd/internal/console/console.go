@@ -123,7 +123,7 @@ func Wrap(text string, width, hang int) string {
 func visible(text string) int { return runewidth.StringWidth(stripansi.Strip(text)) }
 
 // Error prints an error and its hint, if there is one.
-func (c *Console) Error(err error, hint string) {
+func (c *Console) Error(err error) {
 	text := err.Error()
 	if e, ok := errors.AsType[interface {
 		error
@@ -132,7 +132,7 @@ func (c *Console) Error(err error, hint string) {
 		text = e.Excerpts() // of a configuration: the lines at fault
 	}
 	c.line(0, "%s %s", styled{red, "photosync:"}, strings.TrimRight(text, "\n"))
-	if hint != "" {
+	if hint := outcome.Hint(err); hint != "" {
 		c.line(8, "  %s %s", styled{bold, "hint:"}, hint)
 	}
 }

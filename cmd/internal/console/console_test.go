@@ -146,15 +146,15 @@ func TestForeignText(t *testing.T) {
 		var out bytes.Buffer
 		c := &Console{w: &out, colour: true, width: 80}
 		c.Summary(r)
-		c.Error(errors.New(evil.Draw(t, "error")), evil.Draw(t, "hint"))
+		c.Error(outcome.WithHint(errors.New(evil.Draw(t, "error")), evil.Draw(t, "hint")))
 		for _, format := range []string{"console", "json"} {
 			run := Start(&out, &out, func(string) string { return "" }, RunOptions{ID: "r", Level: "debug", Format: format, Progress: "never", JSON: true})
 			for _, it := range r.Items {
 				run.Item(it)
 			}
 			run.Source(report.Source{Name: evil.Draw(t, "source"), Warnings: []string{evil.Draw(t, "warning")}})
-			run.End(r, nil, func(error) string { return "" }, errors.New(evil.Draw(t, "run's error")))
-			run.lines.Error(errors.New(evil.Draw(t, "JSON's error")), "", 1)
+			run.End(r, nil, errors.New(evil.Draw(t, "run's error")))
+			run.lines.Error(errors.New(evil.Draw(t, "JSON's error")), 1)
 		}
 		left := escapes.ReplaceAllString(out.String(), "")
 		if strings.ContainsAny(left, "\x1b\a\r\u202e") {

@@ -267,15 +267,21 @@ type Check struct {
 // Statuses of a Check: fine; worth knowing; a run can begin nevertheless; a run would fail.
 const OK, Note, Warning, Problem = "ok", "note", "warning", "problem"
 
+// Forecast says how a run would end that finds the same: it would fail, or somebody is needed.
+func Forecast(checks []Check) (fails, needsSomebody bool) {
+	for _, k := range checks {
+		fails = fails || k.Status == Problem
+		needsSomebody = needsSomebody || k.Status == Warning && k.Finding != ""
+	}
+	return fails, needsSomebody
+}
+
 // Checkup prints what a checkup found, and what to do about it.
 func (c *Console) Checkup(checks []Check) {
-	width, findings, n := 0, 0, map[string]int{} // by status
+	width, n := 0, map[string]int{} // by status
 	for _, k := range checks {
 		width = max(width, utf8.RuneCountInString(k.What))
 		n[k.Status]++
-		if k.Status == Warning && k.Finding != "" {
-			findings++
-		}
 	}
 	marks := map[string]styled{OK: good, Note: note, Warning: warning, Problem: bad}
 	for _, k := range checks {
@@ -283,13 +289,13 @@ func (c *Console) Checkup(checks []Check) {
 		c.remedy(width+4, k.Remedy)
 	}
 	mood, verdict := "good", "A run can begin"
-	switch {
-	case n[Problem] > 0:
+	switch fails, needsSomebody := Forecast(checks); {
+	case fails:
 		mood, verdict = "bad", "A run would fail: "+count(n[Problem], "problem")
 		if n[Warning] > 0 {
 			verdict += ", " + count(n[Warning], "warning")
 		}
-	case findings > 0:
+	case needsSomebody:
 		mood, verdict = "warn", "A run would end with exit code 3, or 4 if a guard holds it: somebody is needed"
 	case n[Warning] > 0:
 		mood, verdict = "warn", "A run can begin, but with "+count(n[Warning], "warning")
@@ -300,7 +306,7 @@ func (c *Console) Checkup(checks []Check) {
 // Check writes what a checkup found.
 func (l *Lines) Check(checks []Check) error {
 	result := OK
-	if slices.ContainsFunc(checks, func(k Check) bool { return k.Status == Problem }) {
+	if fails, _ := Forecast(checks); fails {
 		result = Problem
 	}
 	return l.print("check", struct {

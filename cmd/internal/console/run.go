@@ -164,7 +164,7 @@ func (r *Run) Stopping(s os.Signal, grace time.Duration) {
 
 // End shows how the run ended, unless it is quiet and nobody has to act. The first of errs is
 // that of the run.
-func (r *Run) End(rep *report.Report, files []string, hint func(error) string, errs ...error) error {
+func (r *Run) End(rep *report.Report, files []string, errs ...error) error {
 	if !r.human || r.lines != nil { // for people, the summary follows
 		r.logEnd(rep, files)
 	}
@@ -186,7 +186,7 @@ func (r *Run) End(rep *report.Report, files []string, hint func(error) string, e
 	}
 	for _, err := range errs {
 		if err != nil {
-			r.err.Error(err, hint(err))
+			r.err.Error(err)
 		}
 	}
 	if rep.Approve != "" {
@@ -252,10 +252,10 @@ func (l *Lines) print(messageType string, v any) error {
 }
 
 // Error is for a command that ended before there was a report.
-func (l *Lines) Error(err error, hint string, code int) error {
+func (l *Lines) Error(err error, code int) error {
 	return l.print("error", struct {
 		Message  string `json:"message"`
 		Hint     string `json:"hint,omitempty"`
 		ExitCode int    `json:"exit_code"`
-	}{err.Error(), hint, code})
+	}{err.Error(), outcome.Hint(err), code})
 }

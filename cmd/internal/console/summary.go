@@ -190,12 +190,12 @@ func (c *Console) Report(r *report.Report) {
 }
 
 // Notice writes a report in words, for a webhook or a mail.
-func Notice(w io.Writer, r *report.Report, err error, hint string) {
+func Notice(w io.Writer, r *report.Report, err error) {
 	c := &Console{w: w}
 	fmt.Fprintf(w, "photosync %s: ", r.Mode)
 	c.Summary(r)
 	if err != nil {
-		c.Error(err, hint)
+		c.Error(err)
 	}
 	c.line(10, "  run     %s", r.RunID)
 }
