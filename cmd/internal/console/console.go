@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/acarl005/stripansi"
@@ -73,9 +74,15 @@ type styled struct{ style, text string }
 
 const bold, dim, red, green, yellow, blue = "1", "2", "31", "32", "33", "34"
 
-// line prints a line. It removes control characters from the texts among args. If the line is
-// broken, the rest is indented by hang.
-func (c *Console) line(hang int, format string, args ...any) {
+func (c *Console) styled(s styled) string {
+	if c.colour && s.style != "" {
+		return "\x1b[" + s.style + "m" + foreign.Text(s.text) + "\x1b[0m"
+	}
+	return foreign.Text(s.text)
+}
+
+// line prints a line. It removes control characters from the texts among args.
+func (c *Console) line(format string, args ...any) {
 	for i, a := range args {
 		switch a := a.(type) {
 		case string:
@@ -83,17 +90,26 @@ func (c *Console) line(hang int, format string, args ...any) {
 		case outcome.Reason:
 			args[i] = foreign.Text(string(a))
 		case styled:
-			args[i] = foreign.Text(a.text)
-			if c.colour && a.style != "" {
-				args[i] = "\x1b[" + a.style + "m" + foreign.Text(a.text) + "\x1b[0m"
-			}
+			args[i] = c.styled(a)
 		}
 	}
-	text := fmt.Sprintf(format, args...)
+	c.print(fmt.Sprintf(format, args...))
+}
+
+// label is what stands before the text of a line.
+var label = regexp.MustCompile(`^ *\S+( \S+)*  +`)
+
+// print prints a line. If it is broken, the rest hangs below its text, which follows the label.
+func (c *Console) print(line string) {
 	if c.width > 0 {
-		text = Wrap(text, c.width, hang)
+		head := label.FindString(line)
+		hang := visible(head)
+		if head == "" || hang > c.width/2 {
+			hang = len(line) - len(strings.TrimLeft(line, " ")) + 2
+		}
+		line = Wrap(line, c.width, hang)
 	}
-	io.WriteString(c.w, text+"\n") // main's output remembers an error
+	io.WriteString(c.w, line+"\n") // main's output remembers an error
 }
 
 // Wrap breaks the lines of text between words to at most width, and indents the continuations by
@@ -131,8 +147,8 @@ func (c *Console) Error(err error) {
 	}](err); ok {
 		text = e.Excerpts() // of a configuration: the lines at fault
 	}
-	c.line(0, "%s %s", styled{red, "photosync:"}, strings.TrimRight(text, "\n"))
+	c.line("%s %s", styled{red, "photosync:"}, strings.TrimRight(text, "\n"))
 	if hint := outcome.Hint(err); hint != "" {
-		c.line(8, "  %s %s", styled{bold, "hint:"}, hint)
+		c.line("  %s %s", styled{bold, "hint:"}, hint)
 	}
 }

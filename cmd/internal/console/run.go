@@ -159,7 +159,7 @@ func (r *Run) Stopping(s os.Signal, grace time.Duration) {
 		r.Log.Warn().Stringer("signal", s).Stringer("at_most", grace).Msg("stopping: waiting for answers to what is on the wire; a second signal " + then)
 		return
 	}
-	r.err.line(2, "%s Waiting up to %v for answers to what is on the wire. Ctrl-C again %s.", styled{yellow, "Stopping."}, grace, then)
+	r.err.line("%s Waiting up to %v for answers to what is on the wire. Ctrl-C again %s.", styled{yellow, "Stopping."}, grace, then)
 }
 
 // End shows how the run ended, unless it is quiet and nobody has to act. The first of errs is
@@ -178,10 +178,10 @@ func (r *Run) End(rep *report.Report, files []string, errs ...error) error {
 	} else {
 		r.out.Summary(rep)
 		for _, file := range files {
-			r.out.line(10, "  report  %s", file)
+			r.out.line("  report  %s", file)
 		}
 		if rep.PlanFile != "" {
-			r.out.line(10, "  plan    %s: photosync apply carries it out", rep.PlanFile)
+			r.out.line("  plan    %s: photosync apply carries it out", rep.PlanFile)
 		}
 	}
 	for _, err := range errs {

@@ -19,20 +19,20 @@ const maxGroups, maxNamed = 12, 5
 
 // Summary prints what a run did, or what a plan would do.
 func (c *Console) Summary(r *report.Report) {
-	c.line(0, "%s", styled{moods[r.Mood()], r.Verdict()})
+	c.line("%s", styled{moods[r.Mood()], r.Verdict()})
 	for _, f := range r.Findings {
 		mark := note
 		if f.Severity == outcome.Attention {
 			mark = warning
 		}
-		c.line(4, "  %s %s", mark, f.Message)
+		c.line("  %s %s", mark, f.Message)
 		if len(f.Examples) > 0 && !strings.Contains(f.Message, f.Examples[0]) {
-			c.line(8, "    such as %s", Names(f.Examples))
+			c.line("    such as %s", Names(f.Examples))
 		}
 		c.remedy(4, f.Hint)
 	}
 	for _, g := range r.Guards {
-		c.line(4, "  %s guard %s: %s", warning, g.Guard, g.Message)
+		c.line("  %s guard %s: %s", warning, g.Guard, g.Message)
 	}
 	c.troubles(r)
 	c.planned(r)
@@ -41,14 +41,14 @@ func (c *Console) Summary(r *report.Report) {
 		if !s.Complete {
 			complete = styled{red, ", INCOMPLETE"}
 		}
-		c.line(10, "  source  %s: %s listed, %s with a photo%s", s.Name, report.Number(s.Listed), report.Number(s.WithPhoto), complete)
+		c.line("  source  %s: %s listed, %s with a photo%s", s.Name, report.Number(s.Listed), report.Number(s.WithPhoto), complete)
 		for _, text := range s.Warnings {
-			c.line(10, "          %s", text)
+			c.line("          %s", text)
 		}
 	}
 	c.numbers(r)
 	for _, text := range r.Warnings {
-		c.line(10, "  warning %s", text)
+		c.line("  warning %s", text)
 	}
 }
 
@@ -66,7 +66,7 @@ var (
 // remedy says what to do, below what is wrong.
 func (c *Console) remedy(indent int, hint string) {
 	if hint != "" {
-		c.line(indent+2, "%*s%s %s", indent, "", styled{bold, "→"}, hint)
+		c.line("%*s%s %s", indent, "", styled{bold, "→"}, hint)
 	}
 }
 
@@ -89,7 +89,7 @@ func (c *Console) troubles(r *report.Report) {
 		}
 	}
 	if n > maxGroups {
-		c.line(2, "  … and %s more: see the report", count(n-maxGroups, "problem"))
+		c.line("  … and %s more: see the report", count(n-maxGroups, "problem"))
 	}
 }
 
@@ -105,16 +105,16 @@ func (c *Console) group(mark styled, r *report.Report, g *report.Group) {
 			title += ": " + text
 		}
 	}
-	c.line(4, "  %s %s: %s", mark, people(g.N()), title)
+	c.line("  %s %s: %s", mark, people(g.N()), title)
 	for _, it := range g.Items[:min(len(g.Items), maxNamed)] {
 		text := it.Email
 		if it.RefID != nil && *it.RefID != "" {
 			text += ", refId " + *it.RefID
 		}
-		c.line(10, "      %s", strings.Join(append([]string{text}, g.Lines(it)...), "; "))
+		c.line("      %s", strings.Join(append([]string{text}, g.Lines(it)...), "; "))
 	}
 	if more := len(g.Items) - maxNamed; more > 0 {
-		c.line(6, "      … and %s more: see the report", report.Number(more))
+		c.line("      … and %s more: see the report", report.Number(more))
 	}
 	c.remedy(4, hint)
 }
@@ -131,7 +131,7 @@ func (c *Console) planned(r *report.Report) {
 		return cmp.Or(cmp.Compare(len(byReason[b]), len(byReason[a])), cmp.Compare(a, b))
 	}) {
 		emails := byReason[reason]
-		c.line(10, "  upload  %s %s: %s", report.Number(len(emails)), reason, Names(emails))
+		c.line("  upload  %s %s: %s", report.Number(len(emails)), reason, Names(emails))
 	}
 }
 
@@ -156,32 +156,32 @@ func (c *Console) numbers(r *report.Report) {
 	if len(reasons) > 0 {
 		what += " (" + strings.Join(reasons, ", ") + ")"
 	}
-	c.line(10, "  people  %s: %s", report.Number(t.People), what)
+	c.line("  people  %s: %s", report.Number(t.People), what)
 	if r.Mode != "plan" {
-		c.line(10, "  calls   %s to Smartsheet, %s retried, %s rate-limited; %s sent in %s", report.Number(t.Requests), report.Number(t.Retries),
+		c.line("  calls   %s to Smartsheet, %s retried, %s rate-limited; %s sent in %s", report.Number(t.Requests), report.Number(t.Retries),
 			report.Number(t.RateLimited), report.Size(t.BytesUploaded), report.Duration(r.FinishedAt.Sub(r.StartedAt)))
 	}
 	if t.Verified+t.Unverified > 0 {
-		c.line(10, "  verify  Smartsheet shows %s of %s uploads", report.Number(t.Verified), report.Number(t.Verified+t.Unverified))
+		c.line("  verify  Smartsheet shows %s of %s uploads", report.Number(t.Verified), report.Number(t.Verified+t.Unverified))
 	}
 	if left := t.Unfinished + t.Planned; left > 0 {
-		c.line(10, "  to go   %s: about %s at this quota", people(left), report.Duration(time.Duration(max(t.ETA, 1))*time.Second))
+		c.line("  to go   %s: about %s at this quota", people(left), report.Duration(time.Duration(max(t.ETA, 1))*time.Second))
 	}
 }
 
 // Approval prints the command that approves a held plan. Its line is never broken, so that it
 // can be copied.
 func (c *Console) Approval(command string) {
-	c.line(2, "  to approve exactly this plan, once:")
+	c.line("  to approve exactly this plan, once:")
 	fmt.Fprintf(c.w, "    %s\n", foreign.Text(command))
 }
 
 // Report prints a report from a file, including what sync prints on stderr.
 func (c *Console) Report(r *report.Report) {
-	c.line(2, "%s of %s, run %s, exit code %d", r.Mode, r.StartedAt.UTC().Format("2006-01-02 15:04:05 MST"), r.RunID, r.ExitCode)
+	c.line("%s of %s, run %s, exit code %d", r.Mode, r.StartedAt.UTC().Format("2006-01-02 15:04:05 MST"), r.RunID, r.ExitCode)
 	c.Summary(r)
 	if r.Error != nil {
-		c.line(10, "  error   %s", r.Error.Message)
+		c.line("  error   %s", r.Error.Message)
 		c.remedy(10, r.Error.Hint)
 	}
 	if r.Approve != "" {
@@ -197,7 +197,7 @@ func Notice(w io.Writer, r *report.Report, err error) {
 	if err != nil {
 		c.Error(err)
 	}
-	c.line(10, "  run     %s", r.RunID)
+	c.line("  run     %s", r.RunID)
 }
 
 // Names lists the first few of some names.
