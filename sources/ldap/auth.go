@@ -43,17 +43,23 @@ func (s *Source) bind(c *conn) error {
 	return nil
 }
 
+// accountHints are for the errors of the password policy that are about the account.
+var accountHints = map[int8]string{0: expiredHint, 1: lockedHint, 2: mustChangeHint}
+
 // accountProblem returns what the server says about the account under its password policy
 // (draft-behera-ldap-password-policy, section 6.2), or err. An account with a problem may be able
 // to bind, and do nothing else.
 func accountProblem(res *ldap.SimpleBindResult, err error) error {
-	policy, _ := ldap.FindControl(cmp.Or(res, &ldap.SimpleBindResult{}).Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
-	if policy == nil {
+	if res == nil {
 		return err
 	}
-	hint, wrong := map[int8]string{0: expiredHint, 1: lockedHint, 2: mustChangeHint}[policy.Error]
-	if !wrong || ldap.IsErrorWithCode(err, ldap.LDAPResultUnwillingToPerform) {
+	policy, _ := ldap.FindControl(res.Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
+	if policy == nil || ldap.IsErrorWithCode(err, ldap.LDAPResultUnwillingToPerform) {
 		return err // 389 Directory Server also calls a disabled account locked
+	}
+	hint, wrong := accountHints[policy.Error]
+	if !wrong {
+		return err
 	}
 	says := errors.New(strings.ToLower(policy.ErrorString))
 	if err != nil {

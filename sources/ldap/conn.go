@@ -48,8 +48,13 @@ func parseAddress(raw string) (address, error) {
 	if err != nil || u.User != nil || u.Hostname() == "" || u.Scheme != "ldap" && u.Scheme != "ldaps" {
 		return address{}, errors.New("want ldap://, ldaps:// or ldapi://, without a user or password in it")
 	}
-	port := cmp.Or(u.Port(), map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme])
-	return address{raw, "tcp", net.JoinHostPort(u.Hostname(), port), u.Hostname(), u.Scheme == "ldaps"}, nil
+	at := address{raw: raw, network: "tcp", host: u.Hostname(), tls: u.Scheme == "ldaps"}
+	port := ldap.DefaultLdapPort
+	if at.tls {
+		port = ldap.DefaultLdapsPort
+	}
+	at.addr = net.JoinHostPort(at.host, cmp.Or(u.Port(), port))
+	return at, nil
 }
 
 // tls reads the client certificate of o.
@@ -72,7 +77,6 @@ type conn struct {
 	at     address
 	server server
 	page   int     // how many entries of a listing to ask for at once; 0: all
-	group  *group  // MemberOf, as the last listing resolved it; nil: there is none, or it was not resolved
 	types  string  // the attributes that the server knows, in lower case; empty: not asked yet
 	failed []error // why the addresses tried before this one could not be used
 }

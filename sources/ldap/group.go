@@ -32,19 +32,19 @@ func (g *group) has(e *entry) bool {
 
 // resolve finds out who is in MemberOf. It does not use memberOf in people's entries: OpenLDAP has it
 // only with an overlay, and only for direct members.
-func (s *Source) resolve(ctx context.Context, c *conn) error {
-	if s.o.MemberOf == "" {
+func (l *lister) resolve(ctx context.Context, c *conn) error {
+	if l.o.MemberOf == "" {
 		return nil
 	}
-	root, err := c.read(ctx, s.o.MemberOf, anything, "objectSid")
+	root, err := c.read(ctx, l.o.MemberOf, anything, "objectSid")
 	switch {
 	case err != nil:
 	case root.dn == "":
-		err = final("check member_of, and that the bind user may see that entry", "there is no group %q", s.o.MemberOf)
+		err = final("check member_of, and that the bind user may see that entry", "there is no group %q", l.o.MemberOf)
 	case c.server.ad:
-		c.group, err = s.chain(ctx, c, root)
+		l.group, err = l.chain(ctx, c, root)
 	default:
-		c.group, err = s.members(ctx, c)
+		l.group, err = l.members(ctx, c)
 	}
 	return err
 }

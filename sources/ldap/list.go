@@ -66,7 +66,8 @@ type lister struct {
 	each    func(sources.Person) error
 	result  sources.Listing
 	left    map[string][]string // DNs of entries that were left out, by the reason
-	members int                 // entries in the group; without a group, all
+	group   *group              // MemberOf; nil: there is none
+	inGroup int                 // entries in the group; without a group, all
 	people  int
 
 	// seen are the entries so far. A cookie is valid for its connection only: the next connection
@@ -79,10 +80,10 @@ type lister struct {
 // people; others are listed as entries (RFC 3296, section 3) and reported.
 func (l *lister) pages(ctx context.Context, c *conn) error {
 	attributes := slices.Concat(l.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes, l.stamps.attributes)
-	if c.group != nil && len(c.group.uids) > 0 {
+	if l.group != nil && len(l.group.uids) > 0 {
 		attributes = append(attributes, "uid")
 	}
-	req, controls := l.search(l.peopleFilter(c), attributes), c.server.texts("supportedControl")
+	req, controls := l.search(l.filter(l.excluded()), attributes), c.server.texts("supportedControl")
 	if !c.server.ad {
 		req.Attributes = append(req.Attributes, "ref") // only a referral has one (RFC 3296, section 2.2)
 		if slices.Contains(controls, ldap.ControlTypeManageDsaIT) {
@@ -109,7 +110,8 @@ func (l *lister) reserve(ctx context.Context, c *conn) error {
 		return nil
 	}
 	l.result.Reserved = nil // what a lost connection gave
-	_, _, err := l.paged(ctx, c, l.search("(&"+l.o.Filter+l.o.ExcludeFilter+")", l.o.EmailAttributes), func(e *entry) error {
+	req := l.search("(&"+l.o.Filter+l.o.ExcludeFilter+")", l.o.EmailAttributes)
+	_, _, err := l.paged(ctx, c, req, func(e *entry) error {
 		own, aliases, _ := l.emails(e)
 		l.result.Reserved = append(append(l.result.Reserved, own...), aliases...)
 		return nil
@@ -117,18 +119,23 @@ func (l *lister) reserve(ctx context.Context, c *conn) error {
 	return err
 }
 
-// peopleFilter combines filter, exclude_filter and the group. If the server cannot evaluate
-// exclude_filter, because an attribute may not be seen, its negation is not true either (RFC 4511,
-// section 4.5.1.7): nobody is included by mistake.
-func (s *Source) peopleFilter(c *conn) string {
-	filter := "(&" + s.o.Filter
-	if s.o.ExcludeFilter != "" {
-		filter += "(!" + s.o.ExcludeFilter + ")"
-	}
-	if c.group != nil {
-		filter += c.group.filter
+// filter combines the filter for people and the group with more conditions.
+func (l *lister) filter(more ...string) string {
+	filter := "(&" + l.o.Filter + strings.Join(more, "")
+	if l.group != nil {
+		filter += l.group.filter
 	}
 	return filter + ")"
+}
+
+// excluded is the condition that exclude_filter makes. If the server cannot evaluate exclude_filter,
+// because an attribute may not be seen, its negation is not true either (RFC 4511, section 4.5.1.7):
+// nobody is included by mistake.
+func (l *lister) excluded() string {
+	if l.o.ExcludeFilter == "" {
+		return ""
+	}
+	return "(!" + l.o.ExcludeFilter + ")"
 }
 
 // entry passes e on, if it is a person who was not seen before.
@@ -144,10 +151,10 @@ func (l *lister) entry(e *entry, c *conn) error {
 	switch {
 	case len(refs) > 0 && foldDN(e.dn) == foldDN(l.o.BaseDN):
 		return final("name that server in urls, and the base DN that it has there", "base_dn is a referral to another server: %s", strings.Join(refs, ", "))
-	case len(refs) == 0 && !c.group.has(e):
+	case len(refs) == 0 && !l.group.has(e):
 		return nil
 	case len(refs) == 0:
-		l.members++
+		l.inGroup++
 	}
 	p, why := l.person(e, c.server, l.now())
 	if why != "" {
@@ -160,16 +167,22 @@ func (l *lister) entry(e *entry, c *conn) error {
 }
 
 // whyNobody says why nobody is listed, and what to check.
-func (l *lister) whyNobody(c *conn) string {
-	switch g := c.group; {
-	case l.members > 0:
-		return "no entry below base_dn that matches filter has an address: check email_attributes"
-	case g == nil:
-		return "no entry below base_dn matches filter and may be seen: check both, and the rights of the bind user"
-	case g.filter == "" && len(g.dns)+len(g.uids) == 0:
-		return fmt.Sprintf("%q has no members that may be seen, in member, uniqueMember or memberUid: check member_of, and the rights of the bind user", l.o.MemberOf)
+func (l *lister) whyNobody(ctx context.Context, c *conn) (string, error) {
+	if l.o.ExcludeFilter != "" && l.result.Entries == 0 {
+		found, err := l.matches(ctx, c, l.filter())
+		if found || err != nil {
+			return "exclude_filter leaves out every entry that matches filter: does the server know the attributes in it, and may the bind user see them?", err
+		}
 	}
-	return fmt.Sprintf("no member of %q is below base_dn and matches filter: check all three", l.o.MemberOf)
+	switch g := l.group; {
+	case l.inGroup > 0:
+		return "no entry below base_dn that matches filter has an address: check email_attributes", nil
+	case g == nil:
+		return "no entry below base_dn matches filter and may be seen: check both, and the rights of the bind user", nil
+	case g.filter == "" && len(g.dns)+len(g.uids) == 0:
+		return fmt.Sprintf("%q has no members that may be seen, in member, uniqueMember or memberUid: check member_of, and the rights of the bind user", l.o.MemberOf), nil
+	}
+	return fmt.Sprintf("no member of %q is below base_dn and matches filter: check all three", l.o.MemberOf), nil
 }
 
 // anyPhoto warns if nobody has a photo, and fails if nobody's photo may be seen. To a bind user who
@@ -177,21 +190,14 @@ func (l *lister) whyNobody(c *conn) string {
 // the server lists nobody, as it may not say that either.
 func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
 	if l.people == 0 {
-		why, without := l.whyNobody(c), strings.Replace(l.peopleFilter(c), "(!"+l.o.ExcludeFilter+")", "", 1)
-		if l.o.ExcludeFilter != "" && l.result.Entries == 0 {
-			found, err := l.matches(ctx, c, without)
-			if err != nil {
-				return err
-			}
-			if found {
-				why = "exclude_filter leaves out every entry that matches filter: does the server know the attributes in it, and may the bind user see them?"
-			}
+		why, err := l.whyNobody(ctx, c)
+		if err == nil {
+			l.warn("nobody is listed: %s", why)
 		}
-		l.warn("nobody is listed: %s", why)
-		return nil
+		return err
 	}
-	people, attributes := l.peopleFilter(c), l.o.PhotoAttributes
-	found, err := l.matches(ctx, c, "(&"+people+"(|("+strings.Join(attributes, "=*)(")+"=*)))")
+	attributes := l.o.PhotoAttributes
+	found, err := l.matches(ctx, c, l.filter(l.excluded(), "(|("+strings.Join(attributes, "=*)(")+"=*))"))
 	if err != nil || found {
 		return err
 	}
@@ -200,7 +206,7 @@ func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
 		return err
 	}
 	for _, a := range known {
-		if found, err = l.matches(ctx, c, "(&"+people+noneOf([]string{a})+")"); err != nil {
+		if found, err = l.matches(ctx, c, l.filter(l.excluded(), noneOf([]string{a}))); err != nil {
 			return err
 		}
 		if !found {

@@ -46,10 +46,10 @@ func (s *Source) person(e *entry, srv server, now time.Time) (p sources.Person, 
 // 2.105).
 func (s *Source) emails(e *entry) (own, aliases []string, had bool) {
 	for _, a := range s.o.EmailAttributes {
-		proxies, first := strings.EqualFold(a, "proxyAddresses"), len(own) == 0
+		first := len(own) == 0
 		for _, v := range e.texts(a) {
 			primary := true
-			if proxies {
+			if strings.EqualFold(a, "proxyAddresses") {
 				kind, address, _ := strings.Cut(v, ":")
 				if !strings.EqualFold(kind, "smtp") {
 					continue
@@ -140,29 +140,27 @@ func newStamps(o Options) stamps {
 // no two changes share, or else modifyTimestamp, unless that is so young that another change in the
 // same second would not show.
 func (m stamps) of(e *entry, s server, now time.Time) (mark string, has sources.Presence) {
-	text := func(name, attribute, before string) string {
-		if v := e.text(attribute); v != "" {
-			return m.choice + "/" + name + "=" + before + v
+	if m.attributes == nil {
+		return "", sources.Unknown
+	}
+	if s.ad {
+		if record, has := recordStamp(e.values("replPropertyMetaData"), m.ids); record != "" {
+			return m.choice + "/repl=" + record, has
 		}
-		return ""
-	}
-	repl, has := recordStamp(e.values("replPropertyMetaData"), m.ids)
-	switch {
-	case m.attributes == nil:
-		return "", sources.Unknown
-	case s.ad && repl != "":
-		return m.choice + "/repl=" + repl, has
-	case s.ad && s.dc != "":
-		return text("usn", "uSNChanged", s.dc+":"), sources.Unknown
-	case s.ad:
+		if usn := e.text("uSNChanged"); usn != "" && s.dc != "" {
+			return m.choice + "/usn=" + s.dc + ":" + usn, sources.Unknown
+		}
 		return "", sources.Unknown
 	}
-	seconds, _, _ := strings.Cut(strings.TrimSuffix(e.text("modifyTimestamp"), "Z"), ".")
-	at, err := time.Parse("20060102150405", seconds)
-	if mark = text("csn", "entryCSN", ""); mark == "" && err == nil && now.Sub(at) >= timeGranularity {
-		mark = text("time", "modifyTimestamp", "")
+	if csn := e.text("entryCSN"); csn != "" {
+		return m.choice + "/csn=" + csn, sources.Unknown
 	}
-	return mark, sources.Unknown
+	changed := e.text("modifyTimestamp")
+	at, err := time.Parse("20060102150405Z0700", changed)
+	if err != nil || now.Sub(at) < timeGranularity {
+		return "", sources.Unknown
+	}
+	return m.choice + "/time=" + changed, sources.Unknown
 }
 
 // recordStamp makes a stamp from the photo attributes' records in replPropertyMetaData ([MS-DRSR],

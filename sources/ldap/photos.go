@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -52,46 +51,45 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 // entries whose photo may not be seen: for the latter the server does not say either that the
 // attribute is absent (RFC 4511, section 4.5.1.7). Attributes unknown to the server hide nothing.
 func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, give func(sources.Photo) error) error {
-	without, absent := map[sources.Ref]sources.Photo{}, map[sources.Ref]bool{}
+	without := map[sources.Ref]sources.Photo{} // of entries that seem to have none
 	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes, s.stamps.attributes)
-	err := s.find(ctx, c, maps.Keys(left), anything, attributes, func(e *entry, r sources.Ref) error {
+	err := s.find(ctx, c, slices.Collect(maps.Keys(left)), anything, attributes, func(e *entry, r sources.Ref) error {
 		p := s.photo(e, r, c.server)
-		if p.Err == nil && p.Data == nil {
-			without[r] = p
-			return nil
+		if p.Err != nil || p.Data != nil {
+			return give(p)
 		}
-		return give(p)
+		p.Err = fmt.Errorf("entry %q: %w", r.Name, sources.ErrNoPhoto)
+		without[r] = p
+		return nil
 	})
 	var known []string
 	if err == nil && len(without) > 0 {
 		known, err = s.known(ctx, c)
 	}
 	if err == nil && len(known) > 0 {
-		err = s.find(ctx, c, maps.Keys(without), noneOf(known), keyAttributes, func(_ *entry, r sources.Ref) error {
-			absent[r] = true
-			return nil
-		})
+		refs := slices.Collect(maps.Keys(without))
+		err = s.find(ctx, c, refs, noneOf(known), keyAttributes, func(_ *entry, r sources.Ref) error { return give(without[r]) })
+	}
+	if err != nil {
+		return err
 	}
 	for r := range left {
 		p, there := without[r]
-		switch p.Ref = r; {
-		case err != nil:
-			return err
-		case !there:
-			p.Err = fmt.Errorf("entry %q: %w", r.Name, sources.ErrGone)
-		case len(known) > 0 && !absent[r]:
+		if !there {
+			p = sources.Photo{Ref: r, Err: fmt.Errorf("entry %q: %w", r.Name, sources.ErrGone)}
+		} else if len(known) > 0 {
 			p.Err = denied(r, known)
-		default:
-			p.Err = fmt.Errorf("entry %q: %w", r.Name, sources.ErrNoPhoto)
 		}
-		err = give(p)
+		if err := give(p); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // find calls each for the entries of refs that match a filter. One search finds all with a key.
-func (s *Source) find(ctx context.Context, c *conn, seq iter.Seq[sources.Ref], filter string, attributes []string, each func(*entry, sources.Ref) error) error {
-	refs, keys := slices.Collect(seq), ""
+func (s *Source) find(ctx context.Context, c *conn, refs []sources.Ref, filter string, attributes []string, each func(*entry, sources.Ref) error) error {
+	keys := ""
 	for _, r := range refs {
 		if r.Key != "" {
 			keys += keyFilter(r.Key)
@@ -188,41 +186,43 @@ func (s *Source) compare(a, b []byte) int {
 // Describe implements sources.Describer: the attributes from which the Person, the photo and the
 // stamp are made.
 func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources.Fact, err error) {
-	names := append(slices.Clone(s.o.EmailAttributes), "displayName")
+	attributes := slices.Concat(s.o.EmailAttributes, s.o.PhotoAttributes, keyAttributes, s.stamps.attributes, []string{"displayName"})
 	err = s.withServer(ctx, "describe", func(c *conn) error {
-		facts = nil
-		add := func(name, value string) { facts = append(facts, sources.Fact{Name: name, Value: sources.Text(value)}) }
-		add("server", c.at.raw)
-		all := slices.Concat(names, s.o.PhotoAttributes, keyAttributes, s.stamps.attributes)
-		add("entry", sources.ErrGone.Error()) // unless it is found
-		return s.find(ctx, c, slices.Values([]sources.Ref{ref}), anything, all, func(e *entry, _ sources.Ref) error {
-			facts = facts[:1]
-			add("dn", e.dn)
-			add("key", key(e))
-			for _, name := range names {
-				for _, v := range e.texts(name) {
-					add(name, v)
-				}
-			}
-			mark, _ := s.stamps.of(e, c.server, s.now())
-			_, mark, _ = strings.Cut(mark, "/") // without the choice
-			add("mark", cmp.Or(mark, "none that can be trusted: every run reads the photo"))
-			taken := s.choose(e)
-			for _, name := range s.o.PhotoAttributes {
-				values := e.values(name)
-				for _, v := range values {
-					text := fmt.Sprintf("%d bytes, %s", len(v), http.DetectContentType(v))
-					if len(v) > 0 && len(taken) > 0 && &v[0] == &taken[0] {
-						text += ", taken"
-					}
-					add(name, text)
-				}
-				if len(values) == 0 {
-					add(name, "none, or none that may be read")
-				}
-			}
+		server := sources.Fact{Name: "server", Value: c.at.raw}
+		facts = []sources.Fact{server, {Name: "entry", Value: sources.ErrGone.Error()}} // unless it is found
+		return s.find(ctx, c, []sources.Ref{ref}, anything, attributes, func(e *entry, _ sources.Ref) error {
+			facts = append([]sources.Fact{server}, s.facts(e, c.server)...)
 			return nil
 		})
 	})
 	return facts, err
+}
+
+func (s *Source) facts(e *entry, srv server) (facts []sources.Fact) {
+	add := func(name, value string) { facts = append(facts, sources.Fact{Name: name, Value: sources.Text(value)}) }
+	add("dn", e.dn)
+	add("key", key(e))
+	for _, name := range append(slices.Clone(s.o.EmailAttributes), "displayName") {
+		for _, v := range e.texts(name) {
+			add(name, v)
+		}
+	}
+	stamp, _ := s.stamps.of(e, srv, s.now())
+	_, mark, _ := strings.Cut(stamp, "/") // without the choice
+	add("mark", cmp.Or(mark, "none that can be trusted: every run reads the photo"))
+	taken := s.choose(e)
+	for _, name := range s.o.PhotoAttributes {
+		values := e.values(name)
+		for _, v := range values {
+			text := fmt.Sprintf("%d bytes, %s", len(v), http.DetectContentType(v))
+			if len(v) > 0 && len(taken) > 0 && &v[0] == &taken[0] {
+				text += ", taken"
+			}
+			add(name, text)
+		}
+		if len(values) == 0 {
+			add(name, "none, or none that may be read")
+		}
+	}
+	return facts
 }
