@@ -76,9 +76,9 @@ func (p *person) add(own []string, entries ...*entry) {
 
 // report records that loser does not hold an address; holder nil: the address is reserved.
 func (p *People) report(address string, loser, holder *entry, why Why) {
-	l := LostClaim{Address: address, Loser: Claimant{p.names[loser.source], loser.part(refName)}, Why: why}
+	l := LostClaim{Address: address, Loser: Claimant{p.names[loser.source], loser.part(partName)}, Why: why}
 	if holder != nil {
-		l.Holder = Claimant{p.names[holder.source], holder.part(refName)}
+		l.Holder = Claimant{p.names[holder.source], holder.part(partName)}
 	}
 	p.Lost = append(p.Lost, l)
 }

@@ -121,21 +121,23 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 		}
 		return to
 	}
-	var of [2][]string          // own addresses and aliases of one entry after the other
+	var own, aliases []string   // of one entry after the other
 	var left, nameless []string // entries without an own address that the source may claim
 	l, err := src.List(ctx, func(x Person) error {
-		of[0], of[1] = Addresses(appendClaimed(of[0][:0], x.Own), appendClaimed(of[1][:0], x.Aliases))
-		if x.Own, x.Aliases = of[0], of[1]; len(x.Own) == 0 {
-			left, nameless = append(left, x.Ref.Name), append(nameless, cmp.Or(x.Ref.Key, x.Ref.Name))
+		own, aliases = Addresses(appendClaimed(own[:0], x.Own), appendClaimed(aliases[:0], x.Aliases))
+		if len(own) == 0 {
+			left = append(left, x.Ref.Name)
+			nameless = append(nameless, cmp.Or(x.Ref.Key, x.Ref.Name))
 			return nil
 		}
+		x.Own, x.Aliases = own, aliases
 		e := p.newEntry(source, &x)
 		if len(p.claims) == cap(p.claims) { // double the room: append would copy many people a dozen times
 			p.claims = slices.Grow(p.claims, len(p.claims)+1)
 		}
-		for _, part := range [...]int{own, aliases} {
+		for _, part := range [...]int{partOwn, partAliases} {
 			for a := range strings.FieldsSeq(e.part(part)) { // shares the entry's memory
-				p.claims = append(p.claims, claim{a, e, a == x.Own[0]})
+				p.claims = append(p.claims, claim{a, e, a == own[0]})
 			}
 		}
 		return nil
@@ -171,7 +173,8 @@ func (p *People) matchOwn(ctx context.Context, srcs []Named) error {
 	linked := map[*entry]bool{}
 	unknown := make([]map[Ref]*entry, len(srcs)) // by source; see readUnknown
 	p.groups(func(address string, group []claim) {
-		if len(group) == 1 && !p.Reserved[address] {
+		reserved := p.Reserved[address]
+		if len(group) == 1 && !reserved {
 			return
 		}
 		var owners []*entry
@@ -180,13 +183,13 @@ func (p *People) matchOwn(ctx context.Context, srcs []Named) error {
 				owners = append(owners, c.entry)
 			}
 		}
-		if len(owners) < 2 && !p.Reserved[address] {
+		if len(owners) < 2 && !reserved {
 			return
 		}
 		slices.SortFunc(owners, (*entry).compare)
-		simple := !p.Reserved[address]
+		simple := !reserved
 		for i, e := range owners {
-			simple = simple && e.part(own) == address && (i == 0 || e.source != owners[i-1].source)
+			simple = simple && e.part(partOwn) == address && (i == 0 || e.source != owners[i-1].source)
 		}
 		if simple { // nearly always: one person
 			(&person{}).add([]string{address}, owners...)

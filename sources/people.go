@@ -149,7 +149,7 @@ func (p *People) Holder(address string) (Joined, bool) {
 // employees: all texts are one string, and a digest stands for a long stamp.
 type entry struct {
 	text     string
-	bounds   [stamp + 2]uint32 // of the parts of text
+	bounds   [partStamp + 2]uint32 // of the parts of text
 	source   uint16
 	photo    Presence
 	reserved bool    // one of its own addresses is reserved
@@ -158,24 +158,24 @@ type entry struct {
 
 // The parts of an entry's text. Addresses have a space between two.
 const (
-	refName = iota
-	refKey
-	refMark
-	own
-	aliases
-	displayName
-	stamp
+	partName = iota // of the reference, like the next two
+	partKey
+	partMark
+	partOwn
+	partAliases
+	partDisplayName
+	partStamp
 )
 
 // newEntry stores an entry. Many entries share one piece of memory, to spare the garbage collector.
 func (ps *People) newEntry(source int, p *Person) *entry {
 	parts := [...]string{
-		refName: p.Ref.Name, refKey: p.Ref.Key, refMark: p.Ref.Mark,
-		own: strings.Join(p.Own, " "), aliases: strings.Join(p.Aliases, " "), displayName: p.DisplayName, stamp: p.Stamp,
+		partName: p.Ref.Name, partKey: p.Ref.Key, partMark: p.Ref.Mark, partOwn: strings.Join(p.Own, " "),
+		partAliases: strings.Join(p.Aliases, " "), partDisplayName: p.DisplayName, partStamp: p.Stamp,
 	}
 	if len(p.Stamp) > 16 {
 		sum := sha256.Sum256([]byte(p.Stamp))
-		parts[stamp] = string(sum[:16])
+		parts[partStamp] = string(sum[:16])
 	}
 	if ps.texts.Cap()-ps.texts.Len() < 4<<10 {
 		ps.texts.Reset()
@@ -196,12 +196,12 @@ func (ps *People) newEntry(source int, p *Person) *entry {
 
 func (e *entry) part(i int) string { return e.text[e.bounds[i]:e.bounds[i+1]] }
 
-func (e *entry) own() []string { return strings.Fields(e.part(own)) }
-func (e *entry) ref() Ref      { return Ref{e.part(refName), e.part(refKey), e.part(refMark)} }
+func (e *entry) own() []string { return strings.Fields(e.part(partOwn)) }
+func (e *entry) ref() Ref      { return Ref{e.part(partName), e.part(partKey), e.part(partMark)} }
 
 // owns reports whether address is an own address of the entry.
 func (e *entry) owns(address string) bool {
-	return e.part(own) == address || slices.Contains(e.own(), address)
+	return e.part(partOwn) == address || slices.Contains(e.own(), address)
 }
 
 // held returns the own addresses of the entry's person; the first is the person's key.
@@ -215,16 +215,17 @@ func (e *entry) held() []string {
 // compare orders entries by source and reference. The order in which a source lists them does
 // not matter.
 func (e *entry) compare(o *entry) int {
-	return cmp.Or(cmp.Compare(e.source, o.source), strings.Compare(e.part(refName), o.part(refName)), strings.Compare(e.text, o.text))
+	return cmp.Or(cmp.Compare(e.source, o.source), strings.Compare(e.part(partName), o.part(partName)), strings.Compare(e.text, o.text))
 }
 
 // with reports whether two entries belong to the same person.
 func (e *entry) with(o *entry) bool { return e == o || e.person != nil && e.person == o.person }
 
-// candidate returns the entry as a Candidate. It appends the addresses to o and a.
-func (e *entry) candidate(o, a []string) Candidate {
-	o, a = slices.AppendSeq(o, strings.FieldsSeq(e.part(own))), slices.AppendSeq(a, strings.FieldsSeq(e.part(aliases)))
-	return Candidate{int(e.source), Person{o, a, e.part(displayName), e.ref(), e.part(stamp), e.photo}}
+// candidate returns the entry as a Candidate. It appends the addresses to own and aliases.
+func (e *entry) candidate(own, aliases []string) Candidate {
+	own = slices.AppendSeq(own, strings.FieldsSeq(e.part(partOwn)))
+	aliases = slices.AppendSeq(aliases, strings.FieldsSeq(e.part(partAliases)))
+	return Candidate{int(e.source), Person{own, aliases, e.part(partDisplayName), e.ref(), e.part(partStamp), e.photo}}
 }
 
 // person is a person of several entries, or of one entry that lost an address.

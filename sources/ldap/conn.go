@@ -48,13 +48,11 @@ func parseAddress(raw string) (address, error) {
 	if err != nil || u.User != nil || u.Hostname() == "" || u.Scheme != "ldap" && u.Scheme != "ldaps" {
 		return address{}, errors.New("want ldap://, ldaps:// or ldapi://, without a user or password in it")
 	}
-	at := address{raw: raw, network: "tcp", host: u.Hostname(), tls: u.Scheme == "ldaps"}
 	port := ldap.DefaultLdapPort
-	if at.tls {
+	if u.Scheme == "ldaps" {
 		port = ldap.DefaultLdapsPort
 	}
-	at.addr = net.JoinHostPort(at.host, cmp.Or(u.Port(), port))
-	return at, nil
+	return address{raw, "tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port)), u.Hostname(), u.Scheme == "ldaps"}, nil
 }
 
 // tls reads the client certificate of o.
@@ -172,7 +170,8 @@ func (c *conn) search(ctx context.Context, req *ldap.SearchRequest, each func(*e
 	return res, err
 }
 
-// read reads one entry; an empty one, if it does not match, does not exist or may not be seen.
+// read reads one entry. It returns an empty one if there is an error, and if the entry does not match,
+// does not exist or may not be seen.
 func (c *conn) read(ctx context.Context, dn, filter string, attributes ...string) (*entry, error) {
 	found := &entry{}
 	_, err := c.search(ctx, request(dn, ldap.ScopeBaseObject, filter, attributes), func(e *entry) error {
@@ -219,16 +218,16 @@ type server struct {
 // describe reads the root DSE. If that may not be read, nothing is known about the server, and its
 // listing will show what is wrong.
 func (c *conn) describe(ctx context.Context) (s server, err error) {
-	root, err := c.readable(ctx, "", anything, "supportedControl", "supportedCapabilities", "namingContexts", "subschemaSubentry", "dsServiceName")
-	if err != nil {
+	root, err := c.read(ctx, "", anything, "supportedControl", "supportedCapabilities", "namingContexts", "subschemaSubentry", "dsServiceName")
+	if err != nil && !refused(err) {
 		return s, err
 	}
 	s.entry = *root
 	can := root.texts("supportedCapabilities")
 	s.ad = slices.Contains(can, activeDirectory) || slices.Contains(can, activeDirectoryLight)
 	if name := root.text("dsServiceName"); s.ad && name != "" {
-		settings, err := c.readable(ctx, name, anything, "invocationId")
-		if err != nil {
+		settings, err := c.read(ctx, name, anything, "invocationId")
+		if err != nil && !refused(err) {
 			return s, err
 		}
 		if life := settings.text("invocationId"); life != "" {
@@ -236,15 +235,6 @@ func (c *conn) describe(ctx context.Context) (s server, err error) {
 		}
 	}
 	return s, nil
-}
-
-// readable is read, but a refusal gives an empty entry.
-func (c *conn) readable(ctx context.Context, dn, filter string, attributes ...string) (*entry, error) {
-	e, err := c.read(ctx, dn, filter, attributes...)
-	if refused(err) {
-		err = nil
-	}
-	return e, err
 }
 
 // refused reports whether a server answered with a refusal.
@@ -257,8 +247,8 @@ func refused(err error) bool {
 // nothing else distinguishes an attribute that may not be seen from one that does not exist.
 func (s *Source) known(ctx context.Context, c *conn) (names []string, err error) {
 	if schema := c.server.text("subschemaSubentry"); c.types == "" && schema != "" {
-		e, err := c.readable(ctx, schema, "(objectClass=subschema)", "attributeTypes")
-		if err != nil {
+		e, err := c.read(ctx, schema, "(objectClass=subschema)", "attributeTypes")
+		if err != nil && !refused(err) {
 			return nil, err
 		}
 		c.types = strings.ToLower(strings.Join(e.texts("attributeTypes"), "\n"))

@@ -29,12 +29,11 @@ func dangerous(r rune) bool {
 // Text replaces the dangerous characters of a text, and bytes that are not UTF-8, by U+FFFD. It
 // keeps line feeds and tabs.
 func Text(text string) string {
-	asItIs := func(r rune) bool { return r == '\n' || r == '\t' || ' ' <= r && r <= '~' } // nearly all text
-	if !strings.ContainsFunc(text, func(r rune) bool { return !asItIs(r) }) {
-		return text
-	}
 	return strings.Map(func(r rune) rune {
-		if !asItIs(r) && dangerous(r) {
+		switch {
+		case r == '\n' || r == '\t' || ' ' <= r && r <= '~': // nearly all text
+			return r
+		case dangerous(r):
 			return utf8.RuneError
 		}
 		return r
