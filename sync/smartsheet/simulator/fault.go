@@ -126,9 +126,9 @@ func (f *Fault) check() error {
 		return fmt.Errorf("no op %q; there are %s", f.Op, strings.Join(ops, ", "))
 	case min(f.Skip, f.Count, f.Every) < 0 || min(f.Delay, f.For) < 0:
 		return fmt.Errorf("skip, count, every, for and delay cannot be negative")
-	case f.Shape != "" && (f.Kind != "status" || shapes[f.Shape] == nil) && (f.Kind != "partial" || f.Shape != "null"):
+	case f.Shape != "" && !slices.Contains(kinds[f.Kind].shapes, f.Shape):
 		return fmt.Errorf("partial can come as null, status as one of %s", names(shapes))
-	case (f.Kind == "slow") != (f.Delay != 0):
+	case f.Kind == "slow" && f.Delay == 0, f.Kind != "slow" && f.Delay != 0:
 		return fmt.Errorf("slow has a delay, like slow,delay=2s, and nothing else has; it goes together with other faults")
 	}
 	return nil
@@ -203,17 +203,18 @@ func (s *Server) concerns(f *Fault, op string, r *http.Request) bool {
 type kind struct {
 	detail  *regexp.Regexp                  // matches the part after the colon; nil: there is none
 	status  int                             // HTTP, if none is given
+	shapes  []string                        // that it can have
 	instead func(s *Server, f *Fault) reply // under the lock
 	after   func(w http.ResponseWriter, body []byte) []byte
 	edit    func(answer object, f *Fault)
 }
 
 var kinds = map[string]kind{
-	"status":      {detail: regexp.MustCompile(`^([2-5]\d\d)(?:/(\d{1,4}))?$`), status: http.StatusInternalServerError, instead: refusal},
+	"status":      {detail: regexp.MustCompile(`^([2-5]\d\d)(?:/(\d{1,4}))?$`), status: http.StatusInternalServerError, shapes: slices.Sorted(maps.Keys(shapes)), instead: refusal},
 	"maintenance": {status: http.StatusServiceUnavailable, instead: refusal},
 	"html":        {detail: regexp.MustCompile(`^([2-5]\d\d)?()$`), status: http.StatusBadGateway, instead: gateway}, // a gateway's page
 	"empty":       {detail: regexp.MustCompile(`^([2-5]\d\d)?()$`), status: http.StatusBadGateway, instead: gateway}, // and one without a body
-	"partial":     {instead: partial},
+	"partial":     {shapes: []string{"null"}, instead: partial},
 	"reset":       {instead: func(*Server, *Fault) reply { panic(http.ErrAbortHandler) }},
 	"hang":        {}, // never answer
 	"slow":        {}, // answer after Delay, in addition to other faults
