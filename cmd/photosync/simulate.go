@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"photosync/cmd/internal/console"
 	"photosync/sources"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet"
@@ -81,7 +80,7 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 		names = append(names, u.Email)
 	}
 	fmt.Fprintf(a.stdout, "A stand-in for Smartsheet with %s (%s) is ready. To use it, put into the configuration:\n\n%s\nEveryone's current picture: %s\nEnd it with Ctrl-C.\n",
-		report.Count(len(o.Users), "user", "users"), console.Names(names), lines, strings.TrimSuffix(l.URL(), "2.0"))
+		report.Count(len(o.Users), "user", "users"), report.Names(names), lines, strings.TrimSuffix(l.URL(), "2.0"))
 	<-ctx.Done()
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"photosync/sync/outcome"
 )
@@ -294,46 +293,4 @@ func (r *Report) Mood() string {
 		return "info"
 	}
 	return "good"
-}
-
-// Count returns a number with its noun.
-func Count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return Number(n) + " " + many
-}
-
-// Number writes a number with its digits in groups of three.
-func Number[N int | int64](n N) string { return outcome.Number(int(n)) }
-
-// Size returns a number of bytes in a suitable unit.
-func Size[N int | int64](n N) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	case n >= 1e3:
-		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%d bytes", n)
-}
-
-// Duration returns a time as people say it: in whole seconds, or below one second in ms.
-func Duration(d time.Duration) string {
-	if d < time.Second {
-		return fmt.Sprintf("%d ms", max(d, 0).Milliseconds())
-	}
-	var parts []string
-	for _, u := range []struct {
-		size time.Duration
-		name string
-	}{{time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}} {
-		if n := d / u.size; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, u.name))
-		}
-		d %= u.size
-	}
-	return strings.Join(parts, " ")
 }

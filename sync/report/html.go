@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,7 +40,7 @@ const (
 
 // pageTemplates is parsed for the first page: commands that write no page do not pay for it.
 var pageTemplates = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("").Funcs(pageFuncs).Parse(pageHTML))
+	return template.Must(template.New("").Funcs(Funcs).Funcs(pageFuncs).Parse(pageHTML))
 })
 
 func encodeHTML(w io.Writer, r *Report) error {
@@ -151,14 +150,6 @@ var jpegURI = regexp.MustCompile(`^data:image/jpeg;base64,[A-Za-z0-9+/=]*$`)
 // jpeg returns uri if it is a JPEG and nothing else: the page may show a report from anywhere.
 func jpeg(uri string) template.URL { return template.URL(jpegURI.FindString(uri)) }
 
-// examples returns the first examples of a finding, unless its sentence names them.
-func examples(f outcome.Finding) string {
-	if len(f.Examples) == 0 || strings.Contains(f.Message, f.Examples[0]) {
-		return ""
-	}
-	return strings.Join(f.Examples[:min(len(f.Examples), 5)], ", ")
-}
-
 // refs returns all refIds of an item, the last one first.
 func refs(it *Item) []string {
 	ids := []string{value(it.RefID)}
@@ -175,23 +166,16 @@ func refs(it *Item) []string {
 func domain(email string) string { return email[max(strings.LastIndexByte(email, '@'), 0):] }
 
 var pageFuncs = template.FuncMap{
-	"num":      func(n any) string { return Number(reflect.ValueOf(n).Int()) },
-	"count":    func(n any, one, many string) string { return Count(int(reflect.ValueOf(n).Int()), one, many) },
-	"bytes":    func(n any) string { return Size(reflect.ValueOf(n).Int()) },
-	"took":     func(r *Report) string { return Duration(r.FinishedAt.Sub(r.StartedAt)) },
-	"ms":       func(n int64) string { return Duration(time.Duration(n) * time.Millisecond) },
-	"seconds":  func(n int64) string { return Duration(time.Duration(n) * time.Second) },
-	"when":     func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
-	"stamp":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"clock":    func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
-	"spaced":   func(text string) string { return strings.ReplaceAll(text, "_", " ") },
-	"reason":   func(r outcome.Reason) string { return r.Words().Title },
-	"initial":  func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
-	"local":    func(email string) string { return strings.TrimSuffix(email, domain(email)) },
-	"domain":   domain,
-	"jpeg":     jpeg,
-	"refs":     refs,
-	"examples": examples,
+	"when":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
+	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"clock":   func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
+	"spaced":  func(text string) string { return strings.ReplaceAll(text, "_", " ") },
+	"reason":  func(r outcome.Reason) string { return r.Words().Title },
+	"initial": func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
+	"local":   func(email string) string { return strings.TrimSuffix(email, domain(email)) },
+	"domain":  domain,
+	"jpeg":    jpeg,
+	"refs":    refs,
 }
 
 // chart is the traffic of a run against its quota, in a box of 1000 by 100: a bar for each

@@ -26,15 +26,17 @@ var layouts embed.FS
 func (c *Console) show(layout string, values any) {
 	foreign.Clean(values)
 	mark := func(s styled) func() string { return func() string { return c.styled(s) } }
-	t := template.New("").Funcs(template.FuncMap{
+	t := template.New("").Funcs(report.Funcs).Funcs(template.FuncMap{
 		"good": mark(good), "note": mark(note), "warning": mark(warning),
-		"bold":    func(text string) string { return c.styled(styled{bold, text}) },
-		"join":    func(texts []string) string { return strings.Join(texts, ", ") },
-		"when":    func(t time.Time) string { return t.Format(time.RFC3339) },
-		"size":    report.Size[int],
-		"count":   count,
-		"details": Details,
-		"record":  func(p *state.Person, u *state.User) *Record { return &Record{Person: p, User: u} },
+		"bold":     func(text string) string { return c.styled(styled{bold, text}) },
+		"bad":      func(text string) string { return c.styled(styled{red, text}) },
+		"mood":     func(mood, text string) string { return c.styled(styled{moods[mood], text}) },
+		"join":     func(texts []string) string { return strings.Join(texts, ", ") },
+		"when":     func(t time.Time) string { return t.Format(time.RFC3339) },
+		"details":  Details,
+		"record":   func(p *state.Person, u *state.User) *Record { return &Record{Person: p, User: u} },
+		"troubles": troubles, "planned": planned, "reasons": reasons,
+		"sum": func(a, b int) int { return a + b },
 	})
 	var text strings.Builder
 	if err := template.Must(t.ParseFS(layouts, "layouts/*")).ExecuteTemplate(&text, layout, values); err != nil {

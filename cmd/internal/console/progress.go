@@ -147,7 +147,7 @@ func (s status) line(width int) string {
 	case s.Phase == "asking":
 		return fmt.Sprintf("asking for alternate addresses: %s of %s", report.Number(s.UsersAsked), count(int(s.UsersToAsk), "user"))
 	case s.Phase == "reading":
-		return "reading the sources: " + people(int(s.PeopleListed)) + ", " + count(int(s.PhotosRead), "photo") + " read"
+		return "reading the sources: " + report.People(int(s.PeopleListed)) + ", " + count(int(s.PhotosRead), "photo") + " read"
 	}
 	head := report.Number(s.Done) + "/" + report.Number(s.Total)
 	tail := fmt.Sprintf("%3.0f%%  %.0f of %.0f requests/min", s.PercentDone*100, s.PerMinute, s.QuotaPerMinute)

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"photosync/sync/foreign"
 	"photosync/sync/outcome"
@@ -18,39 +17,7 @@ import (
 const maxGroups, maxNamed = 12, 5
 
 // Summary prints what a run did, or what a plan would do.
-func (c *Console) Summary(r *report.Report) {
-	c.line("%s", styled{moods[r.Mood()], r.Verdict()})
-	for _, f := range r.Findings {
-		mark := note
-		if f.Severity == outcome.Attention {
-			mark = warning
-		}
-		c.line("  %s %s", mark, f.Message)
-		if len(f.Examples) > 0 && !strings.Contains(f.Message, f.Examples[0]) {
-			c.line("    such as %s", Names(f.Examples))
-		}
-		c.remedy(4, f.Hint)
-	}
-	for _, g := range r.Guards {
-		c.line("  %s guard %s: %s", warning, g.Guard, g.Message)
-	}
-	c.troubles(r)
-	c.planned(r)
-	for _, s := range r.Sources {
-		complete := styled{}
-		if !s.Complete {
-			complete = styled{red, ", INCOMPLETE"}
-		}
-		c.line("  source  %s: %s listed, %s with a photo%s", s.Name, report.Number(s.Listed), report.Number(s.WithPhoto), complete)
-		for _, text := range s.Warnings {
-			c.line("          %s", text)
-		}
-	}
-	c.numbers(r)
-	for _, text := range r.Warnings {
-		c.line("  warning %s", text)
-	}
-}
+func (c *Console) Summary(r *report.Report) { c.show("summary", r) }
 
 // moods are the styles of a verdict.
 var moods = map[string]string{"good": bold + ";" + green, "info": bold + ";" + blue, "warn": bold + ";" + yellow, "bad": bold + ";" + red}
@@ -70,103 +37,89 @@ func (c *Console) remedy(indent int, hint string) {
 	}
 }
 
-// troubles prints the people who need somebody, and those who were reported before, in
-// groups of the same problem.
-func (c *Console) troubles(r *report.Report) {
-	n := 0
-	for _, s := range report.Sections(r) {
-		for _, g := range s.Groups {
-			mark := warning
-			switch {
-			case s.Kind == "left" && len(g.Items) > 0 && (g.Code == string(outcome.KnownBad) || g.Items[0].AlreadyReported):
-				mark = note
-			case s.Kind != "attention":
-				continue
-			}
-			if n++; n <= maxGroups {
-				c.group(mark, r, g)
-			}
-		}
-	}
-	if n > maxGroups {
-		c.line("  … and %s more: see the report", count(n-maxGroups, "problem"))
-	}
+// trouble is a group of people who need somebody, or who did and were reported before.
+type trouble struct {
+	Old    bool // reported before
+	N      int
+	Title  string
+	People []string // the first of them
+	More   int      // the others
+	Hint   string
 }
 
-func (c *Console) group(mark styled, r *report.Report, g *report.Group) {
-	title, hint := strings.TrimSuffix(g.Title, "."), g.Hint
-	if g.Code == string(outcome.HeldBack) && len(r.Guards) > 0 {
-		hint = "" // the guards say it
-	} else {
-		if g.Code != "" && !strings.EqualFold(g.Code, title) {
-			title += " (" + g.Code + ")"
-		}
-		if text := g.Message(); text != "" && !strings.HasPrefix(hint, text) {
-			title += ": " + text
+// troubles returns the first groups of people with the same problem, and how many more there are.
+func troubles(r *report.Report) (all struct {
+	Shown []trouble
+	More  int
+}) {
+	for _, s := range report.Sections(r) {
+		for _, g := range s.Groups {
+			old := s.Kind == "left" && len(g.Items) > 0 && (g.Code == string(outcome.KnownBad) || g.Items[0].AlreadyReported)
+			switch {
+			case !old && s.Kind != "attention":
+			case len(all.Shown) == maxGroups:
+				all.More++
+			default:
+				all.Shown = append(all.Shown, troubleOf(r, g, old))
+			}
 		}
 	}
-	c.line("  %s %s: %s", mark, people(g.N()), title)
+	return all
+}
+
+func troubleOf(r *report.Report, g *report.Group, old bool) trouble {
+	t := trouble{Old: old, N: g.N(), Title: strings.TrimSuffix(g.Title, "."), Hint: g.Hint, More: max(len(g.Items)-maxNamed, 0)}
+	if g.Code == string(outcome.HeldBack) && len(r.Guards) > 0 {
+		t.Hint = "" // the guards say it
+	} else {
+		if g.Code != "" && !strings.EqualFold(g.Code, t.Title) {
+			t.Title += " (" + g.Code + ")"
+		}
+		if text := g.Message(); text != "" && !strings.HasPrefix(g.Hint, text) {
+			t.Title += ": " + text
+		}
+	}
 	for _, it := range g.Items[:min(len(g.Items), maxNamed)] {
 		text := it.Email
 		if it.RefID != nil && *it.RefID != "" {
 			text += ", refId " + *it.RefID
 		}
-		c.line("      %s", strings.Join(append([]string{text}, g.Lines(it)...), "; "))
+		t.People = append(t.People, strings.Join(append([]string{text}, g.Lines(it)...), "; "))
 	}
-	if more := len(g.Items) - maxNamed; more > 0 {
-		c.line("      … and %s more: see the report", report.Number(more))
-	}
-	c.remedy(4, hint)
+	return t
 }
 
-// planned says whose pictures a sync would upload, by the reason.
-func (c *Console) planned(r *report.Report) {
-	byReason := map[outcome.Reason][]string{}
+// upload is a reason to upload, and the people whose pictures a sync would upload for it.
+type upload struct {
+	Reason outcome.Reason
+	Emails []string
+}
+
+// planned returns the uploads of a plan, most people first.
+func planned(r *report.Report) (all []upload) {
 	for _, it := range r.Items {
-		if it.Outcome == outcome.Planned {
-			byReason[it.Reason] = append(byReason[it.Reason], it.Email)
+		if it.Outcome != outcome.Planned {
+			continue
 		}
+		i := slices.IndexFunc(all, func(u upload) bool { return u.Reason == it.Reason })
+		if i < 0 {
+			i, all = len(all), append(all, upload{Reason: it.Reason})
+		}
+		all[i].Emails = append(all[i].Emails, it.Email)
 	}
-	for _, reason := range slices.SortedFunc(maps.Keys(byReason), func(a, b outcome.Reason) int {
-		return cmp.Or(cmp.Compare(len(byReason[b]), len(byReason[a])), cmp.Compare(a, b))
-	}) {
-		emails := byReason[reason]
-		c.line("  upload  %s %s: %s", report.Number(len(emails)), reason, Names(emails))
-	}
+	slices.SortFunc(all, func(a, b upload) int {
+		return cmp.Or(cmp.Compare(len(b.Emails), len(a.Emails)), cmp.Compare(a.Reason, b.Reason))
+	})
+	return all
 }
 
-func (c *Console) numbers(r *report.Report) {
-	t := r.Totals
-	what := report.Number(t.Unchanged) + " unchanged"
-	for _, p := range []struct {
-		n    int
-		what string
-	}{
-		{t.Planned, "planned"}, {t.Uploaded, "uploaded"}, {t.PartialSuccess, "partially successful"}, {t.Failed, "failed"},
-		{t.Skipped, "skipped"}, {t.Held, "held"}, {t.Unfinished, "unfinished"},
-	} {
-		if p.n > 0 {
-			what += ", " + report.Number(p.n) + " " + p.what
-		}
-	}
-	var reasons []string
+// reasons counts the skipped people by reason.
+func reasons(r *report.Report) string {
+	var texts []string
 	for _, reason := range slices.Sorted(maps.Keys(r.SkippedByReason)) {
-		reasons = append(reasons, string(reason)+" "+report.Number(r.SkippedByReason[reason]))
+		texts = append(texts, foreign.Text(string(reason))+" "+report.Number(r.SkippedByReason[reason]))
 	}
-	if len(reasons) > 0 {
-		what += " (" + strings.Join(reasons, ", ") + ")"
-	}
-	c.line("  people  %s: %s", report.Number(t.People), what)
-	if r.Mode != "plan" {
-		c.line("  calls   %s to Smartsheet, %s retried, %s rate-limited; %s sent in %s", report.Number(t.Requests), report.Number(t.Retries),
-			report.Number(t.RateLimited), report.Size(t.BytesUploaded), report.Duration(r.FinishedAt.Sub(r.StartedAt)))
-	}
-	if t.Verified+t.Unverified > 0 {
-		c.line("  verify  Smartsheet shows %s of %s uploads", report.Number(t.Verified), report.Number(t.Verified+t.Unverified))
-	}
-	if left := t.Unfinished + t.Planned; left > 0 {
-		c.line("  to go   %s: about %s at this quota", people(left), report.Duration(time.Duration(max(t.ETA, 1))*time.Second))
-	}
+	return strings.Join(texts, ", ")
 }
 
 // Approval prints the command that approves a held plan. Its line is never broken, so that it
@@ -178,12 +131,7 @@ func (c *Console) Approval(command string) {
 
 // Report prints a report from a file, including what sync prints on stderr.
 func (c *Console) Report(r *report.Report) {
-	c.line("%s of %s, run %s, exit code %d", r.Mode, r.StartedAt.UTC().Format("2006-01-02 15:04:05 MST"), r.RunID, r.ExitCode)
-	c.Summary(r)
-	if r.Error != nil {
-		c.line("  error   %s", r.Error.Message)
-		c.remedy(10, r.Error.Hint)
-	}
+	c.show("report", r)
 	if r.Approve != "" {
 		c.Approval(r.Approve)
 	}
@@ -200,15 +148,4 @@ func Notice(w io.Writer, r *report.Report, err error) {
 	c.line("  run     %s", r.RunID)
 }
 
-// Names lists the first few of some names.
-func Names(all []string) string {
-	const few = 3
-	if len(all) <= few {
-		return strings.Join(all, ", ")
-	}
-	return strings.Join(all[:few], ", ") + " and " + report.Number(len(all)-few) + " more"
-}
-
 func count(n int, noun string) string { return report.Count(n, noun, noun+"s") }
-
-func people(n int) string { return report.Count(n, "person", "people") }
