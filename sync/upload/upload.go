@@ -105,38 +105,50 @@ func ByNeed(steps []*plan.Step) []*plan.Step {
 func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]report.Item, error) {
 	p.items = make([]report.Item, 0, len(steps))
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(p.Concurrency, 1))
+	stop := func(err error) { g.Go(func() error { return err }) }
+	next := make(chan *plan.Step)
+	for range max(p.Concurrency, 1) {
+		g.Go(func() error {
+			for s := range next {
+				if err := p.one(gctx, s, send); err != nil {
+					stop(err)
+				}
+			}
+			return nil
+		})
+	}
 	for i, s := range steps {
 		if send && gctx.Err() == nil {
 			if err := p.freshen(gctx, steps[i:]); err != nil {
-				g.Go(func() error { return err })
+				stop(err)
 			}
 		}
-		g.Go(func() (err error) {
-			defer outcome.Recover(&err) // of a panic in Done
-			start, a := time.Now(), &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
-			err = a.begin(gctx, send)
-			if err != nil && a.item.Outcome == outcome.Planned {
-				a.end(outcome.Unfinished, cmp.Or(a.item.Message, "stopped by a fault of photosync itself"), nextRun)
-			}
-			if p.Empty {
-				*s = plan.Step{}
-			}
-			a.item.DurationMS = time.Since(start).Milliseconds()
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.items = append(p.items, a.item)
-			if send && p.Done != nil {
-				p.Done(a.item)
-			}
-			return err
-		})
+		next <- s
 	}
+	close(next)
 	err := g.Wait()
-	if err == nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
+	return p.items, cmp.Or(err, context.Cause(ctx))
+}
+
+// one makes the item of a step. Its error stops the run: the steps after it are not begun.
+func (p *Pool) one(ctx context.Context, s *plan.Step, send bool) (err error) {
+	defer outcome.Recover(&err) // of a panic in Done
+	start, a := time.Now(), &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
+	err = a.begin(ctx, send)
+	if err != nil && a.item.Outcome == outcome.Planned {
+		a.end(outcome.Unfinished, cmp.Or(a.item.Message, "stopped by a fault of photosync itself"), nextRun)
 	}
-	return p.items, err
+	if p.Empty {
+		*s = plan.Step{}
+	}
+	a.item.DurationMS = time.Since(start).Milliseconds()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.items = append(p.items, a.item)
+	if send && p.Done != nil {
+		p.Done(a.item)
+	}
+	return err
 }
 
 // begin carries out the step, or, without send, only prepares its picture.
