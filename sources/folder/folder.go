@@ -98,16 +98,10 @@ func (e *Error) Hint() string {
 	return "check the source's path: is the share mounted?"
 }
 
-// open opens the top folder. It checks first that this is a folder: opening a FIFO would wait.
+// open opens the top folder. The slash makes it fail if a FIFO is there instead, where opening
+// would wait.
 func (s *Source) open() (*os.Root, error) {
-	fi, err := os.Stat(s.o.Path)
-	var root *os.Root
-	switch {
-	case err == nil && !fi.IsDir():
-		err = errors.New("not a folder")
-	case err == nil:
-		root, err = os.OpenRoot(s.o.Path)
-	}
+	root, err := os.OpenRoot(s.o.Path + "/")
 	if err != nil {
 		return nil, newError(s.o.Path, err)
 	}
