@@ -32,6 +32,9 @@ type pages struct {
 	size int64  // of a page
 	end  uint64 // number of pages
 	used []bool // the pages that are part of a tree, or the list of free pages
+
+	buffer []byte   // see page
+	queue  []uint64 // the pages of a tree, level by level
 }
 
 // checkPages makes sure that the pages of the file form trees, and that none of these pages is
@@ -42,7 +45,7 @@ func checkPages(file io.ReaderAt, tx *bbolt.Tx) (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.used = make([]bool, p.end)
+	p.used, p.queue = make([]bool, p.end), make([]uint64, 0, p.end)
 	err = p.tree(root)
 	for _, name := range [][]byte{people, users, facts} {
 		if b := tx.Bucket(name); err == nil && b.Root() != 0 { // 0: it is part of the page above
@@ -73,26 +76,32 @@ func (p *pages) meta() (root, list uint64, err error) {
 	return root, list, nil
 }
 
-// page reads the kind of a page and, unless it is a leaf, its elements of the given size.
+// page reads the kind of a page and, unless it is a leaf, its elements of the given size. They
+// are valid until the next call.
 func (p *pages) page(id uint64, element uint64) (kind uint16, elements []byte, err error) {
-	head, at := make([]byte, pageHeader+8), int64(id)*p.size
-	if _, err := p.file.ReadAt(head, at); err != nil {
+	read := func(size uint64) error {
+		p.buffer = slices.Grow(p.buffer[:0], int(size))[:size]
+		_, err := p.file.ReadAt(p.buffer, int64(id)*p.size)
+		return err
+	}
+	if err := read(uint64(p.size)); err != nil {
 		return 0, nil, err
 	}
-	kind = binary.NativeEndian.Uint16(head[8:])
-	count := uint64(binary.NativeEndian.Uint16(head[10:]))
-	at += pageHeader
+	kind = binary.NativeEndian.Uint16(p.buffer[8:])
+	count, from := uint64(binary.NativeEndian.Uint16(p.buffer[10:])), uint64(pageHeader)
 	switch {
-	case uint64At(head, 0) != id:
+	case uint64At(p.buffer, 0) != id:
 		return 0, nil, fmt.Errorf("page %d says that it is another", id)
 	case kind == leafPage:
 		return kind, nil, nil
 	case kind == freePages && count == 0xffff: // then the number is the first element
-		count, at = min(uint64At(head, pageHeader), p.end), at+8
+		count, from = min(uint64At(p.buffer, pageHeader), p.end), pageHeader+8
 	}
-	elements = make([]byte, count*element) // they may go on in the pages that follow
-	_, err = p.file.ReadAt(elements, at)
-	return kind, elements, err
+	end := from + count*element
+	if end > uint64(len(p.buffer)) { // they go on in the pages that follow
+		err = read(end)
+	}
+	return kind, p.buffer[from:end], err
 }
 
 // tree visits the branches below a page level by level: all pages of a level are of one kind.
@@ -100,8 +109,10 @@ func (p *pages) tree(root uint64) error {
 	if err := p.use(root); err != nil {
 		return err
 	}
-	for level := []uint64{root}; ; {
-		var below []uint64
+	p.queue = append(p.queue[:0], root)
+	for done := 0; ; {
+		level := p.queue[done:]
+		done = len(p.queue)
 		for _, id := range level {
 			// Of an element: position and size of the key, id of the page below.
 			kind, elements, err := p.page(id, 16)
@@ -114,13 +125,12 @@ func (p *pages) tree(root uint64) error {
 				return fmt.Errorf("page %d is of the wrong kind", id)
 			}
 			for e := range slices.Chunk(elements, 16) {
-				below = append(below, uint64At(e, 8))
+				p.queue = append(p.queue, uint64At(e, 8))
 				if err := p.use(uint64At(e, 8)); err != nil {
 					return err
 				}
 			}
 		}
-		level = below
 	}
 }
 
