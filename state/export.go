@@ -19,7 +19,7 @@ import (
 
 const (
 	exportKind   = "photosync-state" // tells an export from other files of JSON lines
-	exportSchema = 2                 // the version of the format; 1 had one record per person
+	exportSchema = 3                 // the version of the format
 )
 
 // header is the first line of an export. The people follow by address, then the users by id.
@@ -32,8 +32,8 @@ type header struct {
 	Facts      map[string]json.RawMessage `json:"facts"`  // about the whole, the account among them
 }
 
-// line is a row in an export. JSON cannot hold text that is not UTF-8, such as some file names:
-// such a row also has its key and value as they are stored, and Import uses these.
+// line is a row in an export, without the fingerprint. JSON cannot hold text that is not UTF-8, such
+// as some file names: such a row also has its key and value as they are stored, and Import uses these.
 type line struct {
 	Person *Person `json:"person,omitempty"`
 	User   *User   `json:"user,omitempty"`
@@ -52,7 +52,7 @@ func (l *line) decode(r row) (err error) {
 }
 
 // Export writes the state, as it is now, as JSON lines: a header, the people by address, the
-// users by id. It writes everything, and there is no secret in it.
+// users by id. It writes everything but the fingerprints, and there is no secret in it.
 func (s *Store) Export(w io.Writer) error {
 	return s.View(func(v *Snapshot) error {
 		h, err := v.header()
@@ -125,9 +125,9 @@ const importBatch = 5000
 // Import makes the state at path from an export, and returns the number of people in it. from
 // may hold several exports one after the other, such as those of the shards of an account, which
 // become one state: of a user's rows the newest counts, and an announced upload stays announced.
-// Import leaves out the fact RefreshedKey, so that the next run looks up everybody. replace also
-// replaces a state that was in use, which becomes the backup. After an error everything is as it
-// was.
+// Import leaves out the fact RefreshedKey, so that the next run looks up everybody; it makes the
+// fingerprints anew, too. replace also replaces a state that was in use, which becomes the backup.
+// After an error everything is as it was.
 func Import(path string, from io.Reader, replace bool) (people int, err error) {
 	in := &importer{lines: json.NewDecoder(from), facts: map[string]json.RawMessage{}, shards: map[string]bool{}}
 	in.lines.DisallowUnknownFields()

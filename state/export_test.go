@@ -37,6 +37,14 @@ func exported(t *testing.T, facts map[string]any, c Change) []byte {
 	return export(t, s)
 }
 
+// withoutFingerprints returns c as an export has it.
+func withoutFingerprints(c Change) Change {
+	for i := range c.People {
+		c.People[i].Fingerprint = Fingerprint{}
+	}
+	return c
+}
+
 // imported is a new state made of an export.
 func imported(t rapid.TB, dir string, data []byte) *Store {
 	t.Helper()
@@ -53,6 +61,7 @@ func imported(t rapid.TB, dir string, data []byte) *Store {
 
 // What is exported and imported is exported again as the same bytes, and is the same
 // state: rows with anything in any field, texts that are not UTF-8, facts, generation.
+// Only the fingerprints may be missing: the next run looks at everybody.
 func TestExportAndImport(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp("", "state")
@@ -86,7 +95,7 @@ func TestExportAndImport(t *testing.T) {
 		}
 		want, err := everything(s)
 		got, err2 := everything(again)
-		if diff := cmp.Diff(want, got); diff != "" || err != nil || err2 != nil || s.Generation() != again.Generation() {
+		if diff := cmp.Diff(withoutFingerprints(want), withoutFingerprints(got)); diff != "" || err != nil || err2 != nil || s.Generation() != again.Generation() {
 			t.Fatal(s.Generation(), again.Generation(), err, err2, diff)
 		}
 	})
@@ -104,8 +113,8 @@ func TestImportRefuses(t *testing.T) {
 		"nothing":            {nil, "line 1: this is not an export"},
 		"another file":       {[]string{"{\"email\":\"a@b.c\"}\n"}, "line 1: this is not an export"},
 		"a state":            {[]string{"\x00\x01bolt"}, "line 1: this is not an export of a state: it begins with another line"},
-		"newer":              {[]string{with(`"schema_version":2`, `"schema_version":9`)}, "newer photosync"},
-		"older":              {[]string{with(`"schema_version":2`, `"schema_version":1`)}, "before the first release (schema 1)"},
+		"newer":              {[]string{with(`"schema_version":3`, `"schema_version":9`)}, "newer photosync"},
+		"older":              {[]string{with(`"schema_version":3`, `"schema_version":1`)}, "before the first release (schema 1)"},
 		"cut":                {lines[:3], "line 4: the file ends after 2 of 4 rows"},
 		"cut users":          {lines[:4], "line 5: the file ends after 3 of 4 rows"},
 		"cut in line":        {[]string{header, people[0], people[1][:40]}, "line 3"},
@@ -113,7 +122,7 @@ func TestImportRefuses(t *testing.T) {
 		"one too many":       {append(slices.Clone(lines), strings.Replace(user, "48569348493401201", "48569348493401209", 1)), "line 6: this is not an export"},
 		"another tail":       {append(slices.Clone(lines), "{\"kind\":\"another\"}\n"), "line 6: this is not an export"},
 		"two, cut":           {append(slices.Clone(lines), header), "line 2 of export 2: the file ends after 0 of 4 rows"},
-		"two, newer":         {append(slices.Clone(lines), with(`"schema_version":2`, `"schema_version":9`)), "line 1 of export 2: written by a newer"},
+		"two, newer":         {append(slices.Clone(lines), with(`"schema_version":3`, `"schema_version":9`)), "line 1 of export 2: written by a newer"},
 		"misspelt":           {[]string{header, strings.Replace(people[0], "user_id", "userid", 1), people[1], people[2], user}, "line 2"},
 		"no row":             {[]string{header, "{}\n", people[1], people[2], user}, "line 2: this is not a row"},
 		"a person as a user": {[]string{header, people[0], people[1], people[2], people[2]}, "line 5: this is not a row of a state, or not in its place"},
@@ -147,7 +156,7 @@ func TestImportShards(t *testing.T) {
 	}
 	s := imported(t, t.TempDir(), exports)
 	defer s.Close()
-	holds(t, s, both(1, 6))
+	holds(t, s, withoutFingerprints(both(1, 6)))
 	if a, _ := s.Account(); a != ours {
 		t.Errorf("bound to %+v", a)
 	}
@@ -214,11 +223,10 @@ func TestImportMerges(t *testing.T) {
 	}
 	one, other := person(1), person(1)
 	other.Stamp = "another"
-	other.Fingerprint[0]++
 	s := imported(t, t.TempDir(), slices.Concat(exported(t, nil, Change{People: []Person{one, person(2)}}),
 		exported(t, nil, Change{People: []Person{other, person(2)}})))
 	defer s.Close()
-	holds(t, s, Change{People: []Person{other, person(2)}})
+	holds(t, s, withoutFingerprints(Change{People: []Person{other, person(2)}}))
 }
 
 // A state in use is only replaced when asked, and stays as the backup.
@@ -237,7 +245,7 @@ func TestImportReplaces(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	s = open(t, path)
-	holds(t, s, both(1, 2))
+	holds(t, s, withoutFingerprints(both(1, 2)))
 	backup := open(t, backupPath(path))
 	holds(t, backup, both(2, 3))
 	if s.Generation() <= backup.Generation() {

@@ -180,7 +180,7 @@ func (s *Store) check() error {
 }
 
 // firstSchema is the layout of the first release. Files of older ones are refused.
-const firstSchema = 4
+const firstSchema = 5
 
 // migrations lead from firstSchema to the next version of the layout, and so on.
 var migrations []func(*bbolt.Tx) error

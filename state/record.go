@@ -2,11 +2,8 @@ package state
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"hash/crc32"
-	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -21,10 +18,10 @@ type Fingerprint [16]byte
 
 // Person is a row of the people, by address: a cache of what the sources last listed.
 type Person struct {
-	Email        string      `json:"email" cbor:"-"`                // canonical; the key
-	Fingerprint  Fingerprint `json:"fingerprint,omitzero" cbor:"-"` // zero: the next run looks at this person
-	Winner       uint8       `json:"winner" cbor:"-"`               // index of the candidate whose photo counted; NoPhoto: none
-	Note         uint8       `json:"note,omitempty" cbor:"-"`       // why there is nothing to do, in the plan's numbers
+	Email        string      `json:"email" cbor:"-"`            // canonical; the key
+	Fingerprint  Fingerprint `json:"-" cbor:"-"`                // zero: the next run looks at this person
+	Winner       uint8       `json:"winner,omitempty" cbor:"-"` // index of the candidate whose photo counted; NoPhoto: none
+	Note         uint8       `json:"note,omitempty" cbor:"-"`   // why there is nothing to do, in the plan's numbers
 	Source       string      `json:"source,omitempty" cbor:"1,keyasint,omitempty"`
 	Ref          string      `json:"ref,omitempty" cbor:"2,keyasint,omitempty"`           // the path or DN there, for people to read
 	Key          string      `json:"key,omitempty" cbor:"3,keyasint,omitempty"`           // the source's own key (entryUUID, objectGUID), may be binary; empty: none
@@ -91,18 +88,6 @@ type Failure struct {
 	RunID     string    `json:"run_id,omitempty" cbor:"10,keyasint,omitempty"`
 }
 
-// MarshalText gives the fingerprint in hex.
-func (f Fingerprint) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, f[:]), nil }
-
-func (f *Fingerprint) UnmarshalText(text []byte) error {
-	b, err := hex.DecodeString(string(text))
-	if err != nil || len(b) != len(f) {
-		return fmt.Errorf("%.80q is not a fingerprint", text)
-	}
-	copy(f[:], b)
-	return nil
-}
-
 // A value in the file begins with a checksum over its key and what follows (CRC-32C,
 // little-endian). A person's value goes on with the fingerprint, the winner and the note. The
 // rest is a CBOR map (RFC 8949) whose keys are the numbers in the struct tags of Person and
@@ -139,16 +124,19 @@ type row struct {
 }
 
 func encodePerson(p *Person) row {
-	return seal(p.Email, p.Fingerprint[:], []byte{p.Winner, p.Note}, must(encoding.Marshal(p)))
+	value := append(make([]byte, checksumSize, personHead), p.Fingerprint[:]...)
+	value = append(value, p.Winner, p.Note)
+	return seal(p.Email, append(value, must(encoding.Marshal(p))...))
 }
 
-func encodeUser(u *User) row { return seal(userKey(u.ID), must(encoding.Marshal(u))) }
+func encodeUser(u *User) row {
+	return seal(userKey(u.ID), append(make([]byte, checksumSize), must(encoding.Marshal(u))...))
+}
 
 func userKey(id int64) string { return string(binary.BigEndian.AppendUint64(nil, uint64(id))) }
 
-// seal makes the row of a key: a checksum, and then the data.
-func seal(key string, data ...[]byte) row {
-	value := slices.Concat(slices.Insert(data, 0, make([]byte, checksumSize))...)
+// seal makes the row of a key. value begins with room for the checksum.
+func seal(key string, value []byte) row {
 	binary.LittleEndian.PutUint32(value, checksum(key, value))
 	return row{key, value}
 }
@@ -182,8 +170,10 @@ func (r row) person() (p Person, err error) {
 	return p, err
 }
 
+func (r row) userID() int64 { return int64(binary.BigEndian.Uint64([]byte(r.key))) }
+
 func (r row) user() (u User, err error) {
-	u.ID = int64(binary.BigEndian.Uint64([]byte(r.key)))
+	u.ID = r.userID()
 	err = decoding.Unmarshal(r.value[checksumSize:], &u)
 	return u, err
 }

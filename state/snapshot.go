@@ -10,8 +10,9 @@ import (
 
 // Snapshot is the state as it was at one moment. It is for one goroutine.
 type Snapshot struct {
-	s  *Store
-	tx *bbolt.Tx // nil: there is no file
+	s       *Store
+	tx      *bbolt.Tx                // nil: there is no file
+	cursors map[string]*bbolt.Cursor // of the tables, for look-ups
 }
 
 // View calls f with the state as it is now; f does not see later writes. f must not write to
@@ -22,13 +23,17 @@ func (s *Store) View(f func(*Snapshot) error) error {
 		return f(v)
 	}
 	err := s.guard(func() (err error) {
-		v.tx, err = s.db.Begin(false)
+		if v.tx, err = s.db.Begin(false); err == nil {
+			v.cursors = map[string]*bbolt.Cursor{string(people): v.tx.Bucket(people).Cursor(), string(users): v.tx.Bucket(users).Cursor()}
+		}
 		return err
 	})
+	if v.tx != nil {
+		defer v.tx.Rollback()
+	}
 	if err != nil {
 		return err
 	}
-	defer v.tx.Rollback()
 	return f(v)
 }
 
@@ -68,7 +73,7 @@ func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, err
 		}
 	}
 	err = v.s.guard(func() (err error) {
-		c := v.tx.Bucket(table).Cursor()
+		c := v.cursors[string(table)]
 		after, value := c.Seek([]byte(key))
 		if found = string(after) == key; found {
 			if err = (row{key, value}).verify(); err == nil {
@@ -121,6 +126,11 @@ func (v *Snapshot) People() iter.Seq2[Row, error] {
 func (v *Snapshot) Whole() iter.Seq2[Person, error] { return decoded(v, people, row.person) }
 
 func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row.user) }
+
+// UserIDs yields the ids alone in the same way.
+func (v *Snapshot) UserIDs() iter.Seq2[int64, error] {
+	return decoded(v, users, func(r row) (int64, error) { return r.userID(), nil })
+}
 
 func decoded[T any](v *Snapshot, table []byte, decode func(row) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {

@@ -275,7 +275,7 @@ func putFact(tx *bbolt.Tx, name string, v any) error {
 		return err
 	}
 	if name != schemaKey {
-		data = seal(name, data).value
+		data = seal(name, append(make([]byte, checksumSize), data...)).value
 	}
 	return tx.Bucket(facts).Put([]byte(name), data)
 }

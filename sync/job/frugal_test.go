@@ -1,12 +1,16 @@
 package job
 
 import (
+	"bytes"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"photosync/sources"
+	"photosync/state"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
 )
@@ -108,4 +112,47 @@ func TestNewPeople(t *testing.T) {
 		b.mem.Put(email(1000+i), picture(1000+i))
 	}
 	b.expectCalls("40 new people", b.calls(func() { b.must(nil) }), map[string]int{"me": 1, "users": 1, "upload": 40})
+}
+
+// After a move a run reads no photo and finds nothing to do: also for people with the photo of the
+// second source, without one, with one that was refused, and for those who were removed.
+func TestNightAfterImport(t *testing.T) {
+	b := newBench(t, 20, simulator.Options{})
+	second := &Memory{}
+	for i := range 10 {
+		b.mem.Put(email(i), nil)
+		second.Put(email(i), picture(100+i))
+	}
+	b.mem.Put(email(10), []byte("no picture"))
+	b.mem.Put(email(11), nil)
+	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
+	b.must(nil)
+	b.mem.Remove(email(12))
+	b.mem.Put(email(13), nil)
+	b.must(nil)
+	last := b.must(nil)
+	var export bytes.Buffer
+	if err := errors.Join(b.st.Export(&export), b.st.Close()); err != nil {
+		t.Fatal(err)
+	}
+	moved := filepath.Join(t.TempDir(), "state.db")
+	_, err := state.Import(moved, &export, false)
+	if err == nil {
+		b.st, err = state.Open(moved, state.Options{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.st.Close() })
+	reads := b.mem.Reads() + second.Reads()
+	for night := range 2 {
+		b.expectCalls("after the move", b.calls(func() {
+			if r := b.must(nil); r.Result != last.Result || r.ExitCode != last.ExitCode || r.Totals != last.Totals {
+				t.Errorf("night %d: %s %+v, before the move %s %+v", night, r.Result, r.Totals, last.Result, last.Totals)
+			}
+		}), map[string]int{"me": 1, "users": 1}) // in every night for the refused photo
+	}
+	if n := b.mem.Reads() + second.Reads(); n != reads {
+		t.Errorf("%d photos were read", n-reads)
+	}
 }

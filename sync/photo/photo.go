@@ -16,6 +16,8 @@ package photo
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"image"
 	"math"
@@ -67,12 +69,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Fingerprint returns a short text that changes when o or this code changes in a way that
-// may give another picture from the same bytes.
+// Fingerprint returns a short digest, in hex, that changes when o or this code changes in a way
+// that may give another picture from the same bytes.
 func (o Options) Fingerprint() string {
 	o = o.withDefaults()
-	return fmt.Sprintf("v%d edge=%d bytes=%d pixels=%d crop=%s strip=%t quality=%d background=%s",
-		version, o.MaxEdge, o.MaxBytes, o.MaxPixels, o.Crop, o.StripMetadata, o.Quality, o.Background)
+	sum := sha256.Sum256(fmt.Appendf(nil, "v%d edge=%d bytes=%d pixels=%d crop=%s strip=%t quality=%d background=%s",
+		version, o.MaxEdge, o.MaxBytes, o.MaxPixels, o.Crop, o.StripMetadata, o.Quality, o.Background))
+	return hex.EncodeToString(sum[:8])
 }
 
 // Picture is a picture ready for upload.
