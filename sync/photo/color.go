@@ -73,7 +73,7 @@ func fromProfile(data []byte, inks int) (*icc.Pipeline, string, error) {
 // of it.
 func soundProfile(p []byte) bool {
 	const header, entry, points = 132, 12, 1 << 14
-	if len(p) < header || len(p) > maxProfile || string(p[36:40]) != "acsp" {
+	if len(p) < header || len(p) > maxProfile {
 		return false
 	}
 	number := func(b []byte) int64 { return int64(binary.BigEndian.Uint32(b)) }
@@ -84,7 +84,7 @@ func soundProfile(p []byte) bool {
 	}
 	for e := p[header:first]; len(e) > 0; e = e[entry:] {
 		start, size := number(e[4:]), number(e[8:])
-		if start < first || start+size > int64(len(p)) {
+		if start+size > int64(len(p)) {
 			return false
 		}
 		if tag := p[start : start+size]; size >= 52 && string(tag[:4]) == "mft2" &&

@@ -35,8 +35,6 @@ func (l *layout) readGIF() error {
 		}
 		start, shows := pos, true
 		switch block := d[pos]; {
-		case block == 0x3b && l.frames == 0:
-			return damaged("GIF without pixels")
 		case block == 0x3b: // trailer
 			l.keep(d[pos:pos+1], true)
 			l.memory = 5 * l.pixels() // the indexes, and the screen

@@ -228,11 +228,14 @@ func (l *layout) decode() (image.Image, error) {
 // if the decoder cannot read it.
 func (l *layout) fault(err error) error {
 	var refused *Error
-	var unsupported jpeg.UnsupportedError
+	var jpegKind jpeg.UnsupportedError
+	var pngKind png.UnsupportedError
 	switch {
 	case errors.As(err, &refused):
 		return err
-	case l.format == formatJPEG, errors.As(err, &unsupported):
+	case errors.As(err, &pngKind):
+		return refuse(UnsupportedFormat, "PNG of a kind that no standard knows: %v", err)
+	case l.format == formatJPEG, errors.As(err, &jpegKind): // also in a TIFF
 		return undecodable("%s of a rare kind: %v", l.kind(), err)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return refuse(Truncated, "%s ends in the middle of its pixels", l.format)

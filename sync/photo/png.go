@@ -55,13 +55,9 @@ func (l *layout) readPNG() error {
 		case first != (name == "IHDR"), first && len(body) != 13:
 			return damaged("PNG without its header in the right place")
 		case first:
-			if err := l.pngHeader(body); err != nil {
-				return err
-			}
+			l.pngHeader(body)
 		case name == "IDAT":
 			pixels = true
-		case name == "IEND" && !pixels:
-			return refuse(Truncated, "PNG without pixels")
 		case name == "eXIf":
 			l.orient(body)
 		case name == "acTL" && len(body) == 8:
@@ -92,16 +88,11 @@ func intact(chunk []byte) bool {
 	return crc32.ChecksumIEEE(chunk[4:end]) == binary.BigEndian.Uint32(chunk[end:])
 }
 
-// pngDepths are the possible bits of a sample, by colour type (section 11.2.1).
-var pngDepths = map[byte][]byte{0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
-
-func (l *layout) pngHeader(body []byte) error {
+// pngHeader reads the header. The decoder checks it.
+func (l *layout) pngHeader(body []byte) {
 	l.width = int(int32(binary.BigEndian.Uint32(body)))
 	l.height = int(int32(binary.BigEndian.Uint32(body[4:])))
 	depth, kind := body[8], body[9]
-	if !slices.Contains(pngDepths[kind], depth) || body[10] != 0 || body[11] != 0 || body[12] > 1 {
-		return refuse(UnsupportedFormat, "PNG that no standard knows: colour type %d, %d bits a sample, methods % d", kind, depth, body[10:])
-	}
 	l.inks = 3
 	if kind == 0 || kind == 4 {
 		l.inks = 1
@@ -110,7 +101,6 @@ func (l *layout) pngHeader(body []byte) error {
 	if body[12] != 0 {
 		l.memory *= 2 // interlaced: each pass is a picture of its own
 	}
-	return nil
 }
 
 // light is a colour space as PNG describes it without a profile: white, the three primaries, and the
