@@ -136,7 +136,7 @@ func (p *person) unite(o *person) {
 	p.add(nil, o.entries...)
 }
 
-// winners returns those owners, entries of one source, to whom rule 4 leaves the address.
+// winners returns those owners of an address, entries of one source, that keep it by rule 4.
 func (m *matching) winners(owners []*entry) []*entry {
 	if may := only(owners, func(e *entry) bool { return e.photo != Absent }); len(may) > 0 {
 		owners = may

@@ -22,14 +22,7 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	l := &lister{Source: s, seen: map[[16]byte]struct{}{}, left: map[string][]string{}}
-	l.each = func(p sources.Person) error {
-		err := each(p)
-		if err != nil {
-			stop(err)
-		}
-		return err
-	}
+	l := &lister{Source: s, each: each, stop: stop, seen: map[[16]byte]struct{}{}, left: map[string][]string{}}
 	err := s.withServer(ctx, "list", func(c *conn) (err error) {
 		for _, why := range c.failed {
 			l.warn("%v: %s was asked instead", why, c.at.raw)
@@ -64,6 +57,7 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 type lister struct {
 	*Source
 	each    func(sources.Person) error
+	stop    func(error) // ends the listing with an error of each
 	result  sources.Listing
 	left    map[string][]string // DNs of entries that were left out, by the reason
 	group   *group              // MemberOf; nil: there is none
@@ -163,7 +157,11 @@ func (l *lister) entry(e *entry, c *conn) error {
 		return nil
 	}
 	l.people++
-	return l.each(p)
+	err := l.each(p)
+	if err != nil {
+		l.stop(err)
+	}
+	return err
 }
 
 // whyNobody says why nobody is listed, and what to check.
@@ -185,9 +183,9 @@ func (l *lister) whyNobody(ctx context.Context, c *conn) (string, error) {
 	return fmt.Sprintf("no member of %q is below base_dn and matches filter: check all three", l.o.MemberOf), nil
 }
 
-// anyPhoto warns if nobody has a photo, and fails if nobody's photo may be seen. To a bind user who
-// may not see an attribute, it seems to be absent. But if asked for entries without the attribute,
-// the server lists nobody, as it may not say that either.
+// anyPhoto warns if nobody has a photo, and fails if nobody's photo may be seen. An attribute that the
+// bind user may not see seems to be absent; but the server does not list the entry as one without the
+// attribute either.
 func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
 	if l.people == 0 {
 		why, err := l.whyNobody(ctx, c)

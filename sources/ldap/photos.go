@@ -47,9 +47,9 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 	return nil
 }
 
-// read reads the rest of a batch over one connection. It distinguishes entries without a photo from
-// entries whose photo may not be seen: for the latter the server does not say either that the
-// attribute is absent (RFC 4511, section 4.5.1.7). Attributes unknown to the server hide nothing.
+// read reads the rest of a batch over one connection. Entries that seem to have no photo are asked for
+// once more, as entries without one: if the photo may not be seen, the server does not say that it is
+// absent either (RFC 4511, section 4.5.1.7). Attributes unknown to the server hide nothing.
 func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, give func(sources.Photo) error) error {
 	without := map[sources.Ref]sources.Photo{} // of entries that seem to have none
 	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes, s.stamps.attributes)

@@ -183,8 +183,9 @@ func (s *Server) Modify(uid, attribute string, value []byte) {
 		"ldapmodify", "-x", "-H", s.URL, "-D", BindDN, "-w", Password)
 }
 
-// File is the path of a file of the server: server.pem, client.pem (of a user with the rights of
-// ReaderDN, as has who comes through the socket), and their keys, server-key.pem and client-key.pem.
+// File is the path of a file of the server: the certificates server.pem and client.pem, and their keys
+// server-key.pem and client-key.pem. The user of client.pem, and everybody who comes through the socket,
+// has the rights of ReaderDN.
 func (s *Server) File(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *Server) write(name, text string) { s.check(os.WriteFile(s.File(name), []byte(text), 0o600)) }
@@ -199,7 +200,10 @@ func (s *Server) check(errs ...error) {
 // certificates makes an authority, a server certificate for 127.0.0.1, and a client certificate.
 func (s *Server) certificates() {
 	end := time.Now().Add(24 * time.Hour)
-	serverEnd := end.Add(map[bool]time.Duration{true: -25 * time.Hour}[s.config.Expired])
+	serverEnd := end
+	if s.config.Expired {
+		serverEnd = time.Now().Add(-time.Hour)
+	}
 	ca := &x509.Certificate{Subject: pkix.Name{CommonName: "slapdtest CA " + filepath.Base(s.dir)}, NotAfter: end, IsCA: true, BasicConstraintsValid: true}
 	caKey := s.certificate("ca", ca, ca, nil)
 	s.certificate("client", &x509.Certificate{Subject: pkix.Name{CommonName: "photosync"}, NotAfter: end}, ca, caKey)
