@@ -225,29 +225,34 @@ func (p *People) decide(address string, group []claim) (holder *entry) {
 			aliases = append(aliases, e)
 		}
 	}
-	against, why := holder, WhyOwn
-	var other *entry // of another person who lists the alias
 	switch {
 	case p.Reserved[address]:
-		against, why = nil, WhyReserved
-	case holder == nil && len(aliases) > 0:
-		holder, against, why = aliases[0], aliases[0], WhyEarlier
-		if i := slices.IndexFunc(aliases, func(e *entry) bool { return e.source == against.source && !e.with(against) }); i > 0 {
-			holder, other, why = nil, aliases[i], WhyShared
+		p.deny(address, aliases, nil, WhyReserved)
+	case holder != nil:
+		p.deny(address, aliases, holder, WhyOwn)
+	case len(aliases) > 0:
+		first := aliases[0]
+		other := slices.IndexFunc(aliases, func(e *entry) bool { return e.source == first.source && !e.with(first) })
+		if other < 0 {
+			p.deny(address, aliases, first, WhyEarlier)
+			return first
 		}
+		p.deny(address, aliases, first, WhyShared)
+		p.deny(address, only(aliases, first.with), aliases[other], WhyShared)
 	}
-	for _, e := range aliases {
-		to := against
-		if other != nil && e.with(against) {
-			to = other
-		} else if to != nil && e.with(to) {
+	return holder
+}
+
+// deny takes an alias from the entries that list it, but not from those of the same person as against.
+func (p *People) deny(address string, entries []*entry, against *entry, why Why) {
+	for _, e := range entries {
+		if against != nil && e.with(against) {
 			continue
 		}
-		p.report(address, e, to, why)
+		p.report(address, e, against, why)
 		if e.person == nil {
 			(&person{}).add(e.own(), e)
 		}
 		e.person.lost = append(e.person.lost, address)
 	}
-	return holder
 }
