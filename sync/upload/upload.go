@@ -25,8 +25,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/photo"
@@ -68,6 +66,7 @@ type Pool struct {
 
 	mu       sync.Mutex
 	items    []report.Item
+	failed   error // why the run stopped: the first error of a step
 	refused  []refusal
 	refusals smartsheet.Refusals
 	thumbs   atomic.Int32 // thumbnails made
@@ -104,30 +103,36 @@ func ByNeed(steps []*plan.Step) []*plan.Step {
 // each prepares the picture of every step, and carries the step out if pictures are to be sent.
 func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]report.Item, error) {
 	p.items = make([]report.Item, 0, len(steps))
-	g, gctx := errgroup.WithContext(ctx)
-	stop := func(err error) { g.Go(func() error { return err }) }
+	work, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := func(err error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.failed = cmp.Or(p.failed, err)
+		cancel(err)
+	}
 	next := make(chan *plan.Step)
+	var workers sync.WaitGroup
 	for range max(p.Concurrency, 1) {
-		g.Go(func() error {
+		workers.Go(func() {
 			for s := range next {
-				if err := p.one(gctx, s, send); err != nil {
+				if err := p.one(work, s, send); err != nil {
 					stop(err)
 				}
 			}
-			return nil
 		})
 	}
 	for i, s := range steps {
-		if send && gctx.Err() == nil {
-			if err := p.freshen(gctx, steps[i:]); err != nil {
+		if send && work.Err() == nil {
+			if err := p.freshen(work, steps[i:]); err != nil {
 				stop(err)
 			}
 		}
 		next <- s
 	}
 	close(next)
-	err := g.Wait()
-	return p.items, cmp.Or(err, context.Cause(ctx))
+	workers.Wait()
+	return p.items, cmp.Or(p.failed, context.Cause(ctx))
 }
 
 // one makes the item of a step. Its error stops the run: the steps after it are not begun.
