@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -28,6 +29,14 @@ var exitCodes = []struct {
 	{exitChanges, "there are changes", "sync plan"},
 }
 
+// exitLines are exitCodes as the help shows them.
+var exitLines = sync.OnceValue(func() (lines []string) {
+	for _, e := range exitCodes {
+		lines = append(lines, "\n"+console.Wrap(fmt.Sprintf("  %-3d %s", e.code, e.meaning), 78, 6))
+	}
+	return lines
+})
+
 // helpText has the help of all commands.
 //
 //go:embed help.txt
@@ -50,9 +59,10 @@ func (a *app) complete(cmd *cobra.Command) {
 	}
 	if cmd.Runnable() || !cmd.HasParent() {
 		cmd.Long += "\n\nExit codes:"
-		for _, e := range exitCodes {
-			if slices.Contains(codesOf(cmd), e.code) {
-				cmd.Long += "\n" + console.Wrap(fmt.Sprintf("  %-3d %s", e.code, e.meaning), 78, 6)
+		codes := codesOf(cmd)
+		for i, e := range exitCodes {
+			if slices.Contains(codes, e.code) {
+				cmd.Long += exitLines()[i]
 			}
 		}
 	}

@@ -37,12 +37,12 @@ func main() {
 // after each collection: with a fixed limit close to the need, the collector would run all the time.
 func frugal() {
 	debug.SetGCPercent(-1)
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	need := int64(live[0].Value.Uint64())
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	beside := int64(m.Sys - m.HeapIdle - m.HeapAlloc) // stacks, the runtime's own tables and gaps count for the limit, too
+	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(samples)
+	bytes := func(i int) int64 { return int64(samples[i].Value.Uint64()) }
+	need := bytes(0)
+	beside := bytes(1) - bytes(2) - bytes(3) - bytes(4) // stacks, the runtime's own tables and gaps count for the limit, too
 	debug.SetMemoryLimit(need + beside + max(16<<20, need/4, min(need, 190<<20-need)))
 	runtime.AddCleanup(new([64]byte), func(struct{}) { frugal() }, struct{}{})
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -81,7 +82,9 @@ var (
 	keyed    = regexp.MustCompile(`(?:^|[{,]|- )\s*['"]?([^\s\[\]{},'":]+)['"]?\s*(?::\s|:$|=)`)
 	words    = regexp.MustCompile(`[^\s\[\]{},'":=]+`)
 	pathLike = regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)|\.(pem|crt|cer|key|keytab|csv|txt|conf|json|db|prom|token)$`)
-	mixed    = regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
+	mixed    = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
+	})
 )
 
 // redactor returns a function that makes a part of line safe to show. As a secret may be anywhere
@@ -127,7 +130,7 @@ func credentials(text string) bool {
 
 // looksSecret reports whether a text has credentials, mixes letters and digits or upper and lower
 // case as tokens and passwords do, or is very long.
-func looksSecret(text string) bool { return mixed.MatchString(text) || credentials(text) }
+func looksSecret(text string) bool { return mixed().MatchString(text) || credentials(text) }
 
 // withoutSecrets replaces the words of a message that look like secrets.
 func withoutSecrets(message string) string {
