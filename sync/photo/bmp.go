@@ -29,13 +29,15 @@ var errShortBMP = &Error{Code: Truncated, Detail: "BMP ends before its last line
 func (l *layout) readBMP() error {
 	d := l.data
 	number := func(at int) int { return int(binary.LittleEndian.Uint32(d[at:])) }
-	header, offset, b := number(14), number(10), &bitmap{masks: [4]uint32{0xff0000, 0xff00, 0xff}}
+	short := func(at int) int { return int(binary.LittleEndian.Uint16(d[at:])) }
+	header, offset := number(14), number(10)
 	if len(d) < 14+header || offset > len(d) {
 		return errShortBMP
 	}
-	l.width, l.height, b.bits = number(18)&0xffff, number(18)>>16, number(24)&0xffff
+	b := &bitmap{masks: [4]uint32{0xff0000, 0xff00, 0xff}}
+	l.width, l.height, b.bits = short(18), short(20), short(24)
 	if header > 12 {
-		l.width, l.height, b.bits = int(int32(number(18))), int(int32(number(22))), number(28)&0xffff
+		l.width, l.height, b.bits = int(int32(number(18))), int(int32(number(22))), short(28)
 	}
 	if header >= 40 {
 		b.compression = uint32(number(30))

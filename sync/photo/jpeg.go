@@ -12,6 +12,7 @@ import (
 // Markers of ITU-T T.81, table B.1.
 const (
 	markSOF0, markSOF2        = 0xc0, 0xc2 // baseline and extended sequential, progressive
+	markSOF15                 = 0xcf
 	markDHT, markJPG, markDAC = 0xc4, 0xc8, 0xcc
 	markRST0, markRST7        = 0xd0, 0xd7
 	markSOI, markEOI, markSOS = 0xd8, 0xd9, 0xda
@@ -37,13 +38,13 @@ func (l *layout) readJPEG() error {
 	scans, tables := 0, false
 	for pos, n := 2, 0; ; n++ {
 		start, segment := nextSegment(d, pos)
-		if segment == nil && scans > 0 {
+		if segment == nil && scans == 0 {
+			return refuse(Truncated, "JPEG ends before its end-of-image marker")
+		}
+		if segment == nil {
 			// Viewers show it if all blocks are there; they are counted later.
 			segment = []byte{0xff, markEOI}
 			l.repair("its missing end-of-image marker added")
-		}
-		if segment == nil {
-			return refuse(Truncated, "JPEG ends before its end-of-image marker")
 		}
 		pos = start + len(segment)
 		switch marker := segment[1]; {
@@ -143,6 +144,9 @@ func scanEnd(d []byte, pos int) int {
 	return min(max(len(bytes.TrimRight(d, "\x00")), pos)+2, len(d))
 }
 
+// codings names the kinds of frames that cannot be read, by marker. All others are hierarchical.
+var codings = map[byte]string{0xc3: "lossless", 0xc9: "arithmetic", 0xca: "arithmetic", 0xcb: "arithmetic"}
+
 // jpegSegment reads a segment, and keeps it unless it is metadata.
 func (l *layout) jpegSegment(marker byte, s []byte) error {
 	body, shows := s[4:], true
@@ -151,9 +155,8 @@ func (l *layout) jpegSegment(marker byte, s []byte) error {
 		l.progressive = marker == markSOF2
 		l.keep(s, true)
 		return l.jpegFrame(body)
-	case marker >= markSOF0 && marker <= markEOI && marker != markDHT && marker != markJPG && marker != markDAC:
-		coding := map[byte]string{0xc3: "lossless", 0xc9: "arithmetic", 0xca: "arithmetic", 0xcb: "arithmetic"}[marker]
-		return refuse(UnsupportedFormat, "JPEG with %s coding (marker ff%02x)", cmp.Or(coding, "hierarchical"), marker)
+	case marker >= markSOF0 && marker <= markSOF15 && marker != markDHT && marker != markJPG && marker != markDAC:
+		return refuse(UnsupportedFormat, "JPEG with %s coding (marker ff%02x)", cmp.Or(codings[marker], "hierarchical"), marker)
 	case marker == markAPP0 && bytes.HasPrefix(body, []byte("JFIF\x00")) && len(body) >= 14:
 		// Without its thumbnail (JFIF 1.02, page 5).
 		s = slices.Concat(s[:2], []byte{0, 16}, body[:12], []byte{0, 0})

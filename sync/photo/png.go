@@ -198,11 +198,11 @@ func (g *light) pipeline() *icc.Pipeline {
 // method of compression (0: zlib) and the compressed profile. It is empty if there is none.
 func inflateProfile(body []byte) []byte {
 	_, rest, _ := bytes.Cut(body, []byte{0})
-	p := []byte{}
-	if z, err := zlib.NewReader(bytes.NewReader(rest[min(len(rest), 1):])); err == nil {
-		if p, err = io.ReadAll(io.LimitReader(z, maxProfile+1)); err != nil {
-			return []byte{}
+	z, err := zlib.NewReader(bytes.NewReader(rest[min(len(rest), 1):]))
+	if err == nil {
+		if p, err := io.ReadAll(io.LimitReader(z, maxProfile+1)); err == nil {
+			return p
 		}
 	}
-	return p
+	return []byte{}
 }
