@@ -57,18 +57,17 @@ func ParseFault(s string) (Fault, error) {
 	return f, nil
 }
 
-var noDetail = regexp.MustCompile("^()()$")
-
 // parseDetail reads the part after the colon.
 func (f *Fault) parseDetail(detail string) error {
 	k, known := kinds[f.Kind]
 	if !known {
 		return fmt.Errorf("no kind %q; there are %s", f.Kind, names(kinds))
 	}
-	part := cmp.Or(k.detail, noDetail).FindStringSubmatch(detail)
+	part := regexp.MustCompile("^" + k.detail + "$").FindStringSubmatch(detail)
 	if part == nil {
 		return fmt.Errorf("%q does not go with %s: want status:403/1004, html:502, empty:504, says:FAILURE/0, or nothing behind the kind", detail, f.Kind)
 	}
+	part = append(part, "", "")       // of a kind with fewer parts
 	f.Code, _ = strconv.Atoi(part[2]) // digits, or nothing
 	if f.Kind == "says" {
 		f.Message = part[1]
@@ -201,7 +200,7 @@ func (s *Server) concerns(f *Fault, op string, r *http.Request) bool {
 // shapes about which the reference, the SDKs and the OpenAPI document differ, and answers that
 // confirm nothing.
 type kind struct {
-	detail  *regexp.Regexp                  // matches the part after the colon; nil: there is none
+	detail  string                          // an expression for the part after the colon; empty: there is none
 	status  int                             // HTTP, if none is given
 	shapes  []string                        // that it can have
 	instead func(s *Server, f *Fault) reply // under the lock
@@ -210,10 +209,10 @@ type kind struct {
 }
 
 var kinds = map[string]kind{
-	"status":      {detail: regexp.MustCompile(`^([2-5]\d\d)(?:/(\d{1,4}))?$`), status: http.StatusInternalServerError, shapes: slices.Sorted(maps.Keys(shapes)), instead: refusal},
+	"status":      {detail: `([2-5]\d\d)(?:/(\d{1,4}))?`, status: http.StatusInternalServerError, shapes: slices.Sorted(maps.Keys(shapes)), instead: refusal},
 	"maintenance": {status: http.StatusServiceUnavailable, instead: refusal},
-	"html":        {detail: regexp.MustCompile(`^([2-5]\d\d)?()$`), status: http.StatusBadGateway, instead: gateway}, // a gateway's page
-	"empty":       {detail: regexp.MustCompile(`^([2-5]\d\d)?()$`), status: http.StatusBadGateway, instead: gateway}, // and one without a body
+	"html":        {detail: `([2-5]\d\d)?`, status: http.StatusBadGateway, instead: gateway}, // a gateway's page
+	"empty":       {detail: `([2-5]\d\d)?`, status: http.StatusBadGateway, instead: gateway}, // and one without a body
 	"partial":     {shapes: []string{"null"}, instead: partial},
 	"reset":       {instead: func(*Server, *Fault) reply { panic(http.ErrAbortHandler) }},
 	"hang":        {}, // never answer
@@ -227,7 +226,7 @@ var kinds = map[string]kind{
 	"lost":       {after: func(http.ResponseWriter, []byte) []byte { panic(http.ErrAbortHandler) }},
 	"unreadable": {after: func(http.ResponseWriter, []byte) []byte { return []byte("<html><body>Thank you</body></html>") }},
 
-	"says": {detail: regexp.MustCompile(`^([^/]*)/(\d{1,4})$`), edit: func(a object, f *Fault) {
+	"says": {detail: `([^/]*)/(\d{1,4})`, edit: func(a object, f *Fault) {
 		a["message"], a["resultCode"] = f.Message, f.Code
 	}},
 	"id-as-text":         ofUsers(func(u object) { u["id"] = str(u["id"]) }),
