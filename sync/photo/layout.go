@@ -24,21 +24,24 @@ type layout struct {
 	width, height int
 	memory        int64       // bytes that decoding takes, approximately
 	inks          int         // colour components: 1 grey, 3 colour, 4 print inks
-	progressive   bool        // of a JPEG
-	parts         []component // of a JPEG
-	hMax, vMax    int         // the largest of their sampling factors
-	beyond        string      // what Go's decoder would get wrong; empty: nothing
+	turn          orientation // how to turn the stored pixels upright; 0 until it is known
 	frames        int         // of a GIF, and of an animated WebP or PNG
 	at            image.Point // where the first frame of a WebP is
-	turn          orientation // how to turn the stored pixels upright; 0 until it is known
-	profile       []byte      // the ICC colour profile, as it is stored
-	profileParts  [][]byte    // of a JPEG: the profile's parts, each after two bytes, its number and their count
-	light         *light      // the colour space, if there is no ICC profile; nil: sRGB
-	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
-	dropped       bool        // there is metadata
-	repaired      []string    // what was wrong with data, and was repaired
-	bmp           *bitmap
-	tiff          *tiffFile
+	beyond        string      // what Go's decoder would get wrong; empty: nothing
+
+	profile      []byte   // the ICC colour profile, as it is stored
+	profileParts [][]byte // of a JPEG: the profile's parts, each after two bytes, its number and their count
+	light        *light   // the colour space, if there is no ICC profile; nil: sRGB
+
+	kept     [][]byte // data of a JPEG, PNG or GIF without its metadata, in order
+	dropped  bool     // there is metadata
+	repaired []string // what was wrong with data, and was repaired
+
+	progressive bool        // of a JPEG
+	parts       []component // of a JPEG
+	hMax, vMax  int         // the largest of their sampling factors
+	bmp         *bitmap
+	tiff        *tiffFile
 }
 
 // keep adds b to the bytes that stay when metadata is stripped, if it shows in the picture.

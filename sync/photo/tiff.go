@@ -63,7 +63,7 @@ func (l *layout) readTIFF() error {
 	if d.entries[tagICC] != nil {
 		l.profile = append([]byte{}, d.bytes(tagICC)...)
 	}
-	readable := t.readable()
+	readable := t.readable() // may find that d is short
 	switch {
 	case d.short || l.width == 0 || l.height == 0:
 		return errShortTIFF
@@ -78,16 +78,20 @@ func (l *layout) readTIFF() error {
 
 // readable reports whether the pixels are of a kind that can be read.
 func (t *tiffFile) readable() bool {
-	other := func(n int64) bool { return n != int64(t.bits) }
-	return slices.Contains([]int64{tiffNone, tiffLZW, tiffJPEG, tiffDeflate, tiffDeflateOld}, t.compression) &&
-		t.colours > 0 && t.samples >= t.colours && t.samples <= 8 &&
-		slices.Contains([]int{1, 2, 4, 8, 16}, t.bits) && !slices.ContainsFunc(t.numbers(tagBits), other) &&
-		(t.format == 1 || t.format == 4) && // whole numbers, or undefined
-		(t.predictor == 1 || t.predictor == 2 && t.bits >= 8) &&
-		(t.photometric != tiffYCbCr || t.compression == tiffJPEG) &&
-		(t.photometric != tiffCMYK || t.number(tagInkSet, 1) == 1) &&
-		(t.photometric != tiffPalette || t.bits <= 8 && len(t.palette) >= 3<<t.bits) &&
-		(t.compression != tiffJPEG || t.bits == 8 && t.planes == 1 && t.samples == t.colours && t.colours < 4)
+	otherBits := func(n int64) bool { return n != int64(t.bits) }
+	switch {
+	case t.colours == 0, t.samples < t.colours, t.samples > 8,
+		!slices.Contains([]int{1, 2, 4, 8, 16}, t.bits), slices.ContainsFunc(t.numbers(tagBits), otherBits),
+		t.format != 1 && t.format != 4, // neither whole numbers nor undefined
+		t.predictor != 1 && t.predictor != 2, t.predictor == 2 && t.bits < 8,
+		t.photometric == tiffYCbCr && t.compression != tiffJPEG,
+		t.photometric == tiffCMYK && t.number(tagInkSet, 1) != 1,
+		t.photometric == tiffPalette && (t.bits > 8 || len(t.palette) < 3<<t.bits):
+		return false
+	case t.compression == tiffJPEG:
+		return t.bits == 8 && t.planes == 1 && t.samples == t.colours && t.colours < 4
+	}
+	return slices.Contains([]int64{tiffNone, tiffLZW, tiffDeflate, tiffDeflateOld}, t.compression)
 }
 
 func (l *layout) tiffBlocks() error {
