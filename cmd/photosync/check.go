@@ -28,7 +28,7 @@ func (a *app) check() *cobra.Command {
 		ctx, stop := stoppable(cmd.Context())
 		defer stop()
 		checks := checkup.Run(ctx, checkup.Options{
-			File: s.file, Config: s.Config, UploadTest: uploadTest, Unreachable: notifier(s.Config, false).Unreachable,
+			Config: s.Config, UploadTest: uploadTest, Unreachable: notifier(s.Config, false).Unreachable,
 			Open: func(c *config.Config) (job.Job, func(), error) {
 				return open(&setup{Config: c}, "", nil, zerolog.Nop())
 			},

@@ -206,7 +206,7 @@ func TestDocsExitCodes(t *testing.T) {
 		}
 		meanings[code] = strings.TrimPrefix(strings.ReplaceAll(m[2], "`", ""), "plan only: ")
 	}
-	for _, e := range exitCodes {
+	for _, e := range endings {
 		if meanings[e.code] != e.meaning {
 			t.Errorf("exit code %d: %q, want %q", e.code, meanings[e.code], e.meaning)
 		}

@@ -13,12 +13,14 @@ import (
 	"photosync/cmd/internal/console"
 )
 
-// exitCodes say what each exit code means, in --help, in the man pages and in the docs, and which
+// ending is an exit code: what it means, in --help, in the man pages and in the docs, and which
 // commands, with their subcommands, can end with it; empty: all of them.
-var exitCodes = []struct {
+type ending struct {
 	code        int
 	meaning, of string
-}{
+}
+
+var endings = []ending{
 	{exitDone, "done; nothing failed, or there was nothing to do", ""},
 	{exitFailed, "it failed: a source or Smartsheet unreachable, the token refused, state or report not writable", ""},
 	{exitUsage, "usage or configuration error; nothing was contacted", ""},
@@ -29,10 +31,11 @@ var exitCodes = []struct {
 	{exitChanges, "there are changes", "sync plan"},
 }
 
-// exitLines are exitCodes as the help shows them.
-var exitLines = sync.OnceValue(func() (lines []string) {
-	for _, e := range exitCodes {
-		lines = append(lines, "\n"+console.Wrap(fmt.Sprintf("  %-3d %s", e.code, e.meaning), 78, 6))
+// endingLines are the endings as the help shows them, by code. All commands share them.
+var endingLines = sync.OnceValue(func() map[int]string {
+	lines := map[int]string{}
+	for _, e := range endings {
+		lines[e.code] = "\n" + console.Wrap(fmt.Sprintf("  %-3d %s", e.code, e.meaning), 78, 6)
 	}
 	return lines
 })
@@ -59,11 +62,8 @@ func (a *app) complete(cmd *cobra.Command) {
 	}
 	if cmd.Runnable() || !cmd.HasParent() {
 		cmd.Long += "\n\nExit codes:"
-		codes := codesOf(cmd)
-		for i, e := range exitCodes {
-			if slices.Contains(codes, e.code) {
-				cmd.Long += exitLines()[i]
-			}
+		for _, e := range endingsOf(cmd) {
+			cmd.Long += endingLines()[e.code]
 		}
 	}
 	if cmd.Args == nil {
@@ -100,13 +100,10 @@ func usageHint(cmd *cobra.Command) string {
 	return cmd.CommandPath() + " --help shows the commands"
 }
 
-// codesOf returns the exit codes of a command, in order.
-func codesOf(cmd *cobra.Command) (codes []int) {
+// endingsOf returns the exit codes of a command; of photosync itself, all of them.
+func endingsOf(cmd *cobra.Command) []ending {
 	names := strings.Fields(cmd.CommandPath())
-	for _, e := range exitCodes {
-		if len(names) == 1 || e.of == "" || slices.Contains(strings.Fields(e.of), names[1]) {
-			codes = append(codes, e.code)
-		}
-	}
-	return codes
+	return slices.DeleteFunc(slices.Clone(endings), func(e ending) bool {
+		return len(names) > 1 && e.of != "" && !slices.Contains(strings.Fields(e.of), names[1])
+	})
 }

@@ -30,10 +30,6 @@ func (a *app) oauth() *cobra.Command {
 }
 
 func (a *app) login(ctx context.Context, file, redirect string, replace bool) error {
-	file, err := config.Find(file, a.env)
-	if err != nil {
-		return usage(err)
-	}
 	c, err := config.LoadSection(file, "smartsheet", a.env)
 	if err != nil {
 		return usage(err)
@@ -59,7 +55,7 @@ another machine, paste here the whole address to which it is redirected.
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "The refresh token is in %s. Next:\n  photosync check --config %s\n", s.OAuth2.RefreshTokenFile, file)
+	fmt.Fprintf(a.stdout, "The refresh token is in %s. Next:\n  photosync check --config %s\n", s.OAuth2.RefreshTokenFile, c.File)
 	return nil
 }
 

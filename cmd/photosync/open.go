@@ -55,7 +55,6 @@ func oauth2Options(o config.OAuth2) *smartsheet.OAuth2 {
 // setup is a configuration for everybody, or for one shard.
 type setup struct {
 	*config.Config            // State.Path is that of the shard
-	file           string     // that it was read from
 	part           plan.Shard // zero: everybody
 }
 
@@ -65,16 +64,12 @@ func (a *app) load(name, shard string) (*setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := config.Find(name, a.env)
-	if err != nil {
-		return nil, usage(err)
-	}
-	c, err := config.Load(file, a.env, ldapFaults)
+	c, err := config.Load(name, a.env, ldapFaults)
 	if err != nil {
 		return nil, usage(err)
 	}
 	c.State.Path = shardPath(c.State.Path, part)
-	return &setup{c, file, part}, nil
+	return &setup{c, part}, nil
 }
 
 // ldapFaults finds the faults of a source that only sources/ldap knows.
@@ -89,7 +84,8 @@ func ldapFaults(s config.Source) (faults []config.Fault) {
 	return faults
 }
 
-// openSources makes the sources of the configuration. It contacts none of them.
+// openSources makes the sources of the configuration. It contacts none of them. Its errors are usage
+// errors.
 func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err error) {
 	var opened []io.Closer
 	closeAll = func() {
@@ -104,8 +100,7 @@ func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err e
 		if s.Type == "ldap" {
 			l, err := ldap.New(ldapOptions(s))
 			if err != nil {
-				closeAll()
-				return nil, nil, fmt.Errorf("source %q: %w", s.Name, err)
+				return nil, nil, usage(fmt.Errorf("source %q: %w", s.Name, err))
 			}
 			opened, src = append(opened, l), l
 		}

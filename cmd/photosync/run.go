@@ -39,7 +39,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := notOver(f.out, s.file, s.State.Path); err != nil {
+	if err := notOver(f.out, s.File, s.State.Path); err != nil {
 		return err
 	}
 	runID := newRunID(time.Now())
@@ -52,7 +52,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	}
 	soft, hard, stop := signals(ctx, f.maxDuration, w)
 	defer stop()
-	w.Log.Info().Str("mode", mode).Str("version", build().version).Str("config", s.file).Msg("run begins")
+	w.Log.Info().Str("mode", mode).Str("version", build().version).Str("config", s.File).Msg("run begins")
 	var n *notify.Notifier
 	if mode != job.Plan { // a plan sends no notices
 		n = notifier(s.Config, mode == job.Sync && (len(f.Only) > 0 || f.Source != "" || f.Shard != ""))
@@ -62,7 +62,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	w.Close()
 	switch {
 	case mode == job.Sync && job.Held(err), mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0):
-		rep.Approve = f.approval(s.file, rep.PlanID, a.env)
+		rep.Approve = f.approval(s.File, rep.PlanID, a.env)
 	}
 	path := f.out
 	if mode != job.Plan { // beside the report of a held run
@@ -175,8 +175,7 @@ func open(s *setup, runID string, abort <-chan struct{}, log zerolog.Logger) (j 
 	}
 	srcs, closeSources, err := openSources(c)
 	if err != nil {
-		client.Close()
-		return j, nil, usage(err)
+		return j, nil, err
 	}
 	j = job.Job{
 		Parts: job.Parts{Sources: srcs, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photo.Options{

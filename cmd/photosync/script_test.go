@@ -160,8 +160,8 @@ func checkCalls(t *testing.T, calls string) {
 		if c.HasSubCommands() || c.CommandPath() == "photosync oauth login" { // it takes a browser: see TestOAuthLogin
 			continue
 		}
-		for _, code := range codesOf(c) {
-			if call := fmt.Sprintf("%s: %d", c.CommandPath(), code); !seen[call] {
+		for _, e := range endingsOf(c) {
+			if call := fmt.Sprintf("%s: %d", c.CommandPath(), e.code); !seen[call] {
 				t.Errorf("no script shows %q", call)
 			}
 		}

@@ -93,7 +93,7 @@ func (a *app) usersOf(ctx context.Context, file string) (users []smartsheet.User
 	}
 	srcs, closeAll, err := openSources(s.Config)
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
 	defer closeAll()
 	people, _, err := sources.Join(ctx, srcs)

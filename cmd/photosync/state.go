@@ -68,11 +68,7 @@ func (s *stateCommand) file() (string, error) {
 	if err != nil || s.path != "" {
 		return shardPath(s.path, part), err
 	}
-	file, err := config.Find(s.config, s.env)
-	if err != nil {
-		return "", usage(err)
-	}
-	c, err := config.LoadSection(file, "state", s.env)
+	c, err := config.LoadSection(s.config, "state", s.env)
 	if err != nil {
 		return "", usage(err)
 	}

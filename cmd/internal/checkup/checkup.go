@@ -30,7 +30,6 @@ import (
 
 // Options of Run: the configuration, and how to open its parts.
 type Options struct {
-	File   string // of the configuration
 	Config *config.Config
 	Open   func(*config.Config) (j job.Job, closeAll func(), err error) // without the state
 
@@ -43,7 +42,7 @@ type Options struct {
 // Run tries everything, and returns what it found.
 func Run(ctx context.Context, o Options) []console.Check {
 	k := &checkup{Options: o, sample: map[string]*plan.Work{}, refused: map[string]bool{}}
-	k.add(console.OK, "config", k.File, "")
+	k.add(console.OK, "config", k.Config.File, "")
 	for _, w := range k.Config.Warnings {
 		k.add(console.Warning, "config", w, "")
 	}

@@ -68,6 +68,7 @@ type Config struct {
 	} `yaml:"log"`
 	SuccessOn []int `yaml:"success_on" one:"3, 4, 5, 6, 10"` // exit codes that count as 0
 
+	File     string   `yaml:"-"` // that was read
 	Warnings []string `yaml:"-"` // about what is allowed, but not wise
 }
 

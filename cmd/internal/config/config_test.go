@@ -87,6 +87,7 @@ func TestExampleShowsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want.File = got.File
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("the example differs from the defaults (-default +example):\n%s", d)
 	}
@@ -472,19 +473,19 @@ func TestUnits(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if p, err := Find("a", env("PHOTOSYNC_CONFIG", "b")); p != "a" || err != nil {
+	if p, err := find("a", env("PHOTOSYNC_CONFIG", "b")); p != "a" || err != nil {
 		t.Errorf("got %q, %v", p, err)
 	}
-	if p, err := Find("", env("PHOTOSYNC_CONFIG", "b")); p != "b" || err != nil {
+	if p, err := find("", env("PHOTOSYNC_CONFIG", "b")); p != "b" || err != nil {
 		t.Errorf("got %q, %v", p, err)
 	}
-	if _, err := Find("", env()); err == nil || !strings.Contains(err.Error(), "/etc/photosync/config.yaml") {
+	if _, err := find("", env()); err == nil || !strings.Contains(err.Error(), "/etc/photosync/config.yaml") {
 		t.Errorf("got %v", err)
 	}
 	if err := os.WriteFile("config.yaml", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := Find("", env()); p != "config.yaml" || err != nil {
+	if p, err := find("", env()); p != "config.yaml" || err != nil {
 		t.Errorf("got %q, %v", p, err)
 	}
 }

@@ -22,7 +22,7 @@ type place struct{ line, column int }
 // decoder fills a configuration from YAML and collects every fault on the way.
 type decoder struct {
 	c          Config
-	path       string
+	env        func(string) string
 	lines      []string
 	faults     []Fault
 	places     map[string]place // of every key that is set

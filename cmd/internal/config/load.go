@@ -23,9 +23,9 @@ import (
 	"photosync/sync/foreign"
 )
 
-// Find returns the configuration file to use: the one asked for, that of
+// find returns the configuration file to use: the one asked for, that of
 // PHOTOSYNC_CONFIG, ./config.yaml or /etc/photosync/config.yaml.
-func Find(explicit string, env func(string) string) (string, error) {
+func find(explicit string, env func(string) string) (string, error) {
 	if name := cmp.Or(explicit, env("PHOTOSYNC_CONFIG")); name != "" {
 		return name, nil
 	}
@@ -40,15 +40,15 @@ func Find(explicit string, env func(string) string) (string, error) {
 	}
 }
 
-// Load reads, checks and completes the file at path. An *Error lists every fault.
-// Relative paths in the file are relative to the working directory. Checks know more
-// of a source than its form: the keys of their faults begin below it.
-func Load(path string, env func(string) string, checks ...func(Source) []Fault) (*Config, error) {
-	d, err := read(path)
+// Load reads, checks and completes a configuration file: the one with this name, or, if it is empty,
+// the usual one. An *Error lists every fault. Relative paths in the file are relative to the working
+// directory. Checks know more of a source than its form: the keys of their faults begin below it.
+func Load(name string, env func(string) string, checks ...func(Source) []Fault) (*Config, error) {
+	d, err := read(name, env)
 	if err != nil {
 		return nil, err
 	}
-	if p := d.c.State.Path; !filepath.IsAbs(p) && filepath.Dir(path) != "." {
+	if p := d.c.State.Path; !filepath.IsAbs(p) && filepath.Dir(d.c.File) != "." {
 		d.warn("state.path %q is relative: it lies in the folder that photosync was started in, and in another one a run begins with an empty state; write it with its folder", p)
 	}
 	for i, s := range d.c.Sources {
@@ -58,16 +58,16 @@ func Load(path string, env func(string) string, checks ...func(Source) []Fault) 
 			}
 		}
 	}
-	d.secrets(env)
-	d.notices(env)
-	d.network(env)
+	d.secrets()
+	d.notices()
+	d.network()
 	return &d.c, d.verdict("")
 }
 
 // LoadSection reads one section, and whether it is right: state, which needs no token and no
 // other part of the file; or smartsheet for a login, before there is a refresh token.
-func LoadSection(path, section string, env func(string) string) (*Config, error) {
-	d, err := read(path)
+func LoadSection(name, section string, env func(string) string) (*Config, error) {
+	d, err := read(name, env)
 	if err != nil {
 		return nil, err
 	}
@@ -75,20 +75,24 @@ func LoadSection(path, section string, env func(string) string) (*Config, error)
 		if !d.c.Smartsheet.OAuth2.Set() {
 			d.missing("smartsheet.oauth2", "there is no app to log in with", "like {client_id: …, client_secret_file: …, refresh_token_file: …}")
 		}
-		d.clientSecret(env)
-		d.network(env)
+		d.clientSecret()
+		d.network()
 	}
 	return &d.c, d.verdict(section)
 }
 
-// read decodes the file at path and checks all but secrets. Its faults are in the decoder.
-func read(path string) (*decoder, error) {
+// read decodes a file and checks all but secrets. Its faults are in the decoder.
+func read(name string, env func(string) string) (*decoder, error) {
+	path, err := find(name, env)
+	if err != nil {
+		return nil, err
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, &Error{Faults: []Fault{{Message: fmt.Sprintf("read configuration %q: %v", path, foreign.WithoutPath(err))}},
 			hint: "check the path given with --config or PHOTOSYNC_CONFIG, and that the user who runs photosync may read it"}
 	}
-	d := &decoder{path: path, places: map[string]place{}}
+	d := &decoder{c: Config{File: path}, env: env, places: map[string]place{}}
 	if f := d.decode(data); f != nil {
 		d.faults = []Fault{*f}
 		return nil, d.verdict("")
@@ -110,7 +114,7 @@ func (d *decoder) verdict(section string) error {
 	}
 	slices.SortStableFunc(d.faults, func(a, b Fault) int { return a.Line - b.Line })
 	d.excerpts()
-	return &Error{Path: d.path, Faults: d.faults}
+	return &Error{Path: d.c.File, Faults: d.faults}
 }
 
 // Globs returns a function that reports whether one of the patterns matches an address; nil if
@@ -172,37 +176,37 @@ func Start(kind string) string {
 	return text
 }
 
-func (d *decoder) secrets(env func(string) string) {
+func (d *decoder) secrets() {
 	s, none := &d.c.Smartsheet, "there is no Smartsheet token"
 	if s.OAuth2.Set() {
 		none = ""
-		if env("SMARTSHEET_ACCESS_TOKEN") != "" && s.TokenFile == "" {
+		if d.env("SMARTSHEET_ACCESS_TOKEN") != "" && s.TokenFile == "" {
 			d.fault("smartsheet.oauth2", "does not go together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
 		}
-		d.clientSecret(env)
+		d.clientSecret()
 		// Only whether it can be read: the client reads the value, and replaces it.
-		d.secret(env, "smartsheet.oauth2.refresh_token_file", s.OAuth2.RefreshTokenFile, "")
+		d.secret("smartsheet.oauth2.refresh_token_file", s.OAuth2.RefreshTokenFile, "")
 	}
-	s.Token = d.secret(env, "smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")
+	s.Token = d.secret("smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")
 	for i := range d.c.Sources {
 		if src := &d.c.Sources[i]; src.Type == "ldap" && src.Auth == "simple" && src.BindDN != "" {
 			own := "LDAP_BIND_PASSWORD_" + regexp.MustCompile(`[^A-Z0-9]+`).ReplaceAllString(strings.ToUpper(src.Name), "_")
-			src.BindPassword = d.secret(env, fmt.Sprintf("sources[%d].bind_password_file", i), src.BindPasswordFile,
+			src.BindPassword = d.secret(fmt.Sprintf("sources[%d].bind_password_file", i), src.BindPasswordFile,
 				"there is no password for bind_dn", own, "LDAP_BIND_PASSWORD")
 		}
 	}
 }
 
-func (d *decoder) clientSecret(env func(string) string) {
+func (d *decoder) clientSecret() {
 	o := &d.c.Smartsheet.OAuth2
-	o.ClientSecret = d.secret(env, "smartsheet.oauth2.client_secret_file", o.ClientSecretFile, "there is no client secret", "SMARTSHEET_CLIENT_SECRET")
+	o.ClientSecret = d.secret("smartsheet.oauth2.client_secret_file", o.ClientSecretFile, "there is no client secret", "SMARTSHEET_CLIENT_SECRET")
 }
 
 // secret returns the value of the first variable that is set, or else of a file. If there is
 // neither, none is the message of the fault; if none is empty, that is not a fault.
-func (d *decoder) secret(env func(string) string, key, file, none string, variables ...string) Secret {
+func (d *decoder) secret(key, file, none string, variables ...string) Secret {
 	for _, name := range variables {
-		if value := strings.TrimRight(env(name), "\r\n"); value != "" {
+		if value := strings.TrimRight(d.env(name), "\r\n"); value != "" {
 			return d.plain(key, "the variable "+name, value)
 		}
 	}
@@ -247,17 +251,17 @@ func (d *decoder) warnReadable(file, key, instead string) {
 }
 
 // notices reads and checks the addresses of the receivers of notices.
-func (d *decoder) notices(env func(string) string) {
+func (d *decoder) notices() {
 	n, gateway := &d.c.Notify, &d.c.Metrics.Pushgateway
 	if *gateway+n.Webhook+n.Healthcheck != "" {
-		d.warnReadable(d.path, "notify", "it holds addresses that work like passwords: chmod 600 it, or use webhook_file and healthcheck_file")
+		d.warnReadable(d.c.File, "notify", "it holds addresses that work like passwords: chmod 600 it, or use webhook_file and healthcheck_file")
 	}
-	d.receiver(env, "metrics.pushgateway", "PHOTOSYNC_PUSHGATEWAY", "", gateway, "")
-	d.receiver(env, "notify.webhook", "PHOTOSYNC_WEBHOOK", n.WebhookFile, &n.Webhook, "the address, which works like a password, and people's addresses")
-	d.receiver(env, "notify.healthcheck", "PHOTOSYNC_HEALTHCHECK", n.HealthcheckFile, &n.Healthcheck, "the address, which works like a password")
+	d.receiver("metrics.pushgateway", "PHOTOSYNC_PUSHGATEWAY", "", gateway, "")
+	d.receiver("notify.webhook", "PHOTOSYNC_WEBHOOK", n.WebhookFile, &n.Webhook, "the address, which works like a password, and people's addresses")
+	d.receiver("notify.healthcheck", "PHOTOSYNC_HEALTHCHECK", n.HealthcheckFile, &n.Healthcheck, "the address, which works like a password")
 	m := &n.SMTP
 	m.TLS = m.Port == 465
-	m.Password = d.secret(env, "notify.smtp.password_file", m.PasswordFile, "", "PHOTOSYNC_SMTP_PASSWORD")
+	m.Password = d.secret("notify.smtp.password_file", m.PasswordFile, "", "PHOTOSYNC_SMTP_PASSWORD")
 	if m.Host != "" && !m.StartTLS && !m.TLS && !foreign.Loopback(m.Host) {
 		d.warn("notify.smtp: without TLS everyone on the network path can read the mail, with people's addresses: set starttls: true")
 	}
@@ -265,11 +269,11 @@ func (d *decoder) notices(env func(string) string) {
 
 // receiver reads and checks one address. As it may be a secret, no message shows it. clear names
 // what everyone on the network path can read without TLS; empty: nothing important.
-func (d *decoder) receiver(env func(string) string, key, variable, file string, to *Secret, clear string) {
+func (d *decoder) receiver(key, variable, file string, to *Secret, clear string) {
 	if d.faulty(key) {
 		return
 	}
-	if *to = cmp.Or(d.secret(env, key+"_file", file, "", variable), *to); *to == "" {
+	if *to = cmp.Or(d.secret(key+"_file", file, "", variable), *to); *to == "" {
 		return
 	}
 	u, ok := address(to.Reveal())
@@ -286,14 +290,14 @@ func (d *decoder) receiver(env func(string) string, key, variable, file string, 
 }
 
 // network reads the certificates of authorities, and checks the proxies.
-func (d *decoder) network(env func(string) string) {
+func (d *decoder) network() {
 	c := &d.c
 	c.Smartsheet.CAs = d.authorities("smartsheet.ca_file", c.Smartsheet.CAFile)
 	c.Notify.SMTP.CAs = d.authorities("notify.smtp.ca_file", c.Notify.SMTP.CAFile)
 	for i := range c.Sources {
 		c.Sources[i].TLS.CAs = d.authorities(fmt.Sprintf("sources[%d].tls.ca_file", i), c.Sources[i].TLS.CAFile)
 	}
-	d.proxies(env)
+	d.proxies()
 }
 
 // authorities reads the certificates in a PEM file; nil if none is named.
@@ -314,9 +318,9 @@ func (d *decoder) authorities(key, file string) *x509.CertPool {
 
 // proxies checks the proxies that the environment names: if Go cannot read one, it silently
 // connects directly.
-func (d *decoder) proxies(env func(string) string) {
+func (d *decoder) proxies() {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
-		value := env(name)
+		value := d.env(name)
 		if value == "" {
 			continue
 		}

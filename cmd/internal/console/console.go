@@ -22,20 +22,25 @@
 package console
 
 import (
+	"embed"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
 	"strings"
+	"text/template"
+	"time"
 
 	"github.com/acarl005/stripansi"
 	"github.com/mattn/go-colorable"
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
 
+	"photosync/state"
 	"photosync/sync/foreign"
 	"photosync/sync/outcome"
+	"photosync/sync/report"
 )
 
 // Console prints for people, or programs, on one writer.
@@ -110,6 +115,37 @@ func (c *Console) print(line string) {
 		line = Wrap(line, c.width, hang)
 	}
 	io.WriteString(c.w, line+"\n") // main's output remembers an error
+}
+
+//go:embed layouts
+var layouts embed.FS
+
+// show prints values in one of the layouts, without control characters.
+func (c *Console) show(layout string, values any) {
+	foreign.Clean(values)
+	t := template.New("").Funcs(report.Funcs).Funcs(template.FuncMap{
+		"good":     func() string { return c.styled(good) },
+		"note":     func() string { return c.styled(note) },
+		"warning":  func() string { return c.styled(warning) },
+		"bold":     func(text string) string { return c.styled(styled{bold, text}) },
+		"bad":      func(text string) string { return c.styled(styled{red, text}) },
+		"mood":     func(mood, text string) string { return c.styled(styled{moods[mood], text}) },
+		"join":     func(texts []string) string { return strings.Join(texts, ", ") },
+		"when":     func(t time.Time) string { return t.Format(time.RFC3339) },
+		"details":  Details,
+		"record":   func(p *state.Person, u *state.User) *Record { return &Record{Person: p, User: u} },
+		"troubles": troubles,
+		"planned":  planned,
+		"reasons":  reasons,
+		"sum":      func(a, b int) int { return a + b },
+	})
+	var text strings.Builder
+	if err := template.Must(t.ParseFS(layouts, "layouts/*")).ExecuteTemplate(&text, layout, values); err != nil {
+		panic(err) // a mistake in the layout
+	}
+	for line := range strings.Lines(text.String()) {
+		c.print(strings.TrimSuffix(line, "\n"))
+	}
 }
 
 // Wrap breaks the lines of text between words to at most width, and indents the continuations by

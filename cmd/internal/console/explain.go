@@ -3,12 +3,10 @@ package console
 import (
 	"bufio"
 	"cmp"
-	"embed"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"text/template"
 	"time"
 	"unicode/utf8"
 
@@ -18,34 +16,6 @@ import (
 	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
-
-//go:embed layouts
-var layouts embed.FS
-
-// show prints values in one of the layouts, without control characters.
-func (c *Console) show(layout string, values any) {
-	foreign.Clean(values)
-	mark := func(s styled) func() string { return func() string { return c.styled(s) } }
-	t := template.New("").Funcs(report.Funcs).Funcs(template.FuncMap{
-		"good": mark(good), "note": mark(note), "warning": mark(warning),
-		"bold":     func(text string) string { return c.styled(styled{bold, text}) },
-		"bad":      func(text string) string { return c.styled(styled{red, text}) },
-		"mood":     func(mood, text string) string { return c.styled(styled{moods[mood], text}) },
-		"join":     func(texts []string) string { return strings.Join(texts, ", ") },
-		"when":     func(t time.Time) string { return t.Format(time.RFC3339) },
-		"details":  Details,
-		"record":   func(p *state.Person, u *state.User) *Record { return &Record{Person: p, User: u} },
-		"troubles": troubles, "planned": planned, "reasons": reasons,
-		"sum": func(a, b int) int { return a + b },
-	})
-	var text strings.Builder
-	if err := template.Must(t.ParseFS(layouts, "layouts/*")).ExecuteTemplate(&text, layout, values); err != nil {
-		panic(err) // a mistake in the layout
-	}
-	for line := range strings.Lines(text.String()) {
-		c.print(strings.TrimSuffix(line, "\n"))
-	}
-}
 
 // Explanation prints everything that is known about one address.
 func (c *Console) Explanation(x *job.Explanation) {
@@ -174,7 +144,9 @@ func (c *Console) Checkup(checks []Check) {
 	marks := map[string]styled{OK: good, Note: note, Warning: warning, Problem: bad}
 	for _, k := range checks {
 		c.line("%s %-*s  %s", marks[k.Status], width, k.What, k.Detail)
-		c.remedy(width+4, k.Remedy)
+		if k.Remedy != "" {
+			c.line("%*s%s %s", width+4, "", styled{bold, "→"}, k.Remedy)
+		}
 	}
 	mood, verdict := "good", "A run can begin"
 	switch fails, needsSomebody := Forecast(checks); {

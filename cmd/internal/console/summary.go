@@ -30,13 +30,6 @@ var (
 	note    = styled{dim, "–"}
 )
 
-// remedy says what to do, below what is wrong.
-func (c *Console) remedy(indent int, hint string) {
-	if hint != "" {
-		c.line("%*s%s %s", indent, "", styled{bold, "→"}, hint)
-	}
-}
-
 // trouble is a group of people who need somebody, or who did and were reported before.
 type trouble struct {
 	Old    bool // reported before
