@@ -77,14 +77,13 @@ func Run(ctx context.Context, o Options) []console.Check {
 // checkup is a checkup under way.
 type checkup struct {
 	Options
-	job       job.Job
-	checks    []console.Check
-	account   *state.Account        // to which the state belongs; nil: none yet
-	sample    map[string]*plan.Work // people whose photos are read, by first own address
-	sampled   bool                  // people outside the sample have a photo, too, or may have one
-	excluded  int                   // people with a photo, or who may have one, whom match leaves out
-	refused   map[string]bool       // people of the sample whose photo cannot be sent, by first own address
-	ambiguous int                   // people with several entries
+	job      job.Job
+	checks   []console.Check
+	account  *state.Account        // to which the state belongs; nil: none yet
+	sample   map[string]*plan.Work // people whose photos are read, by first own address
+	sampled  bool                  // people outside the sample have a photo, too, or may have one
+	excluded int                   // people with a photo, or who may have one, whom match leaves out
+	refused  map[string]bool       // people of the sample whose photo cannot be sent, by first own address
 }
 
 func (k *checkup) add(status, what, detail, remedy string) {
@@ -167,7 +166,7 @@ func (k *checkup) smartsheet(ctx context.Context) {
 	if a := k.account; a != nil && (a.ID != me.AccountID || a.Root != k.job.Root) {
 		k.add(console.Problem, "smartsheet", fmt.Sprintf("the state belongs to account %q at %s", a.Name, a.Root), "use its token, or another state.path")
 	}
-	k.users(ctx, k.job.Smartsheet)
+	k.users(ctx)
 	st := k.job.Smartsheet.Stats()
 	text := fmt.Sprintf("%d of %s refused by the rate limit; requests_per_minute is %d", st.RateLimited, report.Count(int(st.Requests), "request", "requests"), st.QuotaPerMinute)
 	status, remedy := console.OK, ""
@@ -179,7 +178,8 @@ func (k *checkup) smartsheet(ctx context.Context) {
 
 // users says how many people of the sample are Smartsheet users, by the rules of a run, and,
 // if alternate addresses count, whether Smartsheet shows them.
-func (k *checkup) users(ctx context.Context, client job.Smartsheet) {
+func (k *checkup) users(ctx context.Context) {
+	client := k.job.Smartsheet
 	var one smartsheet.User
 	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })
 	users, works := match.New(client), slices.Collect(maps.Values(k.sample))
@@ -236,8 +236,6 @@ func (k *checkup) facts(works []*plan.Work) plan.Facts {
 			f.Waiting[outcome.KnownBad]++
 		}
 	}
-	f.Waiting[outcome.Ambiguous] += k.ambiguous
-	f.Matched, f.WithPhoto = f.Matched+k.ambiguous, f.WithPhoto+k.ambiguous
 	if !k.sampled { // otherwise people outside the sample have photos
 		f.Excluded += k.excluded
 	}

@@ -96,11 +96,10 @@ func (k *checkup) choose(sm *sample, people *sources.People) (ambiguous []string
 			j.Candidates[i].Source = sm.source
 			sm.Add(j.Candidates[i].HasPhoto, false, true)
 		}
-		listed := plan.Presence(&j)
-		switch {
-		case j.Ambiguous:
-			k.ambiguous++
+		if j.Ambiguous {
 			ambiguous = append(ambiguous, j.Own[0])
+		}
+		switch listed := plan.Presence(&j); {
 		case listed == sources.Absent || listed == sources.Hidden:
 		case j.Reserved || k.job.Policy.Excludes(&j):
 			k.excluded++
@@ -158,7 +157,7 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 		}
 	}
 	if w.Photo == nil || slices.Contains(k.job.Policy.Ignored, w.SHA256()) {
-		w.Photo, w.LookUp = ph, true
+		w.Photo, w.LookUp = ph, !w.Ambiguous
 	}
 }
 
