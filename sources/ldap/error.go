@@ -132,7 +132,6 @@ var hints = []struct {
 	{answered(ldap.LDAPResultOperationsError, ldap.LDAPResultInsufficientAccessRights), "", "the server refuses this search: check auth, bind_dn and its rights"},
 
 	{func(e *Error) bool { return e.Op == "read photos" }, "", "look at the server's log of that time; the next run tries again"},
-	{nil, "", "the directory could not be read to its end, so nothing was changed; the next run tries again"},
 }
 
 const (
@@ -177,5 +176,5 @@ func (e *Error) Hint() string {
 			return h.hint
 		}
 	}
-	return ""
+	return "the directory could not be read to its end, so nothing was changed; the next run tries again"
 }

@@ -53,51 +53,50 @@ func rgb(n uint32) color.RGBA { return color.RGBA{uint8(n >> 16), uint8(n >> 8),
 var cjkFont []byte
 
 // drawLetters draws letters in the middle. It reports false if there are none, or if no font has
-// them, not even without their accents: E for Ế is better than nothing.
+// them.
 func drawLetters(m *image.RGBA, letters []rune) bool {
 	size := float64(m.Rect.Dx()) * 0.44
 	if len(letters) == 1 {
 		size = float64(m.Rect.Dx()) * 0.55
 	}
+	face, text := faceFor(letters, size)
+	if face == nil {
+		return false
+	}
+	// Centre the ink, not the boxes around it. Accents do not count: they would push the letter
+	// down.
+	box, _ := font.BoundString(face, text)
+	if !ideographic(letters[0]) {
+		box.Min.Y, box.Max.Y = -face.Metrics().CapHeight, 0
+	}
+	middle := fixed.I(m.Rect.Dx()) / 2
+	dot := fixed.Point26_6{X: middle - (box.Min.X+box.Max.X)/2, Y: middle - (box.Min.Y+box.Max.Y)/2}
+	d := font.Drawer{Dst: m, Src: image.White, Face: face, Dot: dot}
+	d.DrawString(text)
+	return true
+}
+
+// faceFor returns the first font that has the letters, and these as a text; or else without their
+// accents: E for Ế is better than nothing.
+func faceFor(letters []rune, size float64) (font.Face, string) {
 	var plain []rune
 	for _, r := range letters {
 		plain = append(plain, []rune(norm.NFD.String(string(r)))[0])
 	}
 	for _, text := range [][]rune{letters, plain} {
 		for _, data := range [][]byte{gobold.TTF, cjkFont} {
-			face := faceFor(data, text, size)
-			if face == nil {
-				continue
+			f, _ := opentype.Parse(data) // cannot fail: the fonts are ours
+			lacks := func(r rune) bool {
+				i, err := f.GlyphIndex(nil, r)
+				return err != nil || i == 0
 			}
-			// Centre the ink, not the boxes around it. Accents do not count: they would push
-			// the letter down.
-			box, _ := font.BoundString(face, string(text))
-			if !ideographic(letters[0]) {
-				box.Min.Y, box.Max.Y = -face.Metrics().CapHeight, 0
+			if len(text) > 0 && !slices.ContainsFunc(text, lacks) {
+				face, _ := opentype.NewFace(f, &opentype.FaceOptions{Size: size, DPI: 72})
+				return face, string(text)
 			}
-			middle := fixed.I(m.Rect.Dx()) / 2
-			dot := fixed.Point26_6{X: middle - (box.Min.X+box.Max.X)/2, Y: middle - (box.Min.Y+box.Max.Y)/2}
-			d := font.Drawer{Dst: m, Src: image.White, Face: face, Dot: dot}
-			d.DrawString(string(text))
-			return true
 		}
 	}
-	return false
-}
-
-// faceFor returns a font in a size, or nil if the text is empty or the font lacks a letter of it.
-func faceFor(data []byte, text []rune, size float64) font.Face {
-	f, err := opentype.Parse(data)
-	if err != nil || len(text) == 0 {
-		return nil
-	}
-	for _, r := range text {
-		if i, err := f.GlyphIndex(nil, r); err != nil || i == 0 {
-			return nil
-		}
-	}
-	face, _ := opentype.NewFace(f, &opentype.FaceOptions{Size: size, DPI: 72}) // nil if it cannot be used
-	return face
+	return nil, ""
 }
 
 // drawHead draws head and shoulders: two ellipses of four Bézier curves each.
