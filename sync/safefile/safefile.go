@@ -72,7 +72,8 @@ func (f *File) Commit(replace bool) error {
 	return err
 }
 
-// Discard removes the file, unless it was committed, and its temporary name in any case.
+// Discard closes the file and removes its temporary name, and so the file itself unless it was
+// committed.
 func (f *File) Discard() {
 	f.Close()
 	if !f.committed || f.Name() != f.path {
