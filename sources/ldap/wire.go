@@ -3,6 +3,7 @@ package ldap
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -117,15 +118,14 @@ func (w *wire) Write(p []byte) (int, error) {
 func (w *wire) next() error {
 	b, err := w.r.Peek(maxHead)
 	op, size, ok := messageHead(b)
-	switch {
-	case !ok && err != nil:
-		return err
-	case !ok:
-		return errMalformed
-	case b[op] != tagEntry && w.room.Add(-int64(size)) < 0:
-		return errTooMuch
-	case b[op] != tagEntry:
+	if !ok {
+		return cmp.Or(err, error(errMalformed))
+	}
+	if b[op] != tagEntry {
 		w.rest = size
+		if w.room.Add(-int64(size)) < 0 {
+			return errTooMuch
+		}
 		return nil
 	}
 	var e *entry

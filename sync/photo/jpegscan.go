@@ -188,7 +188,8 @@ func (c *blockCounter) blocks(group []*component, b *band, across, down int, r *
 			for i := range p.w * p.d {
 				known := &unused
 				if c.progressive {
-					known = &p.known[(n/across*p.d+i/p.w)*p.stride+n%across*p.w+i%p.w]
+					line, column := n/across*p.d+i/p.w, n%across*p.w+i%p.w
+					known = &p.known[line*p.stride+column]
 				}
 				if r.part(p, b, known); r.n < 0 {
 					return

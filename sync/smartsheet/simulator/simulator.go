@@ -299,7 +299,8 @@ func (s *Server) decide(op string, h handler, r *http.Request) (_ handler, hit *
 	}
 	for _, f := range s.faults {
 		edit := kinds[f.Kind].edit != nil
-		if hit.Kind != "" && !edit || f.Op != "any" && f.Op != op || !s.concerns(f, op, r) || !f.due() {
+		about := (f.Op == "any" || f.Op == op) && s.concerns(f, op, r)
+		if !about || hit.Kind != "" && !edit || !f.due() {
 			continue
 		}
 		switch {
