@@ -80,7 +80,7 @@ func (j *Job) pool(p *prepared) *upload.Pool {
 }
 
 // rowsAtOnce is how many rows are written in one transaction. More would take more memory.
-const rowsAtOnce = 10_000
+const rowsAtOnce = 2000
 
 // begin records, before the first upload, what does not depend on how the run ends.
 func (j *Job) begin(p *prepared) error {
@@ -114,6 +114,22 @@ func (j *Job) begin(p *prepared) error {
 	}
 	if err := j.State.Write(state.Change{Users: rows.Users}); err != nil { // few: only users whose photo came back
 		return err
+	}
+	// Whoever gets a first picture is remembered before: if no answer comes, and the person leaves
+	// the source, the picture may have arrived. Without a stamp, the next run reads the photo again.
+	for steps := range slices.Chunk(p.plan.Uploads(), rowsAtOnce) {
+		var c state.Change
+		for _, s := range steps {
+			if s.Row == nil {
+				p.plan.ResultRow(&c, s, "")
+			}
+		}
+		for i := range c.People {
+			c.People[i].Stamp = ""
+		}
+		if err := j.State.Write(c); err != nil {
+			return err
+		}
 	}
 	return p.users.SaveAlternates(j.State)
 }
