@@ -59,7 +59,24 @@ func (a *attempt) record(c state.Change) error {
 func (a *attempt) recordUser(u state.User, nothing outcome.Reason) error {
 	c := state.Change{Users: []state.User{u}}
 	a.Plan.ResultRow(&c, a.step, nothing)
+	if a.step.Row == nil {
+		c.People = a.together(c.People)
+	}
 	return a.record(c)
+}
+
+// together keeps the rows of new people until there are newAtOnce, and then returns them all. The
+// state has a first row of these people, so a run that is killed costs the next one no more than
+// a look-up and a read of the photo for each of them.
+func (p *Pool) together(rows []state.Person) []state.Person {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rows = append(p.rows, rows...)
+	if len(p.rows) < newAtOnce {
+		return nil
+	}
+	rows, p.rows = p.rows, nil
+	return rows
 }
 
 // row is the row of the step's user as it was before this step.

@@ -66,7 +66,8 @@ type Pool struct {
 
 	mu       sync.Mutex
 	items    []report.Item
-	failed   error // why the run stopped: the first error of a step
+	failed   error          // why the run stopped: the first error of a step
+	rows     []state.Person // see together
 	refused  []refusal
 	refusals smartsheet.Refusals
 	thumbs   atomic.Int32 // thumbnails made
@@ -75,6 +76,7 @@ type Pool struct {
 const (
 	freshenAtOnce = 200         // users; about as many addresses as one call takes
 	freshenBefore = time.Minute // how long before plan.MaxAge: time to send what was begun
+	newAtOnce     = 100         // rows in one transaction
 )
 
 // Run carries out steps, at most Concurrency at a time. Every step gets an item, even a step
@@ -327,15 +329,16 @@ func codeText(code int) string {
 // manyPartial is how many partial successes, without a whole one, show that no photo is the cause.
 const manyPartial = 5
 
-// finish records which refusals are for good: those of photos in a run that had others accepted.
-// If all uploads fail in the same way, a header or a gateway is at fault.
+// finish records the rows that still wait, and which refusals are for good: those of photos in a
+// run that had others accepted. If all uploads fail in the same way, a header or a gateway is at
+// fault.
 func (p *Pool) finish() error {
 	n := map[outcome.Outcome]int{}
 	for _, it := range p.items {
 		n[it.Outcome]++
 	}
 	partialForAll := n[outcome.Uploaded] == 0 && n[outcome.PartialSuccess] >= manyPartial
-	var c state.Change
+	c := state.Change{People: p.rows}
 	for _, r := range p.refused {
 		if r.partial && partialForAll || !r.partial && !p.refusals.Final(r.user.ID) {
 			continue
@@ -344,9 +347,6 @@ func (p *Pool) finish() error {
 		f.Final, r.user.Failure = true, &f
 		c.Users = append(c.Users, r.user)
 		p.Plan.ResultRow(&c, r.step, outcome.KnownBad)
-	}
-	if len(c.Users) == 0 {
-		return nil
 	}
 	return p.State.Write(c)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -351,5 +352,43 @@ func TestClockThatJumps(t *testing.T) {
 				t.Errorf("seen %v ago, set back by %v: %v, %s, %v", age, back, err, it.Outcome, s.log)
 			}
 		}
+	}
+}
+
+// batches counts the rows of people in each transaction.
+type batches struct {
+	side
+	sizes []int
+}
+
+func (b *batches) Write(c state.Change) error {
+	b.sizes = append(b.sizes, len(c.People))
+	return b.broken
+}
+
+// The rows of new people are written together, the last ones at the end. Another person's row does
+// not wait: the one that is there may name another user.
+func TestRowsOfNewPeople(t *testing.T) {
+	srcs := []sources.Named{{Name: "mem", Source: &oneSource{}}}
+	rules := plan.NewRules(srcs, &plan.Policy{}, &plan.Scope{})
+	b := &batches{}
+	p := &Pool{Plan: plan.Build(rules, nil, plan.NewFacts(srcs, nil), 0), Rules: rules, State: b}
+	record := func(row *state.Person) {
+		j := sources.Joined{Own: []string{"ann@x"}, Candidates: []sources.Candidate{{Person: sources.Person{HasPhoto: sources.Present}}}}
+		a := attempt{Pool: p, step: &plan.Step{Work: &plan.Work{Joined: j, Row: row}, To: &plan.User{ID: 101}}}
+		if err := a.recordUser(a.row(), outcome.Unchanged); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range newAtOnce + 1 {
+		record(nil)
+	}
+	record(&state.Person{Email: "ann@x"})
+	if err := p.finish(); err != nil {
+		t.Fatal(err)
+	}
+	want := append(make([]int, newAtOnce-1), newAtOnce, 0, 1, 1)
+	if !slices.Equal(b.sizes, want) {
+		t.Errorf("%v", b.sizes)
 	}
 }
