@@ -20,11 +20,7 @@ import (
 )
 
 func (s *stateCommand) export(*cobra.Command, []string) error {
-	path, err := s.file()
-	if err == nil {
-		err = notOver(s.outFile, path)
-	}
-	if err != nil {
+	if err := notOver(s.outFile, exportBegins); err != nil {
 		return err
 	}
 	return s.with(true, func(st *state.Store) error {
@@ -39,18 +35,19 @@ func (s *stateCommand) export(*cobra.Command, []string) error {
 	})
 }
 
-// notOver returns an error if the file of -o is one of own, or the backup of one.
-func notOver(out string, own ...string) error {
-	fi, err := os.Stat(out)
-	if out == "" || err != nil {
+// Beginnings of the files that -o may replace.
+const (
+	exportBegins = `{"kind":"photosync-state",`
+	planBegins   = "{\n  \"schema_version\": 1,\n  \"plan_id\": "
+)
+
+// notOver returns an error if the file of -o holds something else than what photosync writes there.
+func notOver(out, begins string) error {
+	if fi, err := os.Lstat(out); err != nil || !fi.Mode().IsRegular() {
 		return nil // writing will report the error
 	}
-	for _, file := range own {
-		for _, name := range []string{file, file + ".backup"} {
-			if is, err := os.Stat(name); err == nil && os.SameFile(fi, is) {
-				return usage(fmt.Errorf("-o %s: that is %s, which would be overwritten", out, name))
-			}
-		}
+	if old, err := safefile.Read(out); err != nil || len(old) > 0 && !strings.HasPrefix(string(old), begins) {
+		return usage(fmt.Errorf("-o %s: this file holds something else, which would be lost: name another file, or delete this one first", out))
 	}
 	return nil
 }
