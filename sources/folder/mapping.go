@@ -8,8 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -177,6 +179,11 @@ func parseMapping(data []byte) (mapping, *MappingError) {
 		}
 		if err := m.add(line, fields); err != nil {
 			faults.fault(line, err)
+		}
+	}
+	for key, l := range m { // a file E1.png has both names, E1.png and E1
+		if other := m[stem(key)]; other != nil && slices.Contains(photoTypes, path.Ext(key)) {
+			faults.fault(max(l.line, other.line), fmt.Errorf("%q names the same file as line %d", key, min(l.line, other.line)))
 		}
 	}
 	if len(m) == 0 && len(faults.Faults) == 0 {

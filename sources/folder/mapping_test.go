@@ -37,6 +37,7 @@ func TestParseMapping(t *testing.T) {
 		"tabs":             {"E1\tann@example.com\nE2.jpg\tbob@example.com\n", two},
 		"spaces":           {" E1 , ann@example.com \n", one},
 		"empty lines":      {"\n\nE1,ann@example.com\n\n", one},
+		"two of a name":    {"E1,ann@example.com\nE1.b,bob@example.com\n", map[string]string{"e1": "ann@example.com", "e1.b": "bob@example.com"}},
 		"two for a person": {"E1,ann@example.com\nE2.jpg,ann@example.com\n", map[string]string{"e1": "ann@example.com", "e2.jpg": "ann@example.com"}},
 	} {
 		m, err := parseMapping([]byte(c.in))
@@ -68,6 +69,7 @@ func TestMappingFaults(t *testing.T) {
 		"path":            {"2024/E1.jpg,ann@example.com\n2024\\E2.jpg,bob@example.com\n", `line 1: "2024/E1.jpg" is a path: write the file's name alone; line 2: "2024\\E2.jpg" is a path: write the file's name alone`},
 		"twice":           {"E1,ann@example.com\nE2,bob@example.com\ne1,cy@example.com\n", `line 3: "e1" stands on line 1 already`},
 		"twice the same":  {"E1,ann@example.com\nE1,ann@example.com\n", `line 2: "e1" stands on line 1 already`},
+		"twice, a suffix": {"E2,bob@example.com\nE1.PNG,ann@example.com\ne1,cy@example.com\n", `line 3: "e1.png" names the same file as line 2`},
 		"latin 1":         {"J\xfcrgen,j@example.com\n", `line 1: not UTF-8: save the file as CSV in UTF-8`},
 		"utf-16":          {"\xff\xfeE\x001\x00", `line 1: the file is in UTF-16: save it as CSV in UTF-8`},
 		"zero":            {"E\x001,ann@example.com\n", `line 1: "E\x001" holds a control character`},
