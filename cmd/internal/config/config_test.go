@@ -451,6 +451,23 @@ func TestBindPassword(t *testing.T) {
 	}
 }
 
+// A variable that would be the password of two directories is refused; without it, their files count.
+func TestBindPasswordOfTwoSources(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("pw"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source := "{name: %s, type: ldap, urls: [ldaps://x], bind_dn: cn=x, base_dn: dc=x, bind_password_file: " + file + "}"
+	conf := fmt.Sprintf("sources: ["+source+", "+source+"]", "ad-eu", "ad_EU")
+	_, err := load(t, conf, env("SMARTSHEET_ACCESS_TOKEN", "t", "LDAP_BIND_PASSWORD_AD_EU", secret))
+	if err == nil || !strings.Contains(err.Error(), `LDAP_BIND_PASSWORD_AD_EU would be the password of source "ad-eu", too`) {
+		t.Errorf("error %v", err)
+	}
+	if c, err := load(t, conf, env("SMARTSHEET_ACCESS_TOKEN", "t")); err != nil || c.Sources[1].BindPassword.Reveal() != "pw" {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestSecretShowsNowhere(t *testing.T) {
 	c := &Config{Smartsheet: Smartsheet{Token: secret, OAuth2: OAuth2{ClientSecret: secret}}, Sources: []Source{{BindPassword: secret}}}
 	out := fmt.Sprintf("%v %+v %#v %s %q %x %d", c, c, *c, c.Smartsheet.Token, c.Smartsheet.Token, c.Smartsheet.Token, c.Smartsheet.Token)

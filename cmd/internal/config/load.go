@@ -188,9 +188,14 @@ func (d *decoder) secrets() {
 		d.secret("smartsheet.oauth2.refresh_token_file", s.OAuth2.RefreshTokenFile, "")
 	}
 	s.Token = d.secret("smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")
+	taken := map[string]string{} // names of sources, by their variable
 	for i := range d.c.Sources {
 		if src := &d.c.Sources[i]; src.Type == "ldap" && src.Auth == "simple" && src.BindDN != "" {
 			own := "LDAP_BIND_PASSWORD_" + regexp.MustCompile(`[^A-Z0-9]+`).ReplaceAllString(strings.ToUpper(src.Name), "_")
+			if key := fmt.Sprintf("sources[%d].name", i); taken[own] != "" && d.env(own) != "" {
+				d.fault(key, "the variable "+own+" would be the password of source "+quote(key, taken[own])+", too", "give one of them another name, or unset the variable")
+			}
+			taken[own] = src.Name
 			src.BindPassword = d.secret(fmt.Sprintf("sources[%d].bind_password_file", i), src.BindPasswordFile,
 				"there is no password for bind_dn", own, "LDAP_BIND_PASSWORD")
 		}
