@@ -331,7 +331,10 @@ func (s *Store) Account() (a Account, bound bool) {
 	return a, bound && err == nil
 }
 
-// Bind binds a new state to an account, and refuses another account. If the store is read-only,
+// empty reports whether nothing is remembered of anybody.
+func (s *Store) empty() bool { return s.tallies[string(people)].Rows+s.tallies[string(users)].Rows == 0 }
+
+// Bind binds an empty state to an account, and refuses another account than that of the others. If the store is read-only,
 // Bind only compares.
 func (s *Store) Bind(a Account) error {
 	a.Root = strings.TrimRight(a.Root, "/")
@@ -340,15 +343,15 @@ func (s *Store) Bind(a Account) error {
 	switch {
 	case err != nil:
 		return err
-	case known && have.String() != a.String():
+	case have.String() == a.String() || s.writable() != nil && (s.empty() || !known):
+		return nil
+	case known && !s.empty():
 		hint := "use the token of that account, or another state.path for this one"
 		if have.ID == a.ID {
 			hint += "; if this is the same Smartsheet, write smartsheet.base_url or region as before"
 		}
 		return refused(s.path, fmt.Sprintf("belongs to account %d %q at %s, but the token to account %d %q at %s",
 			have.ID, have.Name, have.Root, a.ID, a.Name, a.Root), hint)
-	case known || s.writable() != nil:
-		return nil
 	}
 	return s.SetMeta(accountKey, a)
 }
@@ -364,7 +367,7 @@ func (s *Store) BindShard(shard string) error {
 	case have != "" && shard == "":
 		return refused(s.path, "is that of shard "+have+" only",
 			"make one state of those of all shards with photosync state import, or add --shard "+have)
-	case have != "" || s.tallies[string(people)].Rows+s.tallies[string(users)].Rows > 0:
+	case have != "" || !s.empty():
 		return refused(s.path, "was made by other runs than those of shard "+shard,
 			"a shard begins with a new state: give each shard its own state.path")
 	case s.writable() != nil:

@@ -272,6 +272,11 @@ func TestBind(t *testing.T) {
 	if err := s.Bind(us); err != nil {
 		t.Fatal(err)
 	}
+	// An empty state is nobody's: it is bound anew, such as after a run that was refused.
+	if err := errors.Join(s.Bind(Account{Root: us.Root, ID: 7}), s.Bind(us)); err != nil {
+		t.Error(err)
+	}
+	write(t, s, both(0, 1))
 	shut(t, s)
 	s = open(t, path)
 	us.Root, us.Name = "https://api.smartsheet.com/2.0", "Example, renamed"
