@@ -36,7 +36,7 @@ func (a *app) check() *cobra.Command {
 				literal := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(email)
 				f := &runFlags{Selection: plan.Selection{Only: []string{literal}, Force: true, Limit: 1}}
 				quiet := console.Start(io.Discard, io.Discard, a.env, console.RunOptions{Level: "disabled", Progress: "never"})
-				rep, _, err := perform(ctx, job.Sync, newRunID(time.Now()), s, f, quiet, nil)
+				rep, _, err := perform(ctx, job.Sync, newRunID(time.Now()), s, f, quiet, nil, nil)
 				return rep, err
 			},
 		})

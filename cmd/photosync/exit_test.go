@@ -93,7 +93,7 @@ func TestFaultOfTheProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &runFlags{}
-	r, _, err := perform(t.Context(), job.Sync, "r", &setup{Config: c}, f, &console.Run{}, nil) // one that was not started
+	r, _, err := perform(t.Context(), job.Sync, "r", &setup{Config: c}, f, &console.Run{}, nil, nil) // one that was not started
 	if err == nil || !strings.Contains(err.Error(), "perform") || exitCode(r, err) != exitFailed {
 		t.Fatalf("exit %d, error %v", exitCode(r, err), err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"photosync/state"
 )
 
 // A run that nobody can be told of comes out as one without notices, but for the
@@ -71,10 +73,19 @@ func TestNotices(t *testing.T) {
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := s.run(exitFailed, "sync", "--report-dir", blocked); r.Totals.Uploaded != 0 || !strings.Contains(got["/hook/s3cret"], "not a directory") || len(got) != 4 {
+	if r := s.run(exitFailed, "sync", "--report-dir", blocked); r.Totals.Uploaded != 0 || !strings.Contains(got["/hook/s3cret"], "not a directory") || len(got) != 3 {
 		t.Errorf("where no report can be written, nobody is told: %q", got)
 	}
 	clear(got)
+	held, err := state.Open(filepath.Join(s.dir, "state.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(exitLocked, "sync")
+	held.Close()
+	if len(got) != 0 {
+		t.Errorf("a run that another one keeps out tells of a beginning without an end: %q", got)
+	}
 	if r := s.run(exitDone, "sync"); r.Totals.Uploaded != 1 || len(r.Warnings) > 0 {
 		t.Errorf("totals %+v, warnings %q", r.Totals, r.Warnings)
 	}

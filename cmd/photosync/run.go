@@ -56,9 +56,8 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	var n *notify.Notifier
 	if mode != job.Plan { // a plan sends no notices
 		n = notifier(s.Config, mode == job.Sync && (len(f.Only) > 0 || f.Source != "" || f.Shard != ""))
-		n.Start(context.Background())
 	}
-	rep, made, err := perform(soft, mode, runID, s, f, w, hard.Done())
+	rep, made, err := perform(soft, mode, runID, s, f, w, n, hard.Done())
 	w.Close()
 	switch {
 	case mode == job.Sync && job.Held(err), mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0):
@@ -217,7 +216,7 @@ func reading[T any](s *setup, do func(job.Job) (T, error)) (result T, err error)
 
 // perform opens everything and runs the job. It always returns a report, and the plan if it is
 // to be kept.
-func perform(ctx context.Context, mode, runID string, s *setup, f *runFlags, w *console.Run, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
+func perform(ctx context.Context, mode, runID string, s *setup, f *runFlags, w *console.Run, n *notify.Notifier, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
 	rep = report.New(mode, runID, build().version, time.Now().UTC())
 	defer func() {
 		if err != nil && rep.Error == nil {
@@ -235,6 +234,9 @@ func perform(ctx context.Context, mode, runID string, s *setup, f *runFlags, w *
 	defer closeAll()
 	if j.State, err = state.Open(s.State.Path, state.Options{ReadOnly: mode == job.Plan}); err != nil {
 		return rep, nil, err
+	}
+	if n != nil { // not before the state is held: a run that another one keeps out sends no notices
+		n.Start(context.Background())
 	}
 	w.Follow(j.Smartsheet.Stats)
 	for i := range j.Sources {

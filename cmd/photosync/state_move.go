@@ -138,11 +138,12 @@ func (s *stateCommand) restore(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	return opened(path, state.Options{}, func(st *state.Store) error {
-		n, err := job.Replay(st, s.reportsIn(s.reports))
+		reports := s.reportsIn(s.reports)
+		n, err := job.Replay(st, reports)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(s.stdout, "Restored from the backup. Reports since then named %s that it did not know.\n", report.Count(n, "upload", "uploads"))
+		fmt.Fprintf(s.stdout, "Restored from the backup. %s named %s that it did not know.\n", report.Count(len(reports), "report", "reports"), report.Count(n, "upload", "uploads"))
 		if aside != "" {
 			fmt.Fprintf(s.stdout, "The damaged state is kept as %s.\n", aside)
 		}

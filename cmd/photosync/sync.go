@@ -66,7 +66,6 @@ func (f *runFlags) add(cmd *cobra.Command, mode string) {
 	f.output, f.progress = "text", "auto"
 	addConfig(fs, &f.config)
 	fs.DurationVar(&f.maxDuration, "max-duration", 0, "stop after this time; the next run continues")
-	fs.StringVar(&f.reportDir, "report-dir", "", "`FOLDER` for reports (default: report.dir)")
 	oneOf(cmd, &f.output, "output", "`FORMAT` of stdout: text (default), a summary; or json, lines of which the last one is the report", "text", "json")
 	oneOf(cmd, &f.progress, "progress", "`WHEN`: auto (default; on a terminal a live line, else a line a minute in the log), always or never", "auto", "always", "never")
 	oneOf(cmd, &f.logLevel, "log-level", "`LEVEL`: debug, info, warn or error (default: log.level)", "debug", "info", "warn", "error")
@@ -75,6 +74,7 @@ func (f *runFlags) add(cmd *cobra.Command, mode string) {
 	fs.IntSliceVar(&f.successOn, "success-on", nil, "`CODES` that become exit code 0, such as 3,6; the report keeps the true one (default: success_on)")
 
 	f.again = pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.again.StringVar(&f.reportDir, "report-dir", "", "`FOLDER` for reports (default: report.dir)")
 	if mode == job.Apply { // the plan file has the others
 		fs.BoolVar(&f.strict, "strict", false, "write nothing if anything changed since the plan was made")
 	} else {
