@@ -604,6 +604,7 @@ func TestGlob(t *testing.T) {
 		{"SVC-*@Example.com", "svc-backup@example.com", true}, {"svc-*@example.com", "ann@example.com", false},
 		{"*@m\u00fcnchen.example", "ann@xn--mnchen-3ya.example", true}, {"*@*.M\u00fcnchen.example", "ann@a.xn--mnchen-3ya.example", true},
 		{"*@xn--mnchen-3ya.example", "ann@xn--mnchen-3ya.example", true}, {"Stra\u00dfe*", "strasse1@example.com", true},
+		{"*@example.com", "a/b@example.com", true}, {"svc-*@example.com", "svc-hr/it@example.com", true}, {"a/b@example.com", "a/b@example.com", true},
 		{"STRASSE?@example.com", "stra\u00dfe1@example.com", true}, {"\u0130lk@example.com", "\u0130lk@example.com", true},
 	} {
 		if got := Glob(c.pattern, c.email); got != c.want {

@@ -128,11 +128,12 @@ func Globs(patterns []string) func(email string) bool {
 	}
 }
 
-// Glob reports whether email, in its canonical form, matches a pattern with * and ?, with
-// its domain in either form. Case is folded by Unicode's full rules, which make ß and ss
+// Glob reports whether email, in its canonical form, matches a pattern with * (any text) and ? (one
+// character), with its domain in either form. Case is folded by Unicode's full rules, which make ß and ss
 // one: it is better if an exclusion holds for too many.
 func Glob(pattern, email string) bool {
-	ok, err := path.Match(folded(pattern), folded(email))
+	text := strings.NewReplacer("/", "\x00") // the separator of path.Match, and may be in an address
+	ok, err := path.Match(text.Replace(folded(pattern)), text.Replace(folded(email)))
 	return ok && err == nil
 }
 
