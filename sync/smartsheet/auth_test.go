@@ -384,3 +384,21 @@ func TestAuthorizePage(t *testing.T) {
 		}
 	}
 }
+
+// 401/1030 is about one user, with OAuth2 as with a token.
+func TestAssumeUserWithOAuth2(t *testing.T) {
+	a := newAuthority(t)
+	a.refuse = func(int) int { return 1030 }
+	c := a.client(func(o *Options) { o.AssumeUser = true })
+	_, err := c.Upload(t.Context(), User{ID: testID, Email: "ann@example.com"}, picture, time.Time{})
+	if got := Classify(err); got != Permission {
+		t.Errorf("class %d, want %d (Permission): %v", got, Permission, err)
+	}
+}
+
+// An answer that is nested millions of times does not end the program.
+func TestDeepAnswer(t *testing.T) {
+	if e := errorFrom("x", 502, []byte(strings.Repeat("[", 8<<20)), oneLine); e.Status != 502 {
+		t.Error(e)
+	}
+}

@@ -247,7 +247,7 @@ func (c *Client) again(q call, e *Error, a *attempts, asked time.Duration) (wait
 	case c.auth.expired(a.token, e.Code) && !a.renewed:
 		a.renewed = true
 		return 0, true
-	case e.Status == http.StatusUnauthorized && e.advice == "":
+	case e.Status == http.StatusUnauthorized && class == Stop && e.advice == "": // else it is about one user
 		e.advice = c.auth.renewals
 	}
 	return 0, false
