@@ -260,6 +260,16 @@ func TestPagesOfActiveDirectory(t *testing.T) {
 	}
 }
 
+// A second page that comes without the control has not said that it is the last one (RFC 2696, section 3).
+func TestPageWithoutTheControl(t *testing.T) {
+	d := newDomain(t)
+	d.maxPage, d.loses = 2, true
+	l, err := open(t, adOptions(d)).List(t.Context(), func(sources.Person) error { return nil })
+	if err == nil || l.Complete || !strings.Contains(err.Error(), "whether more follow") {
+		t.Errorf("listing %+v, error %v", l, err)
+	}
+}
+
 // Whatever a server sends instead of an answer, the listing ends: nothing is waited for
 // forever, and nothing panics.
 func TestGarbage(t *testing.T) {

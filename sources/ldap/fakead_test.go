@@ -39,6 +39,7 @@ type controller struct {
 	searches   []string          // filters asked with
 	maxPage    int               // the most entries of a page; 0: any
 	forgets    int               // how many cookies are not known any more
+	loses      bool              // it is not Active Directory, and all pages but the first come without the control
 	garble     func([]byte) []byte
 	conns      map[net.Conn]bool
 }
@@ -235,7 +236,7 @@ func (d *controller) groupEntry(dn string) *entry {
 
 func (d *controller) root() []string {
 	return []string{
-		"supportedCapabilities", activeDirectory, "supportedControl", ldap.ControlTypeMicrosoftDomainScope, "supportedControl", ldap.ControlTypePaging,
+		"supportedCapabilities", map[bool]string{true: "1.2", false: activeDirectory}[d.loses], "supportedControl", ldap.ControlTypeMicrosoftDomainScope, "supportedControl", ldap.ControlTypePaging,
 		"namingContexts", domain, "namingContexts", "CN=Configuration," + domain,
 		"subschemaSubentry", "CN=Aggregate,CN=Schema," + domain, "dsServiceName", fmt.Sprintf("CN=NTDS Settings,CN=DC%d,%s", d.number, domain),
 	}
@@ -281,6 +282,9 @@ func (d *controller) listed(out *bytes.Buffer, id int64, filter, op, message *be
 		out.Write(ref.Bytes())
 	}
 	done := result(id, ldap.ApplicationSearchResultDone, d.code)
+	if d.loses && from > 0 {
+		return done
+	}
 	if paging != nil {
 		if to < len(d.people) {
 			return withCookie(done, fmt.Sprint(to))
