@@ -102,3 +102,23 @@ func TestRefusedInAStoppedRun(t *testing.T) {
 		}
 	}
 }
+
+// A photo that is refused in a quiet company, where nobody else's is sent, is refused for good the
+// second time, and --retry-failed changes nothing about that. What is refused of many people is not
+// about their photos.
+func TestRefusedAlone(t *testing.T) {
+	for _, people := range []int{1, 5} {
+		b := newBench(t, 6, simulator.Options{})
+		b.must(nil)
+		for i := range people {
+			b.mem.Put(email(i), picture(100+i))
+			b.sim.AddFault(simulator.Fault{Kind: "status", Status: 400, Code: 1128, User: email(i)})
+		}
+		for night, needs := range []bool{true, true, false, false, false} {
+			r, err := b.run(t.Context(), 1_000_000, func(o *Job) { o.Scope.RetryFailed = night == 3 })
+			if refused := err != nil || r.Totals.Failed > 0; people == 1 && (err != nil || refused != (needs || night == 3)) || people == 5 && !refused {
+				t.Errorf("%d people, night %d: error %v, %+v, skipped %v", people, night, err, r.Totals, r.SkippedByReason)
+			}
+		}
+	}
+}

@@ -73,7 +73,7 @@ func TestRefusals(t *testing.T) {
 			}
 			var final []int64
 			for _, u := range []int64{1, 2, 3, 4, 5, 100} {
-				if r.Final(u) {
+				if r.Final(u, false) {
 					final = append(final, u)
 				}
 			}
@@ -84,10 +84,10 @@ func TestRefusals(t *testing.T) {
 	}
 	var r Refusals
 	r.Accepted("image/png")
-	if r.Refused(1, "image/jpeg", &Error{Status: 415}, false); r.Final(1) {
+	if r.Refused(1, "image/jpeg", &Error{Status: 415}, false); r.Final(1, false) {
 		t.Error("what passes with other headers proves nothing")
 	}
-	if err := r.Refused(1, "", errors.New("other"), false); err != nil || r.Final(2) {
+	if err := r.Refused(1, "", errors.New("other"), false); err != nil || r.Final(2, false) {
 		t.Error(err)
 	}
 }

@@ -161,12 +161,14 @@ func (r *Refusals) inRow(why [2]int) (n int, everybody bool) {
 	return n, n >= rowRefused
 }
 
-// Final reports, at the end of the run, whether Smartsheet refused this user's picture while it
-// accepted others with the same headers: then the same picture need not be sent again.
-func (r *Refusals) Final(user int64) bool {
+// Final reports, at the end of the run, whether the same picture need not be sent again for this
+// user: Smartsheet refused it while it accepted others with the same headers, or refused it again,
+// and only few others.
+func (r *Refusals) Final(user int64, again bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := r.refused[user]
 	_, everybody := r.inRow(x.why)
-	return x.final && slices.Contains(r.accepted, x.contentType) && !(everybody && r.row[user])
+	others := slices.Contains(r.accepted, x.contentType) || again && len(r.refused) < firstRefused
+	return x.final && others && !(everybody && r.row[user])
 }

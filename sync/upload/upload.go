@@ -340,7 +340,7 @@ func (p *Pool) finish() error {
 	partialForAll := n[outcome.Uploaded] == 0 && n[outcome.PartialSuccess] >= manyPartial
 	c := state.Change{People: p.rows}
 	for _, r := range p.refused {
-		if r.partial && partialForAll || !r.partial && !p.refusals.Final(r.user.ID) {
+		if r.partial && partialForAll || !r.partial && !p.refusals.Final(r.user.ID, r.user.Failure.Count > 1) {
 			continue
 		}
 		f := *r.user.Failure
