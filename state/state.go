@@ -332,7 +332,9 @@ func (s *Store) Account() (a Account, bound bool) {
 }
 
 // empty reports whether nothing is remembered of anybody.
-func (s *Store) empty() bool { return s.tallies[string(people)].Rows+s.tallies[string(users)].Rows == 0 }
+func (s *Store) empty() bool {
+	return s.tallies[string(people)].Rows+s.tallies[string(users)].Rows == 0
+}
 
 // Bind binds an empty state to an account, and refuses another account than that of the others. If the store is read-only,
 // Bind only compares.
