@@ -39,7 +39,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := notOver(f.out, planBegins); err != nil {
+	if err := notOver(f.out, "{\n  \"schema_version\": 1,\n  \"plan_id\": "); err != nil {
 		return err
 	}
 	runID := newRunID(time.Now())

@@ -20,7 +20,7 @@ import (
 )
 
 func (s *stateCommand) export(*cobra.Command, []string) error {
-	if err := notOver(s.outFile, exportBegins); err != nil {
+	if err := notOver(s.outFile, `{"kind":"photosync-state",`); err != nil {
 		return err
 	}
 	return s.with(true, func(st *state.Store) error {
@@ -35,13 +35,7 @@ func (s *stateCommand) export(*cobra.Command, []string) error {
 	})
 }
 
-// Beginnings of the files that -o may replace.
-const (
-	exportBegins = `{"kind":"photosync-state",`
-	planBegins   = "{\n  \"schema_version\": 1,\n  \"plan_id\": "
-)
-
-// notOver returns an error if the file of -o holds something else than what photosync writes there.
+// notOver returns an error if the file of -o is there, and does not begin as an earlier one that photosync wrote.
 func notOver(out, begins string) error {
 	if fi, err := os.Lstat(out); err != nil || !fi.Mode().IsRegular() {
 		return nil // writing will report the error
