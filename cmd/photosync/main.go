@@ -71,13 +71,10 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	return code
 }
 
-var (
-	exclusive = regexp.MustCompile(`^if any flags in the group .* none of the others can be; \[(.*)\] were all set$`)
-	noNumber  = regexp.MustCompile(`^invalid argument (".*") for "(.*)" flag: strconv\.(?:Atoi|ParseInt): .*`)
-)
-
 // plain puts the library's errors about flags into plain words.
 func plain(err error) error {
+	exclusive := regexp.MustCompile(`^if any flags in the group .* none of the others can be; \[(.*)\] were all set$`)
+	noNumber := regexp.MustCompile(`^invalid argument (".*") for "(.*)" flag: strconv\.(?:Atoi|ParseInt): .*`)
 	if m := exclusive.FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("--%s do not go together", strings.ReplaceAll(m[1], " ", " and --"))
 	}

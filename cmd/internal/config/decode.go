@@ -103,9 +103,6 @@ func (d *decoder) decode(data []byte) *Fault {
 }
 
 func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
-	if at := node.GetToken().Position; key != "" && d.places[key].line == 0 {
-		d.places[key] = place{at.Line, at.Column}
-	}
 	if text, _ := scalarText(node); strings.TrimSpace(text) == "" && slices.Contains([]string{"exclude_filter", "member_of", "email_attributes[0]"}, leaf(key)) { // it would mean everybody
 		d.fault(key, "there is no value", "give it one, or remove the line")
 	}
@@ -120,7 +117,8 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 		f := Fault{Key: key}
 		d.incomplete = true
 		d.slip(&f, node.GetToken().Position.Line, meaning)
-		if f.Message, f.Instead = meaning, quoteIt; kind == reflect.Struct || kind == reflect.Map {
+		f.Message, f.Instead = meaning, quoteIt
+		if kind == reflect.Struct || kind == reflect.Map {
 			f.Instead, f.correct = "remove it", ""
 		}
 		d.add(f)
@@ -214,7 +212,9 @@ func (d *decoder) list(node ast.Node, v reflect.Value, key string) {
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values)))
 	for i, n := range seq.Values {
-		d.value(n, v.Index(i), fmt.Sprintf("%s[%d]", key, i))
+		member, at := fmt.Sprintf("%s[%d]", key, i), n.GetToken().Position
+		d.places[member] = place{at.Line, at.Column}
+		d.value(n, v.Index(i), member)
 	}
 }
 

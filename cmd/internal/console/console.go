@@ -27,7 +27,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 	"text/template"
 	"time"
@@ -101,21 +100,22 @@ func (c *Console) line(format string, args ...any) {
 	c.print(fmt.Sprintf(format, args...))
 }
 
-// label is what stands before the text of a line.
-var label = regexp.MustCompile(`^ *\S+( \S+)*  +`)
-
-// print prints a line. If it is broken, the rest hangs below its text, which follows the label.
+// print prints a line. If it is broken, the rest hangs below its text: that follows a label and a gap.
 func (c *Console) print(line string) {
 	if c.width > 0 {
-		head := label.FindString(line)
-		hang := visible(head)
-		if head == "" || hang > c.width/2 {
-			hang = len(line) - len(strings.TrimLeft(line, " ")) + 2
+		indent := spaces(line)
+		label, text, labelled := strings.Cut(line[indent:], "  ")
+		hang := indent + visible(label) + 2 + spaces(text)
+		if !labelled || hang > c.width/2 {
+			hang = indent + 2
 		}
 		line = Wrap(line, c.width, hang)
 	}
 	io.WriteString(c.w, line+"\n") // main's output remembers an error
 }
+
+// spaces counts the spaces that text begins with.
+func spaces(text string) int { return len(text) - len(strings.TrimLeft(text, " ")) }
 
 //go:embed layouts
 var layouts embed.FS
