@@ -245,39 +245,31 @@ func (r *Report) Verdict() string {
 	if r.Urgent() { // a finding is more important than any number of people
 		who = "the run as a whole needs"
 	}
-	switch {
-	case plan && r.Result == Failed:
-		return "The plan could not be made."
-	case plan && r.Result == Interrupted:
-		return "Stopped early: there is no plan."
-	case plan && len(r.Guards) > 0:
-		return sent + ", and a guard would hold it back."
-	case r.Result == Failed && t.Uploaded > 0:
-		return "The run failed after " + Count(t.Uploaded, "picture was", "pictures were") + " uploaded."
-	case r.Result == Failed:
-		return "The run failed."
-	case r.Result == Held && r.Mode == "apply":
-		return "The plan was not applied: nothing was written."
-	case r.Result == Held && len(r.Guards) > 0:
-		return "Held back by a guard: nothing was written."
-	case r.Result == Held && !plan: // another plan was approved
-		return "Held back: nothing was written."
-	case r.Result == Interrupted && t.Unfinished > 0:
-		return "Stopped early: " + strings.ToLower(sent[:1]) + sent[1:] + ", " + Count(t.Unfinished, "is", "are") + " left for the next run."
-	case r.Result == Interrupted:
-		return "Stopped early. What was done is recorded; the next run continues."
-	case r.NeedsSomebody():
-		return sent + ", and " + who + " attention."
-	case plan && t.Planned == 0:
-		return "Nothing to do: a sync would upload nothing."
-	case plan:
-		return sent + "."
-	case t.People+t.Uploaded+t.Skipped == 0: // such as --only with an address that nobody has
-		return "Nothing to do: this run is about nobody."
-	case t.Uploaded+t.Skipped+t.Held+t.Failed == 0:
-		return "Nothing to do: everybody's picture is as it should be."
-	case t.Uploaded == 0:
-		return "Nothing to do."
+	for _, verdict := range []struct {
+		holds bool
+		text  string
+	}{
+		{plan && r.Result == Failed, "The plan could not be made."},
+		{plan && r.Result == Interrupted, "Stopped early: there is no plan."},
+		{plan && len(r.Guards) > 0, sent + ", and a guard would hold it back."},
+		{r.Result == Failed && t.Uploaded > 0, "The run failed after " + Count(t.Uploaded, "picture was", "pictures were") + " uploaded."},
+		{r.Result == Failed, "The run failed."},
+		{r.Result == Held && r.Mode == "apply", "The plan was not applied: nothing was written."},
+		{r.Result == Held && len(r.Guards) > 0, "Held back by a guard: nothing was written."},
+		{r.Result == Held && !plan, "Held back: nothing was written."}, // another plan was approved
+		{r.Result == Interrupted && t.Unfinished > 0,
+			"Stopped early: " + strings.ToLower(sent[:1]) + sent[1:] + ", " + Count(t.Unfinished, "is", "are") + " left for the next run."},
+		{r.Result == Interrupted, "Stopped early. What was done is recorded; the next run continues."},
+		{r.NeedsSomebody(), sent + ", and " + who + " attention."},
+		{plan && t.Planned == 0, "Nothing to do: a sync would upload nothing."},
+		{plan, sent + "."},
+		{t.People+t.Uploaded+t.Skipped == 0, "Nothing to do: this run is about nobody."}, // such as --only with an address that nobody has
+		{t.Uploaded+t.Skipped+t.Held+t.Failed == 0, "Nothing to do: everybody's picture is as it should be."},
+		{t.Uploaded == 0, "Nothing to do."},
+	} {
+		if verdict.holds {
+			return verdict.text
+		}
 	}
 	return sent + "."
 }

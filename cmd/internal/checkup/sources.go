@@ -52,7 +52,6 @@ type sample struct {
 
 	fine, refused []string // people whose photos can be sent, and cannot, with details
 	unreadable    error    // of the last photo that could not be read
-	young         int      // files that are too young, or being written
 }
 
 // source lists a source completely, as a run does, and reads a few photos.
@@ -143,11 +142,12 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 	if none {
 		return
 	}
-	if errors.Is(p.Err, sources.ErrUnstable) {
-		sm.young++
-	} else if p.Err != nil {
+	switch {
+	case errors.Is(p.Err, sources.ErrUnstable):
+		sm.fine = append(sm.fine, w.Key()+" (too young to be read, or being written)")
+	case p.Err != nil:
 		sm.unreadable = p.Err
-	} else {
+	default:
 		ph.SHA256 = plan.Sum(p.Data)
 		if _, err := photo.Prepare(ctx, p.Data, k.job.Photos); err != nil {
 			k.refused[w.Key()] = true
@@ -170,11 +170,9 @@ func (k *checkup) judge(what string, sm *sample, detail string) {
 	}
 	photos := len(sm.fine) + len(sm.refused)
 	if len(sm.persons) > 0 {
-		detail += fmt.Sprintf("; of %d checked, %d have a photo", len(sm.persons), photos+sm.young)
+		detail += fmt.Sprintf("; of %d checked, %d have a photo", len(sm.persons), photos)
 	}
 	switch {
-	case photos == 0 && sm.young > 0:
-		k.add(console.Note, what, detail+", which are too young to be read, or being written", "")
 	case sm.unreadable != nil:
 		k.works(what, fmt.Errorf("%s; %w", detail, sm.unreadable), "check the right to read photos")
 	case photos == 0 && len(findings) == 0 && len(sm.persons) > 0:
