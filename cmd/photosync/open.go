@@ -7,50 +7,22 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"photosync/cmd/internal/config"
+	"photosync/cmd/internal/notify"
 	"photosync/sources"
 	"photosync/sources/folder"
 	"photosync/sources/ldap"
+	"photosync/state"
+	"photosync/sync/job"
 	"photosync/sync/photo"
 	"photosync/sync/plan"
 	"photosync/sync/smartsheet"
 )
-
-func baseURL(s config.Smartsheet) string { return cmp.Or(s.BaseURL, smartsheet.Roots[s.Region]) }
-
-// newClient makes the client of Smartsheet; abort ends requests on the wire. It contacts nobody.
-// Its errors are usage errors.
-func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (*smartsheet.Client, error) {
-	c, err := smartsheet.New(smartsheet.Options{
-		BaseURL: baseURL(s), AllowHTTP: s.AllowHTTP, Transport: smartsheet.NewTransport(s.CAs), Token: s.Token.Reveal(), OAuth2: oauth2Options(s.OAuth2),
-		IntegrationSource: s.IntegrationSource, AssumeUser: s.AssumeUser,
-		// So that Smartsheet's support knows which program called.
-		UserAgent:         fmt.Sprintf("photosync/%s (%s; %s) %s", build().version, runtime.GOOS, runtime.GOARCH, runtime.Version()),
-		RequestsPerMinute: s.RequestsPerMinute, UploadWeight: s.UploadWeight,
-		Timeout: time.Duration(s.Timeout), MaxAttempts: s.Retry.MaxAttempts, MaxWait: time.Duration(s.Retry.MaxWait),
-		Grace: grace, Abort: abort,
-		Observe: func(e *smartsheet.Error, attempt int, wait time.Duration) {
-			level := zerolog.WarnLevel
-			if e.Status == http.StatusTooManyRequests { // normal: the throttle finds its share of the quota this way
-				level = zerolog.DebugLevel
-			}
-			log.WithLevel(level).Str("op", e.Op).Int("http_status", e.Status).Int("error_code", e.Code).Str("ref_id", e.RefID).
-				Int("attempt", attempt).Int64("wait_ms", wait.Milliseconds()).Msg("trying again: " + e.Error())
-		},
-	})
-	return c, usage(err)
-}
-
-func oauth2Options(o config.OAuth2) *smartsheet.OAuth2 {
-	if !o.Set() {
-		return nil
-	}
-	return &smartsheet.OAuth2{ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), RefreshTokenFile: o.RefreshTokenFile}
-}
 
 // setup is a configuration for everybody, or for one shard.
 type setup struct {
@@ -82,6 +54,88 @@ func ldapFaults(s config.Source) (faults []config.Fault) {
 		}
 	}
 	return faults
+}
+
+// open makes the job that a configuration describes, without the state. It contacts nobody. All
+// jobs are made here.
+func open(s *setup, runID string, abort <-chan struct{}, log zerolog.Logger) (j job.Job, closeAll func(), err error) {
+	c := s.Config
+	client, err := newClient(c.Smartsheet, abort, log)
+	if err != nil {
+		return j, nil, err
+	}
+	srcs, closeSources, err := openSources(c)
+	if err != nil {
+		return j, nil, err
+	}
+	j = job.Job{
+		Parts: job.Parts{Sources: srcs, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photo.Options{
+			MaxEdge: c.Image.MaxEdge, MaxBytes: int64(c.Image.MaxBytes), MaxPixels: int64(c.Image.MaxPixels),
+			Crop: c.Image.Crop, StripMetadata: c.Image.StripMetadata, Quality: c.Image.Quality, Background: c.Image.Background,
+		}},
+		Policy: plan.Policy{
+			Existing: plan.Existing(c.Policy.Existing),
+			Guards: &plan.Guards{
+				MaxReplaced: plan.Limit(c.Guard.MaxReplaced), MaxRemoved: plan.Limit(c.Guard.MaxRemoved), MinListed: plan.Limit(c.Guard.MinListed),
+				MinPeople: c.Guard.MinPeople, MaxShared: c.Guard.MaxShared,
+			},
+			Included: config.Globs(c.Match.Include), Excluded: config.Globs(c.Match.Exclude), Patterns: slices.Concat(c.Match.Include, []string{"-"}, c.Match.Exclude),
+			Ignored: c.Match.IgnorePictures, AlternateEmails: c.Match.AlternateEmails, Refresh: time.Duration(c.Match.Refresh),
+		},
+		Scope: plan.Scope{Shard: s.part},
+		How:   job.How{RunID: runID, Version: build().version, Concurrency: c.Smartsheet.Concurrency},
+	}
+	if c.Policy.Removed == "placeholder" {
+		j.Policy.RemovedAfter = c.Policy.RemovedAfter
+	}
+	return j, func() { closeSources(); client.Close() }, nil
+}
+
+// reading calls do with the job that a configuration describes. It opens the state for reading
+// only; there may be none.
+func reading[T any](s *setup, do func(job.Job) (T, error)) (result T, err error) {
+	j, closeAll, err := open(s, newRunID(time.Now()), nil, zerolog.Nop())
+	if err != nil {
+		return result, err
+	}
+	defer closeAll()
+	if j.State, err = state.Open(s.State.Path, state.Options{ReadOnly: true}); err != nil {
+		return result, err
+	}
+	result, err = do(j)
+	return result, errors.Join(err, j.State.Close())
+}
+
+func baseURL(s config.Smartsheet) string { return cmp.Or(s.BaseURL, smartsheet.Roots[s.Region]) }
+
+// newClient makes the client of Smartsheet; abort ends requests on the wire. It contacts nobody.
+// Its errors are usage errors.
+func newClient(s config.Smartsheet, abort <-chan struct{}, log zerolog.Logger) (*smartsheet.Client, error) {
+	c, err := smartsheet.New(smartsheet.Options{
+		BaseURL: baseURL(s), AllowHTTP: s.AllowHTTP, Transport: smartsheet.NewTransport(s.CAs), Token: s.Token.Reveal(), OAuth2: oauth2Options(s.OAuth2),
+		IntegrationSource: s.IntegrationSource, AssumeUser: s.AssumeUser,
+		// So that Smartsheet's support knows which program called.
+		UserAgent:         fmt.Sprintf("photosync/%s (%s; %s) %s", build().version, runtime.GOOS, runtime.GOARCH, runtime.Version()),
+		RequestsPerMinute: s.RequestsPerMinute, UploadWeight: s.UploadWeight,
+		Timeout: time.Duration(s.Timeout), MaxAttempts: s.Retry.MaxAttempts, MaxWait: time.Duration(s.Retry.MaxWait),
+		Grace: grace, Abort: abort,
+		Observe: func(e *smartsheet.Error, attempt int, wait time.Duration) {
+			level := zerolog.WarnLevel
+			if e.Status == http.StatusTooManyRequests { // normal: the throttle finds its share of the quota this way
+				level = zerolog.DebugLevel
+			}
+			log.WithLevel(level).Str("op", e.Op).Int("http_status", e.Status).Int("error_code", e.Code).Str("ref_id", e.RefID).
+				Int("attempt", attempt).Int64("wait_ms", wait.Milliseconds()).Msg("trying again: " + e.Error())
+		},
+	})
+	return c, usage(err)
+}
+
+func oauth2Options(o config.OAuth2) *smartsheet.OAuth2 {
+	if !o.Set() {
+		return nil
+	}
+	return &smartsheet.OAuth2{ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), RefreshTokenFile: o.RefreshTokenFile}
 }
 
 // openSources makes the sources of the configuration. It contacts none of them. Its errors are usage
@@ -121,4 +175,14 @@ func ldapOptions(s config.Source) ldap.Options {
 		TLS:         ldap.TLS{CAs: s.TLS.CAs, StartTLS: s.TLS.StartTLS, ServerName: s.TLS.ServerName, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile},
 		IdleTimeout: time.Duration(s.IdleTimeout), ListTimeout: time.Duration(s.ListTimeout),
 	}
+}
+
+// notifier makes the notifier for the receivers in the configuration. Metrics and the health check,
+// which watch the nightly runs, get nothing from a run about some people only (part).
+func notifier(c *config.Config, part bool) *notify.Notifier {
+	o := notify.Options{Metrics: c.Metrics, Notify: c.Notify, UserAgent: "photosync/" + build().version}
+	if part {
+		o.Textfile, o.Pushgateway, o.Healthcheck = "", "", ""
+	}
+	return notify.New(o)
 }

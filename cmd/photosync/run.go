@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"photosync/cmd/internal/config"
 	"photosync/cmd/internal/console"
 	"photosync/cmd/internal/notify"
@@ -23,7 +21,6 @@ import (
 	"photosync/state"
 	"photosync/sync/job"
 	"photosync/sync/outcome"
-	"photosync/sync/photo"
 	"photosync/sync/plan"
 	"photosync/sync/report"
 )
@@ -115,16 +112,6 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	return w.End(rep, files, err, werr)
 }
 
-// notifier makes the notifier for the receivers in the configuration. Metrics and the health check,
-// which watch the nightly runs, get nothing from a run about some people only (part).
-func notifier(c *config.Config, part bool) *notify.Notifier {
-	o := notify.Options{Metrics: c.Metrics, Notify: c.Notify, UserAgent: "photosync/" + build().version}
-	if part {
-		o.Textfile, o.Pushgateway, o.Healthcheck = "", "", ""
-	}
-	return notify.New(o)
-}
-
 // newRunID returns a name for a run. Names sort by time.
 func newRunID(now time.Time) string {
 	return now.UTC().Format("20060102T150405Z") + "-" + strings.ToLower(rand.Text()[:6])
@@ -162,56 +149,6 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 		finish(nil)
 		abort()
 	}
-}
-
-// open makes the job that a configuration describes, without the state. It contacts nobody. All
-// jobs are made here.
-func open(s *setup, runID string, abort <-chan struct{}, log zerolog.Logger) (j job.Job, closeAll func(), err error) {
-	c := s.Config
-	client, err := newClient(c.Smartsheet, abort, log)
-	if err != nil {
-		return j, nil, err
-	}
-	srcs, closeSources, err := openSources(c)
-	if err != nil {
-		return j, nil, err
-	}
-	j = job.Job{
-		Parts: job.Parts{Sources: srcs, Smartsheet: client, Root: baseURL(c.Smartsheet), Photos: photo.Options{
-			MaxEdge: c.Image.MaxEdge, MaxBytes: int64(c.Image.MaxBytes), MaxPixels: int64(c.Image.MaxPixels),
-			Crop: c.Image.Crop, StripMetadata: c.Image.StripMetadata, Quality: c.Image.Quality, Background: c.Image.Background,
-		}},
-		Policy: plan.Policy{
-			Existing: plan.Existing(c.Policy.Existing),
-			Guards: &plan.Guards{
-				MaxReplaced: plan.Limit(c.Guard.MaxReplaced), MaxRemoved: plan.Limit(c.Guard.MaxRemoved), MinListed: plan.Limit(c.Guard.MinListed),
-				MinPeople: c.Guard.MinPeople, MaxShared: c.Guard.MaxShared,
-			},
-			Included: config.Globs(c.Match.Include), Excluded: config.Globs(c.Match.Exclude), Patterns: slices.Concat(c.Match.Include, []string{"-"}, c.Match.Exclude),
-			Ignored: c.Match.IgnorePictures, AlternateEmails: c.Match.AlternateEmails, Refresh: time.Duration(c.Match.Refresh),
-		},
-		Scope: plan.Scope{Shard: s.part},
-		How:   job.How{RunID: runID, Version: build().version, Concurrency: c.Smartsheet.Concurrency},
-	}
-	if c.Policy.Removed == "placeholder" {
-		j.Policy.RemovedAfter = c.Policy.RemovedAfter
-	}
-	return j, func() { closeSources(); client.Close() }, nil
-}
-
-// reading calls do with the job that a configuration describes. It opens the state for reading
-// only; there may be none.
-func reading[T any](s *setup, do func(job.Job) (T, error)) (result T, err error) {
-	j, closeAll, err := open(s, newRunID(time.Now()), nil, zerolog.Nop())
-	if err != nil {
-		return result, err
-	}
-	defer closeAll()
-	if j.State, err = state.Open(s.State.Path, state.Options{ReadOnly: true}); err != nil {
-		return result, err
-	}
-	result, err = do(j)
-	return result, errors.Join(err, j.State.Close())
 }
 
 // perform opens everything and runs the job. It always returns a report, and the plan if it is
