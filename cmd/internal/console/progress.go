@@ -112,7 +112,6 @@ type live struct {
 	w     io.Writer
 	p     *progress
 	width int
-	stop  func()
 
 	mu   sync.Mutex
 	over bool
@@ -134,7 +133,6 @@ func (l *live) Write(b []byte) (int, error) {
 
 // close removes the line.
 func (l *live) close() {
-	l.stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = true

@@ -43,15 +43,17 @@ type RunOptions struct {
 // Start begins to show a run on stdout and stderr. Every line of the log has the run's id. None
 // has a secret, as reports have none.
 func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run {
-	r := &Run{progress: &progress{began: time.Now(), since: time.Now(), now: status{Phase: "reading"}}, out: New(stdout, env), err: New(stderr, env), quiet: o.Quiet}
+	r := &Run{
+		progress: &progress{began: time.Now(), since: time.Now(), now: status{Phase: "reading"}},
+		out:      New(stdout, env), err: New(stderr, env), quiet: o.Quiet,
+	}
 	_, r.interactive = terminal(stderr)
 	r.human = o.Format == "console" || o.Format == "auto" && r.interactive
 	logTo := stderr
 	if o.Progress == "always" || o.Progress == "auto" && o.Format != "json" && r.interactive {
 		l := &live{w: r.err.w, p: r.progress, width: cmp.Or(r.err.width, 80)}
-		l.stop = r.every(200*time.Millisecond, func(status) { l.Write(nil) })
 		r.err.w, logTo = l, l
-		r.stops = append(r.stops, l.close)
+		r.stops = append(r.stops, r.every(200*time.Millisecond, func(status) { l.Write(nil) }), l.close)
 	}
 	if r.human {
 		logTo = zerolog.ConsoleWriter{
@@ -197,20 +199,17 @@ func (r *Run) End(rep *report.Report, files []string, errs ...error) error {
 
 // logEnd logs that a run ended, and how many people it left. The summary has the rest.
 func (r *Run) logEnd(rep *report.Report, files []string) {
-	for left, message := range map[outcome.Outcome]string{
-		outcome.Held:       "people held back: the report names them",
-		outcome.Unfinished: "people left for the next run: the report names them",
-	} {
-		var emails []string
-		for _, it := range rep.Items {
-			if it.Outcome == left {
-				emails = append(emails, it.Email)
-			}
-		}
+	left := map[outcome.Outcome][]string{}
+	for _, it := range rep.Items {
+		left[it.Outcome] = append(left[it.Outcome], it.Email)
+	}
+	named := func(emails []string, message string) {
 		if n := len(emails); n > 0 {
 			r.Log.Warn().Int("people", n).Strs("first", emails[:min(n, maxNamed)]).Msg(message)
 		}
 	}
+	named(left[outcome.Held], "people held back: the report names them")
+	named(left[outcome.Unfinished], "people left for the next run: the report names them")
 	for _, f := range rep.Findings {
 		e := r.Log.Info()
 		if f.Severity == outcome.Attention {
