@@ -116,8 +116,11 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true, Version: build().String(),
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(a.jobCommand("sync", job.Sync), a.jobCommand("plan", job.Plan), a.jobCommand("apply PLAN", job.Apply), a.explain(), a.check(),
-		a.report(), a.state(), a.init(), a.config(), a.oauth(), &cobra.Command{Use: "demo", RunE: a.demo}, a.simulate(), &cobra.Command{Use: "version", RunE: a.version})
+	root.AddCommand(
+		a.jobCommand("sync", job.Sync), a.jobCommand("plan", job.Plan), a.jobCommand("apply PLAN", job.Apply),
+		a.explain(), a.check(), a.report(), a.state(), a.init(), a.config(), a.oauth(),
+		&cobra.Command{Use: "demo", RunE: a.demo}, a.simulate(), &cobra.Command{Use: "version", RunE: a.version},
+	)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.InitDefaultCompletionCmd() // after SetOut: it remembers stdout

@@ -53,11 +53,14 @@ func (a *app) simulate() *cobra.Command {
 }
 
 func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulateFlags) error {
+	var err error
 	if f.from != "" {
-		var err error
-		if o.Users, err = a.usersOf(ctx, f.from); err != nil {
-			return err
-		}
+		o.Users, err = a.usersOf(ctx, f.from)
+	} else {
+		o.Users, err = f.listed()
+	}
+	if err != nil {
+		return err
 	}
 	s, err := f.server(&o)
 	if err != nil {
@@ -110,6 +113,20 @@ func (a *app) usersOf(ctx context.Context, file string) (users []smartsheet.User
 	return users, nil
 }
 
+// listed returns the users of --users. Its errors are usage errors.
+func (f *simulateFlags) listed() (users []smartsheet.User, err error) {
+	n, err := strconv.Atoi(f.users)
+	switch {
+	case err != nil: // it is a file
+		err = read("--users", f.users, func(r io.Reader) (err error) { users, err = simulator.ReadUsers(r); return err })
+	case n < 0:
+		err = errors.New("--users: want a number of users, or a file")
+	default:
+		users = simulator.SampleUsers(n)
+	}
+	return users, usage(err)
+}
+
 // server makes the simulator of the flags, and completes the options.
 func (f *simulateFlags) server(o *simulator.Options) (*simulator.Server, error) {
 	switch {
@@ -119,19 +136,6 @@ func (f *simulateFlags) server(o *simulator.Options) (*simulator.Server, error) 
 		o.OAuth = &simulator.OAuth{ClientID: "photosync", ClientSecret: rand.Text(), RefreshToken: "refresh-" + rand.Text(), TTL: f.tokenTTL}
 	case o.Token == "":
 		o.Token = "sim-" + rand.Text()
-	}
-	n, err := strconv.Atoi(f.users)
-	switch {
-	case f.from != "":
-	case err != nil:
-		err = read("--users", f.users, func(r io.Reader) (err error) { o.Users, err = simulator.ReadUsers(r); return err })
-	case n < 0:
-		err = errors.New("--users: want a number of users, or a file")
-	default:
-		o.Users = simulator.SampleUsers(n)
-	}
-	if err != nil {
-		return nil, err
 	}
 	s := simulator.New(*o)
 	for _, text := range f.faults {
@@ -147,9 +151,9 @@ func (f *simulateFlags) server(o *simulator.Options) (*simulator.Server, error) 
 		}
 	}
 	if f.script != "" {
-		err = read("--script", f.script, s.AddScript)
+		return s, read("--script", f.script, s.AddScript)
 	}
-	return s, err
+	return s, nil
 }
 
 // read calls do with the file that a flag names.
