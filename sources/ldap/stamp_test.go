@@ -49,21 +49,23 @@ func TestMarks(t *testing.T) {
 		want  string // what the mark begins with, after the choice of attributes
 		has   sources.Presence
 	}{
-		"entryCSN first":     {photos, server{}, []string{"entryCSN", "x#1", "modifyTimestamp", "20261124110000Z"}, "csn=x#1", sources.Unknown},
-		"old timestamp":      {photos, server{}, []string{"modifyTimestamp", "20261124110000.0Z"}, "time=20261124110000.0Z", sources.Unknown},
-		"too young":          {photos, server{}, []string{"modifyTimestamp", "20261124115959Z"}, "", sources.Unknown},
-		"from ahead":         {photos, server{}, []string{"modifyTimestamp", "20261124120100Z"}, "", sources.Unknown},
-		"nonsense":           {photos, server{}, []string{"modifyTimestamp", "yesterday"}, "", sources.Unknown},
-		"nothing":            {photos, server{}, nil, "", sources.Unknown},
-		"content":            {Options{ChangeDetection: "content"}, server{}, []string{"entryCSN", "x#1"}, "", sources.Unknown},
-		"the photo's record": {photos, dc1, []string{"uSNChanged", "900", "replPropertyMetaData", set}, "repl=1267.3,#01000000000000000000000000000000,", sources.Unknown},
-		"set once":           {photos, dc1, []string{"replPropertyMetaData", metaData(map[uint32]record{thumbnail: {2, [16]byte{1}, 5}, jpeg: {1, [16]byte{1}, 7}})}, "repl=5.2,7.1#01000000000000000000000000000000,01000000000000000000000000000000", sources.Present},
-		"no photo's record":  {photos, dc1, []string{"replPropertyMetaData", metaData(map[uint32]record{phone: {1, [16]byte{}, 1}})}, "repl=,#,", sources.Absent},
-		"record hidden":      {photos, dc1, []string{"uSNChanged", "900"}, "usn=dc1:900", sources.Unknown},
-		"record damaged":     {photos, dc2, []string{"uSNChanged", "900", "replPropertyMetaData", set[:60]}, "usn=dc2:900", sources.Unknown},
-		"attribute unknown":  {Options{PhotoAttributes: []string{"badgePhoto"}}, dc1, []string{"uSNChanged", "900", "replPropertyMetaData", set}, "usn=dc1:900", sources.Unknown},
-		"which controller?":  {photos, server{ad: true}, []string{"uSNChanged", "900"}, "", sources.Unknown},
-		"never whenChanged":  {photos, server{ad: true}, []string{"whenChanged", "20261124110000.0Z", "modifyTimestamp", "20261124110000.0Z"}, "", sources.Unknown},
+		"entryCSN first":        {photos, server{}, []string{"entryCSN", "x#1", "modifyTimestamp", "20261124110000Z"}, "csn=x#1", sources.Unknown},
+		"old timestamp":         {photos, server{}, []string{"modifyTimestamp", "20261124110000.0Z"}, "time=20261124110000.0Z", sources.Unknown},
+		"too young":             {photos, server{}, []string{"modifyTimestamp", "20261124115959Z"}, "", sources.Unknown},
+		"old, with an offset":   {photos, server{}, []string{"modifyTimestamp", "20261124110000+0100"}, "time=20261124110000+0100", sources.Unknown},
+		"young, with an offset": {photos, server{}, []string{"modifyTimestamp", "20261124125959+0100"}, "", sources.Unknown},
+		"from ahead":            {photos, server{}, []string{"modifyTimestamp", "20261124120100Z"}, "", sources.Unknown},
+		"nonsense":              {photos, server{}, []string{"modifyTimestamp", "yesterday"}, "", sources.Unknown},
+		"nothing":               {photos, server{}, nil, "", sources.Unknown},
+		"content":               {Options{ChangeDetection: "content"}, server{}, []string{"entryCSN", "x#1"}, "", sources.Unknown},
+		"the photo's record":    {photos, dc1, []string{"uSNChanged", "900", "replPropertyMetaData", set}, "repl=1267.3,#01000000000000000000000000000000,", sources.Unknown},
+		"set once":              {photos, dc1, []string{"replPropertyMetaData", metaData(map[uint32]record{thumbnail: {2, [16]byte{1}, 5}, jpeg: {1, [16]byte{1}, 7}})}, "repl=5.2,7.1#01000000000000000000000000000000,01000000000000000000000000000000", sources.Present},
+		"no photo's record":     {photos, dc1, []string{"replPropertyMetaData", metaData(map[uint32]record{phone: {1, [16]byte{}, 1}})}, "repl=,#,", sources.Absent},
+		"record hidden":         {photos, dc1, []string{"uSNChanged", "900"}, "usn=dc1:900", sources.Unknown},
+		"record damaged":        {photos, dc2, []string{"uSNChanged", "900", "replPropertyMetaData", set[:60]}, "usn=dc2:900", sources.Unknown},
+		"attribute unknown":     {Options{PhotoAttributes: []string{"badgePhoto"}}, dc1, []string{"uSNChanged", "900", "replPropertyMetaData", set}, "usn=dc1:900", sources.Unknown},
+		"which controller?":     {photos, server{ad: true}, []string{"uSNChanged", "900"}, "", sources.Unknown},
+		"never whenChanged":     {photos, server{ad: true}, []string{"whenChanged", "20261124110000.0Z", "modifyTimestamp", "20261124110000.0Z"}, "", sources.Unknown},
 	} {
 		m := newStamps(c.o)
 		got, has := m.of(made("cn=x", c.pairs...), c.srv, now)
