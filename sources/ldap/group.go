@@ -55,11 +55,10 @@ func (l *lister) resolve(ctx context.Context, c *conn) error {
 func (s *Source) chain(ctx context.Context, c *conn, root *entry) (*group, error) {
 	inside := "(memberOf:" + inChain + ":=" + ldap.EscapeFilter(s.o.MemberOf) + ")"
 	filter := "(|" + inside
-	add := func(e *entry) error {
+	add := func(e *entry) {
 		if sid := e.text("objectSid"); len(sid) >= 4 {
 			filter += fmt.Sprintf("(primaryGroupID=%d)", binary.LittleEndian.Uint32([]byte(sid[len(sid)-4:])))
 		}
-		return nil
 	}
 	add(root)
 	err := s.groups(ctx, c, "(&(objectClass=group)"+inside+")", "objectSid", add)
@@ -69,7 +68,7 @@ func (s *Source) chain(ctx context.Context, c *conn, root *entry) (*group, error
 // members finds the members by following the groups.
 func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 	known := map[string]bool{} // groups
-	if err := s.groups(ctx, c, groupFilter, "1.1", func(e *entry) error { known[foldDN(e.dn)] = true; return nil }); err != nil {
+	if err := s.groups(ctx, c, groupFilter, "1.1", func(e *entry) { known[foldDN(e.dn)] = true }); err != nil {
 		return nil, err
 	}
 	g := &group{dns: map[string]bool{}, uids: map[string]bool{}}
@@ -98,10 +97,14 @@ func (s *Source) members(ctx context.Context, c *conn) (*group, error) {
 }
 
 // groups searches for groups in all naming contexts of the server.
-func (s *Source) groups(ctx context.Context, c *conn, filter, attribute string, each func(*entry) error) error {
+func (s *Source) groups(ctx context.Context, c *conn, filter, attribute string, each func(*entry)) error {
 	for _, base := range c.server.texts("namingContexts") {
 		req := request(base, ldap.ScopeWholeSubtree, filter, []string{attribute})
-		if _, _, err := s.paged(ctx, c, req, each); err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+		_, _, err := s.paged(ctx, c, req, func(e *entry) error {
+			each(e)
+			return nil
+		})
+		if err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
 			return err
 		}
 	}

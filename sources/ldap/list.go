@@ -225,7 +225,10 @@ func (l *lister) matches(ctx context.Context, c *conn, filter string) (bool, err
 	req := l.search(filter, []string{"1.1"})
 	req.SizeLimit = 1
 	found := false
-	_, err := c.search(ctx, req, func(*entry) error { found = true; return nil })
+	_, err := c.search(ctx, req, func(*entry) error {
+		found = true
+		return nil
+	})
 	if refused(err) {
 		return true, nil
 	}
