@@ -32,19 +32,21 @@ type header struct {
 	Facts      map[string]json.RawMessage `json:"facts"`  // about the whole, the account among them
 }
 
-// line is a row in an export, without the fingerprint. JSON cannot hold text that is not UTF-8, such
-// as some file names: such a row also has its key and value as they are stored, and Import uses these.
+// line is a row in an export. JSON cannot hold text that is not UTF-8, such as some file names:
+// such a row also has its key and value as they are stored, and Import uses these.
 type line struct {
-	Person *Person `json:"person,omitempty"`
-	User   *User   `json:"user,omitempty"`
-	Key    []byte  `json:"key,omitempty"`
-	Value  []byte  `json:"value,omitempty"`
+	Person      *Person `json:"person,omitempty"`
+	Fingerprint []byte  `json:"fingerprint,omitempty"` // of the person
+	User        *User   `json:"user,omitempty"`
+	Key         []byte  `json:"key,omitempty"`
+	Value       []byte  `json:"value,omitempty"`
 }
 
 // decode fills in the person or the user of a stored row.
 func (l *line) decode(r row) (err error) {
 	if l.Person != nil {
 		*l.Person, err = r.person()
+		l.Fingerprint = l.Person.Fingerprint[:]
 	} else {
 		*l.User, err = r.user()
 	}
@@ -52,7 +54,7 @@ func (l *line) decode(r row) (err error) {
 }
 
 // Export writes the state, as it is now, as JSON lines: a header, the people by address, the
-// users by id. It writes everything but the fingerprints, and there is no secret in it.
+// users by id. It writes everything, and there is no secret in it.
 func (s *Store) Export(w io.Writer) error {
 	return s.View(func(v *Snapshot) error {
 		h, err := v.header()
@@ -82,7 +84,7 @@ func (v *Snapshot) exportTable(table []byte, l line, w io.Writer) error {
 		}
 		if err == nil && bytes.Contains(b.Bytes(), []byte(`\ufffd`)) { // encoding/json writes this for text that is not UTF-8
 			b.Reset()
-			err = e.Encode(line{l.Person, l.User, []byte(r.key), r.value})
+			err = e.Encode(line{l.Person, l.Fingerprint, l.User, []byte(r.key), r.value})
 		}
 		if err == nil {
 			_, err = w.Write(b.Bytes())
@@ -125,9 +127,9 @@ const importBatch = 5000
 // Import makes the state at path from an export, and returns the number of people in it. from
 // may hold several exports one after the other, such as those of the shards of an account, which
 // become one state: of a user's rows the newest counts, and an announced upload stays announced.
-// Import leaves out the fact RefreshedKey, so that the next run looks up everybody; it makes the
-// fingerprints anew, too. replace also replaces a state that was in use, which becomes the backup.
-// After an error everything is as it was.
+// Import leaves out the fact RefreshedKey, so that the next run looks up everybody. replace also
+// replaces a state that was in use, which becomes the backup. After an error everything is as it
+// was.
 func Import(path string, from io.Reader, replace bool) (people int, err error) {
 	in := &importer{lines: json.NewDecoder(from), facts: map[string]json.RawMessage{}, shards: map[string]bool{}}
 	in.lines.DisallowUnknownFields()
@@ -297,6 +299,9 @@ func (in *importer) row() (l line, err error) {
 		if err = stored.verify(); err == nil {
 			err = l.decode(stored)
 		}
+	}
+	if l.Person != nil {
+		copy(l.Person.Fingerprint[:], l.Fingerprint)
 	}
 	if l.Person != nil && l.Person.Email == "" || l.User != nil && (l.User.ID == 0 || l.Person != nil) {
 		return line{}, err // no row

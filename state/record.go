@@ -19,12 +19,12 @@ type Fingerprint [16]byte
 // Person is a row of the people, by address: a cache of what the sources last listed.
 type Person struct {
 	Email        string      `json:"email" cbor:"-"`            // canonical; the key
-	Fingerprint  Fingerprint `json:"-" cbor:"-"`                // zero: the next run looks at this person
+	Fingerprint  Fingerprint `json:"-" cbor:"-"`                // zero: the next run looks at this person; an export has it beside the person
 	Winner       uint8       `json:"winner,omitempty" cbor:"-"` // index of the candidate whose photo counted; NoPhoto: none
 	Note         uint8       `json:"note,omitempty" cbor:"-"`   // why there is nothing to do, in the plan's numbers
 	Source       string      `json:"source,omitempty" cbor:"1,keyasint,omitempty"`
-	Ref          string      `json:"ref,omitempty" cbor:"2,keyasint,omitempty"`           // the path or DN there, for people to read
-	Key          string      `json:"key,omitempty" cbor:"3,keyasint,omitempty"`           // the source's own key (entryUUID, objectGUID), may be binary; empty: none
+	Ref          string      `json:"ref,omitempty" cbor:"2,keyasint,omitempty"`           // the path or DN there
+	Key          string      `json:"key,omitempty" cbor:"3,keyasint,omitempty"`           // the source's own key, such as entryUUID=…; empty: none
 	Stamp        string      `json:"stamp,omitempty" cbor:"4,keyasint,omitempty"`         // change mark in that listing
 	SourceSHA256 string      `json:"source_sha256,omitempty" cbor:"5,keyasint,omitempty"` // of the photo, hex; empty: none
 	UserID       int64       `json:"user_id,omitempty" cbor:"6,keyasint,omitempty"`       // the user the person was then; 0: nobody

@@ -122,7 +122,7 @@ var volatile = []struct{ pattern, name string }{
 	// A file that was written less than two seconds ago has no stamp yet, and its person no
 	// fingerprint.
 	{`("stamp_moved": )\w+`, "${1}BOOL"},
-	{`\n +"(stamp|fingerprint)": .*|\n +stamp +.*|\n +age .*`, ""},
+	{`\n +"stamp": .*|,\n +"fingerprint": .*|\n +stamp +.*|\n +age .*`, ""},
 	{`(?s),\s+{\s+"name": "age".*?}`, ""},
 	{`(inode +|"inode",\s+"value": ")\d+`, "${1}0"},
 }
