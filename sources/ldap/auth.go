@@ -50,22 +50,18 @@ var accountHints = map[int8]string{0: expiredHint, 1: lockedHint, 2: mustChangeH
 // (draft-behera-ldap-password-policy, section 6.2), or err. An account with a problem may be able
 // to bind, and do nothing else.
 func accountProblem(res *ldap.SimpleBindResult, err error) error {
-	if res == nil {
-		return err
-	}
-	policy, _ := ldap.FindControl(res.Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
-	if policy == nil || ldap.IsErrorWithCode(err, ldap.LDAPResultUnwillingToPerform) {
+	if res == nil || ldap.IsErrorWithCode(err, ldap.LDAPResultUnwillingToPerform) {
 		return err // 389 Directory Server also calls a disabled account locked
 	}
-	hint, wrong := accountHints[policy.Error]
-	if !wrong {
+	policy, _ := ldap.FindControl(res.Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
+	if policy == nil || accountHints[policy.Error] == "" {
 		return err
 	}
 	says := errors.New(strings.ToLower(policy.ErrorString))
 	if err != nil {
 		says = fmt.Errorf("%w: %w", says, err)
 	}
-	return &problem{says, hint, true}
+	return &problem{says, accountHints[policy.Error], true}
 }
 
 // currentUser makes a client for the user that runs photosync; nil except on Windows.

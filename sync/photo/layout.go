@@ -28,14 +28,12 @@ type layout struct {
 	frames        int         // of a GIF, and of an animated WebP or PNG
 	at            image.Point // where the first frame of a WebP is
 	beyond        string      // what Go's decoder would get wrong; empty: nothing
-
-	profile      []byte   // the ICC colour profile, as it is stored
-	profileParts [][]byte // of a JPEG: the profile's parts, each after two bytes, its number and their count
-	light        *light   // the colour space, if there is no ICC profile; nil: sRGB
-
-	kept     [][]byte // data of a JPEG, PNG or GIF without its metadata, in order
-	dropped  bool     // there is metadata
-	repaired []string // what was wrong with data, and was repaired
+	profile       []byte      // the ICC colour profile, as it is stored
+	profileParts  [][]byte    // of a JPEG: the profile's parts, each after two bytes, its number and their count
+	light         *light      // the colour space, if there is no ICC profile; nil: sRGB
+	kept          [][]byte    // data of a JPEG, PNG or GIF without its metadata, in order
+	dropped       bool        // there is metadata
+	repaired      []string    // what was wrong with data, and was repaired
 
 	progressive bool        // of a JPEG
 	parts       []component // of a JPEG

@@ -50,8 +50,6 @@ var kinds = []kind{
 	{name: "SVG", magics: []string{"<svg"}},
 	{name: "Targa", magics: []string{"\x00\x00\x02\x00\x00\x00", "\x00\x00\x0a\x00\x00\x00"}},
 	{name: "Windows icon", magics: []string{"\x00\x00\x01\x00", "\x00\x00\x02\x00"}},
-	{name: "PCX", magics: []string{"\x0a\x05\x01"}},
-	{name: "portable pixmap", magics: []string{"P1\n", "P2\n", "P3\n", "P4\n", "P5\n", "P6\n"}},
 	{name: "PDF", code: NotAnImage, magics: []string{"%PDF-"}},
 	{name: "ZIP archive or Office document", code: NotAnImage, magics: []string{"PK\x03\x04"}},
 	{name: "old Word document", code: NotAnImage, magics: []string{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"}},
@@ -59,8 +57,6 @@ var kinds = []kind{
 	{name: "XML", code: NotAnImage, magics: []string{"<?xml"}},
 	{name: "gzip", code: NotAnImage, magics: []string{"\x1f\x8b"}},
 	{name: "video", code: NotAnImage, offset: 4, magics: []string{"ftyp", "moov"}},
-	{name: "Windows program", code: NotAnImage, magics: []string{"MZ"}},
-	{name: "program", code: NotAnImage, magics: []string{"\x7fELF"}},
 }
 
 // bmpHeaders are the possible lengths of the header after the file header of a BMP.
