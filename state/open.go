@@ -97,15 +97,13 @@ func (s *Store) Current() error {
 	}
 	message := "was replaced by another file while it was open"
 	own, err := s.file.Stat()
-	if err == nil {
-		var named os.FileInfo
-		if named, err = os.Lstat(s.path); err == nil && os.SameFile(named, own) {
-			return nil
-		}
-	}
-	if errors.Is(err, fs.ErrNotExist) {
+	named, lerr := os.Lstat(s.path)
+	switch err = cmp.Or(err, lerr); {
+	case err == nil && os.SameFile(named, own):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
 		message = "was deleted while it was open"
-	} else if err != nil {
+	case err != nil:
 		return Inaccessible(s.path, err)
 	}
 	return refused(s.path, message, "find out what deletes or replaces it; photosync state restore puts back the backup, "+
