@@ -283,11 +283,11 @@ func TestTwoFilesForOnePersonAreBothListed(t *testing.T) {
 // lookAt returns what a look at a file tells.
 func lookAt(t *testing.T, name string) facts {
 	t.Helper()
-	fi, err := os.Lstat(name)
+	f, err := factsOf(os.Lstat(name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return factsOf(fi)
+	return f
 }
 
 func TestStampSeesWhatSetsTheTimeBack(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
@@ -150,8 +149,8 @@ func (s *Source) remapped(root *os.Root) bool {
 	if filepath.IsAbs(s.o.MappingFile) {
 		stat = os.Stat
 	}
-	fi, err := stat(s.o.MappingFile)
-	return err != nil || factsOf(fi) != *was
+	is, err := factsOf(stat(s.o.MappingFile))
+	return err != nil || is != *was
 }
 
 // parseMapping reads CSV (RFC 4180) of two columns.
@@ -174,7 +173,7 @@ func parseMapping(data []byte) (mapping, *MappingError) {
 			continue
 		}
 		line, _ := r.FieldPos(0)
-		if first && len(fields) == 2 && title().MatchString(strings.TrimSpace(fields[1])) {
+		if first && len(fields) == 2 && isTitle(fields[1]) {
 			continue
 		}
 		if err := m.add(line, fields); err != nil {
@@ -207,9 +206,11 @@ func separator(data []byte) rune {
 	return ','
 }
 
-// title matches the title of a column in a first line. It matches no address, and hardly any
-// misspelt one.
-var title = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\pL[\pL _-]*$`) })
+// isTitle reports whether a field of the first line is the title of its column: letters, spaces and
+// dashes, so it is no address, and hardly a misspelt one.
+func isTitle(field string) bool {
+	return regexp.MustCompile(`^\pL[\pL _-]*$`).MatchString(strings.TrimSpace(field))
+}
 
 func (m mapping) add(line int, fields []string) error {
 	if len(fields) != 2 {

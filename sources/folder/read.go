@@ -130,11 +130,10 @@ func readOnce(open func(string, int, fs.FileMode) (*os.File, error), name string
 		return nil, err
 	}
 	defer f.Close()
-	fi, err := f.Stat()
+	before, err := factsOf(f.Stat())
 	if err != nil {
 		return nil, err
 	}
-	before := factsOf(fi)
 	if !before.kind.IsRegular() {
 		return nil, errors.New("not a regular file")
 	}
@@ -147,12 +146,13 @@ func readOnce(open func(string, int, fs.FileMode) (*os.File, error), name string
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if fi, err = f.Stat(); err != nil {
+	after, err := factsOf(f.Stat())
+	if err != nil {
 		return nil, err
 	}
 	// The facts include the change time: a program that sets the modification time back (cp -p,
 	// rsync -t) cannot hide that it wrote.
-	if int64(n) != before.size || factsOf(fi) != before {
+	if int64(n) != before.size || after != before {
 		return nil, errChanged
 	}
 	return data[:n], nil
@@ -172,11 +172,14 @@ type facts struct {
 	inode    uint64 // 0: not known here
 }
 
-// factsOf returns the facts of a file that was opened or found through a link.
-func factsOf(fi fs.FileInfo) facts {
+// factsOf returns the facts in what Stat returned.
+func factsOf(fi fs.FileInfo, err error) (facts, error) {
+	if err != nil {
+		return facts{}, err
+	}
 	f := facts{kind: fi.Mode().Type(), size: fi.Size(), modified: fi.ModTime().UnixNano()}
 	f.changed, f.inode = changeTime(fi)
-	return f
+	return f, nil
 }
 
 // age is how long before now the file was last written. A copy with the modification time of
@@ -229,18 +232,14 @@ func (s *Source) Describe(_ context.Context, ref sources.Ref) (facts []sources.F
 		file = strconv.QuoteToASCII(file)
 	}
 	add("path", "%s", sources.Text(file))
-	fi, err := root.Lstat(name)
-	if err == nil && fi.Mode()&fs.ModeSymlink != 0 {
-		if to, err := root.Readlink(name); err == nil {
-			add("link to", "%s", sources.Text(to))
-		}
-		fi, err = root.Stat(name)
+	if to, err := root.Readlink(name); err == nil {
+		add("link to", "%s", sources.Text(to))
 	}
+	f, err := factsOf(root.Stat(name))
 	if err != nil {
 		add("file", "%v", foreign.WithoutPath(err))
 		return facts, nil
 	}
-	f := factsOf(fi)
 	at := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
 	add("size", "%d bytes", f.size)
 	add("modified", "%s", at(f.modified))

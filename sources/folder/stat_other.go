@@ -14,9 +14,5 @@ func changeTime(fs.FileInfo) (int64, uint64) { return 0, 0 }
 
 // lstat returns the facts of a file.
 func lstat(root *os.Root, _ *os.File, f *file) (facts, error) {
-	fi, err := root.Lstat(f.name)
-	if err != nil {
-		return facts{}, err
-	}
-	return factsOf(fi), nil
+	return factsOf(root.Lstat(f.name))
 }

@@ -33,14 +33,9 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	w.mu.Lock() // a blocked worker may still be running
 	defer w.mu.Unlock()
 	w.listing.Warnings = w.warnings(err == nil)
-	for _, why := range []string{notEmail, notMapped, subfolder, otherLink} {
-		for _, name := range w.ignored[why] {
-			w.listing.Nameless = append(w.listing.Nameless, refOf(name).Name)
-		}
-		if why == notMapped {
-			w.listing.Unnamed = slices.Sorted(slices.Values(w.listing.Nameless))
-		}
-	}
+	unnamed := w.refsOf(notEmail, notMapped)
+	w.listing.Unnamed = slices.Sorted(slices.Values(unnamed))
+	w.listing.Nameless = append(unnamed, w.refsOf(subfolder, otherLink)...)
 	w.listing.Complete = err == nil
 	return w.listing, err
 }
@@ -63,6 +58,16 @@ func (w *walk) ignore(why, name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ignored[why] = append(w.ignored[why], name)
+}
+
+// refsOf returns the references to what was ignored for these reasons.
+func (w *walk) refsOf(whys ...string) (refs []string) {
+	for _, why := range whys {
+		for _, name := range w.ignored[why] {
+			refs = append(refs, refOf(name).Name)
+		}
+	}
+	return refs
 }
 
 // Why something in the folder is not a person's photo, in the order of warnings.
@@ -245,11 +250,9 @@ type file struct {
 // that of the whole folder, or of this machine.
 func (w *walk) stat(dir *os.File, f *file) error {
 	f.facts, f.err = lstat(w.root, dir, f)
-	if f.link = f.err == nil && f.kind == fs.ModeSymlink; f.link {
-		var fi fs.FileInfo
-		if fi, f.err = w.root.Stat(f.name); f.err == nil {
-			f.facts = factsOf(fi)
-		}
+	f.link = f.err == nil && f.kind == fs.ModeSymlink
+	if f.link {
+		f.facts, f.err = factsOf(w.root.Stat(f.name))
 	}
 	// Stat needs no right to the file itself.
 	if f.err != nil && (sources.HostFault(f.err) != nil || !f.link && errors.Is(f.err, fs.ErrPermission)) {
@@ -269,8 +272,10 @@ func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
 	case slices.Contains(photoTypes, ext):
 	case slices.Contains(wrongTypes, ext):
 		why = wrongType
+	case f.link:
+		return p, otherLink
 	default:
-		return p, map[bool]string{false: otherType, true: otherLink}[f.link]
+		return p, otherType
 	}
 	email, unnamed := w.who(f.base, stem(f.base))
 	if unnamed != "" {
