@@ -22,13 +22,14 @@ var errReaddressed = errors.New("the entry's address changed while this run was 
 // prepare prepares the picture. If the item is still planned afterwards, the picture is to be
 // sent; otherwise the item is final, and the change is to be recorded.
 func (a *attempt) prepare(ctx context.Context) (c state.Change) {
-	s, it := a.step, &a.item
+	s := a.step
 	data, err := a.read(ctx)
 	if p := s.Photo; a.source != "" && p != nil && p.Err != nil && p.SHA256 == "" { // the plan could not read it
 		return a.unprepared(ctx, p.Err)
 	}
 	if a.source != "" && a.source != s.SHA256() { // no rule and no guard has checked these bytes
-		if a.end(outcome.Unfinished, "the photo changed after the plan was made", nextRun); s.Applied != nil {
+		a.end(outcome.Unfinished, "the photo changed after the plan was made", nextRun)
+		if s.Applied != nil {
 			a.holdChanged()
 		}
 		if s.Row != nil { // its stamp stands for other bytes
@@ -49,26 +50,26 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 		a.holdChanged()
 		return c
 	}
-	it.Image = Image(a.pic, a.source, len(data), a.sum)
+	a.item.Image = Image(a.pic, a.source, len(data), a.sum)
 	if s.MustSend() || a.Rules.Scope.RetryFailed && s.Record.Failure != nil || a.sum != s.Record.Sent.UploadSHA256 {
 		if a.Thumbnails && a.thumbs.Add(1) <= MaxThumbnails {
-			it.Image.Thumbnail = Small(ctx, a.pic.Data)
+			a.item.Image.Thumbnail = Small(ctx, a.pic.Data)
 		}
 		if a.tooMany() {
-			s.Reason, s.Outcome, s.Shared, s.WriteRow = outcome.SharedImage, outcome.Held, a.MaxShared, false
-			s.Why = outcome.Number(a.MaxShared) + " other people have, or get, this identical picture"
-			image := it.Image
-			*it = Item(a.Rules, s)
-			it.Image, it.Hint = image, "if it is a silhouette or a logo, take these files away at their source: they differ in their metadata alone; if it is right, raise guard.max_shared"
+			a.holdShared()
 		}
 		return c
 	}
-	it.Reason, it.Outcome, it.Hint = outcome.SamePicture, outcome.Skipped, ""
+	a.item.Reason, a.item.Outcome = outcome.SamePicture, outcome.Skipped
+	a.item.Hint = ""
 	u := a.row()
 	sent := *u.Sent
-	sent.SourceSHA256, sent.Rendering = a.source, a.Photos.Fingerprint()
+	sent.SourceSHA256 = a.source
+	sent.Rendering = a.Photos.Fingerprint()
 	sent.Origin, _ = a.Rules.Origin(s)
-	u.Sent, u.Missing, u.Failure = &sent, 0, nil
+	u.Sent = &sent
+	u.Missing = 0
+	u.Failure = nil
 	c.Users = []state.User{u}
 	a.Plan.ResultRow(&c, s, outcome.Unchanged)
 	return c
@@ -92,6 +93,17 @@ func (a *attempt) tooMany() bool {
 	return false
 }
 
+// holdShared holds a step whose picture too many people have.
+func (a *attempt) holdShared() {
+	s, image := a.step, a.item.Image
+	s.Reason, s.Outcome, s.WriteRow = outcome.SharedImage, outcome.Held, false
+	s.Shared = a.MaxShared
+	s.Why = outcome.Number(a.MaxShared) + " other people have, or get, this identical picture"
+	a.item = Item(a.Rules, s)
+	a.item.Image = image
+	a.item.Hint = "if it is a silhouette or a logo, take these files away at their source: they differ in their metadata alone; if it is right, raise guard.max_shared"
+}
+
 // holdChanged holds a step whose picture is not the one in the applied plan.
 func (a *attempt) holdChanged() {
 	a.item.Reason = outcome.HeldBack
@@ -109,18 +121,20 @@ func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 		a.pic, err = photo.Initials(cmp.Or(s.To.Name, s.DisplayName), s.Key(), edge)
 		return nil, err
 	}
-	c, _ := s.Candidate()
-	var got sources.Photo
 	if s.Photo != nil && errors.Is(s.Photo.Err, sources.ErrTooLarge) {
 		a.source = s.SHA256()
 		return nil, s.Photo.Err
-	} else if err := a.Rules.Sources[c.Source].Photos(ctx, []sources.Ref{c.Ref}, func(ph sources.Photo) error { got = ph; return nil }); err != nil {
+	}
+	c, _ := s.Candidate()
+	var got sources.Photo
+	err = a.Rules.Sources[c.Source].Photos(ctx, []sources.Ref{c.Ref}, func(ph sources.Photo) error {
+		got = ph
+		return nil
+	})
+	if err = cmp.Or(err, got.Err); err != nil {
 		return nil, err
 	}
-	switch {
-	case got.Err != nil:
-		return nil, got.Err
-	case got.Emails != nil && !slices.Contains(got.Emails, s.To.Via) && slices.Contains(slices.Concat(c.Own, c.Aliases), s.To.Via):
+	if got.Emails != nil && !slices.Contains(got.Emails, s.To.Via) && slices.Contains(slices.Concat(c.Own, c.Aliases), s.To.Via) {
 		return nil, errReaddressed
 	}
 	if a.source = plan.Sum(got.Data); a.source == s.SHA256() {

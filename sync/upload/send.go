@@ -142,9 +142,6 @@ func (a *attempt) send(ctx context.Context) error {
 	if s.Outcome == outcome.Planned {
 		a.end(outcome.Unfinished, "it waited for too long", nextRun)
 	}
-	if a.onWire {
-		return nil // the intent stays: the picture may have arrived
-	}
 	return a.record(a.withdrawn())
 }
 
@@ -169,16 +166,20 @@ func (a *attempt) announce() error {
 	return a.record(state.Change{Users: []state.User{u}})
 }
 
-// withdrawn returns the change that takes the intent back, when nothing was sent after all.
-func (a *attempt) withdrawn() state.Change {
-	if a.step.Record == nil {
-		return state.Change{ForgetUsers: []int64{a.step.To.ID}}
+// withdrawn returns the change that takes the intent back, unless the picture may have arrived.
+func (a *attempt) withdrawn() (c state.Change) {
+	switch {
+	case a.onWire: // the intent stays
+	case a.step.Record == nil:
+		c.ForgetUsers = []int64{a.step.To.ID}
+	default:
+		c.Users = []state.User{a.row()}
 	}
-	return state.Change{Users: []state.User{a.row()}}
+	return c
 }
 
-// Confirmed returns the upload of an intent, confirmed with this image id.
-func Confirmed(i *state.Intent, image string) *state.Sent {
+// confirmed returns the upload of an intent, confirmed with this image id.
+func confirmed(i *state.Intent, image string) *state.Sent {
 	return &state.Sent{
 		Origin: i.Origin, SourceSHA256: i.SourceSHA256, UploadSHA256: i.UploadSHA256, Rendering: i.Rendering,
 		ImageID: image, RunID: i.RunID, At: i.At, Placeholder: i.Placeholder,
@@ -258,13 +259,16 @@ func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 
 // sent records a confirmed upload.
 func (a *attempt) sent(image string) error {
-	u, drifts := a.row(), 0
+	u := a.row()
 	if a.step.Reason == outcome.Drifted && u.Sent != nil && u.Sent.UploadSHA256 == a.sum {
-		drifts = u.Drifts + 1
+		u.Drifts++
+	} else {
+		u.Drifts = 0
 	}
-	u.Sent = Confirmed(a.intent, image)
+	u.Sent = confirmed(a.intent, image)
 	u.Sent.At = time.Now().UTC()
-	u.Intent, u.Failure, u.Missing, u.Drifts = nil, nil, a.step.Missing, drifts
+	u.Intent, u.Failure = nil, nil
+	u.Missing = a.step.Missing
 	a.item.Outcome = outcome.Uploaded
 	return a.recordUser(u, outcome.Unchanged)
 }
@@ -291,7 +295,7 @@ func (a *attempt) partial(image string, first *smartsheet.Error) error {
 	// What Smartsheet shows now counts: a picture that appears later is the user's own.
 	u.Intent = nil
 	if image != "" && image != a.intent.Foreign && image != a.step.To.ImageID {
-		u.Sent = Confirmed(a.intent, image)
+		u.Sent = confirmed(a.intent, image)
 	}
 	a.end(outcome.PartialSuccess, it.Message, hint)
 	if final {

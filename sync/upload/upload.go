@@ -140,7 +140,8 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 // one makes the item of a step. Its error stops the run: the steps after it are not begun.
 func (p *Pool) one(ctx context.Context, s *plan.Step, send bool) (err error) {
 	defer outcome.Recover(&err) // of a panic in Done
-	start, a := time.Now(), &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
+	start := time.Now()
+	a := &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
 	err = a.begin(ctx, send)
 	if err != nil && a.item.Outcome == outcome.Planned {
 		a.end(outcome.Unfinished, cmp.Or(a.item.Message, "stopped by a fault of photosync itself"), nextRun)
@@ -175,8 +176,10 @@ func (a *attempt) begin(ctx context.Context, send bool) (err error) {
 
 // freshen looks up the users of the next steps again, if they were seen too long ago.
 func (p *Pool) freshen(ctx context.Context, next []*plan.Step) error {
-	now, soon := time.Now(), next[0].To.Seen.Add(plan.MaxAge-freshenBefore)
-	if next[0].Outcome != outcome.Planned || now.Before(soon) && now.Round(0).Before(soon.Round(0)) { // by both clocks, see ErrTooLate
+	now := time.Now()
+	soon := next[0].To.Seen.Add(plan.MaxAge - freshenBefore)
+	fresh := now.Before(soon) && now.Round(0).Before(soon.Round(0)) // by both clocks, see ErrTooLate
+	if fresh || next[0].Outcome != outcome.Planned {
 		return nil
 	}
 	next = next[:min(len(next), freshenAtOnce)]
@@ -235,13 +238,7 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	case !class.EndsRun():
 		return a.failedAlone(ctx, e, err)
 	}
-	c := a.withdrawn()
-	if a.onWire { // it may have arrived nevertheless
-		u := a.row()
-		u.Intent = a.intent
-		c = state.Change{Users: []state.User{u}}
-	}
-	if rerr := a.record(c); rerr != nil || stopped {
+	if rerr := a.record(a.withdrawn()); rerr != nil || stopped {
 		return rerr
 	}
 	return err
@@ -270,7 +267,8 @@ func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err erro
 			a.intent = nil // Smartsheet refused the picture, and does not show it
 		}
 	}
-	u, foreign := a.row(), smartsheet.Classify(err) == smartsheet.Permission && s.To.External
+	u := a.row()
+	foreign := smartsheet.Classify(err) == smartsheet.Permission && s.To.External
 	known := u.Failure != nil && u.Failure.Status == it.HTTPStatus && u.Failure.Code == codeText(e.Code)
 	stop := a.refusals.Refused(s.To.ID, a.pic.ContentType(), err, known || foreign)
 	u.Failure = a.failure(state.Failure{Message: it.Message, Status: it.HTTPStatus, RefID: e.RefID, Code: codeText(e.Code)})
@@ -311,9 +309,13 @@ func (a *attempt) refuse(u state.User, partial bool) {
 
 // failure fills in the fields of f that all failures have.
 func (a *attempt) failure(f state.Failure) *state.Failure {
-	f.Hash, f.Rendering, f.At, f.RunID, f.Count = a.source, a.Photos.Fingerprint(), time.Now().UTC(), a.RunID, 1
-	if sent := a.step.Record; sent != nil && sent.Failure != nil && sent.Failure.Hash == a.source {
-		f.Count = sent.Failure.Count + 1
+	f.Hash = a.source
+	f.Rendering = a.Photos.Fingerprint()
+	f.At = time.Now().UTC()
+	f.RunID = a.RunID
+	f.Count = 1
+	if u := a.step.Record; u != nil && u.Failure != nil && u.Failure.Hash == a.source {
+		f.Count = u.Failure.Count + 1
 	}
 	return &f
 }
