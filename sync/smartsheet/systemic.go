@@ -55,11 +55,8 @@ func (o *outage) failing(now time.Time, q call, e *Error, asked time.Duration) (
 			o.over = fmt.Errorf("%w: it asks to wait for longer than retry.max_wait", errOutage)
 		}
 	}
-	switch {
-	case o.over != nil && e.Err != nil:
-		e.Err = fmt.Errorf("%w: %w", o.over, e.Err)
-	case o.over != nil:
-		e.Err = o.over
+	if o.over != nil {
+		e.Err = because(o.over, e.Err)
 	}
 	return pause + rand.N(pause/8+1)
 }
@@ -140,11 +137,16 @@ func (r *Refusals) Refused(user int64, contentType string, err error, known bool
 	if c.class == Permission && e.foreign {
 		stop.advice = gateway + "it forbids every upload"
 	}
-	stop.Err = fmt.Errorf("%d different people in a row had the same answer", n)
-	if e.Err != nil {
-		stop.Err = fmt.Errorf("%w: %w", stop.Err, e.Err)
-	}
+	stop.Err = because(fmt.Errorf("%d different people in a row had the same answer", n), e.Err)
 	return &stop
+}
+
+// because adds err, if there is one, to why.
+func because(why, err error) error {
+	if err == nil {
+		return why
+	}
+	return fmt.Errorf("%w: %w", why, err)
 }
 
 // inRow counts the users refused for this reason since the last accepted upload, and reports

@@ -35,17 +35,6 @@ func (a *attempt) end(o outcome.Outcome, message, hint string) {
 	a.item.Outcome, a.item.Message, a.item.Hint = o, message, hint
 }
 
-// execute carries out the step. Its error stops the whole run.
-func (a *attempt) execute(ctx context.Context) error {
-	if a.step.Outcome != outcome.Planned { // freshen decided otherwise
-		return nil
-	}
-	if change := a.prepare(ctx); a.item.Outcome != outcome.Planned {
-		return a.record(change)
-	}
-	return a.send(ctx)
-}
-
 // record makes c durable. Its error stops the run: nothing may be uploaded without a record.
 func (a *attempt) record(c state.Change) error {
 	if err := a.State.Write(c); err != nil {

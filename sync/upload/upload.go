@@ -142,7 +142,7 @@ func (p *Pool) one(ctx context.Context, s *plan.Step, send bool) (err error) {
 	defer outcome.Recover(&err) // of a panic in Done
 	start := time.Now()
 	a := &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
-	err = a.begin(ctx, send)
+	err = a.execute(ctx, send)
 	if err != nil && a.item.Outcome == outcome.Planned {
 		a.end(outcome.Unfinished, cmp.Or(a.item.Message, "stopped by a fault of photosync itself"), nextRun)
 	}
@@ -159,19 +159,25 @@ func (p *Pool) one(ctx context.Context, s *plan.Step, send bool) (err error) {
 	return err
 }
 
-// begin carries out the step, or, without send, only prepares its picture.
-func (a *attempt) begin(ctx context.Context, send bool) (err error) {
+// execute carries out the step, or, without send, only prepares its picture.
+func (a *attempt) execute(ctx context.Context, send bool) (err error) {
 	defer outcome.Recover(&err)
 	switch {
 	case ctx.Err() != nil:
 		a.end(outcome.Unfinished, "stopped before this upload", nextRun)
-	case send:
-		return a.execute(ctx)
-	default:
-		a.prepare(ctx)
-		a.step.Unsent = a.item.Reason == outcome.SamePicture || a.item.Reason == outcome.InvalidImage
+		return nil
+	case send && a.step.Outcome != outcome.Planned: // freshen decided otherwise
+		return nil
 	}
-	return nil
+	change := a.prepare(ctx)
+	switch {
+	case !send:
+		a.step.Unsent = a.item.Reason == outcome.SamePicture || a.item.Reason == outcome.InvalidImage
+		return nil
+	case a.item.Outcome != outcome.Planned:
+		return a.record(change)
+	}
+	return a.send(ctx)
 }
 
 // freshen looks up the users of the next steps again, if they were seen too long ago.
