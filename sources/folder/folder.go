@@ -1,7 +1,7 @@
-// Package folder is the source of photos for a folder of files named after people:
-// <email>.jpg, .png, .gif, .webp, .bmp or .tif. With a mapping file they may have any
-// name, such as an employee number. The package reads through os.Root, so that no link
-// leads out of the folder, and opens only regular files. It never writes.
+// Package folder is the source of photos for a folder of files named after people: <email>.jpg,
+// .png, .gif, .webp, .bmp or .tif. With a mapping file they may have any name, such as an employee
+// number. The package reads through os.Root, so that no link leads out of the folder, and opens
+// only regular files. It never writes.
 package folder
 
 import (
@@ -28,11 +28,11 @@ import (
 type Options struct {
 	Path      string
 	Recursive bool // list subfolders, too
-	// MappingFile is a CSV file of two columns, file name or key and email. A relative
-	// path begins at the folder. With it, only files that it names are people's photos.
+	// MappingFile is a CSV file of two columns, file name or key and email. A relative path begins
+	// at the folder. With it, only files that it names are people's photos.
 	MappingFile string
-	// MinAge is how long ago a file must have been written to be read: a younger file may
-	// still be being copied, and waits for the next run.
+	// MinAge is how long ago a file must have been written to be read: a younger file may still be
+	// being copied, and waits for the next run.
 	MinAge time.Duration
 }
 
@@ -55,8 +55,8 @@ type Error struct {
 	Entries int    // read in Top so far
 }
 
-// newError makes the Error of a folder. If err is about a limit of this machine, the Error
-// wraps a sources.HostError.
+// newError makes the Error of a folder. If err is about a limit of this machine, the Error wraps a
+// sources.HostError.
 func newError(path string, err error) error {
 	if host := sources.HostFault(err); host != nil {
 		err = host
@@ -73,8 +73,7 @@ func (e *Error) Error() string {
 }
 func (e *Error) Unwrap() error { return e.Err }
 
-// moved reports whether a subfolder was renamed or deleted after the folder above it was
-// read.
+// moved reports whether a subfolder was renamed or deleted after the folder above it was read.
 func (e *Error) moved() bool {
 	return e.Top != "" && (errors.Is(e.Err, fs.ErrNotExist) || errors.Is(e.Err, syscall.ENOTDIR) || errors.Is(e.Err, syscall.ESTALE))
 }
@@ -108,8 +107,8 @@ func (s *Source) open() (*os.Root, error) {
 	return root, nil
 }
 
-// replaced reports whether another folder, such as an empty mount point, is now where the
-// listed one was. Then a file that is missing there was not deleted.
+// replaced reports whether another folder, such as an empty mount point, is now where the listed
+// one was. Then a file that is missing there was not deleted.
 func (s *Source) replaced(root *os.Root) bool {
 	was := s.listed.Load()
 	is, err := root.Stat(".")
@@ -117,8 +116,8 @@ func (s *Source) replaced(root *os.Root) bool {
 }
 
 // refOf returns the reference to a file, by its name relative to the root. A name that is not
-// printable text (a line feed, bytes that are not UTF-8) would break the lines of a report
-// and change in JSON: then Name is the quoted name, and Mark has its bytes.
+// printable text (a line feed, bytes that are not UTF-8) would break the lines of a report and
+// change in JSON: then Name is the quoted name, and Mark has its bytes.
 func refOf(name string) sources.Ref {
 	if isText(name) {
 		return sources.Ref{Name: name}
@@ -132,8 +131,8 @@ func isText(name string) bool {
 	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// endTimeout is how long to wait for the workers after the caller's context is done. If the
-// server of a share does not answer, they may block for ever: then nobody waits for them.
+// endTimeout is how long to wait for the workers after the caller's context is done. If the server
+// of a share does not answer, they may block for ever: then nobody waits for them.
 const endTimeout = time.Second
 
 // caller is a call of List or Photos. It waits for the workers, and passes on what they find.
@@ -143,8 +142,8 @@ type caller[T any] struct {
 	err  error      // of each
 }
 
-// wait runs work to its end, or until soon after ctx is done. Then it returns the error of
-// ctx, and each is no longer called.
+// wait runs work to its end, or until soon after ctx is done. Then it returns the error of ctx, and
+// each is no longer called.
 func (c *caller[T]) wait(ctx context.Context, work func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- work() }()

@@ -38,15 +38,13 @@ type mapped struct {
 	used  atomic.Bool // there is a file for it
 }
 
-// find returns the line for a file, by its name with or without extension; nil if there is
-// none.
-func (m mapping) find(base, stem string) (key string, l *mapped) {
-	for _, key := range []string{fold(base), fold(stem)} {
-		if l := m[key]; l != nil {
-			return key, l
-		}
+// find returns the line for a file, by its name with or without extension; nil if there is none.
+func (m mapping) find(base string) (key string, l *mapped) {
+	key = fold(base)
+	if m[key] == nil {
+		key = fold(stem(base))
 	}
-	return "", nil
+	return key, m[key]
 }
 
 // unused counts the lines without a file.
@@ -62,8 +60,8 @@ func (m mapping) unused() (n int, firstKey string) {
 	return n, firstKey
 }
 
-// fold returns the form in which keys are compared: HR systems and file servers write them
-// with different case, and umlauts in different ways.
+// fold returns the form in which keys are compared: HR systems and file servers write them with
+// different case, and umlauts in different ways.
 func fold(key string) string { return norm.NFC.String(strings.ToLower(norm.NFC.String(key))) }
 
 // MappingError means that a mapping file cannot be read or has faults.

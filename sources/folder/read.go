@@ -28,8 +28,7 @@ import (
 const (
 	// readTries is how often a file is read if it changes meanwhile.
 	readTries = 3
-	// readers is how many files are read at once: on a network share, reading is
-	// mostly waiting.
+	// readers is how many files are read at once: on a network share, reading is mostly waiting.
 	readers = 8
 	// readAhead is how many bytes of photos may wait for the caller.
 	readAhead = 2 * sources.MaxPhotoBytes
@@ -71,11 +70,13 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 // folder or of this machine.
 func (s *Source) photo(ctx context.Context, root *os.Root, room *semaphore.Weighted, ref sources.Ref) (p sources.Photo, size int64, err error) {
 	data, err := readFile(root.OpenFile, nameOf(ref), &s.buffers, func(f facts) error {
-		if s.remapped(root) {
+		switch age := f.age(time.Now()); {
+		case s.remapped(root):
 			return fmt.Errorf("%w: the mapping file changed since it was read", sources.ErrUnstable)
-		}
-		if err := s.readable(f); err != nil {
-			return err
+		case f.size > sources.MaxPhotoBytes:
+			return fmt.Errorf("%w: %d bytes, %d are read at most", sources.ErrTooLarge, f.size, sources.MaxPhotoBytes)
+		case age < s.o.MinAge:
+			return fmt.Errorf("%w: it was written %v ago, and min_age is %v", sources.ErrUnstable, max(age, 0).Round(time.Second), s.o.MinAge)
 		}
 		room.Release(size) // what the last try acquired
 		if size = 0; room.Acquire(ctx, f.size) == nil {
@@ -99,17 +100,6 @@ func (s *Source) photo(ctx context.Context, root *os.Root, room *semaphore.Weigh
 	}
 	p.Err = fmt.Errorf("read %q: %w", nameOf(ref), foreign.WithoutPath(err))
 	return p, size, nil
-}
-
-// readable returns why a file is not read; nil: it can be read.
-func (s *Source) readable(f facts) error {
-	switch age := f.age(time.Now()); {
-	case f.size > sources.MaxPhotoBytes:
-		return fmt.Errorf("%w: %d bytes, %d are read at most", sources.ErrTooLarge, f.size, sources.MaxPhotoBytes)
-	case age < s.o.MinAge:
-		return fmt.Errorf("%w: it was written %v ago, and min_age is %v", sources.ErrUnstable, max(age, 0).Round(time.Second), s.o.MinAge)
-	}
-	return nil
 }
 
 // readFile reads a regular file, again if it changed meanwhile. allow returns an error if a file
@@ -158,9 +148,9 @@ func readOnce(open func(string, int, fs.FileMode) (*os.File, error), name string
 	return data[:n], nil
 }
 
-// clockGranularity is how coarse the time stamps of common file systems are (2 s on FAT and
-// some shares). A file written less than that before the listing could be written again and
-// have the same time: it gets no stamp.
+// clockGranularity is how coarse the time stamps of common file systems are (2 s on FAT and some
+// shares). A file written less than that before the listing could be written again and have the
+// same time: it gets no stamp.
 const clockGranularity = 2 * time.Second
 
 // facts are what stat says about a file.
@@ -182,9 +172,8 @@ func factsOf(fi fs.FileInfo, err error) (facts, error) {
 	return f, nil
 }
 
-// age is how long before now the file was last written. A copy with the modification time of
-// its original (cp -p, rsync -t) is still a new file. A file dated in the future is an old
-// one.
+// age is how long before now the file was last written. A copy with the modification time of its
+// original (cp -p, rsync -t) is still a new file. A file dated in the future is an old one.
 func (f facts) age(now time.Time) time.Duration {
 	age := time.Duration(now.UnixNano() - cmp.Or(f.changed, f.modified))
 	if age < -24*time.Hour {
@@ -201,8 +190,8 @@ func (f facts) stampIfOld(name string, now time.Time, minAge time.Duration) stri
 	return f.stamp(name)
 }
 
-// stamp is the change mark of the file called name: a hash of what git's index and rsync
-// compare, and of the name, so that no other file has the same stamp.
+// stamp is the change mark of the file called name: a hash of what git's index and rsync compare,
+// and of the name, so that no other file has the same stamp.
 func (f facts) stamp(name string) string {
 	b := make([]byte, 0, 128)
 	b = binary.LittleEndian.AppendUint64(b, uint64(f.size))
@@ -215,8 +204,8 @@ func (f facts) stamp(name string) string {
 	return string(text[:])
 }
 
-// Describe implements sources.Describer: size, times and inode of the file, and the
-// line of the mapping file that names it.
+// Describe implements sources.Describer: size, times and inode of the file, and the line of the
+// mapping file that names it.
 func (s *Source) Describe(_ context.Context, ref sources.Ref) (facts []sources.Fact, err error) {
 	root, err := s.open()
 	if err != nil {
@@ -257,8 +246,7 @@ func (s *Source) Describe(_ context.Context, ref sources.Ref) (facts []sources.F
 	if err != nil {
 		return nil, err
 	}
-	base := path.Base(name)
-	if key, l := names.find(base, stem(base)); l != nil {
+	if key, l := names.find(path.Base(name)); l != nil {
 		add("mapping", "%s, line %d: %s, %s", sources.Text(s.mappingPath()), l.line, sources.Text(key), sources.Text(l.email))
 	}
 	return facts, nil

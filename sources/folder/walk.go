@@ -25,8 +25,8 @@ import (
 // namesAtOnce is how many names of a folder are read before one worker lists them.
 const namesAtOnce = 512
 
-// List implements sources.Source. If the folder or a subfolder cannot be read, the error names
-// it. A file that cannot be read is listed without a stamp, so that reading it shows why.
+// List implements sources.Source. If the folder or a subfolder cannot be read, the error names it.
+// A file that cannot be read is listed without a stamp, so that reading it shows why.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
 	w := walk{s: s, caller: caller[sources.Person]{each: each}, ignored: map[string][]string{}}
 	err := w.wait(ctx, func() error { return w.all(ctx) })
@@ -138,8 +138,8 @@ func (w *walk) failed(name string, err error) error {
 	return &Error{Path: path.Join(w.s.o.Path, name), Err: err, Top: w.s.o.Path, Entries: w.listing.Entries}
 }
 
-// folder lists the folder name, relative to the root. Idle workers list the files whose names
-// it has read, while it reads on.
+// folder lists the folder name, relative to the root. Idle workers list the files whose names it
+// has read, while it reads on.
 func (w *walk) folder(name string) error {
 	// Opening must not wait, in case a FIFO has replaced the folder.
 	dir, err := w.root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
@@ -227,8 +227,8 @@ func (w *walk) files(folder string, dir *os.File, names []string, now time.Time)
 	return nil
 }
 
-// isHidden reports whether a name begins with a dot, or is one that file systems and servers
-// use for folders of their own. These are often unreadable, and may hold deleted photos.
+// isHidden reports whether a name begins with a dot, or is one that file systems and servers use
+// for folders of their own. These are often unreadable, and may hold deleted photos.
 func isHidden(name string) bool {
 	switch name {
 	case "lost+found", "System Volume Information", "$RECYCLE.BIN", "#recycle", "@Recycle", "#snapshot", "~snapshot":
@@ -246,8 +246,8 @@ type file struct {
 	err error // of stat; if it is set, there are no facts
 }
 
-// stat fills in the facts of f. It follows links, but only inside the top folder. Its error is
-// that of the whole folder, or of this machine.
+// stat fills in the facts of f. It follows links, but only inside the top folder. Its error is that
+// of the whole folder, or of this machine.
 func (w *walk) stat(dir *os.File, f *file) error {
 	f.facts, f.err = lstat(w.root, dir, f)
 	f.link = f.err == nil && f.kind == fs.ModeSymlink
@@ -277,7 +277,7 @@ func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
 	default:
 		return p, otherType
 	}
-	email, unnamed := w.who(f.base, stem(f.base))
+	email, unnamed := w.who(f.base)
 	if unnamed != "" {
 		return p, cmp.Or(why, unnamed)
 	}
@@ -298,16 +298,16 @@ func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
 }
 
 // who returns the address that a file belongs to, or why there is none.
-func (w *walk) who(base, stem string) (email, why string) {
+func (w *walk) who(base string) (email, why string) {
 	if w.names != nil {
-		_, l := w.names.find(base, stem)
+		_, l := w.names.find(base)
 		if l == nil {
 			return "", notMapped
 		}
 		l.used.Store(true)
 		return l.email, ""
 	}
-	if email, err := emailOf(stem); err == nil {
+	if email, err := emailOf(stem(base)); err == nil {
 		return email, ""
 	}
 	return "", notEmail
@@ -332,8 +332,8 @@ func (w *walk) hasPhotoBeside(name string) bool {
 	})
 }
 
-// emailOf returns the address that a file is named after. Programs that cannot write @ into a
-// name write %40. A name with an @ is not decoded, as % may be part of an address.
+// emailOf returns the address that a file is named after. Programs that cannot write @ into a name
+// write %40. A name with an @ is not decoded, as % may be part of an address.
 func emailOf(name string) (string, error) {
 	if !strings.Contains(name, "@") {
 		if plain, err := url.PathUnescape(name); err == nil {

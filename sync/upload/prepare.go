@@ -19,8 +19,8 @@ import (
 // errReaddressed means that the entry lost the address by which its user was found.
 var errReaddressed = errors.New("the entry's address changed while this run was under way")
 
-// prepare prepares the picture. If the item is still planned afterwards, the picture is to be
-// sent; otherwise the item is final, and the change is to be recorded.
+// prepare prepares the picture. If the item is still planned afterwards, the picture is to be sent;
+// otherwise the item is final, and the change is to be recorded.
 func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	s := a.step
 	data, err := a.read(ctx)
@@ -79,9 +79,9 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 // counts files: only here do files that differ only in their metadata become the same picture.
 func (a *attempt) tooMany() bool {
 	s := a.step
+	has := func(u *state.User) bool { return u != nil && u.Sent != nil && u.Sent.UploadSHA256 == a.sum }
 	if a.MaxShared == 0 || s.Outcome != outcome.Planned || s.Reason == outcome.Placeholder ||
-		s.Record != nil && s.Record.Sent != nil && s.Record.Sent.UploadSHA256 == a.sum ||
-		s.Former != nil && s.Former.Sent != nil && s.Former.Sent.UploadSHA256 == a.sum { // the Smartsheet account was created anew
+		has(s.Record) || has(s.Former) { // Former: the Smartsheet account was created anew
 		return false
 	}
 	a.mu.Lock()

@@ -44,7 +44,8 @@ func (a *attempt) record(c state.Change) error {
 	return nil
 }
 
-// recordUser makes the rows of the user and of the person durable; nothing is as for Plan.ResultRow.
+// recordUser makes the rows of the user and of the person durable; nothing is as for
+// Plan.ResultRow.
 func (a *attempt) recordUser(u state.User, nothing outcome.Reason) error {
 	c := state.Change{Users: []state.User{u}}
 	a.Plan.ResultRow(&c, a.step, nothing)
@@ -55,8 +56,8 @@ func (a *attempt) recordUser(u state.User, nothing outcome.Reason) error {
 }
 
 // together keeps the rows of new people until there are newAtOnce, and then returns them all. The
-// state has a first row of these people, so a run that is killed costs the next one no more than
-// a look-up and a read of the photo for each of them.
+// state has a first row of these people, so a run that is killed costs the next one no more than a
+// look-up and a read of the photo for each of them.
 func (p *Pool) together(rows []state.Person) []state.Person {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,8 +81,8 @@ func (a *attempt) row() (u state.User) {
 	return u
 }
 
-// maxTries is how often an upload is begun. If it waits for too long, its user is looked up
-// again in between.
+// maxTries is how often an upload is begun. If it waits for too long, its user is looked up again
+// in between.
 const maxTries = 3
 
 // send announces the picture, sends it and records the answer.
@@ -213,8 +214,8 @@ func (a *attempt) failedItems() (first *smartsheet.Error) {
 	return first
 }
 
-// confirm checks that the answer shows the step's user and address, and returns the image id.
-// If the answer lacks one of the three, it looks the user up.
+// confirm checks that the answer shows the step's user and address, and returns the image id. If
+// the answer lacks one of the three, it looks the user up.
 func (a *attempt) confirm(ctx context.Context) (image string, err error) {
 	to := a.step.To
 	wrong := func(id int64, email string) error {
@@ -267,12 +268,13 @@ func (a *attempt) partial(image string, first *smartsheet.Error) error {
 	it, res := &a.item, &a.res
 	f := state.Failure{Message: res.Message, Status: res.HTTPStatus, RefID: res.RefID}
 	hint, final := "look at the person's picture in Smartsheet; the next run sends it again, once", false
-	if e := first; e != nil {
+	if first != nil {
+		e := *first
+		e.Status = res.HTTPStatus
 		it.ErrorCode, it.RefID = &e.Code, &e.RefID
-		as := smartsheet.Error{Status: res.HTTPStatus, Code: e.Code, RefID: e.RefID, Message: e.Message}
-		f = state.Failure{Code: codeText(e.Code), RefID: e.RefID, Status: res.HTTPStatus, Message: e.Message}
-		if final = as.Final(); final { // unless finish finds that all uploads are partial
-			hint = as.Hint()
+		f = state.Failure{Code: codeText(e.Code), RefID: e.RefID, Status: e.Status, Message: e.Message}
+		if final = e.Final(); final { // unless finish finds that all uploads are partial
+			hint = e.Hint()
 		}
 	}
 	u := a.row()

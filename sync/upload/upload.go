@@ -1,6 +1,6 @@
-// Package upload carries a plan out: a pool of workers takes steps, prepares each
-// picture just before it is sent, announces it in the state, sends it, and records
-// the answer before it goes on. A step goes in, exactly one report.Item comes out:
+// Package upload carries a plan out: a pool of workers takes steps, prepares each picture just
+// before it is sent, announces it in the state, sends it, and records the answer before it goes on.
+// A step goes in, exactly one report.Item comes out:
 //
 //	step            prepare         state: intent   send        state: sent    item
 //	ann@x, changed  read, scaled    u1 is to come   SUCCESS     u1, image i1   uploaded
@@ -8,9 +8,9 @@
 //	cy@x, changed   u3, as before   –               –           u3 stays       skipped, same_picture
 //	di@x, new       read, scaled    u4 is to come   no answer   u4 is to come  failed, or unfinished
 //
-// A picture goes only to a user who was seen with the person's address at most plan.MaxAge
-// before. Users seen earlier are looked up again, in batches, while the run goes on.
-// The plan decides who gets a picture, not this package.
+// A picture goes only to a user who was seen with the person's address at most plan.MaxAge before.
+// Users seen earlier are looked up again, in batches, while the run goes on. The plan decides who
+// gets a picture, not this package.
 package upload
 
 import (
@@ -38,8 +38,8 @@ type Uploader interface {
 	Upload(ctx context.Context, u smartsheet.User, img smartsheet.Image, sendBefore time.Time) (smartsheet.UploadResult, error)
 }
 
-// Users looks users up once more: the users of steps, or one user by id. The zero User means
-// that there is no such user, or that the user no longer has the step's address.
+// Users looks users up once more: the users of steps, or one user by id. The zero User means that
+// there is no such user, or that the user no longer has the step's address.
 type Users interface {
 	LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.User, error)
 	ByID(ctx context.Context, id int64) (plan.User, error)
@@ -79,21 +79,21 @@ const (
 	newAtOnce     = 100         // rows in one transaction
 )
 
-// Run carries out steps, at most Concurrency at a time. Every step gets an item, even a step
-// that was not begun (unfinished). The error says why the run stopped.
+// Run carries out steps, at most Concurrency at a time. Every step gets an item, even a step that
+// was not begun (unfinished). The error says why the run stopped.
 func (p *Pool) Run(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
 	items, err := p.each(ctx, steps, true)
 	return items, cmp.Or(err, p.finish())
 }
 
-// Preview prepares the picture of each step as Run does, and sends and records nothing. An item
-// is planned, unless the picture itself decides otherwise.
+// Preview prepares the picture of each step as Run does, and sends and records nothing. An item is
+// planned, unless the picture itself decides otherwise.
 func (p *Pool) Preview(ctx context.Context, steps []*plan.Step) ([]report.Item, error) {
 	return p.each(ctx, ByNeed(steps), false)
 }
 
-// ByNeed sorts steps by who needs a thumbnail first: those that replace a picture, then a sample
-// by hash. The rest are by address, as they lie in memory, so that emptying them frees it.
+// ByNeed sorts steps by who needs a thumbnail first: those that replace a picture, then a sample by
+// hash. The rest are by address, as they lie in memory, so that emptying them frees it.
 func ByNeed(steps []*plan.Step) []*plan.Step {
 	sorted := slices.SortedStableFunc(slices.Values(steps), func(a, b *plan.Step) int {
 		return cmp.Or(cmp.Compare(b.To.ImageID, a.To.ImageID), cmp.Compare(a.SHA256(), b.SHA256())) // no picture comes last
@@ -199,8 +199,8 @@ func (p *Pool) freshen(ctx context.Context, next []*plan.Step) error {
 	return nil
 }
 
-// WrongUserError means that the answer shows another person than the one whose picture was
-// sent. The run stops at once: every other upload may go wrong in the same way.
+// WrongUserError means that the answer shows another person than the one whose picture was sent.
+// The run stops at once: every other upload may go wrong in the same way.
 type WrongUserError struct {
 	Email  string // whose picture it was
 	UserID int64  // to whom it was sent
