@@ -63,14 +63,12 @@ func (e *Error) Hint() string {
 // errorFrom reads a refusal: Smartsheet's JSON, or what a gateway wrote. As a gateway may repeat the
 // request with its token, clean removes secrets.
 func errorFrom(op string, status int, body []byte, clean func(string) string) *Error {
-	if e := errorObject(parse(body), clean); e != nil {
-		e.Op, e.Status = op, status
-		return e
+	e := cmp.Or(errorObject(parse(body), clean), &Error{foreign: status/100 != 2})
+	e.Op, e.Status = op, status
+	if e.foreign {
+		e.Message = cmp.Or(clean(string(body)), http.StatusText(status))
 	}
-	if status/100 == 2 {
-		return &Error{Op: op, Status: status}
-	}
-	return &Error{Op: op, Status: status, Message: cmp.Or(clean(string(body)), http.StatusText(status)), foreign: true}
+	return e
 }
 
 // errorObject reads an error in the API's form; nil if v is not an error. errorCode and refId may be

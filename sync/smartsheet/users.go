@@ -64,9 +64,10 @@ func (c *Client) Me(ctx context.Context) (me Me, err error) {
 	err = c.get(ctx, "/users/me", "ask Smartsheet who the token belongs to", true, func(v gjson.Result) error {
 		me = Me{User: userOf(v), Admin: v.Get("admin").Type == gjson.True, AccountName: text(v.Get("account.name"))}
 		id, named := whole(v.Get("account.id"))
-		if me.AccountID = id; !named {
-			me.AccountID, me.AccountName = me.ID, "the account of "+me.Email
+		if !named {
+			id, me.AccountName = me.ID, "the account of "+me.Email
 		}
+		me.AccountID = id
 		if me.ID == 0 {
 			return errors.New("the answer of /users/me has no user id")
 		}

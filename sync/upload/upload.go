@@ -107,28 +107,26 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 	p.items = make([]report.Item, 0, len(steps))
 	work, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := func(err error) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.failed = cmp.Or(p.failed, err)
-		cancel(err)
+	stopIf := func(err error) {
+		if err != nil {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.failed = cmp.Or(p.failed, err)
+			cancel(err)
+		}
 	}
 	next := make(chan *plan.Step)
 	var workers sync.WaitGroup
 	for range max(p.Concurrency, 1) {
 		workers.Go(func() {
 			for s := range next {
-				if err := p.one(work, s, send); err != nil {
-					stop(err)
-				}
+				stopIf(p.one(work, s, send))
 			}
 		})
 	}
 	for i, s := range steps {
 		if send && work.Err() == nil {
-			if err := p.freshen(work, steps[i:]); err != nil {
-				stop(err)
-			}
+			stopIf(p.freshen(work, steps[i:]))
 		}
 		next <- s
 	}
