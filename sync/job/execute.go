@@ -64,9 +64,6 @@ func (j *Job) execute(ctx context.Context, rep *report.Report, p *prepared) ([]r
 		shown = j.fetchShown(ctx, rep, p)
 	}
 	items, err := j.pool(p).Run(ctx, p.plan.Uploads())
-	if err == nil {
-		err = j.end(p)
-	}
 	show(items, shown)
 	return items, err
 }

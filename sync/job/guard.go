@@ -63,12 +63,15 @@ func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
 	approved := j.How.Approve == p.plan.ID
 	if g := j.Policy.Guards; g != nil && !approved {
 		if p.same = map[string]int{}; len(p.plan.Uploads()) > 0 { // without uploads, nobody needs the counts
-			if err = j.uploaded(func(u *state.User) { p.same[u.Sent.UploadSHA256]++ }); err != nil {
+			if err = j.users(func(u *state.User) {
+				for _, sum := range plan.Pictures(u) {
+					p.same[sum]++
+				}
+			}); err != nil {
 				return nil, err
 			}
 		}
-		known := func() (int, error) { return j.known(p) }
-		if rep.Guards, err = p.plan.Check(*g, known, p.past.listed, p.entries); err != nil {
+		if rep.Guards, err = p.plan.Check(*g, func() (int, error) { return j.known(p) }, p.past.listed, p.entries); err != nil {
 			return nil, err
 		}
 		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only
@@ -112,8 +115,8 @@ func (j *Job) known(p *prepared) (n int, err error) {
 		ids[cmp.Or(s.Former, &state.User{}).ID], ids[cmp.Or(s.Record, &state.User{}).ID] = there, there
 	}
 	if err == nil {
-		err = j.uploaded(func(u *state.User) {
-			if ids[u.ID] {
+		err = j.users(func(u *state.User) {
+			if u.Sent != nil && ids[u.ID] {
 				n++
 			}
 		})
@@ -121,16 +124,14 @@ func (j *Job) known(p *prepared) (n int, err error) {
 	return n, err
 }
 
-// uploaded calls each for every user with a picture that we uploaded.
-func (j *Job) uploaded(each func(*state.User)) error {
+// users calls each for every user in the state.
+func (j *Job) users(each func(*state.User)) error {
 	return j.State.View(func(v *state.Snapshot) error {
 		for u, err := range v.Users() {
 			if err != nil {
 				return err
 			}
-			if u.Sent != nil {
-				each(&u)
-			}
+			each(&u)
 		}
 		return nil
 	})

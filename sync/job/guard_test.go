@@ -488,6 +488,48 @@ func TestReplacedAfterALostAnswer(t *testing.T) {
 	b.held(guarded, "max_replaced")
 }
 
+// answersLost is a Smartsheet that takes every picture and then cannot be reached.
+type answersLost struct{ Smartsheet }
+
+func (a answersLost) Upload(ctx context.Context, u smartsheet.User, img smartsheet.Image, before time.Time) (smartsheet.UploadResult, error) {
+	if _, err := a.Smartsheet.Upload(ctx, u, img, before); err != nil {
+		return smartsheet.UploadResult{}, err
+	}
+	return smartsheet.UploadResult{Attempts: 1, Unknown: true}, &smartsheet.Error{Op: "set", Status: 503, Code: 4001}
+}
+
+// A picture that was announced, and may have arrived, counts for max_shared until it is answered.
+func TestHeldSilhouetteAfterLostAnswers(t *testing.T) {
+	b := newBench(t, 30, simulator.Options{})
+	for i := range 30 {
+		b.mem.Put(email(i), withText(7777, i))
+	}
+	stripped := func(o *Job) { guarded(o); o.Photos.StripMetadata = true }
+	show := func() (n int) {
+		for i := range 30 {
+			if _, has := b.sim.Image(email(i)); has {
+				n++
+			}
+		}
+		return n
+	}
+	for night := range 6 {
+		_, err := b.run(t.Context(), 1_000_000, func(o *Job) { stripped(o); o.Smartsheet = answersLost{o.Smartsheet} })
+		if n := show(); !Stopped(err) || n > 10 {
+			t.Fatalf("night %d: error %v; %d users show the silhouette, and at most 10 may", night, err, n)
+		}
+	}
+	b.must(stripped)
+	for i := range 30 {
+		if _, has := b.sim.Image(email(i)); has && (b.record(i).Sent == nil || b.record(i).Intent != nil) {
+			t.Errorf("the picture of %s was not sent again", email(i))
+		}
+	}
+	if n := show(); n != 10 {
+		t.Errorf("%d users show the silhouette, want 10", n)
+	}
+}
+
 // Pictures that were a success in part are sent again: nobody gets another one.
 func TestSentAgainAfterAPartialSuccess(t *testing.T) {
 	b := newBench(t, 40, simulator.Options{})

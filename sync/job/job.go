@@ -8,6 +8,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -198,10 +199,13 @@ func (j *Job) previewOrExecute(ctx context.Context, rep *report.Report, p *prepa
 	if p.held != nil && (err == nil || ctx.Err() != nil) {
 		err = p.held
 	}
-	if err == nil && j.How.Verify && j.How.Mode != Plan {
+	if err != nil || j.How.Mode == Plan {
+		return err
+	}
+	if j.How.Verify {
 		err = j.verify(ctx, rep, p)
 	}
-	return err
+	return cmp.Or(j.end(p), err)
 }
 
 // list binds the state to the token's account, lists all sources and joins their people.

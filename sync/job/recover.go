@@ -119,6 +119,7 @@ func replay(u *state.User, r *report.Report, it *report.Item) {
 type Adoption struct {
 	state.Change
 	account state.Account
+	shard   string
 }
 
 // Adoptable finds everybody with a photo in a source, a picture in Smartsheet and no upload
@@ -141,7 +142,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Adoption{account: p.account}
+	a := &Adoption{account: p.account, shard: j.Scope.Shard.String()}
 	for _, it := range items {
 		s := byEmail[it.Email]
 		if it.Outcome != outcome.Planned || it.Image == nil || it.Image.SourceSHA256 != s.SHA256() {
@@ -159,7 +160,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 
 // Adopt records a. It leaves out users who got a picture from us since.
 func Adopt(st *state.Store, a *Adoption) (adopted int, err error) {
-	if err := st.Bind(a.account); err != nil {
+	if err := cmp.Or(st.Bind(a.account), st.BindShard(a.shard)); err != nil {
 		return 0, err
 	}
 	var c state.Change

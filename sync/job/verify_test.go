@@ -54,6 +54,33 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// killed stops all that photosync does when the pictures are verified.
+type killed struct{ *smartsheet.Client }
+
+func (k killed) UsersByEmail(ctx context.Context, emails []string, each func(smartsheet.User) error) (bool, error) {
+	if k.Stats().Requests == 4 { // after me, users, and two uploads
+		panic("killed")
+	}
+	return k.Client.UsersByEmail(ctx, emails, each)
+}
+
+// A run that is killed while it verifies has not come to its end: a photo that it refused raises
+// the exit code of the next one, as there is no report.
+func TestKilledWhileVerifying(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.mem.Put(email(0), []byte("no picture"))
+	_, err := b.run(t.Context(), 1_000_000, func(o *Job) {
+		verifying(3, nil)(o)
+		o.Smartsheet = killed{b.client(1_000_000)}
+	})
+	if err == nil || b.sim.Counts().Accepted != 2 {
+		t.Fatalf("error %v, %d uploads", err, b.sim.Counts().Accepted)
+	}
+	if r := b.must(nil); !r.NeedsSomebody() {
+		t.Errorf("nobody is told of the photo that was refused: %+v", r.Totals)
+	}
+}
+
 // laggard is a Smartsheet whose list of users shows the pictures of yesterday.
 type laggard struct{ *smartsheet.Client }
 

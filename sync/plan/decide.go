@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -192,6 +193,13 @@ func sentOf(u *state.User) state.Sent {
 		return state.Sent{}
 	}
 	return *u.Sent
+}
+
+// Pictures returns the SHA-256 of each picture of ours that the user of u may show: the one that
+// was confirmed, and one that was announced; empty texts for none.
+func Pictures(u *state.User) []string {
+	intent := cmp.Or(cmp.Or(u, &state.User{}).Intent, &state.Intent{})
+	return slices.Compact([]string{sentOf(u).UploadSHA256, intent.UploadSHA256})
 }
 
 func newOrChanged(record *state.User) outcome.Reason {

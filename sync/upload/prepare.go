@@ -75,11 +75,11 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	return c
 }
 
-// tooMany reports whether MaxShared other users have the picture, or get it in this run. The plan
+// tooMany reports whether MaxShared other users have the picture, may have it, or get it in this run. The plan
 // counts files: only here do files that differ only in their metadata become the same picture.
 func (a *attempt) tooMany() bool {
 	s := a.step
-	has := func(u *state.User) bool { return u != nil && u.Sent != nil && u.Sent.UploadSHA256 == a.sum }
+	has := func(u *state.User) bool { return slices.Contains(plan.Pictures(u), a.sum) }
 	if a.MaxShared == 0 || s.Outcome != outcome.Planned || s.Reason == outcome.Placeholder ||
 		has(s.Record) || has(s.Former) { // Former: the Smartsheet account was created anew
 		return false

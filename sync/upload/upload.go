@@ -235,9 +235,9 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	}
 	stopped := ctx.Err() != nil && class != smartsheet.Stop
 	switch {
-	case stopped:
+	case ctx.Err() != nil:
 		a.end(outcome.Unfinished, it.Message, nextRun)
-	case class.Resumable(): // not this upload's fault, and the next ones would fail too
+	case class.Resumable(), class.EndsRun() && it.HTTPStatus == 0: // not this upload's fault, such as an access token that is not given
 		it.Outcome = outcome.Unfinished
 	case !class.EndsRun():
 		return a.failedAlone(ctx, e, err)

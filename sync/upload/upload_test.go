@@ -199,6 +199,15 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// A fault that stops the run, and is not an answer to the upload, fails nobody; it stops the run.
+func TestNoAccessToken(t *testing.T) {
+	refused := &smartsheet.Error{Op: "refresh the access token", Status: 401, Message: "invalid_client"}
+	s := &side{answer: func() (smartsheet.UploadResult, error) { return smartsheet.UploadResult{Attempts: 1}, refused }}
+	if it, err := s.run(t, nil); it.Outcome != outcome.Unfinished || it.Message == "" || !errors.Is(err, refused) || s.log[len(s.log)-1] != "forget" {
+		t.Errorf("%s %q, error %v, %q", it.Outcome, it.Message, err, s.log)
+	}
+}
+
 // Bytes that the guards did not count, as others were there when they looked, are not sent in
 // this run.
 func TestNotCountedNotSent(t *testing.T) {
