@@ -277,16 +277,15 @@ func (s *Source) paged(ctx context.Context, c *conn, req *ldap.SearchRequest, ea
 		pages++
 		referrals = append(referrals, res.Referrals...)
 		answer, ok := ldap.FindControl(res.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
-		if !ok && len(cookie) > 0 { // RFC 2696, section 3: each answer has it
+		switch {
+		case !ok && len(cookie) > 0: // RFC 2696, section 3: each answer has it
 			return pages, nil, &problem{error: errors.New("a page in the middle of the listing does not say whether more follow")}
-		}
-		if !ok && c.page > 0 && (s.o.Paging == PagingRequired || c.server.ad) {
+		case !ok && c.page > 0 && (s.o.Paging == PagingRequired || c.server.ad):
 			return pages, nil, final("the server does not know paged results: set paging: auto to take the listing in one piece; Active Directory knows them, unless something stands in between",
 				"the server did not answer page by page")
-		}
-		// A server that does not know the control ignores it and sends all entries, or else answers
-		// sizeLimitExceeded (RFC 4511, sections 4.1.11 and 4.5.2).
-		if !ok || len(answer.Cookie) == 0 {
+		case !ok || len(answer.Cookie) == 0:
+			// A server that does not know the control ignores it and sends all entries, or else answers
+			// sizeLimitExceeded (RFC 4511, sections 4.1.11 and 4.5.2).
 			return pages, referrals, nil
 		}
 		cookie = answer.Cookie
