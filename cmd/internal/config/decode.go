@@ -15,9 +15,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
-
-type place struct{ line, column int }
 
 // decoder fills a configuration from YAML and collects every fault on the way.
 type decoder struct {
@@ -25,9 +24,9 @@ type decoder struct {
 	env        func(string) string
 	lines      []string
 	faults     []Fault
-	places     map[string]place // of every key that is set
-	meant      []string         // keys that were probably meant by unknown ones
-	incomplete bool             // the parser may have lost the text after a value with a tag
+	places     map[string]token.Position // of every key that is set
+	meant      []string                  // keys that were probably meant by unknown ones
+	incomplete bool                      // the parser may have lost the text after a value with a tag
 }
 
 // warn adds a warning about what is allowed, but not wise.
@@ -48,7 +47,7 @@ func (d *decoder) missing(key, message, instead string) {
 
 // wrong is like fault, and shows the line with the value replaced by another.
 func (d *decoder) wrong(key, message, instead, value, by string) {
-	d.add(Fault{Key: key, Message: message, Instead: instead, correct: replaceAfter(d.at(d.places[key].line), leaf(key), value, by)})
+	d.add(Fault{Key: key, Message: message, Instead: instead, correct: replaceAfter(d.at(d.places[key].Line), leaf(key), value, by)})
 }
 
 // add adds a fault, and its place if it has none. It drops a fault that follows from another one:
@@ -58,7 +57,7 @@ func (d *decoder) add(f Fault) {
 		return
 	}
 	for k := f.Key; f.Line == 0 && k != ""; k = k[:max(strings.LastIndexAny(k, ".["), 0)] {
-		f.Line, f.Column = d.places[k].line, d.places[k].column
+		f.Line, f.Column = d.places[k].Line, d.places[k].Column
 	}
 	d.faults = append(d.faults, f)
 }
@@ -110,7 +109,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	switch kind := v.Kind(); node.(type) {
 	case *ast.NullNode: // the same as a missing key
 		defer delete(d.places, key)
-		if head, colour, found := strings.Cut(d.at(d.places[key].line), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour {
+		if head, colour, found := strings.Cut(d.at(d.places[key].Line), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour {
 			d.add(Fault{Key: key, Message: "# begins a comment", Instead: quoteIt, correct: head + "background: " + quoted("#"+colour)})
 		}
 	case *ast.TagNode, *ast.AnchorNode, *ast.AliasNode:
@@ -158,13 +157,13 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, key string) {
 	}
 	known := keys(v.Type())
 	for _, kv := range mapping.Values {
-		token := kv.Key.GetToken()
-		full := below(key, token.Value)
-		d.places[full] = place{token.Position.Line, token.Position.Column}
-		if i := slices.Index(known, token.Value); i >= 0 {
+		name := kv.Key.GetToken()
+		full := below(key, name.Value)
+		d.places[full] = *name.Position
+		if i := slices.Index(known, name.Value); i >= 0 {
 			d.value(kv.Value, v.Field(i), full)
 		} else {
-			d.unknown(full, token.Value, key, known)
+			d.unknown(full, name.Value, key, known)
 		}
 	}
 }
@@ -172,7 +171,7 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, key string) {
 // unknown adds the fault of a key that does not exist. It shows the key only if that is similar to
 // an existing one: otherwise it may be a secret.
 func (d *decoder) unknown(full, name, parent string, known []string) {
-	f := Fault{Line: d.places[full].line, Column: d.places[full].column, Key: full, Message: "unknown key"}
+	f := Fault{Line: d.places[full].Line, Column: d.places[full].Column, Key: full, Message: "unknown key"}
 	known = slices.DeleteFunc(slices.Sorted(slices.Values(known)), func(k string) bool { return k == "-" })
 	elsewhere := slices.DeleteFunc(slices.Clone(allKeys()), func(key string) bool { return leaf(key) != name })
 	switch meant := nearest(name, known); {
@@ -180,7 +179,7 @@ func (d *decoder) unknown(full, name, parent string, known []string) {
 		f.Instead = rules().Secrets[name]
 	case meant != "":
 		d.meant = append(d.meant, below(parent, meant))
-		f.Instead, f.correct = fmt.Sprintf("did you mean %q?", meant), strings.Replace(d.at(d.places[full].line), name, meant, 1)
+		f.Instead, f.correct = fmt.Sprintf("did you mean %q?", meant), strings.Replace(d.at(d.places[full].Line), name, meant, 1)
 	case len(elsewhere) > 0:
 		f.Instead = "its place is " + strings.Join(elsewhere, " or ")
 	default:
@@ -212,8 +211,8 @@ func (d *decoder) list(node ast.Node, v reflect.Value, key string) {
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values)))
 	for i, n := range seq.Values {
-		member, at := fmt.Sprintf("%s[%d]", key, i), n.GetToken().Position
-		d.places[member] = place{at.Line, at.Column}
+		member := fmt.Sprintf("%s[%d]", key, i)
+		d.places[member] = *n.GetToken().Position
 		d.value(n, v.Index(i), member)
 	}
 }

@@ -237,8 +237,8 @@ func (d *decoder) notList(node ast.Node, key string) {
 		if strings.ContainsAny(text, "[]{}'\"*&!%@`=") {
 			by = quoted(text)
 		}
-		f.correct = replaceAfter(d.at(d.places[key].line), leaf(key), text, "["+by+"]")
-	case n > d.places[key].line:
+		f.correct = replaceAfter(d.at(d.places[key].Line), leaf(key), text, "["+by+"]")
+	case n > d.places[key].Line:
 		line := uncommented(d.at(n))
 		indent := len(line) - len(strings.TrimLeft(line, " "))
 		f.Line, f.Column, f.Instead, f.correct = n, indent+1, "a - before the first key of each", line[:indent]+"- "+line[indent:]

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/goccy/go-yaml/token"
 	"golang.org/x/net/idna"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
@@ -92,7 +93,7 @@ func read(name string, env func(string) string) (*decoder, error) {
 		return nil, &Error{Faults: []Fault{{Message: fmt.Sprintf("read configuration %q: %v", path, foreign.WithoutPath(err))}},
 			hint: "check the path given with --config or PHOTOSYNC_CONFIG, and that the user who runs photosync may read it"}
 	}
-	d := &decoder{c: Config{File: path}, env: env, places: map[string]place{}}
+	d := &decoder{c: Config{File: path}, env: env, places: map[string]token.Position{}}
 	if f := d.decode(data); f != nil {
 		d.faults = []Fault{*f}
 		return nil, d.verdict("")

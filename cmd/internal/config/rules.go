@@ -101,7 +101,7 @@ func unset(v reflect.Value) bool { return v.IsZero() || v.Kind() == reflect.Slic
 
 // check checks a value against its tag and its pattern, if the file sets it.
 func (d *decoder) check(v reflect.Value, key string, tag reflect.StructTag) {
-	if d.places[key].line == 0 || v.Kind() == reflect.Slice {
+	if d.places[key].Line == 0 || v.Kind() == reflect.Slice {
 		return
 	}
 	text := fmt.Sprint(v)
@@ -163,7 +163,7 @@ func (d *decoder) require(v reflect.Value, key string, _ reflect.StructTag) {
 	if s, ok := v.Interface().(Source); ok && (s.Type == "folder" || s.Type == "ldap") {
 		for i, name := range keys(v.Type()) {
 			of := v.Type().Field(i).Tag.Get("of")
-			if d.places[below(key, name)].line > 0 && of != "" && of != s.Type {
+			if d.places[below(key, name)].Line > 0 && of != "" && of != s.Type {
 				d.fault(below(key, name), fmt.Sprintf("a source of type %s has no such key", s.Type), "remove it, or correct the type")
 			}
 		}
