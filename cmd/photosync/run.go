@@ -172,6 +172,7 @@ func perform(ctx context.Context, mode, runID string, s *setup, f *runFlags, w *
 	if j.State, err = state.Open(s.State.Path, state.Options{ReadOnly: mode == job.Plan}); err != nil {
 		return rep, nil, err
 	}
+	defer func() { err = cmp.Or(err, j.State.Close()) }()
 	if n != nil { // not before the state is held: a run that another one keeps out sends no notices
 		n.Start(context.Background())
 	}
@@ -196,16 +197,12 @@ func perform(ctx context.Context, mode, runID string, s *setup, f *runFlags, w *
 			w.Log.Warn().Str("only", g).Msg("--only matches nobody in the sources or the state")
 		}
 	}
-	if err != nil {
-		j.State.Close() // err was first
-		return rep, made, err
-	}
-	if mode != job.Plan {
+	if err == nil && mode != job.Plan {
 		if err = j.State.Current(); err == nil {
 			err = job.Backup(j.State, rep)
 		}
 	}
-	return rep, made, errors.Join(err, j.State.Close())
+	return rep, made, err
 }
 
 // counted is a source whose people and photos w counts.
