@@ -22,6 +22,7 @@
 package console
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -135,8 +136,10 @@ func (c *Console) show(layout string, values any) {
 		"details":  Details,
 		"record":   func(p *state.Person, u *state.User) *Record { return &Record{Person: p, User: u} },
 		"troubles": troubles,
+		"title":    title,
 		"planned":  planned,
-		"reasons":  reasons,
+		"clean":    func(r outcome.Reason) string { return foreign.Text(string(r)) },
+		"text":     func(p *string) string { return *cmp.Or(p, new(string)) },
 		"sum":      func(a, b int) int { return a + b },
 	})
 	var text strings.Builder

@@ -95,15 +95,7 @@ func (c *Console) Remembered(r *Record) {
 func (c *Console) RememberedWhole(r *Record) { c.show("remembered", r) }
 
 // Adoptable prints the people whose pictures in Smartsheet would be recorded as ours.
-func (c *Console) Adoptable(users []state.User) {
-	const listed = 20
-	for _, u := range users[:min(len(users), listed)] {
-		c.line("  %s  user %d  image %s", u.Sent.Email, u.ID, u.Sent.ImageID)
-	}
-	if more := len(users) - listed; more > 0 {
-		c.line("  and %d more", more)
-	}
-}
+func (c *Console) Adoptable(users []state.User) { c.show("adoptable", &users) }
 
 // Confirm asks a question, and reports whether the answer is yes.
 func (c *Console) Confirm(in io.Reader, question string) bool {

@@ -205,7 +205,7 @@ func (r *Run) logEnd(rep *report.Report, files []string) {
 	}
 	named := func(emails []string, message string) {
 		if n := len(emails); n > 0 {
-			r.Log.Warn().Int("people", n).Strs("first", emails[:min(n, maxNamed)]).Msg(message)
+			r.Log.Warn().Int("people", n).Strs("first", emails[:min(n, 5)]).Msg(message)
 		}
 	}
 	named(left[outcome.Held], "people held back: the report names them")

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -13,8 +12,8 @@ import (
 	"photosync/sync/report"
 )
 
-// A summary has at most so many groups of people who need somebody, with so many names each.
-const maxGroups, maxNamed = 12, 5
+// A summary has at most so many groups of people who need somebody.
+const maxGroups = 12
 
 // Summary prints what a run did, or what a plan would do.
 func (c *Console) Summary(r *report.Report) { c.show("summary", r) }
@@ -30,19 +29,10 @@ var (
 	note    = styled{dim, "–"}
 )
 
-// trouble is a group of people who need somebody, or who did and were reported before.
-type trouble struct {
-	Old    bool // reported before
-	N      int
-	Title  string
-	People []string // the first of them
-	More   int      // the others
-	Hint   string
-}
-
-// troubles returns the first groups of people with the same problem, and how many more there are.
+// troubles returns the first groups of people who need somebody, or who did and were reported before,
+// and how many more groups there are.
 func troubles(r *report.Report) (all struct {
-	Shown []trouble
+	Shown []*report.Group
 	More  int
 }) {
 	for _, s := range report.Sections(r) {
@@ -53,33 +43,23 @@ func troubles(r *report.Report) (all struct {
 			case len(all.Shown) == maxGroups:
 				all.More++
 			default:
-				all.Shown = append(all.Shown, troubleOf(r, g, old))
+				all.Shown = append(all.Shown, g)
 			}
 		}
 	}
 	return all
 }
 
-func troubleOf(r *report.Report, g *report.Group, old bool) trouble {
-	t := trouble{Old: old, N: g.N(), Title: strings.TrimSuffix(g.Title, "."), Hint: g.Hint, More: max(len(g.Items)-maxNamed, 0)}
-	if g.Code == string(outcome.HeldBack) && len(r.Guards) > 0 {
-		t.Hint = "" // the guards say it
-	} else {
-		if g.Code != "" && !strings.EqualFold(g.Code, t.Title) {
-			t.Title += " (" + g.Code + ")"
-		}
-		if text := g.Message(); text != "" && !strings.HasPrefix(g.Hint, text) {
-			t.Title += ": " + text
-		}
+// title says what is true of the people of a group.
+func title(g *report.Group) string {
+	text := strings.TrimSuffix(g.Title, ".")
+	if g.Code != "" && !strings.EqualFold(g.Code, text) {
+		text += " (" + g.Code + ")"
 	}
-	for _, it := range g.Items[:min(len(g.Items), maxNamed)] {
-		text := it.Email
-		if it.RefID != nil && *it.RefID != "" {
-			text += ", refId " + *it.RefID
-		}
-		t.People = append(t.People, strings.Join(append([]string{text}, g.Lines(it)...), "; "))
+	if message := g.Message(); message != "" && !strings.HasPrefix(g.Hint, message) {
+		text += ": " + message
 	}
-	return t
+	return text
 }
 
 // upload is a reason to upload, and the people whose pictures a sync would upload for it.
@@ -104,15 +84,6 @@ func planned(r *report.Report) (all []upload) {
 		return cmp.Or(cmp.Compare(len(b.Emails), len(a.Emails)), cmp.Compare(a.Reason, b.Reason))
 	})
 	return all
-}
-
-// reasons counts the skipped people by reason.
-func reasons(r *report.Report) string {
-	var texts []string
-	for _, reason := range slices.Sorted(maps.Keys(r.SkippedByReason)) {
-		texts = append(texts, foreign.Text(string(reason))+" "+report.Number(r.SkippedByReason[reason]))
-	}
-	return strings.Join(texts, ", ")
 }
 
 // Approval prints the command that approves a held plan. Its line is never broken, so that it
