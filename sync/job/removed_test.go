@@ -331,6 +331,7 @@ func TestPlaceholderNeedsTheFileGone(t *testing.T) {
 	}{
 		"mapping file":    {file: "E0.png", before: folder.Options{MappingFile: "m.csv"}, after: folder.Options{MappingFile: "m.csv"}, mapping: "E1," + email(1) + "\n"},
 		"subfolders":      {file: "sales/north/" + email(0) + ".png", before: folder.Options{Recursive: true}, unseen: true},
+		"a quoted folder": {file: "Z\xfcrich/" + email(0) + ".png", before: folder.Options{Recursive: true}, unseen: true},
 		"a linked folder": {file: "sales/" + email(0) + ".png", before: folder.Options{Recursive: true}, after: folder.Options{Recursive: true}, unseen: true, link: "sales"},
 		"another name":    {file: email(0) + ".png", after: folder.Options{MappingFile: "m.csv"}, mapping: "E1," + email(1) + "\n"},
 		"other domains":   {file: email(0) + ".png", domains: []string{"example.org"}},
@@ -422,6 +423,63 @@ func TestPlaceholderOnlyAndPictureMoved(t *testing.T) {
 	b.mem.Remove(email(0))
 	b.mem.Put(email(1), picture(0))
 	b.expect(func(o *Job) { at(o); o.Scope.Only = func(e string) bool { return e == email(0) } }, 0, "no_photo skipped", 0)
+}
+
+// Photos that go missing with most others of their source, or of their folder, were not removed: a
+// subfolder is not mounted, or somebody put a file into an empty mount point. It makes no difference
+// that those are too few for the guards.
+func TestPlaceholderNotForMany(t *testing.T) {
+	for name, c := range map[string]struct {
+		people, lost int
+		in           string // the folder of those who are lost
+		left         int    // new people in it
+		drawn        bool
+	}{
+		"a source, and a new file":         {9, 9, "", 1, false},
+		"a subfolder of many people":       {60, 8, "sales/", 0, false},
+		"a subfolder, and a new file":      {60, 8, "north/sales/", 1, false},
+		"a few of a source":                {60, 8, "", 0, true},
+		"one person's folder":              {60, 1, "p1/", 0, true},
+		"two of a subfolder with others":   {60, 2, "sales/", 2, true},
+		"more than half of a small source": {9, 6, "", 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, c.people, simulator.Options{})
+			rules := func(o *Job) { guarded(o); o.Policy.RemovedAfter = 3 }
+			set := func(i int) {
+				ref := ""
+				if i < c.lost {
+					ref = "mem/" + c.in + email(i)
+				}
+				b.mem.Set(Entry{Ref: ref, Own: []string{email(i)}, Photo: picture(i)})
+			}
+			for i := range c.people {
+				b.mem.Remove(email(i))
+				set(i)
+			}
+			b.must(rules)
+			for i := range c.lost {
+				b.mem.Remove(email(i))
+			}
+			for i := range c.left {
+				b.mem.Set(Entry{Ref: "mem/" + c.in + "new" + email(i), Own: []string{"new" + email(i)}, Photo: picture(100 + i)})
+			}
+			for range 5 {
+				b.must(rules)
+			}
+			for i := range c.lost {
+				if img, _ := b.sim.Image(email(i)); bytes.Equal(img.Data, picture(i)) == c.drawn {
+					t.Errorf("initials for %s: %t", email(i), !c.drawn)
+				}
+			}
+			for i := range c.lost {
+				set(i)
+			}
+			if b.must(rules); b.record(0).Missing != 0 {
+				t.Errorf("back again: %+v", b.record(0))
+			}
+		})
+	}
 }
 
 // A source that loses all its photos at once, such as a share that is not mounted or an account

@@ -210,12 +210,12 @@ func TestRemovalOf(t *testing.T) {
 		"the picture":               {1, []func(*Rules, Listed){picture}, "", "the same picture"},
 		"the picture, and reported": {0, []func(*Rules, Listed){picture}, "", ""},
 
-		"all photos of the source":               {1, []func(*Rules, Listed){another}, "", "has none now"},
+		"all photos of the source":               {1, []func(*Rules, Listed){another}, "", "than are left"},
 		"all photos, reported only":              {0, []func(*Rules, Listed){another}, "", ""},
 		"all photos, and it may be empty":        {1, []func(*Rules, Listed){another, mayBeEmpty}, "", ""},
 		"two photos, and one is left":            {1, []func(*Rules, Listed){another, entry("third")}, "", ""},
-		"all photos, and an entry without one":   {1, []func(*Rules, Listed){another, without}, "", "has none now"},
-		"all photos, and one in another source":  {1, []func(*Rules, Listed){another, elsewhere}, "", "has none now"},
+		"all photos, and an entry without one":   {1, []func(*Rules, Listed){another, without}, "", "than are left"},
+		"all photos, and one in another source":  {1, []func(*Rules, Listed){another, elsewhere}, "", "than are left"},
 		"all photos, one of them cannot be seen": {1, []func(*Rules, Listed){another, hidden}, "", ""},
 	} {
 		w := &Work{

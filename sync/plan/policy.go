@@ -186,8 +186,7 @@ func (p *Plan) Check(g Guards, known func() (int, error), before, listed map[str
 			if s.Record != nil && s.Record.Sent != nil && !p.rules.repeats(s) {
 				replaced++
 			}
-		case s.Outcome == outcome.Planned && s.Reason == outcome.Placeholder, s.NewlyMissing,
-			s.Removal != nil && s.Removal.Lost && before[s.Row.Source] > 0: // until a run without that source passed
+		case s.Outcome == outcome.Planned && s.Reason == outcome.Placeholder, s.NewlyMissing:
 			removed++
 		}
 	}

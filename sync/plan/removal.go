@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 
 	"photosync/sources"
 	"photosync/state"
@@ -19,7 +20,6 @@ import (
 type Removal struct {
 	Listed   string // who has its entry or its address now: rules for that person decide about the picture
 	Stays    string // why the picture stays in Smartsheet, though nobody has the entry or the address
-	Lost     bool   // its source is no longer configured
 	Doubtful bool   // something may be wrong at the source: the guard max_removed counts the person
 	Missing  int    // runs without the photo, if Stays does not end their count
 }
@@ -96,12 +96,8 @@ func (r *Rules) replace(s Step) Step {
 		return s.release(outcome.NotInSmartsheet)
 	}
 	found := &s.Work.Users[at]
-	switch {
-	case s.Record.Intent != nil && found.ImageID != sentOf(s.Record).ImageID:
-		s.Why = "the photo was removed at its source; nobody confirmed that the picture in Smartsheet is ours, and it stays"
-		return s.release(outcome.UserChanged)
-	case !Ours(s.Record, *found):
-		s.Why = "the photo was removed at its source; the picture in Smartsheet is not the one that we uploaded, and stays"
+	if !Ours(s.Record, *found) || s.Record.Intent != nil && found.ImageID != sentOf(s.Record).ImageID {
+		s.Why = "the photo was removed at its source; the picture in Smartsheet is not the one that we uploaded, or nobody confirmed that it is, and stays"
 		return s.release(outcome.UserChanged)
 	}
 	s.To = found
@@ -121,9 +117,17 @@ type Listed map[string]int
 
 func keyOf(source, key string) string      { return "key of " + source + "\x00" + key }
 func addressOf(email string) string        { return "address " + email }
-func photosOf(source string) string        { return "photos of " + source }
-func missingOf(source string) string       { return "missing of " + source }
 func namelessOf(source, key string) string { return "nameless " + keyOf(source, key) }
+
+// balancesOf names the counts of how many more photos a source, and each folder above ref, has than
+// are newly missing there.
+func balancesOf(source, ref string) []string {
+	all := []string{"balance of " + source}
+	for dir := path.Dir(ref); dir != "." && dir != "/"; dir = path.Dir(dir) {
+		all = append(all, all[0]+"\x00"+dir)
+	}
+	return all
+}
 
 // traces returns what shows that the photo of w is still listed: the entry for which we
 // uploaded it (its address, if it has no key), and the entry that had it the last time; the
@@ -132,8 +136,12 @@ func namelessOf(source, key string) string { return "nameless " + keyOf(source, 
 func (r *Rules) traces(w *Work) (entry []string, user string, hashes, nameless []string) {
 	o := lastOrigin(w.Former)
 	nameless = append(nameless, namelessOf(o.Source, o.Key), namelessOf(w.Row.Source, w.Row.Key))
-	for name := w.Row.Ref; name != "." && name != "/"; name = path.Dir(name) {
-		nameless = append(nameless, namelessOf(w.Row.Source, name))
+	name, err := strconv.Unquote(w.Row.Ref) // a source quotes names that are not printable
+	if err != nil {
+		name = w.Row.Ref
+	}
+	for ; name != "." && name != "/"; name = path.Dir(name) {
+		nameless = append(nameless, namelessOf(w.Row.Source, name), namelessOf(w.Row.Source, strconv.Quote(name)))
 	}
 	entry = []string{keyOf(o.Source, o.Key), keyOf(w.Row.Source, w.Row.Key)}
 	if o.Key == "" {
@@ -154,12 +162,12 @@ func (r *Rules) NewListed(ws, missing []*Work, shared bool) Listed {
 	l := Listed{}
 	for _, w := range missing {
 		entry, user, hashes, _ := r.traces(w)
-		for _, t := range slices.Concat(entry, []string{user, photosOf(w.Row.Source)}, hashes) {
+		for _, t := range slices.Concat(entry, []string{user}, hashes) {
 			l[t] = 0
 		}
-	}
-	for _, w := range missing {
-		l[missingOf(w.Row.Source)]++
+		for _, b := range balancesOf(w.Row.Source, w.Row.Ref) {
+			l[b] -= map[bool]int{true: 1}[w.Former.Missing < r.Policy.RemovedAfter] // whoever is gone for longer stays gone
+		}
 	}
 	for _, w := range ws {
 		if u, one := w.User(); shared && one && u.Active && w.SHA256() != "" {
@@ -184,7 +192,9 @@ func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 	}
 	for _, c := range p.Candidates {
 		if source := r.Sources[c.Source].Name; c.HasPhoto != sources.Absent {
-			seen(photosOf(source))
+			for _, b := range balancesOf(source, c.Ref.Name) {
+				seen(b)
+			}
 			if c.Ref.Key != "" {
 				seen(keyOf(source, c.Ref.Key))
 			}
@@ -205,6 +215,7 @@ func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	entry, user, hashes, nameless := r.traces(w)
 	from, replaced := w.Row.Source, r.Policy.RemovedAfter > 0
 	at := slices.IndexFunc(r.Sources, func(n sources.Named) bool { return n.Name == from })
+	balances, lost := balancesOf(from, w.Row.Ref), func(b string) bool { return listed[b] < -1 } // one person's own folder may be gone
 	switch {
 	case has(user):
 		return &Removal{Listed: "the user has the address of somebody with a photo now"}
@@ -213,9 +224,9 @@ func (r *Rules) RemovalOf(w *Work, listed Listed) *Removal {
 	case slices.ContainsFunc(nameless, has):
 		return &Removal{Stays: "its entry or file is still there, and names nobody; the picture in Smartsheet stays", Doubtful: true}
 	case replaced && from != "" && at < 0:
-		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from), Lost: true}
-	case replaced && at >= 0 && !r.Sources[at].MayBeEmpty && (listed[missingOf(from)] > 1 || !r.Scope.Everybody()) && !has(photosOf(from)):
-		return &Removal{Stays: fmt.Sprintf("source %q had photos of several people and has none now; the picture in Smartsheet stays", from), Doubtful: true, Missing: w.Former.Missing}
+		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from), Doubtful: true}
+	case replaced && at >= 0 && !r.Sources[at].MayBeEmpty && (slices.ContainsFunc(balances, lost) || !r.Scope.Everybody() && listed[balances[0]] < 0):
+		return &Removal{Stays: fmt.Sprintf("more photos went missing from source %q, or from the folder, than are left; the picture in Smartsheet stays", from), Doubtful: true, Missing: w.Former.Missing}
 	case replaced && slices.ContainsFunc(hashes, has):
 		return &Removal{Stays: "the same picture is listed for somebody else; it stays in Smartsheet"}
 	}
