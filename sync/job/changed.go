@@ -325,10 +325,20 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	people, due := p.work, slices.ContainsFunc(missing, func(w *plan.Work) bool {
 		return j.Policy.RemovedAfter > 0 && w.Former.Missing+1 >= j.Policy.RemovedAfter
 	})
+	var candidates []*plan.Work // of ambiguous people: each may be the person
 	if due {
 		people = slices.Concat(p.work, p.others)
+		for _, w := range people {
+			for i := range w.Candidates {
+				if one := w.Joined; w.Ambiguous {
+					one.Candidates, one.Ambiguous = w.Candidates[i:i+1], false
+					candidates = append(candidates, p.rules.Work(one, nil))
+				}
+			}
+		}
 	}
-	err := j.read(ctx, people, func(w *plan.Work) bool {
+	read := append(slices.Clip(people), candidates...)
+	err := j.read(ctx, read, func(w *plan.Work) bool {
 		return due && w.HasPhoto() && w.SHA256() == "" && w.Photo == nil && !w.Ambiguous
 	})
 	if err != nil {
@@ -339,7 +349,10 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	if len(counts) > 0 {
 		err = j.countListed(p, people, counts)
 	}
-	unread := due && slices.ContainsFunc(people, func(w *plan.Work) bool {
+	for _, w := range candidates {
+		p.rules.Count(counts, &w.Joined, w.SHA256())
+	}
+	unread := due && slices.ContainsFunc(read, func(w *plan.Work) bool {
 		return w.Photo != nil && w.Photo.SHA256 == "" && w.Photo.Err != nil && !errors.Is(w.Photo.Err, sources.ErrDenied)
 	})
 	for _, w := range missing {

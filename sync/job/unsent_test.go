@@ -151,6 +151,27 @@ func TestBytesChangedWithoutTheMark(t *testing.T) {
 	}
 }
 
+// Somebody ambiguous may be the person under another address, by any of the candidates.
+func TestSamePictureOfSomebodyAmbiguous(t *testing.T) {
+	for _, same := range []string{"a", "b"} {
+		b := newBench(t, 2, simulator.Options{})
+		rules := func(o *Job) { o.Policy.RemovedAfter = 1 }
+		b.must(rules)
+		b.mem.Remove(email(0))
+		for i, ref := range []string{"a", "b"} {
+			e := Entry{Ref: ref, Own: []string{"new@example.com"}, Photo: picture(90 + i)}
+			if ref == same {
+				e.Photo = picture(0)
+			}
+			b.mem.Set(e)
+		}
+		b.must(rules)
+		if img, _ := b.sim.Image(email(0)); !bytes.Equal(img.Data, picture(0)) {
+			t.Errorf("initials, though candidate %s has the picture", same)
+		}
+	}
+}
+
 // A renamed file has the same picture. In a run in which it cannot be read, nobody knows that,
 // and no initials take the place of the picture.
 func TestSamePictureThatCannotBeRead(t *testing.T) {
