@@ -52,10 +52,15 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	}
 	a.item.Image = Image(a.pic, a.source, len(data), a.sum)
 	if s.MustSend() || a.Rules.Scope.RetryFailed && s.Record.Failure != nil || a.sum != s.Record.Sent.UploadSHA256 {
+		n := a.sharers()
+		if a.later = n > 1 && n <= a.MaxShared && !a.last; a.later {
+			a.end(outcome.Unfinished, "others get this picture, too", nextRun)
+			return c
+		}
 		if a.Thumbnails && a.thumbs.Add(1) <= MaxThumbnails {
 			a.item.Image.Thumbnail = Small(ctx, a.pic.Data)
 		}
-		if a.tooMany() {
+		if n > a.MaxShared {
 			a.holdShared()
 		}
 		return c
@@ -75,22 +80,21 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	return c
 }
 
-// tooMany reports whether MaxShared other users have the picture, may have it, or get it in this run. The plan
-// counts files: only here do files that differ only in their metadata become the same picture.
-func (a *attempt) tooMany() bool {
+// sharers counts the users who may have the picture, or are to get it, this one among them; 0: they
+// need not be counted. The plan counts files: only here do files that differ only in their metadata
+// become the same picture. So only the first one of many is sent before the others are known.
+func (a *attempt) sharers() int {
 	s := a.step
-	has := func(u *state.User) bool { return slices.Contains(plan.Pictures(u), a.sum) }
-	if a.MaxShared == 0 || s.Outcome != outcome.Planned || s.Reason == outcome.Placeholder ||
-		has(s.Record) || has(s.Former) { // Former: the Smartsheet account was created anew
-		return false
+	counted := slices.Concat(plan.Pictures(s.Record), plan.Pictures(s.Former)) // Former: the account was created anew
+	if a.MaxShared == 0 || s.Outcome != outcome.Planned || s.Reason == outcome.Placeholder || slices.Contains(counted, a.sum) {
+		return 0
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.Same[a.sum] >= a.MaxShared {
-		return true
+	if !a.last {
+		a.Same[a.sum]++
 	}
-	a.Same[a.sum]++
-	return false
+	return a.Same[a.sum]
 }
 
 // holdShared holds a step whose picture too many people have.
@@ -98,7 +102,7 @@ func (a *attempt) holdShared() {
 	s, image := a.step, a.item.Image
 	s.Reason, s.Outcome, s.WriteRow = outcome.SharedImage, outcome.Held, false
 	s.Shared = a.MaxShared
-	s.Why = outcome.Number(a.MaxShared) + " other people have, or get, this identical picture"
+	s.Why = "more than " + outcome.Number(a.MaxShared) + " people have, or would get, this identical picture"
 	a.item = Item(a.Rules, s)
 	a.item.Image = image
 	a.item.Hint = "if it is a silhouette or a logo, take these files away at their source: they differ in their metadata alone; if it is right, raise guard.max_shared"

@@ -25,6 +25,7 @@ type attempt struct {
 	source string                  // SHA-256 of the photo that was read, hex; empty: none was
 	pic    photo.Picture           // to be sent
 	sum    string                  // SHA-256 of pic's bytes, hex
+	later  bool                    // the step is carried out last
 	intent *state.Intent           // as the state has it
 	onWire bool                    // a request may have arrived, without an answer that says so
 	res    smartsheet.UploadResult // of the last request

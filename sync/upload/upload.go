@@ -67,6 +67,8 @@ type Pool struct {
 	mu       sync.Mutex
 	items    []report.Item
 	failed   error          // why the run stopped: the first error of a step
+	later    []*plan.Step   // whose picture others get, too; they come last, when it is known how many
+	last     bool           // they are carried out now
 	rows     []state.Person // see together
 	refused  []refusal
 	refusals smartsheet.Refusals
@@ -115,23 +117,25 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 			cancel(err)
 		}
 	}
-	next := make(chan *plan.Step)
-	var workers sync.WaitGroup
-	for range max(p.Concurrency, 1) {
-		workers.Go(func() {
-			for s := range next {
-				stopIf(p.one(work, s, send))
-			}
-		})
-	}
-	for i, s := range steps {
-		if send && work.Err() == nil {
-			stopIf(p.freshen(work, steps[i:]))
+	for ; len(steps) > 0; steps, p.later, p.last = p.later, nil, true {
+		next := make(chan *plan.Step)
+		var workers sync.WaitGroup
+		for range max(p.Concurrency, 1) {
+			workers.Go(func() {
+				for s := range next {
+					stopIf(p.one(work, s, send))
+				}
+			})
 		}
-		next <- s
+		for i, s := range steps {
+			if send && work.Err() == nil {
+				stopIf(p.freshen(work, steps[i:]))
+			}
+			next <- s
+		}
+		close(next)
+		workers.Wait()
 	}
-	close(next)
-	workers.Wait()
 	return p.items, cmp.Or(p.failed, context.Cause(ctx))
 }
 
@@ -144,12 +148,16 @@ func (p *Pool) one(ctx context.Context, s *plan.Step, send bool) (err error) {
 	if err != nil && a.item.Outcome == outcome.Planned {
 		a.end(outcome.Unfinished, cmp.Or(a.item.Message, "stopped by a fault of photosync itself"), nextRun)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a.later {
+		p.later = append(p.later, s)
+		return err
+	}
 	if p.Empty {
 		*s = plan.Step{}
 	}
 	a.item.DurationMS = time.Since(start).Milliseconds()
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.items = append(p.items, a.item)
 	if send && p.Done != nil {
 		p.Done(a.item)
