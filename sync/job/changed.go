@@ -321,12 +321,10 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 			missing = append(missing, w)
 		}
 	}
-	// If initials may replace a photo now, one of somebody who is not in Smartsheet may be the same.
-	people, due := p.work, slices.ContainsFunc(missing, func(w *plan.Work) bool {
-		return j.Policy.RemovedAfter > 0 && w.Former.Missing+1 >= j.Policy.RemovedAfter
-	})
+	// While a photo is missing, one of somebody who is not in Smartsheet may be the same.
+	people, compare := p.work, j.Policy.RemovedAfter > 0 && len(missing) > 0
 	var candidates []*plan.Work // of ambiguous people: each may be the person
-	if due {
+	if compare {
 		people = slices.Concat(p.work, p.others)
 		for _, w := range people {
 			for i := range w.Candidates {
@@ -339,7 +337,7 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	}
 	read := append(slices.Clip(people), candidates...)
 	err := j.read(ctx, read, func(w *plan.Work) bool {
-		return due && w.HasPhoto() && w.SHA256() == "" && w.Photo == nil && !w.Ambiguous
+		return compare && w.HasPhoto() && w.SHA256() == "" && w.Photo == nil && !w.Ambiguous
 	})
 	if err != nil {
 		return nil, err
@@ -352,7 +350,7 @@ func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
 	for _, w := range candidates {
 		p.rules.Count(counts, &w.Joined, w.SHA256())
 	}
-	unread := due && slices.ContainsFunc(read, func(w *plan.Work) bool {
+	unread := compare && slices.ContainsFunc(read, func(w *plan.Work) bool {
 		return w.Photo != nil && w.Photo.SHA256 == "" && w.Photo.Err != nil && !errors.Is(w.Photo.Err, sources.ErrDenied)
 	})
 	for _, w := range missing {

@@ -151,6 +151,21 @@ func TestBytesChangedWithoutTheMark(t *testing.T) {
 	}
 }
 
+// Runs in which the same picture is listed for somebody else are no runs without the photo.
+func TestSamePictureEndsTheCount(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.must(placeholders)
+	b.mem.Remove(email(0))
+	b.mem.Put("new@example.com", picture(0))
+	for range 4 {
+		b.expect(placeholders, 0, "no_photo skipped", 0)
+	}
+	b.mem.Put("new@example.com", picture(50))
+	for missing := range 2 {
+		b.expect(placeholders, 0, "no_photo skipped", missing+1)
+	}
+}
+
 // Somebody ambiguous may be the person under another address, by any of the candidates.
 func TestSamePictureOfSomebodyAmbiguous(t *testing.T) {
 	for _, same := range []string{"a", "b"} {
