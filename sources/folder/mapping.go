@@ -179,7 +179,7 @@ func parseMapping(data []byte) (mapping, *MappingError) {
 		}
 	}
 	for key, l := range m { // a file E1.png has both names, E1.png and E1
-		if other := m[stem(key)]; other != nil && slices.Contains(photoTypes, path.Ext(key)) {
+		if other := m[stem(key)]; other != nil && other.email != l.email && slices.Contains(photoTypes, path.Ext(key)) {
 			faults.fault(max(l.line, other.line), fmt.Errorf("%q names the same file as line %d", key, min(l.line, other.line)))
 		}
 	}

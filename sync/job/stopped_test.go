@@ -105,19 +105,26 @@ func TestRefusedInAStoppedRun(t *testing.T) {
 
 // A photo that is refused in a quiet company, where nobody else's is sent, is refused for good the
 // second time, and --retry-failed changes nothing about that. What is refused of many people is not
-// about their photos.
+// about their photos; nor is what a gateway refuses, which gives no errorCode.
 func TestRefusedAlone(t *testing.T) {
-	for _, people := range []int{1, 5} {
+	for _, c := range []struct {
+		people int
+		fault  simulator.Fault
+		final  bool
+	}{
+		{1, simulator.Fault{Status: 400, Code: 1128}, true}, {5, simulator.Fault{Status: 400, Code: 1128}, false}, {1, simulator.Fault{Status: 413}, false},
+	} {
 		b := newBench(t, 6, simulator.Options{})
 		b.must(nil)
-		for i := range people {
+		for i := range c.people {
 			b.mem.Put(email(i), picture(100+i))
-			b.sim.AddFault(simulator.Fault{Kind: "status", Status: 400, Code: 1128, User: email(i)})
+			c.fault.Kind, c.fault.User = "status", email(i)
+			b.sim.AddFault(c.fault)
 		}
 		for night, needs := range []bool{true, true, false, false, false} {
 			r, err := b.run(t.Context(), 1_000_000, func(o *Job) { o.Scope.RetryFailed = night == 3 })
-			if refused := err != nil || r.Totals.Failed > 0; people == 1 && (err != nil || refused != (needs || night == 3)) || people == 5 && !refused {
-				t.Errorf("%d people, night %d: error %v, %+v, skipped %v", people, night, err, r.Totals, r.SkippedByReason)
+			if refused := err != nil || r.Totals.Failed > 0; refused != (!c.final || needs || night == 3) || c.final && err != nil {
+				t.Errorf("%+v, night %d: error %v, %+v, skipped %v", c, night, err, r.Totals, r.SkippedByReason)
 			}
 		}
 	}

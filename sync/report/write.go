@@ -73,13 +73,6 @@ func Write(dir string, r *Report, formats []string) (paths []string, err error) 
 	case r.Full:
 		names = append(names, "latest")
 	}
-	for _, latest := range names[1:] {
-		for _, format := range []string{"json", "html", "csv"} {
-			if !slices.Contains(formats, format) { // it would stay that of an older run
-				os.Remove(filepath.Join(dir, latest+"."+format))
-			}
-		}
-	}
 	for _, format := range formats {
 		for i, name := range names {
 			path := filepath.Join(dir, name+"."+format)

@@ -116,12 +116,6 @@ func TestWriteAndRead(t *testing.T) {
 	if got := names(t, dir); len(got) != 4 {
 		t.Errorf("files %q, want four and no temporary ones", got)
 	}
-	if _, err := Write(dir, r, []string{"html"}); err != nil { // the others would stay as they are
-		t.Fatal(err)
-	}
-	if got := names(t, dir); slices.Contains(got, "latest.json") || !slices.Contains(got, "latest.html") || !slices.Contains(got, r.RunID+".json") {
-		t.Errorf("report.formats is html now: files %q", got)
-	}
 	if _, err := Write(dir, r, []string{"docx"}); err == nil {
 		t.Error("an unknown format was written")
 	}

@@ -354,7 +354,9 @@ func (p *Pool) finish() error {
 	partialForAll := n[outcome.Uploaded] == 0 && n[outcome.PartialSuccess] >= manyPartial
 	c := state.Change{People: p.rows}
 	for _, r := range p.refused {
-		if r.partial && partialForAll || !r.partial && !p.refusals.Final(r.user.ID, r.user.Failure.Count > 1) {
+		before, code := r.step.Record, r.user.Failure.Code // a gateway gives no code
+		again := r.user.Failure.Count > 1 && code != "" && before.Failure.Code == code
+		if r.partial && partialForAll || !r.partial && !p.refusals.Final(r.user.ID, again) {
 			continue
 		}
 		f := *r.user.Failure
