@@ -329,6 +329,9 @@ func (c *Client) page(ctx context.Context, filter string, number, size int) (p p
 		if !v.Get("data").IsArray() {
 			return errors.New("the answer is not a list of users")
 		}
+		if label(v.Get("lastKey")) != "" {
+			return errors.New("the answer is a part of the list, and the rest comes by another kind of paging")
+		}
 		for _, u := range v.Get("data").Array() {
 			x := entry{User: listed(u)}
 			if x.key = x.ID; x.key == 0 {

@@ -491,3 +491,13 @@ func FuzzPages(f *testing.F) {
 		}
 	})
 }
+
+// A page that names the key of the next one, as other endpoints do, is a part of the list.
+func TestUsersWithALastKey(t *testing.T) {
+	c := newTest(t, func(*http.Request) (*http.Response, error) {
+		return answer(200, `{"totalCount":-1,"lastKey":"k","data":[{"id":9,"email":"a@b.c"}]}`), nil
+	}, func(o *Options) { o.RequestsPerMinute, o.MaxAttempts = 60_000_000, 1 })
+	if err := c.Users(t.Context(), func(User) error { return nil }); err == nil || !strings.Contains(err.Error(), "a part of the list") {
+		t.Errorf("error %v", err)
+	}
+}
