@@ -48,7 +48,7 @@ func exitCode(r *report.Report, err error) int {
 		return exitInterrupted
 	case err != nil:
 		return exitFailed
-	case r.Mode == job.Plan && r.Totals.Planned > 0:
+	case r.Mode == job.Plan && r.Totals.Planned+len(r.Guards) > 0:
 		return exitChanges
 	case r.NeedsSomebody():
 		return exitAttention

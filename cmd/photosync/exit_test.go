@@ -47,6 +47,7 @@ func TestExitCode(t *testing.T) {
 		"a notice":           {found(outcome.Notice), nil, 0},
 		"plan of nothing":    {with(job.Plan), nil, 0},
 		"plan":               {with(job.Plan, report.Item{Outcome: "planned"}), nil, 10},
+		"plan that is held":  {&report.Report{Mode: job.Plan, Guards: make([]outcome.Breach, 1)}, nil, 10},
 		"source failed":      {with(job.Sync), &sources.ListError{Source: "x", Err: errors.New("y")}, 1},
 		"usage":              {nil, fmt.Errorf("x: %w", usage(errors.New("y"))), 2},
 		"locked":             {with(job.Sync), fmt.Errorf("open: %w", &state.LockedError{}), 5},

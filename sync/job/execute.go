@@ -153,8 +153,8 @@ func (j *Job) end(p *prepared) (err error) {
 	if claims := claimIDs(p.people.Lost); j.Scope.Everybody() && !slices.Equal(claims, p.past.claims) {
 		facts[claimsKey] = claims
 	}
-	for key, v := range facts {
-		if err := j.State.SetMeta(key, v); err != nil {
+	for _, key := range slices.Sorted(maps.Keys(facts)) { // "unended" comes last
+		if err := j.State.SetMeta(key, facts[key]); err != nil {
 			return fmt.Errorf("remember %q: %w", key, err)
 		}
 	}

@@ -269,7 +269,7 @@ func (j *Job) conclude(rep *report.Report, err error) {
 		rep.Result = report.Failed
 	case rep.NeedsSomebody():
 		rep.Result = report.Partial
-	case t.Uploaded+t.Planned+t.Unfinished == 0:
+	case t.Uploaded+t.Planned+t.Unfinished+len(rep.Guards) == 0:
 		rep.Result = report.NothingToDo
 	default:
 		rep.Result = report.Success

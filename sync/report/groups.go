@@ -263,6 +263,7 @@ func (r *Report) Verdict() string {
 		{r.NeedsSomebody(), sent + ", and " + who + " attention."},
 		{plan && t.Planned == 0, "Nothing to do: a sync would upload nothing."},
 		{plan, sent + "."},
+		{t.Unfinished > 0, sent + ", and " + Count(t.Unfinished, "is", "are") + " left for the next run."},
 		{t.People+t.Uploaded+t.Skipped == 0, "Nothing to do: this run is about nobody."}, // such as --only with an address that nobody has
 		{t.Uploaded+t.Skipped+t.Held+t.Failed == 0, "Nothing to do: everybody's picture is as it should be."},
 		{t.Uploaded == 0, "Nothing to do."},

@@ -225,6 +225,7 @@ func TestVerdict(t *testing.T) {
 		{"sync", NothingToDo, Totals{People: 3, Unchanged: 3}, 0, "Nothing to do: everybody's picture is as it should be.", "good"},
 		{"sync", NothingToDo, Totals{}, 0, "Nothing to do: this run is about nobody.", "good"},
 		{"sync", NothingToDo, Totals{Skipped: 1}, 0, "Nothing to do.", "good"},
+		{"sync", Success, Totals{People: 12, Unfinished: 12}, 0, "Nothing was uploaded, and 12 are left for the next run.", "good"},
 		{"sync", Partial, Totals{Uploaded: 36, Failed: 2, PartialSuccess: 1}, 0, "36 pictures were uploaded, and 3 people need attention.", "warn"},
 		{"sync", Partial, Totals{Failed: 1}, 0, "Nothing was uploaded, and 1 person needs attention.", "warn"},
 		{"sync", Failed, Totals{}, 0, "The run failed.", "bad"},
