@@ -92,8 +92,6 @@ func (c *Console) line(format string, args ...any) {
 		switch a := a.(type) {
 		case string:
 			args[i] = foreign.Text(a)
-		case outcome.Reason:
-			args[i] = foreign.Text(string(a))
 		case styled:
 			args[i] = c.styled(a)
 		}
@@ -121,7 +119,8 @@ func spaces(text string) int { return len(text) - len(strings.TrimLeft(text, " "
 //go:embed layouts
 var layouts embed.FS
 
-// show prints values in one of the layouts, without control characters.
+// show prints values in one of the layouts. It removes control characters from them, in place: they
+// must be good for nothing else any more.
 func (c *Console) show(layout string, values any) {
 	foreign.Clean(values)
 	t := template.New("").Funcs(report.Funcs).Funcs(template.FuncMap{

@@ -215,3 +215,13 @@ func TestSomebodyHasToAct(t *testing.T) {
 		}
 	}
 }
+
+// What is shown before it is recorded stays as it is.
+func TestAdoptableChangesNothing(t *testing.T) {
+	users := []state.User{{ID: 1, Sent: &state.Sent{Origin: state.Origin{Email: "a@x"}, ImageID: "a\x1bb"}}}
+	var out bytes.Buffer
+	New(&out, noEnv).Adoptable(users)
+	if got, want := out.String(), "  a@x  user 1  image a\ufffdb\n"; got != want || users[0].Sent.ImageID != "a\x1bb" {
+		t.Errorf("%q, want %q; image id %q", got, want, users[0].Sent.ImageID)
+	}
+}

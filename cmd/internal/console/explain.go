@@ -95,7 +95,15 @@ func (c *Console) Remembered(r *Record) {
 func (c *Console) RememberedWhole(r *Record) { c.show("remembered", r) }
 
 // Adoptable prints the people whose pictures in Smartsheet would be recorded as ours.
-func (c *Console) Adoptable(users []state.User) { c.show("adoptable", &users) }
+func (c *Console) Adoptable(users []state.User) {
+	for i, u := range users {
+		if i == 20 {
+			c.line("  and %s more", report.Number(len(users)-i))
+			break
+		}
+		c.line("  %s  user %d  image %s", u.Sent.Email, u.ID, u.Sent.ImageID)
+	}
+}
 
 // Confirm asks a question, and reports whether the answer is yes.
 func (c *Console) Confirm(in io.Reader, question string) bool {
