@@ -42,12 +42,7 @@ func (a *app) demo(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	run := *a
-	run.env = func(name string) string {
-		if name == "SMARTSHEET_ACCESS_TOKEN" {
-			return token
-		}
-		return ""
-	}
+	run.env = func(name string) string { return map[string]string{"SMARTSHEET_ACCESS_TOKEN": token}[name] }
 	fmt.Fprintln(a.stdout, "40 pictures: one is corrupt, one is of a stranger, and the stand-in for Smartsheet refuses two.")
 	for i, r := range []struct {
 		title string

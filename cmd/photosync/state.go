@@ -126,7 +126,7 @@ func (s *stateCommand) list(_ *cobra.Command, globs []string) error {
 			return fmt.Errorf("list state: %w", err)
 		}
 		if s.output == "text" {
-			fmt.Fprintln(out, people(listed))
+			fmt.Fprintln(out, report.People(listed))
 		}
 		return out.Flush()
 	})
@@ -188,8 +188,6 @@ func records(st *state.Store, emails ...string) (map[string][]*console.Record, e
 	})
 	return all, err
 }
-
-func people(n int) string { return report.Count(n, "person", "people") }
 
 func notRemembered(emails ...string) error {
 	return outcome.WithHint(errors.New("nothing is remembered of "+strings.Join(emails, ", ")),
@@ -262,7 +260,7 @@ func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
 		if err := st.Write(gone); err != nil {
 			return err
 		}
-		fmt.Fprintf(s.stdout, "Forgotten: %s. The next run treats them as new.\n", people(len(emails)))
+		fmt.Fprintf(s.stdout, "Forgotten: %s. The next run treats them as new.\n", report.People(len(emails)))
 		return nil
 	})
 }

@@ -65,7 +65,7 @@ func (s *stateCommand) imports(cmd *cobra.Command, files []string) error {
 	if err != nil {
 		return fmt.Errorf("import state: %w", err)
 	}
-	fmt.Fprintf(s.stdout, "Imported: %s.\n", people(n))
+	fmt.Fprintf(s.stdout, "Imported: %s.\n", report.People(n))
 	return nil
 }
 
@@ -183,13 +183,13 @@ func (s *stateCommand) adopt(cmd *cobra.Command, _ []string) error {
 		return nil
 	}
 	s.out().Adoptable(found.Users)
-	if err := s.confirm(cmd, "Record the pictures of "+people(len(found.Users))+" as uploaded?"); err != nil {
+	if err := s.confirm(cmd, "Record the pictures of "+report.People(len(found.Users))+" as uploaded?"); err != nil {
 		return err
 	}
 	return opened(c.State.Path, state.Options{}, func(st *state.Store) error {
 		n, err := job.Adopt(st, found)
 		if err == nil {
-			fmt.Fprintf(s.stdout, "Adopted: %s. Those without a picture in Smartsheet stay new.\n", people(n))
+			fmt.Fprintf(s.stdout, "Adopted: %s. Those without a picture in Smartsheet stay new.\n", report.People(n))
 		}
 		return err
 	})

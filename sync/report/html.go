@@ -65,7 +65,6 @@ func encodeHTML(w io.Writer, r *Report) error {
 	return b.Flush()
 }
 
-// page is a report as the page shows it.
 type page struct {
 	Style, Script template.HTML
 	Policy        string // Content-Security-Policy

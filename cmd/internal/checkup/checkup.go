@@ -74,7 +74,6 @@ func Run(ctx context.Context, o Options) []console.Check {
 	return k.checks
 }
 
-// checkup is a checkup under way.
 type checkup struct {
 	Options
 	job      job.Job
