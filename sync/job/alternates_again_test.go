@@ -51,3 +51,27 @@ func TestAlternateEmailsPutRight(t *testing.T) {
 		})
 	}
 }
+
+// A user who is known by an alternate address, and about whom Smartsheet refuses to answer, is not
+// one who is gone.
+func TestAlternateThatIsRefused(t *testing.T) {
+	for _, f := range []simulator.Fault{{Kind: "status", Status: 403, Code: 1004, Op: "user"}, {Kind: "status", Status: 500, Code: 4000, Op: "user"}} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 3, simulator.Options{Users: []smartsheet.User{{ID: 7, Email: "jo@example.com", AlternateEmails: alternate("ann@example.com")}}})
+			b.mem.Put("ann@example.com", picture(500))
+			if got := reasons(b.must(byAlternate))["ann@example.com"]; got != "new uploaded" {
+				t.Fatal(got)
+			}
+			time.Sleep(24 * time.Hour)
+			b.mem.Put("ann@example.com", picture(501))
+			b.sim.AddFault(f)
+			for range 3 {
+				time.Sleep(24 * time.Hour)
+				r, err := b.run(t.Context(), 300, byAlternate)
+				if got := reasons(r)["ann@example.com"]; err == nil && (got != "changed failed" || !r.NeedsSomebody()) || err != nil && !Stopped(err) {
+					t.Errorf("%+v: %s, result %s, error %v", f, got, r.Result, err)
+				}
+			}
+		})
+	}
+}

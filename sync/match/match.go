@@ -186,7 +186,7 @@ func choose(w *plan.Work, own []string, find func(email string, found func(plan.
 }
 
 // LookUpAgain looks up the users of steps once more and returns each as it is now; the zero User
-// for a user who no longer has the step's address.
+// for a user who no longer has the step's address, or, with Unusable set, who cannot be looked up.
 func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.User, error) {
 	var emails []string
 	for _, s := range steps {
@@ -206,6 +206,7 @@ func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.Us
 			case err != nil && !oneUser(ctx, err):
 				return nil, err
 			case err != nil: // found[i] stays zero
+				s.Unusable = err.Error()
 			case slices.Contains(u.Alternates, to.Via) && len(us.alternates.overlap(s.Work, append(u.Alternates, u.Email))) == 0:
 				found[i], found[i].Via, found[i].Alternate = u, to.Via, true
 			default:

@@ -195,8 +195,7 @@ func sentOf(u *state.User) state.Sent {
 	return *u.Sent
 }
 
-// Pictures returns the SHA-256 of each picture of ours that the user of u may show: the one that
-// was confirmed, and one that was announced; empty texts for none.
+// Pictures returns the SHA-256 of our pictures that u may show, confirmed or announced; empty texts for none.
 func Pictures(u *state.User) []string {
 	intent := cmp.Or(cmp.Or(u, &state.User{}).Intent, &state.Intent{})
 	return slices.Compact([]string{sentOf(u).UploadSHA256, intent.UploadSHA256})

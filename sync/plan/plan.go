@@ -122,6 +122,8 @@ func (p *Plan) Limit(n int) {
 func (p *Plan) Renew(s *Step, u User) {
 	switch {
 	case s.Outcome != outcome.Planned:
+	case u.ID == 0 && s.To.Alternate && s.Unusable != "":
+		s.Outcome, s.Why = outcome.Failed, "the user could not be looked up again: "+s.Unusable
 	case u.ID == 0 && s.To.Alternate: // the user no longer has the alternate address
 		*s = s.skip(outcome.NotInSmartsheet)
 	case u.ID != s.To.ID:
