@@ -86,7 +86,7 @@ func settled(b *testing.B, j Job) {
 	}
 	var c state.Change
 	for _, s := range p.plan.Uploads() {
-		o, _ := p.rules.Origin(s)
+		o, _ := p.plan.Origin(s)
 		c.Users = append(c.Users, state.User{ID: s.To.ID, Email: s.To.Email, Sent: &state.Sent{
 			Origin: o, SourceSHA256: s.SHA256(), UploadSHA256: s.SHA256(), Rendering: j.Photos.Fingerprint(), ImageID: s.To.ImageID, At: time.Now(),
 		}})

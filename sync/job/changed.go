@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -22,53 +23,45 @@ import (
 // defaultRefresh is how often everybody's user is looked up anew.
 const defaultRefresh = 7 * 24 * time.Hour
 
-// changes are what differs between the listing and the state. On most nights there is
-// nothing to do for nearly everyone: such people are only counted.
+// changes are what differs between the listing and the state: on most nights hardly anything.
 type changes struct {
-	work      []*plan.Work
-	facts     *plan.Facts
-	forget    []string     // addresses whose rows are no longer needed
-	others    []*plan.Work // people whom the run is not about, with a photo of unknown hash; only with RemovedAfter
-	refreshed bool         // everybody's user was looked up anew
+	work   []*plan.Work
+	facts  *plan.Facts
+	forget []string     // addresses whose rows are no longer needed
+	others []*plan.Work // people whom the run is not about, with a photo of unknown hash; only with RemovedAfter
 }
 
-// match compares the listing with the state, and looks up the users of the work. If it lists
-// all users, it looks at everybody's user.
-func (j *Job) match(ctx context.Context, p *prepared) (err error) {
-	p.users = match.New(j.Smartsheet)
+// match compares the listing with the state, and finds out which users the people of the work are.
+func (j *Job) match(ctx context.Context, rules *plan.Rules, l listing, now time.Time) (users *match.Users, c changes, err error) {
+	users = match.New(j.Smartsheet)
 	if j.Policy.AlternateEmails {
-		people := p.people // claimed needs them after p.people is cleared
-		claimed := func(email string) bool {
-			_, held := people.Holder(email)
-			_, lost := slices.BinarySearchFunc(people.Lost, email, func(l sources.LostClaim, e string) int { return strings.Compare(l.Address, e) })
-			return held || lost || people.Reserved[email]
-		}
-		if err := p.users.UseAlternates(j.State, p.startedAt, claimed, j.Events.Asked); err != nil {
-			return err
+		if err := users.UseAlternates(j.State, now, claimed(l.people), j.Events.Asked); err != nil {
+			return nil, c, err
 		}
 	}
 	var last time.Time
 	if _, err := j.State.Meta(state.RefreshedKey, &last); err != nil {
-		return err
+		return nil, c, err
 	}
-	age := p.startedAt.Sub(last)
-	due := age >= cmp.Or(j.Policy.Refresh, defaultRefresh) || age < 0
-	if j.Scope.Everybody() && (due || j.Policy.Existing == plan.Enforce) {
-		err = p.users.List(ctx)
-	} else if err = j.changed(p, nil); err == nil {
-		err = p.users.Resolve(ctx, p.work)
+	age := now.Sub(last)
+	due := age < 0 || age >= cmp.Or(j.Policy.Refresh, defaultRefresh)
+	everybody := j.Scope.Everybody() && (due || j.Policy.Existing == plan.Enforce)
+	if everybody {
+		err = users.List(ctx)
 	}
-	if err == nil && p.users.All {
-		if err = j.changed(p, p.users); err == nil {
-			err = p.users.Resolve(ctx, p.work)
-		}
+	if err == nil {
+		c, err = j.changed(ctx, rules, l, users)
+	}
+	if err == nil && users.All && !everybody { // to list them was less work
+		c, err = j.changed(ctx, rules, l, users)
 	}
 	if err != nil {
-		return err
+		return nil, c, err
 	}
-	p.rules.Seen, p.facts.UserDomains = p.users.Seen, p.users.Domains()
-	return j.State.View(func(v *state.Snapshot) error {
-		for _, w := range p.work {
+	c.facts.UserDomains = users.Domains()
+	return users, c, j.State.View(func(v *state.Snapshot) error {
+		for _, w := range c.work {
+			w.LastEmail = users.Seen[w.LastUser()].Email
 			if err := readCurrent(v, w); err != nil {
 				return err
 			}
@@ -77,109 +70,123 @@ func (j *Job) match(ctx context.Context, p *prepared) (err error) {
 	})
 }
 
-// changed compares everybody listed with the state. Without users, people are work if their
-// fingerprint is not the remembered one; with users, if there is anything to do for them.
-func (j *Job) changed(p *prepared, users *match.Users) error {
-	p.changes = changes{facts: plan.NewFacts(j.Sources, p.proofs), refreshed: users != nil && j.Scope.Everybody()}
-	return j.State.View(func(v *state.Snapshot) error {
-		return everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
-			switch {
-			case len(person.Own) == 0:
-				return j.addUnlisted(p, v, row)
-			case j.Scope.IsAbout(person.Own, person.Aliases) && j.Scope.Shard.Has(person.Own[0]):
-				return p.addListed(v, users, person, row)
-			case j.Scope.IsAbout(person.Own, person.Aliases):
-				p.facts.OtherShard(&person)
-			}
-			if j.Policy.RemovedAfter == 0 {
-				return nil
-			}
-			w, err := newWork(v, p.rules, person, row)
-			if err == nil && w.HasPhoto() && w.SHA256() == "" {
-				p.others = append(p.others, w)
-			}
-			return err
-		})
+// claimed returns a function that reports whether an entry of the sources claims an address.
+func claimed(people *sources.People) func(email string) bool {
+	return func(email string) bool {
+		_, held := people.Holder(email)
+		_, lost := slices.BinarySearchFunc(people.Lost, email, func(l sources.LostClaim, e string) int { return strings.Compare(l.Address, e) })
+		return held || lost || people.Reserved[email]
+	}
+}
+
+// changed compares everybody listed with the state, and looks up the users of the work: of people
+// with a new fingerprint, or, if all users are listed, of people for whom there is anything to do.
+func (j *Job) changed(ctx context.Context, rules *plan.Rules, l listing, users *match.Users) (c changes, err error) {
+	c.facts = plan.NewFacts(j.Sources, l.proofs)
+	err = j.everybody(l.people, func(v *state.Snapshot, person sources.Joined, row *state.Row) error {
+		listed, about, ours := len(person.Candidates) > 0, j.Scope.IsAbout(&person), j.Scope.Shard.Has(person.Own[0])
+		switch {
+		case about && ours && listed:
+			return c.addListed(v, rules, users, person, row)
+		case about && ours && j.Scope.Source == "":
+			return c.addUnlisted(v, rules, l.people, person, row)
+		case !listed:
+			return nil
+		case about:
+			c.facts.OtherShard(&person)
+		}
+		if j.Policy.RemovedAfter == 0 {
+			return nil
+		}
+		w, err := newWork(v, rules, person, row)
+		if err == nil && w.Unread() {
+			c.others = append(c.others, w)
+		}
+		return err
 	})
+	if err != nil {
+		return c, err
+	}
+	wanted := slices.DeleteFunc(slices.Clone(c.work), func(w *plan.Work) bool { return !w.NeedsUser() })
+	return c, users.Resolve(ctx, wanted)
 }
 
 // addListed adds a listed person to the work if there may be something to do.
-func (p *prepared) addListed(v *state.Snapshot, users *match.Users, person sources.Joined, row *state.Row) error {
-	if users == nil && row != nil && p.rules.Unchanged(&person, row) {
-		p.facts.Skip(&person, row.Winner, plan.NoteOf(row.Note))
+func (c *changes) addListed(v *state.Snapshot, rules *plan.Rules, users *match.Users, person sources.Joined, row *state.Row) error {
+	if !users.All && row != nil && rules.Unchanged(&person, row) {
+		c.facts.Skip(&person, row.Winner, plan.NoteOf(row.Note))
 		return nil
 	}
-	w, err := newWork(v, p.rules, person, row)
+	w, err := newWork(v, rules, person, row)
 	if err != nil {
 		return err
 	}
-	if users != nil {
+	if users.All {
 		users.Match(w)
 		if err := readCurrent(v, w); err != nil {
 			return err
 		}
-		if reason, nothing := p.rules.NothingToDo(w); nothing {
-			p.facts.Skip(&person, w.Row.Winner, reason)
+		if reason, nothing := rules.NothingToDo(w); nothing {
+			c.facts.Skip(&person, w.Row.Winner, reason)
 			return nil
 		}
 	}
-	p.work = append(p.work, w)
+	c.work = append(c.work, w)
 	return nil
 }
 
 // addUnlisted adds a person who is no longer listed to the work if there may be something to do.
-func (j *Job) addUnlisted(p *prepared, v *state.Snapshot, row *state.Row) error {
-	if j.Scope.Source != "" || !j.Scope.Shard.Has(row.Email) || !j.Scope.IsAbout([]string{row.Email}) {
-		return nil
-	}
-	w, err := newWork(v, p.rules, sources.Joined{Own: []string{row.Email}}, row)
+func (c *changes) addUnlisted(v *state.Snapshot, rules *plan.Rules, people *sources.People, person sources.Joined, row *state.Row) error {
+	w, err := newWork(v, rules, person, row)
 	if err != nil {
 		return err
 	}
-	_, listed := p.people.Holder(w.Own[0]) // somebody with another key may hold the address
+	_, held := people.Holder(w.Key()) // by somebody with another key
 	switch {
-	case j.Policy.LeavesOut(&w.Joined): // the person is not counted, and the picture not replaced
-	case listed || !w.MayBeRemoved():
-		p.forget = append(p.forget, w.Own[0])
-	case j.Policy.RemovedAfter == 0 && w.Row.Winner == state.NoPhoto: // a report has named the person
-	default:
-		p.work = append(p.work, w)
+	case rules.Policy.LeavesOut(&w.Joined): // the person is not counted, and the picture not replaced
+	case held || !w.MayBeRemoved():
+		c.forget = append(c.forget, w.Key())
+	case rules.Policy.RemovedAfter > 0 || w.Row.Winner != state.NoPhoto: // else a report has named the person
+		c.work = append(c.work, w)
 	}
 	return nil
 }
 
 // newWork returns the work for a copy of p, with what we put on the person's last user.
 func newWork(v *state.Snapshot, rules *plan.Rules, p sources.Joined, row *state.Row) (*plan.Work, error) {
-	if row == nil {
-		return rules.Work(p.Clone(), nil), nil
+	w := &plan.Work{Joined: p.Clone()}
+	if row != nil {
+		known, err := row.Person()
+		if err != nil {
+			return nil, err
+		}
+		w.Row = &known
+		if w.Former, err = readUser(v.User, known.UserID); err != nil {
+			return nil, err
+		}
 	}
-	known, err := row.Person()
-	if err != nil {
-		return nil, err
-	}
-	w := rules.Work(p.Clone(), &known)
-	w.Former, err = readUser(v, w.LastUser())
-	return w, err
+	rules.SetStamp(w)
+	return w, nil
 }
 
 // readCurrent reads what we put on the user that the person is now.
 func readCurrent(v *state.Snapshot, w *plan.Work) (err error) {
-	u, one := w.User()
-	switch {
-	case one && u.ID == w.LastUser():
+	switch u := w.User(); {
+	case u == nil:
+	case u.ID == w.LastUser():
 		w.Current = w.Former
-	case one:
-		w.Current, err = readUser(v, u.ID)
+	default:
+		w.Current, err = readUser(v.User, u.ID)
 	}
 	return err
 }
 
 // readUser reads what we put on a user; nil: nothing.
-func readUser(v *state.Snapshot, id int64) (*state.User, error) {
+func readUser(read func(id int64) (state.User, bool, error), id int64) (*state.User, error) {
 	if id == 0 {
 		return nil, nil
 	}
-	u, found, err := v.User(id)
+	u, found, err := read(id)
 	if !found {
 		return nil, err
 	}
@@ -187,36 +194,38 @@ func readUser(v *state.Snapshot, id int64) (*state.User, error) {
 }
 
 // everybody calls each for every listed person and every row of the state, by address. p has no
-// address if the person is not listed; row is nil if the person has none. The row, and the slices
+// candidates if the person is not listed; row is nil if the person has none. The row, and the slices
 // of p, are good until each returns.
-func everybody(people *sources.People, v *state.Snapshot, each func(p sources.Joined, row *state.Row) error) error {
-	next := people.Pull()
-	p, more := next()
-	var row state.Row
-	var err error
-	for row, err = range v.People() {
-		for ; err == nil && more && p.Own[0] < row.Email; p, more = next() {
-			err = each(p, nil)
+func (j *Job) everybody(people *sources.People, each func(v *state.Snapshot, p sources.Joined, row *state.Row) error) error {
+	err := j.State.View(func(v *state.Snapshot) (err error) {
+		next := people.Pull()
+		p, more := next()
+		var row state.Row
+		for row, err = range v.People() {
+			for ; err == nil && more && p.Own[0] < row.Email; p, more = next() {
+				err = each(v, p, nil)
+			}
+			switch {
+			case err != nil:
+			case more && p.Own[0] == row.Email:
+				err = each(v, p, &row)
+				p, more = next()
+			default:
+				err = each(v, sources.Joined{Own: []string{row.Email}}, &row)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		switch {
-		case err != nil:
-		case more && p.Own[0] == row.Email:
-			err = each(p, &row)
-			p, more = next()
-		default:
-			err = each(sources.Joined{}, &row)
+		for ; err == nil && more; p, more = next() {
+			err = each(v, p, nil)
 		}
-		if err != nil {
-			break
-		}
-	}
-	for ; err == nil && more; p, more = next() {
-		err = each(p, nil)
-	}
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("compare with the state: %w", err)
+		err = fmt.Errorf("compare with the state: %w", err)
 	}
-	return nil
+	return err
 }
 
 // errHidden is the error of a photo that the source lists as Hidden.
@@ -252,27 +261,25 @@ func (j *Job) read(ctx context.Context, ws []*plan.Work, needed func(*plan.Work)
 	return nil
 }
 
-// readFrom reads the photos of the round's candidates from one source. They come one at a
-// time, and all processors hash them.
+// readFrom reads the photos of the round's candidates from one source. All processors hash them.
 func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	ref := func(w *plan.Work) sources.Ref { return w.Candidates[round].Ref }
-	slices.SortFunc(wanted, func(a, b *plan.Work) int { return ref(a).Compare(ref(b)) })
-	refs := make([]sources.Ref, len(wanted))
-	for i, w := range wanted {
-		refs[i] = ref(w)
+	byRef := map[sources.Ref][]*plan.Work{}
+	for _, w := range wanted {
+		ref := w.Candidates[round].Ref
+		byRef[ref] = append(byRef[ref], w)
 	}
+	refs := slices.SortedFunc(maps.Keys(byRef), sources.Ref.Compare)
 	var hashing errgroup.Group
 	hashing.SetLimit(runtime.GOMAXPROCS(0))
 	err := j.Sources[src].Photos(ctx, refs, func(ph sources.Photo) error {
 		hashing.Go(func() (err error) {
 			defer outcome.Recover(&err)
 			defer ph.Done()
-			i, _ := slices.BinarySearchFunc(wanted, ph.Ref, func(w *plan.Work, r sources.Ref) int { return ref(w).Compare(r) })
-			for ; i < len(wanted) && ref(wanted[i]) == ph.Ref; i++ {
-				wanted[i].Photo = photoFacts(ph, round, wanted[i], j.Policy.Ignored)
+			for _, w := range byRef[ph.Ref] {
+				w.Photo = photoFacts(ph, round, w, j.Policy.Ignored)
 			}
 			return nil
 		})
@@ -287,9 +294,8 @@ func (j *Job) readFrom(ctx context.Context, src, round int, wanted []*plan.Work)
 // photoFacts returns what reading a candidate showed; nil: it has no photo, and the next one is tried.
 func photoFacts(ph sources.Photo, round int, w *plan.Work, ignored []string) *plan.Photo {
 	f := &plan.Photo{Candidate: round, Err: ph.Err, Moved: ph.Moved}
-	last, listed := w.Candidate()
 	switch {
-	case errors.Is(ph.Err, sources.ErrNoPhoto) && listed && last.Ref == ph.Ref && w.SHA256() != "" && !ph.Moved:
+	case errors.Is(ph.Err, sources.ErrNoPhoto) && w.Candidate().Ref == ph.Ref && w.SHA256() != "" && !ph.Moved:
 		// The entry still has the change mark of the photo that was read last: its photo is hidden now.
 		f.Err = fmt.Errorf("%w: its change mark has not moved", sources.ErrDenied)
 	case errors.Is(ph.Err, sources.ErrNoPhoto):
@@ -303,7 +309,7 @@ func photoFacts(ph sources.Photo, round int, w *plan.Work, ignored []string) *pl
 	if slices.Contains(ignored, f.SHA256) && round+1 < len(w.Candidates) {
 		return nil
 	}
-	if u, one := w.User(); one && ph.Emails != nil {
+	if u := w.User(); u != nil && ph.Emails != nil {
 		c := w.Candidates[round]
 		listed := slices.Contains(c.Own, u.Via) || slices.Contains(c.Aliases, u.Via)
 		f.Readdressed = listed && !slices.Contains(ph.Emails, u.Via)
@@ -311,84 +317,76 @@ func photoFacts(ph sources.Photo, round int, w *plan.Work, ignored []string) *pl
 	return f
 }
 
-// removals finds out whose uploaded photo was removed: a photo is not removed if its entry, its
-// address or the same picture is listed elsewhere. It returns how many people have each picture
-// of the plan, for guard.max_shared.
-func (j *Job) removals(ctx context.Context, p *prepared) (plan.Listed, error) {
-	var missing []*plan.Work
-	for _, w := range p.work {
-		if j.Scope.Source == "" && w.MayBeRemoved() && !w.HasPhoto() && !w.Ambiguous && !w.Reserved {
-			missing = append(missing, w)
-		}
-	}
+// removals finds out whose uploaded photo was removed, by the rules of plan.RemovalOf. It returns
+// how many people have each picture of the plan, for guard.max_shared.
+func (j *Job) removals(ctx context.Context, rules *plan.Rules, l listing, c changes) (plan.Listed, error) {
 	// While a photo is missing, one of somebody who is not in Smartsheet may be the same.
-	people, compare := p.work, j.Policy.RemovedAfter > 0 && len(missing) > 0
+	people, compare := c.work, j.Policy.RemovedAfter > 0 && slices.ContainsFunc(c.work, rules.NeedsRemoval)
 	var candidates []*plan.Work // of ambiguous people: each may be the person
 	if compare {
-		people = slices.Concat(p.work, p.others)
+		people = slices.Concat(c.work, c.others)
 		for _, w := range people {
 			for i := range w.Candidates {
 				if one := w.Joined; w.Ambiguous {
 					one.Candidates, one.Ambiguous = w.Candidates[i:i+1], false
-					candidates = append(candidates, p.rules.Work(one, nil))
+					candidates = append(candidates, &plan.Work{Joined: one})
 				}
 			}
 		}
 	}
-	read := append(slices.Clip(people), candidates...)
-	err := j.read(ctx, read, func(w *plan.Work) bool {
-		return compare && w.HasPhoto() && w.SHA256() == "" && w.Photo == nil && !w.Ambiguous
-	})
+	everyone := slices.Concat(people, candidates)
+	err := j.read(ctx, everyone, func(w *plan.Work) bool { return compare && w.Unread() && !w.Ambiguous })
 	if err != nil {
 		return nil, err
 	}
 	g := j.Policy.Guards
-	counts := p.rules.NewListed(p.work, missing, g != nil && g.MaxShared > 0)
-	if len(counts) > 0 {
-		err = j.countListed(p, people, counts)
+	listed := rules.NewListed(c.work, g != nil && g.MaxShared > 0)
+	if len(listed) == 0 {
+		return listed, nil
+	}
+	if err := j.countListed(rules, l, people, listed); err != nil {
+		return nil, err
 	}
 	for _, w := range candidates {
-		p.rules.Count(counts, &w.Joined, w.SHA256())
+		rules.Count(listed, &w.Joined, w.SHA256())
 	}
-	unread := compare && slices.ContainsFunc(read, func(w *plan.Work) bool {
+	unread := compare && slices.ContainsFunc(everyone, func(w *plan.Work) bool {
 		return w.Photo != nil && w.Photo.SHA256 == "" && w.Photo.Err != nil && !errors.Is(w.Photo.Err, sources.ErrDenied)
 	})
-	for _, w := range missing {
-		if w.Removal = p.rules.RemovalOf(w, counts); unread && *w.Removal == (plan.Removal{}) {
-			w.Removal.Missing, w.Removal.Stays = w.Former.Missing, "somebody's photo could not be read in this run, and may be the same picture; the one in Smartsheet stays"
+	for _, w := range c.work {
+		if rules.NeedsRemoval(w) {
+			w.Removal = rules.RemovalOf(w, listed, unread)
 		}
 	}
-	return counts, err
+	return listed, nil
 }
 
-// countListed counts everybody listed who has, or may have, a photo, with the hash that this
-// run or an earlier one read. People whom this run is not about count, too.
-func (j *Job) countListed(p *prepared, work []*plan.Work, counts plan.Listed) error {
+// countListed counts everybody listed who may have a photo, whoever this run is about.
+func (j *Job) countListed(rules *plan.Rules, l listing, work []*plan.Work, listed plan.Listed) error {
 	byKey := make(map[string]*plan.Work, len(work))
 	for _, w := range work {
 		byKey[w.Key()] = w
 	}
-	for i, l := range p.proofs {
-		counts.CountNameless(j.Sources[i].Name, l.Nameless)
+	for i, proof := range l.proofs {
+		listed.CountNameless(j.Sources[i].Name, proof.Nameless)
 	}
-	return j.State.View(func(v *state.Snapshot) error {
-		return everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
-			switch {
-			case len(person.Own) == 0: // not listed
-			case byKey[person.Own[0]] != nil:
-				if w := byKey[person.Own[0]]; w.HasPhoto() || plan.Presence(&person) == sources.Present {
-					p.rules.Count(counts, &person, w.SHA256())
-				}
-			case row == nil:
-				p.rules.Count(counts, &person, "")
-			case plan.NoteOf(row.Note) != outcome.NoPhoto, plan.Presence(&person) == sources.Present: // listed since the last run
-				known, err := row.Person()
-				if err != nil {
-					return err
-				}
-				p.rules.Count(counts, &person, known.SourceSHA256)
-			}
+	return j.everybody(l.people, func(_ *state.Snapshot, person sources.Joined, row *state.Row) error {
+		if len(person.Candidates) == 0 {
 			return nil
-		})
+		}
+		has, hash := true, ""
+		if w := byKey[person.Own[0]]; w != nil {
+			has, hash = w.HasPhoto(), w.SHA256()
+		} else if row != nil {
+			known, err := row.Person()
+			if err != nil {
+				return err
+			}
+			has, hash = plan.NoteOf(row.Note) != outcome.NoPhoto, known.SourceSHA256
+		}
+		if has || plan.Presence(&person) == sources.Present { // it may be listed since the last run
+			rules.Count(listed, &person, hash)
+		}
+		return nil
 	})
 }

@@ -17,33 +17,65 @@ import (
 	"photosync/sync/upload"
 )
 
-// preview prepares every picture that a sync would send, and sends nothing. Its items show
-// what would be refused, and what a guard holds.
+// unsent returns the items of the people to whom nothing is sent. Of those who have one picture
+// with too many others, one item shows it.
+func (j *Job) unsent(ctx context.Context, p *prepared) (items []report.Item) {
+	shared := map[string]*plan.Step{} // by the hash of the picture
+	for _, s := range p.plan.Steps {
+		if s.Outcome == outcome.Planned {
+			continue
+		}
+		items = append(items, upload.Item(p.plan.Rules, s))
+		if j.How.Thumbnails && s.Reason == outcome.SharedImage && !s.Reported() && shared[s.SHA256()] == nil {
+			shared[s.SHA256()] = s
+		}
+	}
+	shown, _ := j.pool(p).Preview(ctx, slices.Collect(maps.Values(shared))) // what follows notices if the run is stopped
+	for _, it := range shown {
+		if i := slices.IndexFunc(items, func(other report.Item) bool { return other.Email == it.Email }); i >= 0 {
+			items[i].Image = it.Image
+		}
+	}
+	return items
+}
+
+// carryOut previews or executes the plan, and returns the items of its uploads.
+func (j *Job) carryOut(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
+	p.users.Release() // the steps have all that is needed now
+	if len(rep.Guards) == 0 {
+		p.people = nil // else the guards count them again
+	}
+	var held []report.Item // by max_shared, as the preview shows
+	if j.How.Mode == Plan || p.held != nil {
+		items, err := j.preview(ctx, rep, p)
+		if p.held != nil && (err == nil || ctx.Err() != nil) {
+			err = p.held
+		}
+		if err != nil || j.How.Mode != Sync {
+			return items, err
+		}
+		held = slices.DeleteFunc(items, func(it report.Item) bool { return it.Outcome != outcome.Held })
+	}
+	items, err := j.execute(ctx, rep, p)
+	return append(held, items...), err
+}
+
+// preview prepares every picture that a sync would send, and sends nothing. It checks the guards
+// again: they do not count pictures that turn out to be the same as before, or cannot be sent.
 func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
 	pool := j.pool(p)
 	pool.Empty = len(rep.Guards) == 0 && j.Events.File == nil
 	shown := j.fetchShown(ctx, rep, p)
 	items, err := pool.Preview(ctx, p.plan.Uploads())
-	if len(rep.Guards) > 0 && (j.Scope.Limit == 0 || len(items) < j.Scope.Limit) && err == nil { // guards do not count pictures that stay, or cannot be sent
-		if p.held, err = j.guard(rep, p); err == nil && p.held == nil && j.How.Mode == Sync {
-			items = slices.DeleteFunc(items, func(it report.Item) bool { return it.Outcome != outcome.Held }) // of max_shared
-			sent, err := j.execute(ctx, rep, p)
-			return append(items, sent...), err
-		}
+	if err == nil && len(rep.Guards) > 0 && (j.Scope.Limit == 0 || len(items) < j.Scope.Limit) {
+		err = j.check(rep, p)
+	}
+	if j.How.Mode == Sync && p.held == nil {
+		return items, err // nothing holds the run any more
 	}
 	show(items, shown)
 	if j.How.Mode != Apply && j.Events.File != nil {
-		file := p.plan.File()
-		file.Account, file.Rendering, file.Listed = p.account, j.Policy.Rendering, p.entries
-		file.Guards = append(file.Guards, rep.Guards...)
-		for i := range items {
-			sum := ""
-			if it := &items[i]; it.Image != nil {
-				sum = it.Image.UploadSHA256
-			}
-			file.Prepared(items[i].Email, sum, items[i].Code)
-		}
-		j.Events.File(file)
+		j.Events.File(j.file(rep, p, items))
 	}
 	for i := range items {
 		if it := &items[i]; p.held != nil && it.Outcome == outcome.Planned {
@@ -52,6 +84,21 @@ func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]r
 		}
 	}
 	return items, err
+}
+
+// file returns the plan for apply, with the pictures that items show.
+func (j *Job) file(rep *report.Report, p *prepared, items []report.Item) *plan.File {
+	f := p.plan.File()
+	f.Account, f.Rendering, f.Listed = p.account, j.Policy.Rendering, p.entries
+	f.Guards = append(f.Guards, rep.Guards...)
+	for _, it := range items {
+		sum := ""
+		if it.Image != nil {
+			sum = it.Image.UploadSHA256
+		}
+		f.Prepared(it.Email, sum, it.Code)
+	}
+	return f
 }
 
 // execute carries the plan out and records the results.
@@ -68,11 +115,12 @@ func (j *Job) execute(ctx context.Context, rep *report.Report, p *prepared) ([]r
 	return items, err
 }
 
+// pool returns the workers for the plan.
 func (j *Job) pool(p *prepared) *upload.Pool {
 	return &upload.Pool{
-		Plan: p.plan, Rules: p.rules, Photos: j.Photos, Smartsheet: j.Smartsheet, Users: p.users,
+		Plan: p.plan, Photos: j.Photos, Smartsheet: j.Smartsheet, Users: p.users,
 		State: j.State, Concurrency: j.How.Concurrency, RunID: j.How.RunID, Thumbnails: j.How.Thumbnails, Done: j.Events.Item,
-		MaxShared: p.maxShared, Same: p.same,
+		MaxShared: p.maxShared, Same: maps.Clone(p.same), // the workers count on
 	}
 }
 
@@ -93,36 +141,28 @@ func (j *Job) begin(p *prepared) error {
 			return err
 		}
 	}
-	rows := p.plan.SkippedRows()
-	for email, user := range p.plan.Superseded() {
-		row, found, err := j.State.Person(email)
-		if err != nil {
-			return err
-		}
-		if found && row.UserID == user {
-			row.Fingerprint = state.Fingerprint{}
-			rows.People = append(rows.People, row)
-		}
-	}
-	for people := range slices.Chunk(rows.People, rowsAtOnce) {
+	for people := range slices.Chunk(p.plan.Unchanged.People, rowsAtOnce) {
 		if err := j.State.Write(state.Change{People: people}); err != nil {
 			return err
 		}
 	}
-	if err := j.State.Write(state.Change{Users: rows.Users}); err != nil { // few: only users whose photo came back
+	if err := j.State.Write(state.Change{Users: p.plan.Unchanged.Users}); err != nil { // few: only users whose photo came back
 		return err
 	}
-	// Whoever gets a first picture is remembered before: if no answer comes, and the person leaves
-	// the source, the picture may have arrived. Without a stamp, the next run reads the photo again.
-	for steps := range slices.Chunk(p.plan.Uploads(), rowsAtOnce) {
-		var c state.Change
+	for steps := range slices.Chunk(p.plan.Steps, rowsAtOnce) {
+		c := p.plan.FirstRows(steps)
 		for _, s := range steps {
-			if s.Row == nil {
-				p.plan.ResultRow(&c, s, "")
+			if s.Superseded() == "" {
+				continue
 			}
-		}
-		for i := range c.People {
-			c.People[i].Stamp = ""
+			row, found, err := j.State.Person(s.Superseded())
+			if err != nil {
+				return err
+			}
+			if found && row.UserID == s.To.ID {
+				row.Fingerprint = state.Fingerprint{}
+				c.People = append(c.People, row)
+			}
 		}
 		if err := j.State.Write(c); err != nil {
 			return err
@@ -132,35 +172,41 @@ func (j *Job) begin(p *prepared) error {
 }
 
 // end records what is known only when a run has come to its end.
-func (j *Job) end(p *prepared) (err error) {
+func (j *Job) end(rep *report.Report, p *prepared) (err error) {
 	defer outcome.Recover(&err) // so that the report has what was uploaded
 	if err := p.users.SaveAlternates(j.State); err != nil {
 		return err
 	}
-	facts, asPlanned := map[string]any{}, true
-	if len(p.past.unended) > 0 { // whoever this run is not about is still to be reported
-		facts[unendedKey] = slices.DeleteFunc(p.past.unended, func(id string) bool { return j.Scope.Everybody() || id == j.How.RunID })
-	}
-	if f := j.How.Apply; f != nil {
-		p.past.applied.Done = true
-		facts[appliedKey], asPlanned = p.past.applied, maps.Equal(f.Listed, p.entries)
-	} else if p.refreshed {
-		facts[state.RefreshedKey] = p.startedAt
-	}
-	if asPlanned && (j.Scope.Everybody() || p.past.listed == nil) && !maps.Equal(p.entries, p.past.listed) {
-		facts[listedKey] = p.entries
-	}
-	if claims := claimIDs(p.people.Lost); j.Scope.Everybody() && !slices.Equal(claims, p.past.claims) {
-		facts[claimsKey] = claims
-	}
+	facts := j.learned(rep, p)
 	for _, key := range slices.Sorted(maps.Keys(facts)) { // "unended" comes last
 		if err := j.State.SetMeta(key, facts[key]); err != nil {
 			return fmt.Errorf("remember %q: %w", key, err)
 		}
 	}
-	c := p.plan.FinalRows()
-	c.ForgetPeople = append(c.ForgetPeople, p.forget...)
-	return j.State.Write(c) // last: a run that fails must count nobody as missing
+	return j.State.Write(p.plan.FinalRows()) // last: a run that fails must count nobody as missing
+}
+
+// learned returns the facts that later runs need to know of this one.
+func (j *Job) learned(rep *report.Report, p *prepared) map[string]any {
+	facts, everybody := map[string]any{}, j.Scope.Everybody()
+	if len(p.past.unended) > 0 { // whoever this run is not about is still to be reported
+		facts[unendedKey] = slices.DeleteFunc(p.past.unended, func(id string) bool { return everybody || id == j.How.RunID })
+	}
+	asPlanned := true
+	if f := j.How.Apply; f != nil {
+		p.past.applied.Done = true
+		facts[appliedKey] = p.past.applied
+		asPlanned = maps.Equal(f.Listed, p.entries)
+	} else if everybody && p.users.All {
+		facts[state.RefreshedKey] = rep.StartedAt
+	}
+	if asPlanned && (everybody || p.past.listed == nil) && !maps.Equal(p.entries, p.past.listed) {
+		facts[listedKey] = p.entries
+	}
+	if everybody && !slices.Equal(p.claims, p.past.claims) {
+		facts[claimsKey] = p.claims
+	}
+	return facts
 }
 
 const (
@@ -168,8 +214,7 @@ const (
 	fetchWithin = 2 * time.Minute
 )
 
-// fetchShown fetches small copies of the pictures that the plan replaces, by user id. It leaves
-// out pictures that cannot be fetched: nothing depends on them.
+// fetchShown fetches small copies of the pictures that the plan replaces, by user id, as far as it can.
 func (j *Job) fetchShown(ctx context.Context, rep *report.Report, p *prepared) map[int64]string {
 	if !j.How.Before {
 		return nil
@@ -217,27 +262,10 @@ func show(items []report.Item, shown map[int64]string) {
 	}
 }
 
-// showShared adds a small copy of each picture that too many people have, to the item of one of them.
-func (j *Job) showShared(ctx context.Context, p *prepared, items []report.Item) {
-	steps := map[string]*plan.Step{} // by hash
-	for i := range p.plan.Steps {
-		if s := &p.plan.Steps[i]; j.How.Thumbnails && s.Reason == outcome.SharedImage && !s.Reported() && steps[s.SHA256()] == nil {
-			steps[s.SHA256()] = s
-		}
-	}
-	made, _ := j.pool(p).Preview(ctx, slices.Collect(maps.Values(steps))) // what follows notices if the run is stopped
-	for _, m := range made {
-		if i := slices.IndexFunc(items, func(it report.Item) bool { return it.Email == m.Email }); i >= 0 {
-			items[i].Image = m.Image
-		}
-	}
-}
-
 // maxAskedAgain bounds how many users verify looks up one by one.
 const maxAskedAgain = 200
 
-// verify looks up the users again whose pictures were uploaded, and says in each item whether
-// Smartsheet shows that picture. The state keeps what the answers confirmed.
+// verify looks up the users of uploads again, and says in each item whether Smartsheet shows the picture.
 func (j *Job) verify(ctx context.Context, rep *report.Report, p *prepared) error {
 	items := map[string]*report.Item{}
 	for i := range rep.Items {
@@ -268,7 +296,7 @@ func (j *Job) verify(ctx context.Context, rep *report.Report, p *prepared) error
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("verify what was uploaded, and recorded: %w", err)
+		err = fmt.Errorf("verify what was uploaded, and recorded: %w", err)
 	}
-	return nil
+	return err
 }

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/agnivade/levenshtein"
@@ -73,14 +71,9 @@ type ExplainedUser struct {
 	Picture string `json:"picture"` // ours, our placeholder, adopted, another or none
 }
 
-// Explain says everything about one address, and writes nothing. It lists every source, and
-// makes the same plan as a run to say what the next run does.
+// Explain says everything about one address, by the same plan as a run, and writes nothing.
 func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 	j.How.Mode, j.How.Apply, j.How.Approve, j.How.Thumbnails = Plan, nil, "", false
-	if g := j.Policy.Guards; g != nil { // only max_shared holds single people
-		all := plan.Limit{N: math.Inf(1)}
-		j.Policy.Guards = &plan.Guards{MaxReplaced: all, MaxRemoved: all, MaxShared: g.MaxShared}
-	}
 	rep := report.New(Plan, j.How.RunID, j.How.Version, time.Now().UTC())
 	x := &Explanation{Email: email, Candidates: []ExplainedCandidate{}, Users: []ExplainedUser{}}
 	l, err := j.list(ctx, rep)
@@ -102,14 +95,13 @@ func Explain(ctx context.Context, j Job, email string) (*Explanation, error) {
 	}
 	x.Known = len(person.Candidates) > 0 || x.Row != nil || len(x.Users) > 0
 	if !x.Known {
-		x.Nearest, err = nearest(email, p.people, j.State)
+		x.Nearest, err = j.nearest(email, p.people)
 		return x, err
 	}
 	return x, j.explainNext(ctx, x, p)
 }
 
-// person finds the listed person who holds the address, or one of those who claim it if nobody
-// holds it.
+// person finds the listed person who holds the address, or one who claims it if nobody holds it.
 func (x *Explanation) person(people *sources.People) sources.Joined {
 	p, held := people.Holder(x.Email)
 	if !held {
@@ -186,15 +178,12 @@ func (j *Job) explainPhoto(ctx context.Context, got sources.Photo) *ExplainedPho
 
 // explainUsers says what the state knows of the person, and who has the addresses now.
 func (j *Job) explainUsers(ctx context.Context, x *Explanation, p *prepared, person sources.Joined) error {
-	w := &plan.Work{Joined: person, LookUp: true}
-	err := j.State.View(func(v *state.Snapshot) error {
-		row, known, err := v.Person(x.Key)
-		if known {
-			w.Row = &row
-			w.Former, err = readUser(v, row.UserID)
-		}
-		return err
-	})
+	w := &plan.Work{Joined: person}
+	row, known, err := j.State.Person(x.Key)
+	if err == nil && known {
+		w.Row = &row
+		w.Former, err = readUser(j.State.User, row.UserID)
+	}
 	if err == nil {
 		err = p.users.Resolve(ctx, []*plan.Work{w})
 	}
@@ -235,7 +224,7 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		x.Rule = outcome.OutOfShard.Words().Rule
 		return nil
 	}
-	at := slices.IndexFunc(p.plan.Steps, func(s plan.Step) bool { return s.Key() == x.Key })
+	at := slices.IndexFunc(p.plan.Steps, func(s *plan.Step) bool { return s.Key() == x.Key })
 	if at < 0 && (x.Row == nil || len(x.Candidates) == 0) {
 		x.Rule = "the person is in no source, and nothing is left to be done"
 		return nil
@@ -249,8 +238,8 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 		x.Rule = reason.Words().Rule
 		return nil
 	}
-	s := &p.plan.Steps[at]
-	it := upload.Item(p.rules, s)
+	s := p.plan.Steps[at]
+	it := upload.Item(p.plan.Rules, s)
 	if s.Outcome == outcome.Planned {
 		items, err := j.pool(p).Preview(ctx, []*plan.Step{s})
 		if err != nil {
@@ -275,23 +264,15 @@ func (j *Job) explainNext(ctx context.Context, x *Explanation, p *prepared) erro
 const maxNearest = 5
 
 // nearest returns the addresses in the sources and the state that are most similar to email.
-func nearest(email string, people *sources.People, st *state.Store) (emails []string, err error) {
+func (j *Job) nearest(email string, people *sources.People) (emails []string, err error) {
 	distance := map[string]int{}
-	consider := func(e string) {
-		if d := levenshtein.ComputeDistance(email, e); d <= max(3, len(email)/3) {
-			distance[e] = d
+	err = j.everybody(people, func(_ *state.Snapshot, p sources.Joined, _ *state.Row) error {
+		for _, e := range slices.Concat(p.Own, p.Aliases) {
+			if d := levenshtein.ComputeDistance(email, e); d <= max(3, len(email)/3) {
+				distance[e] = d
+			}
 		}
-	}
-	err = st.View(func(v *state.Snapshot) error {
-		return everybody(people, v, func(p sources.Joined, row *state.Row) error {
-			if row != nil {
-				consider(strings.Clone(row.Email))
-			}
-			for _, e := range slices.Concat(p.Own, p.Aliases) {
-				consider(e)
-			}
-			return nil
-		})
+		return nil
 	})
 	emails = slices.SortedFunc(maps.Keys(distance), func(a, b string) int {
 		return cmp.Or(cmp.Compare(distance[a], distance[b]), cmp.Compare(a, b))

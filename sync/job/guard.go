@@ -1,10 +1,10 @@
 package job
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"photosync/sources"
 	"photosync/state"
@@ -53,74 +53,89 @@ func (j *Job) readPast() (p past, err error) {
 	return p, nil
 }
 
-// guard checks the whole plan before the first write; held says why the run may write nothing.
-// An approved plan passes once: the run changes the state, so the next plan has another ID. To
-// apply a plan from a file is to approve it.
-func (j *Job) guard(rep *report.Report, p *prepared) (held, err error) {
-	if j.How.Apply != nil {
-		return j.restrict(p), nil
+// guard holds the uploads, or the whole run, that no guard lets pass. An approved plan passes once:
+// the run changes the state, so the next plan has another ID. To apply a file is to approve it.
+func (j *Job) guard(rep *report.Report, p *prepared, listed plan.Listed) error {
+	switch {
+	case j.How.Apply != nil:
+		p.held = j.restrict(p)
+		return nil
+	case j.How.Approve == p.plan.ID:
+		return nil
 	}
-	approved := j.How.Approve == p.plan.ID
-	if g := j.Policy.Guards; g != nil && !approved {
-		if p.same = map[string]int{}; len(p.plan.Uploads()) > 0 { // without uploads, nobody needs the counts
-			if err = j.users(func(u *state.User) {
-				for _, sum := range plan.Pictures(u) {
-					p.same[sum]++
-				}
-			}); err != nil {
-				return nil, err
-			}
-		}
-		if rep.Guards, err = p.plan.Check(*g, func() (int, error) { return j.known(p) }, p.past.listed, p.entries); err != nil {
-			return nil, err
-		}
+	if g := j.Policy.Guards; g != nil && g.MaxShared > 0 && len(p.plan.Uploads()) > 0 {
 		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only
-		p.maxShared = (g.MaxShared + parts - 1) / parts
-		p.plan.HoldShared(p.shared, p.maxShared, p.facts)
+		p.maxShared, p.same = (g.MaxShared+parts-1)/parts, map[string]int{}
+		err := j.users(func(u *state.User) {
+			for _, sum := range plan.Pictures(u) {
+				p.same[sum]++
+			}
+		})
+		if err != nil {
+			return err
+		}
+		p.plan.HoldShared(listed, p.maxShared)
 	}
-	idle := len(rep.Guards) == 0 && !slices.ContainsFunc(p.plan.Steps, func(s plan.Step) bool {
+	return j.check(rep, p)
+}
+
+// check checks the whole plan, and says in p why the run may write nothing.
+func (j *Job) check(rep *report.Report, p *prepared) (err error) {
+	if g := j.Policy.Guards; g != nil {
+		known := sync.OnceValue(func() (n int) {
+			n, err = j.known(p)
+			return n
+		})
+		if rep.Guards = p.plan.Check(*g, known, p.past.listed, p.entries); err != nil {
+			return err
+		}
+	}
+	p.held = nil
+	idle := len(rep.Guards) == 0 && !slices.ContainsFunc(p.plan.Steps, func(s *plan.Step) bool {
 		return s.Outcome == outcome.Planned || s.Outcome == outcome.Held || s.NewlyMissing
 	})
 	switch {
-	case j.How.Approve != "" && !approved && !idle: // idle: the command was started again after it succeeded
-		held = &HeldError{false, fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID),
-			"look at this plan; if it is right, approve it with --approve " + p.plan.ID}
+	case j.How.Approve != "" && !idle: // idle: the command was started again after it succeeded
+		why := fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID)
+		p.held = &HeldError{Why: why, Advice: "look at this plan; if it is right, approve it with --approve " + p.plan.ID}
 	case len(rep.Guards) > 0 && j.How.Mode != Plan: // mode Plan only reports the guards
 		var why []string
 		for _, b := range rep.Guards {
 			why = append(why, "guard."+b.Guard+": "+b.Message)
 		}
-		held = &HeldError{true, strings.Join(why, "; "),
-			"look at the report; if all of it is right, let exactly this plan pass, once, with --approve " + p.plan.ID}
+		advice := "look at the report; if all of it is right, let exactly this plan pass, once, with --approve " + p.plan.ID
+		p.held = &HeldError{Guards: true, Why: strings.Join(why, "; "), Advice: advice}
 	}
-	return held, nil
+	return nil
 }
 
 // known counts the users with a picture that we uploaded, of people who are listed or have a step.
 // Neither those who left count nor users who are gone: with them, percentages would hold ever less.
 func (j *Job) known(p *prepared) (n int, err error) {
-	ids := map[int64]bool{}
-	err = j.State.View(func(v *state.Snapshot) error {
-		return everybody(p.people, v, func(person sources.Joined, row *state.Row) error {
-			if len(person.Own) == 0 || row == nil {
-				return nil
-			}
-			known, err := row.Person()
-			ids[known.UserID] = true
-			return err
-		})
+	counts := map[int64]bool{} // by the user's id
+	err = j.everybody(p.people, func(_ *state.Snapshot, person sources.Joined, row *state.Row) error {
+		if len(person.Candidates) == 0 || row == nil {
+			return nil
+		}
+		known, err := row.Person()
+		counts[known.UserID] = true
+		return err
 	})
+	if err != nil {
+		return 0, err
+	}
 	for _, s := range p.plan.Steps {
 		there := s.Reason != outcome.NotInSmartsheet && s.Reason != outcome.InactiveUser
-		ids[cmp.Or(s.Former, &state.User{}).ID], ids[cmp.Or(s.Record, &state.User{}).ID] = there, there
+		counts[s.Record.ID] = there
+		if s.Former != nil {
+			counts[s.Former.ID] = there
+		}
 	}
-	if err == nil {
-		err = j.users(func(u *state.User) {
-			if u.Sent != nil && ids[u.ID] {
-				n++
-			}
-		})
-	}
+	err = j.users(func(u *state.User) {
+		if u.Sent != nil && counts[u.ID] {
+			n++
+		}
+	})
 	return n, err
 }
 
@@ -144,27 +159,27 @@ type applied struct {
 	Done   bool     `json:"done"`    // one of them came to its end
 }
 
-// restrict limits the plan to those steps of the applied file that have not changed since. Its
-// error says why the whole file is refused.
+// restrict limits the plan to the steps of the applied file that did not change since, or refuses the file.
 func (j *Job) restrict(p *prepared) error {
 	f, before := j.How.Apply, p.past.applied
 	moved := p.plan.Restrict(f, before.RunIDs)
-	refuse := func(why, hint string) error {
-		return &HeldError{false, fmt.Sprintf("plan %s was not applied: %s", f.PlanID, why), hint}
-	}
 	const again = "make a new plan with photosync plan -o, look at it, and apply that"
+	why, advice := "", again
 	switch {
 	case f.Account.String() != p.account.String():
-		return refuse(fmt.Sprintf("it is for account %q at %s, and the token belongs to %q at %s", f.Account.Name, f.Account.Root, p.account.Name, p.account.Root),
-			"apply it with the configuration that made it")
+		why = fmt.Sprintf("it is for account %q at %s, and the token belongs to %q at %s", f.Account.Name, f.Account.Root, p.account.Name, p.account.Root)
+		advice = "apply it with the configuration that made it"
 	case f.Rendering != j.Policy.Rendering:
-		return refuse("the image settings changed since it was made", again)
+		why = "the image settings changed since it was made"
 	case before.Done:
-		return refuse("run "+before.RunIDs[len(before.RunIDs)-1]+" carried it out already", again)
+		why = "run " + before.RunIDs[len(before.RunIDs)-1] + " carried it out already"
 	case j.How.Strict && (moved > 0 || p.plan.ID != f.PlanID && len(before.RunIDs) == 0):
-		return refuse(fmt.Sprintf("something moved since it was made, %s of its people among it", outcome.Number(moved)), again+"; or leave out --strict")
+		why = fmt.Sprintf("something moved since it was made, %s of its people among it", outcome.Number(moved))
+		advice = again + "; or leave out --strict"
+	default:
+		return nil
 	}
-	return nil
+	return &HeldError{Why: fmt.Sprintf("plan %s was not applied: %s", f.PlanID, why), Advice: advice}
 }
 
 // findings adds to the report what is true of the whole run and needs a human.
@@ -177,7 +192,7 @@ func (j *Job) findings(rep *report.Report, p *prepared) {
 		rep.Findings = append(rep.Findings, f)
 	}
 	if j.Scope.Everybody() {
-		rep.Findings = append(rep.Findings, plan.Findings(*p.facts)...)
+		rep.Findings = append(rep.Findings, p.plan.Facts.Findings()...)
 		rep.Findings = append(rep.Findings, lostClaims(p.people.Lost, p.past.claims)...)
 	}
 }

@@ -91,34 +91,34 @@ func Run(ctx context.Context, j Job) (rep *report.Report, err error) {
 	defer func() { j.conclude(rep, err) }()
 	defer outcome.Recover(&err)
 	p, err := j.prepare(ctx, rep)
-	if err == nil {
-		err = j.previewOrExecute(ctx, rep, p)
+	if err != nil {
+		return rep, err
 	}
-	return rep, err
+	rep.Add(j.unsent(ctx, p)...)
+	if j.Events.Made != nil {
+		j.Events.Made(p.plan.ID, len(p.plan.Uploads()), rep.Totals.Unchanged)
+	}
+	items, err := j.carryOut(ctx, rep, p)
+	rep.Add(items...)
+	if err != nil || j.How.Mode == Plan {
+		return rep, err
+	}
+	if j.How.Verify {
+		err = j.verify(ctx, rep, p)
+	}
+	return rep, cmp.Or(j.end(rep, p), err)
 }
 
-// prepared is all that a run knows before anything is written.
+// prepared is what a run is about to do.
 type prepared struct {
 	listing
-	changes
-	past   past
-	rules  *plan.Rules
-	users  *match.Users
-	shared plan.Listed // how many people have the same picture
-	plan   *plan.Plan
-	held   error // why nothing may be written; nil: the run is not held
-
+	past      past
+	users     *match.Users
+	plan      *plan.Plan
 	maxShared int            // users who may have one identical picture; 0: any number
 	same      map[string]int // users who have each picture of ours, by its SHA-256
-}
-
-// listing is what the sources list.
-type listing struct {
-	account   state.Account // of Smartsheet
-	people    *sources.People
-	proofs    []sources.Listing // that the listings are complete, by source
-	entries   map[string]int    // by the name of the source
-	startedAt time.Time
+	held      error          // why nothing may be written; nil: the run is not held
+	claims    []string       // the lost claims, see claimIDs
 }
 
 // prepare makes the plan, from the sources to the guards, and adds to the report what it learns.
@@ -128,89 +128,21 @@ func (j *Job) prepare(ctx context.Context, rep *report.Report) (p *prepared, err
 		p, err = j.decide(ctx, rep, l)
 	}
 	if err != nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
 	return p, err
 }
 
-// decide makes the plan for the people in l.
-func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (p *prepared, err error) {
-	j.Policy.Rendering = j.Photos.Fingerprint()
-	p = &prepared{listing: l, rules: plan.NewRules(j.Sources, &j.Policy, &j.Scope)}
-	if p.past, err = j.readPast(); err != nil {
-		return nil, err
-	}
-	p.rules.Unended = p.past.unended
-	if err := j.match(ctx, p); err != nil {
-		return nil, err
-	}
-	if err := j.read(ctx, p.work, p.rules.NeedsRead); err != nil {
-		return nil, err
-	}
-	if p.shared, err = j.removals(ctx, p); err != nil {
-		return nil, err
-	}
-	// Until a run has passed, it is 0: that the state is made, and bound to an account, changes no plan.
-	generation := j.State.Generation() * uint64(min(len(p.past.listed), 1))
-	p.plan = plan.Build(p.rules, p.work, p.facts, generation)
-	rep.PlanID = p.plan.ID
-	rep.Totals.People, rep.Totals.Unchanged = p.facts.People+p.facts.OtherShards, p.facts.NothingToDo[outcome.Unchanged]
-	rep.Skip(outcome.OutOfShard, p.facts.OtherShards)
-	for reason, n := range p.facts.NothingToDo {
-		if reason != outcome.Unchanged { // these people have no items
-			rep.Skip(reason, n)
-		}
-	}
-	for i := range rep.Sources {
-		rep.Sources[i].WithPhoto = p.facts.Sources[i].Winners
-	}
-	if p.held, err = j.guard(rep, p); err != nil {
-		return nil, err
-	}
-	j.findings(rep, p)
-	p.plan.Limit(j.Scope.Limit)
-	return p, nil
-}
-
-func (j *Job) previewOrExecute(ctx context.Context, rep *report.Report, p *prepared) error {
-	p.users.Release() // the steps now have all that is needed
-	p.rules.Seen, p.work, p.others = nil, nil, nil
-	if len(rep.Guards) == 0 { // else the guards count them once more
-		p.people = &sources.People{Lost: p.people.Lost}
-	}
-	var items []report.Item // of people to whom nothing is sent
-	for i := range p.plan.Steps {
-		if s := &p.plan.Steps[i]; s.Outcome != outcome.Planned {
-			items = append(items, upload.Item(p.rules, s))
-		}
-	}
-	j.showShared(ctx, p, items)
-	rep.Add(items...)
-	if j.Events.Made != nil {
-		j.Events.Made(p.plan.ID, len(p.plan.Uploads()), rep.Totals.Unchanged)
-	}
-	var err error
-	if j.How.Mode == Plan || p.held != nil {
-		items, err = j.preview(ctx, rep, p)
-	} else {
-		items, err = j.execute(ctx, rep, p)
-	}
-	rep.Add(items...)
-	if p.held != nil && (err == nil || ctx.Err() != nil) {
-		err = p.held
-	}
-	if err != nil || j.How.Mode == Plan {
-		return err
-	}
-	if j.How.Verify {
-		err = j.verify(ctx, rep, p)
-	}
-	return cmp.Or(j.end(p), err)
+// listing is what the sources list.
+type listing struct {
+	account state.Account // of Smartsheet
+	people  *sources.People
+	proofs  []sources.Listing // that the listings are complete, by source
+	entries map[string]int    // how many, by the name of the source; 0 if they name nobody
 }
 
 // list binds the state to the token's account, lists all sources and joins their people.
 func (j *Job) list(ctx context.Context, rep *report.Report) (l listing, err error) {
-	l.startedAt, l.entries = rep.StartedAt, map[string]int{}
 	me, err := j.Smartsheet.Me(ctx)
 	if err != nil {
 		return l, err
@@ -224,12 +156,16 @@ func (j *Job) list(ctx context.Context, rep *report.Report) (l listing, err erro
 		return l, err
 	}
 	l.people, l.proofs, err = sources.Join(ctx, j.Sources)
+	l.entries = map[string]int{}
 	for i, proof := range l.proofs {
 		src := report.Source{
 			Name: j.Sources[i].Name, Type: j.Sources[i].Type, Complete: proof.Complete,
 			Listed: proof.Entries, Pages: proof.Pages, Warnings: append([]string{}, proof.Warnings...),
 		}
-		l.entries[src.Name] = map[bool]int{true: src.Listed}[proof.Claims] // 0 if it lists nobody: a mount point may have a README
+		l.entries[src.Name] = 0
+		if proof.Claims { // otherwise there may be just a README in a folder that is not mounted
+			l.entries[src.Name] = src.Listed
+		}
 		rep.Sources = append(rep.Sources, src)
 		if j.Events.Listed != nil {
 			j.Events.Listed(src)
@@ -237,6 +173,57 @@ func (j *Job) list(ctx context.Context, rep *report.Report) (l listing, err erro
 	}
 	rep.Full = err == nil && j.How.Mode == Sync && j.Scope.Everybody() && j.Scope.Limit == 0 && j.Scope.Shard.Count == 0
 	return l, err
+}
+
+// decide makes the plan for the people in l.
+func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (*prepared, error) {
+	past, err := j.readPast()
+	if err != nil {
+		return nil, err
+	}
+	j.Policy.Rendering = j.Photos.Fingerprint()
+	rules := plan.NewRules(j.Sources, &j.Policy, &j.Scope)
+	rules.Unended = past.unended
+	users, c, err := j.match(ctx, rules, l, rep.StartedAt)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.read(ctx, c.work, rules.NeedsRead); err != nil {
+		return nil, err
+	}
+	listed, err := j.removals(ctx, rules, l, c)
+	if err != nil {
+		return nil, err
+	}
+	generation := uint64(0) // until a run has passed: that the state is made changes no plan
+	if len(past.listed) > 0 {
+		generation = j.State.Generation()
+	}
+	p := &prepared{listing: l, past: past, users: users, claims: claimIDs(l.people.Lost)}
+	p.plan = plan.Build(rules, c.work, c.facts, generation)
+	p.plan.Forget = append(p.plan.Forget, c.forget...)
+	addCounts(rep, p.plan)
+	if err := j.guard(rep, p, listed); err != nil {
+		return nil, err
+	}
+	j.findings(rep, p)
+	p.plan.Limit(j.Scope.Limit)
+	return p, nil
+}
+
+// addCounts adds to the report whom the plan is about, and the people without a step.
+func addCounts(rep *report.Report, p *plan.Plan) {
+	rep.PlanID, rep.Totals.People = p.ID, p.Facts.People
+	for reason, n := range p.Facts.NothingToDo {
+		if reason == outcome.Unchanged {
+			rep.Totals.Unchanged = n
+		} else {
+			rep.Skip(reason, n)
+		}
+	}
+	for i := range rep.Sources {
+		rep.Sources[i].WithPhoto = p.Facts.Sources[i].Winners
+	}
 }
 
 // conclude fills in what is known only at the end.
@@ -257,13 +244,8 @@ func (j *Job) conclude(rep *report.Report, err error) {
 		rep.Result = report.Held
 	case Stopped(err):
 		rep.Result = report.Interrupted
-		var unended []string
-		_, merr := j.State.Meta(unendedKey, &unended)
-		again := merr == nil && j.How.Mode != Plan && len(unended) > 1 && t.Unfinished > 0 && t.Uploaded+t.PartialSuccess == 0
-		if (t.People == 0 || again) && !errors.Is(err, ErrSignal) { // the next run may get no further
-			when := map[bool]string{true: "before anybody got a picture, and the run before it did not come to its end, either", false: "before it had a plan"}[again]
-			rep.Findings = append(rep.Findings, outcome.Attend(outcome.StoppedEarly, 0, 0,
-				"the run was stopped "+when+": "+err.Error(), "if the next run ends like this too, raise --max-duration, or find out why Smartsheet does not answer"))
+		if !errors.Is(err, ErrSignal) {
+			j.findStoppedEarly(rep)
 		}
 	case err != nil:
 		rep.Result = report.Failed
@@ -274,6 +256,23 @@ func (j *Job) conclude(rep *report.Report, err error) {
 	default:
 		rep.Result = report.Success
 	}
+}
+
+// findStoppedEarly adds a finding if the run was stopped so early that the next one may get no further.
+func (j *Job) findStoppedEarly(rep *report.Report) {
+	t, when := &rep.Totals, ""
+	var unended []string
+	_, err := j.State.Meta(unendedKey, &unended)
+	switch {
+	case err == nil && len(unended) > 1 && j.How.Mode != Plan && t.Unfinished > 0 && t.Uploaded+t.PartialSuccess == 0:
+		when = "before anybody got a picture, and the run before it did not come to its end, either"
+	case t.People == 0:
+		when = "before it had a plan"
+	default:
+		return
+	}
+	rep.Findings = append(rep.Findings, outcome.Attend(outcome.StoppedEarly, 0, 0, "the run was stopped "+when+": "+rep.Error.Message,
+		"if the next run ends like this too, raise --max-duration, or find out why Smartsheet does not answer"))
 }
 
 // Held reports whether err means that a guard held the run, or that its plan was refused.

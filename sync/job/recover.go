@@ -65,10 +65,9 @@ func backupFailing(runs int) outcome.Finding {
 	return f
 }
 
-// Replay adds to a state that was restored from its backup what the reports of later runs for
-// the same account say: to which users they uploaded, with image ids and hashes. It returns how
-// many uploads the state did not know. It leaves out an upload without a clear answer: the
-// picture that its user shows counts as the user's own.
+// Replay adds to a state that was restored from its backup the uploads that the reports of later
+// runs for the same account show, and returns how many the state did not know. It leaves out an
+// upload without a clear answer: the picture that its user shows counts as the user's own.
 func Replay(st *state.Store, reports []*report.Report) (uploads int, err error) {
 	account, bound := st.Account()
 	rows := map[int64]state.User{}
@@ -114,16 +113,14 @@ func replay(u *state.User, r *report.Report, it *report.Item) {
 	u.Intent, u.Failure, u.Missing = nil, nil, 0
 }
 
-// Adoption is what state adopt records after the state was lost: users whose picture in
-// Smartsheet counts as the one that we uploaded, and the people, by the same index.
+// Adoption is what state adopt records: users whose picture counts as ours, and their people by the same index.
 type Adoption struct {
 	state.Change
 	account state.Account
 	shard   string
 }
 
-// Adoptable finds everybody with a photo in a source, a picture in Smartsheet and no upload
-// on record, whose photo would not be refused. It writes nothing.
+// Adoptable finds everybody with a picture, a usable photo, and no upload on record. It writes nothing.
 func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	j.How.Mode, j.How.Apply, j.How.Approve, j.Policy.Guards = Plan, nil, "", nil
 	j.Policy.Existing, j.Scope.Force, j.Scope.RetryFailed = plan.OnSourceChange, false, false
@@ -134,7 +131,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	var steps []*plan.Step
 	byEmail := map[string]*plan.Step{}
 	for _, s := range p.plan.Uploads() {
-		if s.Reason == outcome.New && s.To.ImageID != "" && s.SHA256() != "" && (s.Record == nil || s.Record.Intent == nil) {
+		if s.Reason == outcome.New && s.To.ImageID != "" && s.SHA256() != "" && s.Record.Intent == nil {
 			steps, byEmail[s.Key()] = append(steps, s), s
 		}
 	}
@@ -148,7 +145,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 		if it.Outcome != outcome.Planned || it.Image == nil || it.Image.SourceSHA256 != s.SHA256() {
 			continue // the photo is refused, or changed after it was hashed
 		}
-		o, _ := p.rules.Origin(s)
+		o, _ := p.plan.Origin(s)
 		a.Users = append(a.Users, state.User{ID: s.To.ID, Email: s.To.Email, Sent: &state.Sent{
 			Origin: o, SourceSHA256: s.SHA256(), UploadSHA256: it.Image.UploadSHA256, Rendering: j.Policy.Rendering,
 			ImageID: s.To.ImageID, RunID: j.How.RunID, At: time.Now().UTC(), Adopted: true,

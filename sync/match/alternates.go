@@ -18,9 +18,10 @@ import (
 // address nobody in the sources has. A run searches if somebody's user is not found and is
 // new to the state, or the last search is searchAge ago.
 const (
-	maxAsked  = 1000
-	searchAge = 7 * 24 * time.Hour
-	askAgain  = 30 * 24 * time.Hour // how long a user's answer is remembered
+	maxAsked   = 1000
+	maxRefused = 50 // first answers: more show that it is about the token
+	searchAge  = 7 * 24 * time.Hour
+	askAgain   = 30 * 24 * time.Hour // how long a user's answer is remembered
 )
 
 // alternatesKey names the fact that holds the users who were asked.
@@ -52,9 +53,8 @@ type alternates struct {
 	unanswered bool // somebody could not be asked: the next run searches again
 }
 
-// UseAlternates makes alternate addresses count, and reads what earlier runs remembered. listed
-// reports whether somebody in the sources has an address: the user with this own address is
-// matched to nobody else. progress may be nil.
+// UseAlternates makes alternate addresses count, and reads what earlier runs remembered. A user
+// whose own address is listed in the sources is matched to nobody else. progress may be nil.
 func (us *Users) UseAlternates(st *state.Store, now time.Time, listed func(email string) bool, progress func(done, all int)) error {
 	a := &alternates{remembered: remembered{Users: map[int64]askedUser{}}, now: now, asked: map[int64]time.Time{}, listed: listed, progress: progress}
 	us.alternates = a
@@ -112,8 +112,8 @@ func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) (err error) 
 		return err
 	}
 	left := slices.DeleteFunc(us.assign(ws), (*plan.Work).Gone)
-	isNew := func(w *plan.Work) bool { return w.Row == nil }
-	if len(left) > 0 && !a.searched && (a.now.Sub(a.Searched) > searchAge || slices.ContainsFunc(left, isNew)) {
+	someNew := slices.ContainsFunc(left, func(w *plan.Work) bool { return w.Row == nil })
+	if len(left) > 0 && !a.searched && (someNew || a.now.Sub(a.Searched) > searchAge) {
 		if err := us.search(ctx); err != nil {
 			return fmt.Errorf("search for alternate email addresses: %w", err)
 		}
@@ -134,37 +134,39 @@ func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) (err error) 
 	return err
 }
 
-// owners returns the own addresses of users known to have an alternate address of somebody in ws.
-func (a *alternates) owners(ws []*plan.Work) (emails []string) {
-	wanted := map[string]bool{}
-	for _, w := range ws {
-		for _, e := range slices.Concat(w.Own, w.Aliases) {
-			wanted[e] = true
+// byAlternate returns the ids of the users known to have an alternate address, by that address.
+func (a *alternates) byAlternate() map[string][]int64 {
+	ids := map[string][]int64{}
+	for id, k := range a.Users {
+		for _, e := range k.Alternates {
+			ids[e] = append(ids[e], id)
 		}
 	}
-	for _, k := range a.Users {
-		if slices.ContainsFunc(k.Alternates, func(e string) bool { return wanted[e] }) {
-			emails = append(emails, k.Email)
+	return ids
+}
+
+// owners returns the own addresses of users known to have an alternate address of somebody in ws.
+func (a *alternates) owners(ws []*plan.Work) (emails []string) {
+	byAlternate := a.byAlternate()
+	for _, w := range ws {
+		for _, e := range slices.Concat(w.Own, w.Aliases) {
+			for _, id := range byAlternate[e] {
+				emails = append(emails, a.Users[id].Email)
+			}
 		}
 	}
 	slices.Sort(emails)
-	return emails
+	return slices.Compact(emails)
 }
 
-// assign gives people the users known to have their addresses as alternate ones, and returns
-// the people without a user. If somebody else in the sources has another address of the user,
-// that is a conflict: the user may be that person.
+// assign gives people the users known to have their addresses as alternate ones, and returns the
+// rest. If somebody else in the sources has another address of the user, that is a conflict.
 func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 	a := us.alternates
-	byAlternate := map[string][]int64{}
-	for id, k := range a.Users {
-		for _, e := range k.Alternates {
-			byAlternate[e] = append(byAlternate[e], id)
-		}
-	}
+	byAlternate := a.byAlternate()
 	for _, w := range ws {
 		w.Overlap = nil
-		choose(w, w.Own, func(e string, found func(plan.User)) {
+		choose(w, w.Own, func(e string) (found []plan.User) {
 			for _, id := range byAlternate[e] {
 				u, seen := us.Seen[id]
 				if !seen || a.listed(u.Email) {
@@ -172,9 +174,10 @@ func (us *Users) assign(ws []*plan.Work) (left []*plan.Work) {
 				}
 				u.Alternate = true
 				u.Seen = a.asked[id] // with this address; zero: the user is looked up again before an upload
-				found(u)
+				found = append(found, u)
 				w.Overlap = append(w.Overlap, a.overlap(w, a.Users[id].Alternates)...)
 			}
+			return found
 		})
 		slices.Sort(w.Overlap) // the report says the same every night
 		w.Overlap = slices.Compact(w.Overlap)
@@ -230,21 +233,20 @@ func (us *Users) ask(ctx context.Context, ids []int64) error {
 		a.asked[id] = time.Now()
 		see := us.see(a.asked[id])
 		w, err := us.api.User(ctx, id)
+		denied := err != nil && oneUser(ctx, err) && smartsheet.Classify(err) < smartsheet.Retryable
 		switch {
 		case smartsheet.NotFound(err): // deleted since the list was read
 			continue
 		case err == nil:
-			answered, err = true, see(w) // newer than the list
-		case oneUser(ctx, err) && us.Seen[id].External && smartsheet.Classify(err) < smartsheet.Retryable:
-			err = nil // a guest shows no alternate addresses
-		case oneUser(ctx, err) && (answered || refused < 50): // more show that it is about the token
+			answered, _ = true, see(w) // newer than the list
+		case denied && us.Seen[id].External: // a guest shows no alternate addresses
+		case oneUser(ctx, err) && (answered || refused < maxRefused):
 			a.unanswered, a.Searched = true, time.Time{}
-			if smartsheet.Classify(err) < smartsheet.Retryable {
+			if denied {
 				refused, refusal = refused+1, err
 			}
 			continue
-		}
-		if err != nil {
+		default:
 			return err
 		}
 		k, own := askedUser{Asked: a.now.Truncate(time.Second)}, us.Seen[id].Email

@@ -53,8 +53,7 @@ func New(api Smartsheet) *Users {
 	return &Users{api: api, Seen: map[int64]plan.User{}, byEmail: map[string][]int64{}, unusable: map[string]string{}}
 }
 
-// Release frees memory, 34 MB in a first run of 100,000 people. Afterwards only LookUpAgain
-// and ByID may be called.
+// Release frees memory. Afterwards only LookUpAgain and ByID may be called.
 func (us *Users) Release() { us.Seen, us.byEmail, us.unusable = nil, nil, nil }
 
 // Domains counts the users that were seen by the domain of their address.
@@ -76,8 +75,7 @@ func (us *Users) List(ctx context.Context) error {
 	return err
 }
 
-// LookUp asks for the users with the given addresses, even if they were seen before, unless all
-// users were listed.
+// LookUp asks for the users with the given addresses again, unless all users were listed.
 func (us *Users) LookUp(ctx context.Context, emails []string) error {
 	if len(emails) == 0 || us.All {
 		return nil
@@ -128,11 +126,12 @@ func user(w smartsheet.User, asked time.Time) (plan.User, error) {
 	}, nil
 }
 
-// Resolve looks up the users of all work with LookUp set: by own addresses, the rest by aliases,
-// and those still without a user by the users' alternate addresses, if these count.
+// Resolve looks up the users of ws: by own addresses, the rest by aliases, and those still
+// without a user by the users' alternate addresses, if these count.
 func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
-	open := slices.DeleteFunc(slices.Clone(ws), func(w *plan.Work) bool { return !w.LookUp })
-	for _, addresses := range []func(*plan.Work) []string{(*plan.Work).Addresses, func(w *plan.Work) []string { return w.Aliases }} {
+	open := slices.Clone(ws)
+	aliases := func(w *plan.Work) []string { return w.Aliases }
+	for _, addresses := range []func(*plan.Work) []string{(*plan.Work).Addresses, aliases} {
 		var emails []string
 		for _, w := range open {
 			emails = append(emails, addresses(w)...)
@@ -154,39 +153,40 @@ func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
 // Match gives w the users among those seen that have one of its addresses.
 func (us *Users) Match(w *plan.Work) {
 	w.Unusable = ""
-	choose(w, w.Addresses(), func(e string, found func(plan.User)) {
+	choose(w, w.Addresses(), func(e string) (found []plan.User) {
 		w.Unusable = cmp.Or(w.Unusable, us.unusable[e])
 		for _, id := range us.byEmail[e] {
-			found(us.Seen[id])
+			found = append(found, us.Seen[id])
 		}
+		return found
 	})
 }
 
 // choose gives w the users that find finds by the own addresses, or, if there are none, by the
 // aliases of w: active users first. It sets Tied if two are equally good.
-func choose(w *plan.Work, own []string, find func(email string, found func(plan.User))) {
+func choose(w *plan.Work, own []string, find func(email string) []plan.User) {
 	w.Users = nil
 	for _, addresses := range [...][]string{own, w.Aliases} {
 		for _, e := range addresses {
-			find(e, func(u plan.User) {
+			for _, u := range find(e) {
 				u.Via = e
 				w.Users = append(w.Users, u)
-			})
+			}
 		}
 		if len(w.Users) > 0 {
 			break
 		}
 	}
-	rank := map[bool]int{true: 0, false: 1} // by Active
-	slices.SortStableFunc(w.Users, func(a, b plan.User) int {
-		return cmp.Or(rank[a.Active]-rank[b.Active], cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortStableFunc(w.Users, func(a, b plan.User) int { return cmp.Compare(a.ID, b.ID) })
 	w.Users = slices.CompactFunc(w.Users, func(a, b plan.User) bool { return a.ID == b.ID })
+	active := slices.DeleteFunc(slices.Clone(w.Users), func(u plan.User) bool { return !u.Active })
+	inactive := slices.DeleteFunc(w.Users, func(u plan.User) bool { return u.Active })
+	w.Users = append(active, inactive...)
 	w.Tied = len(w.Users) > 1 && w.Users[0].Active == w.Users[1].Active
 }
 
-// LookUpAgain looks up the users of steps once more and returns each as it is now; the zero User
-// for a user who no longer has the step's address, or, with Unusable set, who cannot be looked up.
+// LookUpAgain returns the users of steps as they are now; zero: the user lost the step's address,
+// or, with Unusable set, cannot be looked up.
 func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.User, error) {
 	var emails []string
 	for _, s := range steps {

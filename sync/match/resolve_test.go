@@ -89,7 +89,7 @@ func parseUsers(t *testing.T, texts []string) (us []smartsheet.User) {
 // parsePerson reads a person, written as own addresses, and aliases behind a bar: "ann@x.org | a@x.org".
 func parsePerson(text string) *plan.Work {
 	own, aliases, _ := strings.Cut(text, "|")
-	return &plan.Work{LookUp: true, Joined: sources.Joined{Own: strings.Fields(own), Aliases: strings.Fields(aliases), Candidates: []sources.Candidate{{}}}}
+	return &plan.Work{Joined: sources.Joined{Own: strings.Fields(own), Aliases: strings.Fields(aliases), Candidates: []sources.Candidate{{}}}}
 }
 
 // describe is what w is matched to: "101 via ann@x.org", "nobody", or "101 or 102".
@@ -97,8 +97,7 @@ func describe(w *plan.Work) string {
 	if w.Unusable != "" && len(w.Users) == 0 {
 		return "unusable"
 	}
-	u, ok := w.User()
-	if ok {
+	if u := w.User(); u != nil {
 		return fmt.Sprintf("%d via %s", u.ID, u.Via)
 	}
 	var ids []string
@@ -271,7 +270,7 @@ func TestResolveByAlternates(t *testing.T) {
 			if got := describe(w); got != c.want || !slices.Equal(w.Overlap, c.overlap) {
 				t.Errorf("%s, overlap %q; want %s, %q", got, w.Overlap, c.want, c.overlap)
 			}
-			if u, ok := w.User(); ok && u.Alternate == slices.ContainsFunc(parseUsers(t, c.users), func(x smartsheet.User) bool { return x.Email == u.Via }) {
+			if u := w.User(); u != nil && u.Alternate == slices.ContainsFunc(parseUsers(t, c.users), func(x smartsheet.User) bool { return x.Email == u.Via }) {
 				t.Errorf("found by an alternate address: %t", u.Alternate)
 			}
 		})
@@ -311,8 +310,8 @@ func TestAlternatesAreRemembered(t *testing.T) {
 		{"the clock went back: nobody is trusted", -24 * time.Hour, row, true, []int64{101, 102}},
 	} {
 		w := night(begin.Add(step.after), step.row)
-		u, ok := w.User()
-		if !ok || u.ID != 101 || !u.Alternate || u.Seen.IsZero() == step.seen || !slices.Equal(api.asked, step.asked) {
+		u := w.User()
+		if u == nil || u.ID != 101 || !u.Alternate || u.Seen.IsZero() == step.seen || !slices.Equal(api.asked, step.asked) {
 			t.Errorf("%s: %+v, asked %v, want %v", step.name, u, api.asked, step.asked)
 		}
 	}

@@ -110,12 +110,10 @@ func Attend(code string, count, of int, message, hint string) Finding {
 type Stop string
 
 func (s Stop) Error() string { return string(s) }
+func (s Stop) Hint() string  { return "the next run continues" }
 
 // Hint returns the advice that err, or an error wrapped in it, gives; empty if none does.
 func Hint(err error) string {
-	if _, ok := errors.AsType[Stop](err); ok {
-		return "the next run continues"
-	}
 	if h, ok := errors.AsType[interface {
 		error
 		Hint() string
@@ -176,8 +174,7 @@ var words = map[Reason]Words{
 	OutOfShard:       {"In another shard", "Another run answers for these people.", "another shard's run answers for this person"},
 }
 
-// Words returns r in plain English; for a value that this version does not know, the
-// value itself.
+// Words returns r in plain English, or r itself if this version does not know it.
 func (r Reason) Words() Words {
 	if w, ok := words[r]; ok {
 		return w

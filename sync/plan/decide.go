@@ -12,21 +12,19 @@ import (
 	"photosync/sync/outcome"
 )
 
+// nothing is the record of a user on whom we put nothing.
+var nothing = &state.User{}
+
 // decide decides about a person. The first rule that applies counts.
 func (r *Rules) decide(w *Work) Step {
-	s := Step{Work: w}
-	if _, one := w.User(); one {
-		s.To = &w.Users[0]
-	}
+	s := Step{Work: w, To: w.User(), Record: nothing}
 	switch {
 	case w.Gone():
 		return r.removed(s)
 	case w.Ambiguous:
 		return s.ambiguous(r.entries(w))
-	case w.Reserved, r.Policy.LeavesOut(&w.Joined):
+	case w.Reserved, r.Policy.LeavesOut(&w.Joined), !slices.ContainsFunc(w.Candidates, r.inScope):
 		return s.skip(outcome.Excluded)
-	case r.Scope.Source != "" && !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return r.Sources[c.Source].Name == r.Scope.Source }):
-		return s.skip(outcome.Excluded) // the run is limited to another source
 	case !w.HasPhoto():
 		return r.removed(s)
 	case Presence(&w.Joined) == sources.Hidden:
@@ -36,13 +34,17 @@ func (r *Rules) decide(w *Work) Step {
 	case len(w.Users) > 0:
 		return r.matched(s)
 	case w.Unusable != "":
-		s.Reason, s.Outcome, s.Why = newOrChanged(nil), outcome.Failed, "Smartsheet's entry for this address cannot be used: "+w.Unusable
+		s.Reason, s.Outcome, s.Why = outcome.New, outcome.Failed, "Smartsheet's entry for this address cannot be used: "+w.Unusable
 		return s
 	case r.Policy.Excludes(&w.Joined):
 		return s.skip(outcome.Excluded)
 	}
-	s.Why = r.formerUser(w)
-	return s.skip(outcome.NotInSmartsheet)
+	return s.because(s.formerUser()).skip(outcome.NotInSmartsheet)
+}
+
+// inScope reports whether the run may use the photo of this candidate.
+func (r *Rules) inScope(c sources.Candidate) bool {
+	return r.Scope.Source == "" || r.Scope.Source == r.Sources[c.Source].Name
 }
 
 // matched decides about a person who is exactly one user and may have a photo.
@@ -54,22 +56,20 @@ func (r *Rules) matched(s Step) Step {
 	case !s.To.Active:
 		return s.skip(outcome.InactiveUser)
 	}
-	s.Record = w.Current
+	s.Record = cmp.Or(w.Current, nothing)
 	if p := w.Photo; p != nil {
 		switch {
 		case p.Readdressed:
 			return s.postpone("the entry's address changed while this run was under way; the next run checks it")
 		case errors.Is(p.Err, sources.ErrUnstable):
-			s.Why = p.Err.Error()
-			return s.skip(outcome.BeingWritten)
+			return s.because(p.Err.Error()).skip(outcome.BeingWritten)
 		case errors.Is(p.Err, sources.ErrDenied):
-			s.Why = p.Err.Error()
-			return s.skip(outcome.Hidden)
+			return s.because(p.Err.Error()).skip(outcome.Hidden)
 		case p.Err != nil && p.SHA256 == "":
 			return s.upload(newOrChanged(s.Record)) // the upload reads it once more, and reports the error
 		}
 	}
-	if c, _ := w.Candidate(); r.Scope.Source != "" && r.Sources[c.Source].Name != r.Scope.Source {
+	if !r.inScope(w.Candidate()) {
 		return s.skip(outcome.Excluded)
 	}
 	if slices.Contains(r.Policy.Ignored, w.SHA256()) {
@@ -78,8 +78,7 @@ func (r *Rules) matched(s Step) Step {
 	return r.existing(r.compare(s))
 }
 
-// compare compares the photo with what we put on the user. The row of the person does not
-// count: a user may have got a picture under another address.
+// compare compares the photo with what we put on the user, under whatever address that was.
 func (r *Rules) compare(s Step) Step {
 	hash, sent := s.Work.SHA256(), sentOf(s.Record)
 	s.WriteRow = true
@@ -99,8 +98,7 @@ func (r *Rules) compare(s Step) Step {
 		return s.upload(outcome.RenderingChanged)
 	case r.Policy.Existing == Enforce && sent.ImageID != "" && s.To.ImageID != sent.ImageID:
 		if s.Record.Drifts >= maxDrifts {
-			s.Why = fmt.Sprintf("after %d uploads of the same picture Smartsheet shows yet another image id; we stop enforcing for this user", s.Record.Drifts)
-			return s.skip(outcome.UserChanged)
+			return s.because(fmt.Sprintf("after %d uploads of the same picture Smartsheet shows yet another image id; we stop enforcing for this user", s.Record.Drifts)).skip(outcome.UserChanged)
 		}
 		return s.upload(outcome.Drifted)
 	case r.Policy.Existing == FillEmpty && sent.ImageID != "" && s.To.ImageID == "": // somebody removed our picture
@@ -115,14 +113,13 @@ const maxDrifts = 2
 
 // stopsEnforcing reports whether the picture of s drifted too often for another upload.
 func (r *Rules) stopsEnforcing(s *Step) bool {
-	return r.Policy.Existing == Enforce && s.Reason == outcome.UserChanged && s.Record != nil && s.Record.Drifts >= maxDrifts
+	return r.Policy.Existing == Enforce && s.Reason == outcome.UserChanged && s.Record.Drifts >= maxDrifts
 }
 
-// unconfirmed reports whether no answer says that the user has our picture: none of our
-// uploads was ever confirmed, an announced one has no answer, or the last one of these
-// bytes failed and may be sent again.
+// unconfirmed reports whether no answer says that the user has our picture: none ever did, an
+// announced upload has no answer, or the last one of these bytes failed and may be sent again.
 func (r *Rules) unconfirmed(record *state.User, hash string) bool {
-	if record == nil || record.Sent == nil || record.Intent != nil {
+	if record.Sent == nil || record.Intent != nil {
 		return true
 	}
 	f := record.Failure
@@ -134,7 +131,7 @@ func (r *Rules) unconfirmed(record *state.User, hash string) bool {
 func (r *Rules) repeats(s *Step) bool {
 	u, hash := s.Record, s.SHA256()
 	switch {
-	case u == nil || s.Reason == outcome.Forced || s.Reason == outcome.Drifted:
+	case s.Reason == outcome.Forced || s.Reason == outcome.Drifted:
 		return false
 	case u.Intent != nil:
 		return u.Intent.SourceSHA256 == hash && u.Intent.Rendering == r.Policy.Rendering
@@ -144,22 +141,18 @@ func (r *Rules) repeats(s *Step) bool {
 
 // refused reports whether the same bytes were refused for good before.
 func (r *Rules) refused(record *state.User, hash string) bool {
-	if record == nil || record.Failure == nil {
-		return false
-	}
 	f := record.Failure
-	return f.Final && f.Hash == hash && f.Rendering == r.Policy.Rendering
+	return f != nil && f.Final && f.Hash == hash && f.Rendering == r.Policy.Rendering
 }
 
-// existing skips an upload that policy.existing forbids. Every policy lets a photo that
-// returns replace our placeholder.
+// existing skips an upload that policy.existing forbids. Any photo may replace our placeholder.
 func (r *Rules) existing(s Step) Step {
 	if s.Outcome != outcome.Planned {
 		return s
 	}
 	ours := Ours(s.Record, *s.To)
 	theirs := s.To.ImageID != "" && !ours
-	unanswered := s.Record != nil && s.Record.Intent != nil
+	unanswered := s.Record.Intent != nil
 	removed := s.To.ImageID == "" && sentOf(s.Record).ImageID != "" && !unanswered
 	replaceable := ours && (unanswered || sentOf(s.Record).Placeholder)
 	switch r.Policy.Existing {
@@ -179,7 +172,7 @@ func (r *Rules) existing(s Step) Step {
 // without an answer, every picture counts as ours except the one that was there before.
 func Ours(record *state.User, u User) bool {
 	switch {
-	case record == nil || u.ImageID == "":
+	case u.ImageID == "":
 		return false
 	case record.Intent != nil:
 		return u.ImageID != record.Intent.Foreign
@@ -189,7 +182,7 @@ func Ours(record *state.User, u User) bool {
 
 // sentOf returns the upload that an answer confirmed, empty if there is none.
 func sentOf(u *state.User) state.Sent {
-	if u == nil || u.Sent == nil {
+	if u.Sent == nil {
 		return state.Sent{}
 	}
 	return *u.Sent
@@ -197,27 +190,26 @@ func sentOf(u *state.User) state.Sent {
 
 // Pictures returns the SHA-256 of our pictures that u may show, confirmed or announced; empty texts for none.
 func Pictures(u *state.User) []string {
-	intent := cmp.Or(cmp.Or(u, &state.User{}).Intent, &state.Intent{})
-	return slices.Compact([]string{sentOf(u).UploadSHA256, intent.UploadSHA256})
+	u = cmp.Or(u, nothing)
+	return slices.Compact([]string{sentOf(u).UploadSHA256, cmp.Or(u.Intent, &state.Intent{}).UploadSHA256})
 }
 
 func newOrChanged(record *state.User) outcome.Reason {
-	if record == nil || record.Sent == nil {
+	if record.Sent == nil {
 		return outcome.New
 	}
 	return outcome.Changed
 }
 
 // formerUser says which user the person was, and what address it has now.
-func (r *Rules) formerUser(w *Work) string {
-	if w.LastUser() == 0 {
+func (w *Work) formerUser() string {
+	switch {
+	case w.LastUser() == 0:
 		return ""
+	case w.LastEmail == "":
+		return fmt.Sprintf("last time this was user %d", w.LastUser())
 	}
-	text := fmt.Sprintf("last time this was user %d", w.LastUser())
-	if now, ok := r.Seen[w.LastUser()]; ok {
-		return fmt.Sprintf("%s, who is %s now", text, now.Email)
-	}
-	return text
+	return fmt.Sprintf("last time this was user %d, who is %s now", w.LastUser(), w.LastEmail)
 }
 
 // entries names the candidates of a person.

@@ -25,7 +25,7 @@ func ann(change func(*Work)) *Work {
 		}}}},
 		Row:   &state.Person{Email: "ann@x", UserID: 101, Stamp: "other", SourceSHA256: "h0"},
 		Users: []User{{ID: 101, Email: "ann@x", Via: "ann@x", Active: true, ImageID: "i1", Seen: time.Unix(1, 0)}},
-		Photo: &Photo{SHA256: "h1"}, LookUp: true,
+		Photo: &Photo{SHA256: "h1"},
 	}
 	w.Current = sent(func(*state.User) {})
 	w.Former = w.Current
@@ -56,7 +56,7 @@ func step(t *testing.T, p *Plan) (string, *Step) {
 	t.Helper()
 	switch {
 	case len(p.Steps) == 1:
-		return fmt.Sprint(p.Steps[0].Reason, " ", p.Steps[0].Outcome), &p.Steps[0]
+		return fmt.Sprint(p.Steps[0].Reason, " ", p.Steps[0].Outcome), p.Steps[0]
 	case len(p.Steps)+len(p.FinalRows().ForgetPeople) == 0:
 		return "unchanged", nil
 	}
@@ -181,7 +181,7 @@ func TestRemovalOf(t *testing.T) {
 	// another is somebody else whose photo is missing in the source, at the same time.
 	another := func(r *Rules, l Listed) {
 		w := &Work{Row: &state.Person{Email: "bob@x", Source: "ad"}, Former: &state.User{ID: 102, Sent: &state.Sent{}}}
-		maps.Copy(l, r.NewListed(nil, []*Work{w, w}, false))
+		maps.Copy(l, r.NewListed([]*Work{w, w}, false))
 	}
 	has := func(source int, p sources.Presence) func(*Rules, Listed) {
 		return func(r *Rules, l Listed) {
@@ -223,11 +223,11 @@ func TestRemovalOf(t *testing.T) {
 			Former: &state.User{ID: 101, Sent: &sent},
 		}
 		rules := NewRules([]sources.Named{{Name: "ad"}, {Name: "hr"}}, &Policy{RemovedAfter: c.after}, &Scope{})
-		listed := rules.NewListed(nil, []*Work{w}, false)
+		listed := rules.NewListed([]*Work{w}, false)
 		for _, count := range c.counts {
 			count(rules, listed)
 		}
-		r := rules.RemovalOf(w, listed)
+		r := rules.RemovalOf(w, listed, false)
 		for _, x := range [][2]string{{r.Listed, c.listed}, {r.Stays, c.stays}} {
 			if got, want := x[0], x[1]; !strings.Contains(got, want) || (got == "") != (want == "") {
 				t.Errorf("%s: %+v", name, r)
@@ -328,7 +328,7 @@ func TestRenew(t *testing.T) {
 		p := build(&Policy{RemovedAfter: 1}, &Scope{}, ann(c.change))
 		u := *p.Steps[0].To
 		u.ImageID = c.image
-		p.Renew(&p.Steps[0], u)
+		p.Renew(p.Steps[0], u)
 		if got := fmt.Sprint(p.Steps[0].Reason, " ", p.Steps[0].Outcome); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
@@ -345,7 +345,7 @@ func TestCountEnds(t *testing.T) {
 		"two entries":   func(w *Work) { w.Ambiguous = true },
 	} {
 		p := build(&Policy{RemovedAfter: 3}, &Scope{}, ann(func(w *Work) { setSent(func(u *state.User) { u.Missing = 2 })(w); change(w) }))
-		if c := p.SkippedRows(); len(c.Users) != 1 || c.Users[0].Missing != 0 {
+		if c := p.FirstRows(p.Steps); len(c.Users) != 1 || c.Users[0].Missing != 0 {
 			t.Errorf("%s: %+v", name, c.Users)
 		}
 	}
@@ -431,7 +431,7 @@ func TestIgnoredAfterInitials(t *testing.T) {
 	if got, _ := step(t, p); got != "no_photo skipped" {
 		t.Errorf("%q", got)
 	}
-	c := p.SkippedRows()
+	c := p.FirstRows(p.Steps)
 	if len(c.People) != 1 || len(c.Users) != 1 || c.Users[0].Missing != 0 {
 		t.Errorf("remembers %+v", c)
 	}
@@ -457,12 +457,12 @@ func TestRowsAtOnce(t *testing.T) {
 	}
 	want := map[string]state.Fingerprint{}
 	for i := range p.Steps {
-		want[p.Steps[i].Key()] = row(&p.Steps[i]).Fingerprint
+		want[p.Steps[i].Key()] = row(p.Steps[i]).Fingerprint
 	}
 	var g sync.WaitGroup
 	for i := range p.Steps {
 		g.Go(func() {
-			if r := row(&p.Steps[i]); r.Fingerprint != want[r.Email] {
+			if r := row(p.Steps[i]); r.Fingerprint != want[r.Email] {
 				t.Errorf("%s has the fingerprint of somebody else", r.Email)
 			}
 		})

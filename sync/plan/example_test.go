@@ -17,10 +17,11 @@ func ExampleBuild() {
 
 	// What the source lists, who it is in Smartsheet, and what reading the photo showed.
 	person := func(email string, hash string, users ...plan.User) *plan.Work {
-		w := rules.Work(sources.Joined{Own: []string{email}, Candidates: []sources.Candidate{{Person: sources.Person{
+		w := &plan.Work{Users: users, Photo: &plan.Photo{SHA256: hash}}
+		w.Joined = sources.Joined{Own: []string{email}, Candidates: []sources.Candidate{{Person: sources.Person{
 			Own: []string{email}, Ref: sources.Ref{Name: email + ".jpg"}, HasPhoto: sources.Present,
-		}}}}, nil)
-		w.Users, w.Photo = users, &plan.Photo{SHA256: hash}
+		}}}}
+		rules.SetStamp(w)
 		return w
 	}
 	ann := person("ann@x", "h1", plan.User{ID: 101, Email: "ann@x", Active: true})

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/outcome"
 )
@@ -20,8 +21,7 @@ import (
 // FileVersion is the version of a plan's JSON. A program refuses plans of another.
 const FileVersion = 1
 
-// File is a plan as JSON: what it would upload, and what that depends on. The same plan gives
-// the same bytes.
+// File is a plan as JSON: what it would upload, and what that depends on.
 type File struct {
 	SchemaVersion   int              `json:"schema_version"`
 	PlanID          string           `json:"plan_id"`
@@ -48,8 +48,7 @@ type Selection struct {
 	RetryFailed bool     `json:"retry_failed,omitempty"`
 }
 
-// FileStep is one person in a File. apply refuses it if the user with this id no longer has the
-// address.
+// FileStep is one person in a File, who is the user with this id and address.
 type FileStep struct {
 	Email        string         `json:"email"`
 	UserID       int64          `json:"user_id,omitempty"`
@@ -71,8 +70,8 @@ func (p *Plan) File() *File {
 		SchemaVersion: FileVersion, PlanID: p.ID, StateGeneration: p.generation,
 		Guards: []outcome.Breach{}, Steps: make([]FileStep, 0, len(p.Steps)), Missing: []FileStep{}, Held: []FileStep{},
 	}
-	for i := range p.Steps { // by address
-		switch s := &p.Steps[i]; {
+	for _, s := range p.Steps { // by address
+		switch {
 		case s.Outcome == outcome.Planned:
 			f.Steps = append(f.Steps, p.fileStep(s))
 		case s.NewlyMissing:
@@ -85,16 +84,15 @@ func (p *Plan) File() *File {
 }
 
 func (p *Plan) fileStep(s *Step) FileStep {
-	o, ref := p.rules.Origin(s)
+	o, ref := p.Origin(s)
 	f := FileStep{
-		Email: s.Key(), UserID: cmp.Or(s.To, &User{}).ID, Reason: s.Reason, Source: o.Source, Ref: ref,
-		SourceSHA256: s.SHA256(), Shared: s.Shared,
+		Email: s.Key(), Reason: s.Reason, Source: o.Source, Ref: ref, SourceSHA256: s.SHA256(), Shared: s.Shared,
 	}
-	if s.Record != nil {
+	if s.Record.ID != 0 {
 		f.Record = hex.EncodeToString(digest(s.Record)[:6])
 	}
 	if s.To != nil {
-		f.UserEmail, f.ImageID = s.To.Email, s.To.ImageID
+		f.UserID, f.UserEmail, f.ImageID = s.To.ID, s.To.Email, s.To.ImageID
 	}
 	return f
 }
@@ -110,38 +108,34 @@ func digest(v any) []byte {
 }
 
 func (f *File) checksum() string {
-	g, h := *f, sha256.New()
-	g.Checksum = ""
-	g.write(h, false)
+	without, h := *f, sha256.New()
+	without.Checksum = ""
+	without.write(h)
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// write writes f as json.Marshal or MarshalIndent would, but a step at a time: there may be one
-// for everybody in the company.
-func (f *File) write(w io.Writer, indent bool) {
+// write writes f as an Encoder would, but a step at a time: there may be one for everybody.
+func (f *File) write(w io.Writer) {
 	var b bytes.Buffer
-	e, before, after := json.NewEncoder(&b), "", ""
-	if indent {
-		e.SetEscapeHTML(false)
-		before, after = "\n    ", "\n  "
-	}
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
 	encode := func(v any, prefix string) string {
-		if b.Reset(); indent {
-			e.SetIndent(prefix, "  ")
-		}
+		b.Reset()
+		e.SetIndent(prefix, "  ")
 		e.Encode(v) // cannot fail: texts and numbers
 		return strings.TrimSuffix(b.String(), "\n")
 	}
-	head, lists := *f, [][]FileStep{f.Steps, f.Missing, f.Held}
+	lists := [][]FileStep{f.Steps, f.Missing, f.Held}
+	head := *f
 	head.Steps, head.Missing, head.Held = []FileStep{}, []FileStep{}, []FileStep{}
 	parts := strings.SplitAfter(encode(head, ""), "[") // these lists come last
 	at := len(parts) - len(lists)
 	io.WriteString(w, strings.Join(parts[:at], ""))
 	for i, steps := range lists {
-		separator, end := "", ""
+		separator, end := "\n    ", ""
 		for k := range steps {
-			io.WriteString(w, separator+before+encode(&steps[k], "    "))
-			separator, end = ",", after
+			io.WriteString(w, separator+encode(&steps[k], "    "))
+			separator, end = ",\n    ", "\n  "
 		}
 		io.WriteString(w, end+parts[at+i])
 	}
@@ -167,7 +161,7 @@ func findStep(steps []FileStep, email string) *FileStep {
 func (f *File) Encode(w io.Writer) error {
 	f.Checksum = f.checksum()
 	out := bufio.NewWriterSize(w, 64<<10) // Flush returns the first error
-	f.write(out, true)
+	f.write(out)
 	out.WriteString("\n")
 	return out.Flush()
 }
@@ -197,16 +191,14 @@ func Decode(data []byte) (*File, error) {
 	return f, nil
 }
 
-// Restrict limits the plan to the steps of f that have not changed since. It holds those that
-// changed, skips what f does not have, and returns how many steps changed. runs are the runs
-// that applied f before and were stopped: what they did is no change.
+// Restrict holds the steps of f that changed since, skips what f does not have, and returns how many
+// changed. What was done by runs that applied f before and were stopped is no change.
 func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 	seen := map[string]bool{}
 	leave := func(s *Step, o outcome.Outcome, why string) {
-		s.Reason, s.Outcome, s.Why, s.WriteRow, s.Released, s.Forget = outcome.HeldBack, o, why, false, false, false
+		s.Reason, s.Outcome, s.Why, s.WriteRow, s.Released = outcome.HeldBack, o, why, false, false
 	}
-	for i := range p.Steps {
-		s := &p.Steps[i]
+	for _, s := range p.Steps {
 		seen[s.Key()] = true
 		if then := findStep(f.Steps, s.Key()); then != nil {
 			if why := p.moved(then, s, runs); why != "" {
@@ -219,18 +211,22 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 		} else if s.Missing > 0 {
 			counted := findStep(f.Missing, s.Key())
 			if counted == nil || counted.Record != p.fileStep(s).Record { // f does not count this run for the person
-				s.Missing, s.NewlyMissing, s.Forget = s.Former.Missing, false, false
+				s.Missing, s.NewlyMissing = s.Former.Missing, false
 			}
 		}
 	}
 	for _, then := range f.Steps {
 		if !seen[then.Email] { // unchanged now, not listed any more, or not selected
 			moved++
-			s := Step{
-				Work: &Work{Row: &state.Person{Email: then.Email, Source: then.Source, Ref: then.Ref, UserID: then.UserID}},
-				To:   &User{ID: then.UserID, Email: then.UserEmail},
+			s := &Step{
+				Record: nothing,
+				Work: &Work{
+					Joined: sources.Joined{Own: []string{then.Email}},
+					Row:    &state.Person{Email: then.Email, Source: then.Source, Ref: then.Ref, UserID: then.UserID},
+				},
+				To: &User{ID: then.UserID, Email: then.UserEmail},
 			}
-			leave(&s, outcome.Skipped, fmt.Sprintf("it was %s when the plan was made, and there is nothing to do any more", then.Reason))
+			leave(s, outcome.Skipped, fmt.Sprintf("it was %s when the plan was made, and there is nothing to do any more", then.Reason))
 			s.Reason = outcome.Unchanged // the report counts it as unchanged
 			p.Steps = append(p.Steps, s)
 		}
@@ -239,10 +235,9 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 	return moved
 }
 
-// moved says what changed about s since the file was made; empty: nothing. A new change mark
-// alone is no change: the photo was read again, and its hash decides.
+// moved says what changed about s since the file was made, whatever its change mark; empty: nothing.
 func (p *Plan) moved(then *FileStep, s *Step, runs []string) string {
-	own := s.Record != nil && s.Record.Intent != nil && slices.Contains(runs, s.Record.Intent.RunID)
+	own := s.Record.Intent != nil && slices.Contains(runs, s.Record.Intent.RunID)
 	switch now := p.fileStep(s); {
 	case s.Outcome != outcome.Planned || now.Reason != then.Reason && !own:
 		return fmt.Sprintf("it was %s when the plan was made, and is %s now", then.Reason, now.Reason)

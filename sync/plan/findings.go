@@ -11,19 +11,28 @@ import (
 	"photosync/sync/outcome"
 )
 
-// Facts count everybody whom a run is about. Findings judges them.
+// Facts count everybody whom a run is about, and the people of other shards. Findings judges them.
 type Facts struct {
 	People      int                    // listed, or missing
 	NothingToDo map[outcome.Reason]int // people without a step: why there is nothing to do
 	Sources     []SourceFacts
 	Matches
-	BySource    map[string]*Matches // of the people whom a source lists, by its name
-	Excluded    int                 // other people with a photo, whom match leaves out
-	OtherShards int                 // people of other shards
-	UserDomains map[string]int      // the users that this run saw, by the domain of their address
-	// Drifted counts the users whose picture drifted and is sent again, Unstable those
-	// for whom that stops because Smartsheet shows another image id after every upload.
-	Drifted, Unstable int
+	Excluded    int            // other people with a photo, whom match leaves out
+	UserDomains map[string]int // the users that this run saw, by the domain of their address
+	Drifted     int            // users whose picture drifted and is sent again
+	Unstable    int            // users for whom that stops: Smartsheet shows another image id after every upload
+}
+
+// SourceFacts are about one source and what it listed.
+type SourceFacts struct {
+	sources.Named
+	sources.Listing
+	People    int     // with an address
+	WithPhoto int     // of these, with a photo, as far as that is known
+	Winners   int     // of these, whose photo from this source wins
+	Hidden    int     // of People, whose photo the source does not show
+	Unknown   int     // of People, who may have a photo that was not read
+	Users     Matches // of the people whom the source lists
 }
 
 // Matches counts people with a photo, as far as that is known, whom match does not leave out.
@@ -34,15 +43,76 @@ type Matches struct {
 	Domains   map[string]int         // the others, by the domain of their address
 }
 
-// Match counts one such person. why is the reason if nothing is sent to the user.
-func (f *Facts) Match(j *sources.Joined, matched bool, why outcome.Reason) {
+func newMatches() Matches {
+	return Matches{Waiting: map[outcome.Reason]int{}, Domains: map[string]int{}}
+}
+
+// NewFacts returns the facts of what each source listed, with nobody counted yet.
+func NewFacts(srcs []sources.Named, listings []sources.Listing) *Facts {
+	f := &Facts{NothingToDo: map[outcome.Reason]int{}, Matches: newMatches()}
+	for _, s := range srcs {
+		f.Sources = append(f.Sources, SourceFacts{Named: s, Users: newMatches()})
+	}
+	for i, l := range listings {
+		f.Sources[i].Listing = l
+	}
+	return f
+}
+
+// Skip counts a listed person for whom there is nothing to do. winner is from the person's row.
+func (f *Facts) Skip(j *sources.Joined, winner uint8, why outcome.Reason) {
+	f.NothingToDo[why]++
+	f.person(j, winnerOf(winner, j.Candidates), why != outcome.NoPhoto, true)
+	if why != outcome.NoPhoto || Presence(j) == sources.Present { // match.ignore_pictures names it
+		f.photo(j, true, why)
+	}
+}
+
+// OtherShard counts a listed person of another shard.
+func (f *Facts) OtherShard(j *sources.Joined) {
+	f.NothingToDo[outcome.OutOfShard]++
+	f.person(j, 0, false, false)
+}
+
+// step counts the person of a step.
+func (f *Facts) step(r *Rules, s *Step) {
+	w := s.Work
+	has := w.HasPhoto() && slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return !f.Sources[c.Source].NoPhotos })
+	f.person(&w.Joined, w.winner(), has && s.Reason != outcome.NoPhoto, w.Photo != nil || !w.Moved())
+	if has {
+		f.photo(&w.Joined, len(w.Users) > 0 || w.Ambiguous, s.Reason)
+	}
+	if s.Reason == outcome.Drifted {
+		f.Drifted++
+	} else if r.stopsEnforcing(s) {
+		f.Unstable++
+	}
+}
+
+// person counts a person. has: the winner has a photo. read: some run read the candidates up to the winner.
+func (f *Facts) person(j *sources.Joined, winner int, has, read bool) {
+	f.People++
+	for i, c := range j.Candidates {
+		wins, s := has && i == winner, &f.Sources[c.Source]
+		s.Add(c.HasPhoto, wins && read, !read || i > winner)
+		if wins {
+			s.Winners++
+		}
+	}
+}
+
+// photo counts a person with a photo. matched: the person is a user. why is the reason of the step.
+func (f *Facts) photo(j *sources.Joined, matched bool, why outcome.Reason) {
+	if why == outcome.Excluded {
+		f.Excluded++
+		return
+	}
 	all := append(make([]*Matches, 0, 4), &f.Matches) // no allocation for nearly everybody
 	for _, c := range j.Candidates {
-		if m := f.BySource[f.Sources[c.Source].Name]; c.HasPhoto != sources.Absent && !slices.Contains(all, m) {
+		if m := &f.Sources[c.Source].Users; c.HasPhoto != sources.Absent && !slices.Contains(all, m) {
 			all = append(all, m)
 		}
 	}
-	waits := waiting[why] != ""
 	for _, m := range all {
 		m.WithPhoto++
 		if !matched {
@@ -50,7 +120,7 @@ func (f *Facts) Match(j *sources.Joined, matched bool, why outcome.Reason) {
 			continue
 		}
 		m.Matched++
-		if waits {
+		if waiting[why] != "" {
 			m.Waiting[why]++
 		}
 	}
@@ -66,86 +136,7 @@ var waiting = map[outcome.Reason]string{
 	outcome.SharedImage:  "name that picture in match.ignore_pictures if it is a stand-in, or raise guard.max_shared",
 }
 
-// NewFacts returns the facts of what each source listed, with nobody counted yet.
-func NewFacts(srcs []sources.Named, listings []sources.Listing) *Facts {
-	none := func() Matches { return Matches{Waiting: map[outcome.Reason]int{}, Domains: map[string]int{}} }
-	f := &Facts{NothingToDo: map[outcome.Reason]int{}, Sources: make([]SourceFacts, len(srcs)), Matches: none(), BySource: map[string]*Matches{}}
-	for i, s := range srcs {
-		m := none()
-		f.Sources[i].Named, f.BySource[s.Name] = s, &m
-	}
-	for i, l := range listings {
-		f.Sources[i].Listing = l
-	}
-	return f
-}
-
-// Skip counts a listed person for whom there is nothing to do. winner is from the person's row.
-func (f *Facts) Skip(j *sources.Joined, winner uint8, why outcome.Reason) {
-	f.People++
-	f.NothingToDo[why]++
-	f.candidates(j, winnerOf(winner, j.Candidates), why != outcome.NoPhoto, true)
-	switch {
-	case why == outcome.Excluded:
-		f.Excluded++
-	case why != outcome.NoPhoto || Presence(j) == sources.Present: // match.ignore_pictures names it
-		f.Match(j, true, why)
-	}
-}
-
-// OtherShard counts a listed person of another shard.
-func (f *Facts) OtherShard(j *sources.Joined) {
-	f.OtherShards++
-	for _, c := range j.Candidates {
-		f.Sources[c.Source].Add(c.HasPhoto, false, true)
-	}
-}
-
-// work counts the person of a step.
-func (f *Facts) work(r *Rules, s *Step) {
-	f.People++
-	w := s.Work
-	has := s.HasPhoto() && slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return !f.Sources[c.Source].NoPhotos })
-	f.candidates(&w.Joined, w.winner(), has && s.Reason != outcome.NoPhoto, w.Photo != nil || !w.Moved())
-	if s.Reason == outcome.Drifted {
-		f.Drifted++
-	} else if r.stopsEnforcing(s) {
-		f.Unstable++
-	}
-	switch {
-	case !has:
-	case s.Reason == outcome.Excluded:
-		f.Excluded++
-	case len(w.Users) > 0 || w.LookUp || w.Ambiguous:
-		f.Match(&w.Joined, len(w.Users) > 0 || w.Ambiguous, s.Reason)
-	}
-}
-
-// candidates counts a person's candidates. has: the winner has a photo. read: this or an earlier
-// run read the candidates up to the winner.
-func (f *Facts) candidates(j *sources.Joined, winner int, has, read bool) {
-	for i, c := range j.Candidates {
-		wins, source := has && i == winner, &f.Sources[c.Source]
-		source.Add(c.HasPhoto, wins && read, !read || i > winner)
-		if wins {
-			source.Winners++
-		}
-	}
-}
-
-// SourceFacts are about one source and what it listed.
-type SourceFacts struct {
-	sources.Named
-	sources.Listing
-	People    int // with an address
-	WithPhoto int // of these, with a photo, as far as that is known
-	Winners   int // of these, whose photo from this source wins
-	Hidden    int // of People, whose photo the source does not show
-	Unknown   int // of People, who may have a photo that was not read
-}
-
-// Add counts a candidate: what the listing says, whether it has the winning photo, and whether
-// it was never read.
+// Add counts a candidate: what was listed, whether it has the winning photo, and whether it was never read.
 func (s *SourceFacts) Add(listed sources.Presence, has, unread bool) {
 	s.People++
 	switch {
@@ -166,24 +157,25 @@ const (
 )
 
 // Findings returns what is true of a whole run and needs a human, the most important first.
-// A run and photosync check use the same rules.
-func Findings(f Facts) (fs []outcome.Finding) {
+func (f *Facts) Findings() (fs []outcome.Finding) {
 	for _, s := range f.Sources {
-		for _, x := range s.findings() {
-			x.Source = s.Name
-			fs = append(fs, x)
-		}
+		fs = append(fs, s.Findings()...)
 	}
+	return append(fs, f.MatchFindings()...)
+}
+
+// MatchFindings returns the findings about people and users.
+func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 	some := 1
-	if f.OtherShards > 0 { // a shard may have too few people to prove anything
+	if f.NothingToDo[outcome.OutOfShard] > 0 { // a shard may have too few people to prove anything
 		some = manyPeople
 	}
 	if few(f.Matched, f.WithPhoto, some) {
 		fs = append(fs, f.inSmartsheet("", f.UserDomains))
 	} else {
-		for _, name := range slices.Sorted(maps.Keys(f.BySource)) {
-			if m := f.BySource[name]; few(m.Matched, m.WithPhoto, somePeople) {
-				fs = append(fs, m.inSmartsheet(name, f.UserDomains))
+		for _, s := range f.Sources {
+			if few(s.Users.Matched, s.Users.WithPhoto, somePeople) {
+				fs = append(fs, s.Users.inSmartsheet(s.Name, f.UserDomains))
 			}
 		}
 	}
@@ -207,32 +199,37 @@ func Findings(f Facts) (fs []outcome.Finding) {
 	return fs
 }
 
-func (s SourceFacts) findings() (fs []outcome.Finding) {
-	people := fmt.Sprintf("source %q lists %s people", s.Name, outcome.Number(s.People))
-	if len(s.Unnamed) > 0 {
-		fs = append(fs, s.unnamed())
+// Findings returns the findings about the source alone.
+func (s *SourceFacts) Findings() (fs []outcome.Finding) {
+	add := func(f outcome.Finding) {
+		f.Source = s.Name
+		fs = append(fs, f)
 	}
+	if len(s.Unnamed) > 0 {
+		add(s.unnamed())
+	}
+	people := fmt.Sprintf("source %q lists %s people", s.Name, outcome.Number(s.People))
 	switch {
 	case s.People == 0 && len(s.Unnamed) == 0 && !s.MayBeEmpty && !s.Claims:
 		hint := "check base_dn, filter and exclude_filter: photosync check shows what they find. If the source is meant to be empty, set may_be_empty: true"
 		if s.Type == "folder" {
 			hint = "check path: is the share mounted, is it the right folder, does recursive have to be true? If the folder is meant to be empty, set may_be_empty: true"
 		}
-		return append(fs, outcome.Attend(outcome.NobodyListed, 0, s.Entries, fmt.Sprintf("source %q lists nobody", s.Name), hint))
+		add(outcome.Attend(outcome.NobodyListed, 0, s.Entries, fmt.Sprintf("source %q lists nobody", s.Name), hint))
 	case s.People == 0 || s.WithPhoto > 0 || s.Unknown > 0 && !s.NoPhotos:
 	case s.Hidden > 0:
-		return append(fs, outcome.Attend(outcome.NobodysPhotoReadable, s.Hidden, s.People,
+		add(outcome.Attend(outcome.NobodysPhotoReadable, s.Hidden, s.People,
 			fmt.Sprintf("%s, and shows nobody's photo, though %s have one", people, outcome.Number(s.Hidden)),
 			"give the account that photosync binds with the right to read the photo attribute; of a folder, the warnings name files to be replaced by JPEG files"))
 	case !s.MayBeEmpty:
-		return append(fs, outcome.Attend(outcome.NobodyWithPhoto, 0, s.People, people+", none of them with a photo",
+		add(outcome.Attend(outcome.NobodyWithPhoto, 0, s.People, people+", none of them with a photo",
 			"check photo_attributes: which attribute holds the photo, and may the bind account read it? photosync explain EMAIL shows one entry"))
 	}
 	return fs
 }
 
 // unnamed is about files or entries without a usable address. A few of them are normal.
-func (s SourceFacts) unnamed() outcome.Finding {
+func (s *SourceFacts) unnamed() outcome.Finding {
 	var quoted []string
 	for _, n := range s.Unnamed[:min(len(s.Unnamed), shown)] {
 		if !strings.HasPrefix(n, `"`) { // a source quotes names that are not printable
@@ -269,15 +266,13 @@ func (s SourceFacts) unnamed() outcome.Finding {
 // number is a file named by an employee number: some digits, and perhaps a letter or two.
 var number = regexp.MustCompile(`^(.*/)?[A-Za-z]{0,2}[0-9]{3,}(\.[^./]*)?$`)
 
-// few reports whether n of all people are nobody, or hardly anybody. Fewer than some people
-// prove nothing.
+// few reports whether n of all people are hardly anybody. Fewer than some people prove nothing.
 func few(n, all, some int) bool {
 	return all >= some && n == 0 || all >= manyPeople && 100*n < fewPercent*all
 }
 
-// inSmartsheet is the finding that hardly anybody with a photo is a user; if source is not
-// empty, it is about the people of that source.
-func (m Matches) inSmartsheet(source string, userDomains map[string]int) outcome.Finding {
+// inSmartsheet is the finding that hardly anybody with a photo is a user; source may be empty.
+func (m *Matches) inSmartsheet(source string, userDomains map[string]int) outcome.Finding {
 	of := ""
 	if source != "" {
 		of = fmt.Sprintf(" of source %q", source)
@@ -292,7 +287,11 @@ func (m Matches) inSmartsheet(source string, userDomains map[string]int) outcome
 		out.Message = "the only person with a photo is not in Smartsheet"
 	case m.Matched > 0:
 		out.Code = outcome.FewInSmartsheet
-		out.Message = fmt.Sprintf("only %s of the %s people with a photo%s in Smartsheet", outcome.Number(m.Matched), people, of+map[bool]string{true: " is", false: " are"}[m.Matched == 1])
+		verb := " are"
+		if m.Matched == 1 {
+			verb = " is"
+		}
+		out.Message = fmt.Sprintf("only %s of the %s people with a photo%s in Smartsheet", outcome.Number(m.Matched), people, of+verb)
 	}
 	if here, there := most(m.Domains), most(userDomains); here != "" && there != "" && here != there {
 		out.Message += fmt.Sprintf(": their addresses end in @%s, those of the users in @%s", here, there)
@@ -302,28 +301,24 @@ func (m Matches) inSmartsheet(source string, userDomains map[string]int) outcome
 }
 
 // nobodyNow is the finding that hardly any user's picture can be sent now; n have to wait.
-func (m Matches) nobodyNow(n int) outcome.Finding {
+func (m *Matches) nobodyNow(n int) outcome.Finding {
 	var parts []string
-	most := outcome.Reason("")
 	for _, why := range slices.Sorted(maps.Keys(m.Waiting)) {
-		if m.Waiting[why] == 0 {
-			continue
-		}
-		parts = append(parts, fmt.Sprintf("%s %s", why, outcome.Number(m.Waiting[why])))
-		if m.Waiting[why] > m.Waiting[most] {
-			most = why
+		if m.Waiting[why] > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", why, outcome.Number(m.Waiting[why])))
 		}
 	}
 	return outcome.Attend(outcome.NobodyNow, n, m.Matched,
-		fmt.Sprintf("the pictures of %s of %s users cannot be sent now: %s", outcome.Number(n), outcome.Number(m.Matched), strings.Join(parts, ", ")), waiting[most])
+		fmt.Sprintf("the pictures of %s of %s users cannot be sent now: %s", outcome.Number(n), outcome.Number(m.Matched), strings.Join(parts, ", ")),
+		waiting[most(m.Waiting)])
 }
 
-// most returns the domain with the highest count; the first by name among equals.
-func most(domains map[string]int) (domain string) {
-	for _, d := range slices.Sorted(maps.Keys(domains)) {
-		if domains[d] > domains[domain] {
-			domain = d
+// most returns the key with the highest count; the first by name among equals.
+func most[K ~string](counts map[K]int) (key K) {
+	for _, k := range slices.Sorted(maps.Keys(counts)) {
+		if counts[k] > counts[key] {
+			key = k
 		}
 	}
-	return domain
+	return key
 }

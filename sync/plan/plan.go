@@ -34,40 +34,38 @@ import (
 
 // Plan is what a run does: one step for each person who is not simply unchanged.
 type Plan struct {
-	Steps []Step // by address
+	*Rules
+	Steps []*Step // by address
 
-	// ID identifies what the plan would do: the same uploads of the same bytes over the same
-	// pictures, decided with the same state, have the same ID. Every run that writes changes
-	// the state's generation, so an ID is good for one run.
+	// ID is the same for the same uploads of the same bytes over the same pictures. Every run that
+	// writes changes the state's generation, which is a part of it, so an ID is good for one run.
 	ID string
 
-	rules      *Rules
+	Facts     *Facts       // who was counted
+	Forget    []string     // addresses whose rows are no longer needed
+	Unchanged state.Change // rows of the unchanged people
+
 	generation uint64
-	rows       state.Change // of the unchanged people
-	forget     []string     // addresses whose rows of people are no longer needed
 }
 
 // Build decides about everybody in ws, and counts them in f. Before that, the users must be
 // looked up, and the photos that NeedsRead names be read. generation is that of the state.
 func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
-	p := &Plan{Steps: make([]Step, 0, len(ws)), rules: r, generation: generation}
+	p := &Plan{Rules: r, Facts: f, generation: generation}
 	for _, w := range ws {
 		s := r.decide(w)
-		if s.Reason == outcome.Unchanged && s.Forget { // nobody has this address any more
-			p.forget = append(p.forget, s.Key())
+		if s.Reason == outcome.Unchanged && s.Released { // nobody has this address any more
+			p.Forget = append(p.Forget, s.Key())
 			continue
 		}
-		f.work(r, &s)
-		s.endIntent(&p.rows)
+		f.step(r, &s)
 		if s.Reason != outcome.Unchanged {
-			p.Steps = append(p.Steps, s)
-		} else {
-			f.NothingToDo[outcome.Unchanged]++
-			if r.changesRow(&s) {
-				p.addRow(&p.rows, &s)
-				s.endMissing(&p.rows)
-			}
+			p.Steps = append(p.Steps, &s)
+			continue
 		}
+		f.NothingToDo[outcome.Unchanged]++
+		p.addRow(&p.Unchanged, &s)
+		s.addUser(&p.Unchanged)
 	}
 	slices.SortFunc(p.Steps, byKey)
 	p.resolveConflicts()
@@ -76,10 +74,9 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 	for _, s := range r.Sources {
 		fmt.Fprintf(h, "source %q\n", s.Name)
 	}
-	for i := range p.Steps {
-		s := &p.Steps[i]
+	for _, s := range p.Steps {
 		if s.Outcome == outcome.Planned || s.NewlyMissing {
-			o, ref := p.rules.Origin(s)
+			o, ref := p.Origin(s)
 			to := cmp.Or(s.To, &User{})
 			fmt.Fprintf(h, "%q %d %t %t %s %q %q %s\n", s.Key(), to.ID, to.ImageID == "", Ours(s.Record, *to), s.Reason, o.Source, ref, s.SHA256())
 		}
@@ -88,14 +85,14 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 	return p
 }
 
-func byKey(a, b Step) int { return strings.Compare(a.Key(), b.Key()) }
+func byKey(a, b *Step) int { return strings.Compare(a.Key(), b.Key()) }
 
 // Uploads returns the planned steps, the most urgent first.
 func (p *Plan) Uploads() []*Step {
 	var up []*Step
-	for i := range p.Steps {
-		if p.Steps[i].Outcome == outcome.Planned {
-			up = append(up, &p.Steps[i])
+	for _, s := range p.Steps {
+		if s.Outcome == outcome.Planned {
+			up = append(up, s)
 		}
 	}
 	slices.SortStableFunc(up, func(a, b *Step) int {
@@ -136,42 +133,45 @@ func (p *Plan) Renew(s *Step, u User) {
 		*s = s.release(outcome.UserChanged)
 	case s.Reason == outcome.Placeholder:
 		s.To = &u
-	case p.rules.Policy.leavesOutUser(u.Email):
+	case p.Policy.leavesOutUser(u.Email):
 		*s = s.skip(outcome.Excluded)
 	default:
 		s.To = &u
-		*s = p.rules.existing(*s)
+		*s = p.existing(*s)
 	}
 }
 
 // resolveConflicts makes steps ambiguous that upload to the same user for different people. A
-// placeholder gives way to a person with a photo.
+// placeholder gives way to anybody else.
 func (p *Plan) resolveConflicts() {
-	byUser := map[int64][]*Step{}
-	for i := range p.Steps {
-		if s := &p.Steps[i]; s.Outcome == outcome.Planned {
-			byUser[s.To.ID] = append(byUser[s.To.ID], s)
+	photos, placeholders := map[int64][]*Step{}, map[int64][]*Step{} // by user
+	for _, s := range p.Steps {
+		switch {
+		case s.Outcome != outcome.Planned:
+		case s.Reason == outcome.Placeholder:
+			placeholders[s.To.ID] = append(placeholders[s.To.ID], s)
+		default:
+			photos[s.To.ID] = append(photos[s.To.ID], s)
 		}
 	}
-	for _, same := range byUser {
+	for user, same := range placeholders {
+		if len(same)+len(photos[user]) > 1 {
+			for _, s := range same {
+				*s = s.release(outcome.UserChanged)
+			}
+		}
+	}
+	for _, same := range photos {
 		if len(same) < 2 {
 			continue
 		}
-		same = slices.DeleteFunc(same, func(s *Step) bool {
-			if s.Reason == outcome.Placeholder {
-				*s = s.release(outcome.UserChanged)
-			}
-			return s.Reason == outcome.UserChanged
-		})
 		var names []string
 		for _, s := range same {
-			o, ref := p.rules.Origin(s)
+			o, ref := p.Origin(s)
 			names = append(names, entryName(o.Source, ref))
 		}
 		for _, s := range same {
-			if len(same) > 1 {
-				*s = s.ambiguous(names)
-			}
+			*s = s.ambiguous(names)
 		}
 	}
 }

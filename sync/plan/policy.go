@@ -54,41 +54,35 @@ type Scope struct {
 // Everybody reports whether the run is about everybody, of all sources.
 func (s *Scope) Everybody() bool { return s.Only == nil && s.Source == "" }
 
-// IsAbout reports whether the run is about the person with these addresses.
-func (s *Scope) IsAbout(addresses ...[]string) bool {
-	return s.Only == nil || slices.ContainsFunc(addresses, func(as []string) bool { return slices.ContainsFunc(as, s.Only) })
-}
-
-func (p *Policy) excluded(emails ...string) bool {
-	return p.Excluded != nil && slices.ContainsFunc(emails, p.Excluded)
+// IsAbout reports whether the run is about this person.
+func (s *Scope) IsAbout(j *sources.Joined) bool {
+	return s.Only == nil || slices.ContainsFunc(j.Own, s.Only) || slices.ContainsFunc(j.Aliases, s.Only)
 }
 
 // LeavesOut reports whether match.exclude names one of the person's addresses.
 func (p *Policy) LeavesOut(j *sources.Joined) bool {
-	return p.excluded(j.Own...) || p.excluded(j.Aliases...)
-}
-
-func (p *Policy) included(emails ...string) bool {
-	return p.Included == nil || slices.ContainsFunc(emails, p.Included)
+	return p.Excluded != nil && (slices.ContainsFunc(j.Own, p.Excluded) || slices.ContainsFunc(j.Aliases, p.Excluded))
 }
 
 // Excludes reports whether match leaves the person out, whichever user they are. If alternate
 // addresses count, match.include may name an address that only the user has.
 func (p *Policy) Excludes(j *sources.Joined) bool {
-	return p.LeavesOut(j) || !p.AlternateEmails && !p.included(slices.Concat(j.Own, j.Aliases)...)
+	included := p.Included == nil || p.AlternateEmails || slices.ContainsFunc(j.Own, p.Included) || slices.ContainsFunc(j.Aliases, p.Included)
+	return p.LeavesOut(j) || !included
 }
 
 // leavesOutUser reports whether match leaves out the user with this address.
-func (p *Policy) leavesOutUser(email string) bool { return p.excluded(email) || !p.included(email) }
+func (p *Policy) leavesOutUser(email string) bool {
+	return p.Excluded != nil && p.Excluded(email) || p.Included != nil && !p.Included(email)
+}
 
 // Rules are what every decision of a run depends on.
 type Rules struct {
 	Sources []sources.Named
 	Policy  *Policy
 	Scope   *Scope
-	Seen    map[int64]User // users that this run saw, by id; may be nil
-	Unended []string       // runs whose reports do not count as read: they did not come to their end
-	digest  []byte         // of everything in Policy that a decision about one person depends on
+	Unended []string // runs whose reports do not count as read: they did not come to their end
+	digest  []byte   // of everything in Policy that a decision about one person depends on
 }
 
 // NewRules returns the rules for what the sources list.
@@ -164,54 +158,54 @@ type Guards struct {
 	MaxShared   int   // people with one identical picture; 0: any number
 }
 
-// Check returns the guards that hold the plan. It calls known, which counts the people known, only
-// if that number matters. before and listed count the entries of each source, in the last run that
-// passed and now; 0 if they name nobody.
-func (p *Plan) Check(g Guards, known func() (int, error), before, listed map[string]int) (bs []outcome.Breach, err error) {
-	most := func(guard string, limit Limit, n int, what string) {
-		if limit.Percent && n < g.MinPeople || float64(n) <= limit.of(0) || err != nil {
-			return
-		}
-		var users int
-		if users, err = known(); err != nil || float64(n) <= limit.of(users) {
-			return
-		}
-		bs = append(bs, outcome.Breach{Guard: guard, Message: fmt.Sprintf("%s of %s people known %s; at most %v may",
-			outcome.Number(n), outcome.Number(users), what, limit)})
-	}
-	replaced, removed := 0, 0 // a missing person counts in the first run, and again with the placeholder
-	for i := range p.Steps {
-		switch s := &p.Steps[i]; {
-		case (s.Outcome == outcome.Planned || s.Shared > 0) && s.Reason != outcome.Placeholder && !s.Unsent:
-			if s.Record != nil && s.Record.Sent != nil && !p.rules.repeats(s) {
-				replaced++
-			}
-		case s.Outcome == outcome.Planned && s.Reason == outcome.Placeholder, s.NewlyMissing:
-			removed++
+// Check returns the guards that hold the plan. known counts the people known, which takes time.
+// before and listed count each source's entries in the last run that passed and now; 0: they name nobody.
+func (p *Plan) Check(g Guards, known func() int, before, listed map[string]int) (bs []outcome.Breach) {
+	most := func(guard string, limit Limit, people int, what string) {
+		small := limit.Percent && people < g.MinPeople
+		if !small && float64(people) > limit.of(0) && float64(people) > limit.of(known()) {
+			bs = append(bs, outcome.Breach{Guard: guard, Message: fmt.Sprintf("%s of %s people known %s; at most %v may",
+				outcome.Number(people), outcome.Number(known()), what, limit)})
 		}
 	}
+	replaced, removed := p.affected()
 	most("max_replaced", g.MaxReplaced, replaced, "would get another picture")
 	most("max_removed", g.MaxRemoved, removed, "have no photo in the sources any more or would get a placeholder")
-	for _, s := range p.rules.Sources {
+	for _, s := range p.Sources {
 		was, now := before[s.Name], listed[s.Name]
 		least := g.MinListed.of(was)
-		few := g.MinListed.Percent && was-now < g.MinPeople || float64(was) < least
-		if was > 0 && float64(now) < least && (now == 0 || !few) { // nobody at all may mean a folder that is not mounted
-			bs = append(bs, outcome.Breach{Guard: "min_listed", Message: fmt.Sprintf("source %q lists %s entries and listed %s the last time; at least %v must be there",
-				s.Name, outcome.Number(now), outcome.Number(was), g.MinListed)})
+		small := float64(was) < least || g.MinListed.Percent && was-now < g.MinPeople
+		if was == 0 || float64(now) >= least || now > 0 && small { // nobody at all may mean a folder that is not mounted
+			continue
+		}
+		bs = append(bs, outcome.Breach{Guard: "min_listed", Message: fmt.Sprintf("source %q lists %s entries and listed %s the last time; at least %v must be there",
+			s.Name, outcome.Number(now), outcome.Number(was), g.MinListed)})
+	}
+	return bs
+}
+
+// affected counts the people whose picture is replaced by another photo, and those who lose their
+// photo: a missing person counts in the first run, and again with the placeholder.
+func (p *Plan) affected() (replaced, removed int) {
+	for _, s := range p.Steps {
+		planned := s.Outcome == outcome.Planned || s.Shared > 0
+		switch {
+		case s.NewlyMissing, planned && s.Reason == outcome.Placeholder:
+			removed++
+		case planned && !s.Unsent && s.Record.Sent != nil && !p.repeats(s):
+			replaced++
 		}
 	}
-	return bs, err
+	return replaced, removed
 }
 
 // HoldShared holds the uploads of a picture that more than limit listed people have, such as
-// a silhouette, a logo or a bad import, and counts them in f. With limit 0 it holds nothing.
-func (p *Plan) HoldShared(listed Listed, limit int, f *Facts) {
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		if n := listed[s.SHA256()]; limit > 0 && n > limit && s.Outcome == outcome.Planned && s.Reason != outcome.Placeholder && s.SHA256() != Sum(nil) {
+// a silhouette, a logo or a bad import. Empty files are no picture.
+func (p *Plan) HoldShared(listed Listed, limit int) {
+	for _, s := range p.Uploads() {
+		if n := listed[s.SHA256()]; n > limit && s.Reason != outcome.Placeholder && s.SHA256() != Sum(nil) {
 			s.Reason, s.Outcome, s.Shared = outcome.SharedImage, outcome.Held, n
-			f.Waiting[s.Reason]++
+			p.Facts.Waiting[s.Reason]++
 		}
 	}
 }

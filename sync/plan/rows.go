@@ -62,8 +62,8 @@ func winnerOf(winner uint8, cs []sources.Candidate) int {
 	return min(int(winner), len(cs)-1)
 }
 
-// notes are the reasons that a row can give why there is nothing to do. It stores the index,
-// so each keeps its place. Hidden is not written any more.
+// notes are the reasons that a row can give why there is nothing to do. Each keeps its place: the
+// row stores the index. Hidden is not written any more.
 var notes = []outcome.Reason{
 	outcome.Unchanged, outcome.NoPhoto, outcome.UserChanged, outcome.KnownBad, outcome.Hidden, outcome.Excluded,
 }
@@ -78,9 +78,11 @@ func NoteOf(note uint8) outcome.Reason {
 
 // Unchanged reports whether there is nothing to do for a listed person, by the row alone.
 func (r *Rules) Unchanged(j *sources.Joined, row *state.Row) bool {
-	looksAtAll := r.Scope.Force || r.Scope.Checksum || !r.Scope.Everybody() || r.Policy.Existing == Enforce
-	return row.Fingerprint != state.Fingerprint{} && !looksAtAll && !j.Ambiguous && !j.Reserved &&
-		NoteOf(row.Note) != outcome.KnownBad && row.Fingerprint == r.fingerprint(j, winnerOf(row.Winner, j.Candidates)) && !r.Policy.LeavesOut(j)
+	if r.Scope.Force || r.Scope.Checksum || !r.Scope.Everybody() || r.Policy.Existing == Enforce {
+		return false // such a run looks at everybody it is about
+	}
+	return row.Fingerprint != state.Fingerprint{} && !j.Ambiguous && !j.Reserved && NoteOf(row.Note) != outcome.KnownBad &&
+		row.Fingerprint == r.fingerprint(j, winnerOf(row.Winner, j.Candidates)) && !r.Policy.LeavesOut(j)
 }
 
 // NothingToDo reports whether there is nothing to do and nothing to record for a person whose
@@ -90,177 +92,165 @@ func (r *Rules) NothingToDo(w *Work) (outcome.Reason, bool) {
 		return "", false
 	}
 	if w.MayBeRemoved() && !w.HasPhoto() { // unless this was reported, the run has to look for the photo
-		reported := r.Policy.RemovedAfter == 0 && NoteOf(w.Row.Note) == outcome.NoPhoto && w.Row.Fingerprint == r.fingerprint(&w.Joined, winnerOf(w.Row.Winner, w.Candidates))
-		return outcome.NoPhoto, reported
+		reported := r.Policy.RemovedAfter == 0 && NoteOf(w.Row.Note) == outcome.NoPhoto
+		return outcome.NoPhoto, reported && w.Row.Fingerprint == r.fingerprint(&w.Joined, winnerOf(w.Row.Winner, w.Candidates))
 	}
 	s := r.decide(w)
-	nothing := s.Outcome == outcome.Skipped && s.WriteRow && s.Reason != outcome.KnownBad && !r.stopsEnforcing(&s) && !r.changesRow(&s) && !s.notArrived()
-	return s.Reason, nothing
+	unchanged := s.done() != "" && s.Reason != outcome.KnownBad && !r.stopsEnforcing(&s) && !s.notArrived() && s.Record.Missing == 0
+	return s.Reason, unchanged && r.row(&s, s.done()) == *w.Row
 }
 
-// changesRow reports whether s has something to write that is not in the state yet.
-func (r *Rules) changesRow(s *Step) bool {
-	return s.WriteRow && (s.Row == nil || r.row(s) != *s.Row) || s.Record != nil && s.Record.Missing > 0
+// done says why the next run has nothing to do for the person; empty: it looks again.
+func (s *Step) done() outcome.Reason {
+	if s.WriteRow && s.Outcome == outcome.Skipped {
+		return s.Reason
+	}
+	return ""
 }
 
-// row returns the person's row as s leaves it. As long as it stays the same, there is nothing to do.
-func (r *Rules) row(s *Step) state.Person {
-	c, _ := s.Candidate()
+// row returns the person's row as s leaves it; done is as of Step.done.
+func (r *Rules) row(s *Step, done outcome.Reason) state.Person {
+	c, at := s.Candidate(), s.winner()
 	row := state.Person{
 		Email: s.Key(), Source: r.Sources[c.Source].Name, Ref: c.Ref.Name, Key: c.Ref.Key,
-		SourceSHA256: s.SHA256(), UserID: cmp.Or(s.To, &User{}).ID, Winner: uint8(s.winner()), Reported: s.reportDigest(),
+		SourceSHA256: s.SHA256(), UserID: cmp.Or(s.To, &User{}).ID, Winner: uint8(at), Reported: s.reportDigest(),
 	}
-	at := s.winner()
-	if row.SourceSHA256 == "" && !(s.WriteRow && s.Reason == outcome.UserChanged) {
+	if row.SourceSHA256 == "" && done != outcome.UserChanged {
 		row.Winner, at = state.NoPhoto, len(s.Candidates)-1
 	}
 	row.Stamp = r.stamp(&s.Joined, at)
-	if s.WriteRow && s.Outcome == outcome.Skipped {
-		row.Fingerprint, row.Note = r.fingerprint(&s.Joined, at), uint8(max(0, slices.Index(notes, s.Reason)))
+	if done != "" {
+		row.Fingerprint = r.fingerprint(&s.Joined, at)
+		row.Note = uint8(max(0, slices.Index(notes, done)))
 	}
-	if s.Photo != nil && (s.Photo.Moved || s.Photo.SHA256 == "" && (s.Photo.Err != nil || Presence(&s.Joined) == sources.Present)) {
-		row.Stamp, row.Fingerprint = "", state.Fingerprint{}
+	if p := s.Photo; p != nil && (p.Moved || p.SHA256 == "" && (p.Err != nil || Presence(&s.Joined) == sources.Present)) {
+		row.Stamp, row.Fingerprint = "", state.Fingerprint{} // the next run reads the photo
 	}
 	return row
 }
 
-// SkippedRows returns what the state learns from the listing, and from the steps before an
-// upload: the next run looks at everybody who is to get a picture, until they have it. None
-// of it depends on how the rest of the run ends.
-func (p *Plan) SkippedRows() state.Change {
-	c := p.rows
-	for i := range p.Steps {
-		s := &p.Steps[i]
+// FirstRows returns what the state learns of steps before the first upload, however the run ends: the
+// next run looks at everybody who is to get a picture, until they have it.
+func (p *Plan) FirstRows(steps []*Step) (c state.Change) {
+	for _, s := range steps {
 		if !s.unreported() {
 			p.addRow(&c, s)
 		}
-		s.endIntent(&c) // what Build found to be sent may be held, or left out by --limit
-		s.endMissing(&c)
+		s.addUser(&c)
 	}
 	return c
 }
 
-// notArrived reports whether an announced picture did not arrive, by a later look-up, and is not sent now.
-func (s *Step) notArrived() bool {
-	u, one := s.User()
-	r := s.Current
-	return one && r != nil && r.Intent != nil && s.Outcome != outcome.Planned && u.Seen.Sub(r.Intent.At) > MaxAge &&
-		(u.ImageID == "" || u.ImageID == r.Intent.Foreign || u.ImageID == sentOf(r).ImageID)
-}
-
-// endIntent ends the intent of a picture that did not arrive: what the user sets later is not ours.
-func (s *Step) endIntent(c *state.Change) {
-	if s.notArrived() {
-		s.Current.Intent = nil
-		c.Users = append(c.Users, *s.Current)
-	}
-}
-
-// endMissing ends the count of runs without a photo if one is listed, even if it is not sent.
-func (s *Step) endMissing(c *state.Change) {
-	u := cmp.Or(s.Record, s.Former)
-	if u != nil && u.Missing > 0 && s.Missing == 0 && !s.Released && (s.WriteRow || s.Outcome == outcome.Planned || s.HasPhoto()) {
-		back := *u
-		back.Missing = 0
-		c.Users = append(c.Users, back)
-	}
-}
-
-// Superseded returns the people whose picture was last sent to a user who gets somebody else's
-// now, with the id of that user: what their rows remember no longer holds.
-func (p *Plan) Superseded() map[string]int64 {
-	people := map[string]int64{}
-	for _, s := range p.Uploads() {
-		if u := s.Current; u != nil && lastOrigin(u).Email != "" && lastOrigin(u).Email != s.Key() {
-			people[lastOrigin(u).Email] = s.To.ID
-		}
-	}
-	return people
-}
-
-// unreported reports whether the step says something that no earlier report said. It counts as
-// reported once a run comes to its end: until then the exit code may be about something else.
-func (s *Step) unreported() bool { return s.reportDigest() != "" && !s.Reported() }
-
+// addRow adds to c the person's row, if s changes it.
 func (p *Plan) addRow(c *state.Change, s *Step) {
-	switch {
+	var row state.Person
+	switch digest := s.reportDigest(); {
 	case s.Gone(), s.Missing > 0, s.Released:
 		return // see FinalRows
 	case s.WriteRow && (s.Outcome == outcome.Skipped || s.Outcome == outcome.Held):
-		c.People = append(c.People, p.rules.row(s))
-	case s.reportDigest() != "" || s.Row != nil && s.Row.Fingerprint != (state.Fingerprint{}) ||
-		s.Row == nil && s.Reason == outcome.NotInSmartsheet && p.rules.Policy.AlternateEmails: // no longer new to a search
-		r := state.Person{Email: s.Key(), Winner: state.NoPhoto}
-		if s.Row != nil {
-			r = *s.Row
-		}
-		r.Fingerprint, r.Reported = state.Fingerprint{}, s.reportDigest()
-		c.People = append(c.People, r)
+		row = p.row(s, s.done())
+	case s.Outcome == outcome.Planned && s.Row == nil: // or nobody would notice if the person left before the answer
+		row = p.row(s, "")
+		row.Stamp = ""
+	case s.Row != nil && (digest != "" || s.Row.Fingerprint != state.Fingerprint{}):
+		row = *s.Row
+		row.Fingerprint, row.Reported = state.Fingerprint{}, digest
+	case s.Row == nil && (digest != "" || s.Reason == outcome.NotInSmartsheet && p.Policy.AlternateEmails): // no longer new to a search
+		row = state.Person{Email: s.Key(), Winner: state.NoPhoto, Reported: digest}
+	default:
+		return
 	}
+	if s.Row == nil || row != *s.Row {
+		c.People = append(c.People, row)
+	}
+}
+
+// addUser adds to c the user's row, if s ends an intent, or the count of runs: a photo is listed again.
+func (s *Step) addUser(c *state.Change) {
+	if s.notArrived() {
+		s.Current.Intent = nil // what the user sets later is not ours
+		c.Users = append(c.Users, *s.Current)
+	}
+	u := s.Record
+	if u == nothing {
+		u = s.Former
+	}
+	listed := s.WriteRow || s.Outcome == outcome.Planned || s.HasPhoto()
+	if u != nil && u.Missing > 0 && s.Missing == 0 && !s.Released && listed {
+		ended := *u
+		ended.Missing = 0
+		c.Users = append(c.Users, ended)
+	}
+}
+
+// notArrived reports whether an announced picture did not arrive, by a later look-up, and is not sent now.
+func (s *Step) notArrived() bool {
+	u, r := s.User(), s.Current
+	return u != nil && r != nil && r.Intent != nil && s.Outcome != outcome.Planned && u.Seen.Sub(r.Intent.At) > MaxAge &&
+		(u.ImageID == "" || u.ImageID == r.Intent.Foreign || u.ImageID == sentOf(r).ImageID)
+}
+
+// Superseded is the address of somebody whose picture the upload replaces, so that their row no longer holds.
+func (s *Step) Superseded() string {
+	if s.Outcome != outcome.Planned || s.Current == nil || lastOrigin(s.Current).Email == s.Key() {
+		return ""
+	}
+	return lastOrigin(s.Current).Email
 }
 
 // FinalRows returns what the state learns only when the run has come to its end: what was
 // reported, who was missing for one run more, and whose rows are no longer needed.
 func (p *Plan) FinalRows() (c state.Change) {
-	c.ForgetPeople = p.forget
+	c.ForgetPeople = p.Forget
 	sentTo := map[int64]bool{} // users of uploads: their rows have the answers, and stay
 	for _, s := range p.Uploads() {
 		sentTo[s.To.ID] = true
 	}
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		if s.unreported() {
+	for _, s := range p.Steps {
+		ended := s.Reason == outcome.NoPhoto && !s.WriteRow && s.Record.Missing > 0 // the count, though there is no photo
+		switch {
+		case s.unreported():
 			p.addRow(&c, s)
-			continue
-		}
-		if s.Forget && s.Row != nil {
+		case s.Released && s.Gone():
 			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
-		}
-		counted := s.Missing > 0 || s.NewlyMissing || s.Reason == outcome.NoPhoto && !s.WriteRow && s.Record != nil && s.Record.Missing > 0
-		if s.Forget || s.Outcome != outcome.Skipped || !counted && !s.Released {
-			continue
-		}
-		r := *s.Row
-		if s.Gone() { // the old stamp may come back with the photo
-			r.SourceSHA256, r.Stamp, r.Winner, r.Fingerprint = "", "", state.NoPhoto, state.Fingerprint{}
-		} else {
-			r = p.rules.row(s) // but the entry that had the photo is remembered
-			r.UserID, r.Source, r.Ref, r.Key = s.Row.UserID, s.Row.Source, s.Row.Ref, s.Row.Key
-		}
-		if s.Released {
-			r.UserID = 0
-		}
-		c.People = append(c.People, r)
-		if u := s.Former; u != nil && u.Missing != s.Missing && !sentTo[u.ID] {
-			n := *u
-			n.Missing = s.Missing
-			c.Users = append(c.Users, n)
+		case s.Outcome == outcome.Skipped && (s.Released || s.Missing > 0 || s.NewlyMissing || ended):
+			c.People = append(c.People, p.missingRow(s))
+			if u := s.Former; u != nil && u.Missing != s.Missing && !sentTo[u.ID] {
+				counted := *u
+				counted.Missing = s.Missing
+				c.Users = append(c.Users, counted)
+			}
 		}
 	}
 	return c
 }
 
-// ResultRow adds to c the person's row after the picture of s was to be sent. nothing says
-// why the next run has nothing to do: Unchanged (the user has the picture), KnownBad (it would
-// be refused again), or empty (the next run looks at the person). It is safe for concurrent use.
-func (p *Plan) ResultRow(c *state.Change, s *Step, nothing outcome.Reason) {
-	if s.Gone() { // a person who is no longer listed needs no row
-		if nothing == outcome.Unchanged && s.Row != nil {
-			c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
-		}
-		return
+// missingRow returns the row of a person without a photo. It still names the entry that had one.
+func (p *Plan) missingRow(s *Step) state.Person {
+	row := *s.Row
+	if s.Gone() { // the old stamp may come back with the photo
+		row.SourceSHA256, row.Stamp, row.Winner, row.Fingerprint = "", "", state.NoPhoto, state.Fingerprint{}
+	} else {
+		row = p.row(s, s.done())
+		row.UserID, row.Source, row.Ref, row.Key = s.Row.UserID, s.Row.Source, s.Row.Ref, s.Row.Key
 	}
-	t := *s
-	if s.Reason == outcome.Placeholder { // the person has no photo, or one that is ignored
-		w := *s.Work
-		w.Photo, t.Work = &Photo{Candidate: s.winner()}, &w
+	if s.Released {
+		row.UserID = 0
 	}
-	t = t.skipFromNow(nothing)
+	return row
+}
+
+// ResultRow adds to c the person's row after the picture of s was to be sent. done says why the
+// next run has nothing to do: Unchanged (the user has the picture), KnownBad (it would be refused
+// again), or empty (the next run looks at the person). It is safe for concurrent use.
+func (p *Plan) ResultRow(c *state.Change, s *Step, done outcome.Reason) {
 	switch {
-	case nothing == "":
-		t.WriteRow = false
-	case nothing == outcome.Unchanged && s.Reason == outcome.Placeholder:
-		t.Reason = outcome.NoPhoto
+	case !s.Gone():
+		if done == outcome.Unchanged && s.Reason == outcome.Placeholder {
+			done = outcome.NoPhoto
+		}
+		c.People = append(c.People, p.row(s, done))
+	case done == outcome.Unchanged && s.Row != nil: // a person who is no longer listed needs no row
+		c.ForgetPeople = append(c.ForgetPeople, s.Row.Email)
 	}
-	c.People = append(c.People, p.rules.row(&t))
 }

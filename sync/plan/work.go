@@ -43,22 +43,21 @@ func Sum(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Work is one person for whom the run may have something to do, with what is known so far.
-// Each stage of a run fills in its part.
+// Work is one person for whom the run may have something to do. Each stage of a run fills in its part.
 type Work struct {
 	sources.Joined               // the listing; no Candidates: the person is no longer listed
 	Row            *state.Person // what is remembered of the person; nil: nothing
 
-	LookUp   bool        // the user has to be looked up before anything is decided
-	Users    []User      // that have one of the addresses, the best first
-	Tied     bool        // several of Users are equally good: a conflict
-	Overlap  []string    // of a conflict: further addresses of the user that other people have
-	Unusable string      // why Smartsheet's entry for one of the addresses cannot be used
-	Current  *state.User // what we put on the user; nil: nothing
-	Former   *state.User // what we put on the user of Row; nil: nothing
-	Photo    *Photo      // what reading showed; nil: not read
-	Removal  *Removal    // of a person without a photo, if we uploaded one before
-	stamp    string      // now, of the candidates up to the winner of last time; see Rules.stamp
+	Users     []User      // that have one of the addresses, the best first
+	Tied      bool        // several of Users are equally good: a conflict
+	Overlap   []string    // of a conflict: further addresses of the user that other people have
+	Unusable  string      // why Smartsheet's entry for one of the addresses cannot be used
+	LastEmail string      // the address of LastUser now; empty: this run did not see the user
+	Current   *state.User // what we put on the user; nil: nothing
+	Former    *state.User // what we put on the user of Row; nil: nothing
+	Photo     *Photo      // what reading showed; nil: not read
+	Removal   *Removal    // of a person without a photo, if we uploaded one before
+	stamp     string      // now, of the candidates up to the winner of last time; see Rules.stamp
 }
 
 // Photo is the result of reading a person's candidates: the first one with a photo wins.
@@ -71,22 +70,17 @@ type Photo struct {
 }
 
 // Key is the address under which state and report know the person.
-func (w *Work) Key() string {
-	if len(w.Own) > 0 {
-		return w.Own[0]
-	}
-	return w.Row.Email
-}
+func (w *Work) Key() string { return w.Own[0] }
 
 // Gone reports whether the person is no longer listed.
 func (w *Work) Gone() bool { return len(w.Candidates) == 0 }
 
-// User returns the user that the person is; false: none, or several.
-func (w *Work) User() (User, bool) {
+// User returns the user that the person is; nil: none, or several.
+func (w *Work) User() *User {
 	if len(w.Users) == 0 || w.Tied {
-		return User{}, false
+		return nil
 	}
-	return w.Users[0], true
+	return &w.Users[0]
 }
 
 // LastUser is the id of the user that the person was the last time; 0: none.
@@ -135,32 +129,36 @@ func (w *Work) SHA256() string {
 	return ""
 }
 
-// Candidate returns the winner; false for a person who is no longer listed.
-func (w *Work) Candidate() (sources.Candidate, bool) {
+// Candidate returns the winner; the zero Candidate for a person who is no longer listed.
+func (w *Work) Candidate() sources.Candidate {
 	if w.Gone() {
-		return sources.Candidate{}, false
+		return sources.Candidate{}
 	}
-	return w.Candidates[w.winner()], true
+	return w.Candidates[w.winner()]
 }
 
-// Work returns the work for a listed person; row may be nil.
-func (r *Rules) Work(j sources.Joined, row *state.Person) *Work {
-	w := &Work{Joined: j, Row: row}
-	at := len(j.Candidates) - 1
-	if row != nil {
-		at = winnerOf(row.Winner, j.Candidates)
+// SetStamp computes the stamp of w, which must have its Row.
+func (r *Rules) SetStamp(w *Work) {
+	at := len(w.Candidates) - 1
+	if w.Row != nil {
+		at = winnerOf(w.Row.Winner, w.Candidates)
 	}
 	w.stamp = r.stamp(&w.Joined, at)
-	w.LookUp = !j.Ambiguous && !j.Reserved && (row != nil || Presence(&j) != sources.Absent)
-	return w
 }
+
+// NeedsUser reports whether the user must be looked up before anything is decided.
+func (w *Work) NeedsUser() bool {
+	return !w.Ambiguous && !w.Reserved && (w.Row != nil || Presence(&w.Joined) != sources.Absent)
+}
+
+// Unread reports whether the person may have a photo of which no run knows the hash.
+func (w *Work) Unread() bool { return w.Photo == nil && w.SHA256() == "" && w.HasPhoto() }
 
 // NeedsRead reports whether the photo must be read before anything is decided: only if the
 // person is one active user, and no rule leaves the person out.
 func (r *Rules) NeedsRead(w *Work) bool {
-	u, one := w.User()
-	listed := Presence(&w.Joined)
-	return one && u.Active && (listed == sources.Present || listed == sources.Unknown) && (r.Scope.Checksum || w.Moved()) &&
+	u, listed := w.User(), Presence(&w.Joined)
+	return u != nil && u.Active && (listed == sources.Present || listed == sources.Unknown) && (r.Scope.Checksum || w.Moved()) &&
 		!w.Ambiguous && !w.Reserved && !r.Policy.LeavesOut(&w.Joined) && !r.Policy.leavesOutUser(u.Email)
 }
 
@@ -172,7 +170,7 @@ type Step struct {
 	Why     string          // in words, where the reason alone does not say it; may be empty
 
 	To     *User       // whose picture it is about; nil: nobody's
-	Record *state.User // what we put on To before; nil: nothing
+	Record *state.User // what we put on To before; zero: nothing
 
 	// WriteRow: everything is known, so the person's row is written. If the step is skipped,
 	// the row says that there is nothing to do, and why.
@@ -181,12 +179,16 @@ type Step struct {
 	Missing      int  // complete runs in a row without the photo, this one included
 	NewlyMissing bool // the last run still saw the photo
 	Unsent       bool // preparing the bytes showed that the picture is the same, or cannot be used
-	Released     bool // the picture on the last user is no longer ours to replace
-	Forget       bool // the person's row is no longer needed
+	Released     bool // the picture on the last user is no longer this person's: if the person is gone, the row is forgotten
 
 	Conflict []string  // the candidates of an ambiguous person
 	Shared   int       // how many people have this picture, if it is held for that
 	Applied  *FileStep // the step of the applied plan: the picture must be the one it names; nil: any
+}
+
+func (s Step) because(why string) Step {
+	s.Why = why
+	return s
 }
 
 func (s Step) skip(r outcome.Reason) Step {
@@ -218,7 +220,7 @@ func (s Step) ambiguous(candidates []string) Step {
 
 // release skips s, and gives up a picture that is no longer ours.
 func (s Step) release(r outcome.Reason) Step {
-	s.Released, s.Missing, s.Forget = true, 0, s.Gone()
+	s.Released, s.Missing = true, 0
 	return s.skip(r)
 }
 
@@ -229,14 +231,14 @@ func (s *Step) MustSend() bool {
 		return true
 	}
 	u := s.Record
-	return u == nil || u.Sent == nil || u.Intent != nil || u.Failure != nil && !u.Failure.Final
+	return u.Sent == nil || u.Intent != nil || u.Failure != nil && !u.Failure.Final
 }
 
 // urgency sorts uploads: users without a picture of ours, then changed photos, then
 // placeholders, then uploads that failed or were held the last time. Among equals, the user for
 // whom we tried longest ago, or never, comes first.
 func (s *Step) urgency() (class int, tried time.Time) {
-	u := cmp.Or(s.Record, &state.User{})
+	u := s.Record
 	failure, intent := cmp.Or(u.Failure, &state.Failure{}), cmp.Or(u.Intent, &state.Intent{})
 	tried = slices.MaxFunc([]time.Time{sentOf(u).At, failure.At, intent.At}, time.Time.Compare)
 	switch {
@@ -250,8 +252,7 @@ func (s *Step) urgency() (class int, tried time.Time) {
 	return 0, tried
 }
 
-// reportDigest is a digest of what a report says about a person whom only a human can help. As
-// long as it stays the same, it raises the exit code only once.
+// reportDigest is a digest of what only a human can mend. While it stays the same, it is reported once.
 func (s *Step) reportDigest() string {
 	about := string(s.Reason) + "\n"
 	switch s.Reason {
@@ -271,10 +272,14 @@ func (s *Step) Reported() bool {
 	return s.Row != nil && s.Row.Reported != "" && s.Row.Reported == s.reportDigest()
 }
 
+// unreported reports whether the step says something that no earlier report said. It counts as
+// reported once a run comes to its end: until then the exit code may be about something else.
+func (s *Step) unreported() bool { return s.reportDigest() != "" && !s.Reported() }
+
 // Origin returns for whom the step sends a picture, and the path or DN of the photo.
 func (r *Rules) Origin(s *Step) (o state.Origin, ref string) {
 	o.Email = s.Key()
-	if c, ok := s.Candidate(); ok {
+	if c := s.Candidate(); !s.Gone() {
 		o.Source, o.Key, ref = r.Sources[c.Source].Name, c.Ref.Key, c.Ref.Name
 	} else if s.Row != nil {
 		o.Source, o.Key, ref = s.Row.Source, s.Row.Key, s.Row.Ref

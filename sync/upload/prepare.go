@@ -51,7 +51,7 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 		return c
 	}
 	a.item.Image = Image(a.pic, a.source, len(data), a.sum)
-	if s.MustSend() || a.Rules.Scope.RetryFailed && s.Record.Failure != nil || a.sum != s.Record.Sent.UploadSHA256 {
+	if s.MustSend() || a.Plan.Scope.RetryFailed && s.Record.Failure != nil || a.sum != s.Record.Sent.UploadSHA256 {
 		n := a.sharers()
 		if a.later = n > 1 && n <= a.MaxShared && !a.last; a.later {
 			a.end(outcome.Unfinished, "others get this picture, too", nextRun)
@@ -71,7 +71,7 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	sent := *u.Sent
 	sent.SourceSHA256 = a.source
 	sent.Rendering = a.Photos.Fingerprint()
-	sent.Origin, _ = a.Rules.Origin(s)
+	sent.Origin, _ = a.Plan.Origin(s)
 	u.Sent = &sent
 	u.Missing = 0
 	u.Failure = nil
@@ -103,7 +103,7 @@ func (a *attempt) holdShared() {
 	s.Reason, s.Outcome, s.WriteRow = outcome.SharedImage, outcome.Held, false
 	s.Shared = a.MaxShared
 	s.Why = "more than " + outcome.Number(a.MaxShared) + " people have, or would get, this identical picture"
-	a.item = Item(a.Rules, s)
+	a.item = Item(a.Plan.Rules, s)
 	a.item.Image = image
 	a.item.Hint = "if it is a silhouette or a logo, take these files away at their source: they differ in their metadata alone; if it is right, raise guard.max_shared"
 }
@@ -129,9 +129,9 @@ func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 		a.source = s.SHA256()
 		return nil, s.Photo.Err
 	}
-	c, _ := s.Candidate()
+	c := s.Candidate()
 	var got sources.Photo
-	err = a.Rules.Sources[c.Source].Photos(ctx, []sources.Ref{c.Ref}, func(ph sources.Photo) error {
+	err = a.Plan.Sources[c.Source].Photos(ctx, []sources.Ref{c.Ref}, func(ph sources.Photo) error {
 		got = ph
 		return nil
 	})

@@ -72,9 +72,7 @@ func (p *Pool) together(rows []state.Person) []state.Person {
 
 // row is the row of the step's user as it was before this step.
 func (a *attempt) row() (u state.User) {
-	if a.step.Record != nil {
-		u = *a.step.Record
-	}
+	u = *a.step.Record
 	u.ID, u.Email = a.step.To.ID, a.step.To.Email
 	if a.step.Reason != outcome.Placeholder {
 		u.Missing = 0 // there is a photo
@@ -90,7 +88,7 @@ const maxTries = 3
 func (a *attempt) send(ctx context.Context) error {
 	s := a.step
 	img := smartsheet.Image{Data: a.pic.Data, ContentType: a.pic.ContentType(), FileName: s.Key() + a.pic.Ext()}
-	img.Unanswered = s.Record != nil && s.Record.Intent != nil
+	img.Unanswered = s.Record.Intent != nil
 	var last *smartsheet.Error // of the requests so far
 	for range maxTries {
 		if err := a.announce(); err != nil {
@@ -127,7 +125,7 @@ func (a *attempt) send(ctx context.Context) error {
 		a.item.EarlierErrors = a.item.EarlierErrors[:len(a.item.EarlierErrors)-1] // this one is the item's own error
 		return a.failed(ctx, last)
 	}
-	late := Item(a.Rules, s)
+	late := Item(a.Plan.Rules, s)
 	late.Attempts, late.EarlierErrors = a.item.Attempts, a.item.EarlierErrors
 	a.item = late
 	if s.Outcome == outcome.Planned {
@@ -144,7 +142,7 @@ func (a *attempt) announce() error {
 		SourceSHA256: a.source, UploadSHA256: a.sum, Rendering: a.Photos.Fingerprint(),
 		RunID: a.RunID, At: time.Now().UTC(), Placeholder: s.Reason == outcome.Placeholder,
 	}
-	i.Origin, _ = a.Rules.Origin(s)
+	i.Origin, _ = a.Plan.Origin(s)
 	switch {
 	case u.Intent != nil:
 		i.Foreign = u.Intent.Foreign // of a second intent: what was there before the first
@@ -161,7 +159,7 @@ func (a *attempt) announce() error {
 func (a *attempt) withdrawn() (c state.Change) {
 	switch {
 	case a.onWire: // the intent stays
-	case a.step.Record == nil:
+	case a.step.Record.ID == 0:
 		c.ForgetUsers = []int64{a.step.To.ID}
 	default:
 		c.Users = []state.User{a.row()}

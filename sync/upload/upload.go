@@ -51,7 +51,6 @@ type Recorder interface{ Write(c state.Change) error }
 // Pool carries out the uploads of a plan.
 type Pool struct {
 	Plan        *plan.Plan
-	Rules       *plan.Rules
 	Photos      photo.Options
 	Smartsheet  Uploader
 	Users       Users
@@ -143,7 +142,7 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 func (p *Pool) one(ctx context.Context, s *plan.Step, send bool) (err error) {
 	defer outcome.Recover(&err) // of a panic in Done
 	start := time.Now()
-	a := &attempt{Pool: p, step: s, item: Item(p.Rules, s)}
+	a := &attempt{Pool: p, step: s, item: Item(p.Plan.Rules, s)}
 	err = a.execute(ctx, send)
 	if err != nil && a.item.Outcome == outcome.Planned {
 		a.end(outcome.Unfinished, cmp.Or(a.item.Message, "stopped by a fault of photosync itself"), nextRun)
@@ -326,7 +325,7 @@ func (a *attempt) failure(f state.Failure) *state.Failure {
 	f.At = time.Now().UTC()
 	f.RunID = a.RunID
 	f.Count = 1
-	if u := a.step.Record; u != nil && u.Failure != nil && u.Failure.Hash == a.source {
+	if u := a.step.Record; u.Failure != nil && u.Failure.Hash == a.source {
 		f.Count = u.Failure.Count + 1
 	}
 	return &f

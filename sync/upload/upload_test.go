@@ -114,7 +114,7 @@ func (s *side) run(t *testing.T, change func(*plan.Work)) (report.Item, error) {
 	policy := &plan.Policy{Rendering: photos.Fingerprint()}
 	rules := plan.NewRules(srcs, policy, &plan.Scope{})
 	p := plan.Build(rules, []*plan.Work{w}, plan.NewFacts(srcs, nil), 0)
-	pool := &Pool{Plan: p, Rules: rules, Photos: photos, Smartsheet: s, Users: s, State: s, RunID: "r"}
+	pool := &Pool{Plan: p, Photos: photos, Smartsheet: s, Users: s, State: s, RunID: "r"}
 	if s.grown {
 		mem.data, mem.err = nil, fmt.Errorf("%w: 99 MB", sources.ErrTooLarge)
 	}
@@ -298,10 +298,10 @@ func TestOldLook(t *testing.T) {
 func TestOldLooksTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &side{}
-		pool := &Pool{Plan: &plan.Plan{}, Users: s}
+		pool := &Pool{Plan: &plan.Plan{Rules: &plan.Rules{}}, Users: s}
 		var steps []*plan.Step
 		for range 3 {
-			steps = append(steps, &plan.Step{Work: &plan.Work{}, Outcome: outcome.Planned, To: &plan.User{ID: 101}})
+			steps = append(steps, &plan.Step{Work: &plan.Work{}, Record: &state.User{}, Outcome: outcome.Planned, To: &plan.User{ID: 101}})
 		}
 		for i := range steps {
 			pool.Users = again(func() []plan.User { s.note("look"); return make([]plan.User, len(steps)-i) })
@@ -332,7 +332,7 @@ func TestStateThatDoesNotWrite(t *testing.T) {
 
 // Some people find one user only, who is somebody else by another address.
 func TestOneCandidate(t *testing.T) {
-	s := &plan.Step{Work: &plan.Work{Row: &state.Person{}}, Reason: outcome.Ambiguous, Conflict: []string{"smartsheet: user 5"}}
+	s := &plan.Step{Work: &plan.Work{Joined: sources.Joined{Own: []string{"ann@x"}}}, Reason: outcome.Ambiguous, Conflict: []string{"smartsheet: user 5"}}
 	if got, want := Item(&plan.Rules{}, s).Message, "1 candidate, and only a human can tell which is right"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -381,10 +381,10 @@ func TestRowsOfNewPeople(t *testing.T) {
 	srcs := []sources.Named{{Name: "mem", Source: &oneSource{}}}
 	rules := plan.NewRules(srcs, &plan.Policy{}, &plan.Scope{})
 	b := &batches{}
-	p := &Pool{Plan: plan.Build(rules, nil, plan.NewFacts(srcs, nil), 0), Rules: rules, State: b}
+	p := &Pool{Plan: plan.Build(rules, nil, plan.NewFacts(srcs, nil), 0), State: b}
 	record := func(row *state.Person) {
 		j := sources.Joined{Own: []string{"ann@x"}, Candidates: []sources.Candidate{{Person: sources.Person{HasPhoto: sources.Present}}}}
-		a := attempt{Pool: p, step: &plan.Step{Work: &plan.Work{Joined: j, Row: row}, To: &plan.User{ID: 101}}}
+		a := attempt{Pool: p, step: &plan.Step{Work: &plan.Work{Joined: j, Row: row}, Record: &state.User{}, To: &plan.User{ID: 101}}}
 		if err := a.recordUser(a.row(), outcome.Unchanged); err != nil {
 			t.Fatal(err)
 		}

@@ -182,11 +182,12 @@ func (k *checkup) users(ctx context.Context) {
 	var one smartsheet.User
 	err := client.Users(ctx, func(u smartsheet.User) error { one = u; return errSeen })
 	users, works := match.New(client), slices.Collect(maps.Values(k.sample))
+	works = slices.DeleteFunc(works, func(w *plan.Work) bool { return w.Photo == nil })
 	if err == nil || errors.Is(err, errSeen) {
-		err = users.Resolve(ctx, works)
+		err = users.Resolve(ctx, slices.DeleteFunc(slices.Clone(works), func(w *plan.Work) bool { return !w.NeedsUser() }))
 	}
 	facts := k.facts(works)
-	if err == nil && len(plan.Findings(facts)) > 0 { // a run names the domains on both sides
+	if err == nil && len(facts.MatchFindings()) > 0 { // a run names the domains on both sides
 		err = users.List(ctx)
 	}
 	if !k.works("users", err, "") {
@@ -201,7 +202,7 @@ func (k *checkup) users(ctx context.Context) {
 	if facts.WithPhoto == 0 {
 		text = "can be listed"
 	}
-	findings, alternates := plan.Findings(facts), k.Config.Match.AlternateEmails
+	findings, alternates := facts.MatchFindings(), k.Config.Match.AlternateEmails
 	switch {
 	case len(findings) == 0:
 		k.add(console.OK, "users", text, "")
@@ -222,14 +223,16 @@ func (k *checkup) users(ctx context.Context) {
 }
 
 // facts counts the sample by the decisions of a run. The findings about sources were added before.
-func (k *checkup) facts(works []*plan.Work) plan.Facts {
+func (k *checkup) facts(works []*plan.Work) *plan.Facts {
 	f := plan.NewFacts(k.job.Sources, nil)
 	rules := plan.NewRules(k.job.Sources, &k.job.Policy, &k.job.Scope)
-	p, listed := plan.Build(rules, works, f, 0), rules.NewListed(works, nil, true)
+	p, listed := plan.Build(rules, works, f, 0), rules.NewListed(works, true)
 	for _, w := range works {
 		rules.Count(listed, &w.Joined, w.SHA256())
 	}
-	p.HoldShared(listed, k.job.Policy.Guards.MaxShared, f)
+	if most := k.job.Policy.Guards.MaxShared; most > 0 {
+		p.HoldShared(listed, most)
+	}
 	for _, s := range p.Uploads() {
 		if k.refused[s.Key()] {
 			f.Waiting[outcome.KnownBad]++
@@ -238,8 +241,7 @@ func (k *checkup) facts(works []*plan.Work) plan.Facts {
 	if !k.sampled { // otherwise people outside the sample have photos
 		f.Excluded += k.excluded
 	}
-	f.Sources = nil
-	return *f
+	return f
 }
 
 // upload uploads one person's picture, as a sync of this person would: some faults show only

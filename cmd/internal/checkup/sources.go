@@ -157,14 +157,14 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 		}
 	}
 	if w.Photo == nil || slices.Contains(k.job.Policy.Ignored, w.SHA256()) {
-		w.Photo, w.LookUp = ph, !w.Ambiguous
+		w.Photo = ph
 	}
 }
 
 // judge adds the line of a source, and its findings.
 func (k *checkup) judge(what string, sm *sample, detail string) {
 	slices.Sort(sm.fine)
-	findings := plan.Findings(plan.Facts{Sources: []plan.SourceFacts{sm.SourceFacts}})
+	findings := sm.SourceFacts.Findings()
 	for _, f := range findings {
 		k.find(what, f, "")
 	}
