@@ -68,7 +68,7 @@ func Run(ctx context.Context, o Options) []console.Check {
 		k.add(console.Warning, "notify", fault, "repair it, or correct the configuration: a run goes on, but sends nothing to this receiver")
 	}
 	if receivers > 0 && len(faults) == 0 {
-		k.add(console.OK, "notify", report.Count(receivers, "receiver", "receivers")+" can be reached", "")
+		k.add(console.OK, "notify", report.Count(receivers, "receiver", "receivers")+" can be reached; only a run shows whether a notice is taken", "")
 	}
 	k.upload(ctx)
 	return k.checks
