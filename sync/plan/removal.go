@@ -168,11 +168,12 @@ func (r *Rules) NewListed(ws []*Work, shared bool) Listed {
 			for _, trace := range slices.Concat(t.entries, t.hashes, []string{t.user}) {
 				l[trace] = 0
 			}
+			newly := 0
+			if w.Former.Missing < r.Policy.RemovedAfter { // whoever is gone for longer stays gone
+				newly = 1
+			}
 			for _, b := range balancesOf(w.Row.Source, w.Row.Ref) {
-				l[b] += 0                                     // it is counted
-				if w.Former.Missing < r.Policy.RemovedAfter { // whoever is gone for longer stays gone
-					l[b]--
-				}
+				l[b] -= newly
 			}
 		} else if u := w.User(); shared && u != nil && u.Active && w.SHA256() != "" {
 			l[w.SHA256()] = 0
