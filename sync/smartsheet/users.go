@@ -329,7 +329,7 @@ func (c *Client) page(ctx context.Context, filter string, number, size int) (p p
 		if !v.Get("data").IsArray() {
 			return errors.New("the answer is not a list of users")
 		}
-		if label(v.Get("lastKey")) != "" {
+		if p.total == 0 && label(v.Get("lastKey")) != "" { // with a total, the list is counted at the end
 			return errors.New("the answer is a part of the list, and the rest comes by another kind of paging")
 		}
 		for _, u := range v.Get("data").Array() {

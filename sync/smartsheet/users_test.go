@@ -501,3 +501,17 @@ func TestUsersWithALastKey(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A key beside pages that work changes nothing: the list is as long as it says.
+func TestUsersWithALastKeyBesidePages(t *testing.T) {
+	c := newTest(t, func(r *http.Request) (*http.Response, error) {
+		if r.URL.Query().Get("page") == "1" {
+			return answer(200, `{"totalCount":2,"totalPages":2,"lastKey":"k","data":[{"id":9,"email":"a@b.c"}]}`), nil
+		}
+		return answer(200, `{"totalCount":2,"totalPages":2,"data":[{"id":10,"email":"b@b.c"}]}`), nil
+	}, func(o *Options) { o.RequestsPerMinute, o.MaxAttempts = 60_000_000, 1 })
+	users := 0
+	if err := c.Users(t.Context(), func(User) error { users++; return nil }); err != nil || users != 2 {
+		t.Errorf("%d users, error %v", users, err)
+	}
+}
