@@ -134,7 +134,7 @@ func (w *world) covered() {
 		excluded := slices.ContainsFunc(found, func(p sources.Person) bool {
 			return slices.Contains(p.Own, w.excluded) || slices.Contains(p.Aliases, w.excluded)
 		})
-		if want == 0 || u.photo == want || excluded || m.refused[want] || m.partial {
+		if want == 0 || u.photo == want || excluded || m.refused[want] || m.partial || alias && m.anothers(found, from) {
 			continue
 		}
 		if alias && w.aliases(found[0].Own[0]) > 1 { // several users, found by aliases: ambiguous
@@ -172,7 +172,7 @@ func (w *world) foundByAlternates() {
 	}
 	for _, u := range w.c.users {
 		all := confirmed(u.alternates)
-		found, _, _ := w.o.byAlternates(u.email, all)
+		found, from, _ := w.o.byAlternates(u.email, all)
 		if !w.h.Alternates || w.excluded != "" || w.h.Shard.Count > 0 || !u.active || u.image != "" || len(all) != 1 || len(found) != 1 {
 			continue
 		}
@@ -180,7 +180,7 @@ func (w *world) foundByAlternates() {
 		others := slices.ContainsFunc(w.c.users, func(x *account) bool {
 			return x != u && (x.email == e || slices.ContainsFunc(x.alternates, func(a smartsheet.AlternateEmail) bool { return a.Email == e }))
 		})
-		if others || p.Own[0] != e || len(p.Aliases) > 0 || p.HasPhoto != sources.Present || m.partial || len(m.refused) > 0 {
+		if others || p.Own[0] != e || len(p.Aliases) > 0 || p.HasPhoto != sources.Present || m.partial || len(m.refused) > 0 || m.anothers(found, from) {
 			continue
 		}
 		w.fail(pCovered, fmt.Sprintf("user %d, %s, has the alternate address %s, and no picture", u.id, u.email, e))

@@ -71,6 +71,10 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 			o.fail(pExcluded, "picture %d went to user %d, %s", q, id, l.email)
 		}
 	}
+	byOwn := slices.ContainsFunc(found, func(p sources.Person) bool { return slices.Contains(p.Own, l.email) })
+	if !byOwn && m.anothers(found, from) {
+		o.fail(pWhose, "picture %d went to user %d, %s, by an alias; the user had a photo of %+v", q, id, l.email, m.origin)
+	}
 	ok, moved := false, false
 	for i, p := range found {
 		rs := o.reads[entryID(from[i], p.Ref)]

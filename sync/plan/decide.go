@@ -57,6 +57,9 @@ func (r *Rules) matched(s Step) Step {
 		return s.skip(outcome.InactiveUser)
 	}
 	s.Record = cmp.Or(w.Current, nothing)
+	if r.otherOwner(&s) {
+		return s.ambiguous(append(r.entries(w), fmt.Sprintf("smartsheet: user %d %s, who has the picture of another entry, %s", s.To.ID, s.To.Email, lastOrigin(s.Record).Email)))
+	}
 	if p := w.Photo; p != nil {
 		switch {
 		case p.Readdressed:
@@ -76,6 +79,16 @@ func (r *Rules) matched(s Step) Step {
 		return r.removed(s)
 	}
 	return r.existing(r.compare(s))
+}
+
+// otherOwner reports whether only an alias leads to the user, who has our picture of another entry.
+func (r *Rules) otherOwner(s *Step) bool {
+	o := lastOrigin(s.Record)
+	if o.Key == "" || slices.Contains(s.Own, o.Email) || !s.To.Alternate && slices.Contains(s.Own, s.To.Via) {
+		return false
+	}
+	i := slices.IndexFunc(s.Candidates, func(c sources.Candidate) bool { return r.Sources[c.Source].Name == o.Source && c.Ref.Key != "" })
+	return i >= 0 && s.Candidates[i].Ref.Key != o.Key
 }
 
 // compare compares the photo with what we put on the user, under whatever address that was.

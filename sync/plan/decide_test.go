@@ -141,6 +141,44 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// Bob left, and his address is an alias of Ann's entry now. His user may still be his.
+func TestAliasOfSomebodyWhoLeft(t *testing.T) {
+	const another = "ambiguous skipped"
+	for name, c := range map[string]struct {
+		change func(w *Work, o *state.Origin)
+		want   string
+	}{
+		"the picture of another entry": {func(*Work, *state.Origin) {}, another},
+		"also one without an answer": {func(w *Work, o *state.Origin) {
+			w.Current.Intent, *o = &state.Intent{Origin: *o, SourceSHA256: "h0"}, state.Origin{}
+		}, another},
+		"also of initials":              {func(w *Work, _ *state.Origin) { w.Current.Sent.Placeholder = true }, another},
+		"by an alternate address":       {func(w *Work, _ *state.Origin) { w.Users[0].Via, w.Users[0].Alternate = "ann@x", true }, another},
+		"by the own address":            {func(w *Work, _ *state.Origin) { w.Own = []string{"ann@x", "bob@x"} }, "changed planned"},
+		"the same entry, renamed":       {func(_ *Work, o *state.Origin) { o.Key = "uuid of ann" }, "changed planned"},
+		"a new directory":               {func(_ *Work, o *state.Origin) { o.Email = "ann@x" }, "changed planned"},
+		"another source":                {func(_ *Work, o *state.Origin) { o.Source = "ad" }, "changed planned"},
+		"a source without keys, before": {func(_ *Work, o *state.Origin) { o.Key = "" }, "changed planned"},
+		"a source without keys, now":    {func(w *Work, _ *state.Origin) { w.Candidates[0].Ref.Key = "" }, "changed planned"},
+		"no picture of ours":            {func(w *Work, _ *state.Origin) { w.Current = nil }, "new planned"},
+	} {
+		w := ann(func(w *Work) {
+			w.Candidates[0].Ref.Key, w.Aliases = "uuid of ann", []string{"bob@x"}
+			w.Users[0].Email, w.Users[0].Via, w.Row = "bob@x", "bob@x", nil
+			w.Photo.SHA256, w.Former = "h2", nil
+			w.Current.Sent.Origin = state.Origin{Source: "hr", Key: "uuid of bob", Email: "bob@x"}
+			c.change(w, &w.Current.Sent.Origin)
+		})
+		got, s := step(t, build(&Policy{}, &Scope{}, w))
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		if want := []string{"hr: ann.jpg", "smartsheet: user 101 bob@x, who has the picture of another entry, bob@x"}; got == another && !slices.Equal(s.Conflict, want) {
+			t.Errorf("%s: candidates %q", name, s.Conflict)
+		}
+	}
+}
+
 // Flags and limits of a run.
 func TestDecideInScope(t *testing.T) {
 	bad := setSent(func(u *state.User) { u.Failure = &state.Failure{Hash: "h1", Rendering: rendering, Final: true} })

@@ -10,14 +10,7 @@
 //	eve@x  : nobody has the address                                skip, not_in_smartsheet
 //
 // It is plain data and pure functions: no I/O, no logging, no clock. The same input
-// gives the same plan, in the same order. The rules:
-//
-//	decide.go    whether a photo is uploaded, and why not
-//	removal.go   when drawn initials take the place of a photo that is gone
-//	policy.go    what the configuration and the flags allow, and which plans are held back
-//	rows.go      what the state remembers of people, and when that is enough
-//	findings.go  what of the whole run needs a human
-//	file.go      the plan that is kept for apply
+// gives the same plan, in the same order. decide.go is the file to read first.
 package plan
 
 import (

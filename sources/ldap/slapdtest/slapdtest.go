@@ -62,8 +62,7 @@ type Server struct {
 	cmd     *exec.Cmd
 }
 
-// Entry is the LDIF of a person; photo may be nil. Two servers that load it are replicas of each
-// other: entryUUID is the same, and so is entryCSN if the rest is.
+// Entry is the LDIF of a person; photo may be nil. Two servers that load it are replicas.
 func Entry(uid, mail string, photo []byte) string {
 	id := sha256.Sum256([]byte(uid))
 	change := sha256.Sum256([]byte(uid + "\n" + mail + "\n" + string(photo)))
@@ -121,9 +120,7 @@ func (s *Server) fill(name string) string {
 	return text.String()
 }
 
-// FreeAddr finds a port that nobody else takes before slapd listens: no other process that calls
-// FreeAddr, no later call, and not the system for an outgoing connection, such as the one that checks
-// whether slapd listens. The system's ports are higher.
+// FreeAddr finds a port that neither another caller nor the system takes before slapd listens.
 func FreeAddr() string {
 	for {
 		first := reserved().Addr().(*net.TCPAddr).Port
