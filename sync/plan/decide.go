@@ -58,7 +58,7 @@ func (r *Rules) matched(s Step) Step {
 	}
 	s.Record = cmp.Or(w.Current, nothing)
 	if r.otherOwner(&s) {
-		return s.ambiguous(append(r.entries(w), fmt.Sprintf("smartsheet: user %d %s, who has the picture of another entry, %s", s.To.ID, s.To.Email, lastOrigin(s.Record).Email)))
+		return s.ambiguous(append(r.entries(w), userNames(w)[0]+", who has the picture of another entry, "+lastOrigin(s.Record).Email))
 	}
 	if p := w.Photo; p != nil {
 		switch {

@@ -168,12 +168,10 @@ func (r *Rules) NewListed(ws []*Work, shared bool) Listed {
 			for _, trace := range slices.Concat(t.entries, t.hashes, []string{t.user}) {
 				l[trace] = 0
 			}
-			newly := 0
 			if w.Former.Missing < r.Policy.RemovedAfter { // whoever is gone for longer stays gone
-				newly = 1
-			}
-			for _, b := range balancesOf(w.Row.Source, w.Row.Ref) {
-				l[b] -= newly
+				for _, b := range balancesOf(w.Row.Source, w.Row.Ref) {
+					l[b]--
+				}
 			}
 		} else if u := w.User(); shared && u != nil && u.Active && w.SHA256() != "" {
 			l[w.SHA256()] = 0
@@ -195,8 +193,10 @@ func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 	}
 	for _, c := range p.Candidates {
 		if source := r.Sources[c.Source].Name; c.HasPhoto != sources.Absent {
-			for _, b := range balancesOf(source, c.Ref.Name) {
-				seen(b)
+			if r.Policy.RemovedAfter > 0 { // else nobody asks for the balances
+				for _, b := range balancesOf(source, c.Ref.Name) {
+					seen(b)
+				}
 			}
 			if c.Ref.Key != "" {
 				seen(keyOf(source, c.Ref.Key))

@@ -70,7 +70,7 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 	u := a.row()
 	sent := *u.Sent
 	sent.SourceSHA256 = a.source
-	sent.Rendering = a.Photos.Fingerprint()
+	sent.Rendering = a.Plan.Policy.Rendering
 	sent.Origin, _ = a.Plan.Origin(s)
 	u.Sent = &sent
 	u.Missing = 0

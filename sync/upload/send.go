@@ -139,7 +139,7 @@ func (a *attempt) send(ctx context.Context) error {
 func (a *attempt) announce() error {
 	s, u := a.step, a.row()
 	i := &state.Intent{
-		SourceSHA256: a.source, UploadSHA256: a.sum, Rendering: a.Photos.Fingerprint(),
+		SourceSHA256: a.source, UploadSHA256: a.sum, Rendering: a.Plan.Policy.Rendering,
 		RunID: a.RunID, At: time.Now().UTC(), Placeholder: s.Reason == outcome.Placeholder,
 	}
 	i.Origin, _ = a.Plan.Origin(s)

@@ -321,7 +321,7 @@ func (a *attempt) refuse(u state.User, partial bool) {
 // failure fills in the fields of f that all failures have.
 func (a *attempt) failure(f state.Failure) *state.Failure {
 	f.Hash = a.source
-	f.Rendering = a.Photos.Fingerprint()
+	f.Rendering = a.Plan.Policy.Rendering
 	f.At = time.Now().UTC()
 	f.RunID = a.RunID
 	f.Count = 1
