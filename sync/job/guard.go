@@ -206,11 +206,11 @@ func claimIDs(lost []sources.LostClaim) (ids []string) {
 	return slices.Compact(ids)
 }
 
-// lostClaims returns a finding about the lost claims that no earlier run reported.
+// lostClaims returns a finding about the lost claims that no earlier run reported; reported is sorted.
 func lostClaims(lost []sources.LostClaim, reported []string) []outcome.Finding {
 	var fresh []string
 	for _, l := range lost {
-		if !slices.Contains(reported, claimIDs([]sources.LostClaim{l})[0]) {
+		if _, known := slices.BinarySearch(reported, claimIDs([]sources.LostClaim{l})[0]); !known {
 			fresh = append(fresh, l.String())
 		}
 	}
