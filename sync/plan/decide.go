@@ -168,15 +168,10 @@ func (r *Rules) existing(s Step) Step {
 	unanswered := s.Record.Intent != nil
 	removed := s.To.ImageID == "" && sentOf(s.Record).ImageID != "" && !unanswered
 	replaceable := ours && (unanswered || sentOf(s.Record).Placeholder)
-	switch r.Policy.Existing {
-	case RespectUser:
-		if theirs || removed {
-			return s.skipFromNow(outcome.UserChanged)
-		}
-	case FillEmpty:
-		if s.To.ImageID != "" && !replaceable {
-			return s.skipFromNow(outcome.UserChanged)
-		}
+	respected := r.Policy.Existing == RespectUser && (theirs || removed)
+	filled := r.Policy.Existing == FillEmpty && s.To.ImageID != "" && !replaceable
+	if respected || filled {
+		return s.skipFromNow(outcome.UserChanged)
 	}
 	return s
 }
@@ -195,10 +190,7 @@ func Ours(record *state.User, u User) bool {
 
 // sentOf returns the upload that an answer confirmed, empty if there is none.
 func sentOf(u *state.User) state.Sent {
-	if u.Sent == nil {
-		return state.Sent{}
-	}
-	return *u.Sent
+	return *cmp.Or(u.Sent, &state.Sent{})
 }
 
 // Pictures returns the SHA-256 of our pictures that u may show, confirmed or announced; empty texts for none.

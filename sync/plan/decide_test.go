@@ -210,7 +210,7 @@ func TestRemovalOf(t *testing.T) {
 	sent := state.Sent{Origin: state.Origin{Email: "ann@x", Source: "ad", Key: "first"}, SourceSHA256: "h1", ImageID: "i1"}
 	entry := func(key string) func(*Rules, Listed) {
 		return func(r *Rules, l Listed) {
-			r.Count(l, &sources.Joined{Candidates: []sources.Candidate{{Person: sources.Person{Ref: sources.Ref{Key: key}}}}}, "")
+			r.Count(l, &sources.Joined{Own: []string{"cy@x"}, Candidates: []sources.Candidate{{Person: sources.Person{Ref: sources.Ref{Key: key}}}}}, "")
 		}
 	}
 	nameless := func(_ *Rules, l Listed) { l.CountNameless("ad", []string{"second"}) }
@@ -223,7 +223,7 @@ func TestRemovalOf(t *testing.T) {
 	}
 	has := func(source int, p sources.Presence) func(*Rules, Listed) {
 		return func(r *Rules, l Listed) {
-			r.Count(l, &sources.Joined{Candidates: []sources.Candidate{{Source: source, Person: sources.Person{HasPhoto: p}}}}, "")
+			r.Count(l, &sources.Joined{Own: []string{"cy@x"}, Candidates: []sources.Candidate{{Source: source, Person: sources.Person{HasPhoto: p}}}}, "")
 		}
 	}
 	without, hidden, elsewhere := has(0, sources.Absent), has(0, sources.Hidden), has(1, sources.Present)

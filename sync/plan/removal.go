@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -119,10 +120,18 @@ func namelessOf(source, key string) string { return "nameless " + keyOf(source, 
 // are newly missing there.
 func balancesOf(source, ref string) []string {
 	all := []string{"balance of " + source}
-	for dir := path.Dir(ref); dir != "." && dir != "/"; dir = path.Dir(dir) {
+	for dir := path.Dir(unquoted(ref)); dir != "." && dir != "/"; dir = path.Dir(dir) {
 		all = append(all, all[0]+"\x00"+dir)
 	}
 	return all
+}
+
+// unquoted returns a name as it is: a source quotes names that are not printable.
+func unquoted(ref string) string {
+	if name, err := strconv.Unquote(ref); err == nil {
+		return name
+	}
+	return ref
 }
 
 // traces are what shows that a photo is still listed.
@@ -142,17 +151,10 @@ func tracesOf(w *Work) (t traces) {
 	}
 	t.entries = append(t.entries, keyOf(row.Source, row.Key))
 	t.nameless = append(t.nameless, namelessOf(o.Source, o.Key), namelessOf(row.Source, row.Key))
-	name, err := strconv.Unquote(row.Ref) // a source quotes names that are not printable
-	if err != nil {
-		name = row.Ref
-	}
-	for ; name != "." && name != "/"; name = path.Dir(name) {
+	for name := unquoted(row.Ref); name != "." && name != "/"; name = path.Dir(name) {
 		t.nameless = append(t.nameless, namelessOf(row.Source, name), namelessOf(row.Source, strconv.Quote(name)))
 	}
-	t.hashes = append(t.hashes, sentOf(w.Former).SourceSHA256)
-	if w.Former.Intent != nil {
-		t.hashes = append(t.hashes, w.Former.Intent.SourceSHA256)
-	}
+	t.hashes = []string{sentOf(w.Former).SourceSHA256, cmp.Or(w.Former.Intent, &state.Intent{}).SourceSHA256}
 	if w.LastEmail != "" {
 		t.user = addressOf(w.LastEmail)
 	}
@@ -193,7 +195,7 @@ func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 	}
 	for _, c := range p.Candidates {
 		if source := r.Sources[c.Source].Name; c.HasPhoto != sources.Absent {
-			if r.Policy.RemovedAfter > 0 { // else nobody asks for the balances
+			if r.Policy.RemovedAfter > 0 && r.Scope.Shard.Has(p.Own[0]) { // of the shard, as the missing are
 				for _, b := range balancesOf(source, c.Ref.Name) {
 					seen(b)
 				}
@@ -228,8 +230,11 @@ func (r *Rules) RemovalOf(w *Work, listed Listed, unread bool) *Removal {
 	}
 	at := slices.IndexFunc(r.Sources, func(n sources.Named) bool { return n.Name == from })
 	balances := balancesOf(from, w.Row.Ref)
-	emptied := slices.ContainsFunc(balances, func(b string) bool { return listed[b] < -1 }) || // one person's own folder may be gone
-		!r.Scope.Everybody() && listed[balances[0]] < 0
+	alone := -1 // one person's own folder may be gone, unless it may have had people of other shards
+	if r.Scope.Shard.Count > 1 {
+		alone = 0
+	}
+	emptied := slices.ContainsFunc(balances, func(b string) bool { return listed[b] < alone }) || !r.Scope.Everybody() && listed[balances[0]] < 0
 	switch {
 	case from != "" && at < 0:
 		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from), Doubtful: true}
