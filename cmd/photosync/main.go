@@ -119,7 +119,11 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.jobCommand("sync", job.Sync), a.jobCommand("plan", job.Plan), a.jobCommand("apply PLAN", job.Apply),
 		a.explain(), a.check(), a.report(), a.state(), a.init(), a.config(), a.oauth(),
-		&cobra.Command{Use: "demo", RunE: a.demo}, a.simulate(), &cobra.Command{Use: "version", RunE: a.version},
+		&cobra.Command{Use: "demo", RunE: a.demo}, a.simulate(),
+		&cobra.Command{Use: "version", RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.stdout, build())
+			return err
+		}},
 	)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -199,9 +203,4 @@ func (b about) String() string {
 		text += strings.TrimSuffix("commit "+b.commit+", "+b.date, ", ") + ", "
 	}
 	return text + runtime.Version() + ", " + runtime.GOOS + "/" + runtime.GOARCH + ")"
-}
-
-func (a *app) version(*cobra.Command, []string) error {
-	fmt.Fprintln(a.stdout, build())
-	return nil
 }

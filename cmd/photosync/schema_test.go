@@ -192,7 +192,7 @@ func TestSourceFaultsShowNoSecret(t *testing.T) {
 		faults, ok := errors.AsType[*config.Error](err)
 		if !ok {
 			t.Errorf("%s: %v", keys, err)
-		} else if out := faults.Excerpts(); strings.Contains(out, "hunter2") || strings.Contains(out, "swordfish") {
+		} else if out := faults.Error(); strings.Contains(out, "hunter2") || strings.Contains(out, "swordfish") {
 			t.Errorf("%s:\n%s", keys, out)
 		}
 	}

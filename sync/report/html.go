@@ -54,25 +54,17 @@ func encodeHTML(w io.Writer, r *Report) error {
 		everybody.Groups = append(everybody.Groups, s.Groups...)
 	}
 	b := bufio.NewWriter(w)
-	err := pageTemplates().ExecuteTemplate(b, "page", page{
-		Style: template.HTML("<style>" + pageCSS + "</style>"), Script: template.HTML("<script>" + pageJS + "</script>"),
-		Policy: "default-src 'none'; img-src data:; style-src " + hash(pageCSS) + "; script-src " + hash(pageJS) + "; base-uri 'none'; form-action 'none'",
-		Report: r, Bar: bar(r.Totals), Sections: sections, Chips: append([]Section{everybody}, sections...), Chart: newChart(r),
+	err := pageTemplates().ExecuteTemplate(b, "page", map[string]any{
+		"Style": template.HTML("<style>" + pageCSS + "</style>"), "Script": template.HTML("<script>" + pageJS + "</script>"),
+		// The Content-Security-Policy.
+		"Policy": "default-src 'none'; img-src data:; style-src " + hash(pageCSS) + "; script-src " + hash(pageJS) + "; base-uri 'none'; form-action 'none'",
+		"Report": r, "Bar": bar(r.Totals), "Sections": sections, "Chart": newChart(r),
+		"Chips": append([]Section{everybody}, sections...), // that the page can be narrowed to
 	})
 	if err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
 	return b.Flush()
-}
-
-type page struct {
-	Style, Script template.HTML
-	Policy        string // Content-Security-Policy
-	Report        *Report
-	Bar           []segment
-	Sections      []Section
-	Chips         []Section // that the page can be narrowed to; the first one is everybody
-	Chart         *chart
 }
 
 // hash names a text in a Content-Security-Policy.

@@ -193,20 +193,14 @@ func WritePlan(path string, fill func(io.Writer) error) error {
 
 // Read loads a report in JSON.
 func Read(path string) (*Report, error) {
-	r, hint := &Report{}, "name the JSON file of a run, such as reports/latest.json"
+	r, hint := &Report{}, "name the JSON file of a run, such as reports/latest.json; another one, if this is damaged"
 	data, err := os.ReadFile(path)
-	if err == nil {
-		hint = "name the JSON file of a run; another one, if this is damaged"
-		if json.Unmarshal(data, r) != nil {
-			err = errors.New("it is not a report of photosync, or a damaged one")
-		}
+	if err == nil && (json.Unmarshal(data, r) != nil || r.SchemaVersion < 1) {
+		err = errors.New("it is not a report of photosync, or a damaged one")
 	}
-	switch {
-	case r.SchemaVersion > SchemaVersion: // more important than any other error
+	if r.SchemaVersion > SchemaVersion { // more important than any other error
 		err = fmt.Errorf("schema_version %d, and this photosync reads %d", r.SchemaVersion, SchemaVersion)
 		hint = "a newer photosync wrote this report: use that one, or update this"
-	case err == nil && r.SchemaVersion < 1:
-		err = errors.New("it is not a report of photosync: there is no schema_version")
 	}
 	if err != nil {
 		return nil, outcome.WithHint(fmt.Errorf("read report %q: %w", path, foreign.WithoutPath(err)), hint)

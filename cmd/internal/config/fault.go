@@ -33,15 +33,9 @@ type Error struct {
 	hint   string
 }
 
-// Error has one line for each fault.
+// Error has a line for each fault, and the excerpt below it.
 func (e *Error) Error() string {
-	return strings.TrimSuffix(e.text(func(Fault) string { return "" }), "\n")
-}
-
-// Excerpts is like Error, with the excerpt below each fault that has one.
-func (e *Error) Excerpts() string { return e.text(func(f Fault) string { return f.Excerpt }) }
-
-func (e *Error) text(below func(Fault) string) (text string) {
+	text := ""
 	for _, f := range e.Faults {
 		place := e.Path
 		if f.Line > 0 {
@@ -51,9 +45,9 @@ func (e *Error) text(below func(Fault) string) (text string) {
 		if f.Instead != "" {
 			text += " (" + f.Instead + ")"
 		}
-		text += "\n" + below(f)
+		text += "\n" + f.Excerpt
 	}
-	return text
+	return strings.TrimSuffix(text, "\n")
 }
 
 // Hint says what to do.

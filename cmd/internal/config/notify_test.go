@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -61,8 +60,8 @@ func TestNoticeFaults(t *testing.T) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 			continue
 		}
-		if e, _ := errors.AsType[*Error](err); strings.Contains(err.Error()+e.Excerpts(), "s3cret") {
-			t.Errorf("%s: the address shows itself: %s", text, e.Excerpts())
+		if strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: the address shows itself: %s", text, err)
 		}
 	}
 }

@@ -24,7 +24,6 @@ package console
 import (
 	"cmp"
 	"embed"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -178,14 +177,7 @@ func visible(text string) int { return runewidth.StringWidth(stripansi.Strip(tex
 
 // Error prints an error and its hint, if there is one.
 func (c *Console) Error(err error) {
-	text := err.Error()
-	if e, ok := errors.AsType[interface {
-		error
-		Excerpts() string
-	}](err); ok {
-		text = e.Excerpts() // of a configuration: the lines at fault
-	}
-	c.line("%s %s", styled{red, "photosync:"}, strings.TrimRight(text, "\n"))
+	c.line("%s %s", styled{red, "photosync:"}, strings.TrimRight(err.Error(), "\n"))
 	if hint := outcome.Hint(err); hint != "" {
 		c.line("  %s %s", styled{bold, "hint:"}, hint)
 	}
