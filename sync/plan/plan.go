@@ -98,12 +98,10 @@ func (p *Plan) Uploads() []*Step {
 
 // Limit leaves all but the n most urgent uploads to a later run. With 0 there is no limit.
 func (p *Plan) Limit(n int) {
-	up := p.Uploads()
-	if n == 0 || len(up) <= n {
-		return
-	}
-	for _, s := range up[n:] {
-		s.Outcome, s.Why = outcome.Unfinished, "left for a later run by --limit"
+	for i, s := range p.Uploads() {
+		if n > 0 && i >= n {
+			s.Outcome, s.Why = outcome.Unfinished, "left for a later run by --limit"
+		}
 	}
 }
 
@@ -122,10 +120,9 @@ func (p *Plan) Renew(s *Step, u User) {
 		*s = s.skip(outcome.InactiveUser)
 	case s.Reason == outcome.RenderingChanged && !Ours(s.Record, u):
 		*s = s.skip(outcome.UserChanged)
-	case s.Reason == outcome.Placeholder && (!Ours(s.Record, u) || s.Record.Intent != nil && u.ImageID != sentOf(s.Record).ImageID):
-		*s = s.release(outcome.UserChanged)
 	case s.Reason == outcome.Placeholder:
-		s.To = &u
+		s.Users = []User{u}
+		*s = p.replace(*s)
 	case p.Policy.leavesOutUser(u.Email):
 		*s = s.skip(outcome.Excluded)
 	default:
@@ -137,34 +134,30 @@ func (p *Plan) Renew(s *Step, u User) {
 // resolveConflicts makes steps ambiguous that upload to the same user for different people. A
 // placeholder gives way to anybody else.
 func (p *Plan) resolveConflicts() {
-	photos, placeholders := map[int64][]*Step{}, map[int64][]*Step{} // by user
+	byUser := map[int64][]*Step{}
 	for _, s := range p.Steps {
-		switch {
-		case s.Outcome != outcome.Planned:
-		case s.Reason == outcome.Placeholder:
-			placeholders[s.To.ID] = append(placeholders[s.To.ID], s)
-		default:
-			photos[s.To.ID] = append(photos[s.To.ID], s)
+		if s.Outcome == outcome.Planned {
+			byUser[s.To.ID] = append(byUser[s.To.ID], s)
 		}
 	}
-	for user, same := range placeholders {
-		if len(same)+len(photos[user]) > 1 {
-			for _, s := range same {
-				*s = s.release(outcome.UserChanged)
-			}
-		}
-	}
-	for _, same := range photos {
-		if len(same) < 2 {
+	for _, same := range byUser {
+		if len(same) == 1 {
 			continue
 		}
+		var photos []*Step
 		var names []string
 		for _, s := range same {
+			if s.Reason == outcome.Placeholder {
+				*s = s.release(outcome.UserChanged)
+				continue
+			}
 			o, ref := p.Origin(s)
-			names = append(names, entryName(o.Source, ref))
+			photos, names = append(photos, s), append(names, entryName(o.Source, ref))
 		}
-		for _, s := range same {
-			*s = s.ambiguous(names)
+		for _, s := range photos {
+			if len(photos) > 1 {
+				*s = s.ambiguous(names)
+			}
 		}
 	}
 }
