@@ -11,9 +11,11 @@ import (
 //  2. Nobody holds a reserved address. A person with an entry that owns one is Reserved.
 //  3. An own address goes before an alias, whatever the sources. Two sources that
 //     list the same own address list the same person.
-//  4. If several entries of one source own the same address, those without a photo lose it
-//     to those that may have one. Of the rest, an entry with no other own address holds it
-//     if all others have another. Otherwise these entries are one Ambiguous person.
+//  4. If several entries of one source own the same address, those that list it with another
+//     domain (Rewrite) lose it to those that list it as it is. Of the rest, those without a
+//     photo lose it to those that may have one. Of the rest, an entry with no other own
+//     address holds it if all others have another. Otherwise these entries are one Ambiguous
+//     person.
 //  5. If entries of a later source conflict about an address that an earlier source lists,
 //     the earlier source decides, never the later one. An entry that owns addresses of two
 //     earlier people, and two entries that own addresses of the same earlier person, are
@@ -94,12 +96,14 @@ func (m *matching) resolve(entries []*entry) (people []*person) {
 	}
 	left := map[*entry][]string{}
 	for _, a := range slices.Sorted(maps.Keys(owners)) {
-		winners := m.winners(owners[a])
+		winners := m.winners(a, owners[a])
 		for _, e := range owners[a] {
 			switch {
 			case slices.Contains(winners, e):
 				left[e] = append(left[e], a)
 				winners[0].person.unite(e.person)
+			case e.rewrote(a) && !winners[0].rewrote(a):
+				m.report(a, e, winners[0], WhyRewritten)
 			case e.photo == Absent && winners[0].photo != Absent:
 				m.report(a, e, winners[0], WhyNoPhoto)
 			default:
@@ -137,7 +141,10 @@ func (p *person) unite(o *person) {
 }
 
 // winners returns those owners of an address, entries of one source, that keep it by rule 4.
-func (m *matching) winners(owners []*entry) []*entry {
+func (m *matching) winners(address string, owners []*entry) []*entry {
+	if listed := only(owners, func(e *entry) bool { return !e.rewrote(address) }); len(listed) > 0 {
+		owners = listed
+	}
 	if may := only(owners, func(e *entry) bool { return e.photo != Absent }); len(may) > 0 {
 		owners = may
 	}
@@ -147,8 +154,8 @@ func (m *matching) winners(owners []*entry) []*entry {
 	return owners
 }
 
-func only(entries []*entry, is func(*entry) bool) []*entry {
-	return slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return !is(e) })
+func only[T any](all []T, is func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(all), func(t T) bool { return !is(t) })
 }
 
 // precedence applies rule 5: it decides which people of a source are people of earlier sources.

@@ -167,7 +167,7 @@ func TestEntryKeepsEverything(t *testing.T) {
 			Stamp:       texts.Draw(t, "stamp"), HasPhoto: Presence(rapid.IntRange(0, 3).Draw(t, "photo")),
 		}
 		p.Own, p.Aliases = Addresses(p.Own, p.Aliases)
-		c := new(People).newEntry(3, &p).candidate(nil, nil)
+		c := new(People).newEntry(3, &p, nil).candidate(nil, nil)
 		stamp := c.Stamp
 		if (stamp == "") != (p.Stamp == "") {
 			t.Fatalf("stamp %q became %q", p.Stamp, stamp)
@@ -271,7 +271,7 @@ func TestEntriesShareMemory(t *testing.T) {
 		if i == 1500 {
 			p.DisplayName = strings.Repeat("y", 200_000)
 		}
-		seen[ps.newEntry(0, &p)] = p
+		seen[ps.newEntry(0, &p, nil)] = p
 	}
 	for e, p := range seen {
 		if c := e.candidate(nil, nil); c.Own[0] != p.Own[0] || c.Ref != p.Ref || c.DisplayName != p.DisplayName {

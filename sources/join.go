@@ -85,7 +85,7 @@ func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 		}
 	}
 	slices.SortFunc(p.claims, claim.compare)
-	if err := p.matchOwn(ctx, srcs); err != nil {
+	if err := p.matchOwn(ctx, srcs, listings); err != nil {
 		return nil, listings, err
 	}
 	held := p.claims[:0] // each address once, with its holder
@@ -130,8 +130,12 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 			nameless = append(nameless, cmp.Or(x.Ref.Key, x.Ref.Name))
 			return nil
 		}
+		var rewritten []string
+		if len(src.Rewrite) > 0 {
+			rewritten = only(own, func(a string) bool { return !slices.Contains(x.Own, a) })
+		}
 		x.Own, x.Aliases = own, aliases
-		e := p.newEntry(source, &x)
+		e := p.newEntry(source, &x, rewritten)
 		if len(p.claims) == cap(p.claims) { // double the room: append would copy many people a dozen times
 			p.claims = slices.Grow(p.claims, len(p.claims)+1)
 		}
@@ -169,7 +173,7 @@ func (p *People) groups(each func(address string, group []claim)) {
 
 // matchOwn decides who holds which own address. Entries affect each other only if they own the
 // same address, directly or through other entries.
-func (p *People) matchOwn(ctx context.Context, srcs []Named) error {
+func (p *People) matchOwn(ctx context.Context, srcs []Named, listings []Listing) error {
 	linked := map[*entry]bool{}
 	unknown := make([]map[Ref]*entry, len(srcs)) // by source; see readUnknown
 	p.groups(func(address string, group []claim) {
@@ -209,6 +213,11 @@ func (p *People) matchOwn(ctx context.Context, srcs []Named) error {
 		return err
 	}
 	p.match(slices.Collect(maps.Keys(linked)))
+	for e := range linked {
+		if l := &listings[e.source]; e.person == nobody && e.photo != Absent { // its photo was not removed
+			l.Nameless = append(l.Nameless, cmp.Or(e.part(partKey), e.part(partName)))
+		}
+	}
 	return nil
 }
 

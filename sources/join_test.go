@@ -285,7 +285,7 @@ func place(c Claimant) string {
 
 // short are the rules as the tests write them.
 var short = map[Why]string{
-	WhyReserved: "reserved", WhyOwn: "own", WhyNoPhoto: "no photo", WhyOnly: "only", WhyEarlier: "earlier",
+	WhyReserved: "reserved", WhyOwn: "own", WhyNoPhoto: "no photo", WhyOnly: "only", WhyRewritten: "rewritten", WhyEarlier: "earlier",
 	WhyAmbiguous: "ambiguous", WhySpans: "spans", WhyBoth: "both", WhyShared: "shared",
 }
 
@@ -412,6 +412,35 @@ func TestDomainsAreRewritten(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// Two companies become one: match.domains gives people of the one the addresses of people of the
+// other, who have the same names. Whoever is listed with an address keeps it, also without a photo.
+func TestRewrittenAddressGivesWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		entries []string
+		people  []string
+		lost    []string
+	}{
+		"two faces":            {[]string{"n: ann@new", "o: ann@old"}, []string{"ann@new: 0/n"}, []string{"ann@new: a/o, a/n: rewritten"}},
+		"one without a photo":  {[]string{"n: ann@new absent", "o: ann@old"}, []string{"ann@new: 0/n"}, []string{"ann@new: a/o, a/n: rewritten"}},
+		"one with another own": {[]string{"n: ann@new, a.smith@new", "o: ann@old"}, []string{"a.smith@new, ann@new: 0/n"}, []string{"ann@new: a/o, a/n: rewritten"}},
+		"the other keeps one":  {[]string{"n: ann@new", "o: ann@old, ann.old@old"}, []string{"ann.old@new: 0/o", "ann@new: 0/n"}, []string{"ann@new: a/o, a/n: rewritten"}},
+		"listed with both":     {[]string{"n: ann@new", "o: ann@old, ann@new"}, []string{"ann@new: ambiguous 0/n 0/o"}, nil},
+		"two rewritten":        {[]string{"o: ann@old", "p: ann@old absent"}, []string{"ann@new: 0/o"}, []string{"ann@new: a/p, a/o: no photo"}},
+	} {
+		people, _, err := Join(t.Context(), []Named{{Name: "a", Rewrite: map[string]string{"old": "new"}, Source: parse(c.entries...)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lost []string
+		for _, l := range people.Lost {
+			lost = append(lost, fmt.Sprintf("%s: %s, %s: %s", l.Address, place(l.Loser), place(l.Holder), short[l.Why]))
+		}
+		if d := cmp.Diff(c.people, texts(people)) + cmp.Diff(c.lost, lost); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
 	}
 }
 

@@ -46,6 +46,7 @@ type Why string
 const (
 	WhyReserved  Why = "it belongs to an entry that exclude_filter leaves out"
 	WhyOwn       Why = "an own address goes before an alias"
+	WhyRewritten Why = "the holder is listed with this address, and match.domains made it of another one"
 	WhyNoPhoto   Why = "an entry that may have a photo goes before one without"
 	WhyOnly      Why = "the holder has no other own address"
 	WhyEarlier   Why = "the source that comes first decides"
@@ -162,16 +163,19 @@ const (
 	partKey
 	partMark
 	partOwn
+	partRewritten // own addresses that the entry lists with another domain
 	partAliases
 	partDisplayName
 	partStamp
 )
 
-// newEntry stores an entry. Many entries share one piece of memory, to spare the garbage collector.
-func (ps *People) newEntry(source int, p *Person) *entry {
+// newEntry stores an entry; rewritten are those of its own addresses that it lists with another
+// domain. Many entries share one piece of memory, to spare the garbage collector.
+func (ps *People) newEntry(source int, p *Person, rewritten []string) *entry {
 	parts := [...]string{
 		partName: p.Ref.Name, partKey: p.Ref.Key, partMark: p.Ref.Mark, partOwn: strings.Join(p.Own, " "),
-		partAliases: strings.Join(p.Aliases, " "), partDisplayName: p.DisplayName, partStamp: p.Stamp,
+		partRewritten: strings.Join(rewritten, " "), partAliases: strings.Join(p.Aliases, " "),
+		partDisplayName: p.DisplayName, partStamp: p.Stamp,
 	}
 	if len(p.Stamp) > 16 {
 		sum := sha256.Sum256([]byte(p.Stamp))
@@ -202,6 +206,11 @@ func (e *entry) ref() Ref      { return Ref{e.part(partName), e.part(partKey), e
 // owns reports whether address is an own address of the entry.
 func (e *entry) owns(address string) bool {
 	return e.part(partOwn) == address || slices.Contains(e.own(), address)
+}
+
+// rewrote reports whether the entry lists address with another domain.
+func (e *entry) rewrote(address string) bool {
+	return slices.Contains(strings.Fields(e.part(partRewritten)), address)
 }
 
 // held returns the own addresses of the entry's person; the first is the person's key.

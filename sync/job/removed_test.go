@@ -300,6 +300,25 @@ func TestPlaceholderNeedsTheEntryGone(t *testing.T) {
 	b.expect(mine, 0, "placeholder uploaded", 3)
 }
 
+// An entry that lost its address to another one, which has no photo yet, keeps its picture until it is gone.
+func TestPlaceholderNeedsTheLosingEntryGone(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	mine := func(o *Job) {
+		placeholders(o)
+		o.Sources = slices.Clone(o.Sources)
+		o.Sources[0].Rewrite = map[string]string{"old.example": "example.com"}
+	}
+	b.mem.Remove(email(0))
+	b.mem.Set(Entry{Ref: "cn=old", Key: "old", Own: []string{"p00000@old.example"}, Photo: picture(0)})
+	b.must(mine)
+	b.mem.Set(Entry{Ref: "cn=new", Key: "new", Own: []string{email(0)}})
+	for range 4 {
+		b.expect(mine, 0, "no_photo skipped", 0)
+	}
+	b.mem.Remove("p00000@old.example")
+	b.expect(mine, 0, "no_photo skipped", 1)
+}
+
 // A source that was taken out of the configuration says nothing of its people: its photos
 // were not removed.
 func TestPlaceholderNeedsTheSource(t *testing.T) {
