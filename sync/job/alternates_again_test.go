@@ -1,6 +1,8 @@
 package job
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,4 +76,41 @@ func TestAlternateThatIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A person whose first picture a stopped run did not reach is still new to the search, once.
+func TestAlternateEmailsAfterAStoppedRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 0, simulator.Options{Users: []smartsheet.User{{ID: 7, Email: email(0)}, {ID: 8, Email: email(1)}, {ID: 9, Email: email(2)}}})
+		for i := range 4 { // the last one is in no list, so that the first run searches
+			b.mem.Put(email(i), picture(i))
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		_, err := b.run(ctx, 1_000_000, func(o *Job) {
+			byAlternate(o)
+			o.Smartsheet, o.How.Concurrency = stopped{o.Smartsheet, stop}, 1
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		time.Sleep(24 * time.Hour)
+		for i, u := range []smartsheet.User{{ID: 8, Email: "married@example.com", AlternateEmails: alternate(email(1))}, {ID: 9, Email: "gone@example.com"}} {
+			b.sim.RemoveUser(email(i + 1))
+			b.sim.AddUser(u)
+		}
+		for _, want := range []struct {
+			one, two string
+			asked    int
+		}{{"new uploaded", "not_in_smartsheet skipped", 2}, {"", "not_in_smartsheet skipped", 0}} {
+			asked := b.sim.Counts().ByOp["user"]
+			got := reasons(b.must(byAlternate))
+			if asked = b.sim.Counts().ByOp["user"] - asked; got[email(1)] != want.one || got[email(2)] != want.two || asked != want.asked {
+				t.Errorf("%s, %s, %d users asked; want %+v", got[email(1)], got[email(2)], asked, want)
+			}
+			if row := b.row(2); row.UserID != 0 {
+				t.Errorf("searched for in vain, and still new to the search: %+v", row)
+			}
+			time.Sleep(24 * time.Hour)
+		}
+	})
 }

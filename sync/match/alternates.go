@@ -112,8 +112,7 @@ func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) (err error) 
 		return err
 	}
 	left := slices.DeleteFunc(us.assign(ws), (*plan.Work).Gone)
-	someNew := slices.ContainsFunc(left, func(w *plan.Work) bool { return w.Row == nil })
-	if len(left) > 0 && !a.searched && (someNew || a.now.Sub(a.Searched) > searchAge) {
+	if len(left) > 0 && !a.searched && (slices.ContainsFunc(left, (*plan.Work).Unsearched) || a.now.Sub(a.Searched) > searchAge) {
 		if err := us.search(ctx); err != nil {
 			return fmt.Errorf("search for alternate email addresses: %w", err)
 		}

@@ -152,11 +152,11 @@ func (p *Plan) addRow(c *state.Change, s *Step) {
 	case s.Outcome == outcome.Planned && s.Row == nil: // or nobody would notice if the person left before the answer
 		row = p.row(s, "")
 		row.Stamp = ""
+	case s.Row == nil && digest != "", s.Unsearched() && s.Reason == outcome.NotInSmartsheet && p.Policy.AlternateEmails:
+		row = state.Person{Email: s.Key(), Winner: state.NoPhoto, Reported: digest}
 	case s.Row != nil && (digest != "" || s.Row.Fingerprint != state.Fingerprint{}):
 		row = *s.Row
 		row.Fingerprint, row.Reported = state.Fingerprint{}, digest
-	case s.Row == nil && (digest != "" || s.Reason == outcome.NotInSmartsheet && p.Policy.AlternateEmails): // no longer new to a search
-		row = state.Person{Email: s.Key(), Winner: state.NoPhoto, Reported: digest}
 	default:
 		return
 	}

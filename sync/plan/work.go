@@ -91,6 +91,9 @@ func (w *Work) LastUser() int64 {
 	return w.Row.UserID
 }
 
+// Unsearched reports whether no search for the person's user was in vain, and nothing was sent.
+func (w *Work) Unsearched() bool { return w.Row == nil || w.LastUser() != 0 && w.Former == nil }
+
 // Moved reports whether the stamp is not the remembered one, or there is none to compare.
 func (w *Work) Moved() bool {
 	return w.Row == nil || w.stamp == "" || w.stamp != w.Row.Stamp
