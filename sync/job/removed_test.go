@@ -300,6 +300,27 @@ func TestPlaceholderNeedsTheEntryGone(t *testing.T) {
 	b.expect(mine, 0, "placeholder uploaded", 3)
 }
 
+// The entry that listed the person last, still without a photo, is theirs, as is the one that had the photo.
+func TestPlaceholderNeedsTheNewEntryGone(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	entry := func(key, address string, photo []byte) {
+		b.mem.Remove(email(0))
+		b.mem.Set(Entry{Ref: "cn=jo", Key: key, Own: []string{address}, Photo: photo})
+	}
+	entry("old", email(0), picture(0))
+	b.must(placeholders)
+	entry("new", email(0), nil)
+	b.expect(placeholders, 0, "no_photo skipped", 1)
+	b.expect(placeholders, 0, "no_photo skipped", 2)
+	entry("new", "married@example.com", picture(50))
+	for range 4 {
+		b.expect(placeholders, 0, "", 2)
+	}
+	if img, _ := b.sim.Image(email(0)); !bytes.Equal(img.Data, picture(0)) {
+		t.Error("initials replaced the picture of somebody who was renamed")
+	}
+}
+
 // An entry that lost its address to another one, which has no photo yet, keeps its picture until it is gone.
 func TestPlaceholderNeedsTheLosingEntryGone(t *testing.T) {
 	b := newBench(t, 2, simulator.Options{})

@@ -87,8 +87,18 @@ func (r *Rules) otherOwner(s *Step) bool {
 	if o.Key == "" || slices.Contains(s.Own, o.Email) || !s.To.Alternate && slices.Contains(s.Own, s.To.Via) {
 		return false
 	}
-	i := slices.IndexFunc(s.Candidates, func(c sources.Candidate) bool { return r.Sources[c.Source].Name == o.Source && c.Ref.Key != "" })
-	return i >= 0 && s.Candidates[i].Ref.Key != o.Key
+	key := r.keyIn(s.Work, o.Source)
+	return key != "" && key != o.Key
+}
+
+// keyIn returns the key of the person's entry in a source; empty: there is none.
+func (r *Rules) keyIn(w *Work, source string) string {
+	for _, c := range w.Candidates {
+		if r.Sources[c.Source].Name == source && c.Ref.Key != "" {
+			return c.Ref.Key
+		}
+	}
+	return ""
 }
 
 // compare compares the photo with what we put on the user, under whatever address that was.

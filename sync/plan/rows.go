@@ -225,14 +225,15 @@ func (p *Plan) FinalRows() (c state.Change) {
 	return c
 }
 
-// missingRow returns the row of a person without a photo. It still names the entry that had one.
+// missingRow returns the row of a person without a photo. It still names the file or DN that had one,
+// and the key of the entry that lists the person now. The user's Origin has the key for which it was sent.
 func (p *Plan) missingRow(s *Step) state.Person {
 	row := *s.Row
 	if s.Gone() { // the old stamp may come back with the photo
 		row.SourceSHA256, row.Stamp, row.Winner, row.Fingerprint = "", "", state.NoPhoto, state.Fingerprint{}
 	} else {
 		row = p.row(s, s.done())
-		row.UserID, row.Source, row.Ref, row.Key = s.Row.UserID, s.Row.Source, s.Row.Ref, s.Row.Key
+		row.UserID, row.Source, row.Ref, row.Key = s.Row.UserID, s.Row.Source, s.Row.Ref, cmp.Or(p.keyIn(s.Work, s.Row.Source), s.Row.Key)
 	}
 	if s.Released {
 		row.UserID = 0
