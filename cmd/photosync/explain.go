@@ -24,21 +24,21 @@ func (a *app) explain() *cobra.Command {
 		email = sources.Named{Rewrite: s.Match.Domains}.Rewriter()([]string{email})[0]
 		ctx, stop := stoppable(cmd.Context())
 		defer stop()
-		x, err := reading(s, func(j job.Job) (*job.Explanation, error) {
+		return reading(s, func(j job.Job) error {
 			j.How.Concurrency = 1
-			return job.Explain(ctx, j, email)
+			x, err := job.Explain(ctx, j, email)
+			switch {
+			case err != nil:
+				return err
+			case !x.Known:
+				a.code = exitFailed
+			}
+			if output == "json" {
+				return indented(a.stdout, x)
+			}
+			a.out().Explanation(x)
+			return nil
 		})
-		if err != nil {
-			return err
-		}
-		if !x.Known {
-			a.code = exitFailed
-		}
-		if output == "json" {
-			return indented(a.stdout, x)
-		}
-		a.out().Explanation(x)
-		return nil
 	}}
 	addConfig(cmd.Flags(), &file)
 	addOutput(cmd, &output)

@@ -121,8 +121,8 @@ func (a *app) root() *cobra.Command {
 		a.explain(), a.check(), a.report(), a.state(), a.init(), a.config(), a.oauth(),
 		&cobra.Command{Use: "demo", RunE: a.demo}, a.simulate(),
 		&cobra.Command{Use: "version", RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(a.stdout, build())
-			return err
+			fmt.Fprintln(a.stdout, build())
+			return nil
 		}},
 	)
 	root.SetOut(a.stdout)

@@ -93,17 +93,16 @@ func open(s *setup, runID string, abort <-chan struct{}, log zerolog.Logger) (j 
 
 // reading calls do with the job that a configuration describes. It opens the state for reading
 // only; there may be none.
-func reading[T any](s *setup, do func(job.Job) (T, error)) (result T, err error) {
+func reading(s *setup, do func(job.Job) error) error {
 	j, closeAll, err := open(s, newRunID(time.Now()), nil, zerolog.Nop())
 	if err != nil {
-		return result, err
+		return err
 	}
 	defer closeAll()
-	if j.State, err = state.Open(s.State.Path, state.Options{ReadOnly: true}); err != nil {
-		return result, err
-	}
-	result, err = do(j)
-	return result, errors.Join(err, j.State.Close())
+	return opened(s.State.Path, state.Options{ReadOnly: true}, func(st *state.Store) error {
+		j.State = st
+		return do(j)
+	})
 }
 
 func baseURL(s config.Smartsheet) string { return cmp.Or(s.BaseURL, smartsheet.Roots[s.Region]) }

@@ -56,15 +56,14 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	}
 	rep, made, err := perform(soft, mode, runID, s, f, w, n, hard.Done())
 	w.Close()
-	switch {
-	case mode == job.Sync && job.Held(err), mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0):
+	if mode == job.Sync && job.Held(err) || mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0) {
 		rep.Approve = f.approval(s.File, rep.PlanID, a.env)
 	}
 	path := f.out
 	if mode != job.Plan { // beside the report of a held run
 		path = filepath.Join(s.Report.Dir, runID+".plan.json")
 	}
-	if made != nil && path != "" {
+	if made != nil {
 		made.Selection, rep.PlanFile = f.Selection, path
 		if werr := report.WritePlan(path, made.Encode); werr != nil {
 			rep.PlanFile = ""
@@ -79,9 +78,7 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *config.Config, w *console.Run, n *notify.Notifier) error {
 	rep.ExitCode = exitCode(rep, err)
 	files, werr := report.Write(c.Report.Dir, rep, c.Report.Formats)
-	if werr != nil && slices.Contains([]int{exitDone, exitAttention, exitChanges}, rep.ExitCode) {
-		rep.ExitCode = exitFailed
-	}
+	rep.ExitCode = exitCode(rep, cmp.Or(err, werr))
 	if rep.Error != nil && werr != nil && rep.Error.Hint == outcome.Hint(werr) {
 		werr = nil // the run failed because of the same
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -106,14 +105,14 @@ func (s *stateCommand) list(_ *cobra.Command, globs []string) error {
 	if err != nil {
 		return usage(err)
 	}
+	selected := config.Globs(asked)
 	return s.with(true, func(st *state.Store) error {
 		out := bufio.NewWriter(s.stdout)
 		c, lines, listed := console.New(out, s.env), json.NewEncoder(out), 0
 		lines.SetEscapeHTML(false)
 		err := everyRecord(st, func(r *console.Record) error {
-			matches := func(g string) bool { return config.Glob(g, r.Email) }
 			u := r.Put()
-			if s.failed && u.Failure == nil || s.missing && u.Missing == 0 || len(asked) > 0 && !slices.ContainsFunc(asked, matches) {
+			if s.failed && u.Failure == nil || s.missing && u.Missing == 0 || selected != nil && !selected(r.Email) {
 				return nil
 			}
 			if listed++; s.output == "json" {

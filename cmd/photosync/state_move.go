@@ -174,7 +174,8 @@ func (s *stateCommand) adopt(cmd *cobra.Command, _ []string) error {
 	}
 	ctx, stop := stoppable(cmd.Context())
 	defer stop()
-	found, err := reading(c, func(j job.Job) (*job.Adoption, error) { return job.Adoptable(ctx, j) })
+	var found *job.Adoption
+	err = reading(c, func(j job.Job) (err error) { found, err = job.Adoptable(ctx, j); return err })
 	if err != nil {
 		return err
 	}

@@ -160,14 +160,6 @@ func (d *decoder) require(v reflect.Value, key string, _ reflect.StructTag) {
 			d.fault(below(key, e.Key), "does not go together with "+e.Other, "keep one of the two")
 		}
 	}
-	if s, ok := v.Interface().(Source); ok && (s.Type == "folder" || s.Type == "ldap") {
-		for i, name := range keys(v.Type()) {
-			of := v.Type().Field(i).Tag.Get("of")
-			if d.places[below(key, name)].Line > 0 && of != "" && of != s.Type {
-				d.fault(below(key, name), fmt.Sprintf("a source of type %s has no such key", s.Type), "remove it, or correct the type")
-			}
-		}
-	}
 }
 
 // field returns the field at a key below v, like tls.ca_file.
@@ -193,6 +185,11 @@ func (d *decoder) validate() {
 		}
 		names[s.Name] = true
 		fill(reflect.ValueOf(s).Elem(), s.Type)
+		walk(reflect.ValueOf(s).Elem(), at, "", func(_ reflect.Value, key string, tag reflect.StructTag) {
+			if of := tag.Get("of"); of != "" && s.Type != "" && of != s.Type && d.places[key].Line > 0 && !d.faulty(at+".type") {
+				d.fault(key, fmt.Sprintf("a source of type %s has no such key", s.Type), "remove it, or correct the type")
+			}
+		})
 		if s.Type == "ldap" {
 			d.validateLDAP(s, at)
 		}

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -14,7 +15,6 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"photosync/cmd/internal/config"
-	"photosync/sync/outcome"
 	"photosync/sync/report"
 )
 
@@ -73,12 +73,9 @@ func formatOf(format, address string) string {
 // card is an Adaptive Card in the message that Teams' workflows expect. Its texts are text runs,
 // in which Teams does not interpret Markdown.
 func card(r *report.Report, text string) json.RawMessage {
-	color := "good"
-	switch {
-	case r.Mood() == "bad", r.Result == report.Held:
+	color := cmp.Or(map[string]string{"bad": "attention", "warn": "warning"}[r.Mood()], "good")
+	if r.Result == report.Held {
 		color = "attention"
-	case r.Mood() == "warn":
-		color = "warning"
 	}
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	if more := len(lines) - maxLines; more > 0 {
@@ -95,8 +92,7 @@ func whole(r *report.Report, text string) message {
 	short := *r
 	short.Items = []report.Item{}
 	for _, it := range r.Items {
-		urgent := it.Outcome != outcome.Uploaded && (it.Outcome != outcome.Skipped || it.Reason == outcome.Ambiguous)
-		if len(short.Items) < maxItems && (urgent || len(r.Items) <= maxItems) {
+		if len(short.Items) < maxItems && (it.NeedsAttention() || len(r.Items) <= maxItems) {
 			short.Items = append(short.Items, it.WithoutPictures())
 		}
 	}
