@@ -127,6 +127,7 @@ func (c *changes) addListed(v *state.Snapshot, rules *plan.Rules, users *match.U
 			return err
 		}
 		if reason, nothing := rules.NothingToDo(w); nothing {
+			c.facts.Image(rules, w)
 			c.facts.Skip(&person, w.Row.Winner, reason)
 			return nil
 		}

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"photosync/state"
+	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
@@ -184,5 +187,45 @@ func TestUserGoesToAnotherPersonAndBack(t *testing.T) {
 		if img, _ := b.sim.Image(email(c.owner)); !bytes.Equal(img.Data, picture(c.owner)) {
 			t.Errorf("night %d: the user shows somebody else's picture", night)
 		}
+	}
+}
+
+// Where image ids are not stable, every picture of ours counts as the user's own. That is said.
+func TestImageIDsThatAreNotStable(t *testing.T) {
+	for name, c := range map[string]struct {
+		policy  plan.Policy
+		changed int // photos that change every night
+		days    int // between the nights
+		stable  bool
+		want    bool
+	}{
+		"respect_user, few photos change": {plan.Policy{Existing: plan.RespectUser}, 3, 1, false, false},
+		"respect_user, photos change":     {plan.Policy{Existing: plan.RespectUser}, 12, 1, false, true},
+		"respect_user, all looked up":     {plan.Policy{Existing: plan.RespectUser}, 0, 8, false, true},
+		"placeholder, all looked up":      {plan.Policy{RemovedAfter: 3}, 0, 8, false, true},
+		"it does not matter":              {plan.Policy{}, 12, 8, false, false},
+		"they are stable":                 {plan.Policy{Existing: plan.RespectUser, RemovedAfter: 3}, 12, 8, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, 14, simulator.Options{})
+				if !c.stable {
+					if err := b.sim.AddQuirk("unstable-ids"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for night := range 2 {
+					r := b.must(func(o *Job) { o.Policy = c.policy })
+					said := slices.ContainsFunc(r.Findings, func(f outcome.Finding) bool { return f.Code == outcome.ImageIDsNotStable })
+					if said != (c.want && night > 0) {
+						t.Errorf("night %d: %+v, findings %+v", night, r.Totals, r.Findings)
+					}
+					time.Sleep(time.Duration(c.days) * 24 * time.Hour)
+					for i := range c.changed {
+						b.mem.Put(email(i), picture(100+i))
+					}
+				}
+			})
+		})
 	}
 }

@@ -142,11 +142,8 @@ func (r *Rules) stopsEnforcing(s *Step) bool {
 // unconfirmed reports whether no answer says that the user has our picture: none ever did, an
 // announced upload has no answer, or the last one of these bytes failed and may be sent again.
 func (r *Rules) unconfirmed(record *state.User, hash string) bool {
-	if record.Sent == nil || record.Intent != nil {
-		return true
-	}
 	f := record.Failure
-	return f != nil && f.Hash == hash && (!f.Final || r.Scope.RetryFailed)
+	return record.Sent == nil || record.Intent != nil || f != nil && f.Hash == hash && (!f.Final || r.Scope.RetryFailed)
 }
 
 // repeats reports whether the same picture was sent before without an answer, or with a partial

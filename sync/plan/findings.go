@@ -21,6 +21,7 @@ type Facts struct {
 	UserDomains map[string]int // the users that this run saw, by the domain of their address
 	Drifted     int            // users whose picture drifted and is sent again
 	Unstable    int            // users for whom that stops: Smartsheet shows another image id after every upload
+	Ours, Moved int            // users who were looked up with a picture of ours that matters; of these, with another image id
 }
 
 // SourceFacts are about one source and what it listed.
@@ -74,9 +75,21 @@ func (f *Facts) OtherShard(j *sources.Joined) {
 	f.person(j, 0, false, false)
 }
 
+// Image counts a user who has a picture, and got one from us, if the policy depends on whose it is.
+func (f *Facts) Image(r *Rules, w *Work) {
+	matters := r.Policy.Existing == RespectUser || r.Policy.RemovedAfter > 0
+	if u, c := w.User(), w.Current; matters && u != nil && u.ImageID != "" && c != nil && c.Intent == nil && c.Sent != nil && !c.Sent.Adopted {
+		f.Ours++
+		if u.ImageID != c.Sent.ImageID {
+			f.Moved++
+		}
+	}
+}
+
 // step counts the person of a step.
 func (f *Facts) step(r *Rules, s *Step) {
 	w := s.Work
+	f.Image(r, w)
 	has := w.HasPhoto() && slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool { return !f.Sources[c.Source].NoPhotos })
 	f.person(&w.Joined, w.winner(), has && s.Reason != outcome.NoPhoto, w.Photo != nil || !w.Moved())
 	if has {
@@ -191,10 +204,11 @@ func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 			fmt.Sprintf("match.include and match.exclude leave out everybody with a photo (people: %s)", outcome.Number(f.Excluded)),
 			"correct their patterns; photosync explain EMAIL shows a person's addresses"))
 	}
-	if f.Unstable > 0 && f.Drifted == 0 {
-		fs = append(fs, outcome.Attend(outcome.ImageIDsNotStable, f.Unstable, 0,
-			fmt.Sprintf("policy.existing is enforce, and Smartsheet shows another image id for each of %s users after every upload", outcome.Number(f.Unstable)),
-			"image ids are not stable here: use policy.existing: on_source_change"))
+	if f.Unstable > 0 && f.Drifted == 0 || f.Moved >= somePeople && f.Moved == f.Ours {
+		n := max(f.Unstable, f.Moved)
+		fs = append(fs, outcome.Attend(outcome.ImageIDsNotStable, n, 0,
+			fmt.Sprintf("Smartsheet shows another image id for each of %s users than after our upload: each picture counts as the user's own", outcome.Number(n)),
+			"if no other program replaces them, image ids are not stable here: use policy.existing: on_source_change, and policy.removed: report"))
 	}
 	return fs
 }
