@@ -86,7 +86,7 @@ func (d *decoder) decode(data []byte) *Fault {
 		return d.syntax(err)
 	}
 	whole := reflect.ValueOf(&d.c).Elem()
-	fill(whole, "")
+	fill(whole)
 	for i, doc := range file.Docs {
 		if i > 0 && doc.Body != nil {
 			return &Fault{Message: "there is more than one YAML document", Instead: "keep one"}

@@ -87,11 +87,10 @@ func walk(v reflect.Value, key string, tag reflect.StructTag, f func(v reflect.V
 	}
 }
 
-// fill gives keys of v without a value their defaults. Keys of only one type of source get theirs
-// if kind is that type.
-func fill(v reflect.Value, kind string) {
+// fill gives keys of v without a value their defaults.
+func fill(v reflect.Value) {
 	walk(v, "", "", func(v reflect.Value, _ string, tag reflect.StructTag) {
-		if text, ok := tag.Lookup("default"); ok && unset(v) && (tag.Get("of") == "" || tag.Get("of") == kind) {
+		if text, ok := tag.Lookup("default"); ok && unset(v) {
 			set(v, text) // cannot fail: TestReference tries all defaults
 		}
 	})
@@ -184,7 +183,7 @@ func (d *decoder) validate() {
 			d.fault(at+".name", "another source is called "+quote(at+".name", s.Name), "give each its own name")
 		}
 		names[s.Name] = true
-		fill(reflect.ValueOf(s).Elem(), s.Type)
+		fill(reflect.ValueOf(s).Elem())
 		walk(reflect.ValueOf(s).Elem(), at, "", func(_ reflect.Value, key string, tag reflect.StructTag) {
 			if of := tag.Get("of"); of != "" && s.Type != "" && of != s.Type && d.places[key].Line > 0 && !d.faulty(at+".type") {
 				d.fault(key, fmt.Sprintf("a source of type %s has no such key", s.Type), "remove it, or correct the type")
@@ -248,11 +247,11 @@ func (d *decoder) validateLDAP(s *Source, at string) {
 	certified := s.TLS.CertFile != "" || !slices.ContainsFunc(s.URLs, func(u string) bool { return !strings.HasPrefix(u, "ldapi://") })
 	if s.Auth == "" { // choose by the keys that are set
 		switch {
-		case s.BindDN != "" || s.BindPasswordFile != "":
+		case s.BindDN != "":
 			s.Auth = "simple"
 		case krb:
 			s.Auth = "gssapi"
-		case certified && (len(s.URLs) > 0 || s.TLS.CertFile != ""):
+		case certified:
 			s.Auth = "external"
 		default:
 			s.Auth = "anonymous"

@@ -30,7 +30,7 @@ func makeSchema(t *testing.T) []byte {
 // types.
 func reference() *Config {
 	c := &Config{Smartsheet: Smartsheet{Region: "us"}, Sources: make([]Source, 1)}
-	fill(reflect.ValueOf(c).Elem(), "ldap")
+	fill(reflect.ValueOf(c).Elem())
 	return c
 }
 

@@ -18,13 +18,7 @@ import (
 )
 
 // Explanation prints everything that is known about one address.
-func (c *Console) Explanation(x *job.Explanation) {
-	if !x.Known {
-		c.show("unknown", x)
-		return
-	}
-	c.show("explanation", x)
-}
+func (c *Console) Explanation(x *job.Explanation) { c.show("explanation", x) }
 
 // Details says what went wrong with one person, as a text to follow the reason.
 func Details(it report.Item) (text string) {
