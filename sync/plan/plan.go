@@ -82,12 +82,7 @@ func byKey(a, b *Step) int { return strings.Compare(a.Key(), b.Key()) }
 
 // Uploads returns the planned steps, the most urgent first.
 func (p *Plan) Uploads() []*Step {
-	var up []*Step
-	for _, s := range p.Steps {
-		if s.Outcome == outcome.Planned {
-			up = append(up, s)
-		}
-	}
+	up := slices.DeleteFunc(slices.Clone(p.Steps), func(s *Step) bool { return s.Outcome != outcome.Planned })
 	slices.SortStableFunc(up, func(a, b *Step) int {
 		x, xTried := a.urgency()
 		y, yTried := b.urgency()
@@ -115,7 +110,7 @@ func (p *Plan) Renew(s *Step, u User) {
 	case u.ID == 0 && s.To.Alternate: // the user no longer has the alternate address
 		*s = s.skip(outcome.NotInSmartsheet)
 	case u.ID != s.To.ID:
-		*s = s.postpone("the address passed to another user while this run was under way")
+		*s = s.postpone("the user lost the address while this run was under way")
 	case !u.Active:
 		*s = s.skip(outcome.InactiveUser)
 	case s.Reason == outcome.RenderingChanged && !Ours(s.Record, u):

@@ -90,6 +90,7 @@ func (a *attempt) send(ctx context.Context) error {
 	img := smartsheet.Image{Data: a.pic.Data, ContentType: a.pic.ContentType(), FileName: s.Key() + a.pic.Ext()}
 	img.Unanswered = s.Record.Intent != nil
 	var last *smartsheet.Error // of the requests so far
+	gone := false              // by last, there is no such user: the account may have been created anew
 	for range maxTries {
 		if err := a.announce(); err != nil {
 			return err
@@ -105,6 +106,9 @@ func (a *attempt) send(ctx context.Context) error {
 		}
 		if err == nil {
 			return a.answered(ctx)
+		} else if gone = smartsheet.NotFound(err) && !a.onWire; gone {
+			last, _ = errors.AsType[*smartsheet.Error](err)
+			a.item.EarlierErrors = append(a.item.EarlierErrors, earlier(last))
 		} else if !errors.Is(err, smartsheet.ErrTooLate) {
 			return a.failed(ctx, err)
 		}
@@ -117,11 +121,11 @@ func (a *attempt) send(ctx context.Context) error {
 			return a.arrived(users[0].ImageID)
 		}
 		a.Plan.Renew(s, users[0])
-		if s.Outcome != outcome.Planned {
+		if gone || s.Outcome != outcome.Planned {
 			break
 		}
 	}
-	if last != nil && smartsheet.Classify(last).EndsRun() && s.Outcome == outcome.Planned {
+	if last != nil && (gone || smartsheet.Classify(last).EndsRun()) && s.Outcome == outcome.Planned {
 		a.item.EarlierErrors = a.item.EarlierErrors[:len(a.item.EarlierErrors)-1] // this one is the item's own error
 		return a.failed(ctx, last)
 	}

@@ -144,6 +144,7 @@ func TestAnswers(t *testing.T) {
 		result smartsheet.UploadResult
 		err    error
 		shows  string // image id at a look; empty: i0
+		gone   bool   // a look finds no user with the address
 		want   string // the item's outcome, and the log
 		stops  bool
 	}{
@@ -171,6 +172,10 @@ func TestAnswers(t *testing.T) {
 			want: "uploaded: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=true failed=false"},
 		"lost, then a proxy": {result: smartsheet.UploadResult{Attempts: 2, HTTPStatus: 404, Unknown: true}, err: &smartsheet.Error{Op: "set", Status: 404, Message: "no"},
 			want: "failed: record intent=true sent=false failed=false, send 101, look at one, record intent=true sent=false failed=true"},
+		"not found, and created anew": {result: smartsheet.UploadResult{Attempts: 1, HTTPStatus: 404}, err: &smartsheet.Error{Op: "set", Status: 404, Code: 1020, RefID: "x2", Message: "no"}, gone: true,
+			want: "unfinished: record intent=true sent=false failed=false, send 101, look again, forget"},
+		"not found, and listed": {result: smartsheet.UploadResult{Attempts: 1, HTTPStatus: 404}, err: &smartsheet.Error{Op: "set", Status: 404, Code: 1020, Message: "no"},
+			want: "failed: record intent=true sent=false failed=false, send 101, look again, record intent=false sent=false failed=true"},
 		"lost, and not seen": {result: smartsheet.UploadResult{Attempts: 1, Unknown: true}, err: lost,
 			want: "failed: record intent=true sent=false failed=false, send 101, look at one, record intent=true sent=false failed=true"},
 	} {
@@ -179,6 +184,9 @@ func TestAnswers(t *testing.T) {
 			s.answer = func() (smartsheet.UploadResult, error) {
 				if c.shows != "" {
 					s.now.ImageID = c.shows
+				}
+				if c.gone {
+					s.now = plan.User{}
 				}
 				return c.result, c.err
 			}
@@ -191,6 +199,9 @@ func TestAnswers(t *testing.T) {
 			}
 			if it.Outcome == outcome.Failed && (it.Message == "" || it.Hint == "") {
 				t.Errorf("item %+v", it)
+			}
+			if c.gone && (len(it.EarlierErrors) != 1 || it.EarlierErrors[0].RefID != "x2") {
+				t.Errorf("earlier errors %+v", it.EarlierErrors)
 			}
 			if done := s.person.Fingerprint != (state.Fingerprint{}); done != (it.Outcome == outcome.Uploaded) {
 				t.Errorf("the person counts as done: %v", done)
