@@ -207,10 +207,11 @@ func claimIDs(lost []sources.LostClaim) (ids []string) {
 }
 
 // lostClaims returns a finding about the lost claims that no earlier run reported; reported is sorted.
+// Claims of people who objected are meant to be lost.
 func lostClaims(lost []sources.LostClaim, reported []string) []outcome.Finding {
 	var fresh []string
 	for _, l := range lost {
-		if _, known := slices.BinarySearch(reported, claimIDs([]sources.LostClaim{l})[0]); !known {
+		if _, known := slices.BinarySearch(reported, claimIDs([]sources.LostClaim{l})[0]); !known && l.Why != sources.WhyReserved {
 			fresh = append(fresh, l.String())
 		}
 	}

@@ -17,8 +17,8 @@ func TestObjectedInOneSource(t *testing.T) {
 	second.Set(Entry{Ref: "ann", Own: []string{"ann@example.com", "a.lee@example.com"}, Photo: picture(5)})
 	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
 	for range 2 {
-		if r := b.must(nil); r.SkippedByReason["excluded"] != 1 {
-			t.Errorf("skipped: %v", r.SkippedByReason)
+		if r := b.must(nil); r.SkippedByReason["excluded"] != 1 || r.NeedsSomebody() {
+			t.Errorf("skipped: %v, findings %+v", r.SkippedByReason, r.Findings)
 		}
 	}
 	if _, ok := b.sim.Image("a.lee@example.com"); ok {

@@ -78,7 +78,7 @@ const (
 	FilesNameNobody       = "files_name_nobody"       // a folder's files are not named after addresses
 	EntriesWithoutAddress = "entries_without_address" // a directory's entries have no usable address
 	NobodyInSmartsheet    = "nobody_in_smartsheet"    // nobody with a photo has a user
-	EverybodyExcluded     = "everybody_excluded"      // match leaves out everybody with a photo
+	EverybodyExcluded     = "everybody_excluded"      // match or exclude_filter leaves out everybody with a photo
 	NobodyNow             = "nobody_now"              // hardly anybody's picture can be sent now: inactive users, files being written
 	FewInSmartsheet       = "few_in_smartsheet"       // hardly anybody with a photo has a user
 	NobodysPhotoReadable  = "nobodys_photo_readable"  // there are photos, and the source shows none
