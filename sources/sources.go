@@ -227,7 +227,7 @@ func Email(s string) (string, error) {
 	}
 	switch {
 	case !found || strings.Contains(host, "@"):
-		return "", fmt.Errorf("email %q: want exactly one @", s)
+		return "", fmt.Errorf("email %q: write the whole address, with one @", s)
 	case local == "" || strings.Trim(host, ".") != host || host == "":
 		return "", fmt.Errorf("email %q: want a name before the @ and a domain after it", s)
 	case err != nil:

@@ -43,7 +43,7 @@ func (a *app) demo(cmd *cobra.Command, _ []string) error {
 	}
 	run := *a
 	run.env = func(name string) string { return map[string]string{"SMARTSHEET_ACCESS_TOKEN": token}[name] }
-	fmt.Fprintln(a.stdout, "40 pictures: one is corrupt, one is of a stranger, and the stand-in for Smartsheet refuses two.")
+	fmt.Fprintln(a.stdout, "40 pictures: one is corrupt, one is of somebody without a Smartsheet account, and the stand-in for Smartsheet refuses two.")
 	for i, r := range []struct {
 		title string
 		drawn int // people who get a new picture before it

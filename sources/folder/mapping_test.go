@@ -62,8 +62,8 @@ func TestMappingFaults(t *testing.T) {
 	}{
 		"empty":           {"", `line 1: the file names nobody`},
 		"only a header":   {"key,email\n", `line 1: the file names nobody`},
-		"no header again": {"E1,ann@example.com\nkey,email\n", `line 2: email "email": want exactly one @`},
-		"not a header":    {"E1,ann.example.com\n", `line 1: email "ann.example.com": want exactly one @`},
+		"no header again": {"E1,ann@example.com\nkey,email\n", `line 2: email "email": write the whole address, with one @`},
+		"not a header":    {"E1,ann.example.com\n", `line 1: email "ann.example.com": write the whole address, with one @`},
 		"columns":         {"E1,ann@example.com,Ann\nE2\n", `line 1: want 2 columns, not 3; line 2: want 2 columns, not 1`},
 		"no key":          {",ann@example.com\n", `line 1: no file name or key before the email`},
 		"path":            {"2024/E1.jpg,ann@example.com\n2024\\E2.jpg,bob@example.com\n", `line 1: "2024/E1.jpg" is a path: write the file's name alone; line 2: "2024\\E2.jpg" is a path: write the file's name alone`},
@@ -76,7 +76,7 @@ func TestMappingFaults(t *testing.T) {
 		"quote":           {"E1,\"ann@example.com\nE2,bob@example.com\n", `line 2: extraneous or missing " in quoted-field`},
 		"all at once, in order": {
 			"E1,ann@example.com\nE1,bob@example.com\n\"a\"b,cy@example.com\n\nE3,nobody\n\"E4\nx\",di@example.com\n",
-			`line 2: "e1" stands on line 1 already; line 3: extraneous or missing " in quoted-field; line 5: email "nobody": want exactly one @; line 6: "E4\nx" holds a control character`,
+			`line 2: "e1" stands on line 1 already; line 3: extraneous or missing " in quoted-field; line 5: email "nobody": write the whole address, with one @; line 6: "E4\nx" holds a control character`,
 		},
 		"many": {strings.Repeat("x\n", 30), "line 1: " + strings.Repeat("want 2 columns, not 1; ", 1)},
 	} {

@@ -241,7 +241,7 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 	case outcome.KnownBad:
 		f := s.Record.Failure
 		it.AlreadyReported = !slices.Contains(r.Unended, f.RunID)
-		it.Message = "refused before and not changed since: " + f.Message
+		it.Message = f.Message
 		it.HTTPStatus, it.RefID = f.Status, orNull(f.RefID)
 		if code, err := strconv.Atoi(f.Code); err == nil {
 			it.ErrorCode = &code

@@ -230,7 +230,11 @@ func (d *decoder) secret(key, file, none string, variables ...string) Secret {
 	}
 	name := strings.Replace(quote(key, file), "the value", "the file named here", 1)
 	if err != nil {
-		d.fault(key, fmt.Sprintf("read %s: %v", name, foreign.WithoutPath(err)), "name a file that the user who runs photosync can read; it holds the secret")
+		instead := "name a file that the user who runs photosync can read; it holds the secret"
+		if here, err := os.Getwd(); err == nil && !filepath.IsAbs(file) {
+			instead += "; without its folder it is looked for in " + here
+		}
+		d.fault(key, fmt.Sprintf("read %s: %v", name, foreign.WithoutPath(err)), instead)
 		return ""
 	}
 	d.warnReadable(file, key, "chmod 600 it")
@@ -243,8 +247,10 @@ func (d *decoder) plain(key, where, text string) Secret {
 	switch {
 	case strings.Contains(text, "\x00"):
 		d.fault(key, where+" is in UTF-16", "save it as UTF-8; Windows calls UTF-16 \"Unicode\"")
-	case text == "" || strings.ContainsAny(text, "\r\n"):
-		d.fault(key, where+" is empty, or has more than one line", "it must hold the secret and nothing else")
+	case text == "":
+		d.fault(key, where+" is empty", "write the secret into it")
+	case strings.ContainsAny(text, "\r\n"):
+		d.fault(key, where+" has more than one line", "it must hold the secret and nothing else")
 	}
 	return Secret(text)
 }

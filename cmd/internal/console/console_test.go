@@ -101,7 +101,7 @@ func TestSummary(t *testing.T) {
     → Only a human can tell which is right.
   – 1 person: Refused before (known_bad)
       big@example.com, refId k3x9; too large
-    → The same photos were refused before and have not changed since. We do not send them again until they do.
+    → These photos have not changed since they were refused. Replace them at their source; --retry-failed sends them again as they are.
   upload  1,200 changed: p0000@example.com, p0001@example.com, p0002@example.com and 1,197 more
   upload  1 new: zoe@example.com
   source  hr: 12,345 listed, 1,210 with a photo, INCOMPLETE

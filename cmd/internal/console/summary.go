@@ -89,7 +89,7 @@ func planned(r *report.Report) (all []upload) {
 // Approval prints the command that approves a held plan. Its line is never broken, so that it
 // can be copied.
 func (c *Console) Approval(command string) {
-	c.line("  to approve exactly this plan, once:")
+	c.line("  Look at the report. If it is a mistake, correct the source: the next run checks again. If it is right, approve exactly this plan, once:")
 	fmt.Fprintf(c.w, "    %s\n", foreign.Text(command))
 }
 
