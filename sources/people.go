@@ -45,6 +45,7 @@ type Why string
 
 const (
 	WhyReserved  Why = "it belongs to an entry that exclude_filter leaves out"
+	WhyObjected  Why = "exclude_filter leaves this person out, by another entry"
 	WhyOwn       Why = "an own address goes before an alias"
 	WhyRewritten Why = "the holder is listed with this address, and match.domains made it of another one"
 	WhyNoPhoto   Why = "an entry that may have a photo goes before one without"
@@ -62,7 +63,7 @@ func (l LostClaim) String() string {
 	switch l.Why {
 	case WhyShared:
 		instead = fmt.Sprintf(", nor for %v", l.Holder)
-	case WhyReserved:
+	case WhyReserved, WhyObjected:
 		instead = ""
 	}
 	return fmt.Sprintf("%s is not counted for %v%s: %s", l.Address, l.Loser, instead, l.Why)

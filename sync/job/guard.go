@@ -207,11 +207,11 @@ func claimIDs(lost []sources.LostClaim) (ids []string) {
 }
 
 // lostClaims returns a finding about the lost claims that no earlier run reported; reported is sorted.
-// Claims of people who objected are meant to be lost.
+// Nobody has to be told that people who objected lose theirs.
 func lostClaims(lost []sources.LostClaim, reported []string) []outcome.Finding {
 	var fresh []string
 	for _, l := range lost {
-		if _, known := slices.BinarySearch(reported, claimIDs([]sources.LostClaim{l})[0]); !known && l.Why != sources.WhyReserved {
+		if _, known := slices.BinarySearch(reported, claimIDs([]sources.LostClaim{l})[0]); !known && l.Why != sources.WhyObjected {
 			fresh = append(fresh, l.String())
 		}
 	}
