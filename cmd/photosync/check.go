@@ -12,6 +12,7 @@ import (
 	"photosync/cmd/internal/checkup"
 	"photosync/cmd/internal/config"
 	"photosync/cmd/internal/console"
+	"photosync/cmd/internal/notify"
 	"photosync/sync/job"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -30,13 +31,16 @@ func (a *app) check() *cobra.Command {
 		checks := checkup.Run(ctx, checkup.Options{
 			Config: s.Config, UploadTest: uploadTest, Unreachable: notifier(s.Config, false).Unreachable,
 			Open: func(c *config.Config) (job.Job, func(), error) {
-				return open(&setup{Config: c}, "", nil, zerolog.Nop())
+				return open(&setup{Config: c}, job.How{}, nil, zerolog.Nop())
 			},
 			Upload: func(ctx context.Context, email string) (*report.Report, error) {
 				literal := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(email)
-				f := &runFlags{Selection: plan.Selection{Only: []string{literal}, Force: true, Limit: 1}}
+				f := &runFlags{
+					How:       job.How{Mode: job.Sync, RunID: newRunID(time.Now())},
+					Selection: plan.Selection{Only: []string{literal}, Force: true, Limit: 1},
+				}
 				quiet := console.Start(io.Discard, io.Discard, a.env, console.RunOptions{Level: "disabled", Progress: "never"})
-				rep, _, err := perform(ctx, job.Sync, newRunID(time.Now()), s, f, quiet, nil, nil)
+				rep, _, err := perform(ctx, s, f, quiet, notify.New(notify.Options{}), nil)
 				return rep, err
 			},
 		})

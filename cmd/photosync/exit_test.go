@@ -10,6 +10,7 @@ import (
 
 	"photosync/cmd/internal/config"
 	"photosync/cmd/internal/console"
+	"photosync/cmd/internal/notify"
 	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/job"
@@ -93,8 +94,8 @@ func TestFaultOfTheProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &runFlags{}
-	r, _, err := perform(t.Context(), job.Sync, "r", &setup{Config: c}, f, &console.Run{}, nil, nil) // one that was not started
+	f := &runFlags{How: job.How{Mode: job.Sync, RunID: "r"}}
+	r, _, err := perform(t.Context(), &setup{Config: c}, f, &console.Run{}, notify.New(notify.Options{}), nil) // one that was not started
 	if err == nil || !strings.Contains(err.Error(), "perform") || exitCode(r, err) != exitFailed {
 		t.Fatalf("exit %d, error %v", exitCode(r, err), err)
 	}

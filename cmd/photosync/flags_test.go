@@ -62,8 +62,8 @@ func TestApprovalRoundTrip(t *testing.T) {
 		if diff := cmp.Diff(want, got.Selection, cmp.Transformer("empty", func(s []string) []string { return append([]string{}, s...) })); diff != "" {
 			t.Fatalf("%s\n%s", command, diff)
 		}
-		if got.verify != verify || got.config != file || got.approve != "0123456789ab" {
-			t.Fatalf("%s: verify %v, file %q, approve %q", command, got.verify, got.config, got.approve)
+		if got.Verify != verify || got.config != file || got.Approve != "0123456789ab" {
+			t.Fatalf("%s: verify %v, file %q, approve %q", command, got.Verify, got.config, got.Approve)
 		}
 	})
 }

@@ -58,7 +58,7 @@ func ldapFaults(s config.Source) (faults []config.Fault) {
 
 // open makes the job that a configuration describes, without the state. It contacts nobody. All
 // jobs are made here.
-func open(s *setup, runID string, abort <-chan struct{}, log zerolog.Logger) (j job.Job, closeAll func(), err error) {
+func open(s *setup, how job.How, abort <-chan struct{}, log zerolog.Logger) (j job.Job, closeAll func(), err error) {
 	c := s.Config
 	client, err := newClient(c.Smartsheet, abort, log)
 	if err != nil {
@@ -83,8 +83,9 @@ func open(s *setup, runID string, abort <-chan struct{}, log zerolog.Logger) (j 
 			Ignored: c.Match.IgnorePictures, AlternateEmails: c.Match.AlternateEmails, Refresh: time.Duration(c.Match.Refresh),
 		},
 		Scope: plan.Scope{Shard: s.part},
-		How:   job.How{RunID: runID, Version: build().version, Concurrency: c.Smartsheet.Concurrency},
+		How:   how,
 	}
+	j.How.Version, j.How.Concurrency = build().version, c.Smartsheet.Concurrency
 	if c.Policy.Removed == "placeholder" {
 		j.Policy.RemovedAfter = c.Policy.RemovedAfter
 	}
@@ -94,7 +95,7 @@ func open(s *setup, runID string, abort <-chan struct{}, log zerolog.Logger) (j 
 // reading calls do with the job that a configuration describes. It opens the state for reading
 // only; there may be none.
 func reading(s *setup, do func(job.Job) error) error {
-	j, closeAll, err := open(s, newRunID(time.Now()), nil, zerolog.Nop())
+	j, closeAll, err := open(s, job.How{RunID: newRunID(time.Now())}, nil, zerolog.Nop())
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ import (
 const grace = 25 * time.Second
 
 // runJob is sync, plan and apply: configuration, run, report, summary, exit code.
-func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
+func (a *app) runJob(ctx context.Context, f *runFlags) error {
 	a.json = f.output == "json"
 	s, err := f.load(a)
 	if err != nil {
@@ -39,9 +39,9 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	if err := notOver(f.out, "{\n  \"schema_version\": 1,\n  \"plan_id\": "); err != nil {
 		return err
 	}
-	runID := newRunID(time.Now())
+	f.RunID = newRunID(time.Now())
 	w := console.Start(a.stdout, a.stderr, a.env, console.RunOptions{
-		ID: runID, Level: s.Log.Level, Format: s.Log.Format, Progress: f.progress, JSON: a.json, Quiet: f.quiet,
+		ID: f.RunID, Level: s.Log.Level, Format: s.Log.Format, Progress: f.progress, JSON: a.json, Quiet: f.quiet,
 	})
 	defer w.Close()
 	for _, text := range s.Warnings {
@@ -49,19 +49,19 @@ func (a *app) runJob(ctx context.Context, mode string, f *runFlags) error {
 	}
 	soft, hard, stop := signals(ctx, f.maxDuration, w)
 	defer stop()
-	w.Log.Info().Str("mode", mode).Str("version", build().version).Str("config", s.File).Msg("run begins")
-	var n *notify.Notifier
-	if mode != job.Plan { // a plan sends no notices
-		n = notifier(s.Config, mode == job.Sync && (len(f.Only) > 0 || f.Source != "" || f.Shard != ""))
+	w.Log.Info().Str("mode", f.Mode).Str("version", build().version).Str("config", s.File).Msg("run begins")
+	n := notifier(s.Config, f.Mode == job.Sync && (len(f.Only) > 0 || f.Source != "" || f.Shard != ""))
+	if f.Mode == job.Plan {
+		n = notify.New(notify.Options{}) // a plan sends no notices
 	}
-	rep, made, err := perform(soft, mode, runID, s, f, w, n, hard.Done())
+	rep, made, err := perform(soft, s, f, w, n, hard.Done())
 	w.Close()
-	if mode == job.Sync && job.Held(err) || mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0) {
+	if f.Mode == job.Sync && job.Held(err) || f.Mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0) {
 		rep.Approve = f.approval(s.File, rep.PlanID, a.env)
 	}
 	path := f.out
-	if mode != job.Plan { // beside the report of a held run
-		path = filepath.Join(s.Report.Dir, runID+".plan.json")
+	if f.Mode != job.Plan { // beside the report of a held run
+		path = filepath.Join(s.Report.Dir, f.RunID+".plan.json")
 	}
 	if made != nil {
 		made.Selection, rep.PlanFile = f.Selection, path
@@ -87,7 +87,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 			w.Log.Warn().Err(err).Msg("old reports were not removed; the run itself is not affected")
 		}
 	}
-	if n != nil && rep.ExitCode != exitLocked {
+	if rep.ExitCode != exitLocked {
 		var text strings.Builder
 		console.Notice(&text, rep, err)
 		rep.Warnings = n.Finish(hard, rep, text.String())
@@ -150,8 +150,8 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 
 // perform opens everything and runs the job. It always returns a report, and the plan if it is
 // to be kept.
-func perform(ctx context.Context, mode, runID string, s *setup, f *runFlags, w *console.Run, n *notify.Notifier, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
-	rep = report.New(mode, runID, build().version, time.Now().UTC())
+func perform(ctx context.Context, s *setup, f *runFlags, w *console.Run, n *notify.Notifier, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
+	rep = report.New(f.Mode, f.RunID, build().version, time.Now().UTC())
 	defer func() {
 		if err != nil && rep.Error == nil {
 			rep.Result, rep.Error, rep.FinishedAt = report.Failed, job.ErrorOf(err), time.Now().UTC()
@@ -161,31 +161,25 @@ func perform(ctx context.Context, mode, runID string, s *setup, f *runFlags, w *
 	if err := report.CheckDir(s.Report.Dir); err != nil {
 		return rep, nil, err
 	}
-	j, closeAll, err := open(s, runID, abort, w.Log)
+	j, closeAll, err := open(s, f.How, abort, w.Log)
 	if err != nil {
 		return rep, nil, err
 	}
 	defer closeAll()
-	if j.State, err = state.Open(s.State.Path, state.Options{ReadOnly: mode == job.Plan}); err != nil {
+	if j.State, err = state.Open(s.State.Path, state.Options{ReadOnly: f.Mode == job.Plan}); err != nil {
 		return rep, nil, err
 	}
 	defer func() { err = cmp.Or(err, j.State.Close()) }()
-	if n != nil { // not before the state is held: a run that another one keeps out sends no notices
-		n.Start(context.Background())
-	}
+	n.Start(context.Background()) // not before the state is held: a run that another one keeps out sends no notices
 	w.Follow(j.Smartsheet.Stats)
 	for i := range j.Sources {
 		j.Sources[i].Source = counted{j.Sources[i].Source, w}
 	}
-	j.Scope = plan.Scope{
-		Shard: s.part, Only: f.match(), Source: f.Source, Limit: f.Limit,
-		Force: f.Force, Checksum: f.Checksum, RetryFailed: f.RetryFailed,
-	}
-	j.How.Mode, j.How.Verify = mode, f.verify
+	j.Scope.Only, j.Scope.Source, j.Scope.Limit = f.match(), f.Source, f.Limit
+	j.Scope.Force, j.Scope.Checksum, j.Scope.RetryFailed = f.Force, f.Checksum, f.RetryFailed
 	j.How.Thumbnails, j.How.Before = s.Report.Thumbnails, s.Report.Before && s.Report.Thumbnails
-	j.How.Approve, j.How.Apply, j.How.Strict = f.approve, f.apply, f.strict
 	j.Events = job.Events{Listed: w.Source, Asked: w.Asked, Made: w.Planned, Item: w.Item}
-	if mode != job.Plan || f.out != "" { // otherwise nobody needs the file
+	if f.Mode != job.Plan || f.out != "" { // otherwise nobody needs the file
 		j.Events.File = func(p *plan.File) { made = p }
 	}
 	rep, err = job.Run(ctx, j)
@@ -194,7 +188,7 @@ func perform(ctx context.Context, mode, runID string, s *setup, f *runFlags, w *
 			w.Log.Warn().Str("only", g).Msg("--only matches nobody in the sources or the state")
 		}
 	}
-	if err == nil && mode != job.Plan {
+	if err == nil && f.Mode != job.Plan {
 		if err = j.State.Current(); err == nil {
 			err = job.Backup(j.State, rep)
 		}

@@ -29,30 +29,27 @@ type runFlags struct {
 	quiet, dryRun                                            bool
 	successOn                                                []int
 
+	job.How
 	plan.Selection                // whom the run is about, and which rules it skips; a plan file has it, too
 	again          *pflag.FlagSet // the flags of Selection, and others that the command to approve repeats
 	unmatched      []string       // patterns of Only that match nobody
-
-	approve        string
-	out            string     // plan: the file to write the plan to
-	apply          *plan.File // apply: the plan
-	strict, verify bool
+	out            string         // plan: the file to write the plan to
 }
 
 func (a *app) jobCommand(use, mode string) *cobra.Command {
-	f := &runFlags{}
+	f := &runFlags{How: job.How{Mode: mode}}
 	cmd := &cobra.Command{Use: use, RunE: func(cmd *cobra.Command, args []string) error {
 		switch {
 		case f.dryRun:
-			return a.runJob(cmd.Context(), job.Plan, f)
+			f.Mode = job.Plan
 		case mode == job.Apply:
 			p, err := readPlan(args[0])
 			if err != nil {
 				return usage(err)
 			}
-			f.apply, f.Selection = p, p.Selection
+			f.Apply, f.Selection = p, p.Selection
 		}
-		return a.runJob(cmd.Context(), mode, f)
+		return a.runJob(cmd.Context(), f)
 	}}
 	f.add(cmd, mode)
 	if mode == job.Apply {
@@ -76,7 +73,7 @@ func (f *runFlags) add(cmd *cobra.Command, mode string) {
 	f.again = pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.again.StringVar(&f.reportDir, "report-dir", "", "`FOLDER` for reports (default: report.dir)")
 	if mode == job.Apply { // the plan file has the others
-		fs.BoolVar(&f.strict, "strict", false, "write nothing if anything changed since the plan was made")
+		fs.BoolVar(&f.Strict, "strict", false, "write nothing if anything changed since the plan was made")
 	} else {
 		f.again.StringArrayVar(&f.Only, "only", nil, "only people with an address that matches `EMAIL|GLOB`; may be given several times, or several with commas")
 		f.again.StringVar(&f.Source, "source", "", "only photos of the source with this `NAME`")
@@ -85,12 +82,12 @@ func (f *runFlags) add(cmd *cobra.Command, mode string) {
 		f.again.BoolVar(&f.Force, "force", false, "upload unchanged pictures, too")
 		f.again.BoolVar(&f.Checksum, "checksum", false, "read every photo instead of trusting change marks")
 		f.again.BoolVar(&f.RetryFailed, "retry-failed", false, "send pictures again that were refused before and have not changed")
-		fs.StringVar(&f.approve, "approve", "", "let the plan with this `PLAN_ID` pass the guards, once")
+		fs.StringVar(&f.Approve, "approve", "", "let the plan with this `PLAN_ID` pass the guards, once")
 	}
 	if mode == job.Plan {
 		fs.StringVarP(&f.out, "out", "o", "", "write the plan to this `FILE`, for apply")
 	} else {
-		f.again.BoolVar(&f.verify, "verify", false, "check afterwards that Smartsheet shows the uploaded pictures")
+		f.again.BoolVar(&f.Verify, "verify", false, "check afterwards that Smartsheet shows the uploaded pictures")
 	}
 	if mode == job.Sync {
 		fs.BoolVar(&f.dryRun, "dry-run", false, "upload nothing: the same as photosync plan")
