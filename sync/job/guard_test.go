@@ -870,3 +870,23 @@ func TestFindingsOfAShard(t *testing.T) {
 		}
 	}
 }
+
+// Pictures that are sent again by --force replace nothing, unless their users show others by now.
+func TestForcedPicturesReplaceNothing(t *testing.T) {
+	b := newBench(t, 14, simulator.Options{})
+	b.must(guarded)
+	forced := func(o *Job) { guarded(o); o.Scope.Force = true }
+	if r := b.must(forced); r.Totals.Uploaded != 14 {
+		t.Errorf("%+v", r.Totals)
+	}
+	for i := range 12 {
+		b.sim.SetImage(email(i), picture(500+i))
+	}
+	if r := b.held(forced, "max_replaced"); !strings.HasPrefix(r.Guards[0].Message, "12 of 14") {
+		t.Errorf("%+v", r.Guards)
+	}
+	for i := range 14 {
+		b.mem.Put(email(i), picture(1000+i))
+	}
+	b.held(forced, "max_replaced")
+}

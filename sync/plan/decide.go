@@ -147,16 +147,19 @@ func (r *Rules) unconfirmed(record *state.User, hash string) bool {
 }
 
 // repeats reports whether the same picture was sent before without an answer, or with a partial
-// success: sending it again replaces nothing.
+// success, or is forced while the user shows it: sending it again replaces nothing.
 func (r *Rules) repeats(s *Step) bool {
 	u, hash := s.Record, s.SHA256()
+	sent := sentOf(u).SourceSHA256 == hash && sentOf(u).Rendering == r.Policy.Rendering
 	switch {
-	case s.Reason == outcome.Forced || s.Reason == outcome.Drifted:
+	case s.Reason == outcome.Drifted:
 		return false
+	case s.Reason == outcome.Forced:
+		return sent && u.Intent == nil && Ours(u, *s.To)
 	case u.Intent != nil:
 		return u.Intent.SourceSHA256 == hash && u.Intent.Rendering == r.Policy.Rendering
 	}
-	return u.Failure != nil && u.Failure.Hash == hash && sentOf(u).SourceSHA256 == hash && sentOf(u).Rendering == r.Policy.Rendering
+	return sent && u.Failure != nil && u.Failure.Hash == hash
 }
 
 // refused reports whether the same bytes were refused for good before.
