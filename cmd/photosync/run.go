@@ -97,7 +97,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	}
 	if len(rep.Warnings) > 0 && len(files) > 0 {
 		if _, err := report.Write(c.Report.Dir, rep, c.Report.Formats); err != nil {
-			w.Log.Warn().Err(err).Msg("the report was not written again with these warnings")
+			w.Log.Warn().Err(err).Msg("the report does not show these warnings")
 		}
 	}
 	if a.code = rep.ExitCode; slices.Contains(c.SuccessOn, a.code) {

@@ -57,7 +57,7 @@ func (a *app) writeTo(file string, mode fs.FileMode, write func(io.Writer) error
 func (s *stateCommand) imports(cmd *cobra.Command, files []string) error {
 	switch {
 	case s.shards > 0 && (len(files) > 0 || s.shard != ""):
-		return usage(errors.New("--shards: want no file and no --shard beside it"))
+		return usage(errors.New("--shards takes neither files nor --shard"))
 	case s.shards < 0, s.shards == 0 && len(files) == 0:
 		return usage(errors.New("want the file of an export, - for stdin, or --shards N"))
 	}
@@ -124,7 +124,7 @@ func (s *stateCommand) restore(cmd *cobra.Command, _ []string) error {
 		}
 		s.reports = c.Report.Dir
 	}
-	if err := s.confirm(cmd, "Replace "+path+" by its backup?"); err != nil {
+	if err := s.confirm(cmd, "Replace "+path+" with its backup?"); err != nil {
 		return err
 	}
 	aside, err := state.Restore(path)

@@ -109,7 +109,7 @@ func readPlan(path string) (p *plan.File, err error) {
 // load reads the configuration, and applies the flags to it.
 func (f *runFlags) load(a *app) (s *setup, err error) {
 	if f.maxDuration < 0 || f.Limit < 0 {
-		return nil, usage(errors.New("--max-duration and --limit: want no number below 0"))
+		return nil, usage(errors.New("--max-duration and --limit may not be negative"))
 	}
 	for _, code := range f.successOn {
 		if code < exitAttention || code > exitInterrupted && code != exitChanges { // a failed run is never a success

@@ -194,12 +194,9 @@ func (d *decoder) slipBefore(f *Fault) bool {
 			return true
 		}
 	}
-	for n, tries := stop, 3; n > 0 && tries > 0; n-- {
+	for n := stop; n > max(stop-6, 0); n-- {
 		if d.slip(f, n, "") {
 			return true
-		}
-		if uncommented(d.at(n)) != "" {
-			tries--
 		}
 	}
 	return false

@@ -50,7 +50,7 @@ func Load(name string, env func(string) string, checks ...func(Source) []Fault) 
 		return nil, err
 	}
 	if p := d.c.State.Path; !filepath.IsAbs(p) && filepath.Dir(d.c.File) != "." {
-		d.warn("state.path %q is relative: it lies in the folder that photosync was started in, and in another one a run begins with an empty state; write it with its folder", p)
+		d.warn("state.path %q is relative to the folder that photosync is started in: a run from another folder begins with an empty state; write the whole path", p)
 	}
 	for i, s := range d.c.Sources {
 		for _, check := range checks {
