@@ -19,9 +19,8 @@ import (
 )
 
 func (a *app) check() *cobra.Command {
-	var file, output, uploadTest string
+	var file, uploadTest string
 	cmd := &cobra.Command{Use: "check", RunE: func(cmd *cobra.Command, _ []string) error {
-		a.json = output == "json"
 		s, err := a.load(file, "")
 		if err != nil {
 			return err
@@ -40,8 +39,7 @@ func (a *app) check() *cobra.Command {
 					Selection: plan.Selection{Only: []string{literal}, Force: true, Limit: 1},
 				}
 				quiet := console.Start(io.Discard, io.Discard, a.env, console.RunOptions{Level: "disabled", Progress: "never"})
-				rep, _, err := perform(ctx, s, f, quiet, notify.New(notify.Options{}), nil)
-				return rep, err
+				return perform(ctx, s, f, quiet, notify.New(notify.Options{}), nil)
 			},
 		})
 		switch fails, needsSomebody := console.Forecast(checks); {
@@ -50,14 +48,14 @@ func (a *app) check() *cobra.Command {
 		case needsSomebody:
 			a.code = exitAttention
 		}
-		if a.json {
+		if a.output == "json" {
 			return console.NewLines(a.stdout).Check(checks)
 		}
 		a.out().Checkup(checks)
 		return nil
 	}}
 	addConfig(cmd.Flags(), &file)
-	addOutput(cmd, &output)
+	a.addOutput(cmd)
 	cmd.Flags().StringVar(&uploadTest, "upload-test", "", "upload the picture of the person with this `EMAIL` for real, and record it")
 	return cmd
 }

@@ -56,7 +56,7 @@ func (a *app) demo(cmd *cobra.Command, _ []string) error {
 			return fmt.Errorf("draw pictures: %w", err)
 		}
 		fmt.Fprintf(a.stdout, "\n== %s\n", r.title)
-		if err := run.runJob(cmd.Context(), &runFlags{How: job.How{Mode: job.Sync}, config: conf, output: "text", progress: "never"}); err != nil {
+		if err := run.runJob(cmd.Context(), &runFlags{How: job.How{Mode: job.Sync}, config: conf, progress: "never"}); err != nil {
 			return err
 		}
 		if run.code == exitInterrupted {

@@ -95,7 +95,7 @@ func TestFaultOfTheProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &runFlags{How: job.How{Mode: job.Sync, RunID: "r"}}
-	r, _, err := perform(t.Context(), &setup{Config: c}, f, &console.Run{}, notify.New(notify.Options{}), nil) // one that was not started
+	r, err := perform(t.Context(), &setup{Config: c}, f, &console.Run{}, notify.New(notify.Options{}), nil) // one that was not started
 	if err == nil || !strings.Contains(err.Error(), "perform") || exitCode(r, err) != exitFailed {
 		t.Fatalf("exit %d, error %v", exitCode(r, err), err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) explain() *cobra.Command {
-	var file, output, shard string
+	var file, shard string
 	cmd := &cobra.Command{Use: "explain EMAIL", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		s, err := a.load(file, shard)
 		if err != nil {
@@ -33,7 +33,7 @@ func (a *app) explain() *cobra.Command {
 			case !x.Known:
 				a.code = exitFailed
 			}
-			if output == "json" {
+			if a.output == "json" {
 				return indented(a.stdout, x)
 			}
 			a.out().Explanation(x)
@@ -41,7 +41,7 @@ func (a *app) explain() *cobra.Command {
 		})
 	}}
 	addConfig(cmd.Flags(), &file)
-	addOutput(cmd, &output)
+	a.addOutput(cmd)
 	cmd.Flags().StringVar(&shard, "shard", "", "look into the state of part `I/N`, as sync --shard does")
 	return cmd
 }

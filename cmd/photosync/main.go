@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	}
 	console.New(a.stderr, a.env).Error(err)
 	code := exitCode(nil, err)
-	if a.json {
+	if a.output == "json" {
 		console.NewLines(a.stdout).Error(err, code) // stderr has it in any case
 	}
 	return code
@@ -104,9 +104,9 @@ func (o *output) Write(b []byte) (int, error) {
 type app struct {
 	env            func(string) string
 	stdout, stderr io.Writer
-	begun          bool // a command has begun: an error before that is a mistake in the command line
-	code           int  // of a command that ended without an error
-	json           bool // the command prints JSON, also for errors
+	begun          bool   // a command has begun: an error before that is a mistake in the command line
+	code           int    // of a command that ended without an error
+	output         string // the flag: json, also for errors, or text (default)
 }
 
 func (a *app) root() *cobra.Command {
@@ -150,9 +150,8 @@ func oneOf(cmd *cobra.Command, p *string, name, text string, values ...string) {
 }
 
 // addOutput adds --output to a command that prints for people or for programs.
-func addOutput(cmd *cobra.Command, output *string) {
-	*output = "text"
-	oneOf(cmd, output, "output", "`FORMAT`: text (default) or json", "text", "json")
+func (a *app) addOutput(cmd *cobra.Command) {
+	oneOf(cmd, &a.output, "output", "`FORMAT`: text (default) or json", "text", "json")
 }
 
 // out prints for people on stdout.

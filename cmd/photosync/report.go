@@ -23,7 +23,7 @@ import (
 )
 
 func (a *app) report() *cobra.Command {
-	var format, output, out, serve string
+	var format, out, serve string
 	cmd := &cobra.Command{Use: "report FILE|FOLDER", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		if serve != "" {
 			return a.serve(cmd.Context(), serve, args[0])
@@ -33,7 +33,7 @@ func (a *app) report() *cobra.Command {
 			return err
 		}
 		err = a.writeTo(out, 0o640, func(w io.Writer) error { // not for everybody: it has people's names
-			if format = cmp.Or(format, output); format != "text" {
+			if format = cmp.Or(format, a.output, "text"); format != "text" {
 				return r.Encode(w, format)
 			}
 			console.New(w, a.env).Report(r)
@@ -47,7 +47,7 @@ func (a *app) report() *cobra.Command {
 	for kind, usage := range map[string]string{"html": "as a page", "csv": "as a table, a line for each person"} {
 		cmd.Flags().BoolFunc(kind, usage, func(string) error { format = kind; return nil })
 	}
-	addOutput(cmd, &output)
+	a.addOutput(cmd)
 	cmd.Flags().StringVarP(&out, "out", "o", "", "write to `FILE` instead of stdout")
 	cmd.Flags().StringVar(&serve, "serve", "", "show pages at `HOST:PORT` of this machine")
 	cmd.MarkFlagsMutuallyExclusive("html", "csv", "output", "serve")

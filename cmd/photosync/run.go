@@ -31,7 +31,6 @@ const grace = 25 * time.Second
 
 // runJob is sync, plan and apply: configuration, run, report, summary, exit code.
 func (a *app) runJob(ctx context.Context, f *runFlags) error {
-	a.json = f.output == "json"
 	s, err := f.load(a)
 	if err != nil {
 		return err
@@ -41,7 +40,7 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 	}
 	f.RunID = newRunID(time.Now())
 	w := console.Start(a.stdout, a.stderr, a.env, console.RunOptions{
-		ID: f.RunID, Level: s.Log.Level, Format: s.Log.Format, Progress: f.progress, JSON: a.json, Quiet: f.quiet,
+		ID: f.RunID, Level: s.Log.Level, Format: s.Log.Format, Progress: f.progress, JSON: a.output == "json", Quiet: f.quiet,
 	})
 	defer w.Close()
 	for _, text := range s.Warnings {
@@ -54,7 +53,7 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 	if f.Mode == job.Plan {
 		n = notify.New(notify.Options{}) // a plan sends no notices
 	}
-	rep, made, err := perform(soft, s, f, w, n, hard.Done())
+	rep, err := perform(soft, s, f, w, n, hard.Done())
 	w.Close()
 	if f.Mode == job.Sync && job.Held(err) || f.Mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0) {
 		rep.Approve = f.approval(s.File, rep.PlanID, a.env)
@@ -63,9 +62,9 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 	if f.Mode != job.Plan { // beside the report of a held run
 		path = filepath.Join(s.Report.Dir, f.RunID+".plan.json")
 	}
-	if made != nil {
-		made.Selection, rep.PlanFile = f.Selection, path
-		if werr := report.WritePlan(path, made.Encode); werr != nil {
+	if f.plan != nil {
+		f.plan.Selection, rep.PlanFile = f.Selection, path
+		if werr := report.WritePlan(path, f.plan.Encode); werr != nil {
 			rep.PlanFile = ""
 			err = cmp.Or(err, werr)
 		}
@@ -103,7 +102,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	if a.code = rep.ExitCode; slices.Contains(c.SuccessOn, a.code) {
 		a.code = exitDone
 	}
-	if h, held := errors.AsType[*job.HeldError](err); held && h.Guards && !a.json {
+	if h, held := errors.AsType[*job.HeldError](err); held && h.Guards && a.output != "json" {
 		err = nil // the summary names the guards and the command that approves the plan
 	}
 	return w.End(rep, files, err, werr)
@@ -148,9 +147,8 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 	}
 }
 
-// perform opens everything and runs the job. It always returns a report, and the plan if it is
-// to be kept.
-func perform(ctx context.Context, s *setup, f *runFlags, w *console.Run, n *notify.Notifier, abort <-chan struct{}) (rep *report.Report, made *plan.File, err error) {
+// perform opens everything and runs the job. It always returns a report.
+func perform(ctx context.Context, s *setup, f *runFlags, w *console.Run, n *notify.Notifier, abort <-chan struct{}) (rep *report.Report, err error) {
 	rep = report.New(f.Mode, f.RunID, build().version, time.Now().UTC())
 	defer func() {
 		if err != nil && rep.Error == nil {
@@ -159,15 +157,15 @@ func perform(ctx context.Context, s *setup, f *runFlags, w *console.Run, n *noti
 	}()
 	defer outcome.Recover(&err)
 	if err := report.CheckDir(s.Report.Dir); err != nil {
-		return rep, nil, err
+		return rep, err
 	}
 	j, closeAll, err := open(s, f.How, abort, w.Log)
 	if err != nil {
-		return rep, nil, err
+		return rep, err
 	}
 	defer closeAll()
 	if j.State, err = state.Open(s.State.Path, state.Options{ReadOnly: f.Mode == job.Plan}); err != nil {
-		return rep, nil, err
+		return rep, err
 	}
 	defer func() { err = cmp.Or(err, j.State.Close()) }()
 	n.Start(context.Background()) // not before the state is held: a run that another one keeps out sends no notices
@@ -180,7 +178,7 @@ func perform(ctx context.Context, s *setup, f *runFlags, w *console.Run, n *noti
 	j.How.Thumbnails, j.How.Before = s.Report.Thumbnails, s.Report.Before && s.Report.Thumbnails
 	j.Events = job.Events{Listed: w.Source, Asked: w.Asked, Made: w.Planned, Item: w.Item}
 	if f.Mode != job.Plan || f.out != "" { // otherwise nobody needs the file
-		j.Events.File = func(p *plan.File) { made = p }
+		j.Events.File = func(p *plan.File) { f.plan = p }
 	}
 	rep, err = job.Run(ctx, j)
 	if err == nil || job.Held(err) { // then --only was compared with everybody
@@ -193,7 +191,7 @@ func perform(ctx context.Context, s *setup, f *runFlags, w *console.Run, n *noti
 			err = job.Backup(j.State, rep)
 		}
 	}
-	return rep, made, err
+	return rep, err
 }
 
 // counted is a source whose people and photos w counts.

@@ -23,9 +23,9 @@ import (
 // the configuration has it.
 type stateCommand struct {
 	*app
-	config, shard, path, output, outFile, reports string
-	yes, replace, failed, missing                 bool
-	shards                                        int // to import
+	config, shard, path, outFile, reports string
+	yes, replace, failed, missing         bool
+	shards                                int // to import
 }
 
 func (a *app) state() *cobra.Command {
@@ -44,8 +44,8 @@ func (a *app) state() *cobra.Command {
 	list.Flags().BoolVar(&s.failed, "failed", false, "only those whose last attempt failed")
 	list.Flags().BoolVar(&s.missing, "missing", false, "only those without a photo in the last complete runs")
 	show := add("show EMAIL", cobra.ExactArgs(1), s.show)
-	addOutput(list, &s.output)
-	addOutput(show, &s.output)
+	a.addOutput(list)
+	a.addOutput(show)
 	forget := add("forget EMAIL…", cobra.MinimumNArgs(1), s.forget)
 	export := add("export", cobra.NoArgs, s.export)
 	export.Flags().StringVarP(&s.outFile, "out", "o", "", "write to `FILE` instead of stdout")
@@ -124,7 +124,7 @@ func (s *stateCommand) list(_ *cobra.Command, globs []string) error {
 		if err != nil {
 			return fmt.Errorf("list state: %w", err)
 		}
-		if s.output == "text" {
+		if s.output != "json" {
 			fmt.Fprintln(out, report.People(listed))
 		}
 		return out.Flush()

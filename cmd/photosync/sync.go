@@ -24,16 +24,18 @@ import (
 
 // runFlags are the flags of sync, plan and apply.
 type runFlags struct {
-	config, reportDir, output, logLevel, logFormat, progress string
-	maxDuration                                              time.Duration
-	quiet, dryRun                                            bool
-	successOn                                                []int
+	config, reportDir, logLevel, logFormat, progress string
+	maxDuration                                      time.Duration
+	quiet, dryRun                                    bool
+	successOn                                        []int
 
 	job.How
 	plan.Selection                // whom the run is about, and which rules it skips; a plan file has it, too
 	again          *pflag.FlagSet // the flags of Selection, and others that the command to approve repeats
-	unmatched      []string       // patterns of Only that match nobody
 	out            string         // plan: the file to write the plan to
+
+	unmatched []string   // what the run found: patterns of Only that match nobody
+	plan      *plan.File // and the plan that is to be written
 }
 
 func (a *app) jobCommand(use, mode string) *cobra.Command {
@@ -52,6 +54,7 @@ func (a *app) jobCommand(use, mode string) *cobra.Command {
 		return a.runJob(cmd.Context(), f)
 	}}
 	f.add(cmd, mode)
+	oneOf(cmd, &a.output, "output", "`FORMAT` of stdout: text (default), a summary; or json, lines of which the last one is the report", "text", "json")
 	if mode == job.Apply {
 		cmd.Args = cobra.ExactArgs(1)
 	}
@@ -60,10 +63,9 @@ func (a *app) jobCommand(use, mode string) *cobra.Command {
 
 func (f *runFlags) add(cmd *cobra.Command, mode string) {
 	fs := cmd.Flags()
-	f.output, f.progress = "text", "auto"
+	f.progress = "auto"
 	addConfig(fs, &f.config)
 	fs.DurationVar(&f.maxDuration, "max-duration", 0, "stop after this time; the next run continues")
-	oneOf(cmd, &f.output, "output", "`FORMAT` of stdout: text (default), a summary; or json, lines of which the last one is the report", "text", "json")
 	oneOf(cmd, &f.progress, "progress", "`WHEN`: auto (default; on a terminal a live line, else a line a minute in the log), always or never", "auto", "always", "never")
 	oneOf(cmd, &f.logLevel, "log-level", "`LEVEL`: debug, info, warn or error (default: log.level)", "debug", "info", "warn", "error")
 	oneOf(cmd, &f.logFormat, "log-format", "`FORMAT`: auto, console or json (default: log.format)", "auto", "console", "json")

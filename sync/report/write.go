@@ -100,7 +100,7 @@ func Prune(dir string, keep int, current string) error {
 	name := regexp.MustCompile(`^([0-9]{8}T[0-9]{6}Z-[a-z2-7]{6})\.(json|html|csv|plan\.json)$`)
 	files := map[string][]string{} // by run
 	for _, e := range entries {
-		if m := name.FindStringSubmatch(e.Name()); m != nil && e.Type().IsRegular() {
+		if m := name.FindStringSubmatch(e.Name()); m != nil {
 			files[m[1]] = append(files[m[1]], e.Name())
 		}
 	}
@@ -111,8 +111,8 @@ func Prune(dir string, keep int, current string) error {
 	kept := map[bool]int{} // full syncs and others
 	var errs error
 	for _, run := range slices.Backward(runs) {
-		kind := slices.Contains(files[run], run+".json") && isFull(filepath.Join(dir, run+".json"))
-		if kept[kind]++; kept[kind] <= keep {
+		full := isFull(filepath.Join(dir, run+".json"))
+		if kept[full]++; kept[full] <= keep {
 			continue
 		}
 		for _, f := range files[run] {
