@@ -72,7 +72,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 		if m.refused[q] = true; a.ErrorCode != 0 {
 			o.answered[id] = refusedLate
 		}
-	case status == 404 && o.w.c.user(id) == nil: // deleted since it was looked up: the next run decides
+	case status == 404 && !o.w.c.alone(id, o.to[id]): // it lost the address since it was looked up: the next run decides
 		o.answered[id], m.doubt = "no such user", m.doubted || o.w.dead.Load()
 	default:
 		m.doubt = m.doubted || o.w.dead.Load() || m.confirmed == q // it was forced, or had drifted, and is still owed

@@ -211,6 +211,12 @@ func (c *company) user(id int64) *account {
 	return nil
 }
 
+// alone reports whether a user has an address, and no other active one does.
+func (c *company) alone(id int64, email string) bool {
+	u := c.user(id)
+	return u != nil && u.email == email && !slices.ContainsFunc(c.users, func(o *account) bool { return o != u && o.active && o.email == email })
+}
+
 func (c *company) renameUser(u *account, to string) {
 	if u != nil && c.userAt(to) == nil {
 		c.sim.Rename(u.email, to)

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,10 +127,7 @@ func (j *Job) known(p *prepared) (n int, err error) {
 	}
 	for _, s := range p.plan.Steps {
 		there := s.Reason != outcome.NotInSmartsheet && s.Reason != outcome.InactiveUser
-		counts[s.Record.ID] = there
-		if s.Former != nil {
-			counts[s.Former.ID] = there
-		}
+		counts[s.Record.ID], counts[cmp.Or(s.Former, s.Record).ID] = there, there
 	}
 	err = j.users(func(u *state.User) {
 		if u.Sent != nil && counts[u.ID] {

@@ -578,3 +578,27 @@ func TestAllPhotosGone(t *testing.T) {
 		})
 	}
 }
+
+// The picture of somebody who left is not that of a colleague who has the address as an alias, and
+// never had a photo.
+func TestPlaceholderNotForAnAlias(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	entry := func(i int, alias []string, photo []byte) {
+		b.mem.Remove(email(i))
+		b.mem.Set(Entry{Ref: "cn=" + email(i), Key: "key of " + email(i), Own: []string{email(i)}, Aliases: alias, Photo: photo})
+	}
+	entry(0, nil, picture(0))
+	entry(1, nil, nil)
+	b.must(placeholders)
+	b.mem.Remove(email(0))
+	b.sim.RemoveUser(email(1))
+	entry(1, []string{email(0)}, nil)
+	for range 5 {
+		b.must(func(o *Job) { placeholders(o); o.Policy.Refresh = 1 }) // everybody is looked up
+	}
+	entry(1, []string{email(0)}, picture(1))
+	b.expect(placeholders, 1, "ambiguous skipped", 0)
+	if img, _ := b.sim.Image(email(0)); !bytes.Equal(img.Data, picture(0)) {
+		t.Error("the picture of somebody who left was replaced")
+	}
+}

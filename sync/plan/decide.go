@@ -57,7 +57,7 @@ func (r *Rules) matched(s Step) Step {
 		return s.skip(outcome.InactiveUser)
 	}
 	s.Record = cmp.Or(w.Current, nothing)
-	if r.otherOwner(&s) {
+	if r.otherOwner(w) {
 		return s.ambiguous(append(r.entries(w), userNames(w)[0]+", who has the picture of another entry, "+lastOrigin(s.Record).Email))
 	}
 	if p := w.Photo; p != nil {
@@ -82,12 +82,12 @@ func (r *Rules) matched(s Step) Step {
 }
 
 // otherOwner reports whether only an alias leads to the user, who has our picture of another entry.
-func (r *Rules) otherOwner(s *Step) bool {
-	o := lastOrigin(s.Record)
-	if o.Key == "" || slices.Contains(s.Own, o.Email) || !s.To.Alternate && slices.Contains(s.Own, s.To.Via) {
+func (r *Rules) otherOwner(w *Work) bool {
+	u, o := w.User(), lastOrigin(cmp.Or(w.Current, nothing))
+	if u == nil || o.Key == "" || slices.Contains(w.Own, o.Email) || !u.Alternate && slices.Contains(w.Own, u.Via) {
 		return false
 	}
-	key := r.keyIn(s.Work, o.Source)
+	key := r.keyIn(w, o.Source)
 	return key != "" && key != o.Key
 }
 

@@ -51,6 +51,9 @@ func (r *Rules) removed(s Step) Step {
 	w, after := s.Work, r.Policy.RemovedAfter
 	switch {
 	case !w.MayBeRemoved():
+		if r.otherOwner(w) { // or the picture would count as this person's from the next run on
+			s.To = nil
+		}
 		return s.skipFromNow(outcome.NoPhoto)
 	case w.Removal == nil:
 		return s.skip(outcome.NoPhoto)

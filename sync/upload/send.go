@@ -120,7 +120,9 @@ func (a *attempt) send(ctx context.Context) error {
 			a.item.Message = "no answer came in time"
 			return a.arrived(users[0].ImageID)
 		}
-		a.Plan.Renew(s, users[0])
+		if !gone || users[0].ID == 0 {
+			a.Plan.Renew(s, users[0])
+		}
 		if gone || s.Outcome != outcome.Planned {
 			break
 		}
