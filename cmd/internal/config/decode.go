@@ -110,13 +110,12 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	case *ast.NullNode: // the same as a missing key
 		defer delete(d.places, key)
 		if head, colour, found := strings.Cut(d.at(d.places[key].Line), "background: #"); found && key == "image.background" && strings.TrimSpace(colour) == colour {
-			d.add(Fault{Key: key, Message: "# begins a comment", Instead: quoteIt, correct: head + "background: " + quoted("#"+colour)})
+			d.add(Fault{Key: key, Message: "# begins a comment", Instead: quoteIt, correct: head + "background: " + inQuotes("#"+colour)})
 		}
 	case *ast.TagNode, *ast.AnchorNode, *ast.AliasNode:
-		f := Fault{Key: key}
+		f := Fault{Key: key, Message: meaning, Instead: quoteIt}
 		d.incomplete = true
 		d.slip(&f, node.GetToken().Position.Line, meaning)
-		f.Message, f.Instead = meaning, quoteIt
 		if kind == reflect.Struct || kind == reflect.Map {
 			f.Instead, f.correct = "remove it", ""
 		}
@@ -237,7 +236,7 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 		word := strconv.FormatBool(slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text))
 		d.wrong(key, "want true or false, not "+quote(key, text), "", text, word)
 	case kind == reflect.String && isBool:
-		d.wrong(key, "want a text, not "+text, "put it in quotes if it is meant as text", text, quoted(text))
+		d.wrong(key, "want a text, not "+text, "put it in quotes if it is meant as text", text, inQuotes(text))
 	case err != nil:
 		d.fault(key, err.Error()+", not "+quote(key, text), "")
 	}

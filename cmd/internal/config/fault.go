@@ -73,10 +73,10 @@ func (d *decoder) excerpts() {
 }
 
 var (
-	keyed    = regexp.MustCompile(`(?:^|[{,]|- )\s*['"]?([^\s\[\]{},'":]+)['"]?\s*(?::\s|:$|=)`)
-	words    = regexp.MustCompile(`[^\s\[\]{},'":=]+`)
-	pathLike = regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)|\.(pem|crt|cer|key|keytab|csv|txt|conf|json|db|prom|token)$`)
-	mixed    = sync.OnceValue(func() *regexp.Regexp {
+	keyed      = regexp.MustCompile(`(?:^|[{,]|- )\s*['"]?([^\s\[\]{},'":]+)['"]?\s*(?::\s|:$|=)`)
+	words      = regexp.MustCompile(`[^\s\[\]{},'":=]+`)
+	pathLike   = regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)|\.(pem|crt|cer|key|keytab|csv|txt|conf|json|db|prom|token)$`)
+	secretLike = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
 	})
 )
@@ -124,7 +124,7 @@ func credentials(text string) bool {
 
 // looksSecret reports whether a text has credentials, mixes letters and digits or upper and lower
 // case as tokens and passwords do, or is very long.
-func looksSecret(text string) bool { return mixed().MatchString(text) || credentials(text) }
+func looksSecret(text string) bool { return secretLike().MatchString(text) || credentials(text) }
 
 // withoutSecrets replaces the words of a message that look like secrets.
 func withoutSecrets(message string) string {
@@ -213,7 +213,7 @@ func uncommented(line string) string {
 	return strings.TrimRight(line, " \r")
 }
 
-func quoted(v string) string {
+func inQuotes(v string) string {
 	return "'" + strings.ReplaceAll(strings.TrimSpace(v), "'", "''") + "'"
 }
 
@@ -226,7 +226,7 @@ func (d *decoder) notList(node ast.Node, key string) {
 	case scalar:
 		by := text
 		if strings.ContainsAny(text, "[]{}'\"*&!%@`=") {
-			by = quoted(text)
+			by = inQuotes(text)
 		}
 		f.correct = replaceAfter(d.at(d.places[key].Line), leaf(key), text, "["+by+"]")
 	case n > d.places[key].Line:

@@ -245,17 +245,16 @@ func (d *decoder) validateURL(s *Smartsheet) {
 func (d *decoder) validateLDAP(s *Source, at string) {
 	krb := s.Kerberos.Principal != "" || s.Kerberos.Keytab != ""
 	certified := s.TLS.CertFile != "" || !slices.ContainsFunc(s.URLs, func(u string) bool { return !strings.HasPrefix(u, "ldapi://") })
-	if s.Auth == "" { // choose by the keys that are set
-		switch {
-		case s.BindDN != "":
-			s.Auth = "simple"
-		case krb:
-			s.Auth = "gssapi"
-		case certified:
-			s.Auth = "external"
-		default:
-			s.Auth = "anonymous"
-		}
+	switch { // without auth, the keys that are set decide
+	case s.Auth != "":
+	case s.BindDN != "":
+		s.Auth = "simple"
+	case krb:
+		s.Auth = "gssapi"
+	case certified:
+		s.Auth = "external"
+	default:
+		s.Auth = "anonymous"
 	}
 	if s.Auth == "external" && !certified {
 		d.missing(at+".tls.cert_file", "auth: external needs a client certificate", "give tls.cert_file and tls.key_file")
