@@ -79,7 +79,7 @@ type styled struct{ style, text string }
 const bold, dim, red, green, yellow, blue = "1", "2", "31", "32", "33", "34"
 
 func (c *Console) styled(s styled) string {
-	if c.colour && s.style != "" {
+	if c.colour {
 		return "\x1b[" + s.style + "m" + foreign.Text(s.text) + "\x1b[0m"
 	}
 	return foreign.Text(s.text)
@@ -155,17 +155,15 @@ func (c *Console) show(layout string, values any) {
 func Wrap(text string, width, hang int) string {
 	lines := strings.Split(text, "\n")
 	for n, line := range lines {
-		wrapped, column := "", 0
-		for i, word := range strings.Split(line, " ") {
-			gap, room := " ", 1+visible(word)
-			if column+room > width && column > hang {
+		words := strings.Split(line, " ")
+		wrapped, column := words[0], visible(words[0])
+		for _, word := range words[1:] {
+			gap := " "
+			if column+1+visible(word) > width && column > hang {
 				gap, column = "\n"+strings.Repeat(" ", hang), hang-1
 			}
-			if i == 0 {
-				gap, column = "", -1
-			}
 			wrapped += gap + word
-			column += room
+			column += 1 + visible(word)
 		}
 		lines[n] = wrapped
 	}
