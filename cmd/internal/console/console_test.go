@@ -153,7 +153,7 @@ func TestForeignText(t *testing.T) {
 				run.Item(it)
 			}
 			run.Source(report.Source{Name: evil.Draw(t, "source"), Warnings: []string{evil.Draw(t, "warning")}})
-			run.End(r, nil, errors.New(evil.Draw(t, "run's error")))
+			run.End(r, nil, errors.New(evil.Draw(t, "run's error")), nil)
 			run.lines.Error(errors.New(evil.Draw(t, "JSON's error")), 1)
 		}
 		left := escapes.ReplaceAllString(out.String(), "")
@@ -197,20 +197,20 @@ func TestSomebodyHasToAct(t *testing.T) {
 	guarded.Guards = make([]outcome.Breach, 1)
 	fault := errors.New("x")
 	for name, c := range map[string]struct {
-		r    *report.Report
-		errs []error
-		want bool
+		r              *report.Report
+		err, unwritten error
+		want           bool
 	}{
-		"done":              {with(report.Success, report.Item{Outcome: "uploaded"}), nil, false},
-		"nothing to do":     {with(report.NothingToDo, report.Item{Outcome: "skipped", Reason: "known_bad", AlreadyReported: true}), []error{nil, nil}, false},
-		"somebody failed":   {with(report.Partial, report.Item{Outcome: "failed"}), nil, true},
-		"a finding":         {finding, nil, true},
-		"a guard":           {guarded, nil, true},
-		"failed":            {with(report.Failed), []error{fault, nil}, true},
-		"stopped early":     {with(report.Interrupted), []error{fault, nil}, false},
-		"no report on disk": {with(report.Interrupted), []error{fault, fault}, true},
+		"done":              {with(report.Success, report.Item{Outcome: "uploaded"}), nil, nil, false},
+		"nothing to do":     {with(report.NothingToDo, report.Item{Outcome: "skipped", Reason: "known_bad", AlreadyReported: true}), nil, nil, false},
+		"somebody failed":   {with(report.Partial, report.Item{Outcome: "failed"}), nil, nil, true},
+		"a finding":         {finding, nil, nil, true},
+		"a guard":           {guarded, nil, nil, true},
+		"failed":            {with(report.Failed), fault, nil, true},
+		"stopped early":     {with(report.Interrupted), fault, nil, false},
+		"no report on disk": {with(report.Interrupted), fault, fault, true},
 	} {
-		if got := somebodyHasToAct(c.r, c.errs...); got != c.want {
+		if got := somebodyHasToAct(c.r, c.err, c.unwritten); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
@@ -223,5 +223,18 @@ func TestAdoptableChangesNothing(t *testing.T) {
 	New(&out, noEnv).Adoptable(users)
 	if got, want := out.String(), "  a@x  user 1  image a\ufffdb\n"; got != want || users[0].Sent.ImageID != "a\x1bb" {
 		t.Errorf("%q, want %q; image id %q", got, want, users[0].Sent.ImageID)
+	}
+}
+
+// A summary names twelve problems, and counts the others.
+func TestManyProblems(t *testing.T) {
+	r := report.New("sync", "r", "dev", time.Now())
+	for i := range 14 {
+		r.Add(report.Item{Email: fmt.Sprintf("p%02d@example.com", i), Outcome: "failed", Code: fmt.Sprintf("code%02d", i), Message: "no"})
+	}
+	var out bytes.Buffer
+	New(&out, noEnv).Summary(r)
+	if text := out.String(); strings.Count(text, "  ! 1 person: ") != 12 || !strings.Contains(text, "      p11@example.com\n  … and 2 more problems: see the report\n  people  ") {
+		t.Error(text)
 	}
 }

@@ -164,13 +164,13 @@ func (r *Run) Stopping(s os.Signal, grace time.Duration) {
 	r.err.line("%s Waiting up to %v for answers to what is on the wire. Ctrl-C again %s.", styled{yellow, "Stopping."}, grace, then)
 }
 
-// End shows how the run ended, unless it is quiet and nobody has to act. The first of errs is
-// that of the run.
-func (r *Run) End(rep *report.Report, files []string, errs ...error) error {
+// End shows how the run ended, unless it is quiet and nobody has to act: err is the run's, unwritten
+// that of its report.
+func (r *Run) End(rep *report.Report, files []string, err, unwritten error) error {
 	if !r.human || r.lines != nil { // for people, the summary follows
 		r.logEnd(rep, files)
 	}
-	if r.quiet && !somebodyHasToAct(rep, errs...) {
+	if r.quiet && !somebodyHasToAct(rep, err, unwritten) {
 		return nil
 	}
 	if r.lines != nil {
@@ -186,7 +186,7 @@ func (r *Run) End(rep *report.Report, files []string, errs ...error) error {
 			r.out.line("  plan    %s: photosync apply carries it out", rep.PlanFile)
 		}
 	}
-	for _, err := range errs {
+	for _, err := range []error{err, unwritten} {
 		if err != nil {
 			r.err.Error(err)
 		}
@@ -226,13 +226,8 @@ func (r *Run) logEnd(rep *report.Report, files []string) {
 
 // somebodyHasToAct reports whether a run needs a human. A run that stopped early does not: the
 // next one continues.
-func somebodyHasToAct(r *report.Report, errs ...error) bool {
-	for i, err := range errs {
-		if err != nil && (i > 0 || r.Result != report.Interrupted) {
-			return true
-		}
-	}
-	return r.NeedsSomebody() || len(r.Guards) > 0
+func somebodyHasToAct(r *report.Report, err, unwritten error) bool {
+	return err != nil && r.Result != report.Interrupted || unwritten != nil || r.NeedsSomebody() || len(r.Guards) > 0
 }
 
 // Lines writes JSON, one value per line, each with a message_type.

@@ -12,9 +12,6 @@ import (
 	"photosync/sync/report"
 )
 
-// A summary has at most so many groups of people who need somebody.
-const maxGroups = 12
-
 // Summary prints what a run did, or what a plan would do.
 func (c *Console) Summary(r *report.Report) { c.show("summary", r) }
 
@@ -29,21 +26,13 @@ var (
 	note    = styled{dim, "–"}
 )
 
-// troubles returns the first groups of people who need somebody, or who did and were reported before,
-// and how many more groups there are.
-func troubles(r *report.Report) (all struct {
-	Shown []*report.Group
-	More  int
-}) {
+// troubles returns the groups of people who need somebody, or who did and were reported before.
+func troubles(r *report.Report) (all []*report.Group) {
 	for _, s := range report.Sections(r) {
 		for _, g := range s.Groups {
 			old := s.Kind == "left" && len(g.Items) > 0 && (g.Code == string(outcome.KnownBad) || g.Items[0].AlreadyReported)
-			switch {
-			case !old && s.Kind != "attention":
-			case len(all.Shown) == maxGroups:
-				all.More++
-			default:
-				all.Shown = append(all.Shown, g)
+			if old || s.Kind == "attention" {
+				all = append(all, g)
 			}
 		}
 	}
