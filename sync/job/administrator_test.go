@@ -47,7 +47,7 @@ func (w *world) remember() saved {
 
 func (m *memory) clone() *memory {
 	c := *m
-	c.images, c.hashes, c.refused = maps.Clone(m.images), maps.Clone(m.hashes), maps.Clone(m.refused)
+	c.images, c.hashes, c.refused, c.codes = maps.Clone(m.images), maps.Clone(m.hashes), maps.Clone(m.refused), maps.Clone(m.codes)
 	return &c
 }
 

@@ -79,7 +79,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 		if o.answered[id] = "refused"; !m.refused[q] {
 			o.refused[id] = q
 		}
-		m.refused[q] = true
+		m.refused[q], m.codes[q] = true, [2]int{m.codes[q][1], a.ErrorCode}
 		if q != initials {
 			m.origin = m.former
 		}
@@ -116,8 +116,11 @@ func (o *watch) ended(r *report.Report, err error) {
 		o.fail(pGuard, "a held run sent %d pictures", len(o.sentTo))
 	}
 	if !slices.Contains(slices.Collect(maps.Values(o.answered)), "SUCCESS") {
-		for id, q := range o.refused { // it is sent again
-			delete(o.w.memory(id).refused, q)
+		for id, q := range o.refused {
+			m := o.w.memory(id)
+			if c := m.codes[q]; c[0] != c[1] || c[1] == 0 || len(o.refused) >= 5 { // it is sent again
+				delete(m.refused, q)
+			}
 		}
 	}
 	for _, it := range r.Items {

@@ -78,6 +78,7 @@ type memory struct {
 	images     map[string]int
 	hashes     map[string]bool // of bytes that arrived
 	refused    map[int]bool    // pictures that an answer refused
+	codes      map[int][2]int  // and the last two errorCodes of each
 	origin     origin          // of the last photo that was sent
 	former     origin          // of the one before
 	absent     int             // runs in a row that did not list it

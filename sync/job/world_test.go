@@ -66,7 +66,7 @@ func (w *world) note(format string, args ...any) { w.log = append(w.log, fmt.Spr
 func (w *world) memory(id int64) *memory {
 	m := w.users[id]
 	if m == nil {
-		m = &memory{images: map[string]int{}, hashes: map[string]bool{}, refused: map[int]bool{}}
+		m = &memory{images: map[string]int{}, hashes: map[string]bool{}, refused: map[int]bool{}, codes: map[int][2]int{}}
 		w.users[id] = m
 	}
 	return m
