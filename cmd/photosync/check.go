@@ -38,7 +38,7 @@ func (a *app) check() *cobra.Command {
 					How:       job.How{Mode: job.Sync, RunID: newRunID(time.Now())},
 					Selection: plan.Selection{Only: []string{literal}, Force: true, Limit: 1},
 				}
-				quiet := console.Start(io.Discard, io.Discard, a.env, console.RunOptions{Level: "disabled", Progress: "never"})
+				quiet := console.Start(io.Discard, io.Discard, a.env, console.RunOptions{Quiet: true})
 				return perform(ctx, s, f, quiet, notify.New(notify.Options{}), nil)
 			},
 		})

@@ -131,9 +131,6 @@ func (f *runFlags) load(a *app) (s *setup, err error) {
 	s.Report.Dir = cmp.Or(f.reportDir, s.Report.Dir)
 	s.Log.Level = cmp.Or(f.logLevel, s.Log.Level)
 	s.Log.Format = cmp.Or(f.logFormat, s.Log.Format)
-	if f.quiet {
-		f.progress, s.Log.Level = "never", "disabled"
-	}
 	if f.successOn != nil {
 		s.SuccessOn = f.successOn
 	}

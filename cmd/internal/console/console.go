@@ -22,7 +22,6 @@
 package console
 
 import (
-	"cmp"
 	"embed"
 	"fmt"
 	"io"
@@ -137,7 +136,6 @@ func (c *Console) show(layout string, values any) {
 		"title":    title,
 		"planned":  planned,
 		"clean":    func(r outcome.Reason) string { return foreign.Text(string(r)) },
-		"text":     func(p *string) string { return *cmp.Or(p, new(string)) },
 		"sum":      func(a, b int) int { return a + b },
 	})
 	var text strings.Builder

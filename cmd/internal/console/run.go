@@ -37,12 +37,15 @@ type RunOptions struct {
 	Format   string // of the log: auto, console or json
 	Progress string // auto, always or never
 	JSON     bool   // lines of JSON on stdout instead of a summary
-	Quiet    bool   // nothing on stdout unless somebody has to act
+	Quiet    bool   // nothing at all unless somebody has to act
 }
 
 // Start begins to show a run on stdout and stderr. Every line of the log has the run's id. None
 // has a secret, as reports have none.
 func Start(stdout, stderr io.Writer, env func(string) string, o RunOptions) *Run {
+	if o.Quiet {
+		o.Level, o.Progress = "disabled", "never"
+	}
 	r := &Run{
 		progress: &progress{began: time.Now(), since: time.Now(), now: status{Phase: "reading"}},
 		out:      New(stdout, env), err: New(stderr, env), quiet: o.Quiet,

@@ -30,7 +30,7 @@ var (
 func troubles(r *report.Report) (all []*report.Group) {
 	for _, s := range report.Sections(r) {
 		for _, g := range s.Groups {
-			old := s.Kind == "left" && len(g.Items) > 0 && (g.Code == string(outcome.KnownBad) || g.Items[0].AlreadyReported)
+			old := s.Kind == "left" && len(g.Items) > 0 && g.Items[0].AlreadyReported
 			if old || s.Kind == "attention" {
 				all = append(all, g)
 			}
