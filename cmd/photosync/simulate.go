@@ -20,30 +20,31 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
-// simulateFlags are the flags of simulate that are not options of the simulator.
+// simulateFlags are the flags of simulate.
 type simulateFlags struct {
-	listen, users, from, oauth, script string
-	tokenTTL                           time.Duration
-	faults, quirks                     []string
+	simulator.Options
+	listen, userList, from, oauthFolder, script string
+	tokenTTL                                    time.Duration
+	faults, quirks                              []string
 }
 
 func (a *app) simulate() *cobra.Command {
-	f, o := &simulateFlags{}, &simulator.Options{}
+	f := &simulateFlags{}
 	cmd := &cobra.Command{Use: "simulate", RunE: func(cmd *cobra.Command, _ []string) error {
-		return a.runSimulator(cmd.Context(), *o, f)
+		return a.runSimulator(cmd.Context(), f)
 	}}
 	fs := cmd.Flags()
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0: any free one")
-	fs.StringVar(&f.users, "users", "100", "how many users there are, or a `FILE` with lines of email,name,status,id,alternate emails (with a ?: not confirmed)")
+	fs.StringVar(&f.userList, "users", "100", "how many users there are, or a `FILE` with lines of email,name,status,id,alternate emails (with a ?: not confirmed)")
 	fs.StringVar(&f.from, "from", "", "take the users from the sources of the configuration `FILE`: a rehearsal with real names")
-	fs.Int64Var(&o.FirstUserID, "first-user-id", simulator.FirstUserID, "id of the first user; the others follow")
-	fs.StringVar(&o.Token, "token", "", "the only token that is accepted (default: a random one)")
-	fs.StringVar(&f.oauth, "oauth", "", "`FOLDER` for a client secret and a refresh token: accept tokens from POST /token, not --token")
+	fs.Int64Var(&f.FirstUserID, "first-user-id", simulator.FirstUserID, "id of the first user; the others follow")
+	fs.StringVar(&f.Token, "token", "", "the only token that is accepted (default: a random one)")
+	fs.StringVar(&f.oauthFolder, "oauth", "", "`FOLDER` for a client secret and a refresh token: accept tokens from POST /token, not --token")
 	fs.DurationVar(&f.tokenTTL, "token-ttl", 0, "time after which a token of --oauth expires (default: 7 days)")
-	fs.IntVar(&o.RequestsPerMinute, "rpm", 300, "requests a minute that a token may make; 0: any number")
-	fs.IntVar(&o.UploadWeight, "upload-weight", 1, "requests that an upload counts as")
-	fs.IntVar(&o.Others, "others", 0, "requests a minute that other clients make with the token")
-	oneOf(cmd, &o.RetryAfter, "retry-after", "how a 429 answer says when to try again: `seconds` or date (default: not at all)", "seconds", "date")
+	fs.IntVar(&f.RequestsPerMinute, "rpm", 300, "requests a minute that a token may make; 0: any number")
+	fs.IntVar(&f.UploadWeight, "upload-weight", 1, "requests that an upload counts as")
+	fs.IntVar(&f.Others, "others", 0, "requests a minute that other clients make with the token")
+	oneOf(cmd, &f.RetryAfter, "retry-after", "how a 429 answer says when to try again: `seconds` or date (default: not at all)", "seconds", "date")
 	fs.StringArrayVar(&f.faults, "fault", nil, "`FAULT` to provoke; may be given several times")
 	fs.StringVar(&f.script, "script", "", "`FILE` with changes to users while it runs")
 	fs.StringArrayVar(&f.quirks, "quirk", nil, "`QUIRK` of the answers; may be given several times")
@@ -52,17 +53,16 @@ func (a *app) simulate() *cobra.Command {
 	return cmd
 }
 
-func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulateFlags) error {
-	var err error
+func (a *app) runSimulator(ctx context.Context, f *simulateFlags) (err error) {
 	if f.from != "" {
-		o.Users, err = a.usersOf(ctx, f.from)
+		f.Users, err = a.usersOf(ctx, f.from)
 	} else {
-		o.Users, err = f.listed()
+		f.Users, err = f.listed()
 	}
 	if err != nil {
 		return err
 	}
-	s, err := f.server(&o)
+	s, err := f.server()
 	if err != nil {
 		return usage(err)
 	}
@@ -74,16 +74,16 @@ func (a *app) runSimulator(ctx context.Context, o simulator.Options, f *simulate
 		return err
 	}
 	defer l.Close()
-	lines, err := invitation(o, l, f.oauth)
+	lines, err := f.invitation(l)
 	if err != nil {
 		return err
 	}
 	var names []string
-	for _, u := range o.Users {
+	for _, u := range f.Users {
 		names = append(names, u.Email)
 	}
 	fmt.Fprintf(a.stdout, "A stand-in for Smartsheet with %s (%s) is ready. To use it, put into the configuration:\n\n%s\nEveryone's current picture: %s\nEnd it with Ctrl-C.\n",
-		report.Count(len(o.Users), "user", "users"), report.Names(names), lines, strings.TrimSuffix(l.URL(), "2.0"))
+		report.Count(len(f.Users), "user", "users"), report.Names(names), lines, strings.TrimSuffix(l.URL(), "2.0"))
 	<-ctx.Done()
 	return nil
 }
@@ -115,10 +115,10 @@ func (a *app) usersOf(ctx context.Context, file string) (users []smartsheet.User
 
 // listed returns the users of --users. Its errors are usage errors.
 func (f *simulateFlags) listed() (users []smartsheet.User, err error) {
-	n, err := strconv.Atoi(f.users)
+	n, err := strconv.Atoi(f.userList)
 	switch {
 	case err != nil: // it is a file
-		err = read("--users", f.users, func(r io.Reader) (err error) { users, err = simulator.ReadUsers(r); return err })
+		err = read("--users", f.userList, func(r io.Reader) (err error) { users, err = simulator.ReadUsers(r); return err })
 	case n < 0:
 		err = errors.New("--users: want a number of users, or a file")
 	default:
@@ -128,16 +128,16 @@ func (f *simulateFlags) listed() (users []smartsheet.User, err error) {
 }
 
 // server makes the simulator of the flags, and completes the options.
-func (f *simulateFlags) server(o *simulator.Options) (*simulator.Server, error) {
+func (f *simulateFlags) server() (*simulator.Server, error) {
 	switch {
-	case f.oauth == "" && f.tokenTTL != 0:
+	case f.oauthFolder == "" && f.tokenTTL != 0:
 		return nil, errors.New("--token-ttl: a token expires only with --oauth")
-	case f.oauth != "":
-		o.OAuth = &simulator.OAuth{ClientID: "photosync", ClientSecret: rand.Text(), RefreshToken: "refresh-" + rand.Text(), TTL: f.tokenTTL}
-	case o.Token == "":
-		o.Token = "sim-" + rand.Text()
+	case f.oauthFolder != "":
+		f.OAuth = &simulator.OAuth{ClientID: "photosync", ClientSecret: rand.Text(), RefreshToken: "refresh-" + rand.Text(), TTL: f.tokenTTL}
+	case f.Token == "":
+		f.Token = "sim-" + rand.Text()
 	}
-	s := simulator.New(*o)
+	s := simulator.New(f.Options)
 	for _, text := range f.faults {
 		fault, err := simulator.ParseFault(text)
 		if err != nil {
@@ -168,17 +168,17 @@ func read(flag, file string, do func(io.Reader) error) error {
 
 // invitation returns the lines of configuration for the simulator, and writes the files that they
 // name.
-func invitation(o simulator.Options, l *simulator.Listener, oauth string) (string, error) {
+func (f *simulateFlags) invitation(l *simulator.Listener) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "smartsheet:\n  base_url: %s\n", l.URL())
-	if o.RequestsPerMinute > 0 {
-		fmt.Fprintf(&b, "  requests_per_minute: %d\n", o.RequestsPerMinute)
+	if f.RequestsPerMinute > 0 {
+		fmt.Fprintf(&b, "  requests_per_minute: %d\n", f.RequestsPerMinute)
 	}
-	if o.OAuth == nil {
-		fmt.Fprintf(&b, "and into the environment:\n  SMARTSHEET_ACCESS_TOKEN=%s\n", o.Token)
+	if f.OAuth == nil {
+		fmt.Fprintf(&b, "and into the environment:\n  SMARTSHEET_ACCESS_TOKEN=%s\n", f.Token)
 		return b.String(), nil
 	}
-	folder, err := filepath.Abs(oauth)
+	folder, err := filepath.Abs(f.oauthFolder)
 	if err != nil {
 		return "", err
 	}
@@ -186,12 +186,12 @@ func invitation(o simulator.Options, l *simulator.Listener, oauth string) (strin
 		return "", err
 	}
 	secret, refresh := filepath.Join(folder, "client-secret"), filepath.Join(folder, "refresh-token")
-	for file, text := range map[string]string{secret: o.OAuth.ClientSecret, refresh: o.OAuth.RefreshToken} {
+	for file, text := range map[string]string{secret: f.OAuth.ClientSecret, refresh: f.OAuth.RefreshToken} {
 		// It may be the token of a real app.
 		if err := writeNew(file, []byte(text+"\n"), "give --oauth a folder of its own: simulate overwrites no file"); err != nil {
 			return "", err
 		}
 	}
-	fmt.Fprintf(&b, "  oauth2: {client_id: %s, client_secret_file: %q, refresh_token_file: %q}\n", o.OAuth.ClientID, secret, refresh)
+	fmt.Fprintf(&b, "  oauth2: {client_id: %s, client_secret_file: %q, refresh_token_file: %q}\n", f.OAuth.ClientID, secret, refresh)
 	return b.String(), nil
 }
