@@ -35,11 +35,11 @@ func (a *app) check() *cobra.Command {
 			Upload: func(ctx context.Context, email string) (*report.Report, error) {
 				literal := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(email)
 				f := &runFlags{
-					How:       job.How{Mode: job.Sync, RunID: newRunID(time.Now())},
+					setup: s, How: job.How{Mode: job.Sync, RunID: newRunID(time.Now())},
 					Selection: plan.Selection{Only: []string{literal}, Force: true, Limit: 1},
 				}
 				quiet := console.Start(io.Discard, io.Discard, a.env, console.RunOptions{Quiet: true})
-				return perform(ctx, s, f, quiet, notify.New(notify.Options{}), nil)
+				return perform(ctx, f, quiet, notify.New(notify.Options{}), nil)
 			},
 		})
 		switch fails, needsSomebody := console.Forecast(checks); {

@@ -94,8 +94,8 @@ func TestFaultOfTheProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &runFlags{How: job.How{Mode: job.Sync, RunID: "r"}}
-	r, err := perform(t.Context(), &setup{Config: c}, f, &console.Run{}, notify.New(notify.Options{}), nil) // one that was not started
+	f := &runFlags{setup: &setup{Config: c}, How: job.How{Mode: job.Sync, RunID: "r"}}
+	r, err := perform(t.Context(), f, &console.Run{}, notify.New(notify.Options{}), nil) // one that was not started
 	if err == nil || !strings.Contains(err.Error(), "perform") || exitCode(r, err) != exitFailed {
 		t.Fatalf("exit %d, error %v", exitCode(r, err), err)
 	}

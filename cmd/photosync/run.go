@@ -31,8 +31,7 @@ const grace = 25 * time.Second
 
 // runJob is sync, plan and apply: configuration, run, report, summary, exit code.
 func (a *app) runJob(ctx context.Context, f *runFlags) error {
-	s, err := f.load(a)
-	if err != nil {
+	if err := f.load(a); err != nil {
 		return err
 	}
 	if err := notOver(f.out, "{\n  \"schema_version\": 1,\n  \"plan_id\": "); err != nil {
@@ -40,27 +39,27 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 	}
 	f.RunID = newRunID(time.Now())
 	w := console.Start(a.stdout, a.stderr, a.env, console.RunOptions{
-		ID: f.RunID, Level: s.Log.Level, Format: s.Log.Format, Progress: f.progress, JSON: a.output == "json", Quiet: f.quiet,
+		ID: f.RunID, Level: f.Log.Level, Format: f.Log.Format, Progress: f.progress, JSON: a.output == "json", Quiet: f.quiet,
 	})
 	defer w.Close()
-	for _, text := range s.Warnings {
+	for _, text := range f.Warnings {
 		w.Log.Warn().Msg(text)
 	}
 	soft, hard, stop := signals(ctx, f.maxDuration, w)
 	defer stop()
-	w.Log.Info().Str("mode", f.Mode).Str("version", build().version).Str("config", s.File).Msg("run begins")
-	n := notifier(s.Config, f.Mode == job.Sync && (len(f.Only) > 0 || f.Source != "" || f.Shard != ""))
+	w.Log.Info().Str("mode", f.Mode).Str("version", build().version).Str("config", f.File).Msg("run begins")
+	n := notifier(f.Config, f.Mode == job.Sync && (len(f.Only) > 0 || f.Source != "" || f.Shard != ""))
 	if f.Mode == job.Plan {
 		n = notify.New(notify.Options{}) // a plan sends no notices
 	}
-	rep, err := perform(soft, s, f, w, n, hard.Done())
+	rep, err := perform(soft, f, w, n, hard.Done())
 	w.Close()
 	if f.Mode == job.Sync && job.Held(err) || f.Mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0) {
-		rep.Approve = f.approval(s.File, rep.PlanID, a.env)
+		rep.Approve = f.approval(f.File, rep.PlanID, a.env)
 	}
 	path := f.out
 	if f.Mode != job.Plan { // beside the report of a held run
-		path = filepath.Join(s.Report.Dir, f.RunID+".plan.json")
+		path = filepath.Join(f.Report.Dir, f.RunID+".plan.json")
 	}
 	if f.plan != nil {
 		f.plan.Selection, rep.PlanFile = f.Selection, path
@@ -69,7 +68,7 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 			err = cmp.Or(err, werr)
 		}
 	}
-	return a.conclude(hard, rep, err, s.Config, w, n)
+	return a.conclude(hard, rep, err, f.Config, w, n)
 }
 
 // conclude writes the report and the summary, and sets the exit code. A run that could not
@@ -148,7 +147,7 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 }
 
 // perform opens everything and runs the job. It always returns a report.
-func perform(ctx context.Context, s *setup, f *runFlags, w *console.Run, n *notify.Notifier, abort <-chan struct{}) (rep *report.Report, err error) {
+func perform(ctx context.Context, f *runFlags, w *console.Run, n *notify.Notifier, abort <-chan struct{}) (rep *report.Report, err error) {
 	rep = report.New(f.Mode, f.RunID, build().version, time.Now().UTC())
 	defer func() {
 		if err != nil && rep.Error == nil {
@@ -156,15 +155,15 @@ func perform(ctx context.Context, s *setup, f *runFlags, w *console.Run, n *noti
 		}
 	}()
 	defer outcome.Recover(&err)
-	if err := report.CheckDir(s.Report.Dir); err != nil {
+	if err := report.CheckDir(f.Report.Dir); err != nil {
 		return rep, err
 	}
-	j, closeAll, err := open(s, f.How, abort, w.Log)
+	j, closeAll, err := open(f.setup, f.How, abort, w.Log)
 	if err != nil {
 		return rep, err
 	}
 	defer closeAll()
-	if j.State, err = state.Open(s.State.Path, state.Options{ReadOnly: f.Mode == job.Plan}); err != nil {
+	if j.State, err = state.Open(f.State.Path, state.Options{ReadOnly: f.Mode == job.Plan}); err != nil {
 		return rep, err
 	}
 	defer func() { err = cmp.Or(err, j.State.Close()) }()
@@ -175,7 +174,7 @@ func perform(ctx context.Context, s *setup, f *runFlags, w *console.Run, n *noti
 	}
 	j.Scope.Only, j.Scope.Source, j.Scope.Limit = f.match(), f.Source, f.Limit
 	j.Scope.Force, j.Scope.Checksum, j.Scope.RetryFailed = f.Force, f.Checksum, f.RetryFailed
-	j.How.Thumbnails, j.How.Before = s.Report.Thumbnails, s.Report.Before && s.Report.Thumbnails
+	j.How.Thumbnails, j.How.Before = f.Report.Thumbnails, f.Report.Before && f.Report.Thumbnails
 	j.Events = job.Events{Listed: w.Source, Asked: w.Asked, Made: w.Planned, Item: w.Item}
 	if f.Mode != job.Plan || f.out != "" { // otherwise nobody needs the file
 		j.Events.File = func(p *plan.File) { f.plan = p }

@@ -22,8 +22,9 @@ import (
 	"photosync/sync/plan"
 )
 
-// runFlags are the flags of sync, plan and apply.
+// runFlags are the flags of sync, plan and apply, and the configuration that they change.
 type runFlags struct {
+	*setup
 	config, reportDir, logLevel, logFormat, progress string
 	maxDuration                                      time.Duration
 	quiet, dryRun                                    bool
@@ -109,32 +110,32 @@ func readPlan(path string) (p *plan.File, err error) {
 }
 
 // load reads the configuration, and applies the flags to it.
-func (f *runFlags) load(a *app) (s *setup, err error) {
+func (f *runFlags) load(a *app) (err error) {
 	if f.maxDuration < 0 || f.Limit < 0 {
-		return nil, usage(errors.New("--max-duration and --limit may not be negative"))
+		return usage(errors.New("--max-duration and --limit may not be negative"))
 	}
 	for _, code := range f.successOn {
 		if code < exitAttention || code > exitInterrupted && code != exitChanges { // a failed run is never a success
-			return nil, usage(fmt.Errorf("--success-on %d: only 3, 4, 5, 6 and 10 can count as success", code))
+			return usage(fmt.Errorf("--success-on %d: only 3, 4, 5, 6 and 10 can count as success", code))
 		}
 	}
 	if f.Only, err = patterns(f.Only); err != nil {
-		return nil, usage(fmt.Errorf("--only %w", err))
+		return usage(fmt.Errorf("--only %w", err))
 	}
-	if s, err = a.load(f.config, f.Shard); err != nil {
-		return nil, err
+	if f.setup, err = a.load(f.config, f.Shard); err != nil {
+		return err
 	}
-	if f.Source != "" && !slices.ContainsFunc(s.Sources, func(s config.Source) bool { return s.Name == f.Source }) {
-		return nil, usage(fmt.Errorf("--source %q: the configuration has no such source", f.Source))
+	if f.Source != "" && !slices.ContainsFunc(f.Sources, func(s config.Source) bool { return s.Name == f.Source }) {
+		return usage(fmt.Errorf("--source %q: the configuration has no such source", f.Source))
 	}
-	f.Shard = s.part.String()
-	s.Report.Dir = cmp.Or(f.reportDir, s.Report.Dir)
-	s.Log.Level = cmp.Or(f.logLevel, s.Log.Level)
-	s.Log.Format = cmp.Or(f.logFormat, s.Log.Format)
+	f.Shard = f.part.String()
+	f.Report.Dir = cmp.Or(f.reportDir, f.Report.Dir)
+	f.Log.Level = cmp.Or(f.logLevel, f.Log.Level)
+	f.Log.Format = cmp.Or(f.logFormat, f.Log.Format)
 	if f.successOn != nil {
-		s.SuccessOn = f.successOn
+		f.SuccessOn = f.successOn
 	}
-	return s, nil
+	return nil
 }
 
 // patterns returns the addresses and patterns in texts, each of which may hold several,
