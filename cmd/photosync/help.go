@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -31,23 +30,13 @@ var endings = []ending{
 	{exitChanges, "there are changes", "sync plan"},
 }
 
-// endingLines are the endings as the help shows them, by code. All commands share them.
-var endingLines = sync.OnceValue(func() map[int]string {
-	lines := map[int]string{}
-	for _, e := range endings {
-		lines[e.code] = "\n" + console.Wrap(fmt.Sprintf("  %-3d %s", e.code, e.meaning), 78, 6)
-	}
-	return lines
-})
-
 // helpText has the help of all commands.
 //
 //go:embed help.txt
 var helpText string
 
 // complete gives cmd, and every command below it, what all commands have: the text from
-// help.txt, the exit codes, no arguments unless cmd allows them, and, if cmd itself does
-// nothing, the help. A command sets a.begun when it begins.
+// help.txt, no arguments unless cmd allows them, and, if cmd itself does nothing, the help. A command sets a.begun when it begins.
 func (a *app) complete(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		a.complete(c)
@@ -59,12 +48,6 @@ func (a *app) complete(cmd *cobra.Command) {
 	}
 	if cmd.Long == "" {
 		cmd.Long = cmd.Short + "."
-	}
-	if cmd.Runnable() || !cmd.HasParent() {
-		cmd.Long += "\n\nExit codes:"
-		for _, e := range endingsOf(cmd) {
-			cmd.Long += endingLines()[e.code]
-		}
 	}
 	if cmd.Args == nil {
 		cmd.Args = cobra.NoArgs
@@ -85,6 +68,17 @@ func (a *app) complete(cmd *cobra.Command) {
 			return cmd.Help()
 		}
 		return do(cmd, args)
+	}
+}
+
+// addEndings adds the exit codes to the help of a command that is not only a name for others.
+func addEndings(cmd *cobra.Command) {
+	if cmd.HasSubCommands() && cmd.HasParent() {
+		return
+	}
+	cmd.Long += "\n\nExit codes:"
+	for _, e := range endingsOf(cmd) {
+		cmd.Long += "\n" + console.Wrap(fmt.Sprintf("  %-3d %s", e.code, e.meaning), 78, 6)
 	}
 }
 

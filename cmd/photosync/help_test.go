@@ -18,6 +18,7 @@ func commands(t *testing.T) (all []*cobra.Command) {
 	walk = func(c *cobra.Command) {
 		for _, sub := range c.Commands() {
 			if sub.Name() != "help" && sub.Name() != "completion" {
+				addEndings(sub)
 				all = append(all, sub)
 				walk(sub)
 			}

@@ -127,6 +127,11 @@ func (a *app) root() *cobra.Command {
 	)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		addEndings(cmd) // not before: it would take time in every start
+		help(cmd, args)
+	})
 	root.InitDefaultCompletionCmd() // after SetOut: it remembers stdout
 	a.complete(root)
 	return root

@@ -74,6 +74,7 @@ func pageName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.Command
 
 // manPage is the page of cmd in the language of man(7).
 func manPage(cmd *cobra.Command, date time.Time) []byte {
+	addEndings(cmd)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, ".TH %q 1 %q %q photosync\n", strings.ToUpper(pageName(cmd)), date.Format(time.DateOnly), "photosync "+build().version)
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", pageName(cmd), roff(cmd.Short))

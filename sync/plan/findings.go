@@ -260,6 +260,7 @@ func (s *SourceFacts) unnamed() outcome.Finding {
 	if s.Type == "folder" {
 		f.Code, text = outcome.FilesNameNobody, "%s of %s files of source %q name nobody, such as %s"
 		f.Hint = "name each file after the person's address, such as ann@example.com.jpg, or list it in a mapping_file; if the source has domains, the address must end in one of them"
+		number := regexp.MustCompile(`^(.*/)?[A-Za-z]{0,2}[0-9]{3,}(\.[^./]*)?$`) // some digits, and perhaps a letter or two
 		numbered := 0
 		for _, name := range s.Unnamed {
 			if number.MatchString(name) {
@@ -276,9 +277,6 @@ func (s *SourceFacts) unnamed() outcome.Finding {
 	}
 	return f
 }
-
-// number is a file named by an employee number: some digits, and perhaps a letter or two.
-var number = regexp.MustCompile(`^(.*/)?[A-Za-z]{0,2}[0-9]{3,}(\.[^./]*)?$`)
 
 // few reports whether n of all people are hardly anybody. Fewer than some people prove nothing.
 func few(n, all, some int) bool {

@@ -72,19 +72,16 @@ func (d *decoder) excerpts() {
 	}
 }
 
-var (
-	keyed      = regexp.MustCompile(`(?:^|[{,]|- )\s*['"]?([^\s\[\]{},'":]+)['"]?\s*(?::\s|:$|=)`)
-	words      = regexp.MustCompile(`[^\s\[\]{},'":=]+`)
-	pathLike   = regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)|\.(pem|crt|cer|key|keytab|csv|txt|conf|json|db|prom|token)$`)
-	secretLike = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
-	})
-)
+var secretLike = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
+})
 
 // redactor returns a function that makes a part of line safe to show. As a secret may be anywhere
 // by mistake, it shows no value if a key in the line is unknown or may have a secret, and never a
 // value that looks like a secret. It always shows known keys, and the key also.
 func redactor(line, also string) func(string) string {
+	words := regexp.MustCompile(`[^\s\[\]{},'":=]+`)
+	keyed := regexp.MustCompile(`(?:^|[{,]|- )\s*['"]?([^\s\[\]{},'":]+)['"]?\s*(?::\s|:$|=)`)
 	open := true // values are shown
 	named := keyed.FindAllStringSubmatch(line, -1)
 	for _, m := range named {
@@ -103,6 +100,7 @@ func redactor(line, also string) func(string) string {
 
 // quote returns value in quotes, for a message, or "the value" if it may be a secret.
 func quote(key, value string) string {
+	pathLike := regexp.MustCompile(`^(/|\.\.?/|~/|[A-Za-z]:[/\\]|\\\\)|\.(pem|crt|cer|key|keytab|csv|txt|conf|json|db|prom|token)$`)
 	name := leaf(index.ReplaceAllString(key, ""))
 	if !known(name) || private(name) && !pathLike.MatchString(value) || looksSecret(value) {
 		return "the value"
