@@ -74,6 +74,28 @@ func readThrough(path string, all bool) (uint64, error) {
 	return s.Generation(), err
 }
 
+// olderThan reports whether a state at path is whole and newer than s. A look without any check
+// is enough for all others.
+func (s *Store) olderThan(path string) bool {
+	other, newer := &Store{path: path}, false
+	defer other.release()
+	err := other.guard(func() (err error) {
+		o := bbolt.Options{ReadOnly: true, Timeout: lockWait}
+		if other.db, err = database(path, o, &other.file); err != nil {
+			return err
+		}
+		return other.db.View(func(tx *bbolt.Tx) error {
+			newer = tx.Bucket(people).Sequence() > s.Generation()
+			return nil
+		})
+	})
+	if err != nil || !newer {
+		return false
+	}
+	_, err = readThrough(path, false)
+	return err == nil
+}
+
 // install lets write fill a new file, reads all of it back, and renames it to path. Without
 // replace, fs.ErrExist means that another run has created a state there since.
 func install(path string, replace bool, write func(*os.File) error) error {

@@ -62,7 +62,7 @@ func Open(path string, o Options) (*Store, error) {
 		s.release()
 		return nil, err
 	}
-	if backup, err := readThrough(backupPath(path), false); err == nil && backup > s.Generation() {
+	if s.olderThan(backupPath(path)) {
 		s.release()
 		return nil, refused(path, "is older than its backup: an older copy was put in its place", "move it away; then photosync state restore puts the backup back")
 	}
