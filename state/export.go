@@ -139,7 +139,7 @@ func Import(path string, from io.Reader, replace bool) (people int, err error) {
 	if path, err = target(path); err != nil {
 		return 0, err
 	}
-	if old, err := readThrough(backupPath(path), false); err == nil {
+	if old, err := readThrough(backupPath(path), allPages); err == nil {
 		in.generation = max(in.generation, old+1) // or Backup would take the old backup for this state's
 	}
 	var s *Store

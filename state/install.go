@@ -63,37 +63,24 @@ func begin(file *os.File) error {
 	return cmp.Or(db.Update(createTables), db.Close())
 }
 
-// readThrough opens a state and returns its generation. If all is set, it reads every row.
-func readThrough(path string, all bool) (uint64, error) {
-	s := &Store{path: path}
+// depth is how much of a state is checked.
+type depth int
+
+const (
+	allPages depth = iota // see checkPages
+	allRows
+	headOnly // not even its pages
+)
+
+// readThrough opens a state, checks it, and returns its generation.
+func readThrough(path string, d depth) (uint64, error) {
+	s := &Store{path: path, depth: d}
 	defer s.release()
 	err := s.open(bbolt.Options{ReadOnly: true})
-	if err == nil && all {
+	if err == nil && d == allRows {
 		err = s.View(func(v *Snapshot) error { return v.check(tables...) })
 	}
 	return s.Generation(), err
-}
-
-// olderThan reports whether a state at path is whole and newer than s. A look without any check
-// is enough for all others.
-func (s *Store) olderThan(path string) bool {
-	other, newer := &Store{path: path}, false
-	defer other.release()
-	err := other.guard(func() (err error) {
-		o := bbolt.Options{ReadOnly: true, Timeout: lockWait}
-		if other.db, err = database(path, o, &other.file); err != nil {
-			return err
-		}
-		return other.db.View(func(tx *bbolt.Tx) error {
-			newer = tx.Bucket(people).Sequence() > s.Generation()
-			return nil
-		})
-	})
-	if err != nil || !newer {
-		return false
-	}
-	_, err = readThrough(path, false)
-	return err == nil
 }
 
 // install lets write fill a new file, reads all of it back, and renames it to path. Without
@@ -112,7 +99,7 @@ func install(path string, replace bool, write func(*os.File) error) error {
 		err = write(f.File)
 	}
 	if err == nil {
-		_, err = readThrough(f.Name(), true)
+		_, err = readThrough(f.Name(), allRows)
 		if d, damaged := errors.AsType[*DamagedError](err); damaged {
 			d.Path = of // the damage was copied from there
 		}
@@ -134,7 +121,7 @@ func hasBackup(path string) bool {
 // backup after all of it was read back. A backup of this generation is left as it is.
 func (s *Store) Backup() error {
 	target := backupPath(s.path)
-	if generation, err := readThrough(target, false); err == nil && generation == s.Generation() {
+	if generation, err := readThrough(target, allPages); err == nil && generation == s.Generation() {
 		return nil
 	}
 	err := install(target, true, func(file *os.File) error {
@@ -199,7 +186,7 @@ func Restore(path string) (aside string, err error) {
 
 // fillFrom copies the backup into an empty file, and raises its generation.
 func fillFrom(backup string, file *os.File) error {
-	if _, err := readThrough(backup, true); err != nil {
+	if _, err := readThrough(backup, allRows); err != nil {
 		return err
 	}
 	from, err := safefile.Open(backup, os.O_RDONLY)

@@ -62,7 +62,11 @@ func Open(path string, o Options) (*Store, error) {
 		s.release()
 		return nil, err
 	}
-	if s.olderThan(backupPath(path)) {
+	older := func(d depth) bool {
+		backup, err := readThrough(backupPath(path), d)
+		return err == nil && backup > s.Generation()
+	}
+	if older(headOnly) && older(allPages) { // a look at the head is quick, and all that most runs need
 		s.release()
 		return nil, refused(path, "is older than its backup: an older copy was put in its place", "move it away; then photosync state restore puts the backup back")
 	}
@@ -133,11 +137,10 @@ func (s *Store) open(o bbolt.Options) error {
 
 // database opens bbolt's file at path. It sets *opened to the file, even if bbolt panics.
 func database(path string, o bbolt.Options, opened **os.File) (*bbolt.DB, error) {
-	o.OpenFile = func(name string, flag int, _ os.FileMode) (f *os.File, err error) {
+	o.OpenFile = func(name string, flag int, _ os.FileMode) (_ *os.File, err error) {
 		// Without creating one: if the file vanished since, that is an error.
-		f, err = safefile.Open(name, flag)
-		*opened = f
-		return f, err
+		*opened, err = safefile.Open(name, flag)
+		return *opened, err
 	}
 	return bbolt.Open(path, 0o600, &o)
 }
@@ -159,10 +162,10 @@ func (s *Store) check() error {
 		if _, err := s.file.ReadAt(make([]byte, 1), tx.Size()-1); err != nil {
 			return fmt.Errorf("it is cut short, or cannot be read to its end: %w", err)
 		}
-		if version, err = s.version(tx); err != nil {
-			return err
+		if version, err = s.version(tx); err == nil && s.depth != headOnly {
+			_, err = checkPages(s.file, tx)
 		}
-		if _, err := checkPages(s.file, tx); err != nil {
+		if err != nil {
 			return err
 		}
 		s.generation.Store(tx.Bucket(people).Sequence())
@@ -316,7 +319,7 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 // Hint names the backup if all of it can be read.
 func (e *DamagedError) Hint() string {
 	if hasBackup(e.Path) {
-		if _, err := readThrough(backupPath(e.Path), true); err == nil {
+		if _, err := readThrough(backupPath(e.Path), allRows); err == nil {
 			return fmt.Sprintf("photosync state restore puts back the backup of the last good run, %s; "+
 				"then only pictures uploaded since are uploaded again", quoted(backupPath(e.Path)))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"slices"
@@ -46,9 +47,7 @@ func (a *app) complete(cmd *cobra.Command) {
 		parts := strings.Split(text, "\n--\n") // a line, the help, examples
 		cmd.Short, cmd.Long, cmd.Example = parts[0], parts[1], strings.TrimRight(parts[2], "\n")
 	}
-	if cmd.Long == "" {
-		cmd.Long = cmd.Short + "."
-	}
+	cmd.Long = cmp.Or(cmd.Long, cmd.Short+".")
 	if cmd.Args == nil {
 		cmd.Args = cobra.NoArgs
 	}
