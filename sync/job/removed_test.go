@@ -544,6 +544,22 @@ func TestPlaceholderNotForMany(t *testing.T) {
 	}
 }
 
+// A run about one person does not know who else is missing from a folder that has nobody left.
+func TestPlaceholderOnlyAndAnEmptyFolder(t *testing.T) {
+	b := newBench(t, 20, simulator.Options{})
+	for i := range 4 {
+		b.mem.Remove(email(i))
+		b.mem.Set(Entry{Ref: "mem/sales/" + email(i), Own: []string{email(i)}, Photo: picture(i)})
+	}
+	b.must(placeholders)
+	for i := range 4 {
+		b.mem.Remove(email(i))
+	}
+	for range 4 {
+		b.expect(func(o *Job) { placeholders(o); o.Scope.Only = func(e string) bool { return e == email(0) } }, 0, "no_photo skipped", 0)
+	}
+}
+
 // A source that loses all its photos at once, such as a share that is not mounted or an account
 // without rights, draws no initials over anybody, though it is too small for the guards.
 func TestAllPhotosGone(t *testing.T) {

@@ -233,11 +233,11 @@ func (r *Rules) RemovalOf(w *Work, listed Listed, unread bool) *Removal {
 	}
 	at := slices.IndexFunc(r.Sources, func(n sources.Named) bool { return n.Name == from })
 	balances := balancesOf(from, w.Row.Ref)
-	alone := -1 // one person's own folder may be gone, unless it may have had people of other shards
-	if r.Scope.Shard.Count > 1 {
+	alone := -1 // one person's own folder may be gone, unless it may have had people whom the run is not about
+	if r.Scope.Shard.Count > 1 || !r.Scope.Everybody() {
 		alone = 0
 	}
-	emptied := slices.ContainsFunc(balances, func(b string) bool { return listed[b] < alone }) || !r.Scope.Everybody() && listed[balances[0]] < 0
+	emptied := slices.ContainsFunc(balances, func(b string) bool { return listed[b] < alone })
 	switch {
 	case from != "" && at < 0:
 		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from), Doubtful: true}
