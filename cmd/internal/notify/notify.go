@@ -124,11 +124,7 @@ var textFiles embed.FS
 
 // filled returns a notice made from one of the templates.
 func filled(name string, values any) []byte {
-	quoted := func(text string) (string, error) {
-		b, err := json.Marshal(text)
-		return string(b), err
-	}
-	texts := template.Must(template.New("").Funcs(template.FuncMap{"quoted": quoted}).ParseFS(textFiles, "texts/*"))
+	texts := template.Must(template.New("").Funcs(template.FuncMap{"json": json.Marshal}).ParseFS(textFiles, "texts/*"))
 	var b bytes.Buffer
 	if err := texts.ExecuteTemplate(&b, name, values); err != nil {
 		panic(err) // a mistake in the template
@@ -209,12 +205,9 @@ func (n *Notifier) Unreachable(ctx context.Context) (receivers int, faults []str
 
 // visit asks for the first page of an address's host: a request with the path would be a notice.
 func (n *Notifier) visit(ctx context.Context, address string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
-	if err != nil {
-		return errors.New("not an address") // err would show it
-	}
-	req.URL = &url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host}
-	resp, err := n.http.Do(req)
+	u, _ := url.Parse(address) // the configuration has checked it
+	req := &http.Request{Method: http.MethodHead, URL: &url.URL{Scheme: u.Scheme, Host: u.Host}}
+	resp, err := n.http.Do(req.WithContext(ctx))
 	if err == nil {
 		err = resp.Body.Close()
 	}
