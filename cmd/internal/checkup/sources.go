@@ -29,9 +29,12 @@ var errSeen = errors.New("seen")
 // servers tries each address of a source that has several: a run finds out that one is down
 // only when it needs it.
 func (k *checkup) servers(ctx context.Context, s config.Source) {
-	urls, one := s.URLs, *k.Config
-	for i := 0; len(urls) > 1 && i < len(urls); i++ {
-		s.URLs = urls[i : i+1]
+	if len(s.URLs) < 2 {
+		return
+	}
+	one := *k.Config
+	for _, url := range s.URLs {
+		s.URLs = []string{url}
 		one.Sources = []config.Source{s}
 		j, closeAll, err := k.Open(&one)
 		if err == nil {
