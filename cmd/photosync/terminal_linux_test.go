@@ -111,7 +111,7 @@ func TestTerminal(t *testing.T) {
 			t.Errorf("exit %d", code)
 		}
 		for _, want := range []string{
-			"\nStopping. Waiting up to 25s for answers to what is on the wire. Ctrl-C again", "\nStopped early: ", " are left for the next run.\n",
+			"\nStopping. Waiting up to 25 s for answers to what is on the wire. Ctrl-C again", "\nStopped early: ", " are left for the next run.\n",
 			"photosync: stopped by a signal\n  hint: the next run continues",
 		} {
 			if !strings.Contains(text, want) {

@@ -81,7 +81,7 @@ func (k *checkup) source(ctx context.Context, i int) {
 	if l.Pages > 0 {
 		detail += " in " + report.Count(l.Pages, "page", "pages")
 	}
-	detail += fmt.Sprintf(", listed in %s", time.Since(began).Round(100*time.Microsecond))
+	detail += ", listed in " + report.Duration(time.Since(began))
 	refs := slices.SortedFunc(maps.Keys(sm.persons), sources.Ref.Compare)
 	if err := s.Photos(ctx, refs, func(p sources.Photo) error { k.photo(ctx, sm, p); return nil }); err != nil {
 		sm.unreadable = err

@@ -166,5 +166,5 @@ func (s status) line(width int) string {
 	return fmt.Sprintf("%s [%-*s] %s", head, room, strings.Repeat("=", max(full-1, 0))+strings.Repeat(">", min(full, 1)), tail)
 }
 
-// span writes a number of seconds like 45s, 12m5s or 3h20m0s.
+// span writes a number of seconds like 45s, 12m5s or 3h20m0s: the live line has no room for spaces.
 func span(s int64) string { return (time.Duration(s) * time.Second).String() }

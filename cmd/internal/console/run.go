@@ -164,7 +164,7 @@ func (r *Run) Stopping(s os.Signal, grace time.Duration) {
 		r.Log.Warn().Stringer("signal", s).Stringer("at_most", grace).Msg("stopping: waiting for answers to what is on the wire; a second signal " + then)
 		return
 	}
-	r.err.line("%s Waiting up to %v for answers to what is on the wire. Ctrl-C again %s.", styled{yellow, "Stopping."}, grace, then)
+	r.err.line("%s Waiting up to %s for answers to what is on the wire. Ctrl-C again %s.", styled{yellow, "Stopping."}, report.Duration(grace), then)
 }
 
 // End shows how the run ended, unless it is quiet and nobody has to act: err is the run's, unwritten
