@@ -51,9 +51,9 @@ stand below each entry of ` + "`sources`" + `.
 func defaultAt(key string) reflect.Value {
 	c := reference()
 	if name, ok := strings.CutPrefix(key, "sources[]."); ok {
-		return field(reflect.ValueOf(c.Sources[0]), name)
+		return at(reflect.ValueOf(c.Sources[0]), name)
 	}
-	return field(reflect.ValueOf(*c), key)
+	return at(reflect.ValueOf(*c), key)
 }
 
 // kindOf names what a value is, and which values are possible.
@@ -114,4 +114,12 @@ func TestReference(t *testing.T) {
 			t.Errorf("%s is not up to date: go test ./cmd/internal/config -run TestReference -update (%v)", file, err)
 		}
 	}
+}
+
+// at returns the field at a key below v, like tls.ca_file.
+func at(v reflect.Value, key string) reflect.Value {
+	for name := range strings.SplitSeq(key, ".") {
+		v = field(v, name)
+	}
+	return v
 }

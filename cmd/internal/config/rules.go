@@ -161,12 +161,9 @@ func (d *decoder) require(v reflect.Value, key string, _ reflect.StructTag) {
 	}
 }
 
-// field returns the field at a key below v, like tls.ca_file.
+// field returns the field of a struct that has a key.
 func field(v reflect.Value, key string) reflect.Value {
-	for name := range strings.SplitSeq(key, ".") {
-		v = v.Field(slices.Index(keys(v.Type()), name))
-	}
-	return v
+	return v.Field(slices.Index(keys(v.Type()), key))
 }
 
 // validate sets defaults that depend on other keys, and checks what the tags cannot say.
