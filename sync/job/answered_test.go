@@ -59,7 +59,9 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 	case status == 200 && a.Message == "PARTIAL_SUCCESS":
 		o.answered[id] = a.Message
 		if len(a.Data) == 0 || a.Data[0].ProfileImage.ImageID == "" {
-			o.answered[id] = partialOfNone
+			if o.answered[id] = partialOfNone; q != initials {
+				m.origin = m.former
+			}
 		}
 		m.partial, m.refused[q] = true, true
 		m.doubt = o.w.dead.Load() || o.answered[id] == partialOfNone

@@ -179,19 +179,17 @@ func (o *watch) personOf(id int64, l look) (found []sources.Person, from []int, 
 	return found, from, false
 }
 
-// anothers reports whether the user got its last photo for another entry of the same source, under
-// an address that none of the person's entries owns. Then an alias must not lead to the user.
+// anothers reports whether the user got its last photo for another entry, under an address that none
+// of the person's entries owns. Then an alias must not lead to the user. Without a key, an entry of
+// the same source may be the one that was renamed.
 func (m *memory) anothers(found []sources.Person, from []int) bool {
-	another := false
 	for i, p := range found {
-		if from[i] == m.origin.source && p.Ref.Key != "" && m.origin.key != "" {
-			another = another || p.Ref.Key != m.origin.key
-			if p.Ref.Key == m.origin.key {
-				return false
-			}
+		same := from[i] == m.origin.source && (p.Ref.Key == "" || m.origin.key == "" || p.Ref.Key == m.origin.key)
+		if same || slices.Contains(p.Own, m.origin.address) {
+			return false
 		}
 	}
-	return another && !slices.ContainsFunc(found, func(p sources.Person) bool { return slices.Contains(p.Own, m.origin.address) })
+	return m.origin.address != ""
 }
 
 // byAlternates is the entries of the person with alternate addresses, of a user whose

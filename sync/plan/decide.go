@@ -82,13 +82,15 @@ func (r *Rules) matched(s Step) Step {
 }
 
 // otherOwner reports whether only an alias leads to the user, who has our picture of another entry.
+// A renamed file is no other entry: it has no key.
 func (r *Rules) otherOwner(w *Work) bool {
 	u, o := w.User(), lastOrigin(cmp.Or(w.Current, nothing))
-	if u == nil || o.Key == "" || slices.Contains(w.Own, o.Email) || !u.Alternate && slices.Contains(w.Own, u.Via) {
+	if u == nil || o.Source == "" || slices.Contains(w.Own, o.Email) || !u.Alternate && slices.Contains(w.Own, u.Via) {
 		return false
 	}
-	key := r.keyIn(w, o.Source)
-	return key != "" && key != o.Key
+	return !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool {
+		return r.Sources[c.Source].Name == o.Source && (o.Key == "" || c.Ref.Key == "" || c.Ref.Key == o.Key)
+	})
 }
 
 // keyIn returns the key of the person's entry in a source; empty: there is none.
