@@ -195,7 +195,7 @@ func (r *Run) End(rep *report.Report, files []string, err, unwritten error) erro
 		}
 	}
 	if rep.Approve != "" {
-		r.err.Approval(rep.Approve)
+		r.err.approval(rep.Approve)
 	}
 	return nil
 }

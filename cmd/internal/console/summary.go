@@ -75,9 +75,9 @@ func planned(r *report.Report) (all []upload) {
 	return all
 }
 
-// Approval prints the command that approves a held plan. Its line is never broken, so that it
+// approval prints the command that approves a held plan. Its line is never broken, so that it
 // can be copied.
-func (c *Console) Approval(command string) {
+func (c *Console) approval(command string) {
 	c.line("  Look at the report. If it is a mistake, correct the source: the next run checks again. If it is right, approve exactly this plan, once:")
 	fmt.Fprintf(c.w, "    %s\n", foreign.Text(command))
 }
@@ -86,7 +86,7 @@ func (c *Console) Approval(command string) {
 func (c *Console) Report(r *report.Report) {
 	c.show("report", r, "layouts/summary.txt")
 	if r.Approve != "" {
-		c.Approval(r.Approve)
+		c.approval(r.Approve)
 	}
 }
 
