@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -24,12 +25,9 @@ func (s *stateCommand) export(*cobra.Command, []string) error {
 		return err
 	}
 	return s.with(true, func(st *state.Store) error {
-		err := s.writeTo(s.outFile, 0o600, st.Export)
-		if err != nil && outcome.Hint(err) == "" {
-			err = outcome.WithHint(err, "the state is as it was: name a file with -o on a disk that is writable and has room")
-		}
-		if err != nil {
-			return fmt.Errorf("export state: %w", err)
+		if err := s.writeTo(s.outFile, 0o600, st.Export); err != nil {
+			hint := cmp.Or(outcome.Hint(err), "the state is as it was: name a file with -o on a disk that is writable and has room")
+			return outcome.WithHint(fmt.Errorf("export state: %w", err), hint)
 		}
 		return nil
 	})
