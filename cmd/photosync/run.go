@@ -57,15 +57,11 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 	if f.Mode == job.Sync && job.Held(err) || f.Mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0) {
 		rep.Approve = f.approval(f.File, rep.PlanID, a.env)
 	}
-	path := f.out
-	if f.Mode != job.Plan { // beside the report of a held run
-		path = filepath.Join(f.Report.Dir, f.RunID+".plan.json")
-	}
-	if f.plan != nil {
-		f.plan.Selection, rep.PlanFile = f.Selection, path
-		if werr := report.WritePlan(path, f.plan.Encode); werr != nil {
-			rep.PlanFile = ""
-			err = cmp.Or(err, werr)
+	if f.plan != nil { // that of a held run lies beside its report
+		f.plan.Selection = f.Selection
+		rep.PlanFile = cmp.Or(f.out, filepath.Join(f.Report.Dir, f.RunID+".plan.json"))
+		if werr := report.WritePlan(rep.PlanFile, f.plan.Encode); werr != nil {
+			rep.PlanFile, err = "", cmp.Or(err, werr)
 		}
 	}
 	return a.conclude(hard, rep, err, f.Config, w, n)

@@ -231,7 +231,6 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	switch kind := v.Kind(); {
 	case isText && err != nil:
 		d.wrong(key, quote(key, text)+" "+err.Error(), "", text, "")
-	case isText:
 	case kind == reflect.Bool && !isBool:
 		word := strconv.FormatBool(slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text))
 		d.wrong(key, "want true or false, not "+quote(key, text), "", text, word)
