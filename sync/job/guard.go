@@ -98,7 +98,11 @@ func (j *Job) check(rep *report.Report, p *prepared) (err error) {
 	switch {
 	case j.How.Approve != "" && !idle: // idle: the command was started again after it succeeded
 		why := fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID)
-		p.held = &HeldError{Why: why, Advice: "look at this plan; if it is right, approve it with --approve " + p.plan.ID}
+		advice := "look at this plan; if it is right, approve it with --approve " + p.plan.ID
+		if len(rep.Guards) == 0 && !slices.ContainsFunc(p.plan.Steps, func(s *plan.Step) bool { return s.Outcome == outcome.Held }) {
+			advice = "no guard holds this plan: leave out --approve"
+		}
+		p.held = &HeldError{Why: why, Advice: advice}
 	case len(rep.Guards) > 0 && j.How.Mode != Plan: // mode Plan only reports the guards
 		var why []string
 		for _, b := range rep.Guards {
@@ -205,11 +209,11 @@ func claimIDs(lost []sources.LostClaim) (ids []string) {
 }
 
 // lostClaims returns a finding about the lost claims that no earlier run reported; reported is sorted.
-// Nobody has to be told that people who objected lose theirs.
+// The items of people who objected, or are ambiguous, say enough of theirs.
 func lostClaims(lost []sources.LostClaim, reported []string) []outcome.Finding {
 	var fresh []string
 	for _, l := range lost {
-		if _, known := slices.BinarySearch(reported, claimIDs([]sources.LostClaim{l})[0]); !known && l.Why != sources.WhyObjected {
+		if _, known := slices.BinarySearch(reported, claimIDs([]sources.LostClaim{l})[0]); !known && l.Why != sources.WhyObjected && l.Why != sources.WhyAmbiguous {
 			fresh = append(fresh, l.String())
 		}
 	}

@@ -890,3 +890,20 @@ func TestForcedPicturesReplaceNothing(t *testing.T) {
 	}
 	b.held(forced, "max_replaced")
 }
+
+// A plan that was approved, and is so small by now that no guard holds it, needs no approval.
+func TestApprovalOfAPlanThatBecameSmall(t *testing.T) {
+	b := newBench(t, 30, simulator.Options{})
+	b.must(guarded)
+	for i := range 20 {
+		b.mem.Put(email(i), picture(1000+i))
+	}
+	id := b.held(guarded, "max_replaced").PlanID
+	for i := 3; i < 20; i++ {
+		b.mem.Put(email(i), picture(i))
+	}
+	_, err := b.run(t.Context(), 1_000_000, approve(id))
+	if !Held(err) || !strings.Contains(outcome.Hint(err), "leave out --approve") {
+		t.Errorf("error %v, hint %q", err, outcome.Hint(err))
+	}
+}

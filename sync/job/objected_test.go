@@ -25,3 +25,17 @@ func TestObjectedInOneSource(t *testing.T) {
 		t.Error("the picture of a person who objected was uploaded")
 	}
 }
+
+// Somebody whom one source lists twice, and another one once, is ambiguous: that is one thing to be told.
+func TestAmbiguousIsNoLostClaimToo(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	for _, ref := range []string{"ann.jpg", "ann.png"} {
+		b.mem.Set(Entry{Ref: ref, Own: []string{"ann@example.com"}, Photo: picture(5)})
+	}
+	second := &Memory{}
+	second.Put("ann@example.com", picture(6))
+	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
+	if r := b.must(nil); reasons(r)["ann@example.com"] != "ambiguous skipped" || len(r.Findings) > 0 {
+		t.Errorf("%v, findings %+v", reasons(r), r.Findings)
+	}
+}

@@ -300,6 +300,25 @@ func TestPlaceholderNeedsTheEntryGone(t *testing.T) {
 	b.expect(mine, 0, "placeholder uploaded", 3)
 }
 
+// Somebody is listed with an address that match.domains rewrites since, and Smartsheet has not
+// followed yet: the user's address is somebody's.
+func TestPlaceholderAndAddressRewrittenSince(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{Users: []smartsheet.User{{Email: "ann@old.example"}}})
+	b.mem.Set(Entry{Ref: "cn=ann", Key: "before", Own: []string{"ann@old.example"}, Photo: picture(10)})
+	b.must(placeholders)
+	b.mem.Remove("ann@old.example")
+	b.mem.Set(Entry{Ref: "cn=ann", Key: "now", Own: []string{"ann@old.example"}, Photo: picture(11)})
+	for range 4 {
+		b.must(func(o *Job) {
+			placeholders(o)
+			o.Sources[0].Rewrite = map[string]string{"old.example": "example.com"}
+		})
+	}
+	if img, _ := b.sim.Image("ann@old.example"); !bytes.Equal(img.Data, picture(10)) {
+		t.Error("initials replaced the picture of somebody who is listed")
+	}
+}
+
 // The entry that listed the person last, still without a photo, is theirs, as is the one that had the photo.
 func TestPlaceholderNeedsTheNewEntryGone(t *testing.T) {
 	b := newBench(t, 2, simulator.Options{})

@@ -140,12 +140,12 @@ func unquoted(ref string) string {
 // traces are what shows that a photo is still listed.
 type traces struct {
 	entries  []string // for which we uploaded it (its address, if it has no key), and which had it the last time
-	user     string   // the address that the user has now
+	users    []string // the address that the user has now, and how each source would list it
 	hashes   []string // of our pictures that the user may show
 	nameless []string // the entries, the file and the folders above it, if they are listed without a usable address
 }
 
-func tracesOf(w *Work) (t traces) {
+func (r *Rules) tracesOf(w *Work) (t traces) {
 	o, row := lastOrigin(w.Former), w.Row
 	if o.Key == "" {
 		t.entries = append(t.entries, addressOf(o.Email))
@@ -158,8 +158,8 @@ func tracesOf(w *Work) (t traces) {
 		t.nameless = append(t.nameless, namelessOf(row.Source, name), namelessOf(row.Source, strconv.Quote(name)))
 	}
 	t.hashes = []string{sentOf(w.Former).SourceSHA256, cmp.Or(w.Former.Intent, &state.Intent{}).SourceSHA256}
-	if w.LastEmail != "" {
-		t.user = addressOf(w.LastEmail)
+	for _, s := range append([]sources.Named{{}}, r.Sources...) {
+		t.users = append(t.users, addressOf(s.Rewriter()([]string{w.LastEmail})[0]))
 	}
 	return t
 }
@@ -169,8 +169,8 @@ func (r *Rules) NewListed(ws []*Work, shared bool) Listed {
 	l := Listed{}
 	for _, w := range ws {
 		if r.NeedsRemoval(w) {
-			t := tracesOf(w)
-			for _, trace := range slices.Concat(t.entries, t.hashes, []string{t.user}) {
+			t := r.tracesOf(w)
+			for _, trace := range slices.Concat(t.entries, t.hashes, t.users) {
 				l[trace] = 0
 			}
 			if w.Former.Missing < r.Policy.RemovedAfter { // whoever is gone for longer stays gone
@@ -220,9 +220,9 @@ func (l Listed) CountNameless(source string, keys []string) {
 // RemovalOf says whether the photo of w was removed. unread: some photos could not be read in this run.
 func (r *Rules) RemovalOf(w *Work, listed Listed, unread bool) *Removal {
 	has := func(trace string) bool { return trace != "" && listed[trace] > 0 }
-	t, from := tracesOf(w), w.Row.Source
+	t, from := r.tracesOf(w), w.Row.Source
 	switch {
-	case has(t.user):
+	case slices.ContainsFunc(t.users, has):
 		return &Removal{Listed: "the user has the address of somebody with a photo now"}
 	case slices.ContainsFunc(t.entries, has):
 		return &Removal{Listed: "its entry or its address is listed with a photo"}

@@ -288,7 +288,7 @@ func (a *attempt) failedAlone(ctx context.Context, e *smartsheet.Error, err erro
 	}
 	a.refuse(u, false)
 	if foreign {
-		it.Hint = "fix the rights: this user belongs to another organisation (isInternal is false), whose members alone can change it"
+		it.Hint = "fix the rights: this user belongs to another organisation (isInternal is false), whose members alone can change it; match.exclude leaves them out"
 	}
 	return cmp.Or(a.recordUser(u, ""), stop)
 }
