@@ -47,11 +47,13 @@ func TestRowsComeBack(t *testing.T) {
 		if err := pr.verify(); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := pr.person(); err != nil || got != p {
-			t.Fatal(err, cmp.Diff(p, got))
+		var gotPerson Person
+		if err := pr.person(&gotPerson); err != nil || gotPerson != p {
+			t.Fatal(err, cmp.Diff(p, gotPerson))
 		}
-		if got, err := ur.user(); err != nil || !cmp.Equal(u, got) {
-			t.Fatal(err, cmp.Diff(u, got))
+		var gotUser User
+		if err := ur.user(&gotUser); err != nil || !cmp.Equal(u, gotUser) {
+			t.Fatal(err, cmp.Diff(u, gotUser))
 		}
 		if (row{pr.key + "x", pr.value}).verify() == nil || (row{userKey(u.ID + 1), ur.value}).verify() == nil {
 			t.Fatal("one row passed for another's")
@@ -75,14 +77,16 @@ func FuzzDecode(f *testing.F) {
 		if len(value) < checksumSize {
 			return
 		}
-		if p, err := (row{"a@b.c", value}).person(); err == nil {
-			if back, err := encodePerson(&p).person(); err != nil || back != p {
-				t.Fatal(p, back, err)
+		var p, samePerson Person
+		if (row{"a@b.c", value}).person(&p) == nil {
+			if err := encodePerson(&p).person(&samePerson); err != nil || samePerson != p {
+				t.Fatal(p, samePerson, err)
 			}
 		}
-		if u, err := (row{userKey(7), value}).user(); err == nil {
-			if back, err := encodeUser(&u).user(); err != nil || !cmp.Equal(back, u) {
-				t.Fatal(u, back, err)
+		var u, sameUser User
+		if (row{userKey(7), value}).user(&u) == nil {
+			if err := encodeUser(&u).user(&sameUser); err != nil || !cmp.Equal(sameUser, u) {
+				t.Fatal(u, sameUser, err)
 			}
 		}
 	})

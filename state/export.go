@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json" // encoding/json/v2 of Go 1.27: half the work to decode
+	"github.com/go-json-experiment/json/jsontext"
 	"go.etcd.io/bbolt"
 )
 
@@ -24,31 +25,31 @@ const (
 
 // header is the first line of an export. The people follow by address, then the users by id.
 type header struct {
-	Kind       string                     `json:"kind"`
-	Schema     int                        `json:"schema_version"`
-	Generation uint64                     `json:"generation"`
-	People     int                        `json:"people"` // lines
-	Users      int                        `json:"users"`  // lines
-	Facts      map[string]json.RawMessage `json:"facts"`  // about the whole, the account among them
+	Kind       string                    `json:"kind"`
+	Schema     int                       `json:"schema_version"`
+	Generation uint64                    `json:"generation"`
+	People     int                       `json:"people"` // lines
+	Users      int                       `json:"users"`  // lines
+	Facts      map[string]jsontext.Value `json:"facts"`  // about the whole, the account among them
 }
 
 // line is a row in an export. JSON cannot hold text that is not UTF-8, such as some file names:
 // such a row also has its key and value as they are stored, and Import uses these.
 type line struct {
-	Person      *Person `json:"person,omitempty"`
-	Fingerprint []byte  `json:"fingerprint,omitempty"` // of the person
-	User        *User   `json:"user,omitempty"`
-	Key         []byte  `json:"key,omitempty"`
-	Value       []byte  `json:"value,omitempty"`
+	Person      *Person `json:"person,omitzero"`
+	Fingerprint []byte  `json:"fingerprint,omitzero"` // of the person
+	User        *User   `json:"user,omitzero"`
+	Key         []byte  `json:"key,omitzero"`
+	Value       []byte  `json:"value,omitzero"`
 }
 
 // decode fills in the person or the user of a stored row.
 func (l *line) decode(r row) (err error) {
 	if l.Person != nil {
-		*l.Person, err = r.person()
+		err = r.person(l.Person)
 		l.Fingerprint = l.Person.Fingerprint[:]
 	} else {
-		*l.User, err = r.user()
+		err = r.user(l.User)
 	}
 	return err
 }
@@ -62,10 +63,10 @@ func (s *Store) Export(w io.Writer) error {
 			return err
 		}
 		out := bufio.NewWriterSize(w, 256<<10)
-		if err := json.NewEncoder(out).Encode(h); err != nil {
-			return err
+		err = json.MarshalEncode(jsontext.NewEncoder(out), h, json.Deterministic(true)) // ends the line, too
+		if err == nil {
+			err = v.exportTable(people, line{Person: new(Person)}, out)
 		}
-		err = v.exportTable(people, line{Person: new(Person)}, out)
 		if err == nil {
 			err = v.exportTable(users, line{User: new(User)}, out)
 		}
@@ -76,17 +77,20 @@ func (s *Store) Export(w io.Writer) error {
 // exportTable writes every row of a table; l is of that table.
 func (v *Snapshot) exportTable(table []byte, l line, w io.Writer) error {
 	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
 	for r, err := range v.rows(table) {
-		if b.Reset(); err == nil {
-			err = cmp.Or(v.damaged(table, l.decode(r)), e.Encode(l))
+		if err == nil {
+			err = v.damaged(table, l.decode(r))
 		}
-		if err == nil && bytes.Contains(b.Bytes(), []byte(`\ufffd`)) { // encoding/json writes this for text that is not UTF-8
+		if err != nil {
+			return err
+		}
+		b.Reset()
+		if json.MarshalWrite(&b, &l) != nil { // it has text that is not UTF-8
 			b.Reset()
-			err = e.Encode(line{l.Person, l.Fingerprint, l.User, []byte(r.key), r.value})
+			err = json.MarshalWrite(&b, line{l.Person, l.Fingerprint, l.User, []byte(r.key), r.value}, jsontext.AllowInvalidUTF8(true))
 		}
 		if err == nil {
+			b.WriteByte('\n')
 			_, err = w.Write(b.Bytes())
 		}
 		if err != nil {
@@ -97,7 +101,7 @@ func (v *Snapshot) exportTable(table []byte, l line, w io.Writer) error {
 }
 
 func (v *Snapshot) header() (h header, err error) {
-	h = header{Kind: exportKind, Schema: exportSchema, Facts: map[string]json.RawMessage{}}
+	h = header{Kind: exportKind, Schema: exportSchema, Facts: map[string]jsontext.Value{}}
 	if v.tx == nil {
 		return h, nil
 	}
@@ -112,7 +116,7 @@ func (v *Snapshot) header() (h header, err error) {
 			if ofFile(string(name)) {
 				return nil
 			}
-			var fact json.RawMessage
+			var fact jsontext.Value
 			_, err := readFact(v.tx, string(name), &fact)
 			h.Facts[string(name)] = fact
 			return err
@@ -131,8 +135,7 @@ const importBatch = 5000
 // replaces a state that was in use, which becomes the backup. After an error everything is as it
 // was.
 func Import(path string, from io.Reader, replace bool) (people int, err error) {
-	in := &importer{lines: json.NewDecoder(from), facts: map[string]json.RawMessage{}, shards: map[string]bool{}}
-	in.lines.DisallowUnknownFields()
+	in := &importer{lines: jsontext.NewDecoder(from), facts: map[string]jsontext.Value{}, shards: map[string]bool{}}
 	if _, err := in.begin(); err != nil {
 		return 0, err
 	}
@@ -168,13 +171,13 @@ func Import(path string, from io.Reader, replace bool) (people int, err error) {
 
 // importer makes one state from one or more exports.
 type importer struct {
-	lines      *json.Decoder
-	export     int                        // the number of the current export, from 1
-	number     int                        // of the line in the current export
-	header     header                     // of the current export
-	facts      map[string]json.RawMessage // of all exports
-	shards     map[string]bool            // whose exports these are; "": of whole runs
-	generation uint64                     // of the new state
+	lines      *jsontext.Decoder
+	export     int                       // the number of the current export, from 1
+	number     int                       // of the line in the current export
+	header     header                    // of the current export
+	facts      map[string]jsontext.Value // of all exports
+	shards     map[string]bool           // whose exports these are; "": of whole runs
+	generation uint64                    // of the new state
 }
 
 // fault returns the Error of an export that cannot be imported.
@@ -191,15 +194,20 @@ func (in *importer) fault(format string, args ...any) error {
 		"nothing was changed: export the state again, and copy the file whole", err}
 }
 
+// decode reads the next line, in which no field is unknown. Its error is io.EOF at the end.
+func (in *importer) decode(v any) error {
+	return json.UnmarshalDecode(in.lines, v, json.RejectUnknownMembers(true))
+}
+
 // begin reads the header of the next export; false: there is none.
 func (in *importer) begin() (bool, error) {
 	var h header
 	in.number++
-	err := in.lines.Decode(&h)
+	err := in.decode(&h)
 	if errors.Is(err, io.EOF) && in.export > 0 {
 		return false, nil
 	}
-	_, noJSON := errors.AsType[*json.SyntaxError](err)
+	_, noJSON := errors.AsType[*jsontext.SyntacticError](err)
 	if noJSON || err == nil && (h.Kind != exportKind || h.People < 0 || h.Users < 0) {
 		err = errors.New("it begins with another line")
 	}
@@ -242,7 +250,7 @@ func (in *importer) fill(file *os.File) (nPeople int, err error) {
 			return 0, err
 		}
 	}
-	maps.DeleteFunc(in.facts, func(name string, _ json.RawMessage) bool {
+	maps.DeleteFunc(in.facts, func(name string, _ jsontext.Value) bool {
 		whole := name == shardKey && len(in.shards) > 1
 		return whole || name == RefreshedKey || ofFile(name)
 	})
@@ -293,7 +301,7 @@ func (in *importer) rows(s *Store) error {
 // row reads the next row. Its error is io.EOF at the end.
 func (in *importer) row() (l line, err error) {
 	in.number++
-	err = in.lines.Decode(&l)
+	err = in.decode(&l)
 	if err == nil && l.Value != nil && (l.Person != nil || l.User != nil) {
 		stored := row{string(l.Key), l.Value}
 		if err = stored.verify(); err == nil {

@@ -18,74 +18,74 @@ type Fingerprint [16]byte
 
 // Person is a row of the people, by address: a cache of what the sources last listed.
 type Person struct {
-	Email        string      `json:"email" cbor:"-"`            // canonical; the key
-	Fingerprint  Fingerprint `json:"-" cbor:"-"`                // zero: the next run looks at this person; an export has it beside the person
-	Winner       uint8       `json:"winner,omitempty" cbor:"-"` // index of the candidate whose photo counted; NoPhoto: none
-	Note         uint8       `json:"note,omitempty" cbor:"-"`   // why there is nothing to do, in the plan's numbers
-	Source       string      `json:"source,omitempty" cbor:"1,keyasint,omitempty"`
-	Ref          string      `json:"ref,omitempty" cbor:"2,keyasint,omitempty"`           // the path or DN there
-	Key          string      `json:"key,omitempty" cbor:"3,keyasint,omitempty"`           // the source's own key, such as entryUUID=…; empty: none
-	Stamp        string      `json:"stamp,omitempty" cbor:"4,keyasint,omitempty"`         // change mark in that listing
-	SourceSHA256 string      `json:"source_sha256,omitempty" cbor:"5,keyasint,omitempty"` // of the photo, hex; empty: none
-	UserID       int64       `json:"user_id,omitempty" cbor:"6,keyasint,omitempty"`       // the user the person was then; 0: nobody
-	Reported     string      `json:"reported,omitempty" cbor:"7,keyasint,omitempty"`      // digest of what a report said about this person
+	Email        string      `json:"email" cbor:"-"`           // canonical; the key
+	Fingerprint  Fingerprint `json:"-" cbor:"-"`               // zero: the next run looks at this person; an export has it beside the person
+	Winner       uint8       `json:"winner,omitzero" cbor:"-"` // index of the candidate whose photo counted; NoPhoto: none
+	Note         uint8       `json:"note,omitzero" cbor:"-"`   // why there is nothing to do, in the plan's numbers
+	Source       string      `json:"source,omitzero" cbor:"1,keyasint,omitempty"`
+	Ref          string      `json:"ref,omitzero" cbor:"2,keyasint,omitempty"`           // the path or DN there
+	Key          string      `json:"key,omitzero" cbor:"3,keyasint,omitempty"`           // the source's own key, such as entryUUID=…; empty: none
+	Stamp        string      `json:"stamp,omitzero" cbor:"4,keyasint,omitempty"`         // change mark in that listing
+	SourceSHA256 string      `json:"source_sha256,omitzero" cbor:"5,keyasint,omitempty"` // of the photo, hex; empty: none
+	UserID       int64       `json:"user_id,omitzero" cbor:"6,keyasint,omitempty"`       // the user the person was then; 0: nobody
+	Reported     string      `json:"reported,omitzero" cbor:"7,keyasint,omitempty"`      // digest of what a report said about this person
 }
 
 // User is a row of the users, by id: what we put on a Smartsheet account.
 type User struct {
-	ID      int64    `json:"id" cbor:"-"`                                   // the key
-	Email   string   `json:"email,omitempty" cbor:"1,keyasint,omitempty"`   // address that the user had when last seen
-	Sent    *Sent    `json:"sent,omitempty" cbor:"2,keyasint,omitempty"`    // confirmed by an answer; nil: nothing
-	Intent  *Intent  `json:"intent,omitempty" cbor:"3,keyasint,omitempty"`  // announced and not answered yet
-	Missing int      `json:"missing,omitempty" cbor:"4,keyasint,omitempty"` // complete runs in a row without the photo
-	Failure *Failure `json:"failure,omitempty" cbor:"5,keyasint,omitempty"` // of the last try; nil: it went well
-	Drifts  int      `json:"drifts,omitempty" cbor:"6,keyasint,omitempty"`  // uploads in a row of identical bytes because Smartsheet showed another picture
+	ID      int64    `json:"id" cbor:"-"`                                  // the key
+	Email   string   `json:"email,omitzero" cbor:"1,keyasint,omitempty"`   // address that the user had when last seen
+	Sent    *Sent    `json:"sent,omitzero" cbor:"2,keyasint,omitempty"`    // confirmed by an answer; nil: nothing
+	Intent  *Intent  `json:"intent,omitzero" cbor:"3,keyasint,omitempty"`  // announced and not answered yet
+	Missing int      `json:"missing,omitzero" cbor:"4,keyasint,omitempty"` // complete runs in a row without the photo
+	Failure *Failure `json:"failure,omitzero" cbor:"5,keyasint,omitempty"` // of the last try; nil: it went well
+	Drifts  int      `json:"drifts,omitzero" cbor:"6,keyasint,omitempty"`  // uploads in a row of identical bytes because Smartsheet showed another picture
 }
 
 // Origin says for whom a picture was sent.
 type Origin struct {
-	Source string `json:"source,omitempty" cbor:"1,keyasint,omitempty"`
-	Key    string `json:"key,omitempty" cbor:"2,keyasint,omitempty"` // the source's own; empty: it has none
-	Email  string `json:"email,omitempty" cbor:"3,keyasint,omitempty"`
+	Source string `json:"source,omitzero" cbor:"1,keyasint,omitempty"`
+	Key    string `json:"key,omitzero" cbor:"2,keyasint,omitempty"` // the source's own; empty: it has none
+	Email  string `json:"email,omitzero" cbor:"3,keyasint,omitempty"`
 }
 
 // Sent is an upload that an answer confirmed.
 type Sent struct {
 	Origin
-	SourceSHA256 string    `json:"source_sha256,omitempty" cbor:"4,keyasint,omitempty"` // of the photo, hex
-	UploadSHA256 string    `json:"upload_sha256,omitempty" cbor:"5,keyasint,omitempty"` // of the bytes that were sent, hex
-	Rendering    string    `json:"rendering,omitempty" cbor:"6,keyasint,omitempty"`     // fingerprint of the image settings
-	ImageID      string    `json:"image_id,omitempty" cbor:"7,keyasint,omitempty"`      // as the answer gave it
-	RunID        string    `json:"run_id,omitempty" cbor:"8,keyasint,omitempty"`
+	SourceSHA256 string    `json:"source_sha256,omitzero" cbor:"4,keyasint,omitempty"` // of the photo, hex
+	UploadSHA256 string    `json:"upload_sha256,omitzero" cbor:"5,keyasint,omitempty"` // of the bytes that were sent, hex
+	Rendering    string    `json:"rendering,omitzero" cbor:"6,keyasint,omitempty"`     // fingerprint of the image settings
+	ImageID      string    `json:"image_id,omitzero" cbor:"7,keyasint,omitempty"`      // as the answer gave it
+	RunID        string    `json:"run_id,omitzero" cbor:"8,keyasint,omitempty"`
 	At           time.Time `json:"at,omitzero" cbor:"9,keyasint,omitzero"`
-	Placeholder  bool      `json:"placeholder,omitempty" cbor:"10,keyasint,omitempty"` // drawn initials, in the place of a photo that was removed
-	Adopted      bool      `json:"adopted,omitempty" cbor:"11,keyasint,omitempty"`     // the state was lost: the picture that Smartsheet showed counts as sent
+	Placeholder  bool      `json:"placeholder,omitzero" cbor:"10,keyasint,omitempty"` // drawn initials, in the place of a photo that was removed
+	Adopted      bool      `json:"adopted,omitzero" cbor:"11,keyasint,omitempty"`     // the state was lost: the picture that Smartsheet showed counts as sent
 }
 
 // Intent is an upload that was announced and has no answer yet: it may have arrived.
 type Intent struct {
 	Origin
-	SourceSHA256 string    `json:"source_sha256,omitempty" cbor:"4,keyasint,omitempty"`
-	UploadSHA256 string    `json:"upload_sha256,omitempty" cbor:"5,keyasint,omitempty"`
-	Rendering    string    `json:"rendering,omitempty" cbor:"6,keyasint,omitempty"`
-	Foreign      string    `json:"foreign,omitempty" cbor:"7,keyasint,omitempty"` // image id of somebody else's picture seen before; empty: none, or it was ours
-	RunID        string    `json:"run_id,omitempty" cbor:"8,keyasint,omitempty"`
+	SourceSHA256 string    `json:"source_sha256,omitzero" cbor:"4,keyasint,omitempty"`
+	UploadSHA256 string    `json:"upload_sha256,omitzero" cbor:"5,keyasint,omitempty"`
+	Rendering    string    `json:"rendering,omitzero" cbor:"6,keyasint,omitempty"`
+	Foreign      string    `json:"foreign,omitzero" cbor:"7,keyasint,omitempty"` // image id of somebody else's picture seen before; empty: none, or it was ours
+	RunID        string    `json:"run_id,omitzero" cbor:"8,keyasint,omitempty"`
 	At           time.Time `json:"at,omitzero" cbor:"9,keyasint,omitzero"`
-	Placeholder  bool      `json:"placeholder,omitempty" cbor:"10,keyasint,omitempty"`
+	Placeholder  bool      `json:"placeholder,omitzero" cbor:"10,keyasint,omitempty"`
 }
 
 // Failure is the last attempt that failed for a user.
 type Failure struct {
 	Code      string    `json:"code" cbor:"1,keyasint,omitempty"` // errorCode, or the code of a refused picture
-	RefID     string    `json:"ref_id,omitempty" cbor:"2,keyasint,omitempty"`
-	Status    int       `json:"status,omitempty" cbor:"3,keyasint,omitempty"` // HTTP
+	RefID     string    `json:"ref_id,omitzero" cbor:"2,keyasint,omitempty"`
+	Status    int       `json:"status,omitzero" cbor:"3,keyasint,omitempty"` // HTTP
 	Message   string    `json:"message" cbor:"4,keyasint,omitempty"`
-	Hash      string    `json:"hash,omitempty" cbor:"5,keyasint,omitempty"`      // SHA-256 of the source bytes that failed, hex
-	Rendering string    `json:"rendering,omitempty" cbor:"6,keyasint,omitempty"` // the image settings that they failed with
-	Final     bool      `json:"final" cbor:"7,keyasint,omitempty"`               // the same bytes would be refused again
-	Count     int       `json:"count" cbor:"8,keyasint,omitempty"`               // failures in a row with the same hash
+	Hash      string    `json:"hash,omitzero" cbor:"5,keyasint,omitempty"`      // SHA-256 of the source bytes that failed, hex
+	Rendering string    `json:"rendering,omitzero" cbor:"6,keyasint,omitempty"` // the image settings that they failed with
+	Final     bool      `json:"final" cbor:"7,keyasint,omitempty"`              // the same bytes would be refused again
+	Count     int       `json:"count" cbor:"8,keyasint,omitempty"`              // failures in a row with the same hash
 	At        time.Time `json:"at,omitzero" cbor:"9,keyasint,omitzero"`
-	RunID     string    `json:"run_id,omitempty" cbor:"10,keyasint,omitempty"`
+	RunID     string    `json:"run_id,omitzero" cbor:"10,keyasint,omitempty"`
 }
 
 // A value in the file begins with a checksum over its key and what follows (CRC-32C,
@@ -161,19 +161,19 @@ func (r row) head() (f Fingerprint, winner, note uint8, err error) {
 	return Fingerprint(r.value[checksumSize:]), r.value[personHead-2], r.value[personHead-1], nil
 }
 
-// person reads a verified row.
-func (r row) person() (p Person, err error) {
-	p.Email = r.key
+// person reads a verified row into p.
+func (r row) person(p *Person) (err error) {
+	*p = Person{Email: r.key}
 	if p.Fingerprint, p.Winner, p.Note, err = r.head(); err == nil {
-		err = decoding.Unmarshal(r.value[personHead:], &p)
+		err = decoding.Unmarshal(r.value[personHead:], p)
 	}
-	return p, err
+	return err
 }
 
 func (r row) userID() int64 { return int64(binary.BigEndian.Uint64([]byte(r.key))) }
 
-func (r row) user() (u User, err error) {
-	u.ID = r.userID()
-	err = decoding.Unmarshal(r.value[checksumSize:], &u)
-	return u, err
+// user reads a verified row into u.
+func (r row) user(u *User) error {
+	*u = User{ID: r.userID()}
+	return decoding.Unmarshal(r.value[checksumSize:], u)
 }

@@ -63,7 +63,7 @@ func single[K, T any](s *Store, find func(*Snapshot, K) (T, bool, error), key K)
 
 // find reads the row of a key, if there is one. The first search in a table reads all of it, see
 // Options.Partial. If no row is found, its neighbours show whether a damaged page misled the search.
-func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, error)) (t T, found bool, err error) {
+func find[T any](v *Snapshot, table []byte, key string, decode func(row, *T) error) (t T, found bool, err error) {
 	if v.tx == nil {
 		return t, false, nil
 	}
@@ -77,7 +77,7 @@ func find[T any](v *Snapshot, table []byte, key string, decode func(row) (T, err
 		after, value := c.Seek([]byte(key))
 		if found = string(after) == key; found {
 			if err = (row{key, value}).verify(); err == nil {
-				t, err = decode(row{key, value})
+				err = decode(row{key, value}, &t)
 			}
 			return err
 		}
@@ -109,16 +109,18 @@ type Row struct {
 
 // Person reads the rest of the row.
 func (r Row) Person() (Person, error) {
-	p, err := r.row.person()
+	var p Person
+	err := r.row.person(&p)
 	return p, r.v.damaged(people, err)
 }
 
 // People yields every person by email. The sequence ends after an error. If it ends without
 // one, every row was there exactly once, as it was last written.
 func (v *Snapshot) People() iter.Seq2[Row, error] {
-	return decoded(v, people, func(r row) (Row, error) {
-		fingerprint, winner, note, err := r.head()
-		return Row{r.key, fingerprint, winner, note, v, r}, err
+	return decoded(v, people, func(r row, to *Row) (err error) {
+		*to = Row{Email: r.key, v: v, row: r}
+		to.Fingerprint, to.Winner, to.Note, err = r.head()
+		return err
 	})
 }
 
@@ -129,16 +131,15 @@ func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row
 
 // UserIDs yields the ids alone in the same way.
 func (v *Snapshot) UserIDs() iter.Seq2[int64, error] {
-	return decoded(v, users, func(r row) (int64, error) { return r.userID(), nil })
+	return decoded(v, users, func(r row, id *int64) error { *id = r.userID(); return nil })
 }
 
-func decoded[T any](v *Snapshot, table []byte, decode func(row) (T, error)) iter.Seq2[T, error] {
+func decoded[T any](v *Snapshot, table []byte, decode func(row, *T) error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
+		var t T // one for all rows, as decode lets it escape
 		for r, err := range v.rows(table) {
-			var t T
 			if err == nil {
-				t, err = decode(r)
-				err = v.damaged(table, err)
+				err = v.damaged(table, decode(r, &t))
 			}
 			if !yield(t, err) || err != nil {
 				return
