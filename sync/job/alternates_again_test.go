@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"photosync/sources"
 	"photosync/sync/smartsheet"
 	"photosync/sync/smartsheet/simulator"
 )
@@ -113,4 +114,25 @@ func TestAlternateEmailsAfterAStoppedRun(t *testing.T) {
 			time.Sleep(24 * time.Hour)
 		}
 	})
+}
+
+// People whom a folder lists by an address that is an alias in the directory that replaces it: with
+// the same photos they are the same people, and nothing is sent.
+func TestAliasOfTheSamePicture(t *testing.T) {
+	b := newBench(t, 3, simulator.Options{})
+	b.must(nil)
+	directory := &Memory{}
+	for i := range 3 {
+		directory.Set(Entry{Ref: "cn=" + email(i), Key: "uuid" + email(i), Own: []string{"mail." + email(i)}, Aliases: []string{email(i)}, Photo: picture(i)})
+	}
+	moved := func(o *Job) {
+		o.Sources = []sources.Named{{Name: "ad", Type: "memory", Source: directory}}
+	}
+	if r := b.must(moved); r.SkippedByReason["same_picture"] != 3 || r.Totals.Uploaded != 0 || r.NeedsSomebody() {
+		t.Errorf("%+v, %v", r.Totals, reasons(r))
+	}
+	directory.Set(Entry{Ref: "cn=" + email(0), Key: "uuid" + email(0), Own: []string{"mail." + email(0)}, Aliases: []string{email(0)}, Photo: picture(7)})
+	if r := b.must(moved); r.Totals.Uploaded != 1 || r.Totals.Unchanged != 2 {
+		t.Errorf("a new photo: %+v, %v", r.Totals, reasons(r))
+	}
 }

@@ -57,7 +57,8 @@ func (r *Rules) matched(s Step) Step {
 		return s.skip(outcome.InactiveUser)
 	}
 	s.Record = cmp.Or(w.Current, nothing)
-	if r.otherOwner(w) {
+	other, last := r.otherOwner(w), sentOf(s.Record).SourceSHA256
+	if other && (s.Record.Intent != nil || last == "" || last != w.SHA256()) {
 		return s.ambiguous(append(r.entries(w), userNames(w)[0]+", who has the picture of another entry, "+lastOrigin(s.Record).Email))
 	}
 	if p := w.Photo; p != nil {
@@ -78,6 +79,9 @@ func (r *Rules) matched(s Step) Step {
 	if slices.Contains(r.Policy.Ignored, w.SHA256()) {
 		return r.removed(s)
 	}
+	if other { // with the same picture, which is not sent: whose it is now is recorded
+		return r.existing(s.upload(outcome.Changed))
+	}
 	return r.existing(r.compare(s))
 }
 
@@ -91,16 +95,6 @@ func (r *Rules) otherOwner(w *Work) bool {
 	return !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool {
 		return r.Sources[c.Source].Name == o.Source && (o.Key == "" || c.Ref.Key == "" || c.Ref.Key == o.Key)
 	})
-}
-
-// keyIn returns the key of the person's entry in a source; empty: there is none.
-func (r *Rules) keyIn(w *Work, source string) string {
-	for _, c := range w.Candidates {
-		if r.Sources[c.Source].Name == source && c.Ref.Key != "" {
-			return c.Ref.Key
-		}
-	}
-	return ""
 }
 
 // compare compares the photo with what we put on the user, under whatever address that was.

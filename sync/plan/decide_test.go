@@ -152,8 +152,12 @@ func TestAliasOfSomebodyWhoLeft(t *testing.T) {
 		"also one without an answer": {func(w *Work, o *state.Origin) {
 			w.Current.Intent, *o = &state.Intent{Origin: *o, SourceSHA256: "h0"}, state.Origin{}
 		}, another},
-		"also of initials":              {func(w *Work, _ *state.Origin) { w.Current.Sent.Placeholder = true }, another},
-		"by an alternate address":       {func(w *Work, _ *state.Origin) { w.Users[0].Via, w.Users[0].Alternate = "ann@x", true }, another},
+		"also of initials":        {func(w *Work, _ *state.Origin) { w.Current.Sent.Placeholder = true }, another},
+		"by an alternate address": {func(w *Work, _ *state.Origin) { w.Users[0].Via, w.Users[0].Alternate = "ann@x", true }, another},
+		"the same picture":        {func(w *Work, _ *state.Origin) { w.Photo.SHA256 = w.Current.Sent.SourceSHA256 }, "changed planned"},
+		"the same one without an answer": {func(w *Work, o *state.Origin) {
+			w.Photo.SHA256, w.Current.Intent = w.Current.Sent.SourceSHA256, &state.Intent{Origin: *o, SourceSHA256: "h1"}
+		}, another},
 		"by the own address":            {func(w *Work, _ *state.Origin) { w.Own = []string{"ann@x", "bob@x"} }, "changed planned"},
 		"the same entry, renamed":       {func(_ *Work, o *state.Origin) { o.Key = "uuid of ann" }, "changed planned"},
 		"a new directory":               {func(_ *Work, o *state.Origin) { o.Email = "ann@x" }, "changed planned"},

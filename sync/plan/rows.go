@@ -233,7 +233,12 @@ func (p *Plan) missingRow(s *Step) state.Person {
 		row.SourceSHA256, row.Stamp, row.Winner, row.Fingerprint = "", "", state.NoPhoto, state.Fingerprint{}
 	} else {
 		row = p.row(s, s.done())
-		row.UserID, row.Source, row.Ref, row.Key = s.Row.UserID, s.Row.Source, s.Row.Ref, cmp.Or(p.keyIn(s.Work, s.Row.Source), s.Row.Key)
+		row.UserID, row.Source, row.Ref, row.Key = s.Row.UserID, s.Row.Source, s.Row.Ref, s.Row.Key
+		for _, c := range s.Candidates {
+			if p.Sources[c.Source].Name == row.Source {
+				row.Key = cmp.Or(c.Ref.Key, row.Key)
+			}
+		}
 	}
 	if s.Released {
 		row.UserID = 0

@@ -217,7 +217,7 @@ var hints = map[outcome.Reason]string{
 	outcome.BeingWritten: "wait: the next run reads it when its file is complete",
 	outcome.Hidden:       "let photosync read this photo: give its account the right to, or put a JPEG file in its place; the picture in Smartsheet stays until then",
 	outcome.HeldBack:     "retry by itself: the next sync decides about it",
-	outcome.Ambiguous:    "leave only one of the candidates",
+	outcome.Ambiguous:    "leave only one of the candidates; photosync state forget EMAIL, with the address of a user who was somebody else's, frees that user",
 	outcome.KnownBad:     "fix the photo at its source; --retry-failed sends it once more",
 }
 
