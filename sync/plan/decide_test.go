@@ -357,7 +357,7 @@ func TestRenew(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		change func(*Work)
-		image  string // at the second look
+		image  string // at the second look; empty: nobody has the address
 		want   string
 	}{
 		"new settings, ours":                   {other, "i1", "rendering_changed planned"},
@@ -365,12 +365,16 @@ func TestRenew(t *testing.T) {
 		"new photo, another picture by now":    {func(w *Work) { w.Photo.SHA256 = "h2" }, "i9", "changed planned"},
 		"initials, ours":                       {gone(false), "i1", "placeholder planned"},
 		"initials, another picture by now":     {gone(false), "i9", "user_changed skipped"},
+		"initials, the user is gone":           {gone(false), "", "placeholder unfinished"},
+		"new photo, the user is gone":          {func(w *Work) { w.Photo.SHA256 = "h2" }, "", "changed unfinished"},
 		"initials, no answer, ours":            {gone(true), "i1", "placeholder planned"},
 		"initials, no answer, another by now":  {gone(true), "i9", "user_changed skipped"},
 	} {
 		p := build(&Policy{RemovedAfter: 1}, &Scope{}, ann(c.change))
 		u := *p.Steps[0].To
-		u.ImageID = c.image
+		if u.ImageID = c.image; c.image == "" {
+			u = User{}
+		}
 		p.Renew(p.Steps[0], u)
 		if got := fmt.Sprint(p.Steps[0].Reason, " ", p.Steps[0].Outcome); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -201,7 +201,7 @@ func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 	}
 	if f.WithPhoto == 0 && f.Excluded >= some {
 		fs = append(fs, outcome.Attend(outcome.EverybodyExcluded, f.Excluded, f.Excluded,
-			fmt.Sprintf("match.include, match.exclude and exclude_filter leave out everybody with a photo (people: %s)", outcome.Number(f.Excluded)),
+			fmt.Sprintf("match.include, match.exclude or exclude_filter leaves out everybody with a photo (people: %s)", outcome.Number(f.Excluded)),
 			"correct their patterns, or the filter; photosync explain EMAIL shows a person's addresses"))
 	}
 	if f.Unstable > 0 && f.Drifted == 0 || f.Moved >= somePeople && f.Moved == f.Ours {

@@ -212,7 +212,7 @@ func (s Step) upload(r outcome.Reason) Step {
 
 // postpone leaves an upload to the next run.
 func (s Step) postpone(why string) Step {
-	s.Reason, s.Outcome, s.Why, s.WriteRow = newOrChanged(s.Record), outcome.Unfinished, why, false
+	s.Reason, s.Outcome, s.Why, s.WriteRow = cmp.Or(s.Reason, newOrChanged(s.Record)), outcome.Unfinished, why, false
 	return s
 }
 
