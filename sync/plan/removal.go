@@ -147,12 +147,10 @@ type traces struct {
 
 func (r *Rules) tracesOf(w *Work) (t traces) {
 	o, row := lastOrigin(w.Former), w.Row
+	t.entries = []string{keyOf(o.Source, o.Key), keyOf(row.Source, row.Key)}
 	if o.Key == "" {
-		t.entries = append(t.entries, addressOf(o.Email))
-	} else {
-		t.entries = append(t.entries, keyOf(o.Source, o.Key))
+		t.entries[0] = addressOf(o.Email)
 	}
-	t.entries = append(t.entries, keyOf(row.Source, row.Key))
 	t.nameless = append(t.nameless, namelessOf(o.Source, o.Key), namelessOf(row.Source, row.Key))
 	for name := unquoted(row.Ref); name != "." && name != "/"; name = path.Dir(name) {
 		t.nameless = append(t.nameless, namelessOf(row.Source, name), namelessOf(row.Source, strconv.Quote(name)))

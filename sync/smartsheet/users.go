@@ -90,10 +90,11 @@ func (c *Client) User(ctx context.Context, id int64) (u User, err error) {
 // NotFound reports whether err means that there is no such user.
 func NotFound(err error) bool { return Classify(err) == UserGone }
 
-// Users calls each once for every user of the account (GET /users, all pages). Without an error it
+// Users calls each once for every user of the account (GET /users, all pages), and again for one who
+// was renamed meanwhile, and shows up with another address: the later one counts. Without an error it
 // has seen everybody who was there from the first page to the last.
 func (c *Client) Users(ctx context.Context, each func(User) error) error {
-	return c.list(ctx, &listing{each: each, seen: map[int64]int{}}, "")
+	return c.list(ctx, &listing{each: each, seen: map[int64]sighting{}}, "")
 }
 
 // worthAsking is the number of email filters above which one more call is worthwhile, to find out
@@ -104,7 +105,7 @@ const worthAsking = 10
 // asks by email filter, or lists all users if that needs fewer calls or no filter works. all reports
 // that it listed all users. The caller compares the addresses.
 func (c *Client) UsersByEmail(ctx context.Context, emails []string, each func(User) error) (all bool, err error) {
-	l := &listing{each: each, seen: map[int64]int{}}
+	l := &listing{each: each, seen: map[int64]sighting{}}
 	if slices.ContainsFunc(emails, unfit) {
 		return true, c.list(ctx, l, "")
 	}
@@ -175,10 +176,15 @@ var (
 
 // listing is a list of users that is being read, perhaps in several passes.
 type listing struct {
-	each   func(User) error   // called once for each user
+	each   func(User) error   // called once for each user, and again if a user is seen with another address
 	limit  func(size int) int // of pages; with more, reading ends with errTooLong; nil: none
 	passes int
-	seen   map[int64]int // by key of an entry: the last pass that listed it
+	seen   map[int64]sighting // by key of an entry: the last one
+}
+
+type sighting struct {
+	pass  int
+	email string
 }
 
 // list reads the users that a filter selects; all users, if it is empty. If the list is not whole,
@@ -235,7 +241,7 @@ type pass struct {
 func (w *pass) add(p page) (over bool, err error) {
 	n, fresh := min(len(p.users), p.size), 0 // fresh: users who were on no page of this pass
 	for _, x := range p.users {
-		if w.seen[x.key] != w.passes {
+		if w.seen[x.key].pass != w.passes {
 			fresh++
 		}
 	}
@@ -244,8 +250,8 @@ func (w *pass) add(p page) (over bool, err error) {
 	}
 	for _, x := range p.users {
 		before := w.seen[x.key]
-		w.seen[x.key] = w.passes
-		if before > 0 {
+		w.seen[x.key] = sighting{w.passes, x.Email}
+		if before.pass > 0 && before.email == x.Email {
 			continue
 		}
 		if err := w.each(x.User); err != nil {

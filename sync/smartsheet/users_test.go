@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -513,5 +514,23 @@ func TestUsersWithALastKeyBesidePages(t *testing.T) {
 	users := 0
 	if err := c.Users(t.Context(), func(User) error { users++; return nil }); err != nil || users != 2 {
 		t.Errorf("%d users, error %v", users, err)
+	}
+}
+
+// renaming is a Smartsheet that lists a user before and after a new address moved it to the end.
+type renaming struct{}
+
+func (renaming) RoundTrip(r *http.Request) (*http.Response, error) {
+	const list = `{"pageNumber":1,"totalPages":1,"totalCount":3,"data":[{"id":1,"email":"ann@x"},{"id":2,"email":"bob@x"},{"id":1,"email":"zoe@x"}]}`
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(list)), Request: r}, nil
+}
+
+// Of two sightings of a user in one list, the later one counts.
+func TestUserWhoIsRenamedInTheList(t *testing.T) {
+	c := newTest(t, nil, func(o *Options) { o.Transport = renaming{} })
+	last := map[int64]string{}
+	err := c.Users(t.Context(), func(u User) error { last[u.ID] = u.Email; return nil })
+	if err != nil || last[1] != "zoe@x" || last[2] != "bob@x" {
+		t.Errorf("%v, error %v", last, err)
 	}
 }
