@@ -29,15 +29,16 @@ func dangerous(r rune) bool {
 // Text replaces the dangerous characters of a text, and bytes that are not UTF-8, by U+FFFD. It
 // keeps line feeds and tabs.
 func Text(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || ' ' <= r && r <= '~': // nearly all text
-			return r
-		case dangerous(r):
+	harmless := 0 // bytes, of nearly all text all
+	for harmless < len(text) && ' ' <= text[harmless] && text[harmless] <= '~' {
+		harmless++
+	}
+	return text[:harmless] + strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && dangerous(r) {
 			return utf8.RuneError
 		}
 		return r
-	}, text)
+	}, text[harmless:])
 }
 
 // Line returns text as one line of at most limit characters. It replaces white space and dangerous
