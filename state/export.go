@@ -111,7 +111,7 @@ func (v *Snapshot) header() (h header, err error) {
 		if err = cmp.Or(err, uerr); err != nil {
 			return err
 		}
-		h.Generation, h.People, h.Users = v.tx.Bucket(people).Sequence(), p.Rows, u.Rows
+		h.Generation, h.People, h.Users = v.tx.Bucket(facts).Sequence(), p.Rows, u.Rows
 		return v.tx.Bucket(facts).ForEach(func(name, _ []byte) error {
 			if ofFile(string(name)) {
 				return nil
@@ -260,7 +260,7 @@ func (in *importer) fill(file *os.File) (nPeople int, err error) {
 				return err
 			}
 		}
-		return tx.Bucket(people).SetSequence(in.generation)
+		return tx.Bucket(facts).SetSequence(in.generation)
 	})
 	return s.tallies[string(people)].Rows, cmp.Or(err, s.db.Sync(), s.Close())
 }

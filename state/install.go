@@ -204,6 +204,6 @@ func fillFrom(backup string, file *os.File) error {
 	defer s.Close()
 	return s.update(func(tx *bbolt.Tx) error {
 		return cmp.Or(tx.Bucket(facts).Delete([]byte(RefreshedKey)),
-			tx.Bucket(people).SetSequence(s.Generation()+restoredGenerations))
+			tx.Bucket(facts).SetSequence(s.Generation()+restoredGenerations))
 	})
 }

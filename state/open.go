@@ -168,7 +168,7 @@ func (s *Store) check() error {
 		if err != nil {
 			return err
 		}
-		s.generation.Store(tx.Bucket(people).Sequence())
+		s.generation.Store(tx.Bucket(facts).Sequence())
 		p, err := tallyOf(tx, people)
 		u, uerr := tallyOf(tx, users)
 		s.tallies = map[string]tally{string(people): p, string(users): u}

@@ -80,7 +80,7 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 			if err := f(tx); err != nil {
 				return err
 			}
-			generation, err := tx.Bucket(people).NextSequence()
+			generation, err := tx.Bucket(facts).NextSequence()
 			if generation%walkRows == 0 {
 				releasePages(tx)
 			}
@@ -208,7 +208,7 @@ func (s *Store) put(tx *bbolt.Tx, table []byte, rows []row) error {
 	return putFact(tx, string(table), t)
 }
 
-// The buckets of the file. The sequence of people is the generation.
+// The buckets of the file. The sequence of facts is the generation: every write changes a fact.
 var (
 	people = []byte("people")
 	users  = []byte("users")
