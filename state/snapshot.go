@@ -108,10 +108,9 @@ type Row struct {
 }
 
 // Person reads the rest of the row.
-func (r Row) Person() (Person, error) {
-	var p Person
-	err := r.row.person(&p)
-	return p, r.v.damaged(people, err)
+func (r Row) Person() (p Person, err error) {
+	err = r.v.damaged(people, r.row.person(&p))
+	return p, err
 }
 
 // People yields every person by email. The sequence ends after an error. If it ends without
