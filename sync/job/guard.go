@@ -193,6 +193,7 @@ func (j *Job) findings(rep *report.Report, p *prepared) {
 		f.Examples = bad
 		rep.Findings = append(rep.Findings, f)
 	}
+	rep.Findings = append(rep.Findings, p.plan.Replaced()...)
 	if j.Scope.Everybody() {
 		rep.Findings = append(rep.Findings, p.plan.Facts.Findings()...)
 		rep.Findings = append(rep.Findings, lostClaims(p.people.Lost, p.past.claims)...)

@@ -830,7 +830,9 @@ func TestFindingsOfAShard(t *testing.T) {
 			more(o)
 		})
 		for _, f := range r.Findings {
-			codes = append(codes, f.Code)
+			if f.Code != outcome.ReplacesPictures { // the shard's state is new each time
+				codes = append(codes, f.Code)
+			}
 		}
 		return codes
 	}

@@ -206,8 +206,8 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (*prepa
 	if err := j.guard(rep, p, listed); err != nil {
 		return nil, err
 	}
-	j.findings(rep, p)
 	p.plan.Limit(j.Scope.Limit)
+	j.findings(rep, p)
 	return p, nil
 }
 

@@ -88,6 +88,10 @@ func cell(t *testing.T, source, picture string, policy plan.Existing, after int,
 	if len(r.Items) > 0 {
 		got = string(r.Items[0].Reason)
 	}
+	theirs := (picture == "another" || picture == "adopted") && r.Totals.Uploaded > 0
+	if said := slices.ContainsFunc(r.Findings, func(f outcome.Finding) bool { return f.Code == outcome.ReplacesPictures }); said != theirs {
+		t.Errorf("replaces a picture that is not ours: %v; said: %v", theirs, said)
+	}
 	if got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}

@@ -139,6 +139,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(items, func(a, b report.Item) int { return cmp.Compare(a.Email, b.Email) })
 	a := &Adoption{account: p.account, shard: j.Scope.Shard.String()}
 	for _, it := range items {
 		s := byEmail[it.Email]

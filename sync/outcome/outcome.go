@@ -86,6 +86,7 @@ const (
 	BackupFailing         = "backup_failing"          // the state could not be backed up
 	ImageIDsNotStable     = "image_ids_not_stable"    // Smartsheet shows another image id each time
 	StoppedEarly          = "stopped_early"           // the run was stopped before it had a plan, and not by a signal
+	ReplacesPictures      = "replaces_pictures"       // users get a picture in place of one that is not ours
 	UsersNotUnderstood    = "users_not_understood"    // Smartsheet's user list has entries that cannot be used
 )
 

@@ -213,6 +213,25 @@ func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 	return fs
 }
 
+// Replaced returns the finding that uploads replace pictures that are not ours; without any, nothing.
+func (p *Plan) Replaced() []outcome.Finding {
+	all := p.Uploads()
+	var emails []string
+	for _, s := range all {
+		if s.To.ImageID != "" && !Ours(s.Record, *s.To) {
+			emails = append(emails, s.Key())
+		}
+	}
+	if len(emails) == 0 {
+		return nil
+	}
+	return []outcome.Finding{{
+		Code: outcome.ReplacesPictures, Severity: outcome.Notice, Count: len(emails), Of: len(all), Examples: emails,
+		Message: fmt.Sprintf("users who get a picture in place of one that photosync did not put there: %s of %s", outcome.Number(len(emails)), outcome.Number(len(all))),
+		Hint:    "Smartsheet keeps no copy; with policy.existing: respect_user or fill_empty such pictures stay",
+	}}
+}
+
 // Findings returns the findings about the source alone.
 func (s *SourceFacts) Findings() (fs []outcome.Finding) {
 	add := func(f outcome.Finding) {
