@@ -161,6 +161,7 @@ func parseMapping(data []byte) (mapping, *MappingError) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	r := csv.NewReader(bytes.NewReader(data))
 	r.Comma, r.FieldsPerRecord, r.ReuseRecord = separator(data), -1, true
+	title := regexp.MustCompile(`^\s*\pL[\pL _-]*\s*$`) // of a column: no address, and hardly a misspelt one
 	for first := true; ; first = false {
 		fields, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -171,7 +172,7 @@ func parseMapping(data []byte) (mapping, *MappingError) {
 			continue
 		}
 		line, _ := r.FieldPos(0)
-		if first && len(fields) == 2 && isTitle(fields[1]) {
+		if first && len(fields) == 2 && title.MatchString(fields[1]) {
 			continue
 		}
 		if err := m.add(line, fields); err != nil {
@@ -204,12 +205,6 @@ func separator(data []byte) rune {
 	return ','
 }
 
-// isTitle reports whether a field of the first line is the title of its column: letters, spaces and
-// dashes, so it is no address, and hardly a misspelt one.
-func isTitle(field string) bool {
-	return regexp.MustCompile(`^\pL[\pL _-]*$`).MatchString(strings.TrimSpace(field))
-}
-
 func (m mapping) add(line int, fields []string) error {
 	if len(fields) != 2 {
 		return fmt.Errorf("want 2 columns, not %d", len(fields))
@@ -224,6 +219,8 @@ func (m mapping) add(line int, fields []string) error {
 		return fmt.Errorf("%q is a path: write the file's name alone", key)
 	case strings.ContainsFunc(key, unicode.IsControl):
 		return fmt.Errorf("%q holds a control character", key)
+	case email == "": // an export of everybody has people without an address; their files name nobody
+		return nil
 	}
 	email, err := sources.Email(email)
 	if err != nil {

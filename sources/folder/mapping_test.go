@@ -37,6 +37,7 @@ func TestParseMapping(t *testing.T) {
 		"tabs":             {"E1\tann@example.com\nE2.jpg\tbob@example.com\n", two},
 		"spaces":           {" E1 , ann@example.com \n", one},
 		"empty lines":      {"\n\nE1,ann@example.com\n\n", one},
+		"no address":       {"E1,ann@example.com\nE5,\nE6, \n", map[string]string{"e1": "ann@example.com"}},
 		"two of a name":    {"E1,ann@example.com\nE1.b,bob@example.com\n", map[string]string{"e1": "ann@example.com", "e1.b": "bob@example.com"}},
 		"two for a person": {"E1,ann@example.com\nE2.jpg,ann@example.com\n", map[string]string{"e1": "ann@example.com", "e2.jpg": "ann@example.com"}},
 	} {

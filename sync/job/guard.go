@@ -193,7 +193,9 @@ func (j *Job) findings(rep *report.Report, p *prepared) {
 		f.Examples = bad
 		rep.Findings = append(rep.Findings, f)
 	}
-	rep.Findings = append(rep.Findings, p.plan.Replaced()...)
+	if f := p.plan.Replaced(); f.Count > 0 {
+		rep.Findings = append(rep.Findings, f)
+	}
 	if j.Scope.Everybody() {
 		rep.Findings = append(rep.Findings, p.plan.Facts.Findings()...)
 		rep.Findings = append(rep.Findings, lostClaims(p.people.Lost, p.past.claims)...)

@@ -62,8 +62,7 @@ var kinds = []kind{
 // bmpHeaders are the possible lengths of the header after the file header of a BMP.
 var bmpHeaders = []uint32{12, 16, 40, 52, 56, 64, 108, 124}
 
-// IsPicture reports whether data, or the base64 in it, begins like a picture that Prepare can
-// read.
+// IsPicture reports whether data, or the base64 in it, begins like a picture that Prepare can read.
 func IsPicture(data []byte) bool {
 	_, _, err := sniff(data)
 	return err == nil

@@ -213,23 +213,20 @@ func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 	return fs
 }
 
-// Replaced returns the finding that uploads replace pictures that are not ours; without any, nothing.
-func (p *Plan) Replaced() []outcome.Finding {
-	all := p.Uploads()
+// Replaced is the finding that uploads replace pictures that photosync did not put there; Count may be 0.
+func (p *Plan) Replaced() outcome.Finding {
+	uploads := p.Uploads()
 	var emails []string
-	for _, s := range all {
+	for _, s := range uploads {
 		if s.To.ImageID != "" && !Ours(s.Record, *s.To) {
 			emails = append(emails, s.Key())
 		}
 	}
-	if len(emails) == 0 {
-		return nil
-	}
-	return []outcome.Finding{{
-		Code: outcome.ReplacesPictures, Severity: outcome.Notice, Count: len(emails), Of: len(all), Examples: emails,
-		Message: fmt.Sprintf("users who get a picture in place of one that photosync did not put there: %s of %s", outcome.Number(len(emails)), outcome.Number(len(all))),
+	return outcome.Finding{
+		Code: outcome.ReplacesPictures, Severity: outcome.Notice, Count: len(emails), Of: len(uploads), Examples: emails,
+		Message: fmt.Sprintf("users who get a picture in place of one that photosync did not put there: %s of %s", outcome.Number(len(emails)), outcome.Number(len(uploads))),
 		Hint:    "Smartsheet keeps no copy; with policy.existing: respect_user or fill_empty such pictures stay",
-	}}
+	}
 }
 
 // Findings returns the findings about the source alone.
@@ -318,11 +315,7 @@ func (m *Matches) inSmartsheet(source string, userDomains map[string]int) outcom
 		out.Message = "the only person with a photo is not in Smartsheet"
 	case m.Matched > 0:
 		out.Code = outcome.FewInSmartsheet
-		verb := " are"
-		if m.Matched == 1 {
-			verb = " is"
-		}
-		out.Message = fmt.Sprintf("only %s of the %s people with a photo%s in Smartsheet", outcome.Number(m.Matched), people, of+verb)
+		out.Message = fmt.Sprintf("Smartsheet knows only %s of the %s people with a photo%s", outcome.Number(m.Matched), people, of)
 	}
 	if here, there := most(m.Domains), most(userDomains); here != "" && there != "" && here != there {
 		out.Message += fmt.Sprintf(": their addresses end in @%s, those of the users in @%s", here, there)

@@ -244,8 +244,7 @@ func (k *checkup) facts(works []*plan.Work) *plan.Facts {
 	return f
 }
 
-// upload uploads one person's picture, as a sync of this person would: some faults show only
-// then.
+// upload uploads one person's picture, as a sync of this person would: some faults show only then.
 func (k *checkup) upload(ctx context.Context) {
 	if k.UploadTest == "" {
 		k.add(console.Note, "upload", "not tried: only an upload shows whether the token may set pictures", "photosync check --upload-test EMAIL uploads that of one person")

@@ -19,15 +19,13 @@ import (
 	"photosync/sync/report"
 )
 
-// sampleSize is the most people of a source whose photos are read, and whose users are looked
-// up.
+// sampleSize is the most people of a source whose photos are read, and whose users are looked up.
 const sampleSize = 100
 
 // errSeen ends a listing that is no longer needed.
 var errSeen = errors.New("seen")
 
-// servers tries each address of a source that has several: a run finds out that one is down
-// only when it needs it.
+// servers tries each address of a source that has several: a run notices a dead one when it needs it.
 func (k *checkup) servers(ctx context.Context, s config.Source) {
 	if len(s.URLs) < 2 {
 		return

@@ -227,8 +227,7 @@ func (r *Run) logEnd(rep *report.Report, files []string) {
 	e.Str("result", rep.Result).Int("exit_code", rep.ExitCode).Strs("report", files).Msg("run ended")
 }
 
-// somebodyHasToAct reports whether a run needs a human. A run that stopped early does not: the
-// next one continues.
+// somebodyHasToAct reports whether a run needs a human. One that stopped early does not: the next continues.
 func somebodyHasToAct(r *report.Report, err, unwritten error) bool {
 	return err != nil && r.Result != report.Interrupted || unwritten != nil || r.NeedsSomebody() || len(r.Guards) > 0
 }
