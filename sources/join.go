@@ -62,8 +62,7 @@ func (e *ListError) Unwrap() error { return e.Err }
 
 // Join lists the sources in order of precedence and decides who holds which address; the rules
 // are in claims.go. An incomplete listing is a *ListError: without the missing entries, people
-// could get the photo of a source that comes later. Join always returns the listings, as far as
-// they got.
+// could get the photo of a source that comes later. Join always returns the listings, as far as they got.
 func Join(ctx context.Context, srcs []Named) (*People, []Listing, error) {
 	p := &People{Reserved: map[string]bool{}}
 	var listings []Listing

@@ -222,8 +222,7 @@ func (e *entry) held() []string {
 	return e.own()
 }
 
-// compare orders entries by source and reference. The order in which a source lists them does
-// not matter.
+// compare orders entries by source and reference. The order in which a source lists them does not matter.
 func (e *entry) compare(o *entry) int {
 	return cmp.Or(cmp.Compare(e.source, o.source), strings.Compare(e.part(partName), o.part(partName)), strings.Compare(e.text, o.text))
 }

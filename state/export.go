@@ -132,8 +132,7 @@ const importBatch = 5000
 // may hold several exports one after the other, such as those of the shards of an account, which
 // become one state: of a user's rows the newest counts, and an announced upload stays announced.
 // Import leaves out the fact RefreshedKey, so that the next run looks up everybody. replace also
-// replaces a state that was in use, which becomes the backup. After an error everything is as it
-// was.
+// replaces a state that was in use, which becomes the backup. After an error everything is as it was.
 func Import(path string, from io.Reader, replace bool) (people int, err error) {
 	in := &importer{lines: jsontext.NewDecoder(from), facts: map[string]jsontext.Value{}, shards: map[string]bool{}}
 	if _, err := in.begin(); err != nil {
@@ -317,8 +316,7 @@ func (in *importer) row() (l line, err error) {
 	return l, err
 }
 
-// mergeInto merges into u what s knows of the same user: the newer row counts, with the intent
-// of either.
+// mergeInto merges into u what s knows of the same user: the newer row counts, with the intent of either.
 func mergeInto(s *Store, u *User) error {
 	other, found, err := s.User(u.ID)
 	if err != nil || !found {

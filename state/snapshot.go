@@ -160,8 +160,7 @@ func (v *Snapshot) check(tables ...[]byte) error {
 }
 
 // rows yields a copy of every row of a table by key. It checks each row, the order, and at the
-// end the tally of the table. The sequence ends after an error. The value of a row is valid until
-// the next row.
+// end the tally of the table. The sequence ends after an error. The value of a row is valid until the next row.
 func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		if v.tx == nil {

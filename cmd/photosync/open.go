@@ -138,8 +138,7 @@ func oauth2Options(o config.OAuth2) *smartsheet.OAuth2 {
 	return &smartsheet.OAuth2{ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), RefreshTokenFile: o.RefreshTokenFile}
 }
 
-// openSources makes the sources of the configuration. It contacts none of them. Its errors are usage
-// errors.
+// openSources makes the sources of the configuration. It contacts none of them. Its errors are usage errors.
 func openSources(c *config.Config) (srcs []sources.Named, closeAll func(), err error) {
 	var opened []io.Closer
 	closeAll = func() {

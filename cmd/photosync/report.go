@@ -55,8 +55,7 @@ func (a *app) report() *cobra.Command {
 	return cmd
 }
 
-// serve shows the reports in a folder to browsers on this machine, until it is stopped. It writes
-// nothing.
+// serve shows the reports in a folder to browsers on this machine, until it is stopped. It writes nothing.
 func (a *app) serve(ctx context.Context, address, folder string) error {
 	if _, _, err := net.SplitHostPort(address); err != nil || !foreign.Loopback(address) {
 		return usage(fmt.Errorf("--serve %q: want HOST:PORT of this machine alone, such as 127.0.0.1:8080, as reports hold names and pictures", address))

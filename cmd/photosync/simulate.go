@@ -166,8 +166,7 @@ func read(flag, file string, do func(io.Reader) error) error {
 	return do(f)
 }
 
-// invitation returns the lines of configuration for the simulator, and writes the files that they
-// name.
+// invitation returns the lines of configuration for the simulator, and writes the files that they name.
 func (f *simulateFlags) invitation(l *simulator.Listener) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "smartsheet:\n  base_url: %s\n", l.URL())

@@ -97,8 +97,7 @@ func (e *Error) Hint() string {
 	return "check the source's path: is the share mounted?"
 }
 
-// open opens the top folder. The slash makes it fail if a FIFO is there instead, where opening
-// would wait.
+// open opens the top folder. The slash makes it fail if a FIFO is there instead, where opening would wait.
 func (s *Source) open() (*os.Root, error) {
 	root, err := os.OpenRoot(s.o.Path + "/")
 	if err != nil {

@@ -100,8 +100,7 @@ var hints = []struct {
 	{is[*net.OpError], "", "check that the server runs, its address and port in urls, and that a firewall lets photosync through"},
 	{func(e *Error) bool { return e.Op == "start TLS" }, "", noStartTLSHint},
 
-	// What the server answered, by its code (RFC 4511, appendix A). Active Directory adds data to
-	// error 49.
+	// What the server answered, by its code (RFC 4511, appendix A). Active Directory adds data to error 49.
 	{answered(ldap.LDAPResultInvalidCredentials), "data 525", "the bind user does not exist: check bind_dn"},
 	{answered(ldap.LDAPResultInvalidCredentials), "data 532", expiredHint},
 	{answered(ldap.LDAPResultInvalidCredentials), "data 533", disabledHint},

@@ -97,8 +97,7 @@ func (l *lister) pages(ctx context.Context, c *conn) error {
 	return err
 }
 
-// reserve lists the addresses of entries that exclude_filter leaves out, so that no other entry can
-// claim them.
+// reserve lists the addresses of entries that exclude_filter leaves out, so that no other entry can claim them.
 func (l *lister) reserve(ctx context.Context, c *conn) error {
 	if l.o.ExcludeFilter == "" {
 		return nil
@@ -219,8 +218,7 @@ func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
 // catalogueHint is for administrators who use a global catalogue by mistake.
 const catalogueHint = "Active Directory's ports 3268 and 3269 are those of the global catalogue, which lacks photos"
 
-// matches reports whether any entry matches. A refusal counts as yes: this only decides about a
-// warning.
+// matches reports whether any entry matches. A refusal counts as yes: this only decides about a warning.
 func (l *lister) matches(ctx context.Context, c *conn, filter string) (bool, error) {
 	req := l.search(filter, []string{"1.1"})
 	req.SizeLimit = 1
@@ -252,8 +250,7 @@ func (s *Source) pageSize(srv server) int {
 	return 5000 // longer pages are not faster
 }
 
-// paged searches page by page, or else in one piece. It returns how many pages there were, and the
-// referrals.
+// paged searches page by page, or else in one piece. It returns how many pages there were, and the referrals.
 func (s *Source) paged(ctx context.Context, c *conn, req *ldap.SearchRequest, each func(*entry) error) (pages int, referrals []string, err error) {
 	for cookie := []byte(nil); ; {
 		r := *req

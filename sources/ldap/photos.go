@@ -145,15 +145,13 @@ func denied(r sources.Ref, attributes []string) error {
 	return fmt.Errorf("entry %q: %w: the bind user needs the right to read %s", r.Name, sources.ErrDenied, strings.Join(attributes, ", "))
 }
 
-// noneOf returns the filter for entries that have none of these attributes, as far as the server may
-// say.
+// noneOf returns the filter for entries that have none of these attributes, as far as the server may say.
 func noneOf(attributes []string) string {
 	return "(&(!(" + strings.Join(attributes, "=*))(!(") + "=*)))"
 }
 
 // choose returns the best value of the first photo attribute that is not empty, or of all, if
-// photo_choice is largest; nil: there is none. The order of values is not fixed (RFC 4511, section
-// 4.1.7).
+// photo_choice is largest; nil: there is none. The order of values is not fixed (RFC 4511, section 4.1.7).
 func (s *Source) choose(e *entry) []byte {
 	var values [][]byte
 	for _, name := range s.o.PhotoAttributes {
@@ -168,8 +166,7 @@ func (s *Source) choose(e *entry) []byte {
 	return slices.MaxFunc(values, s.compare)
 }
 
-// compare prefers values that can be read, then pictures, then larger values. Only identical values
-// are equal.
+// compare prefers values that can be read, then pictures, then larger values. Only identical values are equal.
 func (s *Source) compare(a, b []byte) int {
 	rank := func(v []byte) int {
 		switch {

@@ -17,14 +17,12 @@ import (
 // hundreds or thousands of bytes, those of printing presses a few megabytes.
 const maxProfile = 4 << 20
 
-// spaces are the colour spaces of ICC profiles (ICC.1, section 7.2) by their number of
-// components.
+// spaces are the colour spaces of ICC profiles (ICC.1, section 7.2) by their number of components.
 var spaces = map[int]string{1: "GRAY", 3: "RGB ", 4: "CMYK"}
 
 // conversion returns how to convert the colours of the pixels to sRGB, which every viewer assumes for
 // a picture without a profile, and what happens to the profile, for people. Nil: the colours are sRGB
-// already, or print inks without a profile. A profile that does not fit the pixels, or is broken, is
-// ignored.
+// already, or print inks without a profile. A profile that does not fit the pixels, or is broken, is ignored.
 func (l *layout) conversion() (p *icc.Pipeline, note string) {
 	profile, broken := l.profile, ""
 	slices.SortFunc(l.profileParts, bytes.Compare) // each begins with its number
@@ -62,15 +60,13 @@ func fromProfile(data []byte, inks int) (*icc.Pipeline, string, error) {
 	if err != nil || profile.IsSRGB() {
 		return nil, "", err
 	}
-	// As in browsers: perceptual rendering, colours beyond sRGB cut off, and black point
-	// compensation.
+	// As in browsers: perceptual rendering, colours beyond sRGB cut off, and black point compensation.
 	p, err := profile.CreateTransformerToSRGB(icc.PerceptualRenderingIntent, true, inks, true, false, true)
 	return p, "colours converted from their profile to sRGB", err
 }
 
 // soundProfile checks what the library does not: that the tags are within the profile (ICC.1,
-// section 7.3), and that curves have a normal length, as the library's time grows with the square
-// of it.
+// section 7.3), and that curves have a normal length, as the library's time grows with the square of it.
 func soundProfile(p []byte) bool {
 	const header, entry, points = 132, 12, 1 << 14
 	if len(p) < header || len(p) > maxProfile {

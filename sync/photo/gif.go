@@ -60,8 +60,7 @@ func (l *layout) readGIF() error {
 	}
 }
 
-// enlarge makes the screen large enough for the first frame, whose position and size are in its
-// descriptor.
+// enlarge makes the screen large enough for the first frame, whose position and size are in its descriptor.
 func (l *layout) enlarge(descriptor []byte) {
 	number := func(i int) int { return int(binary.LittleEndian.Uint16(descriptor[i:])) }
 	w, h := max(l.width, number(0)+number(4)), max(l.height, number(2)+number(6))

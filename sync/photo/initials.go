@@ -52,8 +52,7 @@ func rgb(n uint32) color.RGBA { return color.RGBA{uint8(n >> 16), uint8(n >> 8),
 //go:embed fonts/cjk.ttf
 var cjkFont []byte
 
-// drawLetters draws letters in the middle. It reports false if there are none, or if no font has
-// them.
+// drawLetters draws letters in the middle. It reports false if there are none, or if no font has them.
 func drawLetters(m *image.RGBA, letters []rune) bool {
 	size := float64(m.Rect.Dx()) * 0.44
 	if len(letters) == 1 {
@@ -63,8 +62,7 @@ func drawLetters(m *image.RGBA, letters []rune) bool {
 	if face == nil {
 		return false
 	}
-	// Centre the ink, not the boxes around it. Accents do not count: they would push the letter
-	// down.
+	// Centre the ink, not the boxes around it. Accents do not count: they would push the letter down.
 	box, _ := font.BoundString(face, text)
 	if !ideographic(letters[0]) {
 		box.Min.Y, box.Max.Y = -face.Metrics().CapHeight, 0
@@ -156,8 +154,7 @@ var brackets = regexp.MustCompile(`[(\[{（【][^)\]}）】]*|[)\]}）】]`)
 // the ʻ of ʻOkina.
 func isLetter(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(unicode.Lm, r) }
 
-// ideographic reports whether r is of a script in which one character says as much as several
-// letters.
+// ideographic reports whether r is of a script in which one character says as much as several letters.
 func ideographic(r rune) bool {
 	return unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana)
 }

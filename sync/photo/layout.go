@@ -171,8 +171,7 @@ func (o orientation) upright(m *image.RGBA) *image.RGBA {
 	return out
 }
 
-// Decoded pixels need the memory: those of a camera's photo ten to a hundred times as much as
-// its bytes.
+// Decoded pixels need the memory: those of a camera's photo ten to a hundred times as much as its bytes.
 const (
 	maxMemory    = 384 << 20 // for one picture: enough for 50 million pixels of a camera's JPEG, progressive or not
 	sharedMemory = 64 << 20  // for all workers at a time; a picture that needs more has it for itself

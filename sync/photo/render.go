@@ -89,8 +89,7 @@ func (l *layout) uploadable() bool {
 	return l.format == formatJPEG && l.inks != 4 || l.format == formatPNG || l.format == formatGIF
 }
 
-// render makes a new picture in sRGB from the pixels of l, with the most pixels and the best quality
-// that fit.
+// render makes a new picture in sRGB from the pixels of l, with the most pixels and the best quality that fit.
 func (o Options) render(ctx context.Context, l *layout, m image.Image, s shape) (Picture, error) {
 	conversion, colours := l.conversion()
 	s.changes.add(colours != "", "%s", colours)

@@ -193,8 +193,7 @@ func (it *Item) text() string {
 	return it.Message
 }
 
-// Message says what happened to each person of the group; empty if that differs, or if the
-// title says it.
+// Message says what happened to each person of the group; empty if that differs, or if the title says it.
 func (g *Group) Message() string {
 	if g.common == g.Title {
 		return ""

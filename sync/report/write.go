@@ -228,8 +228,7 @@ var columns = []string{
 	"earlier_ref_ids", "candidates", "verified",
 }
 
-// encodeCSV writes the items as RFC 4180 has it, in UTF-8: a header, and a line for
-// each person.
+// encodeCSV writes the items as RFC 4180 has it, in UTF-8: a header, and a line for each person.
 func encodeCSV(w io.Writer, r *Report) error {
 	c := csv.NewWriter(w)
 	c.UseCRLF = true

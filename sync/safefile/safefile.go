@@ -36,8 +36,7 @@ func New(path string) (*File, error) {
 
 const temporary = ".photosync-"
 
-// Sweep removes the temporary files beside path that killed runs left: those not written to for
-// an hour.
+// Sweep removes the temporary files beside path that killed runs left: those not written to for an hour.
 func Sweep(path string) {
 	dir, base := filepath.Split(path)
 	entries, _ := os.ReadDir(filepath.Clean(dir)) // nothing depends on success
@@ -49,8 +48,7 @@ func Sweep(path string) {
 	}
 }
 
-// Create is New with a temporary name of the caller's choice. If it exists, the error is
-// fs.ErrExist.
+// Create is New with a temporary name of the caller's choice. If it exists, the error is fs.ErrExist.
 func Create(name, path string) (*File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	return &File{File: f, path: path}, err
@@ -72,8 +70,7 @@ func (f *File) Commit(replace bool) error {
 	return err
 }
 
-// Discard closes the file and removes its temporary name, and so the file itself unless it was
-// committed.
+// Discard closes the file and removes its temporary name, and so the file itself unless it was committed.
 func (f *File) Discard() {
 	f.Close()
 	if !f.committed || f.Name() != f.path {

@@ -67,8 +67,7 @@ var ErrContradiction = errors.New("the answer contradicts itself")
 // user may do so. The server scales down pictures of more than 1050 x 1050 pixels, unless the
 // organisation has set another size. No attempt begins after sendBefore, if that is not zero; the
 // error then is ErrTooLate. Without an error the answer says SUCCESS and 0, or PARTIAL_SUCCESS and
-// 3; the caller checks whose picture it shows. An unreadable answer is an error of class
-// Unconfirmed.
+// 3; the caller checks whose picture it shows. An unreadable answer is an error of class Unconfirmed.
 func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.Time) (r UploadResult, err error) {
 	h := http.Header{}
 	h.Set("Content-Type", img.ContentType)

@@ -80,8 +80,7 @@ func (a *attempt) row() (u state.User) {
 	return u
 }
 
-// maxTries is how often an upload is begun. If it waits for too long, its user is looked up again
-// in between.
+// maxTries is how often an upload is begun. If it waits for too long, its user is looked up again in between.
 const maxTries = 3
 
 // send announces the picture, sends it and records the answer.

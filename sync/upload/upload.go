@@ -343,8 +343,7 @@ func codeText(code int) string {
 const manyPartial = 5
 
 // finish records the rows that still wait, and which refusals are for good: those of photos in a
-// run that had others accepted. If all uploads fail in the same way, a header or a gateway is at
-// fault.
+// run that had others accepted. If all uploads fail in the same way, a header or a gateway is at fault.
 func (p *Pool) finish() error {
 	n := map[outcome.Outcome]int{}
 	for _, it := range p.items {

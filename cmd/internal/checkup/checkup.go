@@ -98,8 +98,7 @@ func (k *checkup) find(what string, f outcome.Finding, sample string) {
 	k.checks = append(k.checks, console.Check{Status: status, What: what, Detail: sample + f.Message, Remedy: f.Hint, Finding: f.Code})
 }
 
-// works reports whether err is nil. If not, it adds the error with its own hint, or else with
-// this remedy.
+// works reports whether err is nil. If not, it adds the error with its own hint, or else with this remedy.
 func (k *checkup) works(what string, err error, remedy string) bool {
 	if err != nil {
 		k.add(console.Problem, what, err.Error(), cmp.Or(outcome.Hint(err), remedy))

@@ -235,8 +235,7 @@ func (d *decoder) notList(node ast.Node, key string) {
 	d.add(f)
 }
 
-// replaceAfter returns line with the value after key replaced; empty if the line does not have
-// this value.
+// replaceAfter returns line with the value after key replaced; empty if the line does not have this value.
 func replaceAfter(line, key, value, by string) string {
 	head, tail, found := strings.Cut(line, key+":")
 	if q := strings.Index(tail, value); found && value != "" && by != "" && q >= 0 && strings.Trim(tail[:q], ` '"`) == "" {

@@ -75,8 +75,7 @@ func planned(r *report.Report) (all []upload) {
 	return all
 }
 
-// approval prints the command that approves a held plan. Its line is never broken, so that it
-// can be copied.
+// approval prints the command that approves a held plan. Its line is never broken, so that it can be copied.
 func (c *Console) approval(command string) {
 	c.line("  Look at the report. If it is a mistake, correct the source: the next run checks again. If it is right, approve exactly this plan, once:")
 	fmt.Fprintf(c.w, "    %s\n", foreign.Text(command))

@@ -132,8 +132,7 @@ func filled(name string, values any) []byte {
 	return b.Bytes()
 }
 
-// post sends a body to an address, or to one below it. Its error shows only scheme and host of
-// the address.
+// post sends a body to an address, or to one below it. Its error shows only scheme and host of the address.
 func (n *Notifier) post(ctx context.Context, what, address, below, contentType string, body []byte) error {
 	u, _ := url.Parse(address) // the configuration has checked it
 	to := address

@@ -117,8 +117,7 @@ func (f *Fault) complete() {
 	f.Op = cmp.Or(f.Op, "upload")
 }
 
-// check refuses a fault that would never occur: a rehearsal would look as if the server had no
-// faults.
+// check refuses a fault that would never occur: a rehearsal would look as if the server had no faults.
 func (f *Fault) check() error {
 	switch {
 	case !slices.Contains(ops, f.Op):

@@ -188,8 +188,7 @@ type object = map[string]any
 
 func ok(body any) reply { return reply{http.StatusOK, body, ""} }
 
-// failure returns an error in the API's form, with the API's words if message is empty. The lock
-// is held.
+// failure returns an error in the API's form, with the API's words if message is empty. The lock is held.
 func (s *Server) failure(code int, message string) object {
 	s.counts.RefIDs++
 	known := code

@@ -73,8 +73,7 @@ type step struct {
 	do    func(*Server)
 }
 
-// actions are what a step can do, and how many words follow each. A step for a missing user does
-// nothing.
+// actions are what a step can do, and how many words follow each. A step for a missing user does nothing.
 var actions = map[string]struct {
 	words int
 	do    func(s *Server, word []string)

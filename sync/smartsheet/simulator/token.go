@@ -28,8 +28,7 @@ type tokens struct {
 	code, redirect, challenge string
 }
 
-// authorize answers GET /b/authorize as if the person pressed Allow: it redirects the browser
-// with a code.
+// authorize answers GET /b/authorize as if the person pressed Allow: it redirects the browser with a code.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	back, err := url.Parse(q.Get("redirect_uri"))
