@@ -70,7 +70,9 @@ func (a *auth) token(ctx context.Context) (string, *Error) {
 	if a.access.Valid() {
 		return a.access.AccessToken, nil
 	}
-	err := a.file.locked(func() error { return a.renew(ctx) })
+	patient, cancel := context.WithTimeoutCause(ctx, 10*a.timeout, errors.New("waited for too long")) // a renewal takes one timeout at most
+	defer cancel()
+	err := a.file.locked(patient, func() error { return a.renew(ctx) })
 	if err == nil {
 		return a.access.AccessToken, nil
 	}
@@ -217,14 +219,32 @@ type tokenFile struct {
 	owner string // client id and secret: an access token belongs to one app
 }
 
-// locked calls f while no other process uses the token.
-func (t *tokenFile) locked(f func() error) error {
+// locked calls f while no other process uses the token. It waits for that until ctx ends.
+func (t *tokenFile) locked(ctx context.Context, f func() error) error {
 	real, err := safefile.Real(t.path)
 	if err != nil {
 		return err
 	}
 	t.path = real
-	lock, err := lockedfile.OpenFile(real+".lock", os.O_RDWR|os.O_CREATE|safefile.NoFollow, 0o600)
+	opened := make(chan error)
+	var lock *lockedfile.File
+	go func() { // nothing interrupts the wait for a lock
+		f, err := lockedfile.OpenFile(real+".lock", os.O_RDWR|os.O_CREATE|safefile.NoFollow, 0o600)
+		lock = f
+		select {
+		case opened <- err:
+		case <-ctx.Done():
+			if err == nil {
+				f.Close()
+			}
+		}
+	}()
+	select {
+	case err = <-opened:
+	case <-ctx.Done():
+		err = fmt.Errorf("another process holds %q: %w", real+".lock", context.Cause(ctx))
+		return &Error{Op: opRefresh, Err: err, advice: "end the other process if it hangs", hopeless: true}
+	}
 	if err != nil {
 		return err
 	}

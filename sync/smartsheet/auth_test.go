@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
 const clientSecret = "client/secret+1"
@@ -400,5 +402,38 @@ func TestAssumeUserWithOAuth2(t *testing.T) {
 func TestDeepAnswer(t *testing.T) {
 	if e := errorFrom("x", 502, []byte(strings.Repeat("[", 8<<20)), oneLine); e.Status != 502 {
 		t.Error(e)
+	}
+}
+
+// A process that hangs while it holds the lock keeps no run from its end.
+func TestRefreshWaitsForTheLock(t *testing.T) {
+	stop := errors.New("a signal")
+	for name, end := range map[string]struct {
+		after time.Duration // the run is stopped; 0: never
+		text  string
+	}{
+		"stopped": {10 * time.Millisecond, "a signal"},
+		"hangs":   {0, "waited for too long"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAuthority(t)
+			lock, err := lockedfile.OpenFile(a.file+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer lock.Close()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			if end.after > 0 {
+				time.AfterFunc(end.after, func() { cancel(stop) })
+			}
+			c := a.client(func(o *Options) { o.Timeout = 20 * time.Millisecond })
+			_, err = c.Me(ctx)
+			if err == nil || !strings.Contains(err.Error(), a.file+`.lock": `+end.text) || Classify(err) != Stop || a.trades != 0 {
+				t.Errorf("error %v, class %v, %d new tokens", err, Classify(err), a.trades)
+			}
+			lock.Close()
+			a.must(a.client(nil))
+		})
 	}
 }

@@ -62,17 +62,17 @@ func (l Login) Run(ctx context.Context) error {
 		return err
 	}
 	a.secrets.add(code)
-	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, oauth2.HTTPClient, client), l.Timeout, errTimeout)
+	xctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, oauth2.HTTPClient, client), l.Timeout, errTimeout)
 	defer cancel()
-	got, err := a.exchange.Exchange(ctx, code, oauth2.VerifierOption(verifier))
+	got, err := a.exchange.Exchange(xctx, code, oauth2.VerifierOption(verifier))
 	if err != nil {
-		return a.refused(ctx, err)
+		return a.refused(xctx, err)
 	}
 	if got.RefreshToken == "" {
 		return errors.New("log in: Smartsheet gave no refresh token")
 	}
 	a.file.path = path
-	return a.file.locked(func() error { // so that no run uses the old token meanwhile
+	return a.file.locked(ctx, func() error { // so that no run uses the old token meanwhile
 		if err := store(file, got.RefreshToken); err != nil {
 			return err
 		}
