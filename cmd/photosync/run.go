@@ -61,7 +61,10 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 		f.plan.Selection = f.Selection
 		rep.PlanFile = cmp.Or(f.out, filepath.Join(f.Report.Dir, f.RunID+".plan.json"))
 		if werr := report.WritePlan(rep.PlanFile, f.plan.Encode); werr != nil {
-			rep.PlanFile, err = "", cmp.Or(err, werr)
+			rep.PlanFile = ""
+			if err == nil {
+				err, rep.Result, rep.Error = werr, report.Failed, job.ErrorOf(werr)
+			}
 		}
 	}
 	return a.conclude(hard, rep, err, f.Config, w, n)

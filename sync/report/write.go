@@ -32,7 +32,10 @@ func unwritten(what, path string, err error) error {
 		return nil
 	}
 	err = foreign.WithoutPath(err)
-	const other = ", or choose another with report.dir or --report-dir"
+	other := ", or choose another with report.dir or --report-dir"
+	if what == "plan" {
+		other = ", or name another file with -o"
+	}
 	hint := "check that the folder exists, is writable and has space" + other
 	for _, c := range []struct {
 		err  error
