@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -152,9 +153,14 @@ func userOf(v gjson.Result) User {
 	return u
 }
 
-// listed reads a user of a list. Without an id and an address the user is Unusable.
+// listed reads a user whom Smartsheet lists. Without an id and an address the user is Unusable. A
+// picture in an unknown shape is a picture: policy.existing may protect it.
 func listed(v gjson.Result) User {
 	u := userOf(v)
+	image := cmp.Or(v.Get("profileImage.imageId").Raw, v.Get("profileImage").Raw)
+	if u.ImageID == "" && !slices.Contains([]string{"", "null", "{}", `""`}, image) {
+		u.ImageID = oneLine(image)
+	}
 	id := v.Get("id")
 	switch _, ok := whole(id); {
 	case !v.IsObject():

@@ -79,7 +79,7 @@ func (c *Client) Me(ctx context.Context) (me Me, err error) {
 // User asks for one user, alternate emails included (GET /users/{id}). See NotFound.
 func (c *Client) User(ctx context.Context, id int64) (u User, err error) {
 	err = c.get(ctx, fmt.Sprint("/users/", id), fmt.Sprint("ask for user ", id), false, func(v gjson.Result) error {
-		if u = userOf(v); u.ID != id {
+		if u = listed(v); u.ID != id {
 			return fmt.Errorf("the answer is about user %d", u.ID)
 		}
 		return nil
