@@ -298,6 +298,9 @@ func (c *Client) attempt(ctx context.Context, q call, read func(gjson.Result) er
 	}
 	e = errorFrom(q.op, resp.StatusCode, body, c.auth.secrets.clean)
 	e.Err, e.unconfirmed = err, good && q.upload && !errors.Is(err, ErrContradiction)
+	if errors.Is(err, ErrContradiction) && e.Code == 0 {
+		e.Message = "" // err quotes it: "SUCCESS" alone would hide what is wrong
+	}
 	return retryAfter(resp.Header.Get("Retry-After"), time.Now()), e
 }
 

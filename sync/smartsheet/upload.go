@@ -107,10 +107,11 @@ func parseUpload(v gjson.Result, clean func(string) string) (UploadResult, error
 		return r, fmt.Errorf("%w: an error under a status of success", ErrContradiction)
 	case r.Message == "" && r.ResultCode == nil:
 		return r, errors.New("the answer is not the result of an upload")
-	case r.ResultCode == nil:
+	case !v.Get("resultCode").Exists():
 		return r, fmt.Errorf("%w: message %q without a resultCode", ErrContradiction, r.Message)
 	}
-	return r, fmt.Errorf("%w: message %q, resultCode %d, %d failed items", ErrContradiction, r.Message, *r.ResultCode, len(r.FailedItems))
+	return r, fmt.Errorf("%w: message %q, resultCode %s, %d failed items; a success says \"SUCCESS\" and 0",
+		ErrContradiction, r.Message, clean(v.Get("resultCode").Raw), len(r.FailedItems))
 }
 
 // ImageURLs returns temporary addresses by image id (POST /imageurls, one call). Anybody who knows

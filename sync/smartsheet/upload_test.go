@@ -47,6 +47,7 @@ func TestParseUpload(t *testing.T) {
 		"PARTIAL and 0":       {`{"message":"PARTIAL_SUCCESS","resultCode":0}`, "resultCode 0", UploadResult{Message: "PARTIAL_SUCCESS", ResultCode: &zero}},
 		"success, lower case": {`{"message":"success","resultCode":0}`, "contradicts", UploadResult{Message: "success", ResultCode: &zero}},
 		"no code":             {`{"message":"SUCCESS","data":[` + u + `]}`, "without a resultCode", UploadResult{Message: "SUCCESS", Users: []User{user}}},
+		"another number":      {`{"message":"SUCCESS","resultCode":0.0}`, `"SUCCESS", resultCode 0.0, 0 failed items; a success says "SUCCESS" and 0`, UploadResult{Message: "SUCCESS"}},
 		"says nothing":        {`{"data":[` + u + `]}`, "not the result", UploadResult{Users: []User{user}}},
 		"error object":        {`{"errorCode":1004,"message":"no","refId":"r"}`, "under a status of success", UploadResult{Message: "no", RefID: "r"}},
 		"truncated":           {success[:40], "not the result", UploadResult{}},
