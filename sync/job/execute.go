@@ -286,13 +286,13 @@ func (j *Job) verify(ctx context.Context, rep *report.Report, p *prepared) error
 		}
 		switch {
 		case u.ID == 0:
-			rep.Doubt(it, "no such user")
+			rep.Verify(it, "no such user")
 		case u.ImageID == "":
-			rep.Doubt(it, "no picture")
+			rep.Verify(it, "no picture")
 		case u.ImageID != it.ImageID:
-			rep.Doubt(it, "another picture, "+u.ImageID)
+			rep.Verify(it, "another picture, "+u.ImageID)
 		default:
-			rep.Verify(it)
+			rep.Verify(it, "")
 		}
 	}
 	if err != nil {

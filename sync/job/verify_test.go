@@ -31,7 +31,7 @@ func TestVerify(t *testing.T) {
 	if calls := b.sim.Counts().ByOp; calls["users"] != 2 || calls["user"] != 0 {
 		t.Errorf("calls %v, want one to find everyone and one to verify", calls)
 	}
-	if r.Totals.Verified != 40 || r.Totals.Unverified != 0 || r.Result != report.Success {
+	if v := r.Items[0].Verified; v == nil || !*v || r.Totals.Verified != 40 || r.Totals.Unverified != 0 || r.Result != report.Success {
 		t.Fatalf("result %s, totals %+v", r.Result, r.Totals)
 	}
 	r = b.must(verifying(40, func() {
@@ -45,7 +45,7 @@ func TestVerify(t *testing.T) {
 	}
 	for i, want := range map[int]string{3: "SUCCESS, but Smartsheet shows another picture, ", 5: "SUCCESS, but Smartsheet shows no such user", 7: "SUCCESS, but Smartsheet shows no picture"} {
 		it := r.Items[i]
-		if it.Email != email(i) || it.Verified || !it.Unverified || !strings.HasPrefix(it.Message, want) || it.Hint == "" {
+		if it.Email != email(i) || it.Verified == nil || *it.Verified || !it.Unverified || !strings.HasPrefix(it.Message, want) || it.Hint == "" {
 			t.Errorf("item %+v, want %q", it, want)
 		}
 		if rec := b.record(i); rec.Sent.ImageID != it.ImageID || it.ImageID == "" {

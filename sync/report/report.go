@@ -123,7 +123,7 @@ type Item struct {
 	EarlierErrors []AttemptError  `json:"earlier_errors,omitempty"`
 	Image         *Image          `json:"image,omitempty"`
 	ImageID       string          `json:"image_id,omitempty"`
-	Verified      bool            `json:"verified,omitempty"`   // Smartsheet showed this image id when it was asked again
+	Verified      *bool           `json:"verified,omitempty"`   // Smartsheet showed this image id when it was asked again; null: it was not asked
 	Unverified    bool            `json:"unverified,omitempty"` // it showed another one, or none
 	DurationMS    int64           `json:"duration_ms"`
 	Hint          string          `json:"hint,omitempty"`
@@ -191,6 +191,8 @@ func (r *Report) Add(items ...Item) {
 		outcome.Planned: &t.Planned, outcome.Uploaded: &t.Uploaded, outcome.PartialSuccess: &t.PartialSuccess, outcome.Failed: &t.Failed,
 		outcome.Held: &t.Held, outcome.Unfinished: &t.Unfinished,
 	}
+	// Who turns out to be unchanged when a plan is applied is counted already.
+	items = slices.DeleteFunc(items, func(it Item) bool { return it.Outcome == outcome.Skipped && it.Reason == outcome.Unchanged })
 	for i := range items {
 		it := &items[i]
 		if it.FailedItems == nil {
@@ -199,7 +201,7 @@ func (r *Report) Add(items ...Item) {
 		if n := counts[it.Outcome]; n != nil {
 			*n++
 		}
-		if it.Outcome == outcome.Skipped && it.Reason != outcome.Unchanged { // apply: unchanged people are counted already
+		if it.Outcome == outcome.Skipped {
 			r.Skip(it.Reason, 1)
 		}
 		if it.Outcome == outcome.Uploaded && it.Image != nil {
@@ -234,13 +236,14 @@ func (r *Report) Skip(reason outcome.Reason, n int) {
 	}
 }
 
-// Verify marks an uploaded item as verified: Smartsheet shows its picture.
-func (r *Report) Verify(it *Item) { it.Verified, r.Totals.Verified = true, r.Totals.Verified+1 }
-
-// Doubt marks an uploaded item as unverified: Smartsheet shows something else.
-func (r *Report) Doubt(it *Item, shown string) {
+// Verify says in an uploaded item that Smartsheet shows its picture, or what it shows instead.
+func (r *Report) Verify(it *Item, instead string) {
+	if it.Verified = new(instead == ""); *it.Verified {
+		r.Totals.Verified++
+		return
+	}
 	it.Unverified = true
-	it.Message += ", but Smartsheet shows " + shown
+	it.Message += ", but Smartsheet shows " + instead
 	it.Hint = "look at the person's picture in Smartsheet; sync --force --only EMAIL uploads it again"
 	r.Totals.Unverified++
 }

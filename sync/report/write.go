@@ -253,11 +253,8 @@ func (it Item) row() []string {
 		refIDs = append(refIDs, e.RefID)
 	}
 	verified := ""
-	switch {
-	case it.Verified:
-		verified = "yes"
-	case it.Unverified:
-		verified = "no"
+	if it.Verified != nil {
+		verified = map[bool]string{true: "yes", false: "no"}[*it.Verified]
 	}
 	img := value(it.Image)
 	return []string{
