@@ -61,8 +61,7 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 		f.plan.Selection = f.Selection
 		rep.PlanFile = cmp.Or(f.out, filepath.Join(f.Report.Dir, f.RunID+".plan.json"))
 		if werr := report.WritePlan(rep.PlanFile, f.plan.Encode); werr != nil {
-			rep.PlanFile = ""
-			if err == nil {
+			if rep.PlanFile = ""; err == nil {
 				err, rep.Result, rep.Error = werr, report.Failed, job.ErrorOf(werr)
 			}
 		}

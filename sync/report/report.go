@@ -191,8 +191,7 @@ func (r *Report) Add(items ...Item) {
 		outcome.Planned: &t.Planned, outcome.Uploaded: &t.Uploaded, outcome.PartialSuccess: &t.PartialSuccess, outcome.Failed: &t.Failed,
 		outcome.Held: &t.Held, outcome.Unfinished: &t.Unfinished,
 	}
-	// Who turns out to be unchanged when a plan is applied is counted already.
-	items = slices.DeleteFunc(items, func(it Item) bool { return it.Outcome == outcome.Skipped && it.Reason == outcome.Unchanged })
+	items = slices.DeleteFunc(items, func(it Item) bool { return it.Reason == outcome.Unchanged }) // apply: they are counted already
 	for i := range items {
 		it := &items[i]
 		if it.FailedItems == nil {

@@ -32,17 +32,13 @@ func unwritten(what, path string, err error) error {
 		return nil
 	}
 	err = foreign.WithoutPath(err)
-	other := ", or choose another with report.dir or --report-dir"
-	if what == "plan" {
-		other = ", or name another file with -o"
-	}
+	const other = ", or choose another: a plan with -o, reports with report.dir or --report-dir"
 	hint := "check that the folder exists, is writable and has space" + other
 	for _, c := range []struct {
 		err  error
 		hint string
 	}{
 		{fs.ErrPermission, "give the user that runs photosync write access to the folder" + other},
-		{fs.ErrExist, "report.dir must be a folder"},
 		{syscall.ENOSPC, "make room on that disk (df -h; inodes: df -i)" + other + "; what was uploaded is recorded"},
 		{syscall.EROFS, "the disk is mounted read-only: mount it writable" + other},
 		{syscall.EIO, "the disk is failing: see the system's log" + other + "; what was uploaded is recorded"},

@@ -113,7 +113,7 @@ func (a *auth) renew(ctx context.Context) error {
 	// Make sure that a new token can be stored before the old one is spent.
 	name := a.file.next(refresh)
 	_ = os.Remove(name) // a killed run may have left half a file
-	next, err := reserve(name, a.file.path, a.file.path)
+	next, err := reserve(name, a.file.path)
 	if err != nil {
 		return fmt.Errorf("replace the refresh token: %w", err)
 	}
@@ -208,11 +208,9 @@ func (s *secrets) clean(text string) string {
 // 0600:
 //
 //	FILE.lock        locked while the token is used
-//	FILE.<hash>.new  the token that replaces the one with this hash, until it is
-//	                 renamed to FILE; if a run was killed before that, this file
-//	                 counts, because the old token is spent
-//	FILE.access      the access token that came with it, for the next run: so the
-//	                 refresh token is used once a week and not by every command,
+//	FILE.<hash>.new  replaces the token with this hash, which is spent, even if a run was killed
+//	                 before it renamed the file to FILE
+//	FILE.access      the access token, for the next run: so the refresh token is used once a week,
 //	                 and a plan does not end the access token of a running sync
 type tokenFile struct {
 	path  string
@@ -229,13 +227,13 @@ func (t *tokenFile) locked(ctx context.Context, f func() error) error {
 	opened := make(chan error)
 	var lock *lockedfile.File
 	go func() { // nothing interrupts the wait for a lock
-		f, err := lockedfile.OpenFile(real+".lock", os.O_RDWR|os.O_CREATE|safefile.NoFollow, 0o600)
-		lock = f
+		var err error
+		lock, err = lockedfile.OpenFile(real+".lock", os.O_RDWR|os.O_CREATE|safefile.NoFollow, 0o600)
 		select {
 		case opened <- err:
 		case <-ctx.Done():
 			if err == nil {
-				f.Close()
+				lock.Close()
 			}
 		}
 	}()
@@ -294,14 +292,8 @@ type memo struct {
 // remember stores the access token for the next run.
 func (t *tokenFile) remember(got *oauth2.Token) {
 	data, err := json.Marshal(memo{hash(t.owner + got.RefreshToken), got.AccessToken, got.Expiry})
-	if err != nil || got.Expiry.IsZero() {
-		return
-	}
-	name := t.path + ".access"
-	_ = os.Remove(name + ".tmp") // a killed run may have left it
-	if f, err := reserve(name+".tmp", name, t.path); err == nil {
-		defer f.Discard()
-		_ = store(f, string(data))
+	if err == nil && !got.Expiry.IsZero() {
+		_ = safefile.Write(t.path+".access", 0o600, data)
 	}
 }
 
@@ -315,18 +307,17 @@ func (t *tokenFile) remembered(refresh string) *oauth2.Token {
 	return &oauth2.Token{AccessToken: m.Token, Expiry: m.Expiry}
 }
 
-// reservedBytes is more than any token takes.
-const reservedBytes = 4096
+const reservedBytes = 4096 // more than any token takes
 
 // reserve creates the file name, which store later renames to path, with enough space on disk for a
-// token, and with the owner of the file like.
-func reserve(name, path, like string) (*safefile.File, error) {
+// token, and with the owner of the file at path.
+func reserve(name, path string) (*safefile.File, error) {
 	f, err := safefile.Create(name, path)
 	if err != nil {
 		return nil, err
 	}
 	_, err = f.Write(make([]byte, reservedBytes))
-	if err = errors.Join(err, f.Sync(), safefile.Own(f.File, like)); err != nil {
+	if err = errors.Join(err, f.Sync(), safefile.Own(f.File, path)); err != nil {
 		f.Discard()
 		return nil, err
 	}

@@ -192,7 +192,7 @@ func (c *Client) do(ctx context.Context, q call, read func(gjson.Result) error) 
 	for {
 		began := time.Now()
 		ticket, e := c.gate.wait(ctx, q)
-		c.tally.waited(began, time.Now())
+		c.tally.add(Minute{Start: time.Now(), Waited: time.Since(began)})
 		if e != nil {
 			return a, e
 		}
@@ -298,9 +298,6 @@ func (c *Client) attempt(ctx context.Context, q call, read func(gjson.Result) er
 	}
 	e = errorFrom(q.op, resp.StatusCode, body, c.auth.secrets.clean)
 	e.Err, e.unconfirmed = err, good && q.upload && !errors.Is(err, ErrContradiction)
-	if errors.Is(err, ErrContradiction) && e.Code == 0 {
-		e.Message = "" // err quotes it: "SUCCESS" alone would hide what is wrong
-	}
 	return retryAfter(resp.Header.Get("Retry-After"), time.Now()), e
 }
 

@@ -89,8 +89,7 @@ func errorObject(v gjson.Result, clean func(string) string) *Error {
 	return e
 }
 
-// maxMessage is to how many runes an error message is shortened.
-const maxMessage = 300
+const maxMessage = 300 // runes to which an error message is shortened
 
 func oneLine(text string) string { return foreign.Line(text, maxMessage) }
 

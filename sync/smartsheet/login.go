@@ -43,7 +43,7 @@ func (l Login) Run(ctx context.Context) error {
 	} else if l.Replace && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	file, err := reserve(name, path, path)
+	file, err := reserve(name, path)
 	if errors.Is(err, fs.ErrExist) {
 		return &Error{Op: "log in", Err: fmt.Errorf("%q is already there", name), advice: hint}
 	}

@@ -232,7 +232,7 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	a.end(outcome.Failed, err.Error(), outcome.Hint(err))
 	e, answered := errors.AsType[*smartsheet.Error](err)
 	if answered {
-		it.Message = cmp.Or(strings.TrimSpace(e.Message+" "+e.Detail), earlier(e).Message)
+		it.Message = strings.TrimSpace(earlier(e).Message + " " + e.Detail)
 		if first := a.failedItems(); first != nil && e.Code == 0 && e.RefID == "" {
 			e = first
 		}
@@ -258,8 +258,8 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 // earlier returns the report's entry for an attempt that failed.
 func earlier(e *smartsheet.Error) report.AttemptError {
 	out := report.AttemptError{HTTPStatus: e.Status, ErrorCode: e.Code, RefID: e.RefID, Message: e.Message}
-	if e.Message == "" && e.Err != nil {
-		out.Message = e.Err.Error()
+	if e.Err != nil && (e.Message == "" || e.Code == 0 && errors.Is(e.Err, smartsheet.ErrContradiction)) {
+		out.Message = e.Err.Error() // it quotes a message like SUCCESS, which alone would mislead
 	}
 	return out
 }
