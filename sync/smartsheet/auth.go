@@ -70,9 +70,7 @@ func (a *auth) token(ctx context.Context) (string, *Error) {
 	if a.access.Valid() {
 		return a.access.AccessToken, nil
 	}
-	patient, cancel := context.WithTimeoutCause(ctx, 10*a.timeout, errors.New("waited for too long")) // a renewal takes one timeout at most
-	defer cancel()
-	err := a.file.locked(patient, func() error { return a.renew(ctx) })
+	err := a.file.locked(ctx, func() error { return a.renew(ctx) })
 	if err == nil {
 		return a.access.AccessToken, nil
 	}
@@ -241,7 +239,7 @@ func (t *tokenFile) locked(ctx context.Context, f func() error) error {
 	case err = <-opened:
 	case <-ctx.Done():
 		err = fmt.Errorf("another process holds %q: %w", real+".lock", context.Cause(ctx))
-		return &Error{Op: opRefresh, Err: err, advice: "end the other process if it hangs", hopeless: true}
+		return &Error{Op: opRefresh, Err: err, advice: "end that process if it hangs", hopeless: true}
 	}
 	if err != nil {
 		return err

@@ -152,12 +152,11 @@ func userOf(v gjson.Result) User {
 	return u
 }
 
-// listed reads a user whom Smartsheet lists. Without an id and an address the user is Unusable. A
-// picture in an unknown shape is a picture: policy.existing may protect it.
+// listed reads a user of a list. Without an id and an address the user is Unusable.
 func listed(v gjson.Result) User {
 	u := userOf(v)
 	image := cmp.Or(v.Get("profileImage.imageId").Raw, v.Get("profileImage").Raw)
-	if u.ImageID == "" && !slices.Contains([]string{"", "null", "{}", `""`}, image) {
+	if u.ImageID == "" && !slices.Contains([]string{"", "null", "{}", `""`}, image) { // of an unknown shape
 		u.ImageID = oneLine(image)
 	}
 	id := v.Get("id")

@@ -110,8 +110,7 @@ func parseUpload(v gjson.Result, clean func(string) string) (UploadResult, error
 	case !v.Get("resultCode").Exists():
 		return r, fmt.Errorf("%w: message %q without a resultCode", ErrContradiction, r.Message)
 	}
-	return r, fmt.Errorf("%w: message %q, resultCode %s, %d failed items; a success says \"SUCCESS\" and 0",
-		ErrContradiction, r.Message, clean(v.Get("resultCode").Raw), len(r.FailedItems))
+	return r, fmt.Errorf(`%w: message %q, resultCode %s, %d failed items; a success says "SUCCESS" and 0`, ErrContradiction, r.Message, clean(v.Get("resultCode").Raw), len(r.FailedItems))
 }
 
 // ImageURLs returns temporary addresses by image id (POST /imageurls, one call). Anybody who knows
