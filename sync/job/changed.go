@@ -58,7 +58,7 @@ func (j *Job) match(ctx context.Context, rules *plan.Rules, l listing, now time.
 	if err != nil {
 		return nil, c, err
 	}
-	c.facts.UserDomains = users.Domains()
+	c.facts.UserDomains, c.facts.AllUsers = users.Domains(), users.All
 	return users, c, j.State.View(func(v *state.Snapshot) error {
 		for _, w := range c.work {
 			w.LastEmail = users.Seen[w.LastUser()].Email

@@ -169,6 +169,11 @@ func TestFindings(t *testing.T) {
 		}
 		return f
 	}
+	domains := func(all bool, people map[string]int) Facts {
+		f := users(500, 400)
+		f.AllUsers, f.Domains = all, people
+		return f
+	}
 	names := func(n int, format string) (all []string) {
 		for i := range n {
 			all = append(all, fmt.Sprintf(format, i))
@@ -208,6 +213,9 @@ func TestFindings(t *testing.T) {
 		"hardly anybody of one":      {second(300, 5), "few_in_smartsheet attention {corp.local: example.com}"},
 		"nobody of a small source":   {second(9, 0), ""},
 		"a source with some users":   {second(300, 6), ""},
+		"one of two domains":         {domains(true, map[string]int{"corp.local": 10, "example.com": 90}), "few_in_smartsheet notice {corp.local: example.com}"},
+		"a domain of a few people":   {domains(true, map[string]int{"corp.local": 9}), ""},
+		"not all users were seen":    {domains(false, map[string]int{"corp.local": 100}), ""},
 		"nobody is active":           {waits(29, map[outcome.Reason]int{outcome.InactiveUser: 29}), "nobody_now attention invitations"},
 		"all files are being copied": {waits(29, map[outcome.Reason]int{outcome.InactiveUser: 9, outcome.BeingWritten: 20}), "nobody_now attention min_age"},
 		"every picture is ignored":   {waits(10, map[outcome.Reason]int{outcome.NoPhoto: 10}), "nobody_now attention ignore_pictures"},

@@ -19,6 +19,7 @@ type Facts struct {
 	Matches
 	Excluded    int            // other people with a photo, whom match leaves out
 	UserDomains map[string]int // the users that this run saw, by the domain of their address
+	AllUsers    bool           // it saw all of them
 	Drifted     int            // users whose picture drifted and is sent again
 	Unstable    int            // users for whom that stops: Smartsheet shows another image id after every upload
 	Ours, Moved int            // users who were looked up with a picture of ours that matters; of these, with another image id
@@ -191,6 +192,9 @@ func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 				fs = append(fs, s.Users.inSmartsheet(s.Name, f.UserDomains))
 			}
 		}
+		if f.AllUsers && len(fs) == 0 {
+			fs = f.foreignDomains()
+		}
 	}
 	waits := 0
 	for _, n := range f.Waiting {
@@ -227,6 +231,18 @@ func (p *Plan) Replaced() outcome.Finding {
 		Message: fmt.Sprintf("users who get a picture in place of one that photosync did not put there: %s of %s", outcome.Number(len(emails)), outcome.Number(len(uploads))),
 		Hint:    "Smartsheet keeps no copy; with policy.existing: respect_user or fill_empty such pictures stay",
 	}
+}
+
+// foreignDomains returns a notice for each domain of many people in which Smartsheet has no user at all.
+func (f *Facts) foreignDomains() (fs []outcome.Finding) {
+	for _, d := range slices.Sorted(maps.Keys(f.Domains)) {
+		if n := f.Domains[d]; n >= somePeople && f.UserDomains[d] == 0 {
+			fs = append(fs, outcome.Finding{Code: outcome.FewInSmartsheet, Severity: outcome.Notice, Count: n, Of: n,
+				Message: fmt.Sprintf("people with a photo whose address ends in @%s: %s; no user in Smartsheet has such an address", d, outcome.Number(n)),
+				Hint:    fmt.Sprintf("if they are users under another domain, join them with match: {domains: {%s: %s}}", d, most(f.UserDomains))})
+		}
+	}
+	return fs
 }
 
 // Findings returns the findings about the source alone.
