@@ -95,7 +95,7 @@ func (a *app) complete(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		a.complete(c)
 	}
-	if _, text, found := strings.Cut(helpText, "\n== "+cmd.CommandPath()+"\n"); found {
+	if _, text, found := strings.Cut(helpText, "== "+cmd.CommandPath()+"\n"); found {
 		text, _, _ = strings.Cut(text, "\n\n== ")
 		parts := strings.Split(text, "\n--\n") // a line, the help, examples
 		cmd.Short, cmd.Long, cmd.Example = parts[0], parts[1], strings.TrimRight(parts[2], "\n")
