@@ -222,7 +222,7 @@ func (r *Run) logEnd(rep *report.Report, files []string) {
 	}
 	e := r.Log.Info()
 	if rep.Error != nil {
-		e = r.Log.Error().Str("error", rep.Error.Message)
+		e = r.Log.Error().Str("error", rep.Error.Message).Str("hint", rep.Error.Hint)
 	}
 	e.Str("result", rep.Result).Int("exit_code", rep.ExitCode).Strs("report", files).Msg("run ended")
 }
