@@ -122,10 +122,10 @@ func (w *wire) next() error {
 		return cmp.Or(err, error(errMalformed))
 	}
 	if b[op] != tagEntry {
-		w.rest = size
 		if w.room.Add(-int64(size)) < 0 {
 			return errTooMuch
 		}
+		w.rest = size
 		return nil
 	}
 	var e *entry

@@ -37,6 +37,9 @@ func readWire(b []byte) (es []*entry, rest []byte, err error) {
 	})
 	defer client.Close()
 	rest, err = io.ReadAll(w)
+	if n, again := w.Read(make([]byte, 10)); err != nil && (n > 0 || again == nil) {
+		panic("what was refused is read after the error")
+	}
 	return es, rest, err
 }
 
