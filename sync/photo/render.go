@@ -8,6 +8,7 @@ import (
 	"image/draw"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -136,15 +137,17 @@ func (o Options) flattened(m *image.RGBA) *image.RGBA {
 	return flat
 }
 
-func encodePNG(m image.Image) []byte {
-	var b bytes.Buffer
-	png.Encode(&b, m) // cannot fail: b takes everything, and m has pixels
-	return b.Bytes()
-}
+func encodePNG(m image.Image) []byte { return bytesOf(func(w io.Writer) error { return png.Encode(w, m) }) }
 
 func encodeJPEG(m image.Image, quality int) []byte {
+	return bytesOf(func(w io.Writer) error { return jpeg.Encode(w, m, &jpeg.Options{Quality: quality}) })
+}
+
+func bytesOf(encode func(io.Writer) error) []byte {
 	var b bytes.Buffer
-	jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}) // cannot fail: b takes everything, and m fits a JPEG
+	if err := encode(&b); err != nil {
+		panic(err) // b takes everything, and the picture has pixels and fits its format
+	}
 	return b.Bytes()
 }
 

@@ -346,3 +346,20 @@ func TestSameAsEver(t *testing.T) {
 		t.Errorf("the pictures of %q have become those of %q: raise version", want, got)
 	}
 }
+
+// What an encoder does not take must not become a picture of no bytes.
+func TestNoPictureWithoutBytes(t *testing.T) {
+	for name, encode := range map[string]func() []byte{
+		"JPEG": func() []byte { return encodeJPEG(image.NewGray(image.Rect(0, 0, 1<<16, 1)), 90) },
+		"PNG":  func() []byte { return encodePNG(image.NewGray(image.Rectangle{})) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			encode()
+		}()
+	}
+}
