@@ -257,7 +257,7 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 	case outcome.UserChanged:
 		it.Message = cmp.Or(it.Message, "policy.existing leaves the picture in Smartsheet alone")
 	case outcome.Ambiguous:
-		it.Message = report.Count(len(s.Conflict), "candidate", "candidates") + ", and only a human can tell which is right"
+		it.Message = report.Count(len(s.Conflict), "candidate for several people", "candidates") + ", and only a human can tell which is right"
 	}
 	if s.Outcome == outcome.Unfinished {
 		it.Hint = nextRun

@@ -344,7 +344,7 @@ func TestStateThatDoesNotWrite(t *testing.T) {
 // Some people find one user only, who is somebody else by another address.
 func TestOneCandidate(t *testing.T) {
 	s := &plan.Step{Work: &plan.Work{Joined: sources.Joined{Own: []string{"ann@x"}}}, Reason: outcome.Ambiguous, Conflict: []string{"smartsheet: user 5"}}
-	if got, want := Item(&plan.Rules{}, s).Message, "1 candidate, and only a human can tell which is right"; got != want {
+	if got, want := Item(&plan.Rules{}, s).Message, "1 candidate for several people, and only a human can tell which is right"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

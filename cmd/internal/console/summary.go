@@ -57,10 +57,10 @@ type upload struct {
 	Emails []string
 }
 
-// planned returns the uploads of a plan, most people first.
+// planned returns the uploads of a plan, most people first; of a run, those of drawn initials.
 func planned(r *report.Report) (all []upload) {
 	for _, it := range r.Items {
-		if it.Outcome != outcome.Planned {
+		if it.Outcome != outcome.Planned && (it.Outcome != outcome.Uploaded || it.Reason != outcome.Placeholder) {
 			continue
 		}
 		i := slices.IndexFunc(all, func(u upload) bool { return u.Reason == it.Reason })
