@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -34,8 +35,13 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 	if err := f.load(a); err != nil {
 		return err
 	}
-	if err := notOver(f.out, "{\n  \"schema_version\": 1,\n  \"plan_id\": "); err != nil {
+	var begin bytes.Buffer
+	_ = (&plan.File{SchemaVersion: plan.FileVersion}).Encode(&begin) // a Buffer returns no error
+	if err := notOver(f.out, begin.Bytes()); err != nil {
 		return err
+	}
+	if f.out == "-" {
+		return usage(errors.New("-o -: stdout has the summary: name a file for the plan"))
 	}
 	f.RunID = newRunID(time.Now())
 	w := console.Start(a.stdout, a.stderr, a.env, console.RunOptions{

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,9 +22,6 @@ import (
 )
 
 func (s *stateCommand) export(*cobra.Command, []string) error {
-	if err := notOver(s.outFile, `{"kind":"photosync-state",`); err != nil {
-		return err
-	}
 	return s.with(true, func(st *state.Store) error {
 		if err := s.writeTo(s.outFile, 0o600, st.Export); err != nil {
 			hint := cmp.Or(outcome.Hint(err), "the state is as it was: name a file with -o on a disk that is writable and has room")
@@ -33,23 +31,31 @@ func (s *stateCommand) export(*cobra.Command, []string) error {
 	})
 }
 
-// notOver returns an error if the file of -o is there, and does not begin as an earlier one that photosync wrote.
-func notOver(out, begins string) error {
-	if fi, err := os.Lstat(out); err != nil || !fi.Mode().IsRegular() {
-		return nil // writing will report the error
+// notOver returns an error if the file of -o begins otherwise than what is to be written, digits
+// apart: it may be the configuration, a token or a photo.
+func notOver(file string, begin []byte) error {
+	fi, err := os.Lstat(file)
+	if err != nil || !fi.Mode().IsRegular() || fi.Size() == 0 {
+		return nil // writing reports other errors
 	}
-	if old, err := safefile.Read(out); err != nil || len(old) > 0 && !strings.HasPrefix(string(old), begins) {
-		return usage(fmt.Errorf("-o %s: this file holds something else, which would be lost: name another file, or delete this one first", out))
+	kind := func(b []byte) string { return regexp.MustCompile(`[0-9]`).ReplaceAllString(string(b[:min(len(b), 34)]), "0") }
+	if old, err := safefile.Read(file); err != nil || kind(old) != kind(begin) {
+		return usage(fmt.Errorf("-o %s: this file holds something else, which would be lost: name another file, or delete this one first", file))
 	}
 	return nil
 }
 
-// writeTo calls write for a file (see safefile.Replace), or else for stdout.
+// writeTo calls write for the file of -o (see safefile.Replace), or else for stdout.
 func (a *app) writeTo(file string, mode fs.FileMode, write func(io.Writer) error) error {
-	if file == "" {
+	if file == "" || file == "-" {
 		return write(a.stdout)
 	}
-	return safefile.Replace(file, mode, write)
+	return safefile.Replace(file, mode, func(w io.Writer) error {
+		err := write(w)
+		begin := make([]byte, 64)
+		n, _ := w.(io.ReaderAt).ReadAt(begin, 0) // it may be shorter
+		return cmp.Or(err, notOver(file, begin[:n]))
+	})
 }
 
 func (s *stateCommand) imports(cmd *cobra.Command, files []string) error {
