@@ -38,7 +38,9 @@ func notOver(file string, begin []byte) error {
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() == 0 {
 		return nil // writing reports other errors
 	}
-	kind := func(b []byte) string { return regexp.MustCompile(`[0-9]`).ReplaceAllString(string(b[:min(len(b), 34)]), "0") }
+	kind := func(b []byte) string {
+		return regexp.MustCompile(`[0-9]`).ReplaceAllString(string(b[:min(len(b), 34)]), "0")
+	}
 	if old, err := safefile.Read(file); err != nil || kind(old) != kind(begin) {
 		return usage(fmt.Errorf("-o %s: this file holds something else, which would be lost: name another file, or delete this one first", file))
 	}

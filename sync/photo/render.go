@@ -137,7 +137,9 @@ func (o Options) flattened(m *image.RGBA) *image.RGBA {
 	return flat
 }
 
-func encodePNG(m image.Image) []byte { return bytesOf(func(w io.Writer) error { return png.Encode(w, m) }) }
+func encodePNG(m image.Image) []byte {
+	return bytesOf(func(w io.Writer) error { return png.Encode(w, m) })
+}
 
 func encodeJPEG(m image.Image, quality int) []byte {
 	return bytesOf(func(w io.Writer) error { return jpeg.Encode(w, m, &jpeg.Options{Quality: quality}) })
