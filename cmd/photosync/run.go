@@ -92,7 +92,7 @@ func (a *app) conclude(hard context.Context, rep *report.Report, err error, c *c
 	if rep.ExitCode != exitLocked {
 		var text strings.Builder
 		console.Notice(&text, rep, err)
-		rep.Warnings = n.Finish(hard, rep, text.String())
+		rep.Warnings = append(rep.Warnings, n.Finish(hard, rep, text.String())...)
 	}
 	for _, text := range rep.Warnings {
 		w.Log.Warn().Msg("notice: " + text)

@@ -213,7 +213,7 @@ func TestFindings(t *testing.T) {
 		"hardly anybody of one":      {second(300, 5), "few_in_smartsheet attention {corp.local: example.com}"},
 		"nobody of a small source":   {second(9, 0), ""},
 		"a source with some users":   {second(300, 6), ""},
-		"one of two domains":         {domains(true, map[string]int{"corp.local": 10, "example.com": 90}), "few_in_smartsheet notice {corp.local: example.com}"},
+		"one of two domains":         {domains(true, map[string]int{"corp.local": 10, "example.com": 90}), "few_in_smartsheet notice match.domains"},
 		"a domain of a few people":   {domains(true, map[string]int{"corp.local": 9}), ""},
 		"not all users were seen":    {domains(false, map[string]int{"corp.local": 100}), ""},
 		"nobody is active":           {waits(29, map[outcome.Reason]int{outcome.InactiveUser: 29}), "nobody_now attention invitations"},

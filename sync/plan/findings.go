@@ -227,7 +227,7 @@ func (p *Plan) Replaced() outcome.Finding {
 		}
 	}
 	return outcome.Finding{
-		Code: outcome.ReplacesPictures, Severity: outcome.Notice, Count: len(emails), Of: len(uploads), Examples: emails,
+		Code: outcome.ReplacesPictures, Severity: outcome.Notice, Count: len(emails), Of: len(uploads), Examples: emails[:min(len(emails), 100)],
 		Message: fmt.Sprintf("users who get a picture in place of one that photosync did not put there: %s of %s", outcome.Number(len(emails)), outcome.Number(len(uploads))),
 		Hint:    "Smartsheet keeps no copy; with policy.existing: respect_user or fill_empty such pictures stay",
 	}
@@ -239,7 +239,7 @@ func (f *Facts) foreignDomains() (fs []outcome.Finding) {
 		if n := f.Domains[d]; n >= somePeople && f.UserDomains[d] == 0 {
 			fs = append(fs, outcome.Finding{Code: outcome.FewInSmartsheet, Severity: outcome.Notice, Count: n, Of: n,
 				Message: fmt.Sprintf("people with a photo whose address ends in @%s: %s; no user in Smartsheet has such an address", d, outcome.Number(n)),
-				Hint:    fmt.Sprintf("if they are users under another domain, join them with match: {domains: {%s: %s}}", d, most(f.UserDomains))})
+				Hint:    "if they are users under another domain, match.domains joins them: first make sure that nobody else has the same name there"})
 		}
 	}
 	return fs

@@ -275,7 +275,7 @@ func (a *attempt) partial(image string, first *smartsheet.Error) error {
 	if first != nil {
 		e := *first
 		e.Status = res.HTTPStatus
-		it.ErrorCode, it.RefID = &e.Code, &e.RefID
+		it.ErrorCode, it.RefID = &e.Code, orNull(e.RefID)
 		f = state.Failure{Code: codeText(e.Code), RefID: e.RefID, Status: e.Status, Message: e.Message}
 		if final = e.Final(); final { // unless finish finds that all uploads are partial
 			hint = e.Hint()

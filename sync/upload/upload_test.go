@@ -264,6 +264,18 @@ func TestPartialTwice(t *testing.T) {
 	}
 }
 
+// A failed item without a refId has none in the report: nothing is printed behind the word.
+func TestPartialWithoutRefID(t *testing.T) {
+	s := &side{answer: func() (smartsheet.UploadResult, error) {
+		res := answer(101, "ann@x", "i1", "PARTIAL_SUCCESS", 3)
+		res.FailedItems = []smartsheet.FailedItem{{Error: &smartsheet.Error{Code: 1074, Message: "no"}}}
+		return res, nil
+	}}
+	if it, err := s.run(t, nil); err != nil || it.RefID != nil || *it.ErrorCode != 1074 {
+		t.Errorf("%v, refId %v", err, it.RefID)
+	}
+}
+
 // A second intent keeps the picture that was there before the first; none if it was ours.
 func TestForeign(t *testing.T) {
 	s := &side{answer: func() (smartsheet.UploadResult, error) {
