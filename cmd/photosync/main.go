@@ -84,8 +84,7 @@ func plain(err error) error {
 	return err
 }
 
-// output remembers the first error of writing to w: text that was lost on a full disk must not
-// count as printed.
+// output remembers the first error of writing to w: text that was lost on a full disk must not count as printed.
 type output struct {
 	w   io.Writer
 	err error

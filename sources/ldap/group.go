@@ -10,8 +10,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// inChain is the rule by which Active Directory follows groups in groups ([MS-ADTS], section
-// 3.1.1.3.4.4.3).
+// inChain is the rule by which Active Directory follows groups in groups ([MS-ADTS], section 3.1.1.3.4.4.3).
 const inChain = "1.2.840.113556.1.4.1941"
 
 // groupFilter finds all groups (RFC 4519, sections 3.5 and 3.6; RFC 2307).

@@ -180,8 +180,7 @@ func (s *Source) compare(a, b []byte) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(len(a), len(b)), bytes.Compare(a, b))
 }
 
-// Describe implements sources.Describer: the attributes from which the Person, the photo and the
-// stamp are made.
+// Describe implements sources.Describer: the attributes from which the Person, the photo and the stamp are made.
 func (s *Source) Describe(ctx context.Context, ref sources.Ref) (facts []sources.Fact, err error) {
 	attributes := slices.Concat(s.o.EmailAttributes, s.o.PhotoAttributes, keyAttributes, s.stamps.attributes, []string{"displayName"})
 	err = s.withServer(ctx, "describe", func(c *conn) error {

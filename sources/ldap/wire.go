@@ -266,8 +266,7 @@ func (e *entry) ranged(names []string) (partly bool) {
 	return partly
 }
 
-// messageHead finds the protocolOp and the size of the LDAPMessage that b begins with (RFC 4511,
-// section 4.1.1).
+// messageHead finds the protocolOp and the size of the LDAPMessage that b begins with (RFC 4511, section 4.1.1).
 func messageHead(b []byte) (op, size int, ok bool) {
 	tag, at, n, ok := head(b)
 	if !ok || tag != tagSequence {

@@ -52,8 +52,7 @@ func Line(text string, limit int) string {
 	return text
 }
 
-// WithoutPath returns err without the operation and the path of a file, for messages that already
-// name the file.
+// WithoutPath returns err without the operation and the path of a file, for messages that already name the file.
 func WithoutPath(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err

@@ -136,3 +136,24 @@ func TestAliasOfTheSamePicture(t *testing.T) {
 		t.Errorf("a new photo: %+v, %v", r.Totals, reasons(r))
 	}
 }
+
+// A silhouette that others have, too, does not make a colleague the same person as somebody who left.
+func TestAliasAndASilhouette(t *testing.T) {
+	b := newBench(t, 4, simulator.Options{})
+	b.sim.RemoveUser(email(1))
+	entry := func(i int, aliases []string, photo []byte) {
+		b.mem.Remove(email(i))
+		b.mem.Set(Entry{Ref: "cn=" + email(i), Key: email(i), Own: []string{email(i)}, Aliases: aliases, Photo: photo})
+	}
+	for i := range 3 {
+		entry(i, nil, picture(99))
+	}
+	b.must(nil)
+	b.mem.Remove(email(0))
+	for _, photo := range [][]byte{picture(99), picture(5)} {
+		entry(1, []string{email(0)}, photo)
+		if r := b.must(nil); reasons(r)[email(1)] != "ambiguous skipped" {
+			t.Errorf("%v", reasons(r))
+		}
+	}
+}

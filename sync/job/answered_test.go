@@ -107,9 +107,6 @@ func (o *watch) ended(r *report.Report, err error) {
 		if o.night.Force && it.Outcome == "failed" { // it is still owed
 			o.doubt(it.UserID)
 		}
-		if it.Reason == outcome.SamePicture {
-			o.w.memory(it.UserID).origin.follow(o.listings, it)
-		}
 		if it.Outcome == "uploaded" || it.Outcome == "partial_success" || it.Outcome == "failed" {
 			items[it.UserID] = it
 		}

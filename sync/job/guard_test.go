@@ -909,3 +909,16 @@ func TestApprovalOfAPlanThatBecameSmall(t *testing.T) {
 		t.Errorf("error %v, hint %q", err, outcome.Hint(err))
 	}
 }
+
+// A domain that match.domains rewrites by mistake holds the run, as if its people had lost their photos.
+func TestWrongDomainHoldsTheRun(t *testing.T) {
+	b := newBench(t, 40, simulator.Options{})
+	for i := range 20 {
+		b.mem.Put(fmt.Sprintf("x%02d@other.example", i), picture(100+i))
+		b.sim.AddUser(smartsheet.User{Email: fmt.Sprintf("x%02d@other.example", i)})
+	}
+	b.must(guarded)
+	for range 2 {
+		b.held(func(o *Job) { guarded(o); o.Sources[0].Rewrite = map[string]string{"other.example": "wrong.example"} }, "max_removed")
+	}
+}

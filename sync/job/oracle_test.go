@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"photosync/sources"
-	"photosync/sync/report"
 )
 
 // The promises, as the issue and the contract word them. The oracle watches what goes
@@ -90,17 +89,6 @@ type origin struct {
 	key     string
 	address string
 	photo   int
-}
-
-// follow makes g the entry of a person with the same photo as before: it is recorded, and not sent.
-func (g *origin) follow(listings []listed, it report.Item) {
-	for s, l := range listings {
-		for i, p := range l.people {
-			if it.Source == fmt.Sprint("source", s) && p.Ref.Name == it.Ref && l.photos[i] == g.photo {
-				*g = origin{s, p.Ref.Key, it.Email, g.photo}
-			}
-		}
-	}
 }
 
 // watch is the oracle's account of one run.

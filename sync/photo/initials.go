@@ -150,8 +150,7 @@ var titles = strings.Fields("dr prof professor ing dipl dipl.-ing mag med mr mrs
 // brackets matches a part of a name in brackets, such as "(External)", and stray closing brackets.
 var brackets = regexp.MustCompile(`[(\[{（【][^)\]}）】]*|[)\]}）】]`)
 
-// isLetter reports whether a name may begin with r: a letter, but not a modifier letter such as
-// the ʻ of ʻOkina.
+// isLetter reports whether a name may begin with r: a letter, but not a modifier letter such as the ʻ of ʻOkina.
 func isLetter(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(unicode.Lm, r) }
 
 // ideographic reports whether r is of a script in which one character says as much as several letters.

@@ -125,8 +125,7 @@ func read(data []byte) (*layout, error) {
 }
 
 // orientation says how to turn the stored pixels upright, as the tag of that name (Exif 2.3, table
-// 4; TIFF 6.0, page 36): 1 not at all, 2 to 8 by mirroring and turning. From 5 on, width and height
-// are exchanged.
+// 4; TIFF 6.0, page 36): 1 not at all, 2 to 8 by mirroring and turning. From 5 on, width and height are exchanged.
 type orientation int
 
 // turned returns the size of the upright picture from that of the stored one, and vice versa.

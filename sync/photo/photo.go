@@ -48,8 +48,7 @@ type Options struct {
 	StripMetadata bool
 	// Quality is the quality of a JPEG that has to be encoded, 1 to 100; 0 means 90.
 	Quality int
-	// Background is the colour behind a transparent picture that becomes a JPEG, "#rrggbb";
-	// "" means white.
+	// Background is the colour behind a transparent picture that becomes a JPEG, "#rrggbb"; "" means white.
 	Background string
 
 	thumbnail bool // the result is always a JPEG
@@ -100,8 +99,7 @@ func (p Picture) Ext() string { return "." + strings.Replace(p.Format, "jpeg", "
 // may share its memory. The error is an *Error when the picture is refused, or that of ctx.
 func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error) {
 	defer func() {
-		// Every decoder has panicked on some input before. No panic may end the run for
-		// everybody else.
+		// Every decoder has panicked on some input before. No panic may end the run for everybody else.
 		if v := recover(); v != nil {
 			p, err = Picture{}, damaged("decoding it fails: %v", v)
 		}
@@ -146,8 +144,7 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 	return p, nil
 }
 
-// pass returns the picture as it is stored, if its pixels are sound. clean are its bytes, with or
-// without metadata.
+// pass returns the picture as it is stored, if its pixels are sound. clean are its bytes, with or without metadata.
 func (l *layout) pass(ctx context.Context, clean []byte) (p Picture, err error) {
 	p = Picture{Data: clean, Format: l.format, Width: l.width, Height: l.height}
 	if len(clean) < len(l.data) {

@@ -9,8 +9,7 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// readWebP reads the chunks of a WebP file (RFC 9649, section 2). Of an animation it keeps only the
-// first frame.
+// readWebP reads the chunks of a WebP file (RFC 9649, section 2). Of an animation it keeps only the first frame.
 func (l *layout) readWebP() error {
 	d := l.data
 	size := int64(binary.LittleEndian.Uint32(d[4:])) + 8

@@ -57,8 +57,9 @@ func (r *Rules) matched(s Step) Step {
 		return s.skip(outcome.InactiveUser)
 	}
 	s.Record = cmp.Or(w.Current, nothing)
-	other, last := r.otherOwner(w), sentOf(s.Record).SourceSHA256
-	if other && (s.Record.Intent != nil || last == "" || last != w.SHA256()) {
+	other, last := r.otherOwner(w), sentOf(s.Record)
+	gone := !slices.ContainsFunc(r.Sources, func(n sources.Named) bool { return n.Name == last.Source })
+	if other && (!gone || s.Record.Intent != nil || last.SourceSHA256 == "" || last.SourceSHA256 != w.SHA256()) {
 		return s.ambiguous(append(r.entries(w), userNames(w)[0]+", who has the picture of another entry, "+lastOrigin(s.Record).Email))
 	}
 	if p := w.Photo; p != nil {
@@ -79,7 +80,7 @@ func (r *Rules) matched(s Step) Step {
 	if slices.Contains(r.Policy.Ignored, w.SHA256()) {
 		return r.removed(s)
 	}
-	if other { // with the same picture, which is not sent: whose it is now is recorded
+	if other && last.Rendering == r.Policy.Rendering && s.Record.Failure == nil { // with the same picture, which is not sent: whose it is now is recorded
 		return r.existing(s.upload(outcome.Changed))
 	}
 	return r.existing(r.compare(s))

@@ -210,9 +210,13 @@ func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 	}
 	if f.Unstable > 0 && f.Drifted == 0 || f.Moved >= somePeople && f.Moved == f.Ours {
 		n := max(f.Unstable, f.Moved)
-		fs = append(fs, outcome.Attend(outcome.ImageIDsNotStable, n, 0,
+		ids := outcome.Attend(outcome.ImageIDsNotStable, n, 0,
 			fmt.Sprintf("Smartsheet shows another image id for each of %s users than after our upload: each picture counts as the user's own", outcome.Number(n)),
-			"if no other program replaces them, image ids are not stable here: use policy.existing: on_source_change, and policy.removed: report"))
+			"if these people chose their pictures themselves, all is well; else image ids are not stable here: use policy.existing: on_source_change, and policy.removed: report")
+		if f.Unstable == 0 {
+			ids.Severity = outcome.Notice
+		}
+		fs = append(fs, ids)
 	}
 	return fs
 }

@@ -220,10 +220,12 @@ func (r *Rules) RemovalOf(w *Work, listed Listed, unread bool) *Removal {
 	has := func(trace string) bool { return trace != "" && listed[trace] > 0 }
 	t, from := r.tracesOf(w), w.Row.Source
 	switch {
-	case slices.ContainsFunc(t.users, has):
+	case has(t.users[0]):
 		return &Removal{Listed: "the user has the address of somebody with a photo now"}
 	case slices.ContainsFunc(t.entries, has):
 		return &Removal{Listed: "its entry or its address is listed with a photo"}
+	case slices.ContainsFunc(t.users, has):
+		return &Removal{Stays: "the user's address is listed, and match.domains rewrites it; the picture in Smartsheet stays", Doubtful: true}
 	case slices.ContainsFunc(t.nameless, has):
 		return &Removal{Stays: "its entry or file is still there, and names nobody; the picture in Smartsheet stays", Doubtful: true}
 	case r.Policy.RemovedAfter == 0: // the picture stays in any case

@@ -137,8 +137,7 @@ func ofReason(kind string, reason outcome.Reason) subject {
 	return subject{kind, string(reason), w.Title, w.Meaning}
 }
 
-// trouble returns the subject of a problem: by errorCode, else by what is wrong with the picture,
-// else by reason.
+// trouble returns the subject of a problem: by errorCode, else by what is wrong with the picture, else by reason.
 func (it *Item) trouble(kind string) subject {
 	code := value(it.ErrorCode)
 	switch {
@@ -158,8 +157,7 @@ func (it *Item) trouble(kind string) subject {
 	return about
 }
 
-// describe gives a group the words that depend on all of its people: what is true of
-// each is said once.
+// describe gives a group the words that depend on all of its people: what is true of each is said once.
 func (g *Group) describe() {
 	switch {
 	case g.Kind == attention && g.Title == "":

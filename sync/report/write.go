@@ -344,8 +344,7 @@ func label(value any) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`).Replace(strings.ToValidUTF8(fmt.Sprint(value), "�")) + `"`
 }
 
-// WriteMetrics atomically replaces the file at path, which node_exporter's textfile
-// collector reads.
+// WriteMetrics atomically replaces the file at path, which node_exporter's textfile collector reads.
 func WriteMetrics(path string, r *Report) error {
 	text := Metrics(r)
 	if !r.Done() {

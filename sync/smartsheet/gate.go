@@ -138,8 +138,7 @@ func (g *gate) pause(until time.Time, fresh bool) {
 	g.first = true
 }
 
-// state returns the limit in units a minute, the end of the pause if there is one, and whether there
-// is an outage.
+// state returns the limit in units a minute, the end of the pause if there is one, and whether there is an outage.
 func (g *gate) state(now time.Time) (perMinute float64, until time.Time, down bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

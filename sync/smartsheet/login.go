@@ -81,8 +81,7 @@ func (l Login) Run(ctx context.Context) error {
 	})
 }
 
-// authorizePage returns the page on which people allow the app: on the site of their region, or on
-// the host itself.
+// authorizePage returns the page on which people allow the app: on the site of their region, or on the host itself.
 func authorizePage(baseURL string) string {
 	u, _ := url.Parse(baseURL) // the configuration has checked it
 	return u.Scheme + "://" + strings.Replace(u.Host, "api.smartsheet", "app.smartsheet", 1) + "/b/authorize"

@@ -30,8 +30,7 @@ type UploadResult struct {
 	Attempts   int
 	Earlier    []*Error // the attempts that failed before the last one
 	HTTPStatus int      // of the last attempt; 0: no answer
-	// Unknown: some attempt may have set the picture although no answer says so. Only the user's
-	// entry shows it.
+	// Unknown: some attempt may have set the picture although no answer says so. Only the user's entry shows it.
 	Unknown     bool
 	Message     string // SUCCESS, PARTIAL_SUCCESS, or any other text
 	ResultCode  *int   // nil: the answer has none

@@ -45,8 +45,7 @@ func (a *attempt) record(c state.Change) error {
 	return nil
 }
 
-// recordUser makes the rows of the user and of the person durable; nothing is as for
-// Plan.ResultRow.
+// recordUser makes the rows of the user and of the person durable; nothing is as for Plan.ResultRow.
 func (a *attempt) recordUser(u state.User, nothing outcome.Reason) error {
 	c := state.Change{Users: []state.User{u}}
 	a.Plan.ResultRow(&c, a.step, nothing)

@@ -329,8 +329,7 @@ func (d *decoder) authorities(key, file string) *x509.CertPool {
 	return cas
 }
 
-// proxies checks the proxies that the environment names: if Go cannot read one, it silently
-// connects directly.
+// proxies checks the proxies that the environment names: if Go cannot read one, it silently connects directly.
 func (d *decoder) proxies() {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
 		value := d.env(name)

@@ -196,8 +196,7 @@ func (s *Server) concerns(f *Fault, op string, r *http.Request) bool {
 
 // kind is a kind of fault. instead answers in place of the API. after gets the API's answer, and
 // returns the body to send. edit changes a good answer, and can be combined with other faults:
-// shapes about which the reference, the SDKs and the OpenAPI document differ, and answers that
-// confirm nothing.
+// shapes about which the reference, the SDKs and the OpenAPI document differ, and answers that confirm nothing.
 type kind struct {
 	detail  string                          // an expression for the part after the colon; empty: there is none
 	status  int                             // HTTP, if none is given

@@ -1,7 +1,6 @@
 // Package simulator is a stand-in for the Smartsheet API, faithful enough for rehearsals and
 // tests: the calls for users and profile images, quota, tokens that rotate, refIds and errors
-// in the API's words, and faults on demand. It keeps the pictures that it gets, so that they
-// can be compared.
+// in the API's words, and faults on demand. It keeps the pictures that it gets, so that they can be compared.
 package simulator
 
 import (
@@ -206,8 +205,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 // handler answers a request under the lock.
 type handler func(r *http.Request) reply
 
-// serve is a handler for requests of an op: it counts them, checks token and quota, and
-// applies faults.
+// serve is a handler for requests of an op: it counts them, checks token and quota, and applies faults.
 func (s *Server) serve(op string, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer s.begin(op, r)()
