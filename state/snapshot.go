@@ -96,8 +96,7 @@ func find[T any](v *Snapshot, table []byte, key string, decode func(row, *T) err
 	return t, found, nil
 }
 
-// Row is a person's row of which only the fixed part was read. The rest can be read until the
-// next row is yielded.
+// Row is a person's row of which only the fixed part was read. The rest can be read until the next row is yielded.
 type Row struct {
 	Email       string
 	Fingerprint Fingerprint

@@ -1,5 +1,4 @@
-// Command photosync copies employee photos from LDAP, Active Directory or a folder
-// to Smartsheet profiles.
+// Command photosync copies employee photos from LDAP, Active Directory or a folder to Smartsheet profiles.
 package main
 
 import (

@@ -56,8 +56,7 @@ func ldapFaults(s config.Source) (faults []config.Fault) {
 	return faults
 }
 
-// open makes the job that a configuration describes, without the state. It contacts nobody. All
-// jobs are made here.
+// open makes the job that a configuration describes, without the state. It contacts nobody. All jobs are made here.
 func open(s *setup, how job.How, abort <-chan struct{}, log zerolog.Logger) (j job.Job, closeAll func(), err error) {
 	c := s.Config
 	client, err := newClient(c.Smartsheet, abort, log)

@@ -138,8 +138,7 @@ func (f *runFlags) load(a *app) (err error) {
 	return nil
 }
 
-// patterns returns the addresses and patterns in texts, each of which may hold several,
-// separated by commas.
+// patterns returns the addresses and patterns in texts, each of which may hold several, separated by commas.
 func patterns(texts []string) (all []string, err error) {
 	for _, text := range texts {
 		for g := range strings.SplitSeq(text, ",") {

@@ -55,8 +55,7 @@ type Error struct {
 	Entries int    // read in Top so far
 }
 
-// newError makes the Error of a folder. If err is about a limit of this machine, the Error wraps a
-// sources.HostError.
+// newError makes the Error of a folder. If err is about a limit of this machine, the Error wraps a sources.HostError.
 func newError(path string, err error) error {
 	if host := sources.HostFault(err); host != nil {
 		err = host

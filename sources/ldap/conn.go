@@ -141,8 +141,7 @@ func startTLS(ctx context.Context, nc net.Conn) error {
 	return ldap.GetLDAPError(answer)
 }
 
-// do runs an operation, and closes the connection when ctx is done: nothing else ends a wait.
-// Entries go to sink.
+// do runs an operation, and closes the connection when ctx is done: nothing else ends a wait. Entries go to sink.
 func (c *conn) do(ctx context.Context, sink func(*entry) error, op func() error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

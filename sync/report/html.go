@@ -169,8 +169,7 @@ var pageFuncs = template.FuncMap{
 	"refs":    refs,
 }
 
-// chart is the traffic of a run against its quota, in a box of 1000 by 100: a bar for each
-// minute with requests.
+// chart is the traffic of a run against its quota, in a box of 1000 by 100: a bar for each minute with requests.
 type chart struct {
 	Bars     []chartBar
 	Total    Minute // of all

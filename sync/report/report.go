@@ -103,8 +103,7 @@ type Minute struct {
 	WaitMS      int64     `json:"wait_ms"` // waiting for quota, summed over workers
 }
 
-// Item is what became of one person. Pointers are null in the JSON where
-// Smartsheet said nothing.
+// Item is what became of one person. Pointers are null in the JSON where Smartsheet said nothing.
 type Item struct {
 	Email         string          `json:"email"`
 	UserID        int64           `json:"user_id"`

@@ -62,8 +62,7 @@ func CheckDir(dir string) error {
 
 // Write writes r to <dir>/<run-id>.<format> in each of the formats, each file whole or
 // not at all, and returns the paths. latest.<format> is the same of the last full sync,
-// latest-plan.<format> of the last plan. A format that fails does not keep the others
-// from being written.
+// latest-plan.<format> of the last plan. A format that fails does not keep the others from being written.
 func Write(dir string, r *Report, formats []string) (paths []string, err error) {
 	names := []string{r.RunID}
 	switch {
@@ -98,8 +97,7 @@ func copyFile(to io.Writer, path string) error {
 }
 
 // Prune removes the files of all runs in dir except the keep newest full syncs and as many
-// other runs; keep 0 removes nothing. It leaves the files of the run called current, latest.*,
-// and all other files.
+// other runs; keep 0 removes nothing. It leaves the files of the run called current, latest.*, and all other files.
 func Prune(dir string, keep int, current string) error {
 	if keep == 0 {
 		return nil

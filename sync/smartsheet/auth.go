@@ -290,8 +290,15 @@ type memo struct {
 // remember stores the access token for the next run.
 func (t *tokenFile) remember(got *oauth2.Token) {
 	data, err := json.Marshal(memo{hash(t.owner + got.RefreshToken), got.AccessToken, got.Expiry})
-	if err == nil && !got.Expiry.IsZero() {
-		_ = safefile.Write(t.path+".access", 0o600, data)
+	if err != nil || got.Expiry.IsZero() {
+		return
+	}
+	if f, err := safefile.New(t.path + ".access"); err == nil {
+		defer f.Discard()
+		_, err = f.Write(data)
+		if errors.Join(err, safefile.Own(f.File, t.path)) == nil { // who reads the refresh token reads this
+			_ = f.Commit(true)
+		}
 	}
 }
 

@@ -192,7 +192,7 @@ func (c *Client) do(ctx context.Context, q call, read func(gjson.Result) error) 
 	for {
 		began := time.Now()
 		ticket, e := c.gate.wait(ctx, q)
-		c.tally.add(Minute{Start: time.Now(), Waited: time.Since(began)})
+		c.tally.waited(began, time.Now())
 		if e != nil {
 			return a, e
 		}

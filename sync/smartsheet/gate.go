@@ -243,7 +243,7 @@ type Minute struct {
 	Start       time.Time
 	Requests    int64
 	RateLimited int64
-	Waited      time.Duration // of waits that ended in it, summed over workers
+	Waited      time.Duration // summed over workers
 }
 
 // ETA estimates how long uploads will take from now on, without retries.
@@ -283,6 +283,18 @@ func (t *tally) add(n Minute) {
 	m.Requests, m.RateLimited, m.Waited = m.Requests+n.Requests, m.RateLimited+n.RateLimited, m.Waited+n.Waited
 	t.all.Requests, t.all.RateLimited, t.all.Waited = t.all.Requests+n.Requests, t.all.RateLimited+n.RateLimited, t.all.Waited+n.Waited
 	t.all.Minutes = t.all.Minutes[max(len(t.all.Minutes)-maxMinutes, 0):]
+}
+
+// waited adds the time from a to b to the minutes that it covers.
+func (t *tally) waited(a, b time.Time) {
+	for a.Before(b) {
+		end := a.Truncate(time.Minute).Add(time.Minute)
+		if end.After(b) {
+			end = b
+		}
+		t.add(Minute{Start: a, Waited: end.Sub(a)})
+		a = end
+	}
 }
 
 // Stats returns what the client has done so far. It may be called at any time.

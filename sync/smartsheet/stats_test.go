@@ -51,7 +51,8 @@ func TestStatsByTheMinute(t *testing.T) {
 			t.Errorf("the minutes wait for %v, all for %v", sum, s.Waited)
 		}
 		want := []Minute{
-			{start, 1, 1, 0}, {start.Add(3 * time.Minute), 1, 0, 130 * time.Second}, // the wait ended in this minute
+			{start, 1, 1, 10 * time.Second}, {start.Add(time.Minute), 0, 0, time.Minute}, {start.Add(2 * time.Minute), 0, 0, time.Minute},
+			{start.Add(3 * time.Minute), 1, 0, 0},
 		}
 		if d := cmp.Diff(want, s.Minutes); d != "" {
 			t.Error(d)

@@ -118,8 +118,7 @@ func (d *decoder) verdict(section string) error {
 	return &Error{Path: d.c.File, Faults: d.faults}
 }
 
-// Globs returns a function that reports whether one of the patterns matches an address; nil if
-// there are no patterns.
+// Globs returns a function that reports whether one of the patterns matches an address; nil if there are no patterns.
 func Globs(patterns []string) func(email string) bool {
 	if len(patterns) == 0 {
 		return nil

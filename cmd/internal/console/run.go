@@ -16,8 +16,7 @@ import (
 	"photosync/sync/report"
 )
 
-// Run shows a run while it is under way, and how it ended. Its methods may be called from
-// several goroutines.
+// Run shows a run while it is under way, and how it ended. Its methods may be called from several goroutines.
 type Run struct {
 	Log zerolog.Logger
 	*progress
