@@ -22,7 +22,7 @@ func TestMigration(t *testing.T) {
 		t.Fatalf("error %v", err)
 	}
 	_, err := Open(path, Options{ReadOnly: true})
-	if _, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), "older format (schema 5, this photosync has 6)") {
+	if _, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), "older format (schema 6, this photosync has 7)") {
 		t.Fatalf("error %v", err)
 	}
 	if string(contents(t, path)) != string(before) {
@@ -43,7 +43,7 @@ func TestMigration(t *testing.T) {
 	holds(t, s, both(0, 300))
 	shut(t, s)
 	migrations = migrations[:1]
-	if _, err := Open(path, Options{}); err == nil || !strings.Contains(err.Error(), "newer photosync (schema 7, this one knows 6)") {
+	if _, err := Open(path, Options{}); err == nil || !strings.Contains(err.Error(), "newer photosync (schema 8, this one knows 7)") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -181,7 +181,7 @@ func (s *Store) check() error {
 }
 
 // firstSchema is the layout of the first release. Files of older ones are refused.
-const firstSchema = 5
+const firstSchema = 6
 
 // migrations lead from firstSchema to the next version of the layout, and so on.
 var migrations []func(*bbolt.Tx) error
