@@ -72,7 +72,7 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 		}
 	}
 	byOwn := slices.ContainsFunc(found, func(p sources.Person) bool { return slices.Contains(p.Own, l.email) })
-	arrived := !m.unanswered || l.image != "" // an upload that a killed run began, and of which nothing shows, did not
+	arrived := !m.unanswered && !m.doubt || l.image != "" // an upload without an answer, of which nothing shows, did not
 	if !byOwn && arrived && m.anothers(found, from) {
 		o.fail(pWhose, "picture %d went to user %d, %s, by an alias; the user had a photo of %+v", q, id, l.email, m.origin)
 	}
