@@ -229,8 +229,8 @@ func (us *Users) ask(ctx context.Context, ids []int64) error {
 		if a.progress != nil {
 			a.progress(i, len(ids))
 		}
-		a.asked[id] = time.Now()
-		see := us.see(a.asked[id])
+		now := time.Now()
+		see := us.see(now)
 		w, err := us.api.User(ctx, id)
 		denied := err != nil && oneUser(ctx, err) && smartsheet.Classify(err) < smartsheet.Retryable
 		switch {
@@ -253,7 +253,7 @@ func (us *Users) ask(ctx context.Context, ids []int64) error {
 		if len(k.Alternates) > 0 {
 			k.Email = own
 		}
-		a.Users[id] = k
+		a.Users[id], a.asked[id] = k, now // whoever did not answer is looked up again before an upload
 	}
 	a.changed = true
 	if answered {
