@@ -20,7 +20,8 @@ import (
 // unsent returns the items of the people to whom nothing is sent. Of those who have one picture
 // with too many others, one item shows it.
 func (j *Job) unsent(ctx context.Context, p *prepared) (items []report.Item) {
-	shared := map[string]*plan.Step{} // by the hash of the picture
+	items = make([]report.Item, 0, len(p.plan.Steps)-len(p.plan.Uploads())) // a first run has one for everybody: no room to grow
+	shared := map[string]*plan.Step{}                                       // by the hash of the picture
 	for _, s := range p.plan.Steps {
 		if s.Outcome == outcome.Planned {
 			continue
@@ -41,10 +42,6 @@ func (j *Job) unsent(ctx context.Context, p *prepared) (items []report.Item) {
 
 // carryOut previews or executes the plan, and returns the items of its uploads.
 func (j *Job) carryOut(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
-	p.users.Release() // the steps have all that is needed now
-	if len(rep.Guards) == 0 {
-		p.people = nil // else the guards count them again
-	}
 	var held []report.Item // by max_shared, as the preview shows
 	if j.How.Mode == Plan || p.held != nil {
 		items, err := j.preview(ctx, rep, p)

@@ -177,11 +177,16 @@ func choose(w *plan.Work, own []string, find func(email string) []plan.User) {
 			break
 		}
 	}
-	slices.SortStableFunc(w.Users, func(a, b plan.User) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(w.Users, func(a, b plan.User) int {
+		switch {
+		case a.Active == b.Active:
+			return cmp.Compare(a.ID, b.ID)
+		case a.Active:
+			return -1
+		}
+		return 1
+	})
 	w.Users = slices.CompactFunc(w.Users, func(a, b plan.User) bool { return a.ID == b.ID })
-	active := slices.DeleteFunc(slices.Clone(w.Users), func(u plan.User) bool { return !u.Active })
-	inactive := slices.DeleteFunc(w.Users, func(u plan.User) bool { return u.Active })
-	w.Users = append(active, inactive...)
 	w.Tied = len(w.Users) > 1 && w.Users[0].Active == w.Users[1].Active
 }
 
