@@ -127,11 +127,6 @@ func (v *Snapshot) Whole() iter.Seq2[Person, error] { return decoded(v, people, 
 
 func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row.user) }
 
-// UserIDs yields the ids alone in the same way.
-func (v *Snapshot) UserIDs() iter.Seq2[int64, error] {
-	return decoded(v, users, func(r row, id *int64) error { *id = r.userID(); return nil })
-}
-
 func decoded[T any](v *Snapshot, table []byte, decode func(row, *T) error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var t T // one for all rows, as decode lets it escape

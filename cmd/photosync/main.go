@@ -70,15 +70,11 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	return code
 }
 
-// plain puts the library's errors about flags into plain words.
+// plain puts the library's error about flags that exclude each other into plain words.
 func plain(err error) error {
 	exclusive := regexp.MustCompile(`^if any flags in the group .* none of the others can be; \[(.*)\] were all set$`)
-	noNumber := regexp.MustCompile(`^invalid argument (".*") for "(.*)" flag: strconv\.(?:Atoi|ParseInt): .*`)
 	if m := exclusive.FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("--%s do not go together", strings.ReplaceAll(m[1], " ", " and --"))
-	}
-	if m := noNumber.FindStringSubmatch(err.Error()); m != nil {
-		return fmt.Errorf("%s %s: not a whole number", m[2], m[1])
 	}
 	return err
 }

@@ -148,12 +148,9 @@ func everyRecord(st *state.Store, each func(*console.Record) error) error {
 				return err
 			}
 		}
-		for id, err := range v.UserIDs() {
-			if err == nil && !shown[id] {
-				var u state.User
-				if u, _, err = v.User(id); err == nil {
-					err = each(&console.Record{Email: u.Email, UserID: id, User: &u})
-				}
+		for u, err := range v.Users() {
+			if err == nil && !shown[u.ID] {
+				err = each(&console.Record{Email: u.Email, UserID: u.ID, User: &u})
 			}
 			if err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,7 +72,16 @@ func (f *runFlags) add(cmd *cobra.Command, mode string) {
 	oneOf(cmd, &f.logLevel, "log-level", "`LEVEL`: debug, info, warn or error (default: log.level)", "debug", "info", "warn", "error")
 	oneOf(cmd, &f.logFormat, "log-format", "`FORMAT`: auto, console or json (default: log.format)", "auto", "console", "json")
 	fs.BoolVar(&f.quiet, "quiet", false, "print nothing, and log nothing, unless somebody has to act")
-	fs.IntSliceVar(&f.successOn, "success-on", nil, "`CODES` that become exit code 0, such as 3,6; the report keeps the true one (default: success_on)")
+	fs.Func("success-on", "`CODES` that become exit code 0, such as 3,6; the report keeps the true one (default: success_on)", func(text string) error {
+		for code := range strings.SplitSeq(text, ",") {
+			if !slices.Contains([]string{"3", "4", "5", "6", "10"}, code) { // a failed run is never a success
+				return errors.New("only 3, 4, 5, 6 and 10 can count as success")
+			}
+			n, _ := strconv.Atoi(code)
+			f.successOn = append(f.successOn, n)
+		}
+		return nil
+	})
 
 	f.again = pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.again.StringVar(&f.reportDir, "report-dir", "", "`FOLDER` for reports (default: report.dir)")
@@ -113,11 +123,6 @@ func readPlan(path string) (p *plan.File, err error) {
 func (f *runFlags) load(a *app) (err error) {
 	if f.maxDuration < 0 || f.Limit < 0 {
 		return usage(errors.New("--max-duration and --limit may not be negative"))
-	}
-	for _, code := range f.successOn {
-		if code < exitAttention || code > exitInterrupted && code != exitChanges { // a failed run is never a success
-			return usage(fmt.Errorf("--success-on %d: only 3, 4, 5, 6 and 10 can count as success", code))
-		}
 	}
 	if f.Only, err = patterns(f.Only); err != nil {
 		return usage(fmt.Errorf("--only %w", err))

@@ -18,8 +18,20 @@ func TestChart(t *testing.T) {
 	c := newChart(&Report{QuotaPerMinute: 300, Timeline: []Minute{
 		{Start: begin, Requests: 150, WaitMS: 1500}, {Start: begin.Add(2 * time.Minute), Requests: 600, RateLimited: 300, WaitMS: 60_000},
 	}})
-	if len(c.Bars) != 2 || c.Bars[0].Height != 25 || c.Bars[1].X < 2*c.Bars[0].Width || c.Bars[1].Height != 100 || c.Bars[1].Limited != 50 || c.QuotaY != 50 {
-		t.Errorf("bars %+v, quota at %f", c.Bars, c.QuotaY)
+	var page strings.Builder
+	r := &Report{QuotaPerMinute: 300, Timeline: []Minute{
+		{Start: begin, Requests: 150, WaitMS: 1500}, {Start: begin.Add(2 * time.Minute), Requests: 600, RateLimited: 300, WaitMS: 60_000}, {Start: begin.Add(3 * time.Minute)},
+	}}
+	if err := encodeHTML(&page, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{
+		`<svg viewBox="0 0 12 600" `, `<g transform="translate(0 600) scale(1 -1)">`, `<rect class="sent" x="0" width=".85" height="150"/>`,
+		`<rect class="limited" x="2" width=".85" height="600"/><rect class="sent" x="2" width=".85" height="300"/>`, `<line x2="12" y1="300" y2="300"/>`,
+	} {
+		if !strings.Contains(page.String(), part) {
+			t.Errorf("the page has no %s", part)
+		}
 	}
 	const want = "750 requests in 3 minutes; 600 in the busiest minute of 300 allowed. 300 requests were rate-limited. " +
 		"Waiting for quota, summed over the workers: 1 min 1 s."
@@ -42,13 +54,12 @@ func TestChartFits(t *testing.T) {
 		}
 		c := newChart(r)
 		for _, b := range c.Bars {
-			const much = 1e-6
-			if b.X < 0 || b.X+b.Width > 1000+much || b.Y < -much || b.Y+b.Height > 100+much || b.Limited > b.Height+much {
+			if b.At < 0 || b.At >= c.Width || b.Requests < 0 || b.Requests > c.Top || b.Passed < 0 || b.Passed > b.Requests {
 				t.Errorf("bar %+v", b)
 			}
 		}
-		if c.QuotaY < 0 || c.QuotaY > 100 {
-			t.Errorf("quota at %f", c.QuotaY)
+		if int64(c.Quota) > c.Top {
+			t.Errorf("the quota of %d is above the box of %d", c.Quota, c.Top)
 		}
 	})
 }

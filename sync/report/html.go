@@ -157,53 +157,51 @@ func refs(it *Item) []string {
 func domain(email string) string { return email[max(strings.LastIndexByte(email, '@'), 0):] }
 
 var pageFuncs = template.FuncMap{
-	"when":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
-	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"clock":   func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
-	"spaced":  func(text string) string { return strings.ReplaceAll(text, "_", " ") },
-	"reason":  func(r outcome.Reason) string { return r.Words().Title },
-	"initial": func(email string) string { return strings.ToUpper(fmt.Sprintf("%.1s", email)) }, // of people without a picture
-	"local":   func(email string) string { return strings.TrimSuffix(email, domain(email)) },
-	"domain":  domain,
-	"jpeg":    jpeg,
-	"refs":    refs,
+	"when":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
+	"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"clock":  func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
+	"spaced": func(text string) string { return strings.ReplaceAll(text, "_", " ") },
+	"reason": func(r outcome.Reason) string { return r.Words().Title },
+	"local":  func(email string) string { return strings.TrimSuffix(email, domain(email)) },
+	"domain": domain,
+	"jpeg":   jpeg,
+	"refs":   refs,
 }
 
-// chart is the traffic of a run against its quota, in a box of 1000 by 100: a bar for each minute with requests.
+// chart is the traffic of a run against its quota: a bar for each minute with requests.
 type chart struct {
 	Bars     []chartBar
 	Total    Minute // of all
 	Minutes  int
 	Busiest  int64 // requests in a minute
-	Top      int64 // requests a minute at the upper edge
 	Quota    int
-	QuotaY   float64
+	Width    int   // of the chart, in minutes
+	Top      int64 // requests a minute at the upper edge
 	From, To time.Time
 }
 
-type chartBar struct{ X, Y, Width, Height, Limited float64 }
+// chartBar is a minute: when, in minutes after the first one, and the requests that passed the rate limit.
+type chartBar struct {
+	Minute
+	At     int
+	Passed int64
+}
 
 // newChart draws the timeline of a run; nil if it has none.
 func newChart(r *Report) *chart {
 	if len(r.Timeline) == 0 {
 		return nil
 	}
-	first := r.Timeline[0].Start
-	at := func(m Minute) int { return max(int(m.Start.Sub(first)/time.Minute), 0) }
-	c := &chart{Quota: r.QuotaPerMinute, From: first}
+	c := &chart{Quota: r.QuotaPerMinute, From: r.Timeline[0].Start}
 	for _, m := range r.Timeline {
+		at := max(int(m.Start.Sub(c.From)/time.Minute), 0)
+		c.Bars = append(c.Bars, chartBar{m, at, max(m.Requests-m.RateLimited, 0)})
 		t := &c.Total
 		t.Requests, t.RateLimited, t.WaitMS = t.Requests+m.Requests, t.RateLimited+m.RateLimited, t.WaitMS+m.WaitMS
-		c.Minutes, c.Busiest = max(c.Minutes, at(m)+1), max(c.Busiest, m.Requests)
+		c.Minutes, c.Busiest = max(c.Minutes, at+1), max(c.Busiest, m.Requests)
 	}
-	c.To = first.Add(time.Duration(c.Minutes) * time.Minute)
+	c.To = c.From.Add(time.Duration(c.Minutes) * time.Minute)
+	c.Width = max(c.Minutes, 12) // few bars stay slim
 	c.Top = max(c.Busiest, int64(c.Quota), 1)
-	scale := 100 / float64(c.Top)
-	step := 1000 / float64(max(c.Minutes, 12)) // few bars stay slim
-	for _, m := range r.Timeline {
-		h := float64(m.Requests) * scale
-		c.Bars = append(c.Bars, chartBar{float64(at(m)) * step, 100 - h, step * 0.85, h, min(float64(m.RateLimited)*scale, h)})
-	}
-	c.QuotaY = 100 - 100*float64(c.Quota)/float64(c.Top)
 	return c
 }

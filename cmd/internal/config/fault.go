@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -72,10 +71,6 @@ func (d *decoder) excerpts() {
 	}
 }
 
-var secretLike = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
-})
-
 // redactor returns a function that makes a part of line safe to show. As a secret may be anywhere
 // by mistake, it shows no value if a key in the line is unknown or may have a secret, and never a
 // value that looks like a secret. It always shows known keys, and the key also.
@@ -122,7 +117,10 @@ func credentials(text string) bool {
 
 // looksSecret reports whether a text has credentials, mixes letters and digits or upper and lower
 // case as tokens and passwords do, or is very long.
-func looksSecret(text string) bool { return secretLike().MatchString(text) || credentials(text) }
+func looksSecret(text string) bool {
+	mixed := regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
+	return mixed.MatchString(text) || credentials(text)
+}
 
 // withoutSecrets replaces the words of a message that look like secrets.
 func withoutSecrets(message string) string {
