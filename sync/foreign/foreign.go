@@ -80,7 +80,7 @@ func (w Writer) Write(line []byte) (int, error) {
 	return len(line), err
 }
 
-// Clean passes all strings in the value that p points to through Text.
+// Clean passes all strings in the value that p points to through Text, of a map its keys.
 func Clean(p any) { clean(reflect.ValueOf(p).Elem()) }
 
 func clean(v reflect.Value) {
@@ -94,6 +94,13 @@ func clean(v reflect.Value) {
 	case reflect.Slice:
 		for i := range v.Len() {
 			clean(v.Index(i))
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			if text := Text(key.String()); text != key.String() {
+				v.SetMapIndex(reflect.ValueOf(text).Convert(key.Type()), v.MapIndex(key))
+				v.SetMapIndex(key, reflect.Value{})
+			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {

@@ -77,6 +77,7 @@ func TestNothingDangerous(t *testing.T) {
 }
 
 func TestClean(t *testing.T) {
+	type key string
 	type inner struct{ Text string }
 	type all struct {
 		Text    string
@@ -85,15 +86,16 @@ func TestClean(t *testing.T) {
 		Pointer *inner
 		None    *inner
 		Many    []inner
+		Keys    map[key]int
 		N       int
 		At      time.Time
 		private string
 	}
 	const evil, mended = "a\x1bb", "a�b"
 	at := time.Now()
-	got := &all{evil, []string{evil}, inner{evil}, &inner{evil}, nil, []inner{{evil}}, 7, at, evil}
+	got := &all{evil, []string{evil}, inner{evil}, &inner{evil}, nil, []inner{{evil}}, map[key]int{evil: 3, "b": 4}, 7, at, evil}
 	Clean(got)
-	want := &all{mended, []string{mended}, inner{mended}, &inner{mended}, nil, []inner{{mended}}, 7, at, evil}
+	want := &all{mended, []string{mended}, inner{mended}, &inner{mended}, nil, []inner{{mended}}, map[key]int{mended: 3, "b": 4}, 7, at, evil}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(all{})); diff != "" {
 		t.Error(diff)
 	}

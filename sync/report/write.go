@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bufio"
 	"bytes"
 	_ "embed"
 	"encoding/csv"
@@ -20,6 +19,10 @@ import (
 	"syscall"
 	"text/template"
 	"time"
+
+	jsonv2 "github.com/go-json-experiment/json" // encoding/json/v2 of Go 1.27: it writes a value in parts
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"photosync/sync/foreign"
 	"photosync/sync/outcome"
@@ -148,39 +151,14 @@ func (r *Report) Encode(w io.Writer, format string) error {
 	return fmt.Errorf("encode report: there is no format %q", format)
 }
 
-// encodeJSON writes what json.MarshalIndent would, or with a message type json.Marshal, an
-// item at a time: the report of a first run has one for everybody in the company.
+// encodeJSON writes what encoding/json would, indented, or with a message type on one line. It holds
+// only a part of that in memory: the report of a first run has an item for everybody in the company.
 func encodeJSON(w io.Writer, r *Report, messageType string) error {
-	marshal := func(v any, prefix string) ([]byte, error) { return json.MarshalIndent(v, prefix, "  ") }
-	before, after := "\n    ", "\n  " // each item, and all
-	if messageType != "" {
-		marshal = func(v any, _ string) ([]byte, error) { return json.Marshal(v) }
-		before, after = "", ""
-	}
-	head := struct {
+	lines := jsontext.NewEncoder(w, jsonv1.DefaultOptionsV1(), jsontext.WithIndent("  "), jsontext.Multiline(messageType == ""))
+	return jsonv2.MarshalEncode(lines, struct {
 		MessageType string `json:"message_type,omitempty"`
-		Report
-	}{messageType, *r}
-	head.Items = []Item{}
-	data, err := marshal(head, "")
-	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
-	}
-	end := bytes.LastIndexByte(data, ']')
-	b := bufio.NewWriterSize(w, 64<<10)
-	b.WriteString(foreign.Text(string(data[:end]))) // Flush returns this error, and later ones
-	separator, last := "", ""
-	for i, it := range r.Items {
-		item, err := marshal(it, "    ")
-		if err != nil {
-			return fmt.Errorf("encode report: item %d: %w", i, err)
-		}
-		b.WriteString(separator + before)
-		b.Write(item)
-		separator, last = ",", after
-	}
-	b.WriteString(last + string(data[end:]) + "\n")
-	return b.Flush()
+		*Report
+	}{messageType, r})
 }
 
 // WritePlan atomically writes a plan to path, readable only by its owner.

@@ -44,7 +44,7 @@ func sample(n int) *Report {
 	return r
 }
 
-// The items are written one by one, and it does not show.
+// The report is written in parts, and it does not show.
 func TestJSONIsThatOfTheWholeReport(t *testing.T) {
 	for _, n := range []int{0, 1, 12} {
 		r := sample(n)
@@ -79,7 +79,7 @@ func TestNothingActs(t *testing.T) {
 		r := sample(5)
 		r.Error, r.Warnings = &Error{Message: evil, Hint: evil}, []string{evil}
 		r.Findings = []outcome.Finding{{Message: evil, Hint: evil, Examples: []string{evil}}}
-		r.Sources[0].Name, r.Sources[0].Warnings = evil, []string{evil}
+		r.Sources[0].Name, r.Sources[0].Warnings, r.SkippedByReason[evil] = evil, []string{evil}, 3
 		for i := range r.Items {
 			it, refID := &r.Items[i], evil
 			it.Email, it.Source, it.Ref, it.Message, it.Hint, it.RefID, it.Candidates = evil, evil, evil, evil, evil, &refID, []string{evil}

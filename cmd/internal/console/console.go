@@ -135,7 +135,6 @@ func (c *Console) show(layout string, values any, files ...string) {
 		"troubles": troubles,
 		"title":    title,
 		"planned":  planned,
-		"clean":    func(r outcome.Reason) string { return foreign.Text(string(r)) },
 		"sum":      func(a, b int) int { return a + b },
 	})
 	var text strings.Builder
