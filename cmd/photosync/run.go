@@ -63,15 +63,6 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 	if f.Mode == job.Sync && job.Held(err) || f.Mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0) {
 		rep.Approve = f.approval(f.File, rep.PlanID, a.env)
 	}
-	if f.plan != nil { // that of a held run lies beside its report
-		f.plan.Selection = f.Selection
-		rep.PlanFile = cmp.Or(f.out, filepath.Join(f.Report.Dir, f.RunID+".plan.json"))
-		if werr := report.WritePlan(rep.PlanFile, f.plan.Encode); werr != nil {
-			if rep.PlanFile = ""; err == nil {
-				err, rep.Result, rep.Error = werr, report.Failed, job.ErrorOf(werr)
-			}
-		}
-	}
 	return a.conclude(hard, rep, err, f.Config, w, n)
 }
 
@@ -150,7 +141,7 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 	}
 }
 
-// perform opens everything and runs the job. It always returns a report.
+// perform opens everything, runs the job and writes its plan. It always returns a report.
 func perform(ctx context.Context, f *runFlags, w *console.Run, n *notify.Notifier, abort <-chan struct{}) (rep *report.Report, err error) {
 	rep = report.New(f.Mode, f.RunID, build().version, time.Now().UTC())
 	defer func() {
@@ -184,6 +175,9 @@ func perform(ctx context.Context, f *runFlags, w *console.Run, n *notify.Notifie
 		j.Events.File = func(p *plan.File) { f.plan = p }
 	}
 	rep, err = job.Run(ctx, j)
+	if f.plan != nil {
+		err = cmp.Or(err, f.writePlan(rep))
+	}
 	if err == nil || job.Held(err) { // then --only was compared with everybody
 		for _, g := range f.unmatched {
 			w.Log.Warn().Str("only", g).Msg("--only matches nobody in the sources or the state")
@@ -195,6 +189,17 @@ func perform(ctx context.Context, f *runFlags, w *console.Run, n *notify.Notifie
 		}
 	}
 	return rep, err
+}
+
+// writePlan writes the plan to the file of -o, or that of a held run beside its report.
+func (f *runFlags) writePlan(rep *report.Report) error {
+	f.plan.Selection = f.Selection
+	file := cmp.Or(f.out, filepath.Join(f.Report.Dir, f.RunID+".plan.json"))
+	if err := report.WritePlan(file, f.plan.Encode); err != nil {
+		return err
+	}
+	rep.PlanFile = file
+	return nil
 }
 
 // counted is a source whose people and photos w counts.

@@ -104,11 +104,7 @@ func (a *app) usersOf(ctx context.Context, file string) (users []smartsheet.User
 		return nil, err
 	}
 	for p := range people.All() {
-		u := smartsheet.User{Email: p.Own[0]}
-		if len(p.Candidates) > 0 {
-			u.Name = p.Candidates[0].DisplayName
-		}
-		users = append(users, u)
+		users = append(users, smartsheet.User{Email: p.Own[0], Name: p.DisplayName})
 	}
 	return users, nil
 }

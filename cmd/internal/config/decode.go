@@ -148,7 +148,9 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, key string) {
 	mapping, ok := node.(*ast.MappingNode)
 	if !ok {
 		f, line := Fault{Key: key, Message: "want keys with values here"}, node.GetToken().Position.Line
-		if _, scalar := scalarText(node); !(scalar && d.slip(&f, line, "")) && key == "" {
+		switch _, scalar := scalarText(node); {
+		case scalar && d.slip(&f, line, ""):
+		case key == "":
 			f.Line, f.Column = line, 1
 		}
 		d.add(f)
@@ -227,17 +229,14 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	}
 	_, isBool := node.(*ast.BoolNode)
 	err := set(v, text)
-	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
 	switch kind := v.Kind(); {
-	case isText && err != nil:
-		d.wrong(key, quote(key, text)+" "+err.Error(), "", text, "")
 	case kind == reflect.Bool && !isBool:
 		word := strconv.FormatBool(slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text))
 		d.wrong(key, "want true or false, not "+quote(key, text), "", text, word)
 	case kind == reflect.String && isBool:
 		d.wrong(key, "want a text, not "+text, "put it in quotes if it is meant as text", text, inQuotes(text))
 	case err != nil:
-		d.fault(key, err.Error()+", not "+quote(key, text), "")
+		d.fault(key, quote(key, text)+" "+err.Error(), "")
 	}
 }
 
@@ -256,7 +255,7 @@ func set(v reflect.Value, text string) (err error) {
 	case reflect.Int:
 		var n int
 		if n, err = strconv.Atoi(text); err != nil {
-			err = errors.New("want a whole number")
+			err = errors.New("is not a whole number")
 		}
 		v.SetInt(int64(n))
 	}
