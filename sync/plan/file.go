@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"crypto/sha256"
@@ -11,7 +10,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json" // encoding/json/v2 of Go 1.27: it writes a value in parts
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"photosync/sources"
 	"photosync/state"
@@ -110,35 +112,13 @@ func digest(v any) []byte {
 func (f *File) checksum() string {
 	without, h := *f, sha256.New()
 	without.Checksum = ""
-	without.write(h)
+	_ = without.write(h) // cannot fail: texts, numbers and times
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// write writes f as an Encoder would, but a step at a time: there may be one for everybody.
-func (f *File) write(w io.Writer) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	encode := func(v any, prefix string) string {
-		b.Reset()
-		e.SetIndent(prefix, "  ")
-		e.Encode(v) // cannot fail: texts and numbers
-		return strings.TrimSuffix(b.String(), "\n")
-	}
-	lists := [][]FileStep{f.Steps, f.Missing, f.Held}
-	head := *f
-	head.Steps, head.Missing, head.Held = []FileStep{}, []FileStep{}, []FileStep{}
-	parts := strings.SplitAfter(encode(head, ""), "[") // these lists come last
-	at := len(parts) - len(lists)
-	io.WriteString(w, strings.Join(parts[:at], ""))
-	for i, steps := range lists {
-		separator, end := "\n    ", ""
-		for k := range steps {
-			io.WriteString(w, separator+encode(&steps[k], "    "))
-			separator, end = ",\n    ", "\n  "
-		}
-		io.WriteString(w, end+parts[at+i])
-	}
+// write writes f as encoding/json would, in parts: there may be a step for everybody.
+func (f *File) write(w io.Writer) error {
+	return jsonv2.MarshalWrite(w, f, jsonv1.DefaultOptionsV1(), jsontext.EscapeForHTML(false), jsontext.WithIndent("  "))
 }
 
 // Prepared adds the hash of the picture that will be sent, or the code if it is refused.
@@ -160,10 +140,11 @@ func findStep(steps []FileStep, email string) *FileStep {
 // Encode writes f, with its checksum.
 func (f *File) Encode(w io.Writer) error {
 	f.Checksum = f.checksum()
-	out := bufio.NewWriterSize(w, 64<<10) // Flush returns the first error
-	f.write(out)
-	out.WriteString("\n")
-	return out.Flush()
+	err := f.write(w)
+	if err == nil {
+		_, err = io.WriteString(w, "\n")
+	}
+	return err
 }
 
 // Decode reads what Encode wrote.

@@ -50,12 +50,13 @@ func TestEditedFile(t *testing.T) {
 	}
 }
 
-// A plan is written a step at a time, and is the JSON that the library makes of the whole.
+// A plan is written in parts, and is the JSON that the library makes of the whole. Bytes that are not
+// UTF-8 are written as they are read back, so that the checksum stays right.
 func TestEncode(t *testing.T) {
 	s := FileStep{Email: "ann@x", Ref: `CN=[R&D] <ann>,`, UserEmail: "a\xff"}
 	for _, f := range []File{
 		{Steps: []FileStep{}, Missing: []FileStep{}, Held: []FileStep{}},
-		{Guards: []outcome.Breach{}, Steps: []FileStep{s}, Missing: []FileStep{}, Held: []FileStep{s, s}},
+		{SchemaVersion: 1, PlanID: "a", Guards: []outcome.Breach{}, Steps: []FileStep{s}, Missing: []FileStep{}, Held: []FileStep{s, s}},
 		{
 			Account: state.Account{Name: "[] [&]"}, Selection: Selection{Only: []string{"[a]*"}}, Guards: []outcome.Breach{{Guard: "g"}},
 			Steps: []FileStep{s, s, s}, Missing: []FileStep{s}, Held: []FileStep{},
@@ -64,6 +65,14 @@ func TestEncode(t *testing.T) {
 		var got, want bytes.Buffer
 		if err := f.Encode(&got); err != nil {
 			t.Fatal(err)
+		}
+		if again, err := Decode(got.Bytes()); f.PlanID != "" && (err != nil || again.Checksum != f.Checksum) {
+			t.Errorf("read back: %v", err)
+		}
+		for _, steps := range [][]FileStep{f.Steps, f.Missing, f.Held} {
+			for i := range steps {
+				steps[i].UserEmail = strings.ToValidUTF8(steps[i].UserEmail, "�")
+			}
 		}
 		e := json.NewEncoder(&want)
 		e.SetEscapeHTML(false)
