@@ -1,10 +1,8 @@
 package console
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"photosync/sync/foreign"
@@ -51,28 +49,15 @@ func title(g *report.Group) string {
 	return text
 }
 
-// upload is a reason to upload, and the people whose pictures a sync would upload for it.
-type upload struct {
-	Reason outcome.Reason
-	Emails []string
-}
-
-// planned returns the uploads of a plan, most people first; of a run, those of drawn initials.
-func planned(r *report.Report) (all []upload) {
+// planned returns the people whose pictures a sync would upload, by the reason; of a run, those of drawn initials.
+func planned(r *report.Report) map[outcome.Reason][]string {
+	emails := map[outcome.Reason][]string{}
 	for _, it := range r.Items {
-		if it.Outcome != outcome.Planned && (it.Outcome != outcome.Uploaded || it.Reason != outcome.Placeholder) {
-			continue
+		if it.Outcome == outcome.Planned || it.Outcome == outcome.Uploaded && it.Reason == outcome.Placeholder {
+			emails[it.Reason] = append(emails[it.Reason], it.Email)
 		}
-		i := slices.IndexFunc(all, func(u upload) bool { return u.Reason == it.Reason })
-		if i < 0 {
-			i, all = len(all), append(all, upload{Reason: it.Reason})
-		}
-		all[i].Emails = append(all[i].Emails, it.Email)
 	}
-	slices.SortFunc(all, func(a, b upload) int {
-		return cmp.Or(cmp.Compare(len(b.Emails), len(a.Emails)), cmp.Compare(a.Reason, b.Reason))
-	})
-	return all
+	return emails
 }
 
 // approval prints the command that approves a held plan. Its line is never broken, so that it can be copied.
