@@ -219,7 +219,7 @@ func (o *watch) settle(id int64, answer string) {
 	switch _, ours := m.images[l.image]; {
 	case answer != unknown && answer != partialOfNone && answer != refusedLate, !l.at.After(o.w.lost[id]), l.email != o.to[id]:
 	case l.image == "" || l.image == m.before:
-		m.doubt = m.doubt && (answer == unknown || answer == refusedLate && l.image != "" && m.doubtful)
+		m.doubt = m.doubt && (answer == unknown || answer == refusedLate && (o.night.Force || l.image != "" && m.doubtful)) // with --force it is still owed
 	case ours:
 		m.doubt, m.confirmed, m.image = false, m.images[l.image], l.image
 	default:
