@@ -83,7 +83,7 @@ func (o *watch) answer(id int64, q, status int, body []byte) {
 		}
 		m.refused[q], m.codes[q] = true, [2]int{m.codes[q][1], a.ErrorCode}
 		if q != initials {
-			m.origin = m.former
+			m.origin, m.former = m.former, m.origin
 		}
 	}
 }
@@ -187,8 +187,11 @@ func (o *watch) died() {
 			}
 			if row.Intent != nil {
 				o.doubt(row.ID)
-				if o.answered[row.ID] == "SUCCESS" {
-					o.w.memory(row.ID).unanswered = true
+				switch m := o.w.memory(row.ID); {
+				case o.answered[row.ID] == "SUCCESS":
+					m.unanswered = true
+				case o.answered[row.ID] == "refused" && !row.Intent.Placeholder:
+					m.origin = m.former // the refusal is not recorded
 				}
 			}
 		}
