@@ -196,24 +196,32 @@ func (s *stateCommand) show(_ *cobra.Command, args []string) error {
 		return usage(err)
 	}
 	return s.with(true, func(st *state.Store) error {
-		p, found, err := st.Person(email)
-		r, uerr := recordOf(&p, st.User)
-		if err = cmp.Or(err, uerr); err == nil && !found { // a former address, or one of a user only
-			var all map[string][]*console.Record
-			if all, err = records(st, email); len(all) == 0 {
-				return cmp.Or(err, notRemembered(email))
-			}
-			r = all[email][0]
-		}
-		switch {
-		case err != nil:
+		r, err := recordUnder(st, email)
+		if err != nil {
 			return err
-		case s.output == "json":
+		}
+		if s.output == "json" {
 			return indented(s.stdout, r)
 		}
 		s.out().RememberedWhole(r)
 		return nil
 	})
+}
+
+// recordUnder returns the record of an address, or else of the first person or user who had it.
+func recordUnder(st *state.Store, email string) (*console.Record, error) {
+	p, found, err := st.Person(email)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		return recordOf(&p, st.User)
+	}
+	all, err := records(st, email)
+	if len(all) == 0 {
+		return nil, cmp.Or(err, notRemembered(email))
+	}
+	return all[email][0], err
 }
 
 func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
@@ -237,10 +245,10 @@ func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
 				gone.ForgetUsers = append(gone.ForgetUsers, r.Put().ID)
 			}
 			asked, err := match.ForgetAlternates(st, false, e)
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
-			case len(all[e]) == 0 && !asked:
+			}
+			if len(all[e]) == 0 && !asked {
 				unknown = append(unknown, e)
 			}
 		}
@@ -250,13 +258,12 @@ func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
 		if err := s.confirm(cmd, "Forget "+strings.Join(emails, ", ")+"?"); err != nil {
 			return err
 		}
-		if _, err := match.ForgetAlternates(st, true, emails...); err != nil {
-			return err
+		if _, err = match.ForgetAlternates(st, true, emails...); err == nil {
+			err = st.Write(gone)
 		}
-		if err := st.Write(gone); err != nil {
-			return err
+		if err == nil {
+			fmt.Fprintf(s.stdout, "Forgotten: %s. The next run treats them as new.\n", report.People(len(emails)))
 		}
-		fmt.Fprintf(s.stdout, "Forgotten: %s. The next run treats them as new.\n", report.People(len(emails)))
-		return nil
+		return err
 	})
 }
