@@ -27,10 +27,10 @@ type status struct {
 	SecondsElapsed   int64   `json:"seconds_elapsed"`
 	SecondsRemaining int64   `json:"seconds_remaining"` // 0: not known, or nothing left
 	PercentDone      float64 `json:"percent_done"`      // of the uploads, 0 to 1
-	PeopleListed     int64   `json:"people_listed"`
-	PhotosRead       int64   `json:"photos_read"`           // from the sources, including those to upload
-	UsersAsked       int64   `json:"users_asked,omitempty"` // for alternate addresses, of UsersToAsk
-	UsersToAsk       int64   `json:"users_to_ask,omitempty"`
+	PeopleListed     int     `json:"people_listed"`
+	PhotosRead       int     `json:"photos_read"`           // from the sources, including those to upload
+	UsersAsked       int     `json:"users_asked,omitempty"` // for alternate addresses, of UsersToAsk
+	UsersToAsk       int     `json:"users_to_ask,omitempty"`
 	Total            int     `json:"total"` // uploads
 	Done             int     `json:"done"`
 	Failed           int     `json:"failed"`
@@ -58,7 +58,7 @@ func (p *progress) Read() { p.update(func(s *status) { s.PhotosRead++ }) }
 
 // Asked sets how many users were asked for their alternate addresses.
 func (p *progress) Asked(done, all int) {
-	p.update(func(s *status) { s.Phase, s.UsersAsked, s.UsersToAsk = "asking", int64(done), int64(all) })
+	p.update(func(s *status) { s.Phase, s.UsersAsked, s.UsersToAsk = "asking", done, all })
 }
 
 // status returns the progress of the run now.
@@ -143,9 +143,9 @@ func (l *live) close() {
 func (s status) line(width int) string {
 	switch {
 	case s.Phase == "asking":
-		return fmt.Sprintf("asking for alternate addresses: %s of %s", report.Number(s.UsersAsked), count(int(s.UsersToAsk), "user"))
+		return fmt.Sprintf("asking for alternate addresses: %s of %s", report.Number(s.UsersAsked), count(s.UsersToAsk, "user"))
 	case s.Phase == "reading":
-		return "reading the sources: " + report.People(int(s.PeopleListed)) + ", " + count(int(s.PhotosRead), "photo") + " read"
+		return "reading the sources: " + report.People(s.PeopleListed) + ", " + count(s.PhotosRead, "photo") + " read"
 	}
 	head := report.Number(s.Done) + "/" + report.Number(s.Total)
 	tail := fmt.Sprintf("%3.0f%%  %.0f of %.0f requests/min", s.PercentDone*100, s.PerMinute, s.QuotaPerMinute)

@@ -149,8 +149,8 @@ func (r *Run) logItem(it report.Item) {
 }
 
 func (r *Run) logProgress(s status) {
-	r.Log.Info().Str("phase", s.Phase).Int64("people_listed", s.PeopleListed).Int64("photos_read", s.PhotosRead).
-		Int64("users_asked", s.UsersAsked).Int64("users_to_ask", s.UsersToAsk).Int("done", s.Done).Int("total", s.Total).Int("failed", s.Failed).
+	r.Log.Info().Str("phase", s.Phase).Int("people_listed", s.PeopleListed).Int("photos_read", s.PhotosRead).
+		Int("users_asked", s.UsersAsked).Int("users_to_ask", s.UsersToAsk).Int("done", s.Done).Int("total", s.Total).Int("failed", s.Failed).
 		Float64("requests_per_minute", math.Round(s.PerMinute)).Float64("quota_per_minute", math.Round(s.QuotaPerMinute)).
 		Int64("seconds_remaining", s.SecondsRemaining).Int64("waiting_seconds", s.WaitingSeconds).Msg("progress")
 }
