@@ -122,21 +122,26 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signal.Notify(got, syscall.SIGHUP)
 	}
-	go func() {
-		if s, more := <-got; more {
-			w.Stopping(s, grace)
-			finish(job.ErrSignal)
-		}
-		if s, more := <-got; more {
-			w.Log.Warn().Stringer("signal", s).Msg("second signal: ending at once")
-			abort()
-		}
-	}()
+	go obey(got, w, func() { finish(job.ErrSignal) }, abort)
 	return soft, hard, func() {
 		timer.Stop()
 		signal.Stop(got)
 		close(got)
 		finish(nil)
+		abort()
+	}
+}
+
+// obey finishes the run at the first signal, and aborts it at the second one, or 28 s after the
+// first: the report and the notices may take 3 s.
+func obey(signals <-chan os.Signal, w *console.Run, finish, abort func()) {
+	if s, more := <-signals; more {
+		w.Stopping(s, grace)
+		finish()
+		defer time.AfterFunc(grace+3*time.Second, abort).Stop()
+	}
+	if s, more := <-signals; more {
+		w.Log.Warn().Stringer("signal", s).Msg("second signal: ending at once")
 		abort()
 	}
 }

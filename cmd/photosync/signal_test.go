@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"photosync/cmd/internal/console"
 	"photosync/sync/job"
 	"photosync/sync/report"
 	"photosync/sync/smartsheet/simulator"
@@ -179,4 +180,24 @@ func TestGrace(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Kubernetes kills a process 30 s after SIGTERM. Whatever the run waits for, such as receivers of
+// notices that do not answer, it ends before.
+func TestARunEndsBeforeItIsKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := console.Start(new(bytes.Buffer), new(bytes.Buffer), func(string) string { return "" }, console.RunOptions{Quiet: true})
+		defer w.Close()
+		signals, began := make(chan os.Signal, 2), time.Now()
+		var finished, aborted time.Duration
+		go obey(signals, w, func() { finished = time.Since(began) }, func() { aborted = time.Since(began) })
+		time.Sleep(time.Minute)
+		signals <- syscall.SIGTERM
+		time.Sleep(time.Minute)
+		close(signals)
+		synctest.Wait()
+		if finished != time.Minute || aborted <= finished+grace || aborted >= finished+30*time.Second {
+			t.Errorf("finished after %v, aborted after %v", finished, aborted)
+		}
+	})
 }
