@@ -176,12 +176,13 @@ func perform(ctx context.Context, f *runFlags, w *console.Run, n *notify.Notifie
 	j.Scope.Force, j.Scope.Checksum, j.Scope.RetryFailed = f.Force, f.Checksum, f.RetryFailed
 	j.How.Thumbnails, j.How.Before = f.Report.Thumbnails, f.Report.Before && f.Report.Thumbnails
 	j.Events = job.Events{Listed: w.Source, Asked: w.Asked, Made: w.Planned, Item: w.Item}
-	if f.Mode != job.Plan || f.out != "" { // otherwise nobody needs the file
-		j.Events.File = func(p *plan.File) { f.plan = p }
+	var file *plan.File
+	if f.Mode != job.Plan || f.out != "" { // otherwise nobody needs it
+		j.Events.File = func(p *plan.File) { file = p }
 	}
 	rep, err = job.Run(ctx, j)
-	if f.plan != nil {
-		err = cmp.Or(err, f.writePlan(rep))
+	if file != nil {
+		err = cmp.Or(err, f.writePlan(file, rep))
 	}
 	if err == nil || job.Held(err) { // then --only was compared with everybody
 		for _, g := range f.unmatched {
@@ -196,15 +197,15 @@ func perform(ctx context.Context, f *runFlags, w *console.Run, n *notify.Notifie
 	return rep, err
 }
 
-// writePlan writes the plan to the file of -o, or that of a held run beside its report.
-func (f *runFlags) writePlan(rep *report.Report) error {
-	f.plan.Selection = f.Selection
-	file := cmp.Or(f.out, filepath.Join(f.Report.Dir, f.RunID+".plan.json"))
-	if err := report.WritePlan(file, f.plan.Encode); err != nil {
-		return err
+// writePlan writes a plan to the file of -o, or that of a held run beside its report.
+func (f *runFlags) writePlan(p *plan.File, rep *report.Report) error {
+	p.Selection = f.Selection
+	path := cmp.Or(f.out, filepath.Join(f.Report.Dir, f.RunID+".plan.json"))
+	err := report.WritePlan(path, p.Encode)
+	if err == nil {
+		rep.PlanFile = path
 	}
-	rep.PlanFile = file
-	return nil
+	return err
 }
 
 // counted is a source whose people and photos w counts.

@@ -36,8 +36,7 @@ type runFlags struct {
 	again          *pflag.FlagSet // the flags of Selection, and others that the command to approve repeats
 	out            string         // plan: the file to write the plan to
 
-	unmatched []string   // what the run found: patterns of Only that match nobody
-	plan      *plan.File // and the plan that is to be written
+	unmatched []string // what the run found: patterns of Only that match nobody
 }
 
 func (a *app) jobCommand(use, mode string) *cobra.Command {
