@@ -20,7 +20,7 @@ import (
 // unsent returns the items of the people to whom nothing is sent. Of those who have one picture
 // with too many others, one item shows it.
 func (j *Job) unsent(ctx context.Context, p *prepared) (items []report.Item) {
-	items = make([]report.Item, 0, len(p.plan.Steps)-len(p.plan.Uploads())) // a first run has one for everybody: no room to grow
+	items = make([]report.Item, 0, len(p.plan.Steps)-len(p.plan.Planned())) // a first run has one for everybody: no room to grow
 	shared := map[string]*plan.Step{}                                       // by the hash of the picture
 	for _, s := range p.plan.Steps {
 		if s.Outcome == outcome.Planned {
@@ -132,7 +132,7 @@ func (j *Job) begin(p *prepared) error {
 			return err
 		}
 	}
-	if len(p.plan.Uploads()) > 0 {
+	if len(p.plan.Planned()) > 0 {
 		p.past.unended = append(p.past.unended, j.How.RunID)
 		if err := j.State.SetMeta(unendedKey, p.past.unended); err != nil {
 			return err
@@ -270,7 +270,7 @@ func (j *Job) verify(ctx context.Context, rep *report.Report, p *prepared) error
 			items[it.Email] = it
 		}
 	}
-	steps := slices.DeleteFunc(p.plan.Uploads(), func(s *plan.Step) bool { return items[s.Key()] == nil })
+	steps := slices.DeleteFunc(p.plan.Planned(), func(s *plan.Step) bool { return items[s.Key()] == nil })
 	users, err := p.users.LookUpAgain(ctx, steps)
 	asked := 0
 	for i := 0; i < len(steps) && err == nil; i++ {

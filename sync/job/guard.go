@@ -64,7 +64,7 @@ func (j *Job) guard(rep *report.Report, p *prepared, listed plan.Listed) error {
 	case j.How.Approve == p.plan.ID:
 		return nil
 	}
-	if g := j.Policy.Guards; g != nil && g.MaxShared > 0 && len(p.plan.Uploads()) > 0 {
+	if g := j.Policy.Guards; g != nil && g.MaxShared > 0 && len(p.plan.Planned()) > 0 {
 		parts := max(j.Scope.Shard.Count, 1) // a shard knows the pictures of its own people only
 		p.maxShared, p.same = (g.MaxShared+parts-1)/parts, map[string]int{}
 		err := j.users(func(u *state.User) {

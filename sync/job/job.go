@@ -100,7 +100,7 @@ func Run(ctx context.Context, j Job) (rep *report.Report, err error) {
 	}
 	rep.Add(j.unsent(ctx, p)...)
 	if j.Events.Made != nil {
-		j.Events.Made(p.plan.ID, len(p.plan.Uploads()), rep.Totals.Unchanged)
+		j.Events.Made(p.plan.ID, len(p.plan.Planned()), rep.Totals.Unchanged)
 	}
 	items, err := j.carryOut(ctx, rep, p)
 	rep.Add(items...)

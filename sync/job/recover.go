@@ -130,7 +130,7 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	}
 	var steps []*plan.Step
 	byEmail := map[string]*plan.Step{}
-	for _, s := range p.plan.Uploads() {
+	for _, s := range p.plan.Planned() {
 		if s.Reason == outcome.New && s.To.ImageID != "" && s.SHA256() != "" && s.Record.Intent == nil {
 			steps, byEmail[s.Key()] = append(steps, s), s
 		}

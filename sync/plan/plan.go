@@ -80,9 +80,14 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 
 func byKey(a, b *Step) int { return strings.Compare(a.Key(), b.Key()) }
 
+// Planned returns the planned steps by address.
+func (p *Plan) Planned() []*Step {
+	return slices.DeleteFunc(slices.Clone(p.Steps), func(s *Step) bool { return s.Outcome != outcome.Planned })
+}
+
 // Uploads returns the planned steps, the most urgent first.
 func (p *Plan) Uploads() []*Step {
-	up := slices.DeleteFunc(slices.Clone(p.Steps), func(s *Step) bool { return s.Outcome != outcome.Planned })
+	up := p.Planned()
 	slices.SortStableFunc(up, func(a, b *Step) int {
 		x, xTried := a.urgency()
 		y, yTried := b.urgency()
@@ -93,8 +98,8 @@ func (p *Plan) Uploads() []*Step {
 
 // Limit leaves all but the n most urgent uploads to a later run. With 0 there is no limit.
 func (p *Plan) Limit(n int) {
-	for i, s := range p.Uploads() {
-		if n > 0 && i >= n {
+	if up := p.Uploads(); n > 0 && n < len(up) {
+		for _, s := range up[n:] {
 			s.Outcome, s.Why = outcome.Unfinished, "left for a later run by --limit"
 		}
 	}

@@ -202,7 +202,7 @@ func (p *Plan) affected() (replaced, removed int) {
 // HoldShared holds the uploads of a picture that more than limit listed people have, such as
 // a silhouette, a logo or a bad import. Empty files are no picture.
 func (p *Plan) HoldShared(listed Listed, limit int) {
-	for _, s := range p.Uploads() {
+	for _, s := range p.Planned() {
 		if n := listed[s.SHA256()]; n > limit && s.Reason != outcome.Placeholder && s.SHA256() != Sum(nil) {
 			s.Reason, s.Outcome, s.Shared = outcome.SharedImage, outcome.Held, n
 			p.Facts.Waiting[s.Reason]++

@@ -203,7 +203,7 @@ func (s *Step) Superseded() string {
 func (p *Plan) FinalRows() (c state.Change) {
 	c.ForgetPeople = p.Forget
 	sentTo := map[int64]bool{} // users of uploads: their rows have the answers, and stay
-	for _, s := range p.Uploads() {
+	for _, s := range p.Planned() {
 		sentTo[s.To.ID] = true
 	}
 	for _, s := range p.Steps {

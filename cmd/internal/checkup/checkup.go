@@ -232,7 +232,7 @@ func (k *checkup) facts(works []*plan.Work) *plan.Facts {
 	if most := k.job.Policy.Guards.MaxShared; most > 0 {
 		p.HoldShared(listed, most)
 	}
-	for _, s := range p.Uploads() {
+	for _, s := range p.Planned() {
 		if k.refused[s.Key()] {
 			f.Waiting[outcome.KnownBad]++
 		}
