@@ -48,12 +48,15 @@ func sample(n int) *Report {
 func TestJSONIsThatOfTheWholeReport(t *testing.T) {
 	for _, n := range []int{0, 1, 12} {
 		r := sample(n)
-		want, err := json.MarshalIndent(r, "", "  ")
-		if err != nil {
-			t.Fatal(err)
+		for i := range r.Items {
+			r.Items[i].Ref, r.Items[i].FailedItems = "CN=<R&D>, \"\\ \u007f é 山\xff", nil
 		}
 		var got bytes.Buffer
 		if err := r.Encode(&got, "json"); err != nil {
+			t.Fatal(err)
+		}
+		want, err := json.MarshalIndent(r, "", "  ")
+		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(want)+"\n", got.String()); diff != "" {

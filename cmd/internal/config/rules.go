@@ -242,16 +242,13 @@ func (d *decoder) validateURL(s *Smartsheet) {
 func (d *decoder) validateLDAP(s *Source, at string) {
 	krb := s.Kerberos.Principal != "" || s.Kerberos.Keytab != ""
 	certified := s.TLS.CertFile != "" || !slices.ContainsFunc(s.URLs, func(u string) bool { return !strings.HasPrefix(u, "ldapi://") })
-	switch { // without auth, the keys that are set decide
-	case s.Auth != "":
-	case s.BindDN != "":
-		s.Auth = "simple"
-	case krb:
-		s.Auth = "gssapi"
-	case certified:
-		s.Auth = "external"
-	default:
-		s.Auth = "anonymous"
+	for _, way := range []struct {
+		auth string
+		set  bool // the keys that it needs
+	}{{"simple", s.BindDN != ""}, {"gssapi", krb}, {"external", certified}, {"anonymous", true}} {
+		if s.Auth == "" && way.set { // without auth, the keys decide
+			s.Auth = way.auth
+		}
 	}
 	if s.Auth == "external" && !certified {
 		d.missing(at+".tls.cert_file", "auth: external needs a client certificate", "give tls.cert_file and tls.key_file")
