@@ -108,6 +108,9 @@ func (j *Job) execute(ctx context.Context, rep *report.Report, p *prepared) ([]r
 		shown = j.fetchShown(ctx, rep, p)
 	}
 	items, err := j.pool(p).Run(ctx, p.plan.Uploads())
+	if err == nil && !slices.ContainsFunc(items, func(it report.Item) bool { return it.Outcome != outcome.Unfinished }) {
+		rep.Findings = append(rep.Findings, plan.AllPostponed(len(items))...)
+	}
 	show(items, shown)
 	return items, err
 }

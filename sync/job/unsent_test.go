@@ -96,6 +96,9 @@ func TestPhotosReplacedDuringTheRun(t *testing.T) {
 		if n := b.sim.Counts().Accepted; n != 0 || r.Totals.Unfinished != 20 {
 			t.Errorf("%d pictures sent that no guard saw: %+v", n, r.Totals)
 		}
+		if !r.NeedsSomebody() || len(r.Findings) != 1 || r.Findings[0].Code != outcome.NobodyNow || r.Findings[0].Count != 20 {
+			t.Errorf("nobody got a picture, and it is green: %+v", r.Findings)
+		}
 		for i := range 20 {
 			b.mem.Put(email(i), picture(7777))
 		}

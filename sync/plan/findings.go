@@ -357,6 +357,16 @@ func (m *Matches) nobodyNow(n int) outcome.Finding {
 		waiting[most(m.Waiting)])
 }
 
+// AllPostponed is the finding that a run sent none of its n pictures, as all had to wait for the next run.
+func AllPostponed(n int) (fs []outcome.Finding) {
+	if n < somePeople { // it may be chance
+		return nil
+	}
+	return append(fs, outcome.Attend(outcome.NobodyNow, n, n,
+		fmt.Sprintf("not one of %s pictures was sent: each photo, or its user, changed while the run was under way", outcome.Number(n)),
+		"let the run begin when the export of the photos is done; the next run tries again"))
+}
+
 // most returns the key with the highest count; the first by name among equals.
 func most[K ~string](counts map[K]int) (key K) {
 	for _, k := range slices.Sorted(maps.Keys(counts)) {
