@@ -117,9 +117,9 @@ func spaces(text string) int { return len(text) - len(strings.TrimLeft(text, " "
 //go:embed layouts
 var layouts embed.FS
 
-// show prints values in one of the layouts, which needs these files. It removes control characters from them, in place: they
-// must be good for nothing else any more.
-func (c *Console) show(layout string, values any, files ...string) {
+// show prints values in one of the layouts. It removes control characters from them in place, so
+// nothing else may need them as they were.
+func (c *Console) show(layout string, values any) {
 	foreign.Clean(values)
 	t := template.New("").Funcs(report.Funcs).Funcs(template.FuncMap{
 		"good":     func() string { return c.styled(good) },
@@ -138,7 +138,7 @@ func (c *Console) show(layout string, values any, files ...string) {
 		"sum":      func(a, b int) int { return a + b },
 	})
 	var text strings.Builder
-	if err := template.Must(t.ParseFS(layouts, files...)).ExecuteTemplate(&text, layout, values); err != nil {
+	if err := template.Must(t.ParseFS(layouts, "layouts/*")).ExecuteTemplate(&text, layout, values); err != nil {
 		panic(err) // a mistake in the layout
 	}
 	for line := range strings.Lines(text.String()) {
