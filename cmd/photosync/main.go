@@ -62,12 +62,23 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	if err == nil {
 		return a.code
 	}
+	err = a.pasteable(err)
 	console.New(a.stderr, a.env).Error(err)
 	code := exitCode(nil, err)
 	if a.output == "json" {
 		console.NewLines(a.stdout).Error(err, code) // stderr has it in any case
 	}
 	return code
+}
+
+// pasteable completes the commands in the hint of err: they are about the same state.
+func (a *app) pasteable(err error) error {
+	hint := outcome.Hint(err)
+	full := regexp.MustCompile(`photosync state [a-z]+`).ReplaceAllStringFunc(hint, func(command string) string { return command + a.same })
+	if full == hint {
+		return err
+	}
+	return outcome.WithHint(err, full)
 }
 
 // plain puts the library's error about flags that exclude each other into plain words.
@@ -101,6 +112,7 @@ type app struct {
 	begun          bool   // a command has begun: an error before that is a mistake in the command line
 	code           int    // of a command that ended without an error
 	output         string // the flag: json, also for errors, or text (default)
+	same           string // the flags that name the configuration and the state, as they were given
 }
 
 func (a *app) root() *cobra.Command {

@@ -59,6 +59,9 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 		n = notify.New(notify.Options{}) // a plan sends no notices
 	}
 	rep, err := perform(soft, f, w, n, hard.Done())
+	if err = a.pasteable(err); rep.Error != nil {
+		rep.Error.Hint = outcome.Hint(err)
+	}
 	w.Close()
 	if f.Mode == job.Sync && job.Held(err) || f.Mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0) {
 		rep.Approve = f.approval(f.File, rep.PlanID, a.env)
