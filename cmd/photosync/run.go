@@ -63,7 +63,8 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 		rep.Error.Hint = outcome.Hint(err)
 	}
 	w.Close()
-	if f.Mode == job.Sync && job.Held(err) || f.Mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0) {
+	empty := slices.ContainsFunc(rep.Findings, func(f outcome.Finding) bool { return f.Code == outcome.NobodyListed }) // nobody wants that
+	if !empty && (f.Mode == job.Sync && job.Held(err) || f.Mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0)) {
 		rep.Approve = f.approval(f.File, rep.PlanID, a.env)
 	}
 	return a.conclude(hard, rep, err, f.Config, w, n)
