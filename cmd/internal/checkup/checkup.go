@@ -186,13 +186,13 @@ func (k *checkup) users(ctx context.Context) {
 		err = users.Resolve(ctx, slices.DeleteFunc(slices.Clone(works), func(w *plan.Work) bool { return !w.NeedsUser() }))
 	}
 	facts := k.facts(works)
-	if err == nil && len(facts.MatchFindings()) > 0 { // a run names the domains on both sides
+	if err == nil && (len(facts.MatchFindings()) > 0 || facts.WithPhoto-facts.Matched >= 10) { // a run names the domains on both sides
 		err = users.List(ctx)
 	}
 	if !k.works("users", err, "") {
 		return
 	}
-	facts.UserDomains = users.Domains()
+	facts.UserDomains, facts.AllUsers = users.Domains(), users.All
 	sample := ""
 	if k.sampled {
 		sample = "in a sample: "
@@ -208,6 +208,9 @@ func (k *checkup) users(ctx context.Context) {
 	case alternates && facts.WithPhoto > 0: // a run asks every user, which takes too long here
 		k.add(console.Note, "users", text+" by their own addresses; a run tries alternate addresses, too", "")
 	default:
+		if findings[0].Severity == outcome.Notice {
+			k.add(console.Note, "users", text, "")
+		}
 		for _, x := range findings {
 			k.find("users", x, sample)
 		}
