@@ -4,7 +4,6 @@
 package config
 
 import (
-	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -216,18 +215,18 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // Duration is written like 30s, 5m, 1h30m or 1d, also with spaces.
 type Duration time.Duration
 
-func (d *Duration) UnmarshalText(b []byte) (err error) {
-	text, days := strings.ReplaceAll(string(b), " ", ""), 0.0
-	if head, rest, found := strings.Cut(text, "d"); found { // a day is 24 hours
-		text = cmp.Or(rest, "0")
-		days, err = strconv.ParseFloat(head, 64)
+func (d *Duration) UnmarshalText(b []byte) error {
+	text := strings.ReplaceAll(string(b), " ", "")
+	if head, rest, found := strings.Cut(text, "d"); found {
+		if days, err := strconv.ParseFloat(head, 64); err == nil { // else ParseDuration refuses the d
+			text = fmt.Sprintf("%fh%s", days*24, rest)
+		}
 	}
-	v, perr := time.ParseDuration(text)
-	total := v + time.Duration(days*24*float64(time.Hour))
-	if err != nil || perr != nil || !(days >= 0 && days < 1e5) || v < 0 || total < 0 {
+	v, err := time.ParseDuration(text)
+	if err != nil || v < 0 {
 		return errors.New("is not a duration: write it like 30s, 5m, 1h30m or 1d")
 	}
-	*d = Duration(total)
+	*d = Duration(v)
 	return nil
 }
 
