@@ -57,10 +57,9 @@ func (r *Rules) matched(s Step) Step {
 		return s.skip(outcome.InactiveUser)
 	}
 	s.Record = cmp.Or(w.Current, nothing)
-	other, last := r.otherOwner(w), sentOf(s.Record)
-	gone := !slices.ContainsFunc(r.Sources, func(n sources.Named) bool { return n.Name == last.Source })
-	if other && (!gone || s.Record.Intent != nil || last.SourceSHA256 == "" || last.SourceSHA256 != w.SHA256()) {
-		return s.ambiguous(append(r.entries(w), userNames(w)[0]+", who has the picture of another entry, "+lastOrigin(s.Record).Email))
+	if r.otherOwner(w) { // the same photo proves nothing: it may be a silhouette
+		return s.because(fmt.Sprintf("if user %s is this person, photosync state forget %[1]s lets the next run send the picture; match.domains joins a former domain of many people", s.To.Email)).
+			ambiguous(append(r.entries(w), userNames(w)[0]+", who has the picture of another entry, "+lastOrigin(s.Record).Email))
 	}
 	if p := w.Photo; p != nil {
 		switch {
@@ -79,9 +78,6 @@ func (r *Rules) matched(s Step) Step {
 	}
 	if slices.Contains(r.Policy.Ignored, w.SHA256()) {
 		return r.removed(s)
-	}
-	if other && last.Rendering == r.Policy.Rendering && s.Record.Failure == nil { // with the same picture, which is not sent: whose it is now is recorded
-		return r.existing(s.upload(outcome.Changed))
 	}
 	return r.existing(r.compare(s))
 }

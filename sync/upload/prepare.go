@@ -217,7 +217,7 @@ var hints = map[outcome.Reason]string{
 	outcome.BeingWritten: "wait: the next run reads it when its file is complete",
 	outcome.Hidden:       "let photosync read this photo: give its account the right to, or put a JPEG file in its place; the picture in Smartsheet stays until then",
 	outcome.HeldBack:     "retry by itself: the next sync decides about it",
-	outcome.Ambiguous:    "leave only one of the candidates; photosync state forget EMAIL, with the address of a user who was somebody else's, frees that user",
+	outcome.Ambiguous:    "leave only one of the candidates",
 	outcome.KnownBad:     "fix the photo at its source; --retry-failed sends it once more",
 }
 
@@ -258,6 +258,7 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 		it.Message = cmp.Or(it.Message, "policy.existing leaves the picture in Smartsheet alone")
 	case outcome.Ambiguous:
 		it.Message = report.Count(len(s.Conflict), "candidate for several people", "candidates") + ", and only a human can tell which is right"
+		it.Hint = cmp.Or(s.Why, it.Hint)
 	}
 	if s.Outcome == outcome.Unfinished {
 		it.Hint = nextRun
