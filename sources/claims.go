@@ -47,7 +47,7 @@ func (p *People) match(entries []*entry) {
 		for _, a := range e.own() {
 			if p.Reserved[a] {
 				e.reserved = true
-				p.report(a, e, nil, WhyObjected)
+				p.report(a, e, nil, WhyExcluded)
 			} else {
 				m.own[e] = append(m.own[e], a)
 			}

@@ -113,24 +113,24 @@ func TestJoin(t *testing.T) {
 		// Rule 2.
 		"reserved": {
 			sources: []listOf{parse("1: a@x (b@x)", "2: c@x")}, reserved: []string{"a@x"},
-			want: []string{"a@x (b@x): reserved 0/1", "c@x: 0/2"}, lost: []string{"a@x: 0/1, none: objected"},
+			want: []string{"a@x (b@x): reserved 0/1", "c@x: 0/2"}, lost: []string{"a@x: 0/1, none: excluded"},
 		},
 		"one own address is reserved": {
 			sources: []listOf{parse("1: a@x, b@x (c@x)")}, reserved: []string{"a@x", "c@x"},
-			want: []string{"b@x: reserved 0/1"}, lost: []string{"a@x: 0/1, none: objected", "c@x: 0/1, none: reserved"},
+			want: []string{"b@x: reserved 0/1"}, lost: []string{"a@x: 0/1, none: excluded", "c@x: 0/1, none: reserved"},
 		},
 		"one own address of one of two sources is reserved": {
 			sources: []listOf{parse("1: b@x"), parse("2: a@x, b@x")}, reserved: []string{"a@x"},
-			want: []string{"b@x: reserved 0/1 1/2"}, lost: []string{"a@x: 1/2, none: objected"},
+			want: []string{"b@x: reserved 0/1 1/2"}, lost: []string{"a@x: 1/2, none: excluded"},
 		},
 		"reserved in two sources": {
 			sources: []listOf{parse("1: a@x, b@x"), parse("2: a@x", "3: b@x")}, reserved: []string{"a@x", "b@x"},
 			want: []string{"a@x, b@x: reserved 0/1 1/2", "b@x: reserved 1/3"},
-			lost: []string{"a@x: 0/1, none: objected", "a@x: 1/2, none: objected", "b@x: 0/1, none: objected", "b@x: 1/3, none: objected"},
+			lost: []string{"a@x: 0/1, none: excluded", "a@x: 1/2, none: excluded", "b@x: 0/1, none: excluded", "b@x: 1/3, none: excluded"},
 		},
 		"an alias of a reserved person is nobody else's": {
 			sources: []listOf{parse("1: a@x (c@x)"), parse("2: b@x (c@x)")}, reserved: []string{"a@x"},
-			want: []string{"a@x (c@x): reserved 0/1", "b@x: 1/2"}, lost: []string{"a@x: 0/1, none: objected", "c@x: 1/2, 0/1: earlier"},
+			want: []string{"a@x (c@x): reserved 0/1", "b@x: 1/2"}, lost: []string{"a@x: 0/1, none: excluded", "c@x: 1/2, 0/1: earlier"},
 		},
 
 		// Rule 3.
@@ -285,7 +285,7 @@ func place(c Claimant) string {
 
 // short are the rules as the tests write them.
 var short = map[Why]string{
-	WhyReserved: "reserved", WhyObjected: "objected", WhyOwn: "own", WhyNoPhoto: "no photo", WhyOnly: "only", WhyRewritten: "rewritten", WhyEarlier: "earlier",
+	WhyReserved: "reserved", WhyExcluded: "excluded", WhyOwn: "own", WhyNoPhoto: "no photo", WhyOnly: "only", WhyRewritten: "rewritten", WhyEarlier: "earlier",
 	WhyAmbiguous: "ambiguous", WhySpans: "spans", WhyBoth: "both", WhyShared: "shared",
 }
 
@@ -301,8 +301,8 @@ func TestLostClaimInWords(t *testing.T) {
 		got = append(got, l.String())
 	}
 	want := []string{
-		`a@x is not counted for "CN=Bob" of source "ad" but for "ann.jpg" of source "hr": an own address goes before an alias`,
-		`boss@x is not counted for "boss.jpg" of source "hr": exclude_filter leaves this person out, by another entry`,
+		`a@x counts for "ann.jpg" of source "hr", not for "CN=Bob" of source "ad": an own address goes before an alias`,
+		`boss@x does not count for "boss.jpg" of source "hr": exclude_filter leaves this person out, by another entry`,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -45,7 +45,7 @@ type Why string
 
 const (
 	WhyReserved  Why = "it belongs to an entry that exclude_filter leaves out"
-	WhyObjected  Why = "exclude_filter leaves this person out, by another entry"
+	WhyExcluded  Why = "exclude_filter leaves this person out, by another entry"
 	WhyOwn       Why = "an own address goes before an alias"
 	WhyRewritten Why = "the holder is listed with this address, and match.domains made it of another one"
 	WhyNoPhoto   Why = "an entry that may have a photo goes before one without"
@@ -59,14 +59,13 @@ const (
 
 // String returns the claim as a sentence without its full stop.
 func (l LostClaim) String() string {
-	instead := fmt.Sprintf(" but for %v", l.Holder)
 	switch l.Why {
 	case WhyShared:
-		instead = fmt.Sprintf(", nor for %v", l.Holder)
-	case WhyReserved, WhyObjected:
-		instead = ""
+		return fmt.Sprintf("%s counts neither for %v nor for %v: %s", l.Address, l.Loser, l.Holder, l.Why)
+	case WhyReserved, WhyExcluded:
+		return fmt.Sprintf("%s does not count for %v: %s", l.Address, l.Loser, l.Why)
 	}
-	return fmt.Sprintf("%s is not counted for %v%s: %s", l.Address, l.Loser, instead, l.Why)
+	return fmt.Sprintf("%s counts for %v, not for %v: %s", l.Address, l.Holder, l.Loser, l.Why)
 }
 
 // People are the people of all sources, joined. Several goroutines may read them.

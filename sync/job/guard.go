@@ -212,11 +212,11 @@ func claimIDs(lost []sources.LostClaim) (ids []string) {
 }
 
 // lostClaims returns a finding about the lost claims that no earlier run reported; reported is sorted.
-// The items of people who objected, or are ambiguous, say enough of theirs.
+// It leaves out excluded and ambiguous people, as their items say it.
 func lostClaims(lost []sources.LostClaim, reported []string) []outcome.Finding {
 	var fresh []string
 	for _, l := range lost {
-		if _, known := slices.BinarySearch(reported, claimIDs([]sources.LostClaim{l})[0]); !known && l.Why != sources.WhyObjected && l.Why != sources.WhyAmbiguous {
+		if _, known := slices.BinarySearch(reported, claimIDs([]sources.LostClaim{l})[0]); !known && l.Why != sources.WhyExcluded && l.Why != sources.WhyAmbiguous {
 			fresh = append(fresh, l.String())
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
-// Who objected by exclude_filter gets no picture, also if another source lists the person with
+// Whoever exclude_filter leaves out gets no picture, also if another source lists the person with
 // one address more.
-func TestObjectedInOneSource(t *testing.T) {
+func TestExcludedInOneSource(t *testing.T) {
 	b := newBench(t, 1, simulator.Options{Users: []smartsheet.User{{Email: "a.lee@example.com"}}})
 	b.mem.Reserved = []string{"ann@example.com"}
 	second := &Memory{}
@@ -22,7 +22,7 @@ func TestObjectedInOneSource(t *testing.T) {
 		}
 	}
 	if _, ok := b.sim.Image("a.lee@example.com"); ok {
-		t.Error("the picture of a person who objected was uploaded")
+		t.Error("the picture of an excluded person was uploaded")
 	}
 }
 
