@@ -339,8 +339,8 @@ func (s *Store) empty() bool {
 	return s.tallies[string(people)].Rows+s.tallies[string(users)].Rows == 0
 }
 
-// Bind binds an empty state to an account, and refuses another account than that of the others. If the store is read-only,
-// Bind only compares.
+// Bind binds an empty state to an account, and refuses a state with rows of another account. If the
+// store is read-only, Bind only compares.
 func (s *Store) Bind(a Account) error {
 	a.Root = strings.TrimRight(a.Root, "/")
 	var have Account

@@ -85,7 +85,7 @@ const (
 	ClaimsLost            = "claims_lost"             // two entries claim one address
 	BackupFailing         = "backup_failing"          // the state could not be backed up
 	ImageIDsNotStable     = "image_ids_not_stable"    // Smartsheet shows another image id each time
-	StoppedEarly          = "stopped_early"           // the run was stopped before it had a plan, and not by a signal
+	StoppedEarly          = "stopped_early"           // the run was stopped, not by a signal, so early that the next one may get no further
 	ReplacesPictures      = "replaces_pictures"       // users get a picture in place of one that is not ours
 	UsersNotUnderstood    = "users_not_understood"    // Smartsheet's user list has entries that cannot be used
 )

@@ -83,7 +83,7 @@ func (r *Rules) matched(s Step) Step {
 }
 
 // otherOwner reports whether only an alias leads to the user, who has our picture of another entry.
-// A renamed file is no other entry: it has no key.
+// An entry without a key, such as a file, is not another one because its name changed.
 func (r *Rules) otherOwner(w *Work) bool {
 	u, o := w.User(), lastOrigin(cmp.Or(w.Current, nothing))
 	if u == nil || o.Source == "" || slices.Contains(w.Own, o.Email) || !u.Alternate && slices.Contains(w.Own, u.Via) {

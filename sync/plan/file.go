@@ -216,7 +216,7 @@ func (p *Plan) Restrict(f *File, runs []string) (moved int) {
 	return moved
 }
 
-// moved says what changed about s since the file was made, whatever its change mark; empty: nothing.
+// moved says what changed about s since the file was made; empty: nothing. A new change mark alone is no change.
 func (p *Plan) moved(then *FileStep, s *Step, runs []string) string {
 	own := s.Record.Intent != nil && slices.Contains(runs, s.Record.Intent.RunID)
 	switch now := p.fileStep(s); {

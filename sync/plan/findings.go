@@ -22,7 +22,7 @@ type Facts struct {
 	AllUsers    bool           // it saw all of them
 	Drifted     int            // users whose picture drifted and is sent again
 	Unstable    int            // users for whom that stops: Smartsheet shows another image id after every upload
-	Ours, Moved int            // users who were looked up with a picture of ours that matters; of these, with another image id
+	Ours, Moved int            // users with a picture who got one from us, if that matters; of these, who show another image id
 }
 
 // SourceFacts are about one source and what it listed.
@@ -87,7 +87,7 @@ func (f *Facts) Image(r *Rules, w *Work) {
 	}
 }
 
-// step counts the person of a step.
+// step counts the person whom a step is about.
 func (f *Facts) step(r *Rules, s *Step) {
 	w := s.Work
 	f.Image(r, w)

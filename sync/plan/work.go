@@ -91,7 +91,7 @@ func (w *Work) LastUser() int64 {
 	return w.Row.UserID
 }
 
-// Unsearched reports whether no search for the person's user was in vain, and nothing was sent.
+// Unsearched reports whether nothing was ever sent to the person, and no run failed to find their user.
 func (w *Work) Unsearched() bool { return w.Row == nil || w.LastUser() != 0 && w.Former == nil }
 
 // Moved reports whether the stamp is not the remembered one, or there is none to compare.

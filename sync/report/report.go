@@ -1,5 +1,5 @@
-// Package report is what a run reports: the model that scripts read, and its writers. The
-// names in it are stable; see schema_version.
+// Package report is what a run reports: the model that scripts read, and its writers. It decides
+// nothing about people. The names in the JSON are stable; see schema_version.
 package report
 
 import (

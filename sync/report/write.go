@@ -64,8 +64,8 @@ func CheckDir(dir string) error {
 }
 
 // Write writes r to <dir>/<run-id>.<format> in each of the formats, each file whole or
-// not at all, and returns the paths. latest.<format> is the same of the last full sync,
-// latest-plan.<format> of the last plan. A format that fails does not keep the others from being written.
+// not at all, and returns the paths. latest.<format> is a copy for the last full sync, and
+// latest-plan.<format> for the last plan. If one format fails, the others are still written.
 func Write(dir string, r *Report, formats []string) (paths []string, err error) {
 	names := []string{r.RunID}
 	switch {

@@ -45,10 +45,10 @@ func (a *attempt) record(c state.Change) error {
 	return nil
 }
 
-// recordUser makes the rows of the user and of the person durable; nothing is as for Plan.ResultRow.
-func (a *attempt) recordUser(u state.User, nothing outcome.Reason) error {
+// recordUser makes the rows of the user and of the person durable; done is as for Plan.ResultRow.
+func (a *attempt) recordUser(u state.User, done outcome.Reason) error {
 	c := state.Change{Users: []state.User{u}}
-	a.Plan.ResultRow(&c, a.step, nothing)
+	a.Plan.ResultRow(&c, a.step, done)
 	if a.step.Row == nil {
 		c.People = a.together(c.People)
 	}
