@@ -193,9 +193,6 @@ func (r *Report) Add(items ...Item) {
 	items = slices.DeleteFunc(items, func(it Item) bool { return it.Reason == outcome.Unchanged }) // apply: they are counted already
 	for i := range items {
 		it := &items[i]
-		if it.FailedItems == nil {
-			it.FailedItems = []FailedItem{}
-		}
 		if n := counts[it.Outcome]; n != nil {
 			*n++
 		}

@@ -151,10 +151,13 @@ func (r *Report) Encode(w io.Writer, format string) error {
 	return fmt.Errorf("encode report: there is no format %q", format)
 }
 
-// encodeJSON writes what encoding/json would, indented, or with a message type on one line. It holds
-// only a part of that in memory: the report of a first run has an item for everybody in the company.
+// JSON is how a report, or a part of it, is written: as encoding/json does it, but no list is null.
+var JSON = jsonv2.JoinOptions(jsonv1.DefaultOptionsV1(), jsonv2.FormatNilSliceAsNull(false))
+
+// encodeJSON writes a report indented, or with a message type on one line. It holds only a part of
+// that in memory: the report of a first run has an item for everybody in the company.
 func encodeJSON(w io.Writer, r *Report, messageType string) error {
-	lines := jsontext.NewEncoder(w, jsonv1.DefaultOptionsV1(), jsontext.WithIndent("  "), jsontext.Multiline(messageType == ""))
+	lines := jsontext.NewEncoder(w, JSON, jsontext.WithIndent("  "), jsontext.Multiline(messageType == ""))
 	return jsonv2.MarshalEncode(lines, struct {
 		MessageType string `json:"message_type,omitempty"`
 		*Report

@@ -2,13 +2,13 @@ package console
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/rs/zerolog"
 
 	"photosync/sync/foreign"
@@ -238,7 +238,7 @@ type Lines struct{ w foreign.Writer }
 func NewLines(w io.Writer) *Lines { return &Lines{foreign.Writer{Writer: zerolog.SyncWriter(w)}} }
 
 func (l *Lines) print(messageType string, v any) error {
-	object, err := json.Marshal(v)
+	object, err := jsonv2.Marshal(v, report.JSON)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/wneessen/go-mail"
 
 	"photosync/cmd/internal/config"
@@ -46,7 +47,7 @@ func (n *Notifier) webhook(ctx context.Context, r *report.Report, text string) e
 	default:
 		what = whole(r, text)
 	}
-	body, err := json.Marshal(what)
+	body, err := jsonv2.Marshal(what, report.JSON)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func card(r *report.Report, text string) json.RawMessage {
 // whole returns the message about r for programs, without pictures of people.
 func whole(r *report.Report, text string) message {
 	short := *r
-	short.Items = []report.Item{}
+	short.Items = nil
 	for _, it := range r.Items {
 		if len(short.Items) < maxItems && (it.NeedsAttention() || len(r.Items) <= maxItems) {
 			short.Items = append(short.Items, it.WithoutPictures())
