@@ -60,7 +60,7 @@ const (
 
 const (
 	gateway      = "check the proxy or gateway before Smartsheet: "
-	fixPhoto     = "fix the photo: Smartsheet refuses this file; if Smartsheet accepts others, this one is not sent again until it changes"
+	fixPhoto     = "fix the photo at its source: Smartsheet refuses this file; as a rule, it is not sent again until it changes"
 	callSupport  = "call Smartsheet support, with the refId if there is one: every upload ends like this"
 	wrongAddress = "check the address: this is not the Smartsheet API (smartsheet.region, base_url)"
 )

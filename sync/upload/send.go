@@ -284,7 +284,7 @@ func (a *attempt) partial(image string, first *smartsheet.Error) error {
 	u.Failure = a.failure(f)
 	if u.Failure.Count > 1 && !final {
 		final = true
-		hint = "look at the person's picture in Smartsheet: this was the second time; if Smartsheet accepts others, the same photo is not sent again until it changes"
+		hint = "look at the person's picture in Smartsheet: this was the second time; as a rule, the photo is not sent again until it changes"
 	}
 	// What Smartsheet shows now counts: a picture that appears later is the user's own.
 	u.Intent = nil
