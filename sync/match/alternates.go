@@ -19,6 +19,7 @@ import (
 // new to the state, or the last search is searchAge ago.
 const (
 	maxAsked   = 1000
+	fewRefused = 5  // of fewer refusals, each may be about the user alone
 	maxRefused = 50 // first answers: more show that it is about the token
 	searchAge  = 7 * 24 * time.Hour
 	askAgain   = 30 * 24 * time.Hour // how long a user's answer is remembered
@@ -224,7 +225,7 @@ func (us *Users) search(ctx context.Context) error {
 func (us *Users) ask(ctx context.Context, ids []int64) error {
 	a := us.alternates
 	ids = ids[:min(len(ids), maxAsked)]
-	answered, refused, refusal := false, 0, error(nil)
+	answered, refused, refusal := len(a.Users) > 0, 0, error(nil) // in this run, or in one before
 	for i, id := range ids {
 		if a.progress != nil {
 			a.progress(i, len(ids))
@@ -256,7 +257,7 @@ func (us *Users) ask(ctx context.Context, ids []int64) error {
 		a.Users[id], a.asked[id] = k, now // whoever did not answer is looked up again before an upload
 	}
 	a.changed = true
-	if answered {
+	if answered || refused < fewRefused {
 		return nil
 	}
 	return refusal

@@ -386,6 +386,33 @@ func TestUsersWhoCannotBeAsked(t *testing.T) {
 	}
 }
 
+// Nights on which only users who may not be read are left to be asked do not fail: others
+// answered before, or these are too few to prove anything about the token.
+func TestOnlyUsersWhoCannotBeAskedAreLeft(t *testing.T) {
+	for _, c := range []struct{ forbidden, others int }{{1, 0}, {4, 0}, {60, 1}} {
+		api, st := &company{}, emptyState(t)
+		for id := range c.forbidden + c.others {
+			api.users = append(api.users, parseUser(t, fmt.Sprintf("%d u%d@x.org", id+1, id)))
+		}
+		api.fails = func(id int64) error {
+			if id > int64(c.others) {
+				return &smartsheet.Error{Status: 403, Code: 1004}
+			}
+			return nil
+		}
+		for night := range 3 {
+			us := New(api)
+			if err := us.UseAlternates(st, time.Now(), func(string) bool { return false }, nil); err != nil {
+				t.Fatal(err)
+			}
+			w := parsePerson("ann@x.org")
+			if err := errors.Join(us.Resolve(t.Context(), []*plan.Work{w}), us.SaveAlternates(st)); err != nil {
+				t.Errorf("%+v, night %d: %v", c, night, err)
+			}
+		}
+	}
+}
+
 // At most a thousand users are asked in a run; the next one goes on.
 func TestSearchIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
