@@ -2,6 +2,7 @@ package job
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"photosync/sources"
 	"photosync/state"
+	"photosync/sync/match"
 	"photosync/sync/outcome"
 	"photosync/sync/plan"
 	"photosync/sync/report"
@@ -185,7 +187,7 @@ func (j *Job) restrict(p *prepared) error {
 }
 
 // findings adds to the report what is true of the whole run and needs a human.
-func (j *Job) findings(rep *report.Report, p *prepared) {
+func (j *Job) findings(ctx context.Context, rep *report.Report, p *prepared) {
 	if bad := p.users.NotUnderstood; len(bad) > 0 {
 		f := outcome.Attend(outcome.UsersNotUnderstood, len(bad), 0,
 			fmt.Sprintf("Smartsheet's user list has entries that cannot be understood: %s, such as %s", outcome.Number(len(bad)), bad[0]),
@@ -196,8 +198,14 @@ func (j *Job) findings(rep *report.Report, p *prepared) {
 	if f := p.plan.Replaced(); f.Count > 0 {
 		rep.Findings = append(rep.Findings, f)
 	}
-	if j.Scope.Everybody() {
-		rep.Findings = append(rep.Findings, p.plan.Facts.Findings()...)
+	if facts := p.plan.Facts; j.Scope.Everybody() {
+		few := slices.ContainsFunc(facts.MatchFindings(), func(f outcome.Finding) bool {
+			return f.Code == outcome.NobodyInSmartsheet || f.Code == outcome.FewInSmartsheet
+		})
+		if all := match.New(j.Smartsheet); few && !facts.AllUsers && all.List(ctx) == nil { // to name the domains on both sides
+			facts.UserDomains = all.Domains()
+		}
+		rep.Findings = append(rep.Findings, facts.Findings()...)
 		rep.Findings = append(rep.Findings, lostClaims(p.people.Lost, p.past.claims)...)
 	}
 }

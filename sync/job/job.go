@@ -211,7 +211,7 @@ func (j *Job) decide(ctx context.Context, rep *report.Report, l listing) (*prepa
 		return nil, err
 	}
 	p.plan.Limit(j.Scope.Limit)
-	j.findings(rep, p)
+	j.findings(ctx, rep, p)
 	return p, nil
 }
 

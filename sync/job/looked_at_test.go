@@ -115,6 +115,21 @@ func TestRefusedAsBefore(t *testing.T) {
 	}
 }
 
+// The remedy for a wrong domain is on every report, not only on that of the night that lists all users.
+func TestDomainsThatDifferEveryNight(t *testing.T) {
+	b := newBench(t, 14, simulator.Options{})
+	for i := range 14 {
+		b.mem.Remove(email(i))
+		b.mem.Put(strings.Replace(email(i), "@example.com", "@new.com", 1), picture(i))
+	}
+	for night := range 3 {
+		r := b.must(nil)
+		if len(r.Findings) != 1 || r.Findings[0].Code != outcome.NobodyInSmartsheet || !strings.Contains(r.Findings[0].Hint, "match: {domains: {new.com: example.com}}") {
+			t.Errorf("night %d: %+v", night, r.Findings)
+		}
+	}
+}
+
 // As long as nobody in the company can get a picture, somebody is needed: on every night.
 func TestNobodyNowEveryNight(t *testing.T) {
 	const people = 30
