@@ -543,3 +543,29 @@ func TestPartialLooksCheckWhatTheyRead(t *testing.T) {
 		s.Close()
 	}
 }
+
+// The commands that a hint gives to begin anew are enough: the backup does not stand in the way.
+func TestBeginAnew(t *testing.T) {
+	path := full(t)
+	s := open(t, path)
+	if err := s.Backup(); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, s)
+	for _, file := range []string{path, path + ".backup"} {
+		if err := os.WriteFile(file, []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := Open(path, Options{})
+	e, damaged := errors.AsType[*DamagedError](err)
+	if !damaged {
+		t.Fatalf("error %v", err)
+	}
+	_, move, _ := strings.Cut(e.Hint(), "move it away: ")
+	move, _, _ = strings.Cut(move, "; then ")
+	if out, err := exec.Command("sh", "-c", move).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", move, err, out)
+	}
+	shut(t, open(t, path))
+}

@@ -329,8 +329,11 @@ func (e *DamagedError) Hint() string {
 
 // startAnew is the end of a hint: how to go on without this state.
 func startAnew(path, suffix string) string {
-	return fmt.Sprintf("move it away: mv %s %s; then photosync state adopt records the pictures in Smartsheet as uploaded, "+
-		"or the next run uploads every picture again", quoted(path), quoted(path+suffix))
+	move := "move it away: mv " + quoted(path) + " " + quoted(path+suffix)
+	if backup := backupPath(path); hasBackup(path) { // or it would be missed
+		move += "; mv " + quoted(backup) + " " + quoted(backup+suffix)
+	}
+	return move + "; then photosync state adopt records the pictures in Smartsheet as uploaded, or the next run uploads every picture again"
 }
 
 // quoted quotes a path for a shell.
