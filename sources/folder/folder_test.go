@@ -55,7 +55,9 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 	files := []string{
 		"Ann.Lee@Example.COM.JPG", "bob+x@example.com.jpeg", "cy@example.com.png", "di@example.com.Gif",
 		"fe%40example.com.jpg", "Readme.txt", "no-email.jpg", ".hidden@example.com.jpg", "sub/ed@example.com.jpg", "sub/.git/x@example.com.jpg",
-		"lost+found/x@example.com.jpg", "#recycle/ed@example.com.jpg",
+		"lost+found/x@example.com.jpg", "#recycle/ed@example.com.jpg", "@eaDir/ann.lee@example.com.jpg/SYNOPHOTO_THUMB_M.jpg",
+		"$Recycle.Bin/x@example.com.jpg", "RECYCLER/x@example.com.jpg", "@Recently-Snapshot/x@example.com.jpg", "__MACOSX/x@example.com.jpg",
+		"#gus@example.com.jpg", // an address may begin so
 	}
 	for _, f := range files {
 		put(t, dir, map[string]string{f: "x"})
@@ -72,8 +74,8 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 		recursive bool
 		want      []string
 	}{
-		{false, []string{"ann.lee@example.com", "bob+x@example.com", "cy@example.com", "di@example.com", "fe@example.com", "link@example.com"}},
-		{true, []string{"ann.lee@example.com", "bob+x@example.com", "cy@example.com", "di@example.com", "ed@example.com", "fe@example.com", "link@example.com"}},
+		{false, []string{"#gus@example.com", "ann.lee@example.com", "bob+x@example.com", "cy@example.com", "di@example.com", "fe@example.com", "link@example.com"}},
+		{true, []string{"#gus@example.com", "ann.lee@example.com", "bob+x@example.com", "cy@example.com", "di@example.com", "ed@example.com", "fe@example.com", "link@example.com"}},
 	} {
 		var got, hidden []string
 		l, err := New(Options{Path: dir, Recursive: c.recursive}).List(t.Context(), func(p sources.Person) error {

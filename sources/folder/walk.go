@@ -228,13 +228,14 @@ func (w *walk) files(folder string, dir *os.File, names []string, now time.Time)
 }
 
 // isHidden reports whether a name begins with a dot, or is one that file systems and servers use
-// for folders of their own. These are often unreadable, and may hold deleted photos.
+// for folders of their own, such as @eaDir, #recycle and $RECYCLE.BIN. These are often unreadable,
+// and may hold deleted photos.
 func isHidden(name string) bool {
-	switch name {
-	case "lost+found", "System Volume Information", "$RECYCLE.BIN", "#recycle", "@Recycle", "#snapshot", "~snapshot":
+	switch strings.ToLower(name) {
+	case "lost+found", "system volume information", "recycler", "recycled", "network trash folder", "~snapshot", "dfsrprivate", "__macosx":
 		return true
 	}
-	return strings.HasPrefix(name, ".")
+	return name[0] == '.' || strings.IndexByte("@#$", name[0]) >= 0 && !slices.Contains(photoTypes, strings.ToLower(path.Ext(name)))
 }
 
 // file is a name in a folder.
