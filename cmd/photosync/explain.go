@@ -1,13 +1,15 @@
 package main
 
 import (
-	"encoding/json"
 	"io"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
 	"photosync/sources"
 	"photosync/sync/job"
+	"photosync/sync/report"
 )
 
 func (a *app) explain() *cobra.Command {
@@ -48,8 +50,5 @@ func (a *app) explain() *cobra.Command {
 
 // indented writes v as JSON for people.
 func indented(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	return json.MarshalEncode(jsontext.NewEncoder(w, report.JSON, jsontext.EscapeForHTML(false), jsontext.WithIndent("  ")), v, report.JSON)
 }
