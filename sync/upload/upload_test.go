@@ -32,8 +32,11 @@ type side struct {
 	broken error     // of the state
 	user   state.User
 	person state.Person
-	grown  bool            // the photo is too large when it is to be sent
-	ctx    context.Context // of the run; nil: the test's
+	grown  bool                      // the photo is too large when it is to be sent
+	unread error                     // of reading the photo when it is to be sent
+	change func(*Pool, []*plan.Step) // changes the pool and the steps; nil: nothing
+	only   bool                      // the picture is only prepared
+	ctx    context.Context           // of the run; nil: the test's
 }
 
 func (s *side) note(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
@@ -116,13 +119,23 @@ func (s *side) run(t *testing.T, change func(*plan.Work)) (report.Item, error) {
 	p := plan.Build(rules, []*plan.Work{w}, plan.NewFacts(srcs, nil), 0)
 	pool := &Pool{Plan: p, Photos: photos, Smartsheet: s, Users: s, State: s, RunID: "r"}
 	if s.grown {
-		mem.data, mem.err = nil, fmt.Errorf("%w: 99 MB", sources.ErrTooLarge)
+		s.unread = fmt.Errorf("%w: 99 MB", sources.ErrTooLarge)
+	}
+	if s.unread != nil {
+		mem.data, mem.err = nil, s.unread
 	}
 	up := p.Uploads()
+	if s.change != nil {
+		s.change(pool, up)
+	}
 	if s.ctx == nil {
 		s.ctx = t.Context()
 	}
-	items, err := pool.Run(s.ctx, up)
+	do := pool.Run
+	if s.only {
+		do = pool.Preview
+	}
+	items, err := do(s.ctx, up)
 	if len(items) != 1 {
 		t.Fatalf("%d items", len(items))
 	}
