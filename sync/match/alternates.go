@@ -109,7 +109,7 @@ func (us *Users) Asked() int { return len(us.alternates.Users) }
 // byAlternates finds users for work without an address that is a user's own.
 func (us *Users) byAlternates(ctx context.Context, ws []*plan.Work) (err error) {
 	a := us.alternates
-	if err := us.LookUp(ctx, a.owners(ws)); err != nil {
+	if err := us.lookUp(ctx, a.owners(ws)); err != nil {
 		return err
 	}
 	left := slices.DeleteFunc(us.assign(ws), (*plan.Work).Gone)

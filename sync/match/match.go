@@ -75,8 +75,8 @@ func (us *Users) List(ctx context.Context) error {
 	return err
 }
 
-// LookUp asks for the users with the given addresses again, unless all users were listed.
-func (us *Users) LookUp(ctx context.Context, emails []string) error {
+// lookUp asks for the users with the given addresses again, unless all users were listed.
+func (us *Users) lookUp(ctx context.Context, emails []string) error {
 	if len(emails) == 0 || us.All {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (us *Users) Resolve(ctx context.Context, ws []*plan.Work) error {
 		for _, w := range open {
 			emails = append(emails, addresses(w)...)
 		}
-		if err := us.LookUp(ctx, emails); err != nil {
+		if err := us.lookUp(ctx, emails); err != nil {
 			return err
 		}
 		open = slices.DeleteFunc(open, func(w *plan.Work) bool {
@@ -200,7 +200,7 @@ func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.Us
 		}
 	}
 	now := New(us.api)
-	if err := now.LookUp(ctx, emails); err != nil {
+	if err := now.lookUp(ctx, emails); err != nil {
 		return nil, err
 	}
 	found := make([]plan.User, len(steps))

@@ -36,7 +36,7 @@ func TestInternationalisedDomains(t *testing.T) {
 	for _, stored := range []string{"ann@m\u00fcnchen.example", "ann@xn--mnchen-3ya.example"} {
 		us := New(exact{{ID: 7, Email: stored, Status: "ACTIVE"}})
 		const email = "ann@xn--mnchen-3ya.example"
-		if err := us.LookUp(t.Context(), []string{email}); err != nil {
+		if err := us.lookUp(t.Context(), []string{email}); err != nil {
 			t.Fatal(err)
 		}
 		u, seen := us.Seen[7]

@@ -450,7 +450,7 @@ func TestLookUpForgetsWhoHadTheAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	api.users = parseUsers(t, []string{"101 a@x.org", "102 ann@x.org"})
-	if err := us.LookUp(t.Context(), []string{"ann@x.org"}); err != nil {
+	if err := us.lookUp(t.Context(), []string{"ann@x.org"}); err != nil {
 		t.Fatal(err)
 	}
 	us.Match(w)

@@ -124,12 +124,6 @@ func Hint(err error) string {
 	return ""
 }
 
-// Hinted is an error with a hint what to do about it.
-type Hinted struct {
-	error
-	hint string
-}
-
 // Recover, if deferred, makes a panic the error of its function: a fault of photosync ends the run,
 // but there is still a report. Each goroutine needs its own.
 func Recover(err *error) {
@@ -138,11 +132,16 @@ func Recover(err *error) {
 	}
 }
 
-// WithHint gives err a hint.
-func WithHint(err error, hint string) error { return Hinted{err, hint} }
+// WithHint gives err a hint what to do about it.
+func WithHint(err error, hint string) error { return hinted{err, hint} }
 
-func (h Hinted) Unwrap() error { return h.error }
-func (h Hinted) Hint() string  { return h.hint }
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+func (h hinted) Hint() string  { return h.hint }
 
 // Words describe a Reason for people.
 type Words struct {
