@@ -96,7 +96,7 @@ var hints = []struct {
 	{hungUp("connect"), "", "the server hung up instead of speaking TLS: check the port (ldaps:// has 636), or use ldap:// with tls.start_tls: true"},
 	{hungUp("bind", "ask about"), "", "the server hung up: check address and port in urls, whether TLS is meant, and whether it wants a client certificate (tls.cert_file)"},
 	{hungUp("start TLS"), "", noStartTLSHint},
-	{is[*net.OpError], " unix ", "check the path in urls: the server must listen there, and let the user in that runs photosync"},
+	{is[*net.OpError], " unix ", "check the path in urls: the server must listen there, and let in the user that runs photosync"},
 	{is[*net.OpError], "", "check that the server runs, its address and port in urls, and that a firewall lets photosync through"},
 	{func(e *Error) bool { return e.Op == "start TLS" }, "", noStartTLSHint},
 
@@ -119,7 +119,7 @@ var hints = []struct {
 	{answered(ldap.LDAPResultSizeLimitExceeded), "", "the server's size limit cuts the listing: on slapd give the bind DN \"limits … size.prtotal=unlimited\", on 389 Directory Server raise nsslapd-sizelimit (or nsSizeLimit of the bind DN), on Active Directory lower page_size to 1000"},
 	{answered(ldap.LDAPResultAdminLimitExceeded), "pagedResults control not allowed", "slapd's limits forbid pages to the bind DN (size.prtotal=disabled): allow them, or set paging: auto"},
 	{answered(ldap.LDAPResultAdminLimitExceeded), "page size", "slapd's limits allow the bind DN only smaller pages (size.pr): lower page_size"},
-	{answered(ldap.LDAPResultAdminLimitExceeded), "", "the server refuses to look at as many entries: raise its limit for the bind DN (nsslapd-lookthroughlimit, nsslapd-pagedlookthroughlimit or nsLookThroughLimit on 389 Directory Server, size.unchecked on slapd), index the attributes of filter, or narrow base_dn or filter"},
+	{answered(ldap.LDAPResultAdminLimitExceeded), "", "the server refuses to look at so many entries: raise its limit for the bind DN (nsslapd-lookthroughlimit, nsslapd-pagedlookthroughlimit or nsLookThroughLimit on 389 Directory Server, size.unchecked on slapd), index the attributes of filter, or narrow base_dn or filter"},
 	{answered(ldap.LDAPResultTimeLimitExceeded), "", "the server's time limit cuts the listing: lower page_size, raise the limit for the bind DN, or narrow the filter"},
 	{answered(ldap.LDAPResultUnavailableCriticalExtension), "", "the server does not know paged results: set paging: auto to take the listing in one piece"},
 	{answered(ldap.LDAPResultNoSuchObject), "", "check base_dn: the server knows no such entry, or does not show it to the user of bind_dn or auth"},
