@@ -51,32 +51,34 @@ func (a *attempt) prepare(ctx context.Context) (c state.Change) {
 		return c
 	}
 	a.item.Image = Image(a.pic, a.source, len(data), a.sum)
-	if s.MustSend() || a.Plan.Scope.RetryFailed && s.Record.Failure != nil || a.sum != s.Record.Sent.UploadSHA256 {
-		n := a.sharers()
-		if a.later = n > 1 && n <= a.MaxShared && !a.last; a.later {
-			a.end(outcome.Unfinished, "others get this picture, too", nextRun)
-			return c
-		}
-		if a.Thumbnails && a.thumbs.Add(1) <= MaxThumbnails {
-			a.item.Image.Thumbnail = Small(ctx, a.pic.Data)
-		}
-		if n > a.MaxShared {
-			a.holdShared()
-		}
+	if !s.MustSend() && (s.Record.Failure == nil || !a.Plan.Scope.RetryFailed) && a.sum == s.Record.Sent.UploadSHA256 {
+		return a.samePicture()
+	}
+	n := a.sharers()
+	if a.later = n > 1 && n <= a.MaxShared && !a.last; a.later {
+		a.end(outcome.Unfinished, "others get this picture, too", nextRun)
 		return c
 	}
-	a.item.Reason, a.item.Outcome = outcome.SamePicture, outcome.Skipped
-	a.item.Hint = ""
+	if a.Thumbnails && a.thumbs.Add(1) <= MaxThumbnails {
+		a.item.Image.Thumbnail = Small(ctx, a.pic.Data)
+	}
+	if n > a.MaxShared {
+		a.holdShared()
+	}
+	return c
+}
+
+// samePicture records that the photo changed, and the picture to be sent did not.
+func (a *attempt) samePicture() (c state.Change) {
+	a.item.Reason = outcome.SamePicture
+	a.end(outcome.Skipped, a.item.Message, "")
 	u := a.row()
 	sent := *u.Sent
-	sent.SourceSHA256 = a.source
-	sent.Rendering = a.Plan.Policy.Rendering
-	sent.Origin, _ = a.Plan.Origin(s)
-	u.Sent = &sent
-	u.Missing = 0
-	u.Failure = nil
+	sent.SourceSHA256, sent.Rendering = a.source, a.Plan.Policy.Rendering
+	sent.Origin, _ = a.Plan.Origin(a.step)
+	u.Sent, u.Failure = &sent, nil
 	c.Users = []state.User{u}
-	a.Plan.ResultRow(&c, s, outcome.Unchanged)
+	a.Plan.ResultRow(&c, a.step, outcome.Unchanged)
 	return c
 }
 
