@@ -102,7 +102,7 @@ func (w *world) everybodyIsThere() bool {
 		return false
 	}
 	for _, e := range w.c.entries {
-		if u := w.c.userAt(e.own); e.photo != 0 && (u == nil || !u.active || w.memory(u.id).refused[e.photo]) || e.alias != "" || e.second != "" {
+		if u := w.c.userAt(e.own); (e.photo != 0 || w.h.Unknown) && (u == nil || !u.active || w.memory(u.id).refused[e.photo]) || e.alias != "" || e.second != "" || e.other != "" {
 			return false
 		}
 	}
@@ -119,13 +119,13 @@ func (w *world) everybodyIsThere() bool {
 func (w *world) covered() {
 	for _, u := range w.c.users {
 		found, from, alias := w.o.person(u.email)
-		if !u.active || len(found) == 0 || !w.h.Shard.Has(found[0].Own[0]) || alias && w.c.userAt(found[0].Own[0]) != nil {
+		if !u.active || len(found) == 0 || !w.h.Shard.Has(found[0].Own[0]) || w.c.active(found[0].Own) > 1 || alias && w.c.anybodyAt(found[0].Own) {
 			continue
 		}
 		want := 0
 		for i, p := range found {
 			for _, e := range w.c.entries {
-				if want == 0 && e.source == from[i] && e.own == p.Own[0] && e.key == p.Ref.Key {
+				if want == 0 && e.source == from[i] && slices.Contains(p.Own, e.own) && e.key == p.Ref.Key {
 					want = e.photo
 				}
 			}
@@ -137,7 +137,7 @@ func (w *world) covered() {
 		if want == 0 || u.photo == want || excluded || m.refused[want] || m.partial || alias && m.anothers(found, from) {
 			continue
 		}
-		if alias && w.aliases(found[0].Own[0]) > 1 { // several users, found by aliases: ambiguous
+		if alias && w.aliases(found[0].Own) > 1 { // several users, found by aliases: ambiguous
 			continue
 		}
 		mayStay := m.images[u.image] == unsure
@@ -180,7 +180,7 @@ func (w *world) foundByAlternates() {
 		others := slices.ContainsFunc(w.c.users, func(x *account) bool {
 			return x != u && (x.email == e || slices.ContainsFunc(x.alternates, func(a smartsheet.AlternateEmail) bool { return a.Email == e }))
 		})
-		if others || p.Own[0] != e || len(p.Aliases) > 0 || p.HasPhoto != sources.Present || m.partial || len(m.refused) > 0 || m.anothers(found, from) {
+		if others || p.Own[0] != e || len(p.Own) > 1 || len(p.Aliases) > 0 || p.HasPhoto != sources.Present || m.partial || len(m.refused) > 0 || m.anothers(found, from) {
 			continue
 		}
 		w.fail(pCovered, fmt.Sprintf("user %d, %s, has the alternate address %s, and no picture", u.id, u.email, e))
@@ -198,10 +198,10 @@ func confirmed(all []smartsheet.AlternateEmail) (emails []string) {
 }
 
 // aliases counts the users that a person has by aliases.
-func (w *world) aliases(own string) (n int) {
+func (w *world) aliases(own []string) (n int) {
 	for _, e := range w.c.entries {
 		for _, a := range []string{e.alias, e.second} {
-			if e.own == own && a != "" && w.c.userAt(a) != nil {
+			if slices.Contains(own, e.own) && a != "" && w.c.userAt(a) != nil {
 				n++
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -107,6 +108,9 @@ func (o *watch) ended(r *report.Report, err error) {
 		if o.night.Force && it.Outcome == "failed" { // it is still owed
 			o.doubt(it.UserID)
 		}
+		if it.Reason == outcome.SamePicture { // recorded for this entry
+			o.same(it)
+		}
 		if it.Outcome == "uploaded" || it.Outcome == "partial_success" || it.Outcome == "failed" {
 			items[it.UserID] = it
 		}
@@ -144,6 +148,7 @@ func (o *watch) ended(r *report.Report, err error) {
 			bad++
 		case a == "SUCCESS" && (row.Sent == nil || row.Sent.ImageID != o.images[id] || row.Intent != nil):
 			o.fail(pLost, "the answer for user %d, image %s, is not recorded: %+v", id, o.images[id], row)
+		case a == "refused" && o.w.c.user(id) == nil: // who left since
 		case a == "PARTIAL_SUCCESS" || a == partialOfNone || a == "refused":
 			bad++
 		}
@@ -165,6 +170,17 @@ func (o *watch) ended(r *report.Report, err error) {
 	}
 	o.rows()
 	o.count(err)
+}
+
+// same notes that a user has the picture of an entry already.
+func (o *watch) same(it report.Item) {
+	found, from, _ := o.person(it.Email)
+	for i, p := range found {
+		if p.Ref.Name == it.Ref && fmt.Sprint("source", from[i]) == it.Source {
+			m := o.w.memory(it.UserID)
+			m.origin = origin{from[i], p.Ref.Key, p.Own[0], m.confirmed}
+		}
+	}
 }
 
 // died is called when the process died and the state is open again. What was announced

@@ -37,6 +37,18 @@ func (c *company) source(i int) sources.Source {
 	return c.mems[i]
 }
 
+var errUnreadable = errors.New("this photo cannot be read")
+
+// answerAs sets how the sources list and read in a night.
+func (c *company) answerAs(n *night, unknown bool) {
+	for _, m := range c.mems {
+		m.Unknown, m.ReadErr = unknown, map[string]error{}
+		if m.ReadErr[n.Unreadable] = errUnreadable; n.Denied {
+			m.ReadErr[n.Unreadable] = sources.ErrDenied
+		}
+	}
+}
+
 // file writes or removes the photo of an entry in the folder.
 func (c *company) file(own string, photo int) {
 	name := filepath.Join(c.folder, own+".png")
@@ -58,6 +70,7 @@ type entry struct {
 	own    string
 	alias  string // "": none
 	second string // another alias; "": none
+	other  string // another own address, that nobody else has; "": none
 	photo  int    // 0: none
 }
 
@@ -118,7 +131,7 @@ func (c *company) put(e *entry) {
 		c.file(e.own, e.photo)
 		return
 	}
-	x := Entry{Key: e.key, Own: []string{e.own}}
+	x := Entry{Key: e.key, Ref: "mem/" + e.own, Own: e.addresses()}
 	if c.keyed {
 		x.Ref = "mem/" + e.key
 	}
@@ -131,6 +144,11 @@ func (c *company) put(e *entry) {
 		x.Photo = picture(e.photo)
 	}
 	c.mems[e.source].Set(x)
+}
+
+// addresses are the own ones of an entry.
+func (e *entry) addresses() []string {
+	return slices.DeleteFunc([]string{e.own, e.other}, func(a string) bool { return a == "" })
 }
 
 func (c *company) take(e *entry) {
@@ -167,7 +185,7 @@ func (c *company) rename(e *entry, to string) {
 // ownerIn is the entry of a source with this own address, or nil.
 func (c *company) ownerIn(source int, address string) *entry {
 	for _, e := range c.entries {
-		if e.source == source && e.own == address {
+		if e.source == source && slices.Contains(e.addresses(), address) {
 			return e
 		}
 	}
@@ -176,7 +194,7 @@ func (c *company) ownerIn(source int, address string) *entry {
 
 // photoOf reports whether an entry with this own address has a photo.
 func (c *company) photoOf(address string) bool {
-	return slices.ContainsFunc(c.entries, func(e *entry) bool { return e.own == address && e.photo != 0 })
+	return slices.ContainsFunc(c.entries, func(e *entry) bool { return slices.Contains(e.addresses(), address) && e.photo != 0 })
 }
 
 func (c *company) addUser(email string) {
@@ -215,6 +233,21 @@ func (c *company) user(id int64) *account {
 func (c *company) alone(id int64, email string) bool {
 	u := c.user(id)
 	return u != nil && u.email == email && !slices.ContainsFunc(c.users, func(o *account) bool { return o != u && o.active && o.email == email })
+}
+
+// anybodyAt reports whether a user has one of the addresses.
+func (c *company) anybodyAt(addresses []string) bool {
+	return slices.ContainsFunc(addresses, func(a string) bool { return c.userAt(a) != nil })
+}
+
+// active counts the active users with one of the addresses.
+func (c *company) active(addresses []string) (n int) {
+	for _, u := range c.users {
+		if u.active && slices.Contains(addresses, u.email) {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *company) renameUser(u *account, to string) {

@@ -32,6 +32,7 @@ var edits = map[string]int{
 	"rename": 2, "rename both": 3, "swap": 1, "swap both": 2, "swap users": 1, "alias": 2, "two aliases": 2, "recreate entry": 2,
 	"user joins": 2, "user leaves": 1, "user renamed": 2, "user recreated": 2, "user status": 2, "own picture": 4,
 	"hand over": 2, "second entry": 1, "new photos": 1, "two users": 2,
+	"other address": 3, "other address passes": 1, "user has the other address": 3, "other user joins": 1,
 }
 
 // alternateEdits are those of alternate addresses.
@@ -112,6 +113,33 @@ func (c *company) apply(x edit) {
 	case "second entry":
 		if s := len(c.mems) - 1; s > 0 && c.ownerIn(s, e.own) == nil {
 			c.hire(s, e.own, 700_000+c.nextKey, false)
+		}
+	case "other address": // sorted before or after the first
+		if c.nextKey++; c.folder == "" {
+			e.other = fmt.Sprintf("%s%d@example.com", []string{"a", "z"}[x.C%2], c.nextKey)
+		}
+		if x.C%5 == 0 {
+			e.other = ""
+		}
+		c.put(e)
+	case "other address passes":
+		was := e.other
+		e.other = ""
+		c.put(e)
+		f.other = was
+		c.put(f)
+	case "user has the other address":
+		a, b := c.userAt(e.own), c.userAt(e.other)
+		switch {
+		case e.other == "":
+		case b == nil:
+			c.renameUser(a, e.other)
+		default:
+			c.renameUser(b, e.own)
+		}
+	case "other user joins":
+		if e.other != "" {
+			c.addUser(e.other)
 		}
 	case "user joins":
 		c.addUser(free)

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -26,6 +27,7 @@ type history struct {
 	Shard        plan.Shard // a state is that of one
 	Alternates   bool       // alternate addresses count
 	Backups      bool       // of the state, after each good run
+	Unknown      bool       // listings do not say who has a photo
 	Nights       []night
 }
 
@@ -61,6 +63,10 @@ type night struct {
 	Source       string
 	Limit        int
 	Verify       bool
+	Settings     int    // of images, other ones for one run
+	Excluded     string // for one run, instead of the world's
+	Unreadable   string // the address of an entry whose photo cannot be read
+	Denied       bool   // because the source denies it
 }
 
 // moment is a step by its number or, the first time, by what happens.
@@ -129,6 +135,7 @@ func newHistory(seed uint64) history {
 	if r.chance("excluded", 10) {
 		h.Excluded = email(r.IntN(h.People + 1))
 	}
+	h.Unknown = r.chance("unknown", 10)
 	if r.chance("shard", 4) {
 		h.Shard = plan.Shard{Index: r.IntN(2), Count: 2}
 	}
@@ -241,6 +248,18 @@ func (h *history) newNight(r odds, edits, deeds, broken []string) night {
 		n.Limit = 1 + r.IntN(3)
 	}
 	n.Verify = r.chance("verify", 4)
+	if r.chance("settings", 8) {
+		n.Settings = 1 + r.IntN(2)
+	}
+	if r.chance("excluded for once", 6) {
+		n.Excluded = email(r.IntN(h.People + 1))
+	}
+	if r.chance("source", 4) {
+		n.Source = fmt.Sprint("source", r.IntN(h.Sources))
+	}
+	if r.chance("unreadable", 8) {
+		n.Unreadable, n.Denied = email(r.IntN(h.People)), r.IntN(2) == 0
+	}
 	return n
 }
 
@@ -299,6 +318,9 @@ func (h history) smaller() (all []history) {
 	if h.Alternates {
 		with(func(x *history) { x.Alternates = false })
 	}
+	if h.Unknown {
+		with(func(x *history) { x.Unknown = false })
+	}
 	if h.Backups {
 		with(func(x *history) { x.Backups = false })
 	}
@@ -334,7 +356,9 @@ func (h history) smaller() (all []history) {
 			{n.Checksum, func(n *night) { n.Checksum = false }}, {n.RetryFailed, func(n *night) { n.RetryFailed = false }},
 			{n.Guards, func(n *night) { n.Guards = false }}, {n.Approve, func(n *night) { n.Approve = false }},
 			{n.Only != "", func(n *night) { n.Only = "" }}, {n.Limit > 0, func(n *night) { n.Limit = 0 }},
-			{n.Verify, func(n *night) { n.Verify = false }},
+			{n.Verify, func(n *night) { n.Verify = false }}, {n.Settings > 0, func(n *night) { n.Settings = 0 }},
+			{n.Excluded != "", func(n *night) { n.Excluded = "" }}, {n.Source != "", func(n *night) { n.Source = "" }},
+			{n.Unreadable != "", func(n *night) { n.Unreadable = "" }},
 			{n.Mode != Sync, func(n *night) { n.Mode = Sync }}, {n.Existing != h.Existing, func(n *night) { n.Existing = h.Existing }},
 			{n.Pause != time.Hour, func(n *night) { n.Pause = time.Hour }},
 		} {

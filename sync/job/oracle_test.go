@@ -154,10 +154,32 @@ func (o *watch) person(address string) (found []sources.Person, from []int, alia
 					return found, from, true
 				}
 			}
+			found, from = o.united(found, from)
 			return found, from, alias
 		}
 	}
 	return nil, nil, false
+}
+
+// united adds the entries of other sources that share an own address with those found. All of them
+// show the own addresses of all: they are one person.
+func (o *watch) united(found []sources.Person, from []int) (all []sources.Person, whence []int) {
+	var own []string
+	for _, p := range found {
+		own = append(own, p.Own...)
+	}
+	for s, l := range o.listings {
+		for _, p := range l.people {
+			if slices.ContainsFunc(p.Own, func(a string) bool { return slices.Contains(own, a) }) {
+				all, whence, own = append(all, p), append(whence, s), append(own, p.Own...)
+			}
+		}
+	}
+	own, _ = sources.Addresses(own, nil)
+	for i := range all {
+		all[i].Own = own
+	}
+	return all, whence
 }
 
 // personOf is the entries that are the person whose user this is: by the user's own

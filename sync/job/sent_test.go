@@ -81,7 +81,7 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 		rs := o.reads[entryID(from[i], p.Ref)]
 		if len(rs) > 0 && slices.ContainsFunc(rs, func(r reading) bool { return r.photo == q }) {
 			last := rs[len(rs)-1]
-			if last.emails == nil || slices.ContainsFunc(via, func(e string) bool { return slices.Contains(last.emails, e) }) {
+			if last.emails == nil || slices.ContainsFunc(via, func(e string) bool { return slices.Contains(last.emails, e) }) || !o.claims(from[i], p.Ref, via) {
 				ok, moved = true, o.listedPhoto(from[i], p.Ref) != q
 				m.former = m.origin
 				m.origin = origin{from[i], p.Ref.Key, p.Own[0], q}
@@ -102,8 +102,8 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 			o.fail(pExcluded, "picture %d went to user %d, person %v", q, id, p.Own)
 		}
 		for other, x := range o.looks {
-			if alias && other != id && x.active && slices.Contains(p.Own, x.email) {
-				o.fail(pWhose, "picture %d went to user %d by the alias %s, and user %d has the own address", q, id, l.email, other)
+			if other != id && x.active && slices.Contains(p.Own, x.email) {
+				o.fail(pWhose, "picture %d went to user %d by %s, and user %d has the own address", q, id, l.email, other)
 			}
 		}
 	}
@@ -149,6 +149,13 @@ func (o *watch) listedPhoto(source int, r sources.Ref) int {
 	return l.photos[i]
 }
 
+// claims reports whether this run listed an entry with one of the addresses.
+func (o *watch) claims(source int, r sources.Ref, addresses []string) bool {
+	return slices.ContainsFunc(o.listings[source].people, func(p sources.Person) bool {
+		return p.Ref == r && slices.ContainsFunc(slices.Concat(p.Own, p.Aliases), func(e string) bool { return slices.Contains(addresses, e) })
+	})
+}
+
 // wentAway reports whether this run read another photo of an entry than it listed.
 func (o *watch) wentAway(source int, r sources.Ref, photo int) bool {
 	rs := o.reads[entryID(source, r)]
@@ -178,7 +185,7 @@ func (o *watch) excluded(p sources.Person) bool {
 	if len(owner) == 0 {
 		return !alias // an alias of two entries is nobody's
 	}
-	return owner[0].Own[0] == p.Own[0] // the earliest source's
+	return slices.Contains(owner[0].Own, p.Own[0]) // the earliest source's
 }
 
 // decides reports whether an entry is the first with a photo of the person whose it is.
@@ -191,7 +198,7 @@ func (o *watch) decides(p sources.Person) bool {
 // holds reports whether an entry is one of the person whose address this is.
 func (o *watch) holds(p sources.Person, address string) bool {
 	found, _, _ := o.person(address)
-	return slices.ContainsFunc(found, func(f sources.Person) bool { return f.Own[0] == p.Own[0] && f.Ref == p.Ref })
+	return slices.ContainsFunc(found, func(f sources.Person) bool { return slices.Contains(f.Own, p.Own[0]) && f.Ref == p.Ref })
 }
 
 // removal checks that a photo may be taken for removed.

@@ -272,7 +272,7 @@ func playSituation(t *testing.T, s situation, existing plan.Existing, removedAft
 	synctest.Test(t, func(t *testing.T) {
 		dir := memoryDir(t)
 		w := newWorld(history{Sources: max(s.sources, 1), Keyed: !inFolder, Existing: existing, RemovedAfter: removedAfter, Concurrency: 1, RPM: 100_000}, dir)
-		w.excluded = s.exclude
+		w.h.Excluded = s.exclude
 		if inFolder {
 			w.c.folder = filepath.Join(dir, "photos")
 			if err := os.Mkdir(w.c.folder, 0o700); err != nil {

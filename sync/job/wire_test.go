@@ -32,11 +32,15 @@ func (s watched) List(ctx context.Context, each func(sources.Person) error) (sou
 	l, err := s.Source.List(ctx, func(p sources.Person) error {
 		q := 0
 		for _, e := range s.w.c.entries {
-			if e.source == s.source && e.own == p.Own[0] && e.key == p.Ref.Key {
+			if e.source == s.source && slices.Contains(p.Own, e.own) && e.key == p.Ref.Key {
 				q = e.photo
 			}
 		}
-		got.people, got.photos = append(got.people, p), append(got.photos, q)
+		told := p
+		if told.HasPhoto == sources.Unknown { // the oracle knows
+			told.HasPhoto = map[bool]sources.Presence{true: sources.Present, false: sources.Absent}[q != 0]
+		}
+		got.people, got.photos = append(got.people, told), append(got.photos, q)
 		return each(p)
 	})
 	if n := s.w.o.night; n.Broken == s.source+1 {

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -210,6 +211,8 @@ func (w *world) job(n *night, approve string) (j Job, ctx context.Context, end f
 		sentTo: map[int64]bool{}, to: map[int64]string{}, replaced: map[int64]bool{}, shared: map[int]map[int64]bool{}, requests: map[string]int{}, repeats: map[int64]bool{}, refused: map[int64]int{},
 	}
 	w.steps, w.uploads, w.nth = 0, 0, map[string]uint64{}
+	w.excluded = cmp.Or(n.Excluded, w.h.Excluded)
+	w.c.answerAs(n, w.h.Unknown)
 	w.c.sim.ClearFaults()
 	for _, text := range n.Faults {
 		f, err := simulator.ParseFault(text)
@@ -228,9 +231,9 @@ func (w *world) job(n *night, approve string) (j Job, ctx context.Context, end f
 	ctx, cancel := context.WithCancelCause(context.Background())
 	w.stop = cancel
 	j = Job{
-		Parts: Parts{State: w.st, Smartsheet: c, Root: "https://api.example.test/2.0", Photos: photo.Options{MaxBytes: 1_000_000}},
+		Parts: Parts{State: w.st, Smartsheet: c, Root: "https://api.example.test/2.0", Photos: photo.Options{MaxBytes: 1_000_000 + int64(n.Settings)}},
 		How:   How{Mode: n.Mode, RunID: fmt.Sprint("run", time.Now().Unix()), Concurrency: w.h.Concurrency, Approve: approve, Verify: n.Verify},
-		Scope: plan.Scope{Force: n.Force, Checksum: n.Checksum, RetryFailed: n.RetryFailed, Limit: n.Limit, Shard: w.h.Shard},
+		Scope: plan.Scope{Force: n.Force, Checksum: n.Checksum, RetryFailed: n.RetryFailed, Limit: n.Limit, Shard: w.h.Shard, Source: n.Source},
 		Policy: plan.Policy{
 			Existing: n.Existing, RemovedAfter: n.RemovedAfter, AlternateEmails: w.h.Alternates,
 			Patterns: []string{w.excluded}, Excluded: func(e string) bool { return e == w.excluded },
@@ -238,9 +241,6 @@ func (w *world) job(n *night, approve string) (j Job, ctx context.Context, end f
 	}
 	for i := range w.c.mems {
 		j.Sources = append(j.Sources, sources.Named{Name: fmt.Sprint("source", i), Type: "memory", Source: watched{w.c.source(i), w, i}})
-	}
-	if n.Source != "" {
-		j.Scope.Source = n.Source
 	}
 	if n.Only != "" {
 		j.Scope.Only = func(e string) bool { return e == n.Only }
