@@ -98,7 +98,7 @@ func (r reserving) List(ctx context.Context, each func(Person) error) (Listing, 
 	return l, err
 }
 
-// Each case is one of the rules in claims.go, or a way in which two of them meet.
+// Each case is one of the rules in claims.go, or a case that two of them decide together.
 func TestJoin(t *testing.T) {
 	for name, c := range map[string]struct {
 		sources  []listOf
@@ -164,8 +164,8 @@ func TestJoin(t *testing.T) {
 		"one without a photo and one unknown": {
 			sources: []listOf{parse("1: a@x absent", "2: a@x unknown")}, want: []string{"a@x: 0/2"}, lost: []string{"a@x: 0/1, 0/2: no photo"},
 		},
-		"a hidden photo contests": {sources: []listOf{parse("1: a@x", "2: a@x hidden")}, want: []string{"a@x: ambiguous 0/1 0/2"}},
-		"all without a photo":     {sources: []listOf{parse("1: a@x absent", "2: a@x absent")}, want: []string{"a@x: ambiguous 0/1 0/2"}},
+		"a hidden photo conflicts": {sources: []listOf{parse("1: a@x", "2: a@x hidden")}, want: []string{"a@x: ambiguous 0/1 0/2"}},
+		"all without a photo":      {sources: []listOf{parse("1: a@x absent", "2: a@x absent")}, want: []string{"a@x: ambiguous 0/1 0/2"}},
 		"one without, two with": {
 			sources: []listOf{parse("1: a@x", "2: a@x", "3: a@x absent")}, want: []string{"a@x: ambiguous 0/1 0/2"}, lost: []string{"a@x: 0/3, 0/1: no photo"},
 		},
@@ -194,7 +194,7 @@ func TestJoin(t *testing.T) {
 		"listed twice, and another one":    {sources: []listOf{parse("1: a@x", "1: a@x", "2: a@x")}, want: []string{"a@x: ambiguous 0/1 0/2"}},
 
 		// Rule 5.
-		"a later source contests": {
+		"a later source conflicts": {
 			sources: []listOf{parse("0: a@x"), parse("1: a@x", "2: a@x, b@x", "3: a@x, c@x")}, want: []string{"a@x: 0/0 1/1", "b@x: 1/2", "c@x: 1/3"},
 			lost: []string{"a@x: 1/2, 1/1: only", "a@x: 1/3, 1/1: only"},
 		},

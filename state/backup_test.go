@@ -81,7 +81,7 @@ func TestBackupOfADamagedState(t *testing.T) {
 	holds(t, open(t, backupPath(path)), both(0, 2))
 }
 
-// damage spoils a row of the state, which Open does not look at.
+// damage spoils a row of the state, which Open does not read.
 func damage(t *testing.T, path string) {
 	data := contents(t, path)
 	at := strings.LastIndex(string(data), hash(2))

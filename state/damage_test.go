@@ -230,9 +230,9 @@ func TestOpenBelowAFile(t *testing.T) {
 	}
 }
 
-// look is what a run sees of a state: everything, and by its key every row that there
+// observe is what a run sees of a state: everything, and by its key every row that there
 // was and some that there were not.
-func look(path string, truth Change) (Change, error) {
+func observe(path string, truth Change) (Change, error) {
 	s, err := Open(path, Options{ReadOnly: true})
 	if err != nil {
 		return Change{}, err
@@ -258,7 +258,7 @@ func look(path string, truth Change) (Change, error) {
 // anything else that is not true.
 func noticed(t *testing.T, what, path string, truth Change) bool {
 	t.Helper()
-	got, err := look(path, truth)
+	got, err := observe(path, truth)
 	damaged, is := errors.AsType[*DamagedError](err)
 	_, refused := errors.AsType[*Error](err)
 	switch {
@@ -452,7 +452,7 @@ func TestPagesThatLeadAstray(t *testing.T) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := look(path, truth); err == nil || !strings.Contains(err.Error(), "older than what was written last") {
+		if _, err := observe(path, truth); err == nil || !strings.Contains(err.Error(), "older than what was written last") {
 			t.Errorf("an old page in the place of the new one: %v", err)
 		}
 	}
@@ -509,8 +509,8 @@ func TestCurrent(t *testing.T) {
 	}
 }
 
-// A partial look checks what it reads, and a whole one the whole table.
-func TestPartialLooksCheckWhatTheyRead(t *testing.T) {
+// With Partial, a look-up checks what it reads; without, the whole table.
+func TestPartialReadsCheckWhatTheyRead(t *testing.T) {
 	path := full(t)
 	err := foreign(func(tx *bbolt.Tx) (err error) {
 		for table, key := range map[string]string{"people": person(200).Email, "users": userKey(userID(200))} {

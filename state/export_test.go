@@ -174,7 +174,7 @@ func TestImportOneShard(t *testing.T) {
 }
 
 // Of two rows of a user the newer one counts; what was announced stays announced. Of
-// two different rows of a person nobody knows which is newer: the next run looks.
+// two different rows of a person nobody knows which is newer: the next run looks the person up.
 func TestImportMerges(t *testing.T) {
 	at := func(day int) time.Time { return time.Date(2026, 11, day, 2, 0, 0, 0, time.UTC) }
 	sent := func(day int, hash string) User {

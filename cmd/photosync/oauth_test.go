@@ -71,12 +71,12 @@ func TestOAuthLogin(t *testing.T) {
 	}
 	redirect := "http://" + slapdtest.FreeAddr() + "/callback"
 	same := func(page string) string { return page }
-	patience := time.Minute
+	limit := time.Minute
 	login := func(secret string, change func(string) string, args ...string) (code int, shown, out string) {
 		env := func(name string) string { return map[string]string{"SMARTSHEET_CLIENT_SECRET": secret}[name] }
 		var s screen
 		done := make(chan int)
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
 		go func() {
 			done <- run(ctx, append([]string{"oauth", "login", "--config", conf, "--redirect", redirect}, args...), env, &s, &s)
@@ -102,9 +102,9 @@ func TestOAuthLogin(t *testing.T) {
 			return regexp.MustCompile(`code_challenge=[^&]+`).ReplaceAllString(p, "code_challenge=x")
 		}, "invalid_grant"},
 	} {
-		patience = time.Minute
+		limit = time.Minute
 		if c.want == "wait for the browser" { // it runs out
-			patience = 3 * time.Second
+			limit = 3 * time.Second
 		}
 		code, _, out := login(c.secret, c.change)
 		if _, err := os.Stat(token); code != exitFailed || !strings.Contains(out, c.want) || !os.IsNotExist(err) || strings.Contains(out, "app-secret") {
@@ -112,7 +112,7 @@ func TestOAuthLogin(t *testing.T) {
 		}
 	}
 
-	patience = time.Minute
+	limit = time.Minute
 	code, shown, out := login("app-secret", same)
 	fi, err := os.Stat(token)
 	if code != exitDone || err != nil || fi.Mode().Perm() != 0o600 || !strings.Contains(shown, "You may close this window") || !strings.Contains(out, "photosync check --config") {

@@ -18,8 +18,8 @@ import (
 )
 
 // A day without Smartsheet, in the middle of a first run of 3,000 people: the run makes
-// few requests and ends to be continued, with the patience that is the default as with
-// that of most of a day. The next run completes it.
+// few requests and ends, with the default max_wait and with one of most of a day. The next run
+// completes it.
 func TestOutageOfADay(t *testing.T) {
 	t.Parallel() // it waits for the disk
 	const before = 300
@@ -27,8 +27,8 @@ func TestOutageOfADay(t *testing.T) {
 	if testing.Short() {
 		people = 1_000 // the race detector makes each ten times as slow
 	}
-	for _, patience := range []time.Duration{5 * time.Minute, 23 * time.Hour} {
-		t.Run(patience.String(), func(t *testing.T) {
+	for _, maxWait := range []time.Duration{5 * time.Minute, 23 * time.Hour} {
+		t.Run(maxWait.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sim := simulator.New(simulator.Options{Token: token, Users: users(people), RequestsPerMinute: 300})
 				sim.AddFault(simulator.Fault{Kind: "html", Op: "any", Skip: before, For: 24 * time.Hour})
@@ -44,7 +44,7 @@ func TestOutageOfADay(t *testing.T) {
 				run := func(id string) (*report.Report, error) {
 					c, err := smartsheet.New(smartsheet.Options{
 						BaseURL: "https://api.example.test/2.0", Transport: sim.Transport(), Token: token, RequestsPerMinute: 300,
-						Timeout: 30 * time.Second, MaxAttempts: 6, MaxWait: patience, Grace: grace,
+						Timeout: 30 * time.Second, MaxAttempts: 6, MaxWait: maxWait, Grace: grace,
 					})
 					if err != nil {
 						t.Fatal(err)
@@ -63,7 +63,7 @@ func TestOutageOfADay(t *testing.T) {
 					t.Errorf("exit %d, %d requests into the outage, %+v, %v", exitCode(r, err), wasted, r.Totals, err)
 				}
 				t.Logf("%d requests into the outage, %d failed, %d uploaded before", wasted, r.Totals.Failed, r.Totals.Uploaded)
-				if patience > time.Hour {
+				if maxWait > time.Hour {
 					return // the next run is the same
 				}
 				time.Sleep(24 * time.Hour)

@@ -34,7 +34,7 @@ func TestDescribe(t *testing.T) {
 		}
 		for _, w := range want {
 			if !strings.Contains(text, w) {
-				t.Errorf("%s: told %q, want %q", name, text, w)
+				t.Errorf("%s: says %q, want %q", name, text, w)
 			}
 		}
 	}

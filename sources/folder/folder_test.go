@@ -282,8 +282,8 @@ func TestTwoFilesForOnePersonAreBothListed(t *testing.T) {
 	}
 }
 
-// lookAt returns what a look at a file tells.
-func lookAt(t *testing.T, name string) facts {
+// statOf returns the facts of a file.
+func statOf(t *testing.T, name string) facts {
 	t.Helper()
 	f, err := factsOf(os.Lstat(name))
 	if err != nil {
@@ -297,12 +297,12 @@ func TestStampSeesWhatSetsTheTimeBack(t *testing.T) {
 	if err := os.WriteFile(f, []byte("one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	before := lookAt(t, f)
+	before := statOf(t, f)
 	for {
 		if err := errors.Join(os.WriteFile(f, []byte("two"), 0o600), os.Chtimes(f, time.Time{}, time.Unix(0, before.modified))); err != nil {
 			t.Fatal(err)
 		}
-		after := lookAt(t, f)
+		after := statOf(t, f)
 		if after.changed == before.changed {
 			continue // the file system's clock has not ticked yet
 		}
@@ -327,7 +327,7 @@ func TestStampMovesWithEveryFact(t *testing.T) {
 	}
 }
 
-// Whatever is done to a file and when, also while a run looks at it: as long as its
+// Whatever is done to a file and when, also while a run reads it: as long as its
 // mark is the one that was remembered, so are its bytes. The file system's clock may
 // be as coarse as any, and all files are of one size.
 func TestNoSequenceOfEditsIsMissed(t *testing.T) {
@@ -401,7 +401,7 @@ func TestAge(t *testing.T) {
 func TestYoungFilesAreDistrusted(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, map[string]string{"a@example.com.jpg": "a"})
-	f := lookAt(t, filepath.Join(dir, "a@example.com.jpg"))
+	f := statOf(t, filepath.Join(dir, "a@example.com.jpg"))
 	written := time.Unix(0, max(f.changed, f.modified))
 	for _, c := range []struct {
 		age, minAge time.Duration
@@ -461,7 +461,7 @@ func put(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-// Many folders and folders of many files: everyone is found once, whoever looks.
+// Many folders and folders of many files: everyone is found once.
 func TestWalkFindsEveryone(t *testing.T) {
 	dir := t.TempDir()
 	files, want := map[string]string{}, 0

@@ -12,8 +12,8 @@ import (
 
 var _ sources.Describer = (*Source)(nil)
 
-// told is what a source says of a person, a line for each fact.
-func told(t *testing.T, s *Source, ref sources.Ref) []string {
+// described is what a source says of a person, a line for each fact.
+func described(t *testing.T, s *Source, ref sources.Ref) []string {
 	t.Helper()
 	facts, err := s.Describe(t.Context(), ref)
 	if err != nil {
@@ -30,7 +30,7 @@ func wantAmong(t *testing.T, lines []string, want ...string) {
 	t.Helper()
 	for _, w := range want {
 		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, w) }) {
-			t.Errorf("told %q, want %q among it", lines, w)
+			t.Errorf("described as %q, want %q among it", lines, w)
 		}
 	}
 }
@@ -43,20 +43,20 @@ func TestDescribe(t *testing.T) {
 	o.Filter, o.ExcludeFilter = "(&(objectClass=inetOrgPerson)(userPassword=*))", "(telephoneNumber=0)"
 	s := open(t, o)
 	p := sourcetest.List(t, s)["ann@example.com"]
-	lines := told(t, s, p.Ref)
+	lines := described(t, s, p.Ref)
 	wantAmong(t, lines, "server: "+srv.URL, "dn: uid=a,"+slapdtest.BaseDN, "key: entryUUID=", "mail: Ann@example.com", "displayName: Ann [31m",
 		"mark: csn=20260101000000.000000Z#", "thumbnailPhoto: none, or none that may be read", "jpegPhoto: ")
 	if text := strings.Join(lines, "\n"); strings.Contains(text, "secret") || strings.Count(text, ", taken") != 1 || strings.Count(text, "jpegPhoto: ") != 2 {
-		t.Errorf("told %q, want two photos of which one is taken, and no password", lines)
+		t.Errorf("described as %q, want two photos of which one is taken, and no password", lines)
 	}
-	wantAmong(t, told(t, s, sources.Ref{Name: "uid=none," + slapdtest.BaseDN}), "entry: no longer there")
+	wantAmong(t, described(t, s, sources.Ref{Name: "uid=none," + slapdtest.BaseDN}), "entry: no longer there")
 	o.ChangeDetection = "content"
-	wantAmong(t, told(t, open(t, o), p.Ref), "mark: none that can be trusted")
+	wantAmong(t, described(t, open(t, o), p.Ref), "mark: none that can be trusted")
 }
 
 func TestDescribeOnActiveDirectory(t *testing.T) {
 	d := newDomain(t)
 	s := open(t, adOptions(d))
 	p := sourcetest.List(t, s)["a@ad.test"]
-	wantAmong(t, told(t, s, p.Ref), "dn: CN=a,", "key: objectGUID=6161616161", "mark: repl=3e9.1", "mail: a@ad.test", "thumbnailPhoto: ")
+	wantAmong(t, described(t, s, p.Ref), "dn: CN=a,", "key: objectGUID=6161616161", "mark: repl=3e9.1", "mail: a@ad.test", "thumbnailPhoto: ")
 }

@@ -131,7 +131,7 @@ func TestPhotoHasAddresses(t *testing.T) {
 
 // An administrator's second account with the same address and without a photo does not
 // contest it, though a listing does not know who has a photo.
-func TestAccountWithoutPhotoDoesNotContest(t *testing.T) {
+func TestAccountWithoutPhotoDoesNotConflict(t *testing.T) {
 	srv := slapdtest.Start(t, slapdtest.Config{LDIF: many(3) + slapdtest.Entry("adm-u01", "u01@example.com", nil) +
 		slapdtest.Entry("twin", "u02@example.com", sourcetest.Picture(9, 100))})
 	people, _, err := sources.Join(t.Context(), []sources.Named{{Name: "ad", Type: "ldap", Source: open(t, options(srv))}})

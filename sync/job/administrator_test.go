@@ -224,7 +224,7 @@ func (w *world) adopt() {
 	adopted := map[int64]bool{}
 	for _, u := range a.Users {
 		adopted[u.ID] = true
-		m, l := w.memory(u.ID), w.o.looks[u.ID]
+		m, l := w.memory(u.ID), w.o.sightings[u.ID]
 		found, from, _ := w.o.personOf(u.ID, l)
 		if w.h.Alternates && l.alone.IsZero() && len(found) == 0 { // found by what is remembered
 			found, from, _ = w.o.person(u.Sent.Email)

@@ -39,12 +39,12 @@ func reasons(r *report.Report) map[string]string {
 // Who is matched by an alternate address, and who is not.
 func TestAlternateEmails(t *testing.T) {
 	for name, c := range map[string]struct {
-		users  []smartsheet.User
-		also   []string // other people in the source, without a photo
-		off    bool
-		want   string // of p00000@example.com
-		user   string // who gets the picture; empty: nobody
-		rivals int
+		users      []smartsheet.User
+		also       []string // other people in the source, without a photo
+		off        bool
+		want       string // of p00000@example.com
+		user       string // who gets the picture; empty: nobody
+		candidates int
 	}{
 		"switched off":  {users: []smartsheet.User{{Email: "jo@example.com", AlternateEmails: alternate(email(0))}}, off: true, want: "not_in_smartsheet skipped"},
 		"confirmed":     {users: []smartsheet.User{{Email: "jo@example.com", AlternateEmails: alternate("x@y.z", "P00000@Example.com")}}, want: "new uploaded", user: "jo@example.com"},
@@ -54,12 +54,12 @@ func TestAlternateEmails(t *testing.T) {
 			want:  "new uploaded", user: email(0)},
 		"two users": {
 			users: []smartsheet.User{{Email: "jo@example.com", AlternateEmails: alternate(email(0))}, {Email: "al@example.com", AlternateEmails: alternate(email(0))}},
-			want:  "ambiguous skipped", rivals: 2},
+			want:  "ambiguous skipped", candidates: 2},
 		"not active":            {users: []smartsheet.User{{Email: "jo@example.com", Status: "DEACTIVATED", AlternateEmails: alternate(email(0))}}, want: "not_in_smartsheet skipped"},
 		"user of somebody else": {users: []smartsheet.User{{Email: "jo@example.com", AlternateEmails: alternate(email(0))}}, also: []string{"jo@example.com"}, want: "not_in_smartsheet skipped"},
 		"alternate of somebody else, too": {
 			users: []smartsheet.User{{Email: "jo@example.com", AlternateEmails: alternate(email(0), "al@example.com")}},
-			also:  []string{"al@example.com"}, want: "ambiguous skipped", rivals: 1},
+			also:  []string{"al@example.com"}, want: "ambiguous skipped", candidates: 1},
 		"nobody": {users: []smartsheet.User{{Email: "jo@example.com"}}, want: "not_in_smartsheet skipped"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,8 +73,8 @@ func TestAlternateEmails(t *testing.T) {
 				t.Fatalf("%s, want %s", got, c.want)
 			}
 			for _, it := range r.Items {
-				if it.Email == email(0) && len(it.Candidates) != c.rivals {
-					t.Errorf("rivals %q", it.Candidates)
+				if it.Email == email(0) && len(it.Candidates) != c.candidates {
+					t.Errorf("candidates %q", it.Candidates)
 				}
 			}
 			for _, u := range c.users {
@@ -132,7 +132,7 @@ func TestAlternateEmailsAreRemembered(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		if c := calls(func(o *Job) { o.Scope.Force, o.Policy.Existing = true, plan.RespectUser }); c["upload"] != 40 || c["user"] != 20 {
-			t.Errorf("all again, under a policy that looks: calls %v, want each alternate address looked at before it is used", c)
+			t.Errorf("all again, under a policy that lists all users: calls %v, want each alternate address confirmed before it is used", c)
 		}
 		if c := calls(func(o *Job) { o.Policy.Existing = plan.Enforce }); c["upload"]+c["user"] != 0 || c["users"] != 1 {
 			t.Errorf("enforced: calls %v", c)

@@ -16,7 +16,7 @@ import (
 	"photosync/sync/report"
 )
 
-// Answers that a look at the user has to complete.
+// Answers that a look-up of the user has to complete.
 const (
 	partialOfNone = "PARTIAL_SUCCESS without an image"
 	unknown       = "unknown"
@@ -163,7 +163,7 @@ func (o *watch) ended(r *report.Report, err error) {
 		o.fail(pCode, "%d uploads failed: %v", bad, o.answered)
 	}
 	for id, a := range o.answered {
-		o.settle(id, a)
+		o.resolve(id, a)
 	}
 	if o.broken > 0 {
 		o.died()
@@ -185,7 +185,7 @@ func (o *watch) same(it report.Item) {
 
 // died is called when the process died and the state is open again. What was announced
 // may have arrived: it counts as ours then, but for the picture that was there before.
-// What is not announced any more was settled before.
+// What is not announced any more was resolved before.
 func (o *watch) died() {
 	err := o.w.st.View(func(v *state.Snapshot) error {
 		for id, a := range o.answered {
@@ -194,7 +194,7 @@ func (o *watch) died() {
 				return err
 			}
 			if row.Intent == nil {
-				o.settle(id, a)
+				o.resolve(id, a)
 			}
 		}
 		for row, err := range v.Users() {
@@ -218,10 +218,10 @@ func (o *watch) died() {
 	}
 }
 
-// doubt begins when an upload was announced: until a look afterwards nobody knows whose
+// doubt begins when an upload was announced: until a look-up afterwards nobody knows whose
 // picture the user shows, unless it is the one from before.
 func (o *watch) doubt(id int64) {
-	m, shown := o.w.memory(id), o.looks[id].image
+	m, shown := o.w.memory(id), o.sightings[id].image
 	if _, ours := m.images[shown]; !m.doubt {
 		if m.foreign = ""; !ours {
 			m.foreign = shown
@@ -230,11 +230,11 @@ func (o *watch) doubt(id int64) {
 	m.doubt = true
 }
 
-// settle ends the doubt about an upload without a clear answer, if the run looked at the
+// resolve ends the doubt about an upload without a clear answer, if the run looked up the
 // user afterwards. A new picture counts as ours then. If there is none, a partial success
-// and a refusal are believed; and if nothing answered, the doubt stays.
-func (o *watch) settle(id int64, answer string) {
-	m, l := o.w.memory(id), o.looks[id]
+// and a refusal are believed. If nothing answered, the doubt stays.
+func (o *watch) resolve(id int64, answer string) {
+	m, l := o.w.memory(id), o.sightings[id]
 	switch _, ours := m.images[l.image]; {
 	case answer != unknown && answer != partialOfNone && answer != refusedLate, !l.at.After(o.w.lost[id]), l.email != o.to[id]:
 	case l.image == "" || l.image == m.before:

@@ -90,8 +90,7 @@ func TestApply(t *testing.T) {
 	}
 }
 
-// Whatever of a person is not what the plan rests on keeps them out, or with
-// --strict everyone.
+// A person about whom anything changed since the plan was made is left out; with --strict everyone is.
 func TestApplyWhatMoved(t *testing.T) {
 	for name, move := range map[string]func(*bench){
 		"bytes":     func(b *bench) { b.mem.Put(email(0), picture(50)) },
@@ -147,7 +146,7 @@ func TestApplyElsewhere(t *testing.T) {
 	b.notApplied(f, false, "image settings")
 }
 
-// A held run's plan passes by being applied; what is held for its own sake stays.
+// To apply the plan of a held run approves it. Pictures that max_shared holds stay held.
 func TestApplyHeld(t *testing.T) {
 	b := newBench(t, 60, simulator.Options{})
 	b.must(guarded)

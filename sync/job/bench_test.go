@@ -77,8 +77,8 @@ func walk(b *testing.B, dir string, each func(path string, info fs.FileInfo)) {
 	}
 }
 
-// settled records that everybody in the plan has the picture already.
-func settled(b *testing.B, j Job) {
+// recorded records that everybody in the plan has the picture already.
+func recorded(b *testing.B, j Job) {
 	b.Helper()
 	p, err := j.prepare(b.Context(), report.New(Sync, "r", "", time.Now()))
 	if err != nil {
@@ -101,8 +101,8 @@ func settled(b *testing.B, j Job) {
 func BenchmarkQuietNight(b *testing.B) {
 	people := number(b, "PEOPLE", 100_000)
 	j, dir := photoFolder(b, people, 0)
-	settled(b, j)
-	if _, err := Run(b.Context(), j); err != nil { // who is who was settled
+	recorded(b, j)
+	if _, err := Run(b.Context(), j); err != nil { // everybody was matched
 		b.Fatal(err)
 	}
 	var night, plain time.Duration

@@ -20,10 +20,10 @@ func (s *timed) Upload(ctx context.Context, u smartsheet.User, img smartsheet.Im
 	return s.Smartsheet.Upload(ctx, u, img, before)
 }
 
-// The age of a look goes by the monotonic clock, too, from the answer to the upload: a wall
-// clock that is set back in between makes no look younger. See TestClockThatJumps of
+// The age of a look-up is measured by the monotonic clock, too, from the answer to the upload: a
+// wall clock that is set back in between makes no look-up younger. See TestClockThatJumps of
 // sync/upload.
-func TestLooksAreTimedByTheMonotonicClock(t *testing.T) {
+func TestLookUpsAreTimedByTheMonotonicClock(t *testing.T) {
 	o := simulator.Options{Users: []smartsheet.User{{Email: email(0)}, {Email: "jo@example.com", AlternateEmails: alternate(email(1))}}}
 	b := newBench(t, 0, o)
 	b.mem.Put(email(0), picture(0))

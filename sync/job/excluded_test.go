@@ -26,7 +26,7 @@ func TestExcludedInOneSource(t *testing.T) {
 	}
 }
 
-// Somebody whom one source lists twice, and another one once, is ambiguous: that is one thing to be told.
+// Somebody whom one source lists twice, and another one once, is ambiguous. That is reported once.
 func TestAmbiguousIsNoLostClaimToo(t *testing.T) {
 	b := newBench(t, 2, simulator.Options{})
 	for _, ref := range []string{"ann.jpg", "ann.png"} {

@@ -15,7 +15,7 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
-// broken is an error that makes whoever looks at it panic.
+// broken is an error whose text panics.
 type broken struct{}
 
 func (broken) Error() string { return "broken" }

@@ -755,7 +755,7 @@ func TestHeldErrors(t *testing.T) {
 }
 
 // Shards share the people out: each is uploaded once, nobody of another shard is
-// counted or taken for gone, and guards look at the shard's people alone.
+// counted or taken for gone, and guards count the shard's people alone.
 func TestShards(t *testing.T) {
 	const shards = 3
 	b := newBench(t, 60, simulator.Options{})

@@ -225,25 +225,25 @@ func TestNoRightsForAnybody(t *testing.T) {
 	}
 }
 
-// What a report says once is said by a run whose exit code tells it: one that failed, or was
-// stopped, says nothing of it.
+// What is reported once is reported by a run whose exit code shows it. A run that failed, or was
+// stopped, does not count.
 func TestNewsOfARunThatFailed(t *testing.T) {
 	b := newBench(t, 50, simulator.Options{})
 	for _, ref := range []string{"a", "b"} {
 		b.mem.Set(Entry{Ref: ref, Own: []string{"two@example.com"}, Photo: picture(99)})
 	}
 	b.sim.AddFault(simulator.Fault{Kind: "status", Status: 403, Code: 1004, Count: 8})
-	told := func(r *report.Report) bool {
+	says := func(r *report.Report) bool {
 		i := slices.IndexFunc(r.Items, func(it report.Item) bool { return it.Email == "two@example.com" && it.Reason == outcome.Ambiguous })
 		return i >= 0 && !r.Items[i].AlreadyReported
 	}
-	if r, err := b.run(t.Context(), 1_000_000, nil); err == nil || !told(r) {
-		t.Fatalf("error %v, told %v", err, told(r))
+	if r, err := b.run(t.Context(), 1_000_000, nil); err == nil || !says(r) {
+		t.Fatalf("error %v, says so: %v", err, says(r))
 	}
-	if r := b.must(nil); !told(r) || r.Result != report.Partial {
+	if r := b.must(nil); !says(r) || r.Result != report.Partial {
 		t.Errorf("the next run says nothing: %s, %+v", r.Result, r.Totals)
 	}
-	if r := b.must(nil); told(r) || r.Result == report.Partial {
+	if r := b.must(nil); says(r) || r.Result == report.Partial {
 		t.Errorf("the run after it says it again: %s, %+v", r.Result, r.Totals)
 	}
 }
@@ -398,7 +398,7 @@ func (m moving) Photos(ctx context.Context, refs []sources.Ref, each func(source
 	})
 }
 
-// A photo that is not what its mark stands for is uploaded, and looked at again in
+// A photo that is not what its mark stands for is uploaded, and read again in
 // the next run.
 func TestMovedPhoto(t *testing.T) {
 	b := newBench(t, 3, simulator.Options{})

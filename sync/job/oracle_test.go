@@ -12,8 +12,8 @@ import (
 // over the wire and what the sources were asked; it does not know how the program
 // decides.
 const (
-	pWhose      = "a picture goes only to a user whose address is the person's, by this run's listing and the last look"
-	pFresh      = "that look is at most five minutes old, and shows an active user"
+	pWhose      = "a picture goes only to a user whose address is the person's, by this run's listing and the last look-up"
+	pFresh      = "that look-up is at most five minutes old, and shows an active user"
 	pComplete   = "nothing is sent after an incomplete listing"
 	pNeedless   = "no run sends what the user already shows of us, as far as an answer told us"
 	pReason     = "by on_source_change and respect_user an unchanged photo is not sent again"
@@ -41,8 +41,8 @@ const (
 	pWait       = "a wrong clock in an answer does not stop a run for hours"
 )
 
-// look is what a run saw of a user.
-type look struct {
+// sighting is what a run saw of a user.
+type sighting struct {
 	email, image string
 	active       bool
 	at           time.Time
@@ -72,7 +72,7 @@ type memory struct {
 	doubtful   bool   // doubt, before the first request of the last run that sent one
 	partial    bool   // the last answer was PARTIAL_SUCCESS
 	adopted    bool   // confirmed and image are by state adopt
-	before     string // the picture that the last look before an upload showed
+	before     string // the picture that the last look-up before an upload showed
 	foreign    string // the picture before the upload in doubt, if it was not ours
 	unanswered bool   // the process died before it had an answer to the last upload
 	images     map[string]int
@@ -93,26 +93,26 @@ type origin struct {
 
 // watch is the oracle's account of one run.
 type watch struct {
-	w        *world
-	night    *night
-	listings []listed
-	looks    map[int64]look
-	renamed  map[int64]look       // the last look at a user who has another address by now
-	reads    map[string][]reading // by source and entry
-	answered map[int64]string     // the last answer to an upload: SUCCESS, PARTIAL_SUCCESS, refused, unknown
-	images   map[int64]string     // that SUCCESS named
-	sentTo   map[int64]bool
-	to       map[int64]string // their addresses then
-	replaced map[int64]bool
-	drawn    int
-	shared   map[int]map[int64]bool
-	repeats  map[int64]bool // users who got what they showed of us already
-	refIDs   []string
-	requests map[string]int
-	readings int
-	broken   int           // writes of the state that failed
-	refused  map[int64]int // pictures that were refused in this run, and not before
-	began    time.Time
+	w         *world
+	night     *night
+	listings  []listed
+	sightings map[int64]sighting
+	renamed   map[int64]sighting   // the last sighting of a user who has another address by now
+	reads     map[string][]reading // by source and entry
+	answered  map[int64]string     // the last answer to an upload: SUCCESS, PARTIAL_SUCCESS, refused, unknown
+	images    map[int64]string     // that SUCCESS named
+	sentTo    map[int64]bool
+	to        map[int64]string // their addresses then
+	replaced  map[int64]bool
+	drawn     int
+	shared    map[int]map[int64]bool
+	repeats   map[int64]bool // users who got what they showed of us already
+	refIDs    []string
+	requests  map[string]int
+	readings  int
+	broken    int           // writes of the state that failed
+	refused   map[int64]int // pictures that were refused in this run, and not before
+	began     time.Time
 }
 
 func (o *watch) fail(promise, format string, args ...any) {
@@ -127,7 +127,7 @@ func entryID(source int, r sources.Ref) string {
 }
 
 // person is the entries that are one person: those who own an address or, if nobody
-// does, those who have it as an alias. There are none if it is contested.
+// does, those who have it as an alias. There are none if two entries conflict about it.
 func (o *watch) person(address string) (found []sources.Person, from []int, alias bool) {
 	for _, alias = range []bool{false, true} {
 		for s, l := range o.listings {
@@ -184,7 +184,7 @@ func (o *watch) united(found []sources.Person, from []int) (all []sources.Person
 
 // personOf is the entries that are the person whose user this is: by the user's own
 // address or, if it is nobody's, by alternate ones. There are none if two people are.
-func (o *watch) personOf(id int64, l look) (found []sources.Person, from []int, alias bool) {
+func (o *watch) personOf(id int64, l sighting) (found []sources.Person, from []int, alias bool) {
 	found, from, alias = o.person(l.email)
 	if len(found) > 0 || !o.w.h.Alternates {
 		return found, from, alias
@@ -193,7 +193,7 @@ func (o *watch) personOf(id int64, l look) (found []sources.Person, from []int, 
 	if len(whose) != 1 {
 		return nil, nil, false
 	}
-	for other, x := range o.looks {
+	for other, x := range o.sightings {
 		if theirs, _, _ := o.person(x.email); other != id && x.active && x.at.Before(l.alone) && len(theirs) > 0 && theirs[0].Own[0] == found[0].Own[0] {
 			o.fail(pWhose, "user %d was found by an alternate address of %s, and user %d has %s", id, whose[0], other, x.email)
 		}

@@ -43,7 +43,7 @@ func (b *bench) record(i int) (u state.User) {
 	return u
 }
 
-// row is the last look at person i.
+// row is what the state has about person i.
 func (b *bench) row(i int) state.Person {
 	b.t.Helper()
 	r, _, err := b.st.Person(email(i))
@@ -386,7 +386,7 @@ func TestPlaceholderNeedsTheFileGone(t *testing.T) {
 		before, after folder.Options
 		domains       []string
 		mapping       string // afterwards; before: everybody
-		unseen        bool   // nobody looks whether the file is there
+		unseen        bool   // nobody checks whether the file is there
 		link          string // a folder that is moved out, and a link put in its place
 	}{
 		"mapping file":    {file: "E0.png", before: folder.Options{MappingFile: "m.csv"}, after: folder.Options{MappingFile: "m.csv"}, mapping: "E1," + email(1) + "\n"},

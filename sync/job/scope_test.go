@@ -100,7 +100,7 @@ func TestPlanStoppedAfterStoppedRuns(t *testing.T) {
 		o.How.Mode, o.How.Concurrency = Plan, 1
 		o.Sources[0].Source = &stopsAtSecond{Source: &b.mem, stop: func() { cancel(ErrMaxDuration) }}
 	})
-	if !Stopped(err) || told(r) {
+	if !Stopped(err) || saysStopped(r) {
 		t.Errorf("%v, %+v", err, r.Findings)
 	}
 }

@@ -11,15 +11,15 @@ import (
 // sending is called when an upload goes on the wire.
 func (o *watch) sending(id int64, data []byte) {
 	q, m := photoOf(data), o.w.memory(id)
-	l, seen := o.looks[id]
+	l, seen := o.sightings[id]
 	n := o.night
 	row, _, err := o.w.st.User(id)
 	if err == nil && row.Email == o.renamed[id].email && time.Since(o.renamed[id].at) <= 5*time.Minute {
-		l = o.renamed[id] // only a look for somebody else shows the new address
+		l = o.renamed[id] // only a look-up of somebody else shows the new address
 	}
 	switch {
 	case !seen || l.email == "":
-		o.fail(pWhose, "picture %d went to user %d, whom no look of this run shows", q, id)
+		o.fail(pWhose, "picture %d went to user %d, whom no look-up of this run shows", q, id)
 		return
 	case time.Since(l.at) > 5*time.Minute:
 		o.fail(pFresh, "picture %d went to user %d, seen %v before", q, id, time.Since(l.at))
@@ -53,7 +53,7 @@ func (o *watch) sending(id int64, data []byte) {
 }
 
 // whose checks that q is the photo of the person who has the user's address.
-func (o *watch) whose(id int64, q int, l look, m *memory) {
+func (o *watch) whose(id int64, q int, l sighting, m *memory) {
 	n := o.night
 	found, from, alias := o.personOf(id, l)
 	if len(found) == 0 {
@@ -101,7 +101,7 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 		if o.excluded(p) {
 			o.fail(pExcluded, "picture %d went to user %d, person %v", q, id, p.Own)
 		}
-		for other, x := range o.looks {
+		for other, x := range o.sightings {
 			if other != id && x.active && slices.Contains(p.Own, x.email) {
 				o.fail(pWhose, "picture %d went to user %d by %s, and user %d has the own address", q, id, l.email, other)
 			}
@@ -128,7 +128,7 @@ func (o *watch) whose(id int64, q int, l look, m *memory) {
 }
 
 // chosen checks that the picture that the user shows may be replaced.
-func (o *watch) chosen(id int64, q int, l look, m *memory) {
+func (o *watch) chosen(id int64, q int, l sighting, m *memory) {
 	if l.image == "" || m.doubt && l.image != m.foreign {
 		return
 	}
@@ -164,7 +164,7 @@ func (o *watch) wentAway(source int, r sources.Ref, photo int) bool {
 
 // alsoFound reports whether this run saw another active user with an alias of the entry.
 func (o *watch) alsoFound(p sources.Person, id int64) bool {
-	for other, x := range o.looks {
+	for other, x := range o.sightings {
 		if other == id || !x.active || !slices.Contains(p.Aliases, x.email) {
 			continue
 		}
@@ -202,7 +202,7 @@ func (o *watch) holds(p sources.Person, address string) bool {
 }
 
 // removal checks that a photo may be taken for removed.
-func (o *watch) removal(id int64, l look, m *memory) {
+func (o *watch) removal(id int64, l sighting, m *memory) {
 	n, og := o.night, m.origin
 	if m.partial && l.image != "" && l.image == m.image { // the user shows the picture before the partial success
 		og.photo = m.confirmed

@@ -12,8 +12,8 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
-// told reports whether the report says that somebody has to look why runs are stopped.
-func told(r *report.Report) bool {
+// saysStopped reports whether the report says that somebody has to find out why runs are stopped.
+func saysStopped(r *report.Report) bool {
 	return r.Result == report.Interrupted && slices.ContainsFunc(r.Findings, func(f outcome.Finding) bool {
 		return f.Code == outcome.StoppedEarly && f.Severity == outcome.Attention
 	})
@@ -31,7 +31,7 @@ func TestNobodyIsServed(t *testing.T) {
 			}
 			b.sim.AddFault(f)
 			for night := range 3 {
-				if r, err := b.run(t.Context(), 300, nil); !Stopped(err) || told(r) != (night > 0) {
+				if r, err := b.run(t.Context(), 300, nil); !Stopped(err) || saysStopped(r) != (night > 0) {
 					t.Errorf("%s, night %d: %s, error %v, findings %+v", fault, night, r.Result, err, r.Findings)
 				}
 			}
@@ -49,7 +49,7 @@ func TestStoppedBeforeThePlan(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault string
 		stop  error // after ten seconds
-		told  bool
+		says  bool
 	}{
 		"maintenance":                   {"maintenance,op=any,for=24h", nil, true},
 		"time is over, no answer":       {"hang,op=users", ErrMaxDuration, true},
@@ -70,7 +70,7 @@ func TestStoppedBeforeThePlan(t *testing.T) {
 				}
 				r, err := b.run(ctx, 300, nil)
 				cancel(nil)
-				if !Stopped(err) || told(r) != c.told || r.NeedsSomebody() != c.told {
+				if !Stopped(err) || saysStopped(r) != c.says || r.NeedsSomebody() != c.says {
 					t.Errorf("%s, error %v, findings %+v", r.Result, err, r.Findings)
 				}
 			})

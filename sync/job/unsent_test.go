@@ -17,9 +17,9 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
-// Users were deleted and invited again, which only a look at everybody finds. Who does not get
+// Users were deleted and invited again, which only a look-up of everybody finds. Who does not get
 // the picture in that run gets it in the next one.
-func TestLeftByALookAtEverybody(t *testing.T) {
+func TestLeftByALookUpOfEverybody(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*bench, *Job)
 		left   int // for the next run

@@ -147,7 +147,7 @@ func (t wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case upload:
 		w.o.answer(id, photoOf(sent), status, body)
-	case status == http.StatusOK && op != "me" && r.Context().Err() == nil: // else nobody looks at the answer
+	case status == http.StatusOK && op != "me" && r.Context().Err() == nil: // else nobody reads the answer
 		w.o.saw(r, body, asked)
 	}
 	return resp, err
@@ -246,9 +246,9 @@ func (o *watch) saw(r *http.Request, body []byte, at time.Time) {
 		list.Data = append(list.Data, one)
 	}
 	for _, a := range strings.Split(r.URL.Query().Get("email"), ",") {
-		for id, l := range o.looks {
+		for id, l := range o.sightings {
 			if a != "" && strings.EqualFold(l.email, a) {
-				o.looks[id] = look{}
+				o.sightings[id] = sighting{}
 			}
 			if strings.EqualFold(o.renamed[id].email, a) {
 				delete(o.renamed, id)
@@ -256,7 +256,7 @@ func (o *watch) saw(r *http.Request, body []byte, at time.Time) {
 		}
 	}
 	for _, u := range list.Data {
-		l := o.looks[u.ID]
+		l := o.sightings[u.ID]
 		if l.email != u.Email && l.email != "" {
 			o.renamed[u.ID] = l
 		}
@@ -264,6 +264,6 @@ func (o *watch) saw(r *http.Request, body []byte, at time.Time) {
 		if one.ID != 0 { // lists do not show them
 			l.alternates, l.alone = confirmed(u.AlternateEmails), at
 		}
-		o.looks[u.ID] = l
+		o.sightings[u.ID] = l
 	}
 }

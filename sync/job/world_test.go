@@ -152,7 +152,7 @@ func (w *world) night(n *night) (*report.Report, error) {
 	return r, err
 }
 
-// run runs once and lets the oracle look at it.
+// run runs once and lets the oracle check it.
 func (w *world) run(n *night, approve string) (*report.Report, error) {
 	j, ctx, end := w.job(n, approve)
 	defer end()
@@ -172,7 +172,7 @@ func (w *world) run(n *night, approve string) (*report.Report, error) {
 		w.dead.Store(false)
 		w.reopen()
 		if w.o.died(); err == nil || strings.Contains(err.Error(), "verify what was uploaded") {
-			w.o.count(nil) // all but its look at what it had uploaded was done
+			w.o.count(nil) // everything was done but the look-up of what it had uploaded
 		}
 		return r, err
 	}
@@ -207,7 +207,7 @@ func (w *world) reopen() {
 func (w *world) job(n *night, approve string) (j Job, ctx context.Context, end func()) {
 	w.approving = approve != ""
 	w.o = &watch{
-		w: w, night: n, began: time.Now(), looks: map[int64]look{}, renamed: map[int64]look{}, reads: map[string][]reading{}, answered: map[int64]string{}, images: map[int64]string{},
+		w: w, night: n, began: time.Now(), sightings: map[int64]sighting{}, renamed: map[int64]sighting{}, reads: map[string][]reading{}, answered: map[int64]string{}, images: map[int64]string{},
 		sentTo: map[int64]bool{}, to: map[int64]string{}, replaced: map[int64]bool{}, shared: map[int]map[int64]bool{}, requests: map[string]int{}, repeats: map[int64]bool{}, refused: map[int64]int{},
 	}
 	w.steps, w.uploads, w.nth = 0, 0, map[string]uint64{}

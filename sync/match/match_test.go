@@ -31,7 +31,7 @@ func (x exact) UsersByEmail(_ context.Context, emails []string, each func(smarts
 func (exact) User(context.Context, int64) (smartsheet.User, error) { return smartsheet.User{}, nil }
 
 // A user is found whichever way Smartsheet writes an internationalised domain, when people
-// are looked up and when a user is looked at again before the upload.
+// are looked up and when a user is looked up again before the upload.
 func TestInternationalisedDomains(t *testing.T) {
 	for _, stored := range []string{"ann@m\u00fcnchen.example", "ann@xn--mnchen-3ya.example"} {
 		us := New(exact{{ID: 7, Email: stored, Status: "ACTIVE"}})

@@ -173,7 +173,7 @@ func TestUnusableEntry(t *testing.T) {
 	}
 }
 
-// How a user is at a second look, just before the picture is sent: 0 means that it must not
+// How a user is at a second look-up, just before the picture is sent: 0 means that it must not
 // be sent. The step's user is 101, found by ann@x.org.
 func TestLookUpAgain(t *testing.T) {
 	t.Run("alternate, and the user cannot be asked", func(t *testing.T) {
@@ -278,7 +278,7 @@ func TestResolveByAlternates(t *testing.T) {
 }
 
 // A user's alternate addresses are remembered, so that the next night asks nobody; what
-// was remembered only finds the user, as it is looked at again before an upload.
+// was remembered only finds the user, as it is looked up again before an upload.
 func TestAlternatesAreRemembered(t *testing.T) {
 	st := emptyState(t)
 	api := &company{users: parseUsers(t, []string{"101 old@x.org +ann@x.org", "102 other@x.org"})}

@@ -266,8 +266,8 @@ func TestLongerThanAJPEG(t *testing.T) {
 	}
 }
 
-// Whatever comes out needs no more work, and the same goes in and out again.
-func TestSettles(t *testing.T) {
+// A prepared picture needs no more work: preparing it again gives the same bytes.
+func TestPreparedTwice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, h := rapid.IntRange(1, 50).Draw(t, "width"), rapid.IntRange(1, 50).Draw(t, "height")
 		m := portrait(w, h)

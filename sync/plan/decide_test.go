@@ -16,7 +16,7 @@ import (
 
 const rendering = "v1"
 
-// ann is a listed person with a photo of hash h1, who is user 101 and was looked at and
+// ann is a listed person with a photo of hash h1, who is user 101 and was looked up and
 // read in this run. change makes another case of it.
 func ann(change func(*Work)) *Work {
 	w := &Work{
@@ -122,7 +122,7 @@ func TestDecide(t *testing.T) {
 		"the photo may not be read":           {func(w *Work) { w.Photo = &Photo{Err: sources.ErrDenied} }, all("photo_hidden skipped")},
 		"being written":                       {func(w *Work) { w.Photo = &Photo{Err: sources.ErrUnstable} }, all("being_written skipped")},
 		"the entry's address moved":           {func(w *Work) { w.Photo.Readdressed = true }, all("changed unfinished")},
-		"none at the last look": {func(w *Work) {
+		"none when last read": {func(w *Work) {
 			w.Photo, w.Candidates[0].HasPhoto, w.Row.SourceSHA256 = nil, sources.Unknown, ""
 			w.stamp = NewRules([]sources.Named{{Name: "hr"}}, &Policy{}, &Scope{}).stamp(&w.Joined, 0)
 			w.Row.Stamp = w.stamp
@@ -316,20 +316,20 @@ func TestRemoved(t *testing.T) {
 		want    string
 		missing int
 	}{
-		"reported":                    {0, nil, "no_photo skipped", 1},
-		"the first of two runs":       {2, nil, "no_photo skipped", 1},
-		"the second of two runs":      {2, func(w *Work) { w.Former.Missing = 1 }, "placeholder planned", 2},
-		"at once":                     {1, nil, "placeholder planned", 1},
-		"the user shows another":      {1, func(w *Work) { w.Users[0].ImageID = "i9" }, "user_changed skipped", 0},
-		"the user shows none":         {1, func(w *Work) { w.Users[0].ImageID = "" }, "user_changed skipped", 0},
-		"adopted":                     {1, func(w *Work) { w.Former.Sent.Adopted = true }, "user_changed skipped", 0},
-		"another user has the adress": {1, func(w *Work) { w.Users[0].ID = 102 }, "not_in_smartsheet skipped", 0},
-		"not active":                  {1, func(w *Work) { w.Users[0].Active = false }, "inactive_user skipped", 1},
-		"the entry is listed":         {1, func(w *Work) { w.Removal.Listed = "its entry is listed" }, "", 0},
-		"the picture is listed":       {1, func(w *Work) { w.Removal.Stays = "the same picture is listed" }, "no_photo skipped", 0},
-		"an upload without an answer": {1, func(w *Work) { w.Former.Intent = &state.Intent{}; w.Users[0].ImageID = "i9" }, "user_changed skipped", 0},
-		"the picture before it":       {1, func(w *Work) { w.Former.Intent = &state.Intent{} }, "placeholder planned", 1},
-		"our placeholder":             {1, func(w *Work) { w.Former.Sent.Placeholder = true }, "no_photo skipped", 0},
+		"reported":                     {0, nil, "no_photo skipped", 1},
+		"the first of two runs":        {2, nil, "no_photo skipped", 1},
+		"the second of two runs":       {2, func(w *Work) { w.Former.Missing = 1 }, "placeholder planned", 2},
+		"at once":                      {1, nil, "placeholder planned", 1},
+		"the user shows another":       {1, func(w *Work) { w.Users[0].ImageID = "i9" }, "user_changed skipped", 0},
+		"the user shows none":          {1, func(w *Work) { w.Users[0].ImageID = "" }, "user_changed skipped", 0},
+		"adopted":                      {1, func(w *Work) { w.Former.Sent.Adopted = true }, "user_changed skipped", 0},
+		"another user has the address": {1, func(w *Work) { w.Users[0].ID = 102 }, "not_in_smartsheet skipped", 0},
+		"not active":                   {1, func(w *Work) { w.Users[0].Active = false }, "inactive_user skipped", 1},
+		"the entry is listed":          {1, func(w *Work) { w.Removal.Listed = "its entry is listed" }, "", 0},
+		"the picture is listed":        {1, func(w *Work) { w.Removal.Stays = "the same picture is listed" }, "no_photo skipped", 0},
+		"an upload without an answer":  {1, func(w *Work) { w.Former.Intent = &state.Intent{}; w.Users[0].ImageID = "i9" }, "user_changed skipped", 0},
+		"the picture before it":        {1, func(w *Work) { w.Former.Intent = &state.Intent{} }, "placeholder planned", 1},
+		"our placeholder":              {1, func(w *Work) { w.Former.Sent.Placeholder = true }, "no_photo skipped", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := build(&Policy{RemovedAfter: c.after}, &Scope{}, gone(c.change))
@@ -361,7 +361,7 @@ func TestRenew(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		change func(*Work)
-		image  string // at the second look; empty: nobody has the address
+		image  string // at the second look-up; empty: nobody has the address
 		want   string
 	}{
 		"new settings, ours":                   {other, "i1", "rendering_changed planned"},

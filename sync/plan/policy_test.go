@@ -233,7 +233,7 @@ func TestUnchanged(t *testing.T) {
 		"as before":              {want: true},
 		"no photo, as before":    {row: func(r *state.Row) { r.Note = note(outcome.NoPhoto) }, want: true},
 		"refused before":         {row: func(r *state.Row) { r.Note = note(outcome.KnownBad) }},
-		"to be looked at":        {row: func(r *state.Row) { r.Fingerprint = state.Fingerprint{} }},
+		"without a mark":         {row: func(r *state.Row) { r.Fingerprint = state.Fingerprint{} }},
 		"another change mark":    {person: func(j *sources.Joined) { j.Candidates[0].Stamp = "s3" }},
 		"no change mark":         {person: func(j *sources.Joined) { j.Candidates[0].Stamp = "" }},
 		"another alias":          {person: func(j *sources.Joined) { j.Aliases = []string{"a@x"} }},

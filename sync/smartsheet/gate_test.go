@@ -144,14 +144,14 @@ func TestThrottleAlone(t *testing.T) {
 // and the server seldom has to say no.
 func TestThrottleAdapts(t *testing.T) {
 	for name, c := range map[string]struct {
-		phases  int // of the other client and of the server's window, that are tried
-		others  int
-		from    time.Duration // when the other client comes
-		settled time.Duration // from then on
-		until   time.Duration
-		weight  int
-		share   int     // uploads a minute there are
-		least   float64 // of them
+		phases int // of the other client and of the server's window, that are tried
+		others int
+		from   time.Duration // when the other client comes
+		steady time.Duration // from then on
+		until  time.Duration
+		weight int
+		share  int     // uploads a minute there are
+		least  float64 // of them
 	}{
 		"half taken":               {2, 150, 0, 2 * time.Minute, 12 * time.Minute, 1, 150, 0.95},
 		"half taken, for longer":   {1, 150, 0, 2 * time.Minute, 40 * time.Minute, 1, 150, 0.96},
@@ -176,9 +176,9 @@ func TestThrottleAdapts(t *testing.T) {
 					t.Run(fmt.Sprint(name, ", ", server, ", in bursts ", burst, ", phase ", phase), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							q.during(t, c.until)
-							got := q.between(q.taken, c.settled, c.until)
-							limited := q.between(q.limited, c.settled, c.until)
-							share := float64(got) / (c.until - c.settled).Minutes() / float64(c.share)
+							got := q.between(q.taken, c.steady, c.until)
+							limited := q.between(q.limited, c.steady, c.until)
+							share := float64(got) / (c.until - c.steady).Minutes() / float64(c.share)
 							refused := float64(limited) / float64(got+limited)
 							if share < c.least || share > 1.02 || refused >= 0.01 {
 								t.Errorf("%.1f %% of the share, %.2f %% refused; want %.0f to 102 %% and less than 1 %%", 100*share, 100*refused, 100*c.least)

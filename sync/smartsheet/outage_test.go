@@ -46,7 +46,7 @@ func uploadAll(t *testing.T, c *Client, n int) (uploaded, failed int, stopped er
 }
 
 // A day without Smartsheet takes few requests, one at a time. The run ends after
-// MaxWait, to be continued; with more patience, it goes on when the outage is over.
+// MaxWait, to be continued; with a longer MaxWait, it goes on when the outage is over.
 func TestOutage(t *testing.T) {
 	const day = 24 * time.Hour
 	for name, broken := range map[string]func() (*http.Response, error){
@@ -106,8 +106,8 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// A quota that does not come back ends the run after MaxWait, to be continued. With more
-// patience, the run goes on when it comes back.
+// A quota that does not come back ends the run after MaxWait, to be continued. With a
+// longer MaxWait, the run goes on when it comes back.
 func TestQuotaIsGone(t *testing.T) {
 	for _, asked := range []string{"", "60", "600", "999999999999999999999", "Fri, 31 Dec 2060 00:00:00 GMT"} {
 		for _, wait := range []time.Duration{5 * time.Minute, 2 * time.Hour} {

@@ -28,7 +28,7 @@ import (
 type side struct {
 	log    []string
 	answer func() (smartsheet.UploadResult, error)
-	now    plan.User // how a look shows the user
+	now    plan.User // the user when looked up
 	broken error     // of the state
 	user   state.User
 	person state.Person
@@ -51,14 +51,14 @@ func (s *side) Upload(_ context.Context, u smartsheet.User, _ smartsheet.Image, 
 }
 
 func (s *side) LookUpAgain(_ context.Context, steps []*plan.Step) ([]plan.User, error) {
-	s.note("look again")
+	s.note("look up again")
 	u := s.now
 	u.Seen = time.Now()
 	return []plan.User{u}, nil
 }
 
 func (s *side) ByID(context.Context, int64) (plan.User, error) {
-	s.note("look at one")
+	s.note("look up one")
 	return s.now, nil
 }
 
@@ -156,8 +156,8 @@ func TestAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		result smartsheet.UploadResult
 		err    error
-		shows  string // image id at a look; empty: i0
-		gone   bool   // a look finds no user with the address
+		shows  string // image id when looked up; empty: i0
+		gone   bool   // the look-up finds no user with the address
 		want   string // the item's outcome, and the log
 		stops  bool
 	}{
@@ -166,7 +166,7 @@ func TestAnswers(t *testing.T) {
 		"the address in capitals": {result: answer(101, "Ann@X", "i1", "SUCCESS", 0),
 			want: "uploaded: record intent=true sent=false failed=false, send 101, record intent=false sent=true failed=false"},
 		"no user named": {result: smartsheet.UploadResult{Attempts: 1, Message: "SUCCESS", ResultCode: new(int)}, shows: "i1",
-			want: "uploaded: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=true failed=false"},
+			want: "uploaded: record intent=true sent=false failed=false, send 101, look up one, record intent=false sent=true failed=false"},
 		"another user": {result: answer(102, "ann@x", "i1", "SUCCESS", 0), stops: true,
 			want: "failed: record intent=true sent=false failed=false, send 101, record intent=true sent=false failed=true"},
 		"another address": {result: answer(101, "bob@x", "i1", "SUCCESS", 0), stops: true,
@@ -174,23 +174,23 @@ func TestAnswers(t *testing.T) {
 		"partial, with an image": {result: answer(101, "ann@x", "i1", "PARTIAL_SUCCESS", 3),
 			want: "partial_success: record intent=true sent=false failed=false, send 101, record intent=false sent=true failed=true"},
 		"partial, without": {result: answer(101, "ann@x", "", "PARTIAL_SUCCESS", 3),
-			want: "partial_success: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=false failed=true"},
+			want: "partial_success: record intent=true sent=false failed=false, send 101, look up one, record intent=false sent=false failed=true"},
 		"refused": {result: smartsheet.UploadResult{Attempts: 1, HTTPStatus: 400}, err: refused,
 			want: "failed: record intent=true sent=false failed=false, send 101, record intent=false sent=false failed=true"},
 		"lost, and arrived": {result: smartsheet.UploadResult{Attempts: 1, Unknown: true}, err: lost, shows: "i1",
-			want: "uploaded: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=true failed=false"},
+			want: "uploaded: record intent=true sent=false failed=false, send 101, look up one, record intent=false sent=true failed=false"},
 		"lost, then refused": {result: smartsheet.UploadResult{Attempts: 2, HTTPStatus: 400, Unknown: true}, err: refused,
-			want: "failed: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=false failed=true"},
+			want: "failed: record intent=true sent=false failed=false, send 101, look up one, record intent=false sent=false failed=true"},
 		"lost, then refused, and arrived": {result: smartsheet.UploadResult{Attempts: 2, HTTPStatus: 400, Unknown: true}, err: refused, shows: "i1",
-			want: "uploaded: record intent=true sent=false failed=false, send 101, look at one, record intent=false sent=true failed=false"},
+			want: "uploaded: record intent=true sent=false failed=false, send 101, look up one, record intent=false sent=true failed=false"},
 		"lost, then a proxy": {result: smartsheet.UploadResult{Attempts: 2, HTTPStatus: 404, Unknown: true}, err: &smartsheet.Error{Op: "set", Status: 404, Message: "no"},
-			want: "failed: record intent=true sent=false failed=false, send 101, look at one, record intent=true sent=false failed=true"},
+			want: "failed: record intent=true sent=false failed=false, send 101, look up one, record intent=true sent=false failed=true"},
 		"not found, and created anew": {result: smartsheet.UploadResult{Attempts: 1, HTTPStatus: 404}, err: &smartsheet.Error{Op: "set", Status: 404, Code: 1020, RefID: "x2", Message: "no"}, gone: true,
-			want: "unfinished: record intent=true sent=false failed=false, send 101, look again, forget"},
+			want: "unfinished: record intent=true sent=false failed=false, send 101, look up again, forget"},
 		"not found, and listed": {result: smartsheet.UploadResult{Attempts: 1, HTTPStatus: 404}, err: &smartsheet.Error{Op: "set", Status: 404, Code: 1020, Message: "no"},
-			want: "failed: record intent=true sent=false failed=false, send 101, look again, record intent=false sent=false failed=true"},
+			want: "failed: record intent=true sent=false failed=false, send 101, look up again, record intent=false sent=false failed=true"},
 		"lost, and not seen": {result: smartsheet.UploadResult{Attempts: 1, Unknown: true}, err: lost,
-			want: "failed: record intent=true sent=false failed=false, send 101, look at one, record intent=true sent=false failed=true"},
+			want: "failed: record intent=true sent=false failed=false, send 101, look up one, record intent=true sent=false failed=true"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &side{}
@@ -232,7 +232,7 @@ func TestNoAccessToken(t *testing.T) {
 	}
 }
 
-// Bytes that the guards did not count, as others were there when they looked, are not sent in
+// Bytes that the guards did not count, because the photo was another one then, are not sent in
 // this run.
 func TestNotCountedNotSent(t *testing.T) {
 	s := &side{answer: func() (smartsheet.UploadResult, error) { return answer(101, "ann@x", "i1", "SUCCESS", 0), nil }}
@@ -252,7 +252,7 @@ func TestTooLargeByNow(t *testing.T) {
 }
 
 // A run that is stopped while the user is looked up records what that shows.
-func TestStoppedDuringTheLook(t *testing.T) {
+func TestStoppedDuringTheLookUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &side{ctx: ctx}
 	s.answer = func() (smartsheet.UploadResult, error) {
@@ -312,14 +312,14 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// A picture goes to nobody who was looked at more than five minutes ago, and to nobody
+// A picture goes to nobody who was looked up more than five minutes ago, and to nobody
 // who lost the address since.
-func TestOldLook(t *testing.T) {
+func TestOldLookUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &side{answer: func() (smartsheet.UploadResult, error) { return answer(101, "ann@x", "i1", "SUCCESS", 0), nil }}
 		old := func(w *plan.Work) { w.Users[0].Seen = time.Now().Add(-plan.MaxAge - time.Second) }
 		it, err := s.run(t, old)
-		if err != nil || it.Outcome != "uploaded" || s.log[0] != "look again" {
+		if err != nil || it.Outcome != "uploaded" || s.log[0] != "look up again" {
 			t.Errorf("%v, %s, %v", err, it.Outcome, s.log)
 		}
 		s = &side{answer: s.answer}
@@ -330,8 +330,8 @@ func TestOldLook(t *testing.T) {
 	})
 }
 
-// Who lost the address is not looked at once more for each of those behind.
-func TestOldLooksTogether(t *testing.T) {
+// A user who lost the address is not looked up once more for each of the steps behind.
+func TestOldLookUpsTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &side{}
 		pool := &Pool{Plan: &plan.Plan{Rules: &plan.Rules{}}, Users: s}
@@ -340,7 +340,7 @@ func TestOldLooksTogether(t *testing.T) {
 			steps = append(steps, &plan.Step{Work: &plan.Work{}, Record: &state.User{}, Outcome: outcome.Planned, To: &plan.User{ID: 101}})
 		}
 		for i := range steps {
-			pool.Users = again(func() []plan.User { s.note("look"); return make([]plan.User, len(steps)-i) })
+			pool.Users = again(func() []plan.User { s.note("look up"); return make([]plan.User, len(steps)-i) })
 			if err := pool.freshen(t.Context(), steps[i:]); err != nil {
 				t.Fatal(err)
 			}
@@ -386,14 +386,14 @@ func jumped(t *testing.T, at time.Time, d time.Duration) time.Time {
 	return at
 }
 
-// A wall clock that jumps while a run is under way makes no look younger. One that jumps
+// A wall clock that jumps while a run is under way makes no look-up younger. One that jumps
 // ahead may mean that the machine was suspended: the user is looked up again.
 func TestClockThatJumps(t *testing.T) {
 	for _, back := range []time.Duration{-400 * 24 * time.Hour, -time.Hour, -6 * time.Minute, 6 * time.Minute, time.Hour, 400 * 24 * time.Hour} {
 		for age, old := range map[time.Duration]bool{time.Minute: false, plan.MaxAge - freshenBefore + time.Second: true, 2 * plan.MaxAge: true} {
 			s := &side{answer: func() (smartsheet.UploadResult, error) { return answer(101, "ann@x", "i1", "SUCCESS", 0), nil }}
 			it, err := s.run(t, func(w *plan.Work) { w.Users[0].Seen = jumped(t, time.Now().Add(-age), back) })
-			if err != nil || it.Outcome != "uploaded" || (s.log[0] == "look again") != (old || back < 0) {
+			if err != nil || it.Outcome != "uploaded" || (s.log[0] == "look up again") != (old || back < 0) {
 				t.Errorf("seen %v ago, set back by %v: %v, %s, %v", age, back, err, it.Outcome, s.log)
 			}
 		}

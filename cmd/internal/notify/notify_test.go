@@ -60,7 +60,7 @@ func run(result string, items ...report.Item) *report.Report {
 	return r
 }
 
-func tell(o Options, r *report.Report) []string {
+func notifyAll(o Options, r *report.Report) []string {
 	n := New(o)
 	n.Start(context.Background())
 	return n.Finish(context.Background(), r, "Done & <fine>.")
@@ -69,7 +69,7 @@ func tell(o Options, r *report.Report) []string {
 func TestEverybodyIsTold(t *testing.T) {
 	to, url := newReceiver(t, 0)
 	file := filepath.Join(t.TempDir(), "photosync.prom")
-	warnings := tell(Options{
+	warnings := notifyAll(Options{
 		Metrics: config.Metrics{Textfile: file, Pushgateway: config.Secret(url + "/gateway")},
 		Notify:  config.Notify{Webhook: config.Secret(url + "/hook/secret"), When: "always", Healthcheck: config.Secret(url + "/ping/uuid")},
 	}, run(report.Success, report.Item{Email: "ann@example.com", Outcome: "uploaded", Image: &report.Image{Width: 96, Thumbnail: "data:"}}))
@@ -111,7 +111,7 @@ func finding(severity string) *report.Report {
 	return r
 }
 
-// Who is told of which result.
+// Which receiver gets which result.
 func TestWhen(t *testing.T) {
 	failed := report.Item{Outcome: "failed"}
 	incomplete := run(report.Success)
@@ -132,7 +132,7 @@ func TestWhen(t *testing.T) {
 		{run(report.Held), true, "/fail"},
 	} {
 		to, url := newReceiver(t, 0)
-		if warnings := tell(Options{Notify: config.Notify{Webhook: config.Secret(url + "/hook"), Healthcheck: config.Secret(url + "/ping/")}}, c.r); len(warnings) > 0 {
+		if warnings := notifyAll(Options{Notify: config.Notify{Webhook: config.Secret(url + "/hook"), Healthcheck: config.Secret(url + "/ping/")}}, c.r); len(warnings) > 0 {
 			t.Fatal(warnings)
 		}
 		_, hook := to.bodies["/hook"]
@@ -152,7 +152,7 @@ func TestHealthcheckNamesNobody(t *testing.T) {
 	r.Findings = []outcome.Finding{{Code: "nobody_in_smartsheet", Count: 20, Of: 21, Message: "ann@example.com", Examples: []string{"ann@example.com"}}}
 	r.Guards = []outcome.Breach{{Guard: "max_replaced", Message: "ann@example.com"}}
 	r.Error = &report.Error{Message: "user ann@example.com", HTTPStatus: 401, ErrorCode: 1002, RefID: "abc1"}
-	if warnings := tell(Options{Notify: config.Notify{Healthcheck: config.Secret(url + "/ping")}}, r); len(warnings) > 0 {
+	if warnings := notifyAll(Options{Notify: config.Notify{Healthcheck: config.Secret(url + "/ping")}}, r); len(warnings) > 0 {
 		t.Fatal(warnings)
 	}
 	want := "sync: failed, exit code 1\npeople 0, uploaded 0, partial_success 0, failed 1, skipped 1, held 0, unfinished 0, unchanged 0\n" +
@@ -189,7 +189,7 @@ func TestFormats(t *testing.T) {
 	text := "photosync sync: Done.\n  *bold* <b> ann@example.com\n" + strings.Repeat("line\n", 1000)
 	for _, format := range []string{"slack", "teams", "json"} {
 		to, url := newReceiver(t, 0)
-		if warnings := tell(Options{Notify: config.Notify{Webhook: config.Secret(url + "/hook"), WebhookFormat: format, When: "always"}}, run(report.Partial, report.Item{Email: "ann@example.com"})); len(warnings) > 0 {
+		if warnings := notifyAll(Options{Notify: config.Notify{Webhook: config.Secret(url + "/hook"), WebhookFormat: format, When: "always"}}, run(report.Partial, report.Item{Email: "ann@example.com"})); len(warnings) > 0 {
 			t.Fatal(warnings)
 		}
 		n := New(Options{Notify: config.Notify{Webhook: config.Secret(url + "/hook"), WebhookFormat: format, When: "always"}})
@@ -229,7 +229,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// What cannot be told is a warning that shows no secret, and takes a bounded time.
+// A notice that cannot be sent is a warning that shows no secret, and takes a bounded time.
 func TestNobodyListens(t *testing.T) {
 	refused := "http://user:hunter2@127.0.0.1:1/hook/s3cret?key=s3cret"
 	_, angry := newReceiver(t, http.StatusForbidden)

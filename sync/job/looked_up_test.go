@@ -57,8 +57,8 @@ func TestHiddenPhotoInEveryReport(t *testing.T) {
 	}
 }
 
-// Whoever is looked at by name is looked up: the picture of somebody whose user is another
-// one now is sent at once, and explain says no more than what is true.
+// People whom --only names are looked up: the picture of somebody who is another user now is
+// sent at once, and explain says no more than what is true.
 func TestOnlyLooksUp(t *testing.T) {
 	b := newBench(t, 3, simulator.Options{})
 	b.must(nil)
