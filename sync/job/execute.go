@@ -42,19 +42,33 @@ func (j *Job) unsent(ctx context.Context, p *prepared) (items []report.Item) {
 
 // carryOut previews or executes the plan, and returns the items of its uploads.
 func (j *Job) carryOut(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
-	var held []report.Item // by max_shared, as the preview shows
-	if j.How.Mode == Plan || p.held != nil {
-		items, err := j.preview(ctx, rep, p)
-		if p.held != nil && (err == nil || ctx.Err() != nil) {
-			err = p.held
-		}
-		if err != nil || j.How.Mode != Sync {
-			return items, err
-		}
-		held = slices.DeleteFunc(items, func(it report.Item) bool { return it.Outcome != outcome.Held })
+	if j.How.Mode != Plan && p.held == nil {
+		return j.execute(ctx, rep, p)
 	}
-	items, err := j.execute(ctx, rep, p)
-	return append(held, items...), err
+	shown := j.fetchShown(ctx, rep, p)
+	items, err := j.preview(ctx, rep, p)
+	if j.How.Mode != Plan && p.held == nil { // nothing holds the run any more but, for some people, max_shared
+		shared := slices.DeleteFunc(items, func(it report.Item) bool { return it.Outcome != outcome.Held })
+		items, err = j.execute(ctx, rep, p)
+		return append(shared, items...), err
+	}
+	show(items, shown)
+	if j.How.Mode != Apply && j.Events.File != nil {
+		j.Events.File(j.file(rep, p, items))
+	}
+	if p.held == nil {
+		return items, err
+	}
+	for i := range items {
+		if it := &items[i]; it.Outcome == outcome.Planned {
+			it.Message = it.Reason.Words().Title // why the picture would be sent
+			it.Reason, it.Outcome = outcome.HeldBack, outcome.Held
+		}
+	}
+	if err == nil || ctx.Err() != nil {
+		err = p.held
+	}
+	return items, err
 }
 
 // preview prepares every picture that a sync would send, and sends nothing. It checks the guards
@@ -62,23 +76,9 @@ func (j *Job) carryOut(ctx context.Context, rep *report.Report, p *prepared) ([]
 func (j *Job) preview(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
 	pool := j.pool(p)
 	pool.Empty = len(rep.Guards) == 0 && j.Events.File == nil
-	shown := j.fetchShown(ctx, rep, p)
 	items, err := pool.Preview(ctx, p.plan.Uploads())
 	if err == nil && len(rep.Guards) > 0 && (j.Scope.Limit == 0 || len(items) < j.Scope.Limit) {
 		err = j.check(rep, p)
-	}
-	if j.How.Mode == Sync && p.held == nil {
-		return items, err // nothing holds the run any more
-	}
-	show(items, shown)
-	if j.How.Mode != Apply && j.Events.File != nil {
-		j.Events.File(j.file(rep, p, items))
-	}
-	for i := range items {
-		if it := &items[i]; p.held != nil && it.Outcome == outcome.Planned {
-			it.Message = it.Reason.Words().Title // why the picture would be sent
-			it.Reason, it.Outcome = outcome.HeldBack, outcome.Held
-		}
 	}
 	return items, err
 }
