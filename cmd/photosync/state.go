@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,7 @@ func (a *app) state() *cobra.Command {
 	show := add("show EMAIL", cobra.ExactArgs(1), s.show)
 	a.addOutput(list)
 	a.addOutput(show)
-	forget := add("forget EMAIL…", cobra.MinimumNArgs(1), s.forget)
+	forget := add("forget EMAIL|GLOB…", cobra.MinimumNArgs(1), s.forget)
 	export := add("export", cobra.NoArgs, s.export)
 	export.Flags().StringVarP(&s.outFile, "out", "o", "", "write to `FILE` instead of stdout")
 	imports := add("import FILE...", cobra.ArbitraryArgs, s.imports)
@@ -170,13 +171,17 @@ func recordOf(p *state.Person, user func(int64) (state.User, bool, error)) (*con
 	return r, err
 }
 
-// records returns the records of all people and users who have, or had, one of the addresses.
+// records returns the records of all people and users who have, or had, one of the addresses, or an
+// address that a pattern matches.
 func records(st *state.Store, emails ...string) (map[string][]*console.Record, error) {
 	all := map[string][]*console.Record{}
 	err := everyRecord(st, func(r *console.Record) error {
 		u := r.Put()
 		for _, e := range emails {
-			if r.Email == e || u.Email == e || u.Sent != nil && u.Sent.Email == e || u.Intent != nil && u.Intent.Email == e {
+			same := func(address string) bool {
+				return address == e || address != "" && strings.ContainsAny(e, wildcards) && config.Glob(e, address)
+			}
+			if same(r.Email) || same(u.Email) || u.Sent != nil && same(u.Sent.Email) || u.Intent != nil && same(u.Intent.Email) {
 				all[e] = append(all[e], r)
 			}
 		}
@@ -225,44 +230,42 @@ func recordUnder(st *state.Store, email string) (*console.Record, error) {
 }
 
 func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
-	var emails, unknown []string
-	for _, arg := range args {
-		email, err := sources.Email(arg)
-		if err != nil {
-			return usage(err)
-		}
-		emails = append(emails, email)
+	asked, err := patterns(args)
+	if err != nil {
+		return usage(err)
 	}
 	return s.with(false, func(st *state.Store) error {
-		all, err := records(st, emails...)
+		all, err := records(st, asked...)
 		if err != nil {
 			return err
 		}
 		var gone state.Change
-		for _, e := range emails {
+		var unknown []string
+		for _, e := range asked {
 			for _, r := range all[e] {
 				gone.ForgetPeople = append(gone.ForgetPeople, r.Email)
 				gone.ForgetUsers = append(gone.ForgetUsers, r.Put().ID)
 			}
-			asked, err := match.ForgetAlternates(st, false, e)
+			alternate, err := match.ForgetAlternates(st, false, e)
 			if err != nil {
 				return err
 			}
-			if len(all[e]) == 0 && !asked {
+			if len(all[e]) == 0 && !alternate {
 				unknown = append(unknown, e)
 			}
 		}
 		if len(unknown) > 0 {
 			return notRemembered(unknown...)
 		}
-		if err := s.confirm(cmd, "Forget "+strings.Join(emails, ", ")+"?"); err != nil {
+		people := report.People(max(len(asked), len(gone.ForgetPeople)))
+		if err := s.confirm(cmd, "Forget "+people+": "+strings.Join(asked, ", ")+"?"); err != nil {
 			return err
 		}
-		if _, err = match.ForgetAlternates(st, true, emails...); err == nil {
+		if _, err = match.ForgetAlternates(st, true, slices.Concat(asked, gone.ForgetPeople)...); err == nil {
 			err = st.Write(gone)
 		}
 		if err == nil {
-			fmt.Fprintf(s.stdout, "Forgotten: %s. The next run treats them as new.\n", report.People(len(emails)))
+			fmt.Fprintf(s.stdout, "Forgotten: %s. The next run treats them as new.\n", people)
 		}
 		return err
 	})

@@ -142,6 +142,8 @@ func (f *runFlags) load(a *app) (err error) {
 	return nil
 }
 
+const wildcards = `*?[\`
+
 // patterns returns the addresses and patterns in texts, each of which may hold several, separated by commas.
 func patterns(texts []string) (all []string, err error) {
 	for _, text := range texts {
@@ -150,7 +152,7 @@ func patterns(texts []string) (all []string, err error) {
 			if _, err := path.Match(g, ""); err != nil {
 				return nil, fmt.Errorf("%q is not a valid pattern", g)
 			}
-			if !strings.ContainsAny(g, `*?[\`) {
+			if !strings.ContainsAny(g, wildcards) {
 				if g, err = sources.Email(g); err != nil {
 					return nil, fmt.Errorf("%w: want an address, or a pattern like '*@example.com'", err)
 				}
