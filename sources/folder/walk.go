@@ -228,14 +228,14 @@ func (w *walk) files(folder string, dir *os.File, names []string, now time.Time)
 }
 
 // isHidden reports whether a name begins with a dot, or is one that file systems and servers use
-// for folders of their own, such as @eaDir, #recycle and $RECYCLE.BIN. These are often unreadable,
-// and may hold deleted photos.
+// for folders of their own. These are often unreadable, and may hold deleted photos.
 func isHidden(name string) bool {
 	switch strings.ToLower(name) {
-	case "lost+found", "system volume information", "recycler", "recycled", "network trash folder", "~snapshot", "dfsrprivate", "__macosx":
+	case "lost+found", "system volume information", "dfsrprivate", "__macosx", "@eadir", "@tmp", "#snapshot", "~snapshot", "@recently-snapshot",
+		"$recycle.bin", "recycler", "recycled", "@recycle", "#recycle", "#recycle bin", "network trash folder":
 		return true
 	}
-	return name[0] == '.' || strings.IndexByte("@#$", name[0]) >= 0 && !slices.Contains(photoTypes, strings.ToLower(path.Ext(name)))
+	return name[0] == '.' || strings.HasPrefix(name, "@GMT-")
 }
 
 // file is a name in a folder.

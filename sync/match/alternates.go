@@ -19,8 +19,7 @@ import (
 // new to the state, or the last search is searchAge ago.
 const (
 	maxAsked   = 1000
-	fewRefused = 5  // of fewer refusals, each may be about the user alone
-	maxRefused = 50 // first answers: more show that it is about the token
+	maxRefused = 50 // refusals, and no answer: they are not about single users, but about the token
 	searchAge  = 7 * 24 * time.Hour
 	askAgain   = 30 * 24 * time.Hour // how long a user's answer is remembered
 )
@@ -225,7 +224,7 @@ func (us *Users) search(ctx context.Context) error {
 func (us *Users) ask(ctx context.Context, ids []int64) error {
 	a := us.alternates
 	ids = ids[:min(len(ids), maxAsked)]
-	answered, refused, refusal := len(a.Users) > 0, 0, error(nil) // in this run, or in one before
+	answered, refused := len(a.Users) > 0, 0 // in this run, or in one before
 	for i, id := range ids {
 		if a.progress != nil {
 			a.progress(i, len(ids))
@@ -235,15 +234,13 @@ func (us *Users) ask(ctx context.Context, ids []int64) error {
 		w, err := us.api.User(ctx, id)
 		denied := err != nil && oneUser(ctx, err) && smartsheet.Classify(err) < smartsheet.Retryable
 		switch {
-		case smartsheet.NotFound(err): // deleted since the list was read
-			continue
 		case err == nil:
 			answered, _ = true, see(w) // newer than the list
 		case denied && us.Seen[id].External: // a guest shows no alternate addresses
 		case oneUser(ctx, err) && (answered || refused < maxRefused):
 			a.unanswered, a.Searched = true, time.Time{}
 			if denied {
-				refused, refusal = refused+1, err
+				refused++
 			}
 			continue
 		default:
@@ -257,8 +254,5 @@ func (us *Users) ask(ctx context.Context, ids []int64) error {
 		a.Users[id], a.asked[id] = k, now // whoever did not answer is looked up again before an upload
 	}
 	a.changed = true
-	if answered || refused < fewRefused {
-		return nil
-	}
-	return refusal
+	return nil
 }

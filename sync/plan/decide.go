@@ -58,7 +58,7 @@ func (r *Rules) matched(s Step) Step {
 	}
 	s.Record = cmp.Or(w.Current, nothing)
 	if r.otherOwner(w) { // the same photo proves nothing: it may be a silhouette
-		return s.because(fmt.Sprintf("if user %s is this person, photosync state forget %[1]s lets the next run send the picture; match.domains joins a former domain of many people", s.To.Email)).
+		return s.because("if the user is this person, list the user's address as the person's own (email_attributes, match.domains), or let photosync state forget EMAIL, with that address, free the user").
 			ambiguous(append(r.entries(w), userNames(w)[0]+", who has the picture of another entry, "+lastOrigin(s.Record).Email))
 	}
 	if p := w.Photo; p != nil {

@@ -146,7 +146,7 @@ var waiting = map[outcome.Reason]string{
 	outcome.BeingWritten: "the files are too young when a run looks at them: let it begin when the copying is done, or lower min_age",
 	outcome.NoPhoto:      "correct match.ignore_pictures: it names the picture of all these people",
 	outcome.KnownBad:     "look at the section image, and at the photos: hardly any of them can be used",
-	outcome.Ambiguous:    "several entries, files or users have the same address: leave one of each",
+	outcome.Ambiguous:    "several entries, files or users have the same address, or the users have pictures of other entries: the items say what to do",
 	outcome.SharedImage:  "name that picture in match.ignore_pictures if it is a stand-in, or raise guard.max_shared",
 }
 

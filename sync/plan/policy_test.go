@@ -48,6 +48,7 @@ func TestCheck(t *testing.T) {
 		known        int
 		before, now  int // entries of the source
 		removedAfter int
+		mayBeEmpty   bool
 		want         string
 	}{
 		"as many replaced as allowed":       {guards: share, n: 20, change: changed, known: 100},
@@ -63,6 +64,8 @@ func TestCheck(t *testing.T) {
 		"placeholders count, too":           {guards: share, n: 6, change: missing, known: 100, removedAfter: 1, want: "max_removed"},
 		"missing, and kept":                 {guards: share, n: 50, change: kept, known: 100},
 		"missing, kept, and doubtful":       {guards: share, n: 50, change: doubtful, known: 100, want: "max_removed"},
+		"nobody is left, and that may be":   {guards: share, before: 3, now: 0, mayBeEmpty: true},
+		"one is left where nobody may be":   {guards: share, before: 100, now: 1, mayBeEmpty: true, want: "min_listed"},
 		"as many listed as allowed":         {guards: share, before: 100, now: 80},
 		"one fewer":                         {guards: share, before: 100, now: 79, want: "min_listed"},
 		"few are gone of a small source":    {guards: share, before: 3, now: 1},
@@ -81,6 +84,9 @@ func TestCheck(t *testing.T) {
 			ws = append(ws, person(n, c.change))
 		}
 		p := build(&Policy{RemovedAfter: c.removedAfter}, &Scope{}, ws...)
+		for i := range p.Sources {
+			p.Sources[i].MayBeEmpty = c.mayBeEmpty
+		}
 		if c.guards.MaxShared > 0 {
 			p.HoldShared(Listed{"h2": c.n}, c.guards.MaxShared)
 		}

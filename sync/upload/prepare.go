@@ -262,8 +262,11 @@ func Item(r *plan.Rules, s *plan.Step) report.Item {
 		it.Message = report.Count(len(s.Conflict), "candidate for several people", "candidates") + ", and only a human can tell which is right"
 		it.Hint = cmp.Or(s.Why, it.Hint)
 	}
-	if s.Outcome == outcome.Unfinished {
+	switch s.Outcome {
+	case outcome.Unfinished:
 		it.Hint = nextRun
+	case outcome.Failed:
+		it.Hint = "the next run tries again; if it fails every time, look at this user in Smartsheet, or leave the user out with match.exclude"
 	}
 	return it
 }

@@ -374,6 +374,17 @@ func TestOneCandidate(t *testing.T) {
 	}
 }
 
+// A step that fails before anything is sent says what to do about it.
+func TestAFailedStepHasAHint(t *testing.T) {
+	p := &plan.Plan{Rules: &plan.Rules{Policy: &plan.Policy{}}}
+	s := &plan.Step{Work: &plan.Work{Joined: sources.Joined{Own: []string{"ann@x"}}, Unusable: "HTTP 403"}, Reason: outcome.New, Outcome: outcome.Planned}
+	s.To = &plan.User{ID: 7, Alternate: true}
+	p.Renew(s, plan.User{})
+	if it := Item(p.Rules, s); it.Outcome != outcome.Failed || !strings.Contains(it.Message, "HTTP 403") || !strings.Contains(it.Hint, "match.exclude") {
+		t.Errorf("%+v", it)
+	}
+}
+
 // jumped is a time that was read just before the wall clock jumped back by d: its reading
 // of the wall clock is d ahead, and that of the monotonic clock, which does not jump, is as
 // it was. A time keeps the seconds of the wall clock above 30 bits of nanoseconds.
