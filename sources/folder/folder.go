@@ -80,7 +80,6 @@ func (e *Error) moved() bool {
 // Is makes the Error of a moved subfolder a sources.ErrMoved.
 func (e *Error) Is(target error) bool { return target == sources.ErrMoved && e.moved() }
 
-// Hint says what to do.
 func (e *Error) Hint() string {
 	host, ok := errors.AsType[*sources.HostError](e.Err)
 	switch {

@@ -92,7 +92,6 @@ func (e *MappingError) Error() string {
 }
 func (e *MappingError) Unwrap() error { return e.Err }
 
-// Hint says what to do.
 func (e *MappingError) Hint() string {
 	switch {
 	case errors.Is(e.Err, fs.ErrPermission):

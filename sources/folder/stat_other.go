@@ -12,7 +12,6 @@ const nonBlock = 0
 // changeTime is not known here; size, modification time and name have to do.
 func changeTime(fs.FileInfo) (int64, uint64) { return 0, 0 }
 
-// lstat returns the facts of a file.
 func lstat(root *os.Root, _ *os.File, f *file) (facts, error) {
 	return factsOf(root.Lstat(f.name))
 }

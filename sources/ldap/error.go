@@ -159,7 +159,6 @@ func hungUp(ops ...string) func(*Error) bool {
 	}
 }
 
-// Hint says what an administrator can do.
 func (e *Error) Hint() string {
 	if p, ok := errors.AsType[*problem](e.Err); ok && p.hint != "" {
 		return p.hint

@@ -33,7 +33,6 @@ type HeldError struct {
 
 func (e *HeldError) Error() string { return "held back, nothing was written: " + e.Why }
 
-// Hint says what to do about it.
 func (e *HeldError) Hint() string { return e.Advice }
 
 // past is what the state knows of earlier runs.

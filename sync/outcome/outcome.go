@@ -113,7 +113,7 @@ type Stop string
 func (s Stop) Error() string { return string(s) }
 func (s Stop) Hint() string  { return "the next run continues" }
 
-// Hint returns the advice that err, or an error wrapped in it, gives; empty if none does.
+// Hint returns what to do, by the method Hint of err or of an error wrapped in it; empty if none has one.
 func Hint(err error) string {
 	if h, ok := errors.AsType[interface {
 		error

@@ -188,7 +188,6 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Detail }
 
-// Hint says in one line what to do.
 func (e *Error) Hint() string { return cmp.Or(e.advice, hints[e.Code]) }
 
 var hints = map[string]string{

@@ -221,7 +221,6 @@ func (e *WrongUserError) Error() string {
 	return text
 }
 
-// Hint says what to do about it.
 func (e *WrongUserError) Hint() string {
 	return "look at the pictures of both people in Smartsheet; if one is wrong, call Smartsheet support with the refId and run photosync explain for both addresses"
 }

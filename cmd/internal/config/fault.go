@@ -49,7 +49,6 @@ func (e *Error) Error() string {
 	return strings.TrimSuffix(text, "\n")
 }
 
-// Hint says what to do.
 func (e *Error) Hint() string {
 	return cmp.Or(e.hint, "correct the configuration; nothing was contacted")
 }
