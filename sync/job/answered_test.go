@@ -280,14 +280,14 @@ func (o *watch) count(err error) {
 	n := o.night
 	for _, m := range o.w.users {
 		late := o.broken > 0 && (n.Disk.How == "late" || n.Disk.How == "in part") // its last words may have been written
-		if m.confirmed == initials && !m.partial || n.Mode == Plan || err != nil && !Stopped(err) && !n.Verify && !late || len(o.listings) < len(o.w.c.mems) {
+		if m.confirmed == initials && !m.partial || n.Mode == Plan || err != nil && !Stopped(err) && !n.Verify && !late || len(o.listings) < len(n.sources(o.w.h.Sources)) {
 			continue
 		}
 		m.absent++
-		for s, l := range o.listings {
+		for _, l := range o.listings {
 			for _, p := range l.people {
 				g := m.origin
-				if p.HasPhoto != sources.Absent && (s == g.source && g.key != "" && p.Ref.Key == g.key || g.key == "" && slices.Contains(p.Own, g.address)) {
+				if p.HasPhoto != sources.Absent && (l.source == g.source && g.key != "" && p.Ref.Key == g.key || g.key == "" && slices.Contains(p.Own, g.address)) {
 					m.absent = 0
 				}
 			}

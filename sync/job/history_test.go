@@ -67,6 +67,15 @@ type night struct {
 	Excluded     string // for one run, instead of the world's
 	Unreadable   string // the address of an entry whose photo cannot be read
 	Denied       bool   // because the source denies it
+	Order        int    // of two sources: 0 as always, 1 the other way round, 2 the first alone, 3 the second alone
+}
+
+// sources are the configured ones, by precedence.
+func (n *night) sources(all int) []int {
+	if all == 1 {
+		return []int{0}
+	}
+	return [...][]int{{0, 1}, {1, 0}, {0}, {1}}[n.Order]
 }
 
 // moment is a step by its number or, the first time, by what happens.
@@ -257,6 +266,9 @@ func (h *history) newNight(r odds, edits, deeds, broken []string) night {
 	if r.chance("source", 4) {
 		n.Source = fmt.Sprint("source", r.IntN(h.Sources))
 	}
+	if r.chance("order", 15) {
+		n.Order = r.IntN(4)
+	}
 	if r.chance("unreadable", 8) {
 		n.Unreadable, n.Denied = email(r.IntN(h.People)), r.IntN(2) == 0
 	}
@@ -358,7 +370,7 @@ func (h history) smaller() (all []history) {
 			{n.Only != "", func(n *night) { n.Only = "" }}, {n.Limit > 0, func(n *night) { n.Limit = 0 }},
 			{n.Verify, func(n *night) { n.Verify = false }}, {n.Settings > 0, func(n *night) { n.Settings = 0 }},
 			{n.Excluded != "", func(n *night) { n.Excluded = "" }}, {n.Source != "", func(n *night) { n.Source = "" }},
-			{n.Unreadable != "", func(n *night) { n.Unreadable = "" }},
+			{n.Order > 0, func(n *night) { n.Order = 0 }}, {n.Unreadable != "", func(n *night) { n.Unreadable = "" }},
 			{n.Mode != Sync, func(n *night) { n.Mode = Sync }}, {n.Existing != h.Existing, func(n *night) { n.Existing = h.Existing }},
 			{n.Pause != time.Hour, func(n *night) { n.Pause = time.Hour }},
 		} {

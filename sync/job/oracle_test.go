@@ -58,6 +58,7 @@ type reading struct {
 
 // listed is what a source listed in a run.
 type listed struct {
+	source   int
 	people   []sources.Person
 	photos   []int // of the people
 	complete bool
@@ -126,11 +127,17 @@ func entryID(source int, r sources.Ref) string {
 	return fmt.Sprint(source, r.Name)
 }
 
+// of is what a source listed.
+func (o *watch) of(source int) listed {
+	return o.listings[slices.IndexFunc(o.listings, func(l listed) bool { return l.source == source })]
+}
+
 // person is the entries that are one person: those who own an address or, if nobody
 // does, those who have it as an alias. There are none if two entries conflict about it.
 func (o *watch) person(address string) (found []sources.Person, from []int, alias bool) {
 	for _, alias = range []bool{false, true} {
-		for s, l := range o.listings {
+		for _, l := range o.listings {
+			s := l.source
 			var here []sources.Person
 			for _, p := range l.people {
 				if slices.Contains(p.Own, address) || alias && slices.Contains(p.Aliases, address) {
@@ -168,10 +175,10 @@ func (o *watch) united(found []sources.Person, from []int) (all []sources.Person
 	for _, p := range found {
 		own = append(own, p.Own...)
 	}
-	for s, l := range o.listings {
+	for _, l := range o.listings {
 		for _, p := range l.people {
 			if slices.ContainsFunc(p.Own, func(a string) bool { return slices.Contains(own, a) }) {
-				all, whence, own = append(all, p), append(whence, s), append(own, p.Own...)
+				all, whence, own = append(all, p), append(whence, l.source), append(own, p.Own...)
 			}
 		}
 	}

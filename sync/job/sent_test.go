@@ -33,7 +33,7 @@ func (o *watch) sending(id int64, data []byte) {
 			o.fail(pComplete, "picture %d went to user %d, source %d is incomplete", q, id, i)
 		}
 	}
-	if len(o.listings) < len(o.w.c.mems) {
+	if len(o.listings) < len(n.sources(o.w.h.Sources)) {
 		o.fail(pComplete, "picture %d went to user %d before everything was listed", q, id)
 	}
 	if sum := hash(data); err != nil || row.Intent == nil || row.Intent.UploadSHA256 != sum {
@@ -144,14 +144,14 @@ func (o *watch) chosen(id int64, q int, l sighting, m *memory) {
 
 // listedPhoto is the photo with which this run listed an entry.
 func (o *watch) listedPhoto(source int, r sources.Ref) int {
-	l := o.listings[source]
+	l := o.of(source)
 	i := slices.IndexFunc(l.people, func(p sources.Person) bool { return p.Ref == r })
 	return l.photos[i]
 }
 
 // claims reports whether this run listed an entry with one of the addresses.
 func (o *watch) claims(source int, r sources.Ref, addresses []string) bool {
-	return slices.ContainsFunc(o.listings[source].people, func(p sources.Person) bool {
+	return slices.ContainsFunc(o.of(source).people, func(p sources.Person) bool {
 		return p.Ref == r && slices.ContainsFunc(slices.Concat(p.Own, p.Aliases), func(e string) bool { return slices.Contains(addresses, e) })
 	})
 }
@@ -207,12 +207,16 @@ func (o *watch) removal(id int64, l sighting, m *memory) {
 	if m.partial && l.image != "" && l.image == m.image { // the user shows the picture before the partial success
 		og.photo = m.confirmed
 	}
+	if !slices.Contains(n.sources(o.w.h.Sources), og.source) {
+		o.fail(pRemoval, "initials went to user %d, and source%d, which had the photo, is not configured", id, og.source)
+	}
 	if n.RemovedAfter == 0 || m.absent+1 < n.RemovedAfter {
 		o.fail(pRemoval, "initials went to user %d after %d runs without the photo", id, m.absent+1)
 	}
-	for s, x := range o.listings {
+	for _, x := range o.listings {
+		s := x.source
 		for i, p := range x.people {
-			has := p.HasPhoto != sources.Absent
+			has := p.HasPhoto != sources.Absent && !(o.w.h.Unknown && o.wentAway(s, p.Ref, x.photos[i]) && o.wentAway(s, p.Ref, 1))
 			switch {
 			case has && s == og.source && og.key != "" && p.Ref.Key == og.key:
 				o.fail(pRemoval, "initials went to user %d, and the entry %s is listed with a photo", id, p.Ref.Name)

@@ -28,7 +28,7 @@ type watched struct {
 }
 
 func (s watched) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
-	var got listed
+	got := listed{source: s.source}
 	l, err := s.Source.List(ctx, func(p sources.Person) error {
 		q := 0
 		for _, e := range s.w.c.entries {

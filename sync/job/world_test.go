@@ -239,7 +239,7 @@ func (w *world) job(n *night, approve string) (j Job, ctx context.Context, end f
 			Patterns: []string{w.excluded}, Excluded: func(e string) bool { return e == w.excluded },
 		},
 	}
-	for i := range w.c.mems {
+	for _, i := range n.sources(w.h.Sources) {
 		j.Sources = append(j.Sources, sources.Named{Name: fmt.Sprint("source", i), Type: "memory", Source: watched{w.c.source(i), w, i}})
 	}
 	if n.Only != "" {
