@@ -245,7 +245,7 @@ func (w *world) adopt() {
 	for _, u := range w.c.users {
 		found, from, alias := w.o.person(u.email)
 		m := w.memory(u.id)
-		if alias || len(found) != 1 || w.c.active(found[0].Own) > 1 || m.refused[w.c.ownerIn(from[0], found[0].Own[0]).photo] || m.partial || !u.active || u.image == "" || m.confirmed != 0 || m.doubt || w.excluded != "" || !w.h.Shard.Has(found[0].Own[0]) || adopted[u.id] {
+		if alias || len(found) != 1 || w.c.active(found[0].Own) > 1 || w.o.reserved(found) || m.refused[w.c.ownerIn(from[0], found[0].Own[0]).photo] || m.partial || !u.active || u.image == "" || m.confirmed != 0 || m.doubt || w.excluded != "" || !w.h.Shard.Has(found[0].Own[0]) || adopted[u.id] {
 			continue
 		}
 		if _, known, err := w.st.Person(found[0].Own[0]); err != nil || known {

@@ -102,7 +102,7 @@ func (w *world) everybodyIsThere() bool {
 		return false
 	}
 	for _, e := range w.c.entries {
-		if u := w.c.userAt(e.own); (e.photo != 0 || w.h.Unknown) && (u == nil || !u.active || w.memory(u.id).refused[e.photo]) || e.alias != "" || e.second != "" || e.other != "" {
+		if u := w.c.userAt(e.own); (e.photo != 0 || w.h.Unknown) && (u == nil || !u.active || w.memory(u.id).refused[e.photo]) || e.alias != "" || e.second != "" || e.other != "" || e.objects {
 			return false
 		}
 	}
@@ -134,7 +134,7 @@ func (w *world) covered() {
 		excluded := slices.ContainsFunc(found, func(p sources.Person) bool {
 			return slices.Contains(p.Own, w.excluded) || slices.Contains(p.Aliases, w.excluded)
 		})
-		if want == 0 || u.photo == want || excluded || m.refused[want] || m.partial || alias && m.anothers(found, from) {
+		if want == 0 || u.photo == want || excluded || w.o.reserved(found) || m.refused[want] || m.partial || alias && m.anothers(found, from) {
 			continue
 		}
 		if alias && w.aliases(found[0].Own) > 1 { // several users, found by aliases: ambiguous

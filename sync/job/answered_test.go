@@ -148,7 +148,7 @@ func (o *watch) ended(r *report.Report, err error) {
 			bad++
 		case a == "SUCCESS" && (row.Sent == nil || row.Sent.ImageID != o.images[id] || row.Intent != nil):
 			o.fail(pLost, "the answer for user %d, image %s, is not recorded: %+v", id, o.images[id], row)
-		case a == "refused" && o.w.c.user(id) == nil: // who left since
+		case a == "refused" && !o.w.c.alone(id, o.to[id]): // who left since, or lost the address
 		case a == "PARTIAL_SUCCESS" || a == partialOfNone || a == "refused":
 			bad++
 		}

@@ -28,6 +28,8 @@ type company struct {
 	nextKey int
 	folder  string // of the photos, instead of mems[0]; empty: none
 	written int
+
+	objected []string // addresses that were ever left out
 }
 
 func (c *company) source(i int) sources.Source {
@@ -72,6 +74,8 @@ type entry struct {
 	second string // another alias; "": none
 	other  string // another own address, that nobody else has; "": none
 	photo  int    // 0: none
+
+	objects bool // exclude_filter leaves the entry out
 }
 
 // account is a user of Smartsheet.
@@ -143,7 +147,28 @@ func (c *company) put(e *entry) {
 	if e.photo != 0 {
 		x.Photo = picture(e.photo)
 	}
-	c.mems[e.source].Set(x)
+	if e.objects {
+		c.mems[e.source].Remove(e.own)
+	} else {
+		c.mems[e.source].Set(x)
+	}
+	c.reserve()
+}
+
+// reserve lists the addresses of the entries that are left out.
+func (c *company) reserve() {
+	for i, m := range c.mems {
+		reserved := []string{}
+		for _, e := range c.entries {
+			if e.source == i && e.objects {
+				reserved = append(reserved, slices.DeleteFunc(append(e.addresses(), e.alias, e.second), func(a string) bool { return a == "" })...)
+			}
+		}
+		if slices.Sort(reserved); len(reserved) > 0 || len(c.objected) > 0 {
+			m.Reserved = slices.Compact(reserved)
+			c.objected = append(c.objected, reserved...)
+		}
+	}
 }
 
 // addresses are the own ones of an entry.
@@ -157,6 +182,7 @@ func (c *company) take(e *entry) {
 		return
 	}
 	c.mems[e.source].Remove(e.own)
+	c.reserve()
 }
 
 func (c *company) fire(e *entry) {
@@ -194,7 +220,7 @@ func (c *company) ownerIn(source int, address string) *entry {
 
 // photoOf reports whether an entry with this own address has a photo.
 func (c *company) photoOf(address string) bool {
-	return slices.ContainsFunc(c.entries, func(e *entry) bool { return slices.Contains(e.addresses(), address) && e.photo != 0 })
+	return slices.ContainsFunc(c.entries, func(e *entry) bool { return slices.Contains(e.addresses(), address) && e.photo != 0 && !e.objects })
 }
 
 func (c *company) addUser(email string) {

@@ -32,7 +32,7 @@ var edits = map[string]int{
 	"rename": 2, "rename both": 3, "swap": 1, "swap both": 2, "swap users": 1, "alias": 2, "two aliases": 2, "recreate entry": 2,
 	"user joins": 2, "user leaves": 1, "user renamed": 2, "user recreated": 2, "user status": 2, "own picture": 4,
 	"hand over": 2, "second entry": 1, "new photos": 1, "two users": 2,
-	"other address": 3, "other address passes": 1, "user has the other address": 3, "other user joins": 1,
+	"other address": 3, "other address passes": 1, "user has the other address": 3, "other user joins": 1, "objects": 2,
 }
 
 // alternateEdits are those of alternate addresses.
@@ -137,6 +137,9 @@ func (c *company) apply(x edit) {
 		default:
 			c.renameUser(b, e.own)
 		}
+	case "objects":
+		e.objects = !e.objects && c.folder == ""
+		c.put(e)
 	case "other user joins":
 		if e.other != "" {
 			c.addUser(e.other)

@@ -61,6 +61,7 @@ type listed struct {
 	source   int
 	people   []sources.Person
 	photos   []int // of the people
+	reserved []string
 	complete bool
 }
 
@@ -132,9 +133,21 @@ func (o *watch) of(source int) listed {
 	return o.listings[slices.IndexFunc(o.listings, func(l listed) bool { return l.source == source })]
 }
 
+// reserved reports whether one of the own addresses is that of an entry that is left out.
+func (o *watch) reserved(people []sources.Person) bool {
+	return slices.ContainsFunc(o.listings, func(l listed) bool {
+		return slices.ContainsFunc(people, func(p sources.Person) bool {
+			return slices.ContainsFunc(p.Own, func(a string) bool { return slices.Contains(l.reserved, a) })
+		})
+	})
+}
+
 // person is the entries that are one person: those who own an address or, if nobody
 // does, those who have it as an alias. There are none if two entries conflict about it.
 func (o *watch) person(address string) (found []sources.Person, from []int, alias bool) {
+	if o.reserved([]sources.Person{{Own: []string{address}}}) {
+		return nil, nil, false
+	}
 	for _, alias = range []bool{false, true} {
 		for _, l := range o.listings {
 			s := l.source

@@ -97,6 +97,9 @@ func (o *watch) whose(id int64, q int, l sighting, m *memory) {
 	if alias && o.alsoFound(found[0], id) {
 		o.fail(pWhose, "picture %d went to user %d by an alias, and another user has another one of %v", q, id, found[0].Own)
 	}
+	if o.reserved(found) {
+		o.fail(pExcluded, "picture %d went to user %d, person %v, who objects", q, id, found[0].Own)
+	}
 	for _, p := range found {
 		if o.excluded(p) {
 			o.fail(pExcluded, "picture %d went to user %d, person %v", q, id, p.Own)
@@ -182,8 +185,8 @@ func (o *watch) excluded(p sources.Person) bool {
 	if !slices.Contains(slices.Concat(p.Own, p.Aliases), o.w.excluded) {
 		return false
 	}
-	if len(owner) == 0 {
-		return !alias // an alias of two entries is nobody's
+	if len(owner) == 0 { // an alias of two entries, and of one that is left out, is nobody's
+		return !alias && (slices.Contains(p.Own, o.w.excluded) || !o.reserved([]sources.Person{{Own: []string{o.w.excluded}}}))
 	}
 	return slices.Contains(owner[0].Own, p.Own[0]) // the earliest source's
 }
@@ -222,7 +225,7 @@ func (o *watch) removal(id int64, l sighting, m *memory) {
 				o.fail(pRemoval, "initials went to user %d, and the entry %s is listed with a photo", id, p.Ref.Name)
 			case has && og.key == "" && o.holds(p, og.address):
 				o.fail(pRemoval, "initials went to user %d, and %s is listed with a photo", id, og.address)
-			case has && o.holds(p, l.email):
+			case has && (o.holds(p, l.email) || slices.Contains(p.Own, l.email)):
 				o.fail(pRemoval, "initials went to user %d, and its address %s is listed with a photo", id, l.email)
 			case og.photo != 0 && x.photos[i] == og.photo && o.w.known[entryID(s, p.Ref)] == og.photo && !o.wentAway(s, p.Ref, og.photo) && o.decides(p):
 				o.fail(pRemoval, "initials went to user %d, and the same picture is listed for %v", id, p.Own)

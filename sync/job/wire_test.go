@@ -48,7 +48,7 @@ func (s watched) List(ctx context.Context, each func(sources.Person) error) (sou
 			err = errors.New("the connection was cut")
 		}
 	}
-	got.complete = l.Complete && err == nil
+	got.complete, got.reserved = l.Complete && err == nil, l.Reserved
 	s.w.o.listings = append(s.w.o.listings, got)
 	s.w.step(fmt.Sprintf("source %d is listed", s.source))
 	if s.w.dead.Load() {
