@@ -371,6 +371,11 @@ func (j *Job) countListed(rules *plan.Rules, l listing, work []*plan.Work, liste
 	for i, proof := range l.proofs {
 		listed.CountNameless(j.Sources[i].Name, proof.Nameless)
 	}
+	for _, lost := range l.people.Lost {
+		if lost.Why == sources.WhyExcluded { // whoever has the address is listed, and left out
+			rules.Count(listed, &sources.Joined{Own: []string{lost.Address}}, "")
+		}
+	}
 	return j.everybody(l.people, func(_ *state.Snapshot, person sources.Joined, row *state.Row) error {
 		if len(person.Candidates) == 0 {
 			return nil

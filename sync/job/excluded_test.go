@@ -26,6 +26,27 @@ func TestExcludedInOneSource(t *testing.T) {
 	}
 }
 
+// The picture of somebody whom exclude_filter leaves out stays, while another source lists the
+// address, whatever other addresses that entry has.
+func TestExcludedInOneSourceKeepsThePicture(t *testing.T) {
+	for _, own := range [][]string{{email(0)}, {email(0), "a.lee@example.com"}, {email(0), "z.lee@example.com"}} {
+		b := newBench(t, 20, simulator.Options{})
+		second := &Memory{}
+		second.Set(Entry{Ref: "ann", Own: own, Photo: picture(5)})
+		b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
+		change := func(o *Job) { o.Policy.RemovedAfter = 1 }
+		b.must(change)
+		b.mem.Remove(email(0))
+		b.mem.Reserved = []string{email(0)}
+		for range 3 {
+			b.must(change)
+		}
+		if img, _ := b.sim.Image(email(0)); string(img.Data) != string(picture(0)) {
+			t.Errorf("%v: initials took the place of the picture", own)
+		}
+	}
+}
+
 // Somebody whom one source lists twice, and another one once, is ambiguous. That is reported once.
 func TestAmbiguousIsNoLostClaimToo(t *testing.T) {
 	b := newBench(t, 2, simulator.Options{})
