@@ -67,8 +67,33 @@ type night struct {
 	Excluded     string // for one run, instead of the world's
 	Unreadable   string // the address of an entry whose photo cannot be read
 	Denied       bool   // because the source denies it
+	Corp         bool   // the sources list corp.local in place of example.com
+	Rewrite      bool   // match.domains makes example.com of corp.local
+	Without      bool   // alternate addresses do not count
 	Order        int    // of two sources: 0 as always, 1 the other way round, 2 the first alone, 3 the second alone
 }
+
+// spell returns addresses as the sources list them.
+func (n *night) spell(addresses []string) (as []string) {
+	if !n.Corp || addresses == nil {
+		return addresses
+	}
+	for _, a := range addresses {
+		as = append(as, strings.Replace(a, "@example.com", "@corp.local", 1))
+	}
+	return as
+}
+
+// domains are match.domains.
+func (n *night) domains() map[string]string {
+	if !n.Rewrite {
+		return nil
+	}
+	return map[string]string{"corp.local": "example.com"}
+}
+
+// alternates reports whether alternate addresses count in this run.
+func (w *world) alternates() bool { return w.h.Alternates && !w.o.night.Without }
 
 // sources are the configured ones, by precedence.
 func (n *night) sources(all int) []int {
@@ -266,6 +291,7 @@ func (h *history) newNight(r odds, edits, deeds, broken []string) night {
 	if r.chance("source", 4) {
 		n.Source = fmt.Sprint("source", r.IntN(h.Sources))
 	}
+	n.Corp, n.Rewrite, n.Without = r.chance("corp", 10), r.chance("rewrite", 30), r.chance("without", 10)
 	if r.chance("order", 15) {
 		n.Order = r.IntN(4)
 	}
@@ -370,6 +396,7 @@ func (h history) smaller() (all []history) {
 			{n.Only != "", func(n *night) { n.Only = "" }}, {n.Limit > 0, func(n *night) { n.Limit = 0 }},
 			{n.Verify, func(n *night) { n.Verify = false }}, {n.Settings > 0, func(n *night) { n.Settings = 0 }},
 			{n.Excluded != "", func(n *night) { n.Excluded = "" }}, {n.Source != "", func(n *night) { n.Source = "" }},
+			{n.Corp, func(n *night) { n.Corp = false }}, {n.Rewrite, func(n *night) { n.Rewrite = false }}, {n.Without, func(n *night) { n.Without = false }},
 			{n.Order > 0, func(n *night) { n.Order = 0 }}, {n.Unreadable != "", func(n *night) { n.Unreadable = "" }},
 			{n.Mode != Sync, func(n *night) { n.Mode = Sync }}, {n.Existing != h.Existing, func(n *night) { n.Existing = h.Existing }},
 			{n.Pause != time.Hour, func(n *night) { n.Pause = time.Hour }},

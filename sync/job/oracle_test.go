@@ -206,7 +206,7 @@ func (o *watch) united(found []sources.Person, from []int) (all []sources.Person
 // address or, if it is nobody's, by alternate ones. There are none if two people are.
 func (o *watch) personOf(id int64, l sighting) (found []sources.Person, from []int, alias bool) {
 	found, from, alias = o.person(l.email)
-	if len(found) > 0 || !o.w.h.Alternates {
+	if len(found) > 0 || !o.w.alternates() {
 		return found, from, alias
 	}
 	found, from, whose := o.byAlternates(l.email, l.alternates)

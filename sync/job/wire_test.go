@@ -29,26 +29,32 @@ type watched struct {
 
 func (s watched) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
 	got := listed{source: s.source}
+	n := s.w.o.night
 	l, err := s.Source.List(ctx, func(p sources.Person) error {
-		q := 0
+		q, told := 0, p
 		for _, e := range s.w.c.entries {
 			if e.source == s.source && slices.Contains(p.Own, e.own) && e.key == p.Ref.Key {
 				q = e.photo
 			}
 		}
-		told := p
+		if p.Own, p.Aliases = n.spell(p.Own), n.spell(p.Aliases); !n.Rewrite {
+			told = p
+		}
 		if told.HasPhoto == sources.Unknown { // the oracle knows
 			told.HasPhoto = map[bool]sources.Presence{true: sources.Present, false: sources.Absent}[q != 0]
 		}
 		got.people, got.photos = append(got.people, told), append(got.photos, q)
 		return each(p)
 	})
-	if n := s.w.o.night; n.Broken == s.source+1 {
+	if n.Broken == s.source+1 {
 		if l.Complete = false; !n.Quietly {
 			err = errors.New("the connection was cut")
 		}
 	}
 	got.complete, got.reserved = l.Complete && err == nil, l.Reserved
+	if l.Reserved = n.spell(l.Reserved); !n.Rewrite {
+		got.reserved = l.Reserved
+	}
 	s.w.o.listings = append(s.w.o.listings, got)
 	s.w.step(fmt.Sprintf("source %d is listed", s.source))
 	if s.w.dead.Load() {
@@ -63,7 +69,10 @@ func (s watched) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 		return errDead
 	}
 	return s.Source.Photos(ctx, refs, func(p sources.Photo) error {
-		r := reading{emails: p.Emails}
+		r, n := reading{emails: p.Emails}, s.w.o.night
+		if p.Emails = n.spell(p.Emails); !n.Rewrite {
+			r.emails = p.Emails
+		}
 		if p.Err == nil {
 			r.photo = photoOf(p.Data)
 		}
@@ -164,7 +173,7 @@ func (w *world) answerAs(resp *http.Response, call string, u *account) (err erro
 			resp.Header.Set("Retry-After", at.Add(20*time.Second).UTC().Format(http.TimeFormat))
 		}
 	}
-	alternates := strings.HasPrefix(call, "user ") && u != nil && w.h.Alternates
+	alternates := strings.HasPrefix(call, "user ") && u != nil && w.h.Alternates && !n.Without
 	short := n.Short && call == "users 0 " // of everybody
 	if resp.StatusCode != http.StatusOK || !alternates && !short {
 		return nil

@@ -235,12 +235,12 @@ func (w *world) job(n *night, approve string) (j Job, ctx context.Context, end f
 		How:   How{Mode: n.Mode, RunID: fmt.Sprint("run", time.Now().Unix()), Concurrency: w.h.Concurrency, Approve: approve, Verify: n.Verify},
 		Scope: plan.Scope{Force: n.Force, Checksum: n.Checksum, RetryFailed: n.RetryFailed, Limit: n.Limit, Shard: w.h.Shard, Source: n.Source},
 		Policy: plan.Policy{
-			Existing: n.Existing, RemovedAfter: n.RemovedAfter, AlternateEmails: w.h.Alternates,
+			Existing: n.Existing, RemovedAfter: n.RemovedAfter, AlternateEmails: w.alternates(),
 			Patterns: []string{w.excluded}, Excluded: func(e string) bool { return e == w.excluded },
 		},
 	}
 	for _, i := range n.sources(w.h.Sources) {
-		j.Sources = append(j.Sources, sources.Named{Name: fmt.Sprint("source", i), Type: "memory", Source: watched{w.c.source(i), w, i}})
+		j.Sources = append(j.Sources, sources.Named{Name: fmt.Sprint("source", i), Type: "memory", Rewrite: n.domains(), Source: watched{w.c.source(i), w, i}})
 	}
 	if n.Only != "" {
 		j.Scope.Only = func(e string) bool { return e == n.Only }
