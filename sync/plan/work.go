@@ -233,8 +233,8 @@ func (s *Step) MustSend() bool {
 	case outcome.Forced, outcome.Placeholder, outcome.Drifted:
 		return true
 	}
-	u := s.Record
-	return u.Sent == nil || u.Intent != nil || u.Failure != nil && !u.Failure.Final
+	u, f := s.Record, s.Record.Failure
+	return u.Sent == nil || u.Intent != nil || f != nil && !f.Final && (f.Hash == s.SHA256() || f.Hash == u.Sent.SourceSHA256)
 }
 
 // urgency sorts uploads: users without a picture of ours, then changed photos, then

@@ -54,10 +54,11 @@ func TestPrepared(t *testing.T) {
 		want   string // reason and outcome
 		log    string
 	}{
-		"the first picture":       {want: "new uploaded", log: fmt.Sprintf(sent, false)},
-		"the same as before":      {work: before(func(*state.User) {}), want: "same_picture skipped", log: "record intent=false sent=true failed=false"},
-		"the same, but it failed": {work: before(func(u *state.User) { u.Failure = &state.Failure{Hash: "h0"} }), want: "changed uploaded", log: "record intent=true sent=true failed=true, send 101, record intent=false sent=true failed=false"},
-		"not the one before":      {work: before(func(u *state.User) { u.Sent.UploadSHA256 = "u0" }), want: "changed uploaded", log: fmt.Sprintf(sent, true)},
+		"the first picture":            {want: "new uploaded", log: fmt.Sprintf(sent, false)},
+		"the same as before":           {work: before(func(*state.User) {}), want: "same_picture skipped", log: "record intent=false sent=true failed=false"},
+		"the same, but it failed":      {work: before(func(u *state.User) { u.Failure = &state.Failure{Hash: "h0"} }), want: "changed uploaded", log: "record intent=true sent=true failed=true, send 101, record intent=false sent=true failed=false"},
+		"the same, and another failed": {work: before(func(u *state.User) { u.Failure = &state.Failure{Hash: "h9"} }), want: "same_picture skipped", log: "record intent=false sent=true failed=false"},
+		"not the one before":           {work: before(func(u *state.User) { u.Sent.UploadSHA256 = "u0" }), want: "changed uploaded", log: fmt.Sprintf(sent, true)},
 
 		"as many have it as may": {pool: limit(2, 1), want: "new uploaded", log: fmt.Sprintf(sent, false)},
 		"too many have it":       {pool: limit(2, 2), want: "shared_image held"},
