@@ -102,7 +102,7 @@ func (w *world) everybodyIsThere() bool {
 		return false
 	}
 	for _, e := range w.c.entries {
-		if u := w.c.userAt(e.own); (e.photo != 0 || w.h.Unknown) && (u == nil || !u.active || w.memory(u.id).refused[e.photo]) || e.alias != "" || e.second != "" || e.other != "" || e.objects {
+		if u := w.c.userAt(e.own); (e.photo != 0 || w.h.Unknown) && (u == nil || !u.active || w.memory(u.id).refused[e.photo]) || e.alias != "" || e.second != "" || e.other != "" || e.objects || e.twin > 0 {
 			return false
 		}
 	}
@@ -125,7 +125,7 @@ func (w *world) covered() {
 		want := 0
 		for i, p := range found {
 			for _, e := range w.c.entries {
-				if want == 0 && e.source == from[i] && slices.Contains(p.Own, e.own) && e.key == p.Ref.Key {
+				if want == 0 && e.source == from[i] && slices.Contains(p.Own, e.own) && (w.c.folder != "" || e.ref() == p.Ref.Name) {
 					want = e.photo
 				}
 			}

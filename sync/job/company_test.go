@@ -2,12 +2,14 @@ package job
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"image/png"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"photosync/sources"
@@ -76,6 +78,7 @@ type entry struct {
 	photo  int    // 0: none
 
 	objects bool // exclude_filter leaves the entry out
+	twin    int  // >0: another entry has the same address
 }
 
 // account is a user of Smartsheet.
@@ -135,10 +138,7 @@ func (c *company) put(e *entry) {
 		c.file(e.own, e.photo)
 		return
 	}
-	x := Entry{Key: e.key, Ref: "mem/" + e.own, Own: e.addresses()}
-	if c.keyed {
-		x.Ref = "mem/" + e.key
-	}
+	x := Entry{Key: e.key, Ref: e.ref(), Own: e.addresses()}
 	for _, a := range []string{e.alias, e.second} {
 		if a != "" && a != e.own && !slices.Contains(x.Aliases, a) {
 			x.Aliases = append(x.Aliases, a)
@@ -148,7 +148,7 @@ func (c *company) put(e *entry) {
 		x.Photo = picture(e.photo)
 	}
 	if e.objects {
-		c.mems[e.source].Remove(e.own)
+		c.drop(e)
 	} else {
 		c.mems[e.source].Set(x)
 	}
@@ -181,8 +181,21 @@ func (c *company) take(e *entry) {
 		c.file(e.own, 0)
 		return
 	}
-	c.mems[e.source].Remove(e.own)
+	c.drop(e)
 	c.reserve()
+}
+
+func (c *company) drop(e *entry) { delete(c.mems[e.source].entries, cmp.Or(e.key, e.ref())) }
+
+// ref is how the source names the entry.
+func (e *entry) ref() string {
+	switch {
+	case e.key != "":
+		return "mem/" + e.key
+	case e.twin > 0:
+		return fmt.Sprintf("mem/%s %d", e.own, e.twin)
+	}
+	return "mem/" + e.own
 }
 
 func (c *company) fire(e *entry) {
@@ -316,4 +329,34 @@ func (c *company) choose(u *account, n int) {
 	c.sim.SetImage(u.email, picture(u.photo))
 	img, _ := c.sim.Image(u.email)
 	u.image = img.ID
+}
+
+// spell returns addresses as the sources list them.
+func (n *night) spell(addresses []string) (as []string) {
+	if !n.Corp || addresses == nil {
+		return addresses
+	}
+	for _, a := range addresses {
+		as = append(as, strings.Replace(a, "@example.com", "@corp.local", 1))
+	}
+	return as
+}
+
+// domains are match.domains.
+func (n *night) domains() map[string]string {
+	if !n.Rewrite {
+		return nil
+	}
+	return map[string]string{"corp.local": "example.com"}
+}
+
+// alternates reports whether alternate addresses count in this run.
+func (w *world) alternates() bool { return w.h.Alternates && !w.o.night.Without }
+
+// sources are the configured ones, by precedence.
+func (n *night) sources(all int) []int {
+	if all == 1 {
+		return []int{0}
+	}
+	return [...][]int{{0, 1}, {1, 0}, {0}, {1}}[n.Order]
 }

@@ -32,7 +32,7 @@ var edits = map[string]int{
 	"rename": 2, "rename both": 3, "swap": 1, "swap both": 2, "swap users": 1, "alias": 2, "two aliases": 2, "recreate entry": 2,
 	"user joins": 2, "user leaves": 1, "user renamed": 2, "user recreated": 2, "user status": 2, "own picture": 4,
 	"hand over": 2, "second entry": 1, "new photos": 1, "two users": 2,
-	"other address": 3, "other address passes": 1, "user has the other address": 3, "other user joins": 1, "objects": 2,
+	"other address": 3, "other address passes": 1, "user has the other address": 3, "other user joins": 1, "objects": 2, "twin": 2,
 }
 
 // alternateEdits are those of alternate addresses.
@@ -103,8 +103,10 @@ func (c *company) apply(x edit) {
 			c.removeUser(u)
 		}
 	case "recreate entry":
-		c.fire(e)
-		c.hire(e.source, e.own, e.photo, false)
+		if e.twin == 0 {
+			c.fire(e)
+			c.hire(e.source, e.own, e.photo, false)
+		}
 	case "hand over":
 		if u := c.userAt(e.own); u != nil {
 			c.renameUser(u, fmt.Sprintf("old%d@example.com", c.nextID))
@@ -140,6 +142,15 @@ func (c *company) apply(x edit) {
 	case "objects":
 		e.objects = !e.objects && c.folder == ""
 		c.put(e)
+	case "twin": // an old account, or a second file
+		if c.nextKey++; c.folder == "" {
+			t := &entry{source: e.source, own: e.own, photo: []int{0, 800_000 + c.nextKey}[x.C%2], twin: c.nextKey}
+			if c.keyed {
+				t.key = fmt.Sprint("key", c.nextKey)
+			}
+			c.entries = append(c.entries, t)
+			c.put(t)
+		}
 	case "other user joins":
 		if e.other != "" {
 			c.addUser(e.other)

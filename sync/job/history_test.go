@@ -73,36 +73,6 @@ type night struct {
 	Order        int    // of two sources: 0 as always, 1 the other way round, 2 the first alone, 3 the second alone
 }
 
-// spell returns addresses as the sources list them.
-func (n *night) spell(addresses []string) (as []string) {
-	if !n.Corp || addresses == nil {
-		return addresses
-	}
-	for _, a := range addresses {
-		as = append(as, strings.Replace(a, "@example.com", "@corp.local", 1))
-	}
-	return as
-}
-
-// domains are match.domains.
-func (n *night) domains() map[string]string {
-	if !n.Rewrite {
-		return nil
-	}
-	return map[string]string{"corp.local": "example.com"}
-}
-
-// alternates reports whether alternate addresses count in this run.
-func (w *world) alternates() bool { return w.h.Alternates && !w.o.night.Without }
-
-// sources are the configured ones, by precedence.
-func (n *night) sources(all int) []int {
-	if all == 1 {
-		return []int{0}
-	}
-	return [...][]int{{0, 1}, {1, 0}, {0}, {1}}[n.Order]
-}
-
 // moment is a step by its number or, the first time, by what happens.
 type moment struct {
 	At   int

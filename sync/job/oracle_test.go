@@ -128,6 +128,35 @@ func entryID(source int, r sources.Ref) string {
 	return fmt.Sprint(source, r.Name)
 }
 
+// contest takes addresses from entries that lose them to others of the same source: to those with a
+// photo, or to the only one that has no other address.
+func (l *listed) contest() {
+	before := slices.Clone(l.people)
+	only := func(all []int, is func(p sources.Person) bool) []int {
+		return slices.DeleteFunc(slices.Clone(all), func(i int) bool { return !is(before[i]) })
+	}
+	for i, p := range before {
+		l.people[i].Own = slices.DeleteFunc(slices.Clone(p.Own), func(a string) bool {
+			var owners []int
+			for k, q := range before {
+				if slices.Contains(q.Own, a) {
+					owners = append(owners, k)
+				}
+			}
+			if may := only(owners, func(p sources.Person) bool { return p.HasPhoto != sources.Absent }); len(may) > 0 {
+				owners = may
+			}
+			free := func(p sources.Person) bool {
+				return len(slices.DeleteFunc(slices.Clone(p.Own), func(a string) bool { return slices.Contains(l.reserved, a) })) == 1
+			}
+			if one := only(owners, free); len(one) == 1 {
+				owners = one
+			}
+			return !slices.Contains(owners, i)
+		})
+	}
+}
+
 // of is what a source listed.
 func (o *watch) of(source int) listed {
 	return o.listings[slices.IndexFunc(o.listings, func(l listed) bool { return l.source == source })]
@@ -153,11 +182,14 @@ func (o *watch) person(address string) (found []sources.Person, from []int, alia
 			s := l.source
 			var here []sources.Person
 			for _, p := range l.people {
-				if slices.Contains(p.Own, address) || alias && slices.Contains(p.Aliases, address) {
+				if len(p.Own) > 0 && (slices.Contains(p.Own, address) || alias && slices.Contains(p.Aliases, address)) {
 					here = append(here, p)
 				}
 			}
 			if alias && len(here) > 0 && len(found) > 0 { // the source that comes first decides
+				continue
+			}
+			if len(here) > 1 && !alias && len(found) > 0 { // the source that comes first decides
 				continue
 			}
 			if len(here) > 1 {
@@ -174,7 +206,10 @@ func (o *watch) person(address string) (found []sources.Person, from []int, alia
 					return found, from, true
 				}
 			}
-			found, from = o.united(found, from)
+			found, from = o.united(found)
+			if len(found) == 0 || !slices.Contains(found[0].Own, address) {
+				return nil, nil, alias
+			}
 			return found, from, alias
 		}
 	}
@@ -182,18 +217,30 @@ func (o *watch) person(address string) (found []sources.Person, from []int, alia
 }
 
 // united adds the entries of other sources that share an own address with those found. All of them
-// show the own addresses of all: they are one person.
-func (o *watch) united(found []sources.Person, from []int) (all []sources.Person, whence []int) {
+// show the own addresses of all: they are one person. There are none if a source has two of them,
+// unless an earlier one decides.
+func (o *watch) united(found []sources.Person) (all []sources.Person, whence []int) {
 	var own []string
 	for _, p := range found {
 		own = append(own, p.Own...)
 	}
 	for _, l := range o.listings {
+		var here []sources.Person
 		for _, p := range l.people {
 			if slices.ContainsFunc(p.Own, func(a string) bool { return slices.Contains(own, a) }) {
-				all, whence, own = append(all, p), append(whence, l.source), append(own, p.Own...)
+				here = append(here, p)
 			}
 		}
+		switch {
+		case len(here) > 1 && len(all) == 0:
+			return nil, nil
+		case len(here) == 1:
+			all, whence = append(all, here[0]), append(whence, l.source)
+		}
+	}
+	own = nil
+	for _, p := range all {
+		own = append(own, p.Own...)
 	}
 	own, _ = sources.Addresses(own, nil)
 	for i := range all {

@@ -83,7 +83,9 @@ func (o *watch) whose(id int64, q int, l sighting, m *memory) {
 			last := rs[len(rs)-1]
 			if last.emails == nil || slices.ContainsFunc(via, func(e string) bool { return slices.Contains(last.emails, e) }) || !o.claims(from[i], p.Ref, via) {
 				ok, moved = true, o.listedPhoto(from[i], p.Ref) != q
-				m.former = m.origin
+				if !o.sentTo[id] {
+					m.former = m.origin
+				}
 				m.origin = origin{from[i], p.Ref.Key, p.Own[0], q}
 			}
 		}
@@ -181,6 +183,9 @@ func (o *watch) alsoFound(p sources.Person, id int64) bool {
 // excluded reports whether an entry has the excluded address, and nobody has a better
 // claim to it.
 func (o *watch) excluded(p sources.Person) bool {
+	if len(p.Own) == 0 {
+		return false
+	}
 	owner, _, alias := o.person(o.w.excluded)
 	if !slices.Contains(slices.Concat(p.Own, p.Aliases), o.w.excluded) {
 		return false
@@ -193,6 +198,9 @@ func (o *watch) excluded(p sources.Person) bool {
 
 // decides reports whether an entry is the first with a photo of the person whose it is.
 func (o *watch) decides(p sources.Person) bool {
+	if len(p.Own) == 0 {
+		return false
+	}
 	found, _, _ := o.person(p.Own[0])
 	i := slices.IndexFunc(found, func(f sources.Person) bool { return f.HasPhoto != sources.Absent })
 	return len(found) == 0 || i >= 0 && found[i].Ref == p.Ref
@@ -200,6 +208,9 @@ func (o *watch) decides(p sources.Person) bool {
 
 // holds reports whether an entry is one of the person whose address this is.
 func (o *watch) holds(p sources.Person, address string) bool {
+	if len(p.Own) == 0 {
+		return false
+	}
 	found, _, _ := o.person(address)
 	return slices.ContainsFunc(found, func(f sources.Person) bool { return slices.Contains(f.Own, p.Own[0]) && f.Ref == p.Ref })
 }

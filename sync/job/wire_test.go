@@ -33,7 +33,7 @@ func (s watched) List(ctx context.Context, each func(sources.Person) error) (sou
 	l, err := s.Source.List(ctx, func(p sources.Person) error {
 		q, told := 0, p
 		for _, e := range s.w.c.entries {
-			if e.source == s.source && slices.Contains(p.Own, e.own) && e.key == p.Ref.Key {
+			if e.source == s.source && (s.w.c.folder == "" && e.ref() == p.Ref.Name || s.w.c.folder != "" && e.own == p.Own[0]) {
 				q = e.photo
 			}
 		}
@@ -55,6 +55,7 @@ func (s watched) List(ctx context.Context, each func(sources.Person) error) (sou
 	if l.Reserved = n.spell(l.Reserved); !n.Rewrite {
 		got.reserved = l.Reserved
 	}
+	got.contest()
 	s.w.o.listings = append(s.w.o.listings, got)
 	s.w.step(fmt.Sprintf("source %d is listed", s.source))
 	if s.w.dead.Load() {
