@@ -156,8 +156,9 @@ func (r *Rules) tracesOf(w *Work) (t traces) {
 		t.nameless = append(t.nameless, namelessOf(row.Source, name), namelessOf(row.Source, strconv.Quote(name)))
 	}
 	t.hashes = []string{sentOf(w.Former).SourceSHA256, cmp.Or(w.Former.Intent, &state.Intent{}).SourceSHA256}
-	for _, s := range append([]sources.Named{{}}, r.Sources...) {
-		t.users = append(t.users, addressOf(s.Rewriter()([]string{w.LastEmail})[0]))
+	t.users = []string{addressOf(w.LastEmail)}
+	for _, rewrite := range r.rewriters {
+		t.users = append(t.users, addressOf(rewrite([]string{w.LastEmail})[0]))
 	}
 	return t
 }
