@@ -177,34 +177,38 @@ func (j *Job) end(rep *report.Report, p *prepared) (err error) {
 	if err := p.users.SaveAlternates(j.State); err != nil {
 		return err
 	}
-	facts := j.learned(rep, p)
-	for _, key := range slices.Sorted(maps.Keys(facts)) { // "unended" comes last
-		if err := j.State.SetMeta(key, facts[key]); err != nil {
-			return fmt.Errorf("remember %q: %w", key, err)
+	for _, f := range j.learned(rep, p) {
+		if err := j.State.SetMeta(f.key, f.value); err != nil {
+			return fmt.Errorf("remember %q: %w", f.key, err)
 		}
 	}
 	return j.State.Write(p.plan.FinalRows()) // last: a run that fails must count nobody as missing
 }
 
-// learned returns the facts that later runs need to know of this one.
-func (j *Job) learned(rep *report.Report, p *prepared) map[string]any {
-	facts, everybody := map[string]any{}, j.Scope.Everybody()
-	if len(p.past.unended) > 0 { // whoever this run is not about is still to be reported
-		facts[unendedKey] = slices.DeleteFunc(p.past.unended, func(id string) bool { return everybody || id == j.How.RunID })
-	}
-	asPlanned := true
+// fact is something that later runs need to know of this one.
+type fact struct {
+	key   string
+	value any
+}
+
+// learned returns the facts of this run in the order in which they are recorded.
+func (j *Job) learned(rep *report.Report, p *prepared) (facts []fact) {
+	everybody, asPlanned := j.Scope.Everybody(), true
 	if f := j.How.Apply; f != nil {
 		p.past.applied.Done = true
-		facts[appliedKey] = p.past.applied
+		facts = append(facts, fact{appliedKey, p.past.applied})
 		asPlanned = maps.Equal(f.Listed, p.entries)
 	} else if everybody && p.users.All {
-		facts[state.RefreshedKey] = rep.StartedAt
+		facts = append(facts, fact{state.RefreshedKey, rep.StartedAt})
 	}
 	if asPlanned && (everybody || p.past.listed == nil) && !maps.Equal(p.entries, p.past.listed) {
-		facts[listedKey] = p.entries
+		facts = append(facts, fact{listedKey, p.entries})
 	}
 	if everybody && !slices.Equal(p.claims, p.past.claims) {
-		facts[claimsKey] = p.claims
+		facts = append(facts, fact{claimsKey, p.claims})
+	}
+	if len(p.past.unended) > 0 { // last: until then the run has not ended. Whoever it is not about is still to be reported
+		facts = append(facts, fact{unendedKey, slices.DeleteFunc(p.past.unended, func(id string) bool { return everybody || id == j.How.RunID })})
 	}
 	return facts
 }

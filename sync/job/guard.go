@@ -132,7 +132,8 @@ func (j *Job) known(p *prepared) (n int, err error) {
 	}
 	for _, s := range p.plan.Steps {
 		there := s.Reason != outcome.NotInSmartsheet && s.Reason != outcome.InactiveUser
-		counts[s.Record.ID], counts[cmp.Or(s.Former, s.Record).ID] = there, there
+		counts[s.Record.ID] = there
+		counts[cmp.Or(s.Former, s.Record).ID] = there
 	}
 	err = j.users(func(u *state.User) {
 		if u.Sent != nil && counts[u.ID] {
