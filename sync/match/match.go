@@ -190,8 +190,8 @@ func choose(w *plan.Work, own []string, find func(email string) []plan.User) {
 	w.Tied = len(w.Users) > 1 && w.Users[0].Active == w.Users[1].Active
 }
 
-// LookUpAgain returns the users of steps as they are now; zero: the user lost the step's address,
-// or, with Unusable set, cannot be looked up.
+// LookUpAgain returns the users of steps as they are now; zero: the user lost the step's address.
+// A user who cannot be looked up has NoAnswer alone.
 func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.User, error) {
 	var emails []string
 	for _, s := range steps {
@@ -210,8 +210,8 @@ func (us *Users) LookUpAgain(ctx context.Context, steps []*plan.Step) ([]plan.Us
 			switch u, err := us.ByID(ctx, to.ID); {
 			case err != nil && !oneUser(ctx, err):
 				return nil, err
-			case err != nil: // found[i] stays zero
-				s.Unusable = err.Error()
+			case err != nil:
+				found[i].NoAnswer = err.Error()
 			case slices.Contains(u.Alternates, to.Via) && len(us.alternates.overlap(s.Work, append(u.Alternates, u.Email))) == 0:
 				found[i], found[i].Via, found[i].Alternate = u, to.Via, true
 			default:

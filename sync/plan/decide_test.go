@@ -386,6 +386,20 @@ func TestRenew(t *testing.T) {
 	}
 }
 
+// A user who lost the alternate address is not one who could not be looked up, though Smartsheet's
+// list had an entry for the person's own address that cannot be used.
+func TestRenewAlternate(t *testing.T) {
+	for answer, want := range map[string]string{"": "not_in_smartsheet skipped", "HTTP 500": "changed failed"} {
+		p := build(&Policy{}, &Scope{}, ann(func(w *Work) {
+			w.Photo.SHA256, w.Unusable, w.Users[0].Alternate = "h2", "no user id", true
+		}))
+		p.Renew(p.Steps[0], User{NoAnswer: answer})
+		if got := fmt.Sprint(p.Steps[0].Reason, " ", p.Steps[0].Outcome); got != want {
+			t.Errorf("%q: %q, want %q", answer, got, want)
+		}
+	}
+}
+
 // A photo that is listed ends the count of runs without it, also if nobody may read it.
 func TestCountEnds(t *testing.T) {
 	for name, change := range map[string]func(*Work){

@@ -106,12 +106,12 @@ func (p *Plan) Limit(n int) {
 }
 
 // Renew decides about a planned step again, with its user as Smartsheet shows it now. The zero
-// User means that nobody, or somebody else, has the address.
+// User means that nobody, or somebody else, has the address; with NoAnswer, that this is not known.
 func (p *Plan) Renew(s *Step, u User) {
 	switch {
 	case s.Outcome != outcome.Planned:
-	case u.ID == 0 && s.To.Alternate && s.Unusable != "":
-		s.Outcome, s.Why = outcome.Failed, "the user could not be looked up again: "+s.Unusable
+	case u.NoAnswer != "":
+		s.Outcome, s.Why = outcome.Failed, "the user could not be looked up again: "+u.NoAnswer
 	case u.ID == 0 && s.To.Alternate: // the user no longer has the alternate address
 		*s = s.skip(outcome.NotInSmartsheet)
 	case u.ID != s.To.ID:

@@ -32,6 +32,7 @@ type User struct {
 	Seen      time.Time `json:"-"`                   // when Smartsheet was asked; zero: not in this run
 
 	Alternates []string `json:"-"` // confirmed alternate addresses, canonical; only of a user that was asked for by its id
+	NoAnswer   string   `json:"-"` // why the user could not be looked up again; nothing else is set then
 }
 
 // Domain is the part of an address after the @.

@@ -377,9 +377,9 @@ func TestOneCandidate(t *testing.T) {
 // A step that fails before anything is sent says what to do about it.
 func TestAFailedStepHasAHint(t *testing.T) {
 	p := &plan.Plan{Rules: &plan.Rules{Policy: &plan.Policy{}}}
-	s := &plan.Step{Work: &plan.Work{Joined: sources.Joined{Own: []string{"ann@x"}}, Unusable: "HTTP 403"}, Reason: outcome.New, Outcome: outcome.Planned}
+	s := &plan.Step{Work: &plan.Work{Joined: sources.Joined{Own: []string{"ann@x"}}}, Reason: outcome.New, Outcome: outcome.Planned}
 	s.To = &plan.User{ID: 7, Alternate: true}
-	p.Renew(s, plan.User{})
+	p.Renew(s, plan.User{NoAnswer: "HTTP 403"})
 	if it := Item(p.Rules, s); it.Outcome != outcome.Failed || !strings.Contains(it.Message, "HTTP 403") || !strings.Contains(it.Hint, "match.exclude") {
 		t.Errorf("%+v", it)
 	}
