@@ -310,10 +310,8 @@ func photoFacts(ph sources.Photo, round int, w *plan.Work, ignored []string) *pl
 	if slices.Contains(ignored, f.SHA256) && round+1 < len(w.Candidates) {
 		return nil
 	}
-	if u := w.User(); u != nil && ph.Emails != nil {
-		c := w.Candidates[round]
-		listed := slices.Contains(c.Own, u.Via) || slices.Contains(c.Aliases, u.Via)
-		f.Readdressed = listed && !slices.Contains(ph.Emails, u.Via)
+	if u := w.User(); u != nil {
+		f.Readdressed = u.Readdressed(w.Candidates[round], ph)
 	}
 	return f
 }

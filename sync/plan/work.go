@@ -35,6 +35,11 @@ type User struct {
 	NoAnswer   string   `json:"-"` // why the user could not be looked up again; nothing else is set then
 }
 
+// Readdressed reports whether the entry of c has lost the address by which u was found, as ph shows.
+func (u *User) Readdressed(c sources.Candidate, ph sources.Photo) bool {
+	return ph.Emails != nil && !slices.Contains(ph.Emails, u.Via) && (slices.Contains(c.Own, u.Via) || slices.Contains(c.Aliases, u.Via))
+}
+
 // Domain is the part of an address after the @.
 func Domain(email string) string { return email[strings.LastIndexByte(email, '@')+1:] }
 

@@ -140,7 +140,7 @@ func (a *attempt) read(ctx context.Context) (data []byte, err error) {
 	if err = cmp.Or(err, got.Err); err != nil {
 		return nil, err
 	}
-	if got.Emails != nil && !slices.Contains(got.Emails, s.To.Via) && slices.Contains(slices.Concat(c.Own, c.Aliases), s.To.Via) {
+	if s.To.Readdressed(c, got) {
 		return nil, errReaddressed
 	}
 	if a.source = plan.Sum(got.Data); a.source == s.SHA256() {
