@@ -106,6 +106,11 @@ func (p *People) Pull() (next func() (Joined, bool)) {
 	}
 }
 
+// Any reports whether is holds for one of the person's own addresses or aliases.
+func (j Joined) Any(is func(email string) bool) bool {
+	return slices.ContainsFunc(j.Own, is) || slices.ContainsFunc(j.Aliases, is)
+}
+
 // Clone returns a deep copy of j.
 func (j Joined) Clone() Joined {
 	j.Own, j.Aliases, j.Candidates = slices.Clone(j.Own), slices.Clone(j.Aliases), slices.Clone(j.Candidates)

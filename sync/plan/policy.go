@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,19 +55,18 @@ func (s *Scope) Everybody() bool { return s.Only == nil && s.Source == "" }
 
 // IsAbout reports whether the run is about this person.
 func (s *Scope) IsAbout(j *sources.Joined) bool {
-	return s.Only == nil || slices.ContainsFunc(j.Own, s.Only) || slices.ContainsFunc(j.Aliases, s.Only)
+	return s.Only == nil || j.Any(s.Only)
 }
 
 // LeavesOut reports whether match.exclude names one of the person's addresses.
 func (p *Policy) LeavesOut(j *sources.Joined) bool {
-	return p.Excluded != nil && (slices.ContainsFunc(j.Own, p.Excluded) || slices.ContainsFunc(j.Aliases, p.Excluded))
+	return p.Excluded != nil && j.Any(p.Excluded)
 }
 
 // Excludes reports whether match leaves the person out, whichever user they are. If alternate
 // addresses count, match.include may name an address that only the user has.
 func (p *Policy) Excludes(j *sources.Joined) bool {
-	included := p.Included == nil || p.AlternateEmails || slices.ContainsFunc(j.Own, p.Included) || slices.ContainsFunc(j.Aliases, p.Included)
-	return p.LeavesOut(j) || !included
+	return p.LeavesOut(j) || p.Included != nil && !p.AlternateEmails && !j.Any(p.Included)
 }
 
 // leavesOutUser reports whether match leaves out the user with this address.
