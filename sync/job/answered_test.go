@@ -131,7 +131,7 @@ func (o *watch) ended(r *report.Report, err error) {
 	}
 	for _, it := range r.Items {
 		u, e := o.w.c.userAt(it.Email), o.w.c.photoOf(it.Email)
-		if it.Reason == outcome.NotInSmartsheet && u != nil && e && len(o.night.During) == 0 {
+		if it.Reason == outcome.NotInSmartsheet && u != nil && e && len(o.night.During) == 0 && (!o.night.Corp || o.night.Rewrite) {
 			o.fail(pThere, "%s, user %d: %+v", it.Email, u.id, it)
 		}
 	}
