@@ -171,46 +171,39 @@ func (j *Job) begin(p *prepared) error {
 	return p.users.SaveAlternates(j.State)
 }
 
-// end records what is known only when a run has come to its end.
+// end records what later runs need to know of this one, once it has come to its end.
 func (j *Job) end(rep *report.Report, p *prepared) (err error) {
 	defer outcome.Recover(&err) // so that the report has what was uploaded
-	if err := p.users.SaveAlternates(j.State); err != nil {
-		return err
-	}
-	for _, f := range j.learned(rep, p) {
-		if err := j.State.SetMeta(f.key, f.value); err != nil {
-			return fmt.Errorf("remember %q: %w", f.key, err)
+	err = p.users.SaveAlternates(j.State)
+	remember := func(key string, fact any) {
+		if err != nil {
+			return
+		}
+		if err = j.State.SetMeta(key, fact); err != nil {
+			err = fmt.Errorf("remember %q: %w", key, err)
 		}
 	}
-	return j.State.Write(p.plan.FinalRows()) // last: a run that fails must count nobody as missing
-}
-
-// fact is something that later runs need to know of this one.
-type fact struct {
-	key   string
-	value any
-}
-
-// learned returns the facts of this run in the order in which they are recorded.
-func (j *Job) learned(rep *report.Report, p *prepared) (facts []fact) {
 	everybody, asPlanned := j.Scope.Everybody(), true
 	if f := j.How.Apply; f != nil {
 		p.past.applied.Done = true
-		facts = append(facts, fact{appliedKey, p.past.applied})
+		remember(appliedKey, p.past.applied)
 		asPlanned = maps.Equal(f.Listed, p.entries)
 	} else if everybody && p.users.All {
-		facts = append(facts, fact{state.RefreshedKey, rep.StartedAt})
+		remember(state.RefreshedKey, rep.StartedAt)
 	}
 	if asPlanned && (everybody || p.past.listed == nil) && !maps.Equal(p.entries, p.past.listed) {
-		facts = append(facts, fact{listedKey, p.entries})
+		remember(listedKey, p.entries)
 	}
 	if everybody && !slices.Equal(p.claims, p.past.claims) {
-		facts = append(facts, fact{claimsKey, p.claims})
+		remember(claimsKey, p.claims)
 	}
-	if len(p.past.unended) > 0 { // last: until then the run has not ended. Whoever it is not about is still to be reported
-		facts = append(facts, fact{unendedKey, slices.DeleteFunc(p.past.unended, func(id string) bool { return everybody || id == j.How.RunID })})
+	if len(p.past.unended) > 0 { // after the other facts. Whoever this run is not about is still to be reported
+		remember(unendedKey, slices.DeleteFunc(p.past.unended, func(id string) bool { return everybody || id == j.How.RunID }))
 	}
-	return facts
+	if err != nil {
+		return err
+	}
+	return j.State.Write(p.plan.FinalRows()) // last: a run that fails must count nobody as missing
 }
 
 const (
