@@ -344,6 +344,7 @@ func TestUsersWhoCannotBeAsked(t *testing.T) {
 		{"the first five are forbidden", forbidden, only(1, 2, 3, 4, 5), 0, "10 via ann@x.org", false, "[1 2 3 4 5]"},
 		{"all fail", down, from(1), 0, "nobody", false, "[1 2 3 4 5 6 7 8 9 10]"},
 		{"one fails", down, only(1), 0, "10 via ann@x.org", false, "[1]"},
+		{"one is not found, though the list has it", &smartsheet.Error{Status: 404, Code: 1006}, only(1), 0, "10 via ann@x.org", false, "[1]"},
 		{"an outage", outage, only(1), 0, "", true, "[1 2 3 4 5 6 7 8 9 10]"},
 		{"guests are forbidden", forbidden, only(1, 2, 3, 4, 5, 6, 7, 8, 9), 10, "10 via ann@x.org", false, "[]"},
 		{"all are forbidden, and they are few", forbidden, from(1), 0, "nobody", false, "[1 2 3 4 5 6 7 8 9 10]"},
