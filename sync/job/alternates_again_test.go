@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -78,6 +79,30 @@ func TestAlternateThatIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Users about whom Smartsheet never answers neither end a run nor keep others from being asked.
+func TestUsersWhoNeverAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 3, simulator.Options{})
+		for id := range int64(12) {
+			b.sim.AddUser(smartsheet.User{ID: 100 + id, Email: fmt.Sprintf("u%d@example.com", id)})
+			if id < 8 {
+				b.sim.AddFault(simulator.Fault{Kind: "status", Status: 500, Code: 4000, Op: "user", User: fmt.Sprintf("u%d@example.com", id)})
+			}
+		}
+		b.sim.AddUser(smartsheet.User{ID: 200, Email: "jo@example.com", AlternateEmails: alternate("ann@example.com")})
+		b.mem.Put("ann@example.com", picture(500))
+		b.mem.Put("bob@example.com", picture(501)) // whom nobody is, so that each run searches
+		for night := range 4 {
+			b.mem.Put(email(0), picture(100+night))
+			r := b.must(func(o *Job) { byAlternate(o); o.How.Concurrency = 1 })
+			if got := reasons(r); !strings.HasSuffix(got[email(0)], "uploaded") || night > 0 && got["ann@example.com"] == "not_in_smartsheet skipped" {
+				t.Errorf("night %d: %v", night, got)
+			}
+			time.Sleep(24 * time.Hour)
+		}
+	})
 }
 
 // A person whose first picture a stopped run did not reach is still new to the search, once.

@@ -1,6 +1,7 @@
 package match
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -19,7 +20,8 @@ import (
 // new to the state, or the last search is searchAge ago.
 const (
 	maxAsked   = 1000
-	maxRefused = 50 // refusals, and no answer: they are not about single users, but about the token
+	maxSilent  = 5  // failed calls one after the other: the search goes on in the next run
+	maxRefused = 50 // refusals one after the other
 	searchAge  = 7 * 24 * time.Hour
 	askAgain   = 30 * 24 * time.Hour // how long a user's answer is remembered
 )
@@ -31,6 +33,7 @@ const alternatesKey = "alternate_emails"
 type remembered struct {
 	Searched time.Time           `json:"searched,omitzero"` // when a search last asked everybody it had to
 	Users    map[int64]askedUser `json:"users"`             // by id
+	Silent   []int64             `json:"silent,omitempty"`  // gave no answer the last time: they are asked last
 }
 
 type askedUser struct {
@@ -212,7 +215,11 @@ func (us *Users) search(ctx context.Context) error {
 			open = append(open, id)
 		}
 	}
-	slices.Sort(open)
+	slices.SortFunc(open, func(x, y int64) int {
+		last := func(id int64) int { return slices.Index(a.Silent, id) }
+		return cmp.Or(cmp.Compare(last(x), last(y)), cmp.Compare(x, y))
+	})
+	a.Silent = nil
 	err := us.ask(ctx, open)
 	if err == nil && len(open) <= maxAsked && !a.unanswered {
 		a.Searched = a.now.Truncate(time.Second)
@@ -224,8 +231,11 @@ func (us *Users) search(ctx context.Context) error {
 func (us *Users) ask(ctx context.Context, ids []int64) error {
 	a := us.alternates
 	ids = ids[:min(len(ids), maxAsked)]
-	answered, refused := len(a.Users) > 0, 0 // in this run, or in one before
+	refused, silent := 0, 0
 	for i, id := range ids {
+		if silent == maxSilent || refused == maxRefused {
+			break
+		}
 		if a.progress != nil {
 			a.progress(i, len(ids))
 		}
@@ -235,12 +245,14 @@ func (us *Users) ask(ctx context.Context, ids []int64) error {
 		denied := err != nil && oneUser(ctx, err) && smartsheet.Classify(err) < smartsheet.Retryable
 		switch {
 		case err == nil:
-			answered, _ = true, see(w) // newer than the list
+			refused, silent, _ = 0, 0, see(w) // newer than the list
 		case denied && us.Seen[id].External: // a guest shows no alternate addresses
-		case oneUser(ctx, err) && (answered || refused < maxRefused):
-			a.unanswered, a.Searched = true, time.Time{}
+		case oneUser(ctx, err):
+			a.unanswered, a.Searched, a.Silent = true, time.Time{}, append(a.Silent, id)
 			if denied {
 				refused++
+			} else {
+				silent++
 			}
 			continue
 		default:
