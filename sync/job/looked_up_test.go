@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"photosync/sources"
 	"photosync/sources/folder"
@@ -111,6 +112,38 @@ func TestRefusedAsBefore(t *testing.T) {
 		}
 		if accepted := b.sim.Counts().Accepted; accepted != 20 || failed > 4 || external && failed > 0 {
 			t.Errorf("external %v: %d nights failed, %d people were served", external, failed, accepted)
+		}
+	}
+}
+
+// Half of the people lose their users, as their addresses changed on one side only: that is not green.
+// A folder that lists new addresses lists new people, who are not known to have had users.
+func TestManyWhoLostTheirUsers(t *testing.T) {
+	entry := func(i int, own string) Entry {
+		return Entry{Ref: "cn=" + email(i), Key: "uuid" + email(i), Own: []string{own}, Photo: picture(i)}
+	}
+	for side, nights := range map[string]int{"directory": 1, "Smartsheet": 3} {
+		b := newBench(t, 40, simulator.Options{})
+		for i := range 40 {
+			b.mem.Remove(email(i))
+			b.mem.Set(entry(i, email(i)))
+		}
+		b.must(nil)
+		for i := range 20 {
+			renamed := strings.Replace(email(i), "@example.com", "@corp.local", 1)
+			if side == "directory" {
+				b.mem.Set(entry(i, renamed))
+			} else {
+				id := b.record(i).ID
+				b.sim.RemoveUser(email(i))
+				b.sim.AddUser(smartsheet.User{ID: id, Email: renamed})
+			}
+		}
+		for night := range nights {
+			r := b.must(func(o *Job) { o.Policy.Refresh = time.Nanosecond })
+			if !r.NeedsSomebody() || len(r.Findings) == 0 || r.Findings[0].Code != outcome.FewInSmartsheet || r.Findings[0].Count != 20 || r.Findings[0].Of != 40 {
+				t.Errorf("%s, night %d: %+v", side, night, r.Findings)
+			}
 		}
 	}
 }

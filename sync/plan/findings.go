@@ -18,6 +18,7 @@ type Facts struct {
 	Sources     []SourceFacts
 	Matches
 	Excluded    int            // other people with a photo, whom match leaves out
+	Lost        int            // people with a photo who were users the last time, and are none now
 	UserDomains map[string]int // the users that this run saw, by the domain of their address
 	AllUsers    bool           // it saw all of them
 	Drifted     int            // users whose picture drifted and is sent again
@@ -95,6 +96,9 @@ func (f *Facts) step(r *Rules, s *Step) {
 	f.person(&w.Joined, w.winner(), has && s.Reason != outcome.NoPhoto, w.Photo != nil || !w.Moved())
 	if has {
 		f.photo(&w.Joined, len(w.Users) > 0 || w.Ambiguous, s.Reason)
+	}
+	if s.Reason == outcome.NotInSmartsheet && has && w.LastUser() != 0 {
+		f.Lost++
 	}
 	if s.Reason == outcome.Drifted {
 		f.Drifted++
@@ -192,6 +196,11 @@ func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 				fs = append(fs, s.Users.inSmartsheet(s.Name, f.UserDomains))
 			}
 		}
+		if all := f.Matched + f.Lost; len(fs) == 0 && f.Lost >= somePeople && f.Lost*10 >= all {
+			fs = append(fs, outcome.Attend(outcome.FewInSmartsheet, f.Lost, all,
+				fmt.Sprintf("%s of %s people with a photo were Smartsheet users, and are none now", outcome.Number(f.Lost), outcome.Number(all)),
+				"look at their addresses, in the directory and in Smartsheet: match.domains joins two domains; if the users are gone on purpose, photosync state forget ends this"))
+		}
 		if f.AllUsers && len(fs) == 0 {
 			fs = f.foreignDomains()
 		}
@@ -232,7 +241,7 @@ func (p *Plan) Replaced() outcome.Finding {
 	}
 	return outcome.Finding{
 		Code: outcome.ReplacesPictures, Severity: outcome.Notice, Count: len(emails), Of: len(uploads), Examples: emails[:min(len(emails), 100)],
-		Message: fmt.Sprintf("users who get a picture in place of one that photosync did not put there: %s of %s", outcome.Number(len(emails)), outcome.Number(len(uploads))),
+		Message: fmt.Sprintf("users who get a picture in place of one that photosync does not know as its own: %s of %s", outcome.Number(len(emails)), outcome.Number(len(uploads))),
 		Hint:    "Smartsheet keeps no copy; with policy.existing: respect_user or fill_empty such pictures stay",
 	}
 }

@@ -49,6 +49,9 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 		s := r.decide(w)
 		if s.Reason == outcome.Unchanged && s.Released { // nobody has this address any more
 			p.Forget = append(p.Forget, s.Key())
+			if u := s.User(); u != nil && u.ID == s.LastUser() { // the entry is listed by another address now
+				f.Lost++
+			}
 			continue
 		}
 		f.step(r, &s)

@@ -179,7 +179,7 @@ func (p *Plan) Check(g Guards, known func() int, before, listed map[string]int) 
 		was, now := before[s.Name], listed[s.Name]
 		least := g.MinListed.of(was)
 		small := float64(was) < least || g.MinListed.Percent && was-now < g.MinPeople
-		if was == 0 || float64(now) >= least || now > 0 && small || now == 0 && s.MayBeEmpty { // nobody at all may mean a folder that is not mounted
+		if was == 0 || float64(now) >= least || now > 0 && small { // nobody at all may mean a folder that is not mounted
 			continue
 		}
 		bs = append(bs, outcome.Breach{Guard: "min_listed", Message: fmt.Sprintf("source %q lists %s entries and listed %s the last time; at least %v must be there",
