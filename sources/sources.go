@@ -88,8 +88,7 @@ const (
 	Hidden // there is a photo that may not be read, or cannot be sent
 )
 
-// Person is one entry of a listing. Addresses are canonical (see Email), sorted and
-// distinct (see Addresses).
+// Person is one entry of a listing. Addresses are canonical (see Email), sorted and distinct (see Addresses).
 type Person struct {
 	Own         []string // at least one: the address in a file's name, or all of the first email attribute
 	Aliases     []string // its other addresses, none of Own
@@ -209,10 +208,9 @@ func HostFault(err error) *HostError {
 // maxEmailBytes is SMTP's limit without the angle brackets (RFC 5321, section 4.5.3.1.3).
 const maxEmailBytes = 254
 
-// Email returns the canonical form of an email address, by which the sources, the state and
-// Smartsheet are matched: trimmed, the local part in lower case and NFC, the domain as the DNS
-// has it. Dots and a plus-suffix stay, as do ß and ss: two people's addresses may differ only in
-// these. Local parts in quotes are refused.
+// Email returns the canonical form of an email address, by which the sources, the state and Smartsheet are
+// matched: trimmed, the local part in lower case and NFC, the domain as the DNS has it. Dots and a plus-suffix
+// stay, as do ß and ss: two people's addresses may differ only in these. Local parts in quotes are refused.
 func Email(s string) (string, error) {
 	email, ascii := strings.TrimSpace(s), isASCII(s)
 	if ascii {
@@ -235,8 +233,9 @@ func Email(s string) (string, error) {
 	case len(email) > maxEmailBytes:
 		return "", fmt.Errorf("email %.40q…: longer than %d bytes", s, maxEmailBytes)
 	}
-	for _, r := range email {
-		if notInEmail(r) {
+	for _, r := range email { // RFC 5322, section 3.2.3; RFC 6532. A comma separates addresses in Smartsheet's filter
+		plain := 'a' <= r && r <= 'z' || '0' <= r && r <= '9' // nearly always
+		if !plain && (r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune(`,;:<>()[]\"`, r)) {
 			return "", fmt.Errorf("email %q: %q is not allowed", s, r)
 		}
 	}
@@ -282,13 +281,4 @@ func Spellings(emails []string) []string {
 		}
 	}
 	return all
-}
-
-// notInEmail reports whether no unquoted address may contain r (RFC 5322, section 3.2.3;
-// RFC 6532). The comma matters most: it separates addresses in Smartsheet's email filter.
-func notInEmail(r rune) bool {
-	if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' { // nearly always
-		return false
-	}
-	return r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune(`,;:<>()[]\"`, r)
 }

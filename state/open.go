@@ -27,10 +27,9 @@ type Options struct {
 	Partial  bool // a look-up by key checks only the rows that it reads, not their whole table
 }
 
-// Open opens the state at path and creates it, with mode 0600, if it is missing. While one
-// process has it open for writing, all others get a *LockedError. A missing state whose backup
-// is there is not created, and a state of another version is refused: both are an *Error. A
-// damaged state is a *DamagedError.
+// Open opens the state at path and creates it, with mode 0600, if it is missing. While one process has it open
+// for writing, all others get a *LockedError. A missing state whose backup is there is not created, and a state
+// of another version is refused: both are an *Error. A damaged state is a *DamagedError.
 func Open(path string, o Options) (*Store, error) {
 	path, err := target(path)
 	if err != nil {

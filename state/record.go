@@ -88,10 +88,9 @@ type Failure struct {
 	RunID     string    `json:"run_id,omitzero" cbor:"10,keyasint,omitempty"`
 }
 
-// A value in the file begins with a checksum over its key and what follows (CRC-32C,
-// little-endian). A person's value goes on with the fingerprint, the winner and the note. The
-// rest is a CBOR map (RFC 8949) whose keys are the numbers in the struct tags of Person and
-// User. A new field takes a new number; no number is used again.
+// A value in the file begins with a checksum over its key and what follows (CRC-32C, little-endian). A person's
+// value goes on with the fingerprint, the winner and the note. The rest is a CBOR map (RFC 8949) whose keys are
+// the numbers in the struct tags of Person and User. A new field takes a new number; no number is used again.
 const (
 	checksumSize = 4
 	personHead   = checksumSize + len(Fingerprint{}) + 2 // the winner and the note

@@ -89,9 +89,8 @@ var endings = []ending{
 //go:embed help.txt
 var helpText string
 
-// complete gives cmd, and every command below it, what all commands have: the text from help.txt,
-// no arguments unless cmd allows them, and, if cmd itself does nothing, the help. A command sets
-// a.begun when it begins.
+// complete gives cmd, and every command below it, what all commands have: the text from help.txt, no arguments
+// unless cmd allows them, and, if cmd itself does nothing, the help. A command sets a.begun when it begins.
 func (a *app) complete(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		a.complete(c)

@@ -14,10 +14,9 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-// Smartsheet shows alternate addresses for one user at a time. So the calls are bounded and
-// their answers remembered: a search asks at most maxAsked users, and only those whose own
-// address nobody in the sources has. A run searches if somebody's user is not found and is
-// new to the state, or the last search is searchAge ago.
+// Smartsheet shows alternate addresses for one user at a time. So the calls are bounded and their answers
+// remembered: a search asks at most maxAsked users, and only those whose own address nobody in the sources has.
+// A run searches if somebody's user is not found and is new to the state, or the last search is searchAge ago.
 const (
 	maxAsked   = 1000
 	maxSilent  = 5  // failed calls one after the other: the search goes on in the next run

@@ -21,9 +21,8 @@ const (
 	markCOM, markTEM          = 0xfe, 0x01
 )
 
-// maxScans is far above the ten or so scans that encoders of progressive JPEG write. Each scan
-// costs a pass over all pixels, but may have only a few bytes: a small file could keep a
-// processor busy for hours.
+// maxScans is far above the ten or so scans that encoders of progressive JPEG write. Each scan costs a pass
+// over all pixels, but may have only a few bytes: a small file could keep a processor busy for hours.
 const maxScans = 100
 
 // maxSegments is far above the hundred or so segments of a JPEG with a very long profile and XMP.
@@ -117,9 +116,8 @@ func nextSegment(d []byte, pos int) (start int, segment []byte) {
 	return start, d[start : start+2+n]
 }
 
-// nextMarker returns the position of the 0xff before the next marker at or after pos, -1 if there
-// is none. It skips stuffed zeros, restart markers and others without content, and, like libjpeg,
-// bytes between segments.
+// nextMarker returns the position of the 0xff before the next marker at or after pos, -1 if there is none. It
+// skips stuffed zeros, restart markers and others without content, and, like libjpeg, bytes between segments.
 func nextMarker(d []byte, pos int) int {
 	for {
 		i := bytes.IndexByte(d[pos:], 0xff)

@@ -7,11 +7,10 @@ import (
 	"slices"
 )
 
-// counted refuses a JPEG whose entropy-coded data lacks a block of the picture, or, in a
-// progressive one, a bit of a coefficient. The segments of a file that was cut short and then
-// repaired look whole: only counting shows what is missing. It takes a fifth of the time of
-// decoding, which matters because nearly all photos are uploaded as they are. It sets l.beyond
-// if Go's decoder would decode the picture wrong.
+// counted refuses a JPEG whose entropy-coded data lacks a block of the picture, or, in a progressive one, a bit
+// of a coefficient. The segments of a file that was cut short and then repaired look whole: only counting shows
+// what is missing. It takes a fifth of the time of decoding, which matters because nearly all photos are
+// uploaded as they are. It sets l.beyond if Go's decoder would decode the picture wrong.
 func (l *layout) counted() error {
 	if l.format != formatJPEG {
 		return nil

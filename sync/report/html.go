@@ -18,10 +18,9 @@ import (
 	"photosync/sync/outcome"
 )
 
-// The page is one file with its style and its script. The policy in its head lets nothing else
-// run, and nothing be loaded. Rows of people are made here, never by the script, so that
-// html/template escapes them. Rows that are hidden at first are in <template> elements, which
-// cost the browser hardly anything.
+// The page is one file with its style and its script. The policy in its head lets nothing else run, and nothing
+// be loaded. Rows of people are made here, never by the script, so that html/template escapes them. Rows that
+// are hidden at first are in <template> elements, which cost the browser hardly anything.
 
 var (
 	//go:embed page/page.html

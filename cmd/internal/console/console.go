@@ -146,9 +146,8 @@ func (c *Console) show(layout string, values any) {
 	}
 }
 
-// Wrap breaks the lines of text between words to at most width, and indents the continuations by
-// hang. Escape sequences take no room. A word that is too long stays whole: it may be an address
-// or a command to copy.
+// Wrap breaks the lines of text between words to at most width, and indents the continuations by hang. Escape
+// sequences take no room. A word that is too long stays whole: it may be an address or a command to copy.
 func Wrap(text string, width, hang int) string {
 	lines := strings.Split(text, "\n")
 	for n, line := range lines {

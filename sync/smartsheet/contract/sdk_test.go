@@ -50,7 +50,7 @@ func TestOfficialSDK(t *testing.T) {
 	if got.Refreshed == "" || got.Refused != "400" {
 		t.Errorf("token: %+v", got)
 	}
-	for _, id := range []string{"token", "me", "users", "user", "upload", "alternateEmails"} {
+	for _, id := range []string{"token", "me", "users", "user", "upload"} {
 		if proxy.calls[id] == 0 {
 			t.Errorf("no call %q among %v", id, proxy.calls)
 		}

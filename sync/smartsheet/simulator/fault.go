@@ -39,11 +39,10 @@ type Fault struct {
 // ops are the calls that a Fault can be about.
 var ops = []string{"upload", "users", "user", "me", "imageurls", "token", "any"}
 
-// ParseFault reads the text form: KIND[:DETAIL][,key=value…], where DETAIL is
-// HTTP/errorCode of status, HTTP of html and empty, and MESSAGE/resultCode of says, and
-// the keys are op, user, skip, count, every, for, delay, retry-after and as. Examples:
-// "status:500/4004,every=7", "partial,user=a@b.c", "html,count=1", "says:FAILURE/0",
-// "slow,delay=2s", "maintenance,for=10m", "status:429/4003,retry-after=date:30",
+// ParseFault reads the text form: KIND[:DETAIL][,key=value…], where DETAIL is HTTP/errorCode of status, HTTP of
+// html and empty, and MESSAGE/resultCode of says, and the keys are op, user, skip, count, every, for, delay,
+// retry-after and as. Examples: "status:500/4004,every=7", "partial,user=a@b.c", "html,count=1",
+// "says:FAILURE/0", "slow,delay=2s", "maintenance,for=10m", "status:429/4003,retry-after=date:30",
 // "status:403/1004,as=text", "id-as-text,op=users,user=a@b.c".
 func ParseFault(s string) (Fault, error) {
 	head, rest, _ := strings.Cut(s, ",")

@@ -33,14 +33,13 @@ func (s *Server) routes() {
 		op     string
 		answer handler
 	}{
-		"POST /2.0/token":                     {"token", s.token},
-		"GET /2.0/users":                      {"users", s.listUsers},
-		"GET /2.0/users/me":                   {"me", s.me},
-		"GET /2.0/users/{id}":                 {"user", s.ofUser(s.oneUser)},
-		"GET /2.0/users/{id}/alternateemails": {"user", s.ofUser(s.alternateEmails)},
-		"POST /2.0/users/{id}/profileimage":   {"upload", s.ofUser(s.setImage)},
-		"POST /2.0/imageurls":                 {"imageurls", s.imageURLs},
-		"/":                                   {"other", func(*http.Request) reply { return s.refuse(http.StatusNotFound, 1006) }},
+		"POST /2.0/token":                   {"token", s.token},
+		"GET /2.0/users":                    {"users", s.listUsers},
+		"GET /2.0/users/me":                 {"me", s.me},
+		"GET /2.0/users/{id}":               {"user", s.ofUser(s.oneUser)},
+		"POST /2.0/users/{id}/profileimage": {"upload", s.ofUser(s.setImage)},
+		"POST /2.0/imageurls":               {"imageurls", s.imageURLs},
+		"/":                                 {"other", func(*http.Request) reply { return s.refuse(http.StatusNotFound, 1006) }},
 	} {
 		s.mux.HandleFunc(pattern, s.serve(h.op, h.answer))
 	}
@@ -61,7 +60,7 @@ func (s *Server) view(u *user) object {
 }
 
 // page answers with the page that a request asks for. It refuses parameters that are no numbers.
-func page[T any](s *Server, r *http.Request, all []T, show func(T) object) reply {
+func (s *Server) page(r *http.Request, all []*user) reply {
 	q, n := r.URL.Query(), len(all)
 	number, err := strconv.Atoi(cmp.Or(q.Get("page"), "1"))
 	size, err2 := strconv.Atoi(cmp.Or(q.Get("pageSize"), "100"))
@@ -81,8 +80,8 @@ func page[T any](s *Server, r *http.Request, all []T, show func(T) object) reply
 		from--
 	}
 	data := []any{}
-	for _, x := range all[from:to] {
-		data = append(data, show(x))
+	for _, u := range all[from:to] {
+		data = append(data, s.view(u))
 	}
 	return ok(object{"pageNumber": number, "pageSize": size, "totalPages": pages, "totalCount": n, "data": data})
 }
@@ -92,13 +91,7 @@ func (s *Server) listUsers(r *http.Request) reply {
 	if s.quirks["no-email-filter"] && q.Has("email") {
 		return s.refuse(http.StatusBadRequest, 1018)
 	}
-	list := page(s, r, s.matching(q.Get("email")), func(u *user) object {
-		v := s.view(u)
-		if q.Has("planId") || q.Has("seatType") {
-			v["seatType"], v["seatTypeLastChangedAt"], v["provisionalExpirationDate"] = "MEMBER", "2026-01-31T09:00:00Z", "2026-12-31T09:00:00Z"
-		}
-		return v
-	})
+	list := s.page(r, s.matching(q.Get("email")))
 	if s.quirks["churn"] && q.Get("email") == "" { // a guest comes to the head of the list, or leaves it
 		const guest = "guest@example.com"
 		if u := s.find(guest); u != nil {
@@ -153,21 +146,12 @@ func (s *Server) assumed(r *http.Request) *user {
 }
 
 func (s *Server) oneUser(_ *http.Request, u *user) reply {
-	v := s.view(u)
-	v["alternateEmails"] = u.alternates()
-	return ok(v)
-}
-
-func (s *Server) alternateEmails(r *http.Request, u *user) reply {
-	return page(s, r, u.alternates(), func(e object) object { return e })
-}
-
-func (u *user) alternates() []object {
-	all := []object{}
+	v, all := s.view(u), []any{}
 	for i, e := range u.AlternateEmails {
 		all = append(all, object{"id": u.ID + int64(i) + 1, "email": e.Email, "confirmed": e.Confirmed})
 	}
-	return all
+	v["alternateEmails"] = all
+	return ok(v)
 }
 
 // messages are the API's own words for its errorCodes. Messages from 5000 on are for the user, in

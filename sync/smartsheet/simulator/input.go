@@ -13,9 +13,8 @@ import (
 	"photosync/sync/smartsheet"
 )
 
-// ReadUsers reads users from CSV. A line is email, name, status, id, alternate emails (separated
-// by spaces, each with a ? if it is not confirmed); all but the email are optional. Lines that
-// begin with # are comments.
+// ReadUsers reads users from CSV. A line is email, name, status, id, alternate emails (separated by spaces,
+// each with a ? if it is not confirmed); all but the email are optional. Lines that begin with # are comments.
 func ReadUsers(r io.Reader) ([]smartsheet.User, error) {
 	in := csv.NewReader(r)
 	in.FieldsPerRecord = -1

@@ -88,10 +88,8 @@ func TestReference(t *testing.T) {
 		not          string
 	}{
 		"me has alternate addresses": {"GET", "/users/me", nil, []string{`"alternateEmails":[{`, `"account":{`}, ""},
-		"newer fields":               {"GET", "/users", nil, []string{`"isInternal":true`, `"sheetCount":-1`}, "seatType"},
-		"seat types":                 {"GET", "/users?planId=1", nil, []string{`"seatType":"MEMBER"`, `"seatTypeLastChangedAt":"`, `"provisionalExpirationDate":"`}, ""},
-		"a page of alternates":       {"GET", fmt.Sprintf("/users/%d/alternateemails?pageSize=2&page=2", FirstUserID), nil, []string{`"totalPages":2`, "c@x.y"}, "b@x.y"},
-		"all alternates":             {"GET", fmt.Sprintf("/users/%d/alternateemails?includeAll=true&pageSize=1", FirstUserID), nil, []string{"a@x.y", "c@x.y"}, ""},
+		"newer fields":               {"GET", "/users", nil, []string{`"isInternal":true`, `"sheetCount":-1`}, ""},
+		"alternate addresses":        {"GET", fmt.Sprintf("/users/%d", FirstUserID), nil, []string{"a@x.y", "c@x.y"}, ""},
 		"assumed":                    {"GET", "/users/me", []string{"Assume-User", "user0002%40example.com"}, []string{"user0002@example.com"}, "admin@"},
 		"assumed by nobody":          {"GET", "/users", []string{"Assume-User", "nobody%40example.com"}, []string{`"errorCode":1030`}, ""},
 		"token by query": {"POST", "/token?grant_type=refresh_token&client_id=c&client_secret=s&refresh_token=r0",

@@ -1,7 +1,6 @@
-// Package simulator is a stand-in for the Smartsheet API, faithful enough for rehearsals and
-// tests: the calls for users and profile images, quota, tokens that rotate, refIds and errors
-// in the API's words, and faults on demand. It keeps the pictures that it gets in memory, so that
-// they can be compared, and writes no file.
+// Package simulator is a stand-in for the Smartsheet API, faithful enough for rehearsals and tests: the calls
+// for users and profile images, quota, tokens that rotate, refIds and errors in the API's words, and faults on
+// demand. It keeps the pictures that it gets in memory, so that they can be compared, and writes no file.
 package simulator
 
 import (

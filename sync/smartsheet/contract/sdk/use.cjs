@@ -24,7 +24,6 @@ async function main() {
     userId: third.id, fileName: path.basename(picture), path: picture, contentType: 'image/png',
   })
   const shown = await client.users.getUser({ userId: third.id })
-  await client.users.listAlternateEmails({ userId: third.id, queryParameters: { pageSize: 1 } })
   console.log(JSON.stringify({
     emails: users.data.map((u) => u.email), page: page.data.map((u) => u.email), uploaded, image: shown.profileImage.imageId,
     me: await client.users.getCurrentUser({}), assumed: await client.users.getCurrentUser({ assumeUser: 'user0002@example.com' }),
