@@ -219,7 +219,7 @@ func (j *Job) fetchShown(ctx context.Context, rep *report.Report, p *prepared) m
 	ctx, cancel := context.WithTimeout(ctx, fetchWithin)
 	defer cancel()
 	users := map[string]int64{} // by image id
-	for _, s := range upload.ByNeed(p.plan.Uploads()) {
+	for _, s := range upload.ByNeed(p.plan.Planned()) {
 		if s.To.ImageID != "" && len(users) < upload.MaxThumbnails {
 			users[s.To.ImageID] = s.To.ID
 		}

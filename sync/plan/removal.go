@@ -255,14 +255,12 @@ func (r *Rules) RemovalOf(w *Work, listed Listed, unread bool) *Removal {
 // Addresses returns the addresses by which the person's user is looked up first. For somebody
 // who is no longer listed these are the key and the address for which the picture was sent.
 func (w *Work) Addresses() []string {
-	if !w.Gone() || w.Former == nil {
-		return w.Own
+	if w.Gone() && w.Former != nil {
+		if sentFor := lastOrigin(w.Former).Email; sentFor != "" && sentFor != w.Key() {
+			return []string{w.Key(), sentFor}
+		}
 	}
-	sentFor := lastOrigin(w.Former).Email
-	if sentFor == "" || sentFor == w.Key() {
-		return w.Own
-	}
-	return []string{w.Key(), sentFor}
+	return w.Own
 }
 
 // lastOrigin says for whom we last sent, or announced, a picture to u.

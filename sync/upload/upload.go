@@ -65,7 +65,6 @@ type Pool struct {
 
 	mu       sync.Mutex
 	items    []report.Item
-	failed   error          // why the run stopped: the first error of a step
 	later    []*plan.Step   // whose picture others get, too; they come last, when it is known how many
 	last     bool           // they are carried out now
 	rows     []state.Person // see together
@@ -106,13 +105,14 @@ func ByNeed(steps []*plan.Step) []*plan.Step {
 // each prepares the picture of every step, and carries the step out if pictures are to be sent.
 func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]report.Item, error) {
 	p.items = make([]report.Item, 0, len(steps))
+	var failed error // why the run stopped: the first error of a step
 	work, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stopIf := func(err error) {
 		if err != nil {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			p.failed = cmp.Or(p.failed, err)
+			failed = cmp.Or(failed, err)
 			cancel(err)
 		}
 	}
@@ -135,7 +135,7 @@ func (p *Pool) each(ctx context.Context, steps []*plan.Step, send bool) ([]repor
 		close(next)
 		workers.Wait()
 	}
-	return p.items, cmp.Or(p.failed, context.Cause(ctx))
+	return p.items, cmp.Or(failed, context.Cause(ctx))
 }
 
 // one makes the item of a step. Its error stops the run: the steps after it are not begun.
