@@ -400,6 +400,27 @@ func TestRenewAlternate(t *testing.T) {
 	}
 }
 
+// An entry that lost the address of its user gives no photo. A source that names no addresses with a
+// photo says nothing, and neither does an entry that never listed the address.
+func TestReaddressed(t *testing.T) {
+	for name, c := range map[string]struct {
+		own, aliases, read []string
+		want               bool
+	}{
+		"still there":           {own: []string{"ann@x"}, read: []string{"a@x", "ann@x"}},
+		"lost":                  {own: []string{"ann@x"}, read: []string{"a@x"}, want: true},
+		"an alias that is lost": {own: []string{"a@x"}, aliases: []string{"ann@x"}, read: []string{"a@x"}, want: true},
+		"none left":             {own: []string{"ann@x"}, read: []string{}, want: true},
+		"the source names none": {own: []string{"ann@x"}},
+		"of another entry":      {own: []string{"a@x"}, read: []string{"a@x"}},
+	} {
+		listed := sources.Candidate{Person: sources.Person{Own: c.own, Aliases: c.aliases}}
+		if got := (&User{Via: "ann@x"}).Readdressed(listed, sources.Photo{Emails: c.read}); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
 // A photo that is listed ends the count of runs without it, also if nobody may read it.
 func TestCountEnds(t *testing.T) {
 	for name, change := range map[string]func(*Work){
