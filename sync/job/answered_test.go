@@ -169,7 +169,9 @@ func (o *watch) ended(r *report.Report, err error) {
 		o.died()
 	}
 	o.rows()
-	o.count(err)
+	if r.PlanID != "" { // a run that got no plan counts nobody, and ends no count
+		o.count(err)
+	}
 }
 
 // same notes that a user has the picture of an entry already.

@@ -200,11 +200,9 @@ func (o *watch) person(address string) (found []sources.Person, from []int, alia
 			}
 		}
 		if len(found) > 0 {
-			if alias { // the photo is the person's, from wherever it comes
-				if own := found[0].Own[0]; !slices.Contains(found[0].Own, address) {
-					found, from, _ = o.person(own)
-					return found, from, true
-				}
+			if alias && !slices.Contains(found[0].Own, address) { // the photo is the person's, from wherever it comes
+				found, from, _ = o.person(found[0].Own[0])
+				return found, from, true
 			}
 			found, from = o.united(found)
 			if len(found) == 0 || !slices.Contains(found[0].Own, address) {
