@@ -218,7 +218,7 @@ func (o *watch) holds(p sources.Person, address string) bool {
 // removal checks that a photo may be taken for removed.
 func (o *watch) removal(id int64, l sighting, m *memory) {
 	n, og := o.night, m.origin
-	if m.partial && l.image != "" && l.image == m.image { // the user shows the picture before the partial success
+	if l.image != "" && l.image == m.image { // a later one did not arrive
 		og.photo = m.confirmed
 	}
 	if !slices.Contains(n.sources(o.w.h.Sources), og.source) {
