@@ -289,7 +289,8 @@ func (o *watch) count(err error) {
 		for _, l := range o.listings {
 			for _, p := range l.people {
 				g := m.origin
-				if p.HasPhoto != sources.Absent && (l.source == g.source && g.key != "" && p.Ref.Key == g.key || g.key == "" && slices.Contains(p.Own, g.address)) {
+				about := n.Only == "" || slices.Contains(p.Own, n.Only) || slices.Contains(p.Aliases, n.Only)
+				if about && p.HasPhoto != sources.Absent && (l.source == g.source && g.key != "" && p.Ref.Key == g.key || g.key == "" && slices.Contains(p.Own, g.address)) {
 					m.absent = 0
 				}
 			}
