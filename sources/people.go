@@ -79,7 +79,7 @@ type People struct {
 	texts   strings.Builder // and for their texts
 }
 
-// All yields everybody, sorted by key.
+// All returns everybody, sorted by key.
 func (p *People) All() iter.Seq[Joined] {
 	return func(yield func(Joined) bool) {
 		for _, c := range p.claims {

@@ -116,7 +116,7 @@ func New(o Options) (*Client, error) {
 	}
 	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
 	o.UploadWeight, o.MaxAttempts = max(o.UploadWeight, 1), max(o.MaxAttempts, 1)
-	c, nominal := &Client{o: o}, rate.Limit(float64(o.RequestsPerMinute)/60*headroom)
+	c, nominal := &Client{o: o}, rate.Limit(float64(o.RequestsPerMinute)/60*usedPart)
 	c.gate.throttle = throttle{limiter: rate.NewLimiter(nominal, o.UploadWeight), nominal: nominal, hold: firstHold, since: time.Now()}
 	c.gate.outage.limit = o.MaxWait
 	c.http = &http.Client{Transport: labelled{c}, CheckRedirect: refuseRedirect}

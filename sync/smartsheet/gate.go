@@ -161,7 +161,7 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 
 const (
 	quotaWindow = time.Minute // that the quota counts in
-	headroom    = 0.995       // the part of the quota that is used, so that network jitter causes no 429 answers
+	usedPart    = 0.995       // the part of the quota that is used, so that network jitter causes no 429 answers
 	// A limit that worked for a while is raised a little, as other clients of the token may have
 	// stopped. If they have not, the next raise waits for twice the time.
 	firstHold, lastHold = 2 * quotaWindow, 32 * quotaWindow
@@ -189,7 +189,7 @@ func (t *throttle) cut(now time.Time) {
 	} else {
 		limit = t.limiter.Limit() / 2
 		if n := t.count(now, 0); n >= enough {
-			limit = min(limit, rate.Limit(n/quotaWindow.Seconds()*headroom))
+			limit = min(limit, rate.Limit(n/quotaWindow.Seconds()*usedPart))
 		}
 		limit = max(limit, t.nominal/1000)
 	}
