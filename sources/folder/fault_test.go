@@ -40,7 +40,7 @@ func TestUnnamedFiles(t *testing.T) {
 
 // What an error says, and what to do, depends on what is known.
 func TestFaultsInWords(t *testing.T) {
-	w := walk{s: New(Options{Path: "/photos"})}
+	w := lister{s: New(Options{Path: "/photos"})}
 	w.listing.Entries = 1200
 	for _, c := range []struct {
 		name        string

@@ -420,7 +420,7 @@ func TestYoungFilesAreDistrusted(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer top.Close()
-		w := walk{s: New(Options{Path: dir, MinAge: c.minAge}), root: root}
+		w := lister{s: New(Options{Path: dir, MinAge: c.minAge}), root: root}
 		f := file{name: "a@example.com.jpg", base: "a@example.com.jpg"}
 		if err := w.stat(top, &f); err != nil {
 			t.Fatal(err)

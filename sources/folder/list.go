@@ -28,7 +28,7 @@ const namesAtOnce = 512
 // List implements sources.Source. If the folder or a subfolder cannot be read, the error names it.
 // A file that cannot be read is listed without a stamp, so that reading it shows why.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
-	w := walk{s: s, caller: caller[sources.Person]{each: each}, ignored: map[string][]string{}}
+	w := lister{s: s, caller: caller[sources.Person]{each: each}, ignored: map[string][]string{}}
 	err := w.wait(ctx, func() error { return w.all(ctx) })
 	w.mu.Lock() // a blocked worker may still be running
 	defer w.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	return w.listing, err
 }
 
-type walk struct {
+type lister struct {
 	caller[sources.Person]
 	s       *Source
 	root    *os.Root
@@ -54,14 +54,14 @@ type walk struct {
 	ignored map[string][]string // names, by the reason
 }
 
-func (w *walk) ignore(why, name string) {
+func (w *lister) ignore(why, name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ignored[why] = append(w.ignored[why], name)
 }
 
 // refsOf returns the references to what was ignored for these reasons.
-func (w *walk) refsOf(whys ...string) (refs []string) {
+func (w *lister) refsOf(whys ...string) (refs []string) {
 	for _, why := range whys {
 		for _, name := range w.ignored[why] {
 			refs = append(refs, refOf(name).Name)
@@ -83,7 +83,7 @@ const (
 	outsideLink = "a link that is absolute, leads out of the folder or nowhere"
 )
 
-func (w *walk) warnings(complete bool) []string {
+func (w *lister) warnings(complete bool) []string {
 	var lines []string
 	for _, why := range []string{notEmail, notMapped, wrongType, otherType, hidden, notRegular, subfolder, otherLink, outsideLink} {
 		if names := w.ignored[why]; len(names) > 0 {
@@ -96,7 +96,7 @@ func (w *walk) warnings(complete bool) []string {
 	return lines
 }
 
-func (w *walk) all(ctx context.Context) (err error) {
+func (w *lister) all(ctx context.Context) (err error) {
 	if w.root, err = w.s.open(); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (w *walk) all(ctx context.Context) (err error) {
 }
 
 // start runs f on an idle worker, or here if there is none.
-func (w *walk) start(f func() error) error {
+func (w *lister) start(f func() error) error {
 	if w.group.TryGo(f) {
 		return nil
 	}
@@ -129,7 +129,7 @@ func (w *walk) start(f func() error) error {
 }
 
 // failed is the error of the folder name, relative to the root.
-func (w *walk) failed(name string, err error) error {
+func (w *lister) failed(name string, err error) error {
 	if name == "." || sources.HostFault(err) != nil {
 		return newError(w.s.o.Path, err)
 	}
@@ -140,7 +140,7 @@ func (w *walk) failed(name string, err error) error {
 
 // folder lists the folder name, relative to the root. Idle workers list the files whose names it
 // has read, while it reads on.
-func (w *walk) folder(name string) error {
+func (w *lister) folder(name string) error {
 	// Opening must not wait, in case a FIFO has replaced the folder.
 	dir, err := w.root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
@@ -172,7 +172,7 @@ func (w *walk) folder(name string) error {
 }
 
 // files lists some of the files in a folder, and then the folders among them.
-func (w *walk) files(folder string, dir *os.File, names []string, now time.Time) error {
+func (w *lister) files(folder string, dir *os.File, names []string, now time.Time) error {
 	people := make([]sources.Person, 0, namesAtOnce/8) // given to the caller when it is full
 	var below []string
 	n, unseen, prefix := 0, 0, ""
@@ -249,7 +249,7 @@ type file struct {
 
 // stat fills in the facts of f. It follows links, but only inside the top folder. Its error is that
 // of the whole folder, or of this machine.
-func (w *walk) stat(dir *os.File, f *file) error {
+func (w *lister) stat(dir *os.File, f *file) error {
 	f.facts, f.err = lstat(w.root, dir, f)
 	f.link = f.err == nil && f.kind == fs.ModeSymlink
 	if f.link {
@@ -264,7 +264,7 @@ func (w *walk) stat(dir *os.File, f *file) error {
 
 // person makes a Person of a file, or returns why its photo cannot be sent. If the file is
 // somebody's nevertheless, the photo counts as Hidden: it was not removed.
-func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
+func (w *lister) person(f *file, now time.Time) (p sources.Person, why string) {
 	if f.kind.IsDir() && !f.link {
 		return p, subfolder
 	}
@@ -299,7 +299,7 @@ func (w *walk) person(f *file, now time.Time) (p sources.Person, why string) {
 }
 
 // who returns the address that a file belongs to, or why there is none.
-func (w *walk) who(base string) (email, why string) {
+func (w *lister) who(base string) (email, why string) {
 	if w.names != nil {
 		_, l := w.names.find(base)
 		if l == nil {
@@ -322,7 +322,7 @@ var (
 func stem(base string) string { return strings.TrimSuffix(base, path.Ext(base)) }
 
 // hasPhotoBeside reports whether a photo of another type has the same name: cameras write both.
-func (w *walk) hasPhotoBeside(name string) bool {
+func (w *lister) hasPhotoBeside(name string) bool {
 	return slices.ContainsFunc(photoTypes, func(ext string) bool {
 		for _, other := range [...]string{stem(name) + ext, stem(name) + strings.ToUpper(ext)} {
 			if fi, err := w.root.Stat(other); other != name && err == nil && fi.Mode().IsRegular() {
