@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"photosync/sources"
 	"photosync/state"
 	"photosync/sync/outcome"
 	"photosync/sync/report"
@@ -287,10 +286,10 @@ func (o *watch) count(err error) {
 		}
 		m.absent++
 		for _, l := range o.listings {
-			for _, p := range l.people {
+			for i, p := range l.people {
 				g := m.origin
 				about := n.Only == "" || slices.Contains(p.Own, n.Only) || slices.Contains(p.Aliases, n.Only)
-				if about && p.HasPhoto != sources.Absent && (l.source == g.source && g.key != "" && p.Ref.Key == g.key || g.key == "" && slices.Contains(p.Own, g.address)) {
+				if about && o.has(l, i) && (l.source == g.source && g.key != "" && p.Ref.Key == g.key || g.key == "" && slices.Contains(p.Own, g.address)) {
 					m.absent = 0
 				}
 			}

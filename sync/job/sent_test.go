@@ -215,6 +215,12 @@ func (o *watch) holds(p sources.Person, address string) bool {
 	return slices.ContainsFunc(found, func(f sources.Person) bool { return slices.Contains(f.Own, p.Own[0]) && f.Ref == p.Ref })
 }
 
+// has reports whether a listed entry has a photo, as far as the run could see.
+func (o *watch) has(l listed, i int) bool {
+	p := l.people[i]
+	return p.HasPhoto != sources.Absent && !(o.w.h.Unknown && o.wentAway(l.source, p.Ref, l.photos[i]) && o.wentAway(l.source, p.Ref, 1))
+}
+
 // removal checks that a photo may be taken for removed.
 func (o *watch) removal(id int64, l sighting, m *memory) {
 	n, og := o.night, m.origin
@@ -230,7 +236,7 @@ func (o *watch) removal(id int64, l sighting, m *memory) {
 	for _, x := range o.listings {
 		s := x.source
 		for i, p := range x.people {
-			has := p.HasPhoto != sources.Absent && !(o.w.h.Unknown && o.wentAway(s, p.Ref, x.photos[i]) && o.wentAway(s, p.Ref, 1))
+			has := o.has(x, i)
 			switch {
 			case has && s == og.source && og.key != "" && p.Ref.Key == og.key:
 				o.fail(pRemoval, "initials went to user %d, and the entry %s is listed with a photo", id, p.Ref.Name)
