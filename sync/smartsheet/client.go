@@ -239,7 +239,7 @@ func (c *Client) again(q call, e *Error, a *attempts, asked time.Duration) (wait
 		wait = max(backoff(a.failed), asked)
 		a.failed++
 		a.waited += wait
-		if _, _, down := c.gate.state(time.Now()); down && !q.upload && !q.unanswered {
+		if _, _, down := c.gate.state(time.Now()); down && !q.upload {
 			return wait, true // not this call's fault: MaxWait ends the outage for all calls
 		}
 		// Maintenance lasts longer than a few attempts: only MaxWait bounds it.

@@ -91,7 +91,7 @@ func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Dur
 		g.throttle.raise(now)
 	case e.forCall() == Throttled:
 		g.limited(now, t, e, asked)
-	case !e.ownCause().class.refused() && !t.unanswered && (t.epoch == g.epoch || asked > 0):
+	case !e.ownCause().class.refused() && (!t.unanswered || !t.upload && len(g.outage.failed) > 0) && (t.epoch == g.epoch || asked > 0):
 		if pause := g.outage.failing(now, t.call, e, asked); pause > 0 {
 			g.pause(now.Add(pause), true)
 		}
