@@ -179,24 +179,18 @@ func (o *watch) person(address string) (found []sources.Person, from []int, alia
 	}
 	for _, alias = range []bool{false, true} {
 		for _, l := range o.listings {
-			s := l.source
 			var here []sources.Person
 			for _, p := range l.people {
 				if len(p.Own) > 0 && (slices.Contains(p.Own, address) || alias && slices.Contains(p.Aliases, address)) {
 					here = append(here, p)
 				}
 			}
-			if alias && len(here) > 0 && len(found) > 0 { // the source that comes first decides
-				continue
-			}
-			if len(here) > 1 && !alias && len(found) > 0 { // the source that comes first decides
-				continue
-			}
-			if len(here) > 1 {
+			switch n := len(here); {
+			case n > 0 && len(found) > 0 && (alias || n > 1): // the source that comes first decides
+			case n > 1:
 				return nil, nil, alias
-			}
-			if len(here) == 1 {
-				found, from = append(found, here[0]), append(from, s)
+			case n == 1:
+				found = append(found, here[0])
 			}
 		}
 		if len(found) > 0 {
