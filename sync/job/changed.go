@@ -370,7 +370,8 @@ func (j *Job) countListed(rules *plan.Rules, l listing, work []*plan.Work, liste
 		listed.CountNameless(j.Sources[i].Name, proof.Nameless)
 	}
 	for _, lost := range l.people.Lost {
-		if lost.Why == sources.WhyExcluded { // whoever has the address is listed, and left out
+		switch lost.Why {
+		case sources.WhyExcluded, sources.WhyBoth, sources.WhySpans, sources.WhyEarlier: // whoever has the address is listed, and nobody's candidate
 			rules.Count(listed, &sources.Joined{Own: []string{lost.Address}}, "")
 		}
 	}

@@ -47,6 +47,27 @@ func TestExcludedInOneSourceKeepsThePicture(t *testing.T) {
 	}
 }
 
+// The first source lists somebody without a photo, and a later one lists two entries with the address
+// and a photo. They are nobody's candidates, but the picture stays.
+func TestTwoEntriesOfALaterSourceKeepThePicture(t *testing.T) {
+	b := newBench(t, 20, simulator.Options{})
+	second := &Memory{}
+	b.more = []sources.Named{{Name: "second", Type: "memory", Source: second}}
+	change := func(o *Job) { o.Policy.RemovedAfter = 1 }
+	b.must(change)
+	b.mem.Remove(email(0))
+	b.mem.Set(Entry{Ref: "ann", Own: []string{email(0)}})
+	for i, ref := range []string{"ann 1", "ann 2"} {
+		second.Set(Entry{Ref: ref, Own: []string{email(0)}, Photo: picture(50 + i)})
+	}
+	for range 3 {
+		b.must(change)
+	}
+	if img, _ := b.sim.Image(email(0)); string(img.Data) != string(picture(0)) {
+		t.Error("initials took the place of the picture")
+	}
+}
+
 // Somebody whom one source lists twice, and another one once, is ambiguous. That is reported once.
 func TestAmbiguousIsNoLostClaimToo(t *testing.T) {
 	b := newBench(t, 2, simulator.Options{})
