@@ -117,9 +117,10 @@ func spaces(text string) int { return len(text) - len(strings.TrimLeft(text, " "
 //go:embed layouts
 var layouts embed.FS
 
-// show prints values in one of the layouts. It removes control characters from them in place, so
-// nothing else may need them as they were.
-func (c *Console) show(layout string, values any) {
+// show prints values in one of the layouts. It parses only the files that this layout needs, as
+// every command that prints one waits for that. It removes control characters from the values in
+// place, so nothing else may need them as they were.
+func (c *Console) show(layout string, values any, files ...string) {
 	foreign.Clean(values)
 	t := template.New("").Funcs(report.Funcs).Funcs(template.FuncMap{
 		"good":     func() string { return c.styled(good) },
@@ -138,7 +139,7 @@ func (c *Console) show(layout string, values any) {
 		"sum":      func(a, b int) int { return a + b },
 	})
 	var text strings.Builder
-	if err := template.Must(t.ParseFS(layouts, "layouts/*")).ExecuteTemplate(&text, layout, values); err != nil {
+	if err := template.Must(t.ParseFS(layouts, files...)).ExecuteTemplate(&text, layout, values); err != nil {
 		panic(err) // a mistake in the layout
 	}
 	for line := range strings.Lines(text.String()) {

@@ -18,7 +18,7 @@ import (
 )
 
 // Explanation prints everything that is known about one address.
-func (c *Console) Explanation(x *job.Explanation) { c.show("explanation", x) }
+func (c *Console) Explanation(x *job.Explanation) { c.show("explanation", x, "layouts/*") }
 
 // Details says what went wrong with one person, as a text to follow the reason.
 func Details(it report.Item) (text string) {
@@ -86,7 +86,7 @@ func (c *Console) Remembered(r *Record) {
 }
 
 // RememberedWhole prints the whole record.
-func (c *Console) RememberedWhole(r *Record) { c.show("remembered", r) }
+func (c *Console) RememberedWhole(r *Record) { c.show("remembered", r, "layouts/record.txt") }
 
 // Adoptable prints the people whose pictures in Smartsheet would be recorded as ours.
 func (c *Console) Adoptable(users []state.User) {

@@ -11,7 +11,7 @@ import (
 )
 
 // Summary prints what a run did, or what a plan would do.
-func (c *Console) Summary(r *report.Report) { c.show("summary", r) }
+func (c *Console) Summary(r *report.Report) { c.show("summary", r, "layouts/summary.txt") }
 
 // moods are the styles of a verdict.
 var moods = map[string]string{"good": bold + ";" + green, "info": bold + ";" + blue, "warn": bold + ";" + yellow, "bad": bold + ";" + red}
@@ -68,7 +68,7 @@ func (c *Console) approval(command string) {
 
 // Report prints a report from a file, including what sync prints on stderr.
 func (c *Console) Report(r *report.Report) {
-	c.show("report", r)
+	c.show("report", r, "layouts/summary.txt")
 	if r.Approve != "" {
 		c.approval(r.Approve)
 	}
