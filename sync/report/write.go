@@ -75,16 +75,28 @@ func Write(dir string, r *Report, formats []string) (paths []string, err error) 
 		names = append(names, "latest")
 	}
 	for _, format := range formats {
-		for _, name := range names {
+		fill := func(w io.Writer) error { return r.Encode(w, format) }
+		for i, name := range names {
 			path := filepath.Join(dir, name+"."+format)
-			werr := safefile.Replace(path, 0o640, func(w io.Writer) error { return r.Encode(w, format) })
-			if werr == nil && name == r.RunID {
+			werr := safefile.Replace(path, 0o640, fill)
+			if werr == nil && i == 0 {
 				paths = append(paths, path)
+				fill = func(w io.Writer) error { return copyFile(w, path) }
 			}
 			err = errors.Join(err, unwritten("report", path, werr))
 		}
 	}
 	return paths, err
+}
+
+func copyFile(to io.Writer, path string) error {
+	from, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	_, err = io.Copy(to, from)
+	return err
 }
 
 // Prune removes the files of all runs in dir except the keep newest full syncs and as many
