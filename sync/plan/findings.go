@@ -170,8 +170,9 @@ func (s *SourceFacts) Add(listed sources.Presence, has, unread bool) {
 const (
 	fewPercent = 2  // less than this is "hardly anybody"
 	manyPeople = 50 // of fewer people, "hardly anybody" means nothing
-	somePeople = 10 // of fewer people, "nobody" may be normal
 	shown      = 3  // examples in a sentence
+
+	SomePeople = 10 // of fewer people, "nobody" may be normal
 )
 
 // Findings returns what is true of a whole run and needs a human, the most important first.
@@ -192,11 +193,11 @@ func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 		fs = append(fs, f.inSmartsheet("", f.UserDomains))
 	} else {
 		for _, s := range f.Sources {
-			if few(s.Users.Matched, s.Users.WithPhoto, somePeople) {
+			if few(s.Users.Matched, s.Users.WithPhoto, SomePeople) {
 				fs = append(fs, s.Users.inSmartsheet(s.Name, f.UserDomains))
 			}
 		}
-		if all := f.Matched + f.Lost; len(fs) == 0 && f.Lost >= somePeople && f.Lost*10 >= all {
+		if all := f.Matched + f.Lost; len(fs) == 0 && f.Lost >= SomePeople && f.Lost*10 >= all {
 			fs = append(fs, outcome.Attend(outcome.FewInSmartsheet, f.Lost, all,
 				fmt.Sprintf("%s of %s people with a photo were Smartsheet users, and are none now", outcome.Number(f.Lost), outcome.Number(all)),
 				"look at their addresses, in the directory and in Smartsheet: match.domains joins two domains; if the users are gone on purpose, photosync state forget ends this"))
@@ -209,7 +210,7 @@ func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 	for _, n := range f.Waiting {
 		waits += n
 	}
-	if few(f.Matched-waits, f.Matched, somePeople) {
+	if few(f.Matched-waits, f.Matched, SomePeople) {
 		fs = append(fs, f.nobodyNow(waits))
 	}
 	if f.WithPhoto == 0 && f.Excluded >= some {
@@ -217,7 +218,7 @@ func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 			fmt.Sprintf("match.include, match.exclude or exclude_filter leaves out everybody with a photo (people: %s)", outcome.Number(f.Excluded)),
 			"correct their patterns, or the filter; photosync explain EMAIL shows a person's addresses"))
 	}
-	if f.Unstable > 0 && f.Drifted == 0 || f.Moved >= somePeople && f.Moved == f.Ours {
+	if f.Unstable > 0 && f.Drifted == 0 || f.Moved >= SomePeople && f.Moved == f.Ours {
 		n := max(f.Unstable, f.Moved)
 		ids := outcome.Attend(outcome.ImageIDsNotStable, n, 0,
 			fmt.Sprintf("Smartsheet shows another image id for each of %s users than after our upload: each picture counts as the user's own", outcome.Number(n)),
@@ -249,7 +250,7 @@ func (p *Plan) Replaced() outcome.Finding {
 // foreignDomains returns a notice for each domain of many people in which Smartsheet has no user at all.
 func (f *Facts) foreignDomains() (fs []outcome.Finding) {
 	for _, d := range slices.Sorted(maps.Keys(f.Domains)) {
-		if n := f.Domains[d]; n >= somePeople && f.UserDomains[d] == 0 {
+		if n := f.Domains[d]; n >= SomePeople && f.UserDomains[d] == 0 {
 			fs = append(fs, outcome.Finding{Code: outcome.FewInSmartsheet, Severity: outcome.Notice, Count: n, Of: n,
 				Message: fmt.Sprintf("people with a photo whose address ends in @%s: %s; no user in Smartsheet has such an address", d, outcome.Number(n)),
 				Hint:    "if they are users under another domain, match.domains joins them: first make sure that nobody else has the same name there"})
@@ -368,7 +369,7 @@ func (m *Matches) nobodyNow(n int) outcome.Finding {
 
 // AllPostponed is the finding that a run sent none of its n pictures, as all had to wait for the next run.
 func AllPostponed(n int) (fs []outcome.Finding) {
-	if n < somePeople { // it may be chance
+	if n < SomePeople { // it may be chance
 		return nil
 	}
 	return append(fs, outcome.Attend(outcome.NobodyNow, n, n,

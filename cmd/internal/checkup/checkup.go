@@ -186,7 +186,7 @@ func (k *checkup) users(ctx context.Context) {
 		err = users.Resolve(ctx, slices.DeleteFunc(slices.Clone(works), func(w *plan.Work) bool { return !w.NeedsUser() }))
 	}
 	facts := k.facts(works)
-	if err == nil && (len(facts.MatchFindings()) > 0 || facts.WithPhoto-facts.Matched >= 10) { // a run names the domains on both sides
+	if err == nil && (len(facts.MatchFindings()) > 0 || facts.WithPhoto-facts.Matched >= plan.SomePeople) { // a run names the domains on both sides
 		err = users.List(ctx)
 	}
 	if !k.works("users", err, "") {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -116,10 +117,11 @@ func credentials(text string) bool {
 
 // looksSecret reports whether a text has credentials, mixes letters and digits or upper and lower
 // case as tokens and passwords do, or is very long.
-func looksSecret(text string) bool {
-	mixed := regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
-	return mixed.MatchString(text) || credentials(text)
-}
+func looksSecret(text string) bool { return secretLike().MatchString(text) || credentials(text) }
+
+var secretLike = sync.OnceValue(func() *regexp.Regexp { // it takes long to compile, and is tried for each word
+	return regexp.MustCompile(`\pL\d+\pL|[\pL\d]{21}|\pL{4}\pL*\d{2}|\pL{5}\d|\d{5}\d*\pL|(\p{Ll}\p{Lu}\pL*){4}|^.{19,}[+$^]`)
+})
 
 // withoutSecrets replaces the words of a message that look like secrets.
 func withoutSecrets(message string) string {
