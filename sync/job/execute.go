@@ -141,15 +141,7 @@ func (j *Job) begin(p *prepared) error {
 			return err
 		}
 	}
-	for people := range slices.Chunk(p.plan.Unchanged.People, rowsAtOnce) {
-		if err := j.State.Write(state.Change{People: people}); err != nil {
-			return err
-		}
-	}
-	if err := j.State.Write(state.Change{Users: p.plan.Unchanged.Users}); err != nil { // few: only users whose photo came back
-		return err
-	}
-	for steps := range slices.Chunk(p.plan.Steps, rowsAtOnce) {
+	for steps := range slices.Chunk(slices.Concat(p.plan.Unchanged, p.plan.Steps), rowsAtOnce) {
 		c := p.plan.FirstRows(steps)
 		for _, s := range steps {
 			if s.Superseded() == "" {

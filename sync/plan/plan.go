@@ -21,7 +21,6 @@ import (
 	"slices"
 	"strings"
 
-	"photosync/state"
 	"photosync/sync/outcome"
 )
 
@@ -34,9 +33,9 @@ type Plan struct {
 	// writes changes the state's generation, which is a part of it, so an ID is good for one run.
 	ID string
 
-	Facts     *Facts       // who was counted
-	Forget    []string     // addresses whose rows are no longer needed
-	Unchanged state.Change // rows of the unchanged people
+	Facts     *Facts   // who was counted
+	Forget    []string // addresses whose rows are no longer needed
+	Unchanged []*Step  // of people for whom there is nothing to do
 
 	generation uint64
 }
@@ -55,13 +54,12 @@ func Build(r *Rules, ws []*Work, f *Facts, generation uint64) *Plan {
 			continue
 		}
 		f.step(r, &s)
-		if s.Reason != outcome.Unchanged {
+		if s.Reason == outcome.Unchanged {
+			f.NothingToDo[outcome.Unchanged]++
+			p.Unchanged = append(p.Unchanged, &s)
+		} else {
 			p.Steps = append(p.Steps, &s)
-			continue
 		}
-		f.NothingToDo[outcome.Unchanged]++
-		p.addRow(&p.Unchanged, &s)
-		s.addUser(&p.Unchanged)
 	}
 	slices.SortFunc(p.Steps, byKey)
 	p.resolveConflicts()
