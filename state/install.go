@@ -133,9 +133,9 @@ func (s *Store) Backup() error {
 	if err == nil {
 		return nil
 	}
-	last := "it has none yet"
+	last := "there is no backup yet"
 	if fi, err := os.Lstat(target); err == nil {
-		last = "the last one is of " + fi.ModTime().UTC().Format(time.RFC3339)
+		last = "the last backup is of " + fi.ModTime().UTC().Format(time.RFC3339)
 	}
 	return fmt.Errorf("back up the state (%s): %w", last, Inaccessible(target, err))
 }

@@ -81,11 +81,14 @@ func (a *app) pasteable(err error) error {
 	return outcome.WithHint(err, full)
 }
 
-// plain puts the library's error about flags that exclude each other into plain words.
+// plain puts the library's errors about flags that exclude each other, and about arguments, into plain words.
 func plain(err error) error {
 	exclusive := regexp.MustCompile(`^if any flags in the group .* none of the others can be; \[(.*)\] were all set$`)
 	if m := exclusive.FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("--%s do not go together", strings.ReplaceAll(m[1], " ", " and --"))
+	}
+	if m := regexp.MustCompile(`arg\(s\).*received (\d+)$`).FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("wrong number of arguments: %s", m[1])
 	}
 	return err
 }

@@ -186,7 +186,7 @@ func (s *stateCommand) adopt(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	if len(found.Users) == 0 {
-		fmt.Fprintln(s.stdout, "Nobody to adopt: no one without an upload on record has a picture in Smartsheet.")
+		fmt.Fprintln(s.stdout, "Nobody to adopt: for everybody with a picture in Smartsheet, the state has an upload already.")
 		return nil
 	}
 	s.out().Adoptable(found.Users)

@@ -113,7 +113,7 @@ func readPlan(path string) (p *plan.File, err error) {
 		p, err = plan.Decode(data)
 	}
 	if err != nil {
-		return nil, outcome.WithHint(fmt.Errorf("read plan %q: %w", path, err), "photosync plan -o FILE makes a plan")
+		return nil, outcome.WithHint(fmt.Errorf("read plan %q: %w", path, err), "photosync plan -o FILE makes a plan, and a held run leaves one beside its report; a report is no plan")
 	}
 	return p, nil
 }

@@ -123,6 +123,7 @@ var hints = []struct {
 	{answered(ldap.LDAPResultTimeLimitExceeded), "", "the server's time limit cuts the listing: lower page_size, raise the limit for the bind DN, or narrow the filter"},
 	{answered(ldap.LDAPResultUnavailableCriticalExtension), "", "the server does not know paged results: set paging: auto to take the listing in one piece"},
 	{answered(ldap.LDAPResultNoSuchObject), "", "check base_dn: the server knows no such entry, or does not show it to the user of bind_dn or auth"},
+	{answered(ldap.LDAPResultInvalidDNSyntax), "", "check bind_dn and base_dn: this server takes only full names, such as cn=photosync,ou=services,dc=example,dc=com"},
 	{answered(ldap.LDAPResultReferral), "", "check base_dn: another server has it; name that server in urls"},
 	// Samba says so over TLS, too.
 	{answered(ldap.LDAPResultStrongAuthRequired), "Sign or Seal", "the server wants Kerberos to sign, which photosync leaves to TLS: use ldaps://, and with Samba \"ldap server require strong auth = allow_sasl_over_tls\"; or set auth: simple"},

@@ -40,6 +40,7 @@ func TestFailures(t *testing.T) {
 		"only TLS there":            {func(o *Options) { o.URLs = []string{"ldap://" + strings.TrimPrefix(srv.LDAPSURL, "ldaps://")} }, "bind ldap://", "whether TLS is meant"},
 		"no TLS to start":           {func(o *Options) { o.URLs, o.TLS.StartTLS = []string{plain.URL}, true }, "start TLS ldap://", "does not start TLS"},
 		"no socket there":           {func(o *Options) { o.URLs = []string{"ldapi:///nowhere/ldapi"} }, "connect ldapi:///nowhere/ldapi", "check the path in urls"},
+		"name instead of DN":        {func(o *Options) { o.BindDN = "photosync" }, "Invalid DN Syntax", "check bind_dn"},
 		"no such base":              {func(o *Options) { o.BaseDN = "ou=nowhere," + slapdtest.Suffix }, "No Such Object", "base_dn"},
 		"base is referral":          {func(o *Options) { o.BaseDN = "ou=x,ou=away," + slapdtest.BaseDN }, "Referral", "another server"},
 		"base is a referral itself": {func(o *Options) { o.BaseDN = "ou=Away, " + slapdtest.BaseDN }, "base_dn is a referral to another server: ldap://127.0.0.1:1/ou=x", "name that server in urls"},

@@ -297,7 +297,7 @@ func photoFacts(ph sources.Photo, round int, w *plan.Work, ignored []string) *pl
 	switch {
 	case errors.Is(ph.Err, sources.ErrNoPhoto) && w.Candidate().Ref == ph.Ref && w.SHA256() != "" && !ph.Moved:
 		// The entry still has the change mark of the photo that was read last: its photo is hidden now.
-		f.Err = fmt.Errorf("%w: its change mark has not moved", sources.ErrDenied)
+		f.Err = fmt.Errorf("%w: its change mark has not changed", sources.ErrDenied)
 	case errors.Is(ph.Err, sources.ErrNoPhoto):
 		return nil
 	case errors.Is(ph.Err, sources.ErrTooLarge):

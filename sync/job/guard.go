@@ -98,7 +98,7 @@ func (j *Job) check(rep *report.Report, p *prepared) (err error) {
 	})
 	switch {
 	case j.How.Approve != "" && !idle: // idle: the command was started again after it succeeded
-		why := fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state moved since, or the flags differ", j.How.Approve, p.plan.ID)
+		why := fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state has changed since, or the flags differ", j.How.Approve, p.plan.ID)
 		advice := "look at this plan; if it is right, approve it with --approve " + p.plan.ID
 		if len(rep.Guards) == 0 && !slices.ContainsFunc(p.plan.Steps, func(s *plan.Step) bool { return s.Outcome == outcome.Held }) {
 			advice = "no guard holds this plan: leave out --approve"
@@ -178,7 +178,7 @@ func (j *Job) restrict(p *prepared) error {
 	case before.Done:
 		why = "run " + before.RunIDs[len(before.RunIDs)-1] + " carried it out already"
 	case j.How.Strict && (moved > 0 || p.plan.ID != f.PlanID && len(before.RunIDs) == 0):
-		why = fmt.Sprintf("something moved since it was made, %s of its people among it", outcome.Number(moved))
+		why = fmt.Sprintf("something has changed since it was made (people of the plan concerned: %s)", outcome.Number(moved))
 		advice = again + "; or leave out --strict"
 	default:
 		return nil

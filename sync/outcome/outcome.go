@@ -166,7 +166,7 @@ var words = map[Reason]Words{
 	Ambiguous:        {"More than one candidate", "Only a human can tell which is right.", "there are several candidates, and only a human can tell which is right"},
 	SharedImage:      {"One picture for many people", "A silhouette, a logo or a bad import?", "more people than guard.max_shared have this identical picture"},
 	UserChanged:      {"The user's own picture", "policy.existing leaves it alone.", "the picture in Smartsheet is not ours, and the policy leaves it alone"},
-	KnownBad:         {"Refused before", "These photos have not changed since they were refused. Replace them at their source; --retry-failed sends them again as they are.", "the same bytes were refused before and did not change since"},
+	KnownBad:         {"Refused before", "These photos have not changed since they were refused. Replace them at their source; --retry-failed sends them again as they are.", "the same bytes were refused before, and have not changed since"},
 	InvalidImage:     {"Refused picture", "", "the picture cannot be used"},
 	BeingWritten:     {"Being written", "The file is being copied, or is younger than min_age. The next run reads it.", "the file is still being written; the next run reads it"},
 	Hidden:           {"Hidden photo", "There is a photo, but we cannot read it, or not send its kind of file. We leave the picture in Smartsheet as it is.", "there is a photo, but we cannot read it, or not send its kind of file"},

@@ -242,7 +242,7 @@ func (p *Plan) Replaced() outcome.Finding {
 	}
 	return outcome.Finding{
 		Code: outcome.ReplacesPictures, Severity: outcome.Notice, Count: len(emails), Of: len(uploads), Examples: emails[:min(len(emails), 100)],
-		Message: fmt.Sprintf("users who get a picture in place of one that photosync does not know as its own: %s of %s", outcome.Number(len(emails)), outcome.Number(len(uploads))),
+		Message: fmt.Sprintf("uploads that replace a picture which photosync does not know as its own: %s of %s", outcome.Number(len(emails)), outcome.Number(len(uploads))),
 		Hint:    "Smartsheet keeps no copy; with policy.existing: respect_user or fill_empty such pictures stay",
 	}
 }

@@ -35,7 +35,7 @@ func unwritten(what, path string, err error) error {
 		return nil
 	}
 	err = foreign.WithoutPath(err)
-	const other = ", or choose another: a plan with -o, reports with report.dir or --report-dir"
+	const other = ", or choose another place: for a plan with -o, for reports with report.dir or --report-dir"
 	hint := "check that the folder exists, is writable and has space" + other
 	for _, c := range []struct {
 		err  error

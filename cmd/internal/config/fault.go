@@ -66,7 +66,7 @@ func (d *decoder) excerpts() {
 		caret := len([]rune(shown(string(line[:min(f.Column-1, len(line))]))))
 		f.Excerpt = fmt.Sprintf("%6d | %s\n%6s | %s^\n", f.Line, shown(string(line)), "", strings.Repeat(" ", caret))
 		if f.correct != "" {
-			f.Excerpt += fmt.Sprintf("%6s | %s\n", "write", shown(f.correct))
+			f.Excerpt += fmt.Sprintf("%6s | %s\n", "write", shown(uncommented(f.correct)))
 		}
 	}
 }
