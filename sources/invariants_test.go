@@ -177,7 +177,7 @@ func TestEntryKeepsEverything(t *testing.T) {
 		}
 		stamps[stamp] = p.Stamp
 		c.Stamp = p.Stamp
-		if d := cmp.Diff(Candidate{3, p}, c, cmpopts.EquateEmpty()); d != "" {
+		if d := cmp.Diff(Candidate{3, p, nil}, c, cmpopts.EquateEmpty()); d != "" {
 			t.Fatal(d)
 		}
 	})

@@ -25,6 +25,7 @@ type Joined struct {
 type Candidate struct {
 	Source int // index into the sources given to Join
 	Person
+	Rewritten []string // own addresses that the source lists with another domain
 }
 
 // Claimant is an entry that claims an address.
@@ -224,7 +225,8 @@ func (e *entry) with(o *entry) bool { return e == o || e.person != nil && e.pers
 // candidate returns the entry as a Candidate.
 func (e *entry) candidate() Candidate {
 	aliases := slices.Collect(strings.FieldsSeq(e.part(partAliases)))
-	return Candidate{int(e.source), Person{e.own(), aliases, e.part(partDisplayName), e.ref(), e.part(partStamp), e.photo}}
+	person := Person{e.own(), aliases, e.part(partDisplayName), e.ref(), e.part(partStamp), e.photo}
+	return Candidate{int(e.source), person, strings.Fields(e.part(partRewritten))}
 }
 
 // person is a person of several entries, or of one entry that lost an address.

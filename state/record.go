@@ -47,6 +47,8 @@ type Origin struct {
 	Source string `json:"source,omitzero" cbor:"1,keyasint,omitempty"`
 	Key    string `json:"key,omitzero" cbor:"2,keyasint,omitempty"` // the source's own; empty: it has none
 	Email  string `json:"email,omitzero" cbor:"3,keyasint,omitempty"`
+	// Rewritten: the entry was listed with another domain, of which match.domains made Email.
+	Rewritten bool `json:"rewritten,omitzero" cbor:"12,keyasint,omitempty"`
 }
 
 // Sent is an upload that an answer confirmed.

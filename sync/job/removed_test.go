@@ -637,3 +637,27 @@ func TestPlaceholderNotForAnAlias(t *testing.T) {
 		t.Error("the picture of somebody who left was replaced")
 	}
 }
+
+// Two people have the same name in two domains, which match.domains makes one. The person who is
+// listed with the address leaves: the account does not pass to the other one by that alone.
+func TestMergedDomainsAndTheHolderLeaves(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	merged := func(o *Job) { o.Sources[0].Rewrite = map[string]string{"old.example": "example.com"} }
+	b.mem.Remove(email(0))
+	b.mem.Set(Entry{Ref: "cn=a", Key: "a", Own: []string{email(0)}, Photo: picture(10)})
+	b.mem.Set(Entry{Ref: "cn=b", Key: "b", Own: []string{"p00000@old.example"}, Photo: picture(11)})
+	b.must(merged)
+	b.mem.Remove(email(0))
+	for range 2 {
+		b.expect(merged, 0, "ambiguous skipped", 0)
+	}
+	if img, _ := b.sim.Image(email(0)); !bytes.Equal(img.Data, picture(10)) {
+		t.Error("the account of somebody who left got the picture of another person")
+	}
+	b.mem.Remove("p00000@old.example")
+	b.mem.Set(Entry{Ref: "cn=b", Key: "a", Own: []string{"p00000@old.example"}, Photo: picture(12)})
+	b.expect(merged, 0, "changed uploaded", 0) // the same entry, which got the other address
+	b.mem.Remove("p00000@old.example")
+	b.mem.Set(Entry{Ref: "cn=b", Key: "moved", Own: []string{"p00000@old.example"}, Photo: picture(13)})
+	b.expect(merged, 0, "changed uploaded", 0) // a new directory: both entries were listed with the other domain
+}

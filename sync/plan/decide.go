@@ -82,15 +82,23 @@ func (r *Rules) matched(s Step) Step {
 	return r.existing(r.compare(s))
 }
 
-// otherOwner reports whether only an alias leads to the user, who has our picture of another entry.
+// otherOwner reports whether the user has our picture of another entry, and only an alias leads to the
+// user, or an address that match.domains made: the other entry was listed with it as it is.
 // An entry without a key, such as a file, is not another one because its name changed.
 func (r *Rules) otherOwner(w *Work) bool {
 	u, o := w.User(), lastOrigin(cmp.Or(w.Current, nothing))
-	if u == nil || o.Source == "" || slices.Contains(w.Own, o.Email) || !u.Alternate && slices.Contains(w.Own, u.Via) {
+	if u == nil || o.Source == "" {
 		return false
 	}
+	ofSource := func(c sources.Candidate) bool { return r.Sources[c.Source].Name == o.Source }
+	if slices.Contains(w.Own, o.Email) || !u.Alternate && slices.Contains(w.Own, u.Via) {
+		at := slices.IndexFunc(w.Candidates, ofSource)
+		if o.Rewritten || at < 0 || !slices.Contains(w.Candidates[at].Rewritten, o.Email) {
+			return false
+		}
+	}
 	return !slices.ContainsFunc(w.Candidates, func(c sources.Candidate) bool {
-		return r.Sources[c.Source].Name == o.Source && (o.Key == "" || c.Ref.Key == "" || c.Ref.Key == o.Key)
+		return ofSource(c) && (o.Key == "" || c.Ref.Key == "" || c.Ref.Key == o.Key)
 	})
 }
 

@@ -170,6 +170,15 @@ func TestAliasOfSomebodyWhoLeft(t *testing.T) {
 		"a source without keys, before": {func(_ *Work, o *state.Origin) { o.Key = "" }, "changed planned"},
 		"a source without keys, now":    {func(w *Work, _ *state.Origin) { w.Candidates[0].Ref.Key = "" }, "changed planned"},
 		"no picture of ours":            {func(w *Work, _ *state.Origin) { w.Current = nil }, "new planned"},
+		"by an address that match.domains made": {func(w *Work, _ *state.Origin) {
+			w.Own, w.Candidates[0].Rewritten = []string{"bob@x"}, []string{"bob@x"}
+		}, another},
+		"and made for the other entry, too": {func(w *Work, o *state.Origin) {
+			w.Own, w.Candidates[0].Rewritten, o.Rewritten = []string{"bob@x"}, []string{"bob@x"}, true
+		}, "changed planned"},
+		"and the other entry of another source": {func(w *Work, o *state.Origin) {
+			w.Own, w.Candidates[0].Rewritten, o.Source = []string{"bob@x"}, []string{"bob@x"}, "ad"
+		}, "changed planned"},
 	} {
 		w := ann(func(w *Work) {
 			w.Candidates[0].Ref.Key, w.Aliases = "uuid of ann", []string{"bob@x"}

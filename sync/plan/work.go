@@ -290,6 +290,7 @@ func (r *Rules) Origin(s *Step) (o state.Origin, ref string) {
 	o.Email = s.Key()
 	if c := s.Candidate(); !s.Gone() {
 		o.Source, o.Key, ref = r.Sources[c.Source].Name, c.Ref.Key, c.Ref.Name
+		o.Rewritten = slices.Contains(c.Rewritten, o.Email)
 	} else if s.Row != nil {
 		o.Source, o.Key, ref = s.Row.Source, s.Row.Key, s.Row.Ref
 	}
