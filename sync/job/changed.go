@@ -28,7 +28,7 @@ type changes struct {
 	work   []*plan.Work
 	facts  *plan.Facts
 	forget []string     // addresses whose rows are no longer needed
-	others []*plan.Work // people whom the run is not about, with a photo of unknown hash; only with RemovedAfter
+	others []*plan.Work // people whom the run is not about, with a photo of unknown hash, or missing; only with RemovedAfter
 }
 
 // match compares the listing with the state, and finds out which users the people of the work are.
@@ -88,18 +88,16 @@ func (j *Job) changed(ctx context.Context, rules *plan.Rules, l listing, users *
 		switch {
 		case about && ours && listed:
 			return c.addListed(v, rules, users, person, row)
-		case about && ours && j.Scope.Source == "":
-			return c.addUnlisted(v, rules, l.people, person, row)
-		case !listed:
-			return nil
-		case about:
+		case !listed && j.Scope.Source == "":
+			return c.addUnlisted(v, rules, l.people, person, row, about)
+		case about && listed:
 			c.facts.OtherShard(&person)
 		}
 		if j.Policy.RemovedAfter == 0 {
 			return nil
 		}
 		w, err := newWork(v, rules, person, row)
-		if err == nil && w.Unread() {
+		if err == nil && (w.Unread() || rules.NeedsRemoval(w)) {
 			c.others = append(c.others, w)
 		}
 		return err
@@ -136,8 +134,9 @@ func (c *changes) addListed(v *state.Snapshot, rules *plan.Rules, users *match.U
 	return nil
 }
 
-// addUnlisted adds a person who is no longer listed to the work if there may be something to do.
-func (c *changes) addUnlisted(v *state.Snapshot, rules *plan.Rules, people *sources.People, person sources.Joined, row *state.Row) error {
+// addUnlisted adds a person who is no longer listed to the work if there may be something to do. about:
+// the run is about this person.
+func (c *changes) addUnlisted(v *state.Snapshot, rules *plan.Rules, people *sources.People, person sources.Joined, row *state.Row, about bool) error {
 	w, err := newWork(v, rules, person, row)
 	if err != nil {
 		return err
@@ -145,6 +144,10 @@ func (c *changes) addUnlisted(v *state.Snapshot, rules *plan.Rules, people *sour
 	_, held := people.Holder(w.Key()) // by somebody with another key
 	switch {
 	case rules.Policy.LeavesOut(&w.Joined): // the person is not counted, and the picture not replaced
+	case !about:
+		if !held && rules.Policy.RemovedAfter > 0 && w.MayBeRemoved() {
+			c.others = append(c.others, w)
+		}
 	case held || !w.MayBeRemoved():
 		c.forget = append(c.forget, w.Key())
 	case rules.Policy.RemovedAfter > 0 || w.Row.Winner != state.NoPhoto: // else a report has named the person
@@ -338,7 +341,7 @@ func (j *Job) removals(ctx context.Context, rules *plan.Rules, l listing, c chan
 		return nil, err
 	}
 	g := j.Policy.Guards
-	listed := rules.NewListed(c.work, g != nil && g.MaxShared > 0)
+	listed := rules.NewListed(people, g != nil && g.MaxShared > 0)
 	if len(listed) == 0 {
 		return listed, nil
 	}

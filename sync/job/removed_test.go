@@ -133,7 +133,7 @@ func TestPlaceholderCountsInARow(t *testing.T) {
 
 // Whoever a run is not about is neither counted nor replaced.
 func TestPlaceholderSelection(t *testing.T) {
-	b := newBench(t, 3, simulator.Options{})
+	b := newBench(t, 4, simulator.Options{})
 	second := &Memory{}
 	second.Put("other@example.com", picture(60))
 	b.sim.AddUser(smartsheet.User{Email: "other@example.com"})
@@ -576,6 +576,31 @@ func TestPlaceholderOnlyAndAnEmptyFolder(t *testing.T) {
 	}
 	for range 4 {
 		b.expect(func(o *Job) { placeholders(o); o.Scope.Only = func(e string) bool { return e == email(0) } }, 0, "no_photo skipped", 0)
+	}
+}
+
+// A run about one person counts everybody who is missing: most of the source may be.
+func TestPlaceholderOnlyAndMostAreGone(t *testing.T) {
+	for name, lose := range map[string]func(*bench, int){
+		"people": func(b *bench, i int) { b.mem.Remove(email(i)) },
+		"photos": func(b *bench, i int) { b.mem.Put(email(i), nil) },
+	} {
+		b := newBench(t, 9, simulator.Options{})
+		rules := func(o *Job) { guarded(o); placeholders(o) }
+		b.must(rules)
+		for i := range 6 {
+			lose(b, i)
+		}
+		for range 4 {
+			b.expect(func(o *Job) { rules(o); only(o, email(0)) }, 0, "no_photo skipped", 0)
+		}
+		for i := 1; i < 6; i++ {
+			b.mem.Put(email(i), picture(i))
+		}
+		b.expect(func(o *Job) { rules(o); only(o, email(0)) }, 0, "no_photo skipped", 1)
+		if t.Failed() {
+			t.Log(name)
+		}
 	}
 }
 
