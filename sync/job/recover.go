@@ -104,7 +104,7 @@ func knows(u *state.User, r *report.Report) bool {
 func replay(u *state.User, r *report.Report, it *report.Item) {
 	o := state.Origin{Source: it.Source, Email: it.Email}
 	if u.Sent != nil && u.Sent.Source == o.Source && u.Sent.Email == o.Email {
-		o.Key = u.Sent.Key
+		o = u.Sent.Origin
 	}
 	u.ID, u.Email, u.Sent = it.UserID, cmp.Or(u.Email, it.Email), &state.Sent{
 		Origin: o, SourceSHA256: it.Image.SourceSHA256, UploadSHA256: it.Image.UploadSHA256, Rendering: r.Rendering,
