@@ -190,8 +190,8 @@ func (o *watch) excluded(p sources.Person) bool {
 	if !slices.Contains(slices.Concat(p.Own, p.Aliases), o.w.excluded) {
 		return false
 	}
-	if len(owner) == 0 { // an alias of two entries, and of one that is left out, is nobody's
-		return !alias && (slices.Contains(p.Own, o.w.excluded) || !o.reserved([]sources.Person{{Own: []string{o.w.excluded}}}))
+	if len(owner) == 0 { // an alias of two entries is nobody's, and one that others own is not the person's
+		return !alias && slices.Contains(p.Own, o.w.excluded)
 	}
 	return slices.Contains(owner[0].Own, p.Own[0]) // the earliest source's
 }
