@@ -118,7 +118,7 @@ func TestApplyWhatMoved(t *testing.T) {
 			f := b.planned(enforce)
 			b.mem.Put(email(1), picture(11)) // the bytes count
 			move(b)
-			b.notApplied(f, true, "moved", enforce)
+			b.notApplied(f, true, "changed", enforce)
 			before, _ := b.sim.Image(email(0))
 			r := b.must(applying(f, false, enforce))
 			after, _ := b.sim.Image(email(0))
