@@ -42,6 +42,9 @@ func (a *app) check() *cobra.Command {
 				return perform(ctx, f, quiet, notify.New(notify.Options{}), nil)
 			},
 		})
+		for i, c := range checks {
+			checks[i].Remedy = a.completed(c.Remedy)
+		}
 		switch fails, needsSomebody := console.Forecast(checks); {
 		case fails:
 			a.code = exitFailed

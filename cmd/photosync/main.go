@@ -74,11 +74,16 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 // pasteable completes the commands in the hint of err: they are about the same state.
 func (a *app) pasteable(err error) error {
 	hint := outcome.Hint(err)
-	full := regexp.MustCompile(`photosync state [a-z]+`).ReplaceAllStringFunc(hint, func(command string) string { return command + a.same })
+	full := a.completed(hint)
 	if full == hint {
 		return err
 	}
 	return outcome.WithHint(err, full)
+}
+
+// completed returns a hint whose commands have the flags that name the configuration and the state.
+func (a *app) completed(hint string) string {
+	return regexp.MustCompile(`photosync state [a-z]+`).ReplaceAllStringFunc(hint, func(command string) string { return command + a.same })
 }
 
 // plain puts the library's errors about flags that exclude each other, and about arguments, into plain words.

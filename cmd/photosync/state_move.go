@@ -143,7 +143,7 @@ func (s *stateCommand) restore(cmd *cobra.Command, _ []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(s.stdout, "Restored from the backup. %s named %s that it did not know.\n", report.Count(len(reports), "report", "reports"), report.Count(n, "upload", "uploads"))
+		fmt.Fprintf(s.stdout, "Restored from the backup, with %s added from %s.\n", report.Count(n, "upload", "uploads"), report.Count(len(reports), "report", "reports"))
 		if aside != "" {
 			fmt.Fprintf(s.stdout, "The damaged state is kept as %s.\n", aside)
 		}

@@ -113,7 +113,7 @@ func bar(t Totals) []segment {
 	for _, s := range []segment{
 		{Class: "uploaded", Mark: "✓", Label: "uploaded", N: t.Uploaded},
 		{Class: "planned", Mark: "↑", Label: "to upload", N: t.Planned},
-		{Class: "partial", Mark: "!", Label: "partly successful", N: t.PartialSuccess},
+		{Class: "partial", Mark: "!", Label: "partially successful", N: t.PartialSuccess},
 		{Class: "failed", Mark: "✕", Label: "failed", N: t.Failed},
 		{Class: "held", Mark: "‖", Label: "held", N: t.Held},
 		{Class: "unfinished", Mark: "…", Label: "unfinished", N: t.Unfinished},

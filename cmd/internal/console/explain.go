@@ -71,7 +71,7 @@ func (c *Console) Remembered(r *Record) {
 		text += ", no photo for " + count(u.Missing, "complete run")
 	}
 	if f := u.Failure; f != nil {
-		text += fmt.Sprintf(", failed %s: %s", count(f.Count, "time"), strings.TrimSpace(f.Code+" "+f.Message))
+		text += fmt.Sprintf(", failed %s: %s", count(f.Count, "time"), strings.Trim(f.Code+": "+f.Message, ": "))
 		if f.RefID != "" {
 			text += " (refId " + f.RefID + ")"
 		}
