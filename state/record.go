@@ -44,11 +44,10 @@ type User struct {
 
 // Origin says for whom a picture was sent.
 type Origin struct {
-	Source string `json:"source,omitzero" cbor:"1,keyasint,omitempty"`
-	Key    string `json:"key,omitzero" cbor:"2,keyasint,omitempty"` // the source's own; empty: it has none
-	Email  string `json:"email,omitzero" cbor:"3,keyasint,omitempty"`
-	// Rewritten: the entry was listed with another domain, of which match.domains made Email.
-	Rewritten bool `json:"rewritten,omitzero" cbor:"12,keyasint,omitempty"`
+	Source    string `json:"source,omitzero" cbor:"1,keyasint,omitempty"`
+	Key       string `json:"key,omitzero" cbor:"2,keyasint,omitempty"` // the source's own; empty: it has none
+	Email     string `json:"email,omitzero" cbor:"3,keyasint,omitempty"`
+	Rewritten bool   `json:"rewritten,omitzero" cbor:"12,keyasint,omitempty"` // match.domains made Email of the address that was listed
 }
 
 // Sent is an upload that an answer confirmed.

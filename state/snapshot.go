@@ -124,8 +124,7 @@ func (v *Snapshot) People() iter.Seq2[Row, error] {
 
 // Whole yields every person with the whole row, and Users every user by id, in the same way.
 func (v *Snapshot) Whole() iter.Seq2[Person, error] { return decoded(v, people, row.person) }
-
-func (v *Snapshot) Users() iter.Seq2[User, error] { return decoded(v, users, row.user) }
+func (v *Snapshot) Users() iter.Seq2[User, error]   { return decoded(v, users, row.user) }
 
 func decoded[T any](v *Snapshot, table []byte, decode func(row, *T) error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {

@@ -38,6 +38,21 @@ func TestUnnamedFiles(t *testing.T) {
 	}
 }
 
+// A subfolder without photos may be a disk that is not mounted: nobody's photo was removed there.
+func TestEmptySubfolders(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"ann@example.com.jpg": "", "used/bob@example.com.jpg": "", "heic/cy@example.com.heic": "", "plant/Thumbs.db": "", "north/plant/.keep": ""})
+	for i := range 2 * namesAtOnce {
+		put(t, dir, map[string]string{fmt.Sprintf("large/%04d.txt", i): ""})
+	}
+	put(t, dir, map[string]string{"large/0000.jpg": "", "large/d@example.com.jpg": ""})
+	l, err := New(Options{Path: dir, Recursive: true}).List(t.Context(), func(sources.Person) error { return nil })
+	slices.Sort(l.Nameless)
+	if want := []string{"large/0000.jpg", "north/plant", "plant"}; err != nil || !slices.Equal(l.Nameless, want) || strings.Contains(fmt.Sprint(l.Warnings), "subfolder") {
+		t.Errorf("nameless %q, want %q; warnings %q; error %v", l.Nameless, want, l.Warnings, err)
+	}
+}
+
 // What an error says, and what to do, depends on what is known.
 func TestFaultsInWords(t *testing.T) {
 	w := lister{s: New(Options{Path: "/photos"})}

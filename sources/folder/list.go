@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,7 +36,7 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	w.listing.Warnings = w.warnings(err == nil)
 	unnamed := w.refsOf(notEmail, notMapped)
 	w.listing.Unnamed = slices.Sorted(slices.Values(unnamed))
-	w.listing.Nameless = append(unnamed, w.refsOf(subfolder, otherLink)...)
+	w.listing.Nameless = append(unnamed, w.refsOf(subfolder, otherLink, empty)...)
 	w.listing.Complete = err == nil
 	return w.listing, err
 }
@@ -81,6 +82,7 @@ const (
 	subfolder   = "a subfolder, and recursive is off"
 	otherLink   = "a link not named like a picture; if it leads to a folder, that is not listed"
 	outsideLink = "a link that is absolute, leads out of the folder or nowhere"
+	empty       = "a subfolder without photos" // no warning: perhaps another disk is not mounted there
 )
 
 func (w *lister) warnings(complete bool) []string {
@@ -149,6 +151,7 @@ func (w *lister) folder(name string) error {
 	defer dir.Close()
 	var listing sync.WaitGroup // the workers need dir
 	defer listing.Wait()
+	var inUse atomic.Bool // it has photos or subfolders
 	for {
 		if w.ctx.Err() != nil {
 			return context.Cause(w.ctx)
@@ -156,6 +159,9 @@ func (w *lister) folder(name string) error {
 		now := time.Now() // before stat: a file written later must not seem old
 		names, err := dir.Readdirnames(namesAtOnce)
 		if errors.Is(err, io.EOF) {
+			if listing.Wait(); !inUse.Load() {
+				w.ignore(empty, name)
+			}
 			return nil
 		}
 		if err != nil {
@@ -164,7 +170,7 @@ func (w *lister) folder(name string) error {
 		listing.Add(1)
 		if err := w.start(func() error {
 			defer listing.Done()
-			return w.files(name, dir, names, now)
+			return w.files(name, dir, names, now, &inUse)
 		}); err != nil {
 			return err
 		}
@@ -172,7 +178,7 @@ func (w *lister) folder(name string) error {
 }
 
 // files lists some of the files in a folder, and then the folders among them.
-func (w *lister) files(folder string, dir *os.File, names []string, now time.Time) error {
+func (w *lister) files(folder string, dir *os.File, names []string, now time.Time, inUse *atomic.Bool) error {
 	people := make([]sources.Person, 0, namesAtOnce/8) // given to the caller when it is full
 	var below []string
 	n, unseen, prefix := 0, 0, ""
@@ -181,6 +187,7 @@ func (w *lister) files(folder string, dir *os.File, names []string, now time.Tim
 	}
 	for _, base := range names {
 		if len(people) == cap(people) {
+			inUse.Store(true)
 			if err := w.give(w.ctx, people...); err != nil {
 				return err
 			}
@@ -212,6 +219,7 @@ func (w *lister) files(folder string, dir *os.File, names []string, now time.Tim
 			people = append(people, p)
 		}
 	}
+	inUse.CompareAndSwap(false, len(people)+len(below) > 0)
 	w.mu.Lock()
 	w.listing.Entries += n
 	w.listing.Hidden += unseen

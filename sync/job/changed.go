@@ -134,8 +134,7 @@ func (c *changes) addListed(v *state.Snapshot, rules *plan.Rules, users *match.U
 	return nil
 }
 
-// addUnlisted adds a person who is no longer listed to the work if there may be something to do. about:
-// the run is about this person.
+// addUnlisted adds a person who is no longer listed to the work, if about, or to the others, if there may be something to do.
 func (c *changes) addUnlisted(v *state.Snapshot, rules *plan.Rules, people *sources.People, person sources.Joined, row *state.Row, about bool) error {
 	w, err := newWork(v, rules, person, row)
 	if err != nil {
@@ -340,8 +339,7 @@ func (j *Job) removals(ctx context.Context, rules *plan.Rules, l listing, c chan
 	if err != nil {
 		return nil, err
 	}
-	g := j.Policy.Guards
-	listed := rules.NewListed(people, g != nil && g.MaxShared > 0)
+	listed := rules.NewListed(people, j.Policy.Guards != nil && j.Policy.Guards.MaxShared > 0)
 	if len(listed) == 0 {
 		return listed, nil
 	}

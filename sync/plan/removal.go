@@ -228,7 +228,7 @@ func (r *Rules) RemovalOf(w *Work, listed Listed, unread bool) *Removal {
 	case slices.ContainsFunc(t.users, has):
 		return &Removal{Stays: "the user's address is listed, and match.domains rewrites it; the picture in Smartsheet stays", Doubtful: true}
 	case slices.ContainsFunc(t.nameless, has):
-		return &Removal{Stays: "its entry or file is still there, and names nobody; the picture in Smartsheet stays", Doubtful: true}
+		return &Removal{Stays: "its entry or file is still there, and names nobody, or its folder is there and has no photo; the picture in Smartsheet stays", Doubtful: true}
 	case r.Policy.RemovedAfter == 0: // the picture stays in any case
 		return &Removal{}
 	}
