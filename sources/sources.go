@@ -251,12 +251,7 @@ func lower(r rune) rune {
 }
 
 func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // domain returns the canonical form of a domain: in lower case, and an internationalised one as

@@ -53,7 +53,7 @@ func (j *Job) carryOut(ctx context.Context, rep *report.Report, p *prepared) ([]
 		return append(shared, items...), err
 	}
 	show(items, shown)
-	if j.How.Mode != Apply && j.Events.File != nil {
+	if j.How.Apply == nil && j.Events.File != nil {
 		j.Events.File(j.file(rep, p, items))
 	}
 	if p.held == nil {
@@ -104,7 +104,7 @@ func (j *Job) execute(ctx context.Context, rep *report.Report, p *prepared) ([]r
 		return nil, err
 	}
 	var shown map[int64]string
-	if j.How.Mode == Apply {
+	if j.How.Apply != nil {
 		shown = j.fetchShown(ctx, rep, p)
 	}
 	items, err := j.pool(p).Run(ctx, p.plan.Uploads())

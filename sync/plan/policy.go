@@ -81,18 +81,12 @@ type Rules struct {
 	Scope   *Scope
 	Unended []string // runs whose reports do not count as read: they did not come to their end
 	digest  []byte   // of everything in Policy that a decision about one person depends on
-
-	rewriters []func(addresses []string) []string // of Sources, in their order
 }
 
 // NewRules returns the rules for what the sources list.
 func NewRules(srcs []sources.Named, p *Policy, s *Scope) *Rules {
 	decisive := []any{cmp.Or(p.Existing, OnSourceChange), p.RemovedAfter, p.Rendering, p.Ignored, p.AlternateEmails, p.Patterns}
-	r := &Rules{Sources: srcs, Policy: p, Scope: s, digest: digest(decisive)}
-	for _, src := range srcs {
-		r.rewriters = append(r.rewriters, src.Rewriter())
-	}
-	return r
+	return &Rules{Sources: srcs, Policy: p, Scope: s, digest: digest(decisive)}
 }
 
 // Shard is one of Count equal parts of all people, Index from 0. Zero is everyone.

@@ -157,8 +157,8 @@ func (r *Rules) tracesOf(w *Work) (t traces) {
 	}
 	t.hashes = []string{sentOf(w.Former).SourceSHA256, cmp.Or(w.Former.Intent, &state.Intent{}).SourceSHA256}
 	t.users = []string{addressOf(w.LastEmail)}
-	for _, rewrite := range r.rewriters {
-		t.users = append(t.users, addressOf(rewrite([]string{w.LastEmail})[0]))
+	for _, src := range r.Sources {
+		t.users = append(t.users, addressOf(src.Rewriter()([]string{w.LastEmail})[0]))
 	}
 	return t
 }
