@@ -17,9 +17,9 @@ import (
 	"photosync/sync/upload"
 )
 
-// unsent returns the items of the people to whom nothing is sent. Of those who have one picture
+// unplanned returns the items of the people to whom nothing is sent. Of those who have one picture
 // with too many others, one item shows it.
-func (j *Job) unsent(ctx context.Context, p *prepared) (items []report.Item) {
+func (j *Job) unplanned(ctx context.Context, p *prepared) (items []report.Item) {
 	items = make([]report.Item, 0, len(p.plan.Steps)-len(p.plan.Planned())) // a first run has one for everybody: no room to grow
 	shared := map[string]*plan.Step{}                                       // by the hash of the picture
 	for _, s := range p.plan.Steps {

@@ -94,11 +94,11 @@ func Run(ctx context.Context, j Job) (rep *report.Report, err error) {
 	if err != nil {
 		return rep, err
 	}
-	p.users.Release() // the steps have all that is needed now
+	p.users.Free() // the steps have all that is needed now
 	if len(rep.Guards) == 0 {
 		p.people = nil // else the guards count them again
 	}
-	rep.Add(j.unsent(ctx, p)...)
+	rep.Add(j.unplanned(ctx, p)...)
 	if j.Events.Made != nil {
 		j.Events.Made(p.plan.ID, len(p.plan.Planned()), rep.Totals.Unchanged)
 	}

@@ -53,8 +53,8 @@ func New(api Smartsheet) *Users {
 	return &Users{api: api, Seen: map[int64]plan.User{}, byEmail: map[string][]int64{}, unusable: map[string]string{}}
 }
 
-// Release frees memory. Afterwards only LookUpAgain and ByID may be called.
-func (us *Users) Release() { us.Seen, us.byEmail, us.unusable = nil, nil, nil }
+// Free gives memory back. Afterwards only LookUpAgain and ByID may be called.
+func (us *Users) Free() { us.Seen, us.byEmail, us.unusable = nil, nil, nil }
 
 // Domains counts the users that were seen by the domain of their address.
 func (us *Users) Domains() map[string]int {

@@ -17,13 +17,13 @@ type Facts struct {
 	NothingToDo map[outcome.Reason]int // people without a step: why there is nothing to do
 	Sources     []SourceFacts
 	Matches
-	Excluded    int            // other people with a photo, whom match leaves out
-	Lost        int            // people with a photo who were users the last time, and are none now
-	UserDomains map[string]int // the users that this run saw, by the domain of their address
-	AllUsers    bool           // it saw all of them
-	Drifted     int            // users whose picture drifted and is sent again
-	Unstable    int            // users for whom that stops: Smartsheet shows another image id after every upload
-	Ours, Moved int            // users with a picture who got one from us, if that matters; of these, who show another image id
+	Excluded      int            // other people with a photo, whom match leaves out
+	Lost          int            // people with a photo who were users the last time, and are none now
+	UserDomains   map[string]int // the users that this run saw, by the domain of their address
+	AllUsers      bool           // it saw all of them
+	Drifted       int            // users whose picture drifted and is sent again
+	Unstable      int            // users for whom that stops: Smartsheet shows another image id after every upload
+	Ours, OtherID int            // users with a picture who got one from us, if that matters; of these, who show another image id
 }
 
 // SourceFacts are about one source and what it listed.
@@ -83,7 +83,7 @@ func (f *Facts) Image(r *Rules, w *Work) {
 	if u, c := w.User(), w.Current; matters && u != nil && u.ImageID != "" && c != nil && c.Intent == nil && c.Sent != nil && !c.Sent.Adopted {
 		f.Ours++
 		if u.ImageID != c.Sent.ImageID {
-			f.Moved++
+			f.OtherID++
 		}
 	}
 }
@@ -218,8 +218,8 @@ func (f *Facts) MatchFindings() (fs []outcome.Finding) {
 			fmt.Sprintf("match.include, match.exclude or exclude_filter leaves out everybody with a photo (people: %s)", outcome.Number(f.Excluded)),
 			"correct their patterns, or the filter; photosync explain EMAIL shows a person's addresses"))
 	}
-	if f.Unstable > 0 && f.Drifted == 0 || f.Moved >= SomePeople && f.Moved == f.Ours {
-		n := max(f.Unstable, f.Moved)
+	if f.Unstable > 0 && f.Drifted == 0 || f.OtherID >= SomePeople && f.OtherID == f.Ours {
+		n := max(f.Unstable, f.OtherID)
 		ids := outcome.Attend(outcome.ImageIDsNotStable, n, 0,
 			fmt.Sprintf("Smartsheet shows another image id for each of %s users than after our upload: each picture counts as the user's own", outcome.Number(n)),
 			"if these people chose their pictures themselves, all is well; else image ids are not stable here: use policy.existing: on_source_change, and policy.removed: report")

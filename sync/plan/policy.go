@@ -190,7 +190,7 @@ func (p *Plan) affected() (replaced, removed int) {
 		switch {
 		case s.NewlyMissing, planned && s.Reason == outcome.Placeholder:
 			removed++
-		case planned && !s.Unsent && s.Record.Sent != nil && !p.repeats(s):
+		case planned && !s.Dropped && s.Record.Sent != nil && !p.repeats(s):
 			replaced++
 		}
 	}

@@ -187,7 +187,7 @@ type Step struct {
 
 	Missing      int  // complete runs in a row without the photo, this one included
 	NewlyMissing bool // the last run still saw the photo
-	Unsent       bool // preparing the bytes showed that the picture is the same, or cannot be used
+	Dropped      bool // preparing the bytes showed that the picture is the same, or cannot be used
 	Released     bool // the picture on the last user is no longer this person's: if the person is gone, the row is forgotten
 
 	Conflict []string  // the candidates of an ambiguous person

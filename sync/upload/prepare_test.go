@@ -102,7 +102,7 @@ func TestPreview(t *testing.T) {
 	}
 	var steps []*plan.Step
 	s := &side{only: true, unread: sources.ErrTooLarge, change: func(_ *Pool, up []*plan.Step) { steps = up }}
-	if it, err := s.run(t, nil); err != nil || it.Outcome != outcome.Failed || !steps[0].Unsent || len(s.log) > 0 {
+	if it, err := s.run(t, nil); err != nil || it.Outcome != outcome.Failed || !steps[0].Dropped || len(s.log) > 0 {
 		t.Errorf("%+v, error %v, log %q", it, err, s.log)
 	}
 }

@@ -177,7 +177,7 @@ func (a *attempt) execute(ctx context.Context, send bool) (err error) {
 	change := a.prepare(ctx)
 	switch {
 	case !send:
-		a.step.Unsent = a.item.Reason == outcome.SamePicture || a.item.Reason == outcome.InvalidImage
+		a.step.Dropped = a.item.Reason == outcome.SamePicture || a.item.Reason == outcome.InvalidImage
 		return nil
 	case a.item.Outcome != outcome.Planned:
 		return a.record(change)
