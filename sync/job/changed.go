@@ -320,7 +320,7 @@ func photoFacts(ph sources.Photo, round int, w *plan.Work, ignored []string) *pl
 // removals finds out whose uploaded photo was removed, by the rules of plan.RemovalOf. It returns
 // how many people have each picture of the plan, for guard.max_shared.
 func (j *Job) removals(ctx context.Context, rules *plan.Rules, l listing, c changes) (plan.Listed, error) {
-	// While a photo is missing, one of somebody who is not in Smartsheet may be the same.
+	// A missing photo may be listed for somebody who is not in Smartsheet, whose photo is not read otherwise.
 	people, compare := c.work, j.Policy.RemovedAfter > 0 && slices.ContainsFunc(c.work, rules.NeedsRemoval)
 	var candidates []*plan.Work // of ambiguous people: each may be the person
 	if compare {

@@ -42,12 +42,13 @@ func (j *Job) unplanned(ctx context.Context, p *prepared) (items []report.Item) 
 
 // carryOut previews or executes the plan, and returns the items of its uploads.
 func (j *Job) carryOut(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
-	if j.How.Mode != Plan && p.held == nil {
+	writes := func() bool { return j.How.Mode != Plan && p.held == nil }
+	if writes() {
 		return j.execute(ctx, rep, p)
 	}
 	shown := j.fetchShown(ctx, rep, p)
 	items, err := j.preview(ctx, rep, p)
-	if j.How.Mode != Plan && p.held == nil { // nothing holds the run any more but, for some people, max_shared
+	if writes() { // the preview showed that nothing holds the run but, for some people, max_shared
 		shared := slices.DeleteFunc(items, func(it report.Item) bool { return it.Outcome != outcome.Held })
 		items, err = j.execute(ctx, rep, p)
 		return append(shared, items...), err

@@ -119,8 +119,8 @@ func keyOf(source, key string) string      { return "key of " + source + "\x00" 
 func addressOf(email string) string        { return "address " + email }
 func namelessOf(source, key string) string { return "nameless " + keyOf(source, key) }
 
-// balancesOf names the counts of how many more photos a source, and each folder above ref, has than
-// are newly missing there.
+// balancesOf names the balance of a source, and of each folder above ref: how many photos are listed
+// there, less those that are newly missing.
 func balancesOf(source, ref string) []string {
 	all := []string{"balance of " + source}
 	for dir := path.Dir(unquoted(ref)); dir != "." && dir != "/"; dir = path.Dir(dir) {
@@ -234,11 +234,11 @@ func (r *Rules) RemovalOf(w *Work, listed Listed, unread bool) *Removal {
 	}
 	at := slices.IndexFunc(r.Sources, func(n sources.Named) bool { return n.Name == from })
 	balances := balancesOf(from, w.Row.Ref)
-	alone := -1 // one person's own folder may be gone, unless it may have had people whom the run is not about
+	least := -1 // a folder of one person may go with the photo
 	if r.Scope.Shard.Count > 1 || !r.Scope.Everybody() {
-		alone = 0
+		least = 0 // it may have been a folder of others too, whom the run is not about
 	}
-	emptied := slices.ContainsFunc(balances, func(b string) bool { return listed[b] < alone })
+	emptied := slices.ContainsFunc(balances, func(b string) bool { return listed[b] < least })
 	switch {
 	case from != "" && at < 0:
 		return &Removal{Stays: fmt.Sprintf("source %q, which had the photo, is not configured any more; the picture in Smartsheet stays", from), Doubtful: true}

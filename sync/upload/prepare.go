@@ -83,8 +83,8 @@ func (a *attempt) samePicture() (c state.Change) {
 }
 
 // sharers counts the users who may have the picture, or are to get it, this one among them; 0: they
-// need not be counted. The plan counts files: only here do files that differ only in their metadata
-// become the same picture. So only the first one of many is sent before the others are known.
+// need not be counted. The plan counts identical files. Files that differ in their metadata alone
+// become one picture only here, so the first of them is sent, and the others wait until all are counted.
 func (a *attempt) sharers() int {
 	s := a.step
 	counted := slices.Concat(plan.Pictures(s.Record), plan.Pictures(s.Former)) // Former: the account was created anew
