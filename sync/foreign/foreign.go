@@ -103,9 +103,9 @@ func clean(v reflect.Value) {
 			}
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Field(i).CanSet() {
-				clean(v.Field(i))
+		for _, field := range v.Fields() {
+			if field.CanSet() {
+				clean(field)
 			}
 		}
 	}

@@ -165,7 +165,7 @@ func (k *checkup) photo(ctx context.Context, sm *sample, p sources.Photo) {
 // judge adds the line of a source, and its findings.
 func (k *checkup) judge(what string, sm *sample, detail string) {
 	slices.Sort(sm.fine)
-	findings := sm.SourceFacts.Findings()
+	findings := sm.Findings()
 	for _, f := range findings {
 		k.find(what, f, "")
 	}

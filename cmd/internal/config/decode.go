@@ -105,7 +105,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, key string) {
 	if text, _ := scalarText(node); strings.TrimSpace(text) == "" && slices.Contains([]string{"exclude_filter", "member_of", "email_attributes[0]"}, leaf(key)) { // it would mean everybody
 		d.fault(key, "there is no value", "give it one, or remove the line")
 	}
-	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
+	_, isText := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
 	switch kind := v.Kind(); node.(type) {
 	case *ast.NullNode: // the same as a missing key
 		defer delete(d.places, key)
@@ -242,7 +242,7 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 
 // set gives v the value that the file writes as text; a list has its members with commas.
 func set(v reflect.Value, text string) (err error) {
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		return u.UnmarshalText([]byte(text))
 	}
 	switch v.Kind() {

@@ -52,10 +52,9 @@ func below(above, name string) string { return strings.TrimPrefix(above+"."+name
 func leaf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 
 // keys returns the keys of a struct's fields, in order; "-" for fields that are not in the file.
-func keys(t reflect.Type) []string {
-	names := make([]string, t.NumField())
-	for i := range names {
-		names[i] = t.Field(i).Tag.Get("yaml")
+func keys(t reflect.Type) (names []string) {
+	for f := range t.Fields() {
+		names = append(names, f.Tag.Get("yaml"))
 	}
 	return names
 }
@@ -75,9 +74,9 @@ func walk(v reflect.Value, key string, tag reflect.StructTag, f func(v reflect.V
 	f(v, key, tag)
 	switch v.Kind() {
 	case reflect.Struct:
-		for i, name := range keys(v.Type()) {
-			if name != "-" {
-				walk(v.Field(i), below(key, name), v.Type().Field(i).Tag, f)
+		for field, value := range v.Fields() {
+			if name := field.Tag.Get("yaml"); name != "-" {
+				walk(value, below(key, name), field.Tag, f)
 			}
 		}
 	case reflect.Slice:

@@ -141,10 +141,10 @@ func (l *live) close() {
 
 // line returns the status for a terminal with so many columns.
 func (s status) line(width int) string {
-	switch {
-	case s.Phase == "asking":
+	switch s.Phase {
+	case "asking":
 		return fmt.Sprintf("asking for alternate addresses: %s of %s", report.Number(s.UsersAsked), count(s.UsersToAsk, "user"))
-	case s.Phase == "reading":
+	case "reading":
 		return "reading the sources: " + report.People(s.PeopleListed) + ", " + count(s.PhotosRead, "photo") + " read"
 	}
 	head := report.Number(s.Done) + "/" + report.Number(s.Total)
