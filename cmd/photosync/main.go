@@ -173,7 +173,6 @@ func (a *app) addOutput(cmd *cobra.Command) {
 	oneOf(cmd, &a.output, "output", "`FORMAT`: text (default) or json", "text", "json")
 }
 
-// out prints for people on stdout.
 func (a *app) out() *console.Console { return console.New(a.stdout, a.env) }
 
 // stoppable returns a context that ends with SIGINT or SIGTERM.

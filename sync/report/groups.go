@@ -16,7 +16,6 @@ type Section struct {
 	Groups      []*Group
 }
 
-// N is how many people are in the section.
 func (s Section) N() int {
 	n := 0
 	for _, g := range s.Groups {
@@ -44,10 +43,8 @@ type Group struct {
 	Omitted     int     // people for whom the page has no room
 }
 
-// N is how many people are in the group.
 func (g *Group) N() int { return len(g.Items) + g.Counted }
 
-// Kinds of sections.
 const attention, sent, later, left = "attention", "sent", "later", "left"
 
 // Sections sorts everyone in the report by what a human has to do. It leaves empty sections out.

@@ -39,7 +39,6 @@ func examples(f outcome.Finding) string {
 	return Names(f.Examples)
 }
 
-// People returns a number of people.
 func People(n int) string { return Count(n, "person", "people") }
 
 // Count returns a number with its noun.

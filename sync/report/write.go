@@ -181,7 +181,6 @@ func WritePlan(path string, fill func(io.Writer) error) error {
 	return unwritten("plan", path, safefile.Replace(path, 0o600, fill))
 }
 
-// Read loads a report in JSON.
 func Read(path string) (*Report, error) {
 	r, hint := &Report{}, "name the JSON file of a run, such as reports/latest.json; another one, if this is damaged"
 	data, err := os.ReadFile(path)

@@ -71,7 +71,6 @@ type Config struct {
 	Warnings []string `yaml:"-"` // about what is allowed, but not wise
 }
 
-// Smartsheet is the target.
 type Smartsheet struct {
 	Region            string   `yaml:"region" one:"us, eu, au, gov"`
 	BaseURL           string   `yaml:"base_url"`
@@ -103,7 +102,6 @@ type OAuth2 struct {
 	ClientSecret Secret `yaml:"-"`
 }
 
-// Set reports whether OAuth2 is used.
 func (o OAuth2) Set() bool { return o != OAuth2{} }
 
 // Source is one source of photos: the keys of all types.
@@ -189,7 +187,6 @@ type SMTP struct {
 	CAs      *x509.CertPool `yaml:"-"` // of ca_file, as elsewhere; nil: the system's
 }
 
-// Image is what a picture may be like.
 type Image struct {
 	MaxEdge       int    `yaml:"max_edge" default:"1050" range:"16 to 100000, or 0"`
 	MaxBytes      Size   `yaml:"max_bytes" default:"1MB" range:"4096B to 30MB"`
@@ -205,7 +202,6 @@ type Secret string
 
 const redacted = "[redacted]"
 
-// Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
 // Format, which all verbs of fmt use, and MarshalText redact.

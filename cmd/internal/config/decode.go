@@ -262,7 +262,6 @@ func set(v reflect.Value, text string) (err error) {
 	return err
 }
 
-// scalarText returns the text of a single value.
 func scalarText(node ast.Node) (string, bool) {
 	switch n := node.(type) {
 	case *ast.LiteralNode:

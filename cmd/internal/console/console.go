@@ -170,7 +170,6 @@ func Wrap(text string, width, hang int) string {
 // visible returns how many columns text takes.
 func visible(text string) int { return runewidth.StringWidth(stripansi.Strip(text)) }
 
-// Error prints an error and its hint, if there is one.
 func (c *Console) Error(err error) {
 	c.line("%s %s", styled{red, "photosync:"}, strings.TrimRight(err.Error(), "\n"))
 	if hint := outcome.Hint(err); hint != "" {

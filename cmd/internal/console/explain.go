@@ -17,7 +17,6 @@ import (
 	"photosync/sync/report"
 )
 
-// Explanation prints everything that is known about one address.
 func (c *Console) Explanation(x *job.Explanation) { c.show("explanation", x, "layouts/*") }
 
 // Details says what went wrong with one person, as a text to follow the reason.
@@ -85,7 +84,6 @@ func (c *Console) Remembered(r *Record) {
 	c.line("%s  %s%s", r.Email, where, text)
 }
 
-// RememberedWhole prints the whole record.
 func (c *Console) RememberedWhole(r *Record) { c.show("remembered", r, "layouts/record.txt") }
 
 // Adoptable prints the people whose pictures in Smartsheet would be recorded as ours.
@@ -99,7 +97,6 @@ func (c *Console) Adoptable(users []state.User) {
 	}
 }
 
-// Confirm asks a question, and reports whether the answer is yes.
 func (c *Console) Confirm(in io.Reader, question string) bool {
 	fmt.Fprintf(c.w, "%s [yes/no] ", foreign.Text(question))
 	answer, _ := bufio.NewReader(in).ReadString('\n') // no answer is a no

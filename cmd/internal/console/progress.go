@@ -50,10 +50,8 @@ func (p *progress) update(change func(*status)) {
 // Follow begins to watch what a client does.
 func (p *progress) Follow(stats func() smartsheet.Stats) { p.update(func(*status) { p.stats = stats }) }
 
-// Listed counts a person whom a source lists.
 func (p *progress) Listed() { p.update(func(s *status) { s.PeopleListed++ }) }
 
-// Read counts a photo that a source gave.
 func (p *progress) Read() { p.update(func(s *status) { s.PhotosRead++ }) }
 
 // Asked sets how many users were asked for their alternate addresses.
@@ -131,7 +129,6 @@ func (l *live) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// close removes the line.
 func (l *live) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

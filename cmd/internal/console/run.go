@@ -29,7 +29,6 @@ type Run struct {
 	stops       []func()
 }
 
-// RunOptions of Start.
 type RunOptions struct {
 	ID       string
 	Level    string // of the log
@@ -89,7 +88,6 @@ func (r *Run) Close() {
 	r.stops = nil
 }
 
-// Source shows that a source was listed.
 func (r *Run) Source(s report.Source) {
 	e, msg := r.Log.Info(), "source listed"
 	if !s.Complete {
@@ -101,14 +99,12 @@ func (r *Run) Source(s report.Source) {
 	}
 }
 
-// Planned shows that the plan was made.
 func (r *Run) Planned(id string, uploads, unchanged int) {
 	r.Log.Info().Str("plan_id", id).Int("uploads", uploads).Int("unchanged", unchanged).Msg("plan made")
 	requests := r.status().Requests
 	r.update(func(s *status) { s.Phase, s.Total, r.since, r.before = "uploading", uploads, time.Now(), requests })
 }
 
-// Item shows how an upload ended.
 func (r *Run) Item(it report.Item) {
 	r.logItem(it)
 	r.update(func(s *status) {
@@ -234,7 +230,6 @@ func somebodyHasToAct(r *report.Report, err, unwritten error) bool {
 // Lines writes JSON, one value per line, each with a message_type.
 type Lines struct{ w foreign.Writer }
 
-// NewLines returns Lines on w.
 func NewLines(w io.Writer) *Lines { return &Lines{foreign.Writer{Writer: zerolog.SyncWriter(w)}} }
 
 func (l *Lines) print(messageType string, v any) error {

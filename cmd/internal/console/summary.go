@@ -10,13 +10,11 @@ import (
 	"photosync/sync/report"
 )
 
-// Summary prints what a run did, or what a plan would do.
 func (c *Console) Summary(r *report.Report) { c.show("summary", r, "layouts/summary.txt") }
 
 // moods are the styles of a verdict.
 var moods = map[string]string{"good": bold + ";" + green, "info": bold + ";" + blue, "warn": bold + ";" + yellow, "bad": bold + ";" + red}
 
-// The marks of lines.
 var (
 	good    = styled{green, "✓"}
 	warning = styled{yellow, "!"}

@@ -138,7 +138,6 @@ func (s *Server) AddFault(f Fault) {
 	s.locked(func() { s.faults = append(s.faults, &f) })
 }
 
-// ClearFaults removes all faults.
 func (s *Server) ClearFaults() { s.locked(func() { s.faults = nil }) }
 
 // listQuirks are peculiarities of the list of users.
