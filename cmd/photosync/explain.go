@@ -26,7 +26,7 @@ func (a *app) explain() *cobra.Command {
 		email = sources.Named{Rewrite: s.Match.Domains}.Rewriter()([]string{email})[0]
 		ctx, stop := stoppable(cmd.Context())
 		defer stop()
-		return reading(s, func(j job.Job) error {
+		return withJob(s, func(j job.Job) error {
 			j.How.Concurrency = 1
 			x, err := job.Explain(ctx, j, email)
 			switch {

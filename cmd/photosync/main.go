@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.begun {
-		err = usage(outcome.WithHint(plain(err), usageHint(cmd)))
+		err = usage(outcome.WithHint(flagError(err), usageHint(cmd)))
 	}
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("write to stdout: %w", out.err)
@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	if err == nil {
 		return a.code
 	}
-	err = a.pasteable(err)
+	err = a.completeHint(err)
 	console.New(a.stderr, a.env).Error(err)
 	code := exitCode(nil, err)
 	if a.output == "json" {
@@ -71,8 +71,8 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	return code
 }
 
-// pasteable completes the commands in the hint of err: they are about the same state.
-func (a *app) pasteable(err error) error {
+// completeHint completes the commands in the hint of err: they are about the same state.
+func (a *app) completeHint(err error) error {
 	hint := outcome.Hint(err)
 	full := a.completed(hint)
 	if full == hint {
@@ -86,8 +86,8 @@ func (a *app) completed(hint string) string {
 	return regexp.MustCompile(`photosync state [a-z]+`).ReplaceAllStringFunc(hint, func(command string) string { return command + a.same })
 }
 
-// plain puts the library's errors about flags that exclude each other, and about arguments, into plain words.
-func plain(err error) error {
+// flagError puts the library's errors about flags that exclude each other, and about arguments, into plain words.
+func flagError(err error) error {
 	exclusive := regexp.MustCompile(`^if any flags in the group .* none of the others can be; \[(.*)\] were all set$`)
 	if m := exclusive.FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("--%s do not go together", strings.ReplaceAll(m[1], " ", " and --"))

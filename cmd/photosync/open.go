@@ -91,15 +91,15 @@ func open(s *setup, how job.How, abort <-chan struct{}, log zerolog.Logger) (j j
 	return j, func() { closeSources(); client.Close() }, nil
 }
 
-// reading calls do with the job that a configuration describes. It opens the state for reading
+// withJob calls do with the job that a configuration describes. It opens the state for reading
 // only; there may be none.
-func reading(s *setup, do func(job.Job) error) error {
+func withJob(s *setup, do func(job.Job) error) error {
 	j, closeAll, err := open(s, job.How{RunID: newRunID(time.Now())}, nil, zerolog.Nop())
 	if err != nil {
 		return err
 	}
 	defer closeAll()
-	return opened(s.State.Path, state.Options{ReadOnly: true}, func(st *state.Store) error {
+	return withState(s.State.Path, state.Options{ReadOnly: true}, func(st *state.Store) error {
 		j.State = st
 		return do(j)
 	})

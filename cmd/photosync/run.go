@@ -37,7 +37,7 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 	}
 	var begin bytes.Buffer
 	_ = (&plan.File{SchemaVersion: plan.FileVersion}).Encode(&begin) // a Buffer returns no error
-	if err := notOver(f.out, begin.Bytes()); err != nil {
+	if err := checkReplaceable(f.out, begin.Bytes()); err != nil {
 		return err
 	}
 	if f.out == "-" {
@@ -59,7 +59,7 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 		n = notify.New(notify.Options{}) // a plan sends no notices
 	}
 	rep, err := perform(soft, f, w, n, hard.Done())
-	if err = a.pasteable(err); rep.Error != nil {
+	if err = a.completeHint(err); rep.Error != nil {
 		rep.Error.Hint = outcome.Hint(err)
 	}
 	w.Close()
@@ -126,7 +126,7 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signal.Notify(got, syscall.SIGHUP)
 	}
-	go obey(got, w, func() { finish(job.ErrSignal) }, abort)
+	go handleSignals(got, w, func() { finish(job.ErrSignal) }, abort)
 	return soft, hard, func() {
 		timer.Stop()
 		signal.Stop(got)
@@ -136,9 +136,9 @@ func signals(parent context.Context, limit time.Duration, w *console.Run) (soft,
 	}
 }
 
-// obey finishes the run at the first signal, and aborts it at the second one, or 28 s after the
+// handleSignals finishes the run at the first signal, and aborts it at the second one, or 28 s after the
 // first: the report and the notices may take 3 s.
-func obey(signals <-chan os.Signal, w *console.Run, finish, abort func()) {
+func handleSignals(signals <-chan os.Signal, w *console.Run, finish, abort func()) {
 	if s, more := <-signals; more {
 		w.Stopping(s, grace)
 		finish()

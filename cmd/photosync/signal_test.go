@@ -190,7 +190,7 @@ func TestARunEndsBeforeItIsKilled(t *testing.T) {
 		defer w.Close()
 		signals, began := make(chan os.Signal, 2), time.Now()
 		var finished, aborted time.Duration
-		go obey(signals, w, func() { finished = time.Since(began) }, func() { aborted = time.Since(began) })
+		go handleSignals(signals, w, func() { finished = time.Since(began) }, func() { aborted = time.Since(began) })
 		time.Sleep(time.Minute)
 		signals <- syscall.SIGTERM
 		time.Sleep(time.Minute)

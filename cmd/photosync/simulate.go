@@ -55,7 +55,7 @@ func (a *app) simulate() *cobra.Command {
 
 func (a *app) runSimulator(ctx context.Context, f *simulateFlags) (err error) {
 	if f.from != "" {
-		f.Users, err = a.usersOf(ctx, f.from)
+		f.Users, err = a.usersFromSources(ctx, f.from)
 	} else {
 		f.Users, err = f.listed()
 	}
@@ -74,7 +74,7 @@ func (a *app) runSimulator(ctx context.Context, f *simulateFlags) (err error) {
 		return err
 	}
 	defer l.Close()
-	lines, err := f.invitation(l)
+	lines, err := f.configuration(l)
 	if err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func (a *app) runSimulator(ctx context.Context, f *simulateFlags) (err error) {
 	return nil
 }
 
-// usersOf makes a user of everybody whom the sources of a configuration list.
-func (a *app) usersOf(ctx context.Context, file string) (users []smartsheet.User, err error) {
+// usersFromSources makes a user of everybody whom the sources of a configuration list.
+func (a *app) usersFromSources(ctx context.Context, file string) (users []smartsheet.User, err error) {
 	s, err := a.load(file, "")
 	if err != nil {
 		return nil, err
@@ -162,8 +162,8 @@ func read(flag, file string, do func(io.Reader) error) error {
 	return do(f)
 }
 
-// invitation returns the lines of configuration for the simulator, and writes the files that they name.
-func (f *simulateFlags) invitation(l *simulator.Listener) (string, error) {
+// configuration returns the lines of configuration for the simulator, and writes the files that they name.
+func (f *simulateFlags) configuration(l *simulator.Listener) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "smartsheet:\n  base_url: %s\n", l.URL())
 	if f.RequestsPerMinute > 0 {

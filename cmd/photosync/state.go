@@ -81,10 +81,10 @@ func (s *stateCommand) with(readOnly bool, do func(*state.Store) error) error {
 	if err != nil {
 		return err
 	}
-	return opened(file, state.Options{ReadOnly: readOnly, Existing: true, Partial: true}, do)
+	return withState(file, state.Options{ReadOnly: readOnly, Existing: true, Partial: true}, do)
 }
 
-func opened(file string, o state.Options, do func(*state.Store) error) error {
+func withState(file string, o state.Options, do func(*state.Store) error) error {
 	st, err := state.Open(file, o)
 	if err != nil {
 		return err

@@ -31,9 +31,9 @@ func (s *stateCommand) export(*cobra.Command, []string) error {
 	})
 }
 
-// notOver returns an error if the file of -o begins otherwise than what is to be written, digits
+// checkReplaceable returns an error if the file of -o begins otherwise than what is to be written, digits
 // apart: it may be the configuration, a token or a photo.
-func notOver(file string, begin []byte) error {
+func checkReplaceable(file string, begin []byte) error {
 	fi, err := os.Lstat(file)
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() == 0 {
 		return nil // writing reports other errors
@@ -56,7 +56,7 @@ func (a *app) writeTo(file string, mode fs.FileMode, write func(io.Writer) error
 		err := write(w)
 		begin := make([]byte, 64)
 		n, _ := w.(io.ReaderAt).ReadAt(begin, 0) // it may be shorter
-		return cmp.Or(err, notOver(file, begin[:n]))
+		return cmp.Or(err, checkReplaceable(file, begin[:n]))
 	})
 }
 
@@ -137,7 +137,7 @@ func (s *stateCommand) restore(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	return opened(path, state.Options{}, func(st *state.Store) error {
+	return withState(path, state.Options{}, func(st *state.Store) error {
 		reports := s.reportsIn(s.reports)
 		n, err := job.Replay(st, reports)
 		if err != nil {
@@ -181,7 +181,7 @@ func (s *stateCommand) adopt(cmd *cobra.Command, _ []string) error {
 	ctx, stop := stoppable(cmd.Context())
 	defer stop()
 	var found *job.Adoption
-	err = reading(c, func(j job.Job) (err error) { found, err = job.Adoptable(ctx, j); return err })
+	err = withJob(c, func(j job.Job) (err error) { found, err = job.Adoptable(ctx, j); return err })
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (s *stateCommand) adopt(cmd *cobra.Command, _ []string) error {
 	if err := s.confirm(cmd, "Record the pictures of "+report.People(len(found.Users))+" as uploaded?"); err != nil {
 		return err
 	}
-	return opened(c.State.Path, state.Options{}, func(st *state.Store) error {
+	return withState(c.State.Path, state.Options{}, func(st *state.Store) error {
 		n, err := job.Adopt(st, found)
 		if err == nil {
 			fmt.Fprintf(s.stdout, "Adopted: %s. Those without a picture in Smartsheet stay new.\n", report.People(n))

@@ -29,8 +29,8 @@ import (
 	"photosync/sync/safefile"
 )
 
-// unwritten is the error, if there is one, of a report or a plan that could not be written.
-func unwritten(what, path string, err error) error {
+// writeError is the error, if there is one, of a report or a plan that could not be written.
+func writeError(what, path string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -60,7 +60,7 @@ func CheckDir(dir string) error {
 	if err == nil {
 		err = safefile.Check(dir)
 	}
-	return unwritten("report", dir, err)
+	return writeError("report", dir, err)
 }
 
 // Write writes r to <dir>/<run-id>.<format> in each of the formats, each file whole or
@@ -83,7 +83,7 @@ func Write(dir string, r *Report, formats []string) (paths []string, err error) 
 				paths = append(paths, path)
 				fill = func(w io.Writer) error { return copyFile(w, path) }
 			}
-			err = errors.Join(err, unwritten("report", path, werr))
+			err = errors.Join(err, writeError("report", path, werr))
 		}
 	}
 	return paths, err
@@ -178,7 +178,7 @@ func encodeJSON(w io.Writer, r *Report, messageType string) error {
 
 // WritePlan atomically writes a plan to path, readable only by its owner.
 func WritePlan(path string, fill func(io.Writer) error) error {
-	return unwritten("plan", path, safefile.Replace(path, 0o600, fill))
+	return writeError("plan", path, safefile.Replace(path, 0o600, fill))
 }
 
 func Read(path string) (*Report, error) {

@@ -75,9 +75,9 @@ func errorFrom(op string, status int, body []byte, clean func(string) string) *E
 // errorObject reads an error in the API's form; nil if v is not an error. errorCode and refId may be
 // numbers or texts, detail an object or an array.
 func errorObject(v gjson.Result, clean func(string) string) *Error {
-	e := &Error{RefID: clean(label(v.Get("refId"))), Message: clean(text(v.Get("message")))}
-	code, ok := whole(v.Get("errorCode"))
-	if written := label(v.Get("errorCode")); !ok && written != "" {
+	e := &Error{RefID: clean(textOrNumber(v.Get("refId"))), Message: clean(text(v.Get("message")))}
+	code, ok := integer(v.Get("errorCode"))
+	if written := textOrNumber(v.Get("errorCode")); !ok && written != "" {
 		e.Message = clean("errorCode " + written + ": " + e.Message)
 	}
 	if e.Code = int(code); *e == (Error{}) {
@@ -110,17 +110,17 @@ func text(v gjson.Result) string {
 	return strings.Clone(v.Str)
 }
 
-// label reads an identifier: a string, or a number as it is written.
-func label(v gjson.Result) string {
+// textOrNumber reads a string, or a number as it is written.
+func textOrNumber(v gjson.Result) string {
 	if v.Type == gjson.Number {
 		return strings.Clone(v.Raw)
 	}
 	return text(v)
 }
 
-// whole reads a 64-bit integer, written as a number or as text, without a conversion to a float.
-func whole(v gjson.Result) (n int64, ok bool) {
-	n, err := strconv.ParseInt(label(v), 10, 64)
+// integer reads a 64-bit integer, written as a number or as text, without a conversion to a float.
+func integer(v gjson.Result) (n int64, ok bool) {
+	n, err := strconv.ParseInt(textOrNumber(v), 10, 64)
 	return n, err == nil
 }
 
@@ -140,10 +140,10 @@ func objects(v gjson.Result) (all []gjson.Result) {
 // userOf reads the fields of a user that are there.
 func userOf(v gjson.Result) User {
 	u := User{
-		Email: label(v.Get("email")), Name: text(v.Get("name")), Status: text(v.Get("status")),
-		ImageID: label(v.Get("profileImage.imageId")), External: v.Get("isInternal").Type == gjson.False,
+		Email: textOrNumber(v.Get("email")), Name: text(v.Get("name")), Status: text(v.Get("status")),
+		ImageID: textOrNumber(v.Get("profileImage.imageId")), External: v.Get("isInternal").Type == gjson.False,
 	}
-	u.ID, _ = whole(v.Get("id"))
+	u.ID, _ = integer(v.Get("id"))
 	for _, a := range objects(v.Get("alternateEmails")) {
 		if e := text(a.Get("email")); e != "" {
 			u.AlternateEmails = append(u.AlternateEmails, AlternateEmail{e, a.Get("confirmed").Type == gjson.True})
@@ -160,7 +160,7 @@ func listed(v gjson.Result) User {
 		u.ImageID = oneLine(image)
 	}
 	id := v.Get("id")
-	switch _, ok := whole(id); {
+	switch _, ok := integer(id); {
 	case !v.IsObject():
 		u.Unusable = "the entry is " + oneLine(v.Raw) + ", not a user"
 	case !ok && id.Type != gjson.Null:

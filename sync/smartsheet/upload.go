@@ -88,15 +88,15 @@ func (c *Client) Upload(ctx context.Context, u User, img Image, sendBefore time.
 // parseUpload reads the answer. Today's reference has the user in "data", an array; an older one
 // has it in "result", an object.
 func parseUpload(v gjson.Result, clean func(string) string) (UploadResult, error) {
-	r := UploadResult{Message: clean(text(v.Get("message"))), RefID: clean(label(v.Get("refId")))}
-	if n, ok := whole(v.Get("resultCode")); ok {
+	r := UploadResult{Message: clean(text(v.Get("message"))), RefID: clean(textOrNumber(v.Get("refId")))}
+	if n, ok := integer(v.Get("resultCode")); ok {
 		r.ResultCode = new(int(n))
 	}
 	for _, u := range append(objects(v.Get("data")), objects(v.Get("result"))...) {
 		r.Users = append(r.Users, userOf(u))
 	}
 	for _, f := range objects(v.Get("failedItems")) {
-		index, _ := whole(f.Get("index"))
+		index, _ := integer(f.Get("index"))
 		r.FailedItems = append(r.FailedItems, FailedItem{int(index), errorObject(f.Get("error"), clean)})
 	}
 	switch {
@@ -127,7 +127,7 @@ func (c *Client) ImageURLs(ctx context.Context, ids []string) (map[string]string
 	}, func(answer gjson.Result) error {
 		for _, v := range objects(answer.Get("imageUrls")) {
 			if u := text(v.Get("url")); u != "" {
-				urls[label(v.Get("imageId"))] = u
+				urls[textOrNumber(v.Get("imageId"))] = u
 			}
 		}
 		return nil

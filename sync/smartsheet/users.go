@@ -63,7 +63,7 @@ func (c *Client) get(ctx context.Context, path, op string, fixed bool, read func
 func (c *Client) Me(ctx context.Context) (me Me, err error) {
 	err = c.get(ctx, "/users/me", "ask Smartsheet who the token belongs to", true, func(v gjson.Result) error {
 		me = Me{User: userOf(v), Admin: v.Get("admin").Type == gjson.True, AccountName: text(v.Get("account.name"))}
-		id, named := whole(v.Get("account.id"))
+		id, named := integer(v.Get("account.id"))
 		if !named {
 			id, me.AccountName = me.ID, "the account of "+me.Email
 		}
@@ -330,12 +330,12 @@ func (c *Client) page(ctx context.Context, filter string, number, size int) (p p
 		path, op = path+"&email="+filter, "find users by email"
 	}
 	err = c.get(ctx, path, op, true, func(v gjson.Result) error {
-		total, _ := whole(v.Get("totalCount"))
+		total, _ := integer(v.Get("totalCount"))
 		p = page{start: (number - 1) * size, size: size, total: int(max(total, 0))} // -1: unknown
 		if !v.Get("data").IsArray() {
 			return errors.New("the answer is not a list of users")
 		}
-		if p.total == 0 && label(v.Get("lastKey")) != "" { // with a total, the list is counted at the end
+		if p.total == 0 && textOrNumber(v.Get("lastKey")) != "" { // with a total, the list is counted at the end
 			return errors.New("the answer is a part of the list, and the rest comes by another kind of paging")
 		}
 		for _, u := range v.Get("data").Array() {

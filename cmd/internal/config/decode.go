@@ -45,15 +45,15 @@ func (d *decoder) missing(key, message, instead string) {
 	}
 }
 
-// wrong is like fault, and shows the line with the value replaced by another.
-func (d *decoder) wrong(key, message, instead, value, by string) {
+// faultWithFix is like fault, and shows the line with the value replaced by another.
+func (d *decoder) faultWithFix(key, message, instead, value, by string) {
 	d.add(Fault{Key: key, Message: message, Instead: instead, correct: replaceAfter(d.at(d.places[key].Line), leaf(key), value, by)})
 }
 
 // add adds a fault, and its place if it has none. It drops a fault that follows from another one:
 // each mistake is reported once.
 func (d *decoder) add(f Fault) {
-	if d.faulty(f.Key) {
+	if d.hasFault(f.Key) {
 		return
 	}
 	for k := f.Key; f.Line == 0 && k != ""; k = k[:max(strings.LastIndexAny(k, ".["), 0)] {
@@ -62,8 +62,8 @@ func (d *decoder) add(f Fault) {
 	d.faults = append(d.faults, f)
 }
 
-// faulty reports whether there is a fault about key, or about a key above or below it.
-func (d *decoder) faulty(key string) bool {
+// hasFault reports whether there is a fault about key, or about a key above or below it.
+func (d *decoder) hasFault(key string) bool {
 	return slices.ContainsFunc(d.faults, func(f Fault) bool { return within(key, f.Key) || within(f.Key, key) })
 }
 
@@ -232,9 +232,9 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, key string) {
 	switch kind := v.Kind(); {
 	case kind == reflect.Bool && !isBool:
 		word := strconv.FormatBool(slices.Contains([]string{"yes", "on", "1", "True", "TRUE"}, text))
-		d.wrong(key, "want true or false, not "+quote(key, text), "", text, word)
+		d.faultWithFix(key, "want true or false, not "+quote(key, text), "", text, word)
 	case kind == reflect.String && isBool:
-		d.wrong(key, "want a text, not "+text, "put it in quotes if it is meant as text", text, inQuotes(text))
+		d.faultWithFix(key, "want a text, not "+text, "put it in quotes if it is meant as text", text, inQuotes(text))
 	case err != nil:
 		d.fault(key, quote(key, text)+" "+err.Error(), "")
 	}

@@ -282,7 +282,7 @@ func (d *decoder) notices() {
 // receiver reads and checks one address. As it may be a secret, no message shows it. clear names
 // what everyone on the network path can read without TLS; empty: nothing important.
 func (d *decoder) receiver(key, variable, file string, to *Secret, clear string) {
-	if d.faulty(key) {
+	if d.hasFault(key) {
 		return
 	}
 	if *to = cmp.Or(d.secret(key+"_file", file, "", variable), *to); *to == "" {

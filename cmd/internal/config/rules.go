@@ -89,13 +89,13 @@ func walk(v reflect.Value, key string, tag reflect.StructTag, f func(v reflect.V
 // fill gives keys of v without a value their defaults.
 func fill(v reflect.Value) {
 	walk(v, "", "", func(v reflect.Value, _ string, tag reflect.StructTag) {
-		if text, ok := tag.Lookup("default"); ok && unset(v) {
+		if text, ok := tag.Lookup("default"); ok && isEmpty(v) {
 			set(v, text) // cannot fail: TestReference tries all defaults
 		}
 	})
 }
 
-func unset(v reflect.Value) bool { return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0 }
+func isEmpty(v reflect.Value) bool { return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0 }
 
 // check checks a value against its tag and its pattern, if the file sets it.
 func (d *decoder) check(v reflect.Value, key string, tag reflect.StructTag) {
@@ -107,7 +107,7 @@ func (d *decoder) check(v reflect.Value, key string, tag reflect.StructTag) {
 	words := strings.Split(one, ", ")
 	switch {
 	case one != "" && !slices.Contains(words, text):
-		d.wrong(key, quote(key, text)+" is not possible", one, text, nearest(text, words))
+		d.faultWithFix(key, quote(key, text)+" is not possible", one, text, nearest(text, words))
 	case p.Pattern != nil && !p.Pattern.MatchString(text):
 		d.fault(key, quote(key, text)+" "+p.What, p.Instead)
 	case tag.Get("above0") != "" && v.IsZero():
@@ -134,7 +134,7 @@ func bounds(span string, t reflect.Type) (low, high int64, orZero bool) {
 // require checks that the keys of an object go together.
 func (d *decoder) require(v reflect.Value, key string, _ reflect.StructTag) {
 	at := general(key)
-	empty := func(name string) bool { return unset(field(v, name)) }
+	empty := func(name string) bool { return isEmpty(field(v, name)) }
 	used := false // whether the file has a key below this one
 	for k := range d.places {
 		used = used || strings.HasPrefix(k, key+".")
@@ -181,7 +181,7 @@ func (d *decoder) validate() {
 		names[s.Name] = true
 		fill(reflect.ValueOf(s).Elem())
 		walk(reflect.ValueOf(s).Elem(), at, "", func(_ reflect.Value, key string, tag reflect.StructTag) {
-			if of := tag.Get("of"); of != "" && s.Type != "" && of != s.Type && d.places[key].Line > 0 && !d.faulty(at+".type") {
+			if of := tag.Get("of"); of != "" && s.Type != "" && of != s.Type && d.places[key].Line > 0 && !d.hasFault(at+".type") {
 				d.fault(key, fmt.Sprintf("a source of type %s has no such key", s.Type), "remove it, or correct the type")
 			}
 		})

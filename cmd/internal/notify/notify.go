@@ -112,7 +112,7 @@ func (n *Notifier) ended(ctx context.Context, r *report.Report) error {
 	if !r.Done() && r.Result != report.Interrupted || r.Urgent() {
 		below = "fail"
 	}
-	return n.ping(ctx, below, string(filled("counts.txt", r))) // the text names no person and no company
+	return n.ping(ctx, below, string(fromTemplate("counts.txt", r))) // the text names no person and no company
 }
 
 func (n *Notifier) ping(ctx context.Context, below, text string) error {
@@ -122,8 +122,8 @@ func (n *Notifier) ping(ctx context.Context, below, text string) error {
 //go:embed texts
 var textFiles embed.FS
 
-// filled returns a notice made from one of the templates.
-func filled(name string, values any) []byte {
+// fromTemplate returns a notice made from one of the templates.
+func fromTemplate(name string, values any) []byte {
 	texts := template.Must(template.New("").Funcs(template.FuncMap{"json": json.Marshal}).ParseFS(textFiles, "texts/*"))
 	var b bytes.Buffer
 	if err := texts.ExecuteTemplate(&b, name, values); err != nil {
@@ -185,9 +185,9 @@ func (n *Notifier) Unreachable(ctx context.Context) (receivers int, faults []str
 	try("metrics.textfile", n.o.Textfile, func(_ context.Context, file string) error {
 		return foreign.WithoutPath(safefile.Check(filepath.Dir(file)))
 	})
-	try("metrics.pushgateway", n.o.Pushgateway.Reveal(), n.visit)
-	try("notify.webhook", n.o.Webhook.Reveal(), n.visit)
-	try("notify.healthcheck", n.o.Healthcheck.Reveal(), n.visit)
+	try("metrics.pushgateway", n.o.Pushgateway.Reveal(), n.connect)
+	try("notify.webhook", n.o.Webhook.Reveal(), n.connect)
+	try("notify.healthcheck", n.o.Healthcheck.Reveal(), n.connect)
 	try("notify.smtp", n.o.SMTP.Host, func(ctx context.Context, _ string) error {
 		client, _, err := prepare(n.o.SMTP, "")
 		if err == nil {
@@ -202,8 +202,8 @@ func (n *Notifier) Unreachable(ctx context.Context) (receivers int, faults []str
 	return receivers, faults
 }
 
-// visit asks for the first page of an address's host: a request with the path would be a notice.
-func (n *Notifier) visit(ctx context.Context, address string) error {
+// connect asks for the first page of an address's host: a request with the path would be a notice.
+func (n *Notifier) connect(ctx context.Context, address string) error {
 	u, _ := url.Parse(address) // the configuration has checked it
 	req := &http.Request{Method: http.MethodHead, URL: &url.URL{Scheme: u.Scheme, Host: u.Host}}
 	resp, err := n.http.Do(req.WithContext(ctx))

@@ -333,7 +333,7 @@ func TestLongReport(t *testing.T) {
 		items = append(items, it)
 	}
 	r.Add(items...)
-	body, err := json.Marshal(whole(r, "text"))
+	body, err := json.Marshal(forPrograms(r, "text"))
 	if err != nil || len(body) > 1<<20 {
 		t.Fatalf("%d bytes, %v", len(body), err)
 	}

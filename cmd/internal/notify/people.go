@@ -45,7 +45,7 @@ func (n *Notifier) webhook(ctx context.Context, r *report.Report, text string) e
 	case "teams":
 		what = card(r, text)
 	default:
-		what = whole(r, text)
+		what = forPrograms(r, text)
 	}
 	body, err := jsonv2.Marshal(what, report.JSON)
 	if err != nil {
@@ -85,11 +85,11 @@ func card(r *report.Report, text string) json.RawMessage {
 	for i, line := range lines {
 		lines[i] = strings.ReplaceAll(fmt.Sprintf("%.400s", line), "  ", "\u00a0\u00a0") // columns stay
 	}
-	return filled("teams.json", map[string]any{"Color": color, "Lines": lines})
+	return fromTemplate("teams.json", map[string]any{"Color": color, "Lines": lines})
 }
 
-// whole returns the message about r for programs, without pictures of people.
-func whole(r *report.Report, text string) message {
+// forPrograms returns the message about r for programs, without pictures of people.
+func forPrograms(r *report.Report, text string) message {
 	short := *r
 	short.Items = nil
 	for _, it := range r.Items {
