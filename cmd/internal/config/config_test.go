@@ -312,6 +312,19 @@ its place is smartsheet.concurrency
 	}
 }
 
+// The corrected line has no comment. It is left out if it shows nothing that the line does not show.
+func TestCorrectedLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"- pth: /srv/photos   # where they are":        "     2 |   - pth: …\n       |     ^\n write |   - path: …\n",
+		"- {name: hr, type: foldr, path: /srv/photos}": "     2 |   - {name: …, type: …, path: …}\n       |               ^\n",
+	} {
+		_, err := load(t, "sources:\n  "+text+"\n", both)
+		if e, _ := errors.AsType[*Error](err); e == nil || e.Faults[0].Excerpt != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 // What does nothing is warned of.
 func TestStartTLSWarning(t *testing.T) {
 	for url, want := range map[string]int{"ldaps://x": 1, "ldap://x": 0} {

@@ -65,8 +65,8 @@ func (d *decoder) excerpts() {
 		shown := redactor(string(line), leaf(f.Key))
 		caret := len([]rune(shown(string(line[:min(f.Column-1, len(line))]))))
 		f.Excerpt = fmt.Sprintf("%6d | %s\n%6s | %s^\n", f.Line, shown(string(line)), "", strings.Repeat(" ", caret))
-		if f.correct != "" {
-			f.Excerpt += fmt.Sprintf("%6s | %s\n", "write", shown(uncommented(f.correct)))
+		if correct := shown(uncommented(f.correct)); correct != "" && correct != shown(string(line)) {
+			f.Excerpt += fmt.Sprintf("%6s | %s\n", "write", correct)
 		}
 	}
 }
