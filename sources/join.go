@@ -120,13 +120,13 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 		}
 		return to
 	}
-	var own, aliases []string   // of one entry after the other
-	var left, nameless []string // entries without an own address that the source may claim
+	var own, aliases []string     // of one entry after the other
+	var left, notRemoved []string // entries without an own address that the source may claim
 	l, err := src.List(ctx, func(x Person) error {
 		own, aliases = Addresses(appendClaimed(own[:0], x.Own), appendClaimed(aliases[:0], x.Aliases))
 		if len(own) == 0 {
 			left = append(left, x.Ref.Name)
-			nameless = append(nameless, cmp.Or(x.Ref.Key, x.Ref.Name))
+			notRemoved = append(notRemoved, cmp.Or(x.Ref.Key, x.Ref.Name))
 			return nil
 		}
 		var rewritten []string
@@ -145,7 +145,7 @@ func (p *People) list(ctx context.Context, source int, src Named) (Listing, erro
 		}
 		return nil
 	})
-	l.Reserved, l.Nameless = rewrite(l.Reserved), append(l.Nameless, nameless...)
+	l.Reserved, l.NotRemoved = rewrite(l.Reserved), append(l.NotRemoved, notRemoved...)
 	if err == nil && !l.Complete {
 		err = errors.New("the listing is not complete")
 	}
@@ -214,7 +214,7 @@ func (p *People) matchOwn(ctx context.Context, srcs []Named, listings []Listing)
 	p.match(slices.Collect(maps.Keys(linked)))
 	for e := range linked {
 		if l := &listings[e.source]; e.person == nobody && e.photo != Absent { // its photo was not removed
-			l.Nameless = append(l.Nameless, cmp.Or(e.part(partKey), e.part(partName)))
+			l.NotRemoved = append(l.NotRemoved, cmp.Or(e.part(partKey), e.part(partName)))
 		}
 	}
 	return nil

@@ -145,16 +145,16 @@ func (b *Buffers) Get(n int) []byte {
 
 // Listing is the proof that goes with a list of people, and what was left out.
 type Listing struct {
-	Entries  int      // entries or files seen, people or not
-	Pages    int      // pages of a paged search; 0 where there are none
-	Warnings []string // what was left out and why, one line each, with a count
-	Complete bool     // nothing is missing
-	Reserved []string // addresses of entries that exclude_filter leaves out: nobody may claim them
-	Unnamed  []string // all entries or files without a usable address, sorted; for people to read
-	Nameless []string // their keys, or else names, and folders that were not listed: no photo of these was removed
-	Hidden   int      // people whose photo is Hidden
-	Claims   bool     // somebody listed has an address, even if somebody else holds it in the end
-	NoPhotos bool     // the source knows that none of the people listed has a photo
+	Entries    int      // entries or files seen, people or not
+	Pages      int      // pages of a paged search; 0 where there are none
+	Warnings   []string // what was left out and why, one line each, with a count
+	Complete   bool     // nothing is missing
+	Reserved   []string // addresses of entries that exclude_filter leaves out: nobody may claim them
+	Unnamed    []string // all entries or files without a usable address, sorted; for people to read
+	NotRemoved []string // their keys, or else names, and folders that were not listed: no photo of these was removed
+	Hidden     int      // people whose photo is Hidden
+	Claims     bool     // somebody listed has an address, even if somebody else holds it in the end
+	NoPhotos   bool     // the source knows that none of the people listed has a photo
 }
 
 // Fact is something that a source knows about a person, for people to read.

@@ -47,9 +47,9 @@ func TestEmptySubfolders(t *testing.T) {
 	}
 	put(t, dir, map[string]string{"large/0000.jpg": "", "large/d@example.com.jpg": ""})
 	l, err := New(Options{Path: dir, Recursive: true}).List(t.Context(), func(sources.Person) error { return nil })
-	slices.Sort(l.Nameless)
-	if want := []string{"large/0000.jpg", "north/plant", "plant"}; err != nil || !slices.Equal(l.Nameless, want) || strings.Contains(fmt.Sprint(l.Warnings), "subfolder") {
-		t.Errorf("nameless %q, want %q; warnings %q; error %v", l.Nameless, want, l.Warnings, err)
+	slices.Sort(l.NotRemoved)
+	if want := []string{"large/0000.jpg", "north/plant", "plant"}; err != nil || !slices.Equal(l.NotRemoved, want) || strings.Contains(fmt.Sprint(l.Warnings), "subfolder") {
+		t.Errorf("nameless %q, want %q; warnings %q; error %v", l.NotRemoved, want, l.Warnings, err)
 	}
 }
 

@@ -36,7 +36,7 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	w.listing.Warnings = w.warnings(err == nil)
 	unnamed := w.refsOf(notEmail, notMapped)
 	w.listing.Unnamed = slices.Sorted(slices.Values(unnamed))
-	w.listing.Nameless = append(unnamed, w.refsOf(subfolder, otherLink, empty)...)
+	w.listing.NotRemoved = append(unnamed, w.refsOf(subfolder, otherLink, empty)...)
 	w.listing.Complete = err == nil
 	return w.listing, err
 }

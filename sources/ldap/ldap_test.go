@@ -142,8 +142,8 @@ func TestEdges(t *testing.T) {
 	if err != nil || !l.Complete || l.Entries != 11 || l.Pages < 6 || n != 8 || len(people) != 7 {
 		t.Fatalf("listing %+v of %d people, error %v", l, len(people), err)
 	}
-	if len(l.Nameless) != 3 || slices.Contains(l.Nameless, "") { // their photos were not removed
-		t.Errorf("keys of the entries left out: %q", l.Nameless)
+	if len(l.NotRemoved) != 3 || slices.Contains(l.NotRemoved, "") { // their photos were not removed
+		t.Errorf("keys of the entries left out: %q", l.NotRemoved)
 	}
 	for _, want := range []string{
 		`1 entry left out: no email address (first: "uid=nomail`, `1 entry left out: no valid email address (first: "uid=badmail`,

@@ -152,7 +152,7 @@ func (l *lister) entry(e *entry, c *conn) error {
 	p, why := l.person(e, c.server, l.now())
 	if why != "" {
 		l.left[why] = append(l.left[why], e.dn)
-		l.result.Nameless = append(l.result.Nameless, cmp.Or(key(e), e.dn))
+		l.result.NotRemoved = append(l.result.NotRemoved, cmp.Or(key(e), e.dn))
 		return nil
 	}
 	l.people++

@@ -367,7 +367,7 @@ func (j *Job) countListed(rules *plan.Rules, l listing, work []*plan.Work, liste
 		byKey[w.Key()] = w
 	}
 	for i, proof := range l.proofs {
-		listed.CountNameless(j.Sources[i].Name, proof.Nameless)
+		listed.CountNotRemoved(j.Sources[i].Name, proof.NotRemoved)
 	}
 	for _, lost := range l.people.Lost {
 		switch lost.Why {

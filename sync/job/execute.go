@@ -43,10 +43,15 @@ func (j *Job) unplanned(ctx context.Context, p *prepared) (items []report.Item) 
 // carryOut previews or executes the plan, and returns the items of its uploads.
 func (j *Job) carryOut(ctx context.Context, rep *report.Report, p *prepared) ([]report.Item, error) {
 	writes := func() bool { return j.How.Mode != Plan && p.held == nil }
-	if writes() {
-		return j.execute(ctx, rep, p)
+	var shown map[int64]string
+	if !writes() || j.How.Apply != nil {
+		shown = j.fetchShown(ctx, rep, p)
 	}
-	shown := j.fetchShown(ctx, rep, p)
+	if writes() {
+		items, err := j.execute(ctx, rep, p)
+		show(items, shown)
+		return items, err
+	}
 	items, err := j.preview(ctx, rep, p)
 	if writes() { // the preview showed that nothing holds the run but, for some people, max_shared
 		shared := slices.DeleteFunc(items, func(it report.Item) bool { return it.Outcome != outcome.Held })
@@ -104,15 +109,10 @@ func (j *Job) execute(ctx context.Context, rep *report.Report, p *prepared) ([]r
 	if err := j.begin(p); err != nil {
 		return nil, err
 	}
-	var shown map[int64]string
-	if j.How.Apply != nil {
-		shown = j.fetchShown(ctx, rep, p)
-	}
 	items, err := j.pool(p).Run(ctx, p.plan.Uploads())
 	if err == nil && !slices.ContainsFunc(items, func(it report.Item) bool { return it.Outcome != outcome.Unfinished }) {
 		rep.Findings = append(rep.Findings, plan.AllPostponed(len(items))...)
 	}
-	show(items, shown)
 	return items, err
 }
 

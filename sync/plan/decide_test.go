@@ -231,7 +231,7 @@ func TestRemovalOf(t *testing.T) {
 			r.Count(l, &sources.Joined{Own: []string{"cy@x"}, Candidates: []sources.Candidate{{Person: sources.Person{Ref: sources.Ref{Key: key}}}}}, "")
 		}
 	}
-	nameless := func(_ *Rules, l Listed) { l.CountNameless("ad", []string{"second"}) }
+	notRemoved := func(_ *Rules, l Listed) { l.CountNotRemoved("ad", []string{"second"}) }
 	picture := func(r *Rules, l Listed) { r.Count(l, &sources.Joined{Own: []string{"bob@x"}}, "h1") }
 	gone := func(r *Rules, _ Listed) { r.Sources = nil }
 	// another is somebody else whose photo is missing in the source, at the same time.
@@ -247,17 +247,17 @@ func TestRemovalOf(t *testing.T) {
 	without, hidden, elsewhere := has(0, sources.Absent), has(0, sources.Hidden), has(1, sources.Present)
 	mayBeEmpty := func(r *Rules, _ Listed) { r.Sources[0].MayBeEmpty = true }
 	files := func(name string) func(*Rules, Listed) {
-		return func(_ *Rules, l Listed) { l.CountNameless("ad", []string{name}) }
+		return func(_ *Rules, l Listed) { l.CountNotRemoved("ad", []string{name}) }
 	}
 	for name, c := range map[string]struct {
 		after         int
 		counts        []func(*Rules, Listed)
 		listed, stays string
 	}{
-		"the first entry":           {1, []func(*Rules, Listed){entry("first"), nameless}, "its entry", ""},
+		"the first entry":           {1, []func(*Rules, Listed){entry("first"), notRemoved}, "its entry", ""},
 		"the second entry":          {0, []func(*Rules, Listed){entry("second"), picture}, "its entry", ""},
 		"another entry":             {1, []func(*Rules, Listed){entry("third")}, "", ""},
-		"an entry without address":  {0, []func(*Rules, Listed){nameless, gone}, "", "names nobody"},
+		"an entry without address":  {0, []func(*Rules, Listed){notRemoved, gone}, "", "names nobody"},
 		"its file":                  {1, []func(*Rules, Listed){files("sales/ann.jpg")}, "", "names nobody"},
 		"a folder above its file":   {1, []func(*Rules, Listed){files("sales")}, "", "names nobody"},
 		"another file":              {1, []func(*Rules, Listed){files("sales/bob.jpg")}, "", ""},

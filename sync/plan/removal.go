@@ -115,9 +115,9 @@ func (r *Rules) replace(s Step) Step {
 // (hashes, the sources' own keys of entries, addresses), and by the hashes of uploads.
 type Listed map[string]int
 
-func keyOf(source, key string) string      { return "key of " + source + "\x00" + key }
-func addressOf(email string) string        { return "address " + email }
-func namelessOf(source, key string) string { return "nameless " + keyOf(source, key) }
+func keyOf(source, key string) string        { return "key of " + source + "\x00" + key }
+func addressOf(email string) string          { return "address " + email }
+func notRemovedOf(source, key string) string { return "not removed " + keyOf(source, key) }
 
 // balancesOf names the balance of a source, and of each folder above ref: how many photos are listed
 // there, less those that are newly missing.
@@ -139,10 +139,10 @@ func unquoted(ref string) string {
 
 // traces are what shows that a photo is still listed.
 type traces struct {
-	entries  []string // for which we uploaded it (its address, if it has no key), and which had it the last time
-	users    []string // the address that the user has now, and how each source would list it
-	hashes   []string // of our pictures that the user may show
-	nameless []string // the entries, the file and the folders above it, if they are listed without a usable address
+	entries    []string // for which we uploaded it (its address, if it has no key), and which had it the last time
+	users      []string // the address that the user has now, and how each source would list it
+	hashes     []string // of our pictures that the user may show
+	notRemoved []string // the entries, the file and the folders above it, if they are listed without a usable address
 }
 
 func (r *Rules) tracesOf(w *Work) (t traces) {
@@ -151,9 +151,9 @@ func (r *Rules) tracesOf(w *Work) (t traces) {
 	if o.Key == "" {
 		t.entries[0] = addressOf(o.Email)
 	}
-	t.nameless = append(t.nameless, namelessOf(o.Source, o.Key), namelessOf(row.Source, row.Key))
+	t.notRemoved = append(t.notRemoved, notRemovedOf(o.Source, o.Key), notRemovedOf(row.Source, row.Key))
 	for name := unquoted(row.Ref); name != "." && name != "/"; name = path.Dir(name) {
-		t.nameless = append(t.nameless, namelessOf(row.Source, name), namelessOf(row.Source, strconv.Quote(name)))
+		t.notRemoved = append(t.notRemoved, notRemovedOf(row.Source, name), notRemovedOf(row.Source, strconv.Quote(name)))
 	}
 	t.hashes = []string{sentOf(w.Former).SourceSHA256, cmp.Or(w.Former.Intent, &state.Intent{}).SourceSHA256}
 	t.users = []string{addressOf(w.LastEmail)}
@@ -209,10 +209,10 @@ func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 	}
 }
 
-// CountNameless counts entries and files of a source without a usable address, by key or name.
-func (l Listed) CountNameless(source string, keys []string) {
+// CountNotRemoved counts entries and files of a source without a usable address, by key or name.
+func (l Listed) CountNotRemoved(source string, keys []string) {
 	for _, key := range keys {
-		l[namelessOf(source, key)]++
+		l[notRemovedOf(source, key)]++
 	}
 }
 
@@ -227,7 +227,7 @@ func (r *Rules) RemovalOf(w *Work, listed Listed, unread bool) *Removal {
 		return &Removal{Listed: "its entry or its address is listed with a photo"}
 	case slices.ContainsFunc(t.users, has):
 		return &Removal{Stays: "the user's address is listed, and match.domains rewrites it; the picture in Smartsheet stays", Doubtful: true}
-	case slices.ContainsFunc(t.nameless, has):
+	case slices.ContainsFunc(t.notRemoved, has):
 		return &Removal{Stays: "its entry or file is still there, and names nobody, or its folder is there and has no photo; the picture in Smartsheet stays", Doubtful: true}
 	case r.Policy.RemovedAfter == 0: // the picture stays in any case
 		return &Removal{}

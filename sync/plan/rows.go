@@ -136,7 +136,20 @@ func (p *Plan) FirstRows(steps []*Step) (c state.Change) {
 		if !s.unreported() {
 			p.addRow(&c, s)
 		}
-		s.addUser(&c)
+		if s.notArrived() {
+			s.Current.Intent = nil // what the user sets later is not ours
+			c.Users = append(c.Users, *s.Current)
+		}
+		u := s.Record
+		if u == nothing {
+			u = s.Former
+		}
+		listed := s.WriteRow || s.Outcome == outcome.Planned || s.HasPhoto()
+		if u != nil && u.Missing > 0 && s.Missing == 0 && !s.Released && listed { // the count ends: a photo is listed again
+			ended := *u
+			ended.Missing = 0
+			c.Users = append(c.Users, ended)
+		}
 	}
 	return c
 }
@@ -162,24 +175,6 @@ func (p *Plan) addRow(c *state.Change, s *Step) {
 	}
 	if s.Row == nil || row != *s.Row {
 		c.People = append(c.People, row)
-	}
-}
-
-// addUser adds to c the user's row, if s ends an intent, or the count of runs: a photo is listed again.
-func (s *Step) addUser(c *state.Change) {
-	if s.notArrived() {
-		s.Current.Intent = nil // what the user sets later is not ours
-		c.Users = append(c.Users, *s.Current)
-	}
-	u := s.Record
-	if u == nothing {
-		u = s.Former
-	}
-	listed := s.WriteRow || s.Outcome == outcome.Planned || s.HasPhoto()
-	if u != nil && u.Missing > 0 && s.Missing == 0 && !s.Released && listed {
-		ended := *u
-		ended.Missing = 0
-		c.Users = append(c.Users, ended)
 	}
 }
 
