@@ -66,8 +66,8 @@ func exitCode(r *report.Report, err error) int {
 	return exitDone
 }
 
-// ending is an exit code: what it means, in --help, in the man pages and in the docs, and which
-// commands, with their subcommands, can end with it; empty: all of them.
+// ending is an exit code, as --help, the man pages and the docs explain it. of names the commands that
+// can end with it, subcommands included; empty: all.
 type ending struct {
 	code        int
 	meaning, of string

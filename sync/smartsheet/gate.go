@@ -16,14 +16,14 @@ import (
 // after a 429 answer or in an outage, is for all callers. After it one call goes first, as a probe;
 // the others follow once the probe had a good answer.
 type gate struct {
-	mu       sync.Mutex
-	throttle throttle
-	outage   outage
-	until    time.Time     // end of the pause
-	first    bool          // the next call is a probe
-	probe    chan struct{} // closed when the probe has its answer; nil: there is no probe now
-	dry      time.Time     // since when every answer is 429; zero: the last answer was not
-	epoch    int           // pauses so far: a request from before the last pause says nothing new
+	mu           sync.Mutex
+	throttle     throttle
+	outage       outage
+	until        time.Time     // end of the pause
+	first        bool          // the next call is a probe
+	probe        chan struct{} // closed when the probe has its answer; nil: there is no probe now
+	limitedSince time.Time     // since when every answer is 429; zero: the last answer was not
+	epoch        int           // pauses so far: a request from before the last pause says nothing new
 }
 
 // ticket is the right to send one request of a call; its answer goes to gate.answered.
@@ -79,19 +79,21 @@ func (g *gate) answered(t ticket, e *Error, asked time.Duration) (pause time.Dur
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	news := t.epoch == g.epoch || asked > 0                            // the answer is not from before the last pause
+	aboutAll := !t.unanswered || !t.upload && len(g.outage.failed) > 0 // it says something about other calls, too
 	if t.probe != nil {
 		g.probe = nil
 		close(t.probe)
 	}
 	switch {
 	case e == nil || e.Status != 0 && e.forCall().refused():
-		g.dry = time.Time{}
+		g.limitedSince = time.Time{}
 		g.outage.answered(t.call)
 		g.throttle.count(now, t.units)
 		g.throttle.raise(now)
 	case e.forCall() == Throttled:
 		g.limited(now, t, e, asked)
-	case !e.ownCause().class.refused() && (!t.unanswered || !t.upload && len(g.outage.failed) > 0) && (t.epoch == g.epoch || asked > 0):
+	case !e.ownCause().class.refused() && aboutAll && news:
 		if pause := g.outage.failing(now, t.call, e, asked); pause > 0 {
 			g.pause(now.Add(pause), true)
 		}
@@ -113,13 +115,13 @@ func (g *gate) limited(now time.Time, t ticket, e *Error, asked time.Duration) {
 	if t.probe == nil && fresh {
 		g.throttle.cut(now)
 	}
-	if g.dry.IsZero() {
-		g.dry = now
+	if g.limitedSince.IsZero() {
+		g.limitedSince = now
 	}
 	if asked == 0 {
-		asked = min(quotaWindow/6+now.Sub(g.dry), quotaWindow)
+		asked = min(quotaWindow/6+now.Sub(g.limitedSince), quotaWindow)
 	}
-	if now.Add(asked).Sub(g.dry) > g.outage.limit {
+	if now.Add(asked).Sub(g.limitedSince) > g.outage.limit {
 		g.outage.over, g.outage.last = errQuota, *e
 		e.Err = errQuota
 	}

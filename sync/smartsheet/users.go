@@ -47,8 +47,8 @@ type Me struct {
 	AccountName string
 }
 
-// get sends a GET and passes the answer to read. If path is fixed, the API has it: then 404 means that
-// the address is not Smartsheet's. Otherwise it is about one user: a failure says something about others only if other calls failed, too.
+// get sends a GET and passes the answer to read. A fixed path is part of the API: 404 means that the address
+// is not Smartsheet's. Any other path names one user: its failure counts in an outage only if other calls failed, too.
 func (c *Client) get(ctx context.Context, path, op string, fixed bool, read func(gjson.Result) error) error {
 	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, units: 1, unanswered: !fixed}, read)
 	if e, ok := errors.AsType[*Error](err); ok && fixed && e.Status == http.StatusNotFound {

@@ -145,7 +145,7 @@ const (
 	unclosed = "a quote is not closed"
 )
 
-// slip completes a fault if line n has one of the slips; if cause is not empty, only one with it.
+// slip looks for a slip in line n, of any cause if cause is empty. If there is one, it completes f and returns true.
 func (d *decoder) slip(f *Fault, n int, cause string) bool {
 	line := uncommented(d.at(n)) // if a quote is not closed, the comment stays
 	for _, s := range rules().Slips {

@@ -43,7 +43,7 @@ func find(explicit string, env func(string) string) (string, error) {
 
 // Load reads, checks and completes a configuration file: the one with this name, or, if it is empty,
 // the usual one. An *Error lists every fault. Relative paths in the file are relative to the working
-// directory. Checks know more of a source than its form: the keys of their faults begin below it.
+// directory. Each check finds more faults of a source, whose keys are relative to the source.
 func Load(name string, env func(string) string, checks ...func(Source) []Fault) (*Config, error) {
 	d, err := read(name, env)
 	if err != nil {
@@ -65,8 +65,8 @@ func Load(name string, env func(string) string, checks ...func(Source) []Fault) 
 	return &d.c, d.verdict("")
 }
 
-// LoadSection reads one section, and whether it is right: state, which needs no token and no
-// other part of the file; or smartsheet for a login, before there is a refresh token.
+// LoadSection reads and checks one section: state, which needs no token and no other part of the
+// file; or smartsheet, for a login, when there is no refresh token yet.
 func LoadSection(name, section string, env func(string) string) (*Config, error) {
 	d, err := read(name, env)
 	if err != nil {
@@ -185,7 +185,7 @@ func (d *decoder) secrets() {
 			d.fault("smartsheet.oauth2", "does not go together with SMARTSHEET_ACCESS_TOKEN", "unset the variable, or remove the key")
 		}
 		d.clientSecret()
-		// Only whether it can be read: the client reads the value, and replaces it.
+		// The client reads and replaces the refresh token. This checks only that the file can be read.
 		d.secret("smartsheet.oauth2.refresh_token_file", s.OAuth2.RefreshTokenFile, "")
 	}
 	s.Token = d.secret("smartsheet.token_file", s.TokenFile, none, "SMARTSHEET_ACCESS_TOKEN")

@@ -116,7 +116,7 @@ type Check struct {
 // Statuses of a Check: fine; worth knowing; a run can begin nevertheless; a run would fail.
 const OK, Note, Warning, Problem = "ok", "note", "warning", "problem"
 
-// Forecast says how a run would end that finds the same: it would fail, or somebody is needed.
+// Forecast says how a run would end now, by what a checkup found: it would fail, or somebody is needed.
 func Forecast(checks []Check) (fails, needsSomebody bool) {
 	for _, k := range checks {
 		fails = fails || k.Status == Problem
