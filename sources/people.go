@@ -83,21 +83,24 @@ type People struct {
 // All returns everybody, sorted by key.
 func (p *People) All() iter.Seq[Joined] {
 	return func(yield func(Joined) bool) {
-		next := p.Pull()
-		for j, more := next(); more && yield(j); {
-			j, more = next()
+		for _, c := range p.claims {
+			if c.key && !yield(c.entry.joined(Joined{})) {
+				return
+			}
 		}
 	}
 }
 
-// Pull returns a function that returns the people of All one by one.
+// Pull returns a function that returns the people of All one by one. The slices of a person are
+// valid until the next call; Clone copies them.
 func (p *People) Pull() (next func() (Joined, bool)) {
-	left := p.claims
+	left, j := p.claims, Joined{}
 	return func() (Joined, bool) {
 		for len(left) > 0 {
 			c := left[0]
 			if left = left[1:]; c.key {
-				return c.entry.joined(), true
+				j = c.entry.joined(j)
+				return j, true
 			}
 		}
 		return Joined{}, false
@@ -109,17 +112,27 @@ func (j Joined) Any(is func(email string) bool) bool {
 	return slices.ContainsFunc(j.Own, is) || slices.ContainsFunc(j.Aliases, is)
 }
 
-// joined returns the entry's person.
-func (e *entry) joined() Joined {
-	p := e.person
-	if p == nil { // nearly everybody
-		c := e.candidate()
-		return Joined{Own: c.Own, Aliases: c.Aliases, DisplayName: c.DisplayName, Candidates: []Candidate{c}}
+// Clone returns a deep copy of j.
+func (j Joined) Clone() Joined {
+	j.Own, j.Aliases, j.Candidates = slices.Clone(j.Own), slices.Clone(j.Aliases), slices.Clone(j.Candidates)
+	for i := range j.Candidates {
+		c := &j.Candidates[i]
+		c.Own, c.Aliases = slices.Clone(c.Own), slices.Clone(c.Aliases)
 	}
-	j := Joined{Own: slices.Clone(p.own), Ambiguous: p.ambiguous}
+	return j
+}
+
+// joined returns the entry's person. It reuses the slices of room.
+func (e *entry) joined(room Joined) Joined {
+	j, p := Joined{Own: room.Own[:0], Aliases: room.Aliases[:0], Candidates: room.Candidates[:0]}, e.person
+	if p == nil { // nearly everybody
+		c := e.candidate(j.Own, j.Aliases)
+		return Joined{Own: c.Own, Aliases: c.Aliases, DisplayName: c.DisplayName, Candidates: append(j.Candidates, c)}
+	}
+	j.Own, j.Ambiguous = append(j.Own, p.own...), p.ambiguous
 	for _, e := range p.entries {
 		j.Reserved = j.Reserved || e.reserved
-		c := e.candidate()
+		c := e.candidate(nil, nil)
 		j.Candidates = append(j.Candidates, c)
 		j.DisplayName = cmp.Or(j.DisplayName, c.DisplayName)
 		j.Aliases = append(j.Aliases, c.Aliases...)
@@ -136,7 +149,7 @@ func (p *People) Holder(address string) (Joined, bool) {
 	if !found || p.Reserved[address] {
 		return Joined{}, false
 	}
-	return p.claims[i].entry.joined(), true
+	return p.claims[i].entry.joined(Joined{}), true
 }
 
 // entry is a Person of one source as People stores it. There are as many as
@@ -222,10 +235,11 @@ func (e *entry) compare(o *entry) int {
 // with reports whether two entries belong to the same person.
 func (e *entry) with(o *entry) bool { return e == o || e.person != nil && e.person == o.person }
 
-// candidate returns the entry as a Candidate.
-func (e *entry) candidate() Candidate {
-	aliases := slices.Collect(strings.FieldsSeq(e.part(partAliases)))
-	person := Person{e.own(), aliases, e.part(partDisplayName), e.ref(), e.part(partStamp), e.photo}
+// candidate returns the entry as a Candidate. It appends the addresses to own and aliases.
+func (e *entry) candidate(own, aliases []string) Candidate {
+	own = slices.AppendSeq(own, strings.FieldsSeq(e.part(partOwn)))
+	aliases = slices.AppendSeq(aliases, strings.FieldsSeq(e.part(partAliases)))
+	person := Person{own, aliases, e.part(partDisplayName), e.ref(), e.part(partStamp), e.photo}
 	return Candidate{int(e.source), person, strings.Fields(e.part(partRewritten))}
 }
 

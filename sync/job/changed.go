@@ -155,9 +155,9 @@ func (c *changes) addUnlisted(v *state.Snapshot, rules *plan.Rules, people *sour
 	return nil
 }
 
-// newWork returns the work for p, with what we put on the person's last user.
+// newWork returns the work for a copy of p, with what we put on the person's last user.
 func newWork(v *state.Snapshot, rules *plan.Rules, p sources.Joined, row *state.Row) (*plan.Work, error) {
-	w := &plan.Work{Joined: p}
+	w := &plan.Work{Joined: p.Clone()}
 	if row != nil {
 		known, err := row.Person()
 		if err != nil {
@@ -197,7 +197,8 @@ func readUser(read func(id int64) (state.User, bool, error), id int64) (*state.U
 }
 
 // everybody calls each for every listed person and every row of the state, by address. p has no
-// candidates if the person is not listed; row is nil if the person has none, and good until each returns.
+// candidates if the person is not listed; row is nil if the person has none. The row, and the slices
+// of p, are good until each returns.
 func (j *Job) everybody(people *sources.People, each func(v *state.Snapshot, p sources.Joined, row *state.Row) error) error {
 	err := j.State.View(func(v *state.Snapshot) (err error) {
 		next := people.Pull()

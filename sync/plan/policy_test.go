@@ -227,7 +227,7 @@ func TestRestrictCountsMissing(t *testing.T) {
 
 // When there is nothing to do for a person, by the row alone: the quiet night asks nothing else.
 func TestUnchanged(t *testing.T) {
-	listed := func() *sources.Joined { j := person(1, nil).Joined; return &j }
+	listed := func() *sources.Joined { j := person(1, nil).Joined.Clone(); return &j }
 	note := func(r outcome.Reason) uint8 { return uint8(slices.Index(notes, r)) }
 	for name, c := range map[string]struct {
 		policy Policy
