@@ -6,9 +6,19 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+const nonBlock = unix.O_NONBLOCK
+
+// changeTime returns the inode's change time in ns, which a program that resets the modification
+// time cannot hide from, and its number.
+func changeTime(fi fs.FileInfo) (int64, uint64) {
+	st := fi.Sys().(*syscall.Stat_t)
+	return ctime(st), st.Ino
+}
 
 // lstat returns the facts of a file in the folder dir. Every run needs those of all files, and
 // os.Root.Lstat takes twice as long as the system call.
