@@ -24,22 +24,21 @@ const (
 // kind is a kind of file that its first bytes show: a format that can be read, another kind of
 // picture, or something else.
 type kind struct {
-	format string // of a kind that can be read
-	name   string // of any other kind
-	code   string // of any other kind; "" is UnsupportedFormat
-	offset int
-	magics []string
+	name   string   // of formats, if it can be read
+	code   string   // if it cannot be read; "" is UnsupportedFormat
+	offset int      // where the magics are
+	magics []string // any of which shows the kind
 	advice string
 }
 
 // kinds are tried in this order. The brands of HEIF are those of ISO/IEC 23008-12.
 var kinds = []kind{
 	{name: "camera raw", magics: []string{"II*\x00\x10\x00\x00\x00CR", "FUJIFILMCCD-RAW", "IIRO", "MMOR", "IIU\x00"}},
-	{format: formatJPEG, magics: []string{"\xff\xd8\xff"}},
-	{format: formatPNG, magics: []string{pngSignature}},
-	{format: formatGIF, magics: []string{"GIF87a", "GIF89a"}},
-	{format: formatTIFF, magics: []string{"II*\x00", "MM\x00*"}},
-	{format: formatWebP, offset: 8, magics: []string{"WEBPVP8 ", "WEBPVP8L", "WEBPVP8X"}},
+	{name: formatJPEG, magics: []string{"\xff\xd8\xff"}},
+	{name: formatPNG, magics: []string{pngSignature}},
+	{name: formatGIF, magics: []string{"GIF87a", "GIF89a"}},
+	{name: formatTIFF, magics: []string{"II*\x00", "MM\x00*"}},
+	{name: formatWebP, offset: 8, magics: []string{"WEBPVP8 ", "WEBPVP8L", "WEBPVP8X"}},
 	{name: "HEIC", offset: 4, magics: []string{"ftypheic", "ftypheix", "ftypheim", "ftypheis", "ftyphevc", "ftyphevx", "ftypmif1", "ftypmsf1"},
 		advice: "export the photo as JPEG (on an iPhone: Settings > Camera > Formats > Most Compatible)"},
 	{name: "AVIF", offset: 4, magics: []string{"ftypavif", "ftypavis"}},
@@ -93,15 +92,16 @@ func formatOf(data []byte) (string, error) {
 		return formatBMP, nil // the two letters alone may begin a text
 	}
 	for _, k := range kinds {
+		readable := formats[k.name].read != nil
 		for _, m := range k.magics {
 			begins := len(data) >= k.offset && bytes.HasPrefix(data[k.offset:], []byte(m))
 			switch {
-			case begins && k.format != "":
-				return k.format, nil
+			case begins && readable:
+				return k.name, nil
 			case begins:
 				return "", &Error{Code: cmp.Or(k.code, UnsupportedFormat), Detail: k.name, advice: k.advice}
-			case k.format != "" && k.offset == 0 && bytes.HasPrefix([]byte(m), data):
-				return "", refuse(Truncated, "nothing but the first %d bytes of a %s", len(data), k.format)
+			case readable && k.offset == 0 && bytes.HasPrefix([]byte(m), data):
+				return "", refuse(Truncated, "nothing but the first %d bytes of a %s", len(data), k.name)
 			}
 		}
 	}
