@@ -194,7 +194,7 @@ func (l *layout) jpegFrame(body []byte) error {
 		}
 		samples += p.h * p.v
 		l.hMax, l.vMax = max(l.hMax, p.h), max(l.vMax, p.v)
-		l.parts = append(l.parts, p)
+		l.components = append(l.components, p)
 	}
 	// The samples, a coefficient of four bytes for each if they come in several scans, and
 	// four bytes a pixel for inks.

@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// counted refuses a JPEG whose entropy-coded data lacks a block of the picture, or, in a progressive one, a bit
+// countBlocks refuses a JPEG whose entropy-coded data lacks a block of the picture, or, in a progressive one, a bit
 // of a coefficient. The segments of a file that was cut short and then repaired look whole: only counting shows
 // what is missing. It takes a fifth of the time of decoding, which matters because nearly all photos are
-// uploaded as they are. It sets l.beyond if Go's decoder would decode the picture wrong.
-func (l *layout) counted() error {
+// uploaded as they are. It sets l.unsupported if Go's decoder would decode the picture wrong.
+func (l *layout) countBlocks() error {
 	if l.format != formatJPEG {
 		return nil
 	}
-	for i := range l.parts {
-		p := &l.parts[i]
+	for i := range l.components {
+		p := &l.components[i]
 		p.stride = ceil(l.width, 8*l.hMax) * p.h
 		if l.progressive {
 			p.known = make([]uint64, p.stride*ceil(l.height, 8*l.vMax)*p.v)
@@ -49,10 +49,10 @@ func (l *layout) counted() error {
 			return err
 		}
 	}
-	for i := range l.parts {
-		l.parts[i].known = nil // frees megabytes for decoding
-		if l.parts[i].missing != [64]byte{} {
-			return l.short()
+	for i := range l.components {
+		l.components[i].known = nil // frees megabytes for decoding
+		if l.components[i].missing != [64]byte{} {
+			return l.incomplete()
 		}
 	}
 	return nil
@@ -82,7 +82,7 @@ type component struct {
 
 const unseen = 15 // more than the bits of a coefficient
 
-func (l *layout) short() error {
+func (l *layout) incomplete() error {
 	return refuse(Truncated, "JPEG with less than its %d x %d pixels", l.width, l.height)
 }
 
@@ -122,17 +122,17 @@ func (c *blockCounter) scan(header, data []byte) error {
 	selectors, rest := header[1:len(header)-3], header[len(header)-3:]
 	var group []*component
 	for s := selectors; len(s) > 0; s = s[2:] {
-		i := slices.IndexFunc(c.parts, func(p component) bool { return p.id == s[0] })
-		if i < 0 || s[1]>>4 > 3 || s[1]&15 > 3 || !c.quantized[c.parts[i].table] {
+		i := slices.IndexFunc(c.components, func(p component) bool { return p.id == s[0] })
+		if i < 0 || s[1]>>4 > 3 || s[1]&15 > 3 || !c.quantized[c.components[i].table] {
 			return wrong
 		}
-		p := &c.parts[i]
+		p := &c.components[i]
 		p.dc, p.ac, p.w, p.d = &c.huffman[0][s[1]>>4], &c.huffman[1][s[1]&15], p.h, p.v
 		group = append(group, p)
 	}
 	across, down := ceil(c.width, 8*c.hMax), ceil(c.height, 8*c.vMax)
 	if len(group) == 1 {
-		across, down = c.alone(group[0])
+		across, down = c.singleComponent(group[0])
 	}
 	b := band{to: 63}
 	if c.progressive {
@@ -144,7 +144,7 @@ func (c *blockCounter) scan(header, data []byte) error {
 	r := bitReader{data: data}
 	if c.blocks(group, &b, across, down, &r); r.n < 0 {
 		if len(r.data)-r.pos < 4 {
-			return c.short()
+			return c.incomplete()
 		}
 		return wrong
 	}
@@ -159,18 +159,18 @@ func (c *blockCounter) scan(header, data []byte) error {
 	return nil
 }
 
-// alone returns the columns and lines of blocks in a scan of one component, which comes block by
-// block (A.2.2). It sets beyond if Go's decoder would go wrong: that expects groups of several
+// singleComponent returns the columns and lines of blocks in a scan of one component, which comes block by
+// block (A.2.2). It sets unsupported if Go's decoder would go wrong: that expects groups of several
 // blocks between restart markers, and handles only the smallest and the largest sampling.
-func (c *blockCounter) alone(p *component) (across, down int) {
+func (c *blockCounter) singleComponent(p *component) (across, down int) {
 	p.w, p.d = 1, 1
 	across, down = ceil(ceil(c.width*p.h, c.hMax), 8), ceil(ceil(c.height*p.v, c.vMax), 8)
 	switch {
-	case len(c.parts) == 1:
+	case len(c.components) == 1:
 	case p.h > 1 && p.h < c.hMax, p.v > 1 && p.v < c.vMax:
-		c.beyond = fmt.Sprintf("colours sampled %dx%d among %dx%d", p.h, p.v, c.hMax, c.vMax)
+		c.unsupported = fmt.Sprintf("colours sampled %dx%d among %dx%d", p.h, p.v, c.hMax, c.vMax)
 	case c.restart > 0 && c.restart < across*down && p.h*p.v > 1:
-		c.beyond = "restart markers in scans of one colour"
+		c.unsupported = "restart markers in scans of one colour"
 	}
 	return across, down
 }

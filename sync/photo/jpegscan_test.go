@@ -23,7 +23,7 @@ func TestCompleteLikeDecoder(t *testing.T) {
 			closed := join(data[:cut], []byte{0xff, markEOI})
 			_, err := jpeg.Decode(bytes.NewReader(closed))
 			l, readErr := read(closed)
-			got := readErr == nil && l.counted() == nil
+			got := readErr == nil && l.countBlocks() == nil
 			if (name == "separate.jpg" || name == "progressive.jpg") && err == nil {
 				if got && cut < len(data)-2 && !sameJPEG(t, closed, data) {
 					t.Errorf("%s cut at %d of %d is not the whole picture", name, cut, len(data))
@@ -55,7 +55,7 @@ func TestCompleteAnySize(t *testing.T) {
 		m := noise(rapid.IntRange(1, 80).Draw(t, "w"), rapid.IntRange(1, 80).Draw(t, "h"))
 		data := jpegOf(t, m, rapid.IntRange(1, 100).Draw(t, "quality"))
 		l, err := read(data)
-		if err != nil || l.counted() != nil {
+		if err != nil || l.countBlocks() != nil {
 			t.Fatalf("a sound JPEG is refused: %v", err)
 		}
 	})
@@ -68,7 +68,7 @@ func FuzzComplete(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := read(data)
 		if err == nil && l.format == formatJPEG && l.width*l.height < 1<<20 {
-			l.counted() // must end, and not panic
+			l.countBlocks() // must end, and not panic
 		}
 	})
 }

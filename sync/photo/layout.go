@@ -27,7 +27,7 @@ type layout struct {
 	turn          orientation // how to turn the stored pixels upright; 0 until it is known
 	frames        int         // of a GIF, and of an animated WebP or PNG
 	at            image.Point // where the first frame of a WebP is
-	beyond        string      // what Go's decoder would get wrong; empty: nothing
+	unsupported   string      // what Go's decoder would get wrong; empty: nothing
 	profile       []byte      // the ICC colour profile, as it is stored
 	profileParts  [][]byte    // of a JPEG: the profile's parts, each after two bytes, its number and their count
 	light         *light      // the colour space, if there is no ICC profile; nil: sRGB
@@ -36,7 +36,7 @@ type layout struct {
 	repaired      []string    // what was wrong with data, and was repaired
 
 	progressive bool        // of a JPEG
-	parts       []component // of a JPEG
+	components  []component // of a JPEG
 	hMax, vMax  int         // the largest of their sampling factors
 	bmp         *bitmap
 	tiff        *tiffFile
@@ -187,7 +187,7 @@ func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
 			l.width, l.height, l.format, l.memory>>20, maxMemory>>20)
 		return &Error{TooManyPixels, detail, "scale the photo down at the source"}
 	}
-	if err := l.counted(); err != nil {
+	if err := l.countBlocks(); err != nil {
 		return err
 	}
 	if need := min(l.memory, sharedMemory); need > smallPicture {
@@ -203,14 +203,14 @@ func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
 	}
 	m, err := l.decode()
 	if err != nil {
-		return l.fault(err)
+		return l.decodeError(err)
 	}
 	return f(m)
 }
 
 func (l *layout) decode() (image.Image, error) {
-	if l.beyond != "" {
-		return nil, undecodable("%s with %s", l.kind(), l.beyond)
+	if l.unsupported != "" {
+		return nil, undecodable("%s with %s", l.kind(), l.unsupported)
 	}
 	frame, err := formats[l.format].decode(l)
 	screen := image.Rect(0, 0, l.width, l.height)
@@ -223,9 +223,9 @@ func (l *layout) decode() (image.Image, error) {
 	return m, nil
 }
 
-// fault makes an *Error of a decoder's error. A JPEG whose blocks have been counted is whole, even
+// decodeError makes an *Error of a decoder's error. A JPEG whose blocks have been counted is whole, even
 // if the decoder cannot read it.
-func (l *layout) fault(err error) error {
+func (l *layout) decodeError(err error) error {
 	var refused *Error
 	var jpegKind jpeg.UnsupportedError
 	var pngKind png.UnsupportedError

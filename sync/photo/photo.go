@@ -128,7 +128,7 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 		clean = l.stripped()
 	}
 	if l.uploadable() && s.changes == nil && !o.over(len(clean)) && !o.thumbnail {
-		p, err = l.pass(ctx, clean)
+		p, err = l.asStored(ctx, clean)
 	} else {
 		l.memory += copies * 4 * int64(s.size.X) * int64(s.size.Y)
 		err = l.decoded(ctx, func(m image.Image) (err error) {
@@ -144,16 +144,16 @@ func Prepare(ctx context.Context, data []byte, o Options) (p Picture, err error)
 	return p, nil
 }
 
-// pass returns the picture as it is stored, if its pixels are sound. clean are its bytes, with or without metadata.
-func (l *layout) pass(ctx context.Context, clean []byte) (p Picture, err error) {
+// asStored returns the picture as it is stored, if its pixels are sound. clean are its bytes, with or without metadata.
+func (l *layout) asStored(ctx context.Context, clean []byte) (p Picture, err error) {
 	p = Picture{Data: clean, Format: l.format, Width: l.width, Height: l.height}
 	if len(clean) < len(l.data) {
 		p.Changes = []string{"metadata removed"}
 	}
 	if l.format == formatJPEG {
-		return p, l.counted()
+		return p, l.countBlocks()
 	}
-	l.beyond = "" // the pixels are only checked
+	l.unsupported = "" // the pixels are only checked
 	return p, l.decoded(ctx, func(image.Image) error { return nil })
 }
 

@@ -135,7 +135,7 @@ func (l *layout) pngColours(chunks map[string][]byte) {
 		named, found := primaries[cicp[0]]
 		gamma, known := gammas[cicp[1]]
 		if !found || !known || cicp[2] != 0 || cicp[3] != 1 {
-			l.beyond = fmt.Sprintf("colours by the code points % d, such as those of high dynamic range", cicp)
+			l.unsupported = fmt.Sprintf("colours by the code points % d, such as those of high dynamic range", cicp)
 		}
 		g, g.gamma = named, gamma
 	case chunks["iCCP"] != nil:

@@ -48,7 +48,7 @@ func (l *layout) readWebP() error {
 	}
 	c, err := webp.DecodeConfig(bytes.NewReader(l.data))
 	if err != nil {
-		return l.fault(err)
+		return l.decodeError(err)
 	}
 	if l.width, l.height = c.Width, c.Height; screen != nil {
 		l.width, l.height = uint24(screen)+1, uint24(screen[3:])+1
