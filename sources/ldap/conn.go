@@ -91,7 +91,7 @@ func (s *Source) dial(ctx context.Context, at address) (*conn, error) {
 	op := "bind"
 	if err = c.do(ctx, nil, func() error { return s.bind(c) }); err == nil {
 		op = "ask about"
-		c.server, err = c.describe(ctx)
+		c.server, err = c.rootDSE(ctx)
 	}
 	if err != nil {
 		c.Close()
@@ -192,8 +192,8 @@ func request(base string, scope int, filter string, attributes []string) *ldap.S
 	return ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, 0, 0, false, filter, attributes, nil)
 }
 
-// search is a new search for people.
-func (s *Source) search(filter string, attributes []string) *ldap.SearchRequest {
+// peopleRequest returns a request for the entries below base_dn that match filter.
+func (s *Source) peopleRequest(filter string, attributes []string) *ldap.SearchRequest {
 	req := request(s.o.BaseDN, ldap.ScopeWholeSubtree, filter, attributes)
 	if s.o.Deref {
 		req.DerefAliases = ldap.DerefAlways
@@ -214,9 +214,9 @@ type server struct {
 	dc    string // identifies the domain controller and the instance of its database; empty: not known
 }
 
-// describe reads the root DSE. If that may not be read, nothing is known about the server, and its
-// listing will show what is wrong.
-func (c *conn) describe(ctx context.Context) (s server, err error) {
+// rootDSE reads what the server says of itself. If that may not be read, nothing is known about the
+// server, and its listing will show what is wrong.
+func (c *conn) rootDSE(ctx context.Context) (s server, err error) {
 	root, err := c.read(ctx, "", anything, "supportedControl", "supportedCapabilities", "namingContexts", "subschemaSubentry", "dsServiceName")
 	if err != nil && !refused(err) {
 		return s, err
@@ -242,9 +242,9 @@ func refused(err error) bool {
 	return answered && !slices.Contains([]uint16{ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultStrongAuthRequired}, code)
 }
 
-// known returns those photo attributes that the server's schema has (RFC 4512, section 4.2.2):
+// inSchema returns those photo attributes that the server's schema has (RFC 4512, section 4.2.2):
 // nothing else distinguishes an attribute that may not be seen from one that does not exist.
-func (s *Source) known(ctx context.Context, c *conn) (names []string, err error) {
+func (s *Source) inSchema(ctx context.Context, c *conn) (names []string, err error) {
 	if schema := c.server.text("subschemaSubentry"); c.types == "" && schema != "" {
 		e, err := c.read(ctx, schema, "(objectClass=subschema)", "attributeTypes")
 		if err != nil && !refused(err) {

@@ -70,8 +70,8 @@ func isFinal(err error) bool {
 	return ok && p.final
 }
 
-// plain removes what go-ldap puts before its own errors.
-func plain(err error) error {
+// withoutPrefix removes what go-ldap puts before its own errors.
+func withoutPrefix(err error) error {
 	if e, ok := errors.AsType[*ldap.Error](err); ok && e.Err != nil {
 		err = e.Err
 	}

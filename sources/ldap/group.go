@@ -29,9 +29,9 @@ func (g *group) has(e *entry) bool {
 		slices.ContainsFunc(e.texts("uid"), func(uid string) bool { return g.uids[strings.ToLower(uid)] })
 }
 
-// resolve finds out who is in MemberOf. It does not use memberOf in people's entries: OpenLDAP has it
+// resolveGroup finds out who is in MemberOf. It does not use memberOf in people's entries: OpenLDAP has it
 // only with an overlay, and only for direct members.
-func (l *lister) resolve(ctx context.Context, c *conn) error {
+func (l *lister) resolveGroup(ctx context.Context, c *conn) error {
 	if l.o.MemberOf == "" {
 		return nil
 	}

@@ -259,12 +259,12 @@ func (f *Faults) others(o Options) {
 	}
 	filter := func(key, text string) {
 		if _, err := ldap.CompileFilter(text); err != nil {
-			f.add(key, fmt.Sprintf("%q is not an LDAP filter: %v", text, plain(err)), "like (&(objectClass=person)(mail=*))")
+			f.add(key, fmt.Sprintf("%q is not an LDAP filter: %v", text, withoutPrefix(err)), "like (&(objectClass=person)(mail=*))")
 		}
 	}
 	dn := func(key, text string) {
 		if _, err := ldap.ParseDN(text); err != nil {
-			f.add(key, fmt.Sprintf("%q is not a distinguished name: %v", text, plain(err)), "like OU=People,DC=example,DC=com")
+			f.add(key, fmt.Sprintf("%q is not a distinguished name: %v", text, withoutPrefix(err)), "like OU=People,DC=example,DC=com")
 		}
 	}
 	list("urls", o.URLs)

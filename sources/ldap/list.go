@@ -22,12 +22,12 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	l := &lister{Source: s, each: each, stop: stop, seen: map[[16]byte]struct{}{}, left: map[string][]string{}}
+	l := &lister{Source: s, each: each, stop: stop, seen: map[[16]byte]struct{}{}, leftOut: map[string][]string{}}
 	err := s.withServer(ctx, "list", func(c *conn) (err error) {
 		for _, why := range c.failed {
 			l.warn("%v: %s was asked instead", why, c.at.raw)
 		}
-		for _, step := range []func(context.Context, *conn) error{l.resolve, l.pages, l.reserve, l.anyPhoto} {
+		for _, step := range []func(context.Context, *conn) error{l.resolveGroup, l.listPeople, l.reserve, l.anyPhoto} {
 			if err = step(ctx, c); err != nil {
 				break
 			}
@@ -40,14 +40,14 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	if errors.Is(err, limit) {
 		err = &Error{"list", s.addresses[s.first.Load()].raw, err}
 	}
-	for _, why := range slices.Sorted(maps.Keys(l.left)) {
+	for _, why := range slices.Sorted(maps.Keys(l.leftOut)) {
 		entries := "entries"
-		if len(l.left[why]) == 1 {
+		if len(l.leftOut[why]) == 1 {
 			entries = "entry"
 		}
-		l.warn("%d %s left out: %s (first: %q)", len(l.left[why]), entries, why, l.left[why][0])
+		l.warn("%d %s left out: %s (first: %q)", len(l.leftOut[why]), entries, why, l.leftOut[why][0])
 	}
-	l.result.Unnamed = slices.Concat(l.left[noAddress], l.left[noValidAddress])
+	l.result.Unnamed = slices.Concat(l.leftOut[noAddress], l.leftOut[noValidAddress])
 	slices.Sort(l.result.Unnamed)
 	l.result.Complete = err == nil
 	return l.result, err
@@ -59,7 +59,7 @@ type lister struct {
 	each    func(sources.Person) error
 	stop    func(error) // ends the listing with an error of each
 	result  sources.Listing
-	left    map[string][]string // DNs of entries that were left out, by the reason
+	leftOut map[string][]string // DNs of entries that were left out, by the reason
 	group   *group              // MemberOf; nil: there is none
 	inGroup int                 // entries in the group; without a group, all
 	people  int
@@ -69,15 +69,15 @@ type lister struct {
 	seen map[[16]byte]struct{}
 }
 
-// pages asks for all people, page by page. As a referral ends a listing, the server is asked not to
+// listPeople asks for all people, page by page. As a referral ends a listing, the server is asked not to
 // send any, if it has a control for that. Active Directory's referrals lead to partitions without
 // people; others are listed as entries (RFC 3296, section 3) and reported.
-func (l *lister) pages(ctx context.Context, c *conn) error {
+func (l *lister) listPeople(ctx context.Context, c *conn) error {
 	attributes := slices.Concat(l.o.EmailAttributes, []string{"displayName", "cn"}, keyAttributes, l.stamps.attributes)
 	if l.group != nil && len(l.group.uids) > 0 {
 		attributes = append(attributes, "uid")
 	}
-	req, controls := l.search(l.filter(l.excluded()), attributes), c.server.texts("supportedControl")
+	req, controls := l.peopleRequest(l.filter(l.excluded()), attributes), c.server.texts("supportedControl")
 	if !c.server.ad {
 		req.Attributes = append(req.Attributes, "ref") // only a referral has one (RFC 3296, section 2.2)
 		if slices.Contains(controls, ldap.ControlTypeManageDsaIT) {
@@ -103,7 +103,7 @@ func (l *lister) reserve(ctx context.Context, c *conn) error {
 		return nil
 	}
 	l.result.Reserved = nil // what a lost connection gave
-	req := l.search("(&"+l.o.Filter+l.o.ExcludeFilter+")", l.o.EmailAttributes)
+	req := l.peopleRequest("(&"+l.o.Filter+l.o.ExcludeFilter+")", l.o.EmailAttributes)
 	_, _, err := l.paged(ctx, c, req, func(e *entry) error {
 		own, aliases, _ := l.emails(e)
 		l.result.Reserved = append(append(l.result.Reserved, own...), aliases...)
@@ -151,7 +151,7 @@ func (l *lister) entry(e *entry, c *conn) error {
 	}
 	p, why := l.person(e, c.server, l.now())
 	if why != "" {
-		l.left[why] = append(l.left[why], e.dn)
+		l.leftOut[why] = append(l.leftOut[why], e.dn)
 		l.result.NotRemoved = append(l.result.NotRemoved, cmp.Or(key(e), e.dn))
 		return nil
 	}
@@ -198,7 +198,7 @@ func (l *lister) anyPhoto(ctx context.Context, c *conn) error {
 	if err != nil || found {
 		return err
 	}
-	known, err := l.known(ctx, c)
+	known, err := l.inSchema(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ const catalogueHint = "Active Directory's ports 3268 and 3269 are those of the g
 
 // matches reports whether any entry matches. A refusal counts as yes: this only decides about a warning.
 func (l *lister) matches(ctx context.Context, c *conn, filter string) (bool, error) {
-	req := l.search(filter, []string{"1.1"})
+	req := l.peopleRequest(filter, []string{"1.1"})
 	req.SizeLimit = 1
 	found := false
 	_, err := c.search(ctx, req, func(*entry) error {

@@ -40,17 +40,17 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 			}
 			return err
 		}
-		if err := s.withServer(ctx, "read photos", func(c *conn) error { return s.read(ctx, c, left, give) }); err != nil {
+		if err := s.withServer(ctx, "read photos", func(c *conn) error { return s.readBatch(ctx, c, left, give) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// read reads the rest of a batch over one connection. Entries that seem to have no photo are asked for
+// readBatch reads the rest of a batch over one connection. Entries that seem to have no photo are asked for
 // once more, as entries without one: if the photo may not be seen, the server does not say that it is
 // absent either (RFC 4511, section 4.5.1.7). Attributes unknown to the server hide nothing.
-func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, give func(sources.Photo) error) error {
+func (s *Source) readBatch(ctx context.Context, c *conn, left map[sources.Ref]bool, give func(sources.Photo) error) error {
 	without := map[sources.Ref]sources.Photo{} // of entries that seem to have none
 	attributes := slices.Concat(s.o.PhotoAttributes, s.o.EmailAttributes, keyAttributes, s.stamps.attributes)
 	err := s.find(ctx, c, slices.Collect(maps.Keys(left)), anything, attributes, func(e *entry, r sources.Ref) error {
@@ -64,7 +64,7 @@ func (s *Source) read(ctx context.Context, c *conn, left map[sources.Ref]bool, g
 	})
 	var known []string
 	if err == nil && len(without) > 0 {
-		known, err = s.known(ctx, c)
+		known, err = s.inSchema(ctx, c)
 	}
 	if err == nil && len(known) > 0 {
 		refs := slices.Collect(maps.Keys(without))
@@ -104,7 +104,7 @@ func (s *Source) find(ctx context.Context, c *conn, refs []sources.Ref, filter s
 	if keys == "" {
 		return nil
 	}
-	_, err := c.search(ctx, s.search("(&(|"+keys+")"+filter+")", attributes), func(e *entry) error {
+	_, err := c.search(ctx, s.peopleRequest("(&(|"+keys+")"+filter+")", attributes), func(e *entry) error {
 		k := key(e)
 		for _, r := range refs {
 			if r.Key != "" && r.Key == k || e.tooLarge > 0 && r.Name == e.dn {
