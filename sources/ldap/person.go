@@ -134,10 +134,12 @@ func newStamps(o Options) stamps {
 	return m
 }
 
-// of returns the stamp of an entry, and whether that shows that there is a photo. On Active Directory the stamp
-// is the photo's own record in replPropertyMetaData, the same on every domain controller, or else uSNChanged
-// with the identity of the controller. Elsewhere it is OpenLDAP's entryCSN, which no two changes share, or else
-// modifyTimestamp, unless that is so young that another change in the same second would not show.
+// of returns the stamp of an entry, and whether that shows that there is a photo. The first of these counts:
+//
+//	Active Directory   replPropertyMetaData: the photo's own record, the same on every domain controller
+//	                   uSNChanged, with the identity of the domain controller
+//	others             entryCSN (OpenLDAP): no two changes share one
+//	                   modifyTimestamp, if it is so old that no other change can have the same second
 func (m stamps) of(e *entry, s server, now time.Time) (mark string, has sources.Presence) {
 	if m.attributes == nil {
 		return "", sources.Unknown

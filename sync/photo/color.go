@@ -20,9 +20,9 @@ const maxProfile = 4 << 20
 // spaces are the colour spaces of ICC profiles (ICC.1, section 7.2) by their number of components.
 var spaces = map[int]string{1: "GRAY", 3: "RGB ", 4: "CMYK"}
 
-// conversion returns how to convert the colours of the pixels to sRGB, which every viewer assumes for
-// a picture without a profile, and what happens to the profile, for people. Nil: the colours are sRGB
-// already, or print inks without a profile. A profile that does not fit the pixels, or is broken, is ignored.
+// conversion returns how to convert the colours of the pixels to sRGB, which every viewer assumes for a
+// picture without a profile. It is nil if the colours are sRGB already, or print inks without a profile.
+// The note tells people what happens to the profile. One that is broken, or does not fit the pixels, is ignored.
 func (l *layout) conversion() (p *icc.Pipeline, note string) {
 	profile, broken := l.profile, ""
 	slices.SortFunc(l.profileParts, bytes.Compare) // each begins with its number

@@ -21,12 +21,12 @@ const (
 	markCOM, markTEM          = 0xfe, 0x01
 )
 
-// maxScans is far above the ten or so scans that encoders of progressive JPEG write. Each scan costs a pass
-// over all pixels, but may have only a few bytes: a small file could keep a processor busy for hours.
+// maxScans is far above the ten or so scans that encoders of progressive JPEG write. A scan may have only a
+// few bytes, but to read it takes a pass over all pixels: a small file could keep a processor busy for hours.
 const maxScans = 100
 
 // maxSegments is far above the hundred or so segments of a JPEG with a very long profile and XMP.
-// Each costs more memory than an empty segment has bytes.
+// Reading a short segment takes more memory than it has bytes.
 const maxSegments = 10_000
 
 // readJPEG reads the segments up to the end-of-image marker. Viewers do not show what follows
@@ -130,8 +130,8 @@ func nextMarker(d []byte, pos int) int {
 	}
 }
 
-// scanEnd returns where the entropy-coded data from pos on ends: at the next marker (B.1.1.5), or,
-// in a file without its end, before the zeros that pad it, except two, which may belong to the data.
+// scanEnd returns where the entropy-coded data that begins at pos ends: at the next marker (B.1.1.5).
+// A file without its end may be padded with zeros; the first two of them may belong to the data.
 func scanEnd(d []byte, pos int) int {
 	if end := nextMarker(d, pos); end >= 0 {
 		return end

@@ -170,17 +170,17 @@ func (o orientation) upright(m *image.RGBA) *image.RGBA {
 	return out
 }
 
-// Decoded pixels need the memory: those of a camera's photo ten to a hundred times as much as its bytes.
+// Decoded pixels take ten to a hundred times as much memory as the bytes of a camera's photo.
 const (
 	maxMemory    = 384 << 20 // for one picture: enough for 50 million pixels of a camera's JPEG, progressive or not
-	sharedMemory = 64 << 20  // for all workers at a time; a picture that needs more has it for itself
-	smallPicture = 4 << 20   // one that needs no more does not count
+	sharedMemory = 64 << 20  // for all workers together; a picture that needs more is decoded alone
+	smallPicture = 4 << 20   // a picture that needs no more than this does not count
 )
 
 var decodeRoom = semaphore.NewWeighted(sharedMemory)
 
-// decoded calls f with the pixels; of an animation, those of its first frame. The caller
-// has checked their number. The error is an *Error or that of ctx.
+// decoded calls f with the pixels; of an animation, those of its first frame. The caller has
+// checked how many they are. The error is an *Error or that of ctx.
 func (l *layout) decoded(ctx context.Context, f func(image.Image) error) error {
 	if l.pixels() > maxMemory || l.memory > maxMemory { // the first, in case the second overflowed
 		detail := fmt.Sprintf("decoding %d x %d pixels of this %s takes %d MB of memory, at most %d are used",

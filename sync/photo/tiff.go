@@ -23,7 +23,7 @@ type tiffFile struct {
 	alpha                    int // index of the sample that is the transparency; -1: none
 	photometric, compression int64
 	predictor, format        int64 // of samples: differences or not; whole numbers or others
-	planes                   int   // 1 or, if the samples come one after the other, as many
+	planes                   int   // 1; or, if each sample has a plane of its own, the number of samples
 	block                    image.Point
 	offsets, counts          []int64 // of the blocks, which are strips or tiles
 	palette                  []int64
