@@ -144,7 +144,11 @@ func (a *app) root() *cobra.Command {
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		addEndings(cmd) // not before: it would take time in every start
+		var text strings.Builder
+		cmd.SetOut(&text)
 		help(cmd, args)
+		cmd.SetOut(a.stdout)
+		io.WriteString(a.stdout, strings.ReplaceAll(text.String(), "[=true|false]", "             ")) // pflag writes it after every switch
 	})
 	root.InitDefaultCompletionCmd() // after SetOut: it remembers stdout
 	a.complete(root)

@@ -44,7 +44,7 @@ func TestMan(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		".SH EXIT STATUS", `\fB\-\-max\-duration\fR \fIduration\fR`, "a guard held the run back", ".SH EXAMPLES\n.PP\n.nf\n  photosync sync", "as <run\\-id>.json",
+		".SH EXIT STATUS", `\fB\-\-max\-duration\fR \fIDURATION\fR`, "a guard held the run back", ".SH EXAMPLES\n.PP\n.nf\n  photosync sync", "as <run\\-id>.json",
 	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("photosync-sync.1 has no %q", want)

@@ -66,7 +66,7 @@ func (f *runFlags) add(cmd *cobra.Command, mode string) {
 	fs := cmd.Flags()
 	f.progress = "auto"
 	addConfig(fs, &f.config)
-	fs.DurationVar(&f.maxDuration, "max-duration", 0, "stop after this time; the next run continues")
+	fs.DurationVar(&f.maxDuration, "max-duration", 0, "stop after this `DURATION`, such as 50m; the next run continues")
 	oneOf(cmd, &f.progress, "progress", "`WHEN`: auto (default; on a terminal a live line, else a line a minute in the log), always or never", "auto", "always", "never")
 	oneOf(cmd, &f.logLevel, "log-level", "`LEVEL`: debug, info, warn or error (default: log.level)", "debug", "info", "warn", "error")
 	oneOf(cmd, &f.logFormat, "log-format", "`FORMAT`: auto, console or json (default: log.format)", "auto", "console", "json")
