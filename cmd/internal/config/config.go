@@ -261,7 +261,7 @@ type Limit struct {
 func (l *Limit) UnmarshalText(b []byte) error {
 	head, percent := strings.CutSuffix(strings.TrimSpace(string(b)), "%")
 	v, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
-	if err != nil || !(v >= 0) || percent && v > 100 || !percent && v != math.Trunc(v) {
+	if err != nil || !(v >= 0) || math.IsInf(v, 0) || percent && v > 100 || !percent && v != math.Trunc(v) {
 		return errors.New("is not a limit: write a number of people like 100, or a percentage like 20%")
 	}
 	l.N, l.Percent = v, percent

@@ -501,6 +501,15 @@ func TestUnits(t *testing.T) {
 	}
 }
 
+// A limit without end would be a guard that never holds.
+func TestEndlessLimit(t *testing.T) {
+	for _, text := range []string{"Inf", "+infinity", "Inf%", "NaN"} {
+		if _, err := load(t, minimal+"guard: {max_replaced: "+text+"}", both); err == nil || !strings.Contains(err.Error(), "is not a limit") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if p, err := find("a", env("PHOTOSYNC_CONFIG", "b")); p != "a" || err != nil {
