@@ -229,33 +229,37 @@ func recordUnder(st *state.Store, email string) (*console.Record, error) {
 	return all[email][0], err
 }
 
+// remembered returns the people and users that are remembered under addresses or patterns. It is an error
+// if nothing is remembered of one of them, not even an alternate address.
+func remembered(st *state.Store, asked []string) (all state.Change, err error) {
+	found, err := records(st, asked...)
+	var unknown []string
+	for _, e := range asked {
+		for _, r := range found[e] {
+			all.ForgetPeople = append(all.ForgetPeople, r.Email)
+			all.ForgetUsers = append(all.ForgetUsers, r.Put().ID)
+		}
+		alternate, aerr := match.ForgetAlternates(st, false, e)
+		err = cmp.Or(err, aerr)
+		if len(found[e]) == 0 && !alternate {
+			unknown = append(unknown, e)
+		}
+	}
+	if err == nil && len(unknown) > 0 {
+		err = notRemembered(unknown...)
+	}
+	return all, err
+}
+
 func (s *stateCommand) forget(cmd *cobra.Command, args []string) error {
 	asked, err := patterns(args)
 	if err != nil {
 		return usage(err)
 	}
 	return s.with(false, func(st *state.Store) error {
-		all, err := records(st, asked...)
+		gone, err := remembered(st, asked)
 		if err != nil {
 			return err
-		}
-		var gone state.Change
-		var unknown []string
-		for _, e := range asked {
-			for _, r := range all[e] {
-				gone.ForgetPeople = append(gone.ForgetPeople, r.Email)
-				gone.ForgetUsers = append(gone.ForgetUsers, r.Put().ID)
-			}
-			alternate, err := match.ForgetAlternates(st, false, e)
-			if err != nil {
-				return err
-			}
-			if len(all[e]) == 0 && !alternate {
-				unknown = append(unknown, e)
-			}
-		}
-		if len(unknown) > 0 {
-			return notRemembered(unknown...)
 		}
 		people := report.People(max(len(asked), len(gone.ForgetPeople)))
 		if err := s.confirm(cmd, "Forget "+people+": "+strings.Join(asked, ", ")+"?"); err != nil {
