@@ -36,7 +36,12 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 	w.listing.Warnings = w.warnings(err == nil)
 	unnamed := w.refsOf(notEmail, notMapped)
 	w.listing.Unnamed = slices.Sorted(slices.Values(unnamed))
-	w.listing.NotRemoved = append(unnamed, w.refsOf(subfolder, otherLink, empty)...)
+	w.listing.NotRemoved = append(unnamed, w.refsOf(subfolder, otherLink, otherType)...)
+	for _, d := range w.bare { // perhaps another disk is not mounted there
+		if !d.hasPhoto.Load() {
+			w.listing.NotRemoved = append(w.listing.NotRemoved, refOf(d.name).Name)
+		}
+	}
 	w.listing.Complete = err == nil
 	return w.listing, err
 }
@@ -53,6 +58,19 @@ type lister struct {
 	mu      sync.Mutex // guards what follows
 	listing sources.Listing
 	ignored map[string][]string // names, by the reason
+	bare    []*directory        // with no photo of their own
+}
+
+// directory is the folder, or a subfolder.
+type directory struct {
+	name     string      // relative to the top folder
+	above    *directory  // nil: this is the top folder
+	hasPhoto atomic.Bool // here or below
+}
+
+func (d *directory) setHasPhoto() {
+	for ; d != nil && !d.hasPhoto.Swap(true); d = d.above {
+	}
 }
 
 func (w *lister) ignore(why, name string) {
@@ -82,7 +100,6 @@ const (
 	subfolder   = "a subfolder, and recursive is off"
 	otherLink   = "a link not named like a picture; if it leads to a folder, that is not listed"
 	outsideLink = "a link that is absolute, leads out of the folder or nowhere"
-	empty       = "a subfolder without photos" // no warning: perhaps another disk is not mounted there
 )
 
 func (w *lister) warnings(complete bool) []string {
@@ -118,7 +135,7 @@ func (w *lister) all(ctx context.Context) (err error) {
 	w.group, w.ctx = errgroup.WithContext(ctx)
 	// One goroutine more than processors: one may wait for the caller.
 	w.group.SetLimit(runtime.GOMAXPROCS(0) + 1)
-	w.group.Go(func() error { return w.folder(".") })
+	w.group.Go(func() error { return w.folder(&directory{name: "."}) })
 	return w.group.Wait()
 }
 
@@ -140,18 +157,16 @@ func (w *lister) failed(name string, err error) error {
 	return &Error{Path: path.Join(w.s.o.Path, name), Err: err, Top: w.s.o.Path, Entries: w.listing.Entries}
 }
 
-// folder lists the folder name, relative to the root. Idle workers list the files whose names it
-// has read, while it reads on.
-func (w *lister) folder(name string) error {
+// folder lists a folder. Idle workers list the files whose names it has read, while it reads on.
+func (w *lister) folder(d *directory) error {
 	// Opening must not wait, in case a FIFO has replaced the folder.
-	dir, err := w.root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
+	dir, err := w.root.OpenFile(d.name, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
-		return w.failed(name, err)
+		return w.failed(d.name, err)
 	}
 	defer dir.Close()
 	var listing sync.WaitGroup // the workers need dir
 	defer listing.Wait()
-	var inUse atomic.Bool // it has photos or subfolders
 	for {
 		if w.ctx.Err() != nil {
 			return context.Cause(w.ctx)
@@ -159,18 +174,21 @@ func (w *lister) folder(name string) error {
 		now := time.Now() // before stat: a file written later must not seem old
 		names, err := dir.Readdirnames(namesAtOnce)
 		if errors.Is(err, io.EOF) {
-			if listing.Wait(); !inUse.Load() {
-				w.ignore(empty, name)
+			listing.Wait()
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if !d.hasPhoto.Load() && d.above != nil {
+				w.bare = append(w.bare, d)
 			}
 			return nil
 		}
 		if err != nil {
-			return w.failed(name, err)
+			return w.failed(d.name, err)
 		}
 		listing.Add(1)
 		if err := w.start(func() error {
 			defer listing.Done()
-			return w.files(name, dir, names, now, &inUse)
+			return w.files(d, dir, names, now)
 		}); err != nil {
 			return err
 		}
@@ -178,16 +196,16 @@ func (w *lister) folder(name string) error {
 }
 
 // files lists some of the files in a folder, and then the folders among them.
-func (w *lister) files(folder string, dir *os.File, names []string, now time.Time, inUse *atomic.Bool) error {
+func (w *lister) files(d *directory, dir *os.File, names []string, now time.Time) error {
 	people := make([]sources.Person, 0, namesAtOnce/8) // given to the caller when it is full
-	var below []string
+	var below []*directory
 	n, unseen, prefix := 0, 0, ""
-	if folder != "." {
-		prefix = folder + "/"
+	if d.above != nil {
+		prefix = d.name + "/"
 	}
 	for _, base := range names {
 		if len(people) == cap(people) {
-			inUse.Store(true)
+			d.setHasPhoto()
 			if err := w.give(w.ctx, people...); err != nil {
 				return err
 			}
@@ -202,10 +220,10 @@ func (w *lister) files(folder string, dir *os.File, names []string, now time.Tim
 			continue
 		}
 		if err := w.stat(dir, &f); err != nil {
-			return w.failed(folder, err)
+			return w.failed(d.name, err)
 		}
 		if f.kind.IsDir() && !f.link && w.s.o.Recursive {
-			below = append(below, f.name)
+			below = append(below, &directory{name: f.name, above: d})
 			continue
 		}
 		n++
@@ -219,7 +237,9 @@ func (w *lister) files(folder string, dir *os.File, names []string, now time.Tim
 			people = append(people, p)
 		}
 	}
-	inUse.CompareAndSwap(false, len(people)+len(below) > 0)
+	if len(people) > 0 {
+		d.setHasPhoto()
+	}
 	w.mu.Lock()
 	w.listing.Entries += n
 	w.listing.Hidden += unseen
@@ -227,8 +247,8 @@ func (w *lister) files(folder string, dir *os.File, names []string, now time.Tim
 	if err := w.give(w.ctx, people...); err != nil {
 		return err
 	}
-	for _, name := range below {
-		if err := w.start(func() error { return w.folder(name) }); err != nil {
+	for _, d := range below {
+		if err := w.start(func() error { return w.folder(d) }); err != nil {
 			return err
 		}
 	}
