@@ -21,7 +21,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -174,35 +173,6 @@ func Text(value string) string {
 		return fmt.Sprintf("%d bytes that are not text", len(value))
 	}
 	return foreign.Line(value, 200)
-}
-
-// HostError means that a limit of this machine was reached. It is one fault, however many photos
-// cannot be read because of it.
-type HostError struct {
-	What, Do string // what the machine has too little of, and the hint
-	Err      error
-}
-
-func (e *HostError) Error() string { return fmt.Sprintf("this machine has %s: %v", e.What, e.Err) }
-func (e *HostError) Unwrap() error { return e.Err }
-func (e *HostError) Hint() string  { return e.Do }
-
-var hostFaults = []HostError{
-	{"too few file descriptors for this process", "raise the limit of open files: ulimit -n, or LimitNOFILE= of the systemd unit", syscall.EMFILE},
-	{"too few file descriptors", "end programs that keep many files open, or raise fs.file-max", syscall.ENFILE},
-	{"too little memory", "give the machine or the container more memory", syscall.ENOMEM},
-	{"no space or no inodes left", "free some: df -h shows the space, df -i the inodes", syscall.ENOSPC},
-	{"no quota left", "raise the disk quota of the user that runs photosync, or free some space", syscall.EDQUOT},
-}
-
-// HostFault returns the HostError for err; nil if err is not about a limit of this machine.
-func HostFault(err error) *HostError {
-	for _, f := range hostFaults {
-		if errors.Is(err, f.Err) {
-			return &f
-		}
-	}
-	return nil
 }
 
 // maxEmailBytes is SMTP's limit without the angle brackets (RFC 5321, section 4.5.3.1.3).

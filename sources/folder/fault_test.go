@@ -81,7 +81,7 @@ func TestFaultsInWords(t *testing.T) {
 		if !ok || !strings.Contains(strings.Replace(err.Error(), "stale file handle", "stale NFS file handle", 1), c.text) || !strings.Contains(e.Hint(), c.hint) {
 			t.Errorf("%s, %v: %v; %s", c.name, c.errno, err, e.Hint())
 		}
-		if _, host := errors.AsType[*sources.HostError](err); host != c.host || errors.Is(err, sources.ErrMoved) != c.moved || !errors.Is(err, c.errno) {
+		if host := limitReached(err) != nil; host != c.host || errors.Is(err, sources.ErrMoved) != c.moved || !errors.Is(err, c.errno) {
 			t.Errorf("%s, %v: host %v, moved %v", c.name, c.errno, host, errors.Is(err, sources.ErrMoved))
 		}
 	}
@@ -178,14 +178,14 @@ func TestTooFewDescriptors(t *testing.T) {
 	}
 	for left := range 2 { // one is enough for the folder, and not for what is in it
 		_, err := s.List(t.Context(), func(sources.Person) error { return nil })
-		if _, ok := errors.AsType[*sources.HostError](err); !ok {
+		if e, ok := errors.AsType[*Error](err); !ok || limitReached(e) == nil {
 			t.Errorf("%d descriptors left: listing: error %v", left, err)
 		}
 		err = s.Photos(t.Context(), []sources.Ref{people["ann@example.com"].Ref, people["bob@example.com"].Ref}, func(p sources.Photo) error {
 			t.Errorf("%d descriptors left: photo with error %v", left, p.Err)
 			return nil
 		})
-		if _, ok := errors.AsType[*sources.HostError](err); !ok {
+		if e, ok := errors.AsType[*Error](err); !ok || limitReached(e) == nil {
 			t.Errorf("%d descriptors left: photos: error %v", left, err)
 		}
 		if err := used[left].Close(); err != nil {

@@ -55,16 +55,12 @@ type Error struct {
 	Entries int    // read in Top so far
 }
 
-// newError makes the Error of a folder. If err is about a limit of this machine, the Error wraps a sources.HostError.
-func newError(path string, err error) error {
-	if host := sources.HostFault(err); host != nil {
-		err = host
-	}
-	return &Error{Path: path, Err: err}
-}
-
 func (e *Error) Error() string {
-	text := fmt.Sprintf("read folder %q: %v", e.Path, foreign.WithoutPath(e.Err))
+	why := foreign.WithoutPath(e.Err)
+	if l := limitReached(e.Err); l != nil {
+		why = fmt.Errorf("this machine has %s: %w", l.lacks, l.err)
+	}
+	text := fmt.Sprintf("read folder %q: %v", e.Path, why)
 	if e.Top != "" {
 		text += fmt.Sprintf(" (%q itself can be read: %d entries so far)", e.Top, e.Entries)
 	}
@@ -81,10 +77,10 @@ func (e *Error) moved() bool {
 func (e *Error) Is(target error) bool { return target == sources.ErrMoved && e.moved() }
 
 func (e *Error) Hint() string {
-	host, ok := errors.AsType[*sources.HostError](e.Err)
+	l := limitReached(e.Err)
 	switch {
-	case ok:
-		return host.Hint()
+	case l != nil:
+		return l.hint
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "give the user that runs photosync the right to read it"
 	case e.moved():
@@ -95,11 +91,36 @@ func (e *Error) Hint() string {
 	return "check the source's path: is the share mounted?"
 }
 
+// limit is a limit of this machine. If it is reached, that is one fault of the whole source, however
+// many files cannot be read because of it.
+type limit struct {
+	err         error
+	lacks, hint string
+}
+
+var limits = []limit{
+	{syscall.EMFILE, "too few file descriptors for this process", "raise the limit of open files: ulimit -n, or LimitNOFILE= of the systemd unit"},
+	{syscall.ENFILE, "too few file descriptors", "end programs that keep many files open, or raise fs.file-max"},
+	{syscall.ENOMEM, "too little memory", "give the machine or the container more memory"},
+	{syscall.ENOSPC, "no space or no inodes left", "free some: df -h shows the space, df -i the inodes"},
+	{syscall.EDQUOT, "no quota left", "raise the disk quota of the user that runs photosync, or free some space"},
+}
+
+// limitReached returns the limit that err is about; nil if it is about something else.
+func limitReached(err error) *limit {
+	for _, l := range limits {
+		if errors.Is(err, l.err) {
+			return &l
+		}
+	}
+	return nil
+}
+
 // open opens the top folder. The slash makes it fail if a FIFO is there instead, where opening would wait.
 func (s *Source) open() (*os.Root, error) {
 	root, err := os.OpenRoot(s.o.Path + "/")
 	if err != nil {
-		return nil, newError(s.o.Path, err)
+		return nil, &Error{Path: s.o.Path, Err: err}
 	}
 	return root, nil
 }

@@ -122,7 +122,7 @@ func (w *lister) all(ctx context.Context) (err error) {
 	defer w.root.Close()
 	fi, err := w.root.Stat(".")
 	if err != nil {
-		return newError(w.s.o.Path, err)
+		return &Error{Path: w.s.o.Path, Err: err}
 	}
 	w.s.listed.Store(&fi)
 	if w.s.o.MappingFile != "" {
@@ -149,8 +149,8 @@ func (w *lister) start(f func() error) error {
 
 // failed is the error of the folder name, relative to the root.
 func (w *lister) failed(name string, err error) error {
-	if name == "." || sources.HostFault(err) != nil {
-		return newError(w.s.o.Path, err)
+	if name == "." || limitReached(err) != nil {
+		return &Error{Path: w.s.o.Path, Err: err}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -284,7 +284,7 @@ func (w *lister) stat(dir *os.File, f *file) error {
 		f.facts, f.err = factsOf(w.root.Stat(f.name))
 	}
 	// Stat needs no right to the file itself.
-	if f.err != nil && (sources.HostFault(f.err) != nil || !f.link && errors.Is(f.err, fs.ErrPermission)) {
+	if f.err != nil && (limitReached(f.err) != nil || !f.link && errors.Is(f.err, fs.ErrPermission)) {
 		return f.err
 	}
 	return nil

@@ -92,11 +92,11 @@ func (s *Source) photo(ctx context.Context, root *os.Root, room *semaphore.Weigh
 	case err == nil:
 		return p, size, nil
 	case errors.Is(err, fs.ErrNotExist) && s.replaced(root):
-		return p, size, newError(s.o.Path, errors.New("it is not the folder that was listed"))
+		return p, size, &Error{Path: s.o.Path, Err: errors.New("it is not the folder that was listed")}
 	case errors.Is(err, fs.ErrNotExist):
 		err = sources.ErrGone
-	case sources.HostFault(err) != nil:
-		return p, size, newError(s.o.Path, err)
+	case limitReached(err) != nil:
+		return p, size, &Error{Path: s.o.Path, Err: err}
 	}
 	p.Err = fmt.Errorf("read %q: %w", nameOf(ref), foreign.WithoutPath(err))
 	return p, size, nil
