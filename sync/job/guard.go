@@ -93,14 +93,13 @@ func (j *Job) check(rep *report.Report, p *prepared) (err error) {
 		}
 	}
 	p.held = nil
-	idle := len(rep.Guards) == 0 && !slices.ContainsFunc(p.plan.Steps, func(s *plan.Step) bool {
-		return s.Outcome == outcome.Planned || s.Outcome == outcome.Held || s.NewlyMissing
-	})
+	held := len(rep.Guards) > 0 || slices.ContainsFunc(p.plan.Steps, func(s *plan.Step) bool { return s.Outcome == outcome.Held })
+	idle := !held && !slices.ContainsFunc(p.plan.Steps, func(s *plan.Step) bool { return s.Outcome == outcome.Planned || s.NewlyMissing })
 	switch {
 	case j.How.Approve != "" && !idle: // idle: the command was started again after it succeeded
 		why := fmt.Sprintf("plan %s was approved, and the plan is %s now: a source, Smartsheet or the state has changed since, or the flags differ", j.How.Approve, p.plan.ID)
 		advice := "look at this plan; if it is right, approve it with --approve " + p.plan.ID
-		if len(rep.Guards) == 0 && !slices.ContainsFunc(p.plan.Steps, func(s *plan.Step) bool { return s.Outcome == outcome.Held }) {
+		if !held {
 			advice = "no guard holds this plan: leave out --approve"
 		}
 		p.held = &HeldError{Why: why, Advice: advice}

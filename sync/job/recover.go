@@ -128,21 +128,20 @@ func Adoptable(ctx context.Context, j Job) (*Adoption, error) {
 	if err != nil {
 		return nil, err
 	}
-	var steps []*plan.Step
-	byEmail := map[string]*plan.Step{}
-	for _, s := range p.plan.Planned() {
-		if s.Reason == outcome.New && s.To.ImageID != "" && s.SHA256() != "" && s.Record.Intent == nil {
-			steps, byEmail[s.Key()] = append(steps, s), s
-		}
-	}
+	steps := slices.DeleteFunc(p.plan.Planned(), func(s *plan.Step) bool {
+		return s.Reason != outcome.New || s.To.ImageID == "" || s.SHA256() == "" || s.Record.Intent != nil
+	})
 	items, err := j.pool(p).Preview(ctx, steps)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(items, func(a, b report.Item) int { return cmp.Compare(a.Email, b.Email) })
-	a := &Adoption{account: p.account, shard: j.Scope.Shard.String()}
+	byEmail := map[string]report.Item{}
 	for _, it := range items {
-		s := byEmail[it.Email]
+		byEmail[it.Email] = it
+	}
+	a := &Adoption{account: p.account, shard: j.Scope.Shard.String()}
+	for _, s := range steps {
+		it := byEmail[s.Key()]
 		if it.Outcome != outcome.Planned || it.Image == nil || it.Image.SourceSHA256 != s.SHA256() {
 			continue // the photo is refused, or changed after it was hashed
 		}
