@@ -96,7 +96,7 @@ func find[T any](v *Snapshot, table []byte, key string, decode func(row, *T) err
 	return t, found, nil
 }
 
-// Row is a person's row of which only the fixed part was read. The rest can be read until the next row is yielded.
+// Row is a person's row of which only the fixed part was read. The rest can be read until the loop goes on to the next row.
 type Row struct {
 	Email       string
 	Fingerprint Fingerprint
@@ -112,7 +112,7 @@ func (r Row) Person() (p Person, err error) {
 	return p, err
 }
 
-// People yields every person by email. The sequence ends after an error. If it ends without
+// People gives a loop every person, sorted by email. The loop ends after an error. If it ends without
 // one, every row was there exactly once, as it was last written.
 func (v *Snapshot) People() iter.Seq2[Row, error] {
 	return decoded(v, people, func(r row, to *Row) (err error) {
@@ -122,7 +122,7 @@ func (v *Snapshot) People() iter.Seq2[Row, error] {
 	})
 }
 
-// Whole yields every person with the whole row, and Users every user by id, in the same way.
+// Whole gives a loop every person with the whole row, and Users every user, sorted by id, in the same way.
 func (v *Snapshot) Whole() iter.Seq2[Person, error] { return decoded(v, people, row.person) }
 func (v *Snapshot) Users() iter.Seq2[User, error]   { return decoded(v, users, row.user) }
 
@@ -152,8 +152,8 @@ func (v *Snapshot) check(tables ...[]byte) error {
 	return nil
 }
 
-// rows yields a copy of every row of a table by key. It checks each row, the order, and at the
-// end the tally of the table. The sequence ends after an error. The value of a row is valid until the next row.
+// rows gives a loop a copy of every row of a table, sorted by key. It checks each row, the order, and at the
+// end the tally of the table. The loop ends after an error. The value of a row is valid until the next row.
 func (v *Snapshot) rows(table []byte) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		if v.tx == nil {

@@ -67,7 +67,7 @@ const (
 
 var (
 	unknownToken = cause{class: Stop, hint: "check smartsheet.token_file or SMARTSHEET_ACCESS_TOKEN: Smartsheet does not know this token (is the region right?)"}
-	noRights     = cause{class: Permission, hint: "fix the rights: the token must belong to a system admin, and the plan must allow profile images; if it is only this user, they may belong to another organisation (isInternal): match.exclude leaves them out"}
+	noRights     = cause{class: Permission, hint: "fix the rights: the token must belong to a system admin, and your Smartsheet subscription must allow profile images; if it is only this user, they may belong to another organisation (isInternal): match.exclude leaves them out"}
 	userGone     = cause{class: UserGone, hint: "retry by itself: Smartsheet has no user with this id any more; the next run looks the person up again"}
 	badHeader    = cause{ThisUser, "check this person's address: Smartsheet refuses a header of the upload, and the file name in it is made of the address",
 		"check smartsheet.integration_source: Smartsheet refuses a header that every request has"}
