@@ -217,7 +217,6 @@ func aboutBuild(set about, bi *debug.BuildInfo) about {
 	return set
 }
 
-// String returns everything that is known about the build, for people.
 func (b about) String() string {
 	text := "photosync " + b.version + " ("
 	if b.commit != "" {

@@ -20,7 +20,6 @@ import (
 	"photosync/sync/smartsheet/simulator"
 )
 
-// simulateFlags are the flags of simulate.
 type simulateFlags struct {
 	simulator.Options
 	listen, userList, from, oauthFolder, script string

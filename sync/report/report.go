@@ -24,7 +24,6 @@ const (
 	NothingToDo = "nothing_to_do"
 )
 
-// Report is one run.
 type Report struct {
 	SchemaVersion int               `json:"schema_version"`
 	RunID         string            `json:"run_id"`
@@ -63,7 +62,6 @@ type Error struct {
 	RefID      string `json:"ref_id,omitempty"`
 }
 
-// Source is what a source listed.
 type Source struct {
 	Name      string   `json:"name"`
 	Type      string   `json:"type"`

@@ -151,7 +151,6 @@ func refuseRedirect(req *http.Request, _ []*http.Request) error {
 // errProxy marks a proxy's refusal that another attempt would not change.
 var errProxy = errors.New("refused")
 
-// Close closes idle connections.
 func (c *Client) Close() { (&http.Client{Transport: c.o.Transport}).CloseIdleConnections() }
 
 const (

@@ -53,7 +53,6 @@ func (e *Error) Unwrap() error { return e.Err }
 // Final reports whether Smartsheet refused this picture. Refusals finds out if it refuses all of them.
 func (e *Error) Final() bool { return e.ownCause().class == ThisPhoto }
 
-// Hint says in one line what a human can do.
 func (e *Error) Hint() string {
 	if hint := e.cause().hint; hint != "" || e.RefID == "" {
 		return cmp.Or(hint, "retry by itself: the next run tries again")

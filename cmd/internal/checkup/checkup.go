@@ -39,7 +39,6 @@ type Options struct {
 	Upload     func(ctx context.Context, email string) (*report.Report, error) // a sync of this person alone
 }
 
-// Run tries everything, and returns what it found.
 func Run(ctx context.Context, o Options) []console.Check {
 	k := &checkup{Options: o, sample: map[string]*plan.Work{}, refused: map[string]bool{}}
 	k.add(console.OK, "config", k.Config.File, "")

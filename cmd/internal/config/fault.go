@@ -15,7 +15,6 @@ import (
 	"photosync/sync/foreign"
 )
 
-// Fault is one mistake in the file.
 type Fault struct {
 	Line, Column int    // from 1; 0: the file as a whole
 	Key          string // like sources[1].urls

@@ -125,7 +125,6 @@ func Forecast(checks []Check) (fails, needsSomebody bool) {
 	return fails, needsSomebody
 }
 
-// Checkup prints what a checkup found, and what to do about it.
 func (c *Console) Checkup(checks []Check) {
 	width, n := 0, map[string]int{} // by status
 	for _, k := range checks {
@@ -154,7 +153,6 @@ func (c *Console) Checkup(checks []Check) {
 	c.line("%s.", styled{moods[mood], verdict})
 }
 
-// Check writes what a checkup found.
 func (l *Lines) Check(checks []Check) error {
 	result := OK
 	if fails, _ := Forecast(checks); fails {
