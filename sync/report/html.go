@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"photosync/sync/outcome"
@@ -37,10 +36,9 @@ const (
 	maxPeople     = 20_000 // on a page; the JSON has all
 )
 
-// pageTemplates is parsed for the first page: commands that write no page do not pay for it.
-var pageTemplates = sync.OnceValue(func() *template.Template {
+func pageTemplates() *template.Template {
 	return template.Must(template.New("").Funcs(Funcs).Funcs(pageFuncs).Parse(pageHTML))
-})
+}
 
 func encodeHTML(w io.Writer, r *Report) error {
 	sections := Sections(r)
