@@ -340,6 +340,22 @@ func TestPlaceholderNeedsTheNewEntryGone(t *testing.T) {
 	}
 }
 
+// A source that shows no keys any more still lists the entry, by its name.
+func TestPlaceholderAndKeysThatAreHidden(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	b.mem.Remove(email(0))
+	b.mem.Set(Entry{Ref: "cn=jo", Key: "jo", Own: []string{email(0)}, Photo: picture(0)})
+	b.must(placeholders)
+	b.mem.Remove(email(0))
+	b.mem.Set(Entry{Ref: "cn=jo", Own: []string{"married@example.com"}, Photo: picture(50)})
+	for range 4 {
+		b.must(placeholders)
+	}
+	if img, _ := b.sim.Image(email(0)); !bytes.Equal(img.Data, picture(0)) {
+		t.Error("initials replaced the picture of somebody who is listed")
+	}
+}
+
 // An entry that lost its address to another one, which has no photo yet, keeps its picture until it is gone.
 func TestPlaceholderNeedsTheLosingEntryGone(t *testing.T) {
 	b := newBench(t, 2, simulator.Options{})

@@ -151,6 +151,9 @@ func (r *Rules) tracesOf(w *Work) (t traces) {
 	if o.Key == "" {
 		t.entries[0] = addressOf(o.Email)
 	}
+	if row.Key != "" { // the source may show no keys any more
+		t.entries = append(t.entries, keyOf(row.Source, row.Ref))
+	}
 	t.notRemoved = append(t.notRemoved, notRemovedOf(o.Source, o.Key), notRemovedOf(row.Source, row.Key))
 	for name := unquoted(row.Ref); name != "." && name != "/"; name = path.Dir(name) {
 		t.notRemoved = append(t.notRemoved, notRemovedOf(row.Source, name), notRemovedOf(row.Source, strconv.Quote(name)))
@@ -202,9 +205,7 @@ func (r *Rules) Count(l Listed, p *sources.Joined, hash string) {
 					seen(b)
 				}
 			}
-			if c.Ref.Key != "" {
-				seen(keyOf(source, c.Ref.Key))
-			}
+			seen(keyOf(source, cmp.Or(c.Ref.Key, c.Ref.Name)))
 		}
 	}
 }
