@@ -76,7 +76,7 @@ func TestFaultsInWords(t *testing.T) {
 		{"a", syscall.ENOMEM, `too little memory: cannot allocate memory`, "more memory", false, true},
 		{"a", syscall.ENOSPC, `no space or no inodes left: no space left on device`, "df -i", false, true},
 	} {
-		err := w.failed(c.name, &fs.PathError{Op: "open", Path: c.name, Err: c.errno})
+		err := w.folderError(c.name, &fs.PathError{Op: "open", Path: c.name, Err: c.errno})
 		e, ok := errors.AsType[*Error](err)
 		if !ok || !strings.Contains(strings.Replace(err.Error(), "stale file handle", "stale NFS file handle", 1), c.text) || !strings.Contains(e.Hint(), c.hint) {
 			t.Errorf("%s, %v: %v; %s", c.name, c.errno, err, e.Hint())

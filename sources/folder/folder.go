@@ -153,8 +153,8 @@ func isText(name string) bool {
 // of a share does not answer, they may block for ever: then nobody waits for them.
 const endTimeout = time.Second
 
-// caller is a call of List or Photos. It waits for the workers, and passes on what they find.
-type caller[T any] struct {
+// delivery hands what the workers of List or Photos find to the function each of its caller.
+type delivery[T any] struct {
 	each func(T) error
 	busy sync.Mutex // while each runs
 	err  error      // of each
@@ -162,7 +162,7 @@ type caller[T any] struct {
 
 // wait runs work to its end, or until soon after ctx is done. Then it returns the error of ctx, and
 // each is no longer called.
-func (c *caller[T]) wait(ctx context.Context, work func() error) error {
+func (d *delivery[T]) wait(ctx context.Context, work func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- work() }()
 	select {
@@ -174,19 +174,19 @@ func (c *caller[T]) wait(ctx context.Context, work func() error) error {
 	case <-done:
 	case <-time.After(endTimeout):
 	}
-	c.busy.Lock()
-	defer c.busy.Unlock()
+	d.busy.Lock()
+	defer d.busy.Unlock()
 	return context.Cause(ctx)
 }
 
 // give calls each for all of found. Calls for several workers do not overlap. It stops if a call
 // fails or ctx is done.
-func (c *caller[T]) give(ctx context.Context, found ...T) error {
-	c.busy.Lock()
-	defer c.busy.Unlock()
-	c.err = cmp.Or(c.err, context.Cause(ctx))
-	for i := 0; i < len(found) && c.err == nil; i++ {
-		c.err = c.each(found[i])
+func (d *delivery[T]) give(ctx context.Context, found ...T) error {
+	d.busy.Lock()
+	defer d.busy.Unlock()
+	d.err = cmp.Or(d.err, context.Cause(ctx))
+	for i := 0; i < len(found) && d.err == nil; i++ {
+		d.err = d.each(found[i])
 	}
-	return c.err
+	return d.err
 }

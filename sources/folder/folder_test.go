@@ -244,7 +244,7 @@ func TestShareThatHangs(t *testing.T) {
 		over := errors.New("the time is over")
 		time.AfterFunc(time.Minute, func() { cancel(over) })
 		start, n := time.Now(), 0
-		c := caller[int]{each: func(int) error { n++; return nil }}
+		c := delivery[int]{each: func(int) error { n++; return nil }}
 		err := c.wait(ctx, func() error {
 			err := c.give(ctx, 1)
 			<-answers

@@ -29,8 +29,8 @@ const namesAtOnce = 512
 // List implements sources.Source. If the folder or a subfolder cannot be read, the error names it.
 // A file that cannot be read is listed without a stamp, so that reading it shows why.
 func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sources.Listing, error) {
-	w := lister{s: s, caller: caller[sources.Person]{each: each}, ignored: map[string][]string{}}
-	err := w.wait(ctx, func() error { return w.all(ctx) })
+	w := lister{s: s, delivery: delivery[sources.Person]{each: each}, ignored: map[string][]string{}}
+	err := w.wait(ctx, func() error { return w.listAll(ctx) })
 	w.mu.Lock() // a blocked worker may still be running
 	defer w.mu.Unlock()
 	w.listing.Warnings = w.warnings(err == nil)
@@ -47,7 +47,7 @@ func (s *Source) List(ctx context.Context, each func(sources.Person) error) (sou
 }
 
 type lister struct {
-	caller[sources.Person]
+	delivery[sources.Person]
 	s       *Source
 	root    *os.Root
 	mapping string  // the mapping file's name, if it lies in the folder
@@ -115,7 +115,7 @@ func (w *lister) warnings(complete bool) []string {
 	return lines
 }
 
-func (w *lister) all(ctx context.Context) (err error) {
+func (w *lister) listAll(ctx context.Context) (err error) {
 	if w.root, err = w.s.open(); err != nil {
 		return err
 	}
@@ -147,8 +147,8 @@ func (w *lister) start(f func() error) error {
 	return f()
 }
 
-// failed is the error of the folder name, relative to the root.
-func (w *lister) failed(name string, err error) error {
+// folderError is the error of the folder name, relative to the root.
+func (w *lister) folderError(name string, err error) error {
 	if name == "." || limitReached(err) != nil {
 		return &Error{Path: w.s.o.Path, Err: err}
 	}
@@ -162,7 +162,7 @@ func (w *lister) folder(d *directory) error {
 	// Opening must not wait, in case a FIFO has replaced the folder.
 	dir, err := w.root.OpenFile(d.name, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
-		return w.failed(d.name, err)
+		return w.folderError(d.name, err)
 	}
 	defer dir.Close()
 	var listing sync.WaitGroup // the workers need dir
@@ -183,7 +183,7 @@ func (w *lister) folder(d *directory) error {
 			return nil
 		}
 		if err != nil {
-			return w.failed(d.name, err)
+			return w.folderError(d.name, err)
 		}
 		listing.Add(1)
 		if err := w.start(func() error {
@@ -220,7 +220,7 @@ func (w *lister) files(d *directory, dir *os.File, names []string, now time.Time
 			continue
 		}
 		if err := w.stat(dir, &f); err != nil {
-			return w.failed(d.name, err)
+			return w.folderError(d.name, err)
 		}
 		if f.kind.IsDir() && !f.link && w.s.o.Recursive {
 			below = append(below, &directory{name: f.name, above: d})
@@ -306,7 +306,7 @@ func (w *lister) person(f *file, now time.Time) (p sources.Person, why string) {
 	default:
 		return p, otherType
 	}
-	email, unnamed := w.who(f.base)
+	email, unnamed := w.addressOf(f.base)
 	if unnamed != "" {
 		return p, cmp.Or(why, unnamed)
 	}
@@ -326,8 +326,8 @@ func (w *lister) person(f *file, now time.Time) (p sources.Person, why string) {
 	return p, why
 }
 
-// who returns the address that a file belongs to, or why there is none.
-func (w *lister) who(base string) (email, why string) {
+// addressOf returns the address that a file belongs to, or why there is none.
+func (w *lister) addressOf(base string) (email, why string) {
 	if w.names != nil {
 		_, l := w.names.find(base)
 		if l == nil {

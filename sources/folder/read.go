@@ -39,8 +39,8 @@ var errChanged = fmt.Errorf("%w: it changed each of %d times that it was read", 
 // Photos implements sources.Source.
 func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sources.Photo) error) error {
 	todo := slices.Compact(slices.SortedFunc(slices.Values(refs), sources.Ref.Compare))
-	c := caller[sources.Photo]{each: each}
-	return c.wait(ctx, func() error {
+	d := delivery[sources.Photo]{each: each}
+	return d.wait(ctx, func() error {
 		root, err := s.open()
 		if err != nil {
 			return err
@@ -59,7 +59,7 @@ func (s *Source) Photos(ctx context.Context, refs []sources.Ref, each func(sourc
 				if err != nil {
 					return err
 				}
-				return c.give(gctx, p)
+				return d.give(gctx, p)
 			})
 		}
 		return g.Wait()
