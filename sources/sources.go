@@ -151,7 +151,6 @@ type Listing struct {
 	Reserved   []string // addresses of entries that exclude_filter leaves out: nobody may claim them
 	Unnamed    []string // all entries or files without a usable address, sorted; for people to read
 	NotRemoved []string // their keys, or else names, and folders that were not listed or have no photo: no photo of these was removed
-	Hidden     int      // people whose photo is Hidden
 	Claims     bool     // somebody listed has an address, even if somebody else holds it in the end
 	NoPhotos   bool     // the source knows that none of the people listed has a photo
 }

@@ -89,8 +89,8 @@ func TestWhatIsAndIsNotAPhoto(t *testing.T) {
 		slices.Sort(got)
 		slices.Sort(hidden)
 		// What cannot be sent was not removed either. A JPEG beside it is the photo.
-		if want := []string{"dangling@example.com", "fifo@example.com", "gil@example.com", "out@example.com"}; !slices.Equal(hidden, want) || l.Hidden != len(want) {
-			t.Errorf("recursive %v: hidden %q, %d, want %q", c.recursive, hidden, l.Hidden, want)
+		if want := []string{"dangling@example.com", "fifo@example.com", "gil@example.com", "out@example.com"}; !slices.Equal(hidden, want) {
+			t.Errorf("recursive %v: hidden %q, want %q", c.recursive, hidden, want)
 		}
 		if want := len(c.want) + 7; !c.recursive && l.Entries != want+2 || c.recursive && l.Entries != want {
 			t.Errorf("recursive %v: %d entries, want %d and subfolders that are not read: nothing hidden", c.recursive, l.Entries, want)

@@ -199,7 +199,7 @@ func (w *lister) folder(d *directory) error {
 func (w *lister) files(d *directory, dir *os.File, names []string, now time.Time) error {
 	people := make([]sources.Person, 0, namesAtOnce/8) // given to the caller when it is full
 	var below []*directory
-	n, unseen, prefix := 0, 0, ""
+	n, prefix := 0, ""
 	if d.above != nil {
 		prefix = d.name + "/"
 	}
@@ -231,7 +231,7 @@ func (w *lister) files(d *directory, dir *os.File, names []string, now time.Time
 		case why != "":
 			w.ignore(why, f.name)
 			if p.HasPhoto == sources.Hidden && !w.hasPhotoBeside(f.name) {
-				people, unseen = append(people, p), unseen+1
+				people = append(people, p)
 			}
 		case f.link || !errors.Is(f.err, fs.ErrNotExist): // else it was deleted since the folder was read
 			people = append(people, p)
@@ -242,7 +242,6 @@ func (w *lister) files(d *directory, dir *os.File, names []string, now time.Time
 	}
 	w.mu.Lock()
 	w.listing.Entries += n
-	w.listing.Hidden += unseen
 	w.mu.Unlock()
 	if err := w.give(w.ctx, people...); err != nil {
 		return err
