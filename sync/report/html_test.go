@@ -54,6 +54,16 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
+// A run that failed before it listed anybody was not about nobody, and left nothing that takes 0 ms.
+func TestFailedPage(t *testing.T) {
+	for result, want := range map[string]bool{Failed: false, NothingToDo: true} {
+		page := encode(t, &Report{Mode: "sync", Result: result})
+		if strings.Contains(page, "about nobody") != want || strings.Contains(page, "Left to do") {
+			t.Errorf("%s: %v", result, !want)
+		}
+	}
+}
+
 // elements counts what a page consists of, and finds what a browser would run or
 // load.
 func elements(t interface{ Fatal(...any) }, page string) (count map[string]int, active []string) {
