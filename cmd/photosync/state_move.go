@@ -31,15 +31,19 @@ func (s *stateCommand) export(*cobra.Command, []string) error {
 	})
 }
 
-// checkReplaceable returns an error if the file of -o begins otherwise than what is to be written, digits
-// apart: it may be the configuration, a token or a photo.
+// checkReplaceable returns an error if the folder of the file of -o is missing, or if the file begins otherwise
+// than what is to be written: it may be the configuration, a token or a photo. begin nil: only the folder is checked.
 func checkReplaceable(file string, begin []byte) error {
 	fi, err := os.Lstat(file)
-	if err != nil || !fi.Mode().IsRegular() || fi.Size() == 0 {
+	if _, missing := os.Stat(filepath.Dir(file)); errors.Is(missing, fs.ErrNotExist) { // it may be misspelt
+		return usage(fmt.Errorf("-o %s: there is no folder %s: make it first, or name another file", file, filepath.Dir(file)))
+	}
+	if err != nil || begin == nil || !fi.Mode().IsRegular() || fi.Size() == 0 {
 		return nil // writing reports other errors
 	}
-	kind := func(b []byte) string {
-		return regexp.MustCompile(`[0-9]`).ReplaceAllString(string(b[:min(len(b), 34)]), "0")
+	kind := func(b []byte) string { // digits and the mode of a run aside
+		text := regexp.MustCompile(`[0-9]|^(sync|plan|apply) of`).ReplaceAllString(string(b[:min(len(b), 64)]), "0")
+		return text[:min(len(text), 34)]
 	}
 	if old, err := safefile.Read(file); err != nil || kind(old) != kind(begin) {
 		return usage(fmt.Errorf("-o %s: this file holds something else, which would be lost: name another file, or delete this one first", file))
@@ -51,6 +55,9 @@ func checkReplaceable(file string, begin []byte) error {
 func (a *app) writeTo(file string, mode fs.FileMode, write func(io.Writer) error) error {
 	if file == "" || file == "-" {
 		return write(a.stdout)
+	}
+	if err := checkReplaceable(file, nil); err != nil {
+		return err
 	}
 	return safefile.Replace(file, mode, func(w io.Writer) error {
 		err := write(w)
