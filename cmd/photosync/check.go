@@ -42,8 +42,8 @@ func (a *app) check() *cobra.Command {
 				return perform(ctx, f, quiet, notify.New(notify.Options{}), nil)
 			},
 		})
-		for i, c := range checks {
-			checks[i].Remedy = a.completed(c.Remedy)
+		for i := range checks {
+			checks[i].Remedy = a.completed(checks[i].Remedy)
 		}
 		switch fails, needsSomebody := console.Forecast(checks); {
 		case fails:

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"al.essio.dev/pkg/shellescape"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -110,9 +109,6 @@ func (a *app) complete(cmd *cobra.Command) {
 		cmd.Flags().Visit(func(f *pflag.Flag) { // an empty value is often an unset variable of a script
 			if f.Value.Type() == "string" && f.Value.String() == "" {
 				err = fmt.Errorf("--%s is empty", f.Name)
-			}
-			if f.Name == "config" || f.Name == "shard" || f.Name == "state" {
-				a.same += fmt.Sprintf(" --%s %s", f.Name, shellescape.Quote(f.Value.String()))
 			}
 		})
 		if err != nil {

@@ -24,11 +24,12 @@ func (a *app) init() *cobra.Command {
 		if err := writeNew(file, []byte(text), `name another file, or print the example with "photosync init -"`); err != nil {
 			return fmt.Errorf("write configuration: %w", err)
 		}
+		a.same = map[string]string{"config": file}
 		fmt.Fprintf(a.stdout, `Wrote %s. Next:
   edit it: what is marked "%s" is yours to fill in
   photosync config schema > photosync.schema.json   # beside it, for editors
-  photosync check --config %[1]s
-`, file, mark)
+  %s
+`, file, mark, a.completed("photosync check"))
 		return nil
 	}}
 	for kind, usage := range map[string]string{

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"al.essio.dev/pkg/shellescape"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -71,19 +72,27 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	return code
 }
 
-// completeHint completes the commands in the hint of err: they are about the same state.
+// completeHint returns err with a hint whose commands can be pasted.
 func (a *app) completeHint(err error) error {
-	hint := outcome.Hint(err)
-	full := a.completed(hint)
-	if full == hint {
-		return err
+	if hint := outcome.Hint(err); hint != "" {
+		return outcome.WithHint(err, a.completed(hint))
 	}
-	return outcome.WithHint(err, full)
+	return err
 }
 
-// completed returns a hint whose commands have the flags that name the configuration and the state.
-func (a *app) completed(hint string) string {
-	return regexp.MustCompile(`photosync state [a-z]+`).ReplaceAllStringFunc(hint, func(command string) string { return command + a.same })
+var printed = regexp.MustCompile(`photosync (state )?[a-z]+`)
+
+// completed completes the commands in a text for people: each gets those flags of a.same that it has.
+func (a *app) completed(text string) string {
+	return printed.ReplaceAllStringFunc(text, func(command string) string {
+		cmd, _, err := a.commands.Find(strings.Fields(command)[1:])
+		for _, name := range []string{"config", "shard", "state"} {
+			if value := a.same[name]; err == nil && value != "" && cmd.Flag(name) != nil {
+				command += " --" + name + " " + shellescape.Quote(value)
+			}
+		}
+		return command
+	})
 }
 
 // flagError puts the library's errors about flags that exclude each other, and about arguments, into plain words.
@@ -120,7 +129,8 @@ type app struct {
 	begun          bool   // a command has begun: an error before that is a mistake in the command line
 	code           int    // of a command that ended without an error
 	output         string // the flag: json, also for errors, or text (default)
-	same           string // the flags that name the configuration and the state, as they were given
+	commands       *cobra.Command
+	same           map[string]string // the flags of the command that name the configuration and the state, by name; empty: not given
 }
 
 func (a *app) root() *cobra.Command {
@@ -129,6 +139,7 @@ func (a *app) root() *cobra.Command {
 		Short:         "Copy employee photos from LDAP, Active Directory or a folder to Smartsheet profiles",
 		SilenceErrors: true, SilenceUsage: true, Version: build().String(),
 	}
+	a.commands = root
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
 		a.jobCommand("sync", job.Sync), a.jobCommand("plan", job.Plan), a.jobCommand("apply PLAN", job.Apply),

@@ -55,7 +55,8 @@ another machine, paste here the whole address to which it is redirected.
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "The refresh token is in %s. Next:\n  photosync check --config %s\n", s.OAuth2.RefreshTokenFile, c.File)
+	a.same = map[string]string{"config": c.File}
+	fmt.Fprintf(a.stdout, "The refresh token is in %s. Next:\n  %s\n", s.OAuth2.RefreshTokenFile, a.completed("photosync check"))
 	return nil
 }
 

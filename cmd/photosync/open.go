@@ -36,6 +36,7 @@ func (a *app) load(name, shard string) (*setup, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.same = map[string]string{"config": cmp.Or(name, a.env("PHOTOSYNC_CONFIG")), "shard": part.String()}
 	c, err := config.Load(name, a.env, ldapFaults)
 	if err != nil {
 		return nil, usage(err)

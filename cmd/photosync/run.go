@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"photosync/cmd/internal/config"
 	"photosync/cmd/internal/console"
 	"photosync/cmd/internal/notify"
@@ -62,6 +64,13 @@ func (a *app) runJob(ctx context.Context, f *runFlags) error {
 	if err = a.completeHint(err); rep.Error != nil {
 		rep.Error.Hint = outcome.Hint(err)
 	}
+	for i := range rep.Findings {
+		rep.Findings[i].Hint = a.completed(rep.Findings[i].Hint)
+	}
+	for i := range rep.Items {
+		rep.Items[i].Hint = a.completed(rep.Items[i].Hint)
+	}
+	w.Apply = a.completed("photosync apply " + shellescape.Quote(rep.PlanFile))
 	w.Close()
 	empty := slices.ContainsFunc(rep.Findings, func(f outcome.Finding) bool { return f.Code == outcome.NobodyListed }) // nobody wants that
 	if !empty && (f.Mode == job.Sync && job.Held(err) || f.Mode == job.Plan && (len(rep.Guards) > 0 || rep.Totals.Held > 0)) {

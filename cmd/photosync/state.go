@@ -65,6 +65,7 @@ func (a *app) state() *cobra.Command {
 // file returns the path of the state. Its errors are usage errors.
 func (s *stateCommand) file() (string, error) {
 	part, err := parseShard(s.shard, s.env)
+	s.same = map[string]string{"config": cmp.Or(s.config, s.env("PHOTOSYNC_CONFIG")), "shard": part.String(), "state": s.path}
 	if err != nil || s.path != "" {
 		return shardPath(s.path, part), err
 	}

@@ -18,7 +18,8 @@ import (
 
 // Run shows a run while it is under way, and how it ended. Its methods may be called from several goroutines.
 type Run struct {
-	Log zerolog.Logger
+	Log   zerolog.Logger
+	Apply string // the command that carries out the plan of this run
 	*progress
 
 	out, err    *Console
@@ -181,7 +182,7 @@ func (r *Run) End(rep *report.Report, files []string, err, unwritten error) erro
 			r.out.line("  report  %s", file)
 		}
 		if rep.PlanFile != "" {
-			r.out.line("  plan    %s: photosync apply carries it out", rep.PlanFile)
+			r.out.line("  plan    %s carries it out", r.Apply)
 		}
 	}
 	for _, err := range []error{err, unwritten} {
