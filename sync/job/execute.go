@@ -259,7 +259,7 @@ const maxAskedAgain = 200
 func (j *Job) verify(ctx context.Context, rep *report.Report, p *prepared) error {
 	items := map[string]*report.Item{}
 	for i := range rep.Items {
-		if it := &rep.Items[i]; it.Outcome == outcome.Uploaded {
+		if it := &rep.Items[i]; it.Outcome == outcome.Uploaded && !it.Unverified {
 			items[it.Email] = it
 		}
 	}

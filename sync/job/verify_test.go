@@ -134,3 +134,19 @@ func TestFailedItemsOfAContradiction(t *testing.T) {
 		}
 	}
 }
+
+// An upload that Smartsheet calls a success counts as seen only if the answer, or else a look-up, shows a picture.
+func TestSuccessThatShowsNoPicture(t *testing.T) {
+	b := newBench(t, 2, simulator.Options{})
+	if err := b.sim.AddQuirk("no-image"); err != nil {
+		t.Fatal(err)
+	}
+	for _, verify := range []bool{false, true} {
+		r := b.must(func(o *Job) { o.Scope.Force, o.How.Verify = true, verify })
+		it := r.Items[0]
+		if it.Outcome != outcome.Uploaded || !it.Unverified || it.Verified == nil || *it.Verified || it.Message != "SUCCESS, but Smartsheet shows no picture" ||
+			r.Totals.Unverified != 2 || r.Result != report.Partial {
+			t.Errorf("--verify %t: %+v, %+v, %s", verify, it, r.Totals, r.Result)
+		}
+	}
+}

@@ -121,7 +121,7 @@ type Item struct {
 	Image         *Image          `json:"image,omitempty"`
 	ImageID       string          `json:"image_id,omitempty"`
 	Verified      *bool           `json:"verified,omitempty"`   // Smartsheet showed this image id when it was asked again; null: it was not asked
-	Unverified    bool            `json:"unverified,omitempty"` // it showed another one, or none
+	Unverified    bool            `json:"unverified,omitempty"` // it showed another one, or none; or neither the answer nor a look-up showed one
 	DurationMS    int64           `json:"duration_ms"`
 	Hint          string          `json:"hint,omitempty"`
 	// AlreadyReported: an earlier report said the same, and nothing changed since. The item
@@ -199,6 +199,9 @@ func (r *Report) Add(items ...Item) {
 		}
 		if it.Outcome == outcome.Uploaded && it.Image != nil {
 			t.BytesUploaded += int64(it.Image.Bytes)
+		}
+		if it.Unverified { // the upload saw that
+			r.Verify(it, "no picture")
 		}
 	}
 	if len(r.Items) == 0 && len(items) > 0 { // no copy: there may be an item for everybody in the company

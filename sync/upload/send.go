@@ -262,7 +262,7 @@ func (a *attempt) sent(image string) error {
 	u.Sent.At = time.Now().UTC()
 	u.Intent, u.Failure = nil, nil
 	u.Missing = a.step.Missing
-	a.item.Outcome = outcome.Uploaded
+	a.item.Outcome, a.item.Unverified = outcome.Uploaded, image == ""
 	return a.recordUser(u, outcome.Unchanged)
 }
 

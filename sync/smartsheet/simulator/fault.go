@@ -233,6 +233,7 @@ var kinds = map[string]kind{
 	"image-as-text":      ofUsers(func(u object) { u["profileImage"] = "x" }),
 	"image-id-as-number": ofUsers(func(u object) { u["profileImage"] = object{"imageId": 5} }),
 	"no-image-id":        ofUsers(func(u object) { u["profileImage"] = object{"formerImageId": "x"} }),
+	"no-image":           ofUsers(func(u object) { delete(u, "profileImage") }),
 	"no-email":           ofUsers(func(u object) { delete(u, "email") }),
 	"other-email":        ofUsers(func(u object) { u["email"] = "other." + str(u["email"]) }),
 	"other-user":         ofUsers(func(u object) { u["id"] = json.Number("9" + str(u["id"])) }),
