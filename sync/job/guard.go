@@ -197,15 +197,15 @@ func (j *Job) findings(ctx context.Context, rep *report.Report, p *prepared) {
 	if f := p.plan.Replaced(); f.Count > 0 {
 		rep.Findings = append(rep.Findings, f)
 	}
-	if facts := p.plan.Facts; j.Scope.Everybody() {
-		few := slices.ContainsFunc(facts.MatchFindings(), func(f outcome.Finding) bool {
+	if facts, named := p.plan.Facts, *p.plan.Facts; j.Scope.Everybody() {
+		named.Lost = 0 // that people lost their users is the one of these findings that names no domains
+		few := slices.ContainsFunc(named.MatchFindings(), func(f outcome.Finding) bool {
 			return f.Code == outcome.NobodyInSmartsheet || f.Code == outcome.FewInSmartsheet
 		})
 		if all := match.New(j.Smartsheet); few && !facts.AllUsers && all.List(ctx) == nil { // to name the domains on both sides
 			facts.UserDomains = all.Domains()
 		}
-		rep.Findings = append(rep.Findings, facts.Findings()...)
-		rep.Findings = append(rep.Findings, lostClaims(p.people.Lost, p.past.claims)...)
+		rep.Findings = slices.Concat(rep.Findings, facts.Findings(), lostClaims(p.people.Lost, p.past.claims))
 	}
 }
 

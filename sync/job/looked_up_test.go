@@ -277,3 +277,25 @@ func TestHeldLostSource(t *testing.T) {
 		}
 	}
 }
+
+// That people lost their users names no domain, so nobody lists all users for it.
+func TestLostUsersAreNotListed(t *testing.T) {
+	const people = 1500 // more than a page of users
+	b := newBench(t, people, simulator.Options{})
+	for i := range people {
+		b.mem.Remove(email(i))
+		b.mem.Set(Entry{Ref: "cn=" + email(i), Key: "uuid" + email(i), Own: []string{email(i)}, Photo: picture(i % 30)})
+	}
+	b.must(nil)
+	for i := range 200 {
+		b.mem.Set(Entry{Ref: "cn=" + email(i), Key: "uuid" + email(i), Own: []string{strings.Replace(email(i), "@example.com", "@corp.local", 1)}, Photo: picture(i % 30)})
+	}
+	before := b.sim.Counts().ByOp["users"]
+	r := b.must(nil)
+	if len(r.Findings) != 1 || r.Findings[0].Code != outcome.FewInSmartsheet || r.Findings[0].Count != 200 {
+		t.Errorf("%+v", r.Findings)
+	}
+	if calls := b.sim.Counts().ByOp["users"] - before; calls != 2 { // the look-ups of 200 addresses
+		t.Errorf("%d calls", calls)
+	}
+}
