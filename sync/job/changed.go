@@ -89,7 +89,7 @@ func (j *Job) changed(ctx context.Context, rules *plan.Rules, l listing, users *
 		case about && ours && listed:
 			return c.addListed(v, rules, users, person, row)
 		case !listed && j.Scope.Source == "":
-			return c.addUnlisted(v, rules, l.people, person, row, about)
+			return c.addUnlisted(v, rules, l.people, person, row, about && ours)
 		case about && listed:
 			c.facts.OtherShard(&person)
 		}

@@ -601,22 +601,21 @@ func TestPlaceholderOnlyAndMostAreGone(t *testing.T) {
 		"people": func(b *bench, i int) { b.mem.Remove(email(i)) },
 		"photos": func(b *bench, i int) { b.mem.Put(email(i), nil) },
 	} {
-		b := newBench(t, 9, simulator.Options{})
-		rules := func(o *Job) { guarded(o); placeholders(o) }
-		b.must(rules)
-		for i := range 6 {
-			lose(b, i)
-		}
-		for range 4 {
-			b.expect(func(o *Job) { rules(o); only(o, email(0)) }, 0, "no_photo skipped", 0)
-		}
-		for i := 1; i < 6; i++ {
-			b.mem.Put(email(i), picture(i))
-		}
-		b.expect(func(o *Job) { rules(o); only(o, email(0)) }, 0, "no_photo skipped", 1)
-		if t.Failed() {
-			t.Log(name)
-		}
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 9, simulator.Options{})
+			rules := func(o *Job) { guarded(o); placeholders(o) }
+			b.must(rules)
+			for i := range 6 {
+				lose(b, i)
+			}
+			for range 4 {
+				b.expect(func(o *Job) { rules(o); only(o, email(0)) }, 0, "no_photo skipped", 0)
+			}
+			for i := 1; i < 6; i++ {
+				b.mem.Put(email(i), picture(i))
+			}
+			b.expect(func(o *Job) { rules(o); only(o, email(0)) }, 0, "no_photo skipped", 1)
+		})
 	}
 }
 
